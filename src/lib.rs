@@ -1,1 +1,29 @@
-//! x
+//! Salamander: videos in, mobile-ready image classifier out.
+//!
+//! The library behind the desktop window and the command line. The modules are layers, listed in the
+//! order in which they may import each other (a layer imports only from those above it); see
+//! `ARCHITECTURE.md`.
+
+pub mod jobs;
+
+pub mod project;
+
+pub mod media;
+
+pub mod curate;
+
+pub mod onnx;
+
+pub mod backbone;
+
+pub mod train;
+
+pub mod evaluate;
+
+pub mod export;
+
+pub mod app;
+
+pub mod ui;
+
+pub mod cli;

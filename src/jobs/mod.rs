@@ -1,0 +1,11 @@
+//! Background work: threads, progress, pausing, cancelling, panics.
+//!
+//! Every function that can take long takes a [`Work`]: it reports progress there and calls
+//! [`Work::check`] between units of work (a frame, a batch, a file). [`spawn`] runs such a function on
+//! a named thread and yields exactly one result, whatever happens in it.
+
+mod spawn;
+mod work;
+
+pub use spawn::{Job, JobError, spawn};
+pub use work::{Cancelled, Progress, Work};

@@ -1,0 +1,180 @@
+//! Runs a piece of work on a named thread and hands over its one result.
+
+use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
+
+use super::Work;
+
+/// Why a job brought no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// The user cancelled it.
+    #[error("cancelled")]
+    Cancelled,
+    /// It failed, with a sentence for the user.
+    #[error("{0}")]
+    Failed(String),
+    /// It hit a defect of the program; the window lives on.
+    #[error(
+        "a defect in Salamander stopped this: {0}. Nothing that was saved is lost; please report it"
+    )]
+    Panicked(String),
+}
+
+/// A piece of work that runs on its own thread.
+pub struct Job<T> {
+    work: Work,
+    result: Receiver<Result<T, JobError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<T> Job<T> {
+    /// Where the job reports, and where it can be paused, stopped or cancelled.
+    #[must_use]
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// The result, once, when the job has ended.
+    pub fn try_finish(&mut self) -> Option<Result<T, JobError>> {
+        match self.result.try_recv() {
+            Ok(result) => {
+                self.join();
+                Some(result)
+            }
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => {
+                self.thread.is_some().then(|| self.join()).map(|()| {
+                    Err(JobError::Panicked(
+                        "its thread ended without a result".into(),
+                    ))
+                })
+            }
+        }
+    }
+
+    /// Waits for the end of the job.
+    pub fn finish(mut self) -> Result<T, JobError> {
+        let result = self.result.recv();
+        self.join();
+        result.unwrap_or_else(|_| {
+            Err(JobError::Panicked(
+                "its thread ended without a result".into(),
+            ))
+        })
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("a job's thread panicked after it had delivered its result");
+        }
+    }
+}
+
+/// Runs `f` on a thread called `name`. The job ends with exactly one result; a panic in `f` becomes
+/// [`JobError::Panicked`], and an error after a cancellation [`JobError::Cancelled`].
+pub fn spawn<T, E>(
+    name: &str,
+    work: Work,
+    f: impl FnOnce(&Work) -> Result<T, E> + Send + 'static,
+) -> Job<T>
+where
+    T: Send + 'static,
+    E: Error,
+{
+    let (sender, result) = bounded(1);
+    let inner = work.clone();
+    let body = move || {
+        let outcome = match catch_unwind(AssertUnwindSafe(|| f(&inner))) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(_)) if inner.is_cancelled() => Err(JobError::Cancelled),
+            Ok(Err(error)) => Err(JobError::Failed(sentence(&error))),
+            Err(panic) => Err(JobError::Panicked(panic_message(panic.as_ref()))),
+        };
+        if sender.send(outcome).is_err() {
+            log::debug!("nobody waited for the result of a job");
+        }
+        inner.wake();
+    };
+    let thread = match std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+    {
+        Ok(thread) => Some(thread),
+        Err(error) => {
+            // The closure and its sender are gone, so the watcher sees a disconnected channel.
+            log::error!("cannot start a thread for “{name}”: {error}");
+            None
+        }
+    };
+    Job {
+        work,
+        result,
+        thread,
+    }
+}
+
+/// An error with its causes as one line.
+fn sentence(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "unknown cause".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::Cancelled;
+    use std::time::Duration;
+
+    #[test]
+    fn delivers_one_result() {
+        let job = spawn("adds", Work::new(), |_| Ok::<_, Cancelled>(1 + 1));
+        assert_eq!(job.finish(), Ok(2));
+    }
+
+    #[test]
+    fn a_panic_becomes_a_failed_job() {
+        let job = spawn("panics", Work::new(), |_| -> Result<(), Cancelled> {
+            panic!("on purpose")
+        });
+        assert_eq!(job.finish(), Err(JobError::Panicked("on purpose".into())));
+    }
+
+    #[test]
+    fn cancelling_wakes_a_paused_job() {
+        let work = Work::new();
+        work.set_paused(true);
+        let job = spawn("waits", work.clone(), |work| {
+            loop {
+                work.check()?;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            #[allow(unreachable_code, reason = "tells the closure's type")]
+            Ok::<(), Cancelled>(())
+        });
+        work.cancel();
+        assert_eq!(job.finish(), Err(JobError::Cancelled));
+    }
+}

@@ -1,0 +1,232 @@
+//! The side of a job that its code sees: where to report, and whether to go on.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The work was cancelled by the user; what was finished before is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("cancelled")]
+pub struct Cancelled;
+
+/// How far a job is: the latest value, overwritten by each report.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// What is being done, as a heading: "Computing bottlenecks".
+    pub stage: String,
+    /// What exactly, usually a file name; may be empty.
+    pub detail: String,
+    /// Units finished in this stage.
+    pub done: u64,
+    /// Units in this stage, when known.
+    pub total: Option<u64>,
+    /// When the stage began, less the time spent paused.
+    pub started: Instant,
+}
+
+impl Progress {
+    /// The finished part in 0..=1, when the total is known.
+    #[must_use]
+    pub fn fraction(&self) -> Option<f32> {
+        let total = self.total.filter(|total| *total > 0)?;
+        Some((self.done as f32 / total as f32).min(1.0))
+    }
+
+    /// The time left in this stage at the mean pace so far; `None` until there is a pace to speak of.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        let fraction = self.fraction()?;
+        let elapsed = self.started.elapsed();
+        if fraction <= 0.0 || elapsed < Duration::from_millis(500) {
+            return None;
+        }
+        Some(elapsed.mul_f32((1.0 - fraction) / fraction))
+    }
+}
+
+type Wake = Box<dyn Fn() + Send + Sync>;
+
+struct State {
+    cancelled: bool,
+    stopping: bool,
+    paused_since: Option<Instant>,
+    progress: Progress,
+    warnings: Vec<String>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    resumed: Condvar,
+    wake: Option<Wake>,
+}
+
+/// A handle on one piece of work, shared by those who do it and those who watch it. Cheap to clone.
+#[derive(Clone)]
+pub struct Work(Arc<Shared>);
+
+impl Default for Work {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Work {
+    /// Work that nobody is woken for.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::build(None)
+    }
+
+    /// Work that calls `wake` after each report (the window asks for a repaint there).
+    #[must_use]
+    pub fn with_wake(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::build(Some(Box::new(wake)))
+    }
+
+    fn build(wake: Option<Wake>) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                cancelled: false,
+                stopping: false,
+                paused_since: None,
+                progress: Progress {
+                    stage: String::new(),
+                    detail: String::new(),
+                    done: 0,
+                    total: None,
+                    started: Instant::now(),
+                },
+                warnings: Vec::new(),
+            }),
+            resumed: Condvar::new(),
+            wake,
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The state is plain values, so it is sound even after a panic elsewhere.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a repaint; reports do so by themselves.
+    pub fn wake(&self) {
+        if let Some(wake) = &self.0.wake {
+            wake();
+        }
+    }
+
+    // --- for those who do the work
+
+    /// Goes on, waits while paused, or ends with [`Cancelled`]. Call it between units of work.
+    pub fn check(&self) -> Result<(), Cancelled> {
+        let mut state = self.state();
+        while state.paused_since.is_some() && !state.cancelled && !state.stopping {
+            state = self
+                .0
+                .resumed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.cancelled {
+            Err(Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Begins a new stage with `total` units, if known.
+    pub fn stage(&self, stage: impl Into<String>, total: Option<u64>) {
+        self.state().progress = Progress {
+            stage: stage.into(),
+            detail: String::new(),
+            done: 0,
+            total,
+            started: Instant::now(),
+        };
+        self.wake();
+    }
+
+    /// Says what is being worked on within the stage.
+    pub fn detail(&self, detail: impl Into<String>) {
+        self.state().progress.detail = detail.into();
+        self.wake();
+    }
+
+    /// Counts `units` more as finished.
+    pub fn advance(&self, units: u64) {
+        self.state().progress.done += units;
+        self.wake();
+    }
+
+    /// Sets the number of finished units.
+    pub fn set_done(&self, done: u64) {
+        self.state().progress.done = done;
+        self.wake();
+    }
+
+    /// Says something that did not stop the work but that the user should know, in one sentence.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.state().warnings.push(message.into());
+        self.wake();
+    }
+
+    // --- for those who watch it
+
+    /// Ends the work at its next [`Work::check`].
+    pub fn cancel(&self) {
+        self.state().cancelled = true;
+        self.0.resumed.notify_all();
+    }
+
+    /// Whether the work was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.state().cancelled
+    }
+
+    /// Asks the work to come to an early but regular end ("stop and keep the best").
+    pub fn stop(&self) {
+        self.state().stopping = true;
+        self.0.resumed.notify_all();
+    }
+
+    /// Whether an early, regular end was asked for.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.state().stopping
+    }
+
+    /// Pauses or resumes the work; it waits in [`Work::check`].
+    pub fn set_paused(&self, paused: bool) {
+        let mut state = self.state();
+        match (paused, state.paused_since) {
+            (true, None) => state.paused_since = Some(Instant::now()),
+            (false, Some(since)) => {
+                state.paused_since = None;
+                // The pause does not count as time spent, so that the time left stays true.
+                state.progress.started += since.elapsed();
+            }
+            _ => {}
+        }
+        drop(state);
+        self.0.resumed.notify_all();
+        self.wake();
+    }
+
+    /// Whether the work is paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.state().paused_since.is_some()
+    }
+
+    /// The latest progress.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.state().progress.clone()
+    }
+
+    /// The warnings since the last call.
+    #[must_use]
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().warnings)
+    }
+}

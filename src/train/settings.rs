@@ -1,0 +1,60 @@
+//! Settings of a training; the names are those of `retrain.py`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::{Architecture, Fit};
+use crate::project::SplitSettings;
+
+/// How weights follow the gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Plain stochastic gradient descent, as `retrain.py`.
+    Sgd,
+    /// Adam (Kingma and Ba 2015), beta 0.9 and 0.999, epsilon 1e-8.
+    Adam,
+}
+
+/// Settings of a training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrainSettings {
+    /// The backbone and its resolution.
+    pub architecture: Architecture,
+    /// How frames are made square.
+    pub fit: Fit,
+    /// Steps.
+    pub how_many_training_steps: u32,
+    /// Learning rate.
+    pub learning_rate: f32,
+    /// Frames per batch.
+    pub train_batch_size: usize,
+    /// Validation frames per evaluation; -1 is all of them.
+    pub validation_batch_size: i64,
+    /// Steps between evaluations.
+    pub eval_step_interval: u32,
+    /// Percentages of validation and test.
+    #[serde(flatten)]
+    pub split: SplitSettings,
+    /// The optimiser.
+    pub optimizer: Optimizer,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self {
+            architecture: Architecture::default(),
+            fit: Fit::CenterCrop,
+            how_many_training_steps: 4000,
+            learning_rate: 0.01,
+            train_batch_size: 100,
+            validation_batch_size: 100,
+            eval_step_interval: 10,
+            split: SplitSettings::default(),
+            optimizer: Optimizer::Sgd,
+            seed: 0,
+        }
+    }
+}

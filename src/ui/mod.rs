@@ -1,0 +1,1 @@
+//! Painting only: theme, widgets, one file per workspace.
