@@ -47,10 +47,10 @@ packages_apt() {
         wanted+=(ffmpeg xvfb xauth xdotool openbox mesa-vulkan-drivers imagemagick fonts-dejavu-core python3 python3-venv python3-pip)
     fi
     local missing=() name
-    # One query for all; a package that is not installed gives a line that does not say so.
+    # One query for all; it fails if one is unknown, and still tells of the others.
     local installed
-    installed=" $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
-        sed -n 's/^installed //p' | tr '\n' ' ') "
+    installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null || true)
+    installed=" $(sed -n 's/^installed //p' <<<"$installed" | tr '\n' ' ') "
     for name in "${wanted[@]}"; do
         [[ "$installed" == *" $name "* ]] || missing+=("$name")
     done
