@@ -4,7 +4,7 @@
 #
 #   packaging/macos/bundle.sh
 #
-# The app holds the program, ONNX Runtime beside it, the models and the sample. FFmpeg's libraries stay
+# The app holds the program, ONNX Runtime, the models and the sample. FFmpeg's libraries stay
 # Homebrew's: the app runs on machines that have `brew install ffmpeg`. To give the app to others, bundle
 # the libraries too (for example with dylibbundler), then sign and notarise with an identity of your own.
 set -euo pipefail
@@ -18,13 +18,14 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 app=target/Salamander.app
 contents="$app/Contents"
 rm -rf "$app"
-mkdir -p "$contents"/{MacOS/models,Resources/doc}
+# Laid out as on Linux, seen from the program: ../lib/salamander and ../share/salamander.
+# (Models in MacOS/, beside the program, would be taken for code when the app is signed.)
+mkdir -p "$contents"/{MacOS,Resources/doc,lib/salamander,share/salamander/models}
 
 install -m 755 "${CARGO_TARGET_DIR:-target}/release/salamander" "$contents/MacOS/salamander"
-install -m 644 target/onnxruntime/lib/libonnxruntime.dylib "$contents/MacOS/"
-# The program looks for its models beside itself.
-install -m 644 models/*.onnx models/catalogue.json models/LICENSE "$contents/MacOS/models/"
-cp -R assets/sample "$contents/MacOS/sample"
+install -m 644 target/onnxruntime/lib/libonnxruntime.dylib "$contents/lib/salamander/"
+install -m 644 models/*.onnx models/catalogue.json models/LICENSE "$contents/share/salamander/models/"
+cp -R assets/sample "$contents/share/salamander/sample"
 install -m 644 LICENSE-MIT LICENSE-APACHE assets/fonts/OFL.txt "$contents/Resources/doc/"
 install -m 644 target/onnxruntime/LICENSE "$contents/Resources/doc/onnxruntime-LICENSE"
 install -m 644 target/onnxruntime/ThirdPartyNotices.txt "$contents/Resources/doc/onnxruntime-ThirdPartyNotices.txt"
@@ -55,5 +56,6 @@ cat >"$contents/Info.plist" <<PLIST
 </plist>
 PLIST
 # Apple silicon runs nothing unsigned; an ad-hoc signature is enough on this machine.
-codesign --force --deep --sign - "$app"
+codesign --force --sign - "$contents/lib/salamander/libonnxruntime.dylib"
+codesign --force --sign - "$app"
 echo "$app"
