@@ -1,6 +1,7 @@
 //! What can go wrong with a media file, in sentences for people.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::jobs::Cancelled;
 use crate::project::ProjectError;
@@ -8,18 +9,71 @@ use crate::project::ProjectError;
 /// An error of the media layer.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
-    /// The file cannot be read at all.
-    #[error("cannot read “{path}”: {source}")]
+    /// The system does not let the file be read.
+    #[error("cannot read “{path}”: {}", why(error))]
     Io {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What the system said; part of the message, so not offered as a source again.
+        error: io::Error,
     },
+    /// The system does not let a frame be written.
+    #[error("cannot write “{path}”: {}", why(error))]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said; part of the message, so not offered as a source again.
+        error: io::Error,
+    },
+    /// The file was read but is nothing that can be used.
+    #[error("“{path}” {reason}")]
+    Unusable {
+        /// Which file.
+        path: PathBuf,
+        /// The rest of the sentence: "is empty", "is not a video but plain text".
+        reason: String,
+    },
+    /// FFmpeg refused something that has nothing to do with the file.
+    #[error("FFmpeg cannot {0}")]
+    Ffmpeg(String),
     /// The project refused something.
     #[error(transparent)]
     Project(#[from] ProjectError),
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl MediaError {
+    /// The file cannot be used; `reason` goes on after its name.
+    pub(super) fn unusable(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Unusable {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The file cannot be read.
+    pub(super) fn read(path: &Path, error: io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
+            error,
+        }
+    }
+}
+
+/// What the system said, in words that say what to do where there is something to do.
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".into(),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; change the rights of the file or its folder".into()
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "the disk is full; free some space and go on, what is written stays".into()
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".into(),
+        io::ErrorKind::IsADirectory => "it is a folder".into(),
+        _ => error.to_string(),
+    }
 }
