@@ -212,7 +212,7 @@ check_rust() {
         die "Rust is missing. Get it from https://rustup.rs:  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
 }
 
+check_rust # first, since it is the one thing that has to be done by hand
 install_packages
 install_onnxruntime
-[ "$tests" = yes ] && install_python
-check_rust
+if [ "$tests" = yes ]; then install_python; fi
