@@ -2,11 +2,25 @@
 //!
 //! The only layer that knows ONNX Runtime.
 
+mod binding;
+mod builder;
+mod edit;
 mod error;
 pub mod proto;
 mod runtime;
 mod session;
+mod shapes;
+mod tensor;
+mod wire;
 
+pub use binding::{Bindings, Constant, Loop};
+pub use builder::{
+    Attribute, Dim, Graph, OPSET, attribute_float, attribute_int, attribute_ints, attribute_text,
+    value_info,
+};
 pub use error::OnnxError;
 pub use runtime::{RuntimeInfo, runtime_info};
-pub use session::{Element, Session, Tensor};
+pub use session::{Session, TensorInfo};
+pub use shapes::{Shapes, broadcast, wrap};
+pub use tensor::{Element, ElementType, Tensor};
+pub use wire::{cast_target, tensor_from_proto, tensor_to_proto};

@@ -1,6 +1,13 @@
 //! Finding and loading ONNX Runtime's shared library.
+//!
+//! The library is looked at before it is handed to `ort`, because `ort` panics when it is used without one:
+//! every way into ONNX Runtime in this layer goes through [`environment`].
 
-use std::path::PathBuf;
+use std::ffi::CStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use ort::environment::Environment;
 
 use super::OnnxError;
 
@@ -15,8 +22,232 @@ pub struct RuntimeInfo {
     pub providers: Vec<String>,
 }
 
+struct Loaded {
+    info: RuntimeInfo,
+    environment: Environment,
+}
+
+static LOADED: OnceLock<Loaded> = OnceLock::new();
+static LOADING: Mutex<()> = Mutex::new(());
+
+/// The library's file name on this system.
+#[cfg(target_os = "windows")]
+const FILE_NAME: &str = "onnxruntime.dll";
+#[cfg(target_os = "macos")]
+const FILE_NAME: &str = "libonnxruntime.dylib";
+#[cfg(not(any(target_os = "windows", target_os = "macos")))]
+const FILE_NAME: &str = "libonnxruntime.so";
+
 /// Loads the library on first use (`ORT_DYLIB_PATH`, beside the executable, `../lib/salamander`, the build
-/// folder) and says what it is. Never panics when it is missing.
+/// folder) and says what it is. Never panics when it is missing. After a failure the next call tries again, so
+/// that a running program finds a library that was installed meanwhile.
 pub fn runtime_info() -> Result<&'static RuntimeInfo, OnnxError> {
-    todo!()
+    Ok(&loaded()?.info)
+}
+
+/// The environment that every session lives in; loads the library on first use.
+pub(super) fn environment() -> Result<&'static Environment, OnnxError> {
+    Ok(&loaded()?.environment)
+}
+
+fn loaded() -> Result<&'static Loaded, OnnxError> {
+    if let Some(loaded) = LOADED.get() {
+        return Ok(loaded);
+    }
+    let _guard = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(loaded) = LOADED.get() {
+        return Ok(loaded);
+    }
+    let (path, version) = find(
+        std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from),
+        &usual_places(),
+    )?;
+    let loaded = load(path, version)?;
+    Ok(LOADED.get_or_init(|| loaded))
+}
+
+/// Where the library is looked for when `ORT_DYLIB_PATH` does not name it.
+fn usual_places() -> Vec<PathBuf> {
+    let mut places = Vec::new();
+    if let Some(folder) = std::env::current_exe()
+        .ok()
+        .and_then(|exe| exe.canonicalize().ok())
+        .and_then(|exe| exe.parent().map(Path::to_path_buf))
+    {
+        places.push(folder.join(FILE_NAME));
+        places.push(folder.join("../lib/salamander").join(FILE_NAME));
+    }
+    places.push(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("target/onnxruntime/lib")
+            .join(FILE_NAME),
+    );
+    places
+}
+
+/// The first library that can be used, and its version. A library named by the user is not silently passed over.
+fn find(named: Option<PathBuf>, places: &[PathBuf]) -> Result<(PathBuf, String), OnnxError> {
+    if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
+        // A folder is accepted as well as the file in it.
+        let path = if path.is_dir() {
+            path.join(FILE_NAME)
+        } else {
+            path
+        };
+        if !path.is_file() {
+            return Err(OnnxError::Runtime(format!(
+                "ORT_DYLIB_PATH names “{}”, which is no file",
+                path.display()
+            )));
+        }
+        let path = path.canonicalize().unwrap_or(path);
+        let version = version_of(&path)?;
+        return Ok((path, version));
+    }
+    let mut first_error = None;
+    for place in places.iter().filter(|place| place.is_file()) {
+        let path = place.canonicalize().unwrap_or_else(|_| place.clone());
+        match version_of(&path) {
+            Ok(version) => return Ok((path, version)),
+            Err(error) => {
+                log::warn!("{error}");
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    Err(first_error.unwrap_or_else(|| {
+        let looked_in = places
+            .iter()
+            .map(|place| format!("“{}”", place.display()))
+            .collect::<Vec<_>>()
+            .join(", ");
+        OnnxError::Runtime(format!("its library was not found at {looked_in}"))
+    }))
+}
+
+/// Opens the library, asks for its version, and refuses one that is too old.
+fn version_of(path: &Path) -> Result<String, OnnxError> {
+    let broken = |why: String| OnnxError::Runtime(format!("“{}” {why}", path.display()));
+    if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        return Err(broken("is empty".into()));
+    }
+    // SAFETY: opening a shared library runs its initialisers; the file is one the user or the installation put
+    // there to be loaded, and ONNX Runtime's initialisers have no preconditions.
+    let library = unsafe { libloading::Library::new(path) }
+        .map_err(|error| broken(format!("is no library for this system ({error})")))?;
+    let version = {
+        // SAFETY: a library that exports `OrtGetApiBase` exports it with this signature (onnxruntime_c_api.h).
+        let get_base = unsafe {
+            library
+                .get::<unsafe extern "system" fn() -> *const ort::sys::OrtApiBase>(b"OrtGetApiBase")
+        }
+        .map_err(|_| broken("is not ONNX Runtime".into()))?;
+        // SAFETY: the function takes nothing and returns a pointer to a static structure, or null.
+        let base = unsafe { get_base().as_ref() }
+            .ok_or_else(|| broken("offers no ONNX Runtime interface".into()))?;
+        // SAFETY: `GetVersionString` returns a static string that ends with a zero byte.
+        let version = unsafe { CStr::from_ptr((base.GetVersionString)()) };
+        version.to_string_lossy().into_owned()
+    };
+    let mut numbers = version.split('.').map(str::parse::<u32>);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        return Err(broken(format!("has an unreadable version “{version}”")));
+    };
+    if (major, minor) < (1, ort::MINOR_VERSION) {
+        return Err(broken(format!(
+            "is version {version}, but 1.{} or newer is needed",
+            ort::MINOR_VERSION
+        )));
+    }
+    Ok(version)
+}
+
+fn load(path: PathBuf, version: String) -> Result<Loaded, OnnxError> {
+    let environment = ort::init_from(&path)
+        .map_err(|error| OnnxError::Runtime(error.to_string()))?
+        .with_name("salamander")
+        .with_telemetry(false)
+        .build()
+        .map_err(|error| OnnxError::Runtime(error.message().to_owned()))?;
+    environment.set_log_level(ort::logging::LogLevel::Error);
+    log::info!("ONNX Runtime {version} from {}", path.display());
+    let info = RuntimeInfo {
+        path,
+        version,
+        providers: providers(),
+    };
+    Ok(Loaded { info, environment })
+}
+
+/// Execution providers that this build of the library brings along. `ort` itself only answers for those that
+/// were chosen when it was compiled. Called once the library is loaded, so that `ort::api` cannot panic.
+fn providers() -> Vec<String> {
+    let api = ort::api();
+    let mut names = std::ptr::null_mut();
+    let mut count = 0;
+    // SAFETY: both pointers are valid for writing; on success `names` points to `count` strings.
+    let status = unsafe { (api.GetAvailableProviders)(&raw mut names, &raw mut count) };
+    // SAFETY: `status` came from ONNX Runtime just now and is used once.
+    if unsafe { ort::Error::result_from_status(status) }.is_err() || names.is_null() {
+        return Vec::new();
+    }
+    let found = (0..usize::try_from(count).unwrap_or(0))
+        .map(|index| {
+            // SAFETY: `index` is under the number of strings, each of which ends with a zero byte.
+            let name = unsafe { CStr::from_ptr(*names.add(index)) };
+            name.to_string_lossy().into_owned()
+        })
+        .collect();
+    // SAFETY: this releases what `GetAvailableProviders` gave, once.
+    let status = unsafe { (api.ReleaseAvailableProviders)(names, count) };
+    // SAFETY: as above.
+    if let Err(error) = unsafe { ort::Error::result_from_status(status) } {
+        log::debug!("the list of execution providers was not released: {error}");
+    }
+    found
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_library_is_an_error_that_says_where_it_was_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join(FILE_NAME);
+        let error = find(None, std::slice::from_ref(&place)).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(&place.display().to_string()), "{message}");
+        assert!(message.contains("packaging/setup.sh"), "{message}");
+    }
+
+    #[test]
+    fn a_named_library_that_is_not_there_is_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = find(Some(folder.path().join("gone.so")), &[]).unwrap_err();
+        assert!(error.to_string().contains("ORT_DYLIB_PATH"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_library_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        for contents in [&b""[..], b"not a library"] {
+            std::fs::write(&path, contents).unwrap();
+            assert!(find(Some(path.clone()), &[]).is_err());
+        }
+    }
+
+    #[test]
+    fn the_installed_library_loads_and_names_its_providers() {
+        let info = runtime_info().unwrap();
+        assert!(info.path.is_absolute());
+        assert!(info.version.starts_with("1."), "{}", info.version);
+        assert!(
+            info.providers.contains(&"CPUExecutionProvider".to_owned()),
+            "{:?}",
+            info.providers
+        );
+    }
 }

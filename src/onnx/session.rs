@@ -1,48 +1,378 @@
-//! Running a graph: plain tensors in, plain tensors out, and bound loops for training.
+//! Running a graph: plain tensors in, plain tensors out.
 
-use super::OnnxError;
+use std::borrow::Cow;
 
-/// Contents of a tensor.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Element {
-    /// 32-bit float.
-    F32(Vec<f32>),
-    /// 64-bit integer.
-    I64(Vec<i64>),
-    /// 8-bit unsigned.
-    U8(Vec<u8>),
-}
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{OutputSelector, RunOptions, SessionInputValue};
+use ort::value::{DynValue, TensorElementType, TensorRef, ValueType};
 
-/// A tensor in row-major order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tensor {
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// Its contents, as many as the shape says.
-    pub data: Element,
+use super::runtime::environment;
+use super::{Element, ElementType, OnnxError, Tensor};
+
+/// An input or output of a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Its name.
+    pub name: String,
+    /// Its element type; `None` for a type that Salamander does not use.
+    pub element: Option<ElementType>,
+    /// Its shape; `None` for a dimension that is free.
+    pub shape: Vec<Option<usize>>,
 }
 
 /// A loaded graph.
-pub struct Session {}
+pub struct Session {
+    inner: ort::session::Session,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("inputs", &self.inputs())
+            .field("outputs", &self.outputs())
+            .finish()
+    }
+}
 
 impl Session {
-    /// Loads a serialised model to run on `threads` threads.
+    /// Loads a serialised model to run on `threads` threads (at least 1). Its operators run one after the other,
+    /// with all optimisations, and give the same bits each time. Threads do not spin while they wait.
     pub fn from_bytes(model: &[u8], threads: usize) -> Result<Self, OnnxError> {
-        todo!("{} {threads}", model.len())
+        let inner = ort::session::Session::builder(environment()?)
+            .map_err(model_error)?
+            .with_intra_threads(threads.max(1))
+            .map_err(model_error)?
+            .with_inter_threads(1)
+            .map_err(model_error)?
+            .with_parallel_execution(false)
+            .map_err(model_error)?
+            .with_optimization_level(GraphOptimizationLevel::All)
+            .map_err(model_error)?
+            .with_deterministic_compute(true)
+            .map_err(model_error)?
+            .with_intra_op_spinning(false)
+            .map_err(model_error)?
+            .with_log_level(ort::logging::LogLevel::Error)
+            .map_err(model_error)?
+            .commit_from_memory(model)
+            .map_err(model_error)?;
+        Ok(Self { inner })
     }
 
-    /// Runs the graph on named inputs and returns the named outputs in that order.
+    /// The graph's inputs in its own order.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<TensorInfo> {
+        self.inner.inputs().iter().map(tensor_info).collect()
+    }
+
+    /// The graph's outputs in its own order.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<TensorInfo> {
+        self.inner.outputs().iter().map(tensor_info).collect()
+    }
+
+    /// Runs the graph on named inputs and returns the named outputs in that order. Inputs are not copied.
     pub fn run(
         &mut self,
         inputs: &[(&str, &Tensor)],
         outputs: &[&str],
     ) -> Result<Vec<Tensor>, OnnxError> {
-        let _ = inputs;
-        todo!("{outputs:?}")
+        let mut values = Vec::with_capacity(inputs.len());
+        for (name, tensor) in inputs {
+            self.check_input(name)?;
+            values.push((Cow::Borrowed(*name), input_value(tensor)?));
+        }
+        for name in outputs {
+            self.check_output(name)?;
+        }
+        let selected = outputs
+            .iter()
+            .fold(OutputSelector::no_default(), |selector, name| {
+                selector.with(*name)
+            });
+        let options = RunOptions::new()
+            .map_err(model_error)?
+            .with_outputs(selected);
+        let results = self
+            .inner
+            .run_with_options(values, &options)
+            .map_err(model_error)?;
+        outputs
+            .iter()
+            .map(|name| {
+                let value = results
+                    .get(name)
+                    .ok_or_else(|| OnnxError::Model(format!("it gave no output “{name}”")))?;
+                read_value(value)
+            })
+            .collect()
     }
 
-    /// The graph's custom metadata.
+    /// Runs a graph on one `f32` input of the given shape and copies the named `f32` output into `out`, whose
+    /// length must be that of the output. The input is not copied: the way to run a backbone many times.
+    pub fn run_f32(
+        &mut self,
+        input: (&str, &[usize], &[f32]),
+        output: &str,
+        out: &mut [f32],
+    ) -> Result<(), OnnxError> {
+        let (name, shape, data) = input;
+        self.check_input(name)?;
+        self.check_output(output)?;
+        let value = TensorRef::from_array_view((shape, data)).map_err(model_error)?;
+        let inputs = vec![(name, SessionInputValue::from(value))];
+        // Outputs that nobody asked for are not computed.
+        let options = RunOptions::new()
+            .map_err(model_error)?
+            .with_outputs(OutputSelector::no_default().with(output));
+        let results = self
+            .inner
+            .run_with_options(inputs, &options)
+            .map_err(model_error)?;
+        let value = results
+            .get(output)
+            .ok_or_else(|| OnnxError::Model(format!("it gave no output “{output}”")))?;
+        let (_, values) = value.try_extract_tensor::<f32>().map_err(model_error)?;
+        if values.len() != out.len() {
+            return Err(OnnxError::Model(format!(
+                "output “{output}” has {} values where {} were expected",
+                values.len(),
+                out.len()
+            )));
+        }
+        out.copy_from_slice(values);
+        Ok(())
+    }
+
+    /// The graph's custom metadata, sorted by key.
     pub fn metadata(&self) -> Result<Vec<(String, String)>, OnnxError> {
-        todo!()
+        let metadata = self.inner.metadata().map_err(model_error)?;
+        let mut keys = metadata.custom_keys().map_err(model_error)?;
+        keys.sort();
+        Ok(keys
+            .into_iter()
+            .filter_map(|key| metadata.custom(&key).map(|value| (key, value)))
+            .collect())
+    }
+
+    pub(super) fn inner(&self) -> &ort::session::Session {
+        &self.inner
+    }
+
+    pub(super) fn inner_mut(&mut self) -> &mut ort::session::Session {
+        &mut self.inner
+    }
+
+    pub(super) fn check_input(&self, name: &str) -> Result<(), OnnxError> {
+        if self.inner.inputs().iter().any(|input| input.name() == name) {
+            Ok(())
+        } else {
+            Err(OnnxError::Model(format!("it has no input “{name}”")))
+        }
+    }
+
+    pub(super) fn check_output(&self, name: &str) -> Result<(), OnnxError> {
+        if self
+            .inner
+            .outputs()
+            .iter()
+            .any(|output| output.name() == name)
+        {
+            Ok(())
+        } else {
+            Err(OnnxError::Model(format!("it has no output “{name}”")))
+        }
+    }
+}
+
+/// What `ort` says, without the type that recovers from it.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "what `map_err` hands over is a value"
+)]
+pub(super) fn model_error<R>(error: ort::Error<R>) -> OnnxError {
+    OnnxError::Model(error.message().trim().to_owned())
+}
+
+fn tensor_info(outlet: &ort::value::Outlet) -> TensorInfo {
+    let (element, shape) = match outlet.dtype() {
+        ValueType::Tensor { ty, shape, .. } => (
+            element_type(*ty),
+            shape.iter().map(|dim| usize::try_from(*dim).ok()).collect(),
+        ),
+        _ => (None, Vec::new()),
+    };
+    TensorInfo {
+        name: outlet.name().to_owned(),
+        element,
+        shape,
+    }
+}
+
+fn element_type(ty: TensorElementType) -> Option<ElementType> {
+    Some(match ty {
+        TensorElementType::Float32 => ElementType::F32,
+        TensorElementType::Float64 => ElementType::F64,
+        TensorElementType::Float16 => ElementType::F16,
+        TensorElementType::Int64 => ElementType::I64,
+        TensorElementType::Int32 => ElementType::I32,
+        TensorElementType::Uint8 => ElementType::U8,
+        TensorElementType::Int8 => ElementType::I8,
+        TensorElementType::Bool => ElementType::Bool,
+        _ => return None,
+    })
+}
+
+/// A view of a tensor for `ort`, without a copy.
+pub(super) fn input_value(tensor: &Tensor) -> Result<SessionInputValue<'_>, OnnxError> {
+    let Tensor { shape, data } = tensor.checked()?;
+    let shape = shape.as_slice();
+    macro_rules! view {
+        ($values:expr) => {
+            TensorRef::from_array_view((shape, $values.as_slice()))
+                .map_err(model_error)?
+                .into()
+        };
+    }
+    Ok(match data {
+        Element::F32(values) => view!(values),
+        Element::F64(values) => view!(values),
+        Element::F16(values) => view!(values),
+        Element::I64(values) => view!(values),
+        Element::I32(values) => view!(values),
+        Element::U8(values) => view!(values),
+        Element::I8(values) => view!(values),
+        Element::Bool(values) => view!(values),
+    })
+}
+
+/// A copy of a tensor out of ONNX Runtime's memory.
+pub(super) fn read_value(value: &DynValue) -> Result<Tensor, OnnxError> {
+    let ty = value
+        .dtype()
+        .tensor_type()
+        .and_then(element_type)
+        .ok_or_else(|| OnnxError::Model(format!("an output has the type {}", value.dtype())))?;
+    macro_rules! read {
+        ($type:ty) => {{
+            let (shape, values) = value.try_extract_tensor::<$type>().map_err(model_error)?;
+            let shape = shape.iter().map(|dim| usize::try_from(*dim).unwrap_or(0));
+            Tensor::new(shape.collect::<Vec<_>>(), values.to_vec())
+        }};
+    }
+    Ok(match ty {
+        ElementType::F32 => read!(f32),
+        ElementType::F64 => read!(f64),
+        ElementType::F16 => read!(half::f16),
+        ElementType::I64 => read!(i64),
+        ElementType::I32 => read!(i32),
+        ElementType::U8 => read!(u8),
+        ElementType::I8 => read!(i8),
+        ElementType::Bool => read!(bool),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+mod tests {
+    use super::*;
+    use crate::onnx::{Attribute, Dim, Graph};
+
+    /// `y = x · 2` for `x` of `[n, 2]`, and its sum, with metadata.
+    fn doubling() -> Vec<u8> {
+        let mut graph = Graph::new("doubling");
+        let x = graph.input("x", ElementType::F32, &["n".into(), Dim::Fixed(2)]);
+        let two = graph.constant(&Tensor::scalar(2.0_f32));
+        let y = graph.op("Mul", &[&x, &two]);
+        graph.output_as(&y, "y", ElementType::F32, &["n".into(), Dim::Fixed(2)]);
+        let sum = graph.op_with("ReduceSum", &[&y], &[("keepdims", Attribute::Int(0))]);
+        graph.output_as(&sum, "sum", ElementType::F32, &[]);
+        graph.set_metadata("labels", "katt\nøks");
+        graph.to_bytes()
+    }
+
+    #[test]
+    fn runs_named_tensors_and_tells_what_it_takes() {
+        let mut session = Session::from_bytes(&doubling(), 1).unwrap();
+        assert_eq!(
+            session.inputs(),
+            [TensorInfo {
+                name: "x".into(),
+                element: Some(ElementType::F32),
+                shape: vec![None, Some(2)],
+            }]
+        );
+        let x = Tensor::new([2, 2], vec![1.0_f32, 2.0, 3.0, -4.0]);
+        let results = session.run(&[("x", &x)], &["sum", "y"]).unwrap();
+        assert_eq!(results[0], Tensor::new([], vec![4.0_f32]));
+        assert_eq!(
+            results[1],
+            Tensor::new([2, 2], vec![2.0_f32, 4.0, 6.0, -8.0])
+        );
+        assert_eq!(
+            session.metadata().unwrap(),
+            [("labels".to_owned(), "katt\nøks".to_owned())]
+        );
+    }
+
+    #[test]
+    fn run_f32_writes_into_the_callers_buffer() {
+        let mut session = Session::from_bytes(&doubling(), 1).unwrap();
+        let mut out = [0.0; 4];
+        session
+            .run_f32(("x", &[2, 2], &[1.0, 2.0, 3.0, 4.0]), "y", &mut out)
+            .unwrap();
+        assert_eq!(out, [2.0, 4.0, 6.0, 8.0]);
+        let too_short = session.run_f32(("x", &[1, 2], &[1.0, 2.0]), "y", &mut out);
+        assert!(too_short.is_err());
+    }
+
+    #[test]
+    fn wrong_use_is_an_error() {
+        let mut session = Session::from_bytes(&doubling(), 1).unwrap();
+        let x = Tensor::new([1, 2], vec![1.0_f32, 2.0]);
+        let short = Tensor::new([2, 2], vec![1.0_f32]);
+        let flat = Tensor::new([4], vec![1.0_f32; 4]);
+        for (name, tensor, output) in [
+            ("z", &x, "y"),
+            ("x", &x, "z"),
+            ("x", &short, "y"),
+            ("x", &flat, "y"),
+        ] {
+            let result = session.run(&[(name, tensor)], &[output]);
+            assert!(matches!(result, Err(OnnxError::Model(_))), "{result:?}");
+        }
+        assert!(Session::from_bytes(b"not a model", 1).is_err());
+    }
+
+    #[test]
+    fn a_model_survives_reading_and_writing() {
+        let bytes = doubling();
+        let graph = Graph::from_bytes(&bytes).unwrap();
+        assert_eq!(graph.to_bytes(), bytes);
+        assert_eq!(
+            graph.initializer_value("constant_0").unwrap(),
+            Some(Tensor::scalar(2.0_f32))
+        );
+        assert!(Graph::from_bytes(b"\xff\xff\xff").is_err());
+    }
+
+    #[test]
+    fn graphs_join_and_are_pruned() {
+        let mut first = Graph::from_bytes(&doubling()).unwrap();
+        let mut second = first.clone();
+        second.prefix("b/");
+        first.append(second, &[("b/x", "y")]).unwrap();
+        first.remove_output("y");
+        first.remove_output("sum");
+        first.remove_output("b/sum");
+        first.prune();
+        assert_eq!(first.nodes.len(), 4, "two products, two identities");
+        let mut session = Session::from_bytes(&first.to_bytes(), 1).unwrap();
+        let x = Tensor::new([1, 2], vec![1.0_f32, 2.0]);
+        let results = session.run(&[("x", &x)], &["b/y"]).unwrap();
+        assert_eq!(results[0].f32().unwrap(), [4.0, 8.0]);
+        let twice = first.clone();
+        assert!(first.append(twice, &[]).is_err(), "names clash");
     }
 }

@@ -1,0 +1,281 @@
+//! Running one graph many times with its tensors bound in ONNX Runtime's memory: the loop of a training.
+//!
+//! What a step updates (weights, the optimiser's state) exists twice; a step reads one copy and writes the
+//! other, so that nothing is copied or allocated from step to step. What never changes (the table of
+//! bottlenecks, labels) is bound once. What changes with each step (batch indices, the learning rate) is
+//! written into a bound buffer.
+
+use std::sync::Arc;
+
+use ort::memory::Allocator;
+use ort::session::IoBinding;
+use ort::value::{DynTensor, DynValue, PrimitiveTensorElementType, TensorElementType};
+
+use super::session::{model_error, read_value};
+use super::{Element, ElementType, OnnxError, Session, Tensor};
+
+/// A tensor in ONNX Runtime's memory that several loops can read. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Constant(Arc<DynValue>);
+
+impl Constant {
+    /// Hands a tensor over without copying its contents.
+    pub fn new(tensor: Tensor) -> Result<Self, OnnxError> {
+        tensor.checked()?;
+        // Loading a session is what otherwise makes sure that ONNX Runtime is there.
+        super::runtime::environment()?;
+        let shape = tensor.shape;
+        macro_rules! owned {
+            ($values:expr) => {
+                ort::value::Tensor::from_array((shape, $values))
+                    .map_err(model_error)?
+                    .into_dyn()
+            };
+        }
+        let value = match tensor.data {
+            Element::F32(values) => owned!(values),
+            Element::F64(values) => owned!(values),
+            Element::F16(values) => owned!(values),
+            Element::I64(values) => owned!(values),
+            Element::I32(values) => owned!(values),
+            Element::U8(values) => owned!(values),
+            Element::I8(values) => owned!(values),
+            Element::Bool(values) => owned!(values),
+        };
+        Ok(Self(Arc::new(value)))
+    }
+}
+
+/// What a loop binds to the inputs and outputs of its graph.
+#[derive(Debug, Default)]
+pub struct Bindings<'a> {
+    /// Inputs that never change.
+    pub constants: Vec<(&'a str, Constant)>,
+    /// Input, output that becomes this input in the next step, and initial contents.
+    pub state: Vec<(&'a str, &'a str, &'a Tensor)>,
+    /// Inputs written before each step, zero at first.
+    pub inputs: Vec<(&'a str, ElementType, &'a [usize])>,
+    /// Outputs read after each step.
+    pub outputs: Vec<(&'a str, ElementType, &'a [usize])>,
+}
+
+struct State {
+    input: String,
+    /// The two copies; step k reads one and writes the other.
+    copies: [DynValue; 2],
+}
+
+/// A graph whose outputs of one step are inputs of the next.
+pub struct Loop {
+    session: Session,
+    /// Reads copy 0 and writes copy 1 of the state; the other way round.
+    bindings: [IoBinding; 2],
+    state: Vec<State>,
+    /// The copy that holds the present state.
+    present: usize,
+    inputs: Vec<(String, DynValue)>,
+    outputs: Vec<(String, DynValue)>,
+    _constants: Vec<Constant>,
+}
+
+impl Loop {
+    /// Binds everything. Each input of the graph must be among the constants, the state or the inputs.
+    pub fn new(session: Session, bind: Bindings<'_>) -> Result<Self, OnnxError> {
+        let new_binding = || session.inner().create_binding().map_err(model_error);
+        let mut bindings = [new_binding()?, new_binding()?];
+        for (name, constant) in &bind.constants {
+            session.check_input(name)?;
+            for binding in &mut bindings {
+                binding
+                    .bind_input(*name, constant.0.as_ref())
+                    .map_err(model_error)?;
+            }
+        }
+        let mut inputs = Vec::new();
+        for (name, element, shape) in bind.inputs {
+            session.check_input(name)?;
+            let value = buffer(element, shape)?;
+            for binding in &mut bindings {
+                binding.bind_input(name, &value).map_err(model_error)?;
+            }
+            inputs.push((name.to_owned(), value));
+        }
+        let mut state = Vec::new();
+        for (input, output, initial) in bind.state {
+            session.check_input(input)?;
+            session.check_output(output)?;
+            let element = initial.checked()?.data.element_type();
+            let mut copies = [
+                buffer(element, &initial.shape)?,
+                buffer(element, &initial.shape)?,
+            ];
+            let [even, odd] = &mut copies;
+            write_tensor(even, initial)?;
+            let [first, second] = &mut bindings;
+            bind_state(first, (input, even), (output, odd))?;
+            bind_state(second, (input, odd), (output, even))?;
+            state.push(State {
+                input: input.to_owned(),
+                copies,
+            });
+        }
+        let mut outputs = Vec::new();
+        for (name, element, shape) in bind.outputs {
+            session.check_output(name)?;
+            let mut value = buffer(element, shape)?;
+            for binding in &mut bindings {
+                binding.bind_output(name, &mut value).map_err(model_error)?;
+            }
+            outputs.push((name.to_owned(), value));
+        }
+        Ok(Self {
+            session,
+            bindings,
+            state,
+            present: 0,
+            inputs,
+            outputs,
+            _constants: bind
+                .constants
+                .into_iter()
+                .map(|(_, constant)| constant)
+                .collect(),
+        })
+    }
+
+    /// Writes 64-bit integers into an input.
+    pub fn set_i64(&mut self, input: &str, values: &[i64]) -> Result<(), OnnxError> {
+        write(find(&mut self.inputs, input)?, values)
+    }
+
+    /// Writes 32-bit floats into an input.
+    pub fn set_f32(&mut self, input: &str, values: &[f32]) -> Result<(), OnnxError> {
+        write(find(&mut self.inputs, input)?, values)
+    }
+
+    /// Runs the graph once; its outputs can be read and its state has moved on.
+    pub fn step(&mut self) -> Result<(), OnnxError> {
+        let [even, odd] = &self.bindings;
+        let binding = if self.present == 0 { even } else { odd };
+        self.session
+            .inner_mut()
+            .run_binding(binding)
+            .map_err(model_error)?;
+        if !self.state.is_empty() {
+            self.present = 1 - self.present;
+        }
+        Ok(())
+    }
+
+    /// The contents of an `f32` output after the last step.
+    pub fn output_f32(&self, output: &str) -> Result<&[f32], OnnxError> {
+        let value = self
+            .outputs
+            .iter()
+            .find_map(|(name, value)| (name == output).then_some(value))
+            .ok_or_else(|| OnnxError::Model(format!("no output “{output}” is bound")))?;
+        Ok(value.try_extract_tensor::<f32>().map_err(model_error)?.1)
+    }
+
+    /// The contents of an `f32` state, named by its input.
+    pub fn state_f32(&self, input: &str) -> Result<&[f32], OnnxError> {
+        let value = self.state_value(input)?;
+        Ok(value.try_extract_tensor::<f32>().map_err(model_error)?.1)
+    }
+
+    /// A copy of a state, named by its input.
+    pub fn state(&self, input: &str) -> Result<Tensor, OnnxError> {
+        read_value(self.state_value(input)?)
+    }
+
+    /// Overwrites a state, named by its input.
+    pub fn set_state(&mut self, input: &str, tensor: &Tensor) -> Result<(), OnnxError> {
+        let present = self.present;
+        let [even, odd] = self
+            .state
+            .iter_mut()
+            .find(|state| state.input == input)
+            .map(|state| &mut state.copies)
+            .ok_or_else(|| OnnxError::Model(format!("no state “{input}” is bound")))?;
+        write_tensor(if present == 0 { even } else { odd }, tensor)
+    }
+
+    fn state_value(&self, input: &str) -> Result<&DynValue, OnnxError> {
+        self.state
+            .iter()
+            .find(|state| state.input == input)
+            .map(|state| {
+                let [even, odd] = &state.copies;
+                if self.present == 0 { even } else { odd }
+            })
+            .ok_or_else(|| OnnxError::Model(format!("no state “{input}” is bound")))
+    }
+}
+
+fn bind_state(
+    binding: &mut IoBinding,
+    (input, from): (&str, &DynValue),
+    (output, to): (&str, &mut DynValue),
+) -> Result<(), OnnxError> {
+    binding.bind_input(input, from).map_err(model_error)?;
+    binding.bind_output(output, to).map_err(model_error)
+}
+
+fn find<'a>(
+    values: &'a mut [(String, DynValue)],
+    name: &str,
+) -> Result<&'a mut DynValue, OnnxError> {
+    values
+        .iter_mut()
+        .find_map(|(known, value)| (known == name).then_some(value))
+        .ok_or_else(|| OnnxError::Model(format!("no input “{name}” is bound")))
+}
+
+/// A zeroed tensor in ONNX Runtime's memory.
+fn buffer(element: ElementType, shape: &[usize]) -> Result<DynValue, OnnxError> {
+    let ty = match element {
+        ElementType::F32 => TensorElementType::Float32,
+        ElementType::F64 => TensorElementType::Float64,
+        ElementType::F16 => TensorElementType::Float16,
+        ElementType::I64 => TensorElementType::Int64,
+        ElementType::I32 => TensorElementType::Int32,
+        ElementType::U8 => TensorElementType::Uint8,
+        ElementType::I8 => TensorElementType::Int8,
+        ElementType::Bool => TensorElementType::Bool,
+    };
+    let shape: Vec<i64> = shape.iter().map(|dim| *dim as i64).collect();
+    Ok(
+        DynTensor::new(&Allocator::default(), ty, ort::value::Shape::new(shape))
+            .map_err(model_error)?
+            .into_dyn(),
+    )
+}
+
+fn write<T: PrimitiveTensorElementType + Copy>(
+    value: &mut DynValue,
+    values: &[T],
+) -> Result<(), OnnxError> {
+    let (_, target) = value.try_extract_tensor_mut::<T>().map_err(model_error)?;
+    if target.len() != values.len() {
+        return Err(OnnxError::Model(format!(
+            "{} values were given for a tensor of {}",
+            values.len(),
+            target.len()
+        )));
+    }
+    target.copy_from_slice(values);
+    Ok(())
+}
+
+fn write_tensor(value: &mut DynValue, tensor: &Tensor) -> Result<(), OnnxError> {
+    match &tensor.data {
+        Element::F32(values) => write(value, values),
+        Element::F64(values) => write(value, values),
+        Element::F16(values) => write(value, values),
+        Element::I64(values) => write(value, values),
+        Element::I32(values) => write(value, values),
+        Element::U8(values) => write(value, values),
+        Element::I8(values) => write(value, values),
+        Element::Bool(values) => write(value, values),
+    }
+}

@@ -1,0 +1,169 @@
+//! Plain tensors: what goes into a graph and what comes out of it.
+
+use half::f16;
+
+use super::OnnxError;
+
+macro_rules! elements {
+    ($($(#[$doc:meta])* $variant:ident($type:ty), $zero:expr;)+) => {
+        /// Contents of a tensor.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Element {
+            $($(#[$doc])* $variant(Vec<$type>),)+
+        }
+
+        /// The type of a tensor's elements.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ElementType {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Element {
+            /// Its type.
+            #[must_use]
+            pub fn element_type(&self) -> ElementType {
+                match self {
+                    $(Self::$variant(_) => ElementType::$variant,)+
+                }
+            }
+
+            /// Number of elements.
+            #[must_use]
+            pub fn len(&self) -> usize {
+                match self {
+                    $(Self::$variant(values) => values.len(),)+
+                }
+            }
+
+            /// `len` zeros (`false` for truth values).
+            #[must_use]
+            pub fn zeros(element: ElementType, len: usize) -> Self {
+                match element {
+                    $(ElementType::$variant => Self::$variant(vec![$zero; len]),)+
+                }
+            }
+        }
+
+        $(
+            impl From<Vec<$type>> for Element {
+                fn from(values: Vec<$type>) -> Self {
+                    Self::$variant(values)
+                }
+            }
+        )+
+    };
+}
+
+elements! {
+    /// 32-bit float.
+    F32(f32), 0.0;
+    /// 64-bit float.
+    F64(f64), 0.0;
+    /// 16-bit float.
+    F16(f16), f16::ZERO;
+    /// 64-bit integer.
+    I64(i64), 0;
+    /// 32-bit integer.
+    I32(i32), 0;
+    /// 8-bit unsigned integer.
+    U8(u8), 0;
+    /// 8-bit signed integer.
+    I8(i8), 0;
+    /// Truth value.
+    Bool(bool), false;
+}
+
+impl Element {
+    /// Whether there are no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A tensor in row-major order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its contents, as many as the shape says.
+    pub data: Element,
+}
+
+impl Tensor {
+    /// A tensor of the given shape (empty for a scalar) and contents, whose number is checked when it is used.
+    #[must_use]
+    pub fn new(shape: impl Into<Vec<usize>>, data: impl Into<Element>) -> Self {
+        Self {
+            shape: shape.into(),
+            data: data.into(),
+        }
+    }
+
+    /// A tensor without dimensions that holds one value.
+    #[must_use]
+    pub fn scalar<T>(value: T) -> Self
+    where
+        Vec<T>: Into<Element>,
+    {
+        Self::new([], vec![value])
+    }
+
+    /// All zeros.
+    #[must_use]
+    pub fn zeros(element: ElementType, shape: impl Into<Vec<usize>>) -> Self {
+        let shape = shape.into();
+        let len = shape.iter().product();
+        Self {
+            shape,
+            data: Element::zeros(element, len),
+        }
+    }
+
+    /// The contents as 32-bit floats.
+    pub fn f32(&self) -> Result<&[f32], OnnxError> {
+        match &self.data {
+            Element::F32(values) => Ok(values),
+            other => Err(OnnxError::Model(format!(
+                "a tensor holds {:?} where 32-bit floats were expected",
+                other.element_type()
+            ))),
+        }
+    }
+
+    /// The contents as 64-bit floats.
+    pub fn f64(&self) -> Result<&[f64], OnnxError> {
+        match &self.data {
+            Element::F64(values) => Ok(values),
+            other => Err(OnnxError::Model(format!(
+                "a tensor holds {:?} where 64-bit floats were expected",
+                other.element_type()
+            ))),
+        }
+    }
+
+    /// The contents as 64-bit integers.
+    pub fn i64(&self) -> Result<&[i64], OnnxError> {
+        match &self.data {
+            Element::I64(values) => Ok(values),
+            other => Err(OnnxError::Model(format!(
+                "a tensor holds {:?} where 64-bit integers were expected",
+                other.element_type()
+            ))),
+        }
+    }
+
+    /// Checks that there are as many elements as the shape says.
+    pub(super) fn checked(&self) -> Result<&Self, OnnxError> {
+        let expected: usize = self.shape.iter().product();
+        if self.data.len() == expected {
+            Ok(self)
+        } else {
+            Err(OnnxError::Model(format!(
+                "a tensor of shape {:?} came with {} values instead of {expected}",
+                self.shape,
+                self.data.len()
+            )))
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Between tensors and graphs in memory and the bytes of a model file.
+
+use std::collections::HashSet;
+
+use half::f16;
+use prost::Message;
+
+use super::proto::tensor_proto::DataType;
+use super::proto::{
+    GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+};
+use super::{Element, ElementType, Graph, OnnxError, Tensor};
+
+/// The file format's version for [`super::OPSET`].
+const IR_VERSION: i64 = 8;
+
+impl Graph {
+    /// Reads a model file's bytes.
+    pub fn from_bytes(model: &[u8]) -> Result<Self, OnnxError> {
+        let model = ModelProto::decode(model)
+            .map_err(|error| OnnxError::Model(format!("it is no ONNX file ({error})")))?;
+        let graph = model
+            .graph
+            .ok_or_else(|| OnnxError::Model("the file holds no graph".into()))?;
+        let mut opset = 0;
+        let mut other_opsets = Vec::new();
+        for import in model.opset_import {
+            match import.domain() {
+                "" | "ai.onnx" => opset = import.version(),
+                domain => other_opsets.push((domain.to_owned(), import.version())),
+            }
+        }
+        let names = graph
+            .node
+            .iter()
+            .flat_map(|node| node.output.iter().cloned())
+            .chain(graph.input.iter().map(|info| info.name().to_owned()))
+            .chain(
+                graph
+                    .initializer
+                    .iter()
+                    .map(|tensor| tensor.name().to_owned()),
+            )
+            .collect::<HashSet<_>>();
+        Ok(Self {
+            name: graph.name.unwrap_or_default(),
+            opset,
+            other_opsets,
+            nodes: graph.node,
+            inputs: graph.input,
+            outputs: graph.output,
+            initializers: graph.initializer,
+            value_infos: graph.value_info,
+            metadata: model
+                .metadata_props
+                .into_iter()
+                .map(|entry| {
+                    (
+                        entry.key.unwrap_or_default(),
+                        entry.value.unwrap_or_default(),
+                    )
+                })
+                .collect(),
+            names,
+            next_name: 0,
+        })
+    }
+
+    /// The bytes of a model file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let opset_import = std::iter::once((String::new(), self.opset))
+            .chain(self.other_opsets.iter().cloned())
+            .map(|(domain, version)| OperatorSetIdProto {
+                domain: Some(domain),
+                version: Some(version),
+            })
+            .collect();
+        let metadata_props = self
+            .metadata
+            .iter()
+            .map(|(key, value)| StringStringEntryProto {
+                key: Some(key.clone()),
+                value: Some(value.clone()),
+            })
+            .collect();
+        ModelProto {
+            ir_version: Some(IR_VERSION),
+            opset_import,
+            producer_name: Some("salamander".into()),
+            producer_version: Some(env!("CARGO_PKG_VERSION").into()),
+            graph: Some(GraphProto {
+                name: Some(self.name.clone()),
+                node: self.nodes.clone(),
+                input: self.inputs.clone(),
+                output: self.outputs.clone(),
+                initializer: self.initializers.clone(),
+                value_info: self.value_infos.clone(),
+                ..GraphProto::default()
+            }),
+            metadata_props,
+            ..ModelProto::default()
+        }
+        .encode_to_vec()
+    }
+}
+
+pub(super) fn data_type(element: ElementType) -> DataType {
+    match element {
+        ElementType::F32 => DataType::Float,
+        ElementType::F64 => DataType::Double,
+        ElementType::F16 => DataType::Float16,
+        ElementType::I64 => DataType::Int64,
+        ElementType::I32 => DataType::Int32,
+        ElementType::U8 => DataType::Uint8,
+        ElementType::I8 => DataType::Int8,
+        ElementType::Bool => DataType::Bool,
+    }
+}
+
+/// The number that the attribute `to` of a `Cast` wants.
+#[must_use]
+pub fn cast_target(element: ElementType) -> i64 {
+    i64::from(data_type(element) as i32)
+}
+
+pub(super) fn element_of_data_type(data_type: i32) -> Option<ElementType> {
+    Some(match DataType::try_from(data_type).ok()? {
+        DataType::Float => ElementType::F32,
+        DataType::Double => ElementType::F64,
+        DataType::Float16 => ElementType::F16,
+        DataType::Int64 => ElementType::I64,
+        DataType::Int32 => ElementType::I32,
+        DataType::Uint8 => ElementType::U8,
+        DataType::Int8 => ElementType::I8,
+        DataType::Bool => ElementType::Bool,
+        _ => return None,
+    })
+}
+
+/// A tensor as it stands in a model file, little-endian raw data.
+#[must_use]
+pub fn tensor_to_proto(name: &str, tensor: &Tensor) -> TensorProto {
+    macro_rules! bytes {
+        ($values:expr) => {
+            $values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect()
+        };
+    }
+    let raw: Vec<u8> = match &tensor.data {
+        Element::F32(values) => bytes!(values),
+        Element::F64(values) => bytes!(values),
+        Element::F16(values) => bytes!(values),
+        Element::I64(values) => bytes!(values),
+        Element::I32(values) => bytes!(values),
+        Element::U8(values) => values.clone(),
+        Element::I8(values) => bytes!(values),
+        Element::Bool(values) => values.iter().map(|value| u8::from(*value)).collect(),
+    };
+    TensorProto {
+        name: Some(name.to_owned()),
+        dims: tensor.shape.iter().map(|dim| *dim as i64).collect(),
+        data_type: Some(data_type(tensor.data.element_type()) as i32),
+        raw_data: Some(raw),
+        ..TensorProto::default()
+    }
+}
+
+/// Reads a tensor of a model file, from raw data or from the typed fields.
+pub fn tensor_from_proto(proto: &TensorProto) -> Result<Tensor, OnnxError> {
+    let wrong = |what: &str| OnnxError::Model(format!("its constant “{}” {what}", proto.name()));
+    let element = element_of_data_type(proto.data_type())
+        .ok_or_else(|| wrong("has a type that is not supported"))?;
+    if proto.data_location() == super::proto::tensor_proto::DataLocation::External {
+        return Err(wrong("lies in another file, which is not supported"));
+    }
+    let shape = proto
+        .dims
+        .iter()
+        .map(|dim| usize::try_from(*dim).map_err(|_| wrong("has a negative dimension")))
+        .collect::<Result<Vec<_>, _>>()?;
+    macro_rules! raw {
+        ($bytes:expr, $type:ty) => {{
+            let (chunks, rest) = $bytes.as_chunks();
+            if !rest.is_empty() {
+                return Err(wrong("is cut off"));
+            }
+            chunks
+                .iter()
+                .map(|bytes| <$type>::from_le_bytes(*bytes))
+                .collect::<Vec<$type>>()
+        }};
+    }
+    let data = if let Some(bytes) = &proto.raw_data {
+        match element {
+            ElementType::F32 => raw!(bytes, f32).into(),
+            ElementType::F64 => raw!(bytes, f64).into(),
+            ElementType::F16 => raw!(bytes, f16).into(),
+            ElementType::I64 => raw!(bytes, i64).into(),
+            ElementType::I32 => raw!(bytes, i32).into(),
+            ElementType::U8 => bytes.clone().into(),
+            ElementType::I8 => raw!(bytes, i8).into(),
+            ElementType::Bool => Element::Bool(bytes.iter().map(|byte| *byte != 0).collect()),
+        }
+    } else {
+        let small = proto.int32_data.iter();
+        match element {
+            ElementType::F32 => proto.float_data.clone().into(),
+            ElementType::F64 => proto.double_data.clone().into(),
+            ElementType::F16 => {
+                Element::F16(small.map(|bits| f16::from_bits(*bits as u16)).collect())
+            }
+            ElementType::I64 => proto.int64_data.clone().into(),
+            ElementType::I32 => proto.int32_data.clone().into(),
+            ElementType::U8 => Element::U8(small.map(|value| *value as u8).collect()),
+            ElementType::I8 => Element::I8(small.map(|value| *value as i8).collect()),
+            ElementType::Bool => Element::Bool(small.map(|value| *value != 0).collect()),
+        }
+    };
+    let tensor = Tensor { shape, data };
+    tensor
+        .checked()
+        .map_err(|_| wrong("has another size than its shape says"))?;
+    Ok(tensor)
+}
