@@ -273,7 +273,11 @@ pub(super) fn read_value(value: &DynValue) -> Result<Tensor, OnnxError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a failed set-up is a failed test; the numbers are exact"
+)]
 mod tests {
     use super::*;
     use crate::onnx::{Attribute, Dim, Graph};
