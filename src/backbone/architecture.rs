@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::BackboneError;
+use super::{Backbone, BackboneError, Fit, Preprocessing, catalogue};
 
 /// A backbone at an input resolution; reads and prints as `efficientnet-lite0@224`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,9 +26,53 @@ impl Default for Architecture {
 }
 
 impl Architecture {
-    /// Multiply-accumulates of one image.
+    /// Every architecture on offer: each backbone of the catalogue at each of its resolutions.
+    pub fn all() -> Result<Vec<Self>, BackboneError> {
+        Ok(catalogue()?
+            .into_iter()
+            .flat_map(|backbone| {
+                backbone
+                    .resolutions
+                    .into_iter()
+                    .map(move |resolution_px| Self {
+                        backbone: backbone.name.clone(),
+                        resolution_px,
+                    })
+            })
+            .collect())
+    }
+
+    /// Its catalogue entry. Fails when the backbone is unknown or not offered at this resolution (a
+    /// settings file may say anything).
+    pub fn entry(&self) -> Result<Backbone, BackboneError> {
+        catalogue()?
+            .into_iter()
+            .find(|backbone| {
+                backbone.name == self.backbone && backbone.resolutions.contains(&self.resolution_px)
+            })
+            .ok_or_else(|| unknown(&self.to_string()))
+    }
+
+    /// Multiply-accumulates of one image. All strides of the network multiply to 32 and the resolution is a
+    /// multiple of 32, so the cost is exactly proportional to the number of pixels.
     pub fn multiply_accumulates(&self) -> Result<u64, BackboneError> {
-        todo!()
+        let entry = self.entry()?;
+        let cells = |resolution_px: u32| u64::from(resolution_px / 32).pow(2);
+        Ok(
+            entry.multiply_accumulates / cells(entry.default_resolution)
+                * cells(self.resolution_px),
+        )
+    }
+
+    /// How pictures become the input of this architecture, made square by `fit`.
+    pub fn preprocessing(&self, fit: Fit) -> Result<Preprocessing, BackboneError> {
+        let entry = self.entry()?;
+        Ok(Preprocessing {
+            fit,
+            resolution_px: self.resolution_px,
+            mean: entry.mean,
+            std: entry.std,
+        })
     }
 }
 
@@ -38,10 +82,107 @@ impl fmt::Display for Architecture {
     }
 }
 
+/// Reads `backbone@resolution`, or `backbone` alone for its default resolution.
 impl FromStr for Architecture {
     type Err = BackboneError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        todo!("{text}")
+        let text = text.trim();
+        let (name, resolution) = match text.split_once('@') {
+            Some((name, resolution)) => (name, Some(resolution)),
+            None => (text, None),
+        };
+        let entry = Backbone::named(name).map_err(|_| unknown(text))?;
+        let resolution_px = match resolution {
+            None => entry.default_resolution,
+            Some(resolution) => resolution.parse().map_err(|_| unknown(text))?,
+        };
+        let architecture = Self {
+            backbone: entry.name,
+            resolution_px,
+        };
+        architecture.entry()?;
+        Ok(architecture)
+    }
+}
+
+/// "unknown architecture …; known are efficientnet-lite0@96, 128, …".
+fn unknown(name: &str) -> BackboneError {
+    let known = match catalogue() {
+        Ok(backbones) => backbones
+            .iter()
+            .map(|backbone| {
+                let resolutions = backbone
+                    .resolutions
+                    .iter()
+                    .map(u32::to_string)
+                    .collect::<Vec<_>>()
+                    .join("/");
+                format!("{}@{resolutions}", backbone.name)
+            })
+            .collect::<Vec<_>>()
+            .join(", "),
+        Err(error) => return error,
+    };
+    BackboneError::UnknownArchitecture {
+        name: name.to_owned(),
+        known,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    #[test]
+    fn reads_what_it_prints() {
+        for architecture in Architecture::all().unwrap() {
+            let text = architecture.to_string();
+            assert_eq!(text.parse::<Architecture>().unwrap(), architecture);
+        }
+        assert_eq!(
+            "efficientnet-lite0".parse::<Architecture>().unwrap(),
+            Architecture::default()
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_not_on_offer() {
+        for text in [
+            "",
+            "mobilenet@224",
+            "efficientnet-lite0@",
+            "efficientnet-lite0@225",
+            "efficientnet-lite0@-32",
+        ] {
+            let error = text.parse::<Architecture>().unwrap_err().to_string();
+            assert!(error.starts_with("unknown architecture"), "{error}");
+            assert!(
+                error.contains("known are efficientnet-lite0@96/"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn cost_grows_with_the_pixels() {
+        let cost = |text: &str| {
+            text.parse::<Architecture>()
+                .unwrap()
+                .multiply_accumulates()
+                .unwrap()
+        };
+        assert_eq!(
+            cost("efficientnet-lite0@224"),
+            Backbone::named("efficientnet-lite0")
+                .unwrap()
+                .multiply_accumulates
+        );
+        assert_eq!(
+            cost("efficientnet-lite0@224") * 4,
+            cost("efficientnet-lite0@96") * 4 * 49 / 9
+        );
     }
 }

@@ -1,10 +1,18 @@
 //! Bottlenecks: the pooled output of the backbone for each frame, computed in parallel and cached by content.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::jobs::Work;
+use crate::media::{MediaError, load_image_from_bytes};
 
-use super::{Architecture, BackboneError, Preprocessing};
+use super::cache::{Cache, Key};
+use super::content::{Contents, Stamp};
+use super::parallel::in_parallel;
+use super::{Architecture, BackboneError, Extractor, Preprocessing};
+
+/// Bad images that get a warning each; the rest are counted in one more.
+const MAX_WARNINGS: usize = 20;
 
 /// Bottlenecks of a list of frames.
 #[derive(Debug, Clone, Default)]
@@ -13,7 +21,7 @@ pub struct BottleneckTable {
     pub dim: usize,
     /// Row-major `f32[N, D]`; the rows of failed frames are zero.
     pub values: Vec<f32>,
-    /// Frames without a bottleneck: index and why.
+    /// Frames without a bottleneck, by index: the index and why, in a sentence.
     pub failed: Vec<(usize, String)>,
     /// How many came from the cache.
     pub from_cache: usize,
@@ -30,7 +38,8 @@ impl BottleneckTable {
 /// Computes or reads the bottlenecks of the image files `frames`. Each worker decodes, preprocesses and
 /// runs its own single-threaded session. `cache_dir` holds the cache (keyed by the hash of the file's
 /// bytes, backbone, preprocessing and view) and may be deleted at any time; `None` caches nothing.
-/// A bad image is reported and skipped. Cancelling keeps what is computed.
+/// A bad image is skipped: it is in `failed`, and a warning of `work` names it. Cancelling keeps what is
+/// computed, in the cache.
 pub fn bottlenecks(
     frames: &[PathBuf],
     architecture: &Architecture,
@@ -38,6 +47,265 @@ pub fn bottlenecks(
     cache_dir: Option<&Path>,
     work: &Work,
 ) -> Result<BottleneckTable, BackboneError> {
-    let _ = (frames, preprocessing, cache_dir, work);
-    todo!("{architecture}")
+    let entry = architecture.entry()?;
+    let dim = entry.bottleneck_dim;
+    work.stage("Computing bottlenecks", Some(frames.len() as u64));
+    let mut table = BottleneckTable {
+        dim,
+        values: vec![0.0; frames.len() * dim],
+        ..BottleneckTable::default()
+    };
+    let store = match cache_dir {
+        Some(dir) => Store::open(
+            dir,
+            &cache_name(architecture, &entry.blake3, preprocessing),
+            dim,
+            work,
+        )?,
+        None => None,
+    };
+    let store = store.map(Mutex::new);
+
+    // First what needs no reading of images at all, which is nearly everything from the second time on.
+    let mut missing = Vec::new();
+    if let Some(store) = &store {
+        let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        for (index, (frame, row)) in frames
+            .iter()
+            .zip(table.values.chunks_exact_mut(dim))
+            .enumerate()
+        {
+            work.check()?;
+            if store.known_row(frame, row) {
+                table.from_cache += 1;
+            } else {
+                missing.push(index);
+            }
+            // Thousands of these take a second: the watcher need not be woken for each.
+            if index % 256 == 0 {
+                work.set_done(table.from_cache as u64);
+            }
+        }
+        work.set_done(table.from_cache as u64);
+    } else {
+        missing.extend(0..frames.len());
+    }
+
+    in_parallel(
+        missing.len(),
+        work,
+        || Ok(Tools::new(architecture, preprocessing)),
+        |tools, number| {
+            let Some(frame) = missing.get(number).and_then(|index| frames.get(*index)) else {
+                return Err(BackboneError::Cancelled(crate::jobs::Cancelled));
+            };
+            frame_bottleneck(tools, frame, store.as_ref(), work)
+        },
+        |number, outcome| {
+            let Some(&index) = missing.get(number) else {
+                return Ok(());
+            };
+            match outcome {
+                Ok(found) => {
+                    if found.from_cache {
+                        table.from_cache += 1;
+                    }
+                    if let Some(row) = table.values.chunks_exact_mut(dim).nth(index) {
+                        row.copy_from_slice(&found.bottleneck);
+                    }
+                }
+                Err(reason) => table.failed.push((index, reason)),
+            }
+            if let Some(name) = frames.get(index).and_then(|frame| frame.file_name()) {
+                work.detail(name.to_string_lossy());
+            }
+            work.advance(1);
+            Ok(())
+        },
+    )?;
+    table.failed.sort();
+    warn_of_failures(&table.failed, work);
+    Ok(table)
+}
+
+fn warn_of_failures(failed: &[(usize, String)], work: &Work) {
+    for (_, reason) in failed.iter().take(MAX_WARNINGS) {
+        work.warn(format!("Skipped: {reason}"));
+    }
+    if let Some(more) = failed.len().checked_sub(MAX_WARNINGS).filter(|n| *n > 0) {
+        work.warn(format!("Skipped {more} more images that cannot be read"));
+    }
+}
+
+struct Found {
+    bottleneck: Vec<f32>,
+    from_cache: bool,
+}
+
+struct Tools {
+    /// Made on the first image that is not in the cache.
+    extractor: Option<Extractor>,
+    architecture: Architecture,
+    preprocessing: Preprocessing,
+}
+
+impl Tools {
+    fn new(architecture: &Architecture, preprocessing: &Preprocessing) -> Self {
+        Self {
+            extractor: None,
+            architecture: architecture.clone(),
+            preprocessing: preprocessing.clone(),
+        }
+    }
+
+    fn extractor(&mut self) -> Result<&mut Extractor, BackboneError> {
+        let made = match self.extractor.take() {
+            Some(made) => made,
+            None => Extractor::new(&self.architecture, &self.preprocessing)?,
+        };
+        Ok(self.extractor.insert(made))
+    }
+}
+
+/// The bottleneck of one file; the inner error is a bad image, the outer one ends everything.
+fn frame_bottleneck(
+    tools: &mut Tools,
+    frame: &Path,
+    store: Option<&Mutex<Store>>,
+    work: &Work,
+) -> Result<Result<Found, String>, BackboneError> {
+    // Size and times before the content: a change in between makes the stamp outdated, not wrong.
+    let stamp = store.and_then(|store| {
+        let metadata = std::fs::metadata(frame).ok()?;
+        lock(store).contents.stamp(frame, &metadata)
+    });
+    let bytes = match std::fs::read(frame) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let path = frame.to_owned();
+            return Ok(Err(MediaError::Io { path, error }.to_string()));
+        }
+    };
+    let key = store.map(|_| Key {
+        content: *blake3::hash(&bytes).as_bytes(),
+        view: 0,
+    });
+    if let (Some(store), Some(key)) = (store, &key) {
+        let mut bottleneck = vec![0.0; lock(store).dim];
+        if lock(store).cached_row(key, stamp, &mut bottleneck) {
+            return Ok(Ok(Found {
+                bottleneck,
+                from_cache: true,
+            }));
+        }
+    }
+    let picture = match load_image_from_bytes(&bytes, frame) {
+        Ok(picture) => picture,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    drop(bytes);
+    work.check()?;
+    let bottleneck = tools.extractor()?.extract(&picture)?;
+    if let (Some(store), Some(key)) = (store, &key) {
+        lock(store).keep(key, stamp, &bottleneck, work);
+    }
+    Ok(Ok(Found {
+        bottleneck,
+        from_cache: false,
+    }))
+}
+
+fn lock(store: &Mutex<Store>) -> std::sync::MutexGuard<'_, Store> {
+    // A panic elsewhere ends everything; what is on disk is whole or ignored.
+    store.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Files of the cache: readable backbone, and a hash of what else decides the numbers.
+fn cache_name(
+    architecture: &Architecture,
+    model_hash: &str,
+    preprocessing: &Preprocessing,
+) -> String {
+    let all = format!("{model_hash} {}", preprocessing.fingerprint());
+    let hash = blake3::hash(all.as_bytes()).to_hex();
+    format!("{architecture}-{}", hash.get(..16).unwrap_or_default())
+}
+
+/// The cache on disk, with the hashes of the files it knows.
+struct Store {
+    cache: Cache,
+    contents: Contents,
+    dim: usize,
+    /// Writing failed and was reported; it is not tried again.
+    broken: bool,
+}
+
+impl Store {
+    /// `None`, with a warning, when the cache cannot be used: then it is slower, not wrong.
+    fn open(
+        dir: &Path,
+        name: &str,
+        dim: usize,
+        work: &Work,
+    ) -> Result<Option<Self>, BackboneError> {
+        work.check()?;
+        let base = dir.parent().unwrap_or(dir);
+        let dir = dir.join("bottlenecks");
+        let opened = Cache::open(&dir, name, dim).and_then(|cache| {
+            Ok(Self {
+                cache,
+                contents: Contents::open(&dir, base)?,
+                dim,
+                broken: false,
+            })
+        });
+        match opened {
+            Ok(store) => Ok(Some(store)),
+            Err(error) => {
+                work.warn(format!(
+                    "Bottlenecks are not kept for the next time: {error}"
+                ));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The row of a file that has not changed since it was last read.
+    fn known_row(&mut self, frame: &Path, row: &mut [f32]) -> bool {
+        let Some(content) = std::fs::metadata(frame)
+            .ok()
+            .and_then(|metadata| self.contents.stamp(frame, &metadata))
+            .and_then(|stamp| self.contents.get(&stamp))
+        else {
+            return false;
+        };
+        self.cache.get(&Key { content, view: 0 }, row)
+    }
+
+    fn cached_row(&mut self, key: &Key, stamp: Option<Stamp>, row: &mut [f32]) -> bool {
+        let found = self.cache.get(key, row);
+        if found
+            && let Some(stamp) = stamp
+            && let Err(error) = self.contents.put(stamp, key.content)
+        {
+            log::warn!("the hash of a file cannot be kept: {error}");
+        }
+        found
+    }
+
+    fn keep(&mut self, key: &Key, stamp: Option<Stamp>, row: &[f32], work: &Work) {
+        if self.broken {
+            return;
+        }
+        let kept = self.cache.put(key, row).and_then(|()| match stamp {
+            Some(stamp) => self.contents.put(stamp, key.content),
+            None => Ok(()),
+        });
+        if let Err(error) = kept {
+            self.broken = true;
+            work.warn(format!(
+                "Bottlenecks can no longer be kept for the next time: {error}"
+            ));
+        }
+    }
 }

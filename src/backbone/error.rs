@@ -1,5 +1,7 @@
 //! What can go wrong between a frame and its bottleneck.
 
+use std::path::PathBuf;
+
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
 use crate::onnx::OnnxError;
@@ -7,6 +9,46 @@ use crate::onnx::OnnxError;
 /// An error of the backbone layer.
 #[derive(Debug, thiserror::Error)]
 pub enum BackboneError {
+    /// No such backbone, or not at this resolution.
+    #[error("unknown architecture “{name}”; known are {known}")]
+    UnknownArchitecture {
+        /// What was asked for.
+        name: String,
+        /// What there is, for people.
+        known: String,
+    },
+    /// A shipped model is nowhere to be found.
+    #[error(
+        "the model file “{file}” is missing (looked in {looked_in}); install Salamander again, or set SALAMANDER_MODELS to the folder with its models"
+    )]
+    MissingModel {
+        /// Its name.
+        file: String,
+        /// The folders.
+        looked_in: String,
+    },
+    /// A model file is not the one that was shipped.
+    #[error(
+        "the model file “{}” is damaged or was changed (its hash is not the one in the catalogue); install Salamander again, or put the original file back",
+        path.display()
+    )]
+    AlteredModel {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The catalogue that is built in cannot be read.
+    #[error("the catalogue of models cannot be read: {0}")]
+    Catalogue(String),
+    /// The cache or an output file.
+    #[error("cannot {action} “{}”: {error}", path.display())]
+    Io {
+        /// What was tried: "read", "write".
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said; part of the message, so not offered as a source again.
+        error: std::io::Error,
+    },
     /// ONNX Runtime or a model file.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
@@ -16,4 +58,19 @@ pub enum BackboneError {
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl BackboneError {
+    /// For `map_err`: an input or output error with the file it happened to.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |error| Self::Io {
+            action,
+            path,
+            error,
+        }
+    }
 }

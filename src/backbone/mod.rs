@@ -2,12 +2,20 @@
 
 mod architecture;
 mod bottleneck;
+mod cache;
 mod catalogue;
+mod content;
 mod error;
+mod extractor;
+mod features;
+mod parallel;
 mod preprocess;
 
 pub use architecture::Architecture;
 pub use bottleneck::{BottleneckTable, bottlenecks};
-pub use catalogue::{Backbone, catalogue};
+pub use catalogue::{Backbone, ModelStatus, catalogue, model_dirs, model_status};
 pub use error::BackboneError;
+pub use extractor::Extractor;
+pub use features::write_features;
+pub use parallel::{in_parallel, worker_count};
 pub use preprocess::{Fit, Preprocessing};

@@ -1,28 +1,162 @@
 //! The confusion matrix and what follows from it.
 
+use serde::{Deserialize, Serialize};
+
 /// `counts[truth][predicted]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Confusion {
     /// Row: true class; column: predicted class.
     pub counts: Vec<Vec<u64>>,
 }
 
 impl Confusion {
+    /// An empty matrix for `classes` classes.
+    #[must_use]
+    pub fn new(classes: usize) -> Self {
+        Self {
+            counts: vec![vec![0; classes]; classes],
+        }
+    }
+
+    /// Counts one frame. An index that is no class is not counted.
+    pub fn add(&mut self, truth: usize, predicted: usize) {
+        if let Some(count) = self
+            .counts
+            .get_mut(truth)
+            .and_then(|row| row.get_mut(predicted))
+        {
+            *count += 1;
+        }
+    }
+
+    /// Frames counted.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().flatten().sum()
+    }
+
+    /// Frames that were right.
+    #[must_use]
+    pub fn correct(&self) -> u64 {
+        (0..self.counts.len()).map(|class| self.hits(class)).sum()
+    }
+
     /// Part that was right, 0..=1; `None` without frames.
     #[must_use]
     pub fn accuracy(&self) -> Option<f32> {
-        todo!()
+        ratio(self.correct(), self.total())
     }
 
-    /// Part of the frames of class `index` that were found.
+    /// Part of the frames of class `index` that were found, 0..=1; `None` without such frames.
     #[must_use]
     pub fn recall(&self, index: usize) -> Option<f32> {
-        todo!("{index}")
+        ratio(self.hits(index), self.support(index))
     }
 
-    /// Part of the frames called `index` that were right.
+    /// Part of the frames called `index` that were right, 0..=1; `None` when none was called so.
     #[must_use]
     pub fn precision(&self, index: usize) -> Option<f32> {
-        todo!("{index}")
+        let called = self.counts.iter().filter_map(|row| row.get(index)).sum();
+        ratio(self.hits(index), called)
+    }
+
+    /// Harmonic mean of precision and recall, `2·hits / (frames of the class + frames called so)`, 0..=1; `None`
+    /// when there are neither.
+    #[must_use]
+    pub fn f1(&self, index: usize) -> Option<f32> {
+        let called: u64 = self.counts.iter().filter_map(|row| row.get(index)).sum();
+        ratio(2 * self.hits(index), self.support(index) + called)
+    }
+
+    /// Frames of class `index`.
+    #[must_use]
+    pub fn support(&self, index: usize) -> u64 {
+        self.counts
+            .get(index)
+            .map_or(0, |row| row.iter().copied().sum())
+    }
+
+    /// The 95 % interval of the accuracy; see [`wilson_95`].
+    #[must_use]
+    pub fn accuracy_interval(&self) -> Option<(f32, f32)> {
+        wilson_95(self.correct(), self.total())
+    }
+
+    fn hits(&self, index: usize) -> u64 {
+        self.counts
+            .get(index)
+            .and_then(|row| row.get(index))
+            .copied()
+            .unwrap_or(0)
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f32> {
+    (whole > 0).then(|| (part as f64 / whole as f64) as f32)
+}
+
+/// The 95 % score interval of a proportion, `correct` of `total` (Wilson 1927); `None` without frames. It treats
+/// frames as independent, which frames of one video are not: take it as the least uncertainty.
+#[must_use]
+pub fn wilson_95(correct: u64, total: u64) -> Option<(f32, f32)> {
+    if total == 0 {
+        return None;
+    }
+    // The 97.5th percentile of the normal distribution.
+    let z = 1.959_963_984_540_054_f64;
+    let n = total as f64;
+    let p = correct as f64 / n;
+    let spread = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+    let middle = p + z * z / (2.0 * n);
+    let scale = 1.0 + z * z / n;
+    let low = ((middle - spread) / scale).max(0.0);
+    let high = ((middle + spread) / scale).min(1.0);
+    Some((low as f32, high as f32))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    fn close(found: Option<f32>, expected: f32) {
+        assert!((found.unwrap() - expected).abs() < 1e-6, "{found:?}");
+    }
+
+    #[test]
+    fn figures_of_a_small_matrix() {
+        let mut confusion = Confusion::new(3);
+        for (truth, predicted) in [(0, 0), (0, 0), (0, 1), (1, 1), (1, 1), (1, 0), (1, 1)] {
+            confusion.add(truth, predicted);
+        }
+        confusion.add(9, 0);
+        assert_eq!(confusion.total(), 7);
+        close(confusion.accuracy(), 5.0 / 7.0);
+        close(confusion.recall(0), 2.0 / 3.0);
+        close(confusion.recall(1), 3.0 / 4.0);
+        close(confusion.precision(0), 2.0 / 3.0);
+        close(confusion.precision(1), 3.0 / 4.0);
+        close(confusion.f1(1), 0.75);
+        assert_eq!(confusion.recall(2), None);
+        assert_eq!(confusion.precision(2), None);
+        assert_eq!(confusion.f1(2), None);
+        assert_eq!(Confusion::new(2).accuracy(), None);
+    }
+
+    #[test]
+    fn wilson_as_published() {
+        // Newcombe (1998), table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
+        for (correct, total, low, high) in [
+            (81, 263, 0.2553, 0.3662),
+            (15, 148, 0.0624, 0.1605),
+            (0, 20, 0.0, 0.1611),
+            (1, 29, 0.0061, 0.1718),
+        ] {
+            let (found_low, found_high) = wilson_95(correct, total).unwrap();
+            assert!((found_low - low).abs() < 6e-5, "{correct}/{total}");
+            assert!((found_high - high).abs() < 6e-5, "{correct}/{total}");
+        }
+        assert_eq!(wilson_95(0, 0), None);
     }
 }

@@ -1,6 +1,11 @@
-//! What can go wrong with an evaluation.
+//! What can go wrong with an evaluation or a prediction.
 
+use std::path::PathBuf;
+
+use crate::backbone::BackboneError;
 use crate::jobs::Cancelled;
+use crate::media::MediaError;
+use crate::onnx::OnnxError;
 use crate::train::TrainError;
 
 /// An error of the evaluate layer.
@@ -9,6 +14,31 @@ pub enum EvaluateError {
     /// The run or something below it.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The backbone.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+    /// ONNX Runtime or a model.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// A picture or a video.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// The head does not fit the backbone or the classes.
+    #[error(
+        "the weights of run “{run}” do not fit its backbone and classes; train again or restore the run's folder"
+    )]
+    Weights {
+        /// The run.
+        run: String,
+    },
+    /// A folder or file that should be an export and is none.
+    #[error("“{}” is no export that can predict: {reason}", path.display())]
+    NoExport {
+        /// What was named.
+        path: PathBuf,
+        /// What is missing or wrong.
+        reason: String,
+    },
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),

@@ -1,9 +1,14 @@
-//! A run's predictions on its test frames.
+//! A run's predictions on the frames of one side of its split.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::backbone::bottlenecks;
 use crate::jobs::Work;
 use crate::project::{Project, Split};
 use crate::train::Run;
 
+use super::classifier::{Classifier, arg_max};
 use super::{Confusion, EvaluateError};
 
 /// What the model said of one frame.
@@ -21,6 +26,17 @@ pub struct FramePrediction {
     pub probabilities: Vec<f32>,
 }
 
+impl FramePrediction {
+    /// The probability of the predicted class.
+    #[must_use]
+    pub fn confidence(&self) -> f32 {
+        self.probabilities
+            .get(self.predicted)
+            .copied()
+            .unwrap_or(0.0)
+    }
+}
+
 /// Predictions on one side of the split, and their confusion matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
@@ -32,8 +48,66 @@ pub struct Evaluation {
     pub predictions: Vec<FramePrediction>,
     /// The matrix.
     pub confusion: Confusion,
-    /// Frames that are gone.
+    /// Frames that are gone, or can no longer be read.
     pub missing: u64,
+}
+
+/// How one group did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupAccuracy {
+    /// The group (source).
+    pub group: String,
+    /// Frames that were right.
+    pub correct: u64,
+    /// Frames.
+    pub total: u64,
+}
+
+impl GroupAccuracy {
+    /// Part that was right, 0..=1.
+    #[must_use]
+    pub fn accuracy(&self) -> f32 {
+        self.correct as f32 / self.total.max(1) as f32
+    }
+}
+
+impl Evaluation {
+    /// The misclassified frames, the most confident mistake first.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<&FramePrediction> {
+        let mut mistakes: Vec<_> = self
+            .predictions
+            .iter()
+            .filter(|prediction| prediction.predicted != prediction.truth)
+            .collect();
+        mistakes.sort_by(|a, b| {
+            b.confidence()
+                .total_cmp(&a.confidence())
+                .then_with(|| a.path.cmp(&b.path))
+        });
+        mistakes
+    }
+
+    /// Accuracy by group (source), the worst first.
+    #[must_use]
+    pub fn by_group(&self) -> Vec<GroupAccuracy> {
+        let mut groups = BTreeMap::<&str, (u64, u64)>::new();
+        for prediction in &self.predictions {
+            let (correct, total) = groups.entry(&prediction.group).or_default();
+            *correct += u64::from(prediction.predicted == prediction.truth);
+            *total += 1;
+        }
+        let mut groups: Vec<_> = groups
+            .into_iter()
+            .map(|(group, (correct, total))| GroupAccuracy {
+                group: group.to_owned(),
+                correct,
+                total,
+            })
+            .collect();
+        groups.sort_by(|a, b| a.accuracy().total_cmp(&b.accuracy()));
+        groups
+    }
 }
 
 /// Runs the head on the frames of one side of the run's split (bottlenecks from the cache).
@@ -43,6 +117,92 @@ pub fn evaluate(
     split: Split,
     work: &Work,
 ) -> Result<Evaluation, EvaluateError> {
-    let _ = (project, run, work);
-    todo!("{split:?}")
+    let frames = run.frames()?;
+    let mut missing = 0;
+    let mut paths = Vec::<PathBuf>::new();
+    let mut present = Vec::new();
+    for frame in frames.into_iter().filter(|frame| frame.split == split) {
+        let path = project.root().join(&frame.path);
+        if path.is_file() {
+            paths.push(path);
+            present.push(frame);
+        } else {
+            missing += 1;
+        }
+    }
+    let table = bottlenecks(
+        &paths,
+        &run.settings.architecture,
+        &run.preprocessing,
+        Some(&project.cache_dir()),
+        work,
+    )?;
+    let classifier = Classifier::of_run(run, table.dim)?;
+    missing += table.failed.len() as u64;
+    let mut failed = table.failed.iter().map(|(index, _)| *index).peekable();
+    let mut confusion = Confusion::new(run.classes.len());
+    let mut predictions = Vec::with_capacity(present.len());
+    for (index, frame) in present.into_iter().enumerate() {
+        if failed.next_if_eq(&index).is_some() {
+            continue;
+        }
+        let Some(row) = table.row(index) else { break };
+        let probabilities = classifier.probabilities(row);
+        let predicted = arg_max(&probabilities);
+        confusion.add(frame.class, predicted);
+        predictions.push(FramePrediction {
+            path: frame.path,
+            group: frame.group,
+            truth: frame.class,
+            predicted,
+            probabilities,
+        });
+    }
+    Ok(Evaluation {
+        classes: run.classes.clone(),
+        split,
+        predictions,
+        confusion,
+        missing,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(path: &str, group: &str, truth: usize, probabilities: &[f32]) -> FramePrediction {
+        FramePrediction {
+            path: path.into(),
+            group: group.into(),
+            truth,
+            predicted: arg_max(probabilities),
+            probabilities: probabilities.into(),
+        }
+    }
+
+    #[test]
+    fn worst_first() {
+        let evaluation = Evaluation {
+            classes: vec!["a".into(), "b".into()],
+            split: Split::Test,
+            predictions: vec![
+                frame("1", "film", 0, &[0.9, 0.1]),
+                frame("2", "film", 0, &[0.4, 0.6]),
+                frame("3", "walk", 1, &[0.7, 0.3]),
+                frame("4", "walk", 1, &[0.8, 0.2]),
+            ],
+            confusion: Confusion::default(),
+            missing: 0,
+        };
+        let mistakes: Vec<_> = evaluation
+            .mistakes()
+            .iter()
+            .map(|frame| frame.path.as_str())
+            .collect();
+        assert_eq!(mistakes, ["4", "3", "2"]);
+        let groups = evaluation.by_group();
+        assert_eq!((groups[0].group.as_str(), groups[0].correct), ("walk", 0));
+        assert_eq!((groups[1].correct, groups[1].total), (1, 2));
+    }
 }

@@ -1,11 +1,17 @@
 //! Predictions, the confusion matrix and per-class figures of a run.
 
+mod classifier;
 mod confusion;
 mod error;
 mod evaluation;
+mod exported;
 mod predict;
+mod recipe;
 
-pub use confusion::Confusion;
+pub use classifier::{Classifier, arg_max};
+pub use confusion::{Confusion, wilson_95};
 pub use error::EvaluateError;
-pub use evaluation::{Evaluation, FramePrediction, evaluate};
-pub use predict::{ClassProbability, Prediction, Predictor};
+pub use evaluation::{Evaluation, FramePrediction, GroupAccuracy, evaluate};
+pub use exported::{ExportedModel, RECIPE_KEY};
+pub use predict::{ClassProbability, FilePrediction, Prediction, Predictor};
+pub use recipe::{InputKind, Recipe};

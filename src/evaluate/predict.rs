@@ -4,9 +4,15 @@ use std::path::Path;
 
 use image::RgbImage;
 
+use crate::backbone::{Extractor, worker_count};
+use crate::jobs::Work;
+use crate::media::{Sampler, is_video_name, load_image};
+use crate::project::Sampling;
 use crate::train::Run;
 
 use super::EvaluateError;
+use super::classifier::Classifier;
+use super::exported::ExportedModel;
 
 /// One class of a prediction.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,27 +26,129 @@ pub struct ClassProbability {
 /// The classes of one picture, most probable first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// All classes, most probable first.
+    /// All classes, most probable first; equals stay in the order of the classes.
     pub top: Vec<ClassProbability>,
 }
 
+/// A prediction with its place in the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FilePrediction {
+    /// Seconds from the start of the video; `None` for an image.
+    pub time_secs: Option<f64>,
+    /// What the model says.
+    pub prediction: Prediction,
+}
+
+enum Model {
+    Run(Box<Extractor>, Classifier),
+    Export(Box<ExportedModel>),
+}
+
 /// A model ready to predict: backbone and head, or an exported model.
-pub struct Predictor {}
+pub struct Predictor {
+    model: Model,
+    classes: Vec<String>,
+}
 
 impl Predictor {
-    /// From a run.
+    /// From a run. One picture uses all cores.
     pub fn from_run(run: &Run) -> Result<Self, EvaluateError> {
-        todo!("{run:?}")
+        let extractor = Extractor::with_threads(
+            &run.settings.architecture,
+            &run.preprocessing,
+            worker_count(),
+        )?;
+        let classifier = Classifier::of_run(run, extractor.dim())?;
+        Ok(Self {
+            model: Model::Run(Box::new(extractor), classifier),
+            classes: run.classes.clone(),
+        })
     }
 
     /// From an exported folder (`model.onnx` with its labels) or the model file in it.
     pub fn from_export(path: &Path) -> Result<Self, EvaluateError> {
-        todo!("{path:?}")
+        let model = ExportedModel::open(path, worker_count())?;
+        let classes = model.recipe().labels.clone();
+        Ok(Self {
+            model: Model::Export(Box::new(model)),
+            classes,
+        })
+    }
+
+    /// Class names in the order of the model's output.
+    #[must_use]
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Probabilities of one picture, in the order of [`Predictor::classes`].
+    pub fn probabilities(&mut self, picture: &RgbImage) -> Result<Vec<f32>, EvaluateError> {
+        match &mut self.model {
+            Model::Run(extractor, classifier) => {
+                Ok(classifier.probabilities(&extractor.extract(picture)?))
+            }
+            Model::Export(model) => model.probabilities(picture),
+        }
     }
 
     /// Predicts one picture.
     pub fn predict(&mut self, picture: &RgbImage) -> Result<Prediction, EvaluateError> {
-        let _ = picture;
-        todo!()
+        let probabilities = self.probabilities(picture)?;
+        let mut top: Vec<_> = self
+            .classes
+            .iter()
+            .zip(probabilities)
+            .map(|(class, probability)| ClassProbability {
+                class: class.clone(),
+                probability,
+            })
+            .collect();
+        top.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+        Ok(Prediction { top })
+    }
+
+    /// Predicts an image, or the frames of a video that `sampling` asks for, and hands over each prediction as
+    /// it is made. Damage in a video becomes a warning of `work`.
+    pub fn predict_file(
+        &mut self,
+        path: &Path,
+        sampling: &Sampling,
+        work: &Work,
+        mut each: impl FnMut(FilePrediction),
+    ) -> Result<(), EvaluateError> {
+        work.check()?;
+        if !is_video_name(path) {
+            let image = load_image(path);
+            match image {
+                Ok(picture) => {
+                    each(FilePrediction {
+                        time_secs: None,
+                        prediction: self.predict(&picture)?,
+                    });
+                    return Ok(());
+                }
+                // The name says nothing certain: a video under another name is tried below.
+                Err(error) if Sampler::open(path, sampling).is_err() => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        let mut sampler = Sampler::open(path, sampling)?;
+        let name = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy();
+        work.stage(format!("Predicting {name}"), sampler.expected_frames());
+        while let Some(frame) = sampler.next_frame(work)? {
+            let prediction = self.predict(&frame.to_rgb()?)?;
+            each(FilePrediction {
+                time_secs: Some(frame.time_secs),
+                prediction,
+            });
+            work.advance(1);
+        }
+        if let Some(warning) = sampler.warning() {
+            work.warn(warning);
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,291 @@
+//! Bottlenecks on disk: two append-only files for each pair of backbone and preprocessing.
+//!
+//! `<cache>/bottlenecks/<name>.keys` holds entries of 48 bytes, `<name>.rows` the vectors, entry *i*
+//! belonging to row *i*, all little-endian:
+//!
+//! | bytes | |
+//! | --- | --- |
+//! | 0..32 | BLAKE3 hash of the image file's bytes |
+//! | 32..36 | view |
+//! | 36..40 | length of a row, D |
+//! | 40..48 | first bytes of the BLAKE3 hash of bytes 0..40 and the row |
+//!
+//! The row is written before its entry, so that a killed process leaves whole entries with whole rows and
+//! at most a tail, which the next writer cuts off. A power cut may leave anything: the check sum of each
+//! row is looked at when it is read, and what does not fit is computed again. Fifty thousand
+//! frames are two files, and reading the index is one read of 2.4 MB.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::BackboneError;
+
+const ENTRY_BYTES: usize = 48;
+
+/// What a bottleneck is filed under: the image file's content and the view of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// BLAKE3 hash of the file's bytes.
+    pub content: [u8; 32],
+    /// 0 is the plain view.
+    pub view: u32,
+}
+
+/// The bottlenecks of one backbone and preprocessing.
+pub(super) struct Cache {
+    dim: usize,
+    index: HashMap<Key, (u64, [u8; 8])>,
+    rows: File,
+    keys: File,
+    /// Held while open; without it another job or process is writing, and nothing is added.
+    _lock: Option<File>,
+    writable: bool,
+    /// Rows written so far.
+    len: u64,
+    buffer: Vec<u8>,
+}
+
+impl Cache {
+    /// Opens or makes the cache `name` in the folder `dir`. Never fails because of what is in the files.
+    pub(super) fn open(dir: &Path, name: &str, dim: usize) -> Result<Self, BackboneError> {
+        std::fs::create_dir_all(dir).map_err(BackboneError::io("make", dir))?;
+        let open = |extension: &str| {
+            let path = dir.join(format!("{name}.{extension}"));
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(BackboneError::io("open", path))
+        };
+        let keys = open("keys")?;
+        let rows = open("rows")?;
+        let lock = writer_lock(dir, name);
+        let writable = lock.is_some();
+        let mut cache = Self {
+            dim,
+            index: HashMap::new(),
+            rows,
+            keys,
+            _lock: lock,
+            writable,
+            len: 0,
+            buffer: vec![0; dim * 4],
+        };
+        cache
+            .load()
+            .map_err(BackboneError::io("read", dir.join(format!("{name}.keys"))))?;
+        Ok(cache)
+    }
+
+    fn load(&mut self) -> std::io::Result<()> {
+        let mut bytes = Vec::new();
+        self.keys.read_to_end(&mut bytes)?;
+        let row_bytes = self.buffer.len() as u64;
+        let rows = self.rows.metadata()?.len() / row_bytes.max(1);
+        let (entries, _) = bytes.as_chunks::<ENTRY_BYTES>();
+        self.len = rows.min(entries.len() as u64);
+        if self.writable {
+            self.keys.set_len(self.len * ENTRY_BYTES as u64)?;
+            self.rows.set_len(self.len * row_bytes)?;
+        }
+        self.index.reserve(entries.len());
+        for (row, entry) in (0..self.len).zip(entries) {
+            let (content, rest) = entry.split_at(32);
+            let (view, rest) = rest.split_at(4);
+            let (dim, sum) = rest.split_at(4);
+            let (Ok(content), Ok(view), Ok(dim), Ok(sum)) = (
+                content.try_into(),
+                view.try_into(),
+                dim.try_into(),
+                sum.try_into(),
+            ) else {
+                continue;
+            };
+            if u32::from_le_bytes(dim) as usize == self.dim {
+                let view = u32::from_le_bytes(view);
+                self.index.insert(Key { content, view }, (row, sum));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a bottleneck into `out` (length D). `false` when it is not there or not whole.
+    pub(super) fn get(&mut self, key: &Key, out: &mut [f32]) -> bool {
+        let Some(&(row, sum)) = self.index.get(key) else {
+            return false;
+        };
+        let offset = row * self.buffer.len() as u64;
+        let read = self
+            .rows
+            .seek(SeekFrom::Start(offset))
+            .and_then(|_| self.rows.read_exact(&mut self.buffer));
+        if read.is_err() || check_sum(key, &self.buffer) != sum {
+            self.index.remove(key);
+            return false;
+        }
+        let (values, _) = self.buffer.as_chunks::<4>();
+        for (out, value) in out.iter_mut().zip(values) {
+            *out = f32::from_le_bytes(*value);
+        }
+        true
+    }
+
+    /// Adds a bottleneck. It is with the operating system when this returns.
+    pub(super) fn put(&mut self, key: &Key, row: &[f32]) -> std::io::Result<()> {
+        if !self.writable || row.len() != self.dim || self.index.contains_key(key) {
+            return Ok(());
+        }
+        self.buffer.clear();
+        for value in row {
+            self.buffer.extend_from_slice(&value.to_le_bytes());
+        }
+        let sum = check_sum(key, &self.buffer);
+        let mut entry = Vec::with_capacity(ENTRY_BYTES);
+        entry.extend_from_slice(&header(key, self.buffer.len() / 4));
+        entry.extend_from_slice(&sum);
+        let at = self.len;
+        self.rows
+            .seek(SeekFrom::Start(at * self.buffer.len() as u64))?;
+        self.rows.write_all(&self.buffer)?;
+        self.keys.seek(SeekFrom::Start(at * ENTRY_BYTES as u64))?;
+        self.keys.write_all(&entry)?;
+        self.len += 1;
+        self.index.insert(*key, (at, sum));
+        Ok(())
+    }
+}
+
+/// The right to write the files `name` in `dir`: two writers would overwrite each other's rows. A file of its
+/// own, because a lock on Windows keeps others from reading too. It dies with the process.
+pub(super) fn writer_lock(dir: &Path, name: &str) -> Option<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(dir.join(format!("{name}.lock")));
+    match file.map(|file| (file.try_lock(), file)) {
+        Ok((Ok(()), file)) => Some(file),
+        Ok((Err(TryLockError::WouldBlock), _)) => None,
+        Ok((Err(TryLockError::Error(error)), _)) | Err(error) => {
+            log::warn!(
+                "“{name}” in “{}” cannot be locked, it is only read: {error}",
+                dir.display()
+            );
+            None
+        }
+    }
+}
+
+fn header(key: &Key, dim: usize) -> [u8; 40] {
+    let mut header = [0; 40];
+    let (content, rest) = header.split_at_mut(32);
+    let (view, length) = rest.split_at_mut(4);
+    content.copy_from_slice(&key.content);
+    view.copy_from_slice(&key.view.to_le_bytes());
+    length.copy_from_slice(&(dim as u32).to_le_bytes());
+    header
+}
+
+fn check_sum(key: &Key, row: &[u8]) -> [u8; 8] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&header(key, row.len() / 4));
+    hasher.update(row);
+    let mut sum = [0; 8];
+    hasher.finalize_xof().fill(&mut sum);
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    fn key(number: u8) -> Key {
+        Key {
+            content: [number; 32],
+            view: u32::from(number % 2),
+        }
+    }
+
+    fn row(number: u8) -> Vec<f32> {
+        (0..5u8)
+            .map(|at| f32::from(number) / 3.0 + f32::from(at))
+            .collect()
+    }
+
+    fn filled(dir: &Path, count: u8) {
+        let mut cache = Cache::open(dir, "net", 5).unwrap();
+        for number in 0..count {
+            cache.put(&key(number), &row(number)).unwrap();
+        }
+    }
+
+    fn found(dir: &Path, count: u8) -> Vec<u8> {
+        let mut cache = Cache::open(dir, "net", 5).unwrap();
+        let mut out = [0.0; 5];
+        (0..count)
+            .filter(|number| {
+                let found = cache.get(&key(*number), &mut out);
+                assert!(!found || out.as_slice() == row(*number));
+                found
+            })
+            .collect()
+    }
+
+    #[test]
+    fn gives_back_the_same_bits() {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path(), 9);
+        assert_eq!(found(dir.path(), 12), (0..9).collect::<Vec<_>>());
+        let mut other_view = key(4);
+        other_view.view = 7;
+        let mut cache = Cache::open(dir.path(), "net", 5).unwrap();
+        assert!(!cache.get(&other_view, &mut [0.0; 5]));
+    }
+
+    #[test]
+    fn survives_any_truncation_and_goes_on() {
+        for (extension, whole) in [("keys", 9 * 48), ("rows", 9 * 20)] {
+            for cut in (0..=whole).step_by(7) {
+                let dir = tempfile::tempdir().unwrap();
+                filled(dir.path(), 9);
+                let path = dir.path().join(format!("net.{extension}"));
+                let file = OpenOptions::new().write(true).open(&path).unwrap();
+                file.set_len(cut).unwrap();
+                let left = (cut * 9 / whole) as u8;
+                assert_eq!(found(dir.path(), 9), (0..left).collect::<Vec<_>>());
+                filled(dir.path(), 9);
+                assert_eq!(found(dir.path(), 9).len(), 9, "{extension} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_row_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path(), 9);
+        let path = dir.path().join("net.rows");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[3 * 20 + 7] ^= 0x10;
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(found(dir.path(), 9), [0, 1, 2, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn a_second_writer_only_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = Cache::open(dir.path(), "net", 5).unwrap();
+        first.put(&key(1), &row(1)).unwrap();
+        let mut second = Cache::open(dir.path(), "net", 5).unwrap();
+        assert!(second.get(&key(1), &mut [0.0; 5]));
+        second.put(&key(2), &row(2)).unwrap();
+        first.put(&key(3), &row(3)).unwrap();
+        drop((first, second));
+        assert_eq!(found(dir.path(), 9), [1, 3]);
+    }
+}

@@ -1,0 +1,143 @@
+//! The content hash of image files, remembered by path, size and times so that an unchanged file need
+//! not be read again.
+//!
+//! `<cache>/bottlenecks/files` is append-only, entries of 64 bytes: 24 bytes of the BLAKE3 hash of the file's
+//! stamp (path relative to the folder that holds the cache, size, times), the 32 bytes of the content's
+//! hash, 8 bytes of check sum. A damaged entry is passed over.
+
+use std::collections::HashMap;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::BackboneError;
+use super::cache::writer_lock;
+
+const ENTRY_BYTES: usize = 64;
+
+/// A file this young may still change within one tick of the file system's clock, unseen by size and times.
+const TOO_YOUNG: Duration = Duration::from_secs(2);
+
+/// Identifies a file as it was at one moment.
+pub(super) type Stamp = [u8; 24];
+
+/// Known content hashes.
+pub(super) struct Contents {
+    /// Paths are taken relative to this folder where they lie in it, so that a moved project is known.
+    base: PathBuf,
+    known: HashMap<Stamp, [u8; 32]>,
+    file: File,
+    /// Held while open; without it nothing is added.
+    lock: Option<File>,
+}
+
+impl Contents {
+    /// Opens or makes the table in the folder `dir`; `base` is the folder that moves with it.
+    pub(super) fn open(dir: &Path, base: &Path) -> Result<Self, BackboneError> {
+        let path = dir.join("files");
+        let io = |error| BackboneError::io("read", &path)(error);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io)?;
+        let lock = writer_lock(dir, "files");
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io)?;
+        let (entries, tail) = bytes.as_chunks::<ENTRY_BYTES>();
+        if lock.is_some() && !tail.is_empty() {
+            file.set_len((entries.len() * ENTRY_BYTES) as u64)
+                .map_err(io)?;
+        }
+        let mut known = HashMap::with_capacity(entries.len());
+        for entry in entries {
+            let (body, sum) = entry.split_at(56);
+            let (stamp, content) = body.split_at(24);
+            if let (Ok(stamp), Ok(content)) = (stamp.try_into(), content.try_into())
+                && sum == check_sum(body)
+            {
+                known.insert(stamp, content);
+            }
+        }
+        Ok(Self {
+            base: base.to_owned(),
+            known,
+            file,
+            lock,
+        })
+    }
+
+    /// The stamp of a file, `None` while it is too young to be trusted.
+    pub(super) fn stamp(&self, path: &Path, metadata: &Metadata) -> Option<Stamp> {
+        let modified = metadata.modified().ok()?;
+        let (changed, identity) = changed(metadata).unwrap_or((modified, 0));
+        let age = SystemTime::now()
+            .duration_since(modified.max(changed))
+            .ok()?;
+        if age < TOO_YOUNG {
+            return None;
+        }
+        let mut hasher = blake3::Hasher::new();
+        let path = path.strip_prefix(&self.base).unwrap_or(path);
+        hasher.update(path.as_os_str().as_encoded_bytes());
+        hasher.update(&[0]);
+        hasher.update(&metadata.len().to_le_bytes());
+        hasher.update(&identity.to_le_bytes());
+        for time in [modified, changed] {
+            let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+            hasher.update(&since_epoch.as_nanos().to_le_bytes());
+        }
+        let mut stamp = [0; 24];
+        hasher.finalize_xof().fill(&mut stamp);
+        Some(stamp)
+    }
+
+    /// The content hash of the file with this stamp, if it was read before.
+    pub(super) fn get(&self, stamp: &Stamp) -> Option<[u8; 32]> {
+        self.known.get(stamp).copied()
+    }
+
+    /// Remembers what a file holds.
+    pub(super) fn put(&mut self, stamp: Stamp, content: [u8; 32]) -> std::io::Result<()> {
+        if self.lock.is_none() || self.known.get(&stamp) == Some(&content) {
+            return Ok(());
+        }
+        let mut entry = [0; ENTRY_BYTES];
+        let (body, sum) = entry.split_at_mut(56);
+        let (stamp_bytes, content_bytes) = body.split_at_mut(24);
+        stamp_bytes.copy_from_slice(&stamp);
+        content_bytes.copy_from_slice(&content);
+        sum.copy_from_slice(&check_sum(body));
+        self.file.seek(SeekFrom::End(0))?;
+        self.file.write_all(&entry)?;
+        self.known.insert(stamp, content);
+        Ok(())
+    }
+}
+
+/// When the file was last changed in any way, and its inode: what `cp -p` and the like cannot set.
+#[cfg(unix)]
+fn changed(metadata: &Metadata) -> Option<(SystemTime, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let secs = u64::try_from(metadata.ctime()).ok()?;
+    let nanos = u32::try_from(metadata.ctime_nsec()).ok()?;
+    let changed = SystemTime::UNIX_EPOCH.checked_add(Duration::new(secs, nanos))?;
+    Some((changed, metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn changed(_: &Metadata) -> Option<(SystemTime, u64)> {
+    None
+}
+
+fn check_sum(body: &[u8]) -> [u8; 8] {
+    let mut sum = [0; 8];
+    blake3::Hasher::new()
+        .update(body)
+        .finalize_xof()
+        .fill(&mut sum);
+    sum
+}

@@ -1,0 +1,56 @@
+//! Bottlenecks as a safetensors file, for use outside Salamander.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, TensorView};
+
+use super::{Architecture, BackboneError, BottleneckTable};
+
+/// Writes `features` f32`[N, D]` with the metadata `paths` (a JSON list of N strings, in the order of the rows)
+/// and `architecture`. Rows of failed frames are left out, so N is what is returned. `names` are the
+/// frames' names as they shall appear, as many as the table has rows. Written to a temporary file and
+/// renamed.
+pub fn write_features(
+    out: &Path,
+    table: &BottleneckTable,
+    names: &[String],
+    architecture: &Architecture,
+) -> Result<usize, BackboneError> {
+    let mut data = Vec::with_capacity(table.values.len() * 4);
+    let mut paths = Vec::with_capacity(names.len());
+    let mut failed = table.failed.iter().map(|(index, _)| *index).peekable();
+    for (index, name) in names.iter().enumerate() {
+        if failed.next_if_eq(&index).is_some() {
+            continue;
+        }
+        let Some(row) = table.row(index) else { break };
+        data.extend(row.iter().flat_map(|value| value.to_le_bytes()));
+        paths.push(name.as_str());
+    }
+    let io = |error| BackboneError::io("write", out)(error);
+    let other = |error: String| io(std::io::Error::other(error));
+    let shape = vec![paths.len(), table.dim];
+    let features =
+        TensorView::new(Dtype::F32, shape, &data).map_err(|error| other(error.to_string()))?;
+    let metadata = HashMap::from([
+        (
+            "paths".to_owned(),
+            serde_json::to_string(&paths).map_err(|error| other(error.to_string()))?,
+        ),
+        ("architecture".to_owned(), architecture.to_string()),
+    ]);
+    let bytes = safetensors::serialize([("features", features)], Some(metadata))
+        .map_err(|error| other(error.to_string()))?;
+    drop(data);
+
+    let dir = match out.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(io)?;
+    std::io::Write::write_all(&mut file, &bytes).map_err(io)?;
+    file.as_file().sync_all().map_err(io)?;
+    file.persist(out).map_err(|error| io(error.error))?;
+    Ok(paths.len())
+}

@@ -1,0 +1,147 @@
+//! A list worked through by one thread per core, each with its own tools.
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use crossbeam_channel::bounded;
+
+use crate::jobs::{Cancelled, Work};
+
+/// Workers that keep this machine's cores full.
+#[must_use]
+pub fn worker_count() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Calls `run` for each number below `count` on one thread per core; `make` gives each thread its tools (a
+/// session, buffers). `take` gets the results on the calling thread, in the order in which they are done.
+/// The first error of any of the three ends it. `work` is checked before each item.
+pub fn in_parallel<W, T, E>(
+    count: usize,
+    work: &Work,
+    make: impl Fn() -> Result<W, E> + Sync,
+    run: impl Fn(&mut W, usize) -> Result<T, E> + Sync,
+    mut take: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<(), E>
+where
+    T: Send,
+    E: From<Cancelled> + Send,
+{
+    let workers = worker_count().min(count);
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let (sender, results) = bounded::<Result<(usize, T), E>>(2 * workers);
+    let worker = |sender: crossbeam_channel::Sender<Result<(usize, T), E>>| {
+        let mut tools = match make() {
+            Ok(tools) => tools,
+            Err(error) => {
+                // Nobody listens once another worker has failed, which is as well.
+                drop(sender.send(Err(error)));
+                return;
+            }
+        };
+        while !stop.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                break;
+            }
+            let result = work
+                .check()
+                .map_err(E::from)
+                .and_then(|()| run(&mut tools, index));
+            let failed = result.is_err();
+            if sender.send(result.map(|value| (index, value))).is_err() || failed {
+                break;
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let worker = &worker;
+        let threads: Vec<_> = (0..workers)
+            .map(|_| {
+                let sender = sender.clone();
+                scope.spawn(move || worker(sender))
+            })
+            .collect();
+        drop(sender);
+        let mut outcome = Ok(());
+        for result in results {
+            outcome = result.and_then(|(index, value)| take(index, value));
+            if outcome.is_err() {
+                stop.store(true, Ordering::Relaxed);
+                break;
+            }
+        }
+        for thread in threads {
+            if let Err(panic) = thread.join() {
+                resume_unwind(panic);
+            }
+        }
+        outcome
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    #[test]
+    fn does_each_item_once() {
+        let mut seen = vec![0; 500];
+        let result = in_parallel(
+            seen.len(),
+            &Work::new(),
+            || Ok::<_, Cancelled>(7),
+            |tools, index| Ok(*tools * index),
+            |index, value| {
+                assert_eq!(value, 7 * index);
+                seen[index] += 1;
+                Ok(())
+            },
+        );
+        assert_eq!(result, Ok(()));
+        assert!(seen.iter().all(|times| *times == 1));
+    }
+
+    #[test]
+    fn ends_soon_after_a_cancellation() {
+        let work = Work::new();
+        let mut taken = 0;
+        let result = in_parallel(
+            100_000,
+            &work,
+            || Ok::<_, Cancelled>(()),
+            |(), _| Ok(()),
+            |_, ()| {
+                taken += 1;
+                if taken == 10 {
+                    work.cancel();
+                }
+                Ok(())
+            },
+        );
+        assert_eq!(result, Err(Cancelled));
+        assert!(taken < 1_000, "{taken}");
+    }
+
+    #[test]
+    fn a_panic_is_handed_on() {
+        let outcome = std::panic::catch_unwind(|| {
+            in_parallel(
+                50,
+                &Work::new(),
+                || Ok::<_, Cancelled>(()),
+                |(), index| {
+                    assert!(index != 20, "on purpose");
+                    Ok(())
+                },
+                |_, ()| Ok(()),
+            )
+        });
+        let panic = outcome.unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"on purpose"));
+    }
+}

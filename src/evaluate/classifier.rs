@@ -1,0 +1,97 @@
+//! The head in plain Rust: from a bottleneck to probabilities.
+
+use crate::train::{Head, Run};
+
+use super::EvaluateError;
+
+/// A head ready to be applied: `softmax(x·W + b)`.
+#[derive(Debug, Clone)]
+pub struct Classifier {
+    head: Head,
+    dim: usize,
+}
+
+impl Classifier {
+    /// The kept head of a run; `dim` is the length of its backbone's bottlenecks.
+    pub fn of_run(run: &Run, dim: usize) -> Result<Self, EvaluateError> {
+        let head = run.head()?;
+        let classes = run.classes.len();
+        if head.b.len() != classes || head.w.len() != dim * classes || classes == 0 {
+            return Err(EvaluateError::Weights {
+                run: run.id.0.clone(),
+            });
+        }
+        Ok(Self { head, dim })
+    }
+
+    /// Probabilities of a bottleneck of length D, one per class, summing to 1. Sums are taken in 64 bits, so that
+    /// the result is the exact one to within the last bits of `f32`.
+    #[must_use]
+    pub fn probabilities(&self, bottleneck: &[f32]) -> Vec<f32> {
+        debug_assert_eq!(bottleneck.len(), self.dim);
+        let classes = self.head.b.len();
+        let mut logits: Vec<f64> = self.head.b.iter().map(|b| f64::from(*b)).collect();
+        for (x, weights) in bottleneck.iter().zip(self.head.w.chunks_exact(classes)) {
+            // ReLU6 leaves many exact zeros.
+            if *x != 0.0 {
+                for (logit, w) in logits.iter_mut().zip(weights) {
+                    *logit += f64::from(*x) * f64::from(*w);
+                }
+            }
+        }
+        softmax(&logits)
+    }
+}
+
+/// `exp(z - max) / Σ exp(z - max)`.
+fn softmax(logits: &[f64]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let exponentials: Vec<f64> = logits.iter().map(|z| (z - largest).exp()).collect();
+    let sum: f64 = exponentials.iter().sum();
+    exponentials.iter().map(|e| (e / sum) as f32).collect()
+}
+
+/// The index of the largest value, the first of several; 0 for an empty list. What `ArgMax` of ONNX and numpy do.
+#[must_use]
+pub fn arg_max(values: &[f32]) -> usize {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (index, value) in values.iter().enumerate() {
+        if *value > best.1 {
+            best = (index, *value);
+        }
+    }
+    best.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_by_hand() {
+        let classifier = Classifier {
+            head: Head {
+                w: vec![1.0, 0.0, -1.0, 0.5, 0.5, 0.5],
+                b: vec![0.0, 1.0, 2.0],
+            },
+            dim: 2,
+        };
+        // Logits 2+1, 1+1, -2+2+1.
+        let found = classifier.probabilities(&[2.0, 2.0]);
+        let sum = 3f32.exp() + 2f32.exp() + 1f32.exp();
+        for (found, logit) in found.iter().zip([3f32, 2.0, 1.0]) {
+            assert!((found - logit.exp() / sum).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn large_logits_do_not_overflow() {
+        assert_eq!(softmax(&[1e6, 1e6, -1e6]), [0.5, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn the_first_of_equals_wins() {
+        assert_eq!(arg_max(&[0.2, 0.4, 0.4]), 1);
+        assert_eq!(arg_max(&[]), 0);
+    }
+}

@@ -1,0 +1,148 @@
+//! How to run an exported model: what `preprocess.json` and the model's metadata say, in words and numbers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::{Architecture, Fit, Preprocessing};
+
+/// Version of the layout below.
+const SCHEMA: u32 = 1;
+
+/// The input of an exported model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputKind {
+    /// `uint8 [N, H, W, 3]`, values 0..=255; the model normalises.
+    Uint8Nhwc,
+    /// `float32 [N, 3, H, W]`, normalised by the caller.
+    Float32Nchw,
+}
+
+/// Everything that turns a picture into the input of an exported model and its output into a class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Version of this layout.
+    pub schema: u32,
+    /// The steps in words, in order.
+    pub steps: Vec<String>,
+    /// The input.
+    pub input: RecipeInput,
+    /// The output.
+    pub output: RecipeOutput,
+    /// How pictures are made square and what is subtracted and divided.
+    #[serde(flatten)]
+    pub preprocessing: Preprocessing,
+    /// The filter of the resize.
+    pub resize: Resize,
+    /// Colour of the bars, R, G, B, when `fit` is `pad`.
+    pub bar_rgb: [u8; 3],
+    /// Class names in the order of the output.
+    pub labels: Vec<String>,
+    /// `efficientnet-lite0@224`.
+    pub architecture: Architecture,
+}
+
+/// The input tensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecipeInput {
+    /// Its name.
+    pub name: String,
+    /// Type and layout.
+    pub kind: InputKind,
+    /// Order of the channels.
+    pub channels: String,
+    /// Whether mean and std are applied inside the model (then the caller must not).
+    pub normalised_inside: bool,
+}
+
+/// The output tensor, `float32 [N, classes]`, rows summing to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecipeOutput {
+    /// Its name.
+    pub name: String,
+}
+
+/// The filter of the resize.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resize {
+    /// `bilinear`.
+    pub filter: String,
+    /// The filter is widened by the scale factor when the picture shrinks.
+    pub antialias: bool,
+}
+
+impl Recipe {
+    /// The recipe of a model with these properties.
+    #[must_use]
+    pub fn new(
+        kind: InputKind,
+        preprocessing: &Preprocessing,
+        architecture: &Architecture,
+        labels: &[String],
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            steps: steps(kind, preprocessing),
+            input: RecipeInput {
+                name: "image".into(),
+                kind,
+                channels: "RGB".into(),
+                normalised_inside: kind == InputKind::Uint8Nhwc,
+            },
+            output: RecipeOutput {
+                name: "probabilities".into(),
+            },
+            preprocessing: preprocessing.clone(),
+            resize: Resize {
+                filter: "bilinear".into(),
+                antialias: true,
+            },
+            bar_rgb: preprocessing.bar_colour(),
+            labels: labels.to_vec(),
+            architecture: architecture.clone(),
+        }
+    }
+}
+
+fn steps(kind: InputKind, preprocessing: &Preprocessing) -> Vec<String> {
+    let side = preprocessing.resolution_px;
+    let mut steps = vec![
+        "Decode the picture to 8-bit RGB, turn it upright as its EXIF orientation says, and lay transparency on white."
+            .to_owned(),
+    ];
+    let resize = "with a bilinear (triangle) filter that is widened by the scale factor when shrinking: Pillow Image.resize(size, Image.BILINEAR), torchvision antialias=True, tf.image.resize(antialias=True). Round to 8 bits.";
+    match preprocessing.fit {
+        Fit::CenterCrop => {
+            steps.push(
+                "Cut the largest square from the middle: side = min(width, height), left = floor((width - side) / 2), top = floor((height - side) / 2)."
+                    .into(),
+            );
+            steps.push(format!("Resize it to {side} x {side} pixels {resize}"));
+        }
+        Fit::Stretch => steps.push(format!(
+            "Resize the whole picture to {side} x {side} pixels, width and height separately, {resize}"
+        )),
+        Fit::Pad => {
+            let [r, g, b] = preprocessing.bar_colour();
+            steps.push(format!(
+                "Resize the whole picture so that its longer side is {side} pixels and the other max(1, floor((2 * shorter * {side} + longer) / (2 * longer))), {resize}"
+            ));
+            steps.push(format!(
+                "Lay it on a square of {side} x {side} pixels of the colour RGB ({r}, {g}, {b}), at left = floor(({side} - width) / 2), top = floor(({side} - height) / 2)."
+            ));
+        }
+    }
+    let ([mr, mg, mb], [sr, sg, sb]) = (preprocessing.mean, preprocessing.std);
+    steps.push(match kind {
+        InputKind::Uint8Nhwc => format!(
+            "Pass the pixels as they are: uint8 [N, {side}, {side}, 3], RGB. Do not normalise; the model does."
+        ),
+        InputKind::Float32Nchw => format!(
+            "Normalise each channel, (value - mean) / std with values 0..255, mean ({mr}, {mg}, {mb}) and std ({sr}, {sg}, {sb}), and pass float32 [N, 3, {side}, {side}], RGB."
+        ),
+    });
+    steps.push(
+        "The output holds a probability for each class, in the order of the labels; the largest is the prediction."
+            .into(),
+    );
+    steps
+}
