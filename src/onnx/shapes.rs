@@ -186,8 +186,8 @@ pub fn wrap(axis: i64, rank: usize) -> Option<usize> {
         .filter(|axis| *axis < rank.max(1))
 }
 
-/// The shape of an elementwise operation on two shapes (ONNX's multidirectional broadcasting); `None` when it
-/// depends on a free dimension.
+/// The shape of an elementwise operation on two shapes (ONNX's multidirectional broadcasting); `None` when
+/// they do not fit.
 #[must_use]
 pub fn broadcast(a: &[Dim], b: &[Dim]) -> Option<Vec<Dim>> {
     let rank = a.len().max(b.len());
@@ -209,7 +209,12 @@ pub fn broadcast(a: &[Dim], b: &[Dim]) -> Option<Vec<Dim>> {
             (Dim::Fixed(len), Dim::Free(_)) | (Dim::Free(_), Dim::Fixed(len)) => {
                 Some(Dim::Fixed(len))
             }
-            _ => None,
+            // One of them, or both are equal: a length of its own, by the name of the pair.
+            (Dim::Free(x), Dim::Free(y)) => {
+                let (first, second) = if x < y { (x, y) } else { (y, x) };
+                Some(Dim::Free(format!("{first}|{second}")))
+            }
+            (Dim::Fixed(_), Dim::Fixed(_)) => None,
         })
         .collect()
 }

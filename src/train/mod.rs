@@ -2,6 +2,7 @@
 
 mod curves;
 mod error;
+pub mod gradient;
 mod run;
 mod settings;
 mod trainer;

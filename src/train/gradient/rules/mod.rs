@@ -1,0 +1,72 @@
+//! The gradient rules: one function per operator, found by the operator's name.
+//!
+//! A new rule is a function in one of the files here (or a new file) and a line in [`rule`]; the test beside
+//! the walk checks it against finite differences.
+
+mod activation;
+mod arithmetic;
+mod linear;
+mod loss;
+mod reduce;
+mod shape;
+
+use crate::onnx::OnnxError;
+use crate::onnx::proto::NodeProto;
+
+use super::Backward;
+
+/// From a node and the gradients that arrive at its outputs (`None` where none does) to the gradients of its
+/// inputs (`None` for inputs that have none, or whose gradient nobody wants).
+pub(super) type Rule =
+    fn(&mut Backward<'_>, &NodeProto, &[Option<String>]) -> Result<Vec<Option<String>>, OnnxError>;
+
+/// The rule of an operator of the standard domain.
+pub(super) fn rule(operator: &str) -> Option<Rule> {
+    Some(match operator {
+        "Add" => arithmetic::add,
+        "Sub" => arithmetic::sub,
+        "Mul" => arithmetic::mul,
+        "Div" => arithmetic::div,
+        "Neg" => arithmetic::neg,
+        "Exp" => arithmetic::exp,
+        "Log" => arithmetic::log,
+        "Sqrt" => arithmetic::sqrt,
+        "Relu" => activation::relu,
+        "Clip" => activation::clip,
+        "Sigmoid" => activation::sigmoid,
+        "Tanh" => activation::tanh,
+        "MatMul" => linear::matmul,
+        "Gemm" => linear::gemm,
+        "Softmax" => loss::softmax,
+        "LogSoftmax" => loss::log_softmax,
+        "ReduceSum" => reduce::sum,
+        "ReduceMean" => reduce::mean,
+        "Identity" => shape::identity,
+        "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => shape::reshape,
+        "Transpose" => shape::transpose,
+        "Gather" => shape::gather,
+        _ => return None,
+    })
+}
+
+/// Whether a graph can be trained through this operator.
+#[must_use]
+pub fn has_rule(operator: &str) -> bool {
+    rule(operator).is_some()
+}
+
+/// The gradient that arrives at a node's only output.
+fn arriving(upstream: &[Option<String>]) -> Result<&str, OnnxError> {
+    upstream
+        .first()
+        .and_then(Option::as_deref)
+        .ok_or_else(|| OnnxError::Model("no gradient arrives at a node that is visited".into()))
+}
+
+/// The name of a node's first output.
+fn output(node: &NodeProto) -> Result<&str, OnnxError> {
+    node.output
+        .first()
+        .map(String::as_str)
+        .ok_or_else(|| OnnxError::Model(format!("a node “{}” has no output", node.op_type())))
+}
