@@ -18,14 +18,14 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 app=target/Salamander.app
 contents="$app/Contents"
 rm -rf "$app"
-# Laid out as on Linux, seen from the program: ../lib/salamander and ../share/salamander.
-# (Models in MacOS/, beside the program, would be taken for code when the app is signed.)
-mkdir -p "$contents"/{MacOS,Resources/doc,lib/salamander,share/salamander/models}
+# The program looks in ../Resources and ../lib/salamander. (Models in MacOS/, beside the program,
+# would be taken for code when the app is signed.)
+mkdir -p "$contents"/{MacOS,lib/salamander,Resources/models,Resources/doc}
 
 install -m 755 "${CARGO_TARGET_DIR:-target}/release/salamander" "$contents/MacOS/salamander"
 install -m 644 target/onnxruntime/lib/libonnxruntime.dylib "$contents/lib/salamander/"
-install -m 644 models/*.onnx models/catalogue.json models/LICENSE "$contents/share/salamander/models/"
-cp -R assets/sample "$contents/share/salamander/sample"
+install -m 644 models/*.onnx models/catalogue.json models/LICENSE "$contents/Resources/models/"
+cp -R assets/sample "$contents/Resources/sample"
 install -m 644 LICENSE-MIT LICENSE-APACHE assets/fonts/OFL.txt "$contents/Resources/doc/"
 install -m 644 target/onnxruntime/LICENSE "$contents/Resources/doc/onnxruntime-LICENSE"
 install -m 644 target/onnxruntime/ThirdPartyNotices.txt "$contents/Resources/doc/onnxruntime-ThirdPartyNotices.txt"

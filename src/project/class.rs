@@ -1,22 +1,64 @@
-//! Classes: the labels, each a folder on disk.
+//! Classes: the labels, each a folder on disk, and the names that such a folder may have.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
-/// The name of a class exactly as typed; always fit to be a folder name.
+use super::ProjectError;
+
+/// Longest name in bytes of UTF-8: what ext4, APFS and NTFS allow for one folder.
+const MAX_BYTES: usize = 255;
+
+/// The folder of frames without a label, which is no class.
+pub(super) const UNSORTED: &str = "unsorted";
+
+/// The name of a class exactly as typed; always fit to be a folder name on Linux, macOS and Windows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ClassName(pub(super) String);
+#[serde(try_from = "String", into = "String")]
+pub struct ClassName(String);
 
 impl ClassName {
-    /// Checks that the name can be a folder on every system.
-    pub fn new(name: &str) -> Result<Self, super::ProjectError> {
-        todo!("{name}")
+    /// Checks that the name can be a folder on every system. Any script and any case is welcome.
+    pub fn new(name: &str) -> Result<Self, ProjectError> {
+        match fault(name) {
+            None => Ok(Self(name.to_owned())),
+            Some(reason) => Err(ProjectError::BadClassName {
+                name: name.to_owned(),
+                reason,
+            }),
+        }
     }
 
     /// The name as typed.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Equal for two names that some file system would take for the same.
+    #[must_use]
+    pub(super) fn clash_key(&self) -> String {
+        clash_key(&self.0)
+    }
+}
+
+impl TryFrom<String> for ClassName {
+    type Error = ProjectError;
+
+    fn try_from(name: String) -> Result<Self, ProjectError> {
+        Self::new(&name)
+    }
+}
+
+impl From<ClassName> for String {
+    fn from(name: ClassName) -> Self {
+        name.0
+    }
+}
+
+impl AsRef<str> for ClassName {
+    fn as_ref(&self) -> &str {
         &self.0
     }
 }
@@ -34,4 +76,165 @@ pub struct Class {
     pub name: ClassName,
     /// Index into the palette of class colours; stays with the class.
     pub color: usize,
+}
+
+/// What is wrong with a name, as the end of the sentence "… cannot be the name of a class: …".
+fn fault(name: &str) -> Option<String> {
+    if name.trim().is_empty() {
+        return Some("it is empty".into());
+    }
+    if let Some(bad) = name.chars().find(|c| "<>:\"/\\|?*".contains(*c)) {
+        return Some(format!(
+            "the character {bad} is not allowed in folder names"
+        ));
+    }
+    // The line and paragraph separators would break a labels file into wrong lines.
+    if name
+        .chars()
+        .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+    {
+        return Some("it contains a line break or another control character".into());
+    }
+    if name.starts_with('.') {
+        return Some("a name that begins with a dot would be a hidden folder".into());
+    }
+    if name.starts_with(char::is_whitespace) || name.ends_with(char::is_whitespace) {
+        return Some("it begins or ends with a space".into());
+    }
+    if name.ends_with('.') {
+        return Some("Windows does not allow a dot at the end".into());
+    }
+    if name.len() > MAX_BYTES {
+        return Some(format!(
+            "it is too long ({} bytes, at most {MAX_BYTES} are possible)",
+            name.len()
+        ));
+    }
+    if is_reserved_on_windows(name) {
+        return Some("Windows reserves this name for a device".into());
+    }
+    if clash_key(name) == UNSORTED {
+        return Some("this is the place of frames without a class".into());
+    }
+    None
+}
+
+/// `CON`, `nul.txt`, `COM1`, `LPT²` and the like
+/// (<https://learn.microsoft.com/windows/win32/fileio/naming-a-file>).
+fn is_reserved_on_windows(name: &str) -> bool {
+    let base = name.split('.').next().unwrap_or(name).trim_end();
+    let upper = base.to_uppercase();
+    if matches!(
+        upper.as_str(),
+        "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$"
+    ) {
+        return true;
+    }
+    let Some(port) = upper
+        .strip_prefix("COM")
+        .or_else(|| upper.strip_prefix("LPT"))
+    else {
+        return false;
+    };
+    let mut digits = port.chars();
+    matches!(
+        (digits.next(), digits.next()),
+        (Some('0'..='9' | '¹' | '²' | '³'), None)
+    )
+}
+
+/// Unicode's canonical caseless matching, near enough: decomposed, case-folded, composed. Upper-casing first
+/// folds what lower-casing alone leaves apart (`ß` and `ss`, the two small sigmas).
+pub(super) fn clash_key(name: &str) -> String {
+    name.nfd()
+        .flat_map(|c| {
+            // The dotless i is a letter of its own, which upper-casing would merge with i.
+            let keep = (c == 'ı').then_some(c);
+            let fold = (c != 'ı').then(|| c.to_uppercase().flat_map(char::to_lowercase));
+            keep.into_iter().chain(fold.into_iter().flatten())
+        })
+        .nfc()
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)] // a failing unwrap is a failing test
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_script_and_case_is_kept_as_typed() {
+        for name in [
+            "猫",
+            "Ärger",
+            "A\u{308}rger",
+            "fire salamander",
+            "Кошка №1",
+            "قطة",
+            "a.b-c_d",
+            "🦎",
+            "👩‍👧",
+            "0",
+            "Unsorted frogs",
+            "console",
+            "COM10",
+        ] {
+            assert_eq!(ClassName::new(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_folders_are_refused_with_a_reason() {
+        let long = "é".repeat(128);
+        for (name, part) in [
+            ("", "empty"),
+            ("  ", "empty"),
+            (".", "hidden"),
+            ("..", "hidden"),
+            (".git", "hidden"),
+            ("a/b", "character /"),
+            ("a\\b", "character \\"),
+            ("what?", "character ?"),
+            ("a:b", "character :"),
+            ("a\nb", "control"),
+            ("a\0b", "control"),
+            ("a\u{2028}b", "control"),
+            ("cat ", "space"),
+            (" cat", "space"),
+            ("cat.", "dot at the end"),
+            ("con", "Windows"),
+            ("NUL.txt", "Windows"),
+            ("Com1", "Windows"),
+            ("lpt²", "Windows"),
+            ("unsorted", "without a class"),
+            ("Unsorted", "without a class"),
+            (long.as_str(), "256 bytes"),
+        ] {
+            let message = ClassName::new(name).unwrap_err().to_string();
+            assert!(message.contains(part), "{name:?}: {message}");
+        }
+        assert!(ClassName::new(&"é".repeat(127)).is_ok());
+    }
+
+    #[test]
+    fn names_that_file_systems_confuse_have_one_key() {
+        for (a, b) in [
+            ("cat", "Cat"),
+            ("Ärger", "A\u{308}RGER"),
+            ("STRASSE", "straße"),
+            ("ΟΔΟΣ", "οδος"),
+            ("Å", "\u{212B}"),
+        ] {
+            assert_eq!(clash_key(a), clash_key(b), "{a} {b}");
+        }
+        for (a, b) in [("cat", "cats"), ("ılık", "ilik"), ("Ä", "A"), ("猫", "犬")] {
+            assert_ne!(clash_key(a), clash_key(b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_bad_name_is_no_json_class() {
+        assert!(serde_json::from_str::<ClassName>("\"../up\"").is_err());
+        assert!(serde_json::from_str::<ClassName>("\"up\"").is_ok());
+    }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use crate::jobs::Cancelled;
 
+use super::ClassName;
+
 /// An error of the project layer.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
@@ -20,4 +22,117 @@ pub enum ProjectError {
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+    /// No folder on every system could have this name.
+    #[error("“{name}” cannot be the name of a class: {reason}")]
+    BadClassName {
+        /// What was typed.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Two names that a file system would confuse.
+    #[error(
+        "there is a class “{other}” already, and some systems would take “{name}” for the same folder; choose another name"
+    )]
+    ClassClash {
+        /// The name asked for.
+        name: ClassName,
+        /// The name that is there.
+        other: String,
+    },
+    /// A class that the project does not have.
+    #[error("there is no class “{name}” in this project (any more)")]
+    NoSuchClass {
+        /// Its name.
+        name: ClassName,
+    },
+    /// Somebody else has the project.
+    #[error("the project “{path}” is open in another Salamander; close it there first")]
+    Locked {
+        /// The project's folder.
+        path: PathBuf,
+    },
+    /// Written by a later version of the program.
+    #[error(
+        "the project “{path}” was made by a newer Salamander (format {found}, this one knows up to {known}); update Salamander to open it"
+    )]
+    NewerSchema {
+        /// The project's folder.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+        /// The latest format known here.
+        known: u64,
+    },
+    /// `project.json` cannot be understood and there is no earlier version of it.
+    #[error(
+        "“{path}” is damaged ({reason}) and there is no earlier version beside it; move it away and create a project in this folder to keep its classes and frames"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The folder is no project.
+    #[error("“{path}” is no Salamander project: there is no project.json in it")]
+    NotAProject {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder holds classes but no `project.json`.
+    #[error(
+        "“{path}” has class folders but no project.json; create a project in this folder to take them over"
+    )]
+    ClassesOnly {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A new project was asked for where one is.
+    #[error("“{path}” is a Salamander project already; open it instead")]
+    AlreadyAProject {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A new project was asked for in a folder with other things in it.
+    #[error(
+        "“{path}” is not empty (there is “{found}”); choose an empty folder for the new project"
+    )]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// One of the things in it.
+        found: String,
+    },
+    /// A path that does not lead to a frame of the project.
+    #[error("“{path}” is no frame of this project")]
+    NotAFrame {
+        /// The path as given.
+        path: String,
+    },
+    /// Percentages that leave nothing to train on.
+    #[error(
+        "{validation} % for validation and {testing} % for testing leave too little to train on; together they may be at most 90 %"
+    )]
+    Percentages {
+        /// Percentage of validation frames.
+        validation: u8,
+        /// Percentage of test frames.
+        testing: u8,
+    },
+}
+
+impl ProjectError {
+    /// For `map_err`: an [`ProjectError::Io`] about `path`.
+    pub(super) fn io(
+        action: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
 }

@@ -1,6 +1,9 @@
-//! Frames: images in class folders whose names carry their source and timestamp.
+//! Frames: images in class folders, and the snapshot of all of them.
 
-use super::{ClassName, SourceId};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::{Class, ClassName, Project, SourceId};
 
 /// Where a frame lies: in a class folder or in `unsorted/`, which is no class.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,34 +14,14 @@ pub enum Label {
     Unsorted,
 }
 
-/// The parts of a frame's file name: `<stem>-<source>_<seconds>_<id>.jpg`, for a photo
-/// `<stem>-<source>_photo_<id>.<ext>`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FrameName {
-    /// Readable part, from the source's name; carries no meaning.
-    pub stem: String,
-    /// The source.
-    pub source: SourceId,
-    /// Seconds from the start of the video, to the microsecond; `None` for a photo.
-    pub time_secs: Option<f64>,
-    /// 8 hexadecimal digits from source, time and width (photo: from its bytes), so that extracting
-    /// again finds what is there already.
-    pub id: String,
-    /// The extension, lower case.
-    pub extension: String,
-}
-
-impl FrameName {
-    /// Reads a file name; `None` when it was not made by Salamander.
+impl Label {
+    /// The class, unless unsorted.
     #[must_use]
-    pub fn parse(file_name: &str) -> Option<Self> {
-        todo!("{file_name}")
-    }
-
-    /// The file name. Characters that some file system refuses are replaced in the stem.
-    #[must_use]
-    pub fn to_file_name(&self) -> String {
-        todo!()
+    pub fn class(&self) -> Option<&ClassName> {
+        match self {
+            Self::Class(name) => Some(name),
+            Self::Unsorted => None,
+        }
     }
 }
 
@@ -55,9 +38,58 @@ pub struct Frame {
     pub time_secs: Option<f64>,
 }
 
+impl Frame {
+    /// The full path of the file.
+    #[must_use]
+    pub fn abs(&self, project: &Project) -> PathBuf {
+        project.abs(&self.path)
+    }
+
+    /// The file's name alone.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+}
+
 /// A snapshot of all frames: by class in the user's order, then unsorted; within one label by source and time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Frames {
     /// The frames.
     pub list: Vec<Frame>,
+}
+
+impl Frames {
+    /// How many frames each label has; labels without frames are absent.
+    #[must_use]
+    pub fn counts(&self) -> HashMap<Label, usize> {
+        let mut counts = HashMap::new();
+        let mut rest = self.list.as_slice();
+        // Frames of one label follow each other, so that a label is copied once, not once a frame.
+        while let Some(first) = rest.first() {
+            let same = rest.iter().take_while(|f| f.label == first.label).count();
+            *counts.entry(first.label.clone()).or_insert(0) += same;
+            rest = rest.get(same..).unwrap_or_default();
+        }
+        counts
+    }
+
+    /// How many frames each of `classes` has, in that order.
+    #[must_use]
+    pub fn class_counts(&self, classes: &[Class]) -> Vec<usize> {
+        let counts = self.counts();
+        classes
+            .iter()
+            .map(|class| {
+                let label = Label::Class(class.name.clone());
+                counts.get(&label).copied().unwrap_or(0)
+            })
+            .collect()
+    }
+
+    /// How many frames have this label.
+    #[must_use]
+    pub fn count(&self, label: &Label) -> usize {
+        self.list.iter().filter(|f| f.label == *label).count()
+    }
 }

@@ -10,15 +10,15 @@ pub struct Fps(pub f64);
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sampling {
-    /// FFmpeg's `fps=F`.
+    /// `FFmpeg`'s `fps=F`.
     pub fps: Fps,
-    /// FFmpeg's `scale=W:-1`, pixels; `None` keeps the size. A frame is never made wider than its source.
+    /// `FFmpeg`'s `scale=W:-1`, pixels; `None` keeps the size. A frame is never made wider than its source.
     pub width_px: Option<u32>,
     /// Start of the range in seconds from the start of the video.
     pub from_secs: Option<f64>,
     /// End of the range in seconds.
     pub to_secs: Option<f64>,
-    /// FFmpeg's `-q:v`, 2 (best) to 31.
+    /// `FFmpeg`'s `-q:v`, 2 (best) to 31.
     pub jpeg_quality: u8,
 }
 

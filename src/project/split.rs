@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ClassName;
+use super::{ClassName, Frames, Project, ProjectError};
 
 /// The three sides of the split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,4 +54,18 @@ pub struct Assignment {
     pub cuts: Vec<(ClassName, Cut)>,
     /// What the user should know, a sentence each.
     pub notes: Vec<String>,
+}
+
+impl Project {
+    /// The split of each frame of `frames` (same order); `None` for unsorted frames and for frames in
+    /// the gap between two time blocks. Decided per group by hash, remembered in `project.json`, so that
+    /// adding, renaming and moving never changes the side of a frame.
+    pub fn assign_splits(
+        &self,
+        frames: &Frames,
+        groups: &[String],
+        settings: &SplitSettings,
+    ) -> Result<Assignment, ProjectError> {
+        todo!("{} {} {settings:?}", frames.list.len(), groups.len())
+    }
 }

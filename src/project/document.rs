@@ -1,0 +1,273 @@
+//! `project.json`: what it holds, how it is read, and how it is written so that no crash can harm it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::split_memory::SplitMemory;
+use super::{Class, ClassName, ProjectError, Source};
+
+/// The version of the format that this program writes, and the latest it reads.
+pub(super) const SCHEMA: u64 = 1;
+
+const FILE: &str = "project.json";
+const BACKUP: &str = "project.json.bak";
+const DAMAGED: &str = "project.json.damaged";
+
+/// A value together with the fields that this version does not know, which are written back as they were.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Kept<T> {
+    /// The value.
+    #[serde(flatten)]
+    pub(super) item: T,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+impl<T> From<T> for Kept<T> {
+    fn from(item: T) -> Self {
+        Self {
+            item,
+            other: Map::new(),
+        }
+    }
+}
+
+/// A change of several steps that has begun. Whoever opens the project next finishes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Pending {
+    /// The folder of class `from` becomes that of class `to`.
+    RenameClass {
+        /// Old name.
+        from: ClassName,
+        /// New name.
+        to: ClassName,
+    },
+    /// The frames of this class become unsorted, then its folder goes.
+    RemoveClass(ClassName),
+}
+
+/// The content of `project.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Document {
+    /// See [`SCHEMA`].
+    pub(super) schema: u64,
+    /// Shown to the user.
+    pub(super) name: String,
+    /// When the project was made, RFC 3339.
+    #[serde(default)]
+    pub(super) created: String,
+    /// The classes in the user's order.
+    #[serde(default)]
+    pub(super) classes: Vec<Kept<Class>>,
+    /// The sources, oldest first.
+    #[serde(default)]
+    pub(super) sources: Vec<Kept<Source>>,
+    /// Settings of the other layers by key.
+    #[serde(default)]
+    pub(super) settings: BTreeMap<String, Value>,
+    /// Which group was decided to be on which side.
+    #[serde(default)]
+    pub(super) splits: SplitMemory,
+    /// A change that has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pending: Option<Pending>,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+impl Document {
+    /// A new project's.
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            schema: SCHEMA,
+            name: name.to_owned(),
+            created: jiff::Timestamp::now().to_string(),
+            classes: Vec::new(),
+            sources: Vec::new(),
+            settings: BTreeMap::new(),
+            splits: SplitMemory::default(),
+            pending: None,
+            other: Map::new(),
+        }
+    }
+
+    /// Where the class stands in the user's order.
+    pub(super) fn position(&self, name: &ClassName) -> Option<usize> {
+        self.classes.iter().position(|c| c.item.name == *name)
+    }
+
+    /// The smallest colour that no class has.
+    pub(super) fn free_color(&self) -> usize {
+        (0..=self.classes.len())
+            .find(|color| self.classes.iter().all(|c| c.item.color != *color))
+            .unwrap_or_default()
+    }
+}
+
+/// A document as it was found, and what the user should know about it.
+pub(super) struct Loaded {
+    /// The content.
+    pub(super) document: Document,
+    /// One sentence if it had to be recovered.
+    pub(super) notice: Option<String>,
+}
+
+/// Whether `root` holds a `project.json`, or at least a readable earlier version of one.
+pub(super) fn exists(root: &Path) -> bool {
+    root.join(FILE).exists() || load(root).is_ok()
+}
+
+/// Reads `project.json` without changing anything. A damaged one is replaced by its previous version.
+pub(super) fn load(root: &Path) -> Result<Loaded, ProjectError> {
+    let path = root.join(FILE);
+    let trouble = match read(&path, root)? {
+        Ok(document) => {
+            return Ok(Loaded {
+                document,
+                notice: None,
+            });
+        }
+        Err(trouble) => trouble,
+    };
+    match read(&root.join(BACKUP), root)? {
+        Ok(document) => Ok(Loaded {
+            document,
+            notice: Some(match trouble {
+                Trouble::Missing => format!("{FILE} was missing; its previous version was used."),
+                Trouble::Damaged(_) => format!(
+                    "{FILE} was damaged; its previous version was used, and the damaged file is kept as {DAMAGED}. Classes and frames are as their folders show."
+                ),
+            }),
+        }),
+        Err(_) => Err(match trouble {
+            Trouble::Damaged(reason) => ProjectError::Damaged { path, reason },
+            Trouble::Missing if root.join("classes").is_dir() => ProjectError::ClassesOnly {
+                path: root.to_owned(),
+            },
+            Trouble::Missing => ProjectError::NotAProject {
+                path: root.to_owned(),
+            },
+        }),
+    }
+}
+
+enum Trouble {
+    Missing,
+    Damaged(String),
+}
+
+/// The outer error ends the search for a readable version, the inner one does not.
+fn read(path: &Path, root: &Path) -> Result<Result<Document, Trouble>, ProjectError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(Trouble::Missing)),
+        Err(error) => return Err(ProjectError::io("read", path)(error)),
+    };
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Err(Trouble::Damaged("it is empty".into())));
+    }
+    // The version first: a newer format may not fit this program's idea of the rest.
+    let value: Value = match serde_json::from_slice(&bytes) {
+        Ok(value) => value,
+        Err(error) => return Ok(Err(Trouble::Damaged(error.to_string()))),
+    };
+    match value.get("schema").and_then(Value::as_u64) {
+        Some(found) if found > SCHEMA => {
+            return Err(ProjectError::NewerSchema {
+                path: root.to_owned(),
+                found,
+                known: SCHEMA,
+            });
+        }
+        Some(_) => {}
+        None => return Ok(Err(Trouble::Damaged("it has no schema version".into()))),
+    }
+    Ok(serde_json::from_value(value).map_err(|error| Trouble::Damaged(error.to_string())))
+}
+
+/// Keeps a damaged `project.json` under another name before it is replaced.
+pub(super) fn set_damaged_aside(root: &Path) -> Result<(), ProjectError> {
+    let path = root.join(FILE);
+    match fs::rename(&path, root.join(DAMAGED)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(ProjectError::io("move", &path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes `project.json`: temporary file, sync, rename, sync of the folder. The version before becomes
+/// `project.json.bak`. There is a whole `project.json` at every moment.
+pub(super) fn save(root: &Path, document: &Document) -> Result<(), ProjectError> {
+    let path = root.join(FILE);
+    let fail = || ProjectError::io("write", &path);
+    let mut bytes = serde_json::to_vec_pretty(document).map_err(|error| fail()(error.into()))?;
+    bytes.push(b'\n');
+    let mut file = tempfile::Builder::new()
+        .prefix(".project-")
+        .suffix(".part")
+        .tempfile_in(root)
+        .map_err(fail())?;
+    file.write_all(&bytes).map_err(fail())?;
+    keep_permissions(&path, file.as_file()).map_err(fail())?;
+    file.as_file().sync_all().map_err(fail())?;
+    keep_previous(root).map_err(ProjectError::io("write", &root.join(BACKUP)))?;
+    file.persist(&path).map_err(|error| fail()(error.error))?;
+    sync_dir(root);
+    Ok(())
+}
+
+/// Temporary files are private; a project shared by a group must stay readable for it.
+#[cfg(unix)]
+fn keep_permissions(path: &Path, new: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let permissions = match fs::metadata(path) {
+        Ok(metadata) => metadata.permissions(),
+        Err(_) => fs::Permissions::from_mode(0o644),
+    };
+    new.set_permissions(permissions)
+}
+
+#[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps)] // the same signature as on Unix
+fn keep_permissions(_path: &Path, _new: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn keep_previous(root: &Path) -> std::io::Result<()> {
+    let (path, backup) = (root.join(FILE), root.join(BACKUP));
+    if !path.exists() {
+        return Ok(());
+    }
+    match fs::remove_file(&backup) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // A second name costs nothing; file systems without hard links get a copy.
+    fs::hard_link(&path, &backup).or_else(|_| fs::copy(&path, &backup).map(drop))
+}
+
+/// Makes renames in a folder last through a power cut, where the system allows it.
+pub(super) fn sync_dir(dir: &Path) {
+    if cfg!(unix)
+        && let Err(error) = File::open(dir).and_then(|dir| dir.sync_all())
+    {
+        log::debug!("cannot sync {}: {error}", dir.display());
+    }
+}
+
+/// The paths of `project.json` and its companions, for those who look into a folder.
+pub(super) fn is_document_file(name: &str) -> bool {
+    [FILE, BACKUP, DAMAGED].contains(&name)
+}
+
+/// `project.json` in `root`.
+pub(super) fn path(root: &Path) -> PathBuf {
+    root.join(FILE)
+}

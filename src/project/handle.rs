@@ -1,0 +1,315 @@
+//! The open project: making, opening, and what `project.json` remembers.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::class::UNSORTED;
+use super::document::{self, Document, Loaded};
+use super::lock::{self, ProjectLock};
+use super::{Class, Label, ProjectError, Source, SourceId};
+
+/// Folders of a project that are made with it.
+const FOLDERS: [&str; 2] = ["classes", UNSORTED];
+
+/// Files that systems put into any folder, and that do not make it any less empty.
+const CLUTTER: [&str; 4] = [".DS_Store", "Thumbs.db", "desktop.ini", ".directory"];
+
+/// An open project. All methods take `&self`; share it in an `Arc`.
+pub struct Project {
+    root: PathBuf,
+    document: Mutex<Document>,
+    /// Held while `project.json` is written, so that reading `document` never waits for the disk.
+    saving: Mutex<()>,
+    /// Held while class folders or frames are moved: one change at a time.
+    changing: Mutex<()>,
+    notices: Mutex<Vec<String>>,
+    _lock: ProjectLock,
+}
+
+impl Project {
+    /// Makes a new project in the folder `root` and opens it. The folder must be empty or not exist, or hold
+    /// nothing but `classes/` (and `unsorted/`), whose class folders then become the project's.
+    ///
+    /// An empty `name` means the folder's name.
+    pub fn create(root: &Path, name: &str) -> Result<Self, ProjectError> {
+        let root = absolute(root)?;
+        if document::exists(&root) {
+            return Err(ProjectError::AlreadyAProject { path: root });
+        }
+        fs::create_dir_all(&root).map_err(ProjectError::io("make", &root))?;
+        check_free(&root)?;
+        let lock = ProjectLock::take(&root)?;
+        for folder in FOLDERS {
+            let path = root.join(folder);
+            fs::create_dir_all(&path).map_err(ProjectError::io("make", &path))?;
+        }
+        let folder_name = || root.file_name().map(|n| n.to_string_lossy().into_owned());
+        let name = match name.trim() {
+            "" => folder_name().unwrap_or_else(|| "Project".to_owned()),
+            name => name.to_owned(),
+        };
+        // Last, so that whatever happens before leaves a folder in which the same can be tried again.
+        let document = Document::new(&name);
+        document::save(&root, &document)?;
+        Self::ready(root, document, lock, None)
+    }
+
+    /// Opens the project in the folder `root` and takes the lock on it.
+    ///
+    /// Finishes what a killed process had begun, clears its temporary files away, and follows what was done
+    /// to the class folders meanwhile; [`Project::take_notices`] says what the user should know of that.
+    pub fn open(root: &Path) -> Result<Self, ProjectError> {
+        let root = absolute(root)?;
+        // Before the lock: a folder that cannot be opened must stay untouched.
+        document::load(&root)?;
+        let lock = ProjectLock::take(&root)?;
+        // Again with the lock: another process may have written in between.
+        let Loaded { document, notice } = document::load(&root)?;
+        if notice.is_some() {
+            document::set_damaged_aside(&root)?;
+            document::save(&root, &document)?;
+        }
+        Self::ready(root, document, lock, notice)
+    }
+
+    fn ready(
+        root: PathBuf,
+        document: Document,
+        lock: ProjectLock,
+        notice: Option<String>,
+    ) -> Result<Self, ProjectError> {
+        let project = Self {
+            root,
+            document: Mutex::new(document),
+            saving: Mutex::new(()),
+            changing: Mutex::new(()),
+            notices: Mutex::new(notice.into_iter().collect()),
+            _lock: lock,
+        };
+        project.recover()?;
+        Ok(project)
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The name shown to the user.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.document().name.clone()
+    }
+
+    /// Changes the name shown to the user; the folder keeps its own.
+    pub fn set_name(&self, name: &str) -> Result<(), ProjectError> {
+        self.update(|document| {
+            name.trim().clone_into(&mut document.name);
+            Ok(())
+        })
+    }
+
+    /// When the project was made, RFC 3339; empty if nobody knows.
+    #[must_use]
+    pub fn created(&self) -> String {
+        self.document().created.clone()
+    }
+
+    /// What the user should know about opening, a sentence each; each is told once.
+    #[must_use]
+    pub fn take_notices(&self) -> Vec<String> {
+        std::mem::take(&mut *locked(&self.notices))
+    }
+
+    /// The classes in the user's order.
+    #[must_use]
+    pub fn classes(&self) -> Vec<Class> {
+        let document = self.document();
+        document.classes.iter().map(|c| c.item.clone()).collect()
+    }
+
+    /// The sources, oldest first.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Source> {
+        let document = self.document();
+        document.sources.iter().map(|s| s.item.clone()).collect()
+    }
+
+    /// One source.
+    #[must_use]
+    pub fn source(&self, id: &SourceId) -> Option<Source> {
+        let document = self.document();
+        let found = document.sources.iter().find(|s| s.item.id == *id)?;
+        Some(found.item.clone())
+    }
+
+    /// Adds a source or replaces the one with the same id, in its place.
+    pub fn put_source(&self, source: Source) -> Result<(), ProjectError> {
+        self.update(|document| {
+            match document.sources.iter_mut().find(|s| s.item.id == source.id) {
+                Some(found) => found.item = source,
+                None => document.sources.push(source.into()),
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets a source; its frames stay.
+    pub fn remove_source(&self, id: &SourceId) -> Result<(), ProjectError> {
+        self.update(|document| {
+            document.sources.retain(|s| s.item.id != *id);
+            Ok(())
+        })
+    }
+
+    /// A setting stored in `project.json` under `key`; the default when absent or unreadable.
+    #[must_use]
+    pub fn setting<T: DeserializeOwned + Default>(&self, key: &str) -> T {
+        let value = self.document().settings.get(key).cloned();
+        let Some(value) = value else {
+            return T::default();
+        };
+        serde_json::from_value(value).unwrap_or_else(|error| {
+            log::warn!("setting {key} of {}: {error}", self.root.display());
+            T::default()
+        })
+    }
+
+    /// Stores a setting in `project.json`.
+    pub fn set_setting<T: Serialize>(&self, key: &str, value: &T) -> Result<(), ProjectError> {
+        let value = serde_json::to_value(value).map_err(|error| {
+            ProjectError::io("write", &document::path(&self.root))(error.into())
+        })?;
+        self.update(|document| {
+            document.settings.insert(key.to_owned(), value);
+            Ok(())
+        })
+    }
+
+    /// The folder in which frames with this label lie.
+    #[must_use]
+    pub fn label_dir(&self, label: &Label) -> PathBuf {
+        self.abs(&label_path(label))
+    }
+
+    /// The full path of a path relative to the root with `/`.
+    #[must_use]
+    pub fn abs(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// `cache/`: everything in it can be deleted.
+    #[must_use]
+    pub fn cache_dir(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    /// `runs/`.
+    #[must_use]
+    pub fn runs_dir(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// `exports/`.
+    #[must_use]
+    pub fn exports_dir(&self) -> PathBuf {
+        self.root.join("exports")
+    }
+
+    /// A look at what `project.json` holds. Hold it briefly.
+    pub(super) fn document(&self) -> MutexGuard<'_, Document> {
+        locked(&self.document)
+    }
+
+    /// Keeps others from moving frames and class folders.
+    pub(super) fn begin_change(&self) -> MutexGuard<'_, ()> {
+        locked(&self.changing)
+    }
+
+    /// Says something about opening.
+    pub(super) fn notice(&self, notice: String) {
+        locked(&self.notices).push(notice);
+    }
+
+    /// Changes what `project.json` holds, on disk first; on an error nothing has changed.
+    pub(super) fn update<R>(
+        &self,
+        change: impl FnOnce(&mut Document) -> Result<R, ProjectError>,
+    ) -> Result<R, ProjectError> {
+        let _saving = locked(&self.saving);
+        let before = self.document().clone();
+        let mut next = before.clone();
+        let result = change(&mut next)?;
+        if next != before {
+            document::save(&self.root, &next)?;
+            *self.document() = next;
+        }
+        Ok(result)
+    }
+}
+
+impl std::fmt::Debug for Project {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Project")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `classes/<name>` or `unsorted`.
+pub(super) fn label_path(label: &Label) -> String {
+    match label {
+        Label::Class(name) => format!("classes/{name}"),
+        Label::Unsorted => UNSORTED.to_owned(),
+    }
+}
+
+/// The values behind these locks are replaced whole, so they are sound even after a panic elsewhere.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Does not depend on the working folder later on.
+fn absolute(root: &Path) -> Result<PathBuf, ProjectError> {
+    std::path::absolute(root).map_err(ProjectError::io("find", root))
+}
+
+/// A folder for a new project holds nothing, or class folders only.
+fn check_free(root: &Path) -> Result<(), ProjectError> {
+    for entry in fs::read_dir(root).map_err(ProjectError::io("read", root))? {
+        let entry = entry.map_err(ProjectError::io("read", root))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let ours = FOLDERS.contains(&name.as_ref())
+            || lock::is_lock_file(&name)
+            || document::is_document_file(&name)
+            || is_temporary(&name);
+        if !ours && !CLUTTER.contains(&name.as_ref()) {
+            return Err(ProjectError::NotEmpty {
+                path: root.to_owned(),
+                found: name.into_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Files that are still being written carry this ending; a killed process leaves them behind.
+pub(super) fn is_temporary(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e == "part")
+}
+
+/// Removes a file; it being gone already is fine.
+pub(super) fn remove_file(path: &Path) -> Result<(), ProjectError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(ProjectError::io("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}

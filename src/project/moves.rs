@@ -1,0 +1,301 @@
+//! Moving frames between class folders, `unsorted/` and `trash/`: renames only, never over another file.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::jobs::Work;
+
+use super::document::sync_dir;
+use super::handle::{label_path, remove_file};
+use super::{ClassName, Label, Project, ProjectError};
+
+/// How many frames that are gone are named before they are only counted.
+const NAMED: usize = 3;
+
+/// Where a frame is to go.
+pub(super) enum Target {
+    /// Into this folder (relative to the root), under its own name.
+    Folder(String),
+    /// To exactly this path.
+    Path(String),
+}
+
+/// What came of moving frames; on an error, what was moved before it stays moved.
+pub(super) struct Moved {
+    /// New paths in the order asked for; a frame that was not moved keeps its old path.
+    pub(super) paths: Vec<String>,
+    /// Old and new path of each frame that was moved.
+    pub(super) pairs: Vec<(String, String)>,
+    /// How it ended.
+    pub(super) end: Result<(), ProjectError>,
+}
+
+impl Moved {
+    /// The new paths, or the error that ended it.
+    fn into_paths(self) -> Result<Vec<String>, ProjectError> {
+        self.end.map(|()| self.paths)
+    }
+}
+
+impl Project {
+    /// Moves frames (paths relative to the root, with `/`) to another label. Returns each frame's new
+    /// relative path, in the same order; a frame that is gone keeps its old path and is named in a warning.
+    /// A frame of the same name there is never overwritten: the newcomer gets `~2` at the end of its name.
+    /// Cancelling keeps what was moved.
+    pub fn relabel(
+        &self,
+        frames: &[String],
+        to: &Label,
+        work: &Work,
+    ) -> Result<Vec<String>, ProjectError> {
+        let _change = self.begin_change();
+        self.relabel_frames(frames, to, work)?.into_paths()
+    }
+
+    /// Moves frames to `trash/`, below which each keeps its former folder: `trash/classes/cat/…`.
+    /// [`Project::restore`] brings them back to the label they had, [`Project::relabel`] to any.
+    pub fn trash(&self, frames: &[String], work: &Work) -> Result<Vec<String>, ProjectError> {
+        let _change = self.begin_change();
+        self.trash_frames(frames, work).into_paths()
+    }
+
+    /// Moves frames from `trash/` back to the label they had; a class that is gone is made again.
+    pub fn restore(&self, frames: &[String], work: &Work) -> Result<Vec<String>, ProjectError> {
+        let _change = self.begin_change();
+        let mut targets = Vec::with_capacity(frames.len());
+        for path in frames {
+            let target = path.strip_prefix("trash/").unwrap_or(path);
+            if let Some(class) = class_of(target) {
+                let class = ClassName::new(class)?;
+                if self.document().position(&class).is_none() {
+                    self.make_class(&class)?;
+                }
+            }
+            targets.push((path.clone(), Target::Path(target.to_owned())));
+        }
+        self.move_frames(targets, work).into_paths()
+    }
+
+    /// Deletes everything in `trash/` for good. Returns how many files there were.
+    pub fn empty_trash(&self, work: &Work) -> Result<u64, ProjectError> {
+        let _change = self.begin_change();
+        let trash = self.root().join("trash");
+        let mut deleted = 0;
+        if trash.is_dir() {
+            delete_below(&trash, &mut deleted, work)?;
+        }
+        Ok(deleted)
+    }
+
+    /// [`Project::relabel`] with the change begun, telling what was moved whatever happens.
+    pub(super) fn relabel_frames(
+        &self,
+        frames: &[String],
+        to: &Label,
+        work: &Work,
+    ) -> Result<Moved, ProjectError> {
+        if let Label::Class(name) = to
+            && self.document().position(name).is_none()
+        {
+            return Err(ProjectError::NoSuchClass { name: name.clone() });
+        }
+        let folder = label_path(to);
+        let targets = frames
+            .iter()
+            .map(|path| (path.clone(), Target::Folder(folder.clone())));
+        Ok(self.move_frames(targets.collect(), work))
+    }
+
+    /// [`Project::trash`] with the change begun.
+    pub(super) fn trash_frames(&self, frames: &[String], work: &Work) -> Moved {
+        let targets = frames.iter().map(|path| {
+            let target = if path.starts_with("trash/") {
+                path.clone()
+            } else {
+                format!("trash/{path}")
+            };
+            (path.clone(), Target::Path(target))
+        });
+        self.move_frames(targets.collect(), work)
+    }
+
+    /// Moves each frame to its target. To be called with the change begun.
+    pub(super) fn move_frames(&self, targets: Vec<(String, Target)>, work: &Work) -> Moved {
+        let mut mover = Mover {
+            root: self.root(),
+            folders: Vec::new(),
+            gone: Vec::new(),
+        };
+        let mut result = Moved {
+            paths: targets.iter().map(|(path, _)| path.clone()).collect(),
+            pairs: Vec::new(),
+            end: Ok(()),
+        };
+        work.stage("Moving frames", Some(targets.len() as u64));
+        for (i, (path, target)) in targets.into_iter().enumerate() {
+            let step = work
+                .check()
+                .map_err(ProjectError::from)
+                .and_then(|()| mover.move_one(&path, &target));
+            match step {
+                Ok(Some(new)) => {
+                    if let Some(slot) = result.paths.get_mut(i) {
+                        slot.clone_from(&new);
+                    }
+                    result.pairs.push((path, new));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    result.end = Err(error);
+                    break;
+                }
+            }
+            if i % 64 == 63 {
+                work.set_done(i as u64 + 1);
+            }
+        }
+        mover.finish(work);
+        result
+    }
+}
+
+/// Moves files, remembering which folders it has seen.
+struct Mover<'a> {
+    root: &'a Path,
+    /// Folders that have received a file; they exist.
+    folders: Vec<PathBuf>,
+    gone: Vec<String>,
+}
+
+impl Mover<'_> {
+    /// The new path, or `None` when there was nothing to do or the frame is gone.
+    fn move_one(&mut self, path: &str, target: &Target) -> Result<Option<String>, ProjectError> {
+        check_frame_path(path)?;
+        let (folder, file_name) = match target {
+            Target::Folder(folder) => (folder.as_str(), split_path(path).1),
+            Target::Path(target) => split_path(target),
+        };
+        if split_path(path) == (folder, file_name) {
+            return Ok(None);
+        }
+        let old = self.root.join(path);
+        if fs::symlink_metadata(&old).is_err() {
+            self.gone.push(path.to_owned());
+            return Ok(None);
+        }
+        let folder_abs = self.root.join(folder);
+        self.ensure_folder(&folder_abs)?;
+        let free = free_name(&folder_abs, file_name);
+        let new = folder_abs.join(&free);
+        match rename(&old, &new) {
+            Ok(()) => Ok(Some(format!("{folder}/{free}"))),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.gone.push(path.to_owned());
+                Ok(None)
+            }
+            Err(error) => Err(ProjectError::io("move", &old)(error)),
+        }
+    }
+
+    fn ensure_folder(&mut self, folder: &Path) -> Result<(), ProjectError> {
+        if !self.folders.iter().any(|known| known == folder) {
+            fs::create_dir_all(folder).map_err(ProjectError::io("make", folder))?;
+            self.folders.push(folder.to_owned());
+        }
+        Ok(())
+    }
+
+    fn finish(self, work: &Work) {
+        for folder in &self.folders {
+            sync_dir(folder);
+        }
+        for path in self.gone.iter().take(NAMED) {
+            work.warn(format!("“{path}” is not there any more."));
+        }
+        if let Some(more) = self.gone.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            work.warn(format!("{more} more frames are not there any more."));
+        }
+    }
+}
+
+/// `name.jpg`, or `name~2.jpg` and so on if that is taken.
+fn free_name(folder: &Path, file_name: &str) -> String {
+    let taken = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok();
+    if !taken(file_name) {
+        return file_name.to_owned();
+    }
+    let (base, extension) = match file_name.rsplit_once('.') {
+        Some((base, extension)) => (base, format!(".{extension}")),
+        None => (file_name, String::new()),
+    };
+    (2..=u32::MAX)
+        .map(|n| format!("{base}~{n}{extension}"))
+        .find(|name| !taken(name))
+        .unwrap_or_else(|| file_name.to_owned())
+}
+
+/// A rename; between two file systems (a class folder may be a link) a copy that appears whole.
+fn rename(old: &Path, new: &Path) -> std::io::Result<()> {
+    match fs::rename(old, new) {
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => {}
+        done => return done,
+    }
+    let part = new.with_added_extension("part");
+    fs::copy(old, &part)?;
+    fs::File::open(&part)?.sync_all()?;
+    fs::rename(&part, new)?;
+    fs::remove_file(old)
+}
+
+/// A path that leads to a file below one of the folders for frames, and nowhere else.
+fn check_frame_path(path: &str) -> Result<(), ProjectError> {
+    let mut parts = path.split('/');
+    let home = parts.next();
+    let ordinary = |part: &str| {
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && !(cfg!(windows) && part.contains(['\\', ':']))
+    };
+    let rest: Vec<&str> = parts.collect();
+    let depth = match home {
+        Some("classes" | "trash") => 2,
+        Some("unsorted") => 1,
+        _ => usize::MAX,
+    };
+    if rest.len() >= depth && rest.iter().all(|part| ordinary(part)) {
+        Ok(())
+    } else {
+        Err(ProjectError::NotAFrame {
+            path: path.to_owned(),
+        })
+    }
+}
+
+/// Folder and file name.
+fn split_path(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// `cat` of `classes/cat/…`.
+fn class_of(path: &str) -> Option<&str> {
+    path.strip_prefix("classes/")?.split('/').next()
+}
+
+fn delete_below(folder: &Path, deleted: &mut u64, work: &Work) -> Result<(), ProjectError> {
+    for entry in fs::read_dir(folder).map_err(ProjectError::io("read", folder))? {
+        work.check()?;
+        let path = entry.map_err(ProjectError::io("read", folder))?.path();
+        // A link is removed itself; what it leads to is not the trash's.
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir());
+        if is_folder {
+            delete_below(&path, deleted, work)?;
+            fs::remove_dir(&path).map_err(ProjectError::io("remove", &path))?;
+        } else {
+            remove_file(&path)?;
+            *deleted += 1;
+        }
+    }
+    Ok(())
+}
