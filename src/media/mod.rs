@@ -1,21 +1,23 @@
 //! Probing, decoding, sampling, orientation, still images, and bringing them into a project.
 //!
-//! The only layer that knows FFmpeg.
+//! The only layer that knows FFmpeg. A sampled frame goes through `ffmpeg` (open the file), `decode`
+//! (pictures and their times), `graph` (FFmpeg's filters), `sample` (which frames), `jpeg`.
 
+mod decode;
 mod error;
+mod ffmpeg;
+mod graph;
 mod import;
+mod jpeg;
+mod preview;
 mod probe;
 mod sample;
 mod still;
 
 pub use error::MediaError;
+pub use ffmpeg::versions;
 pub use import::{ClassFrom, ImportOptions, ImportOutcome, add_video, extract, gather, import};
+pub use preview::{poster, preview};
 pub use probe::{VideoInfo, probe};
-pub use sample::{SampledFrame, Sampler, poster};
+pub use sample::{SampledFrame, Sampler};
 pub use still::{is_image_name, is_video_name, load_image, load_image_from_bytes};
-
-/// FFmpeg's libraries in use: name and version each, and the licence, for `doctor`.
-#[must_use]
-pub fn versions() -> Vec<(String, String)> {
-    todo!()
-}

@@ -2,7 +2,21 @@
 
 use std::path::Path;
 
+use ffmpeg_next::{Packet, Rational, ffi};
+
 use super::MediaError;
+use super::ffmpeg::{self, OpenVideo, Turn};
+use super::graph::shown_size;
+
+/// So many packets of the picture are looked at for their times when the container has no index.
+const PACKETS: usize = 150;
+/// So much is read for them at most.
+const READ_BYTES: usize = 8 << 20;
+/// A film of so few bytes a second is not believed: headers of cut-off streams claim such lengths.
+const MIN_BYTES_PER_SEC: f64 = 50.0;
+
+/// Frames closer than this are not two frames to the eye, nor to any camera here.
+const MIN_GAP_SECS: f64 = 0.002;
 
 /// The facts of a video that its card shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,5 +51,156 @@ pub struct VideoInfo {
 
 /// Reads the facts of the video `path`. Takes some milliseconds for most files.
 pub fn probe(path: &Path) -> Result<VideoInfo, MediaError> {
-    todo!("{path:?}")
+    let bytes = std::fs::metadata(path)
+        .map_err(|error| MediaError::read(path, error))?
+        .len();
+    let mut video = ffmpeg::open(path)?;
+    let index = video.stream;
+    let aspect = ffmpeg::pixel_aspect(&mut video.input, index).unwrap_or(Rational(1, 1));
+    let duration_secs = length_secs(&video, index);
+    let times = frame_times(&mut video, index);
+    let Some(stream) = video.input.stream(index) else {
+        return Err(MediaError::unusable(path, "holds no video"));
+    };
+    let codec_id = stream.parameters().id();
+    let codec = ffmpeg::codec_name(&stream);
+    if ffmpeg_next::decoder::find(codec_id).is_none() {
+        return Err(MediaError::unusable(
+            path,
+            format!(
+                "is coded as {codec}, which this FFmpeg cannot decode; convert it to H.264 first"
+            ),
+        ));
+    }
+    let turn = Turn::of(&stream);
+    let coded = ffmpeg::coded_size(&stream);
+    if coded.0 == 0 || coded.1 == 0 {
+        return Err(MediaError::unusable(
+            path,
+            format!("is damaged: its {codec} header cannot be read"),
+        ));
+    }
+    let (width_px, height_px) = shown_size(coded.0, coded.1, aspect, turn);
+    let counted = u64::try_from(stream.frames()).ok().filter(|n| *n > 0);
+    let stated = ffmpeg::positive(stream.avg_frame_rate())
+        .or_else(|| ffmpeg::positive(stream.rate()))
+        .map(f64::from);
+    let average_fps = match (counted, duration_secs) {
+        (Some(count), Some(secs)) if stated.is_none() && secs > 0.0 => Some(count as f64 / secs),
+        _ => stated,
+    };
+    let estimated = match (duration_secs, average_fps) {
+        (Some(secs), Some(fps)) => Some((secs * fps).round().max(1.0) as u64),
+        _ => None,
+    };
+    let degrees = (turn.degrees() / 90.0).round() as u32 * 90 % 360;
+    Ok(VideoInfo {
+        duration_secs,
+        frame_count: counted.or(estimated),
+        frame_count_estimated: counted.is_none() && estimated.is_some(),
+        average_fps,
+        variable_fps: spread(times),
+        width_px,
+        height_px,
+        rotation_degrees: degrees,
+        pixel_aspect: (aspect.numerator() != aspect.denominator()).then(|| {
+            let reduced = aspect.reduce();
+            (reduced.numerator() as u32, reduced.denominator() as u32)
+        }),
+        codec,
+        bit_depth: ffmpeg::bit_depth(&stream),
+        hdr: ffmpeg::is_hdr(&stream),
+        bytes,
+    })
+}
+
+/// Length in seconds: of the picture stream, else of the container.
+pub(super) fn length_secs(video: &OpenVideo, index: usize) -> Option<f64> {
+    let stream = video.input.stream(index)?;
+    let own = ffmpeg::known(stream.duration())
+        .filter(|ticks| *ticks > 0)
+        .map(|ticks| ticks as f64 * f64::from(stream.time_base()));
+    let container = ffmpeg::known(video.input.duration())
+        .filter(|us| *us > 0)
+        .map(|us| us as f64 / 1e6);
+    let bytes = video.input.io_size().unwrap_or(i64::MAX) as f64;
+    own.or(container)
+        .filter(|secs| *secs < 60.0 || bytes / secs > MIN_BYTES_PER_SEC)
+}
+
+/// Times of the first frames in seconds, sorted: from the index that the container brings, else from the
+/// first packets.
+fn frame_times(video: &mut OpenVideo, index: usize) -> Vec<f64> {
+    let Some(stream) = video.input.stream(index) else {
+        return Vec::new();
+    };
+    let tick = f64::from(stream.time_base());
+    let frames = stream.frames();
+    let mut times = indexed_times(&stream);
+    // An index of key frames only says nothing about the rate.
+    if times.len() < 2 || (times.len() as i64) < frames {
+        times.clear();
+        let mut read = 0;
+        let mut packet = Packet::empty();
+        let mut untimed = false;
+        while times.len() < PACKETS && read < READ_BYTES && packet.read(&mut video.input).is_ok() {
+            read += packet.size();
+            if packet.stream() != index {
+                continue;
+            }
+            match packet.pts() {
+                Some(pts) => times.push(pts),
+                None => untimed = true,
+            }
+        }
+        // Without every time there is no telling the gaps.
+        if untimed {
+            return Vec::new();
+        }
+        times.sort_unstable();
+        // Pictures of the last group may be missing between those read.
+        let complete = times.len().saturating_sub(8);
+        if complete > 8 {
+            times.truncate(complete);
+        }
+    }
+    times.sort_unstable();
+    times.dedup();
+    times.into_iter().map(|time| time as f64 * tick).collect()
+}
+
+fn indexed_times(stream: &ffmpeg_next::Stream) -> Vec<i64> {
+    // SAFETY: the stream lives as long as its context, which is borrowed; each entry is read at once,
+    // before any other call that could move the index.
+    unsafe {
+        let pointer = stream.as_ptr();
+        let count = ffi::avformat_index_get_entries_count(pointer);
+        (0..count)
+            .map_while(|entry| {
+                let entry = ffi::avformat_index_get_entry(pointer.cast_mut(), entry);
+                (!entry.is_null()).then(|| (*entry).timestamp)
+            })
+            .collect()
+    }
+}
+
+/// Lowest and highest rate, when they differ by more than the rounding of timestamps explains.
+fn spread(times: Vec<f64>) -> Option<(f64, f64)> {
+    let mut gaps: Vec<f64> = times
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [a, b] => Some(b - a),
+            _ => None,
+        })
+        // Packets of pictures that are never shown lie a hair before the next one.
+        .filter(|gap| *gap > MIN_GAP_SECS)
+        .collect();
+    if gaps.len() < 4 {
+        return None;
+    }
+    gaps.sort_by(f64::total_cmp);
+    // One odd gap (a cut, the last frame) is no varying rate.
+    let (short, long) = (gaps.get(1)?, gaps.get(gaps.len() - 2)?);
+    // Matroska rounds to the millisecond.
+    (long - short > 0.0025 && *long > *short * 1.25).then(|| (1.0 / long, 1.0 / short))
 }

@@ -1,61 +1,366 @@
 //! Sampling: FFmpeg's `fps=F,scale=W:-1` in-process, by timestamp, upright.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use ffmpeg_next::util::frame::Video;
+use ffmpeg_next::{Error, Rational, ffi};
 use image::RgbImage;
 
 use crate::jobs::Work;
 use crate::project::Sampling;
 
 use super::MediaError;
+use super::decode::{Decoded, Decoding};
+use super::ffmpeg::{self, Turn};
+use super::graph::{FilterGraph, Plan, can_tone_map, is_again};
+use super::jpeg::{JpegEncoder, to_rgb};
 
 /// One sampled frame.
 pub struct SampledFrame {
     /// Seconds from the start of the video.
     pub time_secs: f64,
+    picture: Video,
+    encoder: JpegEncoder,
 }
 
 impl SampledFrame {
     /// The picture as RGB.
     pub fn to_rgb(&self) -> Result<RgbImage, MediaError> {
-        todo!()
+        to_rgb(&self.picture)
+            .map_err(|error| MediaError::Ffmpeg(format!("convert a frame: {error}")))
     }
 
     /// The picture as a JPEG file, at the quality of the sampling.
     pub fn to_jpeg(&self) -> Result<Vec<u8>, MediaError> {
-        todo!()
+        self.encoder
+            .encode(&self.picture)
+            .map_err(|error| MediaError::Ffmpeg(format!("write a JPEG: {error}")))
+    }
+
+    /// Width and height in pixels.
+    #[must_use]
+    pub fn size(&self) -> (u32, u32) {
+        (self.picture.width(), self.picture.height())
     }
 }
 
 /// Decodes a video and yields the frames that [`Sampling`] asks for.
-pub struct Sampler {}
+pub struct Sampler {
+    path: PathBuf,
+    decoding: Decoding,
+    plan: Plan,
+    graph: Option<FilterGraph>,
+    encoder: JpegEncoder,
+    from_secs: f64,
+    expected: Option<u64>,
+    /// Length of the range that the headers promise, seconds.
+    promised_secs: Option<f64>,
+    taken: u64,
+    /// The first picture, as long as nothing was taken.
+    first: Option<Video>,
+    ended: bool,
+    hdr: Hdr,
+}
+
+/// What is to be said about the brightness range.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hdr {
+    No,
+    ToneMapped,
+    LeftAsIs,
+}
 
 impl Sampler {
     /// Opens the video. Damage later in the file does not fail; see [`Sampler::warning`].
     pub fn open(path: &Path, sampling: &Sampling) -> Result<Self, MediaError> {
-        todo!("{path:?} {sampling:?}")
+        Self::open_with_threads(path, sampling, decoder_threads())
     }
 
-    /// The next frame, `None` at the end. Checks `work` for every decoded frame.
+    /// [`Sampler::open`] with a given number of decoder threads.
+    pub(super) fn open_with_threads(
+        path: &Path,
+        sampling: &Sampling,
+        threads: usize,
+    ) -> Result<Self, MediaError> {
+        let fps = sampling.fps.0;
+        if !(fps > 0.0 && fps <= 240.0) {
+            return Err(MediaError::unusable(
+                path,
+                format!(
+                    "cannot be sampled at {fps} frames per second; choose over 0 and up to 240"
+                ),
+            ));
+        }
+        let from_secs = sampling.from_secs.filter(|from| *from > 0.0);
+        let start = from_secs.unwrap_or(0.0);
+        if let Some(to) = sampling.to_secs
+            && to <= start
+        {
+            return Err(MediaError::unusable(
+                path,
+                format!(
+                    "cannot be sampled from {start} s to {to} s: the end lies before the start"
+                ),
+            ));
+        }
+        let mut video = ffmpeg::open(path)?;
+        let index = video.stream;
+        let aspect = ffmpeg::pixel_aspect(&mut video.input, index);
+        let rate = ffmpeg::guessed_rate(&mut video.input, index);
+        let Some(stream) = video.input.stream(index) else {
+            return Err(MediaError::unusable(path, "holds no video"));
+        };
+        let turn = Turn::of(&stream);
+        let hdr = match (ffmpeg::is_hdr(&stream), can_tone_map()) {
+            (false, _) => Hdr::No,
+            (true, true) => Hdr::ToneMapped,
+            (true, false) => Hdr::LeftAsIs,
+        };
+        let length = super::probe::length_secs(&video, index);
+        let expected = match (length, sampling.to_secs) {
+            (Some(length), to) => Some((to.unwrap_or(length).min(length) - start).max(0.0)),
+            (None, Some(to)) => Some(to - start),
+            (None, None) => None,
+        };
+        let promised_secs = expected;
+        let expected = expected.map(|secs| ((secs * fps).round() as u64).max(1));
+        let decoding = Decoding::new(video, path, from_secs, threads)?;
+        let plan = Plan {
+            from_zero: from_secs.is_some(),
+            duration_us: sampling
+                .to_secs
+                .map(|to| ((to - start) * 1e6).round() as i64),
+            fps: Some(fps),
+            turn,
+            aspect,
+            width_px: sampling.width_px,
+            tone_map: hdr == Hdr::ToneMapped,
+            time_base: decoding.time_base(),
+            rate,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            decoding,
+            plan,
+            graph: None,
+            encoder: JpegEncoder::new(sampling.jpeg_quality),
+            from_secs: start,
+            expected,
+            promised_secs,
+            taken: 0,
+            first: None,
+            ended: false,
+            hdr,
+        })
+    }
+
+    /// The next frame, `None` at the end. Checks `work` for every decoded frame. A video too short for one
+    /// frame at this rate yields its first. Fails at the end if not one frame could be decoded.
     pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledFrame>, MediaError> {
-        let _ = work;
-        todo!()
+        loop {
+            match self.pull() {
+                Ok(Some(frame)) => {
+                    self.taken += 1;
+                    self.first = None;
+                    return Ok(Some(frame));
+                }
+                Ok(None) => {}
+                Err(error) => self.fall_back(error)?,
+            }
+            if self.ended {
+                if self.begin_again_for_the_first()? {
+                    continue;
+                }
+                return self.end().map(|()| None);
+            }
+            match self.decoding.next(work)? {
+                Decoded::Frame(frame) => {
+                    if self.taken == 0 && self.first.is_none() {
+                        self.first = Some(reference(&frame).map_err(failed)?);
+                    }
+                    if let Err(error) = self.push(&frame) {
+                        self.fall_back(error)?;
+                    }
+                }
+                Decoded::End(pts) => self.close(pts).map_err(failed)?,
+            }
+        }
+    }
+
+    /// Where the HDR filters cannot take the pictures after all, goes on without them.
+    fn fall_back(&mut self, error: Error) -> Result<(), MediaError> {
+        let first = self.first.as_ref().and_then(|first| reference(first).ok());
+        match first {
+            Some(first) if self.plan.tone_map => {
+                log::debug!("{}: no tone mapping: {error}", self.path.display());
+                self.plan.tone_map = false;
+                self.hdr = Hdr::LeftAsIs;
+                self.graph = None;
+                self.push(&first).map_err(failed)
+            }
+            _ => Err(failed(error)),
+        }
+    }
+
+    /// At the end of a video so short that the rate gives nothing, lets its first picture through.
+    fn begin_again_for_the_first(&mut self) -> Result<bool, MediaError> {
+        let Some(first) = self.first.take() else {
+            return Ok(false);
+        };
+        self.plan.fps = None;
+        self.graph = None;
+        let before = self.plan.from_zero && first.pts().is_some_and(|pts| pts < 0);
+        if before {
+            return Ok(false);
+        }
+        self.push(&first).map_err(failed)?;
+        Ok(true)
+    }
+
+    fn push(&mut self, frame: &Video) -> Result<(), Error> {
+        let fits = self.graph.as_ref().is_none_or(|graph| graph.fits(frame));
+        if !fits {
+            // The picture changes its size within the file: what the old filters still hold is dropped, as
+            // FFmpeg's program does.
+            self.graph = None;
+        }
+        let graph = match &mut self.graph {
+            Some(graph) => graph,
+            empty => empty.insert(FilterGraph::new(&self.plan, frame)?),
+        };
+        match graph.push(frame) {
+            // Past the end of the range the filters want no more.
+            Ok(()) | Err(Error::Eof) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn close(&mut self, pts: i64) -> Result<(), Error> {
+        self.ended = true;
+        match self.graph.as_mut().map(|graph| graph.close(pts)) {
+            None | Some(Ok(()) | Err(Error::Eof)) => Ok(()),
+            Some(Err(error)) => Err(error),
+        }
+    }
+
+    fn pull(&mut self) -> Result<Option<SampledFrame>, Error> {
+        let Some(graph) = &mut self.graph else {
+            return Ok(None);
+        };
+        let mut picture = Video::empty();
+        match graph.pull(&mut picture) {
+            Ok(()) => {
+                let offset = picture
+                    .pts()
+                    .map_or(0.0, |pts| secs(pts, graph.time_base()));
+                Ok(Some(SampledFrame {
+                    time_secs: self.from_secs + offset,
+                    picture,
+                    encoder: self.encoder.clone(),
+                }))
+            }
+            Err(error) if is_again(error) => Ok(None),
+            Err(Error::Eof) => {
+                self.ended = true;
+                self.graph = None;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A file of which nothing could be decoded is an error; a range with nothing in it is not.
+    fn end(&self) -> Result<(), MediaError> {
+        let damage = self.decoding.damage();
+        if self.taken == 0 && damage.good_frames == 0 && damage.errors > 0 {
+            return Err(MediaError::unusable(
+                &self.path,
+                "is damaged or encrypted: none of its frames can be decoded",
+            ));
+        }
+        Ok(())
     }
 
     /// How many frames will come, about.
     #[must_use]
     pub fn expected_frames(&self) -> Option<u64> {
-        todo!()
+        self.expected
     }
 
-    /// After the end: one sentence if the file is damaged, saying where.
+    /// After the end: one sentence if the file is damaged, saying where, or if it is HDR.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
-        todo!()
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let damage = self.decoding.damage();
+        let frames = damage.good_frames;
+        let cut_off = self.cut_off_at_us();
+        if let Some(at) = damage.first_at_us.or(cut_off) {
+            let at = self.from_secs + at as f64 / 1e6;
+            let place = if at >= 0.5 {
+                format!("after {}", clock(at))
+            } else {
+                "from the start".into()
+            };
+            return Some(format!(
+                "“{name}” is damaged {place}: {frames} frames could be read"
+            ));
+        }
+        if self.hdr == Hdr::LeftAsIs {
+            return Some(format!(
+                "“{name}” is HDR and this FFmpeg cannot bring it down to an ordinary screen, so its frames look pale"
+            ));
+        }
+        None
+    }
+
+    /// The file ended well before its headers said: it was cut off. Where, in microseconds of the range.
+    fn cut_off_at_us(&self) -> Option<i64> {
+        if !self.decoding.reached_end() {
+            return None;
+        }
+        let promised = self.promised_secs?;
+        let reached = self.decoding.position_us();
+        let missing = promised - reached as f64 / 1e6;
+        // Headers round, and sound may go on a little longer than the picture.
+        (missing > 1.0 && missing > promised * 0.1).then_some(reached)
     }
 }
 
-/// A picture that stands for the video: a frame from about a tenth of its length, at most `width_px` wide.
-pub fn poster(path: &Path, width_px: u32) -> Result<RgbImage, MediaError> {
-    todo!("{path:?} {width_px}")
+fn failed(error: Error) -> MediaError {
+    MediaError::Ffmpeg(format!("filter a frame: {error}"))
+}
+
+/// A second handle on the same picture.
+fn reference(frame: &Video) -> Result<Video, Error> {
+    let mut copy = Video::empty();
+    // SAFETY: both frames are valid and `copy` is empty; the pixels are reference-counted.
+    let status = unsafe { ffi::av_frame_ref(copy.as_mut_ptr(), frame.as_ptr()) };
+    if status < 0 {
+        Err(Error::from(status))
+    } else {
+        Ok(copy)
+    }
+}
+
+/// Seconds of a timestamp.
+fn secs(pts: i64, time_base: Rational) -> f64 {
+    pts as f64 * f64::from(time_base.numerator()) / f64::from(time_base.denominator())
+}
+
+/// A time for people: 0:58, 1:02:03.
+fn clock(secs: f64) -> String {
+    let secs = secs.max(0.0) as u64;
+    let (hours, minutes, secs) = (secs / 3600, secs / 60 % 60, secs % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{secs:02}")
+    } else {
+        format!("{minutes}:{secs:02}")
+    }
+}
+
+/// Decoder threads for one video at a time. More than there are cores: with frame threading the decoder
+/// then goes on while the filters and the JPEG encoder are at work on another thread.
+pub(super) fn decoder_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    (cores * 2).clamp(4, 16)
 }

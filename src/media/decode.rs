@@ -1,0 +1,374 @@
+//! From a file to decoded pictures with trustworthy times: what `ffmpeg.c` does between demuxer and filters.
+//!
+//! Times follow FFmpeg's program step by step (version 5.1, `process_input` and `process_input_packet`),
+//! since which frames a sampling takes hangs on them alone: the container's start is zero, missing decoding
+//! times are continued from durations, and jumps in a transport stream are closed.
+
+use std::path::{Path, PathBuf};
+
+use ffmpeg_next::codec::{Context, decoder};
+use ffmpeg_next::util::frame::Video;
+use ffmpeg_next::{Error, Packet, Rational, Rescale, ffi, rescale};
+
+use crate::jobs::Work;
+
+use super::MediaError;
+use super::ffmpeg::{self, Interrupter, OpenVideo};
+
+/// FFmpeg's clock: microseconds.
+const US: i64 = 1_000_000;
+/// A larger jump between packets of a transport stream is a cut, not a pause.
+const JUMP_US: i64 = 10 * US;
+/// A larger jump in any other container is a broken timestamp.
+const BROKEN_US: i64 = 30 * 3600 * US;
+/// So many failed reads one after the other are the end of the file.
+const MAX_FAILED_READS: u32 = 1000;
+
+/// What comes out of the decoder.
+pub(super) enum Decoded {
+    /// A picture; its `pts` is in the stream's time base, zero being the start of the range.
+    Frame(Video),
+    /// The end, at this time in the stream's time base.
+    End(i64),
+}
+
+/// What went wrong while decoding.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Damage {
+    /// Pictures decoded without complaint.
+    pub good_frames: u64,
+    /// Packets and pictures with errors.
+    pub errors: u64,
+    /// End of the last good picture before the first error, microseconds from the start of the range.
+    pub first_at_us: Option<i64>,
+}
+
+/// A video being decoded.
+pub(super) struct Decoding {
+    input: ffmpeg_next::format::context::Input,
+    stream: usize,
+    interrupter: Interrupter,
+    decoder: decoder::Video,
+    path: PathBuf,
+    time_base: Rational,
+    /// The container may jump in time (transport streams).
+    may_jump: bool,
+    /// Added to each timestamp of the file.
+    offset_us: i64,
+    /// Seek here before the first packet, microseconds in the file's own time.
+    seek_us: Option<i64>,
+    clock: Clock,
+    draining: bool,
+    ended: bool,
+    damage: Damage,
+}
+
+/// The running estimate of times, microseconds.
+#[derive(Debug, Default)]
+struct Clock {
+    started: bool,
+    dts: Option<i64>,
+    next_dts: Option<i64>,
+    pts: i64,
+    next_pts: i64,
+    /// How long the last packet lasts.
+    duration: i64,
+}
+
+impl Decoding {
+    /// Sets up the decoder of an opened video. `from_secs` is where decoding starts, counted from the start
+    /// of the file; `threads` is the number of decoder threads.
+    pub fn new(
+        video: OpenVideo,
+        path: &Path,
+        from_secs: Option<f64>,
+        threads: usize,
+    ) -> Result<Self, MediaError> {
+        let OpenVideo {
+            input,
+            stream: index,
+            interrupter,
+        } = video;
+        let Some(stream) = input.stream(index) else {
+            return Err(MediaError::unusable(path, "holds no video"));
+        };
+        let parameters = stream.parameters();
+        let codec_name = ffmpeg::codec_name(&stream);
+        let time_base = stream.time_base();
+        let mut context = Context::from_parameters(parameters)
+            .map_err(|error| MediaError::Ffmpeg(format!("set up a decoder: {error}")))?;
+        context.set_frame_rate(ffmpeg::positive(stream.avg_frame_rate()));
+        // SAFETY: the context is ours and not open yet, which is when the number of threads may be set.
+        // The kind of threading stays FFmpeg's default (frames, else slices).
+        unsafe { (*context.as_mut_ptr()).thread_count = threads as i32 };
+        let mut unopened = context.decoder();
+        unopened.set_packet_time_base(time_base);
+        let decoder = unopened.video().map_err(|error| {
+            let reason = if error == Error::DecoderNotFound {
+                format!("is coded as {codec_name}, which this FFmpeg cannot decode; convert it to H.264 first")
+            } else {
+                format!("is damaged: its {codec_name} header cannot be decoded")
+            };
+            MediaError::unusable(path, reason)
+        })?;
+
+        let flags = ffmpeg::format_flags(&input);
+        let may_jump = flags & ffi::AVFMT_TS_DISCONT as i32 != 0;
+        let mut start_us = ffmpeg::start_time_us(&input).unwrap_or(0);
+        if may_jump
+            && from_secs.is_none()
+            && let Some(own) = ffmpeg::known(stream.start_time())
+        {
+            start_us = start_us.max(own.rescale(time_base, rescale::TIME_BASE));
+        }
+        let from_us = from_secs.map(|secs| (secs * US as f64).round() as i64);
+        let begin_us = start_us + from_us.unwrap_or(0);
+        let seek_us = from_us.map(|_| {
+            // As ffmpeg_opt.c: where the container seeks by decoding time, pictures shown from here on may
+            // lie a little before.
+            let by_dts = flags & ffi::AVFMT_SEEK_TO_PTS as i32 == 0;
+            if by_dts && has_delay(&stream) {
+                begin_us - 3 * US / 23
+            } else {
+                begin_us
+            }
+        });
+        let mut clock = Clock::default();
+        if let Some(rate) = ffmpeg::positive(stream.avg_frame_rate()) {
+            let delay = reorder_delay(&decoder);
+            clock.dts = Some((-(f64::from(delay)) * US as f64 / f64::from(rate)) as i64);
+        } else {
+            clock.dts = Some(0);
+        }
+        Ok(Self {
+            interrupter,
+            decoder,
+            path: path.to_owned(),
+            time_base,
+            may_jump,
+            offset_us: -begin_us,
+            seek_us,
+            clock,
+            draining: false,
+            ended: false,
+            damage: Damage::default(),
+            stream: index,
+            input,
+        })
+    }
+
+    /// The stream's time base, in which pictures are timed.
+    pub fn time_base(&self) -> Rational {
+        self.time_base
+    }
+
+    /// What went wrong so far.
+    pub fn damage(&self) -> Damage {
+        self.damage
+    }
+
+    /// The next picture, or the end (again and again). `work` is checked for every packet and picture.
+    pub fn next(&mut self, work: &Work) -> Result<Decoded, MediaError> {
+        self.interrupter.watch(work);
+        work.check()?;
+        if let Some(target) = self.seek_us.take()
+            && self.input.seek(target, ..target).is_err()
+        {
+            work.check()?;
+            log::debug!(
+                "{}: cannot seek, reading from the start",
+                self.path.display()
+            );
+        }
+        let mut frame = Video::empty();
+        while !self.ended {
+            work.check()?;
+            match self.decoder.receive_frame(&mut frame) {
+                Ok(()) => {
+                    self.time(&mut frame);
+                    return Ok(Decoded::Frame(frame));
+                }
+                Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
+                    self.feed(work)?;
+                }
+                Err(Error::Eof) => self.ended = true,
+                // The decoder has left the broken picture behind; the next call goes on.
+                Err(_) => self.count_error(),
+            }
+        }
+        Ok(Decoded::End(self.to_stream(self.clock.next_pts)))
+    }
+
+    /// Sends one packet, or the end of the file, to the decoder.
+    fn feed(&mut self, work: &Work) -> Result<(), MediaError> {
+        if self.draining {
+            // The decoder asked for more after its end was announced.
+            self.ended = true;
+            return Ok(());
+        }
+        let mut failed_reads = 0;
+        loop {
+            let mut packet = Packet::empty();
+            match packet.read(&mut self.input) {
+                Ok(()) if packet.stream() != self.stream => {
+                    work.check()?;
+                }
+                Ok(()) => {
+                    if packet.is_corrupt() {
+                        self.count_error();
+                    }
+                    self.stamp(&mut packet);
+                    if self.decoder.send_packet(&packet).is_err() {
+                        self.count_error();
+                    }
+                    return Ok(());
+                }
+                Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
+                    work.check()?;
+                }
+                Err(Error::InvalidData) if failed_reads < MAX_FAILED_READS => {
+                    work.check()?;
+                    failed_reads += 1;
+                    if failed_reads == 1 {
+                        self.count_error();
+                    }
+                }
+                Err(error) => {
+                    work.check()?;
+                    if error != Error::Eof && error != Error::InvalidData {
+                        self.count_error();
+                    }
+                    self.draining = true;
+                    if self.decoder.send_eof().is_err() {
+                        self.ended = true;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Moves a packet's times to our zero and fills in a missing decoding time.
+    fn stamp(&mut self, packet: &mut Packet) {
+        let offset = self.to_stream(self.offset_us);
+        packet.set_pts(packet.pts().map(|pts| pts.saturating_add(offset)));
+        packet.set_dts(packet.dts().map(|dts| dts.saturating_add(offset)));
+        self.close_jump(packet);
+
+        let clock = &mut self.clock;
+        if !clock.started {
+            clock.started = true;
+            clock.next_dts = clock.dts;
+        }
+        if clock.next_dts.is_none() {
+            clock.next_dts = clock.dts;
+        }
+        if let Some(dts) = packet.dts() {
+            clock.next_dts = Some(dts.rescale(self.time_base, rescale::TIME_BASE));
+        }
+        clock.pts = clock.next_pts;
+        clock.dts = clock.next_dts;
+        packet.set_dts(
+            clock
+                .dts
+                .map(|dts| dts.rescale(rescale::TIME_BASE, self.time_base)),
+        );
+
+        if packet.duration() > 0 {
+            clock.duration = packet
+                .duration()
+                .rescale(self.time_base, rescale::TIME_BASE);
+        } else if let Some(rate) = self.decoder.frame_rate().and_then(ffmpeg::positive) {
+            clock.duration = (US as f64 / f64::from(rate)) as i64;
+        }
+        clock.next_dts = match clock.dts {
+            Some(dts) if clock.duration > 0 => Some(dts + clock.duration),
+            _ => None,
+        };
+    }
+
+    /// Joins the parts of a transport stream whose times start anew, and drops times that cannot be.
+    fn close_jump(&mut self, packet: &mut Packet) {
+        let (Some(dts), Some(expected)) = (packet.dts(), self.clock.next_dts) else {
+            return;
+        };
+        if !self.clock.started {
+            return;
+        }
+        let dts_us = dts.rescale(self.time_base, rescale::TIME_BASE);
+        let delta = dts_us - expected;
+        if self.may_jump {
+            let last = self.clock.pts.max(self.clock.dts.unwrap_or(i64::MIN));
+            if delta.abs() > JUMP_US || dts_us + US / 10 < last {
+                self.offset_us -= delta;
+                let shift = delta.rescale(rescale::TIME_BASE, self.time_base);
+                packet.set_dts(Some(dts - shift));
+                packet.set_pts(packet.pts().map(|pts| pts - shift));
+            }
+        } else {
+            if delta.abs() > BROKEN_US {
+                packet.set_dts(None);
+            }
+            let pts_us = packet
+                .pts()
+                .map(|pts| pts.rescale(self.time_base, rescale::TIME_BASE));
+            if pts_us.is_some_and(|pts| (pts - expected).abs() > BROKEN_US) {
+                packet.set_pts(None);
+            }
+        }
+    }
+
+    /// Gives a decoded picture its time and moves the clock on.
+    fn time(&mut self, frame: &mut Video) {
+        let pts = frame
+            .timestamp()
+            .unwrap_or_else(|| self.to_stream(self.clock.next_pts));
+        frame.set_pts(Some(pts));
+        let pts_us = pts.rescale(self.time_base, rescale::TIME_BASE);
+        let duration = frame.packet().duration;
+        let duration_us = if duration > 0 {
+            duration.rescale(self.time_base, rescale::TIME_BASE)
+        } else {
+            self.clock.duration
+        };
+        if frame.is_corrupt() || frame.has_decode_errors() {
+            self.count_error();
+        } else {
+            self.damage.good_frames += 1;
+        }
+        self.clock.pts = pts_us;
+        self.clock.next_pts = pts_us + duration_us;
+    }
+
+    fn count_error(&mut self) {
+        self.damage.errors += 1;
+        self.damage.first_at_us.get_or_insert(self.clock.next_pts);
+    }
+
+    /// Whether the file was read to its end.
+    pub fn reached_end(&self) -> bool {
+        self.ended
+    }
+
+    /// End of the last picture, microseconds from the start of the range.
+    pub fn position_us(&self) -> i64 {
+        self.clock.next_pts
+    }
+
+    fn to_stream(&self, us: i64) -> i64 {
+        us.rescale(rescale::TIME_BASE, self.time_base)
+    }
+}
+
+/// Whether pictures come out of the decoder later than they go in.
+fn has_delay(stream: &ffmpeg_next::Stream) -> bool {
+    let parameters = stream.parameters();
+    // SAFETY: the parameters belong to the stream, which is borrowed.
+    unsafe { (*parameters.as_ptr()).video_delay != 0 }
+}
+
+/// By how many pictures the decoder reorders.
+fn reorder_delay(decoder: &decoder::Video) -> i32 {
+    // SAFETY: plain field of the open decoder, which is borrowed.
+    unsafe { (*decoder.as_ptr()).has_b_frames }
+}

@@ -1,0 +1,429 @@
+//! FFmpeg's libraries: set up once, files opened, the facts of a stream that the bindings do not offer.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, Mutex, Once, PoisonError};
+
+use ffmpeg_next::codec::packet::side_data;
+use ffmpeg_next::format::context::{Input, StreamIo};
+use ffmpeg_next::{
+    Dictionary, Rational, Stream, codec, ffi, filter, format, media, software, util,
+};
+
+use crate::jobs::Work;
+
+use super::MediaError;
+use super::still::{guess_format, looks_like_text};
+
+/// Bytes read from the file at a time.
+const READ_BYTES: usize = 256 << 10;
+/// How long a stream may be looked at for its facts, in microseconds.
+const ANALYSE_US: &str = "10000000";
+/// So much is looked at to say what a file is that is no video.
+const SNIFF_BYTES: u64 = 64 << 10;
+
+/// Makes FFmpeg ready, once. Its log goes nowhere: errors come back as return values and are told by us.
+pub(super) fn init() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if let Err(error) = ffmpeg_next::init() {
+            log::error!("FFmpeg cannot be set up: {error}");
+        }
+        util::log::set_level(util::log::Level::Quiet);
+    });
+}
+
+/// FFmpeg's libraries in use: name and version each, and the licence, for `doctor`.
+#[must_use]
+pub fn versions() -> Vec<(String, String)> {
+    let dotted = |v: u32| format!("{}.{}.{}", v >> 16, (v >> 8) & 0xff, v & 0xff);
+    // SAFETY: av_version_info returns a static, NUL-terminated string.
+    let release = unsafe { CStr::from_ptr(ffi::av_version_info()) };
+    vec![
+        ("FFmpeg".into(), release.to_string_lossy().into_owned()),
+        ("libavutil".into(), dotted(util::version())),
+        ("libavcodec".into(), dotted(codec::version())),
+        ("libavformat".into(), dotted(format::version())),
+        ("libavfilter".into(), dotted(filter::version())),
+        ("libswscale".into(), dotted(software::scaling::version())),
+        ("licence".into(), codec::license().to_owned()),
+    ]
+}
+
+/// Lets a job that is cancelled break off FFmpeg's reading, even inside a long seek.
+#[derive(Clone, Default)]
+pub(super) struct Interrupter(Arc<Mutex<Option<Work>>>);
+
+impl Interrupter {
+    /// From now on `work` decides.
+    pub fn watch(&self, work: &Work) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(work.clone());
+    }
+
+    fn is_cancelled(&self) -> bool {
+        let work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work.as_ref().is_some_and(Work::is_cancelled)
+    }
+}
+
+/// A file opened by FFmpeg, and which of its streams is the picture.
+pub(super) struct OpenVideo {
+    pub input: Input,
+    pub stream: usize,
+    pub interrupter: Interrupter,
+}
+
+/// Opens the video `path`: reads its headers and chooses its picture stream as the `ffmpeg` program does.
+pub(super) fn open(path: &Path) -> Result<OpenVideo, MediaError> {
+    let io = |error| MediaError::read(path, error);
+    let file = File::open(path).map_err(io)?;
+    let facts = file.metadata().map_err(io)?;
+    if facts.is_dir() {
+        return Err(MediaError::unusable(path, "is a folder"));
+    }
+    if facts.is_file() && facts.len() == 0 {
+        return Err(MediaError::unusable(path, "is empty"));
+    }
+    let (mut input, interrupter) = open_input(file, path)?;
+    let name = input.format().name().to_owned();
+    // Demuxers that take anything with the right file name for a slide show or a text screen.
+    if name == "tty" || name == "image2" || name.ends_with("_pipe") {
+        return Err(MediaError::unusable(path, what_else(path)));
+    }
+    let Some(stream) = choose_stream(&input) else {
+        let sound = input
+            .streams()
+            .any(|stream| stream.parameters().medium() == media::Type::Audio);
+        let reason = if sound {
+            "has no picture, only sound"
+        } else {
+            "holds no video"
+        };
+        return Err(MediaError::unusable(path, reason));
+    };
+    discard_others(&mut input, stream);
+    Ok(OpenVideo {
+        input,
+        stream,
+        interrupter,
+    })
+}
+
+fn open_input(file: File, path: &Path) -> Result<(Input, Interrupter), MediaError> {
+    init();
+    // Reading through our own file handle takes any path (FFmpeg's own file protocol wants UTF-8 and
+    // reads "a:b" as a protocol), and a playlist in disguise gets at no other file.
+    let broken = |_| MediaError::Ffmpeg("read files: out of memory".into());
+    let stream = StreamIo::from_read_seek_with_capacity(file, READ_BYTES).map_err(broken)?;
+    let mut options = Dictionary::new();
+    options.set("protocol_whitelist", "none");
+    options.set("analyzeduration", ANALYSE_US);
+    let interrupter = Interrupter::default();
+    let watcher = interrupter.clone();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format::input_from_stream_with_interrupt(stream, Some(&name), Some(options), move || {
+        watcher.is_cancelled()
+    })
+    .map(|input| (input, interrupter))
+    .map_err(|_| MediaError::unusable(path, what_else(path)))
+}
+
+/// What a file is that FFmpeg does not take for a video, as the rest of a sentence.
+fn what_else(path: &Path) -> String {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(SNIFF_BYTES).read_to_end(&mut head));
+    if read.is_err() {
+        return "cannot be read".into();
+    }
+    if looks_like_text(head.get(..head.len().min(4096)).unwrap_or_default()) {
+        return "is not a video but text".into();
+    }
+    if guess_format(&head).is_some() {
+        return "is a photo, not a video".into();
+    }
+    let is_mp4 = head.get(4..8).is_some_and(|kind| {
+        [b"ftyp", b"moov", b"mdat", b"wide", b"free"].contains(&kind.try_into().unwrap_or(b"none"))
+    });
+    if is_mp4
+        && head
+            .windows(4)
+            .any(|four| four == b"encv" || four == b"pssh")
+    {
+        return "is encrypted (copy protection), so it cannot be read".into();
+    }
+    if is_mp4 {
+        return "is damaged: its index is missing or broken, often because the copy or the recording was \
+                cut off; copy it again from where it came"
+            .into();
+    }
+    "is not a video, or one of a kind that cannot be read".into()
+}
+
+/// The stream that the `ffmpeg` program would take: the largest picture that has data, cover art left out.
+fn choose_stream(input: &Input) -> Option<usize> {
+    input
+        .streams()
+        .filter(|stream| {
+            stream.parameters().medium() == media::Type::Video && !is_attached_picture(stream)
+        })
+        .map(|stream| {
+            let size = coded_size(&stream);
+            // SAFETY: the stream lives as long as `input`, which is borrowed.
+            let (events, disposition) = unsafe {
+                (
+                    (*stream.as_ptr()).event_flags,
+                    (*stream.as_ptr()).disposition,
+                )
+            };
+            // The weights are those of ffmpeg_opt.c.
+            let mut score = i64::from(size.0) * i64::from(size.1);
+            if events & ffi::AVSTREAM_EVENT_FLAG_NEW_PACKETS as i32 != 0 {
+                score += 100_000_000;
+            }
+            if disposition & ffi::AV_DISPOSITION_DEFAULT as i32 != 0 {
+                score += 5_000_000;
+            }
+            (score, stream.index())
+        })
+        // The first of equals.
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .map(|(_, index)| index)
+}
+
+fn is_attached_picture(stream: &Stream) -> bool {
+    // SAFETY: the stream lives as long as its context, which `stream` borrows.
+    unsafe { (*stream.as_ptr()).disposition & ffi::AV_DISPOSITION_ATTACHED_PIC as i32 != 0 }
+}
+
+fn discard_others(input: &mut Input, keep: usize) {
+    for index in 0..input.nb_streams() as usize {
+        if index != keep
+            && let Some(mut stream) = input.stream_mut(index)
+        {
+            // SAFETY: the stream lives as long as its context, which is borrowed mutably here.
+            unsafe { (*stream.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL };
+        }
+    }
+}
+
+/// Width and height as coded.
+pub(super) fn coded_size(stream: &Stream) -> (u32, u32) {
+    let parameters = stream.parameters();
+    // SAFETY: the parameters belong to the stream, which is borrowed.
+    let (width, height) = unsafe { ((*parameters.as_ptr()).width, (*parameters.as_ptr()).height) };
+    (width.max(0) as u32, height.max(0) as u32)
+}
+
+/// Flags of the container format (`AVFMT_…`).
+pub(super) fn format_flags(input: &Input) -> i32 {
+    // SAFETY: an open input has a format, which is a static description.
+    unsafe { (*(*input.as_ptr()).iformat).flags }
+}
+
+/// Start of the container in microseconds.
+pub(super) fn start_time_us(input: &Input) -> Option<i64> {
+    // SAFETY: plain field of the context, which is borrowed.
+    known(unsafe { (*input.as_ptr()).start_time })
+}
+
+/// `None` for FFmpeg's "no value".
+pub(super) fn known(timestamp: i64) -> Option<i64> {
+    (timestamp != ffi::AV_NOPTS_VALUE).then_some(timestamp)
+}
+
+/// The frame rate that FFmpeg's program declares to its filters.
+pub(super) fn guessed_rate(input: &mut Input, stream: usize) -> Option<Rational> {
+    if stream >= input.nb_streams() as usize {
+        return None;
+    }
+    // SAFETY: the index was checked; the guess only reads the context and the stream.
+    let rate = unsafe {
+        let context = input.as_mut_ptr();
+        let stream = *(*context).streams.add(stream);
+        ffi::av_guess_frame_rate(context, stream, std::ptr::null_mut())
+    };
+    positive(rate.into())
+}
+
+/// `None` for 0/0, 0/1 and the like.
+pub(super) fn positive(value: Rational) -> Option<Rational> {
+    (value.numerator() > 0 && value.denominator() > 0).then_some(value)
+}
+
+/// The transfer function is PQ or HLG.
+pub(super) fn is_hdr(stream: &Stream) -> bool {
+    use ffi::AVColorTransferCharacteristic::{AVCOL_TRC_ARIB_STD_B67, AVCOL_TRC_SMPTE2084};
+    let parameters = stream.parameters();
+    // SAFETY: the parameters belong to the stream, which is borrowed.
+    let transfer = unsafe { (*parameters.as_ptr()).color_trc };
+    transfer == AVCOL_TRC_SMPTE2084 || transfer == AVCOL_TRC_ARIB_STD_B67
+}
+
+/// Bits per component of the pixel format, 8 when unknown.
+pub(super) fn bit_depth(stream: &Stream) -> u32 {
+    let parameters = stream.parameters();
+    // SAFETY: for a video stream `format` holds a pixel format or -1, both values of the enumeration;
+    // the description is static or null.
+    let depth = unsafe {
+        let format = (*parameters.as_ptr()).format;
+        let pixel = std::mem::transmute::<i32, ffi::AVPixelFormat>(format);
+        let description = ffi::av_pix_fmt_desc_get(pixel);
+        if description.is_null() {
+            0
+        } else {
+            (*description).comp[0].depth
+        }
+    };
+    if depth > 0 { depth as u32 } else { 8 }
+}
+
+/// The pixel aspect that the container or the stream states, when it is one.
+pub(super) fn pixel_aspect(input: &mut Input, stream: usize) -> Option<Rational> {
+    if stream >= input.nb_streams() as usize {
+        return None;
+    }
+    // SAFETY: the index was checked; the guess only reads the context and the stream.
+    let aspect = unsafe {
+        let context = input.as_mut_ptr();
+        let stream = *(*context).streams.add(stream);
+        ffi::av_guess_sample_aspect_ratio(context, stream, std::ptr::null_mut())
+    };
+    positive(aspect.into())
+}
+
+/// How the container wants the picture turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Turn {
+    /// The 3×3 display matrix: 16.16 fixed point, last column 2.30.
+    matrix: Option<[i32; 9]>,
+}
+
+impl Turn {
+    /// The turn that `stream` asks for.
+    pub fn of(stream: &Stream) -> Self {
+        let matrix = stream
+            .side_data()
+            .find(|data| data.kind() == side_data::Type::DisplayMatrix)
+            .and_then(|data| {
+                let mut matrix = [0_i32; 9];
+                let (values, _) = data.data().as_chunks::<4>();
+                if values.len() < matrix.len() {
+                    return None;
+                }
+                for (to, from) in matrix.iter_mut().zip(values) {
+                    *to = i32::from_ne_bytes(*from);
+                }
+                Some(matrix)
+            });
+        Self { matrix }
+    }
+
+    /// Clockwise degrees in 0..360.
+    pub fn degrees(self) -> f64 {
+        let Some(matrix) = self.matrix else {
+            return 0.0;
+        };
+        // SAFETY: the matrix has nine elements, which is all the function reads.
+        let counterclockwise = unsafe { ffi::av_display_rotation_get(matrix.as_ptr()) };
+        if counterclockwise.is_nan() {
+            return 0.0;
+        }
+        // As cmdutils.c: a hair under 360 counts as nothing.
+        let theta = -counterclockwise.round();
+        theta - 360.0 * (theta / 360.0 + 0.9 / 360.0).floor()
+    }
+
+    /// Whether width and height change places.
+    pub fn swaps_sides(self) -> bool {
+        let degrees = self.degrees();
+        (degrees - 90.0).abs() < 1.0 || (degrees - 270.0).abs() < 1.0
+    }
+
+    /// The filters that turn the picture upright, as ffmpeg_filter.c chooses them.
+    pub fn filters(self) -> Vec<String> {
+        let Some(matrix) = self.matrix else {
+            return Vec::new();
+        };
+        let degrees = self.degrees();
+        let near = |angle: f64| (degrees - angle).abs() < 1.0;
+        if near(90.0) {
+            vec![
+                if matrix[3] > 0 {
+                    "transpose=cclock_flip"
+                } else {
+                    "transpose=clock"
+                }
+                .into(),
+            ]
+        } else if near(180.0) {
+            let mut filters = Vec::new();
+            if matrix[0] < 0 {
+                filters.push("hflip".into());
+            }
+            if matrix[4] < 0 {
+                filters.push("vflip".into());
+            }
+            filters
+        } else if near(270.0) {
+            vec![
+                if matrix[3] < 0 {
+                    "transpose=clock_flip"
+                } else {
+                    "transpose=cclock"
+                }
+                .into(),
+            ]
+        } else if degrees.abs() > 1.0 {
+            vec![format!("rotate={degrees}*PI/180")]
+        } else if matrix[4] < 0 {
+            vec!["vflip".into()]
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+/// The codec's name for people; for one that FFmpeg does not know, the container's four letters.
+pub(super) fn codec_name(stream: &Stream) -> String {
+    use codec::Id;
+    let parameters = stream.parameters();
+    match parameters.id() {
+        Id::H264 => "H.264".into(),
+        Id::HEVC => "HEVC".into(),
+        Id::VVC => "H.266 (VVC)".into(),
+        Id::AV1 => "AV1".into(),
+        Id::VP8 => "VP8".into(),
+        Id::VP9 => "VP9".into(),
+        Id::MPEG1VIDEO => "MPEG-1".into(),
+        Id::MPEG2VIDEO => "MPEG-2".into(),
+        Id::MPEG4 => "MPEG-4 Part 2".into(),
+        Id::MSMPEG4V2 | Id::MSMPEG4V3 => "MS MPEG-4".into(),
+        Id::H263 => "H.263".into(),
+        Id::MJPEG => "Motion JPEG".into(),
+        Id::PRORES => "Apple ProRes".into(),
+        Id::DNXHD => "DNxHD".into(),
+        Id::FFV1 => "FFV1".into(),
+        Id::WMV1 => "WMV 7".into(),
+        Id::WMV2 => "WMV 8".into(),
+        Id::WMV3 => "WMV 9".into(),
+        Id::VC1 => "VC-1".into(),
+        Id::THEORA => "Theora".into(),
+        Id::GIF => "GIF".into(),
+        Id::RAWVIDEO => "uncompressed".into(),
+        Id::DVVIDEO => "DV".into(),
+        Id::None => {
+            // SAFETY: the parameters belong to the stream, which is borrowed.
+            let tag = unsafe { (*parameters.as_ptr()).codec_tag }.to_le_bytes();
+            match tag.map(|letter| letter.to_ascii_lowercase()) {
+                [b'v', b'v', b'c' | b'i', _] => "H.266 (VVC)".into(),
+                letters if letters.iter().all(u8::is_ascii_graphic) => {
+                    letters.iter().map(|letter| *letter as char).collect()
+                }
+                _ => "something unknown".into(),
+            }
+        }
+        other => other.name().to_uppercase(),
+    }
+}

@@ -1,0 +1,135 @@
+//! Frames as JPEG, by FFmpeg's own encoder at a fixed quality, and as RGB.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ffmpeg_next::codec::{self, Context, encoder};
+use ffmpeg_next::software::scaling;
+use ffmpeg_next::util::format::Pixel;
+use ffmpeg_next::util::frame::Video;
+use ffmpeg_next::{Error, Packet, Rational, ffi};
+use image::RgbImage;
+
+/// Makes JPEG files of frames of any size; one encoder is kept and used again for frames of the same kind.
+#[derive(Clone)]
+pub(super) struct JpegEncoder {
+    /// FFmpeg's `-q:v`, 1..=31.
+    quality: u8,
+    state: Arc<Mutex<Option<Opened>>>,
+}
+
+struct Opened {
+    encoder: encoder::video::Encoder,
+    width: u32,
+    height: u32,
+    format: Pixel,
+    frames: i64,
+}
+
+impl JpegEncoder {
+    /// An encoder of the given `-q:v`.
+    pub fn new(quality: u8) -> Self {
+        Self {
+            quality: quality.clamp(1, 31),
+            state: Arc::default(),
+        }
+    }
+
+    /// The frame as a JPEG file.
+    pub fn encode(&self, frame: &Video) -> Result<Vec<u8>, Error> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = state.as_ref().is_some_and(|opened| {
+            opened.width == frame.width()
+                && opened.height == frame.height()
+                && opened.format == frame.format()
+        });
+        if !fits {
+            *state = None;
+        }
+        let opened = match &mut *state {
+            Some(opened) => opened,
+            empty => empty.insert(self.open(frame)?),
+        };
+        let result = opened.encode(frame, self.lambda());
+        if result.is_err() {
+            // Its state is unknown now; the next frame gets a fresh one.
+            *state = None;
+        }
+        result
+    }
+
+    fn lambda(&self) -> i32 {
+        i32::from(self.quality) * ffi::FF_QP2LAMBDA as i32
+    }
+
+    fn open(&self, frame: &Video) -> Result<Opened, Error> {
+        let codec = encoder::find(codec::Id::MJPEG).ok_or(Error::EncoderNotFound)?;
+        let mut encoder = Context::new_with_codec(codec).encoder().video()?;
+        encoder.set_width(frame.width());
+        encoder.set_height(frame.height());
+        encoder.set_format(frame.format());
+        encoder.set_time_base(Rational(1, 25));
+        encoder.set_flags(codec::Flags::QSCALE);
+        encoder.set_quality(self.lambda() as usize);
+        encoder.set_qmin(i32::from(self.quality.min(2)));
+        // SAFETY: the context is ours and not open yet. One thread, so that a frame comes out as soon as it
+        // went in; the range is what the `yuvj` formats mean.
+        unsafe {
+            let context = encoder.as_mut_ptr();
+            (*context).thread_count = 1;
+            (*context).color_range = ffi::AVColorRange::AVCOL_RANGE_JPEG;
+        }
+        Ok(Opened {
+            encoder: encoder.open()?,
+            width: frame.width(),
+            height: frame.height(),
+            format: frame.format(),
+            frames: 0,
+        })
+    }
+}
+
+impl Opened {
+    fn encode(&mut self, frame: &Video, lambda: i32) -> Result<Vec<u8>, Error> {
+        let mut numbered = Video::empty();
+        self.frames += 1;
+        // SAFETY: both frames are valid; this takes a new reference on the same pixels, whose own time and
+        // quality may then be set without touching the caller's frame.
+        unsafe {
+            let copied = ffi::av_frame_ref(numbered.as_mut_ptr(), frame.as_ptr());
+            if copied < 0 {
+                return Err(Error::from(copied));
+            }
+            (*numbered.as_mut_ptr()).pts = self.frames;
+            (*numbered.as_mut_ptr()).quality = lambda;
+            (*numbered.as_mut_ptr()).pict_type = ffi::AVPictureType::AV_PICTURE_TYPE_NONE;
+        }
+        self.encoder.send_frame(&numbered)?;
+        let mut packet = Packet::empty();
+        self.encoder.receive_packet(&mut packet)?;
+        packet.data().map(<[u8]>::to_vec).ok_or(Error::InvalidData)
+    }
+}
+
+/// The frame as 8-bit RGB, as a JPEG reader would show it.
+pub(super) fn to_rgb(frame: &Video) -> Result<RgbImage, Error> {
+    let (width, height) = (frame.width(), frame.height());
+    let mut rgb = Video::empty();
+    scaling::Context::get(
+        frame.format(),
+        width,
+        height,
+        Pixel::RGB24,
+        width,
+        height,
+        scaling::Flags::BILINEAR | scaling::Flags::ACCURATE_RND | scaling::Flags::FULL_CHR_H_INT,
+    )?
+    .run(frame, &mut rgb)?;
+    let row = width as usize * 3;
+    let stride = rgb.stride(0);
+    let data = rgb.data(0);
+    let mut pixels = Vec::with_capacity(row * height as usize);
+    for line in data.chunks(stride).take(height as usize) {
+        pixels.extend_from_slice(line.get(..row).ok_or(Error::BufferTooSmall)?);
+    }
+    RgbImage::from_raw(width, height, pixels).ok_or(Error::BufferTooSmall)
+}

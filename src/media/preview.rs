@@ -1,0 +1,111 @@
+//! Pictures for the window: the poster of a video, and the very frames that a sampling would take.
+
+use std::path::Path;
+
+use image::RgbImage;
+
+use crate::jobs::Work;
+use crate::project::Sampling;
+
+use super::decode::{Decoded, Decoding};
+use super::ffmpeg::{self, Turn};
+use super::graph::{FilterGraph, Plan, can_tone_map, is_again};
+use super::jpeg::to_rgb;
+use super::sample::decoder_threads;
+use super::{MediaError, Sampler};
+
+use ffmpeg_next::util::frame::Video;
+
+/// A picture that stands for the video: a frame from about a tenth of its length, at most `width_px` wide.
+pub fn poster(path: &Path, width_px: u32) -> Result<RgbImage, MediaError> {
+    let video = ffmpeg::open(path)?;
+    let tenth = super::probe::length_secs(&video, video.stream).map(|secs| secs / 10.0);
+    let picture = match poster_at(video, path, tenth.filter(|secs| *secs >= 1.0), width_px)? {
+        Some(picture) => Some(picture),
+        // Nothing behind that point can be decoded: the beginning will do.
+        None => poster_at(ffmpeg::open(path)?, path, None, width_px)?,
+    };
+    picture.ok_or_else(|| {
+        MediaError::unusable(
+            path,
+            "is damaged or encrypted: none of its frames can be decoded",
+        )
+    })
+}
+
+/// The first picture from the key frame at or before `from_secs`.
+fn poster_at(
+    mut video: ffmpeg::OpenVideo,
+    path: &Path,
+    from_secs: Option<f64>,
+    width_px: u32,
+) -> Result<Option<RgbImage>, MediaError> {
+    let index = video.stream;
+    let aspect = ffmpeg::pixel_aspect(&mut video.input, index);
+    let Some(stream) = video.input.stream(index) else {
+        return Err(MediaError::unusable(path, "holds no video"));
+    };
+    let turn = Turn::of(&stream);
+    let tone_map = ffmpeg::is_hdr(&stream) && can_tone_map();
+    // One thread: more would only delay the first picture.
+    let mut decoding = Decoding::new(video, path, from_secs, 1)?;
+    let plan = Plan {
+        from_zero: false,
+        duration_us: None,
+        fps: None,
+        turn,
+        aspect,
+        width_px: Some(width_px),
+        tone_map,
+        time_base: decoding.time_base(),
+        rate: None,
+    };
+    let work = Work::new();
+    let failed = |error| MediaError::Ffmpeg(format!("filter a frame: {error}"));
+    let mut graph: Option<FilterGraph> = None;
+    loop {
+        let Decoded::Frame(frame) = decoding.next(&work)? else {
+            return Ok(None);
+        };
+        let graph = match &mut graph {
+            Some(graph) if graph.fits(&frame) => graph,
+            other => other.insert(FilterGraph::new(&plan, &frame).map_err(failed)?),
+        };
+        graph.push(&frame).map_err(failed)?;
+        let mut picture = Video::empty();
+        match graph.pull(&mut picture) {
+            Ok(()) => return to_rgb(&picture).map(Some).map_err(failed),
+            Err(error) if is_again(error) => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+/// The frames that `sampling` would take, in order, at most `max_frames` of them and at most `width_px`
+/// wide, each handed to `sink` with its time in seconds as soon as it is decoded. Returns how many came.
+pub fn preview(
+    path: &Path,
+    sampling: &Sampling,
+    max_frames: usize,
+    width_px: u32,
+    work: &Work,
+    mut sink: impl FnMut(f64, RgbImage),
+) -> Result<usize, MediaError> {
+    let small = Sampling {
+        width_px: Some(
+            sampling
+                .width_px
+                .map_or(width_px, |width| width.min(width_px)),
+        ),
+        ..*sampling
+    };
+    let mut sampler = Sampler::open_with_threads(path, &small, decoder_threads())?;
+    let mut count = 0;
+    while count < max_frames
+        && let Some(frame) = sampler.next_frame(work)?
+    {
+        sink(frame.time_secs, frame.to_rgb()?);
+        count += 1;
+    }
+    Ok(count)
+}
