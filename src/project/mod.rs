@@ -11,6 +11,7 @@ mod error;
 mod frame;
 mod frame_name;
 mod handle;
+mod history;
 mod lock;
 mod moves;
 mod reconcile;
@@ -18,7 +19,9 @@ mod scan;
 mod settings;
 mod source;
 mod split;
+mod split_assign;
 mod split_memory;
+mod time_cut;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +31,7 @@ pub use error::ProjectError;
 pub use frame::{Frame, Frames, Label};
 pub use frame_name::FrameName;
 pub use handle::Project;
+pub use history::{Change, History, Outcome};
 pub use settings::{Fps, Sampling};
 pub use source::{Source, SourceId, SourceKind};
 pub use split::{Assignment, Cut, Split, SplitSettings};

@@ -1,8 +1,15 @@
 //! Train, validation and test: decided per group, never per frame.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
+use super::split_assign::assign;
+use super::split_memory::SplitMemory;
 use super::{ClassName, Frames, Project, ProjectError};
+
+/// Percent that may be kept from training in all.
+const MAX_HELD_OUT: u32 = 90;
 
 /// The three sides of the split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,14 +65,46 @@ pub struct Assignment {
 
 impl Project {
     /// The split of each frame of `frames` (same order); `None` for unsorted frames and for frames in
-    /// the gap between two time blocks. Decided per group by hash, remembered in `project.json`, so that
-    /// adding, renaming and moving never changes the side of a frame.
+    /// the gap between two time blocks. `groups` holds the group of each frame.
+    ///
+    /// Decided per group by hash, remembered in `project.json`, so that adding, renaming and moving never
+    /// changes the side of a frame. Other percentages decide everything anew, as does
+    /// [`Project::forget_splits`].
     pub fn assign_splits(
         &self,
         frames: &Frames,
         groups: &[String],
         settings: &SplitSettings,
     ) -> Result<Assignment, ProjectError> {
-        todo!("{} {} {settings:?}", frames.list.len(), groups.len())
+        let (validation, testing) = (settings.validation_percentage, settings.testing_percentage);
+        if u32::from(validation) + u32::from(testing) > MAX_HELD_OUT {
+            return Err(ProjectError::Percentages {
+                validation,
+                testing,
+            });
+        }
+        self.update(|document| {
+            Ok(assign(
+                &mut document.splits,
+                &frames.list,
+                groups,
+                *settings,
+            ))
+        })
+    }
+
+    /// Forgets which group is on which side, so that the next split decides anew. Frames may change sides:
+    /// runs from before and after cannot be compared frame by frame.
+    pub fn forget_splits(&self) -> Result<(), ProjectError> {
+        self.update(|document| {
+            document.splits = SplitMemory::default();
+            Ok(())
+        })
+    }
+
+    /// The groups whose side is remembered.
+    #[must_use]
+    pub fn known_groups(&self) -> HashSet<String> {
+        self.document().splits.groups.keys().cloned().collect()
     }
 }

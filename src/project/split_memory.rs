@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::time_cut::TimeCut;
 use super::{ClassName, Cut, Split, SplitSettings};
 
 /// Remembered decisions. They hold for one pair of percentages; others start afresh.
@@ -18,17 +19,6 @@ pub(super) struct SplitMemory {
     pub(super) groups: BTreeMap<String, Split>,
     /// Per class and group, the blocks of time.
     pub(super) cuts: BTreeMap<ClassName, BTreeMap<String, TimeCut>>,
-}
-
-/// A group's frames of one class, cut into blocks of time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct TimeCut {
-    /// Where one block ends and the next begins, seconds, ascending.
-    pub(super) borders_secs: Vec<f64>,
-    /// The side of each block, one more than borders; neighbours differ.
-    pub(super) sides: Vec<Split>,
-    /// At a border, frames closer than this take no part.
-    pub(super) gap_secs: f64,
 }
 
 impl SplitMemory {

@@ -1,0 +1,390 @@
+//! Deciding the sides: whole groups by hash, blocks of time where a class has too few groups. Pure: what was
+//! decided before comes in as [`SplitMemory`] and is only added to.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::split_memory::SplitMemory;
+use super::time_cut::TimeCut;
+use super::{Assignment, ClassName, Cut, Frame, Split, SplitSettings};
+
+/// A class needs this many groups to have one on each side.
+const ENOUGH_GROUPS: usize = 3;
+
+/// The frames of a class by group, as indices.
+struct ClassFrames<'a> {
+    name: &'a ClassName,
+    groups: BTreeMap<&'a str, Vec<usize>>,
+}
+
+/// How a group of one class gets its side.
+enum Rule {
+    /// By the side of the whole group.
+    Whole,
+    /// By its block of time.
+    Blocks(TimeCut),
+    /// Too little to be cut: training, and not remembered, so that it can be cut when there is more.
+    TrainOnly,
+}
+
+/// See [`super::Project::assign_splits`].
+pub(super) fn assign(
+    memory: &mut SplitMemory,
+    frames: &[Frame],
+    groups: &[String],
+    settings: SplitSettings,
+) -> Assignment {
+    let classes = by_class(frames, groups);
+    let mut result = Assignment {
+        splits: vec![None; frames.len()],
+        cuts: Vec::new(),
+        notes: Vec::new(),
+    };
+    if settings.testing_percentage == 0 && settings.validation_percentage == 0 {
+        for class in &classes {
+            for index in class.groups.values().flatten() {
+                set(&mut result.splits, *index, Some(Split::Train));
+            }
+            result.cuts.push((class.name.clone(), Cut::BySource));
+        }
+        return result;
+    }
+    if memory.settings != settings {
+        *memory = SplitMemory {
+            settings,
+            ..SplitMemory::default()
+        };
+    }
+
+    // Blocks of time first, so that a group that is cut for one class stays out of the test of another.
+    let mut rules: Vec<BTreeMap<&str, Rule>> = Vec::new();
+    for class in &classes {
+        rules.push(rules_of(class, frames, memory));
+    }
+    let cut_groups: HashSet<&str> = rules
+        .iter()
+        .flat_map(|rules| rules.iter())
+        .filter(|(_, rule)| !matches!(rule, Rule::Whole))
+        .map(|(group, _)| *group)
+        .collect();
+
+    for (class, rules) in classes.iter().zip(&rules) {
+        for (group, indices) in &class.groups {
+            match rules.get(group) {
+                Some(Rule::Blocks(cut)) => {
+                    for index in indices {
+                        let time = frames.get(*index).and_then(|f| f.time_secs);
+                        let side = time.map_or(Some(Split::Train), |time| cut.side(time));
+                        set(&mut result.splits, *index, side);
+                    }
+                }
+                Some(Rule::TrainOnly) => {
+                    for index in indices {
+                        set(&mut result.splits, *index, Some(Split::Train));
+                    }
+                }
+                Some(Rule::Whole) | None => {}
+            }
+        }
+    }
+
+    // Then whole groups, beginning with the class that has the least choice.
+    let mut order: Vec<usize> = (0..classes.len()).collect();
+    order.sort_by_key(|i| {
+        classes
+            .get(*i)
+            .map(|class| (class.groups.len(), class.name))
+    });
+    for i in order {
+        if let (Some(class), Some(rules)) = (classes.get(i), rules.get(i)) {
+            decide_groups(class, rules, &cut_groups, &result.splits, memory);
+        }
+    }
+    for (class, rules) in classes.iter().zip(&rules) {
+        for (group, indices) in &class.groups {
+            if matches!(rules.get(group), Some(Rule::Whole)) {
+                let side = memory.groups.get(*group).copied().unwrap_or(Split::Train);
+                for index in indices {
+                    set(&mut result.splits, *index, Some(side));
+                }
+            }
+        }
+    }
+    report(&classes, &rules, settings, &mut result);
+    result
+}
+
+fn set(splits: &mut [Option<Split>], index: usize, side: Option<Split>) {
+    if let Some(slot) = splits.get_mut(index) {
+        *slot = side;
+    }
+}
+
+/// Classes in the order of their first frame. A frame without a group is a group of its own.
+fn by_class<'a>(frames: &'a [Frame], groups: &'a [String]) -> Vec<ClassFrames<'a>> {
+    let mut classes: Vec<ClassFrames<'a>> = Vec::new();
+    let mut places: HashMap<&ClassName, usize> = HashMap::new();
+    for (index, frame) in frames.iter().enumerate() {
+        let Some(name) = frame.label.class() else {
+            continue;
+        };
+        let place = *places.entry(name).or_insert_with(|| {
+            classes.push(ClassFrames {
+                name,
+                groups: BTreeMap::new(),
+            });
+            classes.len() - 1
+        });
+        if let Some(class) = classes.get_mut(place) {
+            let group = groups.get(index).unwrap_or(&frame.path);
+            class.groups.entry(group).or_default().push(index);
+        }
+    }
+    classes
+}
+
+/// Decides how each group of a class gets its side, and remembers it.
+fn rules_of<'a>(
+    class: &ClassFrames<'a>,
+    frames: &[Frame],
+    memory: &mut SplitMemory,
+) -> BTreeMap<&'a str, Rule> {
+    let enough = class.groups.len() >= ENOUGH_GROUPS;
+    if enough {
+        memory
+            .modes
+            .entry(class.name.clone())
+            .or_insert(Cut::BySource);
+    }
+    let by_source = memory.modes.get(class.name) == Some(&Cut::BySource);
+    let mut rules = BTreeMap::new();
+    for (group, indices) in &class.groups {
+        let known = memory
+            .cuts
+            .get(class.name)
+            .and_then(|cuts| cuts.get(*group));
+        let rule = if by_source {
+            Rule::Whole
+        } else if let Some(cut) = known {
+            Rule::Blocks(cut.clone())
+        } else if enough {
+            // Cut into blocks when it had fewer groups; the newcomers go whole.
+            Rule::Whole
+        } else {
+            let mut times: Vec<f64> = indices
+                .iter()
+                .filter_map(|i| frames.get(*i)?.time_secs)
+                .collect();
+            times.sort_by(f64::total_cmp);
+            match TimeCut::new(&times, class.name, group, memory.settings) {
+                Some(cut) => {
+                    memory.modes.insert(class.name.clone(), Cut::ByTimeBlock);
+                    memory
+                        .cuts
+                        .entry(class.name.clone())
+                        .or_default()
+                        .insert((*group).to_owned(), cut.clone());
+                    Rule::Blocks(cut)
+                }
+                None => Rule::TrainOnly,
+            }
+        };
+        rules.insert(*group, rule);
+    }
+    rules
+}
+
+/// Decides the sides of a class's whole groups that have none yet: for test and validation each at least
+/// one group if there are enough, in the order of their hashes, then more until the percentage of frames
+/// is met as closely as whole groups allow.
+fn decide_groups(
+    class: &ClassFrames,
+    rules: &BTreeMap<&str, Rule>,
+    cut_groups: &HashSet<&str>,
+    splits: &[Option<Split>],
+    memory: &mut SplitMemory,
+) {
+    let mut counts: HashMap<Split, usize> = HashMap::new();
+    let mut train_groups = 0;
+    let mut free: Vec<(bool, [u8; 32], &str, usize)> = Vec::new();
+    let mut sizes: Vec<usize> = Vec::new();
+    let mut total = 0;
+    for (group, indices) in &class.groups {
+        total += indices.len();
+        sizes.push(indices.len());
+        if !matches!(rules.get(group), Some(Rule::Whole)) {
+            for side in indices.iter().filter_map(|i| *splits.get(*i)?) {
+                *counts.entry(side).or_default() += 1;
+            }
+            train_groups += 1;
+        } else if let Some(side) = memory.groups.get(*group) {
+            *counts.entry(*side).or_default() += indices.len();
+            train_groups += usize::from(*side == Split::Train);
+        } else {
+            let hash = *blake3::hash(group.as_bytes()).as_bytes();
+            free.push((cut_groups.contains(group), hash, group, indices.len()));
+        }
+    }
+    // Groups that another class has in its blocks of time come last.
+    free.sort_unstable();
+    sizes.sort_unstable();
+    let median = sizes.get(sizes.len() / 2).copied().unwrap_or(0);
+
+    let settings = memory.settings;
+    let wanted: Vec<(Split, usize)> = [
+        (Split::Test, settings.testing_percentage),
+        (Split::Validation, settings.validation_percentage),
+    ]
+    .into_iter()
+    .filter(|(_, percentage)| *percentage > 0)
+    .map(|(side, percentage)| (side, (total * usize::from(percentage)).div_ceil(100)))
+    .collect();
+
+    // At least one group each. Not one of the largest, which would leave little to learn from.
+    for (i, (side, target)) in wanted.iter().enumerate() {
+        let missing_after = wanted
+            .iter()
+            .skip(i + 1)
+            .filter(|(side, _)| !counts.contains_key(side))
+            .count();
+        let left = (free.len() + train_groups).saturating_sub(1);
+        if counts.contains_key(side) || left < missing_after + 1 {
+            continue;
+        }
+        let limit = (2 * target).max(median + median / 2);
+        let pick = free
+            .iter()
+            .position(|(cut, _, _, size)| !*cut && *size <= limit)
+            .or_else(|| free.iter().position(|(_, _, _, size)| *size <= limit))
+            .or((!free.is_empty()).then_some(0));
+        if let Some(pick) = pick {
+            let (_, _, group, size) = free.remove(pick);
+            memory.groups.insert(group.to_owned(), *side);
+            *counts.entry(*side).or_default() += size;
+        }
+    }
+    // More, as long as that comes closer to the percentage.
+    for (side, target) in &wanted {
+        let mut count = counts.get(side).copied().unwrap_or(0);
+        let mut kept = Vec::new();
+        let mut groups_left = free.len() + train_groups;
+        for (cut, hash, group, size) in std::mem::take(&mut free) {
+            let closer = (count + size).abs_diff(*target) < count.abs_diff(*target);
+            if closer && !cut && groups_left > 1 {
+                memory.groups.insert(group.to_owned(), *side);
+                count += size;
+                groups_left -= 1;
+            } else {
+                kept.push((cut, hash, group, size));
+            }
+        }
+        free = kept;
+    }
+    for (_, _, group, _) in free {
+        memory.groups.insert(group.to_owned(), Split::Train);
+    }
+}
+
+/// What the user should know about the split.
+fn report(
+    classes: &[ClassFrames],
+    rules: &[BTreeMap<&str, Rule>],
+    settings: SplitSettings,
+    result: &mut Assignment,
+) {
+    let mut single = Vec::new();
+    let mut few = Vec::new();
+    let mut grown = Vec::new();
+    let mut train_only = Vec::new();
+    let mut no_test = Vec::new();
+    let mut no_validation = Vec::new();
+    for (class, rules) in classes.iter().zip(rules) {
+        let name = class.name.as_str();
+        let blocks = rules.values().any(|r| matches!(r, Rule::Blocks(_)));
+        let whole = rules.values().any(|r| matches!(r, Rule::Whole));
+        let has = |side| {
+            let mut indices = class.groups.values().flatten();
+            indices.any(|i| result.splits.get(*i) == Some(&Some(side)))
+        };
+        if blocks {
+            match class.groups.len() {
+                1 => single.push(name),
+                _ if whole => grown.push(name),
+                _ => few.push(name),
+            }
+        } else if !whole {
+            train_only.push(name);
+        } else {
+            if settings.testing_percentage > 0 && !has(Split::Test) {
+                no_test.push(name);
+            }
+            if settings.validation_percentage > 0 && !has(Split::Validation) {
+                no_validation.push(name);
+            }
+        }
+        let cut = if whole && !blocks {
+            Cut::BySource
+        } else {
+            Cut::ByTimeBlock
+        };
+        result.cuts.push((class.name.clone(), cut));
+    }
+    let mut note = |names: &[&str], one: &str, many: &str| {
+        if !names.is_empty() {
+            let text = if names.len() == 1 { one } else { many };
+            result.notes.push(format!("{} {text}", list(names)));
+        }
+    };
+    note(
+        &single,
+        "comes from a single video, which was cut into blocks of time: generalisation to new videos was not measured. Add videos of it to measure that.",
+        "come from a single video each, which was cut into blocks of time: generalisation to new videos was not measured. Add videos of them to measure that.",
+    );
+    note(
+        &few,
+        "comes from too few videos (three are needed), which were cut into blocks of time: generalisation to new videos was not measured.",
+        "come from too few videos (three each are needed), which were cut into blocks of time: generalisation to new videos was not measured.",
+    );
+    note(
+        &grown,
+        "was cut into blocks of time when it came from fewer videos, and its frames stay where they are. Decide the split anew to measure on new videos alone.",
+        "were cut into blocks of time when they came from fewer videos, and their frames stay where they are. Decide the split anew to measure on new videos alone.",
+    );
+    note(
+        &train_only,
+        "has too few frames that differ: all of them are used for training, and how well it is recognised was not measured.",
+        "have too few frames that differ: all of them are used for training, and how well they are recognised was not measured.",
+    );
+    note(
+        &no_test,
+        "has no test frames, because its sources are all on other sides of the split. Add sources of it, or decide the split anew.",
+        "have no test frames, because their sources are all on other sides of the split. Add sources of them, or decide the split anew.",
+    );
+    note(
+        &no_validation,
+        "has no validation frames, because its sources are all on other sides of the split. Add sources of it, or decide the split anew.",
+        "have no validation frames, because their sources are all on other sides of the split. Add sources of them, or decide the split anew.",
+    );
+}
+
+/// `“a”`, `“a” and “b”`, `“a”, “b” and “c”`; of many, the first few and how many more.
+fn list(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let mut quoted: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("“{name}”"))
+        .collect();
+    if let Some(more @ 1..) = names.len().checked_sub(SHOWN) {
+        quoted.push(format!("{more} more classes"));
+    }
+    let last = quoted.pop().unwrap_or_default();
+    if quoted.is_empty() {
+        last
+    } else {
+        format!("{} and {last}", quoted.join(", "))
+    }
+}
+
+#[cfg(test)]
+#[path = "split_tests.rs"]
+mod tests;
