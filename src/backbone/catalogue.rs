@@ -149,14 +149,16 @@ pub fn model_status() -> Result<Vec<ModelStatus>, BackboneError> {
         .collect())
 }
 
-/// The folders in which model files are looked for, in this order: `SALAMANDER_MODELS`, `models/` beside the
-/// executable, `Resources/models` of a macOS bundle, `../share/salamander/models`, the source folder.
+/// The folders in which model files are looked for: `SALAMANDER_MODELS` alone if it is set, else in this
+/// order `models/` beside the executable, `Resources/models` of a macOS bundle,
+/// `../share/salamander/models`, the source folder.
 #[must_use]
 pub fn model_dirs() -> Vec<PathBuf> {
-    let mut dirs = Vec::new();
+    // Whoever names a folder means that one: another model from elsewhere would be a surprise.
     if let Some(dir) = std::env::var_os("SALAMANDER_MODELS").filter(|dir| !dir.is_empty()) {
-        dirs.push(PathBuf::from(dir));
+        return vec![PathBuf::from(dir)];
     }
+    let mut dirs = Vec::new();
     if let Ok(executable) = std::env::current_exe()
         && let Some(beside) = executable.parent()
     {

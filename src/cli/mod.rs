@@ -1,8 +1,194 @@
 //! The command line: one file per subcommand, each a thin shell over the library.
+//!
+//! # JSON lines
+//!
+//! With `--json` every command writes one JSON object a line to standard output, and nothing else
+//! there. Each has an `event`; new fields may be added, the ones below stay.
+//!
+//! | event | fields |
+//! | --- | --- |
+//! | `progress` | `stage` s, `detail` s, `done` n, `total` n or null, `seconds_left` f or null; at most ten a second |
+//! | `step` | `step` n, `seconds` f, `train_accuracy` f, `train_cross_entropy` f, `validation_accuracy` f or null, `validation_cross_entropy` f or null; one for every evaluation while training |
+//! | `warning` | `message` s: something was skipped or is odd, the command goes on |
+//! | `prediction` | `path` s, `time_secs` f or null (photo), `top` [{`class` s, `probability` f}] |
+//! | `result` | the last line of a command that succeeded, see below |
+//! | `error` | `message` s: the last line of a command that failed; the same sentence is on standard error |
+//!
+//! The `result` of each command:
+//!
+//! | command | fields |
+//! | --- | --- |
+//! | `new` | `project` s, `name` s |
+//! | `import` | `sources` n, `frames` n, `skipped` n |
+//! | `classes` | `classes` [{`name` s, `frames` n}], `unsorted` n; after `remove` and `rename` the state after it |
+//! | `label` | `frames` n, `paths` [s] (where the frames are now, relative to the project) |
+//! | `train` | `run` s, `steps` n, `best_step` n, `classes` [s], `validation_accuracy` f or null, `test_accuracy` f or null, `seconds` f, `notes` [s] |
+//! | `evaluate` | the same for the evaluated run, and `split` s, `frames` n, `missing` n, `confusion` [[n]] (row: truth, column: predicted), `per_class` [{`class` s, `frames` n, `precision` f or null, `recall` f or null}], `per_source` [{`source` s, `frames` n, `accuracy` f}] |
+//! | `predict` | `predictions` n, `skipped` n |
+//! | `export` | `run` s, `files` [{`path` s, `format` s, `bytes` n, `top1_agreement` f or null, `max_probability_difference` f or null}] |
+//! | `features` | `path` s, `architecture` s, `frames` n, `dim` n, `skipped` n, `from_cache` n, `seconds` f |
+//! | `doctor` | `ok` b, `version` s, `ffmpeg` [{`name` s, `version` s}], `onnxruntime` {`path` s, `version` s, `providers` [s]} or null, `models` [{`name` s, `ok` b}], `config_dir` s or null, `free_bytes` n or null, `problems` [s] |
+//!
+//! Accuracies and probabilities are parts of one. Exit codes: 0 done, 1 failed (one sentence on
+//! standard error), 2 usage. Ctrl-C stops cleanly and ends with 1; a second one kills (130).
 
+mod classes;
+mod console;
+mod doctor;
+mod evaluate;
+mod export;
+mod features;
+mod import;
+mod interrupt;
+mod label;
+mod new;
+mod open;
+mod predict;
+mod table;
+mod train;
+mod which;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Reads the arguments and runs; without arguments opens the window.
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use console::{Console, ReaderGone};
+
+/// Videos in, mobile-ready image classifier out.
+///
+/// Without a command the window opens. Everything the window does can also be done from here.
+#[derive(Debug, Parser)]
+#[command(
+    name = "salamander",
+    version,
+    max_term_width = 100,
+    after_help = "A first model from a folder of videos, one subfolder per class:\n  \
+        salamander new Pets\n  \
+        salamander import Pets videos/ --class-from folder --fps 2\n  \
+        salamander train Pets\n  \
+        salamander export Pets --out pets-model\n  \
+        salamander predict pets-model new-video.mp4"
+)]
+struct Cli {
+    /// Write one JSON object a line to standard output instead of text and progress bars
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    New(new::Args),
+    Open(open::Args),
+    Import(import::Args),
+    Classes(classes::Args),
+    Label(label::Args),
+    Train(train::Args),
+    Evaluate(evaluate::Args),
+    Predict(predict::Args),
+    Export(export::Args),
+    Features(features::Args),
+    Doctor(doctor::Args),
+}
+
+/// Arguments that clap accepts but that do not go together; ends the program with code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Reads the arguments and runs; without a command opens the window.
+#[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    // Messages for people are printed by the commands; the log is for finding defects.
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage_exit(&error),
+    };
+    let console = Console::new(cli.json);
+    let outcome = match cli.command {
+        None => open::window(None),
+        Some(Command::New(args)) => new::run(&console, &args),
+        Some(Command::Open(args)) => open::run(&args),
+        Some(Command::Import(args)) => import::run(&console, args),
+        Some(Command::Classes(args)) => classes::run(&console, args),
+        Some(Command::Label(args)) => label::run(&console, &args),
+        Some(Command::Train(args)) => train::run(&console, &args),
+        Some(Command::Evaluate(args)) => evaluate::run(&console, &args),
+        Some(Command::Predict(args)) => predict::run(&console, args),
+        Some(Command::Export(args)) => export::run(&console, args),
+        Some(Command::Features(args)) => features::run(&console, &args),
+        Some(Command::Doctor(_)) => doctor::run(&console),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure_exit(&console, &error),
+    }
+}
+
+/// Prints help, version or a usage error where each belongs.
+fn usage_exit(error: &clap::Error) -> ExitCode {
+    if let Err(unprinted) = error.print() {
+        log::debug!("cannot print a usage message: {unprinted}");
+    }
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
+    }
+}
+
+fn failure_exit(console: &Console, error: &anyhow::Error) -> ExitCode {
+    if let Some(usage) = error.downcast_ref::<Usage>() {
+        return usage_exit(&Cli::command().error(ErrorKind::ValueValidation, &usage.0));
+    }
+    if error.is::<ReaderGone>() {
+        // As for `… | head`: whoever read the output has seen enough.
+        return ExitCode::SUCCESS;
+    }
+    console.error(&crate::jobs::sentence(error.as_ref()));
+    ExitCode::FAILURE
+}
+
+/// A path for people and for JSON; what is not Unicode is replaced.
+fn shown(path: &std::path::Path) -> String {
+    path.display().to_string()
+}
+
+/// The project folder that most commands take first.
+#[derive(Debug, Clone, clap::Args)]
+struct ProjectArg {
+    /// The project's folder
+    #[arg(value_name = "PROJECT")]
+    project: PathBuf,
+}
+
+impl ProjectArg {
+    /// Opens the project and takes the lock on it.
+    fn open(&self) -> anyhow::Result<std::sync::Arc<crate::project::Project>> {
+        Ok(std::sync::Arc::new(crate::project::Project::open(
+            &self.project,
+        )?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn json_may_stand_anywhere() {
+        for line in ["salamander --json doctor", "salamander doctor --json"] {
+            assert!(Cli::try_parse_from(line.split(' ')).unwrap().json);
+        }
+    }
 }

@@ -7,5 +7,5 @@
 mod spawn;
 mod work;
 
-pub use spawn::{Job, JobError, spawn};
+pub use spawn::{Job, JobError, sentence, spawn};
 pub use work::{Cancelled, Progress, Work};

@@ -120,7 +120,8 @@ where
 }
 
 /// An error with its causes as one line.
-fn sentence(error: &dyn Error) -> String {
+#[must_use]
+pub fn sentence(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

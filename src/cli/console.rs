@@ -1,0 +1,338 @@
+//! Where a command speaks: text and progress bars for people, one JSON object a line for programs.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{RecvTimeoutError, TrySendError, bounded};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::jobs::{JobError, Progress, Work, spawn};
+
+use super::interrupt;
+
+/// Ten reports a second are as many as anybody reads.
+const REPORT_INTERVAL: Duration = Duration::from_millis(100);
+/// Without a terminal progress is a line now and then.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Nobody reads standard output any more (`salamander … | head`).
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output any more")]
+pub struct ReaderGone;
+
+/// The work was cut short by the user; what is finished is kept.
+#[derive(Debug, thiserror::Error)]
+#[error("cancelled; what was finished is kept")]
+pub struct Interrupted;
+
+/// The two output streams and the choice between text and JSON.
+pub struct Console {
+    json: bool,
+}
+
+/// What a command may say while its work is running.
+pub struct Watch<'a> {
+    console: &'a Console,
+    bar: Option<ProgressBar>,
+    reported: Option<Instant>,
+    stage: String,
+    reader_gone: bool,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Event<'a> {
+    Progress {
+        stage: &'a str,
+        detail: &'a str,
+        done: u64,
+        total: Option<u64>,
+        seconds_left: Option<f64>,
+    },
+    Warning {
+        message: &'a str,
+    },
+    Error {
+        message: &'a str,
+    },
+}
+
+#[derive(Serialize)]
+struct Tagged<'a, T> {
+    event: &'a str,
+    #[serde(flatten)]
+    fields: &'a T,
+}
+
+impl Console {
+    /// JSON lines or text.
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether output is for programs.
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether progress bars can be drawn.
+    pub fn interactive(&self) -> bool {
+        !self.json && io::stderr().is_terminal()
+    }
+
+    /// Writes a JSON line when output is for programs.
+    pub fn event(&self, event: &str, fields: &impl Serialize) -> anyhow::Result<()> {
+        if !self.json {
+            return Ok(());
+        }
+        self.out(&serde_json::to_string(&Tagged { event, fields })?)
+    }
+
+    /// The last line of a command: JSON for programs, `text` for people.
+    pub fn result(
+        &self,
+        fields: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        if self.json {
+            self.event("result", fields)
+        } else {
+            self.out(text().trim_end())
+        }
+    }
+
+    /// Writes one line to standard output.
+    #[allow(clippy::unused_self, reason = "output goes through the console")]
+    pub fn out(&self, line: &str) -> anyhow::Result<()> {
+        let mut stdout = io::stdout().lock();
+        match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(ReaderGone.into()),
+            Err(error) => Err(anyhow::Error::new(error).context("cannot write the output")),
+        }
+    }
+
+    /// Writes one line for people to standard error, which nobody may be reading.
+    #[allow(clippy::unused_self, reason = "output goes through the console")]
+    pub fn say(&self, line: &str) {
+        if let Err(error) = writeln!(io::stderr().lock(), "{line}") {
+            log::debug!("cannot write to standard error: {error}");
+        }
+    }
+
+    /// The sentence that a failed command ends with.
+    pub fn error(&self, message: &str) {
+        if self.json
+            && let Ok(line) = serde_json::to_string(&Event::Error { message })
+            && let Err(error) = self.out(&line)
+        {
+            log::debug!("cannot report an error: {error}");
+        }
+        self.say(&format!("salamander: {message}"));
+    }
+
+    /// Something that did not stop the command.
+    pub fn warning(&self, message: &str) -> anyhow::Result<()> {
+        if self.json {
+            self.out(&serde_json::to_string(&Event::Warning { message })?)
+        } else {
+            self.say(&format!("warning: {message}"));
+            Ok(())
+        }
+    }
+
+    /// Runs `work` on a thread of its own and shows its progress and warnings until it ends.
+    pub fn run<T, E>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Work) -> Result<T, E> + Send + 'static,
+    ) -> anyhow::Result<T>
+    where
+        T: Send + 'static,
+        E: std::error::Error,
+    {
+        self.run_watched(name, |_| Ok(()), work)
+    }
+
+    /// [`Console::run`] that also calls `on_report` now and then, and once after the end, to write
+    /// what else is new. `on_report` must take in all that is there, even if it cannot write it.
+    pub fn run_watched<T, E>(
+        &self,
+        name: &str,
+        mut on_report: impl FnMut(&mut Watch) -> anyhow::Result<()>,
+        work: impl FnOnce(&Work) -> Result<T, E> + Send + 'static,
+    ) -> anyhow::Result<T>
+    where
+        T: Send + 'static,
+        E: std::error::Error,
+    {
+        let (woken, wakes) = bounded(1);
+        let handle = Work::with_wake(move || {
+            if let Err(TrySendError::Disconnected(())) = woken.try_send(()) {
+                // Full would mean that a wake-up is on its way already; this means the end.
+                log::trace!("nobody waits for this report");
+            }
+        });
+        let _guard = interrupt::Guard::new(&handle);
+        let mut job = spawn(name, handle, work);
+        let mut watch = Watch {
+            console: self,
+            bar: None,
+            reported: None,
+            stage: String::new(),
+            reader_gone: false,
+        };
+        let outcome = loop {
+            let finished = job.try_finish();
+            let report = watch
+                .progress(job.work(), finished.is_some())
+                .and_then(|()| on_report(&mut watch));
+            if let Err(error) = report {
+                if !error.is::<ReaderGone>() {
+                    job.work().cancel();
+                    return Err(error);
+                }
+                watch.reader_gone = true;
+                job.work().cancel();
+            }
+            if let Some(finished) = finished {
+                break finished;
+            }
+            match wakes.recv_timeout(REPORT_INTERVAL) {
+                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+                // The job's thread is gone; its result is there.
+                Err(RecvTimeoutError::Disconnected) => std::thread::yield_now(),
+            }
+        };
+        watch.clear();
+        outcome.map_err(|error| match error {
+            JobError::Cancelled if watch.reader_gone => ReaderGone.into(),
+            JobError::Cancelled => Interrupted.into(),
+            other => other.into(),
+        })
+    }
+}
+
+impl Watch<'_> {
+    /// Writes a JSON line when output is for programs.
+    pub fn event(&mut self, event: &str, fields: &impl Serialize) -> anyhow::Result<()> {
+        if self.reader_gone {
+            return Ok(());
+        }
+        self.console.event(event, fields)
+    }
+
+    /// Writes a line for people to standard output, above the progress bar.
+    pub fn out(&mut self, line: &str) -> anyhow::Result<()> {
+        let console = self.console;
+        if console.json || self.reader_gone {
+            return Ok(());
+        }
+        match &self.bar {
+            Some(bar) => bar.suspend(|| console.out(line)),
+            None => console.out(line),
+        }
+    }
+
+    /// Says something at the end of the progress bar.
+    pub fn note(&self, text: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text.to_owned());
+        }
+    }
+
+    fn warn(&mut self, message: &str) -> anyhow::Result<()> {
+        let console = self.console;
+        match &self.bar {
+            Some(bar) => bar.suspend(|| console.warning(message)),
+            None => console.warning(message),
+        }
+    }
+
+    fn progress(&mut self, work: &Work, last: bool) -> anyhow::Result<()> {
+        for warning in work.take_warnings() {
+            self.warn(&warning)?;
+        }
+        let progress = work.progress();
+        let new_stage = progress.stage != self.stage;
+        let interval = if self.console.json || self.console.interactive() {
+            REPORT_INTERVAL
+        } else {
+            PLAIN_INTERVAL
+        };
+        let due = self
+            .reported
+            .is_none_or(|reported| reported.elapsed() >= interval);
+        if progress.stage.is_empty() || self.reader_gone || !(new_stage || due || last) {
+            return Ok(());
+        }
+        self.reported = Some(Instant::now());
+        if self.console.json {
+            self.stage.clone_from(&progress.stage);
+            return self.console.out(&serde_json::to_string(&Event::Progress {
+                stage: &progress.stage,
+                detail: &progress.detail,
+                done: progress.done,
+                total: progress.total,
+                seconds_left: progress.time_left().map(|left| left.as_secs_f64()),
+            })?);
+        }
+        if self.console.interactive() {
+            self.draw(&progress, new_stage);
+        } else if new_stage {
+            self.console.say(&format!("{}…", progress.stage));
+        } else if !last {
+            self.console.say(&plain(&progress));
+        }
+        self.stage = progress.stage;
+        Ok(())
+    }
+
+    fn draw(&mut self, progress: &Progress, new_stage: bool) {
+        if new_stage {
+            self.clear();
+            let bar = ProgressBar::with_draw_target(progress.total, ProgressDrawTarget::stderr());
+            bar.set_style(style(progress.total.is_some()));
+            bar.set_prefix(progress.stage.clone());
+            self.bar = Some(bar);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(progress.done);
+            if interrupt::asked() {
+                bar.set_message("stopping… (Ctrl-C again quits at once)");
+            } else if !progress.detail.is_empty() {
+                bar.set_message(progress.detail.clone());
+            }
+            bar.tick();
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(total_known: bool) -> ProgressStyle {
+    let template = if total_known {
+        "{prefix} {bar:30.yellow/dim} {human_pos} of {human_len} · {eta} left  {wide_msg:.dim}"
+    } else {
+        "{prefix} {spinner:.yellow} {human_pos}  {wide_msg:.dim}"
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => style.progress_chars("━━─"),
+        Err(error) => {
+            log::error!("the template of the progress bar is wrong: {error}");
+            ProgressStyle::default_bar()
+        }
+    }
+}
+
+fn plain(progress: &Progress) -> String {
+    match progress.total {
+        Some(total) => format!("{}: {} of {total}", progress.stage, progress.done),
+        None => format!("{}: {}", progress.stage, progress.done),
+    }
+}

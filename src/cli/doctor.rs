@@ -1,0 +1,221 @@
+//! `salamander doctor`: what is installed, and what is wrong in one sentence each.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use serde::Serialize;
+
+use crate::backbone::{ModelStatus, model_status};
+use crate::jobs::sentence;
+use crate::media;
+use crate::onnx::{RuntimeInfo, runtime_info};
+
+use super::console::Console;
+use super::shown;
+use super::table::{count, size};
+
+/// Less room than this is worth a word: a few videos' frames need more.
+const LITTLE_ROOM_BYTES: u64 = 1_000_000_000;
+
+/// Show versions and paths of everything Salamander stands on, and what is wrong with it
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+#[derive(Serialize)]
+struct Result {
+    ok: bool,
+    version: &'static str,
+    ffmpeg: Vec<Library>,
+    onnxruntime: Option<Runtime>,
+    models: Vec<Model>,
+    config_dir: Option<String>,
+    free_bytes: Option<u64>,
+    problems: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Library {
+    name: String,
+    version: String,
+}
+
+#[derive(Serialize)]
+struct Runtime {
+    path: String,
+    version: String,
+    providers: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Model {
+    name: String,
+    path: Option<String>,
+    ok: bool,
+}
+
+/// Collects what is found; `essential` problems make the command fail.
+#[derive(Default)]
+struct Findings {
+    problems: Vec<String>,
+    essential: u64,
+}
+
+impl Findings {
+    fn essential(&mut self, problem: String) {
+        self.essential += 1;
+        self.problems.push(problem);
+    }
+}
+
+pub fn run(console: &Console) -> anyhow::Result<()> {
+    let mut findings = Findings::default();
+    let ffmpeg = media::versions()
+        .into_iter()
+        .map(|(name, version)| Library { name, version })
+        .collect();
+    let onnxruntime = match runtime_info() {
+        Ok(info) => Some(Runtime::from(info)),
+        Err(error) => {
+            findings.essential(sentence(&error));
+            None
+        }
+    };
+    let models = models(&mut findings);
+    let config_dir = config_dir();
+    if let Some(problem) = config_dir.as_deref().and_then(unwritable) {
+        findings.problems.push(problem);
+    }
+    let free_bytes = free_bytes();
+    if let Some(free) = free_bytes.filter(|free| *free < LITTLE_ROOM_BYTES) {
+        findings.problems.push(format!(
+            "only {} are free on the disk of this folder; extracting frames may fill it",
+            size(free)
+        ));
+    }
+    let result = Result {
+        ok: findings.essential == 0,
+        version: env!("CARGO_PKG_VERSION"),
+        ffmpeg,
+        onnxruntime,
+        models,
+        config_dir: config_dir.as_deref().map(shown),
+        free_bytes,
+        problems: findings.problems,
+    };
+    console.result(&result, || text(&result))?;
+    if findings.essential > 0 {
+        bail!(
+            "{} must be mended before Salamander can train",
+            count(findings.essential, "problem")
+        );
+    }
+    Ok(())
+}
+
+impl From<&RuntimeInfo> for Runtime {
+    fn from(info: &RuntimeInfo) -> Self {
+        Self {
+            path: shown(&info.path),
+            version: info.version.clone(),
+            providers: info.providers.clone(),
+        }
+    }
+}
+
+fn models(findings: &mut Findings) -> Vec<Model> {
+    let status = match model_status() {
+        Ok(status) => status,
+        Err(error) => {
+            findings.essential(sentence(&error));
+            return Vec::new();
+        }
+    };
+    status
+        .into_iter()
+        .map(|ModelStatus { backbone, file }| {
+            let path = match file {
+                Ok(path) => Some(shown(&path)),
+                Err(error) => {
+                    findings.essential(sentence(&error));
+                    None
+                }
+            };
+            Model {
+                name: backbone.name,
+                ok: path.is_some(),
+                path,
+            }
+        })
+        .collect()
+}
+
+/// Where the window keeps its own settings.
+fn config_dir() -> Option<PathBuf> {
+    directories::ProjectDirs::from("", "", "Salamander").map(|dirs| dirs.config_dir().to_owned())
+}
+
+/// A sentence if nothing can be kept in `dir`; it need not exist yet.
+fn unwritable(dir: &Path) -> Option<String> {
+    let existing = dir.ancestors().find(|ancestor| ancestor.is_dir())?;
+    let error = tempfile::tempfile_in(existing).err()?;
+    Some(format!(
+        "the window's settings cannot be kept in “{}”: {error}",
+        shown(dir)
+    ))
+}
+
+fn free_bytes() -> Option<u64> {
+    let here = std::env::current_dir()
+        .inspect_err(|error| log::warn!("there is no current folder: {error}"))
+        .ok()?;
+    fs4::available_space(here)
+        .inspect_err(|error| log::warn!("cannot tell the free space: {error}"))
+        .ok()
+}
+
+fn text(result: &Result) -> String {
+    let mut text = format!("Salamander    {}\n", result.version);
+    let mut line = |name: &str, value: &str| {
+        // Writing to a string does not fail.
+        let written = writeln!(text, "{name:<13} {value}");
+        debug_assert!(written.is_ok());
+    };
+    for (index, library) in result.ffmpeg.iter().enumerate() {
+        let name = if index == 0 { "FFmpeg" } else { "" };
+        line(name, &format!("{} {}", library.name, library.version));
+    }
+    match &result.onnxruntime {
+        Some(runtime) => {
+            line(
+                "ONNX Runtime",
+                &format!("{}, {}", runtime.version, runtime.path),
+            );
+            line("", &format!("runs on {}", runtime.providers.join(", ")));
+        }
+        None => line("ONNX Runtime", "missing"),
+    }
+    for (index, model) in result.models.iter().enumerate() {
+        let name = if index == 0 { "Models" } else { "" };
+        let place = model.path.as_deref().unwrap_or("not usable");
+        line(name, &format!("{}, {place}", model.name));
+    }
+    line(
+        "Settings",
+        result.config_dir.as_deref().unwrap_or("no place for them"),
+    );
+    if let Some(free) = result.free_bytes {
+        line("Free space", &size(free));
+    }
+    if result.problems.is_empty() {
+        text.push_str("\nEverything is in order.");
+    } else {
+        text.push_str("\nWrong:\n");
+        for problem in &result.problems {
+            text.push_str("  - ");
+            text.push_str(problem);
+            text.push('\n');
+        }
+    }
+    text
+}

@@ -1,0 +1,141 @@
+//! `salamander features`: bottlenecks of a project or a folder of pictures as a safetensors file.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+
+use crate::backbone::{Architecture, bottlenecks, write_features};
+use crate::jobs::Work;
+use crate::media::{gather, is_image_name};
+use crate::project::Project;
+
+use super::console::Console;
+use super::shown;
+use super::table::count;
+use super::train::FitArg;
+
+/// Write the bottlenecks of a project's frames, or of a folder of pictures, to a safetensors file
+///
+/// The file holds `features`, f32 [N, D], one row a picture. Its metadata holds `paths`, a JSON list
+/// in the order of the rows (relative to the project or folder), and `architecture`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A project, or any folder of pictures
+    #[arg(value_name = "PROJECT|DIR")]
+    input: PathBuf,
+    /// The backbone and its input size in pixels
+    #[arg(long, value_name = "A", default_value = "efficientnet-lite0@224", value_parser = super::train::architecture)]
+    architecture: Architecture,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// How pictures are made square
+    #[arg(long, value_name = "F", default_value = "center-crop")]
+    fit: FitArg,
+}
+
+#[derive(Serialize)]
+struct Result {
+    path: String,
+    architecture: String,
+    frames: u64,
+    dim: u64,
+    skipped: u64,
+    from_cache: u64,
+    seconds: f64,
+}
+
+/// The pictures to read, and what each is called in the file.
+struct Pictures {
+    files: Vec<PathBuf>,
+    paths: Vec<String>,
+    cache_dir: Option<PathBuf>,
+    /// Holds the lock on the project while its frames are read.
+    _project: Option<Project>,
+}
+
+pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let pictures = pictures(&args.input)?;
+    if pictures.files.is_empty() {
+        bail!("there are no pictures in “{}”", shown(&args.input));
+    }
+    let preprocessing = args.architecture.preprocessing(args.fit.into())?;
+    let (files, architecture) = (pictures.files.clone(), args.architecture.clone());
+    let cache_dir = pictures.cache_dir.clone();
+    let table = console.run("features", move |work| {
+        bottlenecks(
+            &files,
+            &architecture,
+            &preprocessing,
+            cache_dir.as_deref(),
+            work,
+        )
+    })?;
+    let skipped = table.failed.len() as u64;
+    if table.failed.len() == pictures.paths.len() {
+        bail!("no picture in “{}” could be read", shown(&args.input));
+    }
+    if let Some(folder) = args.out.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder “{}”", shown(folder)))?;
+    }
+    let written = write_features(&args.out, &table, &pictures.paths, &args.architecture)?;
+    let result = Result {
+        path: shown(&args.out),
+        architecture: args.architecture.to_string(),
+        frames: written as u64,
+        dim: table.dim as u64,
+        skipped,
+        from_cache: table.from_cache as u64,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    console.result(&result, || {
+        format!(
+            "wrote {} of {} values each to {} ({} from the cache, {:.1} s)",
+            count(result.frames, "bottleneck"),
+            result.dim,
+            result.path,
+            result.from_cache,
+            result.seconds
+        )
+    })
+}
+
+fn pictures(input: &Path) -> anyhow::Result<Pictures> {
+    let work = Work::new();
+    if input.join("project.json").is_file() {
+        let project = Project::open(input)?;
+        let frames = project.scan(&work)?;
+        return Ok(Pictures {
+            files: frames
+                .list
+                .iter()
+                .map(|frame| project.root().join(&frame.path))
+                .collect(),
+            paths: frames.list.into_iter().map(|frame| frame.path).collect(),
+            cache_dir: Some(project.cache_dir()),
+            _project: Some(project),
+        });
+    }
+    if !input.is_dir() {
+        bail!("“{}” is neither a project nor a folder", shown(input));
+    }
+    let mut files = gather(&[input.to_owned()], &work)?;
+    files.retain(|file| is_image_name(file));
+    let paths = files
+        .iter()
+        .map(|file| {
+            let inside = file.strip_prefix(input).unwrap_or(file);
+            shown(inside).replace(std::path::MAIN_SEPARATOR, "/")
+        })
+        .collect();
+    Ok(Pictures {
+        files,
+        paths,
+        cache_dir: None,
+        _project: None,
+    })
+}

@@ -1,0 +1,54 @@
+//! Ctrl-C (and a polite kill): the first cancels the work in progress, the second ends the program.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+
+use crate::jobs::Work;
+
+static CURRENT: Mutex<Option<Work>> = Mutex::new(None);
+static INSTALL: Once = Once::new();
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// The code a shell gives a program that Ctrl-C ended.
+const KILLED: i32 = 130;
+
+/// While this lives, Ctrl-C cancels the work it was made for.
+pub struct Guard(());
+
+impl Guard {
+    /// Lets Ctrl-C cancel `work`.
+    pub fn new(work: &Work) -> Self {
+        INSTALL.call_once(|| {
+            if let Err(error) = ctrlc::set_handler(on_signal) {
+                log::warn!("Ctrl-C will end the program at once: {error}");
+            }
+        });
+        *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(work.clone());
+        Self(())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Whether Ctrl-C was pressed.
+pub fn asked() -> bool {
+    ASKED.load(Ordering::Relaxed)
+}
+
+fn on_signal() {
+    let current = CURRENT
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    match current {
+        Some(work) if !ASKED.swap(true, Ordering::Relaxed) => {
+            work.cancel();
+            work.wake();
+        }
+        _ => std::process::exit(KILLED),
+    }
+}

@@ -1,0 +1,50 @@
+//! `salamander new`: makes a project.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::project::Project;
+
+use super::console::Console;
+use super::shown;
+
+/// Make a new, empty project
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder to make; it must be empty or not exist yet
+    #[arg(value_name = "PROJECT")]
+    project: PathBuf,
+    /// The name shown in the window; the folder's name if not given
+    #[arg(long)]
+    name: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Result {
+    project: String,
+    name: String,
+}
+
+pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
+    let name = args.name.clone().unwrap_or_else(|| folder_name(args));
+    let project = Project::create(&args.project, &name)?;
+    let result = Result {
+        project: shown(project.root()),
+        name: project.name(),
+    };
+    console.result(&result, || {
+        format!("made the project “{}” in {}", result.name, result.project)
+    })
+}
+
+fn folder_name(args: &Args) -> String {
+    // `.` and `..` have no name of their own.
+    std::path::absolute(&args.project)
+        .unwrap_or_else(|_| args.project.clone())
+        .file_name()
+        .map_or_else(
+            || "Project".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        )
+}

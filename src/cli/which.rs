@@ -1,0 +1,77 @@
+//! Which run a command means: `latest`, a run's name (or enough of it), or its folder.
+
+use anyhow::{Context, bail};
+
+use crate::project::Project;
+use crate::train::{Run, RunState, runs};
+
+/// The choice of a finished run.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArg {
+    /// The run: `latest`, its name (the end of it will do), or its folder
+    #[arg(long, value_name = "RUN", default_value = "latest")]
+    pub run: String,
+}
+
+impl RunArg {
+    /// The finished run that is meant.
+    pub fn find(&self, project: &Project) -> anyhow::Result<Run> {
+        let run = find(project, &self.run, true)?;
+        if run.state != RunState::Finished {
+            bail!(
+                "the run “{}” is unfinished; continue it with `salamander train … --resume {}`",
+                run.id.0,
+                run.id.0
+            );
+        }
+        Ok(run)
+    }
+}
+
+/// The run called `name`; for `latest` the newest, of the finished ones if `finished`.
+pub fn find(project: &Project, name: &str, finished: bool) -> anyhow::Result<Run> {
+    let all = runs(project)?;
+    if all.is_empty() {
+        bail!(
+            "“{}” has no runs yet; make one with `salamander train`",
+            project.name()
+        );
+    }
+    if name == "latest" {
+        return all
+            .into_iter()
+            .find(|run| !finished || run.state == RunState::Finished)
+            .with_context(|| {
+                format!(
+                    "“{}” has no finished run; continue the unfinished one with `salamander train … --resume latest`",
+                    project.name()
+                )
+            });
+    }
+    let folder = std::path::Path::new(name);
+    let wanted = folder
+        .file_name()
+        .map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into());
+    if let Some(run) = all.iter().find(|run| run.id.0 == wanted) {
+        return Ok(run.clone());
+    }
+    let matching: Vec<&Run> = all
+        .iter()
+        .filter(|run| run.id.0.ends_with(&wanted))
+        .collect();
+    match matching.as_slice() {
+        [run] => Ok((*run).clone()),
+        [] => bail!(
+            "“{}” has no run “{name}”; its runs are {}",
+            project.name(),
+            names(all.iter())
+        ),
+        several => bail!("“{name}” could be {}", names(several.iter().copied())),
+    }
+}
+
+fn names<'a>(runs: impl Iterator<Item = &'a Run>) -> String {
+    runs.map(|run| run.id.0.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
