@@ -1,1 +1,429 @@
 //! The state of the window and the actions on it; paints nothing.
+//!
+//! `ui/` reads [`App`] and emits [`Action`]s; here they are applied, background work is started, and its
+//! results are taken in. Whatever can take over 4 ms is a task ([`Tasks`]) or a request to a pool.
+
+mod ask;
+mod command;
+mod dialog;
+mod edit;
+mod import;
+mod label;
+mod notes;
+mod pictures;
+mod pool;
+mod prefs;
+mod previews;
+mod sample;
+mod session;
+mod snapshot;
+mod tasks;
+pub mod words;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use egui::Context;
+
+pub use ask::Ask;
+pub use command::Command;
+pub use dialog::{Dialog, NewClassThen, PathPurpose};
+pub use import::{ClassRule, ImportAction, ImportState};
+pub use label::{Group, LabelAction, LabelState, Pick, Show, Step};
+pub use notes::{Note, Notes, Tone};
+pub use pictures::{Picture, PictureKey, Pictures};
+pub use prefs::{Prefs, ThemeChoice, config_dir, default_projects_dir};
+pub use previews::{Previews, STRIP_FRAMES, Strip, expected_frames};
+pub use session::Session;
+pub use snapshot::{Counts, Snapshot, file_name};
+pub use tasks::{Lane, Task, TaskId, Tasks};
+
+/// The five steps of the journey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Workspace {
+    /// Bring videos and photos in.
+    #[default]
+    Import,
+    /// Sort frames into classes.
+    Label,
+    /// Train.
+    Train,
+    /// See how good it is.
+    Evaluate,
+    /// Make files for elsewhere.
+    Export,
+}
+
+/// How the window is opened.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Where the settings of the app itself are kept; `None` keeps none.
+    pub config_dir: Option<PathBuf>,
+    /// What is opened at once: a project's folder, or files to bring in.
+    pub open: Vec<PathBuf>,
+    /// Whether the system's file dialogs may be used; otherwise paths are typed.
+    pub system_dialogs: bool,
+}
+
+/// Something a person did; applied at the end of the frame.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Gives a command.
+    Command(Command),
+    /// Goes to a step.
+    Go(Workspace),
+    /// Opens the project in a folder.
+    OpenProject(PathBuf),
+    /// Makes a project in a folder, under a name, and adds files.
+    CreateProject {
+        /// The project's folder.
+        root: PathBuf,
+        /// Its name.
+        name: String,
+        /// What is added to it.
+        files: Vec<PathBuf>,
+    },
+    /// Takes a folder off the list of recent projects.
+    ForgetRecent(PathBuf),
+    /// Files were dropped on the window.
+    Dropped(Vec<PathBuf>),
+    /// Shows one of the system's file dialogs.
+    Ask(Ask),
+    /// Shows a dialog.
+    Open(Dialog),
+    /// Sets the theme.
+    SetTheme(ThemeChoice),
+    /// Sets the width of thumbnails in the grid, points.
+    SetThumbWidth(f32),
+    /// Cancels a task.
+    CancelTask(TaskId),
+    /// Pauses or resumes a task.
+    PauseTask(TaskId, bool),
+    /// Dismisses a notification.
+    Dismiss(u64),
+    /// Quits without asking: cancels, waits, saves.
+    QuitNow,
+    /// In the import workspace.
+    Import(ImportAction),
+    /// In the label workspace.
+    Label(LabelAction),
+}
+
+/// Whether and how the window is about to close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quitting {
+    No,
+    /// Cancelled everything; waits for it to end.
+    Waiting,
+    /// The window may close now.
+    Now,
+}
+
+/// The state of the window.
+pub struct App {
+    /// egui's context, to ask for repaints and to load textures.
+    pub ctx: Context,
+    /// How the window was opened.
+    pub options: Options,
+    /// The settings of the app itself.
+    pub prefs: Prefs,
+    /// The recent projects that are still there.
+    pub recent_present: HashSet<PathBuf>,
+    /// The step that is shown.
+    pub workspace: Workspace,
+    /// The open project.
+    pub session: Option<Session>,
+    /// Whether a project is being opened.
+    pub opening: bool,
+    /// Background work.
+    pub tasks: Tasks,
+    /// Notifications.
+    pub notes: Notes,
+    /// The dialog that is shown.
+    pub dialog: Option<Dialog>,
+    /// Whether the command palette is shown.
+    pub palette: bool,
+    refreshing: bool,
+    refresh_again: bool,
+    quitting: Quitting,
+}
+
+impl App {
+    /// The state of a window that opens now.
+    #[must_use]
+    pub fn new(ctx: &Context, options: Options) -> Self {
+        let prefs = options
+            .config_dir
+            .as_deref()
+            .map(Prefs::load)
+            .unwrap_or_default();
+        let mut app = Self {
+            ctx: ctx.clone(),
+            prefs,
+            recent_present: HashSet::new(),
+            workspace: Workspace::Import,
+            session: None,
+            opening: false,
+            tasks: Tasks::new(ctx.clone()),
+            notes: Notes::default(),
+            dialog: None,
+            palette: false,
+            refreshing: false,
+            refresh_again: false,
+            quitting: Quitting::No,
+            options,
+        };
+        app.show_theme();
+        app.check_recent();
+        let open = std::mem::take(&mut app.options.open);
+        if !open.is_empty() {
+            app.add_paths(open);
+        }
+        app
+    }
+
+    /// Takes in what happened in the background. To be called once per frame, before painting.
+    pub fn logic(&mut self) {
+        self.drain_tasks();
+        if let Some(next) = self.notes.expire() {
+            self.ctx.request_repaint_after(next);
+        }
+        self.save_import_settings(false);
+        if let Some(session) = &self.session {
+            session.pictures.begin_frame();
+            session.previews.begin_frame();
+        }
+        if self.quitting == Quitting::Waiting && self.tasks.is_idle() {
+            self.quitting = Quitting::Now;
+        }
+    }
+
+    /// The window got the focus back: files may have been moved by hand meanwhile.
+    pub fn focused(&mut self) {
+        if let Some(session) = &self.session {
+            session.pictures.retry_failed();
+        }
+        self.refresh();
+    }
+
+    /// Applies what a person did.
+    pub fn apply(&mut self, action: Action) {
+        match action {
+            Action::Command(command) => self.command(command),
+            Action::Go(workspace) => self.workspace = workspace,
+            Action::OpenProject(root) => self.open_project(root, Vec::new()),
+            Action::CreateProject { root, name, files } => {
+                if let Some(parent) = root.parent()
+                    && parent != default_projects_dir()
+                {
+                    self.prefs.projects_dir = Some(parent.to_owned());
+                }
+                self.create_project(root, name, files);
+            }
+            Action::ForgetRecent(root) => {
+                self.prefs.recent.retain(|known| *known != root);
+                self.save_prefs();
+            }
+            Action::Dropped(paths) => self.add_paths(paths),
+            Action::Ask(what) => self.ask(what),
+            Action::Open(dialog) => self.dialog = Some(dialog),
+            Action::SetTheme(theme) => {
+                self.prefs.theme = theme;
+                self.show_theme();
+                self.save_prefs();
+            }
+            Action::SetThumbWidth(width) => {
+                self.prefs.thumb_width = width.clamp(72.0, 288.0);
+                self.save_prefs();
+            }
+            Action::CancelTask(id) => self.cancel_task(id),
+            Action::PauseTask(id, paused) => self.tasks.set_paused(id, paused),
+            Action::Dismiss(id) => self.notes.dismiss(id),
+            Action::QuitNow => {
+                self.save_import_settings(true);
+                self.tasks.cancel_all();
+                self.quitting = Quitting::Waiting;
+            }
+            Action::Import(action) => self.apply_import(action),
+            Action::Label(action) => self.apply_label(action),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        if !command.is_enabled(self) {
+            return;
+        }
+        match command {
+            Command::NewProject => self.ask_new_project(Vec::new()),
+            Command::OpenProject => self.ask(Ask::Project),
+            Command::OpenByPath => self.ask_for_path(&Ask::Project, None),
+            Command::TrySample => self.try_sample(),
+            Command::CloseProject => self.close_project(),
+            Command::RevealProject => self.reveal_project(),
+            Command::GoImport => self.workspace = Workspace::Import,
+            Command::GoLabel => self.workspace = Workspace::Label,
+            Command::GoTrain => self.workspace = Workspace::Train,
+            Command::GoEvaluate => self.workspace = Workspace::Evaluate,
+            Command::GoExport => self.workspace = Workspace::Export,
+            Command::AddFiles => self.ask(Ask::Files),
+            Command::AddFolder => self.ask(Ask::Folder),
+            Command::AddByPath => self.ask_for_path(&Ask::Files, None),
+            Command::ExtractAll => {
+                if let Some(session) = &self.session {
+                    let ids = session
+                        .sources
+                        .iter()
+                        .filter(|source| session.is_unextracted(source))
+                        .map(|source| source.id.clone())
+                        .collect();
+                    self.apply_import(ImportAction::Extract(ids));
+                }
+            }
+            Command::Rescan => self.focused(),
+            Command::NewClass => {
+                self.dialog = Some(Dialog::NewClass {
+                    name: String::new(),
+                    then: NewClassThen::Nothing,
+                });
+            }
+            Command::SelectAll => {
+                if let Some(session) = &mut self.session {
+                    let all = (0..session.label.shown.len())
+                        .filter_map(|place| session.shown_path(place))
+                        .map(str::to_owned)
+                        .collect();
+                    session.label.selection = all;
+                }
+            }
+            Command::SelectNone => {
+                if let Some(session) = &mut self.session {
+                    session.label.selection.clear();
+                }
+            }
+            Command::TrashSelected => self.trash_selected(),
+            Command::Preview => {
+                if let Some(session) = &mut self.session {
+                    session.label.preview = !session.label.preview;
+                }
+            }
+            Command::LargerThumbs => {
+                self.apply(Action::SetThumbWidth(self.prefs.thumb_width * 1.2));
+            }
+            Command::SmallerThumbs => {
+                self.apply(Action::SetThumbWidth(self.prefs.thumb_width / 1.2));
+            }
+            Command::Undo => self.undo(),
+            Command::Redo => self.redo(),
+            Command::CancelTask => {
+                let id = self.tasks.running().iter().find(|task| task.is_shown());
+                if let Some(id) = id.map(|task| task.id) {
+                    self.cancel_task(id);
+                }
+            }
+            Command::Palette => self.palette = !self.palette,
+            Command::ToggleTheme => {
+                let theme = if self.ctx.theme() == egui::Theme::Dark {
+                    ThemeChoice::Light
+                } else {
+                    ThemeChoice::Dark
+                };
+                self.apply(Action::SetTheme(theme));
+            }
+            Command::SystemTheme => self.apply(Action::SetTheme(ThemeChoice::System)),
+            Command::Shortcuts => self.dialog = Some(Dialog::Shortcuts),
+            Command::Quit => self.ask_to_quit(),
+        }
+    }
+
+    /// Adds a notification that something failed.
+    pub fn fail(&mut self, text: impl Into<String>) -> &mut Note {
+        self.notes.add(Tone::Error, text)
+    }
+
+    /// Cancels a task, and with one extraction those that wait for it.
+    fn cancel_task(&mut self, id: TaskId) {
+        self.tasks.cancel(id);
+        if let Some(session) = &mut self.session
+            && session.import.extracting.values().any(|task| *task == id)
+        {
+            for task in session.import.extracting.values() {
+                self.tasks.cancel(*task);
+            }
+            let tasks = &self.tasks;
+            session
+                .import
+                .extracting
+                .retain(|_, task| tasks.is_alive(*task));
+        }
+    }
+
+    fn ask_new_project(&mut self, files: Vec<PathBuf>) {
+        let name = files
+            .first()
+            .filter(|path| path.is_dir())
+            .and_then(|path| path.file_name())
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        self.dialog = Some(Dialog::NewProject {
+            name,
+            folder: self.projects_dir().to_string_lossy().into_owned(),
+            files,
+        });
+    }
+
+    /// Where new projects are made.
+    fn projects_dir(&self) -> PathBuf {
+        self.prefs
+            .projects_dir
+            .clone()
+            .unwrap_or_else(default_projects_dir)
+    }
+
+    fn reveal_project(&mut self) {
+        let Some(root) = self.session.as_ref().map(|session| session.root.clone()) else {
+            return;
+        };
+        self.tasks.start(
+            Lane::Free,
+            "Opening the file manager",
+            true,
+            move |_| open::that_detached(root),
+            |app, result| {
+                if let Err(error) = result {
+                    app.fail(format!("The file manager could not be opened: {error}"));
+                }
+            },
+        );
+    }
+
+    fn show_theme(&self) {
+        self.ctx.set_theme(match self.prefs.theme {
+            ThemeChoice::System => egui::ThemePreference::System,
+            ThemeChoice::Dark => egui::ThemePreference::Dark,
+            ThemeChoice::Light => egui::ThemePreference::Light,
+        });
+    }
+
+    /// The user wants to close the window: asks first when a job runs.
+    pub fn ask_to_quit(&mut self) {
+        if self.quitting == Quitting::No {
+            if self.tasks.holds_up_quitting() {
+                self.dialog = Some(Dialog::Quit);
+            } else {
+                self.apply(Action::QuitNow);
+            }
+        }
+    }
+
+    /// Whether the window may close now.
+    #[must_use]
+    pub fn may_close(&self) -> bool {
+        self.quitting == Quitting::Now
+    }
+
+    /// Whether the window waits for jobs to end before it closes.
+    #[must_use]
+    pub fn is_quitting(&self) -> bool {
+        self.quitting != Quitting::No
+    }
+}

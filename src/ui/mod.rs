@@ -1,1 +1,194 @@
-//! Painting only: theme, widgets, one file per workspace.
+//! Painting only: theme, widgets, the shell around the workspaces, one folder or file per workspace.
+//!
+//! [`Window`] joins the state ([`App`]) with what belongs to the painting alone ([`Views`]: text being
+//! typed, what is dragged). Functions that paint end in `_ui`; they read the state and push [`Action`]s.
+
+mod dialogs;
+mod drop_zone;
+mod fonts;
+mod foot;
+pub mod icons;
+mod import;
+mod keys;
+mod label;
+mod later;
+mod notes;
+mod palette;
+mod rail;
+mod start;
+pub mod theme;
+mod top_bar;
+pub mod widgets;
+
+use eframe::egui;
+use egui::{CentralPanel, Frame, Margin, Ui, ViewportCommand};
+
+use crate::app::{Action, App, Command, Options, Workspace};
+
+/// What painting needs: the state to read, and where actions go.
+pub struct Cx<'a> {
+    /// The state.
+    pub app: &'a App,
+    /// What the person did this frame.
+    pub actions: &'a mut Vec<Action>,
+}
+
+impl Cx<'_> {
+    /// The person did something.
+    pub fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    /// The person gave a command.
+    pub fn command(&mut self, command: Command) {
+        self.actions.push(Action::Command(command));
+    }
+}
+
+/// State that belongs to the painting alone.
+#[derive(Default)]
+struct Views {
+    palette: palette::View,
+    dialogs: dialogs::View,
+    import: import::View,
+    label: label::View,
+    top_bar: top_bar::View,
+    had_focus: bool,
+}
+
+/// The window.
+pub struct Window {
+    app: App,
+    views: Views,
+}
+
+impl Window {
+    /// A window on `ctx`; needs no screen, so that tests can click through it.
+    #[must_use]
+    pub fn new(ctx: &egui::Context, options: Options) -> Self {
+        theme::install(ctx);
+        Self {
+            app: App::new(ctx, options),
+            views: Views {
+                had_focus: true,
+                ..Views::default()
+            },
+        }
+    }
+
+    /// The state, for tests.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Does something as if a person had, for tests.
+    pub fn apply(&mut self, action: Action) {
+        self.app.apply(action);
+    }
+
+    fn follow_focus(&mut self, ctx: &egui::Context) {
+        let focused = ctx.input(|input| input.focused);
+        if focused && !self.views.had_focus {
+            self.app.focused();
+        }
+        self.views.had_focus = focused;
+    }
+
+    fn follow_closing(&mut self, ctx: &egui::Context) {
+        if ctx.input(|input| input.viewport().close_requested()) && !self.app.may_close() {
+            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+            self.app.ask_to_quit();
+        }
+        if self.app.may_close() {
+            ctx.send_viewport_cmd(ViewportCommand::Close);
+        } else if self.app.is_quitting() {
+            ctx.request_repaint_after(std::time::Duration::from_millis(30));
+        }
+    }
+
+    fn show(&mut self, ui: &mut Ui) {
+        let mut actions = Vec::new();
+        let mut dialog = self.app.dialog.take();
+        {
+            let mut cx = Cx {
+                app: &self.app,
+                actions: &mut actions,
+            };
+            let views = &mut self.views;
+            keys::keys_ui(ui, &mut cx, dialog.is_some());
+            top_bar::top_bar_ui(ui, &mut cx, &mut views.top_bar);
+            foot::foot_ui(ui, &mut cx);
+            if cx.app.session.is_some() {
+                rail::rail_ui(ui, &mut cx);
+            }
+            let t = theme::tokens(ui);
+            CentralPanel::no_frame()
+                .frame(Frame::new().fill(t.window).inner_margin(Margin::same(16)))
+                .show(ui, |ui| match (&cx.app.session, cx.app.workspace) {
+                    (None, _) => start::start_ui(ui, &mut cx),
+                    (Some(session), Workspace::Import) => {
+                        import::import_ui(ui, &mut cx, session, &mut views.import);
+                    }
+                    (Some(session), Workspace::Label) => {
+                        label::label_ui(ui, &mut cx, session, &mut views.label);
+                    }
+                    (Some(session), step) => later::later_ui(ui, &mut cx, session, step),
+                });
+            drop_zone::drop_zone_ui(ui.ctx(), &mut cx);
+            palette::palette_ui(ui.ctx(), &mut cx, &mut views.palette);
+            dialogs::dialogs_ui(ui.ctx(), &mut cx, &mut dialog, &mut views.dialogs);
+            notes::notes_ui(ui.ctx(), &mut cx);
+        }
+        if self.app.dialog.is_none() {
+            self.app.dialog = dialog;
+        }
+        for action in actions {
+            self.app.apply(action);
+        }
+    }
+}
+
+impl eframe::App for Window {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.follow_focus(ctx);
+        self.follow_closing(ctx);
+        self.app.logic();
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        self.show(ui);
+    }
+
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        visuals.panel_fill.to_normalized_gamma_f32()
+    }
+}
+
+/// Opens the window and runs it until it is closed.
+///
+/// # Errors
+/// When the system gives no window: no display, no OpenGL.
+pub fn run_window(options: Options) -> eframe::Result {
+    let mut viewport = egui::ViewportBuilder::default()
+        .with_title("Salamander")
+        .with_app_id("salamander")
+        .with_inner_size([1440.0, 900.0])
+        .with_min_inner_size([960.0, 600.0])
+        .with_drag_and_drop(true);
+    match eframe::icon_data::from_png_bytes(include_bytes!("../../assets/icon-256.png")) {
+        Ok(icon) => viewport = viewport.with_icon(icon),
+        Err(error) => log::warn!("the window has no icon: {error}"),
+    }
+    let native = eframe::NativeOptions {
+        viewport,
+        renderer: eframe::Renderer::Glow,
+        centered: true,
+        ..eframe::NativeOptions::default()
+    };
+    eframe::run_native(
+        "salamander",
+        native,
+        Box::new(move |cc| Ok(Box::new(Window::new(&cc.egui_ctx, options)))),
+    )
+}

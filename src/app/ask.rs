@@ -1,0 +1,169 @@
+//! The system's own file dialogs, with a typed path where there are none.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use rfd::{AsyncFileDialog, FileHandle};
+
+use super::dialog::{Dialog, PathPurpose};
+use super::{App, ImportAction, Lane};
+use crate::jobs::Cancelled;
+use crate::project::SourceId;
+
+/// An answer of “nothing” that comes faster than a person is no answer: no dialog could be shown.
+const TOO_FAST: Duration = Duration::from_millis(400);
+
+/// What the system is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Videos and photos to bring in.
+    Files,
+    /// A folder to bring in.
+    Folder,
+    /// The folder of a project to open.
+    Project,
+    /// The folder in which a new project is made.
+    ProjectsFolder,
+    /// Where a source's file is now.
+    Locate(SourceId),
+}
+
+enum Answer {
+    Paths(Vec<PathBuf>),
+    Nothing,
+    NoDialog,
+}
+
+impl App {
+    /// Shows one of the system's file dialogs and goes on when it is answered.
+    pub(super) fn ask(&mut self, what: Ask) {
+        if !self.options.system_dialogs {
+            self.ask_for_path(&what, None);
+            return;
+        }
+        let dialog = AsyncFileDialog::new();
+        // On macOS a dialog must be made on the UI thread; waiting for it can happen elsewhere.
+        match what {
+            Ask::Files => {
+                let dialog = dialog.set_title("Add videos and photos");
+                self.wait_for(what, dialog.pick_files(), many);
+            }
+            Ask::Folder => {
+                let dialog = dialog.set_title("Add a folder of videos and photos");
+                self.wait_for(what, dialog.pick_folders(), many);
+            }
+            Ask::Project => {
+                let dialog = dialog.set_title("Open a project");
+                self.wait_for(what, dialog.pick_folder(), one);
+            }
+            Ask::ProjectsFolder => {
+                let dialog = dialog.set_title("Choose where the project is made");
+                self.wait_for(what, dialog.pick_folder(), one);
+            }
+            Ask::Locate(_) => {
+                let dialog = dialog.set_title("Where is the video now?");
+                self.wait_for(what, dialog.pick_file(), one);
+            }
+        }
+    }
+
+    fn wait_for<T: 'static>(
+        &mut self,
+        what: Ask,
+        answer: impl Future<Output = Option<T>> + Send + 'static,
+        paths: fn(T) -> Vec<PathBuf>,
+    ) {
+        self.tasks.start(
+            Lane::Free,
+            "Asking for files",
+            true,
+            move |_| {
+                let asked = Instant::now();
+                Ok::<_, Cancelled>(match block_on(answer) {
+                    Some(answer) => Answer::Paths(paths(answer)),
+                    None if asked.elapsed() < TOO_FAST => Answer::NoDialog,
+                    None => Answer::Nothing,
+                })
+            },
+            move |app, result| match result {
+                Ok(Answer::Paths(paths)) => app.answered(what, paths),
+                Ok(Answer::Nothing) => {}
+                Ok(Answer::NoDialog) | Err(_) => {
+                    app.ask_for_path(
+                        &what,
+                        Some("Your system did not show a file dialog, so type it instead."),
+                    );
+                }
+            },
+        );
+    }
+
+    pub(super) fn answered(&mut self, what: Ask, paths: Vec<PathBuf>) {
+        let Some(first) = paths.first().cloned() else {
+            return;
+        };
+        match what {
+            Ask::Files | Ask::Folder => self.add_paths(paths),
+            Ask::Project => self.open_project(first, Vec::new()),
+            Ask::ProjectsFolder => {
+                if let Some(Dialog::NewProject { folder, .. }) = &mut self.dialog {
+                    *folder = first.to_string_lossy().into_owned();
+                }
+            }
+            Ask::Locate(id) => self.apply_import(ImportAction::Locate(id, first)),
+        }
+    }
+
+    /// Asks for a path to be typed.
+    pub(super) fn ask_for_path(&mut self, what: &Ask, why: Option<&'static str>) {
+        let purpose = match what {
+            Ask::Files | Ask::Folder => PathPurpose::AddFiles,
+            Ask::Project => PathPurpose::OpenProject,
+            Ask::Locate(id) => PathPurpose::Locate(id.clone()),
+            // Its dialog has a field to type in already.
+            Ask::ProjectsFolder => return,
+        };
+        self.dialog = Some(Dialog::Path {
+            purpose,
+            text: String::new(),
+            why,
+        });
+    }
+}
+
+fn one(file: FileHandle) -> Vec<PathBuf> {
+    vec![file.path().to_owned()]
+}
+
+fn many(files: Vec<FileHandle>) -> Vec<PathBuf> {
+    files
+        .into_iter()
+        .map(|file| file.path().to_owned())
+        .collect()
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for a future on this thread.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+        std::thread::park();
+    }
+}

@@ -1,0 +1,289 @@
+//! Every command of the window, with its text, tooltip and shortcut: the one place that the menu, the
+//! palette, the keys and the buttons draw from.
+
+use egui::{Key, KeyboardShortcut, Modifiers};
+
+use super::{App, Lane, Workspace};
+
+/// A command a person can give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(
+    missing_docs,
+    reason = "each command's text and tooltip below say what it does"
+)]
+pub enum Command {
+    NewProject,
+    OpenProject,
+    OpenByPath,
+    TrySample,
+    CloseProject,
+    RevealProject,
+    GoImport,
+    GoLabel,
+    GoTrain,
+    GoEvaluate,
+    GoExport,
+    AddFiles,
+    AddFolder,
+    AddByPath,
+    ExtractAll,
+    Rescan,
+    NewClass,
+    SelectAll,
+    SelectNone,
+    TrashSelected,
+    Preview,
+    LargerThumbs,
+    SmallerThumbs,
+    Undo,
+    Redo,
+    CancelTask,
+    Palette,
+    ToggleTheme,
+    SystemTheme,
+    Shortcuts,
+    Quit,
+}
+
+const NONE: Modifiers = Modifiers::NONE;
+const CTRL: Modifiers = Modifiers::COMMAND;
+const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
+
+impl Command {
+    /// All commands, in the order of the palette.
+    pub const ALL: [Self; 31] = [
+        Self::AddFiles,
+        Self::AddFolder,
+        Self::AddByPath,
+        Self::ExtractAll,
+        Self::NewClass,
+        Self::SelectAll,
+        Self::SelectNone,
+        Self::TrashSelected,
+        Self::Preview,
+        Self::LargerThumbs,
+        Self::SmallerThumbs,
+        Self::Undo,
+        Self::Redo,
+        Self::GoImport,
+        Self::GoLabel,
+        Self::GoTrain,
+        Self::GoEvaluate,
+        Self::GoExport,
+        Self::NewProject,
+        Self::OpenProject,
+        Self::OpenByPath,
+        Self::TrySample,
+        Self::RevealProject,
+        Self::Rescan,
+        Self::CloseProject,
+        Self::CancelTask,
+        Self::ToggleTheme,
+        Self::SystemTheme,
+        Self::Shortcuts,
+        Self::Palette,
+        Self::Quit,
+    ];
+
+    /// Its name on buttons, in menus and in the palette.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NewProject => "New project…",
+            Self::OpenProject => "Open project…",
+            Self::OpenByPath => "Open project by path…",
+            Self::TrySample => "Try the sample",
+            Self::CloseProject => "Close project",
+            Self::RevealProject => "Show project folder",
+            Self::GoImport => "Go to Import",
+            Self::GoLabel => "Go to Label",
+            Self::GoTrain => "Go to Train",
+            Self::GoEvaluate => "Go to Evaluate",
+            Self::GoExport => "Go to Export",
+            Self::AddFiles => "Add files…",
+            Self::AddFolder => "Add folder…",
+            Self::AddByPath => "Add files by path…",
+            Self::ExtractAll => "Extract all frames",
+            Self::Rescan => "Read folders again",
+            Self::NewClass => "New class…",
+            Self::SelectAll => "Select all frames",
+            Self::SelectNone => "Select nothing",
+            Self::TrashSelected => "Move selected frames to trash",
+            Self::Preview => "Preview frame",
+            Self::LargerThumbs => "Larger thumbnails",
+            Self::SmallerThumbs => "Smaller thumbnails",
+            Self::Undo => "Undo",
+            Self::Redo => "Redo",
+            Self::CancelTask => "Cancel what is running",
+            Self::Palette => "Search or run a command",
+            Self::ToggleTheme => "Switch between dark and light",
+            Self::SystemTheme => "Use the system's theme",
+            Self::Shortcuts => "Keyboard shortcuts",
+            Self::Quit => "Quit",
+        }
+    }
+
+    /// What it does, in one sentence.
+    #[must_use]
+    pub fn tooltip(self) -> &'static str {
+        match self {
+            Self::NewProject => "Make a new, empty project in a folder of yours",
+            Self::OpenProject => "Open a project by choosing its folder",
+            Self::OpenByPath => "Open a project by typing the path of its folder",
+            Self::TrySample => "Make a project from the sample videos and look around",
+            Self::CloseProject => "Close the project and go back to the start screen",
+            Self::RevealProject => "Show the project's folder in the file manager",
+            Self::GoImport => "Bring videos and photos in, choose which frames are taken",
+            Self::GoLabel => "Sort the frames into classes",
+            Self::GoTrain => "Train a classifier on the labelled frames",
+            Self::GoEvaluate => "See how good it is on frames it has never seen",
+            Self::GoExport => "Make files that run on a phone",
+            Self::AddFiles => "Choose videos and photos to bring in",
+            Self::AddFolder => "Choose a folder; every video and photo in it is brought in",
+            Self::AddByPath => "Bring files and folders in by typing their paths",
+            Self::ExtractAll => "Write the frames of every video that has none yet",
+            Self::Rescan => "Read the class folders again, in case files were moved by hand",
+            Self::NewClass => "Add a class",
+            Self::SelectAll => "Select every frame that is shown",
+            Self::SelectNone => "Clear the selection",
+            Self::TrashSelected => "Move the selected frames to the project's trash",
+            Self::Preview => "Look at the frame in full size",
+            Self::LargerThumbs => "Show fewer, larger thumbnails",
+            Self::SmallerThumbs => "Show more, smaller thumbnails",
+            Self::Undo => "Take the last change back",
+            Self::Redo => "Make the change again that was taken back",
+            Self::CancelTask => "Cancel the running job; what is finished is kept",
+            Self::Palette => "Find a command by typing a part of its name",
+            Self::ToggleTheme => "Switch between the dark and the light theme",
+            Self::SystemTheme => "Be dark or light as the system is",
+            Self::Shortcuts => "Show all keyboard shortcuts",
+            Self::Quit => "Close the window; a running job is asked about first",
+        }
+    }
+
+    /// The default shortcut.
+    #[must_use]
+    pub fn shortcut(self) -> Option<KeyboardShortcut> {
+        let (modifiers, key) = match self {
+            Self::NewProject => (CTRL, Key::N),
+            Self::OpenProject => (CTRL, Key::O),
+            Self::CloseProject => (CTRL, Key::W),
+            Self::GoImport => (CTRL, Key::Num1),
+            Self::GoLabel => (CTRL, Key::Num2),
+            Self::GoTrain => (CTRL, Key::Num3),
+            Self::GoEvaluate => (CTRL, Key::Num4),
+            Self::GoExport => (CTRL, Key::Num5),
+            Self::AddFiles => (CTRL, Key::I),
+            Self::AddFolder => (CTRL_SHIFT, Key::I),
+            Self::ExtractAll => (CTRL, Key::E),
+            Self::Rescan => (NONE, Key::F5),
+            Self::NewClass => (CTRL_SHIFT, Key::N),
+            Self::SelectAll => (CTRL, Key::A),
+            Self::SelectNone => (CTRL_SHIFT, Key::A),
+            Self::TrashSelected => (NONE, Key::Delete),
+            Self::Preview => (NONE, Key::Space),
+            Self::LargerThumbs => (CTRL, Key::CloseBracket),
+            Self::SmallerThumbs => (CTRL, Key::OpenBracket),
+            Self::Undo => (CTRL, Key::Z),
+            Self::Redo => (CTRL_SHIFT, Key::Z),
+            Self::Palette => (CTRL, Key::K),
+            Self::Shortcuts => (NONE, Key::F1),
+            Self::Quit => (CTRL, Key::Q),
+            Self::OpenByPath
+            | Self::TrySample
+            | Self::RevealProject
+            | Self::AddByPath
+            | Self::CancelTask
+            | Self::ToggleTheme
+            | Self::SystemTheme => return None,
+        };
+        Some(KeyboardShortcut::new(modifiers, key))
+    }
+
+    /// A second shortcut that people's fingers know.
+    #[must_use]
+    pub fn other_shortcut(self) -> Option<KeyboardShortcut> {
+        match self {
+            Self::Redo => Some(KeyboardShortcut::new(CTRL, Key::Y)),
+            Self::TrashSelected => Some(KeyboardShortcut::new(NONE, Key::Backspace)),
+            _ => None,
+        }
+    }
+
+    /// Whether the shortcut is a plain key, which belongs to a focused widget first.
+    #[must_use]
+    pub fn is_plain_key(self) -> bool {
+        self.shortcut()
+            .is_some_and(|shortcut| shortcut.modifiers.is_none())
+    }
+
+    /// Whether it can be given now.
+    #[must_use]
+    pub fn is_enabled(self, app: &App) -> bool {
+        let session = app.session.as_ref();
+        let labelling = app.workspace == Workspace::Label;
+        match self {
+            Self::NewProject
+            | Self::OpenProject
+            | Self::OpenByPath
+            | Self::TrySample
+            | Self::Palette
+            | Self::ToggleTheme
+            | Self::SystemTheme
+            | Self::Shortcuts
+            | Self::Quit => true,
+            Self::CloseProject
+            | Self::RevealProject
+            | Self::GoImport
+            | Self::GoLabel
+            | Self::GoTrain
+            | Self::GoEvaluate
+            | Self::GoExport
+            | Self::AddFiles
+            | Self::AddFolder
+            | Self::AddByPath
+            | Self::Rescan
+            | Self::NewClass => session.is_some(),
+            Self::ExtractAll => session.is_some_and(super::Session::has_unextracted),
+            Self::SelectAll | Self::LargerThumbs | Self::SmallerThumbs => {
+                session.is_some() && labelling
+            }
+            Self::SelectNone | Self::TrashSelected => {
+                labelling && session.is_some_and(|session| !session.label.selection.is_empty())
+            }
+            Self::Preview => {
+                labelling && session.is_some_and(|session| session.label.cursor.is_some())
+            }
+            Self::Undo => session.is_some_and(|session| session.undo_text().is_some()),
+            Self::Redo => session.is_some_and(|session| session.redo_text().is_some()),
+            Self::CancelTask => {
+                app.tasks.is_busy(Lane::Extract)
+                    || app.tasks.is_busy(Lane::Learn)
+                    || app.tasks.holds_up_quitting()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_command_is_listed_once_and_no_shortcut_twice() {
+        let all: HashSet<Command> = Command::ALL.into_iter().collect();
+        assert_eq!(all.len(), Command::ALL.len());
+        let shortcuts: Vec<KeyboardShortcut> = Command::ALL
+            .into_iter()
+            .flat_map(|command| [command.shortcut(), command.other_shortcut()])
+            .flatten()
+            .collect();
+        for (index, shortcut) in shortcuts.iter().enumerate() {
+            assert!(!shortcuts[..index].contains(shortcut), "{shortcut:?}");
+        }
+        for command in Command::ALL {
+            assert!(!command.text().is_empty() && !command.tooltip().ends_with('.'));
+        }
+    }
+}

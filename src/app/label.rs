@@ -1,0 +1,397 @@
+//! The label workspace's state: what is shown, what is selected, and labelling itself.
+
+use std::collections::HashSet;
+
+use super::{Action, App, Session, edit::Change};
+use crate::project::{ClassName, Label, SourceId};
+
+/// Which frames the grid shows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Show {
+    /// All of them.
+    #[default]
+    All,
+    /// Those with one label.
+    Label(Label),
+}
+
+/// Frames of one source that stand together in the grid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The source; `None` for files that were put in by hand.
+    pub source: Option<SourceId>,
+    /// Index of the first of them in [`LabelState::shown`].
+    pub start: usize,
+    /// How many there are.
+    pub len: usize,
+}
+
+/// The state of the label workspace.
+#[derive(Debug, Default)]
+pub struct LabelState {
+    /// Which frames are shown.
+    pub show: Show,
+    /// Only those of this source.
+    pub source: Option<SourceId>,
+    /// The shown frames: indices into the snapshot's frames, in the order of the screen.
+    pub shown: Vec<u32>,
+    /// The shown frames by source.
+    pub groups: Vec<Group>,
+    /// The paths of the selected frames.
+    pub selection: HashSet<String>,
+    /// The frame that the keyboard is at.
+    pub cursor: Option<String>,
+    /// Where a range selection began.
+    pub anchor: Option<String>,
+    /// Whether the frame at the cursor is shown large.
+    pub preview: bool,
+    /// The cursor was moved by the keyboard and must be scrolled into view.
+    pub reveal: bool,
+}
+
+/// How a selection is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pick {
+    /// Only this one.
+    Only,
+    /// This one is added or taken out.
+    Toggle,
+    /// Everything from the anchor to this one.
+    Range,
+}
+
+/// Which way the cursor goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// By so many frames; negative is back.
+    By(isize),
+    /// To the first frame.
+    First,
+    /// To the last frame.
+    Last,
+}
+
+/// What a person does in the label workspace.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LabelAction {
+    /// Shows other frames.
+    Show(Show),
+    /// Shows one source's frames, or all.
+    ShowSource(Option<SourceId>),
+    /// Picks a frame by its path.
+    Pick(String, Pick),
+    /// Selects exactly these (paths), or these in addition.
+    Select(Vec<String>, bool),
+    /// Moves the cursor; with `true` the selection grows along.
+    Move(Step, bool),
+    /// Gives the selected frames a label.
+    Assign(Label),
+    /// Gives these frames a label.
+    AssignTo(Vec<String>, Label),
+    /// Opens or closes the large picture.
+    Preview(bool),
+    /// Adds a class; with `true` the selected frames go there.
+    AddClass(String, bool),
+    /// Renames a class.
+    RenameClass(ClassName, String),
+    /// Removes a class; its frames become unsorted.
+    RemoveClass(ClassName),
+    /// Puts a class at another place in the list.
+    MoveClass(ClassName, usize),
+}
+
+impl Session {
+    /// Finds out again which frames are shown.
+    pub(super) fn rebuild_shown(&mut self) {
+        let state = &mut self.label;
+        let list = &self.snapshot.frames.list;
+        state.shown.clear();
+        state.groups.clear();
+        for index in self.snapshot.order.iter().copied() {
+            let Some(frame) = list.get(index as usize) else {
+                continue;
+            };
+            if let Show::Label(label) = &state.show
+                && *label != frame.label
+            {
+                continue;
+            }
+            if state.source.is_some() && state.source != frame.source {
+                continue;
+            }
+            match state.groups.last_mut() {
+                Some(group) if group.source == frame.source => group.len += 1,
+                _ => state.groups.push(Group {
+                    source: frame.source.clone(),
+                    start: state.shown.len(),
+                    len: 1,
+                }),
+            }
+            state.shown.push(index);
+        }
+        let shown: HashSet<&str> = state
+            .shown
+            .iter()
+            .filter_map(|index| Some(list.get(*index as usize)?.path.as_str()))
+            .collect();
+        state.selection.retain(|path| shown.contains(path.as_str()));
+        for place in [&mut state.cursor, &mut state.anchor] {
+            if place
+                .as_ref()
+                .is_some_and(|path| !shown.contains(path.as_str()))
+            {
+                *place = None;
+            }
+        }
+    }
+
+    /// The path of the frame at a place of the grid.
+    #[must_use]
+    pub fn shown_path(&self, place: usize) -> Option<&str> {
+        let index = *self.label.shown.get(place)?;
+        Some(self.snapshot.frames.list.get(index as usize)?.path.as_str())
+    }
+
+    /// The place in the grid of a frame.
+    #[must_use]
+    pub fn place_of(&self, path: &str) -> Option<usize> {
+        (0..self.label.shown.len()).find(|place| self.shown_path(*place) == Some(path))
+    }
+
+    /// The selected frames in the order of the grid.
+    #[must_use]
+    pub fn selected_paths(&self) -> Vec<String> {
+        (0..self.label.shown.len())
+            .filter_map(|place| self.shown_path(place))
+            .filter(|path| self.label.selection.contains(*path))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn pick(&mut self, path: String, pick: Pick) {
+        let range = match (pick, &self.label.anchor) {
+            (Pick::Range, Some(anchor)) => self.place_of(anchor).zip(self.place_of(&path)),
+            _ => None,
+        };
+        match (pick, range) {
+            (Pick::Toggle, _) => {
+                if !self.label.selection.remove(&path) {
+                    self.label.selection.insert(path.clone());
+                }
+                self.label.anchor = Some(path.clone());
+            }
+            (Pick::Range, Some((from, to))) => {
+                let paths = (from.min(to)..=from.max(to))
+                    .filter_map(|place| self.shown_path(place))
+                    .map(str::to_owned)
+                    .collect();
+                self.label.selection = paths;
+            }
+            (Pick::Only | Pick::Range, _) => {
+                self.label.selection.clear();
+                self.label.selection.insert(path.clone());
+                self.label.anchor = Some(path.clone());
+            }
+        }
+        self.label.cursor = Some(path);
+    }
+
+    fn step(&mut self, step: Step, extend: bool) {
+        let Some(last) = self.label.shown.len().checked_sub(1) else {
+            return;
+        };
+        let at = self
+            .label
+            .cursor
+            .as_ref()
+            .and_then(|path| self.place_of(path));
+        let place = match (step, at) {
+            (Step::First, _) | (Step::By(_), None) => 0,
+            (Step::Last, _) => last,
+            (Step::By(by), Some(at)) => at.saturating_add_signed(by).min(last),
+        };
+        if let Some(path) = self.shown_path(place).map(str::to_owned) {
+            self.pick(path, if extend { Pick::Range } else { Pick::Only });
+            self.label.reveal = true;
+        }
+    }
+
+    /// The frame that should be at the cursor when `gone` are not shown any more: the next one that stays.
+    fn heir(&self, gone: &HashSet<&str>) -> Option<String> {
+        let count = self.label.shown.len();
+        let last = (0..count).rev().find(|place| {
+            self.shown_path(*place)
+                .is_some_and(|path| gone.contains(path))
+        })?;
+        (last + 1..count)
+            .chain((0..last).rev())
+            .filter_map(|place| self.shown_path(place))
+            .find(|path| !gone.contains(path))
+            .map(str::to_owned)
+    }
+
+    /// Whether frames with this label would be shown.
+    fn shows(&self, label: &Label) -> bool {
+        match &self.label.show {
+            Show::All => true,
+            Show::Label(shown) => shown == label,
+        }
+    }
+}
+
+impl App {
+    pub(super) fn apply_label(&mut self, action: LabelAction) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        match action {
+            LabelAction::Show(show) => {
+                session.label.show = show;
+                session.rebuild_shown();
+            }
+            LabelAction::ShowSource(source) => {
+                session.label.source = source;
+                session.rebuild_shown();
+            }
+            LabelAction::Pick(path, pick) => session.pick(path, pick),
+            LabelAction::Select(paths, also) => {
+                if !also {
+                    session.label.selection.clear();
+                }
+                if let Some(last) = paths.last() {
+                    session.label.cursor = Some(last.clone());
+                    session.label.anchor = paths.first().cloned();
+                }
+                session.label.selection.extend(paths);
+            }
+            LabelAction::Move(step, extend) => session.step(step, extend),
+            LabelAction::Preview(open) => {
+                session.label.preview = open && session.label.cursor.is_some();
+            }
+            LabelAction::Assign(label) => {
+                let paths = session.selected_paths();
+                self.assign(paths, label);
+            }
+            LabelAction::AssignTo(paths, label) => self.assign(paths, label),
+            LabelAction::AddClass(name, assign) => self.add_class(&name, assign),
+            LabelAction::RenameClass(from, to) => {
+                if from.as_str() == to.trim() {
+                    return;
+                }
+                match ClassName::new(to.trim()) {
+                    Ok(to) => {
+                        self.edit(
+                            format!("rename “{from}” to “{to}”"),
+                            Change::RenameClass { from, to },
+                        );
+                    }
+                    Err(error) => {
+                        self.fail(error.to_string());
+                    }
+                }
+            }
+            LabelAction::RemoveClass(name) => {
+                self.edit(
+                    format!("delete class “{name}”"),
+                    Change::RemoveClass { name },
+                );
+            }
+            LabelAction::MoveClass(name, position) => {
+                self.edit(
+                    format!("move class “{name}”"),
+                    Change::MoveClass { name, position },
+                );
+            }
+        }
+    }
+
+    fn assign(&mut self, paths: Vec<String>, label: Label) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let prefix = label_prefix(&label);
+        let paths: Vec<String> = paths
+            .into_iter()
+            .filter(|path| path.rsplit_once('/').is_some_and(|(dir, _)| dir != prefix))
+            .collect();
+        if paths.is_empty() {
+            return;
+        }
+        let gone: HashSet<&str> = paths.iter().map(String::as_str).collect();
+        let heir = (!session.shows(&label))
+            .then(|| session.heir(&gone))
+            .flatten();
+        let text = format!(
+            "{} {}",
+            match &label {
+                Label::Class(name) => format!("label “{name}”:"),
+                Label::Unsorted => "unsort".to_owned(),
+            },
+            super::words::frames(paths.len())
+        );
+        self.edit(
+            text,
+            Change::Relabel {
+                moves: vec![(paths, label)],
+            },
+        );
+        self.go_on_with(heir);
+    }
+
+    /// Puts the cursor on the frame that follows those which went away.
+    fn go_on_with(&mut self, heir: Option<String>) {
+        if let (Some(session), Some(heir)) = (&mut self.session, heir) {
+            session.pick(heir, Pick::Only);
+            session.label.reveal = true;
+        }
+    }
+
+    pub(super) fn trash_selected(&mut self) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let paths = session.selected_paths();
+        if paths.is_empty() {
+            return;
+        }
+        let gone: HashSet<&str> = paths.iter().map(String::as_str).collect();
+        let heir = session.heir(&gone);
+        let text = format!("trash {}", super::words::frames(paths.len()));
+        self.edit(text, Change::Trash { frames: paths });
+        self.go_on_with(heir);
+    }
+
+    fn add_class(&mut self, name: &str, assign: bool) {
+        match ClassName::new(name.trim()) {
+            Ok(name) => {
+                let frames = match &self.session {
+                    Some(session) if assign => session.selected_paths(),
+                    _ => Vec::new(),
+                };
+                self.edit(
+                    format!("add class “{name}”"),
+                    Change::AddClass {
+                        name,
+                        position: None,
+                        frames,
+                    },
+                );
+            }
+            Err(error) => {
+                self.fail(error.to_string()).remedy = Some((
+                    "Try another name".to_owned(),
+                    Action::Command(super::Command::NewClass),
+                ));
+            }
+        }
+    }
+}
+
+/// The folder of a label, relative to the project: `classes/cat`, `unsorted`.
+#[must_use]
+pub fn label_prefix(label: &Label) -> String {
+    match label {
+        Label::Class(name) => format!("classes/{name}"),
+        Label::Unsorted => "unsorted".to_owned(),
+    }
+}

@@ -1,0 +1,313 @@
+//! Pictures of frames as textures: decoded in the background, kept while they are looked at.
+//!
+//! Thumbnails are also kept as small JPEG files in the project's cache, keyed by the content of the
+//! frame, so that opening a large project again does not decode it again.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use egui::{ColorImage, Context, TextureHandle, TextureOptions};
+use image::RgbImage;
+
+use super::pool::Pool;
+use crate::media;
+
+/// Longest side of a thumbnail, pixels.
+const THUMB_PX: u32 = 288;
+/// Longest side of a large picture, pixels.
+const LARGE_PX: u32 = 1920;
+/// Texture memory that may be held, bytes.
+const BUDGET: usize = 192 << 20;
+/// Textures handed to the graphics card per frame at most.
+const UPLOADS: usize = 12;
+
+/// Which picture of a frame.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PictureKey {
+    /// Small, for the grid.
+    Thumb(PathBuf),
+    /// As large as the screen needs.
+    Large(PathBuf),
+}
+
+/// What there is of a picture.
+pub enum Picture {
+    /// Not there yet.
+    Loading,
+    /// Ready to be painted.
+    Ready(TextureHandle),
+    /// Cannot be read, with a sentence that says why.
+    Failed(String),
+}
+
+struct Entry {
+    picture: Result<TextureHandle, String>,
+    bytes: usize,
+    used: u64,
+}
+
+#[derive(Default)]
+struct Store {
+    entries: HashMap<PictureKey, Entry>,
+    bytes: usize,
+    frame: u64,
+}
+
+/// The pictures of a project.
+pub struct Pictures {
+    ctx: Context,
+    pool: Pool<PictureKey, Result<ColorImage, String>>,
+    store: RefCell<Store>,
+}
+
+impl Pictures {
+    /// Pictures whose thumbnails are cached in `cache_dir/thumbs`.
+    pub(super) fn new(ctx: &Context, cache_dir: &Path) -> Self {
+        let cache = cache_dir.join("thumbs");
+        let wake = ctx.clone();
+        Self {
+            ctx: ctx.clone(),
+            pool: Pool::new(
+                "pictures",
+                2,
+                move || wake.request_repaint(),
+                move |key: &PictureKey, _work, answers| {
+                    answers.send(load(key, &cache));
+                },
+            ),
+            store: RefCell::default(),
+        }
+    }
+
+    /// Begins a frame: takes finished pictures in.
+    pub(super) fn begin_frame(&self) {
+        self.pool.begin_frame();
+        let mut store = self.store.borrow_mut();
+        store.frame += 1;
+        let frame = store.frame;
+        for _ in 0..UPLOADS {
+            let Some((key, loaded)) = self.pool.next_answer() else {
+                break;
+            };
+            let bytes = loaded
+                .as_ref()
+                .map_or(0, |image| image.pixels.len() * size_of::<egui::Color32>());
+            let picture = loaded.map(|image| {
+                let options = TextureOptions::LINEAR;
+                self.ctx.load_texture(format!("{key:?}"), image, options)
+            });
+            let entry = Entry {
+                picture,
+                bytes,
+                used: frame,
+            };
+            store.bytes += bytes;
+            if let Some(old) = store.entries.insert(key, entry) {
+                store.bytes -= old.bytes;
+            }
+        }
+        store.shrink();
+    }
+
+    /// The picture, if it is there; else it is wanted from now on.
+    pub fn get(&self, key: &PictureKey) -> Picture {
+        let mut store = self.store.borrow_mut();
+        let frame = store.frame;
+        if let Some(entry) = store.entries.get_mut(key) {
+            entry.used = frame;
+            return match &entry.picture {
+                Ok(texture) => Picture::Ready(texture.clone()),
+                Err(error) => Picture::Failed(error.clone()),
+            };
+        }
+        drop(store);
+        self.pool.want(key);
+        Picture::Loading
+    }
+
+    /// A frame was moved: its pictures move along.
+    pub(super) fn renamed(&self, from: &Path, to: &Path) {
+        let mut store = self.store.borrow_mut();
+        for (from, to) in [
+            (
+                PictureKey::Thumb(from.to_owned()),
+                PictureKey::Thumb(to.to_owned()),
+            ),
+            (
+                PictureKey::Large(from.to_owned()),
+                PictureKey::Large(to.to_owned()),
+            ),
+        ] {
+            if let Some(entry) = store.entries.remove(&from)
+                && let Some(old) = store.entries.insert(to, entry)
+            {
+                store.bytes -= old.bytes;
+            }
+        }
+    }
+
+    /// Forgets what could not be read, so that it is tried again.
+    pub(super) fn retry_failed(&self) {
+        let mut store = self.store.borrow_mut();
+        store.entries.retain(|_, entry| entry.picture.is_ok());
+    }
+
+    /// Whether every wanted picture is there.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.pool.is_idle()
+    }
+}
+
+impl Store {
+    /// Drops the longest unused textures until the budget holds; never those of this frame.
+    fn shrink(&mut self) {
+        if self.bytes <= BUDGET {
+            return;
+        }
+        let mut by_age: Vec<(u64, PictureKey)> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.used + 1 < self.frame)
+            .map(|(key, entry)| (entry.used, key.clone()))
+            .collect();
+        by_age.sort_unstable_by_key(|(used, _)| *used);
+        for (_, key) in by_age {
+            if self.bytes <= BUDGET - BUDGET / 8 {
+                break;
+            }
+            if let Some(entry) = self.entries.remove(&key) {
+                self.bytes -= entry.bytes;
+            }
+        }
+    }
+}
+
+fn load(key: &PictureKey, cache: &Path) -> Result<ColorImage, String> {
+    match key {
+        PictureKey::Thumb(path) => load_thumb(path, cache),
+        PictureKey::Large(path) => media::load_image(path)
+            .map(|image| color_image(&fit(image, LARGE_PX)))
+            .map_err(|error| error.to_string()),
+    }
+}
+
+fn load_thumb(path: &Path, cache: &Path) -> Result<ColorImage, String> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| format!("cannot read “{}”: {error}", path.display()))?;
+    let hash = blake3::hash(&bytes).to_hex();
+    let cached = cache
+        .join(hash.get(..2).unwrap_or_default())
+        .join(format!("{}.jpg", hash.get(2..34).unwrap_or_default()));
+    if let Some(image) = read_cached(&cached) {
+        return Ok(color_image(&image));
+    }
+    let image = media::load_image(path).map_err(|error| error.to_string())?;
+    let image = fit(image, THUMB_PX);
+    write_cached(&cached, &image);
+    Ok(color_image(&image))
+}
+
+/// Reads a small JPEG of the cache; `None` when it is not there or not whole.
+pub(super) fn read_cached(path: &Path) -> Option<RgbImage> {
+    let bytes = std::fs::read(path).ok()?;
+    image::load_from_memory_with_format(&bytes, image::ImageFormat::Jpeg)
+        .ok()
+        .map(image::DynamicImage::into_rgb8)
+}
+
+/// Writes a small JPEG to the cache. A cache that cannot be written is no error.
+pub(super) fn write_cached(path: &Path, image: &RgbImage) {
+    let Some(dir) = path.parent() else { return };
+    let write = || -> std::io::Result<()> {
+        let mut jpeg = Vec::new();
+        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 85)
+            .encode_image(image)
+            .map_err(std::io::Error::other)?;
+        std::fs::create_dir_all(dir)?;
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        file.write_all(&jpeg)?;
+        file.persist(path)?;
+        Ok(())
+    };
+    if let Err(error) = write() {
+        log::debug!("cannot cache “{}”: {error}", path.display());
+    }
+}
+
+/// The picture with its longest side at most `longest_px`, antialiased.
+pub(super) fn fit(image: RgbImage, longest_px: u32) -> RgbImage {
+    let (width, height) = image.dimensions();
+    let longest = width.max(height);
+    if longest <= longest_px || longest == 0 {
+        return image;
+    }
+    let scale = f64::from(longest_px) / f64::from(longest);
+    let side = |px: u32| ((f64::from(px) * scale).round() as u32).max(1);
+    let (to_width, to_height) = (side(width), side(height));
+    match resize(&image, to_width, to_height) {
+        Ok(small) => small,
+        Err(error) => {
+            log::debug!("resizing in the plain way: {error}");
+            image::imageops::thumbnail(&image, to_width, to_height)
+        }
+    }
+}
+
+fn resize(
+    image: &RgbImage,
+    width: u32,
+    height: u32,
+) -> Result<RgbImage, Box<dyn std::error::Error>> {
+    use fast_image_resize::images::{Image, ImageRef};
+    use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+    let source = ImageRef::new(
+        image.width(),
+        image.height(),
+        image.as_raw(),
+        PixelType::U8x3,
+    )?;
+    let mut target = Image::new(width, height, PixelType::U8x3);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
+    Resizer::new().resize(&source, &mut target, &options)?;
+    RgbImage::from_raw(width, height, target.into_vec())
+        .ok_or_else(|| "the resized picture has a wrong size".into())
+}
+
+/// As egui wants it.
+pub(super) fn color_image(image: &RgbImage) -> ColorImage {
+    ColorImage::from_rgb(
+        [image.width() as usize, image.height() as usize],
+        image.as_raw(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing test should panic")]
+    use super::*;
+
+    #[test]
+    fn a_picture_fits_and_keeps_its_shape() {
+        let image = RgbImage::from_pixel(640, 360, image::Rgb([10, 200, 30]));
+        let small = fit(image, 288);
+        assert_eq!(small.dimensions(), (288, 162));
+        assert_eq!(small.get_pixel(100, 100).0, [10, 200, 30]);
+        let tiny = fit(RgbImage::new(3, 900), 288);
+        assert_eq!(tiny.dimensions(), (1, 288));
+    }
+
+    #[test]
+    fn the_cache_gives_back_what_it_got() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ab").join("cd.jpg");
+        assert!(read_cached(&path).is_none());
+        write_cached(
+            &path,
+            &RgbImage::from_pixel(20, 10, image::Rgb([200, 100, 50])),
+        );
+        assert_eq!(read_cached(&path).unwrap().dimensions(), (20, 10));
+    }
+}

@@ -1,0 +1,313 @@
+//! What the import workspace shows of a video: facts, a poster, and the very frames that would be taken.
+//! All of it is made in the background while its card is on screen.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use egui::{ColorImage, Context, TextureHandle, TextureOptions};
+
+use super::pictures::{color_image, fit, read_cached, write_cached};
+use super::pool::{Answers, Pool};
+use crate::jobs::Work;
+use crate::media::{self, Sampler, VideoInfo};
+use crate::project::{Fps, Sampling, Source};
+
+/// Longest side of a poster, pixels.
+const POSTER_PX: u32 = 352;
+/// Width of a previewed frame, pixels.
+const STRIP_PX: u32 = 200;
+/// How many frames of a video are previewed.
+pub const STRIP_FRAMES: usize = 10;
+
+/// The part of a sampling that decides which frames are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Taken {
+    fps_bits: u64,
+    from_bits: Option<u64>,
+    to_bits: Option<u64>,
+}
+
+impl Taken {
+    fn of(sampling: &Sampling) -> Self {
+        Self {
+            fps_bits: sampling.fps.0.to_bits(),
+            from_bits: sampling.from_secs.map(f64::to_bits),
+            to_bits: sampling.to_secs.map(f64::to_bits),
+        }
+    }
+
+    fn sampling(self) -> Sampling {
+        Sampling {
+            fps: Fps(f64::from_bits(self.fps_bits)),
+            from_secs: self.from_bits.map(f64::from_bits),
+            to_secs: self.to_bits.map(f64::from_bits),
+            width_px: Some(STRIP_PX),
+            ..Sampling::default()
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Facts(PathBuf),
+    /// The video, and the name of its poster in the cache.
+    Poster(PathBuf, String),
+    Strip(PathBuf, Taken),
+}
+
+enum Answer {
+    Facts(Result<Box<VideoInfo>, String>),
+    Poster(Option<ColorImage>),
+    Frame(f64, ColorImage),
+    /// All previewed frames have come; a warning if the file is damaged on the way.
+    StripEnd(Option<String>),
+}
+
+/// The frames that would be taken, as far as they are known.
+#[derive(Clone, Default)]
+pub struct Strip {
+    /// Timestamp in seconds and picture of each.
+    pub frames: Vec<(f64, TextureHandle)>,
+    /// Whether no more will come.
+    pub complete: bool,
+    /// What was odd on the way.
+    pub warning: Option<String>,
+}
+
+#[derive(Default)]
+struct Store {
+    facts: HashMap<PathBuf, Result<Box<VideoInfo>, String>>,
+    posters: HashMap<PathBuf, Option<TextureHandle>>,
+    strips: HashMap<PathBuf, (Taken, Strip)>,
+}
+
+/// The previews of a project's videos.
+pub struct Previews {
+    ctx: Context,
+    pool: Pool<Key, Answer>,
+    store: RefCell<Store>,
+}
+
+impl Previews {
+    /// Previews whose posters are cached in `cache_dir/posters`.
+    pub(super) fn new(ctx: &Context, cache_dir: &Path) -> Self {
+        let cache = cache_dir.join("posters");
+        let wake = ctx.clone();
+        Self {
+            ctx: ctx.clone(),
+            pool: Pool::new(
+                "previews",
+                2,
+                move || wake.request_repaint(),
+                move |key: &Key, work, answers| answer(key, &cache, work, answers),
+            ),
+            store: RefCell::default(),
+        }
+    }
+
+    /// Begins a frame: takes in what has come.
+    pub(super) fn begin_frame(&self) {
+        self.pool.begin_frame();
+        let mut store = self.store.borrow_mut();
+        for _ in 0..16 {
+            let Some((key, answer)) = self.pool.next_answer() else {
+                break;
+            };
+            self.take_in(&mut store, key, answer);
+        }
+    }
+
+    fn take_in(&self, store: &mut Store, key: Key, answer: Answer) {
+        let texture = |name: &Path, image| {
+            self.ctx
+                .load_texture(name.to_string_lossy(), image, TextureOptions::LINEAR)
+        };
+        match (key, answer) {
+            (Key::Facts(path), Answer::Facts(facts)) => {
+                store.facts.insert(path, facts);
+            }
+            (Key::Poster(path, _), Answer::Poster(image)) => {
+                let poster = image.map(|image| texture(&path, image));
+                store.posters.insert(path, poster);
+            }
+            (Key::Strip(path, taken), answer) => {
+                let Some((wanted, strip)) = store.strips.get_mut(&path) else {
+                    return;
+                };
+                if *wanted != taken || strip.complete {
+                    return;
+                }
+                match answer {
+                    Answer::Frame(time, image) => {
+                        strip.frames.push((time, texture(&path, image)));
+                    }
+                    Answer::StripEnd(warning) => {
+                        strip.complete = true;
+                        strip.warning = warning;
+                    }
+                    Answer::Facts(_) | Answer::Poster(_) => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The facts of a video; `None` while they are being read.
+    pub fn facts(&self, path: &Path) -> Option<Result<Box<VideoInfo>, String>> {
+        let known = self.store.borrow().facts.get(path).cloned();
+        if known.is_none() {
+            self.pool.want(&Key::Facts(path.to_owned()));
+        }
+        known
+    }
+
+    /// The facts of a video if they are known already; never asks for them.
+    pub fn known_facts(&self, path: &Path) -> Option<Box<VideoInfo>> {
+        self.store.borrow().facts.get(path)?.clone().ok()
+    }
+
+    /// The poster of a video: `None` while it is being made, `Some(None)` when there is none.
+    #[allow(
+        clippy::option_option,
+        reason = "not there yet and not there at all are two things"
+    )]
+    pub fn poster(&self, source: &Source) -> Option<Option<TextureHandle>> {
+        let known = self.store.borrow().posters.get(&source.path).cloned();
+        if known.is_none() {
+            let name = format!("{}.jpg", source.id);
+            self.pool.want(&Key::Poster(source.path.clone(), name));
+        }
+        known
+    }
+
+    /// The frames that `sampling` would take from a video, as far as they are known.
+    pub fn strip(&self, path: &Path, sampling: &Sampling) -> Strip {
+        let taken = Taken::of(sampling);
+        let mut store = self.store.borrow_mut();
+        let known = store
+            .strips
+            .entry(path.to_owned())
+            .or_insert_with(|| (taken, Strip::default()));
+        if known.0 != taken {
+            let old = known.0;
+            *known = (taken, Strip::default());
+            self.pool
+                .give_up(|key| matches!(key, Key::Strip(p, t) if *t == old && p == path));
+        }
+        let strip = known.1.clone();
+        drop(store);
+        if !strip.complete {
+            self.pool.want(&Key::Strip(path.to_owned(), taken));
+        }
+        strip
+    }
+
+    /// Forgets what is known of a video, for instance because it was found in another place.
+    pub(super) fn forget(&self, path: &Path) {
+        let mut store = self.store.borrow_mut();
+        store.facts.remove(path);
+        store.posters.remove(path);
+        store.strips.remove(path);
+    }
+
+    /// Whether everything wanted is there.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.pool.is_idle()
+    }
+}
+
+fn answer(key: &Key, cache: &Path, work: &Work, answers: &Answers<'_, Key, Answer>) {
+    match key {
+        Key::Facts(path) => {
+            let facts = media::probe(path)
+                .map(Box::new)
+                .map_err(|error| error.to_string());
+            answers.send(Answer::Facts(facts));
+        }
+        Key::Poster(path, name) => {
+            answers.send(Answer::Poster(poster(path, &cache.join(name))));
+        }
+        Key::Strip(path, taken) => {
+            if let Some(end) = strip(path, *taken, work, answers) {
+                answers.send(Answer::StripEnd(end));
+            }
+        }
+    }
+}
+
+fn poster(path: &Path, cached: &Path) -> Option<ColorImage> {
+    if let Some(image) = read_cached(cached) {
+        return Some(color_image(&image));
+    }
+    let image = media::poster(path, POSTER_PX)
+        .map_err(|error| log::info!("no poster: {error}"))
+        .ok()?;
+    let image = fit(image, POSTER_PX);
+    write_cached(cached, &image);
+    Some(color_image(&image))
+}
+
+/// Decodes the first frames that would be taken. `None` when cancelled on the way.
+#[allow(
+    clippy::option_option,
+    reason = "cancelled, ended well, ended with a warning"
+)]
+fn strip(
+    path: &Path,
+    taken: Taken,
+    work: &Work,
+    answers: &Answers<'_, Key, Answer>,
+) -> Option<Option<String>> {
+    let mut sampler = match Sampler::open(path, &taken.sampling()) {
+        Ok(sampler) => sampler,
+        Err(error) => return Some(Some(error.to_string())),
+    };
+    for _ in 0..STRIP_FRAMES {
+        let frame = match sampler.next_frame(work) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Some(sampler.warning()),
+            Err(_) if work.is_cancelled() => return None,
+            Err(error) => return Some(Some(error.to_string())),
+        };
+        match frame.to_rgb() {
+            Ok(image) => {
+                if !answers.send(Answer::Frame(frame.time_secs, color_image(&image))) {
+                    return None;
+                }
+            }
+            Err(error) => return Some(Some(error.to_string())),
+        }
+    }
+    Some(None)
+}
+
+/// How many frames `sampling` takes from a video with these facts, about.
+#[must_use]
+pub fn expected_frames(duration_secs: Option<f64>, sampling: &Sampling) -> Option<u64> {
+    let duration = duration_secs?;
+    let from = sampling.from_secs.unwrap_or(0.0).clamp(0.0, duration);
+    let to = sampling.to_secs.unwrap_or(duration).clamp(from, duration);
+    let frames = ((to - from) * sampling.fps.0).round();
+    Some(if to > from { frames.max(1.0) as u64 } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_expected_count_follows_length_rate_and_range() {
+        let mut sampling = Sampling::default();
+        assert_eq!(expected_frames(Some(42.0), &sampling), Some(84));
+        assert_eq!(expected_frames(None, &sampling), None);
+        sampling.from_secs = Some(40.0);
+        assert_eq!(expected_frames(Some(42.0), &sampling), Some(4));
+        sampling.to_secs = Some(10.0);
+        assert_eq!(expected_frames(Some(42.0), &sampling), Some(0));
+        sampling.from_secs = None;
+        sampling.fps = Fps(0.01);
+        assert_eq!(expected_frames(Some(42.0), &sampling), Some(1));
+    }
+}

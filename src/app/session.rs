@@ -1,0 +1,246 @@
+//! The open project as the window sees it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::edit::History;
+use super::import::ImportState;
+use super::label::LabelState;
+use super::notes::Tone;
+use super::{App, Lane, Pictures, Previews, Snapshot, Workspace};
+use crate::jobs::JobError;
+use crate::media::MediaError;
+use crate::project::{Class, ClassName, Project, ProjectError, Source, SourceId};
+
+/// The open project.
+pub struct Session {
+    /// The project itself; shared with jobs.
+    pub project: Arc<Project>,
+    /// Its folder.
+    pub root: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// Its classes, in the user's order.
+    pub classes: Vec<Class>,
+    /// Its sources, oldest first.
+    pub sources: Vec<Source>,
+    /// Its frames.
+    pub snapshot: Snapshot,
+    /// Pictures of its frames.
+    pub pictures: Pictures,
+    /// Previews of its videos.
+    pub previews: Previews,
+    /// The import workspace.
+    pub import: ImportState,
+    /// The label workspace.
+    pub label: LabelState,
+    pub(super) history: Arc<Mutex<History>>,
+}
+
+/// What opening a project brings from its thread.
+struct Opened {
+    project: Project,
+    snapshot: Snapshot,
+}
+
+impl Session {
+    fn new(ctx: &egui::Context, opened: Opened) -> Self {
+        let Opened { project, snapshot } = opened;
+        let cache_dir = project.cache_dir();
+        let mut session = Self {
+            root: project.root().to_owned(),
+            name: project.name(),
+            classes: project.classes(),
+            sources: project.sources(),
+            snapshot,
+            pictures: Pictures::new(ctx, &cache_dir),
+            previews: Previews::new(ctx, &cache_dir),
+            import: ImportState::load(&project),
+            label: LabelState::default(),
+            history: Arc::default(),
+            project: Arc::new(project),
+        };
+        session.rebuild_shown();
+        session
+    }
+
+    /// A class by its name.
+    #[must_use]
+    pub fn class(&self, name: &ClassName) -> Option<&Class> {
+        self.classes.iter().find(|class| class.name == *name)
+    }
+
+    /// A source by its id.
+    #[must_use]
+    pub fn source(&self, id: &SourceId) -> Option<&Source> {
+        self.sources.iter().find(|source| source.id == *id)
+    }
+
+    /// Where the journey stands: the step that has work to do.
+    #[must_use]
+    pub fn next_step(&self) -> Workspace {
+        if self.snapshot.counts.total() == 0 {
+            Workspace::Import
+        } else {
+            Workspace::Label
+        }
+    }
+}
+
+fn open(root: &Path, work: &crate::jobs::Work) -> Result<Opened, ProjectError> {
+    let project = Project::open(root)?;
+    let frames = project.scan(work)?;
+    let snapshot = Snapshot::of(frames, &project.sources());
+    Ok(Opened { project, snapshot })
+}
+
+impl App {
+    /// Opens a project, then adds `files` to it.
+    pub(super) fn open_project(&mut self, root: PathBuf, files: Vec<PathBuf>) {
+        self.start_opening(root.clone(), files, move |work| open(&root, work));
+    }
+
+    /// Makes a project and opens it, then adds `files` to it.
+    pub(super) fn create_project(&mut self, root: PathBuf, name: String, files: Vec<PathBuf>) {
+        self.start_opening(root.clone(), files, move |_| {
+            let project = Project::create(&root, &name)?;
+            Ok(Opened {
+                project,
+                snapshot: Snapshot::default(),
+            })
+        });
+    }
+
+    fn start_opening(
+        &mut self,
+        root: PathBuf,
+        files: Vec<PathBuf>,
+        f: impl FnOnce(&crate::jobs::Work) -> Result<Opened, ProjectError> + Send + 'static,
+    ) {
+        if self.opening {
+            return;
+        }
+        self.close_project();
+        self.opening = true;
+        self.tasks.start(
+            Lane::Edit,
+            "Opening the project",
+            false,
+            f,
+            move |app, result| {
+                app.opening = false;
+                match result {
+                    Ok(opened) => app.opened(opened, files),
+                    Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        let text = error.to_string();
+                        app.fail(text);
+                        if !root.exists() {
+                            log::info!("“{}” is not there any more", root.display());
+                        }
+                    }
+                }
+            },
+        );
+    }
+
+    fn opened(&mut self, opened: Opened, files: Vec<PathBuf>) {
+        for notice in opened.project.take_notices() {
+            self.notes.add(Tone::Warning, notice);
+        }
+        let session = Session::new(&self.ctx, opened);
+        self.workspace = session.next_step();
+        self.prefs.remember(&session.root);
+        self.session = Some(session);
+        self.save_prefs();
+        self.check_recent();
+        if !files.is_empty() {
+            self.add_paths(files);
+        }
+    }
+
+    /// Closes the project; what runs on it is cancelled.
+    pub(super) fn close_project(&mut self) {
+        if self.session.take().is_some() {
+            self.tasks.cancel_all();
+            self.workspace = Workspace::Import;
+            self.dialog = None;
+            self.check_recent();
+        }
+    }
+
+    /// Reads classes, sources and folders again, in the background.
+    pub(super) fn refresh(&mut self) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        if self.refreshing {
+            self.refresh_again = true;
+            return;
+        }
+        self.refreshing = true;
+        let project = Arc::clone(&session.project);
+        let root = session.root.clone();
+        self.tasks.start(
+            Lane::Free,
+            "Reading the folders",
+            true,
+            move |work| {
+                let frames = project.scan(work)?;
+                let sources = project.sources();
+                let snapshot = Snapshot::of(frames, &sources);
+                Ok::<_, ProjectError>((project.classes(), sources, snapshot))
+            },
+            move |app, result| {
+                app.refreshing = false;
+                let again = std::mem::take(&mut app.refresh_again);
+                match result {
+                    Ok((classes, sources, snapshot)) => {
+                        // While changes are under way, the scan may be from before them.
+                        let stale = again || app.tasks.is_busy(Lane::Edit);
+                        if let Some(session) = &mut app.session
+                            && session.root == root
+                        {
+                            session.classes = classes;
+                            session.sources = sources;
+                            if !stale {
+                                session.snapshot = snapshot;
+                                session.rebuild_shown();
+                            }
+                        }
+                    }
+                    Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        app.fail(error.to_string());
+                    }
+                }
+                if again {
+                    app.refresh();
+                }
+            },
+        );
+    }
+
+    /// Finds out which recent projects are still there, in the background.
+    pub(super) fn check_recent(&mut self) {
+        let recent = self.prefs.recent.clone();
+        self.tasks.start(
+            Lane::Free,
+            "Looking for recent projects",
+            true,
+            move |_| {
+                Ok::<_, MediaError>(
+                    recent
+                        .into_iter()
+                        .filter(|root| root.join("project.json").is_file())
+                        .collect(),
+                )
+            },
+            |app, result| {
+                if let Ok(present) = result {
+                    app.recent_present = present;
+                }
+            },
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! Numbers, lengths and names as people read them.
+
+use std::time::Duration;
+
+use unicode_segmentation::UnicodeSegmentation;
+
+/// `1,260`
+#[must_use]
+pub fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 frame`, `1,260 frames`
+#[must_use]
+pub fn count(value: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(value), if value == 1 { one } else { many })
+}
+
+/// `1 frame`, `1,260 frames`
+#[must_use]
+pub fn frames(value: usize) -> String {
+    count(value as u64, "frame", "frames")
+}
+
+/// Length of a video: `0:42`, `1:02:07`.
+#[must_use]
+pub fn clock(secs: f64) -> String {
+    let total = secs.max(0.0).round() as u64;
+    let (hours, minutes, secs) = (total / 3600, total / 60 % 60, total % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{secs:02}")
+    } else {
+        format!("{minutes}:{secs:02}")
+    }
+}
+
+/// A stretch of time in words: `8 s`, `4 min 12 s`, `2 h 5 min`.
+#[must_use]
+pub fn stretch(secs: f64) -> String {
+    let total = secs.max(0.0).round() as u64;
+    let (hours, minutes, secs) = (total / 3600, total / 60 % 60, total % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{secs} s"),
+        (0, _) if secs == 0 => format!("{minutes} min"),
+        (0, _) => format!("{minutes} min {secs} s"),
+        (_, 0) => format!("{hours} h"),
+        _ => format!("{hours} h {minutes} min"),
+    }
+}
+
+/// `4 s left`, `2 min left`; rounded so that it does not flicker.
+#[must_use]
+pub fn time_left(left: Duration) -> String {
+    let secs = left.as_secs_f64();
+    if secs < 10.0 {
+        format!("{} s left", secs.ceil().max(1.0) as u64)
+    } else if secs < 60.0 {
+        format!("{} s left", (secs / 5.0).ceil() as u64 * 5)
+    } else {
+        format!("{} left", stretch((secs / 60.0).ceil() * 60.0))
+    }
+}
+
+/// Timestamp of a frame: `0.5 s`, `1:02.5`.
+#[must_use]
+pub fn timestamp(secs: f64) -> String {
+    if secs < 59.95 {
+        format!("{secs:.1} s")
+    } else {
+        let minutes = (secs / 60.0).floor();
+        format!("{minutes:.0}:{:04.1}", secs - minutes * 60.0)
+    }
+}
+
+/// A rate: `30`, `29.97`, `2.5`.
+#[must_use]
+pub fn rate(fps: f64) -> String {
+    let text = format!("{fps:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// File size: `3.4 MB`.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    let value = bytes as f64;
+    if value >= 1e9 {
+        format!("{:.1} GB", value / 1e9)
+    } else if value >= 1e6 {
+        format!("{:.1} MB", value / 1e6)
+    } else {
+        format!("{:.0} kB", (value / 1e3).max(1.0))
+    }
+}
+
+/// At most `most` characters, the middle left out; never cuts within a character.
+#[must_use]
+pub fn shorten(text: &str, most: usize) -> String {
+    let characters: Vec<&str> = text.graphemes(true).collect();
+    if characters.len() <= most || most < 3 {
+        return text.to_owned();
+    }
+    let tail = (most - 1) / 2;
+    let head = most - 1 - tail;
+    let mut short: String = characters.iter().take(head).copied().collect();
+    short.push('…');
+    short.extend(characters.iter().skip(characters.len() - tail).copied());
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(number(0), "0");
+        assert_eq!(number(999), "999");
+        assert_eq!(number(1260), "1,260");
+        assert_eq!(number(1_000_000), "1,000,000");
+        assert_eq!(frames(1), "1 frame");
+        assert_eq!(clock(42.4), "0:42");
+        assert_eq!(clock(3727.0), "1:02:07");
+        assert_eq!(stretch(252.0), "4 min 12 s");
+        assert_eq!(stretch(7500.0), "2 h 5 min");
+        assert_eq!(timestamp(0.5), "0.5 s");
+        assert_eq!(timestamp(62.5), "1:02.5");
+        assert_eq!(rate(29.97), "29.97");
+        assert_eq!(rate(30.0), "30");
+        assert_eq!(bytes(3_400_000), "3.4 MB");
+        assert_eq!(time_left(Duration::from_millis(3200)), "4 s left");
+        assert_eq!(time_left(Duration::from_secs(61)), "2 min left");
+    }
+
+    #[test]
+    fn shortening_keeps_characters_whole() {
+        assert_eq!(shorten("short.mp4", 20), "short.mp4");
+        assert_eq!(shorten("a very long name.mp4", 11), "a ver…e.mp4");
+        let family = "👨‍👩‍👧‍👦".repeat(6);
+        assert_eq!(shorten(&family, 3), "👨‍👩‍👧‍👦…👨‍👩‍👧‍👦");
+    }
+}

@@ -1,0 +1,348 @@
+//! The card of a source: poster, name, class, facts, the frames that would be taken, and Extract.
+
+use std::path::Path;
+
+use egui::{
+    Align, CornerRadius, Layout, Popup, Rect, RichText, Sense, Stroke, StrokeKind, Ui, UiBuilder,
+    pos2, vec2,
+};
+
+use super::{facts, strip};
+use crate::app::{
+    Action, Ask, Dialog, ImportAction, NewClassThen, Picture, PictureKey, Session, expected_frames,
+    words,
+};
+use crate::media::VideoInfo;
+use crate::project::{Source, SourceKind};
+use crate::ui::Cx;
+use crate::ui::icons::{self, icon};
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{
+    self, badge, button, class_chip, class_mark, icon_button, menu_item, picture, placeholder,
+    progress_bar, quiet_button,
+};
+
+/// Height of a card, points.
+pub const HEIGHT: f32 = 146.0;
+const PAD: f32 = 12.0;
+const POSTER: egui::Vec2 = vec2(176.0, HEIGHT - 2.0 * PAD);
+
+/// Paints a card, as wide as there is room.
+pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
+    let t = tokens(ui);
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::hover());
+    ui.painter().rect(
+        rect,
+        CornerRadius::same(theme::RADIUS_LARGE),
+        t.panel,
+        Stroke::new(1.0, t.line),
+        StrokeKind::Inside,
+    );
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Group, true, &source.name));
+    let poster = Rect::from_min_size(rect.min + vec2(PAD, PAD), POSTER);
+    poster_ui(ui, poster, session, source);
+
+    let info = match source.kind {
+        SourceKind::Video => session.previews.facts(&source.path),
+        SourceKind::Photos => None,
+    };
+    let known = info.as_ref().and_then(|info| info.as_ref().ok());
+    let left = poster.right() + 14.0;
+    let right = rect.right() - PAD;
+    let top = Rect::from_min_max(
+        pos2(left, rect.top() + PAD - 2.0),
+        pos2(right, rect.top() + PAD + 26.0),
+    );
+    top_ui(ui, top, cx, session, source, known.map(Box::as_ref));
+
+    let line = Rect::from_min_max(
+        pos2(left, rect.top() + 40.0),
+        pos2(right, rect.top() + 62.0),
+    );
+    let mut facts_ui = child(ui, line);
+    match (&info, source.kind) {
+        (_, SourceKind::Photos) => {
+            let count = session.snapshot.counts.source(&source.id);
+            let words = words::count(count as u64, "photo", "photos");
+            facts_ui.label(widgets::muted(t, words));
+        }
+        (Some(Ok(info)), _) => {
+            facts_ui.label(widgets::muted(t, facts::line(info)));
+        }
+        (Some(Err(error)), _) => {
+            let text = RichText::new(error).color(t.danger);
+            facts_ui.add(egui::Label::new(text).truncate());
+        }
+        (None, _) => {
+            facts_ui.label(widgets::muted(t, "Reading…"));
+        }
+    }
+
+    let strip = Rect::from_min_max(
+        pos2(left, rect.bottom() - PAD - strip::THUMB.y),
+        pos2(right, rect.bottom() - PAD),
+    );
+    if matches!(info, Some(Err(_))) {
+        missing_ui(&mut child(ui, strip), cx, source);
+    } else {
+        strip::strip_ui(&mut child(ui, strip), strip, session, source);
+    }
+}
+
+fn child(ui: &mut Ui, rect: Rect) -> Ui {
+    ui.new_child(
+        UiBuilder::new()
+            .max_rect(rect)
+            .layout(Layout::left_to_right(Align::Center)),
+    )
+}
+
+fn poster_ui(ui: &Ui, rect: Rect, session: &Session, source: &Source) {
+    let radius = theme::RADIUS;
+    let glyph = match source.kind {
+        SourceKind::Video => icons::VIDEO,
+        SourceKind::Photos => icons::PHOTOS,
+    };
+    let texture = match source.kind {
+        SourceKind::Video => session.previews.poster(source).flatten(),
+        SourceKind::Photos => session
+            .snapshot
+            .frames
+            .list
+            .iter()
+            .find(|frame| frame.source.as_ref() == Some(&source.id))
+            .and_then(|frame| {
+                let key = PictureKey::Thumb(session.root.join(&frame.path));
+                match session.pictures.get(&key) {
+                    Picture::Ready(texture) => Some(texture),
+                    Picture::Loading | Picture::Failed(_) => None,
+                }
+            }),
+    };
+    match texture {
+        Some(texture) => picture(ui, rect, &texture, radius),
+        None => placeholder(ui, rect, radius, Some(glyph)),
+    }
+}
+
+fn top_ui(
+    ui: &mut Ui,
+    rect: Rect,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    source: &Source,
+    info: Option<&VideoInfo>,
+) {
+    let mut right = ui.new_child(
+        UiBuilder::new()
+            .max_rect(rect)
+            .layout(Layout::right_to_left(Align::Center)),
+    );
+    right_ui(&mut right, cx, session, source);
+    let room = Rect::from_min_max(
+        rect.min,
+        pos2(right.min_rect().left() - 12.0, rect.bottom()),
+    );
+    let mut left = child(ui, room);
+    left.spacing_mut().item_spacing.x = 10.0;
+    let name = words::shorten(&source.name, 36);
+    left.label(widgets::title(name))
+        .on_hover_text(source.path.to_string_lossy());
+    class_ui(&mut left, cx, session, source);
+    let strip_warning = match source.kind {
+        SourceKind::Video => {
+            session
+                .previews
+                .strip(&source.path, &session.import.sampling)
+                .warning
+        }
+        SourceKind::Photos => None,
+    };
+    let mut warnings = source.warnings.clone();
+    if let Some(warning) = strip_warning
+        && warnings.is_empty()
+    {
+        warnings.push(warning);
+    }
+    for odd in facts::oddities(info, &warnings) {
+        badge(&mut left, &odd.badge).on_hover_text(odd.words);
+    }
+}
+
+fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
+    let t = tokens(ui);
+    ui.spacing_mut().item_spacing.x = 8.0;
+    let more = icon_button(
+        ui,
+        icons::MORE,
+        &format!("More about {}", source.name),
+        "Remove, extract again, show frames",
+    );
+    Popup::menu(&more)
+        .width(220.0)
+        .show(|ui| more_ui(ui, cx, session, source));
+    if source.kind == SourceKind::Photos {
+        return;
+    }
+    if let Some(task) = session.import.extracting.get(&source.id) {
+        let cancel = quiet_button(ui, Some(icons::CROSS), "Cancel");
+        if cancel
+            .accessible_name(format!("Cancel extracting {}", source.name))
+            .on_hover_text("Stop; frames that are written are kept")
+            .clicked()
+        {
+            let action = ImportAction::CancelExtract(source.id.clone());
+            cx.act(Action::Import(action));
+        }
+        let running = cx.app.tasks.running().iter().find(|run| run.id == *task);
+        match running.map(|task| task.work.progress()) {
+            Some(progress) => {
+                progress_bar(ui, progress.fraction(), 96.0);
+                let words = progress.total.map_or_else(
+                    || words::number(progress.done),
+                    |total| {
+                        let total = words::number(total.max(progress.done));
+                        format!("{} of {total}", words::number(progress.done))
+                    },
+                );
+                ui.label(widgets::muted(t, words));
+            }
+            None => {
+                ui.label(widgets::muted(t, "waiting"));
+            }
+        }
+        return;
+    }
+    let expected = expected_frames(source.duration_secs, &session.import.sampling);
+    match source.extracted {
+        Some(count) if source.sampling == session.import.sampling => {
+            let show = quiet_button(ui, None, "Show frames");
+            if show.on_hover_text("Show its frames in Label").clicked() {
+                let action = ImportAction::ShowFrames(source.id.clone());
+                cx.act(Action::Import(action));
+            }
+            ui.label(widgets::muted(t, words::frames(count as usize)));
+            ui.label(icon(icons::OK, 16.0).color(t.ok))
+                .on_hover_text("Its frames are in the project");
+        }
+        extracted => {
+            let again = extracted.is_some();
+            let label = if again { "Extract again" } else { "Extract" };
+            let tip = if again {
+                "Take frames in the new way too; those that are there stay"
+            } else {
+                "Write its frames into the project"
+            };
+            let extract = button(ui, None, label)
+                .accessible_name(format!("{label} {}", source.name))
+                .on_hover_text(tip);
+            if extract.clicked() {
+                let action = ImportAction::Extract(vec![source.id.clone()]);
+                cx.act(Action::Import(action));
+            }
+            if let Some(expected) = expected {
+                ui.label(widgets::muted(t, words::frames(expected as usize)));
+            }
+        }
+    }
+}
+
+fn class_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
+    let (color, label) = match &source.class {
+        Some(name) => (
+            Some(session.class(name).map_or(0, |class| class.color)),
+            words::shorten(name.as_str(), 24),
+        ),
+        None => (None, "unsorted".to_owned()),
+    };
+    let accessible = format!("Class of {}: {label}", source.name);
+    let chip = class_chip(ui, color, &label, &accessible)
+        .on_hover_text("The class that its frames are given");
+    Popup::menu(&chip).width(200.0).show(|ui| {
+        ui.spacing_mut().item_spacing.y = 1.0;
+        egui::ScrollArea::vertical()
+            .max_height(320.0)
+            .show(ui, |ui| {
+                for class in &session.classes {
+                    let chosen = source.class.as_ref() == Some(&class.name);
+                    if class_item_ui(ui, Some(class.color), class.name.as_str(), chosen) {
+                        let action =
+                            ImportAction::SetClass(source.id.clone(), Some(class.name.clone()));
+                        cx.act(Action::Import(action));
+                        ui.close();
+                    }
+                }
+                if class_item_ui(ui, None, "unsorted", source.class.is_none()) {
+                    let action = ImportAction::SetClass(source.id.clone(), None);
+                    cx.act(Action::Import(action));
+                    ui.close();
+                }
+            });
+        widgets::separator(ui);
+        if menu_item(ui, Some(icons::PLUS), "New class…", ()).clicked() {
+            cx.act(Action::Open(Dialog::NewClass {
+                name: String::new(),
+                then: NewClassThen::Source(source.id.clone()),
+            }));
+            ui.close();
+        }
+    });
+}
+
+/// A class as a line of a menu.
+fn class_item_ui(ui: &mut Ui, color: Option<usize>, label: &str, chosen: bool) -> bool {
+    let t = tokens(ui);
+    let mark = if chosen {
+        icon(icons::CHECK, 14.0).color(t.accent_text)
+    } else {
+        RichText::new("")
+    };
+    let response = menu_item(ui, None, &words::shorten(label, 28), mark);
+    let center = pos2(response.rect.left() + 16.0, response.rect.center().y);
+    class_mark(ui.painter(), center, color, t.muted);
+    response.clicked()
+}
+
+fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
+    ui.spacing_mut().item_spacing.y = 1.0;
+    let frames = session.snapshot.counts.source(&source.id);
+    if frames > 0 && menu_item(ui, Some(icons::GRID), "Show its frames", ()).clicked() {
+        cx.act(Action::Import(ImportAction::ShowFrames(source.id.clone())));
+        ui.close();
+    }
+    if source.kind == SourceKind::Video {
+        if source.extracted.is_some()
+            && menu_item(ui, Some(icons::REFRESH), "Extract again", ()).clicked()
+        {
+            let action = ImportAction::Extract(vec![source.id.clone()]);
+            cx.act(Action::Import(action));
+            ui.close();
+        }
+        if menu_item(ui, Some(icons::SEARCH), "Find the file again…", ()).clicked() {
+            cx.act(Action::Ask(Ask::Locate(source.id.clone())));
+            ui.close();
+        }
+    }
+    if menu_item(ui, Some(icons::TRASH), "Remove…", ()).clicked() {
+        cx.act(Action::Open(Dialog::RemoveSource {
+            id: source.id.clone(),
+            name: source.name.clone(),
+            frames,
+            trash: false,
+        }));
+        ui.close();
+    }
+}
+
+/// What to do about a video that cannot be read.
+fn missing_ui(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) {
+    let t = tokens(ui);
+    let find = button(ui, Some(icons::SEARCH), "Find the file…");
+    if find.on_hover_text("Say where the video is now").clicked() {
+        cx.act(Action::Ask(Ask::Locate(source.id.clone())));
+    }
+    let place = source.path.parent().unwrap_or_else(|| Path::new(""));
+    let words = format!("It was in {}", words::shorten(&place.to_string_lossy(), 60));
+    ui.label(widgets::faint(t, words));
+}

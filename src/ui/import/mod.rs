@@ -1,0 +1,200 @@
+//! The import workspace: a card per video with the frames that would be taken, and how they are taken.
+
+mod card;
+mod facts;
+mod side;
+mod strip;
+
+use egui::{
+    Align, CornerRadius, Frame, Layout, Margin, Panel, Pos2, Rect, ScrollArea, Shape, Stroke, Ui,
+    pos2, vec2,
+};
+
+use super::Cx;
+use super::icons;
+use super::theme::{self, tokens};
+use super::widgets::{self, accent_button, button, command_button, empty, link};
+use crate::app::{Command, Session, expected_frames, words};
+use crate::project::SourceKind;
+
+/// Width of the column at the right, points.
+const SIDE: f32 = 312.0;
+/// Space between cards, points.
+const GAP: f32 = 12.0;
+
+/// State of the painting alone.
+#[derive(Default)]
+pub struct View {
+    /// The sampling as the fields show it while it is being changed.
+    pub side: side::View,
+}
+
+/// Paints the workspace.
+pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+    Panel::right("sampling")
+        .exact_size(SIDE)
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(Frame::new().inner_margin(Margin {
+            left: 14,
+            ..Margin::ZERO
+        }))
+        .show(ui, |ui| side::side_ui(ui, cx, session, &mut view.side));
+    header_ui(ui, cx, session);
+    if session.sources.is_empty() {
+        ui.add_space(2.0);
+        empty_ui(ui, cx);
+        return;
+    }
+    drop_hint_ui(ui, cx);
+    ui.add_space(2.0);
+    ui.spacing_mut().item_spacing.y = GAP;
+    ScrollArea::vertical().auto_shrink(false).show_rows(
+        ui,
+        card::HEIGHT,
+        session.sources.len(),
+        |ui, rows| {
+            for index in rows {
+                if let Some(source) = session.sources.get(index) {
+                    ui.push_id(&source.id, |ui| card::card_ui(ui, cx, session, source));
+                }
+            }
+        },
+    );
+}
+
+fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    ui.horizontal(|ui| {
+        ui.set_min_height(theme::CONTROL_HEIGHT);
+        ui.spacing_mut().item_spacing.x = 10.0;
+        ui.label(widgets::heading("Import"));
+        ui.label(widgets::muted(t, summary(session)));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let app = cx.app;
+            if command_button(ui, app, Command::ExtractAll, |ui| {
+                accent_button(ui, None, "Extract all frames")
+            }) {
+                cx.command(Command::ExtractAll);
+            }
+            if command_button(ui, app, Command::AddFolder, |ui| {
+                button(ui, Some(icons::FOLDER), "Add folder…")
+            }) {
+                cx.command(Command::AddFolder);
+            }
+            if command_button(ui, app, Command::AddFiles, |ui| {
+                button(ui, Some(icons::PLUS), "Add files…")
+            }) {
+                cx.command(Command::AddFiles);
+            }
+        });
+    });
+}
+
+/// `6 videos · 4 min 12 s · about 1,260 frames`
+fn summary(session: &Session) -> String {
+    let videos = session
+        .sources
+        .iter()
+        .filter(|source| source.kind == SourceKind::Video);
+    let (mut count, mut secs, mut frames) = (0, 0.0, 0);
+    for source in videos {
+        count += 1;
+        secs += source.duration_secs.unwrap_or(0.0);
+        frames += source
+            .extracted
+            .or_else(|| expected_frames(source.duration_secs, &session.import.sampling))
+            .unwrap_or(0);
+    }
+    let batches = session.sources.len() - count;
+    let mut parts = Vec::new();
+    if count > 0 {
+        parts.push(words::count(count as u64, "video", "videos"));
+        parts.push(words::stretch(secs));
+        parts.push(format!("about {}", words::frames(frames as usize)));
+    }
+    if batches > 0 {
+        parts.push(words::count(
+            batches as u64,
+            "batch of photos",
+            "batches of photos",
+        ));
+    }
+    parts.join(" · ")
+}
+
+/// The dashed box that says that files can be dropped.
+fn drop_hint_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
+    let t = tokens(ui);
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 46.0), egui::Sense::hover());
+    dashed(ui, rect);
+    let mut inner = ui.new_child(
+        egui::UiBuilder::new()
+            .max_rect(rect)
+            .layout(Layout::left_to_right(Align::Center)),
+    );
+    inner.spacing_mut().item_spacing.x = 4.0;
+    let words = "Drop videos, photos or folders anywhere in the window, or";
+    let width = 430.0;
+    inner.add_space(((rect.width() - width) / 2.0).max(8.0));
+    inner.label(widgets::muted(t, words));
+    if link(&mut inner, "choose files…").clicked() {
+        cx.command(Command::AddFiles);
+    }
+}
+
+/// A dashed line around `rect`.
+fn dashed(ui: &Ui, rect: Rect) {
+    let t = tokens(ui);
+    let path = rounded(rect.shrink(0.5), 10.0);
+    ui.painter().extend(Shape::dashed_line(
+        &path,
+        Stroke::new(1.0, t.line_strong),
+        4.0,
+        4.0,
+    ));
+}
+
+/// The outline of a rounded rectangle as points.
+fn rounded(rect: Rect, radius: f32) -> Vec<Pos2> {
+    let corners = [
+        (pos2(rect.right() - radius, rect.top() + radius), -0.25),
+        (pos2(rect.right() - radius, rect.bottom() - radius), 0.0),
+        (pos2(rect.left() + radius, rect.bottom() - radius), 0.25),
+        (pos2(rect.left() + radius, rect.top() + radius), 0.5),
+    ];
+    let mut points = Vec::with_capacity(33);
+    for (center, turn) in corners {
+        for step in 0..=7 {
+            let angle = std::f32::consts::TAU * (turn + 0.25 * step as f32 / 7.0);
+            points.push(center + radius * vec2(angle.cos(), angle.sin()));
+        }
+    }
+    if let Some(first) = points.first().copied() {
+        points.push(first);
+    }
+    points
+}
+
+fn empty_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
+    let t = tokens(ui);
+    let rect = ui.available_rect_before_wrap();
+    ui.painter()
+        .rect_filled(rect, CornerRadius::same(theme::RADIUS_LARGE), t.window);
+    dashed(ui, rect);
+    empty(
+        ui,
+        icons::VIDEO,
+        "Drop videos here",
+        "Or photos, or folders of them. A folder per class works best: the folder’s name becomes \
+         the class. You see the frames before anything is written.",
+        |ui| {
+            if accent_button(ui, Some(icons::PLUS), "Choose files…").clicked() {
+                cx.command(Command::AddFiles);
+            }
+            if button(ui, Some(icons::FOLDER), "Choose a folder…").clicked() {
+                cx.command(Command::AddFolder);
+            }
+        },
+    );
+}

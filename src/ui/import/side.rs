@@ -1,0 +1,352 @@
+//! The column at the right: how frames are taken, what each class gets, and what the data lacks.
+
+use egui::{Align, DragValue, Frame, Layout, RichText, ScrollArea, Stroke, Ui, vec2};
+
+use crate::app::{
+    Action, ClassRule, Dialog, ImportAction, NewClassThen, Session, expected_frames, words,
+};
+use crate::project::{Class, Fps, Label, Sampling, SourceKind};
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{
+    self, choice, class_dot, field_label, hint, menu_item, section, separator, slider,
+};
+
+/// Nothing yet; fields edit the state's copy directly.
+#[derive(Default)]
+pub struct View {}
+
+/// Paints the column.
+pub fn side_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, _view: &mut View) {
+    let height = ui.available_height();
+    widgets::panel(ui).show(ui, |ui| {
+        ui.set_min_height(height - 30.0);
+        ui.set_width(ui.available_width());
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 6.0;
+            section(ui, "Sampling", |_| {});
+            let mut sampling = session.import.sampling;
+            fps_ui(ui, session, &mut sampling);
+            width_ui(ui, &mut sampling);
+            if sampling != session.import.sampling {
+                cx.act(Action::Import(ImportAction::SetSampling(sampling)));
+            }
+            rule_ui(ui, cx, session);
+            separator(ui);
+            section(ui, "Per class", |_| {});
+            per_class_ui(ui, session);
+        });
+    });
+}
+
+fn fps_ui(ui: &mut Ui, session: &Session, sampling: &mut Sampling) {
+    let t = tokens(ui);
+    field_label(ui, "Frames per second");
+    ui.horizontal(|ui| {
+        let mut fps = sampling.fps.0;
+        let width = ui.available_width() - 74.0;
+        let tip = "How many frames are taken from each second of a video";
+        let moved = slider(
+            ui,
+            "Frames per second slider",
+            &mut fps,
+            0.1..=30.0,
+            true,
+            width,
+        );
+        if moved.on_hover_text(tip).changed() {
+            // To what a person would say: tenths when small, halves, whole numbers.
+            let step = if fps < 2.0 {
+                0.1
+            } else if fps < 10.0 {
+                0.5
+            } else {
+                1.0
+            };
+            fps = (fps / step).round() * step;
+        }
+        let value = ui
+            .scope(|ui| {
+                field_look(ui);
+                ui.add_sized(
+                    vec2(62.0, theme::CONTROL_HEIGHT),
+                    DragValue::new(&mut fps)
+                        .range(0.01..=240.0)
+                        .speed(0.05)
+                        .max_decimals(2)
+                        .min_decimals(1),
+                )
+            })
+            .inner;
+        value
+            .accessible_name("Frames per second")
+            .on_hover_text(tip);
+        if (fps - sampling.fps.0).abs() > 1e-9 && fps > 0.0 {
+            sampling.fps = Fps(fps);
+        }
+    });
+    ui.label(widgets::faint(t, every_nth(session, sampling.fps.0)));
+}
+
+/// `Every 15th frame of a 30 fps video`
+fn every_nth(session: &Session, fps: f64) -> String {
+    let rate = session
+        .sources
+        .iter()
+        .filter(|source| source.kind == SourceKind::Video)
+        .find_map(|source| session.previews.known_facts(&source.path)?.average_fps)
+        .unwrap_or(30.0);
+    let n = rate / fps;
+    let video = format!("{} fps video", words::rate((rate * 100.0).round() / 100.0));
+    if n < 1.0 {
+        format!("More than a {video} has: every frame, some twice")
+    } else if n < 1.5 {
+        format!("Every frame of a {video}")
+    } else {
+        let n = n.round() as u64;
+        let ending = match (n % 10, n % 100) {
+            (_, 11..=13) => "th",
+            (1, _) => "st",
+            (2, _) => "nd",
+            (3, _) => "rd",
+            _ => "th",
+        };
+        format!("Every {}{ending} frame of a {video}", words::number(n))
+    }
+}
+
+/// Gives buttons and drag values the look of a field.
+fn field_look(ui: &mut Ui) {
+    let t = tokens(ui);
+    let widgets = &mut ui.visuals_mut().widgets;
+    for state in [
+        &mut widgets.inactive,
+        &mut widgets.hovered,
+        &mut widgets.active,
+    ] {
+        state.weak_bg_fill = t.window;
+    }
+    widgets.inactive.bg_stroke = Stroke::new(1.0, t.line);
+}
+
+fn width_ui(ui: &mut Ui, sampling: &mut Sampling) {
+    let t = tokens(ui);
+    field_label(ui, "Width");
+    let mut keep = sampling.width_px.is_none();
+    let mut width = sampling.width_px.unwrap_or(500);
+    Frame::new()
+        .fill(t.window)
+        .stroke(Stroke::new(1.0, t.line))
+        .corner_radius(theme::RADIUS)
+        .show(ui, |ui| {
+            ui.set_height(theme::CONTROL_HEIGHT - 2.0);
+            ui.horizontal_centered(|ui| {
+                ui.scope(|ui| {
+                    let widgets = &mut ui.visuals_mut().widgets;
+                    widgets.inactive.weak_bg_fill = t.window;
+                    widgets.inactive.bg_stroke = Stroke::NONE;
+                    widgets.hovered.weak_bg_fill = t.window;
+                    widgets.hovered.bg_stroke = Stroke::NONE;
+                    ui.spacing_mut().interact_size.y = theme::CONTROL_HEIGHT - 2.0;
+                    let field = ui.add_enabled(
+                        !keep,
+                        DragValue::new(&mut width)
+                            .range(16..=7680)
+                            .speed(2)
+                            .suffix(" px"),
+                    );
+                    field
+                        .accessible_name("Width in pixels")
+                        .on_hover_text("How wide the frames are; never wider than the video");
+                });
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    ui.add_space(10.0);
+                    ui.label(widgets::faint(t, "height follows"));
+                });
+            });
+        });
+    ui.scope(|ui| {
+        ui.spacing_mut().interact_size.y = 22.0;
+        ui.spacing_mut().icon_width = 16.0;
+        ui.checkbox(
+            &mut keep,
+            RichText::new("Keep the video’s own size").color(t.muted),
+        )
+        .on_hover_text("Frames as large as the video; they take more room and time");
+    });
+    sampling.width_px = if keep { None } else { Some(width) };
+}
+
+fn rule_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    field_label(ui, "Class of a new video");
+    let rule = &session.import.class_rule;
+    let selected = match rule {
+        ClassRule::Folder => "From its folder".to_owned(),
+        ClassRule::File => "From its file name".to_owned(),
+        ClassRule::Chosen(name) => format!("Always “{}”", words::shorten(name.as_str(), 20)),
+        ClassRule::Unsorted => "None: unsorted".to_owned(),
+    };
+    choice(ui, "class rule", "Class of a new video", &selected, |ui| {
+        let mut pick = |ui: &mut Ui, label: &str, tip: &str, to: ClassRule| {
+            let chosen = *rule == to;
+            let mark = if chosen {
+                icons::icon(icons::CHECK, 14.0)
+            } else {
+                RichText::new("")
+            };
+            if menu_item(ui, None, label, mark)
+                .on_hover_text(tip)
+                .clicked()
+            {
+                cx.act(Action::Import(ImportAction::SetClassRule(to)));
+                ui.close();
+            }
+        };
+        pick(
+            ui,
+            "From its folder",
+            "cat/hall.mp4 becomes “cat”",
+            ClassRule::Folder,
+        );
+        pick(
+            ui,
+            "From its file name",
+            "cat-3.mp4 becomes “cat”",
+            ClassRule::File,
+        );
+        pick(
+            ui,
+            "None: unsorted",
+            "Frames are sorted by hand",
+            ClassRule::Unsorted,
+        );
+        for class in &session.classes {
+            let label = format!("Always “{}”", words::shorten(class.name.as_str(), 22));
+            let to = ClassRule::Chosen(class.name.clone());
+            pick(ui, &label, "Every new video gets this class", to);
+        }
+        if menu_item(ui, Some(icons::PLUS), "New class…", ()).clicked() {
+            cx.act(Action::Open(Dialog::NewClass {
+                name: String::new(),
+                then: NewClassThen::NewVideos,
+            }));
+            ui.close();
+        }
+    });
+}
+
+/// What a class gets: its sources, and its frames now and when everything is extracted.
+struct Share {
+    sources: usize,
+    frames: u64,
+}
+
+fn share(session: &Session, class: Option<&Class>) -> Share {
+    let name = class.map(|class| &class.name);
+    let label = name.map_or(Label::Unsorted, |name| Label::Class(name.clone()));
+    let mut share = Share {
+        sources: 0,
+        frames: session.snapshot.counts.label(&label) as u64,
+    };
+    for source in &session.sources {
+        if source.class.as_ref() != name {
+            continue;
+        }
+        share.sources += 1;
+        if source.kind == SourceKind::Video && source.extracted.is_none() {
+            share.frames += expected_frames(source.duration_secs, &session.import.sampling)
+                .unwrap_or(0)
+                .saturating_sub(session.snapshot.counts.source(&source.id) as u64);
+        }
+    }
+    share
+}
+
+fn per_class_ui(ui: &mut Ui, session: &Session) {
+    let t = tokens(ui);
+    if session.classes.is_empty() && session.sources.is_empty() {
+        ui.label(widgets::faint(
+            t,
+            "Classes appear here with the first videos.",
+        ));
+        return;
+    }
+    let mut shares = Vec::new();
+    for class in &session.classes {
+        let share = share(session, Some(class));
+        line_ui(ui, Some(class.color), class.name.as_str(), &share);
+        shares.push((class, share));
+    }
+    let unsorted = share(session, None);
+    if unsorted.sources > 0 || unsorted.frames > 0 {
+        line_ui(ui, None, "unsorted", &unsorted);
+    }
+    ui.add_space(4.0);
+    for words in lacks(&shares) {
+        hint(ui, &words);
+    }
+}
+
+fn line_ui(ui: &mut Ui, color: Option<usize>, name: &str, share: &Share) {
+    let t = tokens(ui);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 8.0;
+        class_dot(ui, color);
+        ui.label(words::shorten(name, 18)).on_hover_text(name);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let words = format!(
+                "{} · {}",
+                words::count(share.sources as u64, "source", "sources"),
+                words::frames(share.frames as usize)
+            );
+            ui.label(widgets::muted(t, words));
+        });
+    });
+}
+
+/// What the data lacks, at most two sentences, the gravest first.
+fn lacks(shares: &[(&Class, Share)]) -> Vec<String> {
+    let filled: Vec<&(&Class, Share)> = shares
+        .iter()
+        .filter(|(_, share)| share.frames > 0 || share.sources > 0)
+        .collect();
+    let mut words = Vec::new();
+    if let [(class, _)] = filled.as_slice() {
+        words.push(format!(
+            "There is only “{}” so far. A classifier needs at least two classes; add videos of \
+             what it must be told apart from.",
+            class.name
+        ));
+    }
+    if let Some((class, _)) = filled.iter().find(|(_, share)| share.sources == 1) {
+        words.push(format!(
+            "“{}” comes from a single source. Film it once more at another time of day, so that \
+             accuracy on new videos can be measured.",
+            class.name
+        ));
+    }
+    if let Some((class, share)) = filled.iter().find(|(_, share)| share.frames < 20) {
+        words.push(format!(
+            "“{}” has only {}. Take more frames per second, or film more.",
+            class.name,
+            words::frames(share.frames as usize)
+        ));
+    }
+    let most = filled.iter().max_by_key(|(_, share)| share.frames);
+    let least = filled.iter().min_by_key(|(_, share)| share.frames);
+    if let (Some((most, a)), Some((least, b))) = (most, least)
+        && a.frames > 5 * b.frames.max(1)
+    {
+        words.push(format!(
+            "“{}” has {} times as many frames as “{}”. Training evens that out, but “{}” would \
+             gain most from more videos.",
+            most.name,
+            (a.frames as f64 / b.frames.max(1) as f64).round(),
+            least.name,
+            least.name
+        ));
+    }
+    words.truncate(2);
+    words
+}

@@ -1,0 +1,267 @@
+//! The bar at the top: logo, project and its menu, undo, commands, theme, help.
+
+use egui::{
+    Align, Color32, CornerRadius, FontFamily, FontId, Frame, Layout, Margin, Panel, Popup,
+    RichText, Sense, Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, pos2, vec2,
+};
+
+use super::Cx;
+use super::icons::{self, icon};
+use super::theme::{self, tokens};
+use super::widgets::{self, command_tooltip, icon_button, menu_item, quiet_button};
+use crate::app::{Action, Command, words};
+
+/// The height of the bar, points.
+pub const HEIGHT: f32 = 46.0;
+
+/// The logo's texture.
+#[derive(Default)]
+pub struct View {
+    logo: Option<TextureHandle>,
+}
+
+/// Paints the bar.
+pub fn top_bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, view: &mut View) {
+    let t = tokens(ui);
+    Panel::top("top bar")
+        .exact_size(HEIGHT)
+        .frame(
+            Frame::new()
+                .fill(t.panel)
+                .inner_margin(Margin::symmetric(16, 0)),
+        )
+        .show(ui, |ui| {
+            ui.horizontal_centered(|ui| {
+                ui.spacing_mut().item_spacing.x = 10.0;
+                logo(ui, view);
+                ui.label(widgets::title("Salamander"));
+                if let Some(session) = &cx.app.session {
+                    ui.label(widgets::muted(t, "/"));
+                    let name = words::shorten(&session.name, 40);
+                    project_menu(ui, cx, &name);
+                }
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    right_side(ui, cx);
+                });
+            });
+        });
+}
+
+fn logo(ui: &mut Ui, view: &mut View) {
+    let (rect, response) = ui.allocate_exact_size(vec2(22.0, 22.0), Sense::hover());
+    let texture = view.logo.get_or_insert_with(|| load_logo(ui.ctx()));
+    ui.painter().image(
+        texture.id(),
+        rect,
+        egui::Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)),
+        Color32::WHITE,
+    );
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Salamander"));
+}
+
+/// The logo as a texture.
+pub fn load_logo(ctx: &egui::Context) -> TextureHandle {
+    let bytes = include_bytes!("../../assets/icon-256.png");
+    let image = image::load_from_memory(bytes).map_or_else(
+        |error| {
+            log::error!("the logo cannot be read: {error}");
+            egui::ColorImage::filled([1, 1], Color32::TRANSPARENT)
+        },
+        |image| {
+            let image = image.into_rgba8();
+            egui::ColorImage::from_rgba_unmultiplied(
+                [image.width() as usize, image.height() as usize],
+                image.as_raw(),
+            )
+        },
+    );
+    let options = TextureOptions::LINEAR.with_mipmap_mode(Some(egui::TextureFilter::Linear));
+    ctx.load_texture("logo", image, options)
+}
+
+fn project_menu(ui: &mut Ui, cx: &mut Cx<'_>, name: &str) {
+    let t = tokens(ui);
+    let response = ui
+        .scope(|ui| {
+            ui.spacing_mut().button_padding = vec2(6.0, 4.0);
+            ui.spacing_mut().interact_size.y = 28.0;
+            let inactive = &mut ui.visuals_mut().widgets.inactive;
+            inactive.weak_bg_fill = Color32::TRANSPARENT;
+            inactive.bg_stroke = Stroke::NONE;
+            let hovered = &mut ui.visuals_mut().widgets.hovered;
+            hovered.bg_stroke = Stroke::NONE;
+            ui.add(egui::Button::new((
+                widgets::title(name),
+                icon(icons::CARET_DOWN, 12.0).color(t.muted),
+            )))
+        })
+        .inner
+        .accessible_name(format!("Project {name}"))
+        .on_hover_text("Project: new, open, show folder, close");
+    Popup::menu(&response).width(250.0).show(|ui| {
+        ui.spacing_mut().item_spacing.y = 1.0;
+        for (command, glyph) in [
+            (Command::NewProject, icons::FOLDER_NEW),
+            (Command::OpenProject, icons::FOLDER_OPEN),
+        ] {
+            command_item(ui, cx, command, glyph);
+        }
+        let others: Vec<_> = cx
+            .app
+            .prefs
+            .recent
+            .iter()
+            .filter(|root| {
+                cx.app.recent_present.contains(*root)
+                    && cx.app.session.as_ref().is_none_or(|s| s.root != **root)
+            })
+            .take(4)
+            .cloned()
+            .collect();
+        if !others.is_empty() {
+            widgets::separator(ui);
+            for root in others {
+                let name = root
+                    .file_name()
+                    .map(|name| name.to_string_lossy().into_owned())
+                    .unwrap_or_default();
+                let item = menu_item(ui, Some(icons::RECENT), &words::shorten(&name, 30), ());
+                if item.on_hover_text(root.to_string_lossy()).clicked() {
+                    cx.act(Action::OpenProject(root));
+                    ui.close();
+                }
+            }
+        }
+        widgets::separator(ui);
+        for (command, glyph) in [
+            (Command::RevealProject, icons::REVEAL),
+            (Command::Rescan, icons::REFRESH),
+            (Command::CloseProject, icons::CROSS),
+        ] {
+            command_item(ui, cx, command, glyph);
+        }
+    });
+}
+
+/// A command as a line of a menu.
+pub fn command_item(ui: &mut Ui, cx: &mut Cx<'_>, command: Command, glyph: char) {
+    let t = tokens(ui);
+    let shortcut = command
+        .shortcut()
+        .map(|shortcut| ui.ctx().format_shortcut(&shortcut))
+        .unwrap_or_default();
+    let enabled = command.is_enabled(cx.app);
+    let clicked = ui
+        .add_enabled_ui(enabled, |ui| {
+            menu_item(
+                ui,
+                Some(glyph),
+                command.text(),
+                RichText::new(shortcut)
+                    .size(theme::TYPE_SMALL)
+                    .color(t.faint),
+            )
+        })
+        .inner
+        .on_hover_text(command.tooltip())
+        .clicked();
+    if clicked {
+        cx.command(command);
+        ui.close();
+    }
+}
+
+fn right_side(ui: &mut Ui, cx: &mut Cx<'_>) {
+    let dark = ui.visuals().dark_mode;
+    ui.spacing_mut().item_spacing.x = 8.0;
+    let tip = command_tooltip(ui.ctx(), Command::Shortcuts);
+    if icon_button(ui, icons::HELP, "Keyboard shortcuts", &tip).clicked() {
+        cx.command(Command::Shortcuts);
+    }
+    let (glyph, label) = if dark {
+        (icons::SUN, "Switch to the light theme")
+    } else {
+        (icons::MOON, "Switch to the dark theme")
+    };
+    if icon_button(ui, glyph, label, "").clicked() {
+        cx.command(Command::ToggleTheme);
+    }
+    if search(ui) {
+        cx.command(Command::Palette);
+    }
+    if let Some(session) = &cx.app.session {
+        if let Some(text) = session.redo_text() {
+            let tip = command_tooltip(ui.ctx(), Command::Redo);
+            let redo = icon_button(ui, icons::REDO, "Redo", &tip);
+            if redo.on_hover_text(format!("Redo “{text}”")).clicked() {
+                cx.command(Command::Redo);
+            }
+        }
+        if let Some(text) = session.undo_text() {
+            let tip = command_tooltip(ui.ctx(), Command::Undo);
+            let words = format!("Undo “{}”", words::shorten(&text, 36));
+            let undo = quiet_button(ui, Some(icons::UNDO), &words);
+            if undo.accessible_name("Undo").on_hover_text(tip).clicked() {
+                cx.command(Command::Undo);
+            }
+        }
+    }
+}
+
+/// The pill that opens the command palette.
+fn search(ui: &mut Ui) -> bool {
+    let t = tokens(ui);
+    let font = FontId::new(theme::TYPE_SMALL, FontFamily::Proportional);
+    let shortcut = Command::Palette
+        .shortcut()
+        .map(|shortcut| ui.ctx().format_shortcut(&shortcut))
+        .unwrap_or_default();
+    let words = ui
+        .painter()
+        .layout_no_wrap(Command::Palette.text().to_owned(), font, t.muted);
+    let keys = ui
+        .painter()
+        .layout_no_wrap(shortcut, FontId::new(11.0, theme::medium()), t.muted);
+    let size = vec2(words.size().x + keys.size().x + 46.0, 26.0);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let fill = if response.hovered() {
+        t.raised_hover
+    } else {
+        t.raised
+    };
+    let stroke = if response.has_focus() {
+        Stroke::new(1.0, t.accent)
+    } else {
+        Stroke::NONE
+    };
+    let painter = ui.painter();
+    painter.rect(
+        rect,
+        CornerRadius::same(13),
+        fill,
+        stroke,
+        StrokeKind::Inside,
+    );
+    painter.galley(
+        pos2(rect.left() + 12.0, rect.center().y - words.size().y / 2.0),
+        words,
+        t.muted,
+    );
+    let cap = egui::Rect::from_min_max(
+        pos2(rect.right() - keys.size().x - 17.0, rect.top() + 3.0),
+        pos2(rect.right() - 5.0, rect.bottom() - 3.0),
+    );
+    painter.rect(
+        cap,
+        CornerRadius::same(6),
+        t.panel,
+        Stroke::new(1.0, t.line),
+        StrokeKind::Inside,
+    );
+    painter.galley(cap.center() - keys.size() / 2.0, keys, t.muted);
+    response.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::Button, true, Command::Palette.text())
+    });
+    let tip = command_tooltip(ui.ctx(), Command::Palette);
+    response.on_hover_text(tip).clicked()
+}

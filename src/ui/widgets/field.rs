@@ -1,0 +1,150 @@
+//! Fields of a form: labels, text, sliders, choices.
+
+use std::ops::RangeInclusive;
+
+use egui::{
+    Color32, ComboBox, Frame, Margin, Response, RichText, Slider, Stroke, TextEdit, Ui, vec2,
+};
+
+use super::text;
+use crate::ui::icons;
+use crate::ui::theme::{self, tokens};
+
+/// The label above a field. Give its id to the field's `labelled_by`.
+pub fn field_label(ui: &mut Ui, label: &str) -> Response {
+    let t = tokens(ui);
+    ui.add_space(6.0);
+    ui.label(text::muted(t, label))
+}
+
+/// A line of text to type; `label` is its accessible name.
+pub fn text_field(ui: &mut Ui, label: &str, value: &mut String, hint: &str) -> Response {
+    let t = tokens(ui);
+    ui.add(
+        TextEdit::singleline(value)
+            .hint_text(RichText::new(hint).color(t.faint))
+            .margin(Margin::symmetric(10, 7))
+            .desired_width(f32::INFINITY)
+            .min_size(vec2(0.0, theme::CONTROL_HEIGHT)),
+    )
+    .accessible_name(label)
+}
+
+/// A slim slider with the accent up to its handle; `label` is its accessible name.
+pub fn slider(
+    ui: &mut Ui,
+    label: &str,
+    value: &mut f64,
+    range: RangeInclusive<f64>,
+    logarithmic: bool,
+    width: f32,
+) -> Response {
+    let t = tokens(ui);
+    ui.scope(|ui| {
+        ui.spacing_mut().slider_width = width;
+        ui.spacing_mut().interact_size.y = 20.0;
+        let visuals = ui.visuals_mut();
+        visuals.selection.bg_fill = t.accent;
+        for state in [
+            &mut visuals.widgets.inactive,
+            &mut visuals.widgets.hovered,
+            &mut visuals.widgets.active,
+        ] {
+            state.fg_stroke = Stroke::new(1.0, t.accent);
+            state.bg_stroke = Stroke::new(2.0, t.panel);
+        }
+        visuals.widgets.inactive.bg_fill = t.track;
+        visuals.widgets.hovered.bg_fill = t.accent_hover;
+        visuals.widgets.active.bg_fill = t.accent_hover;
+        ui.add(
+            Slider::new(value, range)
+                .show_value(false)
+                .logarithmic(logarithmic)
+                .trailing_fill(true),
+        )
+    })
+    .inner
+    .accessible_name(label)
+}
+
+/// A choice from a list, as wide as there is room; `label` is its accessible name.
+pub fn choice<R>(
+    ui: &mut Ui,
+    id: &str,
+    label: &str,
+    selected: &str,
+    add: impl FnOnce(&mut Ui) -> R,
+) -> Option<R> {
+    let t = tokens(ui);
+    ui.scope(|ui| {
+        ui.spacing_mut().button_padding = vec2(10.0, 6.0);
+        let widgets = &mut ui.visuals_mut().widgets;
+        widgets.inactive.weak_bg_fill = t.window;
+        widgets.hovered.weak_bg_fill = t.window;
+        widgets.open.weak_bg_fill = t.window;
+        let response = ComboBox::from_id_salt(id)
+            .selected_text(RichText::new(selected))
+            .width(ui.available_width())
+            .truncate()
+            .icon(|ui, rect, visuals, _open| {
+                ui.painter().text(
+                    rect.center(),
+                    egui::Align2::CENTER_CENTER,
+                    icons::CARET_DOWN,
+                    egui::FontId::new(12.0, theme::icon_family()),
+                    visuals.fg_stroke.color.gamma_multiply(0.7),
+                );
+            })
+            .show_ui(ui, |ui| {
+                ui.spacing_mut().item_spacing.y = 2.0;
+                add(ui)
+            });
+        response.response.accessible_name(label);
+        response.inner
+    })
+    .inner
+}
+
+/// One of a few, side by side. Returns the one that was clicked.
+pub fn segments(ui: &mut Ui, chosen: usize, labels: &[&str]) -> Option<usize> {
+    let t = tokens(ui);
+    let mut clicked = None;
+    Frame::new()
+        .fill(t.window)
+        .stroke(Stroke::new(1.0, t.line))
+        .corner_radius(theme::RADIUS)
+        .inner_margin(Margin::same(3))
+        .show(ui, |ui| {
+            ui.horizontal(|ui| {
+                ui.spacing_mut().item_spacing.x = 2.0;
+                ui.spacing_mut().button_padding = vec2(6.0, 4.0);
+                ui.spacing_mut().interact_size.y = 26.0;
+                let count = labels.len().max(1) as f32;
+                let width = (ui.available_width() - 2.0 * (count - 1.0)) / count;
+                for (index, label) in labels.iter().enumerate() {
+                    let on = index == chosen;
+                    let widgets = &mut ui.visuals_mut().widgets;
+                    widgets.inactive.weak_bg_fill =
+                        if on { t.raised } else { Color32::TRANSPARENT };
+                    for state in [
+                        &mut widgets.inactive,
+                        &mut widgets.hovered,
+                        &mut widgets.active,
+                    ] {
+                        state.bg_stroke = Stroke::NONE;
+                        state.corner_radius = theme::RADIUS_SMALL.into();
+                        state.fg_stroke.color = if on { t.text } else { t.muted };
+                    }
+                    let response =
+                        ui.add(egui::Button::new(text::name(*label)).min_size(vec2(width, 26.0)));
+                    response.widget_info(|| {
+                        egui::WidgetInfo::selected(egui::Role::RadioButton, true, on, label)
+                    });
+                    if response.clicked() {
+                        clicked = Some(index);
+                    }
+                }
+            });
+        });
+    clicked
+}
