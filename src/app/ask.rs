@@ -136,6 +136,10 @@ impl App {
     }
 }
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "has the shape of `many`, so that both fit one parameter"
+)]
 fn one(file: FileHandle) -> Vec<PathBuf> {
     vec![file.path().to_owned()]
 }

@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::edit::Change;
 use super::notes::Tone;
 use super::tasks::TaskId;
 use super::{Action, App, Command, Lane, Session, Workspace, words};
 use crate::jobs::{JobError, Work};
 use crate::media::{self, ClassFrom, ImportOptions, MediaError};
-use crate::project::{ClassName, Label, Project, Sampling, Source, SourceId, SourceKind};
+use crate::project::{Change, ClassName, Label, Project, Sampling, Source, SourceId, SourceKind};
 
 /// Where the class of a new video comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -148,12 +147,7 @@ impl App {
                         .as_ref()
                         .is_some_and(|session| session.class(&name).is_some());
                     if !known {
-                        let change = Change::AddClass {
-                            name: name.clone(),
-                            position: None,
-                            frames: Vec::new(),
-                        };
-                        self.edit(format!("add class “{name}”"), change);
+                        self.edit(Change::CreateClass { name: name.clone() });
                     }
                     self.set_source_class(&id, Some(name));
                 }
@@ -239,7 +233,6 @@ impl App {
         let options = ImportOptions {
             class_from: session.import.class_rule.class_from(),
             sampling: session.import.sampling,
-            ..ImportOptions::default()
         };
         self.workspace = Workspace::Import;
         self.tasks.start(
@@ -357,7 +350,7 @@ impl App {
         let old = source.class.clone().map_or(Label::Unsorted, Label::Class);
         let new = class.clone().map_or(Label::Unsorted, Label::Class);
         source.class = class;
-        let (changed, name) = (source.clone(), source.name.clone());
+        let changed = source.clone();
         // The frames that were given the old class go along; those labelled by hand stay.
         let frames: Vec<String> = session
             .snapshot
@@ -381,22 +374,13 @@ impl App {
             },
         );
         if !frames.is_empty() {
-            let text = format!("label {} of “{name}”", words::frames(frames.len()));
-            self.edit(
-                text,
-                Change::Relabel {
-                    moves: vec![(frames, new)],
-                },
-            );
+            self.edit(Change::Relabel { frames, to: new });
         }
     }
 
     fn remove_source(&mut self, id: SourceId, trash: bool) {
         self.apply_import(ImportAction::CancelExtract(id.clone()));
         let Some(session) = &mut self.session else {
-            return;
-        };
-        let Some(name) = session.source(&id).map(|source| source.name.clone()) else {
             return;
         };
         session.sources.retain(|source| source.id != id);
@@ -410,8 +394,7 @@ impl App {
             .collect();
         let project = Arc::clone(&session.project);
         if trash && !frames.is_empty() {
-            let text = format!("trash {} of “{name}”", words::frames(frames.len()));
-            self.edit(text, Change::Trash { frames });
+            self.edit(Change::Trash { frames });
         }
         self.tasks.start(
             Lane::Edit,

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{Action, App, Session, edit::Change};
-use crate::project::{ClassName, Label, SourceId};
+use super::{Action, App, Session};
+use crate::project::{Change, ClassName, Label, SourceId};
 
 /// Which frames the grid shows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -280,10 +280,7 @@ impl App {
                 }
                 match ClassName::new(to.trim()) {
                     Ok(to) => {
-                        self.edit(
-                            format!("rename “{from}” to “{to}”"),
-                            Change::RenameClass { from, to },
-                        );
+                        self.edit(Change::RenameClass { from, to });
                     }
                     Err(error) => {
                         self.fail(error.to_string());
@@ -291,16 +288,10 @@ impl App {
                 }
             }
             LabelAction::RemoveClass(name) => {
-                self.edit(
-                    format!("delete class “{name}”"),
-                    Change::RemoveClass { name },
-                );
+                self.edit(Change::DeleteClass { name });
             }
             LabelAction::MoveClass(name, position) => {
-                self.edit(
-                    format!("move class “{name}”"),
-                    Change::MoveClass { name, position },
-                );
+                self.edit(Change::MoveClass { name, position });
             }
         }
     }
@@ -321,20 +312,10 @@ impl App {
         let heir = (!session.shows(&label))
             .then(|| session.heir(&gone))
             .flatten();
-        let text = format!(
-            "{} {}",
-            match &label {
-                Label::Class(name) => format!("label “{name}”:"),
-                Label::Unsorted => "unsort".to_owned(),
-            },
-            super::words::frames(paths.len())
-        );
-        self.edit(
-            text,
-            Change::Relabel {
-                moves: vec![(paths, label)],
-            },
-        );
+        self.edit(Change::Relabel {
+            frames: paths,
+            to: label,
+        });
         self.go_on_with(heir);
     }
 
@@ -356,8 +337,7 @@ impl App {
         }
         let gone: HashSet<&str> = paths.iter().map(String::as_str).collect();
         let heir = session.heir(&gone);
-        let text = format!("trash {}", super::words::frames(paths.len()));
-        self.edit(text, Change::Trash { frames: paths });
+        self.edit(Change::Trash { frames: paths });
         self.go_on_with(heir);
     }
 
@@ -368,14 +348,8 @@ impl App {
                     Some(session) if assign => session.selected_paths(),
                     _ => Vec::new(),
                 };
-                self.edit(
-                    format!("add class “{name}”"),
-                    Change::AddClass {
-                        name,
-                        position: None,
-                        frames,
-                    },
-                );
+                self.edit(Change::CreateClass { name: name.clone() });
+                self.assign(frames, Label::Class(name));
             }
             Err(error) => {
                 self.fail(error.to_string()).remedy = Some((

@@ -120,6 +120,10 @@ enum Quitting {
 }
 
 /// The state of the window.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 pub struct App {
     /// egui's context, to ask for repaints and to load textures.
     pub ctx: Context,

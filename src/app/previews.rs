@@ -22,6 +22,10 @@ pub const STRIP_FRAMES: usize = 10;
 
 /// The part of a sampling that decides which frames are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "floating-point numbers as bits, so that they can be compared and hashed"
+)]
 struct Taken {
     fps_bits: u64,
     from_bits: Option<u64>,

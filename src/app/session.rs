@@ -1,9 +1,9 @@
 //! The open project as the window sees it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::edit::History;
+use super::edit::Edits;
 use super::import::ImportState;
 use super::label::LabelState;
 use super::notes::Tone;
@@ -34,7 +34,7 @@ pub struct Session {
     pub import: ImportState,
     /// The label workspace.
     pub label: LabelState,
-    pub(super) history: Arc<Mutex<History>>,
+    pub(super) edits: Edits,
 }
 
 /// What opening a project brings from its thread.
@@ -57,7 +57,7 @@ impl Session {
             previews: Previews::new(ctx, &cache_dir),
             import: ImportState::load(&project),
             label: LabelState::default(),
-            history: Arc::default(),
+            edits: Edits::default(),
             project: Arc::new(project),
         };
         session.rebuild_shown();

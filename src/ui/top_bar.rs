@@ -199,7 +199,7 @@ fn right_side(ui: &mut Ui, cx: &mut Cx<'_>) {
         }
         if let Some(text) = session.undo_text() {
             let tip = command_tooltip(ui.ctx(), Command::Undo);
-            let words = format!("Undo “{}”", words::shorten(&text, 36));
+            let words = format!("Undo “{}”", words::shorten(text, 36));
             let undo = quiet_button(ui, Some(icons::UNDO), &words);
             if undo.accessible_name("Undo").on_hover_text(tip).clicked() {
                 cx.command(Command::Undo);

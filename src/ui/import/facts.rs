@@ -10,11 +10,11 @@ pub fn line(info: &VideoInfo) -> String {
     if let Some(secs) = info.duration_secs {
         parts.push(words::clock(secs));
     }
-    let mut size = format!("{} × {}", info.width_px, info.height_px);
-    if info.rotation_degrees != 0 {
-        size.push_str(&format!(" upright (rotated {}°)", info.rotation_degrees));
-    }
-    parts.push(size);
+    let turned = match info.rotation_degrees {
+        0 => String::new(),
+        degrees => format!(" upright (rotated {degrees}°)"),
+    };
+    parts.push(format!("{} × {}{turned}", info.width_px, info.height_px));
     match (info.variable_fps, info.average_fps) {
         (Some((low, high)), _) => parts.push(format!(
             "{}–{} fps, variable",
@@ -24,12 +24,10 @@ pub fn line(info: &VideoInfo) -> String {
         (None, Some(fps)) => parts.push(format!("{} fps", words::rate(fps))),
         (None, None) => {}
     }
-    let mut codec = info.codec.clone();
-    if info.bit_depth > 8 {
-        codec.push_str(&format!(" {}-bit", info.bit_depth));
-    }
-    if !codec.is_empty() {
-        parts.push(codec);
+    match (info.codec.as_str(), info.bit_depth) {
+        ("", _) => {}
+        (codec, 0..=8) => parts.push(codec.to_owned()),
+        (codec, bits) => parts.push(format!("{codec} {bits}-bit")),
     }
     parts.push(words::bytes(info.bytes));
     parts.join(" · ")

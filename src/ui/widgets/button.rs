@@ -9,7 +9,7 @@ use crate::app::{App, Command};
 use crate::ui::icons::icon;
 use crate::ui::theme::{self, tokens};
 
-fn atoms<'a>(glyph: Option<char>, label: &'a str) -> Atoms<'a> {
+fn atoms(glyph: Option<char>, label: &str) -> Atoms<'_> {
     let mut atoms = Atoms::default();
     if let Some(glyph) = glyph {
         atoms.push_right(icon(glyph, 16.0));

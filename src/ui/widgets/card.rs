@@ -6,7 +6,6 @@ use super::text;
 use crate::ui::theme::{self, tokens};
 
 /// A panel: the middle surface with a line around it.
-#[must_use]
 pub fn panel(ui: &Ui) -> Frame {
     let t = tokens(ui);
     Frame::new()

@@ -37,6 +37,13 @@ pub fn class_dot(ui: &mut Ui, color: Option<usize>) {
     class_mark(ui.painter(), rect.center(), color, t.muted);
 }
 
+/// What stands before a pill's text.
+enum Mark {
+    Nothing,
+    /// A class's mark; `None` is unsorted.
+    Class(Option<usize>),
+}
+
 /// What a pill is made of.
 struct Pill<'a> {
     fill: Color32,
@@ -44,7 +51,7 @@ struct Pill<'a> {
     stroke: Stroke,
     text: &'a str,
     color: Color32,
-    mark: Option<Option<usize>>,
+    mark: Mark,
     caret: bool,
     sense: Sense,
 }
@@ -59,7 +66,10 @@ fn pill(ui: &mut Ui, pill: &Pill<'_>) -> Response {
         job.wrap = egui::text::TextWrapping::truncate_at_width(most);
         ui.painter().layout_job(job)
     };
-    let mark = if pill.mark.is_some() { 16.0 } else { 0.0 };
+    let mark = match pill.mark {
+        Mark::Nothing => 0.0,
+        Mark::Class(_) => 16.0,
+    };
     let caret = if pill.caret { 16.0 } else { 0.0 };
     let size = vec2(galley.size().x + mark + caret + 18.0, theme::CHIP_HEIGHT);
     let (rect, response) = ui.allocate_exact_size(size, pill.sense);
@@ -75,7 +85,7 @@ fn pill(ui: &mut Ui, pill: &Pill<'_>) -> Response {
         let painter = ui.painter();
         painter.rect(rect, radius, fill, stroke, StrokeKind::Inside);
         let mut x = rect.left() + 9.0;
-        if let Some(color) = pill.mark {
+        if let Mark::Class(color) = pill.mark {
             class_mark(painter, pos2(x + 5.0, rect.center().y), color, t.muted);
             x += mark;
         }
@@ -106,7 +116,7 @@ pub fn chip(ui: &mut Ui, on: bool, label: &str) -> Response {
             stroke: Stroke::NONE,
             text: label,
             color: if on { t.accent_text } else { t.muted },
-            mark: None,
+            mark: Mark::Nothing,
             caret: false,
             sense: Sense::click(),
         },
@@ -126,7 +136,7 @@ pub fn menu_chip(ui: &mut Ui, label: &str, accessible: &str) -> Response {
             stroke: Stroke::NONE,
             text: label,
             color: t.muted,
-            mark: None,
+            mark: Mark::Nothing,
             caret: true,
             sense: Sense::click(),
         },
@@ -146,7 +156,7 @@ pub fn class_chip(ui: &mut Ui, color: Option<usize>, label: &str, accessible: &s
             stroke: Stroke::NONE,
             text: label,
             color: t.muted,
-            mark: Some(color),
+            mark: Mark::Class(color),
             caret: true,
             sense: Sense::click(),
         },
@@ -166,7 +176,7 @@ pub fn badge(ui: &mut Ui, label: &str) -> Response {
             stroke: Stroke::NONE,
             text: label,
             color: t.hint_text,
-            mark: None,
+            mark: Mark::Nothing,
             caret: false,
             sense: Sense::hover(),
         },
