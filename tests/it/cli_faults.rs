@@ -1,0 +1,333 @@
+//! Bad input and faults: each one clear sentence, and nothing lost.
+
+use std::fs;
+use std::path::Path;
+
+use salamander::project::Project;
+
+use crate::cli_program::{Place, events, ffmpeg};
+
+/// A sentence for people: it begins and ends as one and shows no insides of the program.
+fn assert_sentence(text: &str, must_contain: &[&str]) {
+    for part in must_contain {
+        assert!(text.contains(part), "“{part}” is not in: {text}");
+    }
+    for inside in ["Error {", "Err(", "os error 2)\n", "src/", "unwrap"] {
+        assert!(!text.contains(inside), "{text}");
+    }
+    assert!(text.len() < 600, "{text}");
+}
+
+fn frames(project: &Path) -> usize {
+    ["classes", "unsorted"]
+        .iter()
+        .map(|dir| files_below(&project.join(dir)))
+        .sum()
+}
+
+fn files_below(dir: &Path) -> usize {
+    fs::read_dir(dir)
+        .map(|entries| {
+            entries
+                .map(|entry| entry.unwrap().path())
+                .map(|path| if path.is_dir() { files_below(&path) } else { 1 })
+                .sum()
+        })
+        .unwrap_or(0)
+}
+
+#[test]
+fn files_that_are_no_videos() {
+    let place = Place::new();
+    assert_eq!(place.line("new p").code, Some(0));
+    fs::write(
+        place.path("notes.mp4"),
+        "this is a shopping list, not a video\n",
+    )
+    .unwrap();
+    fs::write(place.path("empty.mp4"), "").unwrap();
+    let song = place.path("song.mp4");
+    ffmpeg(&[
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=duration=1",
+        "-c:a",
+        "aac",
+        song.to_str().unwrap(),
+    ]);
+    for (file, saying) in [
+        ("notes.mp4", "notes.mp4"),
+        ("empty.mp4", "empty"),
+        ("song.mp4", "song.mp4"),
+        ("gone.mp4", "gone.mp4"),
+    ] {
+        let ran = place.line(&format!("import p {file} --json"));
+        assert_sentence(&ran.failure(file), &[]);
+        let lines = ran.json();
+        assert_eq!(lines.last().unwrap()["event"], "error");
+        let said: Vec<&str> = lines
+            .iter()
+            .filter_map(|line| line["message"].as_str())
+            .collect();
+        assert!(said.iter().any(|text| text.contains(saying)), "{said:?}");
+        for text in said {
+            assert_sentence(text, &[]);
+        }
+    }
+    assert_eq!(frames(&place.path("p")), 0);
+
+    // Beside a good one they are skipped with a word each.
+    place.video("good.mp4", "testsrc2=size=64x48:rate=10,trim=duration=1");
+    let lines = place.json("import p good.mp4 notes.mp4 empty.mp4 song.mp4 --fps 5");
+    let result = lines.last().unwrap();
+    assert_eq!(result["frames"], 5, "{result}");
+    assert_eq!(result["skipped"], 3, "{result}");
+    assert_eq!(events(&lines, "warning").len(), 3, "{lines:?}");
+}
+
+#[test]
+fn a_truncated_video_gives_what_it_has_and_one_warning() {
+    let place = Place::new();
+    let whole = place.path("whole.mpg");
+    ffmpeg(&[
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=160x120:rate=25,trim=duration=4",
+        "-c:v",
+        "mpeg1video",
+        "-f",
+        "mpeg",
+        whole.to_str().unwrap(),
+    ]);
+    let bytes = fs::read(&whole).unwrap();
+    let mut broken = bytes[..bytes.len() * 3 / 4].to_vec();
+    let middle = broken.len() / 2;
+    for byte in &mut broken[middle..middle + 4000] {
+        *byte = 0x55;
+    }
+    fs::write(place.path("broken.mpg"), broken).unwrap();
+    assert_eq!(place.line("new p").code, Some(0));
+    let lines = place.json("import p broken.mpg --fps 5");
+    let frames = lines.last().unwrap()["frames"].as_u64().unwrap();
+    assert!((4..20).contains(&frames), "{frames}");
+    let warnings = events(&lines, "warning");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_sentence(warnings[0]["message"].as_str().unwrap(), &["broken.mpg"]);
+}
+
+#[test]
+fn classes_that_a_file_system_would_confuse() {
+    let place = Place::new();
+    place.video("a.mp4", "testsrc2=size=64x48:rate=10,trim=duration=1");
+    assert_eq!(place.line("new p").code, Some(0));
+    place.result("import p a.mp4 --class Cat --fps 5");
+    for line in [
+        "classes p add cat",
+        "classes p add Dog dog",
+        "classes p add a/b",
+        "classes p add con",
+    ] {
+        assert_sentence(&place.failure(line), &[]);
+    }
+    let sentence = place.failure("classes p add CAT");
+    assert_sentence(&sentence, &["CAT", "Cat"]);
+    let counted = place.result("classes p");
+    assert_eq!(counted["classes"][0]["name"], "Cat");
+    assert_eq!(counted["classes"][0]["frames"], 5);
+}
+
+#[test]
+fn too_little_to_train_on() {
+    let place = Place::new();
+    place.video("a.mp4", "testsrc2=size=64x48:rate=10,trim=duration=1");
+    place.video("b.mp4", "smptebars=size=64x48:rate=10,trim=duration=1");
+    assert_eq!(place.line("new p").code, Some(0));
+    assert_sentence(&place.failure("train p"), &["frame"]);
+
+    place.result("import p a.mp4 --fps 5");
+    assert_sentence(&place.failure("train p"), &["class"]);
+
+    place.result("classes p add one");
+    place.result("label p one p/unsorted");
+    assert_sentence(&place.failure("train p"), &["two classes"]);
+
+    // One frame cannot be both learned from and tested.
+    place.result("import p b.mp4 --class two --fps 1");
+    let ran = place.line("train p --how-many-training-steps 5");
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(said.contains("two"), "{said}");
+    assert_eq!(frames(&place.path("p")), 6);
+}
+
+#[test]
+fn projects_that_cannot_be_opened() {
+    let place = Place::new();
+    assert_sentence(&place.failure("classes nowhere"), &["nowhere"]);
+    fs::create_dir(place.path("folder")).unwrap();
+    fs::write(place.path("folder/letter.txt"), "x").unwrap();
+    assert_sentence(&place.failure("classes folder"), &["folder"]);
+    assert_sentence(&place.failure("new folder"), &["folder"]);
+
+    assert_eq!(place.line("new p").code, Some(0));
+    {
+        let _holds_the_lock = Project::open(&place.path("p")).unwrap();
+        assert_sentence(&place.failure("classes p"), &["open"]);
+    }
+    assert_eq!(place.line("classes p").code, Some(0));
+
+    let file = place.path("p/project.json");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let key = ["schema", "schema_version", "version"]
+        .into_iter()
+        .find(|key| json[*key].is_u64())
+        .expect("project.json has a schema version");
+    json[key] = 9999.into();
+    let newer = json.to_string();
+    fs::write(&file, &newer).unwrap();
+    assert_sentence(&place.failure("classes p"), &["newer"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), newer, "left as it was");
+
+    fs::write(&file, &text[..text.len() / 2]).unwrap();
+    assert_sentence(&place.failure("classes p"), &["project.json"]);
+}
+
+#[test]
+fn a_model_that_is_missing_or_altered() {
+    let place = Place::new();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let models = place.path("models");
+    fs::create_dir(&models).unwrap();
+    let run = |line: &str| {
+        let mut command = place.command(&line.split(' ').collect::<Vec<_>>());
+        command.env("SALAMANDER_MODELS", &models);
+        crate::cli_program::Ran::of(&command.output().unwrap())
+    };
+    fs::create_dir(place.path("pictures")).unwrap();
+    image::RgbImage::new(64, 64)
+        .save(place.path("pictures/black.png"))
+        .unwrap();
+    let line = "features pictures --out f.safetensors";
+
+    assert_sentence(&run(line).failure(line), &["is missing"]);
+    assert!(!place.path("f.safetensors").exists());
+
+    for entry in fs::read_dir(shipped).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "onnx")
+        {
+            fs::copy(&path, models.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    assert_eq!(run(line).code, Some(0));
+
+    let lite0 = fs::read_dir(&models)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().contains("lite0"))
+        .unwrap();
+    let mut bytes = fs::read(&lite0).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    fs::write(&lite0, bytes).unwrap();
+    assert_sentence(&run(line).failure(line), &["lite0"]);
+    let doctor = run("doctor --json");
+    assert_eq!(doctor.code, Some(1));
+    let lines = doctor.json();
+    let result = lines.iter().find(|line| line["event"] == "result").unwrap();
+    assert_eq!(result["ok"], false);
+    assert_eq!(result["problems"].as_array().unwrap().len(), 1, "{result}");
+}
+
+#[test]
+fn onnx_runtime_that_is_missing() {
+    let place = Place::new();
+    place.video("a.mp4", "testsrc2=size=64x48:rate=10,trim=duration=1");
+    assert_eq!(place.line("new p").code, Some(0));
+    let run = |line: &str| {
+        let mut command = place.command(&line.split(' ').collect::<Vec<_>>());
+        command.env("ORT_DYLIB_PATH", place.path("no-such-library.so"));
+        crate::cli_program::Ran::of(&command.output().unwrap())
+    };
+    // What does not need it goes on working.
+    let imported = run("import p a.mp4 --class a --fps 5");
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    for line in ["features p --out f.safetensors", "doctor"] {
+        assert_sentence(&run(line).failure(line), &[]);
+    }
+    let line = "features p --out f.safetensors";
+    assert_sentence(&run(line).failure(line), &["ONNX Runtime", "setup.sh"]);
+    assert!(run("doctor").stdout.contains("ORT_DYLIB_PATH"));
+}
+
+/// A file system of one megabyte, unmounted at the end. `None` where mounting is not allowed.
+#[cfg(target_os = "linux")]
+struct SmallDisk(std::path::PathBuf);
+
+#[cfg(target_os = "linux")]
+impl SmallDisk {
+    fn mount(at: std::path::PathBuf) -> Option<Self> {
+        fs::create_dir(&at).unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "salamander-test"])
+            .arg(&at)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        mounted.then_some(Self(at))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = std::process::Command::new("umount").arg(&self.0).status();
+        assert!(unmounted.unwrap().success());
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_while_extracting() {
+    let place = Place::new();
+    let Some(_disk) = SmallDisk::mount(place.path("disk")) else {
+        eprintln!("SKIPPED: a full disk is not tested, because mounting a small one needs root");
+        return;
+    };
+    place.video("small.mp4", "smptebars=size=64x48:rate=10,trim=duration=1");
+    // A mandelbrot does not compress: about 20 kB a frame.
+    place.video("big.mp4", "mandelbrot=size=320x240:rate=30,trim=duration=8");
+    assert_eq!(place.line("new disk/p").code, Some(0));
+    place.result("import disk/p small.mp4 --class small --fps 5");
+    let line = "import disk/p big.mp4 --class big --fps 30 --width original";
+    assert_sentence(&place.failure(line), &["No space left"]);
+
+    // The project is whole: what was confirmed is there, no frame is half written.
+    let counted = place.result("classes disk/p");
+    assert_eq!(counted["classes"][0]["name"], "small");
+    assert_eq!(counted["classes"][0]["frames"], 5);
+    for entry in fs::read_dir(place.path("disk/p/classes/big")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(image::open(&path).is_ok(), "{}", path.display());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_without_permission() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    assert_eq!(place.line("new p").code, Some(0));
+    fs::create_dir(place.path("secret")).unwrap();
+    fs::set_permissions(place.path("secret"), fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::read_dir(place.path("secret")).is_ok() {
+        eprintln!("SKIPPED: permissions are not tested, because root may read everything");
+        return;
+    }
+    assert_sentence(&place.failure("import p secret"), &[]);
+    assert_sentence(&place.failure("new secret/q"), &["secret"]);
+    fs::set_permissions(place.path("secret"), fs::Permissions::from_mode(0o700)).unwrap();
+}

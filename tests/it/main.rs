@@ -1,0 +1,10 @@
+//! Whole-program tests, in one binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod cli;
+mod cli_faults;
+mod cli_program;
