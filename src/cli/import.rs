@@ -35,7 +35,7 @@ pub struct Args {
     /// Width of the frames in pixels, or `original`; never wider than the video [default: 500]
     #[arg(long, value_name = "W", value_parser = width)]
     width: Option<Width>,
-    /// Quality of the JPEG files as -q:v of FFmpeg, 2 (best) to 31 [default: 2]
+    /// Quality of the JPEG files as FFmpeg's -q:v, 2 (best) to 31 [default: 2]
     #[arg(long, value_name = "Q", value_parser = clap::value_parser!(u8).range(2..=31))]
     jpeg_quality: Option<u8>,
 }
@@ -43,7 +43,7 @@ pub struct Args {
 /// Which frames of a video are taken.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SamplingArgs {
-    /// Frames per second, taken as the fps filter of FFmpeg does [default: 2]
+    /// Frames per second, as FFmpeg's fps filter takes them [default: 2]
     #[arg(long, value_name = "F", value_parser = fps)]
     fps: Option<f64>,
     /// Start at this time: seconds, or h:m:s
