@@ -1,0 +1,303 @@
+//! What a photo looks like in 256 bits, and the cache of it.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::UNIX_EPOCH;
+
+use image::{RgbImage, imageops};
+use image_hasher::{HashAlg, Hasher, HasherConfig};
+
+use crate::jobs::Work;
+use crate::media::load_image_from_bytes;
+use crate::project::{Project, ProjectError};
+
+/// Below `cache/`. One line a photo: picture, content, size, time of the last change, path.
+const CACHE_FILE: &str = "photo-hashes.tsv";
+
+/// Says how the hashes of the file were made; another first line and the file is not used.
+const CACHE_HEADER: &str = "salamander photo hashes 1: dct median 16x16";
+
+/// Pictures are reduced to this before hashing: the hash sees 32 pixels across.
+const REDUCED_PX: u32 = 128;
+
+/// A perceptual hash of 16×16 bits.
+pub(super) type PictureHash = [u64; 4];
+
+/// What is known about one photo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PhotoHash {
+    /// 16 hexadecimal digits from the file's bytes.
+    pub(super) content: String,
+    /// What it looks like; `None` when it cannot be decoded.
+    pub(super) picture: Option<PictureHash>,
+}
+
+/// What tells cheaply whether a file is still the one that was hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    bytes: u64,
+    modified_nanos: u128,
+}
+
+/// The hashes of photos (paths relative to the root), in the same order, from the cache or computed on all
+/// cores; `None` for a file that cannot be read. After cancelling, the next call goes on where this one
+/// stopped.
+pub(super) fn photo_hashes(
+    project: &Project,
+    paths: &[&str],
+    work: &Work,
+) -> Result<Vec<Option<PhotoHash>>, ProjectError> {
+    let cache = Cache::load(project);
+    work.stage("Looking for near-duplicates", Some(paths.len() as u64));
+    let hasher = hasher();
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut found = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = paths.get(index) else {
+                return (found, Ok(()));
+            };
+            if let Err(cancelled) = work.check() {
+                return (found, Err(cancelled));
+            }
+            if let Some((hash, stamp)) = hash_file(&project.abs(path), path, &cache, &hasher) {
+                found.push((index, hash, stamp));
+            }
+            if index % 32 == 31 {
+                work.set_done(index as u64 + 1);
+            }
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(paths.len().max(1)));
+    let mut hashes = vec![None; paths.len()];
+    let mut stamps = vec![None; paths.len()];
+    let mut end = Ok(());
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok((found, ended)) => {
+                    for (index, hash, stamp) in found {
+                        if let (Some(h), Some(s)) = (hashes.get_mut(index), stamps.get_mut(index)) {
+                            *h = Some(hash);
+                            *s = stamp;
+                        }
+                    }
+                    end = end.and(ended);
+                }
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    if let Err(error) = cache.save(project, paths, &hashes, &stamps) {
+        // Nothing is lost but time.
+        log::warn!("cannot write cache/{CACHE_FILE}: {error}");
+    }
+    end?;
+    Ok(hashes)
+}
+
+/// DCT against the median: of the hashes tried on real photos the one that kept variants (crop and shift of
+/// 2–3 %, brightness, contrast, size, strong compression) farthest from different photos that look alike.
+fn hasher() -> Hasher {
+    HasherConfig::new()
+        .hash_size(16, 16)
+        .preproc_dct()
+        .hash_alg(HashAlg::Median)
+        .to_hasher()
+}
+
+fn hash_file(
+    abs: &Path,
+    path: &str,
+    cache: &Cache,
+    hasher: &Hasher,
+) -> Option<(PhotoHash, Option<Stamp>)> {
+    let stamp = stamp(abs);
+    if let (Some((known, hash)), Some(now)) = (cache.by_path.get(path), stamp)
+        && *known == now
+    {
+        return Some((hash.clone(), stamp));
+    }
+    let bytes = fs::read(abs).ok()?;
+    let content: String = blake3::hash(&bytes).to_hex().chars().take(16).collect();
+    let picture = match cache.by_content.get(&content) {
+        Some(picture) => *picture,
+        None => load_image_from_bytes(&bytes, abs)
+            .ok()
+            .map(|picture| picture_hash(hasher, &picture)),
+    };
+    Some((PhotoHash { content, picture }, stamp))
+}
+
+fn picture_hash(hasher: &Hasher, picture: &RgbImage) -> PictureHash {
+    let (width, height) = picture.dimensions();
+    let hash = if width > REDUCED_PX || height > REDUCED_PX {
+        // The proportions do not matter: the hash is of a square.
+        let reduced = imageops::thumbnail(picture, REDUCED_PX, REDUCED_PX);
+        hasher.hash_image(&reduced)
+    } else {
+        hasher.hash_image(picture)
+    };
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(hash.as_bytes().chunks(8)) {
+        for (i, byte) in bytes.iter().enumerate() {
+            *word |= u64::from(*byte) << (8 * i);
+        }
+    }
+    words
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    let modified = metadata.modified().ok()?;
+    Some(Stamp {
+        bytes: metadata.len(),
+        modified_nanos: modified.duration_since(UNIX_EPOCH).ok()?.as_nanos(),
+    })
+}
+
+/// What earlier calls found. Known by path as long as size and time are the same, and by content wherever
+/// the file is now.
+#[derive(Default)]
+struct Cache {
+    by_path: HashMap<String, (Stamp, PhotoHash)>,
+    by_content: HashMap<String, Option<PictureHash>>,
+}
+
+impl Cache {
+    fn load(project: &Project) -> Self {
+        let mut cache = Self::default();
+        let Ok(text) = fs::read_to_string(project.cache_dir().join(CACHE_FILE)) else {
+            return cache;
+        };
+        let mut lines = text.lines();
+        if lines.next() != Some(CACHE_HEADER) {
+            return cache;
+        }
+        for (path, stamp, hash) in lines.filter_map(parse_line) {
+            cache.by_content.insert(hash.content.clone(), hash.picture);
+            cache.by_path.insert(path.to_owned(), (stamp, hash));
+        }
+        cache
+    }
+
+    /// Writes what is known of these photos now, and of others what was known before.
+    fn save(
+        &self,
+        project: &Project,
+        paths: &[&str],
+        hashes: &[Option<PhotoHash>],
+        stamps: &[Option<Stamp>],
+    ) -> std::io::Result<()> {
+        let mut lines: HashMap<&str, (&Stamp, &PhotoHash)> = self
+            .by_path
+            .iter()
+            .filter(|(path, _)| project.abs(path).exists())
+            .map(|(path, (stamp, hash))| (path.as_str(), (stamp, hash)))
+            .collect();
+        let mut changed = lines.len() != self.by_path.len();
+        for ((path, hash), stamp) in paths.iter().zip(hashes).zip(stamps) {
+            if let (Some(hash), Some(stamp)) = (hash, stamp)
+                && !path.contains('\n')
+                && lines.insert(path, (stamp, hash)) != Some((stamp, hash))
+            {
+                changed = true;
+            }
+        }
+        if !changed {
+            return Ok(());
+        }
+        let mut text = format!("{CACHE_HEADER}\n");
+        for (path, (stamp, hash)) in lines {
+            write_line(&mut text, path, *stamp, hash);
+        }
+        let dir = project.cache_dir();
+        fs::create_dir_all(&dir)?;
+        let mut file = tempfile::Builder::new().suffix(".part").tempfile_in(&dir)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(dir.join(CACHE_FILE))
+            .map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+fn write_line(text: &mut String, path: &str, stamp: Stamp, hash: &PhotoHash) {
+    let picture = match hash.picture {
+        Some(words) => words.iter().fold(String::new(), |mut hex, word| {
+            // Writing to a string cannot fail.
+            write!(hex, "{word:016x}").unwrap_or_default();
+            hex
+        }),
+        None => "-".to_owned(),
+    };
+    let Stamp {
+        bytes,
+        modified_nanos,
+    } = stamp;
+    writeln!(
+        text,
+        "{picture}\t{}\t{bytes}\t{modified_nanos}\t{path}",
+        hash.content
+    )
+    .unwrap_or_default();
+}
+
+fn parse_line(line: &str) -> Option<(&str, Stamp, PhotoHash)> {
+    let mut fields = line.splitn(5, '\t');
+    let picture = match fields.next()? {
+        "-" => None,
+        hex => {
+            let mut words = [0; 4];
+            for (i, word) in words.iter_mut().enumerate() {
+                *word = u64::from_str_radix(hex.get(16 * i..16 * (i + 1))?, 16).ok()?;
+            }
+            Some(words)
+        }
+    };
+    let content = fields.next()?.to_owned();
+    let stamp = Stamp {
+        bytes: fields.next()?.parse().ok()?,
+        modified_nanos: fields.next()?.parse().ok()?,
+    };
+    Some((fields.next()?, stamp, PhotoHash { content, picture }))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)] // a failing unwrap is a failing test
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_cache_survives_the_round_trip() {
+        for picture in [None, Some([0, u64::MAX, 0x0123_4567_89ab_cdef, 1])] {
+            let hash = PhotoHash {
+                content: "0011223344556677".into(),
+                picture,
+            };
+            let stamp = Stamp {
+                bytes: 12,
+                modified_nanos: 1_700_000_000_123_456_789,
+            };
+            let mut text = String::new();
+            write_line(&mut text, "classes/猫 a/\t1.jpg", stamp, &hash);
+            let parsed = parse_line(text.strip_suffix('\n').unwrap());
+            assert_eq!(parsed, Some(("classes/猫 a/\t1.jpg", stamp, hash)));
+        }
+        for damaged in [
+            "",
+            "-",
+            "zz\tx\t1\t2\tp",
+            "-\tx\tone\t2\tp",
+            "00é\tx\t1\t2\tp",
+        ] {
+            assert_eq!(parse_line(damaged), None);
+        }
+    }
+}
