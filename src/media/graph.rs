@@ -227,9 +227,12 @@ fn chain(plan: &Plan, frame: &Video, aspect: Rational) -> String {
         filters.push("format=gbrpf32le".into());
         filters.push("tonemap=hable:desat=0".into());
         filters.push("zscale=primaries=bt709:transfer=bt709:matrix=bt709:range=tv".into());
-        filters.push("format=yuv420p".into());
+        // zscale takes no odd height with halved colour, so FFmpeg's scaler does the halving.
+        filters.push("format=yuv444p".into());
+        filters.push("format=yuvj420p".into());
+    } else {
+        filters.push(format!("format={JPEG_FORMATS}"));
     }
-    filters.push(format!("format={JPEG_FORMATS}"));
     filters.push("setsar=1".into());
     filters.join(",")
 }

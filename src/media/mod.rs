@@ -5,18 +5,23 @@
 
 mod decode;
 mod error;
+mod extract;
 mod ffmpeg;
+mod gather;
 mod graph;
 mod import;
 mod jpeg;
+mod photos;
 mod preview;
 mod probe;
 mod sample;
 mod still;
 
 pub use error::MediaError;
+pub use extract::extract;
 pub use ffmpeg::versions;
-pub use import::{ClassFrom, ImportOptions, ImportOutcome, add_video, extract, gather, import};
+pub use gather::gather;
+pub use import::{ClassFrom, ImportOptions, ImportOutcome, add_video, import};
 pub use preview::{poster, preview};
 pub use probe::{VideoInfo, probe};
 pub use sample::{SampledFrame, Sampler};

@@ -190,6 +190,14 @@ pub fn is_video_name(path: &Path) -> bool {
     has_extension(path, &VIDEO_EXTENSIONS)
 }
 
+/// The file's name without its extension.
+pub(super) fn stem(path: &Path) -> String {
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
 fn has_extension(path: &Path, known: &[&str]) -> bool {
     path.extension()
         .and_then(OsStr::to_str)

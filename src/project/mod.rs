@@ -32,6 +32,7 @@ pub use frame::{Frame, Frames, Label};
 pub use frame_name::FrameName;
 pub use handle::Project;
 pub use history::{Change, History, Outcome};
+pub use scan::natural_cmp;
 pub use settings::{Fps, Sampling};
 pub use source::{Source, SourceId, SourceKind};
 pub use split::{Assignment, Cut, Split, SplitSettings};
