@@ -45,8 +45,8 @@ pub struct LabelState {
     pub anchor: Option<String>,
     /// Whether the frame at the cursor is shown large.
     pub preview: bool,
-    /// The cursor was moved by the keyboard and must be scrolled into view.
-    pub reveal: bool,
+    /// Counts the moves of the cursor after which it must be scrolled into view.
+    pub reveal: u64,
 }
 
 /// How a selection is changed.
@@ -212,7 +212,7 @@ impl Session {
         };
         if let Some(path) = self.shown_path(place).map(str::to_owned) {
             self.pick(path, if extend { Pick::Range } else { Pick::Only });
-            self.label.reveal = true;
+            self.label.reveal += 1;
         }
     }
 
@@ -323,7 +323,7 @@ impl App {
     fn go_on_with(&mut self, heir: Option<String>) {
         if let (Some(session), Some(heir)) = (&mut self.session, heir) {
             session.pick(heir, Pick::Only);
-            session.label.reveal = true;
+            session.label.reveal += 1;
         }
     }
 

@@ -22,6 +22,7 @@ pub mod words;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use egui::Context;
 
@@ -147,6 +148,7 @@ pub struct App {
     pub dialog: Option<Dialog>,
     /// Whether the command palette is shown.
     pub palette: bool,
+    unsaved_prefs: Option<Instant>,
     refreshing: bool,
     refresh_again: bool,
     quitting: Quitting,
@@ -172,6 +174,7 @@ impl App {
             notes: Notes::default(),
             dialog: None,
             palette: false,
+            unsaved_prefs: None,
             refreshing: false,
             refresh_again: false,
             quitting: Quitting::No,
@@ -193,6 +196,7 @@ impl App {
             self.ctx.request_repaint_after(next);
         }
         self.save_import_settings(false);
+        self.save_settled_prefs(false);
         if let Some(session) = &self.session {
             session.pictures.begin_frame();
             session.previews.begin_frame();
@@ -238,13 +242,14 @@ impl App {
             }
             Action::SetThumbWidth(width) => {
                 self.prefs.thumb_width = width.clamp(72.0, 288.0);
-                self.save_prefs();
+                self.save_prefs_soon();
             }
             Action::CancelTask(id) => self.cancel_task(id),
             Action::PauseTask(id, paused) => self.tasks.set_paused(id, paused),
             Action::Dismiss(id) => self.notes.dismiss(id),
             Action::QuitNow => {
                 self.save_import_settings(true);
+                self.save_settled_prefs(true);
                 self.tasks.cancel_all();
                 self.quitting = Quitting::Waiting;
             }

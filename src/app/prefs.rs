@@ -2,6 +2,7 @@
 //! when it cannot be read, the defaults hold.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,7 @@ impl Prefs {
     }
 }
 
+const SETTLE: Duration = Duration::from_millis(600);
 const FILE: &str = "settings.json";
 
 /// The user's config folder for Salamander.
@@ -97,6 +99,25 @@ pub fn default_projects_dir() -> PathBuf {
 }
 
 impl App {
+    /// Writes the settings when they have been left alone for a moment.
+    pub(super) fn save_prefs_soon(&mut self) {
+        self.unsaved_prefs = Some(Instant::now());
+        self.ctx.request_repaint_after(SETTLE);
+    }
+
+    /// Writes settings that have settled; with `at_once` all.
+    pub(super) fn save_settled_prefs(&mut self, at_once: bool) {
+        let Some(since) = self.unsaved_prefs else {
+            return;
+        };
+        if at_once || since.elapsed() >= SETTLE {
+            self.unsaved_prefs = None;
+            self.save_prefs();
+        } else {
+            self.ctx.request_repaint_after(SETTLE);
+        }
+    }
+
     /// Writes the settings in the background.
     pub(super) fn save_prefs(&mut self) {
         let Some(dir) = self.options.config_dir.clone() else {

@@ -13,11 +13,11 @@ pub fn icon(icon: char, size: f32) -> RichText {
 /// The first step: bring videos in.
 pub const IMPORT: char = '\u{E20C}';
 /// The second step: sort frames into classes.
-pub const LABEL: char = '\u{E47A}';
+pub const LABEL: char = '\u{E478}';
 /// The third step: train.
 pub const TRAIN: char = '\u{E4AE}';
 /// The fourth step: evaluate.
-pub const EVALUATE: char = '\u{E742}';
+pub const EVALUATE: char = '\u{EADC}';
 /// The fifth step: export.
 pub const EXPORT: char = '\u{EAF0}';
 /// Undo.

@@ -13,7 +13,7 @@ use super::theme::{self, tokens};
 use super::widgets::{self, icon_button, link, spinner};
 use crate::app::{Action, Command, words};
 
-const WIDTH: f32 = 660.0;
+const WIDTH: f32 = 720.0;
 
 /// Paints the start screen.
 pub fn start_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
@@ -143,10 +143,10 @@ fn recent_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     if recent.is_empty() {
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = 4.0;
-            ui.add_space(150.0);
-            ui.label(widgets::faint(
+            ui.add_space((ui.available_width() - 345.0).max(0.0) / 2.0);
+            ui.label(widgets::muted(
                 t,
-                "A project's folder can also be dropped here, or ",
+                "A project’s folder can also be dropped here, or",
             ));
             if link(ui, "type its path").clicked() {
                 cx.command(Command::OpenByPath);

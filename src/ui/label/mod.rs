@@ -1,16 +1,173 @@
-//! The label workspace.
+//! The label workspace: classes at the left, the frames in a grid, one of them large on request.
 
-use egui::Ui;
+mod classes;
+mod grid;
+mod layout;
+mod preview;
+
+use egui::{Align, Frame, Layout, Margin, Panel, Popup, Ui};
 
 use super::Cx;
-use crate::app::Session;
+use super::icons;
+use super::theme::{self, tokens};
+use super::widgets::{
+    self, accent_button, button, empty, menu_chip, menu_item, quiet_button, slider,
+};
+use crate::app::{Action, Command, LabelAction, Session, Show, Workspace, words};
+use crate::project::Label;
+
+/// Width of the class list, points.
+const SIDE: f32 = 244.0;
 
 /// State of the painting alone.
 #[derive(Default)]
-pub struct View {}
+pub struct View {
+    grid: grid::View,
+}
 
 /// Paints the workspace.
-pub fn label_ui(ui: &mut Ui, _cx: &mut Cx<'_>, session: &Session, _view: &mut View) {
-    ui.label(super::widgets::heading("Label"));
-    ui.label(session.name.as_str());
+pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+    if session.snapshot.counts.total() == 0 && session.classes.is_empty() {
+        empty(
+            ui,
+            icons::LABEL,
+            "No frames yet",
+            "Bring videos in first. Their frames appear here, to be sorted into classes.",
+            |ui| {
+                if accent_button(ui, None, "Go to Import").clicked() {
+                    cx.act(Action::Go(Workspace::Import));
+                }
+            },
+        );
+        return;
+    }
+    Panel::left("classes")
+        .exact_size(SIDE)
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(Frame::new().inner_margin(Margin {
+            right: 14,
+            ..Margin::ZERO
+        }))
+        .show(ui, |ui| classes::classes_ui(ui, cx, session));
+    header_ui(ui, cx, session);
+    if session.label.shown.is_empty() {
+        nothing_shown_ui(ui, cx, session);
+    } else {
+        grid::grid_ui(ui, cx, session, &mut view.grid);
+    }
+    if session.label.preview {
+        preview::preview_ui(ui, cx, session);
+    }
+}
+
+fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    ui.horizontal(|ui| {
+        ui.set_min_height(theme::CONTROL_HEIGHT);
+        ui.spacing_mut().item_spacing.x = 10.0;
+        ui.label(widgets::heading("Label"));
+        let selected = session.label.selection.len();
+        if selected > 0 {
+            ui.label(widgets::muted(
+                t,
+                format!("{} selected", words::number(selected as u64)),
+            ));
+            if quiet_button(ui, Some(icons::CROSS), "Clear")
+                .on_hover_text(widgets::command_tooltip(ui.ctx(), Command::SelectNone))
+                .clicked()
+            {
+                cx.command(Command::SelectNone);
+            }
+        } else {
+            ui.label(widgets::muted(t, words::frames(session.label.shown.len())));
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let mut width = f64::from(cx.app.prefs.thumb_width);
+            let moved = slider(ui, "Thumbnail size", &mut width, 72.0..=288.0, true, 92.0);
+            if moved
+                .on_hover_text("How large the thumbnails are (Ctrl+[ and Ctrl+])")
+                .changed()
+            {
+                cx.act(Action::SetThumbWidth(width as f32));
+            }
+            source_menu_ui(ui, cx, session);
+        });
+    });
+}
+
+fn source_menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    if session.sources.is_empty() {
+        return;
+    }
+    let label = match &session.label.source {
+        None => "Source: all".to_owned(),
+        Some(id) => session
+            .source(id)
+            .map_or_else(|| id.to_string(), |source| words::shorten(&source.name, 28)),
+    };
+    let chip = menu_chip(ui, &label, "Show the frames of one source");
+    Popup::menu(&chip).width(280.0).show(|ui| {
+        ui.spacing_mut().item_spacing.y = 1.0;
+        egui::ScrollArea::vertical()
+            .max_height(400.0)
+            .show(ui, |ui| {
+                if menu_item(ui, Some(icons::GRID), "All sources", ()).clicked() {
+                    cx.act(Action::Label(LabelAction::ShowSource(None)));
+                    ui.close();
+                }
+                let t = tokens(ui);
+                for source in &session.sources {
+                    let frames = session.snapshot.counts.source(&source.id);
+                    let count = widgets::faint(t, words::number(frames as u64));
+                    let name = words::shorten(&source.name, 28);
+                    if menu_item(ui, Some(icons::VIDEO), &name, count).clicked() {
+                        let action = LabelAction::ShowSource(Some(source.id.clone()));
+                        cx.act(Action::Label(action));
+                        ui.close();
+                    }
+                }
+            });
+    });
+}
+
+fn nothing_shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    if session.snapshot.counts.total() == 0 {
+        empty(
+            ui,
+            icons::LABEL,
+            "No frames yet",
+            "The classes are there; now bring videos in and extract their frames.",
+            |ui| {
+                if accent_button(ui, None, "Go to Import").clicked() {
+                    cx.act(Action::Go(Workspace::Import));
+                }
+            },
+        );
+        return;
+    }
+    let all_sorted =
+        session.label.show == Show::Label(Label::Unsorted) && session.label.source.is_none();
+    let (glyph, title, text) = if all_sorted {
+        (
+            icons::OK,
+            "Everything is sorted",
+            "Every frame has a class. Look through the classes once more, or train.",
+        )
+    } else {
+        (
+            icons::FILTER,
+            "No frames here",
+            "No frame fits what is chosen at the left and above.",
+        )
+    };
+    empty(ui, glyph, title, text, |ui| {
+        if all_sorted && accent_button(ui, None, "Go to Train").clicked() {
+            cx.act(Action::Go(Workspace::Train));
+        }
+        if button(ui, None, "Show all frames").clicked() {
+            cx.act(Action::Label(LabelAction::Show(Show::All)));
+            cx.act(Action::Label(LabelAction::ShowSource(None)));
+        }
+    });
 }

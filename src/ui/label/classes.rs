@@ -1,0 +1,262 @@
+//! The class list: counts, colours, keys; new, rename, delete, order; frames can be dropped on it.
+
+use egui::{
+    Align2, CornerRadius, FontFamily, FontId, Popup, Rect, Response, ScrollArea, Sense, Stroke,
+    StrokeKind, Ui, UiBuilder, pos2, vec2,
+};
+
+use super::grid::DraggedFrames;
+use crate::app::{Action, Command, Dialog, LabelAction, NewClassThen, Session, Show, words};
+use crate::project::{Class, Label};
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{
+    self, chip, class_mark, command_button, hint_with, key_cap, menu_item, quiet_button, section,
+    separator,
+};
+
+const ROW: f32 = 38.0;
+
+/// Paints the list.
+pub fn classes_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let height = ui.available_height();
+    widgets::panel(ui).show(ui, |ui| {
+        ui.set_min_height(height - 30.0);
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = 4.0;
+        let app = cx.app;
+        let new = section(ui, "Classes", |ui| {
+            command_button(ui, app, Command::NewClass, |ui| {
+                quiet_button(ui, Some(icons::PLUS), "New").accessible_name("New class")
+            })
+        });
+        if new {
+            let then = if session.label.selection.is_empty() {
+                NewClassThen::Nothing
+            } else {
+                NewClassThen::AssignSelected
+            };
+            cx.act(Action::Open(Dialog::NewClass {
+                name: String::new(),
+                then,
+            }));
+        }
+        ui.add_space(2.0);
+        let below = 250.0_f32.min(height * 0.4);
+        ScrollArea::vertical()
+            .max_height((height - below - 60.0).max(120.0))
+            .show(ui, |ui| {
+                ui.spacing_mut().item_spacing.y = 2.0;
+                for (index, class) in session.classes.iter().enumerate() {
+                    row_ui(ui, cx, session, Some((index, class)));
+                }
+                row_ui(ui, cx, session, None);
+            });
+        separator(ui);
+        show_ui(ui, cx, session);
+        separator(ui);
+        next_ui(ui, cx, session);
+    });
+}
+
+fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize, &Class)>) {
+    let t = tokens(ui);
+    let label = class.map_or(Label::Unsorted, |(_, class)| {
+        Label::Class(class.name.clone())
+    });
+    let name = class.map_or("unsorted", |(_, class)| class.name.as_str());
+    let count = session.snapshot.counts.label(&label);
+    let chosen = session.label.show == Show::Label(label.clone());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
+    let receiving = response.dnd_hover_payload::<DraggedFrames>().is_some();
+    paint_row(ui, rect, &response, chosen, receiving);
+    let painter = ui.painter();
+    class_mark(
+        painter,
+        pos2(rect.left() + 14.0, rect.center().y),
+        class.map(|(_, class)| class.color),
+        t.muted,
+    );
+    // Key and count at the right, the name in what is left.
+    let key = match class {
+        None => Some("0".to_owned()),
+        Some((index, _)) if index < 9 => Some((index + 1).to_string()),
+        Some(_) => None,
+    };
+    if let Some(key) = &key {
+        let place =
+            Rect::from_center_size(pos2(rect.right() - 18.0, rect.center().y), vec2(20.0, 20.0));
+        key_cap(&mut ui.new_child(UiBuilder::new().max_rect(place)), key);
+    }
+    let painter = ui.painter();
+    let number = painter.text(
+        pos2(rect.right() - 36.0, rect.center().y),
+        Align2::RIGHT_CENTER,
+        words::number(count as u64),
+        FontId::new(theme::TYPE_BODY, FontFamily::Proportional),
+        t.muted,
+    );
+    let color = if class.is_some() { t.text } else { t.muted };
+    let mut job = egui::text::LayoutJob::simple_singleline(
+        name.to_owned(),
+        FontId::new(theme::TYPE_BODY, FontFamily::Proportional),
+        color,
+    );
+    job.wrap = egui::text::TextWrapping::truncate_at_width(number.left() - rect.left() - 38.0);
+    let galley = painter.layout_job(job);
+    let at = pos2(rect.left() + 28.0, rect.center().y - galley.size().y / 2.0);
+    painter.galley(at, galley, color);
+
+    let accessible = format!("{name}, {}", words::frames(count));
+    response
+        .widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, &accessible));
+    if response.dnd_release_payload::<DraggedFrames>().is_some() {
+        cx.act(Action::Label(LabelAction::Assign(label.clone())));
+    }
+    if response.clicked() {
+        let show = if chosen {
+            Show::All
+        } else {
+            Show::Label(label.clone())
+        };
+        cx.act(Action::Label(LabelAction::Show(show)));
+    }
+    Popup::context_menu(&response)
+        .width(200.0)
+        .show(|ui| menu_ui(ui, cx, session, class));
+    let tip = match (&key, class) {
+        (Some(key), Some(_)) => format!(
+            "Click to show only “{name}”. Press {key} to give it to the selected frames. \
+             Right-click to rename, delete, move"
+        ),
+        (_, None) => "Click to show only unsorted frames. Press 0 to take the class off".to_owned(),
+        _ => format!("Click to show only “{name}”; drag frames here"),
+    };
+    response.on_hover_text(tip);
+}
+
+fn paint_row(ui: &Ui, rect: Rect, response: &Response, chosen: bool, receiving: bool) {
+    let t = tokens(ui);
+    let radius = CornerRadius::same(theme::RADIUS);
+    let painter = ui.painter();
+    if receiving {
+        painter.rect_filled(rect, radius, t.accent_soft);
+        let stroke = Stroke::new(1.5, t.accent);
+        painter.rect_stroke(rect, radius, stroke, StrokeKind::Inside);
+    } else if chosen {
+        painter.rect_filled(rect, radius, t.raised);
+    } else if response.hovered() {
+        painter.rect_filled(rect, radius, t.raised.gamma_multiply(0.6));
+    }
+    if response.has_focus() {
+        painter.rect_stroke(rect, radius, Stroke::new(1.0, t.accent), StrokeKind::Inside);
+    }
+}
+
+fn menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize, &Class)>) {
+    ui.spacing_mut().item_spacing.y = 1.0;
+    let label = class.map_or(Label::Unsorted, |(_, class)| {
+        Label::Class(class.name.clone())
+    });
+    let selected = session.label.selection.len();
+    if selected > 0 {
+        let text = match class {
+            Some(_) => format!("Label {} so", words::frames(selected)),
+            None => format!("Unsort {}", words::frames(selected)),
+        };
+        if menu_item(ui, Some(icons::LABEL), &text, ()).clicked() {
+            cx.act(Action::Label(LabelAction::Assign(label.clone())));
+            ui.close();
+        }
+    }
+    let Some((index, class)) = class else {
+        return;
+    };
+    if menu_item(ui, Some(icons::RENAME), "Rename…", ()).clicked() {
+        cx.act(Action::Open(Dialog::RenameClass {
+            from: class.name.clone(),
+            name: class.name.as_str().to_owned(),
+        }));
+        ui.close();
+    }
+    if index > 0 && menu_item(ui, Some(icons::ARROW_UP), "Move up", ()).clicked() {
+        let action = LabelAction::MoveClass(class.name.clone(), index - 1);
+        cx.act(Action::Label(action));
+        ui.close();
+    }
+    if index + 1 < session.classes.len()
+        && menu_item(ui, Some(icons::ARROW_DOWN), "Move down", ()).clicked()
+    {
+        let action = LabelAction::MoveClass(class.name.clone(), index + 1);
+        cx.act(Action::Label(action));
+        ui.close();
+    }
+    if menu_item(ui, Some(icons::TRASH), "Delete…", ()).clicked() {
+        cx.act(Action::Open(Dialog::RemoveClass {
+            name: class.name.clone(),
+            frames: session.snapshot.counts.label(&label),
+        }));
+        ui.close();
+    }
+}
+
+fn show_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    section(ui, "Show", |_| {});
+    let counts = &session.snapshot.counts;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(6.0, 6.0);
+        let all = session.label.show == Show::All;
+        let words = format!("all {}", words::number(counts.total() as u64));
+        if chip(ui, all, &words).clicked() {
+            cx.act(Action::Label(LabelAction::Show(Show::All)));
+        }
+        let unsorted = session.label.show == Show::Label(Label::Unsorted);
+        let words = format!("unsorted {}", words::number(counts.unsorted as u64));
+        if chip(ui, unsorted, &words).clicked() {
+            let show = Show::Label(Label::Unsorted);
+            cx.act(Action::Label(LabelAction::Show(show)));
+        }
+    });
+}
+
+/// What to do next.
+fn next_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let counts = &session.snapshot.counts;
+    let filled = session
+        .classes
+        .iter()
+        .filter(|class| counts.label(&Label::Class(class.name.clone())) > 0)
+        .count();
+    if session.classes.is_empty() {
+        hint_with(
+            ui,
+            "Make a class for each thing the classifier shall tell apart.",
+            |ui| {
+                if quiet_button(ui, Some(icons::PLUS), "New class…").clicked() {
+                    cx.command(Command::NewClass);
+                }
+            },
+        );
+    } else if counts.unsorted > 0 && session.label.selection.is_empty() {
+        widgets::hint(
+            ui,
+            &format!(
+                "{} wait for a class. Select some (drag, Shift, Ctrl) and press a class’s number, \
+                 or drag them onto it.",
+                words::frames(counts.unsorted)
+            ),
+        );
+    } else if filled < 2 && counts.labelled > 0 {
+        widgets::hint(ui, "A classifier needs frames in at least two classes.");
+    } else {
+        ui.add(
+            egui::Label::new(widgets::faint(
+                t,
+                "Space looks at a frame in full size. Everything can be undone.",
+            ))
+            .wrap(),
+        );
+    }
+}

@@ -1,0 +1,436 @@
+//! The grid of thumbnails. Only what is in view is built, so that 20,000 frames scroll like twenty.
+
+use egui::{
+    Align2, CornerRadius, FontFamily, FontId, Id, Key, Modifiers, Popup, Pos2, Rect, Response,
+    ScrollArea, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2,
+};
+
+use super::layout::{Band, HEADER, Layout};
+use crate::app::{
+    Action, Command, LabelAction, Pick, Picture, PictureKey, Session, Step, file_name, words,
+};
+use crate::project::{Frame, Label, SourceKind};
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{self, class_mark, menu_item, picture, placeholder};
+
+/// What is being dragged from the grid: the selected frames.
+#[derive(Debug, Clone, Copy)]
+pub struct DraggedFrames;
+
+/// State of the painting alone.
+#[derive(Default)]
+pub struct View {
+    /// Where a rubber band was begun, relative to the grid's top left, and what was selected then.
+    band: Option<Pos2>,
+    /// The last keyboard move that was scrolled into view.
+    revealed: u64,
+}
+
+/// Paints the grid.
+pub fn grid_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+    // Room for the scroll bar, so that it covers no thumbnail.
+    let width = ui.available_width() - 10.0;
+    let layout = Layout::new(&session.label.groups, width, cx.app.prefs.thumb_width);
+    arrows(ui, cx, session, &layout);
+    let area = ScrollArea::vertical()
+        .id_salt("frames")
+        .auto_shrink(false)
+        .scroll_source(egui::scroll_area::ScrollSource {
+            drag: egui::scroll_area::DragScroll::Never,
+            ..Default::default()
+        });
+    area.show_viewport(ui, |ui, viewport| {
+        ui.set_height(layout.height.max(ui.available_height()));
+        ui.set_width(width);
+        let origin = ui.min_rect().min;
+        let back = ui.interact(
+            ui.clip_rect(),
+            ui.scope_id().with("rubber band"),
+            Sense::CLICK | Sense::DRAG,
+        );
+        for band in layout.visible(viewport.top(), viewport.bottom()) {
+            header_ui(ui, session, band, origin);
+            for index in layout.visible_in(band, viewport.top(), viewport.bottom()) {
+                let rect = layout.rect_in(band, index).translate(origin.to_vec2());
+                cell_ui(ui, cx, session, band.start + index, rect);
+            }
+        }
+        rubber_band_ui(ui, cx, session, view, &layout, &back, origin);
+        if session.label.reveal != view.revealed {
+            view.revealed = session.label.reveal;
+            let place = session
+                .label
+                .cursor
+                .as_ref()
+                .and_then(|path| session.place_of(path));
+            if let Some(rect) = place.and_then(|place| layout.rect(place)) {
+                ui.scroll_to_rect(rect.translate(origin.to_vec2()).expand(HEADER), None);
+            }
+        }
+    });
+    drag_badge_ui(ui, session);
+}
+
+/// Arrows, Home, End, pages, Escape: when no other widget has the keyboard.
+fn arrows(ui: &Ui, cx: &mut Cx<'_>, session: &Session, layout: &Layout) {
+    let ctx = ui.ctx();
+    if cx.app.palette || cx.app.dialog.is_some() || ctx.memory(|m| m.focused().is_some()) {
+        return;
+    }
+    let at = session
+        .label
+        .cursor
+        .as_ref()
+        .and_then(|path| session.place_of(path));
+    let by = |to: usize| Step::By(to as isize - at.unwrap_or(0) as isize);
+    let page = (ui.available_height() / layout.cell.y).max(1.0) as usize;
+    for extend in [false, true] {
+        let modifiers = if extend {
+            Modifiers::SHIFT
+        } else {
+            Modifiers::NONE
+        };
+        let pressed = |key| ctx.input_mut(|input| input.consume_key(modifiers, key));
+        let mut step = None;
+        if pressed(Key::ArrowLeft) {
+            step = Some(Step::By(-1));
+        }
+        if pressed(Key::ArrowRight) {
+            step = Some(Step::By(1));
+        }
+        if pressed(Key::ArrowUp) {
+            step = Some(by(layout.row_step(at.unwrap_or(0), false)));
+        }
+        if pressed(Key::ArrowDown) {
+            step = Some(by(layout.row_step(at.unwrap_or(0), true)));
+        }
+        if pressed(Key::PageDown) || pressed(Key::PageUp) {
+            let rows = (page * layout.columns) as isize;
+            let down = ctx.input(|input| input.key_down(Key::PageDown));
+            step = Some(Step::By(if down { rows } else { -rows }));
+        }
+        if pressed(Key::Home) {
+            step = Some(Step::First);
+        }
+        if pressed(Key::End) {
+            step = Some(Step::Last);
+        }
+        if let Some(step) = step {
+            cx.act(Action::Label(LabelAction::Move(step, extend)));
+        }
+    }
+    if ctx.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+        if session.label.preview {
+            cx.act(Action::Label(LabelAction::Preview(false)));
+        } else {
+            cx.command(Command::SelectNone);
+        }
+    }
+}
+
+fn header_ui(ui: &Ui, session: &Session, band: &Band, origin: Pos2) {
+    let t = tokens(ui);
+    let group = session.label.groups.get(band.group);
+    let source = group
+        .and_then(|group| group.source.as_ref())
+        .and_then(|id| session.source(id));
+    let (name, rest) = match source {
+        Some(source) => {
+            let length = match (source.kind, source.duration_secs) {
+                (SourceKind::Video, Some(secs)) => format!("0:00–{} · ", words::clock(secs)),
+                _ => String::new(),
+            };
+            (source.name.clone(), length)
+        }
+        None if group.is_some_and(|group| group.source.is_some()) => (
+            "Frames of a source that is not listed".to_owned(),
+            String::new(),
+        ),
+        None => ("Put in by hand".to_owned(), String::new()),
+    };
+    let at = origin + vec2(0.0, band.top + HEADER / 2.0);
+    let shown = ui.painter().text(
+        at,
+        Align2::LEFT_CENTER,
+        words::shorten(&name, 70),
+        FontId::new(theme::TYPE_SMALL, theme::medium()),
+        t.text,
+    );
+    ui.painter().text(
+        pos2(shown.right() + 8.0, at.y),
+        Align2::LEFT_CENTER,
+        format!("{rest}{}", words::frames(band.len)),
+        FontId::new(theme::TYPE_SMALL, FontFamily::Proportional),
+        t.faint,
+    );
+}
+
+/// What a screen reader says of a frame.
+fn describe(session: &Session, frame: &Frame) -> String {
+    let class = match &frame.label {
+        Label::Class(name) => name.as_str(),
+        Label::Unsorted => "unsorted",
+    };
+    let source = frame.source.as_ref().and_then(|id| session.source(id));
+    match (source, frame.time_secs) {
+        (Some(source), Some(time)) => {
+            format!("{class}, {} at {}", source.name, words::timestamp(time))
+        }
+        (Some(source), None) => format!("{class}, {}", source.name),
+        (None, _) => format!("{class}, {}", file_name(frame)),
+    }
+}
+
+fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, place: usize, rect: Rect) {
+    let t = tokens(ui);
+    let Some(frame) = session
+        .label
+        .shown
+        .get(place)
+        .and_then(|index| session.snapshot.frames.list.get(*index as usize))
+    else {
+        return;
+    };
+    let selected = session.label.selection.contains(&frame.path);
+    let id = Id::unique(("frame", &frame.path));
+    // Not focusable: the arrows walk the grid, Tab walks past it.
+    let response = ui.interact(rect, id, Sense::CLICK | Sense::DRAG);
+    let radius = theme::RADIUS_SMALL;
+    let key = PictureKey::Thumb(session.root.join(&frame.path));
+    let failed = match session.pictures.get(&key) {
+        Picture::Ready(texture) => {
+            picture(ui, rect, &texture, radius);
+            None
+        }
+        Picture::Loading => {
+            placeholder(ui, rect, radius, None);
+            None
+        }
+        Picture::Failed(why) => {
+            placeholder(ui, rect, radius, Some(icons::WARNING));
+            Some(why)
+        }
+    };
+    class_pill_ui(ui, session, frame, rect);
+    let painter = ui.painter();
+    let corner = CornerRadius::same(radius);
+    if selected {
+        painter.rect_stroke(
+            rect.expand(1.0),
+            CornerRadius::same(radius + 1),
+            Stroke::new(3.0, t.accent),
+            StrokeKind::Inside,
+        );
+    } else if session.label.cursor.as_ref() == Some(&frame.path) {
+        painter.rect_stroke(rect, corner, Stroke::new(1.5, t.accent), StrokeKind::Inside);
+    } else if response.hovered() {
+        let stroke = Stroke::new(1.5, t.on_scrim.gamma_multiply(0.7));
+        painter.rect_stroke(rect, corner, stroke, StrokeKind::Inside);
+    }
+    let words = describe(session, frame);
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Image, true, selected, &words));
+    mouse(ui, cx, &response, frame, selected);
+    Popup::context_menu(&response)
+        .width(210.0)
+        .show(|ui| menu_ui(ui, cx, session));
+    let tip = match failed {
+        Some(why) => why,
+        None => format!("{words}\nDouble-click or Space to look at it"),
+    };
+    response.on_hover_text(tip);
+}
+
+/// The class of a frame in its upper left corner: dot and name, only the dot when it is narrow.
+fn class_pill_ui(ui: &Ui, session: &Session, frame: &Frame, rect: Rect) {
+    let t = tokens(ui);
+    let Label::Class(name) = &frame.label else {
+        return;
+    };
+    let color = session.class(name).map_or(0, |class| class.color);
+    let painter = ui.painter();
+    let narrow = rect.width() < 92.0;
+    let text = if narrow {
+        String::new()
+    } else {
+        name.as_str().to_owned()
+    };
+    let mut job = egui::text::LayoutJob::simple_singleline(
+        text,
+        FontId::new(11.5, FontFamily::Proportional),
+        t.on_scrim,
+    );
+    job.wrap = egui::text::TextWrapping::truncate_at_width(rect.width() - 44.0);
+    let galley = painter.layout_job(job);
+    let gap = if narrow { 0.0 } else { 18.0 };
+    let width = if narrow {
+        18.0
+    } else {
+        galley.size().x + gap + 14.0
+    };
+    let pill = Rect::from_min_size(rect.min + vec2(6.0, 6.0), vec2(width, 18.0));
+    painter.rect_filled(pill, CornerRadius::same(9), t.scrim);
+    let dot = pos2(
+        pill.left() + if narrow { 9.0 } else { 12.0 },
+        pill.center().y,
+    );
+    class_mark(painter, dot, Some(color), t.on_scrim);
+    let at = pos2(pill.left() + 22.0, pill.center().y - galley.size().y / 2.0);
+    if !narrow {
+        painter.galley(at, galley, t.on_scrim);
+    }
+}
+
+fn mouse(ui: &Ui, cx: &mut Cx<'_>, response: &Response, frame: &Frame, selected: bool) {
+    let modifiers = ui.input(|input| input.modifiers);
+    let pick = |pick| Action::Label(LabelAction::Pick(frame.path.clone(), pick));
+    if response.double_clicked() {
+        cx.act(Action::Label(LabelAction::Preview(true)));
+    } else if response.clicked() {
+        cx.act(pick(if modifiers.shift {
+            Pick::Range
+        } else if modifiers.command {
+            Pick::Toggle
+        } else {
+            Pick::Only
+        }));
+    }
+    if (response.drag_started() || response.secondary_clicked()) && !selected {
+        cx.act(pick(Pick::Only));
+    }
+    if response.dragged() {
+        response.dnd_set_drag_payload(DraggedFrames);
+    }
+}
+
+fn menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    ui.spacing_mut().item_spacing.y = 1.0;
+    for (index, class) in session.classes.iter().enumerate() {
+        let key = if index < 9 {
+            widgets::faint(t, (index + 1).to_string())
+        } else {
+            widgets::faint(t, "")
+        };
+        let name = words::shorten(class.name.as_str(), 24);
+        let item = menu_item(ui, None, &name, key);
+        let center = pos2(item.rect.left() + 16.0, item.rect.center().y);
+        class_mark(ui.painter(), center, Some(class.color), t.muted);
+        if item.clicked() {
+            let label = Label::Class(class.name.clone());
+            cx.act(Action::Label(LabelAction::Assign(label)));
+            ui.close();
+        }
+    }
+    let item = menu_item(ui, None, "unsorted", widgets::faint(t, "0"));
+    let center = pos2(item.rect.left() + 16.0, item.rect.center().y);
+    class_mark(ui.painter(), center, None, t.muted);
+    if item.clicked() {
+        cx.act(Action::Label(LabelAction::Assign(Label::Unsorted)));
+        ui.close();
+    }
+    widgets::separator(ui);
+    if menu_item(ui, Some(icons::VIEW), "Preview", widgets::faint(t, "Space")).clicked() {
+        cx.act(Action::Label(LabelAction::Preview(true)));
+        ui.close();
+    }
+    if menu_item(
+        ui,
+        Some(icons::TRASH),
+        "Move to trash",
+        widgets::faint(t, "Del"),
+    )
+    .clicked()
+    {
+        cx.command(Command::TrashSelected);
+        ui.close();
+    }
+}
+
+/// Dragging over empty places and across thumbnails selects what the band touches.
+fn rubber_band_ui(
+    ui: &Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    view: &mut View,
+    layout: &Layout,
+    back: &Response,
+    origin: Pos2,
+) {
+    let t = tokens(ui);
+    if back.clicked() {
+        cx.command(Command::SelectNone);
+    }
+    let relative = |pos: Pos2| pos - origin.to_vec2();
+    if back.drag_started() {
+        view.band = ui.input(|input| input.pointer.press_origin()).map(relative);
+    }
+    let Some(start) = view.band else {
+        return;
+    };
+    if !back.dragged() && !back.drag_stopped() {
+        view.band = None;
+        return;
+    }
+    let Some(pointer) = back.interact_pointer_pos() else {
+        return;
+    };
+    let rect = Rect::from_two_pos(start, relative(pointer));
+    let also = ui.input(|input| input.modifiers.command || input.modifiers.shift);
+    let paths: Vec<String> = layout
+        .touching(rect)
+        .into_iter()
+        .filter_map(|place| session.shown_path(place))
+        .map(str::to_owned)
+        .collect();
+    let same = paths.len() == session.label.selection.len()
+        && paths
+            .iter()
+            .all(|path| session.label.selection.contains(path));
+    if !same {
+        cx.act(Action::Label(LabelAction::Select(paths, also)));
+    }
+    let shown = rect.translate(origin.to_vec2());
+    let radius = CornerRadius::same(4);
+    ui.painter()
+        .rect_filled(shown, radius, t.accent.gamma_multiply(0.12));
+    ui.painter().rect_stroke(
+        shown,
+        radius,
+        Stroke::new(1.0, t.accent),
+        StrokeKind::Inside,
+    );
+    // At the edges the grid scrolls along.
+    let clip = ui.clip_rect();
+    let beyond =
+        (pointer.y - (clip.bottom() - 24.0)).max(0.0) + (pointer.y - (clip.top() + 24.0)).min(0.0);
+    if beyond != 0.0 {
+        ui.scroll_with_delta(Vec2::new(0.0, -beyond * 0.5));
+        ui.ctx().request_repaint();
+    }
+    if back.drag_stopped() {
+        view.band = None;
+    }
+}
+
+/// While frames are dragged: how many, at the pointer.
+fn drag_badge_ui(ui: &Ui, session: &Session) {
+    let t = tokens(ui);
+    if !egui::DragAndDrop::has_payload_of_type::<DraggedFrames>(ui.ctx()) {
+        return;
+    }
+    let Some(pointer) = ui.ctx().pointer_latest_pos() else {
+        return;
+    };
+    let layer = egui::LayerId::new(egui::Order::Tooltip, Id::unique("dragged frames"));
+    let painter = ui.ctx().layer_painter(layer);
+    let galley = painter.layout_no_wrap(
+        words::frames(session.label.selection.len().max(1)),
+        FontId::new(theme::TYPE_SMALL, theme::medium()),
+        t.on_accent,
+    );
+    let rect = Rect::from_min_size(pointer + vec2(14.0, 10.0), galley.size() + vec2(18.0, 8.0));
+    painter.rect_filled(rect, CornerRadius::same(12), t.accent);
+    painter.galley(rect.min + vec2(9.0, 4.0), galley, t.on_accent);
+}

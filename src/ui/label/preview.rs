@@ -1,0 +1,130 @@
+//! One frame large over the grid; the arrows go on, the class keys work as in the grid.
+
+use egui::{
+    Align, Align2, CornerRadius, FontFamily, FontId, Layout, Rect, Sense, Ui, UiBuilder, pos2, vec2,
+};
+
+use crate::app::{Action, LabelAction, Picture, PictureKey, Session, Step, words};
+use crate::project::Label;
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{self, class_dot, icon_button, picture, spinner};
+
+const BAR: f32 = 48.0;
+
+/// Paints the frame at the cursor over the room of the workspace.
+pub fn preview_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let Some(path) = &session.label.cursor else {
+        return;
+    };
+    let Some(frame) = session
+        .snapshot
+        .frames
+        .list
+        .iter()
+        .find(|frame| frame.path == *path)
+    else {
+        return;
+    };
+    let rect = ui.max_rect();
+    let mut ui = ui.new_child(UiBuilder::new().max_rect(rect));
+    let ui = &mut ui;
+    // Takes the clicks that would otherwise reach the grid below.
+    let back = ui.interact(
+        rect,
+        ui.scope_id().with("preview"),
+        Sense::CLICK | Sense::DRAG,
+    );
+    ui.painter().rect(
+        rect,
+        CornerRadius::same(theme::RADIUS_LARGE),
+        t.window,
+        egui::Stroke::new(1.0, t.line),
+        egui::StrokeKind::Inside,
+    );
+    let bar = Rect::from_min_size(rect.min, vec2(rect.width(), BAR)).shrink2(vec2(14.0, 8.0));
+    let mut top = ui.new_child(
+        UiBuilder::new()
+            .max_rect(bar)
+            .layout(Layout::left_to_right(Align::Center)),
+    );
+    bar_ui(&mut top, cx, session, frame);
+
+    let room =
+        Rect::from_min_max(pos2(rect.left(), rect.top() + BAR), rect.max).shrink2(vec2(56.0, 16.0));
+    match session
+        .pictures
+        .get(&PictureKey::Large(session.root.join(path)))
+    {
+        Picture::Ready(texture) => {
+            let size = texture.size_vec2();
+            let scale = (room.width() / size.x).min(room.height() / size.y).min(3.0);
+            let place = Rect::from_center_size(room.center(), size * scale);
+            picture(ui, place, &texture, theme::RADIUS_SMALL);
+        }
+        Picture::Loading => {
+            let place = Rect::from_center_size(room.center(), vec2(28.0, 28.0));
+            spinner(&mut ui.new_child(UiBuilder::new().max_rect(place)), 28.0);
+        }
+        Picture::Failed(why) => {
+            ui.painter().text(
+                room.center(),
+                Align2::CENTER_CENTER,
+                why,
+                FontId::new(theme::TYPE_BODY, FontFamily::Proportional),
+                t.danger,
+            );
+        }
+    }
+    for (glyph, label, x, by) in [
+        (icons::ARROW_LEFT, "Previous frame", rect.left() + 28.0, -1),
+        (icons::ARROW_RIGHT, "Next frame", rect.right() - 28.0, 1),
+    ] {
+        let place = Rect::from_center_size(pos2(x, room.center().y), vec2(32.0, 32.0));
+        let mut side = ui.new_child(UiBuilder::new().max_rect(place));
+        if icon_button(&mut side, glyph, label, "").clicked() {
+            cx.act(Action::Label(LabelAction::Move(Step::By(by), false)));
+        }
+    }
+    if back.double_clicked() {
+        cx.act(Action::Label(LabelAction::Preview(false)));
+    }
+}
+
+fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, frame: &crate::project::Frame) {
+    let t = tokens(ui);
+    ui.spacing_mut().item_spacing.x = 8.0;
+    let (color, name) = match &frame.label {
+        Label::Class(name) => (
+            Some(session.class(name).map_or(0, |class| class.color)),
+            name.as_str(),
+        ),
+        Label::Unsorted => (None, "unsorted"),
+    };
+    class_dot(ui, color);
+    ui.label(widgets::title(name));
+    let source = frame.source.as_ref().and_then(|id| session.source(id));
+    let mut parts = Vec::new();
+    if let Some(source) = source {
+        parts.push(words::shorten(&source.name, 48));
+    }
+    if let Some(time) = frame.time_secs {
+        parts.push(words::timestamp(time));
+    }
+    if let Some(place) = session.place_of(&frame.path) {
+        parts.push(format!(
+            "{} of {}",
+            words::number(place as u64 + 1),
+            words::number(session.label.shown.len() as u64)
+        ));
+    }
+    ui.label(widgets::muted(t, parts.join(" · ")));
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        let tip = "Close (Space or Escape)";
+        if icon_button(ui, icons::CROSS, "Close preview", tip).clicked() {
+            cx.act(Action::Label(LabelAction::Preview(false)));
+        }
+    });
+}
