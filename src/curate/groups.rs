@@ -23,15 +23,11 @@ pub fn groups(
     let mut groups = Vec::with_capacity(frames.list.len());
     let mut photos = Vec::new();
     for (index, frame) in frames.list.iter().enumerate() {
-        groups.push(match (&frame.source, frame.time_secs) {
-            (Some(source), Some(_)) => source.to_string(),
-            _ => {
-                if frame.label != Label::Unsorted {
-                    photos.push((index, frame.path.as_str()));
-                }
-                frame.path.clone()
-            }
-        });
+        let of_video = frame.source.as_ref().filter(|_| frame.time_secs.is_some());
+        if of_video.is_none() && frame.label != Label::Unsorted {
+            photos.push((index, frame.path.as_str()));
+        }
+        groups.push(of_video.map_or_else(|| frame.path.clone(), ToString::to_string));
     }
     if photos.is_empty() {
         return Ok(groups);
