@@ -1,6 +1,6 @@
 //! Accuracy and cross-entropy over the steps of a run.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,14 +24,89 @@ pub struct CurvePoint {
 /// All evaluations of a run, in order.
 pub type Curves = Vec<CurvePoint>;
 
+/// The best weights so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BestPoint {
+    /// After this step.
+    pub step: u32,
+    /// Part of *all* validation frames that was right, 0..=1.
+    pub validation_accuracy: f32,
+    /// Mean cross-entropy of all validation frames, nats.
+    pub validation_cross_entropy: f32,
+}
+
+#[derive(Debug, Default)]
+struct Live {
+    points: Curves,
+    best: Option<BestPoint>,
+}
+
 /// The curves of a run in progress: written by the trainer, read by whoever draws, never waited for.
 #[derive(Debug, Clone, Default)]
-pub struct LiveCurves(pub(super) Arc<Mutex<Curves>>);
+pub struct LiveCurves(Arc<Mutex<Live>>);
 
 impl LiveCurves {
+    fn live(&self) -> MutexGuard<'_, Live> {
+        // Plain values, sound even after a panic elsewhere.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The points after the first `known` ones.
     #[must_use]
     pub fn since(&self, known: usize) -> Curves {
-        todo!("{known}")
+        self.live()
+            .points
+            .get(known..)
+            .map(<[_]>::to_vec)
+            .unwrap_or_default()
+    }
+
+    /// Number of points.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.live().points.len()
+    }
+
+    /// Whether there is no point yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All points.
+    #[must_use]
+    pub fn snapshot(&self) -> Curves {
+        self.live().points.clone()
+    }
+
+    /// The best weights so far; `None` before the first evaluation and without validation frames.
+    #[must_use]
+    pub fn best(&self) -> Option<BestPoint> {
+        self.live().best
+    }
+
+    /// The pace over the last points, `None` until there are two.
+    #[must_use]
+    pub fn steps_per_second(&self) -> Option<f64> {
+        let live = self.live();
+        let last = live.points.last()?;
+        let back = live.points.len().saturating_sub(50);
+        let first = live.points.get(back)?;
+        let secs = last.secs - first.secs;
+        (secs > 0.0).then(|| f64::from(last.step - first.step) / secs)
+    }
+
+    pub(super) fn push(&self, point: CurvePoint, best: Option<BestPoint>) {
+        let mut live = self.live();
+        live.points.push(point);
+        live.best = best;
+    }
+
+    /// Starts from the points of an earlier part of the run.
+    pub(super) fn replace(&self, points: &[CurvePoint], best: Option<BestPoint>) {
+        *self.live() = Live {
+            points: points.to_vec(),
+            best,
+        };
     }
 }

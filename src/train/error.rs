@@ -1,5 +1,7 @@
 //! What can go wrong with a training.
 
+use std::path::PathBuf;
+
 use crate::backbone::BackboneError;
 use crate::jobs::Cancelled;
 use crate::onnx::OnnxError;
@@ -20,4 +22,72 @@ pub enum TrainError {
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+    /// Nothing to train on.
+    #[error(
+        "there are no labelled frames to train on; import videos or photos and give them classes first"
+    )]
+    NoFrames,
+    /// Nothing to tell apart.
+    #[error(
+        "training needs at least two classes with frames; only “{0}” has frames in the training set"
+    )]
+    OneClass(String),
+    /// A setting that makes no sense.
+    #[error("{0}")]
+    Setting(String),
+    /// The numbers ran away before any weights were worth keeping.
+    #[error(
+        "the training diverged at step {0} (its cross-entropy is no number any more); lower the learning rate"
+    )]
+    Diverged(u32),
+    /// A file of a run.
+    #[error("cannot {action} “{}”: {error}", path.display())]
+    Io {
+        /// What was tried: "read", "write".
+        action: &'static str,
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said; part of the message, so not offered as a source again.
+        error: std::io::Error,
+    },
+    /// A file of a run that cannot be understood.
+    #[error("“{}” is damaged ({reason}); delete this run, or put back an earlier copy of its folder", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A run written by a later version of the program.
+    #[error("“{}” was written by a newer Salamander; update Salamander to open it", path.display())]
+    NewerRun {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Asked of a run that has not been trained to its end.
+    #[error("the run “{0}” is not finished; resume it first")]
+    Unfinished(String),
+    /// No such run.
+    #[error("there is no run “{0}” in this project")]
+    NoSuchRun(String),
+    /// Most frames that a run was trained on are gone.
+    #[error(
+        "the run “{0}” cannot go on: a class has lost all frames it was trained on; train anew"
+    )]
+    FramesGone(String),
+}
+
+impl TrainError {
+    /// For `map_err`: an error with the file it happened to.
+    pub(super) fn io(
+        action: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Self::Io {
+            action,
+            path,
+            error,
+        }
+    }
 }

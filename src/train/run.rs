@@ -1,17 +1,41 @@
 //! A run: one training with its settings, curves, weights and results, in a folder of its own, never overwritten.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `run.json` | settings, preprocessing, classes, state, result, and what it was made with |
+//! | `frames.jsonl` | the frames with class, group and split, one a line |
+//! | `curves.jsonl` | one evaluation a line |
+//! | `checkpoint.safetensors` | where the training stands: weights, the optimiser's state, the best so far |
+//! | `weights.safetensors` | the kept head: `w` `f32[D, C]`, `b` `f32[C]` |
+//! | `train/`, `validation/` | TensorBoard event files |
 
+use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::Preprocessing;
+use crate::onnx::Tensor;
 use crate::project::{Project, Split};
 
-use super::{Curves, TrainError, TrainSettings};
+use super::curves::{BestPoint, CurvePoint};
+use super::graph::state_names;
+use super::learner::Checkpoint;
+use super::{Curves, TrainError, TrainSettings, files, tensorboard};
+
+/// The version of the files.
+const FORMAT: u32 = 1;
 
 /// The name of a run's folder, `2026-11-24_efficientnet-lite0@224_1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunId(pub String);
+
+impl std::fmt::Display for RunId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,31 +90,259 @@ pub struct Run {
     pub preprocessing: Preprocessing,
     /// Class names in the order of the logits.
     pub classes: Vec<String>,
+    /// When it was begun, RFC 3339 with milliseconds, UTC.
+    pub created: String,
     /// Where it stands.
     pub state: RunState,
     /// What it measured, when finished.
     pub result: Option<RunResult>,
+    /// What is known of its data already while it trains: how the split was made, frames left out.
+    pub notes: Vec<String>,
+    /// Seconds that bottlenecks and the time before a pause took, part of the result.
+    pub(super) preparation_secs: f64,
+}
+
+/// `run.json`.
+#[derive(Serialize, Deserialize)]
+struct RunFile {
+    format: u32,
+    created: String,
+    salamander: String,
+    onnx_runtime: String,
+    machine: String,
+    settings: TrainSettings,
+    preprocessing: Preprocessing,
+    classes: Vec<String>,
+    state: RunState,
+    notes: Vec<String>,
+    preparation_secs: f64,
+    result: Option<RunResult>,
+}
+
+/// The place of a checkpoint within the training, in the metadata of its tensors.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    step: u32,
+    secs: f64,
+    best: Option<BestPoint>,
 }
 
 impl Run {
-    /// Reads the run in the folder `dir`.
-    pub fn open(dir: &Path) -> Result<Self, TrainError> {
-        todo!("{dir:?}")
+    /// Makes the folder of a new run and writes what is known before the first step.
+    pub(super) fn create(
+        project: &Project,
+        settings: &TrainSettings,
+        preprocessing: &Preprocessing,
+        classes: Vec<String>,
+        frames: &[RunFrame],
+        notes: Vec<String>,
+    ) -> Result<Self, TrainError> {
+        let runs = project.runs_dir();
+        fs::create_dir_all(&runs).map_err(TrainError::io("create", &runs))?;
+        let now = jiff::ZonedDateTime::now();
+        let stem = format!("{}_{}", now.strftime("%Y-%m-%d"), settings.architecture);
+        let mut number = 1;
+        let (id, dir) = loop {
+            let id = format!("{stem}_{number}");
+            let dir = runs.join(&id);
+            match fs::create_dir(&dir) {
+                Ok(()) => break (RunId(id), dir),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(TrainError::io("create", &dir)(error)),
+            }
+        };
+        let run = Self {
+            id,
+            dir,
+            settings: settings.clone(),
+            preprocessing: preprocessing.clone(),
+            classes,
+            created: format!("{:.3}", now.timestamp()),
+            state: RunState::Unfinished,
+            result: None,
+            notes,
+            preparation_secs: 0.0,
+        };
+        let path = run.dir.join("frames.jsonl");
+        files::write(&path, &files::to_lines(&path, frames)?)?;
+        // Last, because a folder is a run as soon as this file is there.
+        run.save()?;
+        Ok(run)
     }
 
-    /// Its curves.
+    /// Reads the run in the folder `dir`.
+    pub fn open(dir: &Path) -> Result<Self, TrainError> {
+        let path = dir.join("run.json");
+        let value: serde_json::Value = files::read_json(&path)?;
+        if value
+            .get("format")
+            .and_then(serde_json::Value::as_u64)
+            .is_some_and(|format| format > u64::from(FORMAT))
+        {
+            return Err(TrainError::NewerRun { path });
+        }
+        let file: RunFile = serde_json::from_value(value).map_err(files::damaged(&path))?;
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Self {
+            id: RunId(name.into_owned()),
+            dir: dir.to_owned(),
+            settings: file.settings,
+            preprocessing: file.preprocessing,
+            classes: file.classes,
+            created: file.created,
+            state: file.state,
+            result: file.result,
+            notes: file.notes,
+            preparation_secs: file.preparation_secs,
+        })
+    }
+
+    pub(super) fn save(&self) -> Result<(), TrainError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let file = RunFile {
+            format: FORMAT,
+            created: self.created.clone(),
+            salamander: env!("CARGO_PKG_VERSION").to_owned(),
+            onnx_runtime: crate::onnx::runtime_info()?.version.clone(),
+            machine: format!(
+                "{} {}, {cores} cores",
+                std::env::consts::OS,
+                std::env::consts::ARCH
+            ),
+            settings: self.settings.clone(),
+            preprocessing: self.preprocessing.clone(),
+            classes: self.classes.clone(),
+            state: self.state,
+            notes: self.notes.clone(),
+            preparation_secs: self.preparation_secs,
+            result: self.result.clone(),
+        };
+        files::write_json(&self.dir.join("run.json"), &file)
+    }
+
+    /// Its curves; of an unfinished run, up to its last checkpoint or a little beyond.
     pub fn curves(&self) -> Result<Curves, TrainError> {
-        todo!()
+        files::read_whole_lines(&self.dir.join("curves.jsonl"))
     }
 
     /// The frames it was trained and tested on.
     pub fn frames(&self) -> Result<Vec<RunFrame>, TrainError> {
-        todo!()
+        files::read_lines(&self.dir.join("frames.jsonl"))
     }
 
     /// The kept weights of the head: `w` row-major `f32[D, C]`, `b` `f32[C]`.
     pub fn head(&self) -> Result<Head, TrainError> {
-        todo!()
+        if self.state != RunState::Finished {
+            return Err(TrainError::Unfinished(self.id.0.clone()));
+        }
+        let path = self.dir.join("weights.safetensors");
+        let (mut tensors, _) = files::read_tensors(&path)?;
+        let mut take = |name: &str| {
+            tensors
+                .remove(name)
+                .ok_or_else(|| files::damaged(&path)(format!("it has no “{name}”")))
+        };
+        let (w, b) = (take("w")?, take("b")?);
+        let classes = self.classes.len();
+        if b.shape != [classes] || w.shape.len() != 2 || w.shape.get(1) != Some(&classes) {
+            return Err(files::damaged(&path)("its tensors have the wrong shape"));
+        }
+        Ok(Head {
+            w: w.f32()?.to_vec(),
+            b: b.f32()?.to_vec(),
+        })
+    }
+
+    /// Deletes the run's folder with everything in it.
+    pub fn delete(self) -> Result<(), TrainError> {
+        // Without this file the folder is no run any more, however far the rest gets.
+        let file = self.dir.join("run.json");
+        fs::remove_file(&file).map_err(TrainError::io("delete", &file))?;
+        fs::remove_dir_all(&self.dir).map_err(TrainError::io("delete", &self.dir))
+    }
+
+    /// Keeps a checkpoint, and the curve points since the one before. The points come first: points beyond the
+    /// last checkpoint are dropped when the run is resumed.
+    pub(super) fn save_checkpoint(
+        &self,
+        checkpoint: &Checkpoint,
+        points: &[CurvePoint],
+    ) -> Result<(), TrainError> {
+        let curves = self.dir.join("curves.jsonl");
+        files::append(&curves, &files::to_lines(&curves, points)?)?;
+        let path = self.dir.join("checkpoint.safetensors");
+        let mut tensors: Vec<(&str, &Tensor)> = state_names(self.settings.optimizer)
+            .iter()
+            .map(|(name, _)| *name)
+            .zip(&checkpoint.state)
+            .collect();
+        let mut place = Place {
+            step: checkpoint.step,
+            secs: checkpoint.secs,
+            best: None,
+        };
+        if let Some((best, [w, b])) = &checkpoint.best {
+            place.best = Some(*best);
+            tensors.push(("best_w", w));
+            tensors.push(("best_b", b));
+        }
+        let place = serde_json::to_string(&place).map_err(files::damaged(&path))?;
+        files::write_tensors(&path, &tensors, HashMap::from([("place".into(), place)]))
+    }
+
+    /// The last checkpoint and the curve up to it; nothing when the run was interrupted before the first.
+    pub(super) fn load_checkpoint(&self) -> Result<(Option<Checkpoint>, Curves), TrainError> {
+        let path = self.dir.join("checkpoint.safetensors");
+        let curves_path = self.dir.join("curves.jsonl");
+        let (checkpoint, step) = if path.exists() {
+            let (mut tensors, texts) = files::read_tensors(&path)?;
+            let place = texts.get("place").map_or("", String::as_str);
+            let place: Place = serde_json::from_str(place).map_err(files::damaged(&path))?;
+            let mut take = |name: &str| {
+                tensors
+                    .remove(name)
+                    .ok_or_else(|| files::damaged(&path)(format!("it has no “{name}”")))
+            };
+            let state = state_names(self.settings.optimizer)
+                .iter()
+                .map(|(name, _)| take(name))
+                .collect::<Result<_, _>>()?;
+            let best = match place.best {
+                Some(best) => Some((best, [take("best_w")?, take("best_b")?])),
+                None => None,
+            };
+            let checkpoint = Checkpoint {
+                step: place.step,
+                secs: place.secs,
+                state,
+                best,
+            };
+            (Some(checkpoint), place.step)
+        } else {
+            (None, 0)
+        };
+        let mut points = self.curves()?;
+        points.retain(|point| point.step <= step);
+        // The file goes back to the checkpoint as well, so that going on appends at the right place.
+        files::write(&curves_path, &files::to_lines(&curves_path, &points)?)?;
+        Ok((checkpoint, points))
+    }
+
+    /// Writes the kept head, the event files and the result; the run is finished once `run.json` says so.
+    pub(super) fn finish(&mut self, head: &Head, result: RunResult) -> Result<(), TrainError> {
+        let classes = self.classes.len();
+        let dim = head.w.len() / classes.max(1);
+        let w = Tensor::new([dim, classes], head.w.clone());
+        let b = Tensor::new([classes], head.b.clone());
+        files::write_tensors(
+            &self.dir.join("weights.safetensors"),
+            &[("w", &w), ("b", &b)],
+            HashMap::new(),
+        )?;
+        tensorboard::write(&self.dir, &self.curves()?, &self.created)?;
+        self.state = RunState::Finished;
+        self.result = Some(result);
+        self.save()
     }
 }
 
@@ -105,5 +357,22 @@ pub struct Head {
 
 /// The runs of a project, newest first; a folder that is no run is left out.
 pub fn runs(project: &Project) -> Result<Vec<Run>, TrainError> {
-    todo!("{:?}", project.root())
+    let dir = project.runs_dir();
+    let entries = match fs::read_dir(&dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(TrainError::io("read", &dir))?,
+    };
+    let mut runs = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(TrainError::io("read", &dir))?.path();
+        if !path.join("run.json").is_file() {
+            continue;
+        }
+        match Run::open(&path) {
+            Ok(run) => runs.push(run),
+            Err(error) => log::warn!("a run is left out of the list: {error}"),
+        }
+    }
+    runs.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.id.cmp(&a.id)));
+    Ok(runs)
 }

@@ -1,0 +1,149 @@
+//! Which frames a batch takes: a class first, then a frame of that class, as `retrain.py` does, so that a small
+//! class is seen as often as a large one.
+//!
+//! Each step has its own stream of a `ChaCha8` generator, so that the draw depends on the seed and the number of
+//! the step only: a resumed run draws what an uninterrupted one would have drawn. The way from random bits to
+//! numbers is written out here, because a library may change its own from version to version.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// What a draw is for; draws for different purposes are independent.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose {
+    /// The initial weights.
+    Weights,
+    /// The training batch of a step.
+    Batch,
+    /// The validation frames shown after a step.
+    Validation,
+}
+
+/// Random numbers for one purpose at one step.
+pub(super) struct Draw(ChaCha8Rng);
+
+impl Draw {
+    pub(super) fn new(seed: u64, purpose: Purpose, step: u32) -> Self {
+        let mut key = [0; 32];
+        let (number, rest) = key.split_at_mut(8);
+        number.copy_from_slice(&seed.to_le_bytes());
+        let label: &[u8; 8] = match purpose {
+            Purpose::Weights => b"weights\0",
+            Purpose::Batch => b"batch\0\0\0",
+            Purpose::Validation => b"validate",
+        };
+        rest.split_at_mut(8).0.copy_from_slice(label);
+        let mut generator = ChaCha8Rng::from_seed(key);
+        generator.set_stream(u64::from(step));
+        Self(generator)
+    }
+
+    /// A whole number in `0..end`, each as likely as the next (to one part in 2⁶⁴⁻ᵇ for an end of b bits).
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        ((u128::from(self.0.next_u64()) * end as u128) >> 64) as usize
+    }
+
+    /// A number in `0..1` in steps of 2⁻⁵³.
+    fn unit(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A normal number with deviation 1, drawn again when beyond 2 (TensorFlow's `truncated_normal`), by the
+    /// method of Box and Muller.
+    pub(super) fn truncated_normal(&mut self) -> f64 {
+        loop {
+            let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+            let value = radius * (std::f64::consts::TAU * self.unit()).cos();
+            if value.abs() <= 2.0 {
+                return value;
+            }
+        }
+    }
+}
+
+/// The rows of each class that has any.
+#[derive(Debug, Clone)]
+pub(super) struct ByClass(Vec<Vec<i64>>);
+
+impl ByClass {
+    pub(super) fn new(labels: &[i64], classes: usize) -> Self {
+        let mut rows = vec![Vec::new(); classes];
+        for (row, label) in labels.iter().enumerate() {
+            if let Some(rows) = usize::try_from(*label)
+                .ok()
+                .and_then(|label| rows.get_mut(label))
+            {
+                rows.push(row as i64);
+            }
+        }
+        rows.retain(|rows| !rows.is_empty());
+        Self(rows)
+    }
+
+    /// Fills `batch` with rows, a class first, then a row of it.
+    pub(super) fn draw(&self, draw: &mut Draw, batch: &mut [i64]) {
+        for slot in batch {
+            let class = draw.below(self.0.len());
+            if let Some(rows) = self.0.get(class)
+                && let Some(row) = rows.get(draw.below(rows.len()))
+            {
+                *slot = *row;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_draws_the_same_whenever_it_is_asked() {
+        let rows = ByClass::new(&[0, 1, 1, 1, 3], 4);
+        let mut first = [0; 50];
+        let mut again = [0; 50];
+        rows.draw(&mut Draw::new(7, Purpose::Batch, 3), &mut first);
+        rows.draw(&mut Draw::new(7, Purpose::Batch, 3), &mut again);
+        assert_eq!(first, again);
+        rows.draw(&mut Draw::new(7, Purpose::Batch, 4), &mut again);
+        assert_ne!(first, again);
+        rows.draw(&mut Draw::new(8, Purpose::Batch, 3), &mut again);
+        assert_ne!(first, again);
+    }
+
+    /// The numbers themselves, so that an update of a library that changed them would be noticed.
+    #[test]
+    fn the_sequence_is_for_ever() {
+        let mut draw = Draw::new(42, Purpose::Batch, 1);
+        let numbers: Vec<usize> = (0..8).map(|_| draw.below(1000)).collect();
+        assert_eq!(numbers, SEQUENCE);
+    }
+
+    const SEQUENCE: [usize; 8] = [104, 363, 290, 362, 272, 133, 958, 934];
+
+    #[test]
+    fn small_classes_are_drawn_as_often_as_large_ones() {
+        let labels: Vec<i64> = (0..1000).map(|row| i64::from(row < 10)).collect();
+        let rows = ByClass::new(&labels, 2);
+        let mut batch = vec![0; 20_000];
+        rows.draw(&mut Draw::new(1, Purpose::Batch, 0), &mut batch);
+        let small = batch.iter().filter(|row| **row < 10).count();
+        assert!((9_500..10_500).contains(&small), "{small}");
+        for row in 0..10 {
+            let count = batch.iter().filter(|drawn| **drawn == row).count();
+            assert!((800..1_200).contains(&count), "row {row}: {count}");
+        }
+    }
+
+    #[test]
+    fn initial_weights_are_normal_and_cut_at_two_deviations() {
+        let mut draw = Draw::new(1, Purpose::Weights, 0);
+        let values: Vec<f64> = (0..20_000).map(|_| draw.truncated_normal()).collect();
+        let mean = values.iter().sum::<f64>() / 20_000.0;
+        let variance = values.iter().map(|value| value * value).sum::<f64>() / 20_000.0;
+        assert!(values.iter().all(|value| value.abs() <= 2.0));
+        assert!(mean.abs() < 0.02, "{mean}");
+        // The variance of a normal distribution cut at two deviations is 0.774.
+        assert!((variance - 0.774).abs() < 0.02, "{variance}");
+    }
+}

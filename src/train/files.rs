@@ -1,0 +1,139 @@
+//! The files of a run: written whole or not at all, read back with errors that name them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::onnx::Tensor;
+
+use super::TrainError;
+
+/// Writes a file under a temporary name beside it, syncs it, and renames it into place.
+pub(super) fn write(path: &Path, contents: &[u8]) -> Result<(), TrainError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".salamander-")
+        .suffix(".part")
+        .tempfile_in(folder)
+        .map_err(TrainError::io("write", path))?;
+    file.write_all(contents)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(TrainError::io("write", path))?;
+    file.persist(path)
+        .map_err(|error| TrainError::io("write", path)(error.error))?;
+    Ok(())
+}
+
+/// Writes a value as JSON.
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(damaged(path))?;
+    text.push(b'\n');
+    write(path, &text)
+}
+
+/// Reads a value from JSON.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
+    let text = fs::read(path).map_err(TrainError::io("read", path))?;
+    serde_json::from_slice(&text).map_err(damaged(path))
+}
+
+/// Values as one line of JSON each.
+pub(super) fn to_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<Vec<u8>, TrainError> {
+    let mut text = Vec::new();
+    for value in values {
+        serde_json::to_writer(&mut text, value).map_err(damaged(path))?;
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
+/// Reads one value a line.
+pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TrainError> {
+    let text = fs::read_to_string(path).map_err(TrainError::io("read", path))?;
+    text.lines()
+        .map(|line| serde_json::from_str(line).map_err(damaged(path)))
+        .collect()
+}
+
+/// Reads one value a line up to the first line that cannot be read: the last line of a file that was being
+/// added to when the program was killed may be cut.
+pub(super) fn read_whole_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TrainError> {
+    let text = match fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(TrainError::io("read", path))?,
+    };
+    Ok(text
+        .split(|byte| *byte == b'\n')
+        .map_while(|line| serde_json::from_slice(line).ok())
+        .collect())
+}
+
+/// Adds lines to a file.
+pub(super) fn append(path: &Path, text: &[u8]) -> Result<(), TrainError> {
+    fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text))
+        .map_err(TrainError::io("write", path))
+}
+
+/// Writes named `f32` tensors and texts as safetensors.
+pub(super) fn write_tensors(
+    path: &Path,
+    tensors: &[(&str, &Tensor)],
+    texts: HashMap<String, String>,
+) -> Result<(), TrainError> {
+    let mut bytes = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let values: Vec<u8> = tensor.f32()?.iter().flat_map(|v| v.to_le_bytes()).collect();
+        bytes.push((*name, &tensor.shape, values));
+    }
+    let views = bytes
+        .iter()
+        .map(|(name, shape, values)| {
+            TensorView::new(Dtype::F32, (*shape).clone(), values).map(|view| (*name, view))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(damaged(path))?;
+    let contents = safetensors::serialize(views, Some(texts)).map_err(damaged(path))?;
+    write(path, &contents)
+}
+
+/// Named tensors and texts.
+pub(super) type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
+
+/// Reads what [`write_tensors`] wrote.
+pub(super) fn read_tensors(path: &Path) -> Result<Contents, TrainError> {
+    let contents = fs::read(path).map_err(TrainError::io("read", path))?;
+    let (_, metadata) = SafeTensors::read_metadata(&contents).map_err(damaged(path))?;
+    let texts = metadata.metadata().clone().unwrap_or_default();
+    let file = SafeTensors::deserialize(&contents).map_err(damaged(path))?;
+    let mut tensors = HashMap::new();
+    for (name, view) in file.iter() {
+        if view.dtype() != Dtype::F32 {
+            return Err(damaged(path)(format!("“{name}” has the wrong type")));
+        }
+        let (values, _) = view.data().as_chunks();
+        let values: Vec<f32> = values
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect();
+        tensors.insert(name.to_owned(), Tensor::new(view.shape(), values));
+    }
+    Ok((tensors, texts))
+}
+
+/// For `map_err`: a file that cannot be understood, and why.
+pub(super) fn damaged<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> TrainError {
+    let path = path.to_owned();
+    move |reason| TrainError::Damaged {
+        path: path.clone(),
+        reason: reason.to_string(),
+    }
+}

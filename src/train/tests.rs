@@ -1,0 +1,363 @@
+//! The loop against an independent implementation, and its promises: the same bits again, whatever interrupts.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a failed set-up is a failed test; numbers are compared bit for bit"
+)]
+
+use std::time::Duration;
+
+use super::batches::{ByClass, Draw, Purpose};
+use super::graph::Sizes;
+use super::learner::{Checkpoint, Data, End, Examples, Report, Trainer, accuracy, transpose};
+use super::{CurvePoint, Head, LiveCurves, Optimizer, TrainError, TrainSettings};
+use crate::jobs::Work;
+
+const SIZES: Sizes = Sizes {
+    dim: 24,
+    classes: 3,
+};
+
+/// Clouds of points around one centre per class, so that they can be told apart but not perfectly.
+fn examples(rows: usize, seed: u64) -> Examples {
+    let mut centres = Draw::new(99, Purpose::Weights, 0);
+    let centres: Vec<f64> = (0..SIZES.dim * SIZES.classes)
+        .map(|_| centres.truncated_normal())
+        .collect();
+    let mut draw = Draw::new(seed, Purpose::Weights, 1);
+    let mut examples = Examples::default();
+    for row in 0..rows {
+        // Classes of different sizes.
+        let class = if row % 7 == 0 { 2 } else { row % 2 };
+        examples.y.push(class as i64);
+        for at in 0..SIZES.dim {
+            let centre = centres[class * SIZES.dim + at];
+            examples
+                .x
+                .push((0.7 * centre + draw.truncated_normal()) as f32);
+        }
+    }
+    examples
+}
+
+fn data() -> Data {
+    Data {
+        sizes: SIZES,
+        train: examples(150, 1),
+        validation: examples(60, 2),
+        test: examples(60, 3),
+    }
+}
+
+fn settings(optimizer: Optimizer) -> TrainSettings {
+    TrainSettings {
+        how_many_training_steps: 100,
+        learning_rate: match optimizer {
+            Optimizer::Sgd => 0.05,
+            Optimizer::Adam => 0.01,
+        },
+        train_batch_size: 20,
+        validation_batch_size: 30,
+        optimizer,
+        seed: 5,
+        ..TrainSettings::default()
+    }
+}
+
+struct Outcome {
+    end: Result<End, TrainError>,
+    checkpoint: Checkpoint,
+    points: Vec<CurvePoint>,
+    kept: (u32, Head),
+}
+
+fn go_on(
+    data: &Data,
+    settings: &TrainSettings,
+    from: Option<Checkpoint>,
+    steps: u32,
+    work: &Work,
+) -> Outcome {
+    let curves = LiveCurves::default();
+    let mut trainer = Trainer::new(data, settings, from).unwrap();
+    let mut last = None;
+    let mut points = Vec::new();
+    let end = trainer.run(
+        steps,
+        &mut Report {
+            curves: &curves,
+            work,
+            save: &mut |checkpoint, new| {
+                last = Some(checkpoint.clone());
+                points.extend_from_slice(new);
+                Ok(())
+            },
+        },
+    );
+    let (best_step, _, head) = trainer.kept().unwrap();
+    assert_eq!(curves.snapshot(), points, "what is saved is what was shown");
+    Outcome {
+        end,
+        checkpoint: last.unwrap(),
+        points,
+        kept: (best_step, head),
+    }
+}
+
+/// The checkpoint without the times, which differ from run to run.
+fn timeless(mut checkpoint: Checkpoint) -> Checkpoint {
+    checkpoint.secs = 0.0;
+    checkpoint
+}
+
+fn timeless_points(points: &[CurvePoint]) -> Vec<CurvePoint> {
+    points
+        .iter()
+        .map(|point| CurvePoint {
+            secs: 0.0,
+            ..*point
+        })
+        .collect()
+}
+
+/// The same training in double precision without any graph: `dZ = (softmax(XW + b) - Y)/B`, `dW = Xᵀ dZ`, …
+fn by_hand(data: &Data, settings: &TrainSettings, steps: u32) -> (Vec<f64>, Vec<f64>) {
+    let (d, c) = (SIZES.dim, SIZES.classes);
+    let mut draw = Draw::new(settings.seed, Purpose::Weights, 0);
+    // The trainer draws its initial weights in the order [C, D].
+    let initial: Vec<f32> = (0..d * c)
+        .map(|_| (0.001 * draw.truncated_normal()) as f32)
+        .collect();
+    let mut w: Vec<f64> = transpose(&initial, c).into_iter().map(f64::from).collect();
+    let mut b = vec![0.0; c];
+    let mut moments = vec![[0.0; 2]; d * c + c];
+    let rows = ByClass::new(&data.train.y, c);
+    let size = settings.train_batch_size;
+    for step in 1..=steps {
+        let mut batch = vec![0; size];
+        rows.draw(
+            &mut Draw::new(settings.seed, Purpose::Batch, step),
+            &mut batch,
+        );
+        let mut dw = vec![0.0; d * c];
+        let mut db = vec![0.0; c];
+        for row in batch {
+            let row = row as usize;
+            let x = &data.train.x[row * d..(row + 1) * d];
+            let logits: Vec<f64> = (0..c)
+                .map(|j| b[j] + (0..d).map(|i| f64::from(x[i]) * w[i * c + j]).sum::<f64>())
+                .collect();
+            let sum: f64 = logits.iter().map(|z| z.exp()).sum();
+            for j in 0..c {
+                let truth = f64::from(u8::from(data.train.y[row] == j as i64));
+                let dz = (logits[j].exp() / sum - truth) / size as f64;
+                db[j] += dz;
+                for i in 0..d {
+                    dw[i * c + j] += f64::from(x[i]) * dz;
+                }
+            }
+        }
+        let rate = f64::from(settings.learning_rate);
+        let t = f64::from(step);
+        let parameters = w.iter_mut().chain(&mut b);
+        let gradients = dw.iter().chain(&db);
+        for ((parameter, gradient), [m, v]) in parameters.zip(gradients).zip(&mut moments) {
+            match settings.optimizer {
+                Optimizer::Sgd => *parameter -= rate * gradient,
+                Optimizer::Adam => {
+                    *m = 0.9 * *m + 0.1 * gradient;
+                    *v = 0.999 * *v + 0.001 * gradient * gradient;
+                    let m_hat = *m / (1.0 - 0.9_f64.powf(t));
+                    let v_hat = *v / (1.0 - 0.999_f64.powf(t));
+                    *parameter -= rate * m_hat / (v_hat.sqrt() + 1e-8);
+                }
+            }
+        }
+    }
+    (w, b)
+}
+
+#[test]
+fn hundred_steps_equal_an_independent_implementation() {
+    for optimizer in [Optimizer::Sgd, Optimizer::Adam] {
+        // Without validation frames the last weights are kept, which are the ones to compare.
+        let mut data = data();
+        data.validation = Examples::default();
+        let settings = settings(optimizer);
+        let outcome = go_on(&data, &settings, None, 100, &Work::new());
+        assert!(matches!(outcome.end, Ok(End::Complete)));
+        let (step, head) = outcome.kept;
+        assert_eq!(step, 100);
+        let (w, b) = by_hand(&data, &settings, 100);
+        let mut largest = 0.0_f64;
+        for (ours, theirs) in head.w.iter().chain(&head.b).zip(w.iter().chain(&b)) {
+            largest = largest.max((f64::from(*ours) - theirs).abs());
+        }
+        assert!(largest < 1e-5, "{optimizer:?}: {largest}");
+        let moved = w.iter().map(|w| w.abs()).fold(0.0, f64::max);
+        assert!(
+            moved > 0.02,
+            "{optimizer:?}: the weights hardly moved: {moved}"
+        );
+    }
+}
+
+#[test]
+fn training_learns_and_the_best_weights_are_kept() {
+    let data = data();
+    let settings = settings(Optimizer::Adam);
+    let outcome = go_on(&data, &settings, None, 300, &Work::new());
+    let test = accuracy(SIZES, &data.test, &outcome.kept.1)
+        .unwrap()
+        .unwrap();
+    assert!(test > 0.8, "{test}");
+    let (best, _) = outcome.checkpoint.best.unwrap();
+    assert_eq!(best.step, outcome.kept.0);
+    let again = accuracy(SIZES, &data.validation, &outcome.kept.1).unwrap();
+    assert_eq!(again, Some(best.validation_accuracy));
+    assert_eq!(outcome.points.len(), 30);
+    assert!(outcome.points[29].train_cross_entropy < outcome.points[0].train_cross_entropy);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
+    let data = data();
+    for optimizer in [Optimizer::Sgd, Optimizer::Adam] {
+        let mut settings = settings(optimizer);
+        let first = go_on(&data, &settings, None, 100, &Work::new());
+        let again = go_on(&data, &settings, None, 100, &Work::new());
+        assert_eq!(
+            timeless(first.checkpoint.clone()),
+            timeless(again.checkpoint)
+        );
+        assert_eq!(
+            timeless_points(&first.points),
+            timeless_points(&again.points)
+        );
+        settings.seed += 1;
+        let other = go_on(&data, &settings, None, 100, &Work::new());
+        assert_ne!(first.checkpoint.state, other.checkpoint.state);
+    }
+}
+
+#[test]
+fn going_on_from_any_checkpoint_ends_with_the_same_bits() {
+    let data = data();
+    for optimizer in [Optimizer::Sgd, Optimizer::Adam] {
+        let settings = settings(optimizer);
+        let whole = go_on(&data, &settings, None, 100, &Work::new());
+        for at in [1, 10, 37, 99] {
+            let part = go_on(&data, &settings, None, at, &Work::new());
+            // A run that is cut between evaluations evaluates once more there; leave that one out.
+            let mut from = part.checkpoint;
+            if at % 10 != 0 {
+                let before = go_on(&data, &settings, None, at / 10 * 10, &Work::new());
+                from.best = before.checkpoint.best;
+            }
+            let rest = go_on(&data, &settings, Some(from), 100, &Work::new());
+            assert_eq!(
+                timeless(whole.checkpoint.clone()),
+                timeless(rest.checkpoint),
+                "{optimizer:?}, cut at {at}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_training_hands_out_a_checkpoint_first() {
+    let data = data();
+    let settings = settings(Optimizer::Adam);
+    let work = Work::new();
+    work.cancel();
+    let cut = go_on(&data, &settings, None, 100, &work);
+    assert!(matches!(cut.end, Err(TrainError::Cancelled(_))));
+    assert_eq!(cut.checkpoint.step, 0);
+    let whole = go_on(&data, &settings, None, 100, &Work::new());
+    let rest = go_on(&data, &settings, Some(cut.checkpoint), 100, &Work::new());
+    assert_eq!(timeless(whole.checkpoint), timeless(rest.checkpoint));
+}
+
+#[test]
+fn cancelled_from_another_thread_and_continued_the_bits_are_the_same() {
+    let data = data();
+    let settings = TrainSettings {
+        eval_step_interval: 50,
+        ..settings(Optimizer::Adam)
+    };
+    let steps = 3000;
+    let work = Work::new();
+    let remote = work.clone();
+    let cut = std::thread::scope(|scope| {
+        let canceller = scope.spawn(move || {
+            while remote.progress().done < 200 {
+                std::thread::yield_now();
+            }
+            remote.cancel();
+        });
+        let cut = go_on(&data, &settings, None, steps, &work);
+        canceller.join().unwrap();
+        cut
+    });
+    assert!(matches!(cut.end, Err(TrainError::Cancelled(_))));
+    assert!((200..steps).contains(&cut.checkpoint.step));
+    let rest = go_on(&data, &settings, Some(cut.checkpoint), steps, &Work::new());
+    let whole = go_on(&data, &settings, None, steps, &Work::new());
+    assert_eq!(timeless(whole.checkpoint), timeless(rest.checkpoint));
+    let mut points = cut.points;
+    points.extend(rest.points);
+    assert_eq!(timeless_points(&points), timeless_points(&whole.points));
+}
+
+#[test]
+fn a_stopped_training_ends_well_with_the_best_weights() {
+    let data = data();
+    let work = Work::new();
+    let remote = work.clone();
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while remote.progress().done < 100 {
+                std::thread::yield_now();
+            }
+            remote.stop();
+        });
+        go_on(&data, &settings(Optimizer::Sgd), None, 1_000_000, &work)
+    });
+    assert!(matches!(outcome.end, Ok(End::Stopped)));
+    let step = outcome.checkpoint.step;
+    assert!((100..1_000_000).contains(&step));
+    assert_eq!(outcome.points.last().unwrap().step, step);
+}
+
+#[test]
+fn a_pause_stands_still_and_takes_no_time() {
+    let data = data();
+    let work = Work::new();
+    work.set_paused(true);
+    let remote = work.clone();
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            assert_eq!(remote.progress().done, 0);
+            remote.set_paused(false);
+        });
+        go_on(&data, &settings(Optimizer::Sgd), None, 20, &work)
+    });
+    assert!(matches!(outcome.end, Ok(End::Complete)));
+    let began_to_end = outcome.checkpoint.secs;
+    assert!(began_to_end < 0.3, "{began_to_end}");
+}
+
+#[test]
+fn a_training_that_diverges_says_where() {
+    let data = data();
+    let mut settings = settings(Optimizer::Sgd);
+    settings.learning_rate = 1e38;
+    let outcome = go_on(&data, &settings, None, 1000, &Work::new());
+    assert!(
+        matches!(outcome.end, Ok(End::Diverged(_))),
+        "{:?}",
+        outcome.end
+    );
+}
