@@ -269,11 +269,12 @@ impl Project {
             }
             None => {}
         }
-        for folder in ["", "classes", "unsorted", "trash"] {
-            remove_temporary(
-                &self.root().join(folder),
-                folder == "classes" || folder == "trash",
-            );
+        remove_temporary(self.root(), 0, false);
+        for folder in ["classes", "unsorted", "trash"] {
+            remove_temporary(&self.root().join(folder), 8, false);
+        }
+        for folder in ["cache", "runs", "exports"] {
+            remove_temporary(&self.root().join(folder), 3, true);
         }
         self.follow_folders(&work)?;
         for warning in work.take_warnings() {
@@ -290,8 +291,9 @@ fn is_listed_twice(parent: &Path, name: &str, other: Option<&str>) -> bool {
     has(name) && other.is_some_and(has)
 }
 
-/// Removes `*.part` files, which only this process could be writing.
-fn remove_temporary(folder: &Path, below: bool) {
+/// Removes `*.part` files, which only this process could be writing, down to `depth` folders below; with
+/// `folders` also unfinished folders of that ending (a class may be called so).
+fn remove_temporary(folder: &Path, depth: usize, folders: bool) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
@@ -299,12 +301,18 @@ fn remove_temporary(folder: &Path, below: bool) {
         let Ok(kind) = entry.file_type() else {
             continue;
         };
-        if kind.is_dir() && below {
-            remove_temporary(&entry.path(), true);
-        } else if kind.is_file()
-            && entry.file_name().to_str().is_some_and(is_temporary)
-            && let Err(error) = remove_file(&entry.path())
-        {
+        let temporary = entry.file_name().to_str().is_some_and(is_temporary);
+        let removed = if kind.is_dir() && temporary && folders {
+            fs::remove_dir_all(entry.path()).map_err(ProjectError::io("remove", &entry.path()))
+        } else if kind.is_dir() && depth > 0 {
+            remove_temporary(&entry.path(), depth - 1, folders);
+            Ok(())
+        } else if kind.is_file() && temporary {
+            remove_file(&entry.path())
+        } else {
+            Ok(())
+        };
+        if let Err(error) = removed {
             log::warn!("{error}");
         }
     }

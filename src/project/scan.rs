@@ -195,9 +195,11 @@ fn is_image_name(name: &str) -> bool {
     let Some((_, extension)) = name.rsplit_once('.') else {
         return false;
     };
-    ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"]
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
+    [
+        "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff", "gif",
+    ]
+    .iter()
+    .any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// File or folder; a link is looked through, nothing else costs a call to the system.

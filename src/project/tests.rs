@@ -219,13 +219,19 @@ fn temporary_files_of_a_killed_process_are_cleared_away() {
         "classes/cat/.b.part",
         "unsorted/c.jpg.part",
         ".project-1.part",
+        "exports/x.part/model.onnx",
+        "cache/a/b.part",
+        "classes/odd.part/kept too.jpg",
         "classes/cat/kept.jpg",
     ] {
         put(&project, path);
     }
-    assert_eq!(paths(&project), ["classes/cat/kept.jpg"]);
+    let kept = ["classes/cat/kept.jpg", "classes/odd.part/kept too.jpg"];
+    assert_eq!(paths(&project), kept);
     let project = reopen(project);
-    let left: Vec<_> = ["classes/cat", "unsorted", "."]
+    assert_eq!(paths(&project), kept);
+    assert_eq!(fs::read_dir(project.exports_dir()).unwrap().count(), 0);
+    let left: Vec<_> = ["classes/cat", "unsorted", ".", "cache/a"]
         .iter()
         .flat_map(|folder| fs::read_dir(project.root().join(folder)).unwrap())
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -506,4 +512,187 @@ fn a_project_that_cannot_be_written_changes_nothing() {
         name.to_string_lossy().ends_with(".part")
     });
     assert_eq!(parts.count(), 0, "no temporary file is left");
+}
+
+#[test]
+fn thousands_of_frames() {
+    let (_dir, project) = new_project();
+    for folder in 0..10 {
+        let folder = project.abs(&format!("classes/class {folder}"));
+        fs::create_dir_all(&folder).unwrap();
+        for i in 0..600 {
+            let name = FrameName {
+                stem: format!("film_{}", i % 7),
+                source: SourceId::from_hex(&format!("{:08x}", i % 7)).unwrap(),
+                time_secs: Some(f64::from(i) / 4.0),
+                id: format!("{i:08x}"),
+                extension: "jpg".into(),
+            };
+            fs::File::create(folder.join(name.to_file_name())).unwrap();
+        }
+    }
+    let work = Work::new();
+    let mut best = f64::MAX;
+    for _ in 0..3 {
+        let start = std::time::Instant::now();
+        assert_eq!(project.scan(&work).unwrap().list.len(), 6_000);
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    println!("scan of 6,000 frames: {:.0} ms", best * 1e3);
+    let frames = project.scan(&work).unwrap();
+    let some: Vec<String> = frames
+        .list
+        .iter()
+        .take(1_000)
+        .map(|f| f.path.clone())
+        .collect();
+    let start = std::time::Instant::now();
+    let moved = project
+        .relabel(&some, &Label::Class(class("class 9")), &work)
+        .unwrap();
+    println!(
+        "relabel of 1,000 frames: {:.0} ms",
+        start.elapsed().as_secs_f64() * 1e3
+    );
+    assert_eq!(
+        moved.iter().filter(|path| path.ends_with("~2.jpg")).count(),
+        1_000
+    );
+    let groups: Vec<String> = frames
+        .list
+        .iter()
+        .map(|f| f.source.clone().unwrap().to_string())
+        .collect();
+    let start = std::time::Instant::now();
+    let split = project
+        .assign_splits(&frames, &groups, &SplitSettings::default())
+        .unwrap();
+    println!(
+        "split of 6,000 frames: {:.0} ms",
+        start.elapsed().as_secs_f64() * 1e3
+    );
+    assert!(split.splits.iter().all(Option::is_some));
+}
+
+/// Set in the process that [`killed_at_any_moment_nothing_confirmed_is_lost`] kills.
+const VICTIM: &str = "SALAMANDER_TEST_VICTIM";
+
+/// Changes the project for ever, saying on standard output what is confirmed.
+#[test]
+fn victim() {
+    let Ok(root) = std::env::var(VICTIM) else {
+        return;
+    };
+    let project = Project::open(Path::new(&root)).unwrap();
+    let work = Work::new();
+    for round in project.sources().len() as u32.. {
+        let mut source = source("00000001");
+        source.id = SourceId::from_hex(&format!("{round:08x}")).unwrap();
+        project.put_source(source).unwrap();
+        println!("\nconfirmed {}", round + 1);
+        // A victim killed between removing and adding leaves one class fewer.
+        if project.classes().len() < 3 {
+            project.add_class(&class(&format!("more {round}"))).unwrap();
+        }
+        let names = project.classes();
+        let from = &names[round as usize % names.len()].name;
+        let to = class(&format!("class {round}"));
+        project.rename_class(from, &to).unwrap();
+        let frames = project.scan(&work).unwrap();
+        let some: Vec<String> = frames
+            .list
+            .iter()
+            .step_by(3)
+            .map(|f| f.path.clone())
+            .collect();
+        project
+            .relabel(&some, &Label::Class(to.clone()), &work)
+            .unwrap();
+        let some: Vec<String> = project
+            .scan(&work)
+            .unwrap()
+            .list
+            .iter()
+            .step_by(5)
+            .map(|f| f.path.clone())
+            .collect();
+        let trashed = project.trash(&some, &work).unwrap();
+        project.restore(&trashed, &work).unwrap();
+        project.remove_class(&to).unwrap();
+        project.add_class(&to).unwrap();
+        let unsorted: Vec<String> = project
+            .scan(&work)
+            .unwrap()
+            .list
+            .into_iter()
+            .filter(|f| f.label == Label::Unsorted)
+            .map(|f| f.path)
+            .collect();
+        project
+            .relabel(&unsorted, &Label::Class(to), &work)
+            .unwrap();
+    }
+}
+
+#[test]
+fn killed_at_any_moment_nothing_confirmed_is_lost() {
+    use std::process::{Command, Stdio};
+    let (_dir, project) = new_project();
+    for i in 0..60 {
+        let path = format!("classes/c{}/{i}.jpg", i % 3);
+        put(&project, &path);
+        fs::write(project.abs(&path), i.to_string()).unwrap();
+    }
+    project.scan(&Work::new()).unwrap();
+    let root = project.root().to_owned();
+    drop(project);
+    let mut rounds = 0;
+    for attempt in 0..20u64 {
+        let mut victim = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "project::tests::victim", "--nocapture"])
+            .env(VICTIM, &root)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(80 + attempt * 37 % 211));
+        victim.kill().unwrap();
+        let output = victim.wait_with_output().unwrap();
+        let confirmed = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter_map(|line| line.strip_prefix("confirmed ")?.parse().ok())
+            .next_back()
+            .unwrap_or(rounds);
+        let project = Project::open(&root).unwrap();
+        rounds = project.sources().len();
+        assert!(
+            rounds >= confirmed,
+            "{rounds} sources, {confirmed} confirmed"
+        );
+        let work = Work::new();
+        let mut all = project.scan(&work).unwrap().list;
+        all.extend(project.scan_trash(&work).unwrap().list);
+        let mut contents: Vec<u32> = all
+            .iter()
+            .map(|frame| {
+                fs::read_to_string(frame.abs(&project))
+                    .unwrap()
+                    .parse()
+                    .unwrap()
+            })
+            .collect();
+        contents.sort_unstable();
+        assert_eq!(contents, (0..60).collect::<Vec<_>>(), "each frame once");
+        let trashed: Vec<String> = project
+            .scan_trash(&work)
+            .unwrap()
+            .list
+            .into_iter()
+            .map(|f| f.path)
+            .collect();
+        project.restore(&trashed, &work).unwrap();
+        assert!(work.take_warnings().is_empty());
+    }
+    println!("{rounds} rounds in 20 lives");
+    assert!(rounds > 0, "no victim lived long enough to say anything");
 }
