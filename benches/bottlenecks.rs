@@ -1,0 +1,331 @@
+//! Bottlenecks from JPEG files in images per second, as ratios to the model alone and to a Python loop.
+//!
+//! `cargo bench --bench bottlenecks [-- [--shapes] [--count N] [--rounds N] [--frames FOLDER]]`
+//!
+//! Without `FOLDER` the frames are synthetic: 500 × 375 pixels with the spectrum of photographs, JPEG quality
+//! 90. Each round measures everything once, so that whatever else the machine does hits all alike; the
+//! medians of the rounds' ratios are printed. `--shapes` also measures other ways to share the work out.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use crossbeam_channel::bounded;
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{FilterType, resize};
+use image::{Rgb, RgbImage};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use salamander::backbone::{
+    Architecture, Extractor, Fit, Preprocessing, bottlenecks, worker_count,
+};
+use salamander::jobs::Work;
+use salamander::media::load_image;
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+struct Options {
+    shapes: bool,
+    count: usize,
+    rounds: usize,
+    frames: Option<PathBuf>,
+}
+
+fn options() -> Outcome<Options> {
+    let mut options = Options {
+        shapes: false,
+        count: 1000,
+        rounds: 3,
+        frames: None,
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--bench" => {}
+            "--shapes" => options.shapes = true,
+            "--count" => options.count = value()?.parse()?,
+            "--rounds" => options.rounds = value()?.parse()?,
+            "--frames" => options.frames = Some(value()?.into()),
+            _ => return Err(format!("unknown argument {argument}").into()),
+        }
+    }
+    Ok(options)
+}
+
+fn main() -> Outcome<()> {
+    let options = options()?;
+    let architecture = Architecture::default();
+    let preprocessing = architecture.preprocessing(Fit::CenterCrop)?;
+    let folder = tempfile::tempdir()?;
+    let frames = match &options.frames {
+        Some(given) => link_frames(given, folder.path(), options.count)?,
+        None => make_frames(folder.path(), options.count)?,
+    };
+    let bytes: u64 = frames
+        .iter()
+        .filter_map(|frame| frame.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum();
+    println!(
+        "{architecture}, {} frames of {} kB on average, {} workers, {} rounds",
+        frames.len(),
+        bytes / 1000 / frames.len().max(1) as u64,
+        worker_count(),
+        options.rounds
+    );
+
+    let bench = Bench {
+        architecture,
+        preprocessing,
+        frames,
+    };
+    let python = python();
+    if python.is_none() {
+        println!("no Python with onnxruntime and Pillow was found; the comparison with it is left out");
+    }
+    let mut rows: Vec<(&str, Vec<f64>, Vec<f64>)> = Vec::new();
+    for _ in 0..options.rounds {
+        let ours = bench.ours()?;
+        let mut others = vec![("the model alone on tensors in memory", bench.model_only()?)];
+        if let Some(python) = &python {
+            others.push((
+                "a Python loop with Pillow and ONNX Runtime",
+                bench.python(python, folder.path())?,
+            ));
+        }
+        if options.shapes {
+            others.push(("one session on all threads, one loop", bench.one_session()?));
+            others.push(("decoders and sessions on threads apart", bench.pipeline()?));
+        }
+        note(&mut rows, "ours", ours, ours);
+        for (name, rate) in others {
+            note(&mut rows, name, rate, ours);
+        }
+    }
+    println!("{:44} {:>9} {:>10}", "", "images/s", "ours ÷ it");
+    for (name, mut rates, mut ratios) in rows {
+        println!(
+            "{name:44} {:9.1} {:10.2}",
+            median(&mut rates),
+            median(&mut ratios)
+        );
+    }
+    Ok(())
+}
+
+fn note<'a>(rows: &mut Vec<(&'a str, Vec<f64>, Vec<f64>)>, name: &'a str, rate: f64, ours: f64) {
+    if let Some(row) = rows.iter_mut().find(|row| row.0 == name) {
+        row.1.push(rate);
+        row.2.push(ours / rate);
+    } else {
+        rows.push((name, vec![rate], vec![ours / rate]));
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+struct Bench {
+    architecture: Architecture,
+    preprocessing: Preprocessing,
+    frames: Vec<PathBuf>,
+}
+
+impl Bench {
+    /// What the product does, the loading of the sessions included.
+    fn ours(&self) -> Outcome<f64> {
+        let started = Instant::now();
+        let table = bottlenecks(
+            &self.frames,
+            &self.architecture,
+            &self.preprocessing,
+            None,
+            &Work::new(),
+        )?;
+        if !table.failed.is_empty() {
+            return Err(format!("{} frames failed", table.failed.len()).into());
+        }
+        Ok(self.rate(started))
+    }
+
+    /// As many one-threaded sessions as workers, fed with what is in memory; their loading is not counted.
+    fn model_only(&self) -> Outcome<f64> {
+        let mut extractors = (0..worker_count())
+            .map(|_| Extractor::new(&self.architecture, &self.preprocessing))
+            .collect::<Result<Vec<_>, _>>()?;
+        for extractor in &mut extractors {
+            extractor.run()?;
+        }
+        let share = self.frames.len() / extractors.len();
+        let done = share * extractors.len();
+        let started = Instant::now();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = extractors
+                .iter_mut()
+                .map(|extractor| {
+                    scope.spawn(move || (0..share).try_for_each(|_| extractor.run().map(drop)))
+                })
+                .collect();
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?.map_err(Into::into))
+        })
+        .map_err(|error: Box<dyn Error + Send + Sync>| error)?;
+        Ok(done as f64 / started.elapsed().as_secs_f64())
+    }
+
+    fn one_session(&self) -> Outcome<f64> {
+        let mut extractor =
+            Extractor::with_threads(&self.architecture, &self.preprocessing, worker_count())?;
+        let started = Instant::now();
+        for frame in &self.frames {
+            extractor.extract(&load_image(frame)?)?;
+        }
+        Ok(self.rate(started))
+    }
+
+    fn pipeline(&self) -> Outcome<f64> {
+        let (paths, next_path) = bounded::<&Path>(self.frames.len());
+        let (pictures, next_picture) = bounded::<RgbImage>(2 * worker_count());
+        for frame in &self.frames {
+            paths.send(frame).map_err(|_| "nobody takes the paths")?;
+        }
+        drop(paths);
+        let started = Instant::now();
+        std::thread::scope(|scope| -> Outcome<()> {
+            let mut threads = Vec::new();
+            for _ in 0..worker_count() {
+                let (next_path, pictures) = (next_path.clone(), pictures.clone());
+                threads.push(scope.spawn(move || -> Outcome<()> {
+                    for path in next_path {
+                        pictures.send(load_image(path)?)?;
+                    }
+                    Ok(())
+                }));
+                let next_picture = next_picture.clone();
+                threads.push(scope.spawn(move || -> Outcome<()> {
+                    let mut extractor = Extractor::new(&self.architecture, &self.preprocessing)?;
+                    for picture in next_picture {
+                        extractor.extract(&picture)?;
+                    }
+                    Ok(())
+                }));
+            }
+            drop((pictures, next_picture));
+            for thread in threads {
+                thread.join().map_err(|_| "a thread panicked")??;
+            }
+            Ok(())
+        })?;
+        Ok(self.rate(started))
+    }
+
+    fn python(&self, python: &Path, folder: &Path) -> Outcome<f64> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/bottlenecks.py");
+        let output = Command::new(python)
+            .arg(script)
+            .arg(self.architecture.entry()?.path()?)
+            .arg(self.architecture.resolution_px.to_string())
+            .arg(folder)
+            .output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+        }
+        Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+    }
+
+    fn rate(&self, started: Instant) -> f64 {
+        self.frames.len() as f64 / started.elapsed().as_secs_f64()
+    }
+}
+
+/// The first interpreter that has what the loop needs.
+fn python() -> Option<PathBuf> {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
+    [ours, "python3".into()].into_iter().find(|python| {
+        Command::new(python)
+            .args(["-c", "import onnxruntime, numpy, PIL"])
+            .output()
+            .is_ok_and(|output| output.status.success())
+    })
+}
+
+/// Copies frames of a folder into `to`, over and over until there are `count`.
+fn link_frames(from: &Path, to: &Path, count: usize) -> Outcome<Vec<PathBuf>> {
+    let mut given = Vec::new();
+    let mut folders = vec![from.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "jpg") {
+                given.push(path);
+            }
+        }
+    }
+    given.sort();
+    given
+        .iter()
+        .cycle()
+        .take(count)
+        .enumerate()
+        .map(|(number, path)| {
+            let copy = to.join(format!("{number:05}.jpg"));
+            std::fs::copy(path, &copy)?;
+            Ok(copy)
+        })
+        .collect()
+}
+
+fn make_frames(folder: &Path, count: usize) -> Outcome<Vec<PathBuf>> {
+    // A hundred different ones are enough; each file is decoded anew.
+    let mut encoded = Vec::new();
+    for seed in 0..count.min(100) {
+        let mut jpeg = Vec::new();
+        JpegEncoder::new_with_quality(&mut jpeg, 90)
+            .encode_image(&photo_like(500, 375, seed as u64))?;
+        encoded.push(jpeg);
+    }
+    (0..count)
+        .zip(encoded.iter().cycle())
+        .map(|(number, jpeg)| {
+            let path = folder.join(format!("{number:05}.jpg"));
+            std::fs::write(&path, jpeg)?;
+            Ok(path)
+        })
+        .collect()
+}
+
+/// Noise at every scale, its amplitude in proportion to the scale: the 1/f spectrum of photographs.
+fn photo_like(width: u32, height: u32, seed: u64) -> RgbImage {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut sum = vec![[127.0_f32; 3]; (width * height) as usize];
+    let mut cell = 256;
+    while cell >= 1 {
+        let noise = RgbImage::from_fn(width / cell + 2, height / cell + 2, |_, _| {
+            let grey = random.random::<u8>() / 2;
+            Rgb([(); 3].map(|()| grey + random.random::<u8>() / 2))
+        });
+        let noise = resize(&noise, width, height, FilterType::CatmullRom);
+        let amplitude = (cell as f32).sqrt() / 16.0;
+        for (sum, pixel) in sum.iter_mut().zip(noise.pixels()) {
+            for (sum, value) in sum.iter_mut().zip(pixel.0) {
+                *sum += amplitude * (f32::from(value) - 127.0);
+            }
+        }
+        cell /= 2;
+    }
+    RgbImage::from_fn(width, height, |x, y| {
+        let sum = sum
+            .get((y * width + x) as usize)
+            .copied()
+            .unwrap_or_default();
+        Rgb(sum.map(|value| value.clamp(0.0, 255.0) as u8))
+    })
+}
