@@ -113,6 +113,32 @@ impl Graph {
                 )
             }
             "Reshape" => reshape(input(0), &self.known_ints(node.input.get(1)?)?),
+            "Unsqueeze" => {
+                let old = input(0)?;
+                let axes = self.axes(node)?;
+                let rank = old.len() + axes.len();
+                let axes = wrap_all(&axes, rank)?;
+                let mut rest = old.iter();
+                (0..rank)
+                    .map(|at| {
+                        if axes.contains(&at) {
+                            Some(Dim::Fixed(1))
+                        } else {
+                            rest.next().cloned()
+                        }
+                    })
+                    .collect()
+            }
+            "Squeeze" => {
+                let old = input(0)?;
+                let axes = wrap_all(&self.axes(node)?, old.len())?;
+                let kept = old.iter().enumerate();
+                Some(
+                    kept.filter(|(at, _)| !axes.contains(at))
+                        .map(|(_, dim)| dim.clone())
+                        .collect(),
+                )
+            }
             "Flatten" => {
                 let shape = input(0)?;
                 let axis = attribute_int(node, "axis").unwrap_or(1);
@@ -153,11 +179,7 @@ impl Graph {
     /// The axes over which a `Reduce…` node goes, whether they are its attribute (older operators) or input.
     #[must_use]
     pub fn reduced_axes(&self, node: &NodeProto, rank: usize) -> Option<Vec<usize>> {
-        let axes = match (attribute_ints(node, "axes"), node.input.get(1)) {
-            (Some(axes), _) => axes.to_vec(),
-            (None, Some(name)) if !name.is_empty() => self.known_ints(name)?,
-            (None, _) => Vec::new(),
-        };
+        let axes = self.axes(node)?;
         if axes.is_empty() {
             let nothing = attribute_int(node, "noop_with_empty_axes").unwrap_or(0) != 0;
             return Some(if nothing {
@@ -166,7 +188,16 @@ impl Graph {
                 (0..rank).collect()
             });
         }
-        axes.into_iter().map(|axis| wrap(axis, rank)).collect()
+        wrap_all(&axes, rank)
+    }
+
+    /// The axes of a node, its attribute (older operators) or second input; empty when it has none.
+    fn axes(&self, node: &NodeProto) -> Option<Vec<i64>> {
+        match (attribute_ints(node, "axes"), node.input.get(1)) {
+            (Some(axes), _) => Some(axes.to_vec()),
+            (None, Some(name)) if !name.is_empty() => self.known_ints(name),
+            (None, _) => Some(Vec::new()),
+        }
     }
 
     /// The contents of a constant of integers.
@@ -184,6 +215,10 @@ pub fn wrap(axis: i64, rank: usize) -> Option<usize> {
     usize::try_from(axis)
         .ok()
         .filter(|axis| *axis < rank.max(1))
+}
+
+fn wrap_all(axes: &[i64], rank: usize) -> Option<Vec<usize>> {
+    axes.iter().map(|axis| wrap(*axis, rank)).collect()
 }
 
 /// The shape of an elementwise operation on two shapes (ONNX's multidirectional broadcasting); `None` when

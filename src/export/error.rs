@@ -1,0 +1,104 @@
+//! What can go wrong with an export, in sentences for people.
+
+use std::path::PathBuf;
+
+use crate::backbone::BackboneError;
+use crate::evaluate::EvaluateError;
+use crate::jobs::Cancelled;
+use crate::media::MediaError;
+use crate::onnx::OnnxError;
+use crate::train::TrainError;
+
+/// An error of the export layer.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The run has no weights to export yet.
+    #[error("run “{run}” has not finished; resume it, then export it")]
+    Unfinished {
+        /// The run.
+        run: String,
+    },
+    /// Something cannot be written.
+    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
+    Io {
+        /// What was tried: "write", "make".
+        action: &'static str,
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said; part of the message, so not offered as a source again.
+        error: std::io::Error,
+    },
+    /// None of the run's frames is left to prove the export on.
+    #[error(
+        "the export cannot be verified, because none of the frames of run “{run}” is in the project any more; bring them back, or train again"
+    )]
+    NothingToVerifyOn {
+        /// The run.
+        run: String,
+    },
+    /// The exported model is not the trained one.
+    #[error(
+        "the exported model does not agree with run “{run}” and was not kept: on frame “{frame}” {difference}. Please report this"
+    )]
+    Disagrees {
+        /// The run.
+        run: String,
+        /// The first frame that shows it.
+        frame: String,
+        /// How.
+        difference: String,
+    },
+    /// A class name that a labels file cannot hold.
+    #[error(
+        "class “{class}” has a line break in its name, which a labels file cannot hold; rename the class"
+    )]
+    Label {
+        /// The class.
+        class: String,
+    },
+    /// The run or something below it.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// The backbone.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+    /// ONNX Runtime or a graph.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// A frame.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// Predicting for the proof.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// Cancelled by the user.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl ExportError {
+    /// For `map_err`: an input or output error with the file it happened to.
+    pub(super) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |error| Self::Io {
+            action,
+            path,
+            error,
+        }
+    }
+}
+
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull => {
+            "the disk is full; make room and export again".to_owned()
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "there is no permission; choose another folder".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}

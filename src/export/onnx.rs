@@ -1,0 +1,209 @@
+//! The ONNX format: from pixels to probabilities in one graph.
+//!
+//! The backbone's graph as it is shipped (fp16 weights with a cast that the runtime folds away, so the export
+//! computes what the app computes), normalisation in front, head and softmax behind.
+
+use crate::backbone::Preprocessing;
+use crate::evaluate::{InputKind, RECIPE_KEY, Recipe};
+use crate::onnx::{Attribute, Dim, ElementType, Graph, OnnxError, Tensor, cast_target};
+use crate::train::{Head, Run};
+
+use super::ExportError;
+
+/// The bytes of the exported model.
+pub(super) fn model(run: &Run, head: &Head, recipe: &Recipe) -> Result<Vec<u8>, ExportError> {
+    let entry = run.settings.architecture.entry()?;
+    let backbone = Graph::from_bytes(&entry.model()?)?;
+    let mut graph = join(
+        backbone,
+        &entry.input,
+        &entry.bottleneck,
+        head,
+        recipe,
+        &run.preprocessing,
+    )?;
+    graph.metadata = metadata(run, recipe, &entry.licence)?;
+    Ok(graph.to_bytes())
+}
+
+/// What the model says of itself.
+fn metadata(
+    run: &Run,
+    recipe: &Recipe,
+    licence: &str,
+) -> Result<Vec<(String, String)>, ExportError> {
+    let json = |value: serde_json::Result<String>| {
+        value.map_err(|error| OnnxError::Model(format!("its metadata cannot be written: {error}")))
+    };
+    Ok(vec![
+        (
+            "labels".into(),
+            json(serde_json::to_string(&recipe.labels))?,
+        ),
+        (RECIPE_KEY.into(), json(serde_json::to_string(recipe))?),
+        ("architecture".into(), run.settings.architecture.to_string()),
+        ("run".into(), run.id.0.clone()),
+        (
+            "producer".into(),
+            format!("Salamander {}", env!("CARGO_PKG_VERSION")),
+        ),
+        (
+            "licence".into(),
+            format!("backbone {}: {licence}", run.settings.architecture.backbone),
+        ),
+    ])
+}
+
+/// Normalisation, backbone, head and softmax as one graph.
+fn join(
+    mut backbone: Graph,
+    backbone_input: &str,
+    bottleneck: &str,
+    head: &Head,
+    recipe: &Recipe,
+    preprocessing: &Preprocessing,
+) -> Result<Graph, ExportError> {
+    let side = preprocessing.resolution_px as usize;
+    let classes = head.b.len();
+    let dim = head.w.len() / classes.max(1);
+    let batch = || Dim::from("N");
+
+    // Outputs of the backbone become values in between.
+    let outputs: Vec<_> = backbone
+        .outputs
+        .iter()
+        .map(|info| info.name().to_owned())
+        .collect();
+    for output in outputs {
+        backbone.remove_output(&output);
+    }
+    backbone.metadata.clear();
+    // Names that stand for themselves outside must not meet those inside.
+    backbone.prefix("backbone.");
+    let backbone_input = format!("backbone.{backbone_input}");
+    let bottleneck = format!("backbone.{bottleneck}");
+
+    let mut graph = Graph::new("salamander");
+    graph.opset = backbone.opset;
+    let image = &recipe.input.name;
+    let planes = match recipe.input.kind {
+        InputKind::Float32Nchw => graph.input(
+            image,
+            ElementType::F32,
+            &[batch(), 3.into(), side.into(), side.into()],
+        ),
+        InputKind::Uint8Nhwc => {
+            graph.input(
+                image,
+                ElementType::U8,
+                &[batch(), side.into(), side.into(), 3.into()],
+            );
+            // Bytes are turned before they become four times as large.
+            let planar = graph.op_with(
+                "Transpose",
+                &[image],
+                &[("perm", Attribute::Ints(vec![0, 3, 1, 2]))],
+            );
+            let values = graph.op_with(
+                "Cast",
+                &[&planar],
+                &[("to", Attribute::Int(cast_target(ElementType::F32)))],
+            );
+            let per_channel = |values: [f32; 3]| Tensor::new([1, 3, 1, 1], values.to_vec());
+            let mean = graph.initializer("mean", &per_channel(preprocessing.mean));
+            let std = graph.initializer("std", &per_channel(preprocessing.std));
+            let centred = graph.op("Sub", &[&values, &mean]);
+            graph.op("Div", &[&centred, &std])
+        }
+    };
+    graph.append(backbone, &[(&backbone_input, &planes)])?;
+    let w = graph.initializer("head.weight", &Tensor::new([dim, classes], head.w.clone()));
+    let b = graph.initializer("head.bias", &Tensor::new([classes], head.b.clone()));
+    let logits = graph.op("Gemm", &[&bottleneck, &w, &b]);
+    let output = &recipe.output.name;
+    graph.node(
+        "Softmax",
+        &[&logits],
+        &[output],
+        &[("axis", Attribute::Int(1))],
+    );
+    graph.output(output, ElementType::F32, &[batch(), classes.into()]);
+    graph.prune();
+    Ok(graph)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use image::RgbImage;
+
+    use crate::backbone::{Architecture, Extractor, Fit};
+    use crate::evaluate::ExportedModel;
+
+    use super::*;
+
+    /// Backbone, head and softmax apart, against the exported graph, for both inputs.
+    #[test]
+    fn the_joined_graph_computes_what_its_parts_compute() {
+        let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
+        let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
+        let entry = architecture.entry().unwrap();
+        let head = Head {
+            w: (0..entry.bottleneck_dim * 3)
+                .map(|at| ((at * 7919 % 101) as f32 - 50.0) / 500.0)
+                .collect(),
+            b: vec![0.1, -0.2, 0.3],
+        };
+        let picture = RgbImage::from_fn(140, 120, |x, y| {
+            image::Rgb([
+                (x * 3 % 256) as u8,
+                (y * 5 % 256) as u8,
+                ((x + y) % 256) as u8,
+            ])
+        });
+        let bottleneck = Extractor::new(&architecture, &preprocessing)
+            .unwrap()
+            .extract(&picture)
+            .unwrap();
+        let logits: Vec<f64> = (0..3)
+            .map(|class| {
+                f64::from(head.b[class])
+                    + bottleneck
+                        .iter()
+                        .enumerate()
+                        .map(|(d, x)| f64::from(*x) * f64::from(head.w[d * 3 + class]))
+                        .sum::<f64>()
+            })
+            .collect();
+        let sum: f64 = logits.iter().map(|z| z.exp()).sum();
+
+        let labels: Vec<String> = vec!["Ä\"1".into(), "日本".into(), "c".into()];
+        for kind in [InputKind::Uint8Nhwc, InputKind::Float32Nchw] {
+            let recipe = Recipe::new(kind, &preprocessing, &architecture, &labels);
+            let backbone = Graph::from_bytes(&entry.model().unwrap()).unwrap();
+            let mut graph = join(
+                backbone,
+                &entry.input,
+                &entry.bottleneck,
+                &head,
+                &recipe,
+                &preprocessing,
+            )
+            .unwrap();
+            graph.set_metadata(RECIPE_KEY, &serde_json::to_string(&recipe).unwrap());
+            let bytes = graph.to_bytes();
+            let mut exported =
+                ExportedModel::from_bytes(&bytes, std::path::Path::new("model.onnx"), 1).unwrap();
+            assert_eq!(exported.recipe(), &recipe);
+            let found = exported.probabilities(&picture).unwrap();
+            for (found, logit) in found.iter().zip(&logits) {
+                let expected = logit.exp() / sum;
+                assert!(
+                    (f64::from(*found) - expected).abs() < 1e-5,
+                    "{found} {expected}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The short description that lies beside an exported model.
+
+use crate::backbone::Fit;
+use crate::evaluate::{InputKind, Recipe};
+use crate::train::Run;
+
+/// `README.txt`: what the files are, the steps in words, and a program that runs them.
+pub(super) fn text(run: &Run, recipe: &Recipe) -> String {
+    let side = recipe.preprocessing.resolution_px;
+    let accuracy = run
+        .result
+        .as_ref()
+        .and_then(|result| result.test_accuracy)
+        .map_or_else(
+            || "It was not measured on test frames.".to_owned(),
+            |accuracy| format!("Accuracy on the test frames: {:.1} %.", accuracy * 100.0),
+        );
+    let steps: Vec<String> = recipe
+        .steps
+        .iter()
+        .zip(1..)
+        .map(|(step, number)| format!("{number}. {step}"))
+        .collect();
+    let steps = steps.join("\n");
+    let square = match recipe.preprocessing.fit {
+        Fit::CenterCrop => format!(
+            "s = min(im.size); x, y = (im.width - s) // 2, (im.height - s) // 2\n\
+             im = im.crop((x, y, x + s, y + s)).resize(({side}, {side}), Image.BILINEAR)"
+        ),
+        Fit::Stretch => format!("im = im.resize(({side}, {side}), Image.BILINEAR)"),
+        Fit::Pad => {
+            let [r, g, b] = recipe.bar_rgb;
+            format!(
+                "m = max(im.size); w, h = (max(1, (2 * v * {side} + m) // (2 * m)) for v in im.size)\n\
+                 bars = Image.new(\"RGB\", ({side}, {side}), ({r}, {g}, {b}))\n\
+                 bars.paste(im.resize((w, h), Image.BILINEAR), (({side} - w) // 2, ({side} - h) // 2)); im = bars"
+            )
+        }
+    };
+    let input = match recipe.input.kind {
+        InputKind::Uint8Nhwc => "x = np.asarray(im)[None]".to_owned(),
+        InputKind::Float32Nchw => {
+            let ([mr, mg, mb], [sr, sg, sb]) =
+                (recipe.preprocessing.mean, recipe.preprocessing.std);
+            format!(
+                "x = (np.asarray(im, np.float32) - np.float32([{mr}, {mg}, {mb}])) / np.float32([{sr}, {sg}, {sb}])\n\
+                 x = np.ascontiguousarray(x.transpose(2, 0, 1))[None]"
+            )
+        }
+    };
+    format!(
+        "An image classifier made by Salamander {version}.\n\
+         Run {run}, {architecture}, {classes} classes. {accuracy}\n\
+         \n\
+         model.onnx       the model\n\
+         labels.txt       class names, one per line, in the order of the output\n\
+         preprocess.json  how a picture becomes the input, in words and numbers\n\
+         \n\
+         From a picture to a class\n\
+         \n\
+         {steps}\n\
+         \n\
+         With ONNX Runtime for Python (pip install onnxruntime numpy pillow)\n\
+         \n\
+         import numpy as np, onnxruntime\n\
+         from PIL import Image, ImageOps\n\
+         im = ImageOps.exif_transpose(Image.open(\"picture.jpg\")).convert(\"RGB\")\n\
+         {square}\n\
+         {input}\n\
+         p = onnxruntime.InferenceSession(\"model.onnx\").run([\"{output}\"], {{\"{image}\": x}})[0][0]\n\
+         labels = open(\"labels.txt\", encoding=\"utf-8\").read().split(\"\\n\")\n\
+         print(labels[p.argmax()], p.max())\n\
+         \n\
+         Licence\n\
+         \n\
+         The weights of the backbone ({backbone}) were published under Apache-2.0\n\
+         (https://www.apache.org/licenses/LICENSE-2.0). What was trained on top is yours.\n",
+        version = env!("CARGO_PKG_VERSION"),
+        run = run.id.0,
+        architecture = recipe.architecture,
+        classes = recipe.labels.len(),
+        output = recipe.output.name,
+        image = recipe.input.name,
+        backbone = recipe.architecture.backbone,
+    )
+}
