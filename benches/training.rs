@@ -1,0 +1,74 @@
+//! Steps per second of the head, evaluations every ten steps included: `cargo bench --bench training`.
+//!
+//! The limit beside it is the time of the two matrix products of a step alone, run by the same ONNX Runtime on
+//! the same thread, so that the ratio says what everything around them costs.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use salamander::onnx::{
+    Attribute, Bindings, Constant, Dim, ElementType, Graph, Loop, Session, Tensor, runtime_info,
+};
+use salamander::train::{Optimizer, measure_steps_per_second};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("ONNX Runtime {}", runtime_info()?.version);
+    println!("optimiser   D     C   batch  steps/s  products alone  ratio");
+    for (optimizer, dim, classes, batch) in [
+        (Optimizer::Sgd, 1280, 5, 100),
+        (Optimizer::Sgd, 1280, 10, 100),
+        (Optimizer::Sgd, 1280, 100, 100),
+        (Optimizer::Adam, 1280, 5, 100),
+        (Optimizer::Adam, 1280, 10, 100),
+        (Optimizer::Sgd, 1280, 10, 32),
+    ] {
+        let steps = measure_steps_per_second(optimizer, dim, classes, 2000, batch, 2.0)?;
+        let limit = products_per_second(dim, classes, batch)?;
+        println!(
+            "{:<9} {dim:>5} {classes:>5} {batch:>6} {steps:>9.0} {limit:>14.0} {:>7.2}",
+            format!("{optimizer:?}"),
+            steps / limit
+        );
+    }
+    Ok(())
+}
+
+/// How often a second `x·Wᵀ` and `dZᵀ·x` can be computed.
+fn products_per_second(dim: usize, classes: usize, batch: usize) -> Result<f64, Box<dyn Error>> {
+    let mut graph = Graph::new("products");
+    let fixed = |dims: &[usize]| dims.iter().map(|dim| Dim::Fixed(*dim)).collect::<Vec<_>>();
+    let x = graph.input("x", ElementType::F32, &fixed(&[batch, dim]));
+    let w = graph.input("w", ElementType::F32, &fixed(&[classes, dim]));
+    let z = graph.op_with("Gemm", &[&x, &w], &[("transB", Attribute::Int(1))]);
+    let dw = graph.op_with("Gemm", &[&z, &x], &[("transA", Attribute::Int(1))]);
+    graph.output_as(&dw, "dw", ElementType::F32, &fixed(&[classes, dim]));
+    let values = |len: usize| {
+        (0..len)
+            .map(|at| (at % 13) as f32 * 0.1)
+            .collect::<Vec<_>>()
+    };
+    let mut products = Loop::new(
+        Session::from_bytes(&graph.to_bytes(), 1)?,
+        Bindings {
+            constants: vec![
+                (
+                    "x",
+                    Constant::new(Tensor::new([batch, dim], values(batch * dim)))?,
+                ),
+                (
+                    "w",
+                    Constant::new(Tensor::new([classes, dim], values(classes * dim)))?,
+                ),
+            ],
+            outputs: vec![("dw", ElementType::F32, &[classes, dim])],
+            ..Bindings::default()
+        },
+    )?;
+    let began = Instant::now();
+    let mut count = 0_u32;
+    while began.elapsed() < Duration::from_secs(1) {
+        products.step()?;
+        count += 1;
+    }
+    Ok(f64::from(count) / began.elapsed().as_secs_f64())
+}
