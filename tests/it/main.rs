@@ -8,3 +8,4 @@
 mod cli;
 mod cli_faults;
 mod cli_program;
+mod train;

@@ -1,0 +1,219 @@
+//! Training on a real project: real images, real backbone, real files.
+
+use std::fs;
+use std::path::Path;
+
+use image::{Rgb, RgbImage};
+use salamander::jobs::Work;
+use salamander::project::{ClassName, Project, Split};
+use salamander::train::{
+    LiveCurves, Optimizer, Run, RunState, TrainError, TrainSettings, resume, runs, train,
+};
+
+/// A picture of coarse noise tinted by its class, different for each seed.
+fn picture(class: usize, seed: u32) -> RgbImage {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
+    let mut cells = [0_u8; 64];
+    for cell in &mut cells {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *cell = (state >> 24) as u8;
+    }
+    RgbImage::from_fn(96, 96, |x, y| {
+        let value = cells[(y / 12 * 8 + x / 12) as usize] / 2;
+        let mut pixel = [value; 3];
+        pixel[class] = value.saturating_add(100);
+        Rgb(pixel)
+    })
+}
+
+fn project(dir: &Path, counts: &[(&str, u32)]) -> Project {
+    let project = Project::create(&dir.join("p"), "Test").unwrap();
+    for (class, (name, count)) in counts.iter().enumerate() {
+        let name = ClassName::new(name).unwrap();
+        project.add_class(&name).unwrap();
+        let folder = project.root().join("classes").join(name.as_str());
+        for number in 0..*count {
+            let path = folder.join(format!("{number}.png"));
+            picture(class, class as u32 * 1000 + number)
+                .save(path)
+                .unwrap();
+        }
+    }
+    project
+}
+
+fn settings(steps: u32) -> TrainSettings {
+    let mut settings = TrainSettings {
+        architecture: "efficientnet-lite0@128".parse().unwrap(),
+        how_many_training_steps: steps,
+        train_batch_size: 20,
+        optimizer: Optimizer::Adam,
+        ..TrainSettings::default()
+    };
+    settings.split.validation_percentage = 20;
+    settings.split.testing_percentage = 20;
+    settings
+}
+
+fn trained(project: &Project, settings: &TrainSettings) -> Run {
+    train(project, settings, &LiveCurves::default(), &Work::new()).unwrap()
+}
+
+#[test]
+fn a_run_keeps_everything_and_can_be_extended() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path(), &[("röd", 30), ("grün", 30), ("blue", 30)]);
+    let curves = LiveCurves::default();
+    let work = Work::new();
+    let run = train(&project, &settings(60), &curves, &work).unwrap();
+    assert_eq!(run.state, RunState::Finished);
+    assert_eq!(run.classes, ["röd", "grün", "blue"]);
+    let result = run.result.clone().unwrap();
+    assert_eq!(result.steps, 60);
+    assert!(result.validation_accuracy.unwrap() > 0.8, "{result:?}");
+    assert!(result.test_accuracy.unwrap() > 0.8, "{result:?}");
+    assert_eq!(curves.snapshot(), run.curves().unwrap());
+    assert_eq!(run.curves().unwrap().len(), 6);
+    assert_eq!(curves.best().unwrap().step, result.best_step);
+
+    let frames = run.frames().unwrap();
+    assert!(frames.len() >= 85, "{}", frames.len());
+    for split in [Split::Train, Split::Validation, Split::Test] {
+        assert!(frames.iter().any(|frame| frame.split == split));
+    }
+    let head = run.head().unwrap();
+    assert_eq!((head.w.len(), head.b.len()), (1280 * 3, 3));
+
+    assert_eq!(runs(&project).unwrap(), std::slice::from_ref(&run));
+    for name in ["train", "validation"] {
+        let files = fs::read_dir(run.dir.join(name)).unwrap().count();
+        assert_eq!(files, 1, "event files of {name}");
+    }
+
+    // Longer: the same steps again and more. The run is the same one.
+    let extended = resume(&project, &run.id, Some(100), &curves, &work).unwrap();
+    assert_eq!(extended.id, run.id);
+    assert_eq!(extended.result.clone().unwrap().steps, 100);
+    assert_eq!(extended.curves().unwrap().len(), 10);
+    let whole = trained(&project, &settings(100));
+    assert_ne!(whole.id, run.id, "a run is never overwritten");
+    assert_eq!(whole.head().unwrap(), extended.head().unwrap());
+    let listed: Vec<_> = runs(&project)
+        .unwrap()
+        .into_iter()
+        .map(|run| run.id)
+        .collect();
+    assert_eq!(listed, [whole.id.clone(), run.id], "newest first");
+
+    whole.delete().unwrap();
+    assert_eq!(runs(&project).unwrap().len(), 1);
+}
+
+#[test]
+fn an_interrupted_run_goes_on_to_the_same_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path(), &[("a", 30), ("b", 30)]);
+    let settings = settings(4000);
+    let whole = trained(&project, &settings);
+
+    // Cancelled in the middle of the steps.
+    let work = Work::new();
+    let curves = LiveCurves::default();
+    let watched = curves.clone();
+    let remote = work.clone();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while watched.len() < 20 {
+                std::thread::yield_now();
+            }
+            remote.cancel();
+        });
+        let cut = train(&project, &settings, &curves, &work);
+        assert!(matches!(cut, Err(TrainError::Cancelled(_))), "{cut:?}");
+    });
+    let cut = runs(&project).unwrap().remove(0);
+    assert_eq!(cut.state, RunState::Unfinished);
+    assert!(matches!(cut.head(), Err(TrainError::Unfinished(_))));
+
+    // What a kill leaves: points after the last checkpoint, the last of them cut off.
+    let path = cut.dir.join("curves.jsonl");
+    let mut text = fs::read_to_string(&path).unwrap();
+    let last = text.lines().last().unwrap().to_owned();
+    let mut beyond: serde_json::Value = serde_json::from_str(&last).unwrap();
+    beyond["step"] = 3999.into();
+    text.push_str(&format!("{beyond}\n{}", &last[..last.len() / 2]));
+    fs::write(&path, text).unwrap();
+
+    let resumed = resume(&project, &cut.id, None, &curves, &Work::new()).unwrap();
+    assert_eq!(resumed.state, RunState::Finished);
+    assert_eq!(resumed.head().unwrap(), whole.head().unwrap());
+    let steps = |run: &Run| -> Vec<_> {
+        let points = run.curves().unwrap();
+        points
+            .iter()
+            .map(|point| (point.step, point.validation_cross_entropy))
+            .collect()
+    };
+    assert_eq!(steps(&resumed), steps(&whole));
+}
+
+#[test]
+fn what_cannot_be_trained_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = project(&dir.path().join("1"), &[("a", 0), ("b", 0)]);
+    let error = |project: &Project| {
+        train(project, &settings(10), &LiveCurves::default(), &Work::new()).unwrap_err()
+    };
+    assert!(matches!(error(&empty), TrainError::NoFrames));
+    let single = project(&dir.path().join("2"), &[("a", 12), ("b", 0)]);
+    let message = error(&single).to_string();
+    assert!(
+        message.contains("two classes") && message.contains("“a”"),
+        "{message}"
+    );
+    assert!(
+        runs(&single).unwrap().is_empty(),
+        "nothing half-made is left"
+    );
+
+    let mut wrong = settings(0);
+    let refused = train(&single, &wrong, &LiveCurves::default(), &Work::new());
+    assert!(matches!(refused, Err(TrainError::Setting(_))));
+    wrong.how_many_training_steps = 1;
+    wrong.learning_rate = f32::NAN;
+    let refused = train(&single, &wrong, &LiveCurves::default(), &Work::new());
+    assert!(matches!(refused, Err(TrainError::Setting(_))));
+}
+
+#[test]
+fn a_class_with_one_frame_and_a_bad_image_do_not_stop_a_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path(), &[("a", 20), ("b", 20), ("lone", 1)]);
+    fs::write(project.root().join("classes/a/bad.png"), b"no image").unwrap();
+    let run = trained(&project, &settings(20));
+    let notes = run.result.unwrap().notes.join("\n");
+    assert!(notes.contains("“lone”"), "{notes}");
+    assert!(notes.contains("could not be read"), "{notes}");
+}
+
+#[test]
+fn foreign_and_broken_folders_are_no_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path(), &[]);
+    let folder = project.runs_dir();
+    fs::create_dir_all(folder.join("holiday photos")).unwrap();
+    fs::create_dir_all(folder.join("broken")).unwrap();
+    fs::write(folder.join("broken/run.json"), b"{").unwrap();
+    fs::create_dir_all(folder.join("newer")).unwrap();
+    fs::write(folder.join("newer/run.json"), b"{\"format\": 99}").unwrap();
+    assert!(runs(&project).unwrap().is_empty());
+    let error = Run::open(&folder.join("broken")).unwrap_err();
+    assert!(error.to_string().contains("run.json"), "{error}");
+    let error = Run::open(&folder.join("newer")).unwrap_err();
+    assert!(matches!(error, TrainError::NewerRun { .. }));
+    for name in ["gone", "..", "../p"] {
+        let id = salamander::train::RunId(name.into());
+        let error = resume(&project, &id, None, &LiveCurves::default(), &Work::new());
+        assert!(matches!(error, Err(TrainError::NoSuchRun(_))), "{name}");
+    }
+}
