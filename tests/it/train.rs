@@ -141,7 +141,7 @@ fn an_interrupted_run_goes_on_to_the_same_weights() {
     let last = text.lines().last().unwrap().to_owned();
     let mut beyond: serde_json::Value = serde_json::from_str(&last).unwrap();
     beyond["step"] = 3999.into();
-    text.push_str(&format!("{beyond}\n{}", &last[..last.len() / 2]));
+    text = format!("{text}{beyond}\n{}", &last[..last.len() / 2]);
     fs::write(&path, text).unwrap();
 
     let resumed = resume(&project, &cut.id, None, &curves, &Work::new()).unwrap();
