@@ -359,7 +359,8 @@ fn rubber_band_ui(
     origin: Pos2,
 ) {
     let t = tokens(ui);
-    if back.clicked() {
+    // A click that misses a thumbnail by a little, while a selection is being made, undoes nothing.
+    if back.clicked() && ui.input(|input| input.modifiers.is_none()) {
         cx.command(Command::SelectNone);
     }
     let relative = |pos: Pos2| pos - origin.to_vec2();

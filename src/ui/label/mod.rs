@@ -50,6 +50,7 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
             ..Margin::ZERO
         }))
         .show(ui, |ui| classes::classes_ui(ui, cx, session));
+    let room = ui.available_rect_before_wrap();
     header_ui(ui, cx, session);
     if session.label.shown.is_empty() {
         nothing_shown_ui(ui, cx, session);
@@ -57,7 +58,7 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
         grid::grid_ui(ui, cx, session, &mut view.grid);
     }
     if session.label.preview {
-        preview::preview_ui(ui, cx, session);
+        preview::preview_ui(ui, cx, session, room);
     }
 }
 

@@ -13,8 +13,8 @@ use crate::ui::widgets::{self, class_dot, icon_button, picture, spinner};
 
 const BAR: f32 = 48.0;
 
-/// Paints the frame at the cursor over the room of the workspace.
-pub fn preview_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+/// Paints the frame at the cursor over `rect`.
+pub fn preview_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, rect: Rect) {
     let t = tokens(ui);
     let Some(path) = &session.label.cursor else {
         return;
@@ -28,7 +28,6 @@ pub fn preview_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     else {
         return;
     };
-    let rect = ui.max_rect();
     let mut ui = ui.new_child(UiBuilder::new().max_rect(rect));
     let ui = &mut ui;
     // Takes the clicks that would otherwise reach the grid below.
