@@ -49,8 +49,25 @@ pub struct ImportState {
     pub class_rule: ClassRule,
     /// The sources whose frames are being written or wait for it.
     pub extracting: HashMap<SourceId, TaskId>,
+    /// What is being extracted as a whole.
+    pub batch: Option<Batch>,
     /// Settings changed at this moment and are not written yet.
     unsaved: Option<Instant>,
+}
+
+/// Extractions that were asked for while others were under way; counted as one.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// When the first of them began.
+    pub since: Instant,
+    /// All sources.
+    pub sources: usize,
+    /// Sources that are through.
+    pub sources_done: usize,
+    /// Frames expected from all of them.
+    pub frames: u64,
+    /// Frames expected from those that are through.
+    pub frames_done: u64,
 }
 
 const SAMPLING: &str = "sampling";
@@ -59,11 +76,19 @@ const CLASS_RULE: &str = "class_of_new_sources";
 const SETTLE: Duration = Duration::from_millis(600);
 
 impl ImportState {
+    /// Ends the batch when nothing of it is left.
+    pub(super) fn settle_batch(&mut self) {
+        if self.extracting.is_empty() {
+            self.batch = None;
+        }
+    }
+
     pub(super) fn load(project: &Project) -> Self {
         Self {
             sampling: project.setting(SAMPLING),
             class_rule: project.setting(CLASS_RULE),
             extracting: HashMap::new(),
+            batch: None,
             unsaved: None,
         }
     }
@@ -168,6 +193,7 @@ impl App {
                     // A task that only waited never ends by itself.
                     if !self.tasks.is_alive(task) {
                         session.import.extracting.remove(&id);
+                        session.import.settle_batch();
                     }
                 }
             }
@@ -306,24 +332,41 @@ impl App {
         let project = Arc::clone(&session.project);
         let sampling = session.import.sampling;
         let of = id.clone();
+        let expected = super::expected_frames(source.duration_secs, &sampling).unwrap_or(0);
+        let batch = session.import.batch.get_or_insert_with(|| Batch {
+            since: Instant::now(),
+            sources: 0,
+            sources_done: 0,
+            frames: 0,
+            frames_done: 0,
+        });
+        batch.sources += 1;
+        batch.frames += expected;
         let task = self.tasks.start(
             Lane::Extract,
             "Extracting frames",
             false,
             move |work| extract(&project, source, sampling, work),
-            move |app, result| app.extracted(&of, result),
+            move |app, result| app.extracted(&of, expected, result),
         );
         if let Some(session) = &mut self.session {
             session.import.extracting.insert(id, task);
         }
     }
 
-    fn extracted(&mut self, id: &SourceId, result: Result<u64, JobError>) {
+    fn extracted(&mut self, id: &SourceId, expected: u64, result: Result<u64, JobError>) {
         let Some(session) = &mut self.session else {
             return;
         };
         session.import.extracting.remove(id);
         let left = session.import.extracting.len();
+        if let Some(batch) = &mut session.import.batch {
+            batch.sources_done += 1;
+            batch.frames_done += expected;
+        }
+        if left == 0 {
+            session.import.batch = None;
+        }
         match result {
             Ok(_) if left == 0 && !session.has_unextracted() => {
                 let note = self.notes.add(Tone::Done, "All frames are extracted");

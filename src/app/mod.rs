@@ -29,7 +29,7 @@ use egui::Context;
 pub use ask::Ask;
 pub use command::Command;
 pub use dialog::{Dialog, NewClassThen, PathPurpose};
-pub use import::{ClassRule, ImportAction, ImportState};
+pub use import::{Batch, ClassRule, ImportAction, ImportState};
 pub use label::{Group, LabelAction, LabelState, Pick, Show, Step};
 pub use notes::{Note, Notes, Tone};
 pub use pictures::{Picture, PictureKey, Pictures};
@@ -363,6 +363,7 @@ impl App {
                 .import
                 .extracting
                 .retain(|_, task| tasks.is_alive(*task));
+            session.import.settle_batch();
         }
     }
 

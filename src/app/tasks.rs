@@ -15,12 +15,24 @@ use crate::jobs::{Job, JobError, Work, spawn};
 pub enum Lane {
     /// Changes of the project: one after the other, each short.
     Edit,
-    /// Writing frames: one after the other, long.
+    /// Writing frames: two at a time, long.
     Extract,
     /// Bottlenecks, training, evaluating, exporting: one after the other, long.
     Learn,
     /// Everything else: at once.
     Free,
+}
+
+impl Lane {
+    /// How many tasks of the lane run at a time.
+    fn at_once(self) -> usize {
+        match self {
+            Self::Edit | Self::Learn => 1,
+            // The serial parts of one video (reading, filters, JPEG) overlap with the decoding of the other.
+            Self::Extract => 2,
+            Self::Free => usize::MAX,
+        }
+    }
 }
 
 /// Identifies a task while it runs or waits.
@@ -147,9 +159,9 @@ impl Tasks {
         let mut still = VecDeque::new();
         while let Some(mut next) = self.waiting.pop_front() {
             let lane = next.task.lane;
-            let busy = lane != Lane::Free
-                && (self.running.iter().any(|task| task.lane == lane)
-                    || still.iter().any(|w: &Waiting| w.task.lane == lane));
+            let running = self.running.iter().filter(|task| task.lane == lane).count();
+            let busy =
+                running >= lane.at_once() || still.iter().any(|w: &Waiting| w.task.lane == lane);
             if busy {
                 still.push_back(next);
             } else {

@@ -134,7 +134,7 @@ fn buttons_ui(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
 }
 
 fn confirmed(ui: &Ui) -> bool {
-    ui.input(|input| input.key_pressed(Key::Enter) && input.modifiers.is_none())
+    ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter))
 }
 
 fn new_project_ui(
@@ -261,6 +261,8 @@ fn path_ui(
         words_ui(ui, why);
     }
     field_label(ui, label);
+    // Return makes a new line where there are several; Ctrl+Return goes on.
+    let go_on = many && ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter));
     let field = if many {
         ui.add(
             TextEdit::multiline(text)
@@ -288,13 +290,7 @@ fn path_ui(
         ui.label(widgets::faint(t, words));
     }
     let ready = !paths.is_empty() && relative.is_none();
-    // Return makes a new line where there are several.
-    let go = ready
-        && if many {
-            ui.input(|input| input.key_pressed(Key::Enter) && input.modifiers.command)
-        } else {
-            confirmed(ui)
-        };
+    let go = ready && (go_on || (!many && confirmed(ui)));
     let mut end = End::Open;
     buttons_ui(ui, |ui| {
         let ok = ui

@@ -1,16 +1,20 @@
 //! The bar at the bottom: what is running, how far, how long, pause and cancel; on the right what there is
 //! and what the keys do here.
 
+use std::time::Duration;
+
 use egui::{Align, Frame, Layout, Margin, Panel, RichText, Ui};
 
 use super::Cx;
 use super::icons;
 use super::theme::{self, tokens};
 use super::widgets::{self, key_cap, progress_bar, quiet_button};
-use crate::app::{Action, App, Session, Task, Workspace, words};
+use crate::app::{Action, App, Batch, Session, Task, TaskId, Workspace, words};
 
 /// Height of the bar, points.
 const HEIGHT: f32 = 34.0;
+/// What is through sooner is not shown: nothing flashes.
+const BATCH_SHOWN_AFTER: Duration = Duration::from_millis(350);
 
 /// Paints the bar.
 pub fn foot_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
@@ -32,7 +36,13 @@ pub fn foot_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
                     .iter()
                     .filter(|task| task.is_shown())
                     .collect();
-                if let Some(task) = shown.first() {
+                let batch = cx.app.session.as_ref().and_then(|session| {
+                    let batch = session.import.batch.as_ref()?;
+                    (batch.since.elapsed() > BATCH_SHOWN_AFTER).then_some((session, batch))
+                });
+                if let Some((session, batch)) = batch {
+                    batch_ui(ui, cx, session, batch);
+                } else if let Some(task) = shown.first() {
                     task_ui(ui, cx, task, shown.len() - 1);
                 } else if let Some(session) = &cx.app.session {
                     ui.label(widgets::small(t, summary(session)));
@@ -43,7 +53,7 @@ pub fn foot_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
                     ));
                 }
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    right_side(ui, cx.app, !shown.is_empty());
+                    right_side(ui, cx.app, batch.is_some() || !shown.is_empty());
                 });
             });
         });
@@ -62,26 +72,63 @@ fn summary(session: &Session) -> String {
     )
 }
 
-fn task_ui(ui: &mut Ui, cx: &mut Cx<'_>, task: &Task, more: usize) {
-    let t = tokens(ui);
-    let progress = task.work.progress();
-    let paused = task.work.is_paused();
-    let cancelling = task.work.is_cancelled();
-    let title = if progress.stage.is_empty() {
-        &task.title
-    } else {
-        &progress.stage
+/// The frames that are being written, over all videos that were asked for.
+fn batch_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, batch: &Batch) {
+    let running: Vec<&Task> = cx
+        .app
+        .tasks
+        .running()
+        .iter()
+        .filter(|task| session.import.extracting.values().any(|id| *id == task.id))
+        .collect();
+    let Some(first) = running.first() else {
+        return;
     };
-    ui.label(
-        RichText::new(title)
-            .font(egui::FontId::new(theme::TYPE_SMALL, theme::semibold()))
-            .color(t.text),
-    );
-    if !progress.detail.is_empty() {
-        ui.label(widgets::small(t, words::shorten(&progress.detail, 36)))
-            .on_hover_text(&progress.detail);
+    let frames: u64 = running.iter().map(|task| task.work.progress().done).sum();
+    let done = (batch.frames_done + frames).min(batch.frames.max(frames));
+    let elapsed = batch.since.elapsed();
+    let fraction = (batch.frames > 0).then(|| done as f32 / batch.frames.max(1) as f32);
+    let left = fraction
+        .filter(|fraction| *fraction > 0.02 && elapsed.as_secs() >= 1)
+        .map(|fraction| elapsed.mul_f32((1.0 - fraction).max(0.0) / fraction));
+    let mut parts = vec![format!(
+        "{} of {}",
+        words::number(done),
+        words::number(batch.frames.max(done))
+    )];
+    if batch.sources > 1 {
+        parts.push(format!(
+            "{} of {} videos",
+            batch.sources_done, batch.sources
+        ));
     }
-    progress_bar(ui, progress.fraction(), 240.0);
+    let shown = Shown {
+        title: "Extracting frames".to_owned(),
+        detail: first.work.progress().detail,
+        fraction,
+        parts,
+        left,
+        paused: running.iter().all(|task| task.work.is_paused()),
+        cancelling: running.iter().all(|task| task.work.is_cancelled()),
+        tasks: running.iter().map(|task| task.id).collect(),
+    };
+    shown_ui(ui, cx, &shown);
+}
+
+/// A job as it is painted.
+struct Shown {
+    title: String,
+    detail: String,
+    fraction: Option<f32>,
+    parts: Vec<String>,
+    left: Option<Duration>,
+    paused: bool,
+    cancelling: bool,
+    tasks: Vec<TaskId>,
+}
+
+fn task_ui(ui: &mut Ui, cx: &mut Cx<'_>, task: &Task, more: usize) {
+    let progress = task.work.progress();
     let mut parts = Vec::new();
     if let Some(total) = progress.total {
         parts.push(format!(
@@ -92,37 +139,73 @@ fn task_ui(ui: &mut Ui, cx: &mut Cx<'_>, task: &Task, more: usize) {
     } else if progress.done > 0 {
         parts.push(words::number(progress.done));
     }
-    if cancelling {
+    let shown = Shown {
+        title: if progress.stage.is_empty() {
+            task.title.clone()
+        } else {
+            progress.stage.clone()
+        },
+        fraction: progress.fraction(),
+        left: progress.time_left(),
+        detail: progress.detail,
+        parts,
+        paused: task.work.is_paused(),
+        cancelling: task.work.is_cancelled(),
+        tasks: vec![task.id],
+    };
+    shown_ui(ui, cx, &shown);
+    if more > 0 {
+        let t = tokens(ui);
+        ui.label(widgets::faint(t, format!("{more} more running")));
+    }
+}
+
+fn shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, shown: &Shown) {
+    let t = tokens(ui);
+    ui.label(
+        RichText::new(&shown.title)
+            .font(egui::FontId::new(theme::TYPE_SMALL, theme::semibold()))
+            .color(t.text),
+    );
+    if !shown.detail.is_empty() {
+        ui.label(widgets::small(t, words::shorten(&shown.detail, 36)))
+            .on_hover_text(&shown.detail);
+    }
+    progress_bar(ui, shown.fraction, 240.0);
+    let mut parts = shown.parts.clone();
+    if shown.cancelling {
         parts.push("cancelling…".to_owned());
-    } else if paused {
+    } else if shown.paused {
         parts.push("paused".to_owned());
-    } else if let Some(left) = progress.time_left() {
+    } else if let Some(left) = shown.left {
         parts.push(words::time_left(left));
     }
     ui.label(widgets::small(t, parts.join(" · ")));
+    if shown.cancelling {
+        return;
+    }
     ui.spacing_mut().item_spacing.x = 6.0;
-    if !cancelling {
-        let (glyph, label, tip) = if paused {
-            (icons::PLAY, "Resume", "Go on where it was paused")
-        } else {
-            (icons::PAUSE, "Pause", "Wait until it is resumed")
-        };
-        if quiet_button(ui, Some(glyph), label)
-            .on_hover_text(tip)
-            .clicked()
-        {
-            cx.act(Action::PauseTask(task.id, !paused));
-        }
-        let cancel = quiet_button(ui, Some(icons::CROSS), "Cancel");
-        if cancel
-            .on_hover_text("Stop; what is finished is kept")
-            .clicked()
-        {
-            cx.act(Action::CancelTask(task.id));
+    let (glyph, label, tip) = if shown.paused {
+        (icons::PLAY, "Resume", "Go on where it was paused")
+    } else {
+        (icons::PAUSE, "Pause", "Wait until it is resumed")
+    };
+    if quiet_button(ui, Some(glyph), label)
+        .on_hover_text(tip)
+        .clicked()
+    {
+        for id in &shown.tasks {
+            cx.act(Action::PauseTask(*id, !shown.paused));
         }
     }
-    if more > 0 {
-        ui.label(widgets::faint(t, format!("{more} more running")));
+    let cancel = quiet_button(ui, Some(icons::CROSS), "Cancel");
+    if cancel
+        .on_hover_text("Stop; what is finished is kept")
+        .clicked()
+    {
+        for id in &shown.tasks {
+            cx.act(Action::CancelTask(*id));
+        }
     }
 }
 

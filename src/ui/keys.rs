@@ -7,9 +7,9 @@ use crate::app::{Action, Command, LabelAction, Workspace};
 use crate::project::Label;
 
 /// Reads the keys that belong to no widget.
-pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>, in_dialog: bool) {
+pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     let ctx = ui.ctx().clone();
-    if in_dialog {
+    if cx.in_dialog && !cx.app.palette {
         return;
     }
     let typing = ctx.text_edit_focused();

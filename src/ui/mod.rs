@@ -29,6 +29,8 @@ use crate::app::{Action, App, Command, Options, Workspace};
 pub struct Cx<'a> {
     /// The state.
     pub app: &'a App,
+    /// Whether a dialog lies over the window.
+    pub in_dialog: bool,
     /// What the person did this frame.
     pub actions: &'a mut Vec<Action>,
 }
@@ -113,10 +115,11 @@ impl Window {
         {
             let mut cx = Cx {
                 app: &self.app,
+                in_dialog: dialog.is_some() || self.app.palette,
                 actions: &mut actions,
             };
             let views = &mut self.views;
-            keys::keys_ui(ui, &mut cx, dialog.is_some());
+            keys::keys_ui(ui, &mut cx);
             top_bar::top_bar_ui(ui, &mut cx, &mut views.top_bar);
             foot::foot_ui(ui, &mut cx);
             if cx.app.session.is_some() {

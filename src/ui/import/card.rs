@@ -27,11 +27,10 @@ pub const HEIGHT: f32 = 146.0;
 const PAD: f32 = 12.0;
 const POSTER: egui::Vec2 = vec2(176.0, HEIGHT - 2.0 * PAD);
 
-/// Paints a card, as wide as there is room.
-pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
+/// Paints a card, `width` points wide.
+pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source, width: f32) {
     let t = tokens(ui);
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::hover());
     ui.painter().rect(
         rect,
         CornerRadius::same(theme::RADIUS_LARGE),
@@ -234,6 +233,8 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
             } else {
                 "Write its frames into the project"
             };
+            ui.spacing_mut().button_padding.y = 4.0;
+            ui.spacing_mut().interact_size.y = 28.0;
             let extract = button(ui, None, label)
                 .accessible_name(format!("{label} {}", source.name))
                 .on_hover_text(tip);

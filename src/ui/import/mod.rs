@@ -49,18 +49,18 @@ pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
     drop_hint_ui(ui, cx);
     ui.add_space(2.0);
     ui.spacing_mut().item_spacing.y = GAP;
-    ScrollArea::vertical().auto_shrink(false).show_rows(
-        ui,
-        card::HEIGHT,
-        session.sources.len(),
-        |ui, rows| {
-            for index in rows {
-                if let Some(source) = session.sources.get(index) {
-                    ui.push_id(&source.id, |ui| card::card_ui(ui, cx, session, source));
-                }
-            }
-        },
-    );
+    let scrolls = (card::HEIGHT + GAP) * session.sources.len() as f32 > ui.available_height();
+    let count = session.sources.len();
+    let area = ScrollArea::vertical().auto_shrink(false);
+    area.show_rows(ui, card::HEIGHT, count, |ui, rows| {
+        // Room for the scroll bar when there is one.
+        let width = ui.available_width() - if scrolls { 10.0 } else { 0.0 };
+        for source in session.sources.get(rows).unwrap_or_default() {
+            ui.push_id(&source.id, |ui| {
+                card::card_ui(ui, cx, session, source, width);
+            });
+        }
+    });
 }
 
 fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {

@@ -45,7 +45,7 @@ fn fps_ui(ui: &mut Ui, session: &Session, sampling: &mut Sampling) {
     field_label(ui, "Frames per second");
     ui.horizontal(|ui| {
         let mut fps = sampling.fps.0;
-        let width = ui.available_width() - 74.0;
+        let width = ui.available_width() - 70.0;
         let tip = "How many frames are taken from each second of a video";
         let moved = slider(
             ui,
@@ -74,8 +74,14 @@ fn fps_ui(ui: &mut Ui, session: &Session, sampling: &mut Sampling) {
                     DragValue::new(&mut fps)
                         .range(0.01..=240.0)
                         .speed(0.05)
-                        .max_decimals(2)
-                        .min_decimals(1),
+                        .custom_formatter(|value, _| {
+                            let text = words::rate(value);
+                            if text.contains('.') {
+                                text
+                            } else {
+                                format!("{text}.0")
+                            }
+                        }),
                 )
             })
             .inner;
@@ -290,17 +296,18 @@ fn per_class_ui(ui: &mut Ui, session: &Session) {
 
 fn line_ui(ui: &mut Ui, color: Option<usize>, name: &str, share: &Share) {
     let t = tokens(ui);
+    ui.spacing_mut().interact_size.y = 22.0;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
         class_dot(ui, color);
-        ui.label(words::shorten(name, 18)).on_hover_text(name);
+        ui.label(words::shorten(name, 16)).on_hover_text(name);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let words = format!(
                 "{} · {}",
                 words::count(share.sources as u64, "source", "sources"),
                 words::frames(share.frames as usize)
             );
-            ui.label(widgets::muted(t, words));
+            ui.label(widgets::small(t, words));
         });
     });
 }

@@ -76,7 +76,7 @@ pub fn grid_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View)
 /// Arrows, Home, End, pages, Escape: when no other widget has the keyboard.
 fn arrows(ui: &Ui, cx: &mut Cx<'_>, session: &Session, layout: &Layout) {
     let ctx = ui.ctx();
-    if cx.app.palette || cx.app.dialog.is_some() || ctx.memory(|m| m.focused().is_some()) {
+    if cx.in_dialog || ctx.memory(|m| m.focused().is_some()) {
         return;
     }
     let at = session
@@ -239,7 +239,9 @@ fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, place: usize, rect: 
         Some(why) => why,
         None => format!("{words}\nDouble-click or Space to look at it"),
     };
-    response.on_hover_text(tip);
+    if !cx.in_dialog {
+        response.on_hover_text(tip);
+    }
 }
 
 /// The class of a frame in its upper left corner: dot and name, only the dot when it is narrow.
