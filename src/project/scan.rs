@@ -242,6 +242,7 @@ fn compare_times(a: Option<f64>, b: Option<f64>) -> Ordering {
 }
 
 /// Compares like a person: `img2` before `img10`, case only as a last resort.
+#[must_use]
 pub fn natural_cmp(a: &str, b: &str) -> Ordering {
     let (mut rest_a, mut rest_b) = (a, b);
     loop {
