@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rfd::{AsyncFileDialog, FileHandle};
 
 use super::dialog::{Dialog, PathPurpose};
-use super::{App, ImportAction, Lane};
+use super::{App, EvaluateAction, ExportAction, ImportAction, Lane};
 use crate::jobs::Cancelled;
 use crate::project::SourceId;
 
@@ -31,6 +31,10 @@ pub enum Ask {
     ProjectsFolder,
     /// Where a source's file is now.
     Locate(SourceId),
+    /// Videos and photos to predict on.
+    Predict,
+    /// The folder to export into.
+    ExportFolder,
 }
 
 enum Answer {
@@ -63,6 +67,14 @@ impl App {
             }
             Ask::ProjectsFolder => {
                 let dialog = dialog.set_title("Choose where the project is made");
+                self.wait_for(what, dialog.pick_folder(), one);
+            }
+            Ask::Predict => {
+                let dialog = dialog.set_title("Predict on videos and photos");
+                self.wait_for(what, dialog.pick_files(), many);
+            }
+            Ask::ExportFolder => {
+                let dialog = dialog.set_title("Choose where the export is written");
                 self.wait_for(what, dialog.pick_folder(), one);
             }
             Ask::Locate(_) => {
@@ -116,6 +128,8 @@ impl App {
                 }
             }
             Ask::Locate(id) => self.apply_import(ImportAction::Locate(id, first)),
+            Ask::Predict => self.apply_evaluate(EvaluateAction::Predict(paths)),
+            Ask::ExportFolder => self.apply_export(ExportAction::Dir(Some(first))),
         }
     }
 
@@ -125,6 +139,8 @@ impl App {
             Ask::Files | Ask::Folder => PathPurpose::AddFiles,
             Ask::Project => PathPurpose::OpenProject,
             Ask::Locate(id) => PathPurpose::Locate(id.clone()),
+            Ask::Predict => PathPurpose::Predict,
+            Ask::ExportFolder => PathPurpose::ExportFolder,
             // Its dialog has a field to type in already.
             Ask::ProjectsFolder => return,
         };

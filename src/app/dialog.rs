@@ -72,6 +72,10 @@ pub enum PathPurpose {
     AddFiles,
     /// Finds a source's file again.
     Locate(SourceId),
+    /// Predicts on files; one path a line.
+    Predict,
+    /// Exports into a folder.
+    ExportFolder,
 }
 
 /// What happens with a new class.

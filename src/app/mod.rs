@@ -7,6 +7,8 @@ mod ask;
 mod command;
 mod dialog;
 mod edit;
+mod evaluate;
+mod export;
 mod import;
 mod label;
 mod notes;
@@ -18,6 +20,8 @@ mod sample;
 mod session;
 mod snapshot;
 mod tasks;
+mod train;
+mod train_series;
 pub mod words;
 
 use std::collections::HashSet;
@@ -29,6 +33,8 @@ use egui::Context;
 pub use ask::Ask;
 pub use command::Command;
 pub use dialog::{Dialog, NewClassThen, PathPurpose};
+pub use evaluate::{EvaluateAction, EvaluateState, FilePrediction, FilePredictions};
+pub use export::{ExportAction, ExportState, Exported};
 pub use import::{Batch, ClassRule, ImportAction, ImportState};
 pub use label::{Group, LabelAction, LabelState, Pick, Show, Step};
 pub use notes::{Note, Notes, Tone};
@@ -38,6 +44,10 @@ pub use previews::{Previews, STRIP_FRAMES, Strip, expected_frames};
 pub use session::Session;
 pub use snapshot::{Counts, Snapshot, file_name};
 pub use tasks::{Lane, Task, TaskId, Tasks};
+pub use train::{
+    Axis, CurveView, LOG_FLOOR, Live, Metric, Readiness, RunEntry, Series, Side, TrainAction,
+    TrainState, best, interval, steps_per_second,
+};
 
 /// The five steps of the journey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -108,6 +118,12 @@ pub enum Action {
     Import(ImportAction),
     /// In the label workspace.
     Label(LabelAction),
+    /// In the train workspace.
+    Train(TrainAction),
+    /// In the evaluate workspace.
+    Evaluate(EvaluateAction),
+    /// In the export workspace.
+    Export(ExportAction),
 }
 
 /// Whether and how the window is about to close.
@@ -197,6 +213,8 @@ impl App {
         }
         self.save_import_settings(false);
         self.save_settled_prefs(false);
+        self.save_train_settings(false);
+        self.take_curves();
         if let Some(session) = &self.session {
             session.pictures.begin_frame();
             session.previews.begin_frame();
@@ -212,6 +230,7 @@ impl App {
             session.pictures.retry_failed();
         }
         self.refresh();
+        self.load_runs();
     }
 
     /// Applies what a person did.
@@ -232,6 +251,9 @@ impl App {
                 self.prefs.recent.retain(|known| *known != root);
                 self.save_prefs();
             }
+            Action::Dropped(paths) if self.predicts_drops() => {
+                self.apply_evaluate(EvaluateAction::Predict(paths));
+            }
             Action::Dropped(paths) => self.add_paths(paths),
             Action::Ask(what) => self.ask(what),
             Action::Open(dialog) => self.dialog = Some(dialog),
@@ -250,11 +272,15 @@ impl App {
             Action::QuitNow => {
                 self.save_import_settings(true);
                 self.save_settled_prefs(true);
+                self.save_train_settings(true);
                 self.tasks.cancel_all();
                 self.quitting = Quitting::Waiting;
             }
             Action::Import(action) => self.apply_import(action),
             Action::Label(action) => self.apply_label(action),
+            Action::Train(action) => self.apply_train(action),
+            Action::Evaluate(action) => self.apply_evaluate(action),
+            Action::Export(action) => self.apply_export(action),
         }
     }
 
@@ -390,14 +416,18 @@ impl App {
     }
 
     fn reveal_project(&mut self) {
-        let Some(root) = self.session.as_ref().map(|session| session.root.clone()) else {
-            return;
-        };
+        if let Some(root) = self.session.as_ref().map(|session| session.root.clone()) {
+            self.reveal(root);
+        }
+    }
+
+    /// Shows a folder in the file manager.
+    fn reveal(&mut self, folder: PathBuf) {
         self.tasks.start(
             Lane::Free,
             "Opening the file manager",
             true,
-            move |_| open::that_detached(root),
+            move |_| open::that_detached(folder),
             |app, result| {
                 if let Err(error) = result {
                     app.fail(format!("The file manager could not be opened: {error}"));

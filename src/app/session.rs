@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::edit::Edits;
+use super::evaluate::EvaluateState;
+use super::export::ExportState;
 use super::import::ImportState;
 use super::label::LabelState;
 use super::notes::Tone;
+use super::train::TrainState;
 use super::{App, Lane, Pictures, Previews, Snapshot, Workspace};
 use crate::jobs::JobError;
 use crate::media::MediaError;
@@ -34,6 +37,12 @@ pub struct Session {
     pub import: ImportState,
     /// The label workspace.
     pub label: LabelState,
+    /// The train workspace.
+    pub train: TrainState,
+    /// The evaluate workspace.
+    pub evaluate: EvaluateState,
+    /// The export workspace.
+    pub export: ExportState,
     pub(super) edits: Edits,
 }
 
@@ -57,6 +66,9 @@ impl Session {
             previews: Previews::new(ctx, &cache_dir),
             import: ImportState::load(&project),
             label: LabelState::default(),
+            train: TrainState::load(&project),
+            evaluate: EvaluateState::default(),
+            export: ExportState::default(),
             edits: Edits::default(),
             project: Arc::new(project),
         };
@@ -154,6 +166,7 @@ impl App {
         self.session = Some(session);
         self.save_prefs();
         self.check_recent();
+        self.load_runs();
         if !files.is_empty() {
             self.add_paths(files);
         }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::backbone::Architecture;
+use crate::train::Run;
+
 /// `1,260`
 #[must_use]
 pub fn number(value: u64) -> String {
@@ -100,6 +103,57 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
+/// A part of one as `93.4 %`.
+#[must_use]
+pub fn percent(part: f64) -> String {
+    format!("{:.1} %", part * 100.0)
+}
+
+/// An architecture without what all of them share: `lite0@224`.
+#[must_use]
+pub fn architecture(architecture: &Architecture) -> String {
+    let text = architecture.to_string();
+    text.strip_prefix("efficientnet-")
+        .map_or(text.clone(), str::to_owned)
+}
+
+/// A run as people tell it from others: `lite0@224 · today · 2`.
+#[must_use]
+pub fn run_title(run: &Run) -> String {
+    let name = architecture(&run.settings.architecture);
+    let date = run.id.0.get(..10).and_then(|date| date.parse().ok());
+    let number = run.id.0.rsplit('_').next().unwrap_or_default();
+    match date {
+        Some(date) => format!("{name} · {} · {number}", day(date)),
+        None => name,
+    }
+}
+
+/// `today`, `yesterday`, `24 Nov`, `24 Nov 2025`.
+fn day(date: jiff::civil::Date) -> String {
+    let today = jiff::ZonedDateTime::now().date();
+    if date == today {
+        "today".to_owned()
+    } else if today.yesterday().is_ok_and(|yesterday| yesterday == date) {
+        "yesterday".to_owned()
+    } else if date.year() == today.year() {
+        date.strftime("%-d %b").to_string()
+    } else {
+        date.strftime("%-d %b %Y").to_string()
+    }
+}
+
+/// Millions of multiply-accumulates or parameters: `407 M`, `4.7 M`.
+#[must_use]
+pub fn millions(value: u64) -> String {
+    let millions = value as f64 / 1e6;
+    if millions < 10.0 {
+        format!("{millions:.1} M")
+    } else {
+        format!("{millions:.0} M")
+    }
+}
+
 /// At most `most` characters, the middle left out; never cuts within a character.
 #[must_use]
 pub fn shorten(text: &str, most: usize) -> String {
@@ -135,6 +189,10 @@ mod tests {
         assert_eq!(rate(29.97), "29.97");
         assert_eq!(rate(30.0), "30");
         assert_eq!(bytes(3_400_000), "3.4 MB");
+        assert_eq!(percent(0.9344), "93.4 %");
+        assert_eq!(millions(407_000_000), "407 M");
+        assert_eq!(millions(4_650_000), "4.7 M");
+        assert_eq!(architecture(&Architecture::default()), "lite0@224");
         assert_eq!(time_left(Duration::from_millis(3200)), "4 s left");
         assert_eq!(time_left(Duration::from_secs(61)), "2 min left");
     }

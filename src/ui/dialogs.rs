@@ -14,8 +14,8 @@ use super::widgets::{
     self, accent_button, button, danger_button, field_label, key_cap, spinner, text_field,
 };
 use crate::app::{
-    Action, Ask, ClassRule, Command, Dialog, ImportAction, LabelAction, NewClassThen, PathPurpose,
-    words,
+    Action, Ask, ClassRule, Command, Dialog, EvaluateAction, ExportAction, ImportAction,
+    LabelAction, NewClassThen, PathPurpose, words,
 };
 use crate::project::ClassName;
 
@@ -248,6 +248,20 @@ fn path_ui(
             "Add",
             true,
         ),
+        PathPurpose::Predict => (
+            "Predict on videos and photos",
+            "Files or folders, one a line",
+            "/home/me/Videos/new.mp4",
+            "Predict",
+            true,
+        ),
+        PathPurpose::ExportFolder => (
+            "Export into another folder",
+            "Folder; it is made when it is not there",
+            "/home/me/Documents/model",
+            "Use it",
+            false,
+        ),
         PathPurpose::Locate(_) => (
             "Where is the video now?",
             "Path of the file",
@@ -301,6 +315,8 @@ fn path_ui(
             cx.act(match purpose {
                 PathPurpose::OpenProject => Action::OpenProject(first),
                 PathPurpose::AddFiles => Action::Import(ImportAction::Add(paths.clone())),
+                PathPurpose::Predict => Action::Evaluate(EvaluateAction::Predict(paths.clone())),
+                PathPurpose::ExportFolder => Action::Export(ExportAction::Dir(Some(first))),
                 PathPurpose::Locate(id) => Action::Import(ImportAction::Locate(id.clone(), first)),
             });
             end = End::Close;

@@ -56,7 +56,11 @@ pub fn drop_zone_ui(ctx: &Context, cx: &mut Cx<'_>) {
     painter.text(
         pos2(card.center().x, card.top() + 118.0),
         Align2::CENTER_CENTER,
-        "Drop to add",
+        if cx.app.predicts_drops() {
+            "Drop to predict"
+        } else {
+            "Drop to add"
+        },
         FontId::new(theme::TYPE_HEADING, theme::semibold()),
         t.text,
     );

@@ -106,3 +106,5 @@ pub const REFRESH: char = '\u{E094}';
 pub const SETTINGS: char = '\u{E434}';
 /// Can be dragged.
 pub const GRIP: char = '\u{EAE2}';
+/// Copy to the clipboard.
+pub const COPY: char = '\u{E1CA}';

@@ -5,19 +5,21 @@
 
 mod dialogs;
 mod drop_zone;
+mod evaluate;
+mod export;
 mod fonts;
 mod foot;
 pub mod icons;
 mod import;
 mod keys;
 mod label;
-mod later;
 mod notes;
 mod palette;
 mod rail;
 mod start;
 pub mod theme;
 mod top_bar;
+mod train;
 pub mod widgets;
 
 use eframe::egui;
@@ -54,6 +56,8 @@ struct Views {
     dialogs: dialogs::View,
     import: import::View,
     label: label::View,
+    train: train::View,
+    evaluate: evaluate::View,
     top_bar: top_bar::View,
     had_focus: bool,
 }
@@ -136,7 +140,15 @@ impl Window {
                     (Some(session), Workspace::Label) => {
                         label::label_ui(ui, &mut cx, session, &mut views.label);
                     }
-                    (Some(session), step) => later::later_ui(ui, &mut cx, session, step),
+                    (Some(session), Workspace::Train) => {
+                        train::train_ui(ui, &mut cx, session, &mut views.train);
+                    }
+                    (Some(session), Workspace::Evaluate) => {
+                        evaluate::evaluate_ui(ui, &mut cx, session, &mut views.evaluate);
+                    }
+                    (Some(session), Workspace::Export) => {
+                        export::export_ui(ui, &mut cx, session);
+                    }
                 });
             drop_zone::drop_zone_ui(ui.ctx(), &mut cx);
             palette::palette_ui(ui.ctx(), &mut cx, &mut views.palette);

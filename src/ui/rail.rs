@@ -78,7 +78,9 @@ fn is_done(session: &Session, step: Workspace) -> bool {
                     .count()
                     > 1
         }
-        Workspace::Train | Workspace::Evaluate | Workspace::Export => false,
+        Workspace::Train => session.train.latest_finished().is_some(),
+        Workspace::Evaluate => session.evaluate.evaluation.is_some(),
+        Workspace::Export => !session.export.done.is_empty(),
     }
 }
 

@@ -1,0 +1,390 @@
+//! The evaluate workspace's state: the run that is looked at, its predictions, and predictions on files.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use egui::{TextureHandle, TextureOptions};
+
+use super::pictures::{color_image, fit};
+use super::tasks::TaskId;
+use super::train::TrainState;
+use super::{App, Lane, Workspace};
+use crate::evaluate::{
+    EvaluateError, Evaluation, FramePrediction, Prediction, Predictor, evaluate,
+};
+use crate::jobs::{Cancelled, JobError, Work, sentence};
+use crate::media::{self, MediaError, Sampler};
+use crate::project::{Sampling, Split};
+use crate::train::{Run, RunId};
+
+/// Predictions kept for one set of files; a long film would fill the memory with thumbnails.
+const MOST_PREDICTIONS: usize = 300;
+/// Longest side of a prediction's thumbnail, pixels.
+const THUMB_PX: u32 = 240;
+
+/// A picture that is not of the project, and what the model says of it.
+pub struct FilePrediction {
+    /// The file's name.
+    pub name: String,
+    /// Seconds from the start of the video; `None` for a photo.
+    pub time_secs: Option<f64>,
+    /// The classes, most probable first.
+    pub prediction: Prediction,
+    /// The picture.
+    pub texture: TextureHandle,
+}
+
+/// Predictions on files, as they come in.
+#[derive(Clone, Default)]
+pub struct FilePredictions {
+    list: Arc<Mutex<Vec<Arc<FilePrediction>>>>,
+}
+
+impl FilePredictions {
+    /// Those that are there.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<FilePrediction>> {
+        self.list
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn push(&self, prediction: FilePrediction) -> bool {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.push(Arc::new(prediction));
+        list.len() < MOST_PREDICTIONS
+    }
+}
+
+/// The state of the evaluate workspace.
+pub struct EvaluateState {
+    /// The run that is looked at.
+    pub run: Option<RunId>,
+    /// Which side of its split.
+    pub split: Split,
+    /// Its predictions.
+    pub evaluation: Option<Arc<Evaluation>>,
+    /// Why there are none.
+    pub error: Option<String>,
+    /// The evaluation in progress.
+    pub task: Option<TaskId>,
+    /// Only mistakes of this cell (truth, predicted) are shown; on the diagonal, what was right.
+    pub cell: Option<(usize, usize)>,
+    /// The frame that is shown large: its place in the list that is shown.
+    pub preview: Option<usize>,
+    /// Predictions on files.
+    pub files: FilePredictions,
+    /// The prediction in progress.
+    pub predicting: Option<TaskId>,
+}
+
+impl Default for EvaluateState {
+    fn default() -> Self {
+        Self {
+            run: None,
+            split: Split::Test,
+            evaluation: None,
+            error: None,
+            task: None,
+            cell: None,
+            preview: None,
+            files: FilePredictions::default(),
+            predicting: None,
+        }
+    }
+}
+
+/// What a person does in the evaluate workspace.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EvaluateAction {
+    /// Goes to the workspace and looks at a run.
+    Open(RunId),
+    /// Looks at a run.
+    Choose(RunId),
+    /// Looks at another side of its split.
+    Split(Split),
+    /// Measures again.
+    Again,
+    /// Shows only one cell of the matrix, or all mistakes.
+    Cell(Option<(usize, usize)>),
+    /// Shows a frame large, or none.
+    Preview(Option<usize>),
+    /// Predicts on files.
+    Predict(Vec<PathBuf>),
+    /// Ends that.
+    CancelPredict,
+}
+
+impl EvaluateState {
+    /// The frames that are shown: the mistakes, or those of the chosen cell, the surest first.
+    #[must_use]
+    pub fn shown(&self) -> Vec<&FramePrediction> {
+        let Some(evaluation) = &self.evaluation else {
+            return Vec::new();
+        };
+        match self.cell {
+            None => evaluation.mistakes(),
+            Some((truth, predicted)) => {
+                let mut shown: Vec<&FramePrediction> = evaluation
+                    .predictions
+                    .iter()
+                    .filter(|p| p.truth == truth && p.predicted == predicted)
+                    .collect();
+                shown.sort_by(|a, b| b.confidence().total_cmp(&a.confidence()));
+                shown
+            }
+        }
+    }
+
+    /// Whether the chosen run has yet to be measured.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.evaluation.is_none() && self.error.is_none() && self.task.is_none()
+    }
+
+    fn reset(&mut self) {
+        self.evaluation = None;
+        self.error = None;
+        self.cell = None;
+        self.preview = None;
+    }
+
+    /// Lets go of a run that is not there any more.
+    pub(super) fn forget_gone(&mut self, train: &TrainState) {
+        if self.run.as_ref().is_some_and(|id| train.run(id).is_none()) {
+            self.run = None;
+            self.reset();
+        }
+    }
+}
+
+impl App {
+    /// Whether files that are dropped now are predicted on rather than brought in.
+    #[must_use]
+    pub fn predicts_drops(&self) -> bool {
+        self.workspace == Workspace::Evaluate
+            && self
+                .session
+                .as_ref()
+                .is_some_and(|session| session.evaluate.run.is_some())
+    }
+
+    pub(super) fn apply_evaluate(&mut self, action: EvaluateAction) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.evaluate;
+        match action {
+            EvaluateAction::Open(id) => {
+                self.workspace = Workspace::Evaluate;
+                self.apply_evaluate(EvaluateAction::Choose(id));
+            }
+            EvaluateAction::Choose(id) => {
+                if state.run.as_ref() != Some(&id) {
+                    state.run = Some(id);
+                    state.files = FilePredictions::default();
+                    state.split = Split::Test;
+                    state.reset();
+                }
+                self.evaluate_if_due();
+            }
+            EvaluateAction::Split(split) => {
+                if state.split != split {
+                    state.split = split;
+                    state.reset();
+                }
+                self.evaluate_if_due();
+            }
+            EvaluateAction::Again => {
+                state.reset();
+                self.evaluate_if_due();
+            }
+            EvaluateAction::Cell(cell) => {
+                state.cell = cell;
+                state.preview = None;
+            }
+            EvaluateAction::Preview(place) => {
+                state.preview = place.filter(|place| *place < state.shown().len());
+            }
+            EvaluateAction::Predict(paths) => self.predict_files(paths),
+            EvaluateAction::CancelPredict => {
+                if let Some(task) = state.predicting {
+                    self.tasks.cancel(task);
+                }
+            }
+        }
+    }
+
+    fn evaluate_if_due(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.evaluate;
+        let Some(run) = state.run.as_ref().and_then(|id| session.train.run(id)) else {
+            return;
+        };
+        if let Some(task) = state.task.take() {
+            self.tasks.cancel(task);
+        }
+        if !state.is_due() {
+            return;
+        }
+        let run = run.run.clone();
+        let project = Arc::clone(&session.project);
+        let (split, id) = (state.split, run.id.clone());
+        let task = self.tasks.start(
+            Lane::Learn,
+            "Evaluating",
+            false,
+            move |work| evaluate(&project, &run, split, work),
+            move |app, result| app.evaluated(&id, split, result),
+        );
+        if let Some(session) = &mut self.session {
+            session.evaluate.task = Some(task);
+        }
+    }
+
+    fn evaluated(&mut self, id: &RunId, split: Split, result: Result<Evaluation, JobError>) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.evaluate;
+        // Another run may have been chosen meanwhile.
+        if state.run.as_ref() != Some(id) || state.split != split {
+            return;
+        }
+        state.task = None;
+        match result {
+            Ok(evaluation) => state.evaluation = Some(Arc::new(evaluation)),
+            Err(error) => state.error = Some(error.to_string()),
+        }
+    }
+
+    fn predict_files(&mut self, paths: Vec<PathBuf>) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.evaluate;
+        let Some(run) = state.run.as_ref().and_then(|id| session.train.run(id)) else {
+            return;
+        };
+        let run = run.run.clone();
+        if let Some(task) = state.predicting.take() {
+            self.tasks.cancel(task);
+        }
+        state.files = FilePredictions::default();
+        let files = state.files.clone();
+        let sampling = Sampling {
+            from_secs: None,
+            to_secs: None,
+            ..session.import.sampling
+        };
+        let ctx = self.ctx.clone();
+        let task = self.tasks.start(
+            Lane::Learn,
+            "Predicting",
+            false,
+            move |work| predict(&ctx, &run, &paths, &sampling, &files, work),
+            |app, result| {
+                if let Some(session) = &mut app.session {
+                    session.evaluate.predicting = None;
+                }
+                match result {
+                    Ok(()) | Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        app.fail(error.to_string());
+                    }
+                }
+            },
+        );
+        if let Some(session) = &mut self.session {
+            session.evaluate.predicting = Some(task);
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum PredictError {
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+fn predict(
+    ctx: &egui::Context,
+    run: &Run,
+    paths: &[PathBuf],
+    sampling: &Sampling,
+    files: &FilePredictions,
+    work: &Work,
+) -> Result<(), PredictError> {
+    work.stage("Loading the model", None);
+    let mut predictor = Predictor::from_run(run)?;
+    let paths = media::gather(paths, work)?;
+    work.stage("Predicting", Some(paths.len() as u64));
+    for path in &paths {
+        work.check()?;
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        work.detail(name.clone());
+        let mut one = |picture: image::RgbImage, time_secs| -> Result<bool, PredictError> {
+            let prediction = predictor.predict(&picture)?;
+            let thumb = color_image(&fit(picture, THUMB_PX));
+            let texture = ctx.load_texture(&name, thumb, TextureOptions::LINEAR);
+            let more = files.push(FilePrediction {
+                name: name.clone(),
+                time_secs,
+                prediction,
+                texture,
+            });
+            work.wake();
+            Ok(more)
+        };
+        let more = match file(path, sampling, &mut one, work) {
+            Err(PredictError::Media(MediaError::Cancelled(cancelled))) => {
+                return Err(cancelled.into());
+            }
+            Err(PredictError::Media(error)) => {
+                work.warn(sentence(&error));
+                true
+            }
+            other => other?,
+        };
+        if !more {
+            work.warn(format!(
+                "Only the first {MOST_PREDICTIONS} pictures are shown; the command line predicts all of them"
+            ));
+            return Ok(());
+        }
+        work.advance(1);
+    }
+    Ok(())
+}
+
+/// Hands every picture of a file to `one`; `false` when that wants no more.
+fn file(
+    path: &Path,
+    sampling: &Sampling,
+    one: &mut dyn FnMut(image::RgbImage, Option<f64>) -> Result<bool, PredictError>,
+    work: &Work,
+) -> Result<bool, PredictError> {
+    if media::is_image_name(path) {
+        return one(media::load_image(path)?, None);
+    }
+    let mut sampler = Sampler::open(path, sampling)?;
+    while let Some(frame) = sampler.next_frame(work)? {
+        if !one(frame.to_rgb()?, Some(frame.time_secs))? {
+            return Ok(false);
+        }
+    }
+    if let Some(warning) = sampler.warning() {
+        work.warn(warning);
+    }
+    Ok(true)
+}

@@ -1,0 +1,177 @@
+//! The export workspace's state: the run, the format, the folder, and what was written.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::notes::Tone;
+use super::tasks::TaskId;
+use super::{App, Lane, Session};
+use crate::export::{ExportedFile, Format, export};
+use crate::jobs::JobError;
+use crate::train::RunId;
+
+/// An export that was made in this session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exported {
+    /// The run.
+    pub run: RunId,
+    /// The format.
+    pub format: Format,
+    /// The folder.
+    pub dir: PathBuf,
+    /// The files in it, with their proof.
+    pub files: Vec<ExportedFile>,
+}
+
+/// The state of the export workspace.
+pub struct ExportState {
+    /// The run; `None` is the newest finished one.
+    pub run: Option<RunId>,
+    /// The format.
+    pub format: Format,
+    /// The folder chosen by the user; `None` is the project's own.
+    pub dir: Option<PathBuf>,
+    /// The export in progress.
+    pub task: Option<TaskId>,
+    /// What was exported, newest first.
+    pub done: Vec<Exported>,
+    /// Why the last export failed.
+    pub error: Option<String>,
+}
+
+impl Default for ExportState {
+    fn default() -> Self {
+        Self {
+            run: None,
+            format: Format::Onnx,
+            dir: None,
+            task: None,
+            done: Vec::new(),
+            error: None,
+        }
+    }
+}
+
+/// What a person does in the export workspace.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExportAction {
+    /// Exports this run.
+    Run(RunId),
+    /// In this format.
+    Format(Format),
+    /// Into this folder; `None` is the project's own.
+    Dir(Option<PathBuf>),
+    /// Exports.
+    Start,
+    /// Ends it.
+    Cancel,
+    /// Shows a folder in the file manager.
+    Reveal(PathBuf),
+}
+
+impl Session {
+    /// The run that would be exported.
+    #[must_use]
+    pub fn export_run(&self) -> Option<RunId> {
+        self.export
+            .run
+            .as_ref()
+            .filter(|id| self.train.run(id).is_some())
+            .cloned()
+            .or_else(|| {
+                self.train
+                    .latest_finished()
+                    .map(|entry| entry.run.id.clone())
+            })
+    }
+
+    /// The folder it would be exported into.
+    #[must_use]
+    pub fn export_dir(&self) -> Option<PathBuf> {
+        let run = self.export_run()?;
+        let name = match self.export.format {
+            Format::Onnx => "onnx",
+            Format::OnnxFloat => "onnx-float",
+        };
+        Some(
+            self.export
+                .dir
+                .clone()
+                .unwrap_or_else(|| self.project.exports_dir().join(format!("{}_{name}", run.0))),
+        )
+    }
+}
+
+impl App {
+    pub(super) fn apply_export(&mut self, action: ExportAction) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.export;
+        match action {
+            ExportAction::Run(id) => state.run = Some(id),
+            ExportAction::Format(format) => state.format = format,
+            ExportAction::Dir(dir) => state.dir = dir,
+            ExportAction::Start => self.start_export(),
+            ExportAction::Cancel => {
+                if let Some(task) = state.task {
+                    self.tasks.cancel(task);
+                }
+            }
+            ExportAction::Reveal(path) => self.reveal(path),
+        }
+    }
+
+    fn start_export(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let (Some(id), Some(dir)) = (session.export_run(), session.export_dir()) else {
+            return;
+        };
+        let Some(entry) = session.train.run(&id) else {
+            return;
+        };
+        if session.export.task.is_some() {
+            return;
+        }
+        session.export.error = None;
+        let run = entry.run.clone();
+        let format = session.export.format;
+        let project = Arc::clone(&session.project);
+        let (job_dir, root) = (dir.clone(), session.root.clone());
+        let task = self.tasks.start(
+            Lane::Learn,
+            "Exporting",
+            false,
+            move |work| export(&project, &run, format, &job_dir, work),
+            move |app, result| {
+                let Some(session) = app.session.as_mut().filter(|s| s.root == root) else {
+                    return;
+                };
+                session.export.task = None;
+                match result {
+                    Ok(files) => {
+                        session.export.done.retain(|done| done.dir != dir);
+                        session.export.done.insert(
+                            0,
+                            Exported {
+                                run: id,
+                                format,
+                                dir,
+                                files,
+                            },
+                        );
+                        app.notes
+                            .add(Tone::Done, "Exported; it predicts as the run does");
+                    }
+                    Err(JobError::Cancelled) => {}
+                    Err(error) => session.export.error = Some(error.to_string()),
+                }
+            },
+        );
+        if let Some(session) = &mut self.session {
+            session.export.task = Some(task);
+        }
+    }
+}

@@ -1,0 +1,470 @@
+//! The train workspace's state: settings, the training in progress, the runs and what is shown of them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::notes::Tone;
+use super::tasks::TaskId;
+use super::{Action, App, EvaluateAction, Lane, Session, words};
+use crate::backbone::Architecture;
+use crate::jobs::{JobError, Work};
+use crate::project::{Label, Project};
+use crate::train::{
+    CurvePoint, Curves, LiveCurves, Run, RunId, RunState, TrainError, TrainSettings, resume, runs,
+    train,
+};
+
+pub use super::train_series::{
+    Axis, CurveView, LOG_FLOOR, Metric, Series, Side, best, interval, steps_per_second,
+};
+
+const SETTINGS: &str = "train";
+/// Settings are written when they have been left alone for so long.
+const SETTLE: Duration = Duration::from_millis(600);
+
+/// A run on disk with its curves.
+#[derive(Debug, Clone)]
+pub struct RunEntry {
+    /// The run.
+    pub run: Run,
+    /// Its curves; empty when they cannot be read.
+    pub curves: Arc<Curves>,
+}
+
+/// The training in progress.
+pub struct Live {
+    /// Its task.
+    pub task: TaskId,
+    /// The architecture that is trained.
+    pub architecture: Architecture,
+    /// Steps it will do in all.
+    pub steps: u32,
+    /// The run that is continued; `None` for a new one.
+    pub resumed: Option<RunId>,
+    /// Evaluations so far.
+    pub points: Curves,
+    curves: LiveCurves,
+}
+
+/// The state of the train workspace.
+#[derive(Default)]
+pub struct TrainState {
+    /// The settings of the next training.
+    pub settings: TrainSettings,
+    /// The training in progress.
+    pub live: Option<Live>,
+    /// The runs, newest first.
+    pub runs: Vec<RunEntry>,
+    /// Whether the runs have been read.
+    pub runs_known: bool,
+    /// The run whose curves are drawn in full when nothing is being trained.
+    pub focus: Option<RunId>,
+    /// The runs whose validation curves are drawn for comparison.
+    pub overlays: BTreeSet<RunId>,
+    /// How curves are drawn.
+    pub view: CurveView,
+    unsaved: Option<Instant>,
+}
+
+/// What a person does in the train workspace.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrainAction {
+    /// Trains otherwise next time.
+    Set(TrainSettings),
+    /// Starts a training.
+    Start,
+    /// Ends the training early and keeps the best weights.
+    StopAndKeep,
+    /// Pauses or goes on.
+    Pause(bool),
+    /// Cancels the training; its run can be resumed.
+    Cancel,
+    /// Continues an unfinished run.
+    Resume(RunId),
+    /// Draws a run's curves in full.
+    Focus(RunId),
+    /// Draws a run's validation curves for comparison, or no longer.
+    Overlay(RunId, bool),
+    /// Draws curves otherwise.
+    View(CurveView),
+    /// Moves a run to the trash.
+    Remove(RunId),
+    /// Brings a removed run back.
+    Restore(RunId),
+    /// Takes a run's settings for the next training.
+    UseSettings(RunId),
+}
+
+/// What training on this project would be like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// No frames at all.
+    NoFrames,
+    /// Frames, but none with a class.
+    NothingLabelled,
+    /// Only one class has frames.
+    OneClass,
+    /// It can start.
+    Ready,
+}
+
+impl TrainState {
+    pub(super) fn load(project: &Project) -> Self {
+        Self {
+            settings: project.setting(SETTINGS),
+            ..Self::default()
+        }
+    }
+
+    /// A run by its name.
+    #[must_use]
+    pub fn run(&self, id: &RunId) -> Option<&RunEntry> {
+        self.runs.iter().find(|entry| entry.run.id == *id)
+    }
+
+    /// The newest finished run.
+    #[must_use]
+    pub fn latest_finished(&self) -> Option<&RunEntry> {
+        self.runs
+            .iter()
+            .find(|entry| entry.run.state == RunState::Finished)
+    }
+
+    /// The points that are drawn in full: of the training in progress, else of the chosen run.
+    #[must_use]
+    pub fn main_points(&self) -> &[CurvePoint] {
+        if let Some(live) = &self.live {
+            return &live.points;
+        }
+        self.focus
+            .as_ref()
+            .and_then(|id| self.run(id))
+            .map_or(&[], |entry| entry.curves.as_slice())
+    }
+
+    /// Whether `id` is being trained now, so that nothing else may be done with it.
+    #[must_use]
+    pub fn is_live(&self, id: &RunId) -> bool {
+        let Some(live) = &self.live else { return false };
+        match &live.resumed {
+            Some(resumed) => resumed == id,
+            // A new run appears on disk while it is trained.
+            None => self
+                .run(id)
+                .is_some_and(|entry| entry.run.state == RunState::Unfinished),
+        }
+    }
+}
+
+impl Session {
+    /// Whether training can start, and if not why.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let with_frames = self
+            .classes
+            .iter()
+            .filter(|class| {
+                let label = Label::Class(class.name.clone());
+                self.snapshot.counts.label(&label) > 0
+            })
+            .count();
+        match (self.snapshot.counts.total(), with_frames) {
+            (0, _) => Readiness::NoFrames,
+            (_, 0) => Readiness::NothingLabelled,
+            (_, 1) => Readiness::OneClass,
+            _ => Readiness::Ready,
+        }
+    }
+}
+
+impl App {
+    pub(super) fn apply_train(&mut self, action: TrainAction) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.train;
+        match action {
+            TrainAction::Set(settings) => {
+                state.settings = settings;
+                state.unsaved = Some(Instant::now());
+                self.ctx.request_repaint_after(SETTLE);
+            }
+            TrainAction::View(view) => state.view = view,
+            TrainAction::Focus(id) => {
+                state.overlays.remove(&id);
+                state.focus = Some(id);
+            }
+            TrainAction::Overlay(id, true) => {
+                state.overlays.insert(id);
+            }
+            TrainAction::Overlay(id, false) => {
+                state.overlays.remove(&id);
+            }
+            TrainAction::UseSettings(id) => {
+                if let Some(settings) = state.run(&id).map(|entry| entry.run.settings.clone()) {
+                    self.apply_train(TrainAction::Set(settings));
+                }
+            }
+            TrainAction::Start => self.start_training(None),
+            TrainAction::Resume(id) => self.start_training(Some(id)),
+            TrainAction::StopAndKeep => {
+                if let Some(work) = self.training_work() {
+                    work.stop();
+                }
+            }
+            TrainAction::Pause(paused) => {
+                if let Some(work) = self.training_work() {
+                    work.set_paused(paused);
+                }
+            }
+            TrainAction::Cancel => {
+                if let Some(task) = state.live.as_ref().map(|live| live.task) {
+                    self.tasks.cancel(task);
+                }
+            }
+            TrainAction::Remove(id) => self.move_run(id, true),
+            TrainAction::Restore(id) => self.move_run(id, false),
+        }
+    }
+
+    /// Where the training in progress reports; `None` while it waits for its turn.
+    #[must_use]
+    pub fn training_work(&self) -> Option<&Work> {
+        let task = self.session.as_ref()?.train.live.as_ref()?.task;
+        self.tasks
+            .running()
+            .iter()
+            .find(|running| running.id == task)
+            .map(|running| &running.work)
+    }
+
+    fn start_training(&mut self, resumed: Option<RunId>) {
+        self.save_train_settings(true);
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        if session.train.live.is_some() {
+            return;
+        }
+        let settings = match resumed.as_ref().map(|id| session.train.run(id)) {
+            None => session.train.settings.clone(),
+            Some(Some(entry)) => entry.run.settings.clone(),
+            Some(None) => return,
+        };
+        let curves = LiveCurves::default();
+        let project = Arc::clone(&session.project);
+        let title = format!("Training {}", words::architecture(&settings.architecture));
+        let (job_settings, job_curves, job_run) =
+            (settings.clone(), curves.clone(), resumed.clone());
+        let root = session.root.clone();
+        let task = self.tasks.start(
+            Lane::Learn,
+            &title,
+            false,
+            move |work| match job_run {
+                Some(id) => resume(&project, &id, None, &job_curves, work),
+                None => train(&project, &job_settings, &job_curves, work),
+            },
+            move |app, result| app.trained(&root, result),
+        );
+        if let Some(session) = &mut self.session {
+            session.train.live = Some(Live {
+                task,
+                architecture: settings.architecture,
+                steps: settings.how_many_training_steps,
+                resumed,
+                points: Curves::new(),
+                curves,
+            });
+        }
+    }
+
+    fn trained(&mut self, root: &PathBuf, result: Result<Run, JobError>) {
+        if let Some(session) = &mut self.session
+            && session.root == *root
+        {
+            session.train.live = None;
+            if let Ok(run) = &result {
+                session.train.focus = Some(run.id.clone());
+                session.train.overlays.remove(&run.id);
+            }
+        }
+        match result {
+            Ok(run) => {
+                let figure = run
+                    .result
+                    .as_ref()
+                    .and_then(|result| result.test_accuracy.or(result.validation_accuracy));
+                let text = match figure {
+                    Some(part) => format!("Trained: {} right", words::percent(f64::from(part))),
+                    None => "Trained".to_owned(),
+                };
+                self.notes.add(Tone::Done, text).remedy = Some((
+                    "Evaluate".to_owned(),
+                    Action::Evaluate(EvaluateAction::Open(run.id)),
+                ));
+            }
+            Err(JobError::Cancelled) => {
+                self.notes.add(
+                    Tone::Info,
+                    "Training was cancelled. The list of runs can resume it",
+                );
+            }
+            Err(error) => {
+                self.fail(error.to_string());
+            }
+        }
+        self.load_runs();
+    }
+
+    /// Takes in what the trainer has measured since the last frame.
+    pub(super) fn take_curves(&mut self) {
+        if let Some(session) = &mut self.session
+            && let Some(live) = &mut session.train.live
+        {
+            let known = live.points.len();
+            live.points.extend(live.curves.since(known));
+        }
+    }
+
+    /// Reads the runs again, in the background.
+    pub(super) fn load_runs(&mut self) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let project = Arc::clone(&session.project);
+        let root = session.root.clone();
+        self.tasks.start(
+            Lane::Free,
+            "Reading the runs",
+            true,
+            move |_| {
+                let entries = runs(&project)?.into_iter().map(|run| {
+                    let curves = run.curves().unwrap_or_else(|error| {
+                        log::warn!("the curves of {} cannot be read: {error}", run.id.0);
+                        Curves::new()
+                    });
+                    RunEntry {
+                        run,
+                        curves: Arc::new(curves),
+                    }
+                });
+                Ok::<Vec<_>, TrainError>(entries.collect())
+            },
+            move |app, result| match result {
+                Ok(entries) => {
+                    if let Some(session) = &mut app.session
+                        && session.root == root
+                    {
+                        session.train.take_runs(entries);
+                        session.evaluate.forget_gone(&session.train);
+                    }
+                }
+                Err(JobError::Cancelled) => {}
+                Err(error) => {
+                    app.fail(error.to_string());
+                }
+            },
+        );
+    }
+
+    /// Moves a run to the project's trash, or back.
+    fn move_run(&mut self, id: RunId, away: bool) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.train;
+        if state.is_live(&id) {
+            return;
+        }
+        if away {
+            state.runs.retain(|entry| entry.run.id != id);
+            state.forget_gone();
+        }
+        let runs_dir = session.project.runs_dir();
+        let trash = session.root.join("trash").join("runs");
+        let folder = id.0.clone();
+        self.tasks.start(
+            Lane::Edit,
+            "Moving a run",
+            true,
+            move |_| {
+                let (from, to) = if away {
+                    (runs_dir, trash)
+                } else {
+                    (trash, runs_dir)
+                };
+                std::fs::create_dir_all(&to)?;
+                std::fs::rename(from.join(&folder), to.join(&folder))
+            },
+            move |app, result| {
+                match result {
+                    Ok(()) if away => {
+                        app.notes.add(Tone::Info, "The run is in the trash").remedy =
+                            Some(("Undo".to_owned(), Action::Train(TrainAction::Restore(id))));
+                    }
+                    Ok(()) | Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        app.fail(format!("The run “{}” could not be moved: {error}", id.0));
+                    }
+                }
+                app.load_runs();
+            },
+        );
+    }
+
+    /// Writes the settings once they have been left alone for a moment, or at once.
+    pub(super) fn save_train_settings(&mut self, at_once: bool) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.train;
+        let Some(since) = state.unsaved else { return };
+        if !at_once && since.elapsed() < SETTLE {
+            return;
+        }
+        state.unsaved = None;
+        let project = Arc::clone(&session.project);
+        let settings = state.settings.clone();
+        self.tasks.start(
+            Lane::Edit,
+            "Saving the settings",
+            true,
+            move |_| project.set_setting(SETTINGS, &settings),
+            |app, result| {
+                if let Err(error) = result {
+                    app.fail(error.to_string());
+                }
+            },
+        );
+    }
+}
+
+impl TrainState {
+    fn take_runs(&mut self, entries: Vec<RunEntry>) {
+        self.runs = entries;
+        self.runs_known = true;
+        self.forget_gone();
+        if self.focus.is_none() {
+            self.focus = self.runs.first().map(|entry| entry.run.id.clone());
+        }
+    }
+
+    fn forget_gone(&mut self) {
+        let there = |id: &RunId| self.runs.iter().any(|entry| entry.run.id == *id);
+        if self.focus.as_ref().is_some_and(|id| !there(id)) {
+            self.focus = None;
+        }
+        let gone: Vec<RunId> = self
+            .overlays
+            .iter()
+            .filter(|id| !there(id))
+            .cloned()
+            .collect();
+        for id in gone {
+            self.overlays.remove(&id);
+        }
+    }
+}

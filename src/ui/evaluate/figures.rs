@@ -1,0 +1,229 @@
+//! The figures: accuracy with its interval and what it means, per class, per source.
+
+use egui::{Align, Layout, RichText, Ui};
+
+use crate::app::{Session, interval, words};
+use crate::evaluate::Evaluation;
+use crate::project::Split;
+use crate::ui::theme::tokens;
+use crate::ui::widgets::{self, class_dot, figure, hint, panel, section};
+
+/// Sources shown in the list; the worst come first.
+const MOST_SOURCES: usize = 40;
+
+/// Paints the column of figures.
+pub fn figures_ui(ui: &mut Ui, session: &Session) {
+    let state = &session.evaluate;
+    let Some(evaluation) = &state.evaluation else {
+        pending_ui(ui, session);
+        return;
+    };
+    accuracy_ui(ui, session, evaluation);
+    ui.add_space(6.0);
+    classes_ui(ui, session, evaluation);
+    ui.add_space(6.0);
+    sources_ui(ui, session, evaluation);
+}
+
+/// The run's own figure until the frames have been gone through again.
+fn pending_ui(ui: &mut Ui, session: &Session) {
+    let t = tokens(ui);
+    let result = session
+        .evaluate
+        .run
+        .as_ref()
+        .and_then(|id| session.train.run(id))
+        .and_then(|entry| entry.run.result.as_ref());
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        section(ui, "Test accuracy", |_| {});
+        let text = result
+            .and_then(|result| result.test_accuracy)
+            .map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part)));
+        ui.label(figure(text));
+        ui.label(widgets::small(t, "as measured when it was trained"));
+    });
+}
+
+fn accuracy_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
+    let t = tokens(ui);
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = 4.0;
+        let (title, meaning) = match evaluation.split {
+            Split::Test => ("Test accuracy", "of frames it has never seen"),
+            Split::Validation => (
+                "Validation accuracy",
+                "of the frames that chose the weights: a little too good",
+            ),
+            Split::Train => (
+                "Training accuracy",
+                "of the frames it learned from: no measure of anything new",
+            ),
+        };
+        section(ui, title, |_| {});
+        let accuracy = evaluation.confusion.accuracy();
+        let text = accuracy.map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part)));
+        ui.label(figure(text));
+        let total = evaluation.predictions.len() as u64;
+        let right = evaluation
+            .predictions
+            .iter()
+            .filter(|prediction| prediction.truth == prediction.predicted)
+            .count() as u64;
+        ui.label(widgets::small(t, meaning));
+        if let Some((low, high)) = interval(right, total) {
+            let words = format!(
+                "{} of {} right. With so many frames the true figure lies between {:.0} and {:.0} %, 19 times out of 20, if frames were independent.",
+                words::number(right),
+                words::number(total),
+                (low * 100.0).floor(),
+                (high * 100.0).ceil(),
+            );
+            let groups = evaluation.by_group().len();
+            ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(16.0))).wrap())
+                .on_hover_text(
+                    "The 95 % interval by Wilson. Frames of one video look alike, so the real uncertainty is larger; more videos make it smaller",
+                );
+            if groups > 0 && groups < 6 {
+                hint(
+                    ui,
+                    &format!(
+                        "These frames come from only {}. Another video could change the figure a lot.",
+                        words::count(groups as u64, "source", "sources")
+                    ),
+                );
+            }
+        }
+        if evaluation.missing > 0 {
+            let words = format!(
+                "{} of the run are gone from the project and were left out.",
+                words::frames(evaluation.missing as usize)
+            );
+            ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
+        }
+        let notes = session
+            .evaluate
+            .run
+            .as_ref()
+            .and_then(|id| session.train.run(id))
+            .and_then(|entry| entry.run.result.as_ref())
+            .map(|result| result.notes.as_slice())
+            .unwrap_or_default();
+        for note in notes {
+            hint(ui, note);
+        }
+    });
+}
+
+fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
+    let t = tokens(ui);
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        section(ui, "Per class", |_| {});
+        egui::Grid::new("per class")
+            .num_columns(4)
+            .spacing([10.0, 6.0])
+            .min_col_width(52.0)
+            .show(ui, |ui| {
+                ui.label("");
+                for (heading, tip) in [
+                    ("frames", "How many frames of this class there were"),
+                    ("recall", "Part of the frames of this class that were found"),
+                    (
+                        "precision",
+                        "Part of the frames called this class that were right",
+                    ),
+                ] {
+                    right(ui, |ui| {
+                        ui.label(widgets::faint(t, heading)).on_hover_text(tip);
+                    });
+                }
+                ui.end_row();
+                let rows = evaluation.classes.iter().zip(&evaluation.confusion.counts);
+                for (index, (class, row)) in rows.enumerate() {
+                    ui.horizontal(|ui| {
+                        ui.spacing_mut().item_spacing.x = 6.0;
+                        class_dot(ui, color_of(session, class));
+                        ui.label(words::shorten(class, 16)).on_hover_text(class);
+                    });
+                    let frames: u64 = row.iter().sum();
+                    right(ui, |ui| {
+                        ui.label(widgets::muted(t, words::number(frames)));
+                    });
+                    for part in [
+                        evaluation.confusion.recall(index),
+                        evaluation.confusion.precision(index),
+                    ] {
+                        right(ui, |ui| {
+                            let text = part
+                                .map_or_else(|| "–".to_owned(), |p| words::percent(f64::from(p)));
+                            ui.label(RichText::new(text).color(t.text));
+                        });
+                    }
+                    ui.end_row();
+                }
+            });
+    });
+}
+
+fn sources_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
+    let t = tokens(ui);
+    let groups = evaluation.by_group();
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        section(ui, "Per source", |ui| {
+            ui.label(widgets::faint(t, "the worst first"));
+        });
+        ui.spacing_mut().item_spacing.y = 5.0;
+        for group in groups.iter().take(MOST_SOURCES) {
+            let name = source_name(session, &group.group);
+            ui.horizontal(|ui| {
+                ui.label(words::shorten(&name, 24)).on_hover_text(&name);
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    let part = words::percent(f64::from(group.accuracy()));
+                    ui.add_sized(
+                        [54.0, 16.0],
+                        egui::Label::new(RichText::new(part).color(t.text)).halign(Align::RIGHT),
+                    );
+                    ui.label(widgets::faint(
+                        t,
+                        format!("{} of {}", group.correct, group.total),
+                    ));
+                });
+            });
+        }
+        if groups.len() > MOST_SOURCES {
+            ui.label(widgets::faint(
+                t,
+                format!("and {} more", groups.len() - MOST_SOURCES),
+            ));
+        }
+    });
+}
+
+fn right(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
+    ui.with_layout(Layout::right_to_left(Align::Center), add);
+}
+
+/// The palette index of a class of the run, if the project still has it.
+pub fn color_of(session: &Session, class: &str) -> Option<usize> {
+    session
+        .classes
+        .iter()
+        .find(|known| known.name.as_str() == class)
+        .map(|known| known.color)
+}
+
+/// What people call the group that frames were split by.
+pub fn source_name(session: &Session, group: &str) -> String {
+    // A block of time within a source is the source's name with what distinguishes the block.
+    session
+        .sources
+        .iter()
+        .find_map(|source| {
+            let rest = group.strip_prefix(source.id.as_str())?;
+            Some(format!("{}{rest}", source.name))
+        })
+        .unwrap_or_else(|| group.to_owned())
+}

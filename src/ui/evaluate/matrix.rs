@@ -1,0 +1,208 @@
+//! The confusion matrix, painted; a click on a cell shows its frames.
+
+use egui::{
+    Align2, Color32, CornerRadius, FontFamily, FontId, Rect, Sense, Stroke, StrokeKind, Ui,
+    epaint::TextShape, pos2, vec2,
+};
+
+use super::figures::color_of;
+use crate::app::{Action, EvaluateAction, Session, words};
+use crate::evaluate::Evaluation;
+use crate::ui::Cx;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{self, class_mark, panel, quiet_button, section};
+
+/// Largest and smallest side of a cell, points.
+const CELL: std::ops::RangeInclusive<f32> = 26.0..=64.0;
+/// Room for the names of the classes, points.
+const NAMES: f32 = 132.0;
+/// Characters of a name that fit there.
+const NAME_LENGTH: usize = 16;
+
+/// Paints the matrix.
+pub fn matrix_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        section(ui, "Confusion matrix", |ui| {
+            ui.scope(|ui| {
+                ui.set_max_width(250.0);
+                super::side_ui(ui, cx, session);
+            });
+        });
+        let t = tokens(ui);
+        ui.label(widgets::faint(
+            t,
+            "A row for what a frame is, a column for what the model takes it for. Click a cell to see its frames.",
+        ));
+        ui.add_space(4.0);
+        egui::ScrollArea::horizontal()
+            .id_salt("matrix")
+            .auto_shrink([false, true])
+            .show(ui, |ui| paint_ui(ui, cx, session, evaluation));
+    });
+}
+
+fn paint_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
+    let t = tokens(ui);
+    let classes = &evaluation.classes;
+    let count = classes.len();
+    if count == 0 {
+        return;
+    }
+    let room = (ui.available_width() - NAMES - 20.0) / count as f32;
+    let cell = room.clamp(*CELL.start(), *CELL.end());
+    let height = (cell * 0.75).max(26.0);
+    // Long names stand upright above narrow columns.
+    let longest = classes
+        .iter()
+        .map(|class| words::shorten(class, NAME_LENGTH).chars().count())
+        .max()
+        .unwrap_or(0) as f32;
+    let upright = longest * 6.6 > cell - 4.0;
+    let above = if upright {
+        (longest * 6.6 + 12.0).min(130.0)
+    } else {
+        22.0
+    };
+    let size = vec2(
+        NAMES + cell * count as f32,
+        above + height * count as f32 + 6.0,
+    );
+    let (area, _) = ui.allocate_exact_size(size, Sense::hover());
+    let font = FontId::new(12.0, FontFamily::Proportional);
+    let origin = area.min + vec2(NAMES, above);
+    for (index, class) in classes.iter().enumerate() {
+        let name = words::shorten(class, NAME_LENGTH);
+        let y = origin.y + (index as f32 + 0.5) * height;
+        class_mark(
+            ui.painter(),
+            pos2(area.left() + 6.0, y),
+            color_of(session, class),
+            t.muted,
+        );
+        ui.painter().text(
+            pos2(area.left() + 18.0, y),
+            Align2::LEFT_CENTER,
+            &name,
+            font.clone(),
+            t.text,
+        );
+        let x = origin.x + (index as f32 + 0.5) * cell;
+        let galley = ui.painter().layout_no_wrap(name, font.clone(), t.muted);
+        if upright {
+            let at = pos2(x - galley.size().y / 2.0, origin.y - 6.0);
+            ui.painter()
+                .add(TextShape::new(at, galley, t.muted).with_angle(-std::f32::consts::FRAC_PI_2));
+        } else {
+            let at = pos2(x - galley.size().x / 2.0, origin.y - 6.0 - galley.size().y);
+            ui.painter().galley(at, galley, t.muted);
+        }
+    }
+    for (truth, row) in evaluation.confusion.counts.iter().enumerate() {
+        let total: u64 = row.iter().sum();
+        for (predicted, &frames) in row.iter().enumerate() {
+            let min = origin + vec2(predicted as f32 * cell, truth as f32 * height);
+            let rect = Rect::from_min_size(min, vec2(cell, height)).shrink(1.5);
+            let part = frames as f32 / total.max(1) as f32;
+            let shown = Cell {
+                rect,
+                truth,
+                predicted,
+                frames,
+                part,
+            };
+            cell_ui(ui, cx, session, evaluation, &shown);
+        }
+    }
+}
+
+struct Cell {
+    rect: Rect,
+    truth: usize,
+    predicted: usize,
+    frames: u64,
+    /// Part of the row, 0..=1.
+    part: f32,
+}
+
+fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation, cell: &Cell) {
+    let t = tokens(ui);
+    let at = (cell.truth, cell.predicted);
+    let chosen = session.evaluate.cell == Some(at);
+    let right = cell.truth == cell.predicted;
+    let name = |index: usize| evaluation.classes.get(index).map_or("", String::as_str);
+    let sense = if cell.frames > 0 {
+        Sense::click()
+    } else {
+        Sense::hover()
+    };
+    let response = ui.interact(cell.rect, ui.scope_id().with(("cell", at)), sense);
+    let strength = 0.12 + 0.88 * cell.part;
+    let hue = if right { t.accent } else { t.danger };
+    let fill = if cell.frames == 0 {
+        t.window
+    } else {
+        mix(t.panel, hue, strength)
+    };
+    let radius = CornerRadius::same(theme::RADIUS_SMALL);
+    let stroke = if chosen || response.has_focus() {
+        Stroke::new(2.0, t.text)
+    } else if response.hovered() && cell.frames > 0 {
+        Stroke::new(1.0, t.line_strong)
+    } else {
+        Stroke::NONE
+    };
+    ui.painter()
+        .rect(cell.rect, radius, fill, stroke, StrokeKind::Inside);
+    let color = if cell.frames == 0 {
+        t.faint
+    } else if strength > 0.5 {
+        if right { t.on_accent } else { t.window }
+    } else {
+        t.text
+    };
+    ui.painter().text(
+        cell.rect.center(),
+        Align2::CENTER_CENTER,
+        words::number(cell.frames),
+        FontId::new(12.5, theme::medium()),
+        color,
+    );
+    let words = format!(
+        "{} of “{}” taken for “{}” ({})",
+        words::frames(cell.frames as usize),
+        name(cell.truth),
+        name(cell.predicted),
+        words::percent(f64::from(cell.part)),
+    );
+    if cell.frames > 0 {
+        response
+            .widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, &words));
+    }
+    if response.on_hover_text(words).clicked() {
+        let next = (!chosen).then_some(at);
+        cx.act(Action::Evaluate(EvaluateAction::Cell(next)));
+    }
+}
+
+/// A colour between two, `part` of the way.
+fn mix(from: Color32, to: Color32, part: f32) -> Color32 {
+    from.lerp_to_gamma(to, part.clamp(0.0, 1.0))
+}
+
+/// Says which cell is shown, with a way back to all mistakes.
+pub fn filter_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
+    let Some((truth, predicted)) = session.evaluate.cell else {
+        return;
+    };
+    let name = |index: usize| evaluation.classes.get(index).map_or("", String::as_str);
+    let label = format!(
+        "“{}” taken for “{}”",
+        words::shorten(name(truth), 16),
+        words::shorten(name(predicted), 16)
+    );
+    let clear = quiet_button(ui, Some(crate::ui::icons::CROSS), &label);
+    if clear.on_hover_text("Show all mistakes again").clicked() {
+        cx.act(Action::Evaluate(EvaluateAction::Cell(None)));
+    }
+}

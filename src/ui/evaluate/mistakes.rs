@@ -1,0 +1,327 @@
+//! The misclassified frames as a grid: what they are, what the model took them for, how sure it was.
+
+use egui::{
+    Align, Align2, Context, CornerRadius, FontFamily, FontId, Id, Key, Layout, Modal, Rect, Sense,
+    Stroke, StrokeKind, Ui, pos2, vec2,
+};
+
+use super::figures::{color_of, source_name};
+use super::matrix;
+use crate::app::{Action, EvaluateAction, Picture, PictureKey, Session, words};
+use crate::evaluate::{Evaluation, FramePrediction};
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{
+    self, class_mark, icon_button, panel, picture, placeholder, section, spinner,
+};
+
+/// Width and height of a card, points.
+const CARD: egui::Vec2 = vec2(150.0, 146.0);
+const GAP: f32 = 10.0;
+/// Cards in one go; the rest on request, so that a bad model does not slow the window down.
+const PAGE: usize = 120;
+
+/// State of the painting alone.
+#[derive(Default)]
+pub struct View {
+    pages: usize,
+}
+
+/// Paints the grid.
+pub fn mistakes_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    evaluation: &Evaluation,
+    view: &mut View,
+) {
+    let t = tokens(ui);
+    let shown = session.evaluate.shown();
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        let title = match session.evaluate.cell {
+            Some((truth, predicted)) if truth == predicted => "Right",
+            _ => "Mistakes",
+        };
+        section(ui, title, |ui| {
+            ui.label(widgets::faint(
+                t,
+                format!("{}, the surest first", words::frames(shown.len())),
+            ));
+            matrix::filter_ui(ui, cx, session, evaluation);
+        });
+        if shown.is_empty() {
+            ui.add_space(6.0);
+            ui.label(widgets::muted(
+                t,
+                "None: every frame on this side was classified right.",
+            ));
+            return;
+        }
+        ui.add_space(4.0);
+        let columns = ((ui.available_width() + GAP) / (CARD.x + GAP))
+            .floor()
+            .max(1.0) as usize;
+        let most = (view.pages + 1) * PAGE;
+        ui.spacing_mut().item_spacing = vec2(GAP, GAP);
+        for (row, frames) in shown
+            .iter()
+            .take(most)
+            .collect::<Vec<_>>()
+            .chunks(columns)
+            .enumerate()
+        {
+            ui.horizontal(|ui| {
+                for (column, frame) in frames.iter().enumerate() {
+                    card_ui(ui, cx, session, evaluation, frame, row * columns + column);
+                }
+            });
+        }
+        if shown.len() > most && widgets::button(ui, None, "Show more").clicked() {
+            view.pages += 1;
+        }
+    });
+}
+
+fn card_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    evaluation: &Evaluation,
+    frame: &FramePrediction,
+    place: usize,
+) {
+    let t = tokens(ui);
+    let (rect, response) = ui.allocate_exact_size(CARD, Sense::click());
+    let name = |index: usize| evaluation.classes.get(index).map_or("", String::as_str);
+    let words = format!(
+        "{}: “{}” taken for “{}” at {}",
+        frame.path.rsplit('/').next().unwrap_or(&frame.path),
+        name(frame.truth),
+        name(frame.predicted),
+        words::percent(f64::from(frame.confidence())),
+    );
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &words));
+    if !ui.is_rect_visible(rect) {
+        return;
+    }
+    let image = Rect::from_min_size(rect.min, vec2(CARD.x, 100.0));
+    let key = PictureKey::Thumb(session.root.join(&frame.path));
+    match session.pictures.get(&key) {
+        Picture::Ready(texture) => picture(ui, image, &texture, theme::RADIUS),
+        Picture::Loading => placeholder(ui, image, theme::RADIUS, None),
+        Picture::Failed(_) => placeholder(ui, image, theme::RADIUS, Some(icons::MISSING)),
+    }
+    if response.hovered() || response.has_focus() {
+        let color = if response.has_focus() {
+            t.accent
+        } else {
+            t.line_strong
+        };
+        ui.painter().rect_stroke(
+            image,
+            CornerRadius::same(theme::RADIUS),
+            Stroke::new(1.5, color),
+            StrokeKind::Inside,
+        );
+    }
+    let small = FontId::new(12.0, FontFamily::Proportional);
+    let line = |ui: &Ui, y: f32, index: usize, color, right: String| {
+        let class = name(index);
+        class_mark(
+            ui.painter(),
+            pos2(rect.left() + 6.0, y),
+            color_of(session, class),
+            t.muted,
+        );
+        ui.painter().text(
+            pos2(rect.left() + 16.0, y),
+            Align2::LEFT_CENTER,
+            words::shorten(class, 13),
+            small.clone(),
+            color,
+        );
+        ui.painter().text(
+            pos2(rect.right() - 2.0, y),
+            Align2::RIGHT_CENTER,
+            right,
+            small.clone(),
+            t.muted,
+        );
+    };
+    let confidence = words::percent(f64::from(frame.confidence()));
+    line(ui, rect.top() + 113.0, frame.truth, t.text, "is".to_owned());
+    line(ui, rect.top() + 132.0, frame.predicted, t.muted, confidence);
+    if response.on_hover_text(words).clicked() {
+        cx.act(Action::Evaluate(EvaluateAction::Preview(Some(place))));
+    }
+}
+
+/// Paints the frame that is shown large, over the window.
+pub fn large_ui(ctx: &Context, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
+    let shown = session.evaluate.shown();
+    let Some((place, frame)) = session
+        .evaluate
+        .preview
+        .and_then(|place| Some((place, *shown.get(place)?)))
+    else {
+        return;
+    };
+    let room = ctx.content_rect().size();
+    let size = vec2((room.x * 0.8).min(1200.0), (room.y * 0.82).min(860.0));
+    let modal = Modal::new(Id::unique("evaluated frame")).show(ctx, |ui| {
+        ui.set_width(size.x);
+        head_ui(ui, cx, session, frame, place, shown.len());
+        let (rect, _) = ui.allocate_exact_size(vec2(size.x, size.y - 190.0), Sense::hover());
+        let path = session.root.join(&frame.path);
+        match session.pictures.get(&PictureKey::Large(path)) {
+            Picture::Ready(texture) => {
+                let pixels = texture.size_vec2();
+                let scale = (rect.width() / pixels.x).min(rect.height() / pixels.y);
+                let fitted = Rect::from_center_size(rect.center(), pixels * scale);
+                picture(ui, fitted, &texture, theme::RADIUS);
+            }
+            Picture::Loading => {
+                ui.put(
+                    Rect::from_center_size(rect.center(), vec2(32.0, 32.0)),
+                    |ui: &mut Ui| spinner(ui, 28.0),
+                );
+            }
+            Picture::Failed(error) => {
+                ui.put(rect, egui::Label::new(error));
+            }
+        }
+        ui.add_space(4.0);
+        probabilities_ui(ui, session, evaluation, frame);
+    });
+    let (back, forth) = ctx.input(|input| {
+        (
+            input.key_pressed(Key::ArrowLeft),
+            input.key_pressed(Key::ArrowRight),
+        )
+    });
+    let mut go = |to: Option<usize>| cx.act(Action::Evaluate(EvaluateAction::Preview(to)));
+    if modal.should_close() {
+        go(None);
+    } else if back && place > 0 {
+        go(Some(place - 1));
+    } else if forth && place + 1 < shown.len() {
+        go(Some(place + 1));
+    }
+}
+
+fn head_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    frame: &FramePrediction,
+    place: usize,
+    count: usize,
+) {
+    let t = tokens(ui);
+    ui.horizontal(|ui| {
+        ui.label(widgets::title(words::shorten(
+            &source_name(session, &frame.group),
+            40,
+        )))
+        .on_hover_text(&frame.path);
+        ui.label(widgets::faint(t, format!("{} of {count}", place + 1)));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let mut act = |to| cx.act(Action::Evaluate(EvaluateAction::Preview(to)));
+            if icon_button(ui, icons::CROSS, "Close", "Close (Esc)").clicked() {
+                act(None);
+            }
+            let next = ui
+                .add_enabled_ui(place + 1 < count, |ui| {
+                    icon_button(ui, icons::ARROW_RIGHT, "Next frame", "Next frame (→)")
+                })
+                .inner;
+            if next.clicked() {
+                act(Some(place + 1));
+            }
+            let before = ui
+                .add_enabled_ui(place > 0, |ui| {
+                    icon_button(ui, icons::ARROW_LEFT, "Frame before", "Frame before (←)")
+                })
+                .inner;
+            if before.clicked() {
+                act(Some(place.saturating_sub(1)));
+            }
+        });
+    });
+}
+
+/// The most probable classes as bars; the true one is marked.
+fn probabilities_ui(
+    ui: &mut Ui,
+    session: &Session,
+    evaluation: &Evaluation,
+    frame: &FramePrediction,
+) {
+    let mut order: Vec<usize> = (0..frame.probabilities.len()).collect();
+    let probability = |index: usize| frame.probabilities.get(index).copied().unwrap_or(0.0);
+    order.sort_by(|a, b| probability(*b).total_cmp(&probability(*a)));
+    order.truncate(4);
+    if !order.contains(&frame.truth) {
+        order.pop();
+        order.push(frame.truth);
+    }
+    for index in order {
+        let class = evaluation.classes.get(index).map_or("", String::as_str);
+        let note = if index == frame.truth { "is" } else { "" };
+        bar_ui(
+            ui,
+            color_of(session, class),
+            class,
+            probability(index),
+            note,
+        );
+    }
+}
+
+/// A class with its probability as a bar.
+pub fn bar_ui(ui: &mut Ui, color: Option<usize>, class: &str, probability: f32, note: &str) {
+    let t = tokens(ui);
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 18.0), Sense::hover());
+    let y = rect.center().y;
+    class_mark(ui.painter(), pos2(rect.left() + 6.0, y), color, t.muted);
+    let font = FontId::new(12.0, FontFamily::Proportional);
+    let names = (rect.width() * 0.34).min(200.0);
+    ui.painter().text(
+        pos2(rect.left() + 17.0, y),
+        Align2::LEFT_CENTER,
+        words::shorten(class, (names / 7.5) as usize),
+        font.clone(),
+        t.text,
+    );
+    let figures = 52.0;
+    let notes = if note.is_empty() { 0.0 } else { 22.0 };
+    let bar = Rect::from_min_max(
+        pos2(rect.left() + names + 12.0, y - 3.0),
+        pos2(rect.right() - figures - notes, y + 3.0),
+    );
+    let radius = CornerRadius::same(3);
+    ui.painter().rect_filled(bar, radius, t.track);
+    let filled = Rect::from_min_size(
+        bar.min,
+        vec2(bar.width() * probability.clamp(0.0, 1.0), bar.height()),
+    );
+    if filled.width() > 0.5 {
+        ui.painter().rect_filled(filled, radius, t.accent);
+    }
+    ui.painter().text(
+        pos2(rect.right() - notes, y),
+        Align2::RIGHT_CENTER,
+        words::percent(f64::from(probability)),
+        font.clone(),
+        t.text,
+    );
+    ui.painter().text(
+        pos2(rect.right(), y),
+        Align2::RIGHT_CENTER,
+        note,
+        font,
+        t.ok,
+    );
+}

@@ -1,0 +1,228 @@
+//! The evaluate workspace: how good a run is on frames it has never seen, and what it gets wrong.
+
+mod figures;
+mod files;
+mod matrix;
+mod mistakes;
+
+use egui::{Align, Frame, Layout, Margin, Panel, RichText, ScrollArea, Ui};
+
+use super::Cx;
+use super::icons;
+use super::theme::{self, tokens};
+use super::widgets::{
+    self, accent_button, button, choice, empty, menu_item, progress_bar, segments,
+};
+use crate::app::{Action, Ask, EvaluateAction, Session, Workspace, words};
+use crate::project::Split;
+use crate::train::RunState;
+
+/// Width of the figures, points.
+const FIGURES: f32 = 330.0;
+
+/// State of the painting alone.
+#[derive(Default)]
+pub struct View {
+    /// Whether predictions on files are shown instead of the test frames.
+    files: bool,
+    mistakes: mistakes::View,
+}
+
+/// Paints the workspace.
+pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+    let Some(latest) = session.train.latest_finished() else {
+        nothing_yet_ui(ui, cx, session);
+        return;
+    };
+    let state = &session.evaluate;
+    if state.run.is_none() || (state.is_due() && session.train.runs_known) {
+        // Looking at the page is asking for it: the bottlenecks are cached, so it takes a moment.
+        let id = state.run.clone().unwrap_or_else(|| latest.run.id.clone());
+        cx.act(Action::Evaluate(EvaluateAction::Choose(id)));
+    }
+    Panel::left("figures")
+        .exact_size(FIGURES)
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(Frame::new().inner_margin(Margin {
+            right: 14,
+            ..Margin::ZERO
+        }))
+        .show(ui, |ui| {
+            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                figures::figures_ui(ui, session);
+            });
+        });
+    header_ui(ui, cx, session, view);
+    ui.add_space(2.0);
+    if view.files {
+        files::files_ui(ui, cx, session);
+        return;
+    }
+    if let Some(error) = &state.error {
+        let t = tokens(ui);
+        ui.add_space(20.0);
+        ui.label(RichText::new(error).color(t.danger));
+        if button(ui, Some(icons::REFRESH), "Try again").clicked() {
+            cx.act(Action::Evaluate(EvaluateAction::Again));
+        }
+        return;
+    }
+    let Some(evaluation) = &state.evaluation else {
+        measuring_ui(ui, cx, session);
+        return;
+    };
+    if evaluation.predictions.is_empty() {
+        empty(
+            ui,
+            icons::EVALUATE,
+            "No frames on this side of the split",
+            "The project had too few sources to keep some aside. Import more videos, or raise the test percentage, and train again.",
+            |ui| {
+                if accent_button(ui, None, "Import videos").clicked() {
+                    cx.act(Action::Go(Workspace::Import));
+                }
+            },
+        );
+        return;
+    }
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        matrix::matrix_ui(ui, cx, session, evaluation);
+        ui.add_space(6.0);
+        mistakes::mistakes_ui(ui, cx, session, evaluation, &mut view.mistakes);
+    });
+    mistakes::large_ui(ui.ctx(), cx, session, evaluation);
+}
+
+fn nothing_yet_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let training = session.train.live.is_some();
+    let (title, words) = if training {
+        (
+            "The training is still running",
+            "When it has finished, this page shows how good the classifier is on frames it has never seen.",
+        )
+    } else {
+        (
+            "Nothing to evaluate yet",
+            "Train first; then this page shows how good the classifier is on frames it has never seen.",
+        )
+    };
+    empty(ui, icons::EVALUATE, title, words, |ui| {
+        let label = if training { "Watch it" } else { "Go to Train" };
+        if accent_button(ui, None, label).clicked() {
+            cx.act(Action::Go(Workspace::Train));
+        }
+    });
+}
+
+fn measuring_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let task = session.evaluate.task;
+    let running = cx
+        .app
+        .tasks
+        .running()
+        .iter()
+        .find(|running| Some(running.id) == task);
+    let (words, fraction) = match running {
+        Some(running) => {
+            let progress = running.work.progress();
+            let words = if progress.stage.is_empty() {
+                "Evaluating".to_owned()
+            } else {
+                progress.stage.clone()
+            };
+            (words, progress.fraction())
+        }
+        None => ("Waits for its turn".to_owned(), None),
+    };
+    ui.vertical_centered(|ui| {
+        ui.add_space(ui.available_height() * 0.35);
+        ui.label(widgets::muted(t, words));
+        ui.add_space(4.0);
+        progress_bar(ui, fraction, 240.0);
+    });
+}
+
+fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+    ui.horizontal(|ui| {
+        ui.set_min_height(theme::CONTROL_HEIGHT);
+        ui.spacing_mut().item_spacing.x = 10.0;
+        ui.label(widgets::heading("Evaluate"));
+        ui.scope(|ui| {
+            ui.set_max_width(240.0);
+            run_choice_ui(ui, cx, session);
+        });
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let predict = accent_button(ui, Some(icons::PLUS), "Predict on files…");
+            if predict
+                .on_hover_text("See what the model says of videos and photos that are not in the project; they can also be dropped on this page")
+                .clicked()
+            {
+                view.files = true;
+                cx.act(Action::Ask(Ask::Predict));
+            }
+            ui.allocate_ui(egui::vec2(232.0, theme::CONTROL_HEIGHT), |ui| {
+                let chosen = usize::from(view.files);
+                if let Some(index) = segments(ui, chosen, &["Test frames", "Other files"]) {
+                    view.files = index == 1;
+                }
+            });
+            if session.evaluate.predicting.is_some() {
+                // Files that were dropped are looked at.
+                view.files = true;
+            }
+        });
+    });
+}
+
+fn run_choice_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let chosen = session.evaluate.run.clone();
+    let selected = chosen
+        .as_ref()
+        .and_then(|id| session.train.run(id))
+        .map(|entry| words::run_title(&entry.run))
+        .unwrap_or_default();
+    choice(ui, "evaluated run", "Run", &selected, |ui| {
+        let finished = session
+            .train
+            .runs
+            .iter()
+            .filter(|entry| entry.run.state == RunState::Finished);
+        for entry in finished {
+            let accuracy = entry
+                .run
+                .result
+                .as_ref()
+                .and_then(|result| result.test_accuracy)
+                .map(|part| words::percent(f64::from(part)))
+                .unwrap_or_default();
+            let label = words::run_title(&entry.run);
+            if menu_item(ui, None, &label, widgets::small(t, accuracy)).clicked() {
+                let id = entry.run.id.clone();
+                cx.act(Action::Evaluate(EvaluateAction::Choose(id)));
+                ui.close();
+            }
+        }
+    });
+}
+
+/// The sides of a split with their names, in the order they are offered.
+const SIDES: [(Split, &str); 3] = [
+    (Split::Test, "Test"),
+    (Split::Validation, "Validation"),
+    (Split::Train, "Train"),
+];
+
+/// Paints the choice of the side of the split.
+fn side_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let chosen = SIDES
+        .iter()
+        .position(|(split, _)| *split == session.evaluate.split)
+        .unwrap_or(0);
+    let labels = SIDES.map(|(_, label)| label);
+    if let Some((split, _)) = segments(ui, chosen, &labels).and_then(|index| SIDES.get(index)) {
+        cx.act(Action::Evaluate(EvaluateAction::Split(*split)));
+    }
+}

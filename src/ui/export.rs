@@ -1,0 +1,402 @@
+//! The export workspace: which run, which format, where to, and the proof that the files behave.
+
+use egui::{Align, CornerRadius, Frame, Layout, Margin, Panel, RichText, ScrollArea, Stroke, Ui};
+
+use super::Cx;
+use super::icons;
+use super::theme::{self, tokens};
+use super::widgets::{
+    self, accent_button, button, choice, empty, field_label, icon_button, menu_item, panel,
+    progress_bar, quiet_button, section,
+};
+use crate::app::{Action, Ask, ExportAction, Exported, Session, Workspace, words};
+use crate::export::Format;
+use crate::train::{RunId, RunState};
+
+/// Width of the settings, points.
+const SETTINGS: f32 = 340.0;
+
+/// A format with what it is for.
+struct Kind {
+    format: Format,
+    name: &'static str,
+    what: &'static str,
+}
+
+const KINDS: [Kind; 2] = [
+    Kind {
+        format: Format::Onnx,
+        name: "ONNX, uint8",
+        what: "Takes plain pixels; the normalisation is inside, so that nobody has to guess it. The one to choose.",
+    },
+    Kind {
+        format: Format::OnnxFloat,
+        name: "ONNX, float",
+        what: "Takes normalised float pixels, [N, 3, H, W]. For runtimes and converters that want no uint8.",
+    },
+];
+
+fn kind_name(format: Format) -> &'static str {
+    KINDS
+        .iter()
+        .find(|kind| kind.format == format)
+        .map_or("", |kind| kind.name)
+}
+
+/// Paints the workspace.
+pub fn export_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let Some(run) = session.export_run() else {
+        let training = session.train.live.is_some();
+        let words = if training {
+            "The training is still running. When it has finished, this page makes files that run on a phone."
+        } else {
+            "Train first; then this page makes files that run on a phone."
+        };
+        empty(ui, icons::EXPORT, "Nothing to export yet", words, |ui| {
+            let label = if training { "Watch it" } else { "Go to Train" };
+            if accent_button(ui, None, label).clicked() {
+                cx.act(Action::Go(Workspace::Train));
+            }
+        });
+        return;
+    };
+    Panel::left("export settings")
+        .exact_size(SETTINGS)
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(Frame::new().inner_margin(Margin {
+            right: 14,
+            ..Margin::ZERO
+        }))
+        .show(ui, |ui| settings_ui(ui, cx, session, &run));
+    ui.horizontal(|ui| {
+        ui.set_min_height(theme::CONTROL_HEIGHT);
+        ui.label(widgets::heading("Export"));
+        let t = tokens(ui);
+        ui.label(widgets::muted(
+            t,
+            "every file is run on the whole test set before it counts",
+        ));
+    });
+    ui.add_space(2.0);
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        running_ui(ui, cx, session);
+        if let Some(error) = &session.export.error {
+            error_ui(ui, cx, error);
+        }
+        for done in &session.export.done {
+            done_ui(ui, cx, session, done);
+            ui.add_space(6.0);
+        }
+        how_to_ui(ui, session);
+    });
+}
+
+fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
+    let height = ui.available_height();
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.set_min_height(height - 30.0);
+        ui.spacing_mut().item_spacing.y = 6.0;
+        section(ui, "What is exported", |_| {});
+        field_label(ui, "Run");
+        run_ui(ui, cx, session, run);
+        field_label(ui, "Format");
+        for kind in &KINDS {
+            kind_ui(ui, cx, kind, session.export.format == kind.format);
+        }
+        field_label(ui, "Folder");
+        folder_ui(ui, cx, session);
+        ui.add_space(8.0);
+        let busy = session.export.task.is_some();
+        let export = ui
+            .add_enabled_ui(!busy, |ui| accent_button(ui, Some(icons::EXPORT), "Export"))
+            .inner;
+        if export
+            .on_hover_text("Write the model, its labels and how frames become its input")
+            .on_disabled_hover_text("An export is being made")
+            .clicked()
+        {
+            cx.act(Action::Export(ExportAction::Start));
+        }
+    });
+}
+
+fn run_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
+    let t = tokens(ui);
+    let selected = session
+        .train
+        .run(run)
+        .map(|entry| words::run_title(&entry.run))
+        .unwrap_or_default();
+    choice(ui, "exported run", "Run", &selected, |ui| {
+        for entry in &session.train.runs {
+            if entry.run.state != RunState::Finished {
+                continue;
+            }
+            let accuracy = entry
+                .run
+                .result
+                .as_ref()
+                .and_then(|result| result.test_accuracy)
+                .map(|part| words::percent(f64::from(part)))
+                .unwrap_or_default();
+            let label = words::run_title(&entry.run);
+            if menu_item(ui, None, &label, widgets::small(t, accuracy)).clicked() {
+                cx.act(Action::Export(ExportAction::Run(entry.run.id.clone())));
+                ui.close();
+            }
+        }
+    });
+}
+
+/// A format as a card that can be chosen.
+fn kind_ui(ui: &mut Ui, cx: &mut Cx<'_>, kind: &Kind, chosen: bool) {
+    let t = tokens(ui);
+    let (fill, line) = if chosen {
+        (t.accent_soft, t.accent)
+    } else {
+        (t.window, t.line)
+    };
+    let response = Frame::new()
+        .fill(fill)
+        .stroke(Stroke::new(1.0, line))
+        .corner_radius(CornerRadius::same(theme::RADIUS))
+        .inner_margin(Margin::symmetric(12, 9))
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.spacing_mut().item_spacing.y = 2.0;
+            ui.label(widgets::name(kind.name));
+            ui.add(egui::Label::new(widgets::small(t, kind.what).line_height(Some(16.0))).wrap());
+        })
+        .response
+        .interact(egui::Sense::click());
+    response.widget_info(|| {
+        egui::WidgetInfo::selected(egui::Role::RadioButton, true, chosen, kind.name)
+    });
+    if response.has_focus() {
+        ui.painter().rect_stroke(
+            response.rect,
+            CornerRadius::same(theme::RADIUS),
+            Stroke::new(1.0, t.text),
+            egui::StrokeKind::Inside,
+        );
+    }
+    if response.clicked() && !chosen {
+        cx.act(Action::Export(ExportAction::Format(kind.format)));
+    }
+}
+
+fn folder_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let Some(dir) = session.export_dir() else {
+        return;
+    };
+    let shown = dir.strip_prefix(&session.root).map_or_else(
+        |_| dir.to_string_lossy().into_owned(),
+        |inside| format!("{}/{}", session.name, inside.to_string_lossy()),
+    );
+    ui.add(egui::Label::new(RichText::new(shown).color(t.text)).wrap())
+        .on_hover_text(dir.to_string_lossy());
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        if quiet_button(ui, Some(icons::FOLDER), "Another folder…")
+            .on_hover_text("Choose where the export is written")
+            .clicked()
+        {
+            cx.act(Action::Ask(Ask::ExportFolder));
+        }
+        if session.export.dir.is_some()
+            && quiet_button(ui, Some(icons::UNDO), "In the project")
+                .on_hover_text("Write into the project’s own exports folder")
+                .clicked()
+        {
+            cx.act(Action::Export(ExportAction::Dir(None)));
+        }
+    });
+}
+
+fn running_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let Some(task) = session.export.task else {
+        return;
+    };
+    let t = tokens(ui);
+    let running = cx.app.tasks.running().iter().find(|run| run.id == task);
+    let progress = running.map(|running| running.work.progress());
+    let words = match &progress {
+        Some(progress) if !progress.stage.is_empty() => progress.stage.clone(),
+        Some(_) => "Exporting".to_owned(),
+        None => "Waits for its turn".to_owned(),
+    };
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        section(ui, &words, |ui| {
+            if quiet_button(ui, Some(icons::CROSS), "Cancel")
+                .on_hover_text("Stop; nothing half-written is left")
+                .clicked()
+            {
+                cx.act(Action::Export(ExportAction::Cancel));
+            }
+        });
+        ui.label(widgets::faint(
+            t,
+            progress
+                .as_ref()
+                .map(|progress| progress.detail.clone())
+                .unwrap_or_default(),
+        ));
+        let fraction = progress.as_ref().and_then(crate::jobs::Progress::fraction);
+        progress_bar(ui, fraction, ui.available_width());
+    });
+    ui.add_space(6.0);
+}
+
+fn error_ui(ui: &mut Ui, cx: &mut Cx<'_>, error: &str) {
+    let t = tokens(ui);
+    panel(ui)
+        .fill(t.danger_soft)
+        .stroke(Stroke::new(1.0, t.danger))
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.label(widgets::title("Nothing was exported"));
+            ui.add(egui::Label::new(RichText::new(error).color(t.danger)).wrap());
+            if button(ui, Some(icons::REFRESH), "Try again").clicked() {
+                cx.act(Action::Export(ExportAction::Start));
+            }
+        });
+    ui.add_space(6.0);
+}
+
+fn done_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, done: &Exported) {
+    let t = tokens(ui);
+    let title = session
+        .train
+        .run(&done.run)
+        .map_or_else(|| done.run.0.clone(), |entry| words::run_title(&entry.run));
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = 6.0;
+        ui.horizontal(|ui| {
+            ui.set_min_height(theme::CONTROL_HEIGHT);
+            ui.label(icons::icon(icons::OK, 18.0).color(t.ok));
+            ui.label(widgets::title(title));
+            ui.label(widgets::muted(t, kind_name(done.format)));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if button(ui, Some(icons::REVEAL), "Show in folder")
+                    .on_hover_text(done.dir.to_string_lossy())
+                    .clicked()
+                {
+                    cx.act(Action::Export(ExportAction::Reveal(done.dir.clone())));
+                }
+            });
+        });
+        egui::Grid::new(&done.dir)
+            .num_columns(4)
+            .spacing([28.0, 6.0])
+            .show(ui, |ui| {
+                for heading in ["file", "size", "same top-1", "largest difference"] {
+                    ui.label(widgets::faint(t, heading));
+                }
+                ui.end_row();
+                for file in &done.files {
+                    let name = file
+                        .path
+                        .file_name()
+                        .map(|name| name.to_string_lossy().into_owned())
+                        .unwrap_or_default();
+                    ui.label(widgets::name(name))
+                        .on_hover_text(file.path.to_string_lossy());
+                    ui.label(widgets::muted(t, words::bytes(file.bytes)));
+                    match file.top1_agreement {
+                        Some(part) => {
+                            let text = RichText::new(words::percent(part)).color(if part >= 1.0 {
+                                t.ok
+                            } else {
+                                t.text
+                            });
+                            ui.label(text).on_hover_text(
+                                "Part of the test frames for which the file and the run name the same class",
+                            );
+                        }
+                        None => {
+                            ui.label("");
+                        }
+                    }
+                    match file.max_probability_difference {
+                        Some(difference) => {
+                            ui.label(widgets::muted(t, format!("{difference:.1e}")))
+                                .on_hover_text(
+                                    "Largest difference of any probability between the file and the run",
+                                );
+                        }
+                        None => {
+                            ui.label("");
+                        }
+                    }
+                    ui.end_row();
+                }
+            });
+    });
+}
+
+fn how_to_ui(ui: &mut Ui, session: &Session) {
+    let t = tokens(ui);
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = 6.0;
+        let code = how_to(session);
+        ui.horizontal(|ui| {
+            ui.set_min_height(theme::CHIP_HEIGHT);
+            ui.label(widgets::title("How to use it"));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if icon_button(ui, icons::COPY, "Copy the example", "Copy the example").clicked() {
+                    ui.ctx().copy_text(code.clone());
+                }
+            });
+        });
+        ui.add(
+            egui::Label::new(
+                widgets::muted(
+                    t,
+                    "Cut a square from the middle of the picture, resize it with antialiasing, hand it to the model. labels.txt names the outputs in their order; preprocess.json says the same for programs. In Python:",
+                )
+                .line_height(Some(18.0)),
+            )
+            .wrap(),
+        );
+        Frame::new()
+            .fill(t.window)
+            .stroke(Stroke::new(1.0, t.line))
+            .corner_radius(CornerRadius::same(theme::RADIUS))
+            .inner_margin(Margin::same(12))
+            .show(ui, |ui| {
+                ui.set_width(ui.available_width());
+                ui.add(egui::Label::new(RichText::new(code).monospace().color(t.text)).selectable(true));
+            });
+    });
+}
+
+/// An example that runs as it stands in the folder of the export.
+fn how_to(session: &Session) -> String {
+    let resolution = session
+        .export_run()
+        .and_then(|id| Some(session.train.run(&id)?.run.preprocessing.resolution_px))
+        .unwrap_or(224);
+    let input = match session.export.format {
+        Format::Onnx => "np.asarray(picture, np.uint8)[None]",
+        Format::OnnxFloat => {
+            "((np.asarray(picture, np.float32) - 127) / 128).transpose(2, 0, 1)[None]"
+        }
+    };
+    format!(
+        "import numpy as np, onnxruntime\n\
+         from PIL import Image, ImageOps\n\
+         \n\
+         picture = Image.open(\"photo.jpg\").convert(\"RGB\")\n\
+         picture = ImageOps.fit(picture, ({resolution}, {resolution}), Image.BILINEAR)\n\
+         session = onnxruntime.InferenceSession(\"model.onnx\")\n\
+         [probabilities] = session.run(None, {{\"image\": {input}}})\n\
+         labels = open(\"labels.txt\", encoding=\"utf-8\").read().splitlines()\n\
+         print(labels[probabilities[0].argmax()], probabilities[0].max())"
+    )
+}

@@ -1,0 +1,175 @@
+//! The head of the train workspace: how far the training is, and the buttons that steer it.
+
+use egui::{Align, Layout, Ui};
+
+use crate::app::{Action, Live, Readiness, Session, TrainAction, steps_per_second, words};
+use crate::jobs::Work;
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{self, accent_button, button, progress_bar};
+
+/// Paints the head.
+pub fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let work = cx.app.training_work().cloned();
+    ui.horizontal(|ui| {
+        ui.set_min_height(theme::CONTROL_HEIGHT);
+        ui.spacing_mut().item_spacing.x = 10.0;
+        ui.label(widgets::heading("Train"));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 8.0;
+            match &session.train.live {
+                Some(live) => steer_ui(ui, cx, live, work.as_ref()),
+                None => start_ui(ui, cx, session),
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                let words = match &session.train.live {
+                    Some(live) => progress_words(live, work.as_ref()),
+                    None => summary(session),
+                };
+                ui.add(egui::Label::new(widgets::muted(t, words)).truncate());
+            });
+        });
+    });
+    if let Some(live) = &session.train.live {
+        let fraction = fraction(live, work.as_ref());
+        ui.add_space(2.0);
+        progress_bar(ui, fraction, ui.available_width());
+        ui.add_space(2.0);
+    }
+}
+
+fn start_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let ready = session.readiness() == Readiness::Ready;
+    let tip = if ready {
+        "Train a classifier on the labelled frames"
+    } else {
+        "Training needs frames in at least two classes"
+    };
+    let train = ui
+        .add_enabled_ui(ready, |ui| accent_button(ui, Some(icons::PLAY), "Train"))
+        .inner
+        .on_hover_text(tip)
+        .on_disabled_hover_text(tip);
+    if train.clicked() {
+        cx.act(Action::Train(TrainAction::Start));
+    }
+}
+
+fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, live: &Live, work: Option<&Work>) {
+    let cancelling = work.is_some_and(Work::is_cancelled);
+    let stopping = work.is_some_and(Work::is_stopping);
+    let paused = work.is_some_and(Work::is_paused);
+    ui.add_enabled_ui(!cancelling && !stopping, |ui| {
+        let cancel = button(ui, Some(icons::CROSS), "Cancel");
+        if cancel
+            .on_hover_text("End the training now; its run can be resumed later")
+            .clicked()
+        {
+            cx.act(Action::Train(TrainAction::Cancel));
+        }
+        let begun = !live.points.is_empty();
+        let stop = ui
+            .add_enabled_ui(begun, |ui| {
+                button(ui, Some(icons::STOP), "Stop and keep best")
+            })
+            .inner;
+        if stop
+            .on_hover_text(
+                "End the training early and keep the weights with the best validation accuracy",
+            )
+            .on_disabled_hover_text("There is nothing to keep before the first evaluation")
+            .clicked()
+        {
+            cx.act(Action::Train(TrainAction::StopAndKeep));
+        }
+        let (glyph, label, tip) = if paused {
+            (icons::PLAY, "Resume", "Go on where it was paused")
+        } else {
+            (icons::PAUSE, "Pause", "Wait until it is resumed")
+        };
+        if button(ui, Some(glyph), label).on_hover_text(tip).clicked() {
+            cx.act(Action::Train(TrainAction::Pause(!paused)));
+        }
+    });
+}
+
+/// The part that is done, of the stage that is under way.
+fn fraction(live: &Live, work: Option<&Work>) -> Option<f32> {
+    match live.points.last() {
+        Some(point) => Some(point.step as f32 / live.steps.max(1) as f32),
+        None => work.and_then(|work| work.progress().fraction()),
+    }
+}
+
+/// `step 2,880 of 4,000 · 720 steps/s · 2 s left`, or what comes before the steps.
+fn progress_words(live: &Live, work: Option<&Work>) -> String {
+    let Some(work) = work else {
+        return "waits for its turn".to_owned();
+    };
+    let progress = work.progress();
+    let mut parts = Vec::new();
+    if let Some(point) = live.points.last() {
+        parts.push(format!(
+            "step {} of {}",
+            words::number(u64::from(point.step)),
+            words::number(u64::from(live.steps))
+        ));
+        if let Some(rate) = steps_per_second(&live.points)
+            && !work.is_paused()
+        {
+            parts.push(format!("{} steps/s", words::number(rate.round() as u64)));
+            let left = f64::from(live.steps.saturating_sub(point.step)) / rate.max(1e-9);
+            if left.is_finite() && left > 0.0 {
+                parts.push(words::time_left(std::time::Duration::from_secs_f64(
+                    left.min(1e9),
+                )));
+            }
+        }
+    } else {
+        parts.push(if progress.stage.is_empty() {
+            "starting".to_owned()
+        } else {
+            progress.stage.clone()
+        });
+        if let Some(total) = progress.total {
+            parts.push(format!(
+                "{} of {}",
+                words::number(progress.done.min(total)),
+                words::number(total)
+            ));
+        }
+        if let Some(left) = progress.time_left() {
+            parts.push(words::time_left(left));
+        }
+    }
+    if work.is_cancelled() {
+        parts.push("cancelling…".to_owned());
+    } else if work.is_stopping() {
+        parts.push("stopping…".to_owned());
+    } else if work.is_paused() {
+        parts.push("paused".to_owned());
+    }
+    parts.join(" · ")
+}
+
+/// What the chosen run was, when nothing is being trained.
+fn summary(session: &Session) -> String {
+    session
+        .train
+        .focus
+        .as_ref()
+        .and_then(|id| session.train.run(id))
+        .map_or_else(
+            || "a few seconds for most projects".to_owned(),
+            |entry| {
+                let steps = entry.curves.last().map_or(0, |point| u64::from(point.step));
+                format!(
+                    "{} · {}",
+                    words::run_title(&entry.run),
+                    words::count(steps, "step", "steps")
+                )
+            },
+        )
+}

@@ -1,0 +1,85 @@
+//! The train workspace: settings at the left, progress and curves in the middle, runs at the right.
+
+mod header;
+mod plots;
+mod runs;
+mod settings;
+
+use egui::{Frame, Margin, Panel, Ui};
+
+use super::Cx;
+use super::icons;
+use super::widgets::{accent_button, empty};
+use crate::app::{Action, Readiness, Session, Workspace};
+
+/// Width of the settings, points.
+const SETTINGS: f32 = 266.0;
+/// Width of the runs, points.
+const RUNS: f32 = 250.0;
+
+/// State of the painting alone.
+#[derive(Default)]
+pub struct View {
+    plots: plots::View,
+    advanced: bool,
+}
+
+/// Paints the workspace.
+pub fn train_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+    let nothing_yet = session.train.runs.is_empty() && session.train.live.is_none();
+    if nothing_yet && session.readiness() != Readiness::Ready {
+        not_ready_ui(ui, cx, session.readiness());
+        return;
+    }
+    let side = |left, right| {
+        Frame::new().inner_margin(Margin {
+            left,
+            right,
+            ..Margin::ZERO
+        })
+    };
+    Panel::left("train settings")
+        .exact_size(SETTINGS)
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(side(0, 14))
+        .show(ui, |ui| {
+            settings::settings_ui(ui, cx, session, &mut view.advanced);
+        });
+    Panel::right("runs")
+        .exact_size(RUNS)
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(side(14, 0))
+        .show(ui, |ui| runs::runs_ui(ui, cx, session));
+    header::header_ui(ui, cx, session);
+    plots::plots_ui(ui, cx, session, &mut view.plots);
+}
+
+fn not_ready_ui(ui: &mut Ui, cx: &mut Cx<'_>, readiness: Readiness) {
+    let (title, words, label, to) = match readiness {
+        Readiness::NoFrames => (
+            "Nothing to train on yet",
+            "Bring videos or photos in and take frames out of them. Training needs frames in at least two classes.",
+            "Import videos",
+            Workspace::Import,
+        ),
+        Readiness::NothingLabelled => (
+            "No frame has a class yet",
+            "Sort the frames into at least two classes; then training can begin.",
+            "Label frames",
+            Workspace::Label,
+        ),
+        Readiness::OneClass | Readiness::Ready => (
+            "There is only one class with frames",
+            "A classifier tells things apart, so it needs at least two classes. Label some frames as something else, or import videos of it.",
+            "Label frames",
+            Workspace::Label,
+        ),
+    };
+    empty(ui, icons::TRAIN, title, words, |ui| {
+        if accent_button(ui, None, label).clicked() {
+            cx.act(Action::Go(to));
+        }
+    });
+}

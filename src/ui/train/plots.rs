@@ -1,0 +1,550 @@
+//! The two plots, accuracy and cross-entropy: raw lines thin and faint, smoothed lines strong, compared
+//! runs dashed, and the values under the pointer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use egui::{
+    Align, Align2, Color32, CornerRadius, FontFamily, FontId, Layout, Rangef, Rect, Stroke,
+    StrokeKind, Ui, Vec2b, pos2, vec2,
+};
+use egui_plot::{AxisHints, GridInput, GridMark, Line, LineStyle, Plot, PlotPoint, PlotPoints};
+
+use crate::app::{
+    Action, Axis, CurveView, LOG_FLOOR, Metric, Series, Session, Side, TrainAction, words,
+};
+use crate::train::{CurvePoint, RunId};
+use crate::ui::Cx;
+use crate::ui::theme::{self, Tokens, tokens};
+use crate::ui::widgets::{self, chip, panel, slider};
+
+/// State of the painting alone.
+#[derive(Default)]
+pub struct View {
+    /// Where the pointer is on the horizontal axis, in either plot.
+    hover: Option<f64>,
+    /// Lines as they were last drawn; drawn anew only when something changed.
+    lines: HashMap<LineKey, Drawn>,
+}
+
+/// `None` stands for the training in progress.
+type LineKey = (Option<RunId>, Metric, Side);
+
+struct Drawn {
+    points: usize,
+    view: CurveView,
+    series: Arc<Series>,
+}
+
+/// A line with what the legend says of it.
+struct Shown {
+    name: String,
+    color: Color32,
+    dashed: bool,
+    series: Arc<Series>,
+}
+
+/// The colour in which the run at `index` of the list is compared.
+pub fn overlay_color(t: &Tokens, index: usize) -> Color32 {
+    // Sky blue is validation's and orange is too close to the accent.
+    match index % 6 {
+        0 => t.muted,
+        1 => theme::class_color(2),
+        2 => theme::class_color(3),
+        3 => theme::class_color(6),
+        4 => theme::class_color(4),
+        _ => theme::class_color(5),
+    }
+}
+
+/// Paints both plots, sharing the height there is.
+pub fn plots_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+    let gap = ui.spacing().item_spacing.y + 4.0;
+    let height = ((ui.available_height() - gap) / 2.0).max(150.0);
+    let hover = view.hover.take();
+    card_ui(ui, cx, session, view, Metric::Accuracy, height, hover);
+    ui.add_space(4.0);
+    card_ui(ui, cx, session, view, Metric::CrossEntropy, height, hover);
+    // Runs that are gone need no lines any more.
+    view.lines
+        .retain(|(id, ..), _| id.as_ref().is_none_or(|id| session.train.run(id).is_some()));
+    if view.hover != hover {
+        // The other plot shows the same place.
+        ui.ctx().request_repaint();
+    }
+}
+
+fn card_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    view: &mut View,
+    metric: Metric,
+    height: f32,
+    hover: Option<f64>,
+) {
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.set_height(height - 28.0);
+        bar_ui(ui, cx, session, metric);
+        let lines = lines(ui, session, view, metric);
+        if lines.iter().all(|line| line.series.raw.is_empty()) {
+            waiting_ui(ui, session);
+        } else {
+            plot_ui(ui, session, view, metric, &lines, hover);
+        }
+    });
+}
+
+/// The title, and how the curves are drawn.
+fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, metric: Metric) {
+    let t = tokens(ui);
+    let now = session.train.view;
+    let mut next = now;
+    ui.horizontal(|ui| {
+        ui.set_min_height(theme::CHIP_HEIGHT);
+        ui.label(widgets::title(match metric {
+            Metric::Accuracy => "Accuracy",
+            Metric::CrossEntropy => "Cross-entropy",
+        }));
+        ui.add_space(6.0);
+        legend_ui(ui, t);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 8.0;
+            match metric {
+                Metric::Accuracy => {
+                    let (label, other) = match now.axis {
+                        Axis::Step => ("steps", Axis::Time),
+                        Axis::Time => ("time", Axis::Step),
+                    };
+                    if chip(ui, false, label)
+                        .on_hover_text("Draw the curves over steps or over the time spent training")
+                        .clicked()
+                    {
+                        next.axis = other;
+                    }
+                    ui.label(widgets::small(t, format!("{:.2}", now.smoothing)));
+                    slider(
+                        ui,
+                        "Smoothing",
+                        &mut next.smoothing,
+                        0.0..=0.99,
+                        false,
+                        84.0,
+                    )
+                    .on_hover_text(
+                        "How much the strong line is smoothed; the thin line is as measured",
+                    );
+                    ui.label(widgets::small(t, "smoothing"));
+                }
+                Metric::CrossEntropy => {
+                    if chip(ui, now.log_cross_entropy, "log")
+                        .on_hover_text("A logarithmic scale shows small values better")
+                        .clicked()
+                    {
+                        next.log_cross_entropy = !now.log_cross_entropy;
+                    }
+                }
+            }
+        });
+    });
+    if next != now {
+        cx.act(Action::Train(TrainAction::View(next)));
+    }
+}
+
+fn legend_ui(ui: &mut Ui, t: &Tokens) {
+    for (color, name) in [(t.accent, "train"), (theme::class_color(0), "validation")] {
+        let (rect, _) = ui.allocate_exact_size(vec2(14.0, 12.0), egui::Sense::hover());
+        ui.painter().hline(
+            rect.left()..=rect.right() - 2.0,
+            rect.center().y,
+            Stroke::new(2.0, color),
+        );
+        ui.label(widgets::small(t, name));
+    }
+}
+
+fn waiting_ui(ui: &mut Ui, session: &Session) {
+    let t = tokens(ui);
+    let words = if session.train.live.is_some() {
+        "The curves begin with the first steps."
+    } else if session.train.focus.is_some() {
+        "This run has no curves."
+    } else {
+        "Press Train; the curves appear here while it learns."
+    };
+    ui.centered_and_justified(|ui| {
+        ui.label(widgets::faint(t, words));
+    });
+}
+
+/// The lines to draw, those in front last.
+fn lines(ui: &Ui, session: &Session, view: &mut View, metric: Metric) -> Vec<Shown> {
+    let t = tokens(ui);
+    let state = &session.train;
+    let mut lines = Vec::new();
+    for (index, entry) in state.runs.iter().enumerate() {
+        if state.overlays.contains(&entry.run.id) && !state.is_live(&entry.run.id) {
+            let key = (Some(entry.run.id.clone()), metric, Side::Validation);
+            lines.push(Shown {
+                name: words::run_title(&entry.run),
+                color: overlay_color(t, index),
+                dashed: true,
+                series: view.series(key, &entry.curves, state.view),
+            });
+        }
+    }
+    let main = match &state.live {
+        Some(_) => None,
+        None => state.focus.clone(),
+    };
+    if state.live.is_some() || main.is_some() {
+        for (side, name, color) in [
+            (Side::Train, "train", t.accent),
+            (Side::Validation, "validation", theme::class_color(0)),
+        ] {
+            let key = (main.clone(), metric, side);
+            lines.push(Shown {
+                name: name.to_owned(),
+                color,
+                dashed: false,
+                series: view.series(key, state.main_points(), state.view),
+            });
+        }
+    }
+    lines
+}
+
+impl View {
+    fn series(&mut self, key: LineKey, points: &[CurvePoint], view: CurveView) -> Arc<Series> {
+        let fresh = self
+            .lines
+            .get(&key)
+            .filter(|drawn| drawn.points == points.len() && drawn.view == view);
+        if let Some(drawn) = fresh {
+            return Arc::clone(&drawn.series);
+        }
+        let series = Arc::new(Series::of(points, key.1, key.2, &view));
+        let drawn = Drawn {
+            points: points.len(),
+            view,
+            series: Arc::clone(&series),
+        };
+        self.lines.insert(key, drawn);
+        series
+    }
+}
+
+fn plot_ui(
+    ui: &mut Ui,
+    session: &Session,
+    view: &mut View,
+    metric: Metric,
+    lines: &[Shown],
+    hover: Option<f64>,
+) {
+    let t = tokens(ui);
+    let curve_view = session.train.view;
+    let log = metric == Metric::CrossEntropy && curve_view.log_cross_entropy;
+    let plot = plot(t, session, metric);
+    let response = plot.show(ui, |plot| {
+        for line in lines {
+            if !line.dashed {
+                plot.line(
+                    Line::new(
+                        format!("{} as measured", line.name),
+                        PlotPoints::from(line.series.raw.clone()),
+                    )
+                    .color(line.color.gamma_multiply(0.35))
+                    .width(1.0)
+                    .allow_hover(false),
+                );
+            }
+        }
+        for line in lines {
+            let style = if line.dashed {
+                LineStyle::Dashed { length: 6.0 }
+            } else {
+                LineStyle::Solid
+            };
+            plot.line(
+                Line::new(
+                    line.name.clone(),
+                    PlotPoints::from(line.series.smooth.clone()),
+                )
+                .color(line.color)
+                .width(if line.dashed { 1.5 } else { 2.0 })
+                .style(style)
+                .allow_hover(false),
+            );
+        }
+        plot.response()
+            .hovered()
+            .then(|| plot.pointer_coordinate().map(|point| point.x))
+            .flatten()
+    });
+    if let Some(x) = response.inner {
+        view.hover = Some(x);
+    }
+    if let Some(x) = response.inner.or(hover) {
+        let transform = response.transform;
+        let frame = *transform.frame();
+        let at = transform.position_from_point_x(x);
+        if frame.x_range().contains(at) {
+            let place = |point: [f64; 2]| transform.position_from_point(&PlotPoint::from(point));
+            let values = values_at(lines, x, log);
+            ui.painter()
+                .vline(at, frame.y_range(), Stroke::new(1.0, t.line_strong));
+            for value in &values {
+                ui.painter()
+                    .circle_filled(place(value.point), 3.5, value.color);
+            }
+            values_ui(ui, frame, at, &heading(x, curve_view.axis), metric, &values);
+        }
+    }
+    let name = match metric {
+        Metric::Accuracy => "Accuracy curves",
+        Metric::CrossEntropy => "Cross-entropy curves",
+    };
+    response
+        .response
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Canvas, true, name));
+}
+
+/// The empty plot: axes, grid, what is always in sight.
+fn plot<'a>(t: &Tokens, session: &Session, metric: Metric) -> Plot<'a> {
+    let view = session.train.view;
+    let small = FontId::new(11.0, FontFamily::Proportional);
+    let axis = view.axis;
+    let x_axis = AxisHints::new_x()
+        .formatter(move |mark, _| match axis {
+            Axis::Step => words::number(mark.value.max(0.0).round() as u64),
+            Axis::Time => seconds(mark),
+        })
+        .label_spacing(Rangef::new(50.0, 60.0))
+        .tick_label_color(t.faint)
+        .tick_label_font(small.clone());
+    let log = metric == Metric::CrossEntropy && view.log_cross_entropy;
+    let y_axis = AxisHints::new_y()
+        .formatter(move |mark, _| match metric {
+            Metric::Accuracy if mark.value > 99.999 => "100 %".to_owned(),
+            Metric::Accuracy => plain(mark.value, mark.step_size),
+            Metric::CrossEntropy if log => format!("{}", 10f64.powf(mark.value)),
+            Metric::CrossEntropy => plain(mark.value, mark.step_size),
+        })
+        .min_thickness(38.0)
+        .label_spacing(Rangef::new(14.0, 18.0))
+        .tick_label_color(t.faint)
+        .tick_label_font(small);
+    let name = match metric {
+        Metric::Accuracy => "accuracy",
+        Metric::CrossEntropy => "cross-entropy",
+    };
+    let mut plot = Plot::new((name, view.axis == Axis::Time, log))
+        .show_background(false)
+        .show_axes(true)
+        .show_grid(Vec2b::new(false, true))
+        .grid_color(t.line)
+        .grid_spacing(Rangef::new(8.0, 9.0))
+        .custom_x_axes(vec![x_axis])
+        .custom_y_axes(vec![y_axis])
+        .x_grid_spacer(|input| marks(input, 8.0))
+        .y_grid_spacer(move |input| {
+            if log {
+                decades(input)
+            } else {
+                marks(input, 5.0)
+            }
+        })
+        .show_x(false)
+        .show_y(false)
+        .allow_drag(false)
+        .allow_scroll(false)
+        .allow_zoom(false)
+        .allow_axis_zoom_drag(false)
+        .allow_boxed_zoom(true)
+        .boxed_zoom_pointer_button(egui::PointerButton::Primary)
+        .allow_double_click_reset(true)
+        .set_margin_fraction(vec2(0.0, 0.03))
+        .include_x(0.0);
+    // While training the axis is as long as it will be, so that nothing jumps.
+    if let (Some(live), Axis::Step) = (&session.train.live, view.axis) {
+        plot = plot.include_x(f64::from(live.steps));
+    }
+    match metric {
+        Metric::Accuracy => plot.include_y(0.0).include_y(100.0),
+        Metric::CrossEntropy if log => plot.include_y(0.0),
+        Metric::CrossEntropy => plot.include_y(0.0),
+    }
+}
+
+/// Marks at round numbers, about `count` of them.
+fn marks(input: GridInput, count: f64) -> Vec<GridMark> {
+    let (low, high) = input.bounds;
+    let rough = ((high - low) / count).max(1e-12);
+    let magnitude = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * magnitude)
+        .find(|step| *step >= rough * 0.75)
+        .unwrap_or(magnitude * 10.0);
+    let first = (low / step).ceil() as i64;
+    let last = (high / step).floor() as i64;
+    (first..=last)
+        .take(100)
+        .map(|index| GridMark {
+            value: index as f64 * step,
+            step_size: step,
+        })
+        .collect()
+}
+
+/// A mark at every power of ten.
+fn decades(input: GridInput) -> Vec<GridMark> {
+    let (low, high) = input.bounds;
+    let lowest = LOG_FLOOR.log10();
+    (low.max(lowest).ceil() as i64..=high.floor() as i64)
+        .map(|decade| GridMark {
+            value: decade as f64,
+            step_size: 1.0,
+        })
+        .collect()
+}
+
+/// A number with as many decimals as the distance between marks needs.
+fn plain(value: f64, step: f64) -> String {
+    let decimals = (-step.log10().floor()).max(0.0) as usize;
+    format!("{value:.decimals$}")
+}
+
+fn seconds(mark: GridMark) -> String {
+    if mark.step_size >= 60.0 {
+        words::clock(mark.value)
+    } else {
+        format!("{} s", plain(mark.value, mark.step_size))
+    }
+}
+
+struct Value {
+    name: String,
+    color: Color32,
+    point: [f64; 2],
+    /// As measured on a linear scale.
+    value: f64,
+}
+
+fn values_at(lines: &[Shown], x: f64, log: bool) -> Vec<Value> {
+    lines
+        .iter()
+        .filter_map(|line| {
+            let point = line.series.at(x)?;
+            Some(Value {
+                name: if line.dashed {
+                    format!("{}, validation", words::shorten(&line.name, 22))
+                } else {
+                    line.name.clone()
+                },
+                color: line.color,
+                point,
+                value: if log { 10f64.powf(point[1]) } else { point[1] },
+            })
+        })
+        .rev()
+        .collect()
+}
+
+fn heading(x: f64, axis: Axis) -> String {
+    match axis {
+        Axis::Step => format!("step {}", words::number(x.max(0.0).round() as u64)),
+        Axis::Time => format!("{x:.1} s"),
+    }
+}
+
+/// The box with the values under the pointer.
+fn values_ui(ui: &Ui, frame: Rect, x: f32, heading: &str, metric: Metric, values: &[Value]) {
+    if values.is_empty() {
+        return;
+    }
+    let t = tokens(ui);
+    let font = FontId::new(11.5, FontFamily::Proportional);
+    let painter = ui.painter();
+    let lay = |text: String, color| painter.layout_no_wrap(text, font.clone(), color);
+    let title = lay(heading.to_owned(), t.faint);
+    let rows: Vec<_> = values
+        .iter()
+        .map(|value| {
+            let text = match metric {
+                Metric::Accuracy => format!("{:.1} %", value.value),
+                Metric::CrossEntropy => format!("{:.3}", value.value),
+            };
+            (
+                value.color,
+                lay(value.name.clone(), t.text),
+                lay(text, t.text),
+            )
+        })
+        .collect();
+    let names = rows.iter().map(|row| row.1.size().x).fold(0.0, f32::max);
+    let figures = rows.iter().map(|row| row.2.size().x).fold(0.0, f32::max);
+    let width = (names + figures + 24.0 + 14.0 + 20.0).max(title.size().x + 24.0);
+    let height = 22.0 + rows.len() as f32 * 18.0 + 8.0;
+    // Right of the line, or left of it where there is no room.
+    let left = if x + 12.0 + width <= frame.right() {
+        x + 12.0
+    } else {
+        (x - 12.0 - width).max(frame.left())
+    };
+    let top = (frame.center().y - height / 2.0).max(frame.top());
+    let rect = Rect::from_min_size(pos2(left, top), vec2(width, height));
+    painter.rect(
+        rect,
+        CornerRadius::same(theme::RADIUS),
+        t.window,
+        Stroke::new(1.0, t.line),
+        StrokeKind::Inside,
+    );
+    painter.galley(rect.min + vec2(12.0, 8.0), title, t.faint);
+    for (index, (color, name, figure)) in rows.into_iter().enumerate() {
+        let y = rect.top() + 24.0 + index as f32 * 18.0;
+        painter.circle_filled(pos2(rect.left() + 16.0, y + 8.0), 3.5, color);
+        painter.galley(pos2(rect.left() + 26.0, y), name, t.text);
+        let at = pos2(rect.right() - 12.0, y);
+        let place = Align2::RIGHT_TOP.anchor_size(at, figure.size());
+        painter.galley(place.min, figure, t.text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_stand_at_round_numbers() {
+        let values = |low, high, count| -> Vec<f64> {
+            marks(
+                GridInput {
+                    bounds: (low, high),
+                    base_step_size: 1.0,
+                },
+                count,
+            )
+            .iter()
+            .map(|mark| mark.value)
+            .collect()
+        };
+        assert_eq!(values(-1.0, 103.0, 5.0).len(), 6);
+        assert_eq!(
+            values(0.0, 100.0, 5.0),
+            [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
+        );
+        assert_eq!(values(0.0, 4000.0, 8.0).len(), 9);
+    }
+
+    #[test]
+    fn numbers_have_the_decimals_they_need() {
+        assert_eq!(plain(0.30000000000000004, 0.1), "0.3");
+        assert_eq!(plain(20.0, 20.0), "20");
+        assert_eq!(plain(0.25, 0.05), "0.25");
+    }
+}

@@ -1,0 +1,339 @@
+//! The runs of the project: which is drawn, which are compared, and what can be done with each.
+
+use egui::{
+    Align, CornerRadius, Layout, Popup, Rect, RichText, ScrollArea, Sense, Stroke, Ui, UiBuilder,
+    pos2, vec2,
+};
+
+use super::plots;
+use crate::app::{
+    Action, EvaluateAction, ExportAction, RunEntry, Session, TrainAction, Workspace, best, words,
+};
+use crate::train::RunState;
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{self, figure, icon_button, menu_item, panel, section, separator};
+
+const ROW: f32 = 46.0;
+
+/// Paints the list of runs, and the best figure below it.
+pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let room = ui.available_height();
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        section(ui, "Runs", |ui| {
+            if !session.train.runs.is_empty() {
+                ui.label(widgets::faint(
+                    t,
+                    words::number(session.train.runs.len() as u64),
+                ));
+            }
+        });
+        if session.train.runs.is_empty() && session.train.live.is_none() {
+            ui.add(
+                egui::Label::new(widgets::faint(
+                    t,
+                    "Each training becomes a run. Runs can be compared here; none is ever overwritten.",
+                ))
+                .wrap(),
+            );
+            return;
+        }
+        ScrollArea::vertical()
+            .max_height((room - 300.0).max(120.0))
+            .auto_shrink([false, true])
+            .show(ui, |ui| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                let new_one = session.train.live.as_ref().is_some_and(|live| {
+                    live.resumed.is_none()
+                        && !session.train.runs.iter().any(|entry| session.train.is_live(&entry.run.id))
+                });
+                if new_one {
+                    live_row_ui(ui, session);
+                }
+                for (index, entry) in session.train.runs.iter().enumerate() {
+                    ui.push_id(&entry.run.id.0, |ui| {
+                        row_ui(ui, cx, session, entry, index);
+                    });
+                }
+            });
+    });
+    ui.add_space(6.0);
+    best_ui(ui, cx, session);
+}
+
+/// The run that is being trained and is not on the list yet.
+fn live_row_ui(ui: &mut Ui, session: &Session) {
+    let t = tokens(ui);
+    let Some(live) = &session.train.live else {
+        return;
+    };
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
+    let step = live.points.last().map_or(0, |point| u64::from(point.step));
+    ui.painter()
+        .circle_filled(pos2(rect.left() + 6.0, rect.top() + 15.0), 4.5, t.accent);
+    texts_ui(
+        ui,
+        rect,
+        &words::architecture(&live.architecture),
+        "training…",
+        &words::number(step),
+        0.0,
+    );
+}
+
+fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, index: usize) {
+    let t = tokens(ui);
+    let run = &entry.run;
+    let state = &session.train;
+    let live = state.is_live(&run.id);
+    let focused = live || (state.live.is_none() && state.focus.as_ref() == Some(&run.id));
+    let compared = state.overlays.contains(&run.id);
+    let title = words::run_title(run);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
+    ui.painter()
+        .hline(rect.x_range(), rect.top(), Stroke::new(1.0, t.line));
+    if response.hovered() || response.has_focus() {
+        let fill = rect.shrink2(vec2(0.0, 3.0)).expand2(vec2(6.0, 0.0));
+        ui.painter()
+            .rect_filled(fill, CornerRadius::same(theme::RADIUS), t.raised);
+    }
+    response.widget_info(|| {
+        egui::WidgetInfo::selected(egui::Role::ListBoxOption, true, focused, &title)
+    });
+    let mut response = response.on_hover_text(format!("Draw the curves of {}", run.id.0));
+
+    // The dot compares and stops comparing.
+    let dot = Rect::from_center_size(pos2(rect.left() + 6.0, rect.top() + 15.0), vec2(22.0, 22.0));
+    let toggle = ui.interact(dot, ui.scope_id().with("compare"), Sense::click());
+    toggle.widget_info(|| {
+        egui::WidgetInfo::selected(
+            egui::Role::CheckBox,
+            !focused,
+            compared,
+            format!("Compare {title}"),
+        )
+    });
+    let color = plots::overlay_color(t, index);
+    let center = dot.center();
+    if focused {
+        ui.painter().circle_filled(center, 4.5, t.accent);
+    } else if compared {
+        ui.painter().circle_filled(center, 4.5, color);
+    } else {
+        ui.painter().circle_stroke(
+            center,
+            4.0,
+            Stroke::new(if toggle.hovered() { 2.0 } else { 1.2 }, color),
+        );
+    }
+    let tip = if focused {
+        "This run is drawn in full"
+    } else if compared {
+        "Stop comparing"
+    } else {
+        "Draw its validation curve for comparison"
+    };
+    if toggle.on_hover_text(tip).clicked() && !focused {
+        cx.act(Action::Train(TrainAction::Overlay(
+            run.id.clone(),
+            !compared,
+        )));
+    }
+
+    let (left, steps) = if live {
+        let step = state
+            .live
+            .as_ref()
+            .and_then(|live| live.points.last())
+            .map_or(0, |point| point.step);
+        ("training…".to_owned(), step)
+    } else {
+        figures(entry)
+    };
+    texts_ui(
+        ui,
+        rect,
+        &title,
+        &left,
+        &words::number(u64::from(steps)),
+        28.0,
+    );
+    if !live {
+        let place = Rect::from_min_size(
+            pos2(rect.right() - 26.0, rect.top() + 2.0),
+            vec2(28.0, 28.0),
+        );
+        let mut corner = ui.new_child(UiBuilder::new().max_rect(place));
+        let more = icon_button(
+            &mut corner,
+            icons::MORE,
+            &format!("More about {title}"),
+            "Evaluate, export, resume, delete",
+        );
+        Popup::menu(&more)
+            .width(220.0)
+            .show(|ui| more_ui(ui, cx, entry));
+    }
+    if !live && response.clicked() {
+        cx.act(Action::Train(TrainAction::Focus(run.id.clone())));
+    }
+    // Double-click goes on to what a finished run is for.
+    response = response.on_hover_cursor(egui::CursorIcon::PointingHand);
+    if response.double_clicked() && run.state == RunState::Finished {
+        cx.act(Action::Evaluate(EvaluateAction::Open(run.id.clone())));
+    }
+}
+
+/// `93.4 %` and the steps; of an unfinished run how it can go on.
+fn figures(entry: &RunEntry) -> (String, u32) {
+    let steps = entry.curves.last().map_or(0, |point| point.step);
+    match (&entry.run.result, entry.run.state) {
+        (Some(result), RunState::Finished) => {
+            let figure = result
+                .validation_accuracy
+                .or(result.test_accuracy)
+                .map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part)));
+            (figure, result.steps)
+        }
+        _ => ("unfinished".to_owned(), steps),
+    }
+}
+
+fn texts_ui(ui: &mut Ui, rect: Rect, title: &str, left: &str, right: &str, corner: f32) {
+    let t = tokens(ui);
+    let mut top = ui.new_child(
+        UiBuilder::new()
+            .max_rect(Rect::from_min_max(
+                pos2(rect.left() + 20.0, rect.top() + 6.0),
+                pos2(rect.right() - corner, rect.top() + 24.0),
+            ))
+            .layout(Layout::left_to_right(Align::Center)),
+    );
+    top.add(egui::Label::new(widgets::name(title)).truncate());
+    let mut bottom = ui.new_child(
+        UiBuilder::new()
+            .max_rect(Rect::from_min_max(
+                pos2(rect.left() + 20.0, rect.top() + 24.0),
+                pos2(rect.right(), rect.top() + 41.0),
+            ))
+            .layout(Layout::left_to_right(Align::Center)),
+    );
+    bottom.label(widgets::small(t, left));
+    bottom.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        ui.label(widgets::small(t, right));
+    });
+}
+
+fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
+    ui.spacing_mut().item_spacing.y = 1.0;
+    let id = entry.run.id.clone();
+    let finished = entry.run.state == RunState::Finished;
+    if finished {
+        if menu_item(ui, Some(icons::EVALUATE), "Evaluate", ()).clicked() {
+            cx.act(Action::Evaluate(EvaluateAction::Open(id.clone())));
+            ui.close();
+        }
+        if menu_item(ui, Some(icons::EXPORT), "Export…", ()).clicked() {
+            cx.act(Action::Export(ExportAction::Run(id.clone())));
+            cx.act(Action::Go(Workspace::Export));
+            ui.close();
+        }
+    } else if menu_item(ui, Some(icons::PLAY), "Resume training", ()).clicked() {
+        cx.act(Action::Train(TrainAction::Resume(id.clone())));
+        ui.close();
+    }
+    if menu_item(ui, Some(icons::SETTINGS), "Use its settings", ()).clicked() {
+        cx.act(Action::Train(TrainAction::UseSettings(id.clone())));
+        ui.close();
+    }
+    if menu_item(ui, Some(icons::REVEAL), "Show its folder", ()).clicked() {
+        cx.act(Action::Export(ExportAction::Reveal(entry.run.dir.clone())));
+        ui.close();
+    }
+    separator(ui);
+    if menu_item(ui, Some(icons::TRASH), "Move to trash", ()).clicked() {
+        cx.act(Action::Train(TrainAction::Remove(id)));
+        ui.close();
+    }
+}
+
+/// The best validation accuracy so far, and of a finished run what the test said.
+fn best_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let state = &session.train;
+    let Some((accuracy, step)) = best(state.main_points()) else {
+        return;
+    };
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = 4.0;
+        let finished = match (&state.live, &state.focus) {
+            (None, Some(id)) => state.run(id).filter(|entry| entry.run.result.is_some()),
+            _ => None,
+        };
+        let Some(entry) = finished else {
+            section(ui, "Best so far", |_| {});
+            ui.label(figure(words::percent(f64::from(accuracy))));
+            ui.label(widgets::small(
+                t,
+                format!("validation, at step {}", words::number(u64::from(step))),
+            ));
+            return;
+        };
+        section(ui, "Result", |_| {});
+        if let Some(result) = &entry.run.result {
+            let honest = result.test_accuracy.or(result.validation_accuracy);
+            let text =
+                honest.map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part)));
+            ui.label(figure(text));
+            ui.label(widgets::small(
+                t,
+                if result.test_accuracy.is_some() {
+                    "of the test frames right"
+                } else {
+                    "of the validation frames right"
+                },
+            ));
+            ui.add_space(4.0);
+            line_ui(
+                ui,
+                "validation",
+                &result
+                    .validation_accuracy
+                    .map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part))),
+            );
+            line_ui(
+                ui,
+                "best at step",
+                &words::number(u64::from(result.best_step)),
+            );
+            line_ui(ui, "took", &words::stretch(result.seconds.max(1.0)));
+            for note in &result.notes {
+                ui.add(
+                    egui::Label::new(widgets::faint(t, note.as_str()).line_height(Some(16.0)))
+                        .wrap(),
+                );
+            }
+            ui.add_space(4.0);
+            if widgets::button(ui, Some(icons::EVALUATE), "Evaluate")
+                .on_hover_text("Look at what it gets wrong")
+                .clicked()
+            {
+                cx.act(Action::Evaluate(EvaluateAction::Open(entry.run.id.clone())));
+            }
+        }
+    });
+}
+
+fn line_ui(ui: &mut Ui, what: &str, value: &str) {
+    let t = tokens(ui);
+    ui.horizontal(|ui| {
+        ui.label(widgets::muted(t, what));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.label(RichText::new(value).color(t.text));
+        });
+    });
+}

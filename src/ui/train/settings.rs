@@ -1,0 +1,450 @@
+//! The settings of the next training, each with what it means.
+
+use std::ops::RangeInclusive;
+
+use egui::{Align, DragValue, Frame, Layout, Response, RichText, ScrollArea, Stroke, Ui, emath};
+
+use crate::app::{Action, Readiness, Session, TrainAction, Workspace, words};
+use crate::backbone::{Architecture, Fit};
+use crate::project::Label;
+use crate::train::{Optimizer, TrainSettings};
+use crate::ui::Cx;
+use crate::ui::icons::{self, icon};
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{
+    self, button, choice, field_label, hint_with, menu_item, panel, quiet_button, section,
+    segments, separator,
+};
+
+/// Paints the settings.
+pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &mut bool) {
+    let height = ui.available_height();
+    panel(ui).show(ui, |ui| {
+        ui.set_min_height(height - 30.0);
+        ui.set_width(ui.available_width());
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 5.0;
+            let mut settings = session.train.settings.clone();
+            section(ui, "Settings", |ui| {
+                let changed = settings != TrainSettings::default();
+                if changed {
+                    let reset = quiet_button(ui, None, "Defaults");
+                    if reset
+                        .on_hover_text("Back to the settings that retrain.py has")
+                        .clicked()
+                    {
+                        settings = TrainSettings::default();
+                    }
+                }
+            });
+            main_ui(ui, &mut settings);
+            advanced_ui(ui, &mut settings, advanced);
+            if settings != session.train.settings {
+                cx.act(Action::Train(TrainAction::Set(settings)));
+            }
+            separator(ui);
+            readiness_ui(ui, cx, session);
+        });
+    });
+}
+
+fn main_ui(ui: &mut Ui, settings: &mut TrainSettings) {
+    field_label(ui, "Architecture");
+    architecture_ui(ui, settings);
+    number_ui(
+        ui,
+        "Training steps",
+        "How many times the weights are changed, each time by one batch of frames. More is better until the validation curve stops rising",
+        &mut settings.how_many_training_steps,
+        &Number {
+            range: 1..=10_000_000,
+            speed: 10.0,
+            decimals: 0,
+            note: "",
+            suffix: "",
+        },
+    );
+    let note = match settings.optimizer {
+        Optimizer::Sgd => "plain descent",
+        Optimizer::Adam => "Adam",
+    };
+    number_ui(
+        ui,
+        "Learning rate",
+        "How far each step follows the gradient. Too small learns slowly, too large makes the curves jump. 0.01 suits plain descent, 0.001 suits Adam",
+        &mut settings.learning_rate,
+        &Number {
+            range: 1e-6..=100.0,
+            speed: 0.0005,
+            decimals: 6,
+            note,
+            suffix: "",
+        },
+    );
+    ui.columns(2, |columns| {
+        let percentage = |ui: &mut Ui, label, tip, value: &mut u8, other: u8| {
+            let number = Number {
+                range: 0..=80.min(90 - other.min(80)),
+                speed: 0.2,
+                decimals: 0,
+                note: "",
+                suffix: " %",
+            };
+            number_ui(ui, label, tip, value, &number);
+        };
+        let testing = settings.split.testing_percentage;
+        if let [left, right] = columns {
+            percentage(
+                left,
+                "Validation",
+                "Part of the frames that is watched while training and chooses the best weights",
+                &mut settings.split.validation_percentage,
+                testing,
+            );
+            percentage(
+                right,
+                "Test",
+                "Part of the frames that is looked at once, at the end: the honest figure",
+                &mut settings.split.testing_percentage,
+                settings.split.validation_percentage,
+            );
+        }
+    });
+    field_label(ui, "Split");
+    fixed_ui(
+        ui,
+        "by source",
+        "not by frame",
+        "All frames of one video stand on the same side, because they look alike: only so does the test \
+         tell how new videos will do. A class with too few videos is cut into blocks of time instead, and the run says so",
+    );
+}
+
+fn advanced_ui(ui: &mut Ui, settings: &mut TrainSettings, open: &mut bool) {
+    ui.add_space(6.0);
+    let glyph = if *open {
+        icons::CARET_DOWN
+    } else {
+        icons::CARET_RIGHT
+    };
+    let fold = quiet_button(ui, Some(glyph), "Advanced");
+    if fold
+        .on_hover_text("Batches, optimiser, cropping and seed")
+        .clicked()
+    {
+        *open = !*open;
+    }
+    if !*open {
+        return;
+    }
+    field_label(ui, "Optimiser").on_hover_text("How the weights follow the gradient");
+    let chosen = usize::from(settings.optimizer == Optimizer::Adam);
+    if let Some(index) = segments(ui, chosen, &["SGD", "Adam"])
+        && index != chosen
+    {
+        // Each has its own scale of learning rate; the user's own value stays.
+        let (optimizer, from, to) = if index == 0 {
+            (Optimizer::Sgd, 0.001, 0.01)
+        } else {
+            (Optimizer::Adam, 0.01, 0.001)
+        };
+        settings.optimizer = optimizer;
+        if (settings.learning_rate - from).abs() < 1e-9 {
+            settings.learning_rate = to;
+        }
+    }
+    let batch = |range| Number {
+        range,
+        speed: 1.0,
+        decimals: 0,
+        note: "frames",
+        suffix: "",
+    };
+    number_ui(
+        ui,
+        "Training batch",
+        "Frames per step: first a class is drawn, then one of its frames, so that small classes count as much as large ones",
+        &mut settings.train_batch_size,
+        &batch(1..=65_536),
+    );
+    validation_batch_ui(ui, settings);
+    number_ui(
+        ui,
+        "Evaluate every",
+        "Steps between two points of the curves",
+        &mut settings.eval_step_interval,
+        &Number {
+            range: 1..=100_000,
+            speed: 0.5,
+            decimals: 0,
+            note: "steps",
+            suffix: "",
+        },
+    );
+    field_label(ui, "Frames are made square by");
+    fit_ui(ui, settings);
+    number_ui(
+        ui,
+        "Seed",
+        "Everything random follows from it: the same seed gives the same weights",
+        &mut settings.seed,
+        &Number {
+            range: 0..=u64::MAX,
+            speed: 1.0,
+            decimals: 0,
+            note: "",
+            suffix: "",
+        },
+    );
+}
+
+fn validation_batch_ui(ui: &mut Ui, settings: &mut TrainSettings) {
+    let t = tokens(ui);
+    let mut all = settings.validation_batch_size < 0;
+    let mut size = if all {
+        100
+    } else {
+        settings.validation_batch_size
+    };
+    ui.add_enabled_ui(!all, |ui| {
+        number_ui(
+            ui,
+            "Validation batch",
+            "Validation frames per evaluation; few make the curve jump",
+            &mut size,
+            &Number {
+                range: 1..=1_000_000,
+                speed: 1.0,
+                decimals: 0,
+                note: "frames",
+                suffix: "",
+            },
+        );
+    });
+    ui.scope(|ui| {
+        ui.spacing_mut().interact_size.y = 22.0;
+        ui.spacing_mut().icon_width = 16.0;
+        ui.checkbox(
+            &mut all,
+            RichText::new("All validation frames").color(t.muted),
+        )
+        .on_hover_text("Smoother curves; a little slower with many frames");
+    });
+    settings.validation_batch_size = if all { -1 } else { size.max(1) };
+}
+
+fn architecture_ui(ui: &mut Ui, settings: &mut TrainSettings) {
+    let t = tokens(ui);
+    let chosen = settings.architecture.clone();
+    let selected = format!("{}   {}", words::architecture(&chosen), macs(&chosen));
+    choice(ui, "architecture", "Architecture", &selected, |ui| {
+        let all = match Architecture::all() {
+            Ok(all) => all,
+            Err(error) => {
+                ui.label(RichText::new(error.to_string()).color(t.danger));
+                return;
+            }
+        };
+        ui.label(widgets::faint(t, "Larger sees more and takes longer"));
+        for architecture in all {
+            let mark = if architecture == chosen {
+                icon(icons::CHECK, 14.0).color(t.accent_text)
+            } else {
+                widgets::faint(t, macs(&architecture))
+            };
+            let label = words::architecture(&architecture);
+            let item = menu_item(ui, None, &label, mark);
+            let item = match architecture.entry() {
+                Ok(entry) => item.on_hover_text(format!(
+                    "{} multiply-accumulates a picture, {} parameters, {:.1} % of ImageNet right at {} pixels ({})",
+                    macs(&architecture).trim_end_matches(" MACs"),
+                    words::millions(entry.parameters),
+                    entry.imagenet_top1_percent,
+                    entry.default_resolution,
+                    entry.licence,
+                )),
+                Err(_) => item,
+            };
+            if item.clicked() {
+                settings.architecture = architecture;
+                ui.close();
+            }
+        }
+    });
+}
+
+/// `407 M MACs`
+fn macs(architecture: &Architecture) -> String {
+    architecture
+        .multiply_accumulates()
+        .map(|macs| format!("{} MACs", words::millions(macs)))
+        .unwrap_or_default()
+}
+
+fn fit_ui(ui: &mut Ui, settings: &mut TrainSettings) {
+    let fits = [
+        (
+            Fit::CenterCrop,
+            "Centre crop",
+            "The largest square in the middle; the sides are cut off",
+        ),
+        (
+            Fit::Stretch,
+            "Stretch",
+            "Width and height are scaled separately; nothing is cut off",
+        ),
+        (Fit::Pad, "Pad", "The whole picture with grey bars"),
+    ];
+    let selected = fits
+        .iter()
+        .find(|(fit, ..)| *fit == settings.fit)
+        .map_or("", |(_, label, _)| label);
+    choice(ui, "fit", "Frames are made square by", selected, |ui| {
+        for (fit, label, tip) in fits {
+            if menu_item(ui, None, label, ()).on_hover_text(tip).clicked() {
+                settings.fit = fit;
+                ui.close();
+            }
+        }
+    });
+}
+
+/// How a number may be.
+struct Number<T> {
+    range: RangeInclusive<T>,
+    speed: f64,
+    decimals: usize,
+    /// What stands at the right of the field.
+    note: &'static str,
+    suffix: &'static str,
+}
+
+/// A field for a number with its label above.
+fn number_ui<T: emath::Numeric>(
+    ui: &mut Ui,
+    label: &str,
+    tip: &str,
+    value: &mut T,
+    number: &Number<T>,
+) -> Response {
+    let t = tokens(ui);
+    field_label(ui, label).on_hover_text(tip);
+    let framed = Frame::new()
+        .fill(t.window)
+        .stroke(Stroke::new(1.0, t.line))
+        .corner_radius(theme::RADIUS)
+        .show(ui, |ui| {
+            ui.set_height(theme::CONTROL_HEIGHT - 2.0);
+            ui.horizontal_centered(|ui| {
+                let widgets = &mut ui.visuals_mut().widgets;
+                widgets.inactive.weak_bg_fill = t.window;
+                widgets.inactive.bg_stroke = Stroke::NONE;
+                widgets.hovered.weak_bg_fill = t.window;
+                widgets.hovered.bg_stroke = Stroke::NONE;
+                ui.spacing_mut().interact_size.y = theme::CONTROL_HEIGHT - 2.0;
+                let field = DragValue::new(value)
+                    .range(number.range.clone())
+                    .speed(number.speed)
+                    .max_decimals(number.decimals)
+                    .suffix(number.suffix)
+                    .custom_formatter(|value, _| {
+                        if number.decimals == 0 && (0.0..1e15).contains(&value) {
+                            words::number(value as u64)
+                        } else {
+                            let text = format!("{value:.*}", number.decimals);
+                            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+                        }
+                    })
+                    .custom_parser(|text| text.replace([',', '\u{a0}', ' '], "").parse().ok());
+                let response = ui.add(field).accessible_name(label).on_hover_text(tip);
+                if !number.note.is_empty() {
+                    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                        ui.add_space(10.0);
+                        ui.label(widgets::faint(t, number.note));
+                    });
+                } else {
+                    ui.add_space(ui.available_width());
+                }
+                response
+            })
+            .inner
+        });
+    framed.inner
+}
+
+/// A field that says what is and cannot be changed.
+fn fixed_ui(ui: &mut Ui, words: &str, note: &str, tip: &str) {
+    let t = tokens(ui);
+    Frame::new()
+        .fill(t.window)
+        .stroke(Stroke::new(1.0, t.line))
+        .corner_radius(theme::RADIUS)
+        .show(ui, |ui| {
+            ui.set_height(theme::CONTROL_HEIGHT - 2.0);
+            ui.horizontal_centered(|ui| {
+                ui.add_space(10.0);
+                ui.label(words);
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    ui.add_space(10.0);
+                    ui.label(widgets::faint(t, note));
+                });
+            });
+        })
+        .response
+        .on_hover_text(tip);
+}
+
+/// What there is to train on, and what it lacks.
+fn readiness_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let counts = &session.snapshot.counts;
+    let classes: Vec<(&str, usize)> = session
+        .classes
+        .iter()
+        .map(|class| {
+            let label = Label::Class(class.name.clone());
+            (class.name.as_str(), counts.label(&label))
+        })
+        .filter(|(_, frames)| *frames > 0)
+        .collect();
+    let sources = session
+        .sources
+        .iter()
+        .filter(|source| source.class.is_some() && counts.source(&source.id) > 0)
+        .count();
+    let mut words = format!(
+        "{} in {}",
+        words::count(counts.labelled as u64, "labelled frame", "labelled frames"),
+        words::count(classes.len() as u64, "class", "classes"),
+    );
+    if sources > 0 {
+        words.push_str(" from ");
+        words.push_str(&words::count(sources as u64, "source", "sources"));
+    }
+    words.push('.');
+    if counts.unsorted > 0 {
+        words.push_str(&format!(
+            " {} take no part.",
+            words::count(counts.unsorted as u64, "unsorted frame", "unsorted frames")
+        ));
+    }
+    ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(17.0))).wrap());
+    if session.readiness() != Readiness::Ready {
+        hint_with(ui, "Training needs frames in at least two classes.", |ui| {
+            if button(ui, None, "Label frames").clicked() {
+                cx.act(Action::Go(Workspace::Label));
+            }
+        });
+    } else if let Some((class, frames)) = classes.iter().find(|(_, frames)| *frames < 20) {
+        let words = format!(
+            "“{}” has only {}. With so few its accuracy is a matter of luck.",
+            words::shorten(class, 24),
+            words::frames(*frames)
+        );
+        hint_with(ui, &words, |ui| {
+            if button(ui, None, "Add videos").clicked() {
+                cx.act(Action::Go(Workspace::Import));
+            }
+        });
+    }
+}
