@@ -46,7 +46,7 @@ pub use snapshot::{Counts, Snapshot, file_name};
 pub use tasks::{Lane, Task, TaskId, Tasks};
 pub use train::{
     Axis, CurveView, LOG_FLOOR, Live, Metric, Readiness, RunEntry, Series, Side, TrainAction,
-    TrainState, best, interval, steps_per_second,
+    TrainState, interval,
 };
 
 /// The five steps of the journey.

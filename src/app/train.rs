@@ -12,13 +12,11 @@ use crate::backbone::Architecture;
 use crate::jobs::{JobError, Work};
 use crate::project::{Label, Project};
 use crate::train::{
-    CurvePoint, Curves, LiveCurves, Run, RunId, RunState, TrainError, TrainSettings, resume, runs,
-    train,
+    BestPoint, CurvePoint, Curves, LiveCurves, Run, RunId, RunState, TrainError, TrainSettings,
+    resume, runs, train,
 };
 
-pub use super::train_series::{
-    Axis, CurveView, LOG_FLOOR, Metric, Series, Side, best, interval, steps_per_second,
-};
+pub use super::train_series::{Axis, CurveView, LOG_FLOOR, Metric, Series, Side, interval};
 
 const SETTINGS: &str = "train";
 /// Settings are written when they have been left alone for so long.
@@ -45,6 +43,10 @@ pub struct Live {
     pub resumed: Option<RunId>,
     /// Evaluations so far.
     pub points: Curves,
+    /// The best weights so far.
+    pub best: Option<BestPoint>,
+    /// The pace over the last evaluations.
+    pub steps_per_second: Option<f64>,
     curves: LiveCurves,
 }
 
@@ -276,6 +278,8 @@ impl App {
                 steps: settings.how_many_training_steps,
                 resumed,
                 points: Curves::new(),
+                best: None,
+                steps_per_second: None,
                 curves,
             });
         }
@@ -325,7 +329,12 @@ impl App {
             && let Some(live) = &mut session.train.live
         {
             let known = live.points.len();
-            live.points.extend(live.curves.since(known));
+            let new = live.curves.since(known);
+            if !new.is_empty() {
+                live.points.extend(new);
+                live.best = live.curves.best();
+                live.steps_per_second = live.curves.steps_per_second();
+            }
         }
     }
 

@@ -184,29 +184,6 @@ fn thinned(points: &[[f64; 2]], most: usize) -> Vec<[f64; 2]> {
     kept
 }
 
-/// The best validation accuracy (0..=1) and the step it was reached at; the earliest of equals.
-#[must_use]
-pub fn best(points: &[CurvePoint]) -> Option<(f32, u32)> {
-    points
-        .iter()
-        .filter_map(|point| Some((point.validation_accuracy?, point.step)))
-        .reduce(|best, next| if next.0 > best.0 { next } else { best })
-}
-
-/// Steps per second over the last few evaluations.
-#[must_use]
-pub fn steps_per_second(points: &[CurvePoint]) -> Option<f64> {
-    let last = points.last()?;
-    // Half a second is long enough to be steady and short enough to follow a change.
-    let from = points
-        .iter()
-        .rev()
-        .find(|point| last.secs - point.secs >= 0.5)
-        .or(points.first())?;
-    let secs = last.secs - from.secs;
-    (secs > 0.0).then(|| f64::from(last.step - from.step) / secs)
-}
-
 /// The 95 % interval of a part that was measured on `total` frames, 0..=1 (Wilson 1927).
 #[must_use]
 pub fn interval(right: u64, total: u64) -> Option<(f64, f64)> {
@@ -284,18 +261,6 @@ mod tests {
         let line = Series::of(&points, Metric::CrossEntropy, Side::Train, &log);
         assert!((line.raw[1][0] - 0.1).abs() < 1e-9);
         assert!((line.raw[1][1] - 0.25_f64.log10()).abs() < 1e-6);
-    }
-
-    #[test]
-    fn best_is_the_earliest_of_equals() {
-        let points = [
-            point(0, 0.1, Some(0.2)),
-            point(10, 0.1, Some(0.9)),
-            point(20, 0.1, Some(0.9)),
-        ];
-        assert_eq!(best(&points), Some((0.9, 10)));
-        assert_eq!(best(&[point(0, 0.1, None)]), None);
-        assert!((steps_per_second(&points).unwrap() - 100.0).abs() < 1e-9);
     }
 
     #[test]

@@ -117,15 +117,20 @@ pub fn architecture(architecture: &Architecture) -> String {
         .map_or(text.clone(), str::to_owned)
 }
 
-/// A run as people tell it from others: `lite0@224 · today · 2`.
+/// A run as people tell it from others: `lite0@224 · today 14:02`.
 #[must_use]
 pub fn run_title(run: &Run) -> String {
     let name = architecture(&run.settings.architecture);
-    let date = run.id.0.get(..10).and_then(|date| date.parse().ok());
-    let number = run.id.0.rsplit('_').next().unwrap_or_default();
-    match date {
-        Some(date) => format!("{name} · {} · {number}", day(date)),
-        None => name,
+    match run.created.parse::<jiff::Timestamp>() {
+        Ok(created) => {
+            let created = created.to_zoned_datetime(jiff::tz::TimeZone::system());
+            format!(
+                "{name} · {} {}",
+                day(created.date()),
+                created.strftime("%H:%M")
+            )
+        }
+        Err(_) => name,
     }
 }
 

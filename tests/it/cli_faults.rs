@@ -303,7 +303,7 @@ fn a_disk_that_fills_up_while_extracting() {
     assert_eq!(place.line("new disk/p").code, Some(0));
     place.result("import disk/p small.mp4 --class small --fps 5");
     let line = "import disk/p big.mp4 --class big --fps 30 --width original";
-    assert_sentence(&place.failure(line), &["No space left"]);
+    assert_sentence(&place.failure(line), &["full", "big-"]);
 
     // The project is whole: what was confirmed is there, no frame is half written.
     let counted = place.result("classes disk/p");

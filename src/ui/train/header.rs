@@ -2,7 +2,7 @@
 
 use egui::{Align, Layout, Ui};
 
-use crate::app::{Action, Live, Readiness, Session, TrainAction, steps_per_second, words};
+use crate::app::{Action, Live, Readiness, Session, TrainAction, words};
 use crate::jobs::Work;
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -116,7 +116,7 @@ fn progress_words(live: &Live, work: Option<&Work>) -> String {
             words::number(u64::from(point.step)),
             words::number(u64::from(live.steps))
         ));
-        if let Some(rate) = steps_per_second(&live.points)
+        if let Some(rate) = live.steps_per_second
             && !work.is_paused()
         {
             parts.push(format!("{} steps/s", words::number(rate.round() as u64)));

@@ -7,7 +7,7 @@ use egui::{
 
 use super::plots;
 use crate::app::{
-    Action, EvaluateAction, ExportAction, RunEntry, Session, TrainAction, Workspace, best, words,
+    Action, EvaluateAction, ExportAction, RunEntry, Session, TrainAction, Workspace, words,
 };
 use crate::train::RunState;
 use crate::ui::Cx;
@@ -264,25 +264,33 @@ fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
 fn best_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let state = &session.train;
-    let Some((accuracy, step)) = best(state.main_points()) else {
+    if let Some(live) = &state.live {
+        let Some(best) = live.best else { return };
+        panel(ui).show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.spacing_mut().item_spacing.y = 4.0;
+            section(ui, "Best so far", |_| {});
+            ui.label(figure(words::percent(f64::from(best.validation_accuracy))));
+            ui.label(widgets::small(
+                t,
+                format!(
+                    "of all validation frames, at step {}",
+                    words::number(u64::from(best.step))
+                ),
+            ));
+        });
+        return;
+    }
+    let Some(entry) = state.focus.as_ref().and_then(|id| state.run(id)) else {
         return;
     };
+    if entry.run.result.is_none() {
+        unfinished_ui(ui, cx, entry);
+        return;
+    }
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 4.0;
-        let finished = match (&state.live, &state.focus) {
-            (None, Some(id)) => state.run(id).filter(|entry| entry.run.result.is_some()),
-            _ => None,
-        };
-        let Some(entry) = finished else {
-            section(ui, "Best so far", |_| {});
-            ui.label(figure(words::percent(f64::from(accuracy))));
-            ui.label(widgets::small(
-                t,
-                format!("validation, at step {}", words::number(u64::from(step))),
-            ));
-            return;
-        };
         section(ui, "Result", |_| {});
         if let Some(result) = &entry.run.result {
             let honest = result.test_accuracy.or(result.validation_accuracy);
@@ -324,6 +332,29 @@ fn best_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             {
                 cx.act(Action::Evaluate(EvaluateAction::Open(entry.run.id.clone())));
             }
+        }
+    });
+}
+
+/// A run that was interrupted, and how it goes on.
+fn unfinished_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
+    let t = tokens(ui);
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        section(ui, "Unfinished", |_| {});
+        let steps = entry.curves.last().map_or(0, |point| point.step);
+        let words = format!(
+            "It was interrupted at step {} of {}.",
+            words::number(u64::from(steps)),
+            words::number(u64::from(entry.run.settings.how_many_training_steps))
+        );
+        ui.add(egui::Label::new(widgets::muted(t, words)).wrap());
+        ui.add_space(4.0);
+        if widgets::button(ui, Some(icons::PLAY), "Resume training")
+            .on_hover_text("Go on from the last saved step")
+            .clicked()
+        {
+            cx.act(Action::Train(TrainAction::Resume(entry.run.id.clone())));
         }
     });
 }
