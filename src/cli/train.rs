@@ -158,9 +158,14 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         None => None,
     };
     let curves = LiveCurves::default();
+    // What an earlier part of the run measured has been told already.
+    let known = match &resumed {
+        Some(run) => run.curves()?.len(),
+        None => 0,
+    };
     let mut reporter = StepReporter {
         curves: curves.clone(),
-        known: 0,
+        known,
         printed: Instant::now(),
         interactive: console.interactive(),
     };
