@@ -4,16 +4,18 @@
 //! since which frames a sampling takes hangs on them alone: the container's start is zero, missing decoding
 //! times are continued from durations, and jumps in a transport stream are closed.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use ffmpeg_next::codec::{Context, decoder};
 use ffmpeg_next::util::frame::Video;
-use ffmpeg_next::{Error, Packet, Rational, Rescale, ffi, rescale};
+use ffmpeg_next::{Discard, Error, Packet, Rational, Rescale, ffi, rescale};
 
 use crate::jobs::Work;
 
 use super::MediaError;
 use super::ffmpeg::{self, Interrupter, OpenVideo};
+use super::skip::{self, LOOK_AHEAD, Skipper};
 
 /// FFmpeg's clock: microseconds.
 const US: i64 = 1_000_000;
@@ -57,6 +59,12 @@ pub(super) struct Decoding {
     offset_us: i64,
     /// Seek here before the first packet, microseconds in the file's own time.
     seek_us: Option<i64>,
+    /// Packets read ahead, in order; at most one without a skipper.
+    queue: VecDeque<Packet>,
+    skipper: Option<Skipper>,
+    /// The file has been read to its end.
+    read_all: bool,
+    packets: u64,
     clock: Clock,
     draining: bool,
     ended: bool,
@@ -77,12 +85,14 @@ struct Clock {
 
 impl Decoding {
     /// Sets up the decoder of an opened video. `from_secs` is where decoding starts, counted from the start
-    /// of the file; `threads` is the number of decoder threads.
+    /// of the file; `threads` is the number of decoder threads. With `fps`, pictures that a sampling at that
+    /// rate does not show may be left out.
     pub fn new(
         video: OpenVideo,
         path: &Path,
         from_secs: Option<f64>,
         threads: usize,
+        fps: Option<Rational>,
     ) -> Result<Self, MediaError> {
         let OpenVideo {
             input,
@@ -113,7 +123,7 @@ impl Decoding {
         })?;
 
         let flags = ffmpeg::format_flags(&input);
-        let may_jump = flags & ffi::AVFMT_TS_DISCONT as i32 != 0;
+        let may_jump = flags & ffi::AVFMT_TS_DISCONT != 0;
         let mut start_us = ffmpeg::start_time_us(&input).unwrap_or(0);
         if may_jump
             && from_secs.is_none()
@@ -126,13 +136,17 @@ impl Decoding {
         let seek_us = from_us.map(|_| {
             // As ffmpeg_opt.c: where the container seeks by decoding time, pictures shown from here on may
             // lie a little before.
-            let by_dts = flags & ffi::AVFMT_SEEK_TO_PTS as i32 == 0;
+            let by_dts = flags & ffi::AVFMT_SEEK_TO_PTS == 0;
             if by_dts && has_delay(&stream) {
                 begin_us - 3 * US / 23
             } else {
                 begin_us
             }
         });
+        let rate = ffmpeg::positive(stream.avg_frame_rate()).map_or(0.0, f64::from);
+        let skipper = fps
+            .filter(|fps| f64::from(*fps) < rate * 0.8 && skip::can_skip(&stream))
+            .map(|fps| Skipper::new(fps, time_base));
         let mut clock = Clock::default();
         if let Some(rate) = ffmpeg::positive(stream.avg_frame_rate()) {
             let delay = reorder_delay(&decoder);
@@ -148,6 +162,10 @@ impl Decoding {
             may_jump,
             offset_us: -begin_us,
             seek_us,
+            queue: VecDeque::new(),
+            skipper,
+            read_all: false,
+            packets: 0,
             clock,
             draining: false,
             ended: false,
@@ -164,7 +182,13 @@ impl Decoding {
 
     /// What went wrong so far.
     pub fn damage(&self) -> Damage {
-        self.damage
+        let mut damage = self.damage;
+        if self.skipper.is_some() {
+            // Those left out could have been read as well.
+            let sound = self.packets.saturating_sub(damage.errors);
+            damage.good_frames = damage.good_frames.max(sound);
+        }
+        damage
     }
 
     /// The next picture, or the end (again and again). `work` is checked for every packet and picture.
@@ -206,28 +230,53 @@ impl Decoding {
             self.ended = true;
             return Ok(());
         }
+        let ahead = self.skipper.as_ref().map_or(1, |_| LOOK_AHEAD);
+        while self.queue.len() < ahead && !self.read_all {
+            self.read(work)?;
+        }
+        let Some(packet) = self.queue.pop_front() else {
+            self.draining = true;
+            if self.decoder.send_eof().is_err() {
+                self.ended = true;
+            }
+            return Ok(());
+        };
+        self.packets += 1;
+        if let Some(skipper) = &self.skipper {
+            let needed = packet.pts().is_none_or(|pts| skipper.is_needed(pts));
+            self.decoder.skip_frame(if needed {
+                Discard::Default
+            } else {
+                Discard::NonReference
+            });
+        }
+        if self.decoder.send_packet(&packet).is_err() {
+            self.count_error();
+        }
+        Ok(())
+    }
+
+    /// Reads the next packet of the picture into the queue.
+    fn read(&mut self, work: &Work) -> Result<(), MediaError> {
         let mut failed_reads = 0;
         loop {
+            work.check()?;
             let mut packet = Packet::empty();
             match packet.read(&mut self.input) {
-                Ok(()) if packet.stream() != self.stream => {
-                    work.check()?;
-                }
+                Ok(()) if packet.stream() != self.stream => {}
                 Ok(()) => {
                     if packet.is_corrupt() {
                         self.count_error();
                     }
                     self.stamp(&mut packet);
-                    if self.decoder.send_packet(&packet).is_err() {
-                        self.count_error();
+                    if let (Some(skipper), Some(pts)) = (&mut self.skipper, packet.pts()) {
+                        skipper.note(pts);
                     }
+                    self.queue.push_back(packet);
                     return Ok(());
                 }
-                Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
-                    work.check()?;
-                }
+                Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {}
                 Err(Error::InvalidData) if failed_reads < MAX_FAILED_READS => {
-                    work.check()?;
                     failed_reads += 1;
                     if failed_reads == 1 {
                         self.count_error();
@@ -238,10 +287,7 @@ impl Decoding {
                     if error != Error::Eof && error != Error::InvalidData {
                         self.count_error();
                     }
-                    self.draining = true;
-                    if self.decoder.send_eof().is_err() {
-                        self.ended = true;
-                    }
+                    self.read_all = true;
                     return Ok(());
                 }
             }

@@ -179,10 +179,10 @@ fn choose_stream(input: &Input) -> Option<usize> {
             };
             // The weights are those of ffmpeg_opt.c.
             let mut score = i64::from(size.0) * i64::from(size.1);
-            if events & ffi::AVSTREAM_EVENT_FLAG_NEW_PACKETS as i32 != 0 {
+            if events & ffi::AVSTREAM_EVENT_FLAG_NEW_PACKETS != 0 {
                 score += 100_000_000;
             }
-            if disposition & ffi::AV_DISPOSITION_DEFAULT as i32 != 0 {
+            if disposition & ffi::AV_DISPOSITION_DEFAULT != 0 {
                 score += 5_000_000;
             }
             (score, stream.index())
@@ -194,7 +194,7 @@ fn choose_stream(input: &Input) -> Option<usize> {
 
 fn is_attached_picture(stream: &Stream) -> bool {
     // SAFETY: the stream lives as long as its context, which `stream` borrows.
-    unsafe { (*stream.as_ptr()).disposition & ffi::AV_DISPOSITION_ATTACHED_PIC as i32 != 0 }
+    unsafe { (*stream.as_ptr()).disposition & ffi::AV_DISPOSITION_ATTACHED_PIC != 0 }
 }
 
 fn discard_others(input: &mut Input, keep: usize) {

@@ -16,7 +16,7 @@ pub(super) struct Plan {
     /// Stop after so many microseconds.
     pub duration_us: Option<i64>,
     /// Frames per second; `None` keeps every picture.
-    pub fps: Option<f64>,
+    pub fps: Option<Rational>,
     /// How to turn the picture upright.
     pub turn: Turn,
     /// The pixel aspect stated by the container.
@@ -186,10 +186,10 @@ fn chain(plan: &Plan, frame: &Video, aspect: Rational) -> String {
     if plan.from_zero || plan.duration_us.is_some() {
         let mut trim = Vec::new();
         if plan.from_zero {
-            trim.push("starti=0".to_owned());
+            trim.push("start=0".to_owned());
         }
         if let Some(duration) = plan.duration_us {
-            trim.push(format!("durationi={duration}"));
+            trim.push(format!("duration={duration}us"));
         }
         filters.push(format!("trim={}", trim.join(":")));
     }
@@ -197,7 +197,11 @@ fn chain(plan: &Plan, frame: &Video, aspect: Rational) -> String {
     if let Some(fps) = plan.fps {
         // A picture that comes late stands for the time before it, as in FFmpeg's program, whose output
         // always starts at zero.
-        filters.push(format!("fps={fps}:start_time=0"));
+        filters.push(format!(
+            "fps={}/{}:start_time=0",
+            fps.numerator(),
+            fps.denominator()
+        ));
     }
     filters.extend(plan.turn.filters());
     let (w, h) = target_size(

@@ -15,6 +15,7 @@ mod photos;
 mod preview;
 mod probe;
 mod sample;
+mod skip;
 mod still;
 
 pub use error::MediaError;

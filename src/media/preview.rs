@@ -48,7 +48,7 @@ fn poster_at(
     let turn = Turn::of(&stream);
     let tone_map = ffmpeg::is_hdr(&stream) && can_tone_map();
     // One thread: more would only delay the first picture.
-    let mut decoding = Decoding::new(video, path, from_secs, 1)?;
+    let mut decoding = Decoding::new(video, path, from_secs, 1, None)?;
     let plan = Plan {
         from_zero: false,
         duration_us: None,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ffmpeg_next::util::frame::Video;
-use ffmpeg_next::{Error, Rational, ffi};
+use ffmpeg_next::{Error, Rational, Rescale, ffi, rescale};
 use image::RgbImage;
 
 use crate::jobs::Work;
@@ -14,6 +14,7 @@ use super::decode::{Decoded, Decoding};
 use super::ffmpeg::{self, Turn};
 use super::graph::{FilterGraph, Plan, can_tone_map, is_again};
 use super::jpeg::{JpegEncoder, to_rgb};
+use super::skip;
 
 /// One sampled frame.
 pub struct SampledFrame {
@@ -124,13 +125,13 @@ impl Sampler {
         };
         let promised_secs = expected;
         let expected = expected.map(|secs| ((secs * fps).round() as u64).max(1));
-        let decoding = Decoding::new(video, path, from_secs, threads)?;
+        let decoding = Decoding::new(video, path, from_secs, threads, Some(skip::rate(fps)))?;
         let plan = Plan {
             from_zero: from_secs.is_some(),
             duration_us: sampling
                 .to_secs
                 .map(|to| ((to - start) * 1e6).round() as i64),
-            fps: Some(fps),
+            fps: Some(skip::rate(fps)),
             turn,
             aspect,
             width_px: sampling.width_px,
@@ -230,13 +231,19 @@ impl Sampler {
         };
         match graph.push(frame) {
             // Past the end of the range the filters want no more.
-            Ok(()) | Err(Error::Eof) => Ok(()),
-            Err(error) => Err(error),
+            Err(Error::Eof) => self.close(frame.pts().unwrap_or(i64::MAX)),
+            other => other,
         }
     }
 
+    /// Says that nothing comes after `pts`, or after the end of the range.
     fn close(&mut self, pts: i64) -> Result<(), Error> {
         self.ended = true;
+        let range_end = self
+            .plan
+            .duration_us
+            .map(|us| us.rescale(rescale::TIME_BASE, self.plan.time_base));
+        let pts = range_end.map_or(pts, |end| end.min(pts));
         match self.graph.as_mut().map(|graph| graph.close(pts)) {
             None | Some(Ok(()) | Err(Error::Eof)) => Ok(()),
             Some(Err(error)) => Err(error),

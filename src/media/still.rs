@@ -18,8 +18,9 @@ const MAX_ALLOC_BYTES: u64 = 4 * MAX_PIXELS;
 /// Above this a file is not read into memory: no photo is that long.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-const IMAGE_EXTENSIONS: [&str; 10] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff", "gif",
+const IMAGE_EXTENSIONS: [&str; 14] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff", "gif", "heic", "heif",
+    "avif", "jxl",
 ];
 
 const VIDEO_EXTENSIONS: [&str; 33] = [
