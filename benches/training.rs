@@ -1,7 +1,8 @@
 //! Steps per second of the head, evaluations every ten steps included: `cargo bench --bench training`.
 //!
 //! The limit beside it is the time of the two matrix products of a step alone, run by the same ONNX Runtime on
-//! the same thread, so that the ratio says what everything around them costs.
+//! the same thread, so that the ratio says what everything around them costs. On a machine that is busy with
+//! other things, the last column (steps per second of processor time, Linux only) is the one to look at.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use salamander::train::{Optimizer, measure_steps_per_second};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("ONNX Runtime {}", runtime_info()?.version);
-    println!("optimiser   D     C   batch  steps/s  products alone  ratio");
+    println!("optimiser   D     C   batch  steps/s  products alone  ratio  steps/CPU s");
     for (optimizer, dim, classes, batch) in [
         (Optimizer::Sgd, 1280, 5, 100),
         (Optimizer::Sgd, 1280, 10, 100),
@@ -23,18 +24,30 @@ fn main() -> Result<(), Box<dyn Error>> {
         (Optimizer::Sgd, 1280, 10, 32),
     ] {
         let steps = measure_steps_per_second(optimizer, dim, classes, 2000, batch, 2.0)?;
-        let limit = products_per_second(dim, classes, batch)?;
+        let (limit, busy) = products_per_second(dim, classes, batch)?;
         println!(
-            "{:<9} {dim:>5} {classes:>5} {batch:>6} {steps:>9.0} {limit:>14.0} {:>7.2}",
+            "{:<9} {dim:>5} {classes:>5} {batch:>6} {steps:>9.0} {limit:>14.0} {:>7.2} {:>12}",
             format!("{optimizer:?}"),
-            steps / limit
+            steps / limit,
+            busy.map_or_else(String::new, |busy| format!("{:.0}", steps / busy)),
         );
     }
     Ok(())
 }
 
-/// How often a second `x·Wᵀ` and `dZᵀ·x` can be computed.
-fn products_per_second(dim: usize, classes: usize, batch: usize) -> Result<f64, Box<dyn Error>> {
+/// Seconds this thread was on a processor.
+fn cpu_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds: u64 = text.split_whitespace().next()?.parse().ok()?;
+    Some(nanoseconds as f64 * 1e-9)
+}
+
+/// How often a second `x·Wᵀ` and `dZᵀ·x` can be computed, and which part of the time this thread was on a processor.
+fn products_per_second(
+    dim: usize,
+    classes: usize,
+    batch: usize,
+) -> Result<(f64, Option<f64>), Box<dyn Error>> {
     let mut graph = Graph::new("products");
     let fixed = |dims: &[usize]| dims.iter().map(|dim| Dim::Fixed(*dim)).collect::<Vec<_>>();
     let x = graph.input("x", ElementType::F32, &fixed(&[batch, dim]));
@@ -64,11 +77,16 @@ fn products_per_second(dim: usize, classes: usize, batch: usize) -> Result<f64, 
             ..Bindings::default()
         },
     )?;
+    let cpu = cpu_seconds();
     let began = Instant::now();
     let mut count = 0_u32;
     while began.elapsed() < Duration::from_secs(1) {
         products.step()?;
         count += 1;
     }
-    Ok(f64::from(count) / began.elapsed().as_secs_f64())
+    let elapsed = began.elapsed().as_secs_f64();
+    let busy = cpu
+        .zip(cpu_seconds())
+        .map(|(from, to)| (to - from) / elapsed);
+    Ok((f64::from(count) / elapsed, busy))
 }
