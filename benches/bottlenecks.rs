@@ -84,7 +84,9 @@ fn main() -> Outcome<()> {
     };
     let python = python();
     if python.is_none() {
-        println!("no Python with onnxruntime and Pillow was found; the comparison with it is left out");
+        println!(
+            "no Python with onnxruntime and Pillow was found; the comparison with it is left out"
+        );
     }
     let mut rows: Vec<(&str, Vec<f64>, Vec<f64>)> = Vec::new();
     for _ in 0..options.rounds {
@@ -171,9 +173,12 @@ impl Bench {
                     scope.spawn(move || (0..share).try_for_each(|_| extractor.run().map(drop)))
                 })
                 .collect();
-            threads
-                .into_iter()
-                .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?.map_err(Into::into))
+            threads.into_iter().try_for_each(|thread| {
+                thread
+                    .join()
+                    .map_err(|_| "a thread panicked")?
+                    .map_err(Into::into)
+            })
         })
         .map_err(|error: Box<dyn Error + Send + Sync>| error)?;
         Ok(done as f64 / started.elapsed().as_secs_f64())
@@ -288,8 +293,11 @@ fn make_frames(folder: &Path, count: usize) -> Outcome<Vec<PathBuf>> {
     let mut encoded = Vec::new();
     for seed in 0..count.min(100) {
         let mut jpeg = Vec::new();
-        JpegEncoder::new_with_quality(&mut jpeg, 90)
-            .encode_image(&photo_like(500, 375, seed as u64))?;
+        JpegEncoder::new_with_quality(&mut jpeg, 90).encode_image(&photo_like(
+            500,
+            375,
+            seed as u64,
+        ))?;
         encoded.push(jpeg);
     }
     (0..count)

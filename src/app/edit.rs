@@ -130,7 +130,7 @@ impl App {
         let history = Arc::clone(&session.edits.history);
         let root = session.root.clone();
         let title = match &way {
-            Way::Forward(change) => capitalised(&change.text()),
+            Way::Forward(change) => super::words::sentence(&change.text()),
             Way::Undo(text) => format!("Undoing “{text}”"),
             Way::Redo(text) => format!("Redoing “{text}”"),
         };
@@ -189,12 +189,4 @@ fn run(
         undo_text: history.undo_text(),
         redo_text: history.redo_text(),
     })
-}
-
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).collect())
-        .unwrap_or_default()
 }

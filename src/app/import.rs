@@ -49,6 +49,8 @@ pub struct ImportState {
     pub class_rule: ClassRule,
     /// The sources whose frames are being written or wait for it.
     pub extracting: HashMap<SourceId, TaskId>,
+    /// The first of the sources that were added last, and how many times sources were added.
+    pub added: (u64, Option<SourceId>),
     /// What is being extracted as a whole.
     pub batch: Option<Batch>,
     /// Settings changed at this moment and are not written yet.
@@ -88,6 +90,7 @@ impl ImportState {
             sampling: project.setting(SAMPLING),
             class_rule: project.setting(CLASS_RULE),
             extracting: HashMap::new(),
+            added: (0, None),
             batch: None,
             unsaved: None,
         }
@@ -126,6 +129,7 @@ struct Added {
     photos: u64,
     known: usize,
     bad: Vec<String>,
+    first: Option<SourceId>,
 }
 
 impl Session {
@@ -280,6 +284,9 @@ impl App {
     }
 
     fn say_added(&mut self, added: Added) {
+        if let (Some(session), Some(first)) = (&mut self.session, added.first) {
+            session.import.added = (session.import.added.0 + 1, Some(first));
+        }
         let mut parts = Vec::new();
         if added.videos > 0 {
             parts.push(words::count(added.videos as u64, "video", "videos"));
@@ -516,6 +523,7 @@ fn add(
             Ok(id) if known.contains(&id) => added.known += 1,
             Ok(_) => match media::add_video(project, &path, options) {
                 Ok(source) => {
+                    added.first.get_or_insert_with(|| source.id.clone());
                     known.push(source.id);
                     added.videos += 1;
                 }

@@ -33,7 +33,17 @@ pub struct Note {
     pub until: Option<Instant>,
 }
 
-const LINES: usize = 3;
+/// So many sentences of one tone stand alone; more become a list.
+const LINES: usize = 2;
+
+/// How long a notification stays by itself; `None` until it is dismissed.
+fn note_lasts(tone: Tone) -> Option<Duration> {
+    match tone {
+        Tone::Done => Some(Duration::from_secs(4)),
+        Tone::Info => Some(Duration::from_secs(8)),
+        Tone::Warning | Tone::Error => None,
+    }
+}
 
 /// All notifications, oldest first.
 #[derive(Default)]
@@ -45,15 +55,11 @@ pub struct Notes {
 impl Notes {
     /// Adds a notification and returns it, to add details or a remedy.
     pub fn add(&mut self, tone: Tone, text: impl Into<String>) -> &mut Note {
-        let text = text.into();
+        let text = super::words::sentence(&text.into());
         // The same sentence twice is one sentence.
         self.list
             .retain(|note| note.text != text || !note.details.is_empty());
-        let lasts = match tone {
-            Tone::Done => Some(Duration::from_secs(4)),
-            Tone::Info => Some(Duration::from_secs(8)),
-            Tone::Warning | Tone::Error => None,
-        };
+        let lasts = note_lasts(tone);
         let note = Note {
             id: self.next,
             tone,
@@ -64,19 +70,53 @@ impl Notes {
         };
         self.next += 1;
         self.list.push(note);
+        self.fold(tone);
         let last = self.list.len() - 1;
         &mut self.list[last]
     }
 
-    /// The warnings of a job: one each when few, one list when many.
-    pub fn warnings(&mut self, warnings: Vec<String>) {
-        if warnings.len() <= LINES {
-            for warning in warnings {
-                self.add(Tone::Warning, warning);
+    /// Makes one list of many sentences of one tone, so that they do not fill the screen.
+    fn fold(&mut self, tone: Tone) {
+        let folds = |note: &Note| note.tone == tone && note.remedy.is_none();
+        let count: usize = self
+            .list
+            .iter()
+            .filter(|note| folds(note))
+            .map(|note| note.details.len().max(1))
+            .sum();
+        if note_lasts(tone).is_some() || count <= LINES {
+            return;
+        }
+        let mut details = Vec::with_capacity(count);
+        self.list.retain_mut(|note| {
+            let fold = note.tone == tone && note.remedy.is_none();
+            if fold && note.details.is_empty() {
+                details.push(std::mem::take(&mut note.text));
+            } else if fold {
+                details.append(&mut note.details);
             }
+            !fold
+        });
+        let what = if tone == Tone::Error {
+            "things did not work"
         } else {
-            let text = format!("{} files need a look", warnings.len());
-            self.add(Tone::Warning, text).details = warnings;
+            "things to look at"
+        };
+        self.list.push(Note {
+            id: self.next,
+            tone,
+            text: format!("{} {what}", details.len()),
+            details,
+            remedy: None,
+            until: None,
+        });
+        self.next += 1;
+    }
+
+    /// The warnings of a job.
+    pub fn warnings(&mut self, warnings: Vec<String>) {
+        for warning in warnings {
+            self.add(Tone::Warning, warning);
         }
     }
 
@@ -101,5 +141,24 @@ impl Notes {
             .filter_map(|note| note.until)
             .min()
             .map(|until| until.saturating_duration_since(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_errors_become_one_list() {
+        let mut notes = Notes::default();
+        for name in ["a", "b", "b", "c", "d"] {
+            notes.add(Tone::Error, format!("{name} is damaged"));
+        }
+        notes.add(Tone::Done, "added");
+        let texts: Vec<&str> = notes.list().iter().map(|note| note.text.as_str()).collect();
+        assert_eq!(texts, ["4 things did not work", "Added"]);
+        let details = &notes.list()[0].details;
+        assert_eq!(details.len(), 4);
+        assert_eq!(details[3], "D is damaged");
     }
 }

@@ -7,6 +7,16 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::backbone::Architecture;
 use crate::train::Run;
 
+/// The text with its first letter in upper case, as a sentence begins.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
+}
+
 /// `1,260`
 #[must_use]
 pub fn number(value: u64) -> String {

@@ -237,7 +237,7 @@ pub fn install(ctx: &Context) {
             spacing.menu_margin = Margin::same(6);
             spacing.window_margin = Margin::same(20);
             spacing.menu_width = 260.0;
-            spacing.tooltip_width = 320.0;
+            spacing.tooltip_width = 360.0;
             spacing.combo_width = 80.0;
             spacing.slider_rail_height = 6.0;
             spacing.scroll.bar_width = 8.0;

@@ -27,6 +27,8 @@ const GAP: f32 = 12.0;
 pub struct View {
     /// The sampling as the fields show it while it is being changed.
     pub side: side::View,
+    /// The additions that have been scrolled to.
+    revealed: u64,
 }
 
 /// Paints the workspace.
@@ -51,7 +53,17 @@ pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
     ui.spacing_mut().item_spacing.y = GAP;
     let scrolls = (card::HEIGHT + GAP) * session.sources.len() as f32 > ui.available_height();
     let count = session.sources.len();
-    let area = ScrollArea::vertical().auto_shrink(false);
+    let mut area = ScrollArea::vertical().auto_shrink(false);
+    if let (times, Some(first)) = &session.import.added
+        && *times != view.revealed
+        && let Some(index) = session
+            .sources
+            .iter()
+            .position(|source| source.id == *first)
+    {
+        view.revealed = *times;
+        area = area.vertical_scroll_offset(index as f32 * (card::HEIGHT + GAP));
+    }
     area.show_rows(ui, card::HEIGHT, count, |ui, rows| {
         // Room for the scroll bar when there is one.
         let width = ui.available_width() - if scrolls { 10.0 } else { 0.0 };

@@ -302,11 +302,11 @@ fn line_ui(ui: &mut Ui, color: Option<usize>, name: &str, share: &Share) {
         class_dot(ui, color);
         ui.label(words::shorten(name, 16)).on_hover_text(name);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let words = format!(
-                "{} · {}",
-                words::count(share.sources as u64, "source", "sources"),
-                words::frames(share.frames as usize)
-            );
+            let mut words = words::frames(share.frames as usize);
+            if share.sources > 0 {
+                let sources = words::count(share.sources as u64, "source", "sources");
+                words = format!("{sources} · {words}");
+            }
             ui.label(widgets::small(t, words));
         });
     });

@@ -29,7 +29,7 @@ use crate::app::Command;
 #[must_use]
 pub fn tooltip(ctx: &Context, text: &str, shortcut: Option<KeyboardShortcut>) -> String {
     match shortcut {
-        Some(shortcut) => format!("{text}  ·  {}", ctx.format_shortcut(&shortcut)),
+        Some(shortcut) => format!("{text}\u{a0}·\u{a0}{}", ctx.format_shortcut(&shortcut)),
         None => text.to_owned(),
     }
 }
