@@ -309,3 +309,127 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use image::{Rgb, RgbImage};
+
+    use crate::backbone::Fit;
+
+    use super::*;
+
+    struct Place {
+        dir: tempfile::TempDir,
+        frames: Vec<PathBuf>,
+        architecture: Architecture,
+        preprocessing: Preprocessing,
+    }
+
+    impl Place {
+        fn new(count: u8) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let frames = (0..count)
+                .map(|number| {
+                    let path = dir.path().join(format!("ü {number}.png"));
+                    picture(number).save(&path).unwrap();
+                    path
+                })
+                .collect();
+            let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
+            let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
+            Self {
+                dir,
+                frames,
+                architecture,
+                preprocessing,
+            }
+        }
+
+        fn run(&self, cached: bool, work: &Work) -> Result<BottleneckTable, BackboneError> {
+            let cache = self.dir.path().join("cache");
+            bottlenecks(
+                &self.frames,
+                &self.architecture,
+                &self.preprocessing,
+                cached.then_some(cache.as_path()),
+                work,
+            )
+        }
+    }
+
+    fn picture(number: u8) -> RgbImage {
+        RgbImage::from_fn(90, 120, |x, y| {
+            Rgb([(x * 2) as u8, (y * 2) as u8, number.wrapping_mul(29)])
+        })
+    }
+
+    #[test]
+    fn the_cache_gives_the_same_bits_and_follows_the_content() {
+        let mut place = Place::new(8);
+        let plain = place.run(false, &Work::new()).unwrap();
+        let first = place.run(true, &Work::new()).unwrap();
+        assert_eq!((first.from_cache, first.values.len()), (0, 8 * first.dim));
+        assert_eq!(first.values, plain.values);
+        let again = place.run(true, &Work::new()).unwrap();
+        assert_eq!(again.from_cache, 8);
+        assert_eq!(again.values, first.values);
+
+        // One is renamed, one gets other pixels in a file of the same name.
+        let renamed = place.dir.path().join("another name.png");
+        std::fs::rename(&place.frames[2], &renamed).unwrap();
+        place.frames[2] = renamed;
+        picture(200).save(&place.frames[5]).unwrap();
+        let changed = place.run(true, &Work::new()).unwrap();
+        assert_eq!(changed.from_cache, 7);
+        assert_eq!(changed.row(2), first.row(2));
+        assert_ne!(changed.row(5), first.row(5));
+
+        place.preprocessing.fit = Fit::Stretch;
+        let stretched = place.run(true, &Work::new()).unwrap();
+        assert_eq!(stretched.from_cache, 0);
+        assert_ne!(stretched.values, changed.values);
+    }
+
+    #[test]
+    fn a_bad_image_is_reported_and_skipped() {
+        let mut place = Place::new(4);
+        std::fs::write(&place.frames[1], b"no picture at all").unwrap();
+        place.frames.push(place.dir.path().join("gone.png"));
+        let work = Work::new();
+        let table = place.run(true, &work).unwrap();
+        let failed: Vec<_> = table.failed.iter().map(|(index, _)| *index).collect();
+        assert_eq!(failed, [1, 4]);
+        assert!(table.row(1).unwrap().iter().all(|value| *value == 0.0));
+        assert!(table.row(3).unwrap().iter().any(|value| *value != 0.0));
+        let warnings = work.take_warnings();
+        assert_eq!(warnings.len(), 2);
+        assert!(warnings[0].contains("ü 1.png"), "{warnings:?}");
+        assert!(warnings[1].contains("gone.png"), "{warnings:?}");
+    }
+
+    #[test]
+    fn cancelling_keeps_what_is_computed() {
+        let place = Place::new(40);
+        let slot = std::sync::Arc::new(std::sync::OnceLock::<Work>::new());
+        let inner = std::sync::Arc::clone(&slot);
+        let work = Work::with_wake(move || {
+            if let Some(work) = inner.get()
+                && work.progress().done >= 10
+            {
+                work.cancel();
+            }
+        });
+        assert!(slot.set(work.clone()).is_ok());
+        let cancelled = place.run(true, &work);
+        assert!(matches!(cancelled, Err(BackboneError::Cancelled(_))));
+        let resumed = place.run(true, &Work::new()).unwrap();
+        assert!(
+            (10..40).contains(&resumed.from_cache),
+            "{}",
+            resumed.from_cache
+        );
+        assert!(resumed.failed.is_empty());
+    }
+}

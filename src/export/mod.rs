@@ -106,7 +106,7 @@ pub fn export(
     let written = pending.write("model.onnx", &model)?;
     let model_bytes = model.len() as u64;
     drop(model);
-    let proof = verify::verify(project, run, &written, &reference, work)?;
+    let proof = verify::verify(project.root(), &run.id.0, &written, &reference, work)?;
     let mut files = vec![ExportedFile {
         path: out.join("model.onnx"),
         format: format.name().into(),

@@ -133,8 +133,10 @@ fn join(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use std::path::Path;
 
     use image::RgbImage;
 
@@ -143,18 +145,43 @@ mod tests {
 
     use super::*;
 
-    /// Backbone, head and softmax apart, against the exported graph, for both inputs.
-    #[test]
-    fn the_joined_graph_computes_what_its_parts_compute() {
+    fn parts(kind: InputKind) -> (Architecture, Head, Recipe) {
         let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
         let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
-        let entry = architecture.entry().unwrap();
+        let dim = architecture.entry().unwrap().bottleneck_dim;
         let head = Head {
-            w: (0..entry.bottleneck_dim * 3)
+            w: (0..dim * 3)
                 .map(|at| ((at * 7919 % 101) as f32 - 50.0) / 500.0)
                 .collect(),
             b: vec![0.1, -0.2, 0.3],
         };
+        let labels = ["Ä\"1", "日本", "c"].map(str::to_owned);
+        let recipe = Recipe::new(kind, &preprocessing, &architecture, &labels);
+        (architecture, head, recipe)
+    }
+
+    /// A model as it is exported, with a made-up head.
+    pub(in crate::export) fn small_model(kind: InputKind) -> Vec<u8> {
+        let (architecture, head, recipe) = parts(kind);
+        let entry = architecture.entry().unwrap();
+        let backbone = Graph::from_bytes(&entry.model().unwrap()).unwrap();
+        let mut graph = join(
+            backbone,
+            &entry.input,
+            &entry.bottleneck,
+            &head,
+            &recipe,
+            &recipe.preprocessing,
+        )
+        .unwrap();
+        graph.set_metadata(RECIPE_KEY, &serde_json::to_string(&recipe).unwrap());
+        graph.to_bytes()
+    }
+
+    /// Backbone, head and softmax apart, against the exported graph, for both inputs.
+    #[test]
+    fn the_joined_graph_computes_what_its_parts_compute() {
+        let (architecture, head, recipe) = parts(InputKind::Uint8Nhwc);
         let picture = RgbImage::from_fn(140, 120, |x, y| {
             image::Rgb([
                 (x * 3 % 256) as u8,
@@ -162,7 +189,7 @@ mod tests {
                 ((x + y) % 256) as u8,
             ])
         });
-        let bottleneck = Extractor::new(&architecture, &preprocessing)
+        let bottleneck = Extractor::new(&architecture, &recipe.preprocessing)
             .unwrap()
             .extract(&picture)
             .unwrap();
@@ -178,24 +205,11 @@ mod tests {
             .collect();
         let sum: f64 = logits.iter().map(|z| z.exp()).sum();
 
-        let labels: Vec<String> = vec!["Ä\"1".into(), "日本".into(), "c".into()];
         for kind in [InputKind::Uint8Nhwc, InputKind::Float32Nchw] {
-            let recipe = Recipe::new(kind, &preprocessing, &architecture, &labels);
-            let backbone = Graph::from_bytes(&entry.model().unwrap()).unwrap();
-            let mut graph = join(
-                backbone,
-                &entry.input,
-                &entry.bottleneck,
-                &head,
-                &recipe,
-                &preprocessing,
-            )
-            .unwrap();
-            graph.set_metadata(RECIPE_KEY, &serde_json::to_string(&recipe).unwrap());
-            let bytes = graph.to_bytes();
+            let bytes = small_model(kind);
             let mut exported =
-                ExportedModel::from_bytes(&bytes, std::path::Path::new("model.onnx"), 1).unwrap();
-            assert_eq!(exported.recipe(), &recipe);
+                ExportedModel::from_bytes(&bytes, Path::new("model.onnx"), 1).unwrap();
+            assert_eq!(exported.recipe(), &parts(kind).2);
             let found = exported.probabilities(&picture).unwrap();
             for (found, logit) in found.iter().zip(&logits) {
                 let expected = logit.exp() / sum;

@@ -56,10 +56,10 @@ pub(super) fn reference(
     })
 }
 
-/// Runs the model file on the image files of all frames of `reference`.
+/// Runs the model file on the image files (below `root`) of all frames of `reference`, which are what `run` predicts.
 pub(super) fn verify(
-    project: &Project,
-    run: &Run,
+    root: &Path,
+    run: &str,
     model: &Path,
     reference: &Evaluation,
     work: &Work,
@@ -78,10 +78,10 @@ pub(super) fn verify(
             let Some(frame) = frames.get(index) else {
                 return Ok((true, 0.0));
             };
-            let picture = load_image(&project.root().join(&frame.path))?;
+            let picture = load_image(&root.join(&frame.path))?;
             let found = exported.probabilities(&picture)?;
             let disagrees = |difference: String| ExportError::Disagrees {
-                run: run.id.0.clone(),
+                run: run.to_owned(),
                 frame: frame.path.clone(),
                 difference,
             };
@@ -126,4 +126,77 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f64 {
         largest = largest.max(difference);
     }
     largest
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use image::RgbImage;
+
+    use crate::evaluate::{Confusion, FramePrediction, InputKind};
+    use crate::export::onnx;
+
+    use super::*;
+
+    #[test]
+    fn only_a_model_that_agrees_passes() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = onnx::tests::small_model(InputKind::Uint8Nhwc);
+        let model = dir.path().join("model.onnx");
+        std::fs::write(&model, &bytes).unwrap();
+        let mut exported = ExportedModel::from_bytes(&bytes, &model, 1).unwrap();
+        let predictions = (0..5_u8)
+            .map(|number| {
+                let picture = RgbImage::from_fn(120, 110, |x, y| {
+                    let at = |speed: u32| ((x * speed + y * u32::from(number)) % 256) as u8;
+                    image::Rgb([at(1), at(3), at(7)])
+                });
+                let path = format!("{number}.png");
+                picture.save(dir.path().join(&path)).unwrap();
+                let probabilities = exported.probabilities(&picture).unwrap();
+                FramePrediction {
+                    path,
+                    group: String::new(),
+                    truth: 0,
+                    predicted: arg_max(&probabilities),
+                    probabilities,
+                }
+            })
+            .collect();
+        let right = Evaluation {
+            classes: exported.recipe().labels.clone(),
+            split: Split::Test,
+            predictions,
+            confusion: Confusion::default(),
+            missing: 0,
+        };
+        let verdict =
+            |reference: &Evaluation| verify(dir.path(), "the run", &model, reference, &Work::new());
+        let proof = verdict(&right).unwrap();
+        assert!((proof.top1_agreement - 1.0).abs() < 1e-12);
+        assert!(proof.max_probability_difference < 1e-6);
+
+        let mut off = right.clone();
+        off.predictions[3].probabilities[1] += 3e-4;
+        let error = verdict(&off).unwrap_err().to_string();
+        assert!(
+            error.contains("3.png") && error.contains("differs"),
+            "{error}"
+        );
+
+        let mut other = right.clone();
+        other.predictions[2].predicted = (right.predictions[2].predicted + 1) % 3;
+        let predicted = other.predictions[2].predicted;
+        let best = arg_max(&right.predictions[2].probabilities);
+        // The run had put another class just in front.
+        let top = right.predictions[2].probabilities[best];
+        other.predictions[2].probabilities[predicted] = top + 5e-5;
+        let error = verdict(&other).unwrap_err().to_string();
+        assert!(error.contains("2.png"), "{error}");
+
+        let mut broken = right;
+        broken.predictions[1].probabilities[0] = f32::NAN;
+        assert!(verdict(&broken).is_err());
+    }
 }

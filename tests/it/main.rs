@@ -8,4 +8,5 @@
 mod cli;
 mod cli_faults;
 mod cli_program;
+mod export;
 mod train;

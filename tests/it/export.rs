@@ -1,0 +1,263 @@
+//! Exports, run by somebody else: ONNX Runtime for Python with nothing but what ships with the export, and
+//! Pillow's resize against ours.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+
+use salamander::backbone::{Fit, Preprocessing};
+use salamander::evaluate::{Evaluation, Predictor, evaluate};
+use salamander::export::{Format, export};
+use salamander::jobs::Work;
+use salamander::media::{ClassFrom, ImportOptions, import};
+use salamander::project::{Fps, Project, Sampling, Split, SplitSettings};
+use salamander::train::{LiveCurves, TrainSettings, train};
+
+/// The interpreter with onnxruntime, numpy and Pillow. Without one the test is left out, loudly; not in CI.
+fn python() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let windows = root.join("target/python/Scripts/python.exe");
+    let unix = root.join("target/python/bin/python");
+    let found = [unix, windows, "python3".into()]
+        .into_iter()
+        .find(|python| {
+            Command::new(python)
+                .args(["-c", "import onnxruntime, numpy, PIL"])
+                .output()
+                .is_ok_and(|output| output.status.success())
+        });
+    if found.is_none() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "no Python with onnxruntime, numpy and Pillow; packaging/setup.sh --tests installs it"
+        );
+        eprintln!(
+            "SKIPPED: no Python with onnxruntime, numpy and Pillow (packaging/setup.sh --tests)"
+        );
+    }
+    found
+}
+
+fn python_predictions(python: &Path, export: &Path, pictures: &[PathBuf]) -> Vec<Value> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run_export.py");
+    let mut child = Command::new(python)
+        .arg(script)
+        .arg(export)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut list = String::new();
+    for picture in pictures {
+        list.push_str(picture.to_str().unwrap());
+        list.push('\n');
+    }
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(list.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The same top-1 on every frame; returns the largest difference of a probability. JPEG decoders may differ by
+/// a level or two, so the probabilities need not be equal to the last digit.
+fn compare(evaluation: &Evaluation, found: &[Value], what: &str) -> f64 {
+    assert_eq!(found.len(), evaluation.predictions.len());
+    let mut largest = 0.0_f64;
+    for (frame, found) in evaluation.predictions.iter().zip(found) {
+        assert_eq!(
+            found["index"], frame.predicted,
+            "{what}, {}: {:?} against {found}",
+            frame.path, frame.probabilities
+        );
+        assert_eq!(
+            found["class"].as_str(),
+            evaluation.classes.get(frame.predicted).map(String::as_str)
+        );
+        for (ours, theirs) in frame
+            .probabilities
+            .iter()
+            .zip(found["probabilities"].as_array().unwrap())
+        {
+            largest = largest.max((f64::from(*ours) - theirs.as_f64().unwrap()).abs());
+        }
+    }
+    largest
+}
+
+#[test]
+fn others_get_the_same_classes_from_an_export() {
+    let Some(python) = python() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let project = Project::create(&dir.path().join("Über 映画"), "Test").unwrap();
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample");
+    let options = ImportOptions {
+        class_from: ClassFrom::Folder,
+        sampling: Sampling {
+            fps: Fps(6.0),
+            ..Sampling::default()
+        },
+    };
+    import(&project, &[sample], &options, &Work::new()).unwrap();
+
+    for (fit, format, files) in [
+        (Fit::CenterCrop, Format::Onnx, 4),
+        (Fit::Pad, Format::OnnxFloat, 4),
+    ] {
+        let settings = TrainSettings {
+            architecture: "efficientnet-lite0@128".parse().unwrap(),
+            fit,
+            how_many_training_steps: 60,
+            split: SplitSettings {
+                validation_percentage: 25,
+                testing_percentage: 25,
+            },
+            ..TrainSettings::default()
+        };
+        let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
+        let out = dir.path().join(format!("出力 {}", format.name()));
+        let exported = export(&project, &run, format, &out, &Work::new()).unwrap();
+        assert_eq!(exported.len(), files);
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), files);
+        let model = &exported[0];
+        assert_eq!(model.top1_agreement, Some(1.0));
+        assert!(model.max_probability_difference.unwrap() <= 1e-4);
+        for file in &exported {
+            assert_eq!(file.bytes, std::fs::metadata(&file.path).unwrap().len());
+        }
+
+        let evaluation = evaluate(&project, &run, Split::Test, &Work::new()).unwrap();
+        assert!(evaluation.predictions.len() >= 6);
+        assert_eq!(
+            evaluation.confusion.accuracy(),
+            run.result.as_ref().unwrap().test_accuracy,
+            "evaluation and training agree"
+        );
+        let pictures: Vec<PathBuf> = evaluation
+            .predictions
+            .iter()
+            .map(|frame| project.root().join(&frame.path))
+            .collect();
+        let found = python_predictions(&python, &out, &pictures);
+        let largest = compare(&evaluation, &found, format.name());
+        println!(
+            "{}: {} frames, same top-1 on all, probabilities within {largest:.1e} of Python's (own JPEG decoder)",
+            format.name(),
+            pictures.len()
+        );
+        assert!(largest < 0.05, "{largest}");
+
+        // The program itself predicts the same with the run and with the export.
+        let picture = salamander::media::load_image(&pictures[0]).unwrap();
+        let of_run = Predictor::from_run(&run)
+            .unwrap()
+            .predict(&picture)
+            .unwrap();
+        let of_export = Predictor::from_export(&out)
+            .unwrap()
+            .predict(&picture)
+            .unwrap();
+        for (a, b) in of_run.top.iter().zip(&of_export.top) {
+            assert_eq!(a.class, b.class);
+            assert!((a.probability - b.probability).abs() < 1e-4);
+        }
+
+        // A cancelled export leaves the earlier one alone, and nothing beside it.
+        let before = std::fs::read(&model.path).unwrap();
+        let work = Work::new();
+        work.cancel();
+        assert!(export(&project, &run, format, &out, &work).is_err());
+        assert_eq!(std::fs::read(&model.path).unwrap(), before);
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), files);
+    }
+}
+
+const PILLOW: &str = r#"
+import sys, json
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from run_export import square, upright_rgb
+for line in sys.stdin:
+    path, theirs, recipe = json.loads(line)
+    a = np.asarray(square(upright_rgb(path), recipe), np.int16)
+    b = np.asarray(upright_rgb(theirs), np.int16)
+    print(int(np.abs(a - b).max()))
+"#;
+
+#[test]
+fn resized_pixels_are_those_of_pillow() {
+    let Some(python) = python() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut lines = String::new();
+    for (number, (width, height)) in [
+        (500, 281),
+        (281, 500),
+        (500, 375),
+        (100, 100),
+        (37, 211),
+        (1920, 1080),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let picture = RgbImage::from_fn(width, height, |x, y| {
+            // Edges, ramps and noise.
+            let noise =
+                (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)).wrapping_mul(x + 7);
+            let edge = if (x / 9 + y / 7) % 2 == 0 { 255 } else { 0 };
+            Rgb([(noise >> 13) as u8, edge, ((x * 255) / width) as u8])
+        });
+        let path = dir.path().join(format!("{number}.png"));
+        picture.save(&path).unwrap();
+        for (fit, name) in [
+            (Fit::CenterCrop, "center_crop"),
+            (Fit::Stretch, "stretch"),
+            (Fit::Pad, "pad"),
+        ] {
+            let preprocessing = Preprocessing {
+                fit,
+                resolution_px: 224,
+                mean: [127.0, 120.0, 110.0],
+                std: [128.0; 3],
+            };
+            let resized = dir.path().join(format!("{number}-{name}.png"));
+            preprocessing.resize(&picture).save(&resized).unwrap();
+            let recipe = serde_json::json!({
+                "fit": name,
+                "resolution_px": 224,
+                "resize": {"filter": "bilinear", "antialias": true},
+                "bar_rgb": preprocessing.bar_colour(),
+            });
+            lines.push_str(&serde_json::json!([path, resized, recipe]).to_string());
+            lines.push('\n');
+        }
+    }
+    let mut child = Command::new(python)
+        .args(["-c", PILLOW])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let written = child.stdin.take().unwrap().write_all(lines.as_bytes());
+    written.unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let differences: Vec<u8> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| line.parse().unwrap())
+        .collect();
+    println!("largest difference from Pillow of each picture: {differences:?}");
+    assert_eq!(differences.len(), 18);
+    assert!(differences.iter().all(|difference| *difference <= 1));
+}
