@@ -181,7 +181,7 @@ fn others_get_the_same_classes_from_an_export() {
     }
 }
 
-const PILLOW: &str = r#"
+const PILLOW: &str = r"
 import sys, json
 sys.path.insert(0, sys.argv[1])
 import numpy as np
@@ -191,7 +191,7 @@ for line in sys.stdin:
     a = np.asarray(square(upright_rgb(path), recipe), np.int16)
     b = np.asarray(upright_rgb(theirs), np.int16)
     print(int(np.abs(a - b).max()))
-"#;
+";
 
 #[test]
 fn resized_pixels_are_those_of_pillow() {
