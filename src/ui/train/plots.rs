@@ -59,8 +59,9 @@ pub fn overlay_color(t: &Tokens, index: usize) -> Color32 {
 
 /// Paints both plots, sharing the height there is.
 pub fn plots_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
-    let gap = ui.spacing().item_spacing.y + 4.0;
-    let height = ((ui.available_height() - gap) / 2.0).max(150.0);
+    // Two cards with a space between them, each with the spacing around it.
+    let gap = 2.0 * ui.spacing().item_spacing.y + 4.0;
+    let height = ((ui.available_height() - gap) / 2.0).floor().max(150.0);
     let hover = view.hover.take();
     card_ui(ui, cx, session, view, Metric::Accuracy, height, hover);
     ui.add_space(4.0);
@@ -85,7 +86,7 @@ fn card_ui(
 ) {
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
-        ui.set_height(height - 28.0);
+        ui.set_height(height - 30.0);
         bar_ui(ui, cx, session, metric);
         let lines = lines(ui, session, view, metric);
         if lines.iter().all(|line| line.series.raw.is_empty()) {
@@ -333,7 +334,7 @@ fn plot<'a>(t: &Tokens, session: &Session, metric: Metric) -> Plot<'a> {
             Metric::CrossEntropy if log => format!("{}", 10f64.powf(mark.value)),
             Metric::CrossEntropy => plain(mark.value, mark.step_size),
         })
-        .min_thickness(38.0)
+        .min_thickness(46.0)
         .label_spacing(Rangef::new(14.0, 18.0))
         .tick_label_color(t.faint)
         .tick_label_font(small);
@@ -414,6 +415,9 @@ fn decades(input: GridInput) -> Vec<GridMark> {
 
 /// A number with as many decimals as the distance between marks needs.
 fn plain(value: f64, step: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
     let decimals = (-step.log10().floor()).max(0.0) as usize;
     format!("{value:.decimals$}")
 }

@@ -361,6 +361,7 @@ fn unfinished_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
 
 fn line_ui(ui: &mut Ui, what: &str, value: &str) {
     let t = tokens(ui);
+    ui.spacing_mut().interact_size.y = 18.0;
     ui.horizontal(|ui| {
         ui.label(widgets::muted(t, what));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
