@@ -100,7 +100,7 @@ pub enum TrainAction {
 }
 
 /// What training on this project would be like.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
     /// No frames at all.
     NoFrames,

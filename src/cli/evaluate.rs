@@ -123,7 +123,7 @@ fn per_class(evaluation: &Evaluation) -> Vec<PerClass> {
 
 fn per_source(evaluation: &Evaluation, names: &BTreeMap<String, String>) -> Vec<PerSource> {
     evaluation
-        .by_group()
+        .by_source()
         .into_iter()
         .map(|group| PerSource {
             frames: group.total,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::backbone::bottlenecks;
 use crate::jobs::Work;
-use crate::project::{Project, Split};
+use crate::project::{FrameName, Project, Split};
 use crate::train::Run;
 
 use super::classifier::{Classifier, arg_max};
@@ -34,6 +34,19 @@ impl FramePrediction {
             .get(self.predicted)
             .copied()
             .unwrap_or(0.0)
+    }
+
+    /// The source, from the frame's name; the group where the name tells none.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        let name = self.path.rsplit('/').next().unwrap_or(&self.path);
+        FrameName::parse(name)
+            .and_then(|frame| {
+                // As a part of the path, so that nothing is copied.
+                let start = name.rfind(&format!("-{}_", frame.source))? + 1;
+                name.get(start..start + frame.source.as_str().len())
+            })
+            .unwrap_or(&self.group)
     }
 }
 
@@ -91,9 +104,20 @@ impl Evaluation {
     /// Accuracy by group (source), the worst first.
     #[must_use]
     pub fn by_group(&self) -> Vec<GroupAccuracy> {
+        self.by(|prediction| &prediction.group)
+    }
+
+    /// Accuracy by source, the worst first: blocks of time of one video and photos imported together
+    /// count as one.
+    #[must_use]
+    pub fn by_source(&self) -> Vec<GroupAccuracy> {
+        self.by(FramePrediction::source)
+    }
+
+    fn by(&self, key: impl Fn(&FramePrediction) -> &str) -> Vec<GroupAccuracy> {
         let mut groups = BTreeMap::<&str, (u64, u64)>::new();
         for prediction in &self.predictions {
-            let (correct, total) = groups.entry(&prediction.group).or_default();
+            let (correct, total) = groups.entry(key(prediction)).or_default();
             *correct += u64::from(prediction.predicted == prediction.truth);
             *total += 1;
         }

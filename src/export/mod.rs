@@ -59,6 +59,17 @@ pub struct ExportedFile {
     pub max_probability_difference: Option<f64>,
 }
 
+/// A Python program that runs an export of `run` in this format on one picture.
+#[must_use]
+pub fn example(run: &Run, format: Format) -> String {
+    readme::program(&Recipe::new(
+        format.input(),
+        &run.preprocessing,
+        &run.settings.architecture,
+        &run.classes,
+    ))
+}
+
 /// Writes the model, labels, preprocessing and a short description of a run into the folder `out`, re-runs the
 /// model on the image files of the whole test set, and renames everything into place only if it agrees: the
 /// same top-1 on every frame, probabilities within 1e-4. Files of an earlier export stay until then, and

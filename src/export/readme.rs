@@ -6,7 +6,6 @@ use crate::train::Run;
 
 /// `README.txt`: what the files are, the steps in words, and a program that runs them.
 pub(super) fn text(run: &Run, recipe: &Recipe) -> String {
-    let side = recipe.preprocessing.resolution_px;
     let accuracy = run
         .result
         .as_ref()
@@ -22,6 +21,38 @@ pub(super) fn text(run: &Run, recipe: &Recipe) -> String {
         .map(|(step, number)| format!("{number}. {step}"))
         .collect();
     let steps = steps.join("\n");
+    let program = program(recipe);
+    format!(
+        "An image classifier made by Salamander {version}.\n\
+         Run {run}, {architecture}, {classes} classes. {accuracy}\n\
+         \n\
+         model.onnx       the model\n\
+         labels.txt       class names, one per line, in the order of the output\n\
+         preprocess.json  how a picture becomes the input, in words and numbers\n\
+         \n\
+         From a picture to a class\n\
+         \n\
+         {steps}\n\
+         \n\
+         With ONNX Runtime for Python (pip install onnxruntime numpy pillow)\n\
+         \n\
+         {program}\n\
+         \n\
+         Licence\n\
+         \n\
+         The weights of the backbone ({backbone}) were published under Apache-2.0\n\
+         (https://www.apache.org/licenses/LICENSE-2.0). What was trained on top is yours.\n",
+        version = env!("CARGO_PKG_VERSION"),
+        run = run.id.0,
+        architecture = recipe.architecture,
+        classes = recipe.labels.len(),
+        backbone = recipe.architecture.backbone,
+    )
+}
+
+/// A Python program that runs the model on one picture, as it stands beside the exported files.
+pub(super) fn program(recipe: &Recipe) -> String {
+    let side = recipe.preprocessing.resolution_px;
     let square = match recipe.preprocessing.fit {
         Fit::CenterCrop => format!(
             "s = min(im.size); x, y = (im.width - s) // 2, (im.height - s) // 2\n\
@@ -49,38 +80,15 @@ pub(super) fn text(run: &Run, recipe: &Recipe) -> String {
         }
     };
     format!(
-        "An image classifier made by Salamander {version}.\n\
-         Run {run}, {architecture}, {classes} classes. {accuracy}\n\
-         \n\
-         model.onnx       the model\n\
-         labels.txt       class names, one per line, in the order of the output\n\
-         preprocess.json  how a picture becomes the input, in words and numbers\n\
-         \n\
-         From a picture to a class\n\
-         \n\
-         {steps}\n\
-         \n\
-         With ONNX Runtime for Python (pip install onnxruntime numpy pillow)\n\
-         \n\
-         import numpy as np, onnxruntime\n\
+        "import numpy as np, onnxruntime\n\
          from PIL import Image, ImageOps\n\
          im = ImageOps.exif_transpose(Image.open(\"picture.jpg\")).convert(\"RGB\")\n\
          {square}\n\
          {input}\n\
          p = onnxruntime.InferenceSession(\"model.onnx\").run([\"{output}\"], {{\"{image}\": x}})[0][0]\n\
          labels = open(\"labels.txt\", encoding=\"utf-8\").read().split(\"\\n\")\n\
-         print(labels[p.argmax()], p.max())\n\
-         \n\
-         Licence\n\
-         \n\
-         The weights of the backbone ({backbone}) were published under Apache-2.0\n\
-         (https://www.apache.org/licenses/LICENSE-2.0). What was trained on top is yours.\n",
-        version = env!("CARGO_PKG_VERSION"),
-        run = run.id.0,
-        architecture = recipe.architecture,
-        classes = recipe.labels.len(),
+         print(labels[p.argmax()], p.max())",
         output = recipe.output.name,
         image = recipe.input.name,
-        backbone = recipe.architecture.backbone,
     )
 }

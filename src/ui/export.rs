@@ -10,7 +10,7 @@ use super::widgets::{
     progress_bar, quiet_button, section,
 };
 use crate::app::{Action, Ask, ExportAction, Exported, Session, Workspace, words};
-use crate::export::Format;
+use crate::export::{Format, example};
 use crate::train::{RunId, RunState};
 
 /// Width of the settings, points.
@@ -80,6 +80,7 @@ pub fn export_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     });
     ui.add_space(2.0);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        ui.set_max_width(ui.available_width() - 10.0);
         running_ui(ui, cx, session);
         if let Some(error) = &session.export.error {
             error_ui(ui, cx, error);
@@ -88,7 +89,7 @@ pub fn export_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             done_ui(ui, cx, session, done);
             ui.add_space(6.0);
         }
-        how_to_ui(ui, session);
+        how_to_ui(ui, session, &run);
     });
 }
 
@@ -194,9 +195,9 @@ fn folder_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     };
     let shown = dir.strip_prefix(&session.root).map_or_else(
         |_| dir.to_string_lossy().into_owned(),
-        |inside| format!("{}/{}", session.name, inside.to_string_lossy()),
+        |inside| inside.to_string_lossy().into_owned(),
     );
-    ui.add(egui::Label::new(RichText::new(shown).color(t.text)).wrap())
+    ui.add(egui::Label::new(widgets::small(t, shown)).wrap())
         .on_hover_text(dir.to_string_lossy());
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
@@ -290,6 +291,7 @@ fn done_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, done: &Exported) {
                 }
             });
         });
+        ui.spacing_mut().interact_size.y = 18.0;
         egui::Grid::new(&done.dir)
             .num_columns(4)
             .spacing([28.0, 6.0])
@@ -339,12 +341,15 @@ fn done_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, done: &Exported) {
     });
 }
 
-fn how_to_ui(ui: &mut Ui, session: &Session) {
+fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId) {
     let t = tokens(ui);
+    let Some(entry) = session.train.run(run) else {
+        return;
+    };
+    let code = example(&entry.run, session.export.format);
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 6.0;
-        let code = how_to(session);
         ui.horizontal(|ui| {
             ui.set_min_height(theme::CHIP_HEIGHT);
             ui.label(widgets::title("How to use it"));
@@ -358,7 +363,7 @@ fn how_to_ui(ui: &mut Ui, session: &Session) {
             egui::Label::new(
                 widgets::muted(
                     t,
-                    "Cut a square from the middle of the picture, resize it with antialiasing, hand it to the model. labels.txt names the outputs in their order; preprocess.json says the same for programs. In Python:",
+                    "model.onnx takes a picture that was made square and resized as below. labels.txt names its outputs in their order, preprocess.json says the steps in words and numbers, README.txt has this example. In Python, in the folder of the export (pip install onnxruntime numpy pillow):",
                 )
                 .line_height(Some(18.0)),
             )
@@ -374,29 +379,4 @@ fn how_to_ui(ui: &mut Ui, session: &Session) {
                 ui.add(egui::Label::new(RichText::new(code).monospace().color(t.text)).selectable(true));
             });
     });
-}
-
-/// An example that runs as it stands in the folder of the export.
-fn how_to(session: &Session) -> String {
-    let resolution = session
-        .export_run()
-        .and_then(|id| Some(session.train.run(&id)?.run.preprocessing.resolution_px))
-        .unwrap_or(224);
-    let input = match session.export.format {
-        Format::Onnx => "np.asarray(picture, np.uint8)[None]",
-        Format::OnnxFloat => {
-            "((np.asarray(picture, np.float32) - 127) / 128).transpose(2, 0, 1)[None]"
-        }
-    };
-    format!(
-        "import numpy as np, onnxruntime\n\
-         from PIL import Image, ImageOps\n\
-         \n\
-         picture = Image.open(\"photo.jpg\").convert(\"RGB\")\n\
-         picture = ImageOps.fit(picture, ({resolution}, {resolution}), Image.BILINEAR)\n\
-         session = onnxruntime.InferenceSession(\"model.onnx\")\n\
-         [probabilities] = session.run(None, {{\"image\": {input}}})\n\
-         labels = open(\"labels.txt\", encoding=\"utf-8\").read().splitlines()\n\
-         print(labels[probabilities[0].argmax()], probabilities[0].max())"
-    )
 }

@@ -11,6 +11,9 @@ use crate::ui::widgets::{self, class_dot, figure, hint, panel, section};
 /// Sources shown in the list; the worst come first.
 const MOST_SOURCES: usize = 40;
 
+/// Width of a column of figures, points.
+const FIGURE: f32 = 54.0;
+
 /// Paints the column of figures.
 pub fn figures_ui(ui: &mut Ui, session: &Session) {
     let state = &session.evaluate;
@@ -121,10 +124,11 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         section(ui, "Per class", |_| {});
+        ui.spacing_mut().interact_size.y = 18.0;
         egui::Grid::new("per class")
             .num_columns(4)
             .spacing([10.0, 6.0])
-            .min_col_width(52.0)
+            .min_col_width(FIGURE)
             .show(ui, |ui| {
                 ui.label("");
                 for (heading, tip) in [
@@ -169,13 +173,14 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
 
 fn sources_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
     let t = tokens(ui);
-    let groups = evaluation.by_group();
+    let groups = evaluation.by_source();
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         section(ui, "Per source", |ui| {
             ui.label(widgets::faint(t, "the worst first"));
         });
-        ui.spacing_mut().item_spacing.y = 5.0;
+        ui.spacing_mut().item_spacing.y = 6.0;
+        ui.spacing_mut().interact_size.y = 18.0;
         for group in groups.iter().take(MOST_SOURCES) {
             let name = source_name(session, &group.group);
             ui.horizontal(|ui| {
@@ -202,8 +207,16 @@ fn sources_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
     });
 }
 
+/// A cell of a column of figures.
 fn right(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
-    ui.with_layout(Layout::right_to_left(Align::Center), add);
+    ui.allocate_ui_with_layout(
+        egui::vec2(FIGURE, 18.0),
+        Layout::right_to_left(Align::Center),
+        |ui| {
+            ui.set_min_width(FIGURE);
+            add(ui);
+        },
+    );
 }
 
 /// The palette index of a class of the run, if the project still has it.
@@ -215,15 +228,11 @@ pub fn color_of(session: &Session, class: &str) -> Option<usize> {
         .map(|known| known.color)
 }
 
-/// What people call the group that frames were split by.
+/// What people call a source; files that were put in by hand are their own.
 pub fn source_name(session: &Session, group: &str) -> String {
-    // A block of time within a source is the source's name with what distinguishes the block.
     session
         .sources
         .iter()
-        .find_map(|source| {
-            let rest = group.strip_prefix(source.id.as_str())?;
-            Some(format!("{}{rest}", source.name))
-        })
-        .unwrap_or_else(|| group.to_owned())
+        .find(|source| source.id.as_str() == group)
+        .map_or_else(|| group.to_owned(), |source| source.name.clone())
 }

@@ -51,7 +51,7 @@ fn paint_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evalua
     }
     let room = (ui.available_width() - NAMES - 20.0) / count as f32;
     let cell = room.clamp(*CELL.start(), *CELL.end());
-    let height = (cell * 0.75).max(26.0);
+    let height = (cell * 0.62).max(26.0);
     // Long names stand upright above narrow columns.
     let longest = classes
         .iter()

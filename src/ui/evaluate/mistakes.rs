@@ -222,7 +222,7 @@ fn head_ui(
     let t = tokens(ui);
     ui.horizontal(|ui| {
         ui.label(widgets::title(words::shorten(
-            &source_name(session, &frame.group),
+            &source_name(session, frame.source()),
             40,
         )))
         .on_hover_text(&frame.path);

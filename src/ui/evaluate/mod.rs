@@ -18,7 +18,9 @@ use crate::project::Split;
 use crate::train::RunState;
 
 /// Width of the figures, points.
-const FIGURES: f32 = 330.0;
+const FIGURES: f32 = 340.0;
+/// Room beside what can be scrolled, points.
+const SCROLL_BAR: f32 = 10.0;
 
 /// State of the painting alone.
 #[derive(Default)]
@@ -50,6 +52,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         }))
         .show(ui, |ui| {
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                ui.set_max_width(ui.available_width() - SCROLL_BAR);
                 figures::figures_ui(ui, session);
             });
         });
@@ -87,6 +90,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         return;
     }
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        ui.set_max_width(ui.available_width() - SCROLL_BAR);
         matrix::matrix_ui(ui, cx, session, evaluation);
         ui.add_space(6.0);
         mistakes::mistakes_ui(ui, cx, session, evaluation, &mut view.mistakes);

@@ -44,10 +44,11 @@ struct Shown {
     series: Arc<Series>,
 }
 
-/// The colour in which the run at `index` of the list is compared.
-pub fn overlay_color(t: &Tokens, index: usize) -> Color32 {
+/// The colour in which the run at `index` of the list of `count` is compared. Counted from the oldest, so
+/// that a new run changes no colour.
+pub fn overlay_color(t: &Tokens, index: usize, count: usize) -> Color32 {
     // Sky blue is validation's and orange is too close to the accent.
-    match index % 6 {
+    match count.saturating_sub(index + 1) % 6 {
         0 => t.muted,
         1 => theme::class_color(2),
         2 => theme::class_color(3),
@@ -59,8 +60,7 @@ pub fn overlay_color(t: &Tokens, index: usize) -> Color32 {
 
 /// Paints both plots, sharing the height there is.
 pub fn plots_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
-    // Two cards with a space between them, each with the spacing around it.
-    let gap = 2.0 * ui.spacing().item_spacing.y + 4.0;
+    let gap = ui.spacing().item_spacing.y + 4.0;
     let height = ((ui.available_height() - gap) / 2.0).floor().max(150.0);
     let hover = view.hover.take();
     card_ui(ui, cx, session, view, Metric::Accuracy, height, hover);
@@ -190,7 +190,7 @@ fn lines(ui: &Ui, session: &Session, view: &mut View, metric: Metric) -> Vec<Sho
             let key = (Some(entry.run.id.clone()), metric, Side::Validation);
             lines.push(Shown {
                 name: words::run_title(&entry.run),
-                color: overlay_color(t, index),
+                color: overlay_color(t, index, state.runs.len()),
                 dashed: true,
                 series: view.series(key, &entry.curves, state.view),
             });
@@ -249,6 +249,8 @@ fn plot_ui(
     let curve_view = session.train.view;
     let log = metric == Metric::CrossEntropy && curve_view.log_cross_entropy;
     let plot = plot(t, session, metric);
+    // The last mark of the axis needs half its width beyond the end.
+    let plot = plot.width(ui.available_width() - 14.0);
     let response = plot.show(ui, |plot| {
         for line in lines {
             if !line.dashed {
@@ -330,9 +332,8 @@ fn plot<'a>(t: &Tokens, session: &Session, metric: Metric) -> Plot<'a> {
     let y_axis = AxisHints::new_y()
         .formatter(move |mark, _| match metric {
             Metric::Accuracy if mark.value > 99.999 => "100 %".to_owned(),
-            Metric::Accuracy => plain(mark.value, mark.step_size),
             Metric::CrossEntropy if log => format!("{}", 10f64.powf(mark.value)),
-            Metric::CrossEntropy => plain(mark.value, mark.step_size),
+            Metric::Accuracy | Metric::CrossEntropy => plain(mark.value, mark.step_size),
         })
         .min_thickness(46.0)
         .label_spacing(Rangef::new(14.0, 18.0))
@@ -350,12 +351,12 @@ fn plot<'a>(t: &Tokens, session: &Session, metric: Metric) -> Plot<'a> {
         .grid_spacing(Rangef::new(8.0, 9.0))
         .custom_x_axes(vec![x_axis])
         .custom_y_axes(vec![y_axis])
-        .x_grid_spacer(|input| marks(input, 8.0))
+        .x_grid_spacer(|input| marks(&input, 8.0))
         .y_grid_spacer(move |input| {
             if log {
-                decades(input)
+                decades(&input)
             } else {
-                marks(input, 5.0)
+                marks(&input, 5.0)
             }
         })
         .show_x(false)
@@ -381,7 +382,7 @@ fn plot<'a>(t: &Tokens, session: &Session, metric: Metric) -> Plot<'a> {
 }
 
 /// Marks at round numbers, about `count` of them.
-fn marks(input: GridInput, count: f64) -> Vec<GridMark> {
+fn marks(input: &GridInput, count: f64) -> Vec<GridMark> {
     let (low, high) = input.bounds;
     let rough = ((high - low) / count).max(1e-12);
     let magnitude = 10f64.powf(rough.log10().floor());
@@ -402,7 +403,7 @@ fn marks(input: GridInput, count: f64) -> Vec<GridMark> {
 }
 
 /// A mark at every power of ten.
-fn decades(input: GridInput) -> Vec<GridMark> {
+fn decades(input: &GridInput) -> Vec<GridMark> {
     let (low, high) = input.bounds;
     let lowest = LOG_FLOOR.log10();
     (low.max(lowest).ceil() as i64..=high.floor() as i64)
@@ -434,8 +435,8 @@ struct Value {
     name: String,
     color: Color32,
     point: [f64; 2],
-    /// As measured on a linear scale.
-    value: f64,
+    /// On a linear scale, also when the plot is logarithmic.
+    linear: f64,
 }
 
 fn values_at(lines: &[Shown], x: f64, log: bool) -> Vec<Value> {
@@ -451,7 +452,7 @@ fn values_at(lines: &[Shown], x: f64, log: bool) -> Vec<Value> {
                 },
                 color: line.color,
                 point,
-                value: if log { 10f64.powf(point[1]) } else { point[1] },
+                linear: if log { 10f64.powf(point[1]) } else { point[1] },
             })
         })
         .rev()
@@ -479,8 +480,8 @@ fn values_ui(ui: &Ui, frame: Rect, x: f32, heading: &str, metric: Metric, values
         .iter()
         .map(|value| {
             let text = match metric {
-                Metric::Accuracy => format!("{:.1} %", value.value),
-                Metric::CrossEntropy => format!("{:.3}", value.value),
+                Metric::Accuracy => format!("{:.1} %", value.linear),
+                Metric::CrossEntropy => format!("{:.3}", value.linear),
             };
             (
                 value.color,
@@ -527,7 +528,7 @@ mod tests {
     fn marks_stand_at_round_numbers() {
         let values = |low, high, count| -> Vec<f64> {
             marks(
-                GridInput {
+                &GridInput {
                     bounds: (low, high),
                     base_step_size: 1.0,
                 },

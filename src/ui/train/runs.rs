@@ -116,7 +116,7 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, ind
             format!("Compare {title}"),
         )
     });
-    let color = plots::overlay_color(t, index);
+    let color = plots::overlay_color(t, index, state.runs.len());
     let center = dot.center();
     if focused {
         ui.painter().circle_filled(center, 4.5, t.accent);

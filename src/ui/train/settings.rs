@@ -357,13 +357,13 @@ fn number_ui<T: emath::Numeric>(
                     })
                     .custom_parser(|text| text.replace([',', '\u{a0}', ' '], "").parse().ok());
                 let response = ui.add(field).accessible_name(label).on_hover_text(tip);
-                if !number.note.is_empty() {
+                if number.note.is_empty() {
+                    ui.add_space(ui.available_width());
+                } else {
                     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                         ui.add_space(10.0);
                         ui.label(widgets::faint(t, number.note));
                     });
-                } else {
-                    ui.add_space(ui.available_width());
                 }
                 response
             })
@@ -423,10 +423,13 @@ fn readiness_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     }
     words.push('.');
     if counts.unsorted > 0 {
-        words.push_str(&format!(
-            " {} take no part.",
-            words::count(counts.unsorted as u64, "unsorted frame", "unsorted frames")
+        words.push(' ');
+        words.push_str(&words::count(
+            counts.unsorted as u64,
+            "unsorted frame takes",
+            "unsorted frames take",
         ));
+        words.push_str(" no part.");
     }
     ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(17.0))).wrap());
     if session.readiness() != Readiness::Ready {

@@ -115,10 +115,12 @@ pub fn segments(ui: &mut Ui, chosen: usize, labels: &[&str]) -> Option<usize> {
         .corner_radius(theme::RADIUS)
         .inner_margin(Margin::same(3))
         .show(ui, |ui| {
-            ui.horizontal(|ui| {
+            ui.spacing_mut().interact_size.y = 26.0;
+            // From left to right wherever it stands.
+            let layout = egui::Layout::left_to_right(egui::Align::Center);
+            ui.allocate_ui_with_layout(vec2(ui.available_width(), 26.0), layout, |ui| {
                 ui.spacing_mut().item_spacing.x = 2.0;
                 ui.spacing_mut().button_padding = vec2(6.0, 4.0);
-                ui.spacing_mut().interact_size.y = 26.0;
                 let count = labels.len().max(1) as f32;
                 let width = (ui.available_width() - 2.0 * (count - 1.0)) / count;
                 for (index, label) in labels.iter().enumerate() {
