@@ -45,6 +45,19 @@ pub(super) struct Damage {
     pub first_at_us: Option<i64>,
 }
 
+/// How far the file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// There is more to read.
+    Reading,
+    /// Read to its end; packets are left.
+    Queued,
+    /// The decoder gives what it still holds.
+    Draining,
+    /// Nothing comes any more.
+    Ended,
+}
+
 /// A video being decoded.
 pub(super) struct Decoding {
     input: ffmpeg_next::format::context::Input,
@@ -62,12 +75,9 @@ pub(super) struct Decoding {
     /// Packets read ahead, in order; at most one without a skipper.
     queue: VecDeque<Packet>,
     skipper: Option<Skipper>,
-    /// The file has been read to its end.
-    read_all: bool,
     packets: u64,
     clock: Clock,
-    draining: bool,
-    ended: bool,
+    stage: Stage,
     damage: Damage,
 }
 
@@ -164,11 +174,9 @@ impl Decoding {
             seek_us,
             queue: VecDeque::new(),
             skipper,
-            read_all: false,
             packets: 0,
             clock,
-            draining: false,
-            ended: false,
+            stage: Stage::Reading,
             damage: Damage::default(),
             stream: index,
             input,
@@ -205,7 +213,7 @@ impl Decoding {
             );
         }
         let mut frame = Video::empty();
-        while !self.ended {
+        while self.stage < Stage::Ended {
             work.check()?;
             match self.decoder.receive_frame(&mut frame) {
                 Ok(()) => {
@@ -215,7 +223,7 @@ impl Decoding {
                 Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
                     self.feed(work)?;
                 }
-                Err(Error::Eof) => self.ended = true,
+                Err(Error::Eof) => self.stage = Stage::Ended,
                 // The decoder has left the broken picture behind; the next call goes on.
                 Err(_) => self.count_error(),
             }
@@ -225,20 +233,20 @@ impl Decoding {
 
     /// Sends one packet, or the end of the file, to the decoder.
     fn feed(&mut self, work: &Work) -> Result<(), MediaError> {
-        if self.draining {
+        if self.stage >= Stage::Draining {
             // The decoder asked for more after its end was announced.
-            self.ended = true;
+            self.stage = Stage::Ended;
             return Ok(());
         }
         let ahead = self.skipper.as_ref().map_or(1, |_| LOOK_AHEAD);
-        while self.queue.len() < ahead && !self.read_all {
+        while self.queue.len() < ahead && self.stage == Stage::Reading {
             self.read(work)?;
         }
         let Some(packet) = self.queue.pop_front() else {
-            self.draining = true;
-            if self.decoder.send_eof().is_err() {
-                self.ended = true;
-            }
+            self.stage = match self.decoder.send_eof() {
+                Ok(()) => Stage::Draining,
+                Err(_) => Stage::Ended,
+            };
             return Ok(());
         };
         self.packets += 1;
@@ -287,7 +295,7 @@ impl Decoding {
                     if error != Error::Eof && error != Error::InvalidData {
                         self.count_error();
                     }
-                    self.read_all = true;
+                    self.stage = Stage::Queued;
                     return Ok(());
                 }
             }
@@ -393,7 +401,7 @@ impl Decoding {
 
     /// Whether the file was read to its end.
     pub fn reached_end(&self) -> bool {
-        self.ended
+        self.stage == Stage::Ended
     }
 
     /// End of the last picture, microseconds from the start of the range.

@@ -177,7 +177,7 @@ fn choose_stream(input: &Input) -> Option<usize> {
                     (*stream.as_ptr()).disposition,
                 )
             };
-            // The weights are those of ffmpeg_opt.c.
+            // The weights are those of `ffmpeg_opt.c`.
             let mut score = i64::from(size.0) * i64::from(size.1);
             if events & ffi::AVSTREAM_EVENT_FLAG_NEW_PACKETS != 0 {
                 score += 100_000_000;
@@ -330,7 +330,7 @@ impl Turn {
         if counterclockwise.is_nan() {
             return 0.0;
         }
-        // As cmdutils.c: a hair under 360 counts as nothing.
+        // As the `ffmpeg` program: a hair under 360 counts as nothing.
         let theta = -counterclockwise.round();
         theta - 360.0 * (theta / 360.0 + 0.9 / 360.0).floor()
     }
@@ -341,7 +341,7 @@ impl Turn {
         (degrees - 90.0).abs() < 1.0 || (degrees - 270.0).abs() < 1.0
     }
 
-    /// The filters that turn the picture upright, as ffmpeg_filter.c chooses them.
+    /// The filters that turn the picture upright, as the `ffmpeg` program chooses them.
     pub fn filters(self) -> Vec<String> {
         let Some(matrix) = self.matrix else {
             return Vec::new();

@@ -71,8 +71,11 @@ impl FilterGraph {
             .aspect
             .or_else(|| super::ffmpeg::positive(frame.aspect_ratio()))
             .unwrap_or(Rational(1, 1));
-        let mut source = format!(
-            "video_size={}x{}:pix_fmt={}:time_base={}/{}:pixel_aspect={}/{}",
+        let rate = plan.rate.map_or(String::new(), |rate| {
+            format!(":frame_rate={}/{}", rate.numerator(), rate.denominator())
+        });
+        let source = format!(
+            "video_size={}x{}:pix_fmt={}:time_base={}/{}:pixel_aspect={}/{}{rate}",
             shape.width,
             shape.height,
             shape.format,
@@ -81,9 +84,6 @@ impl FilterGraph {
             aspect.numerator(),
             aspect.denominator()
         );
-        if let Some(rate) = plan.rate {
-            source += &format!(":frame_rate={}/{}", rate.numerator(), rate.denominator());
-        }
         let buffer = filter::find("buffer").ok_or(Error::FilterNotFound)?;
         let sink = filter::find("buffersink").ok_or(Error::FilterNotFound)?;
         let mut graph = filter::Graph::new();

@@ -51,10 +51,9 @@ impl ClassFrom {
 
 /// `cat-3` and `cat (12)` become `cat`; what is a number throughout stays.
 fn without_number(stem: &str) -> String {
-    let bare = stem
-        .trim_end_matches([')', ']'])
-        .trim_end_matches(|c: char| c.is_ascii_digit());
-    let bare = if bare.len() < stem.len() {
+    let open = stem.trim_end_matches([')', ']']);
+    let bare = open.trim_end_matches(|c: char| c.is_ascii_digit());
+    let bare = if bare.len() < open.len() {
         bare.trim_end_matches(|c: char| c.is_whitespace() || "-_.#([".contains(c))
     } else {
         stem

@@ -58,7 +58,7 @@ impl JpegEncoder {
     }
 
     fn lambda(&self) -> i32 {
-        i32::from(self.quality) * ffi::FF_QP2LAMBDA as i32
+        i32::from(self.quality) * ffi::FF_QP2LAMBDA
     }
 
     fn open(&self, frame: &Video) -> Result<Opened, Error> {

@@ -99,7 +99,7 @@ pub fn probe(path: &Path) -> Result<VideoInfo, MediaError> {
         frame_count: counted.or(estimated),
         frame_count_estimated: counted.is_none() && estimated.is_some(),
         average_fps,
-        variable_fps: spread(times),
+        variable_fps: spread(&times),
         width_px,
         height_px,
         rotation_degrees: degrees,
@@ -185,7 +185,7 @@ fn indexed_times(stream: &ffmpeg_next::Stream) -> Vec<i64> {
 }
 
 /// Lowest and highest rate, when they differ by more than the rounding of timestamps explains.
-fn spread(times: Vec<f64>) -> Option<(f64, f64)> {
+fn spread(times: &[f64]) -> Option<(f64, f64)> {
     let mut gaps: Vec<f64> = times
         .windows(2)
         .filter_map(|pair| match pair {
