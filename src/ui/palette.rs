@@ -77,7 +77,8 @@ pub fn palette_ui(ctx: &Context, cx: &mut Cx<'_>, view: &mut View) {
                 TextEdit::singleline(&mut view.query)
                     .hint_text(RichText::new("Search or run a command").color(t.faint))
                     .frame(Frame::new())
-                    .margin(Margin::symmetric(8, 8))
+                    .margin(Margin::symmetric(8, 6))
+                    .vertical_align(egui::Align::Center)
                     .font(egui::FontId::new(15.0, egui::FontFamily::Proportional))
                     .desired_width(f32::INFINITY),
             );

@@ -10,3 +10,5 @@ mod cli_faults;
 mod cli_program;
 mod export;
 mod train;
+mod window;
+mod window_import_label;

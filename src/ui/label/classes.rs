@@ -45,14 +45,14 @@ pub fn classes_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         ui.add_space(2.0);
         let below = 250.0_f32.min(height * 0.4);
         ScrollArea::vertical()
-            .max_height((height - below - 60.0).max(120.0))
+            .max_height((height - below - 100.0).max(120.0))
             .show(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 2.0;
                 for (index, class) in session.classes.iter().enumerate() {
                     row_ui(ui, cx, session, Some((index, class)));
                 }
-                row_ui(ui, cx, session, None);
             });
+        row_ui(ui, cx, session, None);
         separator(ui);
         show_ui(ui, cx, session);
         separator(ui);

@@ -1,0 +1,145 @@
+//! Drives the window without a screen: finds controls by their accessible names, as a screen reader does,
+//! and lets the real engine work behind them.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use egui_kittest::Harness;
+use egui::accesskit::Role;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use salamander::app::Options;
+use salamander::ui::Window;
+
+/// A window under test.
+pub struct Desk {
+    /// The window.
+    pub harness: Harness<'static, Window>,
+}
+
+impl Desk {
+    /// A window that keeps its settings in `config` and shows none of the system's dialogs.
+    pub fn new(config: &Path, size: [f32; 2]) -> Self {
+        let options = Options {
+            config_dir: Some(config.to_owned()),
+            open: Vec::new(),
+            system_dialogs: false,
+        };
+        let harness = Harness::builder()
+            .with_size(size)
+            .with_max_steps(64)
+            .allow_missing_glyphs()
+            .build_eframe(move |cc| Window::new(&cc.egui_ctx, options));
+        let mut desk = Self { harness };
+        desk.harness.run_steps(4);
+        desk
+    }
+
+    /// Lets the window and its background work go on until `done` holds.
+    pub fn until(&mut self, what: &str, mut done: impl FnMut(&Harness<'static, Window>) -> bool) {
+        let start = Instant::now();
+        loop {
+            self.harness.step();
+            if done(&self.harness) {
+                self.harness.run_steps(2);
+                return;
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "waited in vain for: {what}\n{}",
+                self.names().join("\n")
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for a control or text with this accessible name or text.
+    pub fn see(&mut self, label: &str) {
+        let name = label.to_owned();
+        self.until(label, move |harness| {
+            harness.query_all_by_label(&name).next().is_some()
+        });
+    }
+
+    /// Waits for something whose name contains this.
+    pub fn see_part(&mut self, part: &str) {
+        let name = part.to_owned();
+        self.until(part, move |harness| {
+            harness.query_all_by_label_contains(&name).next().is_some()
+        });
+    }
+
+    /// Clicks on what has this accessible name, once it is there.
+    pub fn click(&mut self, label: &str) {
+        self.see(label);
+        // A text beside a control may have the same words.
+        let node = self
+            .harness
+            .query_all_by_label(label)
+            .max_by_key(|node| node.accesskit_node().role() != Role::Label)
+            .unwrap();
+        node.click();
+        self.harness.run_steps(3);
+    }
+
+    /// Types into the field with this accessible name.
+    pub fn type_into(&mut self, label: &str, text: &str) {
+        self.see(label);
+        self.field(label).focus();
+        self.harness.run_steps(2);
+        self.field(label).type_text(text);
+        self.harness.run_steps(2);
+    }
+
+    /// Replaces what stands in the field with this accessible name.
+    pub fn replace(&mut self, label: &str, text: &str) {
+        self.see(label);
+        self.field(label).focus();
+        self.harness.run_steps(2);
+        self.key(egui::Modifiers::COMMAND, egui::Key::A);
+        self.field(label).type_text(text);
+        self.harness.run_steps(2);
+    }
+
+    /// The field with this accessible name; a text beside it may have the same words.
+    fn field(&self, label: &str) -> egui_kittest::Node<'_> {
+        self.harness
+            .query_all_by_label(label)
+            .find(|node| {
+                let role = node.accesskit_node().role();
+                matches!(role, Role::TextInput | Role::MultilineTextInput)
+            })
+            .unwrap_or_else(|| panic!("no field “{label}”"))
+    }
+
+    /// Opens the context menu of what has this accessible name.
+    pub fn menu(&mut self, label: &str) {
+        self.see(label);
+        self.harness
+            .query_all_by_label(label)
+            .next()
+            .unwrap()
+            .click_secondary();
+        self.harness.run_steps(3);
+    }
+
+    /// Presses a key.
+    pub fn key(&mut self, modifiers: egui::Modifiers, key: egui::Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.harness.run_steps(3);
+    }
+
+    /// What can be found on the screen, for messages of failing tests.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut stack = vec![self.harness.root()];
+        while let Some(node) = stack.pop() {
+            let access = node.accesskit_node();
+            let text = access.label().or_else(|| access.value());
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                names.push(format!("{:?} {text}", access.role()));
+            }
+            stack.extend(node.children());
+        }
+        names
+    }
+}

@@ -1,0 +1,226 @@
+//! The first half of the journey in the window: a new project, videos, the frames that would be taken,
+//! extraction, labelling by keys, undo. With the real engine, by accessible names.
+
+use std::path::Path;
+
+use egui::{Key, Modifiers};
+use salamander::app::{Action, Command};
+
+use crate::cli_program::Place;
+use crate::window::Desk;
+
+const CTRL: Modifiers = Modifiers::COMMAND;
+
+fn desk(place: &Place) -> Desk {
+    Desk::new(&place.path("config"), [1440.0, 900.0])
+}
+
+/// Makes a project called “Shapes” by way of the dialog.
+fn new_project(desk: &mut Desk, folder: &Path) {
+    desk.click("New project…");
+    desk.type_into("Project name", "Shapes");
+    desk.replace("Folder", folder.to_str().unwrap());
+    desk.click("Create project");
+    desk.see("Drop videos here");
+}
+
+/// Adds files and folders by typing their paths.
+fn add(desk: &mut Desk, paths: &[&Path]) {
+    desk.key(CTRL, Key::I);
+    let lines: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
+    desk.type_into("Files or folders, one a line", &lines.join("\n"));
+    desk.click("Add");
+}
+
+fn files_in(dir: &Path) -> usize {
+    std::fs::read_dir(dir).map_or(0, Iterator::count)
+}
+
+#[test]
+fn from_a_new_project_to_labelled_frames() {
+    let place = Place::new();
+    place.videos();
+    let mut desk = desk(&place);
+    let projects = place.path("projects");
+    new_project(&mut desk, &projects);
+    let root = projects.join("Shapes");
+    assert!(root.join("project.json").is_file());
+
+    // The videos become sources of the classes that their folders name.
+    add(&mut desk, &[&place.path("videos")]);
+    desk.see("bars-0.mp4");
+    desk.see("Class of bars-0.mp4: bars");
+    desk.see_part("12 videos · 24 s · about 48 frames");
+
+    // The frames are previewed before anything is written.
+    desk.until("previewed frames", |harness| {
+        let session = harness.state().app().session.as_ref().unwrap();
+        let first = &session.sources[0];
+        let strip = session
+            .previews
+            .strip(&first.path, &session.import.sampling);
+        strip.complete && strip.frames.len() == 4 && strip.frames[1].0 == 0.5
+    });
+    assert_eq!(files_in(&root.join("classes/bars")), 0);
+
+    // One video alone, then all the others.
+    desk.click("Extract bars-0.mp4");
+    desk.until("frames of one video", |_| {
+        files_in(&root.join("classes/bars")) == 4
+    });
+    desk.click("Extract all frames");
+    desk.see("All frames are extracted");
+    for class in ["bars", "fractal", "moving"] {
+        assert_eq!(files_in(&root.join("classes").join(class)), 16, "{class}");
+    }
+
+    // Label: the classes with their counts.
+    desk.click("Label");
+    desk.see("bars, 16 frames");
+    desk.see("unsorted, 0 frames");
+    desk.see("bars, bars-0.mp4 at 0.0 s");
+
+    // 0 takes the class off, a digit gives another.
+    desk.click("bars, bars-0.mp4 at 0.0 s");
+    desk.see("1 selected");
+    desk.key(Modifiers::NONE, Key::Num0);
+    desk.see("unsorted, bars-0.mp4 at 0.0 s");
+    desk.until("the file in unsorted/", |_| {
+        files_in(&root.join("unsorted")) == 1
+    });
+    desk.key(Modifiers::NONE, Key::Num2);
+    desk.see("fractal, bars-0.mp4 at 0.0 s");
+    desk.see("fractal, 17 frames");
+    desk.until("the file in its class", |_| {
+        files_in(&root.join("classes/fractal")) == 17
+    });
+
+    // A range with Shift and the arrows, then undo for both.
+    desk.key(Modifiers::SHIFT, Key::ArrowRight);
+    desk.key(Modifiers::SHIFT, Key::ArrowRight);
+    desk.see("3 selected");
+    desk.key(Modifiers::NONE, Key::Num3);
+    desk.see("moving, 19 frames");
+    desk.until("edit is through", |harness| {
+        harness
+            .state()
+            .app()
+            .session
+            .as_ref()
+            .unwrap()
+            .undo_text()
+            .is_some_and(|text| text.contains("moving"))
+    });
+    desk.click("Undo");
+    desk.see("moving, 16 frames");
+    desk.key(CTRL, Key::Z);
+    desk.see("fractal, 16 frames");
+    desk.see("unsorted, 1 frame");
+    desk.key(CTRL.plus(Modifiers::SHIFT), Key::Z);
+    desk.see("fractal, 17 frames");
+
+    // Trash, and back.
+    desk.key(CTRL, Key::A);
+    desk.see("48 selected");
+    desk.key(Modifiers::NONE, Key::Delete);
+    desk.see("bars, 0 frames");
+    desk.until("an empty class folder", |_| {
+        files_in(&root.join("classes/moving")) == 0
+    });
+    desk.key(CTRL, Key::Z);
+    desk.see("moving, 16 frames");
+}
+
+#[test]
+fn classes_are_made_renamed_and_deleted() {
+    let place = Place::new();
+    place.video("videos/bars/a.mp4", "smptebars=size=160x120:rate=10,trim=duration=2");
+    let mut desk = desk(&place);
+    new_project(&mut desk, &place.path("projects"));
+    let root = place.path("projects").join("Shapes");
+    add(&mut desk, &[&place.path("videos/bars/a.mp4")]);
+    desk.see("a.mp4");
+    desk.click("Extract a.mp4");
+    desk.until("frames", |_| files_in(&root.join("classes/bars")) == 4);
+    desk.key(CTRL, Key::Num2);
+    desk.see("bars, 4 frames");
+
+    // A name in any script; a second one that differs by case only is refused.
+    desk.click("New class");
+    desk.type_into("Class name", "猫");
+    desk.click("Add class");
+    desk.see("猫, 0 frames");
+    desk.click("New class");
+    desk.type_into("Class name", "BARS");
+    desk.click("Add class");
+    desk.until("a refusal", |harness| {
+        let notes = harness.state().app().notes.list();
+        notes.iter().any(|note| note.text.contains("BARS"))
+    });
+    assert!(!root.join("classes/BARS").exists());
+
+    desk.click("bars, a.mp4 at 0.5 s");
+    desk.key(Modifiers::NONE, Key::Num2);
+    desk.see("猫, 1 frame");
+
+    desk.menu("猫, 1 frame");
+    desk.click("Rename…");
+    desk.replace("Class name", "neighbour’s cat");
+    desk.click("Rename");
+    desk.see("neighbour’s cat, 1 frame");
+
+    desk.menu("neighbour’s cat, 1 frame");
+    desk.click("Delete…");
+    desk.click("Delete class");
+    desk.see("unsorted, 1 frame");
+    assert_eq!(files_in(&root.join("unsorted")), 1);
+    desk.key(CTRL, Key::Z);
+    desk.see("neighbour’s cat, 1 frame");
+}
+
+#[test]
+fn bad_files_are_told_together_and_harm_nothing() {
+    let place = Place::new();
+    place.video("videos/ok.mp4", "testsrc2=size=160x120:rate=10,trim=duration=1");
+    for name in ["empty.mp4", "words.mp4", "noise.mkv"] {
+        std::fs::write(place.path("videos").join(name), name.repeat(3)).unwrap();
+    }
+    std::fs::write(place.path("videos/empty.mp4"), b"").unwrap();
+    let mut desk = desk(&place);
+    new_project(&mut desk, &place.path("projects"));
+    add(&mut desk, &[&place.path("videos")]);
+    desk.see("ok.mp4");
+    desk.see("3 files could not be added");
+    desk.click("Dismiss");
+    desk.until("dismissed", |harness| {
+        harness
+            .state()
+            .app()
+            .notes
+            .list()
+            .iter()
+            .all(|note| note.details.is_empty())
+    });
+}
+
+#[test]
+fn the_palette_and_the_start_screen() {
+    let place = Place::new();
+    let mut desk = desk(&place);
+    desk.see("Try the sample");
+    desk.key(CTRL, Key::K);
+    desk.see("Search commands");
+    desk.type_into("Search commands", "new proj");
+    desk.key(Modifiers::NONE, Key::Enter);
+    desk.see("Create project");
+    desk.key(Modifiers::NONE, Key::Escape);
+    desk.until("closed", |harness| harness.state().app().dialog.is_none());
+
+    new_project(&mut desk, &place.path("projects"));
+    desk.harness
+        .state_mut()
+        .apply(Action::Command(Command::CloseProject));
+    // It is among the recent ones now, and opens from there.
+    desk.click("Open Shapes");
+    desk.see("Drop videos here");
+}
