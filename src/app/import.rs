@@ -367,16 +367,27 @@ impl App {
         };
         session.import.extracting.remove(id);
         let left = session.import.extracting.len();
+        // Known at once; the project is read again below.
+        let sampling = session.import.sampling;
+        let before = session.snapshot.counts.source(id) as u64;
+        if let Ok(written) = &result
+            && let Some(source) = session.sources.iter_mut().find(|source| source.id == *id)
+        {
+            source.extracted = Some(before + written);
+            source.sampling = sampling;
+        }
+        let mut through = 0;
         if let Some(batch) = &mut session.import.batch {
             batch.sources_done += 1;
             batch.frames_done += expected;
+            through = batch.sources_done;
         }
-        if left == 0 {
-            session.import.batch = None;
-        }
+        session.import.settle_batch();
         match result {
-            Ok(_) if left == 0 && !session.has_unextracted() => {
-                let note = self.notes.add(Tone::Done, "All frames are extracted");
+            Ok(_) if left == 0 => {
+                let videos = words::count(through as u64, "video", "videos");
+                let text = format!("Frames extracted from {videos}");
+                let note = self.notes.add(Tone::Done, text);
                 note.remedy = Some(("Label them".to_owned(), Action::Command(Command::GoLabel)));
             }
             Ok(_) | Err(JobError::Cancelled) => {}

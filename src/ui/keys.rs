@@ -15,6 +15,7 @@ pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     let typing = ctx.text_edit_focused();
     // A focused button is pressed by space and return, a slider moved by arrows.
     let widget_focused = ctx.memory(|memory| memory.focused().is_some());
+    let mut shortcuts = Vec::new();
     for command in Command::ALL {
         let plain = command.is_plain_key();
         if (plain && (typing || cx.app.palette)) || (cx.app.palette && command != Command::Palette)
@@ -28,13 +29,18 @@ pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
         if typing && matches!(command, Command::Undo | Command::Redo | Command::SelectAll) {
             continue;
         }
-        for shortcut in [command.shortcut(), command.other_shortcut()]
-            .into_iter()
-            .flatten()
-        {
-            if ctx.input_mut(|input| input.consume_shortcut(&shortcut)) {
-                cx.command(command);
-            }
+        shortcuts.extend(
+            [command.shortcut(), command.other_shortcut()]
+                .into_iter()
+                .flatten()
+                .map(|shortcut| (shortcut, command)),
+        );
+    }
+    // With Shift first: the shortcut of the same key without it would match as well.
+    shortcuts.sort_by_key(|(shortcut, _)| !shortcut.modifiers.shift);
+    for (shortcut, command) in shortcuts {
+        if ctx.input_mut(|input| input.consume_shortcut(&shortcut)) {
+            cx.command(command);
         }
     }
     if !typing && !cx.app.palette && cx.app.workspace == Workspace::Label {

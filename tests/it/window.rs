@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use egui_kittest::Harness;
 use egui::accesskit::Role;
+use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use salamander::app::Options;
 use salamander::ui::Window;
@@ -101,7 +101,7 @@ impl Desk {
     }
 
     /// The field with this accessible name; a text beside it may have the same words.
-    fn field(&self, label: &str) -> egui_kittest::Node<'_> {
+    fn field<'a>(&'a self, label: &'a str) -> egui_kittest::Node<'a> {
         self.harness
             .query_all_by_label(label)
             .find(|node| {

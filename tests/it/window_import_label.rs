@@ -69,7 +69,7 @@ fn from_a_new_project_to_labelled_frames() {
         files_in(&root.join("classes/bars")) == 4
     });
     desk.click("Extract all frames");
-    desk.see("All frames are extracted");
+    desk.see("Frames extracted from 11 videos");
     for class in ["bars", "fractal", "moving"] {
         assert_eq!(files_in(&root.join("classes").join(class)), 16, "{class}");
     }
@@ -134,7 +134,10 @@ fn from_a_new_project_to_labelled_frames() {
 #[test]
 fn classes_are_made_renamed_and_deleted() {
     let place = Place::new();
-    place.video("videos/bars/a.mp4", "smptebars=size=160x120:rate=10,trim=duration=2");
+    place.video(
+        "videos/bars/a.mp4",
+        "smptebars=size=160x120:rate=10,trim=duration=2",
+    );
     let mut desk = desk(&place);
     new_project(&mut desk, &place.path("projects"));
     let root = place.path("projects").join("Shapes");
@@ -181,7 +184,10 @@ fn classes_are_made_renamed_and_deleted() {
 #[test]
 fn bad_files_are_told_together_and_harm_nothing() {
     let place = Place::new();
-    place.video("videos/ok.mp4", "testsrc2=size=160x120:rate=10,trim=duration=1");
+    place.video(
+        "videos/ok.mp4",
+        "testsrc2=size=160x120:rate=10,trim=duration=1",
+    );
     for name in ["empty.mp4", "words.mp4", "noise.mkv"] {
         std::fs::write(place.path("videos").join(name), name.repeat(3)).unwrap();
     }

@@ -222,8 +222,9 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
                 cx.act(Action::Import(action));
             }
             ui.label(widgets::muted(t, words::frames(count as usize)));
-            ui.label(icon(icons::OK, 16.0).color(t.ok))
-                .on_hover_text("Its frames are in the project");
+            let done = ui.label(icon(icons::OK, 16.0).color(t.ok));
+            done.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Extracted"));
+            done.on_hover_text("Its frames are in the project");
         }
         extracted => {
             let again = extracted.is_some();

@@ -45,8 +45,10 @@ pub fn grid_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View)
         ui.set_height(layout.height.max(ui.available_height()));
         ui.set_width(width);
         let origin = ui.min_rect().min;
+        // The clip rectangle is cut to the grid from top to bottom only.
+        let room = Rect::from_x_y_ranges(origin.x..=origin.x + width, ui.clip_rect().y_range());
         let back = ui.interact(
-            ui.clip_rect(),
+            room,
             ui.scope_id().with("rubber band"),
             Sense::CLICK | Sense::DRAG,
         );
@@ -86,7 +88,8 @@ fn arrows(ui: &Ui, cx: &mut Cx<'_>, session: &Session, layout: &Layout) {
         .and_then(|path| session.place_of(path));
     let by = |to: usize| Step::By(to as isize - at.unwrap_or(0) as isize);
     let page = (ui.available_height() / layout.cell.y).max(1.0) as usize;
-    for extend in [false, true] {
+    // With Shift first: a shortcut without it would match as well.
+    for extend in [true, false] {
         let modifiers = if extend {
             Modifiers::SHIFT
         } else {
