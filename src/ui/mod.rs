@@ -158,6 +158,10 @@ impl Window {
         if self.app.dialog.is_none() {
             self.app.dialog = dialog;
         }
+        if !actions.is_empty() {
+            // What they change shows in the next frame, which must not wait for the pointer to move.
+            ui.ctx().request_repaint();
+        }
         for action in actions {
             self.app.apply(action);
         }

@@ -1,8 +1,8 @@
 //! The misclassified frames as a grid: what they are, what the model took them for, how sure it was.
 
 use egui::{
-    Align, Align2, Context, CornerRadius, FontFamily, FontId, Id, Key, Layout, Modal, Rect, Sense,
-    Stroke, StrokeKind, Ui, pos2, vec2,
+    Align, Align2, Context, CornerRadius, FontFamily, FontId, Frame, Id, Key, Layout, Margin,
+    Modal, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
 };
 
 use super::figures::{color_of, source_name};
@@ -151,7 +151,13 @@ fn card_ui(
         );
     };
     let confidence = words::percent(f64::from(frame.confidence()));
-    line(ui, rect.top() + 113.0, frame.truth, t.text, "is".to_owned());
+    line(
+        ui,
+        rect.top() + 113.0,
+        frame.truth,
+        t.text,
+        "true".to_owned(),
+    );
     line(ui, rect.top() + 132.0, frame.predicted, t.muted, confidence);
     if response.on_hover_text(words).clicked() {
         cx.act(Action::Evaluate(EvaluateAction::Preview(Some(place))));
@@ -170,31 +176,44 @@ pub fn large_ui(ctx: &Context, cx: &mut Cx<'_>, session: &Session, evaluation: &
     };
     let room = ctx.content_rect().size();
     let size = vec2((room.x * 0.8).min(1200.0), (room.y * 0.82).min(860.0));
-    let modal = Modal::new(Id::unique("evaluated frame")).show(ctx, |ui| {
-        ui.set_width(size.x);
-        head_ui(ui, cx, session, frame, place, shown.len());
-        let (rect, _) = ui.allocate_exact_size(vec2(size.x, size.y - 190.0), Sense::hover());
-        let path = session.root.join(&frame.path);
-        match session.pictures.get(&PictureKey::Large(path)) {
-            Picture::Ready(texture) => {
-                let pixels = texture.size_vec2();
-                let scale = (rect.width() / pixels.x).min(rect.height() / pixels.y);
-                let fitted = Rect::from_center_size(rect.center(), pixels * scale);
-                picture(ui, fitted, &texture, theme::RADIUS);
+    let style = ctx.global_style();
+    let t = if style.visuals.dark_mode {
+        &theme::DARK
+    } else {
+        &theme::LIGHT
+    };
+    let modal = Modal::new(Id::unique("evaluated frame"))
+        .backdrop_color(t.backdrop)
+        .frame(
+            Frame::popup(&style)
+                .corner_radius(CornerRadius::same(theme::RADIUS_LARGE))
+                .inner_margin(Margin::same(18)),
+        )
+        .show(ctx, |ui| {
+            ui.set_width(size.x);
+            head_ui(ui, cx, session, frame, place, shown.len());
+            let (rect, _) = ui.allocate_exact_size(vec2(size.x, size.y - 210.0), Sense::hover());
+            let path = session.root.join(&frame.path);
+            match session.pictures.get(&PictureKey::Large(path)) {
+                Picture::Ready(texture) => {
+                    let pixels = texture.size_vec2();
+                    let scale = (rect.width() / pixels.x).min(rect.height() / pixels.y);
+                    let fitted = Rect::from_center_size(rect.center(), pixels * scale);
+                    picture(ui, fitted, &texture, theme::RADIUS);
+                }
+                Picture::Loading => {
+                    ui.put(
+                        Rect::from_center_size(rect.center(), vec2(32.0, 32.0)),
+                        |ui: &mut Ui| spinner(ui, 28.0),
+                    );
+                }
+                Picture::Failed(error) => {
+                    ui.put(rect, egui::Label::new(error));
+                }
             }
-            Picture::Loading => {
-                ui.put(
-                    Rect::from_center_size(rect.center(), vec2(32.0, 32.0)),
-                    |ui: &mut Ui| spinner(ui, 28.0),
-                );
-            }
-            Picture::Failed(error) => {
-                ui.put(rect, egui::Label::new(error));
-            }
-        }
-        ui.add_space(4.0);
-        probabilities_ui(ui, session, evaluation, frame);
-    });
+            ui.add_space(4.0);
+            probabilities_ui(ui, session, evaluation, frame);
+        });
     let (back, forth) = ctx.input(|input| {
         (
             input.key_pressed(Key::ArrowLeft),
@@ -269,7 +288,7 @@ fn probabilities_ui(
     }
     for index in order {
         let class = evaluation.classes.get(index).map_or("", String::as_str);
-        let note = if index == frame.truth { "is" } else { "" };
+        let note = if index == frame.truth { "true" } else { "" };
         bar_ui(
             ui,
             color_of(session, class),
@@ -296,7 +315,7 @@ pub fn bar_ui(ui: &mut Ui, color: Option<usize>, class: &str, probability: f32, 
         t.text,
     );
     let figures = 52.0;
-    let notes = if note.is_empty() { 0.0 } else { 22.0 };
+    let notes = if note.is_empty() { 0.0 } else { 34.0 };
     let bar = Rect::from_min_max(
         pos2(rect.left() + names + 12.0, y - 3.0),
         pos2(rect.right() - figures - notes, y + 3.0),

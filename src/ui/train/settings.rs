@@ -23,6 +23,8 @@ pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &m
         ui.set_min_height(height - 30.0);
         ui.set_width(ui.available_width());
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            // The scroll bar stands beside the fields.
+            ui.set_max_width(ui.available_width() - if *advanced { 8.0 } else { 0.0 });
             ui.spacing_mut().item_spacing.y = 5.0;
             let mut settings = session.train.settings.clone();
             section(ui, "Settings", |ui| {

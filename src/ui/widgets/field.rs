@@ -85,6 +85,7 @@ pub fn choice<R>(
         let response = ComboBox::from_id_salt(id)
             .selected_text(RichText::new(selected))
             .width(ui.available_width())
+            .height(420.0)
             .truncate()
             .icon(|ui, rect, visuals, _open| {
                 ui.painter().text(
@@ -126,8 +127,9 @@ pub fn segments(ui: &mut Ui, chosen: usize, labels: &[&str]) -> Option<usize> {
                 for (index, label) in labels.iter().enumerate() {
                     let on = index == chosen;
                     let widgets = &mut ui.visuals_mut().widgets;
-                    widgets.inactive.weak_bg_fill =
-                        if on { t.raised } else { Color32::TRANSPARENT };
+                    // On light surfaces the highest one is the panel's.
+                    let raised = if t.dark { t.raised } else { t.panel };
+                    widgets.inactive.weak_bg_fill = if on { raised } else { Color32::TRANSPARENT };
                     for state in [
                         &mut widgets.inactive,
                         &mut widgets.hovered,
