@@ -131,8 +131,8 @@ impl App {
         let root = session.root.clone();
         let title = match &way {
             Way::Forward(change) => super::words::sentence(&change.text()),
-            Way::Undo(text) => format!("Undoing “{text}”"),
-            Way::Redo(text) => format!("Redoing “{text}”"),
+            Way::Undo(text) => format!("Undo {text}"),
+            Way::Redo(text) => format!("Redo {text}"),
         };
         let said = match &way {
             Way::Forward(_) => None,

@@ -78,7 +78,7 @@ pub fn palette_ui(ctx: &Context, cx: &mut Cx<'_>, view: &mut View) {
                     .hint_text(RichText::new("Search or run a command").color(t.faint))
                     .frame(Frame::new())
                     .margin(Margin::symmetric(8, 6))
-                    .vertical_align(egui::Align::Center)
+                    .align(Align2::LEFT_CENTER)
                     .font(egui::FontId::new(15.0, egui::FontFamily::Proportional))
                     .desired_width(f32::INFINITY),
             );

@@ -193,13 +193,13 @@ fn right_side(ui: &mut Ui, cx: &mut Cx<'_>) {
         if let Some(text) = session.redo_text() {
             let tip = command_tooltip(ui.ctx(), Command::Redo);
             let redo = icon_button(ui, icons::REDO, "Redo", &tip);
-            if redo.on_hover_text(format!("Redo “{text}”")).clicked() {
+            if redo.on_hover_text(format!("Redo {text}")).clicked() {
                 cx.command(Command::Redo);
             }
         }
         if let Some(text) = session.undo_text() {
             let tip = command_tooltip(ui.ctx(), Command::Undo);
-            let words = format!("Undo “{}”", words::shorten(text, 36));
+            let words = format!("Undo {}", words::shorten(text, 40));
             let undo = quiet_button(ui, Some(icons::UNDO), &words);
             if undo.accessible_name("Undo").on_hover_text(tip).clicked() {
                 cx.command(Command::Undo);

@@ -25,6 +25,8 @@ use crate::ui::widgets::{
 /// Height of a card, points.
 pub const HEIGHT: f32 = 146.0;
 const PAD: f32 = 12.0;
+/// Below this width a card is a little shorter of words.
+const NARROW: f32 = 640.0;
 const POSTER: egui::Vec2 = vec2(176.0, HEIGHT - 2.0 * PAD);
 
 /// Paints a card, `width` points wide.
@@ -39,7 +41,12 @@ pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source,
         StrokeKind::Inside,
     );
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Group, true, &source.name));
-    let poster = Rect::from_min_size(rect.min + vec2(PAD, PAD), POSTER);
+    let poster_size = if width < NARROW {
+        vec2(104.0, POSTER.y)
+    } else {
+        POSTER
+    };
+    let poster = Rect::from_min_size(rect.min + vec2(PAD, PAD), poster_size);
     poster_ui(ui, poster, session, source);
 
     let info = match source.kind {
@@ -60,6 +67,7 @@ pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source,
         pos2(right, rect.top() + 62.0),
     );
     let mut facts_ui = child(ui, line);
+    facts_ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Truncate);
     match (&info, source.kind) {
         (_, SourceKind::Photos) => {
             let count = session.snapshot.counts.source(&source.id);
@@ -144,8 +152,11 @@ fn top_ui(
         pos2(right.min_rect().left() - 12.0, rect.bottom()),
     );
     let mut left = child(ui, room);
+    left.shrink_clip_rect(room);
     left.spacing_mut().item_spacing.x = 10.0;
-    let name = words::shorten(&source.name, 36);
+    // About seven points a letter; the chip needs some hundred.
+    let letters = ((room.width() - 110.0) / 7.2).clamp(8.0, 48.0) as usize;
+    let name = words::shorten(&source.name, letters);
     left.label(widgets::title(name))
         .on_hover_text(source.path.to_string_lossy());
     class_ui(&mut left, cx, session, source);

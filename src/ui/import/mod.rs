@@ -6,8 +6,8 @@ mod side;
 mod strip;
 
 use egui::{
-    Align, CornerRadius, Frame, Layout, Margin, Panel, Pos2, Rect, ScrollArea, Shape, Stroke, Ui,
-    pos2, vec2,
+    Align, CornerRadius, Frame, Layout, Margin, Panel, Pos2, Rect, ScrollArea, Shape, Sides,
+    Stroke, Ui, pos2, vec2,
 };
 
 use super::Cx;
@@ -77,30 +77,42 @@ pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
 
 fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
-    ui.horizontal(|ui| {
-        ui.set_min_height(theme::CONTROL_HEIGHT);
-        ui.spacing_mut().item_spacing.x = 10.0;
-        ui.label(widgets::heading("Import"));
-        ui.label(widgets::muted(t, summary(session)));
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let app = cx.app;
-            if command_button(ui, app, Command::ExtractAll, |ui| {
-                accent_button(ui, None, "Extract all frames")
-            }) {
-                cx.command(Command::ExtractAll);
-            }
-            if command_button(ui, app, Command::AddFolder, |ui| {
-                button(ui, Some(icons::FOLDER), "Add folder…")
-            }) {
-                cx.command(Command::AddFolder);
-            }
-            if command_button(ui, app, Command::AddFiles, |ui| {
-                button(ui, Some(icons::PLUS), "Add files…")
-            }) {
-                cx.command(Command::AddFiles);
-            }
-        });
-    });
+    // In a narrow window the buttons keep their icons only.
+    let narrow = ui.available_width() < 760.0;
+    let label = |text: &'static str| if narrow { "" } else { text };
+    Sides::new()
+        .height(theme::CONTROL_HEIGHT)
+        .spacing(12.0)
+        .shrink_left()
+        .truncate()
+        .show(
+            ui,
+            |ui| {
+                ui.spacing_mut().item_spacing.x = 10.0;
+                ui.label(widgets::heading("Import"));
+                ui.label(widgets::muted(t, summary(session)));
+            },
+            |ui| {
+                ui.spacing_mut().item_spacing.x = 10.0;
+                let app = cx.app;
+                if command_button(ui, app, Command::ExtractAll, |ui| {
+                    accent_button(ui, None, "Extract all frames")
+                }) {
+                    cx.command(Command::ExtractAll);
+                }
+                if command_button(ui, app, Command::AddFolder, |ui| {
+                    button(ui, Some(icons::FOLDER), label("Add folder…"))
+                        .accessible_name("Add folder…")
+                }) {
+                    cx.command(Command::AddFolder);
+                }
+                if command_button(ui, app, Command::AddFiles, |ui| {
+                    button(ui, Some(icons::PLUS), label("Add files…")).accessible_name("Add files…")
+                }) {
+                    cx.command(Command::AddFiles);
+                }
+            },
+        );
 }
 
 /// `6 videos · 4 min 12 s · about 1,260 frames`
@@ -146,8 +158,14 @@ fn drop_hint_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
             .layout(Layout::left_to_right(Align::Center)),
     );
     inner.spacing_mut().item_spacing.x = 4.0;
-    let words = "Drop videos, photos or folders anywhere in the window, or";
-    let width = 430.0;
+    let (words, width) = if rect.width() > 460.0 {
+        (
+            "Drop videos, photos or folders anywhere in the window, or",
+            430.0,
+        )
+    } else {
+        ("Drop files anywhere, or", 230.0)
+    };
     inner.add_space(((rect.width() - width) / 2.0).max(8.0));
     inner.label(widgets::muted(t, words));
     if link(&mut inner, "choose files…").clicked() {

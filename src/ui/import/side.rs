@@ -20,10 +20,18 @@ pub struct View {}
 /// Paints the column.
 pub fn side_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, _view: &mut View) {
     let height = ui.available_height();
-    widgets::panel(ui).show(ui, |ui| {
+    // The scroll bar has the margin at the right to itself.
+    let margin = egui::Margin {
+        left: 14,
+        right: 4,
+        top: 14,
+        bottom: 14,
+    };
+    widgets::panel(ui).inner_margin(margin).show(ui, |ui| {
         ui.set_min_height(height - 30.0);
         ui.set_width(ui.available_width());
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            ui.set_max_width(ui.available_width() - 10.0);
             ui.spacing_mut().item_spacing.y = 6.0;
             section(ui, "Sampling", |_| {});
             let mut sampling = session.import.sampling;

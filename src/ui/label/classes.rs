@@ -55,8 +55,10 @@ pub fn classes_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         row_ui(ui, cx, session, None);
         separator(ui);
         show_ui(ui, cx, session);
-        separator(ui);
-        next_ui(ui, cx, session);
+        if ui.available_height() > 110.0 {
+            separator(ui);
+            next_ui(ui, cx, session);
+        }
     });
 }
 

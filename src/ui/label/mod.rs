@@ -5,7 +5,7 @@ mod grid;
 mod layout;
 mod preview;
 
-use egui::{Align, Frame, Layout, Margin, Panel, Popup, Ui};
+use egui::{Frame, Margin, Panel, Popup, Sides, Ui};
 
 use super::Cx;
 use super::icons;
@@ -64,37 +64,44 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
 
 fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
-    ui.horizontal(|ui| {
-        ui.set_min_height(theme::CONTROL_HEIGHT);
-        ui.spacing_mut().item_spacing.x = 10.0;
-        ui.label(widgets::heading("Label"));
-        let selected = session.label.selection.len();
-        if selected > 0 {
-            ui.label(widgets::muted(
-                t,
-                format!("{} selected", words::number(selected as u64)),
-            ));
-            if quiet_button(ui, Some(icons::CROSS), "Clear")
-                .on_hover_text(widgets::command_tooltip(ui.ctx(), Command::SelectNone))
-                .clicked()
-            {
-                cx.command(Command::SelectNone);
-            }
-        } else {
-            ui.label(widgets::muted(t, words::frames(session.label.shown.len())));
-        }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let mut width = f64::from(cx.app.prefs.thumb_width);
-            let moved = slider(ui, "Thumbnail size", &mut width, 72.0..=288.0, true, 92.0);
-            if moved
-                .on_hover_text("How large the thumbnails are (Ctrl+[ and Ctrl+])")
-                .changed()
-            {
-                cx.act(Action::SetThumbWidth(width as f32));
-            }
-            source_menu_ui(ui, cx, session);
-        });
-    });
+    let selected = session.label.selection.len();
+    let mut width = f64::from(cx.app.prefs.thumb_width);
+    let mut resized = false;
+    let mut clear = false;
+    Sides::new()
+        .height(theme::CONTROL_HEIGHT)
+        .spacing(12.0)
+        .shrink_left()
+        .show(
+            ui,
+            |ui| {
+                ui.spacing_mut().item_spacing.x = 10.0;
+                ui.label(widgets::heading("Label"));
+                if selected == 0 {
+                    ui.label(widgets::muted(t, words::frames(session.label.shown.len())));
+                    return;
+                }
+                let words = format!("{} selected", words::number(selected as u64));
+                ui.label(widgets::muted(t, words));
+                clear = quiet_button(ui, Some(icons::CROSS), "Clear")
+                    .on_hover_text(widgets::command_tooltip(ui.ctx(), Command::SelectNone))
+                    .clicked();
+            },
+            |ui| {
+                ui.spacing_mut().item_spacing.x = 10.0;
+                let tip = "How large the thumbnails are (Ctrl+[ and Ctrl+])";
+                resized = slider(ui, "Thumbnail size", &mut width, 72.0..=288.0, true, 92.0)
+                    .on_hover_text(tip)
+                    .changed();
+                source_menu_ui(ui, cx, session);
+            },
+        );
+    if clear {
+        cx.command(Command::SelectNone);
+    }
+    if resized {
+        cx.act(Action::SetThumbWidth(width as f32));
+    }
 }
 
 fn source_menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {

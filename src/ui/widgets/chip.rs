@@ -12,7 +12,12 @@ use crate::ui::theme::{self, tokens};
 pub fn class_mark(painter: &egui::Painter, center: Pos2, color: Option<usize>, ring: Color32) {
     match color {
         Some(index) => {
-            painter.circle_filled(center, 4.5, theme::class_color(index));
+            painter.circle(
+                center,
+                4.5,
+                theme::class_color(index),
+                Stroke::new(0.75, ring.gamma_multiply(0.45)),
+            );
         }
         None => {
             for part in 0..6 {
