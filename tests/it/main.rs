@@ -12,3 +12,4 @@ mod export;
 mod train;
 mod window;
 mod window_import_label;
+mod window_snapshots;
