@@ -58,6 +58,21 @@ enum Stage {
     Ended,
 }
 
+/// Where to begin in the file, microseconds in its own time.
+#[derive(Debug, Clone, Copy)]
+struct Seek {
+    /// Read from the key frame before this.
+    target_us: i64,
+    /// Well before the beginning of the file.
+    floor_us: i64,
+    /// How much further back to go when that was no key frame after all.
+    step_us: i64,
+    /// The seek is still to be done.
+    due: bool,
+    /// No picture came since.
+    fresh: bool,
+}
+
 /// A video being decoded.
 pub(super) struct Decoding {
     input: ffmpeg_next::format::context::Input,
@@ -70,8 +85,9 @@ pub(super) struct Decoding {
     may_jump: bool,
     /// Added to each timestamp of the file.
     offset_us: i64,
-    /// Seek here before the first packet, microseconds in the file's own time.
-    seek_us: Option<i64>,
+    /// The beginning of the range in the file's own time.
+    begin_us: i64,
+    seek: Option<Seek>,
     /// Packets read ahead, in order; at most one without a skipper.
     queue: VecDeque<Packet>,
     skipper: Option<Skipper>,
@@ -143,27 +159,20 @@ impl Decoding {
         }
         let from_us = from_secs.map(|secs| (secs * US as f64).round() as i64);
         let begin_us = start_us + from_us.unwrap_or(0);
-        let seek_us = from_us.map(|_| {
-            // As ffmpeg_opt.c: where the container seeks by decoding time, pictures shown from here on may
-            // lie a little before.
-            let by_dts = flags & ffi::AVFMT_SEEK_TO_PTS == 0;
-            if by_dts && has_delay(&stream) {
-                begin_us - 3 * US / 23
-            } else {
-                begin_us
-            }
+        // As the `ffmpeg` program: where the container seeks by decoding time, pictures shown from here on
+        // may lie a little before.
+        let by_dts = flags & ffi::AVFMT_SEEK_TO_PTS == 0 && has_delay(&stream);
+        let seek = from_us.map(|_| Seek {
+            target_us: begin_us - if by_dts { 3 * US / 23 } else { 0 },
+            floor_us: start_us - JUMP_US,
+            step_us: JUMP_US,
+            due: true,
+            fresh: true,
         });
         let rate = ffmpeg::positive(stream.avg_frame_rate()).map_or(0.0, f64::from);
         let skipper = fps
             .filter(|fps| f64::from(*fps) < rate * 0.8 && skip::can_skip(&stream))
             .map(|fps| Skipper::new(fps, time_base));
-        let mut clock = Clock::default();
-        if let Some(rate) = ffmpeg::positive(stream.avg_frame_rate()) {
-            let delay = reorder_delay(&decoder);
-            clock.dts = Some((-(f64::from(delay)) * US as f64 / f64::from(rate)) as i64);
-        } else {
-            clock.dts = Some(0);
-        }
         Ok(Self {
             interrupter,
             decoder,
@@ -171,11 +180,12 @@ impl Decoding {
             time_base,
             may_jump,
             offset_us: -begin_us,
-            seek_us,
+            begin_us,
+            seek,
             queue: VecDeque::new(),
             skipper,
             packets: 0,
-            clock,
+            clock: Clock::default(),
             stage: Stage::Reading,
             damage: Damage::default(),
             stream: index,
@@ -203,21 +213,22 @@ impl Decoding {
     pub fn next(&mut self, work: &Work) -> Result<Decoded, MediaError> {
         self.interrupter.watch(work);
         work.check()?;
-        if let Some(target) = self.seek_us.take()
-            && self.input.seek(target, ..target).is_err()
-        {
-            work.check()?;
-            log::debug!(
-                "{}: cannot seek, reading from the start",
-                self.path.display()
-            );
-        }
         let mut frame = Video::empty();
-        while self.stage < Stage::Ended {
+        loop {
+            self.seek_if_due(work)?;
+            if self.stage == Stage::Ended {
+                if self.must_seek_further_back(None) {
+                    continue;
+                }
+                return Ok(Decoded::End(self.to_stream(self.clock.next_pts)));
+            }
             work.check()?;
             match self.decoder.receive_frame(&mut frame) {
                 Ok(()) => {
                     self.time(&mut frame);
+                    if self.must_seek_further_back(frame.pts()) {
+                        continue;
+                    }
                     return Ok(Decoded::Frame(frame));
                 }
                 Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
@@ -228,7 +239,46 @@ impl Decoding {
                 Err(_) => self.count_error(),
             }
         }
-        Ok(Decoded::End(self.to_stream(self.clock.next_pts)))
+    }
+
+    fn seek_if_due(&mut self, work: &Work) -> Result<(), MediaError> {
+        if let Some(seek) = &mut self.seek
+            && std::mem::take(&mut seek.due)
+        {
+            let target = seek.target_us;
+            if self.input.seek(target, ..target).is_err() {
+                work.check()?;
+                log::debug!("{}: cannot seek to {target} µs", self.path.display());
+            }
+        }
+        Ok(())
+    }
+
+    /// Transport streams have no index, so that a seek may land behind the key frame that is needed and the
+    /// first pictures are lost. Then the reading begins again from further back. `first` is the time of the
+    /// first picture, if any came.
+    fn must_seek_further_back(&mut self, first: Option<i64>) -> bool {
+        let Some(seek) = &mut self.seek else {
+            return false;
+        };
+        let late = first.is_none_or(|pts| {
+            pts.rescale(self.time_base, rescale::TIME_BASE) > self.clock.duration
+        });
+        if !std::mem::take(&mut seek.fresh) || !late || seek.target_us <= seek.floor_us {
+            return false;
+        }
+        seek.target_us = (seek.target_us - seek.step_us).max(seek.floor_us);
+        seek.step_us *= 4;
+        seek.due = true;
+        seek.fresh = true;
+        self.decoder.flush();
+        self.queue.clear();
+        self.stage = Stage::Reading;
+        self.offset_us = -self.begin_us;
+        self.clock = Clock::default();
+        self.damage = Damage::default();
+        self.packets = 0;
+        true
     }
 
     /// Sends one packet, or the end of the file, to the decoder.
@@ -309,9 +359,12 @@ impl Decoding {
         packet.set_dts(packet.dts().map(|dts| dts.saturating_add(offset)));
         self.close_jump(packet);
 
+        let rate = self.decoder.frame_rate().and_then(ffmpeg::positive);
         let clock = &mut self.clock;
         if !clock.started {
             clock.started = true;
+            let delay = f64::from(reorder_delay(&self.decoder));
+            clock.dts = Some(rate.map_or(0, |rate| (-delay * US as f64 / f64::from(rate)) as i64));
             clock.next_dts = clock.dts;
         }
         if clock.next_dts.is_none() {
@@ -332,7 +385,7 @@ impl Decoding {
             clock.duration = packet
                 .duration()
                 .rescale(self.time_base, rescale::TIME_BASE);
-        } else if let Some(rate) = self.decoder.frame_rate().and_then(ffmpeg::positive) {
+        } else if let Some(rate) = rate {
             clock.duration = (US as f64 / f64::from(rate)) as i64;
         }
         clock.next_dts = match clock.dts {

@@ -228,6 +228,13 @@ pub(super) fn start_time_us(input: &Input) -> Option<i64> {
     known(unsafe { (*input.as_ptr()).start_time })
 }
 
+/// The container states no length, so FFmpeg guessed one from the bit rate.
+pub(super) fn length_is_guessed(input: &Input) -> bool {
+    use ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_BITRATE;
+    // SAFETY: plain field of the context, which is borrowed.
+    unsafe { (*input.as_ptr()).duration_estimation_method == AVFMT_DURATION_FROM_BITRATE }
+}
+
 /// `None` for FFmpeg's "no value".
 pub(super) fn known(timestamp: i64) -> Option<i64> {
     (timestamp != ffi::AV_NOPTS_VALUE).then_some(timestamp)

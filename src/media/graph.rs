@@ -195,13 +195,7 @@ fn chain(plan: &Plan, frame: &Video, aspect: Rational) -> String {
     }
     // Before the turn: only what is taken needs turning, and the outcome is the same.
     if let Some(fps) = plan.fps {
-        // A picture that comes late stands for the time before it, as in FFmpeg's program, whose output
-        // always starts at zero.
-        filters.push(format!(
-            "fps={}/{}:start_time=0",
-            fps.numerator(),
-            fps.denominator()
-        ));
+        filters.push(format!("fps={}/{}", fps.numerator(), fps.denominator()));
     }
     filters.extend(plan.turn.filters());
     let (w, h) = target_size(

@@ -68,6 +68,8 @@ impl JpegEncoder {
         encoder.set_height(frame.height());
         encoder.set_format(frame.format());
         encoder.set_time_base(Rational(1, 25));
+        // Stated, it makes the encoder write a JFIF header.
+        encoder.set_aspect_ratio(Rational(1, 1));
         encoder.set_flags(codec::Flags::QSCALE);
         encoder.set_quality(self.lambda() as usize);
         encoder.set_qmin(i32::from(self.quality.min(2)));

@@ -116,16 +116,47 @@ pub fn probe(path: &Path) -> Result<VideoInfo, MediaError> {
 
 /// Length in seconds: of the picture stream, else of the container.
 pub(super) fn length_secs(video: &OpenVideo, index: usize) -> Option<f64> {
-    let stream = video.input.stream(index)?;
-    let own = ffmpeg::known(stream.duration())
-        .filter(|ticks| *ticks > 0)
-        .map(|ticks| ticks as f64 * f64::from(stream.time_base()));
-    let container = ffmpeg::known(video.input.duration())
-        .filter(|us| *us > 0)
-        .map(|us| us as f64 / 1e6);
     let bytes = video.input.io_size().unwrap_or(i64::MAX) as f64;
-    own.or(container)
+    stream_length_secs(video, index)
+        .or_else(|| container_length_secs(video))
         .filter(|secs| *secs < 60.0 || bytes / secs > MIN_BYTES_PER_SEC)
+}
+
+/// The length if it is one that a whole file must have: stated for the picture itself, not guessed from the
+/// bit rate, nor of a container whose sound or subtitles may go on for longer.
+pub(super) fn promised_secs(video: &OpenVideo, index: usize) -> Option<f64> {
+    if ffmpeg::length_is_guessed(&video.input) {
+        return None;
+    }
+    let stated = stream_length_secs(video, index).is_some() || video.input.nb_streams() == 1;
+    length_secs(video, index).filter(|_| stated)
+}
+
+fn stream_length_secs(video: &OpenVideo, index: usize) -> Option<f64> {
+    let stream = video.input.stream(index)?;
+    if let Some(ticks) = ffmpeg::known(stream.duration()).filter(|ticks| *ticks > 0) {
+        return Some(ticks as f64 * f64::from(stream.time_base()));
+    }
+    // Matroska's statistics tag: 00:01:02.345000000, the time of the end.
+    let tag = stream.metadata().get("DURATION")?.to_owned();
+    let mut end = 0.0;
+    for part in tag.split(':') {
+        end = end * 60.0 + part.parse::<f64>().ok()?;
+    }
+    let start = ffmpeg::start_time_us(&video.input).unwrap_or(0) as f64 / 1e6;
+    Some(end - start.max(0.0)).filter(|secs| *secs > 0.0)
+}
+
+fn container_length_secs(video: &OpenVideo) -> Option<f64> {
+    let mut us = ffmpeg::known(video.input.duration()).filter(|us| *us > 0)?;
+    // Matroska counts from zero, even where the first picture comes later.
+    if video.input.format().name().contains("matroska") {
+        let start = ffmpeg::start_time_us(&video.input).unwrap_or(0);
+        if start < us {
+            us -= start.max(0);
+        }
+    }
+    Some(us as f64 / 1e6)
 }
 
 /// Times of the first frames in seconds, sorted: from the index that the container brings, else from the

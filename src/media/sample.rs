@@ -59,8 +59,17 @@ pub struct Sampler {
     taken: u64,
     /// The first picture, as long as nothing was taken.
     first: Option<Video>,
+    late: Option<Late>,
     ended: bool,
     hdr: Hdr,
+}
+
+/// A first picture that comes after the start of the range.
+struct Late {
+    picture: Video,
+    time_base: Rational,
+    /// The next tick to repeat it at.
+    next: i64,
 }
 
 /// What is to be said about the brightness range.
@@ -117,14 +126,14 @@ impl Sampler {
             (true, true) => Hdr::ToneMapped,
             (true, false) => Hdr::LeftAsIs,
         };
-        let length = super::probe::length_secs(&video, index);
-        let expected = match (length, sampling.to_secs) {
-            (Some(length), to) => Some((to.unwrap_or(length).min(length) - start).max(0.0)),
-            (None, Some(to)) => Some(to - start),
-            (None, None) => None,
-        };
-        let promised_secs = expected;
-        let expected = expected.map(|secs| ((secs * fps).round() as u64).max(1));
+        // Of a length, the part that lies in the range.
+        let within =
+            |length: f64| (sampling.to_secs.unwrap_or(length).min(length) - start).max(0.0);
+        let promised_secs = super::probe::promised_secs(&video, index).map(within);
+        let expected = super::probe::length_secs(&video, index)
+            .map(within)
+            .or(sampling.to_secs.map(|to| to - start))
+            .map(|secs| ((secs * fps).round() as u64).max(1));
         let decoding = Decoding::new(video, path, from_secs, threads, Some(skip::rate(fps)))?;
         let plan = Plan {
             from_zero: from_secs.is_some(),
@@ -150,6 +159,7 @@ impl Sampler {
             promised_secs,
             taken: 0,
             first: None,
+            late: None,
             ended: false,
             hdr,
         })
@@ -251,20 +261,31 @@ impl Sampler {
     }
 
     fn pull(&mut self) -> Result<Option<SampledFrame>, Error> {
+        if let Some(frame) = self.repeat()? {
+            return Ok(Some(frame));
+        }
         let Some(graph) = &mut self.graph else {
             return Ok(None);
         };
         let mut picture = Video::empty();
         match graph.pull(&mut picture) {
             Ok(()) => {
-                let offset = picture
-                    .pts()
-                    .map_or(0.0, |pts| secs(pts, graph.time_base()));
-                Ok(Some(SampledFrame {
-                    time_secs: self.from_secs + offset,
-                    picture,
-                    encoder: self.encoder.clone(),
-                }))
+                let time_base = graph.time_base();
+                let pts = picture.pts().unwrap_or(0);
+                if pts < 0 {
+                    return self.pull();
+                }
+                // A picture that comes late stands for the time before it too, as in the `ffmpeg` program,
+                // whose output always starts at zero.
+                if self.taken == 0 && pts > 0 && self.plan.fps.is_some() {
+                    self.late = Some(Late {
+                        picture,
+                        time_base,
+                        next: 0,
+                    });
+                    return self.repeat();
+                }
+                Ok(Some(self.frame(picture, secs(pts, time_base))))
             }
             Err(error) if is_again(error) => Ok(None),
             Err(Error::Eof) => {
@@ -273,6 +294,28 @@ impl Sampler {
                 Ok(None)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// The late first picture at the next tick, up to its own.
+    fn repeat(&mut self) -> Result<Option<SampledFrame>, Error> {
+        let Some(late) = &mut self.late else {
+            return Ok(None);
+        };
+        let offset = secs(late.next, late.time_base);
+        let picture = reference(&late.picture)?;
+        late.next += 1;
+        if picture.pts().is_none_or(|pts| late.next > pts) {
+            self.late = None;
+        }
+        Ok(Some(self.frame(picture, offset)))
+    }
+
+    fn frame(&self, picture: Video, offset_secs: f64) -> SampledFrame {
+        SampledFrame {
+            time_secs: self.from_secs + offset_secs,
+            picture,
+            encoder: self.encoder.clone(),
         }
     }
 

@@ -9,6 +9,7 @@ mod cli;
 mod cli_faults;
 mod cli_program;
 mod export;
+mod media;
 mod train;
 mod window;
 mod window_import_label;
