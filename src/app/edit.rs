@@ -66,19 +66,17 @@ impl Session {
 
     fn foresee_relabel(&mut self, frames: &[String], label: &Label) {
         let prefix = label_prefix(label);
-        let paths: HashMap<&str, String> = frames
+        let paths: HashMap<String, String> = frames
             .iter()
             .filter_map(|path| {
                 let (_, name) = path.rsplit_once('/')?;
-                Some((path.as_str(), format!("{prefix}/{name}")))
+                Some((path.clone(), format!("{prefix}/{name}")))
             })
             .collect();
-        for (from, to) in &paths {
-            self.moved(from, to);
-        }
+        self.moved(&paths);
         self.snapshot.change(|list| {
             for frame in list {
-                if let Some(to) = paths.get(frame.path.as_str()) {
+                if let Some(to) = paths.get(&frame.path) {
                     frame.path.clone_from(to);
                     frame.label = label.clone();
                 }
@@ -86,16 +84,17 @@ impl Session {
         });
     }
 
-    /// A frame has another path now: its picture and its place in the selection move along.
-    fn moved(&mut self, from: &str, to: &str) {
-        self.pictures
-            .renamed(&self.root.join(from), &self.root.join(to));
-        if self.label.selection.remove(from) {
-            self.label.selection.insert(to.to_owned());
-        }
+    /// Frames have other paths now: their pictures and their places in the selection move along.
+    fn moved(&mut self, paths: &HashMap<String, String>) {
+        self.pictures.renamed(&self.root, paths);
+        let selection = std::mem::take(&mut self.label.selection);
+        self.label.selection = selection
+            .into_iter()
+            .map(|path| paths.get(&path).cloned().unwrap_or(path))
+            .collect();
         for place in [&mut self.label.cursor, &mut self.label.anchor] {
-            if place.as_deref() == Some(from) {
-                *place = Some(to.to_owned());
+            if let Some(to) = place.as_ref().and_then(|path| paths.get(path)) {
+                *place = Some(to.clone());
             }
         }
     }
@@ -150,9 +149,7 @@ impl App {
                         if let Some(session) = &mut app.session
                             && session.root == root
                         {
-                            for (from, to) in &edited.outcome.moved {
-                                session.moved(from, to);
-                            }
+                            session.moved(&edited.outcome.moved.into_iter().collect());
                             session.edits.undo_text = edited.undo_text;
                             session.edits.redo_text = edited.redo_text;
                         }

@@ -179,10 +179,12 @@ impl App {
             .as_deref()
             .map(Prefs::load)
             .unwrap_or_default();
+        let present = prefs.recent.iter().cloned().collect();
         let mut app = Self {
             ctx: ctx.clone(),
             prefs,
-            recent_present: HashSet::new(),
+            // Until they have been looked at, they count as present: nothing flashes.
+            recent_present: present,
             workspace: Workspace::Import,
             session: None,
             opening: false,

@@ -32,6 +32,14 @@ pub enum PictureKey {
     Large(PathBuf),
 }
 
+impl PictureKey {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Thumb(path) | Self::Large(path) => path,
+        }
+    }
+}
+
 /// What there is of a picture.
 pub enum Picture {
     /// Not there yet.
@@ -96,7 +104,8 @@ impl Pictures {
                 .map_or(0, |image| image.pixels.len() * size_of::<egui::Color32>());
             let picture = loaded.map(|image| {
                 let options = TextureOptions::LINEAR;
-                self.ctx.load_texture(format!("{key:?}"), image, options)
+                self.ctx
+                    .load_texture(key.path().to_string_lossy(), image, options)
             });
             let entry = Entry {
                 picture,
@@ -127,23 +136,29 @@ impl Pictures {
         Picture::Loading
     }
 
-    /// A frame was moved: its pictures move along.
-    pub(super) fn renamed(&self, from: &Path, to: &Path) {
+    /// Frames of the project in `root` were moved (old and new relative path): their pictures move along.
+    pub(super) fn renamed(&self, root: &Path, paths: &HashMap<String, String>) {
+        if paths.is_empty() {
+            return;
+        }
         let mut store = self.store.borrow_mut();
-        for (from, to) in [
-            (
-                PictureKey::Thumb(from.to_owned()),
-                PictureKey::Thumb(to.to_owned()),
-            ),
-            (
-                PictureKey::Large(from.to_owned()),
-                PictureKey::Large(to.to_owned()),
-            ),
-        ] {
-            if let Some(entry) = store.entries.remove(&from)
-                && let Some(old) = store.entries.insert(to, entry)
-            {
-                store.bytes -= old.bytes;
+        let entries = std::mem::take(&mut store.entries);
+        store.entries.reserve(entries.len());
+        for (key, entry) in entries {
+            let to = key
+                .path()
+                .strip_prefix(root)
+                .ok()
+                .and_then(|path| paths.get(&path.to_string_lossy().replace('\\', "/")))
+                .map(|to| root.join(to));
+            let key = match (key, to) {
+                (PictureKey::Thumb(_), Some(to)) => PictureKey::Thumb(to),
+                (PictureKey::Large(_), Some(to)) => PictureKey::Large(to),
+                (key, None) => key,
+            };
+            let bytes = entry.bytes;
+            if store.entries.insert(key, entry).is_some() {
+                store.bytes = store.bytes.saturating_sub(bytes);
             }
         }
     }

@@ -100,10 +100,25 @@ impl Session {
 }
 
 fn open(root: &Path, work: &crate::jobs::Work) -> Result<Opened, ProjectError> {
-    let project = Project::open(root)?;
+    let project = open_when_free(root, work)?;
     let frames = project.scan(work)?;
     let snapshot = Snapshot::of(frames, &project.sources());
     Ok(Opened { project, snapshot })
+}
+
+/// Opens the project; when this window has just closed it, a cancelled job may still hold it for a moment.
+fn open_when_free(root: &Path, work: &crate::jobs::Work) -> Result<Project, ProjectError> {
+    const TRIES: u32 = 20;
+    for _ in 0..TRIES {
+        match Project::open(root) {
+            Err(ProjectError::Locked { .. }) => {
+                work.check()?;
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            opened => return opened,
+        }
+    }
+    Project::open(root)
 }
 
 impl App {
@@ -163,6 +178,7 @@ impl App {
         let session = Session::new(&self.ctx, opened);
         self.workspace = session.next_step();
         self.prefs.remember(&session.root);
+        self.recent_present.insert(session.root.clone());
         self.session = Some(session);
         self.save_prefs();
         self.check_recent();

@@ -68,6 +68,7 @@ fn from_a_new_project_to_labelled_frames() {
     desk.until("frames of one video", |_| {
         files_in(&root.join("classes/bars")) == 4
     });
+    desk.see("Frames extracted from 1 video");
     desk.click("Extract all frames");
     desk.see("Frames extracted from 11 videos");
     for class in ["bars", "fractal", "moving"] {

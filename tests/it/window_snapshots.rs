@@ -66,7 +66,14 @@ fn the_first_workspaces_look_as_they_did() {
         .apply(Action::Import(ImportAction::Add(vec![sample])));
     desk.see_part("15 videos");
     desk.until("previews", |harness| {
-        harness.state().app().session.as_ref().unwrap().previews.is_idle()
+        harness
+            .state()
+            .app()
+            .session
+            .as_ref()
+            .unwrap()
+            .previews
+            .is_idle()
     });
     picture(&mut desk, "import");
 
@@ -74,9 +81,7 @@ fn the_first_workspaces_look_as_they_did() {
         .state_mut()
         .apply(Action::Command(Command::ExtractAll));
     desk.see("Frames extracted from 15 videos");
-    desk.harness
-        .state_mut()
-        .apply(Action::Go(Workspace::Label));
+    desk.harness.state_mut().apply(Action::Go(Workspace::Label));
     desk.see_part("cat, ");
     desk.key(Modifiers::NONE, Key::ArrowRight);
     desk.key(Modifiers::SHIFT, Key::ArrowRight);

@@ -232,17 +232,21 @@ fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, place: usize, rect: 
         let stroke = Stroke::new(1.5, t.on_scrim.gamma_multiply(0.7));
         painter.rect_stroke(rect, corner, stroke, StrokeKind::Inside);
     }
-    let words = describe(session, frame);
-    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Image, true, selected, &words));
+    response.widget_info(|| {
+        egui::WidgetInfo::selected(egui::Role::Image, true, selected, describe(session, frame))
+    });
     mouse(ui, cx, &response, frame, selected);
     Popup::context_menu(&response)
         .width(210.0)
         .show(|ui| menu_ui(ui, cx, session));
-    let tip = match failed {
-        Some(why) => why,
-        None => format!("{words}\nDouble-click or Space to look at it"),
-    };
-    if !cx.in_dialog {
+    if response.hovered() && !cx.in_dialog {
+        let tip = match failed {
+            Some(why) => why,
+            None => format!(
+                "{}\nDouble-click or Space to look at it",
+                describe(session, frame)
+            ),
+        };
         response.on_hover_text(tip);
     }
 }
