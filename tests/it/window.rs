@@ -44,7 +44,7 @@ impl Desk {
                 return;
             }
             assert!(
-                start.elapsed() < Duration::from_secs(60),
+                start.elapsed() < Duration::from_mins(1),
                 "waited in vain for: {what}\n{}",
                 self.names().join("\n")
             );
