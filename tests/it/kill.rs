@@ -1,0 +1,252 @@
+//! Killed with SIGKILL at many moments: the project opens, nothing confirmed is lost, the work resumes.
+//!
+//! Each kind of work first runs undisturbed, which tells how long it takes and what it ends with. Then it
+//! is killed at [`moments`] spread over that time, looked at, and run again to the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::cli_program::Place;
+
+/// How often each kind of work is killed.
+fn kills() -> u32 {
+    std::env::var("SALAMANDER_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(20)
+}
+
+/// Moments spread over `length`, each somewhere in its own part of it.
+fn moments(length: Duration) -> impl Iterator<Item = Duration> {
+    let count = kills();
+    (0..count).map(move |index| {
+        // The golden ratio spreads points within their parts without a pattern.
+        let jitter = (f64::from(index) * 0.618_033_988_75).fract();
+        length.mul_f64((f64::from(index) + jitter) / f64::from(count))
+    })
+}
+
+/// How long `line` takes undisturbed; it must succeed.
+fn undisturbed(place: &Place, line: &str) -> Duration {
+    let start = Instant::now();
+    place.result(line);
+    start.elapsed()
+}
+
+/// Starts `line` and kills it after `moment`. Tells whether it was still running.
+fn kill_after(place: &Place, line: &str, moment: Duration) -> bool {
+    let mut child = place
+        .command(&line.split(' ').collect::<Vec<_>>())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(moment);
+    let running = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    running
+}
+
+/// All files below `dir` with their contents, by path relative to it.
+fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn walk(dir: &Path, root: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, root, found);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(dir, dir, &mut found);
+    found
+}
+
+fn frames(place: &Place) -> BTreeMap<String, Vec<u8>> {
+    contents(&place.path("p/classes"))
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    for (name, bytes) in contents(from) {
+        let path = to.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+/// A test that never hit the work in flight proves nothing.
+fn enough(hits: u32) {
+    assert!(hits * 2 >= kills(), "only {hits} of {} kills hit", kills());
+}
+
+#[test]
+fn during_import_and_extraction() {
+    let place = Place::new();
+    place.videos();
+    let line = "import p videos --class-from folder --fps 10 --width 160";
+    place.result("new p");
+    let length = undisturbed(&place, line);
+    let whole = frames(&place);
+    assert_eq!(whole.len(), 240);
+
+    let mut hits = 0;
+    for moment in moments(length) {
+        std::fs::remove_dir_all(place.path("p")).unwrap();
+        place.result("new p");
+        hits += u32::from(kill_after(&place, line, moment));
+        // It opens, and what is there under its final name is whole.
+        place.result("classes p");
+        for (name, bytes) in frames(&place) {
+            if !name.ends_with(".part") {
+                assert_eq!(Some(&bytes), whole.get(&name), "{name} after {moment:?}");
+            }
+        }
+        place.result(line);
+        assert_eq!(frames(&place), whole, "after {moment:?}");
+    }
+    enough(hits);
+}
+
+#[test]
+fn during_labelling() {
+    const FRAMES: usize = 4000;
+    let place = Place::new();
+    place.result("new p");
+    place.result("classes p add a");
+    place.result("classes p add b");
+    for index in 0..FRAMES {
+        std::fs::write(
+            place.path(format!("p/classes/a/photo {index}.jpg")),
+            index.to_le_bytes(),
+        )
+        .unwrap();
+    }
+    let all: BTreeSet<Vec<u8>> = frames(&place).into_values().collect();
+    assert_eq!(all.len(), FRAMES);
+    let (mut from, mut to) = ("a", "b");
+    let mut length = Duration::ZERO;
+    for _ in 0..2 {
+        length = undisturbed(&place, &format!("label p {to} p/classes/{from}"));
+        std::mem::swap(&mut from, &mut to);
+    }
+
+    let mut hits = 0;
+    for moment in moments(length) {
+        hits += u32::from(kill_after(
+            &place,
+            &format!("label p {to} p/classes/{from}"),
+            moment,
+        ));
+        let left: Vec<_> = frames(&place).into_values().collect();
+        assert_eq!(left.len(), FRAMES, "after {moment:?}");
+        assert_eq!(left.into_iter().collect::<BTreeSet<_>>(), all);
+        place.result(&format!("label p {to} p/classes/{from}"));
+        let names = frames(&place);
+        assert!(names.keys().all(|name| name.starts_with(to)), "after {moment:?}");
+        std::mem::swap(&mut from, &mut to);
+    }
+    enough(hits);
+}
+
+const TRAIN: &str = "train p --how-many-training-steps 2000 --architecture efficientnet-lite0@96 \
+                     --validation-percentage 25 --testing-percentage 25";
+
+/// The kept weights of the one run of the project.
+fn weights(place: &Place) -> (PathBuf, Vec<u8>) {
+    let runs: Vec<PathBuf> = std::fs::read_dir(place.path("p/runs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("run.json").is_file())
+        .collect();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    let bytes = std::fs::read(runs[0].join("weights.safetensors")).unwrap();
+    (runs[0].clone(), bytes)
+}
+
+fn train_through_kills(cold: bool) {
+    let place = Place::new();
+    place.project();
+    let labels = frames(&place);
+    let length = undisturbed(&place, TRAIN);
+    let (run, reference) = weights(&place);
+    let fresh = |place: &Place| {
+        std::fs::remove_dir_all(place.path("p/runs")).unwrap();
+        if cold {
+            std::fs::remove_dir_all(place.path("p/cache")).unwrap();
+        }
+    };
+    let length = if cold {
+        length
+    } else {
+        std::fs::remove_dir_all(&run).unwrap();
+        undisturbed(&place, TRAIN)
+    };
+
+    let mut hits = 0;
+    for moment in moments(length) {
+        fresh(&place);
+        hits += u32::from(kill_after(&place, TRAIN, moment));
+        assert_eq!(frames(&place), labels);
+        let begun = contents(&place.path("p/runs"))
+            .keys()
+            .any(|name| name.ends_with("run.json"));
+        if begun {
+            let resumed = place.line("train p --resume latest --json");
+            if resumed.code != Some(0) {
+                // Killed after the end: there is nothing to resume, and the run is finished.
+                assert!(resumed.stderr.contains("unfinished"), "{}", resumed.stderr);
+            }
+        } else {
+            place.result(TRAIN);
+        }
+        assert!(weights(&place).1 == reference, "other weights after {moment:?}");
+        place.result("evaluate p");
+    }
+    enough(hits);
+}
+
+#[test]
+fn during_bottlenecks() {
+    train_through_kills(true);
+}
+
+#[test]
+fn during_training() {
+    train_through_kills(false);
+}
+
+#[test]
+fn during_export() {
+    let place = Place::new();
+    place.project();
+    place.result(TRAIN);
+    let line = "export p --out model";
+    let length = undisturbed(&place, line);
+    let whole = contents(&place.path("model"));
+    assert!(whole.contains_key("model.onnx"));
+    copy_dir(&place.path("model"), &place.path("earlier"));
+
+    let mut hits = 0;
+    for (index, moment) in moments(length).enumerate() {
+        std::fs::remove_dir_all(place.path("model")).unwrap();
+        // Every other time there is an earlier export to be replaced.
+        if index % 2 == 0 {
+            copy_dir(&place.path("earlier"), &place.path("model"));
+        }
+        hits += u32::from(kill_after(&place, line, moment));
+        for (name, bytes) in contents(&place.path("model")) {
+            if let Some(reference) = whole.get(&name) {
+                assert!(bytes == *reference, "{name} is not whole after {moment:?}");
+            }
+        }
+        place.result(line);
+        assert!(contents(&place.path("model")) == whole, "after {moment:?}");
+    }
+    enough(hits);
+}
