@@ -1,0 +1,169 @@
+//! The whole journey in the real window on a real X server: videos dropped by another program, frames
+//! previewed, extracted, labelled, a run trained with its curves moving, evaluated and exported.
+//!
+//! `SALAMANDER_SCREENSHOTS=<folder>` keeps a picture of every screen, `SALAMANDER_SCALE=2` shows it as a
+//! high-resolution screen does.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::desktop::Desktop;
+
+fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample")
+}
+
+fn json(path: &Path) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+fn images(dir: &Path) -> usize {
+    std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "jpg"))
+        .count()
+}
+
+/// Lets the window come to rest: thumbnails, posters, fades.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(1500));
+}
+
+/// Picks a command in the palette by typing its name.
+fn command(desktop: &Desktop, name: &str) {
+    desktop.press("ctrl+k");
+    settle();
+    for key in name.to_lowercase().chars() {
+        desktop.press(if key == ' ' { "space" } else { key.encode_utf8(&mut [0; 4]) });
+    }
+    settle();
+    desktop.press("return");
+    settle();
+}
+
+/// A picture in the dark theme and one in the light.
+fn show(desktop: &Desktop, name: &str) {
+    settle();
+    desktop.screenshot(&format!("{name}-dark"));
+    if std::env::var_os("SALAMANDER_SCREENSHOTS").is_some() {
+        command(desktop, "switch between dark");
+        desktop.screenshot(&format!("{name}-light"));
+        command(desktop, "switch between dark");
+    }
+}
+
+#[test]
+fn from_dropped_videos_to_an_exported_model() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("Café project");
+    let project = salamander::project::Project::create(&root, "Three things").unwrap();
+    drop(project);
+    let scale: f32 = std::env::var("SALAMANDER_SCALE")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1.0);
+    let pixels = |points: f32| (points * scale) as u16;
+    let mut desktop = Desktop::start(
+        (pixels(1440.0), pixels(900.0)),
+        scale,
+        home.path(),
+        &["open".as_ref(), root.as_os_str()],
+    );
+    desktop.wait_for("the project's title", |desktop| {
+        desktop.title().filter(|title| title.contains("Three things"))
+    });
+
+    // Import.
+    show(&desktop, "import-empty");
+    let classes: Vec<PathBuf> = ["cat", "coffee", "rocket"]
+        .iter()
+        .map(|class| sample().join(class))
+        .collect();
+    desktop.drop_files(&classes);
+    let json_path = root.join("project.json");
+    let sources = |path: &Path| json(path).and_then(|j| j["sources"].as_array().map(Vec::len));
+    desktop.wait_for("fifteen sources", |_| (sources(&json_path)? == 15).then_some(()));
+    settle();
+    show(&desktop, "import");
+
+    // Extract.
+    desktop.press("ctrl+e");
+    desktop.wait_for("every source extracted", |_| {
+        let project = json(&json_path)?;
+        let sources = project["sources"].as_array()?;
+        sources.iter().all(|s| s["extracted"].is_u64()).then_some(())
+    });
+    let cats = root.join("classes/cat");
+    let before = images(&cats);
+    assert!(before > 20, "{before} frames of the cat");
+
+    // Label: the first frame gets another class, and back.
+    desktop.press("ctrl+2");
+    show(&desktop, "label");
+    desktop.press("ctrl+a");
+    desktop.press("2");
+    desktop.wait_for("all frames in the second class", |_| {
+        (images(&cats) == 0).then_some(())
+    });
+    desktop.press("ctrl+z");
+    desktop.wait_for("the labels back", |_| (images(&cats) == before).then_some(()));
+    show(&desktop, "label-again");
+
+    // Train, and see the curves move.
+    desktop.press("ctrl+3");
+    show(&desktop, "train-before");
+    command(&desktop, "start training");
+    let runs = root.join("runs");
+    let run = desktop.wait_for("a run", |_| {
+        let mut found = std::fs::read_dir(&runs).ok()?.flatten();
+        found.find(|run| run.path().join("run.json").is_file())
+    });
+    let curves = run.path().join("curves.jsonl");
+    desktop.wait_for("the first evaluations", |_| {
+        std::fs::metadata(&curves).ok().filter(|file| file.len() > 0)
+    });
+    let early = desktop.picture();
+    desktop.screenshot("train-running");
+    desktop.wait_for("the end of the run", |_| {
+        (json(&run.path().join("run.json"))?["state"] == "finished").then_some(())
+    });
+    settle();
+    let late = desktop.picture();
+    let changed = early.pixels().zip(late.pixels()).filter(|(a, b)| a != b).count();
+    assert!(changed > 1000, "the curves did not move: {changed} pixels changed");
+    show(&desktop, "train");
+    let accuracy = json(&run.path().join("run.json")).unwrap()["result"]["test_accuracy"].clone();
+    assert!(accuracy.as_f64().unwrap() > 0.8, "test accuracy {accuracy}");
+
+    // Evaluate.
+    desktop.press("ctrl+4");
+    show(&desktop, "evaluate");
+
+    // Export.
+    desktop.press("ctrl+5");
+    command(&desktop, "export the model");
+    let exports = root.join("exports");
+    desktop.wait_for("the exported model", |_| {
+        let mut found = std::fs::read_dir(&exports).ok()?.flatten();
+        found.find(|export| export.path().join("model.onnx").is_file())
+    });
+    show(&desktop, "export");
+
+    let status = desktop.close();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn the_start_screen_opens_and_closes() {
+    let home = tempfile::tempdir().unwrap();
+    let mut desktop = Desktop::start((1440, 900), 1.0, home.path(), &[]);
+    desktop.wait_for("a title", |desktop| {
+        desktop.title().filter(|title| title.contains("Salamander"))
+    });
+    show(&desktop, "start");
+    assert!(desktop.close().success());
+}
