@@ -159,8 +159,16 @@ impl Desktop {
         self.connection
             .set_selection_owner(source, self.atoms.XdndSelection, x11rb::CURRENT_TIME)
             .unwrap();
-        let geometry = self.connection.get_geometry(target).unwrap().reply().unwrap();
-        let (x, y) = (u32::from(geometry.width / 2), u32::from(geometry.height / 2));
+        let geometry = self
+            .connection
+            .get_geometry(target)
+            .unwrap()
+            .reply()
+            .unwrap();
+        let (x, y) = (
+            u32::from(geometry.width / 2),
+            u32::from(geometry.height / 2),
+        );
         let list: String = files.iter().map(|file| file_uri(file) + "\r\n").collect();
 
         self.tell(
@@ -171,7 +179,13 @@ impl Desktop {
         self.tell(
             target,
             self.atoms.XdndPosition,
-            [source, 0, (x << 16) | y, x11rb::CURRENT_TIME, self.atoms.XdndActionCopy],
+            [
+                source,
+                0,
+                (x << 16) | y,
+                x11rb::CURRENT_TIME,
+                self.atoms.XdndActionCopy,
+            ],
         );
         let mut served = false;
         let mut accepted = false;
@@ -301,7 +315,12 @@ impl Desktop {
 
     /// What the screen shows.
     pub fn picture(&self) -> RgbImage {
-        let geometry = self.connection.get_geometry(self.root()).unwrap().reply().unwrap();
+        let geometry = self
+            .connection
+            .get_geometry(self.root())
+            .unwrap()
+            .reply()
+            .unwrap();
         let image = self
             .connection
             .get_image(
@@ -317,8 +336,17 @@ impl Desktop {
             .reply()
             .unwrap();
         // Xvfb at depth 24: B, G, R and a spare byte.
-        let pixels = image.data.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]).collect();
-        RgbImage::from_raw(u32::from(geometry.width), u32::from(geometry.height), pixels).unwrap()
+        let pixels = image
+            .data
+            .chunks_exact(4)
+            .flat_map(|p| [p[2], p[1], p[0]])
+            .collect();
+        RgbImage::from_raw(
+            u32::from(geometry.width),
+            u32::from(geometry.height),
+            pixels,
+        )
+        .unwrap()
     }
 
     /// Keeps a picture of the screen under `name` in `SALAMANDER_SCREENSHOTS`, if that is set.
@@ -333,7 +361,12 @@ impl Desktop {
     pub fn close(mut self) -> std::process::ExitStatus {
         let window = self.window().expect("the window is there");
         let intern = |name: &[u8]| {
-            self.connection.intern_atom(false, name).unwrap().reply().unwrap().atom
+            self.connection
+                .intern_atom(false, name)
+                .unwrap()
+                .reply()
+                .unwrap()
+                .atom
         };
         let (protocols, delete) = (intern(b"WM_PROTOCOLS"), intern(b"WM_DELETE_WINDOW"));
         self.tell(window, protocols, [delete, x11rb::CURRENT_TIME, 0, 0, 0]);

@@ -58,7 +58,12 @@ fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
             if path.is_dir() {
                 walk(&path, root, found);
             } else {
-                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                let name = path
+                    .strip_prefix(root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
                 found.insert(name, std::fs::read(&path).unwrap());
             }
         }
@@ -148,7 +153,10 @@ fn during_labelling() {
         assert_eq!(left.into_iter().collect::<BTreeSet<_>>(), all);
         place.result(&format!("label p {to} p/classes/{from}"));
         let names = frames(&place);
-        assert!(names.keys().all(|name| name.starts_with(to)), "after {moment:?}");
+        assert!(
+            names.keys().all(|name| name.starts_with(to)),
+            "after {moment:?}"
+        );
         std::mem::swap(&mut from, &mut to);
     }
     enough(hits);
@@ -205,7 +213,10 @@ fn train_through_kills(cold: bool) {
         } else {
             place.result(TRAIN);
         }
-        assert!(weights(&place).1 == reference, "other weights after {moment:?}");
+        assert!(
+            weights(&place).1 == reference,
+            "other weights after {moment:?}"
+        );
         place.result("evaluate p");
     }
     enough(hits);

@@ -8,8 +8,13 @@
 mod cli;
 mod cli_faults;
 mod cli_program;
+#[cfg(target_os = "linux")]
+mod desktop;
 mod export;
+mod kill;
 mod media;
+#[cfg(target_os = "linux")]
+mod real_window;
 mod train;
 mod window;
 mod window_import_label;

@@ -38,7 +38,12 @@ fn command(desktop: &Desktop, name: &str) {
     desktop.press("ctrl+k");
     settle();
     for key in name.to_lowercase().chars() {
-        desktop.press(if key == ' ' { "space" } else { key.encode_utf8(&mut [0; 4]) });
+        let name = if key == ' ' {
+            "space".to_owned()
+        } else {
+            key.to_string()
+        };
+        desktop.press(&name);
     }
     settle();
     desktop.press("return");
@@ -74,7 +79,9 @@ fn from_dropped_videos_to_an_exported_model() {
         &["open".as_ref(), root.as_os_str()],
     );
     desktop.wait_for("the project's title", |desktop| {
-        desktop.title().filter(|title| title.contains("Three things"))
+        desktop
+            .title()
+            .filter(|title| title.contains("Three things"))
     });
 
     // Import.
@@ -86,7 +93,9 @@ fn from_dropped_videos_to_an_exported_model() {
     desktop.drop_files(&classes);
     let json_path = root.join("project.json");
     let sources = |path: &Path| json(path).and_then(|j| j["sources"].as_array().map(Vec::len));
-    desktop.wait_for("fifteen sources", |_| (sources(&json_path)? == 15).then_some(()));
+    desktop.wait_for("fifteen sources", |_| {
+        (sources(&json_path)? == 15).then_some(())
+    });
     settle();
     show(&desktop, "import");
 
@@ -95,7 +104,10 @@ fn from_dropped_videos_to_an_exported_model() {
     desktop.wait_for("every source extracted", |_| {
         let project = json(&json_path)?;
         let sources = project["sources"].as_array()?;
-        sources.iter().all(|s| s["extracted"].is_u64()).then_some(())
+        sources
+            .iter()
+            .all(|s| s["extracted"].is_u64())
+            .then_some(())
     });
     let cats = root.join("classes/cat");
     let before = images(&cats);
@@ -110,7 +122,9 @@ fn from_dropped_videos_to_an_exported_model() {
         (images(&cats) == 0).then_some(())
     });
     desktop.press("ctrl+z");
-    desktop.wait_for("the labels back", |_| (images(&cats) == before).then_some(()));
+    desktop.wait_for("the labels back", |_| {
+        (images(&cats) == before).then_some(())
+    });
     show(&desktop, "label-again");
 
     // Train, and see the curves move.
@@ -124,7 +138,9 @@ fn from_dropped_videos_to_an_exported_model() {
     });
     let curves = run.path().join("curves.jsonl");
     desktop.wait_for("the first evaluations", |_| {
-        std::fs::metadata(&curves).ok().filter(|file| file.len() > 0)
+        std::fs::metadata(&curves)
+            .ok()
+            .filter(|file| file.len() > 0)
     });
     let early = desktop.picture();
     desktop.screenshot("train-running");
@@ -133,8 +149,15 @@ fn from_dropped_videos_to_an_exported_model() {
     });
     settle();
     let late = desktop.picture();
-    let changed = early.pixels().zip(late.pixels()).filter(|(a, b)| a != b).count();
-    assert!(changed > 1000, "the curves did not move: {changed} pixels changed");
+    let changed = early
+        .pixels()
+        .zip(late.pixels())
+        .filter(|(a, b)| a != b)
+        .count();
+    assert!(
+        changed > 1000,
+        "the curves did not move: {changed} pixels changed"
+    );
     show(&desktop, "train");
     let accuracy = json(&run.path().join("run.json")).unwrap()["result"]["test_accuracy"].clone();
     assert!(accuracy.as_f64().unwrap() > 0.8, "test accuracy {accuracy}");
