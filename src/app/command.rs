@@ -27,6 +27,9 @@ pub enum Command {
     AddFolder,
     AddByPath,
     ExtractAll,
+    StartTraining,
+    StopTraining,
+    ExportModel,
     Rescan,
     NewClass,
     SelectAll,
@@ -51,11 +54,14 @@ const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
     /// All commands, in the order of the palette.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 34] = [
         Self::AddFiles,
         Self::AddFolder,
         Self::AddByPath,
         Self::ExtractAll,
+        Self::StartTraining,
+        Self::StopTraining,
+        Self::ExportModel,
         Self::NewClass,
         Self::SelectAll,
         Self::SelectNone,
@@ -104,6 +110,9 @@ impl Command {
             Self::AddFolder => "Add folder…",
             Self::AddByPath => "Add files by path…",
             Self::ExtractAll => "Extract all frames",
+            Self::StartTraining => "Start training",
+            Self::StopTraining => "Stop training and keep the best",
+            Self::ExportModel => "Export the model",
             Self::Rescan => "Read folders again",
             Self::NewClass => "New class…",
             Self::SelectAll => "Select all frames",
@@ -142,6 +151,13 @@ impl Command {
             Self::AddFolder => "Choose a folder; every video and photo in it is brought in",
             Self::AddByPath => "Bring files and folders in by typing their paths",
             Self::ExtractAll => "Write the frames of every video that has none yet",
+            Self::StartTraining => {
+                "Train on the labelled frames with the settings of the Train step"
+            }
+            Self::StopTraining => "End the training now and keep the best weights so far",
+            Self::ExportModel => {
+                "Write the newest run, or the chosen one, as files, and prove them"
+            }
             Self::Rescan => "Read the class folders again, in case files were moved by hand",
             Self::NewClass => "Add a class",
             Self::SelectAll => "Select every frame that is shown",
@@ -176,6 +192,8 @@ impl Command {
             Self::AddFiles => (CTRL, Key::I),
             Self::AddFolder => (CTRL_SHIFT, Key::I),
             Self::ExtractAll => (CTRL, Key::E),
+            Self::StartTraining => (CTRL, Key::T),
+            Self::ExportModel => (CTRL_SHIFT, Key::E),
             Self::Rescan => (NONE, Key::F5),
             Self::NewClass => (CTRL_SHIFT, Key::N),
             Self::SelectAll => (CTRL, Key::A),
@@ -193,6 +211,7 @@ impl Command {
             | Self::TrySample
             | Self::RevealProject
             | Self::AddByPath
+            | Self::StopTraining
             | Self::CancelTask
             | Self::ToggleTheme
             | Self::SystemTheme => return None,
@@ -245,6 +264,16 @@ impl Command {
             | Self::Rescan
             | Self::NewClass => session.is_some(),
             Self::ExtractAll => session.is_some_and(super::Session::has_unextracted),
+            Self::StartTraining => session.is_some_and(|session| {
+                session.train.live.is_none() && session.readiness() == super::Readiness::Ready
+            }),
+            Self::StopTraining => session.is_some_and(|session| {
+                let live = session.train.live.as_ref();
+                live.is_some_and(|live| !live.points.is_empty())
+            }),
+            Self::ExportModel => session.is_some_and(|session| {
+                session.export.task.is_none() && session.export_run().is_some()
+            }),
             Self::SelectAll | Self::LargerThumbs | Self::SmallerThumbs => {
                 session.is_some() && labelling
             }

@@ -351,6 +351,15 @@ impl App {
             }
             Command::Undo => self.undo(),
             Command::Redo => self.redo(),
+            Command::StartTraining => {
+                self.workspace = Workspace::Train;
+                self.apply_train(TrainAction::Start);
+            }
+            Command::StopTraining => self.apply_train(TrainAction::StopAndKeep),
+            Command::ExportModel => {
+                self.workspace = Workspace::Export;
+                self.apply_export(ExportAction::Start);
+            }
             Command::CancelTask => {
                 let id = self.tasks.running().iter().find(|task| task.is_shown());
                 if let Some(id) = id.map(|task| task.id) {

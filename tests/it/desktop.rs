@@ -1,4 +1,4 @@
-//! A desktop for tests: an Xvfb of one's own, the real program in it, a keyboard, a mouse, and files dragged
+//! A desktop for tests: an Xvfb of one's own, the real program in it, a keyboard, and files dragged
 //! from "another program" by the XDND protocol (version 5, <https://freedesktop.org/wiki/Specifications/XDND>).
 
 use std::path::{Path, PathBuf};
@@ -89,7 +89,7 @@ impl Desktop {
 
     /// Waits until `look` finds something; fails the test after a minute or when the program ends.
     pub fn wait_for<T>(&mut self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             if let Some(found) = look(self) {
                 return found;
@@ -259,28 +259,18 @@ impl Desktop {
     pub fn press(&self, keys: &str) {
         let codes: Vec<u8> = keys.split('+').map(|key| self.keycode(key)).collect();
         for code in &codes {
-            self.input(xproto::KEY_PRESS_EVENT, *code, 0, 0);
+            self.input(xproto::KEY_PRESS_EVENT, *code);
         }
         for code in codes.iter().rev() {
-            self.input(xproto::KEY_RELEASE_EVENT, *code, 0, 0);
+            self.input(xproto::KEY_RELEASE_EVENT, *code);
         }
         // One frame of the window, so that two presses are two presses.
         std::thread::sleep(Duration::from_millis(60));
     }
 
-    /// Clicks at a point of the screen, pixels from its top left corner.
-    pub fn click(&self, x: i16, y: i16) {
-        self.input(xproto::MOTION_NOTIFY_EVENT, 0, x, y);
-        std::thread::sleep(Duration::from_millis(60));
-        self.input(xproto::BUTTON_PRESS_EVENT, 1, 0, 0);
-        std::thread::sleep(Duration::from_millis(30));
-        self.input(xproto::BUTTON_RELEASE_EVENT, 1, 0, 0);
-        std::thread::sleep(Duration::from_millis(60));
-    }
-
-    fn input(&self, kind: u8, detail: u8, x: i16, y: i16) {
+    fn input(&self, kind: u8, detail: u8) {
         self.connection
-            .xtest_fake_input(kind, detail, x11rb::CURRENT_TIME, self.root(), x, y, 0)
+            .xtest_fake_input(kind, detail, x11rb::CURRENT_TIME, self.root(), 0, 0, 0)
             .unwrap()
             .check()
             .unwrap();
@@ -402,7 +392,9 @@ fn file_uri(path: &Path) -> String {
         if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
             uri.push(char::from(byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            uri.push('%');
+            uri.push(char::from(b"0123456789ABCDEF"[usize::from(byte >> 4)]));
+            uri.push(char::from(b"0123456789ABCDEF"[usize::from(byte & 15)]));
         }
     }
     uri
