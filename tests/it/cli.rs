@@ -112,7 +112,7 @@ fn check_export(place: &Place, run: &str) {
     let exported = place.result("export p --format onnx --out model");
     let files = exported["files"].as_array().unwrap();
     let model = files.iter().find(|file| file["format"] == "onnx").unwrap();
-    assert_eq!(number(model, "top1_agreement"), 1.0);
+    assert_eq!(model["top1_agreement"], 1.0, "{model}");
     assert!(number(model, "max_probability_difference") <= 1e-4);
     for file in files {
         let path = place.path(file["path"].as_str().unwrap());

@@ -26,14 +26,12 @@ fn frames(project: &Path) -> usize {
 }
 
 fn files_below(dir: &Path) -> usize {
-    fs::read_dir(dir)
-        .map(|entries| {
-            entries
-                .map(|entry| entry.unwrap().path())
-                .map(|path| if path.is_dir() { files_below(&path) } else { 1 })
-                .sum()
-        })
-        .unwrap_or(0)
+    fs::read_dir(dir).map_or(0, |entries| {
+        entries
+            .map(|entry| entry.unwrap().path())
+            .map(|path| if path.is_dir() { files_below(&path) } else { 1 })
+            .sum()
+    })
 }
 
 #[test]

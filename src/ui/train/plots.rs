@@ -548,7 +548,7 @@ mod tests {
 
     #[test]
     fn numbers_have_the_decimals_they_need() {
-        assert_eq!(plain(0.30000000000000004, 0.1), "0.3");
+        assert_eq!(plain(0.1 + 0.2, 0.1), "0.3");
         assert_eq!(plain(20.0, 20.0), "20");
         assert_eq!(plain(0.25, 0.05), "0.25");
     }
