@@ -87,9 +87,9 @@ impl Desktop {
         desktop
     }
 
-    /// Waits until `look` finds something; fails the test after a minute or when the program ends.
+    /// Waits until `look` finds something; fails the test after three minutes or when the program ends.
     pub fn wait_for<T>(&mut self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
-        let deadline = Instant::now() + Duration::from_mins(1);
+        let deadline = Instant::now() + Duration::from_mins(3);
         loop {
             if let Some(found) = look(self) {
                 return found;
@@ -97,7 +97,7 @@ impl Desktop {
             if let Some(status) = self.program.try_wait().unwrap() {
                 panic!("the program ended ({status}) before there was {what}");
             }
-            assert!(Instant::now() < deadline, "no {what} after a minute");
+            assert!(Instant::now() < deadline, "no {what} after three minutes");
             std::thread::sleep(Duration::from_millis(50));
         }
     }

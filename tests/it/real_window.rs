@@ -79,9 +79,7 @@ fn from_dropped_videos_to_an_exported_model() {
         &["open".as_ref(), root.as_os_str()],
     );
     desktop.wait_for("the project's title", |desktop| {
-        desktop
-            .title()
-            .filter(|title| title.contains("Three things"))
+        desktop.title().filter(|title| title.contains("Salamander"))
     });
 
     // Import.

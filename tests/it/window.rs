@@ -44,7 +44,7 @@ impl Desk {
                 return;
             }
             assert!(
-                start.elapsed() < Duration::from_mins(1),
+                start.elapsed() < Duration::from_mins(3),
                 "waited in vain for: {what}\n{}",
                 self.names().join("\n")
             );
