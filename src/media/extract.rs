@@ -53,7 +53,9 @@ impl Known {
         let mut known = HashSet::new();
         let lists: [Frames; 2] = [project.scan(work)?, project.scan_trash(work)?];
         for frame in lists.iter().flat_map(|frames| &frames.list) {
-            if let Some(name) = FrameName::parse(frame.file_name()) {
+            // After a power cut a file may be there by name only; it is written again.
+            let empty = fs::metadata(frame.abs(project)).is_ok_and(|facts| facts.len() == 0);
+            if !empty && let Some(name) = FrameName::parse(frame.file_name()) {
                 known.insert(key(&name));
             }
         }

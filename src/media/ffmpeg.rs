@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use ffmpeg_next::codec::packet::side_data;
 use ffmpeg_next::format::context::{Input, StreamIo};
 use ffmpeg_next::{
-    Dictionary, Rational, Stream, codec, ffi, filter, format, media, software, util,
+    Dictionary, Error, Rational, Stream, codec, ffi, filter, format, media, software, util,
 };
 
 use crate::jobs::Work;
@@ -112,22 +112,26 @@ pub(super) fn open(path: &Path) -> Result<OpenVideo, MediaError> {
 }
 
 fn open_input(file: File, path: &Path) -> Result<(Input, Interrupter), MediaError> {
-    init();
     // Reading through our own file handle takes any path (FFmpeg's own file protocol wants UTF-8 and
-    // reads "a:b" as a protocol), and a playlist in disguise gets at no other file.
+    // reads "a:b" as a protocol).
     let broken = |_| MediaError::Ffmpeg("read files: out of memory".into());
     let stream = StreamIo::from_read_seek_with_capacity(file, READ_BYTES).map_err(broken)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    open_stream(stream, &name).map_err(|_| MediaError::unusable(path, what_else(path)))
+}
+
+/// Opens what `stream` reads. A playlist in disguise gets at no other file.
+pub(super) fn open_stream(stream: StreamIo, name: &str) -> Result<(Input, Interrupter), Error> {
+    init();
     let mut options = Dictionary::new();
     options.set("protocol_whitelist", "none");
     options.set("analyzeduration", ANALYSE_US);
     let interrupter = Interrupter::default();
     let watcher = interrupter.clone();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    format::input_from_stream_with_interrupt(stream, Some(&name), Some(options), move || {
+    format::input_from_stream_with_interrupt(stream, Some(name), Some(options), move || {
         watcher.is_cancelled()
     })
     .map(|input| (input, interrupter))
-    .map_err(|_| MediaError::unusable(path, what_else(path)))
 }
 
 /// What a file is that FFmpeg does not take for a video, as the rest of a sentence.
@@ -162,7 +166,7 @@ fn what_else(path: &Path) -> String {
 }
 
 /// The stream that the `ffmpeg` program would take: the largest picture that has data, cover art left out.
-fn choose_stream(input: &Input) -> Option<usize> {
+pub(super) fn choose_stream(input: &Input) -> Option<usize> {
     input
         .streams()
         .filter(|stream| {

@@ -8,6 +8,15 @@ use super::ffmpeg::Turn;
 /// The pixel formats the JPEG encoder takes as they are; FFmpeg picks the one that loses least.
 const JPEG_FORMATS: &str = "yuvj420p|yuvj422p|yuvj444p";
 
+/// The pixel formats that a graph gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pixels {
+    /// What the JPEG encoder takes.
+    Jpeg,
+    /// 8-bit red, green, blue and opacity.
+    Rgba,
+}
+
 /// What is to be done to the decoded pictures.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
@@ -25,6 +34,8 @@ pub(super) struct Plan {
     pub width_px: Option<u32>,
     /// Bring PQ and HLG down to an ordinary screen, with the filters that [`can_tone_map`] found.
     pub tone_map: bool,
+    /// What comes out.
+    pub pixels: Pixels,
     /// Time base of the decoded pictures.
     pub time_base: Rational,
     /// Frame rate declared to the filters.
@@ -87,6 +98,9 @@ impl FilterGraph {
         let buffer = filter::find("buffer").ok_or(Error::FilterNotFound)?;
         let sink = filter::find("buffersink").ok_or(Error::FilterNotFound)?;
         let mut graph = filter::Graph::new();
+        // SAFETY: the graph is ours and not configured yet. One thread: decoder and JPEG encoder have their
+        // own and keep the cores busy; handing slices of small pictures around takes longer than it gains.
+        unsafe { (*graph.as_mut_ptr()).nb_threads = 1 };
         graph.add(&buffer, "in", &source)?;
         graph.add(&sink, "out", "")?;
         graph
@@ -229,7 +243,10 @@ fn chain(plan: &Plan, frame: &Video, aspect: Rational) -> String {
         filters.push("format=yuv444p".into());
         filters.push("format=yuvj420p".into());
     } else {
-        filters.push(format!("format={JPEG_FORMATS}"));
+        filters.push(match plan.pixels {
+            Pixels::Jpeg => format!("format={JPEG_FORMATS}"),
+            Pixels::Rgba => "format=rgba".into(),
+        });
     }
     filters.push("setsar=1".into());
     filters.join(",")

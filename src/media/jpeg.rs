@@ -126,12 +126,16 @@ pub(super) fn to_rgb(frame: &Video) -> Result<RgbImage, Error> {
         scaling::Flags::BILINEAR | scaling::Flags::ACCURATE_RND | scaling::Flags::FULL_CHR_H_INT,
     )?
     .run(frame, &mut rgb)?;
-    let row = width as usize * 3;
-    let stride = rgb.stride(0);
-    let data = rgb.data(0);
-    let mut pixels = Vec::with_capacity(row * height as usize);
-    for line in data.chunks(stride).take(height as usize) {
+    RgbImage::from_raw(width, height, rows(&rgb, 3)?).ok_or(Error::BufferTooSmall)
+}
+
+/// The pixels of a packed picture without the padding at the end of its rows.
+pub(super) fn rows(picture: &Video, bytes_per_pixel: usize) -> Result<Vec<u8>, Error> {
+    let row = picture.width() as usize * bytes_per_pixel;
+    let height = picture.height() as usize;
+    let mut pixels = Vec::with_capacity(row * height);
+    for line in picture.data(0).chunks(picture.stride(0)).take(height) {
         pixels.extend_from_slice(line.get(..row).ok_or(Error::BufferTooSmall)?);
     }
-    RgbImage::from_raw(width, height, pixels).ok_or(Error::BufferTooSmall)
+    Ok(pixels)
 }

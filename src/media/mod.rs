@@ -11,6 +11,7 @@ mod gather;
 mod graph;
 mod import;
 mod jpeg;
+mod odd_still;
 mod photos;
 mod preview;
 mod probe;

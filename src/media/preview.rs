@@ -9,7 +9,7 @@ use crate::project::Sampling;
 
 use super::decode::{Decoded, Decoding};
 use super::ffmpeg::{self, Turn};
-use super::graph::{FilterGraph, Plan, can_tone_map, is_again};
+use super::graph::{FilterGraph, Pixels, Plan, can_tone_map, is_again};
 use super::jpeg::to_rgb;
 use super::sample::decoder_threads;
 use super::{MediaError, Sampler};
@@ -57,6 +57,7 @@ fn poster_at(
         aspect,
         width_px: Some(width_px),
         tone_map,
+        pixels: Pixels::Jpeg,
         time_base: decoding.time_base(),
         rate: None,
     };

@@ -12,7 +12,7 @@ use crate::project::Sampling;
 use super::MediaError;
 use super::decode::{Decoded, Decoding};
 use super::ffmpeg::{self, Turn};
-use super::graph::{FilterGraph, Plan, can_tone_map, is_again};
+use super::graph::{FilterGraph, Pixels, Plan, can_tone_map, is_again};
 use super::jpeg::{JpegEncoder, to_rgb};
 use super::skip;
 
@@ -145,6 +145,7 @@ impl Sampler {
             aspect,
             width_px: sampling.width_px,
             tone_map: hdr == Hdr::ToneMapped,
+            pixels: Pixels::Jpeg,
             time_base: decoding.time_base(),
             rate,
         };

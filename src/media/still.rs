@@ -9,7 +9,7 @@ use image::error::{ImageError, LimitErrorKind};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
-use super::MediaError;
+use super::{MediaError, odd_still};
 
 /// Above this a picture is refused: 200 megapixels are 600 MB as RGB.
 const MAX_PIXELS: u64 = 200_000_000;
@@ -29,8 +29,9 @@ const VIDEO_EXTENSIONS: [&str; 33] = [
     "mxf", "dv", "y4m", "insv", "lrv", "rm", "rmvb",
 ];
 
-/// Reads an image file: JPEG (also CMYK), PNG, WebP, BMP, TIFF, first frame of a GIF; 16-bit is reduced,
-/// transparency is laid on white, the EXIF orientation is applied.
+/// Reads an image file: JPEG (also CMYK), PNG, WebP, BMP, TIFF, first frame of a GIF, and what else the FFmpeg
+/// at hand reads (AVIF, JPEG XL); 16-bit is reduced, transparency is laid on white, the EXIF orientation is
+/// applied.
 pub fn load_image(path: &Path) -> Result<RgbImage, MediaError> {
     load_image_from_bytes(&read_file(path)?, path)
 }
@@ -53,10 +54,41 @@ pub fn load_image_from_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, Medi
     if bytes.is_empty() {
         return Err(MediaError::unusable(path, "is empty"));
     }
-    let Some(format) = guess_format(bytes) else {
-        return Err(MediaError::unusable(path, not_an_image(bytes)));
+    let error = match guess_format(bytes) {
+        Some(format) => match decode(bytes, format, path) {
+            Ok(picture) => return Ok(picture),
+            Err(error) => error,
+        },
+        None => MediaError::unusable(path, not_an_image(bytes)),
     };
-    decode(bytes, format, path)
+    // Refused by the `image` crate, FFmpeg may know it.
+    if may_be_odd(bytes)
+        && let Some(picture) = odd_still::decode(bytes, path, MAX_PIXELS)
+    {
+        return Ok(flatten(picture));
+    }
+    Err(error)
+}
+
+/// Whether FFmpeg reads kinds of this format that the `image` crate does not.
+fn may_be_odd(bytes: &[u8]) -> bool {
+    match guess_format(bytes) {
+        Some(ImageFormat::Jpeg | ImageFormat::Tiff | ImageFormat::Avif) => true,
+        Some(_) => false,
+        None => is_jpeg_xl(bytes) || bytes.get(4..10) == Some(b"ftypav") || is_heif(bytes),
+    }
+}
+
+fn is_jpeg_xl(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xFF, 0x0A]) || bytes.starts_with(b"\0\0\0\x0CJXL ")
+}
+
+fn is_heif(bytes: &[u8]) -> bool {
+    bytes.get(4..8) == Some(b"ftyp")
+        && matches!(
+            bytes.get(8..12),
+            Some(b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1")
+        )
 }
 
 /// The format by the first bytes, whatever the file is called.
@@ -65,7 +97,7 @@ pub(super) fn guess_format(bytes: &[u8]) -> Option<ImageFormat> {
 }
 
 fn decode(bytes: &[u8], format: ImageFormat, path: &Path) -> Result<RgbImage, MediaError> {
-    let fail = |error: &ImageError| MediaError::unusable(path, describe(error, format));
+    let fail = |error: &ImageError| MediaError::unusable(path, describe(error, format, bytes));
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_ALLOC_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -75,11 +107,26 @@ fn decode(bytes: &[u8], format: ImageFormat, path: &Path) -> Result<RgbImage, Me
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(MediaError::unusable(path, too_large(width, height)));
     }
-    // A broken EXIF block says nothing about the picture, so it means "as it is".
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = orientation_of(&mut decoder, format);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| fail(&error))?;
     picture.apply_orientation(orientation);
     Ok(flatten(picture))
+}
+
+/// The EXIF orientation. A broken EXIF block says nothing about the picture, so it means "as it is".
+fn orientation_of(decoder: &mut impl ImageDecoder, format: ImageFormat) -> Orientation {
+    let stated = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    if stated != Orientation::NoTransforms
+        || !matches!(format, ImageFormat::WebP | ImageFormat::Png)
+    {
+        return stated;
+    }
+    // Some programs write the prefix that belongs into JPEG files only into WebP and PNG files too.
+    let exif = decoder.exif_metadata().ok().flatten();
+    exif.as_deref()
+        .and_then(|exif| exif.strip_prefix(b"Exif\0\0"))
+        .and_then(Orientation::from_exif_chunk)
+        .unwrap_or(stated)
 }
 
 /// 8-bit RGB; transparency is laid on white.
@@ -108,8 +155,12 @@ fn too_large(width: u32, height: u32) -> String {
     )
 }
 
-fn describe(error: &ImageError, format: ImageFormat) -> String {
+fn describe(error: &ImageError, format: ImageFormat, bytes: &[u8]) -> String {
     let name = format_name(format);
+    if format == ImageFormat::Jpeg && is_arithmetic(bytes) {
+        return "is an arithmetic-coded JPEG image, which cannot be read; save it as an ordinary one first"
+            .into();
+    }
     match error {
         ImageError::Limits(limit) => match limit.kind() {
             LimitErrorKind::DimensionError | LimitErrorKind::InsufficientMemory => format!(
@@ -123,6 +174,21 @@ fn describe(error: &ImageError, format: ImageFormat) -> String {
         }
         _ => format!("is a damaged {name} image"),
     }
+}
+
+/// Whether a JPEG file is arithmetic-coded: its frame header is SOF9, SOF10 or SOF11.
+fn is_arithmetic(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    while let [0xFF, marker, high, low, ..] = rest {
+        match marker {
+            0xC9..=0xCB => return true,
+            0xC0..=0xC3 | 0xDA => return false,
+            _ => {}
+        }
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        rest = rest.get(2 + length..).unwrap_or_default();
+    }
+    false
 }
 
 fn format_name(format: ImageFormat) -> &'static str {
@@ -142,18 +208,18 @@ fn format_name(format: ImageFormat) -> &'static str {
 /// Why bytes of no known image format are no image, as the rest of a sentence.
 fn not_an_image(bytes: &[u8]) -> String {
     let head = bytes.get(..bytes.len().min(4096)).unwrap_or_default();
+    if is_heif(head) {
+        return "is a HEIF photo, which cannot be read; save it as JPEG first".into();
+    }
     if head.get(4..8) == Some(b"ftyp") {
         return match head.get(8..12) {
-            Some(b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1") => {
-                "is a HEIF photo, which cannot be read yet; save it as JPEG first".into()
-            }
             Some(b"avif" | b"avis") => {
                 "is an AVIF image, which cannot be read; save it as JPEG first".into()
             }
             _ => "is a video, not a photo".into(),
         };
     }
-    if head.starts_with(&[0xFF, 0x0A]) || head.starts_with(b"\0\0\0\x0CJXL ") {
+    if is_jpeg_xl(head) {
         return "is a JPEG XL image, which cannot be read; save it as JPEG first".into();
     }
     if looks_like_text(head) {

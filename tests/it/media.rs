@@ -582,6 +582,26 @@ fn cancelling_takes_effect_inside_a_video() {
     assert!(waited < Duration::from_millis(200), "{waited:?}");
 }
 
+#[test]
+fn photos_that_need_ffmpeg_are_read_too() {
+    let folder = TempDir::new().unwrap();
+    let source = "testsrc2=s=120x80";
+    let plain = make(&folder, "plain.png", source, &["-frames:v", "1"]);
+    let lossless = make(
+        &folder,
+        "lossless.jpg",
+        source,
+        &["-frames:v", "1", "-c:v", "ljpeg", "-pix_fmt", "bgr24"],
+    );
+    assert_eq!(load_image(&lossless).unwrap(), load_image(&plain).unwrap());
+    // A video is no photo, whatever it is called.
+    let video = make(&folder, "film.mp4", "testsrc2=s=64x64:r=5:d=1", &H264);
+    let disguised = folder.path().join("film.jpg");
+    fs::copy(video, &disguised).unwrap();
+    let message = load_image(&disguised).unwrap_err().to_string();
+    assert!(message.contains("is a video, not a photo"), "{message}");
+}
+
 /// Two class folders with a video each, one nested, and things that are no media.
 fn two_classes(folder: &TempDir) {
     for class in ["cat", "dog"] {
@@ -676,6 +696,10 @@ fn import_names_classes_and_never_writes_a_frame_twice() {
     assert_eq!(extract(&project, &dog.id, &work).unwrap(), 1);
     assert!(load_image(&project.root().join(&lost)).is_ok());
     assert!(!project.root().join(format!("{lost}.part")).exists());
+    // A name without content, as after a power cut.
+    fs::write(project.root().join(&lost), "").unwrap();
+    assert_eq!(extract(&project, &dog.id, &work).unwrap(), 1);
+    assert!(load_image(&project.root().join(&lost)).is_ok());
 }
 
 #[test]

@@ -1,0 +1,213 @@
+//! Sampling a film to JPEG files, as ratios to the `ffmpeg` program at the same work.
+//!
+//! `cargo bench --bench sampling [-- [--rounds N] [--seconds N] [--video FILE]]`
+//!
+//! Without `FILE` the film is made by the `ffmpeg` program: 1080p at 30 frames a second, H.264, a moving test
+//! picture with camera noise. Each round measures both at each rate, one after the other, so that whatever
+//! else the machine does hits both; the medians of the rounds are printed. Over 1 is faster than the program.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use salamander::jobs::Work;
+use salamander::media::{ImportOptions, Sampler, import, load_image, poster, preview, probe};
+use salamander::project::{Fps, Project, Sampling};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const WIDTH_PX: u32 = 500;
+
+struct Options {
+    rounds: usize,
+    seconds: u32,
+    video: Option<PathBuf>,
+}
+
+fn options() -> Outcome<Options> {
+    let mut options = Options {
+        rounds: 3,
+        seconds: 60,
+        video: None,
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--rounds" => options.rounds = value()?.parse()?,
+            "--seconds" => options.seconds = value()?.parse()?,
+            "--video" => options.video = Some(value()?.into()),
+            "--bench" => {}
+            other => return Err(format!("unknown option {other}").into()),
+        }
+    }
+    Ok(options)
+}
+
+fn ffmpeg(arguments: &[&str]) -> Outcome<()> {
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-y"])
+        .args(arguments)
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("the ffmpeg program failed".into())
+    }
+}
+
+fn film(folder: &Path, seconds: u32) -> Outcome<PathBuf> {
+    let path = folder.join("film.mp4");
+    let source = format!("testsrc2=s=1920x1080:r=30:d={seconds},noise=alls=8:allf=t");
+    let text = path.to_string_lossy().into_owned();
+    let coding = [
+        "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p",
+    ];
+    let mut arguments = vec!["-f", "lavfi", "-i", &source];
+    arguments.extend(coding);
+    arguments.push(&text);
+    ffmpeg(&arguments)?;
+    Ok(path)
+}
+
+/// Seconds that `work` takes.
+fn timed(work: impl FnOnce() -> Outcome<()>) -> Outcome<f64> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn sampling(fps: f64) -> Sampling {
+    Sampling {
+        fps: Fps(fps),
+        width_px: Some(WIDTH_PX),
+        ..Sampling::default()
+    }
+}
+
+fn program(video: &Path, fps: f64, folder: &Path) -> Outcome<()> {
+    let out = TempDir::new_in(folder)?;
+    let filter = format!("fps={fps},scale={WIDTH_PX}:-1");
+    let pattern = out.path().join("%05d.jpg");
+    ffmpeg(&[
+        "-i",
+        &video.to_string_lossy(),
+        "-vf",
+        &filter,
+        "-q:v",
+        "2",
+        &pattern.to_string_lossy(),
+    ])
+}
+
+/// The product's own way, project and all.
+fn ours(video: &Path, fps: f64, folder: &Path) -> Outcome<()> {
+    let home = TempDir::new_in(folder)?;
+    let project = Project::create(&home.path().join("project"), "bench")?;
+    let options = ImportOptions {
+        sampling: sampling(fps),
+        ..ImportOptions::default()
+    };
+    import(&project, &[video.to_owned()], &options, &Work::new())?;
+    Ok(())
+}
+
+/// A frame as the preview and the prediction on a video take it: RGB, not written.
+fn frames_in_memory(video: &Path, fps: f64) -> Outcome<()> {
+    let work = Work::new();
+    let mut sampler = Sampler::open(video, &sampling(fps))?;
+    while let Some(frame) = sampler.next_frame(&work)? {
+        frame.to_rgb()?;
+    }
+    Ok(())
+}
+
+fn main() -> Outcome<()> {
+    let options = options()?;
+    let folder = TempDir::new()?;
+    let video = match options.video {
+        Some(video) => video,
+        None => film(folder.path(), options.seconds)?,
+    };
+    let info = probe(&video)?;
+    println!(
+        "{} × {}, {:.1} s, {}, {:.1} MB; median of {} rounds",
+        info.width_px,
+        info.height_px,
+        info.duration_secs.unwrap_or(f64::NAN),
+        info.codec,
+        info.bytes as f64 / 1e6,
+        options.rounds
+    );
+    println!("frames per second   ffmpeg program   salamander   ratio   in memory");
+    for fps in [1.0, 5.0, 30.0] {
+        let (mut theirs, mut own, mut ratios, mut memory) = (vec![], vec![], vec![], vec![]);
+        for _ in 0..options.rounds {
+            let a = timed(|| program(&video, fps, folder.path()))?;
+            let b = timed(|| ours(&video, fps, folder.path()))?;
+            memory.push(timed(|| frames_in_memory(&video, fps))?);
+            theirs.push(a);
+            own.push(b);
+            ratios.push(a / b);
+        }
+        println!(
+            "{fps:17} {:14.2} s {:10.2} s {:7.2} {:9.2} s",
+            median(&mut theirs),
+            median(&mut own),
+            median(&mut ratios),
+            median(&mut memory)
+        );
+    }
+    quick_things(&video, folder.path())
+}
+
+/// What the window waits for.
+fn quick_things(video: &Path, folder: &Path) -> Outcome<()> {
+    let mut first = None;
+    let start = Instant::now();
+    let shown = preview(video, &sampling(1.0), 12, 160, &Work::new(), |_, _| {
+        first.get_or_insert_with(|| start.elapsed());
+    })?;
+    let all = start.elapsed();
+    println!(
+        "probe {:.1} ms, poster {:.0} ms, preview at 1 fps: first frame {:.0} ms, {shown} frames {:.0} ms",
+        1e3 * timed(|| Ok(probe(video).map(|_| ())?))?,
+        1e3 * timed(|| Ok(poster(video, 320).map(|_| ())?))?,
+        1e3 * first.unwrap_or_default().as_secs_f64(),
+        1e3 * all.as_secs_f64(),
+    );
+    let photo = folder.join("photo.jpg");
+    let filter = "testsrc2=s=500x375,noise=alls=8";
+    ffmpeg(&[
+        "-f",
+        "lavfi",
+        "-i",
+        filter,
+        "-frames:v",
+        "1",
+        "-q:v",
+        "2",
+        &photo.to_string_lossy(),
+    ])?;
+    let count = 500;
+    let secs = timed(|| {
+        for _ in 0..count {
+            load_image(&photo)?;
+        }
+        Ok(())
+    })?;
+    println!(
+        "a 500 × 375 JPEG of {} kB is decoded in {:.2} ms on one thread",
+        std::fs::metadata(&photo)?.len() / 1000,
+        1e3 * secs / f64::from(count)
+    );
+    Ok(())
+}
