@@ -22,7 +22,7 @@ use salamander::backbone::{
     Architecture, Extractor, Fit, Preprocessing, bottlenecks, worker_count,
 };
 use salamander::jobs::Work;
-use salamander::media::load_image;
+use salamander::media::{load_image, load_image_from_bytes};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -107,6 +107,7 @@ fn main() -> Outcome<()> {
             note(&mut rows, name, rate, ours);
         }
     }
+    bench.stages()?;
     println!("{:44} {:>9} {:>10}", "", "images/s", "ours ÷ it");
     for (name, mut rates, mut ratios) in rows {
         println!(
@@ -182,6 +183,41 @@ impl Bench {
         })
         .map_err(|error: Box<dyn Error + Send + Sync>| error)?;
         Ok(done as f64 / started.elapsed().as_secs_f64())
+    }
+
+    /// Milliseconds per frame of each stage on one thread, to see what the ratio is made of.
+    fn stages(&self) -> Outcome<()> {
+        let mut extractor = Extractor::new(&self.architecture, &self.preprocessing)?;
+        let side = self.preprocessing.resolution_px as usize;
+        let mut planes = vec![0.0; 3 * side * side];
+        let mut spent = [0.0; 5];
+        for frame in self.frames.iter().take(200) {
+            let mut lap = Instant::now();
+            let mut note = |stage: usize| {
+                if let Some(spent) = spent.get_mut(stage) {
+                    *spent += lap.elapsed().as_secs_f64() * 1e3;
+                }
+                lap = Instant::now();
+            };
+            let bytes = std::fs::read(frame)?;
+            note(0);
+            let picture = load_image_from_bytes(&bytes, frame)?;
+            note(1);
+            let square = self.preprocessing.resize(&picture);
+            note(2);
+            self.preprocessing.normalize_into(&square, &mut planes);
+            note(3);
+            extractor.run()?;
+            note(4);
+        }
+        let count = self.frames.len().min(200) as f64;
+        for (name, spent) in ["read", "decode", "resize", "normalise", "model"]
+            .iter()
+            .zip(spent)
+        {
+            println!("one thread, {name:10} {:7.3} ms", spent / count);
+        }
+        Ok(())
     }
 
     fn one_session(&self) -> Outcome<f64> {
