@@ -2,7 +2,7 @@
 
     python benches/bottlenecks.py MODEL RESOLUTION FOLDER
 
-Pillow decodes and resizes, ONNX Runtime runs with its default threads. Prints pictures per second.
+Pillow decodes and resizes, ONNX Runtime runs with its default threads. Prints pictures per second and milliseconds of processor time per picture.
 """
 
 import sys
@@ -29,7 +29,8 @@ def bottleneck(path):
 
 
 bottleneck(paths[0])
-started = time.perf_counter()
+started, cpu = time.perf_counter(), time.process_time()
 for path in paths:
     bottleneck(path)
-print(len(paths) / (time.perf_counter() - started))
+elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu
+print(len(paths) / elapsed, 1e3 * cpu / len(paths))

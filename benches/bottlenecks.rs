@@ -4,7 +4,8 @@
 //!
 //! Without `FOLDER` the frames are synthetic: 500 × 375 pixels with the spectrum of photographs, JPEG quality
 //! 90. Each round measures everything once, so that whatever else the machine does hits all alike; the
-//! medians of the rounds' ratios are printed. `--shapes` also measures other ways to share the work out.
+//! medians of the rounds' ratios are printed. On a machine that is busy with other things the column by
+//! processor time (Linux only) is the one to look at: cores are full in all shapes but the Python loop. `--shapes` also measures other ways to share the work out.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -88,44 +89,115 @@ fn main() -> Outcome<()> {
             "no Python with onnxruntime and Pillow was found; the comparison with it is left out"
         );
     }
-    let mut rows: Vec<(&str, Vec<f64>, Vec<f64>)> = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     for _ in 0..options.rounds {
         let ours = bench.ours()?;
-        let mut others = vec![("the model alone on tensors in memory", bench.model_only()?)];
+        let mut all = vec![
+            ("ours", ours),
+            ("the model alone on tensors in memory", bench.model_only()?),
+        ];
         if let Some(python) = &python {
-            others.push((
+            all.push((
                 "a Python loop with Pillow and ONNX Runtime",
                 bench.python(python, folder.path())?,
             ));
         }
         if options.shapes {
-            others.push(("one session on all threads, one loop", bench.one_session()?));
-            others.push(("decoders and sessions on threads apart", bench.pipeline()?));
+            all.push(("one session on all threads, one loop", bench.one_session()?));
+            all.push(("decoders and sessions on threads apart", bench.pipeline()?));
         }
-        note(&mut rows, "ours", ours, ours);
-        for (name, rate) in others {
-            note(&mut rows, name, rate, ours);
+        for (name, pace) in all {
+            note(&mut rows, name, pace, ours);
         }
     }
     bench.stages()?;
-    println!("{:44} {:>9} {:>10}", "", "images/s", "ours ÷ it");
-    for (name, mut rates, mut ratios) in rows {
+    println!(
+        "{:44} {:>9} {:>10} {:>13} {:>16}",
+        "", "images/s", "ours ÷ it", "CPU ms/image", "ours ÷ it, CPU"
+    );
+    for mut row in rows {
         println!(
-            "{name:44} {:9.1} {:10.2}",
-            median(&mut rates),
-            median(&mut ratios)
+            "{:44} {:9.1} {:10.2} {:13.2} {:16.2}",
+            row.name,
+            median(&mut row.rates),
+            median(&mut row.ratios),
+            median(&mut row.cpu),
+            median(&mut row.cpu_ratios)
         );
     }
     Ok(())
 }
 
-fn note<'a>(rows: &mut Vec<(&'a str, Vec<f64>, Vec<f64>)>, name: &'a str, rate: f64, ours: f64) {
-    if let Some(row) = rows.iter_mut().find(|row| row.0 == name) {
-        row.1.push(rate);
-        row.2.push(ours / rate);
-    } else {
-        rows.push((name, vec![rate], vec![ours / rate]));
+/// How fast something was: by the clock, and by what it took of the processors.
+#[derive(Clone, Copy)]
+struct Pace {
+    images_per_sec: f64,
+    cpu_ms_per_image: f64,
+}
+
+#[derive(Default)]
+struct Row {
+    name: &'static str,
+    rates: Vec<f64>,
+    ratios: Vec<f64>,
+    cpu: Vec<f64>,
+    cpu_ratios: Vec<f64>,
+}
+
+fn note(rows: &mut Vec<Row>, name: &'static str, pace: Pace, ours: Pace) {
+    let at = rows
+        .iter()
+        .position(|row| row.name == name)
+        .unwrap_or_else(|| {
+            rows.push(Row {
+                name,
+                ..Row::default()
+            });
+            rows.len() - 1
+        });
+    if let Some(row) = rows.get_mut(at) {
+        row.rates.push(pace.images_per_sec);
+        row.ratios.push(ours.images_per_sec / pace.images_per_sec);
+        row.cpu.push(pace.cpu_ms_per_image);
+        row.cpu_ratios
+            .push(pace.cpu_ms_per_image / ours.cpu_ms_per_image);
     }
+}
+
+/// The clock and the processors' time, from when it was made.
+struct Watch {
+    started: Instant,
+    cpu_secs: f64,
+}
+
+impl Watch {
+    fn start() -> Self {
+        Self {
+            started: Instant::now(),
+            cpu_secs: cpu_secs(),
+        }
+    }
+
+    fn pace(&self, images: usize) -> Pace {
+        Pace {
+            images_per_sec: images as f64 / self.started.elapsed().as_secs_f64(),
+            cpu_ms_per_image: (cpu_secs() - self.cpu_secs) * 1e3 / images as f64,
+        }
+    }
+}
+
+/// Seconds that all threads of this process have been on a processor (proc(5), 100 ticks a second); not a number
+/// where the system does not tell.
+fn cpu_secs() -> f64 {
+    let ticks = || -> Option<f64> {
+        let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+        let (_, after_name) = text.rsplit_once(')')?;
+        let mut fields = after_name.split_whitespace().skip(11);
+        let user: f64 = fields.next()?.parse().ok()?;
+        let system: f64 = fields.next()?.parse().ok()?;
+        Some(user + system)
+    };
+    ticks().map_or(f64::NAN, |ticks| ticks / 100.0)
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -141,8 +213,8 @@ struct Bench {
 
 impl Bench {
     /// What the product does, the loading of the sessions included.
-    fn ours(&self) -> Outcome<f64> {
-        let started = Instant::now();
+    fn ours(&self) -> Outcome<Pace> {
+        let watch = Watch::start();
         let table = bottlenecks(
             &self.frames,
             &self.architecture,
@@ -153,11 +225,11 @@ impl Bench {
         if !table.failed.is_empty() {
             return Err(format!("{} frames failed", table.failed.len()).into());
         }
-        Ok(self.rate(started))
+        Ok(watch.pace(self.frames.len()))
     }
 
     /// As many one-threaded sessions as workers, fed with what is in memory; their loading is not counted.
-    fn model_only(&self) -> Outcome<f64> {
+    fn model_only(&self) -> Outcome<Pace> {
         let mut extractors = (0..worker_count())
             .map(|_| Extractor::new(&self.architecture, &self.preprocessing))
             .collect::<Result<Vec<_>, _>>()?;
@@ -166,7 +238,7 @@ impl Bench {
         }
         let share = self.frames.len() / extractors.len();
         let done = share * extractors.len();
-        let started = Instant::now();
+        let watch = Watch::start();
         std::thread::scope(|scope| {
             let threads: Vec<_> = extractors
                 .iter_mut()
@@ -182,7 +254,7 @@ impl Bench {
             })
         })
         .map_err(|error: Box<dyn Error + Send + Sync>| error)?;
-        Ok(done as f64 / started.elapsed().as_secs_f64())
+        Ok(watch.pace(done))
     }
 
     /// Milliseconds per frame of each stage on one thread, to see what the ratio is made of.
@@ -220,24 +292,24 @@ impl Bench {
         Ok(())
     }
 
-    fn one_session(&self) -> Outcome<f64> {
+    fn one_session(&self) -> Outcome<Pace> {
         let mut extractor =
             Extractor::with_threads(&self.architecture, &self.preprocessing, worker_count())?;
-        let started = Instant::now();
+        let watch = Watch::start();
         for frame in &self.frames {
             extractor.extract(&load_image(frame)?)?;
         }
-        Ok(self.rate(started))
+        Ok(watch.pace(self.frames.len()))
     }
 
-    fn pipeline(&self) -> Outcome<f64> {
+    fn pipeline(&self) -> Outcome<Pace> {
         let (paths, next_path) = bounded::<&Path>(self.frames.len());
         let (pictures, next_picture) = bounded::<RgbImage>(2 * worker_count());
         for frame in &self.frames {
             paths.send(frame).map_err(|_| "nobody takes the paths")?;
         }
         drop(paths);
-        let started = Instant::now();
+        let watch = Watch::start();
         std::thread::scope(|scope| -> Outcome<()> {
             let mut threads = Vec::new();
             for _ in 0..worker_count() {
@@ -263,10 +335,10 @@ impl Bench {
             }
             Ok(())
         })?;
-        Ok(self.rate(started))
+        Ok(watch.pace(self.frames.len()))
     }
 
-    fn python(&self, python: &Path, folder: &Path) -> Outcome<f64> {
+    fn python(&self, python: &Path, folder: &Path) -> Outcome<Pace> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/bottlenecks.py");
         let output = Command::new(python)
             .arg(script)
@@ -277,11 +349,15 @@ impl Bench {
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
         }
-        Ok(String::from_utf8(output.stdout)?.trim().parse()?)
-    }
-
-    fn rate(&self, started: Instant) -> f64 {
-        self.frames.len() as f64 / started.elapsed().as_secs_f64()
+        let printed = String::from_utf8(output.stdout)?;
+        let (images_per_sec, cpu_ms_per_image) = printed
+            .trim()
+            .split_once(' ')
+            .ok_or("two numbers expected")?;
+        Ok(Pace {
+            images_per_sec: images_per_sec.parse()?,
+            cpu_ms_per_image: cpu_ms_per_image.parse()?,
+        })
     }
 }
 

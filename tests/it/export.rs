@@ -68,6 +68,22 @@ fn python_predictions(python: &Path, export: &Path, pictures: &[PathBuf]) -> Vec
         .collect()
 }
 
+/// Runs the program that `README.txt` shows, on one picture, and returns what it prints.
+fn follow_readme(python: &Path, export: &Path, picture: &Path) -> String {
+    let readme = std::fs::read_to_string(export.join("README.txt")).unwrap();
+    let (_, program) = readme.split_once("\n\nimport ").unwrap();
+    let (program, _) = program.split_once("\n\n").unwrap();
+    let program = format!("import {program}").replace("picture.jpg", picture.to_str().unwrap());
+    let output = Command::new(python)
+        .args(["-X", "utf8", "-c", &program])
+        .current_dir(export)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program}\n{said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// The same top-1 on every frame; returns the largest difference of a probability. JPEG decoders may differ by
 /// a level or two, so the probabilities need not be equal to the last digit.
 fn compare(evaluation: &Evaluation, found: &[Value], what: &str) -> f64 {
@@ -155,6 +171,10 @@ fn others_get_the_same_classes_from_an_export() {
             pictures.len()
         );
         assert!(largest < 0.05, "{largest}");
+
+        let told = follow_readme(&python, &out, &pictures[0]);
+        let class = &evaluation.classes[evaluation.predictions[0].predicted];
+        assert!(told.starts_with(&format!("{class} ")), "{told}");
 
         // The program itself predicts the same with the run and with the export.
         let picture = salamander::media::load_image(&pictures[0]).unwrap();
