@@ -19,3 +19,4 @@ mod train;
 mod window;
 mod window_import_label;
 mod window_snapshots;
+mod window_train_export;

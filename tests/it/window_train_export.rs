@@ -1,0 +1,288 @@
+//! The second half of the journey in the window: training with curves that move, pausing, cancelling,
+//! resuming, evaluating, predicting, exporting. With the real engine, by accessible names.
+
+use egui::accesskit::Role;
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable as _;
+use salamander::app::{Action, EvaluateAction, Session, TrainAction, TrainState};
+use salamander::train::{RunState, TrainSettings};
+
+use crate::cli_program::Place;
+use crate::window::Desk;
+
+/// A window on the project of [`Place::project`], once it is read.
+fn desk(place: &Place) -> Desk {
+    place.project();
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
+    let project = place.path("p");
+    desk.harness.state_mut().apply(Action::OpenProject(project));
+    desk.until("the runs are read", |harness| {
+        let session = harness.state().app().session.as_ref();
+        session.is_some_and(|session| session.train.runs_known)
+    });
+    desk
+}
+
+fn session(desk: &Desk) -> &Session {
+    desk.harness.state().app().session.as_ref().unwrap()
+}
+
+/// Waits until something holds of the train workspace's state.
+fn train_until(desk: &mut Desk, what: &str, done: impl Fn(&TrainState) -> bool) {
+    desk.until(what, |harness| {
+        let session = harness.state().app().session.as_ref();
+        session.is_some_and(|session| done(&session.train))
+    });
+}
+
+/// Goes to a step of the journey by the rail.
+fn go(desk: &mut Desk, step: &str) {
+    desk.harness.get_by_role_and_label(Role::Tab, step).click();
+    desk.harness.run_steps(3);
+}
+
+/// Presses a button; a notification may offer the same, and either will do.
+fn press(desk: &mut Desk, button: &str) {
+    let name = button.to_owned();
+    desk.until(button, |harness| {
+        harness
+            .query_all_by_role_and_label(Role::Button, &name)
+            .next()
+            .is_some()
+    });
+    desk.harness
+        .query_all_by_role_and_label(Role::Button, button)
+        .next()
+        .unwrap()
+        .click();
+    desk.harness.run_steps(3);
+}
+
+/// Types a number into one of the fields of the settings.
+fn set_number(desk: &mut Desk, field: &str, text: &str) {
+    desk.harness
+        .get_by_role_and_label(Role::SpinButton, field)
+        .click();
+    desk.harness.run_steps(3);
+    desk.key(Modifiers::COMMAND, Key::A);
+    desk.harness.event(egui::Event::Text(text.to_owned()));
+    desk.harness.run_steps(2);
+    desk.key(Modifiers::NONE, Key::Enter);
+}
+
+#[test]
+fn from_labelled_frames_to_an_exported_model() {
+    let place = Place::new();
+    let mut desk = desk(&place);
+
+    go(&mut desk, "Train");
+    desk.see_part("120 labelled frames in 3 classes from 12 sources");
+    set_number(&mut desk, "Training steps", "80");
+    set_number(&mut desk, "Validation", "25");
+    set_number(&mut desk, "Test", "25");
+    let settings = session(&desk).train.settings.clone();
+    assert_eq!(settings.how_many_training_steps, 80);
+    assert_eq!(settings.split.testing_percentage, 25);
+    press(&mut desk, "Advanced");
+    desk.click("Adam");
+    assert!((session(&desk).train.settings.learning_rate - 0.001).abs() < 1e-9);
+
+    press(&mut desk, "Train");
+    assert!(session(&desk).train.live.is_some());
+    train_until(&mut desk, "the training ends", |train| train.live.is_none());
+    train_until(&mut desk, "the run is listed", |train| {
+        train.runs.len() == 1
+    });
+    let entry = session(&desk).train.runs[0].clone();
+    assert_eq!(entry.run.state, RunState::Finished);
+    assert_eq!(entry.curves.last().unwrap().step, 80);
+    let result = entry.run.result.unwrap();
+    assert!(result.test_accuracy.unwrap() > 0.8, "{result:?}");
+    desk.see("Accuracy curves");
+    desk.see("Cross-entropy curves");
+    desk.see("of the test frames right");
+    desk.click("log");
+    assert!(session(&desk).train.view.log_cross_entropy);
+    // The settings are kept with the project.
+    let kept: TrainSettings = session(&desk).project.setting("train");
+    assert_eq!(kept.how_many_training_steps, 80);
+
+    press(&mut desk, "Evaluate");
+    desk.see("Test accuracy");
+    desk.see("Confusion matrix");
+    desk.see_part("of “bars” taken for “bars” (");
+    let evaluation = session(&desk).evaluate.evaluation.clone().unwrap();
+    let accuracy = evaluation.confusion.accuracy().unwrap();
+    assert!((accuracy - result.test_accuracy.unwrap()).abs() < 1e-6);
+    desk.harness
+        .get_by_label_contains("of “bars” taken for “bars” (")
+        .click();
+    desk.harness.run_steps(3);
+    assert_eq!(session(&desk).evaluate.cell, Some((0, 0)));
+    assert!(!session(&desk).evaluate.shown().is_empty());
+    desk.click("“bars” taken for “bars”");
+    assert_eq!(session(&desk).evaluate.cell, None);
+    check_predictions(&place, &mut desk);
+
+    go(&mut desk, "Export");
+    desk.click("ONNX, float");
+    desk.click("ONNX, uint8");
+    press(&mut desk, "Export");
+    desk.see("Show in folder");
+    let done = session(&desk).export.done[0].clone();
+    let model = done
+        .files
+        .iter()
+        .find(|file| file.format == "onnx")
+        .unwrap();
+    assert_eq!(model.top1_agreement, Some(1.0));
+    assert!(model.path.is_file());
+    assert!(done.dir.starts_with(place.path("p/exports")));
+    desk.see("model.onnx");
+}
+
+/// Other files are predicted on without becoming part of the project.
+fn check_predictions(place: &Place, desk: &mut Desk) {
+    place.video(
+        "new.mp4",
+        "testsrc2=size=160x120:rate=10,hue=h=30,trim=duration=1",
+    );
+    press(desk, "Predict on files…");
+    let path = place.path("new.mp4");
+    desk.type_into("Files or folders, one a line", path.to_str().unwrap());
+    press(desk, "Predict");
+    desk.until("predictions", |harness| {
+        let session = harness.state().app().session.as_ref().unwrap();
+        session.evaluate.predicting.is_none() && !session.evaluate.files.list().is_empty()
+    });
+    for prediction in session(desk).evaluate.files.list() {
+        assert_eq!(prediction.prediction.top[0].class, "moving");
+    }
+    desk.see_part("new.mp4: moving");
+    assert_eq!(session(desk).sources.len(), 12);
+}
+
+#[test]
+fn a_training_is_paused_stopped_cancelled_and_resumed() {
+    let place = Place::new();
+    let mut desk = desk(&place);
+    go(&mut desk, "Train");
+    let endless = TrainSettings {
+        how_many_training_steps: 5_000_000,
+        ..TrainSettings::default()
+    };
+    desk.harness
+        .state_mut()
+        .apply(Action::Train(TrainAction::Set(endless)));
+
+    press(&mut desk, "Train");
+    let points = |train: &TrainState| train.live.as_ref().map_or(0, |live| live.points.len());
+    train_until(&mut desk, "the curves move", |train| points(train) > 3);
+    desk.see_part("steps/s");
+
+    // Paused, it stands still. The same words stand at the foot of the window.
+    desk.harness
+        .state_mut()
+        .apply(Action::Train(TrainAction::Pause(true)));
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    desk.harness.run_steps(3);
+    let before = points(&session(&desk).train);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    desk.harness.run_steps(3);
+    assert_eq!(points(&session(&desk).train), before);
+    desk.see_part("paused");
+    desk.harness
+        .state_mut()
+        .apply(Action::Train(TrainAction::Pause(false)));
+    train_until(&mut desk, "it goes on", |train| points(train) > before);
+
+    press(&mut desk, "Stop and keep best");
+    train_until(&mut desk, "it stops", |train| train.live.is_none());
+    train_until(
+        &mut desk,
+        "the run is listed",
+        |train| matches!(train.runs.as_slice(), [entry] if entry.run.state == RunState::Finished),
+    );
+
+    // Cancelled, it leaves a run that goes on where it was.
+    press(&mut desk, "Train");
+    train_until(&mut desk, "the curves move again", |train| {
+        points(train) > 3
+    });
+    desk.harness
+        .state_mut()
+        .apply(Action::Train(TrainAction::Cancel));
+    train_until(&mut desk, "it is cancelled", |train| train.live.is_none());
+    train_until(&mut desk, "both runs are listed", |train| {
+        train.runs.len() == 2
+    });
+    let unfinished = session(&desk).train.runs[0].clone();
+    assert_eq!(unfinished.run.state, RunState::Unfinished);
+    let id = unfinished.run.id.clone();
+    desk.harness
+        .state_mut()
+        .apply(Action::Train(TrainAction::Focus(id.clone())));
+    desk.see("Unfinished");
+    press(&mut desk, "Resume training");
+    let known = unfinished.curves.len();
+    train_until(&mut desk, "it is resumed", |train| points(train) > known);
+    assert!(session(&desk).train.is_live(&id));
+    press(&mut desk, "Stop and keep best");
+    train_until(&mut desk, "it has finished", |train| train.live.is_none());
+
+    // Removed, a run comes back on request.
+    desk.harness
+        .state_mut()
+        .apply(Action::Train(TrainAction::Remove(id.clone())));
+    train_until(&mut desk, "one run is left", |train| train.runs.len() == 1);
+    press(&mut desk, "Undo");
+    train_until(&mut desk, "it is back", |train| train.run(&id).is_some());
+}
+
+#[test]
+fn empty_workspaces_say_what_to_do_next() {
+    let place = Place::new();
+    assert_eq!(place.line("new p").code, Some(0));
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
+    let project = place.path("p");
+    desk.harness.state_mut().apply(Action::OpenProject(project));
+    desk.until("the project opens", |harness| {
+        harness.state().app().session.is_some()
+    });
+    go(&mut desk, "Train");
+    desk.see("Nothing to train on yet");
+    go(&mut desk, "Evaluate");
+    desk.see("Nothing to evaluate yet");
+    go(&mut desk, "Export");
+    desk.see("Nothing to export yet");
+    desk.click("Go to Train");
+    desk.click("Import videos");
+    desk.see("Drop videos here");
+}
+
+#[test]
+fn a_run_that_cannot_be_measured_says_why() {
+    let place = Place::new();
+    let mut desk = desk(&place);
+    go(&mut desk, "Train");
+    let quick = TrainSettings {
+        how_many_training_steps: 20,
+        ..TrainSettings::default()
+    };
+    desk.harness
+        .state_mut()
+        .apply(Action::Train(TrainAction::Set(quick)));
+    press(&mut desk, "Train");
+    train_until(&mut desk, "the run is listed", |train| {
+        train.runs.len() == 1
+    });
+    train_until(&mut desk, "it ends", |train| train.live.is_none());
+    let run = session(&desk).train.runs[0].run.clone();
+    std::fs::write(run.dir.join("weights.safetensors"), "not weights").unwrap();
+    desk.harness
+        .state_mut()
+        .apply(Action::Evaluate(EvaluateAction::Open(run.id)));
+    desk.see("Try again");
+    let error = session(&desk).evaluate.error.clone().unwrap();
+    assert!(error.contains("weights.safetensors"), "{error}");
+}
