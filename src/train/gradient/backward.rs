@@ -214,6 +214,12 @@ impl Backward<'_> {
 
     /// Gives `value` the shape of `like`, which has as many elements.
     pub fn reshape_like(&mut self, value: &str, like: &str) -> String {
+        self.shaped_like("Reshape", value, like)
+    }
+
+    /// Applies `operator`, which takes a value and the shape it is to have; nothing to do where the
+    /// shapes are known to agree, and a constant where they are known.
+    fn shaped_like(&mut self, operator: &str, value: &str, like: &str) -> String {
         if let (Some(have), Some(want)) = (self.shape(value), self.shape(like))
             && have == want
         {
@@ -229,7 +235,7 @@ impl Backward<'_> {
             Some(shape) => self.ints(&shape),
             None => self.op("Shape", &[like]),
         };
-        let output = self.op("Reshape", &[value, &shape]);
+        let output = self.op(operator, &[value, &shape]);
         self.copy_shape(like, &output);
         output
     }
@@ -312,24 +318,7 @@ impl Backward<'_> {
 
     /// Repeats `value` along dimensions of length 1 until it has the shape of `like`.
     pub fn expand_like(&mut self, value: &str, like: &str) -> String {
-        if let (Some(have), Some(want)) = (self.shape(value), self.shape(like))
-            && have == want
-        {
-            return value.to_owned();
-        }
-        let fixed: Option<Vec<i64>> = self.shape(like).and_then(|shape| {
-            shape
-                .iter()
-                .map(|dim| dim.fixed().map(|len| len as i64))
-                .collect()
-        });
-        let shape = match fixed {
-            Some(shape) => self.ints(&shape),
-            None => self.op("Shape", &[like]),
-        };
-        let output = self.op("Expand", &[value, &shape]);
-        self.copy_shape(like, &output);
-        output
+        self.shaped_like("Expand", value, like)
     }
 
     /// Zeros in the shape of a value.
