@@ -283,6 +283,28 @@ pub fn attribute_text<'a>(node: &'a NodeProto, name: &str) -> Option<&'a str> {
         .and_then(|bytes| std::str::from_utf8(bytes).ok())
 }
 
+/// The contents of a `Constant` node, `None` for other nodes and for kinds of constants that are no numbers.
+#[must_use]
+pub fn constant_value(node: &NodeProto) -> Option<Tensor> {
+    if node.op_type() != "Constant" {
+        return None;
+    }
+    if let Some(tensor) = attribute(node, "value").and_then(|attribute| attribute.t.as_ref()) {
+        return tensor_from_proto(tensor).ok();
+    }
+    if let Some(value) = attribute_float(node, "value_float") {
+        return Some(Tensor::scalar(value));
+    }
+    if let Some(value) = attribute_int(node, "value_int") {
+        return Some(Tensor::scalar(value));
+    }
+    if let Some(values) = attribute_ints(node, "value_ints") {
+        return Some(Tensor::new([values.len()], values.to_vec()));
+    }
+    let values = &attribute(node, "value_floats")?.floats;
+    Some(Tensor::new([values.len()], values.clone()))
+}
+
 fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
     node.attribute
         .iter()

@@ -11,16 +11,18 @@ mod runtime;
 mod session;
 mod shapes;
 mod tensor;
+mod window;
 mod wire;
 
 pub use binding::{Bindings, Constant, Loop};
 pub use builder::{
     Attribute, Dim, Graph, OPSET, attribute_float, attribute_int, attribute_ints, attribute_text,
-    value_info,
+    constant_value, value_info,
 };
 pub use error::OnnxError;
 pub use runtime::{RuntimeInfo, runtime_info};
 pub use session::{Session, TensorInfo};
 pub use shapes::{Shapes, broadcast, wrap};
 pub use tensor::{Element, ElementType, Tensor};
+pub use window::Window;
 pub use wire::{cast_target, tensor_from_proto, tensor_to_proto};

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 
 use super::proto::NodeProto;
-use super::{Dim, Graph, attribute_float, attribute_int, attribute_ints};
+use super::{Dim, Graph, Tensor, Window, attribute_int, attribute_ints, constant_value};
+
+mod moves;
 
 /// Shapes by the name of the value.
 pub type Shapes = HashMap<String, Vec<Dim>>;
@@ -41,25 +43,41 @@ impl Graph {
         shapes
     }
 
-    /// Adds the shape of a node's first output, when it follows from what is known.
+    /// Adds the shapes of a node's outputs, when they follow from what is known.
     pub fn infer(&self, node: &NodeProto, shapes: &mut Shapes) {
-        let Some(output) = node.output.first().filter(|name| !name.is_empty()) else {
-            return;
-        };
-        if shapes.contains_key(output) {
+        let missing = |name: &String| !name.is_empty() && !shapes.contains_key(name);
+        if !node.output.iter().any(missing) {
             return;
         }
-        if let Some(shape) = self.output_shape(node, shapes) {
-            shapes.insert(output.clone(), shape);
+        let found = match node.op_type() {
+            "Split" => self.split_shapes(node, shapes).unwrap_or_default(),
+            _ => self
+                .output_shape(node, shapes)
+                .map(|shape| match node.op_type() {
+                    // Their second output is a mask or indices of the same shape.
+                    "Dropout" | "MaxPool" => vec![shape.clone(), shape],
+                    _ => vec![shape],
+                })
+                .unwrap_or_default(),
+        };
+        for (output, shape) in node.output.iter().zip(found) {
+            if !output.is_empty() && !shapes.contains_key(output) {
+                shapes.insert(output.clone(), shape);
+            }
         }
     }
 
     fn output_shape(&self, node: &NodeProto, shapes: &Shapes) -> Option<Vec<Dim>> {
         let input = |index: usize| node.input.get(index).and_then(|name| shapes.get(name));
         match node.op_type() {
-            "Identity" | "Cast" | "Relu" | "LeakyRelu" | "Clip" | "Sigmoid" | "Tanh" | "Exp"
-            | "Log" | "Neg" | "Abs" | "Sqrt" | "Erf" | "Softmax" | "LogSoftmax" | "HardSigmoid"
-            | "HardSwish" | "Not" => input(0).cloned(),
+            "Identity" | "Cast" | "CastLike" | "Relu" | "LeakyRelu" | "PRelu" | "Clip"
+            | "Sigmoid" | "Tanh" | "Exp" | "Log" | "Neg" | "Abs" | "Sign" | "Sqrt" | "Erf"
+            | "Gelu" | "Softmax" | "LogSoftmax" | "HardSigmoid" | "HardSwish" | "Not"
+            | "Dropout" | "BatchNormalization" | "LayerNormalization" | "ScatterElements" => {
+                input(0).cloned()
+            }
+            "Max" | "Min" | "Sum" => (1..node.input.len())
+                .try_fold(input(0)?.clone(), |shape, at| broadcast(&shape, input(at)?)),
             "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Equal" | "Less" | "Greater"
             | "LessOrEqual" | "GreaterOrEqual" | "And" | "Or" => broadcast(input(0)?, input(1)?),
             "Where" => broadcast(&broadcast(input(0)?, input(1)?)?, input(2)?),
@@ -161,7 +179,28 @@ impl Graph {
                     .map(|axis| shape.get(wrap(*axis, shape.len())?).cloned())
                     .collect()
             }
-            "GlobalAveragePool" => {
+            "Conv" => {
+                let (x, w) = (input(0)?, input(1)?);
+                let kernel = all_fixed(w.get(2..)?)?;
+                windows(node, x, &w.first()?.clone(), &kernel)
+            }
+            "AveragePool" | "MaxPool" => {
+                let x = input(0)?;
+                let kernel: Vec<usize> = attribute_ints(node, "kernel_shape")?
+                    .iter()
+                    .map(|len| usize::try_from(*len).ok())
+                    .collect::<Option<_>>()?;
+                windows(node, x, &x.get(1)?.clone(), &kernel)
+            }
+            "Concat" => concat(node, shapes),
+            "Slice" => self.slice_shape(node, input(0)?),
+            "Pad" => self.pad_shape(node, input(0)?),
+            "Expand" => {
+                let target = self.known_ints(node.input.get(1)?)?;
+                broadcast(input(0)?, &reshape(None, &target)?)
+            }
+            "Shape" if node.attribute.is_empty() => Some(vec![Dim::Fixed(input(0)?.len())]),
+            "GlobalAveragePool" | "GlobalMaxPool" => {
                 let shape = input(0)?;
                 Some(
                     shape
@@ -171,7 +210,10 @@ impl Graph {
                         .collect(),
                 )
             }
-            "Constant" => attribute_float(node, "value_float").map(|_| Vec::new()),
+            "Constant" => {
+                let shape = constant_value(node)?.shape;
+                Some(shape.into_iter().map(Dim::Fixed).collect())
+            }
             _ => None,
         }
     }
@@ -203,8 +245,20 @@ impl Graph {
     /// The contents of a constant of integers.
     #[must_use]
     pub fn known_ints(&self, name: &str) -> Option<Vec<i64>> {
-        let tensor = self.initializer_value(name).ok()??;
+        let tensor = self.known_value(name)?;
         tensor.i64().ok().map(<[i64]>::to_vec)
+    }
+
+    /// The contents of a constant, be it an initializer or a `Constant` node.
+    #[must_use]
+    pub fn known_value(&self, name: &str) -> Option<Tensor> {
+        if let Ok(Some(tensor)) = self.initializer_value(name) {
+            return Some(tensor);
+        }
+        let makes = |node: &&NodeProto| {
+            node.op_type() == "Constant" && node.output.first().is_some_and(|output| output == name)
+        };
+        self.nodes.iter().find(makes).and_then(constant_value)
     }
 }
 
@@ -252,6 +306,36 @@ pub fn broadcast(a: &[Dim], b: &[Dim]) -> Option<Vec<Dim>> {
             (Dim::Fixed(_), Dim::Fixed(_)) => None,
         })
         .collect()
+}
+
+/// The lengths, when all are known.
+fn all_fixed(dims: &[Dim]) -> Option<Vec<usize>> {
+    dims.iter().map(Dim::fixed).collect()
+}
+
+/// What a convolution or pool makes of `[N, C, …]`: `[N, channels, …]`.
+fn windows(node: &NodeProto, x: &[Dim], channels: &Dim, kernel: &[usize]) -> Option<Vec<Dim>> {
+    let window = Window::of(node, &all_fixed(x.get(2..)?)?, kernel)?;
+    let mut shape = vec![x.first()?.clone(), channels.clone()];
+    shape.extend(window.output.into_iter().map(Dim::Fixed));
+    Some(shape)
+}
+
+/// Shapes in a row along the node's axis.
+fn concat(node: &NodeProto, shapes: &Shapes) -> Option<Vec<Dim>> {
+    let parts: Vec<&Vec<Dim>> = node
+        .input
+        .iter()
+        .map(|name| shapes.get(name))
+        .collect::<Option<_>>()?;
+    let mut shape = (*parts.first()?).clone();
+    let axis = wrap(attribute_int(node, "axis")?, shape.len())?;
+    let total = parts
+        .iter()
+        .map(|part| part.get(axis)?.fixed())
+        .sum::<Option<usize>>()?;
+    *shape.get_mut(axis)? = Dim::Fixed(total);
+    Some(shape)
 }
 
 fn matmul(a: &[Dim], b: &[Dim]) -> Option<Vec<Dim>> {

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{Attribute, Dim, ElementType, Graph, OnnxError, Shapes, Tensor, cast_target};
+use crate::onnx::{
+    Attribute, Dim, ElementType, Graph, OnnxError, Shapes, Tensor, Window, cast_target,
+};
 
 use super::rules;
 
@@ -31,11 +33,7 @@ pub fn gradients(graph: &mut Graph, loss: &str, by: &[&str]) -> Result<Vec<Strin
     let one = backward.number(1.0);
     upstream.insert(loss.to_owned(), vec![one]);
     for node in nodes.iter().rev() {
-        if !node
-            .output
-            .iter()
-            .any(|name| backward.active.contains(name))
-        {
+        if !node.input.iter().any(|name| backward.active.contains(name)) {
             continue;
         }
         let mut arriving = Vec::with_capacity(node.output.len());
@@ -49,14 +47,19 @@ pub fn gradients(graph: &mut Graph, loss: &str, by: &[&str]) -> Result<Vec<Strin
         if arriving.iter().all(Option::is_none) {
             continue;
         }
-        let rule = rules::rule(node.op_type()).ok_or_else(|| {
+        let rule = rules::rule_of(node).ok_or_else(|| {
             OnnxError::Model(format!(
                 "it cannot be trained through the operator “{}” (node “{}”), which has no gradient rule",
                 node.op_type(),
-                node.output.first().map_or("", String::as_str)
+                node_name(node)
             ))
         })?;
-        let parts = rule(&mut backward, node, &arriving)?;
+        let parts = rule(&mut backward, node, &arriving).map_err(|error| match error {
+            OnnxError::Model(message) => {
+                OnnxError::Model(format!("{message} (node “{}”)", node_name(node)))
+            }
+            runtime @ OnnxError::Runtime(_) => runtime,
+        })?;
         for (input, part) in node.input.iter().zip(parts) {
             if let Some(part) = part
                 && backward.active.contains(input)
@@ -73,6 +76,15 @@ pub fn gradients(graph: &mut Graph, loss: &str, by: &[&str]) -> Result<Vec<Strin
         });
     }
     Ok(found)
+}
+
+/// What a node is called, by its first output where it has no name.
+pub(super) fn node_name(node: &NodeProto) -> &str {
+    node.name
+        .as_deref()
+        .filter(|name| !name.is_empty())
+        .or_else(|| node.output.first().map(String::as_str))
+        .unwrap_or_default()
 }
 
 /// The values that depend on one of `by`, themselves included.
@@ -189,6 +201,58 @@ impl Backward<'_> {
         })
     }
 
+    /// The lengths of a value's dimensions from `skip` on, which a rule cannot do without.
+    pub fn lens(&self, name: &str, skip: usize) -> Result<Vec<usize>, OnnxError> {
+        self.shape(name)
+            .and_then(|shape| shape.get(skip..)?.iter().map(Dim::fixed).collect())
+            .ok_or_else(|| {
+                OnnxError::Model(format!(
+                    "the lengths of the dimensions of “{name}” must be known to train through it"
+                ))
+            })
+    }
+
+    /// How the window of a convolution or pool with `kernel` taps slides over `x`.
+    pub fn window(&self, node: &NodeProto, x: &str, kernel: &[usize]) -> Result<Window, OnnxError> {
+        Window::of(node, &self.lens(x, 2)?, kernel).ok_or_else(|| {
+            OnnxError::Model(format!(
+                "the window of a “{}” does not fit what it slides over",
+                node.op_type()
+            ))
+        })
+    }
+
+    /// The graph that is differentiated.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        self.graph
+    }
+
+    /// Gives `value` the shape `target`, in which one length may be -1.
+    pub fn reshape(&mut self, value: &str, target: &[i64]) -> String {
+        let shape = self.ints(target);
+        self.op("Reshape", &[value, &shape])
+    }
+
+    /// Puts the dimensions of `value` into another order.
+    pub fn transpose(&mut self, value: &str, perm: &[i64]) -> String {
+        let perm = Attribute::Ints(perm.to_vec());
+        self.op_with("Transpose", &[value], &[("perm", perm)])
+    }
+
+    /// Cuts `starts..ends` with `steps` out of the dimensions `axes`.
+    pub fn slice(
+        &mut self,
+        value: &str,
+        axes: &[i64],
+        starts: &[i64],
+        ends: &[i64],
+        steps: &[i64],
+    ) -> String {
+        let [starts, ends, axes, steps] = [starts, ends, axes, steps].map(|ints| self.ints(ints));
+        self.op("Slice", &[value, &starts, &ends, &axes, &steps])
+    }
+
     /// The axes a `Reduce…` node goes over, when they are known.
     #[must_use]
     pub fn reduced_axes(&self, node: &NodeProto) -> Option<Vec<usize>> {
@@ -241,7 +305,7 @@ impl Backward<'_> {
     }
 
     /// Notes that two values have the same shape.
-    fn copy_shape(&mut self, from: &str, to: &str) {
+    pub fn copy_shape(&mut self, from: &str, to: &str) {
         if let Some(shape) = self.shapes.get(from).cloned() {
             self.shapes.insert(to.to_owned(), shape);
         }

@@ -6,6 +6,9 @@
     reason = "a failed set-up is a failed test"
 )]
 
+mod reference;
+mod windows;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -79,7 +82,7 @@ impl Case<'_> {
         // The result's shape is not told, so that it is inferred or found at run time, as in real use.
         graph.outputs[0].r#type = None;
         let r = graph.input("r", ElementType::F64, &["r_shape".into()]);
-        graph.inputs.last_mut().unwrap().r#type = Some(shapeless());
+        graph.inputs.last_mut().unwrap().r#type = Some(shapeless(ElementType::F64));
         let weighted = graph.op("Mul", &[&y, &r]);
         let loss = graph.op_with(
             "ReduceSum",
@@ -91,9 +94,9 @@ impl Case<'_> {
         let found = gradients(&mut graph, &loss, &by).unwrap();
         for (index, name) in found.iter().enumerate() {
             graph.output_as(name, &format!("d{index}"), ElementType::F64, &[]);
-            graph.outputs.last_mut().unwrap().r#type = Some(shapeless());
+            graph.outputs.last_mut().unwrap().r#type = Some(shapeless(ElementType::F64));
         }
-        graph.outputs[0].r#type = Some(shapeless());
+        graph.outputs[0].r#type = Some(shapeless(ElementType::F64));
         let mut session = Session::from_bytes(&graph.to_bytes(), 1)
             .unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let run = |session: &mut Session, inputs: &[Tensor], r: &Tensor, outputs: &[&str]| {
@@ -142,11 +145,11 @@ impl Case<'_> {
     }
 }
 
-/// Double precision of any shape.
-fn shapeless() -> TypeProto {
+/// Numbers of one type in any shape.
+fn shapeless(element: ElementType) -> TypeProto {
     TypeProto {
         value: Some(type_proto::Value::TensorType(type_proto::Tensor {
-            elem_type: Some(11),
+            elem_type: Some(cast_target(element) as i32),
             shape: None,
         })),
         denotation: None,

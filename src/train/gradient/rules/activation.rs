@@ -43,6 +43,64 @@ pub fn clip(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>])
     Ok(vec![Some(masked(b, &mask, dy))])
 }
 
+/// `dy` where `x ≥ 0`, `dy · slope` elsewhere.
+fn two_slopes(b: &mut Backward<'_>, x: &str, slope: &str, dy: &str) -> String {
+    let (zero, one) = (b.number(0.0), b.number(1.0));
+    let negative = b.op("Less", &[x, &zero]);
+    let slope = b.op("Where", &[&negative, slope, &one]);
+    b.op("Mul", &[dy, &slope])
+}
+
+/// `y = x` where `x ≥ 0`, `alpha · x` elsewhere.
+pub fn leaky_relu(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
+    let dy = arriving(upstream)?;
+    let x = b.input(node, 0)?;
+    let alpha = b.number(f64::from(attribute_float(node, "alpha").unwrap_or(0.01)));
+    Ok(vec![Some(two_slopes(b, x, &alpha, dy))])
+}
+
+/// `y = x` where `x ≥ 0`, `slope · x` elsewhere: `dslope = Σ dy · min(x, 0)`.
+pub fn prelu(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
+    let dy = arriving(upstream)?;
+    let (x, slope) = (b.input(node, 0)?, b.input(node, 1)?);
+    let first = b.wants(node, 0).then(|| two_slopes(b, x, slope, dy));
+    let second = b.wants(node, 1).then(|| {
+        let zero = b.number(0.0);
+        let negative = b.op("Min", &[x, &zero]);
+        let product = b.op("Mul", &[dy, &negative]);
+        b.unbroadcast(&product, slope)
+    });
+    Ok(vec![first, second])
+}
+
+/// `y = min(max(alpha · x + beta, 0), 1)`: `dx = alpha · dy` where `0 < y < 1`.
+pub fn hard_sigmoid(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
+    let dy = arriving(upstream)?;
+    let y = output(node)?;
+    let (zero, one) = (b.number(0.0), b.number(1.0));
+    let above = b.op("Greater", &[y, &zero]);
+    let below = b.op("Less", &[y, &one]);
+    let mask = b.op("And", &[&above, &below]);
+    let alpha = b.number(f64::from(attribute_float(node, "alpha").unwrap_or(0.2)));
+    let slope = b.op("Mul", &[dy, &alpha]);
+    Ok(vec![Some(masked(b, &mask, &slope))])
+}
+
+/// `y = x · min(max(x / 6 + 1/2, 0), 1)`: the slope is 0 below -3, 1 above 3 and `x / 3 + 1/2` between.
+pub fn hard_swish(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
+    let dy = arriving(upstream)?;
+    let x = b.input(node, 0)?;
+    let [third, half, zero, one, low, high] =
+        [1.0 / 3.0, 0.5, 0.0, 1.0, -3.0, 3.0].map(|value| b.number(value));
+    let scaled = b.op("Mul", &[x, &third]);
+    let middle = b.op("Add", &[&scaled, &half]);
+    let below = b.op("Less", &[x, &low]);
+    let above = b.op("Greater", &[x, &high]);
+    let slope = b.op("Where", &[&above, &one, &middle]);
+    let slope = b.op("Where", &[&below, &zero, &slope]);
+    Ok(vec![Some(b.op("Mul", &[dy, &slope]))])
+}
+
 /// `y = 1 / (1 + exp(-x))`: `dx = dy · y · (1 - y)`.
 pub fn sigmoid(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
     let dy = arriving(upstream)?;

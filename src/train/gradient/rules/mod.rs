@@ -5,8 +5,11 @@
 
 mod activation;
 mod arithmetic;
+mod conv;
 mod linear;
 mod loss;
+mod norm;
+mod pool;
 mod reduce;
 mod shape;
 
@@ -33,8 +36,15 @@ pub(super) fn rule(operator: &str) -> Option<Rule> {
         "Sqrt" => arithmetic::sqrt,
         "Relu" => activation::relu,
         "Clip" => activation::clip,
+        "LeakyRelu" => activation::leaky_relu,
+        "PRelu" => activation::prelu,
+        "HardSigmoid" => activation::hard_sigmoid,
+        "HardSwish" => activation::hard_swish,
         "Sigmoid" => activation::sigmoid,
         "Tanh" => activation::tanh,
+        "Conv" => conv::conv,
+        "BatchNormalization" => norm::batch,
+        "GlobalAveragePool" => pool::global_average,
         "MatMul" => linear::matmul,
         "Gemm" => linear::gemm,
         "Softmax" => loss::softmax,
@@ -47,6 +57,15 @@ pub(super) fn rule(operator: &str) -> Option<Rule> {
         "Gather" => shape::gather,
         _ => return None,
     })
+}
+
+/// The rule of a node; none for operators of other domains, whatever they are called.
+pub(super) fn rule_of(node: &NodeProto) -> Option<Rule> {
+    if matches!(node.domain(), "" | "ai.onnx") {
+        rule(node.op_type())
+    } else {
+        None
+    }
 }
 
 /// Whether a graph can be trained through this operator.
