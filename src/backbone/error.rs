@@ -17,6 +17,17 @@ pub enum BackboneError {
         /// What there is, for people.
         known: String,
     },
+    /// No such depth of training.
+    #[error("unknown depth “{name}”; known are {known}")]
+    UnknownDepth {
+        /// What was asked for.
+        name: String,
+        /// What there is, for people.
+        known: String,
+    },
+    /// A network in which no blocks can be found.
+    #[error("the network cannot be divided into blocks: {0}; train the head only")]
+    Blocks(String),
     /// A shipped model is nowhere to be found.
     #[error(
         "the model file “{file}” is missing (looked in {looked_in}); install Salamander again, or set SALAMANDER_MODELS to the folder with its models"

@@ -1,10 +1,12 @@
 //! The catalogue of architectures, preprocessing, and bottlenecks with their cache.
 
 mod architecture;
+mod blocks;
 mod bottleneck;
 mod cache;
 mod catalogue;
 mod content;
+mod depth;
 mod error;
 mod extractor;
 mod features;
@@ -12,8 +14,10 @@ mod parallel;
 mod preprocess;
 
 pub use architecture::Architecture;
+pub use blocks::{Block, Blocks, CutAt, Plan, Weight, WeightKind};
 pub use bottleneck::{BottleneckTable, bottlenecks};
 pub use catalogue::{Backbone, ModelStatus, catalogue, model_dirs, model_status};
+pub use depth::Depth;
 pub use error::BackboneError;
 pub use extractor::Extractor;
 pub use features::write_features;

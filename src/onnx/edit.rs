@@ -2,8 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::proto::NodeProto;
-use super::{Graph, OnnxError};
+use super::proto::{NodeProto, ValueInfoProto};
+use super::{
+    Element, ElementType, Graph, OnnxError, Tensor, attribute_int, cast_target, tensor_from_proto,
+    tensor_to_proto,
+};
 
 impl Graph {
     /// Renames one value everywhere it is used.
@@ -133,6 +136,98 @@ impl Graph {
             .retain(|info| computed.contains(info.name()));
     }
 
+    /// The part of the graph that computes `outputs` from `inputs`, which are values of this graph; what
+    /// computes the inputs is left out. Fails when an output depends on another input of the graph, or is no
+    /// computed value.
+    pub fn part(
+        &self,
+        inputs: Vec<ValueInfoProto>,
+        outputs: Vec<ValueInfoProto>,
+    ) -> Result<Self, OnnxError> {
+        let mut part = self.clone();
+        let given: HashSet<String> = inputs.iter().map(|info| info.name().to_owned()).collect();
+        part.nodes
+            .retain(|node| !node.output.iter().any(|name| given.contains(name)));
+        part.initializers
+            .retain(|tensor| !given.contains(tensor.name()));
+        part.inputs = inputs;
+        part.outputs = outputs;
+        part.prune();
+        let constants: HashSet<&str> = part
+            .initializers
+            .iter()
+            .map(super::proto::TensorProto::name)
+            .collect();
+        let producers = part.producers();
+        let known = |name: &str| {
+            name.is_empty()
+                || given.contains(name)
+                || constants.contains(name)
+                || producers.contains_key(name)
+        };
+        let read = part.nodes.iter().flat_map(|node| &node.input);
+        if let Some(name) = read.into_iter().find(|name| !known(name)) {
+            return Err(OnnxError::Model(format!(
+                "the part of it that was asked for also needs “{name}”"
+            )));
+        }
+        for info in &part.outputs {
+            if !producers.contains_key(info.name()) {
+                return Err(OnnxError::Model(format!(
+                    "nothing in it computes “{}”",
+                    info.name()
+                )));
+            }
+        }
+        drop((constants, producers));
+        let named = part.nodes.iter().flat_map(|node| node.output.iter());
+        part.names = named
+            .cloned()
+            .chain(given)
+            .chain(
+                part.initializers
+                    .iter()
+                    .map(|tensor| tensor.name().to_owned()),
+            )
+            .collect();
+        Ok(part)
+    }
+
+    /// Makes plain constants of what is only a reading of constants: `Cast` between fp16 and fp32,
+    /// `Identity`, and `Constant` nodes that hold a tensor. Names stay, so that a weight that is stored as
+    /// fp16 becomes an f32 constant under the name by which its users know it.
+    pub fn fold_constants(&mut self) -> Result<(), OnnxError> {
+        let mut kept = Vec::with_capacity(self.nodes.len());
+        for node in std::mem::take(&mut self.nodes) {
+            let constant = match node.input.first() {
+                Some(name) => self.initializer_value(name),
+                None => Ok(None),
+            };
+            let value = match node.op_type() {
+                "Constant" => node
+                    .attribute
+                    .iter()
+                    .find_map(|attribute| attribute.t.as_ref())
+                    .map(tensor_from_proto)
+                    .transpose()?,
+                "Identity" => constant?,
+                "Cast" => constant?.and_then(|tensor| cast(tensor, attribute_int(&node, "to"))),
+                _ => None,
+            };
+            let is_output = |name: &str| self.outputs.iter().any(|info| info.name() == name);
+            match (value, node.output.as_slice()) {
+                (Some(value), [output]) if !is_output(output) => {
+                    self.initializers.push(tensor_to_proto(output, &value));
+                }
+                _ => kept.push(node),
+            }
+        }
+        self.nodes = kept;
+        // What only the folded nodes read.
+        self.prune();
+        Ok(())
+    }
+
     /// For each value the index of the node that computes it.
     #[must_use]
     pub fn producers(&self) -> HashMap<&str, usize> {
@@ -150,4 +245,21 @@ impl Graph {
             .iter()
             .filter(move |node| node.input.iter().any(|input| input == name))
     }
+}
+
+/// A constant as floats of the type `to` (the number that a `Cast` has); `None` for other casts.
+fn cast(tensor: Tensor, to: Option<i64>) -> Option<Tensor> {
+    let Tensor { shape, data } = tensor;
+    let is = |element| to == Some(cast_target(element));
+    let data: Element = match data {
+        Element::F16(values) if is(ElementType::F32) => values
+            .iter()
+            .map(|value| value.to_f32())
+            .collect::<Vec<_>>()
+            .into(),
+        Element::F16(values) if is(ElementType::F16) => values.into(),
+        Element::F32(values) if is(ElementType::F32) => values.into(),
+        _ => return None,
+    };
+    Some(Tensor { shape, data })
 }

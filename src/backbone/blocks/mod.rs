@@ -1,0 +1,236 @@
+//! A network's graph seen as a row of blocks, and where it can be cut in two.
+//!
+//! A *point* is a tensor through which every path from the input to the pooled output leads. What lies between
+//! two neighbouring points (a residual or inception block, or a single node) cannot be cut. A *block* is
+//! as little of the network as has a spatial convolution (a kernel larger than 1); between two of them the cut
+//! lies where the tensor is smallest, because it is stored for each frame, and of equal ones at the latest.
+//! The first convolution only turns the picture into features: such a stem belongs to the block after it.
+
+mod points;
+mod weights;
+
+#[cfg(test)]
+mod tests;
+
+use crate::onnx::proto::ValueInfoProto;
+use crate::onnx::{Dim, ElementType, Graph, value_info};
+
+use super::{Architecture, BackboneError, Depth};
+use points::DataPath;
+pub use weights::{Weight, WeightKind};
+
+/// A place where the network is cut in two.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CutAt {
+    /// The tensor that goes from the front to the back.
+    pub tensor: String,
+    /// Its shape without the batch, `[C, H, W]`, at the resolution that was asked for.
+    pub shape: [usize; 3],
+}
+
+impl CutAt {
+    /// How many numbers one view has here.
+    #[must_use]
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// A stretch of the network with at least one spatial convolution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// What flows in.
+    pub cut: CutAt,
+    /// What flows out; for the last block the last feature map.
+    pub output: CutAt,
+}
+
+/// What training at one depth means for a network at a resolution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// How much is trained.
+    pub depth: Depth,
+    /// Where the network is cut; `None` for [`Depth::Head`], which trains on bottlenecks.
+    pub cut: Option<CutAt>,
+    /// The weights behind the cut, in the order of their use.
+    pub weights: Vec<Weight>,
+    /// Multiply-accumulates of one image in front of the cut: once per view.
+    pub macs_front: u64,
+    /// Multiply-accumulates of one image behind the cut, forwards only: in every step.
+    pub macs_back: u64,
+    /// Bytes of one view in the cache: fp16, for the head the f32 bottleneck.
+    pub bytes_per_view: u64,
+}
+
+impl Plan {
+    /// How many numbers are trained, the softmax layer not counted; `depthwise` says whether depthwise kernels
+    /// are among them.
+    #[must_use]
+    pub fn weights_trained(&self, depthwise: bool) -> u64 {
+        self.weights
+            .iter()
+            .filter(|weight| depthwise || weight.kind != WeightKind::DepthwiseKernel)
+            .map(|weight| weight.elements as u64)
+            .sum()
+    }
+}
+
+/// A network's blocks at a resolution.
+pub struct Blocks {
+    /// From the input to the pooled output, its constants folded.
+    graph: Graph,
+    path: DataPath,
+    pooled: String,
+    pooled_dim: usize,
+    row: Vec<Block>,
+}
+
+impl Blocks {
+    /// The blocks of a backbone of the catalogue.
+    pub fn of(architecture: &Architecture) -> Result<Self, BackboneError> {
+        let entry = architecture.entry()?;
+        let graph = Graph::from_bytes(&entry.model()?)?;
+        Self::analyse(
+            &graph,
+            &entry.input,
+            (&entry.bottleneck, entry.bottleneck_dim),
+            architecture.resolution_px,
+        )
+    }
+
+    /// The blocks of any network with an input `f32[N, 3, H, W]` and a pooled output of which the name and the
+    /// length D are given. Fails when there is no way from one to the other, or it has no spatial
+    /// convolution.
+    pub fn analyse(
+        graph: &Graph,
+        input: &str,
+        (pooled, pooled_dim): (&str, usize),
+        resolution_px: u32,
+    ) -> Result<Self, BackboneError> {
+        let side = resolution_px as usize;
+        let input = CutAt {
+            tensor: input.to_owned(),
+            shape: [3, side, side],
+        };
+        let mut graph = graph.part(
+            vec![batch_of(&input)],
+            vec![pooled_info(pooled, pooled_dim)],
+        )?;
+        graph.fold_constants()?;
+        let path = DataPath::find(&graph, &input);
+        let row = path.blocks();
+        if row.is_empty() {
+            return Err(BackboneError::Blocks(format!(
+                "there is no convolution between “{}” and “{pooled}”",
+                input.tensor
+            )));
+        }
+        Ok(Self {
+            graph,
+            path,
+            pooled: pooled.to_owned(),
+            pooled_dim,
+            row,
+        })
+    }
+
+    /// The blocks from the picture to the pooled output.
+    #[must_use]
+    pub fn blocks(&self) -> &[Block] {
+        &self.row
+    }
+
+    /// Name of the pooled output, `f32[N, D]`.
+    #[must_use]
+    pub fn pooled(&self) -> &str {
+        &self.pooled
+    }
+
+    /// What training at each depth means, from the shallowest; depths that come to the same are there once.
+    #[must_use]
+    pub fn plans(&self) -> Vec<Plan> {
+        let mut plans: Vec<Plan> = Vec::new();
+        for depth in Depth::ALL {
+            let plan = self.plan(depth);
+            if plans.iter().all(|known| known.cut != plan.cut) {
+                plans.push(plan);
+            }
+        }
+        plans
+    }
+
+    /// What training at `depth` means; a network with fewer blocks is trained as a whole.
+    #[must_use]
+    pub fn plan(&self, depth: Depth) -> Plan {
+        let cut = self.cut(depth);
+        let macs = weights::multiply_accumulates(&self.graph, &self.path);
+        let begin = match &cut {
+            Some(cut) => self.path.begin(&cut.tensor),
+            None => macs.len(),
+        };
+        let (front, back) = macs.split_at(begin.min(macs.len()));
+        Plan {
+            depth,
+            weights: weights::weights(&self.graph, &self.path, begin),
+            macs_front: front.iter().sum(),
+            macs_back: back.iter().sum(),
+            bytes_per_view: match &cut {
+                Some(cut) => 2 * cut.elements() as u64,
+                None => 4 * self.pooled_dim as u64,
+            },
+            cut,
+        }
+    }
+
+    fn cut(&self, depth: Depth) -> Option<CutAt> {
+        let last = |count: usize| {
+            let at = self.row.len().saturating_sub(count);
+            self.row.get(at).map(|block| block.cut.clone())
+        };
+        match depth {
+            Depth::Head => None,
+            Depth::Last1 => last(1),
+            Depth::Last3 => last(3),
+            Depth::Stage => {
+                let area = |block: &Block| (block.output.shape[1], block.output.shape[2]);
+                let end = self.row.last().map(area);
+                let same = self.row.iter().rev();
+                last(same.take_while(|block| Some(area(block)) == end).count())
+            }
+            Depth::All => last(self.row.len()),
+        }
+    }
+
+    /// The front of the network up to the cut, with its tensor as the only output. Fails when the cut is the
+    /// input: nothing lies in front of it.
+    pub fn front(&self, cut: &CutAt) -> Result<Graph, BackboneError> {
+        let inputs = self.graph.inputs.clone();
+        Ok(self.graph.part(inputs, vec![batch_of(cut)])?)
+    }
+
+    /// The whole network with two outputs: the tensor at the cut, and the pooled output. Fails when the cut
+    /// is the input.
+    pub fn front_and_pooled(&self, cut: &CutAt) -> Result<Graph, BackboneError> {
+        let inputs = self.graph.inputs.clone();
+        let pooled = pooled_info(&self.pooled, self.pooled_dim);
+        Ok(self.graph.part(inputs, vec![batch_of(cut), pooled])?)
+    }
+
+    /// The back of the network: from the tensor at the cut, `f32[N, C, H, W]`, to the pooled output
+    /// `f32[N, D]`. Its weights are f32 constants under the names in [`Plan::weights`].
+    pub fn back(&self, cut: &CutAt) -> Result<Graph, BackboneError> {
+        let pooled = pooled_info(&self.pooled, self.pooled_dim);
+        Ok(self.graph.part(vec![batch_of(cut)], vec![pooled])?)
+    }
+}
+
+/// A batch of what flows through a cut, `f32[N, C, H, W]`.
+fn batch_of(cut: &CutAt) -> ValueInfoProto {
+    let mut shape = vec![Dim::Free("N".into())];
+    shape.extend(cut.shape.map(Dim::Fixed));
+    value_info(&cut.tensor, ElementType::F32, &shape)
+}
+
+fn pooled_info(name: &str, dim: usize) -> ValueInfoProto {
+    value_info(name, ElementType::F32, &["N".into(), Dim::Fixed(dim)])
+}

@@ -1,0 +1,189 @@
+//! The way of the data through a graph: which nodes it passes, and where it is one tensor alone.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::onnx::proto::NodeProto;
+use crate::onnx::{Dim, ElementType, Graph, Shapes, attribute_int, cast_target};
+
+use super::{Block, CutAt};
+
+/// The way of the data from the input to the output. Constants, and what is computed from constants alone,
+/// are not on it.
+pub(super) struct DataPath {
+    /// Indices of the nodes on the way.
+    pub nodes: Vec<usize>,
+    /// The shapes of all values.
+    pub shapes: Shapes,
+    /// Where the data is one tensor alone, from the input on.
+    points: Vec<Point>,
+    /// Which of `nodes` are spatial convolutions, by their place there.
+    spatial: Vec<usize>,
+}
+
+struct Point {
+    cut: CutAt,
+    /// How many of [`DataPath::nodes`] lie in front of it.
+    begin: usize,
+}
+
+impl DataPath {
+    /// Follows the data from `input` to the outputs of `graph`, in which each node leads to an output.
+    pub fn find(graph: &Graph, input: &CutAt) -> Self {
+        let shapes = shapes(graph);
+        let mut data: HashSet<&str> = HashSet::from([input.tensor.as_str()]);
+        let mut nodes = Vec::new();
+        for (index, node) in graph.nodes.iter().enumerate() {
+            if node.input.iter().any(|name| data.contains(name.as_str())) {
+                data.extend(node.output.iter().map(String::as_str));
+                nodes.push(index);
+            }
+        }
+        let on_path = || nodes.iter().filter_map(|index| graph.nodes.get(*index));
+        let spatial = on_path()
+            .enumerate()
+            .filter(|(_, node)| is_spatial(node, &shapes))
+            .map(|(at, _)| at)
+            .collect();
+
+        // Reads to come of each value: the nodes stand in an order in which each follows what it reads, so a
+        // value that alone has reads left is one that everything after it depends on.
+        let mut reads: HashMap<&str, usize> = HashMap::new();
+        for name in on_path().flat_map(|node| &node.input) {
+            *reads.entry(name).or_default() += 1;
+        }
+        let mut points = vec![Point {
+            cut: input.clone(),
+            begin: 0,
+        }];
+        let mut live: HashSet<&str> = HashSet::from([input.tensor.as_str()]);
+        let mut other_types: HashSet<&str> = HashSet::new();
+        for (at, node) in on_path().enumerate() {
+            for name in &node.input {
+                if let Some(left) = reads.get_mut(name.as_str()) {
+                    *left -= 1;
+                    if *left == 0 {
+                        live.remove(name.as_str());
+                    }
+                }
+            }
+            let other_type = match node.op_type() {
+                "Cast" => attribute_int(node, "to") != Some(cast_target(ElementType::F32)),
+                _ => node
+                    .input
+                    .iter()
+                    .any(|name| other_types.contains(name.as_str())),
+            };
+            for name in &node.output {
+                if reads.contains_key(name.as_str()) {
+                    live.insert(name);
+                }
+                if other_type {
+                    other_types.insert(name);
+                }
+            }
+            if let Some(name) = node.output.first()
+                && live.len() == 1
+                && live.contains(name.as_str())
+                && !other_type
+                && let Some(shape) = shapes.get(name).and_then(|shape| picture_shape(shape))
+            {
+                points.push(Point {
+                    cut: CutAt {
+                        tensor: name.clone(),
+                        shape,
+                    },
+                    begin: at + 1,
+                });
+            }
+        }
+        Self {
+            nodes,
+            shapes,
+            points,
+            spatial,
+        }
+    }
+
+    /// How many of the nodes lie in front of a point; all, when it is none.
+    pub fn begin(&self, tensor: &str) -> usize {
+        self.points
+            .iter()
+            .find(|point| point.cut.tensor == tensor)
+            .map_or(self.nodes.len(), |point| point.begin)
+    }
+
+    /// The blocks, as the head of the parent module says.
+    pub fn blocks(&self) -> Vec<Block> {
+        // The last point in front of each spatial convolution; several between the same points are one.
+        let mut before: Vec<usize> = self
+            .spatial
+            .iter()
+            .map(|node| self.points.partition_point(|point| point.begin <= *node))
+            .map(|count| count.saturating_sub(1))
+            .collect();
+        before.dedup();
+        let mut cuts: Vec<&CutAt> = before
+            .windows(2)
+            .filter_map(|pair| {
+                let [first, second] = pair else { return None };
+                // Behind the first of the two up to right in front of the second.
+                let between = self.points.get(first + 1..=*second)?.iter().rev();
+                let smallest = between.min_by_key(|point| point.cut.elements())?;
+                Some(&smallest.cut)
+            })
+            .collect();
+        // The stem goes with the block after it.
+        if !cuts.is_empty() {
+            cuts.remove(0);
+        }
+        let (Some(input), Some(last)) = (self.points.first(), before.last()) else {
+            return Vec::new();
+        };
+        // The last feature map: behind the last spatial convolution, before pooling makes it smaller.
+        let area = |point: &Point| (point.cut.shape[1], point.cut.shape[2]);
+        let behind = self.points.get(last + 1).or(self.points.last());
+        let end = self
+            .points
+            .iter()
+            .rfind(|point| Some(area(point)) == behind.map(area));
+        let starts = std::iter::once(&input.cut).chain(cuts.iter().copied());
+        let ends = cuts.iter().copied().chain(end.map(|point| &point.cut));
+        starts
+            .zip(ends)
+            .map(|(cut, output)| Block {
+                cut: cut.clone(),
+                output: output.clone(),
+            })
+            .collect()
+    }
+}
+
+/// Shapes at the resolution of the input alone: what is written in the graph may leave height and width free.
+fn shapes(graph: &Graph) -> Shapes {
+    let mut bare = graph.clone();
+    bare.value_infos.clear();
+    bare.outputs.clear();
+    bare.shapes()
+}
+
+/// `[C, H, W]` of a batch of feature maps.
+fn picture_shape(shape: &[Dim]) -> Option<[usize; 3]> {
+    let [_, channels, height, width] = shape else {
+        return None;
+    };
+    Some([channels.fixed()?, height.fixed()?, width.fixed()?])
+}
+
+/// Whether a node is a convolution that looks at more than one pixel.
+fn is_spatial(node: &NodeProto, shapes: &Shapes) -> bool {
+    kernel(node, shapes).is_some_and(|kernel| kernel.iter().skip(2).any(|length| *length > 1))
+}
+
+/// The shape of a convolution's kernel, `[C_out, C_in / groups, height, width]`.
+pub(super) fn kernel(node: &NodeProto, shapes: &Shapes) -> Option<Vec<usize>> {
+    if node.op_type() != "Conv" {
+        return None;
+    }
+    let shape = shapes.get(node.input.get(1)?)?;
+    shape.iter().map(Dim::fixed).collect()
+}

@@ -1,0 +1,473 @@
+//! Blocks of the shipped networks, and of others built here with their real shapes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
+use crate::onnx::{Attribute, Session, Tensor};
+
+use super::*;
+
+fn shipped(architecture: &str) -> Blocks {
+    Blocks::of(&architecture.parse().unwrap()).unwrap()
+}
+
+fn cuts(blocks: &Blocks) -> Vec<&str> {
+    let blocks = blocks.blocks().iter();
+    blocks.map(|block| block.cut.tensor.as_str()).collect()
+}
+
+#[test]
+fn efficientnet_is_its_own_blocks() {
+    // Repeats of the stages; stage 0 has one block, which the stem goes with.
+    for (name, repeats) in [
+        ("efficientnet-lite0", [1, 2, 2, 3, 3, 4, 1]),
+        ("efficientnet-lite1", [1, 3, 3, 4, 4, 5, 1]),
+        ("efficientnet-lite2", [1, 3, 3, 4, 4, 5, 1]),
+    ] {
+        let mut expected = vec!["input".to_owned()];
+        for (stage, repeats) in repeats.into_iter().enumerate() {
+            expected.extend((0..repeats).map(|index| format!("blocks.{stage}.{index}")));
+        }
+        // The last one ends at the feature map behind the head convolution, not at its own output.
+        assert_eq!(expected.pop().unwrap(), "blocks.6.0");
+        for resolution in [96, 224, 320] {
+            let blocks = shipped(&format!("{name}@{resolution}"));
+            assert_eq!(cuts(&blocks), expected, "{name}@{resolution}");
+            let cells = resolution / 32;
+            let last = blocks.blocks().last().unwrap();
+            assert_eq!(last.output.tensor, "features");
+            assert_eq!(last.output.shape, [1280, cells, cells]);
+            assert_eq!(last.cut.shape[1..], [cells, cells]);
+            let stage = blocks.plan(Depth::Stage).cut.unwrap();
+            let last_of_stage_4 = format!("blocks.4.{}", repeats[4] - 1);
+            assert_eq!(stage.tensor, last_of_stage_4);
+            assert_eq!(stage.shape[1..], [2 * cells, 2 * cells]);
+        }
+    }
+}
+
+#[test]
+fn plans_count_what_the_catalogue_says() {
+    for name in [
+        "efficientnet-lite0",
+        "efficientnet-lite1",
+        "efficientnet-lite2",
+    ] {
+        let entry = super::super::Backbone::named(name).unwrap();
+        for resolution_px in [entry.default_resolution, 96] {
+            let architecture = Architecture {
+                backbone: name.into(),
+                resolution_px,
+            };
+            let blocks = Blocks::of(&architecture).unwrap();
+            let plans = blocks.plans();
+            let depths: Vec<Depth> = plans.iter().map(|plan| plan.depth).collect();
+            assert_eq!(depths, Depth::ALL);
+            for plan in &plans {
+                let macs = plan.macs_front + plan.macs_back;
+                assert_eq!(macs, architecture.multiply_accumulates().unwrap());
+            }
+            assert!(plans.is_sorted_by_key(|plan| plan.macs_back));
+            let all = plans.last().unwrap().weights_trained(true);
+            assert!(
+                all.abs_diff(entry.parameters) < 10_000,
+                "{all} weights of {}",
+                entry.parameters
+            );
+        }
+    }
+
+    let blocks = shipped("efficientnet-lite0@224");
+    let plan = blocks.plan(Depth::Last3);
+    let cut = plan.cut.clone().unwrap();
+    assert_eq!(
+        (cut.tensor.as_str(), cut.shape),
+        ("blocks.5.1", [192, 7, 7])
+    );
+    assert_eq!(plan.bytes_per_view, 18_816);
+    let of_kind = |kind| -> usize {
+        let weights = plan.weights.iter().filter(|weight| weight.kind == kind);
+        weights.map(|weight| weight.elements).sum()
+    };
+    let (wide, depthwise) = (192 * 6, 1152 * (25 + 25 + 9));
+    assert_eq!(of_kind(WeightKind::DepthwiseKernel), depthwise);
+    assert_eq!(
+        of_kind(WeightKind::PointwiseKernel),
+        3 * 192 * wide + 2 * wide * 192 + wide * 320 + 320 * 1280
+    );
+    assert_eq!(of_kind(WeightKind::Bias), 6 * wide + 2 * 192 + 320 + 1280);
+    assert_eq!(of_kind(WeightKind::DenseKernel), 0);
+    assert_eq!(
+        plan.weights_trained(true) - plan.weights_trained(false),
+        depthwise as u64
+    );
+    assert!(
+        plan.weights
+            .iter()
+            .any(|weight| weight.name == "blocks.6.0.expand.weight")
+    );
+    assert_eq!(blocks.plan(Depth::Head).bytes_per_view, 4 * 1280);
+}
+
+/// Values that look like a normalised picture, the same each time.
+fn planes(side: usize) -> Tensor {
+    let value = |at: usize| ((at * 7919 + at / side * 31) % 256) as f32 / 128.0 - 1.0;
+    Tensor::new(
+        [1, 3, side, side],
+        (0..3 * side * side).map(value).collect::<Vec<_>>(),
+    )
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
+    let (a, b) = (a.f32().unwrap(), b.f32().unwrap());
+    assert_eq!(a.len(), b.len());
+    assert!(a.iter().any(|value| *value > 0.1), "nothing but zeros");
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
+#[test]
+fn front_and_back_together_are_the_whole() {
+    for (architecture, side) in [
+        ("efficientnet-lite0@224", 224),
+        ("efficientnet-lite1@96", 96),
+        ("efficientnet-lite2@128", 128),
+    ] {
+        let blocks = shipped(architecture);
+        let entry = architecture
+            .parse::<Architecture>()
+            .unwrap()
+            .entry()
+            .unwrap();
+        let picture = planes(side);
+        let session = |graph: &Graph| Session::from_bytes(&graph.to_bytes(), 1).unwrap();
+        let whole = Session::from_bytes(&entry.model().unwrap(), 1)
+            .unwrap()
+            .run(&[("input", &picture)], &["bottleneck"])
+            .unwrap()
+            .remove(0);
+        for plan in blocks.plans() {
+            let Some(cut) = &plan.cut else { continue };
+            let back = blocks.back(cut).unwrap();
+            for weight in &plan.weights {
+                let value = back.initializer_value(&weight.name).unwrap().unwrap();
+                assert_eq!(value.f32().unwrap().len(), weight.elements);
+            }
+            assert!(back.nodes.iter().all(|node| node.op_type() != "Cast"));
+            assert_eq!(
+                back.initializers.len() - 2,
+                plan.weights.len(),
+                "and 0 and 6"
+            );
+            if plan.depth == Depth::All {
+                assert!(blocks.front(cut).is_err());
+                let bottleneck = session(&back)
+                    .run(&[(&cut.tensor, &picture)], &["bottleneck"])
+                    .unwrap()
+                    .remove(0);
+                assert_eq!(bottleneck, whole);
+                continue;
+            }
+            let at_cut = session(&blocks.front(cut).unwrap())
+                .run(&[("input", &picture)], &[&cut.tensor])
+                .unwrap()
+                .remove(0);
+            let mut shape = vec![1];
+            shape.extend(cut.shape);
+            assert_eq!(at_cut.shape, shape);
+            let both = session(&blocks.front_and_pooled(cut).unwrap())
+                .run(&[("input", &picture)], &[&cut.tensor, "bottleneck"])
+                .unwrap();
+            // The cache of bottlenecks does not ask which pass a row came from.
+            assert_eq!(both[0], at_cut, "{architecture} {}", plan.depth);
+            assert_eq!(both[1], whole, "{architecture} {}", plan.depth);
+            let joined = session(&back)
+                .run(&[(&cut.tensor, &at_cut)], &["bottleneck"])
+                .unwrap()
+                .remove(0);
+            let off = largest_difference(&joined, &whole);
+            assert!(off < 1e-5, "{architecture} {}: {off}", plan.depth);
+        }
+    }
+}
+
+/// A network in the making: no weights but zeros, values named like their nodes.
+struct Net(Graph);
+
+impl Net {
+    fn new(side: usize) -> Self {
+        let mut graph = Graph::new("net");
+        let shape = ["n".into(), 3.into(), Dim::Fixed(side), Dim::Fixed(side)];
+        graph.input("x", ElementType::F32, &shape);
+        Self(graph)
+    }
+
+    fn channels(&self, x: &str) -> usize {
+        self.0.shapes()[x][1].fixed().unwrap()
+    }
+
+    /// Convolution and activation; an even padding that keeps the size at stride 1, or none.
+    fn conv(
+        &mut self,
+        x: &str,
+        name: &str,
+        (out, kernel, stride): (usize, usize, usize),
+    ) -> String {
+        self.layer(x, name, (out, kernel, stride), 1, kernel / 2, true)
+    }
+
+    fn depthwise(&mut self, x: &str, name: &str, stride: usize) -> String {
+        let channels = self.channels(x);
+        self.layer(x, name, (channels, 3, stride), channels, 1, true)
+    }
+
+    fn layer(
+        &mut self,
+        x: &str,
+        name: &str,
+        (out, kernel, stride): (usize, usize, usize),
+        groups: usize,
+        padding: usize,
+        activate: bool,
+    ) -> String {
+        let shape = [out, self.channels(x) / groups, kernel, kernel];
+        let zeros = Tensor::zeros(ElementType::F32, shape);
+        let weight = self.0.initializer(&format!("{name}.weight"), &zeros);
+        let attributes = [
+            ("strides", Attribute::Ints(vec![stride as i64; 2])),
+            ("pads", Attribute::Ints(vec![padding as i64; 4])),
+            ("group", Attribute::Int(groups as i64)),
+        ];
+        let raw = if activate {
+            format!("{name}.raw")
+        } else {
+            name.to_owned()
+        };
+        self.0.node("Conv", &[x, &weight], &[&raw], &attributes);
+        if activate {
+            self.0.node("Relu", &[&raw], &[name], &[]);
+        }
+        name.to_owned()
+    }
+
+    fn node(&mut self, operator: &str, inputs: &[&str], name: &str) -> String {
+        let attributes: &[_] = match operator {
+            "Concat" => &[("axis", Attribute::Int(1))],
+            "MaxPool" => &[
+                ("kernel_shape", Attribute::Ints(vec![3, 3])),
+                ("strides", Attribute::Ints(vec![2, 2])),
+            ],
+            _ => &[],
+        };
+        self.0.node(operator, inputs, &[name], attributes);
+        name.to_owned()
+    }
+
+    fn analyse(mut self, x: &str, resolution: u32) -> Blocks {
+        let dim = self.channels(x);
+        let pooled = self.0.op("GlobalAveragePool", &[x]);
+        self.0.node("Flatten", &[&pooled], &["pooled"], &[]);
+        self.0
+            .output("pooled", ElementType::F32, &["n".into(), dim.into()]);
+        Blocks::analyse(&self.0, "x", ("pooled", dim), resolution).unwrap()
+    }
+}
+
+#[test]
+fn mobilenet_v1_is_cut_where_it_is_narrow() {
+    let mut net = Net::new(224);
+    let mut x = net.conv("x", "stem", (4, 3, 2));
+    let layers = [8, 16, 16, 32, 32, 64, 64, 64, 64, 64, 64, 128, 128];
+    let strides = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1];
+    for (at, (out, stride)) in layers.into_iter().zip(strides).enumerate() {
+        x = net.depthwise(&x, &format!("{at}.dw"), stride);
+        x = net.conv(&x, &format!("{at}.pw"), (out, 1, 1));
+    }
+    let blocks = net.analyse(&x, 224);
+    // Behind a pointwise convolution, but in front of one that widens.
+    assert_eq!(
+        cuts(&blocks),
+        [
+            "x", "0.dw", "1.dw", "2.pw", "3.dw", "4.pw", "5.dw", "6.pw", "7.pw", "8.pw", "9.pw",
+            "10.pw", "11.dw"
+        ]
+    );
+    let plan = blocks.plan(Depth::Stage);
+    assert_eq!(plan.cut.as_ref().unwrap().tensor, "10.pw");
+    let plan = blocks.plan(Depth::Last1);
+    let weights: Vec<_> = plan
+        .weights
+        .iter()
+        .map(|weight| (weight.name.as_str(), weight.kind))
+        .collect();
+    assert_eq!(
+        weights,
+        [
+            ("11.pw.weight", WeightKind::PointwiseKernel),
+            ("12.dw.weight", WeightKind::DepthwiseKernel),
+            ("12.pw.weight", WeightKind::PointwiseKernel),
+        ]
+    );
+}
+
+#[test]
+fn mobilenet_v2_is_cut_at_its_bottlenecks() {
+    let mut net = Net::new(160);
+    let mut x = net.conv("x", "stem", (4, 3, 2));
+    let mut expected = vec!["x".to_owned()];
+    for (stage, (expand, out, repeats, stride)) in [
+        (1, 2, 1, 1),
+        (6, 3, 2, 2),
+        (6, 4, 3, 2),
+        (6, 8, 4, 2),
+        (6, 12, 3, 1),
+        (6, 20, 3, 2),
+        (6, 40, 1, 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for index in 0..repeats {
+            let name = format!("{stage}.{index}");
+            let stride = if index == 0 { stride } else { 1 };
+            let channels = net.channels(&x);
+            let mut y = x.clone();
+            if expand > 1 {
+                y = net.conv(&y, &format!("{name}.expand"), (channels * expand, 1, 1));
+            }
+            y = net.depthwise(&y, &format!("{name}.dw"), stride);
+            if stride == 1 && channels == out {
+                let project = format!("{name}.project");
+                y = net.layer(&y, &project, (out, 1, 1), 1, 0, false);
+                x = net.node("Add", &[&x, &y], &name);
+            } else {
+                x = net.layer(&y, &name, (out, 1, 1), 1, 0, false);
+            }
+            expected.push(name);
+        }
+    }
+    expected.pop();
+    x = net.conv(&x, "head", (160, 1, 1));
+    let blocks = net.analyse(&x, 160);
+    assert_eq!(cuts(&blocks), expected);
+    assert_eq!(blocks.plan(Depth::Stage).cut.unwrap().tensor, "4.2");
+    let end = &blocks.blocks().last().unwrap().output;
+    assert_eq!((end.tensor.as_str(), end.shape), ("head", [160, 5, 5]));
+}
+
+#[test]
+fn resnet_is_cut_between_residual_blocks() {
+    let mut net = Net::new(224);
+    let mut x = net.layer("x", "stem", (8, 7, 2), 1, 3, true);
+    x = net.node("MaxPool", &[&x], "stem.pool");
+    let mut expected = vec!["x".to_owned()];
+    for (stage, (out, stride)) in [(8, 1), (16, 2), (32, 2), (64, 2)].into_iter().enumerate() {
+        for index in 0..2 {
+            let name = format!("layer{}.{index}", stage + 1);
+            let stride = if index == 0 { stride } else { 1 };
+            let mut y = net.conv(&x, &format!("{name}.1"), (out, 3, stride));
+            y = net.layer(&y, &format!("{name}.2"), (out, 3, 1), 1, 1, false);
+            if stride != 1 {
+                x = net.layer(&x, &format!("{name}.down"), (out, 1, stride), 1, 0, false);
+            }
+            let sum = net.node("Add", &[&x, &y], &format!("{name}.sum"));
+            x = net.node("Relu", &[&sum], &name);
+            expected.push(name);
+        }
+    }
+    expected.pop();
+    let blocks = net.analyse(&x, 224);
+    assert_eq!(cuts(&blocks), expected);
+    let stage = blocks.plan(Depth::Stage);
+    assert_eq!(stage.cut.unwrap().tensor, "layer3.1");
+    assert!(
+        stage
+            .weights
+            .iter()
+            .any(|weight| weight.name == "layer4.0.down.weight")
+    );
+    let depths: Vec<Depth> = blocks.plans().iter().map(|plan| plan.depth).collect();
+    assert_eq!(depths, Depth::ALL);
+}
+
+#[test]
+fn inception_is_cut_between_its_modules() {
+    let mut net = Net::new(299);
+    let mut x = net.layer("x", "1a", (4, 3, 2), 1, 0, true);
+    x = net.layer(&x, "2a", (4, 3, 1), 1, 0, true);
+    x = net.conv(&x, "2b", (8, 3, 1));
+    x = net.node("MaxPool", &[&x], "3a");
+    x = net.conv(&x, "3b", (10, 1, 1));
+    x = net.layer(&x, "4a", (24, 3, 1), 1, 0, true);
+    x = net.node("MaxPool", &[&x], "5a");
+    for (name, out, stride) in [
+        ("5b", 8, 1),
+        ("5c", 9, 1),
+        ("6a", 24, 2),
+        ("6b", 24, 1),
+        ("7a", 40, 2),
+        ("7b", 64, 1),
+        ("7c", 64, 1),
+    ] {
+        let branch = |part: &str| format!("{name}.{part}");
+        let padding = 2 - stride;
+        let a = net.conv(&x, &branch("a.1"), (out, 1, 1));
+        let a = net.layer(&a, &branch("a.2"), (out, 3, stride), 1, padding, true);
+        let b = net.conv(&x, &branch("b.1"), (out, 1, 1));
+        let b = net.conv(&b, &branch("b.2"), (out, 3, 1));
+        let b = net.layer(&b, &branch("b.3"), (out, 3, stride), 1, padding, true);
+        let c = if stride == 1 {
+            net.conv(&x, &branch("c.1"), (out, 1, 1))
+        } else {
+            net.node("MaxPool", &[&x], &branch("c.1"))
+        };
+        x = net.node("Concat", &[&a, &b, &c], name);
+    }
+    let blocks = net.analyse(&x, 299);
+    assert_eq!(
+        cuts(&blocks),
+        ["x", "2a", "3a", "5a", "5b", "5c", "6a", "6b", "7a", "7b"]
+    );
+    assert_eq!(blocks.plan(Depth::Last1).cut.unwrap().tensor, "7b");
+    assert_eq!(blocks.plan(Depth::Stage).cut.unwrap().tensor, "6b");
+    // Three blocks are the stage, so there is one choice less.
+    let depths: Vec<Depth> = blocks.plans().iter().map(|plan| plan.depth).collect();
+    assert_eq!(
+        depths,
+        [Depth::Head, Depth::Last1, Depth::Last3, Depth::All]
+    );
+}
+
+#[test]
+fn a_tiny_network_is_one_block() {
+    let mut net = Net::new(32);
+    let x = net.conv("x", "a", (4, 3, 2));
+    let x = net.conv(&x, "b", (4, 3, 2));
+    let blocks = net.analyse(&x, 32);
+    assert_eq!(cuts(&blocks), ["x"]);
+    let plans = blocks.plans();
+    let depths: Vec<Depth> = plans.iter().map(|plan| plan.depth).collect();
+    assert_eq!(depths, [Depth::Head, Depth::Last1]);
+    assert_eq!(blocks.plan(Depth::All).cut, plans[1].cut);
+}
+
+#[test]
+fn a_network_without_convolutions_says_so() {
+    let mut net = Net::new(32);
+    let x = net.conv("x", "a", (4, 1, 1));
+    net.0.op("GlobalAveragePool", &[&x]);
+    net.0
+        .node("Flatten", &["GlobalAveragePool_0"], &["pooled"], &[]);
+    let error = Blocks::analyse(&net.0, "x", ("pooled", 4), 32)
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("no convolution"), "{error}");
+    let error = Blocks::analyse(&net.0, "y", ("pooled", 4), 32)
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains('x'), "{error}");
+}
