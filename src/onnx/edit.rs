@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::proto::{NodeProto, ValueInfoProto};
 use super::{
-    Element, ElementType, Graph, OnnxError, Tensor, attribute_int, cast_target, tensor_from_proto,
+    Element, ElementType, Graph, OnnxError, Tensor, attribute_int, cast_target, constant_value,
     tensor_to_proto,
 };
 
@@ -194,7 +194,7 @@ impl Graph {
     }
 
     /// Makes plain constants of what is only a reading of constants: `Cast` between fp16 and fp32,
-    /// `Identity`, and `Constant` nodes that hold a tensor. Names stay, so that a weight that is stored as
+    /// `Identity`, and `Constant` nodes. Names stay, so that a weight that is stored as
     /// fp16 becomes an f32 constant under the name by which its users know it.
     pub fn fold_constants(&mut self) -> Result<(), OnnxError> {
         let mut kept = Vec::with_capacity(self.nodes.len());
@@ -204,12 +204,7 @@ impl Graph {
                 None => Ok(None),
             };
             let value = match node.op_type() {
-                "Constant" => node
-                    .attribute
-                    .iter()
-                    .find_map(|attribute| attribute.t.as_ref())
-                    .map(tensor_from_proto)
-                    .transpose()?,
+                "Constant" => constant_value(&node),
                 "Identity" => constant?,
                 "Cast" => constant?.and_then(|tensor| cast(tensor, attribute_int(&node, "to"))),
                 _ => None,
