@@ -220,6 +220,7 @@ impl Bench {
             &self.architecture,
             &self.preprocessing,
             None,
+            None,
             &Work::new(),
         )?;
         if !table.failed.is_empty() {
@@ -231,7 +232,7 @@ impl Bench {
     /// As many one-threaded sessions as workers, fed with what is in memory; their loading is not counted.
     fn model_only(&self) -> Outcome<Pace> {
         let mut extractors = (0..worker_count())
-            .map(|_| Extractor::new(&self.architecture, &self.preprocessing))
+            .map(|_| Extractor::new(&self.architecture, &self.preprocessing, None))
             .collect::<Result<Vec<_>, _>>()?;
         for extractor in &mut extractors {
             extractor.run()?;
@@ -259,7 +260,7 @@ impl Bench {
 
     /// Milliseconds per frame of each stage on one thread, to see what the ratio is made of.
     fn stages(&self) -> Outcome<()> {
-        let mut extractor = Extractor::new(&self.architecture, &self.preprocessing)?;
+        let mut extractor = Extractor::new(&self.architecture, &self.preprocessing, None)?;
         let side = self.preprocessing.resolution_px as usize;
         let mut planes = vec![0.0; 3 * side * side];
         let mut spent = [0.0; 5];
@@ -293,8 +294,12 @@ impl Bench {
     }
 
     fn one_session(&self) -> Outcome<Pace> {
-        let mut extractor =
-            Extractor::with_threads(&self.architecture, &self.preprocessing, worker_count())?;
+        let mut extractor = Extractor::with_threads(
+            &self.architecture,
+            &self.preprocessing,
+            None,
+            worker_count(),
+        )?;
         let watch = Watch::start();
         for frame in &self.frames {
             extractor.extract(&load_image(frame)?)?;
@@ -322,7 +327,8 @@ impl Bench {
                 }));
                 let next_picture = next_picture.clone();
                 threads.push(scope.spawn(move || -> Outcome<()> {
-                    let mut extractor = Extractor::new(&self.architecture, &self.preprocessing)?;
+                    let mut extractor =
+                        Extractor::new(&self.architecture, &self.preprocessing, None)?;
                     for picture in next_picture {
                         extractor.extract(&picture)?;
                     }

@@ -1,7 +1,7 @@
 //! Bottlenecks: the pooled output of the backbone for each frame, computed in parallel and cached by content.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::jobs::Work;
 use crate::media::{MediaError, load_image_from_bytes};
@@ -9,7 +9,7 @@ use crate::media::{MediaError, load_image_from_bytes};
 use super::cache::{Cache, Key};
 use super::content::{Contents, Stamp};
 use super::parallel::in_parallel;
-use super::{Architecture, BackboneError, Extractor, Preprocessing};
+use super::{Architecture, BackboneError, Extractor, Preprocessing, TunedWeights};
 
 /// Bad images that get a warning each; the rest are counted in one more.
 const MAX_WARNINGS: usize = 20;
@@ -37,13 +37,15 @@ impl BottleneckTable {
 
 /// Computes or reads the bottlenecks of the image files `frames`. Each worker decodes, preprocesses and
 /// runs its own single-threaded session. `cache_dir` holds the cache (keyed by the hash of the file's
-/// bytes, backbone, preprocessing and view) and may be deleted at any time; `None` caches nothing.
+/// bytes, backbone, tuned weights, preprocessing and view) and may be deleted at any time; `None` caches nothing.
+/// Bottlenecks of tuned weights are of use to one run alone: their cache belongs where it goes with that run.
 /// A bad image is skipped: it is in `failed`, and a warning of `work` names it. Cancelling keeps what is
 /// computed, in the cache.
 pub fn bottlenecks(
     frames: &[PathBuf],
     architecture: &Architecture,
     preprocessing: &Preprocessing,
+    tuned: Option<&TunedWeights>,
     cache_dir: Option<&Path>,
     work: &Work,
 ) -> Result<BottleneckTable, BackboneError> {
@@ -58,7 +60,7 @@ pub fn bottlenecks(
     let store = match cache_dir {
         Some(dir) => Store::open(
             dir,
-            &cache_name(architecture, &entry.blake3, preprocessing),
+            &cache_name(architecture, &entry.blake3, preprocessing, tuned),
             dim,
             work,
         )?,
@@ -91,10 +93,21 @@ pub fn bottlenecks(
         missing.extend(0..frames.len());
     }
 
+    let model = Model {
+        architecture,
+        preprocessing,
+        tuned,
+        bytes: Mutex::new(None),
+    };
     in_parallel(
         missing.len(),
         work,
-        || Ok(Tools::new(architecture, preprocessing)),
+        || {
+            Ok(Tools {
+                extractor: None,
+                model: &model,
+            })
+        },
         |tools, number| {
             let Some(frame) = missing.get(number).and_then(|index| frames.get(*index)) else {
                 return Err(BackboneError::Cancelled(crate::jobs::Cancelled));
@@ -142,26 +155,40 @@ struct Found {
     from_cache: bool,
 }
 
-struct Tools {
-    /// Made on the first image that is not in the cache.
-    extractor: Option<Extractor>,
-    architecture: Architecture,
-    preprocessing: Preprocessing,
+/// What each worker loads.
+struct Model<'a> {
+    architecture: &'a Architecture,
+    preprocessing: &'a Preprocessing,
+    tuned: Option<&'a TunedWeights>,
+    /// Made once, by the first worker with an image that is not in the cache.
+    bytes: Mutex<Option<Arc<[u8]>>>,
 }
 
-impl Tools {
-    fn new(architecture: &Architecture, preprocessing: &Preprocessing) -> Self {
-        Self {
-            extractor: None,
-            architecture: architecture.clone(),
-            preprocessing: preprocessing.clone(),
-        }
+impl Model<'_> {
+    fn extractor(&self) -> Result<Extractor, BackboneError> {
+        let bytes = {
+            let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+            let made = match bytes.take() {
+                Some(made) => made,
+                None => self.architecture.model_with(self.tuned)?,
+            };
+            Arc::clone(bytes.insert(made))
+        };
+        Extractor::from_model(self.architecture, self.preprocessing, &bytes, 1)
     }
+}
 
+struct Tools<'a> {
+    /// Made on the first image that is not in the cache.
+    extractor: Option<Extractor>,
+    model: &'a Model<'a>,
+}
+
+impl Tools<'_> {
     fn extractor(&mut self) -> Result<&mut Extractor, BackboneError> {
         let made = match self.extractor.take() {
             Some(made) => made,
-            None => Extractor::new(&self.architecture, &self.preprocessing)?,
+            None => self.model.extractor()?,
         };
         Ok(self.extractor.insert(made))
     }
@@ -169,7 +196,7 @@ impl Tools {
 
 /// The bottleneck of one file; the inner error is a bad image, the outer one ends everything.
 fn frame_bottleneck(
-    tools: &mut Tools,
+    tools: &mut Tools<'_>,
     frame: &Path,
     store: Option<&Mutex<Store>>,
     work: &Work,
@@ -225,8 +252,12 @@ fn cache_name(
     architecture: &Architecture,
     model_hash: &str,
     preprocessing: &Preprocessing,
+    tuned: Option<&TunedWeights>,
 ) -> String {
-    let all = format!("{model_hash} {}", preprocessing.fingerprint());
+    let mut all = format!("{model_hash} {}", preprocessing.fingerprint());
+    if let Some(tuned) = tuned {
+        all = format!("{all} {}", tuned.hash());
+    }
     let hash = blake3::hash(all.as_bytes()).to_hex();
     format!("{architecture}-{}", hash.get(..16).unwrap_or_default())
 }
@@ -317,6 +348,7 @@ mod tests {
     use image::{Rgb, RgbImage};
 
     use crate::backbone::Fit;
+    use crate::onnx::Tensor;
 
     use super::*;
 
@@ -325,6 +357,7 @@ mod tests {
         frames: Vec<PathBuf>,
         architecture: Architecture,
         preprocessing: Preprocessing,
+        tuned: Option<TunedWeights>,
     }
 
     impl Place {
@@ -344,6 +377,7 @@ mod tests {
                 frames,
                 architecture,
                 preprocessing,
+                tuned: None,
             }
         }
 
@@ -353,6 +387,7 @@ mod tests {
                 &self.frames,
                 &self.architecture,
                 &self.preprocessing,
+                self.tuned.as_ref(),
                 cached.then_some(cache.as_path()),
                 work,
             )
@@ -390,6 +425,17 @@ mod tests {
         let stretched = place.run(true, &Work::new()).unwrap();
         assert_eq!(stretched.from_cache, 0);
         assert_ne!(stretched.values, changed.values);
+
+        let bias = Tensor::new(
+            [place.architecture.entry().unwrap().bottleneck_dim],
+            vec![1.0_f32; 1280],
+        );
+        place.tuned = Some(TunedWeights::new([("head.bias".to_owned(), bias)]).unwrap());
+        let tuned = place.run(true, &Work::new()).unwrap();
+        assert_eq!(tuned.from_cache, 0);
+        assert_ne!(tuned.values, stretched.values);
+        let again = place.run(true, &Work::new()).unwrap();
+        assert_eq!((again.from_cache, again.values), (8, tuned.values));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can go wrong between a frame and its bottleneck.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
@@ -47,6 +47,14 @@ pub enum BackboneError {
         /// The file.
         path: PathBuf,
     },
+    /// Weights of a fine-tuned backbone that cannot be used.
+    #[error("{}{reason}; delete this run, or put back an earlier copy of its folder", tuned(file.as_deref()))]
+    Tuned {
+        /// The file they come from, if any.
+        file: Option<PathBuf>,
+        /// What is wrong with them.
+        reason: String,
+    },
     /// The catalogue that is built in cannot be read.
     #[error("the catalogue of models cannot be read: {0}")]
     Catalogue(String),
@@ -69,6 +77,14 @@ pub enum BackboneError {
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+fn tuned(file: Option<&Path>) -> String {
+    let of = file.map(|file| format!(" in “{}”", file.display()));
+    format!(
+        "the tuned weights{} cannot be used: ",
+        of.unwrap_or_default()
+    )
 }
 
 impl BackboneError {

@@ -5,7 +5,7 @@ use image::RgbImage;
 
 use crate::onnx::Session;
 
-use super::{Architecture, BackboneError, Preprocessing};
+use super::{Architecture, BackboneError, Preprocessing, TunedWeights};
 
 /// Turns pictures into bottlenecks, one at a time on the calling thread.
 pub struct Extractor {
@@ -19,12 +19,13 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// Loads the backbone to run on the calling thread alone (30 to 70 ms).
+    /// Loads the backbone, with tuned weights if there are any, to run on the calling thread alone (30 to 70 ms).
     pub fn new(
         architecture: &Architecture,
         preprocessing: &Preprocessing,
+        tuned: Option<&TunedWeights>,
     ) -> Result<Self, BackboneError> {
-        Self::with_threads(architecture, preprocessing, 1)
+        Self::with_threads(architecture, preprocessing, tuned, 1)
     }
 
     /// Loads the backbone to run on `threads` threads: a single picture takes less time, but many are
@@ -32,12 +33,24 @@ impl Extractor {
     pub fn with_threads(
         architecture: &Architecture,
         preprocessing: &Preprocessing,
+        tuned: Option<&TunedWeights>,
+        threads: usize,
+    ) -> Result<Self, BackboneError> {
+        let model = architecture.model_with(tuned)?;
+        Self::from_model(architecture, preprocessing, &model, threads)
+    }
+
+    /// From the bytes of [`Architecture::model_with`].
+    pub(super) fn from_model(
+        architecture: &Architecture,
+        preprocessing: &Preprocessing,
+        model: &[u8],
         threads: usize,
     ) -> Result<Self, BackboneError> {
         let entry = architecture.entry()?;
         let side = preprocessing.resolution_px as usize;
         Ok(Self {
-            session: Session::from_bytes(&entry.model()?, threads)?,
+            session: Session::from_bytes(model, threads)?,
             preprocessing: preprocessing.clone(),
             dim: entry.bottleneck_dim,
             input_name: entry.input,

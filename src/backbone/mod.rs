@@ -12,6 +12,7 @@ mod extractor;
 mod features;
 mod parallel;
 mod preprocess;
+mod tuned;
 
 pub use architecture::Architecture;
 pub use blocks::{Block, Blocks, CutAt, Plan, Weight, WeightKind};
@@ -23,3 +24,4 @@ pub use extractor::Extractor;
 pub use features::write_features;
 pub use parallel::{in_parallel, worker_count};
 pub use preprocess::{Fit, Preprocessing};
+pub use tuned::TunedWeights;

@@ -70,6 +70,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             &files,
             &architecture,
             &preprocessing,
+            None,
             cache_dir.as_deref(),
             work,
         )

@@ -154,11 +154,17 @@ pub fn evaluate(
             missing += 1;
         }
     }
+    let tuned = run.tuned()?;
+    let cache_dir = match tuned {
+        Some(_) => run.cache_dir(),
+        None => project.cache_dir(),
+    };
     let table = bottlenecks(
         &paths,
         &run.settings.architecture,
         &run.preprocessing,
-        Some(&project.cache_dir()),
+        tuned.as_ref(),
+        Some(&cache_dir),
         work,
     )?;
     let classifier = Classifier::of_run(run, table.dim)?;

@@ -56,6 +56,7 @@ impl Predictor {
         let extractor = Extractor::with_threads(
             &run.settings.architecture,
             &run.preprocessing,
+            run.tuned()?.as_ref(),
             worker_count(),
         )?;
         let classifier = Classifier::of_run(run, extractor.dim())?;

@@ -1,7 +1,8 @@
 //! The ONNX format: from pixels to probabilities in one graph.
 //!
-//! The backbone's graph as it is shipped (fp16 weights with a cast that the runtime folds away, so the export
-//! computes what the app computes), normalisation in front, head and softmax behind.
+//! The backbone's graph as the run uses it: as it is shipped (fp16 weights with a cast that the runtime folds away, so
+//! the export computes what the app computes), weights that the run has trained further as they are, in fp32.
+//! Normalisation in front, head and softmax behind.
 
 use crate::backbone::Preprocessing;
 use crate::evaluate::{InputKind, RECIPE_KEY, Recipe};
@@ -12,8 +13,9 @@ use super::ExportError;
 
 /// The bytes of the exported model.
 pub(super) fn model(run: &Run, head: &Head, recipe: &Recipe) -> Result<Vec<u8>, ExportError> {
-    let entry = run.settings.architecture.entry()?;
-    let backbone = Graph::from_bytes(&entry.model()?)?;
+    let architecture = &run.settings.architecture;
+    let entry = architecture.entry()?;
+    let backbone = Graph::from_bytes(&architecture.model_with(run.tuned()?.as_ref())?)?;
     let mut graph = join(
         backbone,
         &entry.input,
@@ -189,7 +191,7 @@ pub(super) mod tests {
                 ((x + y) % 256) as u8,
             ])
         });
-        let bottleneck = Extractor::new(&architecture, &recipe.preprocessing)
+        let bottleneck = Extractor::new(&architecture, &recipe.preprocessing, None)
             .unwrap()
             .extract(&picture)
             .unwrap();

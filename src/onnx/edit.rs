@@ -104,6 +104,49 @@ impl Graph {
         Ok(())
     }
 
+    /// Gives the `f32` constant `name` other contents of the same shape. It may be an initializer or what
+    /// [`Graph::fold_constants`] makes one of, such as the `Cast` of a weight that is stored as fp16: that node is then
+    /// dropped and an f32 initializer takes its place, so that nothing is rounded.
+    pub fn replace_constant(&mut self, name: &str, tensor: &Tensor) -> Result<(), OnnxError> {
+        tensor.checked()?;
+        tensor.f32()?;
+        let reading = self.producers().get(name).copied();
+        let present = match reading.and_then(|index| self.nodes.get(index)) {
+            Some(node) => self.reading(node)?,
+            None => self.initializer_value(name)?,
+        };
+        let present =
+            present.ok_or_else(|| OnnxError::Model(format!("there is no weight “{name}”")))?;
+        if present.f32().is_err() {
+            return Err(OnnxError::Model(format!("“{name}” holds no 32-bit floats")));
+        }
+        if present.shape != tensor.shape {
+            return Err(OnnxError::Model(format!(
+                "“{name}” should have the shape {:?}, not {:?}",
+                present.shape, tensor.shape
+            )));
+        }
+        let new = tensor_to_proto(name, tensor);
+        let Some(index) = reading else {
+            let mut all = self.initializers.iter_mut();
+            if let Some(present) = all.find(|constant| constant.name() == name) {
+                *present = new;
+            }
+            return Ok(());
+        };
+        let node = self.nodes.remove(index);
+        for stored in &node.input {
+            if self.consumers(stored).next().is_none() {
+                self.initializers
+                    .retain(|constant| constant.name() != stored);
+                self.names.remove(stored);
+            }
+        }
+        self.value_infos.retain(|info| info.name() != name);
+        self.initializers.push(new);
+        Ok(())
+    }
+
     /// Drops the output `name` from the list of outputs (its value stays until [`Graph::prune`]).
     pub fn remove_output(&mut self, name: &str) {
         self.outputs.retain(|info| info.name() != name);
@@ -199,16 +242,7 @@ impl Graph {
     pub fn fold_constants(&mut self) -> Result<(), OnnxError> {
         let mut kept = Vec::with_capacity(self.nodes.len());
         for node in std::mem::take(&mut self.nodes) {
-            let constant = match node.input.first() {
-                Some(name) => self.initializer_value(name),
-                None => Ok(None),
-            };
-            let value = match node.op_type() {
-                "Constant" => constant_value(&node),
-                "Identity" => constant?,
-                "Cast" => constant?.and_then(|tensor| cast(tensor, attribute_int(&node, "to"))),
-                _ => None,
-            };
+            let value = self.reading(&node)?;
             let is_output = |name: &str| self.outputs.iter().any(|info| info.name() == name);
             match (value, node.output.as_slice()) {
                 (Some(value), [output]) if !is_output(output) => {
@@ -221,6 +255,20 @@ impl Graph {
         // What only the folded nodes read.
         self.prune();
         Ok(())
+    }
+
+    /// What a node yields that only reads a constant; `None` when it computes something.
+    fn reading(&self, node: &NodeProto) -> Result<Option<Tensor>, OnnxError> {
+        let constant = || match node.input.first() {
+            Some(name) => self.initializer_value(name),
+            None => Ok(None),
+        };
+        Ok(match node.op_type() {
+            "Constant" => constant_value(node),
+            "Identity" => constant()?,
+            "Cast" => constant()?.and_then(|tensor| cast(tensor, attribute_int(node, "to"))),
+            _ => None,
+        })
     }
 
     /// For each value the index of the node that computes it.

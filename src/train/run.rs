@@ -7,6 +7,8 @@
 //! | `curves.jsonl` | one evaluation a line |
 //! | `checkpoint.safetensors` | where the training stands: weights, the optimiser's state, the best so far |
 //! | `weights.safetensors` | the kept head: `w` `f32[D, C]`, `b` `f32[C]` |
+//! | `backbone.safetensors` | weights of the backbone that were trained too, by name; not there when the head alone was |
+//! | `cache/` | bottlenecks of such a backbone; can be deleted |
 //! | `train/`, `validation/` | TensorBoard event files |
 
 use std::collections::HashMap;
@@ -15,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::Preprocessing;
+use crate::backbone::{Preprocessing, TunedWeights};
 use crate::onnx::Tensor;
 use crate::project::{Project, Split};
 
@@ -25,7 +27,13 @@ use super::learner::Checkpoint;
 use super::{Curves, TrainError, TrainSettings, files, tensorboard};
 
 /// The version of the files.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// Runs without a tuned backbone are written as the version before, which knew no other.
+const FORMAT_HEAD_ONLY: u32 = 1;
+
+/// The weights of the backbone that were trained too.
+const TUNED_FILE: &str = "backbone.safetensors";
 
 /// The name of a run's folder, `2026-11-24_efficientnet-lite0@224_1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,6 +108,8 @@ pub struct Run {
     pub notes: Vec<String>,
     /// Seconds that bottlenecks and the time before a pause took, part of the result.
     pub(super) preparation_secs: f64,
+    /// The hash of its tuned weights, if the backbone was trained too.
+    tuned_hash: Option<String>,
 }
 
 /// `run.json`.
@@ -117,6 +127,8 @@ struct RunFile {
     notes: Vec<String>,
     preparation_secs: f64,
     result: Option<RunResult>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tuned_hash: Option<String>,
 }
 
 /// The place of a checkpoint within the training, in the metadata of its tensors.
@@ -162,6 +174,7 @@ impl Run {
             result: None,
             notes,
             preparation_secs: 0.0,
+            tuned_hash: None,
         };
         let path = run.dir.join("frames.jsonl");
         files::write(&path, &files::to_lines(&path, frames)?)?;
@@ -194,13 +207,17 @@ impl Run {
             result: file.result,
             notes: file.notes,
             preparation_secs: file.preparation_secs,
+            tuned_hash: file.tuned_hash,
         })
     }
 
     pub(super) fn save(&self) -> Result<(), TrainError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let file = RunFile {
-            format: FORMAT,
+            format: match self.tuned_hash {
+                Some(_) => FORMAT,
+                None => FORMAT_HEAD_ONLY,
+            },
             created: self.created.clone(),
             salamander: env!("CARGO_PKG_VERSION").to_owned(),
             onnx_runtime: crate::onnx::runtime_info()?.version.clone(),
@@ -216,6 +233,7 @@ impl Run {
             notes: self.notes.clone(),
             preparation_secs: self.preparation_secs,
             result: self.result.clone(),
+            tuned_hash: self.tuned_hash.clone(),
         };
         files::write_json(&self.dir.join("run.json"), &file)
     }
@@ -251,6 +269,54 @@ impl Run {
             w: w.f32()?.to_vec(),
             b: b.f32()?.to_vec(),
         })
+    }
+
+    /// The weights of its backbone that were trained too; `None` when the head alone was. `run.json` says which, so a
+    /// file that is lost, was changed or was put there by somebody is an error.
+    pub fn tuned(&self) -> Result<Option<TunedWeights>, TrainError> {
+        if self.state != RunState::Finished {
+            return Err(TrainError::Unfinished(self.id.0.clone()));
+        }
+        let path = self.dir.join(TUNED_FILE);
+        let Some(hash) = &self.tuned_hash else {
+            return if path.exists() {
+                Err(files::damaged(&path)("“run.json” knows nothing of it"))
+            } else {
+                Ok(None)
+            };
+        };
+        if !path.exists() {
+            return Err(files::damaged(&path)("the file is missing"));
+        }
+        let (tensors, _) = files::read_tensors(&path)?;
+        let tuned = TunedWeights::of_file(&path, tensors)?;
+        if tuned.hash() != hash {
+            return Err(files::damaged(&path)("it is not the one this run made"));
+        }
+        Ok(Some(tuned))
+    }
+
+    /// Keeps the trained weights of the backbone. To be called before the run is marked finished: then a finished
+    /// run always has its file.
+    pub fn save_tuned(&mut self, tuned: &TunedWeights) -> Result<(), TrainError> {
+        let tensors: Vec<_> = tuned.iter().collect();
+        files::write_tensors(&self.dir.join(TUNED_FILE), &tensors, HashMap::new())?;
+        self.tuned_hash = Some(tuned.hash().to_owned());
+        self.save()?;
+        // Nobody asks for bottlenecks of earlier weights again; if they stay, they cost room only.
+        let cache = self.cache_dir();
+        if let Err(error) = fs::remove_dir_all(&cache)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            log::warn!("“{}” cannot be deleted: {error}", cache.display());
+        }
+        Ok(())
+    }
+
+    /// Where bottlenecks of its tuned backbone are kept: in its folder, so that they go with it.
+    #[must_use]
+    pub fn cache_dir(&self) -> PathBuf {
+        self.dir.join("cache")
     }
 
     /// Deletes the run's folder with everything in it.

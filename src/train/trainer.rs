@@ -265,6 +265,7 @@ fn prepare(
         &paths,
         &settings.architecture,
         preprocessing,
+        None,
         Some(&project.cache_dir()),
         work,
     )?;

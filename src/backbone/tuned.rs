@@ -1,0 +1,298 @@
+//! Weights of a backbone that a run has trained further, and the backbone with them in place.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::onnx::{Graph, OnnxError, Tensor};
+
+use super::{Architecture, BackboneError};
+
+/// Trained weights of a backbone by their names in its graph (`blocks.6.0.expand.weight`); all others are the
+/// shipped ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TunedWeights {
+    weights: BTreeMap<String, Tensor>,
+    hash: String,
+    file: Option<PathBuf>,
+}
+
+impl TunedWeights {
+    /// From `f32` tensors by name. Fails when there is none, a name comes twice, or a tensor holds anything
+    /// but as many numbers as its shape says; whether names and shapes fit a backbone, [`Architecture::model_with`] says.
+    pub fn new(weights: impl IntoIterator<Item = (String, Tensor)>) -> Result<Self, BackboneError> {
+        Self::of(weights, None)
+    }
+
+    /// The same, read from `file`, which messages name from then on.
+    pub fn of_file(
+        file: &Path,
+        weights: impl IntoIterator<Item = (String, Tensor)>,
+    ) -> Result<Self, BackboneError> {
+        Self::of(weights, Some(file.to_owned()))
+    }
+
+    fn of(
+        weights: impl IntoIterator<Item = (String, Tensor)>,
+        file: Option<PathBuf>,
+    ) -> Result<Self, BackboneError> {
+        let wrong = |reason: String| BackboneError::Tuned {
+            file: file.clone(),
+            reason,
+        };
+        let mut by_name = BTreeMap::new();
+        for (name, tensor) in weights {
+            let Ok(values) = tensor.f32() else {
+                return Err(wrong(format!("“{name}” holds no 32-bit floats")));
+            };
+            if values.len() != tensor.shape.iter().product::<usize>() {
+                return Err(wrong(format!(
+                    "“{name}” has another size than its shape says"
+                )));
+            }
+            if !values.iter().all(|value| value.is_finite()) {
+                return Err(wrong(format!("“{name}” holds values that are no numbers")));
+            }
+            if by_name.insert(name.clone(), tensor).is_some() {
+                return Err(wrong(format!("“{name}” comes twice")));
+            }
+        }
+        if by_name.is_empty() {
+            return Err(wrong("there is none".into()));
+        }
+        let hash = hash(&by_name)?;
+        Ok(Self {
+            weights: by_name,
+            hash,
+            file,
+        })
+    }
+
+    /// BLAKE3 hash, hexadecimal, of names, shapes and values; the order in which they were given and the file
+    /// play no part.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Names and tensors, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.weights
+            .iter()
+            .map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// The tensor called `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.weights.get(name)
+    }
+
+    /// Puts them into the graph of the backbone, which `backbone` names in messages.
+    fn put_into(&self, graph: &mut Graph, backbone: &str) -> Result<(), BackboneError> {
+        for (name, tensor) in &self.weights {
+            graph.replace_constant(name, tensor).map_err(|error| {
+                let reason = match error {
+                    OnnxError::Model(reason) => reason,
+                    other @ OnnxError::Runtime(_) => other.to_string(),
+                };
+                BackboneError::Tuned {
+                    file: self.file.clone(),
+                    reason: format!("they do not fit {backbone}: {reason}"),
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Lengths stand before what they count, so that no two lists of weights are the same bytes.
+fn hash(weights: &BTreeMap<String, Tensor>) -> Result<String, BackboneError> {
+    let mut hasher = blake3::Hasher::new();
+    let number = |hasher: &mut blake3::Hasher, number: usize| {
+        hasher.update(&(number as u64).to_le_bytes());
+    };
+    for (name, tensor) in weights {
+        number(&mut hasher, name.len());
+        hasher.update(name.as_bytes());
+        number(&mut hasher, tensor.shape.len());
+        for length in &tensor.shape {
+            number(&mut hasher, *length);
+        }
+        let bytes: Vec<u8> = tensor.f32()?.iter().flat_map(|v| v.to_le_bytes()).collect();
+        hasher.update(&bytes);
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+impl Architecture {
+    /// The model file's bytes: as shipped, or with tuned weights in place of the shipped ones of the same names
+    /// (some 20 ms). Fails when a tuned weight has no counterpart of its shape in the backbone.
+    pub fn model_with(&self, tuned: Option<&TunedWeights>) -> Result<Arc<[u8]>, BackboneError> {
+        let shipped = self.entry()?.model()?;
+        let Some(tuned) = tuned else {
+            return Ok(shipped);
+        };
+        let mut graph = Graph::from_bytes(&shipped)?;
+        tuned.put_into(&mut graph, &self.backbone)?;
+        Ok(graph.to_bytes().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use image::RgbImage;
+
+    use crate::backbone::{Extractor, Fit, catalogue};
+
+    use super::*;
+
+    /// All weights of a graph, whichever way they are stored, as 32-bit floats. The limits of `ReLU6` are none.
+    fn weights(graph: &Graph) -> Vec<(String, Tensor)> {
+        let mut found = Vec::new();
+        for constant in &graph.initializers {
+            let stored = crate::onnx::tensor_from_proto(constant).unwrap();
+            match &stored.data {
+                _ if stored.shape.is_empty() => {}
+                crate::onnx::Element::F32(_) => found.push((constant.name().to_owned(), stored)),
+                crate::onnx::Element::F16(values) => {
+                    let cast = graph.consumers(constant.name()).next().unwrap();
+                    let values: Vec<f32> = values.iter().map(|value| value.to_f32()).collect();
+                    found.push((cast.output[0].clone(), Tensor::new(stored.shape, values)));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    fn shipped(architecture: &Architecture) -> Graph {
+        Graph::from_bytes(&architecture.model_with(None).unwrap()).unwrap()
+    }
+
+    fn bottleneck(architecture: &Architecture, tuned: Option<&TunedWeights>) -> Vec<f32> {
+        let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
+        let picture = RgbImage::from_fn(130, 120, |x, y| {
+            let at = |speed: u32| (x * speed + y * 5) as u8;
+            image::Rgb([at(1), at(3), at(7)])
+        });
+        Extractor::new(architecture, &preprocessing, tuned)
+            .unwrap()
+            .extract(&picture)
+            .unwrap()
+    }
+
+    /// Every weight of every backbone, in either form: its own values change no bit, and half of them are not lost.
+    #[test]
+    fn every_weight_can_be_replaced() {
+        for backbone in catalogue().unwrap() {
+            let architecture: Architecture = format!("{}@96", backbone.name).parse().unwrap();
+            let graph = shipped(&architecture);
+            let all = weights(&graph);
+            let casts = graph
+                .nodes
+                .iter()
+                .filter(|node| node.op_type() == "Cast")
+                .count();
+            assert!(casts > 0 && casts < all.len(), "both forms are there");
+            let parameters: usize = all
+                .iter()
+                .map(|(_, tensor)| tensor.f32().unwrap().len())
+                .sum();
+            assert_eq!(parameters as u64, backbone.parameters, "all weights");
+
+            let tuned = TunedWeights::new(all).unwrap();
+            let model = architecture.model_with(Some(&tuned)).unwrap();
+            let replaced = Graph::from_bytes(&model).unwrap();
+            assert_eq!(replaced.nodes.len(), graph.nodes.len() - casts);
+            assert_eq!(
+                bottleneck(&architecture, None),
+                bottleneck(&architecture, Some(&tuned))
+            );
+        }
+    }
+
+    /// A bias and a scale whose effect is known: with the last weights zero the output is the bias, and no bit is lost to
+    /// 16-bit floats.
+    #[test]
+    fn the_replacement_is_what_computes() {
+        let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
+        let all = weights(&shipped(&architecture));
+        let of = |name: &str| all.iter().find(|(known, _)| known == name).unwrap().clone();
+        let (name, weight) = of("head.weight");
+        let zeros = Tensor::new(weight.shape.clone(), vec![0.0_f32; weight.data.len()]);
+        let (bias_name, bias) = of("head.bias");
+        let values: Vec<f32> = (0..bias.data.len())
+            .map(|at| 1.0 + at as f32 / 16_384.0)
+            .collect();
+        let bias = Tensor::new(bias.shape, values.clone());
+        let tuned = TunedWeights::new([(name, zeros), (bias_name, bias)]).unwrap();
+        // The mean of nine equal values, whose sum is rounded.
+        for (found, expected) in bottleneck(&architecture, Some(&tuned)).iter().zip(&values) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_of_the_content_alone() {
+        let tensor = |values: &[f32]| Tensor::new([values.len()], values.to_vec());
+        let hash = |weights: &[(&str, Tensor)]| {
+            let weights = weights
+                .iter()
+                .map(|(name, tensor)| ((*name).to_owned(), tensor.clone()));
+            TunedWeights::new(weights).unwrap().hash().to_owned()
+        };
+        let (a, b) = (("a", tensor(&[1.0, 2.0])), ("b", tensor(&[3.0])));
+        let both = hash(&[a.clone(), b.clone()]);
+        assert_eq!(both, hash(&[b.clone(), a.clone()]));
+        assert_ne!(both, hash(&[a, ("b", tensor(&[3.000_000_2]))]));
+        assert_ne!(
+            both,
+            hash(&[("a", tensor(&[1.0])), ("b", tensor(&[2.0, 3.0]))])
+        );
+        let wide = Tensor::new([1, 1], vec![3.0_f32]);
+        assert_ne!(hash(std::slice::from_ref(&b)), hash(&[("b", wide)]));
+        assert_ne!(hash(&[b]), hash(&[("c", tensor(&[3.0]))]));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_one_sentence() {
+        let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
+        let refused = |name: &str, tensor: Tensor| {
+            TunedWeights::of_file(
+                Path::new("a run/backbone.safetensors"),
+                [(name.into(), tensor)],
+            )
+            .and_then(|tuned| architecture.model_with(Some(&tuned)))
+            .unwrap_err()
+            .to_string()
+        };
+        let told = refused("blocks.99.weight", Tensor::new([1], vec![0.0_f32]));
+        assert_eq!(
+            told,
+            "the tuned weights in “a run/backbone.safetensors” cannot be used: they do not fit efficientnet-lite0: \
+             there is no weight “blocks.99.weight”; delete this run, or put back an earlier copy of its folder"
+        );
+        for name in ["head.weight", "head.bias"] {
+            let told = refused(name, Tensor::new([3, 1], vec![0.0_f32; 3]));
+            assert!(
+                told.contains("a run/") && told.contains("the shape [1280"),
+                "{told}"
+            );
+        }
+        // Values that are computed are no weights.
+        let computed = shipped(&architecture).nodes.last().unwrap().output[0].clone();
+        assert!(refused(&computed, Tensor::new([1], vec![0.0_f32])).contains("there is no weight"));
+        let told = refused("head.bias", Tensor::new([2], vec![f32::NAN, 0.0]));
+        assert!(
+            told.contains("a run/") && told.contains("no numbers"),
+            "{told}"
+        );
+        let told = refused("head.bias", Tensor::new([3], vec![0.0_f32]));
+        assert!(told.contains("a run/") && told.contains("size"), "{told}");
+        let none = TunedWeights::new([]).unwrap_err().to_string();
+        assert!(none.contains("there is none"), "{none}");
+    }
+}
