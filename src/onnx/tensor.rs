@@ -109,6 +109,17 @@ impl Tensor {
         Self::new([], vec![value])
     }
 
+    /// A tensor of numbers in double precision if `element` says so, else in single precision.
+    #[must_use]
+    pub fn floats(element: ElementType, shape: impl Into<Vec<usize>>, values: Vec<f64>) -> Self {
+        if element == ElementType::F64 {
+            Self::new(shape, values)
+        } else {
+            let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
+            Self::new(shape, values)
+        }
+    }
+
     /// All zeros.
     #[must_use]
     pub fn zeros(element: ElementType, shape: impl Into<Vec<usize>>) -> Self {

@@ -6,9 +6,14 @@
 //! operators without a rule do no harm there. A value that is used several times gets the sum.
 
 mod backward;
+mod dropout;
+mod emit;
+mod reach;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use backward::{Backward, gradients};
+pub use dropout::{Mask, explicit_masks};
+pub use reach::{Reach, WithoutRule, reach};
 pub use rules::has_rule;

@@ -6,7 +6,9 @@
     reason = "a failed set-up is a failed test"
 )]
 
+mod moves;
 mod reference;
+mod whole_graphs;
 mod windows;
 
 use rand_chacha::ChaCha8Rng;

@@ -1,9 +1,10 @@
 //! Activation functions.
 
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{OnnxError, attribute_float};
+use crate::onnx::{OnnxError, attribute_float, attribute_text};
 
 use super::super::Backward;
+use super::arithmetic::bell;
 use super::{arriving, output};
 
 type Parts = Result<Vec<Option<String>>, OnnxError>;
@@ -118,5 +119,48 @@ pub fn tanh(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>])
     let one = b.number(1.0);
     let square = b.op("Mul", &[y, y]);
     let slope = b.op("Sub", &[&one, &square]);
+    Ok(vec![Some(b.op("Mul", &[dy, &slope]))])
+}
+
+/// `y = x · Φ(x)` with the normal distribution `Φ`: the slope is `Φ(x) + x · φ(x)`. Also the form that says
+/// `Φ(x) ≈ (1 + tanh(u)) / 2`, `u = √(2/π) · (x + 0.044715 · x³)` (Hendrycks and Gimpel 2016).
+pub fn gelu(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
+    use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, FRAC_2_SQRT_PI};
+    const CUBE: f64 = 0.044_715;
+    let dy = arriving(upstream)?;
+    let x = b.input(node, 0)?;
+    let (half, one) = (b.number(0.5), b.number(1.0));
+    let approximate = attribute_text(node, "approximate") == Some("tanh");
+    // `slope = Φ + x · dΦ/dx`; `bent` is erf or tanh, of which Φ is made.
+    let (bent, density) = if approximate {
+        let square = b.op("Mul", &[x, x]);
+        let cube = b.number(CUBE);
+        let scaled = b.op("Mul", &[&square, &cube]);
+        let scaled = b.op("Add", &[&scaled, &one]);
+        let scale = b.number(FRAC_2_PI.sqrt());
+        let inner = b.op("Mul", &[&scaled, x]);
+        let inner = b.op("Mul", &[&inner, &scale]);
+        let bent = b.op("Tanh", &[&inner]);
+        let squared = b.op("Mul", &[&bent, &bent]);
+        let bend = b.op("Sub", &[&one, &squared]);
+        let (thrice, scale) = (
+            b.number(3.0 * CUBE * 0.5 * FRAC_2_PI.sqrt()),
+            b.number(0.5 * FRAC_2_PI.sqrt()),
+        );
+        let rise = b.op("Mul", &[&square, &thrice]);
+        let rise = b.op("Add", &[&rise, &scale]);
+        (bent, b.op("Mul", &[&bend, &rise]))
+    } else {
+        let scale = b.number(FRAC_1_SQRT_2);
+        let scaled = b.op("Mul", &[x, &scale]);
+        let bent = b.op("Erf", &[&scaled]);
+        let bell = bell(b, x, 0.5);
+        let factor = b.number(0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2);
+        (bent, b.op("Mul", &[&bell, &factor]))
+    };
+    let share = b.op("Add", &[&bent, &one]);
+    let share = b.op("Mul", &[&share, &half]);
+    let rise = b.op("Mul", &[x, &density]);
+    let slope = b.op("Add", &[&share, &rise]);
     Ok(vec![Some(b.op("Mul", &[dy, &slope]))])
 }

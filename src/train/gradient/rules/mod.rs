@@ -8,6 +8,7 @@ mod arithmetic;
 mod conv;
 mod linear;
 mod loss;
+mod moves;
 mod norm;
 mod pool;
 mod reduce;
@@ -23,6 +24,38 @@ use super::Backward;
 pub(super) type Rule =
     fn(&mut Backward<'_>, &NodeProto, &[Option<String>]) -> Result<Vec<Option<String>>, OnnxError>;
 
+/// Operators whose results are truth values, indices or shapes.
+const IS_CONSTANT: [&str; 16] = [
+    "And",
+    "ArgMax",
+    "ArgMin",
+    "Constant",
+    "ConstantOfShape",
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "IsNaN",
+    "Less",
+    "LessOrEqual",
+    "Not",
+    "Or",
+    "Shape",
+    "Size",
+    "Xor",
+];
+
+/// Whether a gradient can go on to that input of a node that has a rule.
+pub(super) fn passes_on(node: &NodeProto, input: usize) -> bool {
+    match node.op_type() {
+        "Where" => input > 0,
+        "BatchNormalization" => input < 3,
+        "Clip" | "CastLike" | "ReduceSum" | "ReduceMean" | "ReduceMax" | "ReduceMin"
+        | "Reshape" | "Squeeze" | "Unsqueeze" | "Expand" | "Dropout" | "Split" | "Slice"
+        | "Pad" | "Gather" => input == 0,
+        operator => !IS_CONSTANT.contains(&operator),
+    }
+}
+
 /// The rule of an operator of the standard domain.
 pub(super) fn rule(operator: &str) -> Option<Rule> {
     Some(match operator {
@@ -30,10 +63,18 @@ pub(super) fn rule(operator: &str) -> Option<Rule> {
         "Sub" => arithmetic::sub,
         "Mul" => arithmetic::mul,
         "Div" => arithmetic::div,
+        "Sum" => arithmetic::sum,
+        "Max" | "Min" => arithmetic::extreme,
+        "Where" => arithmetic::choose,
         "Neg" => arithmetic::neg,
+        "Abs" => arithmetic::abs,
+        "Reciprocal" => arithmetic::reciprocal,
+        "Pow" => arithmetic::pow,
         "Exp" => arithmetic::exp,
         "Log" => arithmetic::log,
         "Sqrt" => arithmetic::sqrt,
+        "Erf" => arithmetic::erf,
+        "Cast" | "CastLike" => arithmetic::cast,
         "Relu" => activation::relu,
         "Clip" => activation::clip,
         "LeakyRelu" => activation::leaky_relu,
@@ -42,19 +83,32 @@ pub(super) fn rule(operator: &str) -> Option<Rule> {
         "HardSwish" => activation::hard_swish,
         "Sigmoid" => activation::sigmoid,
         "Tanh" => activation::tanh,
+        "Gelu" => activation::gelu,
         "Conv" => conv::conv,
         "BatchNormalization" => norm::batch,
+        "LayerNormalization" => norm::layer,
         "GlobalAveragePool" => pool::global_average,
+        "GlobalMaxPool" => pool::global_max,
+        "AveragePool" => pool::average,
+        "MaxPool" => pool::max,
         "MatMul" => linear::matmul,
         "Gemm" => linear::gemm,
         "Softmax" => loss::softmax,
         "LogSoftmax" => loss::log_softmax,
         "ReduceSum" => reduce::sum,
         "ReduceMean" => reduce::mean,
+        "ReduceMax" | "ReduceMin" => reduce::extreme,
         "Identity" => shape::identity,
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => shape::reshape,
         "Transpose" => shape::transpose,
-        "Gather" => shape::gather,
+        "Expand" => shape::expand,
+        "Dropout" => shape::dropout,
+        "Concat" => moves::concat,
+        "Split" => moves::split,
+        "Slice" => moves::slice,
+        "Pad" => moves::pad,
+        "Gather" => moves::gather,
+        _ if IS_CONSTANT.contains(&operator) => arithmetic::constant,
         _ => return None,
     })
 }

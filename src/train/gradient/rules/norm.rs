@@ -1,7 +1,7 @@
 //! Normalisation.
 
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{OnnxError, attribute_float, attribute_int};
+use crate::onnx::{OnnxError, attribute_float, attribute_int, wrap};
 
 use super::super::Backward;
 use super::arriving;
@@ -44,4 +44,50 @@ pub fn batch(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]
     });
     let third = b.wants(node, 2).then(|| b.reduce_sum(dy, &others, false));
     Ok(vec![first, second, third])
+}
+
+/// `y = n · scale + bias` with `n = (x - mean) / √(var + ε)`, measured over the last dimensions. With
+/// `g = dy · scale`: `dx = (g - mean(g) - n · mean(g · n)) / √(var + ε)`, `dscale = Σ dy · n`, `dbias = Σ dy`.
+pub fn layer(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
+    let dy = arriving(upstream)?;
+    let (x, scale) = (b.input(node, 0)?, b.input(node, 1)?);
+    let rank = b.rank(x)?;
+    let first = wrap(attribute_int(node, "axis").unwrap_or(-1), rank)
+        .ok_or_else(|| OnnxError::Model("a “LayerNormalization” has no valid axis".into()))?;
+    let axes: Vec<i64> = (first as i64..rank as i64).collect();
+    let count = b.lens(x, first)?.iter().product::<usize>();
+    let share = b.number(1.0 / count as f64);
+    let mean = |b: &mut Backward<'_>, value: &str| {
+        let sum = b.reduce_sum(value, &axes, true);
+        b.op("Mul", &[&sum, &share])
+    };
+    let epsilon = b.number(f64::from(attribute_float(node, "epsilon").unwrap_or(1e-5)));
+    let middle = mean(b, x);
+    let centred = b.op("Sub", &[x, &middle]);
+    let square = b.op("Mul", &[&centred, &centred]);
+    let var = mean(b, &square);
+    let shifted = b.op("Add", &[&var, &epsilon]);
+    let deviation = b.op("Sqrt", &[&shifted]);
+    let normal = b.op("Div", &[&centred, &deviation]);
+    let by_input = b.wants(node, 0).then(|| {
+        let g = b.op("Mul", &[dy, scale]);
+        let g_mean = mean(b, &g);
+        let product = b.op("Mul", &[&g, &normal]);
+        let along = mean(b, &product);
+        let along = b.op("Mul", &[&along, &normal]);
+        let rest = b.op("Sub", &[&g, &g_mean]);
+        let rest = b.op("Sub", &[&rest, &along]);
+        b.op("Div", &[&rest, &deviation])
+    });
+    let by_scale = b.wants(node, 1).then(|| {
+        let product = b.op("Mul", &[dy, &normal]);
+        b.unbroadcast(&product, scale)
+    });
+    let by_bias = if b.wants(node, 2) {
+        let bias = b.input(node, 2)?;
+        Some(b.unbroadcast(dy, bias))
+    } else {
+        None
+    };
+    Ok(vec![by_input, by_scale, by_bias])
 }

@@ -65,3 +65,32 @@ fn spread(b: &mut Backward<'_>, node: &NodeProto, dy: &str) -> Result<String, On
     };
     Ok(b.expand_like(&kept, x))
 }
+
+/// The largest or smallest along some axes: `dy` goes to that one, in equal shares where several are equal.
+pub fn extreme(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
+    let dy = arriving(upstream)?;
+    let x = b.input(node, 0)?;
+    let axes = b.reduced_axes(node).ok_or_else(|| {
+        OnnxError::Model(format!(
+            "the axes of a “{}” must be known to train through it",
+            node.op_type()
+        ))
+    })?;
+    let axes: Vec<i64> = axes.into_iter().map(|axis| axis as i64).collect();
+    let y = spread(b, node, output(node)?)?;
+    let dy = spread(b, node, dy)?;
+    Ok(vec![Some(shared(b, x, &y, &dy, &axes))])
+}
+
+/// `dy` where `x = y`, divided by how often that is along `axes`.
+pub(super) fn shared(b: &mut Backward<'_>, x: &str, y: &str, dy: &str, axes: &[i64]) -> String {
+    let equal = b.op("Equal", &[x, y]);
+    let chosen = b.cast(&equal);
+    let count = if axes.is_empty() {
+        chosen.clone()
+    } else {
+        b.reduce_sum(&chosen, axes, true)
+    };
+    let share = b.op("Div", &[dy, &count]);
+    b.op("Mul", &[&share, &chosen])
+}

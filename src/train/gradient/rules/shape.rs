@@ -1,7 +1,7 @@
 //! Operators that only move values.
 
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{Attribute, OnnxError, attribute_int, attribute_ints};
+use crate::onnx::{Attribute, Element, OnnxError, attribute_ints};
 
 use super::super::Backward;
 use super::arriving;
@@ -41,32 +41,27 @@ pub fn transpose(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<Stri
     Ok(vec![Some(b.op_with("Transpose", &[dy], &attributes))])
 }
 
-/// Rows picked along the first axis: each gradient row is added to the row it came from. As a product with a
-/// one-hot matrix, because adding scattered rows is not offered for all types by all runtimes.
-pub fn gather(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
+/// The same values repeated: their gradients are summed.
+pub fn expand(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
     let dy = arriving(upstream)?;
-    let (data, indices) = (b.input(node, 0)?, b.input(node, 1)?);
-    let known = (
-        attribute_int(node, "axis").unwrap_or(0),
-        b.shape(data).map(<[_]>::len),
-        b.shape(indices).map(<[_]>::len),
-    );
-    let (0, Some(2), Some(1)) = known else {
-        return Err(OnnxError::Model(
-            "it can be trained only through a “Gather” of rows of a matrix".into(),
-        ));
-    };
-    let shape = b.op("Shape", &[data]);
-    let first = b.scalar_int(0);
-    let rows = b.op("Gather", &[&shape, &first]);
-    let step = b.scalar_int(1);
-    let all = b.op("Range", &[&first, &rows, &step]);
-    // Indices may count from the end.
-    let indices = b.op("Mod", &[indices, &rows]);
-    let axes = b.ints(&[1]);
-    let column = b.op("Unsqueeze", &[&indices, &axes]);
-    let equal = b.op("Equal", &[&column, &all]);
-    let picked = b.cast(&equal);
-    let gradient = b.op_with("Gemm", &[&picked, dy], &[("transA", Attribute::Int(1))]);
-    Ok(vec![Some(gradient), None])
+    let x = b.input(node, 0)?;
+    Ok(vec![Some(b.unbroadcast(dy, x))])
+}
+
+/// Nothing happens outside training; inside it the mask must be a value of the graph
+/// ([`explicit_masks`](super::super::explicit_masks)), or forward and backward pass would drop different values.
+pub fn dropout(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
+    let dy = arriving(upstream)?;
+    if let Some(training) = b.optional_input(node, 2) {
+        let off = b
+            .graph()
+            .known_value(training)
+            .is_some_and(|value| value.data == Element::Bool(vec![false]));
+        if !off {
+            return Err(OnnxError::Model(
+                "it cannot be trained through a “Dropout” that draws its own mask".into(),
+            ));
+        }
+    }
+    Ok(vec![Some(dy.to_owned())])
 }

@@ -196,3 +196,55 @@ pub fn conv(x: &Array, w: &Array, bias: Option<&Array>, slide: &Slide, groups: u
         data: y,
     }
 }
+
+/// The mean under each window, padding counted as zeros or not at all.
+pub fn average(x: &Array, slide: &Slide, padding_counts: bool) -> Array {
+    let size = [x.shape[2], x.shape[3]];
+    let within = |axis: usize, window: usize, tap: usize| {
+        let at = window * slide.strides[axis] + tap * slide.dilations[axis];
+        at < slide.pads[axis] + size[axis] + slide.pads[axis + 2]
+    };
+    pool(x, slide, &|to, values| {
+        let (row, column) = (to / slide.output[1], to % slide.output[1]);
+        let rows = (0..slide.kernel[0])
+            .filter(|tap| within(0, row, *tap))
+            .count();
+        let columns = (0..slide.kernel[1])
+            .filter(|tap| within(1, column, *tap))
+            .count();
+        let count = if padding_counts {
+            rows * columns
+        } else {
+            values.len()
+        };
+        values.iter().sum::<f64>() / count as f64
+    })
+}
+
+/// The largest under each window.
+pub fn largest(x: &Array, slide: &Slide) -> Array {
+    pool(x, slide, &|_, values| {
+        values.iter().copied().fold(f64::MIN, f64::max)
+    })
+}
+
+fn pool(x: &Array, slide: &Slide, of: &dyn Fn(usize, &[f64]) -> f64) -> Array {
+    let [n, c, height, width] = x.shape[..] else {
+        panic!()
+    };
+    let area = slide.output[0] * slide.output[1];
+    let mut y = vec![0.0; n * c * area];
+    slide.each([height, width], |to, under| {
+        for map in 0..n * c {
+            let values: Vec<f64> = under
+                .iter()
+                .map(|(pixel, _)| x.data[map * height * width + pixel])
+                .collect();
+            y[map * area + to] = of(to, &values);
+        }
+    });
+    Array {
+        shape: vec![n, c, slide.output[0], slide.output[1]],
+        data: y,
+    }
+}

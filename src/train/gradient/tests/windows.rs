@@ -1,6 +1,6 @@
 //! Convolutions and pools over generated shapes.
 
-use super::reference::{Array, Slide, check_single, conv};
+use super::reference::{Array, Slide, average, check_single, conv, largest};
 use super::{Random, check};
 use crate::onnx::{Attribute, Graph};
 
@@ -74,6 +74,10 @@ fn slide(random: &mut Random, size: [usize; 2], padding: Padding, pool: bool) ->
         slide.dilations[at] = 1 + random.below(most);
         while (slide.kernel[at] - 1) * slide.dilations[at] + 1 > len {
             slide.kernel[at] -= 1;
+        }
+        if pool && matches!(padding, Padding::Same { .. }) {
+            // ONNX Runtime's pools compute a negative SAME padding where windows lie apart, or refuse it.
+            slide.strides[at] = slide.strides[at].min(slide.kernel[at]);
         }
         let extent = (slide.kernel[at] - 1) * slide.dilations[at] + 1;
         let (before, after) = match padding {
@@ -357,4 +361,127 @@ fn prelu_with_a_slope_for_each_channel_or_one_for_all() {
             },
         );
     }
+}
+
+/// Before this version of the operators what ONNX Runtime infers about the number of windows with `ceil_mode` is
+/// not always what it then computes.
+const WITH_CEILINGS: i64 = 22;
+
+/// Values that are at least 0.05 apart, in random order.
+fn apart(random: &mut Random, shape: &[usize]) -> Array {
+    let len: usize = shape.iter().product();
+    let mut data: Vec<f64> = (0..len)
+        .map(|at| (at as f64 - len as f64 / 2.0) / 16.0)
+        .collect();
+    for at in (1..len).rev() {
+        data.swap(at, random.below(at + 1));
+    }
+    Array {
+        shape: shape.to_vec(),
+        data,
+    }
+}
+
+/// Windows beyond the floor of the division, as long as they begin before the padding at the end.
+fn with_ceiling(slide: &mut Slide, size: [usize; 2]) {
+    for (at, len) in size.into_iter().enumerate() {
+        let extent = (slide.kernel[at] - 1) * slide.dilations[at] + 1;
+        let room = slide.pads[at] + len + slide.pads[at + 2] - extent;
+        let more = usize::from(!room.is_multiple_of(slide.strides[at]));
+        let start = slide.output[at] * slide.strides[at];
+        if more == 1 && start < slide.pads[at] + len {
+            slide.output[at] += 1;
+        }
+    }
+}
+
+#[test]
+fn average_pools() {
+    let mut random = Random::new(109);
+    for turn in 0..72 {
+        let padding = padding(turn);
+        let size = [3 + random.below(6), 3 + random.below(6)];
+        let mut slide = slide(&mut random, size, padding, true);
+        let ceil = padding == Padding::Pads && turn % 12 > 5;
+        if ceil {
+            with_ceiling(&mut slide, size);
+        }
+        let counted = turn % 2 == 0;
+        let mut attributes = attributes(&slide, padding);
+        // Average pools have dilations since version 19 of the operators.
+        let dilated = slide.dilations != [1; 2];
+        attributes.retain(|(name, _)| dilated || *name != "dilations");
+        attributes.push(("count_include_pad", Attribute::Int(i64::from(counted))));
+        if ceil {
+            attributes.push(("ceil_mode", Attribute::Int(1)));
+        }
+        let shape = [1 + random.below(2), 1 + random.below(3), size[0], size[1]];
+        let x = Array::random(&mut random, &shape, -1.0, 1.0);
+        check_single(
+            &format!(
+                "AveragePool {turn}, padding counts: {counted}, ceil: {ceil}, {size:?}, {padding:?}, {slide:?}"
+            ),
+            &mut random,
+            &[x],
+            &|graph, x| {
+                if ceil || dilated {
+                    graph.opset = WITH_CEILINGS;
+                }
+                graph.op_with("AveragePool", &[&x[0]], &attributes)
+            },
+            &|x| average(&x[0], &slide, counted),
+        );
+    }
+}
+
+#[test]
+fn max_pools() {
+    let mut random = Random::new(110);
+    for turn in 0..72 {
+        let padding = padding(turn);
+        let size = [3 + random.below(6), 3 + random.below(6)];
+        let mut slide = slide(&mut random, size, padding, true);
+        let ceil = padding == Padding::Pads && turn % 12 > 5;
+        if ceil {
+            with_ceiling(&mut slide, size);
+        }
+        let mut attributes = attributes(&slide, padding);
+        if ceil {
+            attributes.push(("ceil_mode", Attribute::Int(1)));
+        }
+        let shape = [1 + random.below(2), 1 + random.below(3), size[0], size[1]];
+        let x = apart(&mut random, &shape);
+        check_single(
+            &format!("MaxPool {turn}, ceil: {ceil}, {size:?}, {padding:?}, {slide:?}"),
+            &mut random,
+            &[x],
+            &|graph, x| {
+                if ceil {
+                    graph.opset = WITH_CEILINGS;
+                }
+                graph.op_with("MaxPool", &[&x[0]], &attributes)
+            },
+            &|x| largest(&x[0], &slide),
+        );
+    }
+}
+
+#[test]
+fn global_max_pool() {
+    let mut random = Random::new(111);
+    let x = apart(&mut random, &[2, 3, 2, 4]);
+    check_single(
+        "GlobalMaxPool",
+        &mut random,
+        &[x],
+        &|graph, x| graph.op("GlobalMaxPool", &[&x[0]]),
+        &|x| Array {
+            shape: vec![2, 3, 1, 1],
+            data: x[0]
+                .data
+                .chunks(8)
+                .map(|map| map.iter().copied().fold(f64::MIN, f64::max))
+                .collect(),
+        },
+    );
 }
