@@ -1,15 +1,16 @@
 //! Bottlenecks: the pooled output of the backbone for each frame, computed in parallel and cached by content.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::jobs::Work;
 use crate::media::{MediaError, load_image_from_bytes};
 
-use super::cache::{Cache, Key};
-use super::content::{Contents, Stamp};
+use super::cache::Key;
 use super::parallel::in_parallel;
-use super::{Architecture, BackboneError, Extractor, Preprocessing, TunedWeights};
+use super::store::{Store, cache_name};
+use super::tools::{Also, Model, Tools};
+use super::{ActivationSource, Architecture, BackboneError, Preprocessing, TunedWeights};
 
 /// Bad images that get a warning each; the rest are counted in one more.
 const MAX_WARNINGS: usize = 20;
@@ -49,7 +50,52 @@ pub fn bottlenecks(
     cache_dir: Option<&Path>,
     work: &Work,
 ) -> Result<BottleneckTable, BackboneError> {
-    let entry = architecture.entry()?;
+    let model = Model {
+        architecture,
+        preprocessing,
+        tuned,
+        bytes: Mutex::new(None),
+    };
+    compute(frames, &model, cache_dir, None, work)
+}
+
+/// [`bottlenecks`], which also puts the activations of the plain views at a cut into the cache, as far as
+/// `budget_bytes` allow (see [`super::Activations`]): one pass of the network gives both. A frame of which only
+/// one is there already is run for the other alone.
+pub fn bottlenecks_and_activations(
+    source: &ActivationSource,
+    cache_dir: &Path,
+    budget_bytes: u64,
+    work: &Work,
+) -> Result<BottleneckTable, BackboneError> {
+    let also = Also::open(source, cache_dir, budget_bytes);
+    if let Err(error) = &also {
+        // Whoever opens the activations next will say so to the user.
+        log::warn!("activations are not kept: {error}");
+    }
+    let model = Model {
+        architecture: source.architecture,
+        preprocessing: source.preprocessing,
+        tuned: None,
+        bytes: Mutex::new(None),
+    };
+    compute(
+        source.frames,
+        &model,
+        Some(cache_dir),
+        also.ok().as_ref(),
+        work,
+    )
+}
+
+fn compute(
+    frames: &[PathBuf],
+    model: &Model,
+    cache_dir: Option<&Path>,
+    also: Option<&Also>,
+    work: &Work,
+) -> Result<BottleneckTable, BackboneError> {
+    let entry = model.architecture.entry()?;
     let dim = entry.bottleneck_dim;
     work.stage("Computing bottlenecks", Some(frames.len() as u64));
     let mut table = BottleneckTable {
@@ -58,12 +104,7 @@ pub fn bottlenecks(
         ..BottleneckTable::default()
     };
     let store = match cache_dir {
-        Some(dir) => Store::open(
-            dir,
-            &cache_name(architecture, &entry.blake3, preprocessing, tuned),
-            dim,
-            work,
-        )?,
+        Some(dir) => Store::open(dir, &cache_name(model, &entry.blake3), dim, work)?,
         None => None,
     };
     let store = store.map(Mutex::new);
@@ -78,10 +119,9 @@ pub fn bottlenecks(
             .enumerate()
         {
             work.check()?;
-            if store.known_row(frame, row) {
-                table.from_cache += 1;
-            } else {
-                missing.push(index);
+            match store.known_row(frame, row) {
+                Some(content) if !Also::lacks(also, &content) => table.from_cache += 1,
+                _ => missing.push(index),
             }
             // Thousands of these take a second: the watcher need not be woken for each.
             if index % 256 == 0 {
@@ -93,26 +133,15 @@ pub fn bottlenecks(
         missing.extend(0..frames.len());
     }
 
-    let model = Model {
-        architecture,
-        preprocessing,
-        tuned,
-        bytes: Mutex::new(None),
-    };
     in_parallel(
         missing.len(),
         work,
-        || {
-            Ok(Tools {
-                extractor: None,
-                model: &model,
-            })
-        },
+        || Ok(Tools::new(model)),
         |tools, number| {
             let Some(frame) = missing.get(number).and_then(|index| frames.get(*index)) else {
                 return Err(BackboneError::Cancelled(crate::jobs::Cancelled));
             };
-            frame_bottleneck(tools, frame, store.as_ref(), work)
+            frame_bottleneck(tools, frame, store.as_ref(), also, work)
         },
         |number, outcome| {
             let Some(&index) = missing.get(number) else {
@@ -155,50 +184,12 @@ struct Found {
     from_cache: bool,
 }
 
-/// What each worker loads.
-struct Model<'a> {
-    architecture: &'a Architecture,
-    preprocessing: &'a Preprocessing,
-    tuned: Option<&'a TunedWeights>,
-    /// Made once, by the first worker with an image that is not in the cache.
-    bytes: Mutex<Option<Arc<[u8]>>>,
-}
-
-impl Model<'_> {
-    fn extractor(&self) -> Result<Extractor, BackboneError> {
-        let bytes = {
-            let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-            let made = match bytes.take() {
-                Some(made) => made,
-                None => self.architecture.model_with(self.tuned)?,
-            };
-            Arc::clone(bytes.insert(made))
-        };
-        Extractor::from_model(self.architecture, self.preprocessing, &bytes, 1)
-    }
-}
-
-struct Tools<'a> {
-    /// Made on the first image that is not in the cache.
-    extractor: Option<Extractor>,
-    model: &'a Model<'a>,
-}
-
-impl Tools<'_> {
-    fn extractor(&mut self) -> Result<&mut Extractor, BackboneError> {
-        let made = match self.extractor.take() {
-            Some(made) => made,
-            None => self.model.extractor()?,
-        };
-        Ok(self.extractor.insert(made))
-    }
-}
-
 /// The bottleneck of one file; the inner error is a bad image, the outer one ends everything.
 fn frame_bottleneck(
     tools: &mut Tools<'_>,
     frame: &Path,
     store: Option<&Mutex<Store>>,
+    also: Option<&Also>,
     work: &Work,
 ) -> Result<Result<Found, String>, BackboneError> {
     // Size and times before the content: a change in between makes the stamp outdated, not wrong.
@@ -213,18 +204,26 @@ fn frame_bottleneck(
             return Ok(Err(MediaError::Io { path, error }.to_string()));
         }
     };
-    let key = store.map(|_| Key {
+    let key = Key {
         content: *blake3::hash(&bytes).as_bytes(),
         view: 0,
-    });
-    if let (Some(store), Some(key)) = (store, &key) {
-        let mut bottleneck = vec![0.0; lock(store).dim];
-        if lock(store).cached_row(key, stamp, &mut bottleneck) {
-            return Ok(Ok(Found {
-                bottleneck,
-                from_cache: true,
-            }));
-        }
+    };
+    let mut known = None;
+    if let Some(store) = store {
+        let mut store = lock(store);
+        let mut bottleneck = vec![0.0; store.dim];
+        known = store
+            .cached_row(&key, stamp, &mut bottleneck)
+            .then_some(bottleneck);
+    }
+    let activation_too = also.filter(|_| Also::lacks(also, &key.content));
+    if activation_too.is_none()
+        && let Some(bottleneck) = known
+    {
+        return Ok(Ok(Found {
+            bottleneck,
+            from_cache: true,
+        }));
     }
     let picture = match load_image_from_bytes(&bytes, frame) {
         Ok(picture) => picture,
@@ -232,113 +231,29 @@ fn frame_bottleneck(
     };
     drop(bytes);
     work.check()?;
-    let bottleneck = tools.extractor()?.extract(&picture)?;
-    if let (Some(store), Some(key)) = (store, &key) {
-        lock(store).keep(key, stamp, &bottleneck, work);
+    let from_cache = known.is_some();
+    let mut bottleneck = known;
+    if let Some(also) = activation_too {
+        bottleneck = tools
+            .activation(also, &key, &picture, from_cache)?
+            .or(bottleneck);
+    }
+    let bottleneck = match bottleneck {
+        Some(bottleneck) => bottleneck,
+        None => tools.bottleneck(&picture)?,
+    };
+    if let Some(store) = store.filter(|_| !from_cache) {
+        lock(store).keep(&key, stamp, &bottleneck, work);
     }
     Ok(Ok(Found {
         bottleneck,
-        from_cache: false,
+        from_cache,
     }))
 }
 
-fn lock(store: &Mutex<Store>) -> std::sync::MutexGuard<'_, Store> {
+fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
     // A panic elsewhere ends everything; what is on disk is whole or ignored.
     store.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Files of the cache: readable backbone, and a hash of what else decides the numbers.
-fn cache_name(
-    architecture: &Architecture,
-    model_hash: &str,
-    preprocessing: &Preprocessing,
-    tuned: Option<&TunedWeights>,
-) -> String {
-    let mut all = format!("{model_hash} {}", preprocessing.fingerprint());
-    if let Some(tuned) = tuned {
-        all = format!("{all} {}", tuned.hash());
-    }
-    let hash = blake3::hash(all.as_bytes()).to_hex();
-    format!("{architecture}-{}", hash.get(..16).unwrap_or_default())
-}
-
-/// The cache on disk, with the hashes of the files it knows.
-struct Store {
-    cache: Cache,
-    contents: Contents,
-    dim: usize,
-    /// Writing failed and was reported; it is not tried again.
-    broken: bool,
-}
-
-impl Store {
-    /// `None`, with a warning, when the cache cannot be used: then it is slower, not wrong.
-    fn open(
-        dir: &Path,
-        name: &str,
-        dim: usize,
-        work: &Work,
-    ) -> Result<Option<Self>, BackboneError> {
-        work.check()?;
-        let base = dir.parent().unwrap_or(dir);
-        let dir = dir.join("bottlenecks");
-        let opened = Cache::open(&dir, name, dim).and_then(|cache| {
-            Ok(Self {
-                cache,
-                contents: Contents::open(&dir, base)?,
-                dim,
-                broken: false,
-            })
-        });
-        match opened {
-            Ok(store) => Ok(Some(store)),
-            Err(error) => {
-                work.warn(format!(
-                    "Bottlenecks are not kept for the next time: {error}"
-                ));
-                Ok(None)
-            }
-        }
-    }
-
-    /// The row of a file that has not changed since it was last read.
-    fn known_row(&mut self, frame: &Path, row: &mut [f32]) -> bool {
-        let Some(content) = std::fs::metadata(frame)
-            .ok()
-            .and_then(|metadata| self.contents.stamp(frame, &metadata))
-            .and_then(|stamp| self.contents.get(&stamp))
-        else {
-            return false;
-        };
-        self.cache.get(&Key { content, view: 0 }, row)
-    }
-
-    fn cached_row(&mut self, key: &Key, stamp: Option<Stamp>, row: &mut [f32]) -> bool {
-        let found = self.cache.get(key, row);
-        if found
-            && let Some(stamp) = stamp
-            && let Err(error) = self.contents.put(stamp, key.content)
-        {
-            log::warn!("the hash of a file cannot be kept: {error}");
-        }
-        found
-    }
-
-    fn keep(&mut self, key: &Key, stamp: Option<Stamp>, row: &[f32], work: &Work) {
-        if self.broken {
-            return;
-        }
-        let kept = self.cache.put(key, row).and_then(|()| match stamp {
-            Some(stamp) => self.contents.put(stamp, key.content),
-            None => Ok(()),
-        });
-        if let Err(error) = kept {
-            self.broken = true;
-            work.warn(format!(
-                "Bottlenecks can no longer be kept for the next time: {error}"
-            ));
-        }
-    }
 }
 
 #[cfg(test)]

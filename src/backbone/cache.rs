@@ -1,19 +1,20 @@
-//! Bottlenecks on disk: two append-only files for each pair of backbone and preprocessing.
+//! Rows of numbers on disk: two append-only files for each kind of row.
 //!
-//! `<cache>/bottlenecks/<name>.keys` holds entries of 48 bytes, `<name>.rows` the vectors, entry *i*
+//! `<cache>/<kind>/<name>.keys` holds entries of 48 bytes, `<name>.rows` the vectors, entry *i*
 //! belonging to row *i*, all little-endian:
 //!
 //! | bytes | |
 //! | --- | --- |
 //! | 0..32 | BLAKE3 hash of the image file's bytes |
 //! | 32..36 | view |
-//! | 36..40 | length of a row, D |
+//! | 36..40 | how many numbers a row has |
 //! | 40..48 | first bytes of the BLAKE3 hash of bytes 0..40 and the row |
 //!
 //! The row is written before its entry, so that a killed process leaves whole entries with whole rows and
 //! at most a tail, which the next writer cuts off. A power cut may leave anything: the check sum of each
 //! row is looked at when it is read, and what does not fit is computed again. Fifty thousand
-//! frames are two files, and reading the index is one read of 2.4 MB.
+//! frames are two files, and reading the index is one read of 2.4 MB. Rows are never held in memory: what is
+//! read often is in the system's own cache of files.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -24,7 +25,7 @@ use super::BackboneError;
 
 const ENTRY_BYTES: usize = 48;
 
-/// What a bottleneck is filed under: the image file's content and the view of it.
+/// What a row is filed under: the image file's content and the view of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     /// BLAKE3 hash of the file's bytes.
@@ -33,9 +34,10 @@ pub(super) struct Key {
     pub view: u32,
 }
 
-/// The bottlenecks of one backbone and preprocessing.
+/// Rows of one length, for example the bottlenecks of one backbone and preprocessing.
 pub(super) struct Cache {
-    dim: usize,
+    /// Numbers in a row.
+    elements: usize,
     index: HashMap<Key, (u64, [u8; 8])>,
     rows: File,
     keys: File,
@@ -48,8 +50,14 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Opens or makes the cache `name` in the folder `dir`. Never fails because of what is in the files.
-    pub(super) fn open(dir: &Path, name: &str, dim: usize) -> Result<Self, BackboneError> {
+    /// Opens or makes the cache `name` in the folder `dir`, of rows of `elements` numbers with `element_bytes`
+    /// bytes each. Never fails because of what is in the files.
+    pub(super) fn open(
+        dir: &Path,
+        name: &str,
+        elements: usize,
+        element_bytes: usize,
+    ) -> Result<Self, BackboneError> {
         std::fs::create_dir_all(dir).map_err(BackboneError::io("make", dir))?;
         let open = |extension: &str| {
             let path = dir.join(format!("{name}.{extension}"));
@@ -66,14 +74,14 @@ impl Cache {
         let lock = writer_lock(dir, name);
         let writable = lock.is_some();
         let mut cache = Self {
-            dim,
+            elements,
             index: HashMap::new(),
             rows,
             keys,
             _lock: lock,
             writable,
             len: 0,
-            buffer: vec![0; dim * 4],
+            buffer: vec![0; elements * element_bytes],
         };
         cache
             .load()
@@ -96,16 +104,16 @@ impl Cache {
         for (row, entry) in (0..self.len).zip(entries) {
             let (content, rest) = entry.split_at(32);
             let (view, rest) = rest.split_at(4);
-            let (dim, sum) = rest.split_at(4);
-            let (Ok(content), Ok(view), Ok(dim), Ok(sum)) = (
+            let (elements, sum) = rest.split_at(4);
+            let (Ok(content), Ok(view), Ok(elements), Ok(sum)) = (
                 content.try_into(),
                 view.try_into(),
-                dim.try_into(),
+                elements.try_into(),
                 sum.try_into(),
             ) else {
                 continue;
             };
-            if u32::from_le_bytes(dim) as usize == self.dim {
+            if u32::from_le_bytes(elements) as usize == self.elements {
                 let view = u32::from_le_bytes(view);
                 self.index.insert(Key { content, view }, (row, sum));
             }
@@ -113,49 +121,58 @@ impl Cache {
         Ok(())
     }
 
-    /// Reads a bottleneck into `out` (length D). `false` when it is not there or not whole.
-    pub(super) fn get(&mut self, key: &Key, out: &mut [f32]) -> bool {
-        let Some(&(row, sum)) = self.index.get(key) else {
-            return false;
-        };
+    /// The bytes of a row, little-endian. `None` when it is not there or not whole.
+    pub(super) fn get(&mut self, key: &Key) -> Option<&[u8]> {
+        let &(row, sum) = self.index.get(key)?;
         let offset = row * self.buffer.len() as u64;
         let read = self
             .rows
             .seek(SeekFrom::Start(offset))
             .and_then(|_| self.rows.read_exact(&mut self.buffer));
-        if read.is_err() || check_sum(key, &self.buffer) != sum {
+        if read.is_err() || check_sum(key, self.elements, &self.buffer) != sum {
             self.index.remove(key);
-            return false;
+            return None;
         }
-        let (values, _) = self.buffer.as_chunks::<4>();
-        for (out, value) in out.iter_mut().zip(values) {
-            *out = f32::from_le_bytes(*value);
-        }
-        true
+        Some(&self.buffer)
     }
 
-    /// Adds a bottleneck. It is with the operating system when this returns.
-    pub(super) fn put(&mut self, key: &Key, row: &[f32]) -> std::io::Result<()> {
-        if !self.writable || row.len() != self.dim || self.index.contains_key(key) {
+    /// Whether there is a row, whole or not.
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.index.contains_key(key)
+    }
+
+    /// Adds a row of little-endian bytes. It is with the operating system when this returns.
+    pub(super) fn put(&mut self, key: &Key, row: &[u8]) -> std::io::Result<()> {
+        if !self.writable || row.len() != self.buffer.len() || self.index.contains_key(key) {
             return Ok(());
         }
-        self.buffer.clear();
-        for value in row {
-            self.buffer.extend_from_slice(&value.to_le_bytes());
-        }
-        let sum = check_sum(key, &self.buffer);
+        let sum = check_sum(key, self.elements, row);
         let mut entry = Vec::with_capacity(ENTRY_BYTES);
-        entry.extend_from_slice(&header(key, self.buffer.len() / 4));
+        entry.extend_from_slice(&header(key, self.elements));
         entry.extend_from_slice(&sum);
         let at = self.len;
-        self.rows
-            .seek(SeekFrom::Start(at * self.buffer.len() as u64))?;
-        self.rows.write_all(&self.buffer)?;
+        self.rows.seek(SeekFrom::Start(at * row.len() as u64))?;
+        self.rows.write_all(row)?;
         self.keys.seek(SeekFrom::Start(at * ENTRY_BYTES as u64))?;
         self.keys.write_all(&entry)?;
         self.len += 1;
         self.index.insert(*key, (at, sum));
         Ok(())
+    }
+
+    /// Whether rows can be added: nobody else is writing.
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// What a row takes on disk, with its entry.
+    pub(super) fn row_bytes(elements: usize, element_bytes: usize) -> u64 {
+        (elements * element_bytes + ENTRY_BYTES) as u64
+    }
+
+    /// The size of its files in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.len * (self.buffer.len() + ENTRY_BYTES) as u64
     }
 }
 
@@ -180,19 +197,19 @@ pub(super) fn writer_lock(dir: &Path, name: &str) -> Option<File> {
     }
 }
 
-fn header(key: &Key, dim: usize) -> [u8; 40] {
+fn header(key: &Key, elements: usize) -> [u8; 40] {
     let mut header = [0; 40];
     let (content, rest) = header.split_at_mut(32);
     let (view, length) = rest.split_at_mut(4);
     content.copy_from_slice(&key.content);
     view.copy_from_slice(&key.view.to_le_bytes());
-    length.copy_from_slice(&(dim as u32).to_le_bytes());
+    length.copy_from_slice(&(elements as u32).to_le_bytes());
     header
 }
 
-fn check_sum(key: &Key, row: &[u8]) -> [u8; 8] {
+fn check_sum(key: &Key, elements: usize, row: &[u8]) -> [u8; 8] {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&header(key, row.len() / 4));
+    hasher.update(&header(key, elements));
     hasher.update(row);
     let mut sum = [0; 8];
     hasher.finalize_xof().fill(&mut sum);
@@ -212,27 +229,27 @@ mod tests {
         }
     }
 
-    fn row(number: u8) -> Vec<f32> {
+    fn row(number: u8) -> Vec<u8> {
         (0..5u8)
             .map(|at| f32::from(number) / 3.0 + f32::from(at))
+            .flat_map(f32::to_le_bytes)
             .collect()
     }
 
     fn filled(dir: &Path, count: u8) {
-        let mut cache = Cache::open(dir, "net", 5).unwrap();
+        let mut cache = Cache::open(dir, "net", 5, 4).unwrap();
         for number in 0..count {
             cache.put(&key(number), &row(number)).unwrap();
         }
     }
 
     fn found(dir: &Path, count: u8) -> Vec<u8> {
-        let mut cache = Cache::open(dir, "net", 5).unwrap();
-        let mut out = [0.0; 5];
+        let mut cache = Cache::open(dir, "net", 5, 4).unwrap();
         (0..count)
             .filter(|number| {
-                let found = cache.get(&key(*number), &mut out);
-                assert!(!found || out.as_slice() == row(*number));
-                found
+                let found = cache.get(&key(*number));
+                assert!(found.is_none_or(|found| found == row(*number)));
+                found.is_some()
             })
             .collect()
     }
@@ -244,8 +261,31 @@ mod tests {
         assert_eq!(found(dir.path(), 12), (0..9).collect::<Vec<_>>());
         let mut other_view = key(4);
         other_view.view = 7;
-        let mut cache = Cache::open(dir.path(), "net", 5).unwrap();
-        assert!(!cache.get(&other_view, &mut [0.0; 5]));
+        let mut cache = Cache::open(dir.path(), "net", 5, 4).unwrap();
+        assert!(cache.get(&other_view).is_none());
+    }
+
+    #[test]
+    fn the_files_are_as_they_always_were() {
+        let dir = tempfile::tempdir().unwrap();
+        let values = [1.0_f32, -2.5, 3.0].map(f32::to_le_bytes).concat();
+        let mut cache = Cache::open(dir.path(), "net", 3, 4).unwrap();
+        cache.put(&key(3), &values).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("net.rows")).unwrap(), values);
+        let keys = std::fs::read(dir.path().join("net.keys")).unwrap();
+        let mut expected = [vec![3; 32], vec![1, 0, 0, 0], vec![3, 0, 0, 0]].concat();
+        let sum = blake3::hash(&[expected.as_slice(), &values].concat());
+        expected.extend_from_slice(&sum.as_bytes()[..8]);
+        assert_eq!(keys, expected);
+        assert_eq!(cache.bytes(), 12 + 48);
+        // The same bytes as other numbers are other rows.
+        drop(cache);
+        assert!(
+            Cache::open(dir.path(), "net", 6, 2)
+                .unwrap()
+                .get(&key(3))
+                .is_none()
+        );
     }
 
     #[test]
@@ -279,10 +319,11 @@ mod tests {
     #[test]
     fn a_second_writer_only_reads() {
         let dir = tempfile::tempdir().unwrap();
-        let mut first = Cache::open(dir.path(), "net", 5).unwrap();
+        let mut first = Cache::open(dir.path(), "net", 5, 4).unwrap();
         first.put(&key(1), &row(1)).unwrap();
-        let mut second = Cache::open(dir.path(), "net", 5).unwrap();
-        assert!(second.get(&key(1), &mut [0.0; 5]));
+        let mut second = Cache::open(dir.path(), "net", 5, 4).unwrap();
+        assert!(second.get(&key(1)).is_some());
+        assert!(first.is_writable() && !second.is_writable());
         second.put(&key(2), &row(2)).unwrap();
         first.put(&key(3), &row(3)).unwrap();
         drop((first, second));

@@ -11,8 +11,12 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::jobs::Work;
+use crate::media::MediaError;
+
 use super::BackboneError;
 use super::cache::writer_lock;
+use super::parallel::in_parallel;
 
 const ENTRY_BYTES: usize = 64;
 
@@ -116,6 +120,64 @@ impl Contents {
         self.known.insert(stamp, content);
         Ok(())
     }
+}
+
+/// The content hashes of files. Those that are not known in the folder `cache_dir` are read, on all cores;
+/// one that cannot be read is an error that names it.
+pub(super) fn content_hashes(
+    files: &[PathBuf],
+    cache_dir: Option<&Path>,
+    work: &Work,
+) -> Result<Vec<[u8; 32]>, BackboneError> {
+    let mut contents = cache_dir.and_then(|dir| {
+        let base = dir.parent().unwrap_or(dir);
+        let dir = dir.join("bottlenecks");
+        std::fs::create_dir_all(&dir)
+            .map_err(BackboneError::io("make", &dir))
+            .and_then(|()| Contents::open(&dir, base))
+            .inspect_err(|error| log::warn!("the hashes of files are not remembered: {error}"))
+            .ok()
+    });
+    let stamp = |file: &Path| {
+        let metadata = std::fs::metadata(file).ok()?;
+        contents.as_ref()?.stamp(file, &metadata)
+    };
+    let stamps: Vec<Option<Stamp>> = files.iter().map(|file| stamp(file)).collect();
+    let mut hashes = vec![[0; 32]; files.len()];
+    let mut unknown = Vec::new();
+    for (index, (hash, stamp)) in hashes.iter_mut().zip(&stamps).enumerate() {
+        let known = contents.as_ref().zip(stamp.as_ref());
+        match known.and_then(|(contents, stamp)| contents.get(stamp)) {
+            Some(known) => *hash = known,
+            None => unknown.push(index),
+        }
+    }
+    in_parallel(
+        unknown.len(),
+        work,
+        || Ok(()),
+        |(), number| {
+            let file = unknown.get(number).and_then(|index| files.get(*index));
+            let path = file.cloned().unwrap_or_default();
+            let bytes = std::fs::read(&path).map_err(|error| MediaError::Io { path, error })?;
+            Ok::<_, BackboneError>(*blake3::hash(&bytes).as_bytes())
+        },
+        |number, found| {
+            let Some(&index) = unknown.get(number) else {
+                return Ok(());
+            };
+            if let Some(hash) = hashes.get_mut(index) {
+                *hash = found;
+            }
+            if let (Some(contents), Some(Some(stamp))) = (&mut contents, stamps.get(index))
+                && let Err(error) = contents.put(*stamp, found)
+            {
+                log::warn!("the hash of a file cannot be kept: {error}");
+            }
+            Ok(())
+        },
+    )?;
+    Ok(hashes)
 }
 
 /// When the file was last changed in any way, and its inode: what `cp -p` and the like cannot set.

@@ -58,6 +58,20 @@ pub enum BackboneError {
     /// The catalogue that is built in cannot be read.
     #[error("the catalogue of models cannot be read: {0}")]
     Catalogue(String),
+    /// A frame that is no longer what it was when the work began.
+    #[error("“{}” was changed or replaced in the meantime; start again to use it as it is now", path.display())]
+    ChangedFrame {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A frame that was not named.
+    #[error("frame {index} was asked for where there are {count}")]
+    NoFrame {
+        /// Which.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// The cache or an output file.
     #[error("cannot {action} “{}”: {error}", path.display())]
     Io {

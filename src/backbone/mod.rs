@@ -1,5 +1,7 @@
 //! The catalogue of architectures, preprocessing, and bottlenecks with their cache.
 
+mod activation_store;
+mod activations;
 mod architecture;
 mod blocks;
 mod bottleneck;
@@ -10,13 +12,18 @@ mod depth;
 mod error;
 mod extractor;
 mod features;
+mod front;
 mod parallel;
 mod preprocess;
+mod store;
+mod tools;
 mod tuned;
+mod view;
 
+pub use activations::{ActivationSource, Activations, OVERFLOW_BYTES, Views};
 pub use architecture::Architecture;
 pub use blocks::{Block, Blocks, CutAt, Plan, Weight, WeightKind};
-pub use bottleneck::{BottleneckTable, bottlenecks};
+pub use bottleneck::{BottleneckTable, bottlenecks, bottlenecks_and_activations};
 pub use catalogue::{Backbone, ModelStatus, catalogue, model_dirs, model_status};
 pub use depth::Depth;
 pub use error::BackboneError;
@@ -25,3 +32,4 @@ pub use features::write_features;
 pub use parallel::{in_parallel, worker_count};
 pub use preprocess::{Fit, Preprocessing};
 pub use tuned::TunedWeights;
+pub use view::Augmentation;

@@ -37,17 +37,17 @@ pub struct Preprocessing {
 
 /// The part of the picture that is taken, and the part of the square it fills; pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Placement {
-    source: Rect,
-    target: Rect,
+pub(super) struct Placement {
+    pub source: Rect,
+    pub target: Rect,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Rect {
-    left: u32,
-    top: u32,
-    width: u32,
-    height: u32,
+pub(super) struct Rect {
+    pub left: u32,
+    pub top: u32,
+    pub width: u32,
+    pub height: u32,
 }
 
 impl Preprocessing {
@@ -59,13 +59,23 @@ impl Preprocessing {
 
     /// [`Preprocessing::resize`] with the buffers of `resizer` used again, for loops.
     pub(crate) fn resize_with(&self, resizer: &mut Resizer, picture: &RgbImage) -> RgbImage {
+        let placement = self.place(picture.width(), picture.height());
+        self.resize_placed(resizer, picture, placement)
+    }
+
+    /// Resizes a part of the picture onto a part of the square, whose rest is bars.
+    pub(super) fn resize_placed(
+        &self,
+        resizer: &mut Resizer,
+        picture: &RgbImage,
+        placement: Placement,
+    ) -> RgbImage {
         let side = self.resolution_px;
         let mut square = if self.fit == Fit::Pad {
             RgbImage::from_pixel(side, side, image::Rgb(self.bar_colour()))
         } else {
             RgbImage::new(side, side)
         };
-        let placement = self.place(picture.width(), picture.height());
         if let Err(error) = resize_rect(resizer, picture, &mut square, placement) {
             // Only an empty picture has no place, and no decoder yields one; it comes out plain.
             log::error!("a picture could not be resized: {error}");
@@ -79,7 +89,8 @@ impl Preprocessing {
         self.mean.map(|mean| mean.round().clamp(0.0, 255.0) as u8)
     }
 
-    fn place(&self, width: u32, height: u32) -> Placement {
+    /// Where the plain view of a picture of this size comes from and goes to.
+    pub(super) fn place(&self, width: u32, height: u32) -> Placement {
         let side = self.resolution_px;
         let whole = |width, height| Rect {
             left: 0,

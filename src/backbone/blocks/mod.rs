@@ -77,7 +77,7 @@ impl Plan {
 
 /// A network's blocks at a resolution.
 pub struct Blocks {
-    /// From the input to the pooled output, its constants folded.
+    /// From the input to the pooled output.
     graph: Graph,
     path: DataPath,
     pooled: String,
@@ -112,11 +112,10 @@ impl Blocks {
             tensor: input.to_owned(),
             shape: [3, side, side],
         };
-        let mut graph = graph.part(
+        let graph = graph.part(
             vec![batch_of(&input)],
             vec![pooled_info(pooled, pooled_dim)],
         )?;
-        graph.fold_constants()?;
         let path = DataPath::find(&graph, &input);
         let row = path.blocks();
         if row.is_empty() {
@@ -138,6 +137,12 @@ impl Blocks {
     #[must_use]
     pub fn blocks(&self) -> &[Block] {
         &self.row
+    }
+
+    /// Name of the input, `f32[N, 3, H, W]`.
+    #[must_use]
+    pub fn input(&self) -> &str {
+        self.graph.inputs.first().map_or("", ValueInfoProto::name)
     }
 
     /// Name of the pooled output, `f32[N, D]`.
@@ -220,7 +225,9 @@ impl Blocks {
     /// `f32[N, D]`. Its weights are f32 constants under the names in [`Plan::weights`].
     pub fn back(&self, cut: &CutAt) -> Result<Graph, BackboneError> {
         let pooled = pooled_info(&self.pooled, self.pooled_dim);
-        Ok(self.graph.part(vec![batch_of(cut)], vec![pooled])?)
+        let mut back = self.graph.part(vec![batch_of(cut)], vec![pooled])?;
+        back.fold_constants()?;
+        Ok(back)
     }
 }
 

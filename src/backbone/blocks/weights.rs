@@ -36,10 +36,12 @@ pub struct Weight {
 /// The weights of the nodes from place `begin` of the path on, each once. Scales and means of a batch norm
 /// that was not folded are not among them: they stay as they are.
 pub(super) fn weights(graph: &Graph, path: &DataPath, begin: usize) -> Vec<Weight> {
-    let constants: HashSet<&str> = graph
-        .initializers
+    // Computed from the data; a weight may be a constant, or a reading of one (a cast of fp16).
+    let computed: HashSet<&str> = path
+        .nodes
         .iter()
-        .map(crate::onnx::proto::TensorProto::name)
+        .filter_map(|index| graph.nodes.get(*index))
+        .flat_map(|node| node.output.iter().map(String::as_str))
         .collect();
     let mut found: Vec<Weight> = Vec::new();
     let nodes = path.nodes.get(begin..).unwrap_or_default();
@@ -48,7 +50,7 @@ pub(super) fn weights(graph: &Graph, path: &DataPath, begin: usize) -> Vec<Weigh
             let shape = path.shapes.get(name);
             let elements = shape.and_then(|shape| shape.iter().map(Dim::fixed).product());
             if let Some(elements) = elements
-                && constants.contains(name)
+                && !computed.contains(name)
                 && found.iter().all(|weight| weight.name != name)
             {
                 found.push(Weight {

@@ -1,0 +1,186 @@
+//! Activations on disk: the tensor at a cut for each view of each picture, fp16.
+//!
+//! `<cache>/activations/` holds the files of [`super::cache`], one pair for the plain views and one for the
+//! others, whose parameters and seed are part of its name. All files of the folder together keep within a budget:
+//! room for new rows is made by deleting those that have not been added to for the longest time.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use half::f16;
+
+use super::cache::{Cache, Key, writer_lock};
+use super::{ActivationSource, BackboneError};
+
+/// The rows of one backbone, preprocessing and cut.
+pub(super) struct ActivationStore {
+    plain: Cache,
+    /// Views other than the plain one.
+    augmented: Option<Cache>,
+    /// Bytes of a row with its entry.
+    row_bytes: u64,
+    /// What all files in the folder hold.
+    used_bytes: u64,
+    budget_bytes: u64,
+    full: bool,
+}
+
+/// Why a row is not kept.
+#[derive(Debug)]
+pub(super) enum NotKept {
+    /// The budget is used up.
+    Budget,
+    /// Another job or process is writing.
+    Locked,
+    /// The system refused it.
+    Io(std::io::Error),
+}
+
+impl ActivationStore {
+    /// Opens or makes the files in the folder `cache_dir`.
+    pub fn open(
+        source: &ActivationSource,
+        model_hash: &str,
+        cache_dir: &Path,
+        budget_bytes: u64,
+    ) -> Result<Self, BackboneError> {
+        let dir = cache_dir.join("activations");
+        let elements = source.cut.elements();
+        let hash = |text: String| -> String {
+            let hash = blake3::hash(text.as_bytes()).to_hex();
+            hash.chars().take(16).collect()
+        };
+        let kind = hash(format!(
+            "1 {model_hash} {} {} {:?}",
+            source.preprocessing.fingerprint(),
+            source.cut.tensor,
+            source.cut.shape
+        ));
+        let plain_name = format!("{}-{kind}", source.architecture);
+        let views = &source.views;
+        let augmented_name = (views.distinct() > 1).then(|| {
+            let views = hash(views.augmentation.fingerprint(views.seed));
+            format!("{plain_name}-{views}")
+        });
+        let open = |name: &str| Cache::open(&dir, name, elements, size_of::<f16>());
+        let mut store = Self {
+            plain: open(&plain_name)?,
+            augmented: augmented_name.as_deref().map(open).transpose()?,
+            row_bytes: 0,
+            used_bytes: 0,
+            budget_bytes,
+            full: false,
+        };
+        store.row_bytes = Cache::row_bytes(elements, size_of::<f16>());
+        let own = store.plain.bytes() + store.augmented.as_ref().map_or(0, Cache::bytes);
+        let rows = source.frames.len() as u64 * u64::from(views.distinct());
+        let wanted = rows.saturating_mul(store.row_bytes).min(budget_bytes);
+        let mine = |name: &str| name == plain_name || Some(name) == augmented_name.as_deref();
+        let others = make_room(&dir, budget_bytes.saturating_sub(wanted.max(own)), mine);
+        store.used_bytes = own + others;
+        Ok(store)
+    }
+
+    fn cache(&mut self, key: &Key) -> Option<&mut Cache> {
+        match key.view {
+            0 => Some(&mut self.plain),
+            _ => self.augmented.as_mut(),
+        }
+    }
+
+    /// Reads a row into `out`. `false` when it is not there or not whole.
+    pub fn get(&mut self, key: &Key, out: &mut [f16]) -> bool {
+        let Some(bytes) = self.cache(key).and_then(|cache| cache.get(key)) else {
+            return false;
+        };
+        let (values, _) = bytes.as_chunks::<2>();
+        for (out, value) in out.iter_mut().zip(values) {
+            *out = f16::from_le_bytes(*value);
+        }
+        true
+    }
+
+    /// Whether there is a row.
+    pub fn contains(&self, key: &Key) -> bool {
+        match key.view {
+            0 => self.plain.contains(key),
+            _ => self
+                .augmented
+                .as_ref()
+                .is_some_and(|cache| cache.contains(key)),
+        }
+    }
+
+    /// Whether the next row will be kept, as far as can be known.
+    pub fn has_room(&self) -> bool {
+        !self.full && self.used_bytes + self.row_bytes <= self.budget_bytes
+    }
+
+    /// Adds a row. After the first one that cannot be kept none is.
+    pub fn keep(&mut self, key: &Key, row: &[f16]) -> Result<(), NotKept> {
+        if !self.has_room() {
+            self.full = true;
+            return Err(NotKept::Budget);
+        }
+        let row_bytes = self.row_bytes;
+        let Some(cache) = self.cache(key) else {
+            return Ok(());
+        };
+        let kept = if cache.is_writable() {
+            let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
+            cache.put(key, &bytes).map_err(NotKept::Io)
+        } else {
+            Err(NotKept::Locked)
+        };
+        match kept {
+            Ok(()) => self.used_bytes += row_bytes,
+            Err(_) => self.full = true,
+        }
+        kept
+    }
+}
+
+/// Deletes the files of other rows, oldest first, until those left hold no more than `allowed` bytes, as far as
+/// nobody is using them. Returns what they hold.
+fn make_room(dir: &Path, allowed: u64, mine: impl Fn(&str) -> bool) -> u64 {
+    let mut others: Vec<(SystemTime, String, u64)> = Vec::new();
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return 0;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".rows")) else {
+            continue;
+        };
+        let length = |extension: &str| {
+            let metadata = std::fs::metadata(dir.join(format!("{name}.{extension}")));
+            metadata.map_or(0, |metadata| metadata.len())
+        };
+        if !mine(name) {
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            others.push((
+                modified.unwrap_or(SystemTime::UNIX_EPOCH),
+                name.to_owned(),
+                length("rows") + length("keys"),
+            ));
+        }
+    }
+    others.sort();
+    let mut held: u64 = others.iter().map(|(_, _, bytes)| bytes).sum();
+    for (_, name, bytes) in others {
+        if held <= allowed {
+            break;
+        }
+        // Whoever reads them holds the lock too, unless somebody else writes.
+        if let Some(_lock) = writer_lock(dir, &name) {
+            let remove =
+                |extension: &str| std::fs::remove_file(dir.join(format!("{name}.{extension}")));
+            // The entries first: rows without entries are nothing.
+            match remove("keys").and_then(|()| remove("rows")) {
+                Ok(()) => held -= bytes,
+                Err(error) => log::warn!("old activations “{name}” cannot be deleted: {error}"),
+            }
+        }
+    }
+    held
+}

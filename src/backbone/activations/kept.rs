@@ -1,0 +1,95 @@
+//! Where computed rows are kept: on disk while that takes them, then in memory up to a limit.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::ErrorKind;
+
+use half::f16;
+
+use crate::jobs::Work;
+
+use super::super::activation_store::{ActivationStore, NotKept};
+use super::super::cache::Key;
+use super::OVERFLOW_BYTES;
+
+/// Where computed rows are kept.
+pub(super) struct Kept {
+    pub store: Option<ActivationStore>,
+    pub budget_bytes: u64,
+    /// Whether the user knows that the disk takes no more.
+    pub warned: bool,
+    pub overflow: Overflow,
+}
+
+impl Kept {
+    /// Whether the disk will take the next row, as far as can be known.
+    pub fn on_disk(&self) -> bool {
+        self.store.as_ref().is_some_and(ActivationStore::has_room)
+    }
+
+    pub fn contains(&self, key: &Key) -> bool {
+        let on_disk = |store: &ActivationStore| store.contains(key);
+        self.store.as_ref().is_some_and(on_disk) || self.overflow.rows.contains_key(key)
+    }
+
+    /// Reads a row into `out`. `false` when it is not there.
+    pub fn get(&mut self, key: &Key, out: &mut [f16]) -> bool {
+        if let Some(row) = self.overflow.rows.get(key) {
+            out.copy_from_slice(row);
+            return true;
+        }
+        self.store.as_mut().is_some_and(|store| store.get(key, out))
+    }
+
+    /// Keeps a row on disk or in memory.
+    pub fn keep(&mut self, key: &Key, row: &[f16], work: &Work) {
+        if let Some(store) = &mut self.store {
+            let Err(reason) = store.keep(key, row) else {
+                return;
+            };
+            if !self.warned {
+                self.warned = true;
+                let reason = match reason {
+                    NotKept::Budget => format!(
+                        "they would take more than the {:.1} GB set aside for them",
+                        self.budget_bytes as f64 / 1e9
+                    ),
+                    NotKept::Locked => "another training is writing them".into(),
+                    NotKept::Io(error) => match error.kind() {
+                        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                            "the disk is full".into()
+                        }
+                        _ => error.to_string(),
+                    },
+                };
+                work.warn(format!(
+                    "Not all activations can be kept on disk ({reason}); the rest are computed in each step, which takes longer and gives the same result"
+                ));
+            }
+        }
+        self.overflow.keep(*key, row);
+    }
+}
+
+/// Rows in memory, the oldest of which make way for new ones.
+#[derive(Default)]
+pub(super) struct Overflow {
+    pub rows: HashMap<Key, Box<[f16]>>,
+    order: VecDeque<Key>,
+    pub bytes: usize,
+}
+
+impl Overflow {
+    pub fn keep(&mut self, key: Key, row: &[f16]) {
+        if self.rows.insert(key, row.into()).is_none() {
+            self.order.push_back(key);
+            self.bytes += size_of_val(row);
+        }
+        while self.bytes > OVERFLOW_BYTES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            if let Some(row) = self.rows.remove(&oldest) {
+                self.bytes -= size_of_val(&*row);
+            }
+        }
+    }
+}

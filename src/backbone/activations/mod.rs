@@ -1,0 +1,341 @@
+//! Activations: the tensor at a cut for any view of any frame, read from the cache or computed.
+//!
+//! Rows are rounded to fp16 whether they come from the disk or not, so that a training does not depend on
+//! what was kept. What the disk does not take is held in memory up to [`OVERFLOW_BYTES`].
+
+mod kept;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use half::f16;
+
+use crate::jobs::Work;
+use crate::media::{MediaError, load_image_from_bytes};
+
+use super::activation_store::ActivationStore;
+use super::cache::Key;
+use super::content::content_hashes;
+use super::front::{Front, FrontModel};
+use super::parallel::in_parallel;
+use super::view::View;
+use super::{Architecture, Augmentation, BackboneError, Blocks, CutAt, Preprocessing};
+use kept::{Kept, Overflow};
+
+/// What is held in memory at most of rows that cannot be kept on disk.
+pub const OVERFLOW_BYTES: usize = 64 << 20;
+
+/// The views that a training asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Views {
+    /// How many there are of each frame, the plain one included; at least 1.
+    pub count: u32,
+    /// How the others differ from it.
+    pub augmentation: Augmentation,
+    /// Decides, with a frame's content, on its views.
+    pub seed: u64,
+}
+
+impl Views {
+    /// The plain view alone.
+    pub const PLAIN: Self = Self {
+        count: 1,
+        augmentation: Augmentation::OFF,
+        seed: 0,
+    };
+
+    /// How many of a frame's views differ.
+    pub(super) fn distinct(&self) -> u32 {
+        if self.augmentation.is_off() {
+            1
+        } else {
+            self.count.max(1)
+        }
+    }
+}
+
+/// What activations are of.
+#[derive(Debug, Clone, Copy)]
+pub struct ActivationSource<'a> {
+    /// Image files.
+    pub frames: &'a [PathBuf],
+    /// The backbone and its resolution.
+    pub architecture: &'a Architecture,
+    /// How a picture becomes its input.
+    pub preprocessing: &'a Preprocessing,
+    /// Where the network is cut.
+    pub cut: &'a CutAt,
+    /// The views of each frame.
+    pub views: Views,
+}
+
+/// Gives the rows `f16[C·H·W]` of views of frames.
+pub struct Activations {
+    frames: Vec<Frame>,
+    views: Views,
+    elements: usize,
+    model: Arc<FrontModel>,
+    /// Workers' tools between two calls.
+    idle: Mutex<Vec<Front>>,
+    kept: Kept,
+    computed: u64,
+}
+
+struct Frame {
+    path: PathBuf,
+    content: [u8; 32],
+}
+
+impl Activations {
+    /// Prepares to give rows. `cache_dir` holds the cache (keyed by the hash of the file's bytes, backbone,
+    /// preprocessing, cut and view) and may be deleted at any time; its activations take no more than
+    /// `budget_bytes`. `None` keeps nothing on disk. Reads each picture whose content is not known yet, and
+    /// fails, naming it, when that cannot be read.
+    pub fn open(
+        source: &ActivationSource,
+        cache_dir: Option<&Path>,
+        budget_bytes: u64,
+        work: &Work,
+    ) -> Result<Self, BackboneError> {
+        let entry = source.architecture.entry()?;
+        let blocks = Blocks::of(source.architecture)?;
+        let model = FrontModel::new(&blocks, source.cut, source.preprocessing, false)?;
+        drop(blocks);
+        let contents = content_hashes(source.frames, cache_dir, work)?;
+        let store = cache_dir.and_then(|dir| {
+            let opened = ActivationStore::open(source, &entry.blake3, dir, budget_bytes);
+            opened
+                .inspect_err(|error| {
+                    work.warn(format!(
+                        "Activations are not kept and are computed in each step, which takes longer: {error}"
+                    ));
+                })
+                .ok()
+        });
+        Ok(Self {
+            frames: source
+                .frames
+                .iter()
+                .zip(contents)
+                .map(|(path, content)| Frame {
+                    path: path.clone(),
+                    content,
+                })
+                .collect(),
+            views: source.views,
+            elements: source.cut.elements(),
+            model,
+            idle: Mutex::default(),
+            kept: Kept {
+                store,
+                budget_bytes,
+                warned: false,
+                overflow: Overflow::default(),
+            },
+            computed: 0,
+        })
+    }
+
+    /// Numbers in a row, C·H·W.
+    #[must_use]
+    pub fn elements(&self) -> usize {
+        self.elements
+    }
+
+    /// How many rows were computed since it was opened.
+    #[must_use]
+    pub fn computed(&self) -> u64 {
+        self.computed
+    }
+
+    /// How many of the rows are not at hand and would have to be computed.
+    pub fn missing(&self, wanted: &[(usize, u32)]) -> Result<usize, BackboneError> {
+        Ok(self.jobs(wanted, |key| self.kept.contains(key))?.len())
+    }
+
+    /// Fills `out`, `f16[len(wanted), C·H·W]`, with the rows of the wanted frames (by index) and views in that
+    /// order; those that are not at hand are computed on all cores. A picture that can no longer be read, or is
+    /// another than when this was opened, is an error that names it.
+    pub fn fill(
+        &mut self,
+        wanted: &[(usize, u32)],
+        out: &mut [f16],
+        work: &Work,
+    ) -> Result<(), BackboneError> {
+        work.check()?;
+        debug_assert_eq!(out.len(), wanted.len() * self.elements);
+        let mut missing = Vec::new();
+        for (at, (wanted, row)) in wanted
+            .iter()
+            .zip(out.chunks_exact_mut(self.elements.max(1)))
+            .enumerate()
+        {
+            let key = self.key(*wanted)?;
+            if !self.kept.get(&key, row) {
+                missing.push(at);
+            }
+        }
+        let lacking: Vec<(usize, u32)> = missing
+            .iter()
+            .filter_map(|at| wanted.get(*at).copied())
+            .collect();
+        let jobs = self.jobs(&lacking, |_| false)?;
+        let elements = self.elements;
+        self.compute(&jobs, work, |job, row| {
+            for place in job.places.iter().filter_map(|place| missing.get(*place)) {
+                if let Some(out) = out.get_mut(place * elements..(place + 1) * elements) {
+                    out.copy_from_slice(row);
+                }
+            }
+        })
+    }
+
+    /// Computes those of the wanted rows that are not at hand, on all cores, so that filling them in later is
+    /// reading. What neither the disk nor half of [`OVERFLOW_BYTES`] takes is left for then.
+    pub fn ensure(&mut self, wanted: &[(usize, u32)], work: &Work) -> Result<(), BackboneError> {
+        work.check()?;
+        let mut jobs = self.jobs(wanted, |key| self.kept.contains(key))?;
+        if !self.kept.on_disk() {
+            jobs.truncate(OVERFLOW_BYTES / 2 / (2 * self.elements.max(1)));
+        }
+        self.compute(&jobs, work, |_, _| {})
+    }
+
+    /// What a row is filed under.
+    fn key(&self, (frame, view): (usize, u32)) -> Result<Key, BackboneError> {
+        let Some(found) = self.frames.get(frame) else {
+            return Err(BackboneError::NoFrame {
+                index: frame,
+                count: self.frames.len(),
+            });
+        };
+        Ok(Key {
+            content: found.content,
+            // Views that are all alike are kept once.
+            view: if self.views.distinct() == 1 { 0 } else { view },
+        })
+    }
+
+    /// The rows to compute, each once, with the places in `wanted` that they are for.
+    fn jobs(
+        &self,
+        wanted: &[(usize, u32)],
+        at_hand: impl Fn(&Key) -> bool,
+    ) -> Result<Vec<Job>, BackboneError> {
+        let mut jobs: Vec<Job> = Vec::new();
+        let mut known: HashMap<Key, usize> = HashMap::new();
+        for (place, &(frame, view)) in wanted.iter().enumerate() {
+            let key = self.key((frame, view))?;
+            if at_hand(&key) {
+                continue;
+            }
+            let at = *known.entry(key).or_insert(jobs.len());
+            match jobs.get_mut(at) {
+                Some(job) => job.places.push(place),
+                None => jobs.push(Job {
+                    key,
+                    frame,
+                    places: vec![place],
+                }),
+            }
+        }
+        Ok(jobs)
+    }
+
+    fn compute(
+        &mut self,
+        jobs: &[Job],
+        work: &Work,
+        mut done: impl FnMut(&Job, &[f16]),
+    ) -> Result<(), BackboneError> {
+        let Self {
+            frames,
+            views,
+            model,
+            idle,
+            kept,
+            computed,
+            ..
+        } = self;
+        let job_of = |number: usize| {
+            let job = jobs.get(number)?;
+            Some((job, frames.get(job.frame)?))
+        };
+        in_parallel(
+            jobs.len(),
+            work,
+            || Ok(Lent::new(idle, model)),
+            |tools, number| match job_of(number) {
+                Some((job, frame)) => {
+                    let view =
+                        View::of(&frame.content, job.key.view, views.augmentation, views.seed);
+                    tools.activation(frame, &view, work).map(Some)
+                }
+                None => Ok(None),
+            },
+            |number, row| {
+                if let (Some((job, _)), Some(row)) = (job_of(number), row) {
+                    *computed += 1;
+                    kept.keep(&job.key, &row, work);
+                    done(job, &row);
+                }
+                Ok(())
+            },
+        )
+    }
+}
+
+/// A row to compute.
+struct Job {
+    key: Key,
+    frame: usize,
+    places: Vec<usize>,
+}
+
+/// A worker's tools, handed back when the worker ends.
+struct Lent<'a> {
+    front: Option<Front>,
+    idle: &'a Mutex<Vec<Front>>,
+    model: &'a Arc<FrontModel>,
+}
+
+impl<'a> Lent<'a> {
+    fn new(idle: &'a Mutex<Vec<Front>>, model: &'a Arc<FrontModel>) -> Self {
+        let front = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Self { front, idle, model }
+    }
+
+    fn activation(
+        &mut self,
+        frame: &Frame,
+        view: &View,
+        work: &Work,
+    ) -> Result<Vec<f16>, BackboneError> {
+        let path = &frame.path;
+        let bytes = std::fs::read(path).map_err(|error| MediaError::Io {
+            path: path.clone(),
+            error,
+        })?;
+        if *blake3::hash(&bytes).as_bytes() != frame.content {
+            return Err(BackboneError::ChangedFrame { path: path.clone() });
+        }
+        let picture = load_image_from_bytes(&bytes, path)?;
+        drop(bytes);
+        work.check()?;
+        let front = match self.front.take() {
+            Some(front) => front,
+            None => Front::new(self.model)?,
+        };
+        Ok(self.front.insert(front).run(&picture, view)?.row)
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.extend(self.front.take());
+    }
+}

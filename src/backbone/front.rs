@@ -1,0 +1,137 @@
+//! One worker's tools for activations: a session of the network's front on one thread, and the buffers before it.
+
+use std::sync::Arc;
+
+use fast_image_resize::Resizer;
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use image::RgbImage;
+
+use crate::onnx::{Element, OnnxError, Session, Tensor};
+
+use super::view::View;
+use super::{BackboneError, Blocks, CutAt, Preprocessing};
+
+/// The front of a network up to a cut, to be run by many workers.
+pub(super) struct FrontModel {
+    /// The serialised graph; `None` when the cut is the input and nothing else is wanted.
+    graph: Option<Vec<u8>>,
+    preprocessing: Preprocessing,
+    input: String,
+    cut: CutAt,
+    /// Name of the pooled output, where that is wanted too.
+    pooled: Option<String>,
+}
+
+impl FrontModel {
+    /// The front alone, or the whole network with the tensor at the cut beside its pooled output.
+    pub fn new(
+        blocks: &Blocks,
+        cut: &CutAt,
+        preprocessing: &Preprocessing,
+        with_pooled: bool,
+    ) -> Result<Arc<Self>, BackboneError> {
+        let at_input = cut.tensor == blocks.input();
+        let graph = match (at_input, with_pooled) {
+            (true, false) => None,
+            (true, true) => Some(blocks.back(cut)?),
+            (false, false) => Some(blocks.front(cut)?),
+            (false, true) => Some(blocks.front_and_pooled(cut)?),
+        };
+        Ok(Arc::new(Self {
+            graph: graph.map(|graph| graph.to_bytes()),
+            preprocessing: preprocessing.clone(),
+            input: blocks.input().to_owned(),
+            cut: cut.clone(),
+            pooled: with_pooled.then(|| blocks.pooled().to_owned()),
+        }))
+    }
+}
+
+/// What the front makes of one view of a picture.
+pub(super) struct Activation {
+    /// The tensor at the cut, `[C, H, W]`, rounded to fp16.
+    pub row: Vec<f16>,
+    /// The bottleneck `f32[D]`, where it was wanted.
+    pub bottleneck: Option<Vec<f32>>,
+}
+
+/// Turns pictures into activations, one at a time on the calling thread.
+pub(super) struct Front {
+    model: Arc<FrontModel>,
+    session: Option<Session>,
+    resizer: Resizer,
+    planes: Vec<f32>,
+}
+
+impl Front {
+    /// Loads the model to run on the calling thread alone.
+    pub fn new(model: &Arc<FrontModel>) -> Result<Self, BackboneError> {
+        let side = model.preprocessing.resolution_px as usize;
+        Ok(Self {
+            session: model
+                .graph
+                .as_ref()
+                .map(|graph| Session::from_bytes(graph, 1))
+                .transpose()?,
+            model: Arc::clone(model),
+            resizer: Resizer::new(),
+            planes: vec![0.0; 3 * side * side],
+        })
+    }
+
+    /// The activation of a view of a picture.
+    pub fn run(&mut self, picture: &RgbImage, view: &View) -> Result<Activation, BackboneError> {
+        let model = &self.model;
+        let square = view.resize(&model.preprocessing, &mut self.resizer, picture);
+        let side = model.preprocessing.resolution_px as usize;
+        self.planes.resize(3 * side * side, 0.0);
+        model
+            .preprocessing
+            .normalize_into(&square, &mut self.planes);
+        let at_input = model.cut.tensor == model.input;
+        let mut row = at_input.then(|| rounded(&self.planes));
+        let mut bottleneck = None;
+        if let Some(session) = &mut self.session {
+            let mut outputs = Vec::new();
+            if !at_input {
+                outputs.push(model.cut.tensor.as_str());
+            }
+            outputs.extend(model.pooled.as_deref());
+            let input = Tensor::new([1, 3, side, side], std::mem::take(&mut self.planes));
+            let mut results = session
+                .run(&[(&model.input, &input)], &outputs)?
+                .into_iter();
+            if let Element::F32(planes) = input.data {
+                self.planes = planes;
+            }
+            if !at_input && let Some(at_cut) = results.next() {
+                row = Some(rounded(at_cut.f32()?));
+            }
+            bottleneck = match results.next() {
+                Some(pooled) => Some(pooled.f32()?.to_vec()),
+                None => None,
+            };
+        }
+        match row {
+            Some(row) if row.len() == model.cut.elements() => Ok(Activation { row, bottleneck }),
+            _ => Err(OnnxError::Model(format!(
+                "its tensor “{}” does not have the shape {:?}",
+                model.cut.tensor, model.cut.shape
+            ))
+            .into()),
+        }
+    }
+}
+
+/// Rounds to fp16; what would be infinite there becomes the largest number.
+fn rounded(values: &[f32]) -> Vec<f16> {
+    let largest = f16::MAX.to_f32();
+    let within: Vec<f32> = values
+        .iter()
+        .map(|value| value.clamp(-largest, largest))
+        .collect();
+    let mut row = vec![f16::ZERO; values.len()];
+    row.convert_from_f32_slice(&within);
+    row
+}

@@ -1,0 +1,141 @@
+//! What the workers that compute bottlenecks load, each thing when it is first needed.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use half::f16;
+use image::RgbImage;
+
+use super::activation_store::ActivationStore;
+use super::cache::Key;
+use super::front::{Front, FrontModel};
+use super::view::View;
+use super::{
+    ActivationSource, Architecture, BackboneError, Blocks, Extractor, Preprocessing, TunedWeights,
+};
+
+/// What each worker loads.
+pub(super) struct Model<'a> {
+    pub architecture: &'a Architecture,
+    pub preprocessing: &'a Preprocessing,
+    pub tuned: Option<&'a TunedWeights>,
+    /// Made once, by the first worker with an image that is not in the cache.
+    pub bytes: Mutex<Option<Arc<[u8]>>>,
+}
+
+impl Model<'_> {
+    fn extractor(&self) -> Result<Extractor, BackboneError> {
+        let bytes = {
+            let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+            let made = match bytes.take() {
+                Some(made) => made,
+                None => self.architecture.model_with(self.tuned)?,
+            };
+            Arc::clone(bytes.insert(made))
+        };
+        Extractor::from_model(self.architecture, self.preprocessing, &bytes, 1)
+    }
+}
+
+/// The activations that are made on the way.
+pub(super) struct Also {
+    store: Mutex<ActivationStore>,
+    front: Arc<FrontModel>,
+    both: Arc<FrontModel>,
+}
+
+impl Also {
+    pub fn open(
+        source: &ActivationSource,
+        cache_dir: &Path,
+        budget_bytes: u64,
+    ) -> Result<Self, BackboneError> {
+        let entry = source.architecture.entry()?;
+        let blocks = Blocks::of(source.architecture)?;
+        let model =
+            |with_pooled| FrontModel::new(&blocks, source.cut, source.preprocessing, with_pooled);
+        let store = ActivationStore::open(source, &entry.blake3, cache_dir, budget_bytes)?;
+        Ok(Self {
+            store: Mutex::new(store),
+            front: model(false)?,
+            both: model(true)?,
+        })
+    }
+
+    fn store(&self) -> MutexGuard<'_, ActivationStore> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the activation of this content is wanted and not there.
+    pub fn lacks(also: Option<&Self>, content: &[u8; 32]) -> bool {
+        let key = Key {
+            content: *content,
+            view: 0,
+        };
+        also.is_some_and(|also| {
+            let store = also.store();
+            store.has_room() && !store.contains(&key)
+        })
+    }
+
+    fn keep(&self, key: &Key, row: &[f16]) {
+        if let Err(reason) = self.store().keep(key, row) {
+            log::warn!("no more activations are kept: {reason:?}");
+        }
+    }
+}
+
+/// One worker's sessions.
+pub(super) struct Tools<'a> {
+    extractor: Option<Extractor>,
+    front: Option<Front>,
+    both: Option<Front>,
+    model: &'a Model<'a>,
+}
+
+impl<'a> Tools<'a> {
+    pub fn new(model: &'a Model<'a>) -> Self {
+        Self {
+            extractor: None,
+            front: None,
+            both: None,
+            model,
+        }
+    }
+
+    /// The bottleneck of a picture.
+    pub fn bottleneck(&mut self, picture: &RgbImage) -> Result<Vec<f32>, BackboneError> {
+        made(&mut self.extractor, || self.model.extractor())?.extract(picture)
+    }
+
+    /// Puts the activation of a picture where it is kept; returns the bottleneck that came with it, unless that
+    /// is known already.
+    pub fn activation(
+        &mut self,
+        also: &Also,
+        key: &Key,
+        picture: &RgbImage,
+        bottleneck_known: bool,
+    ) -> Result<Option<Vec<f32>>, BackboneError> {
+        let front = if bottleneck_known {
+            made(&mut self.front, || Front::new(&also.front))?
+        } else {
+            made(&mut self.both, || Front::new(&also.both))?
+        };
+        let activation = front.run(picture, &View::PLAIN)?;
+        also.keep(key, &activation.row);
+        Ok(activation.bottleneck)
+    }
+}
+
+/// What is in the slot, made now if it is empty.
+fn made<T>(
+    slot: &mut Option<T>,
+    make: impl FnOnce() -> Result<T, BackboneError>,
+) -> Result<&mut T, BackboneError> {
+    let made = match slot.take() {
+        Some(made) => made,
+        None => make()?,
+    };
+    Ok(slot.insert(made))
+}
