@@ -51,6 +51,7 @@ struct Result {
     run: RunFigures,
     split: Split,
     frames: u64,
+    relabelled: u64,
     missing: u64,
     confusion: Vec<Vec<u64>>,
     per_class: Vec<PerClass>,
@@ -93,14 +94,21 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     }
     if evaluation.missing > 0 {
         console.warning(&format!(
-            "{} of the run's are gone from the project and were left out",
+            "{} of the run's are gone from the project or from the run's classes and were left out",
             count(evaluation.missing, "frame")
+        ))?;
+    }
+    if evaluation.relabelled > 0 {
+        console.warning(&format!(
+            "{} of the run's got another label since and were judged by that",
+            count(evaluation.relabelled, "frame")
         ))?;
     }
     let result = Result {
         run: figures,
         split,
         frames: evaluation.predictions.len() as u64,
+        relabelled: evaluation.relabelled,
         missing: evaluation.missing,
         per_class: per_class(&evaluation),
         per_source: per_source(&evaluation, &names),

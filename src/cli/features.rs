@@ -6,15 +6,17 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use crate::backbone::{Architecture, bottlenecks, write_features};
+use crate::backbone::{Architecture, Preprocessing, TunedWeights, bottlenecks, write_features};
 use crate::jobs::Work;
 use crate::media::{gather, is_image_name};
 use crate::project::Project;
+use crate::train::Run;
 
 use super::console::Console;
 use super::shown;
 use super::table::count;
 use super::train::FitArg;
+use super::which::RunArg;
 
 /// Write the bottlenecks of a project's frames, or of a folder of pictures, to a safetensors file
 ///
@@ -34,6 +36,18 @@ pub struct Args {
     /// How pictures are made square
     #[arg(long, value_name = "F", default_value = "center-crop")]
     fit: FitArg,
+    /// Use the architecture, fit and backbone (with the weights that were trained too, if any) of a run of the
+    /// project; for a folder of pictures, the run's folder
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["architecture", "fit"])]
+    run: Option<String>,
+}
+
+/// What computes the bottlenecks.
+struct Model {
+    architecture: Architecture,
+    preprocessing: Preprocessing,
+    tuned: Option<TunedWeights>,
+    cache_dir: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -51,9 +65,8 @@ struct Result {
 struct Pictures {
     files: Vec<PathBuf>,
     paths: Vec<String>,
-    cache_dir: Option<PathBuf>,
-    /// Holds the lock on the project while its frames are read.
-    _project: Option<Project>,
+    /// The project they belong to; it stays locked while its frames are read.
+    project: Option<Project>,
 }
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
@@ -62,16 +75,15 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     if pictures.files.is_empty() {
         bail!("there are no pictures in “{}”", shown(&args.input));
     }
-    let preprocessing = args.architecture.preprocessing(args.fit.into())?;
-    let (files, architecture) = (pictures.files.clone(), args.architecture.clone());
-    let cache_dir = pictures.cache_dir.clone();
+    let model = model(args, pictures.project.as_ref())?;
+    let (files, architecture) = (pictures.files.clone(), model.architecture.clone());
     let table = console.run("features", move |work| {
         bottlenecks(
             &files,
-            &architecture,
-            &preprocessing,
-            None,
-            cache_dir.as_deref(),
+            &model.architecture,
+            &model.preprocessing,
+            model.tuned.as_ref(),
+            model.cache_dir.as_deref(),
             work,
         )
     })?;
@@ -83,10 +95,10 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder “{}”", shown(folder)))?;
     }
-    let written = write_features(&args.out, &table, &pictures.paths, &args.architecture)?;
+    let written = write_features(&args.out, &table, &pictures.paths, &architecture)?;
     let result = Result {
         path: shown(&args.out),
-        architecture: args.architecture.to_string(),
+        architecture: architecture.to_string(),
         frames: written as u64,
         dim: table.dim as u64,
         skipped,
@@ -105,6 +117,33 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     })
 }
 
+fn model(args: &Args, project: Option<&Project>) -> anyhow::Result<Model> {
+    let cache_dir = project.map(Project::cache_dir);
+    let Some(name) = &args.run else {
+        return Ok(Model {
+            architecture: args.architecture.clone(),
+            preprocessing: args.architecture.preprocessing(args.fit.into())?,
+            tuned: None,
+            cache_dir,
+        });
+    };
+    let run = match project {
+        Some(project) => RunArg { run: name.clone() }.find(project)?,
+        None => Run::open(Path::new(name))?,
+    };
+    let tuned = run.tuned()?;
+    Ok(Model {
+        // The bottlenecks of a tuned backbone belong to the run; those of a plain folder are not kept.
+        cache_dir: cache_dir.map(|dir| match tuned {
+            Some(_) => run.cache_dir(),
+            None => dir,
+        }),
+        architecture: run.settings.architecture,
+        preprocessing: run.preprocessing,
+        tuned,
+    })
+}
+
 fn pictures(input: &Path) -> anyhow::Result<Pictures> {
     let work = Work::new();
     if input.join("project.json").is_file() {
@@ -117,8 +156,7 @@ fn pictures(input: &Path) -> anyhow::Result<Pictures> {
                 .map(|frame| project.root().join(&frame.path))
                 .collect(),
             paths: frames.list.into_iter().map(|frame| frame.path).collect(),
-            cache_dir: Some(project.cache_dir()),
-            _project: Some(project),
+            project: Some(project),
         });
     }
     if !input.is_dir() {
@@ -136,7 +174,6 @@ fn pictures(input: &Path) -> anyhow::Result<Pictures> {
     Ok(Pictures {
         files,
         paths,
-        cache_dir: None,
-        _project: None,
+        project: None,
     })
 }

@@ -23,7 +23,7 @@
 //! | `classes` | `classes` [{`name` s, `frames` n}], `unsorted` n; after `remove` and `rename` the state after it |
 //! | `label` | `frames` n, `paths` [s] (where the frames are now, relative to the project) |
 //! | `train` | `run` s, `steps` n, `best_step` n, `classes` [s], `validation_accuracy` f or null, `test_accuracy` f or null, `seconds` f, `notes` [s] |
-//! | `evaluate` | the same for the evaluated run, and `split` s, `frames` n, `missing` n, `confusion` [[n]] (row: truth, column: predicted), `per_class` [{`class` s, `frames` n, `precision` f or null, `recall` f or null}], `per_source` [{`source` s, `frames` n, `accuracy` f}] |
+//! | `evaluate` | the same for the evaluated run, and `split` s, `frames` n, `relabelled` n (judged by their present class), `missing` n, `confusion` [[n]] (row: truth, column: predicted), `per_class` [{`class` s, `frames` n, `precision` f or null, `recall` f or null}], `per_source` [{`source` s, `frames` n, `accuracy` f}] |
 //! | `predict` | `predictions` n, `skipped` n |
 //! | `export` | `run` s, `files` [{`path` s, `format` s, `bytes` n, `top1_agreement` f or null, `max_probability_difference` f or null}] |
 //! | `features` | `path` s, `architecture` s, `frames` n, `dim` n, `skipped` n, `from_cache` n, `seconds` f |

@@ -6,6 +6,7 @@ use crate::backbone::BackboneError;
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
 use crate::onnx::OnnxError;
+use crate::project::ProjectError;
 use crate::train::TrainError;
 
 /// An error of the evaluate layer.
@@ -14,6 +15,9 @@ pub enum EvaluateError {
     /// The run or something below it.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The project.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
     /// The backbone.
     #[error(transparent)]
     Backbone(#[from] BackboneError),

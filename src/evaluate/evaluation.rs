@@ -9,16 +9,17 @@ use crate::project::{FrameName, Project, Split};
 use crate::train::Run;
 
 use super::classifier::{Classifier, arg_max};
+use super::present::{Present, present};
 use super::{Confusion, EvaluateError};
 
 /// What the model said of one frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FramePrediction {
-    /// Path relative to the project's root.
+    /// Present path relative to the project's root.
     pub path: String,
     /// Group (source) of the frame.
     pub group: String,
-    /// True class.
+    /// True class: that of the folder the frame lies in now.
     pub truth: usize,
     /// Predicted class.
     pub predicted: usize,
@@ -61,7 +62,9 @@ pub struct Evaluation {
     pub predictions: Vec<FramePrediction>,
     /// The matrix.
     pub confusion: Confusion,
-    /// Frames that are gone, or can no longer be read.
+    /// Frames that have been given another class of the run since; they are judged by that.
+    pub relabelled: u64,
+    /// Frames that are gone, can no longer be read, or are in no class of the run any more.
     pub missing: u64,
 }
 
@@ -134,26 +137,23 @@ impl Evaluation {
     }
 }
 
-/// Runs the head on the frames of one side of the run's split (bottlenecks from the cache).
+/// Runs the model on the frames of one side of the run's split (bottlenecks from the cache: the project's, or the
+/// run's own when its backbone was trained too).
 pub fn evaluate(
     project: &Project,
     run: &Run,
     split: Split,
     work: &Work,
 ) -> Result<Evaluation, EvaluateError> {
-    let frames = run.frames()?;
-    let mut missing = 0;
-    let mut paths = Vec::<PathBuf>::new();
-    let mut present = Vec::new();
-    for frame in frames.into_iter().filter(|frame| frame.split == split) {
-        let path = project.root().join(&frame.path);
-        if path.is_file() {
-            paths.push(path);
-            present.push(frame);
-        } else {
-            missing += 1;
-        }
-    }
+    let Present {
+        frames,
+        relabelled,
+        mut missing,
+    } = present(project, run, split, work)?;
+    let paths: Vec<PathBuf> = frames
+        .iter()
+        .map(|frame| project.abs(&frame.path))
+        .collect();
     let tuned = run.tuned()?;
     let cache_dir = match tuned {
         Some(_) => run.cache_dir(),
@@ -171,8 +171,8 @@ pub fn evaluate(
     missing += table.failed.len() as u64;
     let mut failed = table.failed.iter().map(|(index, _)| *index).peekable();
     let mut confusion = Confusion::new(run.classes.len());
-    let mut predictions = Vec::with_capacity(present.len());
-    for (index, frame) in present.into_iter().enumerate() {
+    let mut predictions = Vec::with_capacity(frames.len());
+    for (index, frame) in frames.into_iter().enumerate() {
         if failed.next_if_eq(&index).is_some() {
             continue;
         }
@@ -193,6 +193,7 @@ pub fn evaluate(
         split,
         predictions,
         confusion,
+        relabelled,
         missing,
     })
 }
@@ -223,6 +224,7 @@ mod tests {
                 frame("4", "walk", 1, &[0.8, 0.2]),
             ],
             confusion: Confusion::default(),
+            relabelled: 0,
             missing: 0,
         };
         let mistakes: Vec<_> = evaluation

@@ -6,6 +6,7 @@ mod error;
 mod evaluation;
 mod exported;
 mod predict;
+mod present;
 mod recipe;
 
 pub use classifier::{Classifier, arg_max};

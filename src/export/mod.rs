@@ -96,6 +96,7 @@ pub fn export(
         });
     }
     let head = run.head()?;
+    let tuned = run.tuned()?;
     let reference = verify::reference(project, run, work)?;
     work.check()?;
 
@@ -105,12 +106,12 @@ pub fn export(
         &run.settings.architecture,
         &run.classes,
     );
-    let model = onnx::model(run, &head, &recipe)?;
+    let model = onnx::model(run, &head, tuned.as_ref(), &recipe)?;
     let mut labels = run.classes.join("\n");
     labels.push('\n');
     let json = serde_json::to_string_pretty(&recipe)
         .map_err(|error| ExportError::io("write", out.join("preprocess.json"))(error.into()))?;
-    let readme = readme::text(run, &recipe);
+    let readme = readme::text(run, tuned.is_some(), &recipe);
 
     let mut pending = Pending::new(out)?;
     files::clear_leftovers(out);

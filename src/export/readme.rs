@@ -5,7 +5,7 @@ use crate::evaluate::{InputKind, Recipe};
 use crate::train::Run;
 
 /// `README.txt`: what the files are, the steps in words, and a program that runs them.
-pub(super) fn text(run: &Run, recipe: &Recipe) -> String {
+pub(super) fn text(run: &Run, is_tuned: bool, recipe: &Recipe) -> String {
     let accuracy = run
         .result
         .as_ref()
@@ -22,6 +22,11 @@ pub(super) fn text(run: &Run, recipe: &Recipe) -> String {
         .collect();
     let steps = steps.join("\n");
     let program = program(recipe);
+    let changed = if is_tuned {
+        "\nThe last of them were changed by further training."
+    } else {
+        ""
+    };
     format!(
         "An image classifier made by Salamander {version}.\n\
          Run {run}, {architecture}, {classes} classes. {accuracy}\n\
@@ -41,7 +46,7 @@ pub(super) fn text(run: &Run, recipe: &Recipe) -> String {
          Licence\n\
          \n\
          The weights of the backbone ({backbone}) were published under Apache-2.0\n\
-         (https://www.apache.org/licenses/LICENSE-2.0). What was trained on top is yours.\n",
+         (https://www.apache.org/licenses/LICENSE-2.0).{changed} What was trained on top is yours.\n",
         version = env!("CARGO_PKG_VERSION"),
         run = run.id.0,
         architecture = recipe.architecture,

@@ -169,6 +169,7 @@ mod tests {
             split: Split::Test,
             predictions,
             confusion: Confusion::default(),
+            relabelled: 0,
             missing: 0,
         };
         let verdict =

@@ -306,3 +306,58 @@ fn cast(tensor: Tensor, to: Option<i64>) -> Option<Tensor> {
     };
     Some(Tensor { shape, data })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use crate::onnx::{Attribute, Session};
+
+    use super::*;
+
+    /// `2 + 3` with constants of every kind, each replaced and the graph run.
+    #[test]
+    fn constants_of_every_kind_are_replaced() {
+        let of = |value: f32| Tensor::new([1], vec![value]);
+        let to = ("to", Attribute::Int(cast_target(ElementType::F32)));
+        let half = Tensor::new([1], vec![half::f16::from_f32(2.0)]);
+        let mut graph = Graph::new("sum");
+        graph.initializer("plain", &of(1.0));
+        graph.initializer("stored", &half);
+        graph.node("Cast", &["stored"], &["cast"], std::slice::from_ref(&to));
+        graph.node("Cast", &["stored"], &["other"], &[to]);
+        graph.node("Identity", &["plain"], &["same"], &[]);
+        graph.node(
+            "Constant",
+            &[],
+            &["made"],
+            &[("value", Attribute::Tensor(of(3.0)))],
+        );
+        let all = ["plain", "cast", "other", "same", "made"];
+        graph.node("Sum", &all, &["sum"], &[]);
+        graph.output("sum", ElementType::F32, &[1.into()]);
+        let sum = |graph: &Graph| {
+            let mut session = Session::from_bytes(&graph.to_bytes(), 1).unwrap();
+            let sum = session.run(&[], &["sum"]).unwrap().remove(0);
+            sum.f32().unwrap()[0]
+        };
+        assert!((sum(&graph) - 9.0).abs() < 1e-6);
+        for (name, value, expected) in [
+            // What else reads the same constant keeps it.
+            ("cast", 20.0, 27.0),
+            ("other", 40.0, 65.0),
+            ("same", 5.0, 69.0),
+            ("made", 0.0, 66.0),
+            ("plain", 0.25, 65.25),
+            ("cast", 0.0, 45.25),
+        ] {
+            graph.replace_constant(name, &of(value)).unwrap();
+            assert!((sum(&graph) - expected).abs() < 1e-6, "{name}");
+        }
+        assert_eq!(graph.nodes.len(), 1);
+        assert_eq!(graph.initializers.len(), 5, "nothing unread is left");
+        assert!(graph.replace_constant("sum", &of(1.0)).is_err());
+        let wide = Tensor::new([1, 1], vec![1.0_f32]);
+        assert!(graph.replace_constant("cast", &wide).is_err());
+    }
+}

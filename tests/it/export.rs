@@ -17,7 +17,7 @@ use salamander::project::{Fps, Project, Sampling, Split, SplitSettings};
 use salamander::train::{LiveCurves, TrainSettings, train};
 
 /// The interpreter with onnxruntime, numpy and Pillow. Without one the test is left out, loudly; not in CI.
-fn python() -> Option<PathBuf> {
+pub fn python() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let windows = root.join("target/python/Scripts/python.exe");
     let unix = root.join("target/python/bin/python");
@@ -41,7 +41,7 @@ fn python() -> Option<PathBuf> {
     found
 }
 
-fn python_predictions(python: &Path, export: &Path, pictures: &[PathBuf]) -> Vec<Value> {
+pub fn python_predictions(python: &Path, export: &Path, pictures: &[PathBuf]) -> Vec<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run_export.py");
     let mut child = Command::new(python)
         .arg(script)
@@ -86,7 +86,7 @@ fn follow_readme(python: &Path, export: &Path, picture: &Path) -> String {
 
 /// The same top-1 on every frame; returns the largest difference of a probability. JPEG decoders may differ by
 /// a level or two, so the probabilities need not be equal to the last digit.
-fn compare(evaluation: &Evaluation, found: &[Value], what: &str) -> f64 {
+pub fn compare(evaluation: &Evaluation, found: &[Value], what: &str) -> f64 {
     assert_eq!(found.len(), evaluation.predictions.len());
     let mut largest = 0.0_f64;
     for (frame, found) in evaluation.predictions.iter().zip(found) {

@@ -15,7 +15,9 @@ mod kill;
 mod media;
 #[cfg(target_os = "linux")]
 mod real_window;
+mod relabelled;
 mod train;
+mod tuned;
 mod window;
 mod window_import_label;
 mod window_snapshots;

@@ -100,8 +100,15 @@ fn accuracy_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
         }
         if evaluation.missing > 0 {
             let words = format!(
-                "{} of the run are gone from the project and were left out.",
+                "{} of the run are gone from the project or from the run's classes and were left out.",
                 words::frames(evaluation.missing as usize)
+            );
+            ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
+        }
+        if evaluation.relabelled > 0 {
+            let words = format!(
+                "{} of the run got another label since and were judged by that.",
+                words::frames(evaluation.relabelled as usize)
             );
             ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
         }
