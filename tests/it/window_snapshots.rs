@@ -93,3 +93,62 @@ fn the_first_workspaces_look_as_they_did() {
     desk.see("Search commands");
     picture(&mut desk, "palette");
 }
+
+/// The run's date is shown in local time; whatever the zone, this is what the picture says.
+const BEGUN: &str = "2024-05-04T14:02";
+const RUN: &str = "2024-05-04_efficientnet-lite0@224_1";
+
+/// Gives the only run of the project a date and a duration that are the same each time.
+fn date_run(project: &Path) {
+    let runs = project.join("runs");
+    let made = std::fs::read_dir(&runs).unwrap().next().unwrap().unwrap();
+    let dir = runs.join(RUN);
+    std::fs::rename(made.path(), &dir).unwrap();
+    let path = dir.join("run.json");
+    let mut run: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let begun: jiff::civil::DateTime = BEGUN.parse().unwrap();
+    let begun = jiff::tz::TimeZone::system().to_timestamp(begun).unwrap();
+    run["created"] = format!("{begun:.3}").into();
+    run["result"]["seconds"] = 6.0.into();
+    std::fs::write(&path, serde_json::to_vec(&run).unwrap()).unwrap();
+}
+
+#[test]
+fn the_last_workspaces_look_as_they_did() {
+    let place = Place::new();
+    assert_eq!(place.line("new Sample").code, Some(0));
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample");
+    for line in [
+        format!("import Sample {} --class-from folder", sample.display()),
+        "train Sample --how-many-training-steps 400".to_owned(),
+    ] {
+        let ran = place.line(&line);
+        assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
+    }
+    date_run(&place.path("Sample"));
+
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
+    desk.harness
+        .state_mut()
+        .apply(Action::OpenProject(place.path("Sample")));
+    desk.until("the run is read", |harness| {
+        let session = harness.state().app().session.as_ref();
+        session.is_some_and(|session| session.train.runs.len() == 1)
+    });
+    desk.harness.state_mut().apply(Action::Go(Workspace::Train));
+    desk.see("of the test frames right");
+    picture(&mut desk, "train");
+
+    desk.harness
+        .state_mut()
+        .apply(Action::Go(Workspace::Evaluate));
+    desk.see("Confusion matrix");
+    picture(&mut desk, "evaluate");
+
+    desk.harness
+        .state_mut()
+        .apply(Action::Command(Command::ExportModel));
+    desk.see("Show in folder");
+    picture(&mut desk, "export");
+}
