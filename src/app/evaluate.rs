@@ -12,7 +12,7 @@ use super::{App, Lane, Workspace};
 use crate::evaluate::{
     EvaluateError, Evaluation, FramePrediction, Prediction, Predictor, evaluate,
 };
-use crate::jobs::{Cancelled, JobError, Work, sentence};
+use crate::jobs::{JobError, Work, sentence};
 use crate::media::{self, MediaError, Sampler};
 use crate::project::{Sampling, Split};
 use crate::train::{Run, RunId};
@@ -304,16 +304,6 @@ impl App {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-enum PredictError {
-    #[error(transparent)]
-    Media(#[from] MediaError),
-    #[error(transparent)]
-    Evaluate(#[from] EvaluateError),
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
-}
-
 fn predict(
     ctx: &egui::Context,
     run: &Run,
@@ -321,7 +311,7 @@ fn predict(
     sampling: &Sampling,
     files: &FilePredictions,
     work: &Work,
-) -> Result<(), PredictError> {
+) -> Result<(), EvaluateError> {
     work.stage("Loading the model", None);
     let mut predictor = Predictor::from_run(run)?;
     let paths = media::gather(paths, work)?;
@@ -333,7 +323,7 @@ fn predict(
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
         work.detail(name.clone());
-        let mut one = |picture: image::RgbImage, time_secs| -> Result<bool, PredictError> {
+        let mut one = |picture: image::RgbImage, time_secs| -> Result<bool, EvaluateError> {
             let prediction = predictor.predict(&picture)?;
             let thumb = color_image(&fit(picture, THUMB_PX));
             let texture = ctx.load_texture(&name, thumb, TextureOptions::LINEAR);
@@ -347,10 +337,10 @@ fn predict(
             Ok(more)
         };
         let more = match file(path, sampling, &mut one, work) {
-            Err(PredictError::Media(MediaError::Cancelled(cancelled))) => {
+            Err(EvaluateError::Media(MediaError::Cancelled(cancelled))) => {
                 return Err(cancelled.into());
             }
-            Err(PredictError::Media(error)) => {
+            Err(EvaluateError::Media(error)) => {
                 work.warn(sentence(&error));
                 true
             }
@@ -371,9 +361,9 @@ fn predict(
 fn file(
     path: &Path,
     sampling: &Sampling,
-    one: &mut dyn FnMut(image::RgbImage, Option<f64>) -> Result<bool, PredictError>,
+    one: &mut dyn FnMut(image::RgbImage, Option<f64>) -> Result<bool, EvaluateError>,
     work: &Work,
-) -> Result<bool, PredictError> {
+) -> Result<bool, EvaluateError> {
     if media::is_image_name(path) {
         return one(media::load_image(path)?, None);
     }

@@ -53,16 +53,6 @@ struct Result {
     skipped: u64,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum PredictError {
-    #[error(transparent)]
-    Media(#[from] MediaError),
-    #[error(transparent)]
-    Evaluate(#[from] EvaluateError),
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
-}
-
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let sampling = args.sampling.sampling()?;
     let (sender, predictions) = bounded(64);
@@ -79,7 +69,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         move |work| {
             let mut predictor = open(&model)?;
             task.all(&mut predictor, &files, work)?;
-            Ok::<_, PredictError>(task.result)
+            Ok::<_, EvaluateError>(task.result)
         },
     )?;
     if result.predictions == 0 {
@@ -117,7 +107,7 @@ impl Task {
         predictor: &mut Predictor,
         files: &[PathBuf],
         work: &Work,
-    ) -> std::result::Result<(), PredictError> {
+    ) -> std::result::Result<(), EvaluateError> {
         let files = gather(files, work)?;
         work.stage("Predicting", Some(files.len() as u64));
         for file in &files {
@@ -125,10 +115,10 @@ impl Task {
             work.detail(shown(file));
             match self.file(predictor, file, work) {
                 Ok(()) => {}
-                Err(PredictError::Media(MediaError::Cancelled(cancelled))) => {
+                Err(EvaluateError::Media(MediaError::Cancelled(cancelled))) => {
                     return Err(cancelled.into());
                 }
-                Err(PredictError::Media(error)) => {
+                Err(EvaluateError::Media(error)) => {
                     self.result.skipped += 1;
                     work.warn(crate::jobs::sentence(&error));
                 }
@@ -144,7 +134,7 @@ impl Task {
         predictor: &mut Predictor,
         file: &Path,
         work: &Work,
-    ) -> std::result::Result<(), PredictError> {
+    ) -> std::result::Result<(), EvaluateError> {
         if !is_video_name(file) {
             match load_image(file) {
                 Ok(picture) => return self.one(predictor, file, None, &picture, work),
@@ -171,7 +161,7 @@ impl Task {
         time_secs: Option<f64>,
         picture: &RgbImage,
         work: &Work,
-    ) -> std::result::Result<(), PredictError> {
+    ) -> std::result::Result<(), EvaluateError> {
         let prediction = predictor.predict(picture)?;
         let top = prediction
             .top

@@ -4,6 +4,7 @@
 //! handle that can be shared between threads; it holds `project.json` and the lock on the folder.
 //! Scanning the folders gives a [`Frames`] snapshot, which everything else works from.
 
+mod change;
 mod class;
 mod classes;
 mod document;
@@ -26,12 +27,13 @@ mod time_cut;
 #[cfg(test)]
 mod tests;
 
+pub use change::{Change, Outcome};
 pub use class::{Class, ClassName};
 pub use error::ProjectError;
 pub use frame::{Frame, Frames, Label};
 pub use frame_name::FrameName;
 pub use handle::Project;
-pub use history::{Change, History, Outcome};
+pub use history::History;
 pub use scan::natural_cmp;
 pub use settings::{Fps, Sampling};
 pub use source::{Source, SourceId, SourceKind};

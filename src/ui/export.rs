@@ -4,14 +4,15 @@ use egui::{Align, CornerRadius, Frame, Layout, Margin, Panel, RichText, ScrollAr
 
 use super::Cx;
 use super::icons;
+use super::run_choice::run_choice;
 use super::theme::{self, tokens};
 use super::widgets::{
-    self, accent_button, button, choice, empty, field_label, icon_button, menu_item, panel,
-    progress_bar, quiet_button, section,
+    self, accent_button, button, empty, field_label, icon_button, panel, progress_bar,
+    quiet_button, section,
 };
 use crate::app::{Action, Ask, ExportAction, Exported, Session, Workspace, words};
 use crate::export::{Format, example};
-use crate::train::{RunId, RunState};
+use crate::train::RunId;
 
 /// Width of the settings, points.
 const SETTINGS: f32 = 340.0;
@@ -101,7 +102,9 @@ fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
         ui.spacing_mut().item_spacing.y = 6.0;
         section(ui, "What is exported", |_| {});
         field_label(ui, "Run");
-        run_ui(ui, cx, session, run);
+        if let Some(id) = run_choice(ui, session, "exported run", Some(run)) {
+            cx.act(Action::Export(ExportAction::Run(id)));
+        }
         field_label(ui, "Format");
         for kind in &KINDS {
             kind_ui(ui, cx, kind, session.export.format == kind.format);
@@ -119,34 +122,6 @@ fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
             .clicked()
         {
             cx.act(Action::Export(ExportAction::Start));
-        }
-    });
-}
-
-fn run_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
-    let t = tokens(ui);
-    let selected = session
-        .train
-        .run(run)
-        .map(|entry| words::run_title(&entry.run))
-        .unwrap_or_default();
-    choice(ui, "exported run", "Run", &selected, |ui| {
-        for entry in &session.train.runs {
-            if entry.run.state != RunState::Finished {
-                continue;
-            }
-            let accuracy = entry
-                .run
-                .result
-                .as_ref()
-                .and_then(|result| result.test_accuracy)
-                .map(|part| words::percent(f64::from(part)))
-                .unwrap_or_default();
-            let label = words::run_title(&entry.run);
-            if menu_item(ui, None, &label, widgets::small(t, accuracy)).clicked() {
-                cx.act(Action::Export(ExportAction::Run(entry.run.id.clone())));
-                ui.close();
-            }
         }
     });
 }

@@ -16,6 +16,7 @@ mod label;
 mod notes;
 mod palette;
 mod rail;
+mod run_choice;
 mod start;
 pub mod theme;
 mod top_bar;

@@ -54,17 +54,8 @@ impl Desktop {
         arguments: &[&std::ffi::OsStr],
     ) -> Self {
         let (server, display) = start_server(size);
-        let program = Command::new(env!("CARGO_BIN_EXE_salamander"))
+        let program = program(&display, scale, config_dir)
             .args(arguments)
-            .env("DISPLAY", &display)
-            .env_remove("WAYLAND_DISPLAY")
-            .env("LIBGL_ALWAYS_SOFTWARE", "1")
-            .env("WINIT_X11_SCALE_FACTOR", scale.to_string())
-            .env("XDG_CONFIG_HOME", config_dir)
-            .env("XDG_DOCUMENTS_DIR", config_dir)
-            .env("HOME", config_dir)
-            .env("RUST_LOG", "warn")
-            .stdin(Stdio::null())
             .spawn()
             .expect("the program starts");
         let (connection, screen) = x11rb::connect(Some(&display)).expect("the X server answers");
@@ -364,8 +355,24 @@ impl Desktop {
     }
 }
 
+/// `salamander` on a display, with its settings in `config_dir`.
+pub fn program(display: &str, scale: f32, config_dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_salamander"));
+    command
+        .env("DISPLAY", display)
+        .env_remove("WAYLAND_DISPLAY")
+        .env("LIBGL_ALWAYS_SOFTWARE", "1")
+        .env("WINIT_X11_SCALE_FACTOR", scale.to_string())
+        .env("XDG_CONFIG_HOME", config_dir)
+        .env("XDG_DOCUMENTS_DIR", config_dir)
+        .env("HOME", config_dir)
+        .env("RUST_LOG", "warn")
+        .stdin(Stdio::null());
+    command
+}
+
 /// An Xvfb on a free display of its own choosing.
-fn start_server((width, height): (u16, u16)) -> (Child, String) {
+pub fn start_server((width, height): (u16, u16)) -> (Child, String) {
     // With -displayfd the server picks a free number and writes it to that descriptor, here its stdout.
     let mut server = Command::new("Xvfb")
         .args(["-displayfd", "1", "-screen", "0"])

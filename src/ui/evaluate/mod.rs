@@ -9,13 +9,11 @@ use egui::{Align, Frame, Layout, Margin, Panel, RichText, ScrollArea, Ui};
 
 use super::Cx;
 use super::icons;
+use super::run_choice::run_choice;
 use super::theme::{self, tokens};
-use super::widgets::{
-    self, accent_button, button, choice, empty, menu_item, progress_bar, segments,
-};
-use crate::app::{Action, Ask, EvaluateAction, Session, Workspace, words};
+use super::widgets::{self, accent_button, button, empty, progress_bar, segments};
+use crate::app::{Action, Ask, EvaluateAction, Session, Workspace};
 use crate::project::Split;
-use crate::train::RunState;
 
 /// Width of the figures, points.
 const FIGURES: f32 = 340.0;
@@ -181,35 +179,10 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
 }
 
 fn run_choice_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
-    let t = tokens(ui);
-    let chosen = session.evaluate.run.clone();
-    let selected = chosen
-        .as_ref()
-        .and_then(|id| session.train.run(id))
-        .map(|entry| words::run_title(&entry.run))
-        .unwrap_or_default();
-    choice(ui, "evaluated run", "Run", &selected, |ui| {
-        let finished = session
-            .train
-            .runs
-            .iter()
-            .filter(|entry| entry.run.state == RunState::Finished);
-        for entry in finished {
-            let accuracy = entry
-                .run
-                .result
-                .as_ref()
-                .and_then(|result| result.test_accuracy)
-                .map(|part| words::percent(f64::from(part)))
-                .unwrap_or_default();
-            let label = words::run_title(&entry.run);
-            if menu_item(ui, None, &label, widgets::small(t, accuracy)).clicked() {
-                let id = entry.run.id.clone();
-                cx.act(Action::Evaluate(EvaluateAction::Choose(id)));
-                ui.close();
-            }
-        }
-    });
+    let chosen = session.evaluate.run.as_ref();
+    if let Some(id) = run_choice(ui, session, "evaluated run", chosen) {
+        cx.act(Action::Evaluate(EvaluateAction::Choose(id)));
+    }
 }
 
 /// The sides of a split with their names, in the order they are offered.

@@ -1,6 +1,6 @@
 //! The column at the right: how frames are taken, what each class gets, and what the data lacks.
 
-use egui::{Align, DragValue, Frame, Layout, RichText, ScrollArea, Stroke, Ui, vec2};
+use egui::{Align, DragValue, Layout, RichText, ScrollArea, Stroke, Ui, vec2};
 
 use crate::app::{
     Action, ClassRule, Dialog, ImportAction, NewClassThen, Session, expected_frames, words,
@@ -10,7 +10,7 @@ use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    self, choice, class_dot, field_label, hint, menu_item, section, separator, slider,
+    self, choice, class_dot, field_frame, field_label, hint, menu_item, section, separator, slider,
 };
 
 /// Nothing yet; fields edit the state's copy directly.
@@ -149,37 +149,18 @@ fn width_ui(ui: &mut Ui, sampling: &mut Sampling) {
     field_label(ui, "Width");
     let mut keep = sampling.width_px.is_none();
     let mut width = sampling.width_px.unwrap_or(500);
-    Frame::new()
-        .fill(t.window)
-        .stroke(Stroke::new(1.0, t.line))
-        .corner_radius(theme::RADIUS)
-        .show(ui, |ui| {
-            ui.set_height(theme::CONTROL_HEIGHT - 2.0);
-            ui.horizontal_centered(|ui| {
-                ui.scope(|ui| {
-                    let widgets = &mut ui.visuals_mut().widgets;
-                    widgets.inactive.weak_bg_fill = t.window;
-                    widgets.inactive.bg_stroke = Stroke::NONE;
-                    widgets.hovered.weak_bg_fill = t.window;
-                    widgets.hovered.bg_stroke = Stroke::NONE;
-                    ui.spacing_mut().interact_size.y = theme::CONTROL_HEIGHT - 2.0;
-                    let field = ui.add_enabled(
-                        !keep,
-                        DragValue::new(&mut width)
-                            .range(16..=7680)
-                            .speed(2)
-                            .suffix(" px"),
-                    );
-                    field
-                        .accessible_name("Width in pixels")
-                        .on_hover_text("How wide the frames are; never wider than the video");
-                });
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    ui.add_space(10.0);
-                    ui.label(widgets::faint(t, "height follows"));
-                });
-            });
-        });
+    field_frame(ui, "height follows", |ui| {
+        let field = ui.add_enabled(
+            !keep,
+            DragValue::new(&mut width)
+                .range(16..=7680)
+                .speed(2)
+                .suffix(" px"),
+        );
+        field
+            .accessible_name("Width in pixels")
+            .on_hover_text("How wide the frames are; never wider than the video");
+    });
     ui.scope(|ui| {
         ui.spacing_mut().interact_size.y = 22.0;
         ui.spacing_mut().icon_width = 16.0;

@@ -1,7 +1,9 @@
 //! The train workspace: settings at the left, progress and curves in the middle, runs at the right.
 
+mod axes;
 mod header;
 mod plots;
+mod pointer;
 mod runs;
 mod settings;
 

@@ -4,15 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use egui::{
-    Align, Align2, Color32, CornerRadius, FontFamily, FontId, Layout, Rangef, Rect, Stroke,
-    StrokeKind, Ui, Vec2b, pos2, vec2,
-};
-use egui_plot::{AxisHints, GridInput, GridMark, Line, LineStyle, Plot, PlotPoint, PlotPoints};
+use egui::{Align, Color32, FontFamily, FontId, Layout, Rangef, Stroke, Ui, Vec2b, vec2};
+use egui_plot::{AxisHints, Line, LineStyle, Plot, PlotPoint, PlotPoints};
 
-use crate::app::{
-    Action, Axis, CurveView, LOG_FLOOR, Metric, Series, Session, Side, TrainAction, words,
-};
+use super::axes::{decades, marks, plain, seconds};
+use super::pointer::{heading, values_at, values_ui};
+use crate::app::{Action, Axis, CurveView, Metric, Series, Session, Side, TrainAction, words};
 use crate::train::{CurvePoint, RunId};
 use crate::ui::Cx;
 use crate::ui::theme::{self, Tokens, tokens};
@@ -37,11 +34,11 @@ struct Drawn {
 }
 
 /// A line with what the legend says of it.
-struct Shown {
-    name: String,
-    color: Color32,
-    dashed: bool,
-    series: Arc<Series>,
+pub(super) struct Shown {
+    pub name: String,
+    pub color: Color32,
+    pub dashed: bool,
+    pub series: Arc<Series>,
 }
 
 /// The colour in which the run at `index` of the list of `count` is compared. Counted from the oldest, so
@@ -378,178 +375,5 @@ fn plot<'a>(t: &Tokens, session: &Session, metric: Metric) -> Plot<'a> {
         Metric::Accuracy => plot.include_y(0.0).include_y(100.0),
         Metric::CrossEntropy if log => plot.include_y(0.0),
         Metric::CrossEntropy => plot.include_y(0.0),
-    }
-}
-
-/// Marks at round numbers, about `count` of them.
-fn marks(input: &GridInput, count: f64) -> Vec<GridMark> {
-    let (low, high) = input.bounds;
-    let rough = ((high - low) / count).max(1e-12);
-    let magnitude = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|factor| factor * magnitude)
-        .find(|step| *step >= rough * 0.75)
-        .unwrap_or(magnitude * 10.0);
-    let first = (low / step).ceil() as i64;
-    let last = (high / step).floor() as i64;
-    (first..=last)
-        .take(100)
-        .map(|index| GridMark {
-            value: index as f64 * step,
-            step_size: step,
-        })
-        .collect()
-}
-
-/// A mark at every power of ten.
-fn decades(input: &GridInput) -> Vec<GridMark> {
-    let (low, high) = input.bounds;
-    let lowest = LOG_FLOOR.log10();
-    (low.max(lowest).ceil() as i64..=high.floor() as i64)
-        .map(|decade| GridMark {
-            value: decade as f64,
-            step_size: 1.0,
-        })
-        .collect()
-}
-
-/// A number with as many decimals as the distance between marks needs.
-fn plain(value: f64, step: f64) -> String {
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    let decimals = (-step.log10().floor()).max(0.0) as usize;
-    format!("{value:.decimals$}")
-}
-
-fn seconds(mark: GridMark) -> String {
-    if mark.step_size >= 60.0 {
-        words::clock(mark.value)
-    } else {
-        format!("{} s", plain(mark.value, mark.step_size))
-    }
-}
-
-struct Value {
-    name: String,
-    color: Color32,
-    point: [f64; 2],
-    /// On a linear scale, also when the plot is logarithmic.
-    linear: f64,
-}
-
-fn values_at(lines: &[Shown], x: f64, log: bool) -> Vec<Value> {
-    lines
-        .iter()
-        .filter_map(|line| {
-            let point = line.series.at(x)?;
-            Some(Value {
-                name: if line.dashed {
-                    format!("{}, validation", words::shorten(&line.name, 22))
-                } else {
-                    line.name.clone()
-                },
-                color: line.color,
-                point,
-                linear: if log { 10f64.powf(point[1]) } else { point[1] },
-            })
-        })
-        .rev()
-        .collect()
-}
-
-fn heading(x: f64, axis: Axis) -> String {
-    match axis {
-        Axis::Step => format!("step {}", words::number(x.max(0.0).round() as u64)),
-        Axis::Time => format!("{x:.1} s"),
-    }
-}
-
-/// The box with the values under the pointer.
-fn values_ui(ui: &Ui, frame: Rect, x: f32, heading: &str, metric: Metric, values: &[Value]) {
-    if values.is_empty() {
-        return;
-    }
-    let t = tokens(ui);
-    let font = FontId::new(11.5, FontFamily::Proportional);
-    let painter = ui.painter();
-    let lay = |text: String, color| painter.layout_no_wrap(text, font.clone(), color);
-    let title = lay(heading.to_owned(), t.faint);
-    let rows: Vec<_> = values
-        .iter()
-        .map(|value| {
-            let text = match metric {
-                Metric::Accuracy => format!("{:.1} %", value.linear),
-                Metric::CrossEntropy => format!("{:.3}", value.linear),
-            };
-            (
-                value.color,
-                lay(value.name.clone(), t.text),
-                lay(text, t.text),
-            )
-        })
-        .collect();
-    let names = rows.iter().map(|row| row.1.size().x).fold(0.0, f32::max);
-    let figures = rows.iter().map(|row| row.2.size().x).fold(0.0, f32::max);
-    let width = (names + figures + 24.0 + 14.0 + 20.0).max(title.size().x + 24.0);
-    let height = 22.0 + rows.len() as f32 * 18.0 + 8.0;
-    // Right of the line, or left of it where there is no room.
-    let left = if x + 12.0 + width <= frame.right() {
-        x + 12.0
-    } else {
-        (x - 12.0 - width).max(frame.left())
-    };
-    let top = (frame.center().y - height / 2.0).max(frame.top());
-    let rect = Rect::from_min_size(pos2(left, top), vec2(width, height));
-    painter.rect(
-        rect,
-        CornerRadius::same(theme::RADIUS),
-        t.window,
-        Stroke::new(1.0, t.line),
-        StrokeKind::Inside,
-    );
-    painter.galley(rect.min + vec2(12.0, 8.0), title, t.faint);
-    for (index, (color, name, figure)) in rows.into_iter().enumerate() {
-        let y = rect.top() + 24.0 + index as f32 * 18.0;
-        painter.circle_filled(pos2(rect.left() + 16.0, y + 8.0), 3.5, color);
-        painter.galley(pos2(rect.left() + 26.0, y), name, t.text);
-        let at = pos2(rect.right() - 12.0, y);
-        let place = Align2::RIGHT_TOP.anchor_size(at, figure.size());
-        painter.galley(place.min, figure, t.text);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn marks_stand_at_round_numbers() {
-        let values = |low, high, count| -> Vec<f64> {
-            marks(
-                &GridInput {
-                    bounds: (low, high),
-                    base_step_size: 1.0,
-                },
-                count,
-            )
-            .iter()
-            .map(|mark| mark.value)
-            .collect()
-        };
-        assert_eq!(values(-1.0, 103.0, 5.0).len(), 6);
-        assert_eq!(
-            values(0.0, 100.0, 5.0),
-            [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
-        );
-        assert_eq!(values(0.0, 4000.0, 8.0).len(), 9);
-    }
-
-    #[test]
-    fn numbers_have_the_decimals_they_need() {
-        assert_eq!(plain(0.1 + 0.2, 0.1), "0.3");
-        assert_eq!(plain(20.0, 20.0), "20");
-        assert_eq!(plain(0.25, 0.05), "0.25");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use egui::{Align, DragValue, Frame, Layout, Response, RichText, ScrollArea, Stroke, Ui, emath};
+use egui::{DragValue, Response, RichText, ScrollArea, Ui, emath};
 
 use crate::app::{Action, Readiness, Session, TrainAction, Workspace, words};
 use crate::backbone::{Architecture, Fit};
@@ -10,10 +10,10 @@ use crate::project::Label;
 use crate::train::{Optimizer, TrainSettings};
 use crate::ui::Cx;
 use crate::ui::icons::{self, icon};
-use crate::ui::theme::{self, tokens};
+use crate::ui::theme::tokens;
 use crate::ui::widgets::{
-    self, button, choice, field_label, hint_with, menu_item, panel, quiet_button, section,
-    segments, separator,
+    self, button, choice, field_frame, field_label, hint_with, menu_item, panel, quiet_button,
+    section, segments, separator,
 };
 
 /// Paints the settings.
@@ -329,71 +329,35 @@ fn number_ui<T: emath::Numeric>(
     value: &mut T,
     number: &Number<T>,
 ) -> Response {
-    let t = tokens(ui);
     field_label(ui, label).on_hover_text(tip);
-    let framed = Frame::new()
-        .fill(t.window)
-        .stroke(Stroke::new(1.0, t.line))
-        .corner_radius(theme::RADIUS)
-        .show(ui, |ui| {
-            ui.set_height(theme::CONTROL_HEIGHT - 2.0);
-            ui.horizontal_centered(|ui| {
-                let widgets = &mut ui.visuals_mut().widgets;
-                widgets.inactive.weak_bg_fill = t.window;
-                widgets.inactive.bg_stroke = Stroke::NONE;
-                widgets.hovered.weak_bg_fill = t.window;
-                widgets.hovered.bg_stroke = Stroke::NONE;
-                ui.spacing_mut().interact_size.y = theme::CONTROL_HEIGHT - 2.0;
-                let field = DragValue::new(value)
-                    .range(number.range.clone())
-                    .speed(number.speed)
-                    .max_decimals(number.decimals)
-                    .suffix(number.suffix)
-                    .custom_formatter(|value, _| {
-                        if number.decimals == 0 && (0.0..1e15).contains(&value) {
-                            words::number(value as u64)
-                        } else {
-                            let text = format!("{value:.*}", number.decimals);
-                            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-                        }
-                    })
-                    .custom_parser(|text| text.replace([',', '\u{a0}', ' '], "").parse().ok());
-                let response = ui.add(field).accessible_name(label).on_hover_text(tip);
-                if number.note.is_empty() {
-                    ui.add_space(ui.available_width());
-                } else {
-                    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                        ui.add_space(10.0);
-                        ui.label(widgets::faint(t, number.note));
-                    });
-                }
-                response
-            })
-            .inner
-        });
-    framed.inner
+    let field = DragValue::new(value)
+        .range(number.range.clone())
+        .speed(number.speed)
+        .max_decimals(number.decimals)
+        .suffix(number.suffix)
+        .custom_formatter(|value, _| {
+            if number.decimals == 0 && (0.0..1e15).contains(&value) {
+                words::number(value as u64)
+            } else {
+                let text = format!("{value:.*}", number.decimals);
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            }
+        })
+        .custom_parser(|text| text.replace([',', '\u{a0}', ' '], "").parse().ok());
+    field_frame(ui, number.note, |ui| {
+        ui.add(field).accessible_name(label).on_hover_text(tip)
+    })
+    .inner
 }
 
 /// A field that says what is and cannot be changed.
 fn fixed_ui(ui: &mut Ui, words: &str, note: &str, tip: &str) {
-    let t = tokens(ui);
-    Frame::new()
-        .fill(t.window)
-        .stroke(Stroke::new(1.0, t.line))
-        .corner_radius(theme::RADIUS)
-        .show(ui, |ui| {
-            ui.set_height(theme::CONTROL_HEIGHT - 2.0);
-            ui.horizontal_centered(|ui| {
-                ui.add_space(10.0);
-                ui.label(words);
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    ui.add_space(10.0);
-                    ui.label(widgets::faint(t, note));
-                });
-            });
-        })
-        .response
-        .on_hover_text(tip);
+    field_frame(ui, note, |ui| {
+        ui.add_space(10.0);
+        ui.label(words);
+    })
+    .response
+    .on_hover_text(tip);
 }
 
 /// What there is to train on, and what it lacks.

@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use egui::{
-    Color32, ComboBox, Frame, Margin, Response, RichText, Slider, Stroke, TextEdit, Ui, vec2,
+    Align, Color32, ComboBox, Frame, InnerResponse, Layout, Margin, Response, RichText, Slider,
+    Stroke, TextEdit, Ui, vec2,
 };
 
 use super::text;
@@ -28,6 +29,42 @@ pub fn text_field(ui: &mut Ui, label: &str, value: &mut String, hint: &str) -> R
             .min_size(vec2(0.0, theme::CONTROL_HEIGHT)),
     )
     .accessible_name(label)
+}
+
+/// A frame that looks like a field, one control high: `field` at the left, the words `note` at the right. Values
+/// to drag ([`egui::DragValue`]) have no frame of their own in it.
+pub fn field_frame<R>(
+    ui: &mut Ui,
+    note: &str,
+    field: impl FnOnce(&mut Ui) -> R,
+) -> InnerResponse<R> {
+    let t = tokens(ui);
+    Frame::new()
+        .fill(t.window)
+        .stroke(Stroke::new(1.0, t.line))
+        .corner_radius(theme::RADIUS)
+        .show(ui, |ui| {
+            ui.set_height(theme::CONTROL_HEIGHT - 2.0);
+            ui.horizontal_centered(|ui| {
+                let widgets = &mut ui.visuals_mut().widgets;
+                widgets.inactive.weak_bg_fill = t.window;
+                widgets.inactive.bg_stroke = Stroke::NONE;
+                widgets.hovered.weak_bg_fill = t.window;
+                widgets.hovered.bg_stroke = Stroke::NONE;
+                ui.spacing_mut().interact_size.y = theme::CONTROL_HEIGHT - 2.0;
+                let inner = field(ui);
+                if note.is_empty() {
+                    ui.add_space(ui.available_width());
+                } else {
+                    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                        ui.add_space(10.0);
+                        ui.label(text::faint(t, note));
+                    });
+                }
+                inner
+            })
+            .inner
+        })
 }
 
 /// A slim slider with the accent up to its handle; `label` is its accessible name.
@@ -118,7 +155,7 @@ pub fn segments(ui: &mut Ui, chosen: usize, labels: &[&str]) -> Option<usize> {
         .show(ui, |ui| {
             ui.spacing_mut().interact_size.y = 26.0;
             // From left to right wherever it stands.
-            let layout = egui::Layout::left_to_right(egui::Align::Center);
+            let layout = Layout::left_to_right(Align::Center);
             ui.allocate_ui_with_layout(vec2(ui.available_width(), 26.0), layout, |ui| {
                 ui.spacing_mut().item_spacing.x = 2.0;
                 ui.spacing_mut().button_padding = vec2(6.0, 4.0);

@@ -16,7 +16,7 @@ pub use button::{
 pub use card::{card, hint, hint_with, panel, section, separator};
 pub use chip::{badge, chip, class_chip, class_dot, class_mark, key_cap, menu_chip};
 pub use empty::empty;
-pub use field::{choice, field_label, segments, slider, text_field};
+pub use field::{choice, field_frame, field_label, segments, slider, text_field};
 pub use picture::{cover_uv, picture, placeholder};
 pub use progress::{progress_bar, spinner};
 pub use text::{faint, figure, heading, muted, name, small, title};

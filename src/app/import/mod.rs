@@ -1,0 +1,202 @@
+//! The import workspace's state and what a person does there.
+
+mod add;
+mod extract;
+mod source;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::tasks::TaskId;
+use super::{App, Lane, Workspace, label};
+use crate::jobs::JobError;
+use crate::media::ClassFrom;
+use crate::project::{Change, ClassName, Project, Sampling, SourceId};
+
+pub use extract::Batch;
+
+/// Where the class of a new video comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassRule {
+    /// The folder it lies in.
+    #[default]
+    Folder,
+    /// Its file name.
+    File,
+    /// This class.
+    Chosen(ClassName),
+    /// None; its frames are sorted by hand.
+    Unsorted,
+}
+
+impl ClassRule {
+    fn class_from(&self) -> ClassFrom {
+        match self {
+            Self::Folder => ClassFrom::Folder,
+            Self::File => ClassFrom::File,
+            Self::Chosen(name) => ClassFrom::Chosen(name.clone()),
+            Self::Unsorted => ClassFrom::Nothing,
+        }
+    }
+}
+
+/// The state of the import workspace.
+#[derive(Debug, Default)]
+pub struct ImportState {
+    /// How videos are sampled.
+    pub sampling: Sampling,
+    /// Where the class of a new video comes from.
+    pub class_rule: ClassRule,
+    /// The sources whose frames are being written or wait for it.
+    pub extracting: HashMap<SourceId, TaskId>,
+    /// The first of the sources that were added last, and how many times sources were added.
+    pub added: (u64, Option<SourceId>),
+    /// What is being extracted as a whole.
+    pub batch: Option<Batch>,
+    /// Settings changed at this moment and are not written yet.
+    unsaved: Option<Instant>,
+}
+
+const SAMPLING: &str = "sampling";
+const CLASS_RULE: &str = "class_of_new_sources";
+/// Settings are written when they have been left alone for so long.
+const SETTLE: Duration = Duration::from_millis(600);
+
+impl ImportState {
+    pub(super) fn load(project: &Project) -> Self {
+        Self {
+            sampling: project.setting(SAMPLING),
+            class_rule: project.setting(CLASS_RULE),
+            extracting: HashMap::new(),
+            added: (0, None),
+            batch: None,
+            unsaved: None,
+        }
+    }
+}
+
+/// What a person does in the import workspace.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ImportAction {
+    /// Brings files and folders in.
+    Add(Vec<PathBuf>),
+    /// Samples in another way.
+    SetSampling(Sampling),
+    /// Takes the class of new videos from elsewhere.
+    SetClassRule(ClassRule),
+    /// Gives a source a class; its frames move along.
+    SetClass(SourceId, Option<ClassName>),
+    /// Makes a class and gives it to a source.
+    SetNewClass(SourceId, String),
+    /// Writes the frames of these sources.
+    Extract(Vec<SourceId>),
+    /// Ends the writing of a source's frames.
+    CancelExtract(SourceId),
+    /// Forgets a source; with `true` its frames go to the trash.
+    Remove(SourceId, bool),
+    /// A source's file is here now.
+    Locate(SourceId, PathBuf),
+    /// Shows the frames of a source in the label workspace.
+    ShowFrames(SourceId),
+}
+
+impl App {
+    pub(super) fn apply_import(&mut self, action: ImportAction) {
+        match action {
+            ImportAction::Add(paths) => self.add_paths(paths),
+            ImportAction::SetSampling(sampling) => {
+                if let Some(session) = &mut self.session {
+                    session.import.sampling = sampling;
+                    session.import.unsaved = Some(Instant::now());
+                    self.ctx.request_repaint_after(SETTLE);
+                }
+            }
+            ImportAction::SetClassRule(rule) => {
+                if let Some(session) = &mut self.session {
+                    session.import.class_rule = rule;
+                    session.import.unsaved = Some(Instant::now());
+                    self.ctx.request_repaint_after(SETTLE);
+                }
+            }
+            ImportAction::SetClass(id, class) => self.set_source_class(&id, class),
+            ImportAction::SetNewClass(id, name) => match ClassName::new(name.trim()) {
+                Ok(name) => {
+                    let known = self
+                        .session
+                        .as_ref()
+                        .is_some_and(|session| session.class(&name).is_some());
+                    if !known {
+                        self.edit(Change::CreateClass { name: name.clone() });
+                    }
+                    self.set_source_class(&id, Some(name));
+                }
+                Err(error) => {
+                    self.fail(error.to_string());
+                }
+            },
+            ImportAction::Extract(ids) => {
+                for id in ids {
+                    self.extract(id);
+                }
+            }
+            ImportAction::CancelExtract(id) => {
+                if let Some(session) = &mut self.session
+                    && let Some(task) = session.import.extracting.get(&id).copied()
+                {
+                    self.tasks.cancel(task);
+                    // A task that only waited never ends by itself.
+                    if !self.tasks.is_alive(task) {
+                        session.import.extracting.remove(&id);
+                        session.import.settle_batch();
+                    }
+                }
+            }
+            ImportAction::Remove(id, trash) => self.remove_source(id, trash),
+            ImportAction::Locate(id, path) => self.locate(id, path),
+            ImportAction::ShowFrames(id) => {
+                self.workspace = Workspace::Label;
+                if let Some(session) = &mut self.session {
+                    session.label.show = label::Show::All;
+                    session.label.source = Some(id);
+                    session.rebuild_shown();
+                }
+            }
+        }
+    }
+
+    /// Writes changed settings once they have settled.
+    pub(super) fn save_import_settings(&mut self, at_once: bool) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let Some(since) = session.import.unsaved else {
+            return;
+        };
+        if !at_once && since.elapsed() < SETTLE {
+            self.ctx.request_repaint_after(SETTLE);
+            return;
+        }
+        session.import.unsaved = None;
+        let project = Arc::clone(&session.project);
+        let (sampling, rule) = (session.import.sampling, session.import.class_rule.clone());
+        self.tasks.start(
+            Lane::Edit,
+            "Saving settings",
+            true,
+            move |_| {
+                project.set_setting(SAMPLING, &sampling)?;
+                project.set_setting(CLASS_RULE, &rule)
+            },
+            |app, result| {
+                if let Err(error @ (JobError::Failed(_) | JobError::Panicked(_))) = result {
+                    app.fail(error.to_string());
+                }
+            },
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! Changing a source: its class, its place on disk, taking it off the list.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::ImportAction;
+use crate::app::{App, Lane};
+use crate::jobs::JobError;
+use crate::project::{Change, ClassName, Label, SourceId};
+
+impl App {
+    pub(super) fn set_source_class(&mut self, id: &SourceId, class: Option<ClassName>) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let Some(source) = session.sources.iter_mut().find(|source| source.id == *id) else {
+            return;
+        };
+        if source.class == class {
+            return;
+        }
+        let old = source.class.clone().map_or(Label::Unsorted, Label::Class);
+        let new = class.clone().map_or(Label::Unsorted, Label::Class);
+        source.class = class;
+        let changed = source.clone();
+        // The frames that were given the old class go along; those labelled by hand stay.
+        let frames: Vec<String> = session
+            .snapshot
+            .frames
+            .list
+            .iter()
+            .filter(|frame| frame.source.as_ref() == Some(id) && frame.label == old)
+            .map(|frame| frame.path.clone())
+            .collect();
+        let project = Arc::clone(&session.project);
+        self.tasks.start(
+            Lane::Edit,
+            "Changing the class of a video",
+            true,
+            move |_| project.put_source(changed),
+            |app, result| {
+                if let Err(error) = result {
+                    app.fail(error.to_string());
+                }
+                app.refresh();
+            },
+        );
+        if !frames.is_empty() {
+            self.edit(Change::Relabel { frames, to: new });
+        }
+    }
+
+    pub(super) fn remove_source(&mut self, id: SourceId, trash: bool) {
+        self.apply_import(ImportAction::CancelExtract(id.clone()));
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        session.sources.retain(|source| source.id != id);
+        let frames: Vec<String> = session
+            .snapshot
+            .frames
+            .list
+            .iter()
+            .filter(|frame| frame.source.as_ref() == Some(&id))
+            .map(|frame| frame.path.clone())
+            .collect();
+        let project = Arc::clone(&session.project);
+        if trash && !frames.is_empty() {
+            self.edit(Change::Trash { frames });
+        }
+        self.tasks.start(
+            Lane::Edit,
+            "Removing a source",
+            true,
+            move |_| project.remove_source(&id),
+            |app, result| {
+                if let Err(error) = result {
+                    app.fail(error.to_string());
+                }
+                app.refresh();
+            },
+        );
+    }
+
+    /// A source's file was moved and found again.
+    pub(super) fn locate(&mut self, id: SourceId, path: PathBuf) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let Some(mut source) = session.source(&id).cloned() else {
+            return;
+        };
+        session.previews.forget(&source.path);
+        session.previews.forget(&path);
+        let project = Arc::clone(&session.project);
+        self.tasks.start(
+            Lane::Edit,
+            "Looking at the file",
+            false,
+            move |_| {
+                if SourceId::of_file(&path)? != id {
+                    return Ok(false);
+                }
+                source.path = path;
+                project.put_source(source).map(|()| true)
+            },
+            |app, result| {
+                match result {
+                    Ok(true) | Err(JobError::Cancelled) => {}
+                    Ok(false) => {
+                        app.fail("That is another video. Add it as a new one instead");
+                    }
+                    Err(error) => {
+                        app.fail(error.to_string());
+                    }
+                }
+                app.refresh();
+            },
+        );
+    }
+}

@@ -1,0 +1,286 @@
+//! What the user does to frames and classes, and how each of it is done and taken back.
+
+use crate::jobs::Work;
+
+use super::moves::{Moved, Target};
+use super::{Class, ClassName, Label, Project, ProjectError, SourceId};
+
+/// One thing that the user does and may want to take back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Gives frames (paths relative to the root) another label.
+    Relabel {
+        /// The frames.
+        frames: Vec<String>,
+        /// Their new label.
+        to: Label,
+    },
+    /// Moves frames to the trash.
+    Trash {
+        /// The frames.
+        frames: Vec<String>,
+    },
+    /// Makes a class.
+    CreateClass {
+        /// Its name.
+        name: ClassName,
+    },
+    /// Renames a class.
+    RenameClass {
+        /// Old name.
+        from: ClassName,
+        /// New name.
+        to: ClassName,
+    },
+    /// Deletes a class; its frames become unsorted.
+    DeleteClass {
+        /// Its name.
+        name: ClassName,
+    },
+    /// Moves a class within the user's order.
+    MoveClass {
+        /// Its name.
+        name: ClassName,
+        /// Its new position, 0 is first.
+        position: usize,
+    },
+}
+
+impl Change {
+    /// What it does, to follow "Undo" and "Redo": "label 24 frames “cat”".
+    #[must_use]
+    pub fn text(&self) -> String {
+        let frames = |count: usize| match count {
+            1 => "1 frame".to_owned(),
+            count => format!("{count} frames"),
+        };
+        match self {
+            Self::Relabel { frames: list, to } => match to {
+                Label::Class(name) => format!("label {} “{name}”", frames(list.len())),
+                Label::Unsorted => format!("unlabel {}", frames(list.len())),
+            },
+            Self::Trash { frames: list } => format!("remove {}", frames(list.len())),
+            Self::CreateClass { name } => format!("create class “{name}”"),
+            Self::RenameClass { from, to } => format!("rename class “{from}” to “{to}”"),
+            Self::DeleteClass { name } => format!("delete class “{name}”"),
+            Self::MoveClass { name, .. } => format!("move class “{name}”"),
+        }
+    }
+}
+
+/// What a change, an undo or a redo did to frames.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Old and new path of each frame that was moved (also of those that a renamed class took along).
+    pub moved: Vec<(String, String)>,
+}
+
+/// What it takes to undo a change.
+#[derive(Debug, Clone)]
+pub(super) enum Done {
+    /// Frames went from one path to another.
+    Moved(Vec<(String, String)>),
+    Created,
+    Renamed,
+    Deleted {
+        class: Class,
+        position: usize,
+        moved: Vec<(String, String)>,
+        /// Sources whose frames were to go into the class.
+        sources: Vec<SourceId>,
+    },
+    Reordered {
+        from: usize,
+    },
+}
+
+/// What undo did.
+pub(super) struct Back {
+    /// Where the frames of the change are now.
+    pub frames: Vec<String>,
+    pub moved: Vec<(String, String)>,
+    /// Where a frame should have gone and where it went.
+    pub astray: Vec<(String, String)>,
+}
+
+pub(super) type Performed = (Done, Outcome, Result<(), ProjectError>);
+
+/// Does it. The inner result is how it ended after something had been done.
+pub(super) fn perform(
+    project: &Project,
+    change: &Change,
+    work: &Work,
+) -> Result<Performed, ProjectError> {
+    let whole = |done| Ok((done, Outcome::default(), Ok(())));
+    match change {
+        Change::Relabel { frames, to } => {
+            let _change = project.begin_change();
+            Ok(moved(project.relabel_frames(frames, to, work)?))
+        }
+        Change::Trash { frames } => {
+            let _change = project.begin_change();
+            Ok(moved(project.trash_frames(frames, work)))
+        }
+        Change::CreateClass { name } => {
+            project.add_class(name)?;
+            whole(Done::Created)
+        }
+        Change::RenameClass { from, to } => {
+            let moved = rename(project, from, to, work)?;
+            Ok((Done::Renamed, Outcome { moved }, Ok(())))
+        }
+        Change::MoveClass { name, position } => {
+            let (_, from) = place_of(project, name)?;
+            project.move_class(name, *position)?;
+            whole(Done::Reordered { from })
+        }
+        Change::DeleteClass { name } => {
+            let _change = project.begin_change();
+            let (class, position) = place_of(project, name)?;
+            let sources = project
+                .sources()
+                .into_iter()
+                .filter(|source| source.class.as_ref() == Some(name))
+                .map(|source| source.id)
+                .collect();
+            let result = project.unmake_class(name, work)?;
+            let outcome = Outcome {
+                moved: result.pairs.clone(),
+            };
+            let done = if result.end.is_ok() {
+                Done::Deleted {
+                    class,
+                    position,
+                    moved: result.pairs,
+                    sources,
+                }
+            } else {
+                // The class is still there; only frames were moved.
+                Done::Moved(result.pairs)
+            };
+            Ok((done, outcome, result.end))
+        }
+    }
+}
+
+fn moved(result: Moved) -> Performed {
+    let outcome = Outcome {
+        moved: result.pairs.clone(),
+    };
+    (Done::Moved(result.pairs), outcome, result.end)
+}
+
+/// Takes back what [`perform`] did.
+pub(super) fn take_back(
+    project: &Project,
+    change: &Change,
+    done: &Done,
+    work: &Work,
+) -> Result<Back, ProjectError> {
+    let mut back = Back {
+        frames: Vec::new(),
+        moved: Vec::new(),
+        astray: Vec::new(),
+    };
+    match (done, change) {
+        (Done::Moved(moved), _) => {
+            let _change = project.begin_change();
+            move_back(project, moved, &mut back, work)?;
+        }
+        (Done::Created, Change::CreateClass { name }) => {
+            let _change = project.begin_change();
+            let result = project.unmake_class(name, work)?;
+            result.end?;
+            back.moved = result.pairs;
+        }
+        (Done::Renamed, Change::RenameClass { from, to }) => {
+            back.moved = rename(project, to, from, work)?;
+        }
+        (Done::Reordered { from }, Change::MoveClass { name, .. }) => {
+            project.move_class(name, *from)?;
+        }
+        (
+            Done::Deleted {
+                class,
+                position,
+                moved,
+                sources,
+            },
+            _,
+        ) => {
+            let _change = project.begin_change();
+            if place_of(project, &class.name).is_err() {
+                project.remake_class(class, *position)?;
+            }
+            project.update(|document| {
+                for source in &mut document.sources {
+                    if source.item.class.is_none() && sources.contains(&source.item.id) {
+                        source.item.class = Some(class.name.clone());
+                    }
+                }
+                Ok(())
+            })?;
+            move_back(project, moved, &mut back, work)?;
+        }
+        // Each kind of change has its own way back, above.
+        (Done::Created | Done::Renamed | Done::Reordered { .. }, _) => {}
+    }
+    Ok(back)
+}
+
+fn move_back(
+    project: &Project,
+    moved: &[(String, String)],
+    back: &mut Back,
+    work: &Work,
+) -> Result<(), ProjectError> {
+    // The last first, so that of two frames of one name each gets its own back. A frame that an interrupted
+    // attempt has put back already stays there.
+    let targets = moved
+        .iter()
+        .rev()
+        .map(|(old, new)| {
+            let is_back = !project.abs(new).exists() && project.abs(old).exists();
+            let from = if is_back { old } else { new };
+            (from.clone(), Target::Path(old.clone()))
+        })
+        .collect();
+    let result = project.move_frames(targets, work);
+    for ((old, new), now) in moved.iter().rev().zip(&result.paths) {
+        if now != old && now != new {
+            back.astray.push((old.clone(), now.clone()));
+        }
+    }
+    back.frames = result.paths.into_iter().rev().collect();
+    back.moved = result.pairs;
+    result.end
+}
+
+/// Renames a class and tells which paths changed with it.
+fn rename(
+    project: &Project,
+    from: &ClassName,
+    to: &ClassName,
+    work: &Work,
+) -> Result<Vec<(String, String)>, ProjectError> {
+    project.rename_class(from, to)?;
+    let (old, new) = (format!("classes/{from}/"), format!("classes/{to}/"));
+    let frames = project.scan(work)?;
+    let moved = frames.list.into_iter().filter_map(|frame| {
+        let rest = frame.path.strip_prefix(&new)?;
+        Some((format!("{old}{rest}"), frame.path.clone()))
+    });
+    Ok(moved.collect())
+}
+
+fn place_of(project: &Project, name: &ClassName) -> Result<(Class, usize), ProjectError> {
+    let classes = project.classes();
+    let found = classes
+        .into_iter()
+        .enumerate()
+        .find(|(_, class)| class.name == *name);
+    match found {
+        Some((position, class)) => Ok((class, position)),
+        None => Err(ProjectError::NoSuchClass { name: name.clone() }),
+    }
+}

@@ -1,0 +1,157 @@
+//! Classes: a new one, another name, deleting one.
+
+use egui::{RichText, Ui};
+
+use super::{End, buttons_ui, confirmed, title_ui, words_ui};
+use crate::app::{Action, ClassRule, ImportAction, LabelAction, NewClassThen, words};
+use crate::project::ClassName;
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{self, accent_button, button, danger_button, field_label, text_field};
+
+/// A field for the name of a class, with what is wrong with it. Returns whether it can be used.
+fn class_field_ui(ui: &mut Ui, cx: &Cx<'_>, name: &mut String, fresh: bool) -> bool {
+    let t = tokens(ui);
+    field_label(ui, "Name");
+    let field = text_field(ui, "Class name", name, "cat");
+    if fresh {
+        field.request_focus();
+    }
+    let trimmed = name.trim();
+    let known = cx.app.session.as_ref().is_some_and(|session| {
+        session
+            .classes
+            .iter()
+            .any(|class| class.name.as_str() == trimmed)
+    });
+    let wrong = if trimmed.is_empty() {
+        None
+    } else if known {
+        Some("There is a class of this name already".to_owned())
+    } else {
+        ClassName::new(trimmed).err().map(|error| error.to_string())
+    };
+    let ok = !trimmed.is_empty() && wrong.is_none();
+    match wrong {
+        Some(wrong) => {
+            ui.label(RichText::new(wrong).size(theme::TYPE_SMALL).color(t.danger));
+        }
+        None => {
+            ui.label(widgets::faint(
+                t,
+                "On disk a class is a folder of this name.",
+            ));
+        }
+    }
+    ok
+}
+
+pub(super) fn new_class_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    name: &mut String,
+    then: &NewClassThen,
+    fresh: bool,
+) -> End {
+    title_ui(ui, "New class");
+    let ready = class_field_ui(ui, cx, name, fresh);
+    let go = ready && confirmed(ui);
+    let mut end = End::Open;
+    buttons_ui(ui, |ui| {
+        let add = ui
+            .add_enabled_ui(ready, |ui| accent_button(ui, None, "Add class"))
+            .inner;
+        if add.clicked() || go {
+            let name = name.trim().to_owned();
+            match then {
+                NewClassThen::Nothing => {
+                    cx.act(Action::Label(LabelAction::AddClass(name, false)));
+                }
+                NewClassThen::AssignSelected => {
+                    cx.act(Action::Label(LabelAction::AddClass(name, true)));
+                }
+                NewClassThen::Source(id) => {
+                    cx.act(Action::Import(ImportAction::SetNewClass(id.clone(), name)));
+                }
+                NewClassThen::NewVideos => {
+                    if let Ok(class) = ClassName::new(&name) {
+                        cx.act(Action::Label(LabelAction::AddClass(name, false)));
+                        let rule = ClassRule::Chosen(class);
+                        cx.act(Action::Import(ImportAction::SetClassRule(rule)));
+                    }
+                }
+            }
+            end = End::Close;
+        }
+        if button(ui, None, "Cancel").clicked() {
+            end = End::Close;
+        }
+    });
+    end
+}
+
+pub(super) fn rename_class_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    from: &ClassName,
+    name: &mut String,
+    fresh: bool,
+) -> End {
+    title_ui(
+        ui,
+        &format!("Rename “{}”", words::shorten(from.as_str(), 40)),
+    );
+    let ready = class_field_ui(ui, cx, name, fresh);
+    let go = ready && confirmed(ui);
+    let mut end = End::Open;
+    buttons_ui(ui, |ui| {
+        let rename = ui
+            .add_enabled_ui(ready, |ui| accent_button(ui, None, "Rename"))
+            .inner;
+        if rename.clicked() || go {
+            let to = name.trim().to_owned();
+            cx.act(Action::Label(LabelAction::RenameClass(from.clone(), to)));
+            end = End::Close;
+        }
+        if button(ui, None, "Cancel").clicked() {
+            end = End::Close;
+        }
+    });
+    end
+}
+
+pub(super) fn remove_class_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    name: &ClassName,
+    frames: usize,
+) -> End {
+    title_ui(
+        ui,
+        &format!("Delete “{}”?", words::shorten(name.as_str(), 40)),
+    );
+    words_ui(
+        ui,
+        &if frames == 0 {
+            "The class has no frames.".to_owned()
+        } else {
+            format!(
+                "Its {} become unsorted; nothing is deleted from disk. You can undo this.",
+                words::frames(frames)
+            )
+        },
+    );
+    let mut end = End::Open;
+    let go = confirmed(ui);
+    buttons_ui(ui, |ui| {
+        if danger_button(ui, Some(icons::TRASH), "Delete class").clicked() || go {
+            cx.act(Action::Label(LabelAction::RemoveClass(name.clone())));
+            end = End::Close;
+        }
+        if button(ui, None, "Keep").clicked() {
+            end = End::Close;
+        }
+    });
+    end
+}

@@ -1,0 +1,109 @@
+//! The dialogs: what they share, and which is shown. One file for each subject.
+
+mod class;
+mod path;
+mod project;
+mod quit;
+mod shortcuts;
+mod source;
+
+use egui::{
+    Align, Context, CornerRadius, Frame, Id, Key, Label, Layout, Margin, Modal, Modifiers, Ui, vec2,
+};
+
+use super::Cx;
+use super::theme::{self, tokens};
+use super::widgets;
+use crate::app::Dialog;
+
+/// Which dialog was painted last, so that a new one takes the keyboard.
+#[derive(Default)]
+pub struct View {
+    shown: Option<std::mem::Discriminant<Dialog>>,
+}
+
+/// How a dialog ends.
+enum End {
+    Open,
+    Close,
+}
+
+/// Paints the dialog, if there is one.
+pub fn dialogs_ui(ctx: &Context, cx: &mut Cx<'_>, dialog: &mut Option<Dialog>, view: &mut View) {
+    let Some(shown) = dialog else {
+        view.shown = None;
+        return;
+    };
+    let kind = std::mem::discriminant(shown);
+    let fresh = view.shown != Some(kind);
+    view.shown = Some(kind);
+    let t = if ctx.global_style().visuals.dark_mode {
+        &theme::DARK
+    } else {
+        &theme::LIGHT
+    };
+    let modal = Modal::new(Id::unique("dialog"))
+        .backdrop_color(t.backdrop)
+        .frame(
+            Frame::popup(&ctx.global_style())
+                .corner_radius(CornerRadius::same(theme::RADIUS_LARGE))
+                .inner_margin(Margin::same(20)),
+        )
+        .show(ctx, |ui| {
+            ui.set_width(match shown {
+                Dialog::Shortcuts => 620.0,
+                _ => 440.0,
+            });
+            ui.spacing_mut().item_spacing.y = 8.0;
+            dialog_ui(ui, cx, shown, fresh)
+        });
+    let quitting = cx.app.is_quitting();
+    if matches!(modal.inner, End::Close) || (modal.should_close() && !quitting) {
+        *dialog = None;
+    }
+}
+
+fn dialog_ui(ui: &mut Ui, cx: &mut Cx<'_>, dialog: &mut Dialog, fresh: bool) -> End {
+    match dialog {
+        Dialog::NewProject {
+            name,
+            folder,
+            files,
+        } => project::new_project_ui(ui, cx, name, folder, files, fresh),
+        Dialog::Path { purpose, text, why } => path::path_ui(ui, cx, purpose, text, *why, fresh),
+        Dialog::NewClass { name, then } => class::new_class_ui(ui, cx, name, then, fresh),
+        Dialog::RenameClass { from, name } => class::rename_class_ui(ui, cx, from, name, fresh),
+        Dialog::RemoveClass { name, frames } => class::remove_class_ui(ui, cx, name, *frames),
+        Dialog::RemoveSource {
+            id,
+            name,
+            frames,
+            trash,
+        } => source::remove_source_ui(ui, cx, id, name, *frames, trash),
+        Dialog::Quit => quit::quit_ui(ui, cx),
+        Dialog::Shortcuts => shortcuts::shortcuts_ui(ui),
+    }
+}
+
+fn title_ui(ui: &mut Ui, words: &str) {
+    ui.label(widgets::heading(words));
+}
+
+fn words_ui(ui: &mut Ui, words: &str) {
+    let t = tokens(ui);
+    ui.add(Label::new(widgets::muted(t, words).line_height(Some(19.0))).wrap());
+}
+
+/// The row of buttons at the end, the main one at the right.
+fn buttons_ui(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
+    ui.add_space(8.0);
+    ui.allocate_ui_with_layout(
+        vec2(ui.available_width(), theme::CONTROL_HEIGHT),
+        Layout::right_to_left(Align::Center),
+        add,
+    );
+}
+
+fn confirmed(ui: &Ui) -> bool {
+    ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter))
+}

@@ -1,0 +1,111 @@
+//! A new project: its name and where its folder is made.
+
+use std::path::{Path, PathBuf};
+
+use egui::{Ui, vec2};
+
+use super::{End, buttons_ui, confirmed, title_ui};
+use crate::app::{Action, Ask, words};
+use crate::ui::Cx;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{self, accent_button, button, field_label, text_field};
+
+pub(super) fn new_project_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    name: &mut String,
+    folder: &mut String,
+    files: &[PathBuf],
+    fresh: bool,
+) -> End {
+    let t = tokens(ui);
+    title_ui(ui, "New project");
+    field_label(ui, "Name");
+    let field = text_field(ui, "Project name", name, "Pets at the door");
+    if fresh {
+        field.request_focus();
+    }
+    field_label(ui, "Folder");
+    ui.horizontal(|ui| {
+        if cx.app.options.system_dialogs {
+            let width = ui.available_width() - 100.0;
+            ui.allocate_ui(vec2(width, theme::CONTROL_HEIGHT), |ui| {
+                text_field(ui, "Folder", folder, "");
+            });
+            let choose = button(ui, None, "Choose…");
+            if choose
+                .on_hover_text("Choose the folder in which the project's folder is made")
+                .clicked()
+            {
+                cx.act(Action::Ask(Ask::ProjectsFolder));
+            }
+        } else {
+            text_field(ui, "Folder", folder, "");
+        }
+    });
+    let cleaned = name.trim();
+    let root = Path::new(folder.trim()).join(folder_name(cleaned));
+    let ready = !cleaned.is_empty() && Path::new(folder.trim()).is_absolute();
+    let words = if cleaned.is_empty() {
+        "The project becomes a folder of its own.".to_owned()
+    } else if ready {
+        words::shorten(&root.to_string_lossy(), 64)
+    } else {
+        "The folder must be a full path.".to_owned()
+    };
+    ui.label(widgets::faint(t, words));
+    if !files.is_empty() {
+        ui.label(widgets::small(
+            t,
+            format!(
+                "What you dropped is added to it ({}).",
+                words::count(files.len() as u64, "item", "items")
+            ),
+        ));
+    }
+    let mut end = End::Open;
+    let go = ready && confirmed(ui);
+    buttons_ui(ui, |ui| {
+        let create = ui
+            .add_enabled_ui(ready, |ui| accent_button(ui, None, "Create project"))
+            .inner;
+        if create.clicked() || go {
+            cx.act(Action::CreateProject {
+                root: root.clone(),
+                name: cleaned.to_owned(),
+                files: files.to_vec(),
+            });
+            end = End::Close;
+        }
+        if button(ui, None, "Cancel").clicked() {
+            end = End::Close;
+        }
+    });
+    end
+}
+
+/// A folder name for a project name: what some file system refuses becomes a dash.
+fn folder_name(name: &str) -> String {
+    let cleaned: String = name
+        .chars()
+        .map(|c| match c {
+            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '-',
+            c if c.is_control() => '-',
+            c => c,
+        })
+        .collect();
+    cleaned.trim_end_matches(['.', ' ']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_name_becomes_a_folder_name() {
+        assert_eq!(folder_name("Pets at the door"), "Pets at the door");
+        assert_eq!(folder_name("a/b: c?"), "a-b- c-");
+        assert_eq!(folder_name("猫と犬…"), "猫と犬…");
+        assert_eq!(folder_name("trailing. "), "trailing");
+    }
+}

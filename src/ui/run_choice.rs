@@ -1,0 +1,43 @@
+//! The choice among the finished runs of a project.
+
+use egui::Ui;
+
+use super::theme::tokens;
+use super::widgets::{choice, menu_item, small};
+use crate::app::{Session, words};
+use crate::train::{RunId, RunState};
+
+/// A list of the finished runs with their test accuracy. Returns the one that was clicked.
+pub fn run_choice(
+    ui: &mut Ui,
+    session: &Session,
+    id: &str,
+    chosen: Option<&RunId>,
+) -> Option<RunId> {
+    let t = tokens(ui);
+    let selected = chosen
+        .and_then(|id| session.train.run(id))
+        .map(|entry| words::run_title(&entry.run))
+        .unwrap_or_default();
+    let mut clicked = None;
+    choice(ui, id, "Run", &selected, |ui| {
+        for entry in &session.train.runs {
+            if entry.run.state != RunState::Finished {
+                continue;
+            }
+            let accuracy = entry
+                .run
+                .result
+                .as_ref()
+                .and_then(|result| result.test_accuracy)
+                .map(|part| words::percent(f64::from(part)))
+                .unwrap_or_default();
+            let label = words::run_title(&entry.run);
+            if menu_item(ui, None, &label, small(t, accuracy)).clicked() {
+                clicked = Some(entry.run.id.clone());
+                ui.close();
+            }
+        }
+    });
+    clicked
+}
