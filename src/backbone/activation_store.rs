@@ -111,29 +111,37 @@ impl ActivationStore {
         }
     }
 
-    /// Whether the next row will be kept, as far as can be known.
-    pub fn has_room(&self) -> bool {
-        !self.full && self.used_bytes + self.row_bytes <= self.budget_bytes
+    /// How many more rows will be kept, as far as can be known.
+    pub fn rows_left(&self) -> u64 {
+        if self.full || !self.is_writable() {
+            return 0;
+        }
+        self.budget_bytes.saturating_sub(self.used_bytes) / self.row_bytes
+    }
+
+    fn is_writable(&self) -> bool {
+        self.plain.is_writable() && self.augmented.as_ref().is_none_or(Cache::is_writable)
     }
 
     /// Adds a row. After the first one that cannot be kept none is.
     pub fn keep(&mut self, key: &Key, row: &[f16]) -> Result<(), NotKept> {
-        if !self.has_room() {
+        if self.contains(key) {
+            return Ok(());
+        }
+        if !self.is_writable() {
+            return Err(NotKept::Locked);
+        }
+        if self.rows_left() == 0 {
             self.full = true;
             return Err(NotKept::Budget);
         }
-        let row_bytes = self.row_bytes;
+        let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
         let Some(cache) = self.cache(key) else {
             return Ok(());
         };
-        let kept = if cache.is_writable() {
-            let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
-            cache.put(key, &bytes).map_err(NotKept::Io)
-        } else {
-            Err(NotKept::Locked)
-        };
+        let kept = cache.put(key, &bytes).map_err(NotKept::Io);
         match kept {
-            Ok(()) => self.used_bytes += row_bytes,
+            Ok(()) => self.used_bytes += self.row_bytes,
             Err(_) => self.full = true,
         }
         kept

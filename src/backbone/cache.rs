@@ -12,7 +12,7 @@
 //!
 //! The row is written before its entry, so that a killed process leaves whole entries with whole rows and
 //! at most a tail, which the next writer cuts off. A power cut may leave anything: the check sum of each
-//! row is looked at when it is read, and what does not fit is computed again. Fifty thousand
+//! row is looked at when it is first read, and what does not fit is computed again. Fifty thousand
 //! frames are two files, and reading the index is one read of 2.4 MB. Rows are never held in memory: what is
 //! read often is in the system's own cache of files.
 
@@ -34,11 +34,20 @@ pub(super) struct Key {
     pub view: u32,
 }
 
+/// Where a row is.
+struct Entry {
+    row: u64,
+    sum: [u8; 8],
+    /// Read and found whole since the cache was opened: not checked again, as batches read the same rows again
+    /// and again.
+    whole: bool,
+}
+
 /// Rows of one length, for example the bottlenecks of one backbone and preprocessing.
 pub(super) struct Cache {
     /// Numbers in a row.
     elements: usize,
-    index: HashMap<Key, (u64, [u8; 8])>,
+    index: HashMap<Key, Entry>,
     rows: File,
     keys: File,
     /// Held while open; without it another job or process is writing, and nothing is added.
@@ -115,7 +124,14 @@ impl Cache {
             };
             if u32::from_le_bytes(elements) as usize == self.elements {
                 let view = u32::from_le_bytes(view);
-                self.index.insert(Key { content, view }, (row, sum));
+                self.index.insert(
+                    Key { content, view },
+                    Entry {
+                        row,
+                        sum,
+                        whole: false,
+                    },
+                );
             }
         }
         Ok(())
@@ -123,13 +139,15 @@ impl Cache {
 
     /// The bytes of a row, little-endian. `None` when it is not there or not whole.
     pub(super) fn get(&mut self, key: &Key) -> Option<&[u8]> {
-        let &(row, sum) = self.index.get(key)?;
-        let offset = row * self.buffer.len() as u64;
+        let entry = self.index.get_mut(key)?;
+        let offset = entry.row * self.buffer.len() as u64;
         let read = self
             .rows
             .seek(SeekFrom::Start(offset))
             .and_then(|_| self.rows.read_exact(&mut self.buffer));
-        if read.is_err() || check_sum(key, self.elements, &self.buffer) != sum {
+        entry.whole = read.is_ok()
+            && (entry.whole || check_sum(key, self.elements, &self.buffer) == entry.sum);
+        if !entry.whole {
             self.index.remove(key);
             return None;
         }
@@ -156,7 +174,14 @@ impl Cache {
         self.keys.seek(SeekFrom::Start(at * ENTRY_BYTES as u64))?;
         self.keys.write_all(&entry)?;
         self.len += 1;
-        self.index.insert(*key, (at, sum));
+        self.index.insert(
+            *key,
+            Entry {
+                row: at,
+                sum,
+                whole: false,
+            },
+        );
         Ok(())
     }
 

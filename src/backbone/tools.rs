@@ -74,7 +74,7 @@ impl Also {
         };
         also.is_some_and(|also| {
             let store = also.store();
-            store.has_room() && !store.contains(&key)
+            store.rows_left() > 0 && !store.contains(&key)
         })
     }
 

@@ -21,9 +21,11 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Whether the disk will take the next row, as far as can be known.
-    pub fn on_disk(&self) -> bool {
-        self.store.as_ref().is_some_and(ActivationStore::has_room)
+    /// How many new rows of `row_bytes` bytes can be kept until they are asked for: those that the disk takes,
+    /// and half of what memory holds, the other half being those before them.
+    pub fn rows_left(&self, row_bytes: usize) -> usize {
+        let on_disk = self.store.as_ref().map_or(0, ActivationStore::rows_left);
+        (on_disk as usize).saturating_add(OVERFLOW_BYTES / 2 / row_bytes.max(1))
     }
 
     pub fn contains(&self, key: &Key) -> bool {

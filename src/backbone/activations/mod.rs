@@ -198,9 +198,7 @@ impl Activations {
     pub fn ensure(&mut self, wanted: &[(usize, u32)], work: &Work) -> Result<(), BackboneError> {
         work.check()?;
         let mut jobs = self.jobs(wanted, |key| self.kept.contains(key))?;
-        if !self.kept.on_disk() {
-            jobs.truncate(OVERFLOW_BYTES / 2 / (2 * self.elements.max(1)));
-        }
+        jobs.truncate(self.kept.rows_left(size_of::<f16>() * self.elements));
         self.compute(&jobs, work, |_, _| {})
     }
 
