@@ -6,6 +6,7 @@ mod binding;
 mod builder;
 mod edit;
 mod error;
+mod fold;
 pub mod proto;
 mod runtime;
 mod session;

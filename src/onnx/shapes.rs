@@ -71,11 +71,11 @@ impl Graph {
         let input = |index: usize| node.input.get(index).and_then(|name| shapes.get(name));
         match node.op_type() {
             "Identity" | "Cast" | "CastLike" | "Relu" | "LeakyRelu" | "PRelu" | "Clip"
-            | "Sigmoid" | "Tanh" | "Exp" | "Log" | "Neg" | "Abs" | "Sign" | "Sqrt" | "Erf"
-            | "Gelu" | "Softmax" | "LogSoftmax" | "HardSigmoid" | "HardSwish" | "Not"
-            | "Dropout" | "BatchNormalization" | "LayerNormalization" | "ScatterElements" => {
-                input(0).cloned()
-            }
+            | "Sigmoid" | "Tanh" | "Exp" | "Log" | "Neg" | "Abs" | "Sign" | "Sqrt"
+            | "Reciprocal" | "Floor" | "Ceil" | "Round" | "Erf" | "Reciprocal" | "Floor"
+            | "Ceil" | "Round" | "Gelu" | "Softmax" | "LogSoftmax" | "HardSigmoid"
+            | "HardSwish" | "Not" | "Dropout" | "BatchNormalization" | "LayerNormalization"
+            | "ScatterElements" => input(0).cloned(),
             "Max" | "Min" | "Sum" => (1..node.input.len())
                 .try_fold(input(0)?.clone(), |shape, at| broadcast(&shape, input(at)?)),
             "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Equal" | "Less" | "Greater"

@@ -11,6 +11,7 @@ mod cli_program;
 #[cfg(target_os = "linux")]
 mod desktop;
 mod export;
+mod gradients_of_networks;
 mod kill;
 mod media;
 #[cfg(target_os = "linux")]

@@ -80,6 +80,7 @@ impl Case<'_> {
             })
             .collect();
         let y = (self.build)(&mut graph, &names);
+        let inferred = graph.shapes().get(&y).cloned();
         graph.output_as(&y, "y", ElementType::F64, &[]);
         // The result's shape is not told, so that it is inferred or found at run time, as in real use.
         graph.outputs[0].r#type = None;
@@ -113,6 +114,15 @@ impl Case<'_> {
         let shape = run(&mut session, &self.inputs, &one, &["y"])[0]
             .shape
             .clone();
+        let expected: Vec<Dim> = shape.iter().map(|len| Dim::Fixed(*len)).collect();
+        if self.fixed {
+            assert_eq!(
+                inferred,
+                Some(expected),
+                "{}: the inferred shape",
+                self.name
+            );
+        }
         let r = random.tensor(&shape, -1.0, 1.0);
         let outputs: Vec<String> = (0..names.len()).map(|index| format!("d{index}")).collect();
         let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();

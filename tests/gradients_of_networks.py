@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+"""Prepares whole networks, and PyTorch's gradients of them, for the test of the gradient rules.
+
+    python tests/gradients_of_networks.py FOLDER [NAME…]
+    SALAMANDER_NETWORKS=FOLDER cargo test --release --test it gradients_of_networks -- --nocapture
+
+Run by hand: it needs PyTorch (1.13 or later), torchvision and onnx, which the tests that run everywhere must
+not need. Without the environment variable the test says that it compares nothing.
+
+For each network with random weights and batch-norm statistics, in evaluation mode, FOLDER gets NAME.onnx
+(operators of version 17, output `logits`) and NAME.safetensors: `input`, `labels`, and for each parameter P
+`gradient.P`, the derivative of the cross-entropy of a batch by it, computed by PyTorch's autograd in double
+precision. What PyTorch itself is off by when it computes in single precision is printed: the measure of what
+can be asked for. ReLU and its kin have corners: where an activation lies so close to one that rounding decides on
+which side, no two programs agree. So inputs are drawn until the gradients stay what they are when all
+parameters are off by a little more than rounding.
+
+Each network comes twice: NAME with batch norm as it is, NAME-folded with batch norm (and padding nodes)
+folded into the convolutions, which is how networks are exported for use.
+"""
+
+import json
+import struct
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+CLASSES = 5
+BATCH = 2
+
+
+class SameConv(nn.Conv2d):
+    """TensorFlow's SAME padding, which is one less before than after at stride 2."""
+
+    def forward(self, x):
+        pads = []
+        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1]):
+            total = max((-(-int(size) // stride) - 1) * stride + kernel - int(size), 0)
+            pads += [total // 2, total - total // 2]
+        return super().forward(F.pad(x, pads) if any(pads) else x)
+
+
+def conv_norm(inside, outside, kernel=1, stride=1, groups=1, act=None):
+    conv = SameConv(inside, outside, kernel, stride, groups=groups, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outside, eps=1e-3), *([act()] if act else []))
+
+
+class InvertedResidual(nn.Module):
+    def __init__(self, inside, outside, kernel, stride, expansion):
+        super().__init__()
+        wide = inside * expansion
+        layers = [conv_norm(inside, wide, act=nn.ReLU6)] if expansion > 1 else []
+        layers.append(conv_norm(wide, wide, kernel, stride, wide, nn.ReLU6))
+        layers.append(conv_norm(wide, outside))
+        self.layers = nn.Sequential(*layers)
+        self.skip = stride == 1 and inside == outside
+
+    def forward(self, x):
+        y = self.layers(x)
+        return x + y if self.skip else y
+
+
+def efficientnet_lite0():
+    """The structure of models/convert.py."""
+    stages = [(3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3),
+              (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1)]
+    layers = [conv_norm(3, 32, 3, 2, act=nn.ReLU6)]
+    inside = 32
+    for kernel, stride, expansion, outside, repeats in stages:
+        for index in range(repeats):
+            layers.append(InvertedResidual(inside, outside, kernel, stride if index == 0 else 1, expansion))
+            inside = outside
+    layers += [conv_norm(320, 1280, act=nn.ReLU6), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2),
+               nn.Linear(1280, CLASSES)]
+    return nn.Sequential(*layers)
+
+
+def mobilenet_v1():
+    layers = [conv_norm(3, 32, 3, 2, act=nn.ReLU6)]
+    inside = 32
+    for outside, stride in [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)] + [(512, 1)] * 5 + [
+            (1024, 2), (1024, 1)]:
+        layers += [conv_norm(inside, inside, 3, stride, inside, nn.ReLU6),
+                   conv_norm(inside, outside, act=nn.ReLU6)]
+        inside = outside
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1024, CLASSES))
+
+
+def prelu_net():
+    """PReLU, leaky ReLU, GELU, layer norm: what the others lack."""
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, 1), nn.PReLU(16), nn.Conv2d(16, 32, 3, 1, 2, dilation=2, groups=4),
+        nn.BatchNorm2d(32), nn.LeakyReLU(0.1), nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False),
+        nn.ReflectionPad2d(1), nn.Conv2d(32, 24, 3), nn.GELU(), nn.AdaptiveMaxPool2d(1), nn.Flatten(),
+        nn.LayerNorm(24), nn.Linear(24, CLASSES))
+
+
+def of_torchvision(name, **options):
+    return lambda: getattr(torchvision.models, name)(weights=None, num_classes=CLASSES, **options)
+
+
+# Name: how it is made, height and width of its input.
+NETWORKS = {
+    "efficientnet_lite0": (efficientnet_lite0, 64),
+    "mobilenet_v1": (mobilenet_v1, 64),
+    "mobilenet_v2": (of_torchvision("mobilenet_v2"), 64),
+    "mobilenet_v3_small": (of_torchvision("mobilenet_v3_small"), 64),
+    "inception_v3": (of_torchvision("inception_v3", aux_logits=False, init_weights=True), 75),
+    "resnet18": (of_torchvision("resnet18"), 64),
+    "shufflenet_v2_x0_5": (of_torchvision("shufflenet_v2_x0_5"), 64),
+    "squeezenet1_1": (of_torchvision("squeezenet1_1"), 63),
+    "prelu_net": (prelu_net, 33),
+}
+
+
+def with_random_statistics(model, x):
+    """Statistics of what flows through, so that nothing explodes, and then something else at random."""
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    model.train()
+    with torch.no_grad():
+        model(x)
+    model.eval()
+    with torch.no_grad():
+        for norm, momentum in zip(norms, momenta):
+            norm.momentum = momentum
+            deviation = norm.running_var.sqrt()
+            norm.running_mean += 0.2 * deviation * torch.randn_like(deviation)
+            norm.running_var *= 0.7 + 0.6 * torch.rand_like(deviation)
+            norm.weight.copy_(0.7 + 0.6 * torch.rand_like(deviation))
+            norm.bias.copy_(0.2 * torch.randn_like(deviation))
+
+
+def fold(module):
+    """Batch norm into the convolution before it, where the two stand side by side under one parent."""
+    children = list(module.named_children())
+    for (name, child), (next_name, following) in zip(children, children[1:]):
+        if isinstance(child, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
+            setattr(module, name, fuse_conv_bn_eval(child, following))
+            setattr(module, next_name, nn.Identity())
+    for child in module.children():
+        fold(child)
+
+
+def fold_pads(graph):
+    """Padding nodes into the convolutions that follow: padding that differs from side to side."""
+    constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    constants |= {n.output[0]: onnx.numpy_helper.to_array(n.attribute[0].t)
+                  for n in graph.node if n.op_type == "Constant" and n.attribute[0].name == "value"}
+    pads = {n.output[0]: n for n in graph.node if n.op_type == "Pad" and n.input[1] in constants}
+    for node in graph.node:
+        if node.op_type == "Conv" and node.input[0] in pads:
+            pad = pads[node.input[0]]
+            if pad.attribute and pad.attribute[0].s != b"constant":
+                continue
+            amounts = constants[pad.input[1]]
+            before, after = amounts[2:4], amounts[6:8]
+            for attribute in node.attribute:
+                if attribute.name == "pads":
+                    assert not any(attribute.ints)
+                    attribute.ints[:] = [int(p) for p in (*before, *after)]
+            node.input[0] = pad.input[0]
+    used = {name for n in graph.node for name in n.input}
+    for node in [n for n in graph.node if n.op_type == "Pad" and n.output[0] not in used]:
+        graph.node.remove(node)
+
+
+def gradients(model, x, labels):
+    model.zero_grad()
+    F.cross_entropy(model(x), labels).backward()
+    return {name: p.grad.detach().clone() for name, p in model.named_parameters()}
+
+
+def is_steady(model, x, labels):
+    """Whether no corner is as near as rounding errors reach. The model is in double precision."""
+    single = gradients(model.float(), x.float(), labels)
+    exact = gradients(model.double(), x, labels)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    steady = all(relative(single[p], exact[p]) < 1e-4 for p in exact)
+    for _ in range(2):
+        if not steady:
+            break
+        with torch.no_grad():
+            for p in model.parameters():
+                p *= 1 + 2e-7 * torch.randn_like(p)
+        found = gradients(model, x, labels)
+        model.load_state_dict(state)
+        steady = steady and all(relative(found[p], exact[p]) < 1e-4 for p in exact)
+    return steady
+
+
+def relative(found, reference):
+    return float((found.double() - reference).norm() / reference.norm())
+
+
+def save(path, tensors):
+    """The safetensors format: the length of the header, the header, the numbers."""
+    kinds = {np.dtype("float32"): "F32", np.dtype("float64"): "F64", np.dtype("int64"): "I64"}
+    header, at = {}, 0
+    for name, array in tensors.items():
+        header[name] = {"dtype": kinds[array.dtype], "shape": array.shape,
+                        "data_offsets": [at, at + array.nbytes]}
+        at += array.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for array in tensors.values():
+            file.write(np.ascontiguousarray(array).tobytes())
+
+
+def prepare(folder, name, model, x, labels):
+    path = folder / f"{name}.onnx"
+    # PRESERVE: the exporter would fold batch norm by itself and lose the parameters' names.
+    torch.onnx.export(model, x, path, opset_version=17, output_names=["logits"], input_names=["input"],
+                      training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=True)
+    if name.endswith("-folded"):
+        proto = onnx.load(path)
+        fold_pads(proto.graph)
+        onnx.save(proto, path)
+    single = gradients(model, x, labels)
+    exact = gradients(model.double(), x.double(), labels)
+    model.float()
+    tensors = {"input": x.numpy(), "labels": labels.numpy()}
+    tensors |= {f"gradient.{p}": g.numpy() for p, g in exact.items()}
+    save(folder / f"{name}.safetensors", tensors)
+    worst = max(exact, key=lambda p: relative(single[p], exact[p]))
+    operators = sorted({n.op_type for n in onnx.load(path).graph.node})
+    print(f"{name}: {len(exact)} parameters; PyTorch in single precision is off by up to "
+          f"{relative(single[worst], exact[worst]):.1e} ({worst}); {', '.join(operators)}", flush=True)
+
+
+def main():
+    warnings.filterwarnings("ignore")
+    folder, *names = sys.argv[1:]
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names or NETWORKS:
+        make, side = NETWORKS[name]
+        torch.manual_seed(1)
+        model = make()
+        labels = torch.arange(BATCH) % CLASSES
+        with_random_statistics(model, torch.randn(8, 3, side, side))
+        for variant in (name, f"{name}-folded"):
+            if variant != name:
+                fold(model)
+            model.double()
+            tries = 1
+            x = torch.randn(BATCH, 3, side, side)
+            while not is_steady(model, x.double(), labels):
+                tries += 1
+                x = torch.randn(BATCH, 3, side, side)
+            model.float()
+            prepare(folder, variant, model, x, labels)
+            print(f"  (input {tries})", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+//! The gradients of whole networks against those of `PyTorch`, from files that `tests/gradients_of_networks.py`
+//! prepares.
+
+use std::fs;
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+use salamander::onnx::{Dim, ElementType, Graph, Session, Tensor};
+use salamander::train::CrossEntropy;
+use salamander::train::gradient::{gradients, reach};
+
+/// How far a parameter's gradient may be from that in double precision, as a share of its length.
+const TOLERANCE: f64 = 1e-4;
+
+#[test]
+fn gradients_of_networks() {
+    let Some(folder) = std::env::var_os("SALAMANDER_NETWORKS") else {
+        eprintln!(
+            "NOTHING IS COMPARED: set SALAMANDER_NETWORKS to a folder that tests/gradients_of_networks.py has filled"
+        );
+        return;
+    };
+    let mut networks: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "onnx")
+        })
+        .collect();
+    networks.sort();
+    assert!(!networks.is_empty(), "no networks in {}", folder.display());
+    let mut off = Vec::new();
+    for path in &networks {
+        let name = path.file_stem().unwrap().to_string_lossy();
+        let (worst, parameter, count) = compare(path);
+        println!("{name}: {count} parameters, off by up to {worst:.1e} ({parameter})");
+        if worst.is_nan() || worst >= TOLERANCE {
+            off.push(name.into_owned());
+        }
+    }
+    assert!(off.is_empty(), "{off:?} are off by {TOLERANCE:e} or more");
+}
+
+/// The largest relative error of a parameter's gradient, that parameter's name, and the number of parameters.
+fn compare(path: &Path) -> (f64, String, usize) {
+    let mut graph = Graph::from_bytes(&fs::read(path).unwrap()).unwrap();
+    let file = fs::read(path.with_extension("safetensors")).unwrap();
+    let expected = SafeTensors::deserialize(&file).unwrap();
+    let parameters: Vec<String> = expected
+        .names()
+        .iter()
+        .filter_map(|name| name.strip_prefix("gradient.").map(str::to_owned))
+        .collect();
+    graph.fold_integers().unwrap();
+    let found = reach(&graph, "logits");
+    assert_eq!(found.without_rule, [], "{}", path.display());
+
+    // Parameters are inputs, as in a training; nothing is folded into them.
+    let mut inputs = Vec::new();
+    for name in &parameters {
+        let tensor = graph.initializer_value(name).unwrap().unwrap();
+        graph.initializers.retain(|known| known.name() != name);
+        let shape: Vec<Dim> = tensor.shape.iter().map(|len| Dim::Fixed(*len)).collect();
+        graph.input(name, ElementType::F32, &shape);
+        inputs.push((name.clone(), tensor));
+    }
+    let input = expected.tensor("input").unwrap();
+    inputs.push((
+        "input".into(),
+        Tensor::new(input.shape(), numbers(input.data(), f32::from_le_bytes)),
+    ));
+    let labels = expected.tensor("labels").unwrap();
+    let rows = labels.shape()[0];
+    inputs.push((
+        "labels".into(),
+        Tensor::new([rows], numbers(labels.data(), i64::from_le_bytes)),
+    ));
+    graph.input("labels", ElementType::I64, &[Dim::Fixed(rows)]);
+    let logits = graph.shapes()["logits"].clone();
+    let classes = logits[1].fixed().unwrap();
+    let loss =
+        CrossEntropy::default().append(&mut graph, "logits", "labels", classes, ElementType::F32);
+    let by: Vec<&str> = parameters.iter().map(String::as_str).collect();
+    let found = gradients(&mut graph, &loss, &by).unwrap();
+    graph.remove_output("logits");
+    let mut outputs = Vec::new();
+    for (name, gradient) in parameters.iter().zip(&found) {
+        let shape = expected.tensor(&format!("gradient.{name}")).unwrap();
+        let shape: Vec<Dim> = shape.shape().iter().map(|len| Dim::Fixed(*len)).collect();
+        let output = format!("gradient of {name}");
+        graph.output_as(gradient, &output, ElementType::F32, &shape);
+        outputs.push(output);
+    }
+    graph.prune();
+    let mut session = Session::from_bytes(&graph.to_bytes(), 2).unwrap();
+    let inputs: Vec<(&str, &Tensor)> = inputs
+        .iter()
+        .map(|(name, tensor)| (name.as_str(), tensor))
+        .collect();
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    let results = session.run(&inputs, &outputs).unwrap();
+
+    let mut worst = (0.0, String::new(), parameters.len());
+    for (name, found) in parameters.iter().zip(&results) {
+        let exact = expected.tensor(&format!("gradient.{name}")).unwrap();
+        assert_eq!(exact.dtype(), Dtype::F64);
+        assert_eq!(found.shape, exact.shape(), "{name}");
+        let exact = numbers(exact.data(), f64::from_le_bytes);
+        let pairs = found.f32().unwrap().iter().zip(&exact);
+        let difference: f64 = pairs.map(|(a, b)| (f64::from(*a) - b).powi(2)).sum();
+        let length: f64 = exact.iter().map(|b| b * b).sum();
+        let error = (difference / length).sqrt();
+        if error.is_nan() || error > worst.0 {
+            worst.0 = error;
+            worst.1.clone_from(name);
+        }
+    }
+    worst
+}
+
+/// Little-endian numbers of `N` bytes.
+fn numbers<T, const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes
+        .as_chunks::<N>()
+        .0
+        .iter()
+        .map(|chunk| read(*chunk))
+        .collect()
+}
