@@ -238,7 +238,8 @@ impl Graph {
 
     /// Makes plain constants of what is only a reading of constants: `Cast` between fp16 and fp32,
     /// `Identity`, and `Constant` nodes. Names stay, so that a weight that is stored as
-    /// fp16 becomes an f32 constant under the name by which its users know it.
+    /// fp16 becomes an f32 constant under the name by which its users know it. Also chains of whole numbers
+    /// ([`Graph::fold_integers`]).
     pub fn fold_constants(&mut self) -> Result<(), OnnxError> {
         let mut kept = Vec::with_capacity(self.nodes.len());
         for node in std::mem::take(&mut self.nodes) {
@@ -252,6 +253,7 @@ impl Graph {
             }
         }
         self.nodes = kept;
+        self.fold_integers()?;
         // What only the folded nodes read.
         self.prune();
         Ok(())

@@ -30,7 +30,7 @@ impl Graph {
             .filter(|tensor| element_of_data_type(tensor.data_type()).is_some_and(is_whole))
             .map(|tensor| tensor.name().to_owned())
             .collect();
-        let mut read: Vec<(String, Tensor)> = Vec::new();
+        let mut told: Vec<(String, Tensor)> = Vec::new();
         let mut folded = Self::new("integers");
         folded.opset = self.opset;
         let mut gone = HashSet::new();
@@ -42,8 +42,8 @@ impl Graph {
             {
                 continue;
             }
-            if let (Some(value), Some(name)) = (self.read(node, &shapes), node.output.first()) {
-                read.push((name.clone(), value));
+            if let (Some(value), Some(name)) = (read(node, &shapes), node.output.first()) {
+                told.push((name.clone(), value));
             } else if can_fold(node)
                 && node
                     .input
@@ -65,7 +65,7 @@ impl Graph {
             at += 1;
             !gone.contains(&(at - 1))
         });
-        for (name, value) in &read {
+        for (name, value) in &told {
             self.initializers.push(tensor_to_proto(name, value));
         }
         let computed = self.compute(folded)?;
@@ -73,22 +73,6 @@ impl Graph {
             self.initializers.push(tensor_to_proto(name, value));
         }
         Ok(true)
-    }
-
-    /// What a node says that needs no computing: a constant of whole numbers, or a known shape.
-    fn read(&self, node: &NodeProto, shapes: &Shapes) -> Option<Tensor> {
-        match node.op_type() {
-            "Constant" => constant_value(node).filter(|value| is_whole(value.data.element_type())),
-            "Shape" if node.attribute.is_empty() => {
-                let shape = shapes.get(node.input.first()?)?;
-                let lens: Vec<i64> = shape
-                    .iter()
-                    .map(|dim| dim.fixed().map(|len| len as i64))
-                    .collect::<Option<_>>()?;
-                Some(Tensor::new([lens.len()], lens))
-            }
-            _ => None,
-        }
     }
 
     /// The results of the nodes of `folded` that nodes of this graph read.
@@ -122,6 +106,22 @@ impl Graph {
         let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
         let values = session.run(&[], &names)?;
         Ok(wanted.into_iter().zip(values).collect())
+    }
+}
+
+/// What a node says that needs no computing: a constant of whole numbers, or a known shape.
+fn read(node: &NodeProto, shapes: &Shapes) -> Option<Tensor> {
+    match node.op_type() {
+        "Constant" => constant_value(node).filter(|value| is_whole(value.data.element_type())),
+        "Shape" if node.attribute.is_empty() => {
+            let shape = shapes.get(node.input.first()?)?;
+            let lens: Vec<i64> = shape
+                .iter()
+                .map(|dim| dim.fixed().map(|len| len as i64))
+                .collect::<Option<_>>()?;
+            Some(Tensor::new([lens.len()], lens))
+        }
+        _ => None,
     }
 }
 

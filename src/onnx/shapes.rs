@@ -72,10 +72,9 @@ impl Graph {
         match node.op_type() {
             "Identity" | "Cast" | "CastLike" | "Relu" | "LeakyRelu" | "PRelu" | "Clip"
             | "Sigmoid" | "Tanh" | "Exp" | "Log" | "Neg" | "Abs" | "Sign" | "Sqrt"
-            | "Reciprocal" | "Floor" | "Ceil" | "Round" | "Erf" | "Reciprocal" | "Floor"
-            | "Ceil" | "Round" | "Gelu" | "Softmax" | "LogSoftmax" | "HardSigmoid"
-            | "HardSwish" | "Not" | "Dropout" | "BatchNormalization" | "LayerNormalization"
-            | "ScatterElements" => input(0).cloned(),
+            | "Reciprocal" | "Floor" | "Ceil" | "Round" | "Erf" | "Gelu" | "Softmax"
+            | "LogSoftmax" | "HardSigmoid" | "HardSwish" | "Not" | "Dropout"
+            | "BatchNormalization" | "LayerNormalization" | "ScatterElements" => input(0).cloned(),
             "Max" | "Min" | "Sum" => (1..node.input.len())
                 .try_fold(input(0)?.clone(), |shape, at| broadcast(&shape, input(at)?)),
             "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Equal" | "Less" | "Greater"
