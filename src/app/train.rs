@@ -12,8 +12,8 @@ use crate::backbone::Architecture;
 use crate::jobs::{JobError, Work};
 use crate::project::{Label, Project};
 use crate::train::{
-    BestPoint, CurvePoint, Curves, LiveCurves, Run, RunId, RunState, TrainError, TrainSettings,
-    resume, runs, train,
+    BestPoint, CurvePoint, Curves, LiveCurves, Part, Run, RunId, RunState, TrainError,
+    TrainSettings, resume, runs, train,
 };
 
 pub use super::train_series::{Axis, CurveView, LOG_FLOOR, Metric, Series, Side, interval};
@@ -45,6 +45,10 @@ pub struct Live {
     pub points: Curves,
     /// The best weights so far.
     pub best: Option<BestPoint>,
+    /// Whether the head is trained or what comes after it.
+    pub part: Part,
+    /// What the head alone reached, once training goes deeper.
+    pub baseline: Option<BestPoint>,
     /// The pace over the last evaluations.
     pub steps_per_second: Option<f64>,
     curves: LiveCurves,
@@ -279,6 +283,8 @@ impl App {
                 resumed,
                 points: Curves::new(),
                 best: None,
+                part: Part::Head,
+                baseline: None,
                 steps_per_second: None,
                 curves,
             });
@@ -329,7 +335,19 @@ impl App {
             && let Some(live) = &mut session.train.live
         {
             let known = live.points.len();
-            let new = live.curves.since(known);
+            let (part, new) = live.curves.since(match live.part {
+                Part::Head => [known, 0],
+                Part::Deeper => [0, known],
+            });
+            let steps = live.curves.steps();
+            if steps > 0 {
+                live.steps = steps;
+            }
+            if part != live.part {
+                live.part = part;
+                live.points.clear();
+                live.baseline = live.curves.baseline();
+            }
             if !new.is_empty() {
                 live.points.extend(new);
                 live.best = live.curves.best();

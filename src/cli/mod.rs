@@ -38,6 +38,7 @@ mod doctor;
 mod evaluate;
 mod export;
 mod features;
+mod fine_tune;
 mod import;
 mod interrupt;
 mod label;

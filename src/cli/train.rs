@@ -1,15 +1,19 @@
 //! `salamander train`: trains a head on a project's labelled frames.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::backbone::{Architecture, Fit};
+use crate::backbone::{Architecture, Depth, Fit};
+use crate::project::Project;
 use crate::train::{
-    CurvePoint, LiveCurves, Optimizer, Run, RunState, TrainSettings, resume, runs, train,
+    CurvePoint, Estimate, LiveCurves, Optimizer, Part, Run, RunState, TrainSettings, Verdict,
+    estimate, resume, runs, train,
 };
 
 use super::console::{Console, Interrupted, Watch};
+use super::fine_tune::{self, DepthArg, FineTuneArgs};
 use super::table::{count, percent};
 use super::{ProjectArg, Usage, shown, which};
 
@@ -68,6 +72,11 @@ pub struct Args {
     /// Seed of everything random: the same seed gives the same weights [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Measure what each depth would take on this machine, print it, and train nothing
+    #[arg(long, conflicts_with = "resume")]
+    estimate: bool,
+    #[command(flatten)]
+    fine_tune: FineTuneArgs,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -108,6 +117,11 @@ pub struct RunFigures {
     classes: Vec<String>,
     pub validation_accuracy: Option<f32>,
     pub test_accuracy: Option<f32>,
+    depth: Depth,
+    trained_weights: u64,
+    head_only_test_accuracy: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
     seconds: f64,
     notes: Vec<String>,
 }
@@ -126,6 +140,13 @@ impl RunFigures {
             classes: run.classes.clone(),
             validation_accuracy: result.validation_accuracy,
             test_accuracy: result.test_accuracy,
+            depth: run.settings.fine_tune.depth,
+            trained_weights: result.trained_weights,
+            head_only_test_accuracy: match &run.head_only {
+                Some(found) => found.test_accuracy,
+                None => result.test_accuracy,
+            },
+            verdict: result.verdict,
             seconds: result.seconds,
             notes: result.notes.clone(),
         })
@@ -135,6 +156,7 @@ impl RunFigures {
 #[derive(Serialize)]
 #[allow(clippy::struct_field_names, reason = "they are names in the JSON")]
 struct Step {
+    depth: Depth,
     step: u32,
     seconds: f64,
     train_accuracy: f32,
@@ -144,8 +166,12 @@ struct Step {
 }
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
-    let settings = settings(args)?;
+    let mut settings = settings(args)?;
     let project = args.project.open()?;
+    if args.estimate {
+        let found = measured(console, &project, &settings)?;
+        return fine_tune::print(console, &found);
+    }
     let resumed = match &args.resume {
         // The latest run to resume is one that is unfinished, unless it is to be extended.
         Some(name) if name == "latest" && args.how_many_training_steps.is_none() => Some(
@@ -157,15 +183,22 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         Some(name) => Some(which::find(&project, name, false)?),
         None => None,
     };
+    if resumed.is_none() && matches!(args.fine_tune.depth, None | Some(DepthArg::Auto)) {
+        settings.fine_tune.depth = measured(console, &project, &settings)?.recommended;
+    }
     let curves = LiveCurves::default();
     // What an earlier part of the run measured has been told already.
     let known = match &resumed {
-        Some(run) => run.curves()?.len(),
-        None => 0,
+        Some(run) => [run.head_curves()?.len(), run.curves()?.len()],
+        None => [0, 0],
     };
     let mut reporter = StepReporter {
         curves: curves.clone(),
         known,
+        depth: match &resumed {
+            Some(run) => run.settings.fine_tune.depth,
+            None => settings.fine_tune.depth,
+        },
         printed: Instant::now(),
         interactive: console.interactive(),
     };
@@ -193,6 +226,16 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     };
     let figures = RunFigures::of(&run)?;
     console.result(&figures, || text(&figures))
+}
+
+/// What each depth would take.
+fn measured(
+    console: &Console,
+    project: &Arc<Project>,
+    settings: &TrainSettings,
+) -> anyhow::Result<Estimate> {
+    let (project, settings) = (Arc::clone(project), settings.clone());
+    console.run("estimate", move |work| estimate(&project, &settings, work))
 }
 
 fn settings(args: &Args) -> anyhow::Result<TrainSettings> {
@@ -233,6 +276,7 @@ fn settings(args: &Args) -> anyhow::Result<TrainSettings> {
     if let Some(seed) = args.seed {
         settings.seed = seed;
     }
+    args.fine_tune.apply(&mut settings.fine_tune);
     let held_out = u32::from(settings.split.validation_percentage)
         + u32::from(settings.split.testing_percentage);
     if held_out > 90 {
@@ -245,7 +289,7 @@ fn settings(args: &Args) -> anyhow::Result<TrainSettings> {
 }
 
 /// The newest unfinished run, which is the one that was just cancelled.
-fn unfinished(project: &crate::project::Project) -> Option<String> {
+fn unfinished(project: &Project) -> Option<String> {
     runs(project)
         .inspect_err(|error| log::warn!("cannot list the runs: {error}"))
         .ok()?
@@ -257,19 +301,32 @@ fn unfinished(project: &crate::project::Project) -> Option<String> {
 /// Writes each evaluation as it comes.
 struct StepReporter {
     curves: LiveCurves,
-    known: usize,
+    /// Points that were told, of the head and of what comes after it.
+    known: [usize; 2],
+    depth: Depth,
     printed: Instant,
     interactive: bool,
 }
 
 impl StepReporter {
     fn report(&mut self, watch: &mut Watch) -> anyhow::Result<()> {
-        let points = self.curves.since(self.known);
-        self.known += points.len();
+        let (part, points) = self.curves.since(self.known);
+        let [of_head, deeper] = &mut self.known;
+        let depth = match part {
+            Part::Head => {
+                *of_head += points.len();
+                Depth::Head
+            }
+            Part::Deeper => {
+                *deeper += points.len();
+                self.depth
+            }
+        };
         for point in &points {
             watch.event(
                 "step",
                 &Step {
+                    depth,
                     step: point.step,
                     seconds: point.secs,
                     train_accuracy: point.train_accuracy,
@@ -316,6 +373,10 @@ fn text(figures: &RunFigures) -> String {
         figures.best_step,
         percent(figures.test_accuracy),
     );
+    if let Some(verdict) = &figures.verdict {
+        text.push('\n');
+        text.push_str(&verdict.sentence());
+    }
     for note in &figures.notes {
         text.push_str("\nnote: ");
         text.push_str(note);
@@ -339,7 +400,7 @@ pub fn architecture(text: &str) -> Result<Architecture, String> {
         .map_err(|error| error.to_string())
 }
 
-fn learning_rate(text: &str) -> Result<f32, String> {
+pub fn learning_rate(text: &str) -> Result<f32, String> {
     text.parse()
         .ok()
         .filter(|rate: &f32| rate.is_finite() && *rate > 0.0)

@@ -7,8 +7,10 @@
 
 use std::sync::Arc;
 
+use half::f16;
+
 use ort::memory::Allocator;
-use ort::session::IoBinding;
+use ort::session::{IoBinding, RunOptions};
 use ort::value::{DynTensor, DynValue, PrimitiveTensorElementType, TensorElementType};
 
 use super::session::{model_error, read_value};
@@ -57,6 +59,24 @@ pub struct Bindings<'a> {
     pub inputs: Vec<(&'a str, ElementType, &'a [usize])>,
     /// Outputs read after each step.
     pub outputs: Vec<(&'a str, ElementType, &'a [usize])>,
+}
+
+/// Ends a step that another thread is in.
+pub struct Stopper(RunOptions);
+
+impl Stopper {
+    /// One that has not been used.
+    pub fn new() -> Result<Self, OnnxError> {
+        super::runtime::environment()?;
+        Ok(Self(RunOptions::new().map_err(model_error)?))
+    }
+
+    /// Ends the present step and every later one that it is given to.
+    pub fn stop(&self) {
+        if let Err(error) = self.0.terminate() {
+            log::warn!("ONNX Runtime could not be told to stop: {error}");
+        }
+    }
 }
 
 struct State {
@@ -148,6 +168,11 @@ impl Loop {
         write(find(&mut self.inputs, input)?, values)
     }
 
+    /// Writes 16-bit floats into an input.
+    pub fn set_f16(&mut self, input: &str, values: &[f16]) -> Result<(), OnnxError> {
+        write(find(&mut self.inputs, input)?, values)
+    }
+
     /// Writes 32-bit floats into an input.
     pub fn set_f32(&mut self, input: &str, values: &[f32]) -> Result<(), OnnxError> {
         write(find(&mut self.inputs, input)?, values)
@@ -155,12 +180,24 @@ impl Loop {
 
     /// Runs the graph once; its outputs can be read and its state has moved on.
     pub fn step(&mut self) -> Result<(), OnnxError> {
+        self.step_with(None)
+    }
+
+    /// The same, unless the stopper is used, from before or meanwhile: then it ends with an error before the
+    /// next operator, and the state has not moved.
+    pub fn step_unless(&mut self, stopper: &Stopper) -> Result<(), OnnxError> {
+        self.step_with(Some(stopper))
+    }
+
+    fn step_with(&mut self, stopper: Option<&Stopper>) -> Result<(), OnnxError> {
         let [even, odd] = &self.bindings;
         let binding = if self.present == 0 { even } else { odd };
-        self.session
-            .inner_mut()
-            .run_binding(binding)
-            .map_err(model_error)?;
+        let session = self.session.inner_mut();
+        match stopper {
+            Some(stopper) => session.run_binding_with_options(binding, &stopper.0),
+            None => session.run_binding(binding),
+        }
+        .map_err(model_error)?;
         if !self.state.is_empty() {
             self.present = 1 - self.present;
         }

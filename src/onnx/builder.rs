@@ -120,6 +120,11 @@ impl Graph {
         }
     }
 
+    /// Keeps the names of another graph's values from being given to new ones.
+    pub fn reserve(&mut self, other: &Self) {
+        self.names.extend(other.names.iter().cloned());
+    }
+
     /// Adds an input and returns its name.
     pub fn input(&mut self, name: &str, element: ElementType, shape: &[Dim]) -> String {
         self.names.insert(name.to_owned());

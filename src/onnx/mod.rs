@@ -15,7 +15,7 @@ mod tensor;
 mod window;
 mod wire;
 
-pub use binding::{Bindings, Constant, Loop};
+pub use binding::{Bindings, Constant, Loop, Stopper};
 pub use builder::{
     Attribute, Dim, Graph, OPSET, attribute_float, attribute_int, attribute_ints, attribute_text,
     constant_value, value_info,

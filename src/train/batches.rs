@@ -17,6 +17,8 @@ pub(super) enum Purpose {
     Batch,
     /// The validation frames shown after a step.
     Validation,
+    /// The training batch of a step deeper than the head.
+    FineTuneBatch,
 }
 
 /// Random numbers for one purpose at one step.
@@ -31,6 +33,7 @@ impl Draw {
             Purpose::Weights => b"weights\0",
             Purpose::Batch => b"batch\0\0\0",
             Purpose::Validation => b"validate",
+            Purpose::FineTuneBatch => b"finetune",
         };
         rest.split_at_mut(8).0.copy_from_slice(label);
         let mut generator = ChaCha8Rng::from_seed(key);

@@ -35,10 +35,23 @@ pub struct BestPoint {
     pub validation_cross_entropy: f32,
 }
 
+/// Which part of a training the curves are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    /// The head alone.
+    #[default]
+    Head,
+    /// What comes after it.
+    Deeper,
+}
+
 #[derive(Debug, Default)]
 struct Live {
+    part: Part,
+    steps: u32,
     points: Curves,
     best: Option<BestPoint>,
+    baseline: Option<BestPoint>,
 }
 
 /// The curves of a run in progress: written by the trainer, read by whoever draws, never waited for.
@@ -51,14 +64,17 @@ impl LiveCurves {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The points after the first `known` ones.
+    /// The part that is under way, and its points after those that are known: so many of the head's, so many of
+    /// the deeper training's.
     #[must_use]
-    pub fn since(&self, known: usize) -> Curves {
-        self.live()
-            .points
-            .get(known..)
-            .map(<[_]>::to_vec)
-            .unwrap_or_default()
+    pub fn since(&self, [of_head, deeper]: [usize; 2]) -> (Part, Curves) {
+        let live = self.live();
+        let known = match live.part {
+            Part::Head => of_head,
+            Part::Deeper => deeper,
+        };
+        let new = live.points.get(known..).map(<[_]>::to_vec);
+        (live.part, new.unwrap_or_default())
     }
 
     /// Number of points.
@@ -85,6 +101,35 @@ impl LiveCurves {
         self.live().best
     }
 
+    /// Steps that the part under way will have in all; 0 while that is not known.
+    #[must_use]
+    pub fn steps(&self) -> u32 {
+        self.live().steps
+    }
+
+    /// What the head alone reached on the validation frames, while a training goes deeper.
+    #[must_use]
+    pub fn baseline(&self) -> Option<BestPoint> {
+        self.live().baseline
+    }
+
+    /// Starts the deeper part from the points of an earlier time; `baseline` is what the head reached.
+    pub(super) fn go_deeper(
+        &self,
+        steps: u32,
+        points: &[CurvePoint],
+        best: Option<BestPoint>,
+        baseline: Option<BestPoint>,
+    ) {
+        *self.live() = Live {
+            part: Part::Deeper,
+            steps,
+            points: points.to_vec(),
+            best,
+            baseline,
+        };
+    }
+
     /// The pace over the last points, `None` until there are two.
     #[must_use]
     pub fn steps_per_second(&self) -> Option<f64> {
@@ -103,10 +148,12 @@ impl LiveCurves {
     }
 
     /// Starts from the points of an earlier part of the run.
-    pub(super) fn replace(&self, points: &[CurvePoint], best: Option<BestPoint>) {
+    pub(super) fn replace(&self, steps: u32, points: &[CurvePoint], best: Option<BestPoint>) {
         *self.live() = Live {
+            steps,
             points: points.to_vec(),
             best,
+            ..Live::default()
         };
     }
 }

@@ -318,7 +318,7 @@ impl Trainer {
 }
 
 /// Whether `now` beats `best`: by accuracy; when that is equal, by cross-entropy.
-fn better(now: &BestPoint, best: &BestPoint) -> bool {
+pub(super) fn better(now: &BestPoint, best: &BestPoint) -> bool {
     now.validation_accuracy
         .total_cmp(&best.validation_accuracy)
         .then(
@@ -334,12 +334,25 @@ pub(super) fn accuracy(
     examples: &Examples,
     head: &Head,
 ) -> Result<Option<f32>, TrainError> {
+    let right = correct(sizes, examples, head)?;
+    let count = right.iter().filter(|right| **right).count();
+    Ok((!right.is_empty()).then(|| (count as f64 / right.len() as f64) as f32))
+}
+
+/// Whether a head classifies each frame of a set rightly.
+pub(super) fn correct(
+    sizes: Sizes,
+    examples: &Examples,
+    head: &Head,
+) -> Result<Vec<bool>, TrainError> {
     if examples.len() == 0 {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let mut evaluation = Evaluation::new(constants(examples, sizes)?, examples.len(), sizes, None)?;
     let w = transpose(&head.w, sizes.dim);
-    Ok(Some(evaluation.mean(&w, &head.b)?.0))
+    evaluation.mean(&w, &head.b)?;
+    let correct = evaluation.0.output_f32("correct")?;
+    Ok(correct.iter().map(|value| *value > 0.5).collect())
 }
 
 /// The initial state: weights from a narrow normal distribution, everything else zero.
@@ -435,7 +448,7 @@ impl Evaluation {
 }
 
 /// The mean, summed in double precision.
-fn mean<'a>(values: impl ExactSizeIterator<Item = &'a f32>) -> f32 {
+pub(super) fn mean<'a>(values: impl ExactSizeIterator<Item = &'a f32>) -> f32 {
     let count = values.len();
     (values.map(|value| f64::from(*value)).sum::<f64>() / count as f64) as f32
 }

@@ -3,8 +3,10 @@
 mod batches;
 
 mod curves;
+mod data;
 mod error;
 mod files;
+mod finetune;
 pub mod gradient;
 mod graph;
 mod learner;
@@ -16,10 +18,14 @@ mod tensorboard;
 mod tests;
 mod trainer;
 
-pub use curves::{BestPoint, CurvePoint, Curves, LiveCurves};
+pub use curves::{BestPoint, CurvePoint, Curves, LiveCurves, Part};
 pub use error::TrainError;
+pub use finetune::{
+    DepthEstimate, Estimate, FineTuneOptimizer, FineTuneSettings, Outcome, Verdict, estimate,
+    measure_fine_tuning_step,
+};
 pub use learner::measure_steps_per_second;
 pub use loss::CrossEntropy;
-pub use run::{Head, Run, RunFrame, RunId, RunResult, RunState, runs};
+pub use run::{Head, HeadOnly, Run, RunFrame, RunId, RunResult, RunState, runs};
 pub use settings::{Optimizer, TrainSettings};
 pub use trainer::{resume, train};

@@ -7,6 +7,8 @@
 //! | `curves.jsonl` | one evaluation a line |
 //! | `checkpoint.safetensors` | where the training stands: weights, the optimiser's state, the best so far |
 //! | `weights.safetensors` | the kept head: `w` `f32[D, C]`, `b` `f32[C]` |
+//! | `head_curves.jsonl`, `head_only.safetensors` | in a run that goes deeper: curves and kept weights of the head alone |
+//! | `fine_tune.safetensors` | where the deeper training stands |
 //! | `backbone.safetensors` | weights of the backbone that were trained too, by name; not there when the head alone was |
 //! | `cache/` | bottlenecks of such a backbone; can be deleted |
 //! | `train/`, `validation/` | TensorBoard event files |
@@ -24,7 +26,7 @@ use crate::project::{Project, Split};
 use super::curves::{BestPoint, CurvePoint};
 use super::graph::state_names;
 use super::learner::Checkpoint;
-use super::{Curves, TrainError, TrainSettings, files, tensorboard};
+use super::{Curves, TrainError, TrainSettings, Verdict, files, finetune, tensorboard};
 
 /// The version of the files.
 const FORMAT: u32 = 2;
@@ -34,6 +36,9 @@ const FORMAT_HEAD_ONLY: u32 = 1;
 
 /// The weights of the backbone that were trained too.
 const TUNED_FILE: &str = "backbone.safetensors";
+
+/// The weights of the head alone, in a run that goes deeper.
+const HEAD_ALONE: &str = "head_only.safetensors";
 
 /// The name of a run's folder, `2026-11-24_efficientnet-lite0@224_1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,6 +75,25 @@ pub struct RunResult {
     pub seconds: f64,
     /// What the user should know about these figures, a sentence each (how the split was made).
     pub notes: Vec<String>,
+    /// How many numbers were trained.
+    #[serde(default)]
+    pub trained_weights: u64,
+    /// Whether training deeper was worth it; `None` for a head alone and without test frames.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+}
+
+/// What the head alone came to, in a run that goes deeper.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeadOnly {
+    /// Its steps.
+    pub steps: u32,
+    /// The best evaluation, whose weights were kept; `None` without validation frames.
+    pub best: Option<BestPoint>,
+    /// Accuracy on the test frames; `None` without test frames.
+    pub test_accuracy: Option<f32>,
+    /// Seconds of its training.
+    pub secs: f64,
 }
 
 /// A frame as the run saw it: enough to evaluate again and to know whether it has changed since.
@@ -102,6 +126,8 @@ pub struct Run {
     pub created: String,
     /// Where it stands.
     pub state: RunState,
+    /// What the head alone came to, once that is known, in a run that goes deeper.
+    pub head_only: Option<HeadOnly>,
     /// What it measured, when finished.
     pub result: Option<RunResult>,
     /// What is known of its data already while it trains: how the split was made, frames left out.
@@ -126,6 +152,8 @@ struct RunFile {
     state: RunState,
     notes: Vec<String>,
     preparation_secs: f64,
+    #[serde(default)]
+    head_only: Option<HeadOnly>,
     result: Option<RunResult>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tuned_hash: Option<String>,
@@ -171,6 +199,7 @@ impl Run {
             classes,
             created: format!("{:.3}", now.timestamp()),
             state: RunState::Unfinished,
+            head_only: None,
             result: None,
             notes,
             preparation_secs: 0.0,
@@ -204,6 +233,7 @@ impl Run {
             classes: file.classes,
             created: file.created,
             state: file.state,
+            head_only: file.head_only,
             result: file.result,
             notes: file.notes,
             preparation_secs: file.preparation_secs,
@@ -232,6 +262,7 @@ impl Run {
             state: self.state,
             notes: self.notes.clone(),
             preparation_secs: self.preparation_secs,
+            head_only: self.head_only.clone(),
             result: self.result.clone(),
             tuned_hash: self.tuned_hash.clone(),
         };
@@ -253,17 +284,25 @@ impl Run {
         if self.state != RunState::Finished {
             return Err(TrainError::Unfinished(self.id.0.clone()));
         }
-        let path = self.dir.join("weights.safetensors");
-        let (mut tensors, _) = files::read_tensors(&path)?;
+        self.read_head(&self.dir.join("weights.safetensors"))
+    }
+
+    /// The head that a deeper training began with.
+    pub(super) fn head_alone(&self) -> Result<Head, TrainError> {
+        self.read_head(&self.dir.join(HEAD_ALONE))
+    }
+
+    fn read_head(&self, path: &Path) -> Result<Head, TrainError> {
+        let (mut tensors, _) = files::read_tensors(path)?;
         let mut take = |name: &str| {
             tensors
                 .remove(name)
-                .ok_or_else(|| files::damaged(&path)(format!("it has no “{name}”")))
+                .ok_or_else(|| files::damaged(path)(format!("it has no “{name}”")))
         };
         let (w, b) = (take("w")?, take("b")?);
         let classes = self.classes.len();
         if b.shape != [classes] || w.shape.len() != 2 || w.shape.get(1) != Some(&classes) {
-            return Err(files::damaged(&path)("its tensors have the wrong shape"));
+            return Err(files::damaged(path)("its tensors have the wrong shape"));
         }
         Ok(Head {
             w: w.f32()?.to_vec(),
@@ -334,7 +373,7 @@ impl Run {
         checkpoint: &Checkpoint,
         points: &[CurvePoint],
     ) -> Result<(), TrainError> {
-        let curves = self.dir.join("curves.jsonl");
+        let curves = self.head_curves_path();
         files::append(&curves, &files::to_lines(&curves, points)?)?;
         let path = self.dir.join("checkpoint.safetensors");
         let mut tensors: Vec<(&str, &Tensor)> = state_names(self.settings.optimizer)
@@ -359,7 +398,7 @@ impl Run {
     /// The last checkpoint and the curve up to it; nothing when the run was interrupted before the first.
     pub(super) fn load_checkpoint(&self) -> Result<(Option<Checkpoint>, Curves), TrainError> {
         let path = self.dir.join("checkpoint.safetensors");
-        let curves_path = self.dir.join("curves.jsonl");
+        let curves_path = self.head_curves_path();
         let (checkpoint, step) = if path.exists() {
             let (mut tensors, texts) = files::read_tensors(&path)?;
             let place = texts.get("place").map_or("", String::as_str);
@@ -387,29 +426,68 @@ impl Run {
         } else {
             (None, 0)
         };
-        let mut points = self.curves()?;
-        points.retain(|point| point.step <= step);
-        // The file goes back to the checkpoint as well, so that going on appends at the right place.
-        files::write(&curves_path, &files::to_lines(&curves_path, &points)?)?;
-        Ok((checkpoint, points))
+        Ok((checkpoint, curves_up_to(&curves_path, step)?))
     }
 
-    /// Writes the kept head, the event files and the result; the run is finished once `run.json` says so.
-    pub(super) fn finish(&mut self, head: &Head, result: RunResult) -> Result<(), TrainError> {
+    /// The curves of the head alone, with which a run that goes deeper began; those of any other run.
+    pub fn head_curves(&self) -> Result<Curves, TrainError> {
+        files::read_whole_lines(&self.head_curves_path())
+    }
+
+    /// Where the head's curves are: a run that goes deeper shows the deeper training's as its own.
+    fn head_curves_path(&self) -> PathBuf {
+        self.dir.join(if self.settings.fine_tune.is_on() {
+            "head_curves.jsonl"
+        } else {
+            "curves.jsonl"
+        })
+    }
+
+    /// Steps done, of those that [`TrainSettings::steps`] counts.
+    pub(super) fn steps_done(&self) -> Result<u32, TrainError> {
+        if self.settings.fine_tune.is_on() {
+            return finetune::steps_done(&self.dir);
+        }
+        let (checkpoint, _) = self.load_checkpoint()?;
+        Ok(checkpoint.map_or(0, |checkpoint| checkpoint.step))
+    }
+
+    /// Keeps what the head alone came to.
+    pub(super) fn save_head_only(
+        &mut self,
+        head: &Head,
+        found: HeadOnly,
+    ) -> Result<(), TrainError> {
+        self.write_head(&self.dir.join(HEAD_ALONE), head)?;
+        self.head_only = Some(found);
+        self.save()
+    }
+
+    fn write_head(&self, path: &Path, head: &Head) -> Result<(), TrainError> {
         let classes = self.classes.len();
         let dim = head.w.len() / classes.max(1);
         let w = Tensor::new([dim, classes], head.w.clone());
         let b = Tensor::new([classes], head.b.clone());
-        files::write_tensors(
-            &self.dir.join("weights.safetensors"),
-            &[("w", &w), ("b", &b)],
-            HashMap::new(),
-        )?;
+        files::write_tensors(path, &[("w", &w), ("b", &b)], HashMap::new())
+    }
+
+    /// Writes the kept head, the event files and the result; the run is finished once `run.json` says so.
+    pub(super) fn finish(&mut self, head: &Head, result: RunResult) -> Result<(), TrainError> {
+        self.write_head(&self.dir.join("weights.safetensors"), head)?;
         tensorboard::write(&self.dir, &self.curves()?, &self.created)?;
         self.state = RunState::Finished;
         self.result = Some(result);
         self.save()
     }
+}
+
+/// The points of a file of curves up to a step. The file goes back to it as well, so that going on appends at the
+/// right place.
+pub(super) fn curves_up_to(path: &Path, step: u32) -> Result<Curves, TrainError> {
+    let mut points: Curves = files::read_whole_lines(path)?;
+    points.retain(|point| point.step <= step);
+    files::write(path, &files::to_lines(path, &points)?)?;
+    Ok(points)
 }
 
 /// The trained layer: `logits = x·W + b`.

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::backbone::{Architecture, Fit};
 use crate::project::SplitSettings;
 
+use super::FineTuneSettings;
+
 /// How weights follow the gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -40,6 +42,8 @@ pub struct TrainSettings {
     pub optimizer: Optimizer,
     /// Seed of everything random.
     pub seed: u64,
+    /// Training deeper than the head, afterwards.
+    pub fine_tune: FineTuneSettings,
 }
 
 impl Default for TrainSettings {
@@ -55,6 +59,27 @@ impl Default for TrainSettings {
             split: SplitSettings::default(),
             optimizer: Optimizer::Sgd,
             seed: 0,
+            fine_tune: FineTuneSettings::default(),
+        }
+    }
+}
+
+impl TrainSettings {
+    /// Steps of the part of the training that takes longest: of the deeper training where there is one, else of
+    /// the head's.
+    #[must_use]
+    pub fn steps(&self) -> u32 {
+        match self.fine_tune.steps {
+            Some(steps) if self.fine_tune.is_on() => steps,
+            _ => self.how_many_training_steps,
+        }
+    }
+
+    pub(super) fn set_steps(&mut self, steps: u32) {
+        if self.fine_tune.is_on() {
+            self.fine_tune.steps = Some(steps);
+        } else {
+            self.how_many_training_steps = steps;
         }
     }
 }

@@ -1,23 +1,21 @@
 //! The trainer: from a project and settings to a run.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::backbone::{Preprocessing, bottlenecks};
-use crate::curate;
 use crate::jobs::Work;
-use crate::project::{Label, Project, Split};
+use crate::project::Project;
 
-use super::graph::Sizes;
-use super::learner::{Checkpoint, Data, End, Examples, Report, Trainer, accuracy};
+use super::data::{Prepared, Selection, prepare, select};
+use super::learner::{Checkpoint, Data, End, Report, Trainer, accuracy};
 use super::{
-    CurvePoint, LiveCurves, Run, RunFrame, RunId, RunResult, RunState, TrainError, TrainSettings,
+    BestPoint, CurvePoint, Head, LiveCurves, Run, RunId, RunResult, RunState, TrainError,
+    TrainSettings, finetune,
 };
 
-/// Trains a head on the project's labelled frames and keeps it as a new run.
+/// Trains on the project's labelled frames and keeps the result as a new run.
 ///
-/// Bottlenecks first (cached), then the steps. `curves` receives each evaluation. Cancelling leaves an
+/// Bottlenecks first (cached), then the head, then, if the settings say so, the last blocks of the backbone. `curves` receives each evaluation. Cancelling leaves an
 /// unfinished run that [`resume`] continues; [`Work::stop`] ends it early with the best weights.
 pub fn train(
     project: &Project,
@@ -29,7 +27,7 @@ pub fn train(
     check_settings(settings)?;
     // Before minutes of work: can the graph be run at all?
     crate::onnx::runtime_info()?;
-    curves.replace(&[], None);
+    curves.replace(0, &[], None);
     let Selection {
         classes,
         frames,
@@ -37,18 +35,24 @@ pub fn train(
     } = select(project, settings, work)?;
     let preprocessing = settings.architecture.preprocessing(settings.fit)?;
     let prepared = prepare(project, settings, &preprocessing, &classes, frames, work)?;
-    notes.extend(prepared.notes);
+    notes.extend(prepared.notes.iter().cloned());
+    let mut settings = settings.clone();
+    if settings.fine_tune.is_on() {
+        // Written down, so that whoever resumes it follows the same schedule.
+        let steps = settings.fine_tune.steps_for(prepared.data.train.len());
+        settings.fine_tune.steps = Some(steps);
+    }
     let mut run = Run::create(
         project,
-        settings,
+        &settings,
         &preprocessing,
-        prepared.classes,
+        prepared.classes.clone(),
         &prepared.frames,
         notes,
     )?;
     run.preparation_secs = began.elapsed().as_secs_f64();
     run.save()?;
-    continue_run(run, &prepared.data, None, &[], curves, work)
+    go_on(project, run, &prepared, curves, work)
 }
 
 /// Continues an unfinished run, or extends a finished one to `steps` in all. On the same frames it ends with the
@@ -67,9 +71,8 @@ pub fn resume(
         return Err(TrainError::NoSuchRun(run.0.clone()));
     }
     let mut run = Run::open(&dir)?;
-    let (checkpoint, points) = run.load_checkpoint()?;
-    let steps = steps.unwrap_or(run.settings.how_many_training_steps);
-    let done = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.step);
+    let done = run.steps_done()?;
+    let steps = steps.unwrap_or_else(|| run.settings.steps());
     if run.state == RunState::Finished && steps <= done {
         return Ok(run);
     }
@@ -79,7 +82,7 @@ pub fn resume(
             run.id
         )));
     }
-    run.settings.how_many_training_steps = steps;
+    run.settings.set_steps(steps);
     check_settings(&run.settings)?;
     let frames = run.frames()?;
     let all = frames.len();
@@ -107,23 +110,64 @@ pub fn resume(
     run.result = None;
     run.preparation_secs += began.elapsed().as_secs_f64();
     run.save()?;
-    continue_run(run, &prepared.data, checkpoint, &points, curves, work)
+    go_on(project, run, &prepared, curves, work)
 }
 
-fn continue_run(
+/// Trains on from where the run stands to its end.
+fn go_on(
+    project: &Project,
     mut run: Run,
-    data: &Data,
-    checkpoint: Option<Checkpoint>,
-    points: &[CurvePoint],
+    prepared: &Prepared,
     curves: &LiveCurves,
     work: &Work,
 ) -> Result<Run, TrainError> {
+    if run.settings.fine_tune.is_on() {
+        return finetune::train_deeper(project, run, prepared, curves, work);
+    }
+    let data = &prepared.data;
+    let trained = train_head(&run, data, "Training", curves, work)?;
+    let mut notes = run.notes.clone();
+    notes.extend(trained.note);
+    let result = RunResult {
+        steps: trained.steps,
+        best_step: trained.best_step,
+        validation_accuracy: trained.best.map(|best| best.validation_accuracy),
+        test_accuracy: accuracy(data.sizes, &data.test, &trained.head)?,
+        seconds: run.preparation_secs + trained.secs,
+        notes,
+        trained_weights: (trained.head.w.len() + trained.head.b.len()) as u64,
+        verdict: None,
+    };
+    run.finish(&trained.head, result)?;
+    Ok(run)
+}
+
+/// What the training of a head came to.
+pub(super) struct TrainedHead {
+    pub head: Head,
+    pub steps: u32,
+    pub best_step: u32,
+    pub best: Option<BestPoint>,
+    pub secs: f64,
+    /// What is to be said of how it ended.
+    pub note: Option<String>,
+}
+
+/// Trains the head from its last checkpoint to the number of steps in the run's settings.
+pub(super) fn train_head(
+    run: &Run,
+    data: &Data,
+    stage: &str,
+    curves: &LiveCurves,
+    work: &Work,
+) -> Result<TrainedHead, TrainError> {
+    let (checkpoint, points) = run.load_checkpoint()?;
     let steps = run.settings.how_many_training_steps;
-    work.stage("Training", Some(u64::from(steps)));
+    work.stage(stage, Some(u64::from(steps)));
     let best = checkpoint
         .as_ref()
         .and_then(|checkpoint| checkpoint.best.as_ref());
-    curves.replace(points, best.map(|(best, _)| *best));
+    curves.replace(steps, &points, best.map(|(best, _)| *best));
     let mut trainer = Trainer::new(data, &run.settings, checkpoint)?;
     work.set_done(u64::from(trainer.step()));
     let end = trainer.run(
@@ -137,32 +181,36 @@ fn continue_run(
         },
     )?;
     let (best_step, best, head) = trainer.kept()?;
-    let mut notes = run.notes.clone();
-    match end {
-        End::Complete => {}
-        End::Stopped => notes.push(format!(
-            "The training was stopped after {} of {steps} steps.",
-            trainer.step()
-        )),
-        End::Diverged(step) => {
-            if best.is_none() {
-                return Err(TrainError::Diverged(step));
-            }
-            notes.push(format!(
-                "The training diverged at step {step}; the best weights before are kept. Lower the learning rate."
-            ));
-        }
-    }
-    let result = RunResult {
+    Ok(TrainedHead {
+        head,
         steps: trainer.step(),
         best_step,
-        validation_accuracy: best.map(|best| best.validation_accuracy),
-        test_accuracy: accuracy(data.sizes, &data.test, &head)?,
-        seconds: run.preparation_secs + trainer.checkpoint()?.secs,
-        notes,
-    };
-    run.finish(&head, result)?;
-    Ok(run)
+        best,
+        secs: trainer.checkpoint()?.secs,
+        note: ending_note(end, trainer.step(), steps, best.is_some())?,
+    })
+}
+
+/// What is to be said of a training that did not reach its last step.
+///
+/// # Errors
+/// [`TrainError::Diverged`] when it kept nothing.
+pub(super) fn ending_note(
+    end: End,
+    done: u32,
+    steps: u32,
+    kept: bool,
+) -> Result<Option<String>, TrainError> {
+    match end {
+        End::Complete => Ok(None),
+        End::Stopped => Ok(Some(format!(
+            "The training was stopped after {done} of {steps} steps."
+        ))),
+        End::Diverged(step) if kept => Ok(Some(format!(
+            "The training diverged at step {step}; the best weights before are kept. Lower the learning rate."
+        ))),
+        End::Diverged(step) => Err(TrainError::Diverged(step)),
+    }
 }
 
 fn check_settings(settings: &TrainSettings) -> Result<(), TrainError> {
@@ -179,182 +227,9 @@ fn check_settings(settings: &TrainSettings) -> Result<(), TrainError> {
     if settings.eval_step_interval == 0 {
         return wrong("there must be at least 1 step between evaluations");
     }
+    finetune::check_settings(&settings.fine_tune)?;
     if settings.validation_batch_size == 0 || settings.validation_batch_size < -1 {
         return wrong("the validation batch must have at least 1 frame, or -1 for all");
     }
     Ok(())
-}
-
-/// The frames that take part, before anybody looked into them.
-struct Selection {
-    classes: Vec<String>,
-    frames: Vec<RunFrame>,
-    notes: Vec<String>,
-}
-
-/// Scans the project and splits it.
-fn select(
-    project: &Project,
-    settings: &TrainSettings,
-    work: &Work,
-) -> Result<Selection, TrainError> {
-    work.stage("Reading the frames", None);
-    let found = project.scan(work)?;
-    if !found
-        .list
-        .iter()
-        .any(|frame| matches!(frame.label, Label::Class(_)))
-    {
-        return Err(TrainError::NoFrames);
-    }
-    work.stage("Grouping the frames", None);
-    let groups = curate::groups(project, &found, work)?;
-    let assignment = project.assign_splits(&found, &groups, &settings.split)?;
-    let classes: Vec<String> = project
-        .classes()
-        .iter()
-        .map(|class| class.name.as_str().to_owned())
-        .collect();
-    let index: HashMap<&str, usize> = classes
-        .iter()
-        .enumerate()
-        .map(|(index, name)| (name.as_str(), index))
-        .collect();
-    let mut frames = Vec::new();
-    for ((frame, group), split) in found.list.iter().zip(&groups).zip(&assignment.splits) {
-        if let (Label::Class(name), Some(split)) = (&frame.label, split)
-            && let Some(class) = index.get(name.as_str())
-        {
-            frames.push(RunFrame {
-                path: frame.path.clone(),
-                class: *class,
-                group: group.clone(),
-                split: *split,
-            });
-        }
-    }
-    Ok(Selection {
-        classes,
-        frames,
-        notes: assignment.notes,
-    })
-}
-
-/// What the loop needs, and what took part in the end.
-struct Prepared {
-    classes: Vec<String>,
-    frames: Vec<RunFrame>,
-    data: Data,
-    notes: Vec<String>,
-}
-
-/// Computes bottlenecks, leaves out what cannot be used, and says so.
-fn prepare(
-    project: &Project,
-    settings: &TrainSettings,
-    preprocessing: &Preprocessing,
-    classes: &[String],
-    frames: Vec<RunFrame>,
-    work: &Work,
-) -> Result<Prepared, TrainError> {
-    let paths: Vec<PathBuf> = frames
-        .iter()
-        .map(|frame| project.abs(&frame.path))
-        .collect();
-    let table = bottlenecks(
-        &paths,
-        &settings.architecture,
-        preprocessing,
-        None,
-        Some(&project.cache_dir()),
-        work,
-    )?;
-    let mut notes = Vec::new();
-    if !table.failed.is_empty() {
-        notes.push(format!(
-            "{} of {} frames could not be read and were left out.",
-            table.failed.len(),
-            frames.len()
-        ));
-    }
-    let mut usable = vec![true; frames.len()];
-    for (index, _) in &table.failed {
-        if let Some(usable) = usable.get_mut(*index) {
-            *usable = false;
-        }
-    }
-    // A batch draws the class first, so a class needs a frame to learn from.
-    let mut counts = vec![[0_usize; 2]; classes.len()];
-    for (frame, _) in frames.iter().zip(&usable).filter(|(_, usable)| **usable) {
-        if let Some([train, all]) = counts.get_mut(frame.class) {
-            *all += 1;
-            *train += usize::from(frame.split == Split::Train);
-        }
-    }
-    let mut new_index = vec![None; classes.len()];
-    let mut kept = Vec::new();
-    for ((name, [train, all]), index) in classes.iter().zip(&counts).zip(&mut new_index) {
-        match (train, all) {
-            (0, 0) => {}
-            (0, _) => notes.push(format!(
-                "“{name}” takes no part: none of its frames is in the training set."
-            )),
-            _ => {
-                if *all == 1 {
-                    notes.push(format!(
-                        "“{name}” has a single frame; what is learned of it will not hold for others."
-                    ));
-                }
-                *index = Some(kept.len());
-                kept.push(name.clone());
-            }
-        }
-    }
-    match kept.as_slice() {
-        [] => return Err(TrainError::NoFrames),
-        [one] => return Err(TrainError::OneClass(one.clone())),
-        _ => {}
-    }
-    let sizes = Sizes {
-        dim: table.dim,
-        classes: kept.len(),
-    };
-    let mut data = Data {
-        sizes,
-        train: Examples::default(),
-        validation: Examples::default(),
-        test: Examples::default(),
-    };
-    let mut taken = Vec::new();
-    for (at, (mut frame, usable)) in frames.into_iter().zip(usable).enumerate() {
-        let (Some(class), true) = (new_index.get(frame.class).copied().flatten(), usable) else {
-            continue;
-        };
-        let Some(row) = table.row(at) else { continue };
-        let side = match frame.split {
-            Split::Train => &mut data.train,
-            Split::Validation => &mut data.validation,
-            Split::Test => &mut data.test,
-        };
-        side.x.extend_from_slice(row);
-        side.y.push(class as i64);
-        frame.class = class;
-        taken.push(frame);
-    }
-    if data.validation.len() == 0 {
-        notes.push(
-            "There are no validation frames, so the weights of the last step are kept.".into(),
-        );
-    }
-    if data.test.len() == 0 {
-        notes.push(
-            "There are no test frames, so the accuracy on new frames was not measured.".into(),
-        );
-    }
-    Ok(Prepared {
-        classes: kept,
-        frames: taken,
-        data,
-        notes,
-    })
 }

@@ -49,7 +49,7 @@ fn from_videos_to_an_exported_model() {
     assert_eq!(classes["unsorted"], 0);
 
     let lines = place.json(
-        "train p --how-many-training-steps 60 --train-batch-size 20 --eval-step-interval 10 \
+        "train p --depth head --how-many-training-steps 60 --train-batch-size 20 --eval-step-interval 10 \
          --validation-batch-size -1 --testing-percentage 25 --validation-percentage 25 --seed 7",
     );
     let trained = lines.last().unwrap().clone();
@@ -213,7 +213,8 @@ fn check_features(place: &Place) {
 fn people_get_text_and_tables() {
     let place = Place::new();
     place.project();
-    let trained = place.line("train p --how-many-training-steps 20 --testing-percentage 25");
+    let trained =
+        place.line("train p --depth head --how-many-training-steps 20 --testing-percentage 25");
     assert_eq!(trained.code, Some(0), "{}", trained.stderr);
     assert!(
         trained.stdout.contains("test accuracy"),
@@ -293,6 +294,8 @@ fn wrong_usage_is_code_2() {
         "nonsense",
         "train",
         "train p --learning-rate 0",
+        "train p --depth last-2",
+        "train p --label-smoothing 1",
         "train p --architecture resnet",
         "train p --testing-percentage 81",
         "train p --testing-percentage 50 --validation-percentage 50",
@@ -319,7 +322,15 @@ fn a_reader_that_leaves_is_no_panic() {
     place.project();
     for args in [
         &["classes", "p"][..],
-        &["train", "p", "--json", "--how-many-training-steps", "500"],
+        &[
+            "train",
+            "p",
+            "--json",
+            "--depth",
+            "head",
+            "--how-many-training-steps",
+            "500",
+        ],
     ] {
         let mut child = place
             .command(args)
@@ -349,6 +360,8 @@ fn ctrl_c_leaves_a_run_that_resumes() {
             "train",
             "p",
             "--json",
+            "--depth",
+            "head",
             "--how-many-training-steps",
             "2000000",
         ])
@@ -398,4 +411,74 @@ fn first_step_of(mut command: Command) -> u64 {
     child.kill().unwrap();
     child.wait().unwrap();
     step["step"].as_u64().unwrap()
+}
+
+/// A training that goes deeper: its figures, the verdict, and that evaluation and export follow its weights.
+#[test]
+fn deeper_training_from_estimate_to_export() {
+    let place = Place::new();
+    place.project();
+    let common =
+        "--architecture efficientnet-lite0@96 --validation-percentage 25 --testing-percentage 25";
+    let estimate = place.result(&format!("train p --estimate {common}"));
+    let depths = estimate["depths"].as_array().unwrap();
+    let words: Vec<_> = depths
+        .iter()
+        .map(|depth| depth["depth"].as_str().unwrap())
+        .collect();
+    assert_eq!(words, ["head", "last-1", "last-3", "stage", "all"]);
+    for pair in depths.windows(2) {
+        for key in ["trained_weights", "seconds"] {
+            let [less, more] = [&pair[0], &pair[1]].map(|depth| number(depth, key));
+            assert!(less < more || key == "seconds", "{key}: {estimate}");
+            assert!(less > 0.0);
+        }
+    }
+    assert!(words.contains(&estimate["recommended"].as_str().unwrap()));
+
+    let lines = place.json(&format!(
+        "train p --depth last-1 --how-many-training-steps 100 --fine-tune-steps 40 \
+         --fine-tune-batch-size 16 {common}"
+    ));
+    let trained = lines.last().unwrap().clone();
+    assert_eq!(
+        (&trained["depth"], &trained["steps"]),
+        (&"last-1".into(), &40.into())
+    );
+    assert!(number(&trained, "trained_weights") > 500_000.0);
+    let verdict = &trained["verdict"];
+    for (part, whole) in [
+        ("head_only", "head_only_test_accuracy"),
+        ("deeper", "test_accuracy"),
+    ] {
+        let difference = number(verdict, part) - number(&trained, whole);
+        assert!(difference.abs() < 1e-6, "{trained}");
+    }
+    let steps = events(&lines, "step");
+    assert_eq!(steps.last().unwrap()["step"], 40);
+
+    let evaluated = place.result("evaluate p");
+    assert_eq!(evaluated["test_accuracy"], trained["test_accuracy"]);
+    let exported = place.result("export p --out tuned");
+    for file in exported["files"].as_array().unwrap() {
+        if file["format"] == "onnx" {
+            assert_eq!(file["top1_agreement"], 1.0, "{file}");
+        }
+    }
+    let again = place.result(&format!(
+        "train p --depth last-1 --how-many-training-steps 100 --fine-tune-steps 40 \
+         --fine-tune-batch-size 16 {common}"
+    ));
+    let weights = |result: &Value| {
+        let run = result["run"].as_str().unwrap();
+        std::fs::read(place.path("p/runs").join(run).join("backbone.safetensors")).unwrap()
+    };
+    assert!(
+        weights(&trained) == weights(&again),
+        "same seed, other weights"
+    );
+
+    // Extended, it goes on from where it stands.
+    let extended = place.result("train p --resume latest --how-many-training-steps 50");
+    assert_eq!(extended["steps"], 50);
 }

@@ -153,7 +153,7 @@ fn too_little_to_train_on() {
 
     // One frame cannot be both learned from and tested.
     place.result("import p b.mp4 --class two --fps 1");
-    let ran = place.line("train p --how-many-training-steps 5");
+    let ran = place.line("train p --depth head --how-many-training-steps 5");
     let said = format!("{}{}", ran.stdout, ran.stderr);
     assert!(said.contains("two"), "{said}");
     assert_eq!(frames(&place.path("p")), 6);

@@ -162,26 +162,32 @@ fn during_labelling() {
     enough(hits);
 }
 
-const TRAIN: &str = "train p --how-many-training-steps 2000 --architecture efficientnet-lite0@96 \
+const TRAIN: &str = "train p --depth head --how-many-training-steps 2000 --architecture efficientnet-lite0@96 \
                      --validation-percentage 25 --testing-percentage 25";
 
-/// The kept weights of the one run of the project.
-fn weights(place: &Place) -> (PathBuf, Vec<u8>) {
+const FINE_TUNE: &str = "train p --depth last-1 --how-many-training-steps 200 --fine-tune-steps 60 \
+                         --fine-tune-batch-size 16 --views 2 --architecture efficientnet-lite0@96 \
+                         --validation-percentage 25 --testing-percentage 25";
+
+/// The kept weights of the one run of the project, of the head and of the backbone as far as it was trained.
+fn weights(place: &Place) -> (PathBuf, [Vec<u8>; 2]) {
     let runs: Vec<PathBuf> = std::fs::read_dir(place.path("p/runs"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.join("run.json").is_file())
         .collect();
     assert_eq!(runs.len(), 1, "{runs:?}");
-    let bytes = std::fs::read(runs[0].join("weights.safetensors")).unwrap();
-    (runs[0].clone(), bytes)
+    let head = std::fs::read(runs[0].join("weights.safetensors")).unwrap();
+    let backbone = runs[0].join("backbone.safetensors");
+    let backbone = std::fs::read(backbone).unwrap_or_default();
+    (runs[0].clone(), [head, backbone])
 }
 
-fn train_through_kills(cold: bool) {
+fn train_through_kills(line: &str, cold: bool) {
     let place = Place::new();
     place.project();
     let labels = frames(&place);
-    let length = undisturbed(&place, TRAIN);
+    let length = undisturbed(&place, line);
     let (run, reference) = weights(&place);
     let fresh = |place: &Place| {
         std::fs::remove_dir_all(place.path("p/runs")).unwrap();
@@ -193,13 +199,13 @@ fn train_through_kills(cold: bool) {
         length
     } else {
         std::fs::remove_dir_all(&run).unwrap();
-        undisturbed(&place, TRAIN)
+        undisturbed(&place, line)
     };
 
     let mut hits = 0;
     for moment in moments(length) {
         fresh(&place);
-        hits += u32::from(kill_after(&place, TRAIN, moment));
+        hits += u32::from(kill_after(&place, line, moment));
         assert_eq!(frames(&place), labels);
         let begun = contents(&place.path("p/runs"))
             .keys()
@@ -211,7 +217,7 @@ fn train_through_kills(cold: bool) {
                 assert!(resumed.stderr.contains("unfinished"), "{}", resumed.stderr);
             }
         } else {
-            place.result(TRAIN);
+            place.result(line);
         }
         assert!(
             weights(&place).1 == reference,
@@ -224,12 +230,22 @@ fn train_through_kills(cold: bool) {
 
 #[test]
 fn during_bottlenecks() {
-    train_through_kills(true);
+    train_through_kills(TRAIN, true);
 }
 
 #[test]
 fn during_training() {
-    train_through_kills(false);
+    train_through_kills(TRAIN, false);
+}
+
+#[test]
+fn during_training_deeper() {
+    train_through_kills(FINE_TUNE, false);
+}
+
+#[test]
+fn during_activations() {
+    train_through_kills(FINE_TUNE, true);
 }
 
 #[test]

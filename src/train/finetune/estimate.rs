@@ -1,0 +1,287 @@
+//! What training at each depth would take, measured on this machine before anything starts.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use half::f16;
+
+use crate::backbone::{ActivationSource, Activations, Architecture, Blocks, Depth, Plan, Views};
+use crate::jobs::Work;
+use crate::project::{Project, Split};
+use crate::train::data::select;
+use crate::train::graph::Sizes;
+use crate::train::{Head, LiveCurves, TrainError, TrainSettings, measure_steps_per_second};
+
+use super::graph::Network;
+use super::learner::{FineTrainer, Report, Row, Rows, Side, beginning};
+use super::network::{cut_of, network};
+
+/// Deeper training is recommended up to this many seconds.
+const PATIENCE_SECS: f64 = 300.0;
+
+/// Fewer training frames than this leave deeper training nothing to go by.
+const MIN_FRAMES: usize = 40;
+
+/// Looking at a validation frame takes this part of learning from a training frame.
+const LOOK_SHARE: f64 = 0.35;
+
+/// What training at one depth would take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DepthEstimate {
+    /// How much is trained.
+    pub depth: Depth,
+    /// Numbers that are trained, the head's among them.
+    pub trained_weights: u64,
+    /// Steps after the head's.
+    pub steps: u32,
+    /// Bytes that the activations of all views take on disk, at most those of the budget.
+    pub cache_bytes: u64,
+    /// Whether they are more than the budget, so that some are computed again in each step.
+    pub over_budget: bool,
+    /// Seconds for everything, from pictures to the trained model, when nothing is cached.
+    pub secs: f64,
+}
+
+/// What each depth would take, and which is recommended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimate {
+    /// From the shallowest.
+    pub depths: Vec<DepthEstimate>,
+    /// Last three blocks if that takes at most five minutes, else the last block, else the head; with fewer than
+    /// 40 training frames the head.
+    pub recommended: Depth,
+    /// Training frames that it is for.
+    pub train_frames: usize,
+}
+
+impl Estimate {
+    /// The estimate of a depth; depths that come to the same are there once, under the shallowest.
+    #[must_use]
+    pub fn of(&self, depth: Depth) -> Option<&DepthEstimate> {
+        self.depths.iter().rev().find(|found| found.depth <= depth)
+    }
+}
+
+/// Measures on this machine what training a project at each depth would take: some steps at each depth, and some
+/// frames through the network. Takes a few seconds; nothing is trained. Steps of the depth and of its
+/// batch are those of `settings`.
+pub fn estimate(
+    project: &Project,
+    settings: &TrainSettings,
+    work: &Work,
+) -> Result<Estimate, TrainError> {
+    let selection = select(project, settings, work)?;
+    let count = |split: Split| {
+        let of_split = selection.frames.iter().filter(|frame| frame.split == split);
+        of_split.count()
+    };
+    let (train, validation) = (count(Split::Train), count(Split::Validation));
+    let all = selection.frames.len();
+    let classes = selection.classes.len().max(2);
+    let blocks = Blocks::of(&settings.architecture)?;
+    let dim = settings.architecture.entry()?.bottleneck_dim;
+    let sizes = Sizes { dim, classes };
+
+    // A few frames from all over the project.
+    let apart = (all / SAMPLE_FRAMES).max(1);
+    let sample: Vec<PathBuf> = selection
+        .frames
+        .iter()
+        .step_by(apart)
+        .take(SAMPLE_FRAMES)
+        .map(|frame| project.abs(&frame.path))
+        .collect();
+    let plans = blocks.plans();
+    work.stage("Measuring this machine", Some(plans.len() as u64));
+    let mut depths = Vec::new();
+    let head_rate = measure_steps_per_second(
+        settings.optimizer,
+        dim,
+        classes,
+        train.clamp(1, 2_000),
+        settings.train_batch_size,
+        0.3,
+    )?;
+    let head_secs = f64::from(settings.how_many_training_steps) / head_rate.max(1.0);
+    let whole_macs = plans
+        .first()
+        .map_or(1, |plan| plan.macs_front + plan.macs_back)
+        .max(1) as f64;
+    // One measurement of pictures through the front serves all: it is shared out by multiply-accumulates.
+    let through_whole = match plans.get(1) {
+        Some(plan) => {
+            let secs = view_secs(settings, plan, &sample, work)?;
+            secs * whole_macs / (plan.macs_front as f64).max(0.2 * whole_macs)
+        }
+        None => 0.0,
+    };
+    for plan in &plans {
+        work.check()?;
+        let first_pass = through_whole * all as f64;
+        let head = (dim * classes + classes) as u64;
+        let mut found = DepthEstimate {
+            depth: plan.depth,
+            trained_weights: head,
+            steps: 0,
+            cache_bytes: 0,
+            over_budget: false,
+            secs: first_pass + head_secs,
+        };
+        if plan.cut.is_some() {
+            let fine_tune = &settings.fine_tune;
+            let mut quick = settings.clone();
+            quick.fine_tune.depth = plan.depth;
+            // A step of the whole network takes long; a quarter of its batch tells as much.
+            let parts = if plan.depth >= Depth::Stage { 4 } else { 1 };
+            quick.fine_tune.batch_size = (fine_tune.batch_size / parts).max(1);
+            let secs = step_secs(&blocks, plan, &quick, sizes, 2, work)?;
+            let per_picture = secs / quick.fine_tune.batch_size as f64;
+            let steps = fine_tune.steps_for(train);
+            let pictures = f64::from(steps) * fine_tune.batch_size as f64;
+            // As many validation frames are looked at as half the training frames seen.
+            let looks = if validation == 0 { 0.0 } else { pictures / 2.0 } + validation as f64;
+            let views = train as u64 * u64::from(fine_tune.views);
+            let rows = all as u64 + views;
+            let bytes = rows * plan.bytes_per_view;
+            let kept = bytes.min(fine_tune.cache_budget_bytes);
+            let front = through_whole * plan.macs_front as f64 / whole_macs;
+            let again = if bytes > kept {
+                (pictures + looks) * front * (1.0 - kept as f64 / bytes as f64)
+            } else {
+                0.0
+            };
+            found.trained_weights += plan.weights_trained(fine_tune.train_depthwise);
+            found.steps = steps;
+            found.cache_bytes = kept;
+            found.over_budget = bytes > kept;
+            found.secs += pictures * per_picture
+                + looks * per_picture * LOOK_SHARE
+                + views as f64 * front
+                + again;
+        }
+        depths.push(found);
+        work.advance(1);
+    }
+    let quick_enough = |depth: Depth| {
+        let found = depths.iter().find(|found| found.depth == depth);
+        found.is_some_and(|found| found.secs <= PATIENCE_SECS)
+    };
+    let recommended = if train < MIN_FRAMES {
+        Depth::Head
+    } else {
+        [Depth::Last3, Depth::Last1]
+            .into_iter()
+            .find(|depth| quick_enough(*depth))
+            .unwrap_or(Depth::Head)
+    };
+    Ok(Estimate {
+        depths,
+        recommended,
+        train_frames: train,
+    })
+}
+
+/// Frames that are run through the network for a measurement.
+const SAMPLE_FRAMES: usize = 12;
+
+/// Seconds that one picture takes from its file through the front of a plan, with all cores at work.
+fn view_secs(
+    settings: &TrainSettings,
+    plan: &Plan,
+    sample: &[PathBuf],
+    work: &Work,
+) -> Result<f64, TrainError> {
+    let mut rows = Activations::open(
+        &ActivationSource {
+            frames: sample,
+            architecture: &settings.architecture,
+            preprocessing: &settings.architecture.preprocessing(settings.fit)?,
+            cut: cut_of(plan)?,
+            views: Views {
+                count: 3,
+                augmentation: settings.fine_tune.augmentation,
+                seed: 0,
+            },
+        },
+        None,
+        0,
+        work,
+    )?;
+    let wanted = |view: u32| -> Vec<Row> { (0..sample.len()).map(|frame| (frame, view)).collect() };
+    // The first round also loads the sessions.
+    rows.ensure(&wanted(0), work)?;
+    let began = Instant::now();
+    rows.ensure(&wanted(1), work)?;
+    Ok(began.elapsed().as_secs_f64() / sample.len().max(1) as f64)
+}
+
+/// Zeros: what the numbers are makes no difference to how long they take.
+struct Nothing;
+
+impl Rows for Nothing {
+    fn fill(&mut self, _: &[Row], out: &mut [f16], _: &Work) -> Result<(), TrainError> {
+        out.fill(f16::ONE);
+        Ok(())
+    }
+
+    fn ensure(&mut self, _: &[Row], _: &Work) -> Result<(), TrainError> {
+        Ok(())
+    }
+}
+
+/// Seconds that one step takes at the depth of a plan, the shortest of `rounds`.
+pub(super) fn step_secs(
+    blocks: &Blocks,
+    plan: &Plan,
+    settings: &TrainSettings,
+    sizes: Sizes,
+    rounds: u32,
+    work: &Work,
+) -> Result<f64, TrainError> {
+    let head = Head {
+        w: vec![0.0; sizes.dim * sizes.classes],
+        b: vec![0.0; sizes.classes],
+    };
+    let (network, initial): (Network, _) =
+        network(blocks, plan, &settings.fine_tune, sizes, &head)?;
+    let train = Side {
+        frames: (0..sizes.classes).collect(),
+        y: (0..sizes.classes as i64).collect(),
+    };
+    let nobody = Side::default();
+    let begin = beginning(settings.fine_tune.optimizer, &initial);
+    let mut trainer = FineTrainer::new(&network, settings, [&train, &nobody], begin)?;
+    let curves = LiveCurves::default();
+    let mut best = f64::INFINITY;
+    // The first step also allocates, so it does not count.
+    for step in 1..=rounds + 1 {
+        let began = Instant::now();
+        trainer.run(
+            step,
+            &mut Nothing,
+            &mut Report {
+                curves: &curves,
+                work,
+                save: &mut |_, _| Ok(()),
+            },
+        )?;
+        if step > 1 {
+            best = best.min(began.elapsed().as_secs_f64());
+        }
+    }
+    Ok(best)
+}
+
+/// Seconds of one step of a network of the catalogue at the depth of the settings; for benchmarks.
+pub fn measure_fine_tuning_step(
+    architecture: &Architecture,
+    settings: &TrainSettings,
+    classes: usize,
+    rounds: u32,
+) -> Result<f64, TrainError> {
+    let blocks = Blocks::of(architecture)?;
+    let plan = blocks.plan(settings.fine_tune.depth);
+    let dim = architecture.entry()?.bottleneck_dim;
+    let sizes = Sizes { dim, classes };
+    step_secs(&blocks, &plan, settings, sizes, rounds, &Work::new())
+}

@@ -1,0 +1,587 @@
+//! The back of a network, rewritten for training: the batch becomes the last dimension.
+//!
+//! Inside, a value is a matrix `[C, P·B]` (*rows*: channels by pixels and pictures, P = H·W). In that layout a
+//! pointwise convolution is one matrix product over the whole batch, forward and in both its gradients,
+//! and so is each channel of a depthwise convolution on a small picture: `Y[c] = T[c] · X[c]`, where the
+//! Toeplitz matrix `T[c]` `[P', P]` holds the kernel's values at the places where the window meets the
+//! picture. No value is transposed between them. Every other operator works on *planes*, the usual
+//! `[B, C, H, W]`; a value that is needed in the other layout is turned once.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::onnx::proto::NodeProto;
+use crate::onnx::{
+    Attribute, Dim, ElementType, Graph, OnnxError, Shapes, Tensor, attribute_int, attribute_ints,
+    attribute_text,
+};
+
+/// Pictures with more pixels keep their pointwise convolutions in planes.
+const MAX_PIXELS: usize = 256;
+
+/// Largest Toeplitz matrix of one channel, in elements. A larger one does too many products with zero.
+const MAX_TOEPLITZ: usize = 49 * 196;
+
+/// A value in the new graph, in one layout or both.
+#[derive(Debug, Clone)]
+struct Value {
+    channels: usize,
+    height: usize,
+    width: usize,
+    /// `[C, H·W·B]`.
+    rows: Option<String>,
+    /// `[B, C, H, W]`.
+    planes: Option<String>,
+}
+
+impl Value {
+    fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+}
+
+/// Appends the back of a network to `graph` for a batch of fixed size and returns its output as `[D, B]`.
+///
+/// `back` has one input, the cut, `f32[N, C, H, W]`, and one output `f32[N, D]`. Its constants are copied except
+/// for those of `trained`, which must be values of `graph` already, under the same names, in any shape with as
+/// many elements.
+/// `cut` names the value that takes the input's place, `f32[B, C, H, W]`; its shape is given without the batch.
+///
+/// # Errors
+/// [`OnnxError::Model`] names a value whose shape cannot be known.
+pub(super) fn append_batch_last(
+    graph: &mut Graph,
+    back: &Graph,
+    cut: &str,
+    [channels, height, width]: [usize; 3],
+    batch: usize,
+    trained: &HashSet<String>,
+) -> Result<String, OnnxError> {
+    let wrong = |text: &str| OnnxError::Model(format!("the network cannot be trained: {text}"));
+    let [input] = back.inputs.as_slice() else {
+        return Err(wrong("it has more than one input behind the cut"));
+    };
+    let [output] = back.outputs.as_slice() else {
+        return Err(wrong("it has more than one output"));
+    };
+    // Shapes for this batch, so that everything is known beforehand.
+    let mut fixed = back.clone();
+    fixed.inputs.clear();
+    let input_shape = [batch, channels, height, width].map(Dim::Fixed);
+    fixed.input(input.name(), ElementType::F32, &input_shape);
+    fixed.outputs.clear();
+    fixed.value_infos.clear();
+    graph.reserve(back);
+    let constants = back
+        .initializers
+        .iter()
+        .map(|tensor| tensor.name().to_owned())
+        .filter(|name| !trained.contains(name))
+        .collect();
+    let mut layout = BatchLast {
+        graph,
+        back,
+        shapes: fixed.shapes(),
+        batch,
+        trained,
+        constants,
+        copied: HashSet::new(),
+        values: HashMap::new(),
+    };
+    layout.values.insert(
+        input.name().to_owned(),
+        Value {
+            channels,
+            height,
+            width,
+            rows: None,
+            planes: Some(cut.to_owned()),
+        },
+    );
+    for node in &back.nodes {
+        layout.node(node)?;
+    }
+    let value = layout.value(output.name())?;
+    if value.pixels() != 1 {
+        return Err(wrong("its output is not pooled"));
+    }
+    layout.rows(output.name())
+}
+
+struct BatchLast<'a> {
+    graph: &'a mut Graph,
+    back: &'a Graph,
+    shapes: Shapes,
+    batch: usize,
+    trained: &'a HashSet<String>,
+    /// Constants of the back that are not trained.
+    constants: HashSet<String>,
+    /// Those that stand in the new graph already.
+    copied: HashSet<String>,
+    values: HashMap<String, Value>,
+}
+
+impl BatchLast<'_> {
+    fn node(&mut self, node: &NodeProto) -> Result<(), OnnxError> {
+        let name = node.input.first().map(String::as_str).unwrap_or_default();
+        let Some(input) = self.values.get(name).cloned() else {
+            return self.in_planes(node);
+        };
+        match node.op_type() {
+            "Identity" | "Dropout" => {
+                self.insert(node, input);
+                Ok(())
+            }
+            "Flatten" if input.pixels() == 1 && attribute_int(node, "axis").unwrap_or(1) == 1 => {
+                self.insert(node, input);
+                Ok(())
+            }
+            "Conv" if is_pointwise(node, &self.kernel_shape(node)) => {
+                if input.pixels() > MAX_PIXELS {
+                    return self.in_planes(node);
+                }
+                self.pointwise(node, &input)
+            }
+            "Conv" => match self.depthwise(node, &input)? {
+                Some(window) => self.toeplitz(node, &input, &window),
+                None => self.in_planes(node),
+            },
+            "Clip" | "Relu" | "LeakyRelu" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Tanh"
+            | "Exp" | "Log" | "Sqrt" | "Abs" | "Neg" | "Erf"
+                if input.rows.is_some() =>
+            {
+                self.elementwise(node, &input)
+            }
+            "Add" | "Sub" | "Mul" | "Div" if self.both_in_rows(node) => {
+                self.elementwise(node, &input)
+            }
+            "GlobalAveragePool" if input.rows.is_some() => self.pool(node, &input),
+            "ReduceMean" if input.rows.is_some() && self.over_pixels(node, &input) => {
+                self.pool(node, &input)
+            }
+            _ => self.in_planes(node),
+        }
+    }
+
+    fn value(&self, name: &str) -> Result<&Value, OnnxError> {
+        self.values.get(name).ok_or_else(|| {
+            OnnxError::Model(format!(
+                "the network cannot be trained: its value “{name}” does not come from the cut"
+            ))
+        })
+    }
+
+    fn insert(&mut self, node: &NodeProto, value: Value) {
+        if let Some(output) = node.output.first() {
+            self.values.insert(output.clone(), value);
+        }
+    }
+
+    /// The value as `[C, P·B]`.
+    fn rows(&mut self, name: &str) -> Result<String, OnnxError> {
+        let value = self.value(name)?.clone();
+        if let Some(rows) = value.rows {
+            return Ok(rows);
+        }
+        let planes = self.planes(name)?;
+        let rank = self.shapes.get(name).map_or(4, Vec::len) as i64;
+        let perm = (1..rank).chain([0]).collect();
+        let turned =
+            self.graph
+                .op_with("Transpose", &[&planes], &[("perm", Attribute::Ints(perm))]);
+        let rows = self.reshape(&turned, &[value.channels, value.pixels() * self.batch]);
+        if let Some(value) = self.values.get_mut(name) {
+            value.rows = Some(rows.clone());
+        }
+        Ok(rows)
+    }
+
+    /// The value as `[B, C, H, W]`, or `[B, C]` where the network has it so.
+    fn planes(&mut self, name: &str) -> Result<String, OnnxError> {
+        let value = self.value(name)?.clone();
+        if let Some(planes) = value.planes {
+            return Ok(planes);
+        }
+        let rows = value
+            .rows
+            .ok_or_else(|| OnnxError::Model(format!("the value “{name}” was lost on the way")))?;
+        let shape = self.shape(name)?;
+        let mut inner: Vec<usize> = shape.iter().skip(1).copied().collect();
+        inner.push(self.batch);
+        let rank = inner.len() as i64;
+        let split = self.reshape(&rows, &inner);
+        let perm = [rank - 1].into_iter().chain(0..rank - 1).collect();
+        let planes = self
+            .graph
+            .op_with("Transpose", &[&split], &[("perm", Attribute::Ints(perm))]);
+        if let Some(value) = self.values.get_mut(name) {
+            value.planes = Some(planes.clone());
+        }
+        Ok(planes)
+    }
+
+    /// The shape of a value of the back.
+    fn shape(&self, name: &str) -> Result<Vec<usize>, OnnxError> {
+        self.shapes
+            .get(name)
+            .and_then(|dims| dims.iter().map(Dim::fixed).collect())
+            .ok_or_else(|| {
+                OnnxError::Model(format!(
+                    "the network cannot be trained: the shape of its value “{name}” is not known"
+                ))
+            })
+    }
+
+    fn reshape(&mut self, value: &str, shape: &[usize]) -> String {
+        let shape: Vec<i64> = shape.iter().map(|len| *len as i64).collect();
+        let shape = self.graph.ints(&shape);
+        self.graph.op("Reshape", &[value, &shape])
+    }
+
+    /// The name of a constant in the new graph, where it is put if it is not there; of a trained weight in the
+    /// shape that the network has it in.
+    fn constant(&mut self, name: &str) -> Result<String, OnnxError> {
+        if self.trained.contains(name) {
+            let shape = self.constant_value(name)?.shape;
+            return Ok(self.reshape(name, &shape));
+        }
+        if self.constants.contains(name) && self.copied.insert(name.to_owned()) {
+            let tensor = self.constant_value(name)?;
+            self.graph.initializer(name, &tensor);
+        }
+        Ok(name.to_owned())
+    }
+
+    fn constant_value(&self, name: &str) -> Result<Tensor, OnnxError> {
+        self.back
+            .initializer_value(name)?
+            .ok_or_else(|| OnnxError::Model(format!("it has no constant “{name}”")))
+    }
+
+    /// A weight in another shape: folded into a constant, or a node when it is trained.
+    fn shaped(&mut self, name: &str, shape: &[usize]) -> Result<String, OnnxError> {
+        if self.trained.contains(name) {
+            return Ok(self.reshape(name, shape));
+        }
+        let mut tensor = self.constant_value(name)?;
+        tensor.shape = shape.to_vec();
+        Ok(self.graph.constant(&tensor))
+    }
+
+    fn kernel_shape(&self, node: &NodeProto) -> Vec<usize> {
+        node.input
+            .get(1)
+            .and_then(|name| self.shape(name).ok())
+            .unwrap_or_default()
+    }
+
+    /// `Y = W · X + b` over all pixels of all pictures.
+    fn pointwise(&mut self, node: &NodeProto, input: &Value) -> Result<(), OnnxError> {
+        let [x, kernel, bias @ ..] = node.input.as_slice() else {
+            return Err(lacks_kernel(node));
+        };
+        let kernel_shape = self.shape(kernel)?;
+        let channels = kernel_shape.first().copied().unwrap_or_default();
+        let x = self.rows(x)?;
+        let w = self.shaped(kernel, &[channels, input.channels])?;
+        let rows = match bias {
+            [bias, ..] if !bias.is_empty() => {
+                let bias = self.shaped(bias, &[channels, 1])?;
+                self.graph.op("Gemm", &[&w, &x, &bias])
+            }
+            _ => self.graph.op("Gemm", &[&w, &x]),
+        };
+        self.insert(
+            node,
+            Value {
+                channels,
+                rows: Some(rows),
+                planes: None,
+                ..*input
+            },
+        );
+        Ok(())
+    }
+
+    /// The window of a depthwise convolution that is small enough for Toeplitz matrices.
+    fn depthwise(&self, node: &NodeProto, input: &Value) -> Result<Option<Window>, OnnxError> {
+        let kernel = self.kernel_shape(node);
+        let [channels, 1, height, width] = *kernel.as_slice() else {
+            return Ok(None);
+        };
+        let group = attribute_int(node, "group").unwrap_or(1);
+        let explicit = matches!(attribute_text(node, "auto_pad"), None | Some("NOTSET"));
+        if channels != input.channels || group != channels as i64 || !explicit {
+            return Ok(None);
+        }
+        let output = match node.output.first() {
+            Some(output) => self.shape(output)?,
+            None => return Ok(None),
+        };
+        let [_, _, out_height, out_width] = *output.as_slice() else {
+            return Ok(None);
+        };
+        let pair = |name, default: i64| match attribute_ints(node, name) {
+            Some([y, x, ..]) => (*y, *x),
+            _ => (default, default),
+        };
+        let window = Window {
+            kernel: (height, width),
+            input: (input.height, input.width),
+            output: (out_height, out_width),
+            strides: pair("strides", 1),
+            dilations: pair("dilations", 1),
+            pads: pair("pads", 0),
+        };
+        let elements = out_height * out_width * input.pixels();
+        Ok((elements <= MAX_TOEPLITZ).then_some(window))
+    }
+
+    /// `Y[c] = T[c] · X[c] + b[c]` for each channel.
+    fn toeplitz(
+        &mut self,
+        node: &NodeProto,
+        input: &Value,
+        window: &Window,
+    ) -> Result<(), OnnxError> {
+        let [x, kernel, bias @ ..] = node.input.as_slice() else {
+            return Err(lacks_kernel(node));
+        };
+        let channels = input.channels;
+        let (taps, from) = (window.kernel.0 * window.kernel.1, input.pixels());
+        let (height, width) = window.output;
+        let to = height * width;
+        let places = window.places();
+        let matrix = if self.trained.contains(kernel) {
+            // T = K · S: each kernel value goes to its places.
+            let mut spread = vec![0.0_f32; taps * to * from];
+            for (tap, to_pixel, from_pixel) in &places {
+                if let Some(place) = spread.get_mut((tap * to + to_pixel) * from + from_pixel) {
+                    *place = 1.0;
+                }
+            }
+            let spread = self.graph.constant(&Tensor::new([taps, to * from], spread));
+            let kernel = self.reshape(kernel, &[channels, taps]);
+            let flat = self.graph.op("MatMul", &[&kernel, &spread]);
+            self.reshape(&flat, &[channels, to, from])
+        } else {
+            let kernel = self.constant_value(kernel)?;
+            let mut matrix = vec![0.0_f32; channels * to * from];
+            let kernels = kernel.f32()?.chunks_exact(taps);
+            for (matrix, kernel) in matrix.chunks_exact_mut(to * from).zip(kernels) {
+                for (tap, to_pixel, from_pixel) in &places {
+                    if let (Some(place), Some(value)) = (
+                        matrix.get_mut(to_pixel * from + from_pixel),
+                        kernel.get(*tap),
+                    ) {
+                        *place = *value;
+                    }
+                }
+            }
+            self.graph
+                .constant(&Tensor::new([channels, to, from], matrix))
+        };
+        let x = self.rows(x)?;
+        let x = self.reshape(&x, &[channels, from, self.batch]);
+        let mut y = self.graph.op("MatMul", &[&matrix, &x]);
+        if let [bias, ..] = bias
+            && !bias.is_empty()
+        {
+            let bias = self.shaped(bias, &[channels, 1, 1])?;
+            y = self.graph.op("Add", &[&y, &bias]);
+        }
+        let rows = self.reshape(&y, &[channels, to * self.batch]);
+        self.insert(
+            node,
+            Value {
+                channels,
+                height,
+                width,
+                rows: Some(rows),
+                planes: None,
+            },
+        );
+        Ok(())
+    }
+
+    fn both_in_rows(&self, node: &NodeProto) -> bool {
+        let values: Vec<_> = node
+            .input
+            .iter()
+            .filter_map(|name| self.values.get(name))
+            .collect();
+        matches!(values.as_slice(), [a, b]
+            if a.rows.is_some() && b.rows.is_some()
+                && (a.channels, a.height, a.width) == (b.channels, b.height, b.width))
+    }
+
+    /// An operator that works on each element by itself, in rows.
+    fn elementwise(&mut self, node: &NodeProto, input: &Value) -> Result<(), OnnxError> {
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for name in &node.input {
+            inputs.push(if name.is_empty() {
+                String::new()
+            } else if self.values.contains_key(name) {
+                self.rows(name)?
+            } else {
+                self.constant(name)?
+            });
+        }
+        let rows = self.graph.unique(node.op_type());
+        let mut copy = node.clone();
+        copy.name = None;
+        copy.input = inputs;
+        copy.output = vec![rows.clone()];
+        self.graph.nodes.push(copy);
+        self.insert(
+            node,
+            Value {
+                rows: Some(rows),
+                planes: None,
+                ..*input
+            },
+        );
+        Ok(())
+    }
+
+    fn over_pixels(&self, node: &NodeProto, input: &Value) -> bool {
+        let output = node.output.first().and_then(|name| self.shape(name).ok());
+        self.back.reduced_axes(node, 4) == Some(vec![2, 3])
+            && output.is_some_and(|shape| shape.get(1) == Some(&input.channels))
+    }
+
+    /// The mean over the pixels.
+    fn pool(&mut self, node: &NodeProto, input: &Value) -> Result<(), OnnxError> {
+        let name = node.input.first().map(String::as_str).unwrap_or_default();
+        let x = self.rows(name)?;
+        let x = self.reshape(&x, &[input.channels, input.pixels(), self.batch]);
+        let rows = self.graph.op_with(
+            "ReduceMean",
+            &[&x],
+            &[
+                ("axes", Attribute::Ints(vec![1])),
+                ("keepdims", Attribute::Int(0)),
+            ],
+        );
+        self.insert(
+            node,
+            Value {
+                channels: input.channels,
+                height: 1,
+                width: 1,
+                rows: Some(rows),
+                planes: None,
+            },
+        );
+        Ok(())
+    }
+
+    /// Any other operator: as it is, on planes. One that does not depend on the cut is copied.
+    fn in_planes(&mut self, node: &NodeProto) -> Result<(), OnnxError> {
+        let mut inputs = Vec::with_capacity(node.input.len());
+        let mut from_cut = false;
+        for name in &node.input {
+            inputs.push(if self.values.contains_key(name) {
+                from_cut = true;
+                self.planes(name)?
+            } else {
+                self.constant(name)?
+            });
+        }
+        let mut copy = node.clone();
+        copy.input = inputs;
+        if !from_cut {
+            self.graph.nodes.push(copy);
+            return Ok(());
+        }
+        copy.name = None;
+        copy.output = node
+            .output
+            .iter()
+            .map(|name| {
+                if name.is_empty() {
+                    String::new()
+                } else {
+                    self.graph.unique(node.op_type())
+                }
+            })
+            .collect();
+        for (name, planes) in node.output.iter().zip(&copy.output) {
+            if name.is_empty() {
+                continue;
+            }
+            let shape = self.shape(name)?;
+            let (channels, height, width) = match shape.as_slice() {
+                [_, channels] => (*channels, 1, 1),
+                [_, channels, height, width] => (*channels, *height, *width),
+                _ => (shape.iter().skip(1).product(), 1, 1),
+            };
+            self.values.insert(
+                name.clone(),
+                Value {
+                    channels,
+                    height,
+                    width,
+                    rows: None,
+                    planes: Some(planes.clone()),
+                },
+            );
+        }
+        self.graph.nodes.push(copy);
+        Ok(())
+    }
+}
+
+fn lacks_kernel(node: &NodeProto) -> OnnxError {
+    OnnxError::Model(format!("a node “{}” has no kernel", node.op_type()))
+}
+
+/// A convolution that mixes channels only.
+fn is_pointwise(node: &NodeProto, kernel: &[usize]) -> bool {
+    let all = |name, value: i64| {
+        attribute_ints(node, name).is_none_or(|values| values.iter().all(|v| *v == value))
+    };
+    matches!(kernel, [_, _, 1, 1])
+        && attribute_int(node, "group").unwrap_or(1) == 1
+        && all("strides", 1)
+        && all("pads", 0)
+}
+
+/// Where a depthwise convolution looks: pairs are (vertical, horizontal), pads those at the top and the left.
+struct Window {
+    kernel: (usize, usize),
+    input: (usize, usize),
+    output: (usize, usize),
+    strides: (i64, i64),
+    dilations: (i64, i64),
+    pads: (i64, i64),
+}
+
+impl Window {
+    /// All triples of kernel value, output pixel and input pixel that belong together.
+    fn places(&self) -> Vec<(usize, usize, usize)> {
+        let mut places = Vec::new();
+        for oy in 0..self.output.0 {
+            for ox in 0..self.output.1 {
+                for ky in 0..self.kernel.0 {
+                    for kx in 0..self.kernel.1 {
+                        let y =
+                            oy as i64 * self.strides.0 + ky as i64 * self.dilations.0 - self.pads.0;
+                        let x =
+                            ox as i64 * self.strides.1 + kx as i64 * self.dilations.1 - self.pads.1;
+                        if let (Ok(y), Ok(x)) = (usize::try_from(y), usize::try_from(x))
+                            && y < self.input.0
+                            && x < self.input.1
+                        {
+                            places.push((
+                                ky * self.kernel.1 + kx,
+                                oy * self.output.1 + ox,
+                                y * self.input.1 + x,
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+        places
+    }
+}

@@ -1,0 +1,588 @@
+//! The loop of a training deeper than the head: steps, evaluations, the best weights, checkpoints. Knows rows of
+//! numbers only, neither projects nor images.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use half::f16;
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::worker_count;
+use crate::jobs::{Cancelled, Work};
+use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Session, Stopper, Tensor};
+use crate::train::batches::{ByClass, Draw, Purpose};
+use crate::train::curves::{BestPoint, CurvePoint, LiveCurves};
+use crate::train::learner::{End, better, mean};
+use crate::train::{TrainError, TrainSettings};
+
+use super::graph::{Network, scalars};
+use super::optimizer::{BETA_1, BETA_2, Slot, next};
+use super::settings::FineTuneOptimizer;
+
+/// The least time between two checkpoints while training.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// A checkpoint is tens of megabytes: at most this part of the time goes into them. What a crash loses is computed
+/// again, to the same bits.
+const CHECKPOINT_SHARE: u32 = 20;
+
+/// Batches whose rows are asked for together, so that missing ones are computed on all cores.
+const BATCHES_AHEAD: u32 = 4;
+
+/// One cached activation: a frame, by its number in the source of rows, and a view of it (0 is the plain one).
+pub(super) type Row = (usize, u32);
+
+/// Where activations come from.
+pub(super) trait Rows {
+    /// Writes the activations of `wanted` into `out`, one after the other.
+    fn fill(&mut self, wanted: &[Row], out: &mut [f16], work: &Work) -> Result<(), TrainError>;
+    /// Computes what of `wanted` is not at hand yet.
+    fn ensure(&mut self, wanted: &[Row], work: &Work) -> Result<(), TrainError>;
+}
+
+/// Frames with their classes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Side {
+    /// Their numbers in the source of rows.
+    pub frames: Vec<usize>,
+    /// Class of each.
+    pub y: Vec<i64>,
+}
+
+/// The place within a training.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// Steps done.
+    pub step: u32,
+    /// The step of the last point of the curve.
+    pub pointed: u32,
+    /// The step of the last evaluation.
+    pub validated: u32,
+    /// Figures of the batches since the last point of the curve: right ones, cross-entropy, pictures.
+    pub since_point: [f64; 3],
+    /// Seconds trained, pauses left out.
+    pub secs: f64,
+    /// The best evaluation so far.
+    pub best: Option<BestPoint>,
+}
+
+/// Where a training stands: enough to go on as if it had never stopped.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Checkpoint {
+    /// The place within the training.
+    pub place: Place,
+    /// Weights and slots, in the order of [`state_names`].
+    pub state: Vec<Tensor>,
+    /// The weights of the best evaluation, in the order of the network's.
+    pub best: Option<Vec<Tensor>>,
+}
+
+/// Keeps a checkpoint and the curve points since the one before.
+type Save<'a> = dyn FnMut(&Checkpoint, &[CurvePoint]) -> Result<(), TrainError> + 'a;
+
+/// Where the loop tells what happens.
+pub(super) struct Report<'a> {
+    pub curves: &'a LiveCurves,
+    pub work: &'a Work,
+    /// Gets a checkpoint and the points since the last one, now and then and when the loop ends.
+    pub save: &'a mut Save<'a>,
+}
+
+/// The names of the tensors that a step updates: for each weight itself, then its slots.
+pub(super) fn state_names(network: &Network, optimizer: FineTuneOptimizer) -> Vec<String> {
+    network
+        .weights
+        .iter()
+        .flat_map(|weight| {
+            let slots = Slot::all(optimizer)
+                .iter()
+                .map(|slot| slot.name(&weight.name));
+            [weight.name.clone()].into_iter().chain(slots)
+        })
+        .collect()
+}
+
+/// The checkpoint before the first step.
+pub(super) fn beginning(optimizer: FineTuneOptimizer, weights: &[Tensor]) -> Checkpoint {
+    let state = weights
+        .iter()
+        .flat_map(|weight| {
+            let slots = Slot::all(optimizer).iter().map(|slot| match slot {
+                Slot::Average => weight.clone(),
+                Slot::First | Slot::Second => Tensor::zeros(ElementType::F32, weight.shape.clone()),
+            });
+            [weight.clone()].into_iter().chain(slots)
+        })
+        .collect();
+    Checkpoint {
+        place: Place::default(),
+        state,
+        best: None,
+    }
+}
+
+/// A training in progress.
+pub(super) struct FineTrainer<'a> {
+    settings: &'a TrainSettings,
+    network: &'a Network,
+    train: &'a Side,
+    validation: &'a Side,
+    by_class: ByClass,
+    step: u32,
+    pointed: u32,
+    validated: u32,
+    since_point: [f64; 3],
+    secs: f64,
+    best: Option<(BestPoint, Vec<Tensor>)>,
+    /// The step up to which rows were asked for.
+    ensured: u32,
+    step_loop: Loop,
+    evaluation: Evaluation,
+    batch: Batch,
+}
+
+impl<'a> FineTrainer<'a> {
+    /// A training from a checkpoint of one with the same data and settings, or from [`beginning`].
+    pub(super) fn new(
+        network: &'a Network,
+        settings: &'a TrainSettings,
+        [train, validation]: [&'a Side; 2],
+        from: Checkpoint,
+    ) -> Result<Self, TrainError> {
+        let fine_tune = &settings.fine_tune;
+        let batch = fine_tune.batch_size.max(1);
+        let graph = network.step_graph(fine_tune, batch)?;
+        let session = Session::from_bytes(&graph.to_bytes(), worker_count())?;
+        let names = state_names(network, fine_tune.optimizer);
+        if names.len() != from.state.len() {
+            return Err(OnnxError::Model(
+                "a checkpoint does not fit the settings of its run".into(),
+            )
+            .into());
+        }
+        let place = from.place;
+        let outputs: Vec<String> = names.iter().map(|name| next(name)).collect();
+        let row_len = network.row_len();
+        let (x_shape, y_shape) = ([batch, row_len], [batch]);
+        let mut inputs: Vec<(&str, ElementType, &[usize])> = vec![
+            ("x", ElementType::F16, &x_shape),
+            ("y", ElementType::I64, &y_shape),
+        ];
+        for scalar in scalars(fine_tune.optimizer) {
+            inputs.push((*scalar, ElementType::F32, &[]));
+        }
+        let step_loop = Loop::new(
+            session,
+            Bindings {
+                constants: Vec::new(),
+                state: names
+                    .iter()
+                    .zip(&outputs)
+                    .zip(&from.state)
+                    .map(|((input, output), tensor)| (input.as_str(), output.as_str(), tensor))
+                    .collect(),
+                inputs,
+                outputs: vec![
+                    ("cross_entropy", ElementType::F32, &y_shape),
+                    ("correct", ElementType::F32, &y_shape),
+                ],
+            },
+        )?;
+        Ok(Self {
+            settings,
+            network,
+            train,
+            validation,
+            by_class: ByClass::new(&train.y, network.classes),
+            step: place.step,
+            pointed: place.pointed,
+            validated: place.validated,
+            since_point: place.since_point,
+            secs: place.secs,
+            best: place.best.zip(from.best),
+            ensured: place.step,
+            step_loop,
+            evaluation: Evaluation::new(network, batch)?,
+            batch: Batch::new(batch, row_len),
+        })
+    }
+
+    /// Trains until `steps` steps are done in all, or until it is told to stop.
+    ///
+    /// # Errors
+    /// [`TrainError::Cancelled`] after a last checkpoint was handed out.
+    pub(super) fn run(
+        &mut self,
+        steps: u32,
+        rows: &mut dyn Rows,
+        report: &mut Report<'_>,
+    ) -> Result<End, TrainError> {
+        let work = report.work;
+        let mut unsaved = Vec::new();
+        // A step of the whole network takes longer than anybody wants to wait after pressing Cancel.
+        let outcome = stopped_by(work, |stopper| {
+            self.steps(steps, rows, report, &mut unsaved, stopper)
+        });
+        // A step that was ended half-way has changed nothing.
+        if work.is_cancelled() {
+            (report.save)(&self.checkpoint()?, &unsaved)?;
+            return Err(Cancelled.into());
+        }
+        let end = outcome?;
+        (report.save)(&self.checkpoint()?, &unsaved)?;
+        Ok(end)
+    }
+
+    fn steps(
+        &mut self,
+        steps: u32,
+        rows: &mut dyn Rows,
+        report: &mut Report<'_>,
+        unsaved: &mut Vec<CurvePoint>,
+        stopper: &Stopper,
+    ) -> Result<End, TrainError> {
+        let work = report.work;
+        let mut saved = Instant::now();
+        let mut saving = Duration::ZERO;
+        if self.step == 0 && self.best.is_none() {
+            // Where the head alone got to: training deeper has to beat it.
+            self.validate(rows, work, stopper)?;
+        }
+        loop {
+            if self.point_is_due(steps) {
+                let began = Instant::now();
+                let mut point = self.train_point();
+                if self.validation_is_due(steps) {
+                    let validated = self.validate(rows, work, stopper)?;
+                    point.validation_accuracy = validated.map(|v| v.validation_accuracy);
+                    point.validation_cross_entropy = validated.map(|v| v.validation_cross_entropy);
+                }
+                self.secs += began.elapsed().as_secs_f64();
+                point.secs = self.secs;
+                if !point.train_cross_entropy.is_finite() {
+                    return Ok(End::Diverged(self.step));
+                }
+                self.pointed = self.step;
+                self.since_point = [0.0; 3];
+                unsaved.push(point);
+                let best = self.best.as_ref().map(|(best, _)| *best);
+                report.curves.push(point, best);
+            }
+            work.set_done(u64::from(self.step));
+            if self.step >= steps {
+                return Ok(End::Complete);
+            }
+            // A pause happens in here and does not count.
+            work.check()?;
+            if work.is_stopping() {
+                if self.validated != self.step {
+                    // What was learned since the last evaluation counts as well.
+                    self.validate(rows, work, stopper)?;
+                }
+                return Ok(End::Stopped);
+            }
+            if saved.elapsed() >= CHECKPOINT_EVERY.max(CHECKPOINT_SHARE * saving) {
+                let began = Instant::now();
+                (report.save)(&self.checkpoint()?, unsaved)?;
+                unsaved.clear();
+                saved = Instant::now();
+                saving = began.elapsed();
+            }
+            let began = Instant::now();
+            self.update(steps, rows, work, stopper)?;
+            self.secs += began.elapsed().as_secs_f64();
+        }
+    }
+
+    fn point_is_due(&self, steps: u32) -> bool {
+        let interval = self.settings.eval_step_interval.max(1);
+        self.step != self.pointed && (self.step.is_multiple_of(interval) || self.step >= steps)
+    }
+
+    /// The validation frames are looked at when about twice as many training frames have been: looking at one
+    /// costs a third of learning from one.
+    fn validation_is_due(&self, steps: u32) -> bool {
+        let interval = self.settings.eval_step_interval.max(1);
+        let batch = self.batch.len();
+        let apart = (2 * self.validation.y.len()).div_ceil(batch.max(1));
+        let apart = u32::try_from(apart).unwrap_or(u32::MAX);
+        let every = apart.max(1).div_ceil(interval).saturating_mul(interval);
+        self.step.is_multiple_of(every) || self.step >= steps
+    }
+
+    /// One step.
+    fn update(
+        &mut self,
+        steps: u32,
+        rows: &mut dyn Rows,
+        work: &Work,
+        stopper: &Stopper,
+    ) -> Result<(), TrainError> {
+        let fine_tune = &self.settings.fine_tune;
+        let step = self.step + 1;
+        if self.step >= self.ensured {
+            let ahead = (step + BATCHES_AHEAD).min(steps + 1);
+            let mut wanted = Vec::new();
+            for step in step..ahead {
+                wanted.extend(self.drawn(step).0);
+            }
+            rows.ensure(&wanted, work)?;
+            self.ensured = ahead - 1;
+        }
+        let (wanted, y) = self.drawn(step);
+        rows.fill(&wanted, &mut self.batch.x, work)?;
+        self.batch.y.copy_from_slice(&y);
+        self.step_loop.set_f16("x", &self.batch.x)?;
+        self.step_loop.set_i64("y", &self.batch.y)?;
+        let t = f64::from(step);
+        for scalar in scalars(fine_tune.optimizer) {
+            let value = match *scalar {
+                "rate" => fine_tune.rate(step, steps),
+                "average_rate" => fine_tune.average_rate(step),
+                "first_scale" => 1.0 / (1.0 - BETA_1.powf(t)),
+                _ => 1.0 / (1.0 - BETA_2.powf(t)),
+            };
+            self.step_loop.set_f32(scalar, &[value as f32])?;
+        }
+        self.step_loop.step_unless(stopper)?;
+        let sum = |values: &[f32]| values.iter().map(|value| f64::from(*value)).sum::<f64>();
+        let [right, cross_entropy, pictures] = &mut self.since_point;
+        *right += sum(self.step_loop.output_f32("correct")?);
+        *cross_entropy += sum(self.step_loop.output_f32("cross_entropy")?);
+        *pictures += wanted.len() as f64;
+        self.step = step;
+        Ok(())
+    }
+
+    /// The rows of a step's batch and their classes.
+    fn drawn(&self, step: u32) -> (Vec<Row>, Vec<i64>) {
+        let mut draw = Draw::new(self.settings.seed, Purpose::FineTuneBatch, step);
+        let mut places = vec![0; self.batch.len()];
+        self.by_class.draw(&mut draw, &mut places);
+        let views = self.settings.fine_tune.views as usize + 1;
+        places
+            .iter()
+            .filter_map(|place| {
+                let place = usize::try_from(*place).ok()?;
+                let frame = *self.train.frames.get(place)?;
+                let view = u32::try_from(draw.below(views)).unwrap_or_default();
+                Some(((frame, view), *self.train.y.get(place)?))
+            })
+            .unzip()
+    }
+
+    /// The figures of the batches since the last point.
+    fn train_point(&self) -> CurvePoint {
+        let [right, cross_entropy, pictures] = self.since_point;
+        CurvePoint {
+            step: self.step,
+            secs: self.secs,
+            train_accuracy: (right / pictures) as f32,
+            train_cross_entropy: (cross_entropy / pictures) as f32,
+            validation_accuracy: None,
+            validation_cross_entropy: None,
+        }
+    }
+
+    /// Looks at the validation frames with the averaged weights and keeps those when they are the best so far.
+    fn validate(
+        &mut self,
+        rows: &mut dyn Rows,
+        work: &Work,
+        stopper: &Stopper,
+    ) -> Result<Option<BestPoint>, TrainError> {
+        if self.validation.y.is_empty() {
+            return Ok(None);
+        }
+        let weights = self.averages()?;
+        let (correct, cross_entropy) =
+            self.evaluation
+                .figures(&weights, self.validation, rows, work, stopper)?;
+        let now = BestPoint {
+            step: self.step,
+            validation_accuracy: mean(correct.iter()),
+            validation_cross_entropy: mean(cross_entropy.iter()),
+        };
+        self.validated = self.step;
+        if now.validation_cross_entropy.is_finite()
+            && self
+                .best
+                .as_ref()
+                .is_none_or(|(best, _)| better(&now, best))
+        {
+            self.best = Some((now, weights));
+        }
+        Ok(Some(now))
+    }
+
+    /// The moving averages of the weights.
+    fn averages(&self) -> Result<Vec<Tensor>, OnnxError> {
+        self.network
+            .weights
+            .iter()
+            .map(|weight| self.step_loop.state(&Slot::Average.name(&weight.name)))
+            .collect()
+    }
+
+    /// Where the training stands.
+    pub(super) fn checkpoint(&self) -> Result<Checkpoint, TrainError> {
+        let names = state_names(self.network, self.settings.fine_tune.optimizer);
+        Ok(Checkpoint {
+            place: Place {
+                step: self.step,
+                pointed: self.pointed,
+                validated: self.validated,
+                since_point: self.since_point,
+                secs: self.secs,
+                best: self.best.as_ref().map(|(best, _)| *best),
+            },
+            state: names
+                .iter()
+                .map(|name| self.step_loop.state(name))
+                .collect::<Result<_, _>>()?,
+            best: self.best.as_ref().map(|(_, weights)| weights.clone()),
+        })
+    }
+
+    /// The weights to keep and the step they are from: the best on the validation frames, or the last.
+    pub(super) fn kept(&self) -> Result<(u32, Option<BestPoint>, Vec<Tensor>), TrainError> {
+        if let Some((best, weights)) = &self.best {
+            return Ok((best.step, Some(*best), weights.clone()));
+        }
+        Ok((self.step, None, self.averages()?))
+    }
+
+    /// Steps done.
+    pub(super) fn step(&self) -> u32 {
+        self.step
+    }
+
+    /// Seconds trained.
+    pub(super) fn secs(&self) -> f64 {
+        self.secs
+    }
+}
+
+/// Runs `inner`; what it runs with the stopper ends soon after `work` is cancelled.
+fn stopped_by<T>(
+    work: &Work,
+    inner: impl FnOnce(&Stopper) -> Result<T, TrainError>,
+) -> Result<T, TrainError> {
+    /// Tells the watching thread to end, however the work ends.
+    struct Done<'a>(&'a AtomicBool);
+    impl Drop for Done<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let stopper = Stopper::new()?;
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                if work.is_cancelled() {
+                    stopper.stop();
+                    break;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let _done = Done(&done);
+        inner(&stopper)
+    })
+}
+
+/// The buffers of one batch.
+struct Batch {
+    x: Vec<f16>,
+    y: Vec<i64>,
+}
+
+impl Batch {
+    fn new(batch: usize, row_len: usize) -> Self {
+        Self {
+            x: vec![f16::ZERO; batch * row_len],
+            y: vec![0; batch],
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.y.len()
+    }
+}
+
+/// The evaluation of sets, batch by batch.
+struct Evaluation {
+    inner: Loop,
+    names: Vec<String>,
+    batch: Batch,
+    row_len: usize,
+}
+
+impl Evaluation {
+    fn new(network: &Network, batch: usize) -> Result<Self, OnnxError> {
+        let session =
+            Session::from_bytes(&network.evaluation_graph(batch)?.to_bytes(), worker_count())?;
+        let row_len = network.row_len();
+        let (x_shape, y_shape) = ([batch, row_len], [batch]);
+        let mut inputs: Vec<(&str, ElementType, &[usize])> = vec![
+            ("x", ElementType::F16, &x_shape),
+            ("y", ElementType::I64, &y_shape),
+        ];
+        for weight in &network.weights {
+            inputs.push((&weight.name, ElementType::F32, &weight.shape));
+        }
+        Ok(Self {
+            inner: Loop::new(
+                session,
+                Bindings {
+                    inputs,
+                    outputs: vec![
+                        ("cross_entropy", ElementType::F32, &y_shape),
+                        ("correct", ElementType::F32, &y_shape),
+                    ],
+                    ..Bindings::default()
+                },
+            )?,
+            names: network.weights.iter().map(|w| w.name.clone()).collect(),
+            batch: Batch::new(batch, row_len),
+            row_len,
+        })
+    }
+
+    /// For each frame of a set 1 or 0 for right or wrong, and its cross-entropy.
+    fn figures(
+        &mut self,
+        weights: &[Tensor],
+        side: &Side,
+        rows: &mut dyn Rows,
+        work: &Work,
+        stopper: &Stopper,
+    ) -> Result<(Vec<f32>, Vec<f32>), TrainError> {
+        for (name, weight) in self.names.iter().zip(weights) {
+            self.inner.set_f32(name, weight.f32()?)?;
+        }
+        let wanted: Vec<Row> = side.frames.iter().map(|frame| (*frame, 0)).collect();
+        rows.ensure(&wanted, work)?;
+        let size = self.batch.len();
+        let (mut correct, mut cross_entropy) = (Vec::new(), Vec::new());
+        for (wanted, y) in wanted.chunks(size).zip(side.y.chunks(size)) {
+            work.check()?;
+            // The last batch may be short; what is left in the rest of the buffers is not read.
+            let len = wanted.len();
+            if let Some(x) = self.batch.x.get_mut(..len * self.row_len) {
+                rows.fill(wanted, x, work)?;
+            }
+            if let Some(to) = self.batch.y.get_mut(..len) {
+                to.copy_from_slice(y);
+            }
+            self.inner.set_f16("x", &self.batch.x)?;
+            self.inner.set_i64("y", &self.batch.y)?;
+            self.inner.step_unless(stopper)?;
+            correct.extend(self.inner.output_f32("correct")?.iter().take(len));
+            cross_entropy.extend(self.inner.output_f32("cross_entropy")?.iter().take(len));
+        }
+        Ok((correct, cross_entropy))
+    }
+}

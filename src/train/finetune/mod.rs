@@ -1,0 +1,22 @@
+//! Training deeper than the head: the last blocks of the backbone, from cached activations.
+
+mod estimate;
+mod graph;
+mod layout;
+mod learner;
+mod network;
+mod optimizer;
+mod settings;
+mod store;
+#[cfg(test)]
+mod tests;
+mod training;
+mod verdict;
+
+pub use estimate::{DepthEstimate, Estimate, estimate, measure_fine_tuning_step};
+pub(super) use network::cut_of;
+pub(super) use settings::check_settings;
+pub use settings::{FineTuneOptimizer, FineTuneSettings};
+pub(super) use store::steps_done;
+pub(super) use training::train_deeper;
+pub use verdict::{Outcome, Verdict};

@@ -1,0 +1,67 @@
+//! From a plan of what is trained to the network behind the cut, with its initial weights.
+
+use crate::backbone::{Blocks, CutAt, Plan, WeightKind};
+use crate::onnx::Tensor;
+use crate::train::graph::Sizes;
+use crate::train::learner::transpose;
+use crate::train::{Head, TrainError};
+
+use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
+use super::optimizer::{Weight, matrix};
+use super::settings::FineTuneSettings;
+
+/// The network behind the cut with a head on it, and the initial contents of the weights that are trained.
+pub(super) fn network(
+    blocks: &Blocks,
+    plan: &Plan,
+    settings: &FineTuneSettings,
+    sizes: Sizes,
+    head: &Head,
+) -> Result<(Network, Vec<Tensor>), TrainError> {
+    let cut = cut_of(plan)?;
+    let back = blocks.back(cut)?;
+    let mut weights = Vec::new();
+    let mut initial = Vec::new();
+    for weight in &plan.weights {
+        if weight.kind == WeightKind::DepthwiseKernel && !settings.train_depthwise {
+            continue;
+        }
+        let Some(mut tensor) = back.initializer_value(&weight.name)? else {
+            continue;
+        };
+        tensor.shape = matrix(&tensor.shape);
+        weights.push(Weight {
+            name: weight.name.clone(),
+            shape: tensor.shape.clone(),
+            rate: 1.0,
+            decays: weight.kind != WeightKind::Bias,
+        });
+        initial.push(tensor);
+    }
+    let Sizes { dim, classes } = sizes;
+    let logits = Tensor::new([classes, dim], transpose(&head.w, dim));
+    let bias = Tensor::new([classes], head.b.clone());
+    for (name, tensor, decays) in [(LOGITS_WEIGHT, logits, true), (LOGITS_BIAS, bias, false)] {
+        weights.push(Weight {
+            name: name.to_owned(),
+            shape: tensor.shape.clone(),
+            rate: 1.0,
+            decays,
+        });
+        initial.push(tensor);
+    }
+    let network = Network {
+        back,
+        cut: cut.shape,
+        classes,
+        weights,
+    };
+    Ok((network, initial))
+}
+
+/// Where a plan that goes deeper than the head cuts the network.
+pub(in crate::train) fn cut_of(plan: &Plan) -> Result<&CutAt, TrainError> {
+    plan.cut.as_ref().ok_or_else(|| {
+        TrainError::Setting("a training of the head alone has no blocks to train".into())
+    })
+}

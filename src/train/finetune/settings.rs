@@ -1,0 +1,153 @@
+//! Settings of a training deeper than the head.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::{Augmentation, Depth, Views};
+use crate::train::TrainError;
+
+/// How weights follow the gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FineTuneOptimizer {
+    /// Stochastic gradient descent with momentum 0.9.
+    Momentum,
+    /// `AdamW` (Loshchilov and Hutter 2019), beta 0.9 and 0.999, epsilon 1e-8.
+    AdamW,
+}
+
+impl FineTuneOptimizer {
+    /// The learning rate that suits it.
+    #[must_use]
+    pub fn default_rate(self) -> f32 {
+        match self {
+            Self::Momentum => 0.01,
+            Self::AdamW => 1e-3,
+        }
+    }
+}
+
+/// Settings of the part of a training that goes deeper than the head. It begins where the head's training ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FineTuneSettings {
+    /// How much of the network is trained; [`Depth::Head`] trains the head only.
+    pub depth: Depth,
+    /// Steps; `None` chooses by the number of frames (see [`FineTuneSettings::steps_for`]).
+    pub steps: Option<u32>,
+    /// Pictures per batch.
+    pub batch_size: usize,
+    /// The optimiser.
+    pub optimizer: FineTuneOptimizer,
+    /// The highest learning rate; it rises to this for the first tenth of the steps and falls to zero along half
+    /// a cosine (Loshchilov and Hutter 2017).
+    pub learning_rate: f32,
+    /// How much kernels and dense layers (not biases) are drawn towards zero.
+    pub weight_decay: f32,
+    /// Largest norm of the gradient over all weights; 0 has no limit.
+    pub clip_norm: f32,
+    /// Share of the probability that the target spreads over all classes, 0..1 (Szegedy et al. 2016).
+    pub label_smoothing: f32,
+    /// Decay of the moving average of the weights, 0..1; the average is what is evaluated and kept.
+    pub average_decay: f32,
+    /// Whether depthwise kernels are trained as well.
+    pub train_depthwise: bool,
+    /// Augmented views of each training frame beside the plain one.
+    pub views: u32,
+    /// What an augmented view may change.
+    pub augmentation: Augmentation,
+    /// Largest size of the cached activations, bytes; beyond that they are computed again each time.
+    pub cache_budget_bytes: u64,
+}
+
+impl Default for FineTuneSettings {
+    fn default() -> Self {
+        Self {
+            depth: Depth::Head,
+            steps: None,
+            batch_size: 32,
+            optimizer: FineTuneOptimizer::AdamW,
+            learning_rate: FineTuneOptimizer::AdamW.default_rate(),
+            weight_decay: 0.01,
+            clip_norm: 1.0,
+            label_smoothing: 0.1,
+            average_decay: 0.99,
+            train_depthwise: true,
+            views: 0,
+            augmentation: Augmentation::default(),
+            cache_budget_bytes: 8 << 30,
+        }
+    }
+}
+
+impl FineTuneSettings {
+    /// The views that are trained on.
+    pub(super) fn all_views(&self, seed: u64) -> Views {
+        Views {
+            count: self.views.saturating_add(1),
+            augmentation: self.augmentation,
+            seed,
+        }
+    }
+
+    /// Whether anything but the head is trained.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.depth != Depth::Head
+    }
+
+    /// Steps for `frames` training frames: those asked for, or as many as see each frame three times, at least
+    /// 100 and at most 2,000.
+    #[must_use]
+    pub fn steps_for(&self, frames: usize) -> u32 {
+        self.steps.unwrap_or_else(|| {
+            let steps = (3 * frames).div_ceil(self.batch_size.max(1));
+            u32::try_from(steps.clamp(100, 2_000)).unwrap_or(2_000)
+        })
+    }
+
+    /// The learning rate of a step, the first being 1.
+    pub(super) fn rate(&self, step: u32, steps: u32) -> f64 {
+        let warm_up = f64::from(steps) / 10.0;
+        let (step, steps) = (f64::from(step), f64::from(steps));
+        let share = if step <= warm_up {
+            step / warm_up
+        } else {
+            let progress = ((step - warm_up) / (steps - warm_up).max(1.0)).min(1.0);
+            0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+        };
+        f64::from(self.learning_rate) * share
+    }
+
+    /// How far the moving average follows at a step: fast at first, when it is young.
+    pub(super) fn average_rate(&self, step: u32) -> f64 {
+        let t = f64::from(step);
+        1.0 - f64::from(self.average_decay).min(t / (t + 9.0))
+    }
+}
+
+/// Refuses what makes no sense.
+pub(in crate::train) fn check_settings(settings: &FineTuneSettings) -> Result<(), TrainError> {
+    let wrong = |text: &str| Err(TrainError::Setting(text.to_owned()));
+    if !settings.is_on() {
+        return Ok(());
+    }
+    if settings.steps == Some(0) {
+        return wrong("the number of fine-tuning steps must be at least 1");
+    }
+    if settings.batch_size == 0 {
+        return wrong("the fine-tuning batch must have at least 1 frame");
+    }
+    if !(settings.learning_rate.is_finite() && settings.learning_rate > 0.0) {
+        return wrong("the fine-tuning learning rate must be over 0");
+    }
+    if !(0.0..1.0).contains(&settings.label_smoothing) {
+        return wrong("label smoothing must be at least 0 and below 1");
+    }
+    if !(0.0..1.0).contains(&settings.average_decay) {
+        return wrong("the decay of the weights' average must be at least 0 and below 1");
+    }
+    if !(settings.weight_decay >= 0.0 && settings.clip_norm >= 0.0) {
+        return wrong("weight decay and the gradient's largest norm must not be negative");
+    }
+    Ok(())
+}

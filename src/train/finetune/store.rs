@@ -1,0 +1,100 @@
+//! The checkpoint of a deeper training on disk.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::onnx::Tensor;
+use crate::train::curves::CurvePoint;
+use crate::train::run::curves_up_to;
+use crate::train::{Curves, TrainError, files};
+
+use super::graph::Network;
+use super::learner::{Checkpoint, Place, state_names};
+use super::settings::FineTuneOptimizer;
+
+fn path(run: &Path) -> PathBuf {
+    run.join("fine_tune.safetensors")
+}
+
+fn curves_path(run: &Path) -> PathBuf {
+    run.join("curves.jsonl")
+}
+
+/// Keeps a checkpoint, and the curve points since the one before. The points come first: points beyond the last
+/// checkpoint are dropped when the run is resumed.
+pub(super) fn save(
+    run: &Path,
+    network: &Network,
+    optimizer: FineTuneOptimizer,
+    checkpoint: &Checkpoint,
+    points: &[CurvePoint],
+) -> Result<(), TrainError> {
+    let curves = curves_path(run);
+    files::append(&curves, &files::to_lines(&curves, points)?)?;
+    let path = path(run);
+    let mut names = state_names(network, optimizer);
+    let mut tensors: Vec<&Tensor> = checkpoint.state.iter().collect();
+    if let Some(best) = &checkpoint.best {
+        names.extend(network.weights.iter().map(|w| format!("best.{}", w.name)));
+        tensors.extend(best);
+    }
+    let tensors: Vec<(&str, &Tensor)> = names.iter().map(String::as_str).zip(tensors).collect();
+    let place = serde_json::to_string(&checkpoint.place).map_err(files::damaged(&path))?;
+    files::write_tensors(&path, &tensors, HashMap::from([("place".into(), place)]))
+}
+
+/// The last checkpoint and the curve up to it; nothing when the run was interrupted before the first.
+pub(super) fn load(
+    run: &Path,
+    network: &Network,
+    optimizer: FineTuneOptimizer,
+) -> Result<(Option<Checkpoint>, Curves), TrainError> {
+    let path = path(run);
+    if !path.exists() {
+        return Ok((None, curves_up_to(&curves_path(run), 0)?));
+    }
+    let (mut tensors, texts) = files::read_tensors(&path)?;
+    let place = place(&path, &texts)?;
+    let mut take = |name: &str, shape: &[usize]| match tensors.remove(name) {
+        Some(tensor) if tensor.shape == shape => Ok(tensor),
+        Some(_) => Err(files::damaged(&path)(format!(
+            "“{name}” has the wrong shape"
+        ))),
+        None => Err(files::damaged(&path)(format!("it has no “{name}”"))),
+    };
+    let names = state_names(network, optimizer);
+    let slots = names.len() / network.weights.len().max(1);
+    let mut state = Vec::with_capacity(names.len());
+    for (names, weight) in names.chunks(slots.max(1)).zip(&network.weights) {
+        for name in names {
+            state.push(take(name, &weight.shape)?);
+        }
+    }
+    let best = match place.best {
+        Some(_) => Some(
+            network
+                .weights
+                .iter()
+                .map(|weight| take(&format!("best.{}", weight.name), &weight.shape))
+                .collect::<Result<_, _>>()?,
+        ),
+        None => None,
+    };
+    let points = curves_up_to(&curves_path(run), place.step)?;
+    Ok((Some(Checkpoint { place, state, best }), points))
+}
+
+/// How many steps the last checkpoint of a run has.
+pub(in crate::train) fn steps_done(run: &Path) -> Result<u32, TrainError> {
+    let path = path(run);
+    if !path.exists() {
+        return Ok(0);
+    }
+    let (_, texts) = files::read_tensors(&path)?;
+    Ok(place(&path, &texts)?.step)
+}
+
+fn place(path: &Path, texts: &HashMap<String, String>) -> Result<Place, TrainError> {
+    let text = texts.get("place").map_or("", String::as_str);
+    serde_json::from_str(text).map_err(files::damaged(path))
+}

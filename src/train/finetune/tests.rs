@@ -1,0 +1,507 @@
+//! The rewritten network against the plain one, the optimisers against formulas in double precision, and the
+//! loop's promises: it learns, and gives the same bits again whatever interrupts it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed set-up is a failed test"
+)]
+
+use std::collections::HashSet;
+
+use half::f16;
+
+use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
+use super::layout::append_batch_last;
+use super::learner::{Checkpoint, FineTrainer, Report, Row, Rows, Side, beginning};
+use super::optimizer::{BETA_1, BETA_2, Slot, Weight, append_updates, matrix, next};
+use super::{FineTuneOptimizer, FineTuneSettings};
+use crate::backbone::Depth;
+use crate::jobs::Work;
+use crate::onnx::{Attribute, Dim, ElementType, Graph, Session, Tensor};
+use crate::train::batches::{Draw, Purpose};
+use crate::train::gradient::gradients;
+use crate::train::learner::End;
+use crate::train::{CurvePoint, LiveCurves, TrainError, TrainSettings};
+
+fn random(draw: &mut Draw, shape: &[usize], scale: f64) -> Tensor {
+    let len: usize = shape.iter().product();
+    let values: Vec<f32> = (0..len)
+        .map(|_| (scale * draw.truncated_normal()) as f32)
+        .collect();
+    Tensor::new(shape, values)
+}
+
+/// The back of a small network with everything that the layout treats in its own way: pointwise and depthwise
+/// convolutions, with and without stride, a residual, a dense convolution and a pool in between (planes).
+struct Small {
+    back: Graph,
+    cut: [usize; 3],
+    dim: usize,
+    weights: Vec<(String, Tensor)>,
+}
+
+fn small(seed: u64) -> Small {
+    let mut draw = Draw::new(seed, Purpose::Weights, 0);
+    let mut graph = Graph::new("small");
+    let mut weights = Vec::new();
+    let cut = [4, 6, 6];
+    graph.input(
+        "cut",
+        ElementType::F32,
+        &["N".into(), 4.into(), 6.into(), 6.into()],
+    );
+    graph.initializer("six", &Tensor::scalar(1.0_f32));
+    graph.initializer("zero", &Tensor::scalar(0.0_f32));
+    let mut conv = |graph: &mut Graph,
+                    x: &str,
+                    name: &str,
+                    shape: [usize; 4],
+                    group: i64,
+                    stride: i64,
+                    pads: [i64; 4]| {
+        let fan_in = (shape[1] * shape[2] * shape[3]) as f64;
+        let kernel = random(&mut draw, &shape, 1.5 / fan_in.sqrt());
+        let bias = random(&mut draw, &[shape[0]], 0.3);
+        let (w, b) = (format!("{name}.weight"), format!("{name}.bias"));
+        graph.initializer(&w, &kernel);
+        graph.initializer(&b, &bias);
+        weights.push((w.clone(), kernel));
+        weights.push((b.clone(), bias));
+        graph.op_with(
+            "Conv",
+            &[x, &w, &b],
+            &[
+                ("group", Attribute::Int(group)),
+                (
+                    "kernel_shape",
+                    Attribute::Ints(vec![shape[2] as i64, shape[3] as i64]),
+                ),
+                ("strides", Attribute::Ints(vec![stride, stride])),
+                ("pads", Attribute::Ints(pads.to_vec())),
+            ],
+        )
+    };
+    let act = |graph: &mut Graph, x: &str| graph.op("Clip", &[x, "zero", "six"]);
+    let expand = conv(&mut graph, "cut", "expand", [12, 4, 1, 1], 1, 1, [0; 4]);
+    let expand = act(&mut graph, &expand);
+    let depth = conv(&mut graph, &expand, "depth", [12, 1, 3, 3], 12, 1, [1; 4]);
+    let depth = act(&mut graph, &depth);
+    let project = conv(&mut graph, &depth, "project", [4, 12, 1, 1], 1, 1, [0; 4]);
+    let sum = graph.op("Add", &[&project, "cut"]);
+    let half = conv(&mut graph, &sum, "half", [4, 1, 3, 3], 4, 2, [0, 0, 1, 1]);
+    let half = graph.op("Relu", &[&half]);
+    let dense = conv(&mut graph, &half, "dense", [6, 4, 3, 3], 1, 1, [1; 4]);
+    let dense = act(&mut graph, &dense);
+    let last = conv(&mut graph, &dense, "last", [8, 6, 1, 1], 1, 1, [0; 4]);
+    let last = act(&mut graph, &last);
+    let pooled = graph.op("GlobalAveragePool", &[&last]);
+    graph.node(
+        "Flatten",
+        &[&pooled],
+        &["bottleneck"],
+        &[("axis", Attribute::Int(1))],
+    );
+    graph.output("bottleneck", ElementType::F32, &["N".into(), 8.into()]);
+    Small {
+        back: graph,
+        cut,
+        dim: 8,
+        weights,
+    }
+}
+
+/// The loss `Σ r·bottleneck` and its derivatives by all weights, in either form of the graph.
+fn derivatives(small: &Small, batch_last: bool, x: &Tensor, r: &Tensor) -> Vec<Tensor> {
+    let batch = x.shape[0];
+    let mut graph = Graph::new("derivatives");
+    let fixed = |shape: &[usize]| shape.iter().map(|len| Dim::Fixed(*len)).collect::<Vec<_>>();
+    graph.input("x", ElementType::F32, &fixed(&x.shape));
+    graph.input("r", ElementType::F32, &fixed(&r.shape));
+    let trained: HashSet<String> = small.weights.iter().map(|(name, _)| name.clone()).collect();
+    for (name, tensor) in &small.weights {
+        graph.input(name, ElementType::F32, &fixed(&tensor.shape));
+    }
+    let bottleneck = if batch_last {
+        let columns =
+            append_batch_last(&mut graph, &small.back, "x", small.cut, batch, &trained).unwrap();
+        graph.op("Transpose", &[&columns])
+    } else {
+        let mut back = small.back.clone();
+        back.inputs.clear();
+        back.outputs.clear();
+        back.initializers
+            .retain(|tensor| !trained.contains(tensor.name()));
+        for node in &mut back.nodes {
+            for input in &mut node.input {
+                if input == "cut" {
+                    *input = "x".into();
+                }
+            }
+        }
+        graph.reserve(&small.back);
+        graph.initializers.extend(back.initializers);
+        graph.nodes.extend(back.nodes);
+        "bottleneck".into()
+    };
+    let product = graph.op("Mul", &[&bottleneck, "r"]);
+    let loss = graph.op_with("ReduceSum", &[&product], &[("keepdims", Attribute::Int(0))]);
+    let names: Vec<&str> = small
+        .weights
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let found = gradients(&mut graph, &loss, &names).unwrap();
+    let mut outputs = vec!["value".to_owned()];
+    graph.output_as(&bottleneck, "value", ElementType::F32, &[]);
+    for (at, gradient) in found.iter().enumerate() {
+        let name = format!("d{at}");
+        graph.output_as(gradient, &name, ElementType::F32, &[]);
+        outputs.push(name);
+    }
+    for output in &mut graph.outputs {
+        output.r#type = None;
+    }
+    graph.prune();
+    let mut inputs = vec![("x", x), ("r", r)];
+    inputs.extend(
+        small
+            .weights
+            .iter()
+            .map(|(name, tensor)| (name.as_str(), tensor)),
+    );
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    let mut session = Session::from_bytes(&graph.to_bytes(), 1).unwrap();
+    session.run(&inputs, &outputs).unwrap()
+}
+
+#[test]
+fn the_batch_as_last_dimension_gives_the_same_values_and_derivatives() {
+    for seed in 0..6 {
+        let small = small(seed);
+        let mut draw = Draw::new(seed, Purpose::Batch, 0);
+        let x = random(&mut draw, &[5, 4, 6, 6], 1.0);
+        let r = random(&mut draw, &[5, small.dim], 1.0);
+        let plain = derivatives(&small, false, &x, &r);
+        let turned = derivatives(&small, true, &x, &r);
+        for (at, (a, b)) in plain.iter().zip(&turned).enumerate() {
+            assert_eq!(a.shape, b.shape);
+            let (a, b) = (a.f32().unwrap(), b.f32().unwrap());
+            let norm = |v: &[f32]| v.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+            let difference: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+            assert!(norm(a) > 1e-3, "value {at} says nothing");
+            assert!(
+                norm(&difference) < 1e-5 * norm(a),
+                "value {at}: {} of {}",
+                norm(&difference),
+                norm(a)
+            );
+        }
+    }
+}
+
+/// The formulas of [`append_updates`] in double precision, over 60 steps of random gradients.
+#[test]
+fn updates_follow_the_formulas() {
+    for optimizer in [FineTuneOptimizer::Momentum, FineTuneOptimizer::AdamW] {
+        let settings = FineTuneSettings {
+            optimizer,
+            weight_decay: 0.05,
+            clip_norm: 1.5,
+            ..FineTuneSettings::default()
+        };
+        let weights = [("kernel", 7, true, 1.0_f32), ("bias", 3, false, 0.5)];
+        let weights: Vec<Weight> = weights
+            .iter()
+            .map(|(name, len, decays, rate)| Weight {
+                name: (*name).to_owned(),
+                shape: vec![*len],
+                rate: *rate,
+                decays: *decays,
+            })
+            .collect();
+        let mut graph = Graph::new("updates");
+        for scalar in super::graph::scalars(optimizer) {
+            graph.input(scalar, ElementType::F32, &[]);
+        }
+        let mut names = Vec::new();
+        for weight in &weights {
+            let shape = [Dim::Fixed(weight.shape[0])];
+            let slots = Slot::all(optimizer).iter().map(|s| s.name(&weight.name));
+            for name in [weight.name.clone()].into_iter().chain(slots) {
+                graph.input(&name, ElementType::F32, &shape);
+                names.push((name, weight.shape[0]));
+            }
+            graph.input(&format!("g.{}", weight.name), ElementType::F32, &shape);
+        }
+        let found: Vec<String> = weights.iter().map(|w| format!("g.{}", w.name)).collect();
+        append_updates(&mut graph, &settings, &weights, &found);
+        for (name, len) in &names {
+            graph.output(&next(name), ElementType::F32, &[Dim::Fixed(*len)]);
+        }
+        let mut session = Session::from_bytes(&graph.to_bytes(), 1).unwrap();
+
+        let mut draw = Draw::new(3, Purpose::Weights, 0);
+        let mut state: Vec<Tensor> = names
+            .iter()
+            .map(|(name, len)| {
+                if name.contains('.') {
+                    Tensor::zeros(ElementType::F32, [*len])
+                } else {
+                    random(&mut draw, &[*len], 1.0)
+                }
+            })
+            .collect();
+        let mut exact: Vec<Vec<f64>> = state
+            .iter()
+            .map(|t| t.f32().unwrap().iter().map(|v| f64::from(*v)).collect())
+            .collect();
+        let slots = Slot::all(optimizer).len() + 1;
+        for step in 1..=60_u32 {
+            let rate = 0.02 + 0.001 * f64::from(step);
+            let average_rate = settings.average_rate(step);
+            let t = f64::from(step);
+            let scales = (1.0 / (1.0 - BETA_1.powf(t)), 1.0 / (1.0 - BETA_2.powf(t)));
+            let g: Vec<Tensor> = weights
+                .iter()
+                .map(|w| random(&mut draw, &w.shape, 0.1 * f64::from(step % 9)))
+                .collect();
+
+            let norm = g
+                .iter()
+                .flat_map(|g| g.f32().unwrap())
+                .map(|v| f64::from(*v).powi(2))
+                .sum::<f64>()
+                .sqrt();
+            let scale = 1.5 / norm.max(1.5);
+            for (at, weight) in weights.iter().enumerate() {
+                let rate = rate * f64::from(weight.rate);
+                let decay = if weight.decays { 0.05 } else { 0.0 };
+                for i in 0..weight.shape[0] {
+                    let g = scale * f64::from(g[at].f32().unwrap()[i]);
+                    let [w, average, first, rest @ ..] = &mut exact[at * slots..(at + 1) * slots]
+                    else {
+                        unreachable!()
+                    };
+                    if let [second, ..] = rest {
+                        first[i] = BETA_1 * first[i] + (1.0 - BETA_1) * g;
+                        second[i] = BETA_2 * second[i] + (1.0 - BETA_2) * g * g;
+                        let divisor = (second[i] * scales.1).sqrt() + 1e-8;
+                        w[i] -= rate * (first[i] * scales.0 / divisor + decay * w[i]);
+                    } else {
+                        first[i] = 0.9 * first[i] + g + decay * w[i];
+                        w[i] -= rate * first[i];
+                    }
+                    average[i] += average_rate * (w[i] - average[i]);
+                }
+            }
+
+            let scalars =
+                [rate, average_rate, scales.0, scales.1].map(|value| Tensor::scalar(value as f32));
+            let mut inputs: Vec<(&str, &Tensor)> = super::graph::scalars(optimizer)
+                .iter()
+                .copied()
+                .zip(&scalars)
+                .collect();
+            inputs.extend(found.iter().map(String::as_str).zip(&g));
+            inputs.extend(names.iter().map(|(name, _)| name.as_str()).zip(&state));
+            let outputs: Vec<String> = names.iter().map(|(name, _)| next(name)).collect();
+            let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+            state = session.run(&inputs, &outputs).unwrap();
+        }
+        for (exact, (found, (name, _))) in exact.iter().zip(state.iter().zip(&names)) {
+            for (exact, found) in exact.iter().zip(found.f32().unwrap()) {
+                let difference = (exact - f64::from(*found)).abs();
+                assert!(difference < 1e-5, "{optimizer:?} {name}: {difference}");
+            }
+        }
+    }
+}
+
+/// Rows in memory: noise around one centre per class.
+struct Table {
+    rows: Vec<Vec<f16>>,
+    cancel_at: Option<usize>,
+    filled: usize,
+}
+
+impl Rows for Table {
+    fn fill(&mut self, wanted: &[Row], out: &mut [f16], work: &Work) -> Result<(), TrainError> {
+        self.filled += 1;
+        if self.cancel_at == Some(self.filled) {
+            work.cancel();
+        }
+        let len = self.rows[0].len();
+        for ((frame, _), out) in wanted.iter().zip(out.chunks_exact_mut(len)) {
+            out.copy_from_slice(&self.rows[*frame]);
+        }
+        Ok(())
+    }
+
+    fn ensure(&mut self, _: &[Row], work: &Work) -> Result<(), TrainError> {
+        Ok(work.check()?)
+    }
+}
+
+fn table(cut: [usize; 3], frames: usize) -> Table {
+    let len: usize = cut.iter().product();
+    let mut draw = Draw::new(5, Purpose::Weights, 0);
+    let centres: Vec<Tensor> = (0..3).map(|_| random(&mut draw, &[len], 0.6)).collect();
+    let rows = (0..frames)
+        .map(|frame| {
+            let noise = random(&mut draw, &[len], 1.0);
+            let centre = centres[frame % 3].f32().unwrap();
+            let values = noise.f32().unwrap().iter().zip(centre);
+            values.map(|(n, c)| f16::from_f32(n + c)).collect()
+        })
+        .collect();
+    Table {
+        rows,
+        cancel_at: None,
+        filled: 0,
+    }
+}
+
+fn case() -> (Network, Vec<Tensor>, TrainSettings, [Side; 2]) {
+    let small = small(1);
+    let mut weights: Vec<Weight> = small
+        .weights
+        .iter()
+        .map(|(name, tensor)| Weight {
+            name: name.clone(),
+            shape: matrix(&tensor.shape),
+            rate: 1.0,
+            decays: name.ends_with("weight"),
+        })
+        .collect();
+    let mut initial: Vec<Tensor> = small
+        .weights
+        .into_iter()
+        .map(|(_, tensor)| Tensor::new(matrix(&tensor.shape), tensor.data))
+        .collect();
+    let mut draw = Draw::new(2, Purpose::Weights, 0);
+    for (name, shape) in [(LOGITS_WEIGHT, vec![3, small.dim]), (LOGITS_BIAS, vec![3])] {
+        initial.push(random(&mut draw, &shape, 0.1));
+        weights.push(Weight {
+            name: name.to_owned(),
+            shape,
+            rate: 1.0,
+            decays: name == LOGITS_WEIGHT,
+        });
+    }
+    let settings = TrainSettings {
+        eval_step_interval: 4,
+        fine_tune: FineTuneSettings {
+            depth: Depth::Last3,
+            batch_size: 16,
+            learning_rate: 0.01,
+            ..FineTuneSettings::default()
+        },
+        ..TrainSettings::default()
+    };
+    let side = |range: std::ops::Range<usize>| Side {
+        y: range.clone().map(|frame| (frame % 3) as i64).collect(),
+        frames: range.collect(),
+    };
+    let network = Network {
+        back: small.back,
+        cut: small.cut,
+        classes: 3,
+        weights,
+    };
+    (network, initial, settings, [side(0..120), side(120..180)])
+}
+
+/// Trains from a checkpoint; a cancellation is no error here. Also gives the points and the last checkpoint.
+fn train(
+    from: Checkpoint,
+    steps: u32,
+    cancel_at: Option<usize>,
+    settings: &TrainSettings,
+) -> (Result<End, TrainError>, Checkpoint, Vec<CurvePoint>) {
+    let (network, _, _, [train, validation]) = case();
+    let mut rows = table(network.cut, 180);
+    rows.cancel_at = cancel_at;
+    let mut trainer = FineTrainer::new(&network, settings, [&train, &validation], from).unwrap();
+    let (curves, work) = (LiveCurves::default(), Work::new());
+    let mut last = None;
+    let mut points = Vec::new();
+    let end = trainer.run(
+        steps,
+        &mut rows,
+        &mut Report {
+            curves: &curves,
+            work: &work,
+            save: &mut |checkpoint, new| {
+                last = Some(checkpoint.clone());
+                points.extend_from_slice(new);
+                Ok(())
+            },
+        },
+    );
+    (end, last.unwrap(), points)
+}
+
+/// Everything but the time.
+fn timeless(
+    mut checkpoint: Checkpoint,
+    mut points: Vec<CurvePoint>,
+) -> (Checkpoint, Vec<CurvePoint>) {
+    checkpoint.place.secs = 0.0;
+    for point in &mut points {
+        point.secs = 0.0;
+    }
+    (checkpoint, points)
+}
+
+#[test]
+fn it_learns_and_keeps_the_best() {
+    for optimizer in [FineTuneOptimizer::AdamW, FineTuneOptimizer::Momentum] {
+        let (_, initial, mut settings, _) = case();
+        settings.fine_tune.optimizer = optimizer;
+        let (end, last, points) = train(beginning(optimizer, &initial), 200, None, &settings);
+        assert_eq!(end.unwrap(), End::Complete);
+        let best = last.place.best.unwrap();
+        let first = points.first().unwrap();
+        assert!(best.validation_accuracy > 0.75, "{best:?}");
+        assert!(best.validation_accuracy >= first.validation_accuracy.unwrap_or(0.0));
+        assert!(points.last().unwrap().train_cross_entropy < first.train_cross_entropy);
+        assert_eq!(points.len(), 50);
+    }
+}
+
+#[test]
+fn interrupted_anywhere_it_ends_with_the_same_bits() {
+    let (_, initial, settings, _) = case();
+    let begin = || beginning(settings.fine_tune.optimizer, &initial);
+    let (_, last, points) = train(begin(), 60, None, &settings);
+    let whole = timeless(last, points);
+    // `fill` is called for training and for validation alike, so this hits both.
+    for at in [1, 2, 7, 9, 30, 31, 32, 33, 50, 77] {
+        let (end, middle, mut points) = train(begin(), 60, Some(at), &settings);
+        assert!(matches!(end, Err(TrainError::Cancelled(_))), "at {at}");
+        assert!(middle.place.step < 60);
+        let (end, last, rest) = train(middle, 60, None, &settings);
+        assert_eq!(end.unwrap(), End::Complete);
+        points.extend(rest);
+        assert_eq!(timeless(last, points), whole, "interrupted at {at}");
+    }
+}
+
+#[test]
+fn the_rate_warms_up_and_falls_to_nothing() {
+    let settings = FineTuneSettings {
+        learning_rate: 2.0,
+        ..FineTuneSettings::default()
+    };
+    assert!((settings.rate(1, 100) - 0.2).abs() < 1e-9);
+    assert!((settings.rate(10, 100) - 2.0).abs() < 1e-9);
+    assert!((settings.rate(55, 100) - 1.0).abs() < 1e-9);
+    assert!(settings.rate(100, 100).abs() < 1e-9);
+    assert!(settings.rate(1, 1).is_finite());
+    assert_eq!(settings.steps_for(1600), 150);
+    assert_eq!(
+        (settings.steps_for(3), settings.steps_for(1 << 20)),
+        (100, 2000)
+    );
+}

@@ -1,0 +1,237 @@
+//! A training deeper than the head, from prepared data to a finished run: the head first, then the blocks.
+
+use std::path::PathBuf;
+
+use half::f16;
+
+use crate::backbone::{ActivationSource, Activations, Blocks, TunedWeights, bottlenecks};
+use crate::jobs::Work;
+use crate::onnx::Tensor;
+use crate::project::{Project, Split};
+use crate::train::data::Prepared;
+use crate::train::learner::{Examples, correct, transpose};
+use crate::train::trainer::{ending_note, train_head};
+use crate::train::{Head, HeadOnly, LiveCurves, Run, RunResult, TrainError};
+
+use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
+use super::learner::{FineTrainer, Report, Row, Rows, Side, beginning};
+use super::network::{cut_of, network};
+use super::{store, verdict};
+
+/// Trains the head, then the blocks that the run's settings name, each from where the run stands.
+pub(in crate::train) fn train_deeper(
+    project: &Project,
+    mut run: Run,
+    prepared: &Prepared,
+    curves: &LiveCurves,
+    work: &Work,
+) -> Result<Run, TrainError> {
+    let data = &prepared.data;
+    let fine_tune = run.settings.fine_tune.clone();
+    let (head, head_only) = match run.head_only.clone() {
+        Some(found) => (run.head_alone()?, found),
+        None => head_first(&mut run, prepared, curves, work)?,
+    };
+
+    let blocks = Blocks::of(&run.settings.architecture)?;
+    let plan = blocks.plan(fine_tune.depth);
+    let cut = cut_of(&plan)?;
+    let (network, initial) = network(&blocks, &plan, &fine_tune, data.sizes, &head)?;
+    let paths: Vec<PathBuf> = prepared
+        .frames
+        .iter()
+        .map(|frame| project.abs(&frame.path))
+        .collect();
+    let mut rows = Activations::open(
+        &ActivationSource {
+            frames: &paths,
+            architecture: &run.settings.architecture,
+            preprocessing: &run.preprocessing,
+            cut,
+            views: fine_tune.all_views(run.settings.seed),
+        },
+        Some(&project.cache_dir()),
+        fine_tune.cache_budget_bytes,
+        work,
+    )?;
+    let side = |split: Split, examples: &Examples| Side {
+        frames: prepared
+            .frames
+            .iter()
+            .enumerate()
+            .filter(|(_, frame)| frame.split == split)
+            .map(|(at, _)| at)
+            .collect(),
+        y: examples.y.clone(),
+    };
+    let train = side(Split::Train, &data.train);
+    let validation = side(Split::Validation, &data.validation);
+
+    let (checkpoint, points) = store::load(&run.dir, &network, fine_tune.optimizer)?;
+    let steps = run.settings.steps();
+    let title = fine_tune.depth.title().to_lowercase();
+    work.stage(format!("Training: {title}"), Some(u64::from(steps)));
+    let best = checkpoint.as_ref().and_then(|found| found.place.best);
+    curves.go_deeper(steps, &points, best, head_only.best);
+    let checkpoint = checkpoint.unwrap_or_else(|| beginning(fine_tune.optimizer, &initial));
+    let mut trainer = FineTrainer::new(&network, &run.settings, [&train, &validation], checkpoint)?;
+    work.set_done(u64::from(trainer.step()));
+    let end = trainer.run(
+        steps,
+        &mut rows,
+        &mut Report {
+            curves,
+            work,
+            save: &mut |checkpoint, points| {
+                store::save(&run.dir, &network, fine_tune.optimizer, checkpoint, points)
+            },
+        },
+    )?;
+    let (best_step, best, weights) = trainer.kept()?;
+    let (steps_done, secs) = (trainer.step(), trainer.secs());
+    drop(trainer);
+    let note = ending_note(end, steps_done, steps, best.is_some())?;
+
+    let (deeper, tuned) = split_weights(&network, weights)?;
+    run.save_tuned(&tuned)?;
+    let tested = test(project, &run, prepared, [&head, &deeper], &tuned, work)?;
+    let mut notes = run.notes.clone();
+    notes.extend(note);
+    let result = RunResult {
+        steps: steps_done,
+        best_step,
+        validation_accuracy: best.map(|best| best.validation_accuracy),
+        test_accuracy: tested.as_ref().map(|verdict| verdict.deeper as f32),
+        seconds: run.preparation_secs + head_only.secs + secs,
+        notes,
+        trained_weights: network
+            .weights
+            .iter()
+            .map(|weight| weight.shape.iter().product::<usize>() as u64)
+            .sum(),
+        verdict: tested,
+    };
+    run.finish(&deeper, result)?;
+    Ok(run)
+}
+
+/// Trains the head alone and keeps what it came to: the beginning of the deeper training, and its measure.
+fn head_first(
+    run: &mut Run,
+    prepared: &Prepared,
+    curves: &LiveCurves,
+    work: &Work,
+) -> Result<(Head, HeadOnly), TrainError> {
+    let data = &prepared.data;
+    let trained = train_head(run, data, "Training the head", curves, work)?;
+    let right = correct(data.sizes, &data.test, &trained.head)?;
+    let found = HeadOnly {
+        steps: trained.steps,
+        best: trained.best,
+        test_accuracy: share(&right),
+        secs: trained.secs,
+    };
+    run.save_head_only(&trained.head, found.clone())?;
+    Ok((trained.head, found))
+}
+
+fn share(right: &[bool]) -> Option<f32> {
+    let count = right.iter().filter(|right| **right).count();
+    (!right.is_empty()).then(|| (count as f64 / right.len() as f64) as f32)
+}
+
+/// The head, and the rest.
+fn split_weights(network: &Network, kept: Vec<Tensor>) -> Result<(Head, TunedWeights), TrainError> {
+    let mut head = Head {
+        w: Vec::new(),
+        b: Vec::new(),
+    };
+    let mut tuned = Vec::new();
+    for (weight, tensor) in network.weights.iter().zip(kept) {
+        match weight.name.as_str() {
+            LOGITS_WEIGHT => head.w = transpose(tensor.f32()?, network.classes),
+            LOGITS_BIAS => head.b = tensor.f32()?.to_vec(),
+            name => {
+                // Back to the shape that the network has it in.
+                let original = network.back.shape(name).map(|shape| {
+                    shape
+                        .iter()
+                        .filter_map(crate::onnx::Dim::fixed)
+                        .collect::<Vec<_>>()
+                });
+                let shape = original.unwrap_or_else(|| tensor.shape.clone());
+                tuned.push((name.to_owned(), Tensor::new(shape, tensor.data)));
+            }
+        }
+    }
+    Ok((head, TunedWeights::new(tuned)?))
+}
+
+/// Both classifiers on the test frames, with the whole network as the app and an export run it.
+fn test(
+    project: &Project,
+    run: &Run,
+    prepared: &Prepared,
+    [head_only, deeper]: [&Head; 2],
+    tuned: &TunedWeights,
+    work: &Work,
+) -> Result<Option<verdict::Verdict>, TrainError> {
+    let data = &prepared.data;
+    let frames: Vec<_> = prepared
+        .frames
+        .iter()
+        .filter(|frame| frame.split == Split::Test)
+        .collect();
+    if frames.is_empty() {
+        return Ok(None);
+    }
+    let paths: Vec<PathBuf> = frames
+        .iter()
+        .map(|frame| project.abs(&frame.path))
+        .collect();
+    let table = bottlenecks(
+        &paths,
+        &run.settings.architecture,
+        &run.preprocessing,
+        Some(tuned),
+        Some(&run.cache_dir()),
+        work,
+    )?;
+    // A frame that has gone since the bottlenecks were computed counts as wrong for neither.
+    let mut examples = [Examples::default(), Examples::default()];
+    let mut groups = Vec::new();
+    let dim = data.sizes.dim;
+    for (at, frame) in frames.iter().enumerate() {
+        let (Some(before), Some(after), Some(y)) = (
+            data.test.x.get(at * dim..(at + 1) * dim),
+            table.row(at),
+            data.test.y.get(at),
+        ) else {
+            continue;
+        };
+        if table.failed.iter().any(|(failed, _)| *failed == at) {
+            continue;
+        }
+        for (examples, row) in examples.iter_mut().zip([before, after]) {
+            examples.x.extend_from_slice(row);
+            examples.y.push(*y);
+        }
+        groups.push(frame.group.as_str());
+    }
+    let [before, after] = &examples;
+    Ok(verdict::verdict(
+        &correct(data.sizes, before, head_only)?,
+        &correct(data.sizes, after, deeper)?,
+        &groups,
+    ))
+}
+
+impl Rows for Activations {
+    fn fill(&mut self, wanted: &[Row], out: &mut [f16], work: &Work) -> Result<(), TrainError> {
+        Ok(Self::fill(self, wanted, out, work)?)
+    }
+
+    fn ensure(&mut self, wanted: &[Row], work: &Work) -> Result<(), TrainError> {
+        Ok(Self::ensure(self, wanted, work)?)
+    }
+}

@@ -1,0 +1,198 @@
+//! Whether training deeper was worth it: the difference in test accuracy, with its interval.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Two-sided 95 % quantile of the normal distribution.
+const Z_95: f64 = 1.959_964;
+
+/// What the comparison on the test frames says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The whole interval is above zero.
+    Better,
+    /// The interval contains zero.
+    Undecided,
+    /// The whole interval is below zero.
+    Worse,
+    /// Too few groups of test frames for an interval.
+    Unknown,
+}
+
+/// Accuracy on the test frames with the head alone and with deeper training, on the same frames.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Test accuracy of the head alone, 0..=1.
+    pub head_only: f64,
+    /// Test accuracy after training deeper, 0..=1.
+    pub deeper: f64,
+    /// 95 % interval of the difference, -1..=1; `None` with fewer than [`MIN_GROUPS`] groups of test frames.
+    pub interval: Option<[f64; 2]>,
+    /// Test frames.
+    pub frames: usize,
+    /// Groups that they come from.
+    pub groups: usize,
+    /// What follows.
+    pub outcome: Outcome,
+}
+
+/// Groups of test frames below which no interval is given.
+pub const MIN_GROUPS: usize = 5;
+
+/// Compares two classifiers on the same frames, of which each tells whether it was right.
+///
+/// Frames of one group (a video) are alike, so the variance is taken between groups (the cluster-robust
+/// variance of a mean, Liang and Zeger 1986): with dᵢ = 1, 0 or -1 and its mean d̄, over G groups
+/// `Var = G/(G-1) · Σ_g (Σ_{i∈g} (dᵢ - d̄))² / n²`. Where every frame is a group of its own that is the
+/// usual paired comparison. Two frames are added to each side before (Agresti and Min 2005), so that a handful
+/// of frames that agree do not look certain.
+#[must_use]
+pub fn verdict(head_only: &[bool], deeper: &[bool], groups: &[&str]) -> Option<Verdict> {
+    let frames = head_only.len();
+    if frames == 0 || deeper.len() != frames || groups.len() != frames {
+        return None;
+    }
+    let share = |right: &[bool]| right.iter().filter(|r| **r).count() as f64 / frames as f64;
+    let mut by_group: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for ((before, after), group) in head_only.iter().zip(deeper).zip(groups) {
+        let (sum, count) = by_group.entry(group).or_default();
+        *sum += f64::from(i8::from(*after) - i8::from(*before));
+        *count += 1.0;
+    }
+    let g = by_group.len();
+    let difference = share(deeper) - share(head_only);
+    let interval = (g >= MIN_GROUPS).then(|| {
+        // One gain and one loss more, each a group of its own.
+        let clusters = by_group.values().copied().chain([(1.0, 1.0), (-1.0, 1.0)]);
+        let n = frames as f64 + 2.0;
+        let mean = difference * frames as f64 / n;
+        let squares: f64 = clusters
+            .map(|(sum, count)| (sum - count * mean).powi(2))
+            .sum();
+        let count = (g + 2) as f64;
+        let deviation = (count / (count - 1.0) * squares).sqrt() / n;
+        [
+            (mean - Z_95 * deviation).max(-1.0),
+            (mean + Z_95 * deviation).min(1.0),
+        ]
+    });
+    let outcome = match interval {
+        None => Outcome::Unknown,
+        Some([low, _]) if low > 0.0 => Outcome::Better,
+        Some([_, high]) if high < 0.0 => Outcome::Worse,
+        Some(_) => Outcome::Undecided,
+    };
+    Some(Verdict {
+        head_only: share(head_only),
+        deeper: share(deeper),
+        interval,
+        frames,
+        groups: g,
+        outcome,
+    })
+}
+
+impl Verdict {
+    /// One sentence for a person.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let change = if percent(self.head_only) == percent(self.deeper) {
+            format!(
+                "The head alone and the deeper training reach the same test accuracy, {}",
+                percent(self.deeper)
+            )
+        } else {
+            format!(
+                "Training deeper took the test accuracy from {} to {}",
+                percent(self.head_only),
+                percent(self.deeper)
+            )
+        };
+        let interval = self.interval.map(|[low, high]| {
+            format!(
+                "the difference lies between {:+.1} and {:+.1} points with 95 % confidence",
+                100.0 * low,
+                100.0 * high
+            )
+        });
+        match (self.outcome, interval) {
+            (Outcome::Better, Some(interval)) => {
+                format!("{change}: it was worth it ({interval}).")
+            }
+            (Outcome::Worse, Some(interval)) => {
+                format!("{change}: the head alone is better here ({interval}).")
+            }
+            (_, Some(interval)) => {
+                format!(
+                    "{change}: on {} test frames that does not show that it was worth it ({interval}).",
+                    self.frames
+                )
+            }
+            (_, None) => format!(
+                "{change}; the test frames come from only {} recordings, too few to say whether it was worth it.",
+                self.groups
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    fn names(count: usize, groups: usize) -> Vec<String> {
+        (0..count).map(|at| format!("g{}", at % groups)).collect()
+    }
+
+    fn judged(head_only: &[bool], deeper: &[bool], groups: usize) -> Verdict {
+        let names = names(head_only.len(), groups);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        verdict(head_only, deeper, &names).unwrap()
+    }
+
+    /// 20 frames won and 4 lost of 200, each its own group: the paired interval by hand.
+    #[test]
+    fn single_frames_give_the_paired_interval() {
+        let before: Vec<bool> = (0..200).map(|at| at >= 20).collect();
+        let after: Vec<bool> = (0..200).map(|at| at < 196).collect();
+        let verdict = judged(&before, &after, 200);
+        // With one more on each side: b = 21, c = 5, n = 202.
+        let (b, c, n) = (21.0_f64, 5.0_f64, 202.0_f64);
+        let mean = (b - c) / n;
+        let deviation = ((b + c - (b - c).powi(2) / n) / (n * (n - 1.0))).sqrt();
+        let [low, high] = verdict.interval.unwrap();
+        assert!((low - (mean - Z_95 * deviation)).abs() < 1e-9);
+        assert!((high - (mean + Z_95 * deviation)).abs() < 1e-9);
+        assert_eq!(verdict.outcome, Outcome::Better);
+        assert!(verdict.sentence().contains("from 90.0 % to 98.0 %"));
+    }
+
+    #[test]
+    fn frames_of_few_recordings_count_for_less() {
+        let before: Vec<bool> = (0..200).map(|at| at % 10 != 0).collect();
+        let after = vec![true; 200];
+        // All gains in one of ten recordings.
+        assert_eq!(judged(&before, &after, 10).outcome, Outcome::Undecided);
+        // The same gains spread over many.
+        assert_eq!(judged(&before, &after, 200).outcome, Outcome::Better);
+        assert_eq!(judged(&after, &before, 200).outcome, Outcome::Worse);
+        let few = judged(&before, &after, 4);
+        assert_eq!((few.outcome, few.interval), (Outcome::Unknown, None));
+        assert!(few.sentence().contains("only 4 recordings"));
+    }
+
+    #[test]
+    fn no_difference_is_not_certainty() {
+        let same = vec![true; 8];
+        let verdict = judged(&same, &same, 8);
+        let [low, high] = verdict.interval.unwrap();
+        assert!(low < -0.2 && high > 0.2, "{low} {high}");
+        assert_eq!(verdict.outcome, Outcome::Undecided);
+        assert!(super::verdict(&[], &[], &[]).is_none());
+    }
+}
