@@ -459,6 +459,7 @@ fn it_learns_and_keeps_the_best() {
     for optimizer in [FineTuneOptimizer::AdamW, FineTuneOptimizer::Momentum] {
         let (_, initial, mut settings, _) = case();
         settings.fine_tune.optimizer = optimizer;
+        settings.fine_tune.learning_rate = 10.0 * optimizer.default_rate();
         let (end, last, points) = train(beginning(optimizer, &initial), 200, None, &settings);
         assert_eq!(end.unwrap(), End::Complete);
         let best = last.place.best.unwrap();
