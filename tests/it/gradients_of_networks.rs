@@ -52,7 +52,8 @@ fn compare(path: &Path) -> (f64, String, usize) {
         .iter()
         .filter_map(|name| name.strip_prefix("gradient.").map(str::to_owned))
         .collect();
-    graph.fold_integers().unwrap();
+    // Among others: one constant under several names, which the exporter makes of equal parameters.
+    graph.fold_constants().unwrap();
     let found = reach(&graph, "logits");
     assert_eq!(found.without_rule, [], "{}", path.display());
 

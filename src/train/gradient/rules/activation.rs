@@ -1,4 +1,6 @@
 //! Activation functions.
+//!
+//! Masks are numbers that are multiplied: `Where` takes ONNX Runtime several times as long.
 
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{OnnxError, attribute_float, attribute_text};
@@ -35,9 +37,13 @@ pub fn clip(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>])
 
 /// `dy` where `x ≥ 0`, `dy · slope` elsewhere.
 fn two_slopes(b: &mut Backward<'_>, x: &str, slope: &str, dy: &str) -> String {
-    let (zero, one) = (b.number(0.0), b.number(1.0));
+    let zero = b.number(0.0);
     let negative = b.op("Less", &[x, &zero]);
-    let slope = b.op("Where", &[&negative, slope, &one]);
+    let negative = b.cast(&negative);
+    let others = b.op("GreaterOrEqual", &[x, &zero]);
+    let others = b.cast(&others);
+    let slope = b.op("Mul", &[&negative, slope]);
+    let slope = b.op("Add", &[&slope, &others]);
     b.op("Mul", &[dy, &slope])
 }
 
@@ -80,14 +86,16 @@ pub fn hard_sigmoid(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<S
 pub fn hard_swish(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
     let dy = arriving(upstream)?;
     let x = b.input(node, 0)?;
-    let [third, half, zero, one, low, high] =
-        [1.0 / 3.0, 0.5, 0.0, 1.0, -3.0, 3.0].map(|value| b.number(value));
+    let [third, half, low, high] = [1.0 / 3.0, 0.5, -3.0, 3.0].map(|value| b.number(value));
     let scaled = b.op("Mul", &[x, &third]);
     let middle = b.op("Add", &[&scaled, &half]);
-    let below = b.op("Less", &[x, &low]);
+    let not_below = b.op("Greater", &[x, &low]);
+    let not_below = b.cast(&not_below);
     let above = b.op("Greater", &[x, &high]);
-    let slope = b.op("Where", &[&above, &one, &middle]);
-    let slope = b.op("Where", &[&below, &zero, &slope]);
+    let above = b.cast(&above);
+    let between = b.op("Sub", &[&not_below, &above]);
+    let slope = b.op("Mul", &[&middle, &between]);
+    let slope = b.op("Add", &[&slope, &above]);
     Ok(vec![Some(b.op("Mul", &[dy, &slope]))])
 }
 
