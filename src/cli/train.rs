@@ -36,7 +36,7 @@ pub struct Args {
         value_name = "RUN",
         conflicts_with_all = ["architecture", "fit", "learning_rate", "train_batch_size",
             "validation_batch_size", "eval_step_interval", "testing_percentage",
-            "validation_percentage", "optimizer", "seed"]
+            "validation_percentage", "split_seed", "optimizer", "seed"]
     )]
     resume: Option<String>,
     /// The backbone and its input size in pixels [default: efficientnet-lite0@224]
@@ -63,6 +63,10 @@ pub struct Args {
     /// Percentage of frames that choose the best weights [default: 10]
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u8).range(0..=80))]
     validation_percentage: Option<u8>,
+    /// Another number makes another split by the same rules, to measure how much depends on the draw
+    /// [default: 0]
+    #[arg(long, value_name = "N")]
+    split_seed: Option<u64>,
     /// How weights follow the gradient; retrain.py has `sgd` [default: sgd]
     #[arg(long, value_name = "O")]
     optimizer: Option<OptimizerArg>,
@@ -263,6 +267,9 @@ fn settings(args: &Args) -> anyhow::Result<TrainSettings> {
     }
     if let Some(percentage) = args.validation_percentage {
         settings.split.validation_percentage = percentage;
+    }
+    if let Some(seed) = args.split_seed {
+        settings.split.split_seed = seed;
     }
     if let Some(optimizer) = args.optimizer {
         settings.optimizer = match optimizer {

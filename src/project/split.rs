@@ -31,6 +31,17 @@ pub struct SplitSettings {
     pub validation_percentage: u8,
     /// Percentage of test frames, 0..=80.
     pub testing_percentage: u8,
+    /// Another number makes another split by the same rules: for measuring how much depends on the draw.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub split_seed: u64,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(seed: &u64) -> bool {
+    *seed == 0
 }
 
 impl Default for SplitSettings {
@@ -38,6 +49,7 @@ impl Default for SplitSettings {
         Self {
             validation_percentage: 10,
             testing_percentage: 10,
+            split_seed: 0,
         }
     }
 }
@@ -68,7 +80,7 @@ impl Project {
     /// the gap between two time blocks. `groups` holds the group of each frame.
     ///
     /// Decided per group by hash, remembered in `project.json`, so that adding, renaming and moving never
-    /// changes the side of a frame. Other percentages decide everything anew, as does
+    /// changes the side of a frame. Other percentages or another seed decide everything anew, as does
     /// [`Project::forget_splits`].
     pub fn assign_splits(
         &self,

@@ -193,6 +193,16 @@ fn rules_of<'a>(
     rules
 }
 
+/// What decides on the order of the groups.
+fn group_hash(group: &str, seed: u64) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(group.as_bytes());
+    if seed != 0 {
+        hasher.update(&seed.to_le_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
 /// Decides the sides of a class's whole groups that have none yet: for test and validation each at least
 /// one group if there are enough, in the order of their hashes, then more until the percentage of frames
 /// is met as closely as whole groups allow.
@@ -220,7 +230,7 @@ fn decide_groups(
             *counts.entry(*side).or_default() += indices.len();
             train_groups += usize::from(*side == Split::Train);
         } else {
-            let hash = *blake3::hash(group.as_bytes()).as_bytes();
+            let hash = group_hash(group, memory.settings.split_seed);
             free.push((cut_groups.contains(group), hash, group, indices.len()));
         }
     }

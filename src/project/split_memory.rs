@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::time_cut::TimeCut;
 use super::{ClassName, Cut, Split, SplitSettings};
 
-/// Remembered decisions. They hold for one pair of percentages; others start afresh.
+/// Remembered decisions. They hold for one pair of percentages and one seed; others start afresh.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct SplitMemory {
-    /// The percentages that the decisions were made for.
+    /// The settings that the decisions were made for.
     pub(super) settings: SplitSettings,
     /// How each class was cut first; a class that begins by source stays by source.
     pub(super) modes: BTreeMap<ClassName, Cut>,

@@ -91,6 +91,7 @@ fn many_groups_meet_the_percentages() {
         let settings = SplitSettings {
             validation_percentage: validation,
             testing_percentage: testing,
+            ..SplitSettings::default()
         };
         let (result, frames, _) = run(&[("a", &parts)], settings);
         for (side, percentage) in [(Split::Validation, validation), (Split::Test, testing)] {
@@ -180,6 +181,7 @@ fn other_percentages_decide_anew() {
     let settings = SplitSettings {
         validation_percentage: 0,
         testing_percentage: 60,
+        ..SplitSettings::default()
     };
     let result = assign(&mut memory, &frames, &groups, settings);
     assert_eq!(count(&result, Some(Split::Test)), 30);
@@ -187,6 +189,7 @@ fn other_percentages_decide_anew() {
     let nothing = SplitSettings {
         validation_percentage: 0,
         testing_percentage: 0,
+        ..SplitSettings::default()
     };
     let result = assign(&mut memory, &frames, &groups, nothing);
     assert_eq!(count(&result, Some(Split::Train)), 50);
@@ -302,4 +305,24 @@ fn unsorted_frames_take_no_part() {
         SplitSettings::default(),
     );
     assert!(none.splits.is_empty() && none.notes.is_empty());
+}
+
+#[test]
+fn another_seed_is_another_split_of_the_same_size() {
+    let names: Vec<String> = (0..60).map(|number| format!("g{number}")).collect();
+    let groups: Vec<(&str, usize)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let (frames, groups) = frames(&[("a", &groups)]);
+    let split = |seed: u64| {
+        let settings = SplitSettings {
+            testing_percentage: 20,
+            split_seed: seed,
+            ..SplitSettings::default()
+        };
+        let result = assign(&mut SplitMemory::default(), &frames, &groups, settings);
+        assert_eq!(count(&result, Some(Split::Test)), 12);
+        result.splits
+    };
+    assert_eq!(split(3), split(3));
+    assert_ne!(split(0), split(3));
+    assert_ne!(split(3), split(4));
 }

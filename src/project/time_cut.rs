@@ -202,6 +202,7 @@ mod tests {
         let settings = SplitSettings {
             validation_percentage: 0,
             testing_percentage: 30,
+            ..SplitSettings::default()
         };
         let times = times(100, 1.0);
         let cut = cut(&times, "a", settings).unwrap();

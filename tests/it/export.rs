@@ -136,6 +136,7 @@ fn others_get_the_same_classes_from_an_export() {
             split: SplitSettings {
                 validation_percentage: 25,
                 testing_percentage: 25,
+                ..SplitSettings::default()
             },
             ..TrainSettings::default()
         };

@@ -27,6 +27,7 @@ fn relabelled_frames_are_judged_by_their_present_class() {
         split: SplitSettings {
             validation_percentage: 25,
             testing_percentage: 25,
+            ..SplitSettings::default()
         },
         ..TrainSettings::default()
     };

@@ -33,6 +33,7 @@ fn trained(root: &Path) -> (Project, Run) {
         split: SplitSettings {
             validation_percentage: 25,
             testing_percentage: 25,
+            ..SplitSettings::default()
         },
         ..TrainSettings::default()
     };
