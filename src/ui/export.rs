@@ -8,14 +8,14 @@ use super::run_choice::run_choice;
 use super::theme::{self, tokens};
 use super::widgets::{
     self, accent_button, button, empty, field_label, icon_button, panel, progress_bar,
-    quiet_button, section,
+    quiet_button, scroll_ui, section, side_width,
 };
 use crate::app::{Action, Ask, ExportAction, Exported, Session, Workspace, words};
 use crate::export::{Format, example};
 use crate::train::RunId;
 
-/// Width of the settings, points.
-const SETTINGS: f32 = 340.0;
+/// Width of the settings, points, where there is room and at least.
+const SETTINGS: [f32; 2] = [340.0, 260.0];
 
 /// A format with what it is for.
 struct Kind {
@@ -62,7 +62,7 @@ pub fn export_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         return;
     };
     Panel::left("export settings")
-        .exact_size(SETTINGS)
+        .exact_size(side_width(ui, SETTINGS[0], SETTINGS[1]))
         .resizable(false)
         .show_separator_line(false)
         .frame(Frame::new().inner_margin(Margin {
@@ -74,14 +74,11 @@ pub fn export_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         ui.set_min_height(theme::CONTROL_HEIGHT);
         ui.label(widgets::heading("Export"));
         let t = tokens(ui);
-        ui.label(widgets::muted(
-            t,
-            "every file is run on the whole test set before it counts",
-        ));
+        let words = "every file is run on the whole test set before it counts";
+        ui.add(egui::Label::new(widgets::muted(t, words)).truncate());
     });
     ui.add_space(2.0);
-    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        ui.set_max_width(ui.available_width() - 10.0);
+    scroll_ui(ui, |ui| {
         running_ui(ui, cx, session);
         if let Some(error) = &session.export.error {
             error_ui(ui, cx, error);
@@ -255,8 +252,6 @@ fn done_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, done: &Exported) {
         ui.horizontal(|ui| {
             ui.set_min_height(theme::CONTROL_HEIGHT);
             ui.label(icons::icon(icons::OK, 18.0).color(t.ok));
-            ui.label(widgets::title(title));
-            ui.label(widgets::muted(t, kind_name(done.format)));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if button(ui, Some(icons::REVEAL), "Show in folder")
                     .on_hover_text(done.dir.to_string_lossy())
@@ -264,6 +259,11 @@ fn done_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, done: &Exported) {
                 {
                     cx.act(Action::Export(ExportAction::Reveal(done.dir.clone())));
                 }
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    ui.label(widgets::title(title));
+                    let words = widgets::muted(t, kind_name(done.format));
+                    ui.add(egui::Label::new(words).truncate());
+                });
             });
         });
         ui.spacing_mut().interact_size.y = 18.0;
@@ -351,7 +351,10 @@ fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId) {
             .inner_margin(Margin::same(12))
             .show(ui, |ui| {
                 ui.set_width(ui.available_width());
-                ui.add(egui::Label::new(RichText::new(code).monospace().color(t.text)).selectable(true));
+                ScrollArea::horizontal().show(ui, |ui| {
+                    let code = RichText::new(code).monospace().color(t.text);
+                    ui.add(egui::Label::new(code).extend().selectable(true));
+                });
             });
     });
 }

@@ -194,7 +194,7 @@ pub fn run_window(options: Options) -> eframe::Result {
         .with_title("Salamander")
         .with_app_id("salamander")
         .with_inner_size([1440.0, 900.0])
-        .with_min_inner_size([960.0, 600.0])
+        .with_min_inner_size([800.0, 600.0])
         .with_drag_and_drop(true);
     match eframe::icon_data::from_png_bytes(include_bytes!("../../assets/icon-256.png")) {
         Ok(icon) => viewport = viewport.with_icon(icon),

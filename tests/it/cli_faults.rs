@@ -262,6 +262,59 @@ fn onnx_runtime_that_is_missing() {
     assert!(run("doctor").stdout.contains("ORT_DYLIB_PATH"));
 }
 
+/// The part of ONNX Runtime that tells its version; of a version that is too old.
+const OLD_RUNTIME: &str = r#"
+use std::ffi::{c_char, c_void};
+#[repr(C)]
+pub struct Base {
+    get_api: extern "system" fn(u32) -> *const c_void,
+    version: extern "system" fn() -> *const c_char,
+}
+extern "system" fn get_api(_: u32) -> *const c_void {
+    std::ptr::null()
+}
+extern "system" fn version() -> *const c_char {
+    c"1.10.0".as_ptr()
+}
+static BASE: Base = Base { get_api, version };
+#[unsafe(no_mangle)]
+pub extern "system" fn OrtGetApiBase() -> *const Base {
+    &BASE
+}
+"#;
+
+#[test]
+fn onnx_runtime_that_is_too_old() {
+    let place = Place::new();
+    fs::write(place.path("old.rs"), OLD_RUNTIME).unwrap();
+    let library = place.path("libonnxruntime.so");
+    let built = std::process::Command::new("rustc")
+        .args(["--edition", "2024", "--crate-type", "cdylib", "-o"])
+        .args([&library, &place.path("old.rs")])
+        .status()
+        .unwrap();
+    assert!(built.success());
+    let mut command = place.command(&["doctor"]);
+    let ran = command.env("ORT_DYLIB_PATH", &library).output().unwrap();
+    let ran = crate::cli_program::Ran::of(&ran);
+    assert_sentence(&ran.failure("doctor"), &[]);
+    for part in [
+        library.to_str().unwrap(),
+        "is version 1.10.0",
+        "or newer is needed",
+    ] {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    // Where nothing can be done without it, the one sentence says the same.
+    place.video("v/a/a.mp4", "testsrc2=size=64x48:rate=10,trim=duration=1");
+    assert_eq!(place.line("new p").code, Some(0));
+    assert_eq!(place.line("import p v --class-from folder").code, Some(0));
+    let mut command = place.command(&["features", "p", "--out", "f.safetensors"]);
+    let ran = command.env("ORT_DYLIB_PATH", &library).output().unwrap();
+    let sentence = crate::cli_program::Ran::of(&ran).failure("features");
+    assert_sentence(&sentence, &["is version 1.10.0", "or newer is needed"]);
+}
+
 /// A file system of one megabyte, unmounted at the end. `None` where mounting is not allowed.
 #[cfg(target_os = "linux")]
 struct SmallDisk(std::path::PathBuf);

@@ -21,5 +21,6 @@ mod train;
 mod tuned;
 mod window;
 mod window_import_label;
+mod window_small;
 mod window_snapshots;
 mod window_train_export;

@@ -188,3 +188,40 @@ fn the_start_screen_opens_and_closes() {
     show(&desktop, "start");
     assert!(desktop.close().success());
 }
+
+/// Without a portal and without zenity the system shows no file dialog, and the path is asked for instead.
+#[test]
+fn a_path_is_typed_when_the_system_shows_no_dialog() {
+    let home = tempfile::tempdir().unwrap();
+    // The keyboard of the test has small letters only.
+    let root = std::env::temp_dir().join(format!("salamander-typed-{}", std::process::id()));
+    let path = root.to_str().unwrap().to_owned();
+    assert_eq!(path, path.to_lowercase());
+    drop(salamander::project::Project::create(&root, "Typed").unwrap());
+    let mut desktop = Desktop::start((1440, 900), 1.0, home.path(), &[]);
+    settle();
+    let settings = home.path().join("salamander/settings.json");
+    let opened = || {
+        let recent = json(&settings).map(|settings| settings["recent"].clone());
+        recent.is_some_and(|recent| recent.to_string().contains(&path))
+    };
+    // On a busy machine the answer may come so late that it looks like a person's.
+    for _ in 0..5 {
+        desktop.press("ctrl+o");
+        settle();
+        desktop.screenshot("typed-path");
+        for key in path.chars() {
+            desktop.press(&key.to_string());
+        }
+        settle();
+        desktop.press("return");
+        settle();
+        if opened() {
+            break;
+        }
+    }
+    assert!(opened(), "the project was not opened by its typed path");
+    desktop.wait_for("the window", |desktop| desktop.title());
+    assert!(desktop.close().success());
+    std::fs::remove_dir_all(&root).unwrap();
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use salamander::app::Options;
+use salamander::app::{Action, Options};
 use salamander::ui::Window;
 
 /// A window under test.
@@ -32,6 +32,12 @@ impl Desk {
         let mut desk = Self { harness };
         desk.harness.run_steps(4);
         desk
+    }
+
+    /// Does something as if a person had.
+    pub fn act(&mut self, action: Action) {
+        self.harness.state_mut().apply(action);
+        self.harness.run_steps(2);
     }
 
     /// Lets the window and its background work go on until `done` holds.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use egui::{Key, Modifiers};
-use salamander::app::{Action, Command};
+use salamander::app::{Action, Ask, Command};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
@@ -230,4 +230,66 @@ fn the_palette_and_the_start_screen() {
     // It is among the recent ones now, and opens from there.
     desk.click("Open Shapes");
     desk.see("Drop videos here");
+}
+
+#[test]
+fn the_sample_is_one_click_away() {
+    let place = Place::new();
+    let config = place.path("config");
+    std::fs::create_dir_all(&config).unwrap();
+    let prefs = serde_json::json!({ "projects_dir": place.path("projects") });
+    std::fs::write(config.join("settings.json"), prefs.to_string()).unwrap();
+    let mut desk = desk(&place);
+    desk.click("Try the sample");
+    desk.see_part("15 videos");
+    desk.see("cat-1.mp4");
+    let sample = place.path("projects/Sample");
+    assert_eq!(
+        desk.harness.state().app().session.as_ref().unwrap().root,
+        sample
+    );
+    // A second time it is opened, not made again.
+    desk.act(Action::Command(Command::CloseProject));
+    desk.click("Try the sample");
+    desk.see_part("15 videos");
+}
+
+#[test]
+fn paths_are_typed_where_the_system_has_no_dialogs() {
+    let place = Place::new();
+    assert_eq!(place.line("new p").code, Some(0));
+    place.video("v/bars.mp4", "smptebars=size=64x48:rate=10,trim=duration=1");
+    let mut desk = desk(&place);
+    desk.click("Open project…");
+    desk.type_into("Folder of the project", "p");
+    // What would depend on where the program was started is not taken.
+    desk.see("“p” is not a full path");
+    desk.replace("Folder of the project", place.path("p").to_str().unwrap());
+    desk.key(Modifiers::NONE, Key::Enter);
+    desk.see("Drop videos here");
+
+    // Quotation marks, as file managers copy them, are no part of a path.
+    desk.click("Add files…");
+    let quoted = format!("\"{}\"", place.path("v/bars.mp4").display());
+    desk.type_into("Files or folders, one a line", &quoted);
+    desk.key(CTRL, Key::Enter);
+    desk.see("bars.mp4");
+
+    // A file that has been moved is found again in the same way.
+    std::fs::rename(place.path("v"), place.path("w")).unwrap();
+    let ask = {
+        let session = desk.harness.state().app().session.as_ref().unwrap();
+        Ask::Locate(session.sources[0].id.clone())
+    };
+    desk.act(Action::Ask(ask));
+    desk.type_into(
+        "Path of the file",
+        place.path("w/bars.mp4").to_str().unwrap(),
+    );
+    desk.click("Use it");
+    let moved = place.path("w/bars.mp4");
+    desk.until("the source is found", |harness| {
+        let session = harness.state().app().session.as_ref().unwrap();
+        session.sources[0].path == moved
+    });
 }

@@ -239,6 +239,66 @@ fn a_training_is_paused_stopped_cancelled_and_resumed() {
     train_until(&mut desk, "it is back", |train| train.run(&id).is_some());
 }
 
+/// Closes the window as a person does by its corner.
+fn close(desk: &mut Desk) {
+    let input = desk.harness.input_mut();
+    let viewport = input.viewports.entry(egui::ViewportId::ROOT).or_default();
+    viewport.events.push(egui::ViewportEvent::Close);
+    desk.harness.step();
+}
+
+/// What the window tells the system, that has been asked to close it.
+fn told(desk: &Desk, command: &egui::ViewportCommand) -> bool {
+    let output = &desk.harness.output().viewport_output;
+    output
+        .get(&egui::ViewportId::ROOT)
+        .is_some_and(|viewport| viewport.commands.contains(command))
+}
+
+#[test]
+fn quitting_asks_while_something_runs_and_loses_nothing() {
+    let place = Place::new();
+    let mut desk = desk(&place);
+    go(&mut desk, "Train");
+    desk.act(Action::Train(TrainAction::Set(TrainSettings {
+        how_many_training_steps: 5_000_000,
+        ..TrainSettings::default()
+    })));
+    press(&mut desk, "Train");
+    train_until(&mut desk, "the curves move", |train| {
+        let points = |live: &salamander::app::Live| live.points.len();
+        train.live.as_ref().map_or(0, points) > 3
+    });
+
+    close(&mut desk);
+    assert!(told(&desk, &egui::ViewportCommand::CancelClose));
+    desk.see("Quit while something is running?");
+    desk.see_part("Training");
+    desk.click("Stay");
+    assert!(session(&desk).train.live.is_some());
+    assert!(!desk.names().iter().any(|name| name.contains("Quit while")));
+
+    close(&mut desk);
+    desk.click("Cancel it and quit");
+    assert!(desk.harness.state().app().is_quitting());
+    desk.until("everything has ended", |harness| {
+        harness.state().app().may_close()
+    });
+    desk.harness.step();
+    assert!(told(&desk, &egui::ViewportCommand::Close));
+    assert!(desk.harness.state().app().tasks.is_idle());
+    drop(desk);
+
+    // What was done is kept: the run can be resumed, and the settings are those that were set.
+    let project = salamander::project::Project::open(&place.path("p")).unwrap();
+    let runs = salamander::train::runs(&project).unwrap();
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0].state, RunState::Unfinished);
+    assert!(!runs[0].curves().unwrap().is_empty());
+    let kept: TrainSettings = project.setting("train");
+    assert_eq!(kept.how_many_training_steps, 5_000_000);
+}
+
 #[test]
 fn empty_workspaces_say_what_to_do_next() {
     let place = Place::new();

@@ -11,12 +11,14 @@ use super::Cx;
 use super::icons;
 use super::run_choice::run_choice;
 use super::theme::{self, tokens};
-use super::widgets::{self, accent_button, button, empty, progress_bar, segments};
+use super::widgets::{
+    self, accent_button, button, empty, progress_bar, scroll_ui, segments, side_width,
+};
 use crate::app::{Action, Ask, EvaluateAction, Session, Workspace};
 use crate::project::Split;
 
-/// Width of the figures, points.
-const FIGURES: f32 = 340.0;
+/// Width of the figures, points, where there is room and at least.
+const FIGURES: [f32; 2] = [340.0, 304.0];
 /// Room beside what can be scrolled, points.
 const SCROLL_BAR: f32 = 10.0;
 
@@ -41,7 +43,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         cx.act(Action::Evaluate(EvaluateAction::Choose(id)));
     }
     Panel::left("figures")
-        .exact_size(FIGURES)
+        .exact_size(side_width(ui, FIGURES[0], FIGURES[1]))
         .resizable(false)
         .show_separator_line(false)
         .frame(Frame::new().inner_margin(Margin {
@@ -87,8 +89,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         );
         return;
     }
-    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        ui.set_max_width(ui.available_width() - SCROLL_BAR);
+    scroll_ui(ui, |ui| {
         matrix::matrix_ui(ui, cx, session, evaluation);
         ui.add_space(6.0);
         mistakes::mistakes_ui(ui, cx, session, evaluation, &mut view.mistakes);
@@ -147,34 +148,50 @@ fn measuring_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 }
 
 fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+    // In a narrow window the buttons go below.
+    let narrow = ui.available_width() < 640.0;
     ui.horizontal(|ui| {
         ui.set_min_height(theme::CONTROL_HEIGHT);
         ui.spacing_mut().item_spacing.x = 10.0;
         ui.label(widgets::heading("Evaluate"));
         ui.scope(|ui| {
-            ui.set_max_width(240.0);
+            ui.set_max_width(ui.available_width().min(240.0));
             run_choice_ui(ui, cx, session);
         });
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let predict = accent_button(ui, Some(icons::PLUS), "Predict on files…");
-            if predict
-                .on_hover_text("See what the model says of videos and photos that are not in the project; they can also be dropped on this page")
-                .clicked()
-            {
-                view.files = true;
-                cx.act(Action::Ask(Ask::Predict));
-            }
-            ui.allocate_ui(egui::vec2(232.0, theme::CONTROL_HEIGHT), |ui| {
-                let chosen = usize::from(view.files);
-                if let Some(index) = segments(ui, chosen, &["Test frames", "Other files"]) {
-                    view.files = index == 1;
-                }
+        if !narrow {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                what_ui(ui, cx, view);
             });
-            if session.evaluate.predicting.is_some() {
-                // Files that were dropped are looked at.
-                view.files = true;
-            }
+        }
+    });
+    if narrow {
+        let size = egui::vec2(ui.available_width(), theme::CONTROL_HEIGHT);
+        ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
+            what_ui(ui, cx, view);
         });
+    }
+    if session.evaluate.predicting.is_some() {
+        // Files that were dropped are looked at.
+        view.files = true;
+    }
+}
+
+/// The test frames or other files, and the button for other files.
+fn what_ui(ui: &mut Ui, cx: &mut Cx<'_>, view: &mut View) {
+    ui.spacing_mut().item_spacing.x = 10.0;
+    let predict = accent_button(ui, Some(icons::PLUS), "Predict on files…");
+    if predict
+        .on_hover_text("See what the model says of videos and photos that are not in the project; they can also be dropped on this page")
+        .clicked()
+    {
+        view.files = true;
+        cx.act(Action::Ask(Ask::Predict));
+    }
+    ui.allocate_ui(egui::vec2(232.0, theme::CONTROL_HEIGHT), |ui| {
+        let chosen = usize::from(view.files);
+        if let Some(index) = segments(ui, chosen, &["Test frames", "Other files"]) {
+            view.files = index == 1;
+        }
     });
 }
 

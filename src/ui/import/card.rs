@@ -154,8 +154,13 @@ fn top_ui(
     let mut left = child(ui, room);
     left.shrink_clip_rect(room);
     left.spacing_mut().item_spacing.x = 10.0;
-    // About seven points a letter; the chip needs some hundred.
-    let letters = ((room.width() - 110.0) / 7.2).clamp(8.0, 48.0) as usize;
+    // About seven points a letter; what is left of the chip's own.
+    let class = source
+        .class
+        .as_ref()
+        .map_or("unsorted", |name| name.as_str());
+    let chip = 64.0 + 7.2 * class.chars().count().min(24) as f32;
+    let letters = ((room.width() - chip) / 7.2).clamp(8.0, 48.0) as usize;
     let name = words::shorten(&source.name, letters);
     left.label(widgets::title(name))
         .on_hover_text(source.path.to_string_lossy());
@@ -227,10 +232,13 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     let expected = expected_frames(source.duration_secs, &session.import.sampling);
     match source.extracted {
         Some(count) if source.sampling == session.import.sampling => {
-            let show = quiet_button(ui, None, "Show frames");
-            if show.on_hover_text("Show its frames in Label").clicked() {
-                let action = ImportAction::ShowFrames(source.id.clone());
-                cx.act(Action::Import(action));
+            // In a narrow card the menu at its end has it.
+            if ui.max_rect().width() > 320.0 {
+                let show = quiet_button(ui, None, "Show frames");
+                if show.on_hover_text("Show its frames in Label").clicked() {
+                    let action = ImportAction::ShowFrames(source.id.clone());
+                    cx.act(Action::Import(action));
+                }
             }
             ui.label(widgets::muted(t, words::frames(count as usize)));
             let done = ui.label(icon(icons::OK, 16.0).color(t.ok));

@@ -13,12 +13,12 @@ use egui::{
 use super::Cx;
 use super::icons;
 use super::theme::{self, tokens};
-use super::widgets::{self, accent_button, button, command_button, empty, link};
+use super::widgets::{self, accent_button, button, command_button, empty, link, side_width};
 use crate::app::{Command, Session, expected_frames, words};
 use crate::project::SourceKind;
 
-/// Width of the column at the right, points.
-const SIDE: f32 = 312.0;
+/// Width of the column at the right, points, where there is room and at least.
+const SIDE: [f32; 2] = [312.0, 240.0];
 /// Space between cards, points.
 const GAP: f32 = 12.0;
 
@@ -34,7 +34,7 @@ pub struct View {
 /// Paints the workspace.
 pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
     Panel::right("sampling")
-        .exact_size(SIDE)
+        .exact_size(side_width(ui, SIDE[0], SIDE[1]))
         .resizable(false)
         .show_separator_line(false)
         .frame(Frame::new().inner_margin(Margin {

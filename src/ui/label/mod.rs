@@ -11,13 +11,13 @@ use super::Cx;
 use super::icons;
 use super::theme::{self, tokens};
 use super::widgets::{
-    self, accent_button, button, empty, menu_chip, menu_item, quiet_button, slider,
+    self, accent_button, button, empty, menu_chip, menu_item, quiet_button, side_width, slider,
 };
 use crate::app::{Action, Command, LabelAction, Session, Show, Workspace, words};
 use crate::project::Label;
 
-/// Width of the class list, points.
-const SIDE: f32 = 244.0;
+/// Width of the class list, points, where there is room and at least.
+const SIDE: [f32; 2] = [244.0, 208.0];
 
 /// State of the painting alone.
 #[derive(Default)]
@@ -42,7 +42,7 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
         return;
     }
     Panel::left("classes")
-        .exact_size(SIDE)
+        .exact_size(side_width(ui, SIDE[0], SIDE[1]))
         .resizable(false)
         .show_separator_line(false)
         .frame(Frame::new().inner_margin(Margin {

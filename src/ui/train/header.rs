@@ -61,8 +61,13 @@ fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, live: &Live, work: Option<&Work>) {
     let cancelling = work.is_some_and(Work::is_cancelled);
     let stopping = work.is_some_and(Work::is_stopping);
     let paused = work.is_some_and(Work::is_paused);
+    // In a narrow window the buttons keep their icons only.
+    let narrow = ui.available_width() < 460.0;
+    let button = |ui: &mut Ui, glyph, label: &'static str| {
+        button(ui, Some(glyph), if narrow { "" } else { label }).accessible_name(label)
+    };
     ui.add_enabled_ui(!cancelling && !stopping, |ui| {
-        let cancel = button(ui, Some(icons::CROSS), "Cancel");
+        let cancel = button(ui, icons::CROSS, "Cancel");
         if cancel
             .on_hover_text("End the training now; its run can be resumed later")
             .clicked()
@@ -71,9 +76,7 @@ fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, live: &Live, work: Option<&Work>) {
         }
         let begun = !live.points.is_empty();
         let stop = ui
-            .add_enabled_ui(begun, |ui| {
-                button(ui, Some(icons::STOP), "Stop and keep best")
-            })
+            .add_enabled_ui(begun, |ui| button(ui, icons::STOP, "Stop and keep best"))
             .inner;
         if stop
             .on_hover_text(
@@ -89,7 +92,7 @@ fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, live: &Live, work: Option<&Work>) {
         } else {
             (icons::PAUSE, "Pause", "Wait until it is resumed")
         };
-        if button(ui, Some(glyph), label).on_hover_text(tip).clicked() {
+        if button(ui, glyph, label).on_hover_text(tip).clicked() {
             cx.act(Action::Train(TrainAction::Pause(!paused)));
         }
     });

@@ -11,13 +11,13 @@ use egui::{Frame, Margin, Panel, Ui};
 
 use super::Cx;
 use super::icons;
-use super::widgets::{accent_button, empty};
+use super::widgets::{accent_button, empty, side_width};
 use crate::app::{Action, Readiness, Session, Workspace};
 
-/// Width of the settings, points.
-const SETTINGS: f32 = 266.0;
-/// Width of the runs, points.
-const RUNS: f32 = 250.0;
+/// Width of the settings, points, where there is room and at least.
+const SETTINGS: [f32; 2] = [266.0, 204.0];
+/// Width of the runs, points, where there is room and at least.
+const RUNS: [f32; 2] = [250.0, 172.0];
 
 /// State of the painting alone.
 #[derive(Default)]
@@ -40,8 +40,9 @@ pub fn train_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
             ..Margin::ZERO
         })
     };
+    let [settings, runs] = [SETTINGS, RUNS].map(|[full, least]| side_width(ui, full, least));
     Panel::left("train settings")
-        .exact_size(SETTINGS)
+        .exact_size(settings)
         .resizable(false)
         .show_separator_line(false)
         .frame(side(0, 14))
@@ -49,7 +50,7 @@ pub fn train_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
             settings::settings_ui(ui, cx, session, &mut view.advanced);
         });
     Panel::right("runs")
-        .exact_size(RUNS)
+        .exact_size(runs)
         .resizable(false)
         .show_separator_line(false)
         .frame(side(14, 0))

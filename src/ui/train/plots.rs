@@ -105,8 +105,12 @@ fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, metric: Metric) {
             Metric::Accuracy => "Accuracy",
             Metric::CrossEntropy => "Cross-entropy",
         }));
-        ui.add_space(6.0);
-        legend_ui(ui, t);
+        // The smoothing needs its room; the other plot has the legend too.
+        let room = ui.available_width();
+        if metric == Metric::CrossEntropy || room > 410.0 {
+            ui.add_space(6.0);
+            legend_ui(ui, t);
+        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 8.0;
             match metric {
@@ -133,7 +137,9 @@ fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, metric: Metric) {
                     .on_hover_text(
                         "How much the strong line is smoothed; the thin line is as measured",
                     );
-                    ui.label(widgets::small(t, "smoothing"));
+                    if room > 250.0 {
+                        ui.label(widgets::small(t, "smoothing"));
+                    }
                 }
                 Metric::CrossEntropy => {
                     if chip(ui, now.log_cross_entropy, "log")

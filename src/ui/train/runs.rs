@@ -162,10 +162,7 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, ind
         28.0,
     );
     if !live {
-        let place = Rect::from_min_size(
-            pos2(rect.right() - 26.0, rect.top() + 2.0),
-            vec2(28.0, 28.0),
-        );
+        let place = Rect::from_min_size(pos2(rect.right() - 26.0, rect.top()), vec2(28.0, 28.0));
         let mut corner = ui.new_child(UiBuilder::new().max_rect(place));
         let more = icon_button(
             &mut corner,
@@ -216,8 +213,8 @@ fn texts_ui(ui: &mut Ui, rect: Rect, title: &str, left: &str, right: &str, corne
     let mut bottom = ui.new_child(
         UiBuilder::new()
             .max_rect(Rect::from_min_max(
-                pos2(rect.left() + 20.0, rect.top() + 24.0),
-                pos2(rect.right(), rect.top() + 41.0),
+                pos2(rect.left() + 20.0, rect.top() + 26.0),
+                pos2(rect.right(), rect.top() + 43.0),
             ))
             .layout(Layout::left_to_right(Align::Center)),
     );

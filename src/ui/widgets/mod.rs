@@ -21,7 +21,7 @@ pub use picture::{cover_uv, picture, placeholder};
 pub use progress::{progress_bar, spinner};
 pub use text::{faint, figure, heading, muted, name, small, title};
 
-use egui::{Context, KeyboardShortcut};
+use egui::{Context, KeyboardShortcut, ScrollArea, Ui, UiBuilder};
 
 use crate::app::Command;
 
@@ -38,4 +38,29 @@ pub fn tooltip(ctx: &Context, text: &str, shortcut: Option<KeyboardShortcut>) ->
 #[must_use]
 pub fn command_tooltip(ctx: &Context, command: Command) -> String {
     tooltip(ctx, command.tooltip(), command.shortcut())
+}
+
+/// Room for the bar beside what can be scrolled, points.
+const SCROLL_BAR: f32 = 10.0;
+
+/// Width of a column at the side of a workspace: `full` where there is room, down to `least` in the smallest window.
+#[must_use]
+pub fn side_width(ui: &Ui, full: f32, least: f32) -> f32 {
+    // What the smallest window leaves for a workspace, and a window in which everything has its place.
+    let (small, large) = (692.0, 1172.0);
+    let part = ((ui.available_width() - small) / (large - small)).clamp(0.0, 1.0);
+    (least + part * (full - least)).round()
+}
+
+/// What scrolls up and down, as wide as what stands above it: the bar lies in the margin of the window.
+pub fn scroll_ui(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
+    let mut room = ui.available_rect_before_wrap();
+    let width = room.width();
+    room.max.x += SCROLL_BAR;
+    ui.scope_builder(UiBuilder::new().max_rect(room), |ui| {
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            ui.set_max_width(width);
+            add(ui);
+        });
+    });
 }

@@ -1,0 +1,401 @@
+//! What the window costs (Linux): `cargo bench --bench window`.
+//!
+//! * Start: from starting the program to the first pixels of its window, the real program on an Xvfb with OpenGL
+//!   in software, eleven times, against a limit of one second.
+//! * Frames: processor time of the window's thread for one frame, against a limit of 8 ms at the 99th percentile.
+//!   A frame is what eframe does between an event and the graphics card: results of background work taken in
+//!   (`App::logic`), layout and painting of the whole window (`App::ui`), the actions applied, and tessellation into
+//!   triangles. Not in it: the upload of textures and triangles to the card, and work on other threads.
+//!
+//! `cargo bench --bench window -- start`, `scroll`, `label` or `train` measures one of them.
+
+#[cfg(target_os = "linux")]
+#[path = "../tests/it/desktop.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "it belongs to the tests, and only a part of it is needed here"
+)]
+mod desktop;
+
+#[cfg(target_os = "linux")]
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let chosen: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|chosen| chosen == name);
+    if wanted("start") {
+        linux::start()?;
+    }
+    if wanted("scroll") || wanted("label") {
+        linux::many_frames(wanted("scroll"), wanted("label"))?;
+    }
+    if wanted("train") {
+        linux::training()?;
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    println!("This benchmark needs Linux: Xvfb, and the processor time of a thread.");
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::error::Error;
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    use eframe::App as _;
+    use egui::{Event, Key, Modifiers, RawInput, Rect, pos2, vec2};
+    use salamander::app::{Action, Command, Options, TrainAction, Workspace};
+    use salamander::project::{
+        ClassName, FrameName, Label, Project, Sampling, Source, SourceId, SourceKind,
+    };
+    use salamander::train::TrainSettings;
+    use salamander::ui::Window;
+    use x11rb::connection::Connection as _;
+    use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat};
+
+    use super::desktop;
+
+    type Outcome = Result<(), Box<dyn Error>>;
+
+    const STARTS: usize = 11;
+    const START_LIMIT_MS: f64 = 1000.0;
+    const FRAME_LIMIT_MS: f64 = 8.0;
+    const FRAMES: usize = 20_000;
+    const SIZE: (u16, u16) = (1440, 900);
+
+    /// From starting the program to the first pixels.
+    pub fn start() -> Outcome {
+        let home = tempfile::tempdir()?;
+        let (mut server, display) = desktop::start_server(SIZE);
+        let mut times = Vec::new();
+        for _ in 0..STARTS {
+            times.push(time_to_first_frame(&display, home.path())?);
+        }
+        server.kill()?;
+        server.wait()?;
+        times.sort_by(f64::total_cmp);
+        let median = at(&times, 0.5);
+        println!(
+            "start to first painted frame   median {median:5.0} ms   slowest {:5.0} ms   {:.2} of the limit of {START_LIMIT_MS} ms",
+            at(&times, 1.0),
+            median / START_LIMIT_MS
+        );
+        Ok(())
+    }
+
+    fn time_to_first_frame(display: &str, home: &Path) -> Result<f64, Box<dyn Error>> {
+        let (connection, screen) = x11rb::connect(Some(display))?;
+        let root = connection.setup().roots[screen].root;
+        // The screen is black until the window has painted its background.
+        let painted = || -> Result<bool, Box<dyn Error>> {
+            let (x, y) = (SIZE.0 as i16 / 2, SIZE.1 as i16 / 2);
+            let image = connection
+                .get_image(ImageFormat::Z_PIXMAP, root, x, y, 8, 8, u32::MAX)?
+                .reply()?;
+            Ok(image.data.chunks(4).any(|pixel| pixel[..3] != [0, 0, 0]))
+        };
+        let began = Instant::now();
+        let mut program = desktop::program(display, 1.0, home).spawn()?;
+        while !painted()? {
+            if began.elapsed() > Duration::from_mins(1) {
+                return Err("no window after a minute".into());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let time = began.elapsed().as_secs_f64() * 1e3;
+        program.kill()?;
+        program.wait()?;
+        // The server takes the window away, and the screen is black again.
+        while painted()? {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(time)
+    }
+
+    /// Scrolling through many frames, and labelling all of them at once.
+    pub fn many_frames(scroll: bool, label: bool) -> Outcome {
+        let home = tempfile::tempdir()?;
+        let root = home.path().join("Many");
+        make_project(&root, FRAMES, 40)?;
+        let mut desk = Desk::open(home.path(), &root)?;
+        desk.window.apply(Action::Go(Workspace::Label));
+        desk.settle(Duration::from_secs(2))?;
+        if scroll {
+            let mut times = Vec::new();
+            for index in 0..1500 {
+                // Two notches of a wheel a frame, down and up again, with the pointer over the grid.
+                let delta = if index % 500 < 400 { -120.0 } else { 240.0 };
+                let events = vec![
+                    Event::PointerMoved(pos2(700.0, 500.0)),
+                    Event::MouseWheel {
+                        unit: egui::MouseWheelUnit::Point,
+                        delta: vec2(0.0, delta),
+                        phase: egui::TouchPhase::Move,
+                        source: egui::MouseWheelSource::Wheel,
+                        modifiers: Modifiers::NONE,
+                    },
+                ];
+                times.push(desk.frame(events));
+                std::thread::sleep(Duration::from_millis(4));
+            }
+            report(&format!("scrolling {FRAMES} frames"), times);
+        }
+        if label {
+            let cats = Label::Class(ClassName::new("cat")?);
+            let mut slowest = Vec::new();
+            for label in [Label::Unsorted, cats] {
+                desk.window.apply(Action::Command(Command::SelectAll));
+                desk.settle(Duration::from_secs(1))?;
+                let key = if label == Label::Unsorted {
+                    Key::Num0
+                } else {
+                    Key::Num1
+                };
+                let press = |pressed| Event::Key {
+                    key,
+                    physical_key: None,
+                    pressed,
+                    repeat: false,
+                    modifiers: Modifiers::NONE,
+                };
+                let mut times = vec![desk.frame(vec![press(true)])];
+                let first = times[0];
+                times.push(desk.frame(vec![press(false)]));
+                // Until the files are moved and the folders have been read again.
+                while !desk.window.app().tasks.is_idle() {
+                    times.push(desk.frame(Vec::new()));
+                    std::thread::sleep(Duration::from_millis(4));
+                }
+                let labelled = |frame: &salamander::project::Frame| frame.label == label;
+                let session = desk.window.app().session.as_ref().ok_or("no project")?;
+                assert!(
+                    session.snapshot.frames.list.iter().all(labelled),
+                    "not all were labelled"
+                );
+                times.sort_by(f64::total_cmp);
+                slowest.push((first, at(&times, 1.0)));
+            }
+            for (first, slowest) in slowest {
+                println!(
+                    "labelling {FRAMES} frames at once   that frame {first:5.1} ms   slowest until done {slowest:5.1} ms   {:.2} of the limit of {FRAME_LIMIT_MS} ms",
+                    first.max(slowest) / FRAME_LIMIT_MS
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The train workspace with curves that grow.
+    pub fn training() -> Outcome {
+        let home = tempfile::tempdir()?;
+        let root = home.path().join("Train");
+        make_project(&root, 120, 12)?;
+        let mut desk = Desk::open(home.path(), &root)?;
+        desk.window
+            .apply(Action::Train(TrainAction::Set(TrainSettings {
+                architecture: "efficientnet-lite0@128".parse()?,
+                how_many_training_steps: 5_000_000,
+                ..TrainSettings::default()
+            })));
+        desk.window.apply(Action::Command(Command::StartTraining));
+        let points = |desk: &Desk| {
+            let session = desk.window.app().session.as_ref();
+            let live = session.and_then(|session| session.train.live.as_ref());
+            live.map(|live| live.points.len())
+        };
+        while points(&desk).ok_or("the training ended")? < 10 {
+            desk.frame(Vec::new());
+            std::thread::sleep(Duration::from_millis(16));
+        }
+        let mut times = Vec::new();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(30) {
+            times.push(desk.frame(Vec::new()));
+            std::thread::sleep(Duration::from_millis(16));
+        }
+        let points = points(&desk).ok_or("the training ended")?;
+        report(
+            &format!("training, {points} points a curve at the end"),
+            times,
+        );
+        desk.window.apply(Action::QuitNow);
+        while !desk.window.app().may_close() {
+            desk.frame(Vec::new());
+            std::thread::sleep(Duration::from_millis(16));
+        }
+        Ok(())
+    }
+
+    fn report(what: &str, mut times: Vec<f64>) {
+        times.sort_by(f64::total_cmp);
+        let slow = at(&times, 0.99);
+        println!(
+            "{what}   {} frames   median {:.2} ms   99 % {slow:.2} ms   slowest {:.2} ms   {:.2} of the limit of {FRAME_LIMIT_MS} ms",
+            times.len(),
+            at(&times, 0.5),
+            at(&times, 1.0),
+            slow / FRAME_LIMIT_MS
+        );
+    }
+
+    /// The value below which this part of the sorted `values` lies.
+    fn at(values: &[f64], part: f64) -> f64 {
+        let last = values.len().saturating_sub(1);
+        values
+            .get((part * last as f64).round() as usize)
+            .copied()
+            .unwrap_or(f64::NAN)
+    }
+
+    /// A window without a screen.
+    struct Desk {
+        ctx: egui::Context,
+        window: Window,
+        frame: eframe::Frame,
+        began: Instant,
+    }
+
+    impl Desk {
+        fn open(home: &Path, root: &Path) -> Result<Self, Box<dyn Error>> {
+            let ctx = egui::Context::default();
+            let options = Options {
+                config_dir: Some(home.join("config")),
+                open: vec![root.to_owned()],
+                system_dialogs: false,
+            };
+            let window = Window::new(&ctx, options);
+            let frame = eframe::Frame::_new_kittest();
+            let mut desk = Self {
+                ctx,
+                window,
+                frame,
+                began: Instant::now(),
+            };
+            while desk.window.app().session.is_none() {
+                desk.frame(Vec::new());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            desk.settle(Duration::from_secs(1))?;
+            Ok(desk)
+        }
+
+        /// Goes on until nothing happens in the background, and at least for so long.
+        fn settle(&mut self, least: Duration) -> Outcome {
+            let began = Instant::now();
+            loop {
+                self.frame(Vec::new());
+                std::thread::sleep(Duration::from_millis(5));
+                let app = self.window.app();
+                let idle = app.tasks.is_idle()
+                    && app
+                        .session
+                        .as_ref()
+                        .is_none_or(|session| session.pictures.is_idle());
+                if idle && began.elapsed() > least {
+                    return Ok(());
+                }
+                if began.elapsed() > Duration::from_mins(2) {
+                    return Err("the window does not come to rest".into());
+                }
+            }
+        }
+
+        /// One frame; returns its processor time on this thread, milliseconds.
+        fn frame(&mut self, events: Vec<Event>) -> f64 {
+            let size = vec2(f32::from(SIZE.0), f32::from(SIZE.1));
+            let input = RawInput {
+                screen_rect: Some(Rect::from_min_size(pos2(0.0, 0.0), size)),
+                time: Some(self.began.elapsed().as_secs_f64()),
+                max_texture_side: Some(8192),
+                focused: true,
+                events,
+                ..RawInput::default()
+            };
+            let began = thread_seconds();
+            let output = self.ctx.run_ui(input, |ui| {
+                self.window.logic(&ui.ctx().clone(), &mut self.frame);
+                self.window.ui(ui, &mut self.frame);
+            });
+            let triangles = self.ctx.tessellate(output.shapes, output.pixels_per_point);
+            let time = (thread_seconds() - began) * 1e3;
+            std::hint::black_box(triangles);
+            time
+        }
+    }
+
+    /// Processor time of this thread.
+    fn thread_seconds() -> f64 {
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: `time` is a valid place for the result, and the clock is one that every Linux has.
+        let code = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+        assert_eq!(code, 0, "the thread's clock cannot be read");
+        time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+    }
+
+    /// A project of `frames` frames from `sources` videos in two classes.
+    fn make_project(root: &Path, frames: usize, sources: usize) -> Outcome {
+        let project = Project::create(root, "Many")?;
+        let classes = ["cat", "dog"];
+        for class in classes {
+            project.add_class(&ClassName::new(class)?)?;
+        }
+        let pictures = pictures(&root.join("cache"))?;
+        let each = frames / sources;
+        for number in 0..sources {
+            let id = SourceId::of_batch(&format!("video {number}"));
+            let class = classes[number % classes.len()];
+            project.put_source(Source {
+                id: id.clone(),
+                kind: SourceKind::Video,
+                name: format!("{class}-{number}.mp4"),
+                path: root.join(format!("{class}-{number}.mp4")),
+                class: Some(ClassName::new(class)?),
+                sampling: Sampling::default(),
+                duration_secs: Some(each as f64 / 2.0),
+                extracted: Some(each as u64),
+                warnings: Vec::new(),
+            })?;
+            let folder = root.join("classes").join(class);
+            std::fs::create_dir_all(&folder)?;
+            for index in 0..each {
+                let name = FrameName {
+                    stem: format!("{class}-{number}"),
+                    source: id.clone(),
+                    time_secs: Some(index as f64 / 2.0),
+                    id: format!("{:08x}", number * each + index),
+                    extension: "jpg".to_owned(),
+                };
+                let picture = &pictures[(number * 7 + index) % pictures.len()];
+                std::fs::write(folder.join(name.to_file_name()), picture)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Some different pictures, as JPEG.
+    fn pictures(folder: &Path) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+        std::fs::create_dir_all(folder)?;
+        let path = folder.join("picture.jpg");
+        let mut pictures = Vec::new();
+        for number in 0..32_u32 {
+            let picture = image::RgbImage::from_fn(320, 180, |x, y| {
+                let level = |phase: u32| ((x * (1 + number % 5) + y * 2 + phase) % 256) as u8;
+                image::Rgb([level(number * 8), level(90), level(180 - number)])
+            });
+            picture.save(&path)?;
+            pictures.push(std::fs::read(&path)?);
+        }
+        std::fs::remove_file(path)?;
+        Ok(pictures)
+    }
+}

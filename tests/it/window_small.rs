@@ -1,0 +1,137 @@
+//! The window at its smallest: nothing lies over anything else.
+
+use std::path::Path;
+
+use egui::accesskit::Role;
+use egui::{Rect, Vec2, pos2};
+use egui_kittest::kittest::NodeT as _;
+use salamander::app::{Action, Command, TrainAction, Workspace};
+use salamander::train::TrainSettings;
+
+use crate::cli_program::Place;
+use crate::window::Desk;
+
+/// What can be clicked or typed into, and texts that stand alone, with name and place.
+fn parts(desk: &Desk) -> Vec<(String, Rect)> {
+    let mut parts = Vec::new();
+    let mut stack = vec![desk.harness.root()];
+    while let Some(node) = stack.pop() {
+        let access = node.accesskit_node();
+        let children: Vec<_> = node.children().collect();
+        let counts = matches!(
+            access.role(),
+            Role::Button
+                | Role::Label
+                | Role::CheckBox
+                | Role::ComboBox
+                | Role::Slider
+                | Role::SpinButton
+                | Role::Tab
+                | Role::TextInput
+        );
+        let name = access.label().or_else(|| access.value());
+        // The example of code scrolls sideways, and has its own clip.
+        if counts && let Some(name) = name.filter(|name| !name.contains('\n')) {
+            parts.push((format!("{:?} “{name}”", access.role()), node.rect()));
+        }
+        if !matches!(access.role(), Role::Button | Role::ComboBox) {
+            stack.extend(children);
+        }
+    }
+    parts
+}
+
+/// Looks at the window in several sizes; what lies over something else or beyond the window.
+fn faults(desk: &mut Desk, what: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    // Notifications lie over the window on purpose.
+    let notes = desk.harness.state().app().notes.list();
+    for id in notes.iter().map(|note| note.id).collect::<Vec<_>>() {
+        desk.act(Action::Dismiss(id));
+    }
+    for size in [[800.0, 600.0], [960.0, 600.0], [1280.0, 720.0]] {
+        desk.harness.set_size(Vec2::from(size));
+        desk.harness.run_steps(10);
+        if let Some(dir) = std::env::var_os("SALAMANDER_SCREENSHOTS") {
+            let name = format!("small-{what}-{}.png", size[0]);
+            let picture = desk.harness.render().unwrap();
+            picture.save(Path::new(&dir).join(name)).unwrap();
+        }
+        let at = format!("{what} at {size:?}");
+        // What has been scrolled out of sight goes on below the bars.
+        let inside = Rect::from_min_max(pos2(0.0, 46.0), pos2(size[0], size[1] - 36.0));
+        let parts = parts(desk);
+        for (index, (name, rect)) in parts.iter().enumerate() {
+            if rect.left() < -1.0 || rect.right() > size[0] + 1.0 {
+                faults.push(format!("{at}: {name} is beyond the window: {rect}"));
+            }
+            for (other, with) in parts.iter().skip(index + 1) {
+                let common = rect.intersect(*with).intersect(inside);
+                if common.width() > 2.0 && common.height() > 2.0 {
+                    faults.push(format!("{at}: {name} lies over {other}: {common}"));
+                }
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn nothing_overlaps_in_a_small_window() {
+    let place = Place::new();
+    assert_eq!(place.line("new Sample").code, Some(0));
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample");
+    for line in [
+        format!("import Sample {} --class-from folder", sample.display()),
+        "train Sample --how-many-training-steps 60".to_owned(),
+    ] {
+        let ran = place.line(&line);
+        assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
+    }
+    let mut desk = Desk::new(&place.path("config"), [800.0, 600.0]);
+    let mut found = faults(&mut desk, "start");
+    desk.act(Action::OpenProject(place.path("Sample")));
+    desk.until("the run is read", |harness| {
+        let session = harness.state().app().session.as_ref();
+        session.is_some_and(|session| session.train.runs.len() == 1)
+    });
+    for workspace in [
+        Workspace::Import,
+        Workspace::Label,
+        Workspace::Train,
+        Workspace::Evaluate,
+        Workspace::Export,
+    ] {
+        desk.act(Action::Go(workspace));
+        match workspace {
+            Workspace::Import => desk.until("previews", |harness| {
+                let session = harness.state().app().session.as_ref().unwrap();
+                session.previews.is_idle()
+            }),
+            Workspace::Evaluate => desk.see("Confusion matrix"),
+            Workspace::Export => {
+                desk.act(Action::Command(Command::ExportModel));
+                desk.see("Show in folder");
+            }
+            Workspace::Label | Workspace::Train => {}
+        }
+        found.extend(faults(&mut desk, &format!("{workspace:?}")));
+    }
+    let endless = TrainSettings {
+        how_many_training_steps: 5_000_000,
+        ..TrainSettings::default()
+    };
+    desk.act(Action::Train(TrainAction::Set(endless)));
+    desk.act(Action::Command(Command::StartTraining));
+    desk.until("curves", |harness| {
+        let session = harness.state().app().session.as_ref().unwrap();
+        let live = session.train.live.as_ref();
+        live.is_some_and(|live| live.points.len() > 30)
+    });
+    found.extend(faults(&mut desk, "training"));
+    desk.act(Action::Train(TrainAction::Cancel));
+    desk.until("the end of the training", |harness| {
+        harness.state().app().tasks.is_idle()
+    });
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
