@@ -221,7 +221,7 @@ fn a_path_is_typed_when_the_system_shows_no_dialog() {
         }
     }
     assert!(opened(), "the project was not opened by its typed path");
-    desktop.wait_for("the window", |desktop| desktop.title());
+    desktop.wait_for("the window", Desktop::title);
     assert!(desktop.close().success());
     std::fs::remove_dir_all(&root).unwrap();
 }

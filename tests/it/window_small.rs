@@ -83,7 +83,7 @@ fn nothing_overlaps_in_a_small_window() {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample");
     for line in [
         format!("import Sample {} --class-from folder", sample.display()),
-        "train Sample --how-many-training-steps 60".to_owned(),
+        "train Sample --depth head --how-many-training-steps 60".to_owned(),
     ] {
         let ran = place.line(&line);
         assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);

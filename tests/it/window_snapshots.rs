@@ -121,7 +121,7 @@ fn the_last_workspaces_look_as_they_did() {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample");
     for line in [
         format!("import Sample {} --class-from folder", sample.display()),
-        "train Sample --how-many-training-steps 400".to_owned(),
+        "train Sample --depth head --how-many-training-steps 400".to_owned(),
     ] {
         let ran = place.line(&line);
         assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
