@@ -8,7 +8,7 @@
 //! | event | fields |
 //! | --- | --- |
 //! | `progress` | `stage` s, `detail` s, `done` n, `total` n or null, `seconds_left` f or null; at most ten a second |
-//! | `step` | `step` n, `seconds` f, `train_accuracy` f, `train_cross_entropy` f, `validation_accuracy` f or null, `validation_cross_entropy` f or null; one for every evaluation while training |
+//! | `step` | `depth` s (`head` while the head is trained alone), `step` n, `seconds` f, `train_accuracy` f, `train_cross_entropy` f, `validation_accuracy` f or null, `validation_cross_entropy` f or null; one for every evaluation while training |
 //! | `warning` | `message` s: something was skipped or is odd, the command goes on |
 //! | `prediction` | `path` s, `time_secs` f or null (photo), `top` [{`class` s, `probability` f}] |
 //! | `result` | the last line of a command that succeeded, see below |
@@ -22,7 +22,8 @@
 //! | `import` | `sources` n, `frames` n, `skipped` n |
 //! | `classes` | `classes` [{`name` s, `frames` n}], `unsorted` n; after `remove` and `rename` the state after it |
 //! | `label` | `frames` n, `paths` [s] (where the frames are now, relative to the project) |
-//! | `train` | `run` s, `steps` n, `best_step` n, `classes` [s], `validation_accuracy` f or null, `test_accuracy` f or null, `seconds` f, `notes` [s] |
+//! | `train` | `run` s, `steps` n, `best_step` n, `classes` [s], `validation_accuracy` f or null, `test_accuracy` f or null, `depth` s, `trained_weights` n, `head_only_test_accuracy` f or null, `verdict` {`head_only` f, `deeper` f, `interval` [f, f] or null, `frames` n, `groups` n, `outcome` s} (for runs deeper than the head), `seconds` f, `notes` [s] |
+//! | `train --estimate` | `recommended` s, `train_frames` n, `depths` [{`depth` s, `trained_weights` n, `steps` n, `cache_bytes` n, `seconds` f}] |
 //! | `evaluate` | the same for the evaluated run, and `split` s, `frames` n, `relabelled` n (judged by their present class), `missing` n, `confusion` [[n]] (row: truth, column: predicted), `per_class` [{`class` s, `frames` n, `precision` f or null, `recall` f or null}], `per_source` [{`source` s, `frames` n, `accuracy` f}] |
 //! | `predict` | `predictions` n, `skipped` n |
 //! | `export` | `run` s, `files` [{`path` s, `format` s, `bytes` n, `top1_agreement` f or null, `max_probability_difference` f or null}] |
