@@ -66,7 +66,9 @@ fn main() {
         return;
     }
     let rounds: usize = option("--rounds").map_or(3, |text| text.parse().unwrap());
-    println!("ms per picture (best of {rounds} rounds), peak memory; efficientnet-lite0@224, batch {batch}");
+    println!(
+        "ms per picture (best of {rounds} rounds), peak memory; efficientnet-lite0@224, batch {batch}"
+    );
     for depth in [Depth::Last1, Depth::Last3, Depth::Stage, Depth::All] {
         let compared = matches!(depth, Depth::Last3 | Depth::All);
         let python = option("--python").filter(|_| compared);

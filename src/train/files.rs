@@ -91,8 +91,12 @@ pub(super) fn write_tensors(
 ) -> Result<(), TrainError> {
     let mut bytes = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
-        let values: Vec<u8> = tensor.f32()?.iter().flat_map(|v| v.to_le_bytes()).collect();
-        bytes.push((*name, &tensor.shape, values));
+        let values = tensor.f32()?;
+        let mut raw = vec![0_u8; size_of_val(values)];
+        for (bytes, value) in raw.as_chunks_mut().0.iter_mut().zip(values) {
+            *bytes = value.to_le_bytes();
+        }
+        bytes.push((*name, &tensor.shape, raw));
     }
     let views = bytes
         .iter()

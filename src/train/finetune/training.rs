@@ -97,6 +97,11 @@ pub(in crate::train) fn train_deeper(
     let tested = test(project, &run, prepared, [&head, &deeper], &tuned, work)?;
     let mut notes = run.notes.clone();
     notes.extend(note);
+    if best_step == 0 && steps_done > 0 {
+        notes.push(
+            "No deeper weights did better on the validation frames than the head alone, so that is kept.".into(),
+        );
+    }
     let result = RunResult {
         steps: steps_done,
         best_step,
