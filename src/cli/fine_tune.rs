@@ -39,9 +39,10 @@ pub struct FineTuneArgs {
     /// Decay of the moving average of the weights, which is what is kept [default: 0.99]
     #[arg(long, value_name = "F", value_parser = below_one)]
     average_decay: Option<f32>,
-    /// Leave depthwise kernels as they are
+    /// Train depthwise kernels as well, which takes a tenth longer (much longer on larger pictures, with
+    /// `stage` and `all`)
     #[arg(long)]
-    freeze_depthwise: bool,
+    train_depthwise: bool,
     /// Augmented views of each frame beside the plain one [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
     views: Option<u32>,
@@ -106,7 +107,7 @@ impl FineTuneArgs {
         set(&mut settings.label_smoothing, self.label_smoothing);
         set(&mut settings.clip_norm, self.clip_norm);
         set(&mut settings.average_decay, self.average_decay);
-        settings.train_depthwise = !self.freeze_depthwise;
+        settings.train_depthwise = self.train_depthwise;
         if let Some(views) = self.views {
             settings.views = views;
         }

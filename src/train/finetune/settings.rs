@@ -49,7 +49,7 @@ pub struct FineTuneSettings {
     pub label_smoothing: f32,
     /// Decay of the moving average of the weights, 0..1; the average is what is evaluated and kept.
     pub average_decay: f32,
-    /// Whether depthwise kernels are trained as well.
+    /// Whether depthwise kernels are trained as well; they are few and cost most.
     pub train_depthwise: bool,
     /// Augmented views of each training frame beside the plain one.
     pub views: u32,
@@ -71,7 +71,7 @@ impl Default for FineTuneSettings {
             clip_norm: 1.0,
             label_smoothing: 0.1,
             average_decay: 0.99,
-            train_depthwise: true,
+            train_depthwise: false,
             views: 0,
             augmentation: Augmentation::default(),
             cache_budget_bytes: 8 << 30,
