@@ -165,8 +165,8 @@ fn during_labelling() {
 const TRAIN: &str = "train p --depth head --how-many-training-steps 2000 --architecture efficientnet-lite0@96 \
                      --validation-percentage 25 --testing-percentage 25";
 
-const FINE_TUNE: &str = "train p --depth last-1 --how-many-training-steps 200 --fine-tune-steps 60 \
-                         --fine-tune-batch-size 16 --views 2 --architecture efficientnet-lite0@96 \
+const FINE_TUNE: &str = "train p --depth last-1 --how-many-training-steps 100 --fine-tune-steps 30 \
+                         --fine-tune-batch-size 8 --views 1 --architecture efficientnet-lite0@96 \
                          --validation-percentage 25 --testing-percentage 25";
 
 /// The kept weights of the one run of the project, of the head and of the backbone as far as it was trained.
