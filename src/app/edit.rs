@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{App, Lane, Session, label::label_prefix, notes::Tone};
+use super::{App, Lane, Session, Show, label::label_prefix, notes::Tone};
 use crate::jobs::{JobError, Work};
 use crate::project::{Change, History, Label, Outcome, Project, ProjectError};
 
@@ -49,7 +49,13 @@ impl Session {
     /// Shows the effect of a change before it is made.
     fn foresee(&mut self, change: &Change) {
         match change {
-            Change::Relabel { frames, to } => self.foresee_relabel(frames, to),
+            Change::Relabel { frames, to } => {
+                self.foresee_relabel(frames, to);
+                // The order does not depend on labels; with all of them shown, the same frames are.
+                if self.label.show == Show::All {
+                    return;
+                }
+            }
             Change::Trash { frames } => {
                 let gone: HashSet<&str> = frames.iter().map(String::as_str).collect();
                 self.snapshot
@@ -66,18 +72,19 @@ impl Session {
 
     fn foresee_relabel(&mut self, frames: &[String], label: &Label) {
         let prefix = label_prefix(label);
-        let paths: HashMap<String, String> = frames
+        let moved: Vec<(&str, String)> = frames
             .iter()
             .filter_map(|path| {
                 let (_, name) = path.rsplit_once('/')?;
-                Some((path.clone(), format!("{prefix}/{name}")))
+                Some((path.as_str(), format!("{prefix}/{name}")))
             })
             .collect();
+        let paths: HashMap<&str, &str> = moved.iter().map(|(from, to)| (*from, &**to)).collect();
         self.moved(&paths);
         self.snapshot.change(|list| {
             for frame in list {
-                if let Some(to) = paths.get(&frame.path) {
-                    frame.path.clone_from(to);
+                if let Some(to) = paths.get(frame.path.as_str()) {
+                    (*to).clone_into(&mut frame.path);
                     frame.label = label.clone();
                 }
             }
@@ -85,16 +92,19 @@ impl Session {
     }
 
     /// Frames have other paths now: their pictures and their places in the selection move along.
-    fn moved(&mut self, paths: &HashMap<String, String>) {
+    fn moved(&mut self, paths: &HashMap<&str, &str>) {
         self.pictures.renamed(&self.root, paths);
         let selection = std::mem::take(&mut self.label.selection);
         self.label.selection = selection
             .into_iter()
-            .map(|path| paths.get(&path).cloned().unwrap_or(path))
+            .map(|path| match paths.get(path.as_str()) {
+                Some(to) => (*to).to_owned(),
+                None => path,
+            })
             .collect();
         for place in [&mut self.label.cursor, &mut self.label.anchor] {
-            if let Some(to) = place.as_ref().and_then(|path| paths.get(path)) {
-                *place = Some(to.clone());
+            if let Some(to) = place.as_ref().and_then(|path| paths.get(path.as_str())) {
+                *place = Some((*to).to_owned());
             }
         }
     }
@@ -149,7 +159,8 @@ impl App {
                         if let Some(session) = &mut app.session
                             && session.root == root
                         {
-                            session.moved(&edited.outcome.moved.into_iter().collect());
+                            let moved = edited.outcome.moved.iter();
+                            session.moved(&moved.map(|(from, to)| (&**from, &**to)).collect());
                             session.edits.undo_text = edited.undo_text;
                             session.edits.redo_text = edited.redo_text;
                         }

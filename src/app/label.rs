@@ -308,10 +308,11 @@ impl App {
         if paths.is_empty() {
             return;
         }
-        let gone: HashSet<&str> = paths.iter().map(String::as_str).collect();
-        let heir = (!session.shows(&label))
-            .then(|| session.heir(&gone))
-            .flatten();
+        let heir = if session.shows(&label) {
+            None
+        } else {
+            session.heir(&paths.iter().map(String::as_str).collect())
+        };
         self.edit(Change::Relabel {
             frames: paths,
             to: label,

@@ -137,7 +137,7 @@ impl Pictures {
     }
 
     /// Frames of the project in `root` were moved (old and new relative path): their pictures move along.
-    pub(super) fn renamed(&self, root: &Path, paths: &HashMap<String, String>) {
+    pub(super) fn renamed(&self, root: &Path, paths: &HashMap<&str, &str>) {
         if paths.is_empty() {
             return;
         }
@@ -149,7 +149,7 @@ impl Pictures {
                 .path()
                 .strip_prefix(root)
                 .ok()
-                .and_then(|path| paths.get(&path.to_string_lossy().replace('\\', "/")))
+                .and_then(|path| paths.get(path.to_string_lossy().replace('\\', "/").as_str()))
                 .map(|to| root.join(to));
             let key = match (key, to) {
                 (PictureKey::Thumb(_), Some(to)) => PictureKey::Thumb(to),

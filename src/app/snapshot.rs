@@ -28,9 +28,16 @@ impl Counts {
     }
 
     fn add(&mut self, frame: &Frame) {
-        *self.by_label.entry(frame.label.clone()).or_default() += 1;
+        // Names are copied once each, not for every frame.
+        match self.by_label.get_mut(&frame.label) {
+            Some(count) => *count += 1,
+            None => drop(self.by_label.insert(frame.label.clone(), 1)),
+        }
         if let Some(source) = &frame.source {
-            *self.by_source.entry(source.clone()).or_default() += 1;
+            match self.by_source.get_mut(source) {
+                Some(count) => *count += 1,
+                None => drop(self.by_source.insert(source.clone(), 1)),
+            }
         }
         match frame.label {
             Label::Class(_) => self.labelled += 1,

@@ -49,7 +49,7 @@ impl Format {
 pub struct ExportedFile {
     /// Where it is.
     pub path: PathBuf,
-    /// `onnx`, `onnx-float`, `labels`, `preprocess`, `readme`.
+    /// `onnx`, `onnx-float`, `labels`, `preprocess`, `readme`, `licence`.
     pub format: String,
     /// Its size.
     pub bytes: u64,
@@ -58,6 +58,9 @@ pub struct ExportedFile {
     /// For a model: largest difference of any probability from the run's.
     pub max_probability_difference: Option<f64>,
 }
+
+/// The licence of the backbones in full, which asks to be passed on with them.
+const LICENCE: &str = include_str!("../../models/LICENSE");
 
 /// A Python program that runs an export of `run` in this format on one picture.
 #[must_use]
@@ -130,6 +133,7 @@ pub fn export(
         ("labels.txt", "labels", labels),
         ("preprocess.json", "preprocess", json + "\n"),
         ("README.txt", "readme", readme),
+        ("LICENSE.txt", "licence", LICENCE.to_owned()),
     ] {
         pending.write(name, text.as_bytes())?;
         files.push(ExportedFile {

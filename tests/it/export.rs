@@ -126,8 +126,8 @@ fn others_get_the_same_classes_from_an_export() {
     import(&project, &[sample], &options, &Work::new()).unwrap();
 
     for (fit, format, files) in [
-        (Fit::CenterCrop, Format::Onnx, 4),
-        (Fit::Pad, Format::OnnxFloat, 4),
+        (Fit::CenterCrop, Format::Onnx, 5),
+        (Fit::Pad, Format::OnnxFloat, 5),
     ] {
         let settings = TrainSettings {
             architecture: "efficientnet-lite0@128".parse().unwrap(),
