@@ -1,5 +1,5 @@
 //! Milliseconds per picture of a training step deeper than the head, and the peak of resident memory; with a Python
-//! that has PyTorch, side by side with it (`fine_tuning.py`), with its allocator as it is and told to keep memory.
+//! that has `PyTorch`, side by side with it (`fine_tuning.py`), with its allocator as it is and told to keep memory.
 //!
 //! `cargo bench --bench fine_tuning -- [--python PYTHON] [--batch N] [--rounds N]`
 //!
