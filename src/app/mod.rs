@@ -5,6 +5,7 @@
 
 mod ask;
 mod command;
+mod depth;
 mod dialog;
 mod edit;
 mod evaluate;
@@ -16,6 +17,7 @@ mod pictures;
 mod pool;
 mod prefs;
 mod previews;
+mod runs;
 mod sample;
 mod session;
 mod snapshot;
@@ -32,6 +34,7 @@ use egui::Context;
 
 pub use ask::Ask;
 pub use command::Command;
+pub use depth::{Basis, DepthState};
 pub use dialog::{Dialog, NewClassThen, PathPurpose};
 pub use evaluate::{EvaluateAction, EvaluateState, FilePrediction, FilePredictions};
 pub use export::{ExportAction, ExportState, Exported};
@@ -217,6 +220,7 @@ impl App {
         self.save_settled_prefs(false);
         self.save_train_settings(false);
         self.take_curves();
+        self.measure_depths();
         if let Some(session) = &self.session {
             session.pictures.begin_frame();
             session.previews.begin_frame();

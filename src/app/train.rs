@@ -2,18 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+
+use super::depth::{self, Basis, DepthState};
 
 use super::notes::Tone;
 use super::tasks::TaskId;
 use super::{Action, App, EvaluateAction, Lane, Session, words};
-use crate::backbone::Architecture;
+use crate::backbone::{Architecture, Depth};
 use crate::jobs::{JobError, Work};
 use crate::project::{Label, Project};
 use crate::train::{
-    BestPoint, CurvePoint, Curves, LiveCurves, Part, Run, RunId, RunState, TrainError,
-    TrainSettings, resume, runs, train,
+    BestPoint, CurvePoint, Curves, Estimate, LiveCurves, Part, Run, RunId, RunState, TrainSettings,
+    estimate, resume, train,
 };
 
 pub use super::train_series::{Axis, CurveView, LOG_FLOOR, Metric, Series, Side, interval};
@@ -27,21 +29,25 @@ const SETTLE: Duration = Duration::from_millis(600);
 pub struct RunEntry {
     /// The run.
     pub run: Run,
-    /// Its curves; empty when they cannot be read.
+    /// The curves of its last part; empty when they cannot be read.
     pub curves: Arc<Curves>,
 }
 
 /// The training in progress.
 pub struct Live {
-    /// Its task.
-    pub task: TaskId,
+    /// Its task; `None` before it is started.
+    pub task: Option<TaskId>,
     /// The architecture that is trained.
     pub architecture: Architecture,
-    /// Steps it will do in all.
+    /// How much of it; `None` while that is being found out.
+    pub depth: Option<Depth>,
+    /// Seconds that the part after the head will take; `None` where that is not known.
+    pub deeper_secs: Option<f64>,
+    /// Steps that the part under way has in all.
     pub steps: u32,
     /// The run that is continued; `None` for a new one.
     pub resumed: Option<RunId>,
-    /// Evaluations so far.
+    /// Evaluations so far, of the part under way.
     pub points: Curves,
     /// The best weights so far.
     pub best: Option<BestPoint>,
@@ -52,13 +58,19 @@ pub struct Live {
     /// The pace over the last evaluations.
     pub steps_per_second: Option<f64>,
     curves: LiveCurves,
+    basis: Basis,
+    /// What was measured because nothing was known when it began.
+    measured: Arc<OnceLock<Estimate>>,
 }
 
 /// The state of the train workspace.
 #[derive(Default)]
 pub struct TrainState {
-    /// The settings of the next training.
+    /// The settings of the next training; the depth in them is not yet the one it will have, see
+    /// [`TrainState::depth`].
     pub settings: TrainSettings,
+    /// How deep the next training goes.
+    pub depth: DepthState,
     /// The training in progress.
     pub live: Option<Live>,
     /// The runs, newest first.
@@ -77,8 +89,12 @@ pub struct TrainState {
 /// What a person does in the train workspace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrainAction {
-    /// Trains otherwise next time.
+    /// Trains otherwise next time; the depth in the settings plays no part.
     Set(TrainSettings),
+    /// Trains at this depth next time, or at the one that is recommended.
+    SetDepth(Option<Depth>),
+    /// Takes this for what was measured with the present settings.
+    Measured(Estimate),
     /// Starts a training.
     Start,
     /// Ends the training early and keeps the best weights.
@@ -120,6 +136,7 @@ impl TrainState {
     pub(super) fn load(project: &Project) -> Self {
         Self {
             settings: project.setting(SETTINGS),
+            depth: DepthState::load(project),
             ..Self::default()
         }
     }
@@ -148,6 +165,16 @@ impl TrainState {
             .as_ref()
             .and_then(|id| self.run(id))
             .map_or(&[], |entry| entry.curves.as_slice())
+    }
+
+    /// What the head alone came to, of the run that is drawn in full; `None` where nothing deeper was trained.
+    #[must_use]
+    pub fn baseline(&self) -> Option<BestPoint> {
+        if let Some(live) = &self.live {
+            return live.baseline;
+        }
+        let entry = self.focus.as_ref().and_then(|id| self.run(id))?;
+        entry.run.head_only.as_ref()?.best
     }
 
     /// Whether `id` is being trained now, so that nothing else may be done with it.
@@ -197,6 +224,15 @@ impl App {
                 state.unsaved = Some(Instant::now());
                 self.ctx.request_repaint_after(SETTLE);
             }
+            TrainAction::SetDepth(depth) => {
+                state.depth.chosen = depth;
+                state.unsaved = Some(Instant::now());
+                self.ctx.request_repaint_after(SETTLE);
+            }
+            TrainAction::Measured(found) => {
+                let basis = session.basis();
+                session.train.depth.take(basis, found);
+            }
             TrainAction::View(view) => state.view = view,
             TrainAction::Focus(id) => {
                 state.overlays.remove(&id);
@@ -210,6 +246,7 @@ impl App {
             }
             TrainAction::UseSettings(id) => {
                 if let Some(settings) = state.run(&id).map(|entry| entry.run.settings.clone()) {
+                    self.apply_train(TrainAction::SetDepth(Some(settings.fine_tune.depth)));
                     self.apply_train(TrainAction::Set(settings));
                 }
             }
@@ -226,7 +263,7 @@ impl App {
                 }
             }
             TrainAction::Cancel => {
-                if let Some(task) = state.live.as_ref().map(|live| live.task) {
+                if let Some(task) = state.live.as_ref().and_then(|live| live.task) {
                     self.tasks.cancel(task);
                 }
             }
@@ -238,7 +275,7 @@ impl App {
     /// Where the training in progress reports; `None` while it waits for its turn.
     #[must_use]
     pub fn training_work(&self) -> Option<&Work> {
-        let task = self.session.as_ref()?.train.live.as_ref()?.task;
+        let task = self.session.as_ref()?.train.live.as_ref()?.task?;
         self.tasks
             .running()
             .iter()
@@ -254,41 +291,59 @@ impl App {
         if session.train.live.is_some() {
             return;
         }
-        let settings = match resumed.as_ref().map(|id| session.train.run(id)) {
-            None => session.train.settings.clone(),
-            Some(Some(entry)) => entry.run.settings.clone(),
+        let (mut settings, depth) = match resumed.as_ref().map(|id| session.train.run(id)) {
+            None => (session.train.settings.clone(), session.depth()),
+            Some(Some(entry)) => {
+                let settings = entry.run.settings.clone();
+                let depth = settings.fine_tune.depth;
+                (settings, Some(depth))
+            }
             Some(None) => return,
         };
+        settings.fine_tune.depth = depth.unwrap_or_default();
         let curves = LiveCurves::default();
+        let measured = Arc::new(OnceLock::new());
+        let mut live = Live {
+            task: None,
+            architecture: settings.architecture.clone(),
+            depth,
+            deeper_secs: match (resumed.is_none(), session.estimate(), depth) {
+                (true, Some(found), Some(depth)) => depth::deeper_secs(found, depth),
+                _ => None,
+            },
+            steps: settings.how_many_training_steps,
+            resumed: resumed.clone(),
+            points: Curves::new(),
+            best: None,
+            part: Part::Head,
+            baseline: None,
+            steps_per_second: None,
+            curves: curves.clone(),
+            basis: session.basis(),
+            measured: Arc::clone(&measured),
+        };
         let project = Arc::clone(&session.project);
         let title = format!("Training {}", words::architecture(&settings.architecture));
-        let (job_settings, job_curves, job_run) =
-            (settings.clone(), curves.clone(), resumed.clone());
         let root = session.root.clone();
-        let task = self.tasks.start(
+        live.task = Some(self.tasks.start(
             Lane::Learn,
             &title,
             false,
-            move |work| match job_run {
-                Some(id) => resume(&project, &id, None, &job_curves, work),
-                None => train(&project, &job_settings, &job_curves, work),
+            move |work| {
+                if let Some(id) = resumed {
+                    return resume(&project, &id, None, &curves, work);
+                }
+                if depth.is_none() {
+                    let found = estimate(&project, &settings, work)?;
+                    settings.fine_tune.depth = found.recommended;
+                    // Nobody else sets it.
+                    measured.get_or_init(|| found);
+                }
+                train(&project, &settings, &curves, work)
             },
             move |app, result| app.trained(&root, result),
-        );
-        if let Some(session) = &mut self.session {
-            session.train.live = Some(Live {
-                task,
-                architecture: settings.architecture,
-                steps: settings.how_many_training_steps,
-                resumed,
-                points: Curves::new(),
-                best: None,
-                part: Part::Head,
-                baseline: None,
-                steps_per_second: None,
-                curves,
-            });
-        }
+        ));
+        session.train.live = Some(live);
     }
 
     fn trained(&mut self, root: &PathBuf, result: Result<Run, JobError>) {
@@ -339,6 +394,13 @@ impl App {
                 Part::Head => [known, 0],
                 Part::Deeper => [0, known],
             });
+            if live.depth.is_none()
+                && let Some(found) = live.measured.get()
+            {
+                live.depth = Some(found.recommended);
+                live.deeper_secs = depth::deeper_secs(found, found.recommended);
+                session.train.depth.take(live.basis.clone(), found.clone());
+            }
             let steps = live.curves.steps();
             if steps > 0 {
                 live.steps = steps;
@@ -356,92 +418,6 @@ impl App {
         }
     }
 
-    /// Reads the runs again, in the background.
-    pub(super) fn load_runs(&mut self) {
-        let Some(session) = &self.session else {
-            return;
-        };
-        let project = Arc::clone(&session.project);
-        let root = session.root.clone();
-        self.tasks.start(
-            Lane::Free,
-            "Reading the runs",
-            true,
-            move |_| {
-                let entries = runs(&project)?.into_iter().map(|run| {
-                    let curves = run.curves().unwrap_or_else(|error| {
-                        log::warn!("the curves of {} cannot be read: {error}", run.id.0);
-                        Curves::new()
-                    });
-                    RunEntry {
-                        run,
-                        curves: Arc::new(curves),
-                    }
-                });
-                Ok::<Vec<_>, TrainError>(entries.collect())
-            },
-            move |app, result| match result {
-                Ok(entries) => {
-                    if let Some(session) = &mut app.session
-                        && session.root == root
-                    {
-                        session.train.take_runs(entries);
-                        session.evaluate.forget_gone(&session.train);
-                    }
-                }
-                Err(JobError::Cancelled) => {}
-                Err(error) => {
-                    app.fail(error.to_string());
-                }
-            },
-        );
-    }
-
-    /// Moves a run to the project's trash, or back.
-    fn move_run(&mut self, id: RunId, away: bool) {
-        let Some(session) = &mut self.session else {
-            return;
-        };
-        let state = &mut session.train;
-        if state.is_live(&id) {
-            return;
-        }
-        if away {
-            state.runs.retain(|entry| entry.run.id != id);
-            state.forget_gone();
-        }
-        let runs_dir = session.project.runs_dir();
-        let trash = session.root.join("trash").join("runs");
-        let folder = id.0.clone();
-        self.tasks.start(
-            Lane::Edit,
-            "Moving a run",
-            true,
-            move |_| {
-                let (from, to) = if away {
-                    (runs_dir, trash)
-                } else {
-                    (trash, runs_dir)
-                };
-                std::fs::create_dir_all(&to)?;
-                std::fs::rename(from.join(&folder), to.join(&folder))
-            },
-            move |app, result| {
-                match result {
-                    Ok(()) if away => {
-                        app.notes.add(Tone::Info, "The run is in the trash").remedy =
-                            Some(("Undo".to_owned(), Action::Train(TrainAction::Restore(id))));
-                    }
-                    Ok(()) | Err(JobError::Cancelled) => {}
-                    Err(error) => {
-                        app.fail(format!("The run “{}” could not be moved: {error}", id.0));
-                    }
-                }
-                app.load_runs();
-            },
-        );
-    }
-
     /// Writes the settings once they have been left alone for a moment, or at once.
     pub(super) fn save_train_settings(&mut self, at_once: bool) {
         let Some(session) = &mut self.session else {
@@ -454,44 +430,20 @@ impl App {
         }
         state.unsaved = None;
         let project = Arc::clone(&session.project);
-        let settings = state.settings.clone();
+        let (settings, depth) = (state.settings.clone(), state.depth.chosen);
         self.tasks.start(
             Lane::Edit,
             "Saving the settings",
             true,
-            move |_| project.set_setting(SETTINGS, &settings),
+            move |_| {
+                project.set_setting(SETTINGS, &settings)?;
+                depth::save(&project, depth)
+            },
             |app, result| {
                 if let Err(error) = result {
                     app.fail(error.to_string());
                 }
             },
         );
-    }
-}
-
-impl TrainState {
-    fn take_runs(&mut self, entries: Vec<RunEntry>) {
-        self.runs = entries;
-        self.runs_known = true;
-        self.forget_gone();
-        if self.focus.is_none() {
-            self.focus = self.runs.first().map(|entry| entry.run.id.clone());
-        }
-    }
-
-    fn forget_gone(&mut self) {
-        let there = |id: &RunId| self.runs.iter().any(|entry| entry.run.id == *id);
-        if self.focus.as_ref().is_some_and(|id| !there(id)) {
-            self.focus = None;
-        }
-        let gone: Vec<RunId> = self
-            .overlays
-            .iter()
-            .filter(|id| !there(id))
-            .cloned()
-            .collect();
-        for id in gone {
-            self.overlays.remove(&id);
-        }
     }
 }

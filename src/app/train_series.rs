@@ -63,15 +63,18 @@ pub struct Series {
     pub raw: Vec<[f64; 2]>,
     /// Smoothed, thinned.
     pub smooth: Vec<[f64; 2]>,
+    /// Whether it was measured at few of the points only, so that these want to be seen.
+    pub sparse: bool,
 }
 
 impl Series {
     /// The line of `metric` and `side` in `points`; on a logarithmic scale y is the decimal logarithm.
     #[must_use]
     pub fn of(points: &[CurvePoint], metric: Metric, side: Side, view: &CurveView) -> Self {
-        let measured: Vec<[f64; 2]> = points
+        let (places, measured): (Vec<usize>, Vec<[f64; 2]>) = points
             .iter()
-            .filter_map(|point| {
+            .enumerate()
+            .filter_map(|(place, point)| {
                 let x = match view.axis {
                     Axis::Step => f64::from(point.step),
                     Axis::Time => point.secs,
@@ -81,12 +84,12 @@ impl Series {
                     Metric::Accuracy => y * 100.0,
                     Metric::CrossEntropy => y,
                 };
-                y.is_finite().then_some([x, y])
+                y.is_finite().then_some((place, [x, y]))
             })
-            .collect();
+            .unzip();
         let log = metric == Metric::CrossEntropy && view.log_cross_entropy;
         // The mean is taken of what was measured, not of its logarithm.
-        let smooth = smoothed(&measured, view.smoothing);
+        let smooth = smoothed(&places, &measured, view.smoothing);
         let scale = |line: Vec<[f64; 2]>| -> Vec<[f64; 2]> {
             if log {
                 line.into_iter()
@@ -97,6 +100,7 @@ impl Series {
             }
         };
         Self {
+            sparse: measured.len() * 2 <= points.len(),
             raw: thinned(&scale(measured), MOST_POINTS),
             smooth: thinned(&scale(smooth), MOST_POINTS),
         }
@@ -138,14 +142,21 @@ fn value(point: &CurvePoint, metric: Metric, side: Side) -> Option<f32> {
 }
 
 /// An exponential moving mean whose start is not drawn towards zero, as `TensorBoard` smooths
-/// (`resmoothDataset` in its line chart): `m ← w·m + (1−w)·y`, shown as `m / (1 − wⁿ)`.
-fn smoothed(points: &[[f64; 2]], weight: f64) -> Vec<[f64; 2]> {
+/// (`resmoothDataset` in its line chart): `m ← w·m + (1−w)·y`, shown as `m / (1 − wⁿ)`. Where points in between
+/// have no value, `w` counts once for each of them (`places` tells), so that a line with few values is
+/// smoothed over as many steps as one with many.
+fn smoothed(places: &[usize], points: &[[f64; 2]], weight: f64) -> Vec<[f64; 2]> {
     let weight = weight.clamp(0.0, 0.999);
     let mut mean = 0.0;
     let mut left = 1.0;
-    points
+    let mut before = None;
+    places
         .iter()
-        .map(|[x, y]| {
+        .zip(points)
+        .map(|(place, [x, y])| {
+            let apart = before.map_or(1, |before| place - before);
+            before = Some(*place);
+            let weight = weight.powi(i32::try_from(apart).unwrap_or(i32::MAX));
             mean = weight * mean + (1.0 - weight) * y;
             left *= weight;
             [*x, mean / (1.0 - left)]
@@ -218,14 +229,34 @@ mod tests {
 
     #[test]
     fn smoothing_is_not_drawn_towards_zero() {
-        let line = smoothed(&[[0.0, 5.0], [1.0, 5.0], [2.0, 8.0]], 0.6);
+        let line = smoothed(&[0, 1, 2], &[[0.0, 5.0], [1.0, 5.0], [2.0, 8.0]], 0.6);
         assert!((line[0][1] - 5.0).abs() < 1e-12);
         assert!((line[1][1] - 5.0).abs() < 1e-12);
         // 0.4·(0.36·5 + 0.6·5 + 8) / (1 − 0.6³)
         let expected = 0.4 * (0.36 * 5.0 + 0.6 * 5.0 + 8.0) / (1.0 - 0.216);
         assert!((line[2][1] - expected).abs() < 1e-12);
-        let plain = smoothed(&[[0.0, 5.0], [1.0, 7.0]], 0.0);
+        let plain = smoothed(&[0, 1], &[[0.0, 5.0], [1.0, 7.0]], 0.0);
         assert!((plain[1][1] - 7.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn few_values_are_smoothed_over_as_many_steps_as_many() {
+        let weight = 0.6;
+        let line = smoothed(&[9, 19], &[[90.0, 2.0], [190.0, 4.0]], weight);
+        assert!((line[0][1] - 2.0).abs() < 1e-12);
+        // Ten places further the weight of what was before has gone down ten times.
+        let old = 0.4 * weight.powi(10);
+        let new = 1.0 - weight.powi(10);
+        let expected = (old * 2.0 + new * 4.0) / (old + new);
+        assert!((line[1][1] - expected).abs() < 1e-9, "{line:?}");
+        assert!(line[1][1] > 3.98);
+
+        let points: Vec<CurvePoint> = (1..=30)
+            .map(|at| point(at * 10, 0.5, at.is_multiple_of(10).then_some(0.75)))
+            .collect();
+        let of = |side| Series::of(&points, Metric::Accuracy, side, &CurveView::default());
+        assert!(of(Side::Validation).sparse && !of(Side::Train).sparse);
+        assert_eq!(of(Side::Validation).raw.len(), 3);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::backbone::Architecture;
+use crate::backbone::{Architecture, Depth};
 use crate::train::Run;
 
 /// The text with its first letter in upper case, as a sentence begins.
@@ -127,10 +127,23 @@ pub fn architecture(architecture: &Architecture) -> String {
         .map_or(text.clone(), str::to_owned)
 }
 
-/// A run as people tell it from others: `lite0@224 · today 14:02`.
+/// A run as people tell it from others: `lite0@224 · today 14:02`, `lite0@224 last-3 · today 14:02`.
 #[must_use]
 pub fn run_title(run: &Run) -> String {
-    let name = architecture(&run.settings.architecture);
+    match run.settings.fine_tune.depth {
+        Depth::Head => run_title_without_depth(run),
+        depth => titled(run, &format!(" {depth}")),
+    }
+}
+
+/// The same where the depth stands beside it: `lite0@224 · today 14:02`.
+#[must_use]
+pub fn run_title_without_depth(run: &Run) -> String {
+    titled(run, "")
+}
+
+fn titled(run: &Run, depth: &str) -> String {
+    let name = architecture(&run.settings.architecture) + depth;
     match run.created.parse::<jiff::Timestamp>() {
         Ok(created) => {
             let created = created.to_zoned_datetime(jiff::tz::TimeZone::system());
@@ -141,6 +154,18 @@ pub fn run_title(run: &Run) -> String {
             )
         }
         Err(_) => name,
+    }
+}
+
+/// What is trained at a depth, within a sentence: `the head`, `the last three blocks`.
+#[must_use]
+pub fn depth_part(depth: Depth) -> &'static str {
+    match depth {
+        Depth::Head => "the head",
+        Depth::Last1 => "the last block",
+        Depth::Last3 => "the last three blocks",
+        Depth::Stage => "the last stage",
+        Depth::All => "the whole network",
     }
 }
 
@@ -167,6 +192,31 @@ pub fn millions(value: u64) -> String {
     } else {
         format!("{millions:.0} M")
     }
+}
+
+/// A number of weights: `1.97 M`, `38 k`, `120`.
+#[must_use]
+pub fn weights(value: u64) -> String {
+    let count = value as f64;
+    match value {
+        0..1_000 => number(value),
+        1_000..10_000 => format!("{:.1} k", count / 1e3),
+        10_000..1_000_000 => format!("{:.0} k", count / 1e3),
+        1_000_000..10_000_000 => format!("{:.2} M", count / 1e6),
+        _ => format!("{:.1} M", count / 1e6),
+    }
+}
+
+/// A time that was estimated: `about 8 s`, `about 40 s`, `about 4 min`, `about 1 h 20 min`.
+#[must_use]
+pub fn about(secs: f64) -> String {
+    let rounded = match secs {
+        _ if secs < 10.0 => secs.ceil().max(1.0),
+        _ if secs < 57.5 => (secs / 5.0).round() * 5.0,
+        _ if secs < 3570.0 => (secs / 60.0).round() * 60.0,
+        _ => (secs / 600.0).round() * 600.0,
+    };
+    format!("about {}", stretch(rounded))
 }
 
 /// At most `most` characters, the middle left out; never cuts within a character.
@@ -208,6 +258,15 @@ mod tests {
         assert_eq!(millions(407_000_000), "407 M");
         assert_eq!(millions(4_650_000), "4.7 M");
         assert_eq!(architecture(&Architecture::default()), "lite0@224");
+        assert_eq!(weights(640), "640");
+        assert_eq!(weights(3_843), "3.8 k");
+        assert_eq!(weights(413_443), "413 k");
+        assert_eq!(weights(1_968_000), "1.97 M");
+        assert_eq!(about(0.2), "about 1 s");
+        assert_eq!(about(42.0), "about 40 s");
+        assert_eq!(about(58.0), "about 1 min");
+        assert_eq!(about(250.0), "about 4 min");
+        assert_eq!(about(4_900.0), "about 1 h 20 min");
         assert_eq!(time_left(Duration::from_millis(3200)), "4 s left");
         assert_eq!(time_left(Duration::from_secs(61)), "2 min left");
     }

@@ -88,13 +88,7 @@ impl Project {
         groups: &[String],
         settings: &SplitSettings,
     ) -> Result<Assignment, ProjectError> {
-        let (validation, testing) = (settings.validation_percentage, settings.testing_percentage);
-        if u32::from(validation) + u32::from(testing) > MAX_HELD_OUT {
-            return Err(ProjectError::Percentages {
-                validation,
-                testing,
-            });
-        }
+        check_percentages(settings)?;
         self.update(|document| {
             Ok(assign(
                 &mut document.splits,
@@ -103,6 +97,18 @@ impl Project {
                 *settings,
             ))
         })
+    }
+
+    /// The split that [`Project::assign_splits`] would come to; nothing is remembered.
+    pub fn preview_splits(
+        &self,
+        frames: &Frames,
+        groups: &[String],
+        settings: &SplitSettings,
+    ) -> Result<Assignment, ProjectError> {
+        check_percentages(settings)?;
+        let mut memory = self.document().splits.clone();
+        Ok(assign(&mut memory, &frames.list, groups, *settings))
     }
 
     /// Forgets which group is on which side, so that the next split decides anew. Frames may change sides:
@@ -119,4 +125,15 @@ impl Project {
     pub fn known_groups(&self) -> HashSet<String> {
         self.document().splits.groups.keys().cloned().collect()
     }
+}
+
+fn check_percentages(settings: &SplitSettings) -> Result<(), ProjectError> {
+    let (validation, testing) = (settings.validation_percentage, settings.testing_percentage);
+    if u32::from(validation) + u32::from(testing) > MAX_HELD_OUT {
+        return Err(ProjectError::Percentages {
+            validation,
+            testing,
+        });
+    }
+    Ok(())
 }

@@ -22,10 +22,20 @@ pub(super) struct Selection {
     pub notes: Vec<String>,
 }
 
+/// Whether the project remembers which side its groups are put on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Splitting {
+    /// For a training.
+    Remembered,
+    /// For a look ahead, which must leave no trace.
+    Tried,
+}
+
 /// Scans the project and splits it.
 pub(super) fn select(
     project: &Project,
     settings: &TrainSettings,
+    splitting: Splitting,
     work: &Work,
 ) -> Result<Selection, TrainError> {
     work.stage("Reading the frames", None);
@@ -39,7 +49,10 @@ pub(super) fn select(
     }
     work.stage("Grouping the frames", None);
     let groups = curate::groups(project, &found, work)?;
-    let assignment = project.assign_splits(&found, &groups, &settings.split)?;
+    let assignment = match splitting {
+        Splitting::Remembered => project.assign_splits(&found, &groups, &settings.split)?,
+        Splitting::Tried => project.preview_splits(&found, &groups, &settings.split)?,
+    };
     let classes: Vec<String> = project
         .classes()
         .iter()

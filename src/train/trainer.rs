@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::jobs::Work;
 use crate::project::Project;
 
-use super::data::{Prepared, Selection, prepare, select};
+use super::data::{Prepared, Selection, Splitting, prepare, select};
 use super::learner::{Checkpoint, Data, End, Report, Trainer, accuracy};
 use super::{
     BestPoint, CurvePoint, Head, LiveCurves, Run, RunId, RunResult, RunState, TrainError,
@@ -32,7 +32,7 @@ pub fn train(
         classes,
         frames,
         mut notes,
-    } = select(project, settings, work)?;
+    } = select(project, settings, Splitting::Remembered, work)?;
     let preprocessing = settings.architecture.preprocessing(settings.fit)?;
     let prepared = prepare(project, settings, &preprocessing, &classes, frames, work)?;
     notes.extend(prepared.notes.iter().cloned());

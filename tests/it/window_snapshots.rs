@@ -5,7 +5,9 @@ use std::path::Path;
 
 use egui::{Key, Modifiers};
 use egui_kittest::SnapshotOptions;
-use salamander::app::{Action, Command, ImportAction, ThemeChoice, Workspace};
+use salamander::app::{Action, Command, ImportAction, ThemeChoice, TrainAction, Workspace};
+use salamander::backbone::Depth;
+use salamander::train::{DepthEstimate, Estimate};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
@@ -136,6 +138,9 @@ fn the_last_workspaces_look_as_they_did() {
         let session = harness.state().app().session.as_ref();
         session.is_some_and(|session| session.train.runs.len() == 1)
     });
+    desk.harness
+        .state_mut()
+        .apply(Action::Train(TrainAction::Measured(measured())));
     desk.harness.state_mut().apply(Action::Go(Workspace::Train));
     desk.see("of the test frames right");
     picture(&mut desk, "train");
@@ -151,4 +156,84 @@ fn the_last_workspaces_look_as_they_did() {
         .apply(Action::Command(Command::ExportModel));
     desk.see("Show in folder");
     picture(&mut desk, "export");
+
+    deepen_run(&place.path("Sample"));
+    desk.harness
+        .state_mut()
+        .apply(Action::Command(Command::Rescan));
+    desk.harness.state_mut().apply(Action::Go(Workspace::Train));
+    desk.see("head only 91.7 %");
+    picture(&mut desk, "train_deeper");
+}
+
+/// What another computer measured: figures of this one would be in the pictures.
+fn measured() -> Estimate {
+    let depths = [
+        (Depth::Head, 3_843, 0, 12.0),
+        (Depth::Last1, 1_028_000, 1_600_000, 24.0),
+        (Depth::Last3, 1_965_000, 1_600_000, 38.0),
+        (Depth::Stage, 2_400_000, 6_600_000, 64.0),
+        (Depth::All, 3_400_000, 50_600_000, 540.0),
+    ];
+    Estimate {
+        depths: depths
+            .into_iter()
+            .map(
+                |(depth, trained_weights, cache_bytes, secs)| DepthEstimate {
+                    depth,
+                    trained_weights,
+                    steps: if depth == Depth::Head { 0 } else { 100 },
+                    cache_bytes,
+                    over_budget: false,
+                    secs,
+                },
+            )
+            .collect(),
+        recommended: Depth::Last3,
+        train_frames: 68,
+    }
+}
+
+/// Makes a run of the head one that went deeper, with curves that are the same on every machine: looked at on the
+/// validation frames at every fourth point only.
+fn deepen_run(project: &Path) {
+    let dir = project.join("runs").join(RUN);
+    let path = dir.join("run.json");
+    let mut run: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    run["settings"]["fine_tune"]["depth"] = "last-3".into();
+    run["settings"]["fine_tune"]["steps"] = 200.into();
+    run["head_only"] = serde_json::json!({
+        "steps": 400, "test_accuracy": 0.9, "secs": 1.5,
+        "best": {"step": 400, "validation_accuracy": 0.9167, "validation_cross_entropy": 0.31},
+    });
+    let result = &mut run["result"];
+    result["steps"] = 200.into();
+    result["best_step"] = 160.into();
+    result["test_accuracy"] = 0.975.into();
+    result["validation_accuracy"] = 0.9833.into();
+    result["trained_weights"] = 1_965_000.into();
+    result["verdict"] = serde_json::json!({
+        "head_only": 0.9, "deeper": 0.975, "interval": [0.021, 0.126],
+        "frames": 240, "groups": 24, "outcome": "better",
+    });
+    std::fs::write(&path, serde_json::to_vec(&run).unwrap()).unwrap();
+    let mut lines = String::new();
+    for at in 1..=20 {
+        let t = f64::from(at) / 20.0;
+        let wave = 0.01 * f64::from(at % 3);
+        let mut point = serde_json::json!({
+            "step": at * 10, "secs": t * 20.0,
+            "train_accuracy": 0.8 + 0.2 * t.sqrt() - wave,
+            "train_cross_entropy": 0.6 * (1.0 - t.sqrt()) + 0.1 + wave,
+            "validation_accuracy": null, "validation_cross_entropy": null,
+        });
+        if at % 4 == 0 {
+            point["validation_accuracy"] = (0.9 + 0.08 * t + wave).into();
+            point["validation_cross_entropy"] = (0.4 - 0.25 * t).into();
+        }
+        lines.push_str(&point.to_string());
+        lines.push('\n');
+    }
+    std::fs::write(dir.join("curves.jsonl"), lines).unwrap();
 }

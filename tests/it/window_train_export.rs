@@ -4,59 +4,13 @@
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
-use salamander::app::{Action, EvaluateAction, Session, TrainAction, TrainState};
+use salamander::app::{Action, EvaluateAction, TrainAction, TrainState};
+use salamander::backbone::Depth;
 use salamander::train::{RunState, TrainSettings};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
-
-/// A window on the project of [`Place::project`], once it is read.
-fn desk(place: &Place) -> Desk {
-    place.project();
-    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
-    let project = place.path("p");
-    desk.harness.state_mut().apply(Action::OpenProject(project));
-    desk.until("the runs are read", |harness| {
-        let session = harness.state().app().session.as_ref();
-        session.is_some_and(|session| session.train.runs_known)
-    });
-    desk
-}
-
-fn session(desk: &Desk) -> &Session {
-    desk.harness.state().app().session.as_ref().unwrap()
-}
-
-/// Waits until something holds of the train workspace's state.
-fn train_until(desk: &mut Desk, what: &str, done: impl Fn(&TrainState) -> bool) {
-    desk.until(what, |harness| {
-        let session = harness.state().app().session.as_ref();
-        session.is_some_and(|session| done(&session.train))
-    });
-}
-
-/// Goes to a step of the journey by the rail.
-fn go(desk: &mut Desk, step: &str) {
-    desk.harness.get_by_role_and_label(Role::Tab, step).click();
-    desk.harness.run_steps(3);
-}
-
-/// Presses a button; a notification may offer the same, and either will do.
-fn press(desk: &mut Desk, button: &str) {
-    let name = button.to_owned();
-    desk.until(button, |harness| {
-        harness
-            .query_all_by_role_and_label(Role::Button, &name)
-            .next()
-            .is_some()
-    });
-    desk.harness
-        .query_all_by_role_and_label(Role::Button, button)
-        .next()
-        .unwrap()
-        .click();
-    desk.harness.run_steps(3);
-}
+use crate::window_project::{desk, go, press, press_part, session, train_until};
 
 /// Types a number into one of the fields of the settings.
 fn set_number(desk: &mut Desk, field: &str, text: &str) {
@@ -83,6 +37,9 @@ fn from_labelled_frames_to_an_exported_model() {
     let settings = session(&desk).train.settings.clone();
     assert_eq!(settings.how_many_training_steps, 80);
     assert_eq!(settings.split.testing_percentage, 25);
+    desk.click("Depth");
+    press_part(&mut desk, "Head only");
+    assert_eq!(session(&desk).train.depth.chosen, Some(Depth::Head));
     press(&mut desk, "Advanced");
     desk.click("Adam");
     assert!((session(&desk).train.settings.learning_rate - 0.001).abs() < 1e-9);
@@ -106,6 +63,8 @@ fn from_labelled_frames_to_an_exported_model() {
     // The settings are kept with the project.
     let kept: TrainSettings = session(&desk).project.setting("train");
     assert_eq!(kept.how_many_training_steps, 80);
+    let depth: Option<Depth> = session(&desk).project.setting("train_depth");
+    assert_eq!(depth, Some(Depth::Head));
 
     press(&mut desk, "Evaluate");
     desk.see("Test accuracy");
@@ -174,6 +133,9 @@ fn a_training_is_paused_stopped_cancelled_and_resumed() {
     desk.harness
         .state_mut()
         .apply(Action::Train(TrainAction::Set(endless)));
+    desk.harness
+        .state_mut()
+        .apply(Action::Train(TrainAction::SetDepth(Some(Depth::Head))));
 
     press(&mut desk, "Train");
     let points = |train: &TrainState| train.live.as_ref().map_or(0, |live| live.points.len());
@@ -332,6 +294,9 @@ fn a_run_that_cannot_be_measured_says_why() {
     desk.harness
         .state_mut()
         .apply(Action::Train(TrainAction::Set(quick)));
+    desk.harness
+        .state_mut()
+        .apply(Action::Train(TrainAction::SetDepth(Some(Depth::Head))));
     press(&mut desk, "Train");
     train_until(&mut desk, "the run is listed", |train| {
         train.runs.len() == 1

@@ -8,7 +8,7 @@ use half::f16;
 use crate::backbone::{ActivationSource, Activations, Architecture, Blocks, Depth, Plan, Views};
 use crate::jobs::Work;
 use crate::project::{Project, Split};
-use crate::train::data::select;
+use crate::train::data::{Splitting, select};
 use crate::train::graph::Sizes;
 use crate::train::{Head, LiveCurves, TrainError, TrainSettings, measure_steps_per_second};
 
@@ -63,14 +63,15 @@ impl Estimate {
 }
 
 /// Measures on this machine what training a project at each depth would take: some steps at each depth, and some
-/// frames through the network. Takes a few seconds; nothing is trained. Steps of the depth and of its
+/// frames through the network. Takes a few seconds; nothing is trained, and
+/// nothing in the project changes. Steps of the depth and of its
 /// batch are those of `settings`.
 pub fn estimate(
     project: &Project,
     settings: &TrainSettings,
     work: &Work,
 ) -> Result<Estimate, TrainError> {
-    let selection = select(project, settings, work)?;
+    let selection = select(project, settings, Splitting::Tried, work)?;
     let count = |split: Split| {
         let of_split = selection.frames.iter().filter(|frame| frame.split == split);
         of_split.count()

@@ -1,9 +1,13 @@
 //! The head of the train workspace: how far the training is, and the buttons that steer it.
 
+use std::time::Duration;
+
 use egui::{Align, Layout, Ui};
 
 use crate::app::{Action, Live, Readiness, Session, TrainAction, words};
+use crate::backbone::Depth;
 use crate::jobs::Work;
+use crate::train::{CurvePoint, Part};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
@@ -98,22 +102,32 @@ fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, live: &Live, work: Option<&Work>) {
     });
 }
 
+/// The last point of the part under way, as long as its steps go on: before and after them other things are done.
+fn stepping(live: &Live) -> Option<&CurvePoint> {
+    live.points.last().filter(|point| point.step < live.steps)
+}
+
 /// The part that is done, of the stage that is under way.
 fn fraction(live: &Live, work: Option<&Work>) -> Option<f32> {
-    match live.points.last() {
+    match stepping(live) {
         Some(point) => Some(point.step as f32 / live.steps.max(1) as f32),
         None => work.and_then(|work| work.progress().fraction()),
     }
 }
 
-/// `step 2,880 of 4,000 · 720 steps/s · 2 s left`, or what comes before the steps.
+/// `training the head · step 2,880 of 4,000 · 720 steps/s · 2 s left`, or what comes before and after the steps.
 fn progress_words(live: &Live, work: Option<&Work>) -> String {
     let Some(work) = work else {
         return "waits for its turn".to_owned();
     };
     let progress = work.progress();
     let mut parts = Vec::new();
-    if let Some(point) = live.points.last() {
+    if let Some(point) = stepping(live) {
+        let part = match live.part {
+            Part::Head => Depth::Head,
+            Part::Deeper => live.depth.unwrap_or_default(),
+        };
+        parts.push(format!("training {}", words::depth_part(part)));
         parts.push(format!(
             "step {} of {}",
             words::number(u64::from(point.step)),
@@ -122,12 +136,22 @@ fn progress_words(live: &Live, work: Option<&Work>) -> String {
         if let Some(rate) = live.steps_per_second
             && !work.is_paused()
         {
-            parts.push(format!("{} steps/s", words::number(rate.round() as u64)));
+            // A slow pace says less than the time left, for which there must be room.
+            if live.part == Part::Head {
+                parts.push(format!("{} steps/s", words::number(rate.round() as u64)));
+            }
             let left = f64::from(live.steps.saturating_sub(point.step)) / rate.max(1e-9);
-            if left.is_finite() && left > 0.0 {
-                parts.push(words::time_left(std::time::Duration::from_secs_f64(
-                    left.min(1e9),
-                )));
+            // The whole of it counts, as far as it is known.
+            let after = match (live.part, live.depth) {
+                (Part::Deeper, _) | (Part::Head, Some(Depth::Head)) => Some(0.0),
+                (Part::Head, _) => live.deeper_secs,
+            };
+            if let Some(left) = after.map(|after| left + after)
+                && left.is_finite()
+                && left > 0.0
+            {
+                let left = Duration::from_secs_f64(left.min(1e9));
+                parts.push(words::time_left(left));
             }
         }
     } else {
@@ -165,7 +189,7 @@ fn summary(session: &Session) -> String {
         .as_ref()
         .and_then(|id| session.train.run(id))
         .map_or_else(
-            || "a few seconds for most projects".to_owned(),
+            || "the curves and their figures appear here".to_owned(),
             |entry| {
                 let steps = entry.curves.last().map_or(0, |point| u64::from(point.step));
                 format!(

@@ -1,11 +1,18 @@
 //! The train workspace: settings at the left, progress and curves in the middle, runs at the right.
 
+mod advanced;
 mod axes;
+mod baseline;
+mod deeper;
+mod depth;
 mod header;
+mod number;
 mod plots;
 mod pointer;
+mod result;
 mod runs;
 mod settings;
+mod verdict;
 
 use egui::{Frame, Margin, Panel, Ui};
 
@@ -56,6 +63,7 @@ pub fn train_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
         .frame(side(14, 0))
         .show(ui, |ui| runs::runs_ui(ui, cx, session));
     header::header_ui(ui, cx, session);
+    verdict::verdict_ui(ui, session);
     plots::plots_ui(ui, cx, session, &mut view.plots);
 }
 

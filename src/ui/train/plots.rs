@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use egui::{Align, Color32, FontFamily, FontId, Layout, Rangef, Stroke, Ui, Vec2b, vec2};
-use egui_plot::{AxisHints, Line, LineStyle, Plot, PlotPoint, PlotPoints};
+use egui_plot::{AxisHints, Line, LineStyle, Plot, PlotPoint, PlotPoints, Points};
 
 use super::axes::{decades, marks, plain, seconds};
+use super::baseline::{Baseline, baseline};
 use super::pointer::{heading, values_at, values_ui};
 use crate::app::{Action, Axis, CurveView, Metric, Series, Session, Side, TrainAction, words};
 use crate::train::{CurvePoint, RunId};
@@ -29,6 +30,8 @@ type LineKey = (Option<RunId>, Metric, Side);
 
 struct Drawn {
     points: usize,
+    /// Another part of a training may have as many points.
+    last: Option<CurvePoint>,
     view: CurveView,
     series: Arc<Series>,
 }
@@ -109,7 +112,9 @@ fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, metric: Metric) {
         let room = ui.available_width();
         if metric == Metric::CrossEntropy || room > 410.0 {
             ui.add_space(6.0);
-            legend_ui(ui, t);
+            let line = baseline(session, metric);
+            let line = line.filter(|_| metric == Metric::CrossEntropy || room > 550.0);
+            legend_ui(ui, t, line.as_ref());
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 8.0;
@@ -157,7 +162,7 @@ fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, metric: Metric) {
     }
 }
 
-fn legend_ui(ui: &mut Ui, t: &Tokens) {
+fn legend_ui(ui: &mut Ui, t: &Tokens, baseline: Option<&Baseline>) {
     for (color, name) in [(t.accent, "train"), (theme::class_color(0), "validation")] {
         let (rect, _) = ui.allocate_exact_size(vec2(14.0, 12.0), egui::Sense::hover());
         ui.painter().hline(
@@ -166,6 +171,9 @@ fn legend_ui(ui: &mut Ui, t: &Tokens) {
             Stroke::new(2.0, color),
         );
         ui.label(widgets::small(t, name));
+    }
+    if let Some(baseline) = baseline {
+        baseline.legend_ui(ui, t);
     }
 }
 
@@ -225,13 +233,15 @@ impl View {
         let fresh = self
             .lines
             .get(&key)
-            .filter(|drawn| drawn.points == points.len() && drawn.view == view);
+            .filter(|drawn| drawn.points == points.len() && drawn.last.as_ref() == points.last())
+            .filter(|drawn| drawn.view == view);
         if let Some(drawn) = fresh {
             return Arc::clone(&drawn.series);
         }
         let series = Arc::new(Series::of(points, key.1, key.2, &view));
         let drawn = Drawn {
             points: points.len(),
+            last: points.last().copied(),
             view,
             series: Arc::clone(&series),
         };
@@ -254,8 +264,23 @@ fn plot_ui(
     let plot = plot(t, session, metric);
     // The last mark of the axis needs half its width beyond the end.
     let plot = plot.width(ui.available_width() - 14.0);
+    let baseline = baseline(session, metric);
     let response = plot.show(ui, |plot| {
+        if let Some(baseline) = &baseline {
+            baseline.draw(plot, t);
+        }
         for line in lines {
+            if line.series.sparse {
+                plot.points(
+                    Points::new(
+                        format!("{} where measured", line.name),
+                        PlotPoints::from(line.series.smooth.clone()),
+                    )
+                    .color(line.color)
+                    .radius(2.5)
+                    .allow_hover(false),
+                );
+            }
             if !line.dashed {
                 plot.line(
                     Line::new(
@@ -299,7 +324,7 @@ fn plot_ui(
         let at = transform.position_from_point_x(x);
         if frame.x_range().contains(at) {
             let place = |point: [f64; 2]| transform.position_from_point(&PlotPoint::from(point));
-            let values = values_at(lines, x, log);
+            let values = values_at(lines, x, curve_view.axis, log);
             ui.painter()
                 .vline(at, frame.y_range(), Stroke::new(1.0, t.line_strong));
             for value in &values {

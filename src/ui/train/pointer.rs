@@ -17,17 +17,22 @@ pub(super) struct Value {
     linear: f64,
 }
 
-pub(super) fn values_at(lines: &[Shown], x: f64, log: bool) -> Vec<Value> {
+pub(super) fn values_at(lines: &[Shown], x: f64, axis: Axis, log: bool) -> Vec<Value> {
     lines
         .iter()
         .filter_map(|line| {
             let point = line.series.at(x)?;
+            let mut name = if line.dashed {
+                format!("{}, validation", words::shorten(&line.name, 22))
+            } else {
+                line.name.clone()
+            };
+            // The nearest measurement may be far from the pointer.
+            if line.series.sparse {
+                name = format!("{name} at {}", heading(point[0], axis));
+            }
             Some(Value {
-                name: if line.dashed {
-                    format!("{}, validation", words::shorten(&line.name, 22))
-                } else {
-                    line.name.clone()
-                },
+                name,
                 color: line.color,
                 point,
                 linear: if log { 10f64.powf(point[1]) } else { point[1] },

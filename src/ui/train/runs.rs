@@ -1,11 +1,11 @@
 //! The runs of the project: which is drawn, which are compared, and what can be done with each.
 
 use egui::{
-    Align, CornerRadius, Layout, Popup, Rect, RichText, ScrollArea, Sense, Stroke, Ui, UiBuilder,
-    pos2, vec2,
+    Align, CornerRadius, Layout, Popup, Rect, ScrollArea, Sense, Stroke, Ui, UiBuilder, pos2, vec2,
 };
 
 use super::plots;
+use super::result::result_ui;
 use crate::app::{
     Action, EvaluateAction, ExportAction, RunEntry, Session, TrainAction, Workspace, words,
 };
@@ -13,7 +13,7 @@ use crate::train::RunState;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, figure, icon_button, menu_item, panel, section, separator};
+use crate::ui::widgets::{self, icon_button, menu_item, panel, section, separator};
 
 const ROW: f32 = 46.0;
 
@@ -61,7 +61,7 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             });
     });
     ui.add_space(6.0);
-    best_ui(ui, cx, session);
+    result_ui(ui, cx, session);
 }
 
 /// The run that is being trained and is not on the list yet.
@@ -91,7 +91,8 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, ind
     let live = state.is_live(&run.id);
     let focused = live || (state.live.is_none() && state.focus.as_ref() == Some(&run.id));
     let compared = state.overlays.contains(&run.id);
-    let title = words::run_title(run);
+    let title = words::run_title_without_depth(run);
+    let depth = run.settings.fine_tune.depth;
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
     ui.painter()
         .hline(rect.x_range(), rect.top(), Stroke::new(1.0, t.line));
@@ -103,7 +104,11 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, ind
     response.widget_info(|| {
         egui::WidgetInfo::selected(egui::Role::ListBoxOption, true, focused, &title)
     });
-    let mut response = response.on_hover_text(format!("Draw the curves of {}", run.id.0));
+    let mut response = response.on_hover_text(format!(
+        "Draw the curves of {}\n{}",
+        run.id.0,
+        details(entry)
+    ));
 
     // The dot compares and stops comparing.
     let dot = Rect::from_center_size(pos2(rect.left() + 6.0, rect.top() + 15.0), vec2(22.0, 22.0));
@@ -143,24 +148,15 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, ind
         )));
     }
 
-    let (left, steps) = if live {
-        let step = state
-            .live
-            .as_ref()
-            .and_then(|live| live.points.last())
-            .map_or(0, |point| point.step);
-        ("training…".to_owned(), step)
+    let (left, right) = if live {
+        let live = state.live.as_ref();
+        let point = live.and_then(|live| live.points.last());
+        let step = point.map_or(0, |point| u64::from(point.step));
+        ("training…".to_owned(), words::number(step))
     } else {
-        figures(entry)
+        (figures(entry), depth.to_string())
     };
-    texts_ui(
-        ui,
-        rect,
-        &title,
-        &left,
-        &words::number(u64::from(steps)),
-        28.0,
-    );
+    texts_ui(ui, rect, &title, &left, &right, 28.0);
     if !live {
         let place = Rect::from_min_size(pos2(rect.right() - 26.0, rect.top()), vec2(28.0, 28.0));
         let mut corner = ui.new_child(UiBuilder::new().max_rect(place));
@@ -184,19 +180,44 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, ind
     }
 }
 
-/// `93.4 %` and the steps; of an unfinished run how it can go on.
-fn figures(entry: &RunEntry) -> (String, u32) {
-    let steps = entry.curves.last().map_or(0, |point| point.step);
-    match (&entry.run.result, entry.run.state) {
-        (Some(result), RunState::Finished) => {
-            let figure = result
-                .validation_accuracy
-                .or(result.test_accuracy)
-                .map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part)));
-            (figure, result.steps)
+/// `test 93.4 %`, or `test 94.1 %, head 92.9 %` of one that went deeper; of an unfinished run that it can go on.
+fn figures(entry: &RunEntry) -> String {
+    let run = &entry.run;
+    let (Some(result), RunState::Finished) = (&run.result, run.state) else {
+        return "unfinished".to_owned();
+    };
+    let percent = |part: f32| words::percent(f64::from(part));
+    let head = run.head_only.as_ref();
+    match (result.test_accuracy, result.validation_accuracy) {
+        (Some(part), _) => {
+            let head = head.and_then(|head| head.test_accuracy);
+            let head = head.map_or_else(String::new, |head| format!(", head {}", percent(head)));
+            format!("test {}{head}", percent(part))
         }
-        _ => ("unfinished".to_owned(), steps),
+        (None, Some(part)) => format!("validation {}", percent(part)),
+        (None, None) => "–".to_owned(),
     }
+}
+
+/// What there is no room for in the list: steps, and what was measured on the validation frames.
+fn details(entry: &RunEntry) -> String {
+    let run = &entry.run;
+    let steps = |steps: u32| words::count(u64::from(steps), "step", "steps");
+    let done = entry.curves.last().map_or(0, |point| point.step);
+    let mut text = match &run.head_only {
+        Some(head) => format!(
+            "{} of the head, {} of {}",
+            steps(head.steps),
+            steps(done),
+            words::depth_part(run.settings.fine_tune.depth)
+        ),
+        None => format!("{} of the head", steps(done)),
+    };
+    if let Some(part) = run.result.as_ref().and_then(|r| r.validation_accuracy) {
+        text.push_str(", validation ");
+        text.push_str(&words::percent(f64::from(part)));
+    }
+    text
 }
 
 fn texts_ui(ui: &mut Ui, rect: Rect, title: &str, left: &str, right: &str, corner: f32) {
@@ -216,11 +237,11 @@ fn texts_ui(ui: &mut Ui, rect: Rect, title: &str, left: &str, right: &str, corne
                 pos2(rect.left() + 20.0, rect.top() + 26.0),
                 pos2(rect.right(), rect.top() + 43.0),
             ))
-            .layout(Layout::left_to_right(Align::Center)),
+            .layout(Layout::right_to_left(Align::Center)),
     );
-    bottom.label(widgets::small(t, left));
-    bottom.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        ui.label(widgets::small(t, right));
+    bottom.label(widgets::small(t, right));
+    bottom.with_layout(Layout::left_to_right(Align::Center), |ui| {
+        ui.add(egui::Label::new(widgets::small(t, left)).truncate());
     });
 }
 
@@ -255,114 +276,4 @@ fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
         cx.act(Action::Train(TrainAction::Remove(id)));
         ui.close();
     }
-}
-
-/// The best validation accuracy so far, and of a finished run what the test said.
-fn best_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
-    let t = tokens(ui);
-    let state = &session.train;
-    if let Some(live) = &state.live {
-        let Some(best) = live.best else { return };
-        panel(ui).show(ui, |ui| {
-            ui.set_width(ui.available_width());
-            ui.spacing_mut().item_spacing.y = 4.0;
-            section(ui, "Best so far", |_| {});
-            ui.label(figure(words::percent(f64::from(best.validation_accuracy))));
-            ui.label(widgets::small(
-                t,
-                format!(
-                    "of all validation frames, at step {}",
-                    words::number(u64::from(best.step))
-                ),
-            ));
-        });
-        return;
-    }
-    let Some(entry) = state.focus.as_ref().and_then(|id| state.run(id)) else {
-        return;
-    };
-    if entry.run.result.is_none() {
-        unfinished_ui(ui, cx, entry);
-        return;
-    }
-    panel(ui).show(ui, |ui| {
-        ui.set_width(ui.available_width());
-        ui.spacing_mut().item_spacing.y = 4.0;
-        section(ui, "Result", |_| {});
-        if let Some(result) = &entry.run.result {
-            let honest = result.test_accuracy.or(result.validation_accuracy);
-            let text =
-                honest.map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part)));
-            ui.label(figure(text));
-            ui.label(widgets::small(
-                t,
-                if result.test_accuracy.is_some() {
-                    "of the test frames right"
-                } else {
-                    "of the validation frames right"
-                },
-            ));
-            ui.add_space(4.0);
-            line_ui(
-                ui,
-                "validation",
-                &result
-                    .validation_accuracy
-                    .map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part))),
-            );
-            line_ui(
-                ui,
-                "best at step",
-                &words::number(u64::from(result.best_step)),
-            );
-            line_ui(ui, "took", &words::stretch(result.seconds.max(1.0)));
-            for note in &result.notes {
-                ui.add(
-                    egui::Label::new(widgets::faint(t, note.as_str()).line_height(Some(16.0)))
-                        .wrap(),
-                );
-            }
-            ui.add_space(4.0);
-            if widgets::button(ui, Some(icons::EVALUATE), "Evaluate")
-                .on_hover_text("Look at what it gets wrong")
-                .clicked()
-            {
-                cx.act(Action::Evaluate(EvaluateAction::Open(entry.run.id.clone())));
-            }
-        }
-    });
-}
-
-/// A run that was interrupted, and how it goes on.
-fn unfinished_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
-    let t = tokens(ui);
-    panel(ui).show(ui, |ui| {
-        ui.set_width(ui.available_width());
-        section(ui, "Unfinished", |_| {});
-        let steps = entry.curves.last().map_or(0, |point| point.step);
-        let words = format!(
-            "It was interrupted at step {} of {}.",
-            words::number(u64::from(steps)),
-            words::number(u64::from(entry.run.settings.how_many_training_steps))
-        );
-        ui.add(egui::Label::new(widgets::muted(t, words)).wrap());
-        ui.add_space(4.0);
-        if widgets::button(ui, Some(icons::PLAY), "Resume training")
-            .on_hover_text("Go on from the last saved step")
-            .clicked()
-        {
-            cx.act(Action::Train(TrainAction::Resume(entry.run.id.clone())));
-        }
-    });
-}
-
-fn line_ui(ui: &mut Ui, what: &str, value: &str) {
-    let t = tokens(ui);
-    ui.spacing_mut().interact_size.y = 18.0;
-    ui.horizontal(|ui| {
-        ui.label(widgets::muted(t, what));
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.label(RichText::new(value).color(t.text));
-        });
-    });
 }

@@ -1,11 +1,12 @@
 //! The settings of the next training, each with what it means.
 
-use std::ops::RangeInclusive;
+use egui::{RichText, ScrollArea, Ui};
 
-use egui::{DragValue, Response, RichText, ScrollArea, Ui, emath};
-
+use super::advanced::advanced_ui;
+use super::depth::depth_ui;
+use super::number::{Number, number_ui};
 use crate::app::{Action, Readiness, Session, TrainAction, Workspace, words};
-use crate::backbone::{Architecture, Fit};
+use crate::backbone::{Architecture, Depth};
 use crate::project::Label;
 use crate::train::{Optimizer, TrainSettings};
 use crate::ui::Cx;
@@ -13,7 +14,7 @@ use crate::ui::icons::{self, icon};
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{
     self, button, choice, field_frame, field_label, hint_with, menu_item, panel, quiet_button,
-    section, segments, separator,
+    section, separator,
 };
 
 /// Paints the settings.
@@ -28,19 +29,22 @@ pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &m
             ui.spacing_mut().item_spacing.y = 5.0;
             let mut settings = session.train.settings.clone();
             section(ui, "Settings", |ui| {
-                let changed = settings != TrainSettings::default();
-                if changed {
+                let chosen = session.train.depth.chosen;
+                if settings != TrainSettings::default() || chosen.is_some() {
                     let reset = quiet_button(ui, None, "Defaults");
                     if reset
-                        .on_hover_text("Back to the settings that retrain.py has")
+                        .on_hover_text(
+                            "Back to the settings that retrain.py has, and to the recommended depth",
+                        )
                         .clicked()
                     {
                         settings = TrainSettings::default();
+                        cx.act(Action::Train(TrainAction::SetDepth(None)));
                     }
                 }
             });
-            main_ui(ui, &mut settings);
-            advanced_ui(ui, &mut settings, advanced);
+            main_ui(ui, cx, session, &mut settings);
+            advanced_ui(ui, session, &mut settings, advanced);
             if settings != session.train.settings {
                 cx.act(Action::Train(TrainAction::Set(settings)));
             }
@@ -50,9 +54,13 @@ pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &m
     });
 }
 
-fn main_ui(ui: &mut Ui, settings: &mut TrainSettings) {
+fn main_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &mut TrainSettings) {
     field_label(ui, "Architecture");
     architecture_ui(ui, settings);
+    depth_ui(ui, cx, session);
+    // Where more is trained than the head, these two speak of the head alone.
+    let head_only = session.depth() == Some(Depth::Head);
+    let of_the_head = |note| if head_only { note } else { "of the head" };
     number_ui(
         ui,
         "Training steps",
@@ -62,14 +70,14 @@ fn main_ui(ui: &mut Ui, settings: &mut TrainSettings) {
             range: 1..=10_000_000,
             speed: 10.0,
             decimals: 0,
-            note: "",
+            note: of_the_head(""),
             suffix: "",
         },
     );
-    let note = match settings.optimizer {
+    let note = of_the_head(match settings.optimizer {
         Optimizer::Sgd => "plain descent",
         Optimizer::Adam => "Adam",
-    };
+    });
     number_ui(
         ui,
         "Learning rate",
@@ -122,119 +130,6 @@ fn main_ui(ui: &mut Ui, settings: &mut TrainSettings) {
     );
 }
 
-fn advanced_ui(ui: &mut Ui, settings: &mut TrainSettings, open: &mut bool) {
-    ui.add_space(6.0);
-    let glyph = if *open {
-        icons::CARET_DOWN
-    } else {
-        icons::CARET_RIGHT
-    };
-    let fold = quiet_button(ui, Some(glyph), "Advanced");
-    if fold
-        .on_hover_text("Batches, optimiser, cropping and seed")
-        .clicked()
-    {
-        *open = !*open;
-    }
-    if !*open {
-        return;
-    }
-    field_label(ui, "Optimiser").on_hover_text("How the weights follow the gradient");
-    let chosen = usize::from(settings.optimizer == Optimizer::Adam);
-    if let Some(index) = segments(ui, chosen, &["SGD", "Adam"])
-        && index != chosen
-    {
-        // Each has its own scale of learning rate; the user's own value stays.
-        let (optimizer, from, to) = if index == 0 {
-            (Optimizer::Sgd, 0.001, 0.01)
-        } else {
-            (Optimizer::Adam, 0.01, 0.001)
-        };
-        settings.optimizer = optimizer;
-        if (settings.learning_rate - from).abs() < 1e-9 {
-            settings.learning_rate = to;
-        }
-    }
-    let batch = |range| Number {
-        range,
-        speed: 1.0,
-        decimals: 0,
-        note: "frames",
-        suffix: "",
-    };
-    number_ui(
-        ui,
-        "Training batch",
-        "Frames per step: first a class is drawn, then one of its frames, so that small classes count as much as large ones",
-        &mut settings.train_batch_size,
-        &batch(1..=65_536),
-    );
-    validation_batch_ui(ui, settings);
-    number_ui(
-        ui,
-        "Evaluate every",
-        "Steps between two points of the curves",
-        &mut settings.eval_step_interval,
-        &Number {
-            range: 1..=100_000,
-            speed: 0.5,
-            decimals: 0,
-            note: "steps",
-            suffix: "",
-        },
-    );
-    field_label(ui, "Frames are made square by");
-    fit_ui(ui, settings);
-    number_ui(
-        ui,
-        "Seed",
-        "Everything random follows from it: the same seed gives the same weights",
-        &mut settings.seed,
-        &Number {
-            range: 0..=u64::MAX,
-            speed: 1.0,
-            decimals: 0,
-            note: "",
-            suffix: "",
-        },
-    );
-}
-
-fn validation_batch_ui(ui: &mut Ui, settings: &mut TrainSettings) {
-    let t = tokens(ui);
-    let mut all = settings.validation_batch_size < 0;
-    let mut size = if all {
-        100
-    } else {
-        settings.validation_batch_size
-    };
-    ui.add_enabled_ui(!all, |ui| {
-        number_ui(
-            ui,
-            "Validation batch",
-            "Validation frames per evaluation; few make the curve jump",
-            &mut size,
-            &Number {
-                range: 1..=1_000_000,
-                speed: 1.0,
-                decimals: 0,
-                note: "frames",
-                suffix: "",
-            },
-        );
-    });
-    ui.scope(|ui| {
-        ui.spacing_mut().interact_size.y = 22.0;
-        ui.spacing_mut().icon_width = 16.0;
-        ui.checkbox(
-            &mut all,
-            RichText::new("All validation frames").color(t.muted),
-        )
-        .on_hover_text("Smoother curves; a little slower with many frames");
-    });
-    settings.validation_batch_size = if all { -1 } else { size.max(1) };
-}
-
 fn architecture_ui(ui: &mut Ui, settings: &mut TrainSettings) {
     let t = tokens(ui);
     let chosen = settings.architecture.clone();
@@ -281,73 +176,6 @@ fn macs(architecture: &Architecture) -> String {
         .multiply_accumulates()
         .map(|macs| format!("{} MACs", words::millions(macs)))
         .unwrap_or_default()
-}
-
-fn fit_ui(ui: &mut Ui, settings: &mut TrainSettings) {
-    let fits = [
-        (
-            Fit::CenterCrop,
-            "Centre crop",
-            "The largest square in the middle; the sides are cut off",
-        ),
-        (
-            Fit::Stretch,
-            "Stretch",
-            "Width and height are scaled separately; nothing is cut off",
-        ),
-        (Fit::Pad, "Pad", "The whole picture with grey bars"),
-    ];
-    let selected = fits
-        .iter()
-        .find(|(fit, ..)| *fit == settings.fit)
-        .map_or("", |(_, label, _)| label);
-    choice(ui, "fit", "Frames are made square by", selected, |ui| {
-        for (fit, label, tip) in fits {
-            if menu_item(ui, None, label, ()).on_hover_text(tip).clicked() {
-                settings.fit = fit;
-                ui.close();
-            }
-        }
-    });
-}
-
-/// How a number may be.
-struct Number<T> {
-    range: RangeInclusive<T>,
-    speed: f64,
-    decimals: usize,
-    /// What stands at the right of the field.
-    note: &'static str,
-    suffix: &'static str,
-}
-
-/// A field for a number with its label above.
-fn number_ui<T: emath::Numeric>(
-    ui: &mut Ui,
-    label: &str,
-    tip: &str,
-    value: &mut T,
-    number: &Number<T>,
-) -> Response {
-    field_label(ui, label).on_hover_text(tip);
-    let field = DragValue::new(value)
-        .range(number.range.clone())
-        .speed(number.speed)
-        .max_decimals(number.decimals)
-        .suffix(number.suffix)
-        .custom_formatter(|value, _| {
-            if number.decimals == 0 && (0.0..1e15).contains(&value) {
-                words::number(value as u64)
-            } else {
-                let text = format!("{value:.*}", number.decimals);
-                text.trim_end_matches('0').trim_end_matches('.').to_owned()
-            }
-        })
-        .custom_parser(|text| text.replace([',', '\u{a0}', ' '], "").parse().ok());
-    field_frame(ui, number.note, |ui| {
-        ui.add(field).accessible_name(label).on_hover_text(tip)
-    })
-    .inner
 }
 
 /// A field that says what is and cannot be changed.

@@ -1,0 +1,189 @@
+//! How deep the next training goes: the user's choice, and what each depth would take on this computer.
+//!
+//! The measurement runs in the background while the train workspace is shown, again when something has changed
+//! that it depends on, and never beside other long work: that would disturb both.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::tasks::TaskId;
+use super::{App, Lane, Readiness, Session, TrainState, Workspace};
+use crate::backbone::Depth;
+use crate::jobs::JobError;
+use crate::project::{Project, ProjectError};
+use crate::train::{Estimate, FineTuneSettings, TrainSettings, estimate};
+
+const SETTING: &str = "train_depth";
+/// Measured again when the settings have been left alone for so long.
+const SETTLE: Duration = Duration::from_millis(800);
+/// Fewer or more labelled frames than this part change no decision.
+const IMMATERIAL: f64 = 0.1;
+
+/// What a measurement depends on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Basis {
+    /// The settings, those that make no difference to it at their defaults.
+    settings: TrainSettings,
+    classes: usize,
+    frames: usize,
+}
+
+impl Basis {
+    /// Whether what was measured for `self` holds for `other` too.
+    fn serves(&self, other: &Self) -> bool {
+        let most = IMMATERIAL * self.frames as f64;
+        self.settings == other.settings
+            && self.classes == other.classes
+            && self.frames.abs_diff(other.frames) as f64 <= most
+    }
+}
+
+/// How deep the next training goes.
+#[derive(Default)]
+pub struct DepthState {
+    /// The user's choice; `None` takes what is recommended.
+    pub chosen: Option<Depth>,
+    measured: Option<(Basis, Result<Estimate, String>)>,
+    measuring: Option<(Basis, TaskId)>,
+    /// What a measurement waits for, and since when it is so.
+    changed: Option<(Basis, Instant)>,
+}
+
+impl DepthState {
+    pub(super) fn load(project: &Project) -> Self {
+        Self {
+            chosen: project.setting(SETTING),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn take(&mut self, basis: Basis, found: Estimate) {
+        self.measured = Some((basis, Ok(found)));
+    }
+}
+
+/// Seconds that the part after the head takes at a depth.
+pub(super) fn deeper_secs(found: &Estimate, depth: Depth) -> Option<f64> {
+    let (head, all) = (found.of(Depth::Head)?, found.of(depth)?);
+    Some((all.secs - head.secs).max(0.0))
+}
+
+/// Writes the choice down.
+pub(super) fn save(project: &Project, chosen: Option<Depth>) -> Result<(), ProjectError> {
+    project.set_setting(SETTING, &chosen)
+}
+
+impl Session {
+    /// What a measurement made now would depend on.
+    #[must_use]
+    pub fn basis(&self) -> Basis {
+        let TrainState { settings, .. } = &self.train;
+        let (plain, plain_deeper) = (TrainSettings::default(), FineTuneSettings::default());
+        Basis {
+            settings: TrainSettings {
+                learning_rate: plain.learning_rate,
+                validation_batch_size: plain.validation_batch_size,
+                eval_step_interval: plain.eval_step_interval,
+                seed: plain.seed,
+                fine_tune: FineTuneSettings {
+                    depth: plain_deeper.depth,
+                    learning_rate: plain_deeper.learning_rate,
+                    weight_decay: plain_deeper.weight_decay,
+                    clip_norm: plain_deeper.clip_norm,
+                    label_smoothing: plain_deeper.label_smoothing,
+                    average_decay: plain_deeper.average_decay,
+                    augmentation: plain_deeper.augmentation,
+                    ..settings.fine_tune.clone()
+                },
+                ..settings.clone()
+            },
+            classes: self.classes.len(),
+            frames: self.snapshot.counts.labelled,
+        }
+    }
+
+    fn measured(&self) -> Option<&Result<Estimate, String>> {
+        let (basis, found) = self.train.depth.measured.as_ref()?;
+        basis.serves(&self.basis()).then_some(found)
+    }
+
+    /// What each depth would take; `None` while that is not known.
+    #[must_use]
+    pub fn estimate(&self) -> Option<&Estimate> {
+        self.measured()?.as_ref().ok()
+    }
+
+    /// Why there is no estimate, where the attempt failed.
+    #[must_use]
+    pub fn estimate_error(&self) -> Option<&str> {
+        self.measured()?.as_ref().err().map(String::as_str)
+    }
+
+    /// The depth of the next training: the one chosen, else the one recommended; `None` while that is not known.
+    #[must_use]
+    pub fn depth(&self) -> Option<Depth> {
+        let recommended = || Some(self.estimate()?.recommended);
+        self.train.depth.chosen.or_else(recommended)
+    }
+}
+
+impl App {
+    /// Measures this computer where that is called for.
+    pub(super) fn measure_depths(&mut self) {
+        let busy = self.tasks.is_busy(Lane::Learn) || self.tasks.is_busy(Lane::Extract);
+        let shown = self.workspace == Workspace::Train;
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let measuring = session.train.depth.measuring.take();
+        if let Some((of, task)) = measuring.filter(|(_, task)| self.tasks.is_alive(*task)) {
+            // Only a measurement of what there is now, on an undisturbed machine, is of use.
+            if busy || !of.serves(&session.basis()) {
+                self.tasks.cancel(task);
+            }
+            session.train.depth.measuring = Some((of, task));
+            return;
+        }
+        let known = session.measured().is_some();
+        if !shown || busy || known || session.readiness() != Readiness::Ready {
+            return;
+        }
+        let basis = session.basis();
+        let state = &mut session.train.depth;
+        // The first one is waited for; later ones follow a hand that may still be moving.
+        let now = Instant::now();
+        let since = match &state.changed {
+            None => now.checked_sub(SETTLE).unwrap_or(now),
+            Some((of, since)) if of.serves(&basis) => *since,
+            Some(_) => now,
+        };
+        state.changed = Some((basis.clone(), since));
+        let left = SETTLE.saturating_sub(since.elapsed());
+        if !left.is_zero() {
+            self.ctx.request_repaint_after(left);
+            return;
+        }
+        let project = Arc::clone(&session.project);
+        let root = session.root.clone();
+        let settings = session.train.settings.clone();
+        let of = basis.clone();
+        let task = self.tasks.start(
+            Lane::Free,
+            "Measuring this computer",
+            true,
+            move |work| estimate(&project, &settings, work),
+            move |app, result| {
+                let found = match result {
+                    Err(JobError::Cancelled) => return,
+                    other => other.map_err(|error| error.to_string()),
+                };
+                if let Some(session) = &mut app.session
+                    && session.root == root
+                {
+                    session.train.depth.measured = Some((of, found));
+                }
+            },
+        );
+        session.train.depth.measuring = Some((basis, task));
+    }
+}

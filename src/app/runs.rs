@@ -1,0 +1,135 @@
+//! The runs of the open project: read, removed, brought back.
+
+use std::sync::Arc;
+
+use super::notes::Tone;
+use super::train::{RunEntry, TrainAction, TrainState};
+use super::{Action, App, Lane};
+use crate::jobs::JobError;
+use crate::train::{Curves, Run, RunId, RunState, TrainError, runs};
+
+impl RunEntry {
+    fn of(run: Run) -> Self {
+        // A run that was interrupted in its first part has the head's curves only.
+        let in_the_head = run.state == RunState::Unfinished && run.head_only.is_none();
+        let curves = if in_the_head {
+            run.head_curves()
+        } else {
+            run.curves()
+        };
+        let curves = curves.unwrap_or_else(|error| {
+            log::warn!("the curves of {} cannot be read: {error}", run.id.0);
+            Curves::new()
+        });
+        Self {
+            run,
+            curves: Arc::new(curves),
+        }
+    }
+}
+
+impl App {
+    /// Reads the runs again, in the background.
+    pub(super) fn load_runs(&mut self) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let project = Arc::clone(&session.project);
+        let root = session.root.clone();
+        self.tasks.start(
+            Lane::Free,
+            "Reading the runs",
+            true,
+            move |_| {
+                let entries = runs(&project)?.into_iter().map(RunEntry::of);
+                Ok::<Vec<_>, TrainError>(entries.collect())
+            },
+            move |app, result| match result {
+                Ok(entries) => {
+                    if let Some(session) = &mut app.session
+                        && session.root == root
+                    {
+                        session.train.take_runs(entries);
+                        session.evaluate.forget_gone(&session.train);
+                    }
+                }
+                Err(JobError::Cancelled) => {}
+                Err(error) => {
+                    app.fail(error.to_string());
+                }
+            },
+        );
+    }
+
+    /// Moves a run to the project's trash, or back.
+    pub(super) fn move_run(&mut self, id: RunId, away: bool) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.train;
+        if state.is_live(&id) {
+            return;
+        }
+        if away {
+            state.runs.retain(|entry| entry.run.id != id);
+            state.forget_gone();
+        }
+        let runs_dir = session.project.runs_dir();
+        let trash = session.root.join("trash").join("runs");
+        let folder = id.0.clone();
+        self.tasks.start(
+            Lane::Edit,
+            "Moving a run",
+            true,
+            move |_| {
+                let (from, to) = if away {
+                    (runs_dir, trash)
+                } else {
+                    (trash, runs_dir)
+                };
+                std::fs::create_dir_all(&to)?;
+                std::fs::rename(from.join(&folder), to.join(&folder))
+            },
+            move |app, result| {
+                match result {
+                    Ok(()) if away => {
+                        app.notes.add(Tone::Info, "The run is in the trash").remedy =
+                            Some(("Undo".to_owned(), Action::Train(TrainAction::Restore(id))));
+                    }
+                    Ok(()) | Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        app.fail(format!("The run “{}” could not be moved: {error}", id.0));
+                    }
+                }
+                app.load_runs();
+            },
+        );
+    }
+}
+
+impl TrainState {
+    fn take_runs(&mut self, entries: Vec<RunEntry>) {
+        self.runs = entries;
+        self.runs_known = true;
+        self.forget_gone();
+        if self.focus.is_none() {
+            self.focus = self.runs.first().map(|entry| entry.run.id.clone());
+        }
+    }
+
+    fn forget_gone(&mut self) {
+        let there = |id: &RunId| self.runs.iter().any(|entry| entry.run.id == *id);
+        if self.focus.as_ref().is_some_and(|id| !there(id)) {
+            self.focus = None;
+        }
+        let gone: Vec<RunId> = self
+            .overlays
+            .iter()
+            .filter(|id| !there(id))
+            .cloned()
+            .collect();
+        for id in gone {
+            self.overlays.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The choice of how much of the network is trained, each with what it would take on this computer.
+
+use egui::{Align2, CornerRadius, FontId, Response, Sense, Ui, vec2};
+
+use crate::app::{Action, Session, TrainAction, words};
+use crate::backbone::Depth;
+use crate::train::DepthEstimate;
+use crate::ui::Cx;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{self, choice, field_label};
+
+/// Width of the list, points: a depth with its figures.
+const LIST: f32 = 356.0;
+const ROW: f32 = 44.0;
+const TIP: &str = "How much of the network learns: the layer at its end alone, or blocks before it too, which takes longer and often sees more";
+
+/// Paints the choice and what it means.
+pub(super) fn depth_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    field_label(ui, "Depth").on_hover_text(TIP);
+    let chosen = session.train.depth.chosen;
+    let estimate = session.estimate();
+    let selected = session.depth().map_or("Recommended", Depth::title);
+    choice(ui, "depth", "Depth", selected, |ui| {
+        ui.set_min_width(LIST);
+        let recommended = estimate.map(|found| found.recommended);
+        let title = match recommended {
+            Some(depth) => format!("Recommended: {}", depth.title()),
+            None => "Recommended".to_owned(),
+        };
+        let automatic = Row {
+            title: &title,
+            figures: "by the number of frames and the time it takes",
+            mark: "",
+            on: chosen.is_none(),
+        };
+        if row_ui(ui, &automatic)
+            .on_hover_text("Follows what is recommended, also when frames are added")
+            .clicked()
+        {
+            cx.act(Action::Train(TrainAction::SetDepth(None)));
+            ui.close();
+        }
+        let all = || Depth::ALL.iter().map(|depth| (*depth, None)).collect();
+        let rows: Vec<(Depth, Option<&DepthEstimate>)> = estimate.map_or_else(all, |found| {
+            let depths = found.depths.iter();
+            depths.map(|of| (of.depth, Some(of))).collect()
+        });
+        for (depth, of) in rows {
+            let figures = of.map(figures).unwrap_or_default();
+            let row = Row {
+                title: depth.title(),
+                figures: &figures,
+                mark: if recommended == Some(depth) {
+                    "recommended"
+                } else {
+                    ""
+                },
+                on: chosen == Some(depth),
+            };
+            if row_ui(ui, &row).on_hover_text(tip(depth, of)).clicked() {
+                cx.act(Action::Train(TrainAction::SetDepth(Some(depth))));
+                ui.close();
+            }
+        }
+    });
+    summary_ui(ui, session);
+}
+
+/// What the chosen depth would take, or why that is not known.
+fn summary_ui(ui: &mut Ui, session: &Session) {
+    let t = tokens(ui);
+    let words = if let (Some(found), Some(depth)) = (session.estimate(), session.depth()) {
+        let figures = found.of(depth).map(figures).unwrap_or_default();
+        if session.train.depth.chosen.is_none() {
+            format!("Recommended · {figures}")
+        } else {
+            figures
+        }
+    } else if let Some(error) = session.estimate_error() {
+        format!("This computer could not be measured: {error}")
+    } else if session.train.live.is_some() {
+        "measured once the training has ended".to_owned()
+    } else {
+        "measuring this computer…".to_owned()
+    };
+    ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(16.0))).wrap())
+        .on_hover_text(
+            "Weights that are trained, disk for what is kept of the pictures, and the time from pictures to the trained model when nothing is kept yet",
+        );
+}
+
+/// `1.97 M weights · 38 MB · about 40 s on this computer`
+fn figures(of: &DepthEstimate) -> String {
+    // A number stays with its unit where the line is broken.
+    let whole = |text: &str| text.replace(' ', "\u{a0}");
+    let weights = words::weights(of.trained_weights);
+    let mut parts = vec![format!("{} weights", whole(&weights))];
+    if of.cache_bytes > 0 {
+        parts.push(whole(&words::bytes(of.cache_bytes)));
+    }
+    parts.push(format!("{} on this computer", words::about(of.secs)));
+    parts.join(" · ")
+}
+
+fn tip(depth: Depth, of: Option<&DepthEstimate>) -> String {
+    let mut text = match depth {
+        Depth::Head => {
+            "Only the layer at the end learns; the network before it stays as it is".to_owned()
+        }
+        depth => format!("First the head learns alone, then {} with it", {
+            words::depth_part(depth)
+        }),
+    };
+    if let Some(of) = of.filter(|of| of.steps > 0) {
+        text.push_str(", for ");
+        text.push_str(&words::count(u64::from(of.steps), "step", "steps"));
+    }
+    if of.is_some_and(|of| of.over_budget) {
+        text.push_str(". What is to be kept does not fit the cache budget, so the rest is computed again in each step");
+    }
+    text
+}
+
+struct Row<'a> {
+    title: &'a str,
+    figures: &'a str,
+    mark: &'a str,
+    on: bool,
+}
+
+/// A line of the list, with its figures below the title.
+fn row_ui(ui: &mut Ui, row: &Row<'_>) -> Response {
+    let t = tokens(ui);
+    // As high without figures, so that nothing jumps when they come.
+    let size = vec2(ui.available_width(), ROW);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let name = if row.figures.is_empty() {
+        row.title.to_owned()
+    } else {
+        format!("{}, {}", row.title, row.figures)
+    };
+    response
+        .widget_info(|| egui::WidgetInfo::selected(egui::Role::ListBoxOption, true, row.on, &name));
+    if !ui.is_rect_visible(rect) {
+        return response;
+    }
+    let painter = ui.painter();
+    let fill = if response.hovered() || response.has_focus() {
+        Some(t.raised)
+    } else {
+        row.on.then_some(t.accent_soft)
+    };
+    if let Some(fill) = fill {
+        painter.rect_filled(rect, CornerRadius::same(theme::RADIUS_SMALL), fill);
+    }
+    let inner = rect.shrink2(vec2(10.0, 6.0));
+    let body = FontId::new(theme::TYPE_BODY, theme::medium());
+    let small = FontId::proportional(theme::TYPE_SMALL);
+    let (title_at, align) = if row.figures.is_empty() {
+        (inner.left_center(), Align2::LEFT_CENTER)
+    } else {
+        (inner.left_top(), Align2::LEFT_TOP)
+    };
+    painter.text(title_at, align, row.title, body, t.text);
+    let mark = inner.right_top();
+    painter.text(
+        mark,
+        Align2::RIGHT_TOP,
+        row.mark,
+        small.clone(),
+        t.accent_text,
+    );
+    let at = inner.left_bottom();
+    painter.text(at, Align2::LEFT_BOTTOM, row.figures, small, t.faint);
+    response
+}

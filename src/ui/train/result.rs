@@ -1,0 +1,149 @@
+//! What the training in progress has come to, or the run that is drawn in full.
+
+use egui::{Align, Layout, RichText, Ui};
+
+use crate::app::{Action, EvaluateAction, RunEntry, Session, TrainAction, words};
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::theme::tokens;
+use crate::ui::widgets::{self, figure, panel, section};
+
+/// The best validation accuracy so far, and of a finished run what the test said.
+pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let state = &session.train;
+    if let Some(live) = &state.live {
+        let Some(best) = live.best else { return };
+        panel(ui).show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.spacing_mut().item_spacing.y = 4.0;
+            section(ui, "Best so far", |_| {});
+            ui.label(figure(words::percent(f64::from(best.validation_accuracy))));
+            ui.label(widgets::small(
+                t,
+                format!(
+                    "of all validation frames, at step {}",
+                    words::number(u64::from(best.step))
+                ),
+            ));
+            if let Some(head) = live.baseline {
+                let part = f64::from(head.validation_accuracy);
+                line_ui(ui, "head only", &words::percent(part));
+            }
+        });
+        return;
+    }
+    let Some(entry) = state.focus.as_ref().and_then(|id| state.run(id)) else {
+        return;
+    };
+    if entry.run.result.is_none() {
+        unfinished_ui(ui, cx, entry);
+        return;
+    }
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = 4.0;
+        section(ui, "Result", |_| {});
+        if let Some(result) = &entry.run.result {
+            let honest = result.test_accuracy.or(result.validation_accuracy);
+            let text =
+                honest.map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part)));
+            ui.label(figure(text));
+            ui.label(widgets::small(
+                t,
+                if result.test_accuracy.is_some() {
+                    "of the test frames right"
+                } else {
+                    "of the validation frames right"
+                },
+            ));
+            ui.add_space(4.0);
+            let head = entry.run.head_only.as_ref();
+            if let Some(part) = head.and_then(|head| head.test_accuracy) {
+                line_ui(ui, "head only", &words::percent(f64::from(part)));
+            }
+            line_ui(
+                ui,
+                "validation",
+                &result
+                    .validation_accuracy
+                    .map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part))),
+            );
+            line_ui(
+                ui,
+                "best at step",
+                &words::number(u64::from(result.best_step)),
+            );
+            if head.is_some() {
+                line_ui(
+                    ui,
+                    "trained",
+                    &format!("{} weights", words::weights(result.trained_weights)),
+                );
+            }
+            line_ui(ui, "took", &words::stretch(result.seconds.max(1.0)));
+            for note in &result.notes {
+                ui.add(
+                    egui::Label::new(widgets::faint(t, note.as_str()).line_height(Some(16.0)))
+                        .wrap(),
+                );
+            }
+            ui.add_space(4.0);
+            if widgets::button(ui, Some(icons::EVALUATE), "Evaluate")
+                .on_hover_text("Look at what it gets wrong")
+                .clicked()
+            {
+                cx.act(Action::Evaluate(EvaluateAction::Open(entry.run.id.clone())));
+            }
+        }
+    });
+}
+
+/// A run that was interrupted, and how it goes on.
+fn unfinished_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
+    let t = tokens(ui);
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        section(ui, "Unfinished", |_| {});
+        ui.add(egui::Label::new(widgets::muted(t, interrupted(entry))).wrap());
+        ui.add_space(4.0);
+        if widgets::button(ui, Some(icons::PLAY), "Resume training")
+            .on_hover_text("Go on from the last saved step")
+            .clicked()
+        {
+            cx.act(Action::Train(TrainAction::Resume(entry.run.id.clone())));
+        }
+    });
+}
+
+/// `It was interrupted at step 120 of 340, while training the last three blocks.`
+fn interrupted(entry: &RunEntry) -> String {
+    let run = &entry.run;
+    let settings = &run.settings;
+    let deeper = words::depth_part(settings.fine_tune.depth);
+    let (of, part) = match (&run.head_only, settings.fine_tune.is_on()) {
+        (_, false) => (settings.how_many_training_steps, String::new()),
+        (None, true) => (
+            settings.how_many_training_steps,
+            format!(", while training the head; {deeper} would have followed"),
+        ),
+        (Some(_), true) => (settings.steps(), format!(", while training {deeper}")),
+    };
+    let step = entry.curves.last().map_or(0, |point| point.step);
+    format!(
+        "It was interrupted at step {} of {}{part}.",
+        words::number(u64::from(step)),
+        words::number(u64::from(of))
+    )
+}
+
+fn line_ui(ui: &mut Ui, what: &str, value: &str) {
+    let t = tokens(ui);
+    ui.spacing_mut().interact_size.y = 18.0;
+    ui.horizontal(|ui| {
+        ui.label(widgets::muted(t, what));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.label(RichText::new(value).color(t.text));
+        });
+    });
+}

@@ -1,0 +1,78 @@
+//! A window on a small project, and what tests of its later workspaces do again and again.
+
+use egui::accesskit::Role;
+use egui_kittest::kittest::Queryable as _;
+use salamander::app::{Action, Session, TrainState};
+
+use crate::cli_program::Place;
+use crate::window::Desk;
+
+/// A window on the project of [`Place::project`], once it is read.
+pub fn desk(place: &Place) -> Desk {
+    place.project();
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
+    let project = place.path("p");
+    desk.harness.state_mut().apply(Action::OpenProject(project));
+    desk.until("the runs are read", |harness| {
+        let session = harness.state().app().session.as_ref();
+        session.is_some_and(|session| session.train.runs_known)
+    });
+    desk
+}
+
+pub fn session(desk: &Desk) -> &Session {
+    desk.harness.state().app().session.as_ref().unwrap()
+}
+
+/// Waits until something holds of the train workspace's state.
+pub fn train_until(desk: &mut Desk, what: &str, done: impl Fn(&TrainState) -> bool) {
+    desk.until(what, |harness| {
+        let session = harness.state().app().session.as_ref();
+        session.is_some_and(|session| done(&session.train))
+    });
+}
+
+/// Goes to a step of the journey by the rail.
+pub fn go(desk: &mut Desk, step: &str) {
+    desk.harness.get_by_role_and_label(Role::Tab, step).click();
+    desk.harness.run_steps(3);
+}
+
+/// Presses a button; a notification may offer the same, and either will do.
+pub fn press(desk: &mut Desk, button: &str) {
+    let name = button.to_owned();
+    desk.until(button, |harness| {
+        harness
+            .query_all_by_role_and_label(Role::Button, &name)
+            .next()
+            .is_some()
+    });
+    desk.harness
+        .query_all_by_role_and_label(Role::Button, button)
+        .next()
+        .unwrap()
+        .click();
+    desk.harness.run_steps(3);
+}
+
+/// Chooses the line of an open list that begins so; its figures follow.
+pub fn press_part(desk: &mut Desk, begin: &str) {
+    let find = |node: &egui_kittest::Node<'_>| {
+        use egui_kittest::kittest::NodeT as _;
+        let node = node.accesskit_node();
+        node.role() == Role::ListBoxOption
+            && node.label().is_some_and(|label| label.starts_with(begin))
+    };
+    let name = begin.to_owned();
+    desk.until(begin, move |harness| {
+        harness
+            .query_all_by_label_contains(&name)
+            .any(|node| find(&node))
+    });
+    desk.harness
+        .query_all_by_label_contains(begin)
+        .find(|node| find(node))
+        .unwrap()
+        .click();
+    desk.harness.run_steps(3);
+}
