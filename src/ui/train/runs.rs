@@ -9,6 +9,7 @@ use super::result::result_ui;
 use crate::app::{
     Action, EvaluateAction, ExportAction, RunEntry, Session, TrainAction, Workspace, words,
 };
+use crate::backbone::Depth;
 use crate::train::RunState;
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -74,14 +75,12 @@ fn live_row_ui(ui: &mut Ui, session: &Session) {
     let step = live.points.last().map_or(0, |point| u64::from(point.step));
     ui.painter()
         .circle_filled(pos2(rect.left() + 6.0, rect.top() + 15.0), 4.5, t.accent);
-    texts_ui(
-        ui,
-        rect,
-        &words::architecture(&live.architecture),
-        "training…",
-        &words::number(step),
-        0.0,
-    );
+    let mut title = words::architecture(&live.architecture);
+    if let Some(depth) = live.depth.filter(|depth| *depth != Depth::Head) {
+        title.push(' ');
+        title.push_str(depth.word());
+    }
+    texts_ui(ui, rect, &title, "training…", &words::number(step), 0.0);
 }
 
 fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, index: usize) {
@@ -239,6 +238,7 @@ fn texts_ui(ui: &mut Ui, rect: Rect, title: &str, left: &str, right: &str, corne
             ))
             .layout(Layout::right_to_left(Align::Center)),
     );
+    bottom.spacing_mut().item_spacing.x = 4.0;
     bottom.label(widgets::small(t, right));
     bottom.with_layout(Layout::left_to_right(Align::Center), |ui| {
         ui.add(egui::Label::new(widgets::small(t, left)).truncate());
