@@ -101,12 +101,13 @@ fn from_an_estimate_to_a_verdict() {
     desk.see(&format!("head only {figure:.1} %"));
     desk.see(&run.result.as_ref().unwrap().verdict.unwrap().sentence());
     desk.see("last-1");
-    let [before, after] = [
-        head.test_accuracy,
-        run.result.as_ref().unwrap().test_accuracy,
-    ]
-    .map(|part| f64::from(part.unwrap()) * 100.0);
-    desk.see(&format!("test {after:.1} %, head {before:.1} %"));
+    let percent = |part: Option<f32>| {
+        let text = words::percent(f64::from(part.unwrap()));
+        text.replace("100.0", "100")
+    };
+    let before = percent(head.test_accuracy);
+    let after = percent(run.result.as_ref().unwrap().test_accuracy);
+    desk.see(&format!("test {after}, head {before}"));
 
     press(&mut desk, "Evaluate");
     let title = words::run_title(&run);

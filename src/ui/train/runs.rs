@@ -185,7 +185,14 @@ fn figures(entry: &RunEntry) -> String {
     let (Some(result), RunState::Finished) = (&run.result, run.state) else {
         return "unfinished".to_owned();
     };
-    let percent = |part: f32| words::percent(f64::from(part));
+    // All of them is said without decimals: there is little room.
+    let percent = |part: f32| {
+        if part >= 1.0 {
+            "100 %".to_owned()
+        } else {
+            words::percent(f64::from(part))
+        }
+    };
     let head = run.head_only.as_ref();
     match (result.test_accuracy, result.validation_accuracy) {
         (Some(part), _) => {
