@@ -136,6 +136,11 @@ fn measure(depth: Depth, optimizer: FineTuneOptimizer, batch: usize, depthwise: 
     settings.fine_tune.optimizer = optimizer;
     // All weights behind the cut, as the peer does.
     settings.fine_tune.train_depthwise = depthwise;
+    if optimizer == FineTuneOptimizer::Momentum {
+        // Nor has the peer an average of the weights or a limit of the gradient.
+        settings.fine_tune.average_decay = 0.0;
+        settings.fine_tune.clip_norm = 0.0;
+    }
     let secs = measure_fine_tuning_step(&Architecture::default(), &settings, 10, 8).unwrap();
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak_kb: f64 = status

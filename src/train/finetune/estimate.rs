@@ -250,7 +250,7 @@ pub(super) fn step_secs(
         y: (0..sizes.classes as i64).collect(),
     };
     let nobody = Side::default();
-    let begin = beginning(settings.fine_tune.optimizer, &initial);
+    let begin = beginning(&settings.fine_tune, &initial);
     let mut trainer = FineTrainer::new(&network, settings, [&train, &nobody], begin)?;
     let curves = LiveCurves::default();
     let mut best = f64::INFINITY;

@@ -101,11 +101,11 @@ impl Network {
         let loss = loss.append(&mut graph, &logits, "y", self.classes, ElementType::F32);
         let names: Vec<&str> = self.weights.iter().map(|w| w.name.as_str()).collect();
         let found = gradients(&mut graph, &loss, &names)?;
-        for scalar in scalars(settings.optimizer) {
+        for scalar in scalars(settings) {
             graph.input(scalar, ElementType::F32, &[]);
         }
         for weight in &self.weights {
-            for slot in Slot::all(settings.optimizer) {
+            for slot in Slot::all(settings) {
                 graph.input(
                     &slot.name(&weight.name),
                     ElementType::F32,
@@ -117,7 +117,7 @@ impl Network {
         for weight in &self.weights {
             let shape = fixed(&weight.shape);
             graph.output(&next(&weight.name), ElementType::F32, &shape);
-            for slot in Slot::all(settings.optimizer) {
+            for slot in Slot::all(settings) {
                 let name = slot.name(&weight.name);
                 graph.output(&next(&name), ElementType::F32, &shape);
             }
@@ -138,12 +138,15 @@ impl Network {
 }
 
 /// The scalar inputs that change with each step.
-pub(super) fn scalars(optimizer: FineTuneOptimizer) -> &'static [&'static str] {
-    const ALL: [&str; 4] = ["rate", "average_rate", "first_scale", "second_scale"];
-    match optimizer {
-        FineTuneOptimizer::Momentum => ALL.split_at(2).0,
-        FineTuneOptimizer::AdamW => &ALL,
+pub(super) fn scalars(settings: &FineTuneSettings) -> Vec<&'static str> {
+    let mut names = vec!["rate"];
+    if settings.average_decay > 0.0 {
+        names.push("average_rate");
     }
+    if settings.optimizer == FineTuneOptimizer::AdamW {
+        names.extend(["first_scale", "second_scale"]);
+    }
+    names
 }
 
 fn fixed(shape: &[usize]) -> Vec<Dim> {

@@ -18,7 +18,7 @@ use crate::train::{TrainError, TrainSettings};
 
 use super::graph::{Network, scalars};
 use super::optimizer::{BETA_1, BETA_2, Slot, next};
-use super::settings::FineTuneOptimizer;
+use super::settings::FineTuneSettings;
 
 /// The least time between two checkpoints while training.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
@@ -90,25 +90,25 @@ pub(super) struct Report<'a> {
 }
 
 /// The names of the tensors that a step updates: for each weight itself, then its slots.
-pub(super) fn state_names(network: &Network, optimizer: FineTuneOptimizer) -> Vec<String> {
+pub(super) fn state_names(network: &Network, settings: &FineTuneSettings) -> Vec<String> {
+    let slots = Slot::all(settings);
     network
         .weights
         .iter()
         .flat_map(|weight| {
-            let slots = Slot::all(optimizer)
-                .iter()
-                .map(|slot| slot.name(&weight.name));
+            let slots = slots.iter().map(|slot| slot.name(&weight.name));
             [weight.name.clone()].into_iter().chain(slots)
         })
         .collect()
 }
 
 /// The checkpoint before the first step.
-pub(super) fn beginning(optimizer: FineTuneOptimizer, weights: &[Tensor]) -> Checkpoint {
+pub(super) fn beginning(settings: &FineTuneSettings, weights: &[Tensor]) -> Checkpoint {
+    let slots = Slot::all(settings);
     let state = weights
         .iter()
         .flat_map(|weight| {
-            let slots = Slot::all(optimizer).iter().map(|slot| match slot {
+            let slots = slots.iter().map(|slot| match slot {
                 Slot::Average => weight.clone(),
                 Slot::First | Slot::Second => Tensor::zeros(ElementType::F32, weight.shape.clone()),
             });
@@ -154,7 +154,7 @@ impl<'a> FineTrainer<'a> {
         let batch = fine_tune.batch_size.max(1);
         let graph = network.step_graph(fine_tune, batch)?;
         let session = Session::from_bytes(&graph.to_bytes(), worker_count())?;
-        let names = state_names(network, fine_tune.optimizer);
+        let names = state_names(network, fine_tune);
         if names.len() != from.state.len() {
             return Err(OnnxError::Model(
                 "a checkpoint does not fit the settings of its run".into(),
@@ -169,8 +169,8 @@ impl<'a> FineTrainer<'a> {
             ("x", ElementType::F16, &x_shape),
             ("y", ElementType::I64, &y_shape),
         ];
-        for scalar in scalars(fine_tune.optimizer) {
-            inputs.push((*scalar, ElementType::F32, &[]));
+        for scalar in scalars(fine_tune) {
+            inputs.push((scalar, ElementType::F32, &[]));
         }
         let step_loop = Loop::new(
             session,
@@ -336,8 +336,8 @@ impl<'a> FineTrainer<'a> {
         self.step_loop.set_f16("x", &self.batch.x)?;
         self.step_loop.set_i64("y", &self.batch.y)?;
         let t = f64::from(step);
-        for scalar in scalars(fine_tune.optimizer) {
-            let value = match *scalar {
+        for scalar in scalars(fine_tune) {
+            let value = match scalar {
                 "rate" => fine_tune.rate(step, steps),
                 "average_rate" => fine_tune.average_rate(step),
                 "first_scale" => 1.0 / (1.0 - BETA_1.powf(t)),
@@ -416,18 +416,25 @@ impl<'a> FineTrainer<'a> {
         Ok(Some(now))
     }
 
-    /// The moving averages of the weights.
+    /// The weights to evaluate and keep: their moving averages, where there are any.
     fn averages(&self) -> Result<Vec<Tensor>, OnnxError> {
+        let averaged = Slot::all(&self.settings.fine_tune).contains(&Slot::Average);
         self.network
             .weights
             .iter()
-            .map(|weight| self.step_loop.state(&Slot::Average.name(&weight.name)))
+            .map(|weight| {
+                if averaged {
+                    self.step_loop.state(&Slot::Average.name(&weight.name))
+                } else {
+                    self.step_loop.state(&weight.name)
+                }
+            })
             .collect()
     }
 
     /// Where the training stands.
     pub(super) fn checkpoint(&self) -> Result<Checkpoint, TrainError> {
-        let names = state_names(self.network, self.settings.fine_tune.optimizer);
+        let names = state_names(self.network, &self.settings.fine_tune);
         Ok(Checkpoint {
             place: Place {
                 step: self.step,

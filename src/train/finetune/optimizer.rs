@@ -47,12 +47,16 @@ pub(super) enum Slot {
 }
 
 impl Slot {
-    /// Those in use.
-    pub(super) fn all(optimizer: FineTuneOptimizer) -> &'static [Self] {
-        match optimizer {
-            FineTuneOptimizer::Momentum => &[Self::Average, Self::First],
-            FineTuneOptimizer::AdamW => &[Self::Average, Self::First, Self::Second],
+    /// Those in use: an average that follows at once is the weight itself, and is left out.
+    pub(super) fn all(settings: &FineTuneSettings) -> Vec<Self> {
+        let mut slots = vec![Self::First];
+        if settings.optimizer == FineTuneOptimizer::AdamW {
+            slots.push(Self::Second);
         }
+        if settings.average_decay > 0.0 {
+            slots.push(Self::Average);
+        }
+        slots
     }
 
     /// The name of its tensor for a weight: its input; the output is `next.` and the same.
@@ -103,7 +107,9 @@ pub(super) fn append_updates(
             FineTuneOptimizer::Momentum => update.momentum(&gradient),
             FineTuneOptimizer::AdamW => update.adam_w(&gradient),
         }
-        update.average();
+        if settings.average_decay > 0.0 {
+            update.average();
+        }
     }
 }
 

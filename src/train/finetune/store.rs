@@ -10,7 +10,7 @@ use crate::train::{Curves, TrainError, files};
 
 use super::graph::Network;
 use super::learner::{Checkpoint, Place, state_names};
-use super::settings::FineTuneOptimizer;
+use super::settings::FineTuneSettings;
 
 fn path(run: &Path) -> PathBuf {
     run.join("fine_tune.safetensors")
@@ -25,14 +25,14 @@ fn curves_path(run: &Path) -> PathBuf {
 pub(super) fn save(
     run: &Path,
     network: &Network,
-    optimizer: FineTuneOptimizer,
+    settings: &FineTuneSettings,
     checkpoint: &Checkpoint,
     points: &[CurvePoint],
 ) -> Result<(), TrainError> {
     let curves = curves_path(run);
     files::append(&curves, &files::to_lines(&curves, points)?)?;
     let path = path(run);
-    let mut names = state_names(network, optimizer);
+    let mut names = state_names(network, settings);
     let mut tensors: Vec<&Tensor> = checkpoint.state.iter().collect();
     if let Some(best) = &checkpoint.best {
         names.extend(network.weights.iter().map(|w| format!("best.{}", w.name)));
@@ -47,7 +47,7 @@ pub(super) fn save(
 pub(super) fn load(
     run: &Path,
     network: &Network,
-    optimizer: FineTuneOptimizer,
+    settings: &FineTuneSettings,
 ) -> Result<(Option<Checkpoint>, Curves), TrainError> {
     let path = path(run);
     if !path.exists() {
@@ -62,7 +62,7 @@ pub(super) fn load(
         ))),
         None => Err(files::damaged(&path)(format!("it has no “{name}”"))),
     };
-    let names = state_names(network, optimizer);
+    let names = state_names(network, settings);
     let slots = names.len() / network.weights.len().max(1);
     let mut state = Vec::with_capacity(names.len());
     for (names, weight) in names.chunks(slots.max(1)).zip(&network.weights) {

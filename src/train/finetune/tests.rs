@@ -221,13 +221,15 @@ fn updates_follow_the_formulas() {
             })
             .collect();
         let mut graph = Graph::new("updates");
-        for scalar in super::graph::scalars(optimizer) {
+        for scalar in super::graph::scalars(&settings) {
             graph.input(scalar, ElementType::F32, &[]);
         }
         let mut names = Vec::new();
         for weight in &weights {
             let shape = [Dim::Fixed(weight.shape[0])];
-            let slots = Slot::all(optimizer).iter().map(|s| s.name(&weight.name));
+            let slots = Slot::all(&settings)
+                .into_iter()
+                .map(|slot| slot.name(&weight.name));
             for name in [weight.name.clone()].into_iter().chain(slots) {
                 graph.input(&name, ElementType::F32, &shape);
                 names.push((name, weight.shape[0]));
@@ -256,7 +258,7 @@ fn updates_follow_the_formulas() {
             .iter()
             .map(|t| t.f32().unwrap().iter().map(|v| f64::from(*v)).collect())
             .collect();
-        let slots = Slot::all(optimizer).len() + 1;
+        let slots = Slot::all(&settings).len() + 1;
         for step in 1..=60_u32 {
             let rate = 0.02 + 0.001 * f64::from(step);
             let average_rate = settings.average_rate(step);
@@ -279,11 +281,11 @@ fn updates_follow_the_formulas() {
                 let decay = if weight.decays { 0.05 } else { 0.0 };
                 for i in 0..weight.shape[0] {
                     let g = scale * f64::from(g[at].f32().unwrap()[i]);
-                    let [w, average, first, rest @ ..] = &mut exact[at * slots..(at + 1) * slots]
+                    let [w, first, rest @ .., average] = &mut exact[at * slots..(at + 1) * slots]
                     else {
                         unreachable!()
                     };
-                    if let [second, ..] = rest {
+                    if let [second] = rest {
                         first[i] = BETA_1 * first[i] + (1.0 - BETA_1) * g;
                         second[i] = BETA_2 * second[i] + (1.0 - BETA_2) * g * g;
                         let divisor = (second[i] * scales.1).sqrt() + 1e-8;
@@ -298,7 +300,7 @@ fn updates_follow_the_formulas() {
 
             let scalars =
                 [rate, average_rate, scales.0, scales.1].map(|value| Tensor::scalar(value as f32));
-            let mut inputs: Vec<(&str, &Tensor)> = super::graph::scalars(optimizer)
+            let mut inputs: Vec<(&str, &Tensor)> = super::graph::scalars(&settings)
                 .iter()
                 .copied()
                 .zip(&scalars)
@@ -460,7 +462,12 @@ fn it_learns_and_keeps_the_best() {
         let (_, initial, mut settings, _) = case();
         settings.fine_tune.optimizer = optimizer;
         settings.fine_tune.learning_rate = 10.0 * optimizer.default_rate();
-        let (end, last, points) = train(beginning(optimizer, &initial), 200, None, &settings);
+        let (end, last, points) = train(
+            beginning(&settings.fine_tune, &initial),
+            200,
+            None,
+            &settings,
+        );
         assert_eq!(end.unwrap(), End::Complete);
         let best = last.place.best.unwrap();
         let first = points.first().unwrap();
@@ -474,7 +481,7 @@ fn it_learns_and_keeps_the_best() {
 #[test]
 fn interrupted_anywhere_it_ends_with_the_same_bits() {
     let (_, initial, settings, _) = case();
-    let begin = || beginning(settings.fine_tune.optimizer, &initial);
+    let begin = || beginning(&settings.fine_tune, &initial);
     let (_, last, points) = train(begin(), 60, None, &settings);
     let whole = timeless(last, points);
     // `fill` is called for training and for validation alike, so this hits both.

@@ -67,13 +67,13 @@ pub(in crate::train) fn train_deeper(
     let train = side(Split::Train, &data.train);
     let validation = side(Split::Validation, &data.validation);
 
-    let (checkpoint, points) = store::load(&run.dir, &network, fine_tune.optimizer)?;
+    let (checkpoint, points) = store::load(&run.dir, &network, &fine_tune)?;
     let steps = run.settings.steps();
     let title = fine_tune.depth.title().to_lowercase();
     work.stage(format!("Training: {title}"), Some(u64::from(steps)));
     let best = checkpoint.as_ref().and_then(|found| found.place.best);
     curves.go_deeper(steps, &points, best, head_only.best);
-    let checkpoint = checkpoint.unwrap_or_else(|| beginning(fine_tune.optimizer, &initial));
+    let checkpoint = checkpoint.unwrap_or_else(|| beginning(&fine_tune, &initial));
     let mut trainer = FineTrainer::new(&network, &run.settings, [&train, &validation], checkpoint)?;
     work.set_done(u64::from(trainer.step()));
     let end = trainer.run(
@@ -83,7 +83,7 @@ pub(in crate::train) fn train_deeper(
             curves,
             work,
             save: &mut |checkpoint, points| {
-                store::save(&run.dir, &network, fine_tune.optimizer, checkpoint, points)
+                store::save(&run.dir, &network, &fine_tune, checkpoint, points)
             },
         },
     )?;
