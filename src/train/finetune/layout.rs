@@ -15,6 +15,8 @@ use crate::onnx::{
     attribute_text,
 };
 
+use super::toeplitz::Window;
+
 /// Pictures with more pixels keep their pointwise convolutions in planes.
 const MAX_PIXELS: usize = 256;
 
@@ -347,38 +349,16 @@ impl BatchLast<'_> {
             return Err(lacks_kernel(node));
         };
         let channels = input.channels;
-        let (taps, from) = (window.kernel.0 * window.kernel.1, input.pixels());
+        let [taps, to, from] = window.sizes();
         let (height, width) = window.output;
-        let to = height * width;
-        let places = window.places();
         let matrix = if self.trained.contains(kernel) {
-            // T = K · S: each kernel value goes to its places.
-            let mut spread = vec![0.0_f32; taps * to * from];
-            for (tap, to_pixel, from_pixel) in &places {
-                if let Some(place) = spread.get_mut((tap * to + to_pixel) * from + from_pixel) {
-                    *place = 1.0;
-                }
-            }
-            let spread = self.graph.constant(&Tensor::new([taps, to * from], spread));
+            let spread = self.graph.constant(&window.spread());
             let kernel = self.reshape(kernel, &[channels, taps]);
             let flat = self.graph.op("MatMul", &[&kernel, &spread]);
             self.reshape(&flat, &[channels, to, from])
         } else {
             let kernel = self.constant_value(kernel)?;
-            let mut matrix = vec![0.0_f32; channels * to * from];
-            let kernels = kernel.f32()?.chunks_exact(taps);
-            for (matrix, kernel) in matrix.chunks_exact_mut(to * from).zip(kernels) {
-                for (tap, to_pixel, from_pixel) in &places {
-                    if let (Some(place), Some(value)) = (
-                        matrix.get_mut(to_pixel * from + from_pixel),
-                        kernel.get(*tap),
-                    ) {
-                        *place = *value;
-                    }
-                }
-            }
-            self.graph
-                .constant(&Tensor::new([channels, to, from], matrix))
+            self.graph.constant(&window.matrices(kernel.f32()?))
         };
         let x = self.rows(x)?;
         let x = self.reshape(&x, &[channels, from, self.batch]);
@@ -544,44 +524,4 @@ fn is_pointwise(node: &NodeProto, kernel: &[usize]) -> bool {
         && attribute_int(node, "group").unwrap_or(1) == 1
         && all("strides", 1)
         && all("pads", 0)
-}
-
-/// Where a depthwise convolution looks: pairs are (vertical, horizontal), pads those at the top and the left.
-struct Window {
-    kernel: (usize, usize),
-    input: (usize, usize),
-    output: (usize, usize),
-    strides: (i64, i64),
-    dilations: (i64, i64),
-    pads: (i64, i64),
-}
-
-impl Window {
-    /// All triples of kernel value, output pixel and input pixel that belong together.
-    fn places(&self) -> Vec<(usize, usize, usize)> {
-        let mut places = Vec::new();
-        for oy in 0..self.output.0 {
-            for ox in 0..self.output.1 {
-                for ky in 0..self.kernel.0 {
-                    for kx in 0..self.kernel.1 {
-                        let y =
-                            oy as i64 * self.strides.0 + ky as i64 * self.dilations.0 - self.pads.0;
-                        let x =
-                            ox as i64 * self.strides.1 + kx as i64 * self.dilations.1 - self.pads.1;
-                        if let (Ok(y), Ok(x)) = (usize::try_from(y), usize::try_from(x))
-                            && y < self.input.0
-                            && x < self.input.1
-                        {
-                            places.push((
-                                ky * self.kernel.1 + kx,
-                                oy * self.output.1 + ox,
-                                y * self.input.1 + x,
-                            ));
-                        }
-                    }
-                }
-            }
-        }
-        places
-    }
 }

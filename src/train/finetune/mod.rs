@@ -1,6 +1,7 @@
 //! Training deeper than the head: the last blocks of the backbone, from cached activations.
 
 mod estimate;
+mod evaluation;
 mod graph;
 mod layout;
 mod learner;
@@ -10,6 +11,7 @@ mod settings;
 mod store;
 #[cfg(test)]
 mod tests;
+mod toeplitz;
 mod training;
 mod verdict;
 
