@@ -102,7 +102,9 @@ mod linux {
             Ok(image.data.chunks(4).any(|pixel| pixel[..3] != [0, 0, 0]))
         };
         let began = Instant::now();
-        let mut program = desktop::program(display, 1.0, home).spawn()?;
+        let mut program = desktop::program(display, 1.0, home)
+            .env("RUST_LOG", "off")
+            .spawn()?;
         while !painted()? {
             if began.elapsed() > Duration::from_mins(1) {
                 return Err("no window after a minute".into());
@@ -319,13 +321,15 @@ mod linux {
                 ..RawInput::default()
             };
             let began = thread_seconds();
-            let output = self.ctx.run_ui(input, |ui| {
+            let mut output = self.ctx.run_ui(input, |ui| {
                 self.window.logic(&ui.ctx().clone(), &mut self.frame);
                 self.window.ui(ui, &mut self.frame);
             });
             let triangles = self.ctx.tessellate(output.shapes, output.pixels_per_point);
             let time = (thread_seconds() - began) * 1e3;
             std::hint::black_box(triangles);
+            // There is no graphics card to take them.
+            output.textures_delta.clear();
             time
         }
     }
