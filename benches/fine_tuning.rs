@@ -137,7 +137,8 @@ fn measure(depth: Depth, optimizer: FineTuneOptimizer, batch: usize, depthwise: 
     // All weights behind the cut, as the peer does.
     settings.fine_tune.train_depthwise = depthwise;
     if optimizer == FineTuneOptimizer::Momentum {
-        // Nor has the peer an average of the weights or a limit of the gradient.
+        // Nor has the peer weight decay, an average of the weights or a limit of the gradient.
+        settings.fine_tune.weight_decay = 0.0;
         settings.fine_tune.average_decay = 0.0;
         settings.fine_tune.clip_norm = 0.0;
     }

@@ -233,7 +233,13 @@ impl BatchLast<'_> {
             })
     }
 
+    /// A value in another shape. One that is known to have it already is left alone: inputs of the graph would be
+    /// copied.
     fn reshape(&mut self, value: &str, shape: &[usize]) -> String {
+        let fixed: Vec<Dim> = shape.iter().map(|len| Dim::Fixed(*len)).collect();
+        if self.graph.shape(value).is_some_and(|has| has == fixed) {
+            return value.to_owned();
+        }
         let shape: Vec<i64> = shape.iter().map(|len| *len as i64).collect();
         let shape = self.graph.ints(&shape);
         self.graph.op("Reshape", &[value, &shape])
