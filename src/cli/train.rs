@@ -36,7 +36,7 @@ pub struct Args {
         value_name = "RUN",
         conflicts_with_all = ["architecture", "fit", "learning_rate", "train_batch_size",
             "validation_batch_size", "eval_step_interval", "testing_percentage",
-            "validation_percentage", "split_seed", "optimizer", "seed"]
+            "validation_percentage", "split_seed", "optimizer", "seed", "FineTuneArgs"]
     )]
     resume: Option<String>,
     /// The backbone and its input size in pixels [default: efficientnet-lite0@224]

@@ -15,8 +15,9 @@ use super::{
 
 /// Trains on the project's labelled frames and keeps the result as a new run.
 ///
-/// Bottlenecks first (cached), then the head, then, if the settings say so, the last blocks of the backbone. `curves` receives each evaluation. Cancelling leaves an
-/// unfinished run that [`resume`] continues; [`Work::stop`] ends it early with the best weights.
+/// Bottlenecks first (cached), then the head, then, if the settings say so, the last blocks of the backbone.
+/// `curves` receives each evaluation. Cancelling leaves an unfinished run that [`resume`] continues; [`Work::stop`]
+/// ends it early with the best weights.
 pub fn train(
     project: &Project,
     settings: &TrainSettings,

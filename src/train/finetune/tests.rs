@@ -472,7 +472,6 @@ fn it_learns_and_keeps_the_best() {
         let best = last.place.best.unwrap();
         let first = points.first().unwrap();
         assert!(best.validation_accuracy > 0.75, "{best:?}");
-        assert!(best.validation_accuracy >= first.validation_accuracy.unwrap_or(0.0));
         assert!(points.last().unwrap().train_cross_entropy < first.train_cross_entropy);
         assert_eq!(points.len(), 50);
     }

@@ -9,7 +9,7 @@ use crate::jobs::Work;
 use crate::onnx::Tensor;
 use crate::project::{Project, Split};
 use crate::train::data::Prepared;
-use crate::train::learner::{Examples, correct, transpose};
+use crate::train::learner::{Examples, accuracy, correct, transpose};
 use crate::train::trainer::{ending_note, train_head};
 use crate::train::{Head, HeadOnly, LiveCurves, Run, RunResult, TrainError};
 
@@ -129,20 +129,16 @@ fn head_first(
 ) -> Result<(Head, HeadOnly), TrainError> {
     let data = &prepared.data;
     let trained = train_head(run, data, "Training the head", curves, work)?;
-    let right = correct(data.sizes, &data.test, &trained.head)?;
     let found = HeadOnly {
         steps: trained.steps,
         best: trained.best,
-        test_accuracy: share(&right),
+        test_accuracy: accuracy(data.sizes, &data.test, &trained.head)?,
         secs: trained.secs,
     };
+    run.notes
+        .extend(trained.note.map(|note| format!("The head alone: {note}")));
     run.save_head_only(&trained.head, found.clone())?;
     Ok((trained.head, found))
-}
-
-fn share(right: &[bool]) -> Option<f32> {
-    let count = right.iter().filter(|right| **right).count();
-    (!right.is_empty()).then(|| (count as f64 / right.len() as f64) as f32)
 }
 
 /// The head, and the rest.
