@@ -88,6 +88,7 @@ impl Session {
                 fine_tune: FineTuneSettings {
                     depth: plain_deeper.depth,
                     learning_rate: plain_deeper.learning_rate,
+                    layer_decay: plain_deeper.layer_decay,
                     weight_decay: plain_deeper.weight_decay,
                     clip_norm: plain_deeper.clip_norm,
                     label_smoothing: plain_deeper.label_smoothing,

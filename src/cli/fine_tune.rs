@@ -24,6 +24,10 @@ pub struct FineTuneArgs {
     /// Highest learning rate [default: 0.001 with adam-w, 0.01 with momentum]
     #[arg(long, value_name = "F", value_parser = super::train::learning_rate)]
     fine_tune_learning_rate: Option<f32>,
+    /// Factor of the learning rate from each block to the one before it: the head learns at the full rate, the
+    /// last block at F times that, the one before at F times F; 1 for the same rate everywhere [default: 1]
+    #[arg(long, value_name = "F", value_parser = up_to_one)]
+    layer_decay: Option<f32>,
     /// How weights follow the gradient [default: adam-w]
     #[arg(long, value_name = "O")]
     fine_tune_optimizer: Option<OptimizerArg>,
@@ -103,6 +107,7 @@ impl FineTuneArgs {
             }
         };
         set(&mut settings.learning_rate, self.fine_tune_learning_rate);
+        set(&mut settings.layer_decay, self.layer_decay);
         set(&mut settings.weight_decay, self.weight_decay);
         set(&mut settings.label_smoothing, self.label_smoothing);
         set(&mut settings.clip_norm, self.clip_norm);
@@ -149,6 +154,13 @@ fn below_one(text: &str) -> Result<f32, String> {
         .ok()
         .filter(|value| *value < 1.0)
         .ok_or_else(|| "it is a number of at least 0 and below 1".to_owned())
+}
+
+fn up_to_one(text: &str) -> Result<f32, String> {
+    not_negative(text)
+        .ok()
+        .filter(|value| *value > 0.0 && *value <= 1.0)
+        .ok_or_else(|| "it is a number over 0 and at most 1".to_owned())
 }
 
 /// One line of `--estimate`.

@@ -173,10 +173,15 @@ impl Blocks {
             Some(cut) => self.path.begin(&cut.tensor),
             None => macs.len(),
         };
+        let starts: Vec<usize> = self
+            .row
+            .iter()
+            .map(|block| self.path.begin(&block.cut.tensor))
+            .collect();
         let (front, back) = macs.split_at(begin.min(macs.len()));
         Plan {
             depth,
-            weights: weights::weights(&self.graph, &self.path, begin),
+            weights: weights::weights(&self.graph, &self.path, begin, &starts),
             macs_front: front.iter().sum(),
             macs_back: back.iter().sum(),
             bytes_per_view: match &cut {

@@ -111,6 +111,34 @@ fn plans_count_what_the_catalogue_says() {
     assert_eq!(blocks.plan(Depth::Head).bytes_per_view, 4 * 1280);
 }
 
+#[test]
+fn a_weight_knows_its_block() {
+    let blocks = shipped("efficientnet-lite0@96");
+    let mut names = cuts(&blocks);
+    // Blocks are known by what comes out of them here: all but the input, and the last one.
+    names.remove(0);
+    names.push("blocks.6.0");
+    let all = blocks.plan(Depth::All);
+    for (at, name) in names.iter().enumerate() {
+        let from_end = names.len() - at;
+        let mut of_block = all
+            .weights
+            .iter()
+            .filter(|weight| weight.name.starts_with(&format!("{name}.")));
+        let first = of_block.next().unwrap();
+        assert_eq!(first.from_end, from_end, "{name}");
+        assert!(of_block.all(|weight| weight.from_end == from_end), "{name}");
+    }
+    // The stem goes with the first block, the convolution behind the last block with that.
+    assert_eq!(all.weights.first().unwrap().from_end, names.len());
+    assert_eq!(all.weights.last().unwrap().from_end, 1);
+    // Whatever is trained, a block stays the block that it is.
+    for depth in [Depth::Last1, Depth::Last3, Depth::Stage] {
+        let part = blocks.plan(depth).weights;
+        assert_eq!(part, all.weights[all.weights.len() - part.len()..]);
+    }
+}
+
 /// Values that look like a normalised picture, the same each time.
 fn planes(side: usize) -> Tensor {
     let value = |at: usize| ((at * 7919 + at / side * 31) % 256) as f32 / 128.0 - 1.0;

@@ -31,11 +31,18 @@ pub struct Weight {
     pub kind: WeightKind,
     /// How many numbers.
     pub elements: usize,
+    /// Which block it belongs to, counted from the network's end: 1 in the last one.
+    pub from_end: usize,
 }
 
 /// The weights of the nodes from place `begin` of the path on, each once. Scales and means of a batch norm
-/// that was not folded are not among them: they stay as they are.
-pub(super) fn weights(graph: &Graph, path: &DataPath, begin: usize) -> Vec<Weight> {
+/// that was not folded are not among them: they stay as they are. `starts` has the place where each block begins.
+pub(super) fn weights(
+    graph: &Graph,
+    path: &DataPath,
+    begin: usize,
+    starts: &[usize],
+) -> Vec<Weight> {
     // Computed from the data; a weight may be a constant, or a reading of one (a cast of fp16).
     let computed: HashSet<&str> = path
         .nodes
@@ -44,8 +51,11 @@ pub(super) fn weights(graph: &Graph, path: &DataPath, begin: usize) -> Vec<Weigh
         .flat_map(|node| node.output.iter().map(String::as_str))
         .collect();
     let mut found: Vec<Weight> = Vec::new();
-    let nodes = path.nodes.get(begin..).unwrap_or_default();
-    for node in nodes.iter().filter_map(|index| graph.nodes.get(*index)) {
+    for (at, index) in path.nodes.iter().enumerate().skip(begin) {
+        let Some(node) = graph.nodes.get(*index) else {
+            continue;
+        };
+        let from_end = 1 + starts.iter().filter(|start| **start > at).count();
         for (name, kind) in weights_of(node, &path.shapes) {
             let shape = path.shapes.get(name);
             let elements = shape.and_then(|shape| shape.iter().map(Dim::fixed).product());
@@ -57,6 +67,7 @@ pub(super) fn weights(graph: &Graph, path: &DataPath, begin: usize) -> Vec<Weigh
                     name: name.to_owned(),
                     kind,
                     elements,
+                    from_end,
                 });
             }
         }

@@ -33,7 +33,7 @@ pub(super) fn network(
         weights.push(Weight {
             name: weight.name.clone(),
             shape: tensor.shape.clone(),
-            rate: 1.0,
+            rate: settings.rate_factor(weight.from_end),
             decays: weight.kind != WeightKind::Bias,
         });
         initial.push(tensor);

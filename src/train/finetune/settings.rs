@@ -41,6 +41,10 @@ pub struct FineTuneSettings {
     /// The highest learning rate; it rises to this for the first tenth of the steps and falls to zero along half
     /// a cosine (Loshchilov and Hutter 2017).
     pub learning_rate: f32,
+    /// Factor of the learning rate from one block to the one before it, over 0 and at most 1: the head learns at
+    /// the full rate, the last block at this part of it, the one before at its square (Howard and Ruder 2018; as
+    /// in Bao et al. 2022). 1 is the same rate for all.
+    pub layer_decay: f32,
     /// How much kernels and dense layers (not biases) are drawn towards zero.
     pub weight_decay: f32,
     /// Largest norm of the gradient over all weights; 0 has no limit.
@@ -67,6 +71,7 @@ impl Default for FineTuneSettings {
             batch_size: 32,
             optimizer: FineTuneOptimizer::AdamW,
             learning_rate: FineTuneOptimizer::AdamW.default_rate(),
+            layer_decay: 1.0,
             weight_decay: 0.01,
             clip_norm: 1.0,
             label_smoothing: 0.1,
@@ -118,6 +123,12 @@ impl FineTuneSettings {
         f64::from(self.learning_rate) * share
     }
 
+    /// Factor of the learning rate in a block, counted from the network's end: 1 is the last, 0 the head.
+    pub(super) fn rate_factor(&self, from_end: usize) -> f32 {
+        let blocks = i32::try_from(from_end).unwrap_or(i32::MAX);
+        self.layer_decay.powi(blocks)
+    }
+
     /// How far the moving average follows at a step: fast at first, when it is young.
     pub(super) fn average_rate(&self, step: u32) -> f64 {
         let t = f64::from(step);
@@ -139,6 +150,9 @@ pub(in crate::train) fn check_settings(settings: &FineTuneSettings) -> Result<()
     }
     if !(settings.learning_rate.is_finite() && settings.learning_rate > 0.0) {
         return wrong("the fine-tuning learning rate must be over 0");
+    }
+    if !(settings.layer_decay > 0.0 && settings.layer_decay <= 1.0) {
+        return wrong("the layer decay must be over 0 and at most 1");
     }
     if !(0.0..1.0).contains(&settings.label_smoothing) {
         return wrong("label smoothing must be at least 0 and below 1");

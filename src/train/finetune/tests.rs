@@ -4,8 +4,11 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::float_cmp,
     reason = "a failed set-up is a failed test"
 )]
+
+mod rates;
 
 use std::collections::HashSet;
 
@@ -493,22 +496,4 @@ fn interrupted_anywhere_it_ends_with_the_same_bits() {
         points.extend(rest);
         assert_eq!(timeless(last, points), whole, "interrupted at {at}");
     }
-}
-
-#[test]
-fn the_rate_warms_up_and_falls_to_nothing() {
-    let settings = FineTuneSettings {
-        learning_rate: 2.0,
-        ..FineTuneSettings::default()
-    };
-    assert!((settings.rate(1, 100) - 0.2).abs() < 1e-9);
-    assert!((settings.rate(10, 100) - 2.0).abs() < 1e-9);
-    assert!((settings.rate(55, 100) - 1.0).abs() < 1e-9);
-    assert!(settings.rate(100, 100).abs() < 1e-9);
-    assert!(settings.rate(1, 1).is_finite());
-    assert_eq!(settings.steps_for(1600), 150);
-    assert_eq!(
-        (settings.steps_for(3), settings.steps_for(1 << 20)),
-        (100, 2000)
-    );
 }

@@ -36,6 +36,13 @@ pub(super) fn deeper_ui(ui: &mut Ui, session: &Session, settings: &mut FineTuneS
     );
     number_ui(
         ui,
+        "Layer decay",
+        "How much slower each block learns than the one behind it: at 0.8 the last block learns at 0.8 of the rate, the one before at 0.64; at 1 all learn alike",
+        &mut settings.layer_decay,
+        &part(0.01..=1.0, 0.002, 3),
+    );
+    number_ui(
+        ui,
         "Label smoothing",
         "How far the network is kept from being certain: the share of the answer that is spread over all classes",
         &mut settings.label_smoothing,

@@ -1,0 +1,121 @@
+//! The learning rate over the steps, and over the blocks.
+
+use super::super::graph::LOGITS_WEIGHT;
+use super::super::network::network;
+use super::super::settings::check_settings;
+use super::super::{FineTuneOptimizer, FineTuneSettings};
+use super::{case, table};
+use crate::backbone::{Blocks, Depth};
+use crate::jobs::Work;
+use crate::onnx::Tensor;
+use crate::train::finetune::learner::{FineTrainer, Report, beginning};
+use crate::train::graph::Sizes;
+use crate::train::{Head, LiveCurves};
+
+#[test]
+fn the_rate_warms_up_and_falls_to_nothing() {
+    let settings = FineTuneSettings {
+        learning_rate: 2.0,
+        ..FineTuneSettings::default()
+    };
+    assert!((settings.rate(1, 100) - 0.2).abs() < 1e-9);
+    assert!((settings.rate(10, 100) - 2.0).abs() < 1e-9);
+    assert!((settings.rate(55, 100) - 1.0).abs() < 1e-9);
+    assert!(settings.rate(100, 100).abs() < 1e-9);
+    assert!(settings.rate(1, 1).is_finite());
+    assert_eq!(settings.steps_for(1600), 150);
+    assert_eq!(
+        (settings.steps_for(3), settings.steps_for(1 << 20)),
+        (100, 2000)
+    );
+}
+
+/// The weights after one step of plain momentum, the given ones at the given factor.
+fn after_a_step(factor: f32, slower: &[&str]) -> Vec<(String, Tensor)> {
+    let (mut network, mut initial, mut settings, [train, _]) = case();
+    for (weight, tensor) in network.weights.iter_mut().zip(&mut initial) {
+        if slower.contains(&weight.name.as_str()) {
+            weight.rate = factor;
+            // From zero, so that nothing is lost in the addition and half is exactly half.
+            *tensor = Tensor::zeros(crate::onnx::ElementType::F32, weight.shape.clone());
+        }
+    }
+    settings.fine_tune = FineTuneSettings {
+        optimizer: FineTuneOptimizer::Momentum,
+        clip_norm: 0.0,
+        average_decay: 0.0,
+        ..settings.fine_tune
+    };
+    let nobody = super::Side::default();
+    let mut rows = table(network.cut, 180);
+    let begin = beginning(&settings.fine_tune, &initial);
+    let mut trainer = FineTrainer::new(&network, &settings, [&train, &nobody], begin).unwrap();
+    let mut report = Report {
+        curves: &LiveCurves::default(),
+        work: &Work::new(),
+        save: &mut |_, _| Ok(()),
+    };
+    trainer.run(1, &mut rows, &mut report).unwrap();
+    let names = network.weights.iter().map(|weight| weight.name.clone());
+    names.zip(trainer.kept().unwrap().2).collect()
+}
+
+#[test]
+fn a_weight_with_half_the_rate_goes_exactly_half_as_far() {
+    let slower = ["expand.bias", "project.bias", "last.bias"];
+    let (full, half) = (after_a_step(1.0, &slower), after_a_step(0.5, &slower));
+    for ((name, full), (_, half)) in full.iter().zip(&half) {
+        let (full, half) = (full.f32().unwrap(), half.f32().unwrap());
+        if slower.contains(&name.as_str()) {
+            assert!(full.iter().any(|value| *value != 0.0), "{name} stood still");
+            let expected: Vec<f32> = full.iter().map(|value| 0.5 * value).collect();
+            assert_eq!(half, expected, "{name}");
+        } else {
+            assert_eq!(half, full, "{name}");
+        }
+    }
+}
+
+#[test]
+fn each_block_learns_slower_than_the_one_behind_it() {
+    let blocks = Blocks::of(&"efficientnet-lite0@96".parse().unwrap()).unwrap();
+    let sizes = Sizes {
+        dim: 1280,
+        classes: 2,
+    };
+    let head = Head {
+        w: vec![0.0; 2 * 1280],
+        b: vec![0.0; 2],
+    };
+    for (layer_decay, factors) in [(1.0, [1.0; 4]), (0.5, [1.0, 0.5, 0.25, 0.125])] {
+        let settings = FineTuneSettings {
+            layer_decay,
+            ..FineTuneSettings::default()
+        };
+        let plan = blocks.plan(Depth::Last3);
+        let (network, _) = network(&blocks, &plan, &settings, sizes, &head).unwrap();
+        let of_names = [LOGITS_WEIGHT, "blocks.6.0.", "blocks.5.3.", "blocks.5.2."];
+        for (begin, factor) in of_names.iter().zip(factors) {
+            let mut weights = network.weights.iter().filter(|w| w.name.starts_with(begin));
+            let first = weights.next().unwrap();
+            assert!(first.rate == factor && weights.all(|weight| weight.rate == factor));
+        }
+    }
+}
+
+#[test]
+fn settings_of_older_runs_have_one_rate_for_all() {
+    let mut old = serde_json::to_value(FineTuneSettings::default()).unwrap();
+    old.as_object_mut().unwrap().remove("layer_decay").unwrap();
+    let read: FineTuneSettings = serde_json::from_value(old).unwrap();
+    assert_eq!(read, FineTuneSettings::default());
+    assert_eq!(read.rate_factor(7), 1.0);
+    for (layer_decay, good) in [(0.0, false), (f32::NAN, false), (1.01, false), (0.1, true)] {
+        let settings = FineTuneSettings {
+            depth: Depth::Last1,
+            layer_decay,
+            ..FineTuneSettings::default()
+        };
+        assert_eq!(check_settings(&settings).is_ok(), good, "{layer_decay}");
+    }
+}
