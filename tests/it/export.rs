@@ -12,9 +12,10 @@ use salamander::backbone::{Fit, Preprocessing};
 use salamander::evaluate::{Evaluation, Predictor, evaluate};
 use salamander::export::{Format, export};
 use salamander::jobs::Work;
-use salamander::media::{ClassFrom, ImportOptions, import};
-use salamander::project::{Fps, Project, Sampling, Split, SplitSettings};
+use salamander::project::Split;
 use salamander::train::{LiveCurves, TrainSettings, train};
+
+use super::projects::{of_sample_videos, quick};
 
 /// The interpreter with onnxruntime, numpy and Pillow. Without one the test is left out, loudly; not in CI.
 pub fn python() -> Option<PathBuf> {
@@ -114,31 +115,15 @@ pub fn compare(evaluation: &Evaluation, found: &[Value], what: &str) -> f64 {
 fn others_get_the_same_classes_from_an_export() {
     let Some(python) = python() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let project = Project::create(&dir.path().join("Über 映画"), "Test").unwrap();
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample");
-    let options = ImportOptions {
-        class_from: ClassFrom::Folder,
-        sampling: Sampling {
-            fps: Fps(6.0),
-            ..Sampling::default()
-        },
-    };
-    import(&project, &[sample], &options, &Work::new()).unwrap();
+    let project = of_sample_videos(&dir.path().join("Über 映画"));
 
     for (fit, format, files) in [
         (Fit::CenterCrop, Format::Onnx, 5),
         (Fit::Pad, Format::OnnxFloat, 5),
     ] {
         let settings = TrainSettings {
-            architecture: "efficientnet-lite0@128".parse().unwrap(),
             fit,
-            how_many_training_steps: 60,
-            split: SplitSettings {
-                validation_percentage: 25,
-                testing_percentage: 25,
-                ..SplitSettings::default()
-            },
-            ..TrainSettings::default()
+            ..quick("efficientnet-lite0@128", 60)
         };
         let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
         let out = dir.path().join(format!("出力 {}", format.name()));

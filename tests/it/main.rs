@@ -14,6 +14,7 @@ mod export;
 mod gradients_of_networks;
 mod kill;
 mod media;
+mod projects;
 #[cfg(target_os = "linux")]
 mod real_window;
 mod relabelled;

@@ -1,36 +1,17 @@
 //! Frames that were given another class, or taken away, after a run was trained on them.
 
-use std::path::Path;
-
 use salamander::evaluate::evaluate;
 use salamander::jobs::Work;
-use salamander::media::{ClassFrom, ImportOptions, import};
-use salamander::project::{ClassName, Fps, Label, Project, Sampling, Split, SplitSettings};
-use salamander::train::{LiveCurves, TrainSettings, train};
+use salamander::project::{ClassName, Label, Split};
+use salamander::train::{LiveCurves, train};
+
+use super::projects::{of_sample_videos, quick};
 
 #[test]
 fn relabelled_frames_are_judged_by_their_present_class() {
     let dir = tempfile::tempdir().unwrap();
-    let project = Project::create(&dir.path().join("p"), "Test").unwrap();
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample");
-    let options = ImportOptions {
-        class_from: ClassFrom::Folder,
-        sampling: Sampling {
-            fps: Fps(6.0),
-            ..Sampling::default()
-        },
-    };
-    import(&project, &[sample], &options, &Work::new()).unwrap();
-    let settings = TrainSettings {
-        architecture: "efficientnet-lite0@96".parse().unwrap(),
-        how_many_training_steps: 40,
-        split: SplitSettings {
-            validation_percentage: 25,
-            testing_percentage: 25,
-            ..SplitSettings::default()
-        },
-        ..TrainSettings::default()
-    };
+    let project = of_sample_videos(&dir.path().join("p"));
+    let settings = quick("efficientnet-lite0@96", 40);
     let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
     let test_set = || evaluate(&project, &run, Split::Test, &Work::new()).unwrap();
     let before = test_set();

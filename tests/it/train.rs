@@ -1,46 +1,14 @@
 //! Training on a real project: real images, real backbone, real files.
 
 use std::fs;
-use std::path::Path;
 
-use image::{Rgb, RgbImage};
 use salamander::jobs::Work;
-use salamander::project::{ClassName, Project, Split};
+use salamander::project::{Project, Split};
 use salamander::train::{
     LiveCurves, Optimizer, Run, RunState, TrainError, TrainSettings, resume, runs, train,
 };
 
-/// A picture of coarse noise tinted by its class, different for each seed.
-fn picture(class: usize, seed: u32) -> RgbImage {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
-    let mut cells = [0_u8; 64];
-    for cell in &mut cells {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        *cell = (state >> 24) as u8;
-    }
-    RgbImage::from_fn(96, 96, |x, y| {
-        let value = cells[(y / 12 * 8 + x / 12) as usize] / 2;
-        let mut pixel = [value; 3];
-        pixel[class] = value.saturating_add(100);
-        Rgb(pixel)
-    })
-}
-
-fn project(dir: &Path, counts: &[(&str, u32)]) -> Project {
-    let project = Project::create(&dir.join("p"), "Test").unwrap();
-    for (class, (name, count)) in counts.iter().enumerate() {
-        let name = ClassName::new(name).unwrap();
-        project.add_class(&name).unwrap();
-        let folder = project.root().join("classes").join(name.as_str());
-        for number in 0..*count {
-            let path = folder.join(format!("{number}.png"));
-            picture(class, class as u32 * 1000 + number)
-                .save(path)
-                .unwrap();
-        }
-    }
-    project
-}
+use super::projects::of_pictures;
 
 fn settings(steps: u32) -> TrainSettings {
     let mut settings = TrainSettings {
@@ -62,7 +30,10 @@ fn trained(project: &Project, settings: &TrainSettings) -> Run {
 #[test]
 fn a_run_keeps_everything_and_can_be_extended() {
     let dir = tempfile::tempdir().unwrap();
-    let project = project(dir.path(), &[("röd", 30), ("grün", 30), ("blue", 30)]);
+    let project = of_pictures(
+        &dir.path().join("p"),
+        &[("röd", 30), ("grün", 30), ("blue", 30)],
+    );
     let curves = LiveCurves::default();
     let work = Work::new();
     let run = train(&project, &settings(60), &curves, &work).unwrap();
@@ -112,7 +83,7 @@ fn a_run_keeps_everything_and_can_be_extended() {
 #[test]
 fn an_interrupted_run_goes_on_to_the_same_weights() {
     let dir = tempfile::tempdir().unwrap();
-    let project = project(dir.path(), &[("a", 30), ("b", 30)]);
+    let project = of_pictures(&dir.path().join("p"), &[("a", 30), ("b", 30)]);
     let settings = settings(4000);
     let whole = trained(&project, &settings);
 
@@ -160,12 +131,12 @@ fn an_interrupted_run_goes_on_to_the_same_weights() {
 #[test]
 fn what_cannot_be_trained_says_why() {
     let dir = tempfile::tempdir().unwrap();
-    let empty = project(&dir.path().join("1"), &[("a", 0), ("b", 0)]);
+    let empty = of_pictures(&dir.path().join("1"), &[("a", 0), ("b", 0)]);
     let error = |project: &Project| {
         train(project, &settings(10), &LiveCurves::default(), &Work::new()).unwrap_err()
     };
     assert!(matches!(error(&empty), TrainError::NoFrames));
-    let single = project(&dir.path().join("2"), &[("a", 12), ("b", 0)]);
+    let single = of_pictures(&dir.path().join("2"), &[("a", 12), ("b", 0)]);
     let message = error(&single).to_string();
     assert!(
         message.contains("two classes") && message.contains("“a”"),
@@ -188,7 +159,7 @@ fn what_cannot_be_trained_says_why() {
 #[test]
 fn a_class_with_one_frame_and_a_bad_image_do_not_stop_a_training() {
     let dir = tempfile::tempdir().unwrap();
-    let project = project(dir.path(), &[("a", 20), ("b", 20), ("lone", 1)]);
+    let project = of_pictures(&dir.path().join("p"), &[("a", 20), ("b", 20), ("lone", 1)]);
     fs::write(project.root().join("classes/a/bad.png"), b"no image").unwrap();
     let run = trained(&project, &settings(20));
     let notes = run.result.unwrap().notes.join("\n");
@@ -199,7 +170,7 @@ fn a_class_with_one_frame_and_a_bad_image_do_not_stop_a_training() {
 #[test]
 fn foreign_and_broken_folders_are_no_runs() {
     let dir = tempfile::tempdir().unwrap();
-    let project = project(dir.path(), &[]);
+    let project = of_pictures(&dir.path().join("p"), &[]);
     let folder = project.runs_dir();
     fs::create_dir_all(folder.join("holiday photos")).unwrap();
     fs::create_dir_all(folder.join("broken")).unwrap();
