@@ -3,6 +3,7 @@
 //! The only layer that knows ONNX Runtime.
 
 mod binding;
+mod blocked;
 mod builder;
 mod edit;
 mod error;
@@ -16,6 +17,7 @@ mod window;
 mod wire;
 
 pub use binding::{Bindings, Constant, Loop, Stopper};
+pub use blocked::{BLOCKED, block_size};
 pub use builder::{
     Attribute, Dim, Graph, OPSET, attribute_float, attribute_int, attribute_ints, attribute_text,
     constant_value, value_info,

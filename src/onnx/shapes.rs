@@ -70,7 +70,7 @@ impl Graph {
     fn output_shape(&self, node: &NodeProto, shapes: &Shapes) -> Option<Vec<Dim>> {
         let input = |index: usize| node.input.get(index).and_then(|name| shapes.get(name));
         match node.op_type() {
-            "Identity" | "Cast" | "CastLike" | "Relu" | "LeakyRelu" | "PRelu" | "Clip"
+            "ReorderInput" | "ReorderOutput" | "Identity" | "Cast" | "CastLike" | "Relu" | "LeakyRelu" | "PRelu" | "Clip"
             | "Sigmoid" | "Tanh" | "Exp" | "Log" | "Neg" | "Abs" | "Sign" | "Sqrt"
             | "Reciprocal" | "Floor" | "Ceil" | "Round" | "Erf" | "Gelu" | "Softmax"
             | "LogSoftmax" | "HardSigmoid" | "HardSwish" | "Not" | "Dropout"

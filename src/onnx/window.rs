@@ -91,6 +91,30 @@ impl Window {
         (self.output[at] - 1) * self.strides[at] + self.extent(at)
     }
 
+    /// How many taps there would be if the kernel went on for as long as all windows still had a pixel under each
+    /// tap: the kernel's own number, or more where the last window does not reach the end.
+    #[must_use]
+    pub fn taps_reached(&self, at: usize) -> usize {
+        let padded = self.before[at] + self.input[at] + self.after[at];
+        let room = padded - ((self.output[at] - 1) * self.strides[at] + 1);
+        room / self.dilations[at] + 1
+    }
+
+    /// The padding, before and after, with which the convolution backwards gives a map of the length of the input: of
+    /// the output with `stride - 1` zeros behind each pixel and with the taps in the opposite order. `None` where it
+    /// would have to be negative.
+    #[must_use]
+    pub fn pads_backwards(&self) -> Option<[Vec<usize>; 2]> {
+        let rank = self.kernel.len();
+        let before: Vec<usize> = (0..rank)
+            .map(|at| (self.extent(at) - 1).checked_sub(self.before[at]))
+            .collect::<Option<_>>()?;
+        let after = (0..rank)
+            .map(|at| (self.input[at] + self.before[at]).checked_sub(self.output[at] * self.strides[at]))
+            .collect::<Option<_>>()?;
+        Some([before, after])
+    }
+
     fn pad_same(&mut self, more_before: bool) {
         for at in 0..self.input.len() {
             let windows = self.input[at].div_ceil(self.strides[at]);

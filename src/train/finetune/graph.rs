@@ -6,7 +6,7 @@ use crate::onnx::{Attribute, Dim, ElementType, Graph, OnnxError, Tensor, cast_ta
 use crate::train::CrossEntropy;
 use crate::train::gradient::gradients;
 
-use super::layout::append_batch_last;
+use super::layout::append_in_rows;
 use super::optimizer::{Slot, Weight, append_updates, next};
 use super::settings::{FineTuneOptimizer, FineTuneSettings};
 
@@ -55,7 +55,7 @@ impl Network {
             .iter()
             .map(|weight| weight.name.clone())
             .collect();
-        let pooled = append_batch_last(graph, &self.back, &x, self.cut, batch, &trained)?;
+        let pooled = append_in_rows(graph, &self.back, &x, self.cut, batch, &trained)?;
         // pooledᵀ · Wᵀ + b
         let turned = || Attribute::Int(1);
         Ok(graph.op_with(

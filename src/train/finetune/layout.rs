@@ -1,42 +1,46 @@
-//! The back of a network, rewritten for training: the batch becomes the last dimension.
+//! The back of a network, rewritten for training: pixels and pictures become the columns of matrices.
 //!
-//! Inside, a value is a matrix `[C, P·B]` (*rows*: channels by pixels and pictures, P = H·W). In that layout a
-//! pointwise convolution is one matrix product over the whole batch, forward and in both its gradients,
-//! and so is each channel of a depthwise convolution on a small picture: `Y[c] = T[c] · X[c]`, where the
-//! Toeplitz matrix `T[c]` `[P', P]` holds the kernel's values at the places where the window meets the
-//! picture. No value is transposed between them. Every other operator works on *planes*, the usual
-//! `[B, C, H, W]`; a value that is needed in the other layout is turned once.
+//! Inside, a value is a matrix *in rows*, one for each channel, with a column for each pixel of each picture. In
+//! that layout a pointwise convolution is one matrix product over the whole batch, forward and in both its
+//! gradients. Nothing else depends on the order of the columns, so it is chosen for the depthwise convolutions:
+//!
+//! * *Blocked*, where ONNX Runtime has a blocked layout of b channels: columns go by group of b pictures, pixel, picture
+//!   in the group. `[C, B/b, H, W, b]` is just what that layout has for `[1, C·B, H, W]`, so each channel of each
+//!   picture is a channel there, and nothing has to be moved.
+//! * *Batch last*, elsewhere: columns go by pixel, picture. Each channel of a depthwise convolution on a small picture is a
+//!   product, `Y[c] = T[c] · X[c]`, where the Toeplitz matrix `T[c]` holds the kernel's values at the places where
+//!   the window meets the picture.
+//!
+//! Every other operator works on *planes*, the usual `[B, C, H, W]`; a value that is needed in the other layout is
+//! turned once.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{
     Attribute, Dim, ElementType, Graph, OnnxError, Shapes, Tensor, attribute_int, attribute_ints,
-    attribute_text,
+    block_size,
 };
 
-use super::toeplitz::Window;
+use super::toeplitz;
 
-/// Pictures with more pixels keep their pointwise convolutions in planes.
+/// With the batch last, pictures with more pixels keep their pointwise convolutions in planes.
 const MAX_PIXELS: usize = 256;
-
-/// Largest Toeplitz matrix of one channel, in elements. A larger one does too many products with zero.
-const MAX_TOEPLITZ: usize = 49 * 196;
 
 /// A value in the new graph, in one layout or both.
 #[derive(Debug, Clone)]
-struct Value {
-    channels: usize,
-    height: usize,
-    width: usize,
+pub(super) struct Value {
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
     /// `[C, H·W·B]`.
-    rows: Option<String>,
+    pub rows: Option<String>,
     /// `[B, C, H, W]`.
-    planes: Option<String>,
+    pub planes: Option<String>,
 }
 
 impl Value {
-    fn pixels(&self) -> usize {
+    pub(super) fn pixels(&self) -> usize {
         self.height * self.width
     }
 }
@@ -50,7 +54,7 @@ impl Value {
 ///
 /// # Errors
 /// [`OnnxError::Model`] names a value whose shape cannot be known.
-pub(super) fn append_batch_last(
+pub(super) fn append_in_rows(
     graph: &mut Graph,
     back: &Graph,
     cut: &str,
@@ -79,11 +83,12 @@ pub(super) fn append_batch_last(
         .map(|tensor| tensor.name().to_owned())
         .filter(|name| !trained.contains(name))
         .collect();
-    let mut layout = BatchLast {
+    let mut layout = Layout {
         graph,
         back,
         shapes: fixed.shapes(),
         batch,
+        block: None,
         trained,
         constants,
         copied: HashSet::new(),
@@ -99,6 +104,10 @@ pub(super) fn append_batch_last(
             planes: Some(cut.to_owned()),
         },
     );
+    // Worth it for depthwise convolutions only: the others are as fast in planes.
+    layout.block = block_size().filter(|size| {
+        batch.is_multiple_of(*size) && back.nodes.iter().any(|node| layout.depthwise(node).is_some())
+    });
     for node in &back.nodes {
         layout.node(node)?;
     }
@@ -109,12 +118,14 @@ pub(super) fn append_batch_last(
     layout.rows(output.name())
 }
 
-struct BatchLast<'a> {
-    graph: &'a mut Graph,
+pub(super) struct Layout<'a> {
+    pub graph: &'a mut Graph,
     back: &'a Graph,
     shapes: Shapes,
-    batch: usize,
-    trained: &'a HashSet<String>,
+    pub batch: usize,
+    /// Pictures in a group, when values in rows are blocked.
+    pub block: Option<usize>,
+    pub trained: &'a HashSet<String>,
     /// Constants of the back that are not trained.
     constants: HashSet<String>,
     /// Those that stand in the new graph already.
@@ -122,7 +133,7 @@ struct BatchLast<'a> {
     values: HashMap<String, Value>,
 }
 
-impl BatchLast<'_> {
+impl Layout<'_> {
     fn node(&mut self, node: &NodeProto) -> Result<(), OnnxError> {
         let name = node.input.first().map(String::as_str).unwrap_or_default();
         let Some(input) = self.values.get(name).cloned() else {
@@ -138,14 +149,17 @@ impl BatchLast<'_> {
                 Ok(())
             }
             "Conv" if is_pointwise(node, &self.kernel_shape(node)) => {
-                if input.pixels() > MAX_PIXELS {
+                if self.block.is_none() && input.pixels() > MAX_PIXELS {
                     return self.in_planes(node);
                 }
                 self.pointwise(node, &input)
             }
-            "Conv" => match self.depthwise(node, &input)? {
-                Some(window) => self.toeplitz(node, &input, &window),
-                None => self.in_planes(node),
+            "Conv" => match self.depthwise(node) {
+                Some(window) if self.block.is_some() => self.blocked(node, &input, &window),
+                Some(window) if toeplitz::is_small(&window) => {
+                    self.toeplitz(node, &input, &window)
+                }
+                _ => self.in_planes(node),
             },
             "Clip" | "Relu" | "LeakyRelu" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Tanh"
             | "Exp" | "Log" | "Sqrt" | "Abs" | "Neg" | "Erf"
@@ -172,24 +186,26 @@ impl BatchLast<'_> {
         })
     }
 
-    fn insert(&mut self, node: &NodeProto, value: Value) {
+    pub(super) fn insert(&mut self, node: &NodeProto, value: Value) {
         if let Some(output) = node.output.first() {
             self.values.insert(output.clone(), value);
         }
     }
 
-    /// The value as `[C, P·B]`.
-    fn rows(&mut self, name: &str) -> Result<String, OnnxError> {
+    /// The value in rows, `[C, P·B]`.
+    pub(super) fn rows(&mut self, name: &str) -> Result<String, OnnxError> {
         let value = self.value(name)?.clone();
         if let Some(rows) = value.rows {
             return Ok(rows);
         }
         let planes = self.planes(name)?;
-        let rank = self.shapes.get(name).map_or(4, Vec::len) as i64;
-        let perm = (1..rank).chain([0]).collect();
-        let turned =
-            self.graph
-                .op_with("Transpose", &[&planes], &[("perm", Attribute::Ints(perm))]);
+        let rank = self.shape(name)?.len() as i64;
+        let turned = if self.block.is_some() && rank == 4 {
+            let turned = self.transpose(&planes, vec![1, 0, 2, 3]);
+            self.graph.blocked_op("ReorderInput", &[&turned], &[])
+        } else {
+            self.transpose(&planes, (1..rank).chain([0]).collect())
+        };
         let rows = self.reshape(&turned, &[value.channels, value.pixels() * self.batch]);
         if let Some(value) = self.values.get_mut(name) {
             value.rows = Some(rows.clone());
@@ -207,22 +223,34 @@ impl BatchLast<'_> {
             .rows
             .ok_or_else(|| OnnxError::Model(format!("the value “{name}” was lost on the way")))?;
         let shape = self.shape(name)?;
-        let mut inner: Vec<usize> = shape.iter().skip(1).copied().collect();
-        inner.push(self.batch);
-        let rank = inner.len() as i64;
-        let split = self.reshape(&rows, &inner);
-        let perm = [rank - 1].into_iter().chain(0..rank - 1).collect();
-        let planes = self
-            .graph
-            .op_with("Transpose", &[&split], &[("perm", Attribute::Ints(perm))]);
+        let rank = shape.len() as i64;
+        let planes = if self.block.is_some() && rank == 4 {
+            let blocked = [value.channels, self.batch, value.height, value.width];
+            let blocked = self.reshape(&rows, &blocked);
+            let all = Attribute::Int(self.batch as i64);
+            let split =
+                self.graph
+                    .blocked_op("ReorderOutput", &[&blocked], &[("channels", all)]);
+            self.transpose(&split, vec![1, 0, 2, 3])
+        } else {
+            let mut inner: Vec<usize> = shape.iter().skip(1).copied().collect();
+            inner.push(self.batch);
+            let split = self.reshape(&rows, &inner);
+            self.transpose(&split, [rank - 1].into_iter().chain(0..rank - 1).collect())
+        };
         if let Some(value) = self.values.get_mut(name) {
             value.planes = Some(planes.clone());
         }
         Ok(planes)
     }
 
+    fn transpose(&mut self, value: &str, perm: Vec<i64>) -> String {
+        let perm = [("perm", Attribute::Ints(perm))];
+        self.graph.op_with("Transpose", &[value], &perm)
+    }
+
     /// The shape of a value of the back.
-    fn shape(&self, name: &str) -> Result<Vec<usize>, OnnxError> {
+    pub(super) fn shape(&self, name: &str) -> Result<Vec<usize>, OnnxError> {
         self.shapes
             .get(name)
             .and_then(|dims| dims.iter().map(Dim::fixed).collect())
@@ -235,7 +263,7 @@ impl BatchLast<'_> {
 
     /// A value in another shape. One that is known to have it already is left alone: inputs of the graph would be
     /// copied.
-    fn reshape(&mut self, value: &str, shape: &[usize]) -> String {
+    pub(super) fn reshape(&mut self, value: &str, shape: &[usize]) -> String {
         let fixed: Vec<Dim> = shape.iter().map(|len| Dim::Fixed(*len)).collect();
         if self.graph.shape(value).is_some_and(|has| has == fixed) {
             return value.to_owned();
@@ -259,14 +287,14 @@ impl BatchLast<'_> {
         Ok(name.to_owned())
     }
 
-    fn constant_value(&self, name: &str) -> Result<Tensor, OnnxError> {
+    pub(super) fn constant_value(&self, name: &str) -> Result<Tensor, OnnxError> {
         self.back
             .initializer_value(name)?
             .ok_or_else(|| OnnxError::Model(format!("it has no constant “{name}”")))
     }
 
     /// A weight in another shape: folded into a constant, or a node when it is trained.
-    fn shaped(&mut self, name: &str, shape: &[usize]) -> Result<String, OnnxError> {
+    pub(super) fn shaped(&mut self, name: &str, shape: &[usize]) -> Result<String, OnnxError> {
         if self.trained.contains(name) {
             return Ok(self.reshape(name, shape));
         }
@@ -275,7 +303,7 @@ impl BatchLast<'_> {
         Ok(self.graph.constant(&tensor))
     }
 
-    fn kernel_shape(&self, node: &NodeProto) -> Vec<usize> {
+    pub(super) fn kernel_shape(&self, node: &NodeProto) -> Vec<usize> {
         node.input
             .get(1)
             .and_then(|name| self.shape(name).ok())
@@ -305,85 +333,6 @@ impl BatchLast<'_> {
                 rows: Some(rows),
                 planes: None,
                 ..*input
-            },
-        );
-        Ok(())
-    }
-
-    /// The window of a depthwise convolution that is small enough for Toeplitz matrices.
-    fn depthwise(&self, node: &NodeProto, input: &Value) -> Result<Option<Window>, OnnxError> {
-        let kernel = self.kernel_shape(node);
-        let [channels, 1, height, width] = *kernel.as_slice() else {
-            return Ok(None);
-        };
-        let group = attribute_int(node, "group").unwrap_or(1);
-        let explicit = matches!(attribute_text(node, "auto_pad"), None | Some("NOTSET"));
-        if channels != input.channels || group != channels as i64 || !explicit {
-            return Ok(None);
-        }
-        let output = match node.output.first() {
-            Some(output) => self.shape(output)?,
-            None => return Ok(None),
-        };
-        let [_, _, out_height, out_width] = *output.as_slice() else {
-            return Ok(None);
-        };
-        let pair = |name, default: i64| match attribute_ints(node, name) {
-            Some([y, x, ..]) => (*y, *x),
-            _ => (default, default),
-        };
-        let window = Window {
-            kernel: (height, width),
-            input: (input.height, input.width),
-            output: (out_height, out_width),
-            strides: pair("strides", 1),
-            dilations: pair("dilations", 1),
-            pads: pair("pads", 0),
-        };
-        let elements = out_height * out_width * input.pixels();
-        Ok((elements <= MAX_TOEPLITZ).then_some(window))
-    }
-
-    /// `Y[c] = T[c] · X[c] + b[c]` for each channel.
-    fn toeplitz(
-        &mut self,
-        node: &NodeProto,
-        input: &Value,
-        window: &Window,
-    ) -> Result<(), OnnxError> {
-        let [x, kernel, bias @ ..] = node.input.as_slice() else {
-            return Err(lacks_kernel(node));
-        };
-        let channels = input.channels;
-        let [taps, to, from] = window.sizes();
-        let (height, width) = window.output;
-        let matrix = if self.trained.contains(kernel) {
-            let spread = self.graph.constant(&window.spread());
-            let kernel = self.reshape(kernel, &[channels, taps]);
-            let flat = self.graph.op("MatMul", &[&kernel, &spread]);
-            self.reshape(&flat, &[channels, to, from])
-        } else {
-            let kernel = self.constant_value(kernel)?;
-            self.graph.constant(&window.matrices(kernel.f32()?))
-        };
-        let x = self.rows(x)?;
-        let x = self.reshape(&x, &[channels, from, self.batch]);
-        let mut y = self.graph.op("MatMul", &[&matrix, &x]);
-        if let [bias, ..] = bias
-            && !bias.is_empty()
-        {
-            let bias = self.shaped(bias, &[channels, 1, 1])?;
-            y = self.graph.op("Add", &[&y, &bias]);
-        }
-        let rows = self.reshape(&y, &[channels, to * self.batch]);
-        self.insert(
-            node,
-            Value {
-                channels,
-                height,
-                width,
-                rows: Some(rows),
-                planes: None,
             },
         );
         Ok(())
@@ -439,8 +388,10 @@ impl BatchLast<'_> {
     fn pool(&mut self, node: &NodeProto, input: &Value) -> Result<(), OnnxError> {
         let name = node.input.first().map(String::as_str).unwrap_or_default();
         let x = self.rows(name)?;
-        let x = self.reshape(&x, &[input.channels, input.pixels(), self.batch]);
-        let rows = self.graph.op_with(
+        let block = self.block.unwrap_or(self.batch);
+        let groups = input.channels * self.batch / block;
+        let x = self.reshape(&x, &[groups, input.pixels(), block]);
+        let means = self.graph.op_with(
             "ReduceMean",
             &[&x],
             &[
@@ -448,6 +399,7 @@ impl BatchLast<'_> {
                 ("keepdims", Attribute::Int(0)),
             ],
         );
+        let rows = self.reshape(&means, &[input.channels, self.batch]);
         self.insert(
             node,
             Value {
@@ -517,7 +469,7 @@ impl BatchLast<'_> {
     }
 }
 
-fn lacks_kernel(node: &NodeProto) -> OnnxError {
+pub(super) fn lacks_kernel(node: &NodeProto) -> OnnxError {
     OnnxError::Model(format!("a node “{}” has no kernel", node.op_type()))
 }
 

@@ -25,6 +25,20 @@ impl Backward<'_> {
         output
     }
 
+    /// Adds a node of ONNX Runtime's blocked layout and returns its output.
+    pub fn blocked_op(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        attributes: &[(&str, Attribute)],
+    ) -> String {
+        let output = self.graph.blocked_op(operator, inputs, attributes);
+        if let Some(node) = self.graph.nodes.last().cloned() {
+            self.graph.infer(&node, &mut self.shapes);
+        }
+        output
+    }
+
     /// Adds a node like `node` that has another first input, and returns its first output.
     pub fn repeated(&mut self, node: &NodeProto, first: &str) -> String {
         let output = self.graph.unique(node.op_type());

@@ -62,11 +62,11 @@ pub fn conv(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>])
 }
 
 /// Lengths as the values of an attribute.
-fn ints(values: &[usize]) -> Attribute {
+pub(super) fn ints(values: &[usize]) -> Attribute {
     Attribute::Ints(as_ints(values))
 }
 
-fn as_ints(values: &[usize]) -> Vec<i64> {
+pub(super) fn as_ints(values: &[usize]) -> Vec<i64> {
     values.iter().map(|value| *value as i64).collect()
 }
 
@@ -250,11 +250,7 @@ impl Conv<'_> {
             ],
         );
         // Pixels that the last window did not reach make taps that the kernel does not have.
-        let exact = (0..rank).all(|at| {
-            let padded = window.before[at] + window.input[at] + window.after[at];
-            let room = padded - ((window.output[at] - 1) * window.strides[at] + 1);
-            room / window.dilations[at] + 1 == window.kernel[at]
-        });
+        let exact = (0..rank).all(|at| window.taps_reached(at) == window.kernel[at]);
         if exact {
             return found;
         }

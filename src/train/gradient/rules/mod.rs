@@ -5,6 +5,7 @@
 
 mod activation;
 mod arithmetic;
+mod blocked;
 mod conv;
 mod linear;
 mod loss;
@@ -14,7 +15,7 @@ mod pool;
 mod reduce;
 mod shape;
 
-use crate::onnx::OnnxError;
+use crate::onnx::{BLOCKED, OnnxError};
 use crate::onnx::proto::NodeProto;
 
 use super::Backward;
@@ -113,12 +114,13 @@ pub(super) fn rule(operator: &str) -> Option<Rule> {
     })
 }
 
-/// The rule of a node; none for operators of other domains, whatever they are called.
+/// The rule of a node; none for operators of other domains, whatever they are called, but for those of ONNX
+/// Runtime's blocked layout.
 pub(super) fn rule_of(node: &NodeProto) -> Option<Rule> {
-    if matches!(node.domain(), "" | "ai.onnx") {
-        rule(node.op_type())
-    } else {
-        None
+    match node.domain() {
+        "" | "ai.onnx" => rule(node.op_type()),
+        BLOCKED => blocked::rule(node.op_type()),
+        _ => None,
     }
 }
 
