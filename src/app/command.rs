@@ -28,6 +28,7 @@ pub enum Command {
     AddByPath,
     ExtractAll,
     StartTraining,
+    ExtendTraining,
     StopTraining,
     ExportModel,
     Rescan,
@@ -54,12 +55,13 @@ const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
     /// All commands, in the order of the palette.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::AddFiles,
         Self::AddFolder,
         Self::AddByPath,
         Self::ExtractAll,
         Self::StartTraining,
+        Self::ExtendTraining,
         Self::StopTraining,
         Self::ExportModel,
         Self::NewClass,
@@ -111,6 +113,7 @@ impl Command {
             Self::AddByPath => "Add files by path…",
             Self::ExtractAll => "Extract all frames",
             Self::StartTraining => "Start training",
+            Self::ExtendTraining => "Train the run further…",
             Self::StopTraining => "Stop training and keep the best",
             Self::ExportModel => "Export the model",
             Self::Rescan => "Read folders again",
@@ -154,6 +157,7 @@ impl Command {
             Self::StartTraining => {
                 "Train on the labelled frames with the settings of the Train step"
             }
+            Self::ExtendTraining => "Add steps to the run whose curves are drawn",
             Self::StopTraining => "End the training now and keep the best weights so far",
             Self::ExportModel => {
                 "Write the newest run, or the chosen one, as files, and prove them"
@@ -211,6 +215,7 @@ impl Command {
             | Self::TrySample
             | Self::RevealProject
             | Self::AddByPath
+            | Self::ExtendTraining
             | Self::StopTraining
             | Self::CancelTask
             | Self::ToggleTheme
@@ -267,6 +272,7 @@ impl Command {
             Self::StartTraining => session.is_some_and(|session| {
                 session.train.live.is_none() && session.readiness() == super::Readiness::Ready
             }),
+            Self::ExtendTraining => session.is_some_and(|session| session.extendable().is_some()),
             Self::StopTraining => session.is_some_and(|session| {
                 let live = session.train.live.as_ref();
                 live.is_some_and(|live| !live.points.is_empty())

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::project::{ClassName, SourceId};
+use crate::train::RunId;
 
 /// A dialog over the window.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +57,13 @@ pub enum Dialog {
         frames: usize,
         /// Whether they go to the trash too.
         trash: bool,
+    },
+    /// How many more steps a run is trained for.
+    Extend {
+        /// The run.
+        run: RunId,
+        /// Steps that are added.
+        more: u32,
     },
     /// Whether to quit although a job runs.
     Quit,

@@ -15,7 +15,7 @@ use crate::evaluate::{
 use crate::jobs::{JobError, Work, sentence};
 use crate::media::{self, MediaError, Sampler};
 use crate::project::{Sampling, Split};
-use crate::train::{Run, RunId};
+use crate::train::{Run, RunId, RunResult};
 
 /// Predictions kept for one set of files; a long film would fill the memory with thumbnails.
 const MOST_PREDICTIONS: usize = 300;
@@ -150,10 +150,21 @@ impl EvaluateState {
         self.preview = None;
     }
 
-    /// Lets go of a run that is not there any more.
-    pub(super) fn forget_gone(&mut self, train: &TrainState) {
-        if self.run.as_ref().is_some_and(|id| train.run(id).is_none()) {
+    /// The result of the run that is looked at.
+    pub(super) fn result(&self, train: &TrainState) -> Option<RunResult> {
+        train.run(self.run.as_ref()?)?.run.result.clone()
+    }
+
+    /// Lets go of a run that is not there any more, and of what was measured of one that has another result than
+    /// `before`: it has been trained further.
+    pub(super) fn follow(&mut self, train: &TrainState, before: Option<&RunResult>) {
+        let Some(id) = &self.run else { return };
+        let Some(entry) = train.run(id) else {
             self.run = None;
+            self.reset();
+            return;
+        };
+        if entry.run.result.is_some() && entry.run.result.as_ref() != before {
             self.reset();
         }
     }

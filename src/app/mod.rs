@@ -10,6 +10,7 @@ mod dialog;
 mod edit;
 mod evaluate;
 mod export;
+mod extend;
 mod import;
 mod label;
 mod notes;
@@ -38,6 +39,7 @@ pub use depth::{Basis, DepthState};
 pub use dialog::{Dialog, NewClassThen, PathPurpose};
 pub use evaluate::{EvaluateAction, EvaluateState, FilePrediction, FilePredictions};
 pub use export::{ExportAction, ExportState, Exported};
+pub use extend::Extension;
 pub use import::{Batch, ClassRule, ImportAction, ImportState};
 pub use label::{Group, LabelAction, LabelState, Pick, Show, Step};
 pub use notes::{Note, Notes, Tone};
@@ -358,6 +360,13 @@ impl App {
             Command::StartTraining => {
                 self.workspace = Workspace::Train;
                 self.apply_train(TrainAction::Start);
+            }
+            Command::ExtendTraining => {
+                let run = self.session.as_ref().and_then(Session::extendable);
+                if let Some(id) = run.map(|entry| entry.run.id.clone()) {
+                    self.workspace = Workspace::Train;
+                    self.apply_train(TrainAction::AskExtend(id));
+                }
             }
             Command::StopTraining => self.apply_train(TrainAction::StopAndKeep),
             Command::ExportModel => {

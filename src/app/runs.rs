@@ -49,8 +49,9 @@ impl App {
                     if let Some(session) = &mut app.session
                         && session.root == root
                     {
+                        let before = session.evaluate.result(&session.train);
                         session.train.take_runs(entries);
-                        session.evaluate.forget_gone(&session.train);
+                        session.evaluate.follow(&session.train, before.as_ref());
                     }
                 }
                 Err(JobError::Cancelled) => {}
@@ -108,6 +109,15 @@ impl App {
 }
 
 impl TrainState {
+    /// A run goes on: until it has ended again, it has no result.
+    pub(super) fn begin_again(&mut self, id: &RunId) {
+        if let Some(entry) = self.runs.iter_mut().find(|entry| entry.run.id == *id) {
+            entry.run.state = RunState::Unfinished;
+            entry.run.result = None;
+        }
+        self.overlays.remove(id);
+    }
+
     fn take_runs(&mut self, entries: Vec<RunEntry>) {
         self.runs = entries;
         self.runs_known = true;

@@ -105,6 +105,10 @@ pub enum TrainAction {
     Cancel,
     /// Continues an unfinished run.
     Resume(RunId),
+    /// Asks how many more steps a finished run is to be trained for.
+    AskExtend(RunId),
+    /// Trains a finished run further, to so many steps in all.
+    Extend(RunId, u32),
     /// Draws a run's curves in full.
     Focus(RunId),
     /// Draws a run's validation curves for comparison, or no longer.
@@ -245,13 +249,17 @@ impl App {
                 state.overlays.remove(&id);
             }
             TrainAction::UseSettings(id) => {
-                if let Some(settings) = state.run(&id).map(|entry| entry.run.settings.clone()) {
+                if let Some(mut settings) = state.run(&id).map(|entry| entry.run.settings.clone()) {
+                    // How often that run was extended is no setting of another.
+                    settings.fine_tune.restarts.clear();
                     self.apply_train(TrainAction::SetDepth(Some(settings.fine_tune.depth)));
                     self.apply_train(TrainAction::Set(settings));
                 }
             }
             TrainAction::Start => self.start_training(None),
-            TrainAction::Resume(id) => self.start_training(Some(id)),
+            TrainAction::Resume(id) => self.start_training(Some((id, None))),
+            TrainAction::AskExtend(id) => self.ask_extend(&id),
+            TrainAction::Extend(id, steps) => self.start_training(Some((id, Some(steps)))),
             TrainAction::StopAndKeep => {
                 if let Some(work) = self.training_work() {
                     work.stop();
@@ -283,7 +291,8 @@ impl App {
             .map(|running| &running.work)
     }
 
-    fn start_training(&mut self, resumed: Option<RunId>) {
+    /// Starts a training: a new one, or of a run that goes on, to so many steps in all where it is extended.
+    fn start_training(&mut self, resumed: Option<(RunId, Option<u32>)>) {
         self.save_train_settings(true);
         let Some(session) = &mut self.session else {
             return;
@@ -291,7 +300,8 @@ impl App {
         if session.train.live.is_some() {
             return;
         }
-        let (mut settings, depth) = match resumed.as_ref().map(|id| session.train.run(id)) {
+        let of = resumed.as_ref().map(|(id, _)| session.train.run(id));
+        let (mut settings, depth) = match of {
             None => (session.train.settings.clone(), session.depth()),
             Some(Some(entry)) => {
                 let settings = entry.run.settings.clone();
@@ -301,6 +311,9 @@ impl App {
             Some(None) => return,
         };
         settings.fine_tune.depth = depth.unwrap_or_default();
+        if let Some((id, _)) = &resumed {
+            session.train.begin_again(id);
+        }
         let curves = LiveCurves::default();
         let measured = Arc::new(OnceLock::new());
         let mut live = Live {
@@ -311,8 +324,12 @@ impl App {
                 (true, Some(found), Some(depth)) => depth::deeper_secs(found, depth),
                 _ => None,
             },
-            steps: settings.how_many_training_steps,
-            resumed: resumed.clone(),
+            // Of a run that goes on it is not known yet which part is under way.
+            steps: match &resumed {
+                Some(_) => 0,
+                None => settings.how_many_training_steps,
+            },
+            resumed: resumed.as_ref().map(|(id, _)| id.clone()),
             points: Curves::new(),
             best: None,
             part: Part::Head,
@@ -330,8 +347,8 @@ impl App {
             &title,
             false,
             move |work| {
-                if let Some(id) = resumed {
-                    return resume(&project, &id, None, &curves, work);
+                if let Some((id, steps)) = resumed {
+                    return resume(&project, &id, steps, &curves, work);
                 }
                 if depth.is_none() {
                     let found = estimate(&project, &settings, work)?;

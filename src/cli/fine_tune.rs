@@ -7,17 +7,17 @@ use crate::train::{Estimate, FineTuneOptimizer, FineTuneSettings};
 
 use super::console::Console;
 
+/// What these options stand below in the help.
+pub const HEADING: &str = "Training deeper than the head";
+
 /// Options of the part of a training that goes deeper than the head.
 #[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Training deeper than the head")]
+#[command(next_help_heading = HEADING)]
 pub struct FineTuneArgs {
     /// How much is trained: `head`, `last-1` (the last block too), `last-3`, `stage`, `all`, or `auto`, which
     /// chooses by the number of frames and the time it would take on this machine [default: auto]
     #[arg(long, value_name = "D", value_parser = depth)]
     pub depth: Option<DepthArg>,
-    /// Steps after the head's [default: as many as see each frame three times, 100 to 2000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    fine_tune_steps: Option<u32>,
     /// Frames per batch [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     fine_tune_batch_size: Option<u32>,
@@ -90,7 +90,6 @@ impl FineTuneArgs {
         if let Some(DepthArg::Chosen(depth)) = self.depth {
             settings.depth = depth;
         }
-        settings.steps = self.fine_tune_steps;
         if let Some(size) = self.fine_tune_batch_size {
             settings.batch_size = size as usize;
         }

@@ -30,7 +30,8 @@ pub struct Args {
     #[command(flatten)]
     project: ProjectArg,
     /// Continue this unfinished run (`latest`, its name or its folder), or extend a finished one to
-    /// --how-many-training-steps in all
+    /// --how-many-training-steps in all; one that went deeper than the head, to --fine-tune-steps, with
+    /// a learning rate that rises and falls anew over the steps that are added
     #[arg(
         long,
         value_name = "RUN",
@@ -79,6 +80,15 @@ pub struct Args {
     /// Measure what each depth would take on this machine, print it, and train nothing
     #[arg(long, conflicts_with = "resume")]
     estimate: bool,
+    /// Steps of what is trained after the head [default: as many as see each frame three times, 100 to 2000]
+    // Not among the others, because it goes with --resume and they do not.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = fine_tune::HEADING
+    )]
+    fine_tune_steps: Option<u32>,
     #[command(flatten)]
     fine_tune: FineTuneArgs,
 }
@@ -178,7 +188,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     }
     let resumed = match &args.resume {
         // The latest run to resume is one that is unfinished, unless it is to be extended.
-        Some(name) if name == "latest" && args.how_many_training_steps.is_none() => Some(
+        Some(name) if name == "latest" && !args.asks_for_steps() => Some(
             runs(&project)?
                 .into_iter()
                 .find(|run| run.state == RunState::Unfinished)
@@ -207,7 +217,10 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         interactive: console.interactive(),
     };
     let on_thread = project.clone();
-    let steps = args.how_many_training_steps;
+    let steps = match &resumed {
+        Some(run) => steps_in_all(run, args)?,
+        None => None,
+    };
     let outcome = console.run_watched(
         "train",
         |watch| reporter.report(watch),
@@ -230,6 +243,29 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     };
     let figures = RunFigures::of(&run)?;
     console.result(&figures, || text(&figures))
+}
+
+impl Args {
+    fn asks_for_steps(&self) -> bool {
+        self.how_many_training_steps.is_some() || self.fine_tune_steps.is_some()
+    }
+}
+
+/// To how many steps a run is to be extended, by the option that counts them.
+fn steps_in_all(run: &Run, args: &Args) -> Result<Option<u32>, Usage> {
+    let (head, deeper) = (args.how_many_training_steps, args.fine_tune_steps);
+    let depth = run.settings.fine_tune.depth;
+    match (depth == Depth::Head, head, deeper) {
+        (true, _, Some(_)) => Err(Usage(format!(
+            "the run “{}” trained the head only; give --how-many-training-steps to extend it",
+            run.id
+        ))),
+        (false, Some(_), _) => Err(Usage(format!(
+            "the run “{}” went deeper than the head ({depth}); give --fine-tune-steps to extend it",
+            run.id
+        ))),
+        (true, steps, None) | (false, None, steps) => Ok(steps),
+    }
 }
 
 /// What each depth would take.
@@ -283,6 +319,7 @@ fn settings(args: &Args) -> anyhow::Result<TrainSettings> {
     if let Some(seed) = args.seed {
         settings.seed = seed;
     }
+    settings.fine_tune.steps = args.fine_tune_steps;
     args.fine_tune.apply(&mut settings.fine_tune);
     let held_out = u32::from(settings.split.validation_percentage)
         + u32::from(settings.split.testing_percentage);

@@ -70,6 +70,11 @@ pub enum TrainError {
     /// No such run.
     #[error("there is no run “{0}” in this project")]
     NoSuchRun(String),
+    /// A run whose numbers ran away cannot be trained further.
+    #[error(
+        "the run “{0}” diverged, so that further steps would learn nothing; train anew with a lower learning rate"
+    )]
+    Astray(String),
     /// Most frames that a run was trained on are gone.
     #[error(
         "the run “{0}” cannot go on: a class has lost all frames it was trained on; train anew"

@@ -443,13 +443,20 @@ impl Run {
         })
     }
 
-    /// Steps done, of those that [`TrainSettings::steps`] counts.
-    pub(super) fn steps_done(&self) -> Result<u32, TrainError> {
+    /// Where its last checkpoint stands, in the part that [`TrainSettings::steps`] counts.
+    pub(super) fn standing(&self) -> Result<Standing, TrainError> {
         if self.settings.fine_tune.is_on() {
-            return finetune::steps_done(&self.dir);
+            return finetune::standing(&self.dir);
         }
         let (checkpoint, _) = self.load_checkpoint()?;
-        Ok(checkpoint.map_or(0, |checkpoint| checkpoint.step))
+        let Some(checkpoint) = checkpoint else {
+            return Ok(Standing::default());
+        };
+        Ok(Standing {
+            steps: checkpoint.step,
+            best: checkpoint.best.map(|(best, _)| best),
+            astray: astray(&checkpoint.state)?,
+        })
     }
 
     /// Keeps what the head alone came to.
@@ -479,6 +486,29 @@ impl Run {
         self.result = Some(result);
         self.save()
     }
+}
+
+/// Where the last checkpoint of a run stands.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// Steps done.
+    pub steps: u32,
+    /// The best evaluation so far.
+    pub best: Option<BestPoint>,
+    /// Whether its numbers are no numbers any more.
+    pub astray: bool,
+}
+
+/// Whether a number among these is none.
+pub(super) fn astray<'a>(
+    tensors: impl IntoIterator<Item = &'a Tensor>,
+) -> Result<bool, TrainError> {
+    for tensor in tensors {
+        if tensor.f32()?.iter().any(|value| !value.is_finite()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The points of a file of curves up to a step. The file goes back to it as well, so that going on appends at the

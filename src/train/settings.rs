@@ -75,11 +75,18 @@ impl TrainSettings {
         }
     }
 
-    pub(super) fn set_steps(&mut self, steps: u32) {
-        if self.fine_tune.is_on() {
-            self.fine_tune.steps = Some(steps);
-        } else {
+    /// Makes it `steps` in all, of those that [`TrainSettings::steps`] counts, after `done` of them. A deeper
+    /// training that gets another number than it was to have begins its learning rate anew with the steps that
+    /// are added: along the old half cosine it would jump up, or stand at zero.
+    pub(super) fn extend(&mut self, done: u32, steps: u32) {
+        if !self.fine_tune.is_on() {
             self.how_many_training_steps = steps;
+            return;
         }
+        let fine_tune = &mut self.fine_tune;
+        if done > 0 && fine_tune.steps != Some(steps) && fine_tune.restarts.last() != Some(&done) {
+            fine_tune.restarts.push(done);
+        }
+        fine_tune.steps = Some(steps);
     }
 }

@@ -8,6 +8,7 @@ use crate::project::Project;
 
 use super::data::{Prepared, Selection, Splitting, prepare, select};
 use super::learner::{Checkpoint, Data, End, Report, Trainer, accuracy};
+use super::run::Standing;
 use super::{
     BestPoint, CurvePoint, Head, LiveCurves, Run, RunId, RunResult, RunState, TrainError,
     TrainSettings, finetune,
@@ -38,6 +39,7 @@ pub fn train(
     let prepared = prepare(project, settings, &preprocessing, &classes, frames, work)?;
     notes.extend(prepared.notes.iter().cloned());
     let mut settings = settings.clone();
+    settings.fine_tune.restarts.clear();
     if settings.fine_tune.is_on() {
         // Written down, so that whoever resumes it follows the same schedule.
         let steps = settings.fine_tune.steps_for(prepared.data.train.len());
@@ -56,8 +58,15 @@ pub fn train(
     go_on(project, run, &prepared, curves, work)
 }
 
-/// Continues an unfinished run, or extends a finished one to `steps` in all. On the same frames it ends with the
-/// same weights, bit for bit, as if it had never been interrupted.
+/// Continues a run that was interrupted or stopped, or extends any to `steps` in all, of those that
+/// [`TrainSettings::steps`] counts. On the same frames an interrupted run ends with the same weights, bit for bit, as if
+/// it had never been interrupted, and the head alone as if it had been trained for so many steps from the beginning. The
+/// learning rate of a deeper training begins anew with steps that are added
+/// ([`FineTuneSettings::restarts`](super::FineTuneSettings::restarts)), from the last weights; what did best before
+/// stays kept until something does better.
+///
+/// # Errors
+/// [`TrainError::Setting`] for fewer steps than are done, [`TrainError::Astray`] for a run that diverged.
 pub fn resume(
     project: &Project,
     run: &RunId,
@@ -72,10 +81,14 @@ pub fn resume(
         return Err(TrainError::NoSuchRun(run.0.clone()));
     }
     let mut run = Run::open(&dir)?;
-    let done = run.steps_done()?;
+    let standing = run.standing()?;
+    let done = standing.steps;
     let steps = steps.unwrap_or_else(|| run.settings.steps());
-    if run.state == RunState::Finished && steps <= done {
+    if run.state == RunState::Finished && steps == done {
         return Ok(run);
+    }
+    if run.state == RunState::Finished && standing.astray {
+        return Err(TrainError::Astray(run.id.0));
     }
     if steps < done {
         return Err(TrainError::Setting(format!(
@@ -83,8 +96,9 @@ pub fn resume(
             run.id
         )));
     }
-    run.settings.set_steps(steps);
+    run.settings.extend(done, steps);
     check_settings(&run.settings)?;
+    show_earlier(&run, &standing, curves)?;
     let frames = run.frames()?;
     let all = frames.len();
     let prepared = prepare(
@@ -112,6 +126,21 @@ pub fn resume(
     run.preparation_secs += began.elapsed().as_secs_f64();
     run.save()?;
     go_on(project, run, &prepared, curves, work)
+}
+
+/// Shows what a run came to before it goes on, while its frames are being read; it is not known to be under way yet.
+fn show_earlier(run: &Run, standing: &Standing, curves: &LiveCurves) -> Result<(), TrainError> {
+    let deeper = run.settings.fine_tune.is_on();
+    if deeper && run.head_only.is_none() {
+        return Ok(());
+    }
+    let mut points = run.curves()?;
+    points.retain(|point| point.step <= standing.steps);
+    match &run.head_only {
+        Some(head) if deeper => curves.go_deeper(0, &points, standing.best, head.best),
+        _ => curves.replace(0, &points, standing.best),
+    }
+    Ok(())
 }
 
 /// Trains on from where the run stands to its end.

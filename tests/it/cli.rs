@@ -480,6 +480,14 @@ fn deeper_training_from_estimate_to_export() {
     );
 
     // Extended, it goes on from where it stands.
-    let extended = place.result("train p --resume latest --how-many-training-steps 50");
+    let refused = place.line("train p --resume latest --how-many-training-steps 500");
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("--fine-tune-steps"));
+    let fewer = place.failure("train p --resume latest --fine-tune-steps 39");
+    assert!(fewer.contains("40 steps already"), "{fewer}");
+    let extended = place.result("train p --resume latest --fine-tune-steps 50");
     assert_eq!(extended["steps"], 50);
+    // Said again, it is done already.
+    let again = place.result("train p --resume latest --fine-tune-steps 50");
+    assert_eq!(again, extended);
 }

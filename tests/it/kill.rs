@@ -248,6 +248,48 @@ fn during_activations() {
     train_through_kills(FINE_TUNE, true);
 }
 
+/// Everything that a deeper training of the one run has come to, by name: the last weights, the optimiser's state, and the
+/// best weights. What is kept may be what did best long ago; these change with every step.
+fn state(place: &Place) -> BTreeMap<String, Vec<u8>> {
+    let bytes = std::fs::read(weights(place).0.join("fine_tune.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let named = tensors.iter();
+    named
+        .map(|(name, tensor)| (name.to_owned(), tensor.data().to_vec()))
+        .collect()
+}
+
+/// A finished run that is trained further: its folder is put back as it was before each kill.
+#[test]
+fn during_an_extension() {
+    let place = Place::new();
+    place.project();
+    place.result(FINE_TUNE);
+    let finished = state(&place);
+    copy_dir(&place.path("p/runs"), &place.path("before"));
+    let line = "train p --resume latest --fine-tune-steps 60";
+    let length = undisturbed(&place, line);
+    let (kept, reference) = (weights(&place).1, state(&place));
+    assert!(reference != finished, "the extension changed nothing");
+
+    let mut hits = 0;
+    for moment in moments(length) {
+        std::fs::remove_dir_all(place.path("p/runs")).unwrap();
+        copy_dir(&place.path("before"), &place.path("p/runs"));
+        hits += u32::from(kill_after(&place, line, moment));
+        // Killed before it began, it is the finished run; afterwards the same line goes on where it was.
+        let resumed = place.line("train p --resume latest --json");
+        let none = resumed.stderr.contains("unfinished");
+        assert!(resumed.code == Some(0) || none, "{}", resumed.stderr);
+        place.result(line);
+        assert!(
+            state(&place) == reference && weights(&place).1 == kept,
+            "other weights after {moment:?}"
+        );
+    }
+    enough(hits);
+}
+
 #[test]
 fn during_export() {
     let place = Place::new();

@@ -74,7 +74,17 @@ fn a_run_keeps_everything_and_can_be_extended() {
         .into_iter()
         .map(|run| run.id)
         .collect();
-    assert_eq!(listed, [whole.id.clone(), run.id], "newest first");
+    assert_eq!(listed, [whole.id.clone(), run.id.clone()], "newest first");
+
+    // Numbers that ran away do not come back: such a run is told from others, and stays as it was.
+    let checkpoint = run.dir.join("checkpoint.safetensors");
+    let mut bytes = fs::read(&checkpoint).unwrap();
+    let at = bytes.len() - 4;
+    bytes[at..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&checkpoint, bytes).unwrap();
+    let refused = resume(&project, &run.id, Some(200), &curves, &work);
+    assert!(matches!(refused, Err(TrainError::Astray(_))), "{refused:?}");
+    assert_eq!(Run::open(&run.dir).unwrap(), extended);
 
     whole.delete().unwrap();
     assert_eq!(runs(&project).unwrap().len(), 1);

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use egui::accesskit::Role;
+use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, TrainAction, TrainState, words};
 use salamander::backbone::Depth;
@@ -11,7 +13,7 @@ use salamander::train::{FineTuneSettings, Part, RunState, TrainSettings};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
-use crate::window_project::{desk, go, press, press_part, session, train_until};
+use crate::window_project::{desk, go, press, press_part, session, set_number, train_until};
 
 /// Quick on any machine.
 fn small(steps: u32) -> TrainSettings {
@@ -197,4 +199,99 @@ fn a_training_that_begins_before_the_estimate_measures_first() {
     let run = &session(&desk).train.runs[0].run;
     assert_eq!(run.settings.fine_tune.depth, recommended);
     assert_eq!(session(&desk).train.depth.chosen, None);
+}
+
+/// What stands in a field for a number.
+fn number(desk: &Desk, field: &str) -> Option<f64> {
+    use egui_kittest::kittest::NodeT as _;
+    let field = desk.harness.get_by_role_and_label(Role::SpinButton, field);
+    field.accesskit_node().numeric_value()
+}
+
+#[test]
+fn a_finished_run_is_trained_further() {
+    let place = Place::new();
+    let mut desk = desk(&place);
+    act(&mut desk, TrainAction::Set(small(20)));
+    act(&mut desk, TrainAction::SetDepth(Some(Depth::Last1)));
+    go(&mut desk, "Train");
+    press(&mut desk, "Train");
+    let finished = |train: &TrainState| {
+        matches!(train.runs.as_slice(), [entry] if entry.run.state == RunState::Finished)
+            && train.live.is_none()
+    };
+    train_until(&mut desk, "it is finished", finished);
+    let before = session(&desk).train.runs[0].clone();
+    press(&mut desk, "Evaluate");
+    let measured = |harness: &egui_kittest::Harness<'static, salamander::ui::Window>| {
+        let session = harness.state().app().session.as_ref();
+        session.and_then(|session| session.evaluate.evaluation.clone())
+    };
+    desk.until("it is measured", |harness| measured(harness).is_some());
+    let evaluated = measured(&desk.harness).unwrap();
+
+    // By the button, with as many steps as it has, unless others are typed.
+    go(&mut desk, "Train");
+    press(&mut desk, "Train further…");
+    desk.see_part(
+        "has trained the last block for 20 steps. Its learning rate rises and falls once more",
+    );
+    assert_eq!(number(&desk, "More steps"), Some(20.0));
+    set_number(&mut desk, "More steps", "30");
+    desk.see_part("50 steps in all, about ");
+    press(&mut desk, "Train further");
+    assert!(session(&desk).train.is_live(&before.run.id));
+    // The curves go on from where they were.
+    let known = before.curves.len();
+    let ahead = before.clone();
+    train_until(&mut desk, "it goes on", move |train| {
+        let Some(live) = &train.live else {
+            return false;
+        };
+        let begin = live.points.get(..known);
+        live.points.len() > known
+            && live.steps == 50
+            && begin == Some(ahead.curves.as_slice())
+            && live.baseline == ahead.run.head_only.as_ref().unwrap().best
+    });
+    train_until(&mut desk, "it is finished again", finished);
+    let after = session(&desk).train.runs[0].clone();
+    assert_eq!(after.run.id, before.run.id);
+    assert_eq!(after.run.settings.fine_tune.restarts, [20]);
+    assert_eq!(after.curves.last().unwrap().step, 50);
+    // What was measured of it before counts no more.
+    go(&mut desk, "Evaluate");
+    desk.until("it is measured again", |harness| {
+        measured(harness).is_some_and(|now| !std::sync::Arc::ptr_eq(&now, &evaluated))
+    });
+    go(&mut desk, "Train");
+
+    // By the palette, and ended early: then the rest is what is offered.
+    desk.key(Modifiers::COMMAND, Key::K);
+    desk.see("Search or run a command");
+    desk.harness
+        .event(egui::Event::Text("Train the run further".into()));
+    desk.harness.run_steps(3);
+    desk.key(Modifiers::NONE, Key::Enter);
+    set_number(&mut desk, "More steps", "100000");
+    press(&mut desk, "Train further");
+    train_until(&mut desk, "it goes on", |train| {
+        deeper_points(train) > after.curves.len()
+    });
+    act(&mut desk, TrainAction::Pause(true));
+    desk.see_part("· paused");
+    act(&mut desk, TrainAction::Pause(false));
+    press(&mut desk, "Stop and keep best");
+    train_until(&mut desk, "it has stopped", finished);
+    let stopped = session(&desk).train.runs[0].run.clone();
+    let done = stopped.result.as_ref().unwrap().steps;
+    assert!((51..100_050).contains(&done), "{done}");
+    press(&mut desk, "Train further…");
+    desk.see_part("It goes on as if it had never been stopped.");
+    assert_eq!(number(&desk, "More steps"), Some(f64::from(100_050 - done)));
+    desk.click("Cancel");
+
+    // Settings taken from it are those of a new run.
+    act(&mut desk, TrainAction::UseSettings(stopped.id));
+    assert!(session(&desk).train.settings.fine_tune.restarts.is_empty());
 }

@@ -1,6 +1,7 @@
 //! A window on a small project, and what tests of its later workspaces do again and again.
 
 use egui::accesskit::Role;
+use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, Session, TrainState};
 
@@ -75,4 +76,16 @@ pub fn press_part(desk: &mut Desk, begin: &str) {
         .unwrap()
         .click();
     desk.harness.run_steps(3);
+}
+
+/// Types a number into one of the fields of the settings.
+pub fn set_number(desk: &mut Desk, field: &str, text: &str) {
+    desk.harness
+        .get_by_role_and_label(Role::SpinButton, field)
+        .click();
+    desk.harness.run_steps(3);
+    desk.key(Modifiers::COMMAND, Key::A);
+    desk.harness.event(egui::Event::Text(text.to_owned()));
+    desk.harness.run_steps(2);
+    desk.key(Modifiers::NONE, Key::Enter);
 }

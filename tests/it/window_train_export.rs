@@ -1,8 +1,6 @@
 //! The second half of the journey in the window: training with curves that move, pausing, cancelling,
 //! resuming, evaluating, predicting, exporting. With the real engine, by accessible names.
 
-use egui::accesskit::Role;
-use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, EvaluateAction, TrainAction, TrainState};
 use salamander::backbone::Depth;
@@ -10,19 +8,7 @@ use salamander::train::{RunState, TrainSettings};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
-use crate::window_project::{desk, go, press, press_part, session, train_until};
-
-/// Types a number into one of the fields of the settings.
-fn set_number(desk: &mut Desk, field: &str, text: &str) {
-    desk.harness
-        .get_by_role_and_label(Role::SpinButton, field)
-        .click();
-    desk.harness.run_steps(3);
-    desk.key(Modifiers::COMMAND, Key::A);
-    desk.harness.event(egui::Event::Text(text.to_owned()));
-    desk.harness.run_steps(2);
-    desk.key(Modifiers::NONE, Key::Enter);
-}
+use crate::window_project::{desk, go, press, press_part, session, set_number, train_until};
 
 #[test]
 fn from_labelled_frames_to_an_exported_model() {

@@ -20,6 +20,6 @@ pub use estimate::{DepthEstimate, Estimate, estimate, measure_fine_tuning_step};
 pub(super) use network::cut_of;
 pub(super) use settings::check_settings;
 pub use settings::{FineTuneOptimizer, FineTuneSettings};
-pub(super) use store::steps_done;
+pub(super) use store::standing;
 pub(super) use training::train_deeper;
 pub use verdict::{Outcome, Verdict};

@@ -34,6 +34,10 @@ pub struct FineTuneSettings {
     pub depth: Depth,
     /// Steps; `None` chooses by the number of frames (see [`FineTuneSettings::steps_for`]).
     pub steps: Option<u32>,
+    /// Steps after which the run was extended, ascending: from each of them on the learning rate rises and falls
+    /// anew (warm restarts, Loshchilov and Hutter 2017). Empty in a new run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<u32>,
     /// Pictures per batch.
     pub batch_size: usize,
     /// The optimiser.
@@ -68,6 +72,7 @@ impl Default for FineTuneSettings {
         Self {
             depth: Depth::Head,
             steps: None,
+            restarts: Vec::new(),
             batch_size: 32,
             optimizer: FineTuneOptimizer::AdamW,
             learning_rate: FineTuneOptimizer::AdamW.default_rate(),
@@ -110,8 +115,14 @@ impl FineTuneSettings {
         })
     }
 
-    /// The learning rate of a step, the first being 1.
+    /// The learning rate of a step, the first being 1, of `steps` in all: rises and falls once from each restart
+    /// to the next.
     pub(super) fn rate(&self, step: u32, steps: u32) -> f64 {
+        let began = self.restarts.iter().rfind(|begin| **begin < step);
+        let ends = self.restarts.iter().find(|end| **end >= step);
+        let began = began.copied().unwrap_or_default();
+        let steps = ends.copied().unwrap_or(steps).saturating_sub(began);
+        let step = step - began;
         let warm_up = f64::from(steps) / 10.0;
         let (step, steps) = (f64::from(step), f64::from(steps));
         let share = if step <= warm_up {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::onnx::Tensor;
 use crate::train::curves::CurvePoint;
-use crate::train::run::curves_up_to;
+use crate::train::run::{Standing, astray, curves_up_to};
 use crate::train::{Curves, TrainError, files};
 
 use super::graph::Network;
@@ -84,14 +84,19 @@ pub(super) fn load(
     Ok((Some(Checkpoint { place, state, best }), points))
 }
 
-/// How many steps the last checkpoint of a run has.
-pub(in crate::train) fn steps_done(run: &Path) -> Result<u32, TrainError> {
+/// Where the last checkpoint of a run stands.
+pub(in crate::train) fn standing(run: &Path) -> Result<Standing, TrainError> {
     let path = path(run);
     if !path.exists() {
-        return Ok(0);
+        return Ok(Standing::default());
     }
-    let (_, texts) = files::read_tensors(&path)?;
-    Ok(place(&path, &texts)?.step)
+    let (tensors, texts) = files::read_tensors(&path)?;
+    let place = place(&path, &texts)?;
+    Ok(Standing {
+        steps: place.step,
+        best: place.best,
+        astray: astray(tensors.values())?,
+    })
 }
 
 fn place(path: &Path, texts: &HashMap<String, String>) -> Result<Place, TrainError> {

@@ -1,6 +1,7 @@
 //! The dialogs: what they share, and which is shown. One file for each subject.
 
 mod class;
+mod extend;
 mod path;
 mod project;
 mod quit;
@@ -80,6 +81,7 @@ fn dialog_ui(ui: &mut Ui, cx: &mut Cx<'_>, dialog: &mut Dialog, fresh: bool) -> 
             frames,
             trash,
         } => source::remove_source_ui(ui, cx, id, name, *frames, trash),
+        Dialog::Extend { run, more } => extend::extend_ui(ui, cx, run, more),
         Dialog::Quit => quit::quit_ui(ui, cx),
         Dialog::Shortcuts => shortcuts::shortcuts_ui(ui),
     }

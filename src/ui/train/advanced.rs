@@ -3,12 +3,12 @@
 use egui::{RichText, Ui};
 
 use super::deeper::deeper_ui;
-use super::number::{Number, number_ui};
 use crate::app::Session;
 use crate::backbone::Fit;
 use crate::train::{Optimizer, TrainSettings};
 use crate::ui::icons;
 use crate::ui::theme::tokens;
+use crate::ui::widgets::{Number, number_ui};
 use crate::ui::widgets::{choice, field_label, menu_item, quiet_button, segments};
 
 /// Paints them, when they are unfolded.

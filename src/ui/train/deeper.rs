@@ -2,12 +2,12 @@
 
 use egui::{RichText, Ui};
 
-use super::number::{Number, number_ui};
 use crate::app::Session;
 use crate::backbone::Depth;
 use crate::train::{FineTuneOptimizer, FineTuneSettings};
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, field_label, section, segments, separator};
+use crate::ui::widgets::{Number, number_ui};
 
 /// Paints the settings.
 pub(super) fn deeper_ui(ui: &mut Ui, session: &Session, settings: &mut FineTuneSettings) {

@@ -6,7 +6,6 @@ mod baseline;
 mod deeper;
 mod depth;
 mod header;
-mod number;
 mod plots;
 mod pointer;
 mod result;

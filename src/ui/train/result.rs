@@ -1,8 +1,8 @@
 //! What the training in progress has come to, or the run that is drawn in full.
 
-use egui::{Align, Layout, RichText, Ui};
+use egui::{Align, Layout, RichText, Ui, vec2};
 
-use crate::app::{Action, EvaluateAction, RunEntry, Session, TrainAction, words};
+use crate::app::{Action, Command, EvaluateAction, RunEntry, Session, TrainAction, words};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::tokens;
@@ -89,12 +89,22 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                 );
             }
             ui.add_space(4.0);
-            if widgets::button(ui, Some(icons::EVALUATE), "Evaluate")
-                .on_hover_text("Look at what it gets wrong")
-                .clicked()
-            {
-                cx.act(Action::Evaluate(EvaluateAction::Open(entry.run.id.clone())));
-            }
+            let id = &entry.run.id;
+            ui.horizontal_wrapped(|ui| {
+                ui.spacing_mut().item_spacing = vec2(8.0, 6.0);
+                if widgets::button(ui, Some(icons::EVALUATE), "Evaluate")
+                    .on_hover_text("Look at what it gets wrong")
+                    .clicked()
+                {
+                    cx.act(Action::Evaluate(EvaluateAction::Open(id.clone())));
+                }
+                if widgets::button(ui, Some(icons::PLAY), "Train further…")
+                    .on_hover_text(Command::ExtendTraining.tooltip())
+                    .clicked()
+                {
+                    cx.act(Action::Train(TrainAction::AskExtend(id.clone())));
+                }
+            });
         }
     });
 }

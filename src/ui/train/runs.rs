@@ -163,11 +163,11 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, ind
             &mut corner,
             icons::MORE,
             &format!("More about {title}"),
-            "Evaluate, export, resume, delete",
+            "Evaluate, export, train further or resume, delete",
         );
         Popup::menu(&more)
             .width(220.0)
-            .show(|ui| more_ui(ui, cx, entry));
+            .show(|ui| more_ui(ui, cx, entry, state.live.is_some()));
     }
     if !live && response.clicked() {
         cx.act(Action::Train(TrainAction::Focus(run.id.clone())));
@@ -252,7 +252,7 @@ fn texts_ui(ui: &mut Ui, rect: Rect, title: &str, left: &str, right: &str, corne
     });
 }
 
-fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
+fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry, training: bool) {
     ui.spacing_mut().item_spacing.y = 1.0;
     let id = entry.run.id.clone();
     let finished = entry.run.state == RunState::Finished;
@@ -264,6 +264,13 @@ fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
         if menu_item(ui, Some(icons::EXPORT), "Export…", ()).clicked() {
             cx.act(Action::Export(ExportAction::Run(id.clone())));
             cx.act(Action::Go(Workspace::Export));
+            ui.close();
+        }
+        let further = ui.add_enabled_ui(!training, |ui| {
+            menu_item(ui, Some(icons::PLAY), "Train further…", ())
+        });
+        if further.inner.clicked() {
+            cx.act(Action::Train(TrainAction::AskExtend(id.clone())));
             ui.close();
         }
     } else if menu_item(ui, Some(icons::PLAY), "Resume training", ()).clicked() {

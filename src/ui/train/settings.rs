@@ -4,7 +4,6 @@ use egui::{RichText, ScrollArea, Ui};
 
 use super::advanced::advanced_ui;
 use super::depth::depth_ui;
-use super::number::{Number, number_ui};
 use crate::app::{Action, Readiness, Session, TrainAction, Workspace, words};
 use crate::backbone::{Architecture, Depth};
 use crate::project::Label;
@@ -16,6 +15,7 @@ use crate::ui::widgets::{
     self, button, choice, field_frame, field_label, hint_with, menu_item, panel, quiet_button,
     section, separator,
 };
+use crate::ui::widgets::{Number, number_ui};
 
 /// Paints the settings.
 pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &mut bool) {

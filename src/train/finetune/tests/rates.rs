@@ -23,6 +23,17 @@ fn the_rate_warms_up_and_falls_to_nothing() {
     assert!((settings.rate(55, 100) - 1.0).abs() < 1e-9);
     assert!(settings.rate(100, 100).abs() < 1e-9);
     assert!(settings.rate(1, 1).is_finite());
+    // Extended twice, it does so again for each part, whatever the others are.
+    let extended = FineTuneSettings {
+        restarts: vec![100, 150],
+        ..settings.clone()
+    };
+    for step in 1..=100 {
+        assert!((extended.rate(step, 350) - settings.rate(step, 100)).abs() < 1e-12);
+        assert!((extended.rate(150 + step, 350) - settings.rate(step, 200)).abs() < 1e-12);
+    }
+    assert!((extended.rate(105, 350) - 2.0).abs() < 1e-9);
+    assert!(extended.rate(150, 350).abs() < 1e-9);
     assert_eq!(settings.steps_for(1600), 150);
     assert_eq!(
         (settings.steps_for(3), settings.steps_for(1 << 20)),

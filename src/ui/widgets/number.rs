@@ -4,21 +4,25 @@ use std::ops::RangeInclusive;
 
 use egui::{DragValue, Response, Ui, emath};
 
+use super::field::{field_frame, field_label};
 use crate::app::words;
-use crate::ui::widgets::{field_frame, field_label};
 
 /// How a number may be.
-pub(super) struct Number<T> {
+pub struct Number<T> {
+    /// What can be typed.
     pub range: RangeInclusive<T>,
+    /// How far it goes with each point that it is dragged.
     pub speed: f64,
+    /// Digits after the point.
     pub decimals: usize,
     /// What stands at the right of the field.
     pub note: &'static str,
+    /// What stands behind the number.
     pub suffix: &'static str,
 }
 
 /// A field for a number with its label above.
-pub(super) fn number_ui<T: emath::Numeric>(
+pub fn number_ui<T: emath::Numeric>(
     ui: &mut Ui,
     label: &str,
     tip: &str,

@@ -1,0 +1,74 @@
+//! Training a run further: what can be, how far it is, and the question for how many steps.
+
+use super::dialog::Dialog;
+use super::train::{RunEntry, TrainAction, TrainState};
+use super::{App, Session};
+use crate::train::{RunId, RunState};
+
+/// A run that can be trained further.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Extension {
+    /// Steps done, of the part that is trained further.
+    pub done: u32,
+    /// Steps that are offered: those that were left out when it was stopped, else as many as it has.
+    pub more: u32,
+    /// Seconds that a step took; `None` where that is not known.
+    pub secs_per_step: Option<f64>,
+}
+
+impl RunEntry {
+    /// How it can be trained further; `None` of a run that is not finished.
+    #[must_use]
+    pub fn extension(&self) -> Option<Extension> {
+        let result = self.run.result.as_ref()?;
+        if self.run.state != RunState::Finished {
+            return None;
+        }
+        let done = result.steps;
+        let planned = self.run.settings.steps();
+        let more = if planned > done { planned - done } else { done };
+        let last = self.curves.last();
+        let secs_per_step = last
+            .filter(|point| point.step > 0)
+            .map(|point| point.secs / f64::from(point.step));
+        Some(Extension {
+            done,
+            more: more.max(1),
+            secs_per_step,
+        })
+    }
+}
+
+impl Session {
+    /// The run that the command to train further means: the one that is drawn in full.
+    #[must_use]
+    pub fn extendable(&self) -> Option<&RunEntry> {
+        let TrainState { live, focus, .. } = &self.train;
+        if live.is_some() {
+            return None;
+        }
+        let entry = self.train.run(focus.as_ref()?)?;
+        entry.extension().is_some().then_some(entry)
+    }
+}
+
+impl App {
+    /// Asks how many more steps a run is to be trained for.
+    pub(super) fn ask_extend(&mut self, id: &RunId) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        if session.train.live.is_some() {
+            return;
+        }
+        let Some(extension) = session.train.run(id).and_then(RunEntry::extension) else {
+            return;
+        };
+        // The question is about what is seen.
+        self.apply_train(TrainAction::Focus(id.clone()));
+        self.dialog = Some(Dialog::Extend {
+            run: id.clone(),
+            more: extension.more,
+        });
+    }
+}

@@ -1,0 +1,85 @@
+//! Training a run further: for how many steps.
+
+use egui::Ui;
+
+use super::{End, buttons_ui, confirmed, title_ui, words_ui};
+use crate::app::{Action, Extension, RunEntry, TrainAction, words};
+use crate::backbone::Depth;
+use crate::train::RunId;
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::theme::tokens;
+use crate::ui::widgets::{self, Number, accent_button, button, number_ui};
+
+/// Steps that a run can be trained for at once.
+const MOST: u32 = 10_000_000;
+
+pub(super) fn extend_ui(ui: &mut Ui, cx: &mut Cx<'_>, id: &RunId, more: &mut u32) -> End {
+    let session = cx.app.session.as_ref();
+    let entry = session.and_then(|session| session.train.run(id));
+    let Some((entry, extension)) = entry.and_then(|entry| Some((entry, entry.extension()?))) else {
+        // It has been deleted, or is being trained already.
+        return End::Close;
+    };
+    title_ui(ui, "Train further");
+    words_ui(ui, &what_happens(entry, &extension, *more));
+    let response = number_ui(
+        ui,
+        "More steps",
+        "How many steps are added to those that it has",
+        more,
+        &Number {
+            range: 1..=MOST.saturating_sub(extension.done).max(1),
+            speed: 10.0,
+            decimals: 0,
+            note: "",
+            suffix: "",
+        },
+    );
+    ui.label(widgets::faint(tokens(ui), in_all(&extension, *more)));
+    // Enter in the field ends typing; once more it starts.
+    let go = !response.has_focus() && !response.lost_focus() && confirmed(ui);
+    let mut end = End::Open;
+    buttons_ui(ui, |ui| {
+        if accent_button(ui, Some(icons::PLAY), "Train further").clicked() || go {
+            let steps = extension.done.saturating_add(*more);
+            cx.act(Action::Train(TrainAction::Extend(id.clone(), steps)));
+            end = End::Close;
+        }
+        if button(ui, None, "Cancel").clicked() {
+            end = End::Close;
+        }
+    });
+    end
+}
+
+fn what_happens(entry: &RunEntry, extension: &Extension, more: u32) -> String {
+    let run = &entry.run;
+    let title = words::run_title(run);
+    let depth = run.settings.fine_tune.depth;
+    let steps = words::count(u64::from(extension.done), "step", "steps");
+    let planned = run.settings.steps();
+    let how = if depth == Depth::Head {
+        "It goes on as if it had never ended."
+    } else if extension.done.saturating_add(more) == planned {
+        "It goes on as if it had never been stopped."
+    } else {
+        "Its learning rate rises and falls once more over the added steps."
+    };
+    format!(
+        "“{title}” has trained {} for {steps}. {how} The weights that did best so far stay kept until others do better.",
+        words::depth_part(depth)
+    )
+}
+
+/// `8,000 steps in all, about 6 s more`
+fn in_all(extension: &Extension, more: u32) -> String {
+    let all = words::count(u64::from(extension.done) + u64::from(more), "step", "steps");
+    match extension.secs_per_step {
+        Some(secs) => format!(
+            "{all} in all, {} more",
+            words::about(secs * f64::from(more))
+        ),
+        None => format!("{all} in all"),
+    }
+}
