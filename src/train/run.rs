@@ -11,7 +11,8 @@
 //! | `fine_tune.safetensors` | where the deeper training stands |
 //! | `backbone.safetensors` | weights of the backbone that were trained too, by name; not there when the head alone was |
 //! | `cache/` | bottlenecks of such a backbone; can be deleted |
-//! | `train/`, `validation/` | TensorBoard event files |
+//! | `train/`, `validation/` | TensorBoard event files, which grow with the checkpoints |
+//! | `head/train/`, `head/validation/` | those of the head alone, in a run that goes deeper |
 
 use std::collections::HashMap;
 use std::fs;
@@ -26,7 +27,8 @@ use crate::project::{Project, Split};
 use super::curves::{BestPoint, CurvePoint};
 use super::graph::state_names;
 use super::learner::Checkpoint;
-use super::{Curves, TrainError, TrainSettings, Verdict, files, finetune, tensorboard};
+use super::tensorboard::Events;
+use super::{Curves, TrainError, TrainSettings, Verdict, files, finetune};
 
 /// The version of the files.
 const FORMAT: u32 = 2;
@@ -392,7 +394,8 @@ impl Run {
             tensors.push(("best_b", b));
         }
         let place = serde_json::to_string(&place).map_err(files::damaged(&path))?;
-        files::write_tensors(&path, &tensors, HashMap::from([("place".into(), place)]))
+        files::write_tensors(&path, &tensors, HashMap::from([("place".into(), place)]))?;
+        self.head_events().append(points)
     }
 
     /// The last checkpoint and the curve up to it; nothing when the run was interrupted before the first.
@@ -426,7 +429,9 @@ impl Run {
         } else {
             (None, 0)
         };
-        Ok((checkpoint, curves_up_to(&curves_path, step)?))
+        let points = curves_up_to(&curves_path, step)?;
+        self.head_events().settle(&points)?;
+        Ok((checkpoint, points))
     }
 
     /// The curves of the head alone, with which a run that goes deeper began; those of any other run.
@@ -441,6 +446,20 @@ impl Run {
         } else {
             "curves.jsonl"
         })
+    }
+
+    /// The event files of its curves.
+    pub(super) fn events(&self) -> Events {
+        Events::new(self.dir.clone(), &self.created)
+    }
+
+    /// Those of the head's part.
+    fn head_events(&self) -> Events {
+        if self.settings.fine_tune.is_on() {
+            Events::new(self.dir.join("head"), &self.created)
+        } else {
+            self.events()
+        }
     }
 
     /// Where its last checkpoint stands, in the part that [`TrainSettings::steps`] counts.
@@ -478,10 +497,10 @@ impl Run {
         files::write_tensors(path, &[("w", &w), ("b", &b)], HashMap::new())
     }
 
-    /// Writes the kept head, the event files and the result; the run is finished once `run.json` says so.
+    /// Writes the kept head and the result, and sees to the event files; the run is finished once `run.json` says so.
     pub(super) fn finish(&mut self, head: &Head, result: RunResult) -> Result<(), TrainError> {
         self.write_head(&self.dir.join("weights.safetensors"), head)?;
-        tensorboard::write(&self.dir, &self.curves()?, &self.created)?;
+        self.events().settle(&self.curves()?)?;
         self.state = RunState::Finished;
         self.result = Some(result);
         self.save()

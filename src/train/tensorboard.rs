@@ -5,7 +5,7 @@
 //! `tensorflow/core/util/event.proto`).
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
 use prost::Message;
 
@@ -42,48 +42,113 @@ struct SummaryValue {
     simple_value: Option<f32>,
 }
 
-/// Writes the event files of a run in place of those that were there. `created` is the run's time stamp.
-pub(super) fn write(dir: &Path, curves: &[CurvePoint], created: &str) -> Result<(), TrainError> {
-    let start = created
-        .parse::<jiff::Timestamp>()
-        .map_or(0.0, |time| time.as_millisecond() as f64 / 1000.0);
-    let train: Vec<_> = curves
-        .iter()
-        .map(|point| (point, point.train_accuracy, point.train_cross_entropy))
-        .collect();
-    let validation: Vec<_> = curves
-        .iter()
-        .filter_map(|point| {
-            Some((
-                point,
-                point.validation_accuracy?,
-                point.validation_cross_entropy?,
-            ))
-        })
-        .collect();
-    for (name, points) in [("train", train), ("validation", validation)] {
-        if points.is_empty() {
-            continue;
+/// The event files of one part of a run. They grow with its checkpoints, so that `TensorBoard` shows a training that is
+/// under way; it waits for the rest of a record that is cut.
+pub(super) struct Events {
+    dir: PathBuf,
+    /// Seconds since 1970 when the run was begun.
+    start: f64,
+}
+
+impl Events {
+    /// Those in `dir`, of a run that was begun at `created` (RFC 3339).
+    pub(super) fn new(dir: PathBuf, created: &str) -> Self {
+        let start = created
+            .parse::<jiff::Timestamp>()
+            .map_or(0.0, |time| time.as_millisecond() as f64 / 1000.0);
+        Self { dir, start }
+    }
+
+    /// Adds the points since the last time.
+    pub(super) fn append(&self, points: &[CurvePoint]) -> Result<(), TrainError> {
+        for side in Side::BOTH {
+            let mut bytes = self.records(side, points);
+            if bytes.is_empty() {
+                continue;
+            }
+            let path = self.path(side)?;
+            if !path.exists() {
+                bytes = [self.version(), bytes].concat();
+            }
+            files::append(&path, &bytes)?;
         }
-        let folder = dir.join(name);
+        Ok(())
+    }
+
+    /// Makes them hold these points and no others. What is right already stays where it is in the file, because
+    /// somebody may be reading on behind it.
+    pub(super) fn settle(&self, points: &[CurvePoint]) -> Result<(), TrainError> {
+        for side in Side::BOTH {
+            let records = self.records(side, points);
+            if records.is_empty() && !self.folder(side).exists() {
+                continue;
+            }
+            let path = self.path(side)?;
+            let right = [self.version(), records].concat();
+            let found = match fs::read(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+                other => other.map_err(TrainError::io("read", &path))?,
+            };
+            if found == right {
+                continue;
+            }
+            if found.starts_with(&right) {
+                fs::OpenOptions::new()
+                    .write(true)
+                    .open(&path)
+                    .and_then(|file| file.set_len(right.len() as u64))
+                    .map_err(TrainError::io("write", &path))?;
+            } else {
+                files::write(&path, &right)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&self, side: Side) -> PathBuf {
+        self.dir.join(match side {
+            Side::Train => "train",
+            Side::Validation => "validation",
+        })
+    }
+
+    /// The file of a side; its folder is made.
+    fn path(&self, side: Side) -> Result<PathBuf, TrainError> {
+        let folder = self.folder(side);
         fs::create_dir_all(&folder).map_err(TrainError::io("create", &folder))?;
         // TensorBoard knows event files by this part of their names.
-        let path = folder.join(format!("events.out.tfevents.{}.salamander", start as u64));
+        Ok(folder.join(format!(
+            "events.out.tfevents.{}.salamander",
+            self.start as u64
+        )))
+    }
+
+    /// The first record of a file.
+    fn version(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let version = Event {
-            wall_time: start,
+        let event = Event {
+            wall_time: self.start,
             step: 0,
             file_version: Some("brain.Event:2".into()),
             summary: None,
         };
-        record(&mut bytes, &version);
-        for (point, accuracy, cross_entropy) in points {
+        record(&mut bytes, &event);
+        bytes
+    }
+
+    /// The records of those points that have figures of a side.
+    fn records(&self, side: Side, points: &[CurvePoint]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for point in points {
+            let Some((accuracy, cross_entropy)) = side.figures(point) else {
+                continue;
+            };
             let scalar = |tag: &str, value: f32| SummaryValue {
                 tag: tag.into(),
                 simple_value: Some(value),
             };
             let event = Event {
-                wall_time: start + point.secs,
+                wall_time: self.start + point.secs,
                 step: i64::from(point.step),
                 file_version: None,
                 summary: Some(Summary {
@@ -95,9 +160,27 @@ pub(super) fn write(dir: &Path, curves: &[CurvePoint], created: &str) -> Result<
             };
             record(&mut bytes, &event);
         }
-        files::write(&path, &bytes)?;
+        bytes
     }
-    Ok(())
+}
+
+/// On which frames figures were measured: each has a file of its own.
+#[derive(Clone, Copy)]
+enum Side {
+    Train,
+    Validation,
+}
+
+impl Side {
+    const BOTH: [Self; 2] = [Self::Train, Self::Validation];
+
+    /// Accuracy and cross-entropy.
+    fn figures(self, point: &CurvePoint) -> Option<(f32, f32)> {
+        match self {
+            Self::Train => Some((point.train_accuracy, point.train_cross_entropy)),
+            Self::Validation => Some((point.validation_accuracy?, point.validation_cross_entropy?)),
+        }
+    }
 }
 
 fn record(bytes: &mut Vec<u8>, event: &Event) {
@@ -114,12 +197,28 @@ fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// CRC-32C (Castagnoli), bit by bit: a few kilobytes once a run.
+/// CRC-32C (Castagnoli), a byte at a time.
 fn crc32c(bytes: &[u8]) -> u32 {
+    const OF_BYTE: [u32; 256] = {
+        let mut table = [0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let mut crc = byte as u32;
+            let mut bit = 0;
+            while bit < 8 {
+                crc = (crc >> 1) ^ (0x82f6_3b78 * (crc & 1));
+                bit += 1;
+            }
+            table[byte] = crc;
+            byte += 1;
+        }
+        table
+    };
     let crc = bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ (0x82f6_3b78 * (crc & 1))
-        })
+        let [low, ..] = crc.to_le_bytes();
+        // A byte is always within the table.
+        let of_byte = OF_BYTE.get(usize::from(low ^ byte));
+        of_byte.copied().unwrap_or_default() ^ (crc >> 8)
     });
     !crc
 }

@@ -10,6 +10,7 @@ mod cli_faults;
 mod cli_program;
 #[cfg(target_os = "linux")]
 mod desktop;
+mod event_files;
 mod export;
 mod gradients_of_networks;
 mod kill;

@@ -68,6 +68,8 @@ pub(in crate::train) fn train_deeper(
     let validation = side(Split::Validation, &data.validation);
 
     let (checkpoint, points) = store::load(&run.dir, &network, &fine_tune)?;
+    let events = run.events();
+    events.settle(&points)?;
     let steps = run.settings.steps();
     let title = fine_tune.depth.title().to_lowercase();
     work.stage(format!("Training: {title}"), Some(u64::from(steps)));
@@ -83,7 +85,8 @@ pub(in crate::train) fn train_deeper(
             curves,
             work,
             save: &mut |checkpoint, points| {
-                store::save(&run.dir, &network, &fine_tune, checkpoint, points)
+                store::save(&run.dir, &network, &fine_tune, checkpoint, points)?;
+                events.append(points)
             },
         },
     )?;

@@ -1,0 +1,243 @@
+//! TensorBoard's event files: read back as its reader does, while a training goes on and after it was interrupted.
+//!
+//! A record is the length of a message (u64), its checksum, the message, its checksum; checksums are CRC-32C, turned
+//! and shifted (`tensorflow/core/lib/io/record_writer.h`).
+
+use std::fs;
+use std::path::Path;
+
+use prost::Message;
+use salamander::backbone::Depth;
+use salamander::jobs::Work;
+use salamander::project::Project;
+use salamander::train::{
+    CurvePoint, FineTuneSettings, LiveCurves, Part, Run, TrainError, TrainSettings, resume, runs,
+    train,
+};
+
+use crate::cli_program::Place;
+
+/// `tensorflow.Event` (`tensorflow/core/util/event.proto`).
+#[derive(Clone, PartialEq, Message)]
+struct Event {
+    #[prost(double, tag = "1")]
+    wall_time: f64,
+    #[prost(int64, tag = "2")]
+    step: i64,
+    #[prost(string, optional, tag = "3")]
+    file_version: Option<String>,
+    #[prost(message, optional, tag = "5")]
+    summary: Option<Summary>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Summary {
+    #[prost(message, repeated, tag = "1")]
+    value: Vec<Value>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Value {
+    #[prost(string, tag = "1")]
+    tag: String,
+    #[prost(float, optional, tag = "2")]
+    simple_value: Option<f32>,
+}
+
+/// Bit by bit, from the polynomial.
+fn checksum(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            let low = crc & 1;
+            crc >>= 1;
+            if low == 1 {
+                crc ^= 0x82f6_3b78;
+            }
+        }
+    }
+    (!crc).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+/// The events of the one file in a folder; none where there is none. A record that is cut at the end is left out, as
+/// TensorBoard does; `whole` is whether there was none.
+fn events(folder: &Path) -> (Vec<Event>, bool) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return (Vec::new(), true);
+    };
+    let files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let name = files[0].file_name().unwrap().to_str().unwrap();
+    assert!(name.contains("tfevents"));
+    let bytes = fs::read(&files[0]).unwrap();
+    let mut rest = bytes.as_slice();
+    let mut found = Vec::new();
+    let take = |rest: &mut &[u8], count: usize| -> Option<Vec<u8>> {
+        let (taken, after) = rest.split_at_checked(count)?;
+        *rest = after;
+        Some(taken.to_vec())
+    };
+    let number = |bytes: Vec<u8>| u32::from_le_bytes(bytes.try_into().unwrap());
+    let mut next = || -> Option<Event> {
+        let length = take(&mut rest, 8)?;
+        assert_eq!(number(take(&mut rest, 4)?), checksum(&length));
+        let length = u64::from_le_bytes(length.try_into().unwrap());
+        let message = take(&mut rest, usize::try_from(length).unwrap())?;
+        assert_eq!(number(take(&mut rest, 4)?), checksum(&message));
+        Some(Event::decode(message.as_slice()).unwrap())
+    };
+    let mut read = 0;
+    while let Some(event) = next() {
+        read += 16 + event.encoded_len();
+        found.push(event);
+    }
+    let first = found.first().and_then(|event| event.file_version.clone());
+    assert!(found.is_empty() || first.as_deref() == Some("brain.Event:2"));
+    (found, read == bytes.len())
+}
+
+/// Step, seconds since the first record, accuracy and cross-entropy of each point in a folder.
+fn points(folder: &Path) -> Vec<(u32, f64, f32, f32)> {
+    let (events, _) = events(folder);
+    let start = events.first().map_or(0.0, |event| event.wall_time);
+    events
+        .iter()
+        .skip(1)
+        .map(|event| {
+            let values = &event.summary.as_ref().unwrap().value;
+            let tags: Vec<_> = values.iter().map(|value| value.tag.as_str()).collect();
+            assert_eq!(tags, ["accuracy", "cross_entropy"]);
+            (
+                u32::try_from(event.step).unwrap(),
+                event.wall_time - start,
+                values[0].simple_value.unwrap(),
+                values[1].simple_value.unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// That the files in `dir` hold these points, or of the last ones as many as are written yet.
+fn check(dir: &Path, curves: &[CurvePoint], all: bool) {
+    let of_train: Vec<_> = curves
+        .iter()
+        .map(|p| (p.step, p.secs, p.train_accuracy, p.train_cross_entropy))
+        .collect();
+    let of_validation: Vec<_> = curves
+        .iter()
+        .filter_map(|p| {
+            let (a, c) = (p.validation_accuracy?, p.validation_cross_entropy?);
+            Some((p.step, p.secs, a, c))
+        })
+        .collect();
+    for (name, expected) in [("train", of_train), ("validation", of_validation)] {
+        let found = points(&dir.join(name));
+        assert!(found.len() <= expected.len(), "{name}: too many points");
+        assert!(!all || found.len() == expected.len(), "{name}: too few");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(
+                (found.0, found.2, found.3),
+                (expected.0, expected.2, expected.3)
+            );
+            // Seconds since 1970 have less than a microsecond left.
+            assert!((found.1 - expected.1).abs() < 1e-5);
+        }
+        if all {
+            assert!(events(&dir.join(name)).1, "{name}: the last record is cut");
+        }
+    }
+}
+
+fn settings(depth: Depth, steps: u32) -> TrainSettings {
+    let mut settings = TrainSettings {
+        architecture: "efficientnet-lite0@96".parse().unwrap(),
+        how_many_training_steps: if depth == Depth::Head { steps } else { 60 },
+        fine_tune: FineTuneSettings {
+            depth,
+            steps: Some(steps),
+            batch_size: 8,
+            ..FineTuneSettings::default()
+        },
+        ..TrainSettings::default()
+    };
+    settings.split.validation_percentage = 25;
+    settings.split.testing_percentage = 25;
+    settings
+}
+
+/// Cuts the last record and adds what a kill between two writes leaves: points that no checkpoint knows.
+fn maltreat(folder: &Path) {
+    let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap();
+    let mut bytes = fs::read(file.path()).unwrap();
+    let again = bytes[bytes.len() - 60..].to_vec();
+    bytes.extend(again);
+    bytes.truncate(bytes.len() - 7);
+    fs::write(file.path(), bytes).unwrap();
+}
+
+/// Trains until its files have grown several times, looks at them meanwhile, cancels, goes on to the end.
+fn follow(project: &Project, depth: Depth, steps: u32) -> Run {
+    let (curves, work) = (LiveCurves::default(), Work::new());
+    std::thread::scope(|scope| {
+        let training = scope.spawn(|| train(project, &settings(depth, steps), &curves, &work));
+        let mut sizes = Vec::new();
+        let part = if depth == Depth::Head {
+            Part::Head
+        } else {
+            Part::Deeper
+        };
+        while sizes.len() < 3 {
+            assert!(!training.is_finished(), "it ended after {sizes:?}");
+            let run = runs(project).unwrap().into_iter().next();
+            if let Some(run) = run
+                && curves.since([0, 0]).0 == part
+            {
+                let found = points(&run.dir.join("train")).len();
+                // What is on disk has been shown before.
+                check(&run.dir, &curves.snapshot(), false);
+                if found > 0 && sizes.last() != Some(&found) {
+                    sizes.push(found);
+                }
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        work.cancel();
+        let cut = training.join().unwrap();
+        assert!(matches!(cut, Err(TrainError::Cancelled(_))), "{cut:?}");
+    });
+    let cut = runs(project).unwrap().remove(0);
+    let reached = cut.curves().unwrap().last().unwrap().step;
+    check(&cut.dir, &cut.curves().unwrap(), true);
+    maltreat(&cut.dir.join("train"));
+    let whole = resume(
+        project,
+        &cut.id,
+        Some(reached + 25),
+        &LiveCurves::default(),
+        &Work::new(),
+    );
+    let whole = whole.unwrap();
+    assert!(whole.curves().unwrap().last().unwrap().step > reached);
+    check(&whole.dir, &whole.curves().unwrap(), true);
+    whole
+}
+
+#[test]
+fn they_grow_while_the_head_is_trained() {
+    let place = Place::new();
+    place.project();
+    let project = Project::open(&place.path("p")).unwrap();
+    let run = follow(&project, Depth::Head, 5_000_000);
+    assert!(!run.dir.join("head").exists());
+}
+
+#[test]
+fn they_grow_while_more_than_the_head_is_trained() {
+    let place = Place::new();
+    place.project();
+    let project = Project::open(&place.path("p")).unwrap();
+    let run = follow(&project, Depth::Last1, 100_000);
+    check(&run.dir.join("head"), &run.head_curves().unwrap(), true);
+    assert_eq!(points(&run.dir.join("head/train")).len(), 6);
+}
