@@ -36,6 +36,7 @@ pub enum Command {
     SelectAll,
     SelectNone,
     TrashSelected,
+    EmptyTrash,
     Preview,
     LargerThumbs,
     SmallerThumbs,
@@ -55,7 +56,7 @@ const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
     /// All commands, in the order of the palette.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::AddFiles,
         Self::AddFolder,
         Self::AddByPath,
@@ -84,6 +85,7 @@ impl Command {
         Self::TrySample,
         Self::RevealProject,
         Self::Rescan,
+        Self::EmptyTrash,
         Self::CloseProject,
         Self::CancelTask,
         Self::ToggleTheme,
@@ -121,6 +123,7 @@ impl Command {
             Self::SelectAll => "Select all frames",
             Self::SelectNone => "Select nothing",
             Self::TrashSelected => "Move selected frames to trash",
+            Self::EmptyTrash => "Empty the trash…",
             Self::Preview => "Preview frame",
             Self::LargerThumbs => "Larger thumbnails",
             Self::SmallerThumbs => "Smaller thumbnails",
@@ -167,6 +170,9 @@ impl Command {
             Self::SelectAll => "Select every frame that is shown",
             Self::SelectNone => "Clear the selection",
             Self::TrashSelected => "Move the selected frames to the project's trash",
+            Self::EmptyTrash => {
+                "Delete for good the frames and runs that were removed; asks first, and says how much it is"
+            }
             Self::Preview => "Look at the frame in full size",
             Self::LargerThumbs => "Show fewer, larger thumbnails",
             Self::SmallerThumbs => "Show more, smaller thumbnails",
@@ -215,6 +221,7 @@ impl Command {
             | Self::TrySample
             | Self::RevealProject
             | Self::AddByPath
+            | Self::EmptyTrash
             | Self::ExtendTraining
             | Self::StopTraining
             | Self::CancelTask
@@ -267,6 +274,7 @@ impl Command {
             | Self::AddFolder
             | Self::AddByPath
             | Self::Rescan
+            | Self::EmptyTrash
             | Self::NewClass => session.is_some(),
             Self::ExtractAll => session.is_some_and(super::Session::has_unextracted),
             Self::StartTraining => session.is_some_and(|session| {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::project::{ClassName, SourceId};
+use crate::project::{ClassName, SourceId, Trash};
 use crate::train::RunId;
 
 /// A dialog over the window.
@@ -58,6 +58,8 @@ pub enum Dialog {
         /// Whether they go to the trash too.
         trash: bool,
     },
+    /// Whether the trash is emptied; what lies in it.
+    EmptyTrash(Trash),
     /// How many more steps a run is trained for.
     Extend {
         /// The run.

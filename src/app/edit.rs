@@ -33,6 +33,18 @@ pub(super) struct Edits {
     redo_text: Option<String>,
 }
 
+impl Edits {
+    pub(super) fn history(&self) -> Arc<Mutex<History>> {
+        Arc::clone(&self.history)
+    }
+
+    /// What can be undone and redone now.
+    pub(super) fn set_texts(&mut self, undo: Option<String>, redo: Option<String>) {
+        self.undo_text = undo;
+        self.redo_text = redo;
+    }
+}
+
 impl Session {
     /// The name of what would be undone.
     #[must_use]

@@ -25,6 +25,7 @@ mod snapshot;
 mod tasks;
 mod train;
 mod train_series;
+mod trash;
 pub mod words;
 
 use std::collections::HashSet;
@@ -32,6 +33,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use egui::Context;
+
+use crate::project::Trash;
 
 pub use ask::Ask;
 pub use command::Command;
@@ -86,6 +89,8 @@ pub struct Options {
 pub enum Action {
     /// Gives a command.
     Command(Command),
+    /// Deletes what lies in the trash; so much is expected there.
+    EmptyTrash(Trash),
     /// Goes to a step.
     Go(Workspace),
     /// Opens the project in a folder.
@@ -284,6 +289,7 @@ impl App {
                 self.tasks.cancel_all();
                 self.quitting = Quitting::Waiting;
             }
+            Action::EmptyTrash(found) => self.empty_trash(found),
             Action::Import(action) => self.apply_import(action),
             Action::Label(action) => self.apply_label(action),
             Action::Train(action) => self.apply_train(action),
@@ -344,6 +350,7 @@ impl App {
                 }
             }
             Command::TrashSelected => self.trash_selected(),
+            Command::EmptyTrash => self.ask_empty_trash(),
             Command::Preview => {
                 if let Some(session) = &mut self.session {
                     session.label.preview = !session.label.preview;

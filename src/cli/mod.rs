@@ -22,6 +22,7 @@
 //! | `import` | `sources` n, `frames` n, `skipped` n |
 //! | `classes` | `classes` [{`name` s, `frames` n}], `unsorted` n; after `remove` and `rename` the state after it |
 //! | `label` | `frames` n, `paths` [s] (where the frames are now, relative to the project) |
+//! | `trash` | `frames` n, `runs` n, `files` n, `bytes` n (what lay in it), `deleted` n (files; 0 without `--empty`) |
 //! | `train` | `run` s, `steps` n, `best_step` n, `classes` [s], `validation_accuracy` f or null, `test_accuracy` f or null, `depth` s, `trained_weights` n, `head_only_test_accuracy` f or null, `verdict` {`head_only` f, `deeper` f, `interval` [f, f] or null, `frames` n, `groups` n, `outcome` s} (for runs deeper than the head), `seconds` f, `notes` [s] |
 //! | `train --estimate` | `recommended` s, `train_frames` n, `depths` [{`depth` s, `trained_weights` n, `steps` n, `cache_bytes` n, `seconds` f}] |
 //! | `evaluate` | the same for the evaluated run, and `split` s, `frames` n, `relabelled` n (judged by their present class), `missing` n, `confusion` [[n]] (row: truth, column: predicted), `per_class` [{`class` s, `frames` n, `precision` f or null, `recall` f or null}], `per_source` [{`source` s, `frames` n, `accuracy` f}] |
@@ -48,6 +49,7 @@ mod open;
 mod predict;
 mod table;
 mod train;
+mod trash;
 mod which;
 
 use std::path::PathBuf;
@@ -88,6 +90,7 @@ enum Command {
     Import(import::Args),
     Classes(classes::Args),
     Label(label::Args),
+    Trash(trash::Args),
     Train(train::Args),
     Evaluate(evaluate::Args),
     Predict(predict::Args),
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
         Some(Command::Import(args)) => import::run(&console, args),
         Some(Command::Classes(args)) => classes::run(&console, args),
         Some(Command::Label(args)) => label::run(&console, &args),
+        Some(Command::Trash(args)) => trash::run(&console, &args),
         Some(Command::Train(args)) => train::run(&console, &args),
         Some(Command::Evaluate(args)) => evaluate::run(&console, &args),
         Some(Command::Predict(args)) => predict::run(&console, args),

@@ -96,6 +96,12 @@ impl History {
         }
     }
 
+    /// Forgets the removals of frames, which cannot be taken back once the trash has been emptied.
+    pub fn forget_removals(&mut self) {
+        self.undo
+            .retain(|entry| !matches!(entry.change, Change::Trash { .. }));
+    }
+
     /// What [`History::undo`] would take back, to follow the word "Undo".
     #[must_use]
     pub fn undo_text(&self) -> Option<String> {

@@ -23,6 +23,7 @@ mod split;
 mod split_assign;
 mod split_memory;
 mod time_cut;
+mod trash;
 
 #[cfg(test)]
 mod tests;
@@ -38,3 +39,4 @@ pub use scan::natural_cmp;
 pub use settings::{Fps, Sampling};
 pub use source::{Source, SourceId, SourceKind};
 pub use split::{Assignment, Cut, Split, SplitSettings};
+pub use trash::Trash;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::jobs::Work;
 
 use super::document::sync_dir;
-use super::handle::{label_path, remove_file};
+use super::handle::label_path;
 use super::{ClassName, Label, Project, ProjectError};
 
 /// How many frames that are gone are named before they are only counted.
@@ -75,17 +75,6 @@ impl Project {
             targets.push((path.clone(), Target::Path(target.to_owned())));
         }
         self.move_frames(targets, work).into_paths()
-    }
-
-    /// Deletes everything in `trash/` for good. Returns how many files there were.
-    pub fn empty_trash(&self, work: &Work) -> Result<u64, ProjectError> {
-        let _change = self.begin_change();
-        let trash = self.root().join("trash");
-        let mut deleted = 0;
-        if trash.is_dir() {
-            delete_below(&trash, &mut deleted, work)?;
-        }
-        Ok(deleted)
     }
 
     /// [`Project::relabel`] with the change begun, telling what was moved whatever happens.
@@ -281,21 +270,4 @@ fn split_path(path: &str) -> (&str, &str) {
 /// `cat` of `classes/cat/…`.
 fn class_of(path: &str) -> Option<&str> {
     path.strip_prefix("classes/")?.split('/').next()
-}
-
-fn delete_below(folder: &Path, deleted: &mut u64, work: &Work) -> Result<(), ProjectError> {
-    for entry in fs::read_dir(folder).map_err(ProjectError::io("read", folder))? {
-        work.check()?;
-        let path = entry.map_err(ProjectError::io("read", folder))?.path();
-        // A link is removed itself; what it leads to is not the trash's.
-        let is_folder = fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir());
-        if is_folder {
-            delete_below(&path, deleted, work)?;
-            fs::remove_dir(&path).map_err(ProjectError::io("remove", &path))?;
-        } else {
-            remove_file(&path)?;
-            *deleted += 1;
-        }
-    }
-    Ok(())
 }

@@ -191,7 +191,7 @@ impl Project {
 }
 
 /// Whether the extension is one of an image that can be a frame.
-fn is_image_name(name: &str) -> bool {
+pub(super) fn is_image_name(name: &str) -> bool {
     let Some((_, extension)) = name.rsplit_once('.') else {
         return false;
     };

@@ -395,7 +395,19 @@ fn the_trash_remembers_where_its_frames_came_from() {
     let back = project.relabel(&trashed, &Label::Unsorted, &work).unwrap();
     assert_eq!(back, ["unsorted/1.jpg", "unsorted/2.jpg"]);
     project.trash(&back, &work).unwrap();
-    assert_eq!(project.empty_trash(&work).unwrap(), 2);
+    // A run, as the window removes one, and a link, which is not followed.
+    let trash = project.root().join("trash");
+    fs::create_dir_all(trash.join("runs/one/cache")).unwrap();
+    fs::write(trash.join("runs/one/cache/x.jpg"), [0; 1000]).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(project.root().join("classes"), trash.join("link")).unwrap();
+    let found = project.trash_contents(&work).unwrap();
+    let links = u64::from(cfg!(unix));
+    assert_eq!((found.frames, found.runs, found.files), (2, 1, 3 + links));
+    assert!((1000..2000).contains(&found.bytes), "{found:?}");
+    assert_eq!(project.empty_trash(&work).unwrap(), found.files);
+    assert_eq!(project.trash_contents(&work).unwrap(), Trash::default());
+    assert!(project.root().join("classes").is_dir());
     assert!(project.scan_trash(&work).unwrap().list.is_empty());
 }
 

@@ -136,6 +136,7 @@ fn project_menu(ui: &mut Ui, cx: &mut Cx<'_>, name: &str) {
         for (command, glyph) in [
             (Command::RevealProject, icons::REVEAL),
             (Command::Rescan, icons::REFRESH),
+            (Command::EmptyTrash, icons::TRASH),
             (Command::CloseProject, icons::CROSS),
         ] {
             command_item(ui, cx, command, glyph);

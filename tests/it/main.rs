@@ -20,6 +20,7 @@ mod projects;
 mod real_window;
 mod relabelled;
 mod train;
+mod trash;
 mod tuned;
 mod window;
 mod window_deeper;

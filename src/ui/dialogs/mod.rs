@@ -7,6 +7,7 @@ mod project;
 mod quit;
 mod shortcuts;
 mod source;
+mod trash;
 
 use egui::{
     Align, Context, CornerRadius, Frame, Id, Key, Label, Layout, Margin, Modal, Modifiers, Ui, vec2,
@@ -81,6 +82,7 @@ fn dialog_ui(ui: &mut Ui, cx: &mut Cx<'_>, dialog: &mut Dialog, fresh: bool) -> 
             frames,
             trash,
         } => source::remove_source_ui(ui, cx, id, name, *frames, trash),
+        Dialog::EmptyTrash(found) => trash::empty_trash_ui(ui, cx, found),
         Dialog::Extend { run, more } => extend::extend_ui(ui, cx, run, more),
         Dialog::Quit => quit::quit_ui(ui, cx),
         Dialog::Shortcuts => shortcuts::shortcuts_ui(ui),

@@ -1,0 +1,45 @@
+//! Emptying the trash.
+
+use egui::Ui;
+
+use super::{End, buttons_ui, title_ui, words_ui};
+use crate::app::{Action, words};
+use crate::project::Trash;
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::widgets::{button, danger_button};
+
+pub(super) fn empty_trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, found: &Trash) -> End {
+    title_ui(ui, "Empty the trash?");
+    words_ui(
+        ui,
+        &format!(
+            "{}, {}, will be deleted for good. This cannot be undone; frames of a video can be taken out of it again.",
+            contents(found),
+            words::bytes(found.bytes)
+        ),
+    );
+    let mut end = End::Open;
+    buttons_ui(ui, |ui| {
+        if danger_button(ui, Some(icons::TRASH), "Empty the trash").clicked() {
+            cx.act(Action::EmptyTrash(*found));
+            end = End::Close;
+        }
+        if button(ui, None, "Keep").clicked() {
+            end = End::Close;
+        }
+    });
+    end
+}
+
+/// `1,260 frames and 2 runs`, or of anything else `3 files`.
+fn contents(found: &Trash) -> String {
+    let frames = words::count(found.frames, "frame", "frames");
+    let runs = words::count(found.runs, "run", "runs");
+    match (found.frames, found.runs) {
+        (0, 0) => words::count(found.files, "file", "files"),
+        (_, 0) => frames,
+        (0, _) => runs,
+        _ => format!("{frames} and {runs}"),
+    }
+}
