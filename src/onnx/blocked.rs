@@ -39,7 +39,11 @@ impl Graph {
 #[must_use]
 pub fn block_size() -> Option<usize> {
     static SIZE: OnceLock<Option<usize>> = OnceLock::new();
-    *SIZE.get_or_init(|| [8, 16, 4].into_iter().find(|size| works(*size) == Some(true)))
+    *SIZE.get_or_init(|| {
+        [8, 16, 4]
+            .into_iter()
+            .find(|size| works(*size) == Some(true))
+    })
 }
 
 const CHANNELS: usize = 32;
@@ -139,9 +143,7 @@ mod tests {
         let values: Vec<f32> = (0..12_u8).map(f32::from).collect();
         assert_eq!(
             blocked_by(2, &values, 3),
-            [
-                0.0, 3.0, 1.0, 4.0, 2.0, 5.0, 6.0, 9.0, 7.0, 10.0, 8.0, 11.0
-            ]
+            [0.0, 3.0, 1.0, 4.0, 2.0, 5.0, 6.0, 9.0, 7.0, 10.0, 8.0, 11.0]
         );
     }
 }

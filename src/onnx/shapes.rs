@@ -70,11 +70,13 @@ impl Graph {
     fn output_shape(&self, node: &NodeProto, shapes: &Shapes) -> Option<Vec<Dim>> {
         let input = |index: usize| node.input.get(index).and_then(|name| shapes.get(name));
         match node.op_type() {
-            "ReorderInput" | "ReorderOutput" | "Identity" | "Cast" | "CastLike" | "Relu" | "LeakyRelu" | "PRelu" | "Clip"
-            | "Sigmoid" | "Tanh" | "Exp" | "Log" | "Neg" | "Abs" | "Sign" | "Sqrt"
-            | "Reciprocal" | "Floor" | "Ceil" | "Round" | "Erf" | "Gelu" | "Softmax"
-            | "LogSoftmax" | "HardSigmoid" | "HardSwish" | "Not" | "Dropout"
-            | "BatchNormalization" | "LayerNormalization" | "ScatterElements" => input(0).cloned(),
+            "ReorderInput" | "ReorderOutput" | "Identity" | "Cast" | "CastLike" | "Relu"
+            | "LeakyRelu" | "PRelu" | "Clip" | "Sigmoid" | "Tanh" | "Exp" | "Log" | "Neg"
+            | "Abs" | "Sign" | "Sqrt" | "Reciprocal" | "Floor" | "Ceil" | "Round" | "Erf"
+            | "Gelu" | "Softmax" | "LogSoftmax" | "HardSigmoid" | "HardSwish" | "Not"
+            | "Dropout" | "BatchNormalization" | "LayerNormalization" | "ScatterElements" => {
+                input(0).cloned()
+            }
             "Max" | "Min" | "Sum" => (1..node.input.len())
                 .try_fold(input(0)?.clone(), |shape, at| broadcast(&shape, input(at)?)),
             "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Equal" | "Less" | "Greater"

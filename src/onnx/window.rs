@@ -110,7 +110,9 @@ impl Window {
             .map(|at| (self.extent(at) - 1).checked_sub(self.before[at]))
             .collect::<Option<_>>()?;
         let after = (0..rank)
-            .map(|at| (self.input[at] + self.before[at]).checked_sub(self.output[at] * self.strides[at]))
+            .map(|at| {
+                (self.input[at] + self.before[at]).checked_sub(self.output[at] * self.strides[at])
+            })
             .collect::<Option<_>>()?;
         Some([before, after])
     }

@@ -57,24 +57,32 @@ impl Layout<'_> {
             inputs.push(self.reshape(&bias, &[maps]));
         }
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        let ints =
-            |values: &[usize]| Attribute::Ints(values.iter().map(|value| *value as i64).collect());
-        let y = self.graph.blocked_op(
-            "Conv",
-            &inputs,
-            &[
-                ("group", Attribute::Int(maps as i64)),
-                ("strides", ints(&window.strides)),
-                ("dilations", ints(&window.dilations)),
-                ("pads", ints(&[&window.before[..], &window.after[..]].concat())),
-            ],
-        );
+        let y = self.blocked_conv(&inputs, maps, window);
         self.insert_rows(node, channels, window, &y);
         Ok(())
     }
 
+    /// A convolution of `maps` blocked channels, each with its own kernel.
+    pub(super) fn blocked_conv(&mut self, inputs: &[&str], maps: usize, window: &Window) -> String {
+        let ints =
+            |values: &[usize]| Attribute::Ints(values.iter().map(|value| *value as i64).collect());
+        self.graph.blocked_op(
+            "Conv",
+            inputs,
+            &[
+                ("group", Attribute::Int(maps as i64)),
+                ("strides", ints(&window.strides)),
+                ("dilations", ints(&window.dilations)),
+                (
+                    "pads",
+                    ints(&[&window.before[..], &window.after[..]].concat()),
+                ),
+            ],
+        )
+    }
+
     /// A value repeated along dimensions of length 1.
-    fn repeated(&mut self, value: &str, shape: &[usize]) -> String {
+    pub(super) fn repeated(&mut self, value: &str, shape: &[usize]) -> String {
         let shape: Vec<i64> = shape.iter().map(|len| *len as i64).collect();
         let shape = self.graph.ints(&shape);
         self.graph.op("Expand", &[value, &shape])
@@ -115,7 +123,14 @@ impl Layout<'_> {
         Ok(())
     }
 
-    fn insert_rows(&mut self, node: &NodeProto, channels: usize, window: &Window, y: &str) {
+    /// Notes a convolution's output in rows.
+    pub(super) fn insert_rows(
+        &mut self,
+        node: &NodeProto,
+        channels: usize,
+        window: &Window,
+        y: &str,
+    ) {
         let [height, width] = window.output[..] else {
             return;
         };

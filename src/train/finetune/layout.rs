@@ -106,7 +106,11 @@ pub(super) fn append_in_rows(
     );
     // Worth it for depthwise convolutions only: the others are as fast in planes.
     layout.block = block_size().filter(|size| {
-        batch.is_multiple_of(*size) && back.nodes.iter().any(|node| layout.depthwise(node).is_some())
+        batch.is_multiple_of(*size)
+            && back
+                .nodes
+                .iter()
+                .any(|node| layout.depthwise(node).is_some())
     });
     for node in &back.nodes {
         layout.node(node)?;
@@ -156,10 +160,11 @@ impl Layout<'_> {
             }
             "Conv" => match self.depthwise(node) {
                 Some(window) if self.block.is_some() => self.blocked(node, &input, &window),
-                Some(window) if toeplitz::is_small(&window) => {
-                    self.toeplitz(node, &input, &window)
-                }
-                _ => self.in_planes(node),
+                Some(window) if toeplitz::is_small(&window) => self.toeplitz(node, &input, &window),
+                _ => match self.few_channels(node) {
+                    Some(window) => self.unfolded(node, &input, &window),
+                    None => self.in_planes(node),
+                },
             },
             "Clip" | "Relu" | "LeakyRelu" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Tanh"
             | "Exp" | "Log" | "Sqrt" | "Abs" | "Neg" | "Erf"
@@ -228,9 +233,9 @@ impl Layout<'_> {
             let blocked = [value.channels, self.batch, value.height, value.width];
             let blocked = self.reshape(&rows, &blocked);
             let all = Attribute::Int(self.batch as i64);
-            let split =
-                self.graph
-                    .blocked_op("ReorderOutput", &[&blocked], &[("channels", all)]);
+            let split = self
+                .graph
+                .blocked_op("ReorderOutput", &[&blocked], &[("channels", all)]);
             self.transpose(&split, vec![1, 0, 2, 3])
         } else {
             let mut inner: Vec<usize> = shape.iter().skip(1).copied().collect();
@@ -244,7 +249,7 @@ impl Layout<'_> {
         Ok(planes)
     }
 
-    fn transpose(&mut self, value: &str, perm: Vec<i64>) -> String {
+    pub(super) fn transpose(&mut self, value: &str, perm: Vec<i64>) -> String {
         let perm = [("perm", Attribute::Ints(perm))];
         self.graph.op_with("Transpose", &[value], &perm)
     }
@@ -312,20 +317,15 @@ impl Layout<'_> {
 
     /// `Y = W · X + b` over all pixels of all pictures.
     fn pointwise(&mut self, node: &NodeProto, input: &Value) -> Result<(), OnnxError> {
-        let [x, kernel, bias @ ..] = node.input.as_slice() else {
+        let [x, kernel, ..] = node.input.as_slice() else {
             return Err(lacks_kernel(node));
         };
         let kernel_shape = self.shape(kernel)?;
         let channels = kernel_shape.first().copied().unwrap_or_default();
         let x = self.rows(x)?;
         let w = self.shaped(kernel, &[channels, input.channels])?;
-        let rows = match bias {
-            [bias, ..] if !bias.is_empty() => {
-                let bias = self.shaped(bias, &[channels, 1])?;
-                self.graph.op("Gemm", &[&w, &x, &bias])
-            }
-            _ => self.graph.op("Gemm", &[&w, &x]),
-        };
+        let columns = input.pixels() * self.batch;
+        let rows = self.product(node, [&w, &x], [channels, input.channels, columns])?;
         self.insert(
             node,
             Value {
@@ -336,6 +336,30 @@ impl Layout<'_> {
             },
         );
         Ok(())
+    }
+
+    /// `W · X`, `[C', C]` times `[C, columns]`, and the convolution's bias, if it has one.
+    pub(super) fn product(
+        &mut self,
+        node: &NodeProto,
+        [w, x]: [&str; 2],
+        [to, from, columns]: [usize; 3],
+    ) -> Result<String, OnnxError> {
+        let Some(bias) = node.input.get(2).filter(|name| !name.is_empty()) else {
+            return Ok(self.graph.op("Gemm", &[w, x]));
+        };
+        let bias = self.shaped(bias, &[to, 1])?;
+        if to <= from {
+            return Ok(self.graph.op("Gemm", &[w, x, &bias]));
+        }
+        // A bias is the weight of a channel of ones. Adding such a channel to the smaller side of the product costs
+        // less than adding the bias to the larger one, and its gradient comes with that of the weights.
+        let ones = Tensor::new([1, columns], vec![1.0_f32; columns]);
+        let ones = self.graph.constant(&ones);
+        let join = |axis| [("axis", Attribute::Int(axis))];
+        let x = self.graph.op_with("Concat", &[x, &ones], &join(0));
+        let w = self.graph.op_with("Concat", &[w, &bias], &join(1));
+        Ok(self.graph.op("Gemm", &[&w, &x]))
     }
 
     fn both_in_rows(&self, node: &NodeProto) -> bool {

@@ -1,5 +1,6 @@
 //! Training deeper than the head: the last blocks of the backbone, from cached activations.
 
+mod dense;
 mod depthwise;
 mod estimate;
 mod evaluation;

@@ -97,7 +97,11 @@ impl Conv<'_> {
         let kernel = b.reshape(self.w, &as_ints(&[blocks, taps, self.block]));
         let backwards: Vec<i64> = (0..taps as i64).rev().collect();
         let backwards = b.ints(&backwards);
-        let turned = b.op_with("Gather", &[&kernel, &backwards], &[("axis", Attribute::Int(1))]);
+        let turned = b.op_with(
+            "Gather",
+            &[&kernel, &backwards],
+            &[("axis", Attribute::Int(1))],
+        );
         let shape = [&[self.channels, 1], &window.kernel[..]].concat();
         let turned = b.reshape(&turned, &as_ints(&shape));
         let spread = self.spread(b);
@@ -152,14 +156,20 @@ impl Conv<'_> {
         let window = &self.window;
         let maps = self.images * self.channels;
         let x = b.reshape(self.x, &as_ints(&[&[1, maps], &window.input[..]].concat()));
-        let dy = b.reshape(self.dy, &as_ints(&[&[maps, 1], &window.output[..]].concat()));
+        let dy = b.reshape(
+            self.dy,
+            &as_ints(&[&[maps, 1], &window.output[..]].concat()),
+        );
         let mut found = b.blocked_op(
             "Conv",
             &[&x, &dy],
             &[
                 ("strides", ints(&window.dilations)),
                 ("dilations", ints(&window.strides)),
-                ("pads", ints(&[&window.before[..], &window.after[..]].concat())),
+                (
+                    "pads",
+                    ints(&[&window.before[..], &window.after[..]].concat()),
+                ),
                 ("group", Attribute::Int(maps as i64)),
             ],
         );
@@ -181,12 +191,12 @@ impl Conv<'_> {
 
     fn by_bias(&self, b: &mut Backward<'_>) -> String {
         let pixels: usize = self.window.output.iter().product();
-        let blocks = self.channels / self.block;
-        let dy = b.reshape(
-            self.dy,
-            &as_ints(&[self.images, blocks, pixels, self.block]),
-        );
-        let sum = b.reduce_sum(&dy, &[0, 2], false);
+        let dy = b.reshape(self.dy, &as_ints(&[self.blocks(), pixels, self.block]));
+        let mut sum = b.reduce_sum(&dy, &[1], false);
+        if self.images > 1 {
+            sum = b.reshape(&sum, &as_ints(&[self.images, self.channels]));
+            sum = b.reduce_sum(&sum, &[0], false);
+        }
         b.reshape(&sum, &[self.channels as i64])
     }
 }

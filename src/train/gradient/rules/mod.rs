@@ -15,8 +15,8 @@ mod pool;
 mod reduce;
 mod shape;
 
-use crate::onnx::{BLOCKED, OnnxError};
 use crate::onnx::proto::NodeProto;
+use crate::onnx::{BLOCKED, OnnxError};
 
 use super::Backward;
 
