@@ -132,8 +132,8 @@ pub fn estimate(
             let fine_tune = &settings.fine_tune;
             let mut quick = settings.clone();
             quick.fine_tune.depth = plan.depth;
-            // A step of the whole network takes long; a quarter of its batch tells as much.
-            let parts = if plan.depth >= Depth::Stage { 4 } else { 1 };
+            // A step of the whole network takes long; half of its batch tells as much.
+            let parts = if plan.depth >= Depth::Stage { 2 } else { 1 };
             quick.fine_tune.batch_size = (fine_tune.batch_size / parts).max(1);
             let secs = step_secs(&blocks, plan, &quick, sizes, 2, work)?;
             let per_picture = secs / quick.fine_tune.batch_size as f64;

@@ -19,7 +19,7 @@ use super::layout::append_in_rows;
 use super::learner::{Checkpoint, FineTrainer, Report, Row, Rows, Side, beginning};
 use super::optimizer::{BETA_1, BETA_2, Slot, Weight, append_updates, matrix, next};
 use super::{FineTuneOptimizer, FineTuneSettings};
-use crate::backbone::Depth;
+use crate::backbone::{Architecture, Blocks, Depth};
 use crate::jobs::Work;
 use crate::onnx::{Attribute, Dim, ElementType, Graph, Session, Tensor};
 use crate::train::batches::{Draw, Purpose};
@@ -131,13 +131,15 @@ fn derivatives(small: &Small, in_rows: bool, x: &Tensor, r: &Tensor) -> Vec<Tens
         graph.op("Transpose", &[&columns])
     } else {
         let mut back = small.back.clone();
+        let cut = small.back.inputs[0].name();
+        let bottleneck = small.back.outputs[0].name().to_owned();
         back.inputs.clear();
         back.outputs.clear();
         back.initializers
             .retain(|tensor| !trained.contains(tensor.name()));
         for node in &mut back.nodes {
             for input in &mut node.input {
-                if input == "cut" {
+                if input == cut {
                     *input = "x".into();
                 }
             }
@@ -145,7 +147,7 @@ fn derivatives(small: &Small, in_rows: bool, x: &Tensor, r: &Tensor) -> Vec<Tens
         graph.reserve(&small.back);
         graph.initializers.extend(back.initializers);
         graph.nodes.extend(back.nodes);
-        "bottleneck".into()
+        bottleneck
     };
     let product = graph.op("Mul", &[&bottleneck, "r"]);
     let loss = graph.op_with("ReduceSum", &[&product], &[("keepdims", Attribute::Int(0))]);
@@ -178,30 +180,61 @@ fn derivatives(small: &Small, in_rows: bool, x: &Tensor, r: &Tensor) -> Vec<Tens
     session.run(&inputs, &outputs).unwrap()
 }
 
+/// Compares the value and all derivatives in rows with those in planes, each as a whole.
+fn compare(small: &Small, batch: usize, seed: u64, limit: f64) {
+    let mut draw = Draw::new(seed, Purpose::Batch, 0);
+    let [channels, height, width] = small.cut;
+    let x = random(&mut draw, &[batch, channels, height, width], 1.0);
+    let r = random(&mut draw, &[batch, small.dim], 1.0);
+    let planes = derivatives(small, false, &x, &r);
+    let rows = derivatives(small, true, &x, &r);
+    for (at, (a, b)) in planes.iter().zip(&rows).enumerate() {
+        assert_eq!(a.shape, b.shape);
+        let (a, b) = (a.f32().unwrap(), b.f32().unwrap());
+        let norm = |v: &[f32]| v.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let difference: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+        assert!(norm(a) > 1e-3, "value {at} says nothing");
+        assert!(
+            norm(&difference) < limit * norm(a),
+            "value {at}: {} of {}",
+            norm(&difference),
+            norm(a)
+        );
+    }
+}
+
 #[test]
 fn rows_give_the_same_values_and_derivatives_as_planes() {
     // Batches that are blocks of pictures, and one that is not.
     for (seed, batch) in [(0, 5), (1, 5), (2, 5), (3, 16), (4, 16), (5, 32)] {
-        let small = small(seed);
-        let mut draw = Draw::new(seed, Purpose::Batch, 0);
-        let x = random(&mut draw, &[batch, 4, 6, 6], 1.0);
-        let r = random(&mut draw, &[batch, small.dim], 1.0);
-        let plain = derivatives(&small, false, &x, &r);
-        let turned = derivatives(&small, true, &x, &r);
-        for (at, (a, b)) in plain.iter().zip(&turned).enumerate() {
-            assert_eq!(a.shape, b.shape);
-            let (a, b) = (a.f32().unwrap(), b.f32().unwrap());
-            let norm = |v: &[f32]| v.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-            let difference: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
-            assert!(norm(a) > 1e-3, "value {at} says nothing");
-            assert!(
-                norm(&difference) < 1e-5 * norm(a),
-                "value {at}: {} of {}",
-                norm(&difference),
-                norm(a)
-            );
-        }
+        compare(&small(seed), batch, seed, 1e-5);
     }
+}
+
+/// All weights of a shipped backbone, its first convolution and those with steps among them.
+#[test]
+fn rows_give_the_derivatives_of_a_whole_backbone() {
+    let architecture = Architecture::default();
+    let blocks = Blocks::of(&architecture).unwrap();
+    let plan = blocks.plan(Depth::All);
+    let cut = plan.cut.as_ref().unwrap();
+    let back = blocks.back(cut).unwrap();
+    let weights = plan
+        .weights
+        .iter()
+        .map(|weight| {
+            let value = back.initializer_value(&weight.name).unwrap().unwrap();
+            (weight.name.clone(), value)
+        })
+        .collect();
+    let whole = Small {
+        cut: cut.shape,
+        dim: architecture.entry().unwrap().bottleneck_dim,
+        back,
+        weights,
+    };
+    // Single precision through fifty layers; activations next to a corner of ReLU6 fall on either side of it.
+    compare(&whole, 16, 7, 1e-2);
 }
 
 /// The formulas of [`append_updates`] in double precision, over 60 steps of random gradients.
