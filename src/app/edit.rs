@@ -1,14 +1,14 @@
 //! Changes of the project that can be undone ([`crate::project::History`]).
 //!
-//! They are made one after the other on a thread; the screen shows their effect at once and is set right
-//! by a scan when they are through.
+//! They are made one after the other on a thread; the screen shows their effect before
+//! ([`super::foresee`]) and is set right by a scan when they are through.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{App, Lane, Session, Show, label::label_prefix, notes::Tone};
+use super::foresee::{self, Ahead, Renames};
+use super::{App, Lane, Session, notes::Tone};
 use crate::jobs::{JobError, Work};
-use crate::project::{Change, History, Label, Outcome, Project, ProjectError};
+use crate::project::{Change, History, Project, ProjectError};
 
 /// Which way an edit goes.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ enum Way {
 
 /// What an edit brings from its thread.
 struct Edited {
-    outcome: Outcome,
+    renames: Renames,
     undo_text: Option<String>,
     redo_text: Option<String>,
 }
@@ -31,6 +31,7 @@ pub(super) struct Edits {
     history: Arc<Mutex<History>>,
     undo_text: Option<String>,
     redo_text: Option<String>,
+    pub(super) ahead: Ahead,
 }
 
 impl Edits {
@@ -57,77 +58,12 @@ impl Session {
     pub fn redo_text(&self) -> Option<&str> {
         self.edits.redo_text.as_deref()
     }
-
-    /// Shows the effect of a change before it is made.
-    fn foresee(&mut self, change: &Change) {
-        match change {
-            Change::Relabel { frames, to } => {
-                self.foresee_relabel(frames, to);
-                // The order does not depend on labels; with all of them shown, the same frames are.
-                if self.label.show == Show::All {
-                    return;
-                }
-            }
-            Change::Trash { frames } => {
-                let gone: HashSet<&str> = frames.iter().map(String::as_str).collect();
-                self.snapshot
-                    .remove(|frame| gone.contains(frame.path.as_str()));
-            }
-            // Their effect is a matter of milliseconds; the scan shows it.
-            Change::CreateClass { .. }
-            | Change::DeleteClass { .. }
-            | Change::RenameClass { .. }
-            | Change::MoveClass { .. } => return,
-        }
-        self.rebuild_shown();
-    }
-
-    fn foresee_relabel(&mut self, frames: &[String], label: &Label) {
-        let prefix = label_prefix(label);
-        let moved: Vec<(&str, String)> = frames
-            .iter()
-            .filter_map(|path| {
-                let (_, name) = path.rsplit_once('/')?;
-                Some((path.as_str(), format!("{prefix}/{name}")))
-            })
-            .collect();
-        let paths: HashMap<&str, &str> = moved.iter().map(|(from, to)| (*from, &**to)).collect();
-        self.moved(&paths);
-        self.snapshot.change(|list| {
-            for frame in list {
-                if let Some(to) = paths.get(frame.path.as_str()) {
-                    (*to).clone_into(&mut frame.path);
-                    frame.label = label.clone();
-                }
-            }
-        });
-    }
-
-    /// Frames have other paths now: their pictures and their places in the selection move along.
-    fn moved(&mut self, paths: &HashMap<&str, &str>) {
-        self.pictures.renamed(&self.root, paths);
-        let selection = std::mem::take(&mut self.label.selection);
-        self.label.selection = selection
-            .into_iter()
-            .map(|path| match paths.get(path.as_str()) {
-                Some(to) => (*to).to_owned(),
-                None => path,
-            })
-            .collect();
-        for place in [&mut self.label.cursor, &mut self.label.anchor] {
-            if let Some(to) = place.as_ref().and_then(|path| paths.get(path.as_str())) {
-                *place = Some((*to).to_owned());
-            }
-        }
-    }
 }
 
 impl App {
     /// Makes a change that can be undone.
     pub(super) fn edit(&mut self, change: Change) {
-        if let Some(session) = &mut self.session {
-            session.foresee(&change);
-        }
+        self.foresee(&change);
         self.run_edit(Way::Forward(change));
     }
 
@@ -171,11 +107,11 @@ impl App {
                         if let Some(session) = &mut app.session
                             && session.root == root
                         {
-                            let moved = edited.outcome.moved.iter();
-                            session.moved(&moved.map(|(from, to)| (&**from, &**to)).collect());
+                            session.moved(&edited.renames);
                             session.edits.undo_text = edited.undo_text;
                             session.edits.redo_text = edited.redo_text;
                         }
+                        app.tidy(edited.renames);
                         if let Some(said) = said {
                             app.notes.add(Tone::Done, said);
                         }
@@ -199,13 +135,22 @@ fn run(
 ) -> Result<Edited, ProjectError> {
     // Only edits lock it, and they come one after the other.
     let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+    let expected = match &way {
+        Way::Forward(change) => foresee::renames(change),
+        Way::Undo(_) | Way::Redo(_) => Renames::new(),
+    };
     let outcome = match way {
         Way::Forward(change) => history.apply(project, change, work)?,
         Way::Undo(_) => history.undo(project, work)?.unwrap_or_default(),
         Way::Redo(_) => history.redo(project, work)?.unwrap_or_default(),
     };
     Ok(Edited {
-        outcome,
+        // What went as it was foreseen is shown like that already.
+        renames: outcome
+            .moved
+            .into_iter()
+            .filter(|(from, to)| expected.get(from) != Some(to))
+            .collect(),
         undo_text: history.undo_text(),
         redo_text: history.redo_text(),
     })

@@ -1,6 +1,7 @@
 //! The label workspace's state: what is shown, what is selected, and labelling itself.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::{Action, App, Session};
 use crate::project::{Change, ClassName, Label, SourceId};
@@ -38,7 +39,7 @@ pub struct LabelState {
     /// The shown frames by source.
     pub groups: Vec<Group>,
     /// The paths of the selected frames.
-    pub selection: HashSet<String>,
+    pub selection: Arc<HashSet<String>>,
     /// The frame that the keyboard is at.
     pub cursor: Option<String>,
     /// Where a range selection began.
@@ -129,17 +130,29 @@ impl Session {
             }
             state.shown.push(index);
         }
-        let shown: HashSet<&str> = state
-            .shown
-            .iter()
-            .filter_map(|index| Some(list.get(*index as usize)?.path.as_str()))
-            .collect();
-        state.selection.retain(|path| shown.contains(path.as_str()));
-        for place in [&mut state.cursor, &mut state.anchor] {
-            if place
-                .as_ref()
-                .is_some_and(|path| !shown.contains(path.as_str()))
-            {
+        if state.selection.is_empty() && state.cursor.is_none() && state.anchor.is_none() {
+            return;
+        }
+        let shown = || {
+            let indices = state.shown.iter();
+            indices.filter_map(|index| Some(list.get(*index as usize)?.path.as_str()))
+        };
+        // Mostly all of them are still there.
+        let selected = shown()
+            .filter(|path| state.selection.contains(*path))
+            .count();
+        if selected < state.selection.len() {
+            let shown: HashSet<&str> = shown().collect();
+            let selection = Arc::make_mut(&mut state.selection);
+            selection.retain(|path| shown.contains(path.as_str()));
+        }
+        let is_gone = |place: &Option<String>| {
+            let place = place.as_ref();
+            place.is_some_and(|place| shown().all(|path| path != place))
+        };
+        let gone = [&state.cursor, &state.anchor].map(is_gone);
+        for (place, gone) in [&mut state.cursor, &mut state.anchor].into_iter().zip(gone) {
+            if gone {
                 *place = None;
             }
         }
@@ -161,9 +174,11 @@ impl Session {
     /// The selected frames in the order of the grid.
     #[must_use]
     pub fn selected_paths(&self) -> Vec<String> {
+        // Nothing is selected that is not shown.
+        let all = self.label.selection.len() == self.label.shown.len();
         (0..self.label.shown.len())
             .filter_map(|place| self.shown_path(place))
-            .filter(|path| self.label.selection.contains(*path))
+            .filter(|path| all || self.label.selection.contains(*path))
             .map(str::to_owned)
             .collect()
     }
@@ -175,8 +190,9 @@ impl Session {
         };
         match (pick, range) {
             (Pick::Toggle, _) => {
-                if !self.label.selection.remove(&path) {
-                    self.label.selection.insert(path.clone());
+                let selection = Arc::make_mut(&mut self.label.selection);
+                if !selection.remove(&path) {
+                    selection.insert(path.clone());
                 }
                 self.label.anchor = Some(path.clone());
             }
@@ -185,11 +201,10 @@ impl Session {
                     .filter_map(|place| self.shown_path(place))
                     .map(str::to_owned)
                     .collect();
-                self.label.selection = paths;
+                self.label.selection = Arc::new(paths);
             }
             (Pick::Only | Pick::Range, _) => {
-                self.label.selection.clear();
-                self.label.selection.insert(path.clone());
+                self.label.selection = Arc::new(HashSet::from([path.clone()]));
                 self.label.anchor = Some(path.clone());
             }
         }
@@ -230,6 +245,12 @@ impl Session {
             .map(str::to_owned)
     }
 
+    /// Goes on with the frame that follows those which went away.
+    pub(super) fn pick_heir(&mut self, heir: String) {
+        self.pick(heir, Pick::Only);
+        self.label.reveal += 1;
+    }
+
     /// Whether frames with this label would be shown.
     fn shows(&self, label: &Label) -> bool {
         match &self.label.show {
@@ -256,13 +277,13 @@ impl App {
             LabelAction::Pick(path, pick) => session.pick(path, pick),
             LabelAction::Select(paths, also) => {
                 if !also {
-                    session.label.selection.clear();
+                    session.label.selection = Arc::default();
                 }
                 if let Some(last) = paths.last() {
                     session.label.cursor = Some(last.clone());
                     session.label.anchor = paths.first().cloned();
                 }
-                session.label.selection.extend(paths);
+                Arc::make_mut(&mut session.label.selection).extend(paths);
             }
             LabelAction::Move(step, extend) => session.step(step, extend),
             LabelAction::Preview(open) => {
@@ -322,9 +343,10 @@ impl App {
 
     /// Puts the cursor on the frame that follows those which went away.
     fn go_on_with(&mut self, heir: Option<String>) {
-        if let (Some(session), Some(heir)) = (&mut self.session, heir) {
-            session.pick(heir, Pick::Only);
-            session.label.reveal += 1;
+        if let (Some(session), Some(heir)) = (&mut self.session, heir)
+            && !session.pick_afterwards(&heir)
+        {
+            session.pick_heir(heir);
         }
     }
 

@@ -11,6 +11,7 @@ mod edit;
 mod evaluate;
 mod export;
 mod extend;
+mod foresee;
 mod import;
 mod label;
 mod notes;
@@ -248,6 +249,9 @@ impl App {
 
     /// Applies what a person did.
     pub fn apply(&mut self, action: Action) {
+        let Some(action) = self.or_later(action) else {
+            return;
+        };
         match action {
             Action::Command(command) => self.command(command),
             Action::Go(workspace) => self.workspace = workspace,
@@ -341,12 +345,12 @@ impl App {
                         .filter_map(|place| session.shown_path(place))
                         .map(str::to_owned)
                         .collect();
-                    session.label.selection = all;
+                    session.label.selection = std::sync::Arc::new(all);
                 }
             }
             Command::SelectNone => {
                 if let Some(session) = &mut self.session {
-                    session.label.selection.clear();
+                    session.label.selection = std::sync::Arc::default();
                 }
             }
             Command::TrashSelected => self.trash_selected(),

@@ -137,7 +137,7 @@ impl Pictures {
     }
 
     /// Frames of the project in `root` were moved (old and new relative path): their pictures move along.
-    pub(super) fn renamed(&self, root: &Path, paths: &HashMap<&str, &str>) {
+    pub(super) fn renamed(&self, root: &Path, paths: &HashMap<String, String>) {
         if paths.is_empty() {
             return;
         }

@@ -9,6 +9,7 @@ use super::export::ExportState;
 use super::import::ImportState;
 use super::label::LabelState;
 use super::notes::Tone;
+use super::snapshot::Known;
 use super::train::TrainState;
 use super::{App, Lane, Pictures, Previews, Snapshot, Workspace};
 use crate::jobs::JobError;
@@ -210,6 +211,7 @@ impl App {
         self.refreshing = true;
         let project = Arc::clone(&session.project);
         let root = session.root.clone();
+        let known = Known::of(&session.snapshot);
         self.tasks.start(
             Lane::Free,
             "Reading the folders",
@@ -218,13 +220,18 @@ impl App {
                 let frames = project.scan(work)?;
                 let sources = project.sources();
                 let snapshot = Snapshot::of(frames, &sources);
-                Ok::<_, ProjectError>((project.classes(), sources, snapshot))
+                let found = if known.looks_like(&snapshot) {
+                    Err(known)
+                } else {
+                    Ok(snapshot)
+                };
+                Ok::<_, ProjectError>((project.classes(), sources, found))
             },
             move |app, result| {
                 app.refreshing = false;
-                let again = std::mem::take(&mut app.refresh_again);
+                let mut again = std::mem::take(&mut app.refresh_again);
                 match result {
-                    Ok((classes, sources, snapshot)) => {
+                    Ok((classes, sources, found)) => {
                         // While changes are under way, the scan may be from before them.
                         let stale = again || app.tasks.is_busy(Lane::Edit);
                         if let Some(session) = &mut app.session
@@ -232,9 +239,16 @@ impl App {
                         {
                             session.classes = classes;
                             session.sources = sources;
-                            if !stale {
-                                session.snapshot = snapshot;
-                                session.rebuild_shown();
+                            match found {
+                                _ if stale => {}
+                                Err(known) if known.is(&session.snapshot) => {}
+                                // It was as known then; what is shown now may be something else.
+                                Err(_) => again = true,
+                                Ok(snapshot) => {
+                                    let old = std::mem::replace(&mut session.snapshot, snapshot);
+                                    session.rebuild_shown();
+                                    app.tidy(old);
+                                }
                             }
                         }
                     }

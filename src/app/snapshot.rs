@@ -1,7 +1,7 @@
 //! What is known of a project's frames at one moment: the frames, their order on screen, their counts.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::project::{Frame, Frames, Label, Source, SourceId};
 
@@ -146,6 +146,42 @@ impl Snapshot {
             .collect();
         self.order = Arc::new(order);
         self.counts = Counts::of(&self.frames);
+    }
+}
+
+/// A snapshot that is looked at from a thread. It does not hold the frames, so that they can still be changed in place.
+pub(super) struct Known {
+    frames: Weak<Frames>,
+    order: Arc<Vec<u32>>,
+}
+
+impl Known {
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            frames: Arc::downgrade(&snapshot.frames),
+            order: Arc::clone(&snapshot.order),
+        }
+    }
+
+    /// Whether it is this one, unchanged.
+    pub(super) fn is(&self, snapshot: &Snapshot) -> bool {
+        std::ptr::eq(self.frames.as_ptr(), Arc::as_ptr(&snapshot.frames))
+    }
+
+    /// Whether it has the same frames in the same order of the screen.
+    pub(super) fn looks_like(&self, other: &Snapshot) -> bool {
+        let Some(frames) = self.frames.upgrade() else {
+            return false;
+        };
+        self.order.len() == other.order.len()
+            && frames.list.len() == other.frames.list.len()
+            && self
+                .order
+                .iter()
+                .zip(other.order.iter())
+                .all(|(mine, theirs)| {
+                    frames.list.get(*mine as usize) == other.frames.list.get(*theirs as usize)
+                })
     }
 }
 

@@ -293,3 +293,54 @@ fn paths_are_typed_where_the_system_has_no_dialogs() {
         session.sources[0].path == moved
     });
 }
+
+#[test]
+fn labelling_many_frames_at_once_is_foreseen_on_a_thread_and_what_follows_waits_for_it() {
+    const FRAMES: usize = 3_000;
+    let place = Place::new();
+    place.result("new p");
+    place.result("classes p add cat");
+    place.result("classes p add dog");
+    for index in 0..FRAMES {
+        let path = format!("p/classes/cat/photo {index:05}.jpg");
+        std::fs::write(place.path(&path), index.to_le_bytes()).unwrap();
+    }
+    let mut desk = desk(&place);
+    desk.act(Action::OpenProject(place.path("p")));
+    desk.see("cat, 3,000 frames");
+    // Everything at once, as if it were typed within one frame of the window.
+    let window = desk.harness.state_mut();
+    for command in [Command::SelectAll, Command::SelectNone, Command::SelectAll] {
+        window.apply(Action::Command(command));
+    }
+    let label = |name: Option<&str>| {
+        use salamander::project::{ClassName, Label};
+        let label = name.map_or(Label::Unsorted, |name| {
+            Label::Class(ClassName::new(name).unwrap())
+        });
+        Action::Label(salamander::app::LabelAction::Assign(label))
+    };
+    window.apply(label(None));
+    window.apply(label(Some("dog")));
+    window.apply(Action::Command(Command::SelectNone));
+    desk.see("dog, 3,000 frames");
+    desk.until("all of it is done", |harness| {
+        let app = harness.state().app();
+        app.tasks.is_idle() && app.session.as_ref().unwrap().label.selection.is_empty()
+    });
+    assert_eq!(files_in(&place.path("p/classes/dog")), FRAMES);
+    // Both can be taken back, and the selection follows.
+    desk.act(Action::Command(Command::SelectAll));
+    desk.key(CTRL, Key::Z);
+    desk.see("unsorted, 3,000 frames");
+    desk.see("3,000 selected");
+    desk.key(CTRL, Key::Z);
+    desk.see("cat, 3,000 frames");
+    desk.see("3,000 selected");
+    assert_eq!(files_in(&place.path("p/classes/cat")), FRAMES);
+    desk.key(Modifiers::NONE, Key::Delete);
+    desk.see("cat, 0 frames");
+    desk.until("the frames are in the trash", |_| {
+        files_in(&place.path("p/trash/classes/cat")) == FRAMES
+    });
+}

@@ -1,0 +1,244 @@
+//! What a change of the project will have done, shown before the files are moved.
+//!
+//! Of a few frames that is found out at once. Of many it takes longer than a frame of the window may, so a thread does
+//! it; what would touch the frames or the selection meanwhile waits for it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::label::label_prefix;
+use super::{Action, App, Command, Lane, Session, Show, Snapshot};
+use crate::jobs::JobError;
+use crate::project::{Change, ProjectError};
+
+/// Changes of more frames are foreseen on a thread.
+const MANY: usize = 1_000;
+
+/// Old and new paths of frames.
+pub(super) type Renames = HashMap<String, String>;
+
+/// What is to be shown once a change has been foreseen.
+pub(super) struct Foreseen {
+    snapshot: Snapshot,
+    selection: Arc<HashSet<String>>,
+    renames: Renames,
+}
+
+/// A change that is being foreseen, and what waits for it.
+#[derive(Default)]
+pub(super) struct Ahead {
+    waiting: Option<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    actions: Vec<Action>,
+    /// The frame that is picked when it is through.
+    heir: Option<String>,
+}
+
+/// What becomes of the paths of frames, as long as nothing is in the way.
+pub(super) fn renames(change: &Change) -> Renames {
+    let renamed = |frames: &[String], to: &dyn Fn(&str) -> Option<String>| {
+        let pairs = frames.iter().map(|path| Some((path.clone(), to(path)?)));
+        pairs.flatten().collect()
+    };
+    match change {
+        Change::Relabel { frames, to } => {
+            let prefix = label_prefix(to);
+            renamed(frames, &|path| {
+                let (_, name) = path.rsplit_once('/')?;
+                Some([&prefix, "/", name].concat())
+            })
+        }
+        Change::Trash { frames } => renamed(frames, &|path| Some(["trash/", path].concat())),
+        Change::CreateClass { .. }
+        | Change::DeleteClass { .. }
+        | Change::RenameClass { .. }
+        | Change::MoveClass { .. } => Renames::new(),
+    }
+}
+
+/// Takes a change into a snapshot and a selection.
+fn foreseen(
+    mut snapshot: Snapshot,
+    mut selection: Arc<HashSet<String>>,
+    change: &Change,
+) -> Foreseen {
+    let mut renames = Renames::new();
+    match change {
+        Change::Relabel { to, .. } => {
+            renames = self::renames(change);
+            snapshot.change(|list| {
+                for frame in list {
+                    if let Some(path) = renames.get(&frame.path) {
+                        frame.path.clone_from(path);
+                        frame.label = to.clone();
+                    }
+                }
+            });
+            rename_in(&mut selection, &renames);
+        }
+        Change::Trash { frames } => {
+            let gone: HashSet<&str> = frames.iter().map(String::as_str).collect();
+            snapshot.remove(|frame| gone.contains(frame.path.as_str()));
+        }
+        Change::CreateClass { .. }
+        | Change::DeleteClass { .. }
+        | Change::RenameClass { .. }
+        | Change::MoveClass { .. } => {}
+    }
+    Foreseen {
+        snapshot,
+        selection,
+        renames,
+    }
+}
+
+/// Puts new paths in the place of old ones.
+fn rename_in(selection: &mut Arc<HashSet<String>>, renames: &Renames) {
+    if renames.is_empty() || !selection.iter().any(|path| renames.contains_key(path)) {
+        return;
+    }
+    let renamed = selection.iter().map(|path| match renames.get(path) {
+        Some(to) => to.clone(),
+        None => path.clone(),
+    });
+    *selection = Arc::new(renamed.collect());
+}
+
+impl Session {
+    /// Shows what was foreseen. Returns what it took the place of.
+    fn take_foreseen(&mut self, found: Foreseen) -> Foreseen {
+        let only_labels = !found.renames.is_empty();
+        self.rename_places(&found.renames);
+        let before = Foreseen {
+            snapshot: std::mem::replace(&mut self.snapshot, found.snapshot),
+            selection: std::mem::replace(&mut self.label.selection, found.selection),
+            renames: found.renames,
+        };
+        // The order does not depend on labels; with all of them shown, the same frames are.
+        if !(only_labels && self.label.show == Show::All) {
+            self.rebuild_shown();
+        }
+        before
+    }
+
+    /// Frames have other paths now: their pictures and their places in the selection move along.
+    pub(super) fn moved(&mut self, renames: &Renames) {
+        self.rename_places(renames);
+        rename_in(&mut self.label.selection, renames);
+    }
+
+    fn rename_places(&mut self, renames: &Renames) {
+        self.pictures.renamed(&self.root, renames);
+        for place in [&mut self.label.cursor, &mut self.label.anchor] {
+            if let Some(to) = place.as_ref().and_then(|path| renames.get(path)) {
+                *place = Some(to.clone());
+            }
+        }
+    }
+
+    /// Picks a frame once what is being foreseen is shown; `false` when nothing is.
+    pub(super) fn pick_afterwards(&mut self, heir: &str) -> bool {
+        let waiting = self.edits.ahead.waiting.as_mut();
+        waiting
+            .map(|waiting| waiting.heir = Some(heir.to_owned()))
+            .is_some()
+    }
+}
+
+impl App {
+    /// Shows the effect of a change before it is made.
+    pub(super) fn foresee(&mut self, change: &Change) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let count = match change {
+            Change::Relabel { frames, .. } | Change::Trash { frames } => frames.len(),
+            // Their effect is a matter of milliseconds; the scan shows it.
+            Change::CreateClass { .. }
+            | Change::DeleteClass { .. }
+            | Change::RenameClass { .. }
+            | Change::MoveClass { .. } => return,
+        };
+        if count <= MANY {
+            // Taken out, so that they are changed in place and not copied.
+            let snapshot = std::mem::take(&mut session.snapshot);
+            let selection = std::mem::take(&mut session.label.selection);
+            let found = foreseen(snapshot, selection, change);
+            session.take_foreseen(found);
+            return;
+        }
+        let (snapshot, selection) = (session.snapshot.clone(), session.label.selection.clone());
+        session.edits.ahead.waiting = Some(Waiting::default());
+        let root = session.root.clone();
+        let change = change.clone();
+        let of = Arc::clone(&session.snapshot.frames);
+        self.tasks.start(
+            Lane::Free,
+            "Looking ahead",
+            true,
+            move |_| Ok::<_, ProjectError>(foreseen(snapshot, selection, &change)),
+            move |app, result: Result<_, JobError>| {
+                let Some(session) = &mut app.session else {
+                    return;
+                };
+                if session.root != root {
+                    return;
+                }
+                let waiting = session.edits.ahead.waiting.take().unwrap_or_default();
+                // A scan that came first knows better.
+                let current = Arc::ptr_eq(&of, &session.snapshot.frames);
+                if let (Ok(found), true) = (result, current) {
+                    let before = session.take_foreseen(found);
+                    app.tidy((before, of));
+                }
+                if let (Some(session), Some(heir)) = (&mut app.session, waiting.heir) {
+                    session.pick_heir(heir);
+                }
+                for action in waiting.actions {
+                    app.apply(action);
+                }
+            },
+        );
+    }
+
+    /// Keeps an action for later that would touch what is being foreseen. Returns it when it need not wait.
+    pub(super) fn or_later(&mut self, action: Action) -> Option<Action> {
+        let touches = match &action {
+            Action::Label(_) | Action::Import(_) => true,
+            Action::Command(command) => matches!(
+                command,
+                Command::SelectAll
+                    | Command::SelectNone
+                    | Command::TrashSelected
+                    | Command::Undo
+                    | Command::Redo
+            ),
+            _ => false,
+        };
+        let session = self.session.as_mut();
+        match session.and_then(|session| session.edits.ahead.waiting.as_mut()) {
+            Some(waiting) if touches => {
+                waiting.actions.push(action);
+                None
+            }
+            _ => Some(action),
+        }
+    }
+
+    /// Gives memory back on a thread: tens of thousands of paths take milliseconds.
+    pub(super) fn tidy(&mut self, old: impl Send + 'static) {
+        self.tasks.start(
+            Lane::Free,
+            "Tidying up",
+            true,
+            move |_| {
+                drop(old);
+                Ok::<_, ProjectError>(())
+            },
+            |_, _| {},
+        );
+    }
+}
