@@ -11,8 +11,12 @@ use crate::ui::widgets::{self, class_dot, figure, hint, panel, section};
 /// Sources shown in the list; the worst come first.
 const MOST_SOURCES: usize = 40;
 
-/// Width of a column of figures, points.
+/// Width of a column of percentages and of one of counts, points.
 const FIGURE: f32 = 54.0;
+const COUNT: f32 = 40.0;
+
+/// Between two columns of figures, points.
+const GAP: f32 = 10.0;
 
 /// Paints the column of figures.
 pub fn figures_ui(ui: &mut Ui, session: &Session) {
@@ -132,41 +136,51 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
         ui.set_width(ui.available_width());
         section(ui, "Per class", |_| {});
         ui.spacing_mut().interact_size.y = 18.0;
+        // What the figures leave, so that a long name does not make the card wider than the others.
+        let name_width = ui.available_width() - COUNT - 2.0 * FIGURE - 3.0 * GAP;
         egui::Grid::new("per class")
             .num_columns(4)
-            .spacing([10.0, 6.0])
-            .min_col_width(FIGURE)
+            .spacing([GAP, 6.0])
+            .min_col_width(COUNT)
             .show(ui, |ui| {
                 ui.label("");
-                for (heading, tip) in [
-                    ("frames", "How many frames of this class there were"),
-                    ("recall", "Part of the frames of this class that were found"),
+                for (heading, width, tip) in [
+                    ("frames", COUNT, "How many frames of this class there were"),
+                    (
+                        "recall",
+                        FIGURE,
+                        "Part of the frames of this class that were found",
+                    ),
                     (
                         "precision",
+                        FIGURE,
                         "Part of the frames called this class that were right",
                     ),
                 ] {
-                    right(ui, |ui| {
+                    right(ui, width, |ui| {
                         ui.label(widgets::faint(t, heading)).on_hover_text(tip);
                     });
                 }
                 ui.end_row();
                 let rows = evaluation.classes.iter().zip(&evaluation.confusion.counts);
                 for (index, (class, row)) in rows.enumerate() {
-                    ui.horizontal(|ui| {
+                    let left = Layout::left_to_right(Align::Center);
+                    ui.allocate_ui_with_layout(egui::vec2(name_width, 18.0), left, |ui| {
+                        ui.set_max_width(name_width);
                         ui.spacing_mut().item_spacing.x = 6.0;
                         class_dot(ui, color_of(session, class));
-                        ui.label(words::shorten(class, 16)).on_hover_text(class);
+                        let name = egui::Label::new(class).truncate();
+                        ui.add(name).on_hover_text(class);
                     });
                     let frames: u64 = row.iter().sum();
-                    right(ui, |ui| {
+                    right(ui, COUNT, |ui| {
                         ui.label(widgets::muted(t, words::number(frames)));
                     });
                     for part in [
                         evaluation.confusion.recall(index),
                         evaluation.confusion.precision(index),
                     ] {
-                        right(ui, |ui| {
+                        right(ui, FIGURE, |ui| {
                             let text = part
                                 .map_or_else(|| "–".to_owned(), |p| words::percent(f64::from(p)));
                             ui.label(RichText::new(text).color(t.text));
@@ -194,10 +208,9 @@ fn sources_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
                 ui.label(words::shorten(&name, 24)).on_hover_text(&name);
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     let part = words::percent(f64::from(group.accuracy()));
-                    ui.add_sized(
-                        [54.0, 16.0],
-                        egui::Label::new(RichText::new(part).color(t.text)).halign(Align::RIGHT),
-                    );
+                    right(ui, FIGURE, |ui| {
+                        ui.label(RichText::new(part).color(t.text));
+                    });
                     ui.label(widgets::faint(
                         t,
                         format!("{} of {}", group.correct, group.total),
@@ -215,12 +228,12 @@ fn sources_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
 }
 
 /// A cell of a column of figures.
-fn right(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
+fn right(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui)) {
     ui.allocate_ui_with_layout(
-        egui::vec2(FIGURE, 18.0),
+        egui::vec2(width, 18.0),
         Layout::right_to_left(Align::Center),
         |ui| {
-            ui.set_min_width(FIGURE);
+            ui.set_min_width(width);
             add(ui);
         },
     );

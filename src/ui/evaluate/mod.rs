@@ -5,7 +5,7 @@ mod files;
 mod matrix;
 mod mistakes;
 
-use egui::{Align, Frame, Layout, Margin, Panel, RichText, ScrollArea, Ui};
+use egui::{Align, Frame, Layout, Margin, Panel, RichText, Ui};
 
 use super::Cx;
 use super::icons;
@@ -19,8 +19,6 @@ use crate::project::Split;
 
 /// Width of the figures, points, where there is room and at least.
 const FIGURES: [f32; 2] = [340.0, 304.0];
-/// Room beside what can be scrolled, points.
-const SCROLL_BAR: f32 = 10.0;
 
 /// State of the painting alone.
 #[derive(Default)]
@@ -51,10 +49,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
             ..Margin::ZERO
         }))
         .show(ui, |ui| {
-            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                ui.set_max_width(ui.available_width() - SCROLL_BAR);
-                figures::figures_ui(ui, session);
-            });
+            scroll_ui(ui, |ui| figures::figures_ui(ui, session));
         });
     header_ui(ui, cx, session, view);
     ui.add_space(2.0);

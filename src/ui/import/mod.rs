@@ -7,13 +7,15 @@ mod strip;
 
 use egui::{
     Align, CornerRadius, Frame, Layout, Margin, Panel, Pos2, Rect, ScrollArea, Shape, Sides,
-    Stroke, Ui, pos2, vec2,
+    Stroke, Ui, UiBuilder, pos2, vec2,
 };
 
 use super::Cx;
 use super::icons;
 use super::theme::{self, tokens};
-use super::widgets::{self, accent_button, button, command_button, empty, link, side_width};
+use super::widgets::{
+    self, SCROLL_BAR, accent_button, button, command_button, empty, link, side_width,
+};
 use crate::app::{Command, Session, expected_frames, words};
 use crate::project::SourceKind;
 
@@ -51,7 +53,6 @@ pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
     drop_hint_ui(ui, cx);
     ui.add_space(2.0);
     ui.spacing_mut().item_spacing.y = GAP;
-    let scrolls = (card::HEIGHT + GAP) * session.sources.len() as f32 > ui.available_height();
     let count = session.sources.len();
     let mut area = ScrollArea::vertical().auto_shrink(false);
     if let (times, Some(first)) = &session.import.added
@@ -64,14 +65,18 @@ pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
         view.revealed = *times;
         area = area.vertical_scroll_offset(index as f32 * (card::HEIGHT + GAP));
     }
-    area.show_rows(ui, card::HEIGHT, count, |ui, rows| {
-        // Room for the scroll bar when there is one.
-        let width = ui.available_width() - if scrolls { 10.0 } else { 0.0 };
-        for source in session.sources.get(rows).unwrap_or_default() {
-            ui.push_id(&source.id, |ui| {
-                card::card_ui(ui, cx, session, source, width);
-            });
-        }
+    // As wide as what stands above: the bar lies in the margin before the panel at the right.
+    let mut room = ui.available_rect_before_wrap();
+    let width = room.width();
+    room.max.x += SCROLL_BAR;
+    ui.scope_builder(UiBuilder::new().max_rect(room), |ui| {
+        area.show_rows(ui, card::HEIGHT, count, |ui, rows| {
+            for source in session.sources.get(rows).unwrap_or_default() {
+                ui.push_id(&source.id, |ui| {
+                    card::card_ui(ui, cx, session, source, width);
+                });
+            }
+        });
     });
 }
 

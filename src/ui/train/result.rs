@@ -92,13 +92,13 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             let id = &entry.run.id;
             ui.horizontal_wrapped(|ui| {
                 ui.spacing_mut().item_spacing = vec2(8.0, 6.0);
-                if widgets::button(ui, Some(icons::EVALUATE), "Evaluate")
+                if widgets::button(ui, None, "Evaluate")
                     .on_hover_text("Look at what it gets wrong")
                     .clicked()
                 {
                     cx.act(Action::Evaluate(EvaluateAction::Open(id.clone())));
                 }
-                if widgets::button(ui, Some(icons::PLAY), "Train further…")
+                if widgets::button(ui, None, "Train further…")
                     .on_hover_text(Command::ExtendTraining.tooltip())
                     .clicked()
                 {

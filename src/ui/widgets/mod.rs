@@ -43,7 +43,7 @@ pub fn command_tooltip(ctx: &Context, command: Command) -> String {
 }
 
 /// Room for the bar beside what can be scrolled, points.
-const SCROLL_BAR: f32 = 10.0;
+pub const SCROLL_BAR: f32 = 10.0;
 
 /// Width of a column at the side of a workspace: `full` where there is room, down to `least` in the smallest window.
 #[must_use]
