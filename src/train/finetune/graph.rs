@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 
 use crate::onnx::{Attribute, Dim, ElementType, Graph, OnnxError, Tensor, cast_target};
-use crate::train::CrossEntropy;
-use crate::train::gradient::gradients;
 
 use super::layout::append_in_rows;
 use super::optimizer::{Slot, Weight, append_updates, next};
@@ -34,8 +32,8 @@ impl Network {
         self.cut.iter().product()
     }
 
-    /// Declares the inputs that both graphs have and appends the forward pass: the logits, `[B, K]`.
-    fn forward(&self, graph: &mut Graph, batch: usize) -> Result<String, OnnxError> {
+    /// Declares the inputs that both graphs have.
+    pub(super) fn inputs(&self, graph: &mut Graph, batch: usize) {
         graph.input(
             "x",
             ElementType::F16,
@@ -45,8 +43,17 @@ impl Network {
         for weight in &self.weights {
             graph.input(&weight.name, ElementType::F32, &fixed(&weight.shape));
         }
+    }
+
+    /// Appends the forward pass of the rows `x` `f16[B, C·H·W]`: the logits, `[B, K]`.
+    pub(super) fn forward(
+        &self,
+        graph: &mut Graph,
+        x: &str,
+        batch: usize,
+    ) -> Result<String, OnnxError> {
         let to = Attribute::Int(cast_target(ElementType::F32));
-        let x = graph.op_with("Cast", &["x"], &[("to", to)]);
+        let x = graph.op_with("Cast", &[x], &[("to", to)]);
         let [c, h, w] = self.cut.map(|len| len as i64);
         let shape = graph.ints(&[batch as i64, c, h, w]);
         let x = graph.op("Reshape", &[&x, &shape]);
@@ -93,14 +100,9 @@ impl Network {
         batch: usize,
     ) -> Result<Graph, OnnxError> {
         let mut graph = Graph::new("fine-tuning step");
-        let logits = self.forward(&mut graph, batch)?;
-        let loss = CrossEntropy {
-            smoothing: f64::from(settings.label_smoothing),
-            class_weights: None,
-        };
-        let loss = loss.append(&mut graph, &logits, "y", self.classes, ElementType::F32);
-        let names: Vec<&str> = self.weights.iter().map(|w| w.name.as_str()).collect();
-        let found = gradients(&mut graph, &loss, &names)?;
+        self.inputs(&mut graph, batch);
+        let pictures = self.pictures_at_once(batch);
+        let (logits, found) = self.by_parts(&mut graph, settings, batch, pictures)?;
         for scalar in scalars(settings) {
             graph.input(scalar, ElementType::F32, &[]);
         }
@@ -130,7 +132,8 @@ impl Network {
     /// The evaluation of a batch. Inputs: `x`, `y`, the weights; outputs: `cross_entropy` and `correct`.
     pub(super) fn evaluation_graph(&self, batch: usize) -> Result<Graph, OnnxError> {
         let mut graph = Graph::new("evaluation");
-        let logits = self.forward(&mut graph, batch)?;
+        self.inputs(&mut graph, batch);
+        let logits = self.forward(&mut graph, "x", batch)?;
         self.figures(&mut graph, &logits, batch);
         graph.prune();
         Ok(graph)

@@ -83,6 +83,12 @@ pub(super) fn append_in_rows(
         .map(|tensor| tensor.name().to_owned())
         .filter(|name| !trained.contains(name))
         .collect();
+    // A graph can hold the network several times.
+    let copied = graph
+        .initializers
+        .iter()
+        .map(|tensor| tensor.name().to_owned())
+        .collect();
     let mut layout = Layout {
         graph,
         back,
@@ -91,7 +97,7 @@ pub(super) fn append_in_rows(
         block: None,
         trained,
         constants,
-        copied: HashSet::new(),
+        copied,
         values: HashMap::new(),
     };
     layout.values.insert(
@@ -452,7 +458,14 @@ impl Layout<'_> {
         let mut copy = node.clone();
         copy.input = inputs;
         if !from_cut {
-            self.graph.nodes.push(copy);
+            if !self
+                .graph
+                .nodes
+                .iter()
+                .any(|known| known.output == copy.output)
+            {
+                self.graph.nodes.push(copy);
+            }
             return Ok(());
         }
         copy.name = None;

@@ -9,6 +9,7 @@ mod layout;
 mod learner;
 mod network;
 mod optimizer;
+mod parts;
 mod settings;
 mod store;
 #[cfg(test)]

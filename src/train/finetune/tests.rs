@@ -17,6 +17,7 @@ use half::f16;
 use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
 use super::layout::append_in_rows;
 use super::learner::{Checkpoint, FineTrainer, Report, Row, Rows, Side, beginning};
+use super::network::network;
 use super::optimizer::{BETA_1, BETA_2, Slot, Weight, append_updates, matrix, next};
 use super::{FineTuneOptimizer, FineTuneSettings};
 use crate::backbone::{Architecture, Blocks, Depth};
@@ -24,8 +25,9 @@ use crate::jobs::Work;
 use crate::onnx::{Attribute, Dim, ElementType, Graph, Session, Tensor};
 use crate::train::batches::{Draw, Purpose};
 use crate::train::gradient::gradients;
+use crate::train::graph::Sizes;
 use crate::train::learner::End;
-use crate::train::{CurvePoint, LiveCurves, TrainError, TrainSettings};
+use crate::train::{CurvePoint, Head, LiveCurves, TrainError, TrainSettings};
 
 fn random(draw: &mut Draw, shape: &[usize], scale: f64) -> Tensor {
     let len: usize = shape.iter().product();
@@ -235,6 +237,83 @@ fn rows_give_the_derivatives_of_a_whole_backbone() {
     };
     // Single precision through fifty layers; activations next to a corner of ReLU6 fall on either side of it.
     compare(&whole, 16, 7, 1e-2);
+}
+
+/// The logits and derivatives of a batch, with some pictures at a time.
+fn by_parts(pictures: usize) -> Vec<Tensor> {
+    const BATCH: usize = 32;
+    let (network, initial, settings, _) = case();
+    let mut graph = Graph::new("by parts");
+    network.inputs(&mut graph, BATCH);
+    let (logits, found) = network
+        .by_parts(&mut graph, &settings.fine_tune, BATCH, pictures)
+        .unwrap();
+    let mut outputs = Vec::new();
+    for (at, value) in [logits].iter().chain(&found).enumerate() {
+        let name = format!("value {at}");
+        graph.output_as(value, &name, ElementType::F32, &[]);
+        outputs.push(name);
+    }
+    for output in &mut graph.outputs {
+        output.r#type = None;
+    }
+    graph.prune();
+    let mut rows = table(network.cut, BATCH);
+    let wanted: Vec<Row> = (0..BATCH).map(|frame| (frame, 0)).collect();
+    let mut x = vec![f16::ZERO; BATCH * network.row_len()];
+    rows.fill(&wanted, &mut x, &Work::new()).unwrap();
+    let x = Tensor::new([BATCH, network.row_len()], x);
+    let y = Tensor::new(
+        [BATCH],
+        (0..BATCH as i64).map(|at| at % 3).collect::<Vec<_>>(),
+    );
+    let mut inputs = vec![("x", &x), ("y", &y)];
+    let weights = network.weights.iter().map(|weight| weight.name.as_str());
+    inputs.extend(weights.zip(&initial));
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    let mut session = Session::from_bytes(&graph.to_bytes(), 2).unwrap();
+    session.run(&inputs, &outputs).unwrap()
+}
+
+#[test]
+fn a_batch_in_parts_has_the_derivatives_of_the_whole() {
+    let whole = by_parts(32);
+    for pictures in [4, 8, 16] {
+        for (at, (a, b)) in whole.iter().zip(&by_parts(pictures)).enumerate() {
+            assert_eq!(a.shape, b.shape);
+            let (a, b) = (a.f32().unwrap(), b.f32().unwrap());
+            let largest = a.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            assert!(largest > 1e-4, "value {at} says nothing");
+            for (a, b) in a.iter().zip(b) {
+                assert!(
+                    (a - b).abs() < 1e-5 * largest,
+                    "value {at}, {pictures}: {a} {b}"
+                );
+            }
+        }
+    }
+}
+
+/// The whole of a large network goes in parts; a few blocks of it go at once.
+#[test]
+fn what_fits_into_memory_goes_at_once() {
+    let blocks = Blocks::of(&Architecture::default()).unwrap();
+    let sizes = Sizes {
+        dim: Architecture::default().entry().unwrap().bottleneck_dim,
+        classes: 3,
+    };
+    let head = Head {
+        w: vec![0.0; sizes.dim * 3],
+        b: vec![0.0; 3],
+    };
+    let settings = FineTuneSettings::default();
+    for (depth, expected) in [(Depth::Last3, 32..=32), (Depth::All, 8..=16)] {
+        let plan = blocks.plan(depth);
+        let (network, _) = network(&blocks, &plan, &settings, sizes, &head).unwrap();
+        let pictures = network.pictures_at_once(32);
+        assert!(expected.contains(&pictures), "{depth}: {pictures}");
+        assert!(network.pictures_at_once(30) >= 1);
+    }
 }
 
 /// The formulas of [`append_updates`] in double precision, over 60 steps of random gradients.
