@@ -260,9 +260,8 @@ fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-    use image::{Rgb, RgbImage};
-
     use crate::backbone::Fit;
+    use crate::backbone::test_pictures::{picture, pictures};
     use crate::onnx::Tensor;
 
     use super::*;
@@ -278,13 +277,7 @@ mod tests {
     impl Place {
         fn new(count: u8) -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let frames = (0..count)
-                .map(|number| {
-                    let path = dir.path().join(format!("ü {number}.png"));
-                    picture(number).save(&path).unwrap();
-                    path
-                })
-                .collect();
+            let frames = pictures(dir.path(), count);
             let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
             let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
             Self {
@@ -307,12 +300,6 @@ mod tests {
                 work,
             )
         }
-    }
-
-    fn picture(number: u8) -> RgbImage {
-        RgbImage::from_fn(90, 120, |x, y| {
-            Rgb([(x * 2) as u8, (y * 2) as u8, number.wrapping_mul(29)])
-        })
     }
 
     #[test]

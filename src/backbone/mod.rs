@@ -16,6 +16,8 @@ mod front;
 mod parallel;
 mod preprocess;
 mod store;
+#[cfg(test)]
+mod test_pictures;
 mod tools;
 mod tuned;
 mod view;

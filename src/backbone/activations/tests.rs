@@ -6,8 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use image::{Rgb, RgbImage};
-
+use crate::backbone::test_pictures::{picture, pictures};
 use crate::backbone::{Depth, Fit, bottlenecks, bottlenecks_and_activations};
 use crate::onnx::{Session, Tensor};
 
@@ -27,13 +26,7 @@ struct Place {
 impl Place {
     fn new(count: u8, depth: Depth) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let frames = (0..count)
-            .map(|number| {
-                let path = dir.path().join(format!("ü {number}.png"));
-                picture(number).save(&path).unwrap();
-                path
-            })
-            .collect();
+        let frames = pictures(dir.path(), count);
         let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
         let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
         let blocks = Blocks::of(&architecture).unwrap();
@@ -83,12 +76,6 @@ impl Place {
             .map(|file| file.unwrap().metadata().unwrap().len())
             .sum()
     }
-}
-
-fn picture(number: u8) -> RgbImage {
-    RgbImage::from_fn(90, 120, |x, y| {
-        Rgb([(x * 2) as u8, (y * 2) as u8, number.wrapping_mul(29)])
-    })
 }
 
 fn filled(activations: &mut Activations, wanted: &[(usize, u32)], work: &Work) -> Vec<f16> {
