@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use salamander::jobs::Work;
 use salamander::onnx::{
     Attribute, Bindings, Constant, Dim, ElementType, Graph, Loop, Session, Tensor, runtime_info,
 };
@@ -23,7 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         (Optimizer::Adam, 1280, 10, 100),
         (Optimizer::Sgd, 1280, 10, 32),
     ] {
-        let steps = measure_steps_per_second(optimizer, dim, classes, 2000, batch, 2.0)?;
+        let steps =
+            measure_steps_per_second(optimizer, dim, classes, 2000, batch, 2.0, &Work::new())?;
         let (limit, busy) = products_per_second(dim, classes, batch)?;
         println!(
             "{:<9} {dim:>5} {classes:>5} {batch:>6} {steps:>9.0} {limit:>14.0} {:>7.2} {:>12}",

@@ -68,7 +68,8 @@ pub fn bottlenecks_and_activations(
     budget_bytes: u64,
     work: &Work,
 ) -> Result<BottleneckTable, BackboneError> {
-    let also = Also::open(source, cache_dir, budget_bytes);
+    let also = Also::open(source, cache_dir, budget_bytes, work);
+    work.check()?;
     if let Err(error) = &also {
         // Whoever opens the activations next will say so to the user.
         log::warn!("activations are not kept: {error}");

@@ -7,10 +7,11 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use image::RgbImage;
 
+use crate::jobs::{Work, abandonable};
 use crate::onnx::{Element, OnnxError, Session, Tensor};
 
 use super::view::View;
-use super::{BackboneError, Blocks, CutAt, Preprocessing};
+use super::{ActivationSource, BackboneError, Blocks, CutAt, Preprocessing};
 
 /// The front of a network up to a cut, to be run by many workers.
 pub(super) struct FrontModel {
@@ -24,8 +25,25 @@ pub(super) struct FrontModel {
 }
 
 impl FrontModel {
+    /// Of the network and the cut of a source; `make` is given [`FrontModel::new`] with all but the last argument.
+    /// A cancellation does not wait for it.
+    pub fn of_source<T: Send + 'static>(
+        source: &ActivationSource,
+        work: &Work,
+        make: impl FnOnce(&dyn Fn(bool) -> Result<Arc<Self>, BackboneError>) -> Result<T, BackboneError>
+        + Send
+        + 'static,
+    ) -> Result<T, BackboneError> {
+        let (architecture, cut) = (source.architecture.clone(), source.cut.clone());
+        let preprocessing = source.preprocessing.clone();
+        abandonable(work, move || {
+            let blocks = Blocks::of(&architecture)?;
+            make(&|with_pooled| Self::new(&blocks, &cut, &preprocessing, with_pooled))
+        })?
+    }
+
     /// The front alone, or the whole network with the tensor at the cut beside its pooled output.
-    pub fn new(
+    fn new(
         blocks: &Blocks,
         cut: &CutAt,
         preprocessing: &Preprocessing,

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::jobs::Work;
 use half::f16;
 use image::RgbImage;
 
@@ -11,7 +12,7 @@ use super::cache::Key;
 use super::front::{Front, FrontModel};
 use super::view::View;
 use super::{
-    ActivationSource, Architecture, BackboneError, Blocks, Extractor, Preprocessing, TunedWeights,
+    ActivationSource, Architecture, BackboneError, Extractor, Preprocessing, TunedWeights,
 };
 
 /// What each worker loads.
@@ -49,16 +50,16 @@ impl Also {
         source: &ActivationSource,
         cache_dir: &Path,
         budget_bytes: u64,
+        work: &Work,
     ) -> Result<Self, BackboneError> {
         let entry = source.architecture.entry()?;
-        let blocks = Blocks::of(source.architecture)?;
-        let model =
-            |with_pooled| FrontModel::new(&blocks, source.cut, source.preprocessing, with_pooled);
+        let [front, both] =
+            FrontModel::of_source(source, work, |model| Ok([model(false)?, model(true)?]))?;
         let store = ActivationStore::open(source, &entry.blake3, cache_dir, budget_bytes)?;
         Ok(Self {
             store: Mutex::new(store),
-            front: model(false)?,
-            both: model(true)?,
+            front,
+            both,
         })
     }
 

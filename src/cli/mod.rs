@@ -60,6 +60,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use console::{Console, ReaderGone};
 
+use crate::jobs::wait_for_abandoned;
+
 /// Videos in, mobile-ready image classifier out.
 ///
 /// Without a command the window opens. Everything the window does can also be done from here.
@@ -129,10 +131,12 @@ pub fn main() -> ExitCode {
         Some(Command::Features(args)) => features::run(&console, &args),
         Some(Command::Doctor(_)) => doctor::run(&console),
     };
-    match outcome {
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure_exit(&console, &error),
-    }
+    };
+    wait_for_abandoned();
+    code
 }
 
 /// Prints help, version or a usage error where each belongs.

@@ -4,8 +4,10 @@
 //! [`Work::check`] between units of work (a frame, a batch, a file). [`spawn`] runs such a function on
 //! a named thread and yields exactly one result, whatever happens in it.
 
+mod abandon;
 mod spawn;
 mod work;
 
+pub use abandon::{abandonable, drop_elsewhere, wait_for_abandoned};
 pub use spawn::{Job, JobError, sentence, spawn};
 pub use work::{Cancelled, Progress, Work};

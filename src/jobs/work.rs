@@ -1,5 +1,6 @@
 //! The side of a job that its code sees: where to report, and whether to go on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -131,6 +132,54 @@ impl Work {
         } else {
             Ok(())
         }
+    }
+
+    /// Runs `inner`; if the work is cancelled before its end, `stop` is called at once, on another thread.
+    pub fn stopped_by<T>(&self, stop: impl FnOnce() + Send, inner: impl FnOnce() -> T) -> T {
+        /// Tells the watching thread to end, however the work ends.
+        struct Ends<'a>(&'a Work, &'a AtomicBool);
+        impl Drop for Ends<'_> {
+            fn drop(&mut self) {
+                self.1.store(true, Ordering::Relaxed);
+                self.0.nudge();
+            }
+        }
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let end = || ended.load(Ordering::Relaxed).then_some(());
+                if self.wait_for(end).is_err() {
+                    stop();
+                }
+            });
+            let _ends = Ends(self, &ended);
+            inner()
+        })
+    }
+
+    /// Waits until there is something, or the work is cancelled. What brings it about must [`Work::nudge`].
+    pub(super) fn wait_for<T>(&self, mut ready: impl FnMut() -> Option<T>) -> Result<T, Cancelled> {
+        let mut state = self.state();
+        loop {
+            if state.cancelled {
+                return Err(Cancelled);
+            }
+            if let Some(value) = ready() {
+                return Ok(value);
+            }
+            state = self
+                .0
+                .resumed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets those in [`Work::wait_for`] look again.
+    pub(super) fn nudge(&self) {
+        // With the lock, or one that has just looked and does not wait yet would miss it.
+        let _state = self.state();
+        self.0.resumed.notify_all();
     }
 
     /// Begins a new stage with `total` units, if known.

@@ -105,7 +105,7 @@ pub(super) fn prepare(
         .map(|frame| project.abs(&frame.path))
         .collect();
     let table = if settings.fine_tune.is_on() {
-        let plan = Blocks::of(&settings.architecture)?.plan(settings.fine_tune.depth);
+        let plan = Blocks::of_for(&settings.architecture, work)?.plan(settings.fine_tune.depth);
         bottlenecks_and_activations(
             &ActivationSource {
                 frames: &paths,

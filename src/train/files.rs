@@ -1,13 +1,15 @@
 //! The files of a run: written whole or not at all, read back with errors that name them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tempfile::NamedTempFile;
 
 use crate::onnx::Tensor;
 
@@ -15,18 +17,22 @@ use super::TrainError;
 
 /// Writes a file under a temporary name beside it, syncs it, and renames it into place.
 pub(super) fn write(path: &Path, contents: &[u8]) -> Result<(), TrainError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".salamander-")
-        .suffix(".part")
-        .tempfile_in(folder)
-        .map_err(TrainError::io("write", path))?;
+    let mut file = part_of(path)?;
     file.write_all(contents)
         .and_then(|()| file.as_file().sync_all())
         .map_err(TrainError::io("write", path))?;
     file.persist(path)
         .map_err(|error| TrainError::io("write", path)(error.error))?;
     Ok(())
+}
+
+/// A file beside `path` that is to become it.
+fn part_of(path: &Path) -> Result<NamedTempFile, TrainError> {
+    tempfile::Builder::new()
+        .prefix(".salamander-")
+        .suffix(".part")
+        .tempfile_in(path.parent().unwrap_or(Path::new(".")))
+        .map_err(TrainError::io("write", path))
 }
 
 /// Writes a value as JSON.
@@ -89,24 +95,52 @@ pub(super) fn write_tensors(
     tensors: &[(&str, &Tensor)],
     texts: HashMap<String, String>,
 ) -> Result<(), TrainError> {
-    let mut bytes = Vec::with_capacity(tensors.len());
+    let mut views = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
-        let values = tensor.f32()?;
-        let mut raw = vec![0_u8; size_of_val(values)];
-        for (bytes, value) in raw.as_chunks_mut().0.iter_mut().zip(values) {
-            *bytes = value.to_le_bytes();
-        }
-        bytes.push((*name, &tensor.shape, raw));
+        let (shape, values) = (tensor.shape.as_slice(), tensor.f32()?);
+        views.push((*name, Values { shape, values }));
     }
-    let views = bytes
-        .iter()
-        .map(|(name, shape, values)| {
-            TensorView::new(Dtype::F32, (*shape).clone(), values).map(|view| (*name, view))
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(damaged(path))?;
-    let contents = safetensors::serialize(views, Some(texts)).map_err(damaged(path))?;
-    write(path, &contents)
+    let part = part_of(path)?.into_temp_path();
+    let failed = |error| match error {
+        SafeTensorError::IoError(error) => TrainError::io("write", path)(error),
+        other => damaged(path)(other),
+    };
+    safetensors::serialize_to_file(views, Some(texts), &part).map_err(failed)?;
+    // It was put in the place of the part, so that this is another file by now.
+    let written = fs::OpenOptions::new().write(true).open(&part);
+    written
+        .and_then(|file| file.sync_all())
+        .map_err(TrainError::io("write", path))?;
+    part.persist(path)
+        .map_err(|error| TrainError::io("write", path)(error.error))
+}
+
+/// A tensor as its bytes, which need no copy where numbers are stored as in the file.
+struct Values<'a> {
+    shape: &'a [usize],
+    values: &'a [f32],
+}
+
+impl View for Values<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        if cfg!(target_endian = "little") {
+            return Cow::Borrowed(bytemuck::cast_slice(self.values));
+        }
+        let bytes = self.values.iter().flat_map(|value| value.to_le_bytes());
+        Cow::Owned(bytes.collect())
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.values)
+    }
 }
 
 /// Named tensors and texts.

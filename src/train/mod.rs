@@ -1,7 +1,6 @@
 //! Settings, batches, the training graph, the trainer, metrics, runs, `TensorBoard` events.
 
 mod batches;
-
 mod curves;
 mod data;
 mod error;
@@ -11,6 +10,7 @@ pub mod gradient;
 mod graph;
 mod learner;
 mod loss;
+mod measure;
 mod run;
 mod settings;
 mod tensorboard;
@@ -24,8 +24,8 @@ pub use finetune::{
     DepthEstimate, Estimate, FineTuneOptimizer, FineTuneSettings, Outcome, Verdict, estimate,
     measure_fine_tuning_step,
 };
-pub use learner::measure_steps_per_second;
 pub use loss::CrossEntropy;
+pub use measure::measure_steps_per_second;
 pub use run::{Head, HeadOnly, Run, RunFrame, RunId, RunResult, RunState, runs};
 pub use settings::{Optimizer, TrainSettings};
 pub use trainer::{resume, train};

@@ -5,6 +5,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod cancel;
 mod cli;
 mod cli_faults;
 mod cli_program;

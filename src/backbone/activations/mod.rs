@@ -22,7 +22,7 @@ use super::content::content_hashes;
 use super::front::{Front, FrontModel};
 use super::parallel::in_parallel;
 use super::view::View;
-use super::{Architecture, Augmentation, BackboneError, Blocks, CutAt, Preprocessing};
+use super::{Architecture, Augmentation, BackboneError, CutAt, Preprocessing};
 use kept::{Kept, Overflow};
 
 /// What is held in memory at most of rows that cannot be kept on disk.
@@ -101,9 +101,7 @@ impl Activations {
         work: &Work,
     ) -> Result<Self, BackboneError> {
         let entry = source.architecture.entry()?;
-        let blocks = Blocks::of(source.architecture)?;
-        let model = FrontModel::new(&blocks, source.cut, source.preprocessing, false)?;
-        drop(blocks);
+        let model = FrontModel::of_source(source, work, |model| model(false))?;
         let contents = content_hashes(source.frames, cache_dir, work)?;
         let store = cache_dir.and_then(|dir| {
             let opened = ActivationStore::open(source, &entry.blake3, dir, budget_bytes);

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::backbone::test_pictures::{picture, pictures};
-use crate::backbone::{Depth, Fit, bottlenecks, bottlenecks_and_activations};
+use crate::backbone::{Blocks, Depth, Fit, bottlenecks, bottlenecks_and_activations};
 use crate::onnx::{Session, Tensor};
 
 use super::*;

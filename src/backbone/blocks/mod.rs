@@ -12,6 +12,7 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
+use crate::jobs::{Work, abandonable};
 use crate::onnx::proto::ValueInfoProto;
 use crate::onnx::{Dim, ElementType, Graph, value_info};
 
@@ -96,6 +97,12 @@ impl Blocks {
             (&entry.bottleneck, entry.bottleneck_dim),
             architecture.resolution_px,
         )
+    }
+
+    /// The same, which a cancellation does not wait for.
+    pub fn of_for(architecture: &Architecture, work: &Work) -> Result<Self, BackboneError> {
+        let architecture = architecture.clone();
+        abandonable(work, move || Self::of(&architecture))?
     }
 
     /// The blocks of any network with an input `f32[N, 3, H, W]` and a pooled output of which the name and the

@@ -1,6 +1,7 @@
 //! What training at each depth would take, measured on this machine before anything starts.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use half::f16;
@@ -12,7 +13,6 @@ use crate::train::data::{Splitting, select};
 use crate::train::graph::Sizes;
 use crate::train::{Head, LiveCurves, TrainError, TrainSettings, measure_steps_per_second};
 
-use super::graph::Network;
 use super::learner::{FineTrainer, Report, Row, Rows, Side, beginning};
 use super::network::{cut_of, network};
 
@@ -79,7 +79,7 @@ pub fn estimate(
     let (train, validation) = (count(Split::Train), count(Split::Validation));
     let all = selection.frames.len();
     let classes = selection.classes.len().max(2);
-    let blocks = Blocks::of(&settings.architecture)?;
+    let blocks = Arc::new(Blocks::of_for(&settings.architecture, work)?);
     let dim = settings.architecture.entry()?.bottleneck_dim;
     let sizes = Sizes { dim, classes };
 
@@ -102,6 +102,7 @@ pub fn estimate(
         train.clamp(1, 2_000),
         settings.train_batch_size,
         0.3,
+        work,
     )?;
     let head_secs = f64::from(settings.how_many_training_steps) / head_rate.max(1.0);
     let whole_macs = plans
@@ -232,7 +233,7 @@ impl Rows for Nothing {
 
 /// Seconds that one step takes at the depth of a plan, the shortest of `rounds`.
 pub(super) fn step_secs(
-    blocks: &Blocks,
+    blocks: &Arc<Blocks>,
     plan: &Plan,
     settings: &TrainSettings,
     sizes: Sizes,
@@ -243,15 +244,20 @@ pub(super) fn step_secs(
         w: vec![0.0; sizes.dim * sizes.classes],
         b: vec![0.0; sizes.classes],
     };
-    let (network, initial): (Network, _) =
-        network(blocks, plan, &settings.fine_tune, sizes, &head)?;
+    let (network, initial) = network(blocks, plan, &settings.fine_tune, sizes, &head, work)?;
     let train = Side {
         frames: (0..sizes.classes).collect(),
         y: (0..sizes.classes as i64).collect(),
     };
     let nobody = Side::default();
     let begin = beginning(&settings.fine_tune, &initial);
-    let mut trainer = FineTrainer::new(&network, settings, [&train, &nobody], begin)?;
+    let mut trainer = FineTrainer::new(&network, settings, [&train, &nobody], begin, work)?;
+    let found = shortest_step(&mut trainer, rounds, work);
+    trainer.discard();
+    found
+}
+
+fn shortest_step(trainer: &mut FineTrainer, rounds: u32, work: &Work) -> Result<f64, TrainError> {
     let curves = LiveCurves::default();
     let mut best = f64::INFINITY;
     // The first step also allocates, so it does not count.
@@ -280,7 +286,7 @@ pub fn measure_fine_tuning_step(
     classes: usize,
     rounds: u32,
 ) -> Result<f64, TrainError> {
-    let blocks = Blocks::of(architecture)?;
+    let blocks = Arc::new(Blocks::of(architecture)?);
     let plan = blocks.plan(settings.fine_tune.depth);
     let dim = architecture.entry()?.bottleneck_dim;
     let sizes = Sizes { dim, classes };

@@ -1,12 +1,7 @@
 //! The evaluation of a set of frames, and what its batches have in common with those of a step.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
-
 use half::f16;
 
-use crate::backbone::worker_count;
 use crate::jobs::Work;
 use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Session, Stopper, Tensor};
 use crate::train::TrainError;
@@ -14,33 +9,13 @@ use crate::train::TrainError;
 use super::graph::Network;
 use super::learner::{Row, Rows, Side};
 
-/// Runs `inner`; what it runs with the stopper ends soon after `work` is cancelled.
+/// Runs `inner`; what it runs with the stopper ends when `work` is cancelled.
 pub(super) fn stopped_by<T>(
     work: &Work,
     inner: impl FnOnce(&Stopper) -> Result<T, TrainError>,
 ) -> Result<T, TrainError> {
-    /// Tells the watching thread to end, however the work ends.
-    struct Done<'a>(&'a AtomicBool);
-    impl Drop for Done<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     let stopper = Stopper::new()?;
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                if work.is_cancelled() {
-                    stopper.stop();
-                    break;
-                }
-                thread::sleep(Duration::from_millis(20));
-            }
-        });
-        let _done = Done(&done);
-        inner(&stopper)
-    })
+    work.stopped_by(|| stopper.stop(), || inner(&stopper))
 }
 
 /// The buffers of one batch.
@@ -73,9 +48,12 @@ pub(super) struct Evaluation {
 }
 
 impl Evaluation {
-    pub(super) fn new(network: &Network, batch: usize) -> Result<Self, OnnxError> {
-        let session =
-            Session::from_bytes(&network.evaluation_graph(batch)?.to_bytes(), worker_count())?;
+    /// One of a session of [`Network::evaluation_graph`].
+    pub(super) fn new(
+        network: &Network,
+        session: Session,
+        batch: usize,
+    ) -> Result<Self, OnnxError> {
         let row_len = network.row_len();
         let (x_shape, y_shape) = ([batch, row_len], [batch]);
         let mut inputs: Vec<(&str, ElementType, &[usize])> = vec![

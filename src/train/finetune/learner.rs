@@ -1,14 +1,16 @@
 //! The loop of a training deeper than the head: steps, evaluations, the best weights, checkpoints. Knows rows of
 //! numbers only, neither projects nor images.
 
+use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use half::f16;
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::worker_count;
-use crate::jobs::{Cancelled, Work};
-use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Session, Stopper, Tensor};
+use crate::jobs::{Cancelled, Work, abandonable, drop_elsewhere};
+use crate::onnx::{Bindings, ElementType, Graph, Loop, OnnxError, Session, Stopper, Tensor};
 use crate::train::batches::{ByClass, Draw, Purpose};
 use crate::train::curves::{BestPoint, CurvePoint, LiveCurves};
 use crate::train::learner::{End, better, mean};
@@ -121,6 +123,31 @@ pub(super) fn beginning(settings: &FineTuneSettings, weights: &[Tensor]) -> Chec
     }
 }
 
+/// The step and the evaluation, ready to run. Takes seconds for a whole network, which a cancellation does not
+/// wait for.
+fn sessions(
+    network: &Arc<Network>,
+    settings: &FineTuneSettings,
+    batch: usize,
+    work: &Work,
+) -> Result<[Session; 2], TrainError> {
+    let (network, settings) = (Arc::clone(network), settings.clone());
+    let made = abandonable(work, move || {
+        let session = |graph: Result<Graph, OnnxError>| {
+            Session::from_bytes(&graph?.to_bytes(), worker_count())
+        };
+        let step = || session(network.step_graph(&settings, batch));
+        let evaluation = || session(network.evaluation_graph(batch));
+        std::thread::scope(|scope| {
+            let step = scope.spawn(step);
+            let evaluation = evaluation();
+            let step = step.join().unwrap_or_else(|panic| resume_unwind(panic));
+            Ok::<_, OnnxError>([step?, evaluation?])
+        })
+    })?;
+    Ok(made?)
+}
+
 /// A training in progress.
 pub(super) struct FineTrainer<'a> {
     settings: &'a TrainSettings,
@@ -144,15 +171,15 @@ pub(super) struct FineTrainer<'a> {
 impl<'a> FineTrainer<'a> {
     /// A training from a checkpoint of one with the same data and settings, or from [`beginning`].
     pub(super) fn new(
-        network: &'a Network,
+        network: &'a Arc<Network>,
         settings: &'a TrainSettings,
         [train, validation]: [&'a Side; 2],
         from: Checkpoint,
+        work: &Work,
     ) -> Result<Self, TrainError> {
         let fine_tune = &settings.fine_tune;
         let batch = fine_tune.batch_size.max(1);
-        let graph = network.step_graph(fine_tune, batch)?;
-        let session = Session::from_bytes(&graph.to_bytes(), worker_count())?;
+        let [session, evaluation] = sessions(network, fine_tune, batch, work)?;
         let names = state_names(network, fine_tune);
         if names.len() != from.state.len() {
             return Err(OnnxError::Model(
@@ -202,7 +229,7 @@ impl<'a> FineTrainer<'a> {
             best: place.best.zip(from.best),
             ensured: place.step,
             step_loop,
-            evaluation: Evaluation::new(network, batch)?,
+            evaluation: Evaluation::new(network, evaluation, batch)?,
             batch: Batch::new(batch, row_len),
         })
     }
@@ -457,6 +484,11 @@ impl<'a> FineTrainer<'a> {
             return Ok((best.step, Some(*best), weights.clone()));
         }
         Ok((self.step, None, self.averages()?))
+    }
+
+    /// Ends it without waiting for its memory to be freed.
+    pub(super) fn discard(self) {
+        drop_elsewhere((self.step_loop, self.evaluation));
     }
 
     /// Steps done.

@@ -1,6 +1,9 @@
 //! From a plan of what is trained to the network behind the cut, with its initial weights.
 
+use std::sync::Arc;
+
 use crate::backbone::{Blocks, CutAt, Plan, WeightKind};
+use crate::jobs::{Work, abandonable};
 use crate::onnx::Tensor;
 use crate::train::graph::Sizes;
 use crate::train::learner::transpose;
@@ -12,14 +15,18 @@ use super::settings::FineTuneSettings;
 
 /// The network behind the cut with a head on it, and the initial contents of the weights that are trained.
 pub(super) fn network(
-    blocks: &Blocks,
+    blocks: &Arc<Blocks>,
     plan: &Plan,
     settings: &FineTuneSettings,
     sizes: Sizes,
     head: &Head,
-) -> Result<(Network, Vec<Tensor>), TrainError> {
+    work: &Work,
+) -> Result<(Arc<Network>, Vec<Tensor>), TrainError> {
     let cut = cut_of(plan)?;
-    let back = blocks.back(cut)?;
+    let back = {
+        let (blocks, cut) = (Arc::clone(blocks), cut.clone());
+        abandonable(work, move || blocks.back(&cut))??
+    };
     let mut weights = Vec::new();
     let mut initial = Vec::new();
     for weight in &plan.weights {
@@ -56,7 +63,7 @@ pub(super) fn network(
         classes,
         weights,
     };
-    Ok((network, initial))
+    Ok((Arc::new(network), initial))
 }
 
 /// Where a plan that goes deeper than the head cuts the network.

@@ -11,6 +11,7 @@
 mod rates;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use half::f16;
 
@@ -297,7 +298,7 @@ fn a_batch_in_parts_has_the_derivatives_of_the_whole() {
 /// The whole of a large network goes in parts; a few blocks of it go at once.
 #[test]
 fn what_fits_into_memory_goes_at_once() {
-    let blocks = Blocks::of(&Architecture::default()).unwrap();
+    let blocks = Arc::new(Blocks::of(&Architecture::default()).unwrap());
     let sizes = Sizes {
         dim: Architecture::default().entry().unwrap().bottleneck_dim,
         classes: 3,
@@ -309,7 +310,7 @@ fn what_fits_into_memory_goes_at_once() {
     let settings = FineTuneSettings::default();
     for (depth, expected) in [(Depth::Last3, 32..=32), (Depth::All, 8..=16)] {
         let plan = blocks.plan(depth);
-        let (network, _) = network(&blocks, &plan, &settings, sizes, &head).unwrap();
+        let (network, _) = network(&blocks, &plan, &settings, sizes, &head, &Work::new()).unwrap();
         let pictures = network.pictures_at_once(32);
         assert!(expected.contains(&pictures), "{depth}: {pictures}");
         assert!(network.pictures_at_once(30) >= 1);
@@ -480,7 +481,7 @@ fn table(cut: [usize; 3], frames: usize) -> Table {
     }
 }
 
-fn case() -> (Network, Vec<Tensor>, TrainSettings, [Side; 2]) {
+fn case() -> (Arc<Network>, Vec<Tensor>, TrainSettings, [Side; 2]) {
     let small = small(1);
     let mut weights: Vec<Weight> = small
         .weights
@@ -527,7 +528,12 @@ fn case() -> (Network, Vec<Tensor>, TrainSettings, [Side; 2]) {
         classes: 3,
         weights,
     };
-    (network, initial, settings, [side(0..120), side(120..180)])
+    (
+        Arc::new(network),
+        initial,
+        settings,
+        [side(0..120), side(120..180)],
+    )
 }
 
 /// Trains from a checkpoint; a cancellation is no error here. Also gives the points and the last checkpoint.
@@ -540,8 +546,10 @@ fn train(
     let (network, _, _, [train, validation]) = case();
     let mut rows = table(network.cut, 180);
     rows.cancel_at = cancel_at;
-    let mut trainer = FineTrainer::new(&network, settings, [&train, &validation], from).unwrap();
-    let (curves, work) = (LiveCurves::default(), Work::new());
+    let work = Work::new();
+    let mut trainer =
+        FineTrainer::new(&network, settings, [&train, &validation], from, &work).unwrap();
+    let curves = LiveCurves::default();
     let mut last = None;
     let mut points = Vec::new();
     let end = trainer.run(

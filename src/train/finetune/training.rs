@@ -1,11 +1,12 @@
 //! A training deeper than the head, from prepared data to a finished run: the head first, then the blocks.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use half::f16;
 
 use crate::backbone::{ActivationSource, Activations, Blocks, TunedWeights, bottlenecks};
-use crate::jobs::Work;
+use crate::jobs::{Cancelled, Work};
 use crate::onnx::Tensor;
 use crate::project::{Project, Split};
 use crate::train::data::Prepared;
@@ -33,10 +34,10 @@ pub(in crate::train) fn train_deeper(
         None => head_first(&mut run, prepared, curves, work)?,
     };
 
-    let blocks = Blocks::of(&run.settings.architecture)?;
+    let blocks = Arc::new(Blocks::of_for(&run.settings.architecture, work)?);
     let plan = blocks.plan(fine_tune.depth);
     let cut = cut_of(&plan)?;
-    let (network, initial) = network(&blocks, &plan, &fine_tune, data.sizes, &head)?;
+    let (network, initial) = network(&blocks, &plan, &fine_tune, data.sizes, &head, work)?;
     let paths: Vec<PathBuf> = prepared
         .frames
         .iter()
@@ -76,7 +77,13 @@ pub(in crate::train) fn train_deeper(
     let best = checkpoint.as_ref().and_then(|found| found.place.best);
     curves.go_deeper(steps, &points, best, head_only.best);
     let checkpoint = checkpoint.unwrap_or_else(|| beginning(&fine_tune, &initial));
-    let mut trainer = FineTrainer::new(&network, &run.settings, [&train, &validation], checkpoint)?;
+    let mut trainer = FineTrainer::new(
+        &network,
+        &run.settings,
+        [&train, &validation],
+        checkpoint,
+        work,
+    )?;
     work.set_done(u64::from(trainer.step()));
     let end = trainer.run(
         steps,
@@ -89,10 +96,15 @@ pub(in crate::train) fn train_deeper(
                 events.append(points)
             },
         },
-    )?;
+    );
+    if work.is_cancelled() {
+        trainer.discard();
+        return Err(end.err().unwrap_or(TrainError::Cancelled(Cancelled)));
+    }
+    let end = end?;
     let (best_step, best, weights) = trainer.kept()?;
     let (steps_done, secs) = (trainer.step(), trainer.secs());
-    drop(trainer);
+    trainer.discard();
     let note = ending_note(end, steps_done, steps, best.is_some())?;
 
     let (deeper, tuned) = split_weights(&network, weights)?;

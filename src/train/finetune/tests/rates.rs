@@ -1,5 +1,7 @@
 //! The learning rate over the steps, and over the blocks.
 
+use std::sync::Arc;
+
 use super::super::graph::LOGITS_WEIGHT;
 use super::super::network::network;
 use super::super::settings::check_settings;
@@ -43,7 +45,8 @@ fn the_rate_warms_up_and_falls_to_nothing() {
 
 /// The weights after one step of plain momentum, the given ones at the given factor.
 fn after_a_step(factor: f32, slower: &[&str]) -> Vec<(String, Tensor)> {
-    let (mut network, mut initial, mut settings, [train, _]) = case();
+    let (network, mut initial, mut settings, [train, _]) = case();
+    let mut network = Arc::unwrap_or_clone(network);
     for (weight, tensor) in network.weights.iter_mut().zip(&mut initial) {
         if slower.contains(&weight.name.as_str()) {
             weight.rate = factor;
@@ -60,10 +63,12 @@ fn after_a_step(factor: f32, slower: &[&str]) -> Vec<(String, Tensor)> {
     let nobody = super::Side::default();
     let mut rows = table(network.cut, 180);
     let begin = beginning(&settings.fine_tune, &initial);
-    let mut trainer = FineTrainer::new(&network, &settings, [&train, &nobody], begin).unwrap();
+    let (network, work) = (Arc::new(network), Work::new());
+    let mut trainer =
+        FineTrainer::new(&network, &settings, [&train, &nobody], begin, &work).unwrap();
     let mut report = Report {
         curves: &LiveCurves::default(),
-        work: &Work::new(),
+        work: &work,
         save: &mut |_, _| Ok(()),
     };
     trainer.run(1, &mut rows, &mut report).unwrap();
@@ -89,7 +94,7 @@ fn a_weight_with_half_the_rate_goes_exactly_half_as_far() {
 
 #[test]
 fn each_block_learns_slower_than_the_one_behind_it() {
-    let blocks = Blocks::of(&"efficientnet-lite0@96".parse().unwrap()).unwrap();
+    let blocks = Arc::new(Blocks::of(&"efficientnet-lite0@96".parse().unwrap()).unwrap());
     let sizes = Sizes {
         dim: 1280,
         classes: 2,
@@ -104,7 +109,7 @@ fn each_block_learns_slower_than_the_one_behind_it() {
             ..FineTuneSettings::default()
         };
         let plan = blocks.plan(Depth::Last3);
-        let (network, _) = network(&blocks, &plan, &settings, sizes, &head).unwrap();
+        let (network, _) = network(&blocks, &plan, &settings, sizes, &head, &Work::new()).unwrap();
         let of_names = [LOGITS_WEIGHT, "blocks.6.0.", "blocks.5.3.", "blocks.5.2."];
         for (begin, factor) in of_names.iter().zip(factors) {
             let mut weights = network.weights.iter().filter(|w| w.name.starts_with(begin));

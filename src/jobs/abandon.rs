@@ -1,0 +1,124 @@
+//! Work that cannot be interrupted: waited for no longer than its user wants.
+//!
+//! Building a graph or loading a model has no place where it could look whether it was cancelled. Such a piece
+//! runs on a thread of its own; when the work that it is for is cancelled, it runs to its end there, and what it
+//! comes to is thrown away.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crossbeam_channel::bounded;
+
+use super::{Cancelled, Work};
+
+/// Threads of this module that have not ended.
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+fn running() -> MutexGuard<'static, usize> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts a thread for as long as it lives.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        *running() += 1;
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *running() -= 1;
+        ENDED.notify_all();
+    }
+}
+
+/// Runs `f` on a thread of its own and waits for it, but not beyond the moment at which `work` is cancelled.
+///
+/// # Errors
+/// [`Cancelled`], at once, when the work was cancelled before `f` came to its end. A panic in `f` goes on here.
+pub fn abandonable<T: Send + 'static>(
+    work: &Work,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Cancelled> {
+    let (sender, result) = bounded(1);
+    let waiting = work.clone();
+    let counted = Counted::new();
+    std::thread::spawn(move || {
+        let _counted = counted;
+        let outcome = catch_unwind(AssertUnwindSafe(f));
+        if sender.send(outcome).is_err() {
+            log::debug!("what was being prepared was not waited for");
+        }
+        waiting.nudge();
+    });
+    match work.wait_for(|| result.try_recv().ok())? {
+        Ok(value) => Ok(value),
+        Err(panic) => resume_unwind(panic),
+    }
+}
+
+/// Drops `value` on a thread of its own: giving gigabytes back to the system takes a while.
+pub fn drop_elsewhere(value: impl Send + 'static) {
+    let counted = Counted::new();
+    std::thread::spawn(move || {
+        let _counted = counted;
+        drop(value);
+    });
+}
+
+/// Waits for everything that was abandoned: a program must not end while a library is at work in it.
+pub fn wait_for_abandoned() {
+    let mut count = running();
+    while *count > 0 {
+        count = ENDED.wait(count).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn it_is_waited_for_until_the_work_is_cancelled() {
+        let work = Work::new();
+        assert_eq!(abandonable(&work, || 1 + 1), Ok(2));
+
+        let (go, gone) = bounded::<()>(0);
+        let ended = Arc::new(AtomicBool::new(false));
+        let (seen, other) = (Arc::clone(&ended), work.clone());
+        let cancels = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            let now = Instant::now();
+            other.cancel();
+            now
+        });
+        let outcome = abandonable(&work, move || {
+            gone.recv().unwrap_or_default();
+            seen.store(true, Ordering::Relaxed);
+        });
+        let took = cancels.join().unwrap().elapsed();
+        assert_eq!(outcome, Err(Cancelled));
+        assert!(took < Duration::from_millis(100), "{took:?}");
+        assert!(!ended.load(Ordering::Relaxed));
+        go.send(()).unwrap();
+        wait_for_abandoned();
+        assert!(ended.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_panic_goes_on_where_it_is_waited_for() {
+        let caught = catch_unwind(|| abandonable(&Work::new(), || panic!("on purpose")));
+        let panic = caught.unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"on purpose"));
+    }
+}

@@ -1,0 +1,77 @@
+//! How fast this machine trains a head.
+
+use std::time::Instant;
+
+use crate::jobs::{Cancelled, Work};
+
+use super::TrainError;
+use super::batches::{Draw, Purpose};
+use super::curves::LiveCurves;
+use super::graph::Sizes;
+use super::learner::{Data, Examples, Report, Trainer};
+use super::settings::{Optimizer, TrainSettings};
+
+/// Steps per second that a head of these sizes trains at on this machine, measured for about `secs` seconds on
+/// made-up bottlenecks, evaluations included.
+///
+/// # Errors
+/// Those of the training; cancelled, once `work` is.
+pub fn measure_steps_per_second(
+    optimizer: Optimizer,
+    dim: usize,
+    classes: usize,
+    examples: usize,
+    batch: usize,
+    secs: f64,
+    work: &Work,
+) -> Result<f64, TrainError> {
+    let sizes = Sizes { dim, classes };
+    let made_up = |seed: u64, rows: usize| {
+        let mut draw = Draw::new(seed, Purpose::Weights, 0);
+        let mut made = Examples::default();
+        for row in 0..rows {
+            work.check()?;
+            made.x
+                .extend((0..dim).map(|_| draw.truncated_normal() as f32));
+            made.y.push((row % classes.max(1)) as i64);
+        }
+        Ok::<_, Cancelled>(made)
+    };
+    let data = Data {
+        sizes,
+        train: made_up(1, examples)?,
+        validation: made_up(2, examples / 10)?,
+        test: Examples::default(),
+    };
+    let settings = TrainSettings {
+        optimizer,
+        train_batch_size: batch,
+        learning_rate: 1e-3,
+        ..TrainSettings::default()
+    };
+    let mut trainer = Trainer::new(&data, &settings, None)?;
+    let curves = LiveCurves::default();
+    // What it reports is no progress of the work that asks.
+    let measuring = Work::new();
+    let began = Instant::now();
+    let mut target = 0;
+    let measured = work.stopped_by(
+        || measuring.cancel(),
+        || {
+            while began.elapsed().as_secs_f64() < secs {
+                target += 100;
+                trainer.run(
+                    target,
+                    &mut Report {
+                        curves: &curves,
+                        work: &measuring,
+                        save: &mut |_, _| Ok(()),
+                    },
+                )?;
+            }
+            Ok::<_, TrainError>(())
+        },
+    );
+    measured?;
+    Ok(f64::from(trainer.step()) / began.elapsed().as_secs_f64())
+}
