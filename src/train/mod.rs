@@ -1,9 +1,11 @@
 //! Settings, batches, the training graph, the trainer, metrics, runs, `TensorBoard` events.
 
 mod batches;
+mod checkpoint;
 mod curves;
 mod data;
 mod error;
+mod evaluation;
 mod files;
 mod finetune;
 pub mod gradient;

@@ -9,8 +9,9 @@
 use std::time::Duration;
 
 use super::batches::{ByClass, Draw, Purpose};
+use super::evaluation::accuracy;
 use super::graph::Sizes;
-use super::learner::{Checkpoint, Data, End, Examples, Report, Trainer, accuracy, transpose};
+use super::learner::{Checkpoint, Data, End, Examples, Report, Trainer, transpose};
 use super::{CurvePoint, Head, LiveCurves, Optimizer, TrainError, TrainSettings};
 use crate::jobs::Work;
 

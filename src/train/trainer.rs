@@ -6,9 +6,10 @@ use std::time::Instant;
 use crate::jobs::Work;
 use crate::project::Project;
 
+use super::checkpoint::Standing;
 use super::data::{Prepared, Selection, Splitting, prepare, select};
-use super::learner::{Checkpoint, Data, End, Report, Trainer, accuracy};
-use super::run::Standing;
+use super::evaluation::accuracy;
+use super::learner::{Checkpoint, Data, End, Report, Trainer};
 use super::{
     BestPoint, CurvePoint, Head, LiveCurves, Run, RunId, RunResult, RunState, TrainError,
     TrainSettings, finetune,

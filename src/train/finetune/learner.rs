@@ -13,7 +13,8 @@ use crate::jobs::{Cancelled, Work, abandonable, drop_elsewhere};
 use crate::onnx::{Bindings, ElementType, Graph, Loop, OnnxError, Session, Stopper, Tensor};
 use crate::train::batches::{ByClass, Draw, Purpose};
 use crate::train::curves::{BestPoint, CurvePoint, LiveCurves};
-use crate::train::learner::{End, better, mean};
+use crate::train::evaluation::mean;
+use crate::train::learner::{End, better};
 use crate::train::{TrainError, TrainSettings};
 
 use super::evaluation::{Batch, Evaluation, stopped_by};

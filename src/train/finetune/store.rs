@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::onnx::Tensor;
+use crate::train::checkpoint::{Standing, astray, curves_up_to};
 use crate::train::curves::CurvePoint;
-use crate::train::run::{Standing, astray, curves_up_to};
 use crate::train::{Curves, TrainError, files};
 
 use super::graph::Network;

@@ -10,7 +10,8 @@ use crate::jobs::{Cancelled, Work};
 use crate::onnx::Tensor;
 use crate::project::{Project, Split};
 use crate::train::data::Prepared;
-use crate::train::learner::{Examples, accuracy, correct, transpose};
+use crate::train::evaluation::{accuracy, correct};
+use crate::train::learner::{Examples, transpose};
 use crate::train::trainer::{ending_note, train_head};
 use crate::train::{Head, HeadOnly, LiveCurves, Run, RunResult, TrainError};
 

@@ -1,0 +1,216 @@
+//! Making and opening a project, and what has become of it meanwhile.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+#[test]
+fn everything_said_is_there_after_reopening_elsewhere() {
+    let (dir, project) = new_project();
+    project.add_class(&class("猫")).unwrap();
+    project.add_class(&class("Ärger")).unwrap();
+    project.put_source(source("00000001")).unwrap();
+    project.put_source(source("00000002")).unwrap();
+    let mut changed = source("00000001");
+    changed.extracted = Some(7);
+    project.put_source(changed.clone()).unwrap();
+    project.set_setting("train", &vec![1, 2, 3]).unwrap();
+    drop(project);
+    let moved = dir.path().join("moved 🦎");
+    fs::rename(dir.path().join("My Project"), &moved).unwrap();
+    let project = Project::open(&moved).unwrap();
+    assert_eq!(project.name(), "Salamanders");
+    assert_eq!(names(&project), ["猫", "Ärger"]);
+    assert_eq!(project.sources(), [changed, source("00000002")]);
+    assert_eq!(project.setting::<Vec<u8>>("train"), [1, 2, 3]);
+    assert_eq!(project.setting::<String>("train"), "", "not its type");
+    assert_eq!(project.setting::<u8>("absent"), 0);
+    assert!(project.take_notices().is_empty());
+    project.remove_source(&source("00000001").id).unwrap();
+    assert_eq!(project.sources().len(), 1);
+}
+
+#[test]
+fn one_at_a_time_and_free_again_afterwards() {
+    let (_dir, project) = new_project();
+    let root = project.root().to_owned();
+    let message = Project::open(&root).unwrap_err().to_string();
+    assert!(message.contains("open in another Salamander"), "{message}");
+    drop(project);
+    Project::open(&root).unwrap();
+}
+
+#[test]
+fn create_takes_an_empty_folder_or_one_of_class_folders_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("a/b/cats");
+    let project = Project::create(&root, " ").unwrap();
+    assert_eq!(project.name(), "cats");
+    let message = Project::create(&root, "x").unwrap_err().to_string();
+    assert!(message.contains("already"), "{message}");
+
+    let other = dir.path().join("other");
+    fs::create_dir_all(other.join("classes/dog")).unwrap();
+    fs::write(other.join("classes/dog/1.jpg"), "x").unwrap();
+    fs::write(other.join(".DS_Store"), "").unwrap();
+    let message = Project::open(&other).unwrap_err().to_string();
+    assert!(message.contains("create a project in this folder"));
+    let project = Project::create(&other, "").unwrap();
+    assert_eq!(names(&project), ["dog"]);
+    assert_eq!(paths(&project), ["classes/dog/1.jpg"]);
+
+    let full = dir.path().join("full");
+    fs::create_dir_all(&full).unwrap();
+    fs::write(full.join("thesis.tex"), "").unwrap();
+    let message = Project::create(&full, "").unwrap_err().to_string();
+    assert!(message.contains("thesis.tex"), "{message}");
+    assert_eq!(fs::read_dir(&full).unwrap().count(), 1, "nothing touched");
+}
+
+#[test]
+fn what_is_no_project_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    for path in [dir.path().to_owned(), dir.path().join("absent")] {
+        let message = Project::open(&path).unwrap_err().to_string();
+        assert!(message.contains("is no Salamander project"), "{message}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_newer_format_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = r#"{"schema": 99, "name": {"changed": "entirely"}}"#;
+    fs::write(dir.path().join("project.json"), text).unwrap();
+    let message = Project::open(dir.path()).unwrap_err().to_string();
+    assert!(message.contains("newer Salamander"), "{message}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    let after = fs::read_to_string(dir.path().join("project.json")).unwrap();
+    assert_eq!(after, text);
+}
+
+#[test]
+fn a_damaged_project_json_is_recovered_from_the_version_before() {
+    for damage in ["", "{\"schema\": 1, \"na", "\0\0\0\0", "[]"] {
+        let (_dir, project) = new_project();
+        project.put_source(source("00000001")).unwrap();
+        project.add_class(&class("cat")).unwrap();
+        project.set_setting("last", &1).unwrap();
+        put(&project, "classes/cat/1.jpg");
+        let root = project.root().to_owned();
+        drop(project);
+        fs::write(root.join("project.json"), damage).unwrap();
+        let project = Project::open(&root).unwrap();
+        let notices = project.take_notices();
+        assert!(notices[0].contains("previous version"), "{notices:?}");
+        assert_eq!(names(&project), ["cat"]);
+        assert_eq!(project.sources().len(), 1);
+        let aside = fs::read(root.join("project.json.damaged")).unwrap();
+        assert_eq!(aside, damage.as_bytes());
+        drop(project);
+        // Without any version before, the remedy is told, and it works.
+        fs::write(root.join("project.json"), damage).unwrap();
+        fs::write(root.join("project.json.bak"), damage).unwrap();
+        let message = Project::open(&root).unwrap_err().to_string();
+        assert!(message.contains("damaged"), "{message}");
+        fs::rename(root.join("project.json"), root.join("../away.json")).unwrap();
+        let project = Project::create(&root, "again").unwrap();
+        assert_eq!(paths(&project), ["classes/cat/1.jpg"]);
+    }
+}
+
+#[test]
+fn a_missing_project_json_is_recovered_too() {
+    let (_dir, project) = new_project();
+    project.add_class(&class("cat")).unwrap();
+    let root = project.root().to_owned();
+    drop(project);
+    fs::remove_file(root.join("project.json")).unwrap();
+    let project = Project::open(&root).unwrap();
+    assert_eq!(names(&project), ["cat"]);
+    assert_eq!(project.take_notices().len(), 1);
+    assert!(root.join("project.json").exists());
+}
+
+#[test]
+fn fields_of_later_versions_are_kept() {
+    let (_dir, project) = new_project();
+    project.add_class(&class("cat")).unwrap();
+    project.put_source(source("00000001")).unwrap();
+    let root = project.root().to_owned();
+    drop(project);
+    let path = root.join("project.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    json["future"] = "top".into();
+    json["classes"][0]["future"] = "class".into();
+    json["sources"][0]["future"] = "source".into();
+    fs::write(&path, json.to_string()).unwrap();
+    let project = Project::open(&root).unwrap();
+    project.put_source(source("00000001")).unwrap();
+    project.rename_class(&class("cat"), &class("dog")).unwrap();
+    project.set_name("renamed").unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(json["future"], "top");
+    assert_eq!(json["classes"][0]["future"], "class");
+    assert_eq!(json["classes"][0]["name"], "dog");
+    assert_eq!(json["sources"][0]["future"], "source");
+    assert_eq!(json["name"], "renamed");
+}
+
+#[test]
+fn temporary_files_of_a_killed_process_are_cleared_away() {
+    let (_dir, project) = new_project();
+    for path in [
+        "classes/cat/a.jpg.part",
+        "classes/cat/.b.part",
+        "unsorted/c.jpg.part",
+        ".project-1.part",
+        "exports/x.part/model.onnx",
+        "cache/a/b.part",
+        "classes/odd.part/kept too.jpg",
+        "classes/cat/kept.jpg",
+    ] {
+        put(&project, path);
+    }
+    let kept = ["classes/cat/kept.jpg", "classes/odd.part/kept too.jpg"];
+    assert_eq!(paths(&project), kept);
+    let project = reopen(project);
+    assert_eq!(paths(&project), kept);
+    assert_eq!(fs::read_dir(project.exports_dir()).unwrap().count(), 0);
+    let left: Vec<_> = ["classes/cat", "unsorted", ".", "cache/a"]
+        .iter()
+        .flat_map(|folder| fs::read_dir(project.root().join(folder)).unwrap())
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| Path::new(name).extension().is_some_and(|e| e == "part"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_copy_without_its_empty_folders_keeps_its_classes() {
+    let (_dir, project) = new_project();
+    project.add_class(&class("cat")).unwrap();
+    fs::remove_dir_all(project.abs("classes")).unwrap();
+    let project = reopen(project);
+    assert_eq!(names(&project), ["cat"]);
+    assert!(paths(&project).is_empty());
+}
+
+#[test]
+fn a_project_that_cannot_be_written_changes_nothing() {
+    let (_dir, project) = new_project();
+    project.add_class(&class("cat")).unwrap();
+    // A folder in the way of the backup makes every write fail, whoever runs the test.
+    let backup = project.root().join("project.json.bak");
+    fs::remove_file(&backup).unwrap();
+    fs::create_dir(&backup).unwrap();
+    let message = project.set_name("other").unwrap_err().to_string();
+    assert!(message.contains("project.json"), "{message}");
+    assert_eq!(project.name(), "Salamanders");
+    let parts = fs::read_dir(project.root()).unwrap().filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().ends_with(".part")
+    });
+    assert_eq!(parts.count(), 0, "no temporary file is left");
+}
