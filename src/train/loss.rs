@@ -12,6 +12,8 @@ pub struct CrossEntropy {
     /// The share `s` of each label that is spread over all classes, in 0..1.
     pub smoothing: f64,
     /// How much an example of each class counts, at least 0; `None` for equal weights.
+    /// Trainings leave it at that: their batches are drawn a class first, so that a small class counts as much as a
+    /// large one already. Weights are for a graph whose batches come as they are.
     pub class_weights: Option<Vec<f64>>,
 }
 
