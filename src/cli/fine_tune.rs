@@ -43,8 +43,8 @@ pub struct FineTuneArgs {
     /// Decay of the moving average of the weights, which is what is kept [default: 0.99]
     #[arg(long, value_name = "F", value_parser = below_one)]
     average_decay: Option<f32>,
-    /// Train depthwise kernels as well, which takes a tenth longer (much longer on larger pictures, with
-    /// `stage` and `all`)
+    /// Train depthwise kernels as well, which takes a tenth longer (up to half as long again with `stage` and
+    /// `all`)
     #[arg(long)]
     train_depthwise: bool,
     /// Augmented views of each frame beside the plain one [default: 0]

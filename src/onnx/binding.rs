@@ -68,7 +68,12 @@ impl Stopper {
     /// One that has not been used.
     pub fn new() -> Result<Self, OnnxError> {
         super::runtime::environment()?;
-        Ok(Self(RunOptions::new().map_err(model_error)?))
+        let mut options = RunOptions::new().map_err(model_error)?;
+        // What a step that was ended says of itself on its way out is nobody's concern; errors are returned as well.
+        options
+            .set_log_level(ort::logging::LogLevel::Fatal)
+            .map_err(model_error)?;
+        Ok(Self(options))
     }
 
     /// Ends the present step and every later one that it is given to.

@@ -187,50 +187,12 @@ fn record(bytes: &mut Vec<u8>, event: &Event) {
     let message = event.encode_to_vec();
     let length = (message.len() as u64).to_le_bytes();
     bytes.extend(length);
-    bytes.extend(masked(crc32c(&length)).to_le_bytes());
+    bytes.extend(masked(crc32c::crc32c(&length)).to_le_bytes());
     bytes.extend(&message);
-    bytes.extend(masked(crc32c(&message)).to_le_bytes());
+    bytes.extend(masked(crc32c::crc32c(&message)).to_le_bytes());
 }
 
 /// The rotation and offset that keep a checksum of checksums from being trivial.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
-}
-
-/// CRC-32C (Castagnoli), a byte at a time.
-fn crc32c(bytes: &[u8]) -> u32 {
-    const OF_BYTE: [u32; 256] = {
-        let mut table = [0; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            let mut crc = byte as u32;
-            let mut bit = 0;
-            while bit < 8 {
-                crc = (crc >> 1) ^ (0x82f6_3b78 * (crc & 1));
-                bit += 1;
-            }
-            table[byte] = crc;
-            byte += 1;
-        }
-        table
-    };
-    let crc = bytes.iter().fold(u32::MAX, |crc, byte| {
-        let [low, ..] = crc.to_le_bytes();
-        // A byte is always within the table.
-        let of_byte = OF_BYTE.get(usize::from(low ^ byte));
-        of_byte.copied().unwrap_or_default() ^ (crc >> 8)
-    });
-    !crc
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn checksum_of_the_standard_text() {
-        // RFC 3720, B.4 and the check value of the algorithm.
-        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
-        assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
-    }
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use image::RgbImage;
 use tempfile::TempDir;
@@ -564,7 +564,7 @@ fn cancelling_takes_effect_inside_a_video() {
     };
     let work = Work::new();
     let mut sampler = Sampler::open(&path, &wanted).unwrap();
-    let (result, waited) = std::thread::scope(|scope| {
+    let result = std::thread::scope(|scope| {
         let job = scope.spawn(|| {
             sampler
                 .next_frame(&work)
@@ -572,14 +572,13 @@ fn cancelling_takes_effect_inside_a_video() {
         });
         std::thread::sleep(Duration::from_millis(30));
         work.cancel();
-        let since = Instant::now();
-        (job.join().unwrap(), since.elapsed())
+        job.join().unwrap()
     });
+    // Not the frame that it was on the way to.
     assert!(
         matches!(result, Err(MediaError::Cancelled(_))),
         "{result:?}"
     );
-    assert!(waited < Duration::from_millis(200), "{waited:?}");
 }
 
 #[test]

@@ -10,10 +10,12 @@ use super::settings::FineTuneSettings;
 /// What the values of a part may take, bytes: what is kept for the way back, and about as much on that way.
 const MAX_BYTES: usize = 1 << 30;
 
+/// Fewer pictures at a time would make a graph of too many parts.
+const FEWEST: usize = 4;
+
 impl Network {
     /// Pictures that go through the network together: the whole batch, or as many as fit into memory, in whole blocks.
-    /// Depends on nothing but the network and the batch, so that a training gives the same bits anywhere memory
-    /// allows it.
+    /// Does not depend on how much memory there is, or a training would give other bits when less is free.
     pub(super) fn pictures_at_once(&self, batch: usize) -> usize {
         let mut one = self.back.clone();
         let input = one.inputs.first().map(|input| input.name().to_owned());
@@ -31,12 +33,15 @@ impl Network {
             .map(|len: usize| 2 * len)
             .sum();
         let bytes = elements.max(1) * size_of::<f32>();
-        let block = block_size().unwrap_or(1);
-        (1..=batch)
+        let block = block_size()
+            .filter(|size| batch.is_multiple_of(*size))
+            .unwrap_or(1);
+        let sizes: Vec<usize> = (FEWEST..=batch)
             .rev()
             .filter(|pictures| batch.is_multiple_of(*pictures) && pictures.is_multiple_of(block))
-            .find(|pictures| pictures * bytes <= MAX_BYTES || *pictures == block)
-            .unwrap_or(batch)
+            .collect();
+        let fits = sizes.iter().find(|pictures| *pictures * bytes <= MAX_BYTES);
+        fits.or(sizes.last()).copied().unwrap_or(batch)
     }
 
     /// The logits of the whole batch `[B, K]` and the derivatives of its mean loss by each weight, with `pictures` at a

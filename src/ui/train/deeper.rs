@@ -72,7 +72,7 @@ pub(super) fn deeper_ui(ui: &mut Ui, session: &Session, settings: &mut FineTuneS
     check_ui(
         ui,
         "Train depthwise kernels",
-        "They look at one channel each; training them too takes a tenth longer, much longer where large pictures go through them",
+        "They look at one channel each; training them too takes a tenth longer, up to half as long again at greater depths",
         &mut settings.train_depthwise,
     );
     views_ui(ui, settings);

@@ -1,0 +1,224 @@
+//! The network in rows against planes, and a batch in parts against the whole.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use half::f16;
+
+use super::super::FineTuneSettings;
+use super::super::layout::append_in_rows;
+use super::super::learner::{Row, Rows};
+use super::super::network::network;
+use super::{Small, case, random, small, table};
+use crate::backbone::{Architecture, Blocks, Depth};
+use crate::jobs::Work;
+use crate::onnx::{Attribute, Dim, ElementType, Graph, Session, Tensor};
+use crate::train::Head;
+use crate::train::batches::{Draw, Purpose};
+use crate::train::gradient::gradients;
+use crate::train::graph::Sizes;
+
+/// The loss `Σ r·bottleneck` and its derivatives by all weights, in either form of the graph.
+fn derivatives(small: &Small, in_rows: bool, x: &Tensor, r: &Tensor) -> Vec<Tensor> {
+    let batch = x.shape[0];
+    let mut graph = Graph::new("derivatives");
+    let fixed = |shape: &[usize]| shape.iter().map(|len| Dim::Fixed(*len)).collect::<Vec<_>>();
+    graph.input("x", ElementType::F32, &fixed(&x.shape));
+    graph.input("r", ElementType::F32, &fixed(&r.shape));
+    let trained: HashSet<String> = small.weights.iter().map(|(name, _)| name.clone()).collect();
+    for (name, tensor) in &small.weights {
+        graph.input(name, ElementType::F32, &fixed(&tensor.shape));
+    }
+    let bottleneck = if in_rows {
+        let columns =
+            append_in_rows(&mut graph, &small.back, "x", small.cut, batch, &trained).unwrap();
+        graph.op("Transpose", &[&columns])
+    } else {
+        let mut back = small.back.clone();
+        let cut = small.back.inputs[0].name();
+        let bottleneck = small.back.outputs[0].name().to_owned();
+        back.inputs.clear();
+        back.outputs.clear();
+        back.initializers
+            .retain(|tensor| !trained.contains(tensor.name()));
+        for node in &mut back.nodes {
+            for input in &mut node.input {
+                if input == cut {
+                    *input = "x".into();
+                }
+            }
+        }
+        graph.reserve(&small.back);
+        graph.initializers.extend(back.initializers);
+        graph.nodes.extend(back.nodes);
+        bottleneck
+    };
+    let product = graph.op("Mul", &[&bottleneck, "r"]);
+    let loss = graph.op_with("ReduceSum", &[&product], &[("keepdims", Attribute::Int(0))]);
+    let names: Vec<&str> = small
+        .weights
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let found = gradients(&mut graph, &loss, &names).unwrap();
+    let mut outputs = vec!["value".to_owned()];
+    graph.output_as(&bottleneck, "value", ElementType::F32, &[]);
+    for (at, gradient) in found.iter().enumerate() {
+        let name = format!("d{at}");
+        graph.output_as(gradient, &name, ElementType::F32, &[]);
+        outputs.push(name);
+    }
+    for output in &mut graph.outputs {
+        output.r#type = None;
+    }
+    graph.prune();
+    let mut inputs = vec![("x", x), ("r", r)];
+    inputs.extend(
+        small
+            .weights
+            .iter()
+            .map(|(name, tensor)| (name.as_str(), tensor)),
+    );
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    let mut session = Session::from_bytes(&graph.to_bytes(), 1).unwrap();
+    session.run(&inputs, &outputs).unwrap()
+}
+
+/// Compares the value and all derivatives in rows with those in planes, each as a whole.
+fn compare(small: &Small, batch: usize, seed: u64, limit: f64) {
+    let mut draw = Draw::new(seed, Purpose::Batch, 0);
+    let [channels, height, width] = small.cut;
+    let x = random(&mut draw, &[batch, channels, height, width], 1.0);
+    let r = random(&mut draw, &[batch, small.dim], 1.0);
+    let planes = derivatives(small, false, &x, &r);
+    let rows = derivatives(small, true, &x, &r);
+    for (at, (a, b)) in planes.iter().zip(&rows).enumerate() {
+        assert_eq!(a.shape, b.shape);
+        let (a, b) = (a.f32().unwrap(), b.f32().unwrap());
+        let norm = |v: &[f32]| v.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let difference: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+        assert!(norm(a) > 1e-3, "value {at} says nothing");
+        assert!(
+            norm(&difference) < limit * norm(a),
+            "value {at}: {} of {}",
+            norm(&difference),
+            norm(a)
+        );
+    }
+}
+
+#[test]
+fn rows_give_the_same_values_and_derivatives_as_planes() {
+    // Batches that are blocks of pictures, and one that is not.
+    for (seed, batch) in [(0, 5), (1, 5), (2, 5), (3, 16), (4, 16), (5, 32)] {
+        compare(&small(seed), batch, seed, 1e-5);
+    }
+}
+
+/// All weights of a shipped backbone, its first convolution and those with steps among them.
+#[test]
+fn rows_give_the_derivatives_of_a_whole_backbone() {
+    let architecture = Architecture::default();
+    let blocks = Blocks::of(&architecture).unwrap();
+    let plan = blocks.plan(Depth::All);
+    let cut = plan.cut.as_ref().unwrap();
+    let back = blocks.back(cut).unwrap();
+    let weights = plan
+        .weights
+        .iter()
+        .map(|weight| {
+            let value = back.initializer_value(&weight.name).unwrap().unwrap();
+            (weight.name.clone(), value)
+        })
+        .collect();
+    let whole = Small {
+        cut: cut.shape,
+        dim: architecture.entry().unwrap().bottleneck_dim,
+        back,
+        weights,
+    };
+    // Single precision through fifty layers; activations next to a corner of ReLU6 fall on either side of it.
+    compare(&whole, 16, 7, 1e-3);
+}
+
+/// The logits and derivatives of a batch, with some pictures at a time.
+fn by_parts(pictures: usize) -> Vec<Tensor> {
+    const BATCH: usize = 32;
+    let (network, initial, settings, _) = case();
+    let mut graph = Graph::new("by parts");
+    network.inputs(&mut graph, BATCH);
+    let (logits, found) = network
+        .by_parts(&mut graph, &settings.fine_tune, BATCH, pictures)
+        .unwrap();
+    let mut outputs = Vec::new();
+    for (at, value) in [logits].iter().chain(&found).enumerate() {
+        let name = format!("value {at}");
+        graph.output_as(value, &name, ElementType::F32, &[]);
+        outputs.push(name);
+    }
+    for output in &mut graph.outputs {
+        output.r#type = None;
+    }
+    graph.prune();
+    let mut rows = table(network.cut, BATCH);
+    let wanted: Vec<Row> = (0..BATCH).map(|frame| (frame, 0)).collect();
+    let mut x = vec![f16::ZERO; BATCH * network.row_len()];
+    rows.fill(&wanted, &mut x, &Work::new()).unwrap();
+    let x = Tensor::new([BATCH, network.row_len()], x);
+    let y = Tensor::new(
+        [BATCH],
+        (0..BATCH as i64).map(|at| at % 3).collect::<Vec<_>>(),
+    );
+    let mut inputs = vec![("x", &x), ("y", &y)];
+    let weights = network.weights.iter().map(|weight| weight.name.as_str());
+    inputs.extend(weights.zip(&initial));
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    let mut session = Session::from_bytes(&graph.to_bytes(), 2).unwrap();
+    session.run(&inputs, &outputs).unwrap()
+}
+
+#[test]
+fn a_batch_in_parts_has_the_derivatives_of_the_whole() {
+    let whole = by_parts(32);
+    for pictures in [4, 8, 16] {
+        for (at, (a, b)) in whole.iter().zip(&by_parts(pictures)).enumerate() {
+            assert_eq!(a.shape, b.shape);
+            let (a, b) = (a.f32().unwrap(), b.f32().unwrap());
+            let largest = a.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            assert!(largest > 1e-4, "value {at} says nothing");
+            for (a, b) in a.iter().zip(b) {
+                assert!(
+                    (a - b).abs() < 1e-5 * largest,
+                    "value {at}, {pictures}: {a} {b}"
+                );
+            }
+        }
+    }
+}
+
+/// The whole of a large network goes in parts; a few blocks of it go at once.
+#[test]
+fn what_fits_into_memory_goes_at_once() {
+    let blocks = Arc::new(Blocks::of(&Architecture::default()).unwrap());
+    let sizes = Sizes {
+        dim: Architecture::default().entry().unwrap().bottleneck_dim,
+        classes: 3,
+    };
+    let head = Head {
+        w: vec![0.0; sizes.dim * 3],
+        b: vec![0.0; 3],
+    };
+    let settings = FineTuneSettings::default();
+    for (depth, expected, of_30) in [
+        (Depth::Last3, 32..=32, 30..=30),
+        (Depth::All, 8..=16, 5..=15),
+    ] {
+        let plan = blocks.plan(depth);
+        let (network, _) = network(&blocks, &plan, &settings, sizes, &head, &Work::new()).unwrap();
+        let pictures = network.pictures_at_once(32);
+        assert!(expected.contains(&pictures), "{depth}: {pictures}");
+        // In no blocks, but in parts all the same.
+        let pictures = network.pictures_at_once(30);
+        assert!(of_30.contains(&pictures), "{depth}: {pictures}");
+    }
+}
