@@ -8,8 +8,20 @@ use super::arriving;
 
 type Parts = Result<Vec<Option<String>>, OnnxError>;
 
+/// ONNX Runtime's product goes over so many columns at a time.
+const COLUMNS_AT_ONCE: usize = 128;
+
 /// `op(a) · op(b)` of matrices, each transposed or not, as one `Gemm`.
 fn product(b: &mut Backward<'_>, left: (&str, bool), right: (&str, bool), alpha: f32) -> String {
+    let turned = if left.1 {
+        turned_once(b, left.0, right)
+    } else {
+        None
+    };
+    let left = match &turned {
+        Some(turned) => (turned.as_str(), false),
+        None => left,
+    };
     let flag = |on: bool| Attribute::Int(i64::from(on));
     b.op_with(
         "Gemm",
@@ -20,6 +32,23 @@ fn product(b: &mut Backward<'_>, left: (&str, bool), right: (&str, bool), alpha:
             ("alpha", Attribute::Float(alpha)),
         ],
     )
+}
+
+/// The transpose of a matrix that is to be multiplied by a wide one: the product would turn it over again for each
+/// [`COLUMNS_AT_ONCE`].
+fn turned_once(b: &mut Backward<'_>, left: &str, right: (&str, bool)) -> Option<String> {
+    let columns = *b.lens(right.0, 0).ok()?.get(usize::from(!right.1))?;
+    let [height, width] = *b.lens(left, 0).ok()? else {
+        return None;
+    };
+    if columns < 2 * COLUMNS_AT_ONCE {
+        return None;
+    }
+    // In three dimensions: of two, ONNX Runtime would make one operator with the product again.
+    let (height, width) = (height as i64, width as i64);
+    let flat = b.reshape(left, &[1, height, width]);
+    let turned = b.transpose(&flat, &[0, 2, 1]);
+    Some(b.reshape(&turned, &[width, height]))
 }
 
 /// Swaps the last two dimensions.
