@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::onnx::Tensor;
 
 use super::curves::{BestPoint, CurvePoint};
+use super::files::{self, Values};
 use super::graph::state_names;
 use super::learner::Checkpoint;
-use super::{Curves, Run, TrainError, files, finetune};
+use super::{Curves, Run, TrainError, finetune};
 
 /// The place of a checkpoint within the training, in the metadata of its tensors.
 #[derive(Serialize, Deserialize)]
@@ -31,11 +32,11 @@ impl Run {
         let curves = self.head_curves_path();
         files::append(&curves, &files::to_lines(&curves, points)?)?;
         let path = self.dir.join("checkpoint.safetensors");
-        let mut tensors: Vec<(&str, &Tensor)> = state_names(self.settings.optimizer)
-            .iter()
-            .map(|(name, _)| *name)
-            .zip(&checkpoint.state)
-            .collect();
+        let mut tensors = Vec::new();
+        let names = state_names(self.settings.optimizer);
+        for ((name, _), tensor) in names.iter().zip(&checkpoint.state) {
+            tensors.push((*name, Values::of(tensor)?));
+        }
         let mut place = Place {
             step: checkpoint.step,
             secs: checkpoint.secs,
@@ -43,11 +44,11 @@ impl Run {
         };
         if let Some((best, [w, b])) = &checkpoint.best {
             place.best = Some(*best);
-            tensors.push(("best_w", w));
-            tensors.push(("best_b", b));
+            tensors.push(("best_w", Values::of(w)?));
+            tensors.push(("best_b", Values::of(b)?));
         }
         let place = serde_json::to_string(&place).map_err(files::damaged(&path))?;
-        files::write_tensors(&path, &tensors, HashMap::from([("place".into(), place)]))?;
+        files::write_tensors(&path, tensors, HashMap::from([("place".into(), place)]))?;
         self.head_events().append(points)
     }
 

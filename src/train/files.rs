@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tempfile::NamedTempFile;
 
-use crate::onnx::Tensor;
+use crate::onnx::{OnnxError, Tensor};
 
 use super::TrainError;
 
@@ -92,20 +92,15 @@ pub(super) fn append(path: &Path, text: &[u8]) -> Result<(), TrainError> {
 /// Writes named `f32` tensors and texts as safetensors.
 pub(super) fn write_tensors(
     path: &Path,
-    tensors: &[(&str, &Tensor)],
+    tensors: Vec<(&str, Values<'_>)>,
     texts: HashMap<String, String>,
 ) -> Result<(), TrainError> {
-    let mut views = Vec::with_capacity(tensors.len());
-    for (name, tensor) in tensors {
-        let (shape, values) = (tensor.shape.as_slice(), tensor.f32()?);
-        views.push((*name, Values { shape, values }));
-    }
     let part = part_of(path)?.into_temp_path();
     let failed = |error| match error {
         SafeTensorError::IoError(error) => TrainError::io("write", path)(error),
         other => damaged(path)(other),
     };
-    safetensors::serialize_to_file(views, Some(texts), &part).map_err(failed)?;
+    safetensors::serialize_to_file(tensors, Some(texts), &part).map_err(failed)?;
     // It was put in the place of the part, so that this is another file by now.
     let written = fs::OpenOptions::new().write(true).open(&part);
     written
@@ -115,10 +110,21 @@ pub(super) fn write_tensors(
         .map_err(|error| TrainError::io("write", path)(error.error))
 }
 
-/// A tensor as its bytes, which need no copy where numbers are stored as in the file.
-struct Values<'a> {
-    shape: &'a [usize],
-    values: &'a [f32],
+/// A tensor that is somewhere else. To be written it needs no copy where numbers are stored as in the file.
+#[derive(Clone, Copy)]
+pub(super) struct Values<'a> {
+    pub shape: &'a [usize],
+    pub values: &'a [f32],
+}
+
+impl<'a> Values<'a> {
+    /// Those of a tensor of `f32`.
+    pub fn of(tensor: &'a Tensor) -> Result<Self, OnnxError> {
+        Ok(Self {
+            shape: &tensor.shape,
+            values: tensor.f32()?,
+        })
+    }
 }
 
 impl View for Values<'_> {

@@ -21,12 +21,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Preprocessing, TunedWeights};
-use crate::onnx::Tensor;
 use crate::project::{Project, Split};
 
 use super::curves::BestPoint;
+use super::files::{self, Values};
 use super::tensorboard::Events;
-use super::{Curves, TrainError, TrainSettings, Verdict, files};
+use super::{Curves, TrainError, TrainSettings, Verdict};
 
 /// The version of the files.
 const FORMAT: u32 = 2;
@@ -330,8 +330,11 @@ impl Run {
     /// Keeps the trained weights of the backbone. To be called before the run is marked finished: then a finished
     /// run always has its file.
     pub fn save_tuned(&mut self, tuned: &TunedWeights) -> Result<(), TrainError> {
-        let tensors: Vec<_> = tuned.iter().collect();
-        files::write_tensors(&self.dir.join(TUNED_FILE), &tensors, HashMap::new())?;
+        let mut tensors = Vec::new();
+        for (name, tensor) in tuned.iter() {
+            tensors.push((name, Values::of(tensor)?));
+        }
+        files::write_tensors(&self.dir.join(TUNED_FILE), tensors, HashMap::new())?;
         self.tuned_hash = Some(tuned.hash().to_owned());
         self.save()?;
         // Nobody asks for bottlenecks of earlier weights again; if they stay, they cost room only.
@@ -400,9 +403,15 @@ impl Run {
     fn write_head(&self, path: &Path, head: &Head) -> Result<(), TrainError> {
         let classes = self.classes.len();
         let dim = head.w.len() / classes.max(1);
-        let w = Tensor::new([dim, classes], head.w.clone());
-        let b = Tensor::new([classes], head.b.clone());
-        files::write_tensors(path, &[("w", &w), ("b", &b)], HashMap::new())
+        let w = Values {
+            shape: &[dim, classes],
+            values: &head.w,
+        };
+        let b = Values {
+            shape: &[classes],
+            values: &head.b,
+        };
+        files::write_tensors(path, vec![("w", w), ("b", b)], HashMap::new())
     }
 
     /// Writes the kept head and the result, and sees to the event files; the run is finished once `run.json` says so.

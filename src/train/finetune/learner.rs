@@ -14,6 +14,7 @@ use crate::onnx::{Bindings, ElementType, Graph, Loop, OnnxError, Session, Stoppe
 use crate::train::batches::{ByClass, Draw, Purpose};
 use crate::train::curves::{BestPoint, CurvePoint, LiveCurves};
 use crate::train::evaluation::mean;
+use crate::train::files::Values;
 use crate::train::learner::{End, better};
 use crate::train::{TrainError, TrainSettings};
 
@@ -25,8 +26,8 @@ use super::settings::FineTuneSettings;
 /// The least time between two checkpoints while training.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
-/// A checkpoint is tens of megabytes: at most this part of the time goes into them. What a crash loses is computed
-/// again, to the same bits.
+/// A checkpoint is tens of megabytes: at most this part of the time goes into them. What a crash or a cancellation
+/// loses is computed again, to the same bits.
 const CHECKPOINT_SHARE: u32 = 20;
 
 /// Batches whose rows are asked for together, so that missing ones are computed on all cores.
@@ -80,14 +81,21 @@ pub(super) struct Checkpoint {
     pub best: Option<Vec<Tensor>>,
 }
 
+/// What a [`Checkpoint`] is made of, where it is.
+pub(super) struct Snapshot<'a> {
+    pub place: Place,
+    pub state: Vec<Values<'a>>,
+    pub best: Option<&'a [Tensor]>,
+}
+
 /// Keeps a checkpoint and the curve points since the one before.
-type Save<'a> = dyn FnMut(&Checkpoint, &[CurvePoint]) -> Result<(), TrainError> + 'a;
+type Save<'a> = dyn FnMut(&Snapshot<'_>, &[CurvePoint]) -> Result<(), TrainError> + 'a;
 
 /// Where the loop tells what happens.
 pub(super) struct Report<'a> {
     pub curves: &'a LiveCurves,
     pub work: &'a Work,
-    /// Gets a checkpoint and the points since the last one, now and then and when the loop ends.
+    /// Gets a checkpoint and the points since the last one, now and then and at the end.
     pub save: &'a mut Save<'a>,
 }
 
@@ -238,7 +246,7 @@ impl<'a> FineTrainer<'a> {
     /// Trains until `steps` steps are done in all, or until it is told to stop.
     ///
     /// # Errors
-    /// [`TrainError::Cancelled`] after a last checkpoint was handed out.
+    /// [`TrainError::Cancelled`], at once: no checkpoint is made then, of which there has been one a moment before.
     pub(super) fn run(
         &mut self,
         steps: u32,
@@ -251,13 +259,11 @@ impl<'a> FineTrainer<'a> {
         let outcome = stopped_by(work, |stopper| {
             self.steps(steps, rows, report, &mut unsaved, stopper)
         });
-        // A step that was ended half-way has changed nothing.
         if work.is_cancelled() {
-            (report.save)(&self.checkpoint()?, &unsaved)?;
             return Err(Cancelled.into());
         }
         let end = outcome?;
-        (report.save)(&self.checkpoint()?, &unsaved)?;
+        (report.save)(&self.snapshot()?, &unsaved)?;
         Ok(end)
     }
 
@@ -311,7 +317,7 @@ impl<'a> FineTrainer<'a> {
             }
             if saved.elapsed() >= CHECKPOINT_EVERY.max(CHECKPOINT_SHARE * saving) {
                 let began = Instant::now();
-                (report.save)(&self.checkpoint()?, unsaved)?;
+                (report.save)(&self.snapshot()?, unsaved)?;
                 unsaved.clear();
                 saved = Instant::now();
                 saving = began.elapsed();
@@ -460,9 +466,19 @@ impl<'a> FineTrainer<'a> {
     }
 
     /// Where the training stands.
-    pub(super) fn checkpoint(&self) -> Result<Checkpoint, TrainError> {
-        let names = state_names(self.network, &self.settings.fine_tune);
-        Ok(Checkpoint {
+    pub(super) fn snapshot(&self) -> Result<Snapshot<'_>, OnnxError> {
+        let mut state = Vec::new();
+        let slots = Slot::all(&self.settings.fine_tune);
+        for weight in &self.network.weights {
+            let slots = slots.iter().map(|slot| slot.name(&weight.name));
+            for name in [weight.name.clone()].into_iter().chain(slots) {
+                state.push(Values {
+                    shape: &weight.shape,
+                    values: self.step_loop.state_f32(&name)?,
+                });
+            }
+        }
+        Ok(Snapshot {
             place: Place {
                 step: self.step,
                 pointed: self.pointed,
@@ -471,11 +487,8 @@ impl<'a> FineTrainer<'a> {
                 secs: self.secs,
                 best: self.best.as_ref().map(|(best, _)| *best),
             },
-            state: names
-                .iter()
-                .map(|name| self.step_loop.state(name))
-                .collect::<Result<_, _>>()?,
-            best: self.best.as_ref().map(|(_, weights)| weights.clone()),
+            state,
+            best: self.best.as_ref().map(|(_, weights)| weights.as_slice()),
         })
     }
 

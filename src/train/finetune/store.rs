@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::onnx::Tensor;
 use crate::train::checkpoint::{Standing, astray, curves_up_to};
 use crate::train::curves::CurvePoint;
-use crate::train::{Curves, TrainError, files};
+use crate::train::files::{self, Values};
+use crate::train::{Curves, TrainError};
 
 use super::graph::Network;
-use super::learner::{Checkpoint, Place, state_names};
+use super::learner::{Checkpoint, Place, Snapshot, state_names};
 use super::settings::FineTuneSettings;
 
 fn path(run: &Path) -> PathBuf {
@@ -26,21 +26,25 @@ pub(super) fn save(
     run: &Path,
     network: &Network,
     settings: &FineTuneSettings,
-    checkpoint: &Checkpoint,
+    snapshot: &Snapshot<'_>,
     points: &[CurvePoint],
 ) -> Result<(), TrainError> {
     let curves = curves_path(run);
     files::append(&curves, &files::to_lines(&curves, points)?)?;
     let path = path(run);
     let mut names = state_names(network, settings);
-    let mut tensors: Vec<&Tensor> = checkpoint.state.iter().collect();
-    if let Some(best) = &checkpoint.best {
-        names.extend(network.weights.iter().map(|w| format!("best.{}", w.name)));
-        tensors.extend(best);
+    let mut tensors = snapshot.state.clone();
+    for (weight, tensor) in network
+        .weights
+        .iter()
+        .zip(snapshot.best.into_iter().flatten())
+    {
+        names.push(format!("best.{}", weight.name));
+        tensors.push(Values::of(tensor)?);
     }
-    let tensors: Vec<(&str, &Tensor)> = names.iter().map(String::as_str).zip(tensors).collect();
-    let place = serde_json::to_string(&checkpoint.place).map_err(files::damaged(&path))?;
-    files::write_tensors(&path, &tensors, HashMap::from([("place".into(), place)]))
+    let tensors = names.iter().map(String::as_str).zip(tensors).collect();
+    let place = serde_json::to_string(&snapshot.place).map_err(files::damaged(&path))?;
+    files::write_tensors(&path, tensors, HashMap::from([("place".into(), place)]))
 }
 
 /// The last checkpoint and the curve up to it; nothing when the run was interrupted before the first.

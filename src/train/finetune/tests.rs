@@ -23,6 +23,7 @@ use crate::backbone::Depth;
 use crate::jobs::Work;
 use crate::onnx::{Attribute, Dim, ElementType, Graph, Session, Tensor};
 use crate::train::batches::{Draw, Purpose};
+use crate::train::files::Values;
 use crate::train::learner::End;
 use crate::train::{CurvePoint, LiveCurves, TrainError, TrainSettings};
 
@@ -332,7 +333,8 @@ fn case() -> (Arc<Network>, Vec<Tensor>, TrainSettings, [Side; 2]) {
     )
 }
 
-/// Trains from a checkpoint; a cancellation is no error here. Also gives the points and the last checkpoint.
+/// Trains from a checkpoint. Also gives where the training stands at its end or where it was cancelled, and the points
+/// up to there.
 fn train(
     from: Checkpoint,
     steps: u32,
@@ -346,22 +348,23 @@ fn train(
     let mut trainer =
         FineTrainer::new(&network, settings, [&train, &validation], from, &work).unwrap();
     let curves = LiveCurves::default();
-    let mut last = None;
-    let mut points = Vec::new();
     let end = trainer.run(
         steps,
         &mut rows,
         &mut Report {
             curves: &curves,
             work: &work,
-            save: &mut |checkpoint, new| {
-                last = Some(checkpoint.clone());
-                points.extend_from_slice(new);
-                Ok(())
-            },
+            save: &mut |_, _| Ok(()),
         },
     );
-    (end, last.unwrap(), points)
+    let snapshot = trainer.snapshot().unwrap();
+    let owned = |values: &Values| Tensor::new(values.shape, values.values.to_vec());
+    let stands = Checkpoint {
+        place: snapshot.place,
+        state: snapshot.state.iter().map(owned).collect(),
+        best: snapshot.best.map(<[Tensor]>::to_vec),
+    };
+    (end, stands, curves.snapshot())
 }
 
 /// Everything but the time.

@@ -92,8 +92,8 @@ pub(in crate::train) fn train_deeper(
         &mut Report {
             curves,
             work,
-            save: &mut |checkpoint, points| {
-                store::save(&run.dir, &network, &fine_tune, checkpoint, points)?;
+            save: &mut |snapshot, points| {
+                store::save(&run.dir, &network, &fine_tune, snapshot, points)?;
                 events.append(points)
             },
         },
