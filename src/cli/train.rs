@@ -80,7 +80,7 @@ pub struct Args {
     /// Measure what each depth would take on this machine, print it, and train nothing
     #[arg(long, conflicts_with = "resume")]
     estimate: bool,
-    /// Steps of what is trained after the head [default: as many as see each frame three times, 100 to 2000]
+    /// Steps of what is trained after the head [default: as many as see each frame 2.5 times, 100 to 2000]
     // Not among the others, because it goes with --resume and they do not.
     #[arg(
         long,

@@ -98,7 +98,7 @@ fn steps_ui(ui: &mut Ui, session: &Session, settings: &mut FineTuneSettings) {
     check_ui(
         ui,
         "As many as the frames call for",
-        "As many steps as show each frame three times, at least 100 and at most 2,000",
+        "As many steps as show each frame two and a half times, at least 100 and at most 2,000",
         &mut automatic,
     );
     settings.steps = (!automatic).then_some(steps.max(1));

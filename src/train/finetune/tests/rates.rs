@@ -36,7 +36,7 @@ fn the_rate_warms_up_and_falls_to_nothing() {
     }
     assert!((extended.rate(105, 350) - 2.0).abs() < 1e-9);
     assert!(extended.rate(150, 350).abs() < 1e-9);
-    assert_eq!(settings.steps_for(1600), 150);
+    assert_eq!(settings.steps_for(1600), 125);
     assert_eq!(
         (settings.steps_for(3), settings.steps_for(1 << 20)),
         (100, 2000)
