@@ -84,6 +84,7 @@ pub(super) struct Checkpoint {
 /// What a [`Checkpoint`] is made of, where it is.
 pub(super) struct Snapshot<'a> {
     pub place: Place,
+    /// In the order of [`state_names`].
     pub state: Vec<Values<'a>>,
     pub best: Option<&'a [Tensor]>,
 }
@@ -246,7 +247,7 @@ impl<'a> FineTrainer<'a> {
     /// Trains until `steps` steps are done in all, or until it is told to stop.
     ///
     /// # Errors
-    /// [`TrainError::Cancelled`], at once: no checkpoint is made then, of which there has been one a moment before.
+    /// [`TrainError::Cancelled`], at once: no checkpoint is made then, as there was one [not long before](CHECKPOINT_SHARE).
     pub(super) fn run(
         &mut self,
         steps: u32,
@@ -467,14 +468,14 @@ impl<'a> FineTrainer<'a> {
 
     /// Where the training stands.
     pub(super) fn snapshot(&self) -> Result<Snapshot<'_>, OnnxError> {
-        let mut state = Vec::new();
-        let slots = Slot::all(&self.settings.fine_tune);
-        for weight in &self.network.weights {
-            let slots = slots.iter().map(|slot| slot.name(&weight.name));
-            for name in [weight.name.clone()].into_iter().chain(slots) {
+        let names = state_names(self.network, &self.settings.fine_tune);
+        let of_each = names.len() / self.network.weights.len().max(1);
+        let mut state = Vec::with_capacity(names.len());
+        for (names, weight) in names.chunks(of_each.max(1)).zip(&self.network.weights) {
+            for name in names {
                 state.push(Values {
                     shape: &weight.shape,
-                    values: self.step_loop.state_f32(&name)?,
+                    values: self.step_loop.state_f32(name)?,
                 });
             }
         }
