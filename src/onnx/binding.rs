@@ -61,25 +61,52 @@ pub struct Bindings<'a> {
     pub outputs: Vec<(&'a str, ElementType, &'a [usize])>,
 }
 
+/// What a step is run with.
+struct StepOptions {
+    /// Of the first step. ONNX Runtime takes memory for it value by value, learns from it what goes where, and from the
+    /// second step on takes one piece of memory for all; without a word it would keep both.
+    first: RunOptions,
+    later: RunOptions,
+}
+
+impl StepOptions {
+    fn new() -> Result<Self, OnnxError> {
+        let options = || RunOptions::new().map_err(model_error);
+        let (mut first, later) = (options()?, options()?);
+        first
+            .set("memory.enable_memory_arena_shrinkage", "cpu:0")
+            .map_err(model_error)?;
+        Ok(Self { first, later })
+    }
+
+    fn of(&self, first: bool) -> &RunOptions {
+        if first { &self.first } else { &self.later }
+    }
+}
+
 /// Ends a step that another thread is in.
-pub struct Stopper(RunOptions);
+pub struct Stopper(StepOptions);
 
 impl Stopper {
     /// One that has not been used.
     pub fn new() -> Result<Self, OnnxError> {
         super::runtime::environment()?;
-        let mut options = RunOptions::new().map_err(model_error)?;
-        // What a step that was ended says of itself on its way out is nobody's concern; errors are returned as well.
-        options
-            .set_log_level(ort::logging::LogLevel::Fatal)
-            .map_err(model_error)?;
+        let mut options = StepOptions::new()?;
+        for options in [&mut options.first, &mut options.later] {
+            // What a step that was ended says of itself on its way out is nobody's concern; errors are returned as well.
+            options
+                .set_log_level(ort::logging::LogLevel::Fatal)
+                .map_err(model_error)?;
+        }
         Ok(Self(options))
     }
 
     /// Ends the present step and every later one that it is given to.
     pub fn stop(&self) {
-        if let Err(error) = self.0.terminate() {
-            log::warn!("ONNX Runtime could not be told to stop: {error}");
+        for options in [&self.0.first, &self.0.later] {
+            if let Err(error) = options.terminate() {
+                log::warn!("ONNX Runtime could not be told to stop: {error}");
+            }
         }
     }
 }
@@ -100,6 +127,10 @@ pub struct Loop {
     present: usize,
     inputs: Vec<(String, DynValue)>,
     outputs: Vec<(String, DynValue)>,
+    /// Of steps that nobody can stop.
+    options: StepOptions,
+    /// Whether a step is the first one.
+    first: bool,
     _constants: Vec<Constant>,
 }
 
@@ -160,6 +191,8 @@ impl Loop {
             present: 0,
             inputs,
             outputs,
+            options: StepOptions::new()?,
+            first: true,
             _constants: bind
                 .constants
                 .into_iter()
@@ -198,11 +231,11 @@ impl Loop {
         let [even, odd] = &self.bindings;
         let binding = if self.present == 0 { even } else { odd };
         let session = self.session.inner_mut();
-        match stopper {
-            Some(stopper) => session.run_binding_with_options(binding, &stopper.0),
-            None => session.run_binding(binding),
-        }
-        .map_err(model_error)?;
+        let options = stopper.map_or(&self.options, |stopper| &stopper.0);
+        session
+            .run_binding_with_options(binding, options.of(self.first))
+            .map_err(model_error)?;
+        self.first = false;
         if !self.state.is_empty() {
             self.present = 1 - self.present;
         }

@@ -3,7 +3,7 @@
 //! A value `[N, C, H, W]` is *blocked* when its memory holds `[N, C/b, H, W, b]`: b channels side by side, so that one
 //! instruction works on all of them (b is 8 on a processor with AVX2, 16 with AVX-512). ONNX Runtime brings
 //! convolutions with constant kernels into this layout by itself when it loads a model; a graph that trains its
-//! kernels has to say so. The operators belong to ONNX Runtime and are not part of ONNX: they appear in graphs that are
+//! kernels has to say so. Its convolutions apply an activation function in the same go. The operators belong to ONNX Runtime and are not part of ONNX: they appear in graphs that are
 //! run and thrown away, never in a file that anybody gets, and only where [`block_size`] has seen them work.
 
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use super::{Attribute, Dim, ElementType, Graph, Session, Tensor};
 
 /// The domain of the operators `Conv`, `ReorderInput`, `ReorderOutput` and `Upsample` on blocked values. A kernel
-/// of a depthwise `Conv`, `[C, 1, h, w]`, holds `[C/b, h, w, b]`.
+/// of a depthwise `Conv`, `[C, 1, h, w]`, holds `[C/b, h, w, b]`, that of a dense one, `[C', C, h, w]`, `[C'/b, C/b, h, w, b, b']`.
 pub const BLOCKED: &str = "com.microsoft.nchwc";
 
 impl Graph {
@@ -49,22 +49,41 @@ pub fn block_size() -> Option<usize> {
 const CHANNELS: usize = 32;
 const SIDE: usize = 4;
 const TAPS: usize = 9;
+/// The upper bound of the activation.
+const HIGHEST: f32 = 40.0;
 
-/// Whether a depthwise convolution of values that are blocked by `size` gives the right numbers.
+/// Whether a depthwise convolution of values that are blocked by `size`, with an activation, and then a pointwise one give
+/// the right numbers.
 fn works(size: usize) -> Option<bool> {
     let pixels = SIDE * SIDE;
     // Small whole numbers, so that the comparison can be exact.
     let small = |at: usize| ((at * 7 + at / 11) % 13) as f32 - 6.0;
     let x: Vec<f32> = (0..CHANNELS * pixels).map(small).collect();
-    let kernel: Vec<f32> = (0..CHANNELS * TAPS).map(|at| small(at + 5)).collect();
-    let shape = [1, CHANNELS, SIDE, SIDE];
+    let depthwise: Vec<f32> = (0..CHANNELS * TAPS).map(|at| small(at + 5)).collect();
+    let pointwise: Vec<f32> = (0..CHANNELS * CHANNELS).map(|at| small(at + 9)).collect();
+    let x = Tensor::new([1, CHANNELS, SIDE, SIDE], x);
+    let kernel = Tensor::new([CHANNELS, 1, 3, 3], blocked_by(size, &depthwise, TAPS));
+    let matrix = Tensor::new([1, CHANNELS, CHANNELS, 1], pointwise.clone());
+    // One after the other, as the rows of the matrix come last in this form of it.
+    let turned: Vec<f32> = (0..CHANNELS * CHANNELS)
+        .filter_map(|at| {
+            pointwise
+                .get(at % CHANNELS * CHANNELS + at / CHANNELS)
+                .copied()
+        })
+        .collect();
+    let turned = Tensor::new([1, CHANNELS, 1, CHANNELS], turned);
+    let inputs = [
+        ("x", &x),
+        ("kernel", &kernel),
+        ("matrix", &matrix),
+        ("turned", &turned),
+    ];
     let mut graph = Graph::new("blocked layout");
-    graph.input("x", ElementType::F32, &shape.map(Dim::Fixed));
-    graph.input(
-        "kernel",
-        ElementType::F32,
-        &[CHANNELS, 1, 3, 3].map(Dim::Fixed),
-    );
+    for (name, tensor) in inputs {
+        let shape: Vec<Dim> = tensor.shape.iter().map(|len| Dim::Fixed(*len)).collect();
+        graph.input(name, ElementType::F32, &shape);
+    }
     let blocked = graph.blocked_op("ReorderInput", &["x"], &[]);
     let same = graph.blocked_op(
         "Conv",
@@ -72,28 +91,46 @@ fn works(size: usize) -> Option<bool> {
         &[
             ("group", Attribute::Int(CHANNELS as i64)),
             ("pads", Attribute::Ints(vec![1; 4])),
+            ("activation", Attribute::Text("Clip".into())),
+            ("activation_params", Attribute::Floats(vec![0.0, HIGHEST])),
         ],
     );
-    graph.output_as(&same, "y", ElementType::F32, &shape.map(Dim::Fixed));
+    let last = ("channels_last", Attribute::Int(1));
+    let first = graph.blocked_op("ReorderInput", &["matrix"], &[]);
+    let second = graph.blocked_op("ReorderInput", &["turned"], &[last]);
+    let shape = graph.ints(&[CHANNELS as i64, CHANNELS as i64, 1, 1]);
+    let first = graph.op("Reshape", &[&first, &shape]);
+    let second = graph.op("Reshape", &[&second, &shape]);
+    let all = || ("channels", Attribute::Int(CHANNELS as i64));
+    let once = graph.blocked_op("Conv", &[&same, &first], &[]);
+    let twice = graph.blocked_op("Conv", &[&same, &second, "", &once], &[]);
+    let plain = graph.blocked_op("ReorderOutput", &[&twice], &[all()]);
+    graph.output_as(&plain, "y", ElementType::F32, &[]);
+    if let Some(output) = graph.outputs.last_mut() {
+        output.r#type = None;
+    }
     let mut session = Session::from_bytes(&graph.to_bytes(), 1).ok()?;
-    let found = session
-        .run(
-            &[
-                ("x", &Tensor::new(shape, x.clone())),
-                (
-                    "kernel",
-                    &Tensor::new([CHANNELS, 1, 3, 3], blocked_by(size, &kernel, TAPS)),
-                ),
-            ],
-            &["y"],
-        )
-        .ok()?;
-    let expected: Vec<f32> = x
+    let found = session.run(&inputs, &["y"]).ok()?;
+    let maps: Vec<f32> = x
+        .f32()
+        .ok()?
         .chunks_exact(pixels)
-        .zip(kernel.chunks_exact(TAPS))
+        .zip(depthwise.chunks_exact(TAPS))
         .flat_map(|(map, kernel)| (0..pixels).map(|at| sum_under(map, kernel, at)))
+        .map(|sum| sum.clamp(0.0, HIGHEST))
         .collect();
-    Some(found.first()?.f32().ok()? == blocked_by(size, &expected, pixels))
+    let expected: Vec<f32> = pointwise
+        .chunks_exact(CHANNELS)
+        .flat_map(|row| {
+            let maps = &maps;
+            (0..pixels).map(move |at| {
+                let column = maps.iter().skip(at).step_by(pixels);
+                // The second product is added to the first.
+                2.0 * row.iter().zip(column).map(|(w, x)| w * x).sum::<f32>()
+            })
+        })
+        .collect();
+    Some(found.first()?.f32().ok()? == expected)
 }
 
 /// The sum of a map `[SIDE, SIDE]` times a 3 × 3 kernel around the pixel `at`, zeros beyond the edge.

@@ -280,6 +280,12 @@ pub fn attribute_ints<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [i64]> 
     attribute(node, name).map(|attribute| attribute.ints.as_slice())
 }
 
+/// The attribute `name` of a node as numbers.
+#[must_use]
+pub fn attribute_floats<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [f32]> {
+    attribute(node, name).map(|attribute| attribute.floats.as_slice())
+}
+
 /// The attribute `name` of a node as a text.
 #[must_use]
 pub fn attribute_text<'a>(node: &'a NodeProto, name: &str) -> Option<&'a str> {

@@ -19,8 +19,8 @@ mod wire;
 pub use binding::{Bindings, Constant, Loop, Stopper};
 pub use blocked::{BLOCKED, block_size};
 pub use builder::{
-    Attribute, Dim, Graph, OPSET, attribute_float, attribute_int, attribute_ints, attribute_text,
-    constant_value, value_info,
+    Attribute, Dim, Graph, OPSET, attribute_float, attribute_floats, attribute_int, attribute_ints,
+    attribute_text, constant_value, value_info,
 };
 pub use error::OnnxError;
 pub use runtime::{RuntimeInfo, runtime_info};

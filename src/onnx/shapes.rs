@@ -70,13 +70,22 @@ impl Graph {
     fn output_shape(&self, node: &NodeProto, shapes: &Shapes) -> Option<Vec<Dim>> {
         let input = |index: usize| node.input.get(index).and_then(|name| shapes.get(name));
         match node.op_type() {
-            "ReorderInput" | "ReorderOutput" | "Identity" | "Cast" | "CastLike" | "Relu"
-            | "LeakyRelu" | "PRelu" | "Clip" | "Sigmoid" | "Tanh" | "Exp" | "Log" | "Neg"
-            | "Abs" | "Sign" | "Sqrt" | "Reciprocal" | "Floor" | "Ceil" | "Round" | "Erf"
-            | "Gelu" | "Softmax" | "LogSoftmax" | "HardSigmoid" | "HardSwish" | "Not"
-            | "Dropout" | "BatchNormalization" | "LayerNormalization" | "ScatterElements" => {
-                input(0).cloned()
+            "ReorderInput" | "ReorderOutput" => {
+                // Channels come last on the plain side where the node says so.
+                let last = attribute_int(node, "channels_last").unwrap_or(0) != 0;
+                let order = match (last, node.op_type()) {
+                    (false, _) => [0, 1, 2, 3],
+                    (true, "ReorderInput") => [0, 3, 1, 2],
+                    (true, _) => [0, 2, 3, 1],
+                };
+                let shape = input(0)?;
+                order.iter().map(|at| shape.get(*at).cloned()).collect()
             }
+            "Identity" | "Cast" | "CastLike" | "Relu" | "LeakyRelu" | "PRelu" | "Clip"
+            | "Sigmoid" | "Tanh" | "Exp" | "Log" | "Neg" | "Abs" | "Sign" | "Sqrt"
+            | "Reciprocal" | "Floor" | "Ceil" | "Round" | "Erf" | "Gelu" | "Softmax"
+            | "LogSoftmax" | "HardSigmoid" | "HardSwish" | "Not" | "Dropout"
+            | "BatchNormalization" | "LayerNormalization" | "ScatterElements" => input(0).cloned(),
             "Max" | "Min" | "Sum" => (1..node.input.len())
                 .try_fold(input(0)?.clone(), |shape, at| broadcast(&shape, input(at)?)),
             "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Equal" | "Less" | "Greater"

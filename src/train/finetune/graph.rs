@@ -63,12 +63,11 @@ impl Network {
             .map(|weight| weight.name.clone())
             .collect();
         let pooled = append_in_rows(graph, &self.back, &x, self.cut, batch, &trained)?;
-        // pooledᵀ · Wᵀ + b
-        let turned = || Attribute::Int(1);
+        // pooled · Wᵀ + b
         Ok(graph.op_with(
             "Gemm",
             &[&pooled, LOGITS_WEIGHT, LOGITS_BIAS],
-            &[("transA", turned()), ("transB", turned())],
+            &[("transB", Attribute::Int(1))],
         ))
     }
 

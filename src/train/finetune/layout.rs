@@ -1,15 +1,12 @@
-//! The back of a network, rewritten for training: pixels and pictures become the columns of matrices.
+//! The back of a network, rewritten for training: pixels and pictures are laid out together.
 //!
-//! Inside, a value is a matrix *in rows*, one for each channel, with a column for each pixel of each picture. In
-//! that layout a pointwise convolution is one matrix product over the whole batch, forward and in both its
-//! gradients. Nothing else depends on the order of the columns, so it is chosen for the depthwise convolutions:
+//! Inside, a value is *in rows*: the pixels of all pictures side by side, channel by channel. In that layout a pointwise
+//! convolution is one product over the whole batch, forward and in both its gradients. There are two kinds of rows:
 //!
-//! * *Blocked*, where ONNX Runtime has a blocked layout of b channels: columns go by group of b pictures, pixel, picture
-//!   in the group. `[C, B/b, H, W, b]` is just what that layout has for `[1, C·B, H, W]`, so each channel of each
-//!   picture is a channel there, and nothing has to be moved.
-//! * *Batch last*, elsewhere: columns go by pixel, picture. Each channel of a depthwise convolution on a small picture is a
-//!   product, `Y[c] = T[c] · X[c]`, where the Toeplitz matrix `T[c]` holds the kernel's values at the places where
-//!   the window meets the picture.
+//! * *Blocked* (`blocked.rs`), where ONNX Runtime has a blocked layout of b channels: a row holds b channels, pixel by pixel, as
+//!   its fast convolutions have it.
+//! * *Batch last* (`batch_last.rs`), elsewhere: a row is a channel, and its columns go by pixel, picture. Pointwise convolutions
+//!   are products of matrices, depthwise ones on small pictures too.
 //!
 //! Every other operator works on *planes*, the usual `[B, C, H, W]`; a value that is needed in the other layout is
 //! turned once.
@@ -18,8 +15,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{
-    Attribute, Dim, ElementType, Graph, OnnxError, Shapes, Tensor, attribute_int, attribute_ints,
-    block_size,
+    Attribute, Dim, ElementType, Graph, OnnxError, Shapes, Tensor, Window, attribute_int,
+    attribute_ints, block_size,
 };
 
 use super::toeplitz;
@@ -33,9 +30,9 @@ pub(super) struct Value {
     pub channels: usize,
     pub height: usize,
     pub width: usize,
-    /// `[C, H·W·B]`.
+    /// Blocked: `[1, C', B·H, W]` with C filled up to whole blocks; batch last: `[C, H·W·B]`.
     pub rows: Option<String>,
-    /// `[B, C, H, W]`.
+    /// `[B, C, H, W]`, or `[B, C]` where the network has it so.
     pub planes: Option<String>,
 }
 
@@ -45,7 +42,7 @@ impl Value {
     }
 }
 
-/// Appends the back of a network to `graph` for a batch of fixed size and returns its output as `[D, B]`.
+/// Appends the back of a network to `graph` for a batch of fixed size and returns its output as `[B, D]`.
 ///
 /// `back` has one input, the cut, `f32[N, C, H, W]`, and one output `f32[N, D]`. Its constants are copied except
 /// for those of `trained`, which must be values of `graph` already, under the same names, in any shape with as
@@ -121,19 +118,20 @@ pub(super) fn append_in_rows(
     for node in &back.nodes {
         layout.node(node)?;
     }
-    let value = layout.value(output.name())?;
+    let value = layout.value(output.name())?.clone();
     if value.pixels() != 1 {
         return Err(wrong("its output is not pooled"));
     }
-    layout.rows(output.name())
+    let planes = layout.planes(output.name())?;
+    Ok(layout.reshape(&planes, &[batch, value.channels]))
 }
 
 pub(super) struct Layout<'a> {
     pub graph: &'a mut Graph,
-    back: &'a Graph,
+    pub back: &'a Graph,
     shapes: Shapes,
     pub batch: usize,
-    /// Pictures in a group, when values in rows are blocked.
+    /// Channels in a block, when values in rows are blocked.
     pub block: Option<usize>,
     pub trained: &'a HashSet<String>,
     /// Constants of the back that are not trained.
@@ -145,6 +143,11 @@ pub(super) struct Layout<'a> {
 
 impl Layout<'_> {
     fn node(&mut self, node: &NodeProto) -> Result<(), OnnxError> {
+        let made = |name: &String| self.values.contains_key(name);
+        if node.output.first().is_some_and(made) {
+            // An activation that the convolution before it has taken along.
+            return Ok(());
+        }
         let name = node.input.first().map(String::as_str).unwrap_or_default();
         let Some(input) = self.values.get(name).cloned() else {
             return self.in_planes(node);
@@ -159,19 +162,28 @@ impl Layout<'_> {
                 Ok(())
             }
             "Conv" if is_pointwise(node, &self.kernel_shape(node)) => {
-                if self.block.is_none() && input.pixels() > MAX_PIXELS {
-                    return self.in_planes(node);
+                if self.block.is_some() {
+                    self.blocked_pointwise(node, &input)
+                } else if input.pixels() <= MAX_PIXELS {
+                    self.pointwise(node, &input)
+                } else {
+                    self.in_planes(node)
                 }
-                self.pointwise(node, &input)
             }
             "Conv" => match self.depthwise(node) {
-                Some(window) if self.block.is_some() => self.blocked(node, &input, &window),
+                Some(window) if self.block.is_some() => {
+                    self.blocked_depthwise(node, &input, &window)
+                }
                 Some(window) if toeplitz::is_small(&window) => self.toeplitz(node, &input, &window),
-                _ => match self.few_channels(node) {
-                    Some(window) => self.unfolded(node, &input, &window),
-                    None => self.in_planes(node),
-                },
+                _ if self.block.is_some() && self.has_few_channels(node) => {
+                    self.unfolded(node, &input)
+                }
+                _ => self.in_planes(node),
             },
+            // Of zeros that fill up a block these would make what is not finite.
+            "Log" | "Sqrt" | "Div" if self.filled(input.channels) != input.channels => {
+                self.in_planes(node)
+            }
             "Clip" | "Relu" | "LeakyRelu" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Tanh"
             | "Exp" | "Log" | "Sqrt" | "Abs" | "Neg" | "Erf"
                 if input.rows.is_some() =>
@@ -203,50 +215,47 @@ impl Layout<'_> {
         }
     }
 
-    /// The value in rows, `[C, P·B]`.
+    /// The value in rows.
     pub(super) fn rows(&mut self, name: &str) -> Result<String, OnnxError> {
         let value = self.value(name)?.clone();
         if let Some(rows) = value.rows {
             return Ok(rows);
         }
         let planes = self.planes(name)?;
-        let rank = self.shape(name)?.len() as i64;
-        let turned = if self.block.is_some() && rank == 4 {
-            let turned = self.transpose(&planes, vec![1, 0, 2, 3]);
-            self.graph.blocked_op("ReorderInput", &[&turned], &[])
+        let rows = if self.block.is_some() {
+            let shape = [self.batch, value.channels, value.height, value.width];
+            let planes = self.reshape(&planes, &shape);
+            self.into_blocks(&planes, &value)
         } else {
-            self.transpose(&planes, (1..rank).chain([0]).collect())
+            let rank = self.shape(name)?.len() as i64;
+            let turned = self.transpose(&planes, (1..rank).chain([0]).collect());
+            self.reshape(&turned, &[value.channels, value.pixels() * self.batch])
         };
-        let rows = self.reshape(&turned, &[value.channels, value.pixels() * self.batch]);
         if let Some(value) = self.values.get_mut(name) {
             value.rows = Some(rows.clone());
         }
         Ok(rows)
     }
 
-    /// The value as `[B, C, H, W]`, or `[B, C]` where the network has it so.
-    fn planes(&mut self, name: &str) -> Result<String, OnnxError> {
+    /// The value in planes.
+    pub(super) fn planes(&mut self, name: &str) -> Result<String, OnnxError> {
         let value = self.value(name)?.clone();
         if let Some(planes) = value.planes {
             return Ok(planes);
         }
         let rows = value
             .rows
+            .as_ref()
             .ok_or_else(|| OnnxError::Model(format!("the value “{name}” was lost on the way")))?;
         let shape = self.shape(name)?;
-        let rank = shape.len() as i64;
-        let planes = if self.block.is_some() && rank == 4 {
-            let blocked = [value.channels, self.batch, value.height, value.width];
-            let blocked = self.reshape(&rows, &blocked);
-            let all = Attribute::Int(self.batch as i64);
-            let split = self
-                .graph
-                .blocked_op("ReorderOutput", &[&blocked], &[("channels", all)]);
-            self.transpose(&split, vec![1, 0, 2, 3])
+        let planes = if self.block.is_some() {
+            let planes = self.out_of_blocks(rows, &value);
+            self.reshape(&planes, &shape)
         } else {
+            let rank = shape.len() as i64;
             let mut inner: Vec<usize> = shape.iter().skip(1).copied().collect();
             inner.push(self.batch);
-            let split = self.reshape(&rows, &inner);
+            let split = self.reshape(rows, &inner);
             self.transpose(&split, [rank - 1].into_iter().chain(0..rank - 1).collect())
         };
         if let Some(value) = self.values.get_mut(name) {
@@ -321,51 +330,23 @@ impl Layout<'_> {
             .unwrap_or_default()
     }
 
-    /// `Y = W · X + b` over all pixels of all pictures.
-    fn pointwise(&mut self, node: &NodeProto, input: &Value) -> Result<(), OnnxError> {
-        let [x, kernel, ..] = node.input.as_slice() else {
-            return Err(lacks_kernel(node));
-        };
-        let kernel_shape = self.shape(kernel)?;
-        let channels = kernel_shape.first().copied().unwrap_or_default();
-        let x = self.rows(x)?;
-        let w = self.shaped(kernel, &[channels, input.channels])?;
-        let columns = input.pixels() * self.batch;
-        let rows = self.product(node, [&w, &x], [channels, input.channels, columns])?;
-        self.insert(
-            node,
-            Value {
-                channels,
-                rows: Some(rows),
-                planes: None,
-                ..*input
-            },
-        );
-        Ok(())
-    }
-
-    /// `W · X`, `[C', C]` times `[C, columns]`, and the convolution's bias, if it has one.
-    pub(super) fn product(
-        &mut self,
-        node: &NodeProto,
-        [w, x]: [&str; 2],
-        [to, from, columns]: [usize; 3],
-    ) -> Result<String, OnnxError> {
-        let Some(bias) = node.input.get(2).filter(|name| !name.is_empty()) else {
-            return Ok(self.graph.op("Gemm", &[w, x]));
-        };
-        let bias = self.shaped(bias, &[to, 1])?;
-        if to <= from {
-            return Ok(self.graph.op("Gemm", &[w, x, &bias]));
+    /// The window of a depthwise convolution that can be done in rows.
+    pub(super) fn depthwise(&self, node: &NodeProto) -> Option<Window> {
+        if node.op_type() != "Conv" {
+            return None;
         }
-        // A bias is the weight of a channel of ones. Adding such a channel to the smaller side of the product costs
-        // less than adding the bias to the larger one, and its gradient comes with that of the weights.
-        let ones = Tensor::new([1, columns], vec![1.0_f32; columns]);
-        let ones = self.graph.constant(&ones);
-        let join = |axis| [("axis", Attribute::Int(axis))];
-        let x = self.graph.op_with("Concat", &[x, &ones], &join(0));
-        let w = self.graph.op_with("Concat", &[w, &bias], &join(1));
-        Ok(self.graph.op("Gemm", &[&w, &x]))
+        let input = self.shape(node.input.first()?).ok()?;
+        let kernel = self.kernel_shape(node);
+        let ([_, channels, pixels @ ..], [kernels, 1, taps @ ..]) =
+            (input.as_slice(), kernel.as_slice())
+        else {
+            return None;
+        };
+        let group = attribute_int(node, "group").unwrap_or(1);
+        if pixels.len() != 2 || channels != kernels || group != *channels as i64 {
+            return None;
+        }
+        Window::of(node, pixels, taps).filter(|window| window.pads_backwards().is_some())
     }
 
     fn both_in_rows(&self, node: &NodeProto) -> bool {
@@ -416,31 +397,11 @@ impl Layout<'_> {
 
     /// The mean over the pixels.
     fn pool(&mut self, node: &NodeProto, input: &Value) -> Result<(), OnnxError> {
-        let name = node.input.first().map(String::as_str).unwrap_or_default();
-        let x = self.rows(name)?;
-        let block = self.block.unwrap_or(self.batch);
-        let groups = input.channels * self.batch / block;
-        let x = self.reshape(&x, &[groups, input.pixels(), block]);
-        let means = self.graph.op_with(
-            "ReduceMean",
-            &[&x],
-            &[
-                ("axes", Attribute::Ints(vec![1])),
-                ("keepdims", Attribute::Int(0)),
-            ],
-        );
-        let rows = self.reshape(&means, &[input.channels, self.batch]);
-        self.insert(
-            node,
-            Value {
-                channels: input.channels,
-                height: 1,
-                width: 1,
-                rows: Some(rows),
-                planes: None,
-            },
-        );
-        Ok(())
+        if self.block.is_some() {
+            self.blocked_pool(node, input)
+        } else {
+            self.pool_of_rows(node, input)
+        }
     }
 
     /// Any other operator: as it is, on planes. One that does not depend on the cut is copied.

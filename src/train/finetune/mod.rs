@@ -1,7 +1,7 @@
 //! Training deeper than the head: the last blocks of the backbone, from cached activations.
 
-mod dense;
-mod depthwise;
+mod batch_last;
+mod blocked;
 mod estimate;
 mod evaluation;
 mod graph;

@@ -14,19 +14,8 @@ use super::rules;
 /// # Errors
 /// An operator between `by` and `loss` that has no rule is named.
 pub fn gradients(graph: &mut Graph, loss: &str, by: &[&str]) -> Result<Vec<String>, OnnxError> {
-    let element = by
-        .iter()
-        .find_map(|name| graph.element_type(name))
-        .unwrap_or(ElementType::F32);
-    let shapes = graph.shapes();
     let nodes = graph.nodes.clone();
-    let active = active_values(&nodes, by);
-    let mut backward = Backward {
-        graph,
-        shapes,
-        element,
-        active,
-    };
+    let mut backward = Backward::new(graph, by);
     let mut upstream: HashMap<String, Vec<String>> = HashMap::new();
     let one = backward.number(1.0);
     upstream.insert(loss.to_owned(), vec![one]);
@@ -104,6 +93,22 @@ pub struct Backward<'a> {
     active: HashSet<String>,
 }
 
+impl<'a> Backward<'a> {
+    /// At the end of `graph`, of which derivatives by the values `by` are wanted.
+    pub(super) fn new(graph: &'a mut Graph, by: &[&str]) -> Self {
+        let element = by
+            .iter()
+            .find_map(|name| graph.element_type(name))
+            .unwrap_or(ElementType::F32);
+        Self {
+            shapes: graph.shapes(),
+            element,
+            active: active_values(&graph.nodes, by),
+            graph,
+        }
+    }
+}
+
 impl Backward<'_> {
     /// Whether the gradient of an input is wanted; rules skip the work for those that are not.
     #[must_use]
@@ -131,6 +136,21 @@ impl Backward<'_> {
             .get(index)
             .filter(|name| !name.is_empty())
             .map(String::as_str)
+    }
+
+    /// The node of that operator which a value comes from, whatever shape it was given since.
+    #[must_use]
+    pub fn maker(&self, value: &str, operator: &str) -> Option<&NodeProto> {
+        let mut name = value;
+        loop {
+            let makes = |node: &&NodeProto| node.output.first().is_some_and(|made| made == name);
+            let node = self.graph.nodes.iter().rev().find(makes)?;
+            match node.op_type() {
+                found if found == operator => return Some(node),
+                "Reshape" => name = node.input.first()?,
+                _ => return None,
+            }
+        }
     }
 
     /// The shape of a value, when it is known before the graph runs.

@@ -6,6 +6,7 @@
     reason = "a failed set-up is a failed test"
 )]
 
+mod blocked;
 mod moves;
 mod reference;
 mod whole_graphs;

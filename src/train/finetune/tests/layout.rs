@@ -30,9 +30,7 @@ fn derivatives(small: &Small, in_rows: bool, x: &Tensor, r: &Tensor) -> Vec<Tens
         graph.input(name, ElementType::F32, &fixed(&tensor.shape));
     }
     let bottleneck = if in_rows {
-        let columns =
-            append_in_rows(&mut graph, &small.back, "x", small.cut, batch, &trained).unwrap();
-        graph.op("Transpose", &[&columns])
+        append_in_rows(&mut graph, &small.back, "x", small.cut, batch, &trained).unwrap()
     } else {
         let mut back = small.back.clone();
         let cut = small.back.inputs[0].name();

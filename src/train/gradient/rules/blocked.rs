@@ -2,11 +2,13 @@
 //! operators outside the standard: a graph has these only where they are known to work.
 
 use crate::onnx::proto::NodeProto;
-use crate::onnx::{Attribute, OnnxError, Window, block_size};
+use crate::onnx::{
+    Attribute, OnnxError, Window, attribute_floats, attribute_int, attribute_text, block_size,
+};
 
 use super::super::Backward;
 use super::conv::{as_ints, ints};
-use super::{Rule, arriving};
+use super::{Rule, arriving, output};
 
 type Parts = Result<Vec<Option<String>>, OnnxError>;
 
@@ -23,67 +25,249 @@ pub(super) fn rule(operator: &str) -> Option<Rule> {
 /// Into the blocked layout: the gradient goes out of it.
 fn reorder_input(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
     let dy = arriving(upstream)?;
-    let channels = b.lens(b.input(node, 0)?, 1)?.first().copied();
-    let channels = Attribute::Int(channels.unwrap_or_default() as i64);
-    let dx = b.blocked_op("ReorderOutput", &[dy], &[("channels", channels)]);
-    Ok(vec![Some(dx)])
+    let x = b.input(node, 0)?;
+    if attribute_int(node, "channels_last").unwrap_or(0) != 0 {
+        return Err(unfit("is not trained from channels that come last"));
+    }
+    if let Some(plain) = came_from(b, dy)
+        && b.lens(x, 0)?[..2] == b.lens(&plain, 0)?[..2]
+    {
+        return Ok(vec![Some(b.reshape_like(&plain, x))]);
+    }
+    let channels = b.lens(x, 1)?.first().copied().unwrap_or_default();
+    Ok(vec![Some(plain(b, dy, channels, false))])
 }
 
 /// Out of the blocked layout: the gradient goes into it.
-fn reorder_output(b: &mut Backward<'_>, _: &NodeProto, upstream: &[Option<String>]) -> Parts {
+fn reorder_output(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
     let dy = arriving(upstream)?;
+    if attribute_int(node, "channels_last").unwrap_or(0) != 0 {
+        return Err(unfit("is not trained to channels that come last"));
+    }
     Ok(vec![Some(b.blocked_op("ReorderInput", &[dy], &[]))])
 }
 
-/// A depthwise convolution of blocked values, `x` and `y` `[N, C, H, W]`, `w` `[C, 1, h, w]`, both by `[…, b]` in
-/// memory.
+fn unfit(text: &str) -> OnnxError {
+    OnnxError::Model(format!("a blocked convolution {text}"))
+}
+
+/// A blocked value `[N, C, H, W]` as a plain one, or as `[N, H, W, C]`.
+fn plain(b: &mut Backward<'_>, value: &str, channels: usize, last: bool) -> String {
+    let mut attributes = vec![("channels", Attribute::Int(channels as i64))];
+    if last {
+        attributes.push(("channels_last", Attribute::Int(1)));
+    }
+    b.blocked_op("ReorderOutput", &[value], &attributes)
+}
+
+/// A plain value `[N, H, W, C]` as a blocked one, `[N, C, H, W]`.
+fn from_channels_last(b: &mut Backward<'_>, value: &str) -> String {
+    let last = [("channels_last", Attribute::Int(1))];
+    b.blocked_op("ReorderInput", &[value], &last)
+}
+
+/// The plain value `[N, C, H, W]` of which a blocked one was made, if it was.
+fn came_from(b: &Backward<'_>, value: &str) -> Option<String> {
+    let node = b.maker(value, "ReorderInput")?;
+    let first = attribute_int(node, "channels_last").unwrap_or(0) == 0;
+    node.input.first().filter(|_| first).cloned()
+}
+
+/// A convolution of blocked values, `x` and `y` `[N, C, H, W]`, both by `[…, b]` in memory. It is depthwise, with kernels `w`
+/// `[C, 1, h, w]`, or pointwise on one image, with `[C', C, 1, 1]`.
 struct Conv<'n> {
-    dy: &'n str,
+    /// Of what comes before the activation.
+    dy: String,
     x: &'n str,
     w: &'n str,
     window: Window,
     images: usize,
     channels: usize,
+    kernels: usize,
     block: usize,
 }
 
-/// As the rule of the plain operator: `dx` is a convolution of `dy` with the kernel turned round, `dw` correlates `x`
-/// with `dy`, each of the N·C maps for itself, and `dbias` sums `dy` over the pixels.
+/// As the rule of the plain operator. Depthwise: `dx` is a convolution of `dy` with the kernel turned round, `dw` correlates
+/// `x` with `dy`, each of the N·C maps for itself. Pointwise: `dx = wᵀ dy` and `dw = dy xᵀ`, each as a pointwise
+/// convolution again. `dbias` sums `dy` over the pixels. An activation that the node applies comes first.
 fn conv(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
-    let unfit = |text: &str| OnnxError::Model(format!("a blocked convolution {text}"));
     let dy = arriving(upstream)?;
     let (x, w) = (b.input(node, 0)?, b.input(node, 1)?);
     let kernel = b.lens(w, 2)?;
     let window = b.window(node, x, &kernel)?;
-    let (values, kernels) = (b.lens(x, 0)?, b.lens(w, 0)?);
-    let ([images, channels, _, _], [kernels, 1, _, _]) = (values.as_slice(), kernels.as_slice())
+    let (values, weights) = (b.lens(x, 0)?, b.lens(w, 0)?);
+    let ([images, channels, _, _], [kernels, each, _, _]) = (values.as_slice(), weights.as_slice())
     else {
-        return Err(unfit("is trained only where each channel has a kernel"));
+        return Err(unfit("has no images"));
     };
-    let (images, channels) = (*images, *channels);
+    let (images, channels, kernels) = (*images, *channels, *kernels);
     let block = block_size().ok_or_else(|| unfit("is not known on this machine"))?;
-    if *kernels != channels || !channels.is_multiple_of(block) {
+    if !channels.is_multiple_of(block) || !kernels.is_multiple_of(block) {
         return Err(unfit("has channels that do not fill its blocks"));
     }
+    let depthwise = *each == 1 && kernels == channels;
     let conv = Conv {
-        dy,
+        dy: before_activation(b, node, dy)?,
         x,
         w,
         window,
         images,
         channels,
+        kernels,
         block,
     };
-    let first = b.wants(node, 0).then(|| conv.by_input(b)).transpose()?;
-    let second = b.wants(node, 1).then(|| conv.by_kernel(b));
+    if !depthwise && !conv.is_pointwise(*each) {
+        return Err(unfit(
+            "is trained only where it is pointwise or each channel has a kernel",
+        ));
+    }
+    let first = b.wants(node, 0).then(|| {
+        if depthwise {
+            conv.by_input(b)
+        } else {
+            Ok(conv.by_input_of_product(b))
+        }
+    });
+    let second = b.wants(node, 1).then(|| {
+        if depthwise {
+            conv.by_kernel(b)
+        } else {
+            conv.by_kernel_of_product(b)
+        }
+    });
     let third = b.wants(node, 2).then(|| conv.by_bias(b));
-    Ok(vec![first, second, third])
+    Ok(vec![first.transpose()?, second, third])
+}
+
+/// Steep enough to make 1 of any number that is not tiny.
+const STEEP: f32 = 1e30;
+
+/// The gradient before the activation that a convolution applies itself: `dy` where its output is neither at the lower bound, 0,
+/// nor at the upper one.
+fn before_activation(
+    b: &mut Backward<'_>,
+    node: &NodeProto,
+    dy: &str,
+) -> Result<String, OnnxError> {
+    let y = output(node)?;
+    let highest = match attribute_text(node, "activation") {
+        None => return Ok(dy.to_owned()),
+        Some("Relu") => None,
+        Some("Clip") => match attribute_floats(node, "activation_params") {
+            Some([0.0, highest]) => Some(*highest),
+            _ => return Err(unfit("is trained only where it is bounded by 0 from below")),
+        },
+        Some(other) => {
+            return Err(OnnxError::Model(format!(
+                "a blocked convolution cannot be trained through “{other}”"
+            )));
+        }
+    };
+    let mask = mask(b, y, highest)?;
+    // What is the same for many pixels need not be repeated for them before it is multiplied.
+    let repeated = b.maker(dy, "Expand").cloned();
+    if let Some(repeated) = repeated
+        && let (Some(few), Some(many)) = (repeated.input.first(), repeated.output.first())
+    {
+        let mask = b.reshape_like(&mask, many);
+        let dx = b.op("Mul", &[&mask, few]);
+        return Ok(b.reshape_like(&dx, y));
+    }
+    Ok(b.op("Mul", &[dy, &mask]))
+}
+
+/// 1 where `0 < y < highest`, 0 elsewhere; of a blocked value that is between those bounds. As numbers, and by operators that
+/// run on all cores: ONNX Runtime makes numbers of truth values on one.
+pub(in super::super) fn mask(
+    b: &mut Backward<'_>,
+    y: &str,
+    highest: Option<f32>,
+) -> Result<String, OnnxError> {
+    let block = block_size().ok_or_else(|| unfit("is not known on this machine"))?;
+    let steep = ("alpha", Attribute::Float(STEEP));
+    let above = b.op_with(
+        "HardSigmoid",
+        &[y],
+        &[steep, ("beta", Attribute::Float(0.0))],
+    );
+    let Some(highest) = highest else {
+        return Ok(above);
+    };
+    // (1 where y > 0) - y / s + (highest / s - 1), over 0 between the bounds; s is the next power of two, so that nothing is
+    // rounded.
+    let s = f64::from(highest).log2().ceil().exp2();
+    let all: usize = b.lens(y, 0)?.iter().product();
+    let pixels = all / block;
+    let rows = (1..=64).rev().find(|rows| pixels.is_multiple_of(*rows));
+    let rows = rows.unwrap_or(1);
+    let flat = as_ints(&[1, block, rows, pixels / rows]);
+    let [flat_y, flat_above] = [y, &above].map(|value| b.reshape(value, &flat));
+    let slope = b.tensor(&[block, 1, 1, 1], vec![-1.0 / s; block]);
+    let bias = b.tensor(&[block], vec![f64::from(highest) / s - 1.0; block]);
+    let between = b.blocked_op(
+        "Conv",
+        &[&flat_y, &slope, &bias, &flat_above],
+        &[
+            ("group", Attribute::Int(block as i64)),
+            ("activation", Attribute::Text("HardSigmoid".into())),
+            ("activation_params", Attribute::Floats(vec![STEEP, 0.0])),
+        ],
+    );
+    Ok(b.reshape_like(&between, y))
 }
 
 impl Conv<'_> {
-    /// Number of blocks of all images.
+    /// Number of blocks of all images of the input.
     fn blocks(&self) -> usize {
         self.images * self.channels / self.block
+    }
+
+    /// Whether it is a product of `w` `[C', each]` with the one image.
+    fn is_pointwise(&self, each: usize) -> bool {
+        let window = &self.window;
+        let taps: usize = window.kernel.iter().product();
+        let pixels: usize = window.input.iter().product();
+        each == self.channels
+            && self.images == 1
+            && taps == 1
+            && window.input == window.output
+            && pixels.is_multiple_of(self.block)
+    }
+
+    /// `wᵀ dy`.
+    fn by_input_of_product(&self, b: &mut Backward<'_>) -> String {
+        let w = came_from(b, self.w).unwrap_or_else(|| {
+            let w = b.reshape(self.w, &as_ints(&[1, self.kernels, self.channels, 1]));
+            plain(b, &w, self.kernels, false)
+        });
+        let w = b.reshape(&w, &as_ints(&[1, self.kernels, 1, self.channels]));
+        let turned = from_channels_last(b, &w);
+        let turned = b.reshape(&turned, &as_ints(&[self.channels, self.kernels, 1, 1]));
+        let dx = b.blocked_op("Conv", &[&self.dy, &turned], &[]);
+        b.copy_shape(self.x, &dx);
+        dx
+    }
+
+    /// `dy xᵀ`: the smaller of both becomes the image, whose channels are the pixels; the larger one is a kernel as it lies.
+    fn by_kernel_of_product(&self, b: &mut Backward<'_>) -> String {
+        let pixels: usize = self.window.input.iter().product();
+        let product = |b: &mut Backward<'_>, small: (&str, usize), large: (&str, usize)| {
+            let image = plain(b, small.0, small.1, false);
+            let image = b.reshape(&image, &as_ints(&[1, small.1, 1, pixels]));
+            let image = from_channels_last(b, &image);
+            let kernel = b.reshape(large.0, &as_ints(&[large.1, pixels, 1, 1]));
+            b.blocked_op("Conv", &[&image, &kernel], &[])
+        };
+        let (x, dy) = ((self.x, self.channels), (self.dy.as_str(), self.kernels));
+        let found = if self.channels <= self.kernels {
+            product(b, x, dy)
+        } else {
+            let found = product(b, dy, x);
+            let found = plain(b, &found, self.channels, true);
+            let found = b.reshape(&found, &as_ints(&[1, self.kernels, self.channels, 1]));
+            b.blocked_op("ReorderInput", &[&found], &[])
+        };
+        b.reshape_like(&found, self.w)
     }
 
     fn by_input(&self, b: &mut Backward<'_>) -> Result<String, OnnxError> {
@@ -121,34 +305,23 @@ impl Conv<'_> {
     /// `dy` with zeros between its pixels, as many as the windows' steps leave out.
     fn spread(&self, b: &mut Backward<'_>) -> String {
         let window = &self.window;
-        let [down, right] = window.strides[..] else {
-            return self.dy.to_owned();
+        let ([down, right], [height, width]) = (&window.strides[..], &window.output[..]) else {
+            return self.dy.clone();
         };
-        if (down, right) == (1, 1) {
-            return self.dy.to_owned();
+        if (*down, *right) == (1, 1) {
+            return self.dy.clone();
         }
-        // Each pixel repeated, then all but the first of them made zero.
-        let repeated = b.blocked_op(
-            "Upsample",
-            &[self.dy],
-            &[("scales", ints(&[1, 1, down, right]))],
+        // Zeros to the right of each pixel, and below each line.
+        let lines = b.reshape(
+            &self.dy,
+            &as_ints(&[self.blocks() * height, 1, *width, self.block]),
         );
-        let (height, width) = (window.output[0] * down, window.output[1] * right);
-        let mut firsts = vec![0.0; height * width * self.block];
-        for (at, pixel) in firsts.chunks_exact_mut(self.block).enumerate() {
-            if (at / width).is_multiple_of(down) && (at % width).is_multiple_of(right) {
-                pixel.fill(1.0);
-            }
-        }
-        let firsts = b.tensor(&[1, height * width * self.block], firsts);
-        let flat = b.reshape(
-            &repeated,
-            &as_ints(&[self.blocks(), height * width * self.block]),
-        );
-        let spread = b.op("Mul", &[&flat, &firsts]);
+        let zeros = [0, 0, 0, 0, 0, down - 1, 0, (right - 1) * self.block];
+        let zeros = b.ints(&as_ints(&zeros));
+        let spread = b.op("Pad", &[&lines, &zeros]);
         b.reshape(
             &spread,
-            &as_ints(&[self.images, self.channels, height, width]),
+            &as_ints(&[self.images, self.channels, height * down, width * right]),
         )
     }
 
@@ -157,7 +330,7 @@ impl Conv<'_> {
         let maps = self.images * self.channels;
         let x = b.reshape(self.x, &as_ints(&[&[1, maps], &window.input[..]].concat()));
         let dy = b.reshape(
-            self.dy,
+            &self.dy,
             &as_ints(&[&[maps, 1], &window.output[..]].concat()),
         );
         let mut found = b.blocked_op(
@@ -191,12 +364,13 @@ impl Conv<'_> {
 
     fn by_bias(&self, b: &mut Backward<'_>) -> String {
         let pixels: usize = self.window.output.iter().product();
-        let dy = b.reshape(self.dy, &as_ints(&[self.blocks(), pixels, self.block]));
+        let blocks = self.images * self.kernels / self.block;
+        let dy = b.reshape(&self.dy, &as_ints(&[blocks, pixels, self.block]));
         let mut sum = b.reduce_sum(&dy, &[1], false);
         if self.images > 1 {
-            sum = b.reshape(&sum, &as_ints(&[self.images, self.channels]));
+            sum = b.reshape(&sum, &as_ints(&[self.images, self.kernels]));
             sum = b.reduce_sum(&sum, &[0], false);
         }
-        b.reshape(&sum, &[self.channels as i64])
+        b.reshape(&sum, &[self.kernels as i64])
     }
 }

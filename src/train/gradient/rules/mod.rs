@@ -20,6 +20,9 @@ use crate::onnx::{BLOCKED, OnnxError};
 
 use super::Backward;
 
+#[cfg(test)]
+pub(super) use blocked::mask as mask_of_blocked;
+
 /// From a node and the gradients that arrive at its outputs (`None` where none does) to the gradients of its
 /// inputs (`None` for inputs that have none, or whose gradient nobody wants).
 pub(super) type Rule =

@@ -2,7 +2,7 @@
 
 use super::reference::{Array, Slide, average, check_single, conv, largest};
 use super::{Random, check};
-use crate::onnx::{Attribute, Graph, Window, block_size};
+use crate::onnx::{Attribute, Graph};
 
 /// A function of each value for itself, in single precision.
 fn check_each(random: &mut Random, operator: &str, range: (f64, f64), f: &dyn Fn(f64) -> f64) {
@@ -47,14 +47,14 @@ fn ints(values: &[usize]) -> Attribute {
 
 /// How a case says where padding goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Padding {
+pub(super) enum Padding {
     Pads,
     Same { upper: bool },
     Valid,
 }
 
 /// A window of random geometry that fits a map of `size`, with at least one window.
-fn slide(random: &mut Random, size: [usize; 2], padding: Padding, pool: bool) -> Slide {
+pub(super) fn slide(random: &mut Random, size: [usize; 2], padding: Padding, pool: bool) -> Slide {
     let mut slide = Slide {
         kernel: [1; 2],
         strides: [1; 2],
@@ -104,7 +104,7 @@ fn slide(random: &mut Random, size: [usize; 2], padding: Padding, pool: bool) ->
     slide
 }
 
-fn attributes(slide: &Slide, padding: Padding) -> Vec<(&'static str, Attribute)> {
+pub(super) fn attributes(slide: &Slide, padding: Padding) -> Vec<(&'static str, Attribute)> {
     let mut attributes = vec![
         ("kernel_shape", ints(&slide.kernel)),
         ("strides", ints(&slide.strides)),
@@ -119,7 +119,7 @@ fn attributes(slide: &Slide, padding: Padding) -> Vec<(&'static str, Attribute)>
     attributes
 }
 
-fn padding(turn: usize) -> Padding {
+pub(super) fn padding(turn: usize) -> Padding {
     match turn % 6 {
         0 => Padding::Same { upper: true },
         1 => Padding::Same { upper: false },
@@ -188,65 +188,6 @@ fn depthwise_convolutions() {
         let channels = [2 + random.below(4), 1, 1 + random.below(2)];
         check_conv(&mut random, turn, channels);
     }
-}
-
-/// Into and out of blocks of channels, and a depthwise convolution between.
-#[test]
-fn blocked_convolutions() {
-    let Some(block) = block_size() else {
-        return;
-    };
-    let mut random = Random::new(107);
-    let mut checked = 0;
-    for turn in 0..60 {
-        let padding = padding(turn);
-        let size = [3 + random.below(6), 3 + random.below(6)];
-        let (images, channels) = (1 + random.below(2), block * (1 + random.below(2)));
-        let slide = slide(&mut random, size, padding, false);
-        let [height, width] = slide.kernel;
-        let inputs = [
-            Array::random(
-                &mut random,
-                &[images, channels, size[0], size[1]],
-                -1.0,
-                1.0,
-            ),
-            Array::random(&mut random, &[channels, 1, height, width], -1.0, 1.0),
-            Array::random(&mut random, &[channels], -1.0, 1.0),
-        ];
-        let mut attributes = attributes(&slide, padding);
-        attributes.push(("group", Attribute::Int(channels as i64)));
-        let mut plain = Graph::new("window");
-        plain.op_with("Conv", &[], &attributes);
-        let window = Window::of(&plain.nodes[0], &size, &slide.kernel).unwrap();
-        if window.pads_backwards().is_none() {
-            continue;
-        }
-        checked += 1;
-        check_single(
-            &format!("blocked Conv {turn}, {channels} channels, {padding:?}, {slide:?}"),
-            &mut random,
-            &inputs,
-            &|graph, x| {
-                let kernel_by = |graph: &mut Graph, shape: &[usize], value: &str| {
-                    let shape: Vec<i64> = shape.iter().map(|len| *len as i64).collect();
-                    let shape = graph.ints(&shape);
-                    graph.op("Reshape", &[value, &shape])
-                };
-                let taps = height * width;
-                let kernel = kernel_by(graph, &[channels / block, block, taps], &x[1]);
-                let perm = Attribute::Ints(vec![0, 2, 1]);
-                let kernel = graph.op_with("Transpose", &[&kernel], &[("perm", perm)]);
-                let kernel = kernel_by(graph, &[channels, 1, height, width], &kernel);
-                let blocked = graph.blocked_op("ReorderInput", &[&x[0]], &[]);
-                let y = graph.blocked_op("Conv", &[&blocked, &kernel, &x[2]], &attributes);
-                let all = Attribute::Int(channels as i64);
-                graph.blocked_op("ReorderOutput", &[&y], &[("channels", all)])
-            },
-            &|x| conv(&x[0], &x[1], x.get(2), &slide, channels),
-        );
-    }
-    assert!(checked > 20, "{checked} of 60 geometries");
 }
 
 #[test]
