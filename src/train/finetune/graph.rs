@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::onnx::{Attribute, Dim, ElementType, Graph, OnnxError, Tensor, cast_target};
+use crate::onnx::{Attribute, Dim, ElementType, Graph, OnnxError, Tensor, block_size, cast_target};
 
 use super::layout::append_in_rows;
 use super::optimizer::{Slot, Weight, append_updates, next};
@@ -62,7 +62,15 @@ impl Network {
             .iter()
             .map(|weight| weight.name.clone())
             .collect();
-        let pooled = append_in_rows(graph, &self.back, &x, self.cut, batch, &trained)?;
+        let pooled = append_in_rows(
+            graph,
+            &self.back,
+            &x,
+            self.cut,
+            batch,
+            &trained,
+            block_size(),
+        )?;
         // pooled · Wᵀ + b
         Ok(graph.op_with(
             "Gemm",

@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{
     Attribute, Dim, ElementType, Graph, OnnxError, Shapes, Tensor, Window, attribute_int,
-    attribute_ints, block_size,
+    attribute_ints,
 };
 
 use super::toeplitz;
@@ -48,6 +48,7 @@ impl Value {
 /// for those of `trained`, which must be values of `graph` already, under the same names, in any shape with as
 /// many elements.
 /// `cut` names the value that takes the input's place, `f32[B, C, H, W]`; its shape is given without the batch.
+/// `block` is how many channels make a block of the [blocked layout](crate::onnx::block_size), if there is one.
 ///
 /// # Errors
 /// [`OnnxError::Model`] names a value whose shape cannot be known.
@@ -58,6 +59,7 @@ pub(super) fn append_in_rows(
     [channels, height, width]: [usize; 3],
     batch: usize,
     trained: &HashSet<String>,
+    block: Option<usize>,
 ) -> Result<String, OnnxError> {
     let wrong = |text: &str| OnnxError::Model(format!("the network cannot be trained: {text}"));
     let [input] = back.inputs.as_slice() else {
@@ -108,12 +110,9 @@ pub(super) fn append_in_rows(
         },
     );
     // Worth it for depthwise convolutions only: the others are as fast in planes.
-    layout.block = block_size().filter(|size| {
-        batch.is_multiple_of(*size)
-            && back
-                .nodes
-                .iter()
-                .any(|node| layout.depthwise(node).is_some())
+    layout.block = block.filter(|_| {
+        let mut nodes = back.nodes.iter();
+        nodes.any(|node| layout.depthwise(node).is_some())
     });
     for node in &back.nodes {
         layout.node(node)?;

@@ -1,6 +1,6 @@
 //! A batch in parts, one after the other, so that a step of a large network fits into memory.
 
-use crate::onnx::{Attribute, Dim, ElementType, Graph, OnnxError, block_size, cast_target};
+use crate::onnx::{Attribute, Dim, ElementType, Graph, OnnxError, cast_target};
 use crate::train::CrossEntropy;
 use crate::train::gradient::gradients;
 
@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 1 << 30;
 const FEWEST: usize = 4;
 
 impl Network {
-    /// Pictures that go through the network together: the whole batch, or as many as fit into memory, in whole blocks.
+    /// Pictures that go through the network together: the whole batch, or as many as fit into memory.
     /// Does not depend on how much memory there is, or a training would give other bits when less is free.
     pub(super) fn pictures_at_once(&self, batch: usize) -> usize {
         let mut one = self.back.clone();
@@ -33,12 +33,9 @@ impl Network {
             .map(|len: usize| 2 * len)
             .sum();
         let bytes = elements.max(1) * size_of::<f32>();
-        let block = block_size()
-            .filter(|size| batch.is_multiple_of(*size))
-            .unwrap_or(1);
         let sizes: Vec<usize> = (FEWEST..=batch)
             .rev()
-            .filter(|pictures| batch.is_multiple_of(*pictures) && pictures.is_multiple_of(block))
+            .filter(|pictures| batch.is_multiple_of(*pictures))
             .collect();
         let fits = sizes.iter().find(|pictures| *pictures * bytes <= MAX_BYTES);
         fits.or(sizes.last()).copied().unwrap_or(batch)

@@ -226,12 +226,7 @@ impl Conv<'_> {
     fn is_pointwise(&self, each: usize) -> bool {
         let window = &self.window;
         let taps: usize = window.kernel.iter().product();
-        let pixels: usize = window.input.iter().product();
-        each == self.channels
-            && self.images == 1
-            && taps == 1
-            && window.input == window.output
-            && pixels.is_multiple_of(self.block)
+        each == self.channels && self.images == 1 && taps == 1 && window.input == window.output
     }
 
     /// `wᵀ dy`.
@@ -248,14 +243,28 @@ impl Conv<'_> {
         dx
     }
 
-    /// `dy xᵀ`: the smaller of both becomes the image, whose channels are the pixels; the larger one is a kernel as it lies.
+    /// `dy xᵀ`: the smaller of both becomes the image, whose channels are the pixels; the larger one is a kernel as it lies. Both
+    /// are filled up with pixels of zeros where they do not make whole blocks.
     fn by_kernel_of_product(&self, b: &mut Backward<'_>) -> String {
         let pixels: usize = self.window.input.iter().product();
+        let filled = pixels.next_multiple_of(self.block);
+        let fill_up = |b: &mut Backward<'_>, value: String, each: usize| {
+            if filled == pixels {
+                return value;
+            }
+            let zeros = b.ints(&as_ints(&[0, 0, 0, (filled - pixels) * each]));
+            b.op("Pad", &[&value, &zeros])
+        };
         let product = |b: &mut Backward<'_>, small: (&str, usize), large: (&str, usize)| {
             let image = plain(b, small.0, small.1, false);
-            let image = b.reshape(&image, &as_ints(&[1, small.1, 1, pixels]));
+            let image = b.reshape(&image, &as_ints(&[small.1, pixels]));
+            let image = fill_up(b, image, 1);
+            let image = b.reshape(&image, &as_ints(&[1, small.1, 1, filled]));
             let image = from_channels_last(b, &image);
-            let kernel = b.reshape(large.0, &as_ints(&[large.1, pixels, 1, 1]));
+            let lines = [large.1 / self.block, pixels * self.block];
+            let kernel = b.reshape(large.0, &as_ints(&lines));
+            let kernel = fill_up(b, kernel, self.block);
+            let kernel = b.reshape(&kernel, &as_ints(&[large.1, filled, 1, 1]));
             b.blocked_op("Conv", &[&image, &kernel], &[])
         };
         let (x, dy) = ((self.x, self.channels), (self.dy.as_str(), self.kernels));
