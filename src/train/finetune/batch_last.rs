@@ -109,35 +109,4 @@ impl Layout<'_> {
             },
         );
     }
-
-    /// The mean over the pixels.
-    pub(super) fn pool_of_rows(
-        &mut self,
-        node: &NodeProto,
-        input: &Value,
-    ) -> Result<(), OnnxError> {
-        let name = node.input.first().map(String::as_str).unwrap_or_default();
-        let x = self.rows(name)?;
-        let x = self.reshape(&x, &[input.channels, input.pixels(), self.batch]);
-        let means = self.graph.op_with(
-            "ReduceMean",
-            &[&x],
-            &[
-                ("axes", Attribute::Ints(vec![1])),
-                ("keepdims", Attribute::Int(0)),
-            ],
-        );
-        let rows = self.reshape(&means, &[input.channels, self.batch]);
-        self.insert(
-            node,
-            Value {
-                channels: input.channels,
-                height: 1,
-                width: 1,
-                rows: Some(rows),
-                planes: None,
-            },
-        );
-        Ok(())
-    }
 }

@@ -49,7 +49,7 @@ impl Layout<'_> {
     }
 
     /// `[B, C, H, W]` as rows.
-    pub(super) fn into_blocks(&mut self, planes: &str, value: &Value) -> String {
+    pub(super) fn rows_of_planes(&mut self, planes: &str, value: &Value) -> String {
         let turned = self.transpose(planes, vec![1, 0, 2, 3]);
         let (rows, width) = (self.batch * value.height, value.width);
         let filled = self.filled(value.channels);
@@ -63,7 +63,7 @@ impl Layout<'_> {
     }
 
     /// Rows as `[B, C, H, W]`.
-    pub(super) fn out_of_blocks(&mut self, rows: &str, value: &Value) -> String {
+    pub(super) fn planes_of_rows(&mut self, rows: &str, value: &Value) -> String {
         let filled = self.filled(value.channels);
         let all = Attribute::Int(filled as i64);
         let plain = self
@@ -75,7 +75,7 @@ impl Layout<'_> {
     }
 
     /// The first `channels` along the second dimension.
-    fn first_channels(&mut self, value: &str, channels: usize) -> String {
+    pub(super) fn first_channels(&mut self, value: &str, channels: usize) -> String {
         if channels == self.filled(channels) {
             return value.to_owned();
         }
@@ -273,44 +273,6 @@ impl Layout<'_> {
         self.graph.op("Expand", &[&value, &shape])
     }
 
-    /// The mean over the pixels, in planes.
-    pub(super) fn blocked_pool(
-        &mut self,
-        node: &NodeProto,
-        input: &Value,
-    ) -> Result<(), OnnxError> {
-        let name = node.input.first().map(String::as_str).unwrap_or_default();
-        let x = self.rows(name)?;
-        let (block, filled) = (self.block.unwrap_or(1), self.filled(input.channels));
-        let x = self.reshape(&x, &[filled / block * self.batch, input.pixels(), block]);
-        let means = self.graph.op_with(
-            "ReduceMean",
-            &[&x],
-            &[
-                ("axes", Attribute::Ints(vec![1])),
-                ("keepdims", Attribute::Int(0)),
-            ],
-        );
-        let means = self.reshape(&means, &[filled / block, self.batch, block]);
-        let means = self.transpose(&means, vec![1, 0, 2]);
-        let means = self.reshape(&means, &[self.batch, filled]);
-        let means = self.first_channels(&means, input.channels);
-        let output = node.output.first().map(String::as_str).unwrap_or_default();
-        let shape = self.shape(output)?;
-        let planes = self.reshape(&means, &shape);
-        self.insert(
-            node,
-            Value {
-                channels: input.channels,
-                height: 1,
-                width: 1,
-                rows: None,
-                planes: Some(planes),
-            },
-        );
-        Ok(())
-    }
-
     /// Whether this is a dense convolution of so few channels that they are better unfolded.
     pub(super) fn has_few_channels(&self, node: &NodeProto) -> bool {
         let input = node.input.first().and_then(|name| self.shape(name).ok());
@@ -359,7 +321,7 @@ impl Layout<'_> {
             rows: None,
             planes: None,
         };
-        let rows = self.into_blocks(&unfolded, &of_channels(filled));
+        let rows = self.rows_of_planes(&unfolded, &of_channels(filled));
         self.product_in_blocks(node, &rows, kernel, &of_channels(under), *channels)
     }
 }

@@ -224,7 +224,7 @@ impl Layout<'_> {
         let rows = if self.block.is_some() {
             let shape = [self.batch, value.channels, value.height, value.width];
             let planes = self.reshape(&planes, &shape);
-            self.into_blocks(&planes, &value)
+            self.rows_of_planes(&planes, &value)
         } else {
             let rank = self.shape(name)?.len() as i64;
             let turned = self.transpose(&planes, (1..rank).chain([0]).collect());
@@ -248,7 +248,7 @@ impl Layout<'_> {
             .ok_or_else(|| OnnxError::Model(format!("the value “{name}” was lost on the way")))?;
         let shape = self.shape(name)?;
         let planes = if self.block.is_some() {
-            let planes = self.out_of_blocks(rows, &value);
+            let planes = self.planes_of_rows(rows, &value);
             self.reshape(&planes, &shape)
         } else {
             let rank = shape.len() as i64;
@@ -394,13 +394,42 @@ impl Layout<'_> {
             && output.is_some_and(|shape| shape.get(1) == Some(&input.channels))
     }
 
-    /// The mean over the pixels.
+    /// The mean over the pixels of a value in rows, in planes.
     fn pool(&mut self, node: &NodeProto, input: &Value) -> Result<(), OnnxError> {
-        if self.block.is_some() {
-            self.blocked_pool(node, input)
-        } else {
-            self.pool_of_rows(node, input)
-        }
+        let [name, output] = [&node.input, &node.output]
+            .map(|names| names.first().map(String::as_str).unwrap_or_default());
+        let (batch, channels) = (self.batch, self.filled(input.channels));
+        // Channels by block of them, picture, channel in the block; or by channel, picture.
+        let (groups, [first, second, last]) = match self.block {
+            Some(block) => (channels / block * batch, [channels / block, batch, block]),
+            None => (channels, [channels, batch, 1]),
+        };
+        let x = self.rows(name)?;
+        let x = self.reshape(&x, &[groups, input.pixels(), batch * channels / groups]);
+        let means = self.graph.op_with(
+            "ReduceMean",
+            &[&x],
+            &[
+                ("axes", Attribute::Ints(vec![1])),
+                ("keepdims", Attribute::Int(0)),
+            ],
+        );
+        let means = self.reshape(&means, &[first, second, last]);
+        let means = self.transpose(&means, vec![1, 0, 2]);
+        let means = self.reshape(&means, &[batch, channels]);
+        let means = self.first_channels(&means, input.channels);
+        let planes = self.reshape(&means, &self.shape(output)?);
+        self.insert(
+            node,
+            Value {
+                channels: input.channels,
+                height: 1,
+                width: 1,
+                rows: None,
+                planes: Some(planes),
+            },
+        );
+        Ok(())
     }
 
     /// Any other operator: as it is, on planes. One that does not depend on the cut is copied.
