@@ -4,8 +4,8 @@
     python tests/gradients_of_networks.py FOLDER [NAME…]
     SALAMANDER_NETWORKS=FOLDER cargo test --release --test it gradients_of_networks -- --nocapture
 
-Run by hand: it needs PyTorch (1.13 or later), torchvision and onnx, which the tests that run everywhere must
-not need. Without the environment variable the test says that it compares nothing.
+Run by hand: it needs PyTorch (2.5; the exporter of later ones writes another kind of file), torchvision and onnx, which
+the tests that run everywhere must not need. Without the environment variable the test says that it compares nothing.
 
 For each network with random weights and batch-norm statistics, in evaluation mode, FOLDER gets NAME.onnx
 (operators of version 17, output `logits`) and NAME.safetensors: `input`, `labels`, and for each parameter P
@@ -150,7 +150,8 @@ def fold(module):
     children = list(module.named_children())
     for (name, child), (next_name, following) in zip(children, children[1:]):
         if isinstance(child, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
-            setattr(module, name, fuse_conv_bn_eval(child, following))
+            # The bias that comes with it would not be trained.
+            setattr(module, name, fuse_conv_bn_eval(child, following).requires_grad_(True))
             setattr(module, next_name, nn.Identity())
     for child in module.children():
         fold(child)
