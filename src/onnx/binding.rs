@@ -78,10 +78,6 @@ impl StepOptions {
             .map_err(model_error)?;
         Ok(Self { first, later })
     }
-
-    fn of(&self, first: bool) -> &RunOptions {
-        if first { &self.first } else { &self.later }
-    }
 }
 
 /// Ends a step that another thread is in.
@@ -232,9 +228,16 @@ impl Loop {
         let binding = if self.present == 0 { even } else { odd };
         let session = self.session.inner_mut();
         let options = stopper.map_or(&self.options, |stopper| &stopper.0);
-        session
-            .run_binding_with_options(binding, options.of(self.first))
-            .map_err(model_error)?;
+        let mut run = |options| {
+            let outputs = session.run_binding_with_options(binding, options);
+            outputs.map(drop).map_err(model_error)
+        };
+        if self.first {
+            // A runtime that keeps no memory refuses to give it back.
+            run(&options.first).or_else(|_| run(&options.later))?;
+        } else {
+            run(&options.later)?;
+        }
         self.first = false;
         if !self.state.is_empty() {
             self.present = 1 - self.present;

@@ -3,8 +3,9 @@
 //! A value `[N, C, H, W]` is *blocked* when its memory holds `[N, C/b, H, W, b]`: b channels side by side, so that one
 //! instruction works on all of them (b is 8 on a processor with AVX2, 16 with AVX-512). ONNX Runtime brings
 //! convolutions with constant kernels into this layout by itself when it loads a model; a graph that trains its
-//! kernels has to say so. Its convolutions apply an activation function in the same go. The operators belong to ONNX Runtime and are not part of ONNX: they appear in graphs that are
-//! run and thrown away, never in a file that anybody gets, and only where [`block_size`] has seen them work.
+//! kernels has to say so. Its convolutions apply an activation function in the same go. The operators belong to ONNX Runtime and
+//! are not part of ONNX: they appear in graphs that are run and thrown away, never in a file that anybody gets, and only
+//! where [`block_size`] has seen this layout work.
 
 use std::sync::OnceLock;
 

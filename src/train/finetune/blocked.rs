@@ -1,7 +1,7 @@
 //! The operators of mobile networks on values in rows in ONNX Runtime's blocked layout.
 //!
 //! A value in rows is `[1, C', B·H, W]` there, in memory `[C'/b, B, H, W, b]`: blocks of b channels, C' being C filled up with
-//! channels of zeros. All pictures together are one picture for a pointwise convolution; for a depthwise one each
+//! channels that no weight but zero meets. All pictures together are one picture for a pointwise convolution; for a depthwise one each
 //! block of each picture is a block of channels of its own, `[1, C'·B, H, W]`, and the kernels are repeated. So
 //! nothing has to be moved from one operator to the next.
 
@@ -10,8 +10,8 @@ use crate::onnx::{Attribute, OnnxError, Tensor, Window, attribute_float, attribu
 
 use super::layout::{Layout, Value, lacks_kernel};
 
-/// With more channels the unfolded value is too large to be worth it.
-const MOST_CHANNELS: usize = 4;
+/// With more numbers under its window an unfolded value is too large to be worth it.
+const MOST_UNDER_WINDOW: usize = 80;
 
 /// An activation function that a blocked convolution applies itself: `max(x, 0)`, or `min(max(x, 0), highest)`.
 #[derive(Clone, Copy)]
@@ -273,18 +273,17 @@ impl Layout<'_> {
         self.graph.op("Expand", &[&value, &shape])
     }
 
-    /// Whether this is a dense convolution of so few channels that they are better unfolded.
-    pub(super) fn has_few_channels(&self, node: &NodeProto) -> bool {
-        let input = node.input.first().and_then(|name| self.shape(name).ok());
+    /// Whether this is a dense convolution of so few channels and taps that they are better unfolded, as the first one of a
+    /// network usually is.
+    pub(super) fn is_thin(&self, node: &NodeProto) -> bool {
         let dense = attribute_int(node, "group").unwrap_or(1) == 1;
-        dense
-            && input.is_some_and(
-                |shape| matches!(shape[..], [_, channels, _, _] if channels <= MOST_CHANNELS),
-            )
+        let kernel = self.kernel_shape(node);
+        matches!(kernel.as_slice(), [_, channels, down, right]
+            if dense && channels * down * right <= MOST_UNDER_WINDOW)
     }
 
-    /// The first convolution of a network, as two: the first makes a channel of each channel under each tap (im2col), the
-    /// second is a pointwise one.
+    /// Such a convolution as two: the first makes a channel of each channel under each tap (im2col), the second is a
+    /// pointwise one.
     pub(super) fn unfolded(&mut self, node: &NodeProto, input: &Value) -> Result<(), OnnxError> {
         let [x, kernel, ..] = node.input.as_slice() else {
             return Err(lacks_kernel(node));

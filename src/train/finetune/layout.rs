@@ -157,7 +157,10 @@ impl Layout<'_> {
                 Ok(())
             }
             "Flatten" if input.pixels() == 1 && attribute_int(node, "axis").unwrap_or(1) == 1 => {
-                self.insert(node, input);
+                let output = node.output.first().map(String::as_str).unwrap_or_default();
+                let shape = self.shape(output)?;
+                let planes = input.planes.map(|planes| self.reshape(&planes, &shape));
+                self.insert(node, Value { planes, ..input });
                 Ok(())
             }
             "Conv" if is_pointwise(node, &self.kernel_shape(node)) => {
@@ -174,12 +177,10 @@ impl Layout<'_> {
                     self.blocked_depthwise(node, &input, &window)
                 }
                 Some(window) if toeplitz::is_small(&window) => self.toeplitz(node, &input, &window),
-                _ if self.block.is_some() && self.has_few_channels(node) => {
-                    self.unfolded(node, &input)
-                }
+                _ if self.block.is_some() && self.is_thin(node) => self.unfolded(node, &input),
                 _ => self.in_planes(node),
             },
-            // Of zeros that fill up a block these would make what is not finite.
+            // Of zeros that fill up a block these, or their derivatives, would make what is not finite.
             "Log" | "Sqrt" | "Div" if self.filled(input.channels) != input.channels => {
                 self.in_planes(node)
             }

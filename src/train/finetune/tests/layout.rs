@@ -122,6 +122,74 @@ fn rows_give_the_same_values_and_derivatives_as_planes() {
     }
 }
 
+/// What [`small`] lacks: squeeze-and-excite, an activation that is not 0 at 0 on channels that do not fill a block, a value
+/// with several users, convolutions without a bias, a depthwise kernel that is not trained, a dense layer behind the pool.
+fn unusual(seed: u64) -> Small {
+    let mut draw = Draw::new(seed, Purpose::Weights, 0);
+    let mut graph = Graph::new("unusual");
+    let cut = [10, 5, 5];
+    graph.input(
+        "cut",
+        ElementType::F32,
+        &["N".into(), 10.into(), 5.into(), 5.into()],
+    );
+    let mut weights = Vec::new();
+    for (name, shape, trained) in [
+        ("expand", &[20, 10, 1, 1][..], true),
+        ("depth", &[20, 1, 3, 3], false),
+        ("squeeze", &[20, 20, 1, 1], true),
+        ("squeeze.bias", &[20], true),
+        ("project", &[12, 20, 1, 1], true),
+        ("dense", &[9, 12], true),
+        ("dense.bias", &[9], true),
+    ] {
+        let fan_in: usize = shape.iter().skip(1).product();
+        let tensor = random(&mut draw, shape, 1.5 / (fan_in as f64).sqrt());
+        graph.initializer(name, &tensor);
+        if trained {
+            weights.push((name.to_owned(), tensor));
+        }
+    }
+    let pads = ("pads", Attribute::Ints(vec![1; 4]));
+    let expand = graph.op("Conv", &["cut", "expand"]);
+    let expand = graph.op("Sigmoid", &[&expand]);
+    let group = ("group", Attribute::Int(20));
+    let depth = graph.op_with("Conv", &[&expand, "depth"], &[group, pads]);
+    let depth = graph.op("Relu", &[&depth]);
+    let squeeze = graph.op("GlobalAveragePool", &[&expand]);
+    let squeeze = graph.op("Conv", &[&squeeze, "squeeze", "squeeze.bias"]);
+    let squeeze = graph.op("HardSigmoid", &[&squeeze]);
+    let excited = graph.op("Mul", &[&depth, &squeeze]);
+    let project = graph.op("Conv", &[&excited, "project"]);
+    let positive = graph.op("Relu", &[&project]);
+    let sum = graph.op("Add", &[&positive, &project]);
+    let pooled = graph.op("GlobalAveragePool", &[&sum]);
+    let flat = graph.op("Flatten", &[&pooled]);
+    let turned = ("transB", Attribute::Int(1));
+    let dense = graph.op_with("Gemm", &[&flat, "dense", "dense.bias"], &[turned]);
+    let last = graph.op("HardSwish", &[&dense]);
+    graph.output_as(
+        &last,
+        "bottleneck",
+        ElementType::F32,
+        &["N".into(), 9.into()],
+    );
+    Small {
+        back: graph,
+        cut,
+        dim: 9,
+        weights,
+    }
+}
+
+#[test]
+fn rows_cope_with_unusual_networks() {
+    for (seed, batch) in [(0, 3), (1, 4), (2, 16)] {
+        compare(&unusual(seed), block_size(), batch, seed, 1e-5);
+        compare(&unusual(seed), None, batch, seed, 1e-5);
+    }
+}
+
 /// All weights of a shipped backbone, its first convolution and those with steps among them.
 #[test]
 fn rows_give_the_derivatives_of_a_whole_backbone() {

@@ -25,8 +25,8 @@ pub fn relu(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>])
     Ok(vec![Some(masked(b, &mask, dy))])
 }
 
-/// `y = min(max(x, low), high)`: `dx = dy` where `low < x < high`, found as `x = y`, which is half the work of two
-/// comparisons. The bounds get no gradient. Both forms of the operator: bounds as inputs (version 11) and as
+/// `y = min(max(x, low), high)`: `dx = dy` where `low ≤ x ≤ high`, found as `x = y`, which is half the work of two
+/// comparisons. (At the bounds themselves there is no derivative, and either side will do.) The bounds get no gradient. Both forms of the operator: bounds as inputs (version 11) and as
 /// attributes (version 6).
 pub fn clip(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> Parts {
     let dy = arriving(upstream)?;

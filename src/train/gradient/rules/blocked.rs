@@ -101,6 +101,9 @@ fn conv(b: &mut Backward<'_>, node: &NodeProto, upstream: &[Option<String>]) -> 
         return Err(unfit("has no images"));
     };
     let (images, channels, kernels) = (*images, *channels, *kernels);
+    if b.wants(node, 3) {
+        return Err(unfit("is not trained through what it is added to"));
+    }
     let block = block_size().ok_or_else(|| unfit("is not known on this machine"))?;
     if !channels.is_multiple_of(block) || !kernels.is_multiple_of(block) {
         return Err(unfit("has channels that do not fill its blocks"));
@@ -194,7 +197,7 @@ pub(in super::super) fn mask(
         return Ok(above);
     };
     // (1 where y > 0) - y / s + (highest / s - 1), over 0 between the bounds; s is the next power of two, so that nothing is
-    // rounded.
+    // rounded near them.
     let s = f64::from(highest).log2().ceil().exp2();
     let all: usize = b.lens(y, 0)?.iter().product();
     let pixels = all / block;
