@@ -13,7 +13,8 @@ use crate::train::data::{Splitting, select};
 use crate::train::graph::Sizes;
 use crate::train::{Head, LiveCurves, TrainError, TrainSettings, measure_steps_per_second};
 
-use super::learner::{FineTrainer, Report, Row, Rows, Side, beginning};
+use super::checkpoint::beginning;
+use super::learner::{FineTrainer, Report, Row, Rows, Side};
 use super::network::{cut_of, network};
 
 /// Deeper training is recommended up to this many seconds.

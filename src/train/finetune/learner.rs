@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use half::f16;
-use serde::{Deserialize, Serialize};
 
 use crate::backbone::worker_count;
 use crate::jobs::{Cancelled, Work, abandonable, drop_elsewhere};
@@ -18,6 +17,7 @@ use crate::train::files::Values;
 use crate::train::learner::{End, better};
 use crate::train::{TrainError, TrainSettings};
 
+use super::checkpoint::{Checkpoint, Place, Snapshot, state_names};
 use super::evaluation::{Batch, Evaluation, stopped_by};
 use super::graph::{Network, scalars};
 use super::optimizer::{BETA_1, BETA_2, Slot, next};
@@ -53,42 +53,6 @@ pub(super) struct Side {
     pub y: Vec<i64>,
 }
 
-/// The place within a training.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub(super) struct Place {
-    /// Steps done.
-    pub step: u32,
-    /// The step of the last point of the curve.
-    pub pointed: u32,
-    /// The step of the last evaluation.
-    pub validated: u32,
-    /// Figures of the batches since the last point of the curve: right ones, cross-entropy, pictures.
-    pub since_point: [f64; 3],
-    /// Seconds trained, pauses left out.
-    pub secs: f64,
-    /// The best evaluation so far.
-    pub best: Option<BestPoint>,
-}
-
-/// Where a training stands: enough to go on as if it had never stopped.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Checkpoint {
-    /// The place within the training.
-    pub place: Place,
-    /// Weights and slots, in the order of [`state_names`].
-    pub state: Vec<Tensor>,
-    /// The weights of the best evaluation, in the order of the network's.
-    pub best: Option<Vec<Tensor>>,
-}
-
-/// What a [`Checkpoint`] is made of, where it is.
-pub(super) struct Snapshot<'a> {
-    pub place: Place,
-    /// In the order of [`state_names`].
-    pub state: Vec<Values<'a>>,
-    pub best: Option<&'a [Tensor]>,
-}
-
 /// Keeps a checkpoint and the curve points since the one before.
 type Save<'a> = dyn FnMut(&Snapshot<'_>, &[CurvePoint]) -> Result<(), TrainError> + 'a;
 
@@ -98,39 +62,6 @@ pub(super) struct Report<'a> {
     pub work: &'a Work,
     /// Gets a checkpoint and the points since the last one, now and then and at the end.
     pub save: &'a mut Save<'a>,
-}
-
-/// The names of the tensors that a step updates: for each weight itself, then its slots.
-pub(super) fn state_names(network: &Network, settings: &FineTuneSettings) -> Vec<String> {
-    let slots = Slot::all(settings);
-    network
-        .weights
-        .iter()
-        .flat_map(|weight| {
-            let slots = slots.iter().map(|slot| slot.name(&weight.name));
-            [weight.name.clone()].into_iter().chain(slots)
-        })
-        .collect()
-}
-
-/// The checkpoint before the first step.
-pub(super) fn beginning(settings: &FineTuneSettings, weights: &[Tensor]) -> Checkpoint {
-    let slots = Slot::all(settings);
-    let state = weights
-        .iter()
-        .flat_map(|weight| {
-            let slots = slots.iter().map(|slot| match slot {
-                Slot::Average => weight.clone(),
-                Slot::First | Slot::Second => Tensor::zeros(ElementType::F32, weight.shape.clone()),
-            });
-            [weight.clone()].into_iter().chain(slots)
-        })
-        .collect();
-    Checkpoint {
-        place: Place::default(),
-        state,
-        best: None,
-    }
 }
 
 /// The step and the evaluation, ready to run. Takes seconds for a whole network, which a cancellation does not
@@ -179,7 +110,7 @@ pub(super) struct FineTrainer<'a> {
 }
 
 impl<'a> FineTrainer<'a> {
-    /// A training from a checkpoint of one with the same data and settings, or from [`beginning`].
+    /// A training from a checkpoint of one with the same data and settings, or from [the beginning](super::checkpoint::beginning).
     pub(super) fn new(
         network: &'a Arc<Network>,
         settings: &'a TrainSettings,

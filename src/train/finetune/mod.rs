@@ -2,6 +2,7 @@
 
 mod batch_last;
 mod blocked;
+mod checkpoint;
 mod estimate;
 mod evaluation;
 mod graph;

@@ -8,8 +8,8 @@ use crate::train::curves::CurvePoint;
 use crate::train::files::{self, Values};
 use crate::train::{Curves, TrainError};
 
+use super::checkpoint::{Checkpoint, Place, Snapshot, state_names};
 use super::graph::Network;
-use super::learner::{Checkpoint, Place, Snapshot, state_names};
 use super::settings::FineTuneSettings;
 
 fn path(run: &Path) -> PathBuf {

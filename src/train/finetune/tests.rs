@@ -15,8 +15,9 @@ use std::sync::Arc;
 
 use half::f16;
 
+use super::checkpoint::{Checkpoint, beginning};
 use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
-use super::learner::{Checkpoint, FineTrainer, Report, Row, Rows, Side, beginning};
+use super::learner::{FineTrainer, Report, Row, Rows, Side};
 use super::optimizer::{BETA_1, BETA_2, Slot, Weight, append_updates, matrix, next};
 use super::{FineTuneOptimizer, FineTuneSettings};
 use crate::backbone::Depth;

@@ -15,8 +15,9 @@ use crate::train::learner::{Examples, transpose};
 use crate::train::trainer::{ending_note, train_head};
 use crate::train::{Head, HeadOnly, LiveCurves, Run, RunResult, TrainError};
 
+use super::checkpoint::beginning;
 use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
-use super::learner::{FineTrainer, Report, Row, Rows, Side, beginning};
+use super::learner::{FineTrainer, Report, Row, Rows, Side};
 use super::network::{cut_of, network};
 use super::{store, verdict};
 

@@ -10,7 +10,8 @@ use super::{case, table};
 use crate::backbone::{Blocks, Depth};
 use crate::jobs::Work;
 use crate::onnx::Tensor;
-use crate::train::finetune::learner::{FineTrainer, Report, beginning};
+use crate::train::finetune::checkpoint::beginning;
+use crate::train::finetune::learner::{FineTrainer, Report};
 use crate::train::graph::Sizes;
 use crate::train::{Head, LiveCurves};
 
