@@ -23,12 +23,7 @@ impl Layout<'_> {
         let rows = self.product(node, [&w, &x], [channels, input.channels, columns])?;
         self.insert(
             node,
-            Value {
-                channels,
-                rows: Some(rows),
-                planes: None,
-                ..*input
-            },
+            Value::in_rows([channels, input.height, input.width], rows),
         );
         Ok(())
     }
@@ -98,15 +93,6 @@ impl Layout<'_> {
             return;
         };
         let rows = self.reshape(y, &[channels, height * width * self.batch]);
-        self.insert(
-            node,
-            Value {
-                channels,
-                height,
-                width,
-                rows: Some(rows),
-                planes: None,
-            },
-        );
+        self.insert(node, Value::in_rows([channels, height, width], rows));
     }
 }

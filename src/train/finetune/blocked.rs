@@ -175,16 +175,7 @@ impl Layout<'_> {
         let y = self.graph.blocked_op("Conv", inputs, &attributes);
         let rows = self.reshape(&y, &[1, self.filled(channels), self.batch * height, width]);
         let last = after.as_ref().map_or(node, |(_, activation)| activation);
-        self.insert(
-            last,
-            Value {
-                channels,
-                height,
-                width,
-                rows: Some(rows),
-                planes: None,
-            },
-        );
+        self.insert(last, Value::in_rows([channels, height, width], rows));
     }
 
     /// `Y = W · X + b` over all pixels of all pictures.
@@ -313,14 +304,8 @@ impl Layout<'_> {
         first.input = vec![x, ones];
         first.output = vec![unfolded.clone()];
         self.graph.nodes.push(first);
-        let of_channels = |channels| Value {
-            channels,
-            height: *height,
-            width: *width,
-            rows: None,
-            planes: None,
-        };
-        let rows = self.rows_of_planes(&unfolded, &of_channels(filled));
-        self.product_in_blocks(node, &rows, kernel, &of_channels(under), *channels)
+        let in_planes = |channels| Value::in_planes([channels, *height, *width], unfolded.clone());
+        let rows = self.rows_of_planes(&unfolded, &in_planes(filled));
+        self.product_in_blocks(node, &rows, kernel, &in_planes(under), *channels)
     }
 }

@@ -37,6 +37,30 @@ pub(super) struct Value {
 }
 
 impl Value {
+    /// Channels, height, width; in rows.
+    pub(super) fn in_rows([channels, height, width]: [usize; 3], rows: String) -> Self {
+        let (rows, planes) = (Some(rows), None);
+        Self {
+            channels,
+            height,
+            width,
+            rows,
+            planes,
+        }
+    }
+
+    /// Channels, height, width; in planes.
+    pub(super) fn in_planes([channels, height, width]: [usize; 3], planes: String) -> Self {
+        let (rows, planes) = (None, Some(planes));
+        Self {
+            channels,
+            height,
+            width,
+            rows,
+            planes,
+        }
+    }
+
     pub(super) fn pixels(&self) -> usize {
         self.height * self.width
     }
@@ -101,13 +125,7 @@ pub(super) fn append_in_rows(
     };
     layout.values.insert(
         input.name().to_owned(),
-        Value {
-            channels,
-            height,
-            width,
-            rows: None,
-            planes: Some(cut.to_owned()),
-        },
+        Value::in_planes([channels, height, width], cut.to_owned()),
     );
     // Worth it for depthwise convolutions only: the others are as fast in planes.
     layout.block = block.filter(|_| {
@@ -380,11 +398,7 @@ impl Layout<'_> {
         self.graph.nodes.push(copy);
         self.insert(
             node,
-            Value {
-                rows: Some(rows),
-                planes: None,
-                ..*input
-            },
+            Value::in_rows([input.channels, input.height, input.width], rows),
         );
         Ok(())
     }
@@ -420,16 +434,7 @@ impl Layout<'_> {
         let means = self.reshape(&means, &[batch, channels]);
         let means = self.first_channels(&means, input.channels);
         let planes = self.reshape(&means, &self.shape(output)?);
-        self.insert(
-            node,
-            Value {
-                channels: input.channels,
-                height: 1,
-                width: 1,
-                rows: None,
-                planes: Some(planes),
-            },
-        );
+        self.insert(node, Value::in_planes([input.channels, 1, 1], planes));
         Ok(())
     }
 
@@ -482,13 +487,7 @@ impl Layout<'_> {
             };
             self.values.insert(
                 name.clone(),
-                Value {
-                    channels,
-                    height,
-                    width,
-                    rows: None,
-                    planes: Some(planes.clone()),
-                },
+                Value::in_planes([channels, height, width], planes.clone()),
             );
         }
         self.graph.nodes.push(copy);
