@@ -55,6 +55,7 @@ pub(super) fn renames(change: &Change) -> Renames {
         Change::CreateClass { .. }
         | Change::DeleteClass { .. }
         | Change::RenameClass { .. }
+        | Change::MergeClass { .. }
         | Change::MoveClass { .. } => Renames::new(),
     }
 }
@@ -86,6 +87,7 @@ fn foreseen(
         Change::CreateClass { .. }
         | Change::DeleteClass { .. }
         | Change::RenameClass { .. }
+        | Change::MergeClass { .. }
         | Change::MoveClass { .. } => {}
     }
     Foreseen {
@@ -160,6 +162,7 @@ impl App {
             Change::CreateClass { .. }
             | Change::DeleteClass { .. }
             | Change::RenameClass { .. }
+            | Change::MergeClass { .. }
             | Change::MoveClass { .. } => return,
         };
         if count <= MANY {

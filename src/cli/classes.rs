@@ -1,15 +1,16 @@
-//! `salamander classes`: lists, adds, renames and removes classes.
+//! `salamander classes`: lists, adds, renames, merges and removes classes.
 
 use serde::Serialize;
 
 use crate::jobs::Work;
-use crate::project::{ClassName, Label, Project};
+use crate::project::{ClassName, Label, Project, ProjectError};
 
-use super::ProjectArg;
 use super::console::Console;
 use super::table::{Align, table};
+use super::train::quoted;
+use super::{ProjectArg, shown};
 
-/// List the classes of a project, or add, rename and remove them
+/// List the classes of a project, or add, rename, merge and remove them
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -26,18 +27,34 @@ enum Action {
         #[arg(value_name = "NAME", required = true)]
         names: Vec<String>,
     },
-    /// Rename a class, frames and all
+    /// Rename a class, frames and all; runs that were trained on it follow
     Rename {
         /// The name now
         from: String,
         /// The new name
         to: String,
     },
+    /// Move the frames of one class to another and remove the first; runs that were trained on it follow
+    Merge {
+        /// The class that ends
+        from: String,
+        /// The class that takes its frames
+        into: String,
+    },
     /// Remove a class; its frames become unsorted
     Remove {
         /// The class
         name: String,
     },
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ClassesError {
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// With the command that does what was perhaps meant.
+    #[error("{0}")]
+    NameTaken(String),
 }
 
 #[derive(Serialize)]
@@ -53,6 +70,7 @@ struct ClassCount {
 }
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
+    let folder = shown(&args.project.project);
     let project = args.project.open()?;
     let action = args.action;
     let result = console.run("classes", move |work| {
@@ -69,13 +87,25 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
                 }
             }
             Some(Action::Rename { from, to }) => {
-                project.rename_class(&ClassName::new(from)?, &ClassName::new(to)?)?;
+                let (from, to) = (ClassName::new(from)?, ClassName::new(to)?);
+                match project.rename_class(&from, &to) {
+                    Err(error @ ProjectError::NameTaken { .. }) => {
+                        let merge = [&folder, from.as_str(), to.as_str()].map(quoted);
+                        let how =
+                            format!("{error}: `salamander classes merge {}`", merge.join(" "));
+                        return Err(ClassesError::NameTaken(how));
+                    }
+                    renamed => renamed?,
+                }
+            }
+            Some(Action::Merge { from, into }) => {
+                project.merge_class(&ClassName::new(from)?, &ClassName::new(into)?, work)?;
             }
             Some(Action::Remove { name }) => {
                 project.remove_class(&ClassName::new(name)?)?;
             }
         }
-        counted(&project, work)
+        Ok::<_, ClassesError>(counted(&project, work)?)
     })?;
     console.result(&result, || {
         let mut rows = vec![vec!["class".to_owned(), "frames".to_owned()]];

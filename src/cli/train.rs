@@ -429,7 +429,7 @@ fn text(figures: &RunFigures) -> String {
 }
 
 /// An argument as it can be pasted into a shell.
-fn quoted(argument: &str) -> String {
+pub fn quoted(argument: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./@:~".contains(c);
     if !argument.is_empty() && argument.chars().all(plain) {
         argument.to_owned()

@@ -2,6 +2,7 @@
 
 use crate::jobs::Work;
 
+use super::classes::Merged;
 use super::moves::{Moved, Target};
 use super::{Class, ClassName, Label, Project, ProjectError, SourceId};
 
@@ -37,6 +38,13 @@ pub enum Change {
         /// Its name.
         name: ClassName,
     },
+    /// Merges a class into another, which takes its frames.
+    MergeClass {
+        /// The class that ends.
+        from: ClassName,
+        /// The class that takes its frames.
+        into: ClassName,
+    },
     /// Moves a class within the user's order.
     MoveClass {
         /// Its name.
@@ -63,6 +71,7 @@ impl Change {
             Self::CreateClass { name } => format!("create class “{name}”"),
             Self::RenameClass { from, to } => format!("rename class “{from}” to “{to}”"),
             Self::DeleteClass { name } => format!("delete class “{name}”"),
+            Self::MergeClass { from, into } => format!("merge class “{from}” into “{into}”"),
             Self::MoveClass { name, .. } => format!("move class “{name}”"),
         }
     }
@@ -88,6 +97,12 @@ pub(super) enum Done {
         moved: Vec<(String, String)>,
         /// Sources whose frames were to go into the class.
         sources: Vec<SourceId>,
+    },
+    Merged {
+        class: Class,
+        position: usize,
+        moved: Vec<(String, String)>,
+        merged: Merged,
     },
     Reordered {
         from: usize,
@@ -143,7 +158,7 @@ pub(super) fn perform(
                 .filter(|source| source.class.as_ref() == Some(name))
                 .map(|source| source.id)
                 .collect();
-            let result = project.unmake_class(name, work)?;
+            let result = project.unmake_class(name, false, work)?;
             let outcome = Outcome {
                 moved: result.pairs.clone(),
             };
@@ -157,6 +172,25 @@ pub(super) fn perform(
             } else {
                 // The class is still there; only frames were moved.
                 Done::Moved(result.pairs)
+            };
+            Ok((done, outcome, result.end))
+        }
+        Change::MergeClass { from, into } => {
+            let _change = project.begin_change();
+            let (class, position) = place_of(project, from)?;
+            let (result, merged) = project.unite_classes(from, into, work)?;
+            let outcome = Outcome {
+                moved: result.pairs.clone(),
+            };
+            let done = match merged {
+                Some(merged) => Done::Merged {
+                    class,
+                    position,
+                    moved: result.pairs,
+                    merged,
+                },
+                // Both classes are still there; only frames were moved.
+                None => Done::Moved(result.pairs),
             };
             Ok((done, outcome, result.end))
         }
@@ -189,7 +223,7 @@ pub(super) fn take_back(
         }
         (Done::Created, Change::CreateClass { name }) => {
             let _change = project.begin_change();
-            let result = project.unmake_class(name, work)?;
+            let result = project.unmake_class(name, true, work)?;
             result.end?;
             back.moved = result.pairs;
         }
@@ -210,20 +244,31 @@ pub(super) fn take_back(
         ) => {
             let _change = project.begin_change();
             if place_of(project, &class.name).is_err() {
-                project.remake_class(class, *position)?;
-            }
-            project.update(|document| {
-                for source in &mut document.sources {
-                    if source.item.class.is_none() && sources.contains(&source.item.id) {
-                        source.item.class = Some(class.name.clone());
+                project.remake_class(class, *position, |document| {
+                    for source in &mut document.sources {
+                        if source.item.class.is_none() && sources.contains(&source.item.id) {
+                            source.item.class = Some(class.name.clone());
+                        }
                     }
-                }
-                Ok(())
-            })?;
+                })?;
+            }
+            move_back(project, moved, &mut back, work)?;
+        }
+        (
+            Done::Merged {
+                class,
+                position,
+                moved,
+                merged,
+            },
+            Change::MergeClass { into, .. },
+        ) => {
+            let _change = project.begin_change();
+            project.part_classes(class, *position, into, merged)?;
             move_back(project, moved, &mut back, work)?;
         }
         // Each kind of change has its own way back, above.
-        (Done::Created | Done::Renamed | Done::Reordered { .. }, _) => {}
+        (Done::Created | Done::Renamed | Done::Reordered { .. } | Done::Merged { .. }, _) => {}
     }
     Ok(back)
 }

@@ -1,11 +1,13 @@
-//! Classes: the labels, each a folder on disk, and the names that such a folder may have.
+//! Classes: the labels, each a folder on disk, their identity, and the names that such a folder may have.
 
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use super::ProjectError;
+use super::id128::Id128;
 
 /// Longest name in bytes of UTF-8: what ext4, APFS and NTFS allow for one folder.
 const MAX_BYTES: usize = 255;
@@ -69,13 +71,69 @@ impl fmt::Display for ClassName {
     }
 }
 
+/// The identity of a class: it stays when the class is renamed. Written as 32 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClassId(Id128);
+
+impl ClassId {
+    /// The identity of a class that was recorded by its name alone: the first 128 bits of the BLAKE3 hash of
+    /// `"class\0"` and the name. Projects and runs that were made before classes had identities agree on it.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"class\0").update(name.as_bytes());
+        Self(Id128::of_hasher(&hasher))
+    }
+
+    /// One that no other class has: for a class whose name once belonged to another one.
+    pub(super) fn random() -> Self {
+        // The standard library seeds each of these from the system's random numbers.
+        let random = || RandomState::new().build_hasher().finish().to_le_bytes();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&random()).update(&random());
+        hasher.update(jiff::Timestamp::now().to_string().as_bytes());
+        hasher.update(&std::process::id().to_le_bytes());
+        Self(Id128::of_hasher(&hasher))
+    }
+}
+
+impl fmt::Display for ClassId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A class as the project knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ClassEntry")]
 pub struct Class {
+    /// Its identity, which a new name does not change.
+    pub id: ClassId,
     /// Its name and folder.
     pub name: ClassName,
     /// Index into the palette of class colours; stays with the class.
     pub color: usize,
+}
+
+/// A class in `project.json`, where earlier versions wrote no id.
+#[derive(Deserialize)]
+struct ClassEntry {
+    id: Option<ClassId>,
+    name: ClassName,
+    color: usize,
+}
+
+impl From<ClassEntry> for Class {
+    fn from(entry: ClassEntry) -> Self {
+        Self {
+            id: entry
+                .id
+                .unwrap_or_else(|| ClassId::of_name(entry.name.as_str())),
+            name: entry.name,
+            color: entry.color,
+        }
+    }
 }
 
 /// What is wrong with a name, as the end of the sentence "… cannot be the name of a class: …".
@@ -230,6 +288,25 @@ mod tests {
         for (a, b) in [("cat", "cats"), ("ılık", "ilik"), ("Ä", "A"), ("猫", "犬")] {
             assert_ne!(clash_key(a), clash_key(b), "{a} {b}");
         }
+    }
+
+    /// Written down in every project and run of the version before: must never change.
+    #[test]
+    fn the_identity_of_a_name_is_for_ever() {
+        let id = ClassId::of_name("cat");
+        assert_eq!(id.to_string(), "c1a841a6bd9771ff6067a3a6f2c4ea89");
+        assert_ne!(id, ClassId::of_name("Cat"));
+        assert_ne!(ClassId::random(), ClassId::random());
+    }
+
+    #[test]
+    fn a_class_without_an_id_has_that_of_its_name() {
+        let class: Class = serde_json::from_str(r#"{"name": "cat", "color": 2}"#).unwrap();
+        assert_eq!(class.id, ClassId::of_name("cat"));
+        let mut renamed = class.clone();
+        renamed.name = ClassName::new("dog").unwrap();
+        let json = serde_json::to_string(&renamed).unwrap();
+        assert_eq!(serde_json::from_str::<Class>(&json).unwrap(), renamed);
     }
 
     #[test]

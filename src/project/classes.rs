@@ -8,11 +8,12 @@ use std::path::Path;
 use crate::jobs::Work;
 
 use super::class::clash_key;
-use super::document::{Pending, sync_dir};
+use super::document::{Document, Pending, sync_dir};
 use super::handle::{is_temporary, remove_file};
 use super::moves::Moved;
 use super::scan::subfolders;
-use super::{Class, ClassName, Label, Project, ProjectError};
+use super::split_memory::MergedSplits;
+use super::{Class, ClassName, Label, Project, ProjectError, SourceId};
 
 impl Project {
     /// Adds a class (its folder and its entry) at the end. A name that a file system would confuse with
@@ -31,7 +32,19 @@ impl Project {
         if self.document().position(from).is_none() {
             return Err(ProjectError::NoSuchClass { name: from.clone() });
         }
-        self.check_clash(to, Some(from))?;
+        self.check_clash(to, Some(from)).map_err(|error| {
+            let other = match &error {
+                ProjectError::ClassClash { other, .. } => ClassName::new(other).ok(),
+                _ => None,
+            };
+            match other.filter(|other| self.document().position(other).is_some()) {
+                Some(other) => ProjectError::NameTaken {
+                    from: from.clone(),
+                    other,
+                },
+                None => error,
+            }
+        })?;
         self.set_pending(Some(Pending::RenameClass {
             from: from.clone(),
             to: to.clone(),
@@ -47,7 +60,22 @@ impl Project {
     /// Other files in the folder go to `trash/`.
     pub fn remove_class(&self, name: &ClassName) -> Result<Vec<String>, ProjectError> {
         let _change = self.begin_change();
-        let moved = self.unmake_class(name, &Work::new())?;
+        let moved = self.unmake_class(name, false, &Work::new())?;
+        moved.end?;
+        Ok(moved.pairs.into_iter().map(|(_, new)| new).collect())
+    }
+
+    /// Moves the frames of class `from` to class `into` and removes `from`. Returns the new relative paths of the moved
+    /// frames. Sources whose frames were to go into `from` give them to `into`; runs that knew `from` follow
+    /// ([`super::ClassList`]).
+    pub fn merge_class(
+        &self,
+        from: &ClassName,
+        into: &ClassName,
+        work: &Work,
+    ) -> Result<Vec<String>, ProjectError> {
+        let _change = self.begin_change();
+        let (moved, _) = self.unite_classes(from, into, work)?;
         moved.end?;
         Ok(moved.pairs.into_iter().map(|(_, new)| new).collect())
     }
@@ -80,43 +108,112 @@ impl Project {
 
     /// [`Project::add_class`] with the change begun.
     pub(super) fn make_class(&self, name: &ClassName) -> Result<(), ProjectError> {
+        self.make_folder(name)?;
+        self.update(|document| {
+            let class = document.new_class(name);
+            document.classes.push(class.into());
+            Ok(())
+        })
+    }
+
+    fn make_folder(&self, name: &ClassName) -> Result<(), ProjectError> {
         self.check_clash(name, None)?;
         let classes = self.root().join("classes");
         let path = classes.join(name.as_str());
         fs::create_dir_all(&path).map_err(ProjectError::io("make", &path))?;
         sync_dir(&classes);
-        self.update(|document| {
-            let color = document.free_color();
-            document.classes.push(
-                Class {
-                    name: name.clone(),
-                    color,
-                }
-                .into(),
-            );
-            Ok(())
-        })
+        Ok(())
     }
 
-    /// Puts a class back with the place and colour that it had. To be called with the change begun.
-    pub(super) fn remake_class(&self, class: &Class, position: usize) -> Result<(), ProjectError> {
-        self.make_class(&class.name)?;
+    /// Puts a class back with the identity, place and colour that it had, and lets `more` be changed with it. To be
+    /// called with the change begun.
+    pub(super) fn remake_class(
+        &self,
+        class: &Class,
+        position: usize,
+        more: impl FnOnce(&mut Document),
+    ) -> Result<(), ProjectError> {
+        self.make_folder(&class.name)?;
         self.update(|document| {
-            if let Some(at) = document.position(&class.name) {
-                let mut entry = document.classes.remove(at);
-                entry.item.color = class.color;
-                let position = position.min(document.classes.len());
-                document.classes.insert(position, entry);
-            }
+            let position = position.min(document.classes.len());
+            document.classes.insert(position, class.clone().into());
+            document.unretire(class.id);
+            more(document);
             Ok(())
         })
     }
 
     /// [`Project::remove_class`] with the change begun. Unless it ends well, the class stays with the frames
-    /// that are left in it.
+    /// that are left in it. `returns` when it is not meant to end: its making is taken back, and may be done again.
     pub(super) fn unmake_class(
         &self,
         name: &ClassName,
+        returns: bool,
+        work: &Work,
+    ) -> Result<Moved, ProjectError> {
+        let pending = Pending::RemoveClass(name.clone());
+        let moved = self.empty_class(name, &Label::Unsorted, pending, work)?;
+        if moved.end.is_ok() {
+            self.note_removal(name, returns)?;
+        }
+        Ok(moved)
+    }
+
+    /// [`Project::merge_class`] with the change begun, and what it takes to undo it; `None` when it did not end well:
+    /// then both classes stay, and some frames are moved.
+    pub(super) fn unite_classes(
+        &self,
+        from: &ClassName,
+        into: &ClassName,
+        work: &Work,
+    ) -> Result<(Moved, Option<Merged>), ProjectError> {
+        if from == into {
+            return Err(ProjectError::MergeIntoItself { name: from.clone() });
+        }
+        let pending = Pending::MergeClass {
+            from: from.clone(),
+            into: into.clone(),
+        };
+        let moved = self.empty_class(from, &Label::Class(into.clone()), pending, work)?;
+        let merged = match moved.end {
+            Ok(()) => Some(self.note_merger(from, into)?),
+            Err(_) => None,
+        };
+        Ok((moved, merged))
+    }
+
+    /// Puts a class back that [`Project::unite_classes`] merged into another; its frames are to be moved by the
+    /// caller. To be called with the change begun.
+    pub(super) fn part_classes(
+        &self,
+        class: &Class,
+        position: usize,
+        into: &ClassName,
+        merged: &Merged,
+    ) -> Result<(), ProjectError> {
+        if self.document().position(&class.name).is_some() {
+            // An interrupted attempt came as far as this.
+            return Ok(());
+        }
+        self.remake_class(class, position, |document| {
+            for source in &mut document.sources {
+                let of_both = source.item.class.as_ref() == Some(into);
+                if of_both && merged.sources.contains(&source.item.id) {
+                    source.item.class = Some(class.name.clone());
+                }
+            }
+            let splits = &mut document.splits;
+            splits.part_classes(&class.name, into, &merged.splits);
+        })
+    }
+
+    /// Moves the frames of a class to a label, then removes its folder. The entry of the class stays, and `pending`
+    /// with it when that ended well: the caller takes both away.
+    fn empty_class(
+        &self,
+        name: &ClassName,
+        to: &Label,
+        pending: Pending,
         work: &Work,
     ) -> Result<Moved, ProjectError> {
         let found = self
@@ -126,10 +223,17 @@ impl Project {
         let Some(class) = found else {
             return Err(ProjectError::NoSuchClass { name: name.clone() });
         };
-        self.set_pending(Some(Pending::RemoveClass(name.clone())))?;
-        let frames = self.frames_in(&class, work);
-        let mut moved = match frames {
-            Ok(frames) => self.relabel_frames(&frames, &Label::Unsorted, work)?,
+        if let Label::Class(to) = to
+            && self.document().position(to).is_none()
+        {
+            return Err(ProjectError::NoSuchClass { name: to.clone() });
+        }
+        self.set_pending(Some(pending))?;
+        let moved = self
+            .frames_in(&class, work)
+            .and_then(|frames| self.relabel_frames(&frames, to, work));
+        let mut moved = match moved {
+            Ok(moved) => moved,
             Err(error) => {
                 self.set_pending(None)?;
                 return Err(error);
@@ -138,21 +242,43 @@ impl Project {
         if moved.end.is_ok() {
             moved.end = self.remove_folder(&class.folder);
         }
-        if moved.end.is_ok() {
-            self.update(|document| {
-                document.classes.retain(|c| c.item.name != *name);
-                for source in &mut document.sources {
-                    if source.item.class.as_ref() == Some(name) {
-                        source.item.class = None;
-                    }
-                }
-                document.pending = None;
-                Ok(())
-            })?;
-        } else {
+        if moved.end.is_err() {
             self.set_pending(None)?;
         }
         Ok(moved)
+    }
+
+    fn note_removal(&self, name: &ClassName, returns: bool) -> Result<(), ProjectError> {
+        self.update(|document| {
+            document.retire(name, None, returns);
+            for source in &mut document.sources {
+                if source.item.class.as_ref() == Some(name) {
+                    source.item.class = None;
+                }
+            }
+            document.pending = None;
+            Ok(())
+        })
+    }
+
+    fn note_merger(&self, from: &ClassName, into: &ClassName) -> Result<Merged, ProjectError> {
+        self.update(|document| {
+            let target = document
+                .position(into)
+                .and_then(|at| document.classes.get(at));
+            let target = target.map(|class| class.item.id);
+            document.retire(from, target, false);
+            let mut sources = Vec::new();
+            for source in &mut document.sources {
+                if source.item.class.as_ref() == Some(from) {
+                    source.item.class = Some(into.clone());
+                    sources.push(source.item.id.clone());
+                }
+            }
+            let splits = document.splits.merge_class(from, into);
+            document.pending = None;
+            Ok(Merged { sources, splits })
+        })
     }
 
     /// Removes a class folder that has no frames any more; what else is in it goes to `trash/`.
@@ -204,6 +330,10 @@ impl Project {
             document.pending = None;
             Ok(())
         })
+    }
+
+    fn label_dir_exists(&self, name: &ClassName) -> bool {
+        self.label_dir(&Label::Class(name.clone())).is_dir()
     }
 
     fn set_pending(&self, pending: Option<Pending>) -> Result<(), ProjectError> {
@@ -261,9 +391,26 @@ impl Project {
                     _ => self.set_pending(None)?,
                 }
             }
+            // Following the folders would take a class without one for a class that is gone.
+            Some(Pending::RemoveClass(name)) if !self.label_dir_exists(&name) => {
+                self.note_removal(&name, false)?;
+            }
             Some(Pending::RemoveClass(name)) => {
-                if let Err(error) = self.unmake_class(&name, &work).and_then(|moved| moved.end) {
+                let ended = self.unmake_class(&name, false, &work);
+                if let Err(error) = ended.and_then(|moved| moved.end) {
                     self.notice(format!("The class “{name}” could not be removed: {error}."));
+                    self.set_pending(None)?;
+                }
+            }
+            Some(Pending::MergeClass { from, into }) if !self.label_dir_exists(&from) => {
+                self.note_merger(&from, &into)?;
+            }
+            Some(Pending::MergeClass { from, into }) => {
+                let ended = self.unite_classes(&from, &into, &work);
+                if let Err(error) = ended.and_then(|(moved, _)| moved.end) {
+                    self.notice(format!(
+                        "The class “{from}” could not be merged into “{into}”: {error}."
+                    ));
                     self.set_pending(None)?;
                 }
             }
@@ -282,6 +429,14 @@ impl Project {
         }
         Ok(())
     }
+}
+
+/// What it takes to undo a merger, besides the frames.
+#[derive(Debug, Clone)]
+pub(super) struct Merged {
+    /// Sources whose frames were to go into the class that ended.
+    sources: Vec<SourceId>,
+    splits: MergedSplits,
 }
 
 /// Whether a folder `name` and a folder `other` are both listed in `parent`.

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::class_list::Retired;
 use super::split_memory::SplitMemory;
-use super::{Class, ClassName, ProjectError, Source};
+use super::{Class, ClassId, ClassName, ProjectError, Source};
 
 /// The version of the format that this program writes, and the latest it reads.
 pub(super) const SCHEMA: u64 = 1;
@@ -50,6 +51,13 @@ pub(super) enum Pending {
     },
     /// The frames of this class become unsorted, then its folder goes.
     RemoveClass(ClassName),
+    /// The frames of class `from` go to class `into`, then its folder goes.
+    MergeClass {
+        /// The class that ends.
+        from: ClassName,
+        /// The class that takes its frames.
+        into: ClassName,
+    },
 }
 
 /// The content of `project.json`.
@@ -65,6 +73,9 @@ pub(super) struct Document {
     /// The classes in the user's order.
     #[serde(default)]
     pub(super) classes: Vec<Kept<Class>>,
+    /// Classes that are no more, which runs from before still know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) retired: Vec<Kept<Retired>>,
     /// The sources, oldest first.
     #[serde(default)]
     pub(super) sources: Vec<Kept<Source>>,
@@ -89,6 +100,7 @@ impl Document {
             name: name.to_owned(),
             created: jiff::Timestamp::now().to_string(),
             classes: Vec::new(),
+            retired: Vec::new(),
             sources: Vec::new(),
             settings: BTreeMap::new(),
             splits: SplitMemory::default(),
@@ -100,6 +112,53 @@ impl Document {
     /// Where the class stands in the user's order.
     pub(super) fn position(&self, name: &ClassName) -> Option<usize> {
         self.classes.iter().position(|c| c.item.name == *name)
+    }
+
+    /// A new class of this name, for the caller to put in its place. It has the identity that old runs derive from
+    /// the name, unless that belongs to a class from before; a class that went unasked comes back as itself.
+    pub(super) fn new_class(&mut self, name: &ClassName) -> Class {
+        let again = self
+            .retired
+            .iter()
+            .rposition(|old| old.item.returns && old.item.name == *name);
+        let id = match again {
+            Some(at) => self.retired.remove(at).item.id,
+            None => {
+                let derived = ClassId::of_name(name.as_str());
+                let taken = self.classes.iter().any(|class| class.item.id == derived)
+                    || self.retired.iter().any(|old| old.item.id == derived);
+                if taken { ClassId::random() } else { derived }
+            }
+        };
+        Class {
+            id,
+            name: name.clone(),
+            color: self.free_color(),
+        }
+    }
+
+    /// Takes a class off the list and remembers what became of it, for the runs that knew it.
+    pub(super) fn retire(&mut self, name: &ClassName, merged_into: Option<ClassId>, returns: bool) {
+        if let Some(at) = self.position(name) {
+            let Class { id, name, .. } = self.classes.remove(at).item;
+            self.retire_as(Retired {
+                id,
+                name,
+                merged_into,
+                returns,
+            });
+        }
+    }
+
+    /// Remembers a class that is no more.
+    pub(super) fn retire_as(&mut self, retired: Retired) {
+        self.unretire(retired.id);
+        self.retired.push(retired.into());
+    }
+
+    /// Forgets that a class was no more: it is there again.
+    pub(super) fn unretire(&mut self, id: ClassId) {
+        self.retired.retain(|old| old.item.id != id);
     }
 
     /// The smallest colour that no class has.

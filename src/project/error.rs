@@ -40,6 +40,22 @@ pub enum ProjectError {
         /// The name that is there.
         other: String,
     },
+    /// A class was to get the name of another one.
+    #[error(
+        "there is a class “{other}” already; choose another name, or merge “{from}” into “{other}”"
+    )]
+    NameTaken {
+        /// The class that was to be renamed.
+        from: ClassName,
+        /// The class that has the name, or one that some systems take for it.
+        other: ClassName,
+    },
+    /// A class was to be merged into itself.
+    #[error("“{name}” cannot be merged into itself; name two classes")]
+    MergeIntoItself {
+        /// Its name.
+        name: ClassName,
+    },
     /// A class that the project does not have.
     #[error("there is no class “{name}” in this project (any more)")]
     NoSuchClass {

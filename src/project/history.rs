@@ -118,7 +118,9 @@ impl History {
     fn follow(&mut self, astray: &[(String, String)]) {
         for (wanted, actual) in astray {
             for entry in &mut self.undo {
-                let (Done::Moved(moved) | Done::Deleted { moved, .. }) = &mut entry.done else {
+                let (Done::Moved(moved) | Done::Deleted { moved, .. } | Done::Merged { moved, .. }) =
+                    &mut entry.done
+                else {
                     continue;
                 };
                 for (_, new) in moved.iter_mut().filter(|(_, new)| new == wanted) {
@@ -135,7 +137,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::project::{ClassName, Label, SourceId};
+    use crate::project::{ClassId, ClassName, Label, SourceId};
 
     struct Desk {
         project: Project,
@@ -183,12 +185,14 @@ mod tests {
             outcome.expect("something to redo");
         }
 
-        /// Classes with colours, and all frames.
-        fn state(&self) -> (Vec<(String, usize)>, Vec<String>) {
+        /// Classes with colours and identities, and all frames.
+        fn state(&self) -> (Vec<(String, usize, ClassId)>, Vec<String>) {
             let frames = self.project.scan(&self.work).unwrap();
             let classes = self.project.classes().into_iter();
             (
-                classes.map(|c| (c.name.to_string(), c.color)).collect(),
+                classes
+                    .map(|c| (c.name.to_string(), c.color, c.id))
+                    .collect(),
                 frames.list.into_iter().map(|f| f.path).collect(),
             )
         }
@@ -228,6 +232,10 @@ mod tests {
             Change::Relabel {
                 frames: unsorted,
                 to: Label::Class(class("cow")),
+            },
+            Change::MergeClass {
+                from: class("fox"),
+                into: class("cow"),
             },
         ];
         let mut states = vec![desk.state()];

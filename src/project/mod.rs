@@ -6,6 +6,8 @@
 
 mod change;
 mod class;
+mod class_frames;
+mod class_list;
 mod classes;
 mod document;
 mod error;
@@ -13,6 +15,7 @@ mod frame;
 mod frame_name;
 mod handle;
 mod history;
+mod id128;
 mod lock;
 mod moves;
 mod reconcile;
@@ -29,12 +32,14 @@ mod trash;
 mod tests;
 
 pub use change::{Change, Outcome};
-pub use class::{Class, ClassName};
+pub use class::{Class, ClassId, ClassName};
+pub use class_list::{ClassList, ClassNow};
 pub use error::ProjectError;
 pub use frame::{Frame, Frames, Label};
 pub use frame_name::FrameName;
 pub use handle::Project;
 pub use history::History;
+pub(crate) use id128::Id128;
 pub use scan::natural_cmp;
 pub use settings::{Fps, Sampling};
 pub use source::{Source, SourceId, SourceKind};

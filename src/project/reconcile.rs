@@ -1,8 +1,9 @@
 //! Following the class folders: what they show is brought into the list of classes.
 
 use super::class::clash_key;
+use super::class_list::Retired;
 use super::document::{Document, Kept};
-use super::{Class, ClassName};
+use super::{Class, ClassId, ClassName};
 
 /// A class and the folder in `classes/` that holds its frames (the name may differ in the composition of
 /// its accents where the file system takes both for the same).
@@ -15,15 +16,18 @@ pub(super) struct ClassFolder {
 }
 
 /// Brings the list of classes in line with the folders found in `classes/`: new folders become classes, a
-/// class whose folder is gone leaves the list. One gone and one new at the same time is taken for a rename,
-/// which keeps place and colour.
+/// class whose folder is gone leaves the list. A new folder that holds the frames of one that is gone is that class
+/// under another name. One gone and one new of which nobody knows that are two classes, but the new one has the
+/// place and the colour of the other.
 ///
-/// `same_folder` tells whether a name opens a folder that is listed under another spelling. Returns the
-/// folder of each class, in the order of the classes, and a sentence for each folder that is no class.
+/// `same_folder` tells whether a name opens a folder that is listed under another spelling, `held` whether a
+/// folder holds the frames that a class held (`None`: nobody knows). Returns the folder of each class, in the order
+/// of the classes, and a sentence for each folder that is no class.
 pub(super) fn reconcile(
     document: &mut Document,
     mut folders: Vec<String>,
     same_folder: impl Fn(&str) -> bool,
+    held: impl Fn(ClassId, &str) -> Option<bool>,
 ) -> (Vec<ClassFolder>, Vec<String>) {
     let mut warnings = Vec::new();
     folders.sort_by(|a, b| super::scan::natural_cmp(a, b));
@@ -82,26 +86,18 @@ pub(super) fn reconcile(
         new.push((name, folder));
     }
 
-    if new.len() == 1
-        && homes.iter().filter(|home| home.is_none()).count() == 1
-        && let Some(at) = homes.iter().position(Option::is_none)
-        && let (Some(class), Some(home)) = (document.classes.get_mut(at), homes.get_mut(at))
-        && let Some((name, folder)) = new.pop()
-    {
-        document.splits.rename_class(&class.item.name, &name);
-        class.item.name = name;
-        *home = Some(folder);
-    }
+    follow_renames(document, &mut homes, &mut new, held);
 
-    let mut kept: Vec<(Kept<Class>, String)> = std::mem::take(&mut document.classes)
-        .into_iter()
-        .zip(homes)
-        .filter_map(|(class, home)| Some((class, home?)))
-        .collect();
+    let mut kept: Vec<(Kept<Class>, String)> = Vec::new();
+    for (class, home) in std::mem::take(&mut document.classes).into_iter().zip(homes) {
+        match home {
+            Some(home) => kept.push((class, home)),
+            None => document.retire_as(gone(class.item)),
+        }
+    }
     document.classes = kept.iter().map(|(class, _)| class.clone()).collect();
     for (name, folder) in new {
-        let color = document.free_color();
-        let class = Kept::from(Class { name, color });
+        let class = Kept::from(document.new_class(&name));
         document.classes.push(class.clone());
         kept.push((class, folder));
     }
@@ -115,16 +111,84 @@ pub(super) fn reconcile(
     (places, warnings)
 }
 
+/// A class whose folder is gone.
+fn gone(class: Class) -> Retired {
+    Retired {
+        id: class.id,
+        name: class.name,
+        merged_into: None,
+        returns: true,
+    }
+}
+
+/// Gives classes without a folder the new folders that are theirs, and takes those off the list of new ones.
+fn follow_renames(
+    document: &mut Document,
+    homes: &mut [Option<String>],
+    new: &mut Vec<(ClassName, String)>,
+    held: impl Fn(ClassId, &str) -> Option<bool>,
+) {
+    let lost: Vec<usize> = (0..homes.len())
+        .filter(|at| homes.get(*at).is_some_and(Option::is_none))
+        .collect();
+    if lost.is_empty() || new.is_empty() {
+        return;
+    }
+    let mut pairs = Vec::new();
+    let mut unknown = false;
+    for at in &lost {
+        let Some(class) = document.classes.get(*at) else {
+            continue;
+        };
+        for (name, folder) in new.iter() {
+            match held(class.item.id, folder) {
+                Some(true) => pairs.push((*at, name.clone())),
+                Some(false) => {}
+                None => unknown = true,
+            }
+        }
+    }
+    for (at, name) in &pairs {
+        // Certain when it is the only folder for the class, and the class the only one for the folder.
+        let rivals = pairs.iter().filter(|(a, n)| a == at || n == name).count();
+        let place = new.iter().position(|(found, _)| found == name);
+        if rivals == 1
+            && let Some(place) = place
+            && let (Some(class), Some(home)) = (document.classes.get_mut(*at), homes.get_mut(*at))
+        {
+            let (name, folder) = new.remove(place);
+            document.splits.rename_class(&class.item.name, &name);
+            class.item.name = name;
+            *home = Some(folder);
+        }
+    }
+    if let ([at], [(name, _)], true) = (lost.as_slice(), new.as_slice(), unknown) {
+        let name = name.clone();
+        let id = document.new_class(&name).id;
+        if let (Some(class), Some(home)) = (document.classes.get_mut(*at), homes.get_mut(*at)) {
+            let before = class.item.clone();
+            document.splits.rename_class(&before.name, &name);
+            class.item.id = id;
+            class.item.name = name;
+            *home = new.pop().map(|(_, folder)| folder);
+            document.retire_as(gone(before));
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)] // a failing unwrap is a failing test
 mod tests {
     use super::*;
+    use crate::project::{ClassList, ClassNow};
 
     fn document(classes: &[&str]) -> Document {
         let mut document = Document::new("p");
         for (color, name) in classes.iter().enumerate() {
             let name = ClassName::new(name).unwrap();
-            document.classes.push(Class { name, color }.into());
+            let mut class = document.new_class(&name);
+            class.color = color;
+            document.classes.push(class.into());
         }
         document
     }
@@ -132,7 +196,7 @@ mod tests {
     fn after(known: &[&str], folders: &[&str]) -> (Vec<(String, usize)>, usize) {
         let mut document = document(known);
         let folders = folders.iter().map(|f| (*f).to_owned()).collect();
-        let (places, warnings) = reconcile(&mut document, folders, |_| false);
+        let (places, warnings) = reconcile(&mut document, folders, |_| false, |_, _| None);
         assert_eq!(places.len(), document.classes.len());
         for (place, class) in places.iter().zip(&document.classes) {
             assert_eq!(place.name, class.item.name);
@@ -199,7 +263,8 @@ mod tests {
     fn another_spelling_by_the_file_system_keeps_the_name_as_typed() {
         let mut document = document(&["Ärger"]);
         let folders = vec!["A\u{308}rger".to_owned()];
-        let (places, warnings) = reconcile(&mut document, folders, |name| name == "Ärger");
+        let (places, warnings) =
+            reconcile(&mut document, folders, |name| name == "Ärger", |_, _| None);
         assert_eq!(
             places,
             [ClassFolder {
@@ -208,5 +273,93 @@ mod tests {
             }]
         );
         assert!(warnings.is_empty());
+    }
+
+    /// The names of the classes with the names that their identities are derived from; `None` of a random one.
+    fn identities(document: &Document, known: &[&str]) -> Vec<(String, Option<String>)> {
+        let of = |id| known.iter().find(|name| ClassId::of_name(name) == id);
+        let classes = document.classes.iter().map(|class| &class.item);
+        classes
+            .map(|class| {
+                (
+                    class.name.to_string(),
+                    of(class.id).map(|n| (*n).to_owned()),
+                )
+            })
+            .collect()
+    }
+
+    fn list_of(pairs: &[(&str, &str)]) -> Vec<(String, Option<String>)> {
+        let owned = pairs
+            .iter()
+            .map(|(name, id)| ((*name).to_owned(), Some((*id).to_owned())));
+        owned.collect()
+    }
+
+    #[test]
+    fn a_folder_with_the_same_frames_is_the_same_class() {
+        let known = ["cat", "dog", "fox", "katze", "hund"];
+        let mut document = document(&["cat", "dog", "fox"]);
+        let frames = |class: ClassId, folder: &str| {
+            let holds = [("cat", "katze"), ("dog", "hund")];
+            Some(
+                holds
+                    .iter()
+                    .any(|(c, f)| ClassId::of_name(c) == class && *f == folder),
+            )
+        };
+        let folders = |names: &[&str]| names.iter().map(|f| (*f).to_owned()).collect();
+        // Two at once, and a third folder that is new.
+        let found = folders(&["hund", "katze", "fox", "cow"]);
+        reconcile(&mut document, found, |_| false, frames);
+        let now = identities(&document, &known);
+        assert_eq!(
+            now[..3],
+            list_of(&[("katze", "cat"), ("hund", "dog"), ("fox", "fox")])
+        );
+        assert!(document.retired.is_empty());
+    }
+
+    #[test]
+    fn a_folder_with_other_frames_is_another_class_and_one_that_returns_is_itself() {
+        let known = ["cat", "dog", "cow"];
+        let mut document = document(&["cat", "dog"]);
+        let folders = |names: &[&str]| names.iter().map(|f| (*f).to_owned()).collect();
+        let found = folders(&["cow", "dog"]);
+        reconcile(&mut document, found, |_| false, |_, _| Some(false));
+        let now = identities(&document, &known);
+        assert_eq!(now, list_of(&[("dog", "dog"), ("cow", "cow")]));
+        let cat = ClassId::of_name("cat");
+        assert_eq!(ClassList::of(&document).now(cat), Some(ClassNow::Deleted));
+        let found = folders(&["cow", "dog", "cat"]);
+        reconcile(&mut document, found, |_| false, |_, _| Some(false));
+        assert!(matches!(
+            ClassList::of(&document).now(cat),
+            Some(ClassNow::Present(_))
+        ));
+    }
+
+    #[test]
+    fn two_folders_that_could_both_be_it_are_new_classes() {
+        let mut document = document(&["cat"]);
+        let found = ["a", "b"].map(str::to_owned).to_vec();
+        reconcile(&mut document, found, |_| false, |_, _| Some(true));
+        let cat = ClassId::of_name("cat");
+        assert_eq!(ClassList::of(&document).now(cat), Some(ClassNow::Deleted));
+        assert_eq!(document.classes.len(), 2);
+    }
+
+    #[test]
+    fn nobody_knowing_leaves_place_and_colour_and_not_the_identity() {
+        let mut document = document(&["cat", "dog"]);
+        let found = ["katze", "dog"].map(str::to_owned).to_vec();
+        reconcile(&mut document, found, |_| false, |_, _| None);
+        let first = &document.classes[0].item;
+        assert_eq!((first.name.as_str(), first.color), ("katze", 0));
+        assert_eq!(first.id, ClassId::of_name("katze"));
+        assert_eq!(
+            ClassList::of(&document).now(ClassId::of_name("cat")),
+            Some(ClassNow::Deleted)
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Reading the folders: the snapshot of all frames, fast, without looking into any file.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::fs::{self, DirEntry, FileType};
 use std::path::Path;
@@ -7,10 +8,11 @@ use std::path::Path;
 use crate::jobs::Work;
 
 use super::class::UNSORTED;
+use super::class_frames::ClassFrames;
 use super::frame_name::Parts;
 use super::handle::is_temporary;
 use super::reconcile::{ClassFolder, reconcile};
-use super::{Frame, Frames, Label, Project, ProjectError};
+use super::{ClassId, Frame, Frames, Label, Project, ProjectError};
 
 /// Folders within a class folder are followed this deep.
 const MAX_DEPTH: usize = 16;
@@ -32,7 +34,9 @@ impl Project {
             self.scan_label(&path, &label, &mut frames, work)?;
         }
         self.scan_label(UNSORTED, &Label::Unsorted, &mut frames, work)?;
-        Ok(Frames { list: frames })
+        let frames = Frames { list: frames };
+        ClassFrames::remember(self, &frames);
+        Ok(frames)
     }
 
     /// The frames in `trash/`, each with the label that it had.
@@ -67,9 +71,16 @@ impl Project {
             fs::create_dir_all(&path).map_err(ProjectError::io("make", &path))?;
         }
         let folders = subfolders(&path, work)?;
+        // Looked up only when there is something to find out.
+        let seen = OnceCell::new();
+        let held = |class: ClassId, folder: &str| {
+            let seen = seen.get_or_init(|| ClassFrames::load(self));
+            // What cannot be read is told by the scan that follows.
+            seen.held(self, class, &self.files_in(folder, &Work::new()).ok()?)
+        };
         self.update(|document| {
             let same = |name: &str| path.join(name).is_dir();
-            let (classes, warnings) = reconcile(document, folders, same);
+            let (classes, warnings) = reconcile(document, folders, same, held);
             for warning in warnings {
                 work.warn(warning);
             }
@@ -83,8 +94,13 @@ impl Project {
         class: &ClassFolder,
         work: &Work,
     ) -> Result<Vec<String>, ProjectError> {
+        self.files_in(&class.folder, work)
+    }
+
+    /// The paths of the frames in a folder of `classes/`.
+    fn files_in(&self, folder: &str, work: &Work) -> Result<Vec<String>, ProjectError> {
         let mut frames = Vec::new();
-        let path = format!("classes/{}", class.folder);
+        let path = format!("classes/{folder}");
         self.scan_folder(&path, &Label::Unsorted, MAX_DEPTH, &mut frames, work)?;
         Ok(frames.into_iter().map(|frame| frame.path).collect())
     }

@@ -162,10 +162,11 @@ fn rules_of<'a>(
             .cuts
             .get(class.name)
             .and_then(|cuts| cuts.get(*group));
-        let rule = if by_source {
-            Rule::Whole
-        } else if let Some(cut) = known {
+        let rule = if let Some(cut) = known {
+            // Also where the class goes by source: the group came from a class that was merged into it.
             Rule::Blocks(cut.clone())
+        } else if by_source {
+            Rule::Whole
         } else if enough {
             // Cut into blocks when it had fewer groups; the newcomers go whole.
             Rule::Whole

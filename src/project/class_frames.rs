@@ -1,0 +1,148 @@
+//! Which frames each class held when its folder was last read, so that a folder that was renamed by hand is known
+//! again. Kept as a sample of the files' names and sizes in `cache/class_frames.json`: when that is deleted, the next such
+//! folder is a new class.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ClassId, ClassName, Frames, Project};
+
+/// Files that are remembered of a class: enough to be sure, few enough to be written after each scan.
+const SAMPLE: usize = 64;
+
+const FILE: &str = "class_frames.json";
+
+/// A sample of files, as the hash of the name and the size in bytes: those whose names have the smallest hashes,
+/// which are drawn at random and stay the same while the files do. All of them, if they are few.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sample(Vec<(u64, u64)>);
+
+impl Sample {
+    /// Of files by their paths; `size` is asked of the sampled ones alone.
+    fn of<'a>(paths: impl Iterator<Item = &'a str>, size: impl Fn(&str) -> u64) -> Self {
+        let mut hashes: Vec<(u64, &str)> =
+            paths.map(|path| (hash(file_name(path)), path)).collect();
+        if hashes.len() > SAMPLE {
+            hashes.select_nth_unstable(SAMPLE);
+            hashes.truncate(SAMPLE);
+        }
+        hashes.sort_unstable();
+        let sized = hashes.into_iter().map(|(hash, path)| (hash, size(path)));
+        Self(sized.collect())
+    }
+
+    /// Whether at least half of the sampled files are among these; `None` when there are none to go by.
+    fn is_among(&self, paths: &[String], size: impl Fn(&str) -> u64) -> Option<bool> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let there: HashMap<u64, &str> = paths
+            .iter()
+            .map(|path| (hash(file_name(path)), path.as_str()))
+            .collect();
+        let same =
+            |(hash, bytes): &&(u64, u64)| there.get(hash).is_some_and(|path| size(path) == *bytes);
+        Some(2 * self.0.iter().filter(same).count() >= self.0.len())
+    }
+}
+
+fn hash(name: &str) -> u64 {
+    let mut bytes = [0; 8];
+    blake3::Hasher::new()
+        .update(name.as_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The size of a file of the project, bytes; 0 when it is gone.
+fn size_in(project: &Project) -> impl Fn(&str) -> u64 {
+    |path| std::fs::metadata(project.abs(path)).map_or(0, |found| found.len())
+}
+
+/// What each class held.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct ClassFrames(BTreeMap<ClassId, Sample>);
+
+impl ClassFrames {
+    /// What was remembered; nothing when it cannot be read.
+    pub(super) fn load(project: &Project) -> Self {
+        let bytes = std::fs::read(project.cache_dir().join(FILE)).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// Remembers a scan. That it cannot be written is no matter: a folder may not be known again then.
+    pub(super) fn remember(project: &Project, frames: &Frames) {
+        let ids: HashMap<ClassName, ClassId> = project
+            .classes()
+            .into_iter()
+            .map(|class| (class.name, class.id))
+            .collect();
+        let mut now = Self::default();
+        // Frames of one label follow each other.
+        for frames in frames.list.chunk_by(|a, b| a.label == b.label) {
+            let class = frames.first().and_then(|frame| frame.label.class());
+            if let Some(id) = class.and_then(|class| ids.get(class)) {
+                let paths = frames.iter().map(|frame| frame.path.as_str());
+                now.0.insert(*id, Sample::of(paths, size_in(project)));
+            }
+        }
+        if now != Self::load(project)
+            && let Err(error) = now.save(project)
+        {
+            log::debug!("the frames of classes are not remembered: {error}");
+        }
+    }
+
+    fn save(&self, project: &Project) -> std::io::Result<()> {
+        let dir = project.cache_dir();
+        // Not the folders above it: those of a project that has gone are not to be made again.
+        match std::fs::create_dir(&dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let mut file = tempfile::Builder::new().suffix(".part").tempfile_in(&dir)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        file.persist(dir.join(FILE))
+            .map(drop)
+            .map_err(|error| error.error)
+    }
+
+    /// Whether a folder with these files (paths) holds most of what the class held; `None` when nobody knows.
+    pub(super) fn held(&self, project: &Project, class: ClassId, files: &[String]) -> Option<bool> {
+        self.0.get(&class)?.is_among(files, size_in(project))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failing unwrap is a failing test
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_known_by_half_of_its_frames() {
+        for count in [1, 10, 64, 65, 3000] {
+            let names: Vec<String> = (0..count).map(|n| format!("classes/a/{n}.jpg")).collect();
+            let size = |path: &str| path.len() as u64 - 10;
+            let sample = Sample::of(names.iter().map(String::as_str), size);
+            assert_eq!(sample.0.len(), count.min(SAMPLE));
+            let renamed: Vec<String> = (0..count).map(|n| format!("classes/b/{n}.jpg")).collect();
+            assert_eq!(sample.is_among(&renamed, size), Some(true));
+            assert_eq!(sample.is_among(&renamed[..count / 4], size), Some(false));
+            assert_eq!(sample.is_among(&[], size), Some(false));
+            // Other images of the same names.
+            assert_eq!(
+                sample.is_among(&renamed, |path| size(path) + 1),
+                Some(false)
+            );
+        }
+        assert_eq!(Sample::default().is_among(&["1.jpg".into()], |_| 1), None);
+    }
+}
