@@ -1,4 +1,4 @@
-//! Steps per second of the head, evaluations every ten steps included: `cargo bench --bench training`.
+//! Steps per second of the head, evaluations included, and the memory that a large table takes: `cargo bench --bench training`.
 //!
 //! The limit beside it is the time of the two matrix products of a step alone, run by the same ONNX Runtime on
 //! the same thread, so that the ratio says what everything around them costs. On a machine that is busy with
@@ -34,7 +34,33 @@ fn main() -> Result<(), Box<dyn Error>> {
             busy.map_or_else(String::new, |busy| format!("{:.0}", steps / busy)),
         );
     }
+    large_table()
+}
+
+/// The peak of memory with a large table of bottlenecks, against the table alone (Linux only).
+fn large_table() -> Result<(), Box<dyn Error>> {
+    let (dim, examples) = (1280, 100_000);
+    let before = peak_mb();
+    let steps =
+        measure_steps_per_second(Optimizer::Sgd, dim, 10, examples, 100, 4.0, &Work::new())?;
+    println!("{examples} examples and a tenth as many for validation: {steps:.0} steps/s");
+    if let (Some(before), Some(after)) = (before, peak_mb()) {
+        let table = (dim * examples * 11 / 10 * size_of::<f32>()) as f64 / 1e6;
+        println!(
+            "  peak of memory {:.0} MB over that of before, for tables of {table:.0} MB: {:.2} times",
+            after - before,
+            (after - before) / table
+        );
+    }
     Ok(())
+}
+
+/// The peak of resident memory so far, megabytes.
+fn peak_mb() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024.0 / 1e6)
 }
 
 /// Seconds this thread was on a processor.

@@ -15,7 +15,7 @@ use crate::evaluate::{
 use crate::jobs::{JobError, Work, sentence};
 use crate::media::{self, MediaError, Sampler};
 use crate::project::{Sampling, Split};
-use crate::train::{Run, RunId, RunResult};
+use crate::train::{Run, RunClasses, RunId, RunResult};
 
 /// Predictions kept for one set of files; a long film would fill the memory with thumbnails.
 const MOST_PREDICTIONS: usize = 300;
@@ -143,7 +143,8 @@ impl EvaluateState {
         self.evaluation.is_none() && self.error.is_none() && self.task.is_none()
     }
 
-    fn reset(&mut self) {
+    /// Lets go of what was measured, so that it is measured again when it is looked at.
+    pub(super) fn reset(&mut self) {
         self.evaluation = None;
         self.error = None;
         self.cell = None;
@@ -292,11 +293,15 @@ impl App {
             ..session.import.sampling
         };
         let ctx = self.ctx.clone();
+        let project = Arc::clone(&session.project);
         let task = self.tasks.start(
             Lane::Learn,
             "Predicting",
             false,
-            move |work| predict(&ctx, &run, &paths, &sampling, &files, work),
+            move |work| {
+                let classes = RunClasses::of(&project, &run);
+                predict(&ctx, (&run, classes), &paths, &sampling, &files, work)
+            },
             |app, result| {
                 if let Some(session) = &mut app.session {
                     session.evaluate.predicting = None;
@@ -317,14 +322,14 @@ impl App {
 
 fn predict(
     ctx: &egui::Context,
-    run: &Run,
+    (run, classes): (&Run, RunClasses),
     paths: &[PathBuf],
     sampling: &Sampling,
     files: &FilePredictions,
     work: &Work,
 ) -> Result<(), EvaluateError> {
     work.stage("Loading the model", None);
-    let mut predictor = Predictor::from_run(run)?;
+    let mut predictor = Predictor::from_run(run, classes)?;
     let paths = media::gather(paths, work)?;
     work.stage("Predicting", Some(paths.len() as u64));
     for path in &paths {

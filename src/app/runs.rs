@@ -6,7 +6,7 @@ use super::notes::Tone;
 use super::train::{RunEntry, TrainAction, TrainState};
 use super::{Action, App, Lane};
 use crate::jobs::JobError;
-use crate::train::{Curves, Run, RunId, RunState, TrainError, runs};
+use crate::train::{Curves, Run, RunId, RunState, TrainError, remove_run, restore_run, runs};
 
 impl RunEntry {
     fn of(run: Run) -> Self {
@@ -62,8 +62,8 @@ impl App {
         );
     }
 
-    /// Moves a run to the project's trash, or back.
-    pub(super) fn move_run(&mut self, id: RunId, away: bool) {
+    /// Moves a run to the project's trash.
+    pub(super) fn remove_run(&mut self, id: RunId) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -71,35 +71,48 @@ impl App {
         if state.is_live(&id) {
             return;
         }
-        if away {
-            state.runs.retain(|entry| entry.run.id != id);
-            state.forget_gone();
-        }
-        let runs_dir = session.project.runs_dir();
-        let trash = session.root.join("trash").join("runs");
-        let folder = id.0.clone();
+        state.runs.retain(|entry| entry.run.id != id);
+        state.forget_gone();
+        let project = Arc::clone(&session.project);
         self.tasks.start(
             Lane::Edit,
             "Moving a run",
             true,
-            move |_| {
-                let (from, to) = if away {
-                    (runs_dir, trash)
-                } else {
-                    (trash, runs_dir)
-                };
-                std::fs::create_dir_all(&to)?;
-                std::fs::rename(from.join(&folder), to.join(&folder))
-            },
-            move |app, result| {
+            move |_| remove_run(&project, &id),
+            |app, result| {
                 match result {
-                    Ok(()) if away => {
-                        app.notes.add(Tone::Info, "The run is in the trash").remedy =
-                            Some(("Undo".to_owned(), Action::Train(TrainAction::Restore(id))));
+                    Ok(trashed) => {
+                        app.notes.add(Tone::Info, "The run is in the trash").remedy = Some((
+                            "Undo".to_owned(),
+                            Action::Train(TrainAction::Restore(trashed)),
+                        ));
                     }
-                    Ok(()) | Err(JobError::Cancelled) => {}
+                    Err(JobError::Cancelled) => {}
                     Err(error) => {
-                        app.fail(format!("The run “{}” could not be moved: {error}", id.0));
+                        app.fail(format!("The run could not be moved: {error}"));
+                    }
+                }
+                app.load_runs();
+            },
+        );
+    }
+
+    /// Moves a run back from the trash.
+    pub(super) fn restore_run(&mut self, trashed: RunId) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let project = Arc::clone(&session.project);
+        self.tasks.start(
+            Lane::Edit,
+            "Moving a run",
+            true,
+            move |_| restore_run(&project, &trashed),
+            |app, result| {
+                match result {
+                    Ok(_) | Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        app.fail(format!("The run could not be moved back: {error}"));
                     }
                 }
                 app.load_runs();

@@ -237,6 +237,15 @@ impl App {
                         if let Some(session) = &mut app.session
                             && session.root == root
                         {
+                            let names = |of: &[Class]| -> Vec<_> {
+                                of.iter()
+                                    .map(|class| (class.id, class.name.clone()))
+                                    .collect()
+                            };
+                            if names(&session.classes) != names(&classes) {
+                                // Runs follow their classes: what was measured names the old ones.
+                                session.evaluate.reset();
+                            }
                             session.classes = classes;
                             session.sources = sources;
                             match found {

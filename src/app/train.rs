@@ -14,8 +14,8 @@ use crate::backbone::{Architecture, Depth};
 use crate::jobs::{JobError, Work};
 use crate::project::{Label, Project};
 use crate::train::{
-    BestPoint, CurvePoint, Curves, Estimate, LiveCurves, Part, Run, RunId, RunState, TrainSettings,
-    estimate, resume, train,
+    BestPoint, CurvePoint, Curves, Estimate, EvalSpacing, LiveCurves, Part, Run, RunId, RunState,
+    TrainSettings, estimate, resume, train,
 };
 
 pub use super::train_series::{Axis, CurveView, LOG_FLOOR, Metric, Series, Side, interval};
@@ -252,6 +252,10 @@ impl App {
                 if let Some(mut settings) = state.run(&id).map(|entry| entry.run.settings.clone()) {
                     // How often that run was extended is no setting of another.
                     settings.fine_tune.restarts.clear();
+                    // Nor how many steps its evaluations were apart, with the frames it had.
+                    if matches!(settings.eval_spacing, EvalSpacing::Steps(_)) {
+                        settings.eval_spacing = EvalSpacing::ByFrames;
+                    }
                     self.apply_train(TrainAction::SetDepth(Some(settings.fine_tune.depth)));
                     self.apply_train(TrainAction::Set(settings));
                 }
@@ -275,8 +279,8 @@ impl App {
                     self.tasks.cancel(task);
                 }
             }
-            TrainAction::Remove(id) => self.move_run(id, true),
-            TrainAction::Restore(id) => self.move_run(id, false),
+            TrainAction::Remove(id) => self.remove_run(id),
+            TrainAction::Restore(id) => self.restore_run(id),
         }
     }
 

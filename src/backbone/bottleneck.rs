@@ -7,6 +7,7 @@ use crate::jobs::Work;
 use crate::media::{MediaError, load_image_from_bytes};
 
 use super::cache::Key;
+use super::content::ContentId;
 use super::parallel::in_parallel;
 use super::store::{Store, cache_name};
 use super::tools::{Also, Model, Tools};
@@ -26,6 +27,8 @@ pub struct BottleneckTable {
     pub failed: Vec<(usize, String)>,
     /// How many came from the cache.
     pub from_cache: usize,
+    /// What each file holds; `None` of one that cannot be read.
+    pub contents: Vec<Option<ContentId>>,
 }
 
 impl BottleneckTable {
@@ -102,6 +105,7 @@ fn compute(
     let mut table = BottleneckTable {
         dim,
         values: vec![0.0; frames.len() * dim],
+        contents: vec![None; frames.len()],
         ..BottleneckTable::default()
     };
     let store = match cache_dir {
@@ -114,14 +118,16 @@ fn compute(
     let mut missing = Vec::new();
     if let Some(store) = &store {
         let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
-        for (index, (frame, row)) in frames
-            .iter()
-            .zip(table.values.chunks_exact_mut(dim))
-            .enumerate()
+        let rows = table.values.chunks_exact_mut(dim);
+        for (index, ((frame, row), of_file)) in
+            frames.iter().zip(rows).zip(&mut table.contents).enumerate()
         {
             work.check()?;
             match store.known_row(frame, row) {
-                Some(content) if !Also::lacks(also, &content) => table.from_cache += 1,
+                Some(content) if !Also::lacks(also, &content) => {
+                    table.from_cache += 1;
+                    *of_file = Some(ContentId::of_hash(&content));
+                }
                 _ => missing.push(index),
             }
             // Thousands of these take a second: the watcher need not be woken for each.
@@ -156,6 +162,9 @@ fn compute(
                     if let Some(row) = table.values.chunks_exact_mut(dim).nth(index) {
                         row.copy_from_slice(&found.bottleneck);
                     }
+                    if let Some(of_file) = table.contents.get_mut(index) {
+                        *of_file = Some(found.content);
+                    }
                 }
                 Err(reason) => table.failed.push((index, reason)),
             }
@@ -181,6 +190,7 @@ fn warn_of_failures(failed: &[(usize, String)], work: &Work) {
 }
 
 struct Found {
+    content: ContentId,
     bottleneck: Vec<f32>,
     from_cache: bool,
 }
@@ -222,6 +232,7 @@ fn frame_bottleneck(
         && let Some(bottleneck) = known
     {
         return Ok(Ok(Found {
+            content: ContentId::of_hash(&key.content),
             bottleneck,
             from_cache: true,
         }));
@@ -247,6 +258,7 @@ fn frame_bottleneck(
         lock(store).keep(&key, stamp, &bottleneck, work);
     }
     Ok(Ok(Found {
+        content: ContentId::of_hash(&key.content),
         bottleneck,
         from_cache,
     }))

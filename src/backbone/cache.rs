@@ -18,7 +18,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::BackboneError;
@@ -67,20 +67,16 @@ impl Cache {
         elements: usize,
         element_bytes: usize,
     ) -> Result<Self, BackboneError> {
-        std::fs::create_dir_all(dir).map_err(BackboneError::io("make", dir))?;
+        if !dir.is_dir() {
+            std::fs::create_dir_all(dir).map_err(BackboneError::io("make", dir))?;
+        }
         let open = |extension: &str| {
             let path = dir.join(format!("{name}.{extension}"));
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)
-                .map_err(BackboneError::io("open", path))
+            open_or_make(&path).map_err(BackboneError::io("open", path))
         };
-        let keys = open("keys")?;
-        let rows = open("rows")?;
-        let lock = writer_lock(dir, name);
+        let (keys, keys_writable) = open("keys")?;
+        let (rows, rows_writable) = open("rows")?;
+        let lock = writer_lock(dir, name).filter(|_| keys_writable && rows_writable);
         let writable = lock.is_some();
         let mut cache = Self {
             elements,
@@ -198,6 +194,31 @@ impl Cache {
     /// The size of its files in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.len * (self.buffer.len() + ENTRY_BYTES) as u64
+    }
+}
+
+/// Opens a file of the cache, and makes it if need be; tells whether it can be written. In a project on a read-only
+/// disk what is there can still be read.
+pub(super) fn open_or_make(path: &Path) -> std::io::Result<(File, bool)> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path);
+    match opened {
+        Ok(file) => Ok((file, true)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+            ) =>
+        {
+            File::open(path)
+                .map(|file| (file, false))
+                .map_err(|_| error)
+        }
+        Err(error) => Err(error),
     }
 }
 

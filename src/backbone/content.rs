@@ -1,4 +1,4 @@
-//! The content hash of image files, remembered by path, size and times so that an unchanged file need
+//! What identifies the content of image files: a hash, remembered by path, size and times so that an unchanged file need
 //! not be read again.
 //!
 //! `<cache>/bottlenecks/files` is append-only, entries of 64 bytes: 24 bytes of the BLAKE3 hash of the file's
@@ -6,22 +6,49 @@
 //! hash, 8 bytes of check sum. A damaged entry is passed over.
 
 use std::collections::HashMap;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use crate::jobs::Work;
 use crate::media::MediaError;
+use crate::project::Id128;
 
 use super::BackboneError;
-use super::cache::writer_lock;
+use super::cache::{open_or_make, writer_lock};
 use super::parallel::in_parallel;
 
 const ENTRY_BYTES: usize = 64;
 
 /// A file this young may still change within one tick of the file system's clock, unseen by size and times.
 const TOO_YOUNG: Duration = Duration::from_secs(2);
+
+/// The content of a file: the first 128 bits of the BLAKE3 hash of its bytes, written as 32 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContentId(Id128);
+
+impl ContentId {
+    pub(super) fn of_hash(hash: &[u8; 32]) -> Self {
+        Self(Id128::of_hash(hash))
+    }
+}
+
+/// The contents of files, `None` of one that cannot be read. Only files that the cache in the folder `cache_dir` does
+/// not know are read, and it knows them from then on.
+pub fn content_ids(
+    files: &[PathBuf],
+    cache_dir: Option<&Path>,
+    work: &Work,
+) -> Result<Vec<Option<ContentId>>, BackboneError> {
+    let found = hashes(files, cache_dir, work)?.into_iter();
+    Ok(found
+        .map(|hash| Some(ContentId::of_hash(&hash.ok()?)))
+        .collect())
+}
 
 /// Identifies a file as it was at one moment.
 pub(super) type Stamp = [u8; 24];
@@ -41,14 +68,8 @@ impl Contents {
     pub(super) fn open(dir: &Path, base: &Path) -> Result<Self, BackboneError> {
         let path = dir.join("files");
         let io = |error| BackboneError::io("read", &path)(error);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(io)?;
-        let lock = writer_lock(dir, "files");
+        let (mut file, writable) = open_or_make(&path).map_err(io)?;
+        let lock = writer_lock(dir, "files").filter(|_| writable);
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
         let (entries, tail) = bytes.as_chunks::<ENTRY_BYTES>();
@@ -129,6 +150,16 @@ pub(super) fn content_hashes(
     cache_dir: Option<&Path>,
     work: &Work,
 ) -> Result<Vec<[u8; 32]>, BackboneError> {
+    let found = hashes(files, cache_dir, work)?.into_iter();
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// The hash of each file, or why it cannot be read.
+fn hashes(
+    files: &[PathBuf],
+    cache_dir: Option<&Path>,
+    work: &Work,
+) -> Result<Vec<Result<[u8; 32], MediaError>>, BackboneError> {
     let mut contents = cache_dir.and_then(|dir| {
         let base = dir.parent().unwrap_or(dir);
         let dir = dir.join("bottlenecks");
@@ -143,14 +174,15 @@ pub(super) fn content_hashes(
         contents.as_ref()?.stamp(file, &metadata)
     };
     let stamps: Vec<Option<Stamp>> = files.iter().map(|file| stamp(file)).collect();
-    let mut hashes = vec![[0; 32]; files.len()];
+    let mut hashes: Vec<Result<[u8; 32], MediaError>> = Vec::with_capacity(files.len());
     let mut unknown = Vec::new();
-    for (index, (hash, stamp)) in hashes.iter_mut().zip(&stamps).enumerate() {
+    for (index, stamp) in stamps.iter().enumerate() {
         let known = contents.as_ref().zip(stamp.as_ref());
-        match known.and_then(|(contents, stamp)| contents.get(stamp)) {
-            Some(known) => *hash = known,
-            None => unknown.push(index),
+        let known = known.and_then(|(contents, stamp)| contents.get(stamp));
+        if known.is_none() {
+            unknown.push(index);
         }
+        hashes.push(Ok(known.unwrap_or_default()));
     }
     in_parallel(
         unknown.len(),
@@ -159,20 +191,23 @@ pub(super) fn content_hashes(
         |(), number| {
             let file = unknown.get(number).and_then(|index| files.get(*index));
             let path = file.cloned().unwrap_or_default();
-            let bytes = std::fs::read(&path).map_err(|error| MediaError::Io { path, error })?;
-            Ok::<_, BackboneError>(*blake3::hash(&bytes).as_bytes())
+            Ok::<_, BackboneError>(match std::fs::read(&path) {
+                Ok(bytes) => Ok(*blake3::hash(&bytes).as_bytes()),
+                Err(error) => Err(MediaError::Io { path, error }),
+            })
         },
         |number, found| {
             let Some(&index) = unknown.get(number) else {
                 return Ok(());
             };
-            if let Some(hash) = hashes.get_mut(index) {
-                *hash = found;
-            }
-            if let (Some(contents), Some(Some(stamp))) = (&mut contents, stamps.get(index))
-                && let Err(error) = contents.put(*stamp, found)
+            if let (Some(contents), Some(Some(stamp)), Ok(hash)) =
+                (&mut contents, stamps.get(index), &found)
+                && let Err(error) = contents.put(*stamp, *hash)
             {
                 log::warn!("the hash of a file cannot be kept: {error}");
+            }
+            if let Some(hash) = hashes.get_mut(index) {
+                *hash = found;
             }
             Ok(())
         },

@@ -52,6 +52,7 @@ struct Result {
     split: Split,
     frames: u64,
     relabelled: u64,
+    changed: u64,
     missing: u64,
     confusion: Vec<Vec<u64>>,
     per_class: Vec<PerClass>,
@@ -104,11 +105,22 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             count(evaluation.relabelled, "frame")
         ))?;
     }
+    if evaluation.changed > 0 {
+        console.warning(&format!(
+            "{} of the run's hold another image since and were judged by that",
+            count(evaluation.changed, "frame")
+        ))?;
+    }
+    for note in &evaluation.notes {
+        console.warning(note)?;
+    }
+    figures.follow(&evaluation);
     let result = Result {
         run: figures,
         split,
         frames: evaluation.predictions.len() as u64,
         relabelled: evaluation.relabelled,
+        changed: evaluation.changed,
         missing: evaluation.missing,
         per_class: per_class(&evaluation),
         per_source: per_source(&evaluation, &names),

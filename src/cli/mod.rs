@@ -20,12 +20,13 @@
 //! | --- | --- |
 //! | `new` | `project` s, `name` s |
 //! | `import` | `sources` n, `frames` n, `skipped` n |
-//! | `classes` | `classes` [{`name` s, `frames` n}], `unsorted` n; after `remove` and `rename` the state after it |
+//! | `classes` | `classes` [{`name` s, `frames` n}], `unsorted` n; after `add`, `rename`, `merge` and `remove` the state after it |
 //! | `label` | `frames` n, `paths` [s] (where the frames are now, relative to the project) |
 //! | `trash` | `frames` n, `runs` n, `files` n, `bytes` n (what lay in it), `deleted` n (files; 0 without `--empty`) |
 //! | `train` | `run` s, `steps` n, `best_step` n, `classes` [s], `validation_accuracy` f or null, `test_accuracy` f or null, `depth` s, `trained_weights` n, `head_only_test_accuracy` f or null, `verdict` {`head_only` f, `deeper` f, `interval` [f, f] or null, `frames` n, `groups` n, `outcome` s} (for runs deeper than the head), `seconds` f, `notes` [s] |
 //! | `train --estimate` | `recommended` s, `train_frames` n, `depths` [{`depth` s, `trained_weights` n, `steps` n, `cache_bytes` n, `seconds` f}] |
-//! | `evaluate` | the same for the evaluated run, and `split` s, `frames` n, `relabelled` n (judged by their present class), `missing` n, `confusion` [[n]] (row: truth, column: predicted), `per_class` [{`class` s, `frames` n, `precision` f or null, `recall` f or null}], `per_source` [{`source` s, `frames` n, `accuracy` f}] |
+//! | `runs` | `runs` [{`run` s, `created` s, `state` s, `depth` s, `classes` [s], `steps` n or null, `validation_accuracy` f or null, `test_accuracy` f or null}], `removed` s after `--remove` (its name in the trash), `restored` s after `--restore` |
+//! | `evaluate` | the same for the evaluated run, and `split` s, `frames` n, `relabelled` n (judged by their present class), `changed` n (another image since, judged by that), `missing` n, `classes` and `notes` by the present names, `confusion` [[n]] (row: truth, column: predicted), `per_class` [{`class` s, `frames` n, `precision` f or null, `recall` f or null}], `per_source` [{`source` s, `frames` n, `accuracy` f}] |
 //! | `predict` | `predictions` n, `skipped` n |
 //! | `export` | `run` s, `files` [{`path` s, `format` s, `bytes` n, `top1_agreement` f or null, `max_probability_difference` f or null}] |
 //! | `features` | `path` s, `architecture` s, `frames` n, `dim` n, `skipped` n, `from_cache` n, `seconds` f |
@@ -47,6 +48,7 @@ mod label;
 mod new;
 mod open;
 mod predict;
+mod runs;
 mod table;
 mod train;
 mod trash;
@@ -94,6 +96,7 @@ enum Command {
     Label(label::Args),
     Trash(trash::Args),
     Train(train::Args),
+    Runs(runs::Args),
     Evaluate(evaluate::Args),
     Predict(predict::Args),
     Export(export::Args),
@@ -125,6 +128,7 @@ pub fn main() -> ExitCode {
         Some(Command::Label(args)) => label::run(&console, &args),
         Some(Command::Trash(args)) => trash::run(&console, &args),
         Some(Command::Train(args)) => train::run(&console, &args),
+        Some(Command::Runs(args)) => runs::run(&console, &args),
         Some(Command::Evaluate(args)) => evaluate::run(&console, &args),
         Some(Command::Predict(args)) => predict::run(&console, args),
         Some(Command::Export(args)) => export::run(&console, args),

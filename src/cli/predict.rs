@@ -11,7 +11,7 @@ use crate::evaluate::{EvaluateError, Predictor};
 use crate::jobs::{Cancelled, Work};
 use crate::media::{MediaError, Sampler, gather, is_video_name, load_image};
 use crate::project::Sampling;
-use crate::train::Run;
+use crate::train::{Run, RunClasses};
 
 use super::console::{Console, Watch};
 use super::import::SamplingArgs;
@@ -88,7 +88,9 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
 /// A run's folder has a `run.json`; everything else is an export.
 fn open(model: &Path) -> std::result::Result<Predictor, EvaluateError> {
     if model.join("run.json").is_file() {
-        Predictor::from_run(&Run::open(model)?)
+        let run = Run::open(model)?;
+        let classes = RunClasses::beside(&run);
+        Predictor::from_run(&run, classes)
     } else {
         Predictor::from_export(model)
     }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::backbone::{Architecture, Depth, Fit};
+use crate::evaluate::Evaluation;
 use crate::project::Project;
 use crate::train::{
-    CurvePoint, Estimate, LiveCurves, Optimizer, Part, Run, RunState, TrainSettings, Verdict,
-    estimate, resume, runs, train,
+    CurvePoint, Estimate, EvalSpacing, LiveCurves, Optimizer, Part, Run, RunState, TrainSettings,
+    Verdict, estimate, resume, runs, train,
 };
 
 use super::console::{Console, Interrupted, Watch};
@@ -55,7 +56,8 @@ pub struct Args {
     /// Validation frames per evaluation, -1 for all of them [default: 100]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = validation_batch_size)]
     validation_batch_size: Option<i64>,
-    /// Steps between evaluations [default: 10]
+    /// Steps between evaluations, exactly [default: 10, or as many more that no more frames are evaluated than
+    /// learned from]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     eval_step_interval: Option<u32>,
     /// Percentage of frames kept for the test at the end [default: 10]
@@ -164,6 +166,12 @@ impl RunFigures {
             seconds: result.seconds,
             notes: result.notes.clone(),
         })
+    }
+
+    /// Calls the classes what they are now, and says what became of them.
+    pub fn follow(&mut self, evaluation: &Evaluation) {
+        self.classes.clone_from(&evaluation.classes);
+        self.notes.extend(evaluation.notes.iter().cloned());
     }
 }
 
@@ -297,6 +305,7 @@ fn settings(args: &Args) -> anyhow::Result<TrainSettings> {
     }
     if let Some(interval) = args.eval_step_interval {
         settings.eval_step_interval = interval;
+        settings.eval_spacing = EvalSpacing::Exact;
     }
     if let Some(percentage) = args.testing_percentage {
         settings.split.testing_percentage = percentage;
@@ -487,13 +496,14 @@ mod tests {
             defaults.learning_rate.to_string(),
             defaults.train_batch_size.to_string(),
             defaults.validation_batch_size.to_string(),
-            defaults.eval_step_interval.to_string(),
             defaults.split.testing_percentage.to_string(),
             defaults.split.validation_percentage.to_string(),
             defaults.seed.to_string(),
         ] {
             assert!(help.contains(&format!("[default: {default}]")), "{default}");
         }
+        let interval = format!("[default: {},", defaults.eval_step_interval);
+        assert!(help.contains(&interval));
         assert_eq!(defaults.optimizer, Optimizer::Sgd);
         assert_eq!(defaults.fit, Fit::CenterCrop);
     }

@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use crate::backbone::bottlenecks;
 use crate::jobs::Work;
 use crate::project::{FrameName, Project, Split};
-use crate::train::Run;
+use crate::train::{Present, Run, RunClasses, present};
 
 use super::classifier::{Classifier, arg_max};
-use super::present::{Present, present};
 use super::{Confusion, EvaluateError};
 
 /// What the model said of one frame.
@@ -54,7 +53,7 @@ impl FramePrediction {
 /// Predictions on one side of the split, and their confusion matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// Class names in the order of the indices.
+    /// Class names in the order of the indices, as they are now; classes of the run that were merged since are one.
     pub classes: Vec<String>,
     /// Which frames.
     pub split: Split,
@@ -64,8 +63,12 @@ pub struct Evaluation {
     pub confusion: Confusion,
     /// Frames that have been given another class of the run since; they are judged by that.
     pub relabelled: u64,
+    /// Frames whose image was changed since; the image of now is judged.
+    pub changed: u64,
     /// Frames that are gone, can no longer be read, or are in no class of the run any more.
     pub missing: u64,
+    /// A sentence for each class that was merged or deleted since.
+    pub notes: Vec<String>,
 }
 
 /// How one group did.
@@ -145,11 +148,13 @@ pub fn evaluate(
     split: Split,
     work: &Work,
 ) -> Result<Evaluation, EvaluateError> {
+    let classes = RunClasses::of(project, run);
     let Present {
         frames,
         relabelled,
+        changed,
         mut missing,
-    } = present(project, run, split, work)?;
+    } = present(project, run, &classes, Some(split), work)?;
     let paths: Vec<PathBuf> = frames
         .iter()
         .map(|frame| project.abs(&frame.path))
@@ -170,31 +175,36 @@ pub fn evaluate(
     let classifier = Classifier::of_run(run, table.dim)?;
     missing += table.failed.len() as u64;
     let mut failed = table.failed.iter().map(|(index, _)| *index).peekable();
-    let mut confusion = Confusion::new(run.classes.len());
+    let mut confusion = Confusion::new(classes.labels.len());
     let mut predictions = Vec::with_capacity(frames.len());
     for (index, frame) in frames.into_iter().enumerate() {
         if failed.next_if_eq(&index).is_some() {
             continue;
         }
         let Some(row) = table.row(index) else { break };
-        let probabilities = classifier.probabilities(row);
+        let Some(truth) = classes.label_of.get(frame.class).copied() else {
+            continue;
+        };
+        let probabilities = classes.fold(classifier.probabilities(row));
         let predicted = arg_max(&probabilities);
-        confusion.add(frame.class, predicted);
+        confusion.add(truth, predicted);
         predictions.push(FramePrediction {
             path: frame.path,
             group: frame.group,
-            truth: frame.class,
+            truth,
             predicted,
             probabilities,
         });
     }
     Ok(Evaluation {
-        classes: run.classes.clone(),
+        classes: classes.labels,
         split,
         predictions,
         confusion,
         relabelled,
+        changed,
         missing,
+        notes: classes.notes,
     })
 }
 
@@ -225,7 +235,9 @@ mod tests {
             ],
             confusion: Confusion::default(),
             relabelled: 0,
+            changed: 0,
             missing: 0,
+            notes: Vec::new(),
         };
         let mistakes: Vec<_> = evaluation
             .mistakes()

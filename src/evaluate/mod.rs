@@ -6,7 +6,6 @@ mod error;
 mod evaluation;
 mod exported;
 mod predict;
-mod present;
 mod recipe;
 
 pub use classifier::{Classifier, arg_max};

@@ -8,7 +8,7 @@ use crate::backbone::{Extractor, worker_count};
 use crate::jobs::Work;
 use crate::media::{Sampler, is_video_name, load_image};
 use crate::project::Sampling;
-use crate::train::Run;
+use crate::train::{Run, RunClasses};
 
 use super::EvaluateError;
 use super::classifier::Classifier;
@@ -40,7 +40,7 @@ pub struct FilePrediction {
 }
 
 enum Model {
-    Run(Box<Extractor>, Classifier),
+    Run(Box<Extractor>, Classifier, RunClasses),
     Export(Box<ExportedModel>),
 }
 
@@ -51,8 +51,8 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// From a run. One picture uses all cores.
-    pub fn from_run(run: &Run) -> Result<Self, EvaluateError> {
+    /// From a run, whose classes are called what they are now. One picture uses all cores.
+    pub fn from_run(run: &Run, classes: RunClasses) -> Result<Self, EvaluateError> {
         let extractor = Extractor::with_threads(
             &run.settings.architecture,
             &run.preprocessing,
@@ -61,8 +61,8 @@ impl Predictor {
         )?;
         let classifier = Classifier::of_run(run, extractor.dim())?;
         Ok(Self {
-            model: Model::Run(Box::new(extractor), classifier),
-            classes: run.classes.clone(),
+            classes: classes.labels.clone(),
+            model: Model::Run(Box::new(extractor), classifier, classes),
         })
     }
 
@@ -85,8 +85,8 @@ impl Predictor {
     /// Probabilities of one picture, in the order of [`Predictor::classes`].
     pub fn probabilities(&mut self, picture: &RgbImage) -> Result<Vec<f32>, EvaluateError> {
         match &mut self.model {
-            Model::Run(extractor, classifier) => {
-                Ok(classifier.probabilities(&extractor.extract(picture)?))
+            Model::Run(extractor, classifier, classes) => {
+                Ok(classes.fold(classifier.probabilities(&extractor.extract(picture)?)))
             }
             Model::Export(model) => model.probabilities(picture),
         }

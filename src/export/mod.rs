@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::evaluate::{InputKind, Recipe};
 use crate::jobs::Work;
 use crate::project::Project;
-use crate::train::{Run, RunState};
+use crate::train::{Run, RunClasses, RunState};
 
 use files::Pending;
 
@@ -62,7 +62,7 @@ pub struct ExportedFile {
 /// The licence of the backbones in full, which asks to be passed on with them.
 const LICENCE: &str = include_str!("../../models/LICENSE");
 
-/// A Python program that runs an export of `run` in this format on one picture.
+/// A Python program that runs an export of `run` in this format on one picture. It reads the labels from a file.
 #[must_use]
 pub fn example(run: &Run, format: Format) -> String {
     readme::program(&Recipe::new(
@@ -89,8 +89,9 @@ pub fn export(
             run: run.id.0.clone(),
         });
     }
-    if let Some(class) = run
-        .classes
+    let classes = RunClasses::of(project, run);
+    if let Some(class) = classes
+        .labels
         .iter()
         .find(|class| class.contains(['\n', '\r']))
     {
@@ -107,14 +108,17 @@ pub fn export(
         format.input(),
         &run.preprocessing,
         &run.settings.architecture,
-        &run.classes,
+        &classes.labels,
     );
-    let model = onnx::model(run, &head, tuned.as_ref(), &recipe)?;
-    let mut labels = run.classes.join("\n");
+    for note in &classes.notes {
+        work.warn(note);
+    }
+    let model = onnx::model(run, &head, tuned.as_ref(), &classes, &recipe)?;
+    let mut labels = classes.labels.join("\n");
     labels.push('\n');
     let json = serde_json::to_string_pretty(&recipe)
         .map_err(|error| ExportError::io("write", out.join("preprocess.json"))(error.into()))?;
-    let readme = readme::text(run, tuned.is_some(), &recipe);
+    let readme = readme::text(run, tuned.is_some(), &classes.notes, &recipe);
 
     let mut pending = Pending::new(out)?;
     files::clear_leftovers(out);

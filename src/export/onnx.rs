@@ -5,10 +5,10 @@
 //! (rounded to fp16 they moved probabilities by 5e-4, more than a proof allows).
 //! Normalisation in front, head and softmax behind.
 
-use crate::backbone::{Preprocessing, TunedWeights};
+use crate::backbone::TunedWeights;
 use crate::evaluate::{InputKind, RECIPE_KEY, Recipe};
 use crate::onnx::{Attribute, Dim, ElementType, Graph, OnnxError, Tensor, cast_target};
-use crate::train::{Head, Run};
+use crate::train::{Head, Run, RunClasses};
 
 use super::ExportError;
 
@@ -17,6 +17,7 @@ pub(super) fn model(
     run: &Run,
     head: &Head,
     tuned: Option<&TunedWeights>,
+    classes: &RunClasses,
     recipe: &Recipe,
 ) -> Result<Vec<u8>, ExportError> {
     let architecture = &run.settings.architecture;
@@ -28,7 +29,7 @@ pub(super) fn model(
         &entry.bottleneck,
         head,
         recipe,
-        &run.preprocessing,
+        classes.is_folded().then_some(&classes.label_of),
     )?;
     let mut licence = format!("backbone {}: {}", architecture.backbone, entry.licence);
     // The licence asks that changes be told.
@@ -64,15 +65,17 @@ fn metadata(
     ])
 }
 
-/// Normalisation, backbone, head and softmax as one graph.
+/// Normalisation, backbone, head and softmax as one graph. `label_of`, where the run tells more classes apart than there
+/// are labels, has the label of each class: then the probabilities of a label's classes are added up.
 fn join(
     mut backbone: Graph,
     backbone_input: &str,
     bottleneck: &str,
     head: &Head,
     recipe: &Recipe,
-    preprocessing: &Preprocessing,
+    label_of: Option<&Vec<usize>>,
 ) -> Result<Graph, ExportError> {
+    let preprocessing = &recipe.preprocessing;
     let side = preprocessing.resolution_px as usize;
     let classes = head.b.len();
     let dim = head.w.len() / classes.max(1);
@@ -131,13 +134,22 @@ fn join(
     let b = graph.initializer("head.bias", &Tensor::new([classes], head.b.clone()));
     let logits = graph.op("Gemm", &[&bottleneck, &w, &b]);
     let output = &recipe.output.name;
-    graph.node(
-        "Softmax",
-        &[&logits],
-        &[output],
-        &[("axis", Attribute::Int(1))],
-    );
-    graph.output(output, ElementType::F32, &[batch(), classes.into()]);
+    let axis = ("axis", Attribute::Int(1));
+    let labels = recipe.labels.len();
+    if let Some(label_of) = label_of {
+        let probabilities = graph.op_with("Softmax", &[&logits], &[axis]);
+        let mut sums = vec![0.0_f32; classes * labels];
+        for (row, label) in sums.chunks_exact_mut(labels.max(1)).zip(label_of) {
+            if let Some(cell) = row.get_mut(*label) {
+                *cell = 1.0;
+            }
+        }
+        let sums = graph.initializer("labels.sums", &Tensor::new([classes, labels], sums));
+        graph.node("MatMul", &[&probabilities, &sums], &[output], &[]);
+    } else {
+        graph.node("Softmax", &[&logits], &[output], &[axis]);
+    }
+    graph.output(output, ElementType::F32, &[batch(), labels.into()]);
     graph.prune();
     Ok(graph)
 }
@@ -172,20 +184,47 @@ pub(super) mod tests {
 
     /// A model as it is exported, with a made-up head.
     pub(in crate::export) fn small_model(kind: InputKind) -> Vec<u8> {
-        let (architecture, head, recipe) = parts(kind);
+        let (_, head, recipe) = parts(kind);
+        model_of(&head, &recipe, None)
+    }
+
+    fn model_of(head: &Head, recipe: &Recipe, label_of: Option<&Vec<usize>>) -> Vec<u8> {
+        let architecture = &recipe.architecture;
         let entry = architecture.entry().unwrap();
         let backbone = Graph::from_bytes(&entry.model().unwrap()).unwrap();
         let mut graph = join(
             backbone,
             &entry.input,
             &entry.bottleneck,
-            &head,
-            &recipe,
-            &recipe.preprocessing,
+            head,
+            recipe,
+            label_of,
         )
         .unwrap();
-        graph.set_metadata(RECIPE_KEY, &serde_json::to_string(&recipe).unwrap());
+        graph.set_metadata(RECIPE_KEY, &serde_json::to_string(recipe).unwrap());
         graph.to_bytes()
+    }
+
+    #[test]
+    fn classes_that_were_merged_are_one_output() {
+        let (_, head, plain) = parts(InputKind::Uint8Nhwc);
+        let mut folded = plain.clone();
+        folded.labels = ["a", "b"].map(str::to_owned).to_vec();
+        let picture = RgbImage::from_fn(110, 100, |x, y| {
+            image::Rgb([
+                (x * 2 % 256) as u8,
+                (y * 3 % 256) as u8,
+                (x * y % 256) as u8,
+            ])
+        });
+        let run = |bytes: &[u8]| {
+            let mut model = ExportedModel::from_bytes(bytes, Path::new("model.onnx"), 1).unwrap();
+            model.probabilities(&picture).unwrap()
+        };
+        let three = run(&model_of(&head, &plain, None));
+        let two = run(&model_of(&head, &folded, Some(&vec![0, 1, 0])));
+        assert_eq!(two.len(), 2);
+        assert!((two[0] - three[0] - three[2]).abs() < 1e-6 && (two[1] - three[1]).abs() < 1e-6);
     }
 
     /// Backbone, head and softmax apart, against the exported graph, for both inputs.

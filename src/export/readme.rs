@@ -5,7 +5,8 @@ use crate::evaluate::{InputKind, Recipe};
 use crate::train::Run;
 
 /// `README.txt`: what the files are, the steps in words, and a program that runs them.
-pub(super) fn text(run: &Run, is_tuned: bool, recipe: &Recipe) -> String {
+/// `notes` are what is to be said of classes that were merged or deleted since the run.
+pub(super) fn text(run: &Run, is_tuned: bool, notes: &[String], recipe: &Recipe) -> String {
     let accuracy = run
         .result
         .as_ref()
@@ -22,6 +23,7 @@ pub(super) fn text(run: &Run, is_tuned: bool, recipe: &Recipe) -> String {
         .collect();
     let steps = steps.join("\n");
     let program = program(recipe);
+    let notes: String = notes.iter().map(|note| format!("{note}\n")).collect();
     let changed = if is_tuned {
         "\nThe last of them were changed by further training."
     } else {
@@ -30,6 +32,7 @@ pub(super) fn text(run: &Run, is_tuned: bool, recipe: &Recipe) -> String {
     format!(
         "An image classifier made by Salamander {version}.\n\
          Run {run}, {architecture}, {classes} classes. {accuracy}\n\
+         {notes}\
          \n\
          model.onnx       the model\n\
          labels.txt       class names, one per line, in the order of the output\n\

@@ -170,7 +170,9 @@ mod tests {
             predictions,
             confusion: Confusion::default(),
             relabelled: 0,
+            changed: 0,
             missing: 0,
+            notes: Vec::new(),
         };
         let verdict =
             |reference: &Evaluation| verify(dir.path(), "the run", &model, reference, &Work::new());

@@ -46,6 +46,11 @@ impl Constant {
         };
         Ok(Self(Arc::new(value)))
     }
+
+    /// Its contents, of a tensor of `f32`.
+    pub fn f32(&self) -> Result<&[f32], OnnxError> {
+        Ok(self.0.try_extract_tensor::<f32>().map_err(model_error)?.1)
+    }
 }
 
 /// What a loop binds to the inputs and outputs of its graph.

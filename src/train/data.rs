@@ -13,11 +13,12 @@ use crate::project::{Label, Project, Split};
 use super::finetune::cut_of;
 use super::graph::Sizes;
 use super::learner::{Data, Examples};
+use super::run::RunClass;
 use super::{RunFrame, TrainError, TrainSettings};
 
 /// The frames that take part, before anybody looked into them.
 pub(super) struct Selection {
-    pub classes: Vec<String>,
+    pub classes: Vec<RunClass>,
     pub frames: Vec<RunFrame>,
     pub notes: Vec<String>,
 }
@@ -53,15 +54,18 @@ pub(super) fn select(
         Splitting::Remembered => project.assign_splits(&found, &groups, &settings.split)?,
         Splitting::Tried => project.preview_splits(&found, &groups, &settings.split)?,
     };
-    let classes: Vec<String> = project
+    let classes: Vec<RunClass> = project
         .classes()
-        .iter()
-        .map(|class| class.name.as_str().to_owned())
+        .into_iter()
+        .map(|class| RunClass {
+            id: class.id,
+            name: class.name.into(),
+        })
         .collect();
     let index: HashMap<&str, usize> = classes
         .iter()
         .enumerate()
-        .map(|(index, name)| (name.as_str(), index))
+        .map(|(index, class)| (class.name.as_str(), index))
         .collect();
     let mut frames = Vec::new();
     for ((frame, group), split) in found.list.iter().zip(&groups).zip(&assignment.splits) {
@@ -73,6 +77,7 @@ pub(super) fn select(
                 class: *class,
                 group: group.clone(),
                 split: *split,
+                content: None,
             });
         }
     }
@@ -85,7 +90,8 @@ pub(super) fn select(
 
 /// What the loop needs, and what took part in the end.
 pub(super) struct Prepared {
-    pub classes: Vec<String>,
+    pub classes: Vec<RunClass>,
+    /// Training, validation and test frames, in this order.
     pub frames: Vec<RunFrame>,
     pub data: Data,
     pub notes: Vec<String>,
@@ -96,15 +102,17 @@ pub(super) fn prepare(
     project: &Project,
     settings: &TrainSettings,
     preprocessing: &Preprocessing,
-    classes: &[String],
-    frames: Vec<RunFrame>,
+    classes: &[RunClass],
+    mut frames: Vec<RunFrame>,
     work: &Work,
 ) -> Result<Prepared, TrainError> {
+    // Frames of one side follow each other, so that the table falls into the three sides without a copy of it.
+    frames.sort_by_key(|frame| side_of(frame.split));
     let paths: Vec<PathBuf> = frames
         .iter()
         .map(|frame| project.abs(&frame.path))
         .collect();
-    let table = if settings.fine_tune.is_on() {
+    let mut table = if settings.fine_tune.is_on() {
         let plan = Blocks::of_for(&settings.architecture, work)?.plan(settings.fine_tune.depth);
         bottlenecks_and_activations(
             &ActivationSource {
@@ -152,7 +160,8 @@ pub(super) fn prepare(
     }
     let mut new_index = vec![None; classes.len()];
     let mut kept = Vec::new();
-    for ((name, [train, all]), index) in classes.iter().zip(&counts).zip(&mut new_index) {
+    for ((class, [train, all]), index) in classes.iter().zip(&counts).zip(&mut new_index) {
+        let name = &class.name;
         match (train, all) {
             (0, 0) => {}
             (0, _) => notes.push(format!(
@@ -165,41 +174,45 @@ pub(super) fn prepare(
                     ));
                 }
                 *index = Some(kept.len());
-                kept.push(name.clone());
+                kept.push(class.clone());
             }
         }
     }
     match kept.as_slice() {
         [] => return Err(TrainError::NoFrames),
-        [one] => return Err(TrainError::OneClass(one.clone())),
+        [one] => return Err(TrainError::OneClass(one.name.clone())),
         _ => {}
     }
     let sizes = Sizes {
         dim: table.dim,
         classes: kept.len(),
     };
-    let mut data = Data {
-        sizes,
-        train: Examples::default(),
-        validation: Examples::default(),
-        test: Examples::default(),
-    };
     let mut taken = Vec::new();
+    let mut labels: [Vec<i64>; 3] = Default::default();
+    let mut kept_rows = Vec::with_capacity(frames.len());
     for (at, (mut frame, usable)) in frames.into_iter().zip(usable).enumerate() {
         let (Some(class), true) = (new_index.get(frame.class).copied().flatten(), usable) else {
             continue;
         };
-        let Some(row) = table.row(at) else { continue };
-        let side = match frame.split {
-            Split::Train => &mut data.train,
-            Split::Validation => &mut data.validation,
-            Split::Test => &mut data.test,
-        };
-        side.x.extend_from_slice(row);
-        side.y.push(class as i64);
+        if let Some(labels) = labels.get_mut(side_of(frame.split)) {
+            labels.push(class as i64);
+        }
+        kept_rows.push(at);
         frame.class = class;
+        frame.content = table.contents.get(at).copied().flatten();
         taken.push(frame);
     }
+    let values = std::mem::take(&mut table.values);
+    drop(table);
+    let [train, validation, test] = labels;
+    let sizes_of = [train.len(), validation.len(), test.len()];
+    let [train_x, validation_x, test_x] = in_sides(values, sizes.dim, &kept_rows, sizes_of);
+    let data = Data {
+        sizes,
+        train: Examples::new(sizes, train_x, train)?,
+        validation: Examples::new(sizes, validation_x, validation)?,
+        test: Examples::new(sizes, test_x, test)?,
+    };
     if data.validation.len() == 0 {
         notes.push(
             "There are no validation frames, so the weights of the last step are kept.".into(),
@@ -216,4 +229,50 @@ pub(super) fn prepare(
         data,
         notes,
     })
+}
+
+/// The place of a side among the frames of a training.
+fn side_of(split: Split) -> usize {
+    match split {
+        Split::Train => 0,
+        Split::Validation => 1,
+        Split::Test => 2,
+    }
+}
+
+/// The rows of a table that are kept (ascending, of length `dim`), cut into sides of so many rows. The first side, which
+/// is most of it, stays where the table is; only the others are copied.
+fn in_sides(
+    mut values: Vec<f32>,
+    dim: usize,
+    kept: &[usize],
+    [first, second, third]: [usize; 3],
+) -> [Vec<f32>; 3] {
+    for (to, from) in kept.iter().enumerate() {
+        if to != *from {
+            values.copy_within(from * dim..(from + 1) * dim, to * dim);
+        }
+    }
+    values.truncate((first + second + third) * dim);
+    let last = values.split_off((first + second) * dim);
+    let middle = values.split_off(first * dim);
+    values.shrink_to_fit();
+    [values, middle, last]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_falls_into_sides_where_it_lies() {
+        let rows: Vec<f32> = (0..10_u8).flat_map(|row| [f32::from(row), 0.5]).collect();
+        let kept = [0, 1, 3, 4, 6, 7, 8, 9];
+        let [train, validation, test] = in_sides(rows, 2, &kept, [5, 2, 1]);
+        assert_eq!(train, [0.0, 0.5, 1.0, 0.5, 3.0, 0.5, 4.0, 0.5, 6.0, 0.5]);
+        assert_eq!(validation, [7.0, 0.5, 8.0, 0.5]);
+        assert_eq!(test, [9.0, 0.5]);
+        let whole = in_sides(vec![1.0; 6], 2, &[0, 1, 2], [3, 0, 0]);
+        assert_eq!(whole, [vec![1.0; 6], vec![], vec![]]);
+    }
 }

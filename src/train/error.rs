@@ -70,16 +70,26 @@ pub enum TrainError {
     /// No such run.
     #[error("there is no run “{0}” in this project")]
     NoSuchRun(String),
+    /// A run comes back from the trash to where another one is.
+    #[error(
+        "there is a run “{0}” already; remove that one first to bring back the one from the trash"
+    )]
+    RunInTheWay(String),
     /// A run whose numbers ran away cannot be trained further.
     #[error(
         "the run “{0}” diverged, so that further steps would learn nothing; train anew with a lower learning rate"
     )]
     Astray(String),
-    /// Most frames that a run was trained on are gone.
+    /// All frames of a class that a run was trained on are gone.
     #[error(
-        "the run “{0}” cannot go on: a class has lost all frames it was trained on; train anew"
+        "the run “{run}” cannot go on: “{class}” has lost all frames it was trained on; bring them back, or train anew"
     )]
-    FramesGone(String),
+    FramesGone {
+        /// The run.
+        run: String,
+        /// The class, as it was called then.
+        class: String,
+    },
 }
 
 impl TrainError {

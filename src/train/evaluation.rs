@@ -1,6 +1,6 @@
 //! What a head makes of a set of frames: accuracy and cross-entropy while it trains, and afterwards.
 
-use crate::onnx::{Bindings, Constant, ElementType, Loop, OnnxError, Session, Tensor};
+use crate::onnx::{Bindings, Constant, ElementType, Loop, OnnxError, Session};
 
 use super::batches::{ByClass, Draw, Purpose};
 use super::graph::{Sizes, evaluation_graph, state_shape};
@@ -27,20 +27,11 @@ pub(super) fn correct(
     if examples.len() == 0 {
         return Ok(Vec::new());
     }
-    let mut evaluation = Evaluation::new(constants(examples, sizes)?, examples.len(), sizes, None)?;
+    let mut evaluation = Evaluation::new(examples.tensors()?, examples.len(), sizes, None)?;
     let w = transpose(&head.w, sizes.dim);
     evaluation.mean(&w, &head.b)?;
     let correct = evaluation.0.output_f32("correct")?;
     Ok(correct.iter().map(|value| *value > 0.5).collect())
-}
-
-/// A set in ONNX Runtime's memory: bottlenecks and classes.
-pub(super) fn constants(examples: &Examples, sizes: Sizes) -> Result<[Constant; 2], OnnxError> {
-    let rows = examples.len();
-    Ok([
-        Constant::new(Tensor::new([rows, sizes.dim], examples.x.clone()))?,
-        Constant::new(Tensor::new([rows], examples.y.clone()))?,
-    ])
 }
 
 /// The evaluation of a fixed set, or of changing rows of it.
@@ -118,12 +109,7 @@ impl Validation {
             return Ok(None);
         }
         Ok(Some(Self {
-            all: Evaluation::new(
-                constants(examples, data.sizes)?,
-                examples.len(),
-                data.sizes,
-                None,
-            )?,
+            all: Evaluation::new(examples.tensors()?, examples.len(), data.sizes, None)?,
             rows: ByClass::new(&examples.y, data.sizes.classes),
             batch: usize::try_from(settings.validation_batch_size)
                 .ok()

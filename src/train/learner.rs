@@ -4,11 +4,11 @@
 use std::time::{Duration, Instant};
 
 use crate::jobs::Work;
-use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Session, Tensor};
+use crate::onnx::{Bindings, Constant, ElementType, Loop, OnnxError, Session, Tensor};
 
 use super::batches::{ByClass, Draw, Purpose};
 use super::curves::{BestPoint, CurvePoint, LiveCurves};
-use super::evaluation::{Evaluation, Validation, constants};
+use super::evaluation::{Evaluation, Validation};
 use super::graph::{BETA_1, BETA_2, Sizes, state_names, state_shape, step_graph};
 use super::{Head, Optimizer, TrainError, TrainSettings};
 
@@ -21,16 +21,50 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// Threads of the sessions. One: the products of a head are too small for two, and the window needs the other.
 pub(super) const THREADS: usize = 1;
 
-/// Bottlenecks with their classes.
+/// Bottlenecks with their classes. The bottlenecks are in ONNX Runtime's hands from the beginning: sessions read them
+/// where they are, and copies of this share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Examples {
-    /// Row-major `f32[N, D]`.
-    pub x: Vec<f32>,
+    /// `f32[N, D]` and `i64[N]`; nothing without rows.
+    tensors: Option<[Constant; 2]>,
     /// Class of each row.
     pub y: Vec<i64>,
 }
 
 impl Examples {
+    /// From row-major bottlenecks, which are not copied, and the class of each row.
+    pub(super) fn new(sizes: Sizes, x: Vec<f32>, y: Vec<i64>) -> Result<Self, OnnxError> {
+        let rows = y.len();
+        let tensors = match rows {
+            0 => None,
+            _ => Some([
+                Constant::new(Tensor::new([rows, sizes.dim], x))?,
+                Constant::new(Tensor::new([rows], y.clone()))?,
+            ]),
+        };
+        Ok(Self { tensors, y })
+    }
+
+    /// Bottlenecks and classes for a session.
+    pub(super) fn tensors(&self) -> Result<[Constant; 2], OnnxError> {
+        self.tensors
+            .clone()
+            .ok_or_else(|| OnnxError::Model("there are no examples".into()))
+    }
+
+    /// Lets go of the bottlenecks.
+    pub(super) fn forget_x(&mut self) {
+        self.tensors = None;
+    }
+
+    /// Row-major `f32[N, D]`.
+    pub(super) fn x(&self) -> Result<&[f32], OnnxError> {
+        match &self.tensors {
+            Some([x, _]) => x.f32(),
+            None => Ok(&[]),
+        }
+    }
+
     /// Number of rows.
     pub(super) fn len(&self) -> usize {
         self.y.len()
@@ -74,6 +108,8 @@ pub(super) enum End {
 pub(super) struct Trainer {
     settings: TrainSettings,
     sizes: Sizes,
+    /// Steps between evaluations.
+    interval: u32,
     step: u32,
     secs: f64,
     step_loop: Loop,
@@ -110,7 +146,7 @@ impl Trainer {
         let batch = settings.train_batch_size.max(1);
         let graph = step_graph(settings.optimizer, sizes, data.train.len(), batch)?;
         let session = Session::from_bytes(&graph.to_bytes(), THREADS)?;
-        let [x, y] = constants(&data.train, sizes)?;
+        let [x, y] = data.train.tensors()?;
         let mut inputs: Vec<(&str, ElementType, &[usize])> = vec![("rate", ElementType::F32, &[])];
         if settings.optimizer == Optimizer::Adam {
             inputs.push(("v_scale", ElementType::F32, &[]));
@@ -143,6 +179,7 @@ impl Trainer {
         Ok(Self {
             settings: settings.clone(),
             sizes,
+            interval: settings.steps_between_evaluations(data.validation.len()),
             step: from.step,
             secs: from.secs,
             step_loop,
@@ -176,20 +213,22 @@ impl Trainer {
             let began = Instant::now();
             self.update()?;
             self.secs += began.elapsed().as_secs_f64();
-            let due = self
-                .step
-                .is_multiple_of(self.settings.eval_step_interval.max(1));
-            if due || self.step == steps {
+            let interval = self.settings.eval_step_interval.max(1);
+            if !(self.step.is_multiple_of(interval) || self.step == steps) {
+                continue;
+            }
+            report.work.set_done(u64::from(self.step));
+            if self.step.is_multiple_of(self.interval) || self.step == steps {
                 evaluated = self.step;
                 if !self.evaluate(report, &mut unsaved)? {
                     end = End::Diverged(self.step);
                     break;
                 }
-                if saved.elapsed() >= CHECKPOINT_EVERY {
-                    (report.save)(&self.checkpoint()?, &unsaved)?;
-                    unsaved.clear();
-                    saved = Instant::now();
-                }
+            }
+            if saved.elapsed() >= CHECKPOINT_EVERY {
+                (report.save)(&self.checkpoint()?, &unsaved)?;
+                unsaved.clear();
+                saved = Instant::now();
             }
         }
         // Stopped between two evaluations: what was learned since the last one counts as well.

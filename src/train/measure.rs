@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::jobs::{Cancelled, Work};
+use crate::jobs::Work;
 
 use super::TrainError;
 use super::batches::{Draw, Purpose};
@@ -28,14 +28,13 @@ pub fn measure_steps_per_second(
     let sizes = Sizes { dim, classes };
     let made_up = |seed: u64, rows: usize| {
         let mut draw = Draw::new(seed, Purpose::Weights, 0);
-        let mut made = Examples::default();
-        for row in 0..rows {
+        let mut x = Vec::with_capacity(rows * dim);
+        for _ in 0..rows {
             work.check()?;
-            made.x
-                .extend((0..dim).map(|_| draw.truncated_normal() as f32));
-            made.y.push((row % classes.max(1)) as i64);
+            x.extend((0..dim).map(|_| draw.truncated_normal() as f32));
         }
-        Ok::<_, Cancelled>(made)
+        let y = (0..rows).map(|row| (row % classes.max(1)) as i64).collect();
+        Ok::<_, TrainError>(Examples::new(sizes, x, y)?)
     };
     let data = Data {
         sizes,

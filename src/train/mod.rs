@@ -13,7 +13,10 @@ mod graph;
 mod learner;
 mod loss;
 mod measure;
+mod present;
+mod removal;
 mod run;
+mod run_classes;
 mod settings;
 mod tensorboard;
 #[cfg(test)]
@@ -28,6 +31,9 @@ pub use finetune::{
 };
 pub use loss::CrossEntropy;
 pub use measure::measure_steps_per_second;
+pub use present::{Present, present};
+pub use removal::{remove_run, restore_run};
 pub use run::{Head, HeadOnly, Run, RunFrame, RunId, RunResult, RunState, runs};
-pub use settings::{Optimizer, TrainSettings};
+pub use run_classes::RunClasses;
+pub use settings::{EvalSpacing, Optimizer, TrainSettings};
 pub use trainer::{resume, train};

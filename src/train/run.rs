@@ -3,7 +3,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `run.json` | settings, preprocessing, classes, state, result, and what it was made with |
-//! | `frames.jsonl` | the frames with class, group and split, one a line |
+//! | `frames.jsonl` | the frames with class, group, split and content, one a line |
 //! | `curves.jsonl` | one evaluation a line |
 //! | `checkpoint.safetensors` | where the training stands: weights, the optimiser's state, the best so far |
 //! | `weights.safetensors` | the kept head: `w` `f32[D, C]`, `b` `f32[C]` |
@@ -20,13 +20,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{Preprocessing, TunedWeights};
-use crate::project::{Project, Split};
+use crate::backbone::{ContentId, Preprocessing, TunedWeights};
+use crate::project::{ClassId, Project, Split};
 
 use super::curves::BestPoint;
 use super::files::{self, Values};
 use super::tensorboard::Events;
-use super::{Curves, TrainError, TrainSettings, Verdict};
+use super::{Curves, EvalSpacing, TrainError, TrainSettings, Verdict};
 
 /// The version of the files.
 const FORMAT: u32 = 2;
@@ -107,6 +107,16 @@ pub struct RunFrame {
     pub group: String,
     /// Its side.
     pub split: Split,
+    /// What the file held; `None` in a run from before this was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentId>,
+}
+
+/// A class that takes part in a training.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RunClass {
+    pub id: ClassId,
+    pub name: String,
 }
 
 /// A run on disk.
@@ -120,8 +130,11 @@ pub struct Run {
     pub settings: TrainSettings,
     /// How frames became input.
     pub preprocessing: Preprocessing,
-    /// Class names in the order of the logits.
+    /// Class names in the order of the logits, as they were when it was trained; [`RunClasses`](super::RunClasses)
+    /// tells what they are now.
     pub classes: Vec<String>,
+    /// The identities of these classes.
+    pub class_ids: Vec<ClassId>,
     /// When it was begun, RFC 3339 with milliseconds, UTC.
     pub created: String,
     /// Where it stands.
@@ -149,6 +162,9 @@ struct RunFile {
     settings: TrainSettings,
     preprocessing: Preprocessing,
     classes: Vec<String>,
+    /// Not there in a run from before classes had identities: those of their names.
+    #[serde(default)]
+    class_ids: Vec<ClassId>,
     state: RunState,
     notes: Vec<String>,
     preparation_secs: f64,
@@ -165,7 +181,7 @@ impl Run {
         project: &Project,
         settings: &TrainSettings,
         preprocessing: &Preprocessing,
-        classes: Vec<String>,
+        classes: &[RunClass],
         frames: &[RunFrame],
         notes: Vec<String>,
     ) -> Result<Self, TrainError> {
@@ -188,7 +204,8 @@ impl Run {
             dir,
             settings: settings.clone(),
             preprocessing: preprocessing.clone(),
-            classes,
+            classes: classes.iter().map(|class| class.name.clone()).collect(),
+            class_ids: classes.iter().map(|class| class.id).collect(),
             created: format!("{:.3}", now.timestamp()),
             state: RunState::Unfinished,
             head_only: None,
@@ -215,14 +232,27 @@ impl Run {
         {
             return Err(TrainError::NewerRun { path });
         }
-        let file: RunFile = serde_json::from_value(value).map_err(files::damaged(&path))?;
+        // Settings that are missing have their defaults, but this run was made before there was a choice.
+        let settings = value.get("settings");
+        let always_exact = settings.is_some_and(|of| of.get("eval_spacing").is_none());
+        let mut file: RunFile = serde_json::from_value(value).map_err(files::damaged(&path))?;
+        if always_exact {
+            file.settings.eval_spacing = EvalSpacing::Exact;
+        }
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        let class_ids = if file.class_ids.len() == file.classes.len() {
+            file.class_ids
+        } else {
+            let names = file.classes.iter();
+            names.map(|name| ClassId::of_name(name)).collect()
+        };
         Ok(Self {
             id: RunId(name.into_owned()),
             dir: dir.to_owned(),
             settings: file.settings,
             preprocessing: file.preprocessing,
             classes: file.classes,
+            class_ids,
             created: file.created,
             state: file.state,
             head_only: file.head_only,
@@ -231,6 +261,17 @@ impl Run {
             preparation_secs: file.preparation_secs,
             tuned_hash: file.tuned_hash,
         })
+    }
+
+    /// Its classes in the order of the logits.
+    pub(super) fn run_classes(&self) -> Vec<RunClass> {
+        let classes = self.class_ids.iter().zip(&self.classes);
+        classes
+            .map(|(id, name)| RunClass {
+                id: *id,
+                name: name.clone(),
+            })
+            .collect()
     }
 
     pub(super) fn save(&self) -> Result<(), TrainError> {
@@ -251,6 +292,7 @@ impl Run {
             settings: self.settings.clone(),
             preprocessing: self.preprocessing.clone(),
             classes: self.classes.clone(),
+            class_ids: self.class_ids.clone(),
             state: self.state,
             notes: self.notes.clone(),
             preparation_secs: self.preparation_secs,

@@ -12,7 +12,7 @@ use super::batches::{ByClass, Draw, Purpose};
 use super::evaluation::accuracy;
 use super::graph::Sizes;
 use super::learner::{Checkpoint, Data, End, Examples, Report, Trainer, transpose};
-use super::{CurvePoint, Head, LiveCurves, Optimizer, TrainError, TrainSettings};
+use super::{CurvePoint, EvalSpacing, Head, LiveCurves, Optimizer, TrainError, TrainSettings};
 use crate::jobs::Work;
 
 const SIZES: Sizes = Sizes {
@@ -27,19 +27,17 @@ fn examples(rows: usize, seed: u64) -> Examples {
         .map(|_| centres.truncated_normal())
         .collect();
     let mut draw = Draw::new(seed, Purpose::Weights, 1);
-    let mut examples = Examples::default();
+    let (mut x, mut y) = (Vec::new(), Vec::new());
     for row in 0..rows {
         // Classes of different sizes.
         let class = if row % 7 == 0 { 2 } else { row % 2 };
-        examples.y.push(class as i64);
+        y.push(class as i64);
         for at in 0..SIZES.dim {
             let centre = centres[class * SIZES.dim + at];
-            examples
-                .x
-                .push((0.7 * centre + draw.truncated_normal()) as f32);
+            x.push((0.7 * centre + draw.truncated_normal()) as f32);
         }
     }
-    examples
+    Examples::new(SIZES, x, y).unwrap()
 }
 
 fn data() -> Data {
@@ -134,6 +132,7 @@ fn by_hand(data: &Data, settings: &TrainSettings, steps: u32) -> (Vec<f64>, Vec<
     let mut b = vec![0.0; c];
     let mut moments = vec![[0.0; 2]; d * c + c];
     let rows = ByClass::new(&data.train.y, c);
+    let table = data.train.x().unwrap();
     let size = settings.train_batch_size;
     for step in 1..=steps {
         let mut batch = vec![0; size];
@@ -145,7 +144,7 @@ fn by_hand(data: &Data, settings: &TrainSettings, steps: u32) -> (Vec<f64>, Vec<
         let mut db = vec![0.0; c];
         for row in batch {
             let row = row as usize;
-            let x = &data.train.x[row * d..(row + 1) * d];
+            let x = &table[row * d..(row + 1) * d];
             let logits: Vec<f64> = (0..c)
                 .map(|j| b[j] + (0..d).map(|i| f64::from(x[i]) * w[i * c + j]).sum::<f64>())
                 .collect();
@@ -361,4 +360,50 @@ fn a_training_that_diverges_says_where() {
         "{:?}",
         outcome.end
     );
+}
+
+/// Sessions read the table where it is: from the bottlenecks to ONNX Runtime there is one of it.
+#[test]
+fn the_table_is_held_once() {
+    let x = vec![0.5; 50 * SIZES.dim];
+    let place = x.as_ptr();
+    let y = (0..50).map(|row| row % 3).collect();
+    let train = Examples::new(SIZES, x, y).unwrap();
+    assert_eq!(train.x().unwrap().as_ptr(), place);
+    let data = Data {
+        train: train.clone(),
+        ..data()
+    };
+    let trainer = Trainer::new(&data, &settings(Optimizer::Sgd), None).unwrap();
+    assert_eq!(data.train.x().unwrap().as_ptr(), place);
+    drop(trainer);
+}
+
+/// With more validation frames than a few batches, evaluations are further apart, also across interruptions.
+#[test]
+fn large_validation_sets_are_evaluated_less_often_to_the_same_bits() {
+    let data = Data {
+        validation: examples(430, 2),
+        ..data()
+    };
+    let settings = settings(Optimizer::Adam);
+    assert_eq!(settings.steps_between_evaluations(430), 30);
+    let whole = go_on(&data, &settings, None, 100, &Work::new());
+    let steps: Vec<u32> = whole.points.iter().map(|point| point.step).collect();
+    assert_eq!(steps, [30, 60, 90, 100]);
+    let exact = TrainSettings {
+        eval_spacing: EvalSpacing::Exact,
+        ..settings.clone()
+    };
+    let often = go_on(&data, &exact, None, 100, &Work::new());
+    assert_eq!(often.points.len(), 10);
+    assert_eq!(often.checkpoint.state, whole.checkpoint.state);
+    for at in [30, 60] {
+        let part = go_on(&data, &settings, None, at, &Work::new());
+        let rest = go_on(&data, &settings, Some(part.checkpoint), 100, &Work::new());
+        assert_eq!(
+            timeless(whole.checkpoint.clone()),
+            timeless(rest.checkpoint)
+        );
+    }
 }

@@ -10,9 +10,10 @@ use super::checkpoint::Standing;
 use super::data::{Prepared, Selection, Splitting, prepare, select};
 use super::evaluation::accuracy;
 use super::learner::{Checkpoint, Data, End, Report, Trainer};
+use super::present::present;
 use super::{
-    BestPoint, CurvePoint, Head, LiveCurves, Run, RunId, RunResult, RunState, TrainError,
-    TrainSettings, finetune,
+    BestPoint, CurvePoint, EvalSpacing, Head, LiveCurves, Run, RunClasses, RunId, RunResult,
+    RunState, TrainError, TrainSettings, finetune,
 };
 
 /// Trains on the project's labelled frames and keeps the result as a new run.
@@ -41,6 +42,12 @@ pub fn train(
     notes.extend(prepared.notes.iter().cloned());
     let mut settings = settings.clone();
     settings.fine_tune.restarts.clear();
+    if settings.eval_spacing != EvalSpacing::Exact {
+        // Written down, so that whoever resumes it evaluates at the same steps.
+        settings.eval_spacing = EvalSpacing::ByFrames;
+        let steps = settings.steps_between_evaluations(prepared.data.validation.len());
+        settings.eval_spacing = EvalSpacing::Steps(steps);
+    }
     if settings.fine_tune.is_on() {
         // Written down, so that whoever resumes it follows the same schedule.
         let steps = settings.fine_tune.steps_for(prepared.data.train.len());
@@ -50,13 +57,13 @@ pub fn train(
         project,
         &settings,
         &preprocessing,
-        prepared.classes.clone(),
+        &prepared.classes,
         &prepared.frames,
         notes,
     )?;
     run.preparation_secs = began.elapsed().as_secs_f64();
     run.save()?;
-    go_on(project, run, &prepared, curves, work)
+    go_on(project, run, prepared, curves, work)
 }
 
 /// Continues a run that was interrupted or stopped, or extends any to `steps` in all, of those that
@@ -100,33 +107,58 @@ pub fn resume(
     run.settings.extend(done, steps);
     check_settings(&run.settings)?;
     show_earlier(&run, &standing, curves)?;
-    let frames = run.frames()?;
-    let all = frames.len();
+    let classes = RunClasses::of(project, &run);
+    let found = present(project, &run, &classes, None, work)?;
+    let all = found.frames.len() + found.missing as usize;
     let prepared = prepare(
         project,
         &run.settings,
         &run.preprocessing,
-        &run.classes,
-        frames,
+        &run.run_classes(),
+        found.frames,
         work,
     )?;
-    if prepared.classes != run.classes {
-        return Err(TrainError::FramesGone(run.id.0.clone()));
+    if let Some(lost) = run
+        .run_classes()
+        .into_iter()
+        .find(|class| !prepared.classes.contains(class))
+    {
+        return Err(TrainError::FramesGone {
+            run: run.id.0.clone(),
+            class: lost.name,
+        });
     }
     let gone = all - prepared.frames.len();
+    let mut notes = classes.notes;
     if gone > 0 {
-        let note = format!(
+        notes.push(format!(
             "{gone} of {all} frames are gone or cannot be read any more since the run began, so its continuation learned from fewer."
-        );
+        ));
+    }
+    if found.relabelled > 0 {
+        notes.push(format!(
+            "{} of {all} frames got another label since the run began; its continuation learned them by that.",
+            found.relabelled
+        ));
+    }
+    if found.changed > 0 {
+        notes.push(format!(
+            "{} of {all} images were changed since the run began; its continuation learned them as they are now.",
+            found.changed
+        ));
+    }
+    for note in notes {
         work.warn(&note);
-        run.notes.push(note);
+        if !run.notes.contains(&note) {
+            run.notes.push(note);
+        }
     }
     // While it goes on it has no result; a crash leaves it to be resumed again.
     run.state = RunState::Unfinished;
     run.result = None;
     run.preparation_secs += began.elapsed().as_secs_f64();
     run.save()?;
-    go_on(project, run, &prepared, curves, work)
+    go_on(project, run, prepared, curves, work)
 }
 
 /// Shows what a run came to before it goes on, while its frames are being read; it is not known to be under way yet.
@@ -148,7 +180,7 @@ fn show_earlier(run: &Run, standing: &Standing, curves: &LiveCurves) -> Result<(
 fn go_on(
     project: &Project,
     mut run: Run,
-    prepared: &Prepared,
+    prepared: Prepared,
     curves: &LiveCurves,
     work: &Work,
 ) -> Result<Run, TrainError> {

@@ -13,7 +13,7 @@ use salamander::evaluate::{Evaluation, Predictor, evaluate};
 use salamander::export::{Format, export};
 use salamander::jobs::Work;
 use salamander::project::Split;
-use salamander::train::{LiveCurves, TrainSettings, train};
+use salamander::train::{LiveCurves, RunClasses, TrainSettings, train};
 
 use super::projects::{of_sample_videos, quick};
 
@@ -164,7 +164,7 @@ fn others_get_the_same_classes_from_an_export() {
 
         // The program itself predicts the same with the run and with the export.
         let picture = salamander::media::load_image(&pictures[0]).unwrap();
-        let of_run = Predictor::from_run(&run)
+        let of_run = Predictor::from_run(&run, RunClasses::of(&project, &run))
             .unwrap()
             .predict(&picture)
             .unwrap();

@@ -20,6 +20,7 @@ mod projects;
 #[cfg(target_os = "linux")]
 mod real_window;
 mod relabelled;
+mod renamed;
 mod train;
 mod trash;
 mod tuned;

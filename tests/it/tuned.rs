@@ -10,7 +10,7 @@ use salamander::jobs::Work;
 use salamander::media::load_image;
 use salamander::onnx::{Graph, Session, Tensor, tensor_to_proto};
 use salamander::project::{Project, Split};
-use salamander::train::{FineTuneSettings, LiveCurves, Run, TrainSettings, train};
+use salamander::train::{FineTuneSettings, LiveCurves, Run, RunClasses, TrainSettings, train};
 
 use super::cli_program::{Place, events};
 use super::export::{compare, python, python_predictions};
@@ -153,7 +153,7 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
         assert_eq!(frame.predicted, arg_max(direct));
     }
 
-    let mut predictor = Predictor::from_run(&run).unwrap();
+    let mut predictor = Predictor::from_run(&run, RunClasses::of(&project, &run)).unwrap();
     for (picture, expected) in pictures.iter().zip(&direct) {
         let found = predictor.probabilities(&load_image(picture).unwrap());
         assert!(largest_difference([&found.unwrap()], [expected]) < 1e-5);
@@ -289,7 +289,11 @@ fn weights_that_cannot_be_used_are_one_sentence() {
             assert!(told.contains(word), "“{word}” is not in: {told}");
         }
         assert!(!told.contains(". ") && !told.contains('\n'), "{told}");
-        assert_eq!(Predictor::from_run(run).err().unwrap().to_string(), told);
+        let classes = RunClasses::of(&project, run);
+        assert_eq!(
+            Predictor::from_run(run, classes).err().unwrap().to_string(),
+            told
+        );
         let exported = export(&project, run, Format::Onnx, &out, &Work::new());
         assert_eq!(exported.unwrap_err().to_string(), told);
         assert!(!out.exists(), "nothing is exported");

@@ -25,16 +25,20 @@ use super::{store, verdict};
 pub(in crate::train) fn train_deeper(
     project: &Project,
     mut run: Run,
-    prepared: &Prepared,
+    mut prepared: Prepared,
     curves: &LiveCurves,
     work: &Work,
 ) -> Result<Run, TrainError> {
-    let data = &prepared.data;
     let fine_tune = run.settings.fine_tune.clone();
     let (head, head_only) = match run.head_only.clone() {
         Some(found) => (run.head_alone()?, found),
-        None => head_first(&mut run, prepared, curves, work)?,
+        None => head_first(&mut run, &prepared, curves, work)?,
     };
+    // What follows learns from activations; of the bottlenecks only those of the test frames are asked for again.
+    prepared.data.train.forget_x();
+    prepared.data.validation.forget_x();
+    let prepared = &prepared;
+    let data = &prepared.data;
 
     let blocks = Arc::new(Blocks::of_for(&run.settings.architecture, work)?);
     let plan = blocks.plan(fine_tune.depth);
@@ -216,12 +220,14 @@ fn test(
         work,
     )?;
     // A frame that has gone since the bottlenecks were computed counts as wrong for neither.
-    let mut examples = [Examples::default(), Examples::default()];
+    let mut rows = [Vec::new(), Vec::new()];
+    let mut labels = Vec::new();
     let mut groups = Vec::new();
     let dim = data.sizes.dim;
+    let with_head_only = data.test.x()?;
     for (at, frame) in frames.iter().enumerate() {
         let (Some(before), Some(after), Some(y)) = (
-            data.test.x.get(at * dim..(at + 1) * dim),
+            with_head_only.get(at * dim..(at + 1) * dim),
             table.row(at),
             data.test.y.get(at),
         ) else {
@@ -230,16 +236,18 @@ fn test(
         if table.failed.iter().any(|(failed, _)| *failed == at) {
             continue;
         }
-        for (examples, row) in examples.iter_mut().zip([before, after]) {
-            examples.x.extend_from_slice(row);
-            examples.y.push(*y);
+        for (rows, row) in rows.iter_mut().zip([before, after]) {
+            rows.extend_from_slice(row);
         }
+        labels.push(*y);
         groups.push(frame.group.as_str());
     }
-    let [before, after] = &examples;
+    let [before, after] = rows;
+    let before = Examples::new(data.sizes, before, labels.clone())?;
+    let after = Examples::new(data.sizes, after, labels)?;
     Ok(verdict::verdict(
-        &correct(data.sizes, before, head_only)?,
-        &correct(data.sizes, after, deeper)?,
+        &correct(data.sizes, &before, head_only)?,
+        &correct(data.sizes, &after, deeper)?,
         &groups,
     ))
 }

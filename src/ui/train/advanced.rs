@@ -68,7 +68,7 @@ pub(super) fn advanced_ui(
     number_ui(
         ui,
         "Evaluate every",
-        "Steps between two points of the curves",
+        "Steps between two points of the curves; more where there are many validation frames, so that evaluating does not take longer than learning",
         &mut settings.eval_step_interval,
         &Number {
             range: 1..=100_000,

@@ -1,0 +1,126 @@
+//! `salamander runs`: lists the runs of a project, moves them to the trash and back.
+
+use serde::Serialize;
+
+use crate::backbone::Depth;
+use crate::project::Project;
+use crate::train::{Run, RunClasses, RunId, RunState, TrainError, remove_run, restore_run, runs};
+
+use super::ProjectArg;
+use super::console::Console;
+use super::table::{Align, percent, table};
+use super::which;
+
+/// List the runs of a project, newest first, or move one to the trash
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    project: ProjectArg,
+    /// Move this run to the project's trash (`latest`, its name or its folder)
+    #[arg(long, value_name = "RUN")]
+    remove: Option<String>,
+    /// Move a run back from the trash; the name is that of its folder in `trash/runs`
+    #[arg(long, value_name = "RUN", conflicts_with = "remove")]
+    restore: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Result {
+    runs: Vec<Line>,
+    /// What the run that was moved away is called in the trash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restored: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    run: String,
+    created: String,
+    state: RunState,
+    depth: Depth,
+    classes: Vec<String>,
+    steps: Option<u32>,
+    validation_accuracy: Option<f32>,
+    test_accuracy: Option<f32>,
+}
+
+impl Line {
+    fn of(project: &Project, run: Run) -> Self {
+        let classes = RunClasses::of(project, &run).labels;
+        let result = run.result;
+        Self {
+            run: run.id.0,
+            created: run.created,
+            state: run.state,
+            depth: run.settings.fine_tune.depth,
+            classes,
+            steps: result.as_ref().map(|result| result.steps),
+            validation_accuracy: result
+                .as_ref()
+                .and_then(|result| result.validation_accuracy),
+            test_accuracy: result.and_then(|result| result.test_accuracy),
+        }
+    }
+}
+
+pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
+    let project = args.project.open()?;
+    let remove = match &args.remove {
+        Some(name) => Some(which::find(&project, name, false)?.id),
+        None => None,
+    };
+    let restore = args.restore.clone().map(RunId);
+    let result = console.run("runs", move |_| {
+        let removed = remove.map(|run| remove_run(&project, &run)).transpose()?;
+        let restored = restore.map(|run| restore_run(&project, &run)).transpose()?;
+        let lines = runs(&project)?.into_iter();
+        Ok::<_, TrainError>(Result {
+            runs: lines.map(|run| Line::of(&project, run)).collect(),
+            removed: removed.map(|run| run.0),
+            restored: restored.map(|run| run.0),
+        })
+    })?;
+    console.result(&result, || text(&result))
+}
+
+fn text(result: &Result) -> String {
+    let mut text = String::new();
+    if let Some(run) = &result.removed {
+        text.push_str(&format!("moved to the trash: {run}\n"));
+    }
+    if let Some(run) = &result.restored {
+        text.push_str(&format!("back from the trash: {run}\n"));
+    }
+    if result.runs.is_empty() {
+        text.push_str("no runs yet; make one with `salamander train`");
+        return text;
+    }
+    let heading = ["run", "depth", "steps", "validation", "test", "classes"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    rows.extend(result.runs.iter().map(|run| {
+        let steps = match (run.state, run.steps) {
+            (RunState::Finished, Some(steps)) => steps.to_string(),
+            _ => "unfinished".to_owned(),
+        };
+        vec![
+            run.run.clone(),
+            run.depth.to_string(),
+            steps,
+            percent(run.validation_accuracy),
+            percent(run.test_accuracy),
+            run.classes.join(", "),
+        ]
+    }));
+    let aligns = [
+        Align::Left,
+        Align::Left,
+        Align::Right,
+        Align::Right,
+        Align::Right,
+        Align::Left,
+    ];
+    text.push_str(&table(&aligns, &rows));
+    text
+}

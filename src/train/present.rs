@@ -1,0 +1,282 @@
+//! Where the frames of a run are now, and what they are called now: people move, rename and change files after a
+//! training.
+
+use std::collections::HashMap;
+
+use crate::backbone::{ContentId, content_ids};
+use crate::jobs::Work;
+use crate::project::{Frame, FrameName, Project, SourceId, Split};
+
+use super::{Run, RunClasses, RunFrame, TrainError};
+
+/// The frames of a run as they are in the project now.
+#[derive(Debug, Default)]
+pub struct Present {
+    /// Those that are there, in the order of the run, with their present path and class (an index into the run's).
+    pub frames: Vec<RunFrame>,
+    /// How many of them have another class than they had in the run.
+    pub relabelled: u64,
+    /// How many of them hold something else than they did.
+    pub changed: u64,
+    /// How many are gone, or no longer in a class that the run knows.
+    pub missing: u64,
+}
+
+/// Looks up the frames of one side of a run's split, or of all. A frame has the class of the folder it lies in: a
+/// correction by the user is the truth that the model is judged by. In this order it is known again
+///
+/// 1. at its place (in the folder that its class has now) with the same content,
+/// 2. by its content anywhere: moved or renamed, by the program or by hand,
+/// 3. by source and id in its name: moved and changed, or of a run that recorded no contents,
+/// 4. at its place with another content: an image that was changed.
+///
+/// A frame of which copies lie in several classes, and not one at its place, counts as missing.
+pub fn present(
+    project: &Project,
+    run: &Run,
+    classes: &RunClasses,
+    split: Option<Split>,
+    work: &Work,
+) -> Result<Present, TrainError> {
+    let all = run.frames()?;
+    let wanted: Vec<usize> = (0..all.len())
+        .filter(|at| {
+            let frame = all.get(*at);
+            frame.is_some_and(|frame| split.is_none_or(|split| frame.split == split))
+        })
+        .collect();
+    let search = Search::new(project, run, classes, &all, work)?;
+    let found = match search.at_their_places(project, &wanted, work)? {
+        Some(found) => found,
+        None => search.everywhere(project, work)?,
+    };
+    let mut present = Present::default();
+    for (at, mut frame) in all.iter().cloned().enumerate() {
+        if split.is_some_and(|split| frame.split != split) {
+            continue;
+        }
+        let place = found.get(at).copied().flatten();
+        let there = place.and_then(|place| search.labelled.get(place.at).map(|f| (f, place)));
+        let known = there.and_then(|(there, place)| {
+            let name = there.label.class()?;
+            Some((there, place, classes.label(name)?, classes.class(name)?))
+        });
+        let Some((there, place, label, class)) = known else {
+            present.missing += 1;
+            continue;
+        };
+        if classes.label_of.get(frame.class) != Some(&label) {
+            present.relabelled += 1;
+            frame.class = class;
+        }
+        present.changed += u64::from(place.changed);
+        frame.path.clone_from(&there.path);
+        present.frames.push(frame);
+    }
+    Ok(present)
+}
+
+/// Where a frame of the run is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Index into the labelled frames.
+    at: usize,
+    /// Whether it holds something else now.
+    changed: bool,
+}
+
+struct Search<'a> {
+    of_run: &'a [RunFrame],
+    /// The labelled frames of the project.
+    labelled: Vec<Frame>,
+    /// For each frame of the run the one at its place.
+    expected: Vec<Option<usize>>,
+}
+
+impl<'a> Search<'a> {
+    fn new(
+        project: &Project,
+        run: &Run,
+        classes: &RunClasses,
+        of_run: &'a [RunFrame],
+        work: &Work,
+    ) -> Result<Self, TrainError> {
+        let mut labelled = project.scan(work)?.list;
+        labelled.retain(|frame| frame.label.class().is_some());
+        let mut folders = HashMap::new();
+        for frame in &labelled {
+            if let (Some(class), Some((folder, _))) = (frame.label.class(), in_class(&frame.path)) {
+                folders.entry(class).or_insert(folder);
+            }
+        }
+        // The folder that each class of the run has now, and whether its frames were put there one by one.
+        let homes: Vec<Option<&str>> = (0..run.classes.len())
+            .map(|class| Some(*folders.get(classes.now(class).name()?)?))
+            .collect();
+        let by_path: HashMap<&str, usize> = labelled
+            .iter()
+            .enumerate()
+            .map(|(at, frame)| (frame.path.as_str(), at))
+            .collect();
+        let expected = of_run
+            .iter()
+            .map(|frame| {
+                let (_, rest) = in_class(&frame.path)?;
+                let home = homes.get(frame.class).copied().flatten()?;
+                let there = |rest: &str| by_path.get(format!("classes/{home}/{rest}").as_str());
+                // A merger leaves folders within the class behind.
+                there(rest).or_else(|| there(file_name(rest))).copied()
+            })
+            .collect();
+        Ok(Self {
+            of_run,
+            labelled,
+            expected,
+        })
+    }
+
+    /// The places of the wanted frames if all are where they are expected, unchanged: then nothing else needs to be
+    /// looked at.
+    fn at_their_places(
+        &self,
+        project: &Project,
+        wanted: &[usize],
+        work: &Work,
+    ) -> Result<Option<Vec<Option<Place>>>, TrainError> {
+        let mut places = vec![None; self.of_run.len()];
+        let mut files = Vec::new();
+        let mut contents = Vec::new();
+        for at in wanted {
+            let Some(place) = self.expected.get(*at).copied().flatten() else {
+                return Ok(None);
+            };
+            let content = self.of_run.get(*at).and_then(|frame| frame.content);
+            if let (Some(content), Some(frame)) = (content, self.labelled.get(place)) {
+                files.push(frame.abs(project));
+                contents.push(Some(content));
+            }
+            if let Some(slot) = places.get_mut(*at) {
+                *slot = Some(Place {
+                    at: place,
+                    changed: false,
+                });
+            }
+        }
+        let found = content_ids(&files, Some(&project.cache_dir()), work)?;
+        Ok((found == contents).then_some(places))
+    }
+
+    /// The places of all frames of the run.
+    fn everywhere(&self, project: &Project, work: &Work) -> Result<Vec<Option<Place>>, TrainError> {
+        work.stage("Following the frames", None);
+        let has_contents = self.of_run.iter().any(|frame| frame.content.is_some());
+        let contents: Vec<Option<ContentId>> = if has_contents {
+            let files: Vec<_> = self.labelled.iter().map(|f| f.abs(project)).collect();
+            content_ids(&files, Some(&project.cache_dir()), work)?
+        } else {
+            Vec::new()
+        };
+        let mut places: Vec<Option<Place>> = vec![None; self.of_run.len()];
+        let mut taken = vec![false; self.labelled.len()];
+        let of_run = || self.of_run.iter().zip(&self.expected).enumerate();
+        let mut take = |places: &mut Vec<Option<Place>>, frame: usize, at: usize, changed: bool| {
+            if let (Some(slot), Some(taken)) = (places.get_mut(frame), taken.get_mut(at))
+                && slot.is_none()
+                && !*taken
+            {
+                *slot = Some(Place { at, changed });
+                *taken = true;
+            }
+        };
+
+        for (index, (frame, expected)) in of_run() {
+            if let Some(at) = *expected
+                && (frame.content.is_none() || contents.get(at).copied().flatten() == frame.content)
+            {
+                take(&mut places, index, at, false);
+            }
+        }
+        let free: Vec<usize> = {
+            let mut free = vec![true; self.labelled.len()];
+            for place in places.iter().flatten() {
+                if let Some(free) = free.get_mut(place.at) {
+                    *free = false;
+                }
+            }
+            let all = 0..free.len();
+            all.filter(|at| free.get(*at) == Some(&true)).collect()
+        };
+
+        let mut by_content: HashMap<ContentId, Vec<usize>> = HashMap::new();
+        let mut by_name: HashMap<(SourceId, String), Vec<usize>> = HashMap::new();
+        for at in free {
+            if let Some(content) = contents.get(at).copied().flatten() {
+                by_content.entry(content).or_default().push(at);
+            }
+            if let Some(id) = self.labelled.get(at).and_then(|f| identity(&f.path)) {
+                by_name.entry(id).or_default().push(at);
+            }
+        }
+        let mut uncertain = vec![false; self.of_run.len()];
+        for (index, (frame, _)) in of_run() {
+            let copies = frame
+                .content
+                .and_then(|content| by_content.get_mut(&content));
+            let is_lost = places.get(index).is_some_and(Option::is_none);
+            if let (Some(copies), true) = (copies, is_lost) {
+                if self.in_one_class(copies) {
+                    // Under its own name rather than another.
+                    let own = copies.iter().position(|at| self.has_name_of(*at, frame));
+                    if !copies.is_empty() {
+                        let at = copies.remove(own.unwrap_or(0));
+                        take(&mut places, index, at, false);
+                    }
+                } else if let Some(uncertain) = uncertain.get_mut(index) {
+                    *uncertain = true;
+                }
+            }
+        }
+        for (index, (frame, expected)) in of_run() {
+            let is_lost = places.get(index).is_some_and(Option::is_none);
+            if !is_lost || uncertain.get(index) == Some(&true) {
+                continue;
+            }
+            let changed = frame.content.is_some();
+            let named = identity(&frame.path).and_then(|id| by_name.get(&id));
+            match (named.map(Vec::as_slice), *expected) {
+                (Some([at]), _) => take(&mut places, index, *at, changed),
+                (_, Some(at)) => take(&mut places, index, at, changed),
+                _ => {}
+            }
+        }
+        Ok(places)
+    }
+
+    fn in_one_class(&self, places: &[usize]) -> bool {
+        let mut labels = places
+            .iter()
+            .filter_map(|at| Some(&self.labelled.get(*at)?.label));
+        let first = labels.next();
+        labels.all(|label| Some(label) == first)
+    }
+
+    fn has_name_of(&self, at: usize, frame: &RunFrame) -> bool {
+        self.labelled
+            .get(at)
+            .is_some_and(|there| there.file_name() == file_name(&frame.path))
+    }
+}
+
+/// The class folder of a path, and what follows.
+fn in_class(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix("classes/")?.split_once('/')
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn identity(path: &str) -> Option<(SourceId, String)> {
+    let name = FrameName::parse(file_name(path))?;
+    Some((name.source, name.id))
+}

@@ -1,0 +1,98 @@
+//! Moving runs to the project's trash, and back.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use crate::project::Project;
+
+use super::{RunId, TrainError};
+
+/// Moves a run to `trash/runs/` and returns what it is called there: a run of the same name may lie there already.
+/// A run that is being trained must not be moved.
+pub fn remove_run(project: &Project, run: &RunId) -> Result<RunId, TrainError> {
+    let from = folder(&project.runs_dir(), run)?;
+    let trash = trash_of_runs(project);
+    fs::create_dir_all(&trash).map_err(TrainError::io("make", &trash))?;
+    let names = std::iter::once(run.0.clone()).chain((2..=u32::MAX).map(|n| format!("{run}~{n}")));
+    for name in names {
+        let to = trash.join(&name);
+        if fs::symlink_metadata(&to).is_err() {
+            fs::rename(&from, &to).map_err(TrainError::io("move", &from))?;
+            return Ok(RunId(name));
+        }
+    }
+    Err(TrainError::NoSuchRun(run.0.clone()))
+}
+
+/// Moves a run back that [`remove_run`] moved away, under the name that it had. `trashed` is what it is called in the
+/// trash.
+pub fn restore_run(project: &Project, trashed: &RunId) -> Result<RunId, TrainError> {
+    let from = folder(&trash_of_runs(project), trashed)?;
+    let name = trashed
+        .0
+        .rsplit_once('~')
+        .map_or(trashed.0.as_str(), |(name, _)| name);
+    let to = project.runs_dir().join(name);
+    if fs::symlink_metadata(&to).is_ok() {
+        return Err(TrainError::RunInTheWay(name.to_owned()));
+    }
+    fs::create_dir_all(project.runs_dir()).map_err(TrainError::io("make", &project.runs_dir()))?;
+    fs::rename(&from, &to).map_err(TrainError::io("move", &from))?;
+    Ok(RunId(name.to_owned()))
+}
+
+fn trash_of_runs(project: &Project) -> PathBuf {
+    project.root().join("trash").join("runs")
+}
+
+/// The folder of a run. Its name comes from outside: it must not lead anywhere else.
+fn folder(dir: &Path, run: &RunId) -> Result<PathBuf, TrainError> {
+    let mut parts = Path::new(&run.0).components();
+    let plain = matches!(
+        (parts.next(), parts.next()),
+        (Some(Component::Normal(_)), None)
+    );
+    let folder = dir.join(&run.0);
+    if plain && folder.join("run.json").is_file() {
+        Ok(folder)
+    } else {
+        Err(TrainError::NoSuchRun(run.0.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    #[test]
+    fn a_run_goes_and_comes_back_beside_one_of_the_same_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Project::create(&dir.path().join("p"), "p").unwrap();
+        let run = RunId("2026-01-01_net_1".into());
+        let make = |text: &str| {
+            let folder = project.runs_dir().join(&run.0);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("run.json"), text).unwrap();
+        };
+        let read = || fs::read_to_string(project.runs_dir().join(&run.0).join("run.json"));
+        make("first");
+        let first = remove_run(&project, &run).unwrap();
+        assert_eq!(first, run);
+        make("second");
+        let second = remove_run(&project, &run).unwrap();
+        assert_ne!(second, first);
+        assert!(remove_run(&project, &run).is_err(), "it is gone");
+        assert_eq!(restore_run(&project, &second).unwrap(), run);
+        assert_eq!(read().unwrap(), "second");
+        let told = restore_run(&project, &first).unwrap_err().to_string();
+        assert!(told.contains("already"), "{told}");
+        remove_run(&project, &run).unwrap();
+        restore_run(&project, &first).unwrap();
+        assert_eq!(read().unwrap(), "first");
+        for outside in ["..", "../p", "", "/", "a/b"] {
+            assert!(remove_run(&project, &RunId(outside.into())).is_err());
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The classes of a run as the project has them now: renamed, merged, deleted.
+
+use std::path::Path;
+
+use crate::project::{ClassId, ClassList, ClassName, ClassNow, Project};
+
+use super::Run;
+
+/// What the outputs of a run's model are called now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunClasses {
+    /// The labels, all different: for each class of the run its present name, once for classes that were merged into
+    /// one, and the name at the time for a class that was deleted.
+    pub labels: Vec<String>,
+    /// For each class of the run, in the order of its logits, the index of its label.
+    pub label_of: Vec<usize>,
+    /// A sentence for each class that was merged or deleted since the run: what the figures mean by it.
+    pub notes: Vec<String>,
+    now: Vec<ClassNow>,
+}
+
+impl RunClasses {
+    /// Those of a run in its project.
+    #[must_use]
+    pub fn of(project: &Project, run: &Run) -> Self {
+        Self::in_list(&project.class_list(), run)
+    }
+
+    /// Those of a run whose project is not open, by the `project.json` two folders above the run's; as they were
+    /// trained when there is none.
+    #[must_use]
+    pub fn beside(run: &Run) -> Self {
+        let root = run.dir.parent().and_then(Path::parent);
+        match root.and_then(ClassList::read) {
+            Some(list) => Self::in_list(&list, run),
+            None => Self::new(&run.classes, present(&run.classes)),
+        }
+    }
+
+    /// Those of a run among the classes of a project.
+    #[must_use]
+    pub fn in_list(list: &ClassList, run: &Run) -> Self {
+        let ids = &run.class_ids;
+        let known = |id: &ClassId| ids.contains(id);
+        let now = ids.iter().zip(&run.classes).map(|(id, name)| {
+            // A run that came from elsewhere, or a project that was made anew around its runs: its name tells.
+            let named = || {
+                let found = list.present().iter().find(|c| c.name.as_str() == *name);
+                found.filter(|class| !known(&class.id))
+            };
+            list.now(*id)
+                .or_else(|| Some(ClassNow::Present(named()?.name.clone())))
+                .unwrap_or(ClassNow::Deleted)
+        });
+        Self::new(&run.classes, now.collect())
+    }
+
+    fn new(names: &[String], now: Vec<ClassNow>) -> Self {
+        let mut labels: Vec<String> = Vec::new();
+        let mut label_of = vec![0; names.len()];
+        for (now, label) in now.iter().zip(&mut label_of) {
+            let Some(name) = now.name() else { continue };
+            *label = match labels.iter().position(|known| known == name.as_str()) {
+                Some(known) => known,
+                None => {
+                    labels.push(name.to_string());
+                    labels.len() - 1
+                }
+            };
+        }
+        // In the order of the run's classes, wherever nothing was merged.
+        let mut ordered: Vec<String> = Vec::new();
+        let mut places: Vec<Option<usize>> = vec![None; labels.len()];
+        for ((name, now), label) in names.iter().zip(&now).zip(&mut label_of) {
+            let taken = |text: &str| labels.iter().any(|known| known == text);
+            match now {
+                ClassNow::Deleted => {
+                    let mut text = name.clone();
+                    while taken(&text) || ordered.contains(&text) {
+                        text.push_str(" (deleted)");
+                    }
+                    *label = ordered.len();
+                    ordered.push(text);
+                }
+                ClassNow::Present(_) | ClassNow::MergedInto(_) => {
+                    let Some(place) = places.get_mut(*label) else {
+                        continue;
+                    };
+                    *label = *place.get_or_insert_with(|| {
+                        ordered.push(labels.get(*label).cloned().unwrap_or_default());
+                        ordered.len() - 1
+                    });
+                }
+            }
+        }
+        let notes = notes(names, &now, &ordered, &label_of);
+        Self {
+            labels: ordered,
+            label_of,
+            notes,
+            now,
+        }
+    }
+
+    /// What has become of the run's class `index`.
+    #[must_use]
+    pub fn now(&self, index: usize) -> &ClassNow {
+        self.now.get(index).unwrap_or(&ClassNow::Deleted)
+    }
+
+    /// Whether classes that the run tells apart are one now.
+    #[must_use]
+    pub fn is_folded(&self) -> bool {
+        self.labels.len() < self.label_of.len()
+    }
+
+    /// The label of a present class of the project; `None` of one that the run knows nothing of.
+    #[must_use]
+    pub fn label(&self, name: &ClassName) -> Option<usize> {
+        let class = self.now.iter().position(|now| now.name() == Some(name))?;
+        self.label_of.get(class).copied()
+    }
+
+    /// The class of the run that is a present class of the project, one of its own name rather than one that was merged
+    /// into it.
+    #[must_use]
+    pub fn class(&self, name: &ClassName) -> Option<usize> {
+        let own = |now: &ClassNow| matches!(now, ClassNow::Present(present) if present == name);
+        let at = self.now.iter().position(own);
+        at.or_else(|| self.now.iter().position(|now| now.name() == Some(name)))
+    }
+
+    /// Probabilities of the labels from those of the run's classes: merged classes have their sum.
+    #[must_use]
+    pub fn fold(&self, probabilities: Vec<f32>) -> Vec<f32> {
+        if !self.is_folded() {
+            return probabilities;
+        }
+        let mut folded = vec![0.0; self.labels.len()];
+        for (label, probability) in self.label_of.iter().zip(probabilities) {
+            if let Some(sum) = folded.get_mut(*label) {
+                *sum += probability;
+            }
+        }
+        folded
+    }
+}
+
+fn present(names: &[String]) -> Vec<ClassNow> {
+    let now = names.iter().map(|name| match ClassName::new(name) {
+        Ok(name) => ClassNow::Present(name),
+        Err(_) => ClassNow::Deleted,
+    });
+    now.collect()
+}
+
+/// What is to be said of merged and deleted classes.
+fn notes(names: &[String], now: &[ClassNow], labels: &[String], label_of: &[usize]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (at, label) in labels.iter().enumerate() {
+        let members: Vec<(&String, &ClassNow)> = names
+            .iter()
+            .zip(now)
+            .zip(label_of)
+            .filter(|(_, of)| **of == at)
+            .map(|(member, _)| member)
+            .collect();
+        let merged: Vec<String> = members
+            .iter()
+            .filter(|(_, now)| matches!(now, ClassNow::MergedInto(_)))
+            .map(|(name, _)| format!("“{name}”"))
+            .collect();
+        if let [(name, ClassNow::Deleted)] = members.as_slice() {
+            notes.push(format!(
+                "“{name}” was deleted after this run: its frames are left out of the figures, and the model still answers “{label}”."
+            ));
+        } else if let [name] = merged.as_slice()
+            && members.len() == 1
+        {
+            notes.push(format!(
+                "{name} was merged into “{label}” after this run: its frames and its answers count as “{label}”."
+            ));
+        } else if !merged.is_empty() {
+            let were = if merged.len() == 1 { "was" } else { "were" };
+            notes.push(format!(
+                "{} {were} merged into “{label}” after this run, which told them apart: its answers for any of them count as “{label}”, their probabilities are added up.",
+                merged.join(" and ")
+            ));
+        }
+    }
+    if labels.len() == 1 && names.len() > 1 {
+        notes.push(
+            "All classes of this run are one now, so its accuracy says nothing any more; train anew."
+                .into(),
+        );
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    fn name(name: &str) -> ClassName {
+        ClassName::new(name).unwrap()
+    }
+
+    fn classes(names: &[&str], now: Vec<ClassNow>) -> RunClasses {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        RunClasses::new(&names, now)
+    }
+
+    fn there(text: &str) -> ClassNow {
+        ClassNow::Present(name(text))
+    }
+
+    fn merged(text: &str) -> ClassNow {
+        ClassNow::MergedInto(name(text))
+    }
+
+    #[test]
+    fn renamed_and_swapped_classes_keep_their_places() {
+        let found = classes(&["a", "b", "c"], vec![there("b"), there("a"), there("C")]);
+        assert_eq!(found.labels, ["b", "a", "C"]);
+        assert_eq!(found.label_of, [0, 1, 2]);
+        assert!(found.notes.is_empty() && !found.is_folded());
+        assert_eq!(found.fold(vec![0.25, 0.5, 0.25]), [0.25, 0.5, 0.25]);
+        assert_eq!(found.class(&name("a")), Some(1));
+        assert_eq!(found.label(&name("x")), None);
+    }
+
+    #[test]
+    fn merged_classes_are_one_label_and_their_probabilities_a_sum() {
+        let found = classes(
+            &["cat", "dog", "pets"],
+            vec![merged("pets"), there("dog"), there("pets")],
+        );
+        assert_eq!(found.labels, ["pets", "dog"]);
+        assert_eq!(found.label_of, [0, 1, 0]);
+        assert_eq!(found.fold(vec![0.25, 0.5, 0.25]), [0.5, 0.5]);
+        assert_eq!(found.class(&name("pets")), Some(2));
+        assert_eq!(found.notes.len(), 1);
+        assert!(found.notes[0].contains("“cat” was merged into “pets”"));
+        assert!(found.notes[0].contains("added up"));
+        // Into one that the run did not know.
+        let found = classes(&["cat", "dog"], vec![merged("pets"), there("dog")]);
+        assert_eq!(found.labels, ["pets", "dog"]);
+        assert!(found.notes[0].contains("count as “pets”"));
+        let found = classes(&["cat", "dog"], vec![merged("pets"), merged("pets")]);
+        assert_eq!(found.labels, ["pets"]);
+        assert!(found.notes[0].contains("“cat” and “dog” were merged"));
+        assert!(found.notes[1].contains("says nothing"));
+    }
+
+    #[test]
+    fn a_deleted_class_keeps_its_name_unless_another_has_it_now() {
+        let found = classes(&["cat", "dog"], vec![ClassNow::Deleted, there("dog")]);
+        assert_eq!(found.labels, ["cat", "dog"]);
+        assert!(found.notes[0].contains("“cat” was deleted"));
+        let found = classes(&["cat", "dog"], vec![ClassNow::Deleted, there("cat")]);
+        assert_eq!(found.labels, ["cat (deleted)", "cat"]);
+        assert_eq!(found.label(&name("cat")), Some(1));
+    }
+}
