@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::backbone::bottlenecks;
 use crate::jobs::Work;
 use crate::project::{FrameName, Project, Split};
-use crate::train::{Present, Run, RunClasses, present};
+use crate::train::{Present, Run, present};
 
 use super::classifier::{Classifier, arg_max};
 use super::{Confusion, EvaluateError};
@@ -148,13 +148,13 @@ pub fn evaluate(
     split: Split,
     work: &Work,
 ) -> Result<Evaluation, EvaluateError> {
-    let classes = RunClasses::of(project, run);
     let Present {
+        classes,
         frames,
         relabelled,
         changed,
         mut missing,
-    } = present(project, run, &classes, Some(split), work)?;
+    } = present(project, run, Some(split), work)?;
     let paths: Vec<PathBuf> = frames
         .iter()
         .map(|frame| project.abs(&frame.path))

@@ -89,6 +89,11 @@ pub fn export(
             run: run.id.0.clone(),
         });
     }
+    let head = run.head()?;
+    let tuned = run.tuned()?;
+    let reference = verify::reference(project, run, work)?;
+    work.check()?;
+    // After the evaluation, which follows class folders that were renamed by hand.
     let classes = RunClasses::of(project, run);
     if let Some(class) = classes
         .labels
@@ -99,10 +104,6 @@ pub fn export(
             class: class.clone(),
         });
     }
-    let head = run.head()?;
-    let tuned = run.tuned()?;
-    let reference = verify::reference(project, run, work)?;
-    work.check()?;
 
     let recipe = Recipe::new(
         format.input(),

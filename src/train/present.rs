@@ -10,8 +10,10 @@ use crate::project::{Frame, FrameName, Project, SourceId, Split};
 use super::{Run, RunClasses, RunFrame, TrainError};
 
 /// The frames of a run as they are in the project now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Present {
+    /// What its classes are now.
+    pub classes: RunClasses,
     /// Those that are there, in the order of the run, with their present path and class (an index into the run's).
     pub frames: Vec<RunFrame>,
     /// How many of them have another class than they had in the run.
@@ -34,23 +36,31 @@ pub struct Present {
 pub fn present(
     project: &Project,
     run: &Run,
-    classes: &RunClasses,
     split: Option<Split>,
     work: &Work,
 ) -> Result<Present, TrainError> {
     let all = run.frames()?;
+    let labelled = project.scan(work)?.list;
+    // After the scan, which follows class folders that were renamed by hand.
+    let classes = RunClasses::of(project, run);
     let wanted: Vec<usize> = (0..all.len())
         .filter(|at| {
             let frame = all.get(*at);
             frame.is_some_and(|frame| split.is_none_or(|split| frame.split == split))
         })
         .collect();
-    let search = Search::new(project, run, classes, &all, work)?;
+    let search = Search::new(labelled, run, &classes, &all);
     let found = match search.at_their_places(project, &wanted, work)? {
         Some(found) => found,
         None => search.everywhere(project, work)?,
     };
-    let mut present = Present::default();
+    let mut present = Present {
+        classes,
+        frames: Vec::new(),
+        relabelled: 0,
+        changed: 0,
+        missing: 0,
+    };
     for (at, mut frame) in all.iter().cloned().enumerate() {
         if split.is_some_and(|split| frame.split != split) {
             continue;
@@ -59,13 +69,14 @@ pub fn present(
         let there = place.and_then(|place| search.labelled.get(place.at).map(|f| (f, place)));
         let known = there.and_then(|(there, place)| {
             let name = there.label.class()?;
+            let classes = &present.classes;
             Some((there, place, classes.label(name)?, classes.class(name)?))
         });
         let Some((there, place, label, class)) = known else {
             present.missing += 1;
             continue;
         };
-        if classes.label_of.get(frame.class) != Some(&label) {
+        if present.classes.label_of.get(frame.class) != Some(&label) {
             present.relabelled += 1;
             frame.class = class;
         }
@@ -95,13 +106,11 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(
-        project: &Project,
+        mut labelled: Vec<Frame>,
         run: &Run,
         classes: &RunClasses,
         of_run: &'a [RunFrame],
-        work: &Work,
-    ) -> Result<Self, TrainError> {
-        let mut labelled = project.scan(work)?.list;
+    ) -> Self {
         labelled.retain(|frame| frame.label.class().is_some());
         let mut folders = HashMap::new();
         for frame in &labelled {
@@ -128,11 +137,11 @@ impl<'a> Search<'a> {
                 there(rest).or_else(|| there(file_name(rest))).copied()
             })
             .collect();
-        Ok(Self {
+        Self {
             of_run,
             labelled,
             expected,
-        })
+        }
     }
 
     /// The places of the wanted frames if all are where they are expected, unchanged: then nothing else needs to be

@@ -12,8 +12,8 @@ use super::evaluation::accuracy;
 use super::learner::{Checkpoint, Data, End, Report, Trainer};
 use super::present::present;
 use super::{
-    BestPoint, CurvePoint, EvalSpacing, Head, LiveCurves, Run, RunClasses, RunId, RunResult,
-    RunState, TrainError, TrainSettings, finetune,
+    BestPoint, CurvePoint, EvalSpacing, Head, LiveCurves, Run, RunId, RunResult, RunState,
+    TrainError, TrainSettings, finetune,
 };
 
 /// Trains on the project's labelled frames and keeps the result as a new run.
@@ -107,8 +107,7 @@ pub fn resume(
     run.settings.extend(done, steps);
     check_settings(&run.settings)?;
     show_earlier(&run, &standing, curves)?;
-    let classes = RunClasses::of(project, &run);
-    let found = present(project, &run, &classes, None, work)?;
+    let found = present(project, &run, None, work)?;
     let all = found.frames.len() + found.missing as usize;
     let prepared = prepare(
         project,
@@ -129,7 +128,7 @@ pub fn resume(
         });
     }
     let gone = all - prepared.frames.len();
-    let mut notes = classes.notes;
+    let mut notes = found.classes.notes;
     if gone > 0 {
         notes.push(format!(
             "{gone} of {all} frames are gone or cannot be read any more since the run began, so its continuation learned from fewer."
