@@ -22,7 +22,7 @@
 //! | `import` | `sources` n, `frames` n, `skipped` n |
 //! | `classes` | `classes` [{`name` s, `frames` n}], `unsorted` n; after `add`, `rename`, `merge` and `remove` the state after it |
 //! | `label` | `frames` n, `paths` [s] (where the frames are now, relative to the project) |
-//! | `trash` | `frames` n, `runs` n, `files` n, `bytes` n (what lay in it), `deleted` n (files; 0 without `--empty`) |
+//! | `trash` | `frames` n, `runs` n, `files` n, `bytes` n (what lay in it), `deleted` n (files; 0 without `--empty`), `restored` n (frames; 0 without `--restore`) |
 //! | `train` | `run` s, `steps` n, `best_step` n, `classes` [s], `validation_accuracy` f or null, `test_accuracy` f or null, `depth` s, `trained_weights` n, `head_only_test_accuracy` f or null, `verdict` {`head_only` f, `deeper` f, `interval` [f, f] or null, `frames` n, `groups` n, `outcome` s} (for runs deeper than the head), `seconds` f, `notes` [s] |
 //! | `train --estimate` | `recommended` s, `train_frames` n, `depths` [{`depth` s, `trained_weights` n, `steps` n, `cache_bytes` n, `seconds` f}] |
 //! | `runs` | `runs` [{`run` s, `created` s, `state` s, `depth` s, `classes` [s], `steps` n or null, `validation_accuracy` f or null, `test_accuracy` f or null}], `removed` s after `--remove` (its name in the trash), `restored` s after `--restore` |
@@ -54,7 +54,7 @@ mod train;
 mod trash;
 mod which;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -66,12 +66,14 @@ use crate::jobs::wait_for_abandoned;
 
 /// Videos in, mobile-ready image classifier out.
 ///
-/// Without a command the window opens. Everything the window does can also be done from here.
+/// Without a command the window opens: with a path on the project in that folder, or with an offer to bring the files in.
+/// Everything the window does can also be done from here.
 #[derive(Debug, Parser)]
 #[command(
     name = "salamander",
     version,
     max_term_width = 100,
+    override_usage = "salamander [PATH]...\n       salamander <COMMAND>",
     after_help = "A first model from a folder of videos, one subfolder per class:\n  \
         salamander new Pets\n  \
         salamander import Pets videos/ --class-from folder --fps 2\n  \
@@ -83,6 +85,9 @@ struct Cli {
     /// Write one JSON object a line to standard output instead of text and progress bars
     #[arg(long, global = true)]
     json: bool,
+    /// Opens the window on a project's folder, or on videos, photos and folders to bring in
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -120,7 +125,12 @@ pub fn main() -> ExitCode {
     };
     let console = Console::new(cli.json);
     let outcome = match cli.command {
-        None => open::window(None),
+        None => open::window(&cli.paths),
+        Some(_) if !cli.paths.is_empty() => Err(Usage(format!(
+            "a path before a command: “{}”",
+            shown(cli.paths.first().map_or(Path::new(""), PathBuf::as_path))
+        ))
+        .into()),
         Some(Command::New(args)) => new::run(&console, &args),
         Some(Command::Open(args)) => open::run(&args),
         Some(Command::Import(args)) => import::run(&console, args),
@@ -167,7 +177,7 @@ fn failure_exit(console: &Console, error: &anyhow::Error) -> ExitCode {
 }
 
 /// A path for people and for JSON; what is not Unicode is replaced.
-fn shown(path: &std::path::Path) -> String {
+fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
@@ -197,6 +207,15 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_no_command_is_a_path() {
+        let cli = Cli::try_parse_from(["salamander", "Pets"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.paths, [PathBuf::from("Pets")]);
+        let cli = Cli::try_parse_from(["salamander", "doctor"]).unwrap();
+        assert!(cli.command.is_some() && cli.paths.is_empty());
     }
 
     #[test]
