@@ -57,8 +57,8 @@ mod linux {
     };
     use salamander::train::TrainSettings;
     use salamander::ui::Window;
-    use x11rb::connection::Connection as _;
-    use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat};
+    use x11rb_xtest::connection::Connection as _;
+    use x11rb_xtest::protocol::xproto::{ConnectionExt as _, ImageFormat};
 
     use super::desktop;
 
@@ -91,7 +91,7 @@ mod linux {
     }
 
     fn time_to_first_frame(display: &str, home: &Path) -> Result<f64, Box<dyn Error>> {
-        let (connection, screen) = x11rb::connect(Some(display))?;
+        let (connection, screen) = x11rb_xtest::connect(Some(display))?;
         let root = connection.setup().roots[screen].root;
         // The screen is black until the window has painted its background.
         let painted = || -> Result<bool, Box<dyn Error>> {

@@ -27,6 +27,7 @@ pub enum Command {
     AddFolder,
     AddByPath,
     ExtractAll,
+    ExtractAgain,
     StartTraining,
     ExtendTraining,
     StopTraining,
@@ -36,7 +37,10 @@ pub enum Command {
     SelectAll,
     SelectNone,
     TrashSelected,
+    RestoreSelected,
     EmptyTrash,
+    Find,
+    LabelByName,
     Preview,
     LargerThumbs,
     SmallerThumbs,
@@ -56,11 +60,12 @@ const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
     /// All commands, in the order of the palette.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 40] = [
         Self::AddFiles,
         Self::AddFolder,
         Self::AddByPath,
         Self::ExtractAll,
+        Self::ExtractAgain,
         Self::StartTraining,
         Self::ExtendTraining,
         Self::StopTraining,
@@ -68,7 +73,10 @@ impl Command {
         Self::NewClass,
         Self::SelectAll,
         Self::SelectNone,
+        Self::LabelByName,
         Self::TrashSelected,
+        Self::RestoreSelected,
+        Self::Find,
         Self::Preview,
         Self::LargerThumbs,
         Self::SmallerThumbs,
@@ -114,6 +122,7 @@ impl Command {
             Self::AddFolder => "Add folder…",
             Self::AddByPath => "Add files by path…",
             Self::ExtractAll => "Extract all frames",
+            Self::ExtractAgain => "Extract all again…",
             Self::StartTraining => "Start training",
             Self::ExtendTraining => "Train the run further…",
             Self::StopTraining => "Stop training and keep the best",
@@ -123,7 +132,10 @@ impl Command {
             Self::SelectAll => "Select all frames",
             Self::SelectNone => "Select nothing",
             Self::TrashSelected => "Move selected frames to trash",
+            Self::RestoreSelected => "Restore selected frames",
             Self::EmptyTrash => "Empty the trash…",
+            Self::Find => "Find frames by name",
+            Self::LabelByName => "Label by the class’s name…",
             Self::Preview => "Preview frame",
             Self::LargerThumbs => "Larger thumbnails",
             Self::SmallerThumbs => "Smaller thumbnails",
@@ -157,6 +169,9 @@ impl Command {
             Self::AddFolder => "Choose a folder; every video and photo in it is brought in",
             Self::AddByPath => "Bring files and folders in by typing their paths",
             Self::ExtractAll => "Write the frames of every video that has none yet",
+            Self::ExtractAgain => {
+                "Take frames as the settings say now from every video whose frames were taken in another way; asks what becomes of those"
+            }
             Self::StartTraining => {
                 "Train on the labelled frames with the settings of the Train step"
             }
@@ -170,6 +185,11 @@ impl Command {
             Self::SelectAll => "Select every frame that is shown",
             Self::SelectNone => "Clear the selection",
             Self::TrashSelected => "Move the selected frames to the project's trash",
+            Self::RestoreSelected => {
+                "Bring the selected frames back from the trash, to the label they had"
+            }
+            Self::Find => "Show the frames with a word in the name of their source, file or class",
+            Self::LabelByName => "Give the selected frames a class by typing a part of its name",
             Self::EmptyTrash => {
                 "Delete for good the frames and runs that were removed; asks first, and says how much it is"
             }
@@ -209,6 +229,8 @@ impl Command {
             Self::SelectAll => (CTRL, Key::A),
             Self::SelectNone => (CTRL_SHIFT, Key::A),
             Self::TrashSelected => (NONE, Key::Delete),
+            Self::Find => (CTRL, Key::F),
+            Self::LabelByName => (NONE, Key::L),
             Self::Preview => (NONE, Key::Space),
             Self::LargerThumbs => (CTRL, Key::CloseBracket),
             Self::SmallerThumbs => (CTRL, Key::OpenBracket),
@@ -221,6 +243,8 @@ impl Command {
             | Self::TrySample
             | Self::RevealProject
             | Self::AddByPath
+            | Self::ExtractAgain
+            | Self::RestoreSelected
             | Self::EmptyTrash
             | Self::ExtendTraining
             | Self::StopTraining
@@ -237,6 +261,8 @@ impl Command {
         match self {
             Self::Redo => Some(KeyboardShortcut::new(CTRL, Key::Y)),
             Self::TrashSelected => Some(KeyboardShortcut::new(NONE, Key::Backspace)),
+            Self::LabelByName => Some(KeyboardShortcut::new(NONE, Key::Slash)),
+            Self::Palette => Some(KeyboardShortcut::new(CTRL, Key::P)),
             _ => None,
         }
     }
@@ -275,8 +301,10 @@ impl Command {
             | Self::AddByPath
             | Self::Rescan
             | Self::EmptyTrash
+            | Self::Find
             | Self::NewClass => session.is_some(),
             Self::ExtractAll => session.is_some_and(super::Session::has_unextracted),
+            Self::ExtractAgain => session.is_some_and(super::Session::has_outdated),
             Self::StartTraining => session.is_some_and(|session| {
                 session.train.live.is_none() && session.readiness() == super::Readiness::Ready
             }),
@@ -288,15 +316,29 @@ impl Command {
             Self::ExportModel => session.is_some_and(|session| {
                 session.export.task.is_none() && session.export_run().is_some()
             }),
-            Self::SelectAll | Self::LargerThumbs | Self::SmallerThumbs => {
-                session.is_some() && labelling
+            Self::LargerThumbs | Self::SmallerThumbs => session.is_some() && labelling,
+            Self::SelectAll => {
+                session.is_some() && (labelling || app.workspace == Workspace::Import)
             }
-            Self::SelectNone | Self::TrashSelected => {
-                labelling && session.is_some_and(|session| !session.label.selection.is_empty())
+            Self::SelectNone => session.is_some_and(|session| match app.workspace {
+                Workspace::Import => !session.import.selected.is_empty(),
+                Workspace::Label => !session.label.selection.is_empty(),
+                Workspace::Evaluate => !session.evaluate.selection.is_empty(),
+                Workspace::Train | Workspace::Export => false,
+            }),
+            Self::TrashSelected | Self::LabelByName => app.chosen_frames() > 0,
+            Self::RestoreSelected => {
+                labelling
+                    && session.is_some_and(|session| {
+                        session.label.show == super::Show::Trash
+                            && !session.label.selection.is_empty()
+                    })
             }
-            Self::Preview => {
-                labelling && session.is_some_and(|session| session.label.cursor.is_some())
-            }
+            Self::Preview => session.is_some_and(|session| match app.workspace {
+                Workspace::Label => session.label.cursor.is_some(),
+                Workspace::Evaluate => !session.evaluate.chosen().is_empty(),
+                Workspace::Import | Workspace::Train | Workspace::Export => false,
+            }),
             Self::Undo => session.is_some_and(|session| session.undo_text().is_some()),
             Self::Redo => session.is_some_and(|session| session.redo_text().is_some()),
             Self::CancelTask => {

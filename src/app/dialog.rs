@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::import::Again;
 use crate::project::{ClassName, SourceId, Trash};
 use crate::train::RunId;
 
@@ -47,19 +48,37 @@ pub enum Dialog {
         /// How many frames become unsorted.
         frames: usize,
     },
-    /// Whether a source is removed.
+    /// Whether sources are removed.
     RemoveSource {
-        /// The source.
-        id: SourceId,
-        /// Its name.
+        /// The sources.
+        ids: Vec<SourceId>,
+        /// The name of one, or how many they are.
         name: String,
-        /// How many frames it gave.
+        /// How many frames they gave.
         frames: usize,
         /// Whether they go to the trash too.
         trash: bool,
     },
     /// Whether the trash is emptied; what lies in it.
     EmptyTrash(Trash),
+    /// Whether frames (paths) in the trash are deleted for good.
+    DeleteForGood(Vec<String>),
+    /// Which class frames are given, chosen by typing a part of its name.
+    LabelAs {
+        /// What has been typed.
+        text: String,
+        /// Which of the classes that have it in their names is chosen.
+        chosen: usize,
+        /// How many frames it is for.
+        frames: usize,
+    },
+    /// Whether videos are extracted again, and what becomes of the frames that are there.
+    ExtractAgain {
+        /// The videos.
+        ids: Vec<SourceId>,
+        /// How.
+        how: Again,
+    },
     /// How many more steps a run is trained for.
     Extend {
         /// The run.
@@ -95,8 +114,8 @@ pub enum NewClassThen {
     Nothing,
     /// The selected frames go there.
     AssignSelected,
-    /// A source gets it.
-    Source(SourceId),
+    /// Sources get it.
+    Sources(Vec<SourceId>),
     /// New videos get it.
     NewVideos,
 }

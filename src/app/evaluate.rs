@@ -1,10 +1,13 @@
 //! The evaluate workspace's state: the run that is looked at, its predictions, and predictions on files.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use egui::{TextureHandle, TextureOptions};
 
+use super::label::Pick;
+use super::mend::Mended;
 use super::pictures::{color_image, fit};
 use super::tasks::TaskId;
 use super::train::TrainState;
@@ -14,7 +17,7 @@ use crate::evaluate::{
 };
 use crate::jobs::{JobError, Work, sentence};
 use crate::media::{self, MediaError, Sampler};
-use crate::project::{Sampling, Split};
+use crate::project::{Label, Sampling, Split};
 use crate::train::{Run, RunClasses, RunId, RunResult};
 
 /// Predictions kept for one set of files; a long film would fill the memory with thumbnails.
@@ -73,6 +76,14 @@ pub struct EvaluateState {
     pub cell: Option<(usize, usize)>,
     /// The frame that is shown large: its place in the list that is shown.
     pub preview: Option<usize>,
+    /// The frames that are shown, by their places in the predictions.
+    pub shown: Vec<usize>,
+    /// The selected frames, by their places in the predictions.
+    pub selection: HashSet<usize>,
+    /// Where a range selection began: a place in the list that is shown.
+    pub(super) anchor: Option<usize>,
+    /// The frames that were moved since.
+    pub(super) mended: Mended,
     /// Predictions on files.
     pub files: FilePredictions,
     /// The prediction in progress.
@@ -89,6 +100,10 @@ impl Default for EvaluateState {
             task: None,
             cell: None,
             preview: None,
+            shown: Vec::new(),
+            selection: HashSet::new(),
+            anchor: None,
+            mended: Mended::default(),
             files: FilePredictions::default(),
             predicting: None,
         }
@@ -110,6 +125,16 @@ pub enum EvaluateAction {
     Cell(Option<(usize, usize)>),
     /// Shows a frame large, or none.
     Preview(Option<usize>),
+    /// Picks the frame at a place of the list that is shown.
+    Pick(usize, Pick),
+    /// Shows the first selected frame large, or none again.
+    Enlarge,
+    /// Gives the frame that is shown large, or the selected ones, a label.
+    Assign(Label),
+    /// Moves them to the trash.
+    Trash,
+    /// Goes to them in the label workspace.
+    ShowInLabel,
     /// Predicts on files.
     Predict(Vec<PathBuf>),
     /// Ends that.
@@ -123,18 +148,10 @@ impl EvaluateState {
         let Some(evaluation) = &self.evaluation else {
             return Vec::new();
         };
-        match self.cell {
-            None => evaluation.mistakes(),
-            Some((truth, predicted)) => {
-                let mut shown: Vec<&FramePrediction> = evaluation
-                    .predictions
-                    .iter()
-                    .filter(|p| p.truth == truth && p.predicted == predicted)
-                    .collect();
-                shown.sort_by(|a, b| b.confidence().total_cmp(&a.confidence()));
-                shown
-            }
-        }
+        let shown = self.shown.iter();
+        shown
+            .filter_map(|index| evaluation.predictions.get(*index))
+            .collect()
     }
 
     /// Whether the chosen run has yet to be measured.
@@ -149,6 +166,8 @@ impl EvaluateState {
         self.error = None;
         self.cell = None;
         self.preview = None;
+        self.mended = Mended::default();
+        self.rebuild_shown();
     }
 
     /// The result of the run that is looked at.
@@ -183,6 +202,9 @@ impl App {
     }
 
     pub(super) fn apply_evaluate(&mut self, action: EvaluateAction) {
+        if self.apply_mend(&action) {
+            return;
+        }
         let Some(session) = &mut self.session else {
             return;
         };
@@ -215,10 +237,16 @@ impl App {
             EvaluateAction::Cell(cell) => {
                 state.cell = cell;
                 state.preview = None;
+                state.rebuild_shown();
             }
             EvaluateAction::Preview(place) => {
-                state.preview = place.filter(|place| *place < state.shown().len());
+                state.preview = place.filter(|place| *place < state.shown.len());
             }
+            EvaluateAction::Pick(..)
+            | EvaluateAction::Enlarge
+            | EvaluateAction::Assign(_)
+            | EvaluateAction::Trash
+            | EvaluateAction::ShowInLabel => {}
             EvaluateAction::Predict(paths) => self.predict_files(paths),
             EvaluateAction::CancelPredict => {
                 if let Some(task) = state.predicting {
@@ -268,7 +296,11 @@ impl App {
         }
         state.task = None;
         match result {
-            Ok(evaluation) => state.evaluation = Some(Arc::new(evaluation)),
+            Ok(evaluation) => {
+                state.evaluation = Some(Arc::new(evaluation));
+                state.mended = Mended::default();
+                state.rebuild_shown();
+            }
             Err(error) => state.error = Some(error.to_string()),
         }
     }

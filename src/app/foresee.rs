@@ -52,7 +52,11 @@ pub(super) fn renames(change: &Change) -> Renames {
             })
         }
         Change::Trash { frames } => renamed(frames, &|path| Some(["trash/", path].concat())),
-        Change::CreateClass { .. }
+        Change::Restore { frames } => renamed(frames, &|path| {
+            path.strip_prefix("trash/").map(str::to_owned)
+        }),
+        Change::LikeNeighbours { .. }
+        | Change::CreateClass { .. }
         | Change::DeleteClass { .. }
         | Change::RenameClass { .. }
         | Change::MergeClass { .. }
@@ -84,7 +88,9 @@ fn foreseen(
             let gone: HashSet<&str> = frames.iter().map(String::as_str).collect();
             snapshot.remove(|frame| gone.contains(frame.path.as_str()));
         }
-        Change::CreateClass { .. }
+        Change::Restore { .. }
+        | Change::LikeNeighbours { .. }
+        | Change::CreateClass { .. }
         | Change::DeleteClass { .. }
         | Change::RenameClass { .. }
         | Change::MergeClass { .. }
@@ -126,6 +132,19 @@ impl Session {
         before
     }
 
+    /// Frames go out of the trash; of many the scan shows it.
+    fn leave_trash(&mut self, frames: &[String]) {
+        if frames.len() > MANY {
+            return;
+        }
+        let gone: HashSet<&str> = frames.iter().map(String::as_str).collect();
+        self.trash
+            .remove(|frame| gone.contains(frame.path.as_str()));
+        if self.label.show == Show::Trash {
+            self.rebuild_shown();
+        }
+    }
+
     /// Frames have other paths now: their pictures and their places in the selection move along.
     pub(super) fn moved(&mut self, renames: &Renames) {
         self.rename_places(renames);
@@ -133,6 +152,7 @@ impl Session {
     }
 
     fn rename_places(&mut self, renames: &Renames) {
+        self.mend(renames);
         self.pictures.renamed(&self.root, renames);
         for place in [&mut self.label.cursor, &mut self.label.anchor] {
             if let Some(to) = place.as_ref().and_then(|path| renames.get(path)) {
@@ -157,14 +177,26 @@ impl App {
             return;
         };
         let count = match change {
+            Change::Relabel { frames, .. } | Change::Restore { frames }
+                if frames.iter().any(|path| path.starts_with("trash/")) =>
+            {
+                session.leave_trash(frames);
+                session.mend(&renames(change));
+                return;
+            }
             Change::Relabel { frames, .. } | Change::Trash { frames } => frames.len(),
             // Their effect is a matter of milliseconds; the scan shows it.
-            Change::CreateClass { .. }
+            Change::Restore { .. }
+            | Change::LikeNeighbours { .. }
+            | Change::CreateClass { .. }
             | Change::DeleteClass { .. }
             | Change::RenameClass { .. }
             | Change::MergeClass { .. }
             | Change::MoveClass { .. } => return,
         };
+        if matches!(change, Change::Trash { .. }) {
+            session.mend(&renames(change));
+        }
         if count <= MANY {
             // Taken out, so that they are changed in place and not copied.
             let snapshot = std::mem::take(&mut session.snapshot);
@@ -210,7 +242,7 @@ impl App {
     /// Keeps an action for later that would touch what is being foreseen. Returns it when it need not wait.
     pub(super) fn or_later(&mut self, action: Action) -> Option<Action> {
         let touches = match &action {
-            Action::Label(_) | Action::Import(_) => true,
+            Action::Label(_) | Action::Import(_) | Action::Assign(_) | Action::Evaluate(_) => true,
             Action::Command(command) => matches!(
                 command,
                 Command::SelectAll

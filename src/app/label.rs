@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Action, App, Session};
+use super::find::Finder;
+use super::{Action, App, Dialog, Session, Snapshot, Workspace};
 use crate::project::{Change, ClassName, Label, SourceId};
 
 /// Which frames the grid shows.
@@ -14,6 +15,8 @@ pub enum Show {
     All,
     /// Those with one label.
     Label(Label),
+    /// Those in the trash.
+    Trash,
 }
 
 /// Frames of one source that stand together in the grid.
@@ -34,6 +37,10 @@ pub struct LabelState {
     pub show: Show,
     /// Only those of this source.
     pub source: Option<SourceId>,
+    /// Only those with these words in the name of source, file or class; `None` while nothing is searched for.
+    pub find: Option<String>,
+    /// Counts how often the search was asked for: its field takes the keyboard then.
+    pub find_asked: u64,
     /// The shown frames: indices into the snapshot's frames, in the order of the screen.
     pub shown: Vec<u32>,
     /// The shown frames by source.
@@ -79,6 +86,12 @@ pub enum LabelAction {
     Show(Show),
     /// Shows one source's frames, or all.
     ShowSource(Option<SourceId>),
+    /// Goes to the workspace and shows these frames, of this source or of all.
+    Open(Show, Option<SourceId>),
+    /// Goes to the workspace and to these frames (paths), which are selected.
+    Reveal(Vec<String>),
+    /// Shows only frames with these words in their names; `None` ends the search.
+    Find(Option<String>),
     /// Picks a frame by its path.
     Pick(String, Pick),
     /// Selects exactly these (paths), or these in addition.
@@ -99,16 +112,46 @@ pub enum LabelAction {
     RemoveClass(ClassName),
     /// Puts a class at another place in the list.
     MoveClass(ClassName, usize),
+    /// Brings frames (paths) back from the trash.
+    Restore(Vec<String>),
+    /// Deletes frames (paths) in the trash for good.
+    DeleteForGood(Vec<String>),
+}
+
+/// The keys that give a class, in the order of the classes: the digits, then letters that no command has and none is
+/// about to have (A, F, I, L, O).
+const CLASS_KEYS: &str = "123456789qwertyupsdghjkzxcvbnm";
+
+/// The key that gives the class at `index` of the user's order; classes beyond the thirtieth have none.
+#[must_use]
+pub fn class_key(index: usize) -> Option<char> {
+    let key = CLASS_KEYS.as_bytes().get(index)?;
+    Some(char::from(key.to_ascii_uppercase()))
 }
 
 impl Session {
+    /// The frames among which those of the grid are: the project's, or those in the trash.
+    #[must_use]
+    pub fn listed(&self) -> &Snapshot {
+        match self.label.show {
+            Show::Trash => &self.trash,
+            Show::All | Show::Label(_) => &self.snapshot,
+        }
+    }
+
     /// Finds out again which frames are shown.
     pub(super) fn rebuild_shown(&mut self) {
         let state = &mut self.label;
-        let list = &self.snapshot.frames.list;
+        let listed = match state.show {
+            Show::Trash => &self.trash,
+            Show::All | Show::Label(_) => &self.snapshot,
+        };
+        let list = &listed.frames.list;
+        let query = state.find.as_deref().unwrap_or_default();
+        let mut finder = Finder::new(query, &self.sources);
         state.shown.clear();
         state.groups.clear();
-        for index in self.snapshot.order.iter().copied() {
+        for index in listed.order.iter().copied() {
             let Some(frame) = list.get(index as usize) else {
                 continue;
             };
@@ -118,6 +161,11 @@ impl Session {
                 continue;
             }
             if state.source.is_some() && state.source != frame.source {
+                continue;
+            }
+            if let Some(finder) = &mut finder
+                && !finder.finds(frame)
+            {
                 continue;
             }
             match state.groups.last_mut() {
@@ -162,7 +210,7 @@ impl Session {
     #[must_use]
     pub fn shown_path(&self, place: usize) -> Option<&str> {
         let index = *self.label.shown.get(place)?;
-        Some(self.snapshot.frames.list.get(index as usize)?.path.as_str())
+        Some(self.listed().frames.list.get(index as usize)?.path.as_str())
     }
 
     /// The place in the grid of a frame.
@@ -251,11 +299,35 @@ impl Session {
         self.label.reveal += 1;
     }
 
+    /// Shows these frames among those beside them, selected.
+    fn reveal(&mut self, paths: Vec<String>) {
+        let Some(first) = paths.first() else {
+            return;
+        };
+        self.label.show = if first.starts_with("trash/") {
+            Show::Trash
+        } else {
+            Show::All
+        };
+        self.label.source = None;
+        self.label.find = None;
+        self.label.preview = false;
+        self.label.cursor = None;
+        self.label.anchor = None;
+        self.label.selection = Arc::default();
+        self.rebuild_shown();
+        self.label.cursor = Some(first.clone());
+        self.label.anchor = Some(first.clone());
+        self.label.selection = Arc::new(paths.into_iter().collect());
+        self.label.reveal += 1;
+    }
+
     /// Whether frames with this label would be shown.
     fn shows(&self, label: &Label) -> bool {
         match &self.label.show {
             Show::All => true,
             Show::Label(shown) => shown == label,
+            Show::Trash => false,
         }
     }
 }
@@ -274,6 +346,30 @@ impl App {
                 session.label.source = source;
                 session.rebuild_shown();
             }
+            LabelAction::Open(show, source) => {
+                session.label.show = show;
+                session.label.source = source;
+                session.label.find = None;
+                session.rebuild_shown();
+                self.workspace = Workspace::Label;
+            }
+            LabelAction::Reveal(paths) => {
+                self.workspace = Workspace::Label;
+                session.reveal(paths);
+            }
+            LabelAction::Find(query) => {
+                if session.label.find != query {
+                    session.label.find = query;
+                    session.rebuild_shown();
+                }
+            }
+            LabelAction::Restore(frames) => {
+                let gone: HashSet<&str> = frames.iter().map(String::as_str).collect();
+                let heir = session.heir(&gone);
+                self.edit(Change::Restore { frames });
+                self.go_on_with(heir);
+            }
+            LabelAction::DeleteForGood(frames) => self.delete_for_good(frames),
             LabelAction::Pick(path, pick) => session.pick(path, pick),
             LabelAction::Select(paths, also) => {
                 if !also {
@@ -356,6 +452,10 @@ impl App {
         };
         let paths = session.selected_paths();
         if paths.is_empty() {
+            return;
+        }
+        if session.label.show == Show::Trash {
+            self.dialog = Some(Dialog::DeleteForGood(paths));
             return;
         }
         let gone: HashSet<&str> = paths.iter().map(String::as_str).collect();

@@ -11,9 +11,11 @@ mod edit;
 mod evaluate;
 mod export;
 mod extend;
+mod find;
 mod foresee;
 mod import;
 mod label;
+mod mend;
 mod notes;
 mod pictures;
 mod pool;
@@ -35,7 +37,7 @@ use std::time::Instant;
 
 use egui::Context;
 
-use crate::project::Trash;
+use crate::project::{Label, Trash};
 
 pub use ask::Ask;
 pub use command::Command;
@@ -44,11 +46,12 @@ pub use dialog::{Dialog, NewClassThen, PathPurpose};
 pub use evaluate::{EvaluateAction, EvaluateState, FilePrediction, FilePredictions};
 pub use export::{ExportAction, ExportState, Exported};
 pub use extend::Extension;
-pub use import::{Batch, ClassRule, ImportAction, ImportState};
-pub use label::{Group, LabelAction, LabelState, Pick, Show, Step};
+pub use import::{Again, Batch, Bulk, ClassRule, ImportAction, ImportState};
+pub use label::{Group, LabelAction, LabelState, Pick, Show, Step, class_key};
+pub use mend::Fate;
 pub use notes::{Note, Notes, Tone};
 pub use pictures::{Picture, PictureKey, Pictures};
-pub use prefs::{Prefs, ThemeChoice, config_dir, default_projects_dir};
+pub use prefs::{Prefs, ThemeChoice, WindowPlace, config_dir, default_projects_dir};
 pub use previews::{Previews, STRIP_FRAMES, Strip, expected_frames};
 pub use session::Session;
 pub use snapshot::{Counts, Snapshot, file_name};
@@ -109,6 +112,8 @@ pub enum Action {
     ForgetRecent(PathBuf),
     /// Files were dropped on the window.
     Dropped(Vec<PathBuf>),
+    /// Files were dropped on the row of a label, which they get.
+    DroppedOn(Vec<PathBuf>, Label),
     /// Shows one of the system's file dialogs.
     Ask(Ask),
     /// Shows a dialog.
@@ -125,6 +130,8 @@ pub enum Action {
     Dismiss(u64),
     /// Quits without asking: cancels, waits, saves.
     QuitNow,
+    /// Gives what is chosen in the workspace that is shown a label.
+    Assign(Label),
     /// In the import workspace.
     Import(ImportAction),
     /// In the label workspace.
@@ -272,6 +279,7 @@ impl App {
                 self.apply_evaluate(EvaluateAction::Predict(paths));
             }
             Action::Dropped(paths) => self.add_paths(paths),
+            Action::DroppedOn(paths, label) => self.add_paths_to(paths, label),
             Action::Ask(what) => self.ask(what),
             Action::Open(dialog) => self.dialog = Some(dialog),
             Action::SetTheme(theme) => {
@@ -294,6 +302,10 @@ impl App {
                 self.quitting = Quitting::Waiting;
             }
             Action::EmptyTrash(found) => self.empty_trash(found),
+            Action::Assign(label) => match self.workspace {
+                Workspace::Evaluate => self.apply_evaluate(EvaluateAction::Assign(label)),
+                _ => self.apply_label(LabelAction::Assign(label)),
+            },
             Action::Import(action) => self.apply_import(action),
             Action::Label(action) => self.apply_label(action),
             Action::Train(action) => self.apply_train(action),
@@ -339,6 +351,13 @@ impl App {
                     then: NewClassThen::Nothing,
                 });
             }
+            Command::ExtractAgain => {
+                let ids = self.session.as_ref().map(Session::outdated);
+                self.apply_import(ImportAction::Extract(ids.unwrap_or_default()));
+            }
+            Command::SelectAll if self.workspace == Workspace::Import => {
+                self.apply_import(ImportAction::Select(Bulk::All));
+            }
             Command::SelectAll => {
                 if let Some(session) = &mut self.session {
                     let all = (0..session.label.shown.len())
@@ -350,11 +369,33 @@ impl App {
             }
             Command::SelectNone => {
                 if let Some(session) = &mut self.session {
-                    session.label.selection = std::sync::Arc::default();
+                    match self.workspace {
+                        Workspace::Import => session.import.selected.clear(),
+                        Workspace::Evaluate => session.evaluate.selection.clear(),
+                        _ => session.label.selection = std::sync::Arc::default(),
+                    }
                 }
             }
+            Command::TrashSelected if self.workspace == Workspace::Evaluate => {
+                self.apply_evaluate(EvaluateAction::Trash);
+            }
             Command::TrashSelected => self.trash_selected(),
+            Command::RestoreSelected => {
+                let frames = self.session.as_ref().map(Session::selected_paths);
+                self.apply_label(LabelAction::Restore(frames.unwrap_or_default()));
+            }
+            Command::Find => self.find(),
+            Command::LabelByName => {
+                self.dialog = Some(Dialog::LabelAs {
+                    text: String::new(),
+                    chosen: 0,
+                    frames: self.chosen_frames(),
+                });
+            }
             Command::EmptyTrash => self.ask_empty_trash(),
+            Command::Preview if self.workspace == Workspace::Evaluate => {
+                self.apply_evaluate(EvaluateAction::Enlarge);
+            }
             Command::Preview => {
                 if let Some(session) = &mut self.session {
                     session.label.preview = !session.label.preview;
@@ -402,6 +443,28 @@ impl App {
             Command::SystemTheme => self.apply(Action::SetTheme(ThemeChoice::System)),
             Command::Shortcuts => self.dialog = Some(Dialog::Shortcuts),
             Command::Quit => self.ask_to_quit(),
+        }
+    }
+
+    /// How many frames of the project are chosen in the workspace that is shown: what a class key acts on.
+    #[must_use]
+    pub fn chosen_frames(&self) -> usize {
+        self.session
+            .as_ref()
+            .map_or(0, |session| match self.workspace {
+                Workspace::Label => session.label.selection.len(),
+                Workspace::Evaluate => session.evaluate.chosen().len(),
+                Workspace::Import | Workspace::Train | Workspace::Export => 0,
+            })
+    }
+
+    /// Goes to the label workspace and lets a search be typed.
+    fn find(&mut self) {
+        if let Some(session) = &mut self.session {
+            self.workspace = Workspace::Label;
+            session.label.preview = false;
+            session.label.find.get_or_insert_default();
+            session.label.find_asked += 1;
         }
     }
 

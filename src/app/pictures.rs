@@ -18,6 +18,8 @@ use crate::media;
 const THUMB_PX: u32 = 288;
 /// Longest side of a large picture, pixels.
 const LARGE_PX: u32 = 1920;
+/// Longest side of a picture that is looked at pixel by pixel, pixels: more fits few graphics cards.
+const FULL_PX: u32 = 6144;
 /// Texture memory that may be held, bytes.
 const BUDGET: usize = 192 << 20;
 /// Textures handed to the graphics card per frame at most.
@@ -30,12 +32,14 @@ pub enum PictureKey {
     Thumb(PathBuf),
     /// As large as the screen needs.
     Large(PathBuf),
+    /// With all its pixels.
+    Full(PathBuf),
 }
 
 impl PictureKey {
     fn path(&self) -> &Path {
         match self {
-            Self::Thumb(path) | Self::Large(path) => path,
+            Self::Thumb(path) | Self::Large(path) | Self::Full(path) => path,
         }
     }
 }
@@ -136,6 +140,23 @@ impl Pictures {
         Picture::Loading
     }
 
+    /// A picture as large as the screen needs, or with `all_pixels` as soon as they are there. Also tells whether it has
+    /// them all.
+    pub fn large(&self, path: &Path, all_pixels: bool) -> (Picture, bool) {
+        let large = self.get(&PictureKey::Large(path.to_owned()));
+        let whole = match &large {
+            Picture::Ready(texture) => texture.size().iter().all(|px| *px < LARGE_PX as usize),
+            Picture::Loading | Picture::Failed(_) => false,
+        };
+        if whole || !all_pixels {
+            return (large, whole);
+        }
+        match self.get(&PictureKey::Full(path.to_owned())) {
+            Picture::Ready(texture) => (Picture::Ready(texture), true),
+            Picture::Loading | Picture::Failed(_) => (large, false),
+        }
+    }
+
     /// Frames of the project in `root` were moved (old and new relative path): their pictures move along.
     pub(super) fn renamed(&self, root: &Path, paths: &HashMap<String, String>) {
         if paths.is_empty() {
@@ -154,6 +175,7 @@ impl Pictures {
             let key = match (key, to) {
                 (PictureKey::Thumb(_), Some(to)) => PictureKey::Thumb(to),
                 (PictureKey::Large(_), Some(to)) => PictureKey::Large(to),
+                (PictureKey::Full(_), Some(to)) => PictureKey::Full(to),
                 (key, None) => key,
             };
             let bytes = entry.bytes;
@@ -203,10 +225,15 @@ impl Store {
 fn load(key: &PictureKey, cache: &Path) -> Result<ColorImage, String> {
     match key {
         PictureKey::Thumb(path) => load_thumb(path, cache),
-        PictureKey::Large(path) => media::load_image(path)
-            .map(|image| color_image(&fit(image, LARGE_PX)))
-            .map_err(|error| error.to_string()),
+        PictureKey::Large(path) => load_large(path, LARGE_PX),
+        PictureKey::Full(path) => load_large(path, FULL_PX),
     }
+}
+
+fn load_large(path: &Path, longest_px: u32) -> Result<ColorImage, String> {
+    media::load_image(path)
+        .map(|image| color_image(&fit(image, longest_px)))
+        .map_err(|error| error.to_string())
 }
 
 fn load_thumb(path: &Path, cache: &Path) -> Result<ColorImage, String> {

@@ -35,7 +35,66 @@ pub struct Prefs {
     pub thumb_width: f32,
     /// The folder in which new projects are made.
     pub projects_dir: Option<PathBuf>,
+    /// Size and place of the window when it was closed.
+    pub window: Option<WindowPlace>,
 }
+
+/// Size and place of the window; lengths in points.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct WindowPlace {
+    /// Upper left corner of the window with its frame; `None` where the system does not tell (Wayland).
+    pub at: Option<[f32; 2]>,
+    /// Width and height without the frame.
+    pub size: [f32; 2],
+    /// Whether it fills the screen; the rest is then what it goes back to.
+    pub maximized: bool,
+}
+
+impl WindowPlace {
+    /// The place with its title bar on one of the screens (left, top, right, bottom), no larger than that screen; as it is
+    /// when the screens are not known.
+    #[must_use]
+    pub fn on_screen(self, screens: &[[f32; 4]]) -> Self {
+        let (Some([x, y]), Some(first)) = (self.at, screens.first()) else {
+            return self;
+        };
+        let [width, height] = self.size;
+        // What is seen of a window's upper edge, by which it is moved.
+        let seen = |screen: &[f32; 4]| {
+            let [left, top, right, bottom] = *screen;
+            let across = (x + width).min(right) - x.max(left);
+            if y >= top - 1.0 && y < bottom - TITLE_BAR {
+                across.max(0.0)
+            } else {
+                0.0
+            }
+        };
+        let best = screens
+            .iter()
+            .max_by(|a, b| seen(a).total_cmp(&seen(b)))
+            .unwrap_or(first);
+        if seen(best) >= GRIP.min(width) {
+            return self;
+        }
+        // Nearly nothing is seen: onto the first screen, which is the main one.
+        let [left, top, right, bottom] = *first;
+        let size = [width.min(right - left), height.min(bottom - top)];
+        let within = |at: f32, from: f32, to: f32, length: f32| at.min(to - length).max(from);
+        Self {
+            at: Some([
+                within(x, left, right, size[0]),
+                within(y, top, bottom, size[1]),
+            ]),
+            size,
+            ..self
+        }
+    }
+}
+
+/// So much of a window's upper edge must be seen, points.
+const GRIP: f32 = 160.0;
+/// Height of a title bar, about, points.
+const TITLE_BAR: f32 = 40.0;
 
 /// How many recent projects are remembered.
 const RECENT: usize = 12;
@@ -47,6 +106,7 @@ impl Default for Prefs {
             recent: Vec::new(),
             thumb_width: 132.0,
             projects_dir: None,
+            window: None,
         }
     }
 }
@@ -105,6 +165,14 @@ impl App {
         self.ctx.request_repaint_after(SETTLE);
     }
 
+    /// Remembers size and place of the window.
+    pub fn set_window_place(&mut self, place: WindowPlace) {
+        if self.prefs.window != Some(place) {
+            self.prefs.window = Some(place);
+            self.save_prefs_soon();
+        }
+    }
+
     /// Writes settings that have settled; with `at_once` all.
     pub(super) fn save_settled_prefs(&mut self, at_once: bool) {
         let Some(since) = self.unsaved_prefs else {
@@ -142,6 +210,31 @@ impl App {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failing test should panic")]
     use super::*;
+
+    #[test]
+    fn a_window_off_the_screens_is_brought_back() {
+        let place = |x, y, width, height| WindowPlace {
+            at: Some([x, y]),
+            size: [width, height],
+            maximized: false,
+        };
+        let screens = [[0.0, 0.0, 1920.0, 1080.0], [1920.0, 0.0, 3200.0, 1024.0]];
+        for fine in [
+            place(100.0, 80.0, 1440.0, 900.0),
+            place(2000.0, 0.0, 1000.0, 800.0),
+            // Half beyond an edge, as people place windows.
+            place(-700.0, 300.0, 1440.0, 900.0),
+        ] {
+            assert_eq!(fine.on_screen(&screens), fine);
+        }
+        // The second screen was taken away.
+        let gone = place(2000.0, 100.0, 1440.0, 900.0).on_screen(&screens[..1]);
+        assert_eq!(gone, place(480.0, 100.0, 1440.0, 900.0));
+        let large = place(5000.0, -4000.0, 3000.0, 2000.0).on_screen(&screens);
+        assert_eq!(large, place(0.0, 0.0, 1920.0, 1080.0));
+        let unknown = place(5000.0, 0.0, 800.0, 600.0);
+        assert_eq!(unknown.on_screen(&[]), unknown);
+    }
 
     #[test]
     fn settings_survive_and_garbage_does_not_harm() {

@@ -11,7 +11,7 @@ use super::label::LabelState;
 use super::notes::Tone;
 use super::snapshot::Known;
 use super::train::TrainState;
-use super::{App, Lane, Pictures, Previews, Snapshot, Workspace};
+use super::{App, Lane, Pictures, Previews, Show, Snapshot, Workspace};
 use crate::jobs::JobError;
 use crate::media::MediaError;
 use crate::project::{Class, ClassName, Project, ProjectError, Source, SourceId};
@@ -30,6 +30,8 @@ pub struct Session {
     pub sources: Vec<Source>,
     /// Its frames.
     pub snapshot: Snapshot,
+    /// The frames in its trash.
+    pub trash: Snapshot,
     /// Pictures of its frames.
     pub pictures: Pictures,
     /// Previews of its videos.
@@ -51,11 +53,16 @@ pub struct Session {
 struct Opened {
     project: Project,
     snapshot: Snapshot,
+    trash: Snapshot,
 }
 
 impl Session {
     fn new(ctx: &egui::Context, opened: Opened) -> Self {
-        let Opened { project, snapshot } = opened;
+        let Opened {
+            project,
+            snapshot,
+            trash,
+        } = opened;
         let cache_dir = project.cache_dir();
         let mut session = Self {
             root: project.root().to_owned(),
@@ -63,6 +70,7 @@ impl Session {
             classes: project.classes(),
             sources: project.sources(),
             snapshot,
+            trash,
             pictures: Pictures::new(ctx, &cache_dir),
             previews: Previews::new(ctx, &cache_dir),
             import: ImportState::load(&project),
@@ -89,6 +97,15 @@ impl Session {
         self.sources.iter().find(|source| source.id == *id)
     }
 
+    /// Takes in what lies in the trash. Returns what was known of it.
+    fn replace_trash(&mut self, trash: Snapshot) -> Snapshot {
+        let old = std::mem::replace(&mut self.trash, trash);
+        if self.label.show == Show::Trash {
+            self.rebuild_shown();
+        }
+        old
+    }
+
     /// Where the journey stands: the step that has work to do.
     #[must_use]
     pub fn next_step(&self) -> Workspace {
@@ -102,9 +119,14 @@ impl Session {
 
 fn open(root: &Path, work: &crate::jobs::Work) -> Result<Opened, ProjectError> {
     let project = open_when_free(root, work)?;
-    let frames = project.scan(work)?;
-    let snapshot = Snapshot::of(frames, &project.sources());
-    Ok(Opened { project, snapshot })
+    let sources = project.sources();
+    let snapshot = Snapshot::of(project.scan(work)?, &sources);
+    let trash = Snapshot::of(project.scan_trash(work)?, &sources);
+    Ok(Opened {
+        project,
+        snapshot,
+        trash,
+    })
 }
 
 /// Opens the project; when this window has just closed it, a cancelled job may still hold it for a moment.
@@ -135,6 +157,7 @@ impl App {
             Ok(Opened {
                 project,
                 snapshot: Snapshot::default(),
+                trash: Snapshot::default(),
             })
         });
     }
@@ -212,6 +235,7 @@ impl App {
         let project = Arc::clone(&session.project);
         let root = session.root.clone();
         let known = Known::of(&session.snapshot);
+        let known_trash = Known::of(&session.trash);
         self.tasks.start(
             Lane::Free,
             "Reading the folders",
@@ -225,13 +249,15 @@ impl App {
                 } else {
                     Ok(snapshot)
                 };
-                Ok::<_, ProjectError>((project.classes(), sources, found))
+                let trash = Snapshot::of(project.scan_trash(work)?, &sources);
+                let trash = (!known_trash.looks_like(&trash)).then_some(trash);
+                Ok::<_, ProjectError>((project.classes(), sources, found, trash))
             },
             move |app, result| {
                 app.refreshing = false;
                 let mut again = std::mem::take(&mut app.refresh_again);
                 match result {
-                    Ok((classes, sources, found)) => {
+                    Ok((classes, sources, found, trash)) => {
                         // While changes are under way, the scan may be from before them.
                         let stale = again || app.tasks.is_busy(Lane::Edit);
                         if let Some(session) = &mut app.session
@@ -248,6 +274,8 @@ impl App {
                             }
                             session.classes = classes;
                             session.sources = sources;
+                            let trash = trash.filter(|_| !stale);
+                            let old = trash.map(|trash| session.replace_trash(trash));
                             match found {
                                 _ if stale => {}
                                 Err(known) if known.is(&session.snapshot) => {}
@@ -259,6 +287,7 @@ impl App {
                                     app.tidy(old);
                                 }
                             }
+                            app.tidy(old);
                         }
                     }
                     Err(JobError::Cancelled) => {}

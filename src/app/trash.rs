@@ -43,6 +43,50 @@ impl App {
         );
     }
 
+    /// Deletes these frames in the trash.
+    pub(super) fn delete_for_good(&mut self, frames: Vec<String>) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let project = Arc::clone(&session.project);
+        let history = session.edits.history();
+        let root = session.root.clone();
+        self.tasks.start(
+            Lane::Edit,
+            "Deleting frames",
+            false,
+            move |work| {
+                work.stage("Deleting frames", Some(frames.len() as u64));
+                let deleted = project.delete_trashed(&frames, work);
+                let gone: Vec<String> = frames
+                    .into_iter()
+                    .filter(|path| !project.abs(path).exists())
+                    .collect();
+                let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+                history.forget_deleted(&gone);
+                Ok::<_, ProjectError>((deleted?, history.undo_text(), history.redo_text()))
+            },
+            move |app, result| {
+                match result {
+                    Ok((deleted, undo_text, redo_text)) => {
+                        if let Some(session) = &mut app.session
+                            && session.root == root
+                        {
+                            session.edits.set_texts(undo_text, redo_text);
+                        }
+                        let frames = words::frames(deleted as usize);
+                        app.notes.add(Tone::Done, format!("{frames} deleted"));
+                    }
+                    Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        app.fail(error.to_string());
+                    }
+                }
+                app.refresh();
+            },
+        );
+    }
+
     /// Deletes what lies in the trash.
     pub(super) fn empty_trash(&mut self, expected: Trash) {
         let Some(session) = &self.session else {
@@ -63,24 +107,27 @@ impl App {
                 history.forget_removals();
                 Ok::<_, ProjectError>((deleted, history.undo_text(), history.redo_text()))
             },
-            move |app, result| match result {
-                Ok((deleted, undo_text, redo_text)) => {
-                    if let Some(session) = &mut app.session
-                        && session.root == root
-                    {
-                        session.edits.set_texts(undo_text, redo_text);
+            move |app, result| {
+                match result {
+                    Ok((deleted, undo_text, redo_text)) => {
+                        if let Some(session) = &mut app.session
+                            && session.root == root
+                        {
+                            session.edits.set_texts(undo_text, redo_text);
+                        }
+                        let files = words::count(deleted, "file", "files");
+                        app.notes
+                            .add(Tone::Done, format!("The trash is empty; {files} deleted"));
                     }
-                    let files = words::count(deleted, "file", "files");
-                    app.notes
-                        .add(Tone::Done, format!("The trash is empty; {files} deleted"));
+                    Err(JobError::Cancelled) => {
+                        app.notes
+                            .add(Tone::Info, "The rest of the trash is still there");
+                    }
+                    Err(error) => {
+                        app.fail(error.to_string());
+                    }
                 }
-                Err(JobError::Cancelled) => {
-                    app.notes
-                        .add(Tone::Info, "The rest of the trash is still there");
-                }
-                Err(error) => {
-                    app.fail(error.to_string());
-                }
+                app.refresh();
             },
         );
     }

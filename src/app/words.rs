@@ -5,6 +5,7 @@ use std::time::Duration;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::backbone::{Architecture, Depth};
+use crate::project::Sampling;
 use crate::train::Run;
 
 /// The text with its first letter in upper case, as a sentence begins.
@@ -98,6 +99,20 @@ pub fn timestamp(secs: f64) -> String {
 pub fn rate(fps: f64) -> String {
     let text = format!("{fps:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// How frames are taken: `2 frames per second, 500 px wide`.
+#[must_use]
+pub fn sampling(sampling: &Sampling) -> String {
+    let frames = if (sampling.fps.0 - 1.0).abs() < 1e-9 {
+        "1 frame per second".to_owned()
+    } else {
+        format!("{} frames per second", rate(sampling.fps.0))
+    };
+    match sampling.width_px {
+        Some(width) => format!("{frames}, {width} px wide"),
+        None => format!("{frames}, as wide as the video"),
+    }
 }
 
 /// File size: `3.4 MB`.
@@ -253,6 +268,14 @@ mod tests {
         assert_eq!(timestamp(62.5), "1:02.5");
         assert_eq!(rate(29.97), "29.97");
         assert_eq!(rate(30.0), "30");
+        let taken = Sampling {
+            width_px: None,
+            ..Sampling::default()
+        };
+        assert_eq!(
+            sampling(&taken),
+            "2 frames per second, as wide as the video"
+        );
         assert_eq!(bytes(3_400_000), "3.4 MB");
         assert_eq!(percent(0.9344), "93.4 %");
         assert_eq!(millions(407_000_000), "407 M");

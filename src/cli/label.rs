@@ -81,7 +81,11 @@ fn label(project: &Project, class: &str) -> anyhow::Result<Label> {
 }
 
 /// The frames at or below each path, relative to the project's root, each once.
-fn chosen(project: &Project, frames: &Frames, paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+pub(super) fn chosen(
+    project: &Project,
+    frames: &Frames,
+    paths: &[PathBuf],
+) -> anyhow::Result<Vec<String>> {
     let root = project
         .root()
         .canonicalize()

@@ -1,12 +1,17 @@
-//! `salamander trash`: tells what lies in a project's trash, and empties it.
+//! `salamander trash`: tells what lies in a project's trash, brings frames back, empties it.
+
+use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::jobs::Work;
+
 use super::ProjectArg;
 use super::console::Console;
+use super::label::chosen;
 use super::table::count;
 
-/// Tell how much lies in a project's trash, or delete it for good
+/// Tell how much lies in a project's trash, bring frames back, or delete it for good
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -14,6 +19,9 @@ pub struct Args {
     /// Delete it; this cannot be undone
     #[arg(long)]
     empty: bool,
+    /// Bring frames back to the label they had: these, or those in these folders of the trash; all without a path
+    #[arg(long, value_name = "PATH", num_args = 0.., conflicts_with = "empty")]
+    restore: Option<Vec<PathBuf>>,
 }
 
 #[derive(Serialize)]
@@ -23,20 +31,33 @@ struct Result {
     files: u64,
     bytes: u64,
     deleted: u64,
+    restored: u64,
 }
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let project = args.project.open()?;
     let empty = args.empty;
+    let restored = match args.restore.as_deref() {
+        None => Vec::new(),
+        Some(paths) => {
+            let trash = project.scan_trash(&Work::new())?;
+            match paths {
+                [] => trash.list.into_iter().map(|frame| frame.path).collect(),
+                paths => chosen(&project, &trash, paths)?,
+            }
+        }
+    };
     let result = console.run("trash", move |work| {
         let found = project.trash_contents(work)?;
         let deleted = if empty { project.empty_trash(work)? } else { 0 };
+        let restored = project.restore(&restored, work)?.len() as u64;
         Ok::<_, crate::project::ProjectError>(Result {
             frames: found.frames,
             runs: found.runs,
             files: found.files,
             bytes: found.bytes,
             deleted,
+            restored,
         })
     })?;
     console.result(&result, || {
@@ -46,7 +67,9 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             count(result.runs, "run"),
             result.bytes as f64 / 1e6
         );
-        if empty {
+        if args.restore.is_some() {
+            format!("restored {}", count(result.restored, "frame"))
+        } else if empty {
             format!("deleted {contents}")
         } else {
             format!("in the trash: {contents}")

@@ -3,6 +3,7 @@
 //! The only layer that knows FFmpeg. A sampled frame goes through `ffmpeg` (open the file), `decode`
 //! (pictures and their times), `graph` (FFmpeg's filters), `sample` (which frames), `jpeg`.
 
+mod again;
 mod decode;
 mod error;
 mod extract;
@@ -19,6 +20,7 @@ mod sample;
 mod skip;
 mod still;
 
+pub use again::{Again, extract_again};
 pub use error::MediaError;
 pub use extract::extract;
 pub use ffmpeg::versions;

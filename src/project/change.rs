@@ -21,6 +21,19 @@ pub enum Change {
         /// The frames.
         frames: Vec<String>,
     },
+    /// Moves frames from the trash (paths below `trash/`) back to the label they had.
+    Restore {
+        /// The frames.
+        frames: Vec<String>,
+    },
+    /// Gives frames that lie between labelled ones of their video the class of these
+    /// ([`super::like_neighbours`]), and moves frames that they take the place of to the trash.
+    LikeNeighbours {
+        /// The frames.
+        frames: Vec<String>,
+        /// Frames that go to the trash; their labels count.
+        replaced: Vec<String>,
+    },
     /// Makes a class.
     CreateClass {
         /// Its name.
@@ -68,6 +81,16 @@ impl Change {
                 Label::Unsorted => format!("unlabel {}", frames(list.len())),
             },
             Self::Trash { frames: list } => format!("remove {}", frames(list.len())),
+            Self::Restore { frames: list } => format!("restore {}", frames(list.len())),
+            Self::LikeNeighbours {
+                frames: list,
+                replaced,
+            } if replaced.is_empty() => {
+                format!("label {} like their neighbours", frames(list.len()))
+            }
+            Self::LikeNeighbours { replaced, .. } => {
+                format!("replace {}", frames(replaced.len()))
+            }
             Self::CreateClass { name } => format!("create class “{name}”"),
             Self::RenameClass { from, to } => format!("rename class “{from}” to “{to}”"),
             Self::DeleteClass { name } => format!("delete class “{name}”"),
@@ -136,6 +159,13 @@ pub(super) fn perform(
             let _change = project.begin_change();
             Ok(moved(project.trash_frames(frames, work)))
         }
+        Change::Restore { frames } => {
+            let _change = project.begin_change();
+            Ok(moved(project.restore_frames(frames, work)?))
+        }
+        Change::LikeNeighbours { frames, replaced } => Ok(moved(
+            project.label_like_neighbours(frames, replaced, work)?,
+        )),
         Change::CreateClass { name } => {
             project.add_class(name)?;
             whole(Done::Created)

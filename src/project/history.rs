@@ -1,5 +1,7 @@
 //! Undo and redo of what the user does to frames and classes.
 
+use std::collections::HashSet;
+
 use crate::jobs::Work;
 
 use super::change::{Change, Done, Outcome, perform, take_back};
@@ -57,7 +59,10 @@ impl History {
                 self.follow(&back.astray);
                 let Entry { mut change, .. } = entry;
                 // Redo finds the frames where undo has put them.
-                if let Change::Relabel { frames, .. } | Change::Trash { frames } = &mut change {
+                if let Change::Relabel { frames, .. }
+                | Change::Trash { frames }
+                | Change::Restore { frames } = &mut change
+                {
                     *frames = back.frames;
                 }
                 self.redo.push(Entry {
@@ -100,6 +105,18 @@ impl History {
     pub fn forget_removals(&mut self) {
         self.undo
             .retain(|entry| !matches!(entry.change, Change::Trash { .. }));
+    }
+
+    /// Forgets frames that were deleted from the trash (paths below `trash/`): their removal cannot be taken back.
+    pub fn forget_deleted(&mut self, frames: &[String]) {
+        let deleted: HashSet<&str> = frames.iter().map(String::as_str).collect();
+        self.undo.retain_mut(|entry| match &mut entry.done {
+            Done::Moved(moved) => {
+                moved.retain(|(_, new)| !deleted.contains(new.as_str()));
+                !moved.is_empty()
+            }
+            _ => true,
+        });
     }
 
     /// What [`History::undo`] would take back, to follow the word "Undo".

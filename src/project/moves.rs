@@ -63,6 +63,15 @@ impl Project {
     /// Moves frames from `trash/` back to the label they had; a class that is gone is made again.
     pub fn restore(&self, frames: &[String], work: &Work) -> Result<Vec<String>, ProjectError> {
         let _change = self.begin_change();
+        self.restore_frames(frames, work)?.into_paths()
+    }
+
+    /// [`Project::restore`] with the change begun, telling what was moved whatever happens.
+    pub(super) fn restore_frames(
+        &self,
+        frames: &[String],
+        work: &Work,
+    ) -> Result<Moved, ProjectError> {
         let mut targets = Vec::with_capacity(frames.len());
         for path in frames {
             let target = path.strip_prefix("trash/").unwrap_or(path);
@@ -74,7 +83,7 @@ impl Project {
             }
             targets.push((path.clone(), Target::Path(target.to_owned())));
         }
-        self.move_frames(targets, work).into_paths()
+        Ok(self.move_frames(targets, work))
     }
 
     /// [`Project::relabel`] with the change begun, telling what was moved whatever happens.
@@ -238,7 +247,7 @@ fn rename(old: &Path, new: &Path) -> std::io::Result<()> {
 }
 
 /// A path that leads to a file below one of the folders for frames, and nowhere else.
-fn check_frame_path(path: &str) -> Result<(), ProjectError> {
+pub(super) fn check_frame_path(path: &str) -> Result<(), ProjectError> {
     let mut parts = path.split('/');
     let home = parts.next();
     let ordinary = |part: &str| {

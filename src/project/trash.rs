@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::jobs::Work;
 
 use super::handle::remove_file;
+use super::moves::check_frame_path;
 use super::scan::is_image_name;
 use super::{Project, ProjectError};
 
@@ -31,7 +32,7 @@ impl Project {
             let runs = folder.file_name().is_some_and(|name| name == "runs");
             let frames = folder
                 .file_name()
-                .is_some_and(|name| name == "classes" || name == "unsorted");
+                .is_some_and(|name| name == "classes" || name == "unsorted" || name == "replaced");
             if runs {
                 found.runs = entries(&folder)?.len() as u64;
             }
@@ -47,6 +48,30 @@ impl Project {
         let mut deleted = 0;
         if trash.is_dir() {
             delete_below(&trash, &mut deleted, work)?;
+        }
+        Ok(deleted)
+    }
+
+    /// Deletes these frames in `trash/` (paths relative to the root) for good. Returns how many were there.
+    /// Cancelling keeps what is left. A path that does not lead into the trash is refused before anything is
+    /// deleted.
+    pub fn delete_trashed(&self, frames: &[String], work: &Work) -> Result<u64, ProjectError> {
+        let _change = self.begin_change();
+        for path in frames {
+            check_frame_path(path)?;
+            if !path.starts_with("trash/") {
+                return Err(ProjectError::NotAFrame { path: path.clone() });
+            }
+        }
+        let mut deleted = 0;
+        for path in frames {
+            work.check()?;
+            let path = self.abs(path);
+            if fs::symlink_metadata(&path).is_ok() {
+                remove_file(&path)?;
+                deleted += 1;
+            }
+            work.advance(1);
         }
         Ok(deleted)
     }

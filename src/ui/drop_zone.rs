@@ -7,7 +7,8 @@ use egui::{
 use super::Cx;
 use super::icons;
 use super::theme;
-use crate::app::Action;
+use crate::app::{Action, Workspace, words};
+use crate::project::Label;
 
 /// Paints the overlay while files hover, and takes dropped ones.
 pub fn drop_zone_ui(ctx: &Context, cx: &mut Cx<'_>) {
@@ -24,7 +25,11 @@ pub fn drop_zone_ui(ctx: &Context, cx: &mut Cx<'_>) {
         )
     });
     if !dropped.is_empty() {
-        cx.act(Action::Dropped(dropped));
+        let label = cx.files_on.take();
+        cx.act(match label {
+            Some(label) => Action::DroppedOn(dropped, label),
+            None => Action::Dropped(dropped),
+        });
     }
     if !hovering {
         return;
@@ -36,7 +41,26 @@ pub fn drop_zone_ui(ctx: &Context, cx: &mut Cx<'_>) {
     };
     let painter = ctx.layer_painter(LayerId::new(Order::Foreground, Id::unique("drop zone")));
     let rect = ctx.content_rect();
-    painter.rect_filled(rect, 0.0, t.backdrop);
+    // Rows of classes take files: they must be seen then.
+    let rows = cx.files_at.is_some()
+        && matches!(cx.app.workspace, Workspace::Import | Workspace::Label)
+        && (cx.app.session.as_ref()).is_some_and(|session| !session.classes.is_empty());
+    if !rows {
+        painter.rect_filled(rect, 0.0, t.backdrop);
+    }
+    let title = match &cx.files_on {
+        Some(Label::Class(name)) => {
+            format!("Drop to add to “{}”", words::shorten(name.as_str(), 24))
+        }
+        Some(Label::Unsorted) => "Drop to add, unsorted".to_owned(),
+        None if cx.app.predicts_drops() => "Drop to predict".to_owned(),
+        None => "Drop to add".to_owned(),
+    };
+    let words = match &cx.app.session {
+        Some(_) if rows => "On a class they get that class".to_owned(),
+        Some(session) => format!("Videos, photos and folders go to “{}”", session.name),
+        None => "A new project is made for them".to_owned(),
+    };
     let card = egui::Rect::from_center_size(rect.center(), vec2(420.0, 190.0));
     let radius = CornerRadius::same(theme::RADIUS_LARGE);
     painter.rect(
@@ -56,18 +80,10 @@ pub fn drop_zone_ui(ctx: &Context, cx: &mut Cx<'_>) {
     painter.text(
         pos2(card.center().x, card.top() + 118.0),
         Align2::CENTER_CENTER,
-        if cx.app.predicts_drops() {
-            "Drop to predict"
-        } else {
-            "Drop to add"
-        },
+        title,
         FontId::new(theme::TYPE_HEADING, theme::semibold()),
         t.text,
     );
-    let words = match &cx.app.session {
-        Some(session) => format!("Videos, photos and folders go to “{}”", session.name),
-        None => "A new project is made for them".to_owned(),
-    };
     painter.text(
         pos2(card.center().x, card.top() + 146.0),
         Align2::CENTER_CENTER,

@@ -3,7 +3,7 @@
 use egui::{Key, Modifiers, Ui};
 
 use super::Cx;
-use crate::app::{Action, Command, LabelAction, Workspace};
+use crate::app::{Action, Command, Workspace, class_key};
 use crate::project::Label;
 
 /// Reads the keys that belong to no widget.
@@ -43,42 +43,28 @@ pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
             cx.command(command);
         }
     }
-    if !typing && !cx.app.palette && cx.app.workspace == Workspace::Label {
+    if !typing && !cx.app.palette {
         class_keys(&ctx, cx);
     }
 }
 
-const DIGITS: [Key; 10] = [
-    Key::Num0,
-    Key::Num1,
-    Key::Num2,
-    Key::Num3,
-    Key::Num4,
-    Key::Num5,
-    Key::Num6,
-    Key::Num7,
-    Key::Num8,
-    Key::Num9,
-];
-
-/// 1–9 assign a class, 0 makes unsorted.
+/// 1–9 and letters give a class, 0 makes unsorted: what is selected in Label, or looked at in Evaluate.
 fn class_keys(ctx: &egui::Context, cx: &mut Cx<'_>) {
-    let Some(session) = &cx.app.session else {
+    let labels = matches!(cx.app.workspace, Workspace::Label | Workspace::Evaluate);
+    let Some(session) = cx.app.session.as_ref().filter(|_| labels) else {
         return;
     };
-    for (digit, key) in DIGITS.into_iter().enumerate() {
-        if !ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key)) {
-            continue;
-        }
-        let label = match digit.checked_sub(1) {
-            None => Some(Label::Unsorted),
-            Some(index) => session
-                .classes
-                .get(index)
-                .map(|class| Label::Class(class.name.clone())),
+    let mut pressed = |key: Key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+    if pressed(Key::Num0) {
+        cx.actions.push(Action::Assign(Label::Unsorted));
+    }
+    for (index, class) in session.classes.iter().enumerate() {
+        let Some(key) = class_key(index) else {
+            return;
         };
-        if let Some(label) = label {
-            cx.actions.push(Action::Label(LabelAction::Assign(label)));
+        if Key::from_name(&key.to_string()).is_some_and(&mut pressed) {
+            let label = Label::Class(class.name.clone());
+            cx.actions.push(Action::Assign(label));
         }
     }
 }

@@ -7,6 +7,7 @@ mod dialogs;
 mod drop_zone;
 mod evaluate;
 mod export;
+mod file_drag;
 mod fonts;
 mod foot;
 pub mod icons;
@@ -22,11 +23,13 @@ pub mod theme;
 mod top_bar;
 mod train;
 pub mod widgets;
+mod window_place;
 
 use eframe::egui;
-use egui::{CentralPanel, Frame, Margin, Ui, ViewportCommand};
+use egui::{CentralPanel, Frame, Margin, Pos2, Ui, ViewportCommand};
 
-use crate::app::{Action, App, Command, Options, Workspace};
+use crate::app::{Action, App, Command, Options, Prefs, Workspace};
+use crate::project::Label;
 
 /// What painting needs: the state to read, and where actions go.
 pub struct Cx<'a> {
@@ -34,6 +37,10 @@ pub struct Cx<'a> {
     pub app: &'a App,
     /// Whether a dialog lies over the window.
     pub in_dialog: bool,
+    /// Where files of another program hover or were just dropped, points.
+    pub files_at: Option<Pos2>,
+    /// The label whose row is there.
+    pub files_on: Option<Label>,
     /// What the person did this frame.
     pub actions: &'a mut Vec<Action>,
 }
@@ -42,6 +49,15 @@ impl Cx<'_> {
     /// The person did something.
     pub fn act(&mut self, action: Action) {
         self.actions.push(action);
+    }
+
+    /// Whether files hover over the row of a label, which would take them.
+    pub fn takes_files(&mut self, rect: egui::Rect, label: &Label) -> bool {
+        let over = self.files_at.is_some_and(|at| rect.contains(at));
+        if over {
+            self.files_on = Some(label.clone());
+        }
+        over
     }
 
     /// The person gave a command.
@@ -60,6 +76,7 @@ struct Views {
     train: train::View,
     evaluate: evaluate::View,
     top_bar: top_bar::View,
+    file_drag: file_drag::FileDrag,
     had_focus: bool,
 }
 
@@ -114,13 +131,15 @@ impl Window {
         }
     }
 
-    fn show(&mut self, ui: &mut Ui) {
+    fn show(&mut self, ui: &mut Ui, frame: &eframe::Frame) {
         let mut actions = Vec::new();
         let mut dialog = self.app.dialog.take();
         {
             let mut cx = Cx {
                 app: &self.app,
                 in_dialog: dialog.is_some() || self.app.palette,
+                files_at: self.views.file_drag.position(ui.ctx(), frame),
+                files_on: None,
                 actions: &mut actions,
             };
             let views = &mut self.views;
@@ -173,11 +192,14 @@ impl eframe::App for Window {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.follow_focus(ctx);
         self.follow_closing(ctx);
+        if let Some(place) = window_place::now(ctx, self.app.prefs.window) {
+            self.app.set_window_place(place);
+        }
         self.app.logic();
     }
 
-    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
-        self.show(ui);
+    fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
+        self.show(ui, frame);
     }
 
     fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
@@ -190,25 +212,28 @@ impl eframe::App for Window {
 /// # Errors
 /// When the system gives no window: no display, no OpenGL.
 pub fn run_window(options: Options) -> eframe::Result {
+    let prefs = options.config_dir.as_deref().map(Prefs::load);
+    let place = prefs.and_then(|prefs| prefs.window);
     let mut viewport = egui::ViewportBuilder::default()
         .with_title("Salamander")
         .with_app_id("salamander")
-        .with_inner_size([1440.0, 900.0])
-        .with_min_inner_size([800.0, 600.0])
         .with_drag_and_drop(true);
     match eframe::icon_data::from_png_bytes(include_bytes!("../../assets/icon-256.png")) {
         Ok(icon) => viewport = viewport.with_icon(icon),
         Err(error) => log::warn!("the window has no icon: {error}"),
     }
     let native = eframe::NativeOptions {
-        viewport,
+        viewport: window_place::builder(viewport, place),
         renderer: eframe::Renderer::Glow,
-        centered: true,
+        centered: place.is_none_or(|place| place.at.is_none()),
         ..eframe::NativeOptions::default()
     };
     eframe::run_native(
         "salamander",
         native,
-        Box::new(move |cc| Ok(Box::new(Window::new(&cc.egui_ctx, options)))),
+        Box::new(move |cc| {
+            window_place::correct(cc, place);
+            Ok(Box::new(Window::new(&cc.egui_ctx, options)))
+        }),
     )
 }

@@ -1,4 +1,5 @@
-//! The command palette: type a part of a command's name, choose with the arrows, run with return.
+//! The command palette: type a part of the name of a command, a class or a source, choose with the arrows, run
+//! with return.
 
 use egui::{
     Align2, Context, CornerRadius, Frame, Id, Key, Margin, Modal, Modifiers, RichText, ScrollArea,
@@ -8,9 +9,12 @@ use egui::{
 use super::Cx;
 use super::theme::{self, tokens};
 use super::widgets;
-use crate::app::{Action, Command};
+use crate::app::{Action, Command, ImportAction, LabelAction, Session, Show, words};
+use crate::project::Label;
 
 const WIDTH: f32 = 560.0;
+/// Sources that are listed; more letters find the others.
+const MOST_SOURCES: usize = 50;
 
 /// What has been typed, and which line is chosen.
 #[derive(Default)]
@@ -102,7 +106,10 @@ pub fn palette_ui(ctx: &Context, cx: &mut Cx<'_>, view: &mut View) {
                 if lines.is_empty() {
                     ui.add_space(12.0);
                     ui.vertical_centered(|ui| {
-                        ui.label(widgets::muted(t, "No command has this in its name"));
+                        ui.label(widgets::muted(
+                            t,
+                            "No command, class or source has this in its name",
+                        ));
                     });
                     ui.add_space(12.0);
                 }
@@ -138,24 +145,55 @@ fn lines(ctx: &Context, cx: &Cx<'_>, query: &str) -> Vec<Line> {
             action: Action::Command(command),
         })
         .collect();
-    if let Some(session) = &cx.app.session {
-        let more = session
-            .classes
-            .iter()
-            .filter(|class| !words.is_empty() && matches(&format!("show class {}", class.name)));
-        for class in more {
-            let label = crate::project::Label::Class(class.name.clone());
-            lines.push(Line {
-                text: format!("Show class “{}”", class.name),
-                tip: "Show the frames of this class".to_owned(),
-                keys: String::new(),
-                action: Action::Label(crate::app::LabelAction::Show(crate::app::Show::Label(
-                    label,
-                ))),
-            });
-        }
+    if let Some(session) = cx.app.session.as_ref().filter(|_| !words.is_empty()) {
+        lines.extend(class_lines(session, &matches));
+        lines.extend(source_lines(session, &matches));
     }
     lines
+}
+
+/// The classes, to go to their frames.
+fn class_lines(session: &Session, matches: &dyn Fn(&str) -> bool) -> Vec<Line> {
+    let classes = session.classes.iter();
+    classes
+        .filter(|class| matches(&format!("show class {}", class.name)))
+        .map(|class| {
+            let label = Label::Class(class.name.clone());
+            let frames = session.snapshot.counts.label(&label);
+            Line {
+                text: format!("Show class “{}”", class.name),
+                tip: words::frames(frames),
+                keys: String::new(),
+                action: Action::Label(LabelAction::Open(Show::Label(label), None)),
+            }
+        })
+        .collect()
+}
+
+/// The sources, to go to their frames, or to their card where they have none yet.
+fn source_lines(session: &Session, matches: &dyn Fn(&str) -> bool) -> Vec<Line> {
+    let sources = session.sources.iter();
+    sources
+        .filter(|source| matches(&format!("show source {}", source.name)))
+        .take(MOST_SOURCES)
+        .map(|source| {
+            let frames = session.snapshot.counts.source(&source.id);
+            Line {
+                text: format!("Show source “{}”", words::shorten(&source.name, 40)),
+                tip: if frames > 0 {
+                    words::frames(frames)
+                } else {
+                    "In Import; it has no frames yet".to_owned()
+                },
+                keys: String::new(),
+                action: if frames > 0 {
+                    Action::Label(LabelAction::Open(Show::All, Some(source.id.clone())))
+                } else {
+                    Action::Import(ImportAction::ShowCard(source.id.clone()))
+                },
+            }
+        })
+        .collect()
 }
 
 fn line_ui(ui: &mut Ui, line: &Line, chosen: bool) -> egui::Response {

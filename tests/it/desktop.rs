@@ -6,17 +6,17 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
-use x11rb::connection::Connection;
-use x11rb::protocol::Event;
-use x11rb::protocol::xproto::{
+use x11rb_xtest::connection::Connection;
+use x11rb_xtest::protocol::Event;
+use x11rb_xtest::protocol::xproto::{
     self, Atom, AtomEnum, ClientMessageEvent, ConnectionExt as _, CreateWindowAux, EventMask,
     ImageFormat, PropMode, SelectionNotifyEvent, Window, WindowClass,
 };
-use x11rb::protocol::xtest::ConnectionExt as _;
-use x11rb::rust_connection::RustConnection;
-use x11rb::wrapper::ConnectionExt as _;
+use x11rb_xtest::protocol::xtest::ConnectionExt as _;
+use x11rb_xtest::rust_connection::RustConnection;
+use x11rb_xtest::wrapper::ConnectionExt as _;
 
-x11rb::atom_manager! {
+x11rb_xtest::atom_manager! {
     Atoms: AtomsCookie {
         XdndAware, XdndEnter, XdndPosition, XdndStatus, XdndDrop, XdndFinished, XdndSelection,
         XdndActionCopy,
@@ -58,7 +58,8 @@ impl Desktop {
             .args(arguments)
             .spawn()
             .expect("the program starts");
-        let (connection, screen) = x11rb::connect(Some(&display)).expect("the X server answers");
+        let (connection, screen) =
+            x11rb_xtest::connect(Some(&display)).expect("the X server answers");
         let atoms = Atoms::new(&connection).unwrap().reply().unwrap();
         let mut desktop = Self {
             program,
@@ -71,7 +72,11 @@ impl Desktop {
         // Without a window manager nobody gives the window the keyboard.
         desktop
             .connection
-            .set_input_focus(xproto::InputFocus::PARENT, window, x11rb::CURRENT_TIME)
+            .set_input_focus(
+                xproto::InputFocus::PARENT,
+                window,
+                x11rb_xtest::CURRENT_TIME,
+            )
             .unwrap()
             .check()
             .unwrap();
@@ -118,7 +123,7 @@ impl Desktop {
             .ok()?
             .reply()
             .ok()?;
-        (reply.type_ != x11rb::NONE).then_some(reply.value)
+        (reply.type_ != x11rb_xtest::NONE).then_some(reply.value)
     }
 
     /// The title of the window.
@@ -134,7 +139,7 @@ impl Desktop {
         let root = self.root();
         self.connection
             .create_window(
-                x11rb::COPY_DEPTH_FROM_PARENT,
+                x11rb_xtest::COPY_DEPTH_FROM_PARENT,
                 source,
                 root,
                 0,
@@ -143,12 +148,12 @@ impl Desktop {
                 1,
                 0,
                 WindowClass::INPUT_OUTPUT,
-                x11rb::COPY_FROM_PARENT,
+                x11rb_xtest::COPY_FROM_PARENT,
                 &CreateWindowAux::new().event_mask(EventMask::PROPERTY_CHANGE),
             )
             .unwrap();
         self.connection
-            .set_selection_owner(source, self.atoms.XdndSelection, x11rb::CURRENT_TIME)
+            .set_selection_owner(source, self.atoms.XdndSelection, x11rb_xtest::CURRENT_TIME)
             .unwrap();
         let geometry = self
             .connection
@@ -174,7 +179,7 @@ impl Desktop {
                 source,
                 0,
                 (x << 16) | y,
-                x11rb::CURRENT_TIME,
+                x11rb_xtest::CURRENT_TIME,
                 self.atoms.XdndActionCopy,
             ],
         );
@@ -229,7 +234,7 @@ impl Desktop {
                 self.tell(
                     target,
                     self.atoms.XdndDrop,
-                    [source, 0, x11rb::CURRENT_TIME, 0, 0],
+                    [source, 0, x11rb_xtest::CURRENT_TIME, 0, 0],
                 );
             }
             self.connection.flush().unwrap();
@@ -261,7 +266,15 @@ impl Desktop {
 
     fn input(&self, kind: u8, detail: u8) {
         self.connection
-            .xtest_fake_input(kind, detail, x11rb::CURRENT_TIME, self.root(), 0, 0, 0)
+            .xtest_fake_input(
+                kind,
+                detail,
+                x11rb_xtest::CURRENT_TIME,
+                self.root(),
+                0,
+                0,
+                0,
+            )
             .unwrap()
             .check()
             .unwrap();
@@ -350,7 +363,11 @@ impl Desktop {
                 .atom
         };
         let (protocols, delete) = (intern(b"WM_PROTOCOLS"), intern(b"WM_DELETE_WINDOW"));
-        self.tell(window, protocols, [delete, x11rb::CURRENT_TIME, 0, 0, 0]);
+        self.tell(
+            window,
+            protocols,
+            [delete, x11rb_xtest::CURRENT_TIME, 0, 0, 0],
+        );
         self.program.wait().unwrap()
     }
 }

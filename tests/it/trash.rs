@@ -91,6 +91,12 @@ fn the_command_line_does_the_same() {
         (&before["frames"], &before["deleted"]),
         (&1.into(), &0.into())
     );
+    assert_eq!(
+        place.result("trash p --restore p/trash/classes/bars")["restored"],
+        1
+    );
+    assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 40);
+    std::fs::rename(kept.join(frame.file_name()), trash.join(frame.file_name())).unwrap();
     let size = trash.join(frame.file_name()).metadata().unwrap().len();
     assert_eq!(before["bytes"], size);
     assert_eq!(place.result("trash p --empty")["deleted"], 1);

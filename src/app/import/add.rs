@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::app::notes::Tone;
 use crate::app::{App, Lane, Workspace, words};
 use crate::jobs::{JobError, Work};
-use crate::media::{self, ImportOptions, MediaError};
-use crate::project::{Project, SourceId};
+use crate::media::{self, ClassFrom, ImportOptions, MediaError};
+use crate::project::{Label, Project, SourceId};
 
 /// What adding files brought.
 #[derive(Default)]
@@ -34,9 +34,28 @@ impl App {
             }
             return;
         };
+        let class_from = session.import.class_rule.class_from();
+        self.add_with(paths, class_from);
+    }
+
+    /// Brings files and folders in that all get this label.
+    pub(in crate::app) fn add_paths_to(&mut self, paths: Vec<PathBuf>, label: Label) {
+        self.add_with(
+            paths,
+            match label {
+                Label::Class(class) => ClassFrom::Chosen(class),
+                Label::Unsorted => ClassFrom::Nothing,
+            },
+        );
+    }
+
+    fn add_with(&mut self, paths: Vec<PathBuf>, class_from: ClassFrom) {
+        let Some(session) = &self.session else {
+            return;
+        };
         let project = Arc::clone(&session.project);
         let options = ImportOptions {
-            class_from: session.import.class_rule.class_from(),
+            class_from,
             sampling: session.import.sampling,
         };
         self.workspace = Workspace::Import;

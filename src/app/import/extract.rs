@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::ImportState;
+use super::{ImportAction, ImportState};
 use crate::app::notes::Tone;
-use crate::app::{Action, App, Command, Lane, Session, expected_frames, words};
+use crate::app::{Action, App, Command, Dialog, Lane, Session, expected_frames, words};
 use crate::jobs::{JobError, Work};
 use crate::media::{self, MediaError};
-use crate::project::{Project, Sampling, Source, SourceId, SourceKind};
+use crate::project::{Change, Project, Sampling, Source, SourceId, SourceKind, like_neighbours};
 
 /// Extractions that were asked for while others were under way; counted as one.
 #[derive(Debug, Clone)]
@@ -19,10 +19,39 @@ pub struct Batch {
     pub sources: usize,
     /// Sources that are through.
     pub sources_done: usize,
+    /// Those of them that ended well.
+    extracted: usize,
     /// Frames expected from all of them.
     pub frames: u64,
     /// Frames expected from those that are through.
     pub frames_done: u64,
+    /// How it goes with the frames of videos that had some.
+    again: Option<Again>,
+    /// Frames that are new in videos that had some.
+    new: Vec<String>,
+    /// Frames of another width that the new ones take the place of.
+    replaced: Vec<String>,
+    /// How many of the new frames have neighbours of another class.
+    between: usize,
+}
+
+/// What becomes of labels when a video is extracted again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again {
+    /// New frames between labelled ones get the class of these.
+    pub like_neighbours: bool,
+    /// Frames of another width give their labels to the new ones and go to the trash.
+    pub replace: bool,
+}
+
+/// What extracting a video brought.
+struct Extracted {
+    /// Frames written.
+    written: u64,
+    /// Of a video that had frames: the new ones and those before.
+    again: media::Again,
+    /// New frames whose neighbours have another class.
+    between: usize,
 }
 
 impl ImportState {
@@ -50,10 +79,59 @@ impl Session {
             && source.extracted.is_none()
             && !self.import.extracting.contains_key(&source.id)
     }
+
+    /// Whether the frames of `source` were taken in another way than the settings say now.
+    #[must_use]
+    pub fn is_outdated(&self, source: &Source) -> bool {
+        source.kind == SourceKind::Video
+            && source.extracted.is_some()
+            && source.sampling != self.import.sampling
+            && !self.import.extracting.contains_key(&source.id)
+    }
+
+    /// Whether there are videos whose frames were taken in another way than the settings say now.
+    #[must_use]
+    pub fn has_outdated(&self) -> bool {
+        self.sources.iter().any(|source| self.is_outdated(source))
+    }
+
+    /// The videos whose frames were taken in another way than the settings say now.
+    #[must_use]
+    pub fn outdated(&self) -> Vec<SourceId> {
+        let outdated = self
+            .sources
+            .iter()
+            .filter(|source| self.is_outdated(source));
+        outdated.map(|source| source.id.clone()).collect()
+    }
 }
 
 impl App {
-    pub(super) fn extract(&mut self, id: SourceId) {
+    /// Asks what becomes of the frames that are there, for videos that have some; extracts the others at once.
+    pub(super) fn extract_asking(&mut self, ids: Vec<SourceId>) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let (again, new): (Vec<SourceId>, Vec<SourceId>) = ids.into_iter().partition(|id| {
+            let source = session.source(id);
+            source.is_some_and(|source| source.extracted.is_some())
+                && session.snapshot.counts.source(id) > 0
+        });
+        for id in new {
+            self.extract(id, None);
+        }
+        if !again.is_empty() {
+            self.dialog = Some(Dialog::ExtractAgain {
+                ids: again,
+                how: Again {
+                    like_neighbours: true,
+                    replace: true,
+                },
+            });
+        }
+    }
+
+    pub(super) fn extract(&mut self, id: SourceId, again: Option<Again>) {
         self.save_import_settings(true);
         let Some(session) = &mut self.session else {
             return;
@@ -68,28 +146,43 @@ impl App {
         let sampling = session.import.sampling;
         let of = id.clone();
         let expected = expected_frames(source.duration_secs, &sampling).unwrap_or(0);
+        let other_width = source.sampling.width_px != sampling.width_px;
         let batch = session.import.batch.get_or_insert_with(|| Batch {
             since: Instant::now(),
             sources: 0,
             sources_done: 0,
+            extracted: 0,
             frames: 0,
             frames_done: 0,
+            again: None,
+            new: Vec::new(),
+            replaced: Vec::new(),
+            between: 0,
         });
         batch.sources += 1;
         batch.frames += expected;
+        batch.again = again.or(batch.again);
         let task = self.tasks.start(
             Lane::Extract,
             "Extracting frames",
             false,
             move |work| extract(&project, source, sampling, work),
-            move |app, result| app.extracted(&of, expected, result),
+            move |app, result| {
+                app.extracted(&of, expected, other_width && again.is_some(), result);
+            },
         );
         if let Some(session) = &mut self.session {
             session.import.extracting.insert(id, task);
         }
     }
 
-    fn extracted(&mut self, id: &SourceId, expected: u64, result: Result<u64, JobError>) {
+    fn extracted(
+        &mut self,
+        id: &SourceId,
+        expected: u64,
+        other_width: bool,
+        result: Result<Extracted, JobError>,
+    ) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -98,32 +191,76 @@ impl App {
         // Known at once; the project is read again below.
         let sampling = session.import.sampling;
         let before = session.snapshot.counts.source(id) as u64;
-        if let Ok(written) = &result
+        if let Ok(done) = &result
             && let Some(source) = session.sources.iter_mut().find(|source| source.id == *id)
         {
-            source.extracted = Some(before + written);
+            source.extracted = Some(before + done.written);
             source.sampling = sampling;
         }
-        let mut through = 0;
+        let failed = match result {
+            Ok(done) => {
+                if let Some(batch) = &mut session.import.batch {
+                    batch.between += done.between;
+                    batch.new.extend(done.again.new);
+                    if other_width && batch.again.is_some_and(|again| again.replace) {
+                        batch.replaced.extend(done.again.before);
+                    }
+                }
+                None
+            }
+            Err(error) => Some(error),
+        };
         if let Some(batch) = &mut session.import.batch {
             batch.sources_done += 1;
+            batch.extracted += usize::from(failed.is_none());
             batch.frames_done += expected;
-            through = batch.sources_done;
         }
-        session.import.settle_batch();
-        match result {
-            Ok(_) if left == 0 => {
-                let videos = words::count(through as u64, "video", "videos");
-                let text = format!("Frames extracted from {videos}");
-                let note = self.notes.add(Tone::Done, text);
-                note.remedy = Some(("Label them".to_owned(), Action::Command(Command::GoLabel)));
-            }
-            Ok(_) | Err(JobError::Cancelled) => {}
-            Err(error) => {
+        let batch = session.import.batch.take_if(|_| left == 0);
+        match failed {
+            Some(JobError::Cancelled) | None => {}
+            Some(error) => {
                 self.fail(error.to_string());
             }
         }
+        if let Some(batch) = batch.filter(|batch| batch.extracted > 0) {
+            self.all_extracted(batch);
+        }
         self.refresh();
+    }
+
+    /// Everything that was asked for is through: labels for frames between others, and what there is to say.
+    fn all_extracted(&mut self, batch: Batch) {
+        let videos = words::count(batch.extracted as u64, "video", "videos");
+        let mut text = format!("Frames extracted from {videos}");
+        let change = Change::LikeNeighbours {
+            frames: batch.new,
+            replaced: batch.replaced.clone(),
+        };
+        let between = words::frames(batch.between);
+        let asked = batch.again.is_some_and(|again| again.like_neighbours);
+        let mut remedy = Some(("Label them".to_owned(), Action::Command(Command::GoLabel)));
+        if !batch.replaced.is_empty() {
+            let replaced = words::frames(batch.replaced.len());
+            text = format!("{text}; {replaced} of another width went to the trash");
+            self.edit(change);
+        } else if batch.between > 0 && asked {
+            let verb = if batch.between == 1 { "has" } else { "have" };
+            text = format!("{text}; {between} between labelled ones {verb} their class now");
+            self.edit(change);
+        } else if batch.between > 0 {
+            let verb = if batch.between == 1 { "lies" } else { "lie" };
+            text = format!("{text}. {between} {verb} between labelled ones");
+            remedy = Some((
+                "Give them the class of their neighbours".to_owned(),
+                Action::Import(ImportAction::LikeNeighbours(change)),
+            ));
+        }
+        let note = self.notes.add(Tone::Done, text);
+        note.remedy = remedy;
+        if batch.between > 0 && !asked {
+            // A question is not taken away while it is read.
+            note.until = None;
+        }
     }
 }
 
@@ -132,12 +269,27 @@ fn extract(
     mut source: Source,
     sampling: Sampling,
     work: &Work,
-) -> Result<u64, MediaError> {
+) -> Result<Extracted, MediaError> {
     let id = source.id.clone();
     if source.sampling != sampling {
         source.sampling = sampling;
         source.extracted = None;
         project.put_source(source)?;
     }
-    media::extract(project, &id, work)
+    let again = media::extract_again(project, &id, work)?;
+    let written = again.new.len() as u64;
+    if again.before.is_empty() {
+        return Ok(Extracted {
+            written,
+            again: media::Again::default(),
+            between: 0,
+        });
+    }
+    let frames = project.scan(work)?;
+    let between = like_neighbours(&frames, &again.new).len();
+    Ok(Extracted {
+        written,
+        again,
+        between,
+    })
 }

@@ -2,9 +2,10 @@
 
 mod add;
 mod extract;
+mod select;
 mod source;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,12 +13,13 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::tasks::TaskId;
-use super::{App, Lane, Workspace, label};
+use super::{App, LabelAction, Lane, Show, Workspace};
 use crate::jobs::JobError;
 use crate::media::ClassFrom;
-use crate::project::{Change, ClassName, Project, Sampling, SourceId};
+use crate::project::{Change, ClassName, Project, Sampling, SourceId, SourceKind};
 
-pub use extract::Batch;
+pub use extract::{Again, Batch};
+pub use select::Bulk;
 
 /// Where the class of a new video comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,6 +60,9 @@ pub struct ImportState {
     pub added: (u64, Option<SourceId>),
     /// What is being extracted as a whole.
     pub batch: Option<Batch>,
+    /// The selected sources, and where a range selection began.
+    pub selected: HashSet<SourceId>,
+    anchor: Option<SourceId>,
     /// Settings changed at this moment and are not written yet.
     unsaved: Option<Instant>,
 }
@@ -70,14 +75,33 @@ const SETTLE: Duration = Duration::from_millis(600);
 impl ImportState {
     pub(super) fn load(project: &Project) -> Self {
         Self {
-            sampling: project.setting(SAMPLING),
+            sampling: sampling(project),
             class_rule: project.setting(CLASS_RULE),
             extracting: HashMap::new(),
             added: (0, None),
             batch: None,
+            selected: HashSet::new(),
+            anchor: None,
             unsaved: None,
         }
     }
+}
+
+/// The sampling that was chosen; until one is, that of the newest video, so that a project which was filled on the command
+/// line goes on as it was begun.
+fn sampling(project: &Project) -> Sampling {
+    let chosen: Option<Sampling> = project.setting(SAMPLING);
+    chosen.unwrap_or_else(|| {
+        let sources = project.sources();
+        let newest = sources
+            .iter()
+            .rfind(|source| source.kind == SourceKind::Video);
+        newest.map_or_else(Sampling::default, |source| Sampling {
+            from_secs: None,
+            to_secs: None,
+            ..source.sampling
+        })
+    })
 }
 
 /// What a person does in the import workspace.
@@ -91,18 +115,28 @@ pub enum ImportAction {
     SetClassRule(ClassRule),
     /// Gives a source a class; its frames move along.
     SetClass(SourceId, Option<ClassName>),
-    /// Makes a class and gives it to a source.
-    SetNewClass(SourceId, String),
-    /// Writes the frames of these sources.
+    /// Gives sources a class; their frames move along.
+    SetClasses(Vec<SourceId>, Option<ClassName>),
+    /// Makes a class and gives it to sources.
+    SetNewClass(Vec<SourceId>, String),
+    /// Selects cards.
+    Select(Bulk),
+    /// Writes the frames of these sources; asks first about those that have some.
     Extract(Vec<SourceId>),
+    /// Writes the frames of sources that have some.
+    ExtractAgain(Vec<SourceId>, Again),
+    /// Gives new frames the class of their neighbours.
+    LikeNeighbours(Change),
     /// Ends the writing of a source's frames.
     CancelExtract(SourceId),
-    /// Forgets a source; with `true` its frames go to the trash.
-    Remove(SourceId, bool),
+    /// Forgets sources; with `true` their frames go to the trash.
+    Remove(Vec<SourceId>, bool),
     /// A source's file is here now.
     Locate(SourceId, PathBuf),
     /// Shows the frames of a source in the label workspace.
     ShowFrames(SourceId),
+    /// Goes to the workspace and to the card of a source.
+    ShowCard(SourceId),
 }
 
 impl App {
@@ -124,7 +158,7 @@ impl App {
                 }
             }
             ImportAction::SetClass(id, class) => self.set_source_class(&id, class),
-            ImportAction::SetNewClass(id, name) => match ClassName::new(name.trim()) {
+            ImportAction::SetNewClass(ids, name) => match ClassName::new(name.trim()) {
                 Ok(name) => {
                     let known = self
                         .session
@@ -133,15 +167,25 @@ impl App {
                     if !known {
                         self.edit(Change::CreateClass { name: name.clone() });
                     }
-                    self.set_source_class(&id, Some(name));
+                    for id in ids {
+                        self.set_source_class(&id, Some(name.clone()));
+                    }
                 }
                 Err(error) => {
                     self.fail(error.to_string());
                 }
             },
-            ImportAction::Extract(ids) => {
+            ImportAction::Extract(ids) => self.extract_asking(ids),
+            ImportAction::ExtractAgain(ids, how) => {
                 for id in ids {
-                    self.extract(id);
+                    self.extract(id, Some(how));
+                }
+            }
+            ImportAction::LikeNeighbours(change) => self.edit(change),
+            ImportAction::Select(bulk) => self.select_sources(bulk),
+            ImportAction::SetClasses(ids, class) => {
+                for id in ids {
+                    self.set_source_class(&id, class.clone());
                 }
             }
             ImportAction::CancelExtract(id) => {
@@ -156,15 +200,21 @@ impl App {
                     }
                 }
             }
-            ImportAction::Remove(id, trash) => self.remove_source(id, trash),
-            ImportAction::Locate(id, path) => self.locate(id, path),
-            ImportAction::ShowFrames(id) => {
-                self.workspace = Workspace::Label;
-                if let Some(session) = &mut self.session {
-                    session.label.show = label::Show::All;
-                    session.label.source = Some(id);
-                    session.rebuild_shown();
+            ImportAction::Remove(ids, trash) => {
+                for id in ids {
+                    self.remove_source(id, trash);
                 }
+            }
+            ImportAction::Locate(id, path) => self.locate(id, path),
+            ImportAction::ShowCard(id) => {
+                self.workspace = Workspace::Import;
+                if let Some(session) = &mut self.session {
+                    session.import.selected = HashSet::from([id.clone()]);
+                    session.import.added = (session.import.added.0 + 1, Some(id));
+                }
+            }
+            ImportAction::ShowFrames(id) => {
+                self.apply_label(LabelAction::Open(Show::All, Some(id)));
             }
         }
     }

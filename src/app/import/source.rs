@@ -56,6 +56,7 @@ impl App {
             return;
         };
         session.sources.retain(|source| source.id != id);
+        session.import.selected.remove(&id);
         let frames: Vec<String> = session
             .snapshot
             .frames

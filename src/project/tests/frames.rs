@@ -240,3 +240,94 @@ fn thousands_of_frames() {
     );
     assert!(split.splits.iter().all(Option::is_some));
 }
+
+#[test]
+fn restoring_is_a_change_like_any_other() {
+    let (_dir, project) = new_project();
+    project.add_class(&class("cat")).unwrap();
+    put(&project, "classes/cat/1.jpg");
+    let work = Work::new();
+    let trashed = project
+        .trash(&["classes/cat/1.jpg".to_owned()], &work)
+        .unwrap();
+    project.remove_class(&class("cat")).unwrap();
+    let mut history = History::default();
+    let restore = Change::Restore { frames: trashed };
+    assert_eq!(restore.text(), "restore 1 frame");
+    history.apply(&project, restore, &work).unwrap();
+    assert_eq!(names(&project), ["cat"]);
+    assert_eq!(paths(&project), ["classes/cat/1.jpg"]);
+    history.undo(&project, &work).unwrap();
+    assert_eq!(project.scan_trash(&work).unwrap().list.len(), 1);
+    history.redo(&project, &work).unwrap();
+    assert_eq!(paths(&project), ["classes/cat/1.jpg"]);
+}
+
+#[test]
+fn frames_deleted_from_the_trash_are_forgotten_by_undo() {
+    let (_dir, project) = new_project();
+    project.add_class(&class("cat")).unwrap();
+    let frames = ["classes/cat/1.jpg", "classes/cat/2.jpg"].map(str::to_owned);
+    for path in &frames {
+        put(&project, path);
+    }
+    let work = Work::new();
+    let mut history = History::default();
+    let trash = Change::Trash {
+        frames: frames.to_vec(),
+    };
+    history.apply(&project, trash, &work).unwrap();
+    // Only what lies in the trash can be deleted, all or nothing.
+    put(&project, "classes/cat/3.jpg");
+    let wrong = ["trash/classes/cat/1.jpg", "classes/cat/3.jpg"].map(str::to_owned);
+    project.delete_trashed(&wrong, &work).unwrap_err();
+    let one = ["trash/classes/cat/1.jpg".to_owned()];
+    assert_eq!(project.delete_trashed(&one, &work).unwrap(), 1);
+    history.forget_deleted(&one);
+    history.undo(&project, &work).unwrap();
+    assert_eq!(paths(&project), ["classes/cat/2.jpg", "classes/cat/3.jpg"]);
+    assert!(work.take_warnings().is_empty());
+    assert_eq!(history.undo_text(), None);
+}
+
+#[test]
+fn frames_follow_their_neighbours_and_replace_others_in_one_change() {
+    let (_dir, project) = new_project();
+    project.add_class(&class("cat")).unwrap();
+    project.add_class(&class("dog")).unwrap();
+    let film = |folder: &str, secs: &str, id: &str| format!("{folder}/h-3fa9c1d2_{secs}_{id}.jpg");
+    let old = [
+        film("classes/cat", "1.000000", "00000001"),
+        film("classes/cat", "2.000000", "00000002"),
+        film("unsorted", "3.000000", "00000003"),
+    ];
+    let new = [
+        film("classes/dog", "1.000000", "00000011"),
+        film("classes/dog", "1.500000", "00000012"),
+        film("classes/dog", "3.000000", "00000013"),
+    ];
+    for path in old.iter().chain(&new) {
+        put(&project, path);
+    }
+    let work = Work::new();
+    let mut history = History::default();
+    let before = paths(&project);
+    let change = Change::LikeNeighbours {
+        frames: new.to_vec(),
+        replaced: old.to_vec(),
+    };
+    history.apply(&project, change, &work).unwrap();
+    let expected = [
+        film("classes/cat", "1.000000", "00000011"),
+        film("classes/cat", "1.500000", "00000012"),
+        film("unsorted", "3.000000", "00000013"),
+    ];
+    assert_eq!(paths(&project), expected);
+    // Where an extraction does not take them for known.
+    assert!(project.scan_trash(&work).unwrap().list.is_empty());
+    assert_eq!(project.trash_contents(&work).unwrap().frames, 3);
+    history.undo(&project, &work).unwrap();
+    assert_eq!(paths(&project), before);
+    history.redo(&project, &work).unwrap();
+    assert_eq!(paths(&project), expected);
+}

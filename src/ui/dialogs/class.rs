@@ -71,8 +71,9 @@ pub(super) fn new_class_ui(
                 NewClassThen::AssignSelected => {
                     cx.act(Action::Label(LabelAction::AddClass(name, true)));
                 }
-                NewClassThen::Source(id) => {
-                    cx.act(Action::Import(ImportAction::SetNewClass(id.clone(), name)));
+                NewClassThen::Sources(ids) => {
+                    let action = ImportAction::SetNewClass(ids.clone(), name);
+                    cx.act(Action::Import(action));
                 }
                 NewClassThen::NewVideos => {
                     if let Ok(class) = ClassName::new(&name) {

@@ -2,6 +2,7 @@
 
 mod class;
 mod extend;
+mod label_as;
 mod path;
 mod project;
 mod quit;
@@ -77,12 +78,19 @@ fn dialog_ui(ui: &mut Ui, cx: &mut Cx<'_>, dialog: &mut Dialog, fresh: bool) -> 
         Dialog::RenameClass { from, name } => class::rename_class_ui(ui, cx, from, name, fresh),
         Dialog::RemoveClass { name, frames } => class::remove_class_ui(ui, cx, name, *frames),
         Dialog::RemoveSource {
-            id,
+            ids,
             name,
             frames,
             trash,
-        } => source::remove_source_ui(ui, cx, id, name, *frames, trash),
+        } => source::remove_source_ui(ui, cx, ids, name, *frames, trash),
+        Dialog::ExtractAgain { ids, how } => source::extract_again_ui(ui, cx, ids, how),
+        Dialog::LabelAs {
+            text,
+            chosen,
+            frames,
+        } => label_as::label_as_ui(ui, cx, text, chosen, *frames, fresh),
         Dialog::EmptyTrash(found) => trash::empty_trash_ui(ui, cx, found),
+        Dialog::DeleteForGood(paths) => trash::delete_ui(ui, cx, paths),
         Dialog::Extend { run, more } => extend::extend_ui(ui, cx, run, more),
         Dialog::Quit => quit::quit_ui(ui, cx),
         Dialog::Shortcuts => shortcuts::shortcuts_ui(ui),

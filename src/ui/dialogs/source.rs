@@ -1,19 +1,20 @@
-//! Taking a source off the list.
+//! Sources: taking them off the list, extracting them again.
 
 use egui::Ui;
 
-use super::{End, buttons_ui, title_ui, words_ui};
-use crate::app::{Action, ImportAction, words};
+use super::{End, buttons_ui, confirmed, title_ui, words_ui};
+use crate::app::{Action, Again, ImportAction, Session, words};
 use crate::project::SourceId;
 use crate::ui::Cx;
 use crate::ui::icons;
-use crate::ui::widgets::{button, danger_button};
+use crate::ui::theme::tokens;
+use crate::ui::widgets::{self, accent_button, button, danger_button};
 
 /// Removing a source; with `trash` its frames go to the trash.
 pub(super) fn remove_source_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
-    id: &SourceId,
+    ids: &[SourceId],
     name: &str,
     frames: usize,
     trash: &mut bool,
@@ -21,16 +22,21 @@ pub(super) fn remove_source_ui(
     title_ui(ui, &format!("Remove “{}”?", words::shorten(name, 40)));
     words_ui(
         ui,
-        "The video is taken off the list. Its file stays where it is.",
+        if ids.len() == 1 {
+            "It is taken off the list. Its file stays where it is."
+        } else {
+            "They are taken off the list. Their files stay where they are."
+        },
     );
     if frames > 0 {
-        let label = format!("Also move its {} to the trash", words::frames(frames));
+        let whose = if ids.len() == 1 { "its" } else { "their" };
+        let label = format!("Also move {whose} {} to the trash", words::frames(frames));
         ui.checkbox(trash, label);
     }
     let mut end = End::Open;
     buttons_ui(ui, |ui| {
         if danger_button(ui, Some(icons::TRASH), "Remove").clicked() {
-            cx.act(Action::Import(ImportAction::Remove(id.clone(), *trash)));
+            cx.act(Action::Import(ImportAction::Remove(ids.to_vec(), *trash)));
             end = End::Close;
         }
         if button(ui, None, "Keep").clicked() {
@@ -38,4 +44,81 @@ pub(super) fn remove_source_ui(
         }
     });
     end
+}
+
+/// Extracting videos again that have frames: what becomes of those frames and of their labels.
+pub(super) fn extract_again_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    ids: &[SourceId],
+    how: &mut Again,
+) -> End {
+    let t = tokens(ui);
+    let Some(session) = &cx.app.session else {
+        return End::Close;
+    };
+    let title = match ids {
+        [id] => {
+            let name = session.source(id).map_or("", |source| source.name.as_str());
+            format!("Extract “{}” again?", words::shorten(name, 36))
+        }
+        _ => format!("Extract {} videos again?", words::number(ids.len() as u64)),
+    };
+    title_ui(ui, &title);
+    words_ui(
+        ui,
+        &format!(
+            "Frames are taken at {}. Frames that are there already are not written twice.",
+            words::sampling(&session.import.sampling)
+        ),
+    );
+    let (count, frames) = other_width(session, ids);
+    if count > 0 {
+        let whose = words::count(count as u64, "video", "videos");
+        ui.label(widgets::small(
+            t,
+            format!("{} of {whose} have another width:", words::frames(frames)),
+        ));
+        ui.radio_value(
+            &mut how.replace,
+            true,
+            "Replace them; the new frames take over their labels",
+        );
+        ui.radio_value(&mut how.replace, false, "Keep both");
+    }
+    ui.checkbox(
+        &mut how.like_neighbours,
+        "Give frames between labelled ones the class of these",
+    )
+    .on_hover_text(
+        "A new frame whose nearest labelled frames before and after it are of one class gets that class; others get the class of the video. You can undo it",
+    );
+    let mut end = End::Open;
+    let go = confirmed(ui);
+    buttons_ui(ui, |ui| {
+        if accent_button(ui, None, "Extract again").clicked() || go {
+            let how = Again {
+                replace: how.replace && count > 0,
+                ..*how
+            };
+            let action = ImportAction::ExtractAgain(ids.to_vec(), how);
+            cx.act(Action::Import(action));
+            end = End::Close;
+        }
+        if button(ui, None, "Cancel").clicked() {
+            end = End::Close;
+        }
+    });
+    end
+}
+
+/// Videos whose frames were taken at another width than the settings say now, and how many frames they have.
+fn other_width(session: &Session, ids: &[SourceId]) -> (usize, usize) {
+    ids.iter()
+        .filter_map(|id| session.source(id))
+        .filter(|source| source.sampling.width_px != session.import.sampling.width_px)
+        .fold((0, 0), |(videos, frames), source| {
+            let of_source = session.snapshot.counts.source(&source.id);
+            (videos + 1, frames + of_source)
+        })
 }

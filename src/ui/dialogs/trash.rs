@@ -1,9 +1,9 @@
-//! Emptying the trash.
+//! The trash: emptying it, deleting some frames in it.
 
 use egui::Ui;
 
 use super::{End, buttons_ui, title_ui, words_ui};
-use crate::app::{Action, words};
+use crate::app::{Action, LabelAction, words};
 use crate::project::Trash;
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -23,6 +23,27 @@ pub(super) fn empty_trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, found: &Trash) -> End
     buttons_ui(ui, |ui| {
         if danger_button(ui, Some(icons::TRASH), "Empty the trash").clicked() {
             cx.act(Action::EmptyTrash(*found));
+            end = End::Close;
+        }
+        if button(ui, None, "Keep").clicked() {
+            end = End::Close;
+        }
+    });
+    end
+}
+
+pub(super) fn delete_ui(ui: &mut Ui, cx: &mut Cx<'_>, paths: &[String]) -> End {
+    let frames = words::frames(paths.len());
+    title_ui(ui, &format!("Delete {frames} for good?"));
+    words_ui(
+        ui,
+        "This cannot be undone; frames of a video can be taken out of it again.",
+    );
+    let mut end = End::Open;
+    buttons_ui(ui, |ui| {
+        if danger_button(ui, Some(icons::TRASH), "Delete for good").clicked() {
+            let action = LabelAction::DeleteForGood(paths.to_vec());
+            cx.act(Action::Label(action));
             end = End::Close;
         }
         if button(ui, None, "Keep").clicked() {

@@ -2,11 +2,13 @@
 
 use egui::{Align, Layout, RichText, Ui};
 
-use crate::app::{Session, interval, words};
+use crate::app::{Action, EvaluateAction, Session, interval, words};
 use crate::evaluate::Evaluation;
 use crate::project::Split;
+use crate::ui::Cx;
+use crate::ui::icons;
 use crate::ui::theme::tokens;
-use crate::ui::widgets::{self, class_dot, figure, hint, panel, section};
+use crate::ui::widgets::{self, class_dot, figure, hint, hint_with, panel, quiet_button, section};
 
 /// Sources shown in the list; the worst come first.
 const MOST_SOURCES: usize = 40;
@@ -19,13 +21,13 @@ const COUNT: f32 = 40.0;
 const GAP: f32 = 10.0;
 
 /// Paints the column of figures.
-pub fn figures_ui(ui: &mut Ui, session: &Session) {
+pub fn figures_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let state = &session.evaluate;
     let Some(evaluation) = &state.evaluation else {
         pending_ui(ui, session);
         return;
     };
-    accuracy_ui(ui, session, evaluation);
+    accuracy_ui(ui, cx, session, evaluation);
     ui.add_space(6.0);
     classes_ui(ui, session, evaluation);
     ui.add_space(6.0);
@@ -52,7 +54,7 @@ fn pending_ui(ui: &mut Ui, session: &Session) {
     });
 }
 
-fn accuracy_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
+fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
     let t = tokens(ui);
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -101,6 +103,19 @@ fn accuracy_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
                     ),
                 );
             }
+        }
+        let changed = session.evaluate.changed();
+        if changed > 0 {
+            let words = format!(
+                "{} changed since; the figures are from before.",
+                words::count(changed as u64, "label", "labels")
+            );
+            hint_with(ui, &words, |ui| {
+                let again = quiet_button(ui, Some(icons::REFRESH), "Measure again");
+                if again.on_hover_text("Judge the frames by their labels now").clicked() {
+                    cx.act(Action::Evaluate(EvaluateAction::Again));
+                }
+            });
         }
         if evaluation.missing > 0 {
             let words = format!(

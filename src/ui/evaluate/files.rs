@@ -8,7 +8,9 @@ use crate::app::{Action, Ask, EvaluateAction, FilePrediction, Session, words};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, accent_button, empty, panel, picture, quiet_button, section};
+use crate::ui::widgets::{
+    self, accent_button, empty, panel, picture_within, quiet_button, section,
+};
 
 /// Height of a row, points.
 const ROW: f32 = 92.0;
@@ -75,7 +77,7 @@ fn row_ui(ui: &mut Ui, session: &Session, prediction: &FilePrediction) {
     });
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ListItem, true, &said));
     let image = Rect::from_min_size(rect.min + vec2(0.0, 4.0), vec2(138.0, ROW - 8.0));
-    picture(ui, image, &prediction.texture, theme::RADIUS);
+    picture_within(ui, image, &prediction.texture, theme::RADIUS);
     let mut inner = ui.new_child(UiBuilder::new().max_rect(Rect::from_min_max(
         pos2(image.right() + 14.0, rect.top() + 4.0),
         pos2(rect.right() - 8.0, rect.bottom()),

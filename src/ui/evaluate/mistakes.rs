@@ -6,14 +6,14 @@ use egui::{
 };
 
 use super::figures::{color_of, source_name};
-use super::matrix;
+use super::{matrix, mend};
 use crate::app::{Action, EvaluateAction, Picture, PictureKey, Session, words};
 use crate::evaluate::{Evaluation, FramePrediction};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    self, class_mark, icon_button, panel, picture, placeholder, section, spinner,
+    self, Zoom, class_mark, icon_button, panel, picture_within, placeholder, section, spinner,
 };
 
 /// Width and height of a card, points.
@@ -51,6 +51,7 @@ pub fn mistakes_ui(
             ));
             matrix::filter_ui(ui, cx, session, evaluation);
         });
+        mend::mend_ui(ui, cx, session);
         if shown.is_empty() {
             ui.add_space(6.0);
             ui.label(widgets::muted(
@@ -94,26 +95,44 @@ fn card_ui(
 ) {
     let t = tokens(ui);
     let (rect, response) = ui.allocate_exact_size(CARD, Sense::click());
+    let state = &session.evaluate;
+    let index = state.shown.get(place).copied().unwrap_or(usize::MAX);
+    let selected = state.selection.contains(&index);
+    let fate = state.fate(index);
     let name = |index: usize| evaluation.classes.get(index).map_or("", String::as_str);
-    let words = format!(
+    let mut words = format!(
         "{}: “{}” taken for “{}” at {}",
         frame.path.rsplit('/').next().unwrap_or(&frame.path),
         name(frame.truth),
         name(frame.predicted),
         words::percent(f64::from(frame.confidence())),
     );
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &words));
+    if let Some(fate) = &fate {
+        words = format!("{words}, {}", mend::fate_words(fate));
+    }
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, selected, &words));
     if !ui.is_rect_visible(rect) {
         return;
     }
     let image = Rect::from_min_size(rect.min, vec2(CARD.x, 100.0));
-    let key = PictureKey::Thumb(session.root.join(&frame.path));
+    let path = state.path(index).unwrap_or(&frame.path);
+    let key = PictureKey::Thumb(session.root.join(path));
     match session.pictures.get(&key) {
-        Picture::Ready(texture) => picture(ui, image, &texture, theme::RADIUS),
+        Picture::Ready(texture) => picture_within(ui, image, &texture, theme::RADIUS),
         Picture::Loading => placeholder(ui, image, theme::RADIUS, None),
         Picture::Failed(_) => placeholder(ui, image, theme::RADIUS, Some(icons::MISSING)),
     }
-    if response.hovered() || response.has_focus() {
+    if let Some(fate) = &fate {
+        mend::fate_ui(ui, session, fate, image);
+    }
+    if selected {
+        ui.painter().rect_stroke(
+            image.expand(1.0),
+            CornerRadius::same(theme::RADIUS + 1),
+            Stroke::new(3.0, t.accent),
+            StrokeKind::Inside,
+        );
+    } else if response.hovered() || response.has_focus() {
         let color = if response.has_focus() {
             t.accent
         } else {
@@ -159,13 +178,19 @@ fn card_ui(
         "true".to_owned(),
     );
     line(ui, rect.top() + 132.0, frame.predicted, t.muted, confidence);
-    if response.on_hover_text(words).clicked() {
-        cx.act(Action::Evaluate(EvaluateAction::Preview(Some(place))));
-    }
+    let tip = format!("{words}\nDouble-click or Space to look at it; a class’s key relabels it");
+    mend::mouse(ui, cx, session, &response, place, selected);
+    response.on_hover_text(tip);
 }
 
 /// Paints the frame that is shown large, over the window.
-pub fn large_ui(ctx: &Context, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
+pub fn large_ui(
+    ctx: &Context,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    evaluation: &Evaluation,
+    zoom: &mut Zoom,
+) {
     let shown = session.evaluate.shown();
     let Some((place, frame)) = session
         .evaluate
@@ -191,15 +216,19 @@ pub fn large_ui(ctx: &Context, cx: &mut Cx<'_>, session: &Session, evaluation: &
         )
         .show(ctx, |ui| {
             ui.set_width(size.x);
-            head_ui(ui, cx, session, frame, place, shown.len());
-            let (rect, _) = ui.allocate_exact_size(vec2(size.x, size.y - 210.0), Sense::hover());
-            let path = session.root.join(&frame.path);
-            match session.pictures.get(&PictureKey::Large(path)) {
+            let index = session.evaluate.shown.get(place).copied();
+            let path = index.and_then(|index| session.evaluate.path(index));
+            let path = session.root.join(path.unwrap_or(&frame.path));
+            // The same picture after it was relabelled.
+            zoom.follow(&frame.path);
+            head_ui(ui, cx, session, frame, place, shown.len(), zoom);
+            mend::mend_ui(ui, cx, session);
+            let (rect, _) = ui.allocate_exact_size(vec2(size.x, size.y - 250.0), Sense::hover());
+            let (large, all_pixels) = session.pictures.large(&path, zoom.wants_all_pixels());
+            match large {
                 Picture::Ready(texture) => {
-                    let pixels = texture.size_vec2();
-                    let scale = (rect.width() / pixels.x).min(rect.height() / pixels.y);
-                    let fitted = Rect::from_center_size(rect.center(), pixels * scale);
-                    picture(ui, fitted, &texture, theme::RADIUS);
+                    let keys = cx.app.dialog.is_none() && !cx.app.palette;
+                    zoom.picture_ui(ui, rect, &texture, all_pixels, keys);
                 }
                 Picture::Loading => {
                     ui.put(
@@ -237,6 +266,7 @@ fn head_ui(
     frame: &FramePrediction,
     place: usize,
     count: usize,
+    zoom: &mut Zoom,
 ) {
     let t = tokens(ui);
     ui.horizontal(|ui| {
@@ -267,6 +297,7 @@ fn head_ui(
             if before.clicked() {
                 act(Some(place.saturating_sub(1)));
             }
+            zoom.buttons_ui(ui);
         });
     });
 }

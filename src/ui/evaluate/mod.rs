@@ -3,6 +3,7 @@
 mod figures;
 mod files;
 mod matrix;
+mod mend;
 mod mistakes;
 
 use egui::{Align, Frame, Layout, Margin, Panel, RichText, Ui};
@@ -26,6 +27,7 @@ pub struct View {
     /// Whether predictions on files are shown instead of the test frames.
     files: bool,
     mistakes: mistakes::View,
+    zoom: widgets::Zoom,
 }
 
 /// Paints the workspace.
@@ -49,7 +51,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
             ..Margin::ZERO
         }))
         .show(ui, |ui| {
-            scroll_ui(ui, |ui| figures::figures_ui(ui, session));
+            scroll_ui(ui, |ui| figures::figures_ui(ui, cx, session));
         });
     header_ui(ui, cx, session, view);
     ui.add_space(2.0);
@@ -89,7 +91,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         ui.add_space(6.0);
         mistakes::mistakes_ui(ui, cx, session, evaluation, &mut view.mistakes);
     });
-    mistakes::large_ui(ui.ctx(), cx, session, evaluation);
+    mistakes::large_ui(ui.ctx(), cx, session, evaluation, &mut view.zoom);
 }
 
 fn nothing_yet_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {

@@ -9,17 +9,17 @@ use egui::{
 
 use super::{facts, strip};
 use crate::app::{
-    Action, Ask, Dialog, ImportAction, NewClassThen, Picture, PictureKey, Session, expected_frames,
-    words,
+    Action, Ask, Bulk, Dialog, ImportAction, NewClassThen, Pick, Picture, PictureKey, Session,
+    expected_frames, words,
 };
 use crate::media::VideoInfo;
-use crate::project::{Source, SourceKind};
+use crate::project::{ClassName, Label, Source, SourceId, SourceKind};
 use crate::ui::Cx;
 use crate::ui::icons::{self, icon};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    self, badge, button, class_chip, class_mark, icon_button, menu_item, picture, placeholder,
-    progress_bar, quiet_button,
+    self, badge, button, class_chip, class_mark, icon_button, menu_item, picture_within,
+    placeholder, progress_bar, quiet_button,
 };
 
 /// Height of a card, points.
@@ -32,15 +32,33 @@ const POSTER: egui::Vec2 = vec2(176.0, HEIGHT - 2.0 * PAD);
 /// Paints a card, `width` points wide.
 pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source, width: f32) {
     let t = tokens(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::hover());
-    ui.painter().rect(
-        rect,
-        CornerRadius::same(theme::RADIUS_LARGE),
-        t.panel,
-        Stroke::new(1.0, t.line),
-        StrokeKind::Inside,
-    );
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Group, true, &source.name));
+    let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click());
+    let selected = session.import.selected.contains(&source.id);
+    let stroke = if selected {
+        Stroke::new(2.0, t.accent)
+    } else if response.has_focus() {
+        Stroke::new(1.0, t.accent)
+    } else {
+        Stroke::new(1.0, t.line)
+    };
+    let radius = CornerRadius::same(theme::RADIUS_LARGE);
+    ui.painter()
+        .rect(rect, radius, t.panel, stroke, StrokeKind::Inside);
+    response.widget_info(|| {
+        egui::WidgetInfo::selected(egui::Role::Group, true, selected, &source.name)
+    });
+    if response.clicked() {
+        let modifiers = ui.input(|input| input.modifiers);
+        let pick = if modifiers.shift {
+            Pick::Range
+        } else if modifiers.command {
+            Pick::Toggle
+        } else {
+            Pick::Only
+        };
+        let bulk = Bulk::Pick(source.id.clone(), pick);
+        cx.act(Action::Import(ImportAction::Select(bulk)));
+    }
     let poster_size = if width < NARROW {
         vec2(104.0, POSTER.y)
     } else {
@@ -128,7 +146,7 @@ fn poster_ui(ui: &Ui, rect: Rect, session: &Session, source: &Source) {
             }),
     };
     match texture {
-        Some(texture) => picture(ui, rect, &texture, radius),
+        Some(texture) => picture_within(ui, rect, &texture, radius),
         None => placeholder(ui, rect, radius, Some(glyph)),
     }
 }
@@ -179,6 +197,13 @@ fn top_ui(
         && warnings.is_empty()
     {
         warnings.push(warning);
+    }
+    if session.is_outdated(source) {
+        badge(&mut left, "other settings").on_hover_text(format!(
+            "Its frames were taken at {}; the settings are {} now. Extract it again to take them so.",
+            words::sampling(&source.sampling),
+            words::sampling(&session.import.sampling)
+        ));
     }
     for odd in facts::oddities(info, &warnings) {
         badge(&mut left, &odd.badge).on_hover_text(odd.words);
@@ -247,16 +272,16 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
         }
         extracted => {
             let again = extracted.is_some();
-            let label = if again { "Extract again" } else { "Extract" };
+            let label = if again { "Extract again…" } else { "Extract" };
             let tip = if again {
-                "Take frames in the new way too; those that are there stay"
+                "Take frames as the settings say now; asks what becomes of those that are there"
             } else {
                 "Write its frames into the project"
             };
             ui.spacing_mut().button_padding.y = 4.0;
             ui.spacing_mut().interact_size.y = 28.0;
             let extract = button(ui, None, label)
-                .accessible_name(format!("{label} {}", source.name))
+                .accessible_name(format!("{} {}", label.trim_end_matches('…'), source.name))
                 .on_hover_text(tip);
             if extract.clicked() {
                 let action = ImportAction::Extract(vec![source.id.clone()]);
@@ -280,31 +305,45 @@ fn class_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     let accessible = format!("Class of {}: {label}", source.name);
     let chip = class_chip(ui, color, &label, &accessible)
         .on_hover_text("The class that its frames are given");
-    Popup::menu(&chip).width(200.0).show(|ui| {
+    let label = source.class.clone().map_or(Label::Unsorted, Label::Class);
+    let ids = std::slice::from_ref(&source.id);
+    class_menu_ui(&chip, cx, session, ids, Some(&label));
+}
+
+/// The menu of a button that gives sources a class; `chosen` is the label that all of them have.
+pub fn class_menu_ui(
+    button: &egui::Response,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    ids: &[SourceId],
+    chosen: Option<&Label>,
+) {
+    Popup::menu(button).width(200.0).show(|ui| {
         ui.spacing_mut().item_spacing.y = 1.0;
+        let mut set = |ui: &Ui, class: Option<&ClassName>| {
+            let action = ImportAction::SetClasses(ids.to_vec(), class.cloned());
+            cx.act(Action::Import(action));
+            ui.close();
+        };
         egui::ScrollArea::vertical()
             .max_height(320.0)
             .show(ui, |ui| {
                 for class in &session.classes {
-                    let chosen = source.class.as_ref() == Some(&class.name);
-                    if class_item_ui(ui, Some(class.color), class.name.as_str(), chosen) {
-                        let action =
-                            ImportAction::SetClass(source.id.clone(), Some(class.name.clone()));
-                        cx.act(Action::Import(action));
-                        ui.close();
+                    let name = &class.name;
+                    let is_chosen = chosen.and_then(Label::class) == Some(name);
+                    if class_item_ui(ui, Some(class.color), name.as_str(), is_chosen) {
+                        set(ui, Some(name));
                     }
                 }
-                if class_item_ui(ui, None, "unsorted", source.class.is_none()) {
-                    let action = ImportAction::SetClass(source.id.clone(), None);
-                    cx.act(Action::Import(action));
-                    ui.close();
+                if class_item_ui(ui, None, "unsorted", chosen == Some(&Label::Unsorted)) {
+                    set(ui, None);
                 }
             });
         widgets::separator(ui);
         if menu_item(ui, Some(icons::PLUS), "New class…", ()).clicked() {
             cx.act(Action::Open(Dialog::NewClass {
                 name: String::new(),
-                then: NewClassThen::Source(source.id.clone()),
+                then: NewClassThen::Sources(ids.to_vec()),
             }));
             ui.close();
         }
@@ -334,7 +373,7 @@ fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     }
     if source.kind == SourceKind::Video {
         if source.extracted.is_some()
-            && menu_item(ui, Some(icons::REFRESH), "Extract again", ()).clicked()
+            && menu_item(ui, Some(icons::REFRESH), "Extract again…", ()).clicked()
         {
             let action = ImportAction::Extract(vec![source.id.clone()]);
             cx.act(Action::Import(action));
@@ -347,7 +386,7 @@ fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     }
     if menu_item(ui, Some(icons::TRASH), "Remove…", ()).clicked() {
         cx.act(Action::Open(Dialog::RemoveSource {
-            id: source.id.clone(),
+            ids: vec![source.id.clone()],
             name: source.name.clone(),
             frames,
             trash: false,

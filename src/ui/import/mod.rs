@@ -1,13 +1,14 @@
 //! The import workspace: a card per video with the frames that would be taken, and how they are taken.
 
+mod bulk;
 mod card;
 mod facts;
 mod side;
 mod strip;
 
 use egui::{
-    Align, CornerRadius, Frame, Layout, Margin, Panel, Pos2, Rect, ScrollArea, Shape, Sides,
-    Stroke, Ui, UiBuilder, pos2, vec2,
+    Align, CornerRadius, Frame, Key, Layout, Margin, Modifiers, Panel, Pos2, Rect, ScrollArea,
+    Shape, Sides, Stroke, Ui, UiBuilder, pos2, vec2,
 };
 
 use super::Cx;
@@ -50,7 +51,15 @@ pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
         empty_ui(ui, cx);
         return;
     }
-    drop_hint_ui(ui, cx);
+    if session.import.selected.is_empty() {
+        drop_hint_ui(ui, cx);
+    } else {
+        bulk::bulk_ui(ui, cx, session);
+        let free = !cx.in_dialog && ui.memory(|memory| memory.focused().is_none());
+        if free && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+            cx.command(Command::SelectNone);
+        }
+    }
     ui.add_space(2.0);
     ui.spacing_mut().item_spacing.y = GAP;
     let count = session.sources.len();
@@ -100,10 +109,16 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             |ui| {
                 ui.spacing_mut().item_spacing.x = 10.0;
                 let app = cx.app;
-                if command_button(ui, app, Command::ExtractAll, |ui| {
-                    accent_button(ui, None, "Extract all frames")
+                let again = session.has_outdated() && !session.has_unextracted();
+                let extract = if again {
+                    Command::ExtractAgain
+                } else {
+                    Command::ExtractAll
+                };
+                if command_button(ui, app, extract, |ui| {
+                    accent_button(ui, None, extract.text())
                 }) {
-                    cx.command(Command::ExtractAll);
+                    cx.command(extract);
                 }
                 if command_button(ui, app, Command::AddFolder, |ui| {
                     button(ui, Some(icons::FOLDER), label("Add folder…"))

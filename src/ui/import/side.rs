@@ -43,7 +43,7 @@ pub fn side_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, _view: &mut View
             rule_ui(ui, cx, session);
             separator(ui);
             section(ui, "Per class", |_| {});
-            per_class_ui(ui, session);
+            per_class_ui(ui, cx, session);
         });
     });
 }
@@ -258,7 +258,7 @@ fn share(session: &Session, class: Option<&Class>) -> Share {
     share
 }
 
-fn per_class_ui(ui: &mut Ui, session: &Session) {
+fn per_class_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     if session.classes.is_empty() && session.sources.is_empty() {
         ui.label(widgets::faint(
@@ -270,12 +270,12 @@ fn per_class_ui(ui: &mut Ui, session: &Session) {
     let mut shares = Vec::new();
     for class in &session.classes {
         let share = share(session, Some(class));
-        line_ui(ui, Some(class.color), class.name.as_str(), &share);
+        line_ui(ui, cx, Some(class), &share);
         shares.push((class, share));
     }
     let unsorted = share(session, None);
     if unsorted.sources > 0 || unsorted.frames > 0 {
-        line_ui(ui, None, "unsorted", &unsorted);
+        line_ui(ui, cx, None, &unsorted);
     }
     ui.add_space(4.0);
     for words in lacks(&shares) {
@@ -283,12 +283,14 @@ fn per_class_ui(ui: &mut Ui, session: &Session) {
     }
 }
 
-fn line_ui(ui: &mut Ui, color: Option<usize>, name: &str, share: &Share) {
+fn line_ui(ui: &mut Ui, cx: &mut Cx<'_>, class: Option<&Class>, share: &Share) {
     let t = tokens(ui);
     ui.spacing_mut().interact_size.y = 22.0;
-    ui.horizontal(|ui| {
+    let name = class.map_or("unsorted", |class| class.name.as_str());
+    let below = ui.painter().add(egui::Shape::Noop);
+    let row = ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
-        class_dot(ui, color);
+        class_dot(ui, class.map(|class| class.color));
         ui.label(words::shorten(name, 16)).on_hover_text(name);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let mut words = words::frames(share.frames as usize);
@@ -299,6 +301,19 @@ fn line_ui(ui: &mut Ui, color: Option<usize>, name: &str, share: &Share) {
             ui.label(widgets::small(t, words));
         });
     });
+    let label = class.map_or(Label::Unsorted, |class| Label::Class(class.name.clone()));
+    let rect = row.response.rect.expand2(vec2(6.0, 3.0));
+    if cx.takes_files(rect, &label) {
+        let stroke = Stroke::new(1.5, t.accent);
+        let shape = egui::epaint::RectShape::new(
+            rect,
+            theme::RADIUS_SMALL,
+            t.accent_soft,
+            stroke,
+            egui::StrokeKind::Inside,
+        );
+        ui.painter().set(below, shape);
+    }
 }
 
 /// What the data lacks, at most two sentences, the gravest first.

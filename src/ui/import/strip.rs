@@ -6,7 +6,7 @@ use crate::app::{Picture, PictureKey, STRIP_FRAMES, Session, expected_frames, wo
 use crate::project::{Source, SourceKind};
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{picture, placeholder};
+use crate::ui::widgets::{picture_within, placeholder};
 
 /// Size of a previewed frame, points.
 pub const THUMB: egui::Vec2 = vec2(92.0, 62.0);
@@ -54,7 +54,7 @@ fn video_ui(
     let mut waiting = false;
     for (index, place) in places.enumerate() {
         if let Some((time, texture)) = strip.frames.get(index) {
-            picture(ui, place, texture, theme::RADIUS_SMALL);
+            picture_within(ui, place, texture, theme::RADIUS_SMALL);
             stamp(ui, place, &words::timestamp(*time));
             shown += 1;
         } else if !strip.complete && (index as u64) < expected.max(1) {
@@ -98,7 +98,7 @@ fn photos_ui(
     for (place, frame) in places.zip(frames) {
         let key = PictureKey::Thumb(session.root.join(&frame.path));
         match session.pictures.get(&key) {
-            Picture::Ready(texture) => picture(ui, place, &texture, theme::RADIUS_SMALL),
+            Picture::Ready(texture) => picture_within(ui, place, &texture, theme::RADIUS_SMALL),
             Picture::Loading => placeholder(ui, place, theme::RADIUS_SMALL, None),
             Picture::Failed(_) => {
                 placeholder(ui, place, theme::RADIUS_SMALL, Some(icons::WARNING));

@@ -6,7 +6,9 @@ use egui::{
 };
 
 use super::grid::DraggedFrames;
-use crate::app::{Action, Command, Dialog, LabelAction, NewClassThen, Session, Show, words};
+use crate::app::{
+    Action, Command, Dialog, LabelAction, NewClassThen, Session, Show, class_key, words,
+};
 use crate::project::{Class, Label};
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -45,7 +47,7 @@ pub fn classes_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         ui.add_space(2.0);
         let below = 250.0_f32.min(height * 0.4);
         ScrollArea::vertical()
-            .max_height((height - below - 100.0).max(120.0))
+            .max_height((height - below - 140.0).max(120.0))
             .show(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 2.0;
                 for (index, class) in session.classes.iter().enumerate() {
@@ -53,6 +55,7 @@ pub fn classes_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                 }
             });
         row_ui(ui, cx, session, None);
+        trash_row_ui(ui, cx, session);
         separator(ui);
         show_ui(ui, cx, session);
         if ui.available_height() > 110.0 {
@@ -71,7 +74,8 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize,
     let count = session.snapshot.counts.label(&label);
     let chosen = session.label.show == Show::Label(label.clone());
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
-    let receiving = response.dnd_hover_payload::<DraggedFrames>().is_some();
+    let files = cx.takes_files(rect, &label);
+    let receiving = files || response.dnd_hover_payload::<DraggedFrames>().is_some();
     paint_row(ui, rect, &response, chosen, receiving);
     let painter = ui.painter();
     class_mark(
@@ -83,8 +87,7 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize,
     // Key and count at the right, the name in what is left.
     let key = match class {
         None => Some("0".to_owned()),
-        Some((index, _)) if index < 9 => Some((index + 1).to_string()),
-        Some(_) => None,
+        Some((index, _)) => class_key(index).map(String::from),
     };
     if let Some(key) = &key {
         let place =
@@ -133,9 +136,52 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize,
              Right-click to rename, delete, move"
         ),
         (_, None) => "Click to show only unsorted frames. Press 0 to take the class off".to_owned(),
-        _ => format!("Click to show only “{name}”; drag frames here"),
+        _ => format!(
+            "Click to show only “{name}”; drag frames here, or press L and type a part of its name"
+        ),
     };
     response.on_hover_text(tip);
+}
+
+/// The trash below the classes: shows what lies in it; frames dragged on it go there.
+fn trash_row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let count = session.trash.counts.total();
+    let chosen = session.label.show == Show::Trash;
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
+    let receiving = !chosen && response.dnd_hover_payload::<DraggedFrames>().is_some();
+    paint_row(ui, rect, &response, chosen, receiving);
+    let painter = ui.painter();
+    painter.text(
+        pos2(rect.left() + 14.0, rect.center().y),
+        Align2::CENTER_CENTER,
+        icons::TRASH,
+        FontId::new(15.0, theme::icon_family()),
+        t.muted,
+    );
+    let font = FontId::new(theme::TYPE_BODY, FontFamily::Proportional);
+    for (x, align, words) in [
+        (rect.left() + 28.0, Align2::LEFT_CENTER, "Trash".to_owned()),
+        (
+            rect.right() - 36.0,
+            Align2::RIGHT_CENTER,
+            words::number(count as u64),
+        ),
+    ] {
+        let at = pos2(x, rect.center().y);
+        painter.text(at, align, words, font.clone(), t.muted);
+    }
+    let accessible = format!("Trash, {}", words::frames(count));
+    response
+        .widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, &accessible));
+    if !chosen && response.dnd_release_payload::<DraggedFrames>().is_some() {
+        cx.command(Command::TrashSelected);
+    }
+    if response.clicked() {
+        let show = if chosen { Show::All } else { Show::Trash };
+        cx.act(Action::Label(LabelAction::Show(show)));
+    }
+    response.on_hover_text("Show the frames that were removed; they can be brought back");
 }
 
 fn paint_row(ui: &Ui, rect: Rect, response: &Response, chosen: bool, receiving: bool) {

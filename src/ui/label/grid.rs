@@ -7,13 +7,14 @@ use egui::{
 
 use super::layout::{Band, HEADER, Layout};
 use crate::app::{
-    Action, Command, LabelAction, Pick, Picture, PictureKey, Session, Step, file_name, words,
+    Action, Command, LabelAction, Pick, Picture, PictureKey, Session, Show, Step, class_key,
+    file_name, words,
 };
 use crate::project::{Frame, Label, SourceKind};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, class_mark, menu_item, picture, placeholder};
+use crate::ui::widgets::{self, class_mark, menu_item, picture_within, placeholder};
 
 /// What is being dragged from the grid: the selected frames.
 #[derive(Debug, Clone, Copy)]
@@ -192,7 +193,7 @@ fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, place: usize, rect: 
         .label
         .shown
         .get(place)
-        .and_then(|index| session.snapshot.frames.list.get(*index as usize))
+        .and_then(|index| session.listed().frames.list.get(*index as usize))
     else {
         return;
     };
@@ -204,7 +205,7 @@ fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, place: usize, rect: 
     let key = PictureKey::Thumb(session.root.join(&frame.path));
     let failed = match session.pictures.get(&key) {
         Picture::Ready(texture) => {
-            picture(ui, rect, &texture, radius);
+            picture_within(ui, rect, &texture, radius);
             None
         }
         Picture::Loading => {
@@ -317,11 +318,8 @@ fn menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     ui.spacing_mut().item_spacing.y = 1.0;
     for (index, class) in session.classes.iter().enumerate() {
-        let key = if index < 9 {
-            widgets::faint(t, (index + 1).to_string())
-        } else {
-            widgets::faint(t, "")
-        };
+        let key = class_key(index).map(String::from).unwrap_or_default();
+        let key = widgets::faint(t, key);
         let name = words::shorten(class.name.as_str(), 24);
         let item = menu_item(ui, None, &name, key);
         let center = pos2(item.rect.left() + 16.0, item.rect.center().y);
@@ -344,14 +342,17 @@ fn menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         cx.act(Action::Label(LabelAction::Preview(true)));
         ui.close();
     }
-    if menu_item(
-        ui,
-        Some(icons::TRASH),
-        "Move to trash",
-        widgets::faint(t, "Del"),
-    )
-    .clicked()
-    {
+    let trashed = session.label.show == Show::Trash;
+    if trashed && menu_item(ui, Some(icons::UNDO), "Restore", ()).clicked() {
+        cx.command(Command::RestoreSelected);
+        ui.close();
+    }
+    let words = if trashed {
+        "Delete for good…"
+    } else {
+        "Move to trash"
+    };
+    if menu_item(ui, Some(icons::TRASH), words, widgets::faint(t, "Del")).clicked() {
         cx.command(Command::TrashSelected);
         ui.close();
     }

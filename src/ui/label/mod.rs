@@ -1,6 +1,7 @@
 //! The label workspace: classes at the left, the frames in a grid, one of them large on request.
 
 mod classes;
+mod find;
 mod grid;
 mod layout;
 mod preview;
@@ -11,9 +12,10 @@ use super::Cx;
 use super::icons;
 use super::theme::{self, tokens};
 use super::widgets::{
-    self, accent_button, button, empty, menu_chip, menu_item, quiet_button, side_width, slider,
+    self, Zoom, accent_button, button, command_button, empty, icon_button, menu_chip, menu_item,
+    quiet_button, side_width, slider,
 };
-use crate::app::{Action, Command, LabelAction, Session, Show, Workspace, words};
+use crate::app::{Action, Command, Dialog, LabelAction, Session, Show, Workspace, words};
 use crate::project::Label;
 
 /// Width of the class list, points, where there is room and at least.
@@ -23,11 +25,16 @@ const SIDE: [f32; 2] = [244.0, 208.0];
 #[derive(Default)]
 pub struct View {
     grid: grid::View,
+    find: find::View,
+    zoom: Zoom,
 }
 
 /// Paints the workspace.
 pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
-    if session.snapshot.counts.total() == 0 && session.classes.is_empty() {
+    if session.snapshot.counts.total() == 0
+        && session.trash.counts.total() == 0
+        && session.classes.is_empty()
+    {
         empty(
             ui,
             icons::LABEL,
@@ -52,14 +59,50 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
         .show(ui, |ui| classes::classes_ui(ui, cx, session));
     let room = ui.available_rect_before_wrap();
     header_ui(ui, cx, session);
+    find::find_ui(ui, cx, session, &mut view.find);
+    if session.label.show == Show::Trash {
+        trash_ui(ui, cx, session);
+    }
     if session.label.shown.is_empty() {
         nothing_shown_ui(ui, cx, session);
     } else {
         grid::grid_ui(ui, cx, session, &mut view.grid);
     }
     if session.label.preview {
-        preview::preview_ui(ui, cx, session, room);
+        preview::preview_ui(ui, cx, session, room, &mut view.zoom);
     }
+}
+
+/// What can be done with frames in the trash.
+fn trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let selected = session.label.selection.len();
+    ui.horizontal(|ui| {
+        ui.set_min_height(theme::CHIP_HEIGHT + 4.0);
+        ui.spacing_mut().item_spacing.x = 8.0;
+        let app = cx.app;
+        if command_button(ui, app, Command::RestoreSelected, |ui| {
+            quiet_button(ui, Some(icons::UNDO), "Restore")
+        }) {
+            cx.command(Command::RestoreSelected);
+        }
+        let delete = ui
+            .add_enabled_ui(selected > 0, |ui| {
+                quiet_button(ui, Some(icons::TRASH), "Delete for good…")
+            })
+            .inner
+            .on_hover_text("Delete the selected frames from the trash; asks first");
+        if delete.clicked() {
+            let paths = session.selected_paths();
+            cx.act(Action::Open(Dialog::DeleteForGood(paths)));
+        }
+        let words = if selected == 0 {
+            "Select frames to bring them back; a class’s key gives them that class."
+        } else {
+            "Back to the label they had; a class’s key gives them that class."
+        };
+        ui.add(egui::Label::new(widgets::faint(t, words)).truncate());
+    });
 }
 
 fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
@@ -94,6 +137,10 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                     .on_hover_text(tip)
                     .changed();
                 source_menu_ui(ui, cx, session);
+                let tip = widgets::command_tooltip(ui.ctx(), Command::Find);
+                if icon_button(ui, icons::SEARCH, "Find frames by name", &tip).clicked() {
+                    cx.command(Command::Find);
+                }
             },
         );
     if clear {
@@ -140,7 +187,21 @@ fn source_menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 }
 
 fn nothing_shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
-    if session.snapshot.counts.total() == 0 {
+    if session.label.show == Show::Trash && session.trash.counts.total() == 0 {
+        empty(
+            ui,
+            icons::TRASH,
+            "The trash is empty",
+            "Frames that are removed lie here until the trash is emptied.",
+            |ui| {
+                if button(ui, None, "Show all frames").clicked() {
+                    cx.act(Action::Label(LabelAction::Show(Show::All)));
+                }
+            },
+        );
+        return;
+    }
+    if session.snapshot.counts.total() == 0 && session.label.show != Show::Trash {
         empty(
             ui,
             icons::LABEL,
@@ -154,8 +215,13 @@ fn nothing_shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         );
         return;
     }
-    let all_sorted =
-        session.label.show == Show::Label(Label::Unsorted) && session.label.source.is_none();
+    let all_sorted = session.label.show == Show::Label(Label::Unsorted)
+        && session.label.source.is_none()
+        && session
+            .label
+            .find
+            .as_deref()
+            .is_none_or(|text| text.trim().is_empty());
     let (glyph, title, text) = if all_sorted {
         (
             icons::OK,
@@ -176,6 +242,7 @@ fn nothing_shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         if button(ui, None, "Show all frames").clicked() {
             cx.act(Action::Label(LabelAction::Show(Show::All)));
             cx.act(Action::Label(LabelAction::ShowSource(None)));
+            cx.act(Action::Label(LabelAction::Find(None)));
         }
     });
 }

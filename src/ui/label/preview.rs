@@ -1,26 +1,27 @@
 //! One frame large over the grid; the arrows go on, the class keys work as in the grid.
 
 use egui::{
-    Align, Align2, CornerRadius, FontFamily, FontId, Layout, Rect, Sense, Ui, UiBuilder, pos2, vec2,
+    Align, Align2, CornerRadius, FontFamily, FontId, Layout, Rect, Sense, Sides, Ui, UiBuilder,
+    pos2, vec2,
 };
 
-use crate::app::{Action, LabelAction, Picture, PictureKey, Session, Step, words};
+use crate::app::{Action, LabelAction, Picture, Session, Step, words};
 use crate::project::Label;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, class_dot, icon_button, picture, spinner};
+use crate::ui::widgets::{self, Zoom, class_dot, icon_button, spinner};
 
 const BAR: f32 = 48.0;
 
 /// Paints the frame at the cursor over `rect`.
-pub fn preview_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, rect: Rect) {
+pub fn preview_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, rect: Rect, zoom: &mut Zoom) {
     let t = tokens(ui);
     let Some(path) = &session.label.cursor else {
         return;
     };
     let Some(frame) = session
-        .snapshot
+        .listed()
         .frames
         .list
         .iter()
@@ -49,19 +50,20 @@ pub fn preview_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, rect: Rect) {
             .max_rect(bar)
             .layout(Layout::left_to_right(Align::Center)),
     );
-    bar_ui(&mut top, cx, session, frame);
+    zoom.follow(path);
+    bar_ui(&mut top, cx, session, frame, zoom);
 
     let room =
         Rect::from_min_max(pos2(rect.left(), rect.top() + BAR), rect.max).shrink2(vec2(56.0, 16.0));
-    match session
-        .pictures
-        .get(&PictureKey::Large(session.root.join(path)))
-    {
+    let abs = session.root.join(path);
+    let (large, all_pixels) = session.pictures.large(&abs, zoom.wants_all_pixels());
+    match large {
         Picture::Ready(texture) => {
-            let size = texture.size_vec2();
-            let scale = (room.width() / size.x).min(room.height() / size.y).min(3.0);
-            let place = Rect::from_center_size(room.center(), size * scale);
-            picture(ui, place, &texture, theme::RADIUS_SMALL);
+            let keys = !cx.in_dialog && !ui.ctx().text_edit_focused();
+            let shown = zoom.picture_ui(ui, room, &texture, all_pixels, keys);
+            if shown.double_clicked() {
+                cx.act(Action::Label(LabelAction::Preview(false)));
+            }
         }
         Picture::Loading => {
             let place = Rect::from_center_size(room.center(), vec2(28.0, 28.0));
@@ -92,7 +94,13 @@ pub fn preview_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, rect: Rect) {
     }
 }
 
-fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, frame: &crate::project::Frame) {
+fn bar_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    frame: &crate::project::Frame,
+    zoom: &mut Zoom,
+) {
     let t = tokens(ui);
     ui.spacing_mut().item_spacing.x = 8.0;
     let (color, name) = match &frame.label {
@@ -102,16 +110,8 @@ fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, frame: &crate::projec
         ),
         Label::Unsorted => (None, "unsorted"),
     };
-    class_dot(ui, color);
-    ui.label(widgets::title(name));
     let source = frame.source.as_ref().and_then(|id| session.source(id));
     let mut parts = Vec::new();
-    if let Some(source) = source {
-        parts.push(words::shorten(&source.name, 48));
-    }
-    if let Some(time) = frame.time_secs {
-        parts.push(words::timestamp(time));
-    }
     if let Some(place) = session.place_of(&frame.path) {
         parts.push(format!(
             "{} of {}",
@@ -119,11 +119,30 @@ fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, frame: &crate::projec
             words::number(session.label.shown.len() as u64)
         ));
     }
-    ui.label(widgets::muted(t, parts.join(" · ")));
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        let tip = "Close (Space or Escape)";
-        if icon_button(ui, icons::CROSS, "Close preview", tip).clicked() {
-            cx.act(Action::Label(LabelAction::Preview(false)));
-        }
-    });
+    if let Some(time) = frame.time_secs {
+        parts.push(words::timestamp(time));
+    }
+    if let Some(source) = source {
+        parts.push(words::shorten(&source.name, 48));
+    }
+    Sides::new()
+        .height(BAR - 16.0)
+        .spacing(12.0)
+        .shrink_left()
+        .truncate()
+        .show(
+            ui,
+            |ui| {
+                class_dot(ui, color);
+                ui.label(widgets::title(words::shorten(name, 24)));
+                ui.label(widgets::muted(t, parts.join(" · ")));
+            },
+            |ui| {
+                let tip = "Close (Space or Escape)";
+                if icon_button(ui, icons::CROSS, "Close preview", tip).clicked() {
+                    cx.act(Action::Label(LabelAction::Preview(false)));
+                }
+                zoom.buttons_ui(ui);
+            },
+        );
 }

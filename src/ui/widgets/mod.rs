@@ -9,6 +9,7 @@ mod number;
 mod picture;
 mod progress;
 mod text;
+mod zoom;
 
 pub use button::{
     accent_button, button, command_button, danger_button, icon_button, link, menu_item,
@@ -19,9 +20,10 @@ pub use chip::{badge, chip, class_chip, class_dot, class_mark, key_cap, menu_chi
 pub use empty::empty;
 pub use field::{choice, field_frame, field_label, segments, slider, text_field};
 pub use number::{Number, number_ui};
-pub use picture::{cover_uv, picture, placeholder};
+pub use picture::{picture, picture_within, placeholder};
 pub use progress::{progress_bar, spinner};
 pub use text::{faint, figure, heading, muted, name, small, title};
+pub use zoom::Zoom;
 
 use egui::{Context, KeyboardShortcut, ScrollArea, Ui, UiBuilder};
 

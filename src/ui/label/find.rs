@@ -1,0 +1,59 @@
+//! The field for finding frames by name, above the grid while it is used.
+
+use egui::{Key, Modifiers, TextEdit, Ui, vec2};
+
+use crate::app::{Action, LabelAction, Session, words};
+use crate::ui::Cx;
+use crate::ui::icons::{self, icon};
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{self, icon_button};
+
+/// State of the painting alone.
+#[derive(Default)]
+pub struct View {
+    /// The last time that the search was asked for and the field took the keyboard.
+    asked: u64,
+}
+
+/// Paints the field.
+pub fn find_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+    let t = tokens(ui);
+    let Some(query) = &session.label.find else {
+        return;
+    };
+    let mut text = query.clone();
+    let mut close = false;
+    ui.horizontal(|ui| {
+        ui.set_min_height(theme::CONTROL_HEIGHT);
+        ui.spacing_mut().item_spacing.x = 8.0;
+        ui.label(icon(icons::SEARCH, 16.0).color(t.muted));
+        let width = (ui.available_width() - 170.0).clamp(120.0, 420.0);
+        let field = ui
+            .add(
+                TextEdit::singleline(&mut text)
+                    .hint_text("Source, file or class")
+                    .desired_width(width)
+                    .min_size(vec2(0.0, 30.0))
+                    .margin(egui::Margin::symmetric(10, 6)),
+            )
+            .accessible_name("Find frames");
+        if view.asked != session.label.find_asked {
+            view.asked = session.label.find_asked;
+            field.request_focus();
+        }
+        // The field gives the keyboard back by Escape, which ends the search as well.
+        close = (field.has_focus() || field.lost_focus())
+            && ui.input_mut(|input| {
+                input.key_pressed(Key::Escape) | input.consume_key(Modifiers::NONE, Key::Escape)
+            });
+        let tip = "Show all again (Escape)";
+        close |= icon_button(ui, icons::CROSS, "End the search", tip).clicked();
+        let found = words::frames(session.label.shown.len());
+        ui.add(egui::Label::new(widgets::muted(t, found)).truncate());
+    });
+    if close {
+        cx.act(Action::Label(LabelAction::Find(None)));
+    } else if text != *query {
+        cx.act(Action::Label(LabelAction::Find(Some(text))));
+    }
+}

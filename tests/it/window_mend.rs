@@ -1,0 +1,129 @@
+//! Mistakes are mended where they are seen: in the list, in a cell of the matrix, in the large view.
+
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable as _;
+use salamander::app::{Action, EvaluateAction, Fate, Pick};
+use salamander::project::Label;
+
+use crate::cli_program::Place;
+use crate::window::Desk;
+use crate::window_project::{go, session, train_until};
+
+/// A window on a trained run whose test frames are shown, those of the first cell.
+fn evaluated(place: &Place) -> Desk {
+    place.project();
+    let line = "train p --depth head --how-many-training-steps 60 --testing-percentage 30";
+    let ran = place.line(line);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
+    desk.act(Action::OpenProject(place.path("p")));
+    train_until(&mut desk, "the run is read", |train| train.runs.len() == 1);
+    go(&mut desk, "Evaluate");
+    desk.see("Confusion matrix");
+    desk.harness
+        .get_by_label_contains("of “bars” taken for “bars” (")
+        .click();
+    desk.harness.run_steps(3);
+    assert!(session(&desk).evaluate.shown.len() >= 5);
+    desk
+}
+
+fn idle(desk: &mut Desk) {
+    desk.until("all is done", |harness| {
+        harness.state().app().tasks.is_idle()
+    });
+}
+
+#[test]
+fn labels_are_mended_in_the_list_and_in_the_large_view() {
+    let place = Place::new();
+    let mut desk = evaluated(&place);
+    let shown = session(&desk).evaluate.shown.clone();
+    let path = |desk: &Desk, place: usize| {
+        session(desk)
+            .evaluate
+            .path(shown[place])
+            .unwrap()
+            .to_owned()
+    };
+    let before = path(&desk, 0);
+
+    // In the list: two by Ctrl, the second class's key.
+    desk.act(Action::Evaluate(EvaluateAction::Pick(0, Pick::Only)));
+    desk.act(Action::Evaluate(EvaluateAction::Pick(1, Pick::Toggle)));
+    desk.see("2 selected");
+    desk.key(Modifiers::NONE, Key::Num2);
+    desk.see_part("2 labels changed since");
+    desk.see_part(", now “fractal”");
+    idle(&mut desk);
+    assert!(path(&desk, 0).starts_with("classes/fractal/"));
+    assert!(place.path("p").join(path(&desk, 0)).is_file());
+    assert!(!place.path("p").join(&before).exists());
+
+    // Large: unsorted, then the trash, then undone from there.
+    desk.act(Action::Evaluate(EvaluateAction::Preview(Some(2))));
+    desk.see_part("Picture at ");
+    desk.key(Modifiers::NONE, Key::Num0);
+    desk.see("Now unsorted");
+    idle(&mut desk);
+    assert_eq!(
+        session(&desk).evaluate.fate(shown[2]),
+        Some(Fate::Relabelled(Label::Unsorted))
+    );
+    desk.key(Modifiers::NONE, Key::Delete);
+    desk.see("Now in the trash");
+    idle(&mut desk);
+    desk.key(Modifiers::COMMAND, Key::Z);
+    desk.see("Now unsorted");
+    idle(&mut desk);
+    desk.key(Modifiers::COMMAND, Key::Z);
+    idle(&mut desk);
+    assert_eq!(session(&desk).evaluate.fate(shown[2]), None);
+    assert_eq!(session(&desk).evaluate.changed(), 2);
+    // By name, over the large view.
+    desk.key(Modifiers::NONE, Key::L);
+    desk.see("Label 1 frame");
+    desk.harness.event(egui::Event::Text("mov".to_owned()));
+    desk.harness.run_steps(2);
+    desk.key(Modifiers::NONE, Key::Enter);
+    desk.see("Now “moving”");
+    idle(&mut desk);
+    desk.key(Modifiers::NONE, Key::Space);
+    assert_eq!(session(&desk).evaluate.preview, None);
+    assert_eq!(session(&desk).evaluate.changed(), 3);
+
+    // Measured again, they are judged by their labels now.
+    let total = session(&desk)
+        .evaluate
+        .evaluation
+        .as_ref()
+        .unwrap()
+        .predictions
+        .len();
+    desk.click("Measure again");
+    desk.until("measured", |harness| {
+        let state = &harness.state().app().session.as_ref().unwrap().evaluate;
+        state
+            .evaluation
+            .as_ref()
+            .is_some_and(|evaluation| evaluation.relabelled == 3)
+    });
+    let state = &session(&desk).evaluate;
+    assert_eq!(state.changed(), 0);
+    assert_eq!(state.evaluation.as_ref().unwrap().predictions.len(), total);
+    assert_eq!(state.shown.len(), 3, "three mistakes now");
+}
+
+#[test]
+fn a_mistake_is_shown_among_its_neighbours() {
+    let place = Place::new();
+    let mut desk = evaluated(&place);
+    desk.act(Action::Evaluate(EvaluateAction::Pick(0, Pick::Only)));
+    let index = session(&desk).evaluate.shown[0];
+    let path = session(&desk).evaluate.path(index).unwrap().to_owned();
+    desk.click("Show in Label");
+    desk.see("Classes");
+    assert_eq!(session(&desk).label.cursor.as_ref(), Some(&path));
+    assert_eq!(session(&desk).selected_paths(), [path]);
+    assert_eq!(session(&desk).label.shown.len(), 120);
+}
