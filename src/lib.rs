@@ -6,6 +6,8 @@
 
 pub mod jobs;
 
+pub mod files;
+
 pub mod project;
 
 pub mod media;

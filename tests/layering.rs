@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top: a layer may import from those before it.
-const LAYERS: [&str; 12] = [
-    "jobs", "project", "media", "curate", "onnx", "backbone", "train", "evaluate", "export", "app",
-    "ui", "cli",
+const LAYERS: [&str; 13] = [
+    "jobs", "files", "project", "media", "curate", "onnx", "backbone", "train", "evaluate",
+    "export", "app", "ui", "cli",
 ];
 
 /// Outside crates and the only layers that may name them.

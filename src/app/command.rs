@@ -278,6 +278,7 @@ impl Command {
     #[must_use]
     pub fn is_enabled(self, app: &App) -> bool {
         let session = app.session.as_ref();
+        let changeable = session.filter(|session| session.can_change());
         let labelling = app.workspace == Workspace::Label;
         match self {
             Self::NewProject
@@ -296,25 +297,27 @@ impl Command {
             | Self::GoTrain
             | Self::GoEvaluate
             | Self::GoExport
-            | Self::AddFiles
+            | Self::Rescan => session.is_some(),
+            Self::AddFiles
             | Self::AddFolder
             | Self::AddByPath
-            | Self::Rescan
             | Self::EmptyTrash
-            | Self::Find
-            | Self::NewClass => session.is_some(),
-            Self::ExtractAll => session.is_some_and(super::Session::has_unextracted),
-            Self::ExtractAgain => session.is_some_and(super::Session::has_outdated),
-            Self::StartTraining => session.is_some_and(|session| {
+            | Self::NewClass => changeable.is_some(),
+            Self::Find => session.is_some(),
+            Self::ExtractAll => changeable.is_some_and(super::Session::has_unextracted),
+            Self::ExtractAgain => changeable.is_some_and(super::Session::has_outdated),
+            Self::StartTraining => changeable.is_some_and(|session| {
                 session.train.live.is_none() && session.readiness() == super::Readiness::Ready
             }),
-            Self::ExtendTraining => session.is_some_and(|session| session.extendable().is_some()),
+            Self::ExtendTraining => {
+                changeable.is_some_and(|session| session.extendable().is_some())
+            }
             Self::StopTraining => session.is_some_and(|session| {
                 let live = session.train.live.as_ref();
                 live.is_some_and(|live| !live.points.is_empty())
             }),
             Self::ExportModel => session.is_some_and(|session| {
-                session.export.task.is_none() && session.export_run().is_some()
+                !session.gone && session.export.task.is_none() && session.export_run().is_some()
             }),
             Self::LargerThumbs | Self::SmallerThumbs => session.is_some() && labelling,
             Self::SelectAll => {
@@ -326,10 +329,12 @@ impl Command {
                 Workspace::Evaluate => !session.evaluate.selection.is_empty(),
                 Workspace::Train | Workspace::Export => false,
             }),
-            Self::TrashSelected | Self::LabelByName => app.chosen_frames() > 0,
+            Self::TrashSelected | Self::LabelByName => {
+                changeable.is_some() && app.chosen_frames() > 0
+            }
             Self::RestoreSelected => {
                 labelling
-                    && session.is_some_and(|session| {
+                    && changeable.is_some_and(|session| {
                         session.label.show == super::Show::Trash
                             && !session.label.selection.is_empty()
                     })
@@ -339,8 +344,8 @@ impl Command {
                 Workspace::Evaluate => !session.evaluate.chosen().is_empty(),
                 Workspace::Import | Workspace::Train | Workspace::Export => false,
             }),
-            Self::Undo => session.is_some_and(|session| session.undo_text().is_some()),
-            Self::Redo => session.is_some_and(|session| session.redo_text().is_some()),
+            Self::Undo => changeable.is_some_and(|session| session.undo_text().is_some()),
+            Self::Redo => changeable.is_some_and(|session| session.redo_text().is_some()),
             Self::CancelTask => {
                 app.tasks.is_busy(Lane::Extract)
                     || app.tasks.is_busy(Lane::Learn)

@@ -146,7 +146,7 @@ impl App {
             return;
         }
         let known = session.measured().is_some();
-        if !shown || busy || known || session.readiness() != Readiness::Ready {
+        if !shown || busy || known || session.gone || session.readiness() != Readiness::Ready {
             return;
         }
         let basis = session.basis();

@@ -63,8 +63,16 @@ impl Session {
 impl App {
     /// Makes a change that can be undone.
     pub(super) fn edit(&mut self, change: Change) {
-        self.foresee(&change);
-        self.run_edit(Way::Forward(change));
+        let shown = change.clone();
+        self.edit_as(&shown, change);
+    }
+
+    /// Makes a change whose effect on the frames is that of `shown`, which the screen shows at once.
+    pub(super) fn edit_as(&mut self, shown: &Change, change: Change) {
+        if self.may_change() {
+            self.foresee(shown);
+            self.run_edit(Way::Forward(change));
+        }
     }
 
     pub(super) fn undo(&mut self) {
@@ -80,6 +88,9 @@ impl App {
     }
 
     fn run_edit(&mut self, way: Way) {
+        if !self.may_change() {
+            return;
+        }
         let Some(session) = &self.session else {
             return;
         };

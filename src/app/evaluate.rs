@@ -1,7 +1,8 @@
 //! The evaluate workspace's state: the run that is looked at, its predictions, and predictions on files.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use egui::{TextureHandle, TextureOptions};
@@ -15,8 +16,7 @@ use super::{App, Lane, Workspace};
 use crate::evaluate::{
     EvaluateError, Evaluation, FramePrediction, Prediction, Predictor, evaluate,
 };
-use crate::jobs::{JobError, Work, sentence};
-use crate::media::{self, MediaError, Sampler};
+use crate::jobs::{JobError, Work};
 use crate::project::{Label, Sampling, Split};
 use crate::train::{Run, RunClasses, RunId, RunResult};
 
@@ -272,26 +272,26 @@ impl App {
         }
         let run = run.run.clone();
         let project = Arc::clone(&session.project);
-        let (split, id) = (state.split, run.id.clone());
-        let task = self.tasks.start(
+        let split = state.split;
+        let task = self.tasks.start_as(
             Lane::Learn,
             "Evaluating",
             false,
             move |work| evaluate(&project, &run, split, work),
-            move |app, result| app.evaluated(&id, split, result),
+            Self::evaluated,
         );
         if let Some(session) = &mut self.session {
             session.evaluate.task = Some(task);
         }
     }
 
-    fn evaluated(&mut self, id: &RunId, split: Split, result: Result<Evaluation, JobError>) {
+    fn evaluated(&mut self, task: TaskId, result: Result<Evaluation, JobError>) {
         let Some(session) = &mut self.session else {
             return;
         };
         let state = &mut session.evaluate;
-        // Another run may have been chosen meanwhile.
-        if state.run.as_ref() != Some(id) || state.split != split {
+        // Another evaluation may have been begun meanwhile.
+        if state.task != Some(task) {
             return;
         }
         state.task = None;
@@ -326,7 +326,7 @@ impl App {
         };
         let ctx = self.ctx.clone();
         let project = Arc::clone(&session.project);
-        let task = self.tasks.start(
+        let task = self.tasks.start_as(
             Lane::Learn,
             "Predicting",
             false,
@@ -334,8 +334,10 @@ impl App {
                 let classes = RunClasses::of(&project, &run);
                 predict(&ctx, (&run, classes), &paths, &sampling, &files, work)
             },
-            |app, result| {
-                if let Some(session) = &mut app.session {
+            |app, task, result| {
+                if let Some(session) = &mut app.session
+                    && session.evaluate.predicting == Some(task)
+                {
                     session.evaluate.predicting = None;
                 }
                 match result {
@@ -362,67 +364,28 @@ fn predict(
 ) -> Result<(), EvaluateError> {
     work.stage("Loading the model", None);
     let mut predictor = Predictor::from_run(run, classes)?;
-    let paths = media::gather(paths, work)?;
-    work.stage("Predicting", Some(paths.len() as u64));
-    for path in &paths {
-        work.check()?;
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        work.detail(name.clone());
-        let mut one = |picture: image::RgbImage, time_secs| -> Result<bool, EvaluateError> {
-            let prediction = predictor.predict(&picture)?;
-            let thumb = color_image(&fit(picture, THUMB_PX));
-            let texture = ctx.load_texture(&name, thumb, TextureOptions::LINEAR);
-            let more = files.push(FilePrediction {
-                name: name.clone(),
-                time_secs,
-                prediction,
-                texture,
-            });
-            work.wake();
-            Ok(more)
-        };
-        let more = match file(path, sampling, &mut one, work) {
-            Err(EvaluateError::Media(MediaError::Cancelled(cancelled))) => {
-                return Err(cancelled.into());
-            }
-            Err(EvaluateError::Media(error)) => {
-                work.warn(sentence(&error));
-                true
-            }
-            other => other?,
-        };
-        if !more {
-            work.warn(format!(
-                "Only the first {MOST_PREDICTIONS} pictures are shown; the command line predicts all of them"
-            ));
-            return Ok(());
+    let outcome = predictor.predict_files(paths, sampling, work, |found| {
+        let name = found.path.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        let thumb = color_image(&fit(found.picture, THUMB_PX));
+        let texture = ctx.load_texture(&name, thumb, TextureOptions::LINEAR);
+        let more = files.push(FilePrediction {
+            name,
+            time_secs: found.time_secs,
+            prediction: found.prediction,
+            texture,
+        });
+        work.wake();
+        if more {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
         }
-        work.advance(1);
+    })?;
+    if outcome.ended {
+        work.warn(format!(
+            "Only the first {MOST_PREDICTIONS} pictures are shown; the command line predicts all of them"
+        ));
     }
     Ok(())
-}
-
-/// Hands every picture of a file to `one`; `false` when that wants no more.
-fn file(
-    path: &Path,
-    sampling: &Sampling,
-    one: &mut dyn FnMut(image::RgbImage, Option<f64>) -> Result<bool, EvaluateError>,
-    work: &Work,
-) -> Result<bool, EvaluateError> {
-    if media::is_image_name(path) {
-        return one(media::load_image(path)?, None);
-    }
-    let mut sampler = Sampler::open(path, sampling)?;
-    while let Some(frame) = sampler.next_frame(work)? {
-        if !one(frame.to_rgb()?, Some(frame.time_secs))? {
-            return Ok(false);
-        }
-    }
-    if let Some(warning) = sampler.warning() {
-        work.warn(warning);
-    }
-    Ok(true)
 }

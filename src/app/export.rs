@@ -139,14 +139,16 @@ impl App {
         let run = entry.run.clone();
         let format = session.export.format;
         let project = Arc::clone(&session.project);
-        let (job_dir, root) = (dir.clone(), session.root.clone());
-        let task = self.tasks.start(
+        let job_dir = dir.clone();
+        let task = self.tasks.start_as(
             Lane::Learn,
             "Exporting",
             false,
             move |work| export(&project, &run, format, &job_dir, work),
-            move |app, result| {
-                let Some(session) = app.session.as_mut().filter(|s| s.root == root) else {
+            move |app, task, result| {
+                // The project may have been closed and opened again meanwhile.
+                let current = |s: &&mut Session| s.export.task == Some(task);
+                let Some(session) = app.session.as_mut().filter(current) else {
                     return;
                 };
                 session.export.task = None;

@@ -60,6 +60,7 @@ pub(super) fn renames(change: &Change) -> Renames {
         | Change::DeleteClass { .. }
         | Change::RenameClass { .. }
         | Change::MergeClass { .. }
+        | Change::SetSourceClass { .. }
         | Change::MoveClass { .. } => Renames::new(),
     }
 }
@@ -94,6 +95,7 @@ fn foreseen(
         | Change::DeleteClass { .. }
         | Change::RenameClass { .. }
         | Change::MergeClass { .. }
+        | Change::SetSourceClass { .. }
         | Change::MoveClass { .. } => {}
     }
     Foreseen {
@@ -185,13 +187,14 @@ impl App {
                 return;
             }
             Change::Relabel { frames, .. } | Change::Trash { frames } => frames.len(),
-            // Their effect is a matter of milliseconds; the scan shows it.
+            // Their effect is a matter of milliseconds; the scan shows it. For a source's class see `edit_as`.
             Change::Restore { .. }
             | Change::LikeNeighbours { .. }
             | Change::CreateClass { .. }
             | Change::DeleteClass { .. }
             | Change::RenameClass { .. }
             | Change::MergeClass { .. }
+            | Change::SetSourceClass { .. }
             | Change::MoveClass { .. } => return,
         };
         if matches!(change, Change::Trash { .. }) {

@@ -20,6 +20,7 @@ mod notes;
 mod pictures;
 mod pool;
 mod prefs;
+mod presence;
 mod previews;
 mod runs;
 mod sample;
@@ -29,6 +30,7 @@ mod tasks;
 mod train;
 mod train_series;
 mod trash;
+mod watch;
 pub mod words;
 
 use std::collections::HashSet;
@@ -99,6 +101,8 @@ pub enum Action {
     Go(Workspace),
     /// Opens the project in a folder.
     OpenProject(PathBuf),
+    /// Opens the project in a folder for looking only: another process has it.
+    LookAtProject(PathBuf),
     /// Makes a project in a folder, under a name, and adds files.
     CreateProject {
         /// The project's folder.
@@ -168,6 +172,7 @@ pub struct App {
     pub prefs: Prefs,
     /// The recent projects that are still there.
     pub recent_present: HashSet<PathBuf>,
+    recent_check: Option<TaskId>,
     /// The step that is shown.
     pub workspace: Workspace,
     /// The open project.
@@ -185,6 +190,11 @@ pub struct App {
     unsaved_prefs: Option<Instant>,
     refreshing: bool,
     refresh_again: bool,
+    scans: u64,
+    /// No scan is caused from outside before this moment.
+    rest_until: Instant,
+    /// The step to be shown when the project that came back is open.
+    return_to: Option<Workspace>,
     quitting: Quitting,
 }
 
@@ -203,6 +213,7 @@ impl App {
             prefs,
             // Until they have been looked at, they count as present: nothing flashes.
             recent_present: present,
+            recent_check: None,
             workspace: Workspace::Import,
             session: None,
             opening: false,
@@ -213,6 +224,9 @@ impl App {
             unsaved_prefs: None,
             refreshing: false,
             refresh_again: false,
+            scans: 0,
+            rest_until: Instant::now(),
+            return_to: None,
             quitting: Quitting::No,
             options,
         };
@@ -236,6 +250,7 @@ impl App {
         self.save_train_settings(false);
         self.take_curves();
         self.measure_depths();
+        self.follow_watch();
         if let Some(session) = &self.session {
             session.pictures.begin_frame();
             session.previews.begin_frame();
@@ -263,6 +278,7 @@ impl App {
             Action::Command(command) => self.command(command),
             Action::Go(workspace) => self.workspace = workspace,
             Action::OpenProject(root) => self.open_project(root, Vec::new()),
+            Action::LookAtProject(root) => self.look_at_project(root),
             Action::CreateProject { root, name, files } => {
                 if let Some(parent) = root.parent()
                     && parent != default_projects_dir()

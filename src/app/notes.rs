@@ -131,6 +131,11 @@ impl Notes {
         self.list.retain(|note| note.id != id);
     }
 
+    /// Removes the notification with this text.
+    pub(super) fn forget(&mut self, text: &str) {
+        self.list.retain(|note| note.text != text);
+    }
+
     /// Removes those whose time has come; tells when the next one will.
     pub(super) fn expire(&mut self) -> Option<Duration> {
         let now = Instant::now();

@@ -4,15 +4,16 @@
 //! frame, so that opening a large project again does not decode it again.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::io::Write;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 use image::RgbImage;
 
 use super::pool::Pool;
+use crate::files::{self, Durability};
 use crate::media;
+use crate::project::{self, Project, ProjectError};
 
 /// Longest side of a thumbnail, pixels.
 const THUMB_PX: u32 = 288;
@@ -75,9 +76,9 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Pictures whose thumbnails are cached in `cache_dir/thumbs`.
-    pub(super) fn new(ctx: &Context, cache_dir: &Path) -> Self {
-        let cache = cache_dir.join("thumbs");
+    /// Pictures whose thumbnails are cached in `thumbs` of the project's cache.
+    pub(super) fn new(ctx: &Context, project: &Project) -> Self {
+        let cache = Cache::of(project, "thumbs");
         let wake = ctx.clone();
         Self {
             ctx: ctx.clone(),
@@ -185,6 +186,19 @@ impl Pictures {
         }
     }
 
+    /// Forgets the pictures of files whose contents have changed.
+    pub(super) fn forget(&self, paths: &BTreeSet<PathBuf>) {
+        let mut store = self.store.borrow_mut();
+        let Store { entries, bytes, .. } = &mut *store;
+        entries.retain(|key, entry| {
+            let stays = !paths.contains(key.path());
+            if !stays {
+                *bytes = bytes.saturating_sub(entry.bytes);
+            }
+            stays
+        });
+    }
+
     /// Forgets what could not be read, so that it is tried again.
     pub(super) fn retry_failed(&self) {
         let mut store = self.store.borrow_mut();
@@ -222,7 +236,7 @@ impl Store {
     }
 }
 
-fn load(key: &PictureKey, cache: &Path) -> Result<ColorImage, String> {
+fn load(key: &PictureKey, cache: &Cache) -> Result<ColorImage, String> {
     match key {
         PictureKey::Thumb(path) => load_thumb(path, cache),
         PictureKey::Large(path) => load_large(path, LARGE_PX),
@@ -236,46 +250,64 @@ fn load_large(path: &Path, longest_px: u32) -> Result<ColorImage, String> {
         .map_err(|error| error.to_string())
 }
 
-fn load_thumb(path: &Path, cache: &Path) -> Result<ColorImage, String> {
+fn load_thumb(path: &Path, cache: &Cache) -> Result<ColorImage, String> {
     let bytes = std::fs::read(path)
         .map_err(|error| format!("cannot read “{}”: {error}", path.display()))?;
     let hash = blake3::hash(&bytes).to_hex();
-    let cached = cache
-        .join(hash.get(..2).unwrap_or_default())
-        .join(format!("{}.jpg", hash.get(2..34).unwrap_or_default()));
-    if let Some(image) = read_cached(&cached) {
+    let name = format!(
+        "{}/{}.jpg",
+        hash.get(..2).unwrap_or_default(),
+        hash.get(2..34).unwrap_or_default()
+    );
+    if let Some(image) = cache.read(&name) {
         return Ok(color_image(&image));
     }
     let image = media::load_image(path).map_err(|error| error.to_string())?;
     let image = fit(image, THUMB_PX);
-    write_cached(&cached, &image);
+    cache.write(&name, &image);
     Ok(color_image(&image))
 }
 
-/// Reads a small JPEG of the cache; `None` when it is not there or not whole.
-pub(super) fn read_cached(path: &Path) -> Option<RgbImage> {
-    let bytes = std::fs::read(path).ok()?;
-    image::load_from_memory_with_format(&bytes, image::ImageFormat::Jpeg)
-        .ok()
-        .map(image::DynamicImage::into_rgb8)
+/// Small JPEG files in a folder of the project's cache.
+pub(super) struct Cache {
+    root: PathBuf,
+    dir: PathBuf,
 }
 
-/// Writes a small JPEG to the cache. A cache that cannot be written is no error.
-pub(super) fn write_cached(path: &Path, image: &RgbImage) {
-    let Some(dir) = path.parent() else { return };
-    let write = || -> std::io::Result<()> {
-        let mut jpeg = Vec::new();
-        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 85)
-            .encode_image(image)
-            .map_err(std::io::Error::other)?;
-        std::fs::create_dir_all(dir)?;
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(&jpeg)?;
-        file.persist(path)?;
-        Ok(())
-    };
-    if let Err(error) = write() {
-        log::debug!("cannot cache “{}”: {error}", path.display());
+impl Cache {
+    pub(super) fn of(project: &Project, name: &str) -> Self {
+        Self {
+            root: project.root().to_owned(),
+            dir: project.cache_dir().join(name),
+        }
+    }
+
+    /// Reads one; `None` when it is not there or not whole.
+    pub(super) fn read(&self, name: &str) -> Option<RgbImage> {
+        let bytes = std::fs::read(self.dir.join(name)).ok()?;
+        image::load_from_memory_with_format(&bytes, image::ImageFormat::Jpeg)
+            .ok()
+            .map(image::DynamicImage::into_rgb8)
+    }
+
+    /// Writes one. A cache that cannot be written is no error.
+    pub(super) fn write(&self, name: &str, image: &RgbImage) {
+        let path = self.dir.join(name);
+        let write = || -> Result<(), ProjectError> {
+            let mut jpeg = Vec::new();
+            image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 85)
+                .encode_image(image)
+                .map_err(|error| ProjectError::Io {
+                    action: "write",
+                    path: path.clone(),
+                    source: std::io::Error::other(error),
+                })?;
+            project::make_dir(&self.root, path.parent().unwrap_or(&self.dir))?;
+            Ok(files::write(&path, &jpeg, Durability::Renamed)?)
+        };
+        if let Err(error) = write() {
+            log::debug!("{error}");
+        }
     }
 }
 
@@ -342,14 +374,20 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_gives_back_what_it_got() {
+    fn the_cache_gives_back_what_it_got_and_makes_no_project_that_is_gone() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ab").join("cd.jpg");
-        assert!(read_cached(&path).is_none());
-        write_cached(
-            &path,
-            &RgbImage::from_pixel(20, 10, image::Rgb([200, 100, 50])),
-        );
-        assert_eq!(read_cached(&path).unwrap().dimensions(), (20, 10));
+        let root = dir.path().join("p");
+        let cache = Cache::of(&Project::create(&root, "p").unwrap(), "thumbs");
+        let image = RgbImage::from_pixel(20, 10, image::Rgb([200, 100, 50]));
+        assert!(cache.read("ab/cd.jpg").is_none());
+        cache.write("ab/cd.jpg", &image);
+        assert_eq!(cache.read("ab/cd.jpg").unwrap().dimensions(), (20, 10));
+        std::fs::rename(&root, dir.path().join("away")).unwrap();
+        cache.write("ab/ce.jpg", &image);
+        assert!(!root.exists());
+        // An unplugged drive may leave the folder that it was seen in.
+        std::fs::create_dir(&root).unwrap();
+        cache.write("ab/ce.jpg", &image);
+        assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
     }
 }

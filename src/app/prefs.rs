@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::{self, Durability};
 use crate::jobs::JobError;
 
 use super::{App, Lane};
@@ -123,10 +124,8 @@ impl Prefs {
 
     fn save(&self, dir: &Path) -> std::io::Result<()> {
         std::fs::create_dir_all(dir)?;
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        serde_json::to_writer_pretty(&mut file, self)?;
-        file.persist(dir.join(FILE))?;
-        Ok(())
+        let text = serde_json::to_vec_pretty(self)?;
+        files::write(&dir.join(FILE), &text, Durability::Renamed).map_err(|failed| failed.error)
     }
 
     /// Puts a project at the top of the recent ones.

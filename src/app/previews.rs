@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 
-use super::pictures::{color_image, fit, read_cached, write_cached};
+use super::pictures::{Cache, color_image, fit};
 use super::pool::{Answers, Pool};
 use crate::jobs::Work;
 use crate::media::{self, Sampler, VideoInfo};
-use crate::project::{Fps, Sampling, Source};
+use crate::project::{Fps, Project, Sampling, Source};
 
 /// Longest side of a poster, pixels.
 const POSTER_PX: u32 = 352;
@@ -94,9 +94,9 @@ pub struct Previews {
 }
 
 impl Previews {
-    /// Previews whose posters are cached in `cache_dir/posters`.
-    pub(super) fn new(ctx: &Context, cache_dir: &Path) -> Self {
-        let cache = cache_dir.join("posters");
+    /// Previews whose posters are cached in `posters` of the project's cache.
+    pub(super) fn new(ctx: &Context, project: &Project) -> Self {
+        let cache = Cache::of(project, "posters");
         let wake = ctx.clone();
         Self {
             ctx: ctx.clone(),
@@ -222,7 +222,7 @@ impl Previews {
     }
 }
 
-fn answer(key: &Key, cache: &Path, work: &Work, answers: &Answers<'_, Key, Answer>) {
+fn answer(key: &Key, cache: &Cache, work: &Work, answers: &Answers<'_, Key, Answer>) {
     match key {
         Key::Facts(path) => {
             let facts = media::probe(path)
@@ -231,7 +231,7 @@ fn answer(key: &Key, cache: &Path, work: &Work, answers: &Answers<'_, Key, Answe
             answers.send(Answer::Facts(facts));
         }
         Key::Poster(path, name) => {
-            answers.send(Answer::Poster(poster(path, &cache.join(name))));
+            answers.send(Answer::Poster(poster(path, cache, name)));
         }
         Key::Strip(path, taken) => {
             if let Some(end) = strip(path, *taken, work, answers) {
@@ -241,15 +241,15 @@ fn answer(key: &Key, cache: &Path, work: &Work, answers: &Answers<'_, Key, Answe
     }
 }
 
-fn poster(path: &Path, cached: &Path) -> Option<ColorImage> {
-    if let Some(image) = read_cached(cached) {
+fn poster(path: &Path, cache: &Cache, name: &str) -> Option<ColorImage> {
+    if let Some(image) = cache.read(name) {
         return Some(color_image(&image));
     }
     let image = media::poster(path, POSTER_PX)
         .map_err(|error| log::info!("no poster: {error}"))
         .ok()?;
     let image = fit(image, POSTER_PX);
-    write_cached(cached, &image);
+    cache.write(name, &image);
     Some(color_image(&image))
 }
 

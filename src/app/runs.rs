@@ -31,12 +31,11 @@ impl RunEntry {
 impl App {
     /// Reads the runs again, in the background.
     pub(super) fn load_runs(&mut self) {
-        let Some(session) = &self.session else {
+        let Some(session) = self.session.as_ref().filter(|session| !session.gone) else {
             return;
         };
         let project = Arc::clone(&session.project);
-        let root = session.root.clone();
-        self.tasks.start(
+        let task = self.tasks.start_as(
             Lane::Free,
             "Reading the runs",
             true,
@@ -44,10 +43,11 @@ impl App {
                 let entries = runs(&project)?.into_iter().map(RunEntry::of);
                 Ok::<Vec<_>, TrainError>(entries.collect())
             },
-            move |app, result| match result {
+            |app, task, result| match result {
                 Ok(entries) => {
+                    // What was begun later knows better, though it may be there first.
                     if let Some(session) = &mut app.session
-                        && session.root == root
+                        && session.train.reading == Some(task)
                     {
                         let before = session.evaluate.result(&session.train);
                         session.train.take_runs(entries);
@@ -60,10 +60,16 @@ impl App {
                 }
             },
         );
+        if let Some(session) = &mut self.session {
+            session.train.reading = Some(task);
+        }
     }
 
     /// Moves a run to the project's trash.
     pub(super) fn remove_run(&mut self, id: RunId) {
+        if !self.may_change() {
+            return;
+        }
         let Some(session) = &mut self.session else {
             return;
         };
@@ -99,6 +105,9 @@ impl App {
 
     /// Moves a run back from the trash.
     pub(super) fn restore_run(&mut self, trashed: RunId) {
+        if !self.may_change() {
+            return;
+        }
         let Some(session) = &mut self.session else {
             return;
         };

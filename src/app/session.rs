@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::edit::Edits;
 use super::evaluate::EvaluateState;
@@ -11,7 +12,8 @@ use super::label::LabelState;
 use super::notes::Tone;
 use super::snapshot::Known;
 use super::train::TrainState;
-use super::{App, Lane, Pictures, Previews, Show, Snapshot, Workspace};
+use super::watch::Watch;
+use super::{Action, App, Lane, Pictures, Previews, Show, Snapshot, Workspace, presence};
 use crate::jobs::JobError;
 use crate::media::MediaError;
 use crate::project::{Class, ClassName, Project, ProjectError, Source, SourceId};
@@ -46,7 +48,12 @@ pub struct Session {
     pub evaluate: EvaluateState,
     /// The export workspace.
     pub export: ExportState,
+    /// Whether the project's folder is gone; it comes back by itself.
+    pub gone: bool,
     pub(super) edits: Edits,
+    pub(super) watch: Watch,
+    /// Something has changed in its folders since they were read.
+    pub(super) rescan_due: bool,
 }
 
 /// What opening a project brings from its thread.
@@ -63,7 +70,6 @@ impl Session {
             snapshot,
             trash,
         } = opened;
-        let cache_dir = project.cache_dir();
         let mut session = Self {
             root: project.root().to_owned(),
             name: project.name(),
@@ -71,14 +77,17 @@ impl Session {
             sources: project.sources(),
             snapshot,
             trash,
-            pictures: Pictures::new(ctx, &cache_dir),
-            previews: Previews::new(ctx, &cache_dir),
+            pictures: Pictures::new(ctx, &project),
+            previews: Previews::new(ctx, &project),
             import: ImportState::load(&project),
             label: LabelState::default(),
             train: TrainState::load(&project),
             evaluate: EvaluateState::default(),
             export: ExportState::default(),
+            gone: false,
             edits: Edits::default(),
+            watch: presence::watch(ctx, project.root()),
+            rescan_due: false,
             project: Arc::new(project),
         };
         session.rebuild_shown();
@@ -117,8 +126,7 @@ impl Session {
     }
 }
 
-fn open(root: &Path, work: &crate::jobs::Work) -> Result<Opened, ProjectError> {
-    let project = open_when_free(root, work)?;
+fn read(project: Project, work: &crate::jobs::Work) -> Result<Opened, ProjectError> {
     let sources = project.sources();
     let snapshot = Snapshot::of(project.scan(work)?, &sources);
     let trash = Snapshot::of(project.scan_trash(work)?, &sources);
@@ -147,7 +155,16 @@ fn open_when_free(root: &Path, work: &crate::jobs::Work) -> Result<Project, Proj
 impl App {
     /// Opens a project, then adds `files` to it.
     pub(super) fn open_project(&mut self, root: PathBuf, files: Vec<PathBuf>) {
-        self.start_opening(root.clone(), files, move |work| open(&root, work));
+        self.start_opening(root.clone(), files, move |work| {
+            read(open_when_free(&root, work)?, work)
+        });
+    }
+
+    /// Opens a project that another process has.
+    pub(super) fn look_at_project(&mut self, root: PathBuf) {
+        self.start_opening(root.clone(), Vec::new(), move |work| {
+            read(Project::open_for_reading(&root)?, work)
+        });
     }
 
     /// Makes a project and opens it, then adds `files` to it.
@@ -173,15 +190,23 @@ impl App {
         }
         self.close_project();
         self.opening = true;
+        self.return_to = None;
         self.tasks.start(
             Lane::Edit,
             "Opening the project",
             false,
-            f,
+            move |work| match f(work) {
+                Err(error @ ProjectError::Locked { .. }) => Ok(Err(error.to_string())),
+                other => other.map(Ok),
+            },
             move |app, result| {
                 app.opening = false;
                 match result {
-                    Ok(opened) => app.opened(opened, files),
+                    Ok(Ok(opened)) => app.opened(opened, files),
+                    Ok(Err(locked)) => {
+                        app.fail(locked).remedy =
+                            Some(("Open to look only".to_owned(), Action::LookAtProject(root)));
+                    }
                     Err(JobError::Cancelled) => {}
                     Err(error) => {
                         let text = error.to_string();
@@ -200,7 +225,8 @@ impl App {
             self.notes.add(Tone::Warning, notice);
         }
         let session = Session::new(&self.ctx, opened);
-        self.workspace = session.next_step();
+        let step = session.next_step();
+        self.workspace = self.return_to.take().unwrap_or(step);
         self.prefs.remember(&session.root);
         self.recent_present.insert(session.root.clone());
         self.session = Some(session);
@@ -224,14 +250,20 @@ impl App {
 
     /// Reads classes, sources and folders again, in the background.
     pub(super) fn refresh(&mut self) {
-        let Some(session) = &self.session else {
+        let Some(session) = &mut self.session else {
             return;
         };
+        if session.gone {
+            return;
+        }
+        session.rescan_due = false;
         if self.refreshing {
             self.refresh_again = true;
             return;
         }
         self.refreshing = true;
+        self.scans += 1;
+        let started = Instant::now();
         let project = Arc::clone(&session.project);
         let root = session.root.clone();
         let known = Known::of(&session.snapshot);
@@ -255,6 +287,7 @@ impl App {
             },
             move |app, result| {
                 app.refreshing = false;
+                app.rest_after(started.elapsed());
                 let mut again = std::mem::take(&mut app.refresh_again);
                 match result {
                     Ok((classes, sources, found, trash)) => {
@@ -305,7 +338,7 @@ impl App {
     /// Finds out which recent projects are still there, in the background.
     pub(super) fn check_recent(&mut self) {
         let recent = self.prefs.recent.clone();
-        self.tasks.start(
+        let task = self.tasks.start_as(
             Lane::Free,
             "Looking for recent projects",
             true,
@@ -317,11 +350,14 @@ impl App {
                         .collect(),
                 )
             },
-            |app, result| {
-                if let Ok(present) = result {
+            |app, task, result| {
+                if let Ok(present) = result
+                    && app.recent_check == Some(task)
+                {
                     app.recent_present = present;
                 }
             },
         );
+        self.recent_check = Some(task);
     }
 }

@@ -155,6 +155,26 @@ impl Tasks {
         id
     }
 
+    /// [`Tasks::start`] whose `done` also gets the task's id, to know whether it is still the one that counts: a task
+    /// that was cancelled for another ends after that has begun.
+    pub fn start_as<T, E>(
+        &mut self,
+        lane: Lane,
+        title: &str,
+        quiet: bool,
+        f: impl FnOnce(&Work) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(&mut App, TaskId, Result<T, JobError>) + 'static,
+    ) -> TaskId
+    where
+        T: Send + 'static,
+        E: Error + 'static,
+    {
+        let id = TaskId(self.next);
+        self.start(lane, title, quiet, f, move |app, result| {
+            done(app, id, result);
+        })
+    }
+
     fn start_waiting(&mut self) {
         let mut still = VecDeque::new();
         while let Some(mut next) = self.waiting.pop_front() {

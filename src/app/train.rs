@@ -1,7 +1,6 @@
 //! The train workspace's state: settings, the training in progress, the runs and what is shown of them.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -83,6 +82,8 @@ pub struct TrainState {
     pub overlays: BTreeSet<RunId>,
     /// How curves are drawn.
     pub view: CurveView,
+    /// The reading of the runs that was begun last.
+    pub(super) reading: Option<TaskId>,
     unsaved: Option<Instant>,
 }
 
@@ -297,6 +298,9 @@ impl App {
 
     /// Starts a training: a new one, or of a run that goes on, to so many steps in all where it is extended.
     fn start_training(&mut self, resumed: Option<(RunId, Option<u32>)>) {
+        if !self.may_change() {
+            return;
+        }
         self.save_train_settings(true);
         let Some(session) = &mut self.session else {
             return;
@@ -345,8 +349,7 @@ impl App {
         };
         let project = Arc::clone(&session.project);
         let title = format!("Training {}", words::architecture(&settings.architecture));
-        let root = session.root.clone();
-        live.task = Some(self.tasks.start(
+        live.task = Some(self.tasks.start_as(
             Lane::Learn,
             &title,
             false,
@@ -362,15 +365,18 @@ impl App {
                 }
                 train(&project, &settings, &curves, work)
             },
-            move |app, result| app.trained(&root, result),
+            Self::trained,
         ));
         session.train.live = Some(live);
     }
 
-    fn trained(&mut self, root: &PathBuf, result: Result<Run, JobError>) {
-        if let Some(session) = &mut self.session
-            && session.root == *root
-        {
+    fn trained(&mut self, task: TaskId, result: Result<Run, JobError>) {
+        // The project may have been closed, or closed and opened again, meanwhile.
+        let is_live = |session: &&mut Session| {
+            let live = session.train.live.as_ref();
+            live.is_some_and(|live| live.task == Some(task))
+        };
+        if let Some(session) = self.session.as_mut().filter(is_live) {
             session.train.live = None;
             if let Ok(run) = &result {
                 session.train.focus = Some(run.id.clone());
@@ -392,6 +398,8 @@ impl App {
                     Action::Evaluate(EvaluateAction::Open(run.id)),
                 ));
             }
+            // The window says that the project is gone.
+            Err(_) if self.session.as_ref().is_some_and(|session| session.gone) => {}
             Err(JobError::Cancelled) => {
                 self.notes.add(
                     Tone::Info,
@@ -450,6 +458,10 @@ impl App {
             return;
         }
         state.unsaved = None;
+        if !session.can_change() {
+            return;
+        }
+        let state = &session.train;
         let project = Arc::clone(&session.project);
         let (settings, depth) = (state.settings.clone(), state.depth.chosen);
         self.tasks.start(

@@ -89,6 +89,9 @@ impl App {
 
     /// Deletes what lies in the trash.
     pub(super) fn empty_trash(&mut self, expected: Trash) {
+        if !self.may_change() {
+            return;
+        }
         let Some(session) = &self.session else {
             return;
         };

@@ -175,6 +175,14 @@ fn compute(
             Ok(())
         },
     )?;
+    if let Some(dir) = cache_dir
+        && store.is_some()
+        && !table.failed.is_empty()
+        && let Err(gone) = std::fs::metadata(dir)
+    {
+        // Not the frames are at fault: the drive with all of it was unplugged.
+        return Err(BackboneError::io("read", dir)(gone));
+    }
     table.failed.sort();
     warn_of_failures(&table.failed, work);
     Ok(table)

@@ -18,8 +18,10 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+
+use crate::files;
 
 use super::BackboneError;
 
@@ -67,9 +69,7 @@ impl Cache {
         elements: usize,
         element_bytes: usize,
     ) -> Result<Self, BackboneError> {
-        if !dir.is_dir() {
-            std::fs::create_dir_all(dir).map_err(BackboneError::io("make", dir))?;
-        }
+        make_dir(dir)?;
         let open = |extension: &str| {
             let path = dir.join(format!("{name}.{extension}"));
             open_or_make(&path).map_err(BackboneError::io("open", path))
@@ -197,6 +197,13 @@ impl Cache {
     }
 }
 
+/// Makes a folder of the cache, `<cache>/<kind>`, but not what holds the cache: a project on a drive that was unplugged
+/// is not made anew in its place.
+pub(super) fn make_dir(dir: &Path) -> Result<(), BackboneError> {
+    let owner = dir.ancestors().nth(2).unwrap_or(dir);
+    Ok(files::make_dirs(owner, dir)?)
+}
+
 /// Opens a file of the cache, and makes it if need be; tells whether it can be written. In a project on a read-only
 /// disk what is there can still be read.
 pub(super) fn open_or_make(path: &Path) -> std::io::Result<(File, bool)> {
@@ -208,16 +215,9 @@ pub(super) fn open_or_make(path: &Path) -> std::io::Result<(File, bool)> {
         .open(path);
     match opened {
         Ok(file) => Ok((file, true)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
-            ) =>
-        {
-            File::open(path)
-                .map(|file| (file, false))
-                .map_err(|_| error)
-        }
+        Err(error) if files::is_refusal(&error) => File::open(path)
+            .map(|file| (file, false))
+            .map_err(|_| error),
         Err(error) => Err(error),
     }
 }

@@ -18,7 +18,7 @@ use crate::media::MediaError;
 use crate::project::Id128;
 
 use super::BackboneError;
-use super::cache::{open_or_make, writer_lock};
+use super::cache::{make_dir, open_or_make, writer_lock};
 use super::parallel::in_parallel;
 
 const ENTRY_BYTES: usize = 64;
@@ -163,8 +163,7 @@ fn hashes(
     let mut contents = cache_dir.and_then(|dir| {
         let base = dir.parent().unwrap_or(dir);
         let dir = dir.join("bottlenecks");
-        std::fs::create_dir_all(&dir)
-            .map_err(BackboneError::io("make", &dir))
+        make_dir(&dir)
             .and_then(|()| Contents::open(&dir, base))
             .inspect_err(|error| log::warn!("the hashes of files are not remembered: {error}"))
             .ok()

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::files::FileError;
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
 use crate::onnx::OnnxError;
@@ -99,6 +100,16 @@ fn tuned(file: Option<&Path>) -> String {
         "the tuned weights{} cannot be used: ",
         of.unwrap_or_default()
     )
+}
+
+impl From<FileError> for BackboneError {
+    fn from(error: FileError) -> Self {
+        Self::Io {
+            action: error.action,
+            path: error.path,
+            error: error.error,
+        }
+    }
 }
 
 impl BackboneError {

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 
+use crate::files::{self, Durability};
+
 use super::{Architecture, BackboneError, BottleneckTable};
 
 /// Writes `features` f32`[N, D]` with the metadata `paths` (a JSON list of N strings, in the order of the rows)
@@ -43,14 +45,6 @@ pub fn write_features(
     let bytes = safetensors::serialize([("features", features)], Some(metadata))
         .map_err(|error| other(error.to_string()))?;
     drop(data);
-
-    let dir = match out.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(io)?;
-    std::io::Write::write_all(&mut file, &bytes).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(out).map_err(|error| io(error.error))?;
+    files::write(out, &bytes, Durability::Synced)?;
     Ok(paths.len())
 }

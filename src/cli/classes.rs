@@ -71,7 +71,10 @@ struct ClassCount {
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let folder = shown(&args.project.project);
-    let project = args.project.open()?;
+    let project = match args.action {
+        Some(_) => args.project.open()?,
+        None => args.project.open_or_read()?,
+    };
     let action = args.action;
     let result = console.run("classes", move |work| {
         match &action {

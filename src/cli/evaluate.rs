@@ -75,7 +75,7 @@ struct PerSource {
 }
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
-    let project = args.project.open()?;
+    let project = args.project.open_for_reading()?;
     let run = args.run.find(&project)?;
     let mut figures = RunFigures::of(&run)?;
     let split = args.split.into();

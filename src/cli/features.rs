@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::backbone::{Architecture, Preprocessing, TunedWeights, bottlenecks, write_features};
 use crate::jobs::Work;
 use crate::media::{gather, is_image_name};
-use crate::project::Project;
+use crate::project::{Project, make_dir};
 use crate::train::Run;
 
 use super::console::Console;
@@ -65,7 +65,7 @@ struct Result {
 struct Pictures {
     files: Vec<PathBuf>,
     paths: Vec<String>,
-    /// The project they belong to; it stays locked while its frames are read.
+    /// The project they belong to.
     project: Option<Project>,
 }
 
@@ -92,8 +92,13 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         bail!("no picture in “{}” could be read", shown(&args.input));
     }
     if let Some(folder) = args.out.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder “{}”", shown(folder)))?;
+        match &pictures.project {
+            Some(project) if folder.starts_with(project.root()) => {
+                make_dir(project.root(), folder)?;
+            }
+            _ => std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make the folder “{}”", shown(folder)))?,
+        }
     }
     let written = write_features(&args.out, &table, &pictures.paths, &architecture)?;
     let result = Result {
@@ -147,7 +152,7 @@ fn model(args: &Args, project: Option<&Project>) -> anyhow::Result<Model> {
 fn pictures(input: &Path) -> anyhow::Result<Pictures> {
     let work = Work::new();
     if input.join("project.json").is_file() {
-        let project = Project::open(input)?;
+        let project = Project::open_for_reading(input)?;
         let frames = project.scan(&work)?;
         return Ok(Pictures {
             files: frames

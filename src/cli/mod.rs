@@ -22,6 +22,7 @@
 //! | `import` | `sources` n, `frames` n, `skipped` n |
 //! | `classes` | `classes` [{`name` s, `frames` n}], `unsorted` n; after `add`, `rename`, `merge` and `remove` the state after it |
 //! | `label` | `frames` n, `paths` [s] (where the frames are now, relative to the project) |
+//! | `sources` | `sources` [{`id` s, `name` s, `kind` s (`video` or `photos`), `path` s, `class` s or null, `frames` n}], `moved` n (frames that went along with a changed class) |
 //! | `trash` | `frames` n, `runs` n, `files` n, `bytes` n (what lay in it), `deleted` n (files; 0 without `--empty`), `restored` n (frames; 0 without `--restore`) |
 //! | `train` | `run` s, `steps` n, `best_step` n, `classes` [s], `validation_accuracy` f or null, `test_accuracy` f or null, `depth` s, `trained_weights` n, `head_only_test_accuracy` f or null, `verdict` {`head_only` f, `deeper` f, `interval` [f, f] or null, `frames` n, `groups` n, `outcome` s} (for runs deeper than the head), `seconds` f, `notes` [s] |
 //! | `train --estimate` | `recommended` s, `train_frames` n, `depths` [{`depth` s, `trained_weights` n, `steps` n, `cache_bytes` n, `seconds` f}] |
@@ -49,6 +50,7 @@ mod new;
 mod open;
 mod predict;
 mod runs;
+mod sources;
 mod table;
 mod train;
 mod trash;
@@ -99,6 +101,7 @@ enum Command {
     Import(import::Args),
     Classes(classes::Args),
     Label(label::Args),
+    Sources(sources::Args),
     Trash(trash::Args),
     Train(train::Args),
     Runs(runs::Args),
@@ -136,6 +139,7 @@ pub fn main() -> ExitCode {
         Some(Command::Import(args)) => import::run(&console, args),
         Some(Command::Classes(args)) => classes::run(&console, args),
         Some(Command::Label(args)) => label::run(&console, &args),
+        Some(Command::Sources(args)) => sources::run(&console, args),
         Some(Command::Trash(args)) => trash::run(&console, &args),
         Some(Command::Train(args)) => train::run(&console, &args),
         Some(Command::Runs(args)) => runs::run(&console, &args),
@@ -195,6 +199,20 @@ impl ProjectArg {
         Ok(std::sync::Arc::new(crate::project::Project::open(
             &self.project,
         )?))
+    }
+
+    /// Opens the project; for looking if another process has it.
+    fn open_or_read(&self) -> anyhow::Result<std::sync::Arc<crate::project::Project>> {
+        Ok(std::sync::Arc::new(crate::project::Project::open_or_read(
+            &self.project,
+        )?))
+    }
+
+    /// Opens the project for looking, so that it does not matter whether another process has it.
+    fn open_for_reading(&self) -> anyhow::Result<std::sync::Arc<crate::project::Project>> {
+        Ok(std::sync::Arc::new(
+            crate::project::Project::open_for_reading(&self.project)?,
+        ))
     }
 }
 

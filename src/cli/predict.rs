@@ -1,16 +1,14 @@
 //! `salamander predict`: what a run or an export says of new photos and videos.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use crossbeam_channel::{Receiver, Sender, bounded};
-use image::RgbImage;
+use crossbeam_channel::{Receiver, bounded};
 use serde::Serialize;
 
-use crate::evaluate::{EvaluateError, Predictor};
-use crate::jobs::{Cancelled, Work};
-use crate::media::{MediaError, Sampler, gather, is_video_name, load_image};
-use crate::project::Sampling;
+use crate::evaluate::{EvaluateError, FilePicture, Predictor};
+use crate::jobs::Cancelled;
 use crate::train::{Run, RunClasses};
 
 use super::console::{Console, Watch};
@@ -47,7 +45,7 @@ struct Class {
     probability: f32,
 }
 
-#[derive(Serialize, Default)]
+#[derive(Serialize)]
 struct Result {
     predictions: u64,
     skipped: u64,
@@ -56,22 +54,30 @@ struct Result {
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let sampling = args.sampling.sampling()?;
     let (sender, predictions) = bounded(64);
-    let mut task = Task {
-        sampling,
-        top: if args.top == 0 { usize::MAX } else { args.top },
-        sender,
-        result: Result::default(),
-    };
+    let top = if args.top == 0 { usize::MAX } else { args.top };
     let (model, files) = (args.model, args.files);
-    let result = console.run_watched(
+    let outcome = console.run_watched(
         "predict",
         |watch| write_all(watch, &predictions),
         move |work| {
             let mut predictor = open(&model)?;
-            task.all(&mut predictor, &files, work)?;
-            Ok::<_, EvaluateError>(task.result)
+            let outcome = predictor.predict_files(&files, &sampling, work, |found| {
+                if sender.send(Shown::of(found, top)).is_err() {
+                    return ControlFlow::Break(());
+                }
+                work.wake();
+                ControlFlow::Continue(())
+            })?;
+            if outcome.ended {
+                return Err(Cancelled.into());
+            }
+            Ok::<_, EvaluateError>(outcome)
         },
     )?;
+    let result = Result {
+        predictions: outcome.predictions,
+        skipped: outcome.skipped,
+    };
     if result.predictions == 0 {
         bail!("nothing could be predicted: no file given is a photo or video that can be read");
     }
@@ -96,95 +102,20 @@ fn open(model: &Path) -> std::result::Result<Predictor, EvaluateError> {
     }
 }
 
-struct Task {
-    sampling: Sampling,
-    top: usize,
-    sender: Sender<Shown>,
-    result: Result,
-}
-
-impl Task {
-    fn all(
-        &mut self,
-        predictor: &mut Predictor,
-        files: &[PathBuf],
-        work: &Work,
-    ) -> std::result::Result<(), EvaluateError> {
-        let files = gather(files, work)?;
-        work.stage("Predicting", Some(files.len() as u64));
-        for file in &files {
-            work.check()?;
-            work.detail(shown(file));
-            match self.file(predictor, file, work) {
-                Ok(()) => {}
-                Err(EvaluateError::Media(MediaError::Cancelled(cancelled))) => {
-                    return Err(cancelled.into());
-                }
-                Err(EvaluateError::Media(error)) => {
-                    self.result.skipped += 1;
-                    work.warn(crate::jobs::sentence(&error));
-                }
-                Err(error) => return Err(error),
-            }
-            work.advance(1);
+impl Shown {
+    /// The `top` most probable classes of a picture.
+    fn of(found: FilePicture<'_>, top: usize) -> Self {
+        let classes = found.prediction.top.into_iter().take(top);
+        Self {
+            path: shown(found.path),
+            time_secs: found.time_secs,
+            top: classes
+                .map(|class| Class {
+                    class: class.class,
+                    probability: class.probability,
+                })
+                .collect(),
         }
-        Ok(())
-    }
-
-    fn file(
-        &mut self,
-        predictor: &mut Predictor,
-        file: &Path,
-        work: &Work,
-    ) -> std::result::Result<(), EvaluateError> {
-        if !is_video_name(file) {
-            match load_image(file) {
-                Ok(picture) => return self.one(predictor, file, None, &picture, work),
-                // A file with a name of its own may still be a video; what that says counts then.
-                Err(error) if crate::media::is_image_name(file) => return Err(error.into()),
-                Err(_) => {}
-            }
-        }
-        let mut sampler = Sampler::open(file, &self.sampling)?;
-        while let Some(frame) = sampler.next_frame(work)? {
-            let picture = frame.to_rgb()?;
-            self.one(predictor, file, Some(frame.time_secs), &picture, work)?;
-        }
-        if let Some(warning) = sampler.warning() {
-            work.warn(warning);
-        }
-        Ok(())
-    }
-
-    fn one(
-        &mut self,
-        predictor: &mut Predictor,
-        file: &Path,
-        time_secs: Option<f64>,
-        picture: &RgbImage,
-        work: &Work,
-    ) -> std::result::Result<(), EvaluateError> {
-        let prediction = predictor.predict(picture)?;
-        let top = prediction
-            .top
-            .into_iter()
-            .take(self.top)
-            .map(|class| Class {
-                class: class.class,
-                probability: class.probability,
-            })
-            .collect();
-        let shown = Shown {
-            path: shown(file),
-            time_secs,
-            top,
-        };
-        self.result.predictions += 1;
-        if self.sender.send(shown).is_err() {
-            return Err(Cancelled.into());
-        }
-        work.wake();
-        Ok(())
     }
 }
 

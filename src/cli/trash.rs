@@ -35,8 +35,12 @@ struct Result {
 }
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
-    let project = args.project.open()?;
     let empty = args.empty;
+    let project = if empty || args.restore.is_some() {
+        args.project.open()?
+    } else {
+        args.project.open_or_read()?
+    };
     let restored = match args.restore.as_deref() {
         None => Vec::new(),
         Some(paths) => {
@@ -50,7 +54,11 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let result = console.run("trash", move |work| {
         let found = project.trash_contents(work)?;
         let deleted = if empty { project.empty_trash(work)? } else { 0 };
-        let restored = project.restore(&restored, work)?.len() as u64;
+        let restored = if restored.is_empty() {
+            0
+        } else {
+            project.restore(&restored, work)?.len() as u64
+        };
         Ok::<_, crate::project::ProjectError>(Result {
             frames: found.frames,
             runs: found.runs,

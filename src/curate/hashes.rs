@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -12,6 +11,7 @@ use std::time::UNIX_EPOCH;
 use image::{RgbImage, imageops};
 use image_hasher::{HashAlg, Hasher, HasherConfig};
 
+use crate::files::{self, Durability};
 use crate::jobs::Work;
 use crate::media::load_image_from_bytes;
 use crate::project::{Project, ProjectError};
@@ -97,7 +97,7 @@ pub(super) fn photo_hashes(
     });
     if let Err(error) = cache.save(project, paths, &hashes, &stamps) {
         // Nothing is lost but time.
-        log::warn!("cannot write cache/{CACHE_FILE}: {error}");
+        log::warn!("{error}");
     }
     end?;
     Ok(hashes)
@@ -195,7 +195,7 @@ impl Cache {
         paths: &[&str],
         hashes: &[Option<PhotoHash>],
         stamps: &[Option<Stamp>],
-    ) -> std::io::Result<()> {
+    ) -> Result<(), ProjectError> {
         let mut lines: HashMap<&str, (&Stamp, &PhotoHash)> = self
             .by_path
             .iter()
@@ -219,12 +219,9 @@ impl Cache {
             write_line(&mut text, path, *stamp, hash);
         }
         let dir = project.cache_dir();
-        fs::create_dir_all(&dir)?;
-        let mut file = tempfile::Builder::new().suffix(".part").tempfile_in(&dir)?;
-        file.write_all(text.as_bytes())?;
-        file.persist(dir.join(CACHE_FILE))
-            .map_err(|error| error.error)?;
-        Ok(())
+        project.make_dir(&dir)?;
+        let file = dir.join(CACHE_FILE);
+        Ok(files::write(&file, text.as_bytes(), Durability::Renamed)?)
     }
 }
 

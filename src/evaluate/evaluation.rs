@@ -171,9 +171,13 @@ pub fn evaluate(
         tuned.as_ref(),
         Some(&cache_dir),
         work,
-    )?;
+    );
+    let table = project.blame(table.map_err(EvaluateError::from))?;
     let classifier = Classifier::of_run(run, table.dim)?;
     missing += table.failed.len() as u64;
+    if missing > 0 {
+        project.check_there()?;
+    }
     let mut failed = table.failed.iter().map(|(index, _)| *index).peekable();
     let mut confusion = Confusion::new(classes.labels.len());
     let mut predictions = Vec::with_capacity(frames.len());

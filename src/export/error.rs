@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use crate::backbone::BackboneError;
 use crate::evaluate::EvaluateError;
+use crate::files::FileError;
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
 use crate::onnx::OnnxError;
+use crate::project::ProjectError;
 use crate::train::TrainError;
 
 /// An error of the export layer.
@@ -28,6 +30,20 @@ pub enum ExportError {
         /// What the system said; part of the message, so not offered as a source again.
         error: std::io::Error,
     },
+    /// The folder holds files of the user's that the export would replace.
+    #[error(
+        "“{}” holds {} that no export wrote, or that {} changed since; nothing was replaced: choose another folder for the export, or move {} away",
+        folder.display(), listed(names), if names.len() == 1 { "was" } else { "were" }, if names.len() == 1 { "it" } else { "them" }
+    )]
+    NotOurs {
+        /// The folder.
+        folder: PathBuf,
+        /// The files.
+        names: Vec<String>,
+    },
+    /// The project.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
     /// None of the run's frames is left to prove the export on.
     #[error(
         "the export cannot be verified, because none of the frames of run “{run}” is in the project any more; bring them back, or train again"
@@ -76,6 +92,16 @@ pub enum ExportError {
     Cancelled(#[from] Cancelled),
 }
 
+impl From<FileError> for ExportError {
+    fn from(error: FileError) -> Self {
+        Self::Io {
+            action: error.action,
+            path: error.path,
+            error: error.error,
+        }
+    }
+}
+
 impl ExportError {
     /// For `map_err`: an input or output error with the file it happened to.
     pub(super) fn io(
@@ -88,6 +114,14 @@ impl ExportError {
             path,
             error,
         }
+    }
+}
+
+/// "a", "a and b", "a, b and c".
+fn listed(names: &[String]) -> String {
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod error;
 mod files;
+mod manifest;
 mod onnx;
 mod readme;
 mod verify;
@@ -59,6 +60,18 @@ pub struct ExportedFile {
     pub max_probability_difference: Option<f64>,
 }
 
+/// The file without which the others are no export.
+const MODEL: &str = "model.onnx";
+
+/// The files that an export writes, besides the list of their hashes.
+const FILES: [&str; 5] = [
+    MODEL,
+    "labels.txt",
+    "preprocess.json",
+    "README.txt",
+    "LICENSE.txt",
+];
+
 /// The licence of the backbones in full, which asks to be passed on with them.
 const LICENCE: &str = include_str!("../../models/LICENSE");
 
@@ -76,8 +89,19 @@ pub fn example(run: &Run, format: Format) -> String {
 /// Writes the model, labels, preprocessing and a short description of a run into the folder `out`, re-runs the
 /// model on the image files of the whole test set, and renames everything into place only if it agrees: the
 /// same top-1 on every frame, probabilities within 1e-4. Files of an earlier export stay until then, and
-/// nothing is left behind when it fails or is cancelled.
+/// nothing is left behind when it fails or is cancelled. A folder with files of these names that are not from
+/// an export is refused.
 pub fn export(
+    project: &Project,
+    run: &Run,
+    format: Format,
+    out: &Path,
+    work: &Work,
+) -> Result<Vec<ExportedFile>, ExportError> {
+    project.blame(write_and_verify(project, run, format, out, work))
+}
+
+fn write_and_verify(
     project: &Project,
     run: &Run,
     format: Format,
@@ -91,6 +115,8 @@ pub fn export(
     }
     let head = run.head()?;
     let tuned = run.tuned()?;
+    // Before minutes of work: may the files be put there at all?
+    let mut pending = Pending::new(project, out)?;
     let reference = verify::reference(project, run, work)?;
     work.check()?;
     // After the evaluation, which follows class folders that were renamed by hand.
@@ -121,14 +147,12 @@ pub fn export(
         .map_err(|error| ExportError::io("write", out.join("preprocess.json"))(error.into()))?;
     let readme = readme::text(run, tuned.is_some(), &classes.notes, &recipe);
 
-    let mut pending = Pending::new(out)?;
-    files::clear_leftovers(out);
-    let written = pending.write("model.onnx", &model)?;
+    let written = pending.write(MODEL, &model)?;
     let model_bytes = model.len() as u64;
     drop(model);
     let proof = verify::verify(project.root(), &run.id.0, &written, &reference, work)?;
     let mut files = vec![ExportedFile {
-        path: out.join("model.onnx"),
+        path: out.join(MODEL),
         format: format.name().into(),
         bytes: model_bytes,
         top1_agreement: Some(proof.top1_agreement),

@@ -4,6 +4,10 @@ use crate::backbone::Fit;
 use crate::evaluate::{InputKind, Recipe};
 use crate::train::Run;
 
+/// What every `README.txt` of an export begins and ends with.
+pub(super) const FIRST_WORDS: &str = "An image classifier made by Salamander ";
+pub(super) const LAST_WORDS: &str = " What was trained on top is yours.\n";
+
 /// `README.txt`: what the files are, the steps in words, and a program that runs them.
 /// `notes` are what is to be said of classes that were merged or deleted since the run.
 pub(super) fn text(run: &Run, is_tuned: bool, notes: &[String], recipe: &Recipe) -> String {
@@ -30,13 +34,14 @@ pub(super) fn text(run: &Run, is_tuned: bool, notes: &[String], recipe: &Recipe)
         ""
     };
     format!(
-        "An image classifier made by Salamander {version}.\n\
+        "{FIRST_WORDS}{version}.\n\
          Run {run}, {architecture}, {classes} classes. {accuracy}\n\
          {notes}\
          \n\
          model.onnx       the model\n\
          labels.txt       class names, one per line, in the order of the output\n\
          preprocess.json  how a picture becomes the input, in words and numbers\n\
+         export.json      what was written, so that exporting here again replaces nothing else\n\
          \n\
          From a picture to a class\n\
          \n\
@@ -49,7 +54,7 @@ pub(super) fn text(run: &Run, is_tuned: bool, notes: &[String], recipe: &Recipe)
          Licence\n\
          \n\
          The weights of the backbone ({backbone}) were published under Apache-2.0\n\
-         (https://www.apache.org/licenses/LICENSE-2.0).{changed} What was trained on top is yours.\n",
+         (https://www.apache.org/licenses/LICENSE-2.0).{changed}{LAST_WORDS}",
         version = env!("CARGO_PKG_VERSION"),
         run = run.id.0,
         architecture = recipe.architecture,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::FileError;
 use crate::jobs::Cancelled;
 use crate::project::ProjectError;
 
@@ -42,6 +43,15 @@ pub enum MediaError {
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl From<FileError> for MediaError {
+    fn from(error: FileError) -> Self {
+        Self::Write {
+            path: error.path,
+            error: error.error,
+        }
+    }
 }
 
 impl MediaError {

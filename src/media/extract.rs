@@ -1,13 +1,13 @@
 //! Writing the frames of a video into its class folder, so that it can be broken off and taken up again.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crossbeam_channel::bounded;
 
+use crate::files::{self, Durability};
 use crate::jobs::Work;
 use crate::project::{FrameName, Frames, Label, Project, Source, SourceId};
 
@@ -27,9 +27,16 @@ pub fn extract(project: &Project, source: &SourceId, work: &Work) -> Result<u64,
             "extract source {source}: it is not in the project any more"
         )));
     };
+    project.check_writable()?;
     work.stage("Extracting frames", expected_frames(&source));
     let known = Known::of(project, work)?;
-    extract_source(project, &source, &known, work, decoder_threads())
+    project.blame(extract_source(
+        project,
+        &source,
+        &known,
+        work,
+        decoder_threads(),
+    ))
 }
 
 /// About how many frames the source will give.
@@ -92,10 +99,7 @@ pub(super) fn extract_source(
     let mut sampler = Sampler::open_with_threads(&source.path, &source.sampling, threads)?;
     let label = source.class.clone().map_or(Label::Unsorted, Label::Class);
     let folder = project.label_dir(&label);
-    fs::create_dir_all(&folder).map_err(|error| MediaError::Write {
-        path: folder.clone(),
-        error,
-    })?;
+    project.make_dir(&folder)?;
 
     // Decoding goes on while this thread encodes and writes.
     let (sender, receiver) = bounded::<SampledFrame>(WAITING_FRAMES);
@@ -156,7 +160,8 @@ fn write_frame(
     if !known.insert(&name) {
         return Ok(false);
     }
-    write_whole(&folder.join(name.to_file_name()), &frame.to_jpeg()?)?;
+    let place = folder.join(name.to_file_name());
+    files::write(&place, &frame.to_jpeg()?, Durability::Renamed)?;
     Ok(true)
 }
 
@@ -179,28 +184,4 @@ fn frame_name(source: &Source, frame: &SampledFrame) -> FrameName {
 /// The first 8 hexadecimal digits.
 pub(super) fn hex8(hash: &blake3::Hash) -> String {
     hash.to_hex().chars().take(8).collect()
-}
-
-/// Writes a file so that it is there whole or not at all: under a temporary name first, then renamed.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), MediaError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&part)?;
-        file.write_all(bytes)?;
-        drop(file);
-        fs::rename(&part, path)
-    };
-    write().map_err(|error| {
-        if let Err(error) = fs::remove_file(&part)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            log::warn!("cannot remove {}: {error}", part.display());
-        }
-        MediaError::Write {
-            path: path.to_owned(),
-            error,
-        }
-    })
 }

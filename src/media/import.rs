@@ -141,6 +141,7 @@ pub fn import(
     options: &ImportOptions,
     work: &Work,
 ) -> Result<ImportOutcome, MediaError> {
+    project.check_writable()?;
     work.stage("Looking through files", None);
     if let ClassFrom::Chosen(class) = &options.class_from {
         ensure_class(project, class)?;
@@ -165,10 +166,17 @@ pub fn import(
     }
     let known = Known::of(project, work)?;
     if !sources.is_empty() {
-        extract_all(project, &sources, &known, work, &mut outcome)?;
+        project.blame(extract_all(project, &sources, &known, work, &mut outcome))?;
     }
     if !photos.is_empty() {
-        photos::import(project, &photos, options, &known, work, &mut outcome)?;
+        project.blame(photos::import(
+            project,
+            &photos,
+            options,
+            &known,
+            work,
+            &mut outcome,
+        ))?;
     }
     Ok(outcome)
 }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use image::ImageFormat;
 
+use crate::files::{self, Durability};
 use crate::jobs::Work;
 use crate::project::{ClassName, FrameName, Label, Project, Source, SourceId, SourceKind};
 
-use super::extract::{Known, hex8, write_whole};
+use super::extract::{Known, hex8};
 use super::import::{ImportOptions, ImportOutcome, ensure_class, skip};
 use super::{MediaError, still};
 
@@ -78,10 +79,7 @@ fn import_batch(
     }
     let label = batch.class.clone().map_or(Label::Unsorted, Label::Class);
     let folder = project.label_dir(&label);
-    std::fs::create_dir_all(&folder).map_err(|error| MediaError::Write {
-        path: folder.clone(),
-        error,
-    })?;
+    project.make_dir(&folder)?;
     let mut source: Option<Source> = None;
     let mut written = 0;
     for path in &batch.photos {
@@ -111,7 +109,8 @@ fn import_batch(
             if written == 0 {
                 project.put_source(source.clone())?;
             }
-            write_whole(&folder.join(name.to_file_name()), &bytes)?;
+            let place = folder.join(name.to_file_name());
+            files::write(&place, &bytes, Durability::Renamed)?;
             written += 1;
             outcome.frames += 1;
         }

@@ -58,6 +58,13 @@ pub enum Change {
         /// The class that takes its frames.
         into: ClassName,
     },
+    /// Gives a source another class. Its frames with the class it had go along; those labelled by hand stay.
+    SetSourceClass {
+        /// The source.
+        source: SourceId,
+        /// Its new class; `None` is unsorted.
+        class: Option<ClassName>,
+    },
     /// Moves a class within the user's order.
     MoveClass {
         /// Its name.
@@ -95,6 +102,10 @@ impl Change {
             Self::RenameClass { from, to } => format!("rename class “{from}” to “{to}”"),
             Self::DeleteClass { name } => format!("delete class “{name}”"),
             Self::MergeClass { from, into } => format!("merge class “{from}” into “{into}”"),
+            Self::SetSourceClass { class, .. } => match class {
+                Some(name) => format!("change a source’s class to “{name}”"),
+                None => "take a source’s class away".to_owned(),
+            },
             Self::MoveClass { name, .. } => format!("move class “{name}”"),
         }
     }
@@ -130,6 +141,11 @@ pub(super) enum Done {
     Reordered {
         from: usize,
     },
+    SourceClass {
+        /// The class it had.
+        from: Option<ClassName>,
+        moved: Vec<(String, String)>,
+    },
 }
 
 /// What undo did.
@@ -152,15 +168,15 @@ pub(super) fn perform(
     let whole = |done| Ok((done, Outcome::default(), Ok(())));
     match change {
         Change::Relabel { frames, to } => {
-            let _change = project.begin_change();
+            let _change = project.begin_change()?;
             Ok(moved(project.relabel_frames(frames, to, work)?))
         }
         Change::Trash { frames } => {
-            let _change = project.begin_change();
+            let _change = project.begin_change()?;
             Ok(moved(project.trash_frames(frames, work)))
         }
         Change::Restore { frames } => {
-            let _change = project.begin_change();
+            let _change = project.begin_change()?;
             Ok(moved(project.restore_frames(frames, work)?))
         }
         Change::LikeNeighbours { frames, replaced } => Ok(moved(
@@ -179,8 +195,12 @@ pub(super) fn perform(
             project.move_class(name, *position)?;
             whole(Done::Reordered { from })
         }
+        Change::SetSourceClass { source, class } => {
+            let _change = project.begin_change()?;
+            set_source_class(project, source, class.as_ref(), work)
+        }
         Change::DeleteClass { name } => {
-            let _change = project.begin_change();
+            let _change = project.begin_change()?;
             let (class, position) = place_of(project, name)?;
             let sources = project
                 .sources()
@@ -206,7 +226,7 @@ pub(super) fn perform(
             Ok((done, outcome, result.end))
         }
         Change::MergeClass { from, into } => {
-            let _change = project.begin_change();
+            let _change = project.begin_change()?;
             let (class, position) = place_of(project, from)?;
             let (result, merged) = project.unite_classes(from, into, work)?;
             let outcome = Outcome {
@@ -225,6 +245,56 @@ pub(super) fn perform(
             Ok((done, outcome, result.end))
         }
     }
+}
+
+/// The frames first: if the process is killed in between, doing it again does what is left.
+fn set_source_class(
+    project: &Project,
+    source: &SourceId,
+    class: Option<&ClassName>,
+    work: &Work,
+) -> Result<Performed, ProjectError> {
+    let Some(before) = project.source(source) else {
+        return Err(ProjectError::NoSuchSource {
+            id: source.to_string(),
+        });
+    };
+    if before.class.as_ref() == class {
+        return Ok((Done::Moved(Vec::new()), Outcome::default(), Ok(())));
+    }
+    let label = |class: Option<&ClassName>| class.cloned().map_or(Label::Unsorted, Label::Class);
+    let frames = project.frames_of(source, &label(before.class.as_ref()), work)?;
+    let result = project.relabel_frames(&frames, &label(class), work)?;
+    let outcome = Outcome {
+        moved: result.pairs.clone(),
+    };
+    let end = result
+        .end
+        .and_then(|()| note_source_class(project, source, class));
+    let done = match end {
+        Ok(()) => Done::SourceClass {
+            from: before.class,
+            moved: result.pairs,
+        },
+        // The source keeps its class; only frames were moved.
+        Err(_) => Done::Moved(result.pairs),
+    };
+    Ok((done, outcome, end))
+}
+
+fn note_source_class(
+    project: &Project,
+    source: &SourceId,
+    class: Option<&ClassName>,
+) -> Result<(), ProjectError> {
+    project.update(|document| {
+        for known in &mut document.sources {
+            if known.item.id == *source {
+                known.item.class = class.cloned();
+            }
+        }
+        Ok(())
+    })
 }
 
 fn moved(result: Moved) -> Performed {
@@ -248,11 +318,11 @@ pub(super) fn take_back(
     };
     match (done, change) {
         (Done::Moved(moved), _) => {
-            let _change = project.begin_change();
+            let _change = project.begin_change()?;
             move_back(project, moved, &mut back, work)?;
         }
         (Done::Created, Change::CreateClass { name }) => {
-            let _change = project.begin_change();
+            let _change = project.begin_change()?;
             let result = project.unmake_class(name, true, work)?;
             result.end?;
             back.moved = result.pairs;
@@ -272,7 +342,7 @@ pub(super) fn take_back(
             },
             _,
         ) => {
-            let _change = project.begin_change();
+            let _change = project.begin_change()?;
             if place_of(project, &class.name).is_err() {
                 project.remake_class(class, *position, |document| {
                     for source in &mut document.sources {
@@ -293,12 +363,24 @@ pub(super) fn take_back(
             },
             Change::MergeClass { into, .. },
         ) => {
-            let _change = project.begin_change();
+            let _change = project.begin_change()?;
             project.part_classes(class, *position, into, merged)?;
             move_back(project, moved, &mut back, work)?;
         }
-        // Each kind of change has its own way back, above.
-        (Done::Created | Done::Renamed | Done::Reordered { .. } | Done::Merged { .. }, _) => {}
+        (Done::SourceClass { from, moved }, Change::SetSourceClass { source, .. }) => {
+            let _change = project.begin_change()?;
+            move_back(project, moved, &mut back, work)?;
+            note_source_class(project, source, from.as_ref())?;
+        }
+        // Each kind of change is undone by its own code, above.
+        (
+            Done::Created
+            | Done::Renamed
+            | Done::Reordered { .. }
+            | Done::Merged { .. }
+            | Done::SourceClass { .. },
+            _,
+        ) => {}
     }
     Ok(back)
 }

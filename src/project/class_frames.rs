@@ -3,11 +3,12 @@
 //! folder is a new class.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClassId, ClassName, Frames, Project};
+use crate::files::{self, Durability};
+
+use super::{ClassId, ClassName, Frames, Project, ProjectError};
 
 /// Files that are remembered of a class: enough to be sure, few enough to be written after each scan.
 const SAMPLE: usize = 64;
@@ -101,18 +102,13 @@ impl ClassFrames {
         }
     }
 
-    fn save(&self, project: &Project) -> std::io::Result<()> {
+    fn save(&self, project: &Project) -> Result<(), ProjectError> {
         let dir = project.cache_dir();
-        // Not the folders above it: those of a project that has gone are not to be made again.
-        match std::fs::create_dir(&dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        let mut file = tempfile::Builder::new().suffix(".part").tempfile_in(&dir)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.persist(dir.join(FILE))
-            .map(drop)
-            .map_err(|error| error.error)
+        let path = dir.join(FILE);
+        let text = serde_json::to_vec(self)
+            .map_err(|error| ProjectError::io("write", &path)(error.into()))?;
+        project.make_dir(&dir)?;
+        Ok(files::write(&path, &text, Durability::Renamed)?)
     }
 
     /// Whether a folder with these files (paths) holds most of what the class held; `None` when nobody knows.

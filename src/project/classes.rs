@@ -5,11 +5,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use crate::files::sync_dir;
 use crate::jobs::Work;
 
 use super::class::clash_key;
-use super::document::{Document, Pending, sync_dir};
-use super::handle::{is_temporary, remove_file};
+use super::document::{Document, Pending};
+use super::handle::remove_file;
+use super::left_over;
 use super::moves::Moved;
 use super::scan::subfolders;
 use super::split_memory::MergedSplits;
@@ -19,13 +21,13 @@ impl Project {
     /// Adds a class (its folder and its entry) at the end. A name that a file system would confuse with
     /// another class's is refused.
     pub fn add_class(&self, name: &ClassName) -> Result<(), ProjectError> {
-        let _change = self.begin_change();
+        let _change = self.begin_change()?;
         self.make_class(name)
     }
 
     /// Renames a class, frames and all. A change of case or of the composition of accents alone is possible.
     pub fn rename_class(&self, from: &ClassName, to: &ClassName) -> Result<(), ProjectError> {
-        let _change = self.begin_change();
+        let _change = self.begin_change()?;
         if from == to {
             return Ok(());
         }
@@ -59,7 +61,7 @@ impl Project {
     /// Removes a class; its frames become unsorted. Returns the new relative paths of the moved frames.
     /// Other files in the folder go to `trash/`.
     pub fn remove_class(&self, name: &ClassName) -> Result<Vec<String>, ProjectError> {
-        let _change = self.begin_change();
+        let _change = self.begin_change()?;
         let moved = self.unmake_class(name, false, &Work::new())?;
         moved.end?;
         Ok(moved.pairs.into_iter().map(|(_, new)| new).collect())
@@ -74,7 +76,7 @@ impl Project {
         into: &ClassName,
         work: &Work,
     ) -> Result<Vec<String>, ProjectError> {
-        let _change = self.begin_change();
+        let _change = self.begin_change()?;
         let (moved, _) = self.unite_classes(from, into, work)?;
         moved.end?;
         Ok(moved.pairs.into_iter().map(|(_, new)| new).collect())
@@ -82,7 +84,7 @@ impl Project {
 
     /// Moves a class to `position` in the user's order (0 is first; beyond the end is last).
     pub fn move_class(&self, name: &ClassName, position: usize) -> Result<(), ProjectError> {
-        let _change = self.begin_change();
+        let _change = self.begin_change()?;
         self.update(|document| {
             let at = document
                 .position(name)
@@ -96,7 +98,7 @@ impl Project {
 
     /// Gives a class another colour of the palette.
     pub fn set_class_color(&self, name: &ClassName, color: usize) -> Result<(), ProjectError> {
-        let _change = self.begin_change();
+        let _change = self.begin_change()?;
         self.update(|document| {
             match document.classes.iter_mut().find(|c| c.item.name == *name) {
                 Some(class) => class.item.color = color,
@@ -109,18 +111,26 @@ impl Project {
     /// [`Project::add_class`] with the change begun.
     pub(super) fn make_class(&self, name: &ClassName) -> Result<(), ProjectError> {
         self.make_folder(name)?;
-        self.update(|document| {
+        let added = self.update(|document| {
             let class = document.new_class(name);
             document.classes.push(class.into());
             Ok(())
-        })
+        });
+        let folder = self.label_dir(&Label::Class(name.clone()));
+        if added.is_err()
+            && let Err(error) = fs::remove_dir(&folder)
+        {
+            // It is listed as a class then, by the next scan.
+            log::warn!("“{}” stays behind: {error}", folder.display());
+        }
+        added
     }
 
     fn make_folder(&self, name: &ClassName) -> Result<(), ProjectError> {
         self.check_clash(name, None)?;
         let classes = self.root().join("classes");
         let path = classes.join(name.as_str());
-        fs::create_dir_all(&path).map_err(ProjectError::io("make", &path))?;
+        self.make_dir(&path)?;
         sync_dir(&classes);
         Ok(())
     }
@@ -290,7 +300,7 @@ impl Project {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
                 let trash = self.root().join("trash").join("removed");
-                fs::create_dir_all(&trash).map_err(ProjectError::io("make", &trash))?;
+                self.make_dir(&trash)?;
                 let place = (1..=u32::MAX)
                     .map(|n| trash.join(format!("{folder} {n}")))
                     .find(|place| !place.exists())
@@ -377,7 +387,7 @@ impl Project {
 
     /// After opening: finishes what had begun, removes temporary files, follows the folders.
     pub(super) fn recover(&self) -> Result<(), ProjectError> {
-        let _change = self.begin_change();
+        let _change = self.begin_change()?;
         let work = Work::new();
         let pending = self.document().pending.clone();
         match pending {
@@ -416,13 +426,7 @@ impl Project {
             }
             None => {}
         }
-        remove_temporary(self.root(), 0, false);
-        for folder in ["classes", "unsorted", "trash"] {
-            remove_temporary(&self.root().join(folder), 8, false);
-        }
-        for folder in ["cache", "runs", "exports"] {
-            remove_temporary(&self.root().join(folder), 3, true);
-        }
+        left_over::remove(self.root());
         self.follow_folders(&work)?;
         for warning in work.take_warnings() {
             self.notice(warning);
@@ -444,31 +448,4 @@ fn is_listed_twice(parent: &Path, name: &str, other: Option<&str>) -> bool {
     let listed = subfolders(parent, &Work::new()).unwrap_or_default();
     let has = |wanted: &str| listed.iter().any(|folder| folder == wanted);
     has(name) && other.is_some_and(has)
-}
-
-/// Removes `*.part` files, which only this process could be writing, down to `depth` folders below; with
-/// `folders` also unfinished folders of that ending (a class may be called so).
-fn remove_temporary(folder: &Path, depth: usize, folders: bool) {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else {
-            continue;
-        };
-        let temporary = entry.file_name().to_str().is_some_and(is_temporary);
-        let removed = if kind.is_dir() && temporary && folders {
-            fs::remove_dir_all(entry.path()).map_err(ProjectError::io("remove", &entry.path()))
-        } else if kind.is_dir() && depth > 0 {
-            remove_temporary(&entry.path(), depth - 1, folders);
-            Ok(())
-        } else if kind.is_file() && temporary {
-            remove_file(&entry.path())
-        } else {
-            Ok(())
-        };
-        if let Err(error) = removed {
-            log::warn!("{error}");
-        }
-    }
 }

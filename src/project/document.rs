@@ -1,12 +1,14 @@
 //! `project.json`: what it holds, how it is read, and how it is written so that no crash can harm it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::files::{Durability, NewFile};
 
 use super::class_list::Retired;
 use super::split_memory::SplitMemory;
@@ -261,41 +263,17 @@ pub(super) fn set_damaged_aside(root: &Path) -> Result<(), ProjectError> {
     }
 }
 
-/// Writes `project.json`: temporary file, sync, rename, sync of the folder. The version before becomes
-/// `project.json.bak`. There is a whole `project.json` at every moment.
+/// Writes `project.json` so that it survives a power cut. The version before becomes `project.json.bak`. There is a
+/// whole `project.json` at every moment.
 pub(super) fn save(root: &Path, document: &Document) -> Result<(), ProjectError> {
     let path = root.join(FILE);
     let fail = || ProjectError::io("write", &path);
     let mut bytes = serde_json::to_vec_pretty(document).map_err(|error| fail()(error.into()))?;
     bytes.push(b'\n');
-    let mut file = tempfile::Builder::new()
-        .prefix(".project-")
-        .suffix(".part")
-        .tempfile_in(root)
-        .map_err(fail())?;
+    let mut file = NewFile::beside(&path)?;
     file.write_all(&bytes).map_err(fail())?;
-    keep_permissions(&path, file.as_file()).map_err(fail())?;
-    file.as_file().sync_all().map_err(fail())?;
     keep_previous(root).map_err(ProjectError::io("write", &root.join(BACKUP)))?;
-    file.persist(&path).map_err(|error| fail()(error.error))?;
-    sync_dir(root);
-    Ok(())
-}
-
-/// Temporary files are private; a project shared by a group must stay readable for it.
-#[cfg(unix)]
-fn keep_permissions(path: &Path, new: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let permissions = match fs::metadata(path) {
-        Ok(metadata) => metadata.permissions(),
-        Err(_) => fs::Permissions::from_mode(0o644),
-    };
-    new.set_permissions(permissions)
-}
-
-#[cfg(not(unix))]
-#[allow(clippy::unnecessary_wraps)] // the same signature as on Unix
-fn keep_permissions(_path: &Path, _new: &File) -> std::io::Result<()> {
+    file.commit(Durability::Synced)?;
     Ok(())
 }
 
@@ -312,18 +290,14 @@ fn keep_previous(root: &Path) -> std::io::Result<()> {
     fs::hard_link(&path, &backup).or_else(|_| fs::copy(&path, &backup).map(drop))
 }
 
-/// Makes renames in a folder last through a power cut, where the system allows it.
-pub(super) fn sync_dir(dir: &Path) {
-    if cfg!(unix)
-        && let Err(error) = File::open(dir).and_then(|dir| dir.sync_all())
-    {
-        log::debug!("cannot sync {}: {error}", dir.display());
-    }
-}
-
 /// The paths of `project.json` and its companions, for those who look into a folder.
 pub(super) fn is_document_file(name: &str) -> bool {
     [FILE, BACKUP, DAMAGED].contains(&name)
+}
+
+/// `project.json` and the version before it.
+pub(super) fn files(root: &Path) -> [PathBuf; 2] {
+    [root.join(FILE), root.join(BACKUP)]
 }
 
 /// `project.json` in `root`.

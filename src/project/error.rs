@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::files::FileError;
 use crate::jobs::Cancelled;
 
-use super::ClassName;
+use super::access::refusal;
+use super::{Access, ClassName};
 
 /// An error of the project layer.
 #[derive(Debug, thiserror::Error)]
@@ -62,9 +64,31 @@ pub enum ProjectError {
         /// Its name.
         name: ClassName,
     },
+    /// A source that the project does not have.
+    #[error("there is no source “{id}” in this project (any more)")]
+    NoSuchSource {
+        /// What was asked for.
+        id: String,
+    },
     /// Somebody else has the project.
     #[error("the project “{path}” is open in another Salamander; close it there first")]
     Locked {
+        /// The project's folder.
+        path: PathBuf,
+    },
+    /// The project may only be looked at.
+    #[error("the project “{path}” is open for looking only: {}", refusal(*access))]
+    ReadOnly {
+        /// The project's folder.
+        path: PathBuf,
+        /// What may be done with it.
+        access: Access,
+    },
+    /// The folder is not where it was when it was opened.
+    #[error(
+        "the project “{path}” is not there any more; if its drive was unplugged or its folder moved, bring it back"
+    )]
+    Gone {
         /// The project's folder.
         path: PathBuf,
     },
@@ -136,6 +160,16 @@ pub enum ProjectError {
         /// Percentage of test frames.
         testing: u8,
     },
+}
+
+impl From<FileError> for ProjectError {
+    fn from(error: FileError) -> Self {
+        Self::Io {
+            action: error.action,
+            path: error.path,
+            source: error.error,
+        }
+    }
 }
 
 impl ProjectError {

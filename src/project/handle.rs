@@ -7,8 +7,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::files;
+
+use super::access::{self, Access, Taken};
 use super::class::UNSORTED;
 use super::document::{self, Document, Loaded};
+use super::left_over::is_left_over;
 use super::lock::{self, ProjectLock};
 use super::{Class, Label, ProjectError, Source, SourceId};
 
@@ -27,7 +31,9 @@ pub struct Project {
     /// Held while class folders or frames are moved: one change at a time.
     changing: Mutex<()>,
     notices: Mutex<Vec<String>>,
-    _lock: ProjectLock,
+    pub(super) access: Access,
+    /// Held for [`Access::Full`].
+    lock: Option<ProjectLock>,
 }
 
 impl Project {
@@ -60,13 +66,17 @@ impl Project {
 
     /// Opens the project in the folder `root` and takes the lock on it.
     ///
+    /// On a disk or in a folder that cannot be written it is opened for looking, see [`Project::access`].
+    ///
     /// Finishes what a killed process had begun, clears its temporary files away, and follows what was done
     /// to the class folders meanwhile; [`Project::take_notices`] says what the user should know of that.
     pub fn open(root: &Path) -> Result<Self, ProjectError> {
         let root = absolute(root)?;
         // Before the lock: a folder that cannot be opened must stay untouched.
         document::load(&root)?;
-        let lock = ProjectLock::take(&root)?;
+        let Taken::Full(lock) = access::take(&root)? else {
+            return Self::read(root, Access::ReadOnly);
+        };
         // Again with the lock: another process may have written in between.
         let Loaded { document, notice } = document::load(&root)?;
         if notice.is_some() {
@@ -82,16 +92,27 @@ impl Project {
         lock: ProjectLock,
         notice: Option<String>,
     ) -> Result<Self, ProjectError> {
-        let project = Self {
+        let project = Self::with(root, document, Access::Full, Some(lock), notice);
+        project.recover()?;
+        Ok(project)
+    }
+
+    pub(super) fn with(
+        root: PathBuf,
+        document: Document,
+        access: Access,
+        lock: Option<ProjectLock>,
+        notice: Option<String>,
+    ) -> Self {
+        Self {
             root,
             document: Mutex::new(document),
             saving: Mutex::new(()),
             changing: Mutex::new(()),
             notices: Mutex::new(notice.into_iter().collect()),
-            _lock: lock,
-        };
-        project.recover()?;
-        Ok(project)
+            access,
+            lock,
+        }
     }
 
     /// The folder.
@@ -221,14 +242,54 @@ impl Project {
         self.root.join("exports")
     }
 
+    /// Says if the project's folder is gone. To be asked before anything is made in it.
+    pub fn check_there(&self) -> Result<(), ProjectError> {
+        if is_there(&self.root) {
+            Ok(())
+        } else {
+            Err(ProjectError::Gone {
+                path: self.root.clone(),
+            })
+        }
+    }
+
+    /// What became of a piece of work on the project: where the project is gone, that is why it failed.
+    pub fn blame<T, E: From<ProjectError>>(&self, outcome: Result<T, E>) -> Result<T, E> {
+        outcome.or_else(|error| {
+            self.check_there()?;
+            Err(error)
+        })
+    }
+
+    /// Makes a folder in the project, with those above it that are missing; never the project's own.
+    pub fn make_dir(&self, dir: &Path) -> Result<(), ProjectError> {
+        self.check_writable()?;
+        make_dir(&self.root, dir)
+    }
+
     /// A look at what `project.json` holds. Hold it briefly.
     pub(super) fn document(&self) -> MutexGuard<'_, Document> {
         locked(&self.document)
     }
 
-    /// Keeps others from moving frames and class folders.
-    pub(super) fn begin_change(&self) -> MutexGuard<'_, ()> {
+    /// Keeps others from moving frames and class folders; an error if the project may not be changed or is gone.
+    pub(super) fn begin_change(&self) -> Result<MutexGuard<'_, ()>, ProjectError> {
+        self.check_writable()?;
+        Ok(self.hold_still())
+    }
+
+    /// Keeps others from moving frames and class folders while one looks at them.
+    pub(super) fn hold_still(&self) -> MutexGuard<'_, ()> {
         locked(&self.changing)
+    }
+
+    pub(super) fn lock(&self) -> Option<&ProjectLock> {
+        self.lock.as_ref()
+    }
+
+    /// To be held while `project.json` is written.
+    pub(super) fn begin_saving(&self) -> MutexGuard<'_, ()> {
+        locked(&self.saving)
     }
 
     /// Says something about opening.
@@ -241,11 +302,12 @@ impl Project {
         &self,
         change: impl FnOnce(&mut Document) -> Result<R, ProjectError>,
     ) -> Result<R, ProjectError> {
-        let _saving = locked(&self.saving);
+        let _saving = self.begin_saving();
         let before = self.document().clone();
         let mut next = before.clone();
         let result = change(&mut next)?;
         if next != before {
+            self.check_writable()?;
             document::save(&self.root, &next)?;
             *self.document() = next;
         }
@@ -259,6 +321,22 @@ impl std::fmt::Debug for Project {
             .field("root", &self.root)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a project is in the folder `root`, now. A drive that was unplugged may leave an empty folder where it was.
+#[must_use]
+pub fn is_there(root: &Path) -> bool {
+    document::files(root).iter().any(|file| file.is_file())
+}
+
+/// [`Project::make_dir`] for those who have no handle on the project any more.
+pub fn make_dir(root: &Path, dir: &Path) -> Result<(), ProjectError> {
+    if !is_there(root) {
+        return Err(ProjectError::Gone {
+            path: root.to_owned(),
+        });
+    }
+    Ok(files::make_dirs(root, dir)?)
 }
 
 /// `classes/<name>` or `unsorted`.
@@ -275,7 +353,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Does not depend on the working folder later on.
-fn absolute(root: &Path) -> Result<PathBuf, ProjectError> {
+pub(super) fn absolute(root: &Path) -> Result<PathBuf, ProjectError> {
     std::path::absolute(root).map_err(ProjectError::io("find", root))
 }
 
@@ -288,7 +366,7 @@ fn check_free(root: &Path) -> Result<(), ProjectError> {
         let ours = FOLDERS.contains(&name.as_ref())
             || lock::is_lock_file(&name)
             || document::is_document_file(&name)
-            || is_temporary(&name);
+            || is_left_over(&name);
         if !ours && !CLUTTER.contains(&name.as_ref()) {
             return Err(ProjectError::NotEmpty {
                 path: root.to_owned(),
@@ -297,11 +375,6 @@ fn check_free(root: &Path) -> Result<(), ProjectError> {
         }
     }
     Ok(())
-}
-
-/// Files that are still being written carry this ending; a killed process leaves them behind.
-pub(super) fn is_temporary(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|e| e == "part")
 }
 
 /// Removes a file; it being gone already is fine.

@@ -135,8 +135,10 @@ impl History {
     fn follow(&mut self, astray: &[(String, String)]) {
         for (wanted, actual) in astray {
             for entry in &mut self.undo {
-                let (Done::Moved(moved) | Done::Deleted { moved, .. } | Done::Merged { moved, .. }) =
-                    &mut entry.done
+                let (Done::Moved(moved)
+                | Done::Deleted { moved, .. }
+                | Done::Merged { moved, .. }
+                | Done::SourceClass { moved, .. }) = &mut entry.done
                 else {
                     continue;
                 };
@@ -212,6 +214,76 @@ mod tests {
                     .collect(),
                 frames.list.into_iter().map(|f| f.path).collect(),
             )
+        }
+    }
+
+    #[test]
+    fn the_class_of_a_source_goes_and_comes_back_with_its_frames() {
+        let own = [
+            "classes/cat/hall-0123abcd_1.000000_00000001.jpg",
+            "classes/cat/hall-0123abcd_2.000000_00000002.jpg",
+        ];
+        let others = [
+            "classes/cat/yard-89abcdef_1.000000_00000003.jpg",
+            // Labelled by hand.
+            "classes/fox/hall-0123abcd_3.000000_00000004.jpg",
+            "unsorted/hall-0123abcd_4.000000_00000005.jpg",
+        ];
+        let mut desk = Desk::new(&[&own[..], &others[..]].concat());
+        let id = SourceId::from_hex("0123abcd").unwrap();
+        let source = crate::project::Source {
+            id: id.clone(),
+            kind: crate::project::SourceKind::Video,
+            name: "hall.mp4".into(),
+            path: "/films/hall.mp4".into(),
+            class: Some(class("cat")),
+            sampling: crate::project::Sampling::default(),
+            duration_secs: None,
+            extracted: None,
+            warnings: Vec::new(),
+        };
+        desk.project.put_source(source).unwrap();
+        let of_source = |desk: &Desk| desk.project.source(&id).unwrap().class;
+        let before = desk.state();
+        for to in [Some("fox"), None] {
+            let to = to.map(class);
+            let change = Change::SetSourceClass {
+                source: id.clone(),
+                class: to.clone(),
+            };
+            let outcome = desk.apply(change);
+            let folder = to
+                .as_ref()
+                .map_or("unsorted".into(), |c| format!("classes/{c}"));
+            let mut moved = outcome.moved;
+            moved.sort();
+            let expected = own.map(|path| (path.to_owned(), path.replace("classes/cat", &folder)));
+            assert_eq!(moved, expected);
+            assert_eq!(of_source(&desk), to);
+            let after = desk.state();
+            assert!(others.iter().all(|path| after.1.iter().any(|p| p == path)));
+            desk.undo();
+            assert_eq!(desk.state(), before, "one undo takes back both");
+            assert_eq!(of_source(&desk), Some(class("cat")));
+            desk.redo();
+            assert_eq!(desk.state(), after);
+            assert_eq!(of_source(&desk), to);
+            desk.undo();
+        }
+        // What it has already is no change, and what is not there is an error.
+        desk.apply(Change::SetSourceClass {
+            source: id.clone(),
+            class: Some(class("cat")),
+        });
+        assert_eq!(desk.history.undo_text(), None);
+        for (source, to) in [("0123abcd", "cow"), ("ffffffff", "fox")] {
+            let change = Change::SetSourceClass {
+                source: SourceId::from_hex(source).unwrap(),
+                class: Some(class(to)),
+            };
+            let failed = desk.history.apply(&desk.project, change, &desk.work);
+            assert!(failed.is_err());
+            assert_eq!(desk.state(), before);
         }
     }
 

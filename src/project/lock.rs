@@ -4,14 +4,16 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
 
+use crate::files;
+
 use super::ProjectError;
 
 const FILE: &str = ".lock";
 
 /// Held as long as the project is open.
 pub(super) struct ProjectLock {
-    // Only held: closing the file gives the lock back.
-    _file: File,
+    /// Closing it gives the lock back.
+    file: File,
 }
 
 impl ProjectLock {
@@ -23,19 +25,45 @@ impl ProjectLock {
             .truncate(false)
             .write(true)
             .open(&path)
+            // In a shared folder it may be somebody else's; reading it is enough.
+            .or_else(|error| {
+                if files::is_refusal(&error) {
+                    File::open(&path).map_err(|_| error)
+                } else {
+                    Err(error)
+                }
+            })
             .map_err(ProjectError::io("write", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(ProjectError::Locked {
                 path: root.to_owned(),
             }),
             // Some network drives know no locks; refusing to open there would help nobody.
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
                 log::warn!("no lock on {}: {error}", path.display());
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
             Err(TryLockError::Error(error)) => Err(ProjectError::io("lock", &path)(error)),
         }
+    }
+
+    /// Whether it is the lock on the project that is in the folder `root` now; where the system cannot tell, it is.
+    #[cfg(unix)]
+    pub(super) fn is_of(&self, root: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
+        let there = std::fs::metadata(root.join(FILE)).map(identity);
+        self.file
+            .metadata()
+            .map(identity)
+            .is_ok_and(|held| there.is_ok_and(|there| there == held))
+    }
+
+    #[cfg(not(unix))]
+    #[allow(clippy::unused_self)] // the same signature as on Unix
+    pub(super) fn is_of(&self, _root: &Path) -> bool {
+        true
     }
 }
 

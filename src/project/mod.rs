@@ -4,6 +4,7 @@
 //! handle that can be shared between threads; it holds `project.json` and the lock on the folder.
 //! Scanning the folders gives a [`Frames`] snapshot, which everything else works from.
 
+mod access;
 mod change;
 mod class;
 mod class_frames;
@@ -16,6 +17,7 @@ mod frame_name;
 mod handle;
 mod history;
 mod id128;
+mod left_over;
 mod lock;
 mod moves;
 mod neighbours;
@@ -32,13 +34,14 @@ mod trash;
 #[cfg(test)]
 mod tests;
 
+pub use access::Access;
 pub use change::{Change, Outcome};
 pub use class::{Class, ClassId, ClassName};
 pub use class_list::{ClassList, ClassNow};
 pub use error::ProjectError;
 pub use frame::{Frame, Frames, Label};
 pub use frame_name::FrameName;
-pub use handle::Project;
+pub use handle::{Project, is_there, make_dir};
 pub use history::History;
 pub(crate) use id128::Id128;
 pub use neighbours::like_neighbours;

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::files::{self, Durability, sync_dir};
 use crate::jobs::Work;
 
-use super::document::sync_dir;
-use super::handle::label_path;
+use super::handle::{label_path, make_dir};
 use super::{ClassName, Label, Project, ProjectError};
 
 /// How many frames that are gone are named before they are only counted.
@@ -49,20 +49,20 @@ impl Project {
         to: &Label,
         work: &Work,
     ) -> Result<Vec<String>, ProjectError> {
-        let _change = self.begin_change();
+        let _change = self.begin_change()?;
         self.relabel_frames(frames, to, work)?.into_paths()
     }
 
     /// Moves frames to `trash/`, below which each keeps its former folder: `trash/classes/cat/…`.
     /// [`Project::restore`] brings them back to the label they had, [`Project::relabel`] to any.
     pub fn trash(&self, frames: &[String], work: &Work) -> Result<Vec<String>, ProjectError> {
-        let _change = self.begin_change();
+        let _change = self.begin_change()?;
         self.trash_frames(frames, work).into_paths()
     }
 
     /// Moves frames from `trash/` back to the label they had; a class that is gone is made again.
     pub fn restore(&self, frames: &[String], work: &Work) -> Result<Vec<String>, ProjectError> {
-        let _change = self.begin_change();
+        let _change = self.begin_change()?;
         self.restore_frames(frames, work)?.into_paths()
     }
 
@@ -198,7 +198,7 @@ impl Mover<'_> {
 
     fn ensure_folder(&mut self, folder: &Path) -> Result<(), ProjectError> {
         if !self.folders.iter().any(|known| known == folder) {
-            fs::create_dir_all(folder).map_err(ProjectError::io("make", folder))?;
+            make_dir(self.root, folder)?;
             self.folders.push(folder.to_owned());
         }
         Ok(())
@@ -239,10 +239,7 @@ fn rename(old: &Path, new: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {}
         done => return done,
     }
-    let part = new.with_added_extension("part");
-    fs::copy(old, &part)?;
-    fs::File::open(&part)?.sync_all()?;
-    fs::rename(&part, new)?;
+    files::copy(old, new, Durability::Synced).map_err(|failed| failed.error)?;
     fs::remove_file(old)
 }
 

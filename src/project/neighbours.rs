@@ -94,7 +94,7 @@ impl Project {
                 .filter(|path| there.contains(path.as_str()) && !new.contains(path.as_str()))
                 .map(|path| (path.clone(), Target::Path(format!("trash/replaced/{path}")))),
         );
-        let _change = self.begin_change();
+        let _change = self.begin_change()?;
         Ok(self.move_frames(targets, work))
     }
 }

@@ -10,9 +10,8 @@ use crate::jobs::Work;
 use super::class::UNSORTED;
 use super::class_frames::ClassFrames;
 use super::frame_name::Parts;
-use super::handle::is_temporary;
 use super::reconcile::{ClassFolder, reconcile};
-use super::{ClassId, Frame, Frames, Label, Project, ProjectError};
+use super::{Access, ClassId, Frame, Frames, Label, Project, ProjectError, SourceId};
 
 /// Folders within a class folder are followed this deep.
 const MAX_DEPTH: usize = 16;
@@ -24,7 +23,7 @@ impl Project {
     /// belong to the class. What cannot be read or used is left out with a warning.
     pub fn scan(&self, work: &Work) -> Result<Frames, ProjectError> {
         let classes = {
-            let _change = self.begin_change();
+            let _still = self.hold_still();
             self.follow_folders(work)?
         };
         let mut frames = Vec::new();
@@ -63,12 +62,16 @@ impl Project {
     pub(super) fn follow_folders(&self, work: &Work) -> Result<Vec<ClassFolder>, ProjectError> {
         let path = self.root().join("classes");
         if !path.is_dir() {
+            self.check_there()?;
+            if self.access() != Access::Full {
+                return Ok(Vec::new());
+            }
             // Somebody copied a project without its empty folders; nobody removes all classes this way.
             for class in self.classes() {
                 let folder = path.join(class.name.as_str());
-                fs::create_dir_all(&folder).map_err(ProjectError::io("make", &folder))?;
+                self.make_dir(&folder)?;
             }
-            fs::create_dir_all(&path).map_err(ProjectError::io("make", &path))?;
+            self.make_dir(&path)?;
         }
         let folders = subfolders(&path, work)?;
         // Looked up only when there is something to find out.
@@ -78,14 +81,19 @@ impl Project {
             // What cannot be read is told by the scan that follows.
             seen.held(self, class, &self.files_in(folder, &Work::new()).ok()?)
         };
-        self.update(|document| {
+        let ((classes, warnings), unsaved) = self.follow(|document| {
             let same = |name: &str| path.join(name).is_dir();
-            let (classes, warnings) = reconcile(document, folders, same, held);
-            for warning in warnings {
-                work.warn(warning);
-            }
-            Ok(classes)
-        })
+            reconcile(document, folders, same, held)
+        })?;
+        for warning in warnings {
+            work.warn(warning);
+        }
+        if let Some(error) = unsaved {
+            work.warn(format!(
+                "The list of classes is shown as the folders say and could not be saved: {error}."
+            ));
+        }
+        Ok(classes)
     }
 
     /// The paths of the frames of one class, in no order.
@@ -102,6 +110,29 @@ impl Project {
         let mut frames = Vec::new();
         let path = format!("classes/{folder}");
         self.scan_folder(&path, &Label::Unsorted, MAX_DEPTH, &mut frames, work)?;
+        Ok(frames.into_iter().map(|frame| frame.path).collect())
+    }
+
+    /// The paths of a source's frames with one label, in no order. To be called with the change begun.
+    pub(super) fn frames_of(
+        &self,
+        source: &SourceId,
+        label: &Label,
+        work: &Work,
+    ) -> Result<Vec<String>, ProjectError> {
+        let mut frames = Vec::new();
+        let path = match label {
+            Label::Unsorted => Some(UNSORTED.to_owned()),
+            Label::Class(name) => {
+                let classes = self.follow_folders(work)?;
+                let class = classes.into_iter().find(|class| class.name == *name);
+                class.map(|class| format!("classes/{}", class.folder))
+            }
+        };
+        if let Some(path) = path {
+            self.scan_folder(&path, label, MAX_DEPTH, &mut frames, work)?;
+        }
+        frames.retain(|frame| frame.source.as_ref() == Some(source));
         Ok(frames.into_iter().map(|frame| frame.path).collect())
     }
 
@@ -154,6 +185,7 @@ impl Project {
         let entries = match fs::read_dir(&abs) {
             Ok(entries) => entries,
             Err(error) => {
+                self.check_there()?;
                 work.warn(format!("The folder “{path}” cannot be read: {error}."));
                 return Ok(());
             }
@@ -174,7 +206,8 @@ impl Project {
                 nameless += 1;
                 continue;
             };
-            if name.starts_with('.') || is_temporary(name) {
+            // What is being written has a hidden name.
+            if name.starts_with('.') {
                 continue;
             }
             let Some(kind) = entry_kind(&entry) else {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::append;
 use crate::onnx::Tensor;
 
 use super::curves::{BestPoint, CurvePoint};
@@ -30,7 +31,7 @@ impl Run {
         points: &[CurvePoint],
     ) -> Result<(), TrainError> {
         let curves = self.head_curves_path();
-        files::append(&curves, &files::to_lines(&curves, points)?)?;
+        append(&curves, &files::to_lines(&curves, points)?)?;
         let path = self.dir.join("checkpoint.safetensors");
         let mut tensors = Vec::new();
         let names = state_names(self.settings.optimizer);

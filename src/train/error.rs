@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::backbone::BackboneError;
+use crate::files::FileError;
 use crate::jobs::Cancelled;
 use crate::onnx::OnnxError;
 use crate::project::ProjectError;
@@ -90,6 +91,16 @@ pub enum TrainError {
         /// The class, as it was called then.
         class: String,
     },
+}
+
+impl From<FileError> for TrainError {
+    fn from(error: FileError) -> Self {
+        Self::Io {
+            action: error.action,
+            path: error.path,
+            error: error.error,
+        }
+    }
 }
 
 impl TrainError {

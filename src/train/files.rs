@@ -3,36 +3,20 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
+use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tempfile::NamedTempFile;
 
+use crate::files::{self, Durability};
 use crate::onnx::{OnnxError, Tensor};
 
 use super::TrainError;
 
-/// Writes a file under a temporary name beside it, syncs it, and renames it into place.
+/// Writes a file so that it survives a power cut.
 pub(super) fn write(path: &Path, contents: &[u8]) -> Result<(), TrainError> {
-    let mut file = part_of(path)?;
-    file.write_all(contents)
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(TrainError::io("write", path))?;
-    file.persist(path)
-        .map_err(|error| TrainError::io("write", path)(error.error))?;
-    Ok(())
-}
-
-/// A file beside `path` that is to become it.
-fn part_of(path: &Path) -> Result<NamedTempFile, TrainError> {
-    tempfile::Builder::new()
-        .prefix(".salamander-")
-        .suffix(".part")
-        .tempfile_in(path.parent().unwrap_or(Path::new(".")))
-        .map_err(TrainError::io("write", path))
+    Ok(files::write(path, contents, Durability::Synced)?)
 }
 
 /// Writes a value as JSON.
@@ -79,38 +63,17 @@ pub(super) fn read_whole_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T
         .collect())
 }
 
-/// Adds lines to a file.
-pub(super) fn append(path: &Path, text: &[u8]) -> Result<(), TrainError> {
-    fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(text))
-        .map_err(TrainError::io("write", path))
-}
-
 /// Writes named `f32` tensors and texts as safetensors.
 pub(super) fn write_tensors(
     path: &Path,
     tensors: Vec<(&str, Values<'_>)>,
     texts: HashMap<String, String>,
 ) -> Result<(), TrainError> {
-    let part = part_of(path)?.into_temp_path();
-    let failed = |error| match error {
-        SafeTensorError::IoError(error) => TrainError::io("write", path)(error),
-        other => damaged(path)(other),
-    };
-    safetensors::serialize_to_file(tensors, Some(texts), &part).map_err(failed)?;
-    // It was put in the place of the part, so that this is another file by now.
-    let written = fs::OpenOptions::new().write(true).open(&part);
-    written
-        .and_then(|file| file.sync_all())
-        .map_err(TrainError::io("write", path))?;
-    part.persist(path)
-        .map_err(|error| TrainError::io("write", path)(error.error))
+    let bytes = safetensors::serialize(tensors, Some(texts)).map_err(damaged(path))?;
+    write(path, &bytes)
 }
 
-/// A tensor that is somewhere else. To be written it needs no copy where numbers are stored as in the file.
+/// A tensor that is somewhere else.
 #[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
     pub shape: &'a [usize],

@@ -12,7 +12,7 @@ use super::{RunId, TrainError};
 pub fn remove_run(project: &Project, run: &RunId) -> Result<RunId, TrainError> {
     let from = folder(&project.runs_dir(), run)?;
     let trash = trash_of_runs(project);
-    fs::create_dir_all(&trash).map_err(TrainError::io("make", &trash))?;
+    project.make_dir(&trash)?;
     let names = std::iter::once(run.0.clone()).chain((2..=u32::MAX).map(|n| format!("{run}~{n}")));
     for name in names {
         let to = trash.join(&name);
@@ -36,7 +36,7 @@ pub fn restore_run(project: &Project, trashed: &RunId) -> Result<RunId, TrainErr
     if fs::symlink_metadata(&to).is_ok() {
         return Err(TrainError::RunInTheWay(name.to_owned()));
     }
-    fs::create_dir_all(project.runs_dir()).map_err(TrainError::io("make", &project.runs_dir()))?;
+    project.make_dir(&project.runs_dir())?;
     fs::rename(&from, &to).map_err(TrainError::io("move", &from))?;
     Ok(RunId(name.to_owned()))
 }

@@ -186,7 +186,7 @@ impl Run {
         notes: Vec<String>,
     ) -> Result<Self, TrainError> {
         let runs = project.runs_dir();
-        fs::create_dir_all(&runs).map_err(TrainError::io("create", &runs))?;
+        project.make_dir(&runs)?;
         let now = jiff::ZonedDateTime::now();
         let stem = format!("{}_{}", now.strftime("%Y-%m-%d"), settings.architecture);
         let mut number = 1;
@@ -477,6 +477,7 @@ pub struct Head {
 
 /// The runs of a project, newest first; a folder that is no run is left out.
 pub fn runs(project: &Project) -> Result<Vec<Run>, TrainError> {
+    project.check_there()?;
     let dir = project.runs_dir();
     let entries = match fs::read_dir(&dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

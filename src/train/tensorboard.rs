@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use prost::Message;
 
+use crate::files::{append, make_dirs};
+
 use super::{CurvePoint, TrainError, files};
 
 /// `tensorflow.Event`, as far as it is used.
@@ -70,7 +72,7 @@ impl Events {
             if !path.exists() {
                 bytes = [self.version(), bytes].concat();
             }
-            files::append(&path, &bytes)?;
+            append(&path, &bytes)?;
         }
         Ok(())
     }
@@ -115,7 +117,7 @@ impl Events {
     /// The file of a side; its folder is made.
     fn path(&self, side: Side) -> Result<PathBuf, TrainError> {
         let folder = self.folder(side);
-        fs::create_dir_all(&folder).map_err(TrainError::io("create", &folder))?;
+        make_dirs(self.dir.parent().unwrap_or(&self.dir), &folder)?;
         // TensorBoard knows event files by this part of their names.
         Ok(folder.join(format!(
             "events.out.tfevents.{}.salamander",

@@ -27,6 +27,7 @@ pub fn train(
     curves: &LiveCurves,
     work: &Work,
 ) -> Result<Run, TrainError> {
+    project.check_writable()?;
     let began = Instant::now();
     check_settings(settings)?;
     // Before minutes of work: can the graph be run at all?
@@ -38,7 +39,8 @@ pub fn train(
         mut notes,
     } = select(project, settings, Splitting::Remembered, work)?;
     let preprocessing = settings.architecture.preprocessing(settings.fit)?;
-    let prepared = prepare(project, settings, &preprocessing, &classes, frames, work)?;
+    let prepared = prepare(project, settings, &preprocessing, &classes, frames, work);
+    let prepared = project.blame(prepared)?;
     notes.extend(prepared.notes.iter().cloned());
     let mut settings = settings.clone();
     settings.fine_tune.restarts.clear();
@@ -82,6 +84,7 @@ pub fn resume(
     curves: &LiveCurves,
     work: &Work,
 ) -> Result<Run, TrainError> {
+    project.check_writable()?;
     let began = Instant::now();
     let dir = project.runs_dir().join(&run.0);
     // The name comes from outside; it must not lead out of the folder of runs.
@@ -116,7 +119,8 @@ pub fn resume(
         &run.run_classes(),
         found.frames,
         work,
-    )?;
+    );
+    let prepared = project.blame(prepared)?;
     if let Some(lost) = run
         .run_classes()
         .into_iter()
@@ -177,6 +181,16 @@ fn show_earlier(run: &Run, standing: &Standing, curves: &LiveCurves) -> Result<(
 
 /// Trains on from where the run stands to its end.
 fn go_on(
+    project: &Project,
+    run: Run,
+    prepared: Prepared,
+    curves: &LiveCurves,
+    work: &Work,
+) -> Result<Run, TrainError> {
+    project.blame(train_to_the_end(project, run, prepared, curves, work))
+}
+
+fn train_to_the_end(
     project: &Project,
     mut run: Run,
     prepared: Prepared,

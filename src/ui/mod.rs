@@ -3,6 +3,7 @@
 //! [`Window`] joins the state ([`App`]) with what belongs to the painting alone ([`Views`]: text being
 //! typed, what is dragged). Functions that paint end in `_ui`; they read the state and push [`Action`]s.
 
+mod banner;
 mod dialogs;
 mod drop_zone;
 mod evaluate;
@@ -146,6 +147,7 @@ impl Window {
             keys::keys_ui(ui, &mut cx);
             top_bar::top_bar_ui(ui, &mut cx, &mut views.top_bar);
             foot::foot_ui(ui, &mut cx);
+            banner::banner_ui(ui, &mut cx);
             if cx.app.session.is_some() {
                 rail::rail_ui(ui, &mut cx);
             }

@@ -9,7 +9,8 @@ use super::Cx;
 use super::icons::{self, icon};
 use super::theme::{self, tokens};
 use super::widgets::{self, command_tooltip, icon_button, menu_item, quiet_button};
-use crate::app::{Action, Command, words};
+use crate::app::{Action, Command, Session, words};
+use crate::project::Access;
 
 /// The height of the bar, points.
 pub const HEIGHT: f32 = 46.0;
@@ -39,12 +40,29 @@ pub fn top_bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, view: &mut View) {
                     ui.label(widgets::muted(t, "/"));
                     let name = words::shorten(&session.name, 40);
                     project_menu(ui, cx, &name);
+                    access_chip(ui, session);
                 }
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     right_side(ui, cx);
                 });
             });
         });
+}
+
+/// Says that the project can only be looked at.
+fn access_chip(ui: &mut Ui, session: &Session) {
+    let (label, why) = match session.project.access() {
+        Access::Full => return,
+        Access::ReadOnly => (
+            "Read-only",
+            "The disk or the folder cannot be written. Looking, evaluating, predicting and exporting to another folder work",
+        ),
+        Access::Shared => (
+            "Looking only",
+            "Another Salamander has the project. Looking, evaluating, predicting and exporting work; to change anything, close it there and open it again",
+        ),
+    };
+    widgets::badge(ui, label).on_hover_text(why);
 }
 
 fn logo(ui: &mut Ui, view: &mut View) {

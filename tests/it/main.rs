@@ -13,10 +13,13 @@ mod cli_program;
 mod desktop;
 mod event_files;
 mod export;
+mod files;
+mod gone;
 mod gradients_of_networks;
 mod kill;
 mod media;
 mod projects;
+mod read_only;
 #[cfg(target_os = "linux")]
 mod real_window;
 mod relabelled;

@@ -53,6 +53,10 @@ impl App {
         let Some(session) = &self.session else {
             return;
         };
+        if !session.can_change() {
+            self.may_change();
+            return;
+        }
         let project = Arc::clone(&session.project);
         let options = ImportOptions {
             class_from,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{ImportAction, ImportState};
 use crate::app::notes::Tone;
+use crate::app::tasks::TaskId;
 use crate::app::{Action, App, Command, Dialog, Lane, Session, expected_frames, words};
 use crate::jobs::{JobError, Work};
 use crate::media::{self, MediaError};
@@ -132,6 +133,9 @@ impl App {
     }
 
     pub(super) fn extract(&mut self, id: SourceId, again: Option<Again>) {
+        if !self.may_change() {
+            return;
+        }
         self.save_import_settings(true);
         let Some(session) = &mut self.session else {
             return;
@@ -162,13 +166,14 @@ impl App {
         batch.sources += 1;
         batch.frames += expected;
         batch.again = again.or(batch.again);
-        let task = self.tasks.start(
+        let task = self.tasks.start_as(
             Lane::Extract,
             "Extracting frames",
             false,
             move |work| extract(&project, source, sampling, work),
-            move |app, result| {
-                app.extracted(&of, expected, other_width && again.is_some(), result);
+            move |app, task, result| {
+                let other_width = other_width && again.is_some();
+                app.extracted(&of, task, (expected, other_width), result);
             },
         );
         if let Some(session) = &mut self.session {
@@ -179,11 +184,13 @@ impl App {
     fn extracted(
         &mut self,
         id: &SourceId,
-        expected: u64,
-        other_width: bool,
+        task: TaskId,
+        (expected, other_width): (u64, bool),
         result: Result<Extracted, JobError>,
     ) {
-        let Some(session) = &mut self.session else {
+        // The project may have been closed, or closed and opened again, meanwhile.
+        let current = |session: &&mut Session| session.import.extracting.get(id) == Some(&task);
+        let Some(session) = self.session.as_mut().filter(current) else {
             return;
         };
         session.import.extracting.remove(id);

@@ -232,6 +232,9 @@ impl App {
             return;
         }
         session.import.unsaved = None;
+        if !session.can_change() {
+            return;
+        }
         let project = Arc::clone(&session.project);
         let (sampling, rule) = (session.import.sampling, session.import.class_rule.clone());
         self.tasks.start(

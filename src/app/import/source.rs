@@ -10,6 +10,9 @@ use crate::project::{Change, ClassName, Label, SourceId};
 
 impl App {
     pub(super) fn set_source_class(&mut self, id: &SourceId, class: Option<ClassName>) {
+        if !self.may_change() {
+            return;
+        }
         let Some(session) = &mut self.session else {
             return;
         };
@@ -21,9 +24,8 @@ impl App {
         }
         let old = source.class.clone().map_or(Label::Unsorted, Label::Class);
         let new = class.clone().map_or(Label::Unsorted, Label::Class);
-        source.class = class;
-        let changed = source.clone();
-        // The frames that were given the old class go along; those labelled by hand stay.
+        source.class.clone_from(&class);
+        // What the change will move; it looks again itself.
         let frames: Vec<String> = session
             .snapshot
             .frames
@@ -32,25 +34,15 @@ impl App {
             .filter(|frame| frame.source.as_ref() == Some(id) && frame.label == old)
             .map(|frame| frame.path.clone())
             .collect();
-        let project = Arc::clone(&session.project);
-        self.tasks.start(
-            Lane::Edit,
-            "Changing the class of a video",
-            true,
-            move |_| project.put_source(changed),
-            |app, result| {
-                if let Err(error) = result {
-                    app.fail(error.to_string());
-                }
-                app.refresh();
-            },
-        );
-        if !frames.is_empty() {
-            self.edit(Change::Relabel { frames, to: new });
-        }
+        let shown = Change::Relabel { frames, to: new };
+        let source = id.clone();
+        self.edit_as(&shown, Change::SetSourceClass { source, class });
     }
 
     pub(super) fn remove_source(&mut self, id: SourceId, trash: bool) {
+        if !self.may_change() {
+            return;
+        }
         self.apply_import(ImportAction::CancelExtract(id.clone()));
         let Some(session) = &mut self.session else {
             return;
@@ -85,6 +77,9 @@ impl App {
 
     /// A source's file was moved and found again.
     pub(super) fn locate(&mut self, id: SourceId, path: PathBuf) {
+        if !self.may_change() {
+            return;
+        }
         let Some(session) = &self.session else {
             return;
         };

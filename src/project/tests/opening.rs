@@ -1,7 +1,6 @@
 //! Making and opening a project, and what has become of it meanwhile.
 
 use std::fs;
-use std::path::Path;
 
 use super::*;
 
@@ -162,12 +161,16 @@ fn fields_of_later_versions_are_kept() {
 fn temporary_files_of_a_killed_process_are_cleared_away() {
     let (_dir, project) = new_project();
     for path in [
-        "classes/cat/a.jpg.part",
-        "classes/cat/.b.part",
-        "unsorted/c.jpg.part",
+        "classes/cat/newt-0123abcd_1.500000_4567ef01.jpg.part",
+        "classes/cat/.salamander-b.part",
+        "unsorted/.salamander-c.part",
         ".project-1.part",
-        "exports/x.part/model.onnx",
-        "cache/a/b.part",
+        "exports/.salamander-x.part/model.onnx",
+        "cache/thumbs/ab/.tmpA1b2C3",
+        "cache/.tmpA1b2C3.part",
+        "runs/r/.tmpA1b2C3",
+        "classes/cat/film.mp4.part",
+        "classes/cat/.tmpA1b2C3",
         "classes/odd.part/kept too.jpg",
         "classes/cat/kept.jpg",
     ] {
@@ -177,14 +180,26 @@ fn temporary_files_of_a_killed_process_are_cleared_away() {
     assert_eq!(paths(&project), kept);
     let project = reopen(project);
     assert_eq!(paths(&project), kept);
-    assert_eq!(fs::read_dir(project.exports_dir()).unwrap().count(), 0);
-    let left: Vec<_> = ["classes/cat", "unsorted", ".", "cache/a"]
-        .iter()
-        .flat_map(|folder| fs::read_dir(project.root().join(folder)).unwrap())
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| Path::new(name).extension().is_some_and(|e| e == "part"))
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    // What somebody else is downloading stays.
+    for (folder, expected) in [
+        (
+            "classes/cat",
+            &[".tmpA1b2C3", "film.mp4.part", "kept.jpg"][..],
+        ),
+        ("unsorted", &[]),
+        ("exports", &[]),
+        ("cache", &["thumbs"]),
+        ("cache/thumbs/ab", &[]),
+        ("runs/r", &[]),
+    ] {
+        let mut left: Vec<_> = fs::read_dir(project.abs(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, expected, "{folder}");
+    }
+    assert!(!project.abs(".project-1.part").exists());
 }
 
 #[test]
@@ -213,4 +228,61 @@ fn a_project_that_cannot_be_written_changes_nothing() {
         name.to_string_lossy().ends_with(".part")
     });
     assert_eq!(parts.count(), 0, "no temporary file is left");
+}
+
+#[test]
+fn a_project_that_is_gone_is_said_to_be_gone_and_not_made_again() {
+    let (dir, project) = new_project();
+    project.add_class(&class("cat")).unwrap();
+    put(&project, "classes/cat/1.jpg");
+    let root = project.root().to_owned();
+    let away = dir.path().join("away");
+    fs::rename(&root, &away).unwrap();
+    let work = Work::new();
+    // Nothing where it was, and the empty folder that an unplugged drive may leave.
+    for empty in [false, true] {
+        if empty {
+            fs::create_dir(&root).unwrap();
+        }
+        let frame = ["classes/cat/1.jpg".to_owned()];
+        let errors = [
+            project.scan(&work).unwrap_err(),
+            project.add_class(&class("dog")).unwrap_err(),
+            project
+                .rename_class(&class("cat"), &class("dog"))
+                .unwrap_err(),
+            project.remove_class(&class("cat")).map(drop).unwrap_err(),
+            project.set_class_color(&class("cat"), 3).unwrap_err(),
+            project.put_source(source("00000001")).unwrap_err(),
+            project.set_setting("key", &1).unwrap_err(),
+            project.set_name("other").unwrap_err(),
+            project
+                .relabel(&frame, &Label::Unsorted, &work)
+                .unwrap_err(),
+            project.trash(&frame, &work).unwrap_err(),
+            project
+                .restore(&["trash/classes/cat/1.jpg".to_owned()], &work)
+                .unwrap_err(),
+            project.empty_trash(&work).unwrap_err(),
+            project.make_dir(&project.cache_dir()).unwrap_err(),
+            project.check_there().unwrap_err(),
+        ];
+        for (number, error) in errors.iter().enumerate() {
+            assert!(
+                matches!(error, ProjectError::Gone { .. }),
+                "{number}: {error}"
+            );
+        }
+        assert_eq!(root.exists(), empty);
+        if empty {
+            assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+            fs::remove_dir(&root).unwrap();
+        }
+    }
+    assert!(work.take_warnings().is_empty());
+    // Back, it goes on as if nothing had been.
+    fs::rename(&away, &root).unwrap();
+    assert_eq!(project.scan(&work).unwrap().list.len(), 1);
+    project.set_name("back").unwrap();
+    assert_eq!(names(&project), ["cat"]);
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::files::append;
 use crate::train::checkpoint::{Standing, astray, curves_up_to};
 use crate::train::curves::CurvePoint;
 use crate::train::files::{self, Values};
@@ -30,7 +31,7 @@ pub(super) fn save(
     points: &[CurvePoint],
 ) -> Result<(), TrainError> {
     let curves = curves_path(run);
-    files::append(&curves, &files::to_lines(&curves, points)?)?;
+    append(&curves, &files::to_lines(&curves, points)?)?;
     let path = path(run);
     let mut names = state_names(network, settings);
     let mut tensors = snapshot.state.clone();

@@ -1,0 +1,139 @@
+//! Whether the open project can be changed: it may be open for looking only, or be gone; and what is done when its
+//! folders change from outside.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::notes::Tone;
+use super::watch::Watch;
+use super::{App, Lane, Session, words};
+use crate::jobs::JobError;
+use crate::project::{Access, ProjectError};
+
+/// A scan that was caused from outside is followed by a pause of so many times its length: files that keep coming
+/// into a large project do not keep it busy.
+const REST: u32 = 2;
+
+impl Session {
+    /// Whether the project can be changed now.
+    #[must_use]
+    pub fn can_change(&self) -> bool {
+        self.why_not_changed().is_none()
+    }
+
+    /// Why the project cannot be changed now.
+    fn why_not_changed(&self) -> Option<ProjectError> {
+        let path = self.root.clone();
+        if self.gone {
+            return Some(ProjectError::Gone { path });
+        }
+        match self.project.access() {
+            Access::Full => None,
+            access => Some(ProjectError::ReadOnly { path, access }),
+        }
+    }
+}
+
+impl App {
+    /// Whether the open project can be changed; says so if not.
+    pub(super) fn may_change(&mut self) -> bool {
+        let why = self.session.as_ref().and_then(Session::why_not_changed);
+        if let Some(why) = &why {
+            self.notes.add(Tone::Info, why.to_string());
+        }
+        why.is_none()
+    }
+
+    /// How many times the folders were read since the window opened.
+    #[must_use]
+    pub fn scans(&self) -> u64 {
+        self.scans
+    }
+
+    /// Takes in what was seen of the project's folders.
+    pub(super) fn follow_watch(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let seen = session.watch.take();
+        if !seen.contents.is_empty() {
+            session.pictures.forget(&seen.contents);
+        }
+        session.rescan_due |= seen.frames;
+        match seen.there {
+            Some(false) => self.project_gone(),
+            Some(true) => self.project_back(),
+            None => {}
+        }
+        if seen.runs {
+            self.load_runs();
+        }
+        self.rescan_if_due();
+    }
+
+    fn rescan_if_due(&mut self) {
+        let due = |session: &Session| session.rescan_due && !session.gone;
+        if !self.session.as_ref().is_some_and(due) {
+            return;
+        }
+        // A scan is of no use while changes are under way; when they are through there is one anyway.
+        if self.refreshing || self.tasks.is_busy(Lane::Edit) {
+            return;
+        }
+        let left = self.rest_until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            self.refresh();
+        } else {
+            self.ctx.request_repaint_after(left);
+        }
+    }
+
+    /// A scan has ended that took so long.
+    pub(super) fn rest_after(&mut self, took: Duration) {
+        self.rest_until = Instant::now() + took * REST;
+    }
+
+    fn project_gone(&mut self) {
+        if let Some(session) = &mut self.session {
+            log::info!("“{}” is gone", session.root.display());
+            session.gone = true;
+            self.tasks.cancel_all();
+        }
+    }
+
+    /// The folder is there again: goes on where it was if it is the same one, else opens it anew.
+    fn project_back(&mut self) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let project = Arc::clone(&session.project);
+        let root = session.root.clone();
+        self.tasks.start(
+            Lane::Edit,
+            "Looking at the project's folder",
+            true,
+            move |_| Ok::<_, ProjectError>(project.is_the_one_opened()),
+            move |app, result: Result<bool, JobError>| {
+                let session = app.session.as_mut().filter(|session| session.root == root);
+                let Some(session) = session else { return };
+                let said = ProjectError::Gone { path: root.clone() };
+                app.notes.forget(&words::sentence(&said.to_string()));
+                if result == Ok(true) {
+                    session.gone = false;
+                    session.watch = watch(&app.ctx, &root);
+                    app.focused();
+                } else {
+                    let workspace = app.workspace;
+                    app.open_project(root, Vec::new());
+                    app.return_to = Some(workspace);
+                }
+            },
+        );
+    }
+}
+
+/// Watches a project's folders for the window.
+pub(super) fn watch(ctx: &egui::Context, root: &std::path::Path) -> Watch {
+    let ctx = ctx.clone();
+    Watch::new(root, move || ctx.request_repaint())
+}

@@ -1,0 +1,109 @@
+//! Predicting on many files: photos, videos and folders of them.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+
+use crate::jobs::{Work, sentence};
+use crate::media::{MediaError, Sampler, gather, is_image_name, is_video_name, load_image};
+use crate::project::Sampling;
+
+use super::{EvaluateError, Prediction, Predictor};
+
+/// A picture of a file, and what the model says of it.
+pub struct FilePicture<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Seconds from the start of the video; `None` for a photo.
+    pub time_secs: Option<f64>,
+    /// The picture.
+    pub picture: RgbImage,
+    /// The classes, most probable first.
+    pub prediction: Prediction,
+}
+
+/// How many pictures were predicted and how many files were not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FilesOutcome {
+    /// Pictures: photos, and the frames of videos that were taken.
+    pub predictions: u64,
+    /// Files that could not be read; each also gave a warning.
+    pub skipped: u64,
+    /// Whether the receiver wanted no more before all were through.
+    pub ended: bool,
+}
+
+impl Predictor {
+    /// Predicts the photos and the frames that `sampling` takes of the videos in `paths`, which may be folders, and
+    /// hands each over as it is made, until `each` breaks. A file that cannot be used is skipped with a warning.
+    pub fn predict_files(
+        &mut self,
+        paths: &[PathBuf],
+        sampling: &Sampling,
+        work: &Work,
+        mut each: impl FnMut(FilePicture<'_>) -> ControlFlow<()>,
+    ) -> Result<FilesOutcome, EvaluateError> {
+        let files = gather(paths, work)?;
+        let mut outcome = FilesOutcome::default();
+        work.stage("Predicting", Some(files.len() as u64));
+        for path in &files {
+            work.check()?;
+            work.detail(path.file_name().unwrap_or_default().to_string_lossy());
+            let predicted = pictures(path, sampling, work, |picture, time_secs| {
+                let prediction = self.predict(&picture)?;
+                outcome.predictions += 1;
+                Ok(each(FilePicture {
+                    path,
+                    time_secs,
+                    picture,
+                    prediction,
+                }))
+            });
+            match predicted {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => {
+                    outcome.ended = true;
+                    break;
+                }
+                Err(EvaluateError::Media(MediaError::Cancelled(cancelled))) => {
+                    return Err(cancelled.into());
+                }
+                Err(EvaluateError::Media(error)) => {
+                    outcome.skipped += 1;
+                    work.warn(sentence(&error));
+                }
+                Err(error) => return Err(error),
+            }
+            work.advance(1);
+        }
+        Ok(outcome)
+    }
+}
+
+/// Hands over a photo, or the frames of a video with their times, until `each` breaks.
+fn pictures(
+    path: &Path,
+    sampling: &Sampling,
+    work: &Work,
+    mut each: impl FnMut(RgbImage, Option<f64>) -> Result<ControlFlow<()>, EvaluateError>,
+) -> Result<ControlFlow<()>, EvaluateError> {
+    if !is_video_name(path) {
+        match load_image(path) {
+            Ok(picture) => return each(picture, None),
+            // A file with a name of its own may still be a video; what that says counts then.
+            Err(error) if is_image_name(path) => return Err(error.into()),
+            Err(_) => {}
+        }
+    }
+    let mut sampler = Sampler::open(path, sampling)?;
+    while let Some(frame) = sampler.next_frame(work)? {
+        if each(frame.to_rgb()?, Some(frame.time_secs))?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    if let Some(warning) = sampler.warning() {
+        work.warn(warning);
+    }
+    Ok(ControlFlow::Continue(()))
+}

@@ -1,0 +1,187 @@
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn desk() -> (TempDir, Project, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let project = Project::create(&dir.path().join("p"), "p").unwrap();
+    let out = dir.path().join("out");
+    (dir, project, out)
+}
+
+/// Exports into `out`: a model and labels.
+fn export(project: &Project, out: &Path, text: &str) -> Result<(), ExportError> {
+    let mut pending = Pending::new(project, out)?;
+    pending.write(MODEL, text.as_bytes())?;
+    pending.write("labels.txt", text.as_bytes())?;
+    pending.commit()
+}
+
+fn not_ours(outcome: Result<(), ExportError>) -> Vec<String> {
+    match outcome {
+        Err(ExportError::NotOurs { names, .. }) => names,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn nothing_is_left_when_it_is_not_committed() {
+    let (dir, project, out) = desk();
+    let mut pending = Pending::new(&project, &out).unwrap();
+    pending.write(MODEL, b"half").unwrap();
+    assert!(!out.exists());
+    drop(pending);
+    assert_eq!(names(dir.path()), ["p"]);
+    fs::create_dir(&out).unwrap();
+    let mut pending = Pending::new(&project, &out).unwrap();
+    pending.write(MODEL, b"half").unwrap();
+    drop(pending);
+    assert!(names(&out).is_empty());
+}
+
+#[test]
+fn a_new_folder_appears_whole_and_what_was_killed_goes() {
+    let (dir, project, out) = desk();
+    for name in [".out.4711.partial", ".salamander-out-0123456789ab.part"] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+        fs::write(dir.path().join(name).join(MODEL), b"half").unwrap();
+    }
+    fs::write(dir.path().join(".other.4711.partial"), "another's").unwrap();
+    export(&project, &out, "new").unwrap();
+    assert_eq!(names(&out), ["export.json", "labels.txt", MODEL]);
+    assert_eq!(names(dir.path()), [".other.4711.partial", "out", "p"]);
+}
+
+#[test]
+fn an_earlier_export_stays_until_the_new_one_is_whole() {
+    let (_dir, project, out) = desk();
+    export(&project, &out, "old").unwrap();
+    let mut pending = Pending::new(&project, &out).unwrap();
+    pending.write(MODEL, b"new").unwrap();
+    pending.write("labels.txt", b"new").unwrap();
+    assert_eq!(fs::read(out.join(MODEL)).unwrap(), b"old");
+    pending.commit().unwrap();
+    assert_eq!(fs::read(out.join(MODEL)).unwrap(), b"new");
+    assert_eq!(names(&out), ["export.json", "labels.txt", MODEL]);
+    // And again, over what has replaced something.
+    export(&project, &out, "newest").unwrap();
+    let text = fs::read_to_string(out.join("export.json")).unwrap();
+    assert!(!text.contains("replaces"), "{text}");
+}
+
+#[test]
+fn what_is_the_users_is_never_replaced() {
+    for name in FILES.into_iter().chain(["export.json"]) {
+        let (_dir, project, out) = desk();
+        fs::create_dir(&out).unwrap();
+        fs::write(out.join(name), "mine").unwrap();
+        fs::write(out.join("other.txt"), "mine").unwrap();
+        assert_eq!(not_ours(export(&project, &out, "new")), [name]);
+        assert_eq!(fs::read_to_string(out.join(name)).unwrap(), "mine");
+        assert_eq!(names(&out).len(), 2, "nothing was written");
+    }
+}
+
+#[test]
+fn a_file_of_an_export_that_was_changed_is_the_users() {
+    let (_dir, project, out) = desk();
+    export(&project, &out, "old").unwrap();
+    fs::write(out.join("labels.txt"), "translated").unwrap();
+    fs::write(out.join("LICENSE.txt"), "mine").unwrap();
+    let error = export(&project, &out, "new").unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("labels.txt") && text.contains("LICENSE.txt"),
+        "{text}"
+    );
+    assert!(text.contains("another folder"), "{text}");
+    assert_eq!(fs::read(out.join(MODEL)).unwrap(), b"old");
+    // Moved away, the way is free.
+    fs::remove_file(out.join("labels.txt")).unwrap();
+    fs::remove_file(out.join("LICENSE.txt")).unwrap();
+    export(&project, &out, "new").unwrap();
+}
+
+#[test]
+fn a_file_that_comes_while_the_export_is_proved_is_not_replaced() {
+    let (_dir, project, out) = desk();
+    fs::create_dir(&out).unwrap();
+    let mut pending = Pending::new(&project, &out).unwrap();
+    pending.write(MODEL, b"new").unwrap();
+    fs::write(out.join(MODEL), "mine").unwrap();
+    assert_eq!(not_ours(pending.commit()), [MODEL]);
+    assert_eq!(names(&out), [MODEL]);
+}
+
+#[test]
+fn killed_half_way_old_and_new_files_are_known() {
+    let (_dir, project, out) = desk();
+    export(&project, &out, "old").unwrap();
+    // As after a kill between two renames: the manifest knows both, labels are new, the model is gone.
+    let mut manifest = Manifest::new(BTreeMap::from([
+        (MODEL.to_owned(), manifest::hash(b"new")),
+        ("labels.txt".to_owned(), manifest::hash(b"new")),
+        ("README.txt".to_owned(), manifest::hash(b"new")),
+    ]));
+    manifest.replaces = BTreeMap::from([
+        ("labels.txt".to_owned(), manifest::hash(b"old")),
+        ("README.txt".to_owned(), manifest::hash(b"old")),
+    ]);
+    fs::write(out.join("export.json"), manifest.to_bytes().unwrap()).unwrap();
+    fs::write(out.join("labels.txt"), "new").unwrap();
+    fs::write(out.join("README.txt"), "old").unwrap();
+    fs::remove_file(out.join(MODEL)).unwrap();
+    export(&project, &out, "newest").unwrap();
+}
+
+#[test]
+fn leftovers_of_a_killed_export_go_and_nothing_else() {
+    let (_dir, project, out) = desk();
+    fs::create_dir(&out).unwrap();
+    for name in [
+        ".model.onnx.4711.partial",
+        ".salamander-0123456789ab.part",
+        "film.part",
+        ".hidden.partial",
+    ] {
+        fs::write(out.join(name), b"x").unwrap();
+    }
+    drop(Pending::new(&project, &out).unwrap());
+    assert_eq!(names(&out), [".hidden.partial", "film.part"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_one_sentence() {
+    let (dir, project, _) = desk();
+    let file = dir.path().join("file");
+    fs::write(&file, b"").unwrap();
+    let error = Pending::new(&project, &file.join("out")).err().unwrap();
+    let text = error.to_string();
+    assert!(text.starts_with("cannot make the folder"), "{text}");
+}
+
+#[test]
+fn a_project_that_is_gone_is_not_made_again() {
+    let (dir, project, _) = desk();
+    fs::rename(project.root(), dir.path().join("away")).unwrap();
+    let out = project.exports_dir().join("run");
+    let error = Pending::new(&project, &out).err().unwrap();
+    assert!(
+        error.to_string().contains("is not there any more"),
+        "{error}"
+    );
+    assert_eq!(names(dir.path()), ["away"]);
+}

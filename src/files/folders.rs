@@ -1,0 +1,77 @@
+//! Making folders, and what can be known of them.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Component, Path};
+
+use super::FileError;
+use super::write::temporary_in;
+
+/// Makes `dir` and what is missing between it and `base`, which must be there: a folder on a drive that was unplugged
+/// is not made anew in its place. Without a way from `base` to `dir` only `dir` itself is made, in a folder that
+/// is there.
+pub fn make_dirs(base: &Path, dir: &Path) -> Result<(), FileError> {
+    let fail = |path: &Path, error| Err(FileError::new("make the folder", path)(error));
+    let mut path = if base.as_os_str().is_empty() {
+        Path::new(".").to_owned()
+    } else {
+        base.to_owned()
+    };
+    let below = match dir.strip_prefix(base) {
+        Ok(below)
+            if below
+                .components()
+                .all(|c| matches!(c, Component::Normal(_))) =>
+        {
+            below
+        }
+        _ => {
+            dir.parent().unwrap_or(base).clone_into(&mut path);
+            dir.file_name().map_or(Path::new(""), Path::new)
+        }
+    };
+    if !path.is_dir() {
+        let error = match fs::metadata(&path) {
+            Ok(_) => io::Error::from(ErrorKind::NotADirectory),
+            Err(error) => error,
+        };
+        return fail(dir, error);
+    }
+    for part in below.components() {
+        path.push(part);
+        match fs::create_dir(&path) {
+            Ok(()) => {}
+            // Also a link to a folder.
+            Err(_) if path.is_dir() => {}
+            Err(error) => return fail(&path, error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether files can be made in a folder; an error of any other kind than a missing right (a full disk) does not count.
+/// Tried by making one, because rights alone do not tell: a disk may be mounted read-only.
+pub fn is_writable(dir: &Path) -> Result<(), io::Error> {
+    match temporary_in(dir) {
+        Err(error) if is_refusal(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the system says that nothing may be written there.
+#[must_use]
+pub fn is_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+/// Makes renames in a folder last through a power cut, where the system allows it.
+pub fn sync_dir(dir: &Path) {
+    if cfg!(unix)
+        && let Err(error) = File::open(dir).and_then(|dir| dir.sync_all())
+    {
+        log::debug!("cannot sync {}: {error}", dir.display());
+    }
+}

@@ -1,0 +1,27 @@
+//! Writing files: each is there whole or not at all, with the permissions that an ordinary file has.
+//!
+//! Every file that counts is written under a temporary name in the folder where it is to be, and renamed. Three
+//! things are stated here, once for the whole program:
+//!
+//! * **Durability.** See [`Durability`]. A process killed at any moment leaves the file as it was, or the new one, and
+//!   at most a temporary file.
+//! * **Permissions.** A new file has what the system gives any new file: `0666` less the umask (or what the folder's
+//!   default access list says), and the folder's group where the folder passes its group on (setgid). A file that is
+//!   replaced keeps its mode, and its owner and group as far as this user may give them.
+//! * **Temporary names.** All begin and end as [`is_temporary`] knows them, so that scanning passes over them
+//!   and opening a project clears them away.
+//!
+//! A link in the place of the file is followed: the file that it leads to is replaced, the link stays.
+
+mod error;
+mod folders;
+mod temporary;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::FileError;
+pub use folders::{is_refusal, is_writable, make_dirs, sync_dir};
+pub use temporary::{is_temporary, remove_left_over};
+pub use write::{Durability, NewFile, NewFolder, append, copy, write};

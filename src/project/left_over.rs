@@ -1,0 +1,35 @@
+//! What a killed process left behind in a project, by its name.
+
+use std::path::Path;
+
+use crate::files::{is_temporary, remove_left_over};
+
+use super::FrameName;
+
+/// Whether a name in the project's root or in a folder for frames is that of an unfinished file. A file of somebody
+/// else's that is being written there (`film.mp4.part`) is none.
+pub(super) fn is_left_over(name: &str) -> bool {
+    // As earlier versions called them.
+    let earlier = name
+        .strip_suffix(".part")
+        .is_some_and(|name| name.starts_with(".project-") || FrameName::parse(name).is_some());
+    is_temporary(name) || earlier
+}
+
+/// The same in folders that only Salamander writes to.
+fn is_left_over_of_ours(name: &str) -> bool {
+    let random = name.strip_prefix(".tmp").unwrap_or_default();
+    let earlier = random.strip_suffix(".part").unwrap_or(random);
+    is_left_over(name) || (earlier.len() == 6 && earlier.chars().all(|c| c.is_ascii_alphanumeric()))
+}
+
+/// Removes all of them. To be called with the lock on the project: then nobody is writing them.
+pub(super) fn remove(root: &Path) {
+    remove_left_over(root, 0, &is_left_over);
+    for folder in ["classes", "unsorted", "trash"] {
+        remove_left_over(&root.join(folder), 8, &is_left_over);
+    }
+    for folder in ["cache", "runs", "exports"] {
+        remove_left_over(&root.join(folder), 3, &is_left_over_of_ours);
+    }
+}

@@ -1,0 +1,47 @@
+//! The strip below the top bar that says that the open project is gone.
+
+use egui::{Frame, Label, Margin, Panel, RichText, Ui};
+
+use super::Cx;
+use super::icons::{self, icon};
+use super::theme::tokens;
+use super::widgets::quiet_button;
+use crate::app::{Command, words};
+
+/// Paints it while the project is gone.
+pub fn banner_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
+    let Some(session) = cx.app.session.as_ref().filter(|session| session.gone) else {
+        return;
+    };
+    let t = tokens(ui);
+    let name = words::shorten(&session.name, 40);
+    let text = format!(
+        "“{name}” is not there any more. Was its drive unplugged, or its folder moved? It goes on by itself when the folder is back."
+    );
+    let place = session.root.display().to_string();
+    Panel::top("gone")
+        .frame(
+            Frame::new()
+                .fill(t.accent_soft)
+                .inner_margin(Margin::symmetric(16, 8)),
+        )
+        .show(ui, |ui| {
+            ui.horizontal(|ui| {
+                ui.spacing_mut().item_spacing.x = 10.0;
+                ui.label(icon(icons::MISSING, 18.0).color(t.hint_text));
+                let close = 150.0;
+                ui.scope(|ui| {
+                    ui.set_max_width((ui.available_width() - close).max(200.0));
+                    ui.add(Label::new(RichText::new(text).color(t.hint_text)).wrap())
+                        .on_hover_text(place);
+                });
+                let button = quiet_button(ui, None, Command::CloseProject.text());
+                if button
+                    .on_hover_text(Command::CloseProject.tooltip())
+                    .clicked()
+                {
+                    cx.command(Command::CloseProject);
+                }
+            });
+        });
+}
