@@ -8,6 +8,8 @@ pub mod jobs;
 
 pub mod files;
 
+pub mod kind;
+
 pub mod project;
 
 pub mod media;

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top: a layer may import from those before it.
-const LAYERS: [&str; 13] = [
-    "jobs", "files", "project", "media", "curate", "onnx", "backbone", "train", "evaluate",
+const LAYERS: [&str; 14] = [
+    "jobs", "files", "kind", "project", "media", "curate", "onnx", "backbone", "train", "evaluate",
     "export", "app", "ui", "cli",
 ];
 

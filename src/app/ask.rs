@@ -13,6 +13,7 @@ use rfd::{AsyncFileDialog, FileHandle};
 use super::dialog::{Dialog, PathPurpose};
 use super::{App, EvaluateAction, ExportAction, ImportAction, Lane};
 use crate::jobs::Cancelled;
+use crate::kind::Kind;
 use crate::project::SourceId;
 
 /// An answer of “nothing” that comes faster than a person is no answer: no dialog could be shown.
@@ -54,7 +55,7 @@ impl App {
         // On macOS a dialog must be made on the UI thread; waiting for it can happen elsewhere.
         match what {
             Ask::Files => {
-                let dialog = dialog.set_title("Add videos and photos");
+                let dialog = media_only(dialog).set_title("Add videos and photos");
                 self.wait_for(what, dialog.pick_files(), many);
             }
             Ask::Folder => {
@@ -70,7 +71,7 @@ impl App {
                 self.wait_for(what, dialog.pick_folder(), one);
             }
             Ask::Predict => {
-                let dialog = dialog.set_title("Predict on videos and photos");
+                let dialog = media_only(dialog).set_title("Predict on videos and photos");
                 self.wait_for(what, dialog.pick_files(), many);
             }
             Ask::ExportFolder => {
@@ -150,6 +151,19 @@ impl App {
             why,
         });
     }
+}
+
+/// Offers images and films first. The names are a hint only, so that all files can be chosen too.
+fn media_only(dialog: AsyncFileDialog) -> AsyncFileDialog {
+    let mut extensions: Vec<String> = Vec::new();
+    for extension in Kind::media_extensions() {
+        // Where names have a case, patterns have one too, and cameras write in capitals.
+        extensions.push(extension.to_owned());
+        extensions.push(extension.to_ascii_uppercase());
+    }
+    dialog
+        .add_filter("Videos and photos", &extensions)
+        .add_filter("All files", &["*"])
 }
 
 #[allow(

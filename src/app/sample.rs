@@ -72,7 +72,7 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
         let (path, target) = (entry.path(), to.join(entry.file_name()));
         if entry.file_type()?.is_dir() {
             copy_tree(&path, &target)?;
-        } else if crate::media::is_video_name(&path) {
+        } else if crate::media::Kind::of_name(&path).is_some_and(crate::media::Kind::is_film) {
             std::fs::copy(&path, &target)?;
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::backbone::{Architecture, Preprocessing, TunedWeights, bottlenecks, write_features};
 use crate::jobs::Work;
-use crate::media::{gather, is_image_name};
+use crate::media::{Kind, gather};
 use crate::project::{Project, make_dir};
 use crate::train::Run;
 
@@ -168,7 +168,7 @@ fn pictures(input: &Path) -> anyhow::Result<Pictures> {
         bail!("“{}” is neither a project nor a folder", shown(input));
     }
     let mut files = gather(&[input.to_owned()], &work)?;
-    files.retain(|file| is_image_name(file));
+    files.retain(|file| Kind::at_a_glance(file).is_ok_and(Kind::is_image));
     let paths = files
         .iter()
         .map(|file| {

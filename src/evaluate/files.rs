@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 
 use crate::jobs::{Work, sentence};
-use crate::media::{MediaError, Sampler, gather, is_image_name, is_video_name, load_image};
+use crate::media::{Kind, MediaError, Sampler, gather, load_image};
 use crate::project::Sampling;
 
 use super::{EvaluateError, Prediction, Predictor};
@@ -88,13 +88,9 @@ fn pictures(
     work: &Work,
     mut each: impl FnMut(RgbImage, Option<f64>) -> Result<ControlFlow<()>, EvaluateError>,
 ) -> Result<ControlFlow<()>, EvaluateError> {
-    if !is_video_name(path) {
-        match load_image(path) {
-            Ok(picture) => return each(picture, None),
-            // A file with a name of its own may still be a video; what that says counts then.
-            Err(error) if is_image_name(path) => return Err(error.into()),
-            Err(_) => {}
-        }
+    // What is neither image nor film is opened as a film, which says what it is.
+    if Kind::of(path)?.is_image() {
+        return each(load_image(path)?, None);
     }
     let mut sampler = Sampler::open(path, sampling)?;
     while let Some(frame) = sampler.next_frame(work)? {

@@ -6,7 +6,7 @@ use image::RgbImage;
 
 use crate::backbone::{Extractor, worker_count};
 use crate::jobs::Work;
-use crate::media::{Sampler, is_video_name, load_image};
+use crate::media::{Kind, Sampler, load_image};
 use crate::project::Sampling;
 use crate::train::{Run, RunClasses};
 
@@ -118,20 +118,13 @@ impl Predictor {
         mut each: impl FnMut(FilePrediction),
     ) -> Result<(), EvaluateError> {
         work.check()?;
-        if !is_video_name(path) {
-            let image = load_image(path);
-            match image {
-                Ok(picture) => {
-                    each(FilePrediction {
-                        time_secs: None,
-                        prediction: self.predict(&picture)?,
-                    });
-                    return Ok(());
-                }
-                // The name says nothing certain: a video under another name is tried below.
-                Err(error) if Sampler::open(path, sampling).is_err() => return Err(error.into()),
-                Err(_) => {}
-            }
+        // What is neither image nor film is opened as a film, which says what it is.
+        if Kind::of(path)?.is_image() {
+            each(FilePrediction {
+                time_secs: None,
+                prediction: self.predict(&load_image(path)?)?,
+            });
+            return Ok(());
         }
         let mut sampler = Sampler::open(path, sampling)?;
         let name = path

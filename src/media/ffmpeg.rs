@@ -13,16 +13,16 @@ use ffmpeg_next::{
 };
 
 use crate::jobs::Work;
+use crate::kind::{HEAD_BYTES, Kind};
 
 use super::MediaError;
-use super::still::{guess_format, looks_like_text};
 
 /// Bytes read from the file at a time.
 const READ_BYTES: usize = 256 << 10;
 /// How long a stream may be looked at for its facts, in microseconds.
 const ANALYSE_US: &str = "10000000";
-/// So much is looked at to say what a file is that is no video.
-const SNIFF_BYTES: u64 = 64 << 10;
+/// `AVPROBE_SCORE_RETRY`: up to this FFmpeg itself would rather see more of the file.
+const UNSURE_SCORE: i32 = 25;
 
 /// Makes FFmpeg ready, once. Its log goes nowhere: errors come back as return values and are told by us.
 pub(super) fn init() {
@@ -89,7 +89,9 @@ pub(super) fn open(path: &Path) -> Result<OpenVideo, MediaError> {
     let (mut input, interrupter) = open_input(file, path)?;
     let name = input.format().name().to_owned();
     // Demuxers that take anything with the right file name for a slide show or a text screen.
-    if name == "tty" || name == "image2" || name.ends_with("_pipe") {
+    let stills = name == "tty" || name == "image2" || name.ends_with("_pipe");
+    // One JPEG image after the other is a film all the same.
+    if stills && !(name == "jpeg_pipe" && Kind::of(path)?.is_film()) {
         return Err(MediaError::unusable(path, what_else(path)));
     }
     let Some(stream) = choose_stream(&input) else {
@@ -137,15 +139,20 @@ pub(super) fn open_stream(stream: StreamIo, name: &str) -> Result<(Input, Interr
 /// What a file is that FFmpeg does not take for a video, as the rest of a sentence.
 fn what_else(path: &Path) -> String {
     let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(SNIFF_BYTES).read_to_end(&mut head));
+    let read =
+        File::open(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
     if read.is_err() {
         return "cannot be read".into();
     }
-    if looks_like_text(head.get(..head.len().min(4096)).unwrap_or_default()) {
-        return "is not a video but text".into();
-    }
-    if guess_format(&head).is_some() {
-        return "is a photo, not a video".into();
+    match Kind::of_head(&head) {
+        Kind::Text => return "is not a video but text".into(),
+        Kind::Image(_) => return "is a photo, not a video".into(),
+        Kind::Film(_) | Kind::Unknown => {}
+        other => {
+            if let Some(refusal) = other.refusal() {
+                return refusal;
+            }
+        }
     }
     let is_mp4 = head.get(4..8).is_some_and(|kind| {
         [b"ftyp", b"moov", b"mdat", b"wide", b"free"].contains(&kind.try_into().unwrap_or(b"none"))
@@ -163,6 +170,78 @@ fn what_else(path: &Path) -> String {
             .into();
     }
     "is not a video, or one of a kind that cannot be read".into()
+}
+
+/// What FFmpeg takes the beginning of a file for.
+pub(super) enum Guess {
+    /// A still image, by its codec.
+    Still(&'static str),
+    /// A container, by its name for people.
+    Container(&'static str),
+}
+
+/// Asks FFmpeg's demuxers which of them knows a file that begins with `head`; an unsure answer is none.
+pub(super) fn guess(head: &[u8]) -> Option<Guess> {
+    init();
+    let mut padded = head.to_vec();
+    padded.resize(head.len() + ffi::AVPROBE_PADDING_SIZE as usize, 0);
+    let data = ffi::AVProbeData {
+        // A name would tempt those that go by it.
+        filename: c"".as_ptr(),
+        buf: padded.as_mut_ptr(),
+        buf_size: i32::try_from(head.len()).ok()?,
+        mime_type: std::ptr::null(),
+    };
+    let mut score = 0;
+    // SAFETY: the data lives through the call and is padded as it must be. The answer is null or a static
+    // description whose names are static, NUL-terminated ASCII.
+    let (name, long) = unsafe {
+        let format = ffi::av_probe_input_format3(&raw const data, 1, &raw mut score);
+        if format.is_null() {
+            return None;
+        }
+        (
+            CStr::from_ptr((*format).name).to_str().ok()?,
+            CStr::from_ptr((*format).long_name).to_str().ok()?,
+        )
+    };
+    if score <= UNSURE_SCORE || name == "tty" {
+        return None;
+    }
+    Some(match name.strip_suffix("_pipe") {
+        Some(codec) => Guess::Still(codec),
+        None => Guess::Container(long),
+    })
+}
+
+/// What a file holds that FFmpeg can open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contents {
+    /// Moving pictures of a known size.
+    Picture,
+    /// Sound alone.
+    Sound,
+    /// Nothing of use.
+    Nothing,
+}
+
+/// Opens a file to see what is in it.
+pub(super) fn contents(path: &Path) -> Contents {
+    let opened = File::open(path)
+        .map_err(|error| MediaError::read(path, error))
+        .and_then(|file| open_input(file, path));
+    let Ok((input, _)) = opened else {
+        return Contents::Nothing;
+    };
+    let picture = choose_stream(&input)
+        .and_then(|index| input.stream(index))
+        .is_some_and(|stream| coded_size(&stream) != (0, 0));
+    let sound = |stream: Stream| stream.parameters().medium() == media::Type::Audio;
+    match (picture, input.streams().any(sound)) {
+        (true, _) => Contents::Picture,
+        (false, true) => Contents::Sound,
+        (false, false) => Contents::Nothing,
+    }
 }
 
 /// The stream that the `ffmpeg` program would take: the largest picture that has data, cover art left out.

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::jobs::Work;
+use crate::kind::Kind;
 use crate::project::natural_cmp;
 
-use super::{MediaError, is_image_name, is_video_name};
+use super::MediaError;
 
 /// The media files among `paths`, folders searched through, in natural order; what is neither video nor
 /// photo is left out when found in a folder, and kept when named by the user (so that it is reported).
@@ -73,7 +74,7 @@ impl Search {
         for (_, path) in children {
             if path.is_dir() {
                 self.folder(&path, work)?;
-            } else if is_image_name(&path) || is_video_name(&path) {
+            } else if Kind::at_a_glance(&path).is_ok_and(Kind::is_media) {
                 self.file(path);
             }
         }

@@ -1,11 +1,10 @@
 //! Bringing videos and photos into a project.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::jobs::Work;
+use crate::kind::Kind;
 use crate::project::{ClassName, Project, ProjectError, Sampling, Source, SourceId, SourceKind};
 
 use super::extract::{Known, expected_frames, extract_source};
@@ -181,11 +180,12 @@ pub fn import(
     Ok(outcome)
 }
 
-/// Whether to take a file for a photo: by content, and by name if that tells nothing.
+/// Whether to take a file for a photo; one that cannot be looked at, by its name.
 fn is_photo(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
-    (read.is_ok() && still::guess_format(&head).is_some()) || super::is_image_name(path)
+    Kind::of(path).map_or_else(
+        |_| Kind::of_name(path).is_some_and(Kind::is_image),
+        Kind::is_image,
+    )
 }
 
 /// Counts a file that cannot be used, or hands the error on when it is not the file's fault.

@@ -5,6 +5,7 @@
 
 mod again;
 mod decode;
+mod depth;
 mod error;
 mod extract;
 mod ffmpeg;
@@ -12,6 +13,7 @@ mod gather;
 mod graph;
 mod import;
 mod jpeg;
+mod kind;
 mod odd_still;
 mod photos;
 mod preview;
@@ -19,6 +21,7 @@ mod probe;
 mod sample;
 mod skip;
 mod still;
+mod whole;
 
 pub use again::{Again, extract_again};
 pub use error::MediaError;
@@ -29,4 +32,6 @@ pub use import::{ClassFrom, ImportOptions, ImportOutcome, add_video, import};
 pub use preview::{poster, preview};
 pub use probe::{VideoInfo, probe};
 pub use sample::{SampledFrame, Sampler};
-pub use still::{is_image_name, is_video_name, load_image, load_image_from_bytes};
+pub use still::{Still, load_image, load_image_from_bytes, load_still};
+
+pub use crate::kind::{ImageKind, Kind};

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use image::ImageFormat;
-
 use crate::files::{self, Durability};
 use crate::jobs::Work;
+use crate::kind::Kind;
 use crate::project::{ClassName, FrameName, Label, Project, Source, SourceId, SourceKind};
 
 use super::extract::{Known, hex8};
@@ -85,7 +84,7 @@ fn import_batch(
     for path in &batch.photos {
         work.check()?;
         work.detail(path.file_name().unwrap_or_default().to_string_lossy());
-        let (bytes, format) = match read_photo(path) {
+        let (bytes, remarks) = match read_photo(path) {
             Ok(photo) => photo,
             Err(error) => {
                 skip(error, path, work, outcome)?;
@@ -103,7 +102,7 @@ fn import_batch(
             source: source.id.clone(),
             time_secs: None,
             id: hex8(&blake3::hash(&bytes)),
-            extension: extension(format, path),
+            extension: extension(&bytes, path),
         };
         if known.insert(&name) {
             if written == 0 {
@@ -111,6 +110,9 @@ fn import_batch(
             }
             let place = folder.join(name.to_file_name());
             files::write(&place, &bytes, Durability::Renamed)?;
+            for remark in remarks {
+                work.warn(remark);
+            }
             written += 1;
             outcome.frames += 1;
         }
@@ -157,21 +159,18 @@ fn begin(project: &Project, batch: &Batch, options: &ImportOptions) -> Source {
     })
 }
 
-/// The bytes of a photo that can be read as one, and its format.
-fn read_photo(path: &Path) -> Result<(Vec<u8>, Option<ImageFormat>), MediaError> {
+/// The bytes of a photo that can be read as one, and what is to be said about it.
+fn read_photo(path: &Path) -> Result<(Vec<u8>, Vec<String>), MediaError> {
     let bytes = still::read_file(path)?;
-    still::load_image_from_bytes(&bytes, path)?;
-    let format = still::guess_format(&bytes);
-    Ok((bytes, format))
+    let remarks = still::load_still(&bytes, path)?.remarks;
+    Ok((bytes, remarks))
 }
 
 /// The extension by content, since others go by the name.
-fn extension(format: Option<ImageFormat>, path: &Path) -> String {
-    let by_content = match format {
-        Some(ImageFormat::Jpeg) => Some("jpg"),
-        Some(format) => format.extensions_str().first().copied(),
-        None => None,
-    };
+fn extension(bytes: &[u8], path: &Path) -> String {
+    let by_content = Kind::of_head(bytes)
+        .first_image()
+        .and_then(|image| image.extension());
     by_content.map_or_else(
         || {
             path.extension()

@@ -1,6 +1,5 @@
 //! Still images: by content, not by extension; upright; 8-bit RGB.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -9,7 +8,13 @@ use image::error::{ImageError, LimitErrorKind};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
-use super::{MediaError, odd_still};
+use crate::kind::jpeg::SOI;
+use crate::kind::tiff::{Directory, SUBFILE_TYPE, Tiff};
+use crate::kind::{HEAD_BYTES, ImageKind, Kind};
+
+use super::ffmpeg::{self, Guess};
+use super::whole::{self, Missing};
+use super::{MediaError, depth, kind, odd_still};
 
 /// Above this a picture is refused: 200 megapixels are 600 MB as RGB.
 const MAX_PIXELS: u64 = 200_000_000;
@@ -17,17 +22,6 @@ const MAX_PIXELS: u64 = 200_000_000;
 const MAX_ALLOC_BYTES: u64 = 4 * MAX_PIXELS;
 /// Above this a file is not read into memory: no photo is that long.
 const MAX_FILE_BYTES: u64 = 1 << 30;
-
-const IMAGE_EXTENSIONS: [&str; 14] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff", "gif", "heic", "heif",
-    "avif", "jxl",
-];
-
-const VIDEO_EXTENSIONS: [&str; 33] = [
-    "mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "divx", "mpg", "mpeg", "mpe", "m2v", "vob",
-    "ps", "ts", "mts", "m2ts", "m2t", "wmv", "asf", "flv", "f4v", "3gp", "3g2", "ogv", "ogm",
-    "mxf", "dv", "y4m", "insv", "lrv", "rm", "rmvb",
-];
 
 /// Reads an image file: JPEG (also CMYK), PNG, WebP, BMP, TIFF, first frame of a GIF, and what else the FFmpeg
 /// at hand reads (AVIF, JPEG XL); 16-bit is reduced, transparency is laid on white, the EXIF orientation is
@@ -51,53 +45,174 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, MediaError> {
 
 /// [`load_image`] for a file whose content was read already; `path` only names it in messages.
 pub fn load_image_from_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, MediaError> {
-    if bytes.is_empty() {
-        return Err(MediaError::unusable(path, "is empty"));
+    load_still(bytes, path).map(|still| still.image)
+}
+
+/// An image, and what is to be said about how it was read.
+#[derive(Debug, Clone)]
+pub struct Still {
+    /// The image, upright, 8 bits a value.
+    pub image: RgbImage,
+    /// One sentence each: further pages, an animation, values brought to the full range, missing detail.
+    pub remarks: Vec<String>,
+}
+
+/// [`load_image_from_bytes`] with what is worth telling a person who adds the image.
+///
+/// # Errors
+/// If it is no image, damaged, too large, or if part of it is missing.
+pub fn load_still(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
+    let image = image_kind(bytes, path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut remarks = Vec::new();
+    let mut remark = |text: String| remarks.push(format!("“{name}” {text}"));
+    match whole::missing(bytes, image) {
+        Missing::Nothing => {}
+        Missing::Detail => remark(
+            "is cut off: its last passes are missing, so the image is coarser than it was".into(),
+        ),
+        missing => return Err(MediaError::unusable(path, cut_off(missing, image))),
     }
-    let error = match guess_format(bytes) {
-        Some(format) => match decode(bytes, format, path) {
-            Ok(picture) => return Ok(picture),
+    if let Some(text) = left_out(bytes, image) {
+        remark(text);
+    }
+    let error = match format_of(image) {
+        Some(format) => match decode(bytes, format, image, path) {
+            Ok((picture, deepened)) => {
+                if let Some((depth, largest)) = deepened {
+                    remark(format!(
+                        "holds 16-bit values of at most {largest}, so it was read as {depth}-bit, which makes it {} times brighter",
+                        65535 / ((1_u32 << depth) - 1)
+                    ));
+                }
+                return Ok(Still {
+                    image: picture,
+                    remarks,
+                });
+            }
             Err(error) => error,
         },
-        None => MediaError::unusable(path, not_an_image(bytes)),
+        None => MediaError::unusable(path, unreadable(image)),
     };
     // Refused by the `image` crate, FFmpeg may know it.
-    if may_be_odd(bytes)
+    if may_be_odd(image)
         && let Some(picture) = odd_still::decode(bytes, path, MAX_PIXELS)
     {
-        return Ok(flatten(picture));
+        return Ok(Still {
+            image: flatten(picture),
+            remarks,
+        });
     }
     Err(error)
 }
 
-/// Whether FFmpeg reads kinds of this format that the `image` crate does not.
-fn may_be_odd(bytes: &[u8]) -> bool {
-    match guess_format(bytes) {
-        Some(ImageFormat::Jpeg | ImageFormat::Tiff | ImageFormat::Avif) => true,
-        Some(_) => false,
-        None => is_jpeg_xl(bytes) || bytes.get(4..10) == Some(b"ftypav") || is_heif(bytes),
+fn cut_off(missing: Missing, image: ImageKind) -> String {
+    let what = match missing {
+        Missing::Lower(share) => {
+            format!(
+                "the lower {:.0} % of it are missing",
+                (share * 100.0).max(1.0)
+            )
+        }
+        _ => "its end is missing".into(),
+    };
+    let name = image.name();
+    format!("is a damaged {name} image: {what}; copy it again from where it came")
+}
+
+/// What a file holds beside the image that is read, as the rest of a sentence.
+fn left_out(bytes: &[u8], image: ImageKind) -> Option<String> {
+    match image {
+        // `VP8X` with the animation flag (RFC 9649, 2.7.1).
+        ImageKind::WebP
+            if bytes.get(12..16) == Some(b"VP8X")
+                && bytes.get(20).is_some_and(|flags| flags & 2 != 0) =>
+        {
+            Some("is animated; only its first image was taken".into())
+        }
+        ImageKind::Tiff => {
+            // Copies in a smaller size and masks are no pages.
+            let is_page = |page: &Directory| page.value(SUBFILE_TYPE).unwrap_or(0) & 0b101 == 0;
+            let pages = Tiff::new(bytes)?.pages();
+            let pages = pages.iter().filter(|page| is_page(page)).count();
+            (pages > 1).then(|| {
+                format!(
+                    "has {pages} pages; only the first was taken, save the others as files of their own to use them"
+                )
+            })
+        }
+        _ => None,
     }
 }
 
-fn is_jpeg_xl(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0xFF, 0x0A]) || bytes.starts_with(b"\0\0\0\x0CJXL ")
+/// The format of an image by its content; what is no image is refused with the reason.
+fn image_kind(bytes: &[u8], path: &Path) -> Result<ImageKind, MediaError> {
+    let found = match Kind::of_head(bytes).settled_by(Kind::of_name(path)) {
+        // A film without a container is read as its first image here.
+        Kind::Film(_) if bytes.starts_with(&SOI) => Kind::Image(ImageKind::Jpeg),
+        found => found,
+    };
+    if let Some(image) = found.first_image() {
+        return Ok(image);
+    }
+    let reason = match found {
+        Kind::Unknown => {
+            let tga = Kind::Image(ImageKind::Tga);
+            if Kind::of_name(path) == Some(tga) && kind::is_tga(bytes) {
+                return Ok(ImageKind::Tga);
+            }
+            let head = bytes.get(..bytes.len().min(HEAD_BYTES)).unwrap_or(bytes);
+            if let Some(Guess::Still(name)) = ffmpeg::guess(head) {
+                return Ok(ImageKind::Rare(name));
+            }
+            "is not an image, or one of a kind that cannot be read".into()
+        }
+        Kind::Text => "is not an image but text".into(),
+        Kind::Film(_) => "is a video, not a photo".into(),
+        other => other.refusal().unwrap_or_default(),
+    };
+    Err(MediaError::unusable(path, reason))
 }
 
-fn is_heif(bytes: &[u8]) -> bool {
-    bytes.get(4..8) == Some(b"ftyp")
-        && matches!(
-            bytes.get(8..12),
-            Some(b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1")
-        )
+/// The `image` crate's format, for those that it reads.
+fn format_of(image: ImageKind) -> Option<ImageFormat> {
+    Some(match image {
+        ImageKind::Jpeg => ImageFormat::Jpeg,
+        ImageKind::Png => ImageFormat::Png,
+        ImageKind::WebP => ImageFormat::WebP,
+        ImageKind::Gif => ImageFormat::Gif,
+        ImageKind::Bmp => ImageFormat::Bmp,
+        ImageKind::Tiff => ImageFormat::Tiff,
+        ImageKind::Pnm => ImageFormat::Pnm,
+        ImageKind::Tga => ImageFormat::Tga,
+        ImageKind::Ico => ImageFormat::Ico,
+        ImageKind::Qoi
+        | ImageKind::Avif
+        | ImageKind::Heif
+        | ImageKind::JpegXl
+        | ImageKind::Jpeg2000
+        | ImageKind::Rare(_) => return None,
+    })
 }
 
-/// The format by the first bytes, whatever the file is called.
-pub(super) fn guess_format(bytes: &[u8]) -> Option<ImageFormat> {
-    image::guess_format(bytes).ok()
+/// Whether FFmpeg reads kinds of this format that the `image` crate does not.
+fn may_be_odd(image: ImageKind) -> bool {
+    match image {
+        ImageKind::Jpeg | ImageKind::Tiff | ImageKind::Bmp | ImageKind::Pnm | ImageKind::Tga => {
+            true
+        }
+        other => format_of(other).is_none(),
+    }
 }
 
-fn decode(bytes: &[u8], format: ImageFormat, path: &Path) -> Result<RgbImage, MediaError> {
-    let fail = |error: &ImageError| MediaError::unusable(path, describe(error, format, bytes));
+/// The image, and the depth and largest value of one that did not use all its bits.
+fn decode(
+    bytes: &[u8],
+    format: ImageFormat,
+    image: ImageKind,
+    path: &Path,
+) -> Result<(RgbImage, Option<(u32, u16)>), MediaError> {
+    let fail = |error: &ImageError| MediaError::unusable(path, describe(error, image, bytes));
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_ALLOC_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -109,8 +224,9 @@ fn decode(bytes: &[u8], format: ImageFormat, path: &Path) -> Result<RgbImage, Me
     }
     let orientation = orientation_of(&mut decoder, format);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| fail(&error))?;
+    let deepened = depth::to_full_range(&mut picture, bytes, image);
     picture.apply_orientation(orientation);
-    Ok(flatten(picture))
+    Ok((flatten(picture), deepened))
 }
 
 /// The EXIF orientation. A broken EXIF block says nothing about the picture, so it means "as it is".
@@ -155,9 +271,9 @@ fn too_large(width: u32, height: u32) -> String {
     )
 }
 
-fn describe(error: &ImageError, format: ImageFormat, bytes: &[u8]) -> String {
-    let name = format_name(format);
-    if format == ImageFormat::Jpeg && is_arithmetic(bytes) {
+fn describe(error: &ImageError, image: ImageKind, bytes: &[u8]) -> String {
+    let name = image.name();
+    if image == ImageKind::Jpeg && is_arithmetic(bytes) {
         return "is an arithmetic-coded JPEG image, which cannot be read; save it as an ordinary one first"
             .into();
     }
@@ -191,70 +307,14 @@ fn is_arithmetic(bytes: &[u8]) -> bool {
     false
 }
 
-fn format_name(format: ImageFormat) -> &'static str {
-    match format {
-        ImageFormat::Jpeg => "JPEG",
-        ImageFormat::Png => "PNG",
-        ImageFormat::WebP => "WebP",
-        ImageFormat::Bmp => "BMP",
-        ImageFormat::Tiff => "TIFF",
-        ImageFormat::Gif => "GIF",
-        ImageFormat::Avif => "AVIF",
-        ImageFormat::Ico => "icon",
-        _ => "rare",
-    }
-}
-
-/// Why bytes of no known image format are no image, as the rest of a sentence.
-fn not_an_image(bytes: &[u8]) -> String {
-    let head = bytes.get(..bytes.len().min(4096)).unwrap_or_default();
-    if is_heif(head) {
-        return "is a HEIF photo, which cannot be read; save it as JPEG first".into();
-    }
-    if head.get(4..8) == Some(b"ftyp") {
-        return match head.get(8..12) {
-            Some(b"avif" | b"avis") => {
-                "is an AVIF image, which cannot be read; save it as JPEG first".into()
-            }
-            _ => "is a video, not a photo".into(),
-        };
-    }
-    if is_jpeg_xl(head) {
-        return "is a JPEG XL image, which cannot be read; save it as JPEG first".into();
-    }
-    if looks_like_text(head) {
-        return "is not an image but text".into();
-    }
-    "is not an image, or one of a kind that cannot be read".into()
-}
-
-/// Whether the beginning of a file is plain text.
-pub(super) fn looks_like_text(head: &[u8]) -> bool {
-    let text = match std::str::from_utf8(head) {
-        Ok(text) => text,
-        // The end may cut a character in two.
-        Err(error) if error.error_len().is_none() => {
-            std::str::from_utf8(head.get(..error.valid_up_to()).unwrap_or_default())
-                .unwrap_or_default()
-        }
-        Err(_) => return false,
+/// What to say of a format that only FFmpeg could have read.
+fn unreadable(image: ImageKind) -> String {
+    let name = image.name();
+    let what = match image {
+        ImageKind::Heif => format!("is a {name} photo, which cannot be read"),
+        _ => format!("is a damaged {name} image or one that the FFmpeg at hand cannot read"),
     };
-    !text.is_empty()
-        && !text
-            .chars()
-            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\x0C'))
-}
-
-/// Whether the extension is one of an image that [`load_image`] reads.
-#[must_use]
-pub fn is_image_name(path: &Path) -> bool {
-    has_extension(path, &IMAGE_EXTENSIONS)
-}
-
-/// Whether the extension is one of a video.
-#[must_use]
-pub fn is_video_name(path: &Path) -> bool {
-    has_extension(path, &VIDEO_EXTENSIONS)
+    format!("{what}; save it as JPEG first")
 }
 
 /// The file's name without its extension.
@@ -263,12 +323,6 @@ pub(super) fn stem(path: &Path) -> String {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned()
-}
-
-fn has_extension(path: &Path, known: &[&str]) -> bool {
-    path.extension()
-        .and_then(OsStr::to_str)
-        .is_some_and(|extension| known.iter().any(|one| extension.eq_ignore_ascii_case(one)))
 }
 
 #[cfg(test)]
@@ -345,13 +399,5 @@ mod tests {
         );
         assert!(message(b"\0\0\0\x18ftypheic\0\0\0\0").contains("HEIF"));
         assert!(message(&[0xFF, 0xD8, 0xFF, 0xE0]).contains("damaged JPEG"));
-    }
-
-    #[test]
-    fn names_are_known_by_extension_in_any_case() {
-        assert!(is_image_name(Path::new("a/b.JPEG")));
-        assert!(is_video_name(Path::new("Taï/PICT0074.ASF")));
-        assert!(!is_image_name(Path::new("jpg")));
-        assert!(!is_video_name(Path::new("notes.txt")));
     }
 }

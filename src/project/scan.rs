@@ -1,11 +1,13 @@
-//! Reading the folders: the snapshot of all frames, fast, without looking into any file.
+//! Reading the folders: the snapshot of all frames, fast. No file is opened whose extension is known.
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
-use std::fs::{self, DirEntry, FileType};
-use std::path::Path;
+use std::fs::{self, DirEntry, File, FileType};
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use crate::jobs::Work;
+use crate::kind::Kind;
 
 use super::class::UNSORTED;
 use super::class_frames::ClassFrames;
@@ -15,6 +17,8 @@ use super::{Access, ClassId, Frame, Frames, Label, Project, ProjectError, Source
 
 /// Folders within a class folder are followed this deep.
 const MAX_DEPTH: usize = 16;
+/// So much of a file with an unknown extension is read to see whether it is an image.
+const HEAD_BYTES: u64 = 4096;
 
 impl Project {
     /// Reads the class folders and `unsorted/`. Takes about 1 ms per 1,000 frames.
@@ -191,6 +195,7 @@ impl Project {
             }
         };
         let mut nameless = 0;
+        let (mut films, mut raws) = (0, 0);
         for entry in entries {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -220,7 +225,13 @@ impl Project {
                     let path = format!("{path}/{name}");
                     self.scan_folder(&path, label, depth - 1, frames, work)?;
                 }
-            } else if kind.is_file() && is_image_name(name) {
+            } else if kind.is_file() {
+                let found = kind_of(name, || entry.path());
+                films += u64::from(found.is_film());
+                raws += u64::from(matches!(found, Kind::CameraRaw(_)));
+                if !found.is_image() {
+                    continue;
+                }
                 let parts = Parts::of(name);
                 frames.push(Frame {
                     path: format!("{path}/{name}"),
@@ -232,23 +243,53 @@ impl Project {
         }
         if nameless > 0 {
             work.warn(format!(
-                "In the folder “{path}”, {nameless} files were left out because their names are not valid Unicode. Rename them to use them."
+                "In the folder “{path}”, {nameless} {} left out because of a name that is not valid Unicode. Rename what is to be used.",
+                if nameless == 1 { "file or folder was" } else { "files or folders were" }
             ));
+        }
+        for (count, one, many, remedy) in [
+            (
+                films,
+                "video",
+                "videos",
+                "Import videos to take frames from them.",
+            ),
+            (
+                raws,
+                "camera raw photo",
+                "camera raw photos",
+                "Save them as JPEG first.",
+            ),
+        ] {
+            if count > 0 {
+                let (noun, verb) = if count == 1 {
+                    (one, "is no frame")
+                } else {
+                    (many, "are no frames")
+                };
+                work.warn(format!(
+                    "In the folder “{path}”, {count} {noun} {verb}. {remedy}"
+                ));
+            }
         }
         Ok(())
     }
 }
 
-/// Whether the extension is one of an image that can be a frame.
-pub(super) fn is_image_name(name: &str) -> bool {
-    let Some((_, extension)) = name.rsplit_once('.') else {
-        return false;
-    };
-    [
-        "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff", "gif",
-    ]
-    .iter()
-    .any(|known| extension.eq_ignore_ascii_case(known))
+/// What a file in a class folder is: by its extension, and by its first bytes only where that is unknown. An animation
+/// that lies there is an image like the others.
+pub(super) fn kind_of(name: &str, path: impl FnOnce() -> PathBuf) -> Kind {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    if let Some(kind) = extension.and_then(Kind::of_extension) {
+        return kind;
+    }
+    let mut head = Vec::new();
+    let read = File::open(path()).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    if read.is_err() {
+        return Kind::Unknown;
+    }
+    let kind = Kind::of_head(&head);
+    kind.first_image().map_or(kind, Kind::Image)
 }
 
 /// File or folder; a link is looked through, nothing else costs a call to the system.

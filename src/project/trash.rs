@@ -7,7 +7,7 @@ use crate::jobs::Work;
 
 use super::handle::remove_file;
 use super::moves::check_frame_path;
-use super::scan::is_image_name;
+use super::scan::kind_of;
 use super::{Project, ProjectError};
 
 /// How much lies in `trash/`.
@@ -111,7 +111,7 @@ fn measure(
         return Ok(());
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    found.frames += u64::from(of_frames && is_image_name(&name));
+    found.frames += u64::from(of_frames && kind_of(&name, || path.to_owned()).is_image());
     found.files += 1;
     // A file that is just going away has no size.
     found.bytes += fs::symlink_metadata(path).map_or(0, |found| found.len());

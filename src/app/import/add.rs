@@ -134,7 +134,7 @@ fn add(
     let files = media::gather(paths, work)?;
     let (photos, videos): (Vec<PathBuf>, Vec<PathBuf>) = files
         .into_iter()
-        .partition(|path| media::is_image_name(path));
+        .partition(|path| media::Kind::of(path).is_ok_and(media::Kind::is_image));
     let mut added = Added::default();
     let mut known: Vec<SourceId> = project.sources().into_iter().map(|s| s.id).collect();
     work.stage("Adding videos", Some(videos.len() as u64));

@@ -1,0 +1,148 @@
+//! The directories of a TIFF file: what its pages say of themselves (TIFF 6.0, 1992; TIFF/EP, ISO 12234-2; DNG 1.6).
+//! Nothing is decoded.
+
+/// `NewSubfileType`: bit 0 for a reduced copy of another page.
+pub(crate) const SUBFILE_TYPE: u16 = 254;
+
+const PHOTOMETRIC: u16 = 262;
+/// `MaxSampleValue`.
+pub(crate) const MAX_SAMPLE_VALUE: u16 = 281;
+const SUB_IFDS: u16 = 330;
+const DNG_VERSION: u16 = 50706;
+/// Colour filter array, `LinearRaw`: what a sensor saw.
+const RAW_PHOTOMETRIC: [u64; 2] = [32803, 34892];
+/// More directories than this are not looked at.
+const MOST: usize = 10_000;
+
+/// The TIFF structure in `bytes`, which may be the beginning of a file only.
+pub(crate) struct Tiff<'a> {
+    bytes: &'a [u8],
+    little: bool,
+    big: bool,
+}
+
+/// One directory: tag, and its first value, for those whose values are whole numbers.
+pub(crate) struct Directory {
+    entries: Vec<Entry>,
+    next: u64,
+}
+
+struct Entry {
+    tag: u16,
+    values: Vec<u64>,
+}
+
+impl Directory {
+    /// The first value of a tag.
+    pub(crate) fn value(&self, tag: u16) -> Option<u64> {
+        self.values(tag).first().copied()
+    }
+
+    fn values(&self, tag: u16) -> &[u64] {
+        let entry = self.entries.iter().find(|entry| entry.tag == tag);
+        entry.map_or(&[], |entry| entry.values.as_slice())
+    }
+}
+
+impl<'a> Tiff<'a> {
+    /// `None` for what does not begin as TIFF or BigTIFF.
+    pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
+        let (little, big) = match bytes.get(..4)? {
+            b"II*\0" => (true, false),
+            b"MM\0*" => (false, false),
+            b"II+\0" => (true, true),
+            b"MM\0+" => (false, true),
+            _ => return None,
+        };
+        Some(Self { bytes, little, big })
+    }
+
+    /// The directories of the pages, in order, as far as `bytes` holds them.
+    pub(crate) fn pages(&self) -> Vec<Directory> {
+        let mut pages = Vec::new();
+        let mut at = if self.big {
+            self.number(8, 8)
+        } else {
+            self.number(4, 4)
+        };
+        let mut seen = Vec::new();
+        while let Some(offset) = at.filter(|offset| *offset > 0 && !seen.contains(offset))
+            && pages.len() < MOST
+            && let Some(page) = self.directory(offset)
+        {
+            seen.push(offset);
+            at = Some(page.next);
+            pages.push(page);
+        }
+        pages
+    }
+
+    /// Whether any image in it is a sensor's, not a picture.
+    pub(crate) fn is_camera_raw(&self) -> bool {
+        // The colour filter array lies in the first page or one level below it.
+        self.pages().iter().take(8).any(|page| {
+            Self::says_raw(page)
+                || page
+                    .values(SUB_IFDS)
+                    .iter()
+                    .take(8)
+                    .filter_map(|offset| self.directory(*offset))
+                    .any(|below| Self::says_raw(&below))
+        })
+    }
+
+    fn says_raw(page: &Directory) -> bool {
+        page.value(DNG_VERSION).is_some()
+            || page
+                .value(PHOTOMETRIC)
+                .is_some_and(|value| RAW_PHOTOMETRIC.contains(&value))
+    }
+
+    fn directory(&self, offset: u64) -> Option<Directory> {
+        let offset = usize::try_from(offset).ok()?;
+        let (head, entry_size, width) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
+        let count = usize::try_from(self.number(offset, head)?).ok()?;
+        let first = offset.checked_add(head)?;
+        let mut entries = Vec::new();
+        for index in 0..count.min(1000) {
+            let at = first.checked_add(index * entry_size)?;
+            let tag = self.number(at, 2)? as u16;
+            let size = match self.number(at + 2, 2)? {
+                1 | 7 => 1,
+                3 => 2,
+                4 | 13 => 4,
+                16 | 18 => 8,
+                _ => continue,
+            };
+            let many = self.number(at + 4, width)?;
+            let place = at + 4 + width;
+            let inside = many.saturating_mul(size as u64) <= width as u64;
+            let start = if inside {
+                Some(place)
+            } else {
+                self.number(place, width)
+                    .and_then(|offset| usize::try_from(offset).ok())
+            };
+            let values = (0..usize::try_from(many.min(16)).unwrap_or(0))
+                .map_while(|index| self.number(start?.checked_add(index * size)?, size))
+                .collect();
+            entries.push(Entry { tag, values });
+        }
+        let next = first
+            .checked_add(count.checked_mul(entry_size)?)
+            .and_then(|at| self.number(at, width))
+            .unwrap_or(0);
+        Some(Directory { entries, next })
+    }
+
+    /// The number of `size` bytes at `offset`.
+    fn number(&self, offset: usize, size: usize) -> Option<u64> {
+        let bytes = self.bytes.get(offset..offset.checked_add(size)?)?;
+        let fold = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+        Some(if self.little {
+            bytes.iter().rev().fold(0, fold)
+        } else {
+            bytes.iter().fold(0, fold)
+        })
+    }
+}

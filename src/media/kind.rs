@@ -1,0 +1,101 @@
+//! What a file is, with FFmpeg's help: the one answer that importing and predicting go by.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::path::Path;
+
+use crate::kind::{ANIMATED_GIF, HEAD_BYTES, ImageKind, Kind, MOTION_JPEG, gif, jpeg};
+
+use super::MediaError;
+use super::ffmpeg::{self, Guess};
+
+/// So much is read of what begins as a JPEG image but is not called one, to see whether more images follow.
+const MOTION_JPEG_BYTES: u64 = 8 << 20;
+
+impl Kind {
+    /// What the file is, by its content: the first [`HEAD_BYTES`], more only where these leave a doubt (a long GIF,
+    /// an unknown signature that FFmpeg recognises). The extension counts where the content has two meanings: the raw
+    /// data of most cameras is TIFF, TGA has no signature, and a film may be JPEG images in a row.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is a folder.
+    pub fn of(path: &Path) -> Result<Self, MediaError> {
+        let io = |error| MediaError::read(path, error);
+        let facts = std::fs::metadata(path).map_err(io)?;
+        if facts.is_dir() {
+            return Err(MediaError::unusable(path, "is a folder"));
+        }
+        if !facts.is_file() {
+            // A pipe would keep us waiting for ever.
+            return Err(MediaError::unusable(path, "is not a file"));
+        }
+        let mut file = File::open(path).map_err(io)?;
+        let mut head = Vec::new();
+        (&mut file)
+            .take(HEAD_BYTES as u64)
+            .read_to_end(&mut head)
+            .map_err(io)?;
+        let named = Self::of_name(path);
+        let more = head.len() == HEAD_BYTES;
+        Ok(match (Self::of_head(&head).settled_by(named), named) {
+            (Self::Image(ImageKind::Gif), _) if more => {
+                file.rewind().map_err(io)?;
+                if gif::images(&mut BufReader::new(file), 2) > 1 {
+                    Self::Film(ANIMATED_GIF)
+                } else {
+                    Self::Image(ImageKind::Gif)
+                }
+            }
+            (Self::Image(ImageKind::Jpeg), named) if !named.is_some_and(Self::is_image) => {
+                file.take(MOTION_JPEG_BYTES)
+                    .read_to_end(&mut head)
+                    .map_err(io)?;
+                if jpeg::is_motion(&head) {
+                    Self::Film(MOTION_JPEG)
+                } else {
+                    Self::Image(ImageKind::Jpeg)
+                }
+            }
+            (Self::Unknown, Some(Self::Image(ImageKind::Tga))) if is_tga(&head) => {
+                Self::Image(ImageKind::Tga)
+            }
+            (Self::Unknown, _) => ask_ffmpeg(path, &head),
+            (kind, _) => kind,
+        })
+    }
+
+    /// By the name where that says what the file is, else by content: for going through many files of which each
+    /// one that counts is opened later anyway.
+    ///
+    /// # Errors
+    /// If the name says nothing and the file cannot be read.
+    pub fn at_a_glance(path: &Path) -> Result<Self, MediaError> {
+        Self::of_name(path).map_or_else(|| Self::of(path), Ok)
+    }
+}
+
+/// What FFmpeg makes of a file of no known signature.
+fn ask_ffmpeg(path: &Path, head: &[u8]) -> Kind {
+    match ffmpeg::guess(head) {
+        None => Kind::Unknown,
+        Some(Guess::Still(name)) => Kind::Image(ImageKind::Rare(name)),
+        // Some demuxers take much for theirs; the file must also open, with a picture in it.
+        Some(Guess::Container(name)) => match ffmpeg::contents(path) {
+            ffmpeg::Contents::Picture => Kind::Film(name),
+            ffmpeg::Contents::Sound => Kind::Sound,
+            ffmpeg::Contents::Nothing => Kind::Unknown,
+        },
+    }
+}
+
+/// Whether a header is one of TGA: it has no signature (Truevision TGA specification 2.0).
+pub(super) fn is_tga(head: &[u8]) -> bool {
+    let at = |index: usize| head.get(index).copied().unwrap_or(0);
+    let side = |low: usize| u16::from_le_bytes([at(low), at(low + 1)]);
+    head.len() > 18
+        && at(1) <= 1
+        && matches!(at(2), 1..=3 | 9..=11)
+        && side(12) > 0
+        && side(14) > 0
+        && matches!(at(16), 8 | 15 | 16 | 24 | 32)
+}
