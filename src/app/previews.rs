@@ -271,7 +271,10 @@ fn strip(
     for _ in 0..STRIP_FRAMES {
         let frame = match sampler.next_frame(work) {
             Ok(Some(frame)) => frame,
-            Ok(None) => return Some(sampler.warning()),
+            Ok(None) => {
+                let warnings = sampler.warnings();
+                return Some((!warnings.is_empty()).then(|| warnings.join(". ")));
+            }
             Err(_) if work.is_cancelled() => return None,
             Err(error) => return Some(Some(error.to_string())),
         };

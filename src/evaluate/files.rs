@@ -98,7 +98,7 @@ fn pictures(
             return Ok(ControlFlow::Break(()));
         }
     }
-    if let Some(warning) = sampler.warning() {
+    for warning in sampler.warnings() {
         work.warn(warning);
     }
     Ok(ControlFlow::Continue(()))

@@ -140,7 +140,7 @@ impl Predictor {
             });
             work.advance(1);
         }
-        if let Some(warning) = sampler.warning() {
+        for warning in sampler.warnings() {
             work.warn(warning);
         }
         Ok(())

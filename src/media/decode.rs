@@ -462,6 +462,11 @@ impl Decoding {
         self.clock.next_pts
     }
 
+    /// End of the last picture, in the stream's time base.
+    pub fn position(&self) -> i64 {
+        self.to_stream(self.clock.next_pts)
+    }
+
     fn to_stream(&self, us: i64) -> i64 {
         us.rescale(rescale::TIME_BASE, self.time_base)
     }

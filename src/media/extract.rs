@@ -103,7 +103,7 @@ pub(super) fn extract_source(
 
     // Decoding goes on while this thread encodes and writes.
     let (sender, receiver) = bounded::<SampledFrame>(WAITING_FRAMES);
-    let (taken, written, warning) = std::thread::scope(|scope| {
+    let (taken, written, warnings) = std::thread::scope(|scope| {
         let decoder = std::thread::Builder::new()
             .name("decode".into())
             .spawn_scoped(scope, move || -> Result<Sampler, MediaError> {
@@ -135,16 +135,15 @@ pub(super) fn extract_source(
             Err(panic) => std::panic::resume_unwind(panic),
         };
         outcome?;
-        Ok::<_, MediaError>((taken, written, sampler?.warning()))
+        Ok::<_, MediaError>((taken, written, sampler?.warnings()))
     })?;
 
     let mut done = project.source(&source.id).unwrap_or_else(|| source.clone());
     done.extracted = Some(taken);
-    done.warnings.clear();
-    if let Some(warning) = warning {
+    for warning in &warnings {
         work.warn(warning.clone());
-        done.warnings.push(warning);
     }
+    done.warnings = warnings;
     project.put_source(done)?;
     Ok(written)
 }

@@ -275,6 +275,37 @@ pub(super) fn choose_stream(input: &Input) -> Option<usize> {
         .map(|(_, index)| index)
 }
 
+/// What to say of video tracks beside the one that is read, to go on after the file's name. Tracks without data, cover art
+/// and the small preview tracks of cameras (timed thumbnails) are not worth it.
+pub(super) fn other_tracks(input: &Input, chosen: usize) -> Option<String> {
+    let is_film = |stream: &Stream| {
+        // SAFETY: plain fields of the stream, which lives as long as `input`.
+        let (events, disposition) = unsafe {
+            (
+                (*stream.as_ptr()).event_flags,
+                (*stream.as_ptr()).disposition,
+            )
+        };
+        stream.parameters().medium() == media::Type::Video
+            && disposition
+                & (ffi::AV_DISPOSITION_ATTACHED_PIC | ffi::AV_DISPOSITION_TIMED_THUMBNAILS)
+                == 0
+            && (events & ffi::AVSTREAM_EVENT_FLAG_NEW_PACKETS != 0 || stream.frames() > 1)
+            && coded_size(stream) != (0, 0)
+    };
+    let others = input
+        .streams()
+        .filter(|stream| stream.index() != chosen && is_film(stream))
+        .count();
+    let (width, height) = input.stream(chosen).map(|stream| coded_size(&stream))?;
+    (others > 0).then(|| {
+        format!(
+            "has {} video tracks; one of them ({width} × {height}) was taken, save the others as files of their own to use them",
+            others + 1
+        )
+    })
+}
+
 fn is_attached_picture(stream: &Stream) -> bool {
     // SAFETY: the stream lives as long as its context, which `stream` borrows.
     unsafe { (*stream.as_ptr()).disposition & ffi::AV_DISPOSITION_ATTACHED_PIC != 0 }

@@ -12,8 +12,10 @@ use crate::project::Sampling;
 use super::MediaError;
 use super::decode::{Decoded, Decoding};
 use super::ffmpeg::{self, Turn};
+use super::gaps::{Gaps, Step};
 use super::graph::{FilterGraph, Pixels, Plan, can_tone_map, is_again};
 use super::jpeg::{JpegEncoder, to_rgb};
+use super::repeats::{KEPT, Repeats};
 use super::skip;
 
 /// One sampled frame.
@@ -57,6 +59,14 @@ pub struct Sampler {
     /// Length of the range that the headers promise, seconds.
     promised_secs: Option<f64>,
     taken: u64,
+    gaps: Gaps,
+    repeats: Repeats,
+    /// The filters are closed before a gap and give what they still hold.
+    cutting: bool,
+    /// Time of the first picture that the filters got, in the stream's time base.
+    begun: Option<i64>,
+    /// What the file holds beside the pictures that are read.
+    other_tracks: Option<String>,
     /// The first picture, as long as nothing was taken.
     first: Option<Video>,
     late: Option<Late>,
@@ -134,6 +144,8 @@ impl Sampler {
             .map(within)
             .or(sampling.to_secs.map(|to| to - start))
             .map(|secs| ((secs * fps).round() as u64).max(1));
+        let own_rate = ffmpeg::positive(stream.avg_frame_rate()).map(f64::from);
+        let other_tracks = ffmpeg::other_tracks(&video.input, index);
         let decoding = Decoding::new(video, path, from_secs, threads, Some(skip::rate(fps)))?;
         let plan = Plan {
             from_zero: from_secs.is_some(),
@@ -151,6 +163,11 @@ impl Sampler {
         };
         Ok(Self {
             path: path.to_owned(),
+            gaps: Gaps::new(decoding.time_base(), own_rate, fps),
+            repeats: Repeats::default(),
+            cutting: false,
+            begun: None,
+            other_tracks,
             decoding,
             plan,
             graph: None,
@@ -172,6 +189,10 @@ impl Sampler {
         loop {
             match self.pull() {
                 Ok(Some(frame)) => {
+                    if !self.repeats.keep(&frame.picture, frame.time_secs) {
+                        work.check()?;
+                        continue;
+                    }
                     self.taken += 1;
                     self.first = None;
                     return Ok(Some(frame));
@@ -185,17 +206,40 @@ impl Sampler {
                 }
                 return self.end().map(|()| None);
             }
+            if let Some(step) = self.gaps.next_step() {
+                self.take(step)?;
+                continue;
+            }
             match self.decoding.next(work)? {
                 Decoded::Frame(frame) => {
-                    if self.taken == 0 && self.first.is_none() {
-                        self.first = Some(reference(&frame).map_err(failed)?);
-                    }
-                    if let Err(error) = self.push(&frame) {
-                        self.fall_back(error)?;
-                    }
+                    let end = self.decoding.position();
+                    self.gaps.image(frame, end);
                 }
-                Decoded::End(pts) => self.close(pts).map_err(failed)?,
+                Decoded::End(pts) => self.gaps.end(pts),
             }
+        }
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), MediaError> {
+        match step {
+            Step::Push(frame) => {
+                if self.taken == 0 && self.first.is_none() {
+                    self.first = Some(reference(&frame).map_err(failed)?);
+                }
+                match self.push(&frame) {
+                    Ok(()) => Ok(()),
+                    Err(error) => self.fall_back(error),
+                }
+            }
+            Step::Cut(pts) => match self.graph.as_mut().map(|graph| graph.close(pts)) {
+                None => Ok(()),
+                Some(Ok(()) | Err(Error::Eof)) => {
+                    self.cutting = true;
+                    Ok(())
+                }
+                Some(Err(error)) => Err(failed(error)),
+            },
+            Step::End(pts) => self.close(pts).map_err(failed),
         }
     }
 
@@ -236,10 +280,26 @@ impl Sampler {
             // FFmpeg's program does.
             self.graph = None;
         }
+        let pts = frame.pts().unwrap_or(0);
         let graph = match &mut self.graph {
             Some(graph) => graph,
-            empty => empty.insert(FilterGraph::new(&self.plan, frame)?),
+            empty => {
+                let mut plan = self.plan.clone();
+                if let (Some(length), Some(begun)) = (plan.duration_us, self.begun) {
+                    // The filters count the length from the first picture that they get.
+                    let passed = (pts - begun).rescale(plan.time_base, rescale::TIME_BASE);
+                    if passed >= length {
+                        self.ended = true;
+                        return Ok(());
+                    }
+                    plan.duration_us = Some(length - passed);
+                }
+                empty.insert(FilterGraph::new(&plan, frame)?)
+            }
         };
+        if pts >= 0 || !self.plan.from_zero {
+            self.begun.get_or_insert(pts);
+        }
         match graph.push(frame) {
             // Past the end of the range the filters want no more.
             Err(Error::Eof) => self.close(frame.pts().unwrap_or(i64::MAX)),
@@ -279,6 +339,11 @@ impl Sampler {
                 // A picture that comes late stands for the time before it too, as in the `ffmpeg` program,
                 // whose output always starts at zero.
                 if self.taken == 0 && pts > 0 && self.plan.fps.is_some() {
+                    let late_secs = secs(pts, time_base);
+                    if late_secs > self.gaps.limit_secs() {
+                        self.gaps.note(0.0, late_secs);
+                        return Ok(Some(self.frame(picture, late_secs)));
+                    }
                     self.late = Some(Late {
                         picture,
                         time_base,
@@ -290,7 +355,8 @@ impl Sampler {
             }
             Err(error) if is_again(error) => Ok(None),
             Err(Error::Eof) => {
-                self.ended = true;
+                // Behind a gap new filters begin.
+                self.ended |= !std::mem::take(&mut self.cutting);
                 self.graph = None;
                 Ok(None)
             }
@@ -323,10 +389,17 @@ impl Sampler {
     /// A file of which nothing could be decoded is an error; a range with nothing in it is not.
     fn end(&self) -> Result<(), MediaError> {
         let damage = self.decoding.damage();
-        if self.taken == 0 && damage.good_frames == 0 && damage.errors > 0 {
+        let whole = self.from_secs == 0.0 && self.plan.duration_us.is_none();
+        if self.taken == 0 && damage.good_frames == 0 && (damage.errors > 0 || whole) {
             return Err(MediaError::unusable(
                 &self.path,
                 "is damaged or encrypted: none of its frames can be decoded",
+            ));
+        }
+        if self.taken == 0 && whole {
+            return Err(MediaError::unusable(
+                &self.path,
+                "is damaged: the times of its frames make no sense, so none could be taken",
             ));
         }
         Ok(())
@@ -338,10 +411,13 @@ impl Sampler {
         self.expected
     }
 
-    /// After the end: one sentence if the file is damaged, saying where, or if it is HDR.
+    /// After the end: one sentence each on damage (saying where), on stretches without an image or without a change, on
+    /// brightness, and on further tracks.
     #[must_use]
-    pub fn warning(&self) -> Option<String> {
+    pub fn warnings(&self) -> Vec<String> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let mut warnings = Vec::new();
+        let mut warn = |text: String| warnings.push(format!("“{name}” {text}"));
         let damage = self.decoding.damage();
         let frames = damage.good_frames;
         let cut_off = self.cut_off_at_us();
@@ -352,16 +428,39 @@ impl Sampler {
             } else {
                 "from the start".into()
             };
-            return Some(format!(
-                "“{name}” is damaged {place}: {frames} frames could be read"
+            warn(format!("is damaged {place}: {frames} frames could be read"));
+        }
+        if let Some((count, gap)) = self.gaps.found() {
+            let from = clock(self.from_secs + gap.from_secs);
+            let to = clock(self.from_secs + gap.to_secs);
+            warn(if count == 1 {
+                format!("has no image between {from} and {to}, so no frames were taken there")
+            } else {
+                format!(
+                    "has {count} gaps without an image, the longest between {from} and {to}; no frames were taken there"
+                )
+            });
+        }
+        if let Some((left_out, still)) = self.repeats.found() {
+            let (from, to) = (clock(still.from_secs), clock(still.to_secs));
+            warn(format!(
+                "shows the same image for long, at most from {from} to {to}; the first {KEPT} frames of it were taken and {left_out} left out"
             ));
+        }
+        match self.gaps.wrong_times() {
+            0 => {}
+            1 => warn("holds one image with a wrong time, which was put right".into()),
+            many => warn(format!(
+                "holds {many} images with a wrong time, which were put right"
+            )),
         }
         if self.hdr == Hdr::LeftAsIs {
-            return Some(format!(
-                "“{name}” is HDR and this FFmpeg cannot bring it down to an ordinary screen, so its frames look pale"
-            ));
+            warn("is HDR and this FFmpeg cannot bring it down to an ordinary screen, so its frames look pale".into());
         }
-        None
+        if let Some(text) = &self.other_tracks {
+            warn(text.clone());
+        }
+        warnings
     }
 
     /// The file ended well before its headers said: it was cut off. Where, in microseconds of the range.
@@ -382,7 +481,7 @@ fn failed(error: Error) -> MediaError {
 }
 
 /// A second handle on the same picture.
-fn reference(frame: &Video) -> Result<Video, Error> {
+pub(super) fn reference(frame: &Video) -> Result<Video, Error> {
     let mut copy = Video::empty();
     // SAFETY: both frames are valid and `copy` is empty; the pixels are reference-counted.
     let status = unsafe { ffi::av_frame_ref(copy.as_mut_ptr(), frame.as_ptr()) };

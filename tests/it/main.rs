@@ -24,6 +24,7 @@ mod read_only;
 mod real_window;
 mod relabelled;
 mod renamed;
+mod reported_media;
 mod train;
 mod trash;
 mod tuned;

@@ -67,7 +67,7 @@ fn sample(path: &Path, sampling: &Sampling) -> (Vec<(f64, RgbImage)>, Option<Str
             image::load_from_memory(&jpeg).unwrap().to_rgb8(),
         ));
     }
-    (frames, sampler.warning())
+    (frames, sampler.warnings().into_iter().next())
 }
 
 /// What the `ffmpeg` program writes for the same sampling.

@@ -1,0 +1,254 @@
+//! Stretches of a film without images, and single images with a wrong time.
+//!
+//! FFmpeg's `fps` filter fills a gap with the image before it. Up to [`Gaps::limit_secs`] that is what is wanted; over
+//! longer gaps (a camera that slept, a clock that was set, sound that begins long before the picture, a broken
+//! timestamp) it would write one image thousands of times. There the filters are closed behind the image before the
+//! gap, and begin anew with the image behind it.
+
+use std::collections::VecDeque;
+
+use ffmpeg_next::Rational;
+use ffmpeg_next::util::frame::Video;
+
+/// Shorter gaps are filled in any case, seconds.
+const LEAST_SECS: f64 = 2.0;
+/// So are gaps of up to so many sampling periods,
+const PERIODS: f64 = 4.0;
+/// and, in films of few images (slides, time lapse), of so many usual distances between images,
+const DISTANCES: f64 = 3.0;
+/// if these come to no more than this, seconds.
+const MOST_SECS: f64 = 30.0;
+
+/// What is to be done with the filters next.
+pub(super) enum Step {
+    /// Hand this image in.
+    Push(Video),
+    /// Close the filters at this time, in the stream's time base; the next image begins anew.
+    Cut(i64),
+    /// The film ends at this time.
+    End(i64),
+}
+
+/// A stretch without images, seconds from the start of the range.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Gap {
+    pub from_secs: f64,
+    pub to_secs: f64,
+}
+
+/// Looks at the times of decoded images, in the order in which they come; holds one image back at most.
+pub(super) struct Gaps {
+    tick_secs: f64,
+    limit_secs: f64,
+    /// An image that says nothing of use is shown for so long.
+    least_secs: f64,
+    last: Option<Shown>,
+    /// Distance of the last two images, in the stream's time base.
+    distance: Option<i64>,
+    /// An image that comes late by more than the limit, until the next one tells whether its time is right.
+    held: Option<(Video, i64)>,
+    steps: VecDeque<Step>,
+    longest: Option<Gap>,
+    count: u64,
+    wrong_times: u64,
+}
+
+/// When an image is shown, in the stream's time base.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    from: i64,
+    to: i64,
+}
+
+impl Gaps {
+    /// For a stream in `time_base` with `rate` images a second, sampled at `fps`.
+    pub fn new(time_base: Rational, rate: Option<f64>, fps: f64) -> Self {
+        let slow = rate.map_or(0.0, |rate| (DISTANCES / rate).min(MOST_SECS));
+        Self {
+            tick_secs: f64::from(time_base),
+            least_secs: LEAST_SECS.max(1.0 / fps),
+            limit_secs: LEAST_SECS.max(PERIODS / fps).max(slow),
+            last: None,
+            distance: None,
+            held: None,
+            steps: VecDeque::new(),
+            longest: None,
+            count: 0,
+            wrong_times: 0,
+        }
+    }
+
+    /// Gaps of up to so many seconds are filled.
+    pub fn limit_secs(&self) -> f64 {
+        self.limit_secs
+    }
+
+    /// Takes a decoded image that is shown until `end`; what is to be done comes from [`Gaps::next_step`].
+    pub fn image(&mut self, frame: Video, end: i64) {
+        let at = frame.pts().unwrap_or(end);
+        if let Some((mut held, held_end)) = self.held.take() {
+            let late = held.pts().unwrap_or(held_end);
+            if at < late {
+                // The film goes on where it was: the time of the held image is wrong.
+                self.wrong_times += 1;
+                let expected = self.last.map(|last| last.to);
+                if let Some(expected) = expected.filter(|expected| *expected < at) {
+                    held.set_pts(Some(expected));
+                    self.push(held, at);
+                }
+            } else {
+                self.cut_before(held, held_end);
+            }
+        }
+        match self.last {
+            Some(last) if self.secs(at.saturating_sub(last.from)) > self.limit_secs => {
+                self.held = Some((frame, end));
+            }
+            _ => self.push(frame, end),
+        }
+    }
+
+    /// The film ends at `end`.
+    pub fn end(&mut self, end: i64) {
+        if let Some((held, held_end)) = self.held.take() {
+            self.cut_before(held, held_end);
+        }
+        let end = match self.last {
+            Some(last) if self.secs(end.saturating_sub(last.from)) > self.limit_secs => {
+                let shown = self.shown_until(last);
+                self.note(self.secs(shown), self.secs(end));
+                shown
+            }
+            _ => end,
+        };
+        self.steps.push_back(Step::End(end));
+    }
+
+    /// What is to be done next, if anything.
+    pub fn next_step(&mut self) -> Option<Step> {
+        self.steps.pop_front()
+    }
+
+    /// Notes a gap, seconds.
+    pub fn note(&mut self, from_secs: f64, to_secs: f64) {
+        self.count += 1;
+        let gap = Gap { from_secs, to_secs };
+        let length = |gap: &Gap| gap.to_secs - gap.from_secs;
+        if self
+            .longest
+            .is_none_or(|longest| length(&gap) > length(&longest))
+        {
+            self.longest = Some(gap);
+        }
+    }
+
+    /// How many gaps there were, and the longest.
+    pub fn found(&self) -> Option<(u64, Gap)> {
+        self.longest.map(|longest| (self.count, longest))
+    }
+
+    /// How many images had a time that cannot be.
+    pub fn wrong_times(&self) -> u64 {
+        self.wrong_times
+    }
+
+    fn cut_before(&mut self, frame: Video, end: i64) {
+        if let Some(last) = self.last {
+            let shown = self.shown_until(last);
+            let at = frame.pts().unwrap_or(end);
+            self.note(self.secs(shown), self.secs(at));
+            self.steps.push_back(Step::Cut(shown));
+            // The gap says nothing about the distance of images.
+            self.last = None;
+        }
+        self.push(frame, end);
+    }
+
+    fn push(&mut self, frame: Video, end: i64) {
+        let from = frame.pts().unwrap_or(end);
+        if let Some(last) = self.last {
+            self.distance = Some(from.saturating_sub(last.from)).filter(|distance| *distance > 0);
+        }
+        self.last = Some(Shown { from, to: end });
+        self.steps.push_back(Step::Push(frame));
+    }
+
+    /// Until when the image before a gap is shown: as long as it says itself, unless that is the gap.
+    fn shown_until(&self, last: Shown) -> i64 {
+        let own = last.to.saturating_sub(last.from);
+        if own > 0 && self.secs(own) <= self.limit_secs {
+            return last.to;
+        }
+        let least = (self.least_secs / self.tick_secs) as i64;
+        last.from
+            .saturating_add(self.distance.map_or(least, |distance| distance.min(least)))
+    }
+
+    fn secs(&self, ticks: i64) -> f64 {
+        ticks as f64 * self.tick_secs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is done with images at these milliseconds, each shown for as long as given, up to the end of the last.
+    fn steps(images: &[(i64, i64)], end: i64) -> (Vec<String>, Gaps) {
+        let mut gaps = Gaps::new(Rational(1, 1000), Some(25.0), 2.0);
+        for (pts, duration) in images {
+            let mut frame = Video::empty();
+            frame.set_pts(Some(*pts));
+            gaps.image(frame, pts + duration);
+        }
+        gaps.end(end);
+        let mut done = Vec::new();
+        while let Some(step) = gaps.next_step() {
+            done.push(match step {
+                Step::Push(frame) => frame.pts().unwrap_or(-1).to_string(),
+                Step::Cut(at) => format!("cut {at}"),
+                Step::End(at) => format!("end {at}"),
+            });
+        }
+        (done, gaps)
+    }
+
+    #[test]
+    fn ordinary_distances_are_left_alone() {
+        let (done, gaps) = steps(&[(0, 40), (40, 40), (1500, 40), (3400, 40)], 3440);
+        assert_eq!(done, ["0", "40", "1500", "3400", "end 3440"]);
+        assert_eq!(gaps.found(), None);
+    }
+
+    #[test]
+    fn a_gap_is_cut_out_and_told() {
+        let (done, gaps) = steps(&[(0, 40), (40, 40), (600_000, 40), (600_040, 40)], 600_080);
+        assert_eq!(
+            done,
+            ["0", "40", "cut 80", "600000", "600040", "end 600080"]
+        );
+        let gap = Gap {
+            from_secs: 0.08,
+            to_secs: 600.0,
+        };
+        assert_eq!(gaps.found(), Some((1, gap)));
+    }
+
+    #[test]
+    fn an_image_that_claims_to_last_for_the_gap_is_shown_as_long_as_the_others() {
+        let (done, _) = steps(&[(0, 40), (40, 3_600_000), (3_600_040, 40)], 3_600_080);
+        assert_eq!(done, ["0", "40", "cut 80", "3600040", "end 3600080"]);
+        // One still image.
+        let (done, gaps) = steps(&[(0, 3_600_000)], 3_600_000);
+        assert_eq!(done, ["0", "end 2000"]);
+        assert_eq!(gaps.found().map(|found| found.0), Some(1));
+    }
+
+    #[test]
+    fn one_wrong_time_is_put_right() {
+        let late = 29 * 3_600_000;
+        let (done, gaps) = steps(&[(0, 40), (40, 40), (late, 40), (120, 40), (160, 40)], 200);
+        assert_eq!(done, ["0", "40", "80", "120", "160", "end 200"]);
+        assert_eq!((gaps.found(), gaps.wrong_times()), (None, 1));
+    }
+}
