@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Prepares whole networks, and PyTorch's gradients of them, for the test of the gradient rules.
 
+    python tests/gradients_of_networks.py --small tests/fixtures/gradients
     python tests/gradients_of_networks.py FOLDER [NAME…]
     SALAMANDER_NETWORKS=FOLDER cargo test --release --test it gradients_of_networks -- --nocapture
 
-Run by hand: it needs PyTorch (2.5; the exporter of later ones writes another kind of file), torchvision and onnx, which
-the tests that run everywhere must not need. Without the environment variable the test says that it compares nothing.
+Run by hand: it needs PyTorch (the exporter of later ones writes another kind of file) and onnx, which the tests that run
+everywhere must not need, and torchvision for the networks that are not small. The files of the small networks are in
+the repository, so that they are compared wherever the tests run; they were made with the versions in PINS. The others are
+compared when the environment variable names the folder with them.
 
 For each network with random weights and batch-norm statistics, in evaluation mode, FOLDER gets NAME.onnx
 (operators of version 17, output `logits`) and NAME.safetensors: `input`, `labels`, and for each parameter P
@@ -28,11 +31,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-import torchvision
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+# What the files in the repository were made with.
+PINS = {"torch": "2.5.1", "onnx": "1.17.0", "numpy": "1.26.4"}
 
 CLASSES = 5
 BATCH = 2
@@ -105,8 +110,55 @@ def prelu_net():
         nn.LayerNorm(24), nn.Linear(24, CLASSES))
 
 
+class SqueezeExcite(nn.Module):
+    """Channels weighed by what is seen everywhere, as in MobileNet v3."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.fewer = nn.Conv2d(channels, channels // 4, 1)
+        self.again = nn.Conv2d(channels // 4, channels, 1)
+
+    def forward(self, x):
+        weights = self.again(F.relu(self.fewer(F.adaptive_avg_pool2d(x, 1))))
+        return x * F.hardsigmoid(weights)
+
+
+class Branches(nn.Module):
+    """Two ways side by side, as in Inception and SqueezeNet."""
+
+    def __init__(self, inside):
+        super().__init__()
+        self.narrow = conv_norm(inside, 4, act=nn.ReLU)
+        self.wide = conv_norm(inside, 6, 3, act=nn.Hardswish)
+
+    def forward(self, x):
+        return torch.cat([self.narrow(x), self.wide(x)], 1)
+
+
+def small_mobile():
+    """What the networks for phones are made of, a few channels wide."""
+    return nn.Sequential(
+        conv_norm(3, 8, 3, 2, act=nn.ReLU6), InvertedResidual(8, 8, 3, 1, 2), InvertedResidual(8, 12, 5, 2, 2),
+        SqueezeExcite(12), Branches(12), nn.MaxPool2d(3, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Dropout(0.2), nn.Linear(10, CLASSES))
+
+
+def small_mixed():
+    """`prelu_net`, a few channels wide."""
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1), nn.PReLU(8), nn.Conv2d(8, 8, 3, 1, 2, dilation=2, groups=4),
+        nn.BatchNorm2d(8), nn.LeakyReLU(0.1), nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False),
+        nn.ReflectionPad2d(1), nn.Conv2d(8, 6, 3), nn.GELU(), nn.AdaptiveMaxPool2d(1), nn.Flatten(),
+        nn.LayerNorm(6), nn.Linear(6, CLASSES))
+
+
 def of_torchvision(name, **options):
-    return lambda: getattr(torchvision.models, name)(weights=None, num_classes=CLASSES, **options)
+    def make():
+        import torchvision
+
+        return getattr(torchvision.models, name)(weights=None, num_classes=CLASSES, **options)
+
+    return make
 
 
 # Name: how it is made, height and width of its input.
@@ -121,6 +173,7 @@ NETWORKS = {
     "squeezenet1_1": (of_torchvision("squeezenet1_1"), 63),
     "prelu_net": (prelu_net, 33),
 }
+SMALL = {"small_mobile": (small_mobile, 17), "small_mixed": (small_mixed, 17)}
 
 
 def with_random_statistics(model, x):
@@ -260,11 +313,14 @@ def prepare(folder, name, model, x, labels):
 
 def main():
     warnings.filterwarnings("ignore")
-    folder, *names = sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--small"]
+    networks = SMALL if "--small" in sys.argv[1:] else NETWORKS
+    folder, *names = arguments
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in names or NETWORKS:
-        make, side = NETWORKS[name]
+    print(*(f"{module.__name__} {module.__version__}" for module in (torch, onnx, np)))
+    for name in names or networks:
+        make, side = networks[name]
         torch.manual_seed(1)
         model = make()
         labels = torch.arange(BATCH) % CLASSES
