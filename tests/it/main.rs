@@ -25,6 +25,7 @@ mod real_window;
 mod relabelled;
 mod renamed;
 mod reported_media;
+mod reopened;
 mod train;
 mod trash;
 mod tuned;

@@ -131,6 +131,16 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Eva
             );
             ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
         }
+        if evaluation.changed > 0 {
+            let words = format!(
+                "{} of the run hold another image since and were judged by that.",
+                words::frames(evaluation.changed as usize)
+            );
+            ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
+        }
+        for note in &evaluation.notes {
+            hint(ui, note);
+        }
         let notes = session
             .evaluate
             .run
@@ -139,7 +149,7 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Eva
             .and_then(|entry| entry.run.result.as_ref())
             .map(|result| result.notes.as_slice())
             .unwrap_or_default();
-        for note in notes {
+        for note in notes.iter().filter(|note| !evaluation.notes.contains(*note)) {
             hint(ui, note);
         }
     });
