@@ -86,13 +86,11 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
 }
 
 fn text(result: &Result) -> String {
-    let mut text = String::new();
-    if let Some(run) = &result.removed {
-        text.push_str(&format!("moved to the trash: {run}\n"));
-    }
-    if let Some(run) = &result.restored {
-        text.push_str(&format!("back from the trash: {run}\n"));
-    }
+    let mut text = match (&result.removed, &result.restored) {
+        (Some(run), _) => format!("moved to the trash: {run}\n"),
+        (None, Some(run)) => format!("back from the trash: {run}\n"),
+        (None, None) => String::new(),
+    };
     if result.runs.is_empty() {
         text.push_str("no runs yet; make one with `salamander train`");
         return text;

@@ -27,7 +27,7 @@ pub(super) fn text(run: &Run, is_tuned: bool, notes: &[String], recipe: &Recipe)
         .collect();
     let steps = steps.join("\n");
     let program = program(recipe);
-    let notes: String = notes.iter().map(|note| format!("{note}\n")).collect();
+    let notes: String = notes.iter().flat_map(|note| [note, "\n"]).collect();
     let changed = if is_tuned {
         "\nThe last of them were changed by further training."
     } else {

@@ -43,6 +43,7 @@ impl<T> From<T> for Kept<T> {
 /// A change of several steps that has begun. Whoever opens the project next finishes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::enum_variant_names, reason = "their names are in project.json")]
 pub(super) enum Pending {
     /// The folder of class `from` becomes that of class `to`.
     RenameClass {
@@ -123,14 +124,18 @@ impl Document {
             .retired
             .iter()
             .rposition(|old| old.item.returns && old.item.name == *name);
+        let derived = ClassId::of_name(name.as_str());
+        let is_taken = |document: &Self| {
+            document
+                .classes
+                .iter()
+                .any(|class| class.item.id == derived)
+                || document.retired.iter().any(|old| old.item.id == derived)
+        };
         let id = match again {
             Some(at) => self.retired.remove(at).item.id,
-            None => {
-                let derived = ClassId::of_name(name.as_str());
-                let taken = self.classes.iter().any(|class| class.item.id == derived)
-                    || self.retired.iter().any(|old| old.item.id == derived);
-                if taken { ClassId::random() } else { derived }
-            }
+            None if is_taken(self) => ClassId::random(),
+            None => derived,
         };
         Class {
             id,

@@ -326,3 +326,41 @@ fn another_seed_is_another_split_of_the_same_size() {
     assert_ne!(split(0), split(3));
     assert_ne!(split(3), split(4));
 }
+
+/// Two classes before one goes into the other: frames keep their sides, and the way back is exact.
+#[test]
+fn a_merger_moves_no_frame_to_another_side() {
+    let many: &[(&str, usize)] = &[("g1", 20), ("g2", 20), ("g3", 20), ("g4", 20)];
+    let one: &[(&str, usize)] = &[("film", 60)];
+    for (from, into) in [(one, many), (many, one)] {
+        let name = |text: &str| ClassName::new(text).unwrap();
+        let mut memory = SplitMemory::default();
+        let apart = sides(&mut memory, &[("from", from), ("into", into)]);
+        let before = memory.clone();
+        let merged = memory.merge_class(&name("from"), &name("into"));
+        let both: Vec<(&str, usize)> = [from, into].concat();
+        let together = sides(&mut memory, &[("into", both.as_slice())]);
+        for (path, side) in &apart {
+            let path = path.replace("/from/", "/into/");
+            assert_eq!(together.get(&path), Some(side), "{path}");
+        }
+        memory.part_classes(&name("from"), &name("into"), &merged);
+        assert_eq!(memory, before);
+    }
+}
+
+#[test]
+fn a_film_that_was_cut_for_both_classes_keeps_the_blocks_of_the_one_that_stays() {
+    let name = |text: &str| ClassName::new(text).unwrap();
+    let film: &[(&str, usize)] = &[("film", 60)];
+    let mut memory = SplitMemory::default();
+    let apart = sides(&mut memory, &[("from", film), ("into", film)]);
+    let before = memory.clone();
+    let merged = memory.merge_class(&name("from"), &name("into"));
+    let together = sides(&mut memory, &[("into", film)]);
+    for (path, side) in &together {
+        assert_eq!(apart.get(path), Some(side), "{path}");
+    }
+    memory.part_classes(&name("from"), &name("into"), &merged);
+    assert_eq!(memory, before);
+}

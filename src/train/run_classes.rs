@@ -60,13 +60,11 @@ impl RunClasses {
         let mut label_of = vec![0; names.len()];
         for (now, label) in now.iter().zip(&mut label_of) {
             let Some(name) = now.name() else { continue };
-            *label = match labels.iter().position(|known| known == name.as_str()) {
-                Some(known) => known,
-                None => {
-                    labels.push(name.to_string());
-                    labels.len() - 1
-                }
-            };
+            let known = labels.iter().position(|known| known == name.as_str());
+            *label = known.unwrap_or(labels.len());
+            if known.is_none() {
+                labels.push(name.to_string());
+            }
         }
         // In the order of the run's classes, wherever nothing was merged.
         let mut ordered: Vec<String> = Vec::new();

@@ -90,3 +90,118 @@ fn a_killed_removal_is_finished_on_opening() {
     assert!(project.classes().is_empty());
     assert_eq!(paths(&project), ["unsorted/0.jpg", "unsorted/1.jpg"]);
 }
+
+fn now(project: &Project, id: ClassId) -> ClassNow {
+    project.class_list().now(id).unwrap()
+}
+
+#[test]
+fn a_name_that_is_taken_is_refused_with_the_offer_to_merge() {
+    let (_dir, project) = new_project();
+    for name in ["cat", "dog"] {
+        project.add_class(&class(name)).unwrap();
+    }
+    let error = project.rename_class(&class("cat"), &class("dog"));
+    let told = error.unwrap_err().to_string();
+    assert!(told.contains("merge “cat” into “dog”"), "{told}");
+    let error = project.merge_class(&class("cat"), &class("cat"), &Work::new());
+    assert!(error.unwrap_err().to_string().contains("into itself"));
+    for (from, into) in [("cat", "cow"), ("cow", "cat")] {
+        let error = project.merge_class(&class(from), &class(into), &Work::new());
+        assert!(error.unwrap_err().to_string().contains("“cow”"));
+    }
+    assert_eq!(names(&project), ["cat", "dog"]);
+}
+
+#[test]
+fn a_merger_takes_frames_sources_and_what_runs_know() {
+    let (_dir, project) = new_project();
+    for path in [
+        "classes/cat/1.jpg",
+        "classes/cat/deep/2.jpg",
+        "classes/cat/notes.txt",
+        "classes/pets/1.jpg",
+    ] {
+        put(&project, path);
+    }
+    paths(&project);
+    let mut film = source("00000001");
+    film.class = Some(class("cat"));
+    project.put_source(film).unwrap();
+    let cat = project.classes()[0].id;
+    let moved = project.merge_class(&class("cat"), &class("pets"), &Work::new());
+    let mut moved = moved.unwrap();
+    moved.sort();
+    assert_eq!(moved, ["classes/pets/1~2.jpg", "classes/pets/2.jpg"]);
+    assert_eq!(names(&project), ["pets"]);
+    assert_eq!(project.sources()[0].class, Some(class("pets")));
+    assert!(project.abs("trash/removed/cat 1/notes.txt").exists());
+    let merged = |into: &str| ClassNow::MergedInto(class(into));
+    assert_eq!(now(&project, cat), merged("pets"));
+    // It follows what becomes of the other class, also after reopening.
+    project
+        .rename_class(&class("pets"), &class("Tiere"))
+        .unwrap();
+    project.add_class(&class("all")).unwrap();
+    assert_eq!(now(&project, cat), merged("Tiere"));
+    project
+        .merge_class(&class("Tiere"), &class("all"), &Work::new())
+        .unwrap();
+    let project = reopen(project);
+    assert_eq!(now(&project, cat), merged("all"));
+    // A new class of the old name is another one.
+    project.add_class(&class("cat")).unwrap();
+    assert_ne!(project.classes()[1].id, cat);
+    project.remove_class(&class("all")).unwrap();
+    assert_eq!(now(&project, cat), ClassNow::Deleted);
+}
+
+#[test]
+fn a_killed_merger_is_finished_on_opening() {
+    for (moved_already, folder_gone) in [(false, false), (true, false), (true, true)] {
+        let (_dir, project) = new_project();
+        put(&project, "classes/cat/1.jpg");
+        put(&project, "classes/dog/2.jpg");
+        paths(&project);
+        let cat = project.classes()[0].id;
+        let root = project.root().to_owned();
+        drop(project);
+        let path = root.join("project.json");
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        json["pending"] = serde_json::json!({"merge_class": {"from": "cat", "into": "dog"}});
+        fs::write(&path, json.to_string()).unwrap();
+        if moved_already {
+            let to = root.join("classes/dog/1.jpg");
+            fs::rename(root.join("classes/cat/1.jpg"), to).unwrap();
+        }
+        if folder_gone {
+            fs::remove_dir(root.join("classes/cat")).unwrap();
+        }
+        let project = Project::open(&root).unwrap();
+        assert_eq!(project.take_notices(), Vec::<String>::new());
+        assert_eq!(names(&project), ["dog"]);
+        assert_eq!(paths(&project), ["classes/dog/1.jpg", "classes/dog/2.jpg"]);
+        assert_eq!(now(&project, cat), ClassNow::MergedInto(class("dog")));
+        assert!(!fs::read_to_string(&path).unwrap().contains("pending"));
+    }
+}
+
+#[test]
+fn a_removal_killed_after_its_folder_went_is_a_removal() {
+    let (_dir, project) = new_project();
+    project.add_class(&class("cat")).unwrap();
+    let cat = project.classes()[0].id;
+    let root = project.root().to_owned();
+    drop(project);
+    let path = root.join("project.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    json["pending"] = serde_json::json!({"remove_class": "cat"});
+    fs::write(&path, json.to_string()).unwrap();
+    fs::remove_dir(root.join("classes/cat")).unwrap();
+    let project = Project::open(&root).unwrap();
+    assert_eq!(project.take_notices(), Vec::<String>::new());
+    assert_eq!(now(&project, cat), ClassNow::Deleted);
+    project.add_class(&class("cat")).unwrap();
+    assert_ne!(project.classes()[0].id, cat, "the user removed it");
+}

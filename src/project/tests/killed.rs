@@ -49,7 +49,10 @@ fn victim() {
             .collect();
         let trashed = project.trash(&some, &work).unwrap();
         project.restore(&trashed, &work).unwrap();
-        project.remove_class(&to).unwrap();
+        let other = class(&format!("other {round}"));
+        project.add_class(&other).unwrap();
+        project.merge_class(&to, &other, &work).unwrap();
+        project.remove_class(&other).unwrap();
         project.add_class(&to).unwrap();
         let unsorted: Vec<String> = project
             .scan(&work)
