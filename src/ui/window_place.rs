@@ -56,6 +56,8 @@ pub fn correct(cc: &eframe::CreationContext<'_>, place: Option<WindowPlace>) {
 
 /// Size and place now; `None` while they are not worth remembering. `before` is what is remembered.
 pub fn now(ctx: &Context, before: Option<WindowPlace>) -> Option<WindowPlace> {
+    // Asked for before: within `input` the context is locked.
+    let zoom = ctx.zoom_factor();
     ctx.input(|input| {
         let info = input.viewport();
         let hidden = info.minimized == Some(true) || info.fullscreen == Some(true);
@@ -68,7 +70,6 @@ pub fn now(ctx: &Context, before: Option<WindowPlace>) -> Option<WindowPlace> {
             });
         }
         // In points of the screen, whatever the size of the writing.
-        let zoom = ctx.zoom_factor();
         let whole = |value: f32| (value * zoom).round();
         let at = info.outer_rect.map(|outer| outer.min);
         let size = egui::vec2(whole(inner.width()), whole(inner.height()));

@@ -1,4 +1,5 @@
-//! Labelling with more classes than there are digits, finding frames by name, the trash and its way back.
+//! Labelling with more classes than there are digits, finding frames by name, the trash and its way back; the
+//! window's size and place.
 
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
@@ -171,5 +172,36 @@ fn frames_come_back_from_the_trash_or_go_for_good() {
             .list()
             .iter()
             .all(|note| note.details.is_empty())
+    );
+}
+
+#[test]
+fn the_window_is_where_it_was() {
+    let place = Place::new();
+    let config = place.path("config");
+    let mut desk = Desk::new(&config, [1200.0, 800.0]);
+    let at = egui::pos2(40.0, 60.0);
+    let inner = egui::Rect::from_min_size(at + egui::vec2(4.0, 24.0), egui::vec2(1200.0, 800.0));
+    let show = |desk: &mut Desk, maximized: bool| {
+        let root = egui::ViewportId::ROOT;
+        let info = desk.harness.input_mut().viewports.entry(root).or_default();
+        info.inner_rect = Some(inner);
+        info.outer_rect = Some(egui::Rect::from_min_max(at, inner.max));
+        info.maximized = Some(maximized);
+        desk.harness.run_steps(2);
+    };
+    show(&mut desk, false);
+    let remembered = desk.harness.state().app().prefs.window.unwrap();
+    assert_eq!(remembered.at, Some([40.0, 60.0]));
+    assert_eq!(remembered.size, [1200.0, 800.0]);
+    // Filling the screen, it still knows what it goes back to.
+    show(&mut desk, true);
+    desk.act(Action::QuitNow);
+    desk.until("saved", |harness| harness.state().app().tasks.is_idle());
+    drop(desk);
+    let again = salamander::app::Prefs::load(&config).window.unwrap();
+    assert_eq!(
+        (again.at, again.size, again.maximized),
+        (remembered.at, remembered.size, true)
     );
 }
