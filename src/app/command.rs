@@ -297,13 +297,13 @@ impl Command {
             | Self::GoTrain
             | Self::GoEvaluate
             | Self::GoExport
+            | Self::Find
             | Self::Rescan => session.is_some(),
             Self::AddFiles
             | Self::AddFolder
             | Self::AddByPath
             | Self::EmptyTrash
             | Self::NewClass => changeable.is_some(),
-            Self::Find => session.is_some(),
             Self::ExtractAll => changeable.is_some_and(super::Session::has_unextracted),
             Self::ExtractAgain => changeable.is_some_and(super::Session::has_outdated),
             Self::StartTraining => changeable.is_some_and(|session| {

@@ -188,7 +188,7 @@ fn temporary_files_of_a_killed_process_are_cleared_away() {
         ),
         ("unsorted", &[]),
         ("exports", &[]),
-        ("cache", &["thumbs"]),
+        ("cache", &["class_frames.json", "thumbs"]),
         ("cache/thumbs/ab", &[]),
         ("runs/r", &[]),
     ] {
