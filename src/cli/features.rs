@@ -86,7 +86,12 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             model.cache_dir.as_deref(),
             work,
         )
-    })?;
+    });
+    if let Some(project) = &pictures.project {
+        // That is why it failed then.
+        project.check_there()?;
+    }
+    let table = table?;
     let skipped = table.failed.len() as u64;
     if table.failed.len() == pictures.paths.len() {
         bail!("no picture in “{}” could be read", shown(&args.input));

@@ -133,6 +133,9 @@ fn why(error: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => {
             "there is no permission; choose another folder".to_owned()
         }
+        std::io::ErrorKind::ReadOnlyFilesystem => {
+            "the disk is read-only; choose another folder".to_owned()
+        }
         _ => error.to_string(),
     }
 }

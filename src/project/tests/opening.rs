@@ -286,3 +286,35 @@ fn a_project_that_is_gone_is_said_to_be_gone_and_not_made_again() {
     project.set_name("back").unwrap();
     assert_eq!(names(&project), ["cat"]);
 }
+
+#[test]
+fn a_class_that_could_not_be_added_does_not_break_the_listing() {
+    let (_dir, project) = new_project();
+    project.add_class(&class("cat")).unwrap();
+    // A folder in the way of the backup makes every write fail, whoever runs the test.
+    let backup = project.root().join("project.json.bak");
+    fs::remove_file(&backup).unwrap();
+    fs::create_dir(&backup).unwrap();
+    project.add_class(&class("dog")).unwrap_err();
+    assert!(
+        !project.abs("classes/dog").exists(),
+        "its folder goes again"
+    );
+    assert_eq!(names(&project), ["cat"]);
+    // One that an earlier version left behind, and one with a frame in it.
+    put(&project, "classes/fox/1.jpg");
+    fs::create_dir(project.abs("classes/cow")).unwrap();
+    let work = Work::new();
+    for warnings in [1, 0] {
+        let frames = project.scan(&work).unwrap();
+        assert_eq!(frames.list.len(), 1);
+        assert_eq!(names(&project), ["cat", "cow", "fox"]);
+        let told = work.take_warnings();
+        assert_eq!(told.len(), warnings, "told once: {told:?}");
+    }
+    // As soon as it can be saved, it is.
+    fs::remove_dir(&backup).unwrap();
+    project.set_class_color(&class("cow"), 7).unwrap();
+    let project = reopen(project);
+    assert_eq!(names(&project), ["cat", "cow", "fox"]);
+}
