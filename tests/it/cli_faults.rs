@@ -171,7 +171,7 @@ fn projects_that_cannot_be_opened() {
     assert_eq!(place.line("new p").code, Some(0));
     {
         let _holds_the_lock = Project::open(&place.path("p")).unwrap();
-        assert_sentence(&place.failure("classes p"), &["open"]);
+        assert_sentence(&place.failure("classes p add cat"), &["open"]);
     }
     assert_eq!(place.line("classes p").code, Some(0));
 
