@@ -50,6 +50,8 @@ struct Live {
     part: Part,
     steps: u32,
     points: Curves,
+    /// The points of the head's part, once the deeper one is under way.
+    head: Curves,
     best: Option<BestPoint>,
     baseline: Option<BestPoint>,
 }
@@ -113,6 +115,13 @@ impl LiveCurves {
         self.live().baseline
     }
 
+    /// The points of the head's part, while the deeper part is under way; empty where the run went on from a
+    /// checkpoint of the deeper part.
+    #[must_use]
+    pub fn head(&self) -> Curves {
+        self.live().head.clone()
+    }
+
     /// Starts the deeper part from the points of an earlier time; `baseline` is what the head reached.
     pub(super) fn go_deeper(
         &self,
@@ -121,10 +130,16 @@ impl LiveCurves {
         best: Option<BestPoint>,
         baseline: Option<BestPoint>,
     ) {
-        *self.live() = Live {
+        let mut live = self.live();
+        let head = match live.part {
+            Part::Head => std::mem::take(&mut live.points),
+            Part::Deeper => std::mem::take(&mut live.head),
+        };
+        *live = Live {
             part: Part::Deeper,
             steps,
             points: points.to_vec(),
+            head,
             best,
             baseline,
         };
@@ -155,5 +170,35 @@ impl LiveCurves {
             best,
             ..Live::default()
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_curves_of_the_head_stay_while_the_training_goes_deeper() {
+        let point = |step| CurvePoint {
+            step,
+            secs: 0.0,
+            train_accuracy: 0.5,
+            train_cross_entropy: 1.0,
+            validation_accuracy: None,
+            validation_cross_entropy: None,
+        };
+        let curves = LiveCurves::default();
+        curves.replace(20, &[point(10)], None);
+        curves.push(point(20), None);
+        assert!(curves.head().is_empty());
+        // Told before its data are prepared and again when its steps begin.
+        curves.go_deeper(0, &[], None, None);
+        curves.go_deeper(70, &[point(10)], None, None);
+        curves.push(point(20), None);
+        let steps = |points: Curves| points.iter().map(|p| p.step).collect::<Vec<_>>();
+        assert_eq!(steps(curves.head()), [10, 20]);
+        assert_eq!(steps(curves.snapshot()), [10, 20]);
+        curves.replace(20, &[], None);
+        assert!(curves.head().is_empty());
     }
 }

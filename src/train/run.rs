@@ -10,6 +10,7 @@
 //! | `head_curves.jsonl`, `head_only.safetensors` | in a run that goes deeper: curves and kept weights of the head alone |
 //! | `fine_tune.safetensors` | where the deeper training stands |
 //! | `backbone.safetensors` | weights of the backbone that were trained too, by name; not there when the head alone was |
+//! | `note.json` | name and note that a person gave it; the one file that is written after the training |
 //! | `cache/` | bottlenecks of such a backbone; can be deleted |
 //! | `train/`, `validation/` | TensorBoard event files, which grow with the checkpoints |
 //! | `head/train/`, `head/validation/` | those of the head alone, in a run that goes deeper |
