@@ -25,6 +25,8 @@ const FULL_PX: u32 = 6144;
 const BUDGET: usize = 192 << 20;
 /// Textures handed to the graphics card per frame at most.
 const UPLOADS: usize = 12;
+/// What nobody has looked at for so many frames is not handed to it any more.
+const STALE: u64 = 3;
 
 /// Which picture of a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -61,17 +63,25 @@ struct Entry {
     used: u64,
 }
 
+type Loaded = Result<ColorImage, String>;
+
 #[derive(Default)]
 struct Store {
     entries: HashMap<PictureKey, Entry>,
     bytes: usize,
     frame: u64,
+    /// How many missing pictures were asked for in this frame.
+    asked: usize,
+    /// When each missing picture was asked for last: the frame, and the place within it.
+    wanted: HashMap<PictureKey, (u64, usize)>,
+    /// Loaded, and not yet handed to the graphics card.
+    loaded: HashMap<PictureKey, Loaded>,
 }
 
 /// The pictures of a project.
 pub struct Pictures {
     ctx: Context,
-    pool: Pool<PictureKey, Result<ColorImage, String>>,
+    pool: Pool<PictureKey, Loaded>,
     store: RefCell<Store>,
 }
 
@@ -94,16 +104,17 @@ impl Pictures {
         }
     }
 
-    /// Begins a frame: takes finished pictures in.
+    /// Begins a frame: takes finished pictures in, those first that are looked at now. What was scrolled past is
+    /// dropped; its thumbnail is in the cache on disk by then.
     pub(super) fn begin_frame(&self) {
         self.pool.begin_frame();
         let mut store = self.store.borrow_mut();
         store.frame += 1;
-        let frame = store.frame;
-        for _ in 0..UPLOADS {
-            let Some((key, loaded)) = self.pool.next_answer() else {
-                break;
-            };
+        store.asked = 0;
+        while let Some((key, loaded)) = self.pool.next_answer() {
+            store.loaded.insert(key, loaded);
+        }
+        for (key, loaded) in store.next_uploads() {
             let bytes = loaded
                 .as_ref()
                 .map_or(0, |image| image.pixels.len() * size_of::<egui::Color32>());
@@ -115,7 +126,7 @@ impl Pictures {
             let entry = Entry {
                 picture,
                 bytes,
-                used: frame,
+                used: store.frame,
             };
             store.bytes += bytes;
             if let Some(old) = store.entries.insert(key, entry) {
@@ -123,6 +134,20 @@ impl Pictures {
             }
         }
         store.shrink();
+        if !store.loaded.is_empty() {
+            // Nothing else may call for another frame.
+            self.ctx.request_repaint();
+        }
+    }
+
+    /// The picture if it is there already; never asks for it.
+    #[must_use]
+    pub fn known(&self, key: &PictureKey) -> Option<TextureHandle> {
+        let mut store = self.store.borrow_mut();
+        let frame = store.frame;
+        let entry = store.entries.get_mut(key)?;
+        entry.used = frame;
+        entry.picture.as_ref().ok().cloned()
     }
 
     /// The picture, if it is there; else it is wanted from now on.
@@ -136,8 +161,14 @@ impl Pictures {
                 Err(error) => Picture::Failed(error.clone()),
             };
         }
+        let place = store.asked;
+        store.asked += 1;
+        store.wanted.insert(key.clone(), (frame, place));
+        let loaded = store.loaded.contains_key(key);
         drop(store);
-        self.pool.want(key);
+        if !loaded {
+            self.pool.want(key);
+        }
         Picture::Loading
     }
 
@@ -208,11 +239,39 @@ impl Pictures {
     /// Whether every wanted picture is there.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.pool.is_idle()
+        self.pool.is_idle() && self.store.borrow().loaded.is_empty()
     }
 }
 
 impl Store {
+    /// What is handed to the graphics card in this frame: of what is still looked at, the latest wanted first.
+    fn next_uploads(&mut self) -> Vec<(PictureKey, Loaded)> {
+        let frame = self.frame;
+        self.wanted
+            .retain(|_, (wanted, _)| *wanted + STALE >= frame);
+        let wanted = &self.wanted;
+        // What cannot be read is kept: it takes no room, and would be read again for nothing.
+        self.loaded
+            .retain(|key, loaded| loaded.is_err() || wanted.contains_key(key));
+        let mut order: Vec<_> = self
+            .loaded
+            .keys()
+            .map(|key| {
+                let (frame, place) = wanted.get(key).copied().unwrap_or_default();
+                (std::cmp::Reverse(frame), place, key.clone())
+            })
+            .collect();
+        order.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+        order.truncate(UPLOADS);
+        order
+            .into_iter()
+            .filter_map(|(_, _, key)| {
+                self.wanted.remove(&key);
+                self.loaded.remove_entry(&key)
+            })
+            .collect()
+    }
+
     /// Drops the longest unused textures until the budget holds; never those of this frame.
     fn shrink(&mut self) {
         if self.bytes <= BUDGET {
@@ -362,6 +421,84 @@ pub(super) fn color_image(image: &RgbImage) -> ColorImage {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failing test should panic")]
     use super::*;
+
+    fn loaded(store: &mut Store, name: usize, wanted: Option<u64>) {
+        let key = PictureKey::Thumb(PathBuf::from(name.to_string()));
+        if let Some(wanted) = wanted {
+            store.wanted.insert(key.clone(), (wanted, name));
+        }
+        let image = ColorImage::filled([1, 1], egui::Color32::WHITE);
+        store.loaded.insert(key, Ok(image));
+    }
+
+    fn names(uploads: &[(PictureKey, Loaded)]) -> Vec<usize> {
+        let name = |key: &PictureKey| key.path().to_str().unwrap().parse().unwrap();
+        uploads.iter().map(|(key, _)| name(key)).collect()
+    }
+
+    #[test]
+    fn what_is_looked_at_comes_before_what_was_scrolled_past() {
+        let mut store = Store {
+            frame: 10,
+            ..Store::default()
+        };
+        // Scrolled past long ago, a moment ago, and in sight now; loaded in this order.
+        for name in 0..30 {
+            loaded(&mut store, name, Some(2));
+        }
+        for name in 30..40 {
+            loaded(&mut store, name, Some(8));
+        }
+        for name in 40..60 {
+            loaded(&mut store, name, Some(10));
+        }
+        assert_eq!(names(&store.next_uploads()), (40..52).collect::<Vec<_>>());
+        let rest: Vec<_> = (52..60).chain(30..34).collect();
+        assert_eq!(names(&store.next_uploads()), rest);
+        assert_eq!(names(&store.next_uploads()), (34..40).collect::<Vec<_>>());
+        assert!(store.loaded.is_empty());
+    }
+
+    #[test]
+    fn a_frame_follows_until_all_that_is_loaded_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let ctx = Context::default();
+        let pictures = Pictures::new(&ctx, dir.path());
+        let key = |index: usize| {
+            let path = dir.path().join(format!("{index}.png"));
+            if !path.exists() {
+                let level = index as u8;
+                RgbImage::from_pixel(8, 6, image::Rgb([level, 0, 0]))
+                    .save(&path)
+                    .unwrap();
+            }
+            PictureKey::Thumb(path)
+        };
+        let keys: Vec<_> = (0..3 * UPLOADS).map(key).collect();
+        pictures.begin_frame();
+        let ready = |keys: &[PictureKey]| {
+            let shown = keys
+                .iter()
+                .filter(|key| matches!(pictures.get(key), Picture::Ready(_)));
+            shown.count()
+        };
+        assert_eq!(ready(&keys), 0);
+        while !pictures.pool.is_idle() {
+            // Takes answers in without a frame having passed, so that all of them wait.
+            if let Some((key, loaded)) = pictures.pool.next_answer() {
+                pictures.store.borrow_mut().loaded.insert(key, loaded);
+            }
+            std::thread::yield_now();
+        }
+        for frame in 1..=3 {
+            pictures.begin_frame();
+            assert_eq!(ready(&keys), frame * UPLOADS);
+            let more = !pictures.store.borrow().loaded.is_empty();
+            assert_eq!(more, frame < 3);
+            assert!(!more || ctx.has_requested_repaint());
+        }
+        assert!(pictures.is_idle());
+    }
 
     #[test]
     fn a_picture_fits_and_keeps_its_shape() {
