@@ -86,6 +86,15 @@ pub enum Dialog {
         /// Steps that are added.
         more: u32,
     },
+    /// What a run is called, and what is noted of it.
+    RunNote {
+        /// The run.
+        run: RunId,
+        /// The name being typed.
+        name: String,
+        /// The note being typed.
+        note: String,
+    },
     /// Whether to quit although a job runs.
     Quit,
     /// All keyboard shortcuts.

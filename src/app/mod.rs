@@ -18,10 +18,12 @@ mod label;
 mod mend;
 mod notes;
 mod pictures;
+mod place;
 mod pool;
 mod prefs;
 mod presence;
 mod previews;
+mod run_table;
 mod runs;
 mod sample;
 mod session;
@@ -52,9 +54,11 @@ pub use import::{Again, Batch, Bulk, ClassRule, ImportAction, ImportState};
 pub use label::{Group, LabelAction, LabelState, Pick, Show, Step, class_key};
 pub use mend::Fate;
 pub use notes::{Note, Notes, Tone};
-pub use pictures::{Picture, PictureKey, Pictures};
+pub use pictures::{Picture, PictureKey, Pictures, THUMB_PX};
+pub use place::{Place, Site};
 pub use prefs::{Prefs, ThemeChoice, WindowPlace, config_dir, default_projects_dir};
 pub use previews::{Previews, STRIP_FRAMES, Strip, expected_frames};
+pub use run_table::{RunCell, RunColumn, RunRow, RunTable};
 pub use session::Session;
 pub use snapshot::{Counts, Snapshot, file_name};
 pub use tasks::{Lane, Task, TaskId, Tasks};
@@ -103,6 +107,10 @@ pub enum Action {
     OpenProject(PathBuf),
     /// Opens the project in a folder for looking only: another process has it.
     LookAtProject(PathBuf),
+    /// Opens the project in a folder and adds files to it.
+    OpenAndAdd(PathBuf, Vec<PathBuf>),
+    /// Finds out what there is in a folder where a project is to be made.
+    LookAt(PathBuf),
     /// Makes a project in a folder, under a name, and adds files.
     CreateProject {
         /// The project's folder.
@@ -179,6 +187,8 @@ pub struct App {
     pub session: Option<Session>,
     /// Whether a project is being opened.
     pub opening: bool,
+    /// What there is where a new project is to be made.
+    pub place: Place,
     /// Background work.
     pub tasks: Tasks,
     /// Notifications.
@@ -217,6 +227,7 @@ impl App {
             workspace: Workspace::Import,
             session: None,
             opening: false,
+            place: Place::default(),
             tasks: Tasks::new(ctx.clone()),
             notes: Notes::default(),
             dialog: None,
@@ -279,6 +290,8 @@ impl App {
             Action::Go(workspace) => self.workspace = workspace,
             Action::OpenProject(root) => self.open_project(root, Vec::new()),
             Action::LookAtProject(root) => self.look_at_project(root),
+            Action::OpenAndAdd(root, files) => self.open_project(root, files),
+            Action::LookAt(root) => self.look_at(root),
             Action::CreateProject { root, name, files } => {
                 if let Some(parent) = root.parent()
                     && parent != default_projects_dir()
@@ -508,6 +521,7 @@ impl App {
     }
 
     fn ask_new_project(&mut self, files: Vec<PathBuf>) {
+        self.place.forget();
         let name = files
             .first()
             .filter(|path| path.is_dir())

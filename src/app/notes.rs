@@ -1,5 +1,6 @@
 //! Notifications: short ones go by themselves, errors stay until they are dismissed.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Action;
@@ -42,6 +43,44 @@ fn note_lasts(tone: Tone) -> Option<Duration> {
         Tone::Done => Some(Duration::from_secs(4)),
         Tone::Info => Some(Duration::from_secs(8)),
         Tone::Warning | Tone::Error => None,
+    }
+}
+
+/// What many sentences of one tone are about: `8 photos could not be read`, else how many there are.
+fn heading(tone: Tone, sentences: &[String]) -> String {
+    const PHOTOS: [&str; 9] = [
+        "jpg", "jpeg", "png", "webp", "heic", "avif", "tif", "tiff", "bmp",
+    ];
+    const UNREAD: [&str; 4] = [
+        "cannot read",
+        "cannot be read",
+        "could not be read",
+        "skipped:",
+    ];
+    let count = sentences.len();
+    let unread = |text: &String| {
+        let text = text.to_lowercase();
+        UNREAD.iter().any(|words| text.contains(words))
+    };
+    if sentences.iter().all(unread) {
+        // The file stands between quotation marks. For a word its ending will do.
+        let photo = |text: &String| {
+            let name = text.split(['“', '”']).nth(1).unwrap_or_default();
+            let ending = Path::new(name).extension().unwrap_or_default();
+            PHOTOS
+                .iter()
+                .any(|known| ending.eq_ignore_ascii_case(known))
+        };
+        let what = if sentences.iter().all(photo) {
+            "photos"
+        } else {
+            "files"
+        };
+        return format!("{count} {what} could not be read");
+    }
+    match tone {
+        Tone::Error => format!("{count} things did not work"),
+        _ => format!("{count} warnings"),
     }
 }
 
@@ -97,15 +136,10 @@ impl Notes {
             }
             !fold
         });
-        let what = if tone == Tone::Error {
-            "things did not work"
-        } else {
-            "things to look at"
-        };
         self.list.push(Note {
             id: self.next,
             tone,
-            text: format!("{} {what}", details.len()),
+            text: heading(tone, &details),
             details,
             remedy: None,
             until: None,
@@ -165,5 +199,24 @@ mod tests {
         let details = &notes.list()[0].details;
         assert_eq!(details.len(), 4);
         assert_eq!(details[3], "D is damaged");
+    }
+
+    #[test]
+    fn a_list_says_what_it_is_of() {
+        let said = |texts: &[&str]| {
+            let mut notes = Notes::default();
+            notes.warnings(texts.iter().map(|text| (*text).to_owned()).collect());
+            notes.list()[0].text.clone()
+        };
+        let photos = [
+            "Skipped: cannot read “/p/classes/cat/a.jpg”: it is cut off",
+            "Skipped: cannot read “/p/classes/cat/b.png”: it is cut off",
+            "cannot read “/p/classes/cat/c.webp”: it is cut off",
+        ];
+        assert_eq!(said(&photos), "3 photos could not be read");
+        let files = [photos[0], photos[1], "“film.mp4” cannot be read"];
+        assert_eq!(said(&files), "3 files could not be read");
+        let others = ["“a.mp4” is damaged after 0:58", "a", "b"];
+        assert_eq!(said(&others), "3 warnings");
     }
 }

@@ -16,7 +16,7 @@ use crate::media;
 use crate::project::{self, Project, ProjectError};
 
 /// Longest side of a thumbnail, pixels.
-const THUMB_PX: u32 = 288;
+pub const THUMB_PX: u32 = 288;
 /// Longest side of a large picture, pixels.
 const LARGE_PX: u32 = 1920;
 /// Longest side of a picture that is looked at pixel by pixel, pixels: more fits few graphics cards.

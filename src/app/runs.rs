@@ -6,24 +6,36 @@ use super::notes::Tone;
 use super::train::{RunEntry, TrainAction, TrainState};
 use super::{Action, App, Lane};
 use crate::jobs::JobError;
-use crate::train::{Curves, Run, RunId, RunState, TrainError, remove_run, restore_run, runs};
+use crate::train::{
+    Curves, Run, RunId, RunNote, RunState, TrainError, remove_run, restore_run, runs,
+};
 
 impl RunEntry {
     fn of(run: Run) -> Self {
+        let read = |curves: Result<Curves, TrainError>| {
+            Arc::new(curves.unwrap_or_else(|error| {
+                log::warn!("the curves of {} cannot be read: {error}", run.id.0);
+                Curves::new()
+            }))
+        };
         // A run that was interrupted in its first part has the head's curves only.
         let in_the_head = run.state == RunState::Unfinished && run.head_only.is_none();
-        let curves = if in_the_head {
-            run.head_curves()
+        let (curves, head) = if in_the_head {
+            (read(run.head_curves()), Arc::default())
+        } else if run.settings.fine_tune.is_on() {
+            (read(run.curves()), read(run.head_curves()))
         } else {
-            run.curves()
+            (read(run.curves()), Arc::default())
         };
-        let curves = curves.unwrap_or_else(|error| {
-            log::warn!("the curves of {} cannot be read: {error}", run.id.0);
-            Curves::new()
+        let note = run.note().unwrap_or_else(|error| {
+            log::warn!("the note of {} cannot be read: {error}", run.id.0);
+            RunNote::default()
         });
         Self {
+            curves,
+            head,
+            note,
             run,
-            curves: Arc::new(curves),
         }
     }
 }
@@ -65,6 +77,32 @@ impl App {
         }
     }
 
+    /// Gives a run a name and a note; what was there is written over.
+    pub(super) fn set_note(&mut self, id: &RunId, note: RunNote) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let entries = &mut session.train.runs;
+        let Some(entry) = entries.iter_mut().find(|entry| entry.run.id == *id) else {
+            return;
+        };
+        entry.note.clone_from(&note);
+        let run = entry.run.clone();
+        session.train.revision += 1;
+        self.tasks.start(
+            Lane::Edit,
+            "Saving a note",
+            true,
+            move |_| run.set_note(&note),
+            |app, result| {
+                if let Err(error) = result {
+                    app.fail(error.to_string());
+                    app.load_runs();
+                }
+            },
+        );
+    }
+
     /// Moves a run to the project's trash.
     pub(super) fn remove_run(&mut self, id: RunId) {
         if !self.may_change() {
@@ -78,6 +116,7 @@ impl App {
             return;
         }
         state.runs.retain(|entry| entry.run.id != id);
+        state.revision += 1;
         state.forget_gone();
         let project = Arc::clone(&session.project);
         self.tasks.start(
@@ -137,11 +176,13 @@ impl TrainState {
             entry.run.state = RunState::Unfinished;
             entry.run.result = None;
         }
+        self.revision += 1;
         self.overlays.remove(id);
     }
 
     fn take_runs(&mut self, entries: Vec<RunEntry>) {
         self.runs = entries;
+        self.revision += 1;
         self.runs_known = true;
         self.forget_gone();
         if self.focus.is_none() {

@@ -16,7 +16,7 @@ use super::watch::Watch;
 use super::{Action, App, Lane, Pictures, Previews, Show, Snapshot, Workspace, presence};
 use crate::jobs::JobError;
 use crate::media::MediaError;
-use crate::project::{Class, ClassName, Project, ProjectError, Source, SourceId};
+use crate::project::{Access, Class, ClassName, Project, ProjectError, Source, SourceId};
 
 /// The open project.
 pub struct Session {
@@ -126,6 +126,11 @@ impl Session {
     }
 }
 
+/// Whether two paths lead to the same folder.
+fn is_same(a: &Path, b: &Path) -> bool {
+    a == b || std::fs::canonicalize(a).is_ok_and(|a| std::fs::canonicalize(b).is_ok_and(|b| a == b))
+}
+
 fn read(project: Project, work: &crate::jobs::Work) -> Result<Opened, ProjectError> {
     let sources = project.sources();
     let snapshot = Snapshot::of(project.scan(work)?, &sources);
@@ -155,40 +160,54 @@ fn open_when_free(root: &Path, work: &crate::jobs::Work) -> Result<Project, Proj
 impl App {
     /// Opens a project, then adds `files` to it.
     pub(super) fn open_project(&mut self, root: PathBuf, files: Vec<PathBuf>) {
+        // One that is gone, or only looked at, may be opened once more.
+        let shown = self
+            .session
+            .as_ref()
+            .filter(|session| !session.gone && session.project.access() == Access::Full)
+            .map(|session| session.root.clone());
         self.start_opening(root.clone(), files, move |work| {
-            read(open_when_free(&root, work)?, work)
+            // Its own lock would refuse it a second time.
+            if shown.is_some_and(|shown| is_same(&shown, &root)) {
+                return Ok(None);
+            }
+            read(open_when_free(&root, work)?, work).map(Some)
         });
     }
 
     /// Opens a project that another process has.
     pub(super) fn look_at_project(&mut self, root: PathBuf) {
         self.start_opening(root.clone(), Vec::new(), move |work| {
-            read(Project::open_for_reading(&root)?, work)
+            read(Project::open_for_reading(&root)?, work).map(Some)
         });
     }
 
     /// Makes a project and opens it, then adds `files` to it.
     pub(super) fn create_project(&mut self, root: PathBuf, name: String, files: Vec<PathBuf>) {
-        self.start_opening(root.clone(), files, move |_| {
+        self.start_opening(root.clone(), files, move |work| {
             let project = Project::create(&root, &name)?;
-            Ok(Opened {
+            // Class folders that lay there already are taken over with their frames.
+            let frames = project.scan(work)?;
+            let snapshot = Snapshot::of(frames, &project.sources());
+            Ok(Some(Opened {
                 project,
-                snapshot: Snapshot::default(),
+                snapshot,
                 trash: Snapshot::default(),
-            })
+            }))
         });
     }
 
+    /// Runs `f` and shows the project that it opens. The project that is shown stays open until then, so that one
+    /// that cannot be opened closes nothing; `None` says that it is the one that is shown.
     fn start_opening(
         &mut self,
         root: PathBuf,
         files: Vec<PathBuf>,
-        f: impl FnOnce(&crate::jobs::Work) -> Result<Opened, ProjectError> + Send + 'static,
+        f: impl FnOnce(&crate::jobs::Work) -> Result<Option<Opened>, ProjectError> + Send + 'static,
     ) {
         if self.opening {
             return;
         }
-        self.close_project();
         self.opening = true;
         self.return_to = None;
         self.tasks.start(
@@ -202,7 +221,14 @@ impl App {
             move |app, result| {
                 app.opening = false;
                 match result {
-                    Ok(Ok(opened)) => app.opened(opened, files),
+                    Ok(Ok(Some(opened))) => {
+                        app.close_project();
+                        app.opened(opened, files);
+                    }
+                    Ok(Ok(None)) if files.is_empty() => {
+                        app.notes.add(Tone::Info, "This project is open already");
+                    }
+                    Ok(Ok(None)) => app.add_paths(files),
                     Ok(Err(locked)) => {
                         app.fail(locked).remedy =
                             Some(("Open to look only".to_owned(), Action::LookAtProject(root)));

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
+use super::words::Noun;
 use crate::project::{Frame, Frames, Label, Source, SourceId};
 
 /// Counts of frames.
@@ -16,6 +17,8 @@ pub struct Counts {
     pub labelled: usize,
     /// Frames that have none.
     pub unsorted: usize,
+    /// Frames that were taken from a video; the others are photos.
+    pub of_videos: usize,
 }
 
 impl Counts {
@@ -39,6 +42,7 @@ impl Counts {
                 None => drop(self.by_source.insert(source.clone(), 1)),
             }
         }
+        self.of_videos += usize::from(frame.time_secs.is_some());
         match frame.label {
             Label::Class(_) => self.labelled += 1,
             Label::Unsorted => self.unsorted += 1,
@@ -61,6 +65,16 @@ impl Counts {
     #[must_use]
     pub fn total(&self) -> usize {
         self.labelled + self.unsorted
+    }
+
+    /// What they are called: frames, photos, or images where there are both.
+    #[must_use]
+    pub fn noun(&self) -> Noun {
+        match self.of_videos {
+            0 if self.total() > 0 => Noun::Photo,
+            of_videos if of_videos < self.total() => Noun::Image,
+            _ => Noun::Frame,
+        }
     }
 }
 
@@ -211,6 +225,20 @@ mod tests {
             .filter_map(|index| snapshot.frames.list.get(*index as usize))
             .map(file_name)
             .collect()
+    }
+
+    #[test]
+    fn images_are_called_what_they_are() {
+        let photo = |path: &str| Frame {
+            time_secs: None,
+            ..frame(path, 0.0)
+        };
+        let noun = |list: Vec<Frame>| Snapshot::of(Frames { list }, &[]).counts.noun();
+        assert_eq!(noun(Vec::new()), Noun::Frame);
+        assert_eq!(noun(vec![frame("unsorted/a.jpg", 1.0)]), Noun::Frame);
+        assert_eq!(noun(vec![photo("unsorted/a.jpg")]), Noun::Photo);
+        let both = vec![photo("unsorted/a.jpg"), frame("unsorted/b.jpg", 0.0)];
+        assert_eq!(noun(both), Noun::Image);
     }
 
     #[test]

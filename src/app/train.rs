@@ -13,8 +13,8 @@ use crate::backbone::{Architecture, Depth};
 use crate::jobs::{JobError, Work};
 use crate::project::{Label, Project};
 use crate::train::{
-    BestPoint, CurvePoint, Curves, Estimate, EvalSpacing, LiveCurves, Part, Run, RunId, RunState,
-    TrainSettings, estimate, resume, train,
+    BestPoint, CurvePoint, Curves, Estimate, EvalSpacing, LiveCurves, Part, Run, RunId, RunNote,
+    RunState, TrainSettings, estimate, resume, train,
 };
 
 pub use super::train_series::{Axis, CurveView, LOG_FLOOR, Metric, Series, Side, interval};
@@ -30,6 +30,32 @@ pub struct RunEntry {
     pub run: Run,
     /// The curves of its last part; empty when they cannot be read.
     pub curves: Arc<Curves>,
+    /// The curves of the head alone, of a run that went deeper.
+    pub head: Arc<Curves>,
+    /// The name and the note that it was given.
+    pub note: RunNote,
+}
+
+impl RunEntry {
+    /// What the run is called: by the name it was given, else `lite0@224 last-3 · today 14:02`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        if self.note.name.is_empty() {
+            words::run_title(&self.run)
+        } else {
+            self.note.name.clone()
+        }
+    }
+
+    /// Steps of its last part: all that were done, or as far as the curves of an interrupted run go.
+    #[must_use]
+    pub fn steps(&self) -> u32 {
+        let last = || self.curves.last().map_or(0, |point| point.step);
+        self.run
+            .result
+            .as_ref()
+            .map_or_else(last, |result| result.steps)
+    }
 }
 
 /// The training in progress.
@@ -48,6 +74,8 @@ pub struct Live {
     pub resumed: Option<RunId>,
     /// Evaluations so far, of the part under way.
     pub points: Curves,
+    /// Those of the head alone, once training goes deeper.
+    pub head: Curves,
     /// The best weights so far.
     pub best: Option<BestPoint>,
     /// Whether the head is trained or what comes after it.
@@ -76,6 +104,8 @@ pub struct TrainState {
     pub runs: Vec<RunEntry>,
     /// Whether the runs have been read.
     pub runs_known: bool,
+    /// Counts the changes of the list of runs, so that what is made of it is made anew only then.
+    pub revision: u64,
     /// The run whose curves are drawn in full when nothing is being trained.
     pub focus: Option<RunId>,
     /// The runs whose validation curves are drawn for comparison.
@@ -122,6 +152,8 @@ pub enum TrainAction {
     Restore(RunId),
     /// Takes a run's settings for the next training.
     UseSettings(RunId),
+    /// Gives a run a name and a note.
+    SetNote(RunId, RunNote),
 }
 
 /// What training on this project would be like.
@@ -170,6 +202,18 @@ impl TrainState {
             .as_ref()
             .and_then(|id| self.run(id))
             .map_or(&[], |entry| entry.curves.as_slice())
+    }
+
+    /// The points of the head alone, of the run that is drawn in full; empty where its own points are the head's.
+    #[must_use]
+    pub fn head_points(&self) -> &[CurvePoint] {
+        if let Some(live) = &self.live {
+            return &live.head;
+        }
+        self.focus
+            .as_ref()
+            .and_then(|id| self.run(id))
+            .map_or(&[], |entry| entry.head.as_slice())
     }
 
     /// What the head alone came to, of the run that is drawn in full; `None` where nothing deeper was trained.
@@ -280,6 +324,7 @@ impl App {
                     self.tasks.cancel(task);
                 }
             }
+            TrainAction::SetNote(id, note) => self.set_note(&id, note),
             TrainAction::Remove(id) => self.remove_run(id),
             TrainAction::Restore(id) => self.restore_run(id),
         }
@@ -339,6 +384,7 @@ impl App {
             },
             resumed: resumed.as_ref().map(|(id, _)| id.clone()),
             points: Curves::new(),
+            head: Curves::new(),
             best: None,
             part: Part::Head,
             baseline: None,
@@ -438,6 +484,14 @@ impl App {
                 live.part = part;
                 live.points.clear();
                 live.baseline = live.curves.baseline();
+                live.head = live.curves.head();
+                let earlier = live.resumed.as_ref().and_then(|id| {
+                    let entries = &session.train.runs;
+                    entries.iter().find(|entry| entry.run.id == *id)
+                });
+                if let (true, Some(entry)) = (live.head.is_empty(), earlier) {
+                    live.head = entry.head.to_vec();
+                }
             }
             if !new.is_empty() {
                 live.points.extend(new);

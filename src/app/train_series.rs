@@ -124,6 +124,20 @@ impl Series {
         }
     }
 
+    /// The same line squeezed into `-length..=0`, where it stands before another; `end` is its x at 0.
+    #[must_use]
+    pub fn before(&self, end: f64, length: f64) -> Self {
+        let squeeze = |line: &[[f64; 2]]| -> Vec<[f64; 2]> {
+            let scale = length / end.max(1e-9);
+            line.iter().map(|[x, y]| [(x - end) * scale, *y]).collect()
+        };
+        Self {
+            raw: squeeze(&self.raw),
+            smooth: squeeze(&self.smooth),
+            sparse: self.sparse,
+        }
+    }
+
     fn reach(&self) -> f64 {
         match (self.smooth.first(), self.smooth.last()) {
             (Some(first), Some(last)) => (last[0] - first[0]) * 0.02,
@@ -292,6 +306,28 @@ mod tests {
         let line = Series::of(&points, Metric::CrossEntropy, Side::Train, &log);
         assert!((line.raw[1][0] - 0.1).abs() < 1e-9);
         assert!((line.raw[1][1] - 0.25_f64.log10()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_heads_line_is_squeezed_before_the_beginning() {
+        let points = [
+            point(0, 0.5, None),
+            point(2000, 0.6, None),
+            point(4000, 0.75, None),
+        ];
+        let view = CurveView {
+            smoothing: 0.0,
+            ..CurveView::default()
+        };
+        let head = Series::of(&points, Metric::Accuracy, Side::Train, &view).before(4000.0, 20.0);
+        for (found, expected) in head
+            .smooth
+            .iter()
+            .zip([[-20.0, 50.0], [-10.0, 60.0], [0.0, 75.0]])
+        {
+            assert!((found[0] - expected[0]).abs() < 1e-9 && (found[1] - expected[1]).abs() < 1e-4);
+        }
+        assert_eq!((head.raw.len(), head.smooth.len()), (3, 3));
     }
 
     #[test]

@@ -44,6 +44,46 @@ pub fn frames(value: usize) -> String {
     count(value as u64, "frame", "frames")
 }
 
+/// What the images of a project are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Noun {
+    /// All were taken from videos.
+    #[default]
+    Frame,
+    /// All are photos.
+    Photo,
+    /// There are both.
+    Image,
+}
+
+impl Noun {
+    /// Several of them: `frames`, `photos`, `images`.
+    #[must_use]
+    pub fn many(self) -> &'static str {
+        match self {
+            Self::Frame => "frames",
+            Self::Photo => "photos",
+            Self::Image => "images",
+        }
+    }
+
+    /// One of them: `frame`, `photo`, `image`.
+    #[must_use]
+    pub fn one(self) -> &'static str {
+        match self {
+            Self::Frame => "frame",
+            Self::Photo => "photo",
+            Self::Image => "image",
+        }
+    }
+
+    /// `1 photo`, `1,260 frames`
+    #[must_use]
+    pub fn count(self, value: usize) -> String {
+        count(value as u64, self.one(), self.many())
+    }
+}
+
 /// Length of a video: `0:42`, `1:02:07`.
 #[must_use]
 pub fn clock(secs: f64) -> String {
@@ -142,6 +182,27 @@ pub fn architecture(architecture: &Architecture) -> String {
         .map_or(text.clone(), str::to_owned)
 }
 
+/// An architecture in words for who does not know its name: `Small, 224 px, fast on phones`.
+#[must_use]
+pub fn architecture_in_words(architecture: &Architecture) -> String {
+    let macs = architecture.multiply_accumulates().unwrap_or_default();
+    let size = match architecture.to_string() {
+        name if name.contains("lite0") => "Small",
+        name if name.contains("lite1") => "Medium",
+        name if name.contains("lite2") => "Large",
+        _ if macs < 500_000_000 => "Small",
+        _ if macs < 800_000_000 => "Medium",
+        _ => "Large",
+    };
+    let pace = match macs {
+        0..200_000_000 => "very fast on phones",
+        200_000_000..500_000_000 => "fast on phones",
+        500_000_000..1_000_000_000 => "a little slower",
+        _ => "slow on phones",
+    };
+    format!("{size}, {} px, {pace}", architecture.resolution_px)
+}
+
 /// A run as people tell it from others: `lite0@224 · today 14:02`, `lite0@224 last-3 · today 14:02`.
 #[must_use]
 pub fn run_title(run: &Run) -> String {
@@ -159,17 +220,22 @@ pub fn run_title_without_depth(run: &Run) -> String {
 
 fn titled(run: &Run, depth: &str) -> String {
     let name = architecture(&run.settings.architecture) + depth;
-    match run.created.parse::<jiff::Timestamp>() {
-        Ok(created) => {
-            let created = created.to_zoned_datetime(jiff::tz::TimeZone::system());
-            format!(
-                "{name} · {} {}",
-                day(created.date()),
-                created.strftime("%H:%M")
-            )
-        }
-        Err(_) => name,
+    match begun(run) {
+        begun if begun.is_empty() => name,
+        begun => format!("{name} · {begun}"),
     }
+}
+
+/// When a run was begun: `today 14:02`; empty where that cannot be read.
+#[must_use]
+pub fn begun(run: &Run) -> String {
+    run.created
+        .parse::<jiff::Timestamp>()
+        .map(|created| {
+            let created = created.to_zoned_datetime(jiff::tz::TimeZone::system());
+            format!("{} {}", day(created.date()), created.strftime("%H:%M"))
+        })
+        .unwrap_or_default()
 }
 
 /// What is trained at a depth, within a sentence: `the head`, `the last three blocks`.

@@ -64,6 +64,21 @@ impl Project {
         Self::ready(root, document, lock, None)
     }
 
+    /// Whether [`Project::create`] can make a project in the folder `root`; changes nothing on disk.
+    ///
+    /// # Errors
+    /// [`ProjectError::AlreadyAProject`], [`ProjectError::NotEmpty`], or that the folder cannot be read.
+    pub fn check_new(root: &Path) -> Result<(), ProjectError> {
+        let root = absolute(root)?;
+        if document::exists(&root) {
+            return Err(ProjectError::AlreadyAProject { path: root });
+        }
+        if root.try_exists().map_err(ProjectError::io("read", &root))? {
+            check_free(&root)?;
+        }
+        Ok(())
+    }
+
     /// Opens the project in the folder `root` and takes the lock on it.
     ///
     /// On a disk or in a folder that cannot be written it is opened for looking, see [`Project::access`].

@@ -245,7 +245,7 @@ fn done_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, done: &Exported) {
     let title = session
         .train
         .run(&done.run)
-        .map_or_else(|| done.run.0.clone(), |entry| words::run_title(&entry.run));
+        .map_or_else(|| done.run.0.clone(), crate::app::RunEntry::title);
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 6.0;

@@ -34,7 +34,7 @@ pub fn foot_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
                     .tasks
                     .running()
                     .iter()
-                    .filter(|task| task.is_shown())
+                    .filter(|task| task.is_shown() && !stands_above(cx.app, task.id))
                     .collect();
                 let batch = cx.app.session.as_ref().and_then(|session| {
                     let batch = session.import.batch.as_ref()?;
@@ -59,14 +59,28 @@ pub fn foot_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
         });
 }
 
+/// Whether the workspace that is shown tells how far a task is, and has its buttons: they stand once.
+fn stands_above(app: &App, id: TaskId) -> bool {
+    let Some(session) = &app.session else {
+        return false;
+    };
+    let task = match app.workspace {
+        Workspace::Train => session.train.live.as_ref().and_then(|live| live.task),
+        Workspace::Evaluate => session.evaluate.task,
+        Workspace::Export => session.export.task,
+        Workspace::Import | Workspace::Label => None,
+    };
+    task == Some(id)
+}
+
 fn summary(session: &Session) -> String {
     let counts = &session.snapshot.counts;
     if counts.total() == 0 {
-        return "No frames yet".to_owned();
+        return "Nothing imported yet".to_owned();
     }
     format!(
         "{} · {} labelled · {} unsorted",
-        words::frames(counts.total()),
+        counts.noun().count(counts.total()),
         words::number(counts.labelled as u64),
         words::number(counts.unsorted as u64)
     )
@@ -226,7 +240,11 @@ fn right_side(ui: &mut Ui, app: &App, running: bool) {
     if running {
         ui.label(widgets::small(
             t,
-            words::frames(session.snapshot.counts.total()),
+            session
+                .snapshot
+                .counts
+                .noun()
+                .count(session.snapshot.counts.total()),
         ));
         return;
     }

@@ -29,7 +29,7 @@ mod window_place;
 use eframe::egui;
 use egui::{CentralPanel, Frame, Margin, Pos2, Ui, ViewportCommand};
 
-use crate::app::{Action, App, Command, Options, Prefs, Workspace};
+use crate::app::{Action, App, Command, Options, Prefs, Session, Workspace};
 use crate::project::Label;
 
 /// What painting needs: the state to read, and where actions go.
@@ -79,6 +79,8 @@ struct Views {
     top_bar: top_bar::View,
     file_drag: file_drag::FileDrag,
     had_focus: bool,
+    /// The title that the system shows.
+    title: String,
 }
 
 /// The window.
@@ -120,6 +122,18 @@ impl Window {
         self.views.had_focus = focused;
     }
 
+    /// The system shows which project is open, in the bar of the window and where it lists windows.
+    fn follow_title(&mut self, ctx: &egui::Context) {
+        let title = match &self.app.session {
+            Some(session) => format!("{} – Salamander", session.name),
+            None => "Salamander".to_owned(),
+        };
+        if self.views.title != title {
+            ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
+            self.views.title = title;
+        }
+    }
+
     fn follow_closing(&mut self, ctx: &egui::Context) {
         if ctx.input(|input| input.viewport().close_requested()) && !self.app.may_close() {
             ctx.send_viewport_cmd(ViewportCommand::CancelClose);
@@ -144,6 +158,14 @@ impl Window {
                 actions: &mut actions,
             };
             let views = &mut self.views;
+            let viewer = evaluate::viewed(cx.app, &views.evaluate);
+            let covered = cx.in_dialog || viewer.is_some();
+            // What lies below a dialog knows of no pointer: egui paints every tooltip above everything, and keeps one open
+            // for as long as the pointer stays over its widget.
+            let pointer = covered.then(|| {
+                ui.ctx()
+                    .input_mut(|input| std::mem::take(&mut input.pointer))
+            });
             keys::keys_ui(ui, &mut cx);
             top_bar::top_bar_ui(ui, &mut cx, &mut views.top_bar);
             foot::foot_ui(ui, &mut cx);
@@ -154,24 +176,22 @@ impl Window {
             let t = theme::tokens(ui);
             CentralPanel::no_frame()
                 .frame(Frame::new().fill(t.window).inner_margin(Margin::same(16)))
-                .show(ui, |ui| match (&cx.app.session, cx.app.workspace) {
-                    (None, _) => start::start_ui(ui, &mut cx),
-                    (Some(session), Workspace::Import) => {
-                        import::import_ui(ui, &mut cx, session, &mut views.import);
+                .show(ui, |ui| match &cx.app.session {
+                    // While another project is being opened nothing is changed in this one any more.
+                    Some(session) if !cx.app.opening => {
+                        // What is scrolled in one project or workspace stands elsewhere in another.
+                        let place = (&session.root, cx.app.workspace);
+                        ui.push_id(place, |ui| workspace_ui(ui, &mut cx, session, views));
                     }
-                    (Some(session), Workspace::Label) => {
-                        label::label_ui(ui, &mut cx, session, &mut views.label);
-                    }
-                    (Some(session), Workspace::Train) => {
-                        train::train_ui(ui, &mut cx, session, &mut views.train);
-                    }
-                    (Some(session), Workspace::Evaluate) => {
-                        evaluate::evaluate_ui(ui, &mut cx, session, &mut views.evaluate);
-                    }
-                    (Some(session), Workspace::Export) => {
-                        export::export_ui(ui, &mut cx, session);
-                    }
+                    _ => start::start_ui(ui, &mut cx),
                 });
+            if let Some(pointer) = pointer {
+                ui.ctx().input_mut(|input| input.pointer = pointer);
+            }
+            if let Some((session, evaluation)) = viewer {
+                let view = &mut views.evaluate;
+                evaluate::large_ui(ui.ctx(), &mut cx, session, evaluation, view);
+            }
             drop_zone::drop_zone_ui(ui.ctx(), &mut cx);
             palette::palette_ui(ui.ctx(), &mut cx, &mut views.palette);
             dialogs::dialogs_ui(ui.ctx(), &mut cx, &mut dialog, &mut views.dialogs);
@@ -190,6 +210,17 @@ impl Window {
     }
 }
 
+/// Paints the workspace that is shown.
+fn workspace_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, views: &mut Views) {
+    match cx.app.workspace {
+        Workspace::Import => import::import_ui(ui, cx, session, &mut views.import),
+        Workspace::Label => label::label_ui(ui, cx, session, &mut views.label),
+        Workspace::Train => train::train_ui(ui, cx, session, &mut views.train),
+        Workspace::Evaluate => evaluate::evaluate_ui(ui, cx, session, &mut views.evaluate),
+        Workspace::Export => export::export_ui(ui, cx, session),
+    }
+}
+
 impl eframe::App for Window {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.follow_focus(ctx);
@@ -198,6 +229,7 @@ impl eframe::App for Window {
             self.app.set_window_place(place);
         }
         self.app.logic();
+        self.follow_title(ctx);
     }
 
     fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {

@@ -17,7 +17,7 @@ pub fn run_choice(
     let t = tokens(ui);
     let selected = chosen
         .and_then(|id| session.train.run(id))
-        .map(|entry| words::run_title(&entry.run))
+        .map(crate::app::RunEntry::title)
         .unwrap_or_default();
     let mut clicked = None;
     choice(ui, id, "Run", &selected, |ui| {
@@ -32,7 +32,7 @@ pub fn run_choice(
                 .and_then(|result| result.test_accuracy)
                 .map(|part| words::percent(f64::from(part)))
                 .unwrap_or_default();
-            let label = words::run_title(&entry.run);
+            let label = entry.title();
             if menu_item(ui, None, &label, small(t, accuracy)).clicked() {
                 clicked = Some(entry.run.id.clone());
                 ui.close();

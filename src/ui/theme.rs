@@ -243,6 +243,9 @@ pub fn install(ctx: &Context) {
             spacing.scroll.bar_width = 8.0;
             spacing.scroll.floating_width = 4.0;
             spacing.scroll.bar_inner_margin = 2.0;
+            // A bar is always to be seen where something can be scrolled: it says that there is more.
+            spacing.scroll.dormant_handle_opacity = 0.35;
+            spacing.scroll.dormant_background_opacity = 0.0;
             style.animation_time = 0.12;
             style.url_in_tooltip = true;
             style.interaction.selectable_labels = false;

@@ -8,17 +8,28 @@ use egui::{
 use super::Cx;
 use super::icons::{self, icon};
 use super::theme::{self, tokens};
-use super::widgets::{self, command_tooltip, icon_button, menu_item, quiet_button};
+use super::widgets::{self, command_tooltip, icon_button, menu_item, quiet_button, tooltip};
 use crate::app::{Action, Command, Session, words};
 use crate::project::Access;
 
 /// The height of the bar, points.
 pub const HEIGHT: f32 = 46.0;
 
-/// The logo's texture.
+/// Width of what stands at the left before the project's name, and at the right beside undo, points.
+const BESIDE: f32 = 540.0;
+/// Room that undo leaves to the project's name, points.
+const NAME: f32 = 200.0;
+/// Room for what says that the project cannot be changed, points.
+const ACCESS: f32 = 112.0;
+/// Between the project's name and what stands at the right, points.
+const GAP: f32 = 12.0;
+
+/// State of the painting alone.
 #[derive(Default)]
 pub struct View {
     logo: Option<TextureHandle>,
+    /// Width of what stands at the right, as it was in the last frame.
+    right: f32,
 }
 
 /// Paints the bar.
@@ -34,17 +45,29 @@ pub fn top_bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, view: &mut View) {
         .show(ui, |ui| {
             ui.horizontal_centered(|ui| {
                 ui.spacing_mut().item_spacing.x = 10.0;
+                let bar = ui.available_width();
                 logo(ui, view);
                 ui.label(widgets::title("Salamander"));
+                let undo_room = bar - BESIDE - NAME;
                 if let Some(session) = &cx.app.session {
                     ui.label(widgets::muted(t, "/"));
-                    let name = words::shorten(&session.name, 40);
-                    project_menu(ui, cx, &name);
+                    let chip = match session.project.access() {
+                        Access::Full => 0.0,
+                        Access::ReadOnly | Access::Shared => ACCESS,
+                    };
+                    let room = ui.available_width() - view.right - GAP - chip;
+                    project_menu(ui, cx, &session.name, room);
                     access_chip(ui, session);
                 }
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    right_side(ui, cx);
+                let layout = Layout::right_to_left(Align::Center);
+                let right = ui.with_layout(layout, |ui| {
+                    right_side(ui, cx, undo_room);
+                    ui.min_rect().width()
                 });
+                if (right.inner - view.right).abs() > 0.5 {
+                    view.right = right.inner;
+                    ui.ctx().request_repaint();
+                }
             });
         });
 }
@@ -97,10 +120,13 @@ pub fn load_logo(ctx: &egui::Context) -> TextureHandle {
     ctx.load_texture("logo", image, options)
 }
 
-fn project_menu(ui: &mut Ui, cx: &mut Cx<'_>, name: &str) {
+/// The project's name, which opens the menu of projects; at most `room` points wide.
+fn project_menu(ui: &mut Ui, cx: &mut Cx<'_>, name: &str, room: f32) {
     let t = tokens(ui);
+    let shown = words::shorten(name, 40);
     let response = ui
         .scope(|ui| {
+            ui.set_max_width(room.max(48.0));
             ui.spacing_mut().button_padding = vec2(6.0, 4.0);
             ui.spacing_mut().interact_size.y = 28.0;
             let inactive = &mut ui.visuals_mut().widgets.inactive;
@@ -108,14 +134,15 @@ fn project_menu(ui: &mut Ui, cx: &mut Cx<'_>, name: &str) {
             inactive.bg_stroke = Stroke::NONE;
             let hovered = &mut ui.visuals_mut().widgets.hovered;
             hovered.bg_stroke = Stroke::NONE;
-            ui.add(egui::Button::new((
-                widgets::title(name),
+            let name = egui::Button::new((
+                widgets::title(shown),
                 icon(icons::CARET_DOWN, 12.0).color(t.muted),
-            )))
+            ));
+            ui.add(name.truncate())
         })
         .inner
         .accessible_name(format!("Project {name}"))
-        .on_hover_text("Project: new, open, show folder, close");
+        .on_hover_text(format!("{name}\nProject: new, open, show folder, close"));
     Popup::menu(&response).width(250.0).show(|ui| {
         ui.spacing_mut().item_spacing.y = 1.0;
         for (command, glyph) in [
@@ -190,7 +217,8 @@ pub fn command_item(ui: &mut Ui, cx: &mut Cx<'_>, command: Command, glyph: char)
     }
 }
 
-fn right_side(ui: &mut Ui, cx: &mut Cx<'_>) {
+/// Help, theme, the palette, and what can be undone, with `undo_room` points for the words of the last.
+fn right_side(ui: &mut Ui, cx: &mut Cx<'_>, undo_room: f32) {
     let dark = ui.visuals().dark_mode;
     ui.spacing_mut().item_spacing.x = 8.0;
     let tip = command_tooltip(ui.ctx(), Command::Shortcuts);
@@ -210,15 +238,20 @@ fn right_side(ui: &mut Ui, cx: &mut Cx<'_>) {
     }
     if let Some(session) = &cx.app.session {
         if let Some(text) = session.redo_text() {
-            let tip = command_tooltip(ui.ctx(), Command::Redo);
-            let redo = icon_button(ui, icons::REDO, "Redo", &tip);
-            if redo.on_hover_text(format!("Redo {text}")).clicked() {
+            let tip = tooltip(ui.ctx(), &format!("Redo {text}"), Command::Redo.shortcut());
+            if icon_button(ui, icons::REDO, "Redo", &tip).clicked() {
                 cx.command(Command::Redo);
             }
         }
         if let Some(text) = session.undo_text() {
-            let tip = command_tooltip(ui.ctx(), Command::Undo);
-            let words = format!("Undo {}", words::shorten(text, 40));
+            let tip = tooltip(ui.ctx(), &format!("Undo {text}"), Command::Undo.shortcut());
+            // Without the icon and the margins, at about six points a letter.
+            let letters = ((undo_room - 39.0) / 6.2) as usize;
+            let words = if letters < 12 {
+                "Undo".to_owned()
+            } else {
+                format!("Undo {}", words::shorten(text, (letters - 5).min(40)))
+            };
             let undo = quiet_button(ui, Some(icons::UNDO), &words);
             if undo.accessible_name("Undo").on_hover_text(tip).clicked() {
                 cx.command(Command::Undo);

@@ -307,7 +307,7 @@ fn labelling_many_frames_at_once_is_foreseen_on_a_thread_and_what_follows_waits_
     }
     let mut desk = desk(&place);
     desk.act(Action::OpenProject(place.path("p")));
-    desk.see("cat, 3,000 frames");
+    desk.see("cat, 3,000 photos");
     // Everything at once, as if it were typed within one frame of the window.
     let window = desk.harness.state_mut();
     for command in [Command::SelectAll, Command::SelectNone, Command::SelectAll] {
@@ -323,7 +323,7 @@ fn labelling_many_frames_at_once_is_foreseen_on_a_thread_and_what_follows_waits_
     window.apply(label(None));
     window.apply(label(Some("dog")));
     window.apply(Action::Command(Command::SelectNone));
-    desk.see("dog, 3,000 frames");
+    desk.see("dog, 3,000 photos");
     desk.until("all of it is done", |harness| {
         let app = harness.state().app();
         app.tasks.is_idle() && app.session.as_ref().unwrap().label.selection.is_empty()
@@ -332,10 +332,10 @@ fn labelling_many_frames_at_once_is_foreseen_on_a_thread_and_what_follows_waits_
     // Both can be taken back, and the selection follows.
     desk.act(Action::Command(Command::SelectAll));
     desk.key(CTRL, Key::Z);
-    desk.see("unsorted, 3,000 frames");
+    desk.see("unsorted, 3,000 photos");
     desk.see("3,000 selected");
     desk.key(CTRL, Key::Z);
-    desk.see("cat, 3,000 frames");
+    desk.see("cat, 3,000 photos");
     desk.see("3,000 selected");
     assert_eq!(files_in(&place.path("p/classes/cat")), FRAMES);
     desk.key(Modifiers::NONE, Key::Delete);

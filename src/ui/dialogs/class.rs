@@ -10,8 +10,15 @@ use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, accent_button, button, danger_button, field_label, text_field};
 
-/// A field for the name of a class, with what is wrong with it. Returns whether it can be used.
-fn class_field_ui(ui: &mut Ui, cx: &Cx<'_>, name: &mut String, fresh: bool) -> bool {
+/// A field for the name of a class, with what is wrong with it; `own` is the name that the class has now. Returns
+/// whether the name can be used.
+fn class_field_ui(
+    ui: &mut Ui,
+    cx: &Cx<'_>,
+    name: &mut String,
+    own: Option<&ClassName>,
+    fresh: bool,
+) -> bool {
     let t = tokens(ui);
     field_label(ui, "Name");
     let field = text_field(ui, "Class name", name, "cat");
@@ -19,12 +26,14 @@ fn class_field_ui(ui: &mut Ui, cx: &Cx<'_>, name: &mut String, fresh: bool) -> b
         field.request_focus();
     }
     let trimmed = name.trim();
-    let known = cx.app.session.as_ref().is_some_and(|session| {
-        session
-            .classes
-            .iter()
-            .any(|class| class.name.as_str() == trimmed)
-    });
+    let unchanged = own.is_some_and(|own| own.as_str() == trimmed);
+    let known = !unchanged
+        && cx.app.session.as_ref().is_some_and(|session| {
+            session
+                .classes
+                .iter()
+                .any(|class| class.name.as_str() == trimmed)
+        });
     let wrong = if trimmed.is_empty() {
         None
     } else if known {
@@ -32,7 +41,7 @@ fn class_field_ui(ui: &mut Ui, cx: &Cx<'_>, name: &mut String, fresh: bool) -> b
     } else {
         ClassName::new(trimmed).err().map(|error| error.to_string())
     };
-    let ok = !trimmed.is_empty() && wrong.is_none();
+    let ok = !trimmed.is_empty() && !unchanged && wrong.is_none();
     match wrong {
         Some(wrong) => {
             ui.label(RichText::new(wrong).size(theme::TYPE_SMALL).color(t.danger));
@@ -55,7 +64,7 @@ pub(super) fn new_class_ui(
     fresh: bool,
 ) -> End {
     title_ui(ui, "New class");
-    let ready = class_field_ui(ui, cx, name, fresh);
+    let ready = class_field_ui(ui, cx, name, None, fresh);
     let go = ready && confirmed(ui);
     let mut end = End::Open;
     buttons_ui(ui, |ui| {
@@ -103,7 +112,7 @@ pub(super) fn rename_class_ui(
         ui,
         &format!("Rename “{}”", words::shorten(from.as_str(), 40)),
     );
-    let ready = class_field_ui(ui, cx, name, fresh);
+    let ready = class_field_ui(ui, cx, name, Some(from), fresh);
     let go = ready && confirmed(ui);
     let mut end = End::Open;
     buttons_ui(ui, |ui| {
@@ -128,6 +137,13 @@ pub(super) fn remove_class_ui(
     name: &ClassName,
     frames: usize,
 ) -> End {
+    let noun = cx
+        .app
+        .session
+        .as_ref()
+        .map_or_else(words::Noun::default, |session| {
+            session.snapshot.counts.noun()
+        });
     title_ui(
         ui,
         &format!("Delete “{}”?", words::shorten(name.as_str(), 40)),
@@ -135,11 +151,11 @@ pub(super) fn remove_class_ui(
     words_ui(
         ui,
         &if frames == 0 {
-            "The class has no frames.".to_owned()
+            format!("The class has no {}.", noun.many())
         } else {
             format!(
                 "Its {} become unsorted; nothing is deleted from disk. You can undo this.",
-                words::frames(frames)
+                noun.count(frames)
             )
         },
     );

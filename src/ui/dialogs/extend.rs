@@ -55,7 +55,7 @@ pub(super) fn extend_ui(ui: &mut Ui, cx: &mut Cx<'_>, id: &RunId, more: &mut u32
 
 fn what_happens(entry: &RunEntry, extension: &Extension, more: u32) -> String {
     let run = &entry.run;
-    let title = words::run_title(run);
+    let title = entry.title();
     let depth = run.settings.fine_tune.depth;
     let steps = words::count(u64::from(extension.done), "step", "steps");
     let planned = run.settings.steps();

@@ -3,6 +3,7 @@
 mod class;
 mod extend;
 mod label_as;
+mod note;
 mod path;
 mod project;
 mod quit;
@@ -54,7 +55,7 @@ pub fn dialogs_ui(ctx: &Context, cx: &mut Cx<'_>, dialog: &mut Option<Dialog>, v
         )
         .show(ctx, |ui| {
             ui.set_width(match shown {
-                Dialog::Shortcuts => 620.0,
+                Dialog::Shortcuts => (ctx.content_rect().width() - 100.0).clamp(440.0, 760.0),
                 _ => 440.0,
             });
             ui.spacing_mut().item_spacing.y = 8.0;
@@ -92,6 +93,7 @@ fn dialog_ui(ui: &mut Ui, cx: &mut Cx<'_>, dialog: &mut Dialog, fresh: bool) -> 
         Dialog::EmptyTrash(found) => trash::empty_trash_ui(ui, cx, found),
         Dialog::DeleteForGood(paths) => trash::delete_ui(ui, cx, paths),
         Dialog::Extend { run, more } => extend::extend_ui(ui, cx, run, more),
+        Dialog::RunNote { run, name, note } => note::run_note_ui(ui, cx, run, name, note, fresh),
         Dialog::Quit => quit::quit_ui(ui, cx),
         Dialog::Shortcuts => shortcuts::shortcuts_ui(ui),
     }

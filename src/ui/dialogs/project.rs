@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use egui::{Ui, vec2};
+use egui::{Label, RichText, Ui, vec2};
 
 use super::{End, buttons_ui, confirmed, title_ui};
-use crate::app::{Action, Ask, words};
+use crate::app::{Action, Ask, Site, words};
 use crate::ui::Cx;
+use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, accent_button, button, field_label, text_field};
 
@@ -45,15 +46,41 @@ pub(super) fn new_project_ui(
     });
     let cleaned = name.trim();
     let root = Path::new(folder.trim()).join(folder_name(cleaned));
-    let ready = !cleaned.is_empty() && Path::new(folder.trim()).is_absolute();
-    let words = if cleaned.is_empty() {
-        "The project becomes a folder of its own.".to_owned()
-    } else if ready {
-        words::shorten(&root.to_string_lossy(), 64)
+    let complete = !cleaned.is_empty() && Path::new(folder.trim()).is_absolute();
+    let site = if complete {
+        if let Some(ask) = cx.app.place.ask(&root) {
+            cx.act(ask);
+        }
+        cx.app.place.site(&root).cloned()
     } else {
-        "The folder must be a full path.".to_owned()
+        None
     };
-    ui.label(widgets::faint(t, words));
+    match &site {
+        Some(Site::Project) => {
+            let words = format!(
+                "There is a project “{}” here already.",
+                words::shorten(cleaned, 40)
+            );
+            ui.label(RichText::new(words).size(theme::TYPE_SMALL).color(t.danger));
+        }
+        Some(Site::Refused(why)) => {
+            let why = RichText::new(words::sentence(why));
+            ui.add(Label::new(why.size(theme::TYPE_SMALL).color(t.danger)).wrap());
+        }
+        Some(Site::Free) | None => {
+            let words = if cleaned.is_empty() {
+                "The project becomes a folder of its own.".to_owned()
+            } else if complete {
+                words::shorten(&root.to_string_lossy(), 64)
+            } else {
+                "The folder must be a full path.".to_owned()
+            };
+            ui.label(widgets::faint(t, words));
+        }
+    }
+    let there = site == Some(Site::Project);
+    // While that is not known yet it may be tried: what is there is never written over.
+    let ready = complete && matches!(site, None | Some(Site::Free));
     if !files.is_empty() {
         ui.label(widgets::small(
             t,
@@ -64,18 +91,30 @@ pub(super) fn new_project_ui(
         ));
     }
     let mut end = End::Open;
-    let go = ready && confirmed(ui);
+    let go = (ready || there) && confirmed(ui);
     buttons_ui(ui, |ui| {
-        let create = ui
-            .add_enabled_ui(ready, |ui| accent_button(ui, None, "Create project"))
-            .inner;
-        if create.clicked() || go {
-            cx.act(Action::CreateProject {
-                root: root.clone(),
-                name: cleaned.to_owned(),
-                files: files.to_vec(),
-            });
-            end = End::Close;
+        if there {
+            let open = accent_button(ui, Some(icons::FOLDER_OPEN), "Open it");
+            if open
+                .on_hover_text("Open the project that is there")
+                .clicked()
+                || go
+            {
+                cx.act(Action::OpenAndAdd(root.clone(), files.to_vec()));
+                end = End::Close;
+            }
+        } else {
+            let create = ui
+                .add_enabled_ui(ready, |ui| accent_button(ui, None, "Create project"))
+                .inner;
+            if create.clicked() || go {
+                cx.act(Action::CreateProject {
+                    root: root.clone(),
+                    name: cleaned.to_owned(),
+                    files: files.to_vec(),
+                });
+                end = End::Close;
+            }
         }
         if button(ui, None, "Cancel").clicked() {
             end = End::Close;

@@ -1,11 +1,18 @@
 //! The list of keyboard shortcuts.
 
-use egui::{Grid, Key, Label, Modifiers, RichText, ScrollArea, Ui, vec2};
+use egui::{Align, Key, Label, Layout, Modifiers, RichText, ScrollArea, Ui, vec2};
 
 use super::{End, buttons_ui, title_ui};
 use crate::app::Command;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, button, key_cap};
+
+/// Room for the keys, points: the longest are `Ctrl+Shift+A` and `Shift+Click`.
+const KEYS: f32 = 108.0;
+/// Height of a row of one line, points.
+const ROW: f32 = 24.0;
+/// Between the two columns, points.
+const GAP: f32 = 20.0;
 
 pub(super) fn shortcuts_ui(ui: &mut Ui) -> End {
     let t = tokens(ui);
@@ -15,8 +22,11 @@ pub(super) fn shortcuts_ui(ui: &mut Ui) -> End {
     let mut rows: Vec<(String, &str)> = vec![
         ("1–9".to_owned(), "Give the selected frames a class"),
         ("0".to_owned(), "Make the selected frames unsorted"),
-        ("Arrows".to_owned(), "Go from frame to frame; Shift selects"),
+        ("Arrows".to_owned(), "Go from frame to frame"),
+        ("Shift+Arrows".to_owned(), "Select frames along the way"),
         ("Shift+Click".to_owned(), "Select a range"),
+        ("Ctrl+Click".to_owned(), "Add a frame or take it out"),
+        ("Escape".to_owned(), "Close what is open, select nothing"),
     ];
     rows.extend(Command::ALL.into_iter().filter_map(|command| {
         let shortcut = command.shortcut()?;
@@ -26,28 +36,30 @@ pub(super) fn shortcuts_ui(ui: &mut Ui) -> End {
         ))
     }));
     let half = rows.len().div_ceil(2);
-    ScrollArea::vertical().max_height(460.0).show(ui, |ui| {
-        ui.columns_const(|[left, right]| {
-            for (column, rows) in [(left, rows.get(..half)), (right, rows.get(half..))] {
-                Grid::new(column.scope_id())
-                    .spacing(vec2(12.0, 8.0))
-                    .min_row_height(22.0)
-                    .show(column, |ui| {
-                        for (keys, what) in rows.unwrap_or_default() {
-                            key_cap(ui, keys);
-                            ui.add(
-                                Label::new(RichText::new(*what).size(theme::TYPE_SMALL)).truncate(),
-                            );
-                            ui.end_row();
-                        }
-                    });
+    let most = (ui.ctx().content_rect().height() - 220.0).max(160.0);
+    ScrollArea::vertical().max_height(most).show(ui, |ui| {
+        let width = (ui.available_width() - widgets::SCROLL_BAR - GAP) / 2.0;
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = GAP;
+            for rows in [rows.get(..half), rows.get(half..)] {
+                let layout = Layout::top_down(Align::Min);
+                ui.allocate_ui_with_layout(vec2(width, 0.0), layout, |ui| {
+                    ui.set_width(width);
+                    ui.spacing_mut().item_spacing.y = 4.0;
+                    for (keys, what) in rows.unwrap_or_default() {
+                        row_ui(ui, keys, what);
+                    }
+                });
             }
         });
     });
-    ui.label(widgets::faint(
-        t,
-        "Every command is also in the palette, which finds it by a part of its name.",
-    ));
+    ui.add(
+        Label::new(widgets::faint(
+            t,
+            "Every command is also in the palette, which finds it by a part of its name.",
+        ))
+        .wrap(),
+    );
     let mut end = End::Open;
     buttons_ui(ui, |ui| {
         if button(ui, None, "Close").clicked() {
@@ -58,4 +70,22 @@ pub(super) fn shortcuts_ui(ui: &mut Ui) -> End {
         end = End::Close;
     }
     end
+}
+
+/// The keys, and what they do; a text that is too long for its column goes on in the next line.
+fn row_ui(ui: &mut Ui, keys: &str, what: &str) {
+    ui.horizontal(|ui| {
+        ui.set_min_height(ROW);
+        ui.spacing_mut().item_spacing.x = 0.0;
+        let width = ui.available_width();
+        let begin = ui.cursor().left();
+        key_cap(ui, keys);
+        let used = ui.cursor().left() - begin;
+        ui.add_space((KEYS - used).max(8.0));
+        let room = width - used.max(KEYS);
+        ui.scope(|ui| {
+            ui.set_max_width(room.max(60.0));
+            ui.add(Label::new(RichText::new(what).size(theme::TYPE_SMALL)).wrap());
+        });
+    });
 }

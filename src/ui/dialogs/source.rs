@@ -4,7 +4,7 @@ use egui::Ui;
 
 use super::{End, buttons_ui, confirmed, title_ui, words_ui};
 use crate::app::{Action, Again, ImportAction, Session, words};
-use crate::project::SourceId;
+use crate::project::{SourceId, SourceKind};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::tokens;
@@ -19,6 +19,17 @@ pub(super) fn remove_source_ui(
     frames: usize,
     trash: &mut bool,
 ) -> End {
+    let session = cx.app.session.as_ref();
+    let photos = ids.iter().all(|id| {
+        session
+            .and_then(|session| session.source(id))
+            .is_some_and(|source| source.kind == SourceKind::Photos)
+    });
+    let noun = if photos {
+        words::Noun::Photo
+    } else {
+        words::Noun::Frame
+    };
     title_ui(ui, &format!("Remove “{}”?", words::shorten(name, 40)));
     words_ui(
         ui,
@@ -30,7 +41,7 @@ pub(super) fn remove_source_ui(
     );
     if frames > 0 {
         let whose = if ids.len() == 1 { "its" } else { "their" };
-        let label = format!("Also move {whose} {} to the trash", words::frames(frames));
+        let label = format!("Also move {whose} {} to the trash", noun.count(frames));
         ui.checkbox(trash, label);
     }
     let mut end = End::Open;

@@ -56,18 +56,20 @@ fn pending_ui(ui: &mut Ui, session: &Session) {
 
 fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
     let t = tokens(ui);
+    let noun = session.snapshot.counts.noun();
+    let many = noun.many();
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 4.0;
         let (title, meaning) = match evaluation.split {
-            Split::Test => ("Test accuracy", "of frames it has never seen"),
+            Split::Test => ("Test accuracy", format!("of {many} it has never seen")),
             Split::Validation => (
                 "Validation accuracy",
-                "of the frames that chose the weights: a little too good",
+                format!("of the {many} that chose the weights: a little too good"),
             ),
             Split::Train => (
                 "Training accuracy",
-                "of the frames it learned from: no measure of anything new",
+                format!("of the {many} it learned from: no measure of anything new"),
             ),
         };
         section(ui, title, |_| {});
@@ -83,7 +85,7 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Eva
         ui.label(widgets::small(t, meaning));
         if let Some((low, high)) = interval(right, total) {
             let words = format!(
-                "{} of {} right. With so many frames the true figure lies between {:.0} and {:.0} %, 19 times out of 20, if frames were independent.",
+                "{} of {} right. With so many {many} the true figure lies between {:.0} and {:.0} %, 19 times out of 20, if the {many} were independent.",
                 words::number(right),
                 words::number(total),
                 (low * 100.0).floor(),
@@ -98,7 +100,7 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Eva
                 hint(
                     ui,
                     &format!(
-                        "These frames come from only {}. Another video could change the figure a lot.",
+                        "These {many} come from only {}. Others could change the figure a lot.",
                         words::count(groups as u64, "source", "sources")
                     ),
                 );
@@ -120,14 +122,14 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Eva
         if evaluation.missing > 0 {
             let words = format!(
                 "{} of the run are gone from the project or from the run's classes and were left out.",
-                words::frames(evaluation.missing as usize)
+                noun.count(evaluation.missing as usize)
             );
             ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
         }
         if evaluation.relabelled > 0 {
             let words = format!(
                 "{} of the run got another label since and were judged by that.",
-                words::frames(evaluation.relabelled as usize)
+                noun.count(evaluation.relabelled as usize)
             );
             ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
         }
@@ -170,16 +172,16 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
             .show(ui, |ui| {
                 ui.label("");
                 for (heading, width, tip) in [
-                    ("frames", COUNT, "How many frames of this class there were"),
                     (
-                        "recall",
-                        FIGURE,
-                        "Part of the frames of this class that were found",
+                        session.snapshot.counts.noun().many(),
+                        COUNT,
+                        "How many there were of this class",
                     ),
+                    ("recall", FIGURE, "Part of this class that was found"),
                     (
                         "precision",
                         FIGURE,
-                        "Part of the frames called this class that were right",
+                        "Part of what was called this class that was right",
                     ),
                 ] {
                     right(ui, width, |ui| {

@@ -4,13 +4,11 @@ use egui::{Rect, ScrollArea, Sense, Ui, UiBuilder, pos2, vec2};
 
 use super::figures::color_of;
 use super::mistakes::bar_ui;
-use crate::app::{Action, Ask, EvaluateAction, FilePrediction, Session, words};
+use crate::app::{Action, Ask, FilePrediction, Session, words};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{
-    self, accent_button, empty, panel, picture_within, quiet_button, section,
-};
+use crate::ui::widgets::{self, accent_button, empty, panel, picture_within, section};
 
 /// Height of a row, points.
 const ROW: f32 = 92.0;
@@ -39,16 +37,9 @@ pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         ui.set_min_height(height - 30.0);
         section(ui, "Predictions", |ui| {
             let t = tokens(ui);
-            if busy
-                && quiet_button(ui, Some(icons::CROSS), "Stop")
-                    .on_hover_text("Stop predicting; what is there stays")
-                    .clicked()
-            {
-                cx.act(Action::Evaluate(EvaluateAction::CancelPredict));
-            }
             ui.label(widgets::faint(
                 t,
-                words::count(list.len() as u64, "picture", "pictures"),
+                words::count(list.len() as u64, "image", "images"),
             ));
         });
         ScrollArea::vertical()

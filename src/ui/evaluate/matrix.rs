@@ -32,77 +32,143 @@ pub fn matrix_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &E
         let t = tokens(ui);
         ui.label(widgets::faint(
             t,
-            "A row for what a frame is, a column for what the model takes it for. Click a cell to see its frames.",
+            "A row for the class it was labelled, a column for what the model says. Click a cell to see its images.",
         ));
         ui.add_space(4.0);
-        egui::ScrollArea::horizontal()
-            .id_salt("matrix")
-            .auto_shrink([false, true])
-            .show(ui, |ui| paint_ui(ui, cx, session, evaluation));
+        paint_ui(ui, cx, session, evaluation);
     });
 }
 
+/// Where the cells and the names of the classes are.
+struct Grid {
+    cell: egui::Vec2,
+    /// Height of the names above.
+    above: f32,
+    /// Whether they stand upright, above narrow columns.
+    upright: bool,
+}
+
+impl Grid {
+    fn of(classes: &[String], room: f32) -> Self {
+        let count = classes.len().max(1) as f32;
+        let width = ((room - NAMES - 20.0) / count).clamp(*CELL.start(), *CELL.end());
+        let longest = classes
+            .iter()
+            .map(|class| words::shorten(class, NAME_LENGTH).chars().count())
+            .max()
+            .unwrap_or(0) as f32;
+        let upright = longest * 6.6 > width - 4.0;
+        let above = if upright {
+            (longest * 6.6 + 12.0).min(130.0)
+        } else {
+            22.0
+        };
+        Self {
+            cell: vec2(width, (width * 0.62).max(26.0)),
+            above,
+            upright,
+        }
+    }
+}
+
+/// The cells scroll below the names of the classes, which stay in sight.
 fn paint_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
-    let t = tokens(ui);
     let classes = &evaluation.classes;
-    let count = classes.len();
-    if count == 0 {
+    let count = classes.len() as f32;
+    if classes.is_empty() {
         return;
     }
-    let room = (ui.available_width() - NAMES - 20.0) / count as f32;
-    let cell = room.clamp(*CELL.start(), *CELL.end());
-    let height = (cell * 0.62).max(26.0);
-    // Long names stand upright above narrow columns.
-    let longest = classes
-        .iter()
-        .map(|class| words::shorten(class, NAME_LENGTH).chars().count())
-        .max()
-        .unwrap_or(0) as f32;
-    let upright = longest * 6.6 > cell - 4.0;
-    let above = if upright {
-        (longest * 6.6 + 12.0).min(130.0)
-    } else {
-        22.0
-    };
+    let grid = Grid::of(classes, ui.available_width());
     let size = vec2(
-        NAMES + cell * count as f32,
-        above + height * count as f32 + 6.0,
+        NAMES + grid.cell.x * count,
+        grid.above + grid.cell.y * count + 6.0,
     );
-    let (area, _) = ui.allocate_exact_size(size, Sense::hover());
+    // So high that its bar at the foot is in sight together with its top.
+    let most = (ui.ctx().content_rect().height() - 260.0).max(200.0);
+    egui::ScrollArea::both()
+        .id_salt("matrix")
+        .max_height(most)
+        .auto_shrink([false, true])
+        .show(ui, |ui| {
+            let (area, _) = ui.allocate_exact_size(size, Sense::hover());
+            let clip = ui.clip_rect();
+            // The top left corner of the cells in sight.
+            let corner = pos2(
+                clip.left().max(area.left()) + NAMES,
+                clip.top().max(area.top()) + grid.above,
+            );
+            let origin = area.min + vec2(NAMES, grid.above);
+            let mut inner = ui.new_child(egui::UiBuilder::new().max_rect(area));
+            inner.shrink_clip_rect(Rect::from_min_max(corner, clip.max));
+            cells_ui(&mut inner, cx, session, evaluation, &grid, origin);
+            names_ui(ui, session, classes, &grid, origin, corner);
+        });
+}
+
+fn names_ui(
+    ui: &Ui,
+    session: &Session,
+    classes: &[String],
+    grid: &Grid,
+    origin: egui::Pos2,
+    corner: egui::Pos2,
+) {
+    let t = tokens(ui);
     let font = FontId::new(12.0, FontFamily::Proportional);
-    let origin = area.min + vec2(NAMES, above);
+    let clip = ui.clip_rect();
+    let left = ui
+        .painter()
+        .with_clip_rect(Rect::from_min_max(pos2(clip.left(), corner.y), clip.max));
+    let top = ui
+        .painter()
+        .with_clip_rect(Rect::from_min_max(pos2(corner.x, clip.top()), clip.max));
     for (index, class) in classes.iter().enumerate() {
         let name = words::shorten(class, NAME_LENGTH);
-        let y = origin.y + (index as f32 + 0.5) * height;
+        let y = origin.y + (index as f32 + 0.5) * grid.cell.y;
+        let x = origin.x + (index as f32 + 0.5) * grid.cell.x;
+        let begin = corner.x - NAMES;
         class_mark(
-            ui.painter(),
-            pos2(area.left() + 6.0, y),
+            &left,
+            pos2(begin + 6.0, y),
             color_of(session, class),
             t.muted,
         );
-        ui.painter().text(
-            pos2(area.left() + 18.0, y),
+        left.text(
+            pos2(begin + 18.0, y),
             Align2::LEFT_CENTER,
             &name,
             font.clone(),
             t.text,
         );
-        let x = origin.x + (index as f32 + 0.5) * cell;
-        let galley = ui.painter().layout_no_wrap(name, font.clone(), t.muted);
-        if upright {
-            let at = pos2(x - galley.size().y / 2.0, origin.y - 6.0);
-            ui.painter()
-                .add(TextShape::new(at, galley, t.muted).with_angle(-std::f32::consts::FRAC_PI_2));
+        let galley = top.layout_no_wrap(name, font.clone(), t.muted);
+        if grid.upright {
+            let at = pos2(x - galley.size().y / 2.0, corner.y - 6.0);
+            let shape = TextShape::new(at, galley, t.muted);
+            top.add(shape.with_angle(-std::f32::consts::FRAC_PI_2));
         } else {
-            let at = pos2(x - galley.size().x / 2.0, origin.y - 6.0 - galley.size().y);
-            ui.painter().galley(at, galley, t.muted);
+            let at = pos2(x - galley.size().x / 2.0, corner.y - 6.0 - galley.size().y);
+            top.galley(at, galley, t.muted);
         }
     }
+}
+
+fn cells_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    evaluation: &Evaluation,
+    grid: &Grid,
+    origin: egui::Pos2,
+) {
     for (truth, row) in evaluation.confusion.counts.iter().enumerate() {
         let total: u64 = row.iter().sum();
         for (predicted, &frames) in row.iter().enumerate() {
-            let min = origin + vec2(predicted as f32 * cell, truth as f32 * height);
-            let rect = Rect::from_min_size(min, vec2(cell, height)).shrink(1.5);
+            let min = origin + vec2(predicted as f32, truth as f32) * grid.cell;
+            let rect = Rect::from_min_size(min, grid.cell).shrink(1.5);
+            // Of many classes only a part is in sight.
+            if !ui.is_rect_visible(rect) {
+                continue;
+            }
             let part = frames as f32 / total.max(1) as f32;
             let shown = Cell {
                 rect,
@@ -170,7 +236,7 @@ fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluat
     );
     let words = format!(
         "{} of “{}” taken for “{}” ({})",
-        words::frames(cell.frames as usize),
+        session.snapshot.counts.noun().count(cell.frames as usize),
         name(cell.truth),
         name(cell.predicted),
         words::percent(f64::from(cell.part)),

@@ -13,7 +13,8 @@ use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    self, Zoom, class_mark, icon_button, panel, picture_within, placeholder, section, spinner,
+    self, Zoom, class_mark, failed_picture, icon_button, loading_picture, panel, picture_within,
+    placeholder, section,
 };
 
 /// Width and height of a card, points.
@@ -47,7 +48,10 @@ pub fn mistakes_ui(
         section(ui, title, |ui| {
             ui.label(widgets::faint(
                 t,
-                format!("{}, the surest first", words::frames(shown.len())),
+                format!(
+                    "{}, the surest first",
+                    session.snapshot.counts.noun().count(shown.len())
+                ),
             ));
             matrix::filter_ui(ui, cx, session, evaluation);
         });
@@ -56,7 +60,7 @@ pub fn mistakes_ui(
             ui.add_space(6.0);
             ui.label(widgets::muted(
                 t,
-                "None: every frame on this side was classified right.",
+                "None: everything on this side was classified right.",
             ));
             return;
         }
@@ -175,7 +179,7 @@ fn card_ui(
         rect.top() + 113.0,
         frame.truth,
         t.text,
-        "true".to_owned(),
+        "labelled".to_owned(),
     );
     line(ui, rect.top() + 132.0, frame.predicted, t.muted, confidence);
     let tip = format!("{words}\nDouble-click or Space to look at it; a class’s key relabels it");
@@ -230,15 +234,8 @@ pub fn large_ui(
                     let keys = cx.app.dialog.is_none() && !cx.app.palette;
                     zoom.picture_ui(ui, rect, &texture, all_pixels, keys);
                 }
-                Picture::Loading => {
-                    ui.put(
-                        Rect::from_center_size(rect.center(), vec2(32.0, 32.0)),
-                        |ui: &mut Ui| spinner(ui, 28.0),
-                    );
-                }
-                Picture::Failed(error) => {
-                    ui.put(rect, egui::Label::new(error));
-                }
+                Picture::Loading => loading_picture(ui, rect, session, &path),
+                Picture::Failed(why) => failed_picture(ui, rect, why),
             }
             ui.add_space(4.0);
             probabilities_ui(ui, session, evaluation, frame);
@@ -302,7 +299,7 @@ fn head_ui(
     });
 }
 
-/// The most probable classes as bars; the true one is marked.
+/// The most probable classes as bars; the one that the frame was labelled is marked.
 fn probabilities_ui(
     ui: &mut Ui,
     session: &Session,
@@ -319,7 +316,7 @@ fn probabilities_ui(
     }
     for index in order {
         let class = evaluation.classes.get(index).map_or("", String::as_str);
-        let note = if index == frame.truth { "true" } else { "" };
+        let note = if index == frame.truth { "labelled" } else { "" };
         bar_ui(
             ui,
             color_of(session, class),
@@ -346,7 +343,7 @@ pub fn bar_ui(ui: &mut Ui, color: Option<usize>, class: &str, probability: f32, 
         t.text,
     );
     let figures = 52.0;
-    let notes = if note.is_empty() { 0.0 } else { 34.0 };
+    let notes = if note.is_empty() { 0.0 } else { 58.0 };
     let bar = Rect::from_min_max(
         pos2(rect.left() + names + 12.0, y - 3.0),
         pos2(rect.right() - figures - notes, y + 3.0),

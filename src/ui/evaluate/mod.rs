@@ -15,7 +15,8 @@ use super::theme::{self, tokens};
 use super::widgets::{
     self, accent_button, button, empty, progress_bar, scroll_ui, segments, side_width,
 };
-use crate::app::{Action, Ask, EvaluateAction, Session, Workspace};
+use crate::app::{Action, App, Ask, EvaluateAction, Session, Workspace};
+use crate::evaluate::Evaluation;
 use crate::project::Split;
 
 /// Width of the figures, points, where there is room and at least.
@@ -91,7 +92,28 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         ui.add_space(6.0);
         mistakes::mistakes_ui(ui, cx, session, evaluation, &mut view.mistakes);
     });
-    mistakes::large_ui(ui.ctx(), cx, session, evaluation, &mut view.zoom);
+}
+
+/// Paints the frame that is shown large, over the window.
+pub fn large_ui(
+    ctx: &egui::Context,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    evaluation: &Evaluation,
+    view: &mut View,
+) {
+    mistakes::large_ui(ctx, cx, session, evaluation, &mut view.zoom);
+}
+
+/// The evaluation of which a frame is shown large, over the window.
+pub fn viewed<'a>(app: &'a App, view: &View) -> Option<(&'a Session, &'a Evaluation)> {
+    let session = app.session.as_ref()?;
+    let shown = app.workspace == Workspace::Evaluate && !view.files;
+    let state = &session.evaluate;
+    if !shown || state.error.is_some() || state.preview.is_none() {
+        return None;
+    }
+    Some((session, state.evaluation.as_deref()?))
 }
 
 fn nothing_yet_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {

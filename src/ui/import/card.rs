@@ -18,8 +18,8 @@ use crate::ui::Cx;
 use crate::ui::icons::{self, icon};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    self, badge, button, class_chip, class_mark, icon_button, menu_item, picture_within,
-    placeholder, progress_bar, quiet_button,
+    self, badge, button, class_chip, class_item, class_lines_ui, icon_button, menu_item,
+    picture_within, placeholder, quiet_button,
 };
 
 /// Height of a card, points.
@@ -238,7 +238,7 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
         let running = cx.app.tasks.running().iter().find(|run| run.id == *task);
         match running.map(|task| task.work.progress()) {
             Some(progress) => {
-                progress_bar(ui, progress.fraction(), 96.0);
+                // The bar stands in the foot.
                 let words = progress.total.map_or_else(
                     || words::number(progress.done),
                     |total| {
@@ -266,9 +266,25 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
                 }
             }
             ui.label(widgets::muted(t, words::frames(count as usize)));
-            let done = ui.label(icon(icons::OK, 16.0).color(t.ok));
-            done.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Extracted"));
-            done.on_hover_text("Its frames are in the project");
+            let damaged = facts::oddities(None, &source.warnings)
+                .iter()
+                .any(|odd| odd.badge == facts::DAMAGED);
+            let (mark, name, tip) = if damaged {
+                (
+                    icon(icons::WARNING, 16.0).color(t.accent_text),
+                    "Extracted in part",
+                    "The video is damaged; the frames that could be read are in the project",
+                )
+            } else {
+                (
+                    icon(icons::OK, 16.0).color(t.ok),
+                    "Extracted",
+                    "Its frames are in the project",
+                )
+            };
+            let done = ui.label(mark);
+            done.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, name));
+            done.on_hover_text(tip);
         }
         extracted => {
             let again = extracted.is_some();
@@ -325,20 +341,24 @@ pub fn class_menu_ui(
             cx.act(Action::Import(action));
             ui.close();
         };
-        egui::ScrollArea::vertical()
-            .max_height(320.0)
-            .show(ui, |ui| {
-                for class in &session.classes {
-                    let name = &class.name;
-                    let is_chosen = chosen.and_then(Label::class) == Some(name);
-                    if class_item_ui(ui, Some(class.color), name.as_str(), is_chosen) {
-                        set(ui, Some(name));
-                    }
-                }
-                if class_item_ui(ui, None, "unsorted", chosen == Some(&Label::Unsorted)) {
-                    set(ui, None);
-                }
-            });
+        let mark = |ui: &Ui, is_chosen: bool| {
+            if is_chosen {
+                icon(icons::CHECK, 14.0).color(tokens(ui).accent_text)
+            } else {
+                RichText::new("")
+            }
+        };
+        // What stands below the classes: unsorted, a line, a new class.
+        class_lines_ui(ui, &session.classes, 2.0 * 29.0 + 17.0, |ui, _, class| {
+            let mark = mark(ui, chosen.and_then(Label::class) == Some(&class.name));
+            if class_item(ui, Some(class.color), class.name.as_str(), mark).clicked() {
+                set(ui, Some(&class.name));
+            }
+        });
+        let none = mark(ui, chosen == Some(&Label::Unsorted));
+        if class_item(ui, None, "unsorted", none).clicked() {
+            set(ui, None);
+        }
         widgets::separator(ui);
         if menu_item(ui, Some(icons::PLUS), "New class…", ()).clicked() {
             cx.act(Action::Open(Dialog::NewClass {
@@ -348,20 +368,6 @@ pub fn class_menu_ui(
             ui.close();
         }
     });
-}
-
-/// A class as a line of a menu.
-fn class_item_ui(ui: &mut Ui, color: Option<usize>, label: &str, chosen: bool) -> bool {
-    let t = tokens(ui);
-    let mark = if chosen {
-        icon(icons::CHECK, 14.0).color(t.accent_text)
-    } else {
-        RichText::new("")
-    };
-    let response = menu_item(ui, None, &words::shorten(label, 28), mark);
-    let center = pos2(response.rect.left() + 16.0, response.rect.center().y);
-    class_mark(ui.painter(), center, color, t.muted);
-    response.clicked()
 }
 
 fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {

@@ -33,6 +33,9 @@ pub fn line(info: &VideoInfo) -> String {
     parts.join(" · ")
 }
 
+/// The badge of a video that breaks off or cannot be read in places.
+pub const DAMAGED: &str = "damaged";
+
 /// Something odd about a source: a short badge, and the sentence behind it.
 pub struct Oddity {
     /// A word or two.
@@ -70,9 +73,9 @@ pub fn oddities(info: Option<&VideoInfo>, warnings: &[String]) -> Vec<Oddity> {
             .iter()
             .any(|word| lower.contains(word))
         {
-            "damaged"
+            DAMAGED
         } else {
-            "look here"
+            "has a warning"
         };
         odd.push(Oddity {
             badge: badge.to_owned(),

@@ -234,7 +234,21 @@ fn rule_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 /// What a class gets: its sources, and its frames now and when everything is extracted.
 struct Share {
     sources: usize,
+    /// Of these, videos; the others are batches of photos.
+    videos: usize,
     frames: u64,
+}
+
+impl Share {
+    /// `12 frames`, of photos alone `12 photos`.
+    fn count(&self) -> String {
+        let noun = match (self.videos, self.sources) {
+            (0, 1..) => words::Noun::Photo,
+            (videos, sources) if videos < sources => words::Noun::Image,
+            _ => words::Noun::Frame,
+        };
+        noun.count(self.frames as usize)
+    }
 }
 
 fn share(session: &Session, class: Option<&Class>) -> Share {
@@ -242,6 +256,7 @@ fn share(session: &Session, class: Option<&Class>) -> Share {
     let label = name.map_or(Label::Unsorted, |name| Label::Class(name.clone()));
     let mut share = Share {
         sources: 0,
+        videos: 0,
         frames: session.snapshot.counts.label(&label) as u64,
     };
     for source in &session.sources {
@@ -249,6 +264,7 @@ fn share(session: &Session, class: Option<&Class>) -> Share {
             continue;
         }
         share.sources += 1;
+        share.videos += usize::from(source.kind == SourceKind::Video);
         if source.kind == SourceKind::Video && source.extracted.is_none() {
             share.frames += expected_frames(source.duration_secs, &session.import.sampling)
                 .unwrap_or(0)
@@ -293,7 +309,7 @@ fn line_ui(ui: &mut Ui, cx: &mut Cx<'_>, class: Option<&Class>, share: &Share) {
         class_dot(ui, class.map(|class| class.color));
         ui.label(words::shorten(name, 16)).on_hover_text(name);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let mut words = words::frames(share.frames as usize);
+            let mut words = share.count();
             if share.sources > 0 {
                 let sources = words::count(share.sources as u64, "source", "sources");
                 words = format!("{sources} · {words}");
@@ -325,24 +341,30 @@ fn lacks(shares: &[(&Class, Share)]) -> Vec<String> {
     let mut words = Vec::new();
     if let [(class, _)] = filled.as_slice() {
         words.push(format!(
-            "There is only “{}” so far. A classifier needs at least two classes; add videos of \
+            "There is only “{}” so far. A classifier needs at least two classes; add images of \
              what it must be told apart from.",
             class.name
         ));
     }
-    if let Some((class, _)) = filled.iter().find(|(_, share)| share.sources == 1) {
+    if let Some((class, _)) = filled
+        .iter()
+        .find(|(_, share)| share.sources == 1 && share.videos == 1)
+    {
         words.push(format!(
-            "“{}” comes from a single source. Film it once more at another time of day, so that \
+            "“{}” comes from a single video. Film it once more at another time of day, so that \
              accuracy on new videos can be measured.",
             class.name
         ));
     }
     if let Some((class, share)) = filled.iter().find(|(_, share)| share.frames < 20) {
-        words.push(format!(
-            "“{}” has only {}. Take more frames per second, or film more.",
-            class.name,
-            words::frames(share.frames as usize)
-        ));
+        let name = class.name.as_str();
+        words.push(match (share.videos, share.sources) {
+            (0, 1..) => format!("“{name}” has only {}. Add more.", share.count()),
+            _ => format!(
+                "“{name}” has only {}. Take more frames per second, or film more.",
+                share.count()
+            ),
+        });
     }
     let most = filled.iter().max_by_key(|(_, share)| share.frames);
     let least = filled.iter().min_by_key(|(_, share)| share.frames);
@@ -350,8 +372,8 @@ fn lacks(shares: &[(&Class, Share)]) -> Vec<String> {
         && a.frames > 5 * b.frames.max(1)
     {
         words.push(format!(
-            "“{}” has {} times as many frames as “{}”. Training evens that out, but “{}” would \
-             gain most from more videos.",
+            "“{}” has {} times as many images as “{}”. Training evens that out, but “{}” would \
+             gain most from more.",
             most.name,
             (a.frames as f64 / b.frames.max(1) as f64).round(),
             least.name,

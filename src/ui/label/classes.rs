@@ -20,11 +20,34 @@ use crate::ui::widgets::{
 
 const ROW: f32 = 38.0;
 
-/// Paints the list.
-pub fn classes_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+/// Height of a row with the space below it, points.
+const LINE: f32 = ROW + 2.0;
+/// With so many rows in sight there is room for a hint as well.
+const ROWS_BESIDE_HINT: f32 = 6.0;
+
+/// What stands below the list, as high as it was in the last frame.
+pub struct View {
+    /// Unsorted, and what is shown.
+    below: f32,
+    /// What to do next.
+    hint: f32,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            below: 140.0,
+            hint: 120.0,
+        }
+    }
+}
+
+/// Paints the list: it has all the room that is left by what stands below it, and scrolls where that is too little.
+pub fn classes_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
     let height = ui.available_height();
     widgets::panel(ui).show(ui, |ui| {
         ui.set_min_height(height - 30.0);
+        ui.set_max_height(height - 30.0);
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 4.0;
         let app = cx.app;
@@ -45,22 +68,39 @@ pub fn classes_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             }));
         }
         ui.add_space(2.0);
-        let below = 250.0_f32.min(height * 0.4);
-        ScrollArea::vertical()
-            .max_height((height - below - 140.0).max(120.0))
-            .show(ui, |ui| {
-                ui.spacing_mut().item_spacing.y = 2.0;
-                for (index, class) in session.classes.iter().enumerate() {
-                    row_ui(ui, cx, session, Some((index, class)));
-                }
-            });
+        let count = session.classes.len();
+        let room = ui.available_height() - view.below;
+        let all = LINE * count as f32;
+        let hint = room - view.hint >= all.min(LINE * ROWS_BESIDE_HINT);
+        let room = if hint { room - view.hint } else { room };
+        ui.scope(|ui| {
+            ui.spacing_mut().item_spacing.y = LINE - ROW;
+            ScrollArea::vertical()
+                .id_salt("classes")
+                .max_height(room.max(2.0 * LINE))
+                .auto_shrink([false, true])
+                .show_rows(ui, ROW, count, |ui, rows| {
+                    let classes = session.classes.iter().enumerate();
+                    for class in classes.take(rows.end).skip(rows.start) {
+                        row_ui(ui, cx, session, Some(class));
+                    }
+                });
+        });
+        let begin = ui.cursor().top();
         row_ui(ui, cx, session, None);
         trash_row_ui(ui, cx, session);
         separator(ui);
         show_ui(ui, cx, session);
-        if ui.available_height() > 110.0 {
+        let below = ui.cursor().top() - begin;
+        let mut measured = View { below, ..*view };
+        if hint {
             separator(ui);
             next_ui(ui, cx, session);
+            measured.hint = ui.cursor().top() - begin - below;
+        }
+        if (measured.below - view.below).abs() + (measured.hint - view.hint).abs() > 0.5 {
+            *view = measured;
+            ui.ctx().request_repaint();
         }
     });
 }
@@ -113,7 +153,7 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize,
     let at = pos2(rect.left() + 28.0, rect.center().y - galley.size().y / 2.0);
     painter.galley(at, galley, color);
 
-    let accessible = format!("{name}, {}", words::frames(count));
+    let accessible = format!("{name}, {}", session.snapshot.counts.noun().count(count));
     response
         .widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, &accessible));
     if response.dnd_release_payload::<DraggedFrames>().is_some() {
@@ -208,10 +248,15 @@ fn menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize
         Label::Class(class.name.clone())
     });
     let selected = session.label.selection.len();
+    let noun = session.snapshot.counts.noun();
     if selected > 0 {
         let text = match class {
-            Some(_) => format!("Label {} so", words::frames(selected)),
-            None => format!("Unsort {}", words::frames(selected)),
+            Some(class) => format!(
+                "Label {} “{}”",
+                noun.count(selected),
+                words::shorten(class.1.name.as_str(), 16)
+            ),
+            None => format!("Make {} unsorted", noun.count(selected)),
         };
         if menu_item(ui, Some(icons::LABEL), &text, ()).clicked() {
             cx.act(Action::Label(LabelAction::Assign(label.clone())));
@@ -293,7 +338,7 @@ fn next_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             &format!(
                 "{} wait for a class. Select some (drag, Shift, Ctrl) and press a class’s number, \
                  or drag them onto it.",
-                words::frames(counts.unsorted)
+                counts.noun().count(counts.unsorted)
             ),
         );
     } else if filled < 2 && counts.labelled > 0 {

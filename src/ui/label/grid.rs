@@ -14,7 +14,18 @@ use crate::project::{Frame, Label, SourceKind};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, class_mark, menu_item, picture_within, placeholder};
+use crate::ui::widgets::{
+    self, class_item, class_lines_ui, class_mark, menu_item, picture_within, placeholder,
+};
+
+/// What a drag that began in the grid does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Drag {
+    /// A rubber band from here, relative to the grid's top left.
+    Band(Pos2),
+    /// Moves the selected frames.
+    Frames,
+}
 
 /// What is being dragged from the grid: the selected frames.
 #[derive(Debug, Clone, Copy)]
@@ -23,17 +34,33 @@ pub struct DraggedFrames;
 /// State of the painting alone.
 #[derive(Default)]
 pub struct View {
-    /// Where a rubber band was begun, relative to the grid's top left, and what was selected then.
-    band: Option<Pos2>,
+    drag: Option<Drag>,
     /// The last keyboard move that was scrolled into view.
     revealed: u64,
 }
 
-/// Paints the grid.
-pub fn grid_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+/// How far the pointer goes until a press on a frame becomes a drag, points: a click with an unsteady hand is none.
+const DRAG_DISTANCE: f32 = 12.0;
+/// How long an unselected frame is held until a drag moves it, seconds. A quicker drag across the grid is meant to
+/// select, although it can hardly begin anywhere else than on a frame.
+const HOLD: f64 = 0.3;
+
+/// The layout of the grid in the room there is.
+fn layout(ui: &Ui, cx: &Cx<'_>, session: &Session) -> Layout {
     // Room for the scroll bar, so that it covers no thumbnail.
     let width = ui.available_width() - 10.0;
-    let layout = Layout::new(&session.label.groups, width, cx.app.prefs.thumb_width);
+    Layout::new(&session.label.groups, width, cx.app.prefs.thumb_width)
+}
+
+/// The keys of the grid, while a frame is shown large in its place.
+pub fn keys_ui(ui: &Ui, cx: &mut Cx<'_>, session: &Session) {
+    arrows(ui, cx, session, &layout(ui, cx, session));
+}
+
+/// Paints the grid.
+pub fn grid_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+    let width = ui.available_width() - 10.0;
+    let layout = layout(ui, cx, session);
     arrows(ui, cx, session, &layout);
     let area = ScrollArea::vertical()
         .id_salt("frames")
@@ -53,14 +80,21 @@ pub fn grid_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View)
             ui.scope_id().with("rubber band"),
             Sense::CLICK | Sense::DRAG,
         );
+        // The drag belongs to whatever egui finds below the pointer, which may be far from where it was pressed.
+        let mut dragged = back.dragged() || back.drag_stopped();
         for band in layout.visible(viewport.top(), viewport.bottom()) {
             header_ui(ui, session, band, origin);
             for index in layout.visible_in(band, viewport.top(), viewport.bottom()) {
                 let rect = layout.rect_in(band, index).translate(origin.to_vec2());
-                cell_ui(ui, cx, session, band.start + index, rect);
+                let cell = cell_ui(ui, cx, session, band.start + index, rect);
+                dragged |= cell.is_some_and(|cell| cell.dragged() || cell.drag_stopped());
             }
         }
-        rubber_band_ui(ui, cx, session, view, &layout, &back, origin);
+        // A click that misses a thumbnail by a little, while a selection is being made, undoes nothing.
+        if back.clicked() && ui.input(|input| input.modifiers.is_none()) {
+            cx.command(Command::SelectNone);
+        }
+        drag_ui(ui, cx, session, view, &layout, dragged, origin);
         if session.label.reveal != view.revealed {
             view.revealed = session.label.reveal;
             let place = session
@@ -79,7 +113,8 @@ pub fn grid_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View)
 /// Arrows, Home, End, pages, Escape: when no other widget has the keyboard.
 fn arrows(ui: &Ui, cx: &mut Cx<'_>, session: &Session, layout: &Layout) {
     let ctx = ui.ctx();
-    if cx.in_dialog || ctx.memory(|m| m.focused().is_some()) {
+    // An open menu has the keys: Escape closes it and leaves the selection as it is.
+    if cx.in_dialog || Popup::is_any_open(ctx) || ctx.memory(|m| m.focused().is_some()) {
         return;
     }
     let at = session
@@ -165,7 +200,7 @@ fn header_ui(ui: &Ui, session: &Session, band: &Band, origin: Pos2) {
     ui.painter().text(
         pos2(shown.right() + 8.0, at.y),
         Align2::LEFT_CENTER,
-        format!("{rest}{}", words::frames(band.len)),
+        format!("{rest}{}", session.snapshot.counts.noun().count(band.len)),
         FontId::new(theme::TYPE_SMALL, FontFamily::Proportional),
         t.faint,
     );
@@ -187,16 +222,19 @@ fn describe(session: &Session, frame: &Frame) -> String {
     }
 }
 
-fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, place: usize, rect: Rect) {
+fn cell_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    place: usize,
+    rect: Rect,
+) -> Option<Response> {
     let t = tokens(ui);
-    let Some(frame) = session
+    let frame = session
         .label
         .shown
         .get(place)
-        .and_then(|index| session.listed().frames.list.get(*index as usize))
-    else {
-        return;
-    };
+        .and_then(|index| session.listed().frames.list.get(*index as usize))?;
     let selected = session.label.selection.contains(&frame.path);
     let id = Id::unique(("frame", &frame.path));
     // Not focusable: the arrows walk the grid, Tab walks past it.
@@ -248,8 +286,9 @@ fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, place: usize, rect: 
                 describe(session, frame)
             ),
         };
-        response.on_hover_text(tip);
+        response.clone().on_hover_text(tip);
     }
+    Some(response)
 }
 
 /// The class of a frame in its upper left corner: dot and name, only the dot when it is narrow.
@@ -306,34 +345,26 @@ fn mouse(ui: &Ui, cx: &mut Cx<'_>, response: &Response, frame: &Frame, selected:
             Pick::Only
         }));
     }
-    if (response.drag_started() || response.secondary_clicked()) && !selected {
+    if response.secondary_clicked() && !selected {
         cx.act(pick(Pick::Only));
-    }
-    if response.dragged() {
-        response.dnd_set_drag_payload(DraggedFrames);
     }
 }
 
 fn menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     ui.spacing_mut().item_spacing.y = 1.0;
-    for (index, class) in session.classes.iter().enumerate() {
+    // What stands below the classes.
+    let below = 4.0 * 29.0 + 17.0;
+    class_lines_ui(ui, &session.classes, below, |ui, index, class| {
         let key = class_key(index).map(String::from).unwrap_or_default();
         let key = widgets::faint(t, key);
-        let name = words::shorten(class.name.as_str(), 24);
-        let item = menu_item(ui, None, &name, key);
-        let center = pos2(item.rect.left() + 16.0, item.rect.center().y);
-        class_mark(ui.painter(), center, Some(class.color), t.muted);
-        if item.clicked() {
+        if class_item(ui, Some(class.color), class.name.as_str(), key).clicked() {
             let label = Label::Class(class.name.clone());
             cx.act(Action::Label(LabelAction::Assign(label)));
             ui.close();
         }
-    }
-    let item = menu_item(ui, None, "unsorted", widgets::faint(t, "0"));
-    let center = pos2(item.rect.left() + 16.0, item.rect.center().y);
-    class_mark(ui.painter(), center, None, t.muted);
-    if item.clicked() {
+    });
+    if class_item(ui, None, "unsorted", widgets::faint(t, "0")).clicked() {
         cx.act(Action::Label(LabelAction::Assign(Label::Unsorted)));
         ui.close();
     }
@@ -358,37 +389,79 @@ fn menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     }
 }
 
-/// Dragging over empty places and across thumbnails selects what the band touches.
-fn rubber_band_ui(
+/// What a drag does that was begun by a press at `origin` (relative to the grid) and is `held` seconds old: on a frame
+/// it moves frames as in a file manager, beside them it is a rubber band. So is a quick drag from a frame that is not
+/// selected, and one with Ctrl or Shift.
+fn drag_of(
+    layout: &Layout,
+    session: &Session,
+    origin: Pos2,
+    held: f64,
+    adding: bool,
+) -> (Drag, Option<String>) {
+    let path = layout
+        .at(origin)
+        .and_then(|place| session.shown_path(place));
+    match path {
+        Some(path) if !adding && session.label.selection.contains(path) => (Drag::Frames, None),
+        Some(path) if !adding && held >= HOLD => (Drag::Frames, Some(path.to_owned())),
+        _ => (Drag::Band(origin), None),
+    }
+}
+
+/// Follows a drag: frames go to a class, or what the rubber band touches is selected.
+fn drag_ui(
     ui: &Ui,
     cx: &mut Cx<'_>,
     session: &Session,
     view: &mut View,
     layout: &Layout,
-    back: &Response,
+    dragged: bool,
     origin: Pos2,
 ) {
     let t = tokens(ui);
-    // A click that misses a thumbnail by a little, while a selection is being made, undoes nothing.
-    if back.clicked() && ui.input(|input| input.modifiers.is_none()) {
-        cx.command(Command::SelectNone);
+    let (down, released) = ui.input(|input| {
+        let pointer = &input.pointer;
+        (pointer.any_down(), pointer.any_released())
+    });
+    // Once begun it goes on until it is let go, also where the thumbnail below which it began is scrolled out of sight.
+    if !down && !released || view.drag.is_none() && !dragged {
+        view.drag = None;
+        return;
     }
     let relative = |pos: Pos2| pos - origin.to_vec2();
-    if back.drag_started() {
-        view.band = ui.input(|input| input.pointer.press_origin()).map(relative);
-    }
-    let Some(start) = view.band else {
+    let (press, pointer, held, adding) = ui.input(|input| {
+        let pointer = &input.pointer;
+        (
+            pointer.press_origin(),
+            pointer.interact_pos(),
+            input.time - pointer.press_start_time().unwrap_or(input.time),
+            input.modifiers.command || input.modifiers.shift,
+        )
+    });
+    let Some(pointer) = pointer else {
         return;
     };
-    if !back.dragged() && !back.drag_stopped() {
-        view.band = None;
-        return;
+    if view.drag.is_none()
+        && let Some(press) = press
+        && press.distance(pointer) >= DRAG_DISTANCE
+    {
+        let (drag, picked) = drag_of(layout, session, relative(press), held, adding);
+        if let Some(path) = picked {
+            cx.act(Action::Label(LabelAction::Pick(path, Pick::Only)));
+        }
+        if drag == Drag::Frames {
+            egui::DragAndDrop::set_payload(ui.ctx(), DraggedFrames);
+        }
+        view.drag = Some(drag);
     }
-    let Some(pointer) = back.interact_pointer_pos() else {
+    let Some(Drag::Band(start)) = view.drag else {
+        if released {
+            view.drag = None;
+        }
         return;
     };
     let rect = Rect::from_two_pos(start, relative(pointer));
-    let also = ui.input(|input| input.modifiers.command || input.modifiers.shift);
     let paths: Vec<String> = layout
         .touching(rect)
         .into_iter()
@@ -400,7 +473,7 @@ fn rubber_band_ui(
             .iter()
             .all(|path| session.label.selection.contains(path));
     if !same {
-        cx.act(Action::Label(LabelAction::Select(paths, also)));
+        cx.act(Action::Label(LabelAction::Select(paths, adding)));
     }
     let shown = rect.translate(origin.to_vec2());
     let radius = CornerRadius::same(4);
@@ -420,8 +493,8 @@ fn rubber_band_ui(
         ui.scroll_with_delta(Vec2::new(0.0, -beyond * 0.5));
         ui.ctx().request_repaint();
     }
-    if back.drag_stopped() {
-        view.band = None;
+    if released {
+        view.drag = None;
     }
 }
 
@@ -437,7 +510,11 @@ fn drag_badge_ui(ui: &Ui, session: &Session) {
     let layer = egui::LayerId::new(egui::Order::Tooltip, Id::unique("dragged frames"));
     let painter = ui.ctx().layer_painter(layer);
     let galley = painter.layout_no_wrap(
-        words::frames(session.label.selection.len().max(1)),
+        session
+            .snapshot
+            .counts
+            .noun()
+            .count(session.label.selection.len().max(1)),
         FontId::new(theme::TYPE_SMALL, theme::medium()),
         t.on_accent,
     );

@@ -1,6 +1,6 @@
 //! Where each thumbnail of the grid is: groups under headers, rows of equal cells.
 
-use egui::{Rect, Vec2, pos2, vec2};
+use egui::{Pos2, Rect, Vec2, pos2, vec2};
 
 use crate::app::Group;
 
@@ -114,6 +114,15 @@ impl Layout {
         (first * self.columns).min(band.len)..(last * self.columns).min(band.len)
     }
 
+    /// The thumbnail at a point; `None` between them.
+    #[must_use]
+    pub fn at(&self, point: Pos2) -> Option<usize> {
+        let band = self.visible(point.y, point.y).first()?;
+        let mut row = self.visible_in(band, point.y, point.y);
+        let index = row.find(|index| self.rect_in(band, *index).contains(point))?;
+        Some(band.start + index)
+    }
+
     /// The thumbnails that touch a rectangle.
     #[must_use]
     pub fn touching(&self, rect: Rect) -> Vec<usize> {
@@ -221,6 +230,21 @@ mod tests {
                 .touching(layout.rect(8).unwrap().translate(vec2(206.0, 0.0)))
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_point_is_on_one_thumbnail_or_between_them() {
+        let layout = layout();
+        for place in 0..9 {
+            let rect = layout.rect(place).unwrap();
+            assert_eq!(layout.at(rect.center()), Some(place));
+            assert_eq!(layout.at(rect.right_center() + vec2(3.0, 0.0)), None);
+            assert_eq!(layout.at(rect.center_bottom() + vec2(0.0, 3.0)), None);
+        }
+        // Headers, and the place that the last row leaves empty.
+        assert_eq!(layout.at(pos2(50.0, HEADER / 2.0)), None);
+        let last = layout.rect(6).unwrap();
+        assert_eq!(layout.at(last.center() + vec2(106.0, 0.0)), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ const SIDE: [f32; 2] = [244.0, 208.0];
 /// State of the painting alone.
 #[derive(Default)]
 pub struct View {
+    classes: classes::View,
     grid: grid::View,
     find: find::View,
     zoom: Zoom,
@@ -56,8 +57,16 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
             right: 14,
             ..Margin::ZERO
         }))
-        .show(ui, |ui| classes::classes_ui(ui, cx, session));
-    let room = ui.available_rect_before_wrap();
+        .show(ui, |ui| {
+            classes::classes_ui(ui, cx, session, &mut view.classes)
+        });
+    if session.label.preview && session.label.cursor.is_some() && !session.label.shown.is_empty() {
+        // In the place of the grid, of which nothing can be seen at its edges then.
+        let room = ui.available_rect_before_wrap();
+        grid::keys_ui(ui, cx, session);
+        preview::preview_ui(ui, cx, session, room, &mut view.zoom);
+        return;
+    }
     header_ui(ui, cx, session);
     find::find_ui(ui, cx, session, &mut view.find);
     if session.label.show == Show::Trash {
@@ -67,9 +76,6 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
         nothing_shown_ui(ui, cx, session);
     } else {
         grid::grid_ui(ui, cx, session, &mut view.grid);
-    }
-    if session.label.preview {
-        preview::preview_ui(ui, cx, session, room, &mut view.zoom);
     }
 }
 
@@ -121,7 +127,9 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                 ui.spacing_mut().item_spacing.x = 10.0;
                 ui.label(widgets::heading("Label"));
                 if selected == 0 {
-                    ui.label(widgets::muted(t, words::frames(session.label.shown.len())));
+                    let noun = session.snapshot.counts.noun();
+                    let shown = noun.count(session.label.shown.len());
+                    ui.label(widgets::muted(t, shown));
                     return;
                 }
                 let words = format!("{} selected", words::number(selected as u64));

@@ -1,16 +1,13 @@
 //! One frame large over the grid; the arrows go on, the class keys work as in the grid.
 
-use egui::{
-    Align, Align2, CornerRadius, FontFamily, FontId, Layout, Rect, Sense, Sides, Ui, UiBuilder,
-    pos2, vec2,
-};
+use egui::{Align, CornerRadius, Layout, Rect, Sense, Sides, Ui, UiBuilder, pos2, vec2};
 
 use crate::app::{Action, LabelAction, Picture, Session, Step, words};
 use crate::project::Label;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, Zoom, class_dot, icon_button, spinner};
+use crate::ui::widgets::{self, Zoom, class_dot, failed_picture, icon_button, loading_picture};
 
 const BAR: f32 = 48.0;
 
@@ -65,19 +62,8 @@ pub fn preview_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, rect: Rect, z
                 cx.act(Action::Label(LabelAction::Preview(false)));
             }
         }
-        Picture::Loading => {
-            let place = Rect::from_center_size(room.center(), vec2(28.0, 28.0));
-            spinner(&mut ui.new_child(UiBuilder::new().max_rect(place)), 28.0);
-        }
-        Picture::Failed(why) => {
-            ui.painter().text(
-                room.center(),
-                Align2::CENTER_CENTER,
-                why,
-                FontId::new(theme::TYPE_BODY, FontFamily::Proportional),
-                t.danger,
-            );
-        }
+        Picture::Loading => loading_picture(ui, room, session, &abs),
+        Picture::Failed(why) => failed_picture(ui, room, why),
     }
     for (glyph, label, x, by) in [
         (icons::ARROW_LEFT, "Previous frame", rect.left() + 28.0, -1),

@@ -1,19 +1,75 @@
-//! Marks and numbers on the axes of the plots.
+//! The axes of the plots: what they span, their marks and numbers.
 
 use egui_plot::{GridInput, GridMark};
 
-use crate::app::{LOG_FLOOR, words};
+use crate::app::{LOG_FLOOR, Metric, words};
+
+/// What is beyond the span at each side, in parts of it: lines at its ends are seen in full.
+pub(super) const MARGIN: [f32; 2] = [0.015, 0.05];
+/// The head's own curves take this part of the length of what follows them.
+pub(super) const HEAD_PART: f64 = 0.22;
+
+/// What the axes span, without [`MARGIN`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Span {
+    pub x: [f64; 2],
+    pub y: [f64; 2],
+}
+
+/// The span in which every point is seen. Steps and times begin at 0 and go to `end` at least; accuracy (percent) ends
+/// at 100 and begins at 0, or at a round number below the lowest point where all are high; cross-entropy begins at 0
+/// and ends at a round number. With `log` y is a decimal logarithm, and the span whole decades.
+pub(super) fn span(
+    points: impl IntoIterator<Item = [f64; 2]>,
+    metric: Metric,
+    log: bool,
+    end: f64,
+) -> Span {
+    let mut x = [0.0_f64, end];
+    let mut y = [f64::INFINITY, f64::NEG_INFINITY];
+    for point in points {
+        x = [x[0].min(point[0]), x[1].max(point[0])];
+        y = [y[0].min(point[1]), y[1].max(point[1])];
+    }
+    if x[1] <= 0.0 {
+        x[1] = 1.0;
+    }
+    let [low, high] = y;
+    let known = low <= high;
+    let y = match metric {
+        Metric::Accuracy if known && low >= 50.0 => {
+            [((low / 10.0).floor() * 10.0).min(90.0), 100.0]
+        }
+        Metric::Accuracy => [0.0, 100.0],
+        Metric::CrossEntropy if !known && log => [-1.0, 0.0],
+        Metric::CrossEntropy if log => {
+            let [low, high] = [low.floor(), high.ceil()];
+            [low, high.max(low + 1.0)]
+        }
+        Metric::CrossEntropy if !known || high <= 0.0 => [0.0, 1.0],
+        Metric::CrossEntropy => {
+            let step = step_for(high / 5.0);
+            [0.0, (high / step).ceil() * step]
+        }
+    };
+    Span { x, y }
+}
+
+/// A round number near `rough`: 1, 2 or 5 times a power of ten.
+fn step_for(rough: f64) -> f64 {
+    let rough = rough.max(1e-12);
+    let magnitude = 10f64.powf(rough.log10().floor());
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * magnitude)
+        .find(|step| *step >= rough * 0.75)
+        .unwrap_or(magnitude * 10.0)
+}
 
 /// Marks at round numbers, about `count` of them.
 pub(super) fn marks(input: &GridInput, count: f64) -> Vec<GridMark> {
     let (low, high) = input.bounds;
-    let rough = ((high - low) / count).max(1e-12);
-    let magnitude = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|factor| factor * magnitude)
-        .find(|step| *step >= rough * 0.75)
-        .unwrap_or(magnitude * 10.0);
+    let step = step_for((high - low) / count);
     let first = (low / step).ceil() as i64;
     let last = (high / step).floor() as i64;
     (first..=last)
@@ -57,6 +113,45 @@ pub(super) fn seconds(mark: GridMark) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_point_is_within_the_span() {
+        let accuracy = |points: &[[f64; 2]]| span(points.to_vec(), Metric::Accuracy, false, 0.0);
+        // Nothing, one point, all of them right, all of them wrong.
+        assert_eq!(accuracy(&[]).y, [0.0, 100.0]);
+        assert_eq!(accuracy(&[]).x, [0.0, 1.0]);
+        assert_eq!(
+            accuracy(&[[10.0, 33.0]]),
+            Span {
+                x: [0.0, 10.0],
+                y: [0.0, 100.0]
+            }
+        );
+        assert_eq!(accuracy(&[[10.0, 100.0], [20.0, 100.0]]).y, [90.0, 100.0]);
+        assert_eq!(accuracy(&[[10.0, 0.0]]).y, [0.0, 100.0]);
+        assert_eq!(
+            accuracy(&[[10.0, 87.5], [71.0, 97.0]]),
+            Span {
+                x: [0.0, 71.0],
+                y: [80.0, 100.0]
+            }
+        );
+        // The curves of the head stand before the beginning.
+        assert_eq!(accuracy(&[[-15.0, 60.0], [71.0, 97.0]]).x, [-15.0, 71.0]);
+        let entropy =
+            |points: &[[f64; 2]], log| span(points.to_vec(), Metric::CrossEntropy, log, 4000.0);
+        assert_eq!(
+            entropy(&[[10.0, 1.09]], false),
+            Span {
+                x: [0.0, 4000.0],
+                y: [0.0, 1.2]
+            }
+        );
+        assert_eq!(entropy(&[[10.0, 0.0]], false).y, [0.0, 1.0]);
+        assert_eq!(entropy(&[[10.0, 23.0]], false).y, [0.0, 25.0]);
+        assert_eq!(entropy(&[[10.0, -2.5], [20.0, 0.2]], true).y, [-3.0, 1.0]);
+        assert_eq!(entropy(&[[10.0, -2.0]], true).y, [-2.0, -1.0]);
+    }
 
     #[test]
     fn marks_stand_at_round_numbers() {

@@ -1,8 +1,9 @@
 //! What the head alone reached, as a line across the plots of a training that went deeper.
 
-use egui::{Sense, Stroke, Ui, vec2};
+use egui::Ui;
 use egui_plot::{HLine, LineStyle, PlotUi};
 
+use super::legend::sample_ui;
 use crate::app::{LOG_FLOOR, Metric, Session, words};
 use crate::ui::theme::Tokens;
 use crate::ui::widgets;
@@ -10,7 +11,7 @@ use crate::ui::widgets;
 /// Where the line is, and what the legend says of it.
 pub(super) struct Baseline {
     pub label: String,
-    y: f64,
+    pub y: f64,
 }
 
 /// The line of a plot; `None` where nothing deeper was trained.
@@ -52,11 +53,7 @@ impl Baseline {
 
     /// Its place in the legend.
     pub fn legend_ui(&self, ui: &mut Ui, t: &Tokens) {
-        let (rect, _) = ui.allocate_exact_size(vec2(14.0, 12.0), Sense::hover());
-        for x in [rect.left(), rect.left() + 7.0] {
-            ui.painter()
-                .hline(x..=x + 5.0, rect.center().y, Stroke::new(1.5, t.muted));
-        }
+        sample_ui(ui, t.muted, true);
         ui.label(widgets::small(t, &self.label))
             .on_hover_text("What the head alone reached on the validation frames, before anything deeper was trained");
     }

@@ -191,11 +191,10 @@ fn summary(session: &Session) -> String {
         .map_or_else(
             || "the curves and their figures appear here".to_owned(),
             |entry| {
-                let steps = entry.curves.last().map_or(0, |point| u64::from(point.step));
                 format!(
                     "{} · {}",
-                    words::run_title(&entry.run),
-                    words::count(steps, "step", "steps")
+                    entry.title(),
+                    words::count(u64::from(entry.steps()), "step", "steps")
                 )
             },
         )

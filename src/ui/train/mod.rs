@@ -6,11 +6,13 @@ mod baseline;
 mod deeper;
 mod depth;
 mod header;
+mod legend;
 mod plots;
 mod pointer;
 mod result;
 mod runs;
 mod settings;
+mod table;
 mod verdict;
 
 use egui::{Frame, Margin, Panel, Ui};
@@ -29,6 +31,9 @@ const RUNS: [f32; 2] = [250.0, 172.0];
 #[derive(Default)]
 pub struct View {
     plots: plots::View,
+    table: table::View,
+    /// Whether the runs stand as a table in the place of the curves.
+    as_table: bool,
     advanced: bool,
 }
 
@@ -60,8 +65,12 @@ pub fn train_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
         .resizable(false)
         .show_separator_line(false)
         .frame(side(14, 0))
-        .show(ui, |ui| runs::runs_ui(ui, cx, session));
+        .show(ui, |ui| runs::runs_ui(ui, cx, session, &mut view.as_table));
     header::header_ui(ui, cx, session);
+    if view.as_table && !session.train.runs.is_empty() {
+        table::table_ui(ui, cx, session, &mut view.table);
+        return;
+    }
     verdict::verdict_ui(ui, session);
     plots::plots_ui(ui, cx, session, &mut view.plots);
 }

@@ -1,14 +1,17 @@
 //! The two plots, accuracy and cross-entropy: raw lines thin and faint, smoothed lines strong, compared
-//! runs dashed, and the values under the pointer.
+//! runs dashed, the head's own curves before those of a deeper training, and the values under the pointer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use egui::{Align, Color32, FontFamily, FontId, Layout, Rangef, Stroke, Ui, Vec2b, vec2};
-use egui_plot::{AxisHints, Line, LineStyle, Plot, PlotPoint, PlotPoints, Points};
+use egui::{
+    Align, Align2, Color32, FontFamily, FontId, Id, Layout, Rangef, Stroke, Ui, Vec2b, pos2, vec2,
+};
+use egui_plot::{AxisHints, Line, LineStyle, Plot, PlotMemory, PlotPoint, PlotPoints, Points};
 
-use super::axes::{decades, marks, plain, seconds};
-use super::baseline::{Baseline, baseline};
+use super::axes::{HEAD_PART, MARGIN, Span, decades, marks, plain, seconds, span};
+use super::baseline::baseline;
+use super::legend::{compared_ui, legend_ui};
 use super::pointer::{heading, values_at, values_ui};
 use crate::app::{Action, Axis, CurveView, Metric, Series, Session, Side, TrainAction, words};
 use crate::train::{CurvePoint, RunId};
@@ -23,10 +26,18 @@ pub struct View {
     hover: Option<f64>,
     /// Lines as they were last drawn; drawn anew only when something changed.
     lines: HashMap<LineKey, Drawn>,
+    /// What is drawn in full, and its axis: something else is not looked at through the same section.
+    shown: Option<(Option<RunId>, bool, Axis)>,
 }
 
-/// `None` stands for the training in progress.
-type LineKey = (Option<RunId>, Metric, Side);
+/// Which points: of a run or, for `None`, of the training in progress; of the head alone or of the last part.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct LineKey {
+    run: Option<RunId>,
+    head: bool,
+    metric: Metric,
+    side: Side,
+}
 
 struct Drawn {
     points: usize,
@@ -36,12 +47,39 @@ struct Drawn {
     series: Arc<Series>,
 }
 
+/// What a line is of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Of {
+    /// The run that is drawn in full.
+    Main,
+    /// The head alone, before the run went deeper.
+    Head {
+        /// Its x (steps or seconds) at the end, where what follows begins.
+        end: f64,
+    },
+    /// A run to compare with.
+    Compared,
+}
+
 /// A line with what the legend says of it.
 pub(super) struct Shown {
     pub name: String,
     pub color: Color32,
-    pub dashed: bool,
+    pub of: Of,
     pub series: Arc<Series>,
+}
+
+impl Shown {
+    fn style(&self) -> LineStyle {
+        match self.of {
+            Of::Main => LineStyle::Solid,
+            Of::Head { .. } | Of::Compared => LineStyle::Dashed { length: 6.0 },
+        }
+    }
+
+    fn width(&self) -> f32 {
+        if self.of == Of::Main { 2.0 } else { 1.5 }
+    }
 }
 
 /// The colour in which the run at `index` of the list of `count` is compared. Counted from the oldest, so
@@ -63,12 +101,16 @@ pub fn plots_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
     let gap = ui.spacing().item_spacing.y + 4.0;
     let height = ((ui.available_height() - gap) / 2.0).floor().max(150.0);
     let hover = view.hover.take();
+    view.follow(ui, session);
     card_ui(ui, cx, session, view, Metric::Accuracy, height, hover);
     ui.add_space(4.0);
     card_ui(ui, cx, session, view, Metric::CrossEntropy, height, hover);
     // Runs that are gone need no lines any more.
-    view.lines
-        .retain(|(id, ..), _| id.as_ref().is_none_or(|id| session.train.run(id).is_some()));
+    view.lines.retain(|key, _| {
+        key.run
+            .as_ref()
+            .is_none_or(|id| session.train.run(id).is_some())
+    });
     if view.hover != hover {
         // The other plot shows the same place.
         ui.ctx().request_repaint();
@@ -89,6 +131,7 @@ fn card_ui(
         ui.set_height(height - 30.0);
         bar_ui(ui, cx, session, metric);
         let lines = lines(ui, session, view, metric);
+        compared_ui(ui, &lines);
         if lines.iter().all(|line| line.series.raw.is_empty()) {
             waiting_ui(ui, session);
         } else {
@@ -124,6 +167,7 @@ fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, metric: Metric) {
                         Axis::Step => ("steps", Axis::Time),
                         Axis::Time => ("time", Axis::Step),
                     };
+                    reset_ui(ui, session, metric);
                     if chip(ui, false, label)
                         .on_hover_text("Draw the curves over steps or over the time spent training")
                         .clicked()
@@ -147,6 +191,7 @@ fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, metric: Metric) {
                     }
                 }
                 Metric::CrossEntropy => {
+                    reset_ui(ui, session, metric);
                     if chip(ui, now.log_cross_entropy, "log")
                         .on_hover_text("A logarithmic scale shows small values better")
                         .clicked()
@@ -162,18 +207,22 @@ fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, metric: Metric) {
     }
 }
 
-fn legend_ui(ui: &mut Ui, t: &Tokens, baseline: Option<&Baseline>) {
-    for (color, name) in [(t.accent, "train"), (theme::class_color(0), "validation")] {
-        let (rect, _) = ui.allocate_exact_size(vec2(14.0, 12.0), egui::Sense::hover());
-        ui.painter().hline(
-            rect.left()..=rect.right() - 2.0,
-            rect.center().y,
-            Stroke::new(2.0, color),
-        );
-        ui.label(widgets::small(t, name));
+/// The way back from a section of the plot that was zoomed into.
+fn reset_ui(ui: &mut Ui, session: &Session, metric: Metric) {
+    let id = plot_id(session, metric);
+    let Some(mut memory) = PlotMemory::load(ui.ctx(), id) else {
+        return;
+    };
+    if memory.auto_bounds == Vec2b::TRUE {
+        return;
     }
-    if let Some(baseline) = baseline {
-        baseline.legend_ui(ui, t);
+    let reset = chip(ui, true, "Reset zoom");
+    if reset
+        .on_hover_text("Show the whole curves again; so does a double click")
+        .clicked()
+    {
+        memory.auto_bounds = Vec2b::TRUE;
+        memory.store(ui.ctx(), id);
     }
 }
 
@@ -198,11 +247,16 @@ fn lines(ui: &Ui, session: &Session, view: &mut View, metric: Metric) -> Vec<Sho
     let mut lines = Vec::new();
     for (index, entry) in state.runs.iter().enumerate() {
         if state.overlays.contains(&entry.run.id) && !state.is_live(&entry.run.id) {
-            let key = (Some(entry.run.id.clone()), metric, Side::Validation);
+            let key = LineKey {
+                run: Some(entry.run.id.clone()),
+                head: false,
+                metric,
+                side: Side::Validation,
+            };
             lines.push(Shown {
-                name: words::run_title(&entry.run),
+                name: entry.title(),
                 color: overlay_color(t, index, state.runs.len()),
-                dashed: true,
+                of: Of::Compared,
                 series: view.series(key, &entry.curves, state.view),
             });
         }
@@ -211,24 +265,93 @@ fn lines(ui: &Ui, session: &Session, view: &mut View, metric: Metric) -> Vec<Sho
         Some(_) => None,
         None => state.focus.clone(),
     };
-    if state.live.is_some() || main.is_some() {
-        for (side, name, color) in [
-            (Side::Train, "train", t.accent),
-            (Side::Validation, "validation", theme::class_color(0)),
-        ] {
-            let key = (main.clone(), metric, side);
+    if state.live.is_none() && main.is_none() {
+        return lines;
+    }
+    let sides = [
+        (Side::Train, "train", t.accent),
+        (Side::Validation, "validation", theme::class_color(0)),
+    ];
+    let length = length(session);
+    for (side, name, color) in sides {
+        let key = LineKey {
+            run: main.clone(),
+            head: true,
+            metric,
+            side,
+        };
+        let series = view.series(key, state.head_points(), state.view);
+        if let Some([end, _]) = series.smooth.last().copied() {
             lines.push(Shown {
-                name: name.to_owned(),
-                color,
-                dashed: false,
-                series: view.series(key, state.main_points(), state.view),
+                name: format!("head, {name}"),
+                color: color.gamma_multiply(0.6),
+                of: Of::Head { end },
+                series: Arc::new(series.before(end, length * HEAD_PART)),
             });
         }
+    }
+    for (side, name, color) in sides {
+        let key = LineKey {
+            run: main.clone(),
+            head: false,
+            metric,
+            side,
+        };
+        lines.push(Shown {
+            name: name.to_owned(),
+            color,
+            of: Of::Main,
+            series: view.series(key, state.main_points(), state.view),
+        });
     }
     lines
 }
 
+/// How far the horizontal axis goes at least: in steps as long as the training will be, so that nothing jumps.
+fn length(session: &Session) -> f64 {
+    let state = &session.train;
+    let last = state.main_points().last();
+    match (state.view.axis, &state.live) {
+        (Axis::Step, Some(live)) => f64::from(live.steps),
+        (Axis::Step, None) => last.map_or(1.0, |point| f64::from(point.step)),
+        (Axis::Time, _) => last.map_or(1.0, |point| point.secs),
+    }
+}
+
+/// Where the state of a plot is kept: each way to draw has axes of its own.
+fn plot_id(session: &Session, metric: Metric) -> Id {
+    let CurveView {
+        axis,
+        log_cross_entropy,
+        ..
+    } = session.train.view;
+    let log = metric == Metric::CrossEntropy && log_cross_entropy;
+    Id::unique(("curves", &session.root, metric, axis == Axis::Time, log))
+}
+
 impl View {
+    /// Leaves the section that was zoomed into when something else is drawn.
+    fn follow(&mut self, ui: &Ui, session: &Session) {
+        let state = &session.train;
+        let deeper = !state.head_points().is_empty();
+        let focus = match &state.live {
+            Some(_) => None,
+            None => state.focus.clone(),
+        };
+        let shown = Some((focus, deeper, state.view.axis));
+        if self.shown == shown {
+            return;
+        }
+        self.shown = shown;
+        for metric in [Metric::Accuracy, Metric::CrossEntropy] {
+            let id = plot_id(session, metric);
+            if let Some(mut memory) = PlotMemory::load(ui.ctx(), id) {
+                memory.auto_bounds = Vec2b::TRUE;
+                memory.store(ui.ctx(), id);
+            }
+        }
+    }
+
     fn series(&mut self, key: LineKey, points: &[CurvePoint], view: CurveView) -> Arc<Series> {
         let fresh = self
             .lines
@@ -238,7 +361,7 @@ impl View {
         if let Some(drawn) = fresh {
             return Arc::clone(&drawn.series);
         }
-        let series = Arc::new(Series::of(points, key.1, key.2, &view));
+        let series = Arc::new(Series::of(points, key.metric, key.side, &view));
         let drawn = Drawn {
             points: points.len(),
             last: points.last().copied(),
@@ -261,16 +384,23 @@ fn plot_ui(
     let t = tokens(ui);
     let curve_view = session.train.view;
     let log = metric == Metric::CrossEntropy && curve_view.log_cross_entropy;
-    let plot = plot(t, session, metric);
+    let baseline = baseline(session, metric);
+    let points = lines.iter().flat_map(|line| {
+        let raw = line.series.raw.iter().filter(|_| line.of == Of::Main);
+        line.series.smooth.iter().chain(raw).copied()
+    });
+    let marks = baseline.iter().map(|baseline| [0.0, baseline.y]);
+    let span = span(points.chain(marks), metric, log, length(session));
+    let plot = plot(t, session, metric, span);
     // The last mark of the axis needs half its width beyond the end.
     let plot = plot.width(ui.available_width() - 14.0);
-    let baseline = baseline(session, metric);
     let response = plot.show(ui, |plot| {
         if let Some(baseline) = &baseline {
             baseline.draw(plot, t);
         }
         for line in lines {
-            if line.series.sparse {
+            // One or two points make no line that could be seen.
+            if line.series.sparse || line.series.smooth.len() < 3 {
                 plot.points(
                     Points::new(
                         format!("{} where measured", line.name),
@@ -281,7 +411,7 @@ fn plot_ui(
                     .allow_hover(false),
                 );
             }
-            if !line.dashed {
+            if line.of == Of::Main {
                 plot.line(
                     Line::new(
                         format!("{} as measured", line.name),
@@ -294,19 +424,14 @@ fn plot_ui(
             }
         }
         for line in lines {
-            let style = if line.dashed {
-                LineStyle::Dashed { length: 6.0 }
-            } else {
-                LineStyle::Solid
-            };
             plot.line(
                 Line::new(
                     line.name.clone(),
                     PlotPoints::from(line.series.smooth.clone()),
                 )
                 .color(line.color)
-                .width(if line.dashed { 1.5 } else { 2.0 })
-                .style(style)
+                .width(line.width())
+                .style(line.style())
                 .allow_hover(false),
             );
         }
@@ -315,6 +440,25 @@ fn plot_ui(
             .then(|| plot.pointer_coordinate().map(|point| point.x))
             .flatten()
     });
+    let head = lines.iter().find_map(|line| match line.of {
+        Of::Head { end } => Some(end),
+        Of::Main | Of::Compared => None,
+    });
+    if head.is_some() {
+        let frame = *response.transform.frame();
+        let at = response.transform.position_from_point_x(0.0);
+        if frame.x_range().contains(at) {
+            ui.painter()
+                .vline(at, frame.y_range(), Stroke::new(1.0, t.line));
+            ui.painter().text(
+                pos2(at - 6.0, frame.bottom() - 4.0),
+                Align2::RIGHT_BOTTOM,
+                "head alone",
+                FontId::new(11.0, FontFamily::Proportional),
+                t.faint,
+            );
+        }
+    }
     if let Some(x) = response.inner {
         view.hover = Some(x);
     }
@@ -331,7 +475,14 @@ fn plot_ui(
                 ui.painter()
                     .circle_filled(place(value.point), 3.5, value.color);
             }
-            values_ui(ui, frame, at, &heading(x, curve_view.axis), metric, &values);
+            let heading = match head {
+                Some(end) if x < 0.0 => {
+                    let x = head_x(x, end, length(session));
+                    format!("head alone, {}", heading(x, curve_view.axis))
+                }
+                _ => heading(x, curve_view.axis),
+            };
+            values_ui(ui, frame, at, &heading, metric, &values);
         }
     }
     let name = match metric {
@@ -343,14 +494,22 @@ fn plot_ui(
         .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Canvas, true, name));
 }
 
-/// The empty plot: axes, grid, what is always in sight.
-fn plot<'a>(t: &Tokens, session: &Session, metric: Metric) -> Plot<'a> {
+/// Steps or seconds of the head's own training at `x` of the plot, where they end at 0.
+pub(super) fn head_x(x: f64, end: f64, length: f64) -> f64 {
+    let part = 1.0 + x / (length * HEAD_PART).max(1e-9);
+    end * part.clamp(0.0, 1.0)
+}
+
+/// The empty plot: axes that span `span`, and the grid.
+fn plot<'a>(t: &Tokens, session: &Session, metric: Metric, span: Span) -> Plot<'a> {
     let view = session.train.view;
     let small = FontId::new(11.0, FontFamily::Proportional);
     let axis = view.axis;
     let x_axis = AxisHints::new_x()
         .formatter(move |mark, _| match axis {
-            Axis::Step => words::number(mark.value.max(0.0).round() as u64),
+            // The head has steps of its own there.
+            _ if mark.value < 0.0 => String::new(),
+            Axis::Step => words::number(mark.value.round() as u64),
             Axis::Time => seconds(mark),
         })
         .label_spacing(Rangef::new(50.0, 60.0))
@@ -367,11 +526,8 @@ fn plot<'a>(t: &Tokens, session: &Session, metric: Metric) -> Plot<'a> {
         .label_spacing(Rangef::new(14.0, 18.0))
         .tick_label_color(t.faint)
         .tick_label_font(small);
-    let name = match metric {
-        Metric::Accuracy => "accuracy",
-        Metric::CrossEntropy => "cross-entropy",
-    };
-    let mut plot = Plot::new((name, view.axis == Axis::Time, log))
+    Plot::new("curves")
+        .id(plot_id(session, metric))
         .show_background(false)
         .show_axes(true)
         .show_grid(Vec2b::new(false, true))
@@ -396,15 +552,10 @@ fn plot<'a>(t: &Tokens, session: &Session, metric: Metric) -> Plot<'a> {
         .allow_boxed_zoom(true)
         .boxed_zoom_pointer_button(egui::PointerButton::Primary)
         .allow_double_click_reset(true)
-        .set_margin_fraction(vec2(0.0, 0.03))
-        .include_x(0.0);
-    // While training the axis is as long as it will be, so that nothing jumps.
-    if let (Some(live), Axis::Step) = (&session.train.live, view.axis) {
-        plot = plot.include_x(f64::from(live.steps));
-    }
-    match metric {
-        Metric::Accuracy => plot.include_y(0.0).include_y(100.0),
-        Metric::CrossEntropy if log => plot.include_y(0.0),
-        Metric::CrossEntropy => plot.include_y(0.0),
-    }
+        .set_margin_fraction(MARGIN.into())
+        .min_size(vec2(64.0, 40.0))
+        .include_x(span.x[0])
+        .include_x(span.x[1])
+        .include_y(span.y[0])
+        .include_y(span.y[1])
 }

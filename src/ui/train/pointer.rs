@@ -4,7 +4,7 @@ use egui::{
     Align2, Color32, CornerRadius, FontFamily, FontId, Rect, Stroke, StrokeKind, Ui, pos2, vec2,
 };
 
-use super::plots::Shown;
+use super::plots::{Of, Shown};
 use crate::app::{Axis, Metric, words};
 use crate::ui::theme::{self, tokens};
 
@@ -20,15 +20,21 @@ pub(super) struct Value {
 pub(super) fn values_at(lines: &[Shown], x: f64, axis: Axis, log: bool) -> Vec<Value> {
     lines
         .iter()
+        // Before the beginning are the steps of the head alone.
+        .filter(|line| matches!(line.of, Of::Head { .. }) == (x < 0.0))
         .filter_map(|line| {
-            let point = line.series.at(x)?;
-            let mut name = if line.dashed {
-                format!("{}, validation", words::shorten(&line.name, 22))
-            } else {
-                line.name.clone()
+            let end = line.series.smooth.last().copied();
+            let beyond = line.of == Of::Compared;
+            // A compared run that was shorter says where it ended.
+            let point = line.series.at(x).or(end.filter(|_| beyond))?;
+            let ended = beyond && end == Some(point) && point[0] < x;
+            let mut name = match line.of {
+                Of::Compared => format!("{}, validation", words::shorten(&line.name, 22)),
+                Of::Main => line.name.clone(),
+                Of::Head { .. } => line.name.replace("head, ", ""),
             };
             // The nearest measurement may be far from the pointer.
-            if line.series.sparse {
+            if (line.series.sparse && x >= 0.0) || ended {
                 name = format!("{name} at {}", heading(point[0], axis));
             }
             Some(Value {

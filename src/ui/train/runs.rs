@@ -6,6 +6,7 @@ use egui::{
 
 use super::plots;
 use super::result::result_ui;
+use super::table::ask_note;
 use crate::app::{
     Action, EvaluateAction, ExportAction, RunEntry, Session, TrainAction, Workspace, words,
 };
@@ -14,18 +15,27 @@ use crate::train::RunState;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, icon_button, menu_item, panel, section, separator};
+use crate::ui::widgets::{self, icon_button, menu_item, panel, quiet_button, section, separator};
 
 const ROW: f32 = 46.0;
 
 /// Paints the list of runs, and the best figure below it.
-pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut bool) {
     let t = tokens(ui);
     let room = ui.available_height();
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         section(ui, "Runs", |ui| {
             if !session.train.runs.is_empty() {
+                let (label, tip) = if *as_table {
+                    ("Curves", "Show the curves again")
+                } else {
+                    ("Table", "Show all runs in a table, with the settings in which they differ")
+                };
+                let glyph = if *as_table { icons::TRAIN } else { icons::GRID };
+                if quiet_button(ui, Some(glyph), label).on_hover_text(tip).clicked() {
+                    *as_table = !*as_table;
+                }
                 ui.label(widgets::faint(
                     t,
                     words::number(session.train.runs.len() as u64),
@@ -89,8 +99,11 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, ind
     let state = &session.train;
     let live = state.is_live(&run.id);
     let focused = live || (state.live.is_none() && state.focus.as_ref() == Some(&run.id));
-    let compared = state.overlays.contains(&run.id);
-    let title = words::run_title_without_depth(run);
+    let title = if entry.note.name.is_empty() {
+        words::run_title_without_depth(run)
+    } else {
+        entry.title()
+    };
     let depth = run.settings.fine_tune.depth;
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
     ui.painter()
@@ -109,43 +122,8 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, ind
         details(entry)
     ));
 
-    // The dot compares and stops comparing.
-    let dot = Rect::from_center_size(pos2(rect.left() + 6.0, rect.top() + 15.0), vec2(22.0, 22.0));
-    let toggle = ui.interact(dot, ui.scope_id().with("compare"), Sense::click());
-    toggle.widget_info(|| {
-        egui::WidgetInfo::selected(
-            egui::Role::CheckBox,
-            !focused,
-            compared,
-            format!("Compare {title}"),
-        )
-    });
-    let color = plots::overlay_color(t, index, state.runs.len());
-    let center = dot.center();
-    if focused {
-        ui.painter().circle_filled(center, 4.5, t.accent);
-    } else if compared {
-        ui.painter().circle_filled(center, 4.5, color);
-    } else {
-        ui.painter().circle_stroke(
-            center,
-            4.0,
-            Stroke::new(if toggle.hovered() { 2.0 } else { 1.2 }, color),
-        );
-    }
-    let tip = if focused {
-        "This run is drawn in full"
-    } else if compared {
-        "Stop comparing"
-    } else {
-        "Draw its validation curve for comparison"
-    };
-    if toggle.on_hover_text(tip).clicked() && !focused {
-        cx.act(Action::Train(TrainAction::Overlay(
-            run.id.clone(),
-            !compared,
-        )));
-    }
+    let dot = pos2(rect.left() + 6.0, rect.top() + 15.0);
+    compare_ui(ui, cx, session, index, dot, focused);
 
     let (left, right) = if live {
         let live = state.live.as_ref();
@@ -179,6 +157,54 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, ind
     }
 }
 
+/// The dot of the run at `index` of the list: compares it, and stops comparing it.
+pub(super) fn compare_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    index: usize,
+    center: egui::Pos2,
+    focused: bool,
+) {
+    let t = tokens(ui);
+    let state = &session.train;
+    let Some(entry) = state.runs.get(index) else {
+        return;
+    };
+    let id = &entry.run.id;
+    let compared = state.overlays.contains(id);
+    let dot = Rect::from_center_size(center, vec2(22.0, 22.0));
+    let toggle = ui.interact(
+        dot,
+        ui.scope_id().with(("compare", id.0.as_str())),
+        Sense::click(),
+    );
+    toggle.widget_info(|| {
+        let name = format!("Compare {}", entry.title());
+        egui::WidgetInfo::selected(egui::Role::CheckBox, !focused, compared, name)
+    });
+    let color = plots::overlay_color(t, index, state.runs.len());
+    if focused {
+        ui.painter().circle_filled(center, 4.5, t.accent);
+    } else if compared {
+        ui.painter().circle_filled(center, 4.5, color);
+    } else {
+        let width = if toggle.hovered() { 2.0 } else { 1.2 };
+        ui.painter()
+            .circle_stroke(center, 4.0, Stroke::new(width, color));
+    }
+    let tip = if focused {
+        "This run is drawn in full"
+    } else if compared {
+        "Stop comparing"
+    } else {
+        "Draw its validation curve for comparison"
+    };
+    if toggle.on_hover_text(tip).clicked() && !focused {
+        cx.act(Action::Train(TrainAction::Overlay(id.clone(), !compared)));
+    }
+}
+
 /// `test 93.4 %`, or `test 94.1 %, head 92.9 %` of one that went deeper; of an unfinished run that it can go on.
 fn figures(entry: &RunEntry) -> String {
     let run = &entry.run;
@@ -209,7 +235,7 @@ fn figures(entry: &RunEntry) -> String {
 fn details(entry: &RunEntry) -> String {
     let run = &entry.run;
     let steps = |steps: u32| words::count(u64::from(steps), "step", "steps");
-    let done = entry.curves.last().map_or(0, |point| point.step);
+    let done = entry.steps();
     let mut text = match &run.head_only {
         Some(head) => format!(
             "{} of the head, {} of {}",
@@ -252,7 +278,8 @@ fn texts_ui(ui: &mut Ui, rect: Rect, title: &str, left: &str, right: &str, corne
     });
 }
 
-fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry, training: bool) {
+/// What can be done with a run.
+pub(super) fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry, training: bool) {
     ui.spacing_mut().item_spacing.y = 1.0;
     let id = entry.run.id.clone();
     let finished = entry.run.state == RunState::Finished;
@@ -275,6 +302,10 @@ fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry, training: bool) {
         }
     } else if menu_item(ui, Some(icons::PLAY), "Resume training", ()).clicked() {
         cx.act(Action::Train(TrainAction::Resume(id.clone())));
+        ui.close();
+    }
+    if menu_item(ui, Some(icons::RENAME), "Name and note…", ()).clicked() {
+        ask_note(cx, entry);
         ui.close();
     }
     if menu_item(ui, Some(icons::SETTINGS), "Use its settings", ()).clicked() {

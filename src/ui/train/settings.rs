@@ -9,13 +9,16 @@ use crate::backbone::{Architecture, Depth};
 use crate::project::Label;
 use crate::train::{Optimizer, TrainSettings};
 use crate::ui::Cx;
-use crate::ui::icons::{self, icon};
+use crate::ui::icons;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{
     self, button, choice, field_frame, field_label, hint_with, menu_item, panel, quiet_button,
     section, separator,
 };
 use crate::ui::widgets::{Number, number_ui};
+
+/// Width of the list of architectures, points.
+const ARCHITECTURES: f32 = 372.0;
 
 /// Paints the settings.
 pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &mut bool) {
@@ -133,8 +136,9 @@ fn main_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &mut Train
 fn architecture_ui(ui: &mut Ui, settings: &mut TrainSettings) {
     let t = tokens(ui);
     let chosen = settings.architecture.clone();
-    let selected = format!("{}   {}", words::architecture(&chosen), macs(&chosen));
+    let selected = words::architecture_in_words(&chosen);
     choice(ui, "architecture", "Architecture", &selected, |ui| {
+        ui.set_min_width(ARCHITECTURES);
         let all = match Architecture::all() {
             Ok(all) => all,
             Err(error) => {
@@ -144,16 +148,17 @@ fn architecture_ui(ui: &mut Ui, settings: &mut TrainSettings) {
         };
         ui.label(widgets::faint(t, "Larger sees more and takes longer"));
         for architecture in all {
-            let mark = if architecture == chosen {
-                icon(icons::CHECK, 14.0).color(t.accent_text)
-            } else {
-                widgets::faint(t, macs(&architecture))
-            };
-            let label = words::architecture(&architecture);
-            let item = menu_item(ui, None, &label, mark);
+            let glyph = (architecture == chosen).then_some(icons::CHECK);
+            let label = words::architecture_in_words(&architecture);
+            let item = menu_item(
+                ui,
+                glyph,
+                &label,
+                widgets::faint(t, technical(&architecture)),
+            );
             let item = match architecture.entry() {
                 Ok(entry) => item.on_hover_text(format!(
-                    "{} multiply-accumulates a picture, {} parameters, {:.1} % of ImageNet right at {} pixels ({})",
+                    "{} multiply-accumulates an image, {} parameters, {:.1} % of ImageNet right at {} pixels ({})",
                     macs(&architecture).trim_end_matches(" MACs"),
                     words::millions(entry.parameters),
                     entry.imagenet_top1_percent,
@@ -168,6 +173,16 @@ fn architecture_ui(ui: &mut Ui, settings: &mut TrainSettings) {
             }
         }
     });
+    ui.label(widgets::faint(t, technical(&settings.architecture)));
+}
+
+/// `lite0@224 · 407 M MACs`
+fn technical(architecture: &Architecture) -> String {
+    format!(
+        "{} · {}",
+        words::architecture(architecture),
+        macs(architecture)
+    )
 }
 
 /// `407 M MACs`
@@ -192,6 +207,7 @@ fn fixed_ui(ui: &mut Ui, words: &str, note: &str, tip: &str) {
 fn readiness_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let counts = &session.snapshot.counts;
+    let noun = counts.noun();
     let classes: Vec<(&str, usize)> = session
         .classes
         .iter()
@@ -208,7 +224,11 @@ fn readiness_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         .count();
     let mut words = format!(
         "{} in {}",
-        words::count(counts.labelled as u64, "labelled frame", "labelled frames"),
+        words::count(
+            counts.labelled as u64,
+            &format!("labelled {}", noun.one()),
+            &format!("labelled {}", noun.many()),
+        ),
         words::count(classes.len() as u64, "class", "classes"),
     );
     if sources > 0 {
@@ -220,14 +240,14 @@ fn readiness_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         words.push(' ');
         words.push_str(&words::count(
             counts.unsorted as u64,
-            "unsorted frame takes",
-            "unsorted frames take",
+            &format!("unsorted {} is", noun.one()),
+            &format!("unsorted {} are", noun.many()),
         ));
-        words.push_str(" no part.");
+        words.push_str(" left out.");
     }
     ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(17.0))).wrap());
     if session.readiness() != Readiness::Ready {
-        hint_with(ui, "Training needs frames in at least two classes.", |ui| {
+        hint_with(ui, "Training needs images in at least two classes.", |ui| {
             if button(ui, None, "Label frames").clicked() {
                 cx.act(Action::Go(Workspace::Label));
             }
@@ -236,10 +256,10 @@ fn readiness_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         let words = format!(
             "“{}” has only {}. With so few its accuracy is a matter of luck.",
             words::shorten(class, 24),
-            words::frames(*frames)
+            counts.noun().count(*frames)
         );
         hint_with(ui, &words, |ui| {
-            if button(ui, None, "Add videos").clicked() {
+            if button(ui, None, "Add more").clicked() {
                 cx.act(Action::Go(Workspace::Import));
             }
         });

@@ -3,6 +3,7 @@
 mod button;
 mod card;
 mod chip;
+mod classes;
 mod empty;
 mod field;
 mod number;
@@ -17,10 +18,11 @@ pub use button::{
 };
 pub use card::{card, hint, hint_with, panel, section, separator};
 pub use chip::{badge, chip, class_chip, class_dot, class_mark, key_cap, menu_chip};
+pub use classes::{class_item, class_lines_ui};
 pub use empty::empty;
 pub use field::{choice, field_frame, field_label, segments, slider, text_field};
 pub use number::{Number, number_ui};
-pub use picture::{picture, picture_within, placeholder};
+pub use picture::{failed_picture, loading_picture, picture, picture_within, placeholder};
 pub use progress::{progress_bar, spinner};
 pub use text::{faint, figure, heading, muted, name, small, title};
 pub use zoom::Zoom;

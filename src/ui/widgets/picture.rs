@@ -1,10 +1,15 @@
 //! Pictures with round corners that fill their place, or lie within it, without being distorted.
 
+use std::path::Path;
+
 use egui::{
-    Align2, Color32, CornerRadius, FontId, Rect, Shape, TextureHandle, Ui, Vec2, epaint::RectShape,
-    pos2, vec2,
+    Align2, Color32, CornerRadius, FontFamily, FontId, Rect, Shape, TextureHandle, Ui, UiBuilder,
+    Vec2, epaint::RectShape, pos2, vec2,
 };
 
+use super::progress::spinner;
+use super::zoom::MOST_TO_FIT;
+use crate::app::{PictureKey, Session, THUMB_PX};
 use crate::ui::theme::{self, tokens};
 
 /// The middle part of a picture of `size` that fills a place of `place`, as texture coordinates.
@@ -45,6 +50,37 @@ fn within(size: Vec2, rect: Rect) -> Rect {
     Rect::from_center_size(rect.center(), size * scale)
 }
 
+/// While the image in the file `path` is being loaded: its thumbnail in the place that it will have within `room`,
+/// where there is one, so that nothing moves when it comes.
+pub fn loading_picture(ui: &mut Ui, room: Rect, session: &Session, path: &Path) {
+    let thumb = session.pictures.known(&PictureKey::Thumb(path.to_owned()));
+    if let Some(texture) = thumb {
+        let place = stand_in(texture.size_vec2(), room);
+        picture(ui, place, &texture, theme::RADIUS_SMALL);
+    }
+    let place = Rect::from_center_size(room.center(), vec2(28.0, 28.0));
+    spinner(&mut ui.new_child(UiBuilder::new().max_rect(place)), 28.0);
+}
+
+/// Why an image cannot be shown, in its place.
+pub fn failed_picture(ui: &Ui, room: Rect, why: String) {
+    let t = tokens(ui);
+    let font = FontId::new(theme::TYPE_BODY, FontFamily::Proportional);
+    let galley = ui.painter().layout(why, font, t.danger, room.width());
+    let place = Align2::CENTER_CENTER.anchor_size(room.center(), galley.size());
+    ui.painter().galley(place.min, galley, t.danger);
+}
+
+/// The place of a thumbnail of `size` that stands for its image within `room`, as [`super::Zoom`] fits that in.
+fn stand_in(size: Vec2, room: Rect) -> Rect {
+    let fitted = within(size, room);
+    // One that is smaller than thumbnails are is the image itself.
+    if size.max_elem() < THUMB_PX as f32 && fitted.width() > MOST_TO_FIT * size.x {
+        return Rect::from_center_size(room.center(), MOST_TO_FIT * size);
+    }
+    fitted
+}
+
 /// Paints an empty place for a picture, with an icon in it.
 pub fn placeholder(ui: &Ui, rect: Rect, radius: u8, glyph: Option<char>) {
     let t = tokens(ui);
@@ -73,6 +109,18 @@ mod tests {
         assert!(rect.expand(1e-3).contains_rect(place));
         assert!((place.width() - 67.5).abs() < 1e-3 && (place.height() - 120.0).abs() < 1e-3);
         assert!((place.center() - rect.center()).length() < 1e-3);
+    }
+
+    #[test]
+    fn an_image_and_its_thumbnail_have_the_same_place() {
+        let room = Rect::from_min_size(pos2(10.0, 20.0), vec2(900.0, 500.0));
+        let place = within(vec2(1920.0, 1080.0), room);
+        let thumb = stand_in(vec2(288.0, 162.0), room);
+        assert!((thumb.size() - place.size()).length() < 0.5, "{thumb}");
+        assert_eq!(thumb.center(), place.center());
+        // A small image is enlarged as it will be itself.
+        let small = stand_in(vec2(96.0, 54.0), room);
+        assert_eq!(small.size(), vec2(288.0, 162.0));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{picture, quiet_button, text};
 use crate::ui::theme::{self, tokens};
 
 /// A small picture is enlarged so many times at most to fill its place.
-const MOST_TO_FIT: f32 = 3.0;
+pub(super) const MOST_TO_FIT: f32 = 3.0;
 /// Largest size of one pixel of the picture, points.
 const LARGEST_PIXEL: f32 = 16.0;
 /// What one press of + or − does.
