@@ -463,7 +463,8 @@ mod tests {
     fn a_frame_follows_until_all_that_is_loaded_is_shown() {
         let dir = tempfile::tempdir().unwrap();
         let ctx = Context::default();
-        let pictures = Pictures::new(&ctx, dir.path());
+        let project = Project::create(&dir.path().join("p"), "p").unwrap();
+        let pictures = Pictures::new(&ctx, &project);
         let key = |index: usize| {
             let path = dir.path().join(format!("{index}.png"));
             if !path.exists() {
