@@ -93,9 +93,9 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
                 let (from, to) = (ClassName::new(from)?, ClassName::new(to)?);
                 match project.rename_class(&from, &to) {
                     Err(error @ ProjectError::NameTaken { .. }) => {
-                        let merge = [&folder, from.as_str(), to.as_str()].map(quoted);
+                        let [folder, from, to] = [&folder, from.as_str(), to.as_str()].map(quoted);
                         let how =
-                            format!("{error}: `salamander classes merge {}`", merge.join(" "));
+                            format!("{error}: `salamander classes {folder} merge {from} {to}`");
                         return Err(ClassesError::NameTaken(how));
                     }
                     renamed => renamed?,

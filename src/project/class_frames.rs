@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Durability};
 
-use super::{ClassId, ClassName, Frames, Project, ProjectError};
+use super::{Access, ClassId, ClassName, Frames, Project, ProjectError};
 
 /// Files that are remembered of a class: enough to be sure, few enough to be written after each scan.
 const SAMPLE: usize = 64;
@@ -95,7 +95,9 @@ impl ClassFrames {
                 now.0.insert(*id, Sample::of(paths, size_in(project)));
             }
         }
-        if now != Self::load(project)
+        // Who only looks may not know the classes as whoever has the project knows them.
+        if project.access() == Access::Full
+            && now != Self::load(project)
             && let Err(error) = now.save(project)
         {
             log::debug!("the frames of classes are not remembered: {error}");

@@ -10,6 +10,7 @@ use salamander::media::{ClassFrom, ImportOptions, import, load_image};
 use salamander::project::{Change, ClassName, History, Label, Project, Sampling, Split};
 use salamander::train::{LiveCurves, Run, RunClasses, TrainSettings, resume, runs, train};
 
+use super::cli_program::{Place, events};
 use super::projects::{of_pictures, quick};
 
 fn name(text: &str) -> ClassName {
@@ -350,6 +351,70 @@ fn an_old_run_follows_by_names_what_can_be_followed() {
         before.predictions.len()
     );
     assert!(after.missing as usize <= foxes);
+}
+
+#[test]
+fn the_command_line_renames_merges_and_lists_runs() {
+    let place = Place::new();
+    drop(of_pictures(
+        &place.path("p"),
+        &[("cat", 12), ("dog", 12), ("fox", 12)],
+    ));
+    let train =
+        "train p --depth head --architecture efficientnet-lite0@96 --how-many-training-steps 40";
+    let trained = place.result(&format!(
+        "{train} --testing-percentage 25 --validation-percentage 25"
+    ));
+    let before = place.result("evaluate p");
+    assert_eq!(before["test_accuracy"], trained["test_accuracy"]);
+    let told = place.failure("classes p rename cat dog");
+    assert!(told.contains("“dog” already"), "{told}");
+    assert!(
+        told.contains("`salamander classes p merge cat dog`"),
+        "{told}"
+    );
+
+    place.result("classes p rename cat katze");
+    let after = place.result("evaluate p");
+    assert_eq!(after["classes"], serde_json::json!(["katze", "dog", "fox"]));
+    for key in [
+        "test_accuracy",
+        "confusion",
+        "frames",
+        "changed",
+        "missing",
+        "notes",
+    ] {
+        assert_eq!(after[key], before[key], "{key}");
+    }
+    assert_eq!(after["per_class"][0]["class"], "katze");
+    let picture = place.path("p/classes/katze/0.png");
+    let run = format!("p/runs/{}", trained["run"].as_str().unwrap());
+    let said = place.json(&format!("predict {run} {} --top 0", picture.display()));
+    let names = events(&said, "prediction")[0]["top"].to_string();
+    assert!(names.contains("katze") && !names.contains("cat"), "{names}");
+
+    let classes = place.result("classes p merge fox dog");
+    assert_eq!(classes["classes"].as_array().unwrap().len(), 2);
+    let lines = place.json("evaluate p");
+    let merged = lines.last().unwrap();
+    assert_eq!(merged["classes"], serde_json::json!(["katze", "dog"]));
+    assert_eq!(merged["frames"], before["frames"]);
+    assert!(merged["notes"].to_string().contains("“fox” was merged"));
+    let warned = lines.iter().filter(|line| line["event"] == "warning");
+    assert_eq!(warned.count(), 1);
+
+    let listed = place.result("runs p");
+    assert_eq!(listed["runs"][0]["run"], trained["run"]);
+    assert_eq!(listed["runs"][0]["classes"], merged["classes"]);
+    assert_eq!(listed["runs"][0]["state"], "finished");
+    let removed = place.result("runs p --remove latest");
+    assert_eq!(removed["removed"], trained["run"]);
+    assert_eq!(removed["runs"], serde_json::json!([]));
+    assert_eq!(place.result("trash p")["runs"], 1);
+    let restore = format!("runs p --restore {}", trained["run"].as_str().unwrap());
+    assert_eq!(place.result(&restore)["runs"], listed["runs"]);
+    assert!(place.line("runs p").stdout.contains("katze, dog"));
 }
 
 #[test]
