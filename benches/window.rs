@@ -368,6 +368,8 @@ mod linux {
                 duration_secs: Some(each as f64 / 2.0),
                 extracted: Some(each as u64),
                 warnings: Vec::new(),
+                content: None,
+                given_split: None,
             })?;
             let folder = root.join("classes").join(class);
             std::fs::create_dir_all(&folder)?;

@@ -136,6 +136,8 @@ mod tests {
             duration_secs: None,
             extracted: None,
             warnings: Vec::new(),
+            content: None,
+            given_split: None,
         };
         let film = frame(
             "classes/cat/door-3fa9c1d2_1.000000_beadfeed.jpg",

@@ -61,7 +61,8 @@ pub(super) fn renames(change: &Change) -> Renames {
         | Change::RenameClass { .. }
         | Change::MergeClass { .. }
         | Change::SetSourceClass { .. }
-        | Change::MoveClass { .. } => Renames::new(),
+        | Change::MoveClass { .. }
+        | Change::Import { .. } => Renames::new(),
     }
 }
 
@@ -96,7 +97,8 @@ fn foreseen(
         | Change::RenameClass { .. }
         | Change::MergeClass { .. }
         | Change::SetSourceClass { .. }
-        | Change::MoveClass { .. } => {}
+        | Change::MoveClass { .. }
+        | Change::Import { .. } => {}
     }
     Foreseen {
         snapshot,
@@ -195,7 +197,8 @@ impl App {
             | Change::RenameClass { .. }
             | Change::MergeClass { .. }
             | Change::SetSourceClass { .. }
-            | Change::MoveClass { .. } => return,
+            | Change::MoveClass { .. }
+            | Change::Import { .. } => return,
         };
         if matches!(change, Change::Trash { .. }) {
             session.mend(&renames(change));

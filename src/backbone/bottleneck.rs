@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::jobs::Work;
 use crate::media::{MediaError, load_image_from_bytes};
+use crate::project::ContentId;
 
 use super::cache::Key;
-use super::content::ContentId;
 use super::parallel::in_parallel;
 use super::store::{Store, cache_name};
 use super::tools::{Also, Model, Tools};

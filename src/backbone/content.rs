@@ -11,11 +11,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-
 use crate::jobs::Work;
 use crate::media::MediaError;
-use crate::project::Id128;
+use crate::project::ContentId;
 
 use super::BackboneError;
 use super::cache::{make_dir, open_or_make, writer_lock};
@@ -25,17 +23,6 @@ const ENTRY_BYTES: usize = 64;
 
 /// A file this young may still change within one tick of the file system's clock, unseen by size and times.
 const TOO_YOUNG: Duration = Duration::from_secs(2);
-
-/// The content of a file: the first 128 bits of the BLAKE3 hash of its bytes, written as 32 hex digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ContentId(Id128);
-
-impl ContentId {
-    pub(super) fn of_hash(hash: &[u8; 32]) -> Self {
-        Self(Id128::of_hash(hash))
-    }
-}
 
 /// The contents of files, `None` of one that cannot be read. Only files that the cache in the folder `cache_dir` does
 /// not know are read, and it knows them from then on.

@@ -27,7 +27,7 @@ pub use architecture::Architecture;
 pub use blocks::{Block, Blocks, CutAt, Plan, Weight, WeightKind};
 pub use bottleneck::{BottleneckTable, bottlenecks, bottlenecks_and_activations};
 pub use catalogue::{Backbone, ModelStatus, catalogue, model_dirs, model_status};
-pub use content::{ContentId, content_ids};
+pub use content::content_ids;
 pub use depth::Depth;
 pub use error::BackboneError;
 pub use extractor::Extractor;

@@ -5,17 +5,24 @@ use std::path::PathBuf;
 use anyhow::bail;
 use serde::Serialize;
 
-use crate::media::{ClassFrom, ImportOptions, import};
-use crate::project::{ClassName, Fps, Sampling};
+use crate::media::{
+    ClassFrom, Fate, FileReport, ImportOptions, ImportOutcome, OnConflict, Totals, Videos, import,
+};
+use crate::project::{ClassName, Fps, Label, Sampling, SourceId};
 
 use super::console::Console;
-use super::table::count;
-use super::{ProjectArg, Usage};
+use super::table::{Align, count, table};
+use super::{ProjectArg, Usage, shown};
 
 /// Take frames out of videos, and photos as they are, into a project
 ///
-/// Folders are searched through. Importing the same video again writes only the frames that are
-/// missing.
+/// Folders are searched through, and the result accounts for each file: imported, already there,
+/// passed over (with the reason) or failed. Importing the same again writes only what is missing.
+///
+/// With `--class-from folder` the whole tree is looked at: in `cat/day1`, `cat/day2`, `dog/day1` the
+/// classes are cat and dog; `train`, `val` and `test` folders with class folders in them (or in class
+/// folders) are a split that is kept; images beside class folders, and files given by themselves,
+/// stay unsorted. Frames of another project keep their source and time.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -26,10 +33,17 @@ pub struct Args {
     /// Put all frames into this class
     #[arg(long, value_name = "NAME", conflicts_with = "class_from")]
     class: Option<String>,
-    /// Take the class from each file's folder, or from its name (`cat-3.mp4` is `cat`); without this
-    /// frames stay unsorted
+    /// Take the classes from the folders, or from the files' names (`cat-3.mp4` is `cat`); without
+    /// this frames stay unsorted
     #[arg(long, value_name = "WHAT")]
     class_from: Option<From>,
+    /// What to do with files that the project has under another class than they would get now
+    #[arg(long, value_name = "WHAT", default_value = "leave")]
+    on_conflict: Conflict,
+    /// Take new frames of videos that are there with another rate or width; those go to the trash, and
+    /// the new frames take their labels
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// Width of the frames in pixels, or `original`; never wider than the video [default: 500]
@@ -74,10 +88,18 @@ impl SamplingArgs {
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum From {
-    /// The name of the folder a file lies in
+    /// The folders, looked at as a whole
     Folder,
     /// The file's name without extension and trailing number
     File,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Conflict {
+    /// Leave them where they are
+    Leave,
+    /// Move them to the class that they would get now
+    Move,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,9 +110,100 @@ enum Width {
 
 #[derive(Serialize)]
 struct Result {
-    sources: u64,
+    files: u64,
+    imported: u64,
+    known: u64,
+    conflicts: u64,
+    passed_over: u64,
+    failed: u64,
+    videos: u64,
+    images: u64,
     frames: u64,
+    sources: u64,
     skipped: u64,
+    classes: Vec<String>,
+    passed_over_for: Vec<PassedOver>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct PassedOver {
+    reason: &'static str,
+    text: String,
+    files: u64,
+}
+
+/// One file and what became of it.
+#[derive(Serialize)]
+struct File<'a> {
+    path: String,
+    fate: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked_class: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trashed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frames: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    text: String,
+}
+
+impl<'a> File<'a> {
+    fn of(report: &'a FileReport) -> Self {
+        let mut file = Self {
+            path: shown(&report.path),
+            fate: report.fate.code(),
+            kind: report.kind.map(|kind| kind.to_string()),
+            class: None,
+            asked_class: None,
+            moved: None,
+            trashed: None,
+            place: None,
+            source: None,
+            frames: None,
+            reason: None,
+            text: report.fate.text(),
+        };
+        match &report.fate {
+            Fate::Imported {
+                class,
+                source,
+                frames,
+                place,
+                ..
+            } => {
+                file.class = class.as_ref().map(ClassName::as_str);
+                file.source = Some(source.as_str());
+                file.frames = Some(*frames);
+                file.place = place.as_deref();
+            }
+            Fate::Known(known) => {
+                file.class = match &known.label {
+                    Label::Class(class) => Some(class.as_str()),
+                    Label::Unsorted => None,
+                };
+                file.asked_class = known.asked.as_ref().map(ClassName::as_str);
+                file.moved = Some(known.moved);
+                file.trashed = Some(known.trashed);
+                file.place = Some(&known.place);
+                file.source = known.source.as_ref().map(SourceId::as_str);
+            }
+            Fate::PassedOver(reason) => file.reason = Some(reason.code()),
+            Fate::Failed(_) => {}
+        }
+        file
+    }
 }
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
@@ -112,39 +225,139 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let options = ImportOptions {
         class_from,
         sampling,
+        videos: Videos::Extract,
+        on_conflict: match args.on_conflict {
+            Conflict::Leave => OnConflict::Leave,
+            Conflict::Move => OnConflict::Move,
+        },
+        replace: args.replace,
     };
     let project = args.project.open()?;
     let paths = args.paths;
     let outcome = console.run("import", move |work| {
         import(&project, &paths, &options, work)
     })?;
-    let result = Result {
-        sources: outcome.sources,
-        frames: outcome.frames,
-        skipped: outcome.skipped,
-    };
-    if result.sources == 0 && result.skipped > 0 {
-        bail!(
-            "nothing was imported: {} could not be used",
-            if result.skipped == 1 {
-                "the file".to_owned()
-            } else {
-                format!("all {} files", result.skipped)
-            }
-        );
+    for report in &outcome.files {
+        console.event("file", &File::of(report))?;
     }
-    console.result(&result, || {
-        let mut text = format!(
-            "imported {} from {}",
-            count(result.frames, "frame"),
-            count(result.sources, "source")
-        );
-        if result.skipped > 0 {
-            text.push_str(", skipped ");
-            text.push_str(&count(result.skipped, "file"));
+    let totals = outcome.totals();
+    if outcome.is_empty_handed() {
+        if !console.json() {
+            console.say(text(&outcome, &totals).trim_end());
         }
-        text
-    })
+        bail!("nothing was imported: {}", why_nothing(&outcome, &totals));
+    }
+    let sources = outcome.files.iter().filter_map(|file| match &file.fate {
+        Fate::Imported { source, .. } => Some(source),
+        _ => None,
+    });
+    let sources: std::collections::HashSet<_> = sources.collect();
+    let result = Result {
+        files: totals.files,
+        imported: totals.imported,
+        known: totals.known,
+        conflicts: totals.conflicts,
+        passed_over: totals.passed_over,
+        failed: totals.failed,
+        videos: totals.videos,
+        images: totals.images,
+        frames: totals.frames,
+        sources: sources.len() as u64,
+        skipped: totals.failed,
+        classes: outcome.classes.iter().map(ToString::to_string).collect(),
+        passed_over_for: outcome
+            .passed_over()
+            .into_iter()
+            .map(|(reason, files)| PassedOver {
+                reason: reason.code(),
+                text: reason.text(),
+                files,
+            })
+            .collect(),
+        notes: outcome.notes.clone(),
+    };
+    console.result(&result, || text(&outcome, &totals))
+}
+
+/// Why an import brought nothing, to follow a colon.
+fn why_nothing(outcome: &ImportOutcome, totals: &Totals) -> String {
+    match (totals.failed, totals.passed_over) {
+        (0, 0) => "there are no files below the given paths".to_owned(),
+        (1, 0) => {
+            let failed = outcome.files.iter().find_map(|file| match &file.fate {
+                Fate::Failed(sentence) => Some(sentence.clone()),
+                _ => None,
+            });
+            failed.unwrap_or_default()
+        }
+        (0, passed) => format!("{} passed over", were(passed)),
+        (failed, 0) => format!("{} could not be used", all(failed)),
+        (failed, passed) => {
+            format!(
+                "{} could not be used, {} passed over",
+                count(failed, "file"),
+                were(passed)
+            )
+        }
+    }
+}
+
+fn all(files: u64) -> String {
+    match files {
+        1 => "the file".to_owned(),
+        files => format!("all {files} files"),
+    }
+}
+
+fn were(files: u64) -> String {
+    match files {
+        1 => "1 file was".to_owned(),
+        files => format!("{files} files were"),
+    }
+}
+
+/// The table of what became of the files, and what was recognised in their folders.
+fn text(outcome: &ImportOutcome, totals: &Totals) -> String {
+    let mut rows = Vec::new();
+    let mut row = |what: &str, files: u64, words: String| {
+        if files > 0 {
+            rows.push(vec![what.to_owned(), count(files, "file"), words]);
+        }
+    };
+    let mut new = Vec::new();
+    if totals.videos > 0 {
+        let frames = totals.frames - totals.images;
+        new.push(format!(
+            "{}, {}",
+            count(totals.videos, "video"),
+            count(frames, "frame")
+        ));
+    }
+    if totals.images > 0 {
+        new.push(count(totals.images, "image"));
+    }
+    row("imported", totals.imported, new.join("; "));
+    let conflicts = match totals.conflicts {
+        0 => String::new(),
+        conflicts => format!("{conflicts} of them under another class"),
+    };
+    row("already there", totals.known, conflicts);
+    for (reason, files) in outcome.passed_over() {
+        row("passed over", files, reason.text());
+    }
+    row("failed", totals.failed, String::new());
+    let mut text = table(&[Align::Left, Align::Right, Align::Left], &rows);
+    if !outcome.classes.is_empty() {
+        let names: Vec<&str> = outcome.classes.iter().map(ClassName::as_str).collect();
+        text.push_str("new classes: ");
+        text.push_str(&names.join(", "));
+        text.push('\n');
+    }
+    for note in &outcome.notes {
+        text.push_str(note);
+        text.push('\n');
+    }
+    text
 }
 
 fn fps(text: &str) -> std::result::Result<f64, String> {

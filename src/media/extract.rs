@@ -1,16 +1,15 @@
 //! Writing the frames of a video into its class folder, so that it can be broken off and taken up again.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use crossbeam_channel::bounded;
 
 use crate::files::{self, Durability};
-use crate::jobs::Work;
-use crate::project::{FrameName, Frames, Label, Project, Source, SourceId};
+use crate::jobs::{Cancelled, Work};
+use crate::project::{FrameName, Label, Project, Source, SourceId};
 
+use super::known::{Known, Place};
 use super::sample::{SampledFrame, Sampler, decoder_threads};
 use super::{MediaError, still};
 
@@ -20,23 +19,19 @@ const WAITING_FRAMES: usize = 4;
 /// Writes the frames of a source that are not in the project yet. Returns how many were written.
 ///
 /// Frames that lie under another label by now, or in the trash, count as there. What was written before an
-/// error or a cancellation stays, and the next extraction goes on from it.
+/// error or a cancellation stays, and the next extraction goes on from it. A source that is taken off the list
+/// meanwhile ends its extraction like a cancellation.
 pub fn extract(project: &Project, source: &SourceId, work: &Work) -> Result<u64, MediaError> {
+    // Taken off the list while this waited for its turn.
     let Some(source) = project.source(source) else {
-        return Err(MediaError::Ffmpeg(format!(
-            "extract source {source}: it is not in the project any more"
-        )));
+        return Err(Cancelled.into());
     };
     project.check_writable()?;
     work.stage("Extracting frames", expected_frames(&source));
     let known = Known::of(project, work)?;
-    project.blame(extract_source(
-        project,
-        &source,
-        &known,
-        work,
-        decoder_threads(),
-    ))
+    let threads = decoder_threads();
+    let done = project.blame(extract_source(project, &source, &known, work, threads))?;
+    Ok(done.written.len() as u64)
 }
 
 /// About how many frames the source will give.
@@ -51,40 +46,12 @@ pub(super) fn expected_frames(source: &Source) -> Option<u64> {
     Some(((end - start).max(0.0) * sampling.fps.0).round().max(1.0) as u64)
 }
 
-/// Which frames are in the project already: under any label, or in the trash.
-pub(super) struct Known(Mutex<HashSet<(String, String)>>);
-
-impl Known {
-    /// Looks through the project.
-    pub fn of(project: &Project, work: &Work) -> Result<Self, MediaError> {
-        let mut known = HashSet::new();
-        let lists: [Frames; 2] = [project.scan(work)?, project.scan_trash(work)?];
-        for frame in lists.iter().flat_map(|frames| &frames.list) {
-            // After a power cut a file may be there by name only; it is written again.
-            let empty = fs::metadata(frame.abs(project)).is_ok_and(|facts| facts.len() == 0);
-            if !empty && let Some(name) = FrameName::parse(frame.file_name()) {
-                known.insert(key(&name));
-            }
-        }
-        Ok(Self(Mutex::new(known)))
-    }
-
-    /// Notes the frame; `false` when it was known.
-    pub fn insert(&self, name: &FrameName) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key(name))
-    }
-}
-
-/// A video's frame is told by source and id, a photo by its bytes alone, whichever batch brought it.
-fn key(name: &FrameName) -> (String, String) {
-    let source = match name.time_secs {
-        Some(_) => name.source.as_str(),
-        None => "photo",
-    };
-    (source.to_owned(), name.id.clone())
+/// What an extraction did.
+pub(super) struct Extracted {
+    /// Paths of the frames that were written, relative to the project's root.
+    pub(super) written: Vec<String>,
+    /// Ids of all frames that the sampling takes.
+    pub(super) ids: HashSet<String>,
 }
 
 /// [`extract`] within a running stage.
@@ -94,7 +61,7 @@ pub(super) fn extract_source(
     known: &Known,
     work: &Work,
     threads: usize,
-) -> Result<u64, MediaError> {
+) -> Result<Extracted, MediaError> {
     work.detail(source.name.clone());
     let mut sampler = Sampler::open_with_threads(&source.path, &source.sampling, threads)?;
     let label = source.class.clone().map_or(Label::Unsorted, Label::Class);
@@ -103,7 +70,7 @@ pub(super) fn extract_source(
 
     // Decoding goes on while this thread encodes and writes.
     let (sender, receiver) = bounded::<SampledFrame>(WAITING_FRAMES);
-    let (taken, written, warnings) = std::thread::scope(|scope| {
+    let (taken, done, warnings) = std::thread::scope(|scope| {
         let decoder = std::thread::Builder::new()
             .name("decode".into())
             .spawn_scoped(scope, move || -> Result<Sampler, MediaError> {
@@ -117,12 +84,15 @@ pub(super) fn extract_source(
             })
             .map_err(|error| MediaError::Ffmpeg(format!("start a thread: {error}")))?;
         let mut taken = 0;
-        let mut written = 0;
+        let mut done = Extracted {
+            written: Vec::new(),
+            ids: HashSet::new(),
+        };
         let mut outcome = Ok(());
         for frame in receiver {
             taken += 1;
-            match write_frame(source, &frame, known, &folder) {
-                Ok(new) => written += u64::from(new),
+            match write_frame(project, source, &frame, known, &mut done) {
+                Ok(()) => {}
                 Err(error) => {
                     outcome = Err(error);
                     break;
@@ -135,52 +105,51 @@ pub(super) fn extract_source(
             Err(panic) => std::panic::resume_unwind(panic),
         };
         outcome?;
-        Ok::<_, MediaError>((taken, written, sampler?.warnings()))
+        Ok::<_, MediaError>((taken, done, sampler?.warnings()))
     })?;
 
-    let mut done = project.source(&source.id).unwrap_or_else(|| source.clone());
-    done.extracted = Some(taken);
     for warning in &warnings {
         work.warn(warning.clone());
     }
-    done.warnings = warnings;
-    project.put_source(done)?;
-    Ok(written)
+    // A source that was taken off the list meanwhile stays off it.
+    project.change_source(&source.id, |source| {
+        source.extracted = Some(taken);
+        source.warnings = warnings;
+    })?;
+    Ok(done)
 }
 
-/// Writes one frame unless it is there; tells whether it was new.
+/// Writes one frame unless it is there.
 fn write_frame(
+    project: &Project,
     source: &Source,
     frame: &SampledFrame,
     known: &Known,
-    folder: &Path,
-) -> Result<bool, MediaError> {
-    let name = frame_name(source, frame);
-    if !known.insert(&name) {
-        return Ok(false);
-    }
-    let place = folder.join(name.to_file_name());
-    files::write(&place, &frame.to_jpeg()?, Durability::Renamed)?;
-    Ok(true)
-}
-
-/// The name of a frame; its id comes from source, time in microseconds and width.
-fn frame_name(source: &Source, frame: &SampledFrame) -> FrameName {
-    let micros = (frame.time_secs * 1e6).round() as i64;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(source.id.as_str().as_bytes());
-    hasher.update(&micros.to_le_bytes());
-    hasher.update(&frame.size().0.to_le_bytes());
-    FrameName {
+    done: &mut Extracted,
+) -> Result<(), MediaError> {
+    let name = FrameName {
         stem: still::stem(Path::new(&source.name)),
         source: source.id.clone(),
         time_secs: Some(frame.time_secs),
-        id: hex8(&hasher.finalize()),
+        id: source.id.frame_id(frame.time_secs, frame.size().0),
         extension: "jpg".into(),
+    };
+    done.ids.insert(name.id.clone());
+    let label = source.class.clone().map_or(Label::Unsorted, Label::Class);
+    let path = project.frame_path(&label, &name);
+    let place = || Place {
+        path: path.clone(),
+        label: label.clone(),
+        source: Some(source.id.clone()),
+        trashed: false,
+    };
+    if known.frame(&name, place).is_none() {
+        // Taken off the list meanwhile: whoever did that does not want frames of it.
+        if !project.has_source(&source.id) {
+            return Err(Cancelled.into());
+        }
+        files::write(&project.abs(&path), &frame.to_jpeg()?, Durability::Renamed)?;
+        done.written.push(path);
     }
-}
-
-/// The first 8 hexadecimal digits.
-pub(super) fn hex8(hash: &blake3::Hash) -> String {
-    hash.to_hex().chars().take(8).collect()
+    Ok(())
 }

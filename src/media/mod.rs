@@ -15,8 +15,8 @@ mod graph;
 mod import;
 mod jpeg;
 mod kind;
+mod known;
 mod odd_still;
-mod photos;
 mod preview;
 mod probe;
 mod repeats;
@@ -30,7 +30,10 @@ pub use error::MediaError;
 pub use extract::extract;
 pub use ffmpeg::versions;
 pub use gather::gather;
-pub use import::{ClassFrom, ImportOptions, ImportOutcome, add_video, import};
+pub use import::{
+    ClassFrom, Fate, FileReport, ImportOptions, ImportOutcome, ImportPlan, Known, OnConflict,
+    PlanGroup, PlannedFile, Reason, Totals, Videos, import, import_planned, plan,
+};
 pub use preview::{poster, preview};
 pub use probe::{VideoInfo, probe};
 pub use sample::{SampledFrame, Sampler};

@@ -4,10 +4,10 @@ use crate::jobs::Work;
 
 use super::classes::Merged;
 use super::moves::{Moved, Target};
-use super::{Class, ClassName, Label, Project, ProjectError, SourceId};
+use super::{Class, ClassName, ImportRecord, Label, Project, ProjectError, SourceId, Undone};
 
 /// One thing that the user does and may want to take back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// Gives frames (paths relative to the root) another label.
     Relabel {
@@ -72,6 +72,16 @@ pub enum Change {
         /// Its new position, 0 is first.
         position: usize,
     },
+    /// An import, which the media layer has done already ([`super::History::apply`] only remembers it). Undo puts
+    /// its frames into the trash and forgets its sources and its empty classes; redo brings them back.
+    Import {
+        /// What it did.
+        record: Box<ImportRecord>,
+        /// How many files it brought in.
+        files: u64,
+        /// What undo did; `None` while the import stands.
+        undone: Option<Box<Undone>>,
+    },
 }
 
 impl Change {
@@ -107,6 +117,8 @@ impl Change {
                 None => "take a source’s class away".to_owned(),
             },
             Self::MoveClass { name, .. } => format!("move class “{name}”"),
+            Self::Import { files: 1, .. } => "import 1 file".to_owned(),
+            Self::Import { files, .. } => format!("import {files} files"),
         }
     }
 }
@@ -146,6 +158,7 @@ pub(super) enum Done {
         from: Option<ClassName>,
         moved: Vec<(String, String)>,
     },
+    Imported,
 }
 
 /// What undo did.
@@ -155,6 +168,8 @@ pub(super) struct Back {
     pub moved: Vec<(String, String)>,
     /// Where a frame should have gone and where it went.
     pub astray: Vec<(String, String)>,
+    /// What it takes to do an import again.
+    pub undone: Option<Undone>,
 }
 
 pub(super) type Performed = (Done, Outcome, Result<(), ProjectError>);
@@ -198,6 +213,14 @@ pub(super) fn perform(
         Change::SetSourceClass { source, class } => {
             let _change = project.begin_change()?;
             set_source_class(project, source, class.as_ref(), work)
+        }
+        Change::Import { undone: None, .. } => whole(Done::Imported),
+        Change::Import {
+            undone: Some(undone),
+            ..
+        } => {
+            let moved = project.redo_import(undone, work)?;
+            Ok((Done::Imported, Outcome { moved }, Ok(())))
         }
         Change::DeleteClass { name } => {
             let _change = project.begin_change()?;
@@ -315,6 +338,7 @@ pub(super) fn take_back(
         frames: Vec::new(),
         moved: Vec::new(),
         astray: Vec::new(),
+        undone: None,
     };
     match (done, change) {
         (Done::Moved(moved), _) => {
@@ -372,13 +396,19 @@ pub(super) fn take_back(
             move_back(project, moved, &mut back, work)?;
             note_source_class(project, source, from.as_ref())?;
         }
+        (Done::Imported, Change::Import { record, .. }) => {
+            let undone = project.take_back_import(record, work)?;
+            back.moved = undone.pairs();
+            back.undone = Some(undone);
+        }
         // Each kind of change is undone by its own code, above.
         (
             Done::Created
             | Done::Renamed
             | Done::Reordered { .. }
             | Done::Merged { .. }
-            | Done::SourceClass { .. },
+            | Done::SourceClass { .. }
+            | Done::Imported,
             _,
         ) => {}
     }

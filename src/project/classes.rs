@@ -424,6 +424,12 @@ impl Project {
                     self.set_pending(None)?;
                 }
             }
+            Some(Pending::TakeBackImport(record)) => {
+                if let Err(error) = self.finish_take_back(&record, &work) {
+                    self.notice(format!("An import could not be taken back: {error}."));
+                    self.set_pending(None)?;
+                }
+            }
             None => {}
         }
         left_over::remove(self.root());

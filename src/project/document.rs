@@ -12,7 +12,7 @@ use crate::files::{Durability, NewFile};
 
 use super::class_list::Retired;
 use super::split_memory::SplitMemory;
-use super::{Class, ClassId, ClassName, ProjectError, Source};
+use super::{Class, ClassId, ClassName, ImportRecord, ProjectError, Source};
 
 /// The version of the format that this program writes, and the latest it reads.
 pub(super) const SCHEMA: u64 = 1;
@@ -61,6 +61,8 @@ pub(super) enum Pending {
         /// The class that takes its frames.
         into: ClassName,
     },
+    /// What an import did is taken back.
+    TakeBackImport(Box<ImportRecord>),
 }
 
 /// The content of `project.json`.

@@ -8,11 +8,18 @@ use super::SourceId;
 /// Longest file name in bytes. File systems allow 255; the rest is kept for `~2`, `.part` and the like.
 const MAX_BYTES: usize = 240;
 
+/// Hexadecimal digits of an id: 128 bits.
+pub(super) const ID_DIGITS: usize = 32;
+
+/// Hexadecimal digits of an id in names from earlier versions: 32 bits.
+pub(super) const LEGACY_DIGITS: usize = 8;
+
 /// Stands for a timestamp in the name of a photo.
 const PHOTO: &str = "photo";
 
 /// The parts of a frame's file name: `<stem>-<source>_<seconds>_<id>.jpg`, for a photo
-/// `<stem>-<source>_photo_<id>.<ext>`.
+/// `<stem>-<source>_photo_<id>.<ext>`. `<source>` and `<id>` have [`ID_DIGITS`] hexadecimal digits, or
+/// [`LEGACY_DIGITS`] where an earlier version made them; both are read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrameName {
     /// Readable part, from the source's name; carries no meaning.
@@ -21,8 +28,8 @@ pub struct FrameName {
     pub source: SourceId,
     /// Seconds from the start of the video, to the microsecond; `None` for a photo.
     pub time_secs: Option<f64>,
-    /// 8 hexadecimal digits from source, time and width (photo: from its bytes), so that extracting
-    /// again finds what is there already.
+    /// Hexadecimal digits from source, time and width (photo: from its bytes, see [`super::ContentId`]), so
+    /// that extracting again finds what is there already.
     pub id: String,
     /// The extension, lower case.
     pub extension: String,
@@ -73,9 +80,9 @@ impl<'a> Parts<'a> {
     pub(super) fn of(file_name: &'a str) -> Option<Self> {
         let (base, extension) = file_name.rsplit_once('.')?;
         let (rest, last) = base.rsplit_once('_')?;
-        let id = last.get(..8).filter(|id| is_hex(id))?;
-        let suffix = last.get(8..)?;
-        if suffix.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        let digits = last.bytes().take_while(|b| is_hex_digit(*b)).count();
+        let (id, suffix) = last.split_at(digits);
+        if !is_hex(id) || suffix.starts_with(|c: char| c.is_ascii_alphanumeric()) {
             return None;
         }
         let (rest, time) = rest.rsplit_once('_')?;
@@ -134,12 +141,13 @@ fn parse_time(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
-/// 8 lower-case hexadecimal digits.
+/// Lower-case hexadecimal digits, as many as an id has.
 pub(super) fn is_hex(text: &str) -> bool {
-    text.len() == 8
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    matches!(text.len(), LEGACY_DIGITS | ID_DIGITS) && text.bytes().all(is_hex_digit)
+}
+
+fn is_hex_digit(byte: u8) -> bool {
+    byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
 }
 
 #[cfg(test)]
@@ -169,6 +177,15 @@ mod tests {
             name("hall", None).to_file_name(),
             "hall-3fa9c1d2_photo_09ab34cd.jpg"
         );
+        let long = FrameName {
+            source: SourceId::from_hex("0123456789abcdef0123456789abcdef").unwrap(),
+            id: "fedcba9876543210fedcba9876543210".to_owned(),
+            ..name("hall", Some(12.5))
+        };
+        let file_name =
+            "hall-0123456789abcdef0123456789abcdef_12.500000_fedcba9876543210fedcba9876543210.jpg";
+        assert_eq!(long.to_file_name(), file_name);
+        assert_eq!(FrameName::parse(file_name), Some(long));
     }
 
     #[test]
@@ -185,11 +202,18 @@ mod tests {
                 .random_bool(0.8)
                 .then(|| format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000))
                 .map(|text| text.parse().unwrap());
+            let mut digits = || {
+                if random.random_bool(0.5) {
+                    format!("{:08x}", random.random::<u32>())
+                } else {
+                    format!("{:032x}", random.random::<u128>())
+                }
+            };
             let frame = FrameName {
                 stem,
-                source: SourceId::from_hex(&format!("{:08x}", random.random::<u32>())).unwrap(),
+                source: SourceId::from_hex(&digits()).unwrap(),
                 time_secs: time,
-                id: format!("{:08x}", random.random::<u32>()),
+                id: digits(),
                 extension: "png".to_owned(),
             };
             let file_name = frame.to_file_name();
@@ -244,6 +268,8 @@ mod tests {
             "hall_12.500000_09ab34cd.jpg",
             "-3fa9c1d2_12.500000_09ab34cd.jpg",
             "hall-3fa9c1d2_12.500000_09ab34cd99.jpg",
+            "hall-3fa9c1d2_12.500000_09ab34cd09ab34cd09ab34cd09ab34cd0.jpg",
+            "hall-3fa9c1d29_12.500000_09ab34cd.jpg",
             "hall-3fa9c1d2_-1.500000_09ab34cd.jpg",
             "hall-3fa9c1d2_1e3.000000_09ab34cd.jpg",
             "é_09ab34cé.jpg",

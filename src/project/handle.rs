@@ -14,7 +14,7 @@ use super::class::UNSORTED;
 use super::document::{self, Document, Loaded};
 use super::left_over::is_left_over;
 use super::lock::{self, ProjectLock};
-use super::{Class, Label, ProjectError, Source, SourceId};
+use super::{Class, FrameName, Label, ProjectError, Source, SourceId};
 
 /// Folders of a project that are made with it.
 const FOLDERS: [&str; 2] = ["classes", UNSORTED];
@@ -184,6 +184,13 @@ impl Project {
         Some(found.item.clone())
     }
 
+    /// Whether the project has this source.
+    #[must_use]
+    pub fn has_source(&self, id: &SourceId) -> bool {
+        let document = self.document();
+        document.sources.iter().any(|s| s.item.id == *id)
+    }
+
     /// Adds a source or replaces the one with the same id, in its place.
     pub fn put_source(&self, source: Source) -> Result<(), ProjectError> {
         self.update(|document| {
@@ -192,6 +199,22 @@ impl Project {
                 None => document.sources.push(source.into()),
             }
             Ok(())
+        })
+    }
+
+    /// Changes a source in its place; `false` when the project does not have it (any more).
+    pub fn change_source(
+        &self,
+        id: &SourceId,
+        change: impl FnOnce(&mut Source),
+    ) -> Result<bool, ProjectError> {
+        self.update(|document| {
+            let found = document.sources.iter_mut().find(|s| s.item.id == *id);
+            let is_there = found.is_some();
+            if let Some(found) = found {
+                change(&mut found.item);
+            }
+            Ok(is_there)
         })
     }
 
@@ -231,6 +254,12 @@ impl Project {
     #[must_use]
     pub fn label_dir(&self, label: &Label) -> PathBuf {
         self.abs(&label_path(label))
+    }
+
+    /// The path, relative to the root, of a frame with this label and name.
+    #[must_use]
+    pub fn frame_path(&self, label: &Label, name: &FrameName) -> String {
+        format!("{}/{}", label_path(label), name.to_file_name())
     }
 
     /// The full path of a path relative to the root with `/`.

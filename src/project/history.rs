@@ -34,7 +34,12 @@ impl History {
         work: &Work,
     ) -> Result<Outcome, ProjectError> {
         let (done, outcome, end) = perform(project, &change, work)?;
-        if !matches!(&done, Done::Moved(moved) if moved.is_empty()) {
+        let nothing = match (&done, &change) {
+            (Done::Moved(moved), _) => moved.is_empty(),
+            (Done::Imported, Change::Import { record, .. }) => record.is_empty(),
+            _ => false,
+        };
+        if !nothing {
             self.redo.clear();
             self.undo.push(Entry { change, done });
             if self.undo.len() > MAX_CHANGES {
@@ -64,6 +69,8 @@ impl History {
                 | Change::Restore { frames } = &mut change
                 {
                     *frames = back.frames;
+                } else if let Change::Import { undone, .. } = &mut change {
+                    *undone = back.undone.map(Box::new);
                 }
                 self.redo.push(Entry {
                     change,
@@ -90,7 +97,10 @@ impl History {
         };
         match perform(project, &entry.change, work) {
             Ok((done, outcome, end)) => {
-                let change = entry.change;
+                let mut change = entry.change;
+                if let Change::Import { undone, .. } = &mut change {
+                    *undone = None;
+                }
                 self.undo.push(Entry { change, done });
                 end.map(|()| Some(outcome))
             }
@@ -241,6 +251,8 @@ mod tests {
             duration_secs: None,
             extracted: None,
             warnings: Vec::new(),
+            content: None,
+            given_split: None,
         };
         desk.project.put_source(source).unwrap();
         let of_source = |desk: &Desk| desk.project.source(&id).unwrap().class;
@@ -445,6 +457,8 @@ mod tests {
             duration_secs: None,
             extracted: None,
             warnings: Vec::new(),
+            content: None,
+            given_split: None,
         };
         desk.project.put_source(source.clone()).unwrap();
         desk.apply(Change::DeleteClass { name: class("a") });

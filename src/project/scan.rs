@@ -30,6 +30,15 @@ impl Project {
             let _still = self.hold_still();
             self.follow_folders(work)?
         };
+        self.scan_followed(classes, work)
+    }
+
+    /// [`Project::scan`] once the folders of the classes are known.
+    pub(super) fn scan_followed(
+        &self,
+        classes: Vec<ClassFolder>,
+        work: &Work,
+    ) -> Result<Frames, ProjectError> {
         let mut frames = Vec::new();
         for class in classes {
             let label = Label::Class(class.name);

@@ -7,39 +7,56 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::frame_name::is_hex;
-use super::{ClassName, ProjectError, Sampling};
+use crate::jobs::Work;
 
-/// How much of the start, the middle and the end of a file makes its identity.
+use super::frame_name::{LEGACY_DIGITS, is_hex};
+use super::{ClassName, ContentId, Project, ProjectError, Sampling, Split};
+
+/// How much of the start, the middle and the end of a file made its identity in earlier versions.
 const SAMPLE_BYTES: u64 = 1 << 20;
 
-/// Identifies a source by its content: 8 lower-case hexadecimal digits, the same on every machine.
+/// Identifies a source by its content: lower-case hexadecimal digits, the same on every machine. There are 32
+/// of them (see [`ContentId`]), or 8 in sources that an earlier version of the program made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SourceId(String);
 
 impl SourceId {
-    /// The identity of a video file: a BLAKE3 hash of its length and of its first, middle and last MiB,
-    /// so that a 4 GB film takes no longer than a short one.
-    pub fn of_file(path: &Path) -> Result<Self, ProjectError> {
-        let hash = sampled_hash(path).map_err(ProjectError::io("read", path))?;
-        Ok(Self::from_hash(&hash))
-    }
-
     /// The identity of a batch of photos, from a name that is unique in the project (time and folder).
     #[must_use]
     pub fn of_batch(name: &str) -> Self {
-        Self::from_hash(&blake3::hash(name.as_bytes()))
+        ContentId::of_bytes(name.as_bytes()).into()
     }
 
-    /// From its 8 lower-case hexadecimal digits, as in a frame's name.
+    /// The identity that earlier versions gave a video file: 32 bits of a hash of its length and of its first,
+    /// middle and last MiB. Films that differ elsewhere share it.
+    pub fn legacy_of_file(path: &Path) -> Result<Self, ProjectError> {
+        let hash = sampled_hash(path).map_err(ProjectError::io("read", path))?;
+        Ok(Self(digits_of(&hash, LEGACY_DIGITS)))
+    }
+
+    /// From its 32 or 8 lower-case hexadecimal digits, as in a frame's name.
     #[must_use]
     pub fn from_hex(digits: &str) -> Option<Self> {
         is_hex(digits).then(|| Self(digits.to_owned()))
     }
 
-    fn from_hash(hash: &blake3::Hash) -> Self {
-        Self(hash.to_hex().chars().take(8).collect())
+    /// Whether an earlier version made it, with 32 bits only.
+    #[must_use]
+    pub fn is_legacy(&self) -> bool {
+        self.0.len() == LEGACY_DIGITS
+    }
+
+    /// The id of the source's frame at `time_secs` that is `width_px` wide: as many digits as the source's own
+    /// id has, so that extracting a source of an earlier version again finds the frames that are there.
+    #[must_use]
+    pub fn frame_id(&self, time_secs: f64, width_px: u32) -> String {
+        let micros = (time_secs * 1e6).round() as i64;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.0.as_bytes());
+        hasher.update(&micros.to_le_bytes());
+        hasher.update(&width_px.to_le_bytes());
+        digits_of(&hasher.finalize(), self.0.len())
     }
 
     /// The hexadecimal digits.
@@ -64,6 +81,17 @@ fn sampled_hash(path: &Path) -> std::io::Result<blake3::Hash> {
         }
     }
     Ok(hasher.finalize())
+}
+
+/// The first hexadecimal digits of a hash.
+fn digits_of(hash: &blake3::Hash, digits: usize) -> String {
+    hash.to_hex().chars().take(digits).collect()
+}
+
+impl From<ContentId> for SourceId {
+    fn from(content: ContentId) -> Self {
+        Self(content.to_string())
+    }
 }
 
 impl TryFrom<String> for SourceId {
@@ -105,7 +133,9 @@ pub struct Source {
     pub kind: SourceKind,
     /// The file's (or folder's) name, for people.
     pub name: String,
-    /// Where it was when it was imported; it may have moved since.
+    /// Where it was when it was imported; it may have moved since. Any path is kept, also one that is not
+    /// valid Unicode.
+    #[serde(with = "path_text")]
     pub path: PathBuf,
     /// The class its frames were given on extraction; `None` is unsorted.
     pub class: Option<ClassName>,
@@ -117,6 +147,147 @@ pub struct Source {
     pub extracted: Option<u64>,
     /// What was odd: damage, HDR.
     pub warnings: Vec<String>,
+    /// The identity of the whole file, for a video whose id is of an earlier version and whose file has been
+    /// read since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentId>,
+    /// The side of the split that its frames were given with (it came from a `train`, `val` or `test` folder);
+    /// `None` when Salamander decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_split: Option<Split>,
+}
+
+impl Project {
+    /// The source that was made of the video file `path`, whose content is `content`, if there is one.
+    pub fn source_of_file(
+        &self,
+        path: &Path,
+        content: &ContentId,
+        work: &Work,
+    ) -> Result<Option<Source>, ProjectError> {
+        let sources = self.sources();
+        let of_content = SourceId::from(*content);
+        if let Some(found) = sources.iter().find(|s| s.id == of_content) {
+            return Ok(Some(found.clone()));
+        }
+        if !sources.iter().any(|source| source.id.is_legacy()) {
+            return Ok(None);
+        }
+        // An earlier version gave one id to all films with the same sample.
+        let legacy = SourceId::legacy_of_file(path)?;
+        match sources.into_iter().find(|source| source.id == legacy) {
+            Some(source) if source.is_of(path, content, work)? => Ok(Some(source)),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Source {
+    /// Whether the video file `path`, whose content is `content`, is what this source was made of.
+    ///
+    /// A source of an earlier version knows a sample of its file only: where its own file is still in place,
+    /// the two are compared, else the sample decides.
+    pub fn is_of(
+        &self,
+        path: &Path,
+        content: &ContentId,
+        work: &Work,
+    ) -> Result<bool, ProjectError> {
+        if !self.id.is_legacy() {
+            return Ok(self.id == SourceId::from(*content));
+        }
+        if self.kind != SourceKind::Video {
+            return Ok(false);
+        }
+        if let Some(known) = &self.content {
+            return Ok(known == content);
+        }
+        if SourceId::legacy_of_file(path)? != self.id {
+            return Ok(false);
+        }
+        let own = self.path.canonicalize();
+        if own.is_err() || own.ok() == path.canonicalize().ok() {
+            return Ok(true);
+        }
+        // Another file may have taken its place since.
+        if !SourceId::legacy_of_file(&self.path).is_ok_and(|id| id == self.id) {
+            return Ok(true);
+        }
+        match ContentId::of_file(&self.path, work) {
+            Ok(own) => Ok(own == *content),
+            Err(ProjectError::Cancelled(cancelled)) => Err(cancelled.into()),
+            Err(_) => Ok(true),
+        }
+    }
+}
+
+/// How another project knows the source of a frame at `path`, if that lies in one and can be read.
+#[must_use]
+pub fn other_project_source(path: &Path, id: &SourceId) -> Option<Source> {
+    let root = path
+        .ancestors()
+        .skip(1)
+        .find(|folder| super::document::path(folder).is_file())?;
+    let loaded = super::document::load(root).ok()?;
+    let mut sources = loaded.document.sources.into_iter();
+    sources.find(|s| s.item.id == *id).map(|s| s.item)
+}
+
+/// A path as text in `project.json`; one that is not valid Unicode as a NUL, which no path holds, and its bytes
+/// in hexadecimal digits.
+mod path_text {
+    use std::ffi::OsString;
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        match path.to_str() {
+            Some(text) => to.serialize_str(text),
+            None => to.serialize_str(&encoded(path)),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        let text = String::deserialize(from)?;
+        Ok(text
+            .strip_prefix('\0')
+            .and_then(decoded)
+            .unwrap_or_else(|| text.into()))
+    }
+
+    #[cfg(unix)]
+    fn encoded(path: &Path) -> String {
+        use std::fmt::Write;
+        use std::os::unix::ffi::OsStrExt;
+        let mut text = String::from('\0');
+        for byte in path.as_os_str().as_bytes() {
+            if write!(text, "{byte:02x}").is_err() {
+                log::error!("text could not be written to memory");
+            }
+        }
+        text
+    }
+
+    #[cfg(not(unix))]
+    fn encoded(path: &Path) -> String {
+        path.to_string_lossy().into_owned()
+    }
+
+    #[cfg(unix)]
+    fn decoded(digits: &str) -> Option<PathBuf> {
+        use std::os::unix::ffi::OsStringExt;
+        let pairs = digits.as_bytes().chunks(2);
+        let bytes: Option<Vec<u8>> = pairs
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect();
+        Some(OsString::from_vec(bytes?).into())
+    }
+
+    #[cfg(not(unix))]
+    fn decoded(_digits: &str) -> Option<PathBuf> {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -124,34 +295,86 @@ pub struct Source {
 mod tests {
     use super::*;
 
+    fn film(path: &Path, id: SourceId) -> Source {
+        Source {
+            id,
+            kind: SourceKind::Video,
+            name: "a.mp4".into(),
+            path: path.to_owned(),
+            class: None,
+            sampling: Sampling::default(),
+            duration_secs: None,
+            extracted: None,
+            warnings: Vec::new(),
+            content: None,
+            given_split: None,
+        }
+    }
+
     #[test]
-    fn the_identity_follows_the_content_wherever_the_file_lies() {
+    fn films_that_differ_between_the_samples_are_two() {
         let dir = tempfile::tempdir().unwrap();
+        let work = Work::new();
         let mut bytes: Vec<u8> = (0..4_200_000u32).map(|i| (i / 7) as u8).collect();
         let (a, b) = (dir.path().join("a.mp4"), dir.path().join("猫 b.mov"));
         std::fs::write(&a, &bytes).unwrap();
         std::fs::write(&b, &bytes).unwrap();
-        let id = SourceId::of_file(&a).unwrap();
-        assert_eq!(id, SourceId::of_file(&b).unwrap());
-        assert_eq!(SourceId::from_hex(id.as_str()), Some(id.clone()));
-        // A change at the start, in the middle, at the end, or of the length alone is seen.
-        for position in [0, 2_100_000, 4_199_999] {
-            bytes[position] ^= 1;
-            std::fs::write(&b, &bytes).unwrap();
-            assert_ne!(id, SourceId::of_file(&b).unwrap(), "{position}");
-            bytes[position] ^= 1;
-        }
-        bytes.push(0);
+        let legacy = SourceId::legacy_of_file(&a).unwrap();
+        assert!(legacy.is_legacy());
+        let content = |path: &Path| ContentId::of_file(path, &work).unwrap();
+        let of = |source: &Source, path: &Path| source.is_of(path, &content(path), &work).unwrap();
+
+        let old = film(&a, legacy.clone());
+        let new = film(&a, content(&a).into());
+        assert!(of(&old, &a) && of(&old, &b) && of(&new, &a) && of(&new, &b));
+        // Neither first, nor middle, nor last MiB.
+        bytes[1_300_000] ^= 1;
         std::fs::write(&b, &bytes).unwrap();
-        assert_ne!(id, SourceId::of_file(&b).unwrap());
+        assert_eq!(SourceId::legacy_of_file(&b).unwrap(), legacy);
+        assert!(!of(&old, &b) && !of(&new, &b) && of(&old, &a));
+        let read = Source {
+            content: Some(content(&a)),
+            ..old.clone()
+        };
+        std::fs::remove_file(&a).unwrap();
+        assert!(!of(&read, &b), "its content was noted");
+        assert!(of(&old, &b), "nothing is left to compare with");
+        // A change within the samples tells even then.
+        bytes[0] ^= 1;
+        std::fs::write(&b, &bytes).unwrap();
+        assert!(!of(&old, &b));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn every_path_survives_project_json() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = std::ffi::OsString::from_vec(b"/films/caf\xe9/\xff.mp4".to_vec());
+        for path in [PathBuf::from(odd), "/films/café.mp4".into()] {
+            let source = film(&path, SourceId::of_batch("x"));
+            let json = serde_json::to_string(&source).unwrap();
+            assert!(!json.contains("content") && !json.contains("given_split"));
+            let back: Source = serde_json::from_str(&json).unwrap();
+            assert_eq!(back, source);
+        }
     }
 
     #[test]
     fn a_missing_file_is_named() {
-        let message = SourceId::of_file(Path::new("/nowhere/film.mp4"))
+        let message = SourceId::legacy_of_file(Path::new("/nowhere/film.mp4"))
             .unwrap_err()
             .to_string();
         assert!(message.contains("/nowhere/film.mp4"), "{message}");
+    }
+
+    #[test]
+    fn the_ids_of_frames_are_as_long_as_their_source_s() {
+        let old = SourceId::from_hex("3fa9c1d2").unwrap();
+        let new = SourceId::of_batch("x");
+        assert_eq!(old.frame_id(1.5, 500).len(), 8);
+        assert_eq!(new.frame_id(1.5, 500).len(), 32);
+        assert_ne!(new.frame_id(1.5, 500), new.frame_id(1.5, 320));
+        assert_ne!(new.frame_id(1.5, 500), new.frame_id(2.0, 500));
     }
 
     #[test]
@@ -161,9 +384,12 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_eight_lower_case_hexadecimal_digits() {
+    fn an_id_is_lower_case_hexadecimal_digits_eight_or_thirty_two() {
         for bad in ["", "3FA9C1D2", "3fa9c1d", "3fa9c1d22", "../../../"] {
             assert_eq!(SourceId::from_hex(bad), None);
+        }
+        for good in ["3fa9c1d2", "0123456789abcdef0123456789abcdef"] {
+            assert_eq!(SourceId::from_hex(good).unwrap().as_str(), good);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::split_assign::assign;
+use super::split_given::Given;
 use super::split_memory::SplitMemory;
 use super::{ClassName, Frames, Project, ProjectError};
 
@@ -80,7 +81,8 @@ impl Project {
     /// the gap between two time blocks. `groups` holds the group of each frame.
     ///
     /// Decided per group by hash, remembered in `project.json`, so that adding, renaming and moving never
-    /// changes the side of a frame. Other percentages or another seed decide everything anew, as does
+    /// changes the side of a frame. Frames of a source that was given with a side ([`super::Source::given_split`])
+    /// are on that side. Other percentages or another seed decide everything anew, as does
     /// [`Project::forget_splits`].
     pub fn assign_splits(
         &self,
@@ -89,11 +91,13 @@ impl Project {
         settings: &SplitSettings,
     ) -> Result<Assignment, ProjectError> {
         check_percentages(settings)?;
+        let given = self.given_sides(frames, groups, settings);
         self.update(|document| {
             Ok(assign(
                 &mut document.splits,
                 &frames.list,
                 groups,
+                &given,
                 *settings,
             ))
         })
@@ -107,8 +111,18 @@ impl Project {
         settings: &SplitSettings,
     ) -> Result<Assignment, ProjectError> {
         check_percentages(settings)?;
+        let given = self.given_sides(frames, groups, settings);
         let mut memory = self.document().splits.clone();
-        Ok(assign(&mut memory, &frames.list, groups, *settings))
+        Ok(assign(&mut memory, &frames.list, groups, &given, *settings))
+    }
+
+    /// The sides that frames were given with.
+    fn given_sides(&self, frames: &Frames, groups: &[String], settings: &SplitSettings) -> Given {
+        let sources = self.sources().into_iter();
+        let sides = sources
+            .filter_map(|source| Some((source.id, source.given_split?)))
+            .collect();
+        Given::of(&frames.list, groups, &sides, *settings)
     }
 
     /// Forgets which group is on which side, so that the next split decides anew. Frames may change sides:

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::split_given::Given;
 use super::split_memory::SplitMemory;
 use super::time_cut::TimeCut;
 use super::{Assignment, ClassName, Cut, Frame, Split, SplitSettings};
@@ -22,6 +23,8 @@ enum Rule {
     Whole,
     /// By its block of time.
     Blocks(TimeCut),
+    /// As it was given.
+    Given,
     /// Too little to be cut: training, and not remembered, so that it can be cut when there is more.
     TrainOnly,
 }
@@ -31,6 +34,7 @@ pub(super) fn assign(
     memory: &mut SplitMemory,
     frames: &[Frame],
     groups: &[String],
+    given: &Given,
     settings: SplitSettings,
 ) -> Assignment {
     let classes = by_class(frames, groups);
@@ -41,11 +45,15 @@ pub(super) fn assign(
     };
     if settings.testing_percentage == 0 && settings.validation_percentage == 0 {
         for class in &classes {
-            for index in class.groups.values().flatten() {
-                set(&mut result.splits, *index, Some(Split::Train));
+            for (group, indices) in &class.groups {
+                for index in indices {
+                    let side = given.side(*index, group).unwrap_or(Split::Train);
+                    set(&mut result.splits, *index, Some(side));
+                }
             }
             result.cuts.push((class.name.clone(), Cut::BySource));
         }
+        result.notes.extend(given.notes(frames));
         return result;
     }
     if memory.settings != settings {
@@ -58,12 +66,12 @@ pub(super) fn assign(
     // Blocks of time first, so that a group that is cut for one class stays out of the test of another.
     let mut rules: Vec<BTreeMap<&str, Rule>> = Vec::new();
     for class in &classes {
-        rules.push(rules_of(class, frames, memory));
+        rules.push(rules_of(class, frames, given, memory));
     }
     let cut_groups: HashSet<&str> = rules
         .iter()
         .flat_map(|rules| rules.iter())
-        .filter(|(_, rule)| !matches!(rule, Rule::Whole))
+        .filter(|(_, rule)| matches!(rule, Rule::Blocks(_) | Rule::TrainOnly))
         .map(|(group, _)| *group)
         .collect();
 
@@ -82,6 +90,11 @@ pub(super) fn assign(
                         set(&mut result.splits, *index, Some(Split::Train));
                     }
                 }
+                Some(Rule::Given) => {
+                    for index in indices {
+                        set(&mut result.splits, *index, given.side(*index, group));
+                    }
+                }
                 Some(Rule::Whole) | None => {}
             }
         }
@@ -96,7 +109,12 @@ pub(super) fn assign(
     });
     for i in order {
         if let (Some(class), Some(rules)) = (classes.get(i), rules.get(i)) {
-            decide_groups(class, rules, &cut_groups, &result.splits, memory);
+            let sides = Sides {
+                cut_groups: &cut_groups,
+                given,
+                splits: &result.splits,
+            };
+            decide_groups(class, rules, &sides, memory);
         }
     }
     for (class, rules) in classes.iter().zip(&rules) {
@@ -109,8 +127,30 @@ pub(super) fn assign(
             }
         }
     }
+    result.notes.extend(given.notes(frames));
     report(&classes, &rules, settings, &mut result);
     result
+}
+
+/// What has been decided before whole groups are.
+struct Sides<'a> {
+    /// Groups that a class has in blocks of time.
+    cut_groups: &'a HashSet<&'a str>,
+    given: &'a Given,
+    /// The sides of frames so far.
+    splits: &'a [Option<Split>],
+}
+
+/// A group that has no side yet. Ordered as groups are chosen.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Free<'a> {
+    /// Whether another class has it in its blocks of time; such groups come last.
+    cut: bool,
+    hash: [u8; 32],
+    group: &'a str,
+    size: usize,
+    /// Whether it was given for training, so that it must not go into the test.
+    for_training: bool,
 }
 
 fn set(splits: &mut [Option<Split>], index: usize, side: Option<Split>) {
@@ -146,9 +186,12 @@ fn by_class<'a>(frames: &'a [Frame], groups: &'a [String]) -> Vec<ClassFrames<'a
 fn rules_of<'a>(
     class: &ClassFrames<'a>,
     frames: &[Frame],
+    given: &Given,
     memory: &mut SplitMemory,
 ) -> BTreeMap<&'a str, Rule> {
-    let enough = class.groups.len() >= ENOUGH_GROUPS;
+    // Beside a given split, whatever else there is of the class goes whole.
+    let has_given = class.groups.keys().any(|group| given.is_given(group));
+    let enough = class.groups.len() >= ENOUGH_GROUPS || has_given;
     if enough {
         memory
             .modes
@@ -162,10 +205,12 @@ fn rules_of<'a>(
             .cuts
             .get(class.name)
             .and_then(|cuts| cuts.get(*group));
-        let rule = if let Some(cut) = known {
+        let rule = if given.is_given(group) && !given.is_for_training(group) {
+            Rule::Given
+        } else if let Some(cut) = known {
             // Also where the class goes by source: the group came from a class that was merged into it.
             Rule::Blocks(cut.clone())
-        } else if by_source {
+        } else if by_source || given.is_for_training(group) {
             Rule::Whole
         } else if enough {
             // Cut into blocks when it had fewer groups; the newcomers go whole.
@@ -210,32 +255,37 @@ fn group_hash(group: &str, seed: u64) -> [u8; 32] {
 fn decide_groups(
     class: &ClassFrames,
     rules: &BTreeMap<&str, Rule>,
-    cut_groups: &HashSet<&str>,
-    splits: &[Option<Split>],
+    sides: &Sides,
     memory: &mut SplitMemory,
 ) {
     let mut counts: HashMap<Split, usize> = HashMap::new();
     let mut train_groups = 0;
-    let mut free: Vec<(bool, [u8; 32], &str, usize)> = Vec::new();
+    let mut free: Vec<Free> = Vec::new();
     let mut sizes: Vec<usize> = Vec::new();
     let mut total = 0;
     for (group, indices) in &class.groups {
         total += indices.len();
         sizes.push(indices.len());
         if !matches!(rules.get(group), Some(Rule::Whole)) {
-            for side in indices.iter().filter_map(|i| *splits.get(*i)?) {
+            let mut trains = false;
+            for side in indices.iter().filter_map(|i| *sides.splits.get(*i)?) {
                 *counts.entry(side).or_default() += 1;
+                trains |= side == Split::Train;
             }
-            train_groups += 1;
+            train_groups += usize::from(trains);
         } else if let Some(side) = memory.groups.get(*group) {
             *counts.entry(*side).or_default() += indices.len();
             train_groups += usize::from(*side == Split::Train);
         } else {
-            let hash = group_hash(group, memory.settings.split_seed);
-            free.push((cut_groups.contains(group), hash, group, indices.len()));
+            free.push(Free {
+                cut: sides.cut_groups.contains(group),
+                hash: group_hash(group, memory.settings.split_seed),
+                group,
+                size: indices.len(),
+                for_training: sides.given.is_for_training(group),
+            });
         }
     }
-    // Groups that another class has in its blocks of time come last.
     free.sort_unstable();
     sizes.sort_unstable();
     let median = sizes.get(sizes.len() / 2).copied().unwrap_or(0);
@@ -262,15 +312,16 @@ fn decide_groups(
             continue;
         }
         let limit = (2 * target).max(median + median / 2);
+        let may = |of: &Free| *side != Split::Test || !of.for_training;
         let pick = free
             .iter()
-            .position(|(cut, _, _, size)| !*cut && *size <= limit)
-            .or_else(|| free.iter().position(|(_, _, _, size)| *size <= limit))
-            .or((!free.is_empty()).then_some(0));
+            .position(|of| !of.cut && of.size <= limit && may(of))
+            .or_else(|| free.iter().position(|of| of.size <= limit && may(of)))
+            .or_else(|| free.iter().position(may));
         if let Some(pick) = pick {
-            let (_, _, group, size) = free.remove(pick);
-            memory.groups.insert(group.to_owned(), *side);
-            *counts.entry(*side).or_default() += size;
+            let picked = free.remove(pick);
+            memory.groups.insert(picked.group.to_owned(), *side);
+            *counts.entry(*side).or_default() += picked.size;
         }
     }
     // More, as long as that comes closer to the percentage.
@@ -278,20 +329,21 @@ fn decide_groups(
         let mut count = counts.get(side).copied().unwrap_or(0);
         let mut kept = Vec::new();
         let mut groups_left = free.len() + train_groups;
-        for (cut, hash, group, size) in std::mem::take(&mut free) {
-            let closer = (count + size).abs_diff(*target) < count.abs_diff(*target);
-            if closer && !cut && groups_left > 1 {
-                memory.groups.insert(group.to_owned(), *side);
-                count += size;
+        for of in std::mem::take(&mut free) {
+            let closer = (count + of.size).abs_diff(*target) < count.abs_diff(*target);
+            let may = *side != Split::Test || !of.for_training;
+            if closer && !of.cut && may && groups_left > 1 {
+                memory.groups.insert(of.group.to_owned(), *side);
+                count += of.size;
                 groups_left -= 1;
             } else {
-                kept.push((cut, hash, group, size));
+                kept.push(of);
             }
         }
         free = kept;
     }
-    for (_, _, group, _) in free {
-        memory.groups.insert(group.to_owned(), Split::Train);
+    for of in free {
+        memory.groups.insert(of.group.to_owned(), Split::Train);
     }
 }
 
@@ -311,7 +363,9 @@ fn report(
     for (class, rules) in classes.iter().zip(rules) {
         let name = class.name.as_str();
         let blocks = rules.values().any(|r| matches!(r, Rule::Blocks(_)));
-        let whole = rules.values().any(|r| matches!(r, Rule::Whole));
+        let whole = rules
+            .values()
+            .any(|r| matches!(r, Rule::Whole | Rule::Given));
         let has = |side| {
             let mut indices = class.groups.values().flatten();
             indices.any(|i| result.splits.get(*i) == Some(&Some(side)))

@@ -29,14 +29,26 @@ fn frames(plan: Plan) -> (Vec<Frame>, Vec<String>) {
 /// The side of each frame by path.
 fn sides(memory: &mut SplitMemory, plan: Plan) -> BTreeMap<String, Option<Split>> {
     let (frames, groups) = frames(plan);
-    let result = assign(memory, &frames, &groups, SplitSettings::default());
+    let result = assign(
+        memory,
+        &frames,
+        &groups,
+        &Given::default(),
+        SplitSettings::default(),
+    );
     let paths = frames.into_iter().map(|f| f.path);
     paths.zip(result.splits).collect()
 }
 
 fn run(plan: Plan, settings: SplitSettings) -> (Assignment, Vec<Frame>, Vec<String>) {
     let (frames, groups) = frames(plan);
-    let result = assign(&mut SplitMemory::default(), &frames, &groups, settings);
+    let result = assign(
+        &mut SplitMemory::default(),
+        &frames,
+        &groups,
+        &Given::default(),
+        settings,
+    );
     (result, frames, groups)
 }
 
@@ -177,13 +189,19 @@ fn other_percentages_decide_anew() {
     )];
     let (frames, groups) = frames(plan);
     let mut memory = SplitMemory::default();
-    assign(&mut memory, &frames, &groups, SplitSettings::default());
+    assign(
+        &mut memory,
+        &frames,
+        &groups,
+        &Given::default(),
+        SplitSettings::default(),
+    );
     let settings = SplitSettings {
         validation_percentage: 0,
         testing_percentage: 60,
         ..SplitSettings::default()
     };
-    let result = assign(&mut memory, &frames, &groups, settings);
+    let result = assign(&mut memory, &frames, &groups, &Given::default(), settings);
     assert_eq!(count(&result, Some(Split::Test)), 30);
     assert_eq!(count(&result, Some(Split::Validation)), 0);
     let nothing = SplitSettings {
@@ -191,7 +209,7 @@ fn other_percentages_decide_anew() {
         testing_percentage: 0,
         ..SplitSettings::default()
     };
-    let result = assign(&mut memory, &frames, &groups, nothing);
+    let result = assign(&mut memory, &frames, &groups, &Given::default(), nothing);
     assert_eq!(count(&result, Some(Split::Train)), 50);
 }
 
@@ -294,6 +312,7 @@ fn unsorted_frames_take_no_part() {
         &mut SplitMemory::default(),
         &frames,
         &groups,
+        &Given::default(),
         SplitSettings::default(),
     );
     assert_eq!(result.splits[0], None);
@@ -302,6 +321,7 @@ fn unsorted_frames_take_no_part() {
         &mut SplitMemory::default(),
         &[],
         &[],
+        &Given::default(),
         SplitSettings::default(),
     );
     assert!(none.splits.is_empty() && none.notes.is_empty());
@@ -318,7 +338,13 @@ fn another_seed_is_another_split_of_the_same_size() {
             split_seed: seed,
             ..SplitSettings::default()
         };
-        let result = assign(&mut SplitMemory::default(), &frames, &groups, settings);
+        let result = assign(
+            &mut SplitMemory::default(),
+            &frames,
+            &groups,
+            &Given::default(),
+            settings,
+        );
         assert_eq!(count(&result, Some(Split::Test)), 12);
         result.splits
     };
@@ -363,4 +389,138 @@ fn a_film_that_was_cut_for_both_classes_keeps_the_blocks_of_the_one_that_stays()
     }
     memory.part_classes(&name("from"), &name("into"), &merged);
     assert_eq!(memory, before);
+}
+
+/// Frames of one class by source, the side that the source was given with, and their number; photos are groups
+/// of their own.
+fn given_frames(
+    plan: &[(&str, &str, Option<Split>, usize)],
+) -> (
+    Vec<Frame>,
+    Vec<String>,
+    HashMap<super::super::SourceId, Split>,
+) {
+    let (mut frames, mut groups, mut sides) = (Vec::new(), Vec::new(), HashMap::new());
+    for (class, name, side, count) in plan {
+        let source = super::super::SourceId::of_batch(name);
+        if let Some(side) = side {
+            sides.insert(source.clone(), *side);
+        }
+        for i in 0..*count {
+            let path = format!("classes/{class}/{name}_{i}.jpg");
+            groups.push(path.clone());
+            frames.push(Frame {
+                path,
+                label: Label::Class(ClassName::new(class).unwrap()),
+                source: Some(source.clone()),
+                time_secs: None,
+            });
+        }
+    }
+    (frames, groups, sides)
+}
+
+#[test]
+fn a_given_split_is_kept_whatever_the_percentages() {
+    use Split::{Test, Train, Validation};
+    let (frames, groups, sides) = given_frames(&[
+        ("cat", "train cats", Some(Train), 30),
+        ("cat", "val cats", Some(Validation), 7),
+        ("cat", "test cats", Some(Test), 40),
+        ("dog", "train dogs", Some(Train), 5),
+        ("dog", "test dogs", Some(Test), 3),
+    ]);
+    for (validation_percentage, testing_percentage) in [(10, 10), (0, 0), (40, 10), (0, 30)] {
+        let settings = SplitSettings {
+            validation_percentage,
+            testing_percentage,
+            ..SplitSettings::default()
+        };
+        let given = Given::of(&frames, &groups, &sides, settings);
+        let mut memory = SplitMemory::default();
+        let result = assign(&mut memory, &frames, &groups, &given, settings);
+        for (frame, side) in frames.iter().zip(&result.splits) {
+            let wanted = sides[frame.source.as_ref().unwrap()];
+            assert_eq!(*side, Some(wanted), "{} {settings:?}", frame.path);
+        }
+        assert!(
+            result.notes[0].starts_with("85 images keep"),
+            "{:?}",
+            result.notes
+        );
+    }
+}
+
+#[test]
+fn without_given_validation_some_training_is_taken_and_the_test_stays_whole() {
+    use Split::{Test, Train, Validation};
+    let (frames, groups, sides) = given_frames(&[
+        ("cat", "train cats", Some(Train), 40),
+        ("cat", "test cats", Some(Test), 2),
+        ("cat", "later cats", None, 10),
+    ]);
+    let settings = SplitSettings::default();
+    let given = Given::of(&frames, &groups, &sides, settings);
+    let mut memory = SplitMemory::default();
+    let result = assign(&mut memory, &frames, &groups, &given, settings);
+    let mut validation = 0;
+    for (frame, side) in frames.iter().zip(&result.splits) {
+        let source = frame.source.as_ref().unwrap();
+        match sides.get(source) {
+            Some(Test) => assert_eq!(*side, Some(Test), "{}", frame.path),
+            Some(_) => assert_ne!(*side, Some(Test), "{}", frame.path),
+            None => {}
+        }
+        validation += usize::from(*side == Some(Validation));
+    }
+    assert!((4..=7).contains(&validation), "{validation}");
+    assert!(
+        result
+            .notes
+            .iter()
+            .any(|note| note.contains("No validation images were given"))
+    );
+    // Decided once: the same again.
+    let again = assign(&mut memory, &frames, &groups, &given, settings);
+    assert_eq!(again.splits, result.splits);
+}
+
+#[test]
+fn copies_on_two_sides_of_a_given_split_are_said() {
+    use Split::{Test, Train, Validation};
+    let (mut frames, mut groups, sides) = given_frames(&[
+        ("cat", "train cats", Some(Train), 10),
+        ("cat", "val cats", Some(Validation), 4),
+        ("cat", "test cats", Some(Test), 4),
+        ("cat", "later cats", None, 1),
+    ]);
+    // One test image, one training image and one that came later are the same.
+    for index in [14, 18] {
+        groups[index] = groups[0].clone();
+    }
+    let settings = SplitSettings::default();
+    let run = |frames: &[Frame], groups: &[String]| {
+        let given = Given::of(frames, groups, &sides, settings);
+        assign(
+            &mut SplitMemory::default(),
+            frames,
+            groups,
+            &given,
+            settings,
+        )
+    };
+    let result = run(&frames, &groups);
+    assert_eq!(result.splits[0], Some(Train));
+    assert_eq!(result.splits[14], Some(Test));
+    assert_eq!(result.splits[18], Some(Train), "it follows the group");
+    let said = result.notes.iter().find(|note| note.contains("two sides"));
+    assert!(
+        said.unwrap().contains("test cats_0.jpg"),
+        "{:?}",
+        result.notes
+    );
+    frames.remove(14);
+    groups.remove(14);
+    let result = run(&frames, &groups);
+    assert!(result.notes.iter().all(|note| !note.contains("two sides")));
 }

@@ -59,5 +59,7 @@ fn source(digits: &str) -> Source {
         duration_secs: Some(0.1 + 0.2),
         extracted: None,
         warnings: Vec::new(),
+        content: None,
+        given_split: None,
     }
 }

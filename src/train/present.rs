@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use crate::backbone::{ContentId, content_ids};
+use crate::backbone::content_ids;
 use crate::jobs::Work;
-use crate::project::{Frame, FrameName, Project, SourceId, Split};
+use crate::project::{ContentId, Frame, FrameName, Project, SourceId, Split};
 
 use super::{Run, RunClasses, RunFrame, TrainError};
 

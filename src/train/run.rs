@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{ContentId, Preprocessing, TunedWeights};
-use crate::project::{ClassId, Project, Split};
+use crate::backbone::{Preprocessing, TunedWeights};
+use crate::project::{ClassId, ContentId, Project, Split};
 
 use super::curves::BestPoint;
 use super::files::{self, Values};

@@ -26,6 +26,7 @@ mod real_window;
 mod relabelled;
 mod renamed;
 mod reopened;
+mod reported;
 mod reported_media;
 mod sources;
 mod train;

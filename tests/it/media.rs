@@ -636,14 +636,16 @@ fn import_names_classes_and_never_writes_a_frame_twice() {
     let options = ImportOptions {
         class_from: ClassFrom::Folder,
         sampling: sampling(2.0, 160),
+        ..ImportOptions::default()
     };
     let work = Work::new();
     let paths = [media.path().to_owned()];
     let outcome = import(&project, &paths, &options, &work).unwrap();
     assert_eq!(work.take_warnings(), Vec::<String>::new());
+    let totals = outcome.totals();
     assert_eq!(
-        (outcome.sources, outcome.frames, outcome.skipped),
-        (2, 10, 0)
+        (totals.videos, totals.frames, totals.passed_over),
+        (2, 10, 2)
     );
     let first = names(&project);
     assert_eq!(
@@ -676,7 +678,12 @@ fn import_names_classes_and_never_writes_a_frame_twice() {
         .unwrap();
     assert!(moved[0].starts_with("unsorted/"));
     let again = import(&project, &paths, &options, &work).unwrap();
-    assert_eq!((again.sources, again.frames, again.skipped), (2, 0, 0));
+    let totals = again.totals();
+    assert_eq!(
+        (totals.known, totals.conflicts, totals.passed_over),
+        (2, 0, 2)
+    );
+    assert!(again.record.is_empty());
     assert_eq!(work.take_warnings(), Vec::<String>::new());
     assert_eq!(names(&project).len(), 9);
 
@@ -708,6 +715,7 @@ fn a_cancelled_extraction_goes_on_where_it_stopped() {
     let options = ImportOptions {
         class_from: ClassFrom::File,
         sampling: sampling(30.0, 320),
+        ..ImportOptions::default()
     };
     let work = Work::new();
     std::thread::scope(|scope| {
@@ -764,10 +772,8 @@ fn photos_are_copied_byte_for_byte_under_their_true_extension() {
     let work = Work::new();
     let paths = [media.path().to_owned()];
     let outcome = import(&project, &paths, &options, &work).unwrap();
-    assert_eq!(
-        (outcome.sources, outcome.frames, outcome.skipped),
-        (1, 2, 1)
-    );
+    let totals = outcome.totals();
+    assert_eq!((totals.images, totals.frames, totals.failed), (2, 2, 1));
     let warnings = work.take_warnings();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains("broken.jpg"), "{warnings:?}");
@@ -790,7 +796,7 @@ fn photos_are_copied_byte_for_byte_under_their_true_extension() {
         );
     }
     let again = import(&project, &paths, &options, &work).unwrap();
-    assert_eq!((again.sources, again.frames), (0, 0));
+    assert_eq!((again.totals().imported, again.totals().known), (0, 2));
     assert_eq!(project.sources().len(), 1);
 }
 
@@ -808,10 +814,12 @@ fn classes_that_differ_by_case_only_are_refused() {
     let options = ImportOptions {
         class_from: ClassFrom::Folder,
         sampling: sampling(1.0, 64),
+        ..ImportOptions::default()
     };
     let work = Work::new();
     let outcome = import(&project, &[media.path().to_owned()], &options, &work).unwrap();
-    assert_eq!((outcome.sources, outcome.skipped), (1, 1));
+    let totals = outcome.totals();
+    assert_eq!((totals.videos, totals.failed), (1, 1));
     let warnings = work.take_warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(

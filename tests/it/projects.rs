@@ -18,6 +18,7 @@ pub fn of_sample_videos(root: &Path) -> Project {
             fps: Fps(6.0),
             ..Sampling::default()
         },
+        ..ImportOptions::default()
     };
     import(&project, &[sample], &options, &Work::new()).unwrap();
     project

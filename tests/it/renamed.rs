@@ -433,6 +433,7 @@ fn the_reported_project_with_a_renamed_class_goes_on() {
     let options = ImportOptions {
         class_from: ClassFrom::Folder,
         sampling: Sampling::default(),
+        ..ImportOptions::default()
     };
     let folders = [reported.join("cat"), reported.join("dog")];
     import(&project, &folders, &options, &Work::new()).unwrap();

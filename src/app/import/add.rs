@@ -1,26 +1,27 @@
-//! Bringing files and folders in.
+//! Bringing files and folders in: a thin shell over [`crate::media::import_planned`].
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::app::notes::Tone;
 use crate::app::{App, Lane, Workspace, words};
 use crate::jobs::{JobError, Work};
-use crate::media::{self, ClassFrom, ImportOptions, MediaError};
-use crate::project::{Label, Project, SourceId};
+use crate::media::{
+    self, ClassFrom, Fate, ImportOptions, ImportOutcome, MediaError, Totals, Videos,
+};
+use crate::project::{Change, History, Label, Project, ProjectError, SourceId};
 
-/// What adding files brought.
-#[derive(Default)]
+/// What adding files brought, and what can be undone now.
 struct Added {
-    videos: usize,
-    photos: u64,
-    known: usize,
-    bad: Vec<String>,
-    first: Option<SourceId>,
+    outcome: ImportOutcome,
+    /// Why it ended early.
+    error: Option<MediaError>,
+    undo_text: Option<String>,
+    redo_text: Option<String>,
 }
 
 impl App {
-    /// Brings files and folders in: videos become sources, photos are copied.
+    /// Brings files and folders in: videos become sources, images are copied.
     pub(in crate::app) fn add_paths(&mut self, paths: Vec<PathBuf>) {
         let Some(session) = &self.session else {
             // A project's folder is opened; anything else needs a project first.
@@ -58,19 +59,22 @@ impl App {
             return;
         }
         let project = Arc::clone(&session.project);
+        let history = session.edits.history();
         let options = ImportOptions {
             class_from,
             sampling: session.import.sampling,
+            videos: Videos::AddOnly,
+            ..ImportOptions::default()
         };
         self.workspace = Workspace::Import;
         self.tasks.start(
             Lane::Free,
             "Adding files",
             false,
-            move |work| add(&project, &paths, &options, work),
+            move |work| add(&project, &paths, &options, &history, work),
             |app, result| {
                 match result {
-                    Ok(added) => app.say_added(added),
+                    Ok(added) => app.added(added),
                     Err(JobError::Cancelled) => {}
                     Err(error) => {
                         app.fail(error.to_string());
@@ -81,89 +85,137 @@ impl App {
         );
     }
 
-    fn say_added(&mut self, added: Added) {
-        if let (Some(session), Some(first)) = (&mut self.session, added.first) {
-            session.import.added = (session.import.added.0 + 1, Some(first));
-        }
-        let mut parts = Vec::new();
-        if added.videos > 0 {
-            parts.push(words::count(added.videos as u64, "video", "videos"));
-        }
-        if added.photos > 0 {
-            parts.push(words::count(added.photos, "photo", "photos"));
-        }
-        if !parts.is_empty() {
-            self.notes
-                .add(Tone::Done, format!("Added {}", parts.join(" and ")));
-        } else if added.known > 0 {
-            let text = if added.known == 1 {
-                "That video is in the project already".to_owned()
-            } else {
-                format!("All {} videos are in the project already", added.known)
-            };
-            self.notes.add(Tone::Info, text);
-        } else if added.bad.is_empty() {
-            self.notes.add(
-                Tone::Warning,
-                "There are no videos or photos in what was added",
-            );
-        }
-        match added.bad.len() {
-            0 => {}
-            1 => {
-                for text in added.bad {
-                    self.notes.add(Tone::Error, text);
-                }
+    /// Takes in what an import did and says it.
+    fn added(&mut self, added: Added) {
+        let totals = added.outcome.totals();
+        let first = first_new(&added.outcome);
+        let outcome = Arc::new(added.outcome);
+        if let Some(session) = &mut self.session {
+            if let Some(first) = first {
+                session.import.added = (session.import.added.0 + 1, Some(first));
             }
-            many => {
-                self.notes
-                    .add(Tone::Error, format!("{many} files could not be added"))
-                    .details = added.bad;
+            session.import.outcome = Some(Arc::clone(&outcome));
+            session.edits.set_texts(added.undo_text, added.redo_text);
+        }
+        match added.error {
+            None | Some(MediaError::Cancelled(_)) => {}
+            Some(error) => {
+                self.fail(error.to_string());
             }
         }
+        let (tone, text) = said(&totals);
+        let details = details(&outcome);
+        self.notes.add(tone, text).details = details;
     }
+}
+
+/// The first source that an import made.
+fn first_new(outcome: &ImportOutcome) -> Option<SourceId> {
+    let new = &outcome.record.sources;
+    outcome.files.iter().find_map(|file| match &file.fate {
+        Fate::Imported {
+            source,
+            place: None,
+            ..
+        } if new.contains(source) => Some(source.clone()),
+        _ => None,
+    })
+}
+
+/// One sentence about an import.
+fn said(totals: &Totals) -> (Tone, String) {
+    let mut new = Vec::new();
+    if totals.videos > 0 {
+        new.push(words::count(totals.videos, "video", "videos"));
+    }
+    if totals.images > 0 {
+        new.push(words::count(totals.images, "photo", "photos"));
+    }
+    let mut rest = Vec::new();
+    match (totals.known, totals.conflicts) {
+        (0, _) => {}
+        (known, 0) => rest.push(format!("{known} already there")),
+        (known, conflicts) => rest.push(format!(
+            "{known} already there, {conflicts} of them in another class"
+        )),
+    }
+    if totals.passed_over > 0 {
+        rest.push(format!("{} passed over", totals.passed_over));
+    }
+    if totals.failed > 0 {
+        rest.push(format!("{} could not be used", totals.failed));
+    }
+    let tone = if totals.failed > 0 {
+        Tone::Error
+    } else if totals.conflicts > 0 || (new.is_empty() && totals.known == 0) {
+        Tone::Warning
+    } else if new.is_empty() {
+        Tone::Info
+    } else {
+        Tone::Done
+    };
+    let text = match (new.is_empty(), rest.is_empty()) {
+        (false, true) => format!("Added {}", new.join(" and ")),
+        (false, false) => format!("Added {}; {}", new.join(" and "), rest.join(", ")),
+        (true, false) => format!("Nothing new: {}", rest.join(", ")),
+        (true, true) => "There are no videos or photos in what was added".to_owned(),
+    };
+    (tone, text)
+}
+
+/// What a note about an import tells when it is opened.
+fn details(outcome: &ImportOutcome) -> Vec<String> {
+    const SHOWN: usize = 200;
+    let mut details = outcome.notes.clone();
+    for (reason, count) in outcome.passed_over() {
+        details.push(format!("Passed over: {count} {}", reason.text()));
+    }
+    let told = outcome.files.iter().filter_map(|file| match &file.fate {
+        Fate::Failed(sentence) => Some(sentence.clone()),
+        Fate::Known(known) if known.asked.is_some() || known.note.is_some() => {
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+            Some(format!("“{name}” is there already: {}", known.text()))
+        }
+        _ => None,
+    });
+    details.extend(told.take(SHOWN));
+    details
 }
 
 fn add(
     project: &Project,
     paths: &[PathBuf],
     options: &ImportOptions,
+    history: &Mutex<History>,
     work: &Work,
 ) -> Result<Added, MediaError> {
-    work.stage("Looking for videos and photos", None);
-    let files = media::gather(paths, work)?;
-    let (photos, videos): (Vec<PathBuf>, Vec<PathBuf>) = files
-        .into_iter()
-        .partition(|path| media::Kind::of(path).is_ok_and(media::Kind::is_image));
-    let mut added = Added::default();
-    let mut known: Vec<SourceId> = project.sources().into_iter().map(|s| s.id).collect();
-    work.stage("Adding videos", Some(videos.len() as u64));
-    for path in videos {
-        work.check()?;
-        work.detail(
-            path.file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default(),
-        );
-        match SourceId::of_file(&path) {
-            Ok(id) if known.contains(&id) => added.known += 1,
-            Ok(_) => match media::add_video(project, &path, options) {
-                Ok(source) => {
-                    added.first.get_or_insert_with(|| source.id.clone());
-                    known.push(source.id);
-                    added.videos += 1;
-                }
-                Err(MediaError::Cancelled(cancelled)) => return Err(cancelled.into()),
-                Err(error) => added.bad.push(error.to_string()),
-            },
-            Err(error) => added.bad.push(error.to_string()),
-        }
-        work.advance(1);
-    }
-    if !photos.is_empty() {
-        let outcome = media::import(project, &photos, options, work)?;
-        added.photos = outcome.frames;
-        added.bad.extend(work.take_warnings());
-    }
-    Ok(added)
+    let plan = media::plan(project, paths, options, work)?;
+    let mut outcome = ImportOutcome::default();
+    let end = media::import_planned(project, plan, options, work, &mut outcome);
+    // The outcome holds what the warnings say.
+    drop(work.take_warnings());
+    let (undo_text, redo_text) = remember(project, &outcome, history, work)?;
+    Ok(Added {
+        outcome,
+        error: end.err(),
+        undo_text,
+        redo_text,
+    })
+}
+
+/// Makes an import undoable; returns what can be undone and redone now.
+fn remember(
+    project: &Project,
+    outcome: &ImportOutcome,
+    history: &Mutex<History>,
+    work: &Work,
+) -> Result<(Option<String>, Option<String>), ProjectError> {
+    let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+    let change = Change::Import {
+        record: Box::new(outcome.record.clone()),
+        files: outcome.totals().imported,
+        undone: None,
+    };
+    history.apply(project, change, work)?;
+    Ok((history.undo_text(), history.redo_text()))
 }

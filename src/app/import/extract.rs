@@ -170,7 +170,7 @@ impl App {
             Lane::Extract,
             "Extracting frames",
             false,
-            move |work| extract(&project, source, sampling, work),
+            move |work| extract(&project, &source, sampling, work),
             move |app, task, result| {
                 let other_width = other_width && again.is_some();
                 app.extracted(&of, task, (expected, other_width), result);
@@ -273,17 +273,17 @@ impl App {
 
 fn extract(
     project: &Project,
-    mut source: Source,
+    source: &Source,
     sampling: Sampling,
     work: &Work,
 ) -> Result<Extracted, MediaError> {
-    let id = source.id.clone();
     if source.sampling != sampling {
-        source.sampling = sampling;
-        source.extracted = None;
-        project.put_source(source)?;
+        project.change_source(&source.id, |source| {
+            source.sampling = sampling;
+            source.extracted = None;
+        })?;
     }
-    let again = media::extract_again(project, &id, work)?;
+    let again = media::extract_again(project, &source.id, work)?;
     let written = again.new.len() as u64;
     if again.before.is_empty() {
         return Ok(Extracted {

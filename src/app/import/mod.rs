@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::tasks::TaskId;
 use super::{App, LabelAction, Lane, Show, Workspace};
 use crate::jobs::JobError;
-use crate::media::ClassFrom;
+use crate::media::{ClassFrom, ImportOutcome};
 use crate::project::{Change, ClassName, Project, Sampling, SourceId, SourceKind};
 
 pub use extract::{Again, Batch};
@@ -63,6 +63,8 @@ pub struct ImportState {
     /// The selected sources, and where a range selection began.
     pub selected: HashSet<SourceId>,
     anchor: Option<SourceId>,
+    /// What the last import made of each file.
+    pub outcome: Option<Arc<ImportOutcome>>,
     /// Settings changed at this moment and are not written yet.
     unsaved: Option<Instant>,
 }
@@ -82,6 +84,7 @@ impl ImportState {
             batch: None,
             selected: HashSet::new(),
             anchor: None,
+            outcome: None,
             unsaved: None,
         }
     }
@@ -205,7 +208,7 @@ impl App {
                     self.remove_source(id, trash);
                 }
             }
-            ImportAction::Locate(id, path) => self.locate(id, path),
+            ImportAction::Locate(id, path) => self.locate(&id, path),
             ImportAction::ShowCard(id) => {
                 self.workspace = Workspace::Import;
                 if let Some(session) = &mut self.session {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::ImportAction;
 use crate::app::{App, Lane};
 use crate::jobs::JobError;
-use crate::project::{Change, ClassName, Label, SourceId};
+use crate::project::{Change, ClassName, ContentId, Label, SourceId};
 
 impl App {
     pub(super) fn set_source_class(&mut self, id: &SourceId, class: Option<ClassName>) {
@@ -76,14 +76,14 @@ impl App {
     }
 
     /// A source's file was moved and found again.
-    pub(super) fn locate(&mut self, id: SourceId, path: PathBuf) {
+    pub(super) fn locate(&mut self, id: &SourceId, path: PathBuf) {
         if !self.may_change() {
             return;
         }
         let Some(session) = &self.session else {
             return;
         };
-        let Some(mut source) = session.source(&id).cloned() else {
+        let Some(mut source) = session.source(id).cloned() else {
             return;
         };
         session.previews.forget(&source.path);
@@ -93,9 +93,13 @@ impl App {
             Lane::Edit,
             "Looking at the file",
             false,
-            move |_| {
-                if SourceId::of_file(&path)? != id {
+            move |work| {
+                let content = ContentId::of_file(&path, work)?;
+                if !source.is_of(&path, &content, work)? {
                     return Ok(false);
+                }
+                if source.id.is_legacy() {
+                    source.content = Some(content);
                 }
                 source.path = path;
                 project.put_source(source).map(|()| true)

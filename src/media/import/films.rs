@@ -1,0 +1,480 @@
+//! Videos: added as sources, and their frames written.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::jobs::Work;
+use crate::media::extract::{Extracted, expected_frames, extract_source};
+use crate::media::sample::decoder_threads;
+use crate::media::{MediaError, VideoInfo, known, probe};
+use crate::project::{
+    ContentId, Frame, FrameName, Label, Project, ProjectError, Sampling, Source, SourceId,
+    SourceKind, Split,
+};
+
+use super::outcome::{Fate, FileReport, Known};
+use super::plan::{PlanGroup, PlannedFile};
+use super::{Importing, OnConflict, Videos, name_of};
+
+/// Videos that are decoded at the same time, with half the threads each. For short clips that is a good tenth
+/// faster than one after the other with all threads, since opening one overlaps with decoding another; for
+/// long films it makes no difference.
+const VIDEOS_AT_ONCE: usize = 2;
+
+/// A file of at least this many bytes says how far its reading is.
+const LARGE_BYTES: u64 = 64 << 20;
+
+/// A video whose frames are to be written.
+struct Queued {
+    file: PlannedFile,
+    source: Source,
+    /// How to report it if nothing proves to be missing; `None` for a new source.
+    known: Option<Known>,
+    /// Whether its other frames are to go.
+    replace: bool,
+}
+
+impl Importing<'_> {
+    /// Brings in the videos of all groups.
+    pub(super) fn films<'g>(
+        &mut self,
+        groups: impl Iterator<Item = &'g PlanGroup>,
+    ) -> Result<(), MediaError> {
+        let mut films = Vec::new();
+        for group in groups {
+            films.extend(
+                group
+                    .files
+                    .iter()
+                    .filter(|f| f.is_video())
+                    .map(|f| (group, f)),
+            );
+        }
+        if films.is_empty() {
+            return Ok(());
+        }
+        let mut queue = Vec::new();
+        self.work.stage("Reading videos", Some(films.len() as u64));
+        for (group, file) in films {
+            self.work.check()?;
+            self.work.detail(name_of(&file.path));
+            if let Err(error) = self.film(group, file, &mut queue) {
+                self.fail_with(file, error)?;
+            }
+            self.work.advance(1);
+        }
+        self.extract_all(queue)
+    }
+
+    /// Adds a video or finds it in the project.
+    fn film(
+        &mut self,
+        group: &PlanGroup,
+        file: &PlannedFile,
+        queue: &mut Vec<Queued>,
+    ) -> Result<(), MediaError> {
+        let facts = probe(&file.path)?;
+        let content = self.content(&file.path, facts.bytes)?;
+        let found = self
+            .project
+            .source_of_file(&file.path, &content, self.work)?;
+        if let Some(before) = found {
+            return self.known_film(group, file, &before, &content, &facts, queue);
+        }
+        if !self.has_class(group.class.as_ref(), file)? {
+            return Ok(());
+        }
+        let source = Source {
+            id: content.into(),
+            kind: SourceKind::Video,
+            name: name_of(&file.path),
+            path: file.path.clone(),
+            class: group.class.clone(),
+            sampling: self.options.sampling,
+            duration_secs: facts.duration_secs,
+            extracted: None,
+            warnings: Vec::new(),
+            content: None,
+            given_split: group.side,
+        };
+        self.outcome.record.sources.push(source.id.clone());
+        self.project.put_source(source.clone())?;
+        match self.options.videos {
+            Videos::Extract => queue.push(Queued {
+                file: file.clone(),
+                source,
+                known: None,
+                replace: false,
+            }),
+            Videos::AddOnly => self.report(FileReport {
+                path: file.path.clone(),
+                kind: Some(file.kind),
+                fate: Fate::Imported {
+                    class: source.class,
+                    source: source.id,
+                    frames: 0,
+                    place: None,
+                    note: None,
+                },
+            }),
+        }
+        Ok(())
+    }
+
+    /// The identity of a video; a long one says how much of it has been read.
+    fn content(&self, path: &Path, bytes: u64) -> Result<ContentId, ProjectError> {
+        let name = name_of(path);
+        let (mut read, mut told) = (0, 0);
+        ContentId::of_file_reporting(path, self.work, |more| {
+            read += more;
+            if read - told >= LARGE_BYTES && bytes > LARGE_BYTES {
+                told = read;
+                let percent = read * 100 / bytes.max(1);
+                self.work.detail(format!("{name}, {percent} % read"));
+            }
+        })
+    }
+
+    /// A video that the project has: what is different now is said, or done if the options say so.
+    fn known_film(
+        &mut self,
+        group: &PlanGroup,
+        file: &PlannedFile,
+        before: &Source,
+        content: &ContentId,
+        facts: &VideoInfo,
+        queue: &mut Vec<Queued>,
+    ) -> Result<(), MediaError> {
+        let mut source = before.clone();
+        let label = before.class.clone().map_or(Label::Unsorted, Label::Class);
+        let asked = Self::other_class(group.class.as_ref(), &label);
+        let mut known = Known {
+            label,
+            source: Some(before.id.clone()),
+            place: before.path.display().to_string(),
+            trashed: false,
+            asked,
+            moved: false,
+            note: None,
+        };
+        if before.kind != SourceKind::Video {
+            // Its frames came from another project; here is the film itself.
+            source.kind = SourceKind::Video;
+            source.name = name_of(&file.path);
+            source.path.clone_from(&file.path);
+            source.duration_secs = facts.duration_secs;
+            source.sampling = self.options.sampling;
+            source.extracted = None;
+        } else if !before.path.exists() {
+            // It was moved and is found again.
+            source.path.clone_from(&file.path);
+        }
+        if before.id.is_legacy() {
+            source.content = Some(*content);
+        }
+        let side = group.side.filter(|side| before.given_split != Some(*side));
+        if let Some(side) = side
+            && before.path != file.path
+        {
+            known.note = Some(other_side(side, before.given_split));
+        }
+        if let Some(class) = known.asked.clone()
+            && self.options.on_conflict == OnConflict::Move
+            && self.has_class(Some(&class), file)?
+        {
+            self.remember(before);
+            let frames = self.frames_of(&before.id, &known.label)?;
+            let to = Label::Class(class.clone());
+            let now = self.project.relabel(&frames, &to, self.work)?;
+            let pairs = frames.into_iter().zip(now);
+            let moved = pairs.filter(|(old, new)| old != new);
+            self.outcome.record.moved.extend(moved);
+            source.class = Some(class);
+            known.label = to;
+            known.moved = true;
+        }
+
+        let wanted = self.options.sampling;
+        let other = is_other_sampling(&before.sampling, &wanted, facts.width_px);
+        let has_frames = self.known.count(&before.id) > 0;
+        let mut replace = false;
+        let extract = if self.options.videos == Videos::AddOnly {
+            false
+        } else if before.kind != SourceKind::Video || before.extracted.is_none() && !has_frames {
+            source.sampling = wanted;
+            true
+        } else if other && self.options.replace {
+            source.sampling = wanted;
+            source.extracted = None;
+            replace = true;
+            true
+        } else if other {
+            known.note = Some(format!(
+                "its frames are {}; they were left as they are, and none were added",
+                sampled(&before.sampling)
+            ));
+            false
+        } else {
+            let another_range = before.sampling.from_secs != wanted.from_secs
+                || before.sampling.to_secs != wanted.to_secs;
+            source.sampling = Sampling {
+                from_secs: wanted.from_secs,
+                to_secs: wanted.to_secs,
+                ..before.sampling
+            };
+            let complete = before
+                .extracted
+                .is_some_and(|count| self.known.count(&before.id) >= count);
+            another_range || !complete
+        };
+        if source != *before {
+            self.remember(before);
+            self.project.put_source(source.clone())?;
+        }
+        if extract {
+            queue.push(Queued {
+                file: file.clone(),
+                source,
+                known: Some(known),
+                replace,
+            });
+        } else {
+            self.report(FileReport {
+                path: file.path.clone(),
+                kind: Some(file.kind),
+                fate: Fate::Known(known),
+            });
+        }
+        Ok(())
+    }
+
+    /// The frames of a source that have this label.
+    fn frames_of(&self, source: &SourceId, label: &Label) -> Result<Vec<String>, MediaError> {
+        let frames = self.project.scan(self.work)?.list.into_iter();
+        Ok(frames
+            .filter(|frame| frame.source.as_ref() == Some(source) && frame.label == *label)
+            .map(|frame| frame.path)
+            .collect())
+    }
+
+    /// Writes the frames of the queued videos, some at a time, and reports them.
+    fn extract_all(&mut self, queue: Vec<Queued>) -> Result<(), MediaError> {
+        if queue.is_empty() {
+            return Ok(());
+        }
+        let total: u64 = queue
+            .iter()
+            .filter_map(|queued| expected_frames(&queued.source))
+            .sum();
+        self.work.stage("Extracting frames", Some(total));
+        let results = extract_parallel(self.project, &queue, &self.known, self.work);
+        let mut end = Ok(());
+        for (queued, result) in queue.into_iter().zip(results) {
+            let done = match result {
+                Some(Ok(extracted)) => self.extracted(queued, &extracted),
+                Some(Err(error)) => self.not_extracted(&queued, error),
+                // The import ended before its turn.
+                None => Ok(()),
+            };
+            if let Err(error) = done
+                && end.is_ok()
+            {
+                end = Err(error);
+            }
+        }
+        end
+    }
+
+    fn extracted(&mut self, queued: Queued, extracted: &Extracted) -> Result<(), MediaError> {
+        let Queued {
+            file,
+            source,
+            known,
+            replace,
+        } = queued;
+        let frames = extracted.written.len() as u64;
+        if known.is_some() {
+            let record = &mut self.outcome.record;
+            record.frames.extend(extracted.written.iter().cloned());
+        }
+        let mut note = None;
+        if replace {
+            let gone = self.replace(&source, extracted)?;
+            note = Some(format!(
+                "{gone} frames of the earlier sampling are in the trash"
+            ));
+        }
+        let now = self.project.source(&source.id);
+        let note = note.or_else(|| now.and_then(|source| source.warnings.into_iter().next()));
+        let fate = match known {
+            Some(known) if frames == 0 && !replace => Fate::Known(known),
+            _ => Fate::Imported {
+                class: source.class,
+                source: source.id,
+                frames,
+                place: None,
+                note,
+            },
+        };
+        self.report(FileReport {
+            path: file.path,
+            kind: Some(file.kind),
+            fate,
+        });
+        Ok(())
+    }
+
+    /// A video that proved to hold nothing leaves no source and no class behind.
+    fn not_extracted(&mut self, queued: &Queued, error: MediaError) -> Result<(), MediaError> {
+        self.fail_with(&queued.file, error)?;
+        let id = &queued.source.id;
+        if queued.known.is_none() && self.frames_left(id)? == 0 {
+            self.project.remove_source(id)?;
+            self.outcome.record.sources.retain(|source| source != id);
+            if let Some(class) = &queued.source.class {
+                self.drop_class(class)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn frames_left(&self, id: &SourceId) -> Result<usize, MediaError> {
+        let frames = self.project.scan(self.work)?;
+        let of = |source: &Option<SourceId>| source.as_ref() == Some(id);
+        Ok(frames.list.iter().filter(|f| of(&f.source)).count())
+    }
+
+    /// The new frames take the labels of the old ones nearest to them, and the old ones go to the trash. Returns
+    /// how many went.
+    fn replace(&mut self, source: &Source, extracted: &Extracted) -> Result<usize, MediaError> {
+        let frames = self.project.scan(self.work)?.list.into_iter();
+        let (new, old): (Vec<_>, Vec<_>) = frames
+            .filter(|frame| frame.source.as_ref() == Some(&source.id))
+            .partition(|frame| {
+                FrameName::parse(frame.file_name())
+                    .is_some_and(|name| extracted.ids.contains(&name.id))
+            });
+        let written: HashSet<&String> = extracted.written.iter().collect();
+        for frame in new.iter().filter(|frame| written.contains(&frame.path)) {
+            let time = frame.time_secs.unwrap_or_default();
+            let distance = |other: &Frame| (other.time_secs.unwrap_or(f64::INFINITY) - time).abs();
+            let nearest = old
+                .iter()
+                .min_by(|a, b| distance(a).total_cmp(&distance(b)));
+            if let Some(nearest) = nearest.filter(|nearest| nearest.label != frame.label) {
+                let path = [frame.path.clone()];
+                let now = self.project.relabel(&path, &nearest.label, self.work)?;
+                let record = &mut self.outcome.record;
+                record.frames.retain(|known| *known != frame.path);
+                record.frames.extend(now);
+            }
+        }
+        let old: Vec<String> = old.into_iter().map(|frame| frame.path).collect();
+        let trashed = self.project.trash(&old, self.work)?;
+        let count = old.len();
+        let pairs = old.into_iter().zip(trashed);
+        self.outcome.record.moved.extend(pairs);
+        Ok(count)
+    }
+}
+
+/// What a film that is on another side, or on none, is told.
+pub(super) fn other_side(asked: Split, given: Option<Split>) -> String {
+    match given {
+        Some(given) => format!(
+            "it was given for {} before and now for {}; it stays on the side it has",
+            side_text(given),
+            side_text(asked)
+        ),
+        None => format!(
+            "it is given for {} now, but was imported without a side before and stays so",
+            side_text(asked)
+        ),
+    }
+}
+
+fn side_text(side: Split) -> &'static str {
+    match side {
+        Split::Train => "training",
+        Split::Validation => "validation",
+        Split::Test => "the test",
+    }
+}
+
+/// Whether two samplings give frames that differ in time or size. Another range of the same film is no conflict.
+fn is_other_sampling(a: &Sampling, b: &Sampling, film_px: u32) -> bool {
+    let width = |sampling: &Sampling| sampling.width_px.unwrap_or(film_px).min(film_px);
+    a.fps != b.fps || width(a) != width(b)
+}
+
+/// A sampling in words: "2 a second, 500 pixels wide".
+fn sampled(sampling: &Sampling) -> String {
+    let width = match sampling.width_px {
+        Some(px) => format!("{px} pixels wide"),
+        None => "as wide as the video".to_owned(),
+    };
+    format!("{} a second, {width}", sampling.fps.0)
+}
+
+/// What each source gave, in their order; `None` for those whose turn did not come before an error that ends all.
+fn extract_parallel(
+    project: &Project,
+    queue: &[Queued],
+    known: &known::Known,
+    work: &Work,
+) -> Vec<Option<Result<Extracted, MediaError>>> {
+    let workers = VIDEOS_AT_ONCE.min(queue.len());
+    let threads = (decoder_threads() / workers).max(2);
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let run = || {
+        let mut results = Vec::new();
+        while !failed.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(queued) = queue.get(index) else {
+                break;
+            };
+            let result = extract_source(project, &queued.source, known, work, threads);
+            if matches!(&result, Err(error) if is_fatal(error)) {
+                failed.store(true, Ordering::Relaxed);
+            }
+            results.push((index, result));
+        }
+        results
+    };
+    let results = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..workers)
+            .filter_map(|index| {
+                std::thread::Builder::new()
+                    .name(format!("extract-{index}"))
+                    .spawn_scoped(scope, run)
+                    .inspect_err(|error| log::warn!("cannot start a thread: {error}"))
+                    .ok()
+            })
+            .collect();
+        let mut results = run();
+        for other in others {
+            match other.join() {
+                Ok(more) => results.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    });
+    let mut ordered: Vec<_> = queue.iter().map(|_| None).collect();
+    for (index, result) in results {
+        if let Some(slot) = ordered.get_mut(index) {
+            *slot = Some(result);
+        }
+    }
+    ordered
+}
+
+/// Whether an error ends the whole import.
+fn is_fatal(error: &MediaError) -> bool {
+    matches!(
+        error,
+        MediaError::Write { .. } | MediaError::Project(_) | MediaError::Cancelled(_)
+    )
+}

@@ -1,0 +1,351 @@
+//! Bringing videos and images into a project: the one import of the window and the command line.
+//!
+//! `walk` finds every file below the given paths, [`crate::kind::Kind`] tells what each is, `layout` what their folders mean;
+//! together they make the [`ImportPlan`] (`plan`), which writes nothing. [`import_planned`] then brings in the
+//! videos (`films`) and the images (`photos`). The [`ImportOutcome`] has one report for each file.
+
+mod films;
+mod layout;
+mod outcome;
+mod photos;
+mod plan;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::jobs::Work;
+use crate::project::{
+    ClassName, ImportRecord, Label, Project, ProjectError, Sampling, Source, SourceId, Split,
+};
+
+use super::MediaError;
+use super::known::{self, Place};
+
+pub use outcome::{Fate, FileReport, ImportOutcome, Known, Reason, Totals};
+pub use plan::{ImportPlan, PlanGroup, PlannedFile, plan};
+
+/// Warnings about single files; further ones are only counted, and are in the outcome.
+const MAX_WARNINGS: usize = 40;
+
+/// Where the class of a new source comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ClassFrom {
+    /// Frames stay unsorted.
+    #[default]
+    Nothing,
+    /// The folders, looked at as a whole; see [`ImportPlan`].
+    Folder,
+    /// The file's name without extension and trailing number (`cat-3.mp4` is `cat`).
+    File,
+    /// Always this class.
+    Chosen(ClassName),
+}
+
+/// What to do with the frames of videos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Videos {
+    /// Write them at once.
+    #[default]
+    Extract,
+    /// Add the videos as sources only; [`super::extract`] writes their frames later.
+    AddOnly,
+}
+
+/// What to do with a file that the project has under another class than it would get now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnConflict {
+    /// Leave it there.
+    #[default]
+    Leave,
+    /// Move it to the class that it would get now.
+    Move,
+}
+
+/// How to import.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// Where classes come from.
+    pub class_from: ClassFrom,
+    /// How videos are sampled.
+    pub sampling: Sampling,
+    /// What to do with the frames of videos.
+    pub videos: Videos,
+    /// What to do with files that are there under another class.
+    pub on_conflict: OnConflict,
+    /// Whether a video that is there with another rate or width gets new frames in the place of those; otherwise
+    /// it is left as it is.
+    pub replace: bool,
+}
+
+/// `cat-3` and `cat (12)` become `cat`; what is a number throughout stays.
+fn without_number(stem: &str) -> String {
+    let open = stem.trim_end_matches([')', ']']);
+    let bare = open.trim_end_matches(|c: char| c.is_ascii_digit());
+    let bare = if bare.len() < open.len() {
+        bare.trim_end_matches(|c: char| c.is_whitespace() || "-_.#([".contains(c))
+    } else {
+        stem
+    };
+    if bare.is_empty() { stem } else { bare }.to_owned()
+}
+
+/// Brings in everything in `paths`: [`plan`], then [`import_planned`].
+pub fn import(
+    project: &Project,
+    paths: &[PathBuf],
+    options: &ImportOptions,
+    work: &Work,
+) -> Result<ImportOutcome, MediaError> {
+    let plan = plan(project, paths, options, work)?;
+    let mut outcome = ImportOutcome::default();
+    import_planned(project, plan, options, work, &mut outcome)?;
+    Ok(outcome)
+}
+
+/// Carries out a plan and adds to `outcome` one report for each of its files. A file that cannot be used is
+/// reported and does not stop the others; a full disk, a project that refuses or a cancellation ends the import
+/// with an error. What was written stays then and stands in `outcome`, so that it can be taken back.
+pub fn import_planned(
+    project: &Project,
+    plan: ImportPlan,
+    options: &ImportOptions,
+    work: &Work,
+    outcome: &mut ImportOutcome,
+) -> Result<(), MediaError> {
+    let ImportPlan {
+        groups,
+        empty_classes,
+        notes,
+        reports,
+    } = plan;
+    project.check_writable()?;
+    outcome.notes.extend(notes);
+    let known = known::Known::of(project, work)?;
+    let sides = project.sources().into_iter();
+    let mut import = Importing {
+        project,
+        options,
+        work,
+        known,
+        sides: sides
+            .filter_map(|source| Some((source.id, source.given_split?)))
+            .collect(),
+        refused: HashMap::new(),
+        warnings: 0,
+        outcome,
+    };
+    for report in reports {
+        import.report(report);
+    }
+    let end = import.everything(&groups, &empty_classes);
+    import.end();
+    project.blame(end)
+}
+
+/// An import under way.
+struct Importing<'a> {
+    project: &'a Project,
+    options: &'a ImportOptions,
+    work: &'a Work,
+    known: known::Known,
+    /// The side that each source was given with.
+    sides: HashMap<SourceId, Split>,
+    /// Classes that could not be made, and why.
+    refused: HashMap<ClassName, String>,
+    /// Warnings so far.
+    warnings: usize,
+    outcome: &'a mut ImportOutcome,
+}
+
+impl Importing<'_> {
+    fn everything(
+        &mut self,
+        groups: &[PlanGroup],
+        empty_classes: &[ClassName],
+    ) -> Result<(), MediaError> {
+        for group in groups {
+            if let Some(refused) = &group.refused {
+                self.refuse_group(group, refused);
+            }
+        }
+        let usable = || groups.iter().filter(|group| group.refused.is_none());
+        self.films(usable())?;
+        self.photos(usable())?;
+        for class in empty_classes {
+            if let Some(refused) = self.make_class(class)? {
+                self.outcome.notes.push(refused);
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.outcome.files.sort_by(|a, b| a.path.cmp(&b.path));
+        if let Some(more @ 1..) = self.warnings.checked_sub(MAX_WARNINGS) {
+            self.work.warn(format!(
+                "{more} more files were left out or are there already."
+            ));
+        }
+    }
+
+    /// Notes what became of a file, and warns of what the user should know at once.
+    fn report(&mut self, report: FileReport) {
+        let name = report.path.display();
+        let warning = match &report.fate {
+            Fate::Failed(sentence) => Some(sentence.clone()),
+            Fate::Known(known) if known.asked.is_some() || known.note.is_some() => {
+                Some(format!("“{name}” is there already: {}", known.text()))
+            }
+            _ => None,
+        };
+        if let Some(warning) = warning {
+            self.warnings += 1;
+            if self.warnings <= MAX_WARNINGS {
+                self.work.warn(warning);
+            }
+        }
+        self.outcome.files.push(report);
+    }
+
+    fn fail(&mut self, file: &PlannedFile, sentence: String) {
+        self.report(FileReport {
+            path: file.path.clone(),
+            kind: Some(file.kind),
+            fate: Fate::Failed(sentence),
+        });
+    }
+
+    /// Reports a file that cannot be used, or hands the error on when it is not the file's fault.
+    fn fail_with(&mut self, file: &PlannedFile, error: MediaError) -> Result<(), MediaError> {
+        let error = match error {
+            MediaError::Project(ProjectError::Io { path, source, .. }) if path == file.path => {
+                MediaError::read(&path, source)
+            }
+            other => other,
+        };
+        match error {
+            MediaError::Io { .. } | MediaError::Unusable { .. } | MediaError::Ffmpeg(_) => {
+                self.fail(file, error.to_string());
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
+
+    /// No class can be called like the folder: one warning, and a report for each of its files.
+    fn refuse_group(&mut self, group: &PlanGroup, refused: &str) {
+        let name = group
+            .folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let sentence = format!("“{name}” was left out: {refused}");
+        self.work.warn(sentence.clone());
+        for file in &group.files {
+            self.outcome.files.push(FileReport {
+                path: file.path.clone(),
+                kind: Some(file.kind),
+                fate: Fate::Failed(sentence.clone()),
+            });
+        }
+    }
+
+    /// Makes the class unless it is there. Says why, if it cannot be made.
+    fn make_class(&mut self, class: &ClassName) -> Result<Option<String>, MediaError> {
+        if self
+            .project
+            .classes()
+            .iter()
+            .any(|known| known.name == *class)
+        {
+            return Ok(None);
+        }
+        if let Some(refused) = self.refused.get(class) {
+            return Ok(Some(refused.clone()));
+        }
+        match self.project.add_class(class) {
+            Ok(()) => {
+                self.outcome.classes.push(class.clone());
+                self.outcome.record.classes.push(class.clone());
+                Ok(None)
+            }
+            Err(error @ (ProjectError::BadClassName { .. } | ProjectError::ClassClash { .. })) => {
+                let refused = format!("no class “{class}” could be made: {error}");
+                self.work.warn(refused.clone());
+                self.refused.insert(class.clone(), refused.clone());
+                Ok(Some(refused))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the class of a file, which is reported as failed and `false` returned if that is impossible.
+    fn has_class(
+        &mut self,
+        class: Option<&ClassName>,
+        file: &PlannedFile,
+    ) -> Result<bool, MediaError> {
+        let Some(class) = class else {
+            return Ok(true);
+        };
+        let Some(refused) = self.make_class(class)? else {
+            return Ok(true);
+        };
+        // The warning was given once for the class.
+        self.outcome.files.push(FileReport {
+            path: file.path.clone(),
+            kind: Some(file.kind),
+            fate: Fate::Failed(refused),
+        });
+        Ok(false)
+    }
+
+    /// The class that a file should have if it has another.
+    fn other_class(asked: Option<&ClassName>, label: &Label) -> Option<ClassName> {
+        asked.filter(|class| label.class() != Some(class)).cloned()
+    }
+
+    /// Keeps how a source was before this import changes it.
+    fn remember(&mut self, before: &Source) {
+        let record = &mut self.outcome.record;
+        let is_new = record.sources.contains(&before.id);
+        if !is_new && record.changed.iter().all(|source| source.id != before.id) {
+            record.changed.push(before.clone());
+        }
+    }
+
+    /// Removes classes that this import has made and then not needed.
+    fn drop_class(&mut self, class: &ClassName) -> Result<(), MediaError> {
+        let record: &mut ImportRecord = &mut self.outcome.record;
+        if record.classes.contains(class) && self.project.remove_empty_class(class)? {
+            record.classes.retain(|made| made != class);
+            self.outcome.classes.retain(|made| made != class);
+        }
+        Ok(())
+    }
+}
+
+/// The report of an image or frame that is at `place`.
+fn known_at(place: Place, asked: Option<ClassName>, note: Option<String>) -> Known {
+    Known {
+        label: place.label,
+        source: place.source,
+        place: place.path,
+        trashed: place.trashed,
+        asked,
+        moved: false,
+        note,
+    }
+}
+
+/// A file's name for people.
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}

@@ -1,0 +1,352 @@
+//! Images: copied into the project byte for byte. The images of a group become one source; frames that another
+//! project had extracted keep the source and time in their names.
+
+use std::path::Path;
+
+use crate::files::{self, Durability};
+use crate::kind::Kind;
+use crate::media::known::Place;
+use crate::media::{MediaError, still};
+use crate::project::{
+    ClassName, ContentId, FrameName, Label, Sampling, Source, SourceId, SourceKind,
+    other_project_source,
+};
+
+use super::films::other_side;
+use super::outcome::{Fate, FileReport};
+use super::plan::{PlanGroup, PlannedFile};
+use super::{Importing, OnConflict, known_at, name_of};
+
+/// The images of a group as they are being brought in.
+struct Batch<'a> {
+    group: &'a PlanGroup,
+    label: Label,
+    /// Their source, once there is one image that can be used, and how many were written for it.
+    source: Option<(Source, u64)>,
+}
+
+/// An image that was read and can be decoded.
+struct Photo {
+    bytes: Vec<u8>,
+    content: ContentId,
+    extension: String,
+    /// What is to be said about it, a sentence each.
+    remarks: Vec<String>,
+}
+
+impl Importing<'_> {
+    /// Brings in the images of all groups.
+    pub(super) fn photos<'g>(
+        &mut self,
+        groups: impl Iterator<Item = &'g PlanGroup> + Clone,
+    ) -> Result<(), MediaError> {
+        let images = |group: &'g PlanGroup| group.files.iter().filter(|file| !file.is_video());
+        let total: usize = groups.clone().map(|group| images(group).count()).sum();
+        if total == 0 {
+            return Ok(());
+        }
+        self.work.stage("Importing images", Some(total as u64));
+        for group in groups {
+            let mut batch = Batch {
+                group,
+                label: group.class.clone().map_or(Label::Unsorted, Label::Class),
+                source: None,
+            };
+            let end = images(group).try_for_each(|file| {
+                self.work.check()?;
+                self.work.detail(name_of(&file.path));
+                if let Err(error) = self.photo(&mut batch, file) {
+                    self.fail_with(file, error)?;
+                }
+                self.work.advance(1);
+                Ok::<_, MediaError>(())
+            });
+            self.close(batch, end.is_ok())?;
+            end?;
+        }
+        Ok(())
+    }
+
+    fn photo(&mut self, batch: &mut Batch, file: &PlannedFile) -> Result<(), MediaError> {
+        let photo = read_photo(&file.path)?;
+        let named = file.path.file_name().and_then(|name| name.to_str());
+        let named = named.and_then(FrameName::parse);
+        match named {
+            Some(name) if name.time_secs.is_some() => self.frame(batch, file, name, &photo),
+            named => self.plain_photo(batch, file, named, &photo),
+        }
+    }
+
+    /// An image that is told by its bytes.
+    fn plain_photo(
+        &mut self,
+        batch: &mut Batch,
+        file: &PlannedFile,
+        named: Option<FrameName>,
+        photo: &Photo,
+    ) -> Result<(), MediaError> {
+        if let Some(place) = self.known.photo(&photo.content, &photo.bytes) {
+            return self.known_photo(batch.group, file, place);
+        }
+        if !self.has_class(batch.group.class.as_ref(), file)? {
+            return Ok(());
+        }
+        let source = self.batch_source(batch)?;
+        let name = FrameName {
+            // The image of another project's batch has a readable part already.
+            stem: named.map_or_else(|| still::stem(&file.path), |name| name.stem),
+            source: source.clone(),
+            time_secs: None,
+            id: photo.content.to_string(),
+            extension: photo.extension.clone(),
+        };
+        let place = self.write(batch, file, &name, photo)?;
+        self.known.add_photo(&photo.content, place);
+        if let Some((_, count)) = &mut batch.source {
+            *count += 1;
+        }
+        Ok(())
+    }
+
+    /// A frame that another project extracted from a video: it keeps its name, so that the frames of one video
+    /// stay together in the split.
+    fn frame(
+        &mut self,
+        batch: &mut Batch,
+        file: &PlannedFile,
+        name: FrameName,
+        photo: &Photo,
+    ) -> Result<(), MediaError> {
+        let name = FrameName {
+            extension: photo.extension.clone(),
+            ..name
+        };
+        let path = self.project.frame_path(&batch.label, &name);
+        let place = Place {
+            path,
+            label: batch.label.clone(),
+            source: Some(name.source.clone()),
+            trashed: false,
+        };
+        if let Some(place) = self.known.find_frame(&name) {
+            return self.known_photo(batch.group, file, place);
+        }
+        if !self.has_class(batch.group.class.as_ref(), file)? {
+            return Ok(());
+        }
+        self.known.frame(&name, || place);
+        if self.project.source(&name.source).is_none() {
+            let source = stand_in(file, &name, batch.group, self.options.sampling);
+            self.outcome.record.sources.push(source.id.clone());
+            if let Some(side) = source.given_split {
+                self.sides.insert(source.id.clone(), side);
+            }
+            self.project.put_source(source)?;
+        }
+        self.write(batch, file, &name, photo)?;
+        Ok(())
+    }
+
+    /// Writes an image under its new name and reports it.
+    fn write(
+        &mut self,
+        batch: &Batch,
+        file: &PlannedFile,
+        name: &FrameName,
+        photo: &Photo,
+    ) -> Result<Place, MediaError> {
+        let path = self.project.frame_path(&batch.label, name);
+        let folder = self.project.label_dir(&batch.label);
+        self.project.make_dir(&folder)?;
+        let to = self.project.abs(&path);
+        files::write(&to, &photo.bytes, Durability::Renamed)?;
+        for remark in &photo.remarks {
+            self.work.warn(remark.clone());
+        }
+        let record = &mut self.outcome.record;
+        if !record.sources.contains(&name.source) {
+            record.frames.push(path.clone());
+        }
+        self.report(FileReport {
+            path: file.path.clone(),
+            kind: Some(file.kind),
+            fate: Fate::Imported {
+                class: batch.group.class.clone(),
+                source: name.source.clone(),
+                frames: 1,
+                place: Some(path.clone()),
+                note: photo.remarks.first().cloned(),
+            },
+        });
+        Ok(Place {
+            path,
+            label: batch.label.clone(),
+            source: Some(name.source.clone()),
+            trashed: false,
+        })
+    }
+
+    /// An image that the project has: said, and moved to the class that it would get now if the options say so.
+    fn known_photo(
+        &mut self,
+        group: &PlanGroup,
+        file: &PlannedFile,
+        place: Place,
+    ) -> Result<(), MediaError> {
+        let asked = Self::other_class(group.class.as_ref(), &place.label);
+        let given = place.source.as_ref().and_then(|id| self.sides.get(id));
+        let note = group
+            .side
+            .filter(|side| given != Some(side))
+            .map(|side| other_side(side, given.copied()));
+        let mut known = known_at(place, asked, note);
+        if let Some(class) = known.asked.clone()
+            && self.options.on_conflict == OnConflict::Move
+            && !known.trashed
+        {
+            if !self.has_class(Some(&class), file)? {
+                return Ok(());
+            }
+            let to = Label::Class(class);
+            let old = [known.place.clone()];
+            let now = self.project.relabel(&old, &to, self.work)?;
+            if let Some(path) = now.into_iter().next()
+                && path != known.place
+            {
+                self.known.moved(&known.place, &path, &to);
+                let pair = (std::mem::replace(&mut known.place, path.clone()), path);
+                self.outcome.record.moved.push(pair);
+                known.label = to;
+                known.moved = true;
+            }
+        }
+        self.report(FileReport {
+            path: file.path.clone(),
+            kind: Some(file.kind),
+            fate: Fate::Known(known),
+        });
+        Ok(())
+    }
+
+    /// The source of a batch, which is made with its first image: the one that an interrupted import of the same
+    /// folder left unfinished, else a new one.
+    fn batch_source(&mut self, batch: &mut Batch) -> Result<SourceId, MediaError> {
+        if let Some((source, _)) = &batch.source {
+            return Ok(source.id.clone());
+        }
+        let group = batch.group;
+        let unfinished = self.project.sources().into_iter().find(|source| {
+            source.kind == SourceKind::Photos
+                && source.extracted.is_none()
+                && source.path == group.folder
+                && source.class == group.class
+                && source.given_split == group.side
+        });
+        let source = if let Some(source) = unfinished {
+            self.remember(&source);
+            source
+        } else {
+            let source = new_batch(group, self.options.sampling);
+            self.outcome.record.sources.push(source.id.clone());
+            if let Some(side) = group.side {
+                self.sides.insert(source.id.clone(), side);
+            }
+            source
+        };
+        self.project.put_source(source.clone())?;
+        let id = source.id.clone();
+        batch.source = Some((source, 0));
+        Ok(id)
+    }
+
+    /// Ends a batch; unless all of its images were gone through, it stays unfinished.
+    fn close(&mut self, batch: Batch, complete: bool) -> Result<(), MediaError> {
+        if let Some((source, count)) = batch.source
+            && complete
+        {
+            self.project.change_source(&source.id, |source| {
+                source.extracted = Some(source.extracted.unwrap_or(0) + count);
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// A source for the images of a group.
+fn new_batch(group: &PlanGroup, sampling: Sampling) -> Source {
+    let class = group.class.as_ref().map_or("", ClassName::as_str);
+    let folder = group.folder.display();
+    let unique = format!(
+        "{folder}\0{class}\0{:?}\0{}",
+        group.side,
+        jiff::Timestamp::now()
+    );
+    Source {
+        id: SourceId::of_batch(&unique),
+        kind: SourceKind::Photos,
+        name: name_of(&group.folder),
+        path: group.folder.clone(),
+        class: group.class.clone(),
+        sampling,
+        duration_secs: None,
+        extracted: None,
+        warnings: Vec::new(),
+        content: None,
+        given_split: group.side,
+    }
+}
+
+/// The source of a frame from another project: as that project knows it, if the frame lies in it, else by what
+/// the frame's name says.
+fn stand_in(file: &PlannedFile, name: &FrameName, group: &PlanGroup, sampling: Sampling) -> Source {
+    let theirs = other_project_source(&file.path, &name.source);
+    let class = group.class.clone();
+    match theirs {
+        Some(source) => Source {
+            class,
+            given_split: group.side.or(source.given_split),
+            ..source
+        },
+        None => Source {
+            id: name.source.clone(),
+            kind: SourceKind::Photos,
+            name: name.stem.clone(),
+            path: file.path.parent().unwrap_or(Path::new("")).to_owned(),
+            class,
+            sampling,
+            duration_secs: None,
+            extracted: Some(0),
+            warnings: Vec::new(),
+            content: None,
+            given_split: group.side,
+        },
+    }
+}
+
+/// The bytes of an image that can be decoded, and what is to be said about it.
+fn read_photo(path: &Path) -> Result<Photo, MediaError> {
+    let bytes = still::read_file(path)?;
+    let remarks = still::load_still(&bytes, path)?.remarks;
+    Ok(Photo {
+        content: ContentId::of_bytes(&bytes),
+        extension: extension(&bytes, path),
+        remarks,
+        bytes,
+    })
+}
+
+/// The extension by content, since others go by the name.
+fn extension(bytes: &[u8], path: &Path) -> String {
+    let by_content = Kind::of_head(bytes)
+        .first_image()
+        .and_then(|image| image.extension());
+    by_content.map_or_else(
+        || {
+            path.extension()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .to_lowercase()
+        },
+        str::to_owned,
+    )
+}
