@@ -87,7 +87,12 @@ const CAMERA_RAW: [(&str, &[&str]); 26] = [
 ];
 
 /// What lies beside images and films; known so that nobody opens each label file of a large set.
-const OTHERS: [(Kind, &[&str]); 4] = [
+const OTHERS: [(Kind, &[&str]); 5] = [
+    // Files that are being written or fetched: whatever they hold, they are not whole.
+    (
+        Kind::Unknown,
+        &["part", "partial", "crdownload", "download", "tmp"],
+    ),
     (
         Kind::Text,
         &[

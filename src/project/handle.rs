@@ -1,5 +1,6 @@
 //! The open project: making, opening, and what `project.json` remembers.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::files;
+use crate::jobs::Work;
 
 use super::access::{self, Access, Taken};
 use super::class::UNSORTED;
@@ -31,6 +33,8 @@ pub struct Project {
     /// Held while class folders or frames are moved: one change at a time.
     changing: Mutex<()>,
     notices: Mutex<Vec<String>>,
+    /// What scans have said already: a folder is scanned again and again, its oddities are told once.
+    told: Mutex<HashSet<String>>,
     pub(super) access: Access,
     /// Held for [`Access::Full`].
     lock: Option<ProjectLock>,
@@ -125,8 +129,16 @@ impl Project {
             saving: Mutex::new(()),
             changing: Mutex::new(()),
             notices: Mutex::new(notice.into_iter().collect()),
+            told: Mutex::default(),
             access,
             lock,
+        }
+    }
+
+    /// Warns of something in the folders unless that was said since the project was opened.
+    pub(super) fn tell_once(&self, work: &Work, text: String) {
+        if locked(&self.told).insert(text.clone()) {
+            work.warn(text);
         }
     }
 

@@ -251,37 +251,45 @@ impl Project {
             }
         }
         if nameless > 0 {
-            work.warn(format!(
-                "In the folder “{path}”, {nameless} {} left out because of a name that is not valid Unicode. Rename what is to be used.",
-                if nameless == 1 { "file or folder was" } else { "files or folders were" }
-            ));
+            let what = if nameless == 1 {
+                "file or folder was"
+            } else {
+                "files or folders were"
+            };
+            let text = format!(
+                "In the folder “{path}”, {nameless} {what} left out because of a name that is not valid Unicode. Rename what is to be used."
+            );
+            self.tell_once(work, text);
+        }
+        self.tell_no_frames(path, films, raws, work);
+        Ok(())
+    }
+
+    /// Says that films and camera raw photos were put into a class folder, where nothing becomes of them.
+    fn tell_no_frames(&self, path: &str, films: u64, raws: u64, work: &Work) {
+        if path.starts_with("trash/") {
+            return;
         }
         for (count, one, many, remedy) in [
             (
                 films,
-                "video",
-                "videos",
+                "video is no frame",
+                "videos are no frames",
                 "Import videos to take frames from them.",
             ),
             (
                 raws,
-                "camera raw photo",
-                "camera raw photos",
+                "camera raw photo is no frame",
+                "camera raw photos are no frames",
                 "Save them as JPEG first.",
             ),
         ] {
             if count > 0 {
-                let (noun, verb) = if count == 1 {
-                    (one, "is no frame")
-                } else {
-                    (many, "are no frames")
-                };
-                work.warn(format!(
-                    "In the folder “{path}”, {count} {noun} {verb}. {remedy}"
-                ));
+                let what = if count == 1 { one } else { many };
+                let text = format!("In the folder “{path}”, {count} {what}. {remedy}");
+                self.tell_once(work, text);
             }
         }
-        Ok(())
     }
 }
 
