@@ -1,4 +1,4 @@
-//! Whether a GIF moves: whether a second image follows the first (GIF89a specification, 1990).
+//! Whether a GIF moves: whether a second image follows the first (`GIF89a` specification, 1990).
 
 use std::io::{self, Read, Seek};
 

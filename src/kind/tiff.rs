@@ -1,6 +1,8 @@
 //! The directories of a TIFF file: what its pages say of themselves (TIFF 6.0, 1992; TIFF/EP, ISO 12234-2; DNG 1.6).
 //! Nothing is decoded.
 
+use std::collections::HashSet;
+
 /// `NewSubfileType`: bit 0 for a reduced copy of another page.
 pub(crate) const SUBFILE_TYPE: u16 = 254;
 
@@ -45,7 +47,7 @@ impl Directory {
 }
 
 impl<'a> Tiff<'a> {
-    /// `None` for what does not begin as TIFF or BigTIFF.
+    /// `None` for what does not begin as TIFF or `BigTIFF`.
     pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
         let (little, big) = match bytes.get(..4)? {
             b"II*\0" => (true, false),
@@ -65,12 +67,12 @@ impl<'a> Tiff<'a> {
         } else {
             self.number(4, 4)
         };
-        let mut seen = Vec::new();
+        let mut seen = HashSet::new();
         while let Some(offset) = at.filter(|offset| *offset > 0 && !seen.contains(offset))
             && pages.len() < MOST
             && let Some(page) = self.directory(offset)
         {
-            seen.push(offset);
+            seen.insert(offset);
             at = Some(page.next);
             pages.push(page);
         }

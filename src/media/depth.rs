@@ -19,6 +19,10 @@ pub(super) fn to_full_range(
     bytes: &[u8],
     image: ImageKind,
 ) -> Option<(u32, u16)> {
+    // The decoder has scaled to the largest value that the header names.
+    if image == ImageKind::Pnm && !full_header(bytes) {
+        return None;
+    }
     let (values, channels, alpha) = match picture {
         DynamicImage::ImageLuma16(picture) => (picture.as_flat_samples_mut().samples, 1, false),
         DynamicImage::ImageLumaA16(picture) => (picture.as_flat_samples_mut().samples, 2, true),
@@ -50,6 +54,12 @@ fn depth_of(largest: u16, stated: Option<u32>) -> Option<u32> {
     }
     let stated = stated.filter(|depth| (1..16).contains(depth) && holds(depth));
     stated.or_else(|| DEPTHS.into_iter().find(holds))
+}
+
+/// Whether the header of a PNM file claims the whole range of 16 bits.
+fn full_header(bytes: &[u8]) -> bool {
+    let head = bytes.get(..bytes.len().min(256)).unwrap_or(bytes);
+    head.windows(5).any(|five| five == b"65535")
 }
 
 /// The depth that the file states, bits.

@@ -78,15 +78,20 @@ pub fn load_still(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
     }
     let error = match format_of(image) {
         Some(format) => match decode(bytes, format, image, path) {
-            Ok((picture, deepened)) => {
-                if let Some((depth, largest)) = deepened {
+            Ok(decoded) => {
+                if decoded.filled
+                    && let missing @ Missing::Lower(_) = whole::missing_within(bytes)
+                {
+                    return Err(MediaError::unusable(path, cut_off(missing, image)));
+                }
+                if let Some((depth, largest)) = decoded.deepened {
                     remark(format!(
                         "holds 16-bit values of at most {largest}, so it was read as {depth}-bit, which makes it {} times brighter",
                         65535 / ((1_u32 << depth) - 1)
                     ));
                 }
                 return Ok(Still {
-                    image: picture,
+                    image: decoded.image,
                     remarks,
                 });
             }
@@ -205,13 +210,21 @@ fn may_be_odd(image: ImageKind) -> bool {
     }
 }
 
-/// The image, and the depth and largest value of one that did not use all its bits.
+/// What the `image` crate makes of a file.
+struct Decoded {
+    image: RgbImage,
+    /// The depth and the largest value of one that did not use all its bits.
+    deepened: Option<(u32, u16)>,
+    /// Its end may be what a decoder puts where there is no data.
+    filled: bool,
+}
+
 fn decode(
     bytes: &[u8],
     format: ImageFormat,
     image: ImageKind,
     path: &Path,
-) -> Result<(RgbImage, Option<(u32, u16)>), MediaError> {
+) -> Result<Decoded, MediaError> {
     let fail = |error: &ImageError| MediaError::unusable(path, describe(error, image, bytes));
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_ALLOC_BYTES);
@@ -225,8 +238,13 @@ fn decode(
     let orientation = orientation_of(&mut decoder, format);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| fail(&error))?;
     let deepened = depth::to_full_range(&mut picture, bytes, image);
+    let filled = image == ImageKind::Jpeg && whole::looks_filled(&picture);
     picture.apply_orientation(orientation);
-    Ok((flatten(picture), deepened))
+    Ok(Decoded {
+        image: flatten(picture),
+        deepened,
+        filled,
+    })
 }
 
 /// The EXIF orientation. A broken EXIF block says nothing about the picture, so it means "as it is".

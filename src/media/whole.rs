@@ -4,6 +4,8 @@
 //! many programs leave out the end marker only (ITU-T T.81: annex B for the segments, F and G for the codes). Other
 //! formats say how long they are.
 
+use image::DynamicImage;
+
 use crate::kind::ImageKind;
 use crate::kind::jpeg::{SOI, scan_end, segment};
 
@@ -27,7 +29,7 @@ pub(super) enum Missing {
 /// What the file lacks, by its own account; damage in the middle is for the decoder to find.
 pub(super) fn missing(bytes: &[u8], image: ImageKind) -> Missing {
     let whole = match image {
-        ImageKind::Jpeg => return jpeg(bytes),
+        ImageKind::Jpeg => return jpeg(bytes, false),
         // The size stands in front: RIFF.
         ImageKind::WebP => bytes
             .get(4..8)
@@ -78,16 +80,41 @@ fn boxes_fit(bytes: &[u8]) -> bool {
     true
 }
 
-fn jpeg(bytes: &[u8]) -> Missing {
+/// What a JPEG image lacks although its end is marked: a camera on a network lost the packets between. Counts all blocks,
+/// so that it is for images that [`looks_filled`].
+pub(super) fn missing_within(bytes: &[u8]) -> Missing {
+    jpeg(bytes, true)
+}
+
+/// Whether the end of a decoded image looks like what the decoder puts where there is no data: it repeats itself every 32
+/// pixels to the right (or is of one colour, like much that is whole).
+pub(super) fn looks_filled(picture: &DynamicImage) -> bool {
+    let (samples, channels) = match picture {
+        DynamicImage::ImageLuma8(picture) => (picture.as_raw(), 1),
+        DynamicImage::ImageRgb8(picture) => (picture.as_raw(), 3),
+        _ => return false,
+    };
+    let row = picture.width() as usize * channels;
+    let last = samples
+        .get(samples.len().saturating_sub(row)..)
+        .unwrap_or_default();
+    let period = 32 * channels;
+    last.len() > 2 * period
+        && last
+            .iter()
+            .zip(last.iter().skip(period))
+            .all(|(a, b)| a == b)
+}
+
+fn jpeg(bytes: &[u8], count_all: bool) -> Missing {
     let mut image = Jpeg::default();
     let mut at = SOI.len();
     while let Some(segment) = segment(bytes, at) {
         at = segment.end;
         match segment.marker {
-            0xD9 => return Missing::Nothing,
+            // The end; or arithmetic coding, lossless, hierarchical, which are not counted.
+            0xD9 | 0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => return Missing::Nothing,
             0xC0..=0xC2 => image.frame = Frame::read(segment.data, segment.marker == 0xC2),
-            // Arithmetic coding, lossless, hierarchical: not counted.
-            0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => return Missing::Nothing,
             0xC4 => image.read_tables(segment.data),
             0xDD => {
                 let interval = segment.data.first_chunk();
@@ -96,8 +123,17 @@ fn jpeg(bytes: &[u8]) -> Missing {
             0xDA => {
                 let end = scan_end(bytes, at);
                 let data = bytes.get(at..end).unwrap_or_default();
-                if let Some(missing) = image.scan(segment.data, data, end == bytes.len()) {
-                    return missing;
+                // No marker follows.
+                let last = end == bytes.len();
+                let zeros = data.iter().rev().take_while(|byte| **byte == 0).count();
+                let data = match data.len().checked_sub(zeros) {
+                    Some(there) if last && zeros >= ZEROS => data.get(..there).unwrap_or(data),
+                    _ => data,
+                };
+                match image.scan(segment.data, data, last || count_all) {
+                    Some(missing @ Missing::Lower(_)) => return missing,
+                    Some(missing) if last => return missing,
+                    _ => {}
                 }
                 at = end;
             }
@@ -213,12 +249,12 @@ impl Jpeg {
         }
     }
 
-    /// Takes note of a scan with this header. `Some` when it is the last one in the file, without a marker behind it:
-    /// what is missing then.
-    fn scan(&mut self, header: &[u8], data: &[u8], last: bool) -> Option<Missing> {
+    /// Takes note of a scan with this header. `Some` with what is missing if its data are to be counted: if it is the
+    /// last one in the file, without a marker behind it.
+    fn scan(&mut self, header: &[u8], data: &[u8], count: bool) -> Option<Missing> {
         let frame = self.frame.as_mut()?;
-        let (count, rest) = header.split_first()?;
-        let (parts, rest) = rest.split_at_checked(2 * usize::from(*count))?;
+        let (components, rest) = header.split_first()?;
+        let (parts, rest) = rest.split_at_checked(2 * usize::from(*components))?;
         let parts: Vec<InScan> = parts
             .chunks_exact(2)
             .filter_map(|part| {
@@ -237,15 +273,12 @@ impl Jpeg {
             (0, 63)
         };
         let (high, low) = (bits >> 4, bits & 15);
-        if last {
+        if count {
             let first_look = from == 0 && high == 0;
             if frame.progressive && !first_look {
                 return Some(self.at_end());
             }
             let only_dc = frame.progressive;
-            let zeros = data.iter().rev().take_while(|byte| **byte == 0).count();
-            let there = data.len() - if zeros < ZEROS { 0 } else { zeros };
-            let data = data.get(..there).unwrap_or_default();
             return Some(match self.share(&parts, data, only_dc) {
                 Some(share) if share < 1.0 => Missing::Lower(1.0 - share),
                 // Whole, or not to be understood.
@@ -442,5 +475,81 @@ impl<'a> Bits<'a> {
             self.at += found + 2;
         }
         marker.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Kind;
+
+    /// A baseline JPEG of one grey component, 16 × 64 pixels, all tables of one code each: every block takes two bits.
+    fn flat_jpeg(blocks: usize) -> Vec<u8> {
+        let mut bytes = vec![0xFF, 0xD8];
+        bytes.extend([0xFF, 0xC0, 0, 11, 8, 0, 64, 0, 16, 1, 1, 0x11, 0]);
+        for table in [0x00, 0x10] {
+            bytes.extend([0xFF, 0xC4, 0, 20, table, 1]);
+            bytes.extend([0; 16]);
+        }
+        bytes.extend([0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0]);
+        bytes.extend(vec![0; (2 * blocks).div_ceil(8)]);
+        bytes
+    }
+
+    #[test]
+    fn blocks_are_counted_to_the_last_row() {
+        // Two blocks across, eight down.
+        assert_eq!(missing(&flat_jpeg(16), ImageKind::Jpeg), Missing::Nothing);
+        assert_eq!(missing(&flat_jpeg(8), ImageKind::Jpeg), Missing::Lower(0.5));
+        let mut ended = flat_jpeg(8);
+        ended.extend([0xFF, 0xD9]);
+        assert_eq!(missing(&ended, ImageKind::Jpeg), Missing::Nothing);
+        assert_eq!(
+            missing(&[0xFF, 0xD8, 0xFF, 0xE0], ImageKind::Jpeg),
+            Missing::End
+        );
+    }
+
+    #[test]
+    fn lengths_in_front_are_believed() {
+        let webp = b"RIFF\x0C\0\0\0WEBPVP8 \0\0\0\0";
+        assert_eq!(missing(webp, ImageKind::WebP), Missing::Nothing);
+        assert_eq!(missing(&webp[..18], ImageKind::WebP), Missing::End);
+        let avif = b"\0\0\0\x0Cftypavif\0\0\0\x0Amdat\x01\x02";
+        assert_eq!(missing(avif, ImageKind::Avif), Missing::Nothing);
+        assert_eq!(missing(&avif[..21], ImageKind::Avif), Missing::End);
+    }
+
+    #[test]
+    fn nothing_that_a_file_may_hold_stops_the_reading() {
+        let seeds: [Vec<u8>; 4] = [
+            flat_jpeg(16),
+            b"II*\0\x08\0\0\0\x02\0\x06\x01\x03\0\x01\0\0\0\x02\0\0\0J\x01\x04\0\xFF\xFF\xFF\xFF\x08\0\0\0\0\0\0\0".to_vec(),
+            b"\0\0\0\x01ftypavif\0\0\0\0\0\0\0\x20mdat".to_vec(),
+            b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xFF\xFF\xFF,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;".to_vec(),
+        ];
+        let images = [
+            ImageKind::Jpeg,
+            ImageKind::Tiff,
+            ImageKind::Avif,
+            ImageKind::Gif,
+        ];
+        let mut state = 12345_u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize
+        };
+        for round in 0..20_000 {
+            let seed = round % seeds.len();
+            let mut bytes = seeds[seed].clone();
+            for _ in 0..=random() % 4 {
+                let at = random() % bytes.len();
+                bytes[at] = [0, 1, 0xFF, 0x7F, random() as u8][random() % 5];
+            }
+            bytes.truncate(random() % (bytes.len() + 1));
+            assert!(!Kind::of_head(&bytes).to_string().is_empty());
+            missing(&bytes, images[seed]);
+            crate::kind::jpeg::is_motion(&bytes);
+        }
     }
 }
