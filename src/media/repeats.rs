@@ -7,12 +7,13 @@ use ffmpeg_next::util::frame::Video;
 
 use super::sample::reference;
 
-/// So many frames that look the same are taken, one after the other.
-pub(super) const KEPT: u64 = 60;
+/// So many frames that look the same are taken, one after the other: two minutes at two a second, more than most clips of
+/// a camera that waits for something to move.
+pub(super) const KEPT: u64 = 240;
 /// Squares of so many pixels are compared by their mean difference,
 const SQUARE: usize = 8;
-/// which coding the same image anew does not bring above this, of 255. An animal of four pixels does.
-const MOST_DIFFERENCE: u32 = 4;
+/// which coding the same image anew does not bring above this, of 255. Something that moves and is two pixels wide does.
+const MOST_DIFFERENCE: u32 = 3;
 
 /// Watches the frames of a sampling.
 #[derive(Default)]

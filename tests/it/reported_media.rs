@@ -358,6 +358,8 @@ fn a_scan_knows_every_image_and_names_what_is_none() {
         [0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1],
     )
     .unwrap();
+    // A copy that is under way.
+    fs::copy(class.join("d"), class.join("f.jpg.part")).unwrap();
     fs::write(class.join("clip.mp4"), "x").unwrap();
     fs::write(class.join("IMG_1.NEF"), "x").unwrap();
     let work = Work::new();
@@ -368,6 +370,9 @@ fn a_scan_knows_every_image_and_names_what_is_none() {
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].contains("1 video is no frame"), "{warnings:?}");
     assert!(warnings[1].contains("1 camera raw photo"), "{warnings:?}");
+    // Once is enough: the window scans whenever something changes.
+    project.scan(&work).unwrap();
+    assert_eq!(work.take_warnings(), Vec::<String>::new());
 }
 
 #[cfg(target_os = "linux")]
@@ -469,6 +474,23 @@ fn a_jpeg_that_lacks_its_end_marker_only_is_whole() {
         error.contains("the lower") && error.contains("% of it are missing"),
         "{error}"
     );
+
+    // A camera on a network lost the packets between; the end is there.
+    let mut lossy = half(&whole).to_vec();
+    lossy.extend([0xFF, 0xD9]);
+    let error = load(&lossy, "lossy.jpg").unwrap_err();
+    assert!(error.contains("the lower"), "{error}");
+    // A whole one whose lower part is of one colour is none of these.
+    let flat = RgbImage::from_fn(96, 96, |x, y| {
+        Rgb(if y < 40 {
+            [(x * 2) as u8, y as u8, 90]
+        } else {
+            [250; 3]
+        })
+    });
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    flat.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+    load(bytes.get_ref(), "flat.jpg").unwrap();
 
     // A copy broken off on a disk that had given it room already.
     let mut padded = half(&whole).to_vec();
@@ -585,6 +607,25 @@ fn values_of_ten_twelve_and_fourteen_bits_are_brought_to_the_full_range() {
     assert_eq!(image.get_pixel(63, 0), &Rgb([56; 3]));
 }
 
+#[test]
+fn the_largest_value_that_a_pixmap_names_is_white() {
+    // 1023, 512 and a dark 100 of ten bits; then the same without saying so.
+    let values: [u16; 3] = [1023, 512, 100];
+    let file = |largest: &str| {
+        let mut bytes = format!("P5\n3 1\n{largest}\n").into_bytes();
+        bytes.extend(values.iter().flat_map(|value| value.to_be_bytes()));
+        bytes
+    };
+    let grey = |bytes: &[u8]| {
+        let (image, remarks) = load(bytes, "a.pgm").unwrap();
+        let values: Vec<u8> = image.pixels().map(|pixel| pixel.0[0]).collect();
+        (values, remarks.len())
+    };
+    assert_eq!(grey(&file("1023")), (vec![255, 128, 25], 0));
+    assert_eq!(grey(&file("4095")), (vec![64, 32, 6], 0));
+    assert_eq!(grey(&file("65535")), (vec![255, 128, 25], 1));
+}
+
 /// The check sum of PNG chunks.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, byte| {
@@ -676,7 +717,7 @@ fn a_still_image_is_not_written_a_thousand_times() {
     let path = film(folder.path(), "still.mp4", still, &coding);
     let (times, warnings) = sample(&path, &at(2.0)).unwrap();
     // The encoder takes a while to settle, so that there may be a second stretch.
-    assert!((60..=120).contains(&times.len()), "{}", times.len());
+    assert!((240..=480).contains(&times.len()), "{}", times.len());
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     let left_out = format!("{} left out", 1200 - times.len());
     assert!(
@@ -693,11 +734,12 @@ fn a_still_image_is_not_written_a_thousand_times() {
     let (times, warnings) = sample(&one, &at(2.0)).unwrap();
     assert!(times.len() <= 6, "{times:?}");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    // A camera that freezes for two minutes between moving pictures: these are all there.
-    let freeze = "testsrc2=s=96x64:r=5:d=20,loop=loop=600:size=1:start=50";
+    // A camera that freezes for five minutes between moving pictures: these are all there.
+    let freeze = "testsrc2=s=96x64:r=5:d=20,loop=loop=1500:size=1:start=50";
     let path = film(folder.path(), "freeze.mp4", freeze, &H264);
     let (times, warnings) = sample(&path, &at(2.0)).unwrap();
-    assert!((98..=102).contains(&times.len()), "{}", times.len());
+    // Coded anew, the frozen image changes once or twice at first.
+    assert!((278..=480).contains(&times.len()), "{}", times.len());
     assert_eq!(warnings.len(), 1, "{warnings:?}");
 }
 
