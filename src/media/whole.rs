@@ -29,6 +29,8 @@ pub(super) enum Missing {
 /// What the file lacks, by its own account; damage in the middle is for the decoder to find.
 pub(super) fn missing(bytes: &[u8], image: ImageKind) -> Missing {
     let whole = match image {
+        // What ends with the end marker need not be gone through.
+        ImageKind::Jpeg if bytes.ends_with(&[0xFF, 0xD9]) => true,
         ImageKind::Jpeg => return jpeg(bytes, false),
         // The size stands in front: RIFF.
         ImageKind::WebP => bytes

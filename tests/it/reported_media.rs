@@ -409,6 +409,20 @@ fn names_that_are_not_unicode_stop_only_themselves() {
     );
 }
 
+#[test]
+fn the_readme_names_what_is_read() {
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for extension in Kind::media_extensions() {
+        let Some(Kind::Image(image)) = Kind::of_extension(extension) else {
+            continue;
+        };
+        let name = image.name();
+        let rare = matches!(image, ImageKind::Rare(_));
+        assert!(rare || readme.contains(name), "{name}");
+    }
+}
+
 // --- Images that are not all there, or not all taken
 
 /// The first half of a file.
