@@ -23,10 +23,19 @@ const MOST_SECS: f64 = 30.0;
 pub(super) enum Step {
     /// Hand this image in.
     Push(Video),
-    /// Close the filters at this time, in the stream's time base; the next image begins anew.
-    Cut(i64),
+    /// Close the filters at this time; the next image begins anew.
+    Cut(Close),
     /// The film ends at this time.
-    End(i64),
+    End(Close),
+}
+
+/// When the last image given to the filters ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Close {
+    /// In the stream's time base.
+    pub at: i64,
+    /// Frames from this time on are not taken, seconds from the start of the range: one tick of the stream may be long.
+    pub until_secs: Option<f64>,
 }
 
 /// A stretch without images, seconds from the start of the range.
@@ -113,15 +122,17 @@ impl Gaps {
         if let Some((held, held_end)) = self.held.take() {
             self.cut_before(held, held_end);
         }
-        let end = match self.last {
-            Some(last) if self.secs(end.saturating_sub(last.from)) > self.limit_secs => {
-                let shown = self.shown_until(last);
-                self.note(self.secs(shown), self.secs(end));
-                shown
-            }
-            _ => end,
+        let mut close = Close {
+            at: end,
+            until_secs: None,
         };
-        self.steps.push_back(Step::End(end));
+        if let Some(last) = self.last
+            && self.secs(end.saturating_sub(last.from)) > self.limit_secs
+        {
+            close = self.close_after(last);
+            self.note(self.end_secs(close), self.secs(end));
+        }
+        self.steps.push_back(Step::End(close));
     }
 
     /// What is to be done next, if anything.
@@ -154,10 +165,10 @@ impl Gaps {
 
     fn cut_before(&mut self, frame: Video, end: i64) {
         if let Some(last) = self.last {
-            let shown = self.shown_until(last);
+            let close = self.close_after(last);
             let at = frame.pts().unwrap_or(end);
-            self.note(self.secs(shown), self.secs(at));
-            self.steps.push_back(Step::Cut(shown));
+            self.note(self.end_secs(close), self.secs(at));
+            self.steps.push_back(Step::Cut(close));
             // The gap says nothing about the distance of images.
             self.last = None;
         }
@@ -173,15 +184,29 @@ impl Gaps {
         self.steps.push_back(Step::Push(frame));
     }
 
-    /// Until when the image before a gap is shown: as long as it says itself, unless that is the gap.
-    fn shown_until(&self, last: Shown) -> i64 {
+    /// Until when the image before a gap is shown: as long as it says itself, unless that is the gap; then as long as the
+    /// one before it.
+    fn close_after(&self, last: Shown) -> Close {
         let own = last.to.saturating_sub(last.from);
         if own > 0 && self.secs(own) <= self.limit_secs {
-            return last.to;
+            return Close {
+                at: last.to,
+                until_secs: None,
+            };
         }
-        let least = (self.least_secs / self.tick_secs) as i64;
-        last.from
-            .saturating_add(self.distance.map_or(least, |distance| distance.min(least)))
+        let secs = self
+            .distance
+            .map_or(self.least_secs, |distance| self.secs(distance))
+            .min(self.least_secs);
+        let ticks = (secs / self.tick_secs).round() as i64;
+        Close {
+            at: last.from.saturating_add(ticks.max(1)),
+            until_secs: Some(self.secs(last.from) + secs),
+        }
+    }
+
+    fn end_secs(&self, close: Close) -> f64 {
+        close.until_secs.unwrap_or_else(|| self.secs(close.at))
     }
 
     fn secs(&self, ticks: i64) -> f64 {
@@ -206,8 +231,8 @@ mod tests {
         while let Some(step) = gaps.next_step() {
             done.push(match step {
                 Step::Push(frame) => frame.pts().unwrap_or(-1).to_string(),
-                Step::Cut(at) => format!("cut {at}"),
-                Step::End(at) => format!("end {at}"),
+                Step::Cut(close) => format!("cut {}", close.at),
+                Step::End(close) => format!("end {}", close.at),
             });
         }
         (done, gaps)

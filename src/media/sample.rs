@@ -63,6 +63,8 @@ pub struct Sampler {
     repeats: Repeats,
     /// The filters are closed before a gap and give what they still hold.
     cutting: bool,
+    /// What the closed filters give from this time on is not taken, seconds.
+    until_secs: Option<f64>,
     /// Time of the first picture that the filters got, in the stream's time base.
     begun: Option<i64>,
     /// What the file holds beside the pictures that are read.
@@ -166,6 +168,7 @@ impl Sampler {
             gaps: Gaps::new(decoding.time_base(), own_rate, fps),
             repeats: Repeats::default(),
             cutting: false,
+            until_secs: None,
             begun: None,
             other_tracks,
             decoding,
@@ -231,15 +234,19 @@ impl Sampler {
                     Err(error) => self.fall_back(error),
                 }
             }
-            Step::Cut(pts) => match self.graph.as_mut().map(|graph| graph.close(pts)) {
+            Step::Cut(close) => match self.graph.as_mut().map(|graph| graph.close(close.at)) {
                 None => Ok(()),
                 Some(Ok(()) | Err(Error::Eof)) => {
                     self.cutting = true;
+                    self.until_secs = close.until_secs;
                     Ok(())
                 }
                 Some(Err(error)) => Err(failed(error)),
             },
-            Step::End(pts) => self.close(pts).map_err(failed),
+            Step::End(close) => {
+                self.until_secs = close.until_secs;
+                self.close(close.at).map_err(failed)
+            }
         }
     }
 
@@ -336,6 +343,13 @@ impl Sampler {
                 if pts < 0 {
                     return self.pull();
                 }
+                if self
+                    .until_secs
+                    .is_some_and(|until| secs(pts, time_base) >= until)
+                {
+                    self.drained();
+                    return Ok(None);
+                }
                 // A picture that comes late stands for the time before it too, as in the `ffmpeg` program,
                 // whose output always starts at zero.
                 if self.taken == 0 && pts > 0 && self.plan.fps.is_some() {
@@ -355,13 +369,18 @@ impl Sampler {
             }
             Err(error) if is_again(error) => Ok(None),
             Err(Error::Eof) => {
-                // Behind a gap new filters begin.
-                self.ended |= !std::mem::take(&mut self.cutting);
-                self.graph = None;
+                self.drained();
                 Ok(None)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The filters have given everything. Behind a gap new ones begin, else the film is at its end.
+    fn drained(&mut self) {
+        self.ended |= !std::mem::take(&mut self.cutting);
+        self.until_secs = None;
+        self.graph = None;
     }
 
     /// The late first picture at the next tick, up to its own.

@@ -769,6 +769,19 @@ fn slides_and_quiet_cameras_are_sampled_as_ever() {
     );
     let (times, warnings) = sample(&slides, &at(2.0)).unwrap();
     assert_eq!((times.len(), warnings), (60, Vec::new()));
+    // One image a minute, in a container that counts in minutes: each of them is there, none for a minute.
+    let lapse = film(
+        folder.path(),
+        "lapse.avi",
+        "testsrc2=s=96x64:r=1/60:d=300",
+        &["-c:v", "mjpeg"],
+    );
+    let (times, warnings) = sample(&lapse, &at(2.0)).unwrap();
+    let minutes: std::collections::BTreeSet<i64> =
+        times.iter().map(|time| (time / 60.0) as i64).collect();
+    assert_eq!(minutes.len(), 5, "{times:?}");
+    assert!(times.len() <= 25, "{times:?}");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
     // A still background on which something small moves, for three minutes.
     let quiet = "color=gray:s=96x64:r=5:d=180[a];color=white:s=4x4:r=5:d=180[b];[a][b]overlay=x='mod(t*8\\,92)':y=30";
     let path = film(folder.path(), "quiet.mp4", quiet, &H264);
