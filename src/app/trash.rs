@@ -45,6 +45,9 @@ impl App {
 
     /// Deletes these frames in the trash.
     pub(super) fn delete_for_good(&mut self, frames: Vec<String>) {
+        if !self.may_change() {
+            return;
+        }
         let Some(session) = &self.session else {
             return;
         };

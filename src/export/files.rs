@@ -78,8 +78,8 @@ impl Pending {
         }
     }
 
-    /// Puts the files in place, over those of an earlier export.
-    pub(super) fn commit(mut self) -> Result<(), ExportError> {
+    /// Puts the files in place, over those of an earlier export. Returns the size of the manifest.
+    pub(super) fn commit(mut self) -> Result<u64, ExportError> {
         let mut manifest = Manifest::new(std::mem::take(&mut self.hashes));
         let place = self.out.join(manifest::FILE);
         let bytes = |manifest: &Manifest| {
@@ -89,8 +89,10 @@ impl Pending {
         let mut files = match self.target {
             Target::New(folder) => {
                 let temporary = folder.temporary_path().join(manifest::FILE);
-                files::write(&temporary, &bytes(&manifest)?, Durability::Synced)?;
-                return Ok(folder.commit()?);
+                let text = bytes(&manifest)?;
+                files::write(&temporary, &text, Durability::Synced)?;
+                folder.commit()?;
+                return Ok(text.len() as u64);
             }
             Target::There(files) => files,
         };
@@ -111,11 +113,13 @@ impl Pending {
         for (_, file) in files {
             file.commit(Durability::Synced)?;
         }
-        if !manifest.replaces.is_empty() {
-            manifest.replaces.clear();
-            files::write(&place, &bytes(&manifest)?, Durability::Synced)?;
+        let is_final = manifest.replaces.is_empty();
+        manifest.replaces.clear();
+        let text = bytes(&manifest)?;
+        if !is_final {
+            files::write(&place, &text, Durability::Synced)?;
         }
-        Ok(())
+        Ok(text.len() as u64)
     }
 }
 

@@ -27,7 +27,8 @@ fn export(project: &Project, out: &Path, text: &str) -> Result<(), ExportError> 
     let mut pending = Pending::new(project, out)?;
     pending.write(MODEL, text.as_bytes())?;
     pending.write("labels.txt", text.as_bytes())?;
-    pending.commit()
+    pending.commit()?;
+    Ok(())
 }
 
 fn not_ours(outcome: Result<(), ExportError>) -> Vec<String> {
@@ -122,7 +123,7 @@ fn a_file_that_comes_while_the_export_is_proved_is_not_replaced() {
     let mut pending = Pending::new(&project, &out).unwrap();
     pending.write(MODEL, b"new").unwrap();
     fs::write(out.join(MODEL), "mine").unwrap();
-    assert_eq!(not_ours(pending.commit()), [MODEL]);
+    assert_eq!(not_ours(pending.commit().map(drop)), [MODEL]);
     assert_eq!(names(&out), [MODEL]);
 }
 

@@ -50,7 +50,7 @@ impl Format {
 pub struct ExportedFile {
     /// Where it is.
     pub path: PathBuf,
-    /// `onnx`, `onnx-float`, `labels`, `preprocess`, `readme`, `licence`.
+    /// `onnx`, `onnx-float`, `labels`, `preprocess`, `readme`, `licence`, `manifest`.
     pub format: String,
     /// Its size.
     pub bytes: u64,
@@ -174,6 +174,13 @@ fn write_and_verify(
         });
     }
     work.check()?;
-    pending.commit()?;
+    let bytes = pending.commit()?;
+    files.push(ExportedFile {
+        path: out.join(manifest::FILE),
+        format: "manifest".into(),
+        bytes,
+        top1_agreement: None,
+        max_probability_difference: None,
+    });
     Ok(files)
 }

@@ -118,8 +118,8 @@ fn others_get_the_same_classes_from_an_export() {
     let project = of_sample_videos(&dir.path().join("Über 映画"));
 
     for (fit, format, files) in [
-        (Fit::CenterCrop, Format::Onnx, 5),
-        (Fit::Pad, Format::OnnxFloat, 5),
+        (Fit::CenterCrop, Format::Onnx, 6),
+        (Fit::Pad, Format::OnnxFloat, 6),
     ] {
         let settings = TrainSettings {
             fit,

@@ -272,7 +272,7 @@ fn files_that_others_move_show_by_themselves_and_own_changes_cause_no_scans_for_
     for number in 0..1000 {
         std::fs::copy(
             files(&root.join("classes/moving"))[0].clone(),
-            root.join(format!("unsorted/{number}.jpg")),
+            root.join(format!("unsorted/many-{number}.jpg")),
         )
         .unwrap();
     }

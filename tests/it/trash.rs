@@ -14,6 +14,7 @@ fn the_window_tells_what_goes_and_asks() {
     // A run, as far as the trash is concerned.
     std::fs::create_dir_all(place.path("p/runs/gone")).unwrap();
     std::fs::write(place.path("p/runs/gone/curves.jsonl"), [b'\n'; 5000]).unwrap();
+    std::fs::write(place.path("p/runs/gone/run.json"), "{}").unwrap();
     let remove = TrainAction::Remove(RunId("gone".into()));
     desk.act(Action::Train(remove));
     desk.until("the run is in the trash", |_| {
@@ -56,7 +57,7 @@ fn the_window_tells_what_goes_and_asks() {
     desk.see("Empty the trash?");
     desk.see_part(&format!(
         "3 frames and 1 run, {}, will be deleted for good.",
-        words::bytes(bytes + 5000)
+        words::bytes(bytes + 5002)
     ));
     desk.click("Keep");
     assert!(place.path("p/trash").join(&paths[0]).is_file());
@@ -65,7 +66,7 @@ fn the_window_tells_what_goes_and_asks() {
     desk.click("Project p");
     desk.click("Empty the trash…");
     desk.click("Empty the trash");
-    desk.see("The trash is empty; 4 files deleted");
+    desk.see("The trash is empty; 5 files deleted");
     assert!(!place.path("p/trash").join(&paths[0]).exists());
     assert!(!place.path("p/trash/runs").exists());
     // What cannot come back is not offered; what was done before still is.
