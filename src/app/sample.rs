@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::App;
 use super::Lane;
+use crate::files::{self, Durability};
 use crate::jobs::JobError;
 use crate::project::ProjectError;
 
@@ -73,7 +74,11 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
         if entry.file_type()?.is_dir() {
             copy_tree(&path, &target)?;
         } else if crate::media::Kind::of_name(&path).is_some_and(crate::media::Kind::is_film) {
-            std::fs::copy(&path, &target)?;
+            // What is there may be somebody's own by now.
+            if !target.exists() {
+                let copied = files::copy(&path, &target, Durability::Renamed);
+                copied.map_err(|failed| failed.error)?;
+            }
         }
     }
     Ok(())
