@@ -1,4 +1,4 @@
-//! Steps per second of the head, evaluations included, and the memory that a large table takes: `cargo bench --bench training`.
+//! Steps per second of the head, evaluations included, and the memory that a large table takes (with `-- large` that alone): `cargo bench --bench training`.
 //!
 //! The limit beside it is the time of the two matrix products of a step alone, run by the same ONNX Runtime on
 //! the same thread, so that the ratio says what everything around them costs. On a machine that is busy with
@@ -15,6 +15,9 @@ use salamander::train::{Optimizer, measure_steps_per_second};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("ONNX Runtime {}", runtime_info()?.version);
+    if std::env::args().any(|argument| argument == "large") {
+        return large_table();
+    }
     println!("optimiser   D     C   batch  steps/s  products alone  ratio  steps/CPU s");
     for (optimizer, dim, classes, batch) in [
         (Optimizer::Sgd, 1280, 5, 100),
