@@ -1,4 +1,5 @@
-//! Steps per second of the head, evaluations included, and the memory that a large table takes (with `-- large` that alone): `cargo bench --bench training`.
+//! Steps per second of the head, evaluations included, and the memory that a large table takes:
+//! `cargo bench --bench training`, or that alone with `-- large`.
 //!
 //! The limit beside it is the time of the two matrix products of a step alone, run by the same ONNX Runtime on
 //! the same thread, so that the ratio says what everything around them costs. On a machine that is busy with

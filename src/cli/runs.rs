@@ -66,7 +66,11 @@ impl Line {
 }
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
-    let project = args.project.open()?;
+    let project = if args.remove.is_some() || args.restore.is_some() {
+        args.project.open()?
+    } else {
+        args.project.open_or_read()?
+    };
     let remove = match &args.remove {
         Some(name) => Some(which::find(&project, name, false)?.id),
         None => None,

@@ -9,8 +9,8 @@ use crate::backbone::{Architecture, Depth, Fit};
 use crate::evaluate::Evaluation;
 use crate::project::Project;
 use crate::train::{
-    CurvePoint, Estimate, EvalSpacing, LiveCurves, Optimizer, Part, Run, RunState, TrainSettings,
-    Verdict, estimate, resume, runs, train,
+    CurvePoint, Estimate, EvalSpacing, LiveCurves, Optimizer, Part, Run, RunClasses, RunState,
+    TrainSettings, Verdict, estimate, resume, runs, train,
 };
 
 use super::console::{Console, Interrupted, Watch};
@@ -249,7 +249,8 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         }
         outcome => outcome?,
     };
-    let figures = RunFigures::of(&run)?;
+    let mut figures = RunFigures::of(&run)?;
+    figures.classes = RunClasses::of(&project, &run).labels;
     console.result(&figures, || text(&figures))
 }
 

@@ -394,6 +394,11 @@ fn the_command_line_renames_merges_and_lists_runs() {
     let names = events(&said, "prediction")[0]["top"].to_string();
     assert!(names.contains("katze") && !names.contains("cat"), "{names}");
 
+    let steps = "--how-many-training-steps 50";
+    let resumed = place.result(&format!("train p --resume latest {steps}"));
+    assert_eq!(resumed["classes"], after["classes"]);
+    let before = place.result("evaluate p");
+
     let classes = place.result("classes p merge fox dog");
     assert_eq!(classes["classes"].as_array().unwrap().len(), 2);
     let lines = place.json("evaluate p");
