@@ -21,8 +21,6 @@ use super::MediaError;
 const READ_BYTES: usize = 256 << 10;
 /// How long a stream may be looked at for its facts, in microseconds.
 const ANALYSE_US: &str = "10000000";
-/// `AVPROBE_SCORE_RETRY`: up to this FFmpeg itself would rather see more of the file.
-const UNSURE_SCORE: i32 = 25;
 
 /// Makes FFmpeg ready, once. Its log goes nowhere: errors come back as return values and are told by us.
 pub(super) fn init() {
@@ -113,7 +111,7 @@ pub(super) fn open(path: &Path) -> Result<OpenVideo, MediaError> {
     })
 }
 
-fn open_input(file: File, path: &Path) -> Result<(Input, Interrupter), MediaError> {
+pub(super) fn open_input(file: File, path: &Path) -> Result<(Input, Interrupter), MediaError> {
     // Reading through our own file handle takes any path (FFmpeg's own file protocol wants UTF-8 and
     // reads "a:b" as a protocol).
     let broken = |_| MediaError::Ffmpeg("read files: out of memory".into());
@@ -170,78 +168,6 @@ fn what_else(path: &Path) -> String {
             .into();
     }
     "is not a video, or one of a kind that cannot be read".into()
-}
-
-/// What FFmpeg takes the beginning of a file for.
-pub(super) enum Guess {
-    /// A still image, by its codec.
-    Still(&'static str),
-    /// A container, by its name for people.
-    Container(&'static str),
-}
-
-/// Asks FFmpeg's demuxers which of them knows a file that begins with `head`; an unsure answer is none.
-pub(super) fn guess(head: &[u8]) -> Option<Guess> {
-    init();
-    let mut padded = head.to_vec();
-    padded.resize(head.len() + ffi::AVPROBE_PADDING_SIZE as usize, 0);
-    let data = ffi::AVProbeData {
-        // A name would tempt those that go by it.
-        filename: c"".as_ptr(),
-        buf: padded.as_mut_ptr(),
-        buf_size: i32::try_from(head.len()).ok()?,
-        mime_type: std::ptr::null(),
-    };
-    let mut score = 0;
-    // SAFETY: the data lives through the call and is padded as it must be. The answer is null or a static
-    // description whose names are static, NUL-terminated ASCII.
-    let (name, long) = unsafe {
-        let format = ffi::av_probe_input_format3(&raw const data, 1, &raw mut score);
-        if format.is_null() {
-            return None;
-        }
-        (
-            CStr::from_ptr((*format).name).to_str().ok()?,
-            CStr::from_ptr((*format).long_name).to_str().ok()?,
-        )
-    };
-    if score <= UNSURE_SCORE || name == "tty" {
-        return None;
-    }
-    Some(match name.strip_suffix("_pipe") {
-        Some(codec) => Guess::Still(codec),
-        None => Guess::Container(long),
-    })
-}
-
-/// What a file holds that FFmpeg can open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Contents {
-    /// Moving pictures of a known size.
-    Picture,
-    /// Sound alone.
-    Sound,
-    /// Nothing of use.
-    Nothing,
-}
-
-/// Opens a file to see what is in it.
-pub(super) fn contents(path: &Path) -> Contents {
-    let opened = File::open(path)
-        .map_err(|error| MediaError::read(path, error))
-        .and_then(|file| open_input(file, path));
-    let Ok((input, _)) = opened else {
-        return Contents::Nothing;
-    };
-    let picture = choose_stream(&input)
-        .and_then(|index| input.stream(index))
-        .is_some_and(|stream| coded_size(&stream) != (0, 0));
-    let sound = |stream: Stream| stream.parameters().medium() == media::Type::Audio;
-    match (picture, input.streams().any(sound)) {
-        (true, _) => Contents::Picture,
-        (false, true) => Contents::Sound,
-        (false, false) => Contents::Nothing,
-    }
 }
 
 /// The stream that the `ffmpeg` program would take: the largest picture that has data, cover art left out.

@@ -1,16 +1,22 @@
 //! What a file is, with FFmpeg's help: the one answer that importing and predicting go by.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
+use ffmpeg_next::{Stream, ffi, media};
+
 use crate::kind::{ANIMATED_GIF, HEAD_BYTES, ImageKind, Kind, MOTION_JPEG, gif, jpeg};
 
 use super::MediaError;
-use super::ffmpeg::{self, Guess};
+use super::ffmpeg;
 
 /// So much is read of what begins as a JPEG image but is not called one, to see whether more images follow.
 const MOTION_JPEG_BYTES: u64 = 8 << 20;
+
+/// `AVPROBE_SCORE_RETRY`: up to this FFmpeg itself would rather see more of the file.
+const UNSURE_SCORE: i32 = 25;
 
 impl Kind {
     /// What the file is, by its content: the first [`HEAD_BYTES`], more only where these leave a doubt (a long GIF,
@@ -74,16 +80,88 @@ impl Kind {
     }
 }
 
+/// What FFmpeg takes the beginning of a file for.
+pub(super) enum Guess {
+    /// A still image, by its codec.
+    Still(&'static str),
+    /// A container, by its name for people.
+    Container(&'static str),
+}
+
+/// Asks FFmpeg's demuxers which of them knows a file that begins with `head`; an unsure answer is none.
+pub(super) fn guess(head: &[u8]) -> Option<Guess> {
+    ffmpeg::init();
+    let mut padded = head.to_vec();
+    padded.resize(head.len() + ffi::AVPROBE_PADDING_SIZE as usize, 0);
+    let data = ffi::AVProbeData {
+        // A name would tempt those that go by it.
+        filename: c"".as_ptr(),
+        buf: padded.as_mut_ptr(),
+        buf_size: i32::try_from(head.len()).ok()?,
+        mime_type: std::ptr::null(),
+    };
+    let mut score = 0;
+    // SAFETY: the data lives through the call and is padded as it must be. The answer is null or a static
+    // description whose names are static, NUL-terminated ASCII.
+    let (name, long) = unsafe {
+        let format = ffi::av_probe_input_format3(&raw const data, 1, &raw mut score);
+        if format.is_null() {
+            return None;
+        }
+        (
+            CStr::from_ptr((*format).name).to_str().ok()?,
+            CStr::from_ptr((*format).long_name).to_str().ok()?,
+        )
+    };
+    if score <= UNSURE_SCORE || name == "tty" {
+        return None;
+    }
+    Some(match name.strip_suffix("_pipe") {
+        Some(codec) => Guess::Still(codec),
+        None => Guess::Container(long),
+    })
+}
+
+/// What a file holds that FFmpeg can open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    /// Moving pictures of a known size.
+    Picture,
+    /// Sound alone.
+    Sound,
+    /// Nothing of use.
+    Nothing,
+}
+
+/// Opens a file to see what is in it.
+fn contents(path: &Path) -> Contents {
+    let opened = File::open(path)
+        .map_err(|error| MediaError::read(path, error))
+        .and_then(|file| ffmpeg::open_input(file, path));
+    let Ok((input, _)) = opened else {
+        return Contents::Nothing;
+    };
+    let picture = ffmpeg::choose_stream(&input)
+        .and_then(|index| input.stream(index))
+        .is_some_and(|stream| ffmpeg::coded_size(&stream) != (0, 0));
+    let sound = |stream: Stream| stream.parameters().medium() == media::Type::Audio;
+    match (picture, input.streams().any(sound)) {
+        (true, _) => Contents::Picture,
+        (false, true) => Contents::Sound,
+        (false, false) => Contents::Nothing,
+    }
+}
+
 /// What FFmpeg makes of a file of no known signature.
 fn ask_ffmpeg(path: &Path, head: &[u8]) -> Kind {
-    match ffmpeg::guess(head) {
+    match guess(head) {
         None => Kind::Unknown,
         Some(Guess::Still(name)) => Kind::Image(ImageKind::Rare(name)),
         // Some demuxers take much for theirs; the file must also open, with a picture in it.
-        Some(Guess::Container(name)) => match ffmpeg::contents(path) {
-            ffmpeg::Contents::Picture => Kind::Film(name),
-            ffmpeg::Contents::Sound => Kind::Sound,
-            ffmpeg::Contents::Nothing => Kind::Unknown,
+        Some(Guess::Container(name)) => match contents(path) {
+            Contents::Picture => Kind::Film(name),
+            Contents::Sound => Kind::Sound,
+            Contents::Nothing => Kind::Unknown,
         },
     }
 }

@@ -14,6 +14,7 @@ mod gather;
 mod graph;
 mod import;
 mod jpeg;
+mod jpeg_blocks;
 mod kind;
 mod known;
 mod odd_still;

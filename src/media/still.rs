@@ -12,7 +12,7 @@ use crate::kind::jpeg::SOI;
 use crate::kind::tiff::{Directory, SUBFILE_TYPE, Tiff};
 use crate::kind::{HEAD_BYTES, ImageKind, Kind};
 
-use super::ffmpeg::{self, Guess};
+use super::kind::Guess;
 use super::whole::{self, Missing};
 use super::{MediaError, depth, kind, odd_still};
 
@@ -167,7 +167,7 @@ fn image_kind(bytes: &[u8], path: &Path) -> Result<ImageKind, MediaError> {
                 return Ok(ImageKind::Tga);
             }
             let head = bytes.get(..bytes.len().min(HEAD_BYTES)).unwrap_or(bytes);
-            if let Some(Guess::Still(name)) = ffmpeg::guess(head) {
+            if let Some(Guess::Still(name)) = kind::guess(head) {
                 return Ok(ImageKind::Rare(name));
             }
             "is not an image, or one of a kind that cannot be read".into()

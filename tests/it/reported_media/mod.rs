@@ -1,0 +1,185 @@
+//! What a file is and what comes out of it: reports from users of neighbouring tools, rebuilt in miniature.
+//!
+//! The inputs are made here; where the collection of reported files lies beside the repository
+//! (`SALAMANDER_DATA`, else `../shared/data`), it is gone through as well.
+
+mod films;
+mod kinds;
+mod stills;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::{Rgb, RgbImage};
+
+use salamander::jobs::Work;
+use salamander::media::{ImageKind, Kind, MediaError, Sampler, load_image, load_still};
+use salamander::project::{Fps, Project, Sampling};
+
+use crate::cli_program::{Place, ffmpeg};
+
+/// The folder of collected files, if it is there.
+fn collected(folder: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("SALAMANDER_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
+        PathBuf::from,
+    );
+    let path = root.join(folder);
+    if !path.is_dir() {
+        eprintln!("SKIPPED: {folder} is not tried, because the collection is not there");
+        return None;
+    }
+    Some(path)
+}
+
+/// A picture in which every row and column differs.
+fn drawing(seed: u8) -> RgbImage {
+    RgbImage::from_fn(96, 64, |x, y| {
+        Rgb([
+            (x * 2) as u8 ^ seed,
+            (y * 3) as u8,
+            ((x * y) as u8).wrapping_add(seed.wrapping_mul(29)),
+        ])
+    })
+}
+
+/// Writes `picture` as the format that FFmpeg takes from the name.
+fn coded(folder: &Path, name: &str, picture: &RgbImage, coding: &[&str]) -> PathBuf {
+    let png = folder.join("source.png");
+    picture.save(&png).unwrap();
+    let path = folder.join(name);
+    let mut arguments = vec!["-i", png.to_str().unwrap()];
+    arguments.extend(coding);
+    arguments.push(path.to_str().unwrap());
+    ffmpeg(&arguments);
+    fs::remove_file(png).unwrap();
+    path
+}
+
+fn film(folder: &Path, name: &str, source: &str, coding: &[&str]) -> PathBuf {
+    let path = folder.join(name);
+    let mut arguments = vec!["-f", "lavfi", "-i", source];
+    arguments.extend(coding);
+    arguments.push(path.to_str().unwrap());
+    ffmpeg(&arguments);
+    path
+}
+
+fn at(fps: f64) -> Sampling {
+    Sampling {
+        fps: Fps(fps),
+        width_px: Some(96),
+        ..Sampling::default()
+    }
+}
+
+/// Times of the frames, and the warnings.
+fn sample(path: &Path, sampling: &Sampling) -> Result<(Vec<f64>, Vec<String>), MediaError> {
+    let work = Work::new();
+    let mut sampler = Sampler::open(path, sampling)?;
+    let mut times = Vec::new();
+    while let Some(frame) = sampler.next_frame(&work)? {
+        times.push(frame.time_secs);
+    }
+    Ok((times, sampler.warnings()))
+}
+
+/// Mean difference per value.
+fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
+    assert_eq!(a.dimensions(), b.dimensions());
+    let sum: u64 = a
+        .as_raw()
+        .iter()
+        .zip(b.as_raw())
+        .map(|(a, b)| u64::from(a.abs_diff(*b)))
+        .sum();
+    sum as f64 / a.as_raw().len() as f64
+}
+
+fn load(bytes: &[u8], name: &str) -> Result<(RgbImage, Vec<String>), String> {
+    load_still(bytes, Path::new(name))
+        .map(|still| (still.image, still.remarks))
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_collected_reports_come_out_right() {
+    let Some(reported) = collected("reported") else {
+        return;
+    };
+    let avif = reported.join("avif-imported-but-invisible/cat/0.avif");
+    assert_eq!(Kind::of(&avif).unwrap(), Kind::Image(ImageKind::Avif));
+    load_image(&avif).unwrap();
+
+    let place = Place::new();
+    for (folder, frames) in [
+        ("avif-imported-but-invisible", 16),
+        ("unknown-extensions-passed-over/signs", 12),
+    ] {
+        let project = format!("p{frames}");
+        assert_eq!(place.line(&format!("new {project}")).code, Some(0));
+        let from = reported.join(folder);
+        let ran = place.run(&[
+            "import",
+            &project,
+            from.to_str().unwrap(),
+            "--class-from",
+            "folder",
+        ]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let project = Project::open(&place.path(&project)).unwrap();
+        assert_eq!(
+            project.scan(&Work::new()).unwrap().list.len(),
+            frames,
+            "{folder}"
+        );
+    }
+    for film in ["cam.mjpeg", "picam.h264", "ok.mp4"] {
+        let path = reported
+            .join("unknown-extensions-passed-over/mice/mouse")
+            .join(film);
+        assert!(Kind::of(&path).unwrap().is_film(), "{film}");
+        assert!(!sample(&path, &at(2.0)).unwrap().0.is_empty(), "{film}");
+    }
+
+    for (film, most) in [("08.mkv", 23), ("26.mkv", 23)] {
+        let (times, warnings) = sample(&reported.join("long-gap").join(film), &at(2.0)).unwrap();
+        assert!((18..=most).contains(&times.len()), "{film}: {times:?}");
+        assert_eq!(warnings.len(), 1, "{film}: {warnings:?}");
+    }
+
+    let mut refused = Vec::new();
+    for class in ["cat", "dog"] {
+        for entry in fs::read_dir(reported.join("truncated-jpeg").join(class)).unwrap() {
+            let path = entry.unwrap().path();
+            if load_image(&path).is_err() {
+                refused.push(path.file_name().unwrap().to_string_lossy().into_owned());
+            }
+        }
+    }
+    refused.sort();
+    eprintln!("refused: {refused:?}");
+    assert!(refused.len() >= 3, "{refused:?}");
+}
+
+#[test]
+fn hostile_times_make_few_frames_and_broken_films_an_error() {
+    let Some(hostile) = collected("hostile") else {
+        return;
+    };
+    for (film, most) in [("gap29h.mkv", 12), ("m-17-x-utvideo.avi", 80)] {
+        let (times, warnings) = sample(&hostile.join("timestamps").join(film), &at(2.0)).unwrap();
+        assert!(
+            (1..=most).contains(&times.len()),
+            "{film}: {} frames",
+            times.len()
+        );
+        assert!(!warnings.is_empty(), "{film}");
+    }
+    for entry in fs::read_dir(hostile.join("silent-zero-frames")).unwrap() {
+        let path = entry.unwrap().path();
+        let outcome = sample(&path, &at(2.0));
+        let error = outcome.expect_err(&path.display().to_string()).to_string();
+        assert!(error.contains("damaged"), "{error}");
+    }
+}
