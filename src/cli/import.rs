@@ -339,7 +339,9 @@ fn text(outcome: &ImportOutcome, totals: &Totals) -> String {
     row("imported", totals.imported, new.join("; "));
     let conflicts = match totals.conflicts {
         0 => String::new(),
-        conflicts => format!("{conflicts} of them under another class"),
+        conflicts => {
+            format!("{conflicts} of them under another class (--on-conflict move moves those)")
+        }
     };
     row("already there", totals.known, conflicts);
     for (reason, files) in outcome.passed_over() {

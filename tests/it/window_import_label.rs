@@ -133,6 +133,51 @@ fn from_a_new_project_to_labelled_frames() {
 }
 
 #[test]
+fn an_import_is_accounted_for_undone_and_done_again() {
+    let place = Place::new();
+    place.videos();
+    std::fs::write(place.path("videos/bars/notes.txt"), "no video").unwrap();
+    let mut desk = desk(&place);
+    let projects = place.path("projects");
+    new_project(&mut desk, &projects);
+    let root = projects.join("Shapes");
+    add(&mut desk, &[&place.path("videos")]);
+    desk.see("Added 12 videos; 1 passed over");
+    let sources = |desk: &Desk| {
+        let session = desk.harness.state().app().session.as_ref().unwrap();
+        (session.sources.len(), session.classes.len())
+    };
+    desk.until("sources", |harness| {
+        let session = harness.state().app().session.as_ref().unwrap();
+        session.sources.len() == 12
+    });
+    {
+        let session = desk.harness.state().app().session.as_ref().unwrap();
+        let outcome = session.import.outcome.as_ref().unwrap();
+        assert_eq!(outcome.files.len(), 13);
+        assert_eq!(session.undo_text(), Some("import 12 files"));
+    }
+    desk.click("Extract bars-0.mp4");
+    desk.see("Frames extracted from 1 video");
+    desk.key(CTRL, Key::Z);
+    desk.until("nothing", |harness| {
+        let session = harness.state().app().session.as_ref().unwrap();
+        session.sources.is_empty() && session.classes.is_empty()
+    });
+    assert_eq!(files_in(&root.join("classes")), 0);
+    desk.key(CTRL.plus(Modifiers::SHIFT), Key::Z);
+    desk.until("all of it again", |harness| {
+        let session = harness.state().app().session.as_ref().unwrap();
+        session.sources.len() == 12
+    });
+    assert_eq!(sources(&desk), (12, 3));
+    assert_eq!(files_in(&root.join("classes/bars")), 4);
+    // The same again brings nothing, and says so.
+    add(&mut desk, &[&place.path("videos")]);
+    desk.see("Nothing new: 12 already there, 1 passed over");
+}
+
+#[test]
 fn classes_are_made_renamed_and_deleted() {
     let place = Place::new();
     place.video(
@@ -142,7 +187,7 @@ fn classes_are_made_renamed_and_deleted() {
     let mut desk = desk(&place);
     new_project(&mut desk, &place.path("projects"));
     let root = place.path("projects").join("Shapes");
-    add(&mut desk, &[&place.path("videos/bars/a.mp4")]);
+    add(&mut desk, &[&place.path("videos/bars")]);
     desk.see("a.mp4");
     desk.click("Extract a.mp4");
     desk.until("frames", |_| files_in(&root.join("classes/bars")) == 4);
@@ -197,7 +242,7 @@ fn bad_files_are_told_together_and_harm_nothing() {
     new_project(&mut desk, &place.path("projects"));
     add(&mut desk, &[&place.path("videos")]);
     desk.see("ok.mp4");
-    desk.see("3 files could not be added");
+    desk.see("Added 1 video; 3 could not be used");
     desk.click("Dismiss");
     desk.until("dismissed", |harness| {
         harness

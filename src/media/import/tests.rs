@@ -359,3 +359,154 @@ fn every_file_of_a_random_tree_is_reported_exactly_once() {
         assert!(fates["folder_twice"] > 50, "{fates:?}");
     }
 }
+
+/// Classes, sources and frames of a project.
+fn state(project: &Project) -> (Vec<String>, Vec<Source>, Vec<String>) {
+    let frames = project.scan(&Work::new()).unwrap().list.into_iter();
+    let classes = project.classes().into_iter();
+    (
+        classes.map(|class| class.name.to_string()).collect(),
+        project.sources(),
+        frames.map(|frame| frame.path).collect(),
+    )
+}
+
+/// A project with two images of its own, an import over it with conflicts that are moved, and its change.
+fn imported(dir: &Path) -> (Project, ImportRecord) {
+    let project = Project::create(&dir.join("p"), "p").unwrap();
+    let given = dir.join("given");
+    for (class, color) in [("cat", 1), ("cat", 2), ("dog", 3), ("bird", 4)] {
+        fs::create_dir_all(given.join(class)).unwrap();
+        let image = encoded(color, ImageFormat::Png);
+        fs::write(given.join(class).join(format!("{color}.png")), image).unwrap();
+    }
+    fs::create_dir_all(given.join("empty")).unwrap();
+    let first = dir.join("first");
+    fs::create_dir_all(&first).unwrap();
+    fs::write(first.join("1.png"), encoded(1, ImageFormat::Png)).unwrap();
+    fs::write(first.join("9.png"), encoded(9, ImageFormat::Png)).unwrap();
+    let fox = ClassFrom::Chosen(ClassName::new("fox").unwrap());
+    let mut options = ImportOptions {
+        class_from: fox,
+        ..ImportOptions::default()
+    };
+    import(&project, &[first], &options, &Work::new()).unwrap();
+    options.class_from = ClassFrom::Folder;
+    options.on_conflict = OnConflict::Move;
+    let outcome = import(&project, &[given], &options, &Work::new()).unwrap();
+    assert_eq!(outcome.totals().imported, 3);
+    assert_eq!(outcome.record.moved.len(), 1);
+    (project, outcome.record)
+}
+
+fn before_import(dir: &Path) -> (Vec<String>, usize, usize) {
+    let (project, _) = imported(dir);
+    let (classes, sources, frames) = state(&project);
+    assert_eq!(classes, ["fox", "bird", "cat", "dog", "empty"]);
+    assert_eq!((sources.len(), frames.len()), (4, 5));
+    (vec!["fox".to_owned()], 1, 2)
+}
+
+#[test]
+fn an_import_is_taken_back_and_done_again() {
+    use crate::project::{Change, History};
+    let dir = folder();
+    let (classes, sources, frames) = before_import(&dir.path().join("a"));
+    let (project, record) = imported(dir.path());
+    let after = state(&project);
+    let mut history = History::default();
+    let work = Work::new();
+    let change = Change::Import {
+        record: Box::new(record),
+        files: 3,
+        undone: None,
+    };
+    history.apply(&project, change, &work).unwrap();
+    assert_eq!(history.undo_text().as_deref(), Some("import 3 files"));
+    let mut undone = None;
+    for _ in 0..2 {
+        history.undo(&project, &work).unwrap().unwrap();
+        let now = state(&project);
+        assert_eq!(
+            (now.0.clone(), now.1.len(), now.2.len()),
+            (classes.clone(), sources, frames)
+        );
+        assert!(now.2.iter().all(|path| path.starts_with("classes/fox/")));
+        assert_eq!(project.scan_trash(&work).unwrap().list.len(), 3);
+        assert_eq!(*undone.get_or_insert_with(|| now.clone()), now);
+        history.redo(&project, &work).unwrap().unwrap();
+        assert_eq!(state(&project), after);
+        assert_eq!(project.scan_trash(&work).unwrap().list, []);
+    }
+    assert_eq!(work.take_warnings(), Vec::<String>::new());
+}
+
+#[test]
+fn taking_an_import_back_is_finished_after_a_kill() {
+    let dir = folder();
+    let (project, record) = imported(dir.path());
+    let root = project.root().to_owned();
+    // Killed after the first frame had gone.
+    let frames = project.scan(&Work::new()).unwrap().list;
+    let of_import = frames
+        .iter()
+        .find(|frame| {
+            frame
+                .source
+                .as_ref()
+                .is_some_and(|s| record.sources.contains(s))
+        })
+        .unwrap();
+    project
+        .trash(&[of_import.path.clone()], &Work::new())
+        .unwrap();
+    drop(project);
+    let path = root.join("project.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    json["pending"] = serde_json::json!({ "take_back_import": record });
+    fs::write(&path, serde_json::to_vec(&json).unwrap()).unwrap();
+    let project = Project::open(&root).unwrap();
+    let (classes, sources, frames) = state(&project);
+    assert_eq!((sources.len(), frames.len()), (1, 2));
+    assert_eq!(classes, ["fox"]);
+    assert_eq!(project.scan_trash(&Work::new()).unwrap().list.len(), 3);
+    drop(project);
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(json.get("pending"), None);
+}
+
+#[test]
+fn videos_that_are_only_added_are_forgotten_with_the_frames_they_gave_since() {
+    use crate::project::{Change, History};
+    let dir = folder();
+    let project = Project::create(&dir.path().join("p"), "p").unwrap();
+    let film = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample/cat/cat-1.mp4");
+    let mut options = ImportOptions {
+        class_from: ClassFrom::Chosen(ClassName::new("cat").unwrap()),
+        videos: Videos::AddOnly,
+        ..ImportOptions::default()
+    };
+    options.sampling.width_px = Some(32);
+    let work = Work::new();
+    let outcome = import(&project, std::slice::from_ref(&film), &options, &work).unwrap();
+    let totals = outcome.totals();
+    assert_eq!((totals.videos, totals.frames), (1, 0));
+    let id = outcome.record.sources[0].clone();
+    let mut history = History::default();
+    let change = Change::Import {
+        record: Box::new(outcome.record),
+        files: 1,
+        undone: None,
+    };
+    history.apply(&project, change, &work).unwrap();
+    let written = crate::media::extract(&project, &id, &work).unwrap();
+    assert!(written > 0);
+    let after = state(&project);
+    history.undo(&project, &work).unwrap().unwrap();
+    assert_eq!(state(&project), (Vec::new(), Vec::new(), Vec::new()));
+    // An extraction that waited for its turn ends without a word.
+    let late = crate::media::extract(&project, &id, &work);
+    assert!(matches!(late, Err(MediaError::Cancelled(_))), "{late:?}");
+    history.redo(&project, &work).unwrap().unwrap();
+    assert_eq!(state(&project), after);
+}
