@@ -64,7 +64,7 @@ fn jobs_end_with_the_one_sentence_and_make_nothing_again() {
     place.project();
     let frames = || files(&place.path("p/classes")).len();
     let before = frames();
-    let line = "import p videos --class-from folder --fps 10 --width 80";
+    let line = "import p videos --class-from folder --fps 10 --width 80 --replace";
     let message = moved_away_during(&place, line, || frames() > before + 3);
     assert!(
         message.contains("is not there any more"),
@@ -88,7 +88,7 @@ fn jobs_end_with_the_one_sentence_and_make_nothing_again() {
     let runs = place.path("p/runs");
     let run = std::fs::read_dir(runs).unwrap().next().unwrap().unwrap();
     assert!(run.path().join("run.json").exists());
-    place.result("import p videos --class-from folder --fps 10 --width 80");
+    place.result("import p videos --class-from folder --fps 10 --width 80 --replace");
 }
 
 fn frame_count(desk: &Desk) -> usize {

@@ -226,6 +226,8 @@ impl Importing<'_> {
             let complete = before
                 .extracted
                 .is_some_and(|count| self.known.count(&before.id) >= count);
+            // A replacement that was broken off.
+            replace = self.options.replace && before.extracted.is_none() && !another_range;
             another_range || !complete
         };
         if source != *before {
