@@ -10,6 +10,10 @@
 //! `cargo bench --bench window -- start`, `scroll`, `label` or `train` measures one of them.
 
 #[cfg(target_os = "linux")]
+#[path = "../tests/it/surroundings.rs"]
+mod surroundings;
+
+#[cfg(target_os = "linux")]
 #[path = "../tests/it/desktop.rs"]
 #[allow(
     dead_code,

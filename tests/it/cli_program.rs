@@ -2,9 +2,11 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
+
+use crate::surroundings;
 
 /// A temporary folder in which the program runs, with a home of its own.
 pub struct Place {
@@ -29,16 +31,10 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    /// The program with the temporary folder as home and working folder.
+    /// The program with the temporary folder as home and working folder, and nothing of the machine's surroundings.
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_salamander"));
-        command
-            .args(args)
-            .current_dir(self.dir.path())
-            .env("HOME", self.dir.path())
-            .env("XDG_CONFIG_HOME", self.path("config"))
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null());
+        let mut command = surroundings::salamander(self.dir.path());
+        command.args(args).current_dir(self.dir.path());
         command
     }
 

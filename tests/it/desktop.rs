@@ -16,6 +16,8 @@ use x11rb_xtest::protocol::xtest::ConnectionExt as _;
 use x11rb_xtest::rust_connection::RustConnection;
 use x11rb_xtest::wrapper::ConnectionExt as _;
 
+use super::surroundings;
+
 x11rb_xtest::atom_manager! {
     Atoms: AtomsCookie {
         XdndAware, XdndEnter, XdndPosition, XdndStatus, XdndDrop, XdndFinished, XdndSelection,
@@ -46,15 +48,15 @@ impl Drop for Desktop {
 
 impl Desktop {
     /// Starts an Xvfb of `width × height` pixels and `salamander` with `arguments` in it, with its
-    /// settings in `config_dir`, and waits for the window.
+    /// settings in `home/config`, and waits for the window.
     pub fn start(
         size: (u16, u16),
         scale: f32,
-        config_dir: &Path,
+        home: &Path,
         arguments: &[&std::ffi::OsStr],
     ) -> Self {
         let (server, display) = start_server(size);
-        let program = program(&display, scale, config_dir)
+        let program = program(&display, scale, home)
             .args(arguments)
             .spawn()
             .expect("the program starts");
@@ -254,7 +256,26 @@ impl Desktop {
     /// Presses keys together, as "ctrl+shift+e"; the names are those of X keysyms.
     pub fn press(&self, keys: &str) {
         let codes: Vec<u8> = keys.split('+').map(|key| self.keycode(key)).collect();
-        for code in &codes {
+        self.press_codes(&codes);
+    }
+
+    /// Types a text, with Shift where the keyboard needs it.
+    pub fn type_text(&self, text: &str) {
+        for letter in text.chars() {
+            // Latin-1 has its code points as keysyms.
+            let keysym = u32::from(letter);
+            if let Some(code) = self.key_with(keysym, 0) {
+                self.press_codes(&[code]);
+            } else if let Some(code) = self.key_with(keysym, 1) {
+                self.press_codes(&[self.keycode("shift"), code]);
+            } else {
+                panic!("no key for “{letter}”");
+            }
+        }
+    }
+
+    fn press_codes(&self, codes: &[u8]) {
+        for code in codes {
             self.input(xproto::KEY_PRESS_EVENT, *code);
         }
         for code in codes.iter().rev() {
@@ -291,6 +312,12 @@ impl Desktop {
             one if one.len() == 1 => u32::from(one.as_bytes()[0]),
             other => panic!("no keysym for “{other}”"),
         };
+        self.key_with(keysym, 0)
+            .unwrap_or_else(|| panic!("no key for “{key}”"))
+    }
+
+    /// The key that gives a keysym at a level: 0 alone, 1 with Shift.
+    fn key_with(&self, keysym: u32, level: usize) -> Option<u8> {
         let setup = self.connection.setup();
         let (low, high) = (setup.min_keycode, setup.max_keycode);
         let mapping = self
@@ -302,9 +329,8 @@ impl Desktop {
         let index = mapping
             .keysyms
             .chunks(usize::from(mapping.keysyms_per_keycode))
-            .position(|symbols| symbols.first() == Some(&keysym))
-            .unwrap_or_else(|| panic!("no key for “{key}”"));
-        low + u8::try_from(index).unwrap()
+            .position(|symbols| symbols.get(level) == Some(&keysym))?;
+        Some(low + u8::try_from(index).unwrap())
     }
 
     /// What the screen shows.
@@ -363,35 +389,46 @@ impl Desktop {
                 .atom
         };
         let (protocols, delete) = (intern(b"WM_PROTOCOLS"), intern(b"WM_DELETE_WINDOW"));
-        self.tell(
-            window,
-            protocols,
-            [delete, x11rb_xtest::CURRENT_TIME, 0, 0, 0],
-        );
-        self.program.wait().unwrap()
+        let deadline = Instant::now() + Duration::from_mins(3);
+        loop {
+            self.tell(
+                window,
+                protocols,
+                [delete, x11rb_xtest::CURRENT_TIME, 0, 0, 0],
+            );
+            let patience = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < patience {
+                if let Some(status) = self.program.try_wait().unwrap() {
+                    return status;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            assert!(Instant::now() < deadline, "the window does not close");
+            // On a busy machine a job may still run, and the program asks whether to quit all the same.
+            self.press("escape");
+        }
     }
 }
 
-/// `salamander` on a display, with its settings in `config_dir`.
-pub fn program(display: &str, scale: f32, config_dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_salamander"));
+/// `salamander` on a display, with nothing else of the machine's desktop ([`surroundings`]).
+pub fn program(display: &str, scale: f32, home: &Path) -> Command {
+    let mut command = surroundings::salamander(home);
     command
         .env("DISPLAY", display)
-        .env_remove("WAYLAND_DISPLAY")
         .env("LIBGL_ALWAYS_SOFTWARE", "1")
         .env("WINIT_X11_SCALE_FACTOR", scale.to_string())
-        .env("XDG_CONFIG_HOME", config_dir)
-        .env("XDG_DOCUMENTS_DIR", config_dir)
-        .env("HOME", config_dir)
-        .env("RUST_LOG", "warn")
-        .stdin(Stdio::null());
+        .env("XDG_DOCUMENTS_DIR", home)
+        .env("RUST_LOG", "warn");
     command
 }
 
 /// An Xvfb on a free display of its own choosing.
 pub fn start_server((width, height): (u16, u16)) -> (Child, String) {
-    // With -displayfd the server picks a free number and writes it to that descriptor, here its stdout.
+    // With -displayfd the server picks a free number and writes it to that descriptor, here its stdout. The keyboard
+    // is the one that the server has by itself, whatever layout the machine's variables ask for.
     let mut server = Command::new("Xvfb")
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .args(["-displayfd", "1", "-screen", "0"])
         .arg(format!("{width}x{height}x24"))
         .args(["-nolisten", "tcp"])

@@ -25,7 +25,7 @@ pub fn python() -> Option<PathBuf> {
     let found = [unix, windows, "python3".into()]
         .into_iter()
         .find(|python| {
-            Command::new(python)
+            interpreter(python)
                 .args(["-c", "import onnxruntime, numpy, PIL"])
                 .output()
                 .is_ok_and(|output| output.status.success())
@@ -42,9 +42,16 @@ pub fn python() -> Option<PathBuf> {
     found
 }
 
+/// Python without what variables and the locale of the machine make of it.
+fn interpreter(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-E", "-X", "utf8"]);
+    command
+}
+
 pub fn python_predictions(python: &Path, export: &Path, pictures: &[PathBuf]) -> Vec<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run_export.py");
-    let mut child = Command::new(python)
+    let mut child = interpreter(python)
         .arg(script)
         .arg(export)
         .arg("-")
@@ -75,8 +82,8 @@ fn follow_readme(python: &Path, export: &Path, picture: &Path) -> String {
     let (_, program) = readme.split_once("\n\nimport ").unwrap();
     let (program, _) = program.split_once("\n\n").unwrap();
     let program = format!("import {program}").replace("picture.jpg", picture.to_str().unwrap());
-    let output = Command::new(python)
-        .args(["-X", "utf8", "-c", &program])
+    let output = interpreter(python)
+        .args(["-c", &program])
         .current_dir(export)
         .output()
         .unwrap();
@@ -247,7 +254,7 @@ fn resized_pixels_are_those_of_pillow() {
             lines.push('\n');
         }
     }
-    let mut child = Command::new(python)
+    let mut child = interpreter(&python)
         .args(["-c", PILLOW])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"))
         .stdin(Stdio::piped())

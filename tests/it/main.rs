@@ -29,6 +29,7 @@ mod reopened;
 mod reported;
 mod reported_media;
 mod sources;
+mod surroundings;
 mod train;
 mod trash;
 mod tuned;

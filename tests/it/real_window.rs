@@ -37,14 +37,7 @@ fn settle() {
 fn command(desktop: &Desktop, name: &str) {
     desktop.press("ctrl+k");
     settle();
-    for key in name.to_lowercase().chars() {
-        let name = if key == ' ' {
-            "space".to_owned()
-        } else {
-            key.to_string()
-        };
-        desktop.press(&name);
-    }
+    desktop.type_text(name);
     settle();
     desktop.press("return");
     settle();
@@ -193,14 +186,12 @@ fn the_start_screen_opens_and_closes() {
 #[test]
 fn a_path_is_typed_when_the_system_shows_no_dialog() {
     let home = tempfile::tempdir().unwrap();
-    // The keyboard of the test has small letters only.
-    let root = std::env::temp_dir().join(format!("salamander-typed-{}", std::process::id()));
+    let root = home.path().join("Typed");
     let path = root.to_str().unwrap().to_owned();
-    assert_eq!(path, path.to_lowercase());
     drop(salamander::project::Project::create(&root, "Typed").unwrap());
     let mut desktop = Desktop::start((1440, 900), 1.0, home.path(), &[]);
     settle();
-    let settings = home.path().join("salamander/settings.json");
+    let settings = home.path().join("config/salamander/settings.json");
     let opened = || {
         let recent = json(&settings).map(|settings| settings["recent"].clone());
         recent.is_some_and(|recent| recent.to_string().contains(&path))
@@ -210,9 +201,7 @@ fn a_path_is_typed_when_the_system_shows_no_dialog() {
         desktop.press("ctrl+o");
         settle();
         desktop.screenshot("typed-path");
-        for key in path.chars() {
-            desktop.press(&key.to_string());
-        }
+        desktop.type_text(&path);
         settle();
         desktop.press("return");
         settle();
@@ -223,5 +212,4 @@ fn a_path_is_typed_when_the_system_shows_no_dialog() {
     assert!(opened(), "the project was not opened by its typed path");
     desktop.wait_for("the window", Desktop::title);
     assert!(desktop.close().success());
-    std::fs::remove_dir_all(&root).unwrap();
 }
