@@ -55,7 +55,7 @@ packages_apt() {
         [[ "$installed" == *" $name "* ]] || missing+=("$name")
     done
     [ "${#missing[@]}" -eq 0 ] && return
-    say "installing with apt: ${missing[*]}"
+    say "installing with apt (on a minimal system a minute or two and some 100 MB): ${missing[*]}"
     as_root apt-get update -q
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
@@ -146,7 +146,10 @@ sha256_of() {
 fetch_wheel() {
     local address=$1 folder=$2 file tag
     file=$(basename "$address")
-    curl --fail --silent --show-error --location --retry 3 --max-time 600 --output "$folder/$file" "$address" && return
+    # A bar for a person, nothing for a log.
+    local progress=--silent
+    if [ -t 2 ]; then progress=--progress-bar; fi
+    curl --fail "$progress" --show-error --location --retry 3 --max-time 600 --output "$folder/$file" "$address" && return
     say "trying pip instead of curl"
     tag=${file%.whl}
     tag=${tag##*-}
@@ -197,7 +200,7 @@ install_python() {
     have python3 || die "python3 is missing; the tests run exported models with ONNX Runtime for Python"
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         die "the tests need Python 3.11 or later; $(python3 --version) is first in PATH"
-    say "making a Python environment for the tests in $place (onnxruntime, numpy, pillow)"
+    say "making a Python environment for the tests in $place (onnxruntime, numpy, pillow; up to a minute)"
     rm -rf "$place"
     python3 -m venv "$place"
     "$place/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: -r "$list"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes target/Salamander.app from the release build (Apple silicon).
+# Makes target/Salamander.app, built with the profile for packages (Apple silicon).
 # Written with care, but never run on macOS by its authors.
 #
 #   packaging/macos/bundle.sh
@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 [ "$(uname -s)" = Darwin ] || { echo "this makes a macOS app and must run on macOS" >&2; exit 1; }
 packaging/setup.sh
 PATH="$PATH:$HOME/.cargo/bin"
-cargo build --release --locked
+cargo build --profile packaging --locked --bin salamander
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 app=target/Salamander.app
@@ -22,11 +22,11 @@ rm -rf "$app"
 # would be taken for code when the app is signed.)
 mkdir -p "$contents"/{MacOS,lib/salamander,Resources/models,Resources/doc}
 
-install -m 755 "${CARGO_TARGET_DIR:-target}/release/salamander" "$contents/MacOS/salamander"
+install -m 755 "${CARGO_TARGET_DIR:-target}/packaging/salamander" "$contents/MacOS/salamander"
 install -m 644 target/onnxruntime/lib/libonnxruntime.dylib "$contents/lib/salamander/"
 install -m 644 models/*.onnx models/catalogue.json models/LICENSE "$contents/Resources/models/"
 cp -R assets/sample "$contents/Resources/sample"
-install -m 644 LICENSE-MIT LICENSE-APACHE assets/fonts/OFL.txt "$contents/Resources/doc/"
+install -m 644 LICENSE-MIT LICENSE-APACHE assets/fonts/OFL.txt assets/fonts/Phosphor-LICENSE.txt "$contents/Resources/doc/"
 install -m 644 target/onnxruntime/LICENSE "$contents/Resources/doc/onnxruntime-LICENSE"
 install -m 644 target/onnxruntime/ThirdPartyNotices.txt "$contents/Resources/doc/onnxruntime-ThirdPartyNotices.txt"
 packaging/crate_licences.sh >"$contents/Resources/doc/rust-crates-licences.txt"

@@ -7,8 +7,9 @@
 $ErrorActionPreference = 'Stop'
 $root = Split-Path -Parent (Split-Path -Parent $PSScriptRoot)
 
-function Say($text) { Write-Host "setup: $text" }
-function Stop-WithHint($text) { Write-Host "setup: $text" -ForegroundColor Red; exit 1 }
+# On standard error, so that what the program prints can be read by a script.
+function Say($text) { [Console]::Error.WriteLine("setup: $text") }
+function Stop-WithHint($text) { Say $text; exit 1 }
 
 # --- Tools with an installer of their own -------------------------------------------------------
 

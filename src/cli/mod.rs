@@ -238,6 +238,15 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_page_names_every_command() {
+        let page = include_str!("../../packaging/linux/salamander.1");
+        for command in Cli::command().get_subcommands() {
+            let line = format!("\n.B {}\n", command.get_name());
+            assert!(page.contains(&line), "{}", command.get_name());
+        }
+    }
+
+    #[test]
     fn json_may_stand_anywhere() {
         for line in ["salamander --json doctor", "salamander doctor --json"] {
             assert!(Cli::try_parse_from(line.split(' ')).unwrap().json);
