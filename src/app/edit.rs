@@ -1,7 +1,7 @@
 //! Changes of the project that can be undone ([`crate::project::History`]).
 //!
 //! They are made one after the other on a thread; the screen shows their effect before
-//! ([`super::foresee`]) and is set right by a scan when they are through.
+//! ([`super::foresee`]) and is set right by a scan when they are through, unless they went exactly like that.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +21,8 @@ enum Way {
 /// What an edit brings from its thread.
 struct Edited {
     renames: Renames,
+    /// Whether frames went exactly as the window shows it already.
+    as_foreseen: bool,
     undo_text: Option<String>,
     redo_text: Option<String>,
 }
@@ -113,8 +115,10 @@ impl App {
             false,
             move |work| run(way, &project, &history, work),
             move |app, result: Result<Edited, JobError>| {
+                let mut as_foreseen = false;
                 match result {
                     Ok(edited) => {
+                        as_foreseen = edited.as_foreseen;
                         if let Some(session) = &mut app.session
                             && session.root == root
                         {
@@ -132,7 +136,11 @@ impl App {
                         app.fail(error.to_string());
                     }
                 }
-                app.refresh();
+                // Listing all frames for each that is labelled would cost more the larger the project is. A list that
+                // is being made now may be from before the edit, though.
+                if !as_foreseen || app.refreshing {
+                    app.refresh();
+                }
             },
         );
     }
@@ -155,12 +163,16 @@ fn run(
         Way::Undo(_) => history.undo(project, work)?.unwrap_or_default(),
         Way::Redo(_) => history.redo(project, work)?.unwrap_or_default(),
     };
+    let as_it_was = |(from, to): &(String, String)| expected.get(from) == Some(to);
     Ok(Edited {
+        as_foreseen: !expected.is_empty()
+            && outcome.moved.len() == expected.len()
+            && outcome.moved.iter().all(as_it_was),
         // What went as it was foreseen is shown like that already.
         renames: outcome
             .moved
             .into_iter()
-            .filter(|(from, to)| expected.get(from) != Some(to))
+            .filter(|pair| !as_it_was(pair))
             .collect(),
         undo_text: history.undo_text(),
         redo_text: history.redo_text(),

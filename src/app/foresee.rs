@@ -76,14 +76,7 @@ fn foreseen(
     match change {
         Change::Relabel { to, .. } => {
             renames = self::renames(change);
-            snapshot.change(|list| {
-                for frame in list {
-                    if let Some(path) = renames.get(&frame.path) {
-                        frame.path.clone_from(path);
-                        frame.label = to.clone();
-                    }
-                }
-            });
+            snapshot.relabel(&renames, to);
             rename_in(&mut selection, &renames);
         }
         Change::Trash { frames } => {
@@ -130,8 +123,10 @@ impl Session {
             renames: found.renames,
         };
         // The order does not depend on labels; with all of them shown, the same frames are.
-        if !(only_labels && self.label.show == Show::All) {
+        if !only_labels {
             self.rebuild_shown();
+        } else if self.label.show != Show::All {
+            self.show_relabelled(before.renames.values());
         }
         before
     }

@@ -1,5 +1,6 @@
 //! The label workspace's state: what is shown, what is selected, and labelling itself.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -55,7 +56,12 @@ pub struct LabelState {
     pub preview: bool,
     /// Counts the moves of the cursor after which it must be scrolled into view.
     pub reveal: u64,
+    /// How many frames were looked at one by one so far, by whatever the label workspace does; for tests of its cost.
+    pub visited: Cell<u64>,
 }
+
+/// Up to so many frames are taken out of the grid one by one.
+const FEW: usize = 16;
 
 /// How a selection is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,32 +184,90 @@ impl Session {
             }
             state.shown.push(index);
         }
-        if state.selection.is_empty() && state.cursor.is_none() && state.anchor.is_none() {
+        self.visit(self.snapshot.order.len());
+        self.forget_hidden();
+    }
+
+    /// Takes frames out of the grid that its filter does not show since they have other labels; `paths` are those they
+    /// have now. Visits no others as long as they are few.
+    pub(super) fn show_relabelled<'a>(&mut self, paths: impl ExactSizeIterator<Item = &'a String>) {
+        if paths.len() > FEW {
+            self.rebuild_shown();
             return;
         }
-        let shown = || {
-            let indices = state.shown.iter();
-            indices.filter_map(|index| Some(list.get(*index as usize)?.path.as_str()))
-        };
-        // Mostly all of them are still there.
-        let selected = shown()
-            .filter(|path| state.selection.contains(*path))
-            .count();
-        if selected < state.selection.len() {
-            let shown: HashSet<&str> = shown().collect();
-            let selection = Arc::make_mut(&mut state.selection);
-            selection.retain(|path| shown.contains(path.as_str()));
+        for path in paths {
+            let Some(index) = self.snapshot.find(path) else {
+                continue;
+            };
+            let frame = self.snapshot.frames.list.get(index as usize);
+            let shows = frame.is_some_and(|frame| {
+                let of_source = self.label.source.is_none() || self.label.source == frame.source;
+                of_source && self.shows(&frame.label)
+            });
+            match (self.place_of_index(index), shows) {
+                (Some(place), false) => self.hide(place),
+                // Rare: a frame that was not in the grid was labelled.
+                (None, true) => {
+                    self.rebuild_shown();
+                    return;
+                }
+                _ => {}
+            }
+            self.visit(1);
         }
-        let is_gone = |place: &Option<String>| {
-            let place = place.as_ref();
-            place.is_some_and(|place| shown().all(|path| path != place))
-        };
-        let gone = [&state.cursor, &state.anchor].map(is_gone);
-        for (place, gone) in [&mut state.cursor, &mut state.anchor].into_iter().zip(gone) {
+        self.forget_hidden();
+    }
+
+    fn hide(&mut self, place: usize) {
+        let state = &mut self.label;
+        state.shown.remove(place);
+        let after = state.groups.partition_point(|group| group.start <= place);
+        for group in state.groups.iter_mut().skip(after) {
+            group.start -= 1;
+        }
+        if let Some(at) = after.checked_sub(1)
+            && let Some(group) = state.groups.get_mut(at)
+        {
+            group.len -= 1;
+            if group.len == 0 {
+                state.groups.remove(at);
+            }
+        }
+    }
+
+    /// What is not shown is not selected, and the keyboard is not at it.
+    fn forget_hidden(&mut self) {
+        let hidden = |path: &String| self.place_of(path).is_none();
+        let unselect: Vec<String> = self
+            .label
+            .selection
+            .iter()
+            .filter(|p| hidden(p))
+            .cloned()
+            .collect();
+        let gone = [&self.label.cursor, &self.label.anchor]
+            .map(|place| place.as_ref().is_some_and(hidden));
+        self.visit(self.label.selection.len());
+        if !unselect.is_empty() {
+            let selection = Arc::make_mut(&mut self.label.selection);
+            for path in &unselect {
+                selection.remove(path);
+            }
+        }
+        for (place, gone) in [&mut self.label.cursor, &mut self.label.anchor]
+            .into_iter()
+            .zip(gone)
+        {
             if gone {
                 *place = None;
             }
         }
+    }
+
+    /// Counts frames that were looked at one by one, for tests: an action on one frame must not look at all.
+    fn visit(&self, frames: usize) {
+        let visited = &self.label.visited;
+        visited.set(visited.get() + frames as u64);
     }
 
     /// The path of the frame at a place of the grid.
@@ -216,19 +280,35 @@ impl Session {
     /// The place in the grid of a frame.
     #[must_use]
     pub fn place_of(&self, path: &str) -> Option<usize> {
-        (0..self.label.shown.len()).find(|place| self.shown_path(*place) == Some(path))
+        self.place_of_index(self.snapshot.find(path)?)
+    }
+
+    /// The grid has the order of the screen, so the place is found by halving.
+    fn place_of_index(&self, index: u32) -> Option<usize> {
+        let rank = |index: u32| self.snapshot.rank(index);
+        let wanted = rank(index)?;
+        let shown = &self.label.shown;
+        shown
+            .binary_search_by_key(&Some(wanted), |index| rank(*index))
+            .ok()
     }
 
     /// The selected frames in the order of the grid.
     #[must_use]
     pub fn selected_paths(&self) -> Vec<String> {
+        self.visit(self.label.selection.len());
         // Nothing is selected that is not shown.
-        let all = self.label.selection.len() == self.label.shown.len();
-        (0..self.label.shown.len())
-            .filter_map(|place| self.shown_path(place))
-            .filter(|path| all || self.label.selection.contains(*path))
-            .map(str::to_owned)
-            .collect()
+        if self.label.selection.len() == self.label.shown.len() {
+            let all = (0..self.label.shown.len()).filter_map(|place| self.shown_path(place));
+            return all.map(str::to_owned).collect();
+        }
+        let selection = self.label.selection.iter();
+        let mut places: Vec<usize> = selection.filter_map(|path| self.place_of(path)).collect();
+        places.sort_unstable();
+        let paths = places
+            .into_iter()
+            .filter_map(|place| self.shown_path(place));
+        paths.map(str::to_owned).collect()
     }
 
     fn pick(&mut self, path: String, pick: Pick) {
@@ -282,10 +362,7 @@ impl Session {
     /// The frame that should be at the cursor when `gone` are not shown any more: the next one that stays.
     fn heir(&self, gone: &HashSet<&str>) -> Option<String> {
         let count = self.label.shown.len();
-        let last = (0..count).rev().find(|place| {
-            self.shown_path(*place)
-                .is_some_and(|path| gone.contains(path))
-        })?;
+        let last = gone.iter().filter_map(|path| self.place_of(path)).max()?;
         (last + 1..count)
             .chain((0..last).rev())
             .filter_map(|place| self.shown_path(place))

@@ -1,6 +1,8 @@
 //! What is known of a project's frames at one moment: the frames, their order on screen, their counts.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Weak};
 
 use super::words::Noun;
@@ -28,6 +30,17 @@ impl Counts {
             counts.add(frame);
         }
         counts
+    }
+
+    fn remove(&mut self, frame: &Frame) {
+        one_less(&mut self.by_label, &frame.label);
+        if let Some(source) = &frame.source {
+            one_less(&mut self.by_source, source);
+        }
+        match frame.label {
+            Label::Class(_) => self.labelled = self.labelled.saturating_sub(1),
+            Label::Unsorted => self.unsorted = self.unsorted.saturating_sub(1),
+        }
     }
 
     fn add(&mut self, frame: &Frame) {
@@ -78,6 +91,16 @@ impl Counts {
     }
 }
 
+/// What is not there is not listed.
+fn one_less<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
 /// The frames at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -88,6 +111,64 @@ pub struct Snapshot {
     pub order: Arc<Vec<u32>>,
     /// Their counts.
     pub counts: Counts,
+    /// The place of each frame in `order`.
+    ranks: Arc<Vec<u32>>,
+    by_path: Arc<ByPath>,
+}
+
+/// Finds a frame by its path without looking at the others. It holds hashes, so that no path is in memory twice.
+#[derive(Debug, Clone, Default)]
+struct ByPath(HashMap<u64, Found>);
+
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    /// Index of the only frame whose path has this hash.
+    One(u32),
+    /// The paths of several frames have it; that practically never happens.
+    Several,
+}
+
+impl ByPath {
+    fn of(frames: &Frames) -> Self {
+        let mut by_path = Self(HashMap::with_capacity(frames.list.len()));
+        for (index, frame) in frames.list.iter().enumerate() {
+            by_path.insert(&frame.path, index as u32);
+        }
+        by_path
+    }
+
+    fn hash(path: &str) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        path.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn insert(&mut self, path: &str, index: u32) {
+        match self.0.entry(Self::hash(path)) {
+            Entry::Vacant(entry) => {
+                entry.insert(Found::One(index));
+            }
+            Entry::Occupied(mut entry) => {
+                entry.insert(Found::Several);
+            }
+        }
+    }
+
+    fn remove(&mut self, path: &str) {
+        if let Entry::Occupied(entry) = self.0.entry(Self::hash(path))
+            && matches!(entry.get(), Found::One(_))
+        {
+            entry.remove();
+        }
+    }
+
+    fn find(&self, path: &str, list: &[Frame]) -> Option<u32> {
+        let is_it = |index: u32| list.get(index as usize).is_some_and(|f| f.path == path);
+        match self.0.get(&Self::hash(path))? {
+            Found::One(index) => is_it(*index).then_some(*index),
+            Found::Several => (0..list.len() as u32).find(|index| is_it(*index)),
+        }
+    }
 }
 
 impl Snapshot {
@@ -126,22 +207,62 @@ impl Snapshot {
                 .then_with(|| frame(a.2).map(file_name).cmp(&frame(b.2).map(file_name)))
         });
         let order = keyed.into_iter().map(|(_, _, index)| index).collect();
+        Self::with_order(frames, order)
+    }
+
+    fn with_order(frames: Frames, order: Vec<u32>) -> Self {
+        let mut ranks = vec![0; frames.list.len()];
+        for (rank, index) in order.iter().enumerate() {
+            if let Some(slot) = ranks.get_mut(*index as usize) {
+                *slot = rank as u32;
+            }
+        }
         Self {
             counts: Counts::of(&frames),
+            by_path: Arc::new(ByPath::of(&frames)),
             frames: Arc::new(frames),
             order: Arc::new(order),
+            ranks: Arc::new(ranks),
         }
     }
 
-    /// Changes frames in place and counts again.
-    pub fn change(&mut self, change: impl FnOnce(&mut Vec<Frame>)) {
-        change(&mut Arc::make_mut(&mut self.frames).list);
-        self.counts = Counts::of(&self.frames);
+    /// The index of the frame with this path.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<u32> {
+        self.by_path.find(path, &self.frames.list)
+    }
+
+    /// The place in `order` of the frame with this index.
+    #[must_use]
+    pub fn rank(&self, index: u32) -> Option<u32> {
+        self.ranks.get(index as usize).copied()
+    }
+
+    /// Gives frames other paths and a label. Visits no other frames.
+    pub fn relabel(&mut self, renames: &HashMap<String, String>, to: &Label) {
+        let found: Vec<(u32, &String)> = renames
+            .iter()
+            .filter_map(|(path, new)| Some((self.find(path)?, new)))
+            .collect();
+        let list = &mut Arc::make_mut(&mut self.frames).list;
+        let by_path = Arc::make_mut(&mut self.by_path);
+        for (index, path) in found {
+            let Some(frame) = list.get_mut(index as usize) else {
+                continue;
+            };
+            self.counts.remove(frame);
+            by_path.remove(&frame.path);
+            frame.path.clone_from(path);
+            frame.label = to.clone();
+            by_path.insert(path, index);
+            self.counts.add(frame);
+        }
     }
 
     /// Takes the frames for which `gone` holds out, keeping the order of the others.
     pub fn remove(&mut self, gone: impl Fn(&Frame) -> bool) {
-        let list = &mut Arc::make_mut(&mut self.frames).list;
+        let mut frames = std::mem::take(&mut self.frames);
+        let list = &mut Arc::make_mut(&mut frames).list;
         let mut moved: Vec<Option<u32>> = Vec::with_capacity(list.len());
         let mut next = 0;
         for frame in list.iter() {
@@ -158,8 +279,8 @@ impl Snapshot {
             .iter()
             .filter_map(|index| moved.get(*index as usize).copied().flatten())
             .collect();
-        self.order = Arc::new(order);
-        self.counts = Counts::of(&self.frames);
+        let frames = Arc::unwrap_or_clone(frames);
+        *self = Self::with_order(frames, order);
     }
 }
 
@@ -207,6 +328,7 @@ pub fn file_name(frame: &Frame) -> &str {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     fn frame(path: &str, time: f64) -> Frame {
@@ -216,6 +338,60 @@ mod tests {
             source: None,
             time_secs: Some(time),
         }
+    }
+
+    /// The frame with a path that another frame had, and the counts, are those of a snapshot made anew.
+    #[test]
+    fn relabelled_frames_are_found_and_counted() {
+        let list = (0..9).map(|i| frame(&format!("unsorted/{i}.jpg"), f64::from(i)));
+        let mut snapshot = Snapshot::of(
+            Frames {
+                list: list.collect(),
+            },
+            &[],
+        );
+        let cat = Label::Class(crate::project::ClassName::new("cat").unwrap());
+        for (renames, label) in [
+            (
+                vec![
+                    ("unsorted/3.jpg", "classes/cat/3.jpg"),
+                    ("unsorted/4.jpg", "classes/cat/4.jpg"),
+                    ("unsorted/44.jpg", "classes/cat/44.jpg"),
+                ],
+                &cat,
+            ),
+            (
+                vec![("classes/cat/3.jpg", "unsorted/3.jpg")],
+                &Label::Unsorted,
+            ),
+            (
+                vec![("classes/cat/4.jpg", "unsorted/4.jpg")],
+                &Label::Unsorted,
+            ),
+        ] {
+            let owned = |(from, to): &(&str, &str)| ((*from).to_owned(), (*to).to_owned());
+            let renames: HashMap<String, String> = renames.iter().map(owned).collect();
+            snapshot.relabel(&renames, label);
+            assert_eq!(snapshot.counts, Counts::of(&snapshot.frames));
+            for (index, frame) in snapshot.frames.list.iter().enumerate() {
+                assert_eq!(snapshot.find(&frame.path), Some(index as u32));
+            }
+            assert_eq!(snapshot.frames.list.len(), 9);
+        }
+        assert_eq!(snapshot.find("classes/cat/3.jpg"), None);
+    }
+
+    #[test]
+    fn paths_with_one_hash_are_told_apart() {
+        let mut by_path = ByPath::default();
+        let list = [frame("a.jpg", 0.0), frame("b.jpg", 1.0)];
+        for path in ["a.jpg", "b.jpg"] {
+            by_path.0.insert(ByPath::hash(path), Found::Several);
+        }
+        by_path.remove("a.jpg");
+        assert_eq!(by_path.find("a.jpg", &list), Some(0));
+        assert_eq!(by_path.find("b.jpg", &list), Some(1));
+        assert_eq!(by_path.find("c.jpg", &list), None);
     }
 
     fn names(snapshot: &Snapshot) -> Vec<&str> {

@@ -47,6 +47,7 @@ impl Known {
             (project.scan(work)?, false),
             (project.scan_trash(work)?, true),
         ] {
+            project.count_files(frames.list.len() as u64);
             for frame in frames.list {
                 // After a power cut a file may be there by name only; it is written again.
                 let Ok(facts) = fs::metadata(frame.abs(project)) else {

@@ -121,6 +121,7 @@ impl Project {
         if self.access == Access::Full && next != before {
             self.check_there()?;
             unsaved = document::save(self.root(), &next).err();
+            self.counters().document_written();
         }
         *self.document() = next;
         Ok((result, unsaved))

@@ -13,6 +13,7 @@ use crate::jobs::Work;
 
 use super::access::{self, Access, Taken};
 use super::class::UNSORTED;
+use super::costs::Counters;
 use super::document::{self, Document, Loaded};
 use super::left_over::is_left_over;
 use super::lock::{self, ProjectLock};
@@ -35,6 +36,7 @@ pub struct Project {
     notices: Mutex<Vec<String>>,
     /// What scans have said already: a folder is scanned again and again, its oddities are told once.
     told: Mutex<HashSet<String>>,
+    counters: Counters,
     pub(super) access: Access,
     /// Held for [`Access::Full`].
     lock: Option<ProjectLock>,
@@ -130,6 +132,7 @@ impl Project {
             changing: Mutex::new(()),
             notices: Mutex::new(notice.into_iter().collect()),
             told: Mutex::default(),
+            counters: Counters::default(),
             access,
             lock,
         }
@@ -348,6 +351,11 @@ impl Project {
         locked(&self.saving)
     }
 
+    /// What operations are counted in ([`super::Costs`]).
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// Says something about opening.
     pub(super) fn notice(&self, notice: String) {
         locked(&self.notices).push(notice);
@@ -365,6 +373,7 @@ impl Project {
         if next != before {
             self.check_writable()?;
             document::save(&self.root, &next)?;
+            self.counters.document_written();
             *self.document() = next;
         }
         Ok(result)

@@ -124,6 +124,7 @@ impl Project {
             root: self.root(),
             folders: Vec::new(),
             gone: Vec::new(),
+            touched: 0,
         };
         let mut result = Moved {
             paths: targets.iter().map(|(path, _)| path.clone()).collect(),
@@ -153,6 +154,7 @@ impl Project {
                 work.set_done(i as u64 + 1);
             }
         }
+        self.counters().touched(mover.touched);
         mover.finish(work);
         result
     }
@@ -164,6 +166,8 @@ struct Mover<'a> {
     /// Folders that have received a file; they exist.
     folders: Vec<PathBuf>,
     gone: Vec<String>,
+    /// Files looked up or moved ([`super::Costs`]).
+    touched: u64,
 }
 
 impl Mover<'_> {
@@ -177,6 +181,7 @@ impl Mover<'_> {
         if split_path(path) == (folder, file_name) {
             return Ok(None);
         }
+        self.touched += 1;
         let old = self.root.join(path);
         if fs::symlink_metadata(&old).is_err() {
             self.gone.push(path.to_owned());
@@ -184,7 +189,8 @@ impl Mover<'_> {
         }
         let folder_abs = self.root.join(folder);
         self.ensure_folder(&folder_abs)?;
-        let free = free_name(&folder_abs, file_name);
+        let (free, tried) = free_name(&folder_abs, file_name);
+        self.touched += tried;
         let new = folder_abs.join(&free);
         match rename(&old, &new) {
             Ok(()) => Ok(Some(format!("{folder}/{free}"))),
@@ -217,20 +223,20 @@ impl Mover<'_> {
     }
 }
 
-/// `name.jpg`, or `name~2.jpg` and so on if that is taken.
-fn free_name(folder: &Path, file_name: &str) -> String {
+/// `name.jpg`, or `name~2.jpg` and so on if that is taken; and how many names were tried.
+fn free_name(folder: &Path, file_name: &str) -> (String, u64) {
     let taken = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok();
     if !taken(file_name) {
-        return file_name.to_owned();
+        return (file_name.to_owned(), 1);
     }
     let (base, extension) = match file_name.rsplit_once('.') {
         Some((base, extension)) => (base, format!(".{extension}")),
         None => (file_name, String::new()),
     };
     (2..=u32::MAX)
-        .map(|n| format!("{base}~{n}{extension}"))
-        .find(|name| !taken(name))
-        .unwrap_or_else(|| file_name.to_owned())
+        .map(|n| (format!("{base}~{n}{extension}"), u64::from(n)))
+        .find(|(name, _)| !taken(name))
+        .unwrap_or_else(|| (file_name.to_owned(), u64::from(u32::MAX)))
 }
 
 /// A rename; between two file systems (a class folder may be a link) a copy that appears whole.

@@ -56,7 +56,9 @@ impl Project {
         let mut frames = Vec::new();
         let classes = self.root().join("trash/classes");
         if classes.is_dir() {
-            for folder in subfolders(&classes, work)? {
+            let folders = subfolders(&classes, work)?;
+            self.counters().listed(folders.len() as u64);
+            for folder in folders {
                 let Ok(name) = super::ClassName::new(&folder) else {
                     continue;
                 };
@@ -87,6 +89,7 @@ impl Project {
             self.make_dir(&path)?;
         }
         let folders = subfolders(&path, work)?;
+        self.counters().listed(folders.len() as u64);
         // Looked up only when there is something to find out.
         let seen = OnceCell::new();
         let held = |class: ClassId, folder: &str| {
@@ -205,7 +208,9 @@ impl Project {
         };
         let mut nameless = 0;
         let (mut films, mut raws) = (0, 0);
+        let mut listed = 0;
         for entry in entries {
+            listed += 1;
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
@@ -250,6 +255,7 @@ impl Project {
                 });
             }
         }
+        self.counters().listed(listed);
         if nameless > 0 {
             let what = if nameless == 1 {
                 "file or folder was"

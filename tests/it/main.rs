@@ -9,6 +9,7 @@ mod cancel;
 mod cli;
 mod cli_faults;
 mod cli_program;
+mod costs;
 #[cfg(target_os = "linux")]
 mod desktop;
 mod event_files;

@@ -1,0 +1,246 @@
+//! What an action on one frame costs in a project of ten thousand, counted in operations: files looked up or moved,
+//! folders listed, writes of `project.json`, frames visited by the window. None of these may grow with the project unseen.
+
+use std::path::Path;
+
+use egui::{Event, Key, Modifiers, pos2, vec2};
+use image::RgbImage;
+use salamander::app::{Action, Command, LabelAction, Pick, Show, Workspace};
+use salamander::jobs::Work;
+use salamander::media::{ClassFrom, ImportOptions, import};
+use salamander::project::{
+    Change, ClassName, Costs, FrameName, History, Label, Project, Sampling, Source, SourceId,
+    SourceKind,
+};
+
+use crate::cli_program::Place;
+use crate::window::Desk;
+
+const FRAMES: usize = 10_000;
+const SOURCES: usize = 20;
+/// `cat` and `dog`, and what lies in `classes/`.
+const CLASSES: usize = 2;
+
+fn class(name: &str) -> Label {
+    Label::Class(ClassName::new(name).unwrap())
+}
+
+/// A project of [`FRAMES`] frames from [`SOURCES`] videos: the first half in `cat`, the second in `dog`.
+fn many_frames(root: &Path) -> Project {
+    let project = Project::create(root, "Many").unwrap();
+    for name in ["cat", "dog"] {
+        project.add_class(&ClassName::new(name).unwrap()).unwrap();
+    }
+    let one = root.join("one.jpg");
+    RgbImage::new(32, 24).save(&one).unwrap();
+    let bytes = std::fs::read(&one).unwrap();
+    std::fs::remove_file(&one).unwrap();
+    let each = FRAMES / SOURCES;
+    for number in 0..SOURCES {
+        let id = SourceId::of_batch(&format!("video {number}"));
+        let name = if number < SOURCES / 2 { "cat" } else { "dog" };
+        let source = Source {
+            id: id.clone(),
+            kind: SourceKind::Video,
+            name: format!("{name}-{number}.mp4"),
+            path: root.join(format!("{name}-{number}.mp4")),
+            class: Some(ClassName::new(name).unwrap()),
+            sampling: Sampling::default(),
+            duration_secs: Some(each as f64 / 2.0),
+            extracted: Some(each as u64),
+            warnings: Vec::new(),
+            content: None,
+            given_split: None,
+        };
+        project.put_source(source).unwrap();
+        for index in 0..each {
+            let file = FrameName {
+                stem: format!("{name}-{number}"),
+                source: id.clone(),
+                time_secs: Some(index as f64 / 2.0),
+                id: format!("{:08x}", number * each + index),
+                extension: "jpg".to_owned(),
+            };
+            let folder = project.label_dir(&class(name));
+            std::fs::write(folder.join(file.to_file_name()), &bytes).unwrap();
+        }
+    }
+    project
+}
+
+fn first_cat(project: &Project) -> String {
+    let frames = project.scan(&Work::new()).unwrap();
+    assert_eq!(frames.list.len(), FRAMES);
+    frames.list[0].path.clone()
+}
+
+/// The costs of what `f` does.
+fn costs<T>(project: &Project, f: impl FnOnce() -> T) -> (T, Costs) {
+    let before = project.costs();
+    let result = f();
+    (result, project.costs().since(before))
+}
+
+#[test]
+fn opening_lists_each_folder_once_and_looks_at_no_file() {
+    let place = Place::new();
+    drop(many_frames(&place.path("p")));
+    let project = Project::open(&place.path("p")).unwrap();
+    project.scan(&Work::new()).unwrap();
+    let found = project.costs();
+    assert_eq!(found.folders_listed, 1 + CLASSES as u64 + 1, "{found:?}");
+    assert_eq!(found.entries_listed, (FRAMES + CLASSES) as u64, "{found:?}");
+    assert_eq!(found.files_touched, 0, "{found:?}");
+    assert_eq!(found.documents_written, 0, "{found:?}");
+}
+
+#[test]
+fn labelling_one_frame_and_undo_touch_one_frame() {
+    let place = Place::new();
+    let project = many_frames(&place.path("p"));
+    let frame = first_cat(&project);
+    let mut history = History::default();
+    let work = Work::new();
+    // The file, and the name it gets.
+    let one_move = Costs {
+        files_touched: 2,
+        ..Costs::default()
+    };
+    let changes = [
+        Change::Relabel {
+            frames: vec![frame.clone()],
+            to: class("dog"),
+        },
+        Change::Trash {
+            frames: vec![frame],
+        },
+    ];
+    for change in changes {
+        let (_, done) = costs(&project, || history.apply(&project, change, &work).unwrap());
+        assert_eq!(done, one_move);
+        let (_, undone) = costs(&project, || history.undo(&project, &work).unwrap());
+        assert_eq!(undone, one_move);
+    }
+    assert!(work.take_warnings().is_empty());
+}
+
+#[test]
+fn importing_one_photo_lists_the_frames_twice_at_most() {
+    let place = Place::new();
+    let project = many_frames(&place.path("p"));
+    let photo = place.path("one.png");
+    RgbImage::new(16, 16).save(&photo).unwrap();
+    let options = ImportOptions {
+        class_from: ClassFrom::Chosen(ClassName::new("cat").unwrap()),
+        ..ImportOptions::default()
+    };
+    let (_, found) = costs(&project, || {
+        import(&project, &[photo], &options, &Work::new()).unwrap()
+    });
+    // Grows with the project: which photos are there is known from all names, and whether their files are empty from
+    // each file. An index of the project would make it a matter of one photo.
+    let entries = (FRAMES + CLASSES) as u64;
+    assert!(found.entries_listed <= 2 * entries + 4, "{found:?}");
+    assert!(found.files_touched <= FRAMES as u64 + 4, "{found:?}");
+    assert!(found.documents_written <= 4, "{found:?}");
+}
+
+/// A window on the project, in the label workspace, at rest.
+fn window(place: &Place) -> Desk {
+    drop(many_frames(&place.path("p")));
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
+    desk.act(Action::OpenProject(place.path("p")));
+    desk.until("the project", |harness| {
+        harness.state().app().session.is_some()
+    });
+    desk.act(Action::Go(Workspace::Label));
+    rest(&mut desk);
+    desk
+}
+
+/// Until nothing happens in the background.
+fn rest(desk: &mut Desk) {
+    desk.until("rest", |harness| {
+        let app = harness.state().app();
+        app.tasks.is_idle() && app.session.as_ref().is_some_and(|s| s.pictures.is_idle())
+    });
+}
+
+/// Frames visited by the window, and operations on files.
+fn so_far(desk: &Desk) -> (u64, Costs) {
+    let session = desk.harness.state().app().session.as_ref().unwrap();
+    (session.label.visited.get(), session.project.costs())
+}
+
+/// What `f` and all that follows it cost.
+fn in_the_window(desk: &mut Desk, f: impl FnOnce(&mut Desk)) -> (u64, Costs) {
+    let before = so_far(desk);
+    f(desk);
+    rest(desk);
+    let after = so_far(desk);
+    (after.0 - before.0, after.1.since(before.1))
+}
+
+fn path_at(desk: &Desk, place: usize) -> String {
+    let session = desk.harness.state().app().session.as_ref().unwrap();
+    session.shown_path(place).unwrap().to_owned()
+}
+
+#[test]
+fn in_the_window_labelling_one_frame_visits_a_few() {
+    let place = Place::new();
+    let mut desk = window(&place);
+    for show in [Show::All, Show::Label(class("cat"))] {
+        desk.act(Action::Label(LabelAction::Show(show.clone())));
+        let path = path_at(&desk, 1000);
+        let (visited, found) = in_the_window(&mut desk, |desk| {
+            desk.act(Action::Label(LabelAction::Pick(path.clone(), Pick::Only)));
+            desk.act(Action::Label(LabelAction::Assign(class("dog"))));
+        });
+        let moved = path.replace("classes/cat/", "classes/dog/");
+        assert!(place.path("p").join(&moved).is_file());
+        assert!(visited < 20, "{show:?}: {visited} frames visited");
+        let one_move = Costs {
+            files_touched: 2,
+            ..Costs::default()
+        };
+        assert_eq!(found, one_move, "{show:?}");
+
+        let (visited, found) = in_the_window(&mut desk, |desk| {
+            desk.act(Action::Command(Command::Undo));
+        });
+        assert!(place.path("p").join(&path).is_file());
+        eprintln!("undo with {show:?}: {visited} frames visited, {found:?}");
+        assert_eq!(found.files_touched, 2, "{show:?}: {found:?}");
+        assert_eq!(found.documents_written, 0, "{show:?}: {found:?}");
+    }
+}
+
+#[test]
+fn in_the_window_scrolling_and_walking_visit_nothing_else() {
+    let place = Place::new();
+    let mut desk = window(&place);
+    let path = path_at(&desk, 0);
+    let (visited, found) = in_the_window(&mut desk, |desk| {
+        desk.act(Action::Label(LabelAction::Pick(path, Pick::Only)));
+        for _ in 0..20 {
+            desk.harness.event(Event::PointerMoved(pos2(700.0, 500.0)));
+            desk.harness.event(Event::MouseWheel {
+                unit: egui::MouseWheelUnit::Point,
+                delta: vec2(0.0, -400.0),
+                phase: egui::TouchPhase::Move,
+                source: egui::MouseWheelSource::Wheel,
+                modifiers: Modifiers::NONE,
+            });
+            desk.harness.run_steps(2);
+        }
+        for _ in 0..5 {
+            desk.key(Modifiers::NONE, Key::ArrowDown);
+        }
+    });
+    assert!(visited < 20, "{visited} frames visited");
+    assert_eq!(found, Costs::default());
+    let session = desk.harness.state().app().session.as_ref().unwrap();
+    let cursor = session.label.cursor.as_ref().unwrap();
+    assert!(session.place_of(cursor).unwrap() > 10);
+}
