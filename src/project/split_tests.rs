@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failing unwrap is a failing test
 
 use super::*;
-use crate::project::Label;
+use crate::project::{Label, SourceId};
 
 /// A class, its groups with their numbers of frames.
 type Plan<'a> = &'a [(&'a str, &'a [(&'a str, usize)])];
@@ -395,14 +395,10 @@ fn a_film_that_was_cut_for_both_classes_keeps_the_blocks_of_the_one_that_stays()
 /// of their own.
 fn given_frames(
     plan: &[(&str, &str, Option<Split>, usize)],
-) -> (
-    Vec<Frame>,
-    Vec<String>,
-    HashMap<super::super::SourceId, Split>,
-) {
+) -> (Vec<Frame>, Vec<String>, HashMap<SourceId, Split>) {
     let (mut frames, mut groups, mut sides) = (Vec::new(), Vec::new(), HashMap::new());
     for (class, name, side, count) in plan {
-        let source = super::super::SourceId::of_batch(name);
+        let source = SourceId::of_batch(name);
         if let Some(side) = side {
             sides.insert(source.clone(), *side);
         }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::files::{self, Durability};
-use crate::kind::Kind;
+use crate::kind::{ImageKind, Kind};
 use crate::media::known::Place;
 use crate::media::{MediaError, still};
 use crate::project::{
@@ -339,7 +339,7 @@ fn read_photo(path: &Path) -> Result<Photo, MediaError> {
 fn extension(bytes: &[u8], path: &Path) -> String {
     let by_content = Kind::of_head(bytes)
         .first_image()
-        .and_then(|image| image.extension());
+        .and_then(ImageKind::extension);
     by_content.map_or_else(
         || {
             path.extension()

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use salamander::jobs::Work;
 use salamander::media::{ImageKind, Kind, load_image};
-use salamander::project::{Label, Project};
+use salamander::project::{Frame, Label, Project};
 
 use crate::cli_program::Place;
 
@@ -276,7 +276,7 @@ fn a_scan_knows_every_image_and_names_what_is_none() {
     fs::write(class.join("IMG_1.NEF"), "x").unwrap();
     let work = Work::new();
     let frames = project.scan(&work).unwrap();
-    let names: Vec<&str> = frames.list.iter().map(|frame| frame.file_name()).collect();
+    let names: Vec<&str> = frames.list.iter().map(Frame::file_name).collect();
     assert_eq!(names, ["a.avif", "b.jxl", "c.pgm", "d", "e.camera7"]);
     let warnings = work.take_warnings();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
