@@ -12,6 +12,9 @@ use super::which::RunArg;
 use super::{ProjectArg, shown};
 
 /// Export a run as a model file with labels, proved to predict as the run does
+///
+/// In a folder that is there only the files of an earlier export are replaced; others of the same names are named, and
+/// nothing is written.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

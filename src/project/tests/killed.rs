@@ -82,6 +82,12 @@ fn killed_at_any_moment_nothing_confirmed_is_lost() {
     drop(project);
     let mut rounds = 0;
     for attempt in 0..20u64 {
+        let changed = || {
+            fs::metadata(root.join("project.json"))
+                .and_then(|found| found.modified())
+                .ok()
+        };
+        let before = changed();
         let mut victim = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "project::tests::killed::victim", "--nocapture"])
             .env(VICTIM, &root)
@@ -89,7 +95,12 @@ fn killed_at_any_moment_nothing_confirmed_is_lost() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(80 + attempt * 37 % 211));
+        // Every other one is killed while it is at work, however busy the machine is; the others also while they open.
+        while attempt % 2 == 0 && changed() == before {
+            assert!(victim.try_wait().unwrap().is_none(), "the victim ended");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(attempt * 37 % 211));
         victim.kill().unwrap();
         let output = victim.wait_with_output().unwrap();
         let confirmed = String::from_utf8_lossy(&output.stdout)
