@@ -1,4 +1,4 @@
-//! `salamander runs`: lists the runs of a project, moves them to the trash and back.
+//! `salamander runs`: lists the runs of a project, names them, moves them to the trash and back.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use super::console::Console;
 use super::table::{Align, percent, table};
 use super::which;
 
-/// List the runs of a project, newest first, or move one to the trash
+/// List the runs of a project, newest first, give one a name and a note, or move one to the trash
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -22,6 +22,15 @@ pub struct Args {
     /// Move a run back from the trash; the name is that of its folder in `trash/runs`
     #[arg(long, value_name = "RUN", conflicts_with = "remove")]
     restore: Option<String>,
+    /// Give --name and --note to this run (`latest`, its name or its folder)
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["remove", "restore"])]
+    describe: Option<String>,
+    /// What the run is called beside its folder's name; empty takes the name off
+    #[arg(long, value_name = "NAME", requires = "describe")]
+    name: Option<String>,
+    /// What is to be kept in mind of the run; empty takes the note off
+    #[arg(long, value_name = "TEXT", requires = "describe")]
+    note: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -37,6 +46,8 @@ struct Result {
 #[derive(Serialize)]
 struct Line {
     run: String,
+    name: String,
+    note: String,
     created: String,
     state: RunState,
     depth: Depth,
@@ -49,9 +60,13 @@ struct Line {
 impl Line {
     fn of(project: &Project, run: Run) -> Self {
         let classes = RunClasses::of(project, &run).labels;
+        // A note that cannot be read takes nothing from the run.
+        let note = run.note().unwrap_or_default();
         let result = run.result;
         Self {
             run: run.id.0,
+            name: note.name,
+            note: note.note,
             created: run.created,
             state: run.state,
             depth: run.settings.fine_tune.depth,
@@ -76,6 +91,17 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         None => None,
     };
     let restore = args.restore.clone().map(RunId);
+    if let Some(name) = &args.describe {
+        let run = which::find(&project, name, false)?;
+        let mut note = run.note()?;
+        if let Some(name) = &args.name {
+            note.name.clone_from(name);
+        }
+        if let Some(text) = &args.note {
+            note.note.clone_from(text);
+        }
+        run.set_note(&note)?;
+    }
     let result = console.run("runs", move |_| {
         let removed = remove.map(|run| remove_run(&project, &run)).transpose()?;
         let restored = restore.map(|run| restore_run(&project, &run)).transpose()?;
@@ -99,7 +125,19 @@ fn text(result: &Result) -> String {
         text.push_str("no runs yet; make one with `salamander train`");
         return text;
     }
-    let heading = ["run", "depth", "steps", "validation", "test", "classes"];
+    // Columns of what nobody has written are left out.
+    let named = result.runs.iter().any(|run| !run.name.is_empty());
+    let noted = result.runs.iter().any(|run| !run.note.is_empty());
+    let heading = [
+        "run",
+        "name",
+        "depth",
+        "steps",
+        "validation",
+        "test",
+        "classes",
+        "note",
+    ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(result.runs.iter().map(|run| {
         let steps = match (run.state, run.steps) {
@@ -108,21 +146,36 @@ fn text(result: &Result) -> String {
         };
         vec![
             run.run.clone(),
+            run.name.clone(),
             run.depth.to_string(),
             steps,
             percent(run.validation_accuracy),
             percent(run.test_accuracy),
             run.classes.join(", "),
+            run.note.replace('\n', " "),
         ]
     }));
-    let aligns = [
+    for row in &mut rows {
+        if !noted {
+            row.pop();
+        }
+        if !named {
+            row.remove(1);
+        }
+    }
+    let mut aligns = vec![
         Align::Left,
         Align::Left,
+        Align::Left,
         Align::Right,
         Align::Right,
         Align::Right,
+        Align::Left,
         Align::Left,
     ];
+    if !named {
+        aligns.remove(1);
+    }
     text.push_str(&table(&aligns, &rows));
     text
 }

@@ -338,7 +338,7 @@ fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId) {
             egui::Label::new(
                 widgets::muted(
                     t,
-                    "model.onnx takes a picture that was made square and resized as below. labels.txt names its outputs in their order, preprocess.json says the steps in words and numbers, README.txt has this example. In Python, in the folder of the export (pip install onnxruntime numpy pillow):",
+                    "model.onnx takes an image that was made square and resized as below. labels.txt names its outputs in their order, preprocess.json says the steps in words and numbers, README.txt has this example. In Python, in the folder of the export (pip install onnxruntime numpy pillow):",
                 )
                 .line_height(Some(18.0)),
             )

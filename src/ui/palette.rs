@@ -140,7 +140,7 @@ fn lines(ctx: &Context, cx: &Cx<'_>, query: &str) -> Vec<Line> {
             tip: command.tooltip().to_owned(),
             keys: command
                 .shortcut()
-                .map(|shortcut| ctx.format_shortcut(&shortcut))
+                .map(|shortcut| widgets::shortcut_text(ctx, &shortcut))
                 .unwrap_or_default(),
             action: Action::Command(command),
         })

@@ -194,7 +194,7 @@ pub fn command_item(ui: &mut Ui, cx: &mut Cx<'_>, command: Command, glyph: char)
     let t = tokens(ui);
     let shortcut = command
         .shortcut()
-        .map(|shortcut| ui.ctx().format_shortcut(&shortcut))
+        .map(|shortcut| widgets::shortcut_text(ui.ctx(), &shortcut))
         .unwrap_or_default();
     let enabled = command.is_enabled(cx.app);
     let clicked = ui
@@ -266,7 +266,7 @@ fn search(ui: &mut Ui) -> bool {
     let font = FontId::new(theme::TYPE_SMALL, FontFamily::Proportional);
     let shortcut = Command::Palette
         .shortcut()
-        .map(|shortcut| ui.ctx().format_shortcut(&shortcut))
+        .map(|shortcut| widgets::shortcut_text(ui.ctx(), &shortcut))
         .unwrap_or_default();
     let words = ui
         .painter()

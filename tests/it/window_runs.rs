@@ -87,4 +87,25 @@ fn runs_are_compared_in_a_table_and_are_given_names_and_notes() {
     )));
     desk.see("compared:");
     desk.see("first try");
+
+    // The command line knows it too, and can change it.
+    desk.act(Action::Command(Command::CloseProject));
+    desk.until("the project is closed", |harness| {
+        harness.state().app().tasks.is_idle()
+    });
+    let result = place.result("runs p");
+    let runs = result["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
+    assert_eq!(runs[1]["name"], "first try");
+    assert_eq!(runs[1]["note"], "few steps");
+    assert_eq!(runs[0]["name"], "");
+    let text = place.line("runs p").stdout;
+    assert!(
+        text.contains("first try") && text.contains("few steps"),
+        "{text}"
+    );
+    let result = place.result("runs p --describe latest --name longer");
+    assert_eq!(result["runs"][0]["name"], "longer");
+    assert_eq!(result["runs"][0]["note"], "");
+    assert_eq!(result["runs"][1]["name"], "first try");
 }

@@ -135,3 +135,108 @@ fn nothing_overlaps_in_a_small_window() {
     });
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
+
+/// Where the node with this role whose name begins so is painted.
+fn place_of(desk: &Desk, role: Role, begin: &str) -> Rect {
+    let mut stack = vec![desk.harness.root()];
+    while let Some(node) = stack.pop() {
+        let access = node.accesskit_node();
+        if access.role() == role && access.label().is_some_and(|name| name.starts_with(begin)) {
+            return node.rect();
+        }
+        stack.extend(node.children());
+    }
+    panic!("no {role:?} “{begin}”: {}", desk.names().join("\n"));
+}
+
+#[test]
+fn nothing_overlaps_with_many_classes_long_names_and_a_run_to_be_resumed() {
+    const NAME: &str = "Wildlife of the northern garden and the hedge behind it";
+    let place = Place::new();
+    place.project();
+    let new_name = |number: u32| format!("class-{number:02}-with-a-name-that-is-much-too-long");
+    for number in 1..=17 {
+        let line = format!("classes p add {}", new_name(number));
+        assert_eq!(place.line(&line).code, Some(0));
+    }
+    {
+        let project = salamander::project::Project::open(&place.path("p")).unwrap();
+        project.set_name(NAME).unwrap();
+    }
+    let mut desk = Desk::new(&place.path("config"), [800.0, 600.0]);
+    desk.act(Action::OpenProject(place.path("p")));
+    desk.until("the project is read", |harness| {
+        let session = harness.state().app().session.as_ref();
+        session.is_some_and(|session| session.train.runs_known && session.classes.len() == 20)
+    });
+    // Something to undo whose name is long.
+    desk.act(Action::Go(Workspace::Label));
+    desk.act(Action::Command(Command::SelectAll));
+    let long = salamander::project::ClassName::new(&new_name(1)).unwrap();
+    desk.act(Action::Label(salamander::app::LabelAction::Assign(
+        salamander::project::Label::Class(long),
+    )));
+    desk.until("it can be undone", |harness| {
+        let app = harness.state().app();
+        let session = app.session.as_ref().unwrap();
+        session.undo_text().is_some() && app.tasks.is_idle()
+    });
+    let mut found = faults(&mut desk, "many classes");
+    for size in [[800.0, 600.0], [1280.0, 720.0]] {
+        desk.harness.set_size(Vec2::from(size));
+        desk.harness.run_steps(10);
+        let name = place_of(&desk, Role::Button, &format!("Project {NAME}"));
+        let undo = place_of(&desk, Role::Button, "Undo");
+        assert!(name.right() < undo.left(), "{name} and {undo}");
+        assert!(
+            name.width() > 100.0,
+            "the project's name has no room: {name}"
+        );
+    }
+    desk.act(Action::Command(Command::Undo));
+    desk.until("it is undone", |harness| {
+        let app = harness.state().app();
+        let session = app.session.as_ref().unwrap();
+        session.redo_text().is_some() && app.tasks.is_idle()
+    });
+
+    // A run that was interrupted: its card and its button are whole, also beside a list of others.
+    let endless = TrainSettings {
+        how_many_training_steps: 5_000_000,
+        ..TrainSettings::default()
+    };
+    desk.act(Action::Train(TrainAction::Set(endless)));
+    desk.act(Action::Train(TrainAction::SetDepth(Some(
+        salamander::backbone::Depth::Head,
+    ))));
+    for _ in 0..2 {
+        desk.act(Action::Command(Command::StartTraining));
+        desk.until("curves", |harness| {
+            let session = harness.state().app().session.as_ref().unwrap();
+            let live = session.train.live.as_ref();
+            live.is_some_and(|live| live.points.len() > 3)
+        });
+        desk.act(Action::Train(TrainAction::Cancel));
+        desk.until("the end of the training", |harness| {
+            harness.state().app().tasks.is_idle()
+        });
+    }
+    let id = {
+        let session = desk.harness.state().app().session.as_ref().unwrap();
+        session.train.runs[0].run.id.clone()
+    };
+    desk.act(Action::Train(TrainAction::Focus(id)));
+    desk.see("Resume training");
+    found.extend(faults(&mut desk, "unfinished"));
+    for size in [[800.0, 600.0], [1280.0, 720.0]] {
+        desk.harness.set_size(Vec2::from(size));
+        desk.harness.run_steps(10);
+        let inside = Rect::from_min_max(pos2(0.0, 46.0), pos2(size[0], size[1] - 34.0));
+        let resume = place_of(&desk, Role::Button, "Resume training");
+        assert!(inside.contains_rect(resume), "{resume} at {size:?}");
+        let curves = place_of(&desk, Role::Canvas, "Cross-entropy curves");
+        assert!(!curves.intersects(resume), "{curves} lies over {resume}");
+        assert!(curves.bottom() <= inside.bottom(), "{curves} at {size:?}");
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}

@@ -5,7 +5,7 @@ use egui::{Align, Key, Label, Layout, Modifiers, RichText, ScrollArea, Ui, vec2}
 use super::{End, buttons_ui, title_ui};
 use crate::app::Command;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, button, key_cap};
+use crate::ui::widgets::{self, button, key_cap, shortcut_text};
 
 /// Room for the keys, points: the longest are `Ctrl+Shift+A` and `Shift+Click`.
 const KEYS: f32 = 108.0;
@@ -31,7 +31,7 @@ pub(super) fn shortcuts_ui(ui: &mut Ui) -> End {
     rows.extend(Command::ALL.into_iter().filter_map(|command| {
         let shortcut = command.shortcut()?;
         Some((
-            ctx.format_shortcut(&shortcut),
+            shortcut_text(&ctx, &shortcut),
             command.text().trim_end_matches('…'),
         ))
     }));
@@ -46,6 +46,7 @@ pub(super) fn shortcuts_ui(ui: &mut Ui) -> End {
                 ui.allocate_ui_with_layout(vec2(width, 0.0), layout, |ui| {
                     ui.set_width(width);
                     ui.spacing_mut().item_spacing.y = 4.0;
+                    ui.spacing_mut().interact_size.y = ROW;
                     for (keys, what) in rows.unwrap_or_default() {
                         row_ui(ui, keys, what);
                     }

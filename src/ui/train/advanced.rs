@@ -26,7 +26,7 @@ pub(super) fn advanced_ui(
     };
     let fold = quiet_button(ui, Some(glyph), "Advanced");
     if fold
-        .on_hover_text("Batches, optimiser, cropping, seed, and how the deeper part is trained")
+        .on_hover_text("Batches, optimiser, cropping, seed, and how fine-tuning is done")
         .clicked()
     {
         *open = !*open;
@@ -143,7 +143,7 @@ fn fit_ui(ui: &mut Ui, settings: &mut TrainSettings) {
             "Stretch",
             "Width and height are scaled separately; nothing is cut off",
         ),
-        (Fit::Pad, "Pad", "The whole picture with grey bars"),
+        (Fit::Pad, "Pad", "The whole image with grey bars"),
     ];
     let selected = fits
         .iter()

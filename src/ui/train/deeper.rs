@@ -13,7 +13,7 @@ use crate::ui::widgets::{Number, number_ui};
 pub(super) fn deeper_ui(ui: &mut Ui, session: &Session, settings: &mut FineTuneSettings) {
     let t = tokens(ui);
     separator(ui);
-    section(ui, "Deeper than the head", |_| {});
+    section(ui, "Fine-tuning", |_| {});
     if session.depth() == Some(Depth::Head) {
         let words = "They count when the depth is more than the head.";
         ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
@@ -22,7 +22,7 @@ pub(super) fn deeper_ui(ui: &mut Ui, session: &Session, settings: &mut FineTuneS
     number_ui(
         ui,
         "Fine-tuning batch",
-        "Frames per step of the deeper part; a step takes as much longer as there are more",
+        "Frames per step of the fine-tuning; a step takes as much longer as there are more",
         &mut settings.batch_size,
         &whole(1..=4_096, "frames", ""),
     );
@@ -30,7 +30,7 @@ pub(super) fn deeper_ui(ui: &mut Ui, session: &Session, settings: &mut FineTuneS
     number_ui(
         ui,
         "Fine-tuning rate",
-        "The highest learning rate of the deeper part; it rises to this in the first tenth of the steps and then falls to zero",
+        "The highest learning rate of the fine-tuning; it rises to this in the first tenth of the steps and then falls to zero",
         &mut settings.learning_rate,
         &part(1e-6..=10.0, 0.000_05, 6),
     );
@@ -51,7 +51,7 @@ pub(super) fn deeper_ui(ui: &mut Ui, session: &Session, settings: &mut FineTuneS
     number_ui(
         ui,
         "Weight decay",
-        "How strongly weights are drawn towards zero, which keeps the network from learning single pictures by heart",
+        "How strongly weights are drawn towards zero, which keeps the network from learning single images by heart",
         &mut settings.weight_decay,
         &part(0.0..=10.0, 0.000_5, 5),
     );
@@ -90,7 +90,7 @@ fn steps_ui(ui: &mut Ui, session: &Session, settings: &mut FineTuneSettings) {
         number_ui(
             ui,
             "Fine-tuning steps",
-            "How many times the deeper part is changed, each time by one batch",
+            "How many times the fine-tuned part is changed, each time by one batch",
             &mut steps,
             &whole(1..=1_000_000, "", ""),
         );
@@ -166,7 +166,7 @@ fn budget_ui(ui: &mut Ui, settings: &mut FineTuneSettings) {
     let field = number_ui(
         ui,
         "Cache budget",
-        "How much disk may be taken by what is kept of the pictures; what does not fit is computed again in each step",
+        "How much disk may be taken by what is kept of the images; what does not fit is computed again in each step",
         &mut gigabytes,
         &Number {
             note: "GB",

@@ -85,7 +85,7 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
     };
     ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(16.0))).wrap())
         .on_hover_text(
-            "Weights that are trained, disk for what is kept of the pictures, and the time from pictures to the trained model when nothing is kept yet",
+            "Weights that are trained, disk for what is kept of the images, and the time from images to the trained model when nothing is kept yet",
         );
 }
 

@@ -19,6 +19,9 @@ use crate::ui::Cx;
 use crate::ui::theme::{self, Tokens, tokens};
 use crate::ui::widgets::{self, chip, panel, slider};
 
+/// Least height of a plot with its title, points: both fit below a long sentence in the smallest window.
+const LEAST: f32 = 96.0;
+
 /// State of the painting alone.
 #[derive(Default)]
 pub struct View {
@@ -99,7 +102,7 @@ pub fn overlay_color(t: &Tokens, index: usize, count: usize) -> Color32 {
 /// Paints both plots, sharing the height there is.
 pub fn plots_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
     let gap = ui.spacing().item_spacing.y + 4.0;
-    let height = ((ui.available_height() - gap) / 2.0).floor().max(150.0);
+    let height = ((ui.available_height() - gap) / 2.0).floor().max(LEAST);
     let hover = view.hover.take();
     view.follow(ui, session);
     card_ui(ui, cx, session, view, Metric::Accuracy, height, hover);
@@ -391,9 +394,9 @@ fn plot_ui(
     });
     let marks = baseline.iter().map(|baseline| [0.0, baseline.y]);
     let span = span(points.chain(marks), metric, log, length(session));
-    let plot = plot(t, session, metric, span);
     // The last mark of the axis needs half its width beyond the end.
-    let plot = plot.width(ui.available_width() - 14.0);
+    let size = vec2(ui.available_width() - 14.0, ui.available_height());
+    let plot = plot(t, session, metric, span, size);
     let response = plot.show(ui, |plot| {
         if let Some(baseline) = &baseline {
             baseline.draw(plot, t);
@@ -500,8 +503,20 @@ pub(super) fn head_x(x: f64, end: f64, length: f64) -> f64 {
     end * part.clamp(0.0, 1.0)
 }
 
-/// The empty plot: axes that span `span`, and the grid.
-fn plot<'a>(t: &Tokens, session: &Session, metric: Metric, span: Span) -> Plot<'a> {
+/// The empty plot: axes that span `span`, and the grid. It has `size` points, numbers of the axes included.
+fn plot<'a>(
+    t: &Tokens,
+    session: &Session,
+    metric: Metric,
+    span: Span,
+    size: egui::Vec2,
+) -> Plot<'a> {
+    // So many numbers have room beside each other.
+    let [across, up] = [size.x / 96.0, size.y / 40.0];
+    let [across, up] = [
+        f64::from(across.clamp(2.0, 8.0)),
+        f64::from(up.clamp(2.0, 5.0)),
+    ];
     let view = session.train.view;
     let small = FontId::new(11.0, FontFamily::Proportional);
     let axis = view.axis;
@@ -528,6 +543,7 @@ fn plot<'a>(t: &Tokens, session: &Session, metric: Metric, span: Span) -> Plot<'
         .tick_label_font(small);
     Plot::new("curves")
         .id(plot_id(session, metric))
+        .width(size.x)
         .show_background(false)
         .show_axes(true)
         .show_grid(Vec2b::new(false, true))
@@ -535,12 +551,12 @@ fn plot<'a>(t: &Tokens, session: &Session, metric: Metric, span: Span) -> Plot<'
         .grid_spacing(Rangef::new(8.0, 9.0))
         .custom_x_axes(vec![x_axis])
         .custom_y_axes(vec![y_axis])
-        .x_grid_spacer(|input| marks(&input, 8.0))
+        .x_grid_spacer(move |input| marks(&input, across))
         .y_grid_spacer(move |input| {
             if log {
                 decades(&input)
             } else {
-                marks(&input, 5.0)
+                marks(&input, up)
             }
         })
         .show_x(false)

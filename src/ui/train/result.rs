@@ -3,6 +3,7 @@
 use egui::{Align, Layout, RichText, Ui, vec2};
 
 use crate::app::{Action, Command, EvaluateAction, RunEntry, Session, TrainAction, words};
+use crate::train::RunResult;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::tokens;
@@ -12,6 +13,7 @@ use crate::ui::widgets::{self, figure, panel, section};
 pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let state = &session.train;
+    let many = session.snapshot.counts.noun().many();
     if let Some(live) = &state.live {
         let Some(best) = live.best else { return };
         panel(ui).show(ui, |ui| {
@@ -22,7 +24,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             ui.label(widgets::small(
                 t,
                 format!(
-                    "of all validation frames, at step {}",
+                    "of the validation {many}, at step {}",
                     words::number(u64::from(best.step))
                 ),
             ));
@@ -52,9 +54,9 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             ui.label(widgets::small(
                 t,
                 if result.test_accuracy.is_some() {
-                    "of the test frames right"
+                    format!("of the test {many} right")
                 } else {
-                    "of the validation frames right"
+                    format!("of the validation {many} right")
                 },
             ));
             ui.add_space(4.0);
@@ -69,11 +71,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                     .validation_accuracy
                     .map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part))),
             );
-            line_ui(
-                ui,
-                "best at step",
-                &words::number(u64::from(result.best_step)),
-            );
+            kept_ui(ui, result);
             if head.is_some() {
                 line_ui(
                     ui,
@@ -107,6 +105,30 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             });
         }
     });
+}
+
+/// Of which step the weights are that were kept, and why it need not be the last.
+fn kept_ui(ui: &mut Ui, result: &RunResult) {
+    let number = |step: u32| words::number(u64::from(step));
+    let (value, tip) = if result.best_step >= result.steps {
+        (
+            number(result.steps),
+            "The weights of the last step did best on the validation images, so they are kept",
+        )
+    } else if result.best_step == 0 {
+        (
+            format!("0 of {}", number(result.steps)),
+            "No step of the fine-tuning did better on the validation images than the head alone, so that is kept",
+        )
+    } else {
+        (
+            format!("{} of {}", number(result.best_step), number(result.steps)),
+            "The weights that did best on the validation images are kept; the steps after them did no better",
+        )
+    };
+    ui.scope(|ui| line_ui(ui, "kept from step", &value))
+        .response
+        .on_hover_text(tip);
 }
 
 /// A run that was interrupted, and how it goes on.

@@ -53,6 +53,7 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut b
             return;
         }
         ScrollArea::vertical()
+            .id_salt("runs")
             .max_height((room - 300.0).max(120.0))
             .auto_shrink([false, true])
             .show(ui, |ui| {
@@ -72,7 +73,11 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut b
             });
     });
     ui.add_space(6.0);
-    result_ui(ui, cx, session);
+    // In a low window its buttons are scrolled to.
+    ScrollArea::vertical()
+        .id_salt("result")
+        .auto_shrink([false, true])
+        .show(ui, |ui| result_ui(ui, cx, session));
 }
 
 /// The run that is being trained and is not on the list yet.

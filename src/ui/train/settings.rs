@@ -23,12 +23,18 @@ const ARCHITECTURES: f32 = 372.0;
 /// Paints the settings.
 pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &mut bool) {
     let height = ui.available_height();
-    panel(ui).show(ui, |ui| {
+    // The scroll bar has the margin at the right to itself.
+    let margin = egui::Margin {
+        left: 14,
+        right: 4,
+        top: 14,
+        bottom: 14,
+    };
+    panel(ui).inner_margin(margin).show(ui, |ui| {
         ui.set_min_height(height - 30.0);
         ui.set_width(ui.available_width());
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            // The scroll bar stands beside the fields.
-            ui.set_max_width(ui.available_width() - if *advanced { 8.0 } else { 0.0 });
+            ui.set_max_width(ui.available_width() - 10.0);
             ui.spacing_mut().item_spacing.y = 5.0;
             let mut settings = session.train.settings.clone();
             section(ui, "Settings", |ui| {

@@ -35,9 +35,17 @@ use crate::app::Command;
 #[must_use]
 pub fn tooltip(ctx: &Context, text: &str, shortcut: Option<KeyboardShortcut>) -> String {
     match shortcut {
-        Some(shortcut) => format!("{text}\u{a0}·\u{a0}{}", ctx.format_shortcut(&shortcut)),
+        Some(shortcut) => format!("{text}\u{a0}·\u{a0}{}", shortcut_text(ctx, &shortcut)),
         None => text.to_owned(),
     }
+}
+
+/// A shortcut as it stands on the keys: `Ctrl+]`, not `Ctrl+CloseBracket`.
+#[must_use]
+pub fn shortcut_text(ctx: &Context, shortcut: &KeyboardShortcut) -> String {
+    let text = ctx.format_shortcut(shortcut);
+    text.replace("OpenBracket", "[")
+        .replace("CloseBracket", "]")
 }
 
 /// The tooltip of a command.

@@ -149,10 +149,10 @@ impl Zoom {
             (
                 "100 %",
                 "Actual size",
-                "A pixel of the picture is a pixel of the screen",
+                "A pixel of the image is a pixel of the screen",
                 Wish::Native,
             ),
-            ("Fit", "Fit", "The whole picture", Wish::Fit),
+            ("Fit", "Fit", "The whole image", Wish::Fit),
             (
                 "+",
                 "Zoom in",
