@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::import::Again;
+use super::import::{Again, FateFilter, PlanAnswer};
+use crate::media::ImportPlan;
 use crate::project::{ClassName, SourceId, Trash};
 use crate::train::RunId;
 
@@ -71,6 +72,20 @@ pub enum Dialog {
         chosen: usize,
         /// How many frames it is for.
         frames: usize,
+    },
+    /// What an import would do, and what it must ask.
+    ImportPlan {
+        /// The plan.
+        plan: Box<ImportPlan>,
+        /// The class of files given by themselves.
+        answer: PlanAnswer,
+    },
+    /// What the last import made of each file.
+    ImportReport {
+        /// Only those; `None` is all.
+        filter: Option<FateFilter>,
+        /// What has been typed to search for.
+        text: String,
     },
     /// Whether videos are extracted again, and what becomes of the frames that are there.
     ExtractAgain {

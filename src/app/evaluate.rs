@@ -17,7 +17,7 @@ use crate::evaluate::{
     EvaluateError, Evaluation, FramePrediction, Prediction, Predictor, evaluate,
 };
 use crate::jobs::{JobError, Work};
-use crate::project::{Label, Sampling, Split};
+use crate::project::{ClassName, Label, Sampling, Split};
 use crate::train::{Run, RunClasses, RunId, RunResult};
 
 /// Predictions kept for one set of files; a long film would fill the memory with thumbnails.
@@ -27,6 +27,8 @@ const THUMB_PX: u32 = 240;
 
 /// A picture that is not of the project, and what the model says of it.
 pub struct FilePrediction {
+    /// The file.
+    pub path: PathBuf,
     /// The file's name.
     pub name: String,
     /// Seconds from the start of the video; `None` for a photo.
@@ -86,6 +88,8 @@ pub struct EvaluateState {
     pub(super) mended: Mended,
     /// Predictions on files.
     pub files: FilePredictions,
+    /// The selected ones of them, by their places in the list.
+    pub files_selected: HashSet<usize>,
     /// The prediction in progress.
     pub predicting: Option<TaskId>,
 }
@@ -105,6 +109,7 @@ impl Default for EvaluateState {
             anchor: None,
             mended: Mended::default(),
             files: FilePredictions::default(),
+            files_selected: HashSet::new(),
             predicting: None,
         }
     }
@@ -135,6 +140,12 @@ pub enum EvaluateAction {
     Trash,
     /// Goes to them in the label workspace.
     ShowInLabel,
+    /// Selects a prediction on files, or with `true` adds it to the selection or takes it out.
+    PickFile(usize, bool),
+    /// Selects all predictions on files, or none.
+    PickFiles(bool),
+    /// Adds the selected predictions on files to the project, with this class or with the predicted ones.
+    Adopt(Option<ClassName>),
     /// Predicts on files.
     Predict(Vec<PathBuf>),
     /// Ends that.
@@ -247,6 +258,27 @@ impl App {
             | EvaluateAction::Assign(_)
             | EvaluateAction::Trash
             | EvaluateAction::ShowInLabel => {}
+            EvaluateAction::PickFile(place, also) => {
+                let only = state.files_selected.len() == 1;
+                let was = state.files_selected.contains(&place);
+                if !also {
+                    state.files_selected.clear();
+                }
+                if was && (also || only) {
+                    state.files_selected.remove(&place);
+                } else {
+                    state.files_selected.insert(place);
+                }
+            }
+            EvaluateAction::PickFiles(all) => {
+                let count = if all { state.files.list().len() } else { 0 };
+                state.files_selected = (0..count).collect();
+            }
+            EvaluateAction::Adopt(class) => {
+                let mut places: Vec<usize> = state.files_selected.iter().copied().collect();
+                places.sort_unstable();
+                self.adopt(&places, class.as_ref());
+            }
             EvaluateAction::Predict(paths) => self.predict_files(paths),
             EvaluateAction::CancelPredict => {
                 if let Some(task) = state.predicting {
@@ -318,6 +350,7 @@ impl App {
             self.tasks.cancel(task);
         }
         state.files = FilePredictions::default();
+        state.files_selected.clear();
         let files = state.files.clone();
         let sampling = Sampling {
             from_secs: None,
@@ -370,6 +403,7 @@ fn predict(
         let thumb = color_image(&fit(found.picture, THUMB_PX));
         let texture = ctx.load_texture(&name, thumb, TextureOptions::LINEAR);
         let more = files.push(FilePrediction {
+            path: found.path.to_owned(),
             name,
             time_secs: found.time_secs,
             prediction: found.prediction,

@@ -97,12 +97,16 @@ fn stem(frame: &Frame) -> &str {
 }
 
 /// Whether a name contains a word given in lower case.
-fn contains(name: &str, word: &str) -> bool {
+#[must_use]
+pub fn contains(name: &str, word: &str) -> bool {
+    if word.is_empty() {
+        return true;
+    }
     if name.is_ascii() && word.is_ascii() {
         let word = word.as_bytes();
         return name
             .as_bytes()
-            .windows(word.len().max(1))
+            .windows(word.len())
             .any(|part| part.eq_ignore_ascii_case(word));
     }
     name.to_lowercase().contains(word)
@@ -158,5 +162,6 @@ mod tests {
         assert_eq!(found("bead"), [false, false]);
         assert_eq!(found("o"), [true, true]);
         assert!(Finder::new("  ", &sources).is_none());
+        assert!(contains("anything", "") && !contains("", "a"));
     }
 }

@@ -114,6 +114,8 @@ pub enum LabelAction {
     AddClass(String, bool),
     /// Renames a class.
     RenameClass(ClassName, String),
+    /// Merges the first class into the second.
+    MergeClass(ClassName, ClassName),
     /// Removes a class; its frames become unsorted.
     RemoveClass(ClassName),
     /// Puts a class at another place in the list.
@@ -480,6 +482,9 @@ impl App {
                         self.fail(error.to_string());
                     }
                 }
+            }
+            LabelAction::MergeClass(from, into) => {
+                self.edit(Change::MergeClass { from, into });
             }
             LabelAction::RemoveClass(name) => {
                 self.edit(Change::DeleteClass { name });

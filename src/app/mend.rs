@@ -16,7 +16,7 @@ pub struct Mended {
 
 /// What has become of a frame since it was evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum FrameNow {
     /// It has this label now.
     Relabelled(Label),
     /// It is in the trash.
@@ -53,16 +53,16 @@ impl EvaluateState {
 
     /// What has become of a frame since it was evaluated; `None` when it is as it was.
     #[must_use]
-    pub fn fate(&self, index: usize) -> Option<Fate> {
+    pub fn fate(&self, index: usize) -> Option<FrameNow> {
         let path = self.mended.now.get(&index)?;
         if path.starts_with("trash/") {
-            return Some(Fate::Trashed);
+            return Some(FrameNow::Trashed);
         }
         let class = path
             .strip_prefix("classes/")
             .and_then(|rest| rest.split('/').next())
             .and_then(|name| ClassName::new(name).ok());
-        Some(Fate::Relabelled(
+        Some(FrameNow::Relabelled(
             class.map_or(Label::Unsorted, Label::Class),
         ))
     }
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(state.shown, [2, 1]);
         follow(&mut state, &[("classes/b/3.jpg", "classes/a/3.jpg")]);
         let class = Label::Class(ClassName::new("a").unwrap());
-        assert_eq!(state.fate(2), Some(Fate::Relabelled(class)));
+        assert_eq!(state.fate(2), Some(FrameNow::Relabelled(class)));
         assert_eq!(
             (state.path(2), state.changed()),
             (Some("classes/a/3.jpg"), 1)
@@ -275,7 +275,7 @@ mod tests {
             &mut state,
             &[("classes/a/3~2.jpg", "trash/classes/a/3~2.jpg")],
         );
-        assert_eq!(state.fate(2), Some(Fate::Trashed));
+        assert_eq!(state.fate(2), Some(FrameNow::Trashed));
         follow(
             &mut state,
             &[("trash/classes/a/3~2.jpg", "classes/b/3.jpg")],

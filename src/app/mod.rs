@@ -50,9 +50,12 @@ pub use dialog::{Dialog, NewClassThen, PathPurpose};
 pub use evaluate::{EvaluateAction, EvaluateState, FilePrediction, FilePredictions};
 pub use export::{ExportAction, ExportState, Exported};
 pub use extend::Extension;
-pub use import::{Again, Batch, Bulk, ClassRule, ImportAction, ImportState};
+pub use find::contains as contains_word;
+pub use import::{
+    Again, Batch, Bulk, ClassRule, FateFilter, ImportAction, ImportState, PlanAnswer,
+};
 pub use label::{Group, LabelAction, LabelState, Pick, Show, Step, class_key};
-pub use mend::Fate;
+pub use mend::FrameNow;
 pub use notes::{Note, Notes, Tone};
 pub use pictures::{Picture, PictureKey, Pictures, THUMB_PX};
 pub use place::{Place, Site};

@@ -106,6 +106,19 @@ impl Session {
         self.sources.iter().find(|source| source.id == *id)
     }
 
+    /// Takes in the classes. An evaluation that speaks of one which is gone (renamed, merged, deleted) is made anew.
+    fn take_classes(&mut self, classes: Vec<Class>) {
+        let has = |list: &[Class], name: &str| list.iter().any(|c| c.name.as_str() == name);
+        let gone = self.evaluate.evaluation.as_ref().is_some_and(|evaluation| {
+            let mut names = evaluation.classes.iter();
+            names.any(|name| has(&self.classes, name) && !has(&classes, name))
+        });
+        self.classes = classes;
+        if gone {
+            self.evaluate.reset();
+        }
+    }
+
     /// Takes in what lies in the trash. Returns what was known of it.
     fn replace_trash(&mut self, trash: Snapshot) -> Snapshot {
         let old = std::mem::replace(&mut self.trash, trash);
@@ -331,7 +344,7 @@ impl App {
                                 // Runs follow their classes: what was measured names the old ones.
                                 session.evaluate.reset();
                             }
-                            session.classes = classes;
+                            session.take_classes(classes);
                             session.sources = sources;
                             let trash = trash.filter(|_| !stale);
                             let old = trash.map(|trash| session.replace_trash(trash));

@@ -3,6 +3,7 @@
 //! The only layer that knows FFmpeg. A sampled frame goes through `ffmpeg` (open the file), `decode`
 //! (pictures and their times), `graph` (FFmpeg's filters), `sample` (which frames), `jpeg`.
 
+mod adopt;
 mod again;
 mod decode;
 mod depth;
@@ -26,6 +27,7 @@ mod skip;
 mod still;
 mod whole;
 
+pub use adopt::{Adopted, Wanted, adopt};
 pub use again::{Again, extract_again};
 pub use error::MediaError;
 pub use extract::extract;

@@ -40,6 +40,7 @@ mod window_deeper;
 mod window_dialogs;
 mod window_drag;
 mod window_import_label;
+mod window_import_report;
 mod window_lists;
 mod window_mend;
 mod window_names;

@@ -2,7 +2,7 @@
 
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
-use salamander::app::{Action, EvaluateAction, Fate, Pick};
+use salamander::app::{Action, EvaluateAction, FrameNow, Pick};
 use salamander::project::Label;
 
 use crate::cli_program::Place;
@@ -68,7 +68,7 @@ fn labels_are_mended_in_the_list_and_in_the_large_view() {
     idle(&mut desk);
     assert_eq!(
         session(&desk).evaluate.fate(shown[2]),
-        Some(Fate::Relabelled(Label::Unsorted))
+        Some(FrameNow::Relabelled(Label::Unsorted))
     );
     desk.key(Modifiers::NONE, Key::Delete);
     desk.see("Now in the trash");
@@ -126,4 +126,42 @@ fn a_mistake_is_shown_among_its_neighbours() {
     assert_eq!(session(&desk).label.cursor.as_ref(), Some(&path));
     assert_eq!(session(&desk).selected_paths(), [path]);
     assert_eq!(session(&desk).label.shown.len(), 120);
+}
+
+#[test]
+fn what_was_predicted_on_is_added_to_the_project() {
+    let place = Place::new();
+    let mut desk = evaluated(&place);
+    place.video(
+        "new.mp4",
+        "testsrc2=size=160x120:rate=10,hue=h=30,trim=duration=1",
+    );
+    let photo = place.path("shot.png");
+    image::RgbImage::from_fn(80, 60, |x, y| image::Rgb([x as u8, y as u8, 9]))
+        .save(&photo)
+        .unwrap();
+    let files = vec![place.path("new.mp4"), photo];
+    desk.act(Action::Evaluate(EvaluateAction::Predict(files)));
+    desk.until("predictions", |harness| {
+        let state = &harness.state().app().session.as_ref().unwrap().evaluate;
+        state.predicting.is_none() && state.files.list().len() == 6
+    });
+    // Five frames of the film; the first two and the photo are wanted, as bars.
+    let list = session(&desk).evaluate.files.list();
+    let at = |name: &str, nth: usize| {
+        let mut places = (0..list.len()).filter(|place| list[*place].name == name);
+        places.nth(nth).unwrap()
+    };
+    for wanted in [at("new.mp4", 0), at("new.mp4", 1), at("shot.png", 0)] {
+        desk.act(Action::Evaluate(EvaluateAction::PickFile(wanted, true)));
+    }
+    desk.see("3 selected");
+    desk.click("Add to the project with a class");
+    desk.click("bars");
+    desk.see_part("2 frames labelled, the others of the video are unsorted");
+    idle(&mut desk);
+    let counts = &session(&desk).snapshot.counts;
+    let bars = Label::Class(salamander::project::ClassName::new("bars").unwrap());
+    assert_eq!((counts.label(&bars), counts.unsorted), (43, 3));
+    assert_eq!(session(&desk).undo_text(), Some("label 2 frames “bars”"));
 }

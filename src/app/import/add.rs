@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::FateFilter;
+use super::ask::asks;
 use crate::app::notes::Tone;
-use crate::app::{App, Lane, Workspace, words};
+use crate::app::{Action, App, Dialog, Lane, Workspace, words};
 use crate::jobs::{JobError, Work};
 use crate::media::{
-    self, ClassFrom, Fate, ImportOptions, ImportOutcome, MediaError, Totals, Videos,
+    self, ClassFrom, Fate, ImportOptions, ImportOutcome, ImportPlan, MediaError, Totals, Videos,
 };
 use crate::project::{Change, History, Label, Project, ProjectError, SourceId};
 
@@ -18,6 +20,14 @@ struct Added {
     error: Option<MediaError>,
     undo_text: Option<String>,
     redo_text: Option<String>,
+}
+
+/// How far an import came without asking.
+enum Planned {
+    /// A person must tell how to go on.
+    Asks(ImportPlan, ImportOptions),
+    /// It is done.
+    Added(Added),
 }
 
 impl App {
@@ -71,7 +81,40 @@ impl App {
             Lane::Free,
             "Adding files",
             false,
-            move |work| add(&project, &paths, &options, &history, work),
+            move |work| {
+                let plan = media::plan(&project, &paths, &options, work)?;
+                if options.class_from == ClassFrom::Folder && asks(&plan) {
+                    return Ok(Planned::Asks(plan, options));
+                }
+                let added = add(&project, plan, &options, &history, work)?;
+                Ok::<_, MediaError>(Planned::Added(added))
+            },
+            |app, result| {
+                match result {
+                    Ok(Planned::Asks(plan, options)) => app.ask_about_plan(plan, options),
+                    Ok(Planned::Added(added)) => app.added(added),
+                    Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        app.fail(error.to_string());
+                    }
+                }
+                app.refresh();
+            },
+        );
+    }
+
+    /// Carries out a plan.
+    pub(super) fn import_planned(&mut self, plan: ImportPlan, options: ImportOptions) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let project = Arc::clone(&session.project);
+        let history = session.edits.history();
+        self.tasks.start(
+            Lane::Free,
+            "Adding files",
+            false,
+            move |work| add(&project, plan, &options, &history, work),
             |app, result| {
                 match result {
                     Ok(added) => app.added(added),
@@ -104,8 +147,22 @@ impl App {
             }
         }
         let (tone, text) = said(&totals);
-        let details = details(&outcome);
-        self.notes.add(tone, text).details = details;
+        let told = details(&outcome);
+        let note = self.notes.add(tone, text);
+        note.details = told;
+        if totals.files > 0 {
+            let report = Dialog::ImportReport {
+                filter: if totals.failed > 0 {
+                    Some(FateFilter::Failed)
+                } else if totals.conflicts > 0 {
+                    Some(FateFilter::Known)
+                } else {
+                    None
+                },
+                text: String::new(),
+            };
+            note.remedy = Some(("Details…".to_owned(), Action::Open(report)));
+        }
     }
 }
 
@@ -184,12 +241,11 @@ fn details(outcome: &ImportOutcome) -> Vec<String> {
 
 fn add(
     project: &Project,
-    paths: &[PathBuf],
+    plan: ImportPlan,
     options: &ImportOptions,
     history: &Mutex<History>,
     work: &Work,
 ) -> Result<Added, MediaError> {
-    let plan = media::plan(project, paths, options, work)?;
     let mut outcome = ImportOutcome::default();
     let end = media::import_planned(project, plan, options, work, &mut outcome);
     // The outcome holds what the warnings say.
@@ -204,7 +260,7 @@ fn add(
 }
 
 /// Makes an import undoable; returns what can be undone and redone now.
-fn remember(
+pub(super) fn remember(
     project: &Project,
     outcome: &ImportOutcome,
     history: &Mutex<History>,

@@ -1,6 +1,8 @@
 //! The import workspace's state and what a person does there.
 
 mod add;
+mod adopt;
+mod ask;
 mod extract;
 mod select;
 mod source;
@@ -15,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use super::tasks::TaskId;
 use super::{App, LabelAction, Lane, Show, Workspace};
 use crate::jobs::JobError;
-use crate::media::{ClassFrom, ImportOutcome};
+use crate::media::{ClassFrom, ImportOptions, ImportOutcome, ImportPlan};
 use crate::project::{Change, ClassName, Project, Sampling, SourceId, SourceKind};
 
+pub use ask::{FateFilter, PlanAnswer};
 pub use extract::{Again, Batch};
 pub use select::Bulk;
 
@@ -65,6 +68,8 @@ pub struct ImportState {
     anchor: Option<SourceId>,
     /// What the last import made of each file.
     pub outcome: Option<Arc<ImportOutcome>>,
+    /// How the plan that is being asked about is to be carried out.
+    planned: Option<ImportOptions>,
     /// Settings changed at this moment and are not written yet.
     unsaved: Option<Instant>,
 }
@@ -85,6 +90,7 @@ impl ImportState {
             selected: HashSet::new(),
             anchor: None,
             outcome: None,
+            planned: None,
             unsaved: None,
         }
     }
@@ -112,6 +118,12 @@ fn sampling(project: &Project) -> Sampling {
 pub enum ImportAction {
     /// Brings files and folders in.
     Add(Vec<PathBuf>),
+    /// Imports as planned, with what was answered in it.
+    Planned(Box<ImportPlan>),
+    /// Moves files that the last import left under another class to the class that it asked for.
+    MoveConflicts,
+    /// Shows the folder of a file in the file manager.
+    ShowFile(PathBuf),
     /// Samples in another way.
     SetSampling(Sampling),
     /// Takes the class of new videos from elsewhere.
@@ -146,6 +158,16 @@ impl App {
     pub(super) fn apply_import(&mut self, action: ImportAction) {
         match action {
             ImportAction::Add(paths) => self.add_paths(paths),
+            ImportAction::Planned(plan) => {
+                let planned = self.session.as_mut().and_then(|s| s.import.planned.take());
+                if let Some(options) = planned {
+                    self.import_planned(*plan, options);
+                }
+            }
+            ImportAction::MoveConflicts => self.move_conflicts(),
+            ImportAction::ShowFile(path) => {
+                self.reveal(path.parent().map_or_else(|| path.clone(), PathBuf::from));
+            }
             ImportAction::SetSampling(sampling) => {
                 if let Some(session) = &mut self.session {
                     session.import.sampling = sampling;

@@ -4,11 +4,13 @@ use egui::{RichText, Ui};
 
 use super::{End, buttons_ui, confirmed, title_ui, words_ui};
 use crate::app::{Action, ClassRule, ImportAction, LabelAction, NewClassThen, words};
-use crate::project::ClassName;
+use crate::project::{ClassName, Label};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, accent_button, button, danger_button, field_label, text_field};
+use crate::ui::widgets::{
+    self, accent_button, button, danger_button, field_label, hint, text_field,
+};
 
 /// A field for the name of a class, with what is wrong with it; `own` is the name that the class has now. Returns
 /// whether the name can be used.
@@ -112,16 +114,24 @@ pub(super) fn rename_class_ui(
         ui,
         &format!("Rename “{}”", words::shorten(from.as_str(), 40)),
     );
-    let ready = class_field_ui(ui, cx, name, Some(from), fresh);
+    let into = other_class(cx, from, name.trim());
+    let ready = match &into {
+        None => class_field_ui(ui, cx, name, Some(from), fresh),
+        Some(into) => merge_field_ui(ui, cx, from, into, name),
+    };
     let go = ready && confirmed(ui);
     let mut end = End::Open;
     buttons_ui(ui, |ui| {
+        let label = if into.is_some() { "Merge" } else { "Rename" };
         let rename = ui
-            .add_enabled_ui(ready, |ui| accent_button(ui, None, "Rename"))
+            .add_enabled_ui(ready, |ui| accent_button(ui, None, label))
             .inner;
         if rename.clicked() || go {
             let to = name.trim().to_owned();
-            cx.act(Action::Label(LabelAction::RenameClass(from.clone(), to)));
+            cx.act(Action::Label(match &into {
+                Some(into) => LabelAction::MergeClass(from.clone(), into.clone()),
+                None => LabelAction::RenameClass(from.clone(), to),
+            }));
             end = End::Close;
         }
         if button(ui, None, "Cancel").clicked() {
@@ -129,6 +139,39 @@ pub(super) fn rename_class_ui(
         }
     });
     end
+}
+
+/// Another class of this name, into which this one can be merged.
+fn other_class(cx: &Cx<'_>, from: &ClassName, name: &str) -> Option<ClassName> {
+    let session = cx.app.session.as_ref()?;
+    let mut others = session.classes.iter().map(|class| &class.name);
+    others
+        .find(|other| *other != from && other.as_str() == name)
+        .cloned()
+}
+
+/// The field while the name is that of another class: says what merging does.
+fn merge_field_ui(
+    ui: &mut Ui,
+    cx: &Cx<'_>,
+    from: &ClassName,
+    into: &ClassName,
+    name: &mut String,
+) -> bool {
+    field_label(ui, "Name");
+    text_field(ui, "Class name", name, "cat");
+    let frames = cx.app.session.as_ref().map_or(0, |session| {
+        let label = Label::Class(from.clone());
+        session.snapshot.counts.label(&label)
+    });
+    hint(
+        ui,
+        &format!(
+            "There is a class “{into}” already. Merge the two: {} of “{from}” go to “{into}”, and “{from}” is gone. Runs that knew both say so. You can undo this.",
+            words::count(frames as u64, "image", "images")
+        ),
+    );
+    true
 }
 
 pub(super) fn remove_class_ui(

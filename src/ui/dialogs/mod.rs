@@ -2,6 +2,8 @@
 
 mod class;
 mod extend;
+mod import_plan;
+mod import_report;
 mod label_as;
 mod note;
 mod path;
@@ -24,6 +26,7 @@ use crate::app::Dialog;
 #[derive(Default)]
 pub struct View {
     shown: Option<std::mem::Discriminant<Dialog>>,
+    report: import_report::View,
 }
 
 /// How a dialog ends.
@@ -56,10 +59,13 @@ pub fn dialogs_ui(ctx: &Context, cx: &mut Cx<'_>, dialog: &mut Option<Dialog>, v
         .show(ctx, |ui| {
             ui.set_width(match shown {
                 Dialog::Shortcuts => (ctx.content_rect().width() - 100.0).clamp(440.0, 760.0),
+                Dialog::ImportReport { .. } => {
+                    (ctx.content_rect().width() - 100.0).clamp(440.0, 900.0)
+                }
                 _ => 440.0,
             });
             ui.spacing_mut().item_spacing.y = 8.0;
-            dialog_ui(ui, cx, shown, fresh)
+            dialog_ui(ui, cx, shown, fresh, &mut view.report)
         });
     let quitting = cx.app.is_quitting();
     if matches!(modal.inner, End::Close) || (modal.should_close() && !quitting) {
@@ -67,7 +73,13 @@ pub fn dialogs_ui(ctx: &Context, cx: &mut Cx<'_>, dialog: &mut Option<Dialog>, v
     }
 }
 
-fn dialog_ui(ui: &mut Ui, cx: &mut Cx<'_>, dialog: &mut Dialog, fresh: bool) -> End {
+fn dialog_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    dialog: &mut Dialog,
+    fresh: bool,
+    report: &mut import_report::View,
+) -> End {
     match dialog {
         Dialog::NewProject {
             name,
@@ -84,6 +96,12 @@ fn dialog_ui(ui: &mut Ui, cx: &mut Cx<'_>, dialog: &mut Dialog, fresh: bool) -> 
             frames,
             trash,
         } => source::remove_source_ui(ui, cx, ids, name, *frames, trash),
+        Dialog::ImportPlan { plan, answer } => {
+            import_plan::import_plan_ui(ui, cx, plan, answer, fresh)
+        }
+        Dialog::ImportReport { filter, text } => {
+            import_report::import_report_ui(ui, cx, filter, text, report)
+        }
         Dialog::ExtractAgain { ids, how } => source::extract_again_ui(ui, cx, ids, how),
         Dialog::LabelAs {
             text,

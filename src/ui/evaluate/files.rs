@@ -1,14 +1,17 @@
 //! Predictions on videos and photos that are not in the project.
 
-use egui::{Rect, ScrollArea, Sense, Ui, UiBuilder, pos2, vec2};
+use egui::{Popup, Rect, ScrollArea, Sense, Ui, UiBuilder, pos2, vec2};
 
 use super::figures::color_of;
 use super::mistakes::bar_ui;
-use crate::app::{Action, Ask, FilePrediction, Session, words};
+use crate::app::{Action, Ask, EvaluateAction, FilePrediction, Session, words};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, accent_button, empty, panel, picture_within, section};
+use crate::ui::widgets::{
+    self, accent_button, class_mark, empty, menu_chip, menu_item, panel, picture_within,
+    quiet_button, section,
+};
 
 /// Height of a row, points.
 const ROW: f32 = 92.0;
@@ -42,21 +45,88 @@ pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                 words::count(list.len() as u64, "image", "images"),
             ));
         });
+        adopt_ui(ui, cx, session);
         ScrollArea::vertical()
             .auto_shrink(false)
             .show_rows(ui, ROW, list.len(), |ui, rows| {
                 for index in rows {
                     if let Some(prediction) = list.get(index) {
-                        row_ui(ui, session, prediction);
+                        row_ui(ui, cx, session, index, prediction);
                     }
                 }
             });
     });
 }
 
-fn row_ui(ui: &mut Ui, session: &Session, prediction: &FilePrediction) {
+/// What can be done with the selected predictions: add them to the project.
+fn adopt_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
+    let selected = session.evaluate.files_selected.len();
+    ui.horizontal(|ui| {
+        ui.set_min_height(theme::CHIP_HEIGHT);
+        ui.spacing_mut().item_spacing.x = 8.0;
+        let all = quiet_button(ui, None, "Select all");
+        if all.on_hover_text("Select every prediction").clicked() {
+            cx.act(Action::Evaluate(EvaluateAction::PickFiles(true)));
+        }
+        if selected == 0 {
+            let words = "Select what the project should learn from: a click, Ctrl for more.";
+            ui.add(egui::Label::new(widgets::faint(t, words)).truncate());
+            return;
+        }
+        ui.label(widgets::muted(
+            t,
+            format!("{} selected", words::number(selected as u64)),
+        ));
+        let tip = "Images are copied into their predicted class. A video becomes a source, its frames are extracted, and the selected ones get their predicted class";
+        let add = quiet_button(ui, Some(icons::PLUS), "Add as predicted");
+        if add.on_hover_text(tip).clicked() {
+            cx.act(Action::Evaluate(EvaluateAction::Adopt(None)));
+        }
+        let chosen = menu_chip(ui, "Add as…", "Add to the project with a class")
+            .on_hover_text("Add them with a class of your choice: mends a wrong prediction");
+        Popup::menu(&chosen).width(210.0).show(|ui| {
+            ui.spacing_mut().item_spacing.y = 1.0;
+            ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+                for class in &session.classes {
+                    let name = words::shorten(class.name.as_str(), 24);
+                    let item = menu_item(ui, None, &name, ());
+                    let center = pos2(item.rect.left() + 16.0, item.rect.center().y);
+                    class_mark(ui.painter(), center, Some(class.color), t.muted);
+                    if item.clicked() {
+                        let class = Some(class.name.clone());
+                        cx.act(Action::Evaluate(EvaluateAction::Adopt(class)));
+                        ui.close();
+                    }
+                }
+            });
+        });
+        if quiet_button(ui, Some(icons::CROSS), "Clear").clicked() {
+            cx.act(Action::Evaluate(EvaluateAction::PickFiles(false)));
+        }
+    });
+}
+
+fn row_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    place: usize,
+    prediction: &FilePrediction,
+) {
+    let t = tokens(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
+    let selected = session.evaluate.files_selected.contains(&place);
+    if selected || response.hovered() || response.has_focus() {
+        let fill = if selected { t.accent_soft } else { t.raised };
+        ui.painter()
+            .rect_filled(rect, egui::CornerRadius::same(theme::RADIUS), fill);
+    }
+    if response.clicked() {
+        let modifiers = ui.input(|input| input.modifiers);
+        let also = modifiers.command || modifiers.shift;
+        cx.act(Action::Evaluate(EvaluateAction::PickFile(place, also)));
+    }
     let top = prediction.prediction.top.first();
     let said = top.map_or_else(String::new, |top| {
         format!(
@@ -66,7 +136,8 @@ fn row_ui(ui: &mut Ui, session: &Session, prediction: &FilePrediction) {
             words::percent(f64::from(top.probability))
         )
     });
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ListItem, true, &said));
+    response
+        .widget_info(|| egui::WidgetInfo::selected(egui::Role::ListItem, true, selected, &said));
     let image = Rect::from_min_size(rect.min + vec2(0.0, 4.0), vec2(138.0, ROW - 8.0));
     picture_within(ui, image, &prediction.texture, theme::RADIUS);
     let mut inner = ui.new_child(UiBuilder::new().max_rect(Rect::from_min_max(

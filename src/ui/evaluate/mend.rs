@@ -3,7 +3,7 @@
 use egui::{Align2, CornerRadius, FontFamily, FontId, Popup, Rect, Response, Ui, pos2, vec2};
 
 use super::figures::color_of;
-use crate::app::{Action, Command, EvaluateAction, Fate, Pick, Session, class_key, words};
+use crate::app::{Action, Command, EvaluateAction, FrameNow, Pick, Session, class_key, words};
 use crate::project::{ClassName, Label};
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -142,16 +142,16 @@ pub fn mouse(
 }
 
 /// What has become of a frame, within a sentence: `now “cat”`.
-pub fn fate_words(fate: &Fate) -> String {
+pub fn fate_words(fate: &FrameNow) -> String {
     match fate {
-        Fate::Relabelled(Label::Class(name)) => format!("now “{name}”"),
-        Fate::Relabelled(Label::Unsorted) => "now unsorted".to_owned(),
-        Fate::Trashed => "now in the trash".to_owned(),
+        FrameNow::Relabelled(Label::Class(name)) => format!("now “{name}”"),
+        FrameNow::Relabelled(Label::Unsorted) => "now unsorted".to_owned(),
+        FrameNow::Trashed => "now in the trash".to_owned(),
     }
 }
 
 /// Marks a picture with what has become of its frame.
-pub fn fate_ui(ui: &Ui, session: &Session, fate: &Fate, image: Rect) {
+pub fn fate_ui(ui: &Ui, session: &Session, fate: &FrameNow, image: Rect) {
     let t = tokens(ui);
     let painter = ui.painter();
     painter.rect_filled(
@@ -160,12 +160,12 @@ pub fn fate_ui(ui: &Ui, session: &Session, fate: &Fate, image: Rect) {
         t.window.gamma_multiply(0.55),
     );
     let (color, name) = match fate {
-        Fate::Relabelled(label) => {
+        FrameNow::Relabelled(label) => {
             let name = label.class().map(ClassName::as_str);
             let color = name.and_then(|name| color_of(session, name));
             (color, name.unwrap_or("unsorted"))
         }
-        Fate::Trashed => (None, "trash"),
+        FrameNow::Trashed => (None, "trash"),
     };
     let galley = painter.layout_no_wrap(
         words::shorten(name, 12),
@@ -176,7 +176,7 @@ pub fn fate_ui(ui: &Ui, session: &Session, fate: &Fate, image: Rect) {
     let pill = Rect::from_center_size(image.center(), size);
     painter.rect_filled(pill, CornerRadius::same(12), t.scrim);
     let mark = pos2(pill.left() + 13.0, pill.center().y);
-    if *fate == Fate::Trashed {
+    if *fate == FrameNow::Trashed {
         let font = FontId::new(13.0, theme::icon_family());
         painter.text(mark, Align2::CENTER_CENTER, icons::TRASH, font, t.on_scrim);
     } else {

@@ -55,7 +55,9 @@ pub fn mistakes_ui(
             ));
             matrix::filter_ui(ui, cx, session, evaluation);
         });
-        mend::mend_ui(ui, cx, session);
+        if !shown.is_empty() {
+            mend::mend_ui(ui, cx, session);
+        }
         if shown.is_empty() {
             ui.add_space(6.0);
             ui.label(widgets::muted(

@@ -1,0 +1,134 @@
+//! Adding what a model was tried on to the project, with the predicted class or a chosen one.
+
+use std::sync::{Arc, PoisonError};
+
+use super::add::remember;
+use crate::app::notes::Tone;
+use crate::app::{Action, App, Command, Lane, words};
+use crate::jobs::JobError;
+use crate::media::{self, MediaError, Wanted};
+use crate::project::{Change, ClassName, Label, Sampling};
+
+/// What came in, and what can be undone now.
+struct Done {
+    images: u64,
+    videos: u64,
+    labelled: usize,
+    missing: usize,
+    undo_text: Option<String>,
+    redo_text: Option<String>,
+}
+
+impl App {
+    /// Adds pictures of files that were predicted on, by their places in the list; `None` takes the predicted class of
+    /// each.
+    pub(in crate::app) fn adopt(&mut self, places: &[usize], class: Option<&ClassName>) {
+        if !self.may_change() {
+            return;
+        }
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let list = session.evaluate.files.list();
+        let wanted: Vec<Wanted> = places
+            .iter()
+            .filter_map(|place| {
+                let found = list.get(*place)?;
+                let predicted = || {
+                    let top = found.prediction.top.first()?;
+                    ClassName::new(&top.class).ok()
+                };
+                Some(Wanted {
+                    path: found.path.clone(),
+                    time_secs: found.time_secs,
+                    class: class.cloned().or_else(predicted)?,
+                })
+            })
+            .collect();
+        session.evaluate.files_selected.clear();
+        // As it was sampled for the prediction, so that the same frames are found.
+        let sampling = Sampling {
+            from_secs: None,
+            to_secs: None,
+            ..session.import.sampling
+        };
+        let project = Arc::clone(&session.project);
+        let history = session.edits.history();
+        self.tasks.start(
+            Lane::Extract,
+            "Adding to the project",
+            false,
+            move |work| {
+                let adopted = media::adopt(&project, &wanted, &sampling, work)?;
+                let mut texts = remember(&project, &adopted.outcome, &history, work)?;
+                let labelled = adopted.labels.iter().map(|(_, frames)| frames.len()).sum();
+                for (class, frames) in adopted.labels {
+                    if project.classes().iter().all(|known| known.name != class) {
+                        project.add_class(&class)?;
+                    }
+                    let to = Label::Class(class);
+                    let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+                    history.apply(&project, Change::Relabel { frames, to }, work)?;
+                    texts = (history.undo_text(), history.redo_text());
+                }
+                let totals = adopted.outcome.totals();
+                Ok::<_, MediaError>(Done {
+                    images: totals.images,
+                    videos: totals.videos,
+                    labelled,
+                    missing: adopted.missing,
+                    undo_text: texts.0,
+                    redo_text: texts.1,
+                })
+            },
+            |app, result| {
+                match result {
+                    Ok(done) => app.adopted(done),
+                    Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        app.fail(error.to_string());
+                    }
+                }
+                app.refresh();
+            },
+        );
+    }
+
+    fn adopted(&mut self, done: Done) {
+        if let Some(session) = &mut self.session {
+            session.edits.set_texts(done.undo_text, done.redo_text);
+        }
+        let mut parts = Vec::new();
+        if done.images > 0 {
+            parts.push(words::count(done.images, "image", "images"));
+        }
+        if done.videos > 0 {
+            parts.push(words::count(done.videos, "video", "videos"));
+        }
+        let mut text = if parts.is_empty() {
+            "Nothing new was added".to_owned()
+        } else {
+            format!("Added {}", parts.join(" and "))
+        };
+        if done.labelled > 0 {
+            let frames = words::frames(done.labelled);
+            text = format!("{text}; {frames} labelled, the others of the video are unsorted");
+        }
+        if done.missing > 0 {
+            let frames = words::frames(done.missing);
+            text = format!(
+                "{text}; {frames} not found: the video was in the project with other settings"
+            );
+        }
+        let tone = if done.missing > 0 {
+            Tone::Warning
+        } else {
+            Tone::Done
+        };
+        let note = self.notes.add(tone, text);
+        note.remedy = Some((
+            "Show in Label".to_owned(),
+            Action::Command(Command::GoLabel),
+        ));
+    }
+}

@@ -1,0 +1,126 @@
+//! What an import asks before it begins, and what it asks when it is through.
+
+use std::path::PathBuf;
+
+use crate::app::{App, Dialog};
+use crate::media::{Fate, ImportOptions, ImportPlan, OnConflict, PlanGroup, PlannedFile, Videos};
+use crate::project::ClassName;
+
+/// The class of files that were given by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum PlanAnswer {
+    /// They are sorted by hand.
+    #[default]
+    Unsorted,
+    /// This one.
+    Class(ClassName),
+    /// A new one of this name, which is being typed.
+    New(String),
+}
+
+impl PlanAnswer {
+    /// The class, if it is one.
+    #[must_use]
+    pub fn class(&self) -> Option<ClassName> {
+        match self {
+            Self::Unsorted => None,
+            Self::Class(class) => Some(class.clone()),
+            Self::New(name) => ClassName::new(name.trim()).ok(),
+        }
+    }
+}
+
+/// Which files of an import's report are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FateFilter {
+    /// Those that came in.
+    Imported,
+    /// Those that were there already.
+    Known,
+    /// Those that were left out.
+    PassedOver,
+    /// Those that could not be used.
+    Failed,
+}
+
+impl FateFilter {
+    /// Whether a file of this fate is shown.
+    #[must_use]
+    pub fn takes(self, fate: &Fate) -> bool {
+        match fate {
+            Fate::Imported { .. } => self == Self::Imported,
+            Fate::Known(_) => self == Self::Known,
+            Fate::PassedOver(_) => self == Self::PassedOver,
+            Fate::Failed(_) => self == Self::Failed,
+        }
+    }
+}
+
+/// Whether only a person can tell how to go on: the class of loose files, or a split that was given.
+pub(super) fn asks(plan: &ImportPlan) -> bool {
+    plan.asks_for_class() || plan.groups.iter().any(|group| group.side.is_some())
+}
+
+impl App {
+    /// Shows what an import would do, and asks.
+    pub(super) fn ask_about_plan(&mut self, plan: ImportPlan, options: ImportOptions) {
+        if let Some(session) = &mut self.session {
+            session.import.planned = Some(options);
+            self.dialog = Some(Dialog::ImportPlan {
+                plan: Box::new(plan),
+                answer: PlanAnswer::default(),
+            });
+        }
+    }
+
+    /// Moves the files of the last import that were in the project under another class to the class that it asked for.
+    pub(super) fn move_conflicts(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let Some(outcome) = session.import.outcome.clone() else {
+            return;
+        };
+        let mut groups: Vec<PlanGroup> = Vec::new();
+        for file in &outcome.files {
+            let Fate::Known(known) = &file.fate else {
+                continue;
+            };
+            let Some(class) = known.asked.clone().filter(|_| !known.moved) else {
+                continue;
+            };
+            let Some(kind) = file.kind.clone() else {
+                continue;
+            };
+            let planned = PlannedFile {
+                path: file.path.clone(),
+                kind,
+            };
+            match groups
+                .iter_mut()
+                .find(|group| group.class.as_ref() == Some(&class))
+            {
+                Some(group) => group.files.push(planned),
+                None => groups.push(PlanGroup {
+                    folder: file.path.parent().map(PathBuf::from).unwrap_or_default(),
+                    class: Some(class),
+                    refused: None,
+                    by_themselves: false,
+                    side: None,
+                    files: vec![planned],
+                }),
+            }
+        }
+        let options = ImportOptions {
+            sampling: session.import.sampling,
+            videos: Videos::AddOnly,
+            on_conflict: OnConflict::Move,
+            ..ImportOptions::default()
+        };
+        let plan = ImportPlan {
+            groups,
+            ..ImportPlan::default()
+        };
+        self.import_planned(plan, options);
+    }
+}

@@ -1,0 +1,204 @@
+//! What an import needs to know before it begins: the class of files given by themselves, a given split.
+
+use egui::{Align, Label, Layout, RichText, ScrollArea, Ui};
+
+use super::{End, buttons_ui, confirmed, title_ui};
+use crate::app::{Action, ImportAction, PlanAnswer, Session, words};
+use crate::media::ImportPlan;
+use crate::project::{ClassName, Split};
+use crate::ui::Cx;
+use crate::ui::icons::{self, icon};
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{
+    self, accent_button, button, choice, class_dot, field_label, menu_item, text_field,
+};
+
+pub(super) fn import_plan_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    plan: &ImportPlan,
+    answer: &mut PlanAnswer,
+    fresh: bool,
+) -> End {
+    let t = tokens(ui);
+    let Some(session) = &cx.app.session else {
+        return End::Close;
+    };
+    let count = words::count(plan.files() as u64, "file", "files");
+    title_ui(ui, &format!("Import {count}"));
+    for note in &plan.notes {
+        ui.add(Label::new(widgets::muted(t, note)).wrap());
+    }
+    let alone: usize = loose(plan).map(|group| group.files.len()).sum();
+    let mut ready = true;
+    if alone > 0 {
+        field_label(
+            ui,
+            &format!(
+                "Class of {} given without a class folder",
+                words::count(alone as u64, "file", "files")
+            ),
+        );
+        class_ui(ui, session, plan, answer);
+        if let PlanAnswer::New(name) = answer {
+            let field = text_field(ui, "Name of the new class", name, "cat");
+            if fresh {
+                field.request_focus();
+            }
+            if let Some(wrong) = ClassName::new(name.trim())
+                .err()
+                .filter(|_| !name.is_empty())
+            {
+                let text = RichText::new(wrong.to_string()).color(t.danger);
+                ui.label(text.size(theme::TYPE_SMALL));
+            }
+            ready = ClassName::new(name.trim()).is_ok();
+        }
+    }
+    let sides = sides(plan);
+    if !sides.is_empty() {
+        field_label(ui, "A split was given");
+        ui.label(widgets::small(t, sides.join(" · ")));
+        ui.label(widgets::faint(
+            t,
+            "These files stay on their sides, whatever the percentages say.",
+        ));
+    }
+    groups_ui(ui, session, plan);
+    let mut end = End::Open;
+    let go = ready && confirmed(ui);
+    buttons_ui(ui, |ui| {
+        let import = ui
+            .add_enabled_ui(ready, |ui| accent_button(ui, None, "Import"))
+            .inner;
+        if import.clicked() || go {
+            let mut plan = plan.clone();
+            if let Some(class) = answer.class() {
+                plan.answer(&class);
+            }
+            cx.act(Action::Import(ImportAction::Planned(Box::new(plan))));
+            end = End::Close;
+        }
+        if button(ui, None, "Cancel").clicked() {
+            end = End::Close;
+        }
+    });
+    end
+}
+
+/// The files whose class only the user can tell.
+fn loose(plan: &ImportPlan) -> impl Iterator<Item = &crate::media::PlanGroup> {
+    plan.groups
+        .iter()
+        .filter(|group| group.by_themselves && group.class.is_none() && group.refused.is_none())
+}
+
+fn class_ui(ui: &mut Ui, session: &Session, plan: &ImportPlan, answer: &mut PlanAnswer) {
+    let selected = match answer {
+        PlanAnswer::Unsorted => "Unsorted: sort them by hand".to_owned(),
+        PlanAnswer::Class(name) => format!("“{}”", words::shorten(name.as_str(), 30)),
+        PlanAnswer::New(_) => "A new class".to_owned(),
+    };
+    let folder = loose(plan)
+        .filter_map(|group| group.folder.file_name()?.to_str())
+        .find_map(|name| ClassName::new(name).ok());
+    choice(
+        ui,
+        "class of loose files",
+        "Class of these files",
+        &selected,
+        |ui| {
+            let mut pick = |ui: &mut Ui, label: &str, to: PlanAnswer| {
+                let mark = if *answer == to {
+                    icon(icons::CHECK, 14.0)
+                } else {
+                    RichText::new("")
+                };
+                if menu_item(ui, None, label, mark).clicked() {
+                    *answer = to;
+                    ui.close();
+                }
+            };
+            pick(ui, "Unsorted: sort them by hand", PlanAnswer::Unsorted);
+            for class in &session.classes {
+                let label = format!("“{}”", words::shorten(class.name.as_str(), 30));
+                pick(ui, &label, PlanAnswer::Class(class.name.clone()));
+            }
+            let known = |name: &ClassName| session.classes.iter().any(|class| class.name == *name);
+            if let Some(folder) = folder.filter(|name| !known(name)) {
+                let label = format!(
+                    "“{}”, like their folder",
+                    words::shorten(folder.as_str(), 24)
+                );
+                pick(ui, &label, PlanAnswer::Class(folder));
+            }
+            pick(ui, "A new class…", PlanAnswer::New(String::new()));
+        },
+    );
+}
+
+/// How many files were given for each side: `train 40 files`.
+fn sides(plan: &ImportPlan) -> Vec<String> {
+    [
+        (Split::Train, "train"),
+        (Split::Validation, "validation"),
+        (Split::Test, "test"),
+    ]
+    .into_iter()
+    .filter_map(|(side, name)| {
+        let of_side = plan.groups.iter().filter(|group| group.side == Some(side));
+        let files: usize = of_side.map(|group| group.files.len()).sum();
+        (files > 0).then(|| format!("{name} {}", words::count(files as u64, "file", "files")))
+    })
+    .collect()
+}
+
+/// What each class gets.
+fn groups_ui(ui: &mut Ui, session: &Session, plan: &ImportPlan) {
+    let t = tokens(ui);
+    let named: Vec<_> = plan
+        .groups
+        .iter()
+        .filter(|group| group.class.is_some() || group.refused.is_some())
+        .collect();
+    if named.is_empty() {
+        return;
+    }
+    field_label(ui, "Classes");
+    ScrollArea::vertical()
+        .max_height(180.0)
+        .auto_shrink([false, true])
+        .show_rows(ui, 20.0, named.len(), |ui, rows| {
+            for group in named.get(rows).unwrap_or_default() {
+                ui.horizontal(|ui| {
+                    ui.spacing_mut().item_spacing.x = 8.0;
+                    let class = group.class.as_ref();
+                    let color = class.and_then(|name| session.class(name));
+                    class_dot(ui, color.map(|class| class.color));
+                    let folder = group
+                        .folder
+                        .file_name()
+                        .unwrap_or_default()
+                        .to_string_lossy();
+                    let name = class.map_or(folder.as_ref(), |name| name.as_str());
+                    let label = ui.label(words::shorten(name, 30));
+                    label.on_hover_text(group.folder.to_string_lossy());
+                    if let Some(refused) = &group.refused {
+                        let text = RichText::new(refused).color(t.danger);
+                        ui.add(Label::new(text.size(theme::TYPE_SMALL)).truncate());
+                        return;
+                    }
+                    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                        let files = words::count(group.files.len() as u64, "file", "files");
+                        let side = match group.side {
+                            Some(Split::Train) => " · train",
+                            Some(Split::Validation) => " · validation",
+                            Some(Split::Test) => " · test",
+                            None => "",
+                        };
+                        ui.label(widgets::small(t, format!("{files}{side}")));
+                    });
+                });
+            }
+        });
+}
