@@ -332,7 +332,7 @@ fn the_same_video_in_two_classes_or_at_another_rate_is_said() {
     let cat = project.classes()[0].name.clone();
     let label = salamander::project::Label::Class(cat);
     project
-        .relabel(&[last.path.clone()], &label, &Work::new())
+        .relabel(std::slice::from_ref(&last.path), &label, &Work::new())
         .unwrap();
     drop((project, frames));
     let replaced = place.result("import p g/dog/dog.mp4 --class dog --fps 5 --width 64 --replace");

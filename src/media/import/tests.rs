@@ -458,7 +458,7 @@ fn taking_an_import_back_is_finished_after_a_kill() {
         })
         .unwrap();
     project
-        .trash(&[of_import.path.clone()], &Work::new())
+        .trash(std::slice::from_ref(&of_import.path), &Work::new())
         .unwrap();
     drop(project);
     let path = root.join("project.json");
