@@ -261,7 +261,7 @@ impl Store {
                 (std::cmp::Reverse(frame), place, key.clone())
             })
             .collect();
-        order.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+        order.sort_by_key(|(frame, place, _)| (*frame, *place));
         order.truncate(UPLOADS);
         order
             .into_iter()

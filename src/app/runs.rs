@@ -32,10 +32,10 @@ impl RunEntry {
             RunNote::default()
         });
         Self {
+            run,
             curves,
             head,
             note,
-            run,
         }
     }
 }

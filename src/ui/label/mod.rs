@@ -58,7 +58,7 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
             ..Margin::ZERO
         }))
         .show(ui, |ui| {
-            classes::classes_ui(ui, cx, session, &mut view.classes)
+            classes::classes_ui(ui, cx, session, &mut view.classes);
         });
     if session.label.preview && session.label.cursor.is_some() && !session.label.shown.is_empty() {
         // In the place of the grid, of which nothing can be seen at its edges then.

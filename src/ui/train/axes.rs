@@ -114,43 +114,37 @@ pub(super) fn seconds(mark: GridMark) -> String {
 mod tests {
     use super::*;
 
+    fn check(found: Span, x: [f64; 2], y: [f64; 2]) {
+        for (found, expected) in [(found.x, x), (found.y, y)] {
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-9, "{found}, not {expected}");
+            }
+        }
+    }
+
     #[test]
     fn every_point_is_within_the_span() {
         let accuracy = |points: &[[f64; 2]]| span(points.to_vec(), Metric::Accuracy, false, 0.0);
         // Nothing, one point, all of them right, all of them wrong.
-        assert_eq!(accuracy(&[]).y, [0.0, 100.0]);
-        assert_eq!(accuracy(&[]).x, [0.0, 1.0]);
-        assert_eq!(
-            accuracy(&[[10.0, 33.0]]),
-            Span {
-                x: [0.0, 10.0],
-                y: [0.0, 100.0]
-            }
-        );
-        assert_eq!(accuracy(&[[10.0, 100.0], [20.0, 100.0]]).y, [90.0, 100.0]);
-        assert_eq!(accuracy(&[[10.0, 0.0]]).y, [0.0, 100.0]);
-        assert_eq!(
-            accuracy(&[[10.0, 87.5], [71.0, 97.0]]),
-            Span {
-                x: [0.0, 71.0],
-                y: [80.0, 100.0]
-            }
-        );
+        check(accuracy(&[]), [0.0, 1.0], [0.0, 100.0]);
+        check(accuracy(&[[10.0, 33.0]]), [0.0, 10.0], [0.0, 100.0]);
+        let right = accuracy(&[[10.0, 100.0], [20.0, 100.0]]);
+        check(right, [0.0, 20.0], [90.0, 100.0]);
+        check(accuracy(&[[10.0, 0.0]]), [0.0, 10.0], [0.0, 100.0]);
+        let high = accuracy(&[[10.0, 87.5], [71.0, 97.0]]);
+        check(high, [0.0, 71.0], [80.0, 100.0]);
         // The curves of the head stand before the beginning.
-        assert_eq!(accuracy(&[[-15.0, 60.0], [71.0, 97.0]]).x, [-15.0, 71.0]);
+        let head = accuracy(&[[-15.0, 60.0], [71.0, 97.0]]);
+        check(head, [-15.0, 71.0], [60.0, 100.0]);
         let entropy =
             |points: &[[f64; 2]], log| span(points.to_vec(), Metric::CrossEntropy, log, 4000.0);
-        assert_eq!(
-            entropy(&[[10.0, 1.09]], false),
-            Span {
-                x: [0.0, 4000.0],
-                y: [0.0, 1.2]
-            }
-        );
-        assert_eq!(entropy(&[[10.0, 0.0]], false).y, [0.0, 1.0]);
-        assert_eq!(entropy(&[[10.0, 23.0]], false).y, [0.0, 25.0]);
-        assert_eq!(entropy(&[[10.0, -2.5], [20.0, 0.2]], true).y, [-3.0, 1.0]);
-        assert_eq!(entropy(&[[10.0, -2.0]], true).y, [-2.0, -1.0]);
+        let all = [0.0, 4000.0];
+        check(entropy(&[[10.0, 1.09]], false), all, [0.0, 1.2]);
+        check(entropy(&[[10.0, 0.0]], false), all, [0.0, 1.0]);
+        check(entropy(&[[10.0, 23.0]], false), all, [0.0, 25.0]);
+        let log = entropy(&[[10.0, -2.5], [20.0, 0.2]], true);
+        check(log, all, [-3.0, 1.0]);
+        check(entropy(&[[10.0, -2.0]], true), all, [-2.0, -1.0]);
     }
 
     #[test]
