@@ -106,20 +106,19 @@ fn plan(wanted: &[Wanted]) -> Result<ImportPlan, MediaError> {
             path: picture.path.clone(),
             kind: Kind::of(&picture.path)?,
         };
-        let group = match groups.iter().position(|group| group.class == class) {
-            Some(index) => groups.get_mut(index),
-            None => {
-                groups.push(PlanGroup {
-                    folder: picture.path.parent().map(PathBuf::from).unwrap_or_default(),
-                    class,
-                    refused: None,
-                    by_themselves: false,
-                    side: None,
-                    files: Vec::new(),
-                });
-                groups.last_mut()
-            }
-        };
+        let known = groups.iter().position(|group| group.class == class);
+        let index = known.unwrap_or(groups.len());
+        if known.is_none() {
+            groups.push(PlanGroup {
+                folder: picture.path.parent().map(PathBuf::from).unwrap_or_default(),
+                class,
+                refused: None,
+                by_themselves: false,
+                side: None,
+                files: Vec::new(),
+            });
+        }
+        let group = groups.get_mut(index);
         if let Some(group) = group
             && group.files.iter().all(|known| known.path != file.path)
         {

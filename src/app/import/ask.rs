@@ -89,7 +89,7 @@ impl App {
             let Some(class) = known.asked.clone().filter(|_| !known.moved) else {
                 continue;
             };
-            let Some(kind) = file.kind.clone() else {
+            let Some(kind) = file.kind else {
                 continue;
             };
             let planned = PlannedFile {

@@ -174,7 +174,10 @@ fn end_ui(
                 end = End::Close;
             }
         }
-        if Command::Undo.is_enabled(cx.app)
+        // Only while it is what would be undone.
+        let session = cx.app.session.as_ref();
+        let undo = session.and_then(|session| session.undo_text());
+        if undo.is_some_and(|text| text.starts_with("import "))
             && button(ui, Some(icons::UNDO), "Undo the import").clicked()
         {
             cx.command(Command::Undo);
