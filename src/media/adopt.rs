@@ -98,10 +98,7 @@ pub fn adopt(
 fn plan(wanted: &[Wanted]) -> Result<ImportPlan, MediaError> {
     let mut groups: Vec<PlanGroup> = Vec::new();
     for picture in wanted {
-        let class = match picture.time_secs {
-            None => Some(picture.class.clone()),
-            Some(_) => None,
-        };
+        let class = picture.time_secs.is_none().then(|| picture.class.clone());
         let file = PlannedFile {
             path: picture.path.clone(),
             kind: Kind::of(&picture.path)?,

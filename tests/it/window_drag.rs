@@ -61,7 +61,7 @@ fn a_drag_from_an_empty_place_is_a_rubber_band_wherever_it_ends() {
     let place = Place::new();
     let mut desk = desk(&place);
     let (first, second) = (frame(&desk, 0), frame(&desk, 1));
-    let between = Pos2::new((first.right() + second.left()) / 2.0, first.center().y);
+    let between = Pos2::new(first.right().midpoint(second.left()), first.center().y);
     let dog = rect(&desk, "dog, 30 photos").center();
     // So quick that the pointer is far from where it was pressed when the window sees it.
     drag(&mut desk, between, 1, dog);
