@@ -34,6 +34,8 @@ impl Counts {
 
     fn remove(&mut self, frame: &Frame) {
         one_less(&mut self.by_label, &frame.label);
+        let of_video = usize::from(frame.time_secs.is_some());
+        self.of_videos = self.of_videos.saturating_sub(of_video);
         if let Some(source) = &frame.source {
             one_less(&mut self.by_source, source);
         }
