@@ -39,8 +39,6 @@ impl Counts {
         if let Some(source) = &frame.source {
             one_less(&mut self.by_source, source);
         }
-        let of_videos = usize::from(frame.time_secs.is_some());
-        self.of_videos = self.of_videos.saturating_sub(of_videos);
         match frame.label {
             Label::Class(_) => self.labelled = self.labelled.saturating_sub(1),
             Label::Unsorted => self.unsorted = self.unsorted.saturating_sub(1),
