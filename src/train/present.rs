@@ -1,11 +1,11 @@
 //! Where the frames of a run are now, and what they are called now: people move, rename and change files after a
 //! training.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::backbone::content_ids;
 use crate::jobs::Work;
-use crate::project::{ContentId, Frame, FrameName, Project, SourceId, Split};
+use crate::project::{ContentId, Frame, FrameName, Label, Project, SourceId, Split};
 
 use super::{Run, RunClasses, RunFrame, TrainError};
 
@@ -28,11 +28,13 @@ pub struct Present {
 /// correction by the user is the truth that the model is judged by. In this order it is known again
 ///
 /// 1. at its place (in the folder that its class has now) with the same content,
-/// 2. by its content anywhere: moved or renamed, by the program or by hand,
+/// 2. by its content anywhere, moved or renamed, by the program or by hand: of equal copies the one whose name has its
+///    source, time and id, and any other only once each frame has been given its own,
 /// 3. by source and id in its name: moved and changed, or of a run that recorded no contents,
 /// 4. at its place with another content: an image that was changed.
 ///
-/// A frame of which copies lie in several classes, and not one at its place, counts as missing.
+/// No file is taken for two frames. A frame of which copies lie in several classes, and not one at its place or under
+/// its name, counts as missing.
 pub fn present(
     project: &Project,
     run: &Run,
@@ -216,33 +218,38 @@ impl<'a> Search<'a> {
             all.filter(|at| free.get(*at) == Some(&true)).collect()
         };
 
-        let mut by_content: HashMap<ContentId, Vec<usize>> = HashMap::new();
-        let mut by_name: HashMap<(SourceId, String), Vec<usize>> = HashMap::new();
-        for at in free {
-            if let Some(content) = contents.get(at).copied().flatten() {
-                by_content.entry(content).or_default().push(at);
-            }
-            if let Some(id) = self.labelled.get(at).and_then(|f| identity(&f.path)) {
-                by_name.entry(id).or_default().push(at);
-            }
-        }
+        // Equal frames (a film that stands still) are told apart by their names: no frame is given the copy that is
+        // another's.
         let mut uncertain = vec![false; self.of_run.len()];
-        for (index, (frame, _)) in of_run() {
-            let copies = frame
-                .content
-                .and_then(|content| by_content.get_mut(&content));
-            let is_lost = places.get(index).is_some_and(Option::is_none);
-            if let (Some(copies), true) = (copies, is_lost) {
-                if self.in_one_class(copies) {
-                    // Under its own name rather than another.
-                    let own = copies.iter().position(|at| self.has_name_of(*at, frame));
-                    if !copies.is_empty() {
-                        let at = copies.remove(own.unwrap_or(0));
+        for told_by in [by_file_name as fn(&str) -> ToldBy, by_moment, by_content] {
+            let given: HashSet<usize> = places.iter().flatten().map(|place| place.at).collect();
+            let mut copies: HashMap<(ContentId, ToldBy), Copies> = HashMap::new();
+            for at in free.iter().filter(|at| !given.contains(at)) {
+                if let Some(content) = contents.get(*at).copied().flatten()
+                    && let Some(there) = self.labelled.get(*at)
+                {
+                    let key = (content, told_by(there.file_name()));
+                    copies.entry(key).or_default().add(*at, &there.label);
+                }
+            }
+            for (index, (frame, _)) in of_run() {
+                let is_lost = places.get(index).is_some_and(Option::is_none);
+                if let (true, Some(content)) = (is_lost, frame.content)
+                    && let Some(uncertain) = uncertain.get_mut(index).filter(|known| !**known)
+                    && let Some(copies) =
+                        copies.get_mut(&(content, told_by(file_name(&frame.path))))
+                {
+                    *uncertain = copies.in_several_classes;
+                    if !*uncertain && let Some(at) = copies.free.pop_front() {
                         take(&mut places, index, at, false);
                     }
-                } else if let Some(uncertain) = uncertain.get_mut(index) {
-                    *uncertain = true;
                 }
+            }
+        }
+        let mut by_name: HashMap<(SourceId, String), Vec<usize>> = HashMap::new();
+        for at in free {
+            if let Some(id) = self.labelled.get(at).and_then(|f| identity(&f.path)) {
+                by_name.entry(id).or_default().push(at);
             }
         }
         for (index, (frame, expected)) in of_run() {
@@ -260,19 +267,21 @@ impl<'a> Search<'a> {
         }
         Ok(places)
     }
+}
 
-    fn in_one_class(&self, places: &[usize]) -> bool {
-        let mut labels = places
-            .iter()
-            .filter_map(|at| Some(&self.labelled.get(*at)?.label));
-        let first = labels.next();
-        labels.all(|label| Some(label) == first)
-    }
+/// Labelled frames that are equal and not given to a frame of the run yet.
+#[derive(Default)]
+struct Copies {
+    free: VecDeque<usize>,
+    label: Option<Label>,
+    in_several_classes: bool,
+}
 
-    fn has_name_of(&self, at: usize, frame: &RunFrame) -> bool {
-        self.labelled
-            .get(at)
-            .is_some_and(|there| there.file_name() == file_name(&frame.path))
+impl Copies {
+    fn add(&mut self, at: usize, label: &Label) {
+        self.free.push_back(at);
+        let first = self.label.get_or_insert_with(|| label.clone());
+        self.in_several_classes |= first != label;
     }
 }
 
@@ -283,6 +292,34 @@ fn in_class(path: &str) -> Option<(&str, &str)> {
 
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// What tells a frame apart from others of the same content.
+#[derive(PartialEq, Eq, Hash)]
+enum ToldBy {
+    FileName(String),
+    /// Source, time in microseconds and id, however the stem has changed.
+    Moment(SourceId, Option<i64>, String),
+    /// Nothing: any copy is as good.
+    Content,
+}
+
+fn by_file_name(name: &str) -> ToldBy {
+    ToldBy::FileName(name.to_owned())
+}
+
+fn by_moment(name: &str) -> ToldBy {
+    FrameName::parse(name).map_or_else(
+        || by_file_name(name),
+        |name| {
+            let micros = name.time_secs.map(|secs| (secs * 1e6).round() as i64);
+            ToldBy::Moment(name.source, micros, name.id)
+        },
+    )
+}
+
+fn by_content(_: &str) -> ToldBy {
+    ToldBy::Content
 }
 
 fn identity(path: &str) -> Option<(SourceId, String)> {

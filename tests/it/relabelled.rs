@@ -1,10 +1,13 @@
 //! Frames that were given another class, or taken away, after a run was trained on them.
 
+use std::collections::HashSet;
+
 use salamander::evaluate::evaluate;
 use salamander::jobs::Work;
 use salamander::project::{ClassName, Label, Split};
-use salamander::train::{LiveCurves, train};
+use salamander::train::{LiveCurves, RunFrame, present, train};
 
+use super::cli_program::Place;
 use super::projects::{of_sample_videos, quick};
 
 #[test]
@@ -68,13 +71,79 @@ fn relabelled_frames_are_judged_by_their_present_class() {
         .filter(|frame| frame.predicted == frame.truth);
     assert_eq!(after.confusion.correct(), right.count() as u64);
 
-    // A copy in a second class makes the truth uncertain; a file of another name is known by its content.
+    // Of copies the one under the frame's name counts, and if that lies in two classes the truth is uncertain; a file of
+    // another name is known by its content.
     let copy = moved[0].replacen(&run.classes[other(0)], &run.classes[at(0).truth], 1);
-    let copy = copy.replace(".jpg", " copy.jpg");
-    std::fs::copy(project.abs(&moved[0]), project.abs(&copy)).unwrap();
+    let other_name = copy.replace(".jpg", " copy.jpg");
+    std::fs::copy(project.abs(&moved[0]), project.abs(&other_name)).unwrap();
+    let after = test_set();
+    assert_eq!((after.relabelled, after.missing), (2, 3));
+    assert_eq!(after.predictions[0].path, moved[0]);
+    let same_name = copy.replacen(&run.classes[at(0).truth], "new", 1);
+    std::fs::copy(project.abs(&moved[0]), project.abs(&same_name)).unwrap();
     let renamed = project.abs(&by_hand).with_file_name("1.jpg");
     std::fs::rename(project.abs(&by_hand), renamed).unwrap();
     let after = test_set();
     assert_eq!((after.relabelled, after.missing), (1, 4));
     assert_eq!(after.changed, 0);
+}
+
+#[test]
+fn equal_frames_of_a_film_that_stands_still_are_told_apart_by_their_names() {
+    let place = Place::new();
+    place.video(
+        "g/still/still.mp4",
+        "color=c=gray:size=64x64:rate=10,trim=duration=12",
+    );
+    place.video(
+        "g/moving/moving.mp4",
+        "testsrc2=size=64x64:rate=10,trim=duration=12",
+    );
+    place.fresh("p");
+    place.result("import p g --class-from folder --fps 2");
+    let project = place.open("p");
+    let class = |name: &str| Label::Class(ClassName::new(name).unwrap());
+    for name in ["third", "fourth"] {
+        project.add_class(&ClassName::new(name).unwrap()).unwrap();
+    }
+    let frames = project.scan(&Work::new()).unwrap().list;
+    let moving: Vec<String> = frames
+        .into_iter()
+        .filter(|frame| frame.label == class("moving"))
+        .map(|frame| frame.path)
+        .collect();
+    project
+        .relabel(&moving[..6], &class("third"), &Work::new())
+        .unwrap();
+    project
+        .relabel(&moving[6..12], &class("fourth"), &Work::new())
+        .unwrap();
+    let settings = quick("efficientnet-lite0@96", 20);
+    let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
+    let still: Vec<RunFrame> = run
+        .frames()
+        .unwrap()
+        .into_iter()
+        .filter(|frame| frame.path.starts_with("classes/still/"))
+        .collect();
+    assert!(still.len() > 10);
+    let content = still[0].content;
+    assert!(content.is_some() && still.iter().all(|frame| frame.content == content));
+
+    // The last goes to one class and the first to another, so that copies of all lie in three; the second is gone.
+    let last = still.len() - 1;
+    let to = |at: usize, name: &str| {
+        let path = [still[at].path.clone()];
+        project.relabel(&path, &class(name), &Work::new()).unwrap()
+    };
+    let moved = [to(last, "third"), to(0, "fourth")].concat();
+    std::fs::remove_file(project.abs(&still[1].path)).unwrap();
+    let found = present(&project, &run, None, &Work::new()).unwrap();
+    let places: HashSet<&String> = found.frames.iter().map(|frame| &frame.path).collect();
+    assert_eq!(places.len(), found.frames.len(), "no file twice");
+    // A copy that was left out of the training stands in for the second.
+    assert_eq!((found.relabelled, found.changed, found.missing), (2, 0, 0));
+    for path in moved.iter().chain(still[2..last].iter().map(|f| &f.path)) {
+        assert!(places.contains(path), "{path}");
+    }
 }

@@ -49,11 +49,11 @@ impl Place {
     }
 
     /// A new project called `name`.
-    fn fresh(&self, name: &str) {
+    pub(super) fn fresh(&self, name: &str) {
         assert_eq!(self.line(&format!("new {name}")).code, Some(0));
     }
 
-    fn open(&self, name: &str) -> Project {
+    pub(super) fn open(&self, name: &str) -> Project {
         Project::open(&self.path(name)).unwrap()
     }
 }
