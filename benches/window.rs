@@ -374,6 +374,7 @@ mod linux {
                 warnings: Vec::new(),
                 content: None,
                 given_split: None,
+                replacing: false,
             })?;
             let folder = root.join("classes").join(class);
             std::fs::create_dir_all(&folder)?;

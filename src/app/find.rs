@@ -142,6 +142,7 @@ mod tests {
             warnings: Vec::new(),
             content: None,
             given_split: None,
+            replacing: false,
         };
         let film = frame(
             "classes/cat/door-3fa9c1d2_1.000000_beadfeed.jpg",

@@ -231,6 +231,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
             Conflict::Move => OnConflict::Move,
         },
         replace: args.replace,
+        like_neighbours: false,
     };
     let project = args.project.open()?;
     let paths = args.paths;

@@ -7,7 +7,7 @@ use crossbeam_channel::bounded;
 
 use crate::files::{self, Durability};
 use crate::jobs::{Cancelled, Work};
-use crate::project::{FrameName, Label, Project, Source, SourceId};
+use crate::project::{FrameName, Label, Neighbours, Project, Source, SourceId};
 
 use super::known::{Known, Place};
 use super::sample::{SampledFrame, Sampler, decoder_threads};
@@ -30,8 +30,36 @@ pub fn extract(project: &Project, source: &SourceId, work: &Work) -> Result<u64,
     work.stage("Extracting frames", expected_frames(&source));
     let known = Known::of(project, work)?;
     let threads = decoder_threads();
-    let done = project.blame(extract_source(project, &source, &known, work, threads))?;
+    let done = extract_source(project, &source, None, &known, work, threads);
+    let done = project.blame(done)?;
+    if source.replacing {
+        let left = frames_beside(project, &source.id, &done.ids, work)?.len();
+        if left == 0 {
+            project.change_source(&source.id, |source| source.replacing = false)?;
+        } else {
+            work.warn(format!(
+                "“{}”: {left} frames of an earlier sampling are still there, since their replacement was broken off; \
+                 import the video once more to finish it, or delete them",
+                source.name
+            ));
+        }
+    }
     Ok(done.written.len() as u64)
+}
+
+/// The frames of a source that are not among those that a sampling takes.
+pub(super) fn frames_beside(
+    project: &Project,
+    source: &SourceId,
+    ids: &HashSet<String>,
+    work: &Work,
+) -> Result<Vec<String>, MediaError> {
+    let mut frames = project.scan(work)?.list;
+    frames.retain(|frame| {
+        let name = FrameName::parse(frame.file_name());
+        frame.source.as_ref() == Some(source) && !name.is_some_and(|name| ids.contains(&name.id))
+    });
+    Ok(frames.into_iter().map(|frame| frame.path).collect())
 }
 
 /// About how many frames the source will give.
@@ -52,12 +80,16 @@ pub(super) struct Extracted {
     pub(super) written: Vec<String>,
     /// Ids of all frames that the sampling takes.
     pub(super) ids: HashSet<String>,
+    /// How many of those written have a label by their neighbours.
+    pub(super) like_neighbours: u64,
 }
 
-/// [`extract`] within a running stage.
+/// [`extract`] within a running stage. A frame of which the `neighbours` tell the label gets that one, from the
+/// start: nothing is left to be done for it if the extraction is broken off.
 pub(super) fn extract_source(
     project: &Project,
     source: &Source,
+    neighbours: Option<&Neighbours>,
     known: &Known,
     work: &Work,
     threads: usize,
@@ -87,11 +119,12 @@ pub(super) fn extract_source(
         let mut done = Extracted {
             written: Vec::new(),
             ids: HashSet::new(),
+            like_neighbours: 0,
         };
         let mut outcome = Ok(());
         for frame in receiver {
             taken += 1;
-            match write_frame(project, source, &frame, known, &mut done) {
+            match write_frame(project, source, neighbours, &frame, known, &mut done) {
                 Ok(()) => {}
                 Err(error) => {
                     outcome = Err(error);
@@ -123,6 +156,7 @@ pub(super) fn extract_source(
 fn write_frame(
     project: &Project,
     source: &Source,
+    neighbours: Option<&Neighbours>,
     frame: &SampledFrame,
     known: &Known,
     done: &mut Extracted,
@@ -135,7 +169,12 @@ fn write_frame(
         extension: "jpg".into(),
     };
     done.ids.insert(name.id.clone());
-    let label = source.class.clone().map_or(Label::Unsorted, Label::Class);
+    // A class may have been deleted meanwhile.
+    let near = neighbours
+        .and_then(|neighbours| neighbours.label(frame.time_secs))
+        .filter(|label| project.label_dir(label).is_dir());
+    let given = || source.class.clone().map_or(Label::Unsorted, Label::Class);
+    let label = near.cloned().unwrap_or_else(given);
     let path = project.frame_path(&label, &name);
     let place = || Place {
         path: path.clone(),
@@ -150,6 +189,7 @@ fn write_frame(
         }
         files::write(&project.abs(&path), &frame.to_jpeg()?, Durability::Renamed)?;
         done.written.push(path);
+        done.like_neighbours += u64::from(near.is_some());
     }
     Ok(())
 }

@@ -253,6 +253,7 @@ mod tests {
             warnings: Vec::new(),
             content: None,
             given_split: None,
+            replacing: false,
         };
         desk.project.put_source(source).unwrap();
         let of_source = |desk: &Desk| desk.project.source(&id).unwrap().class;
@@ -459,6 +460,7 @@ mod tests {
             warnings: Vec::new(),
             content: None,
             given_split: None,
+            replacing: false,
         };
         desk.project.put_source(source.clone()).unwrap();
         desk.apply(Change::DeleteClass { name: class("a") });

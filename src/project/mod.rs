@@ -51,7 +51,7 @@ pub use handle::{Project, is_there, make_dir};
 pub use history::History;
 pub(crate) use id128::Id128;
 pub use import_record::{ImportRecord, Undone};
-pub use neighbours::like_neighbours;
+pub use neighbours::{Neighbour, Neighbours, like_neighbours};
 pub use scan::natural_cmp;
 pub use settings::{Fps, Sampling};
 pub use source::{Source, SourceId, SourceKind, other_project_source};

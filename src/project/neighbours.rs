@@ -1,4 +1,4 @@
-//! The class of a frame that lies between labelled frames of its video: that of these, if they agree.
+//! The label that a frame gets by the frames of its video that are near it in time.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,67 +8,95 @@ use super::handle::label_path;
 use super::moves::{Moved, Target};
 use super::{Frame, Frames, Label, Project, ProjectError, SourceId};
 
-/// The labels that the frames `new` (paths relative to the root) should have by their neighbours in time; frames that
-/// have theirs already are left out.
-///
-/// A frame that is not in `new` and has the same source and timestamp decides alone, also by being unsorted: it is the
-/// same moment at another width. Otherwise the nearest labelled frames before and after it decide, if both are
-/// there and agree. Photos have no neighbours.
+/// Which neighbours in time decide. The same moment at another width always decides alone, also by being unsorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Neighbour {
+    /// The nearest labelled frames before and after, if both are there and agree: for frames that are added to others.
+    Agreeing,
+    /// The nearest frame, labelled or not (of two as near the earlier): for frames that take the place of others,
+    /// whose labels would be lost otherwise.
+    Nearest,
+}
+
+/// The labels of a video's frames over time.
+#[derive(Debug)]
+pub struct Neighbours<'a> {
+    /// Time in microseconds (the precision of frames' names) and label, in the order of time.
+    moments: Vec<(i64, &'a Label)>,
+    deciding: Neighbour,
+}
+
+impl<'a> Neighbours<'a> {
+    /// Those among `frames` that have a time; they should all be of one video.
+    pub fn of(frames: impl IntoIterator<Item = &'a Frame>, deciding: Neighbour) -> Self {
+        let timed = frames
+            .into_iter()
+            .filter_map(|frame| Some((micros(frame.time_secs?), &frame.label)));
+        let mut moments: Vec<_> = timed.collect();
+        moments.sort_by_key(|(at, _)| *at);
+        Self { moments, deciding }
+    }
+
+    /// The label of a frame at `time_secs`; `None` where the neighbours do not tell.
+    #[must_use]
+    pub fn label(&self, time_secs: f64) -> Option<&'a Label> {
+        let time = micros(time_secs);
+        let start = self.moments.partition_point(|(at, _)| *at < time);
+        let (before, after) = self.moments.split_at_checked(start)?;
+        if let Some((at, label)) = after.first()
+            && *at == time
+        {
+            return Some(*label);
+        }
+        match self.deciding {
+            Neighbour::Agreeing => {
+                let labelled = |(_, label): &&(i64, &Label)| label.class().is_some();
+                let (_, before) = before.iter().rfind(labelled)?;
+                let (_, after) = after.iter().find(labelled)?;
+                (before == after).then_some(*before)
+            }
+            Neighbour::Nearest => {
+                let nearest = before.last().into_iter().chain(after.first());
+                let (_, label) = nearest.min_by_key(|(at, _)| at.abs_diff(time))?;
+                Some(*label)
+            }
+        }
+    }
+}
+
+fn micros(time_secs: f64) -> i64 {
+    (time_secs * 1e6).round() as i64
+}
+
+/// The labels that the frames `new` (paths relative to the root) should have by the others of their videos
+/// ([`Neighbour::Agreeing`]); frames that have theirs already are left out. Photos have no neighbours.
 #[must_use]
 pub fn like_neighbours(frames: &Frames, new: &[String]) -> Vec<(String, Label)> {
     let new: HashSet<&str> = new.iter().map(String::as_str).collect();
-    let sources: HashSet<&SourceId> = frames
-        .list
-        .iter()
-        .filter(|frame| new.contains(frame.path.as_str()))
-        .filter_map(|frame| frame.source.as_ref())
+    let is_new = |frame: &&Frame| new.contains(frame.path.as_str());
+    let of_new = frames.list.iter().filter(is_new);
+    let mut others: HashMap<&SourceId, Vec<&Frame>> = of_new
+        .filter_map(|frame| Some((frame.source.as_ref()?, Vec::new())))
         .collect();
-    let mut timelines: HashMap<&SourceId, Vec<(i64, &Label)>> = HashMap::new();
-    for frame in &frames.list {
-        if let Some((source, micros)) = moment(frame)
-            && sources.contains(source)
-            && !new.contains(frame.path.as_str())
-        {
-            timelines
-                .entry(source)
-                .or_default()
-                .push((micros, &frame.label));
+    for frame in frames.list.iter().filter(|frame| !is_new(frame)) {
+        if let Some(others) = frame.source.as_ref().and_then(|s| others.get_mut(s)) {
+            others.push(frame);
         }
     }
-    for timeline in timelines.values_mut() {
-        timeline.sort_by_key(|(micros, _)| *micros);
-    }
+    let neighbours: HashMap<&SourceId, Neighbours> = others
+        .into_iter()
+        .map(|(source, frames)| (source, Neighbours::of(frames, Neighbour::Agreeing)))
+        .collect();
     frames
         .list
         .iter()
-        .filter(|frame| new.contains(frame.path.as_str()))
+        .filter(is_new)
         .filter_map(|frame| {
-            let (source, micros) = moment(frame)?;
-            let label = label_at(timelines.get(source)?, micros)?;
+            let neighbours = neighbours.get(frame.source.as_ref()?)?;
+            let label = neighbours.label(frame.time_secs?)?;
             (*label != frame.label).then(|| (frame.path.clone(), label.clone()))
         })
         .collect()
-}
-
-/// Source and timestamp in microseconds, the precision of frames' names.
-fn moment(frame: &Frame) -> Option<(&SourceId, i64)> {
-    let micros = (frame.time_secs? * 1e6).round() as i64;
-    Some((frame.source.as_ref()?, micros))
-}
-
-/// The label at `micros` of frames in the order of time.
-fn label_at<'a>(timeline: &[(i64, &'a Label)], micros: i64) -> Option<&'a Label> {
-    let start = timeline.partition_point(|(at, _)| *at < micros);
-    let (before, after) = timeline.split_at_checked(start)?;
-    if let Some((at, label)) = after.first()
-        && *at == micros
-    {
-        return Some(*label);
-    }
-    let labelled = |(_, label): &&(i64, &'a Label)| label.class().is_some();
-    let (_, before) = before.iter().rfind(labelled)?;
-    let (_, after) = after.iter().find(labelled)?;
-    (before == after).then_some(*before)
 }
 
 impl Project {
@@ -176,5 +204,29 @@ mod tests {
         ];
         let expected = [("cat/x".to_owned(), "unsorted".to_owned())];
         assert_eq!(labels(list, &["cat/x", "cat/p"]), expected);
+    }
+
+    #[test]
+    fn the_nearest_decides_for_what_takes_the_place_of_others() {
+        let list = [
+            frame("a", Some(1.0), "cat"),
+            frame("b", Some(2.0), "unsorted"),
+            frame("c", Some(3.0), "dog"),
+            frame("p", None, "dog"),
+        ];
+        let near = Neighbours::of(&list, Neighbour::Nearest);
+        let class = |secs| near.label(secs).map(|l| l.class().map(ClassName::as_str));
+        let expected = [
+            (0.0, Some("cat")),
+            (1.5, Some("cat")),
+            (1.6, None),
+            (2.0, None),
+            (2.6, Some("dog")),
+            (9.0, Some("dog")),
+        ];
+        for (secs, label) in expected {
+            assert_eq!(class(secs), Some(label), "{secs}");
+        }
+        assert!(Neighbours::of([], Neighbour::Nearest).label(1.0).is_none());
     }
 }

@@ -155,6 +155,10 @@ pub struct Source {
     /// `None` when Salamander decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_split: Option<Split>,
+    /// Whether its frames are being replaced by those of its sampling, or were when that broke off: frames of an earlier
+    /// sampling may be there as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replacing: bool,
 }
 
 impl Project {
@@ -308,6 +312,7 @@ mod tests {
             warnings: Vec::new(),
             content: None,
             given_split: None,
+            replacing: false,
         }
     }
 

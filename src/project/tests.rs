@@ -61,5 +61,6 @@ fn source(digits: &str) -> Source {
         warnings: Vec::new(),
         content: None,
         given_split: None,
+        replacing: false,
     }
 }

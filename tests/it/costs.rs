@@ -51,6 +51,7 @@ fn many_frames(root: &Path) -> Project {
             warnings: Vec::new(),
             content: None,
             given_split: None,
+            replacing: false,
         };
         project.put_source(source).unwrap();
         for index in 0..each {

@@ -27,6 +27,7 @@ mod real_window;
 mod relabelled;
 mod renamed;
 mod reopened;
+mod replacing;
 mod reported;
 mod reported_media;
 mod sources;

@@ -1,16 +1,16 @@
 //! Videos: added as sources, and their frames written.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::jobs::Work;
-use crate::media::extract::{Extracted, expected_frames, extract_source};
+use crate::media::extract::{Extracted, expected_frames, extract_source, frames_beside};
 use crate::media::sample::decoder_threads;
 use crate::media::{MediaError, VideoInfo, known, probe};
 use crate::project::{
-    ContentId, Frame, FrameName, Label, Project, ProjectError, Sampling, Source, SourceId,
-    SourceKind, Split,
+    ContentId, Frame, Label, Neighbour, Neighbours, Project, ProjectError, Sampling, Source,
+    SourceId, SourceKind, Split,
 };
 
 use super::outcome::{Fate, FileReport, Known};
@@ -33,6 +33,8 @@ struct Queued {
     known: Option<Known>,
     /// Whether its other frames are to go.
     replace: bool,
+    /// Whose labels its new frames get; `None` for the class of the source.
+    neighbour: Option<Neighbour>,
 }
 
 impl Importing<'_> {
@@ -97,6 +99,7 @@ impl Importing<'_> {
             warnings: Vec::new(),
             content: None,
             given_split: group.side,
+            replacing: false,
         };
         self.outcome.record.sources.push(source.id.clone());
         self.project.put_source(source.clone())?;
@@ -106,6 +109,7 @@ impl Importing<'_> {
                 source,
                 known: None,
                 replace: false,
+                neighbour: None,
             }),
             Videos::AddOnly => self.report(FileReport {
                 path: file.path.clone(),
@@ -196,28 +200,38 @@ impl Importing<'_> {
         }
 
         let wanted = self.options.sampling;
-        let other = is_other_sampling(&before.sampling, &wanted, facts.width_px);
+        let another_range = before.sampling.from_secs != wanted.from_secs
+            || before.sampling.to_secs != wanted.to_secs;
+        let broken_off = before.replacing;
+        let other = is_other_sampling(&before.sampling, &wanted, facts.width_px)
+            || broken_off && another_range;
         let has_frames = self.known.count(&before.id) > 0;
         let mut replace = false;
-        let extract = if self.options.videos == Videos::AddOnly {
-            false
-        } else if before.kind != SourceKind::Video || before.extracted.is_none() && !has_frames {
+        let extract = if before.kind != SourceKind::Video
+            || before.extracted.is_none() && !has_frames
+        {
             source.sampling = wanted;
-            true
-        } else if other && self.options.replace {
+            self.options.videos == Videos::Extract
+        } else if self.options.videos == Videos::AddOnly || other && !self.adds(before) {
+            if broken_off {
+                known.note = Some(format!(
+                    "its frames were being replaced by {} when that was broken off, and those of before are still \
+                     there; import it with --replace to have only the ones you ask for",
+                    sampled(&before.sampling)
+                ));
+            } else if other && self.options.videos == Videos::Extract {
+                known.note = Some(format!(
+                    "its frames are {}; they were left as they are, and none were added",
+                    sampled(&before.sampling)
+                ));
+            }
+            false
+        } else if other {
             source.sampling = wanted;
             source.extracted = None;
-            replace = true;
+            replace = self.options.replace;
             true
-        } else if other {
-            known.note = Some(format!(
-                "its frames are {}; they were left as they are, and none were added",
-                sampled(&before.sampling)
-            ));
-            false
         } else {
-            let another_range = before.sampling.from_secs != wanted.from_secs
-                || before.sampling.to_secs != wanted.to_secs;
             source.sampling = Sampling {
                 from_secs: wanted.from_secs,
                 to_secs: wanted.to_secs,
@@ -226,10 +240,12 @@ impl Importing<'_> {
             let complete = before
                 .extracted
                 .is_some_and(|count| self.known.count(&before.id) >= count);
-            // A replacement that was broken off.
-            replace = self.options.replace && before.extracted.is_none() && !another_range;
-            another_range || !complete
+            // One that was broken off is finished, whether it is asked for again or not.
+            replace =
+                broken_off || self.options.replace && before.extracted.is_none() && !another_range;
+            replace || another_range || !complete
         };
+        source.replacing = replace || broken_off && has_frames;
         if source != *before {
             self.remember(before);
             self.project.put_source(source.clone())?;
@@ -240,6 +256,11 @@ impl Importing<'_> {
                 source,
                 known: Some(known),
                 replace,
+                neighbour: if replace {
+                    Some(Neighbour::Nearest)
+                } else {
+                    self.options.like_neighbours.then_some(Neighbour::Agreeing)
+                },
             });
         } else {
             self.report(FileReport {
@@ -249,6 +270,11 @@ impl Importing<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Whether frames of another sampling may be added to those of a source, or take their place.
+    fn adds(&self, before: &Source) -> bool {
+        self.options.replace || self.options.like_neighbours && !before.replacing
     }
 
     /// The frames of a source that have this label.
@@ -270,7 +296,19 @@ impl Importing<'_> {
             .filter_map(|queued| expected_frames(&queued.source))
             .sum();
         self.work.stage("Extracting frames", Some(total));
-        let results = extract_parallel(self.project, &queue, &self.known, self.work);
+        let mut frames: HashMap<SourceId, Vec<Frame>> = queue
+            .iter()
+            .filter(|queued| queued.neighbour.is_some())
+            .map(|queued| (queued.source.id.clone(), Vec::new()))
+            .collect();
+        if !frames.is_empty() {
+            for frame in self.project.scan(self.work)?.list {
+                if let Some(of) = frame.source.as_ref().and_then(|id| frames.get_mut(id)) {
+                    of.push(frame);
+                }
+            }
+        }
+        let results = extract_parallel(self.project, &queue, &frames, &self.known, self.work);
         let mut end = Ok(());
         for (queued, result) in queue.into_iter().zip(results) {
             let done = match result {
@@ -294,6 +332,7 @@ impl Importing<'_> {
             source,
             known,
             replace,
+            neighbour,
         } = queued;
         let frames = extracted.written.len() as u64;
         if known.is_some() {
@@ -302,9 +341,22 @@ impl Importing<'_> {
         }
         let mut note = None;
         if replace {
-            let gone = self.replace(&source, extracted)?;
+            let gone = self.replace(&source.id, extracted)?;
+            if gone > 0 {
+                note = Some(format!(
+                    "{gone} frames of the earlier sampling are in the trash"
+                ));
+            }
+            if let Some(note) = note.as_ref().filter(|_| !self.options.replace) {
+                self.work.warn(format!(
+                    "The replacement of the frames of “{}” had been broken off and is finished now: {note}.",
+                    file.path.display()
+                ));
+            }
+        } else if neighbour.is_some() && extracted.like_neighbours > 0 {
             note = Some(format!(
-                "{gone} frames of the earlier sampling are in the trash"
+                "{} of its new frames have the class of their neighbours in time",
+                extracted.like_neighbours
             ));
         }
         let now = self.project.source(&source.id);
@@ -347,36 +399,16 @@ impl Importing<'_> {
         Ok(frames.list.iter().filter(|f| of(&f.source)).count())
     }
 
-    /// The new frames take the labels of the old ones nearest to them, and the old ones go to the trash. Returns
+    /// What the sampling does not take goes to the trash; the new frames have the labels of what was near them. Returns
     /// how many went.
-    fn replace(&mut self, source: &Source, extracted: &Extracted) -> Result<usize, MediaError> {
-        let frames = self.project.scan(self.work)?.list.into_iter();
-        let (new, old): (Vec<_>, Vec<_>) = frames
-            .filter(|frame| frame.source.as_ref() == Some(&source.id))
-            .partition(|frame| {
-                FrameName::parse(frame.file_name())
-                    .is_some_and(|name| extracted.ids.contains(&name.id))
-            });
-        let written: HashSet<&String> = extracted.written.iter().collect();
-        for frame in new.iter().filter(|frame| written.contains(&frame.path)) {
-            let time = frame.time_secs.unwrap_or_default();
-            let distance = |other: &Frame| (other.time_secs.unwrap_or(f64::INFINITY) - time).abs();
-            let nearest = old
-                .iter()
-                .min_by(|a, b| distance(a).total_cmp(&distance(b)));
-            if let Some(nearest) = nearest.filter(|nearest| nearest.label != frame.label) {
-                let path = [frame.path.clone()];
-                let now = self.project.relabel(&path, &nearest.label, self.work)?;
-                let record = &mut self.outcome.record;
-                record.frames.retain(|known| *known != frame.path);
-                record.frames.extend(now);
-            }
-        }
-        let old: Vec<String> = old.into_iter().map(|frame| frame.path).collect();
+    fn replace(&mut self, source: &SourceId, extracted: &Extracted) -> Result<usize, MediaError> {
+        let old = frames_beside(self.project, source, &extracted.ids, self.work)?;
         let trashed = self.project.trash(&old, self.work)?;
         let count = old.len();
         let pairs = old.into_iter().zip(trashed);
         self.outcome.record.moved.extend(pairs);
+        let done = |source: &mut Source| source.replacing = false;
+        self.project.change_source(source, done)?;
         Ok(count)
     }
 }
@@ -423,6 +455,7 @@ fn sampled(sampling: &Sampling) -> String {
 fn extract_parallel(
     project: &Project,
     queue: &[Queued],
+    frames: &HashMap<SourceId, Vec<Frame>>,
     known: &known::Known,
     work: &Work,
 ) -> Vec<Option<Result<Extracted, MediaError>>> {
@@ -437,7 +470,14 @@ fn extract_parallel(
             let Some(queued) = queue.get(index) else {
                 break;
             };
-            let result = extract_source(project, &queued.source, known, work, threads);
+            let of_source = frames.get(&queued.source.id);
+            let neighbours = queued
+                .neighbour
+                .zip(of_source)
+                .map(|(deciding, frames)| Neighbours::of(frames, deciding));
+            let source = &queued.source;
+            let near = neighbours.as_ref();
+            let result = extract_source(project, source, near, known, work, threads);
             if matches!(&result, Err(error) if is_fatal(error)) {
                 failed.store(true, Ordering::Relaxed);
             }

@@ -79,6 +79,9 @@ pub struct ImportOptions {
     /// Whether a video that is there with another rate or width gets new frames in the place of those; otherwise
     /// it is left as it is.
     pub replace: bool,
+    /// Whether frames that are added to those of a video, also of another rate or width, get the class that their
+    /// neighbours in time agree on ([`crate::project::Neighbour::Agreeing`]).
+    pub like_neighbours: bool,
 }
 
 /// `cat-3` and `cat (12)` become `cat`; what is a number throughout stays.

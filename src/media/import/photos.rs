@@ -293,6 +293,7 @@ fn new_batch(group: &PlanGroup, sampling: Sampling) -> Source {
         warnings: Vec::new(),
         content: None,
         given_split: group.side,
+        replacing: false,
     }
 }
 
@@ -305,6 +306,7 @@ fn stand_in(file: &PlannedFile, name: &FrameName, group: &PlanGroup, sampling: S
         Some(source) => Source {
             class,
             given_split: group.side.or(source.given_split),
+            replacing: false,
             ..source
         },
         None => Source {
@@ -319,6 +321,7 @@ fn stand_in(file: &PlannedFile, name: &FrameName, group: &PlanGroup, sampling: S
             warnings: Vec::new(),
             content: None,
             given_split: group.side,
+            replacing: false,
         },
     }
 }

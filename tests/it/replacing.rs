@@ -1,0 +1,160 @@
+//! Frames of videos that take the place of others or are added between them: broken off, finished, labelled.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use salamander::jobs::Work;
+use salamander::media::{self, Fate, ImportOptions, ImportOutcome, import};
+use salamander::project::{ClassName, Fps, Frame, Label, Project, Sampling};
+
+use super::cli_program::Place;
+
+const FILM: &str = "testsrc2=size=320x240:rate=20,trim=duration=10";
+
+fn options(fps: f64, width: u32, replace: bool) -> ImportOptions {
+    ImportOptions {
+        sampling: Sampling {
+            fps: Fps(fps),
+            width_px: Some(width),
+            ..Sampling::default()
+        },
+        replace,
+        ..ImportOptions::default()
+    }
+}
+
+/// A project with the frames of a film at 1 a second, those from 5 s on in the class `late`.
+fn labelled(place: &Place) -> (Project, PathBuf) {
+    place.video("film.mp4", FILM);
+    place.fresh("p");
+    let project = place.open("p");
+    let film = place.path("film.mp4");
+    run(&project, &film, &options(1.0, 64, false), &Work::new());
+    let late = ClassName::new("late").unwrap();
+    project.add_class(&late).unwrap();
+    let paths: Vec<String> = frames(&project)
+        .into_iter()
+        .filter(|frame| frame.time_secs.unwrap() >= 5.0)
+        .map(|frame| frame.path)
+        .collect();
+    let to = Label::Class(late);
+    project.relabel(&paths, &to, &Work::new()).unwrap();
+    (project, film)
+}
+
+fn run(project: &Project, film: &PathBuf, options: &ImportOptions, work: &Work) -> ImportOutcome {
+    import(project, std::slice::from_ref(film), options, work).unwrap()
+}
+
+fn frames(project: &Project) -> Vec<Frame> {
+    let mut list = project.scan(&Work::new()).unwrap().list;
+    list.sort_by(|a, b| a.time_secs.partial_cmp(&b.time_secs).unwrap());
+    list
+}
+
+fn widths(project: &Project) -> Vec<u32> {
+    let width = |frame: &Frame| image::image_dimensions(frame.abs(project)).unwrap().0;
+    frames(project).iter().map(width).collect()
+}
+
+fn is_late(frame: &Frame) -> bool {
+    frame.label.class().is_some_and(|c| c.as_str() == "late")
+}
+
+/// The same with a replacement by 20 frames a second that was broken off.
+fn broken_off(place: &Place) -> (Project, PathBuf) {
+    let (project, film) = labelled(place);
+    let (work, finer) = (Work::new(), options(20.0, 320, true));
+    let end = std::thread::scope(|scope| {
+        let paths = std::slice::from_ref(&film);
+        let job = scope.spawn(|| import(&project, paths, &finer, &work));
+        let there = || {
+            let progress = work.progress();
+            progress.stage == "Extracting frames" && progress.done >= 3
+        };
+        while !there() && !job.is_finished() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        work.cancel();
+        job.join().unwrap()
+    });
+    assert!(end.is_err(), "it ended before it was cancelled");
+    let widths = widths(&project);
+    let wide = widths.iter().filter(|width| **width == 320).count();
+    assert_eq!(widths.len() - wide, 10);
+    assert!((3..200).contains(&wide), "{wide}");
+    (project, film)
+}
+
+#[test]
+fn a_replacement_that_was_broken_off_is_finished_by_a_plain_import() {
+    let place = Place::new();
+    let (project, film) = broken_off(&place);
+    drop(project);
+    let project = place.open("p");
+    let work = Work::new();
+    let outcome = run(&project, &film, &options(20.0, 320, false), &work);
+    assert_eq!(widths(&project), [320; 200]);
+    // Those that were written before the break have their labels, too.
+    for frame in frames(&project) {
+        assert_eq!(
+            is_late(&frame),
+            frame.time_secs.unwrap() > 4.5,
+            "{}",
+            frame.path
+        );
+    }
+    assert_eq!(project.scan_trash(&work).unwrap().list.len(), 10);
+    let warnings = work.take_warnings().join("\n");
+    assert!(
+        warnings.contains("film.mp4") && warnings.contains("is finished now: 10 frames"),
+        "{warnings}"
+    );
+    let Fate::Imported { note, .. } = &outcome.files[0].fate else {
+        panic!("{outcome:?}")
+    };
+    assert!(note.as_ref().unwrap().contains("in the trash"));
+
+    // That was all: the next import finds everything in order.
+    let work = Work::new();
+    let outcome = run(&project, &film, &options(20.0, 320, false), &work);
+    assert_eq!(outcome.totals().known, 1);
+    assert_eq!(work.take_warnings(), Vec::<String>::new());
+}
+
+#[test]
+fn a_replacement_that_was_broken_off_is_never_left_in_silence() {
+    let place = Place::new();
+    let (project, film) = broken_off(&place);
+    let before = widths(&project);
+    // As it was before, with other words about the range, and in the window.
+    let mut part = options(20.0, 320, false);
+    part.sampling.from_secs = Some(2.0);
+    for options in [options(1.0, 64, false), part] {
+        let work = Work::new();
+        run(&project, &film, &options, &work);
+        let warnings = work.take_warnings().join("\n");
+        for told in ["film.mp4", "20 a second", "broken off", "--replace"] {
+            assert!(warnings.contains(told), "{told}: {warnings}");
+        }
+        assert_eq!(widths(&project), before);
+    }
+    let work = Work::new();
+    let source = project.sources()[0].id.clone();
+    media::extract(&project, &source, &work).unwrap();
+    let warnings = work.take_warnings().join("\n");
+    assert!(
+        warnings.contains("film.mp4") && warnings.contains("10 frames"),
+        "{warnings}"
+    );
+    assert_eq!(widths(&project).len(), 210);
+
+    // Asked for by name it is finished, even with the frames that were there first.
+    let work = Work::new();
+    run(&project, &film, &options(1.0, 64, true), &work);
+    assert_eq!(widths(&project), [64; 10]);
+    for frame in frames(&project) {
+        assert_eq!(is_late(&frame), frame.time_secs.unwrap() >= 5.0);
+    }
+    assert!(!project.sources()[0].replacing);
+}
