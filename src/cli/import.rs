@@ -44,6 +44,11 @@ pub struct Args {
     /// the new frames take their labels
     #[arg(long)]
     replace: bool,
+    /// Add frames to videos that are there, also with another rate or width: a frame between two that
+    /// have the same class gets that class, and one at the same moment as another the label of that;
+    /// all others go where those of the video go
+    #[arg(long, conflicts_with = "replace")]
+    like_neighbours: bool,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// Width of the frames in pixels, or `original`; never wider than the video [default: 500]
@@ -231,7 +236,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
             Conflict::Move => OnConflict::Move,
         },
         replace: args.replace,
-        like_neighbours: false,
+        like_neighbours: args.like_neighbours,
     };
     let project = args.project.open()?;
     let paths = args.paths;

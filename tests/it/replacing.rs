@@ -158,3 +158,65 @@ fn a_replacement_that_was_broken_off_is_never_left_in_silence() {
     }
     assert!(!project.sources()[0].replacing);
 }
+
+#[test]
+fn frames_that_are_added_get_the_class_of_their_neighbours_if_asked() {
+    let place = Place::new();
+    drop(labelled(&place));
+    let project = place.open("p");
+    let early = ClassName::new("early").unwrap();
+    project.add_class(&early).unwrap();
+    let paths: Vec<String> = frames(&project)
+        .into_iter()
+        .filter(|frame| (1.0..4.0).contains(&frame.time_secs.unwrap()))
+        .map(|frame| frame.path)
+        .collect();
+    let to = Label::Class(early);
+    project.relabel(&paths, &to, &Work::new()).unwrap();
+    drop(project);
+
+    // Without the flag another rate adds nothing.
+    let line = "import p film.mp4 --fps 4 --width 64";
+    assert_eq!(place.result(line)["frames"], 0);
+    let line = format!("{line} --like-neighbours");
+    assert_eq!(place.result(&line)["frames"], 30);
+    let project = place.open("p");
+    let all = frames(&project);
+    assert_eq!(all.len(), 40);
+    for frame in all {
+        let class = match frame.time_secs.unwrap() {
+            1.0..=3.0 => Some("early"),
+            5.0..=9.0 => Some("late"),
+            // Before and after all labelled ones, and between two classes.
+            _ => None,
+        };
+        assert_eq!(
+            frame.label.class().map(ClassName::as_str),
+            class,
+            "{}",
+            frame.path
+        );
+    }
+    assert_eq!(project.scan_trash(&Work::new()).unwrap().list, []);
+    drop(project);
+
+    // Another width: the same moments have the same labels, unsorted ones too.
+    let line = "import p film.mp4 --fps 4 --width 32 --like-neighbours";
+    let lines = place.json(line);
+    let note = lines.iter().find(|line| line["event"] == "file").unwrap();
+    let text = note["text"].as_str().unwrap();
+    assert!(text.contains("neighbours in time"), "{text}");
+    let labels = |width: u32| -> Vec<Label> {
+        let project = place.open("p");
+        let widths = widths(&project);
+        let both = frames(&project).into_iter().zip(widths);
+        both.filter(|(_, has)| *has == width)
+            .map(|(frame, _)| frame.label)
+            .collect()
+    };
+    assert_eq!(labels(32).len(), 40);
+    assert_eq!(labels(32), labels(64));
+
+    let both = place.line("import p film.mp4 --replace --like-neighbours");
+    assert_eq!(both.code, Some(2));
+}
