@@ -56,6 +56,8 @@ pub struct Sampler {
     encoder: JpegEncoder,
     from_secs: f64,
     expected: Option<u64>,
+    /// Length of the whole video by its headers, seconds.
+    length_secs: Option<f64>,
     /// Length of the range that the headers promise, seconds.
     promised_secs: Option<f64>,
     taken: u64,
@@ -142,7 +144,8 @@ impl Sampler {
         let within =
             |length: f64| (sampling.to_secs.unwrap_or(length).min(length) - start).max(0.0);
         let promised_secs = super::probe::promised_secs(&video, index).map(within);
-        let expected = super::probe::length_secs(&video, index)
+        let length_secs = super::probe::length_secs(&video, index);
+        let expected = length_secs
             .map(within)
             .or(sampling.to_secs.map(|to| to - start))
             .map(|secs| ((secs * fps).round() as u64).max(1));
@@ -177,6 +180,7 @@ impl Sampler {
             encoder: JpegEncoder::new(sampling.jpeg_quality),
             from_secs: start,
             expected,
+            length_secs,
             promised_secs,
             taken: 0,
             first: None,
@@ -405,7 +409,7 @@ impl Sampler {
         }
     }
 
-    /// A file of which nothing could be decoded is an error; a range with nothing in it is not.
+    /// A file of which nothing could be decoded is an error, and so is a range with nothing in it.
     fn end(&self) -> Result<(), MediaError> {
         let damage = self.decoding.damage();
         let whole = self.from_secs == 0.0 && self.plan.duration_us.is_none();
@@ -421,7 +425,31 @@ impl Sampler {
                 "is damaged: the times of its frames make no sense, so none could be taken",
             ));
         }
+        if self.taken == 0 {
+            return Err(MediaError::unusable(&self.path, self.nothing_in_range()));
+        }
         Ok(())
+    }
+
+    /// Why no frame lies in the range.
+    fn nothing_in_range(&self) -> String {
+        let from = self.from_secs;
+        let to = self.plan.duration_us.map(|us| from + us as f64 / 1e6);
+        let reached = self.decoding.position_us() as f64 / 1e6;
+        let read = (self.decoding.damage().good_frames > 0).then_some(from + reached);
+        // What was read counts more than what the headers say.
+        let length = read.or(self.length_secs).filter(|length| *length <= from);
+        match (length.map(clock), to.map(clock)) {
+            (Some(length), Some(to)) => format!(
+                "is {length} long; nothing lies between {} and {to}",
+                clock(from)
+            ),
+            (Some(length), None) => {
+                format!("is {length} long; nothing lies after {}", clock(from))
+            }
+            (None, Some(to)) => format!("has no image between {} and {to}", clock(from)),
+            (None, None) => format!("has no image after {}", clock(from)),
+        }
     }
 
     /// How many frames will come, about.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use salamander::jobs::Work;
-use salamander::media::{self, Fate, ImportOptions, ImportOutcome, import};
+use salamander::media::{self, ClassFrom, Fate, ImportOptions, ImportOutcome, import};
 use salamander::project::{ClassName, Fps, Frame, Label, Project, Sampling};
 
 use super::cli_program::Place;
@@ -219,4 +219,46 @@ fn frames_that_are_added_get_the_class_of_their_neighbours_if_asked() {
 
     let both = place.line("import p film.mp4 --replace --like-neighbours");
     assert_eq!(both.code, Some(2));
+}
+
+#[test]
+fn a_range_beyond_the_film_fails_and_replaces_nothing() {
+    let place = Place::new();
+    let (project, film) = labelled(&place);
+    let before = (frames(&project), project.sources());
+    for (from, to, told) in [
+        (100.0, Some(200.0), "between 1:40 and 3:20"),
+        (60.0, None, "after 1:00"),
+    ] {
+        for replace in [false, true] {
+            let mut beyond = options(2.0, 320, replace);
+            (beyond.sampling.from_secs, beyond.sampling.to_secs) = (Some(from), to);
+            if !replace {
+                beyond.sampling = Sampling {
+                    from_secs: Some(from),
+                    to_secs: to,
+                    ..before.1[0].sampling
+                };
+            }
+            let work = Work::new();
+            let outcome = run(&project, &film, &beyond, &work);
+            let Fate::Failed(sentence) = &outcome.files[0].fate else {
+                panic!("{outcome:?}")
+            };
+            let expected = format!("is 0:10 long; nothing lies {told}");
+            assert!(sentence.contains(&expected), "{sentence}");
+            assert!(!work.take_warnings().join("\n").contains("damaged"));
+            assert_eq!((frames(&project), project.sources()), before);
+        }
+    }
+
+    // New, it leaves neither a source nor a class.
+    place.fresh("new");
+    let project = place.open("new");
+    let mut beyond = options(2.0, 320, false);
+    beyond.sampling.from_secs = Some(100.0);
+    beyond.class_from = ClassFrom::Chosen(ClassName::new("a").unwrap());
+    let outcome = run(&project, &film, &beyond, &Work::new());
+    assert!(outcome.is_empty_handed(), "{outcome:?}");
+    assert!(project.sources().is_empty() && project.classes().is_empty());
 }

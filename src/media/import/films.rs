@@ -31,6 +31,8 @@ struct Queued {
     source: Source,
     /// How to report it if nothing proves to be missing; `None` for a new source.
     known: Option<Known>,
+    /// The source as it was, and how many frames it had; `None` for a new one.
+    before: Option<(Source, u64)>,
     /// Whether its other frames are to go.
     replace: bool,
     /// Whose labels its new frames get; `None` for the class of the source.
@@ -108,6 +110,7 @@ impl Importing<'_> {
                 file: file.clone(),
                 source,
                 known: None,
+                before: None,
                 replace: false,
                 neighbour: None,
             }),
@@ -255,6 +258,7 @@ impl Importing<'_> {
                 file: file.clone(),
                 source,
                 known: Some(known),
+                before: Some((before.clone(), self.known.count(&before.id))),
                 replace,
                 neighbour: if replace {
                     Some(Neighbour::Nearest)
@@ -331,6 +335,7 @@ impl Importing<'_> {
             file,
             source,
             known,
+            before: _,
             replace,
             neighbour,
         } = queued;
@@ -379,7 +384,8 @@ impl Importing<'_> {
         Ok(())
     }
 
-    /// A video that proved to hold nothing leaves no source and no class behind.
+    /// A video that proved to hold nothing leaves no source and no class behind; one that was there before stays as it
+    /// was.
     fn not_extracted(&mut self, queued: &Queued, error: MediaError) -> Result<(), MediaError> {
         self.fail_with(&queued.file, error)?;
         let id = &queued.source.id;
@@ -389,6 +395,16 @@ impl Importing<'_> {
             if let Some(class) = &queued.source.class {
                 self.drop_class(class)?;
             }
+        }
+        if let Some((before, count)) = &queued.before
+            && before.kind == SourceKind::Video
+            && self.known.count(id) == *count
+        {
+            self.project.change_source(id, |source| {
+                source.sampling = before.sampling;
+                source.extracted = before.extracted;
+                source.replacing = before.replacing;
+            })?;
         }
         Ok(())
     }
