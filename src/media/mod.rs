@@ -11,7 +11,6 @@ mod error;
 mod extract;
 mod ffmpeg;
 mod gaps;
-mod gather;
 mod graph;
 mod import;
 mod jpeg;
@@ -32,10 +31,9 @@ pub use again::{Again, extract_again};
 pub use error::MediaError;
 pub use extract::extract;
 pub use ffmpeg::versions;
-pub use gather::gather;
 pub use import::{
     ClassFrom, Fate, FileReport, ImportOptions, ImportOutcome, ImportPlan, Known, OnConflict,
-    PlanGroup, PlannedFile, Reason, Totals, Videos, import, import_planned, plan,
+    PlanGroup, PlannedFile, Reason, Totals, Videos, gather, import, import_planned, plan,
 };
 pub use preview::{poster, preview};
 pub use probe::{VideoInfo, probe};

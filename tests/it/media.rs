@@ -841,8 +841,17 @@ fn gathering_survives_loops_and_locked_folders() {
         "a/b/x.JPG",
         "a/notes.txt",
         "a/.secret.mp4",
+        "a/@eaDir/clip2.mp4",
+        "a/#recycle/clip3.mp4",
+        "__MACOSX/a/clip2.mp4",
+        "p/project.json",
+        "p/classes/cat/c.jpg",
+        "p/unsorted/u.jpg",
+        "p/trash/classes/cat/t.jpg",
     ] {
-        fs::write(root.join(name), "x").unwrap();
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
     }
     symlink(root, root.join("a/b/loop")).unwrap();
     let locked = root.join("locked");
@@ -851,15 +860,21 @@ fn gathering_survives_loops_and_locked_folders() {
     // The superuser reads everything.
     let refused = fs::read_dir(&locked).is_err();
     let work = Work::new();
-    let named = root.join("a/notes.txt");
-    let found = gather(&[root.to_owned(), named.clone()], &work).unwrap();
+    let gone = root.join("gone.jpg");
+    let named = [root.to_owned(), root.join("a/notes.txt"), gone.clone()];
+    let found = gather(&named, &work).unwrap();
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();
-    let expected: Vec<PathBuf> = ["a/b/x.JPG", "a/clip2.mp4", "a/clip10.mp4"]
-        .map(|name| root.join(name))
-        .into_iter()
-        .chain([named])
-        .collect();
-    assert_eq!(found, expected);
+    // The junk that an import leaves out is left out; what was named is opened, so that the reader says what is wrong.
+    let expected = [
+        "a/b/x.JPG",
+        "a/clip2.mp4",
+        "a/clip10.mp4",
+        "a/notes.txt",
+        "gone.jpg",
+        "p/classes/cat/c.jpg",
+        "p/unsorted/u.jpg",
+    ];
+    assert_eq!(found, expected.map(|name| root.join(name)));
     assert_eq!(work.take_warnings().len(), usize::from(refused));
 }
 

@@ -5,6 +5,7 @@
 //! videos (`films`) and the images (`photos`). The [`ImportOutcome`] has one report for each file.
 
 mod films;
+mod gather;
 mod layout;
 mod outcome;
 mod photos;
@@ -25,6 +26,7 @@ use crate::project::{
 use super::MediaError;
 use super::known::{self, Place};
 
+pub use gather::gather;
 pub use outcome::{Fate, FileReport, ImportOutcome, Known, Reason, Totals};
 pub use plan::{ImportPlan, PlanGroup, PlannedFile, plan};
 

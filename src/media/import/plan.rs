@@ -102,7 +102,7 @@ pub fn plan(
         files,
         empty,
         reports,
-    } = walk(paths, project.root(), work)?;
+    } = walk(paths, Some(project.root()), work)?;
     let mut plan = ImportPlan {
         reports,
         ..ImportPlan::default()

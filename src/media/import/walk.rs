@@ -63,13 +63,17 @@ pub(super) struct Walked {
     pub(super) reports: Vec<FileReport>,
 }
 
-/// Looks through `paths`; `own` is the folder of the project that imports.
+/// Looks through `paths`; `own` is the folder of the project that imports, if one does.
 ///
 /// Real folders first, then the links to folders that lie elsewhere, so that each file is found by its own
 /// path and none twice.
-pub(super) fn walk(paths: &[PathBuf], own: &Path, work: &Work) -> Result<Walked, MediaError> {
+pub(super) fn walk(
+    paths: &[PathBuf],
+    own: Option<&Path>,
+    work: &Work,
+) -> Result<Walked, MediaError> {
     let mut walk = Walk {
-        own: own.canonicalize().unwrap_or_else(|_| own.to_owned()),
+        own: own.map(|own| own.canonicalize().unwrap_or_else(|_| own.to_owned())),
         walked: Walked::default(),
         folders: Vec::new(),
         links: VecDeque::new(),
@@ -101,7 +105,7 @@ struct Folder {
 }
 
 struct Walk<'a> {
-    own: PathBuf,
+    own: Option<PathBuf>,
     walked: Walked,
     folders: Vec<Folder>,
     links: VecDeque<(PathBuf, Folder)>,
@@ -136,7 +140,7 @@ impl Walk<'_> {
             }
         } else if self.is_new_file(path) {
             let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-            if real.starts_with(&self.own) {
+            if self.is_own(&real) {
                 self.pass_over(path.clone(), Reason::ThisProject);
             } else if kind.is_file() {
                 let parent = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -165,6 +169,10 @@ impl Walk<'_> {
             });
             roots.len() - 1
         })
+    }
+
+    fn is_own(&self, real: &Path) -> bool {
+        self.own.as_ref().is_some_and(|own| real.starts_with(own))
     }
 
     /// Whether a folder has not been looked through yet.
@@ -196,7 +204,7 @@ impl Walk<'_> {
     fn folder(&mut self, mut folder: Folder) {
         let real = folder.path.canonicalize();
         let real = real.unwrap_or_else(|_| folder.path.clone());
-        if real.starts_with(&self.own) {
+        if self.is_own(&real) {
             folder.passed_over = Some(Reason::ThisProject);
         }
         let entries = match fs::read_dir(&folder.path) {
