@@ -375,6 +375,7 @@ mod linux {
                 content: None,
                 given_split: None,
                 replacing: false,
+                edition: 0,
             })?;
             let folder = root.join("classes").join(class);
             std::fs::create_dir_all(&folder)?;

@@ -143,6 +143,7 @@ mod tests {
             content: None,
             given_split: None,
             replacing: false,
+            edition: 0,
         };
         let film = frame(
             "classes/cat/door-3fa9c1d2_1.000000_beadfeed.jpg",

@@ -165,7 +165,7 @@ fn write_frame(
         stem: still::stem(Path::new(&source.name)),
         source: source.id.clone(),
         time_secs: Some(frame.time_secs),
-        id: source.id.frame_id(frame.time_secs, frame.size().0),
+        id: source.frame_id(frame.time_secs, frame.size().0),
         extension: "jpg".into(),
     };
     done.ids.insert(name.id.clone());

@@ -254,6 +254,7 @@ mod tests {
             content: None,
             given_split: None,
             replacing: false,
+            edition: 0,
         };
         desk.project.put_source(source).unwrap();
         let of_source = |desk: &Desk| desk.project.source(&id).unwrap().class;
@@ -461,6 +462,7 @@ mod tests {
             content: None,
             given_split: None,
             replacing: false,
+            edition: 0,
         };
         desk.project.put_source(source.clone()).unwrap();
         desk.apply(Change::DeleteClass { name: class("a") });

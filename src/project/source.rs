@@ -47,18 +47,6 @@ impl SourceId {
         self.0.len() == LEGACY_DIGITS
     }
 
-    /// The id of the source's frame at `time_secs` that is `width_px` wide: as many digits as the source's own
-    /// id has, so that extracting a source of an earlier version again finds the frames that are there.
-    #[must_use]
-    pub fn frame_id(&self, time_secs: f64, width_px: u32) -> String {
-        let micros = (time_secs * 1e6).round() as i64;
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.0.as_bytes());
-        hasher.update(&micros.to_le_bytes());
-        hasher.update(&width_px.to_le_bytes());
-        digits_of(&hasher.finalize(), self.0.len())
-    }
-
     /// The hexadecimal digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -159,6 +147,11 @@ pub struct Source {
     /// sampling may be there as well.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replacing: bool,
+    /// When its frames were last replaced by those of another sampling, in microseconds since 1970; 0 if they never
+    /// were. It is part of the ids of the frames, so that those of before, whether they are in use or in the trash,
+    /// are not taken for those of now: at another rate the frame of one moment is another image.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub edition: u64,
 }
 
 impl Project {
@@ -187,6 +180,28 @@ impl Project {
 }
 
 impl Source {
+    /// The id of the frame at `time_secs` that is `width_px` wide: as many digits as the source's own id has, so
+    /// that extracting a source of an earlier version again finds the frames that are there.
+    #[must_use]
+    pub fn frame_id(&self, time_secs: f64, width_px: u32) -> String {
+        let id = self.id.as_str();
+        let micros = (time_secs * 1e6).round() as i64;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(id.as_bytes());
+        hasher.update(&micros.to_le_bytes());
+        hasher.update(&width_px.to_le_bytes());
+        if self.edition > 0 {
+            hasher.update(&self.edition.to_le_bytes());
+        }
+        digits_of(&hasher.finalize(), id.len())
+    }
+
+    /// Gives the frames that are written from now on ids that none has had before.
+    pub fn begin_edition(&mut self) {
+        let now = jiff::Timestamp::now().as_microsecond().unsigned_abs();
+        self.edition = now.max(self.edition + 1);
+    }
+
     /// Whether the video file `path`, whose content is `content`, is what this source was made of.
     ///
     /// A source of an earlier version knows a sample of its file only: where its own file is still in place,
@@ -223,6 +238,11 @@ impl Source {
             Err(_) => Ok(true),
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How another project knows the source of a frame at `path`, if that lies in one and can be read.
@@ -313,6 +333,7 @@ mod tests {
             content: None,
             given_split: None,
             replacing: false,
+            edition: 0,
         }
     }
 
@@ -358,7 +379,7 @@ mod tests {
         for path in [PathBuf::from(odd), "/films/café.mp4".into()] {
             let source = film(&path, SourceId::of_batch("x"));
             let json = serde_json::to_string(&source).unwrap();
-            assert!(!json.contains("content") && !json.contains("given_split"));
+            assert!(!json.contains("content") && !json.contains("edition"));
             let back: Source = serde_json::from_str(&json).unwrap();
             assert_eq!(back, source);
         }
@@ -374,12 +395,22 @@ mod tests {
 
     #[test]
     fn the_ids_of_frames_are_as_long_as_their_source_s() {
-        let old = SourceId::from_hex("3fa9c1d2").unwrap();
-        let new = SourceId::of_batch("x");
+        let of = |id: SourceId| film(Path::new("a.mp4"), id);
+        let old = of(SourceId::from_hex("3fa9c1d2").unwrap());
+        let mut new = of(SourceId::of_batch("x"));
         assert_eq!(old.frame_id(1.5, 500).len(), 8);
         assert_eq!(new.frame_id(1.5, 500).len(), 32);
         assert_ne!(new.frame_id(1.5, 500), new.frame_id(1.5, 320));
         assert_ne!(new.frame_id(1.5, 500), new.frame_id(2.0, 500));
+        // As the versions before had them, and others after each replacement.
+        assert_eq!(old.frame_id(1.5, 500), "f869eed6");
+        let mut seen = vec![new.frame_id(1.5, 500)];
+        for _ in 0..3 {
+            new.begin_edition();
+            let id = new.frame_id(1.5, 500);
+            assert!(!seen.contains(&id));
+            seen.push(id);
+        }
     }
 
     #[test]

@@ -62,5 +62,6 @@ fn source(digits: &str) -> Source {
         content: None,
         given_split: None,
         replacing: false,
+        edition: 0,
     }
 }

@@ -52,6 +52,7 @@ fn many_frames(root: &Path) -> Project {
             content: None,
             given_split: None,
             replacing: false,
+            edition: 0,
         };
         project.put_source(source).unwrap();
         for index in 0..each {

@@ -262,3 +262,94 @@ fn a_range_beyond_the_film_fails_and_replaces_nothing() {
     assert!(outcome.is_empty_handed(), "{outcome:?}");
     assert!(project.sources().is_empty() && project.classes().is_empty());
 }
+
+/// The time of each frame, and how bright it is.
+fn brightness(project: &Project) -> Vec<(f64, f64)> {
+    let shown = |frame: &Frame| {
+        let image = image::open(frame.abs(project)).unwrap().to_luma8();
+        f64::from(image.get_pixel(16, 16)[0])
+    };
+    let list = frames(project);
+    let times = list.iter().map(|frame| frame.time_secs.unwrap());
+    times.zip(list.iter().map(shown)).collect()
+}
+
+#[test]
+fn frames_replaced_back_and_forth_are_always_all_there() {
+    let place = Place::new();
+    let (project, film) = labelled(&place);
+    let work = Work::new();
+    for (fps, width, count) in [
+        (1.0, 100, 10),
+        (1.0, 64, 10),
+        (0.5, 64, 5),
+        (1.0, 64, 10),
+        (2.0, 32, 20),
+        (1.0, 64, 10),
+    ] {
+        let before = frames(&project).len();
+        let in_trash = project.scan_trash(&work).unwrap().list.len();
+        run(&project, &film, &options(fps, width, true), &work);
+        assert_eq!(widths(&project), vec![width; count], "{fps} {width}");
+        let now = project.scan_trash(&work).unwrap().list.len();
+        assert_eq!(now, in_trash + before, "{fps} {width}");
+        for frame in frames(&project) {
+            let secs = frame.time_secs.unwrap();
+            // As exactly as the coarsest sampling told.
+            if (secs - 5.0).abs() > 1.5 {
+                assert_eq!(is_late(&frame), secs > 5.0, "{fps} {width} {}", frame.path);
+            }
+        }
+        // Once more there is nothing to do.
+        let after = frames(&project);
+        let outcome = run(&project, &film, &options(fps, width, true), &work);
+        assert_eq!(outcome.totals().known, 1, "{outcome:?}");
+        assert_eq!(frames(&project), after);
+    }
+}
+
+#[test]
+fn a_replacement_at_another_rate_has_the_images_of_that_rate() {
+    let place = Place::new();
+    // Brighter and brighter, at a rate that no sampling divides.
+    let bright = "color=black:size=64x64:rate=30,trim=duration=8,geq=lum='16+2*N/3':cb=128:cr=128";
+    place.video("film.mp4", bright);
+    let film = place.path("film.mp4");
+    place.fresh("p");
+    place.fresh("clean");
+    let (project, clean) = (place.open("p"), place.open("clean"));
+    let work = Work::new();
+    run(&project, &film, &options(2.0, 64, false), &work);
+    let coarse = brightness(&project);
+    run(&project, &film, &options(4.0, 64, true), &work);
+    run(&clean, &film, &options(4.0, 64, false), &work);
+    let fine = brightness(&clean);
+    // The frame of one moment is another image at another rate.
+    assert!(coarse.iter().any(|frame| !fine.contains(frame)));
+    assert_eq!(brightness(&project), fine);
+}
+
+#[test]
+fn the_same_film_twice_in_one_import_is_extracted_once() {
+    let place = Place::new();
+    place.video("films/a.mp4", FILM);
+    for copy in ["films/b.mp4", "films/c.mp4"] {
+        std::fs::copy(place.path("films/a.mp4"), place.path(copy)).unwrap();
+    }
+    place.fresh("p");
+    let project = place.open("p");
+    let films = place.path("films");
+    for (fps, width, replace) in [(1.0, 64, false), (1.0, 32, true), (2.0, 32, true)] {
+        let options = options(fps, width, replace);
+        let outcome = run(&project, &films, &options, &Work::new());
+        let totals = outcome.totals();
+        let expected = (1, 2, (10.0 * fps) as u64);
+        assert_eq!(
+            (totals.videos, totals.known, totals.frames),
+            expected,
+            "{outcome:?}"
+        );
+        assert!(outcome.files[1].fate.text().contains("a.mp4"));
+        assert_eq!(frames(&project).len() as u64, totals.frames);
+    }
+}

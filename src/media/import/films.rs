@@ -83,6 +83,13 @@ impl Importing<'_> {
         let found = self
             .project
             .source_of_file(&file.path, &content, self.work)?;
+        if let Some(first) = found.as_ref().and_then(|found| {
+            let mut queued = queue.iter();
+            queued.find(|queued| queued.source.id == found.id)
+        }) {
+            self.same_film(group, file, first);
+            return Ok(());
+        }
         if let Some(before) = found {
             return self.known_film(group, file, &before, &content, &facts, queue);
         }
@@ -102,6 +109,7 @@ impl Importing<'_> {
             content: None,
             given_split: group.side,
             replacing: false,
+            edition: 0,
         };
         self.outcome.record.sources.push(source.id.clone());
         self.project.put_source(source.clone())?;
@@ -141,6 +149,28 @@ impl Importing<'_> {
                 self.work.detail(format!("{name}, {percent} % read"));
             }
         })
+    }
+
+    /// Another file of this import is the same film, and its frames are to be written already.
+    fn same_film(&mut self, group: &PlanGroup, file: &PlannedFile, first: &Queued) {
+        let class = first.source.class.clone();
+        let label = class.map_or(Label::Unsorted, Label::Class);
+        let side = group
+            .side
+            .filter(|side| first.source.given_split != Some(*side));
+        self.report(FileReport {
+            path: file.path.clone(),
+            kind: Some(file.kind),
+            fate: Fate::Known(Known {
+                asked: Self::other_class(group.class.as_ref(), &label),
+                label,
+                source: Some(first.source.id.clone()),
+                place: first.file.path.display().to_string(),
+                trashed: false,
+                moved: false,
+                note: side.map(|side| other_side(side, first.source.given_split)),
+            }),
+        });
     }
 
     /// A video that the project has: what is different now is said, or done if the options say so.
@@ -233,6 +263,9 @@ impl Importing<'_> {
             source.sampling = wanted;
             source.extracted = None;
             replace = self.options.replace;
+            if replace {
+                source.begin_edition();
+            }
             true
         } else {
             source.sampling = Sampling {
@@ -404,6 +437,7 @@ impl Importing<'_> {
                 source.sampling = before.sampling;
                 source.extracted = before.extracted;
                 source.replacing = before.replacing;
+                source.edition = before.edition;
             })?;
         }
         Ok(())
@@ -419,6 +453,10 @@ impl Importing<'_> {
     /// how many went.
     fn replace(&mut self, source: &SourceId, extracted: &Extracted) -> Result<usize, MediaError> {
         let old = frames_beside(self.project, source, &extracted.ids, self.work)?;
+        if self.frames_left(source)? == old.len() {
+            // None of the new ones is in use: they would be replaced by nothing.
+            return Ok(0);
+        }
         let trashed = self.project.trash(&old, self.work)?;
         let count = old.len();
         let pairs = old.into_iter().zip(trashed);

@@ -294,6 +294,7 @@ fn new_batch(group: &PlanGroup, sampling: Sampling) -> Source {
         content: None,
         given_split: group.side,
         replacing: false,
+        edition: 0,
     }
 }
 
@@ -307,6 +308,7 @@ fn stand_in(file: &PlannedFile, name: &FrameName, group: &PlanGroup, sampling: S
             class,
             given_split: group.side.or(source.given_split),
             replacing: false,
+            edition: 0,
             ..source
         },
         None => Source {
@@ -322,6 +324,7 @@ fn stand_in(file: &PlannedFile, name: &FrameName, group: &PlanGroup, sampling: S
             content: None,
             given_split: group.side,
             replacing: false,
+            edition: 0,
         },
     }
 }
