@@ -154,9 +154,9 @@ fn run(
 ) -> Result<Edited, ProjectError> {
     // Only edits lock it, and they come one after the other.
     let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
-    let expected = match &way {
-        Way::Forward(change) => foresee::renames(change),
-        Way::Undo(_) | Way::Redo(_) => Renames::new(),
+    let (expected, is_shown) = match &way {
+        Way::Forward(change) => (foresee::renames(change), shows_whole_effect(change)),
+        Way::Undo(_) | Way::Redo(_) => (Renames::new(), false),
     };
     let outcome = match way {
         Way::Forward(change) => history.apply(project, change, work)?,
@@ -165,7 +165,8 @@ fn run(
     };
     let as_it_was = |(from, to): &(String, String)| expected.get(from) == Some(to);
     Ok(Edited {
-        as_foreseen: !expected.is_empty()
+        as_foreseen: is_shown
+            && !expected.is_empty()
             && outcome.moved.len() == expected.len()
             && outcome.moved.iter().all(as_it_was),
         // What went as it was foreseen is shown like that already.
@@ -177,4 +178,13 @@ fn run(
         undo_text: history.undo_text(),
         redo_text: history.redo_text(),
     })
+}
+
+/// Whether the screen shows all that a change does before it is made. What goes into the trash or comes out of it
+/// is listed by a scan.
+fn shows_whole_effect(change: &Change) -> bool {
+    match change {
+        Change::Relabel { frames, .. } => frames.iter().all(|path| !path.starts_with("trash/")),
+        _ => false,
+    }
 }

@@ -282,12 +282,12 @@ impl Session {
     /// The place in the grid of a frame.
     #[must_use]
     pub fn place_of(&self, path: &str) -> Option<usize> {
-        self.place_of_index(self.snapshot.find(path)?)
+        self.place_of_index(self.listed().find(path)?)
     }
 
     /// The grid has the order of the screen, so the place is found by halving.
     fn place_of_index(&self, index: u32) -> Option<usize> {
-        let rank = |index: u32| self.snapshot.rank(index);
+        let rank = |index: u32| self.listed().rank(index);
         let wanted = rank(index)?;
         let shown = &self.label.shown;
         shown

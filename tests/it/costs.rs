@@ -204,11 +204,10 @@ fn in_the_window_labelling_one_frame_visits_a_few() {
         let moved = path.replace("classes/cat/", "classes/dog/");
         assert!(place.path("p").join(&moved).is_file());
         assert!(visited < 20, "{show:?}: {visited} frames visited");
-        let one_move = Costs {
-            files_touched: 2,
-            ..Costs::default()
-        };
-        assert_eq!(found, one_move, "{show:?}");
+        assert_eq!(found.files_touched, 2, "{show:?}: {found:?}");
+        assert_eq!(found.documents_written, 0, "{show:?}: {found:?}");
+        // The edit lists nothing. The watcher may list the frames once where the system tells of the move late.
+        assert!(found.entries_listed < 10_100, "{show:?}: {found:?}");
 
         let (visited, found) = in_the_window(&mut desk, |desk| {
             desk.act(Action::Command(Command::Undo));
