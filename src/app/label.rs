@@ -193,7 +193,7 @@ impl Session {
     /// Takes frames out of the grid that its filter does not show since they have other labels; `paths` are those they
     /// have now. Visits no others as long as they are few.
     pub(super) fn show_relabelled<'a>(&mut self, paths: impl ExactSizeIterator<Item = &'a String>) {
-        if paths.len() > FEW {
+        if paths.len() > FEW || self.label.show == Show::Trash {
             self.rebuild_shown();
             return;
         }
