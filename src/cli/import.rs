@@ -119,11 +119,14 @@ struct Result {
     imported: u64,
     known: u64,
     conflicts: u64,
+    moved: u64,
+    trashed: u64,
     passed_over: u64,
     failed: u64,
     videos: u64,
     images: u64,
     frames: u64,
+    replaced: u64,
     sources: u64,
     skipped: u64,
     classes: Vec<String>,
@@ -160,6 +163,8 @@ struct File<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     frames: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     text: String,
 }
@@ -177,6 +182,7 @@ impl<'a> File<'a> {
             place: None,
             source: None,
             frames: None,
+            replaced: None,
             reason: None,
             text: report.fate.text(),
         };
@@ -186,11 +192,17 @@ impl<'a> File<'a> {
                 source,
                 frames,
                 place,
-                ..
+                asked,
+                moved,
+                replaced,
+                note: _,
             } => {
                 file.class = class.as_ref().map(ClassName::as_str);
                 file.source = Some(source.as_str());
                 file.frames = Some(*frames);
+                file.asked_class = asked.as_ref().map(ClassName::as_str);
+                file.moved = asked.is_some().then_some(*moved);
+                file.replaced = Some(*replaced).filter(|replaced| *replaced > 0);
                 file.place = place.as_deref();
             }
             Fate::Known(known) => {
@@ -238,6 +250,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         replace: args.replace,
         like_neighbours: args.like_neighbours,
     };
+    let folder = shown(&args.project.project);
     let project = args.project.open()?;
     let paths = args.paths;
     let outcome = console.run("import", move |work| {
@@ -249,7 +262,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let totals = outcome.totals();
     if outcome.is_empty_handed() {
         if !console.json() {
-            console.say(text(&outcome, &totals).trim_end());
+            console.say(text(&outcome, &totals, &folder).trim_end());
         }
         bail!("nothing was imported: {}", why_nothing(&outcome, &totals));
     }
@@ -263,11 +276,14 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         imported: totals.imported,
         known: totals.known,
         conflicts: totals.conflicts,
+        moved: totals.moved,
+        trashed: totals.trashed,
         passed_over: totals.passed_over,
         failed: totals.failed,
         videos: totals.videos,
         images: totals.images,
         frames: totals.frames,
+        replaced: totals.replaced,
         sources: sources.len() as u64,
         skipped: totals.failed,
         classes: outcome.classes.iter().map(ToString::to_string).collect(),
@@ -282,7 +298,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
             .collect(),
         notes: outcome.notes.clone(),
     };
-    console.result(&result, || text(&outcome, &totals))
+    console.result(&result, || text(&outcome, &totals, &folder))
 }
 
 /// Why an import brought nothing, to follow a colon.
@@ -323,7 +339,7 @@ fn were(files: u64) -> String {
 }
 
 /// The table of what became of the files, and what was recognised in their folders.
-fn text(outcome: &ImportOutcome, totals: &Totals) -> String {
+fn text(outcome: &ImportOutcome, totals: &Totals, project: &str) -> String {
     let mut rows = Vec::new();
     let mut row = |what: &str, files: u64, words: String| {
         if files > 0 {
@@ -342,14 +358,32 @@ fn text(outcome: &ImportOutcome, totals: &Totals) -> String {
     if totals.images > 0 {
         new.push(count(totals.images, "image"));
     }
-    row("imported", totals.imported, new.join("; "));
-    let conflicts = match totals.conflicts {
-        0 => String::new(),
-        conflicts => {
-            format!("{conflicts} of them under another class (--on-conflict move moves those)")
+    if totals.replaced > 0 {
+        let frames = count(totals.replaced, "frame");
+        new.push(format!("{frames} of an earlier sampling went to the trash"));
+    }
+    let (mut left, mut moved) = (0, 0);
+    for file in &outcome.files {
+        if let Fate::Imported {
+            asked: Some(_),
+            moved: is_moved,
+            ..
+        } = &file.fate
+        {
+            left += u64::from(!is_moved);
+            moved += u64::from(*is_moved);
         }
-    };
-    row("already there", totals.known, conflicts);
+    }
+    new.extend(of_them(left, moved));
+    row("imported", totals.imported, new.join("; "));
+    let mut known = of_them(totals.conflicts - left, totals.moved - moved);
+    if totals.trashed > 0 {
+        known.push(format!(
+            "{} of them in the trash (salamander trash {project} --restore)",
+            totals.trashed
+        ));
+    }
+    row("already there", totals.known, known.join("; "));
     for (reason, files) in outcome.passed_over() {
         row("passed over", files, reason.text());
     }
@@ -366,6 +400,20 @@ fn text(outcome: &ImportOutcome, totals: &Totals) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Files that were under another class than was asked for.
+fn of_them(left: u64, moved: u64) -> Vec<String> {
+    let mut words = Vec::new();
+    if left > 0 {
+        words.push(format!(
+            "{left} of them under another class (--on-conflict move moves those)"
+        ));
+    }
+    if moved > 0 {
+        words.push(format!("{moved} of them moved"));
+    }
+    words
 }
 
 fn fps(text: &str) -> std::result::Result<f64, String> {

@@ -10,7 +10,7 @@
 //! | `progress` | `stage` s, `detail` s, `done` n, `total` n or null, `seconds_left` f or null; at most ten a second |
 //! | `step` | `depth` s (`head` while the head is trained alone), `step` n, `seconds` f, `train_accuracy` f, `train_cross_entropy` f, `validation_accuracy` f or null, `validation_cross_entropy` f or null; one for every evaluation while training |
 //! | `warning` | `message` s: something was skipped or is odd, the command goes on |
-//! | `file` | of `import`, one for each file below the paths: `path` s, `fate` s (`imported`, `known`, `passed_over`, `failed`), `text` s; where it applies `kind` s, `class` s, `asked_class` s (another than it has), `moved` b, `trashed` b, `place` s (in the project; of a video where it was imported from), `source` s, `frames` n, `reason` s (`not_media`, `hidden`, `system_file`, `drive_thumbnail`, `deleted`, `archive_leftover`, `this_project`, `other_project`, `folder_twice`, `special`) |
+//! | `file` | of `import`, one for each file below the paths: `path` s, `fate` s (`imported`, `known`, `passed_over`, `failed`), `text` s; where it applies `kind` s, `class` s, `asked_class` s (another than it has), `moved` b, `trashed` b, `place` s (in the project; of a video where it was imported from), `source` s, `frames` n, `replaced` n (frames of an earlier sampling that went to the trash), `reason` s (`not_media`, `hidden`, `system_file`, `drive_thumbnail`, `deleted`, `archive_leftover`, `this_project`, `other_project`, `folder_twice`, `special`) |
 //! | `prediction` | `path` s, `time_secs` f or null (photo), `top` [{`class` s, `probability` f}] |
 //! | `result` | the last line of a command that succeeded, see below |
 //! | `error` | `message` s: the last line of a command that failed; the same sentence is on standard error |
@@ -20,7 +20,7 @@
 //! | command | fields |
 //! | --- | --- |
 //! | `new` | `project` s, `name` s |
-//! | `import` | `files` n (below the paths) = `imported` n + `known` n + `passed_over` n + `failed` n; `conflicts` n (of the known, those under another class), `videos` n, `images` n, `frames` n, `sources` n, `skipped` n (as `failed`), `classes` [s] (made now), `passed_over_for` [{`reason` s, `text` s, `files` n}], `notes` [s]. Fails when nothing came in and nothing was there already |
+//! | `import` | `files` n (below the paths) = `imported` n + `known` n + `passed_over` n + `failed` n; `conflicts` n (files left under another class), `moved` n (files moved from another class), `trashed` n (of the known, those in the trash), `videos` n, `images` n, `frames` n, `replaced` n (frames that went to the trash for those), `sources` n, `skipped` n (as `failed`), `classes` [s] (made now), `passed_over_for` [{`reason` s, `text` s, `files` n}], `notes` [s]. Fails when nothing came in and nothing was there already |
 //! | `classes` | `classes` [{`name` s, `frames` n}], `unsorted` n; after `add`, `rename`, `merge` and `remove` the state after it |
 //! | `label` | `frames` n, `paths` [s] (where the frames are now, relative to the project) |
 //! | `sources` | `sources` [{`id` s, `name` s, `kind` s (`video` or `photos`), `path` s, `class` s or null, `frames` n}], `moved` n (frames that went along with a changed class) |

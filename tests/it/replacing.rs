@@ -353,3 +353,91 @@ fn the_same_film_twice_in_one_import_is_extracted_once() {
         assert_eq!(frames(&project).len() as u64, totals.frames);
     }
 }
+
+/// What a command says to people.
+fn said(place: &Place, line: &str) -> String {
+    let ran = place.line(line);
+    assert_eq!(ran.code, Some(0), "{line}: {}{}", ran.stdout, ran.stderr);
+    ran.stdout + &ran.stderr
+}
+
+#[test]
+fn conflicts_moves_and_the_trash_are_told_whatever_else_happens() {
+    let place = Place::new();
+    place.video("film.mp4", FILM);
+    place.fresh("p");
+    place.result("import p film.mp4 --class dog --fps 1 --width 64");
+
+    // Another class and other frames at once.
+    let lines = place.json("import p film.mp4 --class other --fps 1 --width 32 --replace");
+    let file = super::cli_program::events(&lines, "file")[0].clone();
+    let result = lines.last().unwrap();
+    assert_eq!(
+        (&file["fate"], &file["class"]),
+        (&"imported".into(), &"dog".into())
+    );
+    assert_eq!(
+        (&file["asked_class"], &file["moved"]),
+        (&"other".into(), &false.into())
+    );
+    assert_eq!(
+        (&file["replaced"], &result["replaced"]),
+        (&10.into(), &10.into())
+    );
+    assert_eq!(
+        (&result["conflicts"], &result["moved"]),
+        (&1.into(), &0.into())
+    );
+    let text = said(
+        &place,
+        "import p film.mp4 --class other --fps 2 --width 32 --replace",
+    );
+    for words in [
+        "10 frames of an earlier sampling went to the trash",
+        "1 of them under another class (--on-conflict move moves those)",
+        "not “other”",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let line = "import p film.mp4 --class other --fps 1 --width 64 --replace --on-conflict move";
+    let text = said(&place, line);
+    assert!(
+        text.contains("1 of them moved") && !text.contains("under another"),
+        "{text}"
+    );
+
+    // Moved and nothing else.
+    let line = "import p film.mp4 --class dog --fps 1 --width 64 --on-conflict move";
+    let text = said(&place, line);
+    assert!(
+        text.contains("1 of them moved") && !text.contains("under another"),
+        "{text}"
+    );
+
+    // Images in the trash are no conflict.
+    image::RgbImage::new(8, 8)
+        .save(place.path("photo.png"))
+        .unwrap();
+    place.result("import p photo.png --class dog");
+    let project = place.open("p");
+    let list = project.scan(&Work::new()).unwrap().list;
+    let photo = list
+        .iter()
+        .find(|frame| frame.path.ends_with(".png"))
+        .unwrap();
+    project
+        .trash(std::slice::from_ref(&photo.path), &Work::new())
+        .unwrap();
+    drop(project);
+    let result = place.result("import p photo.png --class other");
+    assert_eq!(
+        (&result["conflicts"], &result["trashed"]),
+        (&0.into(), &1.into())
+    );
+    let text = said(&place, "import p photo.png --class other");
+    let words = "1 of them in the trash (salamander trash p --restore)";
+    assert!(
+        text.contains(words) && !text.contains("under another"),
+        "{text}"
+    );
+}

@@ -189,12 +189,17 @@ fn said(totals: &Totals) -> (Tone, String) {
         new.push(words::count(totals.images, "photo", "photos"));
     }
     let mut rest = Vec::new();
-    match (totals.known, totals.conflicts) {
-        (0, _) => {}
-        (known, 0) => rest.push(format!("{known} already there")),
-        (known, conflicts) => rest.push(format!(
-            "{known} already there, {conflicts} of them in another class"
-        )),
+    if totals.known > 0 {
+        rest.push(format!("{} already there", totals.known));
+    }
+    if totals.conflicts > 0 {
+        rest.push(format!("{} of them in another class", totals.conflicts));
+    }
+    if totals.moved > 0 {
+        rest.push(format!("{} of them moved", totals.moved));
+    }
+    if totals.trashed > 0 {
+        rest.push(format!("{} of them in the trash", totals.trashed));
     }
     if totals.passed_over > 0 {
         rest.push(format!("{} passed over", totals.passed_over));

@@ -83,10 +83,12 @@ impl App {
         };
         let mut groups: Vec<PlanGroup> = Vec::new();
         for file in &outcome.files {
-            let Fate::Known(known) = &file.fate else {
-                continue;
+            let asked = match &file.fate {
+                Fate::Known(known) if known.is_conflict() => known.asked.clone(),
+                Fate::Imported { asked, moved, .. } if !moved => asked.clone(),
+                _ => None,
             };
-            let Some(class) = known.asked.clone().filter(|_| !known.moved) else {
+            let Some(class) = asked else {
                 continue;
             };
             let Some(kind) = file.kind else {

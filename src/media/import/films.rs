@@ -130,6 +130,9 @@ impl Importing<'_> {
                     source: source.id,
                     frames: 0,
                     place: None,
+                    asked: None,
+                    moved: false,
+                    replaced: 0,
                     note: None,
                 },
             }),
@@ -378,8 +381,9 @@ impl Importing<'_> {
             record.frames.extend(extracted.written.iter().cloned());
         }
         let mut note = None;
+        let mut gone = 0;
         if replace {
-            let gone = self.replace(&source.id, extracted)?;
+            gone = self.replace(&source.id, extracted)?;
             if gone > 0 {
                 note = Some(format!(
                     "{gone} frames of the earlier sampling are in the trash"
@@ -401,13 +405,22 @@ impl Importing<'_> {
         let note = note.or_else(|| now.and_then(|source| source.warnings.into_iter().next()));
         let fate = match known {
             Some(known) if frames == 0 && !replace => Fate::Known(known),
-            _ => Fate::Imported {
-                class: source.class,
-                source: source.id,
-                frames,
-                place: None,
-                note,
-            },
+            known => {
+                let (asked, moved, before) = known
+                    .map(|known| (known.asked, known.moved, known.note))
+                    .unwrap_or_default();
+                let notes: Vec<String> = before.into_iter().chain(note).collect();
+                Fate::Imported {
+                    class: source.class,
+                    source: source.id,
+                    frames,
+                    place: None,
+                    asked,
+                    moved,
+                    replaced: gone,
+                    note: (!notes.is_empty()).then(|| notes.join("; ")),
+                }
+            }
         };
         self.report(FileReport {
             path: file.path,
@@ -451,14 +464,14 @@ impl Importing<'_> {
 
     /// What the sampling does not take goes to the trash; the new frames have the labels of what was near them. Returns
     /// how many went.
-    fn replace(&mut self, source: &SourceId, extracted: &Extracted) -> Result<usize, MediaError> {
+    fn replace(&mut self, source: &SourceId, extracted: &Extracted) -> Result<u64, MediaError> {
         let old = frames_beside(self.project, source, &extracted.ids, self.work)?;
         if self.frames_left(source)? == old.len() {
             // None of the new ones is in use: they would be replaced by nothing.
             return Ok(0);
         }
         let trashed = self.project.trash(&old, self.work)?;
-        let count = old.len();
+        let count = old.len() as u64;
         let pairs = old.into_iter().zip(trashed);
         self.outcome.record.moved.extend(pairs);
         let done = |source: &mut Source| source.replacing = false;

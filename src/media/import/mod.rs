@@ -205,6 +205,10 @@ impl Importing<'_> {
             Fate::Known(known) if known.asked.is_some() || known.note.is_some() => {
                 Some(format!("“{name}” is there already: {}", known.text()))
             }
+            Fate::Imported { asked: Some(_), .. } => Some(format!(
+                "“{name}” was there already: {}",
+                report.fate.text()
+            )),
             _ => None,
         };
         if let Some(warning) = warning {

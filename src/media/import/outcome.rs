@@ -43,6 +43,12 @@ pub enum Fate {
         frames: u64,
         /// Of an image, its path in the project.
         place: Option<String>,
+        /// Of a video that was there before, the class that this import would have given it, where that is another.
+        asked: Option<ClassName>,
+        /// Whether it was moved to that class.
+        moved: bool,
+        /// Of a video, frames of an earlier sampling that went to the trash.
+        replaced: u64,
         /// What else is to be said: damage, a gap.
         note: Option<String>,
     },
@@ -143,8 +149,13 @@ pub struct Totals {
     pub imported: u64,
     /// Files that were in the project already.
     pub known: u64,
-    /// Of these, those that have another class than this import would have given them.
+    /// Files that are under another class than this import would have given them: known ones that are not in the trash,
+    /// and videos that got further frames.
     pub conflicts: u64,
+    /// Files that were under another class and were moved to the one that this import asked for.
+    pub moved: u64,
+    /// Of the known files, those that lie in the trash.
+    pub trashed: u64,
     /// Files left out on purpose.
     pub passed_over: u64,
     /// Files that could not be used.
@@ -155,6 +166,8 @@ pub struct Totals {
     pub images: u64,
     /// Frames written: those of videos, and one for each image.
     pub frames: u64,
+    /// Frames of an earlier sampling that went to the trash.
+    pub replaced: u64,
 }
 
 impl ImportOutcome {
@@ -165,9 +178,19 @@ impl ImportOutcome {
         for file in &self.files {
             totals.files += 1;
             match &file.fate {
-                Fate::Imported { frames, place, .. } => {
+                Fate::Imported {
+                    frames,
+                    place,
+                    asked,
+                    moved,
+                    replaced,
+                    ..
+                } => {
                     totals.imported += 1;
                     totals.frames += frames;
+                    totals.replaced += replaced;
+                    totals.moved += u64::from(*moved);
+                    totals.conflicts += u64::from(asked.is_some() && !moved);
                     match place {
                         Some(_) => totals.images += 1,
                         None => totals.videos += 1,
@@ -175,7 +198,9 @@ impl ImportOutcome {
                 }
                 Fate::Known(known) => {
                     totals.known += 1;
-                    totals.conflicts += u64::from(known.asked.is_some());
+                    totals.trashed += u64::from(known.trashed);
+                    totals.moved += u64::from(known.moved);
+                    totals.conflicts += u64::from(known.is_conflict());
                 }
                 Fate::PassedOver(_) => totals.passed_over += 1,
                 Fate::Failed(_) => totals.failed += 1,
@@ -230,10 +255,17 @@ impl Fate {
                 class,
                 frames,
                 place,
+                asked,
+                moved,
                 note,
                 ..
             } => {
-                let class = label_text(class.as_ref());
+                let mut class = label_text(class.as_ref());
+                match asked {
+                    Some(_) if *moved => class = format!("moved to {class}"),
+                    Some(asked) => class = format!("{class}, not “{asked}”; left there"),
+                    None => {}
+                }
                 let text = match (place, frames) {
                     (Some(_), _) => class,
                     (None, 0) => format!("{class}; no frames were extracted yet"),
@@ -250,6 +282,12 @@ impl Fate {
 }
 
 impl Known {
+    /// Whether it is under another class than was asked for. What lies in the trash is under none.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.asked.is_some() && !self.moved && !self.trashed
+    }
+
     /// Where it is, and what follows from a conflict.
     #[must_use]
     pub fn text(&self) -> String {

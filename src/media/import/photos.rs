@@ -175,6 +175,9 @@ impl Importing<'_> {
                 source: name.source.clone(),
                 frames: 1,
                 place: Some(path.clone()),
+                asked: None,
+                moved: false,
+                replaced: 0,
                 note: photo.remarks.first().cloned(),
             },
         });
