@@ -10,7 +10,8 @@ use crate::cli_program::{Place, Ran};
 /// Runs a line of the program under a umask.
 fn under(place: &Place, umask: &str, line: &str) {
     let plain = place.command(&line.split(' ').collect::<Vec<_>>());
-    let mut command = Command::new("sh");
+    // By its path: the `PATH` of the isolated surroundings, by which it would be looked up, leads nowhere.
+    let mut command = Command::new("/bin/sh");
     command
         .arg("-c")
         .arg(format!("umask {umask}; exec \"$0\" \"$@\""))
