@@ -162,6 +162,11 @@ impl LiveCurves {
         live.best = best;
     }
 
+    /// Corrects what the best weights are, on frames whose labels have changed.
+    pub(super) fn set_best(&self, best: Option<BestPoint>) {
+        self.live().best = best;
+    }
+
     /// Starts from the points of an earlier part of the run.
     pub(super) fn replace(&self, steps: u32, points: &[CurvePoint], best: Option<BestPoint>) {
         *self.live() = Live {

@@ -3,6 +3,7 @@
 use crate::onnx::{Bindings, Constant, ElementType, Loop, OnnxError, Session};
 
 use super::batches::{ByClass, Draw, Purpose};
+use super::curves::BestPoint;
 use super::graph::{Sizes, evaluation_graph, state_shape};
 use super::learner::{Data, Examples, THREADS, transpose};
 use super::{Head, TrainError, TrainSettings};
@@ -16,6 +17,21 @@ pub(super) fn accuracy(
     let right = correct(sizes, examples, head)?;
     let count = right.iter().filter(|right| **right).count();
     Ok((!right.is_empty()).then(|| (count as f64 / right.len() as f64) as f32))
+}
+
+/// What a head of a step makes of the validation frames; `None` without any.
+pub(super) fn point(data: &Data, head: &Head, step: u32) -> Result<Option<BestPoint>, TrainError> {
+    let examples = &data.validation;
+    if examples.len() == 0 {
+        return Ok(None);
+    }
+    let mut all = Evaluation::new(examples.tensors()?, examples.len(), data.sizes, None)?;
+    let (accuracy, cross_entropy) = all.mean(&transpose(&head.w, data.sizes.dim), &head.b)?;
+    Ok(Some(BestPoint {
+        step,
+        validation_accuracy: accuracy,
+        validation_cross_entropy: cross_entropy,
+    }))
 }
 
 /// Whether a head classifies each frame of a set rightly.

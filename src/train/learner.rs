@@ -132,7 +132,9 @@ pub(super) struct Report<'a> {
 }
 
 impl Trainer {
-    /// A training from its beginning, or from a checkpoint of one with the same data and settings.
+    /// A training from its beginning, or from a checkpoint of one with the same settings. The best weights of the
+    /// checkpoint get the figures that they have on these data, whose labels may be other ones since: only so can later
+    /// weights be compared with them.
     pub(super) fn new(
         data: &Data,
         settings: &TrainSettings,
@@ -176,6 +178,8 @@ impl Trainer {
             },
         )?;
         let batch_evaluation = Evaluation::new([x, y], data.train.len(), sizes, Some(batch))?;
+        let mut validation = Validation::new(data, settings)?;
+        let best = measured(from.best, validation.as_mut())?;
         Ok(Self {
             settings: settings.clone(),
             sizes,
@@ -185,9 +189,9 @@ impl Trainer {
             step_loop,
             batch: vec![0; batch],
             batch_evaluation,
-            validation: Validation::new(data, settings)?,
+            validation,
             rows: ByClass::new(&data.train.y, sizes.classes),
-            best: from.best,
+            best,
         })
     }
 
@@ -344,6 +348,11 @@ impl Trainer {
         Ok((self.step, None, self.head(&w, &b)?))
     }
 
+    /// The best evaluation so far.
+    pub(super) fn best(&self) -> Option<BestPoint> {
+        self.best.as_ref().map(|(best, _)| *best)
+    }
+
     /// Steps done.
     pub(super) fn step(&self) -> u32 {
         self.step
@@ -355,6 +364,27 @@ impl Trainer {
             b: b.f32()?.to_vec(),
         })
     }
+}
+
+/// The best weights with their figures on the validation frames of today, the same bits on the same frames; nothing when
+/// there are none to compare by.
+fn measured(
+    best: Option<(BestPoint, [Tensor; 2])>,
+    validation: Option<&mut Validation>,
+) -> Result<Option<(BestPoint, [Tensor; 2])>, TrainError> {
+    let (Some((best, [w, b])), Some(validation)) = (best, validation) else {
+        return Ok(None);
+    };
+    let (validation_accuracy, validation_cross_entropy) =
+        validation.all.mean(w.f32()?, b.f32()?)?;
+    let now = BestPoint {
+        step: best.step,
+        validation_accuracy,
+        validation_cross_entropy,
+    };
+    Ok(validation_cross_entropy
+        .is_finite()
+        .then_some((now, [w, b])))
 }
 
 /// Whether `now` beats `best`: by accuracy; when that is equal, by cross-entropy.

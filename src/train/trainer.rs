@@ -73,7 +73,7 @@ pub fn train(
 /// it had never been interrupted, and the head alone as if it had been trained for so many steps from the beginning. The
 /// learning rate of a deeper training begins anew with steps that are added
 /// ([`FineTuneSettings::restarts`](super::FineTuneSettings::restarts)), from the last weights; what did best before
-/// stays kept until something does better.
+/// stays kept until something does better, by the validation frames and labels of today.
 ///
 /// # Errors
 /// [`TrainError::Setting`] for fewer steps than are done, [`TrainError::Astray`] for a run that diverged.
@@ -240,11 +240,8 @@ pub(super) fn train_head(
     let (checkpoint, points) = run.load_checkpoint()?;
     let steps = run.settings.how_many_training_steps;
     work.stage(stage, Some(u64::from(steps)));
-    let best = checkpoint
-        .as_ref()
-        .and_then(|checkpoint| checkpoint.best.as_ref());
-    curves.replace(steps, &points, best.map(|(best, _)| *best));
     let mut trainer = Trainer::new(data, &run.settings, checkpoint)?;
+    curves.replace(steps, &points, trainer.best());
     work.set_done(u64::from(trainer.step()));
     let end = trainer.run(
         steps,

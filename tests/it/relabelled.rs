@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use salamander::evaluate::evaluate;
 use salamander::jobs::Work;
 use salamander::project::{ClassName, Label, Split};
-use salamander::train::{LiveCurves, RunFrame, present, train};
+use salamander::train::{LiveCurves, RunFrame, present, resume, train};
 
 use super::cli_program::Place;
-use super::projects::{of_sample_videos, quick};
+use super::projects::{of_pictures, of_sample_videos, quick};
 
 #[test]
 fn relabelled_frames_are_judged_by_their_present_class() {
@@ -146,4 +146,42 @@ fn equal_frames_of_a_film_that_stands_still_are_told_apart_by_their_names() {
     for path in moved.iter().chain(still[2..last].iter().map(|f| &f.path)) {
         assert!(places.contains(path), "{path}");
     }
+}
+
+#[test]
+fn weights_from_before_a_correction_are_compared_by_the_labels_of_today() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = of_pictures(&dir.path().join("p"), &[("cat", 40), ("dog", 30)]);
+    let settings = quick("efficientnet-lite0@96", 60);
+    let curves = LiveCurves::default();
+    let run = train(&project, &settings, &curves, &Work::new()).unwrap();
+    assert_eq!(run.result.as_ref().unwrap().validation_accuracy, Some(1.0));
+
+    // Half of one class, of every side, goes to the other by hand.
+    let mut moved = 0;
+    for split in [Split::Train, Split::Validation, Split::Test] {
+        let frames = run.frames().unwrap().into_iter();
+        let cats = frames.filter(|frame| frame.split == split && frame.path.contains("/cat/"));
+        let cats: Vec<String> = cats.map(|frame| frame.path).collect();
+        for path in &cats[cats.len() / 2..] {
+            let to = path.replace("/cat/", "/dog/").replace(".png", "-cat.png");
+            std::fs::rename(project.abs(path), project.abs(&to)).unwrap();
+            moved += 1;
+        }
+    }
+    assert!(moved >= 15, "{moved}");
+    let run = resume(&project, &run.id, Some(61), &curves, &Work::new()).unwrap();
+    let result = run.result.clone().unwrap();
+    assert!(result.notes.iter().any(|note| note.contains("label")));
+    let found = evaluate(&project, &run, Split::Validation, &Work::new()).unwrap();
+    assert!(found.relabelled > 0);
+    let accuracy = found.confusion.accuracy().unwrap();
+    assert!(accuracy < 1.0);
+    assert!(
+        (result.validation_accuracy.unwrap() - accuracy).abs() < 1e-6,
+        "{result:?}: {accuracy}"
+    );
+    let best = curves.best().unwrap();
+    assert_eq!(Some(best.validation_accuracy), result.validation_accuracy);
+    assert_eq!(best.step, result.best_step);
 }

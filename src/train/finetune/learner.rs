@@ -210,7 +210,12 @@ impl<'a> FineTrainer<'a> {
         let work = report.work;
         let mut saved = Instant::now();
         let mut saving = Duration::ZERO;
-        if self.step == 0 && self.best.is_none() {
+        if let Some((best, weights)) = self.best.take() {
+            // Labels may be other ones since, and only equal frames can be compared by.
+            let now = self.figures(best.step, &weights, rows, work, stopper)?;
+            self.best = now.map(|now| (now, weights));
+            report.curves.set_best(self.best());
+        } else if self.step == 0 {
             // Where the head alone got to: training deeper has to beat it.
             self.validate(rows, work, stopper)?;
         }
@@ -231,8 +236,7 @@ impl<'a> FineTrainer<'a> {
                 self.pointed = self.step;
                 self.since_point = [0.0; 3];
                 unsaved.push(point);
-                let best = self.best.as_ref().map(|(best, _)| *best);
-                report.curves.push(point, best);
+                report.curves.push(point, self.best());
             }
             work.set_done(u64::from(self.step));
             if self.step >= steps {
@@ -357,17 +361,9 @@ impl<'a> FineTrainer<'a> {
         work: &Work,
         stopper: &Stopper,
     ) -> Result<Option<BestPoint>, TrainError> {
-        if self.validation.y.is_empty() {
-            return Ok(None);
-        }
         let weights = self.averages()?;
-        let (correct, cross_entropy) =
-            self.evaluation
-                .figures(&weights, self.validation, rows, work, stopper)?;
-        let now = BestPoint {
-            step: self.step,
-            validation_accuracy: mean(correct.iter()),
-            validation_cross_entropy: mean(cross_entropy.iter()),
+        let Some(now) = self.figures(self.step, &weights, rows, work, stopper)? else {
+            return Ok(None);
         };
         self.validated = self.step;
         if now.validation_cross_entropy.is_finite()
@@ -379,6 +375,33 @@ impl<'a> FineTrainer<'a> {
             self.best = Some((now, weights));
         }
         Ok(Some(now))
+    }
+
+    /// What the weights of a step make of the validation frames; nothing without any.
+    fn figures(
+        &mut self,
+        step: u32,
+        weights: &[Tensor],
+        rows: &mut dyn Rows,
+        work: &Work,
+        stopper: &Stopper,
+    ) -> Result<Option<BestPoint>, TrainError> {
+        if self.validation.y.is_empty() {
+            return Ok(None);
+        }
+        let (correct, cross_entropy) =
+            self.evaluation
+                .figures(weights, self.validation, rows, work, stopper)?;
+        Ok(Some(BestPoint {
+            step,
+            validation_accuracy: mean(correct.iter()),
+            validation_cross_entropy: mean(cross_entropy.iter()),
+        }))
+    }
+
+    /// The best evaluation so far.
+    fn best(&self) -> Option<BestPoint> {
+        self.best.as_ref().map(|(best, _)| *best)
     }
 
     /// The weights to evaluate and keep: their moving averages, where there are any.
@@ -417,7 +440,7 @@ impl<'a> FineTrainer<'a> {
                 validated: self.validated,
                 since_point: self.since_point,
                 secs: self.secs,
-                best: self.best.as_ref().map(|(best, _)| *best),
+                best: self.best(),
             },
             state,
             best: self.best.as_ref().map(|(_, weights)| weights.as_slice()),

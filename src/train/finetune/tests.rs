@@ -342,12 +342,24 @@ fn train(
     cancel_at: Option<usize>,
     settings: &TrainSettings,
 ) -> (Result<End, TrainError>, Checkpoint, Vec<CurvePoint>) {
-    let (network, _, _, [train, validation]) = case();
+    let (_, _, _, sides) = case();
+    train_on(&sides, from, steps, cancel_at, settings)
+}
+
+/// [`train`] on other sides than those of the [`case`].
+fn train_on(
+    [train, validation]: &[Side; 2],
+    from: Checkpoint,
+    steps: u32,
+    cancel_at: Option<usize>,
+    settings: &TrainSettings,
+) -> (Result<End, TrainError>, Checkpoint, Vec<CurvePoint>) {
+    let (network, ..) = case();
     let mut rows = table(network.cut, 180);
     rows.cancel_at = cancel_at;
     let work = Work::new();
     let mut trainer =
-        FineTrainer::new(&network, settings, [&train, &validation], from, &work).unwrap();
+        FineTrainer::new(&network, settings, [train, validation], from, &work).unwrap();
     let curves = LiveCurves::default();
     let end = trainer.run(
         steps,
@@ -399,6 +411,36 @@ fn it_learns_and_keeps_the_best() {
         assert!(points.last().unwrap().train_cross_entropy < first.train_cross_entropy);
         assert_eq!(points.len(), 50);
     }
+}
+
+#[test]
+fn the_best_weights_have_the_figures_of_the_labels_of_today() {
+    let (_, initial, settings, sides) = case();
+    let (_, last, _) = train(
+        beginning(&settings.fine_tune, &initial),
+        40,
+        None,
+        &settings,
+    );
+    let before = last.place.best.unwrap();
+    let (_, same, _) = train(last.clone(), 40, None, &settings);
+    assert_eq!(same, last, "nothing was changed");
+    let mut relabelled = sides.clone();
+    for y in &mut relabelled[1].y {
+        *y = (*y + 1) % 3;
+    }
+    let (_, after, _) = train_on(&relabelled, last.clone(), 40, None, &settings);
+    let best = after.place.best.unwrap();
+    assert_eq!((best.step, &after.best), (before.step, &last.best));
+    assert!(before.validation_accuracy > 0.5, "{before:?}");
+    assert!(
+        best.validation_accuracy <= 1.0 - before.validation_accuracy,
+        "{best:?}"
+    );
+    let mut none = sides;
+    none[1] = Side::default();
+    let (_, after, _) = train_on(&none, last, 40, None, &settings);
+    assert_eq!((after.place.best, after.best), (None, None));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::jobs::{Cancelled, Work};
 use crate::onnx::Tensor;
 use crate::project::{Project, Split};
 use crate::train::data::Prepared;
-use crate::train::evaluation::{accuracy, correct};
+use crate::train::evaluation::{accuracy, correct, point};
 use crate::train::learner::{Examples, transpose};
 use crate::train::trainer::{ending_note, train_head};
 use crate::train::{Head, HeadOnly, LiveCurves, Run, RunResult, TrainError};
@@ -31,7 +31,11 @@ pub(in crate::train) fn train_deeper(
 ) -> Result<Run, TrainError> {
     let fine_tune = run.settings.fine_tune.clone();
     let (head, head_only) = match run.head_only.clone() {
-        Some(found) => (run.head_alone()?, found),
+        Some(found) => {
+            let head = run.head_alone()?;
+            let found = measured_anew(&mut run, &prepared, &head, found)?;
+            (head, found)
+        }
         None => head_first(&mut run, &prepared, curves, work)?,
     };
     // What follows learns from activations; of the bottlenecks only those of the test frames are asked for again.
@@ -80,8 +84,8 @@ pub(in crate::train) fn train_deeper(
     let steps = run.settings.steps();
     let title = fine_tune.depth.title().to_lowercase();
     work.stage(format!("Training: {title}"), Some(u64::from(steps)));
-    let best = checkpoint.as_ref().and_then(|found| found.place.best);
-    curves.go_deeper(steps, &points, best, head_only.best);
+    // Its best weights have their figures once they are measured on the frames of today.
+    curves.go_deeper(steps, &points, None, head_only.best);
     let checkpoint = checkpoint.unwrap_or_else(|| beginning(&fine_tune, &initial));
     let mut trainer = FineTrainer::new(
         &network,
@@ -160,6 +164,26 @@ fn head_first(
         .extend(trained.note.map(|note| format!("The head alone: {note}")));
     run.save_head_only(&trained.head, found.clone())?;
     Ok((trained.head, found))
+}
+
+/// What the head alone comes to on the frames and labels of today, by which what goes deeper is judged too.
+fn measured_anew(
+    run: &mut Run,
+    prepared: &Prepared,
+    head: &Head,
+    mut found: HeadOnly,
+) -> Result<HeadOnly, TrainError> {
+    let data = &prepared.data;
+    found.best = match found.best {
+        Some(best) => point(data, head, best.step)?,
+        None => None,
+    };
+    found.test_accuracy = accuracy(data.sizes, &data.test, head)?;
+    if run.head_only.as_ref() != Some(&found) {
+        run.head_only = Some(found.clone());
+        run.save()?;
+    }
+    Ok(found)
 }
 
 /// The head, and the rest.
