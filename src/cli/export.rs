@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use serde::Serialize;
 
 use crate::export::{ExportedFile, Format, export};
+use crate::files::is_writable;
+use crate::project::Project;
 
 use super::console::Console;
 use super::table::{Align, size, table};
@@ -72,7 +75,10 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         FormatArg::Onnx => Format::Onnx,
         FormatArg::OnnxFloat => Format::OnnxFloat,
     };
-    let out = args.out.unwrap_or_else(|| project.exports_dir().join(&id));
+    let out = match args.out {
+        Some(out) => out,
+        None => place_in(&project)?.join(&id),
+    };
     let files = console.run("export", move |work| {
         export(&project, &run, format, &out, work)
     })?;
@@ -81,6 +87,23 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         files: files.into_iter().map(File::from).collect(),
     };
     console.result(&result, || text(&result))
+}
+
+/// `exports/` of the project, if it can be written.
+fn place_in(project: &Project) -> anyhow::Result<PathBuf> {
+    let exports = project.exports_dir();
+    let there = if exports.is_dir() {
+        &exports
+    } else {
+        project.root()
+    };
+    if let Err(error) = is_writable(there) {
+        bail!(
+            "cannot export into “{}”: {error}; choose another folder with --out",
+            shown(&exports)
+        );
+    }
+    Ok(exports)
 }
 
 fn text(result: &Result) -> String {

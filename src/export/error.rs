@@ -41,6 +41,23 @@ pub enum ExportError {
         /// The files.
         names: Vec<String>,
     },
+    /// The folder is among the project's own files.
+    #[error(
+        "“{}” is a folder of the project's own, where an export would be taken for frames, runs or rubbish; choose one below “{}” or outside of the project",
+        folder.display(), exports.display()
+    )]
+    InProject {
+        /// The folder.
+        folder: PathBuf,
+        /// Where exports may be in the project.
+        exports: PathBuf,
+    },
+    /// What was named is there and no folder.
+    #[error("“{}” is a file, not a folder; choose a folder for the export", path.display())]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// The project.
     #[error(transparent)]
     Project(#[from] ProjectError),

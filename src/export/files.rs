@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::files::{self, Durability, NewFile, NewFolder};
 use crate::project::{self, Project};
@@ -30,8 +30,10 @@ impl Pending {
     /// Begins an export into the folder `out`, which need not be there.
     ///
     /// # Errors
-    /// [`ExportError::NotOurs`] when it would replace what is not from an export.
+    /// [`ExportError::NotOurs`] when it would replace what is not from an export, [`ExportError::InProject`] among the
+    /// project's own files, [`ExportError::NotAFolder`].
     pub(super) fn new(project: &Project, out: &Path) -> Result<Self, ExportError> {
+        check_place(project, out)?;
         let target = if out.exists() {
             manifest::replaceable(out, &FILES)?;
             clear_left_over(out);
@@ -121,6 +123,46 @@ impl Pending {
         }
         Ok(text.len() as u64)
     }
+}
+
+/// Whether an export may be put there: outside of the project, or below its `exports/`.
+fn check_place(project: &Project, out: &Path) -> Result<(), ExportError> {
+    if out.exists() && !out.is_dir() {
+        return Err(ExportError::NotAFolder {
+            path: out.to_owned(),
+        });
+    }
+    let (place, root) = (followed(out)?, followed(project.root())?);
+    let Ok(inside) = place.strip_prefix(&root) else {
+        return Ok(());
+    };
+    let mut names = inside.components();
+    let is_ours = names.next() == Some(Component::Normal("exports".as_ref()));
+    if is_ours && names.next().is_some() {
+        return Ok(());
+    }
+    Err(ExportError::InProject {
+        folder: out.to_owned(),
+        exports: project.exports_dir(),
+    })
+}
+
+/// Where a path leads that need not be there: absolute, without links and `..`.
+fn followed(path: &Path) -> Result<PathBuf, ExportError> {
+    let absolute = std::path::absolute(path).map_err(ExportError::io("find", path))?;
+    let mut found = PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            Component::ParentDir => {
+                found.pop();
+            }
+            part => found.push(part),
+        }
+        if let Ok(real) = found.canonicalize() {
+            found = real;
+        }
+    }
+    Ok(found)
 }
 
 /// Removes what an export that was killed left in the folder.

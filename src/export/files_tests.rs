@@ -186,3 +186,55 @@ fn a_project_that_is_gone_is_not_made_again() {
     );
     assert_eq!(names(dir.path()), ["away"]);
 }
+
+#[test]
+fn nothing_is_put_among_the_files_of_the_project() {
+    let (dir, project, _) = desk();
+    let root = project.root().to_owned();
+    fs::create_dir_all(root.join("classes/dog")).unwrap();
+    fs::create_dir_all(root.join("runs/x")).unwrap();
+    let mut places: Vec<PathBuf> = [
+        "",
+        "classes",
+        "classes/dog",
+        "classes/new",
+        "unsorted",
+        "runs",
+        "runs/x/y",
+        "trash",
+        "cache",
+        "exports",
+        "exports/../classes/dog",
+        "exports/a/../../runs",
+        "other",
+    ]
+    .iter()
+    .map(|name| root.join(name))
+    .collect();
+    #[cfg(unix)]
+    {
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(root.join("classes"), &link).unwrap();
+        places.push(link.join("dog"));
+    }
+    for out in places {
+        let outcome = export(&project, &out, "x");
+        assert!(
+            matches!(outcome, Err(ExportError::InProject { .. })),
+            "{}: {outcome:?}",
+            out.display()
+        );
+    }
+    assert!(!root.join("exports").exists());
+    for out in [
+        root.join("exports/a"),
+        root.join("exports/b/c"),
+        dir.path().join("p-model"),
+    ] {
+        export(&project, &out, "x").unwrap();
+    }
+    let file = dir.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    let message = export(&project, &file, "x").unwrap_err().to_string();
+    assert!(message.contains("is a file, not a folder"), "{message}");
+}

@@ -157,6 +157,10 @@ fn a_project_that_cannot_be_written_is_open_for_looking() {
     }
     let message = place.failure("export p");
     assert!(message.contains("p/exports"), "{message}");
+    assert!(
+        message.contains("choose another folder with --out"),
+        "{message}"
+    );
     assert_eq!(state(&place.path("p")), before, "nothing was changed");
 }
 
