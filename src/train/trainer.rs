@@ -11,9 +11,10 @@ use super::data::{Prepared, Selection, Splitting, prepare, select};
 use super::evaluation::accuracy;
 use super::learner::{Checkpoint, Data, End, Report, Trainer};
 use super::present::present;
+use super::run::RunClass;
 use super::{
-    BestPoint, CurvePoint, EvalSpacing, Head, LiveCurves, Run, RunId, RunResult, RunState,
-    TrainError, TrainSettings, finetune,
+    BestPoint, CurvePoint, EvalSpacing, Head, LiveCurves, Run, RunClasses, RunId, RunResult,
+    RunState, TrainError, TrainSettings, finetune,
 };
 
 /// Trains on the project's labelled frames and keeps the result as a new run.
@@ -112,17 +113,17 @@ pub fn resume(
     show_earlier(&run, &standing, curves)?;
     let found = present(project, &run, None, work)?;
     let all = found.frames.len() + found.missing as usize;
+    let classes = classes_now(&run, &found.classes);
     let prepared = prepare(
         project,
         &run.settings,
         &run.preprocessing,
-        &run.run_classes(),
+        &classes,
         found.frames,
         work,
     );
     let prepared = project.blame(prepared)?;
-    if let Some(lost) = run
-        .run_classes()
+    if let Some(lost) = classes
         .into_iter()
         .find(|class| !prepared.classes.contains(class))
     {
@@ -162,6 +163,17 @@ pub fn resume(
     run.preparation_secs += began.elapsed().as_secs_f64();
     run.save()?;
     go_on(project, run, prepared, curves, work)
+}
+
+/// The classes of a run by the names that they have now, for whoever is told of them.
+fn classes_now(run: &Run, now: &RunClasses) -> Vec<RunClass> {
+    let mut classes = run.run_classes();
+    for (class, label) in classes.iter_mut().zip(&now.label_of) {
+        if let Some(name) = now.labels.get(*label) {
+            class.name.clone_from(name);
+        }
+    }
+    classes
 }
 
 /// Shows what a run came to before it goes on, while its frames are being read; it is not known to be under way yet.
