@@ -92,13 +92,18 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
             Some(Action::Rename { from, to }) => {
                 let (from, to) = (ClassName::new(from)?, ClassName::new(to)?);
                 match project.rename_class(&from, &to) {
-                    Err(error @ ProjectError::NameTaken { .. }) => {
-                        let [folder, from, to] = [&folder, from.as_str(), to.as_str()].map(quoted);
+                    Err(error) => {
+                        // The name of the class that is there, which may be spelled in another way.
+                        let ProjectError::NameTaken { from, other } = &error else {
+                            return Err(error.into());
+                        };
+                        let words = [&folder, from.as_str(), other.as_str()].map(quoted);
+                        let [folder, from, into] = words;
                         let how =
-                            format!("{error}: `salamander classes {folder} merge {from} {to}`");
+                            format!("{error}: `salamander classes {folder} merge {from} {into}`");
                         return Err(ClassesError::NameTaken(how));
                     }
-                    renamed => renamed?,
+                    Ok(()) => {}
                 }
             }
             Some(Action::Merge { from, into }) => {
