@@ -80,6 +80,13 @@ pub enum Dialog {
         /// The class of files given by themselves.
         answer: PlanAnswer,
     },
+    /// Whether an import is undone although frames have been extracted since, which go with it.
+    UndoImport {
+        /// What would be undone.
+        text: String,
+        /// How many frames go.
+        frames: usize,
+    },
     /// What the last import made of each file.
     ImportReport {
         /// Only those; `None` is all.

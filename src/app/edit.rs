@@ -6,9 +6,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::foresee::{self, Ahead, Renames};
-use super::{App, Lane, Session, notes::Tone};
+use super::{App, Dialog, Lane, Session, notes::Tone, words};
 use crate::jobs::{JobError, Work};
-use crate::project::{Change, History, Project, ProjectError};
+use crate::project::{Change, History, Project, ProjectError, SourceKind, UndoStep};
 
 /// Which way an edit goes.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ struct Edited {
     renames: Renames,
     /// Whether frames went exactly as the window shows it already.
     as_foreseen: bool,
-    undo_text: Option<String>,
+    undo_text: Option<UndoStep>,
     redo_text: Option<String>,
 }
 
@@ -31,7 +31,7 @@ struct Edited {
 #[derive(Default)]
 pub(super) struct Edits {
     history: Arc<Mutex<History>>,
-    undo_text: Option<String>,
+    undo_text: Option<UndoStep>,
     redo_text: Option<String>,
     pub(super) ahead: Ahead,
 }
@@ -42,17 +42,51 @@ impl Edits {
     }
 
     /// What can be undone and redone now.
-    pub(super) fn set_texts(&mut self, undo: Option<String>, redo: Option<String>) {
+    pub(super) fn set_texts(&mut self, undo: Option<UndoStep>, redo: Option<String>) {
         self.undo_text = undo;
         self.redo_text = redo;
     }
 }
 
 impl Session {
-    /// The name of what would be undone.
+    /// Whether something can be undone.
     #[must_use]
-    pub fn undo_text(&self) -> Option<&str> {
-        self.edits.undo_text.as_deref()
+    pub fn can_undo(&self) -> bool {
+        self.edits.undo_text.is_some()
+    }
+
+    /// The name of what would be undone. Of an import it says the frames that have been extracted since, which go
+    /// with it: `import 15 files and their 168 frames`.
+    #[must_use]
+    pub fn undo_text(&self) -> Option<String> {
+        let step = self.edits.undo_text.as_ref()?;
+        Some(match self.undo_frames() {
+            0 => step.text.clone(),
+            frames => {
+                let their = if step.sources.len() == 1 {
+                    "its"
+                } else {
+                    "their"
+                };
+                format!("{} and {their} {}", step.text, words::frames(frames))
+            }
+        })
+    }
+
+    /// How many frames of the videos of an import would go with it if it were undone now.
+    #[must_use]
+    pub fn undo_frames(&self) -> usize {
+        let Some(step) = self.edits.undo_text.as_ref() else {
+            return 0;
+        };
+        if step.sources.is_empty() {
+            return 0;
+        }
+        self.sources
+            .iter()
+            .filter(|source| source.kind == SourceKind::Video && step.sources.contains(&source.id))
+            .map(|source| self.snapshot.counts.source(&source.id))
+            .sum()
     }
 
     /// The name of what would be redone.
@@ -77,9 +111,23 @@ impl App {
         }
     }
 
+    /// Undoes the last change. An import with frames that were extracted since is asked about first.
     pub(super) fn undo(&mut self) {
+        let Some(session) = self.session.as_ref().filter(|session| session.can_undo()) else {
+            return;
+        };
+        let frames = session.undo_frames();
+        let text = session.undo_text().unwrap_or_default();
+        if frames == 0 || !self.may_change() {
+            self.undo_now();
+        } else {
+            self.dialog = Some(Dialog::UndoImport { text, frames });
+        }
+    }
+
+    pub(super) fn undo_now(&mut self) {
         if let Some(text) = self.session.as_ref().and_then(Session::undo_text) {
-            self.run_edit(Way::Undo(text.to_owned()));
+            self.run_edit(Way::Undo(text));
         }
     }
 
@@ -175,7 +223,7 @@ fn run(
             .into_iter()
             .filter(|pair| !as_it_was(pair))
             .collect(),
-        undo_text: history.undo_text(),
+        undo_text: history.undo_step(),
         redo_text: history.redo_text(),
     })
 }

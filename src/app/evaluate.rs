@@ -90,6 +90,8 @@ pub struct EvaluateState {
     pub files: FilePredictions,
     /// The selected ones of them, by their places in the list.
     pub files_selected: HashSet<usize>,
+    /// Those that were added to the project, by their places in the list.
+    pub files_added: HashSet<usize>,
     /// The prediction in progress.
     pub predicting: Option<TaskId>,
 }
@@ -110,6 +112,7 @@ impl Default for EvaluateState {
             mended: Mended::default(),
             files: FilePredictions::default(),
             files_selected: HashSet::new(),
+            files_added: HashSet::new(),
             predicting: None,
         }
     }
@@ -229,6 +232,8 @@ impl App {
                 if state.run.as_ref() != Some(&id) {
                     state.run = Some(id);
                     state.files = FilePredictions::default();
+                    state.files_selected.clear();
+                    state.files_added.clear();
                     state.split = Split::Test;
                     state.reset();
                 }
@@ -351,6 +356,7 @@ impl App {
         }
         state.files = FilePredictions::default();
         state.files_selected.clear();
+        state.files_added.clear();
         let files = state.files.clone();
         let sampling = Sampling {
             from_secs: None,

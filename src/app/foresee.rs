@@ -243,7 +243,11 @@ impl App {
     /// Keeps an action for later that would touch what is being foreseen. Returns it when it need not wait.
     pub(super) fn or_later(&mut self, action: Action) -> Option<Action> {
         let touches = match &action {
-            Action::Label(_) | Action::Import(_) | Action::Assign(_) | Action::Evaluate(_) => true,
+            Action::Label(_)
+            | Action::Import(_)
+            | Action::Assign(_)
+            | Action::Evaluate(_)
+            | Action::UndoNow => true,
             Action::Command(command) => matches!(
                 command,
                 Command::SelectAll

@@ -63,7 +63,7 @@ pub use prefs::{Prefs, ThemeChoice, WindowPlace, config_dir, default_projects_di
 pub use previews::{Previews, STRIP_FRAMES, Strip, expected_frames};
 pub use run_table::{RunCell, RunColumn, RunRow, RunTable};
 pub use session::Session;
-pub use snapshot::{Counts, Snapshot, file_name};
+pub use snapshot::{Counts, Snapshot, file_name, image_name};
 pub use tasks::{Lane, Task, TaskId, Tasks};
 pub use train::{
     Axis, CurveView, LOG_FLOOR, Live, Metric, Readiness, RunEntry, Series, Side, TrainAction,
@@ -145,6 +145,8 @@ pub enum Action {
     Dismiss(u64),
     /// Quits without asking: cancels, waits, saves.
     QuitNow,
+    /// Undoes the last change without asking.
+    UndoNow,
     /// Gives what is chosen in the workspace that is shown a label.
     Assign(Label),
     /// In the import workspace.
@@ -326,6 +328,7 @@ impl App {
             Action::CancelTask(id) => self.cancel_task(id),
             Action::PauseTask(id, paused) => self.tasks.set_paused(id, paused),
             Action::Dismiss(id) => self.notes.dismiss(id),
+            Action::UndoNow => self.undo_now(),
             Action::QuitNow => {
                 self.save_import_settings(true);
                 self.save_settled_prefs(true);

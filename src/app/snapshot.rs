@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Weak};
 
 use super::words::Noun;
-use crate::project::{Frame, Frames, Label, Source, SourceId};
+use crate::project::{Frame, FrameName, Frames, Label, Source, SourceId};
 
 /// Counts of frames.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -326,6 +326,17 @@ impl Known {
 #[must_use]
 pub fn file_name(frame: &Frame) -> &str {
     frame.path.rsplit('/').next().unwrap_or(&frame.path)
+}
+
+/// What people call the image in a file of the project: the stem of its name, which is the name it was imported with.
+/// `cat.365-7e7e…_photo_fc53….jpg` is `cat.365`; a file that was put in by hand keeps its name.
+#[must_use]
+pub fn image_name(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    FrameName::parse(name)
+        .map(|parsed| parsed.stem)
+        .filter(|stem| !stem.is_empty())
+        .unwrap_or_else(|| name.to_owned())
 }
 
 #[cfg(test)]

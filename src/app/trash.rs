@@ -67,7 +67,7 @@ impl App {
                     .collect();
                 let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
                 history.forget_deleted(&gone);
-                Ok::<_, ProjectError>((deleted?, history.undo_text(), history.redo_text()))
+                Ok::<_, ProjectError>((deleted?, history.undo_step(), history.redo_text()))
             },
             move |app, result| {
                 match result {
@@ -111,7 +111,7 @@ impl App {
                 // Their frames cannot come back any more.
                 let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
                 history.forget_removals();
-                Ok::<_, ProjectError>((deleted, history.undo_text(), history.redo_text()))
+                Ok::<_, ProjectError>((deleted, history.undo_step(), history.redo_text()))
             },
             move |app, result| {
                 match result {

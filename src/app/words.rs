@@ -222,8 +222,19 @@ fn titled(run: &Run, depth: &str) -> String {
     let name = architecture(&run.settings.architecture) + depth;
     match begun(run) {
         begun if begun.is_empty() => name,
-        begun => format!("{name} · {begun}"),
+        begun => match run_number(run) {
+            Some(number) => format!("{name} · {begun} · {number}"),
+            None => format!("{name} · {begun}"),
+        },
     }
+}
+
+/// The number of a run among those of its day and architecture, `#2`; `None` of the first: it tells runs apart that
+/// were begun in the same minute.
+fn run_number(run: &Run) -> Option<String> {
+    let (_, number) = run.id.0.rsplit_once('_')?;
+    let number: u32 = number.parse().ok()?;
+    (number > 1).then(|| format!("#{number}"))
 }
 
 /// When a run was begun: `today 14:02`; empty where that cannot be read.

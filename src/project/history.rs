@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::jobs::Work;
 
 use super::change::{Change, Done, Outcome, perform, take_back};
-use super::{Project, ProjectError};
+use super::{Project, ProjectError, SourceId};
 
 /// Changes that are kept; older ones can no longer be undone.
 const MAX_CHANGES: usize = 500;
@@ -14,6 +14,15 @@ const MAX_CHANGES: usize = 500;
 struct Entry {
     change: Change,
     done: Done,
+}
+
+/// What would be taken back next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndoStep {
+    /// What it is, to follow the word "Undo".
+    pub text: String,
+    /// Of an import, the sources that it made: all their frames go with it, also those extracted later.
+    pub sources: HashSet<SourceId>,
 }
 
 /// The changes made so far and those taken back. It lives as long as the window; what it did is on disk.
@@ -135,6 +144,20 @@ impl History {
         self.undo.last().map(|entry| entry.change.text())
     }
 
+    /// The same with the sources that an undo would take along.
+    #[must_use]
+    pub fn undo_step(&self) -> Option<UndoStep> {
+        let change = &self.undo.last()?.change;
+        let sources = match change {
+            Change::Import { record, .. } => record.sources.iter().cloned().collect(),
+            _ => HashSet::new(),
+        };
+        Some(UndoStep {
+            text: change.text(),
+            sources,
+        })
+    }
+
     /// What [`History::redo`] would do again, to follow the word "Redo".
     #[must_use]
     pub fn redo_text(&self) -> Option<String> {
@@ -166,7 +189,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::project::{ClassId, ClassName, Label, SourceId};
+    use crate::project::{ClassId, ClassName, Label};
 
     struct Desk {
         project: Project,

@@ -48,7 +48,7 @@ pub use error::ProjectError;
 pub use frame::{Frame, Frames, Label};
 pub use frame_name::FrameName;
 pub use handle::{Project, is_there, make_dir};
-pub use history::History;
+pub use history::{History, UndoStep};
 pub(crate) use id128::Id128;
 pub use import_record::{ImportRecord, Undone};
 pub use neighbours::{Neighbour, Neighbours, like_neighbours};

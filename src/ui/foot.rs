@@ -9,7 +9,8 @@ use super::Cx;
 use super::icons;
 use super::theme::{self, tokens};
 use super::widgets::{self, key_cap, progress_bar, quiet_button};
-use crate::app::{Action, App, Batch, Session, Task, TaskId, Workspace, words};
+use crate::app::{Action, App, Batch, Session, Show, Task, TaskId, Workspace, words};
+use crate::project::SourceKind;
 
 /// Height of the bar, points.
 const HEIGHT: f32 = 34.0;
@@ -76,7 +77,16 @@ fn stands_above(app: &App, id: TaskId) -> bool {
 fn summary(session: &Session) -> String {
     let counts = &session.snapshot.counts;
     if counts.total() == 0 {
-        return "Nothing imported yet".to_owned();
+        let sources = session.sources.iter();
+        let videos = sources.filter(|source| source.kind == SourceKind::Video);
+        let videos = videos.count() as u64;
+        return match videos {
+            0 => "Nothing imported yet".to_owned(),
+            _ => format!(
+                "{} · no frames yet",
+                words::count(videos, "video", "videos")
+            ),
+        };
     }
     format!(
         "{} · {} labelled · {} unsorted",
@@ -229,6 +239,11 @@ fn right_side(ui: &mut Ui, app: &App, running: bool) {
         return;
     };
     let keys: &[(&str, &str)] = match app.workspace {
+        Workspace::Label if session.label.show == Show::Trash => &[
+            ("F1", "shortcuts"),
+            ("Del", "delete for good"),
+            ("Space", "preview"),
+        ],
         Workspace::Label => &[
             ("F1", "shortcuts"),
             ("Del", "trash"),

@@ -166,7 +166,7 @@ impl Window {
                 ui.ctx()
                     .input_mut(|input| std::mem::take(&mut input.pointer))
             });
-            keys::keys_ui(ui, &mut cx);
+            keys::keys_ui(ui, &mut cx, views.evaluate.shows_files());
             top_bar::top_bar_ui(ui, &mut cx, &mut views.top_bar);
             foot::foot_ui(ui, &mut cx);
             banner::banner_ui(ui, &mut cx);

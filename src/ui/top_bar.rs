@@ -250,7 +250,7 @@ fn right_side(ui: &mut Ui, cx: &mut Cx<'_>, undo_room: f32) {
             let words = if letters < 12 {
                 "Undo".to_owned()
             } else {
-                format!("Undo {}", words::shorten(text, (letters - 5).min(40)))
+                format!("Undo {}", words::shorten(&text, (letters - 5).min(40)))
             };
             let undo = quiet_button(ui, Some(icons::UNDO), &words);
             if undo.accessible_name("Undo").on_hover_text(tip).clicked() {

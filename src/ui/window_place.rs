@@ -27,9 +27,14 @@ pub fn builder(builder: ViewportBuilder, place: Option<WindowPlace>) -> Viewport
 
 /// Moves the window onto a screen when it was remembered on one that is gone.
 pub fn correct(cc: &eframe::CreationContext<'_>, place: Option<WindowPlace>) {
-    let (Some(place), Some(window)) = (place, cc.winit_window()) else {
+    let Some(window) = cc.winit_window() else {
         return;
     };
+    if place.is_some_and(|place| place.maximized) {
+        // Not every window manager heeds it while the window is being made.
+        cc.egui_ctx
+            .send_viewport_cmd(ViewportCommand::Maximized(true));
+    }
     let primary = window.primary_monitor();
     let scale = window.scale_factor().max(0.1) as f32;
     let screens: Vec<[f32; 4]> = primary
@@ -42,6 +47,20 @@ pub fn correct(cc: &eframe::CreationContext<'_>, place: Option<WindowPlace>) {
             [left, top, right, top + size.height as f32 / scale]
         })
         .collect();
+    let Some(place) = place else {
+        // The first window of all fits the screen, with room for its bar and those of the system.
+        if let Some([left, top, right, bottom]) = screens.first() {
+            let size = vec2(
+                FIRST[0].min((right - left) * 0.94).max(LEAST[0]),
+                FIRST[1].min((bottom - top) * 0.88).max(LEAST[1]),
+            );
+            if size != vec2(FIRST[0], FIRST[1]) {
+                cc.egui_ctx
+                    .send_viewport_cmd(ViewportCommand::InnerSize(size));
+            }
+        }
+        return;
+    };
     let corrected = place.on_screen(&screens);
     if corrected != place {
         if let Some([x, y]) = corrected.at {

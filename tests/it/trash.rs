@@ -38,7 +38,7 @@ fn the_window_tells_what_goes_and_asks() {
     desk.key(Modifiers::NONE, Key::Delete);
     desk.until("the frames are in the trash", |harness| {
         let session = harness.state().app().session.as_ref().unwrap();
-        session.undo_text() == Some("remove 3 frames")
+        session.undo_text().as_deref() == Some("remove 3 frames")
     });
     let bytes: u64 = paths[..3]
         .iter()
@@ -70,7 +70,10 @@ fn the_window_tells_what_goes_and_asks() {
     assert!(!place.path("p/trash").join(&paths[0]).exists());
     assert!(!place.path("p/trash/runs").exists());
     // What cannot come back is not offered; what was done before still is.
-    assert_eq!(session(&desk).undo_text(), Some("unlabel 1 frame"));
+    assert_eq!(
+        session(&desk).undo_text().as_deref(),
+        Some("unlabel 1 frame")
+    );
     desk.act(Action::Command(Command::Undo));
     desk.see("unsorted, 0 frames");
 

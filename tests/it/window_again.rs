@@ -58,7 +58,7 @@ fn new_frames_between_labelled_ones_get_their_class() {
     assert_eq!(files_in(&place, "classes/bars"), 80 - 3 - 2);
     assert!(session(&desk).outdated().is_empty());
     assert_eq!(
-        session(&desk).undo_text(),
+        session(&desk).undo_text().as_deref(),
         Some("label 120 frames like their neighbours")
     );
 

@@ -8,6 +8,7 @@ use salamander::app::{Action, Ask, Command};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
+use crate::window_project::press;
 
 const CTRL: Modifiers = Modifiers::COMMAND;
 
@@ -155,11 +156,22 @@ fn an_import_is_accounted_for_undone_and_done_again() {
         let session = desk.harness.state().app().session.as_ref().unwrap();
         let outcome = session.import.outcome.as_ref().unwrap();
         assert_eq!(outcome.files.len(), 13);
-        assert_eq!(session.undo_text(), Some("import 12 files"));
+        assert_eq!(session.undo_text().as_deref(), Some("import 12 files"));
     }
     desk.click("Extract bars-0.mp4");
     desk.see("Frames extracted from 1 video");
+    // The frames would go with it: undo says so and asks.
+    desk.until("the frames are counted", |harness| {
+        let session = harness.state().app().session.as_ref().unwrap();
+        session.undo_text().as_deref() == Some("import 12 files and their 4 frames")
+    });
     desk.key(CTRL, Key::Z);
+    desk.see("Undo the whole import?");
+    press(&mut desk, "Keep");
+    assert_eq!(files_in(&root.join("classes/bars")), 4);
+    desk.key(CTRL, Key::Z);
+    desk.see("Undo the whole import?");
+    press(&mut desk, "Undo the import");
     desk.until("nothing", |harness| {
         let session = harness.state().app().session.as_ref().unwrap();
         session.sources.is_empty() && session.classes.is_empty()

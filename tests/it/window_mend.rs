@@ -164,5 +164,8 @@ fn what_was_predicted_on_is_added_to_the_project() {
     let counts = &session(&desk).snapshot.counts;
     let bars = Label::Class(salamander::project::ClassName::new("bars").unwrap());
     assert_eq!((counts.label(&bars), counts.unsorted), (43, 3));
-    assert_eq!(session(&desk).undo_text(), Some("label 2 frames “bars”"));
+    assert_eq!(
+        session(&desk).undo_text().as_deref(),
+        Some("label 2 frames “bars”")
+    );
 }

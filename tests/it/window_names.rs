@@ -18,7 +18,7 @@ fn undo_text(desk: &mut Desk, text: &str) {
     let text = text.to_owned();
     desk.until(&text.clone(), move |harness| {
         let session = harness.state().app().session.as_ref().unwrap();
-        session.undo_text() == Some(text.as_str())
+        session.undo_text().as_deref() == Some(text.as_str())
     });
 }
 

@@ -11,14 +11,14 @@ use crate::jobs::{JobError, Work};
 use crate::media::{
     self, ClassFrom, Fate, ImportOptions, ImportOutcome, ImportPlan, MediaError, Totals, Videos,
 };
-use crate::project::{Change, History, Label, Project, ProjectError, SourceId};
+use crate::project::{Change, History, Label, Project, ProjectError, SourceId, UndoStep};
 
 /// What adding files brought, and what can be undone now.
 struct Added {
     outcome: ImportOutcome,
     /// Why it ended early.
     error: Option<MediaError>,
-    undo_text: Option<String>,
+    undo_text: Option<UndoStep>,
     redo_text: Option<String>,
 }
 
@@ -270,7 +270,7 @@ pub(super) fn remember(
     outcome: &ImportOutcome,
     history: &Mutex<History>,
     work: &Work,
-) -> Result<(Option<String>, Option<String>), ProjectError> {
+) -> Result<(Option<UndoStep>, Option<String>), ProjectError> {
     let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
     let change = Change::Import {
         record: Box::new(outcome.record.clone()),
@@ -278,5 +278,5 @@ pub(super) fn remember(
         undone: None,
     };
     history.apply(project, change, work)?;
-    Ok((history.undo_text(), history.redo_text()))
+    Ok((history.undo_step(), history.redo_text()))
 }

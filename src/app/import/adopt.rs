@@ -7,7 +7,7 @@ use crate::app::notes::Tone;
 use crate::app::{Action, App, Command, Lane, words};
 use crate::jobs::JobError;
 use crate::media::{self, MediaError, Wanted};
-use crate::project::{Change, ClassName, Label, Sampling};
+use crate::project::{Change, ClassName, Label, Sampling, UndoStep};
 
 /// What came in, and what can be undone now.
 struct Done {
@@ -15,7 +15,7 @@ struct Done {
     videos: u64,
     labelled: usize,
     missing: usize,
-    undo_text: Option<String>,
+    undo_text: Option<UndoStep>,
     redo_text: Option<String>,
 }
 
@@ -45,7 +45,12 @@ impl App {
                 })
             })
             .collect();
+        if wanted.is_empty() {
+            return;
+        }
         session.evaluate.files_selected.clear();
+        let added = places.to_vec();
+        let of = session.evaluate.run.clone();
         // As it was sampled for the prediction, so that the same frames are found.
         let sampling = Sampling {
             from_secs: None,
@@ -69,7 +74,7 @@ impl App {
                     let to = Label::Class(class);
                     let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
                     history.apply(&project, Change::Relabel { frames, to }, work)?;
-                    texts = (history.undo_text(), history.redo_text());
+                    texts = (history.undo_step(), history.redo_text());
                 }
                 let totals = adopted.outcome.totals();
                 Ok::<_, MediaError>(Done {
@@ -81,9 +86,17 @@ impl App {
                     redo_text: texts.1,
                 })
             },
-            |app, result| {
+            move |app, result| {
                 match result {
-                    Ok(done) => app.adopted(done),
+                    Ok(done) => {
+                        if let Some(session) = &mut app.session
+                            && session.evaluate.run == of
+                            && done.missing == 0
+                        {
+                            session.evaluate.files_added.extend(added);
+                        }
+                        app.adopted(done);
+                    }
                     Err(JobError::Cancelled) => {}
                     Err(error) => {
                         app.fail(error.to_string());

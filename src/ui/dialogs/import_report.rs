@@ -92,7 +92,10 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, file: &FileReport) {
     let t = tokens(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
     let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-    let said = file.fate.text();
+    let whole = file.fate.text();
+    // The name stands at the left already, and its tooltip has the path.
+    let path = file.path.to_string_lossy();
+    let said = whole.replace(path.as_ref(), &name);
     response.widget_info(|| {
         egui::WidgetInfo::labeled(egui::Role::ListItem, true, format!("{name}: {said}"))
     });

@@ -12,6 +12,7 @@ mod quit;
 mod shortcuts;
 mod source;
 mod trash;
+mod undo;
 
 use egui::{
     Align, Context, CornerRadius, Frame, Id, Key, Label, Layout, Margin, Modal, Modifiers, Ui, vec2,
@@ -65,7 +66,9 @@ pub fn dialogs_ui(ctx: &Context, cx: &mut Cx<'_>, dialog: &mut Option<Dialog>, v
                 _ => 440.0,
             });
             ui.spacing_mut().item_spacing.y = 8.0;
-            dialog_ui(ui, cx, shown, fresh, &mut view.report)
+            // What is scrolled in one dialog stands elsewhere in another.
+            ui.push_id(kind, |ui| dialog_ui(ui, cx, shown, fresh, &mut view.report))
+                .inner
         });
     let quitting = cx.app.is_quitting();
     if matches!(modal.inner, End::Close) || (modal.should_close() && !quitting) {
@@ -102,6 +105,7 @@ fn dialog_ui(
         Dialog::ImportReport { filter, text } => {
             import_report::import_report_ui(ui, cx, filter, text, report)
         }
+        Dialog::UndoImport { text, frames } => undo::undo_import_ui(ui, cx, text, *frames),
         Dialog::ExtractAgain { ids, how } => source::extract_again_ui(ui, cx, ids, how),
         Dialog::LabelAs {
             text,

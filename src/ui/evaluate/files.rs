@@ -70,7 +70,7 @@ fn adopt_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             cx.act(Action::Evaluate(EvaluateAction::PickFiles(true)));
         }
         if selected == 0 {
-            let words = "Select what the project should learn from: a click, Ctrl for more.";
+            let words = "Select what the project should learn from: a click, Ctrl for more; 1–9 adds it to a class.";
             ui.add(egui::Label::new(widgets::faint(t, words)).truncate());
             return;
         }
@@ -128,7 +128,8 @@ fn row_ui(
         cx.act(Action::Evaluate(EvaluateAction::PickFile(place, also)));
     }
     let top = prediction.prediction.top.first();
-    let said = top.map_or_else(String::new, |top| {
+    let added = session.evaluate.files_added.contains(&place);
+    let mut said = top.map_or_else(String::new, |top| {
         format!(
             "{}: {} {}",
             prediction.name,
@@ -136,6 +137,9 @@ fn row_ui(
             words::percent(f64::from(top.probability))
         )
     });
+    if added {
+        said.push_str(", added");
+    }
     response
         .widget_info(|| egui::WidgetInfo::selected(egui::Role::ListItem, true, selected, &said));
     let image = Rect::from_min_size(rect.min + vec2(0.0, 4.0), vec2(138.0, ROW - 8.0));
@@ -150,6 +154,9 @@ fn row_ui(
             .on_hover_text(&prediction.name);
         if let Some(secs) = prediction.time_secs {
             ui.label(widgets::faint(t, words::timestamp(secs)));
+        }
+        if added {
+            ui.label(widgets::small(t, "added to the project"));
         }
     });
     for class in prediction.prediction.top.iter().take(3) {

@@ -84,7 +84,11 @@ fn paint_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evalua
         grid.above + grid.cell.y * count + 6.0,
     );
     // So high that its bar at the foot is in sight together with its top.
-    let most = (ui.ctx().content_rect().height() - 260.0).max(200.0);
+    // At least four rows below the names, whatever the window's height.
+    let least = grid.above + 4.5 * grid.cell.y + widgets::SCROLL_BAR;
+    let most = (ui.ctx().content_rect().height() - 260.0)
+        .max(200.0)
+        .max(least);
     egui::ScrollArea::both()
         .id_salt("matrix")
         .max_height(most)

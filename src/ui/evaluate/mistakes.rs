@@ -7,8 +7,9 @@ use egui::{
 
 use super::figures::{color_of, source_name};
 use super::{matrix, mend};
-use crate::app::{Action, EvaluateAction, Picture, PictureKey, Session, words};
+use crate::app::{Action, EvaluateAction, Picture, PictureKey, Session, image_name, words};
 use crate::evaluate::{Evaluation, FramePrediction};
+use crate::project::FrameName;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
@@ -27,6 +28,8 @@ const PAGE: usize = 120;
 #[derive(Default)]
 pub struct View {
     pages: usize,
+    /// The cell whose images were shown last.
+    cell: Option<(usize, usize)>,
 }
 
 /// Paints the grid.
@@ -39,8 +42,15 @@ pub fn mistakes_ui(
 ) {
     let t = tokens(ui);
     let shown = session.evaluate.shown();
+    let fresh = view.cell != session.evaluate.cell;
+    view.cell = session.evaluate.cell;
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
+        if fresh && view.cell.is_some() {
+            // The cell was clicked to see them; they may lie below the window.
+            let top = Rect::from_min_size(ui.cursor().min, vec2(1.0, 220.0));
+            ui.scroll_to_rect(top, None);
+        }
         let title = match session.evaluate.cell {
             Some((truth, predicted)) if truth == predicted => "Right",
             _ => "Mistakes",
@@ -91,6 +101,20 @@ pub fn mistakes_ui(
     });
 }
 
+/// What people call an evaluated image: a frame of a video by its source and time, a photo by the name it was
+/// imported with.
+fn shown_name(session: &Session, frame: &FramePrediction) -> String {
+    let name = frame.path.rsplit('/').next().unwrap_or(&frame.path);
+    match FrameName::parse(name).and_then(|name| Some((name.source, name.time_secs?))) {
+        Some((source, secs)) => format!(
+            "{} at {}",
+            source_name(session, source.as_str()),
+            words::timestamp(secs)
+        ),
+        None => image_name(&frame.path),
+    }
+}
+
 fn card_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -108,7 +132,7 @@ fn card_ui(
     let name = |index: usize| evaluation.classes.get(index).map_or("", String::as_str);
     let mut words = format!(
         "{}: “{}” taken for “{}” at {}",
-        frame.path.rsplit('/').next().unwrap_or(&frame.path),
+        shown_name(session, frame),
         name(frame.truth),
         name(frame.predicted),
         words::percent(f64::from(frame.confidence())),
@@ -270,8 +294,8 @@ fn head_ui(
     let t = tokens(ui);
     ui.horizontal(|ui| {
         ui.label(widgets::title(words::shorten(
-            &source_name(session, frame.source()),
-            40,
+            &shown_name(session, frame),
+            48,
         )))
         .on_hover_text(&frame.path);
         ui.label(widgets::faint(t, format!("{} of {count}", place + 1)));

@@ -31,6 +31,13 @@ pub struct View {
     zoom: widgets::Zoom,
 }
 
+impl View {
+    /// Whether predictions on files are shown instead of the test frames.
+    pub fn shows_files(&self) -> bool {
+        self.files
+    }
+}
+
 /// Paints the workspace.
 pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
     let Some(latest) = session.train.latest_finished() else {

@@ -54,8 +54,10 @@ pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
     if session.import.selected.is_empty() {
         drop_hint_ui(ui, cx);
     } else {
+        // An open menu is closed by Escape, which does nothing more then.
+        let open = egui::Popup::is_any_open(ui.ctx());
         bulk::bulk_ui(ui, cx, session);
-        let free = !cx.in_dialog && ui.memory(|memory| memory.focused().is_none());
+        let free = !cx.in_dialog && !open && ui.memory(|memory| memory.focused().is_none());
         if free && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
             cx.command(Command::SelectNone);
         }
@@ -145,10 +147,14 @@ fn summary(session: &Session) -> String {
     for source in videos {
         count += 1;
         secs += source.duration_secs.unwrap_or(0.0);
-        frames += source
-            .extracted
-            .or_else(|| expected_frames(source.duration_secs, &session.import.sampling))
-            .unwrap_or(0);
+        // Frames that are there count as they are, as on the cards.
+        let there = session.snapshot.counts.source(&source.id) as u64;
+        frames += match source.extracted {
+            Some(_) => there,
+            None => expected_frames(source.duration_secs, &session.import.sampling)
+                .unwrap_or(0)
+                .max(there),
+        };
     }
     let batches = session.sources.len() - count;
     let mut parts = Vec::new();

@@ -1,6 +1,6 @@
 //! The column at the right: how frames are taken, what each class gets, and what the data lacks.
 
-use egui::{Align, DragValue, Layout, RichText, ScrollArea, Stroke, Ui, vec2};
+use egui::{DragValue, RichText, ScrollArea, Sides, Stroke, Ui, vec2};
 
 use crate::app::{
     Action, ClassRule, Dialog, ImportAction, NewClassThen, Session, expected_frames, words,
@@ -303,19 +303,27 @@ fn line_ui(ui: &mut Ui, cx: &mut Cx<'_>, class: Option<&Class>, share: &Share) {
     let t = tokens(ui);
     ui.spacing_mut().interact_size.y = 22.0;
     let name = class.map_or("unsorted", |class| class.name.as_str());
+    let mut tip = name.to_owned();
     let below = ui.painter().add(egui::Shape::Noop);
     let row = ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
         class_dot(ui, class.map(|class| class.color));
-        ui.label(words::shorten(name, 16)).on_hover_text(name);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let mut words = share.count();
-            if share.sources > 0 {
-                let sources = words::count(share.sources as u64, "source", "sources");
-                words = format!("{sources} · {words}");
+        let mut words = share.count();
+        if share.sources > 0 {
+            let sources = words::count(share.sources as u64, "source", "sources");
+            let whole = format!("{sources} · {words}");
+            // In a narrow column the number of images alone, the sources when pointed at.
+            if ui.available_width() > 220.0 {
+                words = whole;
+            } else {
+                tip = format!("{name}: {whole}");
             }
-            ui.label(widgets::small(t, words));
-        });
+        }
+        Sides::new().shrink_left().truncate().show(
+            ui,
+            |ui| ui.label(words::shorten(name, 16)).on_hover_text(&tip),
+            |ui| ui.label(widgets::small(t, words)),
+        );
     });
     let label = class.map_or(Label::Unsorted, |class| Label::Class(class.name.clone()));
     let rect = row.response.rect.expand2(vec2(6.0, 3.0));

@@ -8,7 +8,7 @@ use egui::{
 use super::layout::{Band, HEADER, Layout};
 use crate::app::{
     Action, Command, LabelAction, Pick, Picture, PictureKey, Session, Show, Step, class_key,
-    file_name, words,
+    file_name, image_name, words,
 };
 use crate::project::{Frame, Label, SourceKind};
 use crate::ui::Cx;
@@ -217,7 +217,8 @@ fn describe(session: &Session, frame: &Frame) -> String {
         (Some(source), Some(time)) => {
             format!("{class}, {} at {}", source.name, words::timestamp(time))
         }
-        (Some(source), None) => format!("{class}, {}", source.name),
+        // A photo's source is its folder.
+        (_, None) => format!("{class}, {}", image_name(&frame.path)),
         (None, _) => format!("{class}, {}", file_name(frame)),
     }
 }

@@ -2,7 +2,7 @@
 
 use egui::{Align, CornerRadius, Layout, Rect, Sense, Sides, Ui, UiBuilder, pos2, vec2};
 
-use crate::app::{Action, LabelAction, Picture, Session, Step, words};
+use crate::app::{Action, LabelAction, Picture, Session, Step, image_name, words};
 use crate::project::Label;
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -108,7 +108,9 @@ fn bar_ui(
     if let Some(time) = frame.time_secs {
         parts.push(words::timestamp(time));
     }
-    if let Some(source) = source {
+    if frame.time_secs.is_none() {
+        parts.push(words::shorten(&image_name(&frame.path), 48));
+    } else if let Some(source) = source {
         parts.push(words::shorten(&source.name, 48));
     }
     Sides::new()

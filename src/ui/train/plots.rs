@@ -132,6 +132,9 @@ fn card_ui(
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.set_height(height - 30.0);
+        // Nothing of it lies over what stands beside it.
+        let room = ui.max_rect().expand(14.0);
+        ui.shrink_clip_rect(room);
         bar_ui(ui, cx, session, metric);
         let lines = lines(ui, session, view, metric);
         compared_ui(ui, &lines);
@@ -154,12 +157,15 @@ fn bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, metric: Metric) {
             Metric::Accuracy => "Accuracy",
             Metric::CrossEntropy => "Cross-entropy",
         }));
-        // The smoothing needs its room; the other plot has the legend too.
+        // The smoothing needs its room, and the baseline more than the two lines; what does not fit is left out.
         let room = ui.available_width();
-        if metric == Metric::CrossEntropy || room > 410.0 {
+        let [least, least_baseline] = match metric {
+            Metric::Accuracy => [410.0, 550.0],
+            Metric::CrossEntropy => [240.0, 400.0],
+        };
+        if room > least {
             ui.add_space(6.0);
-            let line = baseline(session, metric);
-            let line = line.filter(|_| metric == Metric::CrossEntropy || room > 550.0);
+            let line = baseline(session, metric).filter(|_| room > least_baseline);
             legend_ui(ui, t, line.as_ref());
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {

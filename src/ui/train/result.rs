@@ -1,6 +1,6 @@
 //! What the training in progress has come to, or the run that is drawn in full.
 
-use egui::{Align, Layout, RichText, Ui, vec2};
+use egui::{RichText, Sides, Ui, vec2};
 
 use crate::app::{Action, Command, EvaluateAction, RunEntry, Session, TrainAction, words};
 use crate::train::RunResult;
@@ -172,10 +172,10 @@ fn interrupted(entry: &RunEntry) -> String {
 fn line_ui(ui: &mut Ui, what: &str, value: &str) {
     let t = tokens(ui);
     ui.spacing_mut().interact_size.y = 18.0;
-    ui.horizontal(|ui| {
-        ui.label(widgets::muted(t, what));
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.label(RichText::new(value).color(t.text));
-        });
-    });
+    // In a narrow column the words give way to the value.
+    Sides::new().shrink_left().truncate().show(
+        ui,
+        |ui| ui.label(widgets::muted(t, what)).on_hover_text(what),
+        |ui| ui.label(RichText::new(value).color(t.text)),
+    );
 }

@@ -51,7 +51,24 @@ pub fn field_frame<R>(
                 widgets.inactive.bg_stroke = Stroke::NONE;
                 widgets.hovered.weak_bg_fill = t.window;
                 widgets.hovered.bg_stroke = Stroke::NONE;
-                ui.spacing_mut().interact_size.y = theme::CONTROL_HEIGHT - 2.0;
+                // What is typed stands in the frame, without a second one.
+                widgets.active.weak_bg_fill = t.window;
+                widgets.active.bg_stroke = Stroke::NONE;
+                ui.visuals_mut().extreme_bg_color = t.window;
+                ui.visuals_mut().text_edit_bg_color = Some(t.window);
+                ui.visuals_mut().selection.stroke = Stroke::NONE;
+                // A value to drag takes the room that the note leaves: a click anywhere in the frame reaches it.
+                let noted = if note.is_empty() {
+                    0.0
+                } else {
+                    let font = egui::TextStyle::Body.resolve(ui.style());
+                    let galley = ui.painter().layout_no_wrap(note.to_owned(), font, t.faint);
+                    galley.size().x + 10.0 + ui.spacing().item_spacing.x
+                };
+                ui.spacing_mut().interact_size = vec2(
+                    (ui.available_width() - noted).max(40.0),
+                    theme::CONTROL_HEIGHT - 2.0,
+                );
                 let inner = field(ui);
                 if note.is_empty() {
                     ui.add_space(ui.available_width());

@@ -1,0 +1,31 @@
+//! Undoing an import of which frames have been extracted since.
+
+use egui::Ui;
+
+use super::{End, buttons_ui, title_ui, words_ui};
+use crate::app::{Action, words};
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::widgets::{button, danger_button};
+
+pub(super) fn undo_import_ui(ui: &mut Ui, cx: &mut Cx<'_>, text: &str, frames: usize) -> End {
+    title_ui(ui, "Undo the whole import?");
+    words_ui(
+        ui,
+        &format!(
+            "Undo {text}: {} that were extracted since go to the trash with their labels, and the videos leave the project. Redo brings all of it back.",
+            words::frames(frames)
+        ),
+    );
+    let mut end = End::Open;
+    buttons_ui(ui, |ui| {
+        if danger_button(ui, Some(icons::UNDO), "Undo the import").clicked() {
+            cx.act(Action::UndoNow);
+            end = End::Close;
+        }
+        if button(ui, None, "Keep").clicked() {
+            end = End::Close;
+        }
+    });
+    end
+}
