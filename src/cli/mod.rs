@@ -57,6 +57,7 @@ mod train;
 mod trash;
 mod which;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -122,7 +123,18 @@ struct Usage(String);
 #[must_use]
 pub fn main() -> ExitCode {
     // Messages for people are printed by the commands; the log is for finding defects.
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off"))
+        .format(|out, record| {
+            writeln!(
+                out,
+                "{:.3} {:5} {}: {}",
+                jiff::Timestamp::now(),
+                record.level(),
+                record.target(),
+                record.args()
+            )
+        })
+        .init();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage_exit(&error),
