@@ -344,7 +344,7 @@ impl Command {
                 Workspace::Evaluate => !session.evaluate.chosen().is_empty(),
                 Workspace::Import | Workspace::Train | Workspace::Export => false,
             }),
-            Self::Undo => changeable.is_some_and(|session| session.can_undo()),
+            Self::Undo => changeable.is_some_and(super::session::Session::can_undo),
             Self::Redo => changeable.is_some_and(|session| session.redo_text().is_some()),
             Self::CancelTask => {
                 app.tasks.is_busy(Lane::Extract)

@@ -72,8 +72,8 @@ struct ClassCount {
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let folder = shown(&args.project.project);
     let project = match args.action {
-        Some(_) => args.project.open()?,
-        None => args.project.open_or_read()?,
+        Some(_) => args.project.open(console)?,
+        None => args.project.open_or_read(console)?,
     };
     let action = args.action;
     let result = console.run("classes", move |work| {

@@ -75,7 +75,7 @@ struct PerSource {
 }
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
-    let project = args.project.open_for_reading()?;
+    let project = args.project.open_for_reading(console)?;
     let run = args.run.find(&project)?;
     let mut figures = RunFigures::of(&run)?;
     let split = args.split.into();
@@ -93,23 +93,27 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         Split::Validation => figures.validation_accuracy = accuracy,
         Split::Train => {}
     }
-    if evaluation.missing > 0 {
-        console.warning(&format!(
-            "{} of the run's are gone from the project or from the run's classes and were left out",
-            count(evaluation.missing, "frame")
-        ))?;
-    }
-    if evaluation.relabelled > 0 {
-        console.warning(&format!(
-            "{} of the run's got another label since and were judged by that",
-            count(evaluation.relabelled, "frame")
-        ))?;
-    }
-    if evaluation.changed > 0 {
-        console.warning(&format!(
-            "{} of the run's hold another image since and were judged by that",
-            count(evaluation.changed, "frame")
-        ))?;
+    for (number, one, several) in [
+        (
+            evaluation.missing,
+            "of this run is gone from the project or from the run's classes and was left out",
+            "of this run are gone from the project or from the run's classes and were left out",
+        ),
+        (
+            evaluation.relabelled,
+            "of this run has another label now and was judged by that",
+            "of this run have another label now and were judged by that",
+        ),
+        (
+            evaluation.changed,
+            "of this run holds another image now and was judged by that",
+            "of this run hold another image now and were judged by that",
+        ),
+    ] {
+        if number > 0 {
+            let what = if number == 1 { one } else { several };
+            console.warning(&format!("{} {what}", count(number, "frame")))?;
+        }
     }
     for note in &evaluation.notes {
         console.warning(note)?;

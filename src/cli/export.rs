@@ -68,7 +68,7 @@ impl From<ExportedFile> for File {
 }
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
-    let project = args.project.open_for_reading()?;
+    let project = args.project.open_for_reading(console)?;
     let run = args.run.find(&project)?;
     let id = run.id.0.clone();
     let format = match args.format {

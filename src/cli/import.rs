@@ -251,7 +251,9 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         like_neighbours: args.like_neighbours,
     };
     let folder = shown(&args.project.project);
-    let project = args.project.open()?;
+    let project = args.project.open(console)?;
+    // Before the files are looked through.
+    project.check_writable()?;
     let paths = args.paths;
     let outcome = console.run("import", move |work| {
         import(&project, &paths, &options, work)

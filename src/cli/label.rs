@@ -36,7 +36,7 @@ struct Result {
 }
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
-    let project = args.project.open()?;
+    let project = args.project.open(console)?;
     let label = label(&project, &args.class)?;
     // Scanning takes milliseconds, so it needs no progress.
     let frames = project.scan(&Work::new())?;

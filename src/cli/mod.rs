@@ -60,6 +60,7 @@ mod which;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -67,6 +68,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use console::{Console, ReaderGone};
 
 use crate::jobs::wait_for_abandoned;
+use crate::project::Project;
 
 /// Videos in, mobile-ready image classifier out.
 ///
@@ -208,25 +210,27 @@ struct ProjectArg {
 
 impl ProjectArg {
     /// Opens the project and takes the lock on it.
-    fn open(&self) -> anyhow::Result<std::sync::Arc<crate::project::Project>> {
-        Ok(std::sync::Arc::new(crate::project::Project::open(
-            &self.project,
-        )?))
+    fn open(&self, console: &Console) -> anyhow::Result<Arc<Project>> {
+        told(console, Project::open(&self.project)?)
     }
 
     /// Opens the project; for looking if another process has it.
-    fn open_or_read(&self) -> anyhow::Result<std::sync::Arc<crate::project::Project>> {
-        Ok(std::sync::Arc::new(crate::project::Project::open_or_read(
-            &self.project,
-        )?))
+    fn open_or_read(&self, console: &Console) -> anyhow::Result<Arc<Project>> {
+        told(console, Project::open_or_read(&self.project)?)
     }
 
     /// Opens the project for looking, so that it does not matter whether another process has it.
-    fn open_for_reading(&self) -> anyhow::Result<std::sync::Arc<crate::project::Project>> {
-        Ok(std::sync::Arc::new(
-            crate::project::Project::open_for_reading(&self.project)?,
-        ))
+    fn open_for_reading(&self, console: &Console) -> anyhow::Result<Arc<Project>> {
+        told(console, Project::open_for_reading(&self.project)?)
     }
+}
+
+/// Says what is to be known of how the project opened.
+fn told(console: &Console, project: Project) -> anyhow::Result<Arc<Project>> {
+    for notice in project.take_notices() {
+        console.warning(&notice)?;
+    }
+    Ok(Arc::new(project))
 }
 
 #[cfg(test)]

@@ -82,9 +82,9 @@ impl Line {
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let project = if args.remove.is_some() || args.restore.is_some() {
-        args.project.open()?
+        args.project.open(console)?
     } else {
-        args.project.open_or_read()?
+        args.project.open_or_read(console)?
     };
     let remove = match &args.remove {
         Some(name) => Some(which::find(&project, name, false)?.id),

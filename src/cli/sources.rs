@@ -51,8 +51,8 @@ struct Shown {
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let project = match args.action {
-        Some(_) => args.project.open()?,
-        None => args.project.open_or_read()?,
+        Some(_) => args.project.open(console)?,
+        None => args.project.open_or_read(console)?,
     };
     let action = args.action;
     let result = console.run("sources", move |work| {

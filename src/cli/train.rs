@@ -189,7 +189,10 @@ struct Step {
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let mut settings = settings(args)?;
-    let project = args.project.open()?;
+    let project = args.project.open(console)?;
+    if !args.estimate {
+        project.check_writable()?;
+    }
     if args.estimate {
         let found = measured(console, &project, &settings)?;
         return fine_tune::print(console, &found);

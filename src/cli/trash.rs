@@ -37,9 +37,9 @@ struct Result {
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let empty = args.empty;
     let project = if empty || args.restore.is_some() {
-        args.project.open()?
+        args.project.open(console)?
     } else {
-        args.project.open_or_read()?
+        args.project.open_or_read(console)?
     };
     let restored = match args.restore.as_deref() {
         None => Vec::new(),

@@ -218,6 +218,9 @@ pub(super) fn load(root: &Path) -> Result<Loaded, ProjectError> {
             Trouble::Missing if root.join("classes").is_dir() => ProjectError::ClassesOnly {
                 path: root.to_owned(),
             },
+            Trouble::Missing if !root.exists() => ProjectError::NoFolder {
+                path: root.to_owned(),
+            },
             Trouble::Missing => ProjectError::NotAProject {
                 path: root.to_owned(),
             },

@@ -114,6 +114,12 @@ pub enum ProjectError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is no folder.
+    #[error("there is no such folder: “{path}”")]
+    NoFolder {
+        /// What was named.
+        path: PathBuf,
+    },
     /// The folder is no project.
     #[error("“{path}” is no Salamander project: there is no project.json in it")]
     NotAProject {

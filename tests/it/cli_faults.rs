@@ -382,3 +382,35 @@ fn a_folder_without_permission() {
     assert_sentence(&place.failure("new secret/q"), &["secret"]);
     fs::set_permissions(place.path("secret"), fs::Permissions::from_mode(0o700)).unwrap();
 }
+
+#[test]
+fn what_is_mended_and_what_is_not_there_is_told() {
+    let place = Place::new();
+    assert_eq!(place.line("new p").code, Some(0));
+    place.result("classes p add Cat");
+    let damage = || fs::write(place.path("p/project.json"), "{").unwrap();
+    damage();
+    let lines = place.json("classes p");
+    let told = events(&lines, "warning");
+    assert_eq!(told.len(), 1, "{lines:?}");
+    assert_sentence(told[0]["message"].as_str().unwrap(), &["was damaged"]);
+    damage();
+    let ran = place.line("classes p");
+    assert_eq!(ran.code, Some(0));
+    assert!(
+        ran.stderr.contains("warning: project.json"),
+        "{}",
+        ran.stderr
+    );
+
+    assert_sentence(
+        &place.failure("classes nowhere"),
+        &["there is no such folder"],
+    );
+
+    // The suggested command can be pasted.
+    place.result("classes p add 猫");
+    let told = place.failure("classes p rename 猫 cat");
+    assert_sentence(&told, &["`salamander classes p merge 猫 Cat`"]);
+    place.result("classes p merge 猫 Cat");
+}

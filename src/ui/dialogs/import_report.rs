@@ -179,7 +179,7 @@ fn end_ui(
         }
         // Only while it is what would be undone.
         let session = cx.app.session.as_ref();
-        let undo = session.and_then(|session| session.undo_text());
+        let undo = session.and_then(crate::app::Session::undo_text);
         if undo.is_some_and(|text| text.starts_with("import "))
             && button(ui, Some(icons::UNDO), "Undo the import").clicked()
         {
