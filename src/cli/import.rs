@@ -21,8 +21,8 @@ use super::{ProjectArg, Usage, shown};
 ///
 /// With `--class-from folder` the whole tree is looked at: in `cat/day1`, `cat/day2`, `dog/day1` the
 /// classes are cat and dog; `train`, `val` and `test` folders with class folders in them (or in class
-/// folders) are a split that is kept; images beside class folders, and files given by themselves,
-/// stay unsorted. Frames of another project keep their source and time.
+/// folders) are a split that is kept, also without `--class-from folder`; images beside class folders,
+/// in a folder called `unsorted`, and files given by themselves, stay unsorted. Frames of another project keep their source and time.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -37,7 +37,8 @@ pub struct Args {
     /// this frames stay unsorted
     #[arg(long, value_name = "WHAT")]
     class_from: Option<From>,
-    /// What to do with files that the project has under another class than they would get now
+    /// What to do with files that the project has under another class than they would get now; of
+    /// copies within one import only the first is moved
     #[arg(long, value_name = "WHAT", default_value = "leave")]
     on_conflict: Conflict,
     /// Take new frames of videos that are there with another rate or width; those go to the trash, and

@@ -32,6 +32,12 @@ impl ClassName {
         }
     }
 
+    /// Whether a folder of this name is the place of frames without a class.
+    #[must_use]
+    pub fn is_unsorted(name: &str) -> bool {
+        clash_key(name) == UNSORTED
+    }
+
     /// The name as typed.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -171,7 +177,7 @@ fn fault(name: &str) -> Option<String> {
     if is_reserved_on_windows(name) {
         return Some("Windows reserves this name for a device".into());
     }
-    if clash_key(name) == UNSORTED {
+    if ClassName::is_unsorted(name) {
         return Some("this is the place of frames without a class".into());
     }
     None

@@ -17,6 +17,7 @@ mod export;
 mod files;
 mod gone;
 mod gradients_of_networks;
+mod import_folders;
 mod kill;
 mod late_ends;
 mod media;

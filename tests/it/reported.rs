@@ -30,7 +30,7 @@ fn picture(number: u32) -> RgbImage {
 
 impl Place {
     /// Images of their own at these paths; those that end in `=name` have the same bytes as `name`.
-    fn photos(&self, paths: &[&str]) {
+    pub(super) fn photos(&self, paths: &[&str]) {
         for path in paths {
             let (path, same) = path.split_once('=').unwrap_or((path, ""));
             let to = self.path(path);
@@ -59,7 +59,7 @@ impl Place {
 }
 
 /// The set of reported inputs, if it is there.
-fn shared(name: &str) -> Option<PathBuf> {
+pub(super) fn shared(name: &str) -> Option<PathBuf> {
     let data = std::env::var_os("SALAMANDER_DATA").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
         PathBuf::from,
@@ -76,7 +76,7 @@ fn shared(name: &str) -> Option<PathBuf> {
 }
 
 /// How many frames each label has: `cat 3, unsorted 1`.
-fn labels(project: &Project) -> String {
+pub(super) fn labels(project: &Project) -> String {
     let frames = project.scan(&Work::new()).unwrap();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for class in project.classes() {
@@ -94,7 +94,7 @@ fn labels(project: &Project) -> String {
 }
 
 /// The `file` events of an import by the end of their paths.
-fn fates(lines: &[Value]) -> BTreeMap<String, &Value> {
+pub(super) fn fates(lines: &[Value]) -> BTreeMap<String, &Value> {
     let files = events(lines, "file").into_iter();
     files
         .map(|file| {
@@ -117,7 +117,7 @@ fn adds_up(result: &Value) {
     );
 }
 
-fn warnings(lines: &[Value]) -> Vec<String> {
+pub(super) fn warnings(lines: &[Value]) -> Vec<String> {
     let warnings = events(lines, "warning").into_iter();
     warnings
         .map(|warning| warning["message"].as_str().unwrap().to_owned())
@@ -125,7 +125,7 @@ fn warnings(lines: &[Value]) -> Vec<String> {
 }
 
 /// The side of each frame by its path.
-fn sides(project: &Project) -> BTreeMap<String, Option<Split>> {
+pub(super) fn sides(project: &Project) -> BTreeMap<String, Option<Split>> {
     let work = Work::new();
     let frames = project.scan(&work).unwrap();
     let groups = groups(project, &frames, &work).unwrap();

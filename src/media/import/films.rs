@@ -10,12 +10,12 @@ use crate::media::sample::decoder_threads;
 use crate::media::{MediaError, VideoInfo, known, probe};
 use crate::project::{
     ContentId, Frame, Label, Neighbour, Neighbours, Project, ProjectError, Sampling, Source,
-    SourceId, SourceKind, Split,
+    SourceId, SourceKind,
 };
 
 use super::outcome::{Fate, FileReport, Known};
 use super::plan::{PlanGroup, PlannedFile};
-use super::{Importing, OnConflict, Videos, name_of};
+use super::{COPY_CAME_FIRST, Importing, OnConflict, Videos, name_of};
 
 /// Videos that are decoded at the same time, with half the threads each. For short clips that is a good tenth
 /// faster than one after the other with all threads, since opening one overlaps with decoding another; for
@@ -112,6 +112,9 @@ impl Importing<'_> {
             edition: 0,
         };
         self.outcome.record.sources.push(source.id.clone());
+        if group.class.is_some() {
+            self.placed_films.insert(source.id.clone());
+        }
         self.project.put_source(source.clone())?;
         match self.options.videos {
             Videos::Extract => queue.push(Queued {
@@ -158,20 +161,23 @@ impl Importing<'_> {
     fn same_film(&mut self, group: &PlanGroup, file: &PlannedFile, first: &Queued) {
         let class = first.source.class.clone();
         let label = class.map_or(Label::Unsorted, Label::Class);
-        let side = group
-            .side
-            .filter(|side| first.source.given_split != Some(*side));
+        let asked = Self::other_class(group.class.as_ref(), &label);
+        self.sides.put(&first.source.id, first.source.given_split);
+        let mut note = self.sides.differs(group.side, &first.source.id);
+        if asked.is_some() && self.options.on_conflict == OnConflict::Move {
+            note.get_or_insert_with(|| COPY_CAME_FIRST.to_owned());
+        }
         self.report(FileReport {
             path: file.path.clone(),
             kind: Some(file.kind),
             fate: Fate::Known(Known {
-                asked: Self::other_class(group.class.as_ref(), &label),
+                asked,
                 label,
                 source: Some(first.source.id.clone()),
                 place: first.file.path.display().to_string(),
                 trashed: false,
                 moved: false,
-                note: side.map(|side| other_side(side, first.source.given_split)),
+                note,
             }),
         });
     }
@@ -213,14 +219,15 @@ impl Importing<'_> {
         if before.id.is_legacy() {
             source.content = Some(*content);
         }
-        let side = group.side.filter(|side| before.given_split != Some(*side));
-        if let Some(side) = side
-            && before.path != file.path
-        {
-            known.note = Some(other_side(side, before.given_split));
+        known.note = self.film_side(group.side, &mut source);
+        // Of copies within one import the first decides.
+        let first = group.class.is_none() || self.placed_films.insert(before.id.clone());
+        if !first && known.asked.is_some() && self.options.on_conflict == OnConflict::Move {
+            known.note.get_or_insert_with(|| COPY_CAME_FIRST.to_owned());
         }
         if let Some(class) = known.asked.clone()
             && self.options.on_conflict == OnConflict::Move
+            && first
             && self.has_class(Some(&class), file)?
         {
             self.remember(before);
@@ -477,29 +484,6 @@ impl Importing<'_> {
         let done = |source: &mut Source| source.replacing = false;
         self.project.change_source(source, done)?;
         Ok(count)
-    }
-}
-
-/// What a film that is on another side, or on none, is told.
-pub(super) fn other_side(asked: Split, given: Option<Split>) -> String {
-    match given {
-        Some(given) => format!(
-            "it was given for {} before and now for {}; it stays on the side it has",
-            side_text(given),
-            side_text(asked)
-        ),
-        None => format!(
-            "it is given for {} now, but was imported without a side before and stays so",
-            side_text(asked)
-        ),
-    }
-}
-
-fn side_text(side: Split) -> &'static str {
-    match side {
-        Split::Train => "training",
-        Split::Validation => "validation",
-        Split::Test => "the test",
     }
 }
 

@@ -184,16 +184,11 @@ fn note(level: &Level, next: &Level, depth: usize, side: Option<usize>) -> Optio
             "Classes were named by the folders {classes}, not by those that hold them"
         ));
     }
-    if side.is_some() {
-        parts.push(
-            "The given split into train, validation and test folders is kept as it is".to_owned(),
-        );
-    }
     (!parts.is_empty()).then(|| parts.join(". ") + ".")
 }
 
 /// The first names, and how many more there are.
-fn quoted(names: &BTreeSet<String>) -> String {
+pub(super) fn quoted(names: &BTreeSet<String>) -> String {
     const SHOWN: usize = 4;
     let mut names_shown: Vec<&str> = names.iter().map(String::as_str).collect();
     names_shown.sort_by(|a, b| crate::project::natural_cmp(a, b));
@@ -230,7 +225,7 @@ fn split_number(name: &str) -> (&str, &str) {
 
 /// Whether a folder of this name is one of several recordings, not a class: `day1`, `take 3`, `2024-05-01`,
 /// `100ANDRO`.
-pub(super) fn is_session(name: &str) -> bool {
+fn is_session(name: &str) -> bool {
     let lower = name.to_lowercase();
     let (stem, number) = split_number(&lower);
     let word = matches!(
@@ -286,8 +281,32 @@ fn is_camera_folder(name: &str) -> bool {
         && rest.bytes().any(|b| b.is_ascii_uppercase())
 }
 
+/// Whether an empty folder of this name is no class: nothing within it speaks for one, so that less is believed than
+/// of a folder with images.
+pub(super) fn is_no_class(name: &str) -> bool {
+    const NAMES: [&str; 16] = [
+        "new", "neu", "nuevo", "nouveau", "old", "alt", "misc", "todo", "backup", "archive",
+        "copy", "output", "outputs", "results", "export", "exports",
+    ];
+    let lower = name.to_lowercase();
+    let (stem, _) = split_number(&lower);
+    let plain = |name: &str| NAMES.contains(&name) || is_general(name);
+    let is_day = lower.starts_with("19") || lower.starts_with("20");
+    let digits = lower.bytes().filter(u8::is_ascii_digit).count();
+    let is_year_or_month = is_day
+        && (digits == 4 || digits == 6)
+        && lower
+            .chars()
+            .all(|c| c.is_ascii_digit() || "-_.".contains(c));
+    is_session(name)
+        || is_year_or_month
+        || plain(&lower)
+        || !stem.is_empty() && plain(stem)
+        || side_of(name).is_some()
+}
+
 /// Whether a folder of this name says where its files came from or what they are, but not what they show.
-pub(super) fn is_general(name: &str) -> bool {
+fn is_general(name: &str) -> bool {
     const NAMES: [&str; 66] = [
         "videos",
         "video",

@@ -10,17 +10,18 @@ mod layout;
 mod outcome;
 mod photos;
 mod plan;
+mod sides;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::jobs::Work;
 use crate::project::{
-    ClassName, ImportRecord, Label, Project, ProjectError, Sampling, Source, SourceId, Split,
+    ClassName, ImportRecord, Label, Project, ProjectError, Sampling, Source, SourceId,
 };
 
 use super::MediaError;
@@ -30,8 +31,13 @@ pub use gather::gather;
 pub use outcome::{Fate, FileReport, ImportOutcome, Known, Reason, Totals};
 pub use plan::{ImportPlan, PlanGroup, PlannedFile, plan};
 
+use sides::Sides;
+
 /// Warnings about single files; further ones are only counted, and are in the outcome.
 const MAX_WARNINGS: usize = 40;
+
+/// Why a file is not moved to the class that it is given for.
+const COPY_CAME_FIRST: &str = "the same file came before in this import, and the first counts";
 
 /// Where the class of a new source comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -130,15 +136,14 @@ pub fn import_planned(
     project.check_writable()?;
     outcome.notes.extend(notes);
     let known = known::Known::of(project, work)?;
-    let sides = project.sources().into_iter();
     let mut import = Importing {
         project,
         options,
         work,
         known,
-        sides: sides
-            .filter_map(|source| Some((source.id, source.given_split?)))
-            .collect(),
+        sides: Sides::of(project.sources().into_iter()),
+        placed_films: HashSet::new(),
+        placed_images: HashSet::new(),
         refused: HashMap::new(),
         warnings: 0,
         outcome,
@@ -147,6 +152,9 @@ pub fn import_planned(
         import.report(report);
     }
     let end = import.everything(&groups, &empty_classes);
+    if end.is_ok() {
+        import.say_sides(&groups);
+    }
     import.end();
     project.blame(end)
 }
@@ -157,8 +165,12 @@ struct Importing<'a> {
     options: &'a ImportOptions,
     work: &'a Work,
     known: known::Known,
-    /// The side that each source was given with.
-    sides: HashMap<SourceId, Split>,
+    /// The sides of a split that files and sources were given with.
+    sides: Sides,
+    /// Films that this import has been asked to put into a class: copies of them are conflicts.
+    placed_films: HashSet<SourceId>,
+    /// The same of images, by their paths in the project.
+    placed_images: HashSet<String>,
     /// Classes that could not be made, and why.
     refused: HashMap<ClassName, String>,
     /// Warnings so far.
@@ -180,6 +192,7 @@ impl Importing<'_> {
         let usable = || groups.iter().filter(|group| group.refused.is_none());
         self.films(usable())?;
         self.photos(usable())?;
+        self.give_sides()?;
         for class in empty_classes {
             if let Some(refused) = self.make_class(class)? {
                 self.outcome.notes.push(refused);
@@ -212,12 +225,41 @@ impl Importing<'_> {
             _ => None,
         };
         if let Some(warning) = warning {
-            self.warnings += 1;
-            if self.warnings <= MAX_WARNINGS {
-                self.work.warn(warning);
-            }
+            self.warn(warning);
         }
         self.outcome.files.push(report);
+    }
+
+    fn warn(&mut self, warning: String) {
+        self.warnings += 1;
+        if self.warnings <= MAX_WARNINGS {
+            self.work.warn(warning);
+        }
+    }
+
+    /// Adds notes to the reports of files that were there already, and warns of them.
+    fn add_notes(&mut self, mut notes: HashMap<PathBuf, String>) {
+        let mut warnings = Vec::new();
+        for report in &mut self.outcome.files {
+            let Fate::Known(known) = &mut report.fate else {
+                continue;
+            };
+            let Some(note) = notes.remove(&report.path) else {
+                continue;
+            };
+            known.note = Some(match known.note.take() {
+                Some(before) => format!("{before}; {note}"),
+                None => note,
+            });
+            // Of a conflict there was a warning.
+            if known.asked.is_none() {
+                let name = report.path.display();
+                warnings.push(format!("“{name}” is there already: {}", known.text()));
+            }
+        }
+        for warning in warnings {
+            self.warn(warning);
+        }
     }
 
     fn fail(&mut self, file: &PlannedFile, sentence: String) {
@@ -339,7 +381,7 @@ impl Importing<'_> {
 }
 
 /// The report of an image or frame that is at `place`.
-fn known_at(place: Place, asked: Option<ClassName>, note: Option<String>) -> Known {
+fn known_at(place: Place, asked: Option<ClassName>) -> Known {
     Known {
         label: place.label,
         source: place.source,
@@ -347,7 +389,7 @@ fn known_at(place: Place, asked: Option<ClassName>, note: Option<String>) -> Kno
         trashed: place.trashed,
         asked,
         moved: false,
-        note,
+        note: None,
     }
 }
 

@@ -12,10 +12,9 @@ use crate::project::{
     other_project_source,
 };
 
-use super::films::other_side;
 use super::outcome::{Fate, FileReport};
 use super::plan::{PlanGroup, PlannedFile};
-use super::{Importing, OnConflict, known_at, name_of};
+use super::{COPY_CAME_FIRST, Importing, OnConflict, known_at, name_of};
 
 /// The images of a group as they are being brought in.
 struct Batch<'a> {
@@ -138,9 +137,7 @@ impl Importing<'_> {
         if self.project.source(&name.source).is_none() {
             let source = stand_in(file, &name, batch.group, self.options.sampling);
             self.outcome.record.sources.push(source.id.clone());
-            if let Some(side) = source.given_split {
-                self.sides.insert(source.id.clone(), side);
-            }
+            self.sides.put(&source.id, source.given_split);
             self.project.put_source(source)?;
         }
         self.write(batch, file, &name, photo)?;
@@ -163,6 +160,11 @@ impl Importing<'_> {
         for remark in &photo.remarks {
             self.work.warn(remark.clone());
         }
+        let note = self.sides.differs(batch.group.side, &name.source);
+        let note = photo.remarks.first().cloned().or(note);
+        if batch.group.class.is_some() {
+            self.placed_images.insert(path.clone());
+        }
         let record = &mut self.outcome.record;
         if !record.sources.contains(&name.source) {
             record.frames.push(path.clone());
@@ -178,7 +180,7 @@ impl Importing<'_> {
                 asked: None,
                 moved: false,
                 replaced: 0,
-                note: photo.remarks.first().cloned(),
+                note,
             },
         });
         Ok(Place {
@@ -197,15 +199,13 @@ impl Importing<'_> {
         place: Place,
     ) -> Result<(), MediaError> {
         let asked = Self::other_class(group.class.as_ref(), &place.label);
-        let given = place.source.as_ref().and_then(|id| self.sides.get(id));
-        let note = group
-            .side
-            .filter(|side| given != Some(side))
-            .map(|side| other_side(side, given.copied()));
-        let mut known = known_at(place, asked, note);
+        let mut known = known_at(place, asked);
+        // Of copies within one import the first decides.
+        let first = !self.placed_images.contains(&known.place);
+        let move_it = self.options.on_conflict == OnConflict::Move && !known.trashed;
         if let Some(class) = known.asked.clone()
-            && self.options.on_conflict == OnConflict::Move
-            && !known.trashed
+            && move_it
+            && first
         {
             if !self.has_class(Some(&class), file)? {
                 return Ok(());
@@ -222,6 +222,13 @@ impl Importing<'_> {
                 known.label = to;
                 known.moved = true;
             }
+        }
+        known.note = self.image_side(group.side, file, &known);
+        if known.asked.is_some() && move_it && !first {
+            known.note.get_or_insert_with(|| COPY_CAME_FIRST.to_owned());
+        }
+        if group.class.is_some() {
+            self.placed_images.insert(known.place.clone());
         }
         self.report(FileReport {
             path: file.path.clone(),
@@ -251,9 +258,7 @@ impl Importing<'_> {
         } else {
             let source = new_batch(group, self.options.sampling);
             self.outcome.record.sources.push(source.id.clone());
-            if let Some(side) = group.side {
-                self.sides.insert(source.id.clone(), side);
-            }
+            self.sides.put(&source.id, group.side);
             source
         };
         self.project.put_source(source.clone())?;

@@ -1,6 +1,6 @@
 //! What an import would do, found out before anything is written: which files, in which classes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::kind::Kind;
 use crate::media::MediaError;
 use crate::project::{ClassName, Project, Split};
 
-use super::layout::{Layout, Tree, is_general, is_session, layout, side_of};
+use super::layout::{Layout, Tree, is_no_class, layout, quoted, side_of};
 use super::outcome::{Fate, FileReport, Reason};
 use super::walk::{EmptyFolder, Found, Root, RootKind, Walked, walk};
 use super::{ClassFrom, ImportOptions, without_number};
@@ -124,7 +124,14 @@ pub fn plan(
     }
     sort_in(&mut plan, &roots, &trees, media, &options.class_from);
     if options.class_from == ClassFrom::Folder {
-        plan.empty_classes = trees.empty_classes(&empty);
+        let (classes, others) = trees.empty_classes(&empty);
+        plan.empty_classes = classes;
+        if !others.is_empty() {
+            plan.notes.push(format!(
+                "Empty folders make no class if their names tell nothing of what images show ({}); a class that is meant can be added by its name.",
+                quoted(&others)
+            ));
+        }
     }
     Ok(plan)
 }
@@ -274,9 +281,10 @@ impl Trees {
         own.into_iter().chain(folders.iter().cloned()).collect()
     }
 
-    /// The classes of empty folders that stand beside class folders.
-    fn empty_classes(&self, empty: &[EmptyFolder]) -> Vec<ClassName> {
+    /// The classes of empty folders that stand beside class folders, and the names of those that make none.
+    fn empty_classes(&self, empty: &[EmptyFolder]) -> (Vec<ClassName>, BTreeSet<String>) {
         let mut classes = Vec::new();
+        let mut others = BTreeSet::new();
         for folder in empty {
             let Some(tree) = self.tree(folder.root) else {
                 continue;
@@ -287,17 +295,23 @@ impl Trees {
                 .class
                 .is_some_and(|level| folders.len() == level + 1);
             let name = folders.last().and_then(|name| name.to_str());
-            if let Some(name) = name.filter(|_| at_level)
-                && !is_session(name)
-                && !is_general(name)
-                && side_of(name).is_none()
-                && let Ok(class) = ClassName::new(name)
-                && !classes.contains(&class)
-            {
-                classes.push(class);
+            let Some(name) = name.filter(|_| at_level) else {
+                continue;
+            };
+            // Another project's classes are classes, whatever they are called.
+            let is_class = tree.kind == RootKind::Classes || !is_no_class(name);
+            match ClassName::new(name) {
+                Ok(class) if is_class => {
+                    if !classes.contains(&class) {
+                        classes.push(class);
+                    }
+                }
+                _ => {
+                    others.insert(name.to_owned());
+                }
             }
         }
-        classes
+        (classes, others)
     }
 }
 
@@ -324,6 +338,7 @@ fn sort_in(
             ClassFrom::Chosen(class) => Ok(Some(class.clone())),
             ClassFrom::File => {
                 class_called(&without_number(&crate::media::still::stem(&file.path)))
+                    .map_err(|error| format!("{error}; rename the file “{}”", file.path.display()))
             }
             ClassFrom::Folder => {
                 let level = tree.layout.class.and_then(|level| folders.get(level));
@@ -331,10 +346,15 @@ fn sort_in(
                 match level {
                     Some(name) => {
                         if root.kind != RootKind::Files {
-                            folder = class_folder(tree, &folders);
+                            folder =
+                                folder_at(tree, &folders, tree.layout.class.unwrap_or_default());
                         }
                         match name.to_str() {
-                            Some(name) => class_called(name),
+                            // Where this program and others keep what has no class.
+                            Some(name) if ClassName::is_unsorted(name) => Ok(None),
+                            Some(name) => class_called(name).map_err(|error| {
+                                format!("{error}; rename the folder “{}”", folder.display())
+                            }),
                             None => Err(format!(
                                 "no class can be called like the folder “{}”, whose name is not valid Unicode; rename it",
                                 folder.display()
@@ -343,17 +363,22 @@ fn sort_in(
                     }
                     None if tree.layout.own_name => {
                         let name = tree.path.file_name().unwrap_or_default();
-                        class_called(&name.to_string_lossy())
+                        class_called(&name.to_string_lossy()).map_err(|error| {
+                            format!("{error}; rename the folder “{}”", tree.path.display())
+                        })
                     }
                     None => Ok(None),
                 }
             }
         };
-        let side = tree
-            .layout
-            .side
-            .filter(|_| *from == ClassFrom::Folder)
-            .and_then(|level| side_of(&folders.get(level)?.to_string_lossy()));
+        // A split was given wherever the classes come from.
+        let side_level = tree.layout.side.filter(|level| folders.len() > *level);
+        let side = side_level.and_then(|level| side_of(&folders.get(level)?.to_string_lossy()));
+        if let Some(level) = side_level.filter(|_| folder == root.path)
+            && root.kind != RootKind::Files
+        {
+            folder = folder_at(tree, &folders, level);
+        }
         let (class, refused) = match class {
             Ok(class) => (class, None),
             Err(sentence) => (None, Some(sentence)),
@@ -402,11 +427,10 @@ fn sort_in(
     }
 }
 
-/// The folder that names a file's class.
-fn class_folder(tree: &GivenTree, folders: &[OsString]) -> PathBuf {
-    let level = tree.layout.class.map_or(0, |level| level + 1);
+/// The folder of a level that a file lies in.
+fn folder_at(tree: &GivenTree, folders: &[OsString], level: usize) -> PathBuf {
     let mut path = tree.path.clone();
-    path.extend(folders.iter().take(level));
+    path.extend(folders.iter().take(level + 1));
     path
 }
 

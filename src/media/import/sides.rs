@@ -1,0 +1,184 @@
+//! The sides of a split that files are given with: which source takes its side, and what is said where it does not.
+//!
+//! A side belongs to a source. A film has the side of its folder. The images of a batch that was imported without a
+//! side take one if all of them are given for it now.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+
+use crate::media::MediaError;
+use crate::project::{Source, SourceId, Split};
+
+use super::Importing;
+use super::outcome::{Fate, FileReport, Known};
+use super::plan::{PlanGroup, PlannedFile};
+
+/// What an import has found out about sides.
+#[derive(Debug, Default)]
+pub(super) struct Sides {
+    /// The side that each source was given with.
+    of_source: HashMap<SourceId, Split>,
+    /// Images that are given for a side and whose source has none, by their source.
+    asked: BTreeMap<SourceId, Vec<Asked>>,
+    /// Files that are on another side than they are given for, or on none.
+    elsewhere: usize,
+}
+
+/// An image of a source without a side that is given for one.
+#[derive(Debug)]
+struct Asked {
+    side: Split,
+    /// Where it is in the project.
+    place: String,
+    /// The file that was given.
+    file: PathBuf,
+}
+
+impl Sides {
+    /// The sides of the project's sources.
+    pub(super) fn of(sources: impl Iterator<Item = Source>) -> Self {
+        Self {
+            of_source: sources
+                .filter_map(|source| Some((source.id, source.given_split?)))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Notes the side of a source that this import makes or changes.
+    pub(super) fn put(&mut self, source: &SourceId, side: Option<Split>) {
+        if let Some(side) = side {
+            self.of_source.insert(source.clone(), side);
+        }
+    }
+
+    /// What is to be said of a file that is given for `side` and belongs to a source with another or none.
+    pub(super) fn differs(&mut self, side: Option<Split>, source: &SourceId) -> Option<String> {
+        let side = side?;
+        let given = self.of_source.get(source).copied();
+        (given != Some(side)).then(|| {
+            self.elsewhere += 1;
+            other_side(side, given)
+        })
+    }
+}
+
+impl Importing<'_> {
+    /// A film that was imported without a side takes the one that it is given for now; what is to be said of one that
+    /// has another.
+    pub(super) fn film_side(&mut self, side: Option<Split>, source: &mut Source) -> Option<String> {
+        source.given_split = source.given_split.or(side);
+        self.sides.put(&source.id, source.given_split);
+        self.sides.differs(side, &source.id)
+    }
+
+    /// What is to be said of an image that is there already and on another side. Where its source has none,
+    /// [`Self::give_sides`] decides.
+    pub(super) fn image_side(
+        &mut self,
+        side: Option<Split>,
+        file: &PlannedFile,
+        known: &Known,
+    ) -> Option<String> {
+        let side = side.filter(|_| !known.trashed)?;
+        let Some(source) = &known.source else {
+            self.sides.elsewhere += 1;
+            return Some(other_side(side, None));
+        };
+        if self.sides.of_source.contains_key(source) {
+            return self.sides.differs(Some(side), source);
+        }
+        let asked = self.sides.asked.entry(source.clone()).or_default();
+        asked.push(Asked {
+            side,
+            place: known.place.clone(),
+            file: file.path.clone(),
+        });
+        None
+    }
+
+    /// Sources without a side take one if all of their images are given for it. The reports of others say that these
+    /// stay without.
+    pub(super) fn give_sides(&mut self) -> Result<(), MediaError> {
+        let asked = std::mem::take(&mut self.sides.asked);
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let mut images: HashMap<SourceId, Vec<String>> = HashMap::new();
+        for frame in self.project.scan(self.work)?.list {
+            if let Some(source) = frame.source.filter(|source| asked.contains_key(source)) {
+                images.entry(source).or_default().push(frame.path);
+            }
+        }
+        let mut notes = HashMap::new();
+        for (id, asked) in asked {
+            let side = asked.first().map(|image| image.side);
+            let places: HashSet<&str> = asked.iter().map(|image| image.place.as_str()).collect();
+            let all = images.get(&id).into_iter().flatten();
+            if asked.iter().all(|image| Some(image.side) == side)
+                && all.into_iter().all(|path| places.contains(path.as_str()))
+                && let Some(before) = self.project.source(&id)
+            {
+                self.remember(&before);
+                self.project
+                    .change_source(&id, |source| source.given_split = side)?;
+                self.sides.put(&id, side);
+                continue;
+            }
+            self.sides.elsewhere += asked.len();
+            notes.extend(
+                asked
+                    .into_iter()
+                    .map(|image| (image.file, other_side(image.side, None))),
+            );
+        }
+        self.add_notes(notes);
+        Ok(())
+    }
+
+    /// Says that a given split is kept, or how much of it is not.
+    pub(super) fn say_sides(&mut self, groups: &[PlanGroup]) {
+        let given: HashSet<&PathBuf> = groups
+            .iter()
+            .filter(|group| group.side.is_some())
+            .flat_map(|group| group.files.iter().map(|file| &file.path))
+            .collect();
+        let is_there = |report: &FileReport| {
+            matches!(report.fate, Fate::Imported { .. } | Fate::Known(_))
+                && given.contains(&report.path)
+        };
+        if !self.outcome.files.iter().any(is_there) {
+            return;
+        }
+        self.outcome.notes.push(match self.sides.elsewhere {
+            0 => "The given split into train, validation and test folders is kept as it is.".to_owned(),
+            1 => "The given split is kept but for one file, whose report says why; to have it whole, import into a new project.".to_owned(),
+            count => format!(
+                "The given split is kept but for {count} files, whose reports say why; to have it whole, import into a new project."
+            ),
+        });
+    }
+}
+
+/// What a file that is on another side, or on none, is told.
+fn other_side(asked: Split, given: Option<Split>) -> String {
+    match given {
+        Some(given) => format!(
+            "it was given for {} before and now for {}; it stays on the side it has",
+            side_text(given),
+            side_text(asked)
+        ),
+        None => format!(
+            "it is given for {} now, but was imported without a side before, together with others; it stays so",
+            side_text(asked)
+        ),
+    }
+}
+
+fn side_text(side: Split) -> &'static str {
+    match side {
+        Split::Train => "training",
+        Split::Validation => "validation",
+        Split::Test => "the test",
+    }
+}
