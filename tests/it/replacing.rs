@@ -421,10 +421,7 @@ fn conflicts_moves_and_the_trash_are_told_whatever_else_happens() {
     place.result("import p photo.png --class dog");
     let project = place.open("p");
     let list = project.scan(&Work::new()).unwrap().list;
-    let photo = list
-        .iter()
-        .find(|frame| frame.path.ends_with(".png"))
-        .unwrap();
+    let photo = list.iter().find(|frame| frame.time_secs.is_none()).unwrap();
     project
         .trash(std::slice::from_ref(&photo.path), &Work::new())
         .unwrap();
