@@ -91,19 +91,15 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
             }
             Some(Action::Rename { from, to }) => {
                 let (from, to) = (ClassName::new(from)?, ClassName::new(to)?);
-                match project.rename_class(&from, &to) {
-                    Err(error) => {
-                        // The name of the class that is there, which may be spelled in another way.
-                        let ProjectError::NameTaken { from, other } = &error else {
-                            return Err(error.into());
-                        };
-                        let words = [&folder, from.as_str(), other.as_str()].map(quoted);
-                        let [folder, from, into] = words;
-                        let how =
-                            format!("{error}: `salamander classes {folder} merge {from} {into}`");
-                        return Err(ClassesError::NameTaken(how));
-                    }
-                    Ok(()) => {}
+                if let Err(error) = project.rename_class(&from, &to) {
+                    // The name of the class that is there, which may be spelled in another way.
+                    let ProjectError::NameTaken { from, other } = &error else {
+                        return Err(error.into());
+                    };
+                    let words = [&folder, from.as_str(), other.as_str()].map(quoted);
+                    let [folder, from, into] = words;
+                    let how = format!("{error}: `salamander classes {folder} merge {from} {into}`");
+                    return Err(ClassesError::NameTaken(how));
                 }
             }
             Some(Action::Merge { from, into }) => {
