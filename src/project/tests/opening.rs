@@ -70,9 +70,12 @@ fn create_takes_an_empty_folder_or_one_of_class_folders_only() {
 #[test]
 fn what_is_no_project_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    for path in [dir.path().to_owned(), dir.path().join("absent")] {
+    for (path, expected) in [
+        (dir.path().to_owned(), "is no Salamander project"),
+        (dir.path().join("absent"), "there is no such folder"),
+    ] {
         let message = Project::open(&path).unwrap_err().to_string();
-        assert!(message.contains("is no Salamander project"), "{message}");
+        assert!(message.contains(expected), "{message}");
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }

@@ -45,7 +45,8 @@ pub fn field_frame<R>(
         .corner_radius(theme::RADIUS)
         .show(ui, |ui| {
             ui.set_height(theme::CONTROL_HEIGHT - 2.0);
-            ui.horizontal_centered(|ui| {
+            let row = Layout::left_to_right(Align::Center).with_main_align(Align::Min);
+            ui.with_layout(row, |ui| {
                 let widgets = &mut ui.visuals_mut().widgets;
                 widgets.inactive.weak_bg_fill = t.window;
                 widgets.inactive.bg_stroke = Stroke::NONE;
@@ -59,7 +60,7 @@ pub fn field_frame<R>(
                 ui.visuals_mut().selection.stroke = Stroke::NONE;
                 // A value to drag takes the room that the note leaves: a click anywhere in the frame reaches it.
                 let noted = if note.is_empty() {
-                    0.0
+                    ui.spacing().item_spacing.x
                 } else {
                     let font = egui::TextStyle::Body.resolve(ui.style());
                     let galley = ui.painter().layout_no_wrap(note.to_owned(), font, t.faint);
