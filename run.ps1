@@ -28,7 +28,7 @@ if ($built) {
 } elseif (Test-Path $program) {
     [Console]::Error.WriteLine('run: building what has changed')
 } else {
-    [Console]::Error.WriteLine('run: building Salamander and some 300 libraries: about 6 minutes on two cores, once; after that it starts at once')
+    [Console]::Error.WriteLine('run: building Salamander and some 300 libraries: about 7 minutes on two cores, once; after that it starts at once')
 }
 # Cargo speaks on standard error, which Windows PowerShell would otherwise take for a failure.
 $ErrorActionPreference = 'Continue'

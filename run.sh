@@ -26,7 +26,7 @@ if ! is_built; then
     if [ -x "$program" ]; then
         printf 'run: building what has changed\n' >&2
     else
-        printf 'run: building Salamander and some 300 libraries: about 6 minutes on two cores, once; after that it starts at once\n' >&2
+        printf 'run: building Salamander and some 300 libraries: about 7 minutes on two cores, once; after that it starts at once\n' >&2
     fi
 fi
 # shellcheck disable=SC2086  # no argument at all when it may speak
