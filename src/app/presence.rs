@@ -101,7 +101,7 @@ impl App {
         }
     }
 
-    /// The folder is there again: goes on where it was if it is the same one, else opens it anew.
+    /// The folder is there again: continues if it is the same project, otherwise reopens it.
     fn project_back(&mut self) {
         let Some(session) = &self.session else {
             return;

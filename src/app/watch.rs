@@ -2,7 +2,7 @@
 //! gone is noticed and noticed to be back.
 //!
 //! A thread waits for what the system says of `classes/`, `unsorted/` and `runs/`, until it has been quiet for a moment,
-//! and looks once a second whether the project is still there. It touches nothing: the window asks
+//! and checks once a second whether the project is still there. It touches nothing: the window asks
 //! [`Watch::take`] in each frame and starts what is called for. Where the system cannot watch (too many folders for its
 //! limit, a network drive) the window follows when it gets the focus, as it always does.
 
@@ -18,9 +18,9 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use crate::files;
 use crate::project;
 
-/// Told when nothing has happened for so long.
+/// Changes are reported once none has followed for this long.
 const QUIET: Duration = Duration::from_millis(150);
-/// Told at the latest after so long, however much goes on.
+/// Changes are reported after this long at the latest, even while more follow.
 const LATEST: Duration = Duration::from_millis(500);
 /// How often is looked whether the project is there.
 const LOOK: Duration = Duration::from_secs(1);

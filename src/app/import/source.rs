@@ -25,7 +25,7 @@ impl App {
         let old = source.class.clone().map_or(Label::Unsorted, Label::Class);
         let new = class.clone().map_or(Label::Unsorted, Label::Class);
         source.class.clone_from(&class);
-        // What the change will move; it looks again itself.
+        // What the change will move; the change itself lists the frames again.
         let frames: Vec<String> = session
             .snapshot
             .frames
