@@ -8,6 +8,7 @@ mod builder;
 mod edit;
 mod error;
 mod fold;
+#[rustfmt::skip] // generated
 pub mod proto;
 mod runtime;
 mod session;
