@@ -21,7 +21,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Add empty classes
+    /// Add empty classes: all of them, or none if a name cannot be used
     Add {
         /// The names, exactly as they are to be shown
         #[arg(value_name = "NAME", required = true)]
@@ -80,14 +80,11 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         match &action {
             None => {}
             Some(Action::Add { names }) => {
-                // All names are checked first, so that a bad one does not leave half of them behind.
                 let names = names
                     .iter()
                     .map(|name| ClassName::new(name))
                     .collect::<std::result::Result<Vec<_>, _>>()?;
-                for name in &names {
-                    project.add_class(name)?;
-                }
+                project.add_classes(&names)?;
             }
             Some(Action::Rename { from, to }) => {
                 let (from, to) = (ClassName::new(from)?, ClassName::new(to)?);

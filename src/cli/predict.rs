@@ -1,7 +1,7 @@
 //! `salamander predict`: what a run or an export says of new photos and videos.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use crossbeam_channel::{Receiver, bounded};
@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::evaluate::{EvaluateError, FilePicture, Predictor};
 use crate::jobs::Cancelled;
-use crate::train::{Run, RunClasses};
 
 use super::console::{Console, Watch};
 use super::import::SamplingArgs;
@@ -60,7 +59,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         "predict",
         |watch| write_all(watch, &predictions),
         move |work| {
-            let mut predictor = open(&model)?;
+            let mut predictor = Predictor::open(&model)?;
             let outcome = predictor.predict_files(&files, &sampling, work, |found| {
                 if sender.send(Shown::of(found, top)).is_err() {
                     return ControlFlow::Break(());
@@ -88,17 +87,6 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
             console.say(&format!("skipped {}", count(result.skipped, "file")));
         }
         Ok(())
-    }
-}
-
-/// A run's folder has a `run.json`; everything else is an export.
-fn open(model: &Path) -> std::result::Result<Predictor, EvaluateError> {
-    if model.join("run.json").is_file() {
-        let run = Run::open(model)?;
-        let classes = RunClasses::beside(&run);
-        Predictor::from_run(&run, classes)
-    } else {
-        Predictor::from_export(model)
     }
 }
 

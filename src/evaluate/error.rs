@@ -1,6 +1,6 @@
 //! What can go wrong with an evaluation or a prediction.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::backbone::BackboneError;
 use crate::jobs::Cancelled;
@@ -43,7 +43,22 @@ pub enum EvaluateError {
         /// What is missing or wrong.
         reason: String,
     },
+    /// A project where an export or a run is expected.
+    #[error("“{}” is a project; give the folder of an export or of a run, {}", path.display(), newest_in_words(newest.as_deref()))]
+    IsProject {
+        /// What was named.
+        path: PathBuf,
+        /// The newest export or finished run in it.
+        newest: Option<PathBuf>,
+    },
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+fn newest_in_words(newest: Option<&Path>) -> String {
+    match newest {
+        Some(newest) => format!("the newest is “{}”", newest.display()),
+        None => "of which it has none yet; train one first".into(),
+    }
 }

@@ -12,6 +12,9 @@ use super::recipe::{InputKind, Recipe};
 /// Metadata key under which a model carries its [`Recipe`] as JSON.
 pub const RECIPE_KEY: &str = "preprocessing";
 
+/// The model in an export's folder.
+pub(super) const MODEL_FILE: &str = "model.onnx";
+
 /// An exported ONNX model ready to run.
 pub struct ExportedModel {
     session: Session,
@@ -22,7 +25,7 @@ impl ExportedModel {
     /// Reads an export's folder or the model file in it, to run on `threads` threads.
     pub fn open(path: &Path, threads: usize) -> Result<Self, EvaluateError> {
         let file = if path.is_dir() {
-            path.join("model.onnx")
+            path.join(MODEL_FILE)
         } else {
             path.to_owned()
         };

@@ -1,18 +1,22 @@
 //! Prediction on new images and videos, with a run or an export.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
 use crate::backbone::{Extractor, worker_count};
 use crate::jobs::Work;
 use crate::media::{Kind, Sampler, load_image};
-use crate::project::Sampling;
-use crate::train::{Run, RunClasses};
+use crate::project::{Project, Sampling};
+use crate::train::{Run, RunClasses, RunState};
 
 use super::EvaluateError;
 use super::classifier::Classifier;
-use super::exported::ExportedModel;
+use super::exported::{ExportedModel, MODEL_FILE};
+
+/// In the folder of a run.
+const RUN_FILE: &str = "run.json";
 
 /// One class of a prediction.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +55,25 @@ pub struct Predictor {
 }
 
 impl Predictor {
+    /// From the folder of a run, an export's folder or the model file in one.
+    ///
+    /// # Errors
+    /// If it is none of these; for a project the error names the newest export or finished run in it.
+    pub fn open(path: &Path) -> Result<Self, EvaluateError> {
+        if path.join(RUN_FILE).is_file() {
+            let run = Run::open(path)?;
+            let classes = RunClasses::beside(&run);
+            return Self::from_run(&run, classes);
+        }
+        if !path.join(MODEL_FILE).is_file() && Project::is_at(path) {
+            return Err(EvaluateError::IsProject {
+                path: path.to_owned(),
+                newest: newest_model(path),
+            });
+        }
+        Self::from_export(path)
+    }
+
     /// From a run, whose classes are called what they are now. One picture uses all cores.
     pub fn from_run(run: &Run, classes: RunClasses) -> Result<Self, EvaluateError> {
         let extractor = Extractor::with_threads(
@@ -145,4 +168,21 @@ impl Predictor {
         }
         Ok(())
     }
+}
+
+/// The export or finished run in a project's folder that was written last.
+fn newest_model(project: &Path) -> Option<PathBuf> {
+    let written = |folder: &Path, file: &str| {
+        let facts = fs::metadata(folder.join(file)).ok()?;
+        Some((facts.modified().ok()?, folder.to_owned()))
+    };
+    let below = |name: &str| fs::read_dir(project.join(name)).into_iter().flatten();
+    let exports = below("exports").filter_map(|entry| written(&entry.ok()?.path(), MODEL_FILE));
+    let runs = below("runs").filter_map(|entry| {
+        let folder = entry.ok()?.path();
+        let run = Run::open(&folder).ok()?;
+        (run.state == RunState::Finished).then(|| written(&folder, RUN_FILE))?
+    });
+    let (_, newest) = exports.chain(runs).max()?;
+    Some(newest)
 }

@@ -1,6 +1,7 @@
 //! Changing the classes: each change is a folder first and an entry in `project.json` second, and what a
 //! killed process left half-done is finished on opening.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -21,8 +22,17 @@ impl Project {
     /// Adds a class (its folder and its entry) at the end. A name that a file system would confuse with
     /// another class's is refused.
     pub fn add_class(&self, name: &ClassName) -> Result<(), ProjectError> {
+        self.add_classes(std::slice::from_ref(name))
+    }
+
+    /// Adds classes at the end, in this order, or none of them: all names are checked before the first folder is made, also
+    /// against each other.
+    ///
+    /// # Errors
+    /// If a name clashes with a class, a folder or another of the names, or if a folder or the project cannot be written.
+    pub fn add_classes(&self, names: &[ClassName]) -> Result<(), ProjectError> {
         let _change = self.begin_change()?;
-        self.make_class(name)
+        self.make_classes(names)
     }
 
     /// Renames a class, frames and all. A change of case or of the composition of accents alone is possible.
@@ -110,18 +120,46 @@ impl Project {
 
     /// [`Project::add_class`] with the change begun.
     pub(super) fn make_class(&self, name: &ClassName) -> Result<(), ProjectError> {
-        self.make_folder(name)?;
-        let added = self.update(|document| {
-            let class = document.new_class(name);
-            document.classes.push(class.into());
-            Ok(())
-        });
-        let folder = self.label_dir(&Label::Class(name.clone()));
-        if added.is_err()
-            && let Err(error) = fs::remove_dir(&folder)
-        {
-            // It is listed as a class then, by the next scan.
-            log::warn!("“{}” stays behind: {error}", folder.display());
+        self.make_classes(std::slice::from_ref(name))
+    }
+
+    /// [`Project::add_classes`] with the change begun.
+    fn make_classes(&self, names: &[ClassName]) -> Result<(), ProjectError> {
+        let mut keys: HashMap<String, &ClassName> = HashMap::new();
+        for name in names {
+            self.check_clash(name, None)?;
+            if let Some(other) = keys.insert(name.clash_key(), name) {
+                return Err(ProjectError::NamesClash {
+                    name: name.clone(),
+                    other: other.clone(),
+                });
+            }
+        }
+        let mut made = 0;
+        let added = names
+            .iter()
+            .try_for_each(|name| {
+                self.make_folder(name)?;
+                made += 1;
+                Ok(())
+            })
+            .and_then(|()| {
+                self.update(|document| {
+                    for name in names {
+                        let class = document.new_class(name);
+                        document.classes.push(class.into());
+                    }
+                    Ok(())
+                })
+            });
+        if added.is_err() {
+            for name in names.iter().take(made) {
+                let folder = self.label_dir(&Label::Class(name.clone()));
+                if let Err(error) = fs::remove_dir(&folder) {
+                    // The next scan lists it as a class.
+                    log::warn!("“{}” was left behind: {error}", folder.display());
+                }
+            }
         }
         added
     }

@@ -42,6 +42,16 @@ pub enum ProjectError {
         /// The name that is there.
         other: String,
     },
+    /// Two classes that were to be added at once have names that some file system would take for the same.
+    #[error(
+        "“{other}” and “{name}” cannot both be added: some systems would take them for the same folder; choose other names, none was added"
+    )]
+    NamesClash {
+        /// The later of the two.
+        name: ClassName,
+        /// The earlier of the two.
+        other: ClassName,
+    },
     /// A class was to get the name of another one.
     #[error(
         "there is a class “{other}” already; choose another name, or merge “{from}” into “{other}”"

@@ -43,6 +43,12 @@ pub struct Project {
 }
 
 impl Project {
+    /// Whether the folder `root` holds a project, be it one that has to be recovered.
+    #[must_use]
+    pub fn is_at(root: &Path) -> bool {
+        document::exists(root)
+    }
+
     /// Makes a new project in the folder `root` and opens it. The folder must be empty or not exist, or hold
     /// nothing but `classes/` (and `unsorted/`), whose class folders then become the project's.
     ///

@@ -6,6 +6,7 @@ use std::path::Path;
 use salamander::project::Project;
 
 use crate::cli_program::{Place, events, ffmpeg};
+use crate::projects::of_pictures;
 
 /// A sentence for people: it begins and ends as one and shows no insides of the program.
 fn assert_sentence(text: &str, must_contain: &[&str]) {
@@ -134,6 +135,79 @@ fn classes_that_a_file_system_would_confuse() {
     let counted = place.result("classes p");
     assert_eq!(counted["classes"][0]["name"], "Cat");
     assert_eq!(counted["classes"][0]["frames"], 5);
+}
+
+#[test]
+fn classes_are_added_all_or_none() {
+    let place = Place::new();
+    assert_eq!(place.line("new p").code, Some(0));
+    place.result("classes p add bird");
+    let folders = || {
+        let entries = fs::read_dir(place.path("p/classes")).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    for (line, says) in [
+        ("classes p add Cat cat", ["“Cat”", "“cat”"]),
+        // The same name in composed and decomposed letters.
+        ("classes p add fox é e\u{301}", ["“é”", "“e\u{301}”"]),
+        ("classes p add dog cow dog", ["“dog”", "none was added"]),
+        ("classes p add dog BIRD", ["“bird”", "“BIRD”"]),
+        ("classes p add dog nul", ["“nul”", "Windows"]),
+    ] {
+        assert_sentence(&place.failure(line), &says);
+        assert_eq!(folders(), ["bird"], "{line}");
+        let counted = place.result("classes p");
+        assert_eq!(counted["classes"].as_array().unwrap().len(), 1, "{line}");
+    }
+    // A file in the place of the second folder: the first is taken back.
+    fs::write(place.path("p/classes/cow"), "").unwrap();
+    place.failure("classes p add dog cow");
+    assert_eq!(folders(), ["bird", "cow"]);
+    fs::remove_file(place.path("p/classes/cow")).unwrap();
+    let added = place.result("classes p add dog cow");
+    assert_eq!(added["classes"][1]["name"], "dog");
+    assert_eq!(added["classes"][2]["name"], "cow");
+}
+
+#[test]
+fn a_project_is_no_model_but_has_some() {
+    let place = Place::new();
+    drop(of_pictures(&place.path("p"), &[("cat", 12), ("dog", 12)]));
+    let line = "predict p p/classes/cat/0.png";
+    let told = place.failure(line);
+    assert_sentence(
+        &told,
+        &["“p” is a project", "export or of a run", "none yet"],
+    );
+    let train =
+        "train p --depth head --architecture efficientnet-lite0@96 --how-many-training-steps 20";
+    let trained = place.result(train);
+    let run = format!("p/runs/{}", trained["run"].as_str().unwrap());
+    let told = place.failure(line);
+    assert_sentence(&told, &["“p” is a project", &format!("newest is “{run}”")]);
+    // One that is unfinished is no model.
+    let other = place.path("p/runs/2099-01-01_unfinished_1");
+    fs::create_dir(&other).unwrap();
+    let text = fs::read_to_string(place.path(&run).join("run.json")).unwrap();
+    let text = text.replace("\"finished\"", "\"unfinished\"");
+    fs::write(other.join("run.json"), text).unwrap();
+    assert_eq!(place.failure(line), told);
+    let exported = place.result("export p");
+    let file = Path::new(exported["files"][0]["path"].as_str().unwrap());
+    let name = file.parent().unwrap().file_name().unwrap();
+    let name = name.to_str().unwrap();
+    let told = place.failure(line);
+    assert_sentence(&told, &[&format!("newest is “p/exports/{name}”")]);
+    assert_eq!(
+        place
+            .line(&format!("predict p/exports/{name} p/classes/cat/0.png"))
+            .code,
+        Some(0)
+    );
 }
 
 #[test]
