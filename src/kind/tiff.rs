@@ -9,12 +9,21 @@ pub(crate) const SUBFILE_TYPE: u16 = 254;
 const PHOTOMETRIC: u16 = 262;
 /// `MaxSampleValue`.
 pub(crate) const MAX_SAMPLE_VALUE: u16 = 281;
+const HEIGHT: u16 = 257;
+const COMPRESSION: u16 = 259;
+const STRIP_OFFSETS: u16 = 273;
+const ROWS_PER_STRIP: u16 = 278;
+const STRIP_BYTE_COUNTS: u16 = 279;
 const SUB_IFDS: u16 = 330;
 const DNG_VERSION: u16 = 50706;
 /// Colour filter array, `LinearRaw`: what a sensor saw.
 const RAW_PHOTOMETRIC: [u64; 2] = [32803, 34892];
 /// More directories than this are not looked at.
 const MOST: usize = 10_000;
+/// So many values of a tag are read, where its beginning is enough.
+const FEW: u64 = 16;
+/// More strips than rows that an image can have make no sense.
+const MOST_STRIPS: u64 = 1 << 20;
 
 /// The TIFF structure in `bytes`, which may be the beginning of a file only.
 pub(crate) struct Tiff<'a> {
@@ -27,6 +36,18 @@ pub(crate) struct Tiff<'a> {
 pub(crate) struct Directory {
     entries: Vec<Entry>,
     next: u64,
+}
+
+/// Where the rows of an image stand in the file.
+pub(crate) struct Strips {
+    /// Rows of the image.
+    pub(crate) height: u64,
+    /// Rows of each strip but the last, which may have fewer.
+    pub(crate) rows_per_strip: u64,
+    /// Offset and size of each strip, bytes.
+    pub(crate) places: Vec<(u64, u64)>,
+    /// Whether they are not compressed.
+    pub(crate) is_raw: bool,
 }
 
 struct Entry {
@@ -62,11 +83,7 @@ impl<'a> Tiff<'a> {
     /// The directories of the pages, in order, as far as `bytes` holds them.
     pub(crate) fn pages(&self) -> Vec<Directory> {
         let mut pages = Vec::new();
-        let mut at = if self.big {
-            self.number(8, 8)
-        } else {
-            self.number(4, 4)
-        };
+        let mut at = self.first();
         let mut seen = HashSet::new();
         while let Some(offset) = at.filter(|offset| *offset > 0 && !seen.contains(offset))
             && pages.len() < MOST
@@ -77,6 +94,28 @@ impl<'a> Tiff<'a> {
             pages.push(page);
         }
         pages
+    }
+
+    /// The strips of the first page.
+    pub(crate) fn strips(&self) -> Option<Strips> {
+        let page = self.read_directory(self.first()?, MOST_STRIPS)?;
+        let sizes = page.values(STRIP_BYTE_COUNTS).iter().copied();
+        let offsets = page.values(STRIP_OFFSETS).iter().copied();
+        Some(Strips {
+            height: page.value(HEIGHT)?,
+            rows_per_strip: page.value(ROWS_PER_STRIP).unwrap_or(u64::MAX),
+            places: offsets.zip(sizes).collect(),
+            is_raw: page.value(COMPRESSION).is_none_or(|value| value == 1),
+        })
+    }
+
+    /// Where the first directory stands.
+    fn first(&self) -> Option<u64> {
+        if self.big {
+            self.number(8, 8)
+        } else {
+            self.number(4, 4)
+        }
     }
 
     /// Whether any image in it is a sensor's, not a picture.
@@ -101,6 +140,11 @@ impl<'a> Tiff<'a> {
     }
 
     fn directory(&self, offset: u64) -> Option<Directory> {
+        self.read_directory(offset, FEW)
+    }
+
+    /// The directory at `offset`, with at most `strips` values of the tags that tell where strips are.
+    fn read_directory(&self, offset: u64, strips: u64) -> Option<Directory> {
         let offset = usize::try_from(offset).ok()?;
         let (head, entry_size, width) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
         let count = usize::try_from(self.number(offset, head)?).ok()?;
@@ -117,6 +161,11 @@ impl<'a> Tiff<'a> {
                 _ => continue,
             };
             let many = self.number(at + 4, width)?;
+            let again = entries.iter().any(|entry: &Entry| entry.tag == tag);
+            let most = match tag {
+                STRIP_OFFSETS | STRIP_BYTE_COUNTS if !again => strips,
+                _ => FEW,
+            };
             let place = at + 4 + width;
             let inside = many.saturating_mul(size as u64) <= width as u64;
             let start = if inside {
@@ -125,7 +174,7 @@ impl<'a> Tiff<'a> {
                 self.number(place, width)
                     .and_then(|offset| usize::try_from(offset).ok())
             };
-            let values = (0..usize::try_from(many.min(16)).unwrap_or(0))
+            let values = (0..usize::try_from(many.min(most)).unwrap_or(0))
                 .map_while(|index| self.number(start?.checked_add(index * size)?, size))
                 .collect();
             entries.push(Entry { tag, values });

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod again;
+mod cut;
 mod decode;
 mod depth;
 mod error;

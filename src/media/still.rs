@@ -14,7 +14,7 @@ use crate::kind::{HEAD_BYTES, ImageKind, Kind};
 
 use super::kind::Guess;
 use super::whole::{self, Missing};
-use super::{MediaError, depth, kind, odd_still};
+use super::{MediaError, cut, depth, kind, odd_still};
 
 /// Above this a picture is refused: 200 megapixels are 600 MB as RGB.
 const MAX_PIXELS: u64 = 200_000_000;
@@ -119,6 +119,7 @@ fn cut_off(missing: Missing, image: ImageKind) -> String {
                 (share * 100.0).max(1.0)
             )
         }
+        Missing::Tail { there, of } => format!("it is cut off after {there} of {of} bytes"),
         _ => "its end is missing".into(),
     };
     let name = image.name();
@@ -306,7 +307,10 @@ fn describe(error: &ImageError, image: ImageKind, bytes: &[u8]) -> String {
         ImageError::Unsupported(_) => {
             format!("is a kind of {name} image that cannot be read; save it as JPEG or PNG first")
         }
-        _ => format!("is a damaged {name} image"),
+        _ => format!(
+            "is a damaged {name} image: {}; copy it again from where it came",
+            cut::reason(error, image, bytes)
+        ),
     }
 }
 

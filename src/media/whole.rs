@@ -15,6 +15,13 @@ pub(super) enum Missing {
     Lower(f64),
     /// Later passes of a progressive image: it is there from top to bottom, but coarse.
     Detail,
+    /// What follows the first bytes of the file.
+    Tail {
+        /// Bytes that are there.
+        there: u64,
+        /// Bytes that there should be.
+        of: u64,
+    },
     /// An unknown part.
     End,
 }
@@ -26,10 +33,15 @@ pub(super) fn missing(bytes: &[u8], image: ImageKind) -> Missing {
         ImageKind::Jpeg if bytes.ends_with(&[0xFF, 0xD9]) => true,
         ImageKind::Jpeg => return jpeg_blocks::missing(bytes, false),
         // The size stands in front: RIFF.
-        ImageKind::WebP => bytes
-            .get(4..8)
-            .and_then(|size| size.first_chunk())
-            .is_none_or(|size| u32::from_le_bytes(*size) as usize <= bytes.len().saturating_sub(8)),
+        ImageKind::WebP => {
+            let size = bytes.get(4..8).and_then(|size| size.first_chunk());
+            let of = size.map_or(0, |size| u64::from(u32::from_le_bytes(*size)) + 8);
+            let there = bytes.len() as u64;
+            if there < of {
+                return Missing::Tail { there, of };
+            }
+            true
+        }
         ImageKind::Avif | ImageKind::Heif => boxes_fit(bytes),
         ImageKind::JpegXl => bytes.starts_with(&[0xFF, 0x0A]) || boxes_fit(bytes),
         ImageKind::Jpeg2000 => {
@@ -137,7 +149,10 @@ mod tests {
     fn lengths_in_front_are_believed() {
         let webp = b"RIFF\x0C\0\0\0WEBPVP8 \0\0\0\0";
         assert_eq!(missing(webp, ImageKind::WebP), Missing::Nothing);
-        assert_eq!(missing(&webp[..18], ImageKind::WebP), Missing::End);
+        assert_eq!(
+            missing(&webp[..18], ImageKind::WebP),
+            Missing::Tail { there: 18, of: 20 }
+        );
         let avif = b"\0\0\0\x0Cftypavif\0\0\0\x0Amdat\x01\x02";
         assert_eq!(missing(avif, ImageKind::Avif), Missing::Nothing);
         assert_eq!(missing(&avif[..21], ImageKind::Avif), Missing::End);

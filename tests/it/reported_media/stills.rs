@@ -1,8 +1,9 @@
 //! Images that are not all there, not all taken, or of fewer bits than their file.
 
 use std::fs;
+use std::io::Cursor;
 
-use image::{DynamicImage, ImageBuffer, Luma, Rgb, RgbImage};
+use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage};
 use tempfile::TempDir;
 
 use salamander::media::{ImageKind, Kind};
@@ -48,6 +49,132 @@ fn an_image_cut_in_half_is_refused_in_every_format() {
     let tga = coded(folder.path(), "a.tga", &picture, &[]);
     let bytes = fs::read(tga).unwrap();
     assert!(load(half(&bytes), "a.tga").is_err());
+}
+
+/// Noise, which no format makes small.
+fn noise(width: u32, height: u32) -> DynamicImage {
+    let mut state = 1_u32;
+    DynamicImage::from(RgbImage::from_fn(width, height, |_, _| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [_, a, b, c] = state.to_be_bytes();
+        Rgb([a, b, c])
+    }))
+}
+
+fn written(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+#[test]
+fn a_cut_image_says_after_how_many_rows() {
+    let image = noise(200, 60);
+    for (format, name) in [
+        (ImageFormat::Png, "a.png"),
+        (ImageFormat::Gif, "a.gif"),
+        (ImageFormat::Bmp, "a.bmp"),
+        (ImageFormat::Tiff, "a.tif"),
+    ] {
+        let bytes = written(&image, format);
+        let (whole, _) = load(&bytes, name).unwrap();
+        assert_eq!(whole.height(), 60, "{name}");
+        for tenths in [3, 5, 9] {
+            let mut part = bytes[..bytes.len() * tenths / 10].to_vec();
+            if format == ImageFormat::Tiff {
+                // The directory stands at the end: a cut that leaves it, as a copy does that lost a part in between.
+                part = tiff(200, 60, 15);
+                part.truncate(part.len() * tenths / 10);
+            }
+            let error = load(&part, name).expect_err(name);
+            let rest = error
+                .split_once("it is cut off after ")
+                .unwrap_or_else(|| panic!("{name}: {error}"))
+                .1;
+            let mut numbers = rest.split(' ').filter_map(|word| word.parse::<f64>().ok());
+            assert!(
+                rest.contains(" of 60 rows; copy it again"),
+                "{name}: {error}"
+            );
+            let there = numbers.next().unwrap();
+            let expected = 6.0 * tenths as f64;
+            assert!(
+                (there - expected).abs() < 7.0,
+                "{name}, {expected}: {error}"
+            );
+        }
+    }
+    // What holds of every format: what is missing is said, or in the decoder's own words what is wrong.
+    let webp = written(&image, ImageFormat::WebP);
+    let error = load(half(&webp), "a.webp").unwrap_err();
+    let (there, of) = (webp.len() / 2, webp.len());
+    let told = format!("it is cut off after {there} of {of} bytes; copy it again");
+    assert!(error.contains(&told), "{error}");
+    let tiff = written(&image, ImageFormat::Tiff);
+    let error = load(half(&tiff), "a.tif").unwrap_err();
+    assert!(error.contains("damaged TIFF image: it"), "{error}");
+}
+
+/// An uncompressed TIFF image whose directory stands before its strips of so many rows.
+fn tiff(width: u32, height: u32, rows_per_strip: u32) -> Vec<u8> {
+    let strips = height.div_ceil(rows_per_strip);
+    let size = 3 * width * rows_per_strip;
+    let entries = 10_u32;
+    let lists = 8 + 2 + 12 * entries + 4;
+    let data = lists + 6 + 8 * strips;
+    let mut bytes = b"II*\0\x08\0\0\0".to_vec();
+    bytes.extend((entries as u16).to_le_bytes());
+    for (tag, kind, count, value) in [
+        (256_u16, 4_u16, 1_u32, width),
+        (257, 4, 1, height),
+        (258, 3, 3, lists),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, strips, lists + 6),
+        (277, 3, 1, 3),
+        (278, 4, 1, rows_per_strip),
+        (279, 4, strips, lists + 6 + 4 * strips),
+        (284, 3, 1, 1),
+    ] {
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(kind.to_le_bytes());
+        bytes.extend(count.to_le_bytes());
+        bytes.extend(value.to_le_bytes());
+    }
+    bytes.extend([0; 4]);
+    bytes.extend([8, 0, 8, 0, 8, 0]);
+    bytes.extend((0..strips).flat_map(|strip| (data + strip * size).to_le_bytes()));
+    bytes.extend((0..strips).flat_map(|_| size.to_le_bytes()));
+    bytes.extend(noise(width, height).into_rgb8().into_raw());
+    bytes
+}
+
+#[test]
+fn an_image_damaged_in_its_middle_says_what_the_decoder_says() {
+    let image = noise(40, 60);
+    let mut png = written(&image, ImageFormat::Png);
+    let middle = png.len() / 2;
+    png[middle] ^= 0xFF;
+    let error = load(&png, "a.png").unwrap_err();
+    assert!(
+        error.contains("damaged PNG image: ") && error.contains('('),
+        "{error}"
+    );
+    assert!(!error.contains("cut off"), "{error}");
+    let error = load(
+        b"BM\x1a\0\0\0\0\0\0\0\x1a\0\0\0\x07\0\0\0\0\0\0\0\0\0\0\0",
+        "a.bmp",
+    );
+    let error = error.unwrap_err();
+    assert!(
+        error.len() > "“a.bmp” is a damaged BMP image".len() + 10,
+        "{error}"
+    );
+    // The right tiff is read.
+    assert_eq!(
+        load(&tiff(40, 60, 15), "a.tif").unwrap().0.into_raw(),
+        image.to_rgb8().into_raw()
+    );
 }
 
 #[test]
