@@ -90,7 +90,7 @@ pub(super) fn extract_source(
     project: &Project,
     source: &Source,
     neighbours: Option<&Neighbours>,
-    known: &Known,
+    known: &Known<'_>,
     work: &Work,
     threads: usize,
 ) -> Result<Extracted, MediaError> {
@@ -158,7 +158,7 @@ fn write_frame(
     source: &Source,
     neighbours: Option<&Neighbours>,
     frame: &SampledFrame,
-    known: &Known,
+    known: &Known<'_>,
     done: &mut Extracted,
 ) -> Result<(), MediaError> {
     let name = FrameName {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::jobs::Work;
@@ -21,45 +20,46 @@ pub(super) struct Place {
     pub(super) trashed: bool,
 }
 
-/// The frames of a project by what tells them apart.
-pub(super) struct Known {
-    root: PathBuf,
+/// The frames of a project by what tells them apart. Made from a listing of their names alone; a single file is looked up
+/// when something that is imported has its name.
+pub(super) struct Known<'a> {
+    project: &'a Project,
     index: Mutex<Index>,
 }
 
 #[derive(Default)]
 struct Index {
     /// Frames of videos by source, id and time in microseconds.
-    frames: HashMap<(SourceId, String, i64), Place>,
-    /// How many frames each source has.
-    counts: HashMap<SourceId, u64>,
+    frames: HashMap<SourceId, HashMap<(String, i64), Vec<Entry>>>,
     /// Photos by the id in their names.
-    photos: HashMap<String, Vec<Place>>,
-    /// Files that were put in by hand, by length: their names tell nothing.
-    others: HashMap<u64, Vec<Place>>,
+    photos: HashMap<String, Vec<Entry>>,
+    /// Files that were put in by hand: their names tell nothing.
+    others: Vec<Place>,
+    /// `others` by length in bytes, once an image was asked for that no name tells of.
+    others_by_length: Option<HashMap<u64, Vec<Place>>>,
 }
 
-impl Known {
-    /// Looks through the project.
-    pub(super) fn of(project: &Project, work: &Work) -> Result<Self, MediaError> {
+/// A file by its name.
+struct Entry {
+    place: Place,
+    /// Whether it was looked up, and has content. After a power cut a file may be there by name only.
+    is_sure: bool,
+}
+
+impl<'a> Known<'a> {
+    /// Lists the project.
+    pub(super) fn of(project: &'a Project, work: &Work) -> Result<Self, MediaError> {
         let mut index = Index::default();
         for (frames, trashed) in [
             (project.scan(work)?, false),
             (project.scan_trash(work)?, true),
         ] {
-            project.count_files(frames.list.len() as u64);
             for frame in frames.list {
-                // After a power cut a file may be there by name only; it is written again.
-                let Ok(facts) = fs::metadata(frame.abs(project)) else {
-                    continue;
-                };
-                if facts.len() > 0 {
-                    index.add(frame, facts.len(), trashed);
-                }
+                index.add(frame, trashed);
             }
         }
         Ok(Self {
-            root: project.root().to_owned(),
+            project,
             index: Mutex::new(index),
         })
     }
@@ -70,39 +70,57 @@ impl Known {
 
     /// Where a video's frame is, or notes that it will be at `place`.
     pub(super) fn frame(&self, name: &FrameName, place: impl FnOnce() -> Place) -> Option<Place> {
-        let key = key(name);
         let mut index = self.index();
-        if let Some(found) = index.frames.get(&key) {
-            return Some(found.clone());
+        let of_source = index.frames.entry(name.source.clone()).or_default();
+        let entries = of_source.entry(key(name)).or_default();
+        if let Some(found) = self.first(entries) {
+            return Some(found);
         }
-        *index.counts.entry(name.source.clone()).or_default() += 1;
-        index.frames.insert(key, place());
+        entries.push(Entry {
+            place: place(),
+            is_sure: true,
+        });
         None
     }
 
     /// Where a video's frame is, if it is there.
     pub(super) fn find_frame(&self, name: &FrameName) -> Option<Place> {
-        self.index().frames.get(&key(name)).cloned()
+        let mut index = self.index();
+        let of_source = index.frames.get_mut(&name.source)?;
+        self.first(of_source.get_mut(&key(name))?)
     }
 
-    /// How many frames of a source there are.
+    /// How many frames of a source there are. Looks up each of them once.
     pub(super) fn count(&self, source: &SourceId) -> u64 {
-        self.index().counts.get(source).copied().unwrap_or(0)
+        let mut index = self.index();
+        let of_source = index.frames.get_mut(source).into_iter();
+        let entries = of_source.flat_map(HashMap::values_mut);
+        let mut count = 0;
+        for entries in entries {
+            entries.retain_mut(|entry| self.is_there(entry));
+            count += entries.len() as u64;
+        }
+        count
     }
 
     /// Where an image with these bytes is. An id of 128 bits is believed; for one of 32 bits (an earlier
     /// version's) and for files put in by hand the bytes are compared.
     pub(super) fn photo(&self, content: &ContentId, bytes: &[u8]) -> Option<Place> {
+        let id = content.to_string();
         let (sure, mut doubtful) = {
-            let index = self.index();
-            let listed = |id: &str| index.photos.get(id).cloned().unwrap_or_default();
-            let id = content.to_string();
-            let mut doubtful = listed(id.get(..8).unwrap_or_default());
-            let length = bytes.len() as u64;
-            doubtful.extend(index.others.get(&length).cloned().unwrap_or_default());
-            (listed(&id), doubtful)
+            let mut index = self.index();
+            let sure = index.photos.get_mut(&id);
+            let sure = sure.and_then(|entries| self.first(entries));
+            if sure.as_ref().is_some_and(|place| !place.trashed) {
+                return sure;
+            }
+            let short = index.photos.get(id.get(..8).unwrap_or_default());
+            let short = short.into_iter().flatten();
+            let doubtful: Vec<Place> = short.map(|entry| entry.place.clone()).collect();
+            (sure, doubtful)
         };
-        doubtful.retain(|place| same_bytes(&self.root.join(&place.path), bytes));
+        doubtful.extend(self.others_of(bytes.len() as u64));
+        doubtful.retain(|place| self.has_bytes(place, bytes));
         let mut found: Vec<Place> = sure.into_iter().chain(doubtful).collect();
         // Rather one that is in use.
         found.sort_by_key(|place| place.trashed);
@@ -111,8 +129,12 @@ impl Known {
 
     /// Notes a photo that is at `place` now.
     pub(super) fn add_photo(&self, content: &ContentId, place: Place) {
-        let id = content.to_string();
-        self.index().photos.entry(id).or_default().push(place);
+        let mut index = self.index();
+        let entries = index.photos.entry(content.to_string()).or_default();
+        entries.push(Entry {
+            place,
+            is_sure: true,
+        });
     }
 
     /// A photo has another path and label now.
@@ -122,20 +144,73 @@ impl Known {
             frames,
             photos,
             others,
-            ..
+            others_by_length,
         } = &mut *index;
-        let photos = photos.values_mut().chain(others.values_mut()).flatten();
-        for place in photos.chain(frames.values_mut()) {
+        let frames = frames.values_mut().flat_map(HashMap::values_mut);
+        let entries = photos.values_mut().chain(frames).flatten();
+        let by_length = others_by_length.iter_mut().flat_map(HashMap::values_mut);
+        let others = others.iter_mut().chain(by_length.flatten());
+        for place in entries.map(|entry| &mut entry.place).chain(others) {
             if place.path == old {
                 path.clone_into(&mut place.path);
                 place.label = label.clone();
             }
         }
     }
+
+    /// The first entry whose file has content; those without are forgotten.
+    fn first(&self, entries: &mut Vec<Entry>) -> Option<Place> {
+        while let Some(first) = entries.first_mut() {
+            if self.is_there(first) {
+                return Some(first.place.clone());
+            }
+            entries.remove(0);
+        }
+        None
+    }
+
+    /// Whether a file has content; it is looked up once.
+    fn is_there(&self, entry: &mut Entry) -> bool {
+        entry.is_sure = entry.is_sure || self.length(&entry.place).is_some_and(|bytes| bytes > 0);
+        entry.is_sure
+    }
+
+    /// The length of a file in bytes.
+    fn length(&self, place: &Place) -> Option<u64> {
+        self.project.count_files(1);
+        let facts = fs::metadata(self.project.abs(&place.path));
+        facts.ok().map(|facts| facts.len())
+    }
+
+    /// The files of this length that were put in by hand.
+    fn others_of(&self, bytes: u64) -> Vec<Place> {
+        let mut index = self.index();
+        let Index {
+            others,
+            others_by_length,
+            ..
+        } = &mut *index;
+        let by_length = others_by_length.get_or_insert_with(|| {
+            let mut by_length: HashMap<u64, Vec<Place>> = HashMap::new();
+            for place in std::mem::take(others) {
+                if let Some(bytes) = self.length(&place) {
+                    by_length.entry(bytes).or_default().push(place);
+                }
+            }
+            by_length
+        });
+        by_length.get(&bytes).cloned().unwrap_or_default()
+    }
+
+    /// Whether a file holds exactly these bytes; one that cannot be read does not.
+    fn has_bytes(&self, place: &Place, bytes: &[u8]) -> bool {
+        self.length(place) == Some(bytes.len() as u64)
+            && fs::read(self.project.abs(&place.path)).is_ok_and(|found| found == bytes)
+    }
 }
 
 impl Index {
-    fn add(&mut self, frame: Frame, length: u64, trashed: bool) {
+    fn add(&mut self, frame: Frame, trashed: bool) {
         let name = FrameName::parse(frame.file_name());
         let place = Place {
             path: frame.path,
@@ -143,24 +218,24 @@ impl Index {
             source: frame.source,
             trashed,
         };
-        match name {
+        let entries = match name {
             Some(name) if name.time_secs.is_some() => {
-                *self.counts.entry(name.source.clone()).or_default() += 1;
-                self.frames.entry(key(&name)).or_insert(place);
+                let key = key(&name);
+                let of_source = self.frames.entry(name.source).or_default();
+                of_source.entry(key).or_default()
             }
-            Some(name) => self.photos.entry(name.id).or_default().push(place),
-            None => self.others.entry(length).or_default().push(place),
-        }
+            Some(name) => self.photos.entry(name.id).or_default(),
+            None => return self.others.push(place),
+        };
+        entries.push(Entry {
+            place,
+            is_sure: false,
+        });
     }
 }
 
-fn key(name: &FrameName) -> (SourceId, String, i64) {
+/// Id and time in microseconds.
+fn key(name: &FrameName) -> (String, i64) {
     let micros = (name.time_secs.unwrap_or(-1.0) * 1e6).round() as i64;
-    (name.source.clone(), name.id.clone(), micros)
-}
-
-/// Whether a file holds exactly these bytes; one that cannot be read does not.
-fn same_bytes(path: &Path, bytes: &[u8]) -> bool {
-    fs::metadata(path).is_ok_and(|facts| facts.len() == bytes.len() as u64)
-        && fs::read(path).is_ok_and(|found| found == bytes)
+    (name.id.clone(), micros)
 }

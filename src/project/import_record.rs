@@ -1,12 +1,14 @@
 //! What an import did to a project, and taking it back.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::jobs::Work;
 
 use super::document::Pending;
 use super::moves::Target;
-use super::{Class, ClassName, Project, ProjectError, Source, SourceId};
+use super::{Class, ClassName, Frame, Project, ProjectError, Source, SourceId};
 
 /// What an import did, enough to take it back.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +24,18 @@ pub struct ImportRecord {
     pub moved: Vec<(String, String)>,
     /// Classes that it made.
     pub classes: Vec<ClassName>,
+    /// What it wrote for `sources`, unless that was very much: while nothing else has happened to them, their frames need
+    /// not be looked for in the whole project.
+    pub written: Vec<WrittenSource>,
+}
+
+/// A source that an import made, as the import left it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WrittenSource {
+    /// The source.
+    pub source: Source,
+    /// All frames that it had; paths relative to the project's root.
+    pub frames: Vec<String>,
 }
 
 impl ImportRecord {
@@ -100,7 +114,10 @@ impl Project {
         })?;
         // Not to be cancelled half-way: what was moved until then would be out of reach.
         let whole = Work::new();
-        let frames = self.frames_of_import(record, &whole)?;
+        let frames = match self.recorded_frames(record, &undone) {
+            Some(frames) => frames,
+            None => self.frames_of_import(record, &whole)?,
+        };
         let trashed = self.trash_frames(&frames, &whole);
         undone.trashed = trashed.pairs;
         trashed.end?;
@@ -167,24 +184,40 @@ impl Project {
         Ok(moved.pairs)
     }
 
-    /// The frames that an import wrote and that are in use.
+    /// The frames that an import wrote, if the record knows all of them and each is where the import put it.
+    fn recorded_frames(&self, record: &ImportRecord, undone: &Undone) -> Option<Vec<String>> {
+        let mut frames = record.frames.clone();
+        for id in &record.sources {
+            let (_, now) = undone.sources.iter().find(|(_, now)| now.id == *id)?;
+            let written = record.written.iter().find(|of| of.source == *now)?;
+            frames.extend(written.frames.iter().cloned());
+        }
+        self.count_files(frames.len() as u64);
+        let all_there = frames.iter().all(|path| self.abs(path).is_file());
+        all_there.then_some(frames)
+    }
+
+    /// The frames that an import wrote and that are in use, looked for in the whole project.
     fn frames_of_import(
         &self,
         record: &ImportRecord,
         work: &Work,
     ) -> Result<Vec<String>, ProjectError> {
-        let mut frames = Vec::new();
+        let sources: HashSet<&SourceId> = record.sources.iter().collect();
+        let written: HashSet<&String> = record.frames.iter().collect();
         let classes = self.follow_folders(work)?;
-        let scanned = self.scan_followed(classes, work)?;
-        for frame in scanned.list {
-            let of_source = frame.source.as_ref();
-            if of_source.is_some_and(|source| record.sources.contains(source))
-                || record.frames.contains(&frame.path)
-            {
-                frames.push(frame.path);
-            }
-        }
-        Ok(frames)
+        let scanned = self.scan_followed(classes, work)?.list.into_iter();
+        let is_of_import = |frame: &Frame| {
+            frame
+                .source
+                .as_ref()
+                .is_some_and(|source| sources.contains(source))
+                || written.contains(&frame.path)
+        };
+        Ok(scanned
+            .filter(is_of_import)
+            .map(|frame| frame.path)
+            .collect())
     }
 
     /// Removes a class that has no frames and is the class of no source; `false` if it stays.

@@ -50,7 +50,7 @@ pub use frame_name::FrameName;
 pub use handle::{Project, is_there, make_dir};
 pub use history::{History, UndoStep};
 pub(crate) use id128::Id128;
-pub use import_record::{ImportRecord, Undone};
+pub use import_record::{ImportRecord, Undone, WrittenSource};
 pub use neighbours::{Neighbour, Neighbours, like_neighbours};
 pub use scan::natural_cmp;
 pub use settings::{Fps, Sampling};

@@ -1,7 +1,7 @@
 //! What an action on one frame costs in a project of ten thousand, counted in operations: files looked up or moved,
 //! folders listed, writes of `project.json`, frames visited by the window. None of these may grow with the project unseen.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use egui::{Event, Key, Modifiers, pos2, vec2};
 use image::RgbImage;
@@ -128,25 +128,100 @@ fn labelling_one_frame_and_undo_touch_one_frame() {
     assert!(work.take_warnings().is_empty());
 }
 
-#[test]
-fn importing_one_photo_lists_the_frames_twice_at_most() {
-    let place = Place::new();
-    let project = many_frames(&place.path("p"));
-    let photo = place.path("one.png");
-    RgbImage::new(16, 16).save(&photo).unwrap();
-    let options = ImportOptions {
+fn into_cat() -> ImportOptions {
+    ImportOptions {
         class_from: ClassFrom::Chosen(ClassName::new("cat").unwrap()),
         ..ImportOptions::default()
+    }
+}
+
+/// Photos of one colour each.
+fn photos(place: &Place, count: u8) -> Vec<PathBuf> {
+    let one = |number: u8| {
+        let path = place.path(format!("photo-{number}.png"));
+        let image = RgbImage::from_pixel(16, 16, image::Rgb([number; 3]));
+        image.save(&path).unwrap();
+        path
     };
-    let (_, found) = costs(&project, || {
-        import(&project, &[photo], &options, &Work::new()).unwrap()
+    (0..count).map(one).collect()
+}
+
+#[test]
+fn importing_photos_lists_the_frames_once_and_looks_up_what_is_imported() {
+    let place = Place::new();
+    let project = many_frames(&place.path("p"));
+    let photos = photos(&place, 5);
+    let first = &photos[..1];
+    let (outcome, found) = costs(&project, || {
+        import(&project, first, &into_cat(), &Work::new()).unwrap()
     });
-    // Grows with the project: which photos are there is known from all names, and whether their files are empty from
-    // each file. An index of the project would make it a matter of one photo.
+    assert_eq!(outcome.record.sources.len(), 1);
     let entries = (FRAMES + CLASSES) as u64;
-    assert!(found.entries_listed <= 2 * entries + 4, "{found:?}");
-    assert!(found.files_touched <= FRAMES as u64 + 4, "{found:?}");
+    assert!(found.entries_listed <= entries, "{found:?}");
+    assert_eq!(found.files_touched, 0, "{found:?}");
     assert!(found.documents_written <= 4, "{found:?}");
+
+    // One of these is there already: it is looked up.
+    let (outcome, found) = costs(&project, || {
+        import(&project, &photos, &into_cat(), &Work::new()).unwrap()
+    });
+    assert_eq!(outcome.record.written[0].frames.len(), 4);
+    assert!(found.entries_listed <= entries + 1, "{found:?}");
+    assert_eq!(found.files_touched, 1, "{found:?}");
+    assert!(found.documents_written <= 4, "{found:?}");
+
+    // Files that were put in by hand are looked up once, for however many photos.
+    let folder = project.label_dir(&class("dog"));
+    for number in 0..7 {
+        let path = folder.join(format!("by hand {number}.png"));
+        std::fs::copy(&photos[0], path).unwrap();
+    }
+    let more = place.path("more.png");
+    RgbImage::new(20, 20).save(&more).unwrap();
+    let more = [more, photos[1].clone(), photos[2].clone()];
+    let (_, found) = costs(&project, || {
+        import(&project, &more, &into_cat(), &Work::new()).unwrap()
+    });
+    assert_eq!(found.files_touched, 7 + 2, "{found:?}");
+}
+
+#[test]
+fn undoing_an_import_lists_nothing_while_its_frames_are_where_it_put_them() {
+    let place = Place::new();
+    let project = many_frames(&place.path("p"));
+    let mut history = History::default();
+    let work = Work::new();
+    let photos = photos(&place, 3);
+    let frames = || project.scan(&work).unwrap().list.len();
+    let imported = |history: &mut History| {
+        let outcome = import(&project, &photos, &into_cat(), &work).unwrap();
+        let change = Change::Import {
+            files: 3,
+            record: Box::new(outcome.record),
+            undone: None,
+        };
+        history.apply(&project, change, &work).unwrap();
+        assert_eq!(frames(), FRAMES + 3);
+    };
+    imported(&mut history);
+    let (_, found) = costs(&project, || history.undo(&project, &work).unwrap());
+    assert_eq!(found.entries_listed, 0, "{found:?}");
+    // Each is looked for, then moved into the trash.
+    assert_eq!(found.files_touched, 3 * 3, "{found:?}");
+    assert_eq!(frames(), FRAMES);
+
+    // One has another class by now: it is looked for in the whole project.
+    history.redo(&project, &work).unwrap();
+    let cats = project.scan(&work).unwrap().list.into_iter();
+    let one = cats
+        .map(|frame| frame.path)
+        .find(|path| path.contains("photo-1"));
+    project
+        .relabel(&[one.unwrap()], &class("dog"), &work)
+        .unwrap();
+    history.undo(&project, &work).unwrap();
+    assert_eq!(frames(), FRAMES);
+    assert_eq!(project.sources().len(), SOURCES);
 }
 
 /// A window on the project, in the label workspace, at rest.
@@ -158,16 +233,8 @@ fn window(place: &Place) -> Desk {
         harness.state().app().session.is_some()
     });
     desk.act(Action::Go(Workspace::Label));
-    rest(&mut desk);
+    desk.rest();
     desk
-}
-
-/// Until nothing happens in the background.
-fn rest(desk: &mut Desk) {
-    desk.until("rest", |harness| {
-        let app = harness.state().app();
-        app.tasks.is_idle() && app.session.as_ref().is_some_and(|s| s.pictures.is_idle())
-    });
 }
 
 /// Frames visited by the window, and operations on files.
@@ -180,7 +247,7 @@ fn so_far(desk: &Desk) -> (u64, Costs) {
 fn in_the_window(desk: &mut Desk, f: impl FnOnce(&mut Desk)) -> (u64, Costs) {
     let before = so_far(desk);
     f(desk);
-    rest(desk);
+    desk.rest();
     let after = so_far(desk);
     (after.0 - before.0, after.1.since(before.1))
 }

@@ -95,6 +95,14 @@ fn frame_count(desk: &Desk) -> usize {
     session(desk).snapshot.frames.list.len()
 }
 
+/// Waits until the window shows so many frames.
+fn until_frames(desk: &mut Desk, count: usize) {
+    desk.until(&format!("{count} frames"), |harness| {
+        let session = harness.state().app().session.as_ref();
+        session.is_some_and(|session| session.snapshot.frames.list.len() == count)
+    });
+}
+
 #[test]
 fn the_window_says_that_the_project_is_gone_and_goes_on_when_it_is_back() {
     let place = Place::new();
@@ -114,9 +122,7 @@ fn the_window_says_that_the_project_is_gone_and_goes_on_when_it_is_back() {
     desk.harness.state_mut().apply(Action::Go(Workspace::Train));
     desk.harness.run_steps(20);
     desk.harness.state_mut().apply(Action::Go(Workspace::Label));
-    desk.until("nothing runs", |harness| {
-        harness.state().app().tasks.is_idle()
-    });
+    desk.rest();
     assert!(!root.exists(), "made again");
     assert_eq!(frame_count(&desk), 120, "what was known stays on screen");
 
@@ -138,9 +144,7 @@ fn the_window_says_that_the_project_is_gone_and_goes_on_when_it_is_back() {
     desk.until("it is moved", |_| !root.join(&frame).exists());
 
     // A copy in its place (the same drive, plugged in again) is another folder: it is opened anew, lock and all.
-    desk.until("nothing runs", |harness| {
-        harness.state().app().tasks.is_idle()
-    });
+    desk.rest();
     copy_dir(&root, &place.path("copy"));
     std::fs::rename(&root, &away).unwrap();
     desk.see_part("“p” is not there any more");
@@ -176,6 +180,8 @@ fn an_unplugged_drive_leaves_an_empty_folder_that_stays_empty() {
         return;
     }
     let mut desk = desk(&place);
+    // What is being written just when the drive goes may be written to the folder below it.
+    desk.rest();
     let unplugged = std::process::Command::new("umount")
         .arg("-l")
         .arg(&drive)
@@ -187,9 +193,7 @@ fn an_unplugged_drive_leaves_an_empty_folder_that_stays_empty() {
         desk.harness.run_steps(20);
     }
     desk.act(Action::Label(LabelAction::AddClass("cow".into(), false)));
-    desk.until("nothing runs", |harness| {
-        harness.state().app().tasks.is_idle()
-    });
+    desk.rest();
     assert!(files(&drive).is_empty(), "{:?}", files(&drive));
     assert_eq!(std::fs::read_dir(&drive).unwrap().count(), 0);
 }
@@ -201,9 +205,7 @@ fn files_that_others_move_show_by_themselves_and_own_changes_cause_no_scans_for_
     desk.act(Action::Go(Workspace::Label));
     let root = place.path("p");
     let idle = |desk: &mut Desk| {
-        desk.until("nothing runs", |harness| {
-            harness.state().app().tasks.is_idle()
-        });
+        desk.rest();
         let since = Instant::now();
         desk.until("a while", |_| since.elapsed() > Duration::from_millis(1500));
         desk.harness.state().app().scans()
@@ -214,19 +216,7 @@ fn files_that_others_move_show_by_themselves_and_own_changes_cause_no_scans_for_
     // Without the window getting the focus.
     let one = files(&root.join("classes/bars"))[0].clone();
     std::fs::copy(&one, root.join("classes/bars/copy.jpg")).unwrap();
-    desk.until("the copy", |harness| {
-        harness
-            .state()
-            .app()
-            .session
-            .as_ref()
-            .unwrap()
-            .snapshot
-            .frames
-            .list
-            .len()
-            == 121
-    });
+    until_frames(&mut desk, 121);
     std::fs::create_dir(root.join("classes/cow")).unwrap();
     std::fs::rename(&one, root.join("classes/cow/1.jpg")).unwrap();
     desk.until("the class", |harness| {
@@ -276,19 +266,7 @@ fn files_that_others_move_show_by_themselves_and_own_changes_cause_no_scans_for_
         )
         .unwrap();
     }
-    desk.until("all of them", |harness| {
-        harness
-            .state()
-            .app()
-            .session
-            .as_ref()
-            .unwrap()
-            .snapshot
-            .frames
-            .list
-            .len()
-            == 1121
-    });
+    until_frames(&mut desk, 1121);
     let scans = idle(&mut desk) - after;
     assert!(scans <= 20, "{scans} scans");
 }

@@ -58,6 +58,15 @@ impl Desk {
         }
     }
 
+    /// Waits until nothing happens in the background.
+    pub fn rest(&mut self) {
+        self.until("nothing runs", |harness| {
+            let app = harness.state().app();
+            let session = app.session.as_ref();
+            app.tasks.is_idle() && session.is_none_or(|session| session.pictures.is_idle())
+        });
+    }
+
     /// Waits for a control or text with this accessible name or text.
     pub fn see(&mut self, label: &str) {
         let name = label.to_owned();

@@ -386,6 +386,9 @@ impl Importing<'_> {
         if known.is_some() {
             let record = &mut self.outcome.record;
             record.frames.extend(extracted.written.iter().cloned());
+        } else {
+            let written = extracted.written.clone();
+            self.written.insert(source.id.clone(), written);
         }
         let mut note = None;
         let mut gone = 0;
@@ -507,7 +510,7 @@ fn extract_parallel(
     project: &Project,
     queue: &[Queued],
     frames: &HashMap<SourceId, Vec<Frame>>,
-    known: &known::Known,
+    known: &known::Known<'_>,
     work: &Work,
 ) -> Vec<Option<Result<Extracted, MediaError>>> {
     let workers = VIDEOS_AT_ONCE.min(queue.len());

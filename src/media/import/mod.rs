@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use crate::jobs::Work;
 use crate::project::{
     ClassName, ImportRecord, Label, Project, ProjectError, Sampling, Source, SourceId,
+    WrittenSource,
 };
 
 use super::MediaError;
@@ -35,6 +36,9 @@ use sides::Sides;
 
 /// Warnings about single files; further ones are only counted, and are in the outcome.
 const MAX_WARNINGS: usize = 40;
+
+/// Frames of new sources that are recorded by name; the record is written into `project.json` while it is taken back.
+const MAX_RECORDED: usize = 2000;
 
 /// Why a file is not moved to the class that it is given for.
 const COPY_CAME_FIRST: &str = "the same file came before in this import, and the first counts";
@@ -144,6 +148,7 @@ pub fn import_planned(
         sides: Sides::of(project.sources().into_iter()),
         placed_films: HashSet::new(),
         placed_images: HashSet::new(),
+        written: HashMap::new(),
         refused: HashMap::new(),
         warnings: 0,
         outcome,
@@ -164,13 +169,15 @@ struct Importing<'a> {
     project: &'a Project,
     options: &'a ImportOptions,
     work: &'a Work,
-    known: known::Known,
+    known: known::Known<'a>,
     /// The sides of a split that files and sources were given with.
     sides: Sides,
     /// Films that this import has been asked to put into a class: copies of them are conflicts.
     placed_films: HashSet<SourceId>,
     /// The same of images, by their paths in the project.
     placed_images: HashSet<String>,
+    /// Frames that this import has written for sources that it made.
+    written: HashMap<SourceId, Vec<String>>,
     /// Classes that could not be made, and why.
     refused: HashMap<ClassName, String>,
     /// Warnings so far.
@@ -202,6 +209,15 @@ impl Importing<'_> {
     }
 
     fn end(&mut self) {
+        let recorded: usize = self.written.values().map(Vec::len).sum();
+        if recorded <= MAX_RECORDED {
+            let written = std::mem::take(&mut self.written).into_iter();
+            let written = written.filter_map(|(id, frames)| {
+                let source = self.project.source(&id)?;
+                Some(WrittenSource { source, frames })
+            });
+            self.outcome.record.written.extend(written);
+        }
         self.outcome.files.sort_by(|a, b| a.path.cmp(&b.path));
         if let Some(more @ 1..) = self.warnings.checked_sub(MAX_WARNINGS) {
             self.work.warn(format!(

@@ -166,7 +166,10 @@ impl Importing<'_> {
             self.placed_images.insert(path.clone());
         }
         let record = &mut self.outcome.record;
-        if !record.sources.contains(&name.source) {
+        if record.sources.contains(&name.source) {
+            let written = self.written.entry(name.source.clone()).or_default();
+            written.push(path.clone());
+        } else {
             record.frames.push(path.clone());
         }
         self.report(FileReport {
