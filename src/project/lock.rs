@@ -12,8 +12,17 @@ const FILE: &str = ".lock";
 
 /// Held as long as the project is open.
 pub(super) struct ProjectLock {
-    /// Closing it gives the lock back.
     file: File,
+}
+
+impl Drop for ProjectLock {
+    /// Closing the file would give the lock back only once all copies of its descriptor are closed, and a process that
+    /// another thread is just starting has one until it runs its program.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            log::debug!("the lock goes with the open file: {error}");
+        }
+    }
 }
 
 impl ProjectLock {
@@ -70,4 +79,24 @@ impl ProjectLock {
 /// Whether a file name is the lock's.
 pub(super) fn is_lock_file(name: &str) -> bool {
     name == FILE
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failing unwrap is a failing test
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_given_back_although_a_starting_process_has_a_copy_of_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = ProjectLock::take(dir.path()).unwrap();
+        assert!(matches!(
+            ProjectLock::take(dir.path()),
+            Err(ProjectError::Locked { .. })
+        ));
+        let copy = lock.file.try_clone().unwrap();
+        drop(lock);
+        drop(ProjectLock::take(dir.path()).unwrap());
+        drop(copy);
+    }
 }
