@@ -1,13 +1,15 @@
 //! Frames that were given another class, or taken away, after a run was trained on them.
 
 use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use salamander::evaluate::evaluate;
 use salamander::jobs::Work;
 use salamander::project::{ClassName, Label, Split};
-use salamander::train::{LiveCurves, RunFrame, present, resume, train};
+use salamander::train::{LiveCurves, RunFrame, RunState, present, resume, runs, train};
 
-use super::cli_program::Place;
+use super::cli_program::{Place, events};
 use super::projects::{of_pictures, of_sample_videos, quick};
 
 #[test]
@@ -184,4 +186,81 @@ fn weights_from_before_a_correction_are_compared_by_the_labels_of_today() {
     let best = curves.best().unwrap();
     assert_eq!(Some(best.validation_accuracy), result.validation_accuracy);
     assert_eq!(best.step, result.best_step);
+}
+
+/// Begins `line` and kills it with SIGKILL once it has told of a step.
+fn killed_while_training(place: &Place, line: &str) {
+    let words: Vec<&str> = line.split(' ').chain(["--json"]).collect();
+    let mut child = place
+        .command(&words)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let told = lines.any(|line| line.unwrap().contains("\"event\":\"step\""));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(told, "{line} ended before its first step");
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_with_the_labels_and_names_of_today() {
+    let place = Place::new();
+    drop(of_pictures(&place.path("p"), &[("cat", 40), ("dog", 30)]));
+    let steps = "--how-many-training-steps";
+    let train = "train p --depth head --architecture efficientnet-lite0@96 \
+                 --validation-percentage 25 --testing-percentage 25";
+    let train = train.split_whitespace().collect::<Vec<_>>().join(" ");
+    killed_while_training(&place, &format!("{train} {steps} 4000"));
+
+    // Of each side some cats become dogs: by the command, and by hand.
+    let run = runs(&place.open("p")).unwrap().remove(0);
+    assert_eq!(run.state, RunState::Unfinished);
+    let (mut by_command, mut by_hand) = (0, 0);
+    for split in [Split::Train, Split::Validation, Split::Test] {
+        let frames = run.frames().unwrap().into_iter();
+        let cats = frames.filter(|frame| frame.split == split && frame.path.contains("/cat/"));
+        let cats: Vec<String> = cats.map(|frame| frame.path).collect();
+        for path in cats.iter().step_by(4) {
+            let ran = place.run(&["label", "p", "dog", &format!("p/{path}")]);
+            assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+            by_command += 1;
+        }
+        for path in cats.iter().skip(2).step_by(4) {
+            let to = path
+                .replace("/cat/", "/dog/")
+                .replace(".png", "-by hand.png");
+            std::fs::rename(place.path("p").join(path), place.path("p").join(to)).unwrap();
+            by_hand += 1;
+        }
+    }
+    assert!(by_command >= 9 && by_hand >= 9, "{by_command} {by_hand}");
+    place.result("classes p rename dog wolf");
+
+    let resumed = place.result("train p --resume latest");
+    assert_eq!(resumed["classes"], serde_json::json!(["cat", "wolf"]));
+    let notes = resumed["notes"].to_string();
+    assert!(notes.contains("label"), "{notes}");
+    for (side, figure) in [
+        ("validation", "validation_accuracy"),
+        ("test", "test_accuracy"),
+    ] {
+        let found = place.result(&format!("evaluate p --split {side}"));
+        assert!(found["relabelled"].as_u64().unwrap() > 0, "{found}");
+        assert_eq!(found["missing"], 0);
+        let cell = |row: usize, column: usize| found["confusion"][row][column].as_f64().unwrap();
+        let right = cell(0, 0) + cell(1, 1);
+        let accuracy = right / (right + cell(0, 1) + cell(1, 0));
+        let kept = resumed[figure].as_f64().unwrap();
+        assert!((kept - accuracy).abs() < 1e-6, "{side}: {kept} {found}");
+        assert_eq!(found["classes"], resumed["classes"]);
+    }
+
+    let exported = place.result("export p --out out");
+    assert!(exported["files"].is_array(), "{exported}");
+    let labels = std::fs::read_to_string(place.path("out/labels.txt")).unwrap();
+    assert_eq!(labels, "cat\nwolf\n");
+    let found = place.json("predict out p/classes/wolf/0.png --top 0");
+    let names = events(&found, "prediction")[0]["top"].to_string();
+    assert!(names.contains("wolf") && !names.contains("dog"), "{names}");
 }
