@@ -1,8 +1,11 @@
 //! Every command of the window, with its text, tooltip and shortcut: the one place that the menu, the
 //! palette, the keys and the buttons draw from.
 
+use std::borrow::Cow;
+
 use egui::{Key, KeyboardShortcut, Modifiers};
 
+use super::words::Noun;
 use super::{App, Lane, Workspace};
 
 /// A command a person can give.
@@ -103,9 +106,20 @@ impl Command {
         Self::Quit,
     ];
 
-    /// Its name on buttons, in menus and in the palette.
+    /// Its name on buttons, in menus and in the palette, where images are called so.
     #[must_use]
-    pub fn text(self) -> &'static str {
+    pub fn text(self, noun: Noun) -> Cow<'static, str> {
+        noun.fill(self.template())
+    }
+
+    /// What it does, in one sentence, where images are called so.
+    #[must_use]
+    pub fn tooltip(self, noun: Noun) -> Cow<'static, str> {
+        noun.fill(self.tooltip_template())
+    }
+
+    /// Its name, for [`Noun::fill`].
+    fn template(self) -> &'static str {
         match self {
             Self::NewProject => "New project…",
             Self::OpenProject => "Open project…",
@@ -129,14 +143,14 @@ impl Command {
             Self::ExportModel => "Export the model",
             Self::Rescan => "Read folders again",
             Self::NewClass => "New class…",
-            Self::SelectAll => "Select all frames",
+            Self::SelectAll => "Select all {images}",
             Self::SelectNone => "Select nothing",
-            Self::TrashSelected => "Move selected frames to trash",
-            Self::RestoreSelected => "Restore selected frames",
+            Self::TrashSelected => "Move selected {images} to trash",
+            Self::RestoreSelected => "Restore selected {images}",
             Self::EmptyTrash => "Empty the trash…",
-            Self::Find => "Find frames by name",
+            Self::Find => "Find {images} by name",
             Self::LabelByName => "Label by the class’s name…",
-            Self::Preview => "Preview frame",
+            Self::Preview => "Preview {image}",
             Self::LargerThumbs => "Larger thumbnails",
             Self::SmallerThumbs => "Smaller thumbnails",
             Self::Undo => "Undo",
@@ -150,9 +164,8 @@ impl Command {
         }
     }
 
-    /// What it does, in one sentence.
-    #[must_use]
-    pub fn tooltip(self) -> &'static str {
+    /// What it does, for [`Noun::fill`].
+    fn tooltip_template(self) -> &'static str {
         match self {
             Self::NewProject => "Make a new, empty project in a folder of yours",
             Self::OpenProject => "Open a project by choosing its folder",
@@ -161,9 +174,9 @@ impl Command {
             Self::CloseProject => "Close the project and go back to the start screen",
             Self::RevealProject => "Show the project's folder in the file manager",
             Self::GoImport => "Bring videos and photos in, choose which frames are taken",
-            Self::GoLabel => "Sort the frames into classes",
-            Self::GoTrain => "Train a classifier on the labelled frames",
-            Self::GoEvaluate => "See how good it is on frames it has never seen",
+            Self::GoLabel => "Sort the {images} into classes",
+            Self::GoTrain => "Train a classifier on the labelled {images}",
+            Self::GoEvaluate => "See how good it is on {images} it has never seen",
             Self::GoExport => "Make files that run on a phone",
             Self::AddFiles => "Choose videos and photos to bring in",
             Self::AddFolder => "Choose a folder; every video and photo in it is brought in",
@@ -173,7 +186,7 @@ impl Command {
                 "Take frames as the settings say now from every video whose frames were taken in another way; asks what becomes of those"
             }
             Self::StartTraining => {
-                "Train on the labelled frames with the settings of the Train step"
+                "Train on the labelled {images} with the settings of the Train step"
             }
             Self::ExtendTraining => "Add steps to the run whose curves are drawn",
             Self::StopTraining => "End the training now and keep the best weights so far",
@@ -182,18 +195,20 @@ impl Command {
             }
             Self::Rescan => "Read the class folders again, in case files were moved by hand",
             Self::NewClass => "Add a class",
-            Self::SelectAll => "Select every frame that is shown",
+            Self::SelectAll => "Select every {image} that is shown",
             Self::SelectNone => "Clear the selection",
-            Self::TrashSelected => "Move the selected frames to the project's trash",
+            Self::TrashSelected => "Move the selected {images} to the project's trash",
             Self::RestoreSelected => {
-                "Bring the selected frames back from the trash, to the label they had"
+                "Bring the selected {images} back from the trash, to the label they had"
             }
-            Self::Find => "Show the frames with a word in the name of their source, file or class",
-            Self::LabelByName => "Give the selected frames a class by typing a part of its name",
+            Self::Find => {
+                "Show the {images} with a word in the name of their source, file or class"
+            }
+            Self::LabelByName => "Give the selected {images} a class by typing a part of its name",
             Self::EmptyTrash => {
-                "Delete for good the frames and runs that were removed; asks first, and says how much it is"
+                "Delete for good the {images} and runs that were removed; asks first, and says how much it is"
             }
-            Self::Preview => "Look at the frame in full size",
+            Self::Preview => "Look at the {image} in full size",
             Self::LargerThumbs => "Show fewer, larger thumbnails",
             Self::SmallerThumbs => "Show more, smaller thumbnails",
             Self::Undo => "Take the last change back",
@@ -373,7 +388,11 @@ mod tests {
             assert!(!shortcuts[..index].contains(shortcut), "{shortcut:?}");
         }
         for command in Command::ALL {
-            assert!(!command.text().is_empty() && !command.tooltip().ends_with('.'));
+            for noun in [Noun::Frame, Noun::Photo, Noun::Image] {
+                let (text, tip) = (command.text(noun), command.tooltip(noun));
+                assert!(!text.is_empty() && !tip.ends_with('.'));
+                assert!(!text.contains('{') && !tip.contains('{'), "{text}: {tip}");
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::foresee::{self, Ahead, Renames};
 use super::{App, Dialog, Lane, Session, notes::Tone, words};
 use crate::jobs::{JobError, Work};
-use crate::project::{Change, History, Project, ProjectError, SourceKind, UndoStep};
+use crate::project::{Change, ChangeText, History, Project, ProjectError, SourceKind, UndoStep};
 
 /// Which way an edit goes.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ struct Edited {
     /// Whether frames went exactly as the window shows it already.
     as_foreseen: bool,
     undo_text: Option<UndoStep>,
-    redo_text: Option<String>,
+    redo_text: Option<ChangeText>,
 }
 
 /// The history, and what can be undone and redone as of the last edit that went through.
@@ -32,7 +32,7 @@ struct Edited {
 pub(super) struct Edits {
     history: Arc<Mutex<History>>,
     undo_text: Option<UndoStep>,
-    redo_text: Option<String>,
+    redo_text: Option<ChangeText>,
     pub(super) ahead: Ahead,
 }
 
@@ -42,7 +42,7 @@ impl Edits {
     }
 
     /// What can be undone and redone now.
-    pub(super) fn set_texts(&mut self, undo: Option<UndoStep>, redo: Option<String>) {
+    pub(super) fn set_texts(&mut self, undo: Option<UndoStep>, redo: Option<ChangeText>) {
         self.undo_text = undo;
         self.redo_text = redo;
     }
@@ -61,14 +61,15 @@ impl Session {
     pub fn undo_text(&self) -> Option<String> {
         let step = self.edits.undo_text.as_ref()?;
         Some(match self.undo_frames() {
-            0 => step.text.clone(),
+            0 => step.text.with(self.noun()),
             frames => {
                 let their = if step.sources.len() == 1 {
                     "its"
                 } else {
                     "their"
                 };
-                format!("{} and {their} {}", step.text, words::frames(frames))
+                let step = step.text.with(self.noun());
+                format!("{step} and {their} {}", words::frames(frames))
             }
         })
     }
@@ -91,8 +92,9 @@ impl Session {
 
     /// The name of what would be redone.
     #[must_use]
-    pub fn redo_text(&self) -> Option<&str> {
-        self.edits.redo_text.as_deref()
+    pub fn redo_text(&self) -> Option<String> {
+        let text = self.edits.redo_text.as_ref()?;
+        Some(text.with(self.noun()))
     }
 }
 
@@ -133,7 +135,7 @@ impl App {
 
     pub(super) fn redo(&mut self) {
         if let Some(text) = self.session.as_ref().and_then(Session::redo_text) {
-            self.run_edit(Way::Redo(text.to_owned()));
+            self.run_edit(Way::Redo(text));
         }
     }
 
@@ -148,7 +150,7 @@ impl App {
         let history = Arc::clone(&session.edits.history);
         let root = session.root.clone();
         let title = match &way {
-            Way::Forward(change) => super::words::sentence(&change.text()),
+            Way::Forward(change) => words::sentence(&change.text().with(session.noun())),
             Way::Undo(text) => format!("Undo {text}"),
             Way::Redo(text) => format!("Redo {text}"),
         };

@@ -41,7 +41,7 @@ use std::time::Instant;
 
 use egui::Context;
 
-use crate::project::{Label, Trash};
+use crate::project::{Label, Noun, Trash};
 
 pub use ask::Ask;
 pub use command::Command;
@@ -479,6 +479,12 @@ impl App {
             Command::Shortcuts => self.dialog = Some(Dialog::Shortcuts),
             Command::Quit => self.ask_to_quit(),
         }
+    }
+
+    /// What the images of the open project are called.
+    #[must_use]
+    pub fn noun(&self) -> Noun {
+        self.session.as_ref().map_or(Noun::Image, Session::noun)
     }
 
     /// How many frames of the project are chosen in the workspace that is shown: what a class key acts on.

@@ -16,7 +16,9 @@ use super::watch::Watch;
 use super::{Action, App, Lane, Pictures, Previews, Show, Snapshot, Workspace, presence};
 use crate::jobs::JobError;
 use crate::media::MediaError;
-use crate::project::{Access, Class, ClassName, Project, ProjectError, Source, SourceId};
+use crate::project::{
+    Access, Class, ClassName, Noun, Project, ProjectError, Source, SourceId, SourceKind,
+};
 
 /// The open project.
 pub struct Session {
@@ -104,6 +106,24 @@ impl Session {
     #[must_use]
     pub fn source(&self, id: &SourceId) -> Option<&Source> {
         self.sources.iter().find(|source| source.id == *id)
+    }
+
+    /// What the project's images are called: those in use, or those in the trash, or those that its sources will give.
+    #[must_use]
+    pub fn noun(&self) -> Noun {
+        let photos = |source: &&Source| source.kind == SourceKind::Photos;
+        if self.snapshot.counts.total() > 0 {
+            self.snapshot.counts.noun()
+        } else if self.trash.counts.total() > 0 {
+            self.trash.counts.noun()
+        } else {
+            match self.sources.iter().filter(photos).count() {
+                0 if self.sources.is_empty() => Noun::Image,
+                0 => Noun::Frame,
+                count if count == self.sources.len() => Noun::Photo,
+                _ => Noun::Image,
+            }
+        }
     }
 
     /// Takes in the classes. An evaluation that speaks of one which is gone (renamed, merged, deleted) is made anew.

@@ -56,10 +56,10 @@ impl App {
         let root = session.root.clone();
         self.tasks.start(
             Lane::Edit,
-            "Deleting frames",
+            "Deleting from the trash",
             false,
             move |work| {
-                work.stage("Deleting frames", Some(frames.len() as u64));
+                work.stage("Deleting from the trash", Some(frames.len() as u64));
                 let deleted = project.delete_trashed(&frames, work);
                 let gone: Vec<String> = frames
                     .into_iter()
@@ -77,8 +77,8 @@ impl App {
                         {
                             session.edits.set_texts(undo_text, redo_text);
                         }
-                        let frames = words::frames(deleted as usize);
-                        app.notes.add(Tone::Done, format!("{frames} deleted"));
+                        let images = app.noun().count(deleted as usize);
+                        app.notes.add(Tone::Done, format!("{images} deleted"));
                     }
                     Err(JobError::Cancelled) => {}
                     Err(error) => {

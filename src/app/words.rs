@@ -6,6 +6,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::backbone::{Architecture, Depth};
 use crate::project::Sampling;
+pub use crate::project::{Noun, number};
 use crate::train::Run;
 
 /// The text with its first letter in upper case, as a sentence begins.
@@ -18,70 +19,16 @@ pub fn sentence(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// `1,260`
-#[must_use]
-pub fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `1 frame`, `1,260 frames`
 #[must_use]
 pub fn count(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
-/// `1 frame`, `1,260 frames`
+/// `1 frame`, `1,260 frames`: of a video. Those of a project are counted by its [`Noun`].
 #[must_use]
 pub fn frames(value: usize) -> String {
-    count(value as u64, "frame", "frames")
-}
-
-/// What the images of a project are called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Noun {
-    /// All were taken from videos.
-    #[default]
-    Frame,
-    /// All are photos.
-    Photo,
-    /// There are both.
-    Image,
-}
-
-impl Noun {
-    /// Several of them: `frames`, `photos`, `images`.
-    #[must_use]
-    pub fn many(self) -> &'static str {
-        match self {
-            Self::Frame => "frames",
-            Self::Photo => "photos",
-            Self::Image => "images",
-        }
-    }
-
-    /// One of them: `frame`, `photo`, `image`.
-    #[must_use]
-    pub fn one(self) -> &'static str {
-        match self {
-            Self::Frame => "frame",
-            Self::Photo => "photo",
-            Self::Image => "image",
-        }
-    }
-
-    /// `1 photo`, `1,260 frames`
-    #[must_use]
-    pub fn count(self, value: usize) -> String {
-        count(value as u64, self.one(), self.many())
-    }
+    Noun::Frame.count(value)
 }
 
 /// Length of a video: `0:42`, `1:02:07`.

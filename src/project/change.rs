@@ -4,7 +4,7 @@ use crate::jobs::Work;
 
 use super::classes::Merged;
 use super::moves::{Moved, Target};
-use super::{Class, ClassName, ImportRecord, Label, Project, ProjectError, SourceId, Undone};
+use super::{Class, ClassName, ImportRecord, Label, Noun, Project, ProjectError, SourceId, Undone};
 
 /// One thing that the user does and may want to take back.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,38 +87,72 @@ pub enum Change {
 impl Change {
     /// What it does, to follow "Undo" and "Redo": "label 24 frames “cat”".
     #[must_use]
-    pub fn text(&self) -> String {
-        let frames = |count: usize| match count {
-            1 => "1 frame".to_owned(),
-            count => format!("{count} frames"),
-        };
+    pub fn text(&self) -> ChangeText {
         match self {
-            Self::Relabel { frames: list, to } => match to {
-                Label::Class(name) => format!("label {} “{name}”", frames(list.len())),
-                Label::Unsorted => format!("unlabel {}", frames(list.len())),
+            Self::Relabel { frames, to } => match to {
+                Label::Class(name) => {
+                    ChangeText::of_images("label", frames.len(), format!(" “{name}”"))
+                }
+                Label::Unsorted => ChangeText::of_images("unlabel", frames.len(), ""),
             },
-            Self::Trash { frames: list } => format!("remove {}", frames(list.len())),
-            Self::Restore { frames: list } => format!("restore {}", frames(list.len())),
-            Self::LikeNeighbours {
-                frames: list,
-                replaced,
-            } if replaced.is_empty() => {
-                format!("label {} like their neighbours", frames(list.len()))
+            Self::Trash { frames } => ChangeText::of_images("remove", frames.len(), ""),
+            Self::Restore { frames } => ChangeText::of_images("restore", frames.len(), ""),
+            Self::LikeNeighbours { frames, replaced } if replaced.is_empty() => {
+                ChangeText::of_images("label", frames.len(), " like their neighbours")
             }
             Self::LikeNeighbours { replaced, .. } => {
-                format!("replace {}", frames(replaced.len()))
+                ChangeText::of_images("replace", replaced.len(), "")
             }
-            Self::CreateClass { name } => format!("create class “{name}”"),
-            Self::RenameClass { from, to } => format!("rename class “{from}” to “{to}”"),
-            Self::DeleteClass { name } => format!("delete class “{name}”"),
-            Self::MergeClass { from, into } => format!("merge class “{from}” into “{into}”"),
+            Self::CreateClass { name } => format!("create class “{name}”").into(),
+            Self::RenameClass { from, to } => format!("rename class “{from}” to “{to}”").into(),
+            Self::DeleteClass { name } => format!("delete class “{name}”").into(),
+            Self::MergeClass { from, into } => format!("merge class “{from}” into “{into}”").into(),
             Self::SetSourceClass { class, .. } => match class {
-                Some(name) => format!("change a source’s class to “{name}”"),
-                None => "take a source’s class away".to_owned(),
+                Some(name) => format!("change a source’s class to “{name}”").into(),
+                None => "take a source’s class away".to_owned().into(),
             },
-            Self::MoveClass { name, .. } => format!("move class “{name}”"),
-            Self::Import { files: 1, .. } => "import 1 file".to_owned(),
-            Self::Import { files, .. } => format!("import {files} files"),
+            Self::MoveClass { name, .. } => format!("move class “{name}”").into(),
+            Self::Import { files: 1, .. } => "import 1 file".to_owned().into(),
+            Self::Import { files, .. } => format!("import {files} files").into(),
+        }
+    }
+}
+
+/// What a change does, to follow "Undo" and "Redo"; what its images are called is the project's matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangeText {
+    before: String,
+    images: Option<usize>,
+    after: String,
+}
+
+impl ChangeText {
+    fn of_images(before: &str, images: usize, after: impl Into<String>) -> Self {
+        Self {
+            before: format!("{before} "),
+            images: Some(images),
+            after: after.into(),
+        }
+    }
+
+    /// The text in a project whose images are called so.
+    #[must_use]
+    pub fn with(&self, noun: Noun) -> String {
+        let images = self.images.map(|images| noun.count(images));
+        format!(
+            "{}{}{}",
+            self.before,
+            images.unwrap_or_default(),
+            self.after
+        )
+    }
+}
+
+impl From<String> for ChangeText {
+    fn from(before: String) -> Self {
+        Self {
+            before,
+            ..Self::default()
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::jobs::Work;
 
-use super::change::{Change, Done, Outcome, perform, take_back};
+use super::change::{Change, ChangeText, Done, Outcome, perform, take_back};
 use super::{Project, ProjectError, SourceId};
 
 /// Changes that are kept; older ones can no longer be undone.
@@ -20,7 +20,7 @@ struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndoStep {
     /// What it is, to follow the word "Undo".
-    pub text: String,
+    pub text: ChangeText,
     /// Of an import, the sources that it made: all their frames go with it, also those extracted later.
     pub sources: HashSet<SourceId>,
 }
@@ -140,7 +140,7 @@ impl History {
 
     /// What [`History::undo`] would take back, to follow the word "Undo".
     #[must_use]
-    pub fn undo_text(&self) -> Option<String> {
+    pub fn undo_text(&self) -> Option<ChangeText> {
         self.undo.last().map(|entry| entry.change.text())
     }
 
@@ -160,7 +160,7 @@ impl History {
 
     /// What [`History::redo`] would do again, to follow the word "Redo".
     #[must_use]
-    pub fn redo_text(&self) -> Option<String> {
+    pub fn redo_text(&self) -> Option<ChangeText> {
         self.redo.last().map(|entry| entry.change.text())
     }
 
@@ -189,7 +189,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::project::{ClassId, ClassName, Label};
+    use crate::project::{ClassId, ClassName, Label, Noun};
 
     struct Desk {
         project: Project,
@@ -398,12 +398,18 @@ mod tests {
                 to,
             }
             .text()
+            .with(Noun::Frame)
         };
         assert_eq!(
             relabel(24, Label::Class(class("猫"))),
             "label 24 frames “猫”"
         );
         assert_eq!(relabel(1, Label::Unsorted), "unlabel 1 frame");
+        let trash = Change::Trash {
+            frames: vec![String::new(); 2],
+        };
+        assert_eq!(trash.text().with(Noun::Photo), "remove 2 photos");
+        assert_eq!(trash.text().with(Noun::Image), "remove 2 images");
     }
 
     #[test]

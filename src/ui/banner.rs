@@ -18,6 +18,7 @@ pub fn banner_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     let text = format!(
         "“{name}” is not there any more. Was its drive unplugged, or its folder moved? It goes on by itself when the folder is back."
     );
+    let noun = session.noun();
     let place = session.root.display().to_string();
     Panel::top("gone")
         .frame(
@@ -35,9 +36,9 @@ pub fn banner_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
                     ui.add(Label::new(RichText::new(text).color(t.hint_text)).wrap())
                         .on_hover_text(place);
                 });
-                let button = quiet_button(ui, None, Command::CloseProject.text());
+                let button = quiet_button(ui, None, &Command::CloseProject.text(noun));
                 if button
-                    .on_hover_text(Command::CloseProject.tooltip())
+                    .on_hover_text(Command::CloseProject.tooltip(noun))
                     .clicked()
                 {
                     cx.command(Command::CloseProject);

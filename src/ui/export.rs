@@ -114,7 +114,7 @@ fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
             .add_enabled_ui(!busy, |ui| accent_button(ui, Some(icons::EXPORT), "Export"))
             .inner;
         if export
-            .on_hover_text("Write the model, its labels and how frames become its input")
+            .on_hover_text("Write the model, its labels and how images become its input")
             .on_disabled_hover_text("An export is being made")
             .clicked()
         {
@@ -292,7 +292,7 @@ fn done_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, done: &Exported) {
                                 t.text
                             });
                             ui.label(text).on_hover_text(
-                                "Part of the test frames for which the file and the run name the same class",
+                                "Part of the test images for which the file and the run name the same class",
                             );
                         }
                         None => {

@@ -90,7 +90,7 @@ fn summary(session: &Session) -> String {
     }
     format!(
         "{} · {} labelled · {} unsorted",
-        counts.noun().count(counts.total()),
+        session.noun().count(counts.total()),
         words::number(counts.labelled as u64),
         words::number(counts.unsorted as u64)
     )
@@ -255,11 +255,7 @@ fn right_side(ui: &mut Ui, app: &App, running: bool) {
     if running {
         ui.label(widgets::small(
             t,
-            session
-                .snapshot
-                .counts
-                .noun()
-                .count(session.snapshot.counts.total()),
+            session.noun().count(session.snapshot.counts.total()),
         ));
         return;
     }

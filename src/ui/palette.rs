@@ -129,15 +129,16 @@ fn lines(ctx: &Context, cx: &Cx<'_>, query: &str) -> Vec<Line> {
         let text = text.to_lowercase();
         words.iter().all(|word| text.contains(word))
     };
+    let noun = cx.app.noun();
     let mut lines: Vec<Line> = Command::ALL
         .into_iter()
         .filter(|command| *command != Command::Palette && command.is_enabled(cx.app))
         .filter(|command| {
-            matches(command.text()) || (query.len() > 3 && matches(command.tooltip()))
+            matches(&command.text(noun)) || (query.len() > 3 && matches(&command.tooltip(noun)))
         })
         .map(|command| Line {
-            text: command.text().to_owned(),
-            tip: command.tooltip().to_owned(),
+            text: command.text(noun).into_owned(),
+            tip: command.tooltip(noun).into_owned(),
             keys: command
                 .shortcut()
                 .map(|shortcut| widgets::shortcut_text(ctx, &shortcut))
@@ -162,7 +163,7 @@ fn class_lines(session: &Session, matches: &dyn Fn(&str) -> bool) -> Vec<Line> {
             let frames = session.snapshot.counts.label(&label);
             Line {
                 text: format!("Show class “{}”", class.name),
-                tip: words::frames(frames),
+                tip: session.noun().count(frames),
                 keys: String::new(),
                 action: Action::Label(LabelAction::Open(Show::Label(label), None)),
             }

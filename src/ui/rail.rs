@@ -56,7 +56,8 @@ pub fn rail_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
             ui.spacing_mut().item_spacing.y = 4.0;
             for (step, name, glyph, command) in STEPS {
                 let chosen = cx.app.workspace == step;
-                if step_ui(ui, name, glyph, command, chosen, is_done(session, step)) {
+                let tip = command_tooltip(ui.ctx(), cx.app, command);
+                if step_ui(ui, name, glyph, &tip, chosen, is_done(session, step)) {
                     cx.act(Action::Go(step));
                 }
             }
@@ -84,14 +85,7 @@ fn is_done(session: &Session, step: Workspace) -> bool {
     }
 }
 
-fn step_ui(
-    ui: &mut Ui,
-    name: &str,
-    glyph: char,
-    command: Command,
-    chosen: bool,
-    done: bool,
-) -> bool {
+fn step_ui(ui: &mut Ui, name: &str, glyph: char, tip: &str, chosen: bool, done: bool) -> bool {
     let t = tokens(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 58.0), Sense::click());
     let color = if chosen {
@@ -129,6 +123,5 @@ fn step_ui(
         painter.circle_filled(pos2(rect.right() - 13.0, rect.top() + 11.0), 3.0, t.ok);
     }
     response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Tab, true, chosen, name));
-    let tip = command_tooltip(ui.ctx(), command);
     response.on_hover_text(tip).clicked()
 }

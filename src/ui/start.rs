@@ -66,7 +66,7 @@ pub fn start_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
                     ),
                 ] {
                     let tile = tile_ui(ui, width, glyph, label, words, accent);
-                    let tip = widgets::command_tooltip(ui.ctx(), command);
+                    let tip = widgets::command_tooltip(ui.ctx(), cx.app, command);
                     if tile.on_hover_text(tip).clicked() {
                         cx.command(command);
                     }

@@ -197,19 +197,20 @@ pub fn command_item(ui: &mut Ui, cx: &mut Cx<'_>, command: Command, glyph: char)
         .map(|shortcut| widgets::shortcut_text(ui.ctx(), &shortcut))
         .unwrap_or_default();
     let enabled = command.is_enabled(cx.app);
+    let noun = cx.app.noun();
     let clicked = ui
         .add_enabled_ui(enabled, |ui| {
             menu_item(
                 ui,
                 Some(glyph),
-                command.text(),
+                &command.text(noun),
                 RichText::new(shortcut)
                     .size(theme::TYPE_SMALL)
                     .color(t.faint),
             )
         })
         .inner
-        .on_hover_text(command.tooltip())
+        .on_hover_text(command.tooltip(noun))
         .clicked();
     if clicked {
         cx.command(command);
@@ -221,7 +222,7 @@ pub fn command_item(ui: &mut Ui, cx: &mut Cx<'_>, command: Command, glyph: char)
 fn right_side(ui: &mut Ui, cx: &mut Cx<'_>, undo_room: f32) {
     let dark = ui.visuals().dark_mode;
     ui.spacing_mut().item_spacing.x = 8.0;
-    let tip = command_tooltip(ui.ctx(), Command::Shortcuts);
+    let tip = command_tooltip(ui.ctx(), cx.app, Command::Shortcuts);
     if icon_button(ui, icons::HELP, "Keyboard shortcuts", &tip).clicked() {
         cx.command(Command::Shortcuts);
     }
@@ -233,7 +234,7 @@ fn right_side(ui: &mut Ui, cx: &mut Cx<'_>, undo_room: f32) {
     if icon_button(ui, glyph, label, "").clicked() {
         cx.command(Command::ToggleTheme);
     }
-    if search(ui) {
+    if search(ui, cx) {
         cx.command(Command::Palette);
     }
     if let Some(session) = &cx.app.session {
@@ -261,16 +262,15 @@ fn right_side(ui: &mut Ui, cx: &mut Cx<'_>, undo_room: f32) {
 }
 
 /// The pill that opens the command palette.
-fn search(ui: &mut Ui) -> bool {
+fn search(ui: &mut Ui, cx: &Cx<'_>) -> bool {
     let t = tokens(ui);
+    let name = Command::Palette.text(cx.app.noun());
     let font = FontId::new(theme::TYPE_SMALL, FontFamily::Proportional);
     let shortcut = Command::Palette
         .shortcut()
         .map(|shortcut| widgets::shortcut_text(ui.ctx(), &shortcut))
         .unwrap_or_default();
-    let words = ui
-        .painter()
-        .layout_no_wrap(Command::Palette.text().to_owned(), font, t.muted);
+    let words = ui.painter().layout_no_wrap(name.to_string(), font, t.muted);
     let keys = ui
         .painter()
         .layout_no_wrap(shortcut, FontId::new(11.0, theme::medium()), t.muted);
@@ -311,9 +311,7 @@ fn search(ui: &mut Ui) -> bool {
         StrokeKind::Inside,
     );
     painter.galley(cap.center() - keys.size() / 2.0, keys, t.muted);
-    response.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::Button, true, Command::Palette.text())
-    });
-    let tip = command_tooltip(ui.ctx(), Command::Palette);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &*name));
+    let tip = command_tooltip(ui.ctx(), cx.app, Command::Palette);
     response.on_hover_text(tip).clicked()
 }

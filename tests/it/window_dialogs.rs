@@ -4,7 +4,7 @@ use egui::accesskit::Role;
 use egui::{Key, Modifiers, Rect};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use salamander::app::{Action, Command, Dialog, LabelAction, Show};
-use salamander::project::{ClassName, Label};
+use salamander::project::{ClassName, Label, Noun};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
@@ -68,7 +68,8 @@ fn the_list_of_shortcuts_says_all_of_each() {
             if command.shortcut().is_none() {
                 continue;
             }
-            let text = command.text().trim_end_matches('…');
+            let text = command.text(Noun::Photo);
+            let text = text.trim_end_matches('…');
             let label = desk
                 .harness
                 .query_all_by_role_and_label(Role::Label, text)
@@ -136,6 +137,63 @@ fn no_tooltip_lies_above_a_dialog() {
     // The dialog itself has the pointer.
     desk.click("Close");
     desk.until("closed", |harness| harness.state().app().dialog.is_none());
+}
+
+#[test]
+fn a_project_of_photos_speaks_of_photos() {
+    let place = Place::new();
+    many_classes(&place, &["cat", "dog"], 3);
+    let mut desk = open(&place, [1440.0, 900.0]);
+    desk.click("cat, cat 000.png");
+    desk.key(Modifiers::NONE, Key::L);
+    desk.see("Label 1 photo");
+    desk.key(Modifiers::NONE, Key::Escape);
+    desk.key(Modifiers::NONE, Key::Delete);
+    desk.see("Trash, 1 photo");
+    let texts = |desk: &Desk| {
+        let session = desk.harness.state().app().session.as_ref().unwrap();
+        (session.undo_text(), session.redo_text())
+    };
+    desk.until("it can be undone", |harness| {
+        harness.state().app().tasks.is_idle()
+    });
+    assert_eq!(texts(&desk).0.as_deref(), Some("remove 1 photo"));
+    desk.key(Modifiers::COMMAND, Key::Z);
+    desk.see("Undone: remove 1 photo");
+    desk.until("it can be done again", |harness| {
+        harness.state().app().tasks.is_idle()
+    });
+    assert_eq!(texts(&desk).1.as_deref(), Some("remove 1 photo"));
+    desk.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+    desk.see("Trash, 1 photo");
+
+    desk.key(Modifiers::COMMAND, Key::F);
+    desk.see("Find photos");
+    desk.see("5 photos");
+    desk.harness.event(egui::Event::Text("nothing".to_owned()));
+    desk.see("No photos here");
+    desk.key(Modifiers::NONE, Key::Escape);
+
+    desk.click("Trash, 1 photo");
+    desk.see("Select photos to bring them back; a class’s key gives them that class.");
+    desk.click("cat, cat 000.png");
+    desk.key(Modifiers::NONE, Key::Delete);
+    desk.see("Delete 1 photo for good?");
+    desk.see("This cannot be undone.");
+    desk.key(Modifiers::NONE, Key::Escape);
+
+    for command in [Command::GoTrain, Command::GoEvaluate, Command::Shortcuts] {
+        desk.act(Action::Command(command));
+        desk.harness.run_steps(4);
+        let frames: Vec<String> = desk
+            .names()
+            .into_iter()
+            .filter(|name| name.to_lowercase().contains("frame"))
+            // Frames that are yet to be taken out of videos.
+            .filter(|name| !name.contains("Extract all frames"))
+            .collect();
+        assert!(frames.is_empty(), "{frames:?}");
+    }
 }
 
 #[test]

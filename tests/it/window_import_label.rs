@@ -399,7 +399,7 @@ fn labelling_many_frames_at_once_is_foreseen_on_a_thread_and_what_follows_waits_
     desk.see("3,000 selected");
     assert_eq!(files_in(&place.path("p/classes/cat")), FRAMES);
     desk.key(Modifiers::NONE, Key::Delete);
-    desk.see("cat, 0 frames");
+    desk.see("cat, 0 photos");
     desk.until("the frames are in the trash", |_| {
         files_in(&place.path("p/trash/classes/cat")) == FRAMES
     });

@@ -11,7 +11,9 @@ use crate::jobs::{JobError, Work};
 use crate::media::{
     self, ClassFrom, Fate, ImportOptions, ImportOutcome, ImportPlan, MediaError, Totals, Videos,
 };
-use crate::project::{Change, History, Label, Project, ProjectError, SourceId, UndoStep};
+use crate::project::{
+    Change, ChangeText, History, Label, Project, ProjectError, SourceId, UndoStep,
+};
 
 /// What adding files brought, and what can be undone now.
 struct Added {
@@ -19,7 +21,7 @@ struct Added {
     /// Why it ended early.
     error: Option<MediaError>,
     undo_text: Option<UndoStep>,
-    redo_text: Option<String>,
+    redo_text: Option<ChangeText>,
 }
 
 /// How far an import came without asking.
@@ -27,7 +29,7 @@ enum Planned {
     /// A person must tell how to go on.
     Asks(ImportPlan, ImportOptions),
     /// It is done.
-    Added(Added),
+    Added(Box<Added>),
 }
 
 impl App {
@@ -87,12 +89,12 @@ impl App {
                     return Ok(Planned::Asks(plan, options));
                 }
                 let added = add(&project, plan, &options, &history, work)?;
-                Ok::<_, MediaError>(Planned::Added(added))
+                Ok::<_, MediaError>(Planned::Added(Box::new(added)))
             },
             |app, result| {
                 match result {
                     Ok(Planned::Asks(plan, options)) => app.ask_about_plan(plan, options),
-                    Ok(Planned::Added(added)) => app.added(added),
+                    Ok(Planned::Added(added)) => app.added(*added),
                     Err(JobError::Cancelled) => {}
                     Err(error) => {
                         app.fail(error.to_string());
@@ -270,7 +272,7 @@ pub(super) fn remember(
     outcome: &ImportOutcome,
     history: &Mutex<History>,
     work: &Work,
-) -> Result<(Option<UndoStep>, Option<String>), ProjectError> {
+) -> Result<(Option<UndoStep>, Option<ChangeText>), ProjectError> {
     let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
     let change = Change::Import {
         record: Box::new(outcome.record.clone()),

@@ -7,7 +7,7 @@ use crate::app::notes::Tone;
 use crate::app::{Action, App, Command, Lane, words};
 use crate::jobs::JobError;
 use crate::media::{self, MediaError, Wanted};
-use crate::project::{Change, ClassName, Label, Sampling, UndoStep};
+use crate::project::{Change, ChangeText, ClassName, Label, Sampling, UndoStep};
 
 /// What came in, and what can be undone now.
 struct Done {
@@ -16,7 +16,7 @@ struct Done {
     labelled: usize,
     missing: usize,
     undo_text: Option<UndoStep>,
-    redo_text: Option<String>,
+    redo_text: Option<ChangeText>,
 }
 
 impl App {

@@ -409,7 +409,7 @@ fn before_import(dir: &Path) -> (Vec<String>, usize, usize) {
 
 #[test]
 fn an_import_is_taken_back_and_done_again() {
-    use crate::project::{Change, History};
+    use crate::project::{Change, History, Noun};
     let dir = folder();
     let (classes, sources, frames) = before_import(&dir.path().join("a"));
     let (project, record) = imported(dir.path());
@@ -422,7 +422,8 @@ fn an_import_is_taken_back_and_done_again() {
         undone: None,
     };
     history.apply(&project, change, &work).unwrap();
-    assert_eq!(history.undo_text().as_deref(), Some("import 3 files"));
+    let text = history.undo_text().map(|text| text.with(Noun::Frame));
+    assert_eq!(text.as_deref(), Some("import 3 files"));
     let mut undone = None;
     for _ in 0..2 {
         history.undo(&project, &work).unwrap().unwrap();

@@ -253,7 +253,7 @@ fn restoring_is_a_change_like_any_other() {
     project.remove_class(&class("cat")).unwrap();
     let mut history = History::default();
     let restore = Change::Restore { frames: trashed };
-    assert_eq!(restore.text(), "restore 1 frame");
+    assert_eq!(restore.text().with(Noun::Frame), "restore 1 frame");
     history.apply(&project, restore, &work).unwrap();
     assert_eq!(names(&project), ["cat"]);
     assert_eq!(paths(&project), ["classes/cat/1.jpg"]);

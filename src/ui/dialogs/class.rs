@@ -168,7 +168,7 @@ fn merge_field_ui(
         ui,
         &format!(
             "There is a class “{into}” already. Merge the two: {} of “{from}” go to “{into}”, and “{from}” is gone. Runs that knew both say so. You can undo this.",
-            words::count(frames as u64, "image", "images")
+            cx.app.noun().count(frames)
         ),
     );
     true
@@ -180,13 +180,7 @@ pub(super) fn remove_class_ui(
     name: &ClassName,
     frames: usize,
 ) -> End {
-    let noun = cx
-        .app
-        .session
-        .as_ref()
-        .map_or_else(words::Noun::default, |session| {
-            session.snapshot.counts.noun()
-        });
+    let noun = cx.app.noun();
     title_ui(
         ui,
         &format!("Delete “{}”?", words::shorten(name.as_str(), 40)),

@@ -30,7 +30,7 @@ pub(super) fn label_as_ui(
     fresh: bool,
 ) -> End {
     let t = tokens(ui);
-    title_ui(ui, &format!("Label {}", words::frames(frames)));
+    title_ui(ui, &format!("Label {}", cx.app.noun().count(frames)));
     let (up, down) = ui.input_mut(|input| {
         (
             input.consume_key(Modifiers::NONE, Key::ArrowUp),

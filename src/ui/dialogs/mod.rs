@@ -117,7 +117,7 @@ fn dialog_ui(
         Dialog::Extend { run, more } => extend::extend_ui(ui, cx, run, more),
         Dialog::RunNote { run, name, note } => note::run_note_ui(ui, cx, run, name, note, fresh),
         Dialog::Quit => quit::quit_ui(ui, cx),
-        Dialog::Shortcuts => shortcuts::shortcuts_ui(ui),
+        Dialog::Shortcuts => shortcuts::shortcuts_ui(ui, cx.app.noun()),
     }
 }
 

@@ -1,9 +1,11 @@
 //! The list of keyboard shortcuts.
 
+use std::borrow::Cow;
+
 use egui::{Align, Key, Label, Layout, Modifiers, RichText, ScrollArea, Ui, vec2};
 
 use super::{End, buttons_ui, title_ui};
-use crate::app::Command;
+use crate::app::{Command, words::Noun};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, button, key_cap, shortcut_text};
 
@@ -14,25 +16,31 @@ const ROW: f32 = 24.0;
 /// Between the two columns, points.
 const GAP: f32 = 20.0;
 
-pub(super) fn shortcuts_ui(ui: &mut Ui) -> End {
+pub(super) fn shortcuts_ui(ui: &mut Ui, noun: Noun) -> End {
     let t = tokens(ui);
     title_ui(ui, "Keyboard shortcuts");
     ui.add_space(4.0);
     let ctx = ui.ctx().clone();
-    let mut rows: Vec<(String, &str)> = vec![
-        ("1–9".to_owned(), "Give the selected frames a class"),
-        ("0".to_owned(), "Make the selected frames unsorted"),
-        ("Arrows".to_owned(), "Go from frame to frame"),
-        ("Shift+Arrows".to_owned(), "Select frames along the way"),
-        ("Shift+Click".to_owned(), "Select a range"),
-        ("Ctrl+Click".to_owned(), "Add a frame or take it out"),
-        ("Escape".to_owned(), "Close what is open, select nothing"),
-    ];
+    let mut rows: Vec<(String, Cow<'_, str>)> = [
+        ("1–9", "Give the selected {images} a class"),
+        ("0", "Make the selected {images} unsorted"),
+        ("Arrows", "Go from {image} to {image}"),
+        ("Shift+Arrows", "Select {images} along the way"),
+        ("Shift+Click", "Select a range"),
+        ("Ctrl+Click", "Add one or take it out"),
+        ("Escape", "Close what is open, select nothing"),
+    ]
+    .into_iter()
+    .map(|(keys, what)| (keys.to_owned(), noun.fill(what)))
+    .collect();
     rows.extend(Command::ALL.into_iter().filter_map(|command| {
         let shortcut = command.shortcut()?;
         Some((
             shortcut_text(&ctx, &shortcut),
-            command.text().trim_end_matches('…'),
+            match command.text(noun) {
+                Cow::Borrowed(text) => Cow::Borrowed(text.trim_end_matches('…')),
+                Cow::Owned(text) => Cow::Owned(text.trim_end_matches('…').to_owned()),
+            },
         ))
     }));
     let half = rows.len().div_ceil(2);

@@ -4,19 +4,21 @@ use egui::Ui;
 
 use super::{End, buttons_ui, title_ui, words_ui};
 use crate::app::{Action, LabelAction, words};
-use crate::project::Trash;
+use crate::project::{Noun, Trash};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::widgets::{button, danger_button};
 
 pub(super) fn empty_trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, found: &Trash) -> End {
+    let noun = cx.app.noun();
     title_ui(ui, "Empty the trash?");
     words_ui(
         ui,
         &format!(
-            "{}, {}, will be deleted for good. This cannot be undone; frames of a video can be taken out of it again.",
-            contents(found),
-            words::bytes(found.bytes)
+            "{}, {}, will be deleted for good. {}",
+            contents(found, noun),
+            words::bytes(found.bytes),
+            no_way_back(noun)
         ),
     );
     let mut end = End::Open;
@@ -33,12 +35,10 @@ pub(super) fn empty_trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, found: &Trash) -> End
 }
 
 pub(super) fn delete_ui(ui: &mut Ui, cx: &mut Cx<'_>, paths: &[String]) -> End {
-    let frames = words::frames(paths.len());
-    title_ui(ui, &format!("Delete {frames} for good?"));
-    words_ui(
-        ui,
-        "This cannot be undone; frames of a video can be taken out of it again.",
-    );
+    let noun = cx.app.noun();
+    let images = noun.count(paths.len());
+    title_ui(ui, &format!("Delete {images} for good?"));
+    words_ui(ui, no_way_back(noun));
     let mut end = End::Open;
     buttons_ui(ui, |ui| {
         if danger_button(ui, Some(icons::TRASH), "Delete for good").clicked() {
@@ -53,9 +53,18 @@ pub(super) fn delete_ui(ui: &mut Ui, cx: &mut Cx<'_>, paths: &[String]) -> End {
     end
 }
 
+fn no_way_back(noun: Noun) -> &'static str {
+    match noun {
+        Noun::Photo => "This cannot be undone.",
+        Noun::Frame | Noun::Image => {
+            "This cannot be undone; frames of a video can be taken out of it again."
+        }
+    }
+}
+
 /// `1,260 frames and 2 runs`, or of anything else `3 files`.
-fn contents(found: &Trash) -> String {
-    let frames = words::count(found.frames, "frame", "frames");
+fn contents(found: &Trash, noun: Noun) -> String {
+    let frames = noun.count(found.frames as usize);
     let runs = words::count(found.runs, "run", "runs");
     match (found.frames, found.runs) {
         (0, 0) => words::count(found.files, "file", "files"),

@@ -56,7 +56,7 @@ fn pending_ui(ui: &mut Ui, session: &Session) {
 
 fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
     let t = tokens(ui);
-    let noun = session.snapshot.counts.noun();
+    let noun = session.noun();
     let many = noun.many();
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -94,7 +94,7 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Eva
             let groups = evaluation.by_group().len();
             ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(16.0))).wrap())
                 .on_hover_text(
-                    "The 95 % interval by Wilson. Frames of one video look alike, so the real uncertainty is larger; more videos make it smaller",
+                    noun.fill("The 95 % interval by Wilson. {Images} of one source look alike, so the real uncertainty is larger; more sources make it smaller"),
                 );
             if groups > 0 && groups < 6 {
                 hint(
@@ -114,7 +114,7 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Eva
             );
             hint_with(ui, &words, |ui| {
                 let again = quiet_button(ui, Some(icons::REFRESH), "Measure again");
-                if again.on_hover_text("Judge the frames by their labels now").clicked() {
+                if again.on_hover_text(noun.fill("Judge the {images} by their labels now")).clicked() {
                     cx.act(Action::Evaluate(EvaluateAction::Again));
                 }
             });
@@ -136,7 +136,7 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Eva
         if evaluation.changed > 0 {
             let words = format!(
                 "{} of the run hold another image since and were judged by that.",
-                words::frames(evaluation.changed as usize)
+                noun.count(evaluation.changed as usize)
             );
             ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
         }
@@ -173,7 +173,7 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
                 ui.label("");
                 for (heading, width, tip) in [
                     (
-                        session.snapshot.counts.noun().many(),
+                        session.noun().many(),
                         COUNT,
                         "How many there were of this class",
                     ),

@@ -240,7 +240,7 @@ fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluat
     );
     let words = format!(
         "{} of “{}” taken for “{}” ({})",
-        session.snapshot.counts.noun().count(cell.frames as usize),
+        session.noun().count(cell.frames as usize),
         name(cell.truth),
         name(cell.predicted),
         words::percent(f64::from(cell.part)),

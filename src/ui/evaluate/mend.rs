@@ -19,7 +19,8 @@ pub fn mend_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         ui.set_min_height(theme::CHIP_HEIGHT);
         ui.spacing_mut().item_spacing.x = 8.0;
         if chosen.is_empty() {
-            let words = "Select frames to mend their labels: a click, Shift or Ctrl for more.";
+            let words = "Select {images} to mend their labels: a click, Shift or Ctrl for more.";
+            let words = session.noun().fill(words);
             ui.add(egui::Label::new(widgets::faint(t, words)).truncate());
             return;
         }
@@ -31,8 +32,12 @@ pub fn mend_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             let count = words::number(chosen.len() as u64);
             ui.label(widgets::muted(t, format!("{count} selected")));
         }
-        let label = menu_chip(ui, "Label", "Label of the chosen frames")
-            .on_hover_text("Give them another class; its key does the same");
+        let label = menu_chip(
+            ui,
+            "Label",
+            &session.noun().fill("Label of the chosen {images}"),
+        )
+        .on_hover_text("Give them another class; its key does the same");
         Popup::menu(&label).width(210.0).show(|ui| {
             class_items_ui(ui, cx, session);
         });

@@ -58,10 +58,7 @@ pub fn mistakes_ui(
         section(ui, title, |ui| {
             ui.label(widgets::faint(
                 t,
-                format!(
-                    "{}, the surest first",
-                    session.snapshot.counts.noun().count(shown.len())
-                ),
+                format!("{}, the surest first", session.noun().count(shown.len())),
             ));
             matrix::filter_ui(ui, cx, session, evaluation);
         });
@@ -292,6 +289,7 @@ fn head_ui(
     zoom: &mut Zoom,
 ) {
     let t = tokens(ui);
+    let noun = session.noun();
     ui.horizontal(|ui| {
         ui.label(widgets::title(words::shorten(
             &shown_name(session, frame),
@@ -306,7 +304,8 @@ fn head_ui(
             }
             let next = ui
                 .add_enabled_ui(place + 1 < count, |ui| {
-                    icon_button(ui, icons::ARROW_RIGHT, "Next frame", "Next frame (→)")
+                    let name = noun.fill("Next {image}");
+                    icon_button(ui, icons::ARROW_RIGHT, &name, &format!("{name} (→)"))
                 })
                 .inner;
             if next.clicked() {
@@ -314,7 +313,8 @@ fn head_ui(
             }
             let before = ui
                 .add_enabled_ui(place > 0, |ui| {
-                    icon_button(ui, icons::ARROW_LEFT, "Frame before", "Frame before (←)")
+                    let name = noun.fill("{Image} before");
+                    icon_button(ui, icons::ARROW_LEFT, &name, &format!("{name} (←)"))
                 })
                 .inner;
             if before.clicked() {

@@ -84,10 +84,10 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         empty(
             ui,
             icons::EVALUATE,
-            "No frames on this side of the split",
-            "The project had too few sources to keep some aside. Import more videos, or raise the test percentage, and train again.",
+            &session.noun().fill("No {images} on this side of the split"),
+            "The project had too few sources to keep some aside. Import more, or raise the test percentage, and train again.",
             |ui| {
-                if accent_button(ui, None, "Import videos").clicked() {
+                if accent_button(ui, None, "Go to Import").clicked() {
                     cx.act(Action::Go(Workspace::Import));
                 }
             },
@@ -128,20 +128,26 @@ fn nothing_yet_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let (title, words) = if training {
         (
             "The training is still running",
-            "When it has finished, this page shows how good the classifier is on frames it has never seen.",
+            "When it has finished, this page shows how good the classifier is on {images} it has never seen.",
         )
     } else {
         (
             "Nothing to evaluate yet",
-            "Train first; then this page shows how good the classifier is on frames it has never seen.",
+            "Train first; then this page shows how good the classifier is on {images} it has never seen.",
         )
     };
-    empty(ui, icons::EVALUATE, title, words, |ui| {
-        let label = if training { "Watch it" } else { "Go to Train" };
-        if accent_button(ui, None, label).clicked() {
-            cx.act(Action::Go(Workspace::Train));
-        }
-    });
+    empty(
+        ui,
+        icons::EVALUATE,
+        title,
+        &session.noun().fill(words),
+        |ui| {
+            let label = if training { "Watch it" } else { "Go to Train" };
+            if accent_button(ui, None, label).clicked() {
+                cx.act(Action::Go(Workspace::Train));
+            }
+        },
+    );
 }
 
 fn measuring_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
@@ -186,14 +192,14 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
         });
         if !narrow {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                what_ui(ui, cx, view);
+                what_ui(ui, cx, session, view);
             });
         }
     });
     if narrow {
         let size = egui::vec2(ui.available_width(), theme::CONTROL_HEIGHT);
         ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
-            what_ui(ui, cx, view);
+            what_ui(ui, cx, session, view);
         });
     }
     if session.evaluate.predicting.is_some() {
@@ -203,7 +209,7 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
 }
 
 /// The test frames or other files, and the button for other files.
-fn what_ui(ui: &mut Ui, cx: &mut Cx<'_>, view: &mut View) {
+fn what_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
     ui.spacing_mut().item_spacing.x = 10.0;
     let predict = accent_button(ui, Some(icons::PLUS), "Predict on files…");
     if predict
@@ -215,7 +221,11 @@ fn what_ui(ui: &mut Ui, cx: &mut Cx<'_>, view: &mut View) {
     }
     ui.allocate_ui(egui::vec2(232.0, theme::CONTROL_HEIGHT), |ui| {
         let chosen = usize::from(view.files);
-        if let Some(index) = segments(ui, chosen, &["Test frames", "Other files"]) {
+        if let Some(index) = segments(
+            ui,
+            chosen,
+            &[&session.noun().fill("Test {images}"), "Other files"],
+        ) {
             view.files = index == 1;
         }
     });

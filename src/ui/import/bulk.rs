@@ -40,7 +40,11 @@ pub fn bulk_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let same = first
         .filter(|first| selected.iter().all(|source| source.class == **first))
         .map(|class| class.clone().map_or(Label::Unsorted, Label::Class));
-    let class = class.on_hover_text("Give all of them a class; their frames move along");
+    let class = class.on_hover_text(
+        session
+            .noun()
+            .fill("Give all of them a class; their {images} move along"),
+    );
     class_menu_ui(&class, cx, session, &ids, same.as_ref());
     let videos: Vec<SourceId> = selected
         .iter()
@@ -71,7 +75,7 @@ pub fn bulk_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         }));
     }
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        let tip = widgets::command_tooltip(ui.ctx(), Command::SelectNone);
+        let tip = widgets::command_tooltip(ui.ctx(), cx.app, Command::SelectNone);
         if quiet_button(ui, Some(icons::CROSS), "Clear")
             .on_hover_text(tip)
             .clicked()

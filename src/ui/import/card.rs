@@ -13,7 +13,7 @@ use crate::app::{
     expected_frames, words,
 };
 use crate::media::VideoInfo;
-use crate::project::{ClassName, Label, Source, SourceId, SourceKind};
+use crate::project::{ClassName, Label, Noun, Source, SourceId, SourceKind};
 use crate::ui::Cx;
 use crate::ui::icons::{self, icon};
 use crate::ui::theme::{self, tokens};
@@ -310,6 +310,14 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     }
 }
 
+/// What the images of a source are called.
+fn noun_of(source: &Source) -> Noun {
+    match source.kind {
+        SourceKind::Video => Noun::Frame,
+        SourceKind::Photos => Noun::Photo,
+    }
+}
+
 fn class_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     let (color, label) = match &source.class {
         Some(name) => (
@@ -320,7 +328,7 @@ fn class_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     };
     let accessible = format!("Class of {}: {label}", source.name);
     let chip = class_chip(ui, color, &label, &accessible)
-        .on_hover_text("The class that its frames are given");
+        .on_hover_text(noun_of(source).fill("The class that its {images} are given"));
     let label = source.class.clone().map_or(Label::Unsorted, Label::Class);
     let ids = std::slice::from_ref(&source.id);
     class_menu_ui(&chip, cx, session, ids, Some(&label));
@@ -373,7 +381,8 @@ pub fn class_menu_ui(
 fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     ui.spacing_mut().item_spacing.y = 1.0;
     let frames = session.snapshot.counts.source(&source.id);
-    if frames > 0 && menu_item(ui, Some(icons::GRID), "Show its frames", ()).clicked() {
+    let show = noun_of(source).fill("Show its {images}");
+    if frames > 0 && menu_item(ui, Some(icons::GRID), &show, ()).clicked() {
         cx.act(Action::Import(ImportAction::ShowFrames(source.id.clone())));
         ui.close();
     }

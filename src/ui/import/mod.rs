@@ -118,7 +118,7 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                     Command::ExtractAll
                 };
                 if command_button(ui, app, extract, |ui| {
-                    accent_button(ui, None, extract.text())
+                    accent_button(ui, None, &extract.text(session.noun()))
                 }) {
                     cx.command(extract);
                 }

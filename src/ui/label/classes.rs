@@ -153,7 +153,7 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize,
     let at = pos2(rect.left() + 28.0, rect.center().y - galley.size().y / 2.0);
     painter.galley(at, galley, color);
 
-    let accessible = format!("{name}, {}", session.snapshot.counts.noun().count(count));
+    let accessible = format!("{name}, {}", session.noun().count(count));
     response
         .widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, &accessible));
     if response.dnd_release_payload::<DraggedFrames>().is_some() {
@@ -170,14 +170,18 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize,
     Popup::context_menu(&response)
         .width(200.0)
         .show(|ui| menu_ui(ui, cx, session, class));
+    let noun = session.noun();
+    let many = noun.many();
     let tip = match (&key, class) {
         (Some(key), Some(_)) => format!(
-            "Click to show only “{name}”. Press {key} to give it to the selected frames. \
+            "Click to show only “{name}”. Press {key} to give it to the selected {many}. \
              Right-click to rename, delete, move"
         ),
-        (_, None) => "Click to show only unsorted frames. Press 0 to take the class off".to_owned(),
+        (_, None) => noun
+            .fill("Click to show only unsorted {images}. Press 0 to take the class off")
+            .into_owned(),
         _ => format!(
-            "Click to show only “{name}”; drag frames here, or press L and type a part of its name"
+            "Click to show only “{name}”; drag {many} here, or press L and type a part of its name"
         ),
     };
     response.on_hover_text(tip);
@@ -211,7 +215,7 @@ fn trash_row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         let at = pos2(x, rect.center().y);
         painter.text(at, align, words, font.clone(), t.muted);
     }
-    let accessible = format!("Trash, {}", words::frames(count));
+    let accessible = format!("Trash, {}", session.noun().count(count));
     response
         .widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, chosen, &accessible));
     if !chosen && response.dnd_release_payload::<DraggedFrames>().is_some() {
@@ -221,7 +225,8 @@ fn trash_row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         let show = if chosen { Show::All } else { Show::Trash };
         cx.act(Action::Label(LabelAction::Show(show)));
     }
-    response.on_hover_text("Show the frames that were removed; they can be brought back");
+    let tip = "Show the {images} that were removed; they can be brought back";
+    response.on_hover_text(session.noun().fill(tip));
 }
 
 fn paint_row(ui: &Ui, rect: Rect, response: &Response, chosen: bool, receiving: bool) {
@@ -248,7 +253,7 @@ fn menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize
         Label::Class(class.name.clone())
     });
     let selected = session.label.selection.len();
-    let noun = session.snapshot.counts.noun();
+    let noun = session.noun();
     if selected > 0 {
         let text = match class {
             Some(class) => format!(
@@ -338,16 +343,19 @@ fn next_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             &format!(
                 "{} wait for a class. Select some (drag, Shift, Ctrl) and press a class’s number, \
                  or drag them onto it.",
-                counts.noun().count(counts.unsorted)
+                session.noun().count(counts.unsorted)
             ),
         );
     } else if filled < 2 && counts.labelled > 0 {
-        widgets::hint(ui, "A classifier needs frames in at least two classes.");
+        let words = "A classifier needs {images} in at least two classes.";
+        widgets::hint(ui, &session.noun().fill(words));
     } else {
         ui.add(
             egui::Label::new(widgets::faint(
                 t,
-                "Space looks at a frame in full size. Everything can be undone.",
+                session
+                    .noun()
+                    .fill("Space looks at one {image} in full size. Everything can be undone."),
             ))
             .wrap(),
         );

@@ -2,7 +2,7 @@
 
 use egui::{Key, Modifiers, TextEdit, Ui, vec2};
 
-use crate::app::{Action, LabelAction, Session, words};
+use crate::app::{Action, LabelAction, Session};
 use crate::ui::Cx;
 use crate::ui::icons::{self, icon};
 use crate::ui::theme::{self, tokens};
@@ -21,6 +21,7 @@ pub fn find_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View)
     let Some(query) = &session.label.find else {
         return;
     };
+    let noun = session.noun();
     let mut text = query.clone();
     let mut close = false;
     ui.horizontal(|ui| {
@@ -36,7 +37,7 @@ pub fn find_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View)
                     .min_size(vec2(0.0, 30.0))
                     .margin(egui::Margin::symmetric(10, 6)),
             )
-            .accessible_name("Find frames");
+            .accessible_name(noun.fill("Find {images}"));
         if view.asked != session.label.find_asked {
             view.asked = session.label.find_asked;
             field.request_focus();
@@ -48,7 +49,7 @@ pub fn find_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View)
             });
         let tip = "Show all again (Escape)";
         close |= icon_button(ui, icons::CROSS, "End the search", tip).clicked();
-        let found = words::frames(session.label.shown.len());
+        let found = noun.count(session.label.shown.len());
         ui.add(egui::Label::new(widgets::muted(t, found)).truncate());
     });
     if close {

@@ -184,7 +184,10 @@ fn header_ui(ui: &Ui, session: &Session, band: &Band, origin: Pos2) {
             (source.name.clone(), length)
         }
         None if group.is_some_and(|group| group.source.is_some()) => (
-            "Frames of a source that is not listed".to_owned(),
+            session
+                .noun()
+                .fill("{Images} of a source that is not listed")
+                .into_owned(),
             String::new(),
         ),
         None => ("Put in by hand".to_owned(), String::new()),
@@ -200,7 +203,7 @@ fn header_ui(ui: &Ui, session: &Session, band: &Band, origin: Pos2) {
     ui.painter().text(
         pos2(shown.right() + 8.0, at.y),
         Align2::LEFT_CENTER,
-        format!("{rest}{}", session.snapshot.counts.noun().count(band.len)),
+        format!("{rest}{}", session.noun().count(band.len)),
         FontId::new(theme::TYPE_SMALL, FontFamily::Proportional),
         t.faint,
     );
@@ -511,11 +514,7 @@ fn drag_badge_ui(ui: &Ui, session: &Session) {
     let layer = egui::LayerId::new(egui::Order::Tooltip, Id::unique("dragged frames"));
     let painter = ui.ctx().layer_painter(layer);
     let galley = painter.layout_no_wrap(
-        session
-            .snapshot
-            .counts
-            .noun()
-            .count(session.label.selection.len().max(1)),
+        session.noun().count(session.label.selection.len().max(1)),
         FontId::new(theme::TYPE_SMALL, theme::medium()),
         t.on_accent,
     );

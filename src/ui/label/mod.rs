@@ -32,6 +32,7 @@ pub struct View {
 
 /// Paints the workspace.
 pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+    let noun = session.noun();
     if session.snapshot.counts.total() == 0
         && session.trash.counts.total() == 0
         && session.classes.is_empty()
@@ -39,8 +40,8 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
         empty(
             ui,
             icons::LABEL,
-            "No frames yet",
-            "Bring videos in first. Their frames appear here, to be sorted into classes.",
+            &noun.fill("No {images} yet"),
+            "Bring videos or photos in first. Their images appear here, to be sorted into classes.",
             |ui| {
                 if accent_button(ui, None, "Go to Import").clicked() {
                     cx.act(Action::Go(Workspace::Import));
@@ -82,6 +83,7 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
 /// What can be done with frames in the trash.
 fn trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
+    let noun = session.noun();
     let selected = session.label.selection.len();
     ui.horizontal(|ui| {
         ui.set_min_height(theme::CHIP_HEIGHT + 4.0);
@@ -97,15 +99,15 @@ fn trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                 quiet_button(ui, Some(icons::TRASH), "Delete for good…")
             })
             .inner
-            .on_hover_text("Delete the selected frames from the trash; asks first");
+            .on_hover_text(noun.fill("Delete the selected {images} from the trash; asks first"));
         if delete.clicked() {
             let paths = session.selected_paths();
             cx.act(Action::Open(Dialog::DeleteForGood(paths)));
         }
         let words = if selected == 0 {
-            "Select frames to bring them back; a class’s key gives them that class."
+            noun.fill("Select {images} to bring them back; a class’s key gives them that class.")
         } else {
-            "Back to the label they had; a class’s key gives them that class."
+            noun.fill("Back to the label they had; a class’s key gives them that class.")
         };
         ui.add(egui::Label::new(widgets::faint(t, words)).truncate());
     });
@@ -114,6 +116,7 @@ fn trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let selected = session.label.selection.len();
+    let noun = session.noun();
     let mut width = f64::from(cx.app.prefs.thumb_width);
     let mut resized = false;
     let mut clear = false;
@@ -127,7 +130,6 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                 ui.spacing_mut().item_spacing.x = 10.0;
                 ui.label(widgets::heading("Label"));
                 if selected == 0 {
-                    let noun = session.snapshot.counts.noun();
                     let shown = noun.count(session.label.shown.len());
                     ui.label(widgets::muted(t, shown));
                     return;
@@ -135,7 +137,11 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                 let words = format!("{} selected", words::number(selected as u64));
                 ui.label(widgets::muted(t, words));
                 clear = quiet_button(ui, Some(icons::CROSS), "Clear")
-                    .on_hover_text(widgets::command_tooltip(ui.ctx(), Command::SelectNone))
+                    .on_hover_text(widgets::command_tooltip(
+                        ui.ctx(),
+                        cx.app,
+                        Command::SelectNone,
+                    ))
                     .clicked();
             },
             |ui| {
@@ -145,8 +151,8 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                     .on_hover_text(tip)
                     .changed();
                 source_menu_ui(ui, cx, session);
-                let tip = widgets::command_tooltip(ui.ctx(), Command::Find);
-                if icon_button(ui, icons::SEARCH, "Find frames by name", &tip).clicked() {
+                let tip = widgets::command_tooltip(ui.ctx(), cx.app, Command::Find);
+                if icon_button(ui, icons::SEARCH, &Command::Find.text(noun), &tip).clicked() {
                     cx.command(Command::Find);
                 }
             },
@@ -169,7 +175,11 @@ fn source_menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             .source(id)
             .map_or_else(|| id.to_string(), |source| words::shorten(&source.name, 28)),
     };
-    let chip = menu_chip(ui, &label, "Show the frames of one source");
+    let chip = menu_chip(
+        ui,
+        &label,
+        &session.noun().fill("Show the {images} of one source"),
+    );
     Popup::menu(&chip).width(280.0).show(|ui| {
         ui.spacing_mut().item_spacing.y = 1.0;
         egui::ScrollArea::vertical()
@@ -195,14 +205,16 @@ fn source_menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 }
 
 fn nothing_shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let noun = session.noun();
+    let show_all = noun.fill("Show all {images}");
     if session.label.show == Show::Trash && session.trash.counts.total() == 0 {
         empty(
             ui,
             icons::TRASH,
             "The trash is empty",
-            "Frames that are removed lie here until the trash is emptied.",
+            &noun.fill("{Images} that are removed lie here until the trash is emptied."),
             |ui| {
-                if button(ui, None, "Show all frames").clicked() {
+                if button(ui, None, &show_all).clicked() {
                     cx.act(Action::Label(LabelAction::Show(Show::All)));
                 }
             },
@@ -213,8 +225,8 @@ fn nothing_shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         empty(
             ui,
             icons::LABEL,
-            "No frames yet",
-            "The classes are there; now bring videos in and extract their frames.",
+            &noun.fill("No {images} yet"),
+            "The classes are there; now bring videos or photos in.",
             |ui| {
                 if accent_button(ui, None, "Go to Import").clicked() {
                     cx.act(Action::Go(Workspace::Import));
@@ -233,21 +245,21 @@ fn nothing_shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let (glyph, title, text) = if all_sorted {
         (
             icons::OK,
-            "Everything is sorted",
-            "Every frame has a class. Look through the classes once more, or train.",
+            "Everything is sorted".into(),
+            noun.fill("Every {image} has a class. Look through the classes once more, or train."),
         )
     } else {
         (
             icons::FILTER,
-            "No frames here",
-            "No frame fits what is chosen at the left and above.",
+            noun.fill("No {images} here"),
+            noun.fill("No {image} fits what is chosen at the left and above."),
         )
     };
-    empty(ui, glyph, title, text, |ui| {
+    empty(ui, glyph, &title, &text, |ui| {
         if all_sorted && accent_button(ui, None, "Go to Train").clicked() {
             cx.act(Action::Go(Workspace::Train));
         }
-        if button(ui, None, "Show all frames").clicked() {
+        if button(ui, None, &show_all).clicked() {
             cx.act(Action::Label(LabelAction::Show(Show::All)));
             cx.act(Action::Label(LabelAction::ShowSource(None)));
             cx.act(Action::Label(LabelAction::Find(None)));

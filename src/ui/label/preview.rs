@@ -66,12 +66,17 @@ pub fn preview_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, rect: Rect, z
         Picture::Failed(why) => failed_picture(ui, room, why),
     }
     for (glyph, label, x, by) in [
-        (icons::ARROW_LEFT, "Previous frame", rect.left() + 28.0, -1),
-        (icons::ARROW_RIGHT, "Next frame", rect.right() - 28.0, 1),
+        (
+            icons::ARROW_LEFT,
+            "Previous {image}",
+            rect.left() + 28.0,
+            -1,
+        ),
+        (icons::ARROW_RIGHT, "Next {image}", rect.right() - 28.0, 1),
     ] {
         let place = Rect::from_center_size(pos2(x, room.center().y), vec2(32.0, 32.0));
         let mut side = ui.new_child(UiBuilder::new().max_rect(place));
-        if icon_button(&mut side, glyph, label, "").clicked() {
+        if icon_button(&mut side, glyph, &session.noun().fill(label), "").clicked() {
             cx.act(Action::Label(LabelAction::Move(Step::By(by), false)));
         }
     }

@@ -4,6 +4,7 @@ use egui::{RichText, Ui};
 
 use super::deeper::deeper_ui;
 use crate::app::Session;
+use crate::app::words::Noun;
 use crate::backbone::Fit;
 use crate::train::{Optimizer, TrainSettings};
 use crate::ui::icons;
@@ -54,21 +55,21 @@ pub(super) fn advanced_ui(
         range,
         speed: 1.0,
         decimals: 0,
-        note: "frames",
+        note: session.noun().many(),
         suffix: "",
     };
     number_ui(
         ui,
         "Training batch",
-        "Frames per step: first a class is drawn, then one of its frames, so that small classes count as much as large ones",
+        "Images per step: first a class is drawn, then one of its images, so that small classes count as much as large ones",
         &mut settings.train_batch_size,
         &batch(1..=65_536),
     );
-    validation_batch_ui(ui, settings);
+    validation_batch_ui(ui, session.noun(), settings);
     number_ui(
         ui,
         "Evaluate every",
-        "Steps between two points of the curves; more where there are many validation frames, so that evaluating does not take longer than learning",
+        "Steps between two points of the curves; more where there are many validation images, so that evaluating does not take longer than learning",
         &mut settings.eval_step_interval,
         &Number {
             range: 1..=100_000,
@@ -78,8 +79,7 @@ pub(super) fn advanced_ui(
             suffix: "",
         },
     );
-    field_label(ui, "Frames are made square by");
-    fit_ui(ui, settings);
+    fit_ui(ui, session.noun(), settings);
     number_ui(
         ui,
         "Seed",
@@ -96,7 +96,7 @@ pub(super) fn advanced_ui(
     deeper_ui(ui, session, &mut settings.fine_tune);
 }
 
-fn validation_batch_ui(ui: &mut Ui, settings: &mut TrainSettings) {
+fn validation_batch_ui(ui: &mut Ui, noun: Noun, settings: &mut TrainSettings) {
     let t = tokens(ui);
     let mut all = settings.validation_batch_size < 0;
     let mut size = if all {
@@ -108,13 +108,13 @@ fn validation_batch_ui(ui: &mut Ui, settings: &mut TrainSettings) {
         number_ui(
             ui,
             "Validation batch",
-            "Validation frames per evaluation; few make the curve jump",
+            "Validation images per evaluation; few make the curve jump",
             &mut size,
             &Number {
                 range: 1..=1_000_000,
                 speed: 1.0,
                 decimals: 0,
-                note: "frames",
+                note: noun.many(),
                 suffix: "",
             },
         );
@@ -124,14 +124,16 @@ fn validation_batch_ui(ui: &mut Ui, settings: &mut TrainSettings) {
         ui.spacing_mut().icon_width = 16.0;
         ui.checkbox(
             &mut all,
-            RichText::new("All validation frames").color(t.muted),
+            RichText::new(noun.fill("All validation {images}")).color(t.muted),
         )
-        .on_hover_text("Smoother curves; a little slower with many frames");
+        .on_hover_text("Smoother curves; a little slower with many images");
     });
     settings.validation_batch_size = if all { -1 } else { size.max(1) };
 }
 
-fn fit_ui(ui: &mut Ui, settings: &mut TrainSettings) {
+fn fit_ui(ui: &mut Ui, noun: Noun, settings: &mut TrainSettings) {
+    let name = noun.fill("{Images} are made square by");
+    field_label(ui, &name);
     let fits = [
         (
             Fit::CenterCrop,
@@ -149,7 +151,7 @@ fn fit_ui(ui: &mut Ui, settings: &mut TrainSettings) {
         .iter()
         .find(|(fit, ..)| *fit == settings.fit)
         .map_or("", |(_, label, _)| label);
-    choice(ui, "fit", "Frames are made square by", selected, |ui| {
+    choice(ui, "fit", &name, selected, |ui| {
         for (fit, label, tip) in fits {
             if menu_item(ui, None, label, ()).on_hover_text(tip).clicked() {
                 settings.fit = fit;

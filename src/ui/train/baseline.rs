@@ -55,6 +55,6 @@ impl Baseline {
     pub fn legend_ui(&self, ui: &mut Ui, t: &Tokens) {
         sample_ui(ui, t.muted, true);
         ui.label(widgets::small(t, &self.label))
-            .on_hover_text("What the head alone reached on the validation frames, before anything deeper was trained");
+            .on_hover_text("What the head alone reached on the validation images, before anything deeper was trained");
     }
 }

@@ -22,9 +22,9 @@ pub(super) fn deeper_ui(ui: &mut Ui, session: &Session, settings: &mut FineTuneS
     number_ui(
         ui,
         "Fine-tuning batch",
-        "Frames per step of the fine-tuning; a step takes as much longer as there are more",
+        "Images per step of the fine-tuning; a step takes as much longer as there are more",
         &mut settings.batch_size,
-        &whole(1..=4_096, "frames", ""),
+        &whole(1..=4_096, session.noun().many(), ""),
     );
     optimizer_ui(ui, settings);
     number_ui(
@@ -97,8 +97,8 @@ fn steps_ui(ui: &mut Ui, session: &Session, settings: &mut FineTuneSettings) {
     });
     check_ui(
         ui,
-        "As many as the frames call for",
-        "As many steps as show each frame two and a half times, at least 100 and at most 2,000",
+        &session.noun().fill("As many as the {images} call for"),
+        "As many steps as show each image two and a half times, at least 100 and at most 2,000",
         &mut automatic,
     );
     settings.steps = (!automatic).then_some(steps.max(1));
@@ -126,9 +126,9 @@ fn views_ui(ui: &mut Ui, settings: &mut FineTuneSettings) {
     number_ui(
         ui,
         "Augmented views",
-        "Changed copies of each frame that are learned from too; each takes as much disk as the frame itself",
+        "Changed copies of each image that are learned from too; each takes as much disk as the image itself",
         &mut settings.views,
-        &whole(0..=16, "per frame", ""),
+        &whole(0..=16, "per image", ""),
     );
     if settings.views == 0 {
         return;

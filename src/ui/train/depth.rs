@@ -29,12 +29,12 @@ pub(super) fn depth_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         };
         let automatic = Row {
             title: &title,
-            figures: "by the number of frames and the time it takes",
+            figures: "by the number of images and the time it takes",
             mark: "",
             on: chosen.is_none(),
         };
         if row_ui(ui, &automatic)
-            .on_hover_text("Follows what is recommended, also when frames are added")
+            .on_hover_text("Follows what is recommended, also when images are added")
             .clicked()
         {
             cx.act(Action::Train(TrainAction::SetDepth(None)));

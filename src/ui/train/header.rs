@@ -47,15 +47,16 @@ pub fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 fn start_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let ready = session.readiness() == Readiness::Ready;
     let tip = if ready {
-        "Train a classifier on the labelled frames"
+        "Train a classifier on the labelled {images}"
     } else {
-        "Training needs frames in at least two classes"
+        "Training needs {images} in at least two classes"
     };
+    let tip = session.noun().fill(tip);
     let train = ui
         .add_enabled_ui(ready, |ui| accent_button(ui, Some(icons::PLAY), "Train"))
         .inner
-        .on_hover_text(tip)
-        .on_disabled_hover_text(tip);
+        .on_hover_text(&*tip)
+        .on_disabled_hover_text(&*tip);
     if train.clicked() {
         cx.act(Action::Train(TrainAction::Start));
     }

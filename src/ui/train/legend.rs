@@ -42,7 +42,7 @@ pub(super) fn compared_ui(ui: &mut Ui, lines: &[Shown]) {
                 sample_ui(ui, line.color, true);
                 let name = words::shorten(&line.name, 28);
                 ui.label(widgets::small(t, name))
-                    .on_hover_text(format!("{}: validation frames", line.name));
+                    .on_hover_text(format!("{}: validation images", line.name));
             });
         }
         if compared.len() > NAMED {

@@ -41,7 +41,7 @@ pub struct View {
 pub fn train_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
     let nothing_yet = session.train.runs.is_empty() && session.train.live.is_none();
     if nothing_yet && session.readiness() != Readiness::Ready {
-        not_ready_ui(ui, cx, session.readiness());
+        not_ready_ui(ui, cx, session);
         return;
     }
     let side = |left, right| {
@@ -75,30 +75,37 @@ pub fn train_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
     plots::plots_ui(ui, cx, session, &mut view.plots);
 }
 
-fn not_ready_ui(ui: &mut Ui, cx: &mut Cx<'_>, readiness: Readiness) {
-    let (title, words, label, to) = match readiness {
+fn not_ready_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let noun = session.noun();
+    let (title, words, label, to) = match session.readiness() {
         Readiness::NoFrames => (
             "Nothing to train on yet",
-            "Bring videos or photos in and take frames out of them. Training needs frames in at least two classes.",
-            "Import videos",
+            "Bring videos or photos in. Training needs images in at least two classes.",
+            "Go to Import",
             Workspace::Import,
         ),
         Readiness::NothingLabelled => (
-            "No frame has a class yet",
-            "Sort the frames into at least two classes; then training can begin.",
-            "Label frames",
+            "No {image} has a class yet",
+            "Sort the {images} into at least two classes; then training can begin.",
+            "Label {images}",
             Workspace::Label,
         ),
         Readiness::OneClass | Readiness::Ready => (
-            "There is only one class with frames",
-            "A classifier tells things apart, so it needs at least two classes. Label some frames as something else, or import videos of it.",
-            "Label frames",
+            "There is only one class with {images}",
+            "A classifier tells things apart, so it needs at least two classes. Label some {images} as something else, or import more.",
+            "Label {images}",
             Workspace::Label,
         ),
     };
-    empty(ui, icons::TRAIN, title, words, |ui| {
-        if accent_button(ui, None, label).clicked() {
-            cx.act(Action::Go(to));
-        }
-    });
+    empty(
+        ui,
+        icons::TRAIN,
+        &noun.fill(title),
+        &noun.fill(words),
+        |ui| {
+            if accent_button(ui, None, &noun.fill(label)).clicked() {
+                cx.act(Action::Go(to));
+            }
+        },
+    );
 }

@@ -13,7 +13,7 @@ use crate::ui::widgets::{self, figure, panel, section};
 pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let state = &session.train;
-    let many = session.snapshot.counts.noun().many();
+    let many = session.noun().many();
     if let Some(live) = &state.live {
         let Some(best) = live.best else { return };
         panel(ui).show(ui, |ui| {
@@ -97,7 +97,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                     cx.act(Action::Evaluate(EvaluateAction::Open(id.clone())));
                 }
                 if widgets::button(ui, None, "Train further…")
-                    .on_hover_text(Command::ExtendTraining.tooltip())
+                    .on_hover_text(Command::ExtendTraining.tooltip(session.noun()))
                     .clicked()
                 {
                     cx.act(Action::Train(TrainAction::AskExtend(id.clone())));

@@ -6,7 +6,7 @@ use super::advanced::advanced_ui;
 use super::depth::depth_ui;
 use crate::app::{Action, Readiness, Session, TrainAction, Workspace, words};
 use crate::backbone::{Architecture, Depth};
-use crate::project::Label;
+use crate::project::{Label, Noun};
 use crate::train::{Optimizer, TrainSettings};
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -73,7 +73,7 @@ fn main_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &mut Train
     number_ui(
         ui,
         "Training steps",
-        "How many times the weights are changed, each time by one batch of frames. More is better until the validation curve stops rising",
+        "How many times the weights are changed, each time by one batch of images. More is better until the validation curve stops rising",
         &mut settings.how_many_training_steps,
         &Number {
             range: 1..=10_000_000,
@@ -116,26 +116,31 @@ fn main_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &mut Train
             percentage(
                 left,
                 "Validation",
-                "Part of the frames that is watched while training and chooses the best weights",
+                "Part of the images that is watched while training and chooses the best weights",
                 &mut settings.split.validation_percentage,
                 testing,
             );
             percentage(
                 right,
                 "Test",
-                "Part of the frames that is looked at once, at the end: the honest figure",
+                "Part of the images that is looked at once, at the end: the honest figure",
                 &mut settings.split.testing_percentage,
                 settings.split.validation_percentage,
             );
         }
     });
+    let noun = session.noun();
     field_label(ui, "Split");
     fixed_ui(
         ui,
         "by source",
-        "not by frame",
-        "All frames of one video stand on the same side, because they look alike: only so does the test \
-         tell how new videos will do. A class with too few videos is cut into blocks of time instead, and the run says so",
+        match noun {
+            Noun::Frame => "not by frame",
+            Noun::Photo => "not by photo",
+            Noun::Image => "not by image",
+        },
+        "All frames of one video, and photos that look alike, stand on the same side: only so does the test \
+         tell how new images will do. A class with too few videos is cut into blocks of time instead, and the run says so",
     );
 }
 
@@ -213,7 +218,7 @@ fn fixed_ui(ui: &mut Ui, words: &str, note: &str, tip: &str) {
 fn readiness_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let counts = &session.snapshot.counts;
-    let noun = counts.noun();
+    let noun = session.noun();
     let classes: Vec<(&str, usize)> = session
         .classes
         .iter()
@@ -253,16 +258,20 @@ fn readiness_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     }
     ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(17.0))).wrap());
     if session.readiness() != Readiness::Ready {
-        hint_with(ui, "Training needs images in at least two classes.", |ui| {
-            if button(ui, None, "Label frames").clicked() {
-                cx.act(Action::Go(Workspace::Label));
-            }
-        });
+        hint_with(
+            ui,
+            &noun.fill("Training needs {images} in at least two classes."),
+            |ui| {
+                if button(ui, None, &noun.fill("Label {images}")).clicked() {
+                    cx.act(Action::Go(Workspace::Label));
+                }
+            },
+        );
     } else if let Some((class, frames)) = classes.iter().find(|(_, frames)| *frames < 20) {
         let words = format!(
             "“{}” has only {}. With so few its accuracy is a matter of luck.",
             words::shorten(class, 24),
-            counts.noun().count(*frames)
+            session.noun().count(*frames)
         );
         hint_with(ui, &words, |ui| {
             if button(ui, None, "Add more").clicked() {

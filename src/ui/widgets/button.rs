@@ -151,7 +151,7 @@ pub fn command_button(
     add: impl FnOnce(&mut Ui) -> Response,
 ) -> bool {
     let enabled = command.is_enabled(app);
-    let tip = command_tooltip(ui.ctx(), command);
+    let tip = command_tooltip(ui.ctx(), app, command);
     ui.add_enabled_ui(enabled, add)
         .inner
         .on_hover_text(&tip)

@@ -29,7 +29,7 @@ pub use zoom::Zoom;
 
 use egui::{Context, KeyboardShortcut, ScrollArea, Ui, UiBuilder};
 
-use crate::app::Command;
+use crate::app::{App, Command};
 
 /// A tooltip: what it does, and the shortcut.
 #[must_use]
@@ -50,8 +50,8 @@ pub fn shortcut_text(ctx: &Context, shortcut: &KeyboardShortcut) -> String {
 
 /// The tooltip of a command.
 #[must_use]
-pub fn command_tooltip(ctx: &Context, command: Command) -> String {
-    tooltip(ctx, command.tooltip(), command.shortcut())
+pub fn command_tooltip(ctx: &Context, app: &App, command: Command) -> String {
+    tooltip(ctx, &command.tooltip(app.noun()), command.shortcut())
 }
 
 /// Room for the bar beside what can be scrolled, points.
