@@ -79,6 +79,8 @@ pub enum Dialog {
         plan: Box<ImportPlan>,
         /// The class of files given by themselves.
         answer: PlanAnswer,
+        /// Whether a split that the files are given with is kept.
+        keep_split: bool,
     },
     /// Whether an import is undone although frames have been extracted since, which go with it.
     UndoImport {

@@ -50,6 +50,9 @@ pub struct Args {
     /// all others go where those of the video go
     #[arg(long, conflicts_with = "replace")]
     like_neighbours: bool,
+    /// Do not keep the split of `train`, `val` and `test` folders: their files are split like all others
+    #[arg(long)]
+    ignore_split: bool,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// Width of the frames in pixels, or `original`; never wider than the video [default: 500]
@@ -250,6 +253,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         },
         replace: args.replace,
         like_neighbours: args.like_neighbours,
+        ignore_split: args.ignore_split,
     };
     let folder = shown(&args.project.project);
     let project = args.project.open(console)?;

@@ -31,6 +31,25 @@ fn on_sides(project: &Project) -> [usize; 3] {
 }
 
 #[test]
+fn a_given_split_can_be_declined() {
+    let place = Place::new();
+    place.photos(&SPLIT);
+    place.fresh("p");
+    let result = place.result("import p g --class-from folder --ignore-split");
+    assert_eq!(result["imported"], 6);
+    assert!(notes(&result).contains("is not kept"), "{result}");
+    let project = place.open("p");
+    assert!(project.sources().iter().all(|s| s.given_split.is_none()));
+    drop(project);
+    // What has a side keeps it.
+    place.fresh("q");
+    place.result("import q g --class-from folder");
+    place.result("import q g --class-from folder --ignore-split");
+    let sources = place.open("q").sources();
+    assert!(sources.iter().all(|source| source.given_split.is_some()));
+}
+
+#[test]
 fn a_given_split_is_kept_wherever_the_classes_come_from() {
     let place = Place::new();
     place.photos(&SPLIT);

@@ -126,6 +126,28 @@ fn a_given_split_is_shown_before_it_is_kept() {
 }
 
 #[test]
+fn a_given_split_can_be_declined() {
+    let place = Place::new();
+    for (side, shade) in [("train", 0), ("val", 50), ("test", 100)] {
+        photo(&place.path(format!("in/{side}/cat/a.png")), shade);
+        photo(&place.path(format!("in/{side}/dog/b.png")), shade + 1);
+    }
+    let mut desk = open(&place);
+    desk.act(Action::Import(ImportAction::Add(vec![place.path("in")])));
+    desk.see("These files stay on their sides, whatever the percentages say.");
+    desk.click("Keep the given split");
+    desk.see("These files are split like all others, by the percentages.");
+    assert!(desk.harness.query_by_label_contains("· train").is_none());
+    press(&mut desk, "Import");
+    desk.see_part("Added 6 photos");
+    idle(&mut desk);
+    assert_eq!(files_in(&place, "classes/cat"), 3);
+    let sources = &session(&desk).sources;
+    assert!(!sources.is_empty());
+    assert!(sources.iter().all(|source| source.given_split.is_none()));
+}
+
+#[test]
 fn what_lies_in_another_class_is_moved_on_request() {
     let place = Place::new();
     photo(&place.path("first/cat/a.png"), 1);

@@ -85,7 +85,7 @@ impl App {
             false,
             move |work| {
                 let plan = media::plan(&project, &paths, &options, work)?;
-                if options.class_from == ClassFrom::Folder && asks(&plan) {
+                if asks(&plan) {
                     return Ok(Planned::Asks(plan, options));
                 }
                 let added = add(&project, plan, &options, &history, work)?;

@@ -58,7 +58,7 @@ impl FateFilter {
 
 /// Whether only a person can tell how to go on: the class of loose files, or a split that was given.
 pub(super) fn asks(plan: &ImportPlan) -> bool {
-    plan.asks_for_class() || plan.groups.iter().any(|group| group.side.is_some())
+    plan.asks_for_class() || plan.gives_split()
 }
 
 impl App {
@@ -69,6 +69,7 @@ impl App {
             self.dialog = Some(Dialog::ImportPlan {
                 plan: Box::new(plan),
                 answer: PlanAnswer::default(),
+                keep_split: true,
             });
         }
     }

@@ -119,7 +119,12 @@ pub enum ImportAction {
     /// Brings files and folders in.
     Add(Vec<PathBuf>),
     /// Imports as planned, with what was answered in it.
-    Planned(Box<ImportPlan>),
+    Planned {
+        /// The plan.
+        plan: Box<ImportPlan>,
+        /// Whether a split that the files are given with is kept.
+        keep_split: bool,
+    },
     /// Moves files that the last import left under another class to the class that it asked for.
     MoveConflicts,
     /// Shows the folder of a file in the file manager.
@@ -158,9 +163,10 @@ impl App {
     pub(super) fn apply_import(&mut self, action: ImportAction) {
         match action {
             ImportAction::Add(paths) => self.add_paths(paths),
-            ImportAction::Planned(plan) => {
+            ImportAction::Planned { plan, keep_split } => {
                 let planned = self.session.as_mut().and_then(|s| s.import.planned.take());
-                if let Some(options) = planned {
+                if let Some(mut options) = planned {
+                    options.ignore_split = !keep_split;
                     self.import_planned(*plan, options);
                 }
             }

@@ -32,7 +32,7 @@ pub use gather::gather;
 pub use outcome::{Fate, FileReport, ImportOutcome, Known, Reason, Totals};
 pub use plan::{ImportPlan, PlanGroup, PlannedFile, plan};
 
-use sides::Sides;
+use sides::{Sides, forget_sides};
 
 /// Warnings about single files; further ones are only counted, and are in the outcome.
 const MAX_WARNINGS: usize = 40;
@@ -94,6 +94,9 @@ pub struct ImportOptions {
     /// Whether frames that are added to those of a video, also of another rate or width, get the class that their
     /// neighbours in time agree on ([`crate::project::Neighbour::Agreeing`]).
     pub like_neighbours: bool,
+    /// Whether a split that the files are given with (`train`, `val`, `test` folders) is not kept: they are split
+    /// like all others then. Sides that sources have already stay.
+    pub ignore_split: bool,
 }
 
 /// `cat-3` and `cat (12)` become `cat`; what is a number throughout stays.
@@ -132,13 +135,19 @@ pub fn import_planned(
     outcome: &mut ImportOutcome,
 ) -> Result<(), MediaError> {
     let ImportPlan {
-        groups,
+        mut groups,
         empty_classes,
         notes,
         reports,
     } = plan;
     project.check_writable()?;
     outcome.notes.extend(notes);
+    if options.ignore_split && forget_sides(&mut groups) {
+        outcome.notes.push(
+            "The given split into train, validation and test folders is not kept: new files are split like all others."
+                .to_owned(),
+        );
+    }
     let known = known::Known::of(project, work)?;
     let mut import = Importing {
         project,

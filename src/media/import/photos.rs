@@ -14,7 +14,7 @@ use crate::project::{
 
 use super::outcome::{Fate, FileReport};
 use super::plan::{PlanGroup, PlannedFile};
-use super::{COPY_CAME_FIRST, Importing, OnConflict, known_at, name_of};
+use super::{COPY_CAME_FIRST, ImportOptions, Importing, OnConflict, known_at, name_of};
 
 /// The images of a group as they are being brought in.
 struct Batch<'a> {
@@ -135,7 +135,7 @@ impl Importing<'_> {
         }
         self.known.frame(&name, || place);
         if self.project.source(&name.source).is_none() {
-            let source = stand_in(file, &name, batch.group, self.options.sampling);
+            let source = stand_in(file, &name, batch.group, self.options);
             self.outcome.record.sources.push(source.id.clone());
             self.sides.put(&source.id, source.given_split);
             self.project.put_source(source)?;
@@ -311,13 +311,21 @@ fn new_batch(group: &PlanGroup, sampling: Sampling) -> Source {
 
 /// The source of a frame from another project: as that project knows it, if the frame lies in it, else by what
 /// the frame's name says.
-fn stand_in(file: &PlannedFile, name: &FrameName, group: &PlanGroup, sampling: Sampling) -> Source {
+fn stand_in(
+    file: &PlannedFile,
+    name: &FrameName,
+    group: &PlanGroup,
+    options: &ImportOptions,
+) -> Source {
     let theirs = other_project_source(&file.path, &name.source);
     let class = group.class.clone();
     match theirs {
         Some(source) => Source {
             class,
-            given_split: group.side.or(source.given_split),
+            given_split: group
+                .side
+                .or(source.given_split)
+                .filter(|_| !options.ignore_split),
             replacing: false,
             edition: 0,
             ..source
@@ -328,7 +336,7 @@ fn stand_in(file: &PlannedFile, name: &FrameName, group: &PlanGroup, sampling: S
             name: name.stem.clone(),
             path: file.path.parent().unwrap_or(Path::new("")).to_owned(),
             class,
-            sampling,
+            sampling: options.sampling,
             duration_secs: None,
             extracted: Some(0),
             warnings: Vec::new(),

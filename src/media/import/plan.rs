@@ -78,6 +78,12 @@ impl ImportPlan {
             .any(|group| group.by_themselves && group.class.is_none() && group.refused.is_none())
     }
 
+    /// Whether files are given for a side of a split.
+    #[must_use]
+    pub fn gives_split(&self) -> bool {
+        self.groups.iter().any(|group| group.side.is_some())
+    }
+
     /// Puts the files whose class only the user can tell into this class.
     pub fn answer(&mut self, class: &ClassName) {
         for group in &mut self.groups {

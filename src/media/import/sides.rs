@@ -160,6 +160,15 @@ impl Importing<'_> {
     }
 }
 
+/// Takes the sides of a given split from the groups; whether there were any.
+pub(super) fn forget_sides(groups: &mut [PlanGroup]) -> bool {
+    let mut given = false;
+    for group in groups {
+        given |= group.side.take().is_some();
+    }
+    given
+}
+
 /// What a file that is on another side, or on none, is told.
 fn other_side(asked: Split, given: Option<Split>) -> String {
     match given {

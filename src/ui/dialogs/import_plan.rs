@@ -18,6 +18,7 @@ pub(super) fn import_plan_ui(
     cx: &mut Cx<'_>,
     plan: &ImportPlan,
     answer: &mut PlanAnswer,
+    keep_split: &mut bool,
     fresh: bool,
 ) -> End {
     let t = tokens(ui);
@@ -59,12 +60,20 @@ pub(super) fn import_plan_ui(
     if !sides.is_empty() {
         field_label(ui, "A split was given");
         ui.label(widgets::small(t, sides.join(" · ")));
+        let keep = ui.checkbox(keep_split, "Keep the given split");
+        keep.on_hover_text(
+            "Off: the folders’ names are not taken for sides, and the files are split like all others",
+        );
         ui.label(widgets::faint(
             t,
-            "These files stay on their sides, whatever the percentages say.",
+            if *keep_split {
+                "These files stay on their sides, whatever the percentages say."
+            } else {
+                "These files are split like all others, by the percentages."
+            },
         ));
     }
-    groups_ui(ui, session, plan);
+    groups_ui(ui, session, plan, *keep_split);
     let mut end = End::Open;
     let go = ready && confirmed(ui);
     buttons_ui(ui, |ui| {
@@ -76,7 +85,10 @@ pub(super) fn import_plan_ui(
             if let Some(class) = answer.class() {
                 plan.answer(&class);
             }
-            cx.act(Action::Import(ImportAction::Planned(Box::new(plan))));
+            cx.act(Action::Import(ImportAction::Planned {
+                plan: Box::new(plan),
+                keep_split: *keep_split,
+            }));
             end = End::Close;
         }
         if button(ui, None, "Cancel").clicked() {
@@ -154,7 +166,7 @@ fn sides(plan: &ImportPlan) -> Vec<String> {
 }
 
 /// What each class gets.
-fn groups_ui(ui: &mut Ui, session: &Session, plan: &ImportPlan) {
+fn groups_ui(ui: &mut Ui, session: &Session, plan: &ImportPlan, keep_split: bool) {
     let t = tokens(ui);
     let named: Vec<_> = plan
         .groups
@@ -190,7 +202,7 @@ fn groups_ui(ui: &mut Ui, session: &Session, plan: &ImportPlan) {
                     }
                     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                         let files = words::count(group.files.len() as u64, "file", "files");
-                        let side = match group.side {
+                        let side = match group.side.filter(|_| keep_split) {
                             Some(Split::Train) => " · train",
                             Some(Split::Validation) => " · validation",
                             Some(Split::Test) => " · test",

@@ -99,9 +99,11 @@ fn dialog_ui(
             frames,
             trash,
         } => source::remove_source_ui(ui, cx, ids, name, *frames, trash),
-        Dialog::ImportPlan { plan, answer } => {
-            import_plan::import_plan_ui(ui, cx, plan, answer, fresh)
-        }
+        Dialog::ImportPlan {
+            plan,
+            answer,
+            keep_split,
+        } => import_plan::import_plan_ui(ui, cx, plan, answer, keep_split, fresh),
         Dialog::ImportReport { filter, text } => {
             import_report::import_report_ui(ui, cx, filter, text, report)
         }
