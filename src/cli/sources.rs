@@ -111,8 +111,8 @@ fn set_class(
         None if class == "unsorted" => None,
         None => Some(ClassName::new(class)?),
     };
-    let source: SourceId = source.id;
-    let change = Change::SetSourceClass { source, class };
+    let sources = vec![source.id];
+    let change = Change::SetSourceClass { sources, class };
     let outcome = History::default().apply(project, change, work)?;
     Ok(outcome.moved.len() as u64)
 }

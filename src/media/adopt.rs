@@ -28,28 +28,28 @@ pub struct Wanted {
 pub struct Adopted {
     /// What became of each file.
     pub outcome: ImportOutcome,
-    /// Frames of videos (paths relative to the root) that are to get a class; they are unsorted so far.
-    pub labels: Vec<(ClassName, Vec<String>)>,
+    /// Frames of videos that got a class.
+    pub labelled: usize,
     /// Wanted frames that the project does not have: its video was there before, with other settings.
     pub missing: usize,
 }
 
 /// Brings pictures in. An image is copied into its class; one that is there under another class is moved. Of a video the
-/// whole becomes a source without a class, its frames are taken as `sampling` says, and the wanted ones are named
-/// in the result, to be labelled.
+/// whole becomes a source without a class, its frames are taken as `sampling` says, and the wanted ones get their classes.
+/// All of it is in the outcome's record, so that it is one change to take back, also after an error.
 pub fn adopt(
     project: &Project,
     wanted: &[Wanted],
     sampling: &Sampling,
     work: &Work,
-) -> Result<Adopted, MediaError> {
+    adopted: &mut Adopted,
+) -> Result<(), MediaError> {
     let options = ImportOptions {
         sampling: *sampling,
         videos: Videos::Extract,
         on_conflict: OnConflict::Move,
         ..ImportOptions::default()
     };
-    let mut adopted = Adopted::default();
     import_planned(project, plan(wanted)?, &options, work, &mut adopted.outcome)?;
     let sources: HashMap<&PathBuf, &SourceId> = adopted
         .outcome
@@ -71,6 +71,7 @@ pub fn adopt(
             Some((moment, frame.path.as_str()))
         })
         .collect();
+    let mut labels: Vec<(&ClassName, Vec<String>)> = Vec::new();
     for frame in wanted {
         let Some(secs) = frame.time_secs else {
             continue;
@@ -82,16 +83,17 @@ pub fn adopt(
             continue;
         };
         let place = (*place).to_owned();
-        match adopted
-            .labels
-            .iter_mut()
-            .find(|(class, _)| *class == frame.class)
-        {
+        match labels.iter_mut().find(|(class, _)| **class == frame.class) {
             Some((_, places)) => places.push(place),
-            None => adopted.labels.push((frame.class.clone(), vec![place])),
+            None => labels.push((&frame.class, vec![place])),
         }
     }
-    Ok(adopted)
+    for (class, frames) in labels {
+        let record = &mut adopted.outcome.record;
+        project.label_imported(&frames, class, record, work)?;
+        adopted.labelled += frames.len();
+    }
+    Ok(())
 }
 
 /// Each file once: images by their class, videos without one.

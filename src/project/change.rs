@@ -58,11 +58,11 @@ pub enum Change {
         /// The class that takes its frames.
         into: ClassName,
     },
-    /// Gives a source another class. Its frames with the class it had go along; those labelled by hand stay.
+    /// Gives sources another class. Their frames with the class they had go along; those labelled by hand stay.
     SetSourceClass {
-        /// The source.
-        source: SourceId,
-        /// Its new class; `None` is unsorted.
+        /// The sources.
+        sources: Vec<SourceId>,
+        /// Their new class; `None` is unsorted.
         class: Option<ClassName>,
     },
     /// Moves a class within the user's order.
@@ -79,6 +79,8 @@ pub enum Change {
         record: Box<ImportRecord>,
         /// How many files it brought in.
         files: u64,
+        /// How many images a model was tried on and that were added one by one; 0 is an import of whole files.
+        predictions: usize,
         /// What undo did; `None` while the import stands.
         undone: Option<Box<Undone>>,
     },
@@ -107,11 +109,21 @@ impl Change {
             Self::RenameClass { from, to } => format!("rename class “{from}” to “{to}”").into(),
             Self::DeleteClass { name } => format!("delete class “{name}”").into(),
             Self::MergeClass { from, into } => format!("merge class “{from}” into “{into}”").into(),
-            Self::SetSourceClass { class, .. } => match class {
-                Some(name) => format!("change a source’s class to “{name}”").into(),
-                None => "take a source’s class away".to_owned().into(),
-            },
+            Self::SetSourceClass { sources, class } => match (class, sources.len()) {
+                (Some(name), 1) => format!("change a source’s class to “{name}”"),
+                (Some(name), count) => format!("change the class of {count} sources to “{name}”"),
+                (None, 1) => "take a source’s class away".to_owned(),
+                (None, count) => format!("take the class of {count} sources away"),
+            }
+            .into(),
             Self::MoveClass { name, .. } => format!("move class “{name}”").into(),
+            Self::Import { predictions: 1, .. } => {
+                "add 1 prediction to the project".to_owned().into()
+            }
+            Self::Import {
+                predictions: count @ 2..,
+                ..
+            } => format!("add {count} predictions to the project").into(),
             Self::Import { files: 1, .. } => "import 1 file".to_owned().into(),
             Self::Import { files, .. } => format!("import {files} files").into(),
         }
@@ -188,8 +200,8 @@ pub(super) enum Done {
         from: usize,
     },
     SourceClass {
-        /// The class it had.
-        from: Option<ClassName>,
+        /// The class that each had.
+        from: Vec<(SourceId, Option<ClassName>)>,
         moved: Vec<(String, String)>,
     },
     Imported,
@@ -244,9 +256,9 @@ pub(super) fn perform(
             project.move_class(name, *position)?;
             whole(Done::Reordered { from })
         }
-        Change::SetSourceClass { source, class } => {
+        Change::SetSourceClass { sources, class } => {
             let _change = project.begin_change()?;
-            set_source_class(project, source, class.as_ref(), work)
+            set_source_class(project, sources, class.as_ref(), work)
         }
         Change::Import { undone: None, .. } => whole(Done::Imported),
         Change::Import {
@@ -307,47 +319,54 @@ pub(super) fn perform(
 /// The frames first: if the process is killed in between, doing it again does what is left.
 fn set_source_class(
     project: &Project,
-    source: &SourceId,
+    sources: &[SourceId],
     class: Option<&ClassName>,
     work: &Work,
 ) -> Result<Performed, ProjectError> {
-    let Some(before) = project.source(source) else {
-        return Err(ProjectError::NoSuchSource {
-            id: source.to_string(),
-        });
-    };
-    if before.class.as_ref() == class {
+    let label = |class: Option<&ClassName>| class.cloned().map_or(Label::Unsorted, Label::Class);
+    let mut from = Vec::new();
+    let mut frames = Vec::new();
+    for id in sources {
+        let Some(source) = project.source(id) else {
+            return Err(ProjectError::NoSuchSource { id: id.to_string() });
+        };
+        if source.class.as_ref() != class {
+            frames.extend(project.frames_of(id, &label(source.class.as_ref()), work)?);
+            from.push((source.id, source.class));
+        }
+    }
+    if from.is_empty() {
         return Ok((Done::Moved(Vec::new()), Outcome::default(), Ok(())));
     }
-    let label = |class: Option<&ClassName>| class.cloned().map_or(Label::Unsorted, Label::Class);
-    let frames = project.frames_of(source, &label(before.class.as_ref()), work)?;
     let result = project.relabel_frames(&frames, &label(class), work)?;
     let outcome = Outcome {
         moved: result.pairs.clone(),
     };
-    let end = result
-        .end
-        .and_then(|()| note_source_class(project, source, class));
+    let to: Vec<_> = from
+        .iter()
+        .map(|(source, _)| (source.clone(), class.cloned()))
+        .collect();
+    let end = result.end.and_then(|()| note_source_classes(project, &to));
     let done = match end {
         Ok(()) => Done::SourceClass {
-            from: before.class,
+            from,
             moved: result.pairs,
         },
-        // The source keeps its class; only frames were moved.
+        // The sources keep their classes; only frames were moved.
         Err(_) => Done::Moved(result.pairs),
     };
     Ok((done, outcome, end))
 }
 
-fn note_source_class(
+fn note_source_classes(
     project: &Project,
-    source: &SourceId,
-    class: Option<&ClassName>,
+    classes: &[(SourceId, Option<ClassName>)],
 ) -> Result<(), ProjectError> {
     project.update(|document| {
         for known in &mut document.sources {
-            if known.item.id == *source {
-                known.item.class = class.cloned();
+            let found = classes.iter().find(|(source, _)| *source == known.item.id);
+            if let Some((_, class)) = found {
+                known.item.class.clone_from(class);
             }
         }
         Ok(())
@@ -425,10 +444,10 @@ pub(super) fn take_back(
             project.part_classes(class, *position, into, merged)?;
             move_back(project, moved, &mut back, work)?;
         }
-        (Done::SourceClass { from, moved }, Change::SetSourceClass { source, .. }) => {
+        (Done::SourceClass { from, moved }, _) => {
             let _change = project.begin_change()?;
             move_back(project, moved, &mut back, work)?;
-            note_source_class(project, source, from.as_ref())?;
+            note_source_classes(project, from)?;
         }
         (Done::Imported, Change::Import { record, .. }) => {
             let undone = project.take_back_import(record, work)?;
@@ -441,7 +460,6 @@ pub(super) fn take_back(
             | Done::Renamed
             | Done::Reordered { .. }
             | Done::Merged { .. }
-            | Done::SourceClass { .. }
             | Done::Imported,
             _,
         ) => {}

@@ -149,7 +149,12 @@ impl History {
     pub fn undo_step(&self) -> Option<UndoStep> {
         let change = &self.undo.last()?.change;
         let sources = match change {
-            Change::Import { record, .. } => record.sources.iter().cloned().collect(),
+            // What was added one by one has all that it came with from the beginning.
+            Change::Import {
+                record,
+                predictions: 0,
+                ..
+            } => record.sources.iter().cloned().collect(),
             _ => HashSet::new(),
         };
         Some(UndoStep {
@@ -285,7 +290,7 @@ mod tests {
         for to in [Some("fox"), None] {
             let to = to.map(class);
             let change = Change::SetSourceClass {
-                source: id.clone(),
+                sources: vec![id.clone()],
                 class: to.clone(),
             };
             let outcome = desk.apply(change);
@@ -309,19 +314,76 @@ mod tests {
         }
         // What it has already is no change, and what is not there is an error.
         desk.apply(Change::SetSourceClass {
-            source: id.clone(),
+            sources: vec![id.clone()],
             class: Some(class("cat")),
         });
         assert_eq!(desk.history.undo_text(), None);
         for (source, to) in [("0123abcd", "cow"), ("ffffffff", "fox")] {
             let change = Change::SetSourceClass {
-                source: SourceId::from_hex(source).unwrap(),
+                sources: vec![SourceId::from_hex(source).unwrap()],
                 class: Some(class(to)),
             };
             let failed = desk.history.apply(&desk.project, change, &desk.work);
             assert!(failed.is_err());
             assert_eq!(desk.state(), before);
         }
+    }
+
+    #[test]
+    fn the_class_of_several_sources_is_one_step() {
+        let mut desk = Desk::new(&[
+            "classes/cat/hall-0123abcd_1.000000_00000001.jpg",
+            "classes/fox/yard-89abcdef_1.000000_00000002.jpg",
+            "classes/fox/yard-89abcdef_2.000000_00000003.jpg",
+        ]);
+        let ids = ["0123abcd", "89abcdef"].map(|id| SourceId::from_hex(id).unwrap());
+        for (id, of) in ids.iter().zip(["cat", "fox"]) {
+            let source = crate::project::Source {
+                id: id.clone(),
+                kind: crate::project::SourceKind::Video,
+                name: format!("{of}.mp4"),
+                path: format!("/films/{of}.mp4").into(),
+                class: Some(class(of)),
+                sampling: crate::project::Sampling::default(),
+                duration_secs: None,
+                extracted: None,
+                warnings: Vec::new(),
+                content: None,
+                given_split: None,
+                replacing: false,
+                edition: 0,
+            };
+            desk.project.put_source(source).unwrap();
+        }
+        let classes = |desk: &Desk| {
+            let sources = desk.project.sources().into_iter();
+            sources.map(|source| source.class).collect::<Vec<_>>()
+        };
+        let (before, before_classes) = (desk.state(), classes(&desk));
+        let change = Change::SetSourceClass {
+            sources: ids.to_vec(),
+            class: None,
+        };
+        assert_eq!(desk.apply(change).moved.len(), 3);
+        let text = desk.history.undo_text().unwrap().with(Noun::Frame);
+        assert_eq!(text, "take the class of 2 sources away");
+        assert_eq!(classes(&desk), [None, None]);
+        let after = desk.state();
+        assert!(after.1.iter().all(|path| path.starts_with("unsorted/")));
+        desk.undo();
+        assert_eq!((desk.state(), classes(&desk)), (before, before_classes));
+        assert_eq!(desk.history.undo_text(), None);
+        desk.redo();
+        assert_eq!((desk.state(), classes(&desk)), (after, vec![None, None]));
+
+        // One that is not there stops all of it.
+        let change = Change::SetSourceClass {
+            sources: vec![ids[0].clone(), SourceId::from_hex("ffffffff").unwrap()],
+            class: Some(class("cat")),
+        };
+        let failed = desk.history.apply(&desk.project, change, &desk.work);
+        assert!(failed.is_err());
+        assert_eq!(classes(&desk), [None, None]);
     }
 
     #[test]

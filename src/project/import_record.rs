@@ -8,7 +8,7 @@ use crate::jobs::Work;
 
 use super::document::Pending;
 use super::moves::Target;
-use super::{Class, ClassName, Frame, Project, ProjectError, Source, SourceId};
+use super::{Class, ClassName, Frame, Label, Project, ProjectError, Source, SourceId};
 
 /// What an import did, enough to take it back.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -145,6 +145,25 @@ impl Project {
             work.warn(warning);
         }
         Ok(undone)
+    }
+
+    /// Gives frames a class, which is made if it is missing, as a part of an import: `record` holds what was moved and
+    /// made, also after an error.
+    pub fn label_imported(
+        &self,
+        frames: &[String],
+        class: &ClassName,
+        record: &mut ImportRecord,
+        work: &Work,
+    ) -> Result<(), ProjectError> {
+        let _change = self.begin_change()?;
+        if self.document().position(class).is_none() {
+            self.make_class(class)?;
+            record.classes.push(class.clone());
+        }
+        let moved = self.relabel_frames(frames, &Label::Class(class.clone()), work)?;
+        record.moved.extend(moved.pairs);
+        moved.end
     }
 
     /// Does an import again that was taken back. Returns where frames went.

@@ -198,6 +198,7 @@ fn undoing_an_import_lists_nothing_while_its_frames_are_where_it_put_them() {
         let change = Change::Import {
             files: 3,
             record: Box::new(outcome.record),
+            predictions: 0,
             undone: None,
         };
         history.apply(&project, change, &work).unwrap();

@@ -139,6 +139,18 @@ fn sources_are_selected_and_changed_together() {
     idle(&mut desk);
     assert_eq!(files_in(&place, "classes/moving"), 60);
 
+    // One step takes both back.
+    desk.key(Modifiers::COMMAND, Key::Z);
+    desk.see("Undone: change the class of 2 sources to “moving”");
+    idle(&mut desk);
+    assert_eq!(files_in(&place, "classes/moving"), 40);
+    assert_eq!(files_in(&place, "classes/bars"), 40);
+    assert!(!session(&desk).can_undo());
+    desk.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+    desk.see("Done again: change the class of 2 sources to “moving”");
+    idle(&mut desk);
+    assert_eq!(files_in(&place, "classes/moving"), 60);
+
     desk.click("Remove the selected sources");
     desk.see("Remove “2 sources”?");
     desk.click("Also move their 20 frames to the trash");

@@ -166,6 +166,23 @@ fn what_was_predicted_on_is_added_to_the_project() {
     assert_eq!((counts.label(&bars), counts.unsorted), (43, 3));
     assert_eq!(
         session(&desk).undo_text().as_deref(),
-        Some("label 2 frames “bars”")
+        Some("add 3 images to the project")
     );
+
+    // One step, there and back.
+    let state = |desk: &Desk| {
+        let session = session(desk);
+        let counts = &session.snapshot.counts;
+        (counts.label(&bars), counts.unsorted, session.sources.len())
+    };
+    let added = state(&desk);
+    desk.key(Modifiers::COMMAND, Key::Z);
+    desk.see("Undone: add 3 images to the project");
+    idle(&mut desk);
+    assert_eq!(state(&desk), (40, 0, added.2 - 2));
+    assert!(!session(&desk).can_undo());
+    desk.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+    desk.see("Done again: add 3 images to the project");
+    idle(&mut desk);
+    assert_eq!(state(&desk), added);
 }

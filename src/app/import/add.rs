@@ -257,7 +257,7 @@ fn add(
     let end = media::import_planned(project, plan, options, work, &mut outcome);
     // The outcome holds what the warnings say.
     drop(work.take_warnings());
-    let (undo_text, redo_text) = remember(project, &outcome, history, work)?;
+    let (undo_text, redo_text) = remember(project, &outcome, 0, history, work)?;
     Ok(Added {
         outcome,
         error: end.err(),
@@ -266,10 +266,11 @@ fn add(
     })
 }
 
-/// Makes an import undoable; returns what can be undone and redone now.
+/// Makes an import undoable, also one of so many `predictions`; returns what can be undone and redone now.
 pub(super) fn remember(
     project: &Project,
     outcome: &ImportOutcome,
+    predictions: usize,
     history: &Mutex<History>,
     work: &Work,
 ) -> Result<(Option<UndoStep>, Option<ChangeText>), ProjectError> {
@@ -277,6 +278,7 @@ pub(super) fn remember(
     let change = Change::Import {
         record: Box::new(outcome.record.clone()),
         files: outcome.totals().imported,
+        predictions,
         undone: None,
     };
     history.apply(project, change, work)?;

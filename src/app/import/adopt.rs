@@ -1,13 +1,13 @@
 //! Adding what a model was tried on to the project, with the predicted class or a chosen one.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::add::remember;
 use crate::app::notes::Tone;
 use crate::app::{Action, App, Command, Lane, words};
 use crate::jobs::JobError;
-use crate::media::{self, MediaError, Wanted};
-use crate::project::{Change, ChangeText, ClassName, Label, Sampling, UndoStep};
+use crate::media::{self, Adopted, MediaError, Wanted};
+use crate::project::{ChangeText, ClassName, Sampling, UndoStep};
 
 /// What came in, and what can be undone now.
 struct Done {
@@ -15,6 +15,8 @@ struct Done {
     videos: u64,
     labelled: usize,
     missing: usize,
+    /// How it ended; what came in until then stays and can be undone.
+    end: Result<(), MediaError>,
     undo_text: Option<UndoStep>,
     redo_text: Option<ChangeText>,
 }
@@ -64,24 +66,17 @@ impl App {
             "Adding to the project",
             false,
             move |work| {
-                let adopted = media::adopt(&project, &wanted, &sampling, work)?;
-                let mut texts = remember(&project, &adopted.outcome, &history, work)?;
-                let labelled = adopted.labels.iter().map(|(_, frames)| frames.len()).sum();
-                for (class, frames) in adopted.labels {
-                    if project.classes().iter().all(|known| known.name != class) {
-                        project.add_class(&class)?;
-                    }
-                    let to = Label::Class(class);
-                    let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
-                    history.apply(&project, Change::Relabel { frames, to }, work)?;
-                    texts = (history.undo_step(), history.redo_text());
-                }
+                let mut adopted = Adopted::default();
+                let end = media::adopt(&project, &wanted, &sampling, work, &mut adopted);
+                let added = wanted.len().saturating_sub(adopted.missing);
+                let texts = remember(&project, &adopted.outcome, added, &history, work)?;
                 let totals = adopted.outcome.totals();
                 Ok::<_, MediaError>(Done {
                     images: totals.images,
                     videos: totals.videos,
-                    labelled,
+                    labelled: adopted.labelled,
                     missing: adopted.missing,
+                    end,
                     undo_text: texts.0,
                     redo_text: texts.1,
                 })
@@ -92,6 +87,7 @@ impl App {
                         if let Some(session) = &mut app.session
                             && session.evaluate.run == of
                             && done.missing == 0
+                            && done.end.is_ok()
                         {
                             session.evaluate.files_added.extend(added);
                         }
@@ -110,6 +106,14 @@ impl App {
     fn adopted(&mut self, done: Done) {
         if let Some(session) = &mut self.session {
             session.edits.set_texts(done.undo_text, done.redo_text);
+        }
+        match done.end {
+            Ok(()) => {}
+            Err(MediaError::Cancelled(_)) => return,
+            Err(error) => {
+                self.fail(error.to_string());
+                return;
+            }
         }
         let mut parts = Vec::new();
         if done.images > 0 {

@@ -133,8 +133,6 @@ pub enum ImportAction {
     SetSampling(Sampling),
     /// Takes the class of new videos from elsewhere.
     SetClassRule(ClassRule),
-    /// Gives a source a class; its frames move along.
-    SetClass(SourceId, Option<ClassName>),
     /// Gives sources a class; their frames move along.
     SetClasses(Vec<SourceId>, Option<ClassName>),
     /// Makes a class and gives it to sources.
@@ -188,7 +186,6 @@ impl App {
                     self.ctx.request_repaint_after(SETTLE);
                 }
             }
-            ImportAction::SetClass(id, class) => self.set_source_class(&id, class),
             ImportAction::SetNewClass(ids, name) => match ClassName::new(name.trim()) {
                 Ok(name) => {
                     let known = self
@@ -198,9 +195,7 @@ impl App {
                     if !known {
                         self.edit(Change::CreateClass { name: name.clone() });
                     }
-                    for id in ids {
-                        self.set_source_class(&id, Some(name.clone()));
-                    }
+                    self.set_source_classes(&ids, Some(&name));
                 }
                 Err(error) => {
                     self.fail(error.to_string());
@@ -214,11 +209,7 @@ impl App {
             }
             ImportAction::LikeNeighbours(change) => self.edit(change),
             ImportAction::Select(bulk) => self.select_sources(bulk),
-            ImportAction::SetClasses(ids, class) => {
-                for id in ids {
-                    self.set_source_class(&id, class.clone());
-                }
-            }
+            ImportAction::SetClasses(ids, class) => self.set_source_classes(&ids, class.as_ref()),
             ImportAction::CancelExtract(id) => {
                 if let Some(session) = &mut self.session
                     && let Some(task) = session.import.extracting.get(&id).copied()

@@ -1,5 +1,6 @@
 //! Changing a source: its class, its place on disk, taking it off the list.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,34 +10,49 @@ use crate::jobs::JobError;
 use crate::project::{Change, ClassName, ContentId, Label, SourceId};
 
 impl App {
-    pub(super) fn set_source_class(&mut self, id: &SourceId, class: Option<ClassName>) {
+    /// Gives sources a class, in one change.
+    pub(super) fn set_source_classes(&mut self, ids: &[SourceId], class: Option<&ClassName>) {
         if !self.may_change() {
             return;
         }
         let Some(session) = &mut self.session else {
             return;
         };
-        let Some(source) = session.sources.iter_mut().find(|source| source.id == *id) else {
-            return;
-        };
-        if source.class == class {
+        let label =
+            |class: Option<&ClassName>| class.cloned().map_or(Label::Unsorted, Label::Class);
+        let mut before: HashMap<SourceId, Label> = HashMap::new();
+        for source in &mut session.sources {
+            if ids.contains(&source.id) && source.class.as_ref() != class {
+                before.insert(source.id.clone(), label(source.class.as_ref()));
+                source.class = class.cloned();
+            }
+        }
+        if before.is_empty() {
             return;
         }
-        let old = source.class.clone().map_or(Label::Unsorted, Label::Class);
-        let new = class.clone().map_or(Label::Unsorted, Label::Class);
-        source.class.clone_from(&class);
         // What the change will move; the change itself lists the frames again.
         let frames: Vec<String> = session
             .snapshot
             .frames
             .list
             .iter()
-            .filter(|frame| frame.source.as_ref() == Some(id) && frame.label == old)
+            .filter(|frame| {
+                let source = frame.source.as_ref();
+                source.and_then(|source| before.get(source)) == Some(&frame.label)
+            })
             .map(|frame| frame.path.clone())
             .collect();
-        let shown = Change::Relabel { frames, to: new };
-        let source = id.clone();
-        self.edit_as(&shown, Change::SetSourceClass { source, class });
+        let shown = Change::Relabel {
+            frames,
+            to: label(class),
+        };
+        let sources = ids
+            .iter()
+            .filter(|id| before.contains_key(*id))
+            .cloned()
+            .collect();
+        let class = class.cloned();
+        self.edit_as(&shown, Change::SetSourceClass { sources, class });
     }
 
     pub(super) fn remove_source(&mut self, id: SourceId, trash: bool) {

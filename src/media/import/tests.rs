@@ -419,6 +419,7 @@ fn an_import_is_taken_back_and_done_again() {
     let change = Change::Import {
         record: Box::new(record),
         files: 3,
+        predictions: 0,
         undone: None,
     };
     history.apply(&project, change, &work).unwrap();
@@ -497,6 +498,7 @@ fn videos_that_are_only_added_are_forgotten_with_the_frames_they_gave_since() {
     let change = Change::Import {
         record: Box::new(outcome.record),
         files: 1,
+        predictions: 0,
         undone: None,
     };
     history.apply(&project, change, &work).unwrap();
