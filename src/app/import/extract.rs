@@ -34,6 +34,8 @@ pub struct Batch {
     replaced: Vec<String>,
     /// How many of the new frames have neighbours of another class.
     between: usize,
+    /// Videos with something odd, which stands on their cards.
+    odd: usize,
 }
 
 /// What becomes of labels when a video is extracted again.
@@ -53,6 +55,8 @@ struct Extracted {
     again: media::Again,
     /// New frames whose neighbours have another class.
     between: usize,
+    /// Whether something is odd about the video.
+    odd: bool,
 }
 
 impl ImportState {
@@ -162,6 +166,7 @@ impl App {
             new: Vec::new(),
             replaced: Vec::new(),
             between: 0,
+            odd: 0,
         });
         batch.sources += 1;
         batch.frames += expected;
@@ -208,6 +213,7 @@ impl App {
             Ok(done) => {
                 if let Some(batch) = &mut session.import.batch {
                     batch.between += done.between;
+                    batch.odd += usize::from(done.odd);
                     batch.new.extend(done.again.new);
                     if other_width && batch.again.is_some_and(|again| again.replace) {
                         batch.replaced.extend(done.again.before);
@@ -239,6 +245,11 @@ impl App {
     fn all_extracted(&mut self, batch: Batch) {
         let videos = words::count(batch.extracted as u64, "video", "videos");
         let mut text = format!("Frames extracted from {videos}");
+        if batch.odd > 0 {
+            let odd = words::count(batch.odd as u64, "warning stands", "warnings stand");
+            let cards = if batch.odd == 1 { "card" } else { "cards" };
+            text = format!("{text}; {odd} on the {cards}");
+        }
         let change = Change::LikeNeighbours {
             frames: batch.new,
             replaced: batch.replaced.clone(),
@@ -285,11 +296,22 @@ fn extract(
     }
     let again = media::extract_again(project, &source.id, work)?;
     let written = again.new.len() as u64;
+    // What is odd about the video stands on its card for good; anything else is told.
+    let standing = project
+        .source(&source.id)
+        .map_or_else(Vec::new, |source| source.warnings);
+    for warning in work.take_warnings() {
+        if !standing.contains(&warning) {
+            work.warn(warning);
+        }
+    }
+    let odd = !standing.is_empty();
     if again.before.is_empty() {
         return Ok(Extracted {
             written,
             again: media::Again::default(),
             between: 0,
+            odd,
         });
     }
     let frames = project.scan(work)?;
@@ -298,5 +320,6 @@ fn extract(
         written,
         again,
         between,
+        odd,
     })
 }
