@@ -31,6 +31,7 @@ pub enum Command {
     AddByPath,
     ExtractAll,
     ExtractAgain,
+    LastImport,
     StartTraining,
     ExtendTraining,
     StopTraining,
@@ -63,12 +64,13 @@ const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
     /// All commands, in the order of the palette.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::AddFiles,
         Self::AddFolder,
         Self::AddByPath,
         Self::ExtractAll,
         Self::ExtractAgain,
+        Self::LastImport,
         Self::StartTraining,
         Self::ExtendTraining,
         Self::StopTraining,
@@ -137,6 +139,7 @@ impl Command {
             Self::AddByPath => "Add files by path…",
             Self::ExtractAll => "Extract all frames",
             Self::ExtractAgain => "Extract all again…",
+            Self::LastImport => "Last import…",
             Self::StartTraining => "Start training",
             Self::ExtendTraining => "Train the run further…",
             Self::StopTraining => "Stop training and keep the best",
@@ -185,6 +188,7 @@ impl Command {
             Self::ExtractAgain => {
                 "Take frames as the settings say now from every video whose frames were taken in another way; asks what becomes of those"
             }
+            Self::LastImport => "Show what the last import made of each file",
             Self::StartTraining => {
                 "Train on the labelled {images} with the settings of the Train step"
             }
@@ -259,6 +263,7 @@ impl Command {
             | Self::RevealProject
             | Self::AddByPath
             | Self::ExtractAgain
+            | Self::LastImport
             | Self::RestoreSelected
             | Self::EmptyTrash
             | Self::ExtendTraining
@@ -319,6 +324,7 @@ impl Command {
             | Self::AddByPath
             | Self::EmptyTrash
             | Self::NewClass => changeable.is_some(),
+            Self::LastImport => session.is_some_and(|session| session.import.outcome.is_some()),
             Self::ExtractAll => changeable.is_some_and(super::Session::has_unextracted),
             Self::ExtractAgain => changeable.is_some_and(super::Session::has_outdated),
             Self::StartTraining => changeable.is_some_and(|session| {

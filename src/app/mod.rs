@@ -379,6 +379,7 @@ impl App {
                     self.apply_import(ImportAction::Extract(ids));
                 }
             }
+            Command::LastImport => self.show_last_import(),
             Command::Rescan => self.focused(),
             Command::NewClass => {
                 self.dialog = Some(Dialog::NewClass {

@@ -180,6 +180,7 @@ fn project_menu(ui: &mut Ui, cx: &mut Cx<'_>, name: &str, room: f32) {
         widgets::separator(ui);
         for (command, glyph) in [
             (Command::RevealProject, icons::REVEAL),
+            (Command::LastImport, icons::IMPORT),
             (Command::Rescan, icons::REFRESH),
             (Command::EmptyTrash, icons::TRASH),
             (Command::CloseProject, icons::CROSS),

@@ -41,6 +41,16 @@ fn every_file_is_accounted_for_and_can_be_looked_up() {
         photo(&place.path(format!("in/cat/cat-{shade}.png")), shade);
         photo(&place.path(format!("in/dog/dog-{shade}.png")), 100 + shade);
     }
+    std::fs::rename(
+        place.path("in/cat/cat-3.png"),
+        place.path("in/cat/same.png"),
+    )
+    .unwrap();
+    std::fs::rename(
+        place.path("in/dog/dog-0.png"),
+        place.path("in/dog/same.png"),
+    )
+    .unwrap();
     std::fs::write(place.path("in/cat/notes.txt"), "words").unwrap();
     std::fs::write(place.path("in/dog/broken.png"), b"\x89PNG\r\n\x1a\nno more").unwrap();
     let mut desk = open(&place);
@@ -62,12 +72,23 @@ fn every_file_is_accounted_for_and_can_be_looked_up() {
     desk.see("all 10");
     desk.click("new 8");
     desk.see("cat-2.png: class “cat”");
+    desk.see("cat/same.png: class “cat”");
+    desk.see("dog/same.png: class “dog”");
     desk.type_into("Search in names", "DOG-3");
     assert!(desk.harness.query_by_label_contains("cat-2.png").is_none());
     desk.see("dog-3.png: class “dog”");
     desk.replace("Search in names", "notes");
     desk.click("passed over 1");
     desk.see_part("notes.txt: ");
+    // It can be looked at again later.
+    press(&mut desk, "Close");
+    desk.key(egui::Modifiers::COMMAND, egui::Key::K);
+    desk.see("Search commands");
+    desk.harness
+        .event(egui::Event::Text("last import".to_owned()));
+    desk.harness.run_steps(2);
+    desk.key(egui::Modifiers::NONE, egui::Key::Enter);
+    desk.see("What became of each file");
     press(&mut desk, "Undo the import");
     idle(&mut desk);
     assert_eq!(

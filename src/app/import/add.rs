@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::FateFilter;
 use super::ask::asks;
+use super::names::distinct_names;
 use crate::app::notes::Tone;
 use crate::app::{Action, App, Dialog, Lane, Workspace, words};
 use crate::jobs::{JobError, Work};
@@ -18,6 +19,8 @@ use crate::project::{
 /// What adding files brought, and what can be undone now.
 struct Added {
     outcome: ImportOutcome,
+    /// A name for each file.
+    names: Vec<String>,
     /// Why it ended early.
     error: Option<MediaError>,
     undo_text: Option<UndoStep>,
@@ -130,6 +133,15 @@ impl App {
         );
     }
 
+    /// Shows the report of the last import.
+    pub(in crate::app) fn show_last_import(&mut self) {
+        let session = self.session.as_ref();
+        let outcome = session.and_then(|session| session.import.outcome.as_ref());
+        if let Some(totals) = outcome.map(|outcome| outcome.totals()) {
+            self.dialog = Some(report(&totals));
+        }
+    }
+
     /// Takes in what an import did and says it.
     fn added(&mut self, added: Added) {
         let totals = added.outcome.totals();
@@ -140,6 +152,7 @@ impl App {
                 session.import.added = (session.import.added.0 + 1, Some(first));
             }
             session.import.outcome = Some(Arc::clone(&outcome));
+            session.import.names = Arc::new(added.names);
             session.edits.set_texts(added.undo_text, added.redo_text);
         }
         match added.error {
@@ -153,18 +166,22 @@ impl App {
         let note = self.notes.add(tone, text);
         note.details = told;
         if totals.files > 0 {
-            let report = Dialog::ImportReport {
-                filter: if totals.failed > 0 {
-                    Some(FateFilter::Failed)
-                } else if totals.conflicts > 0 {
-                    Some(FateFilter::Known)
-                } else {
-                    None
-                },
-                text: String::new(),
-            };
-            note.remedy = Some(("Details…".to_owned(), Action::Open(report)));
+            note.remedy = Some(("Details…".to_owned(), Action::Open(report(&totals))));
         }
+    }
+}
+
+/// The report of an import, beginning with what wants attention.
+fn report(totals: &Totals) -> Dialog {
+    Dialog::ImportReport {
+        filter: if totals.failed > 0 {
+            Some(FateFilter::Failed)
+        } else if totals.conflicts > 0 {
+            Some(FateFilter::Known)
+        } else {
+            None
+        },
+        text: String::new(),
     }
 }
 
@@ -258,8 +275,10 @@ fn add(
     // The outcome holds what the warnings say.
     drop(work.take_warnings());
     let (undo_text, redo_text) = remember(project, &outcome, 0, history, work)?;
+    let names = distinct_names(outcome.files.iter().map(|file| file.path.as_path()));
     Ok(Added {
         outcome,
+        names,
         error: end.err(),
         undo_text,
         redo_text,

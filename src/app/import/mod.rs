@@ -4,6 +4,7 @@ mod add;
 mod adopt;
 mod ask;
 mod extract;
+mod names;
 mod select;
 mod source;
 
@@ -68,6 +69,8 @@ pub struct ImportState {
     anchor: Option<SourceId>,
     /// What the last import made of each file.
     pub outcome: Option<Arc<ImportOutcome>>,
+    /// A name for each of those files that tells it from the others.
+    pub names: Arc<Vec<String>>,
     /// How the plan that is being asked about is to be carried out.
     planned: Option<ImportOptions>,
     /// Settings changed at this moment and are not written yet.
@@ -90,6 +93,7 @@ impl ImportState {
             selected: HashSet::new(),
             anchor: None,
             outcome: None,
+            names: Arc::default(),
             planned: None,
             unsaved: None,
         }

@@ -31,7 +31,9 @@ pub(super) fn import_report_ui(
 ) -> End {
     let t = tokens(ui);
     let session = cx.app.session.as_ref();
-    let Some(outcome) = session.and_then(|session| session.import.outcome.clone()) else {
+    let import = session.map(|session| &session.import);
+    let Some((import, outcome)) = import.and_then(|import| Some((import, import.outcome.clone()?)))
+    else {
         return End::Close;
     };
     let totals = outcome.totals();
@@ -49,20 +51,23 @@ pub(super) fn import_report_ui(
     }
     text_field(ui, "Search in names", text, "A part of the name or folder");
     view.follow(&outcome, *filter, text.trim());
-    let height = (ui.ctx().content_rect().height() - 380.0).clamp(120.0, 420.0);
+    let most = (ui.ctx().content_rect().height() - 380.0).clamp(120.0, 420.0);
+    // As high as all files, those that a search leaves out too.
+    let height = most.min(outcome.files.len().max(1) as f32 * (ROW + ui.spacing().item_spacing.y));
     ScrollArea::vertical()
         .max_height(height)
-        .auto_shrink([false, true])
+        .auto_shrink(false)
         .show_rows(ui, ROW, view.rows.len(), |ui, rows| {
             for index in view.rows.get(rows).unwrap_or_default() {
                 if let Some(file) = outcome.files.get(*index) {
-                    row_ui(ui, cx, file);
+                    let name = import.names.get(*index).map_or("", String::as_str);
+                    row_ui(ui, cx, file, name);
                 }
             }
+            if view.rows.is_empty() {
+                ui.label(widgets::muted(t, "No file fits."));
+            }
         });
-    if view.rows.is_empty() {
-        ui.label(widgets::muted(t, "No file fits."));
-    }
     end_ui(ui, cx, &outcome, &totals, view)
 }
 
@@ -88,14 +93,14 @@ fn chips_ui(ui: &mut Ui, totals: &Totals, filter: &mut Option<FateFilter>) {
     });
 }
 
-fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, file: &FileReport) {
+/// A file with the name that tells it from the others, and what became of it.
+fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, file: &FileReport, name: &str) {
     let t = tokens(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
-    let name = file.path.file_name().unwrap_or_default().to_string_lossy();
     let whole = file.fate.text();
     // The name stands at the left already, and its tooltip has the path.
     let path = file.path.to_string_lossy();
-    let said = whole.replace(path.as_ref(), &name);
+    let said = whole.replace(path.as_ref(), name);
     response.widget_info(|| {
         egui::WidgetInfo::labeled(egui::Role::ListItem, true, format!("{name}: {said}"))
     });
@@ -112,7 +117,7 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, file: &FileReport) {
             .max_rect(names)
             .layout(Layout::left_to_right(Align::Center)),
     );
-    left.add(Label::new(words::shorten(&name, 34)).truncate())
+    left.add(Label::new(words::shorten(name, 34)).truncate())
         .on_hover_text(file.path.to_string_lossy());
     row.add_space(names.width() + 8.0);
     row.with_layout(Layout::right_to_left(Align::Center), |ui| {
