@@ -341,18 +341,26 @@ impl Command {
                 !session.gone && session.export.task.is_none() && session.export_run().is_some()
             }),
             Self::LargerThumbs | Self::SmallerThumbs => session.is_some() && labelling,
-            Self::SelectAll => {
-                session.is_some() && (labelling || app.workspace == Workspace::Import)
-            }
+            Self::SelectAll => session.is_some_and(|session| match app.workspace {
+                Workspace::Import | Workspace::Label => true,
+                Workspace::Evaluate => session.evaluate.shows_files,
+                Workspace::Train | Workspace::Export => false,
+            }),
             Self::SelectNone => session.is_some_and(|session| match app.workspace {
                 Workspace::Import => !session.import.selected.is_empty(),
                 Workspace::Label => !session.label.selection.is_empty(),
+                Workspace::Evaluate if session.evaluate.shows_files => {
+                    !session.evaluate.files_selected.is_empty()
+                }
                 Workspace::Evaluate => !session.evaluate.selection.is_empty(),
                 Workspace::Train | Workspace::Export => false,
             }),
-            Self::TrashSelected | Self::LabelByName => {
-                changeable.is_some() && app.chosen_frames() > 0
+            Self::TrashSelected => {
+                let files = app.workspace == Workspace::Evaluate
+                    && session.is_some_and(|session| session.evaluate.shows_files);
+                changeable.is_some() && app.chosen_frames() > 0 && !files
             }
+            Self::LabelByName => changeable.is_some() && app.chosen_frames() > 0,
             Self::RestoreSelected => {
                 labelling
                     && changeable.is_some_and(|session| {

@@ -86,6 +86,8 @@ pub struct EvaluateState {
     pub(super) anchor: Option<usize>,
     /// The frames that were moved since.
     pub(super) mended: Mended,
+    /// Whether predictions on files are shown instead of the evaluation: keys act on what is shown.
+    pub shows_files: bool,
     /// Predictions on files.
     pub files: FilePredictions,
     /// The selected ones of them, by their places in the list.
@@ -110,6 +112,7 @@ impl Default for EvaluateState {
             selection: HashSet::new(),
             anchor: None,
             mended: Mended::default(),
+            shows_files: false,
             files: FilePredictions::default(),
             files_selected: HashSet::new(),
             files_added: HashSet::new(),
@@ -143,6 +146,8 @@ pub enum EvaluateAction {
     Trash,
     /// Goes to them in the label workspace.
     ShowInLabel,
+    /// Shows predictions on files, or the evaluation.
+    ShowFiles(bool),
     /// Selects a prediction on files, or with `true` adds it to the selection or takes it out.
     PickFile(usize, bool),
     /// Selects all predictions on files, or none.
@@ -263,6 +268,7 @@ impl App {
             | EvaluateAction::Assign(_)
             | EvaluateAction::Trash
             | EvaluateAction::ShowInLabel => {}
+            EvaluateAction::ShowFiles(files) => state.shows_files = files,
             EvaluateAction::PickFile(place, also) => {
                 let only = state.files_selected.len() == 1;
                 let was = state.files_selected.contains(&place);
@@ -354,6 +360,7 @@ impl App {
         if let Some(task) = state.predicting.take() {
             self.tasks.cancel(task);
         }
+        state.shows_files = true;
         state.files = FilePredictions::default();
         state.files_selected.clear();
         state.files_added.clear();

@@ -74,9 +74,12 @@ impl EvaluateState {
     }
 
     /// The frames that a key acts on, by their places in the predictions: the one that is shown large, else the
-    /// selected ones in the order of the list.
+    /// selected ones in the order of the list. None while predictions on files are shown instead.
     #[must_use]
     pub fn chosen(&self) -> Vec<usize> {
+        if self.shows_files {
+            return Vec::new();
+        }
         if let Some(index) = self.preview.and_then(|place| self.shown.get(place)) {
             return vec![*index];
         }

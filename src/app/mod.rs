@@ -338,6 +338,12 @@ impl App {
             }
             Action::EmptyTrash(found) => self.empty_trash(found),
             Action::Assign(label) => match self.workspace {
+                // Predictions on files are added to the project with the class; there is nothing to unlabel.
+                Workspace::Evaluate if self.shows_files() => {
+                    if let Label::Class(class) = label {
+                        self.apply_evaluate(EvaluateAction::Adopt(Some(class)));
+                    }
+                }
                 Workspace::Evaluate => self.apply_evaluate(EvaluateAction::Assign(label)),
                 _ => self.apply_label(LabelAction::Assign(label)),
             },
@@ -394,6 +400,9 @@ impl App {
             Command::SelectAll if self.workspace == Workspace::Import => {
                 self.apply_import(ImportAction::Select(Bulk::All));
             }
+            Command::SelectAll if self.workspace == Workspace::Evaluate => {
+                self.apply_evaluate(EvaluateAction::PickFiles(true));
+            }
             Command::SelectAll => {
                 if let Some(session) = &mut self.session {
                     let all = (0..session.label.shown.len())
@@ -407,6 +416,9 @@ impl App {
                 if let Some(session) = &mut self.session {
                     match self.workspace {
                         Workspace::Import => session.import.selected.clear(),
+                        Workspace::Evaluate if session.evaluate.shows_files => {
+                            session.evaluate.files_selected.clear();
+                        }
                         Workspace::Evaluate => session.evaluate.selection.clear(),
                         _ => session.label.selection = std::sync::Arc::default(),
                     }
@@ -488,13 +500,23 @@ impl App {
         self.session.as_ref().map_or(Noun::Image, Session::noun)
     }
 
-    /// How many frames of the project are chosen in the workspace that is shown: what a class key acts on.
+    /// Whether Evaluate shows predictions on files.
+    fn shows_files(&self) -> bool {
+        let session = self.session.as_ref();
+        session.is_some_and(|session| session.evaluate.shows_files)
+    }
+
+    /// How many frames of the project, or predictions on files, are chosen in the workspace that is shown: what a class
+    /// key acts on.
     #[must_use]
     pub fn chosen_frames(&self) -> usize {
         self.session
             .as_ref()
             .map_or(0, |session| match self.workspace {
                 Workspace::Label => session.label.selection.len(),
+                Workspace::Evaluate if session.evaluate.shows_files => {
+                    session.evaluate.files_selected.len()
+                }
                 Workspace::Evaluate => session.evaluate.chosen().len(),
                 Workspace::Import | Workspace::Train | Workspace::Export => 0,
             })

@@ -3,11 +3,11 @@
 use egui::{Key, Modifiers, Ui};
 
 use super::Cx;
-use crate::app::{Action, Command, EvaluateAction, Workspace, class_key};
+use crate::app::{Action, Command, Workspace, class_key};
 use crate::project::Label;
 
-/// Reads the keys that belong to no widget. `files` is whether Evaluate shows predictions on files.
-pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>, files: bool) {
+/// Reads the keys that belong to no widget.
+pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     let ctx = ui.ctx().clone();
     if cx.in_dialog && !cx.app.palette {
         return;
@@ -44,20 +44,19 @@ pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>, files: bool) {
         }
     }
     if !typing && !cx.app.palette {
-        class_keys(&ctx, cx, files);
+        class_keys(&ctx, cx);
     }
 }
 
 /// 1–9 and letters give a class, 0 makes unsorted: what is selected in Label, or looked at in Evaluate. The selected
 /// predictions on files are added to the project with the class.
-fn class_keys(ctx: &egui::Context, cx: &mut Cx<'_>, files: bool) {
+fn class_keys(ctx: &egui::Context, cx: &mut Cx<'_>) {
     let labels = matches!(cx.app.workspace, Workspace::Label | Workspace::Evaluate);
     let Some(session) = cx.app.session.as_ref().filter(|_| labels) else {
         return;
     };
-    let files = files && cx.app.workspace == Workspace::Evaluate;
     let mut pressed = |key: Key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
-    if !files && pressed(Key::Num0) {
+    if pressed(Key::Num0) {
         cx.actions.push(Action::Assign(Label::Unsorted));
     }
     for (index, class) in session.classes.iter().enumerate() {
@@ -65,14 +64,8 @@ fn class_keys(ctx: &egui::Context, cx: &mut Cx<'_>, files: bool) {
             return;
         };
         if Key::from_name(&key.to_string()).is_some_and(&mut pressed) {
-            if !files {
-                let label = Label::Class(class.name.clone());
-                cx.actions.push(Action::Assign(label));
-            } else if !session.evaluate.files_selected.is_empty() {
-                let class = Some(class.name.clone());
-                cx.actions
-                    .push(Action::Evaluate(EvaluateAction::Adopt(class)));
-            }
+            let label = Label::Class(class.name.clone());
+            cx.actions.push(Action::Assign(label));
         }
     }
 }

@@ -158,7 +158,7 @@ impl Window {
                 actions: &mut actions,
             };
             let views = &mut self.views;
-            let viewer = evaluate::viewed(cx.app, &views.evaluate);
+            let viewer = evaluate::viewed(cx.app);
             let covered = cx.in_dialog || viewer.is_some();
             // What lies below a dialog knows of no pointer: egui paints every tooltip above everything, and keeps one open
             // for as long as the pointer stays over its widget.
@@ -166,7 +166,7 @@ impl Window {
                 ui.ctx()
                     .input_mut(|input| std::mem::take(&mut input.pointer))
             });
-            keys::keys_ui(ui, &mut cx, views.evaluate.shows_files());
+            keys::keys_ui(ui, &mut cx);
             top_bar::top_bar_ui(ui, &mut cx, &mut views.top_bar);
             foot::foot_ui(ui, &mut cx);
             banner::banner_ui(ui, &mut cx);

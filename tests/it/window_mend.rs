@@ -147,6 +147,19 @@ fn what_was_predicted_on_is_added_to_the_project() {
         let state = &harness.state().app().session.as_ref().unwrap().evaluate;
         state.predicting.is_none() && state.files.list().len() == 6
     });
+    // A mistake that is selected behind the predictions is out of reach of the keys.
+    let hidden = session(&desk).evaluate.shown[0];
+    desk.act(Action::Evaluate(EvaluateAction::Pick(0, Pick::Only)));
+    assert!(session(&desk).evaluate.selection.contains(&hidden));
+    desk.key(Modifiers::NONE, Key::Delete);
+    desk.key(Modifiers::NONE, Key::Num2);
+    desk.key(Modifiers::NONE, Key::Num0);
+    desk.key(Modifiers::NONE, Key::Space);
+    idle(&mut desk);
+    let state = &session(&desk).evaluate;
+    assert_eq!((state.changed(), state.preview), (0, None));
+    assert!(!session(&desk).can_undo());
+
     // Five frames of the film; the first two and the photo are wanted, as bars.
     let list = session(&desk).evaluate.files.list();
     let at = |name: &str, nth: usize| {
@@ -166,7 +179,7 @@ fn what_was_predicted_on_is_added_to_the_project() {
     assert_eq!((counts.label(&bars), counts.unsorted), (43, 3));
     assert_eq!(
         session(&desk).undo_text().as_deref(),
-        Some("add 3 images to the project")
+        Some("add 3 predictions to the project")
     );
 
     // One step, there and back.
@@ -177,12 +190,12 @@ fn what_was_predicted_on_is_added_to_the_project() {
     };
     let added = state(&desk);
     desk.key(Modifiers::COMMAND, Key::Z);
-    desk.see("Undone: add 3 images to the project");
+    desk.see("Undone: add 3 predictions to the project");
     idle(&mut desk);
     assert_eq!(state(&desk), (40, 0, added.2 - 2));
     assert!(!session(&desk).can_undo());
     desk.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
-    desk.see("Done again: add 3 images to the project");
+    desk.see("Done again: add 3 predictions to the project");
     idle(&mut desk);
     assert_eq!(state(&desk), added);
 }

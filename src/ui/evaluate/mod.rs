@@ -25,17 +25,8 @@ const FIGURES: [f32; 2] = [340.0, 304.0];
 /// State of the painting alone.
 #[derive(Default)]
 pub struct View {
-    /// Whether predictions on files are shown instead of the test frames.
-    files: bool,
     mistakes: mistakes::View,
     zoom: widgets::Zoom,
-}
-
-impl View {
-    /// Whether predictions on files are shown instead of the test frames.
-    pub fn shows_files(&self) -> bool {
-        self.files
-    }
 }
 
 /// Paints the workspace.
@@ -61,9 +52,9 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         .show(ui, |ui| {
             scroll_ui(ui, |ui| figures::figures_ui(ui, cx, session));
         });
-    header_ui(ui, cx, session, view);
+    header_ui(ui, cx, session);
     ui.add_space(2.0);
-    if view.files {
+    if state.shows_files {
         files::files_ui(ui, cx, session);
         return;
     }
@@ -113,10 +104,10 @@ pub fn large_ui(
 }
 
 /// The evaluation of which a frame is shown large, over the window.
-pub fn viewed<'a>(app: &'a App, view: &View) -> Option<(&'a Session, &'a Evaluation)> {
+pub fn viewed(app: &App) -> Option<(&Session, &Evaluation)> {
     let session = app.session.as_ref()?;
-    let shown = app.workspace == Workspace::Evaluate && !view.files;
     let state = &session.evaluate;
+    let shown = app.workspace == Workspace::Evaluate && !state.shows_files;
     if !shown || state.error.is_some() || state.preview.is_none() {
         return None;
     }
@@ -179,7 +170,7 @@ fn measuring_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     });
 }
 
-fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     // In a narrow window the buttons go below.
     let narrow = ui.available_width() < 640.0;
     ui.horizontal(|ui| {
@@ -192,41 +183,38 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
         });
         if !narrow {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                what_ui(ui, cx, session, view);
+                what_ui(ui, cx, session);
             });
         }
     });
     if narrow {
         let size = egui::vec2(ui.available_width(), theme::CONTROL_HEIGHT);
         ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
-            what_ui(ui, cx, session, view);
+            what_ui(ui, cx, session);
         });
-    }
-    if session.evaluate.predicting.is_some() {
-        // Files that were dropped are looked at.
-        view.files = true;
     }
 }
 
 /// The test frames or other files, and the button for other files.
-fn what_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+fn what_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     ui.spacing_mut().item_spacing.x = 10.0;
     let predict = accent_button(ui, Some(icons::PLUS), "Predict on files…");
     if predict
         .on_hover_text("See what the model says of videos and photos that are not in the project; they can also be dropped on this page")
         .clicked()
     {
-        view.files = true;
+        cx.act(Action::Evaluate(EvaluateAction::ShowFiles(true)));
         cx.act(Action::Ask(Ask::Predict));
     }
     ui.allocate_ui(egui::vec2(232.0, theme::CONTROL_HEIGHT), |ui| {
-        let chosen = usize::from(view.files);
+        let chosen = usize::from(session.evaluate.shows_files);
         if let Some(index) = segments(
             ui,
             chosen,
             &[&session.noun().fill("Test {images}"), "Other files"],
         ) {
-            view.files = index == 1;
+            let files = EvaluateAction::ShowFiles(index == 1);
+            cx.act(Action::Evaluate(files));
         }
     });
 }
