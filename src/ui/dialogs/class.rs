@@ -2,23 +2,22 @@
 
 use egui::{RichText, Ui};
 
-use super::{End, buttons_ui, confirmed, title_ui, words_ui};
+use super::{End, buttons_ui, confirmed, message_ui, title_ui, words_ui};
 use crate::app::{Action, ClassRule, ImportAction, LabelAction, NewClassThen, words};
 use crate::project::{ClassName, Label};
 use crate::ui::Cx;
 use crate::ui::icons;
-use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{
-    self, accent_button, button, danger_button, field_label, hint, text_field,
-};
+use crate::ui::theme::tokens;
+use crate::ui::widgets::{self, accent_button, button, danger_button, field_label, text_field};
 
 /// A field for the name of a class, with what is wrong with it; `own` is the name that the class has now. Returns
-/// whether the name can be used.
+/// whether the name can be used. There is room for so many lines of what is said of it.
 fn class_field_ui(
     ui: &mut Ui,
     cx: &Cx<'_>,
     name: &mut String,
     own: Option<&ClassName>,
+    lines: u8,
     fresh: bool,
 ) -> bool {
     let t = tokens(ui);
@@ -44,17 +43,11 @@ fn class_field_ui(
         ClassName::new(trimmed).err().map(|error| error.to_string())
     };
     let ok = !trimmed.is_empty() && !unchanged && wrong.is_none();
-    match wrong {
-        Some(wrong) => {
-            ui.label(RichText::new(wrong).size(theme::TYPE_SMALL).color(t.danger));
-        }
-        None => {
-            ui.label(widgets::faint(
-                t,
-                "On disk a class is a folder of this name.",
-            ));
-        }
-    }
+    let message = match wrong {
+        Some(wrong) => RichText::new(wrong).color(t.danger),
+        None => widgets::faint(t, "On disk a class is a folder of this name."),
+    };
+    message_ui(ui, lines, message);
     ok
 }
 
@@ -66,7 +59,7 @@ pub(super) fn new_class_ui(
     fresh: bool,
 ) -> End {
     title_ui(ui, "New class");
-    let ready = class_field_ui(ui, cx, name, None, fresh);
+    let ready = class_field_ui(ui, cx, name, None, 2, fresh);
     let go = ready && confirmed(ui);
     let mut end = End::Open;
     buttons_ui(ui, |ui| {
@@ -116,7 +109,7 @@ pub(super) fn rename_class_ui(
     );
     let into = other_class(cx, from, name.trim());
     let ready = match &into {
-        None => class_field_ui(ui, cx, name, Some(from), fresh),
+        None => class_field_ui(ui, cx, name, Some(from), MERGE_LINES, fresh),
         Some(into) => merge_field_ui(ui, cx, from, into, name),
     };
     let go = ready && confirmed(ui);
@@ -150,6 +143,9 @@ fn other_class(cx: &Cx<'_>, from: &ClassName, name: &str) -> Option<ClassName> {
         .cloned()
 }
 
+/// Lines that the offer to merge may need.
+const MERGE_LINES: u8 = 4;
+
 /// The field while the name is that of another class: says what merging does.
 fn merge_field_ui(
     ui: &mut Ui,
@@ -158,19 +154,19 @@ fn merge_field_ui(
     into: &ClassName,
     name: &mut String,
 ) -> bool {
+    let t = tokens(ui);
     field_label(ui, "Name");
     text_field(ui, "Class name", name, "cat");
     let frames = cx.app.session.as_ref().map_or(0, |session| {
         let label = Label::Class(from.clone());
         session.snapshot.counts.label(&label)
     });
-    hint(
-        ui,
-        &format!(
-            "There is a class “{into}” already. Merge the two: {} of “{from}” go to “{into}”, and “{from}” is gone. Runs that knew both say so. You can undo this.",
-            cx.app.noun().count(frames)
-        ),
+    let [from, into] = [from, into].map(|name| words::shorten(name.as_str(), 30));
+    let words = format!(
+        "There is a class “{into}” already. Merge the two: {} of “{from}” go to “{into}”, and “{from}” is gone. Runs that knew both say so. You can undo this.",
+        cx.app.noun().count(frames)
     );
+    message_ui(ui, MERGE_LINES, RichText::new(words).color(t.hint_text));
     true
 }
 

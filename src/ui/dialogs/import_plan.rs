@@ -2,7 +2,7 @@
 
 use egui::{Align, Label, Layout, RichText, ScrollArea, Ui};
 
-use super::{End, buttons_ui, confirmed, title_ui};
+use super::{End, buttons_ui, confirmed, message_ui, title_ui};
 use crate::app::{Action, ImportAction, PlanAnswer, Session, words};
 use crate::media::ImportPlan;
 use crate::project::{ClassName, Split};
@@ -46,13 +46,10 @@ pub(super) fn import_plan_ui(
             if fresh {
                 field.request_focus();
             }
-            if let Some(wrong) = ClassName::new(name.trim())
-                .err()
-                .filter(|_| !name.is_empty())
-            {
-                let text = RichText::new(wrong.to_string()).color(t.danger);
-                ui.label(text.size(theme::TYPE_SMALL));
-            }
+            let wrong = ClassName::new(name.trim()).err();
+            let wrong = wrong.filter(|_| !name.is_empty());
+            let wrong = wrong.map_or_else(String::new, |wrong| wrong.to_string());
+            message_ui(ui, 2, RichText::new(wrong).color(t.danger));
             ready = ClassName::new(name.trim()).is_ok();
         }
     }

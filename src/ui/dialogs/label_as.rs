@@ -10,6 +10,9 @@ use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, class_mark, menu_item, text_field};
 
+/// Height of a line of the list with the space below it, points.
+const ROW: f32 = 29.0;
+
 /// What a line of the list gives the frames.
 #[derive(Clone)]
 enum Choice {
@@ -57,7 +60,10 @@ pub(super) fn label_as_ui(
     }
     *chosen = (*chosen).min(last);
     let mut take = confirmed(ui).then_some(*chosen);
-    ScrollArea::vertical().max_height(300.0).show(ui, |ui| {
+    // As high as all choices, those that are typed away too: unsorted and a new class beside the classes.
+    let all = (session.classes.len() + 2) as f32 * ROW;
+    let list = ScrollArea::vertical().max_height(all.min(300.0));
+    list.auto_shrink([true, false]).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 1.0;
         for (index, choice) in choices.iter().enumerate() {
             let (name, color, key) = match choice {

@@ -15,7 +15,8 @@ mod trash;
 mod undo;
 
 use egui::{
-    Align, Context, CornerRadius, Frame, Id, Key, Label, Layout, Margin, Modal, Modifiers, Ui, vec2,
+    Align, Context, CornerRadius, Frame, Id, Key, Label, Layout, Margin, Modal, Modifiers,
+    RichText, Ui, vec2,
 };
 
 use super::Cx;
@@ -130,6 +131,18 @@ fn title_ui(ui: &mut Ui, words: &str) {
 fn words_ui(ui: &mut Ui, words: &str) {
     let t = tokens(ui);
     ui.add(Label::new(widgets::muted(t, words).line_height(Some(19.0))).wrap());
+}
+
+/// What is to be said of what is being typed, with room for so many lines whatever stands there: a dialog stands in the
+/// middle of the window and must not jump with each letter.
+fn message_ui(ui: &mut Ui, lines: u8, message: RichText) {
+    const LINE: f32 = 16.0;
+    let size = vec2(ui.available_width(), f32::from(lines) * LINE);
+    ui.allocate_ui_with_layout(size, Layout::top_down(Align::Min), |ui| {
+        ui.set_min_size(size);
+        let message = message.size(theme::TYPE_SMALL).line_height(Some(LINE));
+        ui.add(Label::new(message).wrap());
+    });
 }
 
 /// The row of buttons at the end, the main one at the right.

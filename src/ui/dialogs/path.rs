@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use egui::{Key, Margin, Modifiers, RichText, TextEdit, Ui};
 
-use super::{End, buttons_ui, confirmed, title_ui, words_ui};
-use crate::app::{Action, EvaluateAction, ExportAction, ImportAction, PathPurpose};
+use super::{End, buttons_ui, confirmed, message_ui, title_ui, words_ui};
+use crate::app::{Action, EvaluateAction, ExportAction, ImportAction, PathPurpose, words};
 use crate::ui::Cx;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, accent_button, button, field_label, text_field};
@@ -85,10 +85,11 @@ pub(super) fn path_ui(
         .map(PathBuf::from)
         .collect();
     let relative = paths.iter().find(|path| !path.is_absolute());
-    if let Some(path) = relative {
-        let words = format!("“{}” is not a full path", path.display());
-        ui.label(widgets::faint(t, words));
-    }
+    let message = relative.map_or_else(String::new, |path| {
+        let path = words::shorten(&path.to_string_lossy(), 50);
+        format!("“{path}” is not a full path")
+    });
+    message_ui(ui, 1, widgets::faint(t, message));
     let ready = !paths.is_empty() && relative.is_none();
     let go = ready && (go_on || (!many && confirmed(ui)));
     let mut end = End::Open;

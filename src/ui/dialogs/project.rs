@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use egui::{Label, RichText, Ui, vec2};
+use egui::{RichText, Ui, vec2};
 
-use super::{End, buttons_ui, confirmed, title_ui};
+use super::{End, buttons_ui, confirmed, message_ui, title_ui};
 use crate::app::{Action, Ask, Site, words};
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -55,18 +55,15 @@ pub(super) fn new_project_ui(
     } else {
         None
     };
-    match &site {
+    let message = match &site {
         Some(Site::Project) => {
             let words = format!(
                 "There is a project “{}” here already.",
                 words::shorten(cleaned, 40)
             );
-            ui.label(RichText::new(words).size(theme::TYPE_SMALL).color(t.danger));
+            RichText::new(words).color(t.danger)
         }
-        Some(Site::Refused(why)) => {
-            let why = RichText::new(words::sentence(why));
-            ui.add(Label::new(why.size(theme::TYPE_SMALL).color(t.danger)).wrap());
-        }
+        Some(Site::Refused(why)) => RichText::new(words::sentence(why)).color(t.danger),
         Some(Site::Free) | None => {
             let words = if cleaned.is_empty() {
                 "The project becomes a folder of its own.".to_owned()
@@ -75,9 +72,10 @@ pub(super) fn new_project_ui(
             } else {
                 "The folder must be a full path.".to_owned()
             };
-            ui.label(widgets::faint(t, words));
+            widgets::faint(t, words)
         }
-    }
+    };
+    message_ui(ui, 3, message);
     let there = site == Some(Site::Project);
     // While that is not known yet it may be tried: what is there is never written over.
     let ready = complete && matches!(site, None | Some(Site::Free));
