@@ -50,7 +50,7 @@ impl Depth {
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::Head => "Head only",
+            Self::Head => "Head alone",
             Self::Last1 => "Last block",
             Self::Last3 => "Last three blocks",
             Self::Stage => "Last stage",

@@ -27,7 +27,7 @@ pub enum BackboneError {
         known: String,
     },
     /// A network in which no blocks can be found.
-    #[error("the network cannot be divided into blocks: {0}; train the head only")]
+    #[error("the network cannot be divided into blocks: {0}; train the head alone")]
     Blocks(String),
     /// A shipped model is nowhere to be found.
     #[error(

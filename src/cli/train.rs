@@ -269,7 +269,7 @@ fn steps_in_all(run: &Run, args: &Args) -> Result<Option<u32>, Usage> {
     let depth = run.settings.fine_tune.depth;
     match (depth == Depth::Head, head, deeper) {
         (true, _, Some(_)) => Err(Usage(format!(
-            "the run “{}” trained the head only; give --how-many-training-steps to extend it",
+            "the run “{}” trained the head alone; give --how-many-training-steps to extend it",
             run.id
         ))),
         (false, Some(_), _) => Err(Usage(format!(

@@ -100,7 +100,7 @@ fn from_an_estimate_to_a_verdict() {
     let head = run.head_only.as_ref().unwrap();
     assert_eq!(session(&desk).train.baseline(), head.best);
     let figure = f64::from(head.best.unwrap().validation_accuracy) * 100.0;
-    desk.see(&format!("head only {figure:.1} %"));
+    desk.see(&format!("head alone {figure:.1} %"));
     desk.see(&run.result.as_ref().unwrap().verdict.unwrap().sentence());
     desk.see("last-1");
     let percent = |part: Option<f32>| {
@@ -131,7 +131,7 @@ fn the_deeper_part_is_paused_cancelled_and_resumed() {
         deeper_points(train) > 0
     });
     desk.see_part("training the last block · step ");
-    desk.see_part("head only ");
+    desk.see_part("head alone ");
 
     act(&mut desk, TrainAction::Pause(true));
     desk.see_part("· paused");

@@ -162,7 +162,7 @@ fn the_last_workspaces_look_as_they_did() {
         .state_mut()
         .apply(Action::Command(Command::Rescan));
     desk.harness.state_mut().apply(Action::Go(Workspace::Train));
-    desk.see("head only 91.7 %");
+    desk.see("head alone 91.7 %");
     picture(&mut desk, "train_deeper");
 }
 

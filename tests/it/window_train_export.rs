@@ -24,7 +24,7 @@ fn from_labelled_frames_to_an_exported_model() {
     assert_eq!(settings.how_many_training_steps, 80);
     assert_eq!(settings.split.testing_percentage, 25);
     desk.click("Depth");
-    press_part(&mut desk, "Head only");
+    press_part(&mut desk, "Head alone");
     assert_eq!(session(&desk).train.depth.chosen, Some(Depth::Head));
     press(&mut desk, "Advanced");
     desk.click("Adam");
@@ -264,7 +264,7 @@ fn empty_workspaces_say_what_to_do_next() {
     go(&mut desk, "Export");
     desk.see("Nothing to export yet");
     desk.click("Go to Train");
-    desk.click("Import videos");
+    desk.click("Go to Import");
     desk.see("Drop videos here");
 }
 

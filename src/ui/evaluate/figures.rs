@@ -193,7 +193,8 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
                 for (index, (class, row)) in rows.enumerate() {
                     let left = Layout::left_to_right(Align::Center);
                     ui.allocate_ui_with_layout(egui::vec2(name_width, 18.0), left, |ui| {
-                        ui.set_max_width(name_width);
+                        // So wide for short names too: the columns end at the card's edge.
+                        ui.set_width(name_width);
                         ui.spacing_mut().item_spacing.x = 6.0;
                         class_dot(ui, color_of(session, class));
                         let name = egui::Label::new(class).truncate();

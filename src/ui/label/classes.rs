@@ -327,7 +327,10 @@ fn next_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         .iter()
         .filter(|class| counts.label(&Label::Class(class.name.clone())) > 0)
         .count();
-    if session.classes.is_empty() {
+    if session.label.show == Show::Trash {
+        let words = "What lies here stays until it is deleted for good or the trash is emptied. Only that cannot be undone.";
+        ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
+    } else if session.classes.is_empty() {
         hint_with(
             ui,
             "Make a class for each thing the classifier shall tell apart.",

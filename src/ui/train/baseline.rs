@@ -34,7 +34,7 @@ pub(super) fn baseline(session: &Session, metric: Metric) -> Option<Baseline> {
         }
     };
     Some(Baseline {
-        label: format!("head only {figure}"),
+        label: format!("head alone {figure}"),
         y,
     })
 }

@@ -1,6 +1,6 @@
 //! The choice of how much of the network is trained, each with what it would take on this computer.
 
-use egui::{Align2, CornerRadius, FontId, Response, Sense, Ui, vec2};
+use egui::{Align, Align2, CornerRadius, FontId, Layout, Response, Sense, Ui, vec2};
 
 use crate::app::{Action, Session, TrainAction, words};
 use crate::backbone::Depth;
@@ -12,6 +12,9 @@ use crate::ui::widgets::{self, choice, field_label};
 /// Width of the list, points: a depth with its figures.
 const LIST: f32 = 356.0;
 const ROW: f32 = 44.0;
+/// Lines of the summary below the choice, and the height of one, points.
+const LINES: f32 = 2.0;
+const LINE: f32 = 16.0;
 const TIP: &str = "How much of the network learns: the layer at its end alone, or blocks before it too, which takes longer and often sees more";
 
 /// Paints the choice and what it means.
@@ -83,10 +86,15 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
     } else {
         "measuring this computer…".to_owned()
     };
-    ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(16.0))).wrap())
-        .on_hover_text(
-            "Weights that are trained, disk for what is kept of the images, and the time from images to the trained model when nothing is kept yet",
-        );
+    // As high while the computer is being measured, so that nothing below jumps when the figures come.
+    let size = vec2(ui.available_width(), LINES * LINE);
+    ui.allocate_ui_with_layout(size, Layout::top_down(Align::Min), |ui| {
+        ui.set_min_size(size);
+        ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(LINE))).wrap())
+            .on_hover_text(
+                "Weights that are trained, disk for what is kept of the images, and the time from images to the trained model when nothing is kept yet",
+            );
+    });
 }
 
 /// `1.97 M weights · 38 MB · about 40 s on this computer`

@@ -30,7 +30,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             ));
             if let Some(head) = live.baseline {
                 let part = f64::from(head.validation_accuracy);
-                line_ui(ui, "head only", &words::percent(part));
+                line_ui(ui, "head alone", &words::percent(part));
             }
         });
         return;
@@ -62,7 +62,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             ui.add_space(4.0);
             let head = entry.run.head_only.as_ref();
             if let Some(part) = head.and_then(|head| head.test_accuracy) {
-                line_ui(ui, "head only", &words::percent(f64::from(part)));
+                line_ui(ui, "head alone", &words::percent(f64::from(part)));
             }
             line_ui(
                 ui,
@@ -139,7 +139,14 @@ fn unfinished_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
         section(ui, "Unfinished", |_| {});
         ui.add(egui::Label::new(widgets::muted(t, interrupted(entry))).wrap());
         ui.add_space(4.0);
-        if widgets::button(ui, Some(icons::PLAY), "Resume training")
+        // In the narrowest column the whole of it would reach the card's edge.
+        let label = if ui.available_width() < 150.0 {
+            "Resume"
+        } else {
+            "Resume training"
+        };
+        if widgets::button(ui, Some(icons::PLAY), label)
+            .accessible_name("Resume training")
             .on_hover_text("Go on from the last saved step")
             .clicked()
         {
