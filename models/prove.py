@@ -3,11 +3,11 @@
 
     /usr/bin/python3 -m venv --system-site-packages /tmp/venv    # with PyTorch, e.g. Debian's python3-torch
     /tmp/venv/bin/pip install --no-deps onnxruntime==1.32.0 flatbuffers packaging protobuf
-    /tmp/venv/bin/python models/prove.py PHOTOS [--dogs DIR --cats DIR] [--wheels DIR]
+    /tmp/venv/bin/python models/prove.py PHOTOS [--dogs DIR --cats DIR] [--wheels DIR] [--only NAME]
 
 PHOTOS is a folder of pictures, searched to any depth; the first 100 by path are used.
-The network is built here once more, of PyTorch's own layers (convolutions, batch norm in
-inference mode, SAME padding computed from each layer's input), reads the weight file with
+The network is built here once more, of PyTorch's own layers (convolutions, batch norm in inference mode,
+EfficientNet's SAME padding computed from each layer's input), reads the weight file with
 PyTorch's own reader, and shares with convert.py only the places of the downloads.
 
 Checked for each network, or the script fails:
@@ -71,7 +71,7 @@ def norm(channels):
     return nn.BatchNorm2d(channels, eps=1e-3)
 
 
-class Block(nn.Module):
+class EfficientNetBlock(nn.Module):
     def __init__(self, channels_in, channels_out, kernel, stride, expansion):
         super().__init__()
         middle = channels_in * expansion
@@ -94,7 +94,7 @@ class Block(nn.Module):
         return x + y if self.skips else y
 
 
-class Network(nn.Module):
+class EfficientNet(nn.Module):
     """The whole network with its 1000-class layer; names as in the weight file."""
 
     def __init__(self, stages):
@@ -105,7 +105,7 @@ class Network(nn.Module):
         channels_in = 32
         for (repeats, channels), kernel, stride, expansion in zip(stages, KERNELS, STRIDES, EXPANSIONS):
             for index in range(repeats):
-                blocks.append(Block(channels_in, channels, kernel, stride if index == 0 else 1, expansion))
+                blocks.append(EfficientNetBlock(channels_in, channels, kernel, stride if index == 0 else 1, expansion))
                 channels_in = channels
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = SameConv(channels_in, 1280, 1, bias=False)
@@ -119,12 +119,78 @@ class Network(nn.Module):
         features = functional.relu6(self._bn1(self._conv_head(x)))
         return features, features.mean(dim=(2, 3))
 
+    @property
+    def classifier_layer(self):
+        return self._fc
+
+
+def mobilenet_layer(channels_in, channels_out, kernel, stride, groups=1):
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU6(),
+    )
+
+
+class MobileNetBlock(nn.Module):
+    def __init__(self, channels_in, channels_out, stride, expansion):
+        super().__init__()
+        middle = channels_in * expansion
+        self.skips = stride == 1 and channels_in == channels_out
+        layers = [mobilenet_layer(channels_in, middle, 1, 1)] if expansion != 1 else []
+        layers.append(mobilenet_layer(middle, middle, 3, stride, groups=middle))
+        layers += [nn.Conv2d(middle, channels_out, 1, bias=False), nn.BatchNorm2d(channels_out)]
+        self.conv = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return x + self.conv(x) if self.skips else self.conv(x)
+
+
+class MobileNetV2(nn.Module):
+    """The whole network with its 1000-class layer (table 2 of the publication); names as in the weight file."""
+
+    def __init__(self, stages):
+        super().__init__()
+        layers = [mobilenet_layer(3, 32, 3, 2)]
+        channels_in = 32
+        for expansion, channels, repeats, stride in stages:
+            for index in range(repeats):
+                layers.append(MobileNetBlock(channels_in, channels, stride if index == 0 else 1, expansion))
+                channels_in = channels
+        layers.append(mobilenet_layer(channels_in, 1280, 1, 1))
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, 1000))
+
+    def forward(self, x):
+        features = self.features(x)
+        return features, functional.adaptive_avg_pool2d(features, 1).flatten(1)
+
+    @property
+    def classifier_layer(self):
+        return self.classifier[1]
+
+
+def build(name):
+    if name == "mobilenet-v2":
+        return MobileNetV2(
+            [
+                (1, 16, 1, 1),
+                (6, 24, 2, 2),
+                (6, 32, 3, 2),
+                (6, 64, 4, 2),
+                (6, 96, 3, 1),
+                (6, 160, 3, 2),
+                (6, 320, 1, 1),
+            ]
+        )
+    return EfficientNet(STRUCTURE[name])
+
 
 def pictures(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
-def load(path: Path, resolution: int) -> np.ndarray:
+def load(path: Path, resolution: int, normalisation: dict) -> np.ndarray:
     """Centre square of resolution/(resolution+32) of the shorter side, bicubic; f32 [1,3,H,W]."""
     with Image.open(path) as image:
         image = image.convert("RGB")
@@ -132,7 +198,8 @@ def load(path: Path, resolution: int) -> np.ndarray:
         left, top = (image.width - side) / 2, (image.height - side) / 2
         box = (left, top, left + side, top + side)
         image = image.resize((resolution, resolution), Image.BICUBIC, box=box)
-    pixels = (np.asarray(image, dtype=np.float32) - 127) / 128
+    mean, std = (np.float32(normalisation[name]) for name in ("mean", "std"))
+    pixels = (np.asarray(image, dtype=np.float32) - mean) / std
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
@@ -165,6 +232,7 @@ def main() -> None:
     parser.add_argument("--dogs", type=Path)
     parser.add_argument("--cats", type=Path)
     parser.add_argument("--wheels", type=Path, help="folder with the wheels; else they are downloaded")
+    parser.add_argument("--only", help="the name of one network")
     options = parser.parse_args()
     photos = pictures(options.photos)[:PHOTOS]
     if len(photos) < PHOTOS:
@@ -179,9 +247,11 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as temporary, torch.no_grad():
         for source in SOURCES:
+            if options.only not in (None, source.name):
+                continue
             facts = catalogue[source.name]
             path = extract_weights(source, options.wheels or Path(temporary), Path(temporary))
-            network = Network(STRUCTURE[source.name]).eval()
+            network = build(source.name).eval()
             network.load_state_dict(torch.load(path, map_location="cpu"), strict=True)
             session = onnxruntime.InferenceSession(HERE / facts["file"], providers=["CPUExecutionProvider"])
             resolution = facts["default_resolution"]
@@ -190,7 +260,7 @@ def main() -> None:
             def compare(size, paths):
                 features, bottlenecks = Worst(), Worst()
                 for photo in paths:
-                    pixels = load(photo, size)
+                    pixels = load(photo, size, facts["normalisation"])
                     found_map, found = session.run(["features", "bottleneck"], {"input": pixels})
                     map_expected, expected = network(torch.from_numpy(pixels))
                     features.add(found_map, map_expected.numpy())
@@ -203,24 +273,25 @@ def main() -> None:
                 if size != resolution:
                     compare(size, photos[:: PHOTOS // PHOTOS_AT_OTHER_SIZES])
 
-            layer, bias = network._fc.weight.numpy(), network._fc.bias.numpy()
+            layer, bias = (part.numpy() for part in (network.classifier_layer.weight, network.classifier_layer.bias))
             for what, folder, low, high, wanted in (
                 ("dogs", options.dogs, 151, 268, 0.95),
                 ("cats", options.cats, 281, 285, 0.75),
             ):
                 if folder is None:
                     continue
-                tops = [
-                    int((session.run(["bottleneck"], {"input": load(photo, resolution)})[0][0] @ layer.T + bias).argmax())
-                    for photo in pictures(folder)
-                ]
+                tops = []
+                for photo in pictures(folder):
+                    pixels = load(photo, resolution, facts["normalisation"])
+                    (found,) = session.run(["bottleneck"], {"input": pixels})
+                    tops.append(int((found[0] @ layer.T + bias).argmax()))
                 hits = sum(low <= top <= high for top in tops)
                 check(
                     hits >= wanted * len(tops) and len(tops) > 0,
                     f"{what}: {hits} of {len(tops)} ({100 * hits / max(len(tops), 1):.1f} %) in classes {low}-{high}",
                 )
 
-            one = load(photos[0], resolution)
+            one = load(photos[0], resolution, facts["normalisation"])
             start = time.perf_counter()
             for _ in range(30):
                 session.run(["bottleneck"], {"input": one})

@@ -27,7 +27,7 @@ strip --strip-unneeded --remove-section=.comment --remove-section=.note \
 
 doc="$stage/usr/share/doc/salamander"
 # Debian has the Apache licence in /usr/share/common-licenses; the copyright file holds the others' texts.
-rm "$doc/LICENSE-MIT" "$doc/LICENSE-APACHE" "$doc/Inter-OFL.txt" "$stage/usr/share/salamander/models/LICENSE"
+rm "$doc/LICENSE-MIT" "$doc/LICENSE-APACHE" "$doc/Inter-OFL.txt" "$stage"/usr/share/salamander/models/LICENSE*
 # The lines of a licence as a paragraph of a copyright file: indented, an empty line as a dot.
 paragraph() { sed -e 's/[[:space:]]*$//' -e 's/^$/./' -e 's/^/ /' "$1"; }
 {
@@ -36,6 +36,8 @@ paragraph() { sed -e 's/[[:space:]]*$//' -e 's/^$/./' -e 's/^/ /' "$1"; }
     paragraph LICENSE-MIT
     printf '\nLicense: OFL-1.1\n'
     paragraph assets/fonts/OFL.txt
+    printf '\nLicense: BSD-3-Clause\n'
+    paragraph models/LICENSE-mobilenet-v2
 } >"$doc/copyright"
 {
     printf 'salamander (%s) stable; urgency=medium\n\n  * The changes are in CHANGELOG.md.gz.\n\n' "$version"

@@ -23,7 +23,7 @@ mkdir -p "$prefix"/share/{applications,metainfo,man/man1} "$prefix"/share/icons/
 
 install -m 755 "$program" "$prefix/bin/salamander"
 install -m 644 target/onnxruntime/lib/libonnxruntime.so "$prefix/lib/salamander/"
-install -m 644 models/*.onnx models/catalogue.json models/LICENSE models/README.md "$prefix/share/salamander/models/"
+install -m 644 models/*.onnx models/catalogue.json models/LICENSE* models/README.md "$prefix/share/salamander/models/"
 cp -R assets/sample "$prefix/share/salamander/sample"
 install -m 644 assets/icon.svg "$prefix/share/icons/hicolor/scalable/apps/salamander.svg"
 install -m 644 assets/icon-256.png "$prefix/share/icons/hicolor/256x256/apps/salamander.png"

@@ -24,7 +24,7 @@ mkdir -p "$contents"/{MacOS,lib/salamander,Resources/models,Resources/doc}
 
 install -m 755 "${CARGO_TARGET_DIR:-target}/packaging/salamander" "$contents/MacOS/salamander"
 install -m 644 target/onnxruntime/lib/libonnxruntime.dylib "$contents/lib/salamander/"
-install -m 644 models/*.onnx models/catalogue.json models/LICENSE "$contents/Resources/models/"
+install -m 644 models/*.onnx models/catalogue.json models/LICENSE* "$contents/Resources/models/"
 cp -R assets/sample "$contents/Resources/sample"
 install -m 644 LICENSE-MIT LICENSE-APACHE assets/fonts/OFL.txt assets/fonts/Phosphor-LICENSE.txt "$contents/Resources/doc/"
 install -m 644 target/onnxruntime/LICENSE "$contents/Resources/doc/onnxruntime-LICENSE"

@@ -19,7 +19,7 @@ Copy-Item (Join-Path $root 'target\onnxruntime\lib\onnxruntime.dll') $stage
 foreach ($library in 'avcodec', 'avformat', 'avfilter', 'avutil', 'swscale', 'swresample', 'postproc') {
     Copy-Item (Join-Path $env:FFMPEG_DIR "bin\$library-*.dll") $stage
 }
-Copy-Item (Join-Path $root 'models\*.onnx'), (Join-Path $root 'models\catalogue.json'), (Join-Path $root 'models\LICENSE') (Join-Path $stage 'models')
+Copy-Item (Join-Path $root 'models\*.onnx'), (Join-Path $root 'models\catalogue.json'), (Join-Path $root 'models\LICENSE*') (Join-Path $stage 'models')
 Copy-Item -Recurse (Join-Path $root 'assets\sample') (Join-Path $stage 'assets')
 
 $licences = Join-Path $stage 'licences'

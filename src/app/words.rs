@@ -121,7 +121,7 @@ pub fn percent(part: f64) -> String {
     format!("{:.1} %", part * 100.0)
 }
 
-/// An architecture without what all of them share: `lite0@224`.
+/// An architecture without the name of its family where the rest says enough: `lite0@224`, `mobilenet-v2@224`.
 #[must_use]
 pub fn architecture(architecture: &Architecture) -> String {
     let text = architecture.to_string();
@@ -134,6 +134,7 @@ pub fn architecture(architecture: &Architecture) -> String {
 pub fn architecture_in_words(architecture: &Architecture) -> String {
     let macs = architecture.multiply_accumulates().unwrap_or_default();
     let size = match architecture.to_string() {
+        name if name.starts_with("mobilenet-v2") => "Smallest",
         name if name.contains("lite0") => "Small",
         name if name.contains("lite1") => "Medium",
         name if name.contains("lite2") => "Large",
@@ -305,6 +306,10 @@ mod tests {
         assert_eq!(millions(407_000_000), "407 M");
         assert_eq!(millions(4_650_000), "4.7 M");
         assert_eq!(architecture(&Architecture::default()), "lite0@224");
+        assert_eq!(
+            architecture_in_words(&Architecture::default()),
+            "Small, 224 px, fast on phones"
+        );
         assert_eq!(weights(640), "640");
         assert_eq!(weights(3_843), "3.8 k");
         assert_eq!(weights(413_443), "413 k");
@@ -316,6 +321,20 @@ mod tests {
         assert_eq!(about(4_900.0), "about 1 h 20 min");
         assert_eq!(time_left(Duration::from_millis(3200)), "4 s left");
         assert_eq!(time_left(Duration::from_secs(61)), "2 min left");
+    }
+
+    #[test]
+    fn each_architecture_has_words_of_its_own() {
+        let mut words: Vec<String> = Architecture::all()
+            .unwrap_or_default()
+            .iter()
+            .map(architecture_in_words)
+            .collect();
+        let count = words.len();
+        assert!(count > 24);
+        words.sort();
+        words.dedup();
+        assert_eq!(words.len(), count);
     }
 
     #[test]

@@ -153,6 +153,7 @@ mod tests {
         for text in [
             "",
             "mobilenet@224",
+            "mobilenet-v2@256",
             "efficientnet-lite0@",
             "efficientnet-lite0@225",
             "efficientnet-lite0@-32",

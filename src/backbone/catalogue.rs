@@ -14,7 +14,30 @@ use super::BackboneError;
 const CATALOGUE: &str = include_str!("../../models/catalogue.json");
 
 /// The schema of the catalogue that this code reads.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
+
+/// The licence files that the catalogue names, in full: they have to go along with the weights.
+const LICENCES: [(&str, &str); 2] = [
+    ("LICENSE", include_str!("../../models/LICENSE")),
+    (
+        "LICENSE-mobilenet-v2",
+        include_str!("../../models/LICENSE-mobilenet-v2"),
+    ),
+];
+
+/// The accuracy that was published for a whole network, with its 1000-class layer, in fp32.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct PublishedTop1 {
+    /// Top-1 on the validation images of `ImageNet`, percent.
+    pub percent: f32,
+    /// The resolution that the figure holds at, pixels; need not be on offer.
+    #[serde(rename = "resolution")]
+    pub resolution_px: u32,
+    /// Multiply-accumulates of one image at that resolution, without the 1000-class layer.
+    pub multiply_accumulates: u64,
+    /// Who published it.
+    pub source: String,
+}
 
 /// A pretrained network up to its pooled layer.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -32,12 +55,16 @@ pub struct Backbone {
     pub parameters: u64,
     /// Multiply-accumulates of one image at the default resolution.
     pub multiply_accumulates: u64,
-    /// `ImageNet` top-1 in percent, as published.
-    pub imagenet_top1_percent: f32,
+    /// The accuracy that was published.
+    pub imagenet_top1: PublishedTop1,
     /// SPDX licence.
     pub licence: String,
+    /// Name of the file with the licence's text.
+    licence_file: String,
     /// Name of the model file.
     pub file: String,
+    /// Size of the model file.
+    pub bytes: u64,
     /// BLAKE3 hash of the model file, hexadecimal.
     pub blake3: String,
     /// Name of the graph's input, `f32[N, 3, H, W]` RGB.
@@ -55,6 +82,7 @@ pub struct Backbone {
 struct Entry {
     name: String,
     file: String,
+    bytes: u64,
     blake3: String,
     input: Named,
     normalisation: Normalisation,
@@ -63,8 +91,9 @@ struct Entry {
     bottleneck: Output,
     parameters: u64,
     multiply_accumulates: u64,
-    imagenet_top1_percent: f32,
+    imagenet_top1: PublishedTop1,
     licence: String,
+    licence_file: String,
 }
 
 #[derive(Deserialize)]
@@ -99,9 +128,11 @@ impl From<Entry> for Backbone {
             bottleneck_dim: entry.bottleneck.dim,
             parameters: entry.parameters,
             multiply_accumulates: entry.multiply_accumulates,
-            imagenet_top1_percent: entry.imagenet_top1_percent,
+            imagenet_top1: entry.imagenet_top1,
             licence: entry.licence,
+            licence_file: entry.licence_file,
             file: entry.file,
+            bytes: entry.bytes,
             blake3: entry.blake3,
             input: entry.input.name,
             bottleneck: entry.bottleneck.name,
@@ -111,7 +142,7 @@ impl From<Entry> for Backbone {
     }
 }
 
-/// The shipped backbones, smallest first.
+/// The shipped backbones, in the order in which they are offered.
 pub fn catalogue() -> Result<Vec<Backbone>, BackboneError> {
     static PARSED: OnceLock<Result<Vec<Backbone>, String>> = OnceLock::new();
     PARSED
@@ -191,6 +222,22 @@ impl Backbone {
             })
     }
 
+    /// The accuracy that was published for this resolution, percent; `None` where none was.
+    #[must_use]
+    pub fn top1_percent_at(&self, resolution_px: u32) -> Option<f32> {
+        let published = &self.imagenet_top1;
+        (published.resolution_px == resolution_px).then_some(published.percent)
+    }
+
+    /// The licence of the weights in full, which asks to be passed on with them.
+    #[must_use]
+    pub fn licence_text(&self) -> &'static str {
+        LICENCES
+            .iter()
+            .find(|(file, _)| *file == self.licence_file)
+            .map_or("", |(_, text)| text)
+    }
+
     /// Where the model file is.
     pub fn path(&self) -> Result<PathBuf, BackboneError> {
         self.path_in(&model_dirs())
@@ -240,8 +287,10 @@ mod tests {
     #[test]
     fn every_shipped_model_is_there_and_unaltered() {
         let status = model_status().unwrap();
-        assert!(status.len() >= 3);
+        assert!(status.len() >= 4);
         for model in status {
+            let file = model.file.as_ref().unwrap();
+            assert_eq!(std::fs::metadata(file).unwrap().len(), model.backbone.bytes);
             assert!(
                 model.file.is_ok(),
                 "{}: {:?}",
@@ -249,6 +298,37 @@ mod tests {
                 model.file
             );
         }
+    }
+
+    #[test]
+    fn every_backbone_has_its_licence_in_full() {
+        for (name, words) in [
+            ("efficientnet-lite0", "Apache License"),
+            ("efficientnet-lite2", "Apache License"),
+            ("mobilenet-v2", "Soumith Chintala"),
+        ] {
+            let text = Backbone::named(name).unwrap().licence_text();
+            assert!(text.contains(words), "{name}");
+        }
+        assert!(
+            catalogue()
+                .unwrap()
+                .iter()
+                .all(|b| !b.licence_text().is_empty())
+        );
+    }
+
+    #[test]
+    fn accuracy_is_told_where_it_was_published_only() {
+        let top1 = |name: &str, resolution_px| {
+            let backbone = Backbone::named(name).unwrap();
+            backbone.top1_percent_at(resolution_px)
+        };
+        assert_eq!(top1("efficientnet-lite0", 224), Some(75.1));
+        assert_eq!(top1("mobilenet-v2", 224), Some(71.88));
+        // Published at 240 pixels, which is not on offer.
+        assert_eq!(top1("efficientnet-lite1", 256), None);
+        assert_eq!(top1("mobilenet-v2", 96), None);
     }
 
     #[test]

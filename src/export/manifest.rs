@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::Recipe;
 
-use super::{ExportError, LICENCE, MODEL, readme};
+use super::{ExportError, MODEL, readme};
 
 /// Its name.
 pub(super) const FILE: &str = "export.json";
@@ -98,6 +98,9 @@ pub(super) fn replaceable(
     })
 }
 
+/// The licence in the exports of versions that wrote no manifest: all backbones had the same one then.
+const EARLIER_LICENCE: &str = include_str!("../../models/LICENSE");
+
 /// Whether the folder is an export by a version that wrote no manifest: all five files are there and belong together.
 fn is_earlier_export(out: &Path) -> Result<bool, ExportError> {
     let text = |name: &str| -> Result<String, ExportError> {
@@ -107,7 +110,7 @@ fn is_earlier_export(out: &Path) -> Result<bool, ExportError> {
     let description = text("README.txt")?;
     if !description.starts_with(readme::FIRST_WORDS)
         || !description.ends_with(readme::LAST_WORDS)
-        || text("LICENSE.txt")? != LICENCE
+        || text("LICENSE.txt")? != EARLIER_LICENCE
     {
         return Ok(false);
     }

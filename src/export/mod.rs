@@ -72,9 +72,6 @@ const FILES: [&str; 5] = [
     "LICENSE.txt",
 ];
 
-/// The licence of the backbones in full, which asks to be passed on with them.
-const LICENCE: &str = include_str!("../../models/LICENSE");
-
 /// A Python program that runs an export of `run` in this format on one picture. It reads the labels from a file.
 #[must_use]
 pub fn example(run: &Run, format: Format) -> String {
@@ -113,6 +110,7 @@ fn write_and_verify(
             run: run.id.0.clone(),
         });
     }
+    let backbone = run.settings.architecture.entry()?;
     let head = run.head()?;
     let tuned = run.tuned()?;
     // Before minutes of work: may the files be put there at all?
@@ -145,7 +143,7 @@ fn write_and_verify(
     labels.push('\n');
     let json = serde_json::to_string_pretty(&recipe)
         .map_err(|error| ExportError::io("write", out.join("preprocess.json"))(error.into()))?;
-    let readme = readme::text(run, tuned.is_some(), &classes.notes, &recipe);
+    let readme = readme::text(run, &backbone, tuned.is_some(), &classes.notes, &recipe);
 
     let written = pending.write(MODEL, &model)?;
     let model_bytes = model.len() as u64;
@@ -162,7 +160,7 @@ fn write_and_verify(
         ("labels.txt", "labels", labels),
         ("preprocess.json", "preprocess", json + "\n"),
         ("README.txt", "readme", readme),
-        ("LICENSE.txt", "licence", LICENCE.to_owned()),
+        ("LICENSE.txt", "licence", backbone.licence_text().to_owned()),
     ] {
         pending.write(name, text.as_bytes())?;
         files.push(ExportedFile {

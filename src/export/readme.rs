@@ -1,6 +1,6 @@
 //! The short description that lies beside an exported model.
 
-use crate::backbone::Fit;
+use crate::backbone::{Backbone, Fit};
 use crate::evaluate::{InputKind, Recipe};
 use crate::train::Run;
 
@@ -10,7 +10,13 @@ pub(super) const LAST_WORDS: &str = " What was trained on top is yours.\n";
 
 /// `README.txt`: what the files are, the steps in words, and a program that runs them.
 /// `notes` are what is to be said of classes that were merged or deleted since the run.
-pub(super) fn text(run: &Run, is_tuned: bool, notes: &[String], recipe: &Recipe) -> String {
+pub(super) fn text(
+    run: &Run,
+    backbone: &Backbone,
+    is_tuned: bool,
+    notes: &[String],
+    recipe: &Recipe,
+) -> String {
     let accuracy = run
         .result
         .as_ref()
@@ -53,13 +59,14 @@ pub(super) fn text(run: &Run, is_tuned: bool, notes: &[String], recipe: &Recipe)
          \n\
          Licence\n\
          \n\
-         The weights of the backbone ({backbone}) were published under Apache-2.0\n\
-         (https://www.apache.org/licenses/LICENSE-2.0).{changed}{LAST_WORDS}",
+         The weights of the backbone ({backbone}) were published under {licence}\n\
+         (LICENSE.txt, https://spdx.org/licenses/{licence}).{changed}{LAST_WORDS}",
         version = env!("CARGO_PKG_VERSION"),
         run = run.id.0,
         architecture = recipe.architecture,
         classes = recipe.labels.len(),
-        backbone = recipe.architecture.backbone,
+        backbone = backbone.name,
+        licence = backbone.licence,
     )
 }
 

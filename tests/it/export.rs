@@ -77,7 +77,7 @@ pub fn python_predictions(python: &Path, export: &Path, pictures: &[PathBuf]) ->
 }
 
 /// Runs the program that `README.txt` shows, on one picture, and returns what it prints.
-fn follow_readme(python: &Path, export: &Path, picture: &Path) -> String {
+pub fn follow_readme(python: &Path, export: &Path, picture: &Path) -> String {
     let readme = std::fs::read_to_string(export.join("README.txt")).unwrap();
     let (_, program) = readme.split_once("\n\nimport ").unwrap();
     let (program, _) = program.split_once("\n\n").unwrap();

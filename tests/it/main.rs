@@ -21,6 +21,7 @@ mod import_folders;
 mod kill;
 mod late_ends;
 mod media;
+mod mobilenet;
 mod projects;
 mod read_only;
 #[cfg(target_os = "linux")]

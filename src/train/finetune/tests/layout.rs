@@ -193,8 +193,17 @@ fn rows_cope_with_unusual_networks() {
 /// All weights of a shipped backbone, its first convolution and those with steps among them.
 #[test]
 fn rows_give_the_derivatives_of_a_whole_backbone() {
-    let architecture = Architecture::default();
-    let blocks = Blocks::of(&architecture).unwrap();
+    of_a_whole_backbone(&Architecture::default());
+}
+
+/// The same where the padding at a stride of two is the same on both sides.
+#[test]
+fn rows_give_the_derivatives_of_mobilenet() {
+    of_a_whole_backbone(&"mobilenet-v2@96".parse().unwrap());
+}
+
+fn of_a_whole_backbone(architecture: &Architecture) {
+    let blocks = Blocks::of(architecture).unwrap();
     let plan = blocks.plan(Depth::All);
     let cut = plan.cut.as_ref().unwrap();
     let back = blocks.back(cut).unwrap();
