@@ -32,11 +32,13 @@
 //! | `predict` | `predictions` n, `skipped` n |
 //! | `export` | `run` s, `files` [{`path` s, `format` s, `bytes` n, `top1_agreement` f or null, `max_probability_difference` f or null}] |
 //! | `features` | `path` s, `architecture` s, `frames` n, `dim` n, `skipped` n, `from_cache` n, `seconds` f |
+//! | `architectures` | `architectures` [{`architecture` s, `bytes` n, `parameters` n, `multiply_accumulates` n, `imagenet_top1` f or null (not published for this resolution), `licence` s, `default` b}] |
 //! | `doctor` | `ok` b, `version` s, `ffmpeg` [{`name` s, `version` s}], `onnxruntime` {`path` s, `version` s, `providers` [s]} or null, `models` [{`name` s, `ok` b}], `config_dir` s or null, `free_bytes` n or null, `problems` [s] |
 //!
 //! Accuracies and probabilities are parts of one. Exit codes: 0 done, 1 failed (one sentence on
 //! standard error), 2 usage. Ctrl-C stops cleanly and ends with 1; a second one kills (130).
 
+mod architectures;
 mod classes;
 mod console;
 mod doctor;
@@ -113,6 +115,7 @@ enum Command {
     Predict(predict::Args),
     Export(export::Args),
     Features(features::Args),
+    Architectures(architectures::Args),
     Doctor(doctor::Args),
 }
 
@@ -162,6 +165,7 @@ pub fn main() -> ExitCode {
         Some(Command::Predict(args)) => predict::run(&console, args),
         Some(Command::Export(args)) => export::run(&console, args),
         Some(Command::Features(args)) => features::run(&console, &args),
+        Some(Command::Architectures(_)) => architectures::run(&console),
         Some(Command::Doctor(_)) => doctor::run(&console),
     };
     let code = match outcome {

@@ -119,3 +119,32 @@ fn check_export(project: &salamander::project::Project, run: &Run, out: &std::pa
     let largest = compare(&evaluation, &found, "fine-tuned");
     assert!(largest < 1e-4, "{largest}");
 }
+
+#[test]
+fn the_command_line_lists_what_can_be_trained() {
+    let place = Place::new();
+    let result = place.result("architectures");
+    let list = result["architectures"].as_array().unwrap();
+    let of = |name: &str| {
+        list.iter()
+            .find(|line| line["architecture"] == name)
+            .unwrap()
+    };
+    let full = of("mobilenet-v2@224");
+    assert_eq!(full["licence"], "BSD-3-Clause");
+    assert!((full["imagenet_top1"].as_f64().unwrap() - 0.7188).abs() < 1e-6);
+    assert_eq!(full["multiply_accumulates"], 299_494_272);
+    let small = of("mobilenet-v2@96");
+    assert!(small["imagenet_top1"].is_null(), "nobody published one");
+    assert_eq!(small["bytes"], full["bytes"]);
+    assert_eq!(of("efficientnet-lite0@224")["default"], true);
+
+    let text = place.line("architectures").stdout;
+    let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(line("mobilenet-v2@224").contains("71.9 %"), "{text}");
+    assert!(line("mobilenet-v2@96").contains("not published"), "{text}");
+    assert!(
+        text.contains("efficientnet-lite1 has 76.7 % at 240 pixels"),
+        "{text}"
+    );
+}

@@ -297,3 +297,32 @@ fn a_run_that_cannot_be_measured_says_why() {
     let error = session(&desk).evaluate.error.clone().unwrap();
     assert!(error.contains("weights.safetensors"), "{error}");
 }
+
+#[test]
+fn an_architecture_is_chosen_in_the_plot_of_what_it_costs() {
+    let place = Place::new();
+    let mut desk = desk(&place);
+    go(&mut desk, "Train");
+    let chosen = |desk: &Desk| session(desk).train.settings.architecture.to_string();
+    assert_eq!(chosen(&desk), "efficientnet-lite0@224");
+    desk.click("Architecture");
+    // Where an accuracy was published, and what is on offer.
+    for figure in [
+        "lite0, 75.1 %",
+        "lite1, 76.7 %",
+        "lite2, 77.6 %",
+        "mobilenet-v2, 71.9 %",
+    ] {
+        desk.see(figure);
+    }
+    desk.click("mobilenet-v2@96");
+    assert_eq!(chosen(&desk), "mobilenet-v2@96");
+    desk.see_part("mobilenet-v2@96 · 55 M MACs");
+    desk.click("Architecture");
+    // Published at 240 pixels, which is not on offer: the nearest that is.
+    desk.click("lite1, 76.7 %");
+    assert_eq!(chosen(&desk), "efficientnet-lite1@256");
+    desk.click("Architecture");
+    desk.click("Small, 96 px, very fast on phones");
+    assert_eq!(chosen(&desk), "efficientnet-lite0@96");
+}

@@ -1,6 +1,7 @@
 //! The train workspace: settings at the left, progress and curves in the middle, runs at the right.
 
 mod advanced;
+mod architectures;
 mod axes;
 mod baseline;
 mod deeper;

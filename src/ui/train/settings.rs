@@ -1,24 +1,21 @@
 //! The settings of the next training, each with what it means.
 
-use egui::{RichText, ScrollArea, Ui};
+use egui::{ScrollArea, Ui};
 
 use super::advanced::advanced_ui;
+use super::architectures::{architectures_ui, technical};
 use super::depth::depth_ui;
 use crate::app::{Action, Readiness, Session, TrainAction, Workspace, words};
-use crate::backbone::{Architecture, Depth};
+use crate::backbone::Depth;
 use crate::project::{Label, Noun};
 use crate::train::{Optimizer, TrainSettings};
 use crate::ui::Cx;
-use crate::ui::icons;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{
-    self, button, choice, field_frame, field_label, hint_with, menu_item, panel, quiet_button,
-    section, separator,
+    self, button, choice, field_frame, field_label, hint_with, panel, quiet_button, section,
+    separator,
 };
 use crate::ui::widgets::{Number, number_ui};
-
-/// Width of the list of architectures, points.
-const ARCHITECTURES: f32 = 372.0;
 
 /// Paints the settings.
 pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &mut bool) {
@@ -149,59 +146,12 @@ fn architecture_ui(ui: &mut Ui, settings: &mut TrainSettings) {
     let chosen = settings.architecture.clone();
     let selected = words::architecture_in_words(&chosen);
     choice(ui, "architecture", "Architecture", &selected, |ui| {
-        ui.set_min_width(ARCHITECTURES);
-        let all = match Architecture::all() {
-            Ok(all) => all,
-            Err(error) => {
-                ui.label(RichText::new(error.to_string()).color(t.danger));
-                return;
-            }
-        };
-        ui.label(widgets::faint(t, "Larger sees more and takes longer"));
-        for architecture in all {
-            let glyph = (architecture == chosen).then_some(icons::CHECK);
-            let label = words::architecture_in_words(&architecture);
-            let item = menu_item(
-                ui,
-                glyph,
-                &label,
-                widgets::faint(t, technical(&architecture)),
-            );
-            let item = match architecture.entry() {
-                Ok(entry) => item.on_hover_text(format!(
-                    "{} multiply-accumulates an image, {} parameters, {:.1} % of ImageNet right at {} pixels ({})",
-                    macs(&architecture).trim_end_matches(" MACs"),
-                    words::millions(entry.parameters),
-                    entry.imagenet_top1.percent,
-                    entry.imagenet_top1.resolution_px,
-                    entry.licence,
-                )),
-                Err(_) => item,
-            };
-            if item.clicked() {
-                settings.architecture = architecture;
-                ui.close();
-            }
+        if let Some(architecture) = architectures_ui(ui, &chosen) {
+            settings.architecture = architecture;
+            ui.close();
         }
     });
     ui.label(widgets::faint(t, technical(&settings.architecture)));
-}
-
-/// `lite0@224 · 407 M MACs`
-fn technical(architecture: &Architecture) -> String {
-    format!(
-        "{} · {}",
-        words::architecture(architecture),
-        macs(architecture)
-    )
-}
-
-/// `407 M MACs`
-fn macs(architecture: &Architecture) -> String {
-    architecture
-        .multiply_accumulates()
-        .map(|macs| format!("{} MACs", words::millions(macs)))
-        .unwrap_or_default()
 }
 
 /// A field that says what is and cannot be changed.

@@ -1,0 +1,387 @@
+//! The list of architectures, and above it what they cost and how well they did on `ImageNet`, as a plot.
+//!
+//! A full dot stands where an accuracy was published: over the multiply-accumulates of the resolution that it was
+//! published for, its area the size of the model file. Below are the resolutions on offer, in a row for each
+//! backbone, hollow where no figure was published.
+
+use egui::{
+    Align2, Color32, FontFamily, FontId, Painter, Pos2, Rect, Response, Sense, Stroke, Ui,
+    WidgetInfo, pos2, vec2,
+};
+
+use crate::app::words;
+use crate::backbone::{Architecture, Backbone, BackboneError, catalogue};
+use crate::ui::icons;
+use crate::ui::theme::{Tokens, tokens};
+use crate::ui::widgets::{self, menu_item};
+
+/// Width of the list, points.
+const WIDTH: f32 = 372.0;
+/// Height of the part with accuracies, points.
+const ACCURACIES: f32 = 104.0;
+/// Height of a backbone's row of resolutions, points.
+const ROW: f32 = 18.0;
+/// Room at the left for names and percentages, points.
+const LEFT: f32 = 84.0;
+/// Room below for the multiply-accumulates, points.
+const BELOW: f32 = 18.0;
+/// The largest model file has a dot of this radius, points.
+const LARGEST_DOT: f32 = 7.0;
+/// Radius of a resolution's dot, points.
+const DOT: f32 = 4.0;
+
+/// Paints the plot and the list; returns the architecture that was clicked.
+pub(super) fn architectures_ui(ui: &mut Ui, chosen: &Architecture) -> Option<Architecture> {
+    let t = tokens(ui);
+    ui.set_min_width(WIDTH);
+    let (all, backbones) = match (Architecture::all(), catalogue()) {
+        (Ok(all), Ok(backbones)) => (all, backbones),
+        (Err(error), _) | (_, Err(error)) => {
+            ui.label(egui::RichText::new(error.to_string()).color(t.danger));
+            return None;
+        }
+    };
+    let mut clicked = None;
+    match plot_ui(ui, &backbones, chosen) {
+        Ok(found) => clicked = found,
+        Err(error) => {
+            ui.label(egui::RichText::new(error.to_string()).color(t.danger));
+        }
+    }
+    ui.label(widgets::faint(
+        t,
+        "Hollow: not published. Area: size of the file",
+    ));
+    ui.add_space(4.0);
+    ui.label(widgets::faint(t, "Larger sees more and takes longer"));
+    for architecture in all {
+        let glyph = (architecture == *chosen).then_some(icons::CHECK);
+        let label = words::architecture_in_words(&architecture);
+        let right = widgets::faint(t, technical(&architecture));
+        let item = menu_item(ui, glyph, &label, right);
+        let item = match details(&architecture) {
+            Ok(details) => item.on_hover_text(details),
+            Err(_) => item,
+        };
+        if item.clicked() {
+            clicked = Some(architecture);
+        }
+    }
+    clicked
+}
+
+/// `lite0@224 · 407 M MACs`
+pub(super) fn technical(architecture: &Architecture) -> String {
+    let macs = architecture
+        .multiply_accumulates()
+        .map(|macs| format!("{} MACs", words::millions(macs)))
+        .unwrap_or_default();
+    format!("{} · {macs}", words::architecture(architecture))
+}
+
+/// Size, cost, accuracy and licence in a sentence.
+fn details(architecture: &Architecture) -> Result<String, BackboneError> {
+    let entry = architecture.entry()?;
+    let accuracy = if let Some(percent) = entry.top1_percent_at(architecture.resolution_px) {
+        format!("{percent:.1} % of ImageNet right, as published")
+    } else {
+        let published = &entry.imagenet_top1;
+        format!(
+            "no accuracy published at this resolution ({:.1} % of ImageNet at {} px)",
+            published.percent, published.resolution_px
+        )
+    };
+    Ok(format!(
+        "{}: {} multiply-accumulates an image, {} parameters, {}, {accuracy}. {}",
+        words::architecture(architecture),
+        words::millions(architecture.multiply_accumulates()?),
+        words::millions(entry.parameters),
+        words::bytes(entry.bytes),
+        entry.licence,
+    ))
+}
+
+/// From multiply-accumulates and percent to points.
+struct Scale {
+    frame: Rect,
+    /// Powers of two.
+    macs: [f32; 2],
+    percent: [f32; 2],
+}
+
+impl Scale {
+    fn of(frame: Rect, backbones: &[Backbone]) -> Result<Self, BackboneError> {
+        let mut macs = [f32::MAX, f32::MIN];
+        let mut percent = [f32::MAX, f32::MIN];
+        let widen = |range: &mut [f32; 2], value: f32| {
+            *range = [range[0].min(value), range[1].max(value)];
+        };
+        for backbone in backbones {
+            widen(&mut percent, backbone.imagenet_top1.percent);
+            for architecture in offered(backbone) {
+                let cost = architecture.multiply_accumulates()?;
+                widen(&mut macs, (cost as f32).log2());
+            }
+        }
+        Ok(Self {
+            frame,
+            macs: [macs[0] - 0.25, macs[1] + 0.25],
+            percent: [percent[0].floor() - 1.0, percent[1].ceil() + 1.0],
+        })
+    }
+
+    fn x(&self, macs: u64) -> f32 {
+        let along = (macs as f32).log2();
+        egui::remap(
+            along,
+            self.macs[0]..=self.macs[1],
+            self.frame.left()..=self.frame.right(),
+        )
+    }
+
+    fn y(&self, percent: f32) -> f32 {
+        let [least, most] = self.percent;
+        egui::remap(
+            percent,
+            least..=most,
+            self.frame.bottom()..=self.frame.top(),
+        )
+    }
+}
+
+fn offered(backbone: &Backbone) -> impl Iterator<Item = Architecture> {
+    backbone
+        .resolutions
+        .iter()
+        .map(|resolution_px| Architecture {
+            backbone: backbone.name.clone(),
+            resolution_px: *resolution_px,
+        })
+}
+
+/// Accuracy over multiply-accumulates. Returns what was clicked.
+fn plot_ui(
+    ui: &mut Ui,
+    backbones: &[Backbone],
+    chosen: &Architecture,
+) -> Result<Option<Architecture>, BackboneError> {
+    let t = tokens(ui);
+    let rows = backbones.len() as f32 * ROW;
+    ui.label(widgets::faint(
+        t,
+        "Right answers on ImageNet, as published, over multiply-accumulates",
+    ));
+    let size = vec2(ui.available_width().max(WIDTH), ACCURACIES + rows + BELOW);
+    let (whole, _) = ui.allocate_exact_size(size, Sense::hover());
+    let painter = ui.painter().clone();
+    let left = whole.left() + LEFT;
+    let frame = Rect::from_min_max(
+        pos2(left, whole.top() + 4.0),
+        pos2(whole.right() - 8.0, whole.top() + ACCURACIES - 8.0),
+    );
+    let scale = Scale::of(frame, backbones)?;
+    axes(&painter, t, &scale, whole);
+
+    let largest = backbones.iter().map(|b| b.bytes).max().unwrap_or(1).max(1);
+    let figures: Vec<Figure> = backbones
+        .iter()
+        .enumerate()
+        .map(|(row, backbone)| Figure {
+            row: whole.top() + ACCURACIES + (row as f32 + 0.5) * ROW,
+            at: pos2(
+                scale.x(backbone.imagenet_top1.multiply_accumulates),
+                scale.y(backbone.imagenet_top1.percent),
+            ),
+            radius: LARGEST_DOT * (backbone.bytes as f32 / largest as f32).sqrt(),
+            mine: backbone.name == chosen.backbone,
+            holds: backbone.name == chosen.backbone
+                && backbone.imagenet_top1.resolution_px == chosen.resolution_px,
+        })
+        .collect();
+    // Lines below all dots.
+    for figure in &figures {
+        painter.hline(frame.x_range(), figure.row, Stroke::new(1.0, t.line));
+        let stem = if figure.holds {
+            t.accent
+        } else {
+            t.line_strong
+        };
+        painter.vline(
+            figure.at.x,
+            figure.at.y + figure.radius..=figure.row,
+            Stroke::new(1.0, stem),
+        );
+    }
+    let mut clicked = None;
+    for (backbone, figure) in backbones.iter().zip(&figures) {
+        let family = Architecture {
+            backbone: backbone.name.clone(),
+            resolution_px: backbone.default_resolution,
+        };
+        let title = words::architecture(&family);
+        let title = title.split('@').next().unwrap_or_default();
+        let color = if figure.mine { t.text } else { t.muted };
+        painter.text(
+            pos2(whole.left() + 2.0, figure.row),
+            Align2::LEFT_CENTER,
+            title,
+            small(),
+            color,
+        );
+        for architecture in offered(backbone) {
+            let macs = architecture.multiply_accumulates()?;
+            let place = pos2(scale.x(macs), figure.row);
+            let is_chosen = architecture == *chosen;
+            let dot = dot_ui(ui, &architecture.to_string(), is_chosen, place);
+            let top1 = backbone.top1_percent_at(architecture.resolution_px);
+            let look = Look {
+                full: top1.is_some(),
+                chosen: is_chosen,
+                ring: false,
+            };
+            mark(&painter, t, place, DOT, &look, &dot);
+            if dot.on_hover_text(details(&architecture)?).clicked() {
+                clicked = Some(architecture);
+            }
+        }
+
+        // The figure itself: of what is on offer at that resolution, or else of the nearest to it.
+        let published = &backbone.imagenet_top1;
+        let nearest = offered(backbone)
+            .min_by_key(|offered| {
+                let away = offered.resolution_px.abs_diff(published.resolution_px);
+                (away, offered.resolution_px != backbone.default_resolution)
+            })
+            .unwrap_or(family);
+        let percent = format!("{:.1} %", published.percent);
+        let name = format!("{title}, {percent}");
+        let dot = dot_ui(ui, &name, nearest == *chosen, figure.at);
+        let look = Look {
+            full: true,
+            chosen: figure.holds,
+            ring: figure.mine && !figure.holds,
+        };
+        mark(&painter, t, figure.at, figure.radius, &look, &dot);
+        figure_text(&painter, figure, &figures, &percent, color);
+        let words = format!(
+            "{name} of ImageNet right at {} px, with {} multiply-accumulates and {}",
+            published.resolution_px,
+            words::millions(published.multiply_accumulates),
+            words::bytes(backbone.bytes),
+        );
+        let words = if nearest.resolution_px == published.resolution_px {
+            words
+        } else {
+            format!(
+                "{words}; the nearest on offer is {} px",
+                nearest.resolution_px
+            )
+        };
+        if dot.on_hover_text(words).clicked() {
+            clicked = Some(nearest);
+        }
+    }
+    Ok(clicked)
+}
+
+/// The dot of a published accuracy, and the row below it that belongs to its backbone.
+struct Figure {
+    row: f32,
+    at: Pos2,
+    radius: f32,
+    /// Whether the backbone is the chosen one.
+    mine: bool,
+    /// Whether the accuracy was published for the chosen resolution too.
+    holds: bool,
+}
+
+/// The percentage left of its dot, or right of it where another one would cover it.
+fn figure_text(painter: &Painter, figure: &Figure, all: &[Figure], text: &str, color: Color32) {
+    let galley = painter.layout_no_wrap(text.to_owned(), small(), color);
+    let aside = figure.radius + 4.0;
+    let size = galley.size();
+    let place = |align: Align2, at: Pos2| align.anchor_size(at, size);
+    let left = place(Align2::RIGHT_CENTER, figure.at - vec2(aside, 0.0));
+    let covered = all.iter().any(|other| {
+        let is_same = other.at == figure.at;
+        !is_same && left.expand(other.radius).contains(other.at)
+    });
+    let rect = if covered {
+        place(Align2::LEFT_CENTER, figure.at + vec2(aside, 0.0))
+    } else {
+        left
+    };
+    painter.galley(rect.min, galley, color);
+}
+
+/// Lines and figures at round percentages and powers of two.
+fn axes(painter: &Painter, t: &Tokens, scale: &Scale, whole: Rect) {
+    let frame = scale.frame;
+    let [least, most] = scale.percent;
+    for percent in (least as i32..=most as i32).filter(|percent| percent % 2 == 0) {
+        let y = scale.y(percent as f32);
+        painter.hline(frame.x_range(), y, Stroke::new(1.0, t.line));
+        painter.text(
+            pos2(frame.left() - 8.0, y),
+            Align2::RIGHT_CENTER,
+            format!("{percent} %"),
+            small(),
+            t.faint,
+        );
+    }
+    for millions in [50_u64, 100, 200, 400, 800, 1_600] {
+        let x = scale.x(millions * 1_000_000);
+        if frame.x_range().contains(x) {
+            painter.text(
+                pos2(x, whole.bottom()),
+                Align2::CENTER_BOTTOM,
+                format!("{millions} M"),
+                small(),
+                t.faint,
+            );
+        }
+    }
+}
+
+fn small() -> FontId {
+    FontId::new(11.0, FontFamily::Proportional)
+}
+
+/// A place that can be clicked to choose an architecture. The list below is the way for the keyboard, so the tab key
+/// passes over it.
+fn dot_ui(ui: &Ui, name: &str, chosen: bool, at: Pos2) -> Response {
+    let rect = Rect::from_center_size(at, vec2(2.0 * DOT + 4.0, ROW - 2.0));
+    let id = ui.scope_id().with(("architecture", name));
+    let response = ui.interact(rect, id, Sense::CLICK);
+    response.widget_info(|| WidgetInfo::selected(egui::Role::RadioButton, true, chosen, name));
+    response.on_hover_cursor(egui::CursorIcon::PointingHand)
+}
+
+/// A dot, in the accent if it is what was chosen.
+fn mark(painter: &Painter, t: &Tokens, at: Pos2, radius: f32, look: &Look, response: &Response) {
+    let color = match (look.chosen, response.hovered()) {
+        (true, _) => t.accent,
+        (false, true) => t.text,
+        (false, false) => t.muted,
+    };
+    // What lies close to another one stays apart from it.
+    painter.circle_filled(at, radius + 1.0, t.panel);
+    if look.full {
+        painter.circle_filled(at, radius, color);
+    } else {
+        painter.circle_stroke(at, radius - 0.75, Stroke::new(1.5, color));
+    }
+    if look.ring {
+        painter.circle_stroke(at, radius + 2.0, Stroke::new(1.5, t.accent));
+    }
+}
+
+/// How a dot looks.
+struct Look {
+    /// There is a figure.
+    full: bool,
+    /// It is the chosen architecture.
+    chosen: bool,
+    /// It is the chosen backbone's figure at another resolution.
+    ring: bool,
+}
