@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
 
 use crate::jobs::Work;
@@ -14,11 +15,8 @@ use super::{Id128, ProjectError};
 /// Read between two looks at whether the work was cancelled: a tenth of a second from a slow network drive.
 const CHUNK_BYTES: u64 = 1 << 20;
 
-/// Hashed at a time, on all cores: enough that dividing the work costs little.
+/// Hashed at a time, on all cores: enough that dividing the work costs little. Shorter files are hashed on one.
 const BLOCK_BYTES: usize = 8 << 20;
-
-/// Less than this is hashed on this thread, where waking others takes longer.
-const SMALL_BYTES: usize = 1 << 20;
 
 /// 128 bits of the BLAKE3 hash of a file's bytes, written as 32 lower-case hexadecimal digits. Two files with one
 /// identity are the same file: a collision would need about 2⁶⁴ files.
@@ -39,38 +37,60 @@ impl ContentId {
         Self::of_file_reporting(path, work, |_| ())
     }
 
-    /// Of a file; `read` is told the number of bytes after each chunk of them. A file that the system has in memory is
-    /// hashed on all cores; for others the disk is the limit. The file is read and not mapped into memory, since a drive
-    /// that is unplugged would end the process then.
+    /// Of a file; `read` is told the number of bytes after each chunk of them. Of a file that the system has in memory,
+    /// reading takes about as long as hashing on one core: the one is done while the other is, on all cores. The file is
+    /// read and not mapped into memory, since a drive that is unplugged would end the process then.
     pub fn of_file_reporting(
         path: &Path,
         work: &Work,
         mut read: impl FnMut(u64),
     ) -> Result<Self, ProjectError> {
         let mut file = File::open(path).map_err(ProjectError::io("read", path))?;
-        let mut hasher = blake3::Hasher::new();
-        let mut block = Vec::new();
-        loop {
-            work.check()?;
-            let length = (&mut file)
-                .take(CHUNK_BYTES)
-                .read_to_end(&mut block)
-                .map_err(ProjectError::io("read", path))?;
-            if length > 0 {
+        let mut fill = |block: &mut Vec<u8>| {
+            block.clear();
+            while block.len() < BLOCK_BYTES {
+                work.check()?;
+                let length = (&mut file)
+                    .take(CHUNK_BYTES)
+                    .read_to_end(block)
+                    .map_err(ProjectError::io("read", path))?;
+                if length == 0 {
+                    return Ok(true);
+                }
                 read(length as u64);
             }
-            if length == 0 || block.len() >= BLOCK_BYTES {
-                if block.len() < SMALL_BYTES {
-                    hasher.update(&block);
-                } else {
-                    hasher.update_rayon(&block);
-                }
-                block.clear();
-            }
-            if length == 0 {
-                return Ok(Self::of_hash(hasher.finalize().as_bytes()));
-            }
+            Ok::<_, ProjectError>(false)
+        };
+        let mut block = Vec::new();
+        if fill(&mut block)? {
+            return Ok(Self::of_bytes(&block));
         }
+        std::thread::scope(|scope| {
+            let (full, blocks) = bounded::<Vec<u8>>(1);
+            let (emptied, empty) = bounded(2);
+            let hashing = std::thread::Builder::new()
+                .name("hash".to_owned())
+                .spawn_scoped(scope, move || {
+                    let mut hasher = blake3::Hasher::new();
+                    for block in blocks {
+                        hasher.update_rayon(&block);
+                        // A block too many is given back to the system.
+                        drop(emptied.try_send(block));
+                    }
+                    hasher.finalize()
+                })
+                .map_err(ProjectError::io("read", path))?;
+            let mut ended = false;
+            while full.send(std::mem::take(&mut block)).is_ok() && !ended {
+                block = empty.try_recv().unwrap_or_default();
+                ended = fill(&mut block)?;
+            }
+            drop(full);
+            match hashing.join() {
+                Ok(hash) => Ok(Self::of_hash(hash.as_bytes())),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
     }
 
     /// From the whole hash.
@@ -95,7 +115,9 @@ mod tests {
     fn bytes_and_file_agree_and_every_byte_counts() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("film.mp4");
-        let mut bytes: Vec<u8> = (0..18_200_000u32).map(|i| (i / 7) as u8).collect();
+        let bytes: Vec<u8> = (0..70_000_u32).map(|i| (i / 7) as u8).collect();
+        // Five blocks and a part of one.
+        let mut bytes = bytes.repeat(620);
         let work = Work::new();
         let of_file = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
@@ -107,7 +129,7 @@ mod tests {
         let id = of_file(&bytes);
         assert_eq!(id, ContentId::of_bytes(&bytes));
         assert_eq!(id.to_string().len(), 32);
-        for position in [0, 1_300_000, 2_100_000, 9_000_000, 18_199_999] {
+        for position in [0, 1_300_000, 2_100_000, 9_000_000, 43_399_999] {
             bytes[position] ^= 1;
             assert_ne!(id, of_file(&bytes), "{position}");
             bytes[position] ^= 1;
