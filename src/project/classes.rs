@@ -38,11 +38,11 @@ impl Project {
     /// Renames a class, frames and all. A change of case or of the composition of accents alone is possible.
     pub fn rename_class(&self, from: &ClassName, to: &ClassName) -> Result<(), ProjectError> {
         let _change = self.begin_change()?;
-        if from == to {
-            return Ok(());
-        }
         if self.document().position(from).is_none() {
             return Err(ProjectError::NoSuchClass { name: from.clone() });
+        }
+        if from == to {
+            return Ok(());
         }
         self.check_clash(to, Some(from)).map_err(|error| {
             let other = match &error {

@@ -127,6 +127,7 @@ fn classes_that_a_file_system_would_confuse() {
         "classes p add Dog dog",
         "classes p add a/b",
         "classes p add con",
+        "classes p rename gone gone",
     ] {
         assert_sentence(&place.failure(line), &[]);
     }
