@@ -1,12 +1,12 @@
 //! Emptying the project's trash: how much lies in it, the question, the deletion.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::dialog::Dialog;
 use super::notes::Tone;
 use super::{App, Lane, words};
-use crate::jobs::JobError;
-use crate::project::{ProjectError, Trash};
+use crate::jobs::{JobError, Work};
+use crate::project::{History, Project, ProjectError, Trash};
 
 impl App {
     /// Looks how much there is, and asks.
@@ -45,53 +45,54 @@ impl App {
 
     /// Deletes these frames in the trash.
     pub(super) fn delete_for_good(&mut self, frames: Vec<String>) {
-        if !self.may_change() {
-            return;
-        }
-        let Some(session) = &self.session else {
-            return;
-        };
-        let project = Arc::clone(&session.project);
-        let history = session.edits.history();
-        let root = session.root.clone();
-        self.tasks.start(
-            Lane::Edit,
+        self.delete_in_trash(
             "Deleting from the trash",
-            false,
-            move |work| {
-                work.stage("Deleting from the trash", Some(frames.len() as u64));
+            frames.len() as u64,
+            |project, history, work| {
                 let deleted = project.delete_trashed(&frames, work);
                 let gone: Vec<String> = frames
                     .into_iter()
                     .filter(|path| !project.abs(path).exists())
                     .collect();
-                let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
-                history.forget_deleted(&gone);
-                Ok::<_, ProjectError>((deleted?, history.undo_step(), history.redo_text()))
+                locked(history).forget_deleted(&gone);
+                deleted
             },
-            move |app, result| {
-                match result {
-                    Ok((deleted, undo_text, redo_text)) => {
-                        if let Some(session) = &mut app.session
-                            && session.root == root
-                        {
-                            session.edits.set_texts(undo_text, redo_text);
-                        }
-                        let images = app.noun().count(deleted as usize);
-                        app.notes.add(Tone::Done, format!("{images} deleted"));
-                    }
-                    Err(JobError::Cancelled) => {}
-                    Err(error) => {
-                        app.fail(error.to_string());
-                    }
-                }
-                app.refresh();
-            },
+            |app, deleted| format!("{} deleted", app.noun().count(deleted as usize)),
+            None,
         );
     }
 
     /// Deletes what lies in the trash.
     pub(super) fn empty_trash(&mut self, expected: Trash) {
+        self.delete_in_trash(
+            "Emptying the trash",
+            expected.files,
+            |project, history, work| {
+                let deleted = project.empty_trash(work)?;
+                // Their frames cannot come back any more.
+                locked(history).forget_removals();
+                Ok(deleted)
+            },
+            |_, deleted| {
+                let files = words::count(deleted, "file", "files");
+                format!("The trash is empty; {files} deleted")
+            },
+            Some("The rest of the trash is still there"),
+        );
+    }
+
+    /// Runs `delete`, which returns how many files it deleted, on `files` of them in the background. Says what `done`
+    /// makes of that, or `cancelled`.
+    fn delete_in_trash(
+        &mut self,
+        title: &'static str,
+        files: u64,
+        delete: impl FnOnce(&Project, &Mutex<History>, &Work) -> Result<u64, ProjectError>
+        + Send
+        + 'static,
+        done: impl FnOnce(&Self, u64) -> String + 'static,
+        cancelled: Option<&'static str>,
+    ) {
         if !self.may_change() {
             return;
         }
@@ -103,14 +104,12 @@ impl App {
         let root = session.root.clone();
         self.tasks.start(
             Lane::Edit,
-            "Emptying the trash",
+            title,
             false,
             move |work| {
-                work.stage("Emptying the trash", Some(expected.files));
-                let deleted = project.empty_trash(work)?;
-                // Their frames cannot come back any more.
-                let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
-                history.forget_removals();
+                work.stage(title, Some(files));
+                let deleted = delete(&project, &history, work)?;
+                let history = locked(&history);
                 Ok::<_, ProjectError>((deleted, history.undo_step(), history.redo_text()))
             },
             move |app, result| {
@@ -121,13 +120,13 @@ impl App {
                         {
                             session.edits.set_texts(undo_text, redo_text);
                         }
-                        let files = words::count(deleted, "file", "files");
-                        app.notes
-                            .add(Tone::Done, format!("The trash is empty; {files} deleted"));
+                        let text = done(app, deleted);
+                        app.notes.add(Tone::Done, text);
                     }
                     Err(JobError::Cancelled) => {
-                        app.notes
-                            .add(Tone::Info, "The rest of the trash is still there");
+                        if let Some(text) = cancelled {
+                            app.notes.add(Tone::Info, text);
+                        }
                     }
                     Err(error) => {
                         app.fail(error.to_string());
@@ -137,4 +136,8 @@ impl App {
             },
         );
     }
+}
+
+fn locked(history: &Mutex<History>) -> MutexGuard<'_, History> {
+    history.lock().unwrap_or_else(PoisonError::into_inner)
 }
