@@ -56,9 +56,7 @@ mod linux {
     use eframe::App as _;
     use egui::{Event, Key, Modifiers, RawInput, Rect, pos2, vec2};
     use salamander::app::{Action, Command, Options, TrainAction, Workspace};
-    use salamander::project::{
-        ClassName, FrameName, Label, Project, Sampling, Source, SourceId, SourceKind,
-    };
+    use salamander::project::{ClassName, FrameName, Label, Project, Source, SourceId, SourceKind};
     use salamander::train::TrainSettings;
     use salamander::ui::Window;
     use x11rb_xtest::connection::Connection as _;
@@ -363,19 +361,15 @@ mod linux {
             let id = SourceId::of_batch(&format!("video {number}"));
             let class = classes[number % classes.len()];
             project.put_source(Source {
-                id: id.clone(),
-                kind: SourceKind::Video,
-                name: format!("{class}-{number}.mp4"),
-                path: root.join(format!("{class}-{number}.mp4")),
                 class: Some(ClassName::new(class)?),
-                sampling: Sampling::default(),
                 duration_secs: Some(each as f64 / 2.0),
                 extracted: Some(each as u64),
-                warnings: Vec::new(),
-                content: None,
-                given_split: None,
-                replacing: false,
-                edition: 0,
+                ..Source::new(
+                    id.clone(),
+                    SourceKind::Video,
+                    format!("{class}-{number}.mp4"),
+                    root.join(format!("{class}-{number}.mp4")),
+                )
             })?;
             let folder = root.join("classes").join(class);
             std::fs::create_dir_all(&folder)?;

@@ -116,7 +116,7 @@ pub fn contains(name: &str, word: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failing test should panic")]
     use super::*;
-    use crate::project::{ClassName, Sampling, SourceKind};
+    use crate::project::{ClassName, SourceKind};
 
     fn frame(path: &str, source: Option<&str>) -> Frame {
         let class = path.split('/').nth(1).unwrap();
@@ -130,21 +130,12 @@ mod tests {
 
     #[test]
     fn words_are_found_in_source_file_and_class() {
-        let source = Source {
-            id: SourceId::from_hex("3fa9c1d2").unwrap(),
-            kind: SourceKind::Video,
-            name: "Hällway DOG.mp4".to_owned(),
-            path: "/v".into(),
-            class: None,
-            sampling: Sampling::default(),
-            duration_secs: None,
-            extracted: None,
-            warnings: Vec::new(),
-            content: None,
-            given_split: None,
-            replacing: false,
-            edition: 0,
-        };
+        let source = Source::new(
+            SourceId::from_hex("3fa9c1d2").unwrap(),
+            SourceKind::Video,
+            "Hällway DOG.mp4",
+            "/v",
+        );
         let film = frame(
             "classes/cat/door-3fa9c1d2_1.000000_beadfeed.jpg",
             Some("3fa9c1d2"),

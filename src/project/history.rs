@@ -270,19 +270,13 @@ mod tests {
         let mut desk = Desk::new(&[&own[..], &others[..]].concat());
         let id = SourceId::from_hex("0123abcd").unwrap();
         let source = crate::project::Source {
-            id: id.clone(),
-            kind: crate::project::SourceKind::Video,
-            name: "hall.mp4".into(),
-            path: "/films/hall.mp4".into(),
             class: Some(class("cat")),
-            sampling: crate::project::Sampling::default(),
-            duration_secs: None,
-            extracted: None,
-            warnings: Vec::new(),
-            content: None,
-            given_split: None,
-            replacing: false,
-            edition: 0,
+            ..crate::project::Source::new(
+                id.clone(),
+                crate::project::SourceKind::Video,
+                "hall.mp4",
+                "/films/hall.mp4",
+            )
         };
         desk.project.put_source(source).unwrap();
         let of_source = |desk: &Desk| desk.project.source(&id).unwrap().class;
@@ -541,19 +535,13 @@ mod tests {
     fn an_undone_deletion_gives_its_sources_their_class_back() {
         let mut desk = Desk::new(&["classes/a/1.jpg"]);
         let source = crate::project::Source {
-            id: SourceId::of_batch("x"),
-            kind: crate::project::SourceKind::Photos,
-            name: "x".into(),
-            path: "x".into(),
             class: Some(class("a")),
-            sampling: crate::project::Sampling::default(),
-            duration_secs: None,
-            extracted: None,
-            warnings: Vec::new(),
-            content: None,
-            given_split: None,
-            replacing: false,
-            edition: 0,
+            ..crate::project::Source::new(
+                SourceId::of_batch("x"),
+                crate::project::SourceKind::Photos,
+                "x",
+                "x",
+            )
         };
         desk.project.put_source(source.clone()).unwrap();
         desk.apply(Change::DeleteClass { name: class("a") });

@@ -154,6 +154,33 @@ pub struct Source {
     pub edition: u64,
 }
 
+impl Source {
+    /// A source of which nothing has been extracted, without a class, with the sampling that is offered first.
+    #[must_use]
+    pub fn new(
+        id: SourceId,
+        kind: SourceKind,
+        name: impl Into<String>,
+        path: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            id,
+            kind,
+            name: name.into(),
+            path: path.into(),
+            class: None,
+            sampling: Sampling::default(),
+            duration_secs: None,
+            extracted: None,
+            warnings: Vec::new(),
+            content: None,
+            given_split: None,
+            replacing: false,
+            edition: 0,
+        }
+    }
+}
+
 impl Project {
     /// The source that was made of the video file `path`, whose content is `content`, if there is one.
     pub fn source_of_file(
@@ -320,21 +347,7 @@ mod tests {
     use super::*;
 
     fn film(path: &Path, id: SourceId) -> Source {
-        Source {
-            id,
-            kind: SourceKind::Video,
-            name: "a.mp4".into(),
-            path: path.to_owned(),
-            class: None,
-            sampling: Sampling::default(),
-            duration_secs: None,
-            extracted: None,
-            warnings: Vec::new(),
-            content: None,
-            given_split: None,
-            replacing: false,
-            edition: 0,
-        }
+        Source::new(id, SourceKind::Video, "a.mp4", path.to_owned())
     }
 
     #[test]

@@ -50,18 +50,12 @@ fn reopen(project: Project) -> Project {
 
 fn source(digits: &str) -> Source {
     Source {
-        id: SourceId::from_hex(digits).unwrap(),
-        kind: SourceKind::Video,
-        name: "hall.mp4".into(),
-        path: "/films/hall.mp4".into(),
-        class: None,
-        sampling: Sampling::default(),
         duration_secs: Some(0.1 + 0.2),
-        extracted: None,
-        warnings: Vec::new(),
-        content: None,
-        given_split: None,
-        replacing: false,
-        edition: 0,
+        ..Source::new(
+            SourceId::from_hex(digits).unwrap(),
+            SourceKind::Video,
+            "hall.mp4",
+            "/films/hall.mp4",
+        )
     }
 }

@@ -9,8 +9,7 @@ use salamander::app::{Action, Command, LabelAction, Pick, Show, Workspace};
 use salamander::jobs::Work;
 use salamander::media::{ClassFrom, ImportOptions, import};
 use salamander::project::{
-    Change, ClassName, Costs, FrameName, History, Label, Project, Sampling, Source, SourceId,
-    SourceKind,
+    Change, ClassName, Costs, FrameName, History, Label, Project, Source, SourceId, SourceKind,
 };
 
 use crate::cli_program::Place;
@@ -40,19 +39,15 @@ fn many_frames(root: &Path) -> Project {
         let id = SourceId::of_batch(&format!("video {number}"));
         let name = if number < SOURCES / 2 { "cat" } else { "dog" };
         let source = Source {
-            id: id.clone(),
-            kind: SourceKind::Video,
-            name: format!("{name}-{number}.mp4"),
-            path: root.join(format!("{name}-{number}.mp4")),
             class: Some(ClassName::new(name).unwrap()),
-            sampling: Sampling::default(),
             duration_secs: Some(each as f64 / 2.0),
             extracted: Some(each as u64),
-            warnings: Vec::new(),
-            content: None,
-            given_split: None,
-            replacing: false,
-            edition: 0,
+            ..Source::new(
+                id.clone(),
+                SourceKind::Video,
+                format!("{name}-{number}.mp4"),
+                root.join(format!("{name}-{number}.mp4")),
+            )
         };
         project.put_source(source).unwrap();
         for index in 0..each {

@@ -97,19 +97,16 @@ impl Importing<'_> {
             return Ok(());
         }
         let source = Source {
-            id: content.into(),
-            kind: SourceKind::Video,
-            name: name_of(&file.path),
-            path: file.path.clone(),
             class: group.class.clone(),
             sampling: self.options.sampling,
             duration_secs: facts.duration_secs,
-            extracted: None,
-            warnings: Vec::new(),
-            content: None,
             given_split: group.side,
-            replacing: false,
-            edition: 0,
+            ..Source::new(
+                content.into(),
+                SourceKind::Video,
+                name_of(&file.path),
+                file.path.clone(),
+            )
         };
         self.outcome.record.sources.push(source.id.clone());
         if group.class.is_some() {

@@ -293,19 +293,15 @@ fn new_batch(group: &PlanGroup, sampling: Sampling) -> Source {
         jiff::Timestamp::now()
     );
     Source {
-        id: SourceId::of_batch(&unique),
-        kind: SourceKind::Photos,
-        name: name_of(&group.folder),
-        path: group.folder.clone(),
         class: group.class.clone(),
         sampling,
-        duration_secs: None,
-        extracted: None,
-        warnings: Vec::new(),
-        content: None,
         given_split: group.side,
-        replacing: false,
-        edition: 0,
+        ..Source::new(
+            SourceId::of_batch(&unique),
+            SourceKind::Photos,
+            name_of(&group.folder),
+            group.folder.clone(),
+        )
     }
 }
 
@@ -331,19 +327,16 @@ fn stand_in(
             ..source
         },
         None => Source {
-            id: name.source.clone(),
-            kind: SourceKind::Photos,
-            name: name.stem.clone(),
-            path: file.path.parent().unwrap_or(Path::new("")).to_owned(),
             class,
             sampling: options.sampling,
-            duration_secs: None,
             extracted: Some(0),
-            warnings: Vec::new(),
-            content: None,
             given_split: group.side,
-            replacing: false,
-            edition: 0,
+            ..Source::new(
+                name.source.clone(),
+                SourceKind::Photos,
+                name.stem.clone(),
+                file.path.parent().unwrap_or(Path::new("")).to_owned(),
+            )
         },
     }
 }
