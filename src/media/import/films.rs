@@ -2,33 +2,25 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::jobs::Work;
-use crate::media::extract::{Extracted, expected_frames, extract_source, frames_beside};
-use crate::media::sample::decoder_threads;
-use crate::media::{MediaError, VideoInfo, known, probe};
+use crate::media::extract::{Extracted, expected_frames, frames_beside};
+use crate::media::{MediaError, VideoInfo, probe};
 use crate::project::{
-    ContentId, Frame, Label, Neighbour, Neighbours, Project, ProjectError, Sampling, Source,
-    SourceId, SourceKind,
+    ContentId, Frame, Label, Neighbour, ProjectError, Sampling, Source, SourceId, SourceKind,
 };
 
+use super::at_once::extract_parallel;
 use super::outcome::{Fate, FileReport, Known};
 use super::plan::{PlanGroup, PlannedFile};
 use super::{COPY_CAME_FIRST, Importing, OnConflict, Videos, name_of};
-
-/// Videos that are decoded at the same time, with half the threads each. For short clips that is a good tenth
-/// faster than one after the other with all threads, since opening one overlaps with decoding another; for
-/// long films it makes no difference.
-const VIDEOS_AT_ONCE: usize = 2;
 
 /// A file of at least this many bytes says how far its reading is.
 const LARGE_BYTES: u64 = 64 << 20;
 
 /// A video whose frames are to be written.
-struct Queued {
+pub(super) struct Queued {
     file: PlannedFile,
-    source: Source,
+    pub(super) source: Source,
     /// How to report it if nothing proves to be missing; `None` for a new source.
     known: Option<Known>,
     /// The source as it was, and how many frames it had; `None` for a new one.
@@ -36,7 +28,7 @@ struct Queued {
     /// Whether its other frames are to go.
     replace: bool,
     /// Whose labels its new frames get; `None` for the class of the source.
-    neighbour: Option<Neighbour>,
+    pub(super) neighbour: Option<Neighbour>,
 }
 
 impl Importing<'_> {
@@ -500,74 +492,4 @@ fn sampled(sampling: &Sampling) -> String {
         None => "as wide as the video".to_owned(),
     };
     format!("{} a second, {width}", sampling.fps.0)
-}
-
-/// What each source gave, in their order; `None` for those whose turn did not come before an error that ends all.
-fn extract_parallel(
-    project: &Project,
-    queue: &[Queued],
-    frames: &HashMap<SourceId, Vec<Frame>>,
-    known: &known::Known<'_>,
-    work: &Work,
-) -> Vec<Option<Result<Extracted, MediaError>>> {
-    let workers = VIDEOS_AT_ONCE.min(queue.len());
-    let threads = (decoder_threads() / workers).max(2);
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let run = || {
-        let mut results = Vec::new();
-        while !failed.load(Ordering::Relaxed) {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(queued) = queue.get(index) else {
-                break;
-            };
-            let of_source = frames.get(&queued.source.id);
-            let neighbours = queued
-                .neighbour
-                .zip(of_source)
-                .map(|(deciding, frames)| Neighbours::of(frames, deciding));
-            let source = &queued.source;
-            let near = neighbours.as_ref();
-            let result = extract_source(project, source, near, known, work, threads);
-            if matches!(&result, Err(error) if is_fatal(error)) {
-                failed.store(true, Ordering::Relaxed);
-            }
-            results.push((index, result));
-        }
-        results
-    };
-    let results = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..workers)
-            .filter_map(|index| {
-                std::thread::Builder::new()
-                    .name(format!("extract-{index}"))
-                    .spawn_scoped(scope, run)
-                    .inspect_err(|error| log::warn!("cannot start a thread: {error}"))
-                    .ok()
-            })
-            .collect();
-        let mut results = run();
-        for other in others {
-            match other.join() {
-                Ok(more) => results.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        results
-    });
-    let mut ordered: Vec<_> = queue.iter().map(|_| None).collect();
-    for (index, result) in results {
-        if let Some(slot) = ordered.get_mut(index) {
-            *slot = Some(result);
-        }
-    }
-    ordered
-}
-
-/// Whether an error ends the whole import.
-fn is_fatal(error: &MediaError) -> bool {
-    matches!(
-        error,
-        MediaError::Write { .. } | MediaError::Project(_) | MediaError::Cancelled(_)
-    )
 }

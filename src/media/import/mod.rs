@@ -4,6 +4,7 @@
 //! together they make the [`ImportPlan`] (`plan`), which writes nothing. [`import_planned`] then brings in the
 //! videos (`films`) and the images (`photos`). The [`ImportOutcome`] has one report for each file.
 
+mod at_once;
 mod films;
 mod gather;
 mod layout;
