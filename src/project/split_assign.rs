@@ -411,23 +411,23 @@ fn report(
     );
     note(
         &grown,
-        "was cut into blocks of time when it came from fewer videos, and its frames stay where they are. Decide the split anew to measure on new videos alone.",
-        "were cut into blocks of time when they came from fewer videos, and their frames stay where they are. Decide the split anew to measure on new videos alone.",
+        "was cut into blocks of time when it came from fewer videos, and its images stay where they are. Decide the split anew to measure on new videos alone.",
+        "were cut into blocks of time when they came from fewer videos, and their images stay where they are. Decide the split anew to measure on new videos alone.",
     );
     note(
         &train_only,
-        "has too few frames that differ: all of them are used for training, and how well it is recognised was not measured.",
-        "have too few frames that differ: all of them are used for training, and how well they are recognised was not measured.",
+        "has too few images that differ: all of them are used for training, and how well it is recognised was not measured.",
+        "have too few images that differ: all of them are used for training, and how well they are recognised was not measured.",
     );
     note(
         &no_test,
-        "has no test frames, because its sources are all on other sides of the split. Add sources of it, or decide the split anew.",
-        "have no test frames, because their sources are all on other sides of the split. Add sources of them, or decide the split anew.",
+        "has no test images, because its sources are all on other sides of the split. Add sources of it, or decide the split anew.",
+        "have no test images, because their sources are all on other sides of the split. Add sources of them, or decide the split anew.",
     );
     note(
         &no_validation,
-        "has no validation frames, because its sources are all on other sides of the split. Add sources of it, or decide the split anew.",
-        "have no validation frames, because their sources are all on other sides of the split. Add sources of them, or decide the split anew.",
+        "has no validation images, because its sources are all on other sides of the split. Add sources of it, or decide the split anew.",
+        "have no validation images, because their sources are all on other sides of the split. Add sources of them, or decide the split anew.",
     );
 }
 

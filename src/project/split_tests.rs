@@ -238,7 +238,7 @@ fn classes_with_the_same_trouble_share_a_sentence() {
         SplitSettings::default(),
     );
     assert!(result.notes[0].starts_with("“a”, “b” and “c” come from a single video each"));
-    assert!(result.notes[1].starts_with("“d” has too few frames"));
+    assert!(result.notes[1].starts_with("“d” has too few images"));
     assert_eq!(result.notes.len(), 2);
 }
 

@@ -39,7 +39,7 @@ pub(super) fn select(
     splitting: Splitting,
     work: &Work,
 ) -> Result<Selection, TrainError> {
-    work.stage("Reading the frames", None);
+    work.stage("Reading the images", None);
     let found = project.scan(work)?;
     if !found
         .list
@@ -48,7 +48,7 @@ pub(super) fn select(
     {
         return Err(TrainError::NoFrames);
     }
-    work.stage("Grouping the frames", None);
+    work.stage("Grouping the images", None);
     let groups = curate::groups(project, &found, work)?;
     let assignment = match splitting {
         Splitting::Remembered => project.assign_splits(&found, &groups, &settings.split)?,
@@ -139,7 +139,7 @@ pub(super) fn prepare(
     let mut notes = Vec::new();
     if !table.failed.is_empty() {
         notes.push(format!(
-            "{} of {} frames could not be read and were left out.",
+            "{} of {} images could not be read and were left out.",
             table.failed.len(),
             frames.len()
         ));
@@ -165,12 +165,12 @@ pub(super) fn prepare(
         match (train, all) {
             (0, 0) => {}
             (0, _) => notes.push(format!(
-                "“{name}” takes no part: none of its frames is in the training set."
+                "“{name}” takes no part: none of its images is in the training set."
             )),
             _ => {
                 if *all == 1 {
                     notes.push(format!(
-                        "“{name}” has a single frame; what is learned of it will not hold for others."
+                        "“{name}” has a single image; what is learned of it will not hold for others."
                     ));
                 }
                 *index = Some(kept.len());
@@ -215,12 +215,12 @@ pub(super) fn prepare(
     };
     if data.validation.len() == 0 {
         notes.push(
-            "There are no validation frames, so the weights of the last step are kept.".into(),
+            "There are no validation images, so the weights of the last step are kept.".into(),
         );
     }
     if data.test.len() == 0 {
         notes.push(
-            "There are no test frames, so the accuracy on new frames was not measured.".into(),
+            "There are no test images, so the accuracy on new images was not measured.".into(),
         );
     }
     Ok(Prepared {

@@ -25,12 +25,12 @@ pub enum TrainError {
     Cancelled(#[from] Cancelled),
     /// Nothing to train on.
     #[error(
-        "there are no labelled frames to train on; import videos or photos and give them classes first"
+        "there are no labelled images to train on; import videos or photos and give them classes first"
     )]
     NoFrames,
     /// Nothing to tell apart.
     #[error(
-        "training needs at least two classes with frames; only “{0}” has frames in the training set"
+        "training needs at least two classes with images; only “{0}” has images in the training set"
     )]
     OneClass(String),
     /// A setting that makes no sense.
@@ -83,7 +83,7 @@ pub enum TrainError {
     Astray(String),
     /// All frames of a class that a run was trained on are gone.
     #[error(
-        "the run “{run}” cannot go on: “{class}” has lost all frames it was trained on; bring them back, or train anew"
+        "the run “{run}” cannot go on: “{class}” has lost all images it was trained on; bring them back, or train anew"
     )]
     FramesGone {
         /// The run.

@@ -170,13 +170,13 @@ fn notes(names: &[String], now: &[ClassNow], labels: &[String], label_of: &[usiz
             .collect();
         if let [(name, ClassNow::Deleted)] = members.as_slice() {
             notes.push(format!(
-                "“{name}” was deleted after this run: its frames are left out of the figures, and the model still answers “{label}”."
+                "“{name}” was deleted after this run: its images are left out of the figures, and the model still answers “{label}”."
             ));
         } else if let [name] = merged.as_slice()
             && members.len() == 1
         {
             notes.push(format!(
-                "{name} was merged into “{label}” after this run: its frames and its answers count as “{label}”."
+                "{name} was merged into “{label}” after this run: its images and its answers count as “{label}”."
             ));
         } else if !merged.is_empty() {
             let were = if merged.len() == 1 { "was" } else { "were" };

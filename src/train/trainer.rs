@@ -136,12 +136,12 @@ pub fn resume(
     let mut notes = found.classes.notes;
     if gone > 0 {
         notes.push(format!(
-            "{gone} of {all} frames are gone or cannot be read any more since the run began, so its continuation learned from fewer."
+            "{gone} of {all} images are gone or cannot be read any more since the run began, so its continuation learned from fewer."
         ));
     }
     if found.relabelled > 0 {
         notes.push(format!(
-            "{} of {all} frames got another label since the run began; its continuation learned them by that.",
+            "{} of {all} images got another label since the run began; its continuation learned them by that.",
             found.relabelled
         ));
     }
@@ -307,14 +307,14 @@ fn check_settings(settings: &TrainSettings) -> Result<(), TrainError> {
         return wrong("the learning rate must be over 0");
     }
     if settings.train_batch_size == 0 {
-        return wrong("the training batch must have at least 1 frame");
+        return wrong("the training batch must have at least 1 image");
     }
     if settings.eval_step_interval == 0 {
         return wrong("there must be at least 1 step between evaluations");
     }
     finetune::check_settings(&settings.fine_tune)?;
     if settings.validation_batch_size == 0 || settings.validation_batch_size < -1 {
-        return wrong("the validation batch must have at least 1 frame, or -1 for all");
+        return wrong("the validation batch must have at least 1 image, or -1 for all");
     }
     Ok(())
 }

@@ -124,7 +124,7 @@ pub(in crate::train) fn train_deeper(
     notes.extend(note);
     if best_step == 0 && steps_done > 0 {
         notes.push(
-            "No deeper weights did better on the validation frames than the head alone, so that is kept.".into(),
+            "No deeper weights did better on the validation images than the head alone, so that is kept.".into(),
         );
     }
     let result = RunResult {

@@ -127,12 +127,12 @@ impl Verdict {
             }
             (_, Some(interval)) => {
                 format!(
-                    "{change}: on {} test frames that does not show that it was worth it ({interval}).",
+                    "{change}: on {} test images that does not show that it was worth it ({interval}).",
                     self.frames
                 )
             }
             (_, None) => format!(
-                "{change}; the test frames come from only {} recordings, too few to say whether it was worth it.",
+                "{change}; the test images come from only {} recordings, too few to say whether it was worth it.",
                 self.groups
             ),
         }
