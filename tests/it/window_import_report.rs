@@ -158,7 +158,7 @@ fn a_given_split_can_be_declined() {
     desk.see("These files stay on their sides, whatever the percentages say.");
     desk.click("Keep the given split");
     desk.see("These files are split like all others, by the percentages.");
-    assert!(desk.harness.query_by_label_contains("· train").is_none());
+    assert!(desk.harness.query_by_label_contains("· train 1").is_none());
     press(&mut desk, "Import");
     desk.see_part("Added 6 photos");
     idle(&mut desk);

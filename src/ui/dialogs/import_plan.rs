@@ -1,10 +1,13 @@
 //! What an import needs to know before it begins: the class of files given by themselves, a given split.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use egui::{Align, Label, Layout, RichText, ScrollArea, Ui};
 
 use super::{End, buttons_ui, confirmed, message_ui, title_ui};
 use crate::app::{Action, ImportAction, PlanAnswer, Session, words};
-use crate::media::ImportPlan;
+use crate::media::{ImportPlan, PlanGroup};
 use crate::project::{ClassName, Split};
 use crate::ui::Cx;
 use crate::ui::icons::{self, icon};
@@ -96,7 +99,7 @@ pub(super) fn import_plan_ui(
 }
 
 /// The files whose class only the user can tell.
-fn loose(plan: &ImportPlan) -> impl Iterator<Item = &crate::media::PlanGroup> {
+fn loose(plan: &ImportPlan) -> impl Iterator<Item = &PlanGroup> {
     plan.groups
         .iter()
         .filter(|group| group.by_themselves && group.class.is_none() && group.refused.is_none())
@@ -162,52 +165,97 @@ fn sides(plan: &ImportPlan) -> Vec<String> {
     .collect()
 }
 
+/// What a class gets, or a folder that can be none.
+struct ClassRow<'a> {
+    name: Cow<'a, str>,
+    group: &'a PlanGroup,
+    files: usize,
+    /// Files given for training, validation and test.
+    sides: [usize; 3],
+}
+
+/// One row for each class, of all folders that it comes from.
+fn class_rows(plan: &ImportPlan) -> Vec<ClassRow<'_>> {
+    let mut rows: Vec<ClassRow<'_>> = Vec::new();
+    let mut places: HashMap<&ClassName, usize> = HashMap::new();
+    for group in &plan.groups {
+        let name = match &group.class {
+            Some(class) => Cow::Borrowed(class.as_str()),
+            None if group.refused.is_some() => {
+                let folder = group.folder.file_name().unwrap_or_default();
+                folder.to_string_lossy()
+            }
+            None => continue,
+        };
+        let known = group.class.as_ref().and_then(|class| places.get(class));
+        let place = known.copied().unwrap_or(rows.len());
+        if place == rows.len() {
+            rows.push(ClassRow {
+                name,
+                group,
+                files: 0,
+                sides: [0; 3],
+            });
+            if let Some(class) = &group.class {
+                places.insert(class, place);
+            }
+        }
+        if let Some(row) = rows.get_mut(place) {
+            row.files += group.files.len();
+            let side = group.side.and_then(|side| row.sides.get_mut(side as usize));
+            if let Some(count) = side {
+                *count += group.files.len();
+            }
+        }
+    }
+    rows
+}
+
 /// What each class gets.
 fn groups_ui(ui: &mut Ui, session: &Session, plan: &ImportPlan, keep_split: bool) {
+    const ROW: f32 = 22.0;
     let t = tokens(ui);
-    let named: Vec<_> = plan
-        .groups
-        .iter()
-        .filter(|group| group.class.is_some() || group.refused.is_some())
-        .collect();
-    if named.is_empty() {
+    let rows = class_rows(plan);
+    if rows.is_empty() {
         return;
     }
     field_label(ui, "Classes");
+    ui.spacing_mut().item_spacing.y = 2.0;
+    ui.spacing_mut().interact_size.y = ROW;
     ScrollArea::vertical()
         .max_height(180.0)
         .auto_shrink([false, true])
-        .show_rows(ui, 20.0, named.len(), |ui, rows| {
-            for group in named.get(rows).unwrap_or_default() {
+        .show_rows(ui, ROW, rows.len(), |ui, shown| {
+            ui.set_max_width(ui.available_width() - widgets::SCROLL_BAR);
+            for row in rows.get(shown).unwrap_or_default() {
                 ui.horizontal(|ui| {
+                    ui.set_height(ROW);
                     ui.spacing_mut().item_spacing.x = 8.0;
-                    let class = group.class.as_ref();
+                    let class = row.group.class.as_ref();
                     let color = class.and_then(|name| session.class(name));
                     class_dot(ui, color.map(|class| class.color));
-                    let folder = group
-                        .folder
-                        .file_name()
-                        .unwrap_or_default()
-                        .to_string_lossy();
-                    let name = class.map_or(folder.as_ref(), |name| name.as_str());
-                    let label = ui.label(words::shorten(name, 30));
-                    label.on_hover_text(group.folder.to_string_lossy());
-                    if let Some(refused) = &group.refused {
+                    let label = ui.label(words::shorten(&row.name, 30));
+                    label.on_hover_text(row.group.folder.to_string_lossy());
+                    if let Some(refused) = &row.group.refused {
                         let text = RichText::new(refused).color(t.danger);
                         ui.add(Label::new(text.size(theme::TYPE_SMALL)).truncate());
                         return;
                     }
                     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                        let files = words::count(group.files.len() as u64, "file", "files");
-                        let side = match group.side.filter(|_| keep_split) {
-                            Some(Split::Train) => " · train",
-                            Some(Split::Validation) => " · validation",
-                            Some(Split::Test) => " · test",
-                            None => "",
-                        };
-                        ui.label(widgets::small(t, format!("{files}{side}")));
+                        ui.label(widgets::small(t, row_words(row, keep_split)));
                     });
                 });
             }
         });
+}
+
+/// `3 files · train 1 · validation 1 · test 1`
+fn row_words(row: &ClassRow<'_>, keep_split: bool) -> String {
+    let mut parts = vec![words::count(row.files as u64, "file", "files")];
+    for (name, count) in ["train", "validation", "test"].into_iter().zip(row.sides) {
+        if keep_split && count > 0 {
+            parts.push(format!("{name} {}", words::number(count as u64)));
+        }
+    }
+    parts.join(" · ")
 }
