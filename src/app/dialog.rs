@@ -84,8 +84,6 @@ pub enum Dialog {
     },
     /// Whether an import is undone although frames have been extracted since, which go with it.
     UndoImport {
-        /// What would be undone.
-        text: String,
         /// How many frames go.
         frames: usize,
     },

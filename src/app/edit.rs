@@ -119,11 +119,10 @@ impl App {
             return;
         };
         let frames = session.undo_frames();
-        let text = session.undo_text().unwrap_or_default();
         if frames == 0 || !self.may_change() {
             self.undo_now();
         } else {
-            self.dialog = Some(Dialog::UndoImport { text, frames });
+            self.dialog = Some(Dialog::UndoImport { frames });
         }
     }
 

@@ -144,7 +144,7 @@ fn other_class(cx: &Cx<'_>, from: &ClassName, name: &str) -> Option<ClassName> {
 }
 
 /// Lines that the offer to merge may need.
-const MERGE_LINES: u8 = 4;
+const MERGE_LINES: u8 = 3;
 
 /// The field while the name is that of another class: says what merging does.
 fn merge_field_ui(
@@ -161,7 +161,7 @@ fn merge_field_ui(
         let label = Label::Class(from.clone());
         session.snapshot.counts.label(&label)
     });
-    let [from, into] = [from, into].map(|name| words::shorten(name.as_str(), 30));
+    let [from, into] = [from, into].map(|name| words::shorten(name.as_str(), 22));
     let words = format!(
         "There is a class “{into}” already. Merge the two: {} of “{from}” go to “{into}”, and “{from}” is gone. Runs that knew both say so. You can undo this.",
         cx.app.noun().count(frames)

@@ -108,7 +108,7 @@ fn dialog_ui(
         Dialog::ImportReport { filter, text } => {
             import_report::import_report_ui(ui, cx, filter, text, report)
         }
-        Dialog::UndoImport { text, frames } => undo::undo_import_ui(ui, cx, text, *frames),
+        Dialog::UndoImport { frames } => undo::undo_import_ui(ui, cx, *frames),
         Dialog::ExtractAgain { ids, how } => source::extract_again_ui(ui, cx, ids, how),
         Dialog::LabelAs {
             text,

@@ -8,12 +8,12 @@ use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::widgets::{button, danger_button};
 
-pub(super) fn undo_import_ui(ui: &mut Ui, cx: &mut Cx<'_>, text: &str, frames: usize) -> End {
+pub(super) fn undo_import_ui(ui: &mut Ui, cx: &mut Cx<'_>, frames: usize) -> End {
     title_ui(ui, "Undo the whole import?");
     words_ui(
         ui,
         &format!(
-            "Undo {text}: {} that were extracted since go to the trash with their labels, and the videos leave the project. Redo brings all of it back.",
+            "{} that were extracted since go to the trash with their labels, and what was imported leaves the project. Redo brings all of it back.",
             words::frames(frames)
         ),
     );

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use egui::{
-    Align, CornerRadius, Layout, Popup, Rect, RichText, Sense, Stroke, StrokeKind, Ui, UiBuilder,
-    pos2, vec2,
+    Align, CornerRadius, FontFamily, FontId, Layout, Popup, Rect, RichText, Sense, Stroke,
+    StrokeKind, Ui, UiBuilder, pos2, vec2,
 };
 
 use super::{facts, strip};
@@ -25,6 +25,8 @@ use crate::ui::widgets::{
 /// Height of a card, points.
 pub const HEIGHT: f32 = 146.0;
 const PAD: f32 = 12.0;
+/// Letters of a class that are shown.
+const CLASS_LETTERS: usize = 24;
 /// Below this width a card is a little shorter of words.
 const NARROW: f32 = 640.0;
 const POSTER: egui::Vec2 = vec2(176.0, HEIGHT - 2.0 * PAD);
@@ -172,14 +174,19 @@ fn top_ui(
     let mut left = child(ui, room);
     left.shrink_clip_rect(room);
     left.spacing_mut().item_spacing.x = 10.0;
-    // About seven points a letter; what is left of the chip's own.
-    let class = source
-        .class
-        .as_ref()
-        .map_or("unsorted", |name| name.as_str());
-    let chip = 64.0 + 7.2 * class.chars().count().min(24) as f32;
-    let letters = ((room.width() - chip) / 7.2).clamp(8.0, 48.0) as usize;
-    let name = words::shorten(&source.name, letters);
+    // The name has what the chip of the class leaves, which is as wide as its text and 50 points.
+    let class = source.class.as_ref().map_or("unsorted", ClassName::as_str);
+    let small = FontId::new(theme::TYPE_SMALL, FontFamily::Proportional);
+    let chip = text_width(ui, &words::shorten(class, CLASS_LETTERS), small) + 50.0;
+    let title = FontId::new(theme::TYPE_BODY, theme::semibold());
+    let whole = text_width(ui, &source.name, title).max(1.0);
+    let part = (room.width() - chip - left.spacing().item_spacing.x) / whole;
+    let letters = source.name.chars().count() as f32;
+    let name = if part >= 1.0 {
+        source.name.clone()
+    } else {
+        words::shorten(&source.name, (letters * part).max(8.0) as usize)
+    };
     left.label(widgets::title(name))
         .on_hover_text(source.path.to_string_lossy());
     class_ui(&mut left, cx, session, source);
@@ -208,6 +215,13 @@ fn top_ui(
     for odd in facts::oddities(info, &warnings) {
         badge(&mut left, &odd.badge).on_hover_text(odd.words);
     }
+}
+
+/// How wide a line of text is, points.
+fn text_width(ui: &Ui, text: &str, font: FontId) -> f32 {
+    let color = tokens(ui).text;
+    let galley = ui.painter().layout_no_wrap(text.to_owned(), font, color);
+    galley.size().x
 }
 
 fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
@@ -322,7 +336,7 @@ fn class_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     let (color, label) = match &source.class {
         Some(name) => (
             Some(session.class(name).map_or(0, |class| class.color)),
-            words::shorten(name.as_str(), 24),
+            words::shorten(name.as_str(), CLASS_LETTERS),
         ),
         None => (None, "unsorted".to_owned()),
     };

@@ -10,7 +10,7 @@ use crate::app::{
     Action, Command, LabelAction, Pick, Picture, PictureKey, Session, Show, Step, class_key,
     file_name, image_name, words,
 };
-use crate::project::{Frame, Label, SourceKind};
+use crate::project::{Frame, Label, Noun, SourceKind};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
@@ -175,6 +175,11 @@ fn header_ui(ui: &Ui, session: &Session, band: &Band, origin: Pos2) {
     let source = group
         .and_then(|group| group.source.as_ref())
         .and_then(|id| session.source(id));
+    let noun = match source.map(|source| source.kind) {
+        Some(SourceKind::Video) => Noun::Frame,
+        Some(SourceKind::Photos) => Noun::Photo,
+        None => session.noun(),
+    };
     let (name, rest) = match source {
         Some(source) => {
             let length = match (source.kind, source.duration_secs) {
@@ -203,7 +208,7 @@ fn header_ui(ui: &Ui, session: &Session, band: &Band, origin: Pos2) {
     ui.painter().text(
         pos2(shown.right() + 8.0, at.y),
         Align2::LEFT_CENTER,
-        format!("{rest}{}", session.noun().count(band.len)),
+        format!("{rest}{}", noun.count(band.len)),
         FontId::new(theme::TYPE_SMALL, FontFamily::Proportional),
         t.faint,
     );

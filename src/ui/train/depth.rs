@@ -12,9 +12,9 @@ use crate::ui::widgets::{self, choice, field_label};
 /// Width of the list, points: a depth with its figures.
 const LIST: f32 = 356.0;
 const ROW: f32 = 44.0;
-/// Lines of the summary below the choice, and the height of one, points.
-const LINES: f32 = 2.0;
+/// Height of a line of the summary below the choice, points; in a column that is narrower than this it has three.
 const LINE: f32 = 16.0;
+const NARROW: f32 = 210.0;
 const TIP: &str = "How much of the network learns: the layer at its end alone, or blocks before it too, which takes longer and often sees more";
 
 /// Paints the choice and what it means.
@@ -87,7 +87,12 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
         "measuring this computer…".to_owned()
     };
     // As high while the computer is being measured, so that nothing below jumps when the figures come.
-    let size = vec2(ui.available_width(), LINES * LINE);
+    let lines = if ui.available_width() < NARROW {
+        3.0
+    } else {
+        2.0
+    };
+    let size = vec2(ui.available_width(), lines * LINE);
     ui.allocate_ui_with_layout(size, Layout::top_down(Align::Min), |ui| {
         ui.set_min_size(size);
         ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(LINE))).wrap())

@@ -4,9 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use egui::{
-    Align, Align2, Color32, FontFamily, FontId, Id, Layout, Rangef, Stroke, Ui, Vec2b, pos2, vec2,
-};
+use egui::{Align, Color32, FontFamily, FontId, Id, Layout, Rangef, Stroke, Ui, Vec2b, pos2, vec2};
 use egui_plot::{AxisHints, Line, LineStyle, Plot, PlotMemory, PlotPoint, PlotPoints, Points};
 
 use super::axes::{HEAD_PART, MARGIN, Span, decades, marks, plain, seconds, span};
@@ -459,13 +457,15 @@ fn plot_ui(
         if frame.x_range().contains(at) {
             ui.painter()
                 .vline(at, frame.y_range(), Stroke::new(1.0, t.line));
-            ui.painter().text(
-                pos2(at - 6.0, frame.bottom() - 4.0),
-                Align2::RIGHT_BOTTOM,
-                "head alone",
-                FontId::new(11.0, FontFamily::Proportional),
-                t.faint,
-            );
+            let font = FontId::new(11.0, FontFamily::Proportional);
+            let words = ui
+                .painter()
+                .layout_no_wrap("head alone".to_owned(), font, t.faint);
+            // In a narrow plot it would lie over the numbers of the axis.
+            let place = pos2(at - 6.0, frame.bottom() - 4.0) - words.size();
+            if place.x > frame.left() {
+                ui.painter().galley(place, words, t.faint);
+            }
         }
     }
     if let Some(x) = response.inner {

@@ -73,11 +73,10 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             );
             kept_ui(ui, result);
             if head.is_some() {
-                line_ui(
-                    ui,
-                    "trained",
-                    &format!("{} weights", words::weights(result.trained_weights)),
-                );
+                let weights = words::weights(result.trained_weights);
+                ui.scope(|ui| line_ui(ui, "weights", &weights))
+                    .response
+                    .on_hover_text("How many weights of the network were trained");
             }
             line_ui(ui, "took", &words::stretch(result.seconds.max(1.0)));
             for note in &result.notes {
@@ -126,7 +125,7 @@ fn kept_ui(ui: &mut Ui, result: &RunResult) {
             "The weights that did best on the validation images are kept; the steps after them did no better",
         )
     };
-    ui.scope(|ui| line_ui(ui, "kept from step", &value))
+    ui.scope(|ui| line_ui(ui, "kept", &format!("step {value}")))
         .response
         .on_hover_text(tip);
 }
