@@ -17,9 +17,12 @@ from PIL import Image, ImageOps
 
 
 def upright_rgb(path):
-    """8-bit RGB, turned as EXIF says, transparency laid on white."""
+    """8-bit RGB, 16 bits reduced, turned as EXIF says, transparency laid on white."""
     with Image.open(path) as image:
         image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I"):
+            values = np.asarray(image, np.float32) / 257 + 0.5
+            image = Image.fromarray(values.astype(np.uint8))
         if image.has_transparency_data:
             image = image.convert("RGBA")
             white = Image.new("RGBA", image.size, (255, 255, 255, 255))

@@ -106,7 +106,7 @@ impl Recipe {
 fn steps(kind: InputKind, preprocessing: &Preprocessing) -> Vec<String> {
     let side = preprocessing.resolution_px;
     let mut steps = vec![
-        "Decode the picture to 8-bit RGB, turn it upright as its EXIF orientation says, and lay transparency on white."
+        "Decode the picture to 8-bit RGB (16-bit values divided by 257 and rounded), turn it upright as its EXIF orientation says, and lay transparency on white."
             .to_owned(),
     ];
     let resize = "with a bilinear (triangle) filter that is widened by the scale factor when shrinking: Pillow Image.resize(size, Image.BILINEAR), torchvision antialias=True, tf.image.resize(antialias=True). Round to 8 bits.";

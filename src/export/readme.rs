@@ -53,9 +53,12 @@ pub(super) fn text(
          \n\
          {steps}\n\
          \n\
-         With ONNX Runtime for Python (pip install onnxruntime numpy pillow)\n\
+         With ONNX Runtime for Python (pip install onnxruntime numpy \"pillow>=10.1\")\n\
          \n\
          {program}\n\
+         \n\
+         It gives what Salamander gives for every image that Pillow reads whole, but for those with 16 bits a value\n\
+         of which the upper ones are unused (10, 12 or 14 bits of a sensor): Salamander brings them to the full range.\n\
          \n\
          Licence\n\
          \n\
@@ -102,7 +105,13 @@ pub(super) fn program(recipe: &Recipe) -> String {
     format!(
         "import numpy as np, onnxruntime\n\
          from PIL import Image, ImageOps\n\
-         im = ImageOps.exif_transpose(Image.open(\"picture.jpg\")).convert(\"RGB\")\n\
+         im = ImageOps.exif_transpose(Image.open(\"picture.jpg\"))\n\
+         if im.mode.startswith(\"I\"):  # 16 bits\n    \
+             im = Image.fromarray((np.asarray(im, np.float32) / 257 + 0.5).astype(np.uint8))\n\
+         if im.has_transparency_data:\n    \
+             im = im.convert(\"RGBA\")\n    \
+             im = Image.alpha_composite(Image.new(\"RGBA\", im.size, \"white\"), im)\n\
+         im = im.convert(\"RGB\")\n\
          {square}\n\
          {input}\n\
          p = onnxruntime.InferenceSession(\"model.onnx\").run([\"{output}\"], {{\"{image}\": x}})[0][0]\n\

@@ -5,17 +5,20 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use image::{Rgb, RgbImage};
+use image::{
+    DynamicImage, GrayAlphaImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba, RgbaImage,
+};
 use serde_json::Value;
 
 use salamander::backbone::{Fit, Preprocessing};
 use salamander::evaluate::{Evaluation, Predictor, evaluate};
 use salamander::export::{Format, export};
 use salamander::jobs::Work;
+use salamander::media::load_image;
 use salamander::project::Split;
 use salamander::train::{LiveCurves, RunClasses, TrainSettings, train};
 
-use super::projects::{of_sample_videos, quick};
+use super::projects::{of_pictures, of_sample_videos, quick};
 
 /// The interpreter with onnxruntime, numpy and Pillow. Without one the test is left out, loudly; not in CI.
 pub fn python() -> Option<PathBuf> {
@@ -170,7 +173,7 @@ fn others_get_the_same_classes_from_an_export() {
         assert!(told.starts_with(&format!("{class} ")), "{told}");
 
         // The program itself predicts the same with the run and with the export.
-        let picture = salamander::media::load_image(&pictures[0]).unwrap();
+        let picture = load_image(&pictures[0]).unwrap();
         let of_run = Predictor::from_run(&run, RunClasses::of(&project, &run))
             .unwrap()
             .predict(&picture)
@@ -191,6 +194,51 @@ fn others_get_the_same_classes_from_an_export() {
         assert!(export(&project, &run, format, &out, &work).is_err());
         assert_eq!(std::fs::read(&model.path).unwrap(), before);
         assert_eq!(std::fs::read_dir(&out).unwrap().count(), files);
+    }
+}
+
+/// Transparency, grey, and 16 bits a value: the program in `README.txt` reads them as the application does.
+#[test]
+fn the_program_in_the_readme_reads_what_the_application_reads() {
+    let Some(python) = python() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let project = of_pictures(
+        &dir.path().join("p"),
+        &[("red", 8), ("green", 8), ("blue", 8)],
+    );
+    let settings = quick("mobilenet-v2@96", 20);
+    let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
+    let out = dir.path().join("export");
+    export(&project, &run, Format::Onnx, &out, &Work::new()).unwrap();
+    let mut predictor = Predictor::from_export(&out).unwrap();
+
+    let at = |x: u32, y: u32| [(x * 5) as u8, (y * 4) as u8, (x * y / 9) as u8];
+    let wide = |value: u8, low: u32| u16::from(value) << 8 | (low * 37 % 256) as u16;
+    let rgba = RgbaImage::from_fn(50, 60, |x, y| {
+        let [r, g, b] = at(x, y);
+        Rgba([r, g, b, (x * 5) as u8])
+    });
+    let grey_alpha = GrayAlphaImage::from_fn(50, 60, |x, y| LumaA([at(x, y)[0], (y * 4) as u8]));
+    let grey = ImageBuffer::<Luma<u16>, _>::from_fn(50, 60, |x, y| Luma([wide(at(x, y)[1], x)]));
+    let deep = ImageBuffer::<Rgba<u16>, _>::from_fn(50, 60, |x, y| {
+        let [r, g, b] = at(x, y).map(|value| wide(value, x + y));
+        Rgba([r, g, b, wide((y * 4) as u8, x)])
+    });
+    for (name, image) in [
+        ("rgba.png", DynamicImage::from(rgba)),
+        ("grey-alpha.png", grey_alpha.into()),
+        ("grey-16.png", grey.clone().into()),
+        ("grey-16.tif", grey.into()),
+        ("rgba-16.png", deep.into()),
+    ] {
+        let path = dir.path().join(name);
+        image.save(&path).unwrap();
+        let ours = predictor.predict(&load_image(&path).unwrap()).unwrap();
+        let told = follow_readme(&python, &out, &path);
+        let (class, probability) = told.trim().split_once(' ').unwrap();
+        assert_eq!(class, ours.top[0].class, "{name}: {told}");
+        let off = probability.parse::<f32>().unwrap() - ours.top[0].probability;
+        assert!(off.abs() < 0.01, "{name}: {told} {:?}", ours.top);
     }
 }
 
