@@ -121,12 +121,27 @@ pub fn percent(part: f64) -> String {
     format!("{:.1} %", part * 100.0)
 }
 
-/// An architecture without the name of its family where the rest says enough: `lite0@224`, `mobilenet-v2@224`.
+/// The short name of an architecture, for titles of runs: `lite0@224`, `mnv2@224`.
 #[must_use]
 pub fn architecture(architecture: &Architecture) -> String {
     let text = architecture.to_string();
-    text.strip_prefix("efficientnet-")
-        .map_or(text.clone(), str::to_owned)
+    let short = text
+        .strip_prefix("mobilenet-")
+        .map(|rest| format!("mn{rest}"));
+    short.unwrap_or_else(|| family_left_out(text))
+}
+
+/// The name of an architecture where there is room: `lite0@224`, `mobilenet-v2@224`.
+#[must_use]
+pub fn architecture_name(architecture: &Architecture) -> String {
+    family_left_out(architecture.to_string())
+}
+
+fn family_left_out(text: String) -> String {
+    match text.strip_prefix("efficientnet-") {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }
 }
 
 /// An architecture in words for who does not know its name: `Small, 224 px, fast on phones`.
@@ -306,6 +321,10 @@ mod tests {
         assert_eq!(millions(407_000_000), "407 M");
         assert_eq!(millions(4_650_000), "4.7 M");
         assert_eq!(architecture(&Architecture::default()), "lite0@224");
+        let smallest: Result<Architecture, _> = "mobilenet-v2@96".parse();
+        let name = |of: fn(&Architecture) -> String| smallest.as_ref().map(of).ok();
+        assert_eq!(name(architecture).as_deref(), Some("mnv2@96"));
+        assert_eq!(name(architecture_name).as_deref(), Some("mobilenet-v2@96"));
         assert_eq!(
             architecture_in_words(&Architecture::default()),
             "Small, 224 px, fast on phones"

@@ -76,7 +76,7 @@ pub(super) fn technical(architecture: &Architecture) -> String {
         .multiply_accumulates()
         .map(|macs| format!("{} MACs", words::millions(macs)))
         .unwrap_or_default();
-    format!("{} · {macs}", words::architecture(architecture))
+    format!("{} · {macs}", words::architecture_name(architecture))
 }
 
 /// Size, cost, accuracy and licence in a sentence.
@@ -93,7 +93,7 @@ fn details(architecture: &Architecture) -> Result<String, BackboneError> {
     };
     Ok(format!(
         "{}: {} multiply-accumulates an image, {} parameters, {}, {accuracy}. {}",
-        words::architecture(architecture),
+        words::architecture_name(architecture),
         words::millions(architecture.multiply_accumulates()?),
         words::millions(entry.parameters),
         words::bytes(entry.bytes),
@@ -218,7 +218,7 @@ fn plot_ui(
             backbone: backbone.name.clone(),
             resolution_px: backbone.default_resolution,
         };
-        let title = words::architecture(&family);
+        let title = words::architecture_name(&family);
         let title = title.split('@').next().unwrap_or_default();
         let color = if figure.mine { t.text } else { t.muted };
         painter.text(
@@ -298,7 +298,7 @@ struct Figure {
 /// The percentage left of its dot, or right of it where another one would cover it.
 fn figure_text(painter: &Painter, figure: &Figure, all: &[Figure], text: &str, color: Color32) {
     let galley = painter.layout_no_wrap(text.to_owned(), small(), color);
-    let aside = figure.radius + 4.0;
+    let aside = figure.radius + 6.0;
     let size = galley.size();
     let place = |align: Align2, at: Pos2| align.anchor_size(at, size);
     let left = place(Align2::RIGHT_CENTER, figure.at - vec2(aside, 0.0));
