@@ -8,10 +8,9 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use salamander::graph::{Dim, Graph, ops::Linear};
 use salamander::jobs::Work;
-use salamander::onnx::{
-    Attribute, Bindings, Constant, Dim, ElementType, Graph, Loop, Session, Tensor, runtime_info,
-};
+use salamander::onnx::{Bindings, Constant, ElementType, Loop, Session, Tensor, runtime_info};
 use salamander::train::{Optimizer, measure_steps_per_second};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -81,19 +80,18 @@ fn products_per_second(
     batch: usize,
 ) -> Result<(f64, Option<f64>), Box<dyn Error>> {
     let mut graph = Graph::new("products");
-    let fixed = |dims: &[usize]| dims.iter().map(|dim| Dim::Fixed(*dim)).collect::<Vec<_>>();
-    let x = graph.input("x", ElementType::F32, &fixed(&[batch, dim]));
-    let w = graph.input("w", ElementType::F32, &fixed(&[classes, dim]));
-    let z = graph.op_with("Gemm", &[&x, &w], &[("transB", Attribute::Int(1))]);
-    let dw = graph.op_with("Gemm", &[&z, &x], &[("transA", Attribute::Int(1))]);
-    graph.output_as(&dw, "dw", ElementType::F32, &fixed(&[classes, dim]));
+    let x = graph.input("x", ElementType::F32, &Dim::all_fixed(&[batch, dim]));
+    let w = graph.input("w", ElementType::F32, &Dim::all_fixed(&[classes, dim]));
+    let z = graph.op(Linear::BY_TRANSPOSE, &[x, w]);
+    let dw = graph.op(Linear::TRANSPOSE_BY, &[z, x]);
+    graph.output_as(dw, "dw");
     let values = |len: usize| {
         (0..len)
             .map(|at| (at % 13) as f32 * 0.1)
             .collect::<Vec<_>>()
     };
     let mut products = Loop::new(
-        Session::from_bytes(&graph.to_bytes(), 1)?,
+        Session::from_bytes(&graph.to_onnx(), 1)?,
         Bindings {
             constants: vec![
                 (

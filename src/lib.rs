@@ -18,6 +18,8 @@ pub mod curate;
 
 pub mod onnx;
 
+pub mod graph;
+
 pub mod backbone;
 
 pub mod train;

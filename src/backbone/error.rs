@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::files::FileError;
+use crate::graph::GraphError;
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
 use crate::onnx::OnnxError;
@@ -86,6 +87,9 @@ pub enum BackboneError {
     /// ONNX Runtime or a model file.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
+    /// A network's graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// A frame.
     #[error(transparent)]
     Media(#[from] MediaError),

@@ -57,7 +57,7 @@ impl FrontModel {
             (false, true) => Some(blocks.front_and_pooled(cut)?),
         };
         Ok(Arc::new(Self {
-            graph: graph.map(|graph| graph.to_bytes()),
+            graph: graph.map(|graph| graph.to_onnx()),
             preprocessing: preprocessing.clone(),
             input: blocks.input().to_owned(),
             cut: cut.clone(),

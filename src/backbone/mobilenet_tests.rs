@@ -7,7 +7,8 @@
 
 use image::{Rgb, RgbImage};
 
-use crate::onnx::{Graph, Session, Tensor};
+use crate::graph::Graph;
+use crate::onnx::{Session, Tensor};
 
 use super::{Architecture, Blocks, Depth, Extractor, Fit};
 
@@ -82,33 +83,23 @@ fn the_border_is_padded_behind_the_normalisation() {
     let mut planes = vec![0.0; 3 * 96 * 96];
     preprocessing.normalize_into(&picture, &mut planes);
 
-    let whole = Graph::from_bytes(&entry.model().unwrap()).unwrap();
-    let stem = whole
-        .nodes
-        .iter()
-        .find(|node| node.name() == "stem")
-        .unwrap();
-    assert_eq!(stem.input[0], entry.input, "nothing comes between");
-    let weight = whole.initializer_value("stem.weight").unwrap().unwrap();
-    let bias = whole.initializer_value("stem.bias").unwrap().unwrap();
+    let whole = Graph::from_onnx(&entry.model().unwrap()).unwrap();
+    let stem = whole.nodes().iter().find(|node| node.name == "stem");
+    let input = stem.unwrap().input(0).unwrap();
+    assert_eq!(whole.name_of(input), entry.input, "nothing comes between");
+    let [weight, bias] = ["stem.weight", "stem.bias"]
+        .map(|name| whole.constant_of(whole.find(name).unwrap()).unwrap());
     let (weight, bias) = (weight.f32().unwrap(), bias.f32().unwrap());
 
     let blocks = Blocks::of(&architecture).unwrap();
     // The stem alone, computed here in 64 bits with one pixel of zeros on each side, at the four corners.
-    let mut graph = Graph::from_bytes(&entry.model().unwrap()).unwrap();
-    let outputs: Vec<String> = graph.outputs.iter().map(|o| o.name().to_owned()).collect();
-    for output in outputs {
-        graph.remove_output(&output);
-    }
-    graph.output_as(
-        "stem.act",
-        "stem.out",
-        crate::onnx::ElementType::F32,
-        &["N".into(), 32.into(), 48.into(), 48.into()],
-    );
+    let mut graph = Graph::from_onnx(&entry.model().unwrap()).unwrap();
+    graph.clear_outputs();
+    let stem = graph.find("stem.act").unwrap();
+    graph.output_as(stem, "stem.out");
     graph.prune();
     let input = Tensor::new([1, 3, 96, 96], planes.clone());
-    let mut session = Session::from_bytes(&graph.to_bytes(), 1).unwrap();
+    let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
     let found = session
         .run(&[(blocks.input(), &input)], &["stem.out"])
         .unwrap()
@@ -153,7 +144,7 @@ fn front_and_back_together_are_the_whole() {
     preprocessing.normalize_into(&preprocessing.resize(&picture), &mut planes);
     let input = Tensor::new([1, 3, 96, 96], planes);
     let blocks = Blocks::of(&architecture).unwrap();
-    let session = |graph: &Graph| Session::from_bytes(&graph.to_bytes(), 1).unwrap();
+    let session = |graph: &Graph| Session::from_bytes(&graph.to_onnx(), 1).unwrap();
     for plan in blocks.plans() {
         let Some(cut) = &plan.cut else { continue };
         let at_cut = if plan.depth == Depth::All {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::onnx::{Graph, OnnxError, Tensor};
+use crate::graph::{Graph, GraphError};
+use crate::onnx::Tensor;
 
 use super::{Architecture, BackboneError};
 
@@ -93,8 +94,8 @@ impl TunedWeights {
         for (name, tensor) in &self.weights {
             graph.replace_constant(name, tensor).map_err(|error| {
                 let reason = match error {
-                    OnnxError::Model(reason) => reason,
-                    other @ OnnxError::Runtime(_) => other.to_string(),
+                    GraphError::Model(reason) => reason,
+                    other @ GraphError::Onnx(_) => other.to_string(),
                 };
                 BackboneError::Tuned {
                     file: self.file.clone(),
@@ -133,9 +134,9 @@ impl Architecture {
         let Some(tuned) = tuned else {
             return Ok(shipped);
         };
-        let mut graph = Graph::from_bytes(&shipped)?;
+        let mut graph = Graph::from_onnx(&shipped)?;
         tuned.put_into(&mut graph, &self.backbone)?;
-        Ok(graph.to_bytes().into())
+        Ok(graph.to_onnx().into())
     }
 }
 
@@ -146,21 +147,27 @@ mod tests {
     use image::RgbImage;
 
     use crate::backbone::{Extractor, Fit, catalogue};
+    use crate::graph::Op;
+    use crate::graph::ops::Elementwise;
+    use crate::onnx::Element;
 
     use super::*;
 
     /// All weights of a graph, whichever way they are stored, as 32-bit floats. The limits of `ReLU6` are none.
     fn weights(graph: &Graph) -> Vec<(String, Tensor)> {
         let mut found = Vec::new();
-        for constant in &graph.initializers {
-            let stored = crate::onnx::tensor_from_proto(constant).unwrap();
+        for constant in graph.constants() {
+            let stored = graph.constant_of(constant).unwrap();
             match &stored.data {
                 _ if stored.shape.is_empty() => {}
-                crate::onnx::Element::F32(_) => found.push((constant.name().to_owned(), stored)),
-                crate::onnx::Element::F16(values) => {
-                    let cast = graph.consumers(constant.name()).next().unwrap();
+                Element::F32(_) => {
+                    found.push((graph.name_of(constant).to_owned(), Tensor::clone(stored)));
+                }
+                Element::F16(values) => {
+                    let cast = graph.consumers(constant).next().unwrap().output().unwrap();
                     let values: Vec<f32> = values.iter().map(|value| value.to_f32()).collect();
-                    found.push((cast.output[0].clone(), Tensor::new(stored.shape, values)));
+                    let tensor = Tensor::new(stored.shape.clone(), values);
+                    found.push((graph.name_of(cast).to_owned(), tensor));
                 }
                 _ => {}
             }
@@ -169,7 +176,7 @@ mod tests {
     }
 
     fn shipped(architecture: &Architecture) -> Graph {
-        Graph::from_bytes(&architecture.model_with(None).unwrap()).unwrap()
+        Graph::from_onnx(&architecture.model_with(None).unwrap()).unwrap()
     }
 
     fn bottleneck(architecture: &Architecture, tuned: Option<&TunedWeights>) -> Vec<f32> {
@@ -192,9 +199,9 @@ mod tests {
             let graph = shipped(&architecture);
             let all = weights(&graph);
             let casts = graph
-                .nodes
+                .nodes()
                 .iter()
-                .filter(|node| node.op_type() == "Cast")
+                .filter(|node| matches!(node.op, Op::Elementwise(Elementwise::Cast(_))))
                 .count();
             assert!(casts > 0 && casts < all.len(), "both forms are there");
             let parameters: usize = all
@@ -205,8 +212,8 @@ mod tests {
 
             let tuned = TunedWeights::new(all).unwrap();
             let model = architecture.model_with(Some(&tuned)).unwrap();
-            let replaced = Graph::from_bytes(&model).unwrap();
-            assert_eq!(replaced.nodes.len(), graph.nodes.len() - casts);
+            let replaced = Graph::from_onnx(&model).unwrap();
+            assert_eq!(replaced.nodes().len(), graph.nodes().len() - casts);
             assert_eq!(
                 bottleneck(&architecture, None),
                 bottleneck(&architecture, Some(&tuned))
@@ -283,7 +290,9 @@ mod tests {
             );
         }
         // Values that are computed are no weights.
-        let computed = shipped(&architecture).nodes.last().unwrap().output[0].clone();
+        let graph = shipped(&architecture);
+        let computed = graph.nodes().last().unwrap().output().unwrap();
+        let computed = graph.name_of(computed).to_owned();
         assert!(refused(&computed, Tensor::new([1], vec![0.0_f32])).contains("there is no weight"));
         let told = refused("head.bias", Tensor::new([2], vec![f32::NAN, 0.0]));
         assert!(

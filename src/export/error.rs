@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::backbone::BackboneError;
 use crate::evaluate::EvaluateError;
 use crate::files::FileError;
+use crate::graph::GraphError;
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
 use crate::onnx::OnnxError;
@@ -95,9 +96,12 @@ pub enum ExportError {
     /// The backbone.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
-    /// ONNX Runtime or a graph.
+    /// ONNX Runtime.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
+    /// A network's graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// A frame.
     #[error(transparent)]
     Media(#[from] MediaError),

@@ -7,7 +7,9 @@
 
 use crate::backbone::TunedWeights;
 use crate::evaluate::{InputKind, RECIPE_KEY, Recipe};
-use crate::onnx::{Attribute, Dim, ElementType, Graph, OnnxError, Tensor, cast_target};
+use crate::graph::ops::{Linear, Softmax};
+use crate::graph::{Dim, Graph};
+use crate::onnx::{ElementType, OnnxError, Tensor};
 use crate::train::{Head, Run, RunClasses};
 
 use super::ExportError;
@@ -22,7 +24,7 @@ pub(super) fn model(
 ) -> Result<Vec<u8>, ExportError> {
     let architecture = &run.settings.architecture;
     let entry = architecture.entry()?;
-    let backbone = Graph::from_bytes(&architecture.model_with(tuned)?)?;
+    let backbone = Graph::from_onnx(&architecture.model_with(tuned)?)?;
     let mut graph = join(
         backbone,
         &entry.input,
@@ -37,7 +39,7 @@ pub(super) fn model(
         licence += ", changed by further training";
     }
     graph.metadata = metadata(run, recipe, licence)?;
-    Ok(graph.to_bytes())
+    Ok(graph.to_onnx())
 }
 
 /// What the model says of itself.
@@ -82,19 +84,12 @@ fn join(
     let batch = || Dim::from("N");
 
     // Outputs of the backbone become values in between.
-    let outputs: Vec<_> = backbone
-        .outputs
-        .iter()
-        .map(|info| info.name().to_owned())
-        .collect();
-    for output in outputs {
-        backbone.remove_output(&output);
-    }
+    backbone.clear_outputs();
     backbone.metadata.clear();
+    let (backbone_input, bottleneck) =
+        (backbone.named(backbone_input)?, backbone.named(bottleneck)?);
     // Names that stand for themselves outside must not meet those inside.
     backbone.prefix("backbone.");
-    let backbone_input = format!("backbone.{backbone_input}");
-    let bottleneck = format!("backbone.{bottleneck}");
 
     let mut graph = Graph::new("salamander");
     graph.opset = backbone.opset;
@@ -106,50 +101,47 @@ fn join(
             &[batch(), 3.into(), side.into(), side.into()],
         ),
         InputKind::Uint8Nhwc => {
-            graph.input(
+            let image = graph.input(
                 image,
                 ElementType::U8,
                 &[batch(), side.into(), side.into(), 3.into()],
             );
-            // Bytes are turned before they become four times as large.
-            let planar = graph.op_with(
-                "Transpose",
-                &[image],
-                &[("perm", Attribute::Ints(vec![0, 3, 1, 2]))],
-            );
-            let values = graph.op_with(
-                "Cast",
-                &[&planar],
-                &[("to", Attribute::Int(cast_target(ElementType::F32)))],
-            );
+            // Bytes are transposed before they become four times as large.
+            let planar = graph.transpose(image, &[0, 3, 1, 2]);
+            let values = graph.cast(planar, ElementType::F32);
             let per_channel = |values: [f32; 3]| Tensor::new([1, 3, 1, 1], values.to_vec());
-            let mean = graph.initializer("mean", &per_channel(preprocessing.mean));
-            let std = graph.initializer("std", &per_channel(preprocessing.std));
-            let centred = graph.op("Sub", &[&values, &mean]);
-            graph.op("Div", &[&centred, &std])
+            let mean = graph.constant_named("mean", per_channel(preprocessing.mean));
+            let std = graph.constant_named("std", per_channel(preprocessing.std));
+            let centred = graph.sub(values, mean);
+            graph.div(centred, std)
         }
     };
-    graph.append(backbone, &[(&backbone_input, &planes)])?;
-    let w = graph.initializer("head.weight", &Tensor::new([dim, classes], head.w.clone()));
-    let b = graph.initializer("head.bias", &Tensor::new([classes], head.b.clone()));
-    let logits = graph.op("Gemm", &[&bottleneck, &w, &b]);
+    let joined = graph.append(backbone, &[(backbone_input, planes)])?;
+    let bottleneck = joined.get(bottleneck);
+    let w = graph.constant_named("head.weight", Tensor::new([dim, classes], head.w.clone()));
+    let b = graph.constant_named("head.bias", Tensor::new([classes], head.b.clone()));
+    let logits = graph.op(Linear::GEMM, &[bottleneck, w, b]);
+    let softmax = Softmax {
+        axis: 1,
+        log: false,
+    };
     let output = &recipe.output.name;
-    let axis = ("axis", Attribute::Int(1));
     let labels = recipe.labels.len();
-    if let Some(label_of) = label_of {
-        let probabilities = graph.op_with("Softmax", &[&logits], &[axis]);
+    let probabilities = if let Some(label_of) = label_of {
+        let probabilities = graph.op(softmax, &[logits]);
         let mut sums = vec![0.0_f32; classes * labels];
         for (row, label) in sums.chunks_exact_mut(labels.max(1)).zip(label_of) {
             if let Some(cell) = row.get_mut(*label) {
                 *cell = 1.0;
             }
         }
-        let sums = graph.initializer("labels.sums", &Tensor::new([classes, labels], sums));
-        graph.node("MatMul", &[&probabilities, &sums], &[output], &[]);
+        let sums = graph.constant_named("labels.sums", Tensor::new([classes, labels], sums));
+        graph.op_named(Linear::MatMul, &[probabilities, sums], output)
     } else {
-        graph.node("Softmax", &[&logits], &[output], &[axis]);
-    }
-    graph.output(output, ElementType::F32, &[batch(), labels.into()]);
+        graph.op_named(softmax, &[logits], output)
+    };
+    graph.output(probabilities);
+    graph.declare(probabilities, ElementType::F32, &[batch(), labels.into()]);
     graph.prune();
     Ok(graph)
 }
@@ -191,7 +183,7 @@ pub(super) mod tests {
     fn model_of(head: &Head, recipe: &Recipe, label_of: Option<&Vec<usize>>) -> Vec<u8> {
         let architecture = &recipe.architecture;
         let entry = architecture.entry().unwrap();
-        let backbone = Graph::from_bytes(&entry.model().unwrap()).unwrap();
+        let backbone = Graph::from_onnx(&entry.model().unwrap()).unwrap();
         let mut graph = join(
             backbone,
             &entry.input,
@@ -202,7 +194,7 @@ pub(super) mod tests {
         )
         .unwrap();
         graph.set_metadata(RECIPE_KEY, &serde_json::to_string(recipe).unwrap());
-        graph.to_bytes()
+        graph.to_onnx()
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl Tensor {
     }
 
     /// Checks that there are as many elements as the shape says.
-    pub(super) fn checked(&self) -> Result<&Self, OnnxError> {
+    pub fn checked(&self) -> Result<&Self, OnnxError> {
         let expected: usize = self.shape.iter().product();
         if self.data.len() == expected {
             Ok(self)

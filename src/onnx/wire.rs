@@ -1,111 +1,12 @@
-//! Between tensors and graphs in memory and the bytes of a model file.
-
-use std::collections::HashSet;
+//! Between tensors in memory and the bytes of a model file.
 
 use half::f16;
-use prost::Message;
 
+use super::proto::TensorProto;
 use super::proto::tensor_proto::DataType;
-use super::proto::{
-    GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
-};
-use super::{Element, ElementType, Graph, OnnxError, Tensor};
+use super::{Element, ElementType, OnnxError, Tensor};
 
-/// The file format's version for [`super::OPSET`].
-const IR_VERSION: i64 = 8;
-
-impl Graph {
-    /// Reads a model file's bytes.
-    pub fn from_bytes(model: &[u8]) -> Result<Self, OnnxError> {
-        let model = ModelProto::decode(model)
-            .map_err(|error| OnnxError::Model(format!("it is no ONNX file ({error})")))?;
-        let graph = model
-            .graph
-            .ok_or_else(|| OnnxError::Model("the file holds no graph".into()))?;
-        let mut opset = 0;
-        let mut other_opsets = Vec::new();
-        for import in model.opset_import {
-            match import.domain() {
-                "" | "ai.onnx" => opset = import.version(),
-                domain => other_opsets.push((domain.to_owned(), import.version())),
-            }
-        }
-        let names = graph
-            .node
-            .iter()
-            .flat_map(|node| node.output.iter().cloned())
-            .chain(graph.input.iter().map(|info| info.name().to_owned()))
-            .chain(
-                graph
-                    .initializer
-                    .iter()
-                    .map(|tensor| tensor.name().to_owned()),
-            )
-            .collect::<HashSet<_>>();
-        Ok(Self {
-            name: graph.name.unwrap_or_default(),
-            opset,
-            other_opsets,
-            nodes: graph.node,
-            inputs: graph.input,
-            outputs: graph.output,
-            initializers: graph.initializer,
-            value_infos: graph.value_info,
-            metadata: model
-                .metadata_props
-                .into_iter()
-                .map(|entry| {
-                    (
-                        entry.key.unwrap_or_default(),
-                        entry.value.unwrap_or_default(),
-                    )
-                })
-                .collect(),
-            names,
-            next_name: 0,
-        })
-    }
-
-    /// The bytes of a model file.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let opset_import = std::iter::once((String::new(), self.opset))
-            .chain(self.other_opsets.iter().cloned())
-            .map(|(domain, version)| OperatorSetIdProto {
-                domain: Some(domain),
-                version: Some(version),
-            })
-            .collect();
-        let metadata_props = self
-            .metadata
-            .iter()
-            .map(|(key, value)| StringStringEntryProto {
-                key: Some(key.clone()),
-                value: Some(value.clone()),
-            })
-            .collect();
-        ModelProto {
-            ir_version: Some(IR_VERSION),
-            opset_import,
-            producer_name: Some("salamander".into()),
-            producer_version: Some(env!("CARGO_PKG_VERSION").into()),
-            graph: Some(GraphProto {
-                name: Some(self.name.clone()),
-                node: self.nodes.clone(),
-                input: self.inputs.clone(),
-                output: self.outputs.clone(),
-                initializer: self.initializers.clone(),
-                value_info: self.value_infos.clone(),
-                ..GraphProto::default()
-            }),
-            metadata_props,
-            ..ModelProto::default()
-        }
-        .encode_to_vec()
-    }
-}
-
-pub(super) fn data_type(element: ElementType) -> DataType {
+fn data_type(element: ElementType) -> DataType {
     match element {
         ElementType::F32 => DataType::Float,
         ElementType::F64 => DataType::Double,
@@ -118,13 +19,16 @@ pub(super) fn data_type(element: ElementType) -> DataType {
     }
 }
 
-/// The number that the attribute `to` of a `Cast` wants.
+/// The number of a type in a model file.
 #[must_use]
 pub fn cast_target(element: ElementType) -> i64 {
     i64::from(data_type(element) as i32)
 }
 
-pub(super) fn element_of_data_type(data_type: i32) -> Option<ElementType> {
+/// The type of that number in a model file, if tensors here can hold it.
+#[must_use]
+pub fn element_of(data_type: i64) -> Option<ElementType> {
+    let data_type = i32::try_from(data_type).ok()?;
     Some(match DataType::try_from(data_type).ok()? {
         DataType::Float => ElementType::F32,
         DataType::Double => ElementType::F64,
@@ -141,13 +45,16 @@ pub(super) fn element_of_data_type(data_type: i32) -> Option<ElementType> {
 /// A tensor as it stands in a model file, little-endian raw data.
 #[must_use]
 pub fn tensor_to_proto(name: &str, tensor: &Tensor) -> TensorProto {
+    // In one block that is filled in place: weights are megabytes.
     macro_rules! bytes {
-        ($values:expr) => {
-            $values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect()
-        };
+        ($values:expr) => {{
+            let width = $values.first().map_or(1, |first| first.to_le_bytes().len());
+            let mut bytes = vec![0; width * $values.len()];
+            for (bytes, value) in bytes.chunks_exact_mut(width).zip($values) {
+                bytes.copy_from_slice(&value.to_le_bytes());
+            }
+            bytes
+        }};
     }
     let raw: Vec<u8> = match &tensor.data {
         Element::F32(values) => bytes!(values),
@@ -171,7 +78,7 @@ pub fn tensor_to_proto(name: &str, tensor: &Tensor) -> TensorProto {
 /// Reads a tensor of a model file, from raw data or from the typed fields.
 pub fn tensor_from_proto(proto: &TensorProto) -> Result<Tensor, OnnxError> {
     let wrong = |what: &str| OnnxError::Model(format!("its constant “{}” {what}", proto.name()));
-    let element = element_of_data_type(proto.data_type())
+    let element = element_of(i64::from(proto.data_type()))
         .ok_or_else(|| wrong("has a type that is not supported"))?;
     if proto.data_location() == super::proto::tensor_proto::DataLocation::External {
         return Err(wrong("lies in another file, which is not supported"));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::backbone::BackboneError;
 use crate::files::FileError;
+use crate::graph::GraphError;
 use crate::jobs::Cancelled;
 use crate::onnx::OnnxError;
 use crate::project::ProjectError;
@@ -11,9 +12,12 @@ use crate::project::ProjectError;
 /// An error of the train layer.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// ONNX Runtime or a graph.
+    /// ONNX Runtime.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
+    /// A network's graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// The backbone or a frame.
     #[error(transparent)]
     Backbone(#[from] BackboneError),

@@ -62,7 +62,7 @@ impl Evaluation {
         batch: Option<usize>,
     ) -> Result<Self, OnnxError> {
         let graph = evaluation_graph(sizes, examples, batch);
-        let session = Session::from_bytes(&graph.to_bytes(), THREADS)?;
+        let session = Session::from_bytes(&graph.to_onnx(), THREADS)?;
         let rows = [batch.unwrap_or(examples)];
         let (w, b) = (state_shape("w", sizes), state_shape("b", sizes));
         let mut inputs: Vec<(&str, ElementType, &[usize])> =

@@ -4,10 +4,11 @@
 //! has long rows, which the matrix product of ONNX Runtime is fastest at. [`Head`](super::Head) turns them
 //! round for everybody else.
 
-use crate::onnx::{Attribute, Dim, ElementType, Graph, OnnxError, Tensor};
+use crate::graph::ops::{Elementwise, Linear, Moves, Reduce, ReduceKind, Softmax};
+use crate::graph::{Dim, Graph, GraphError, ValueId, gradients};
+use crate::onnx::{ElementType, Tensor};
 
 use super::Optimizer;
-use super::gradient::gradients;
 
 /// Exponential decay of Adam's first moment.
 pub(super) const BETA_1: f64 = 0.9;
@@ -57,81 +58,70 @@ pub(super) fn step_graph(
     sizes: Sizes,
     examples: usize,
     batch: usize,
-) -> Result<Graph, OnnxError> {
+) -> Result<Graph, GraphError> {
     let mut graph = Graph::new("training step");
-    let (c, d) = (Dim::Fixed(sizes.classes), Dim::Fixed(sizes.dim));
-    let x = graph.input("x", ElementType::F32, &[examples.into(), d]);
+    let x = graph.input("x", ElementType::F32, &[examples.into(), sizes.dim.into()]);
     let y = graph.input("y", ElementType::I64, &[examples.into()]);
     let rows = graph.input("rows", ElementType::I64, &[batch.into()]);
     for (input, _) in state_names(optimizer) {
-        let shape: Vec<Dim> = state_shape(input, sizes)
-            .into_iter()
-            .map(Dim::Fixed)
-            .collect();
+        let shape = Dim::all_fixed(&state_shape(input, sizes));
         graph.input(input, ElementType::F32, &shape);
     }
-    let x = graph.op("Gather", &[&x, &rows]);
-    let y = graph.op("Gather", &[&y, &rows]);
-    let log_p = log_probabilities(&mut graph, &x);
-    let per_row = picked(&mut graph, &log_p, &y, sizes.classes);
-    let mean = graph.op_with(
-        "ReduceMean",
-        &[&per_row],
-        &[("keepdims", Attribute::Int(0))],
-    );
-    let loss = graph.op("Neg", &[&mean]);
-    let found = gradients(&mut graph, &loss, &["w", "b"])?;
+    let (w, b) = (graph.named("w")?, graph.named("b")?);
+    let x = graph.gather(x, rows, 0);
+    let y = graph.gather(y, rows, 0);
+    let log_p = log_probabilities(&mut graph, x, w, b);
+    let per_row = picked(&mut graph, log_p, y, sizes.classes);
+    let mean = graph.reduce_all(ReduceKind::Mean, per_row);
+    let loss = graph.neg(mean);
+    let found = gradients(&mut graph, loss, &[w, b])?;
     let rate = graph.input("rate", ElementType::F32, &[]);
     if optimizer == Optimizer::Adam {
         graph.input("v_scale", ElementType::F32, &[]);
     }
-    for (weight, gradient) in ["w", "b"].into_iter().zip(&found) {
+    for (name, gradient) in ["w", "b"].into_iter().zip(found) {
         let change = match optimizer {
-            Optimizer::Sgd => graph.op("Mul", &[gradient, &rate]),
-            Optimizer::Adam => adam(&mut graph, weight, gradient, &rate),
+            Optimizer::Sgd => graph.mul(gradient, rate),
+            Optimizer::Adam => adam(&mut graph, name, gradient, rate)?,
         };
-        graph.node("Sub", &[weight, &change], &[&format!("next_{weight}")], &[]);
+        let weight = graph.named(name)?;
+        graph.op_named(Elementwise::Sub, &[weight, change], &format!("next_{name}"));
     }
-    for (input, output) in state_names(optimizer) {
-        let shape = state_shape(input, sizes);
-        let shape: Vec<Dim> = shape
-            .into_iter()
-            .map(|len| {
-                if len == sizes.classes {
-                    c.clone()
-                } else {
-                    Dim::Fixed(len)
-                }
-            })
-            .collect();
-        graph.output(output, ElementType::F32, &shape);
+    for (_, output) in state_names(optimizer) {
+        let output = graph.named(output)?;
+        graph.output(output);
     }
     graph.prune();
     Ok(graph)
 }
 
 /// Adam's change of one weight (Kingma and Ba 2015, algorithm 1); adds the outputs of its moments.
-fn adam(graph: &mut Graph, weight: &str, gradient: &str, rate: &str) -> String {
-    let number = |graph: &mut Graph, value: f64| graph.constant(&Tensor::scalar(value as f32));
-    let (m, v) = (format!("m_{weight}"), format!("v_{weight}"));
-    let (next_m, next_v) = (format!("next_{m}"), format!("next_{v}"));
-    let keep = number(graph, BETA_1);
-    let take = number(graph, 1.0 - BETA_1);
-    let old = graph.op("Mul", &[&m, &keep]);
-    let new = graph.op("Mul", &[gradient, &take]);
-    graph.node("Add", &[&old, &new], &[&next_m], &[]);
-    let keep = number(graph, BETA_2);
-    let take = number(graph, 1.0 - BETA_2);
-    let square = graph.op("Mul", &[gradient, gradient]);
-    let old = graph.op("Mul", &[&v, &keep]);
-    let new = graph.op("Mul", &[&square, &take]);
-    graph.node("Add", &[&old, &new], &[&next_v], &[]);
-    let corrected = graph.op("Mul", &[&next_v, "v_scale"]);
-    let root = graph.op("Sqrt", &[&corrected]);
-    let epsilon = number(graph, EPSILON);
-    let divisor = graph.op("Add", &[&root, &epsilon]);
-    let scaled = graph.op("Mul", &[&next_m, rate]);
-    graph.op("Div", &[&scaled, &divisor])
+fn adam(
+    graph: &mut Graph,
+    weight: &str,
+    gradient: ValueId,
+    rate: ValueId,
+) -> Result<ValueId, GraphError> {
+    let m = graph.named(&format!("m_{weight}"))?;
+    let v = graph.named(&format!("v_{weight}"))?;
+    let v_scale = graph.named("v_scale")?;
+    let keep = graph.number(BETA_1);
+    let take = graph.number(1.0 - BETA_1);
+    let old = graph.mul(m, keep);
+    let new = graph.mul(gradient, take);
+    let next_m = graph.op_named(Elementwise::Add, &[old, new], &format!("next_m_{weight}"));
+    let keep = graph.number(BETA_2);
+    let take = graph.number(1.0 - BETA_2);
+    let square = graph.mul(gradient, gradient);
+    let old = graph.mul(v, keep);
+    let new = graph.mul(square, take);
+    let next_v = graph.op_named(Elementwise::Add, &[old, new], &format!("next_v_{weight}"));
+    let corrected = graph.mul(next_v, v_scale);
+    let root = graph.op(Elementwise::Sqrt, &[corrected]);
+    let epsilon = graph.number(EPSILON);
+    let divisor = graph.add(root, epsilon);
+    let scaled = graph.mul(next_m, rate);
+    Ok(graph.div(scaled, divisor))
 }
 
 /// The evaluation of a set. Inputs: `x` `f32[N, D]`, `y` `i64[N]`, `w`, `b`, and with `batch` the `rows`
@@ -141,50 +131,40 @@ pub(super) fn evaluation_graph(sizes: Sizes, examples: usize, batch: Option<usiz
     let (c, d) = (Dim::Fixed(sizes.classes), Dim::Fixed(sizes.dim));
     let mut x = graph.input("x", ElementType::F32, &[examples.into(), d.clone()]);
     let mut y = graph.input("y", ElementType::I64, &[examples.into()]);
-    graph.input("w", ElementType::F32, &[c.clone(), d]);
-    graph.input("b", ElementType::F32, &[c]);
+    let w = graph.input("w", ElementType::F32, &[c.clone(), d]);
+    let b = graph.input("b", ElementType::F32, &[c]);
     if let Some(batch) = batch {
         let rows = graph.input("rows", ElementType::I64, &[batch.into()]);
-        x = graph.op("Gather", &[&x, &rows]);
-        y = graph.op("Gather", &[&y, &rows]);
+        x = graph.gather(x, rows, 0);
+        y = graph.gather(y, rows, 0);
     }
-    let rows: Dim = batch.unwrap_or(examples).into();
-    let log_p = log_probabilities(&mut graph, &x);
-    let per_row = picked(&mut graph, &log_p, &y, sizes.classes);
-    graph.node("Neg", &[&per_row], &["cross_entropy"], &[]);
-    graph.output(
-        "cross_entropy",
-        ElementType::F32,
-        std::slice::from_ref(&rows),
-    );
-    let best = graph.op_with(
-        "ArgMax",
-        &[&log_p],
-        &[("axis", Attribute::Int(1)), ("keepdims", Attribute::Int(0))],
-    );
-    let equal = graph.op("Equal", &[&best, &y]);
-    let to = Attribute::Int(crate::onnx::cast_target(ElementType::F32));
-    graph.node("Cast", &[&equal], &["correct"], &[("to", to)]);
-    graph.output("correct", ElementType::F32, &[rows]);
+    let log_p = log_probabilities(&mut graph, x, w, b);
+    figures(&mut graph, log_p, y, sizes.classes);
     graph
 }
 
 /// `log softmax(x·Wᵀ + b)`.
-fn log_probabilities(graph: &mut Graph, x: &str) -> String {
-    let logits = graph.op_with("Gemm", &[x, "w", "b"], &[("transB", Attribute::Int(1))]);
-    graph.op("LogSoftmax", &[&logits])
+fn log_probabilities(graph: &mut Graph, x: ValueId, w: ValueId, b: ValueId) -> ValueId {
+    let logits = graph.op(Linear::BY_TRANSPOSE, &[x, w, b]);
+    graph.op(Softmax::LOG, &[logits])
 }
 
 /// The log probability of each row's own class.
-fn picked(graph: &mut Graph, log_p: &str, y: &str, classes: usize) -> String {
+fn picked(graph: &mut Graph, log_p: ValueId, y: ValueId, classes: usize) -> ValueId {
     let depth = graph.ints(&[classes as i64]);
-    let off_on = graph.constant(&Tensor::new([2], vec![0.0_f32, 1.0]));
-    let one_hot = graph.op("OneHot", &[y, &depth, &off_on]);
-    let chosen = graph.op("Mul", &[log_p, &one_hot]);
-    let axes = graph.ints(&[1]);
-    graph.op_with(
-        "ReduceSum",
-        &[&chosen, &axes],
-        &[("keepdims", Attribute::Int(0))],
-    )
+    let off_on = graph.constant(Tensor::new([2], vec![0.0_f32, 1.0]));
+    let one_hot = graph.op(Moves::OneHot { axis: -1 }, &[y, depth, off_on]);
+    let chosen = graph.mul(log_p, one_hot);
+    graph.reduce_sum(chosen, &[1], false)
+}
+
+/// Adds the outputs `cross_entropy` (nats) and `correct` (1 or 0) of each row with the class `y`.
+pub(super) fn figures(graph: &mut Graph, log_p: ValueId, y: ValueId, classes: usize) {
+    let per_row = picked(graph, log_p, y, classes);
+    let cross_entropy = graph.op_named(Elementwise::Neg, &[per_row], "cross_entropy");
+    graph.output(cross_entropy);
+    let best = graph.op(Reduce::along(ReduceKind::ArgMax, &[1], false), &[log_p]);
+    let equal = graph.equal(best, y);
+    let correct = graph.op_named(Elementwise::Cast(ElementType::F32), &[equal], "correct");
+    graph.output(correct);
 }

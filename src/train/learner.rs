@@ -147,7 +147,7 @@ impl Trainer {
         };
         let batch = settings.train_batch_size.max(1);
         let graph = step_graph(settings.optimizer, sizes, data.train.len(), batch)?;
-        let session = Session::from_bytes(&graph.to_bytes(), THREADS)?;
+        let session = Session::from_bytes(&graph.to_onnx(), THREADS)?;
         let [x, y] = data.train.tensors()?;
         let mut inputs: Vec<(&str, ElementType, &[usize])> = vec![("rate", ElementType::F32, &[])];
         if settings.optimizer == Optimizer::Adam {

@@ -8,10 +8,8 @@ mod error;
 mod evaluation;
 mod files;
 mod finetune;
-pub mod gradient;
 mod graph;
 mod learner;
-mod loss;
 mod measure;
 mod note;
 mod present;
@@ -30,7 +28,6 @@ pub use finetune::{
     DepthEstimate, Estimate, FineTuneOptimizer, FineTuneSettings, Outcome, Verdict, estimate,
     measure_fine_tuning_step,
 };
-pub use loss::CrossEntropy;
 pub use measure::measure_steps_per_second;
 pub use note::RunNote;
 pub use present::{Present, present};

@@ -5,9 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
-use salamander::onnx::{Dim, ElementType, Graph, Session, Tensor};
-use salamander::train::CrossEntropy;
-use salamander::train::gradient::{gradients, reach};
+use salamander::graph::{CrossEntropy, Dim, Graph, ValueId, gradients, reach};
+use salamander::onnx::{ElementType, Session, Tensor};
 
 /// How far a parameter's gradient may be from that in double precision, as a share of its length.
 const TOLERANCE: f64 = 1e-4;
@@ -55,7 +54,7 @@ fn compare_all(folder: &Path) -> usize {
 
 /// The largest relative error of a parameter's gradient, that parameter's name, and the number of parameters.
 fn compare(path: &Path) -> (f64, String, usize) {
-    let mut graph = Graph::from_bytes(&fs::read(path).unwrap()).unwrap();
+    let mut graph = Graph::from_onnx(&fs::read(path).unwrap()).unwrap();
     let file = fs::read(path.with_extension("safetensors")).unwrap();
     let expected = SafeTensors::deserialize(&file).unwrap();
     let parameters: Vec<String> = expected
@@ -65,16 +64,18 @@ fn compare(path: &Path) -> (f64, String, usize) {
         .collect();
     // Among others: one constant under several names, which the exporter makes of equal parameters.
     graph.fold_constants().unwrap();
-    let found = reach(&graph, "logits");
+    let logits = graph.find("logits").unwrap();
+    let found = reach(&graph, logits);
     assert_eq!(found.without_rule, [], "{}", path.display());
 
     // Parameters are inputs, as in a training; nothing is folded into them.
     let mut inputs = Vec::new();
+    let mut by = Vec::new();
     for name in &parameters {
-        let tensor = graph.initializer_value(name).unwrap().unwrap();
-        graph.initializers.retain(|known| known.name() != name);
-        let shape: Vec<Dim> = tensor.shape.iter().map(|len| Dim::Fixed(*len)).collect();
-        graph.input(name, ElementType::F32, &shape);
+        let parameter = graph.find(name).unwrap();
+        let tensor = Tensor::clone(graph.constant_of(parameter).unwrap());
+        graph.make_input(parameter);
+        by.push(parameter);
         inputs.push((name.clone(), tensor));
     }
     let input = expected.tensor("input").unwrap();
@@ -88,24 +89,20 @@ fn compare(path: &Path) -> (f64, String, usize) {
         "labels".into(),
         Tensor::new([rows], numbers(labels.data(), i64::from_le_bytes)),
     ));
-    graph.input("labels", ElementType::I64, &[Dim::Fixed(rows)]);
-    let logits = graph.shapes()["logits"].clone();
-    let classes = logits[1].fixed().unwrap();
+    let labels = graph.input("labels", ElementType::I64, &[Dim::Fixed(rows)]);
+    let classes = graph.shape(logits).unwrap()[1].fixed().unwrap();
     let loss =
-        CrossEntropy::default().append(&mut graph, "logits", "labels", classes, ElementType::F32);
-    let by: Vec<&str> = parameters.iter().map(String::as_str).collect();
-    let found = gradients(&mut graph, &loss, &by).unwrap();
-    graph.remove_output("logits");
+        CrossEntropy::default().append(&mut graph, logits, labels, classes, ElementType::F32);
+    let found: Vec<ValueId> = gradients(&mut graph, loss, &by).unwrap();
+    graph.remove_output(logits);
     let mut outputs = Vec::new();
-    for (name, gradient) in parameters.iter().zip(&found) {
-        let shape = expected.tensor(&format!("gradient.{name}")).unwrap();
-        let shape: Vec<Dim> = shape.shape().iter().map(|len| Dim::Fixed(*len)).collect();
+    for (name, gradient) in parameters.iter().zip(found) {
         let output = format!("gradient of {name}");
-        graph.output_as(gradient, &output, ElementType::F32, &shape);
+        graph.output_as(gradient, &output);
         outputs.push(output);
     }
     graph.prune();
-    let mut session = Session::from_bytes(&graph.to_bytes(), 2).unwrap();
+    let mut session = Session::from_bytes(&graph.to_onnx(), 2).unwrap();
     let inputs: Vec<(&str, &Tensor)> = inputs
         .iter()
         .map(|(name, tensor)| (name.as_str(), tensor))

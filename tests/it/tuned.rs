@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use salamander::backbone::{Blocks, Depth, TunedWeights};
 use salamander::evaluate::{EvaluateError, Evaluation, Predictor, arg_max, evaluate};
 use salamander::export::{Format, export};
+use salamander::graph::Graph;
 use salamander::jobs::Work;
 use salamander::media::load_image;
-use salamander::onnx::{Graph, Session, Tensor, tensor_to_proto};
+use salamander::onnx::{Session, Tensor};
 use salamander::project::{Project, Split};
 use salamander::train::{FineTuneSettings, LiveCurves, Run, RunClasses, TrainSettings, train};
 
@@ -27,7 +28,7 @@ fn trained(root: &Path) -> (Project, Run) {
 /// The backbone's graph with plain f32 constants.
 fn folded(run: &Run) -> Graph {
     let model = run.settings.architecture.model_with(None).unwrap();
-    let mut graph = Graph::from_bytes(&model).unwrap();
+    let mut graph = Graph::from_onnx(&model).unwrap();
     graph.fold_constants().unwrap();
     graph
 }
@@ -40,7 +41,9 @@ fn changed(run: &Run, depth: Depth) -> Vec<(String, Tensor)> {
     plan.weights
         .iter()
         .map(|weight| {
-            let shipped = graph.initializer_value(&weight.name).unwrap().unwrap();
+            let shipped = graph
+                .constant_of(graph.find(&weight.name).unwrap())
+                .unwrap();
             let values: Vec<f32> = shipped
                 .f32()
                 .unwrap()
@@ -51,7 +54,10 @@ fn changed(run: &Run, depth: Depth) -> Vec<(String, Tensor)> {
                     value * (1.05 + 4.0 * noise)
                 })
                 .collect();
-            (weight.name.clone(), Tensor::new(shipped.shape, values))
+            (
+                weight.name.clone(),
+                Tensor::new(shipped.shape.clone(), values),
+            )
         })
         .collect()
 }
@@ -64,12 +70,10 @@ fn test_set(project: &Project, run: &Run) -> Result<Evaluation, EvaluateError> {
 fn directly(run: &Run, weights: &[(String, Tensor)], pictures: &[PathBuf]) -> Vec<Vec<f32>> {
     let mut graph = folded(run);
     for (name, tensor) in weights {
-        let mut all = graph.initializers.iter_mut();
-        let place = all.find(|constant| constant.name() == name).unwrap();
-        *place = tensor_to_proto(name, tensor);
+        graph.replace_constant(name, tensor).unwrap();
     }
     let entry = run.settings.architecture.entry().unwrap();
-    let mut session = Session::from_bytes(&graph.to_bytes(), 1).unwrap();
+    let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
     let (head, side) = (
         run.head().unwrap(),
         run.preprocessing.resolution_px as usize,
@@ -243,7 +247,7 @@ fn others_get_the_same_from_an_export_that_was_trained_deeper() {
     let trained = run.tuned().unwrap().unwrap();
     let shipped = folded(&run);
     for (name, tensor) in trained.iter() {
-        let before = shipped.initializer_value(name).unwrap().unwrap();
+        let before = shipped.constant_of(shipped.find(name).unwrap()).unwrap();
         assert_ne!(before.data, tensor.data, "“{name}” was not trained");
     }
     assert!(trained.iter().count() >= 20);

@@ -111,7 +111,7 @@ fn rows_are_what_the_front_makes_of_the_picture() {
             let expected = if depth == Depth::All {
                 planes
             } else {
-                let front = blocks.front(&place.cut).unwrap().to_bytes();
+                let front = blocks.front(&place.cut).unwrap().to_onnx();
                 let planes = Tensor::new([1, 3, 96, 96], planes);
                 let mut session = Session::from_bytes(&front, 1).unwrap();
                 let result = session.run(&[("input", &planes)], &[&place.cut.tensor]);

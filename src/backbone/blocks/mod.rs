@@ -12,13 +12,14 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
+use crate::graph::{Dim, Graph, GraphError, ValueId};
 use crate::jobs::{Work, abandonable};
-use crate::onnx::proto::ValueInfoProto;
-use crate::onnx::{Dim, ElementType, Graph, value_info};
+use crate::onnx::ElementType;
 
 use super::{Architecture, BackboneError, Depth};
+pub use crate::graph::WeightKind;
 use points::DataPath;
-pub use weights::{Weight, WeightKind};
+pub use weights::Weight;
 
 /// A place where the network is cut in two.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -81,7 +82,6 @@ pub struct Blocks {
     /// From the input to the pooled output.
     graph: Graph,
     path: DataPath,
-    pooled: String,
     pooled_dim: usize,
     row: Vec<Block>,
 }
@@ -90,7 +90,7 @@ impl Blocks {
     /// The blocks of a backbone of the catalogue.
     pub fn of(architecture: &Architecture) -> Result<Self, BackboneError> {
         let entry = architecture.entry()?;
-        let graph = Graph::from_bytes(&entry.model()?)?;
+        let graph = Graph::from_onnx(&entry.model()?)?;
         Self::analyse(
             &graph,
             &entry.input,
@@ -119,10 +119,22 @@ impl Blocks {
             tensor: input.to_owned(),
             shape: [3, side, side],
         };
-        let graph = graph.part(
-            vec![batch_of(&input)],
-            vec![pooled_info(pooled, pooled_dim)],
-        )?;
+        let value = |name: &str| {
+            let names = graph.inputs().iter().map(|value| graph.name_of(*value));
+            graph.find(name).ok_or_else(|| {
+                let names: Vec<&str> = names.collect();
+                let names = names.join("”, “");
+                GraphError::Model(format!(
+                    "it has no value “{name}”; its inputs are “{names}”"
+                ))
+            })
+        };
+        let from = value(&input.tensor)?;
+        let mut graph = graph.part(&[from], &[value(pooled)?])?;
+        graph.declare(from, ElementType::F32, &batch_of(&input));
+        // At this resolution alone: what is written in the file may leave height and width free.
+        graph.infer_anew();
+        declare_pooled(&mut graph, pooled_dim);
         let path = DataPath::find(&graph, &input);
         let row = path.blocks();
         if row.is_empty() {
@@ -134,7 +146,6 @@ impl Blocks {
         Ok(Self {
             graph,
             path,
-            pooled: pooled.to_owned(),
             pooled_dim,
             row,
         })
@@ -149,13 +160,17 @@ impl Blocks {
     /// Name of the input, `f32[N, 3, H, W]`.
     #[must_use]
     pub fn input(&self) -> &str {
-        self.graph.inputs.first().map_or("", ValueInfoProto::name)
+        self.name_of(self.graph.inputs().first())
     }
 
     /// Name of the pooled output, `f32[N, D]`.
     #[must_use]
     pub fn pooled(&self) -> &str {
-        &self.pooled
+        self.name_of(self.graph.outputs().first())
+    }
+
+    fn name_of(&self, value: Option<&ValueId>) -> &str {
+        value.map_or("", |value| self.graph.name_of(*value))
     }
 
     /// What training at each depth means, from the shallowest; depths that come to the same are there once.
@@ -221,35 +236,39 @@ impl Blocks {
     /// The front of the network up to the cut, with its tensor as the only output. Fails when the cut is the
     /// input: nothing lies in front of it.
     pub fn front(&self, cut: &CutAt) -> Result<Graph, BackboneError> {
-        let inputs = self.graph.inputs.clone();
-        Ok(self.graph.part(inputs, vec![batch_of(cut)])?)
+        let outputs = [self.graph.named(&cut.tensor)?];
+        Ok(self.graph.part(self.graph.inputs(), &outputs)?)
     }
 
     /// The whole network with two outputs: the tensor at the cut, and the pooled output. Fails when the cut
     /// is the input.
     pub fn front_and_pooled(&self, cut: &CutAt) -> Result<Graph, BackboneError> {
-        let inputs = self.graph.inputs.clone();
-        let pooled = pooled_info(&self.pooled, self.pooled_dim);
-        Ok(self.graph.part(inputs, vec![batch_of(cut), pooled])?)
+        let mut outputs = vec![self.graph.named(&cut.tensor)?];
+        outputs.extend(self.graph.outputs());
+        Ok(self.graph.part(self.graph.inputs(), &outputs)?)
     }
 
     /// The back of the network: from the tensor at the cut, `f32[N, C, H, W]`, to the pooled output
     /// `f32[N, D]`. Its weights are f32 constants under the names in [`Plan::weights`].
     pub fn back(&self, cut: &CutAt) -> Result<Graph, BackboneError> {
-        let pooled = pooled_info(&self.pooled, self.pooled_dim);
-        let mut back = self.graph.part(vec![batch_of(cut)], vec![pooled])?;
+        let input = self.graph.named(&cut.tensor)?;
+        let mut back = self.graph.part(&[input], self.graph.outputs())?;
+        back.declare(input, ElementType::F32, &batch_of(cut));
         back.fold_constants()?;
         Ok(back)
     }
 }
 
-/// A batch of what flows through a cut, `f32[N, C, H, W]`.
-fn batch_of(cut: &CutAt) -> ValueInfoProto {
+/// The shape of a batch of what flows through a cut, `[N, C, H, W]`.
+fn batch_of(cut: &CutAt) -> Vec<Dim> {
     let mut shape = vec![Dim::Free("N".into())];
     shape.extend(cut.shape.map(Dim::Fixed));
-    value_info(&cut.tensor, ElementType::F32, &shape)
+    shape
 }
 
-fn pooled_info(name: &str, dim: usize) -> ValueInfoProto {
-    value_info(name, ElementType::F32, &["N".into(), Dim::Fixed(dim)])
+/// Says that the output is `f32[N, D]`, which may be known only when the network runs.
+fn declare_pooled(graph: &mut Graph, dim: usize) {
+    if let [pooled] = *graph.outputs() {
+        graph.declare(pooled, ElementType::F32, &["N".into(), Dim::Fixed(dim)]);
+    }
 }

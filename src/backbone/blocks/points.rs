@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::onnx::proto::NodeProto;
-use crate::onnx::{Dim, ElementType, Graph, Shapes, attribute_int, cast_target};
+use crate::graph::ops::Elementwise;
+use crate::graph::{Dim, Graph, Node, Op, ValueId};
+use crate::onnx::ElementType;
 
 use super::{Block, CutAt};
 
@@ -12,8 +13,6 @@ use super::{Block, CutAt};
 pub(super) struct DataPath {
     /// Indices of the nodes on the way.
     pub nodes: Vec<usize>,
-    /// The shapes of all values.
-    pub shapes: Shapes,
     /// Where the data is one tensor alone, from the input on.
     points: Vec<Point>,
     /// Which of `nodes` are spatial convolutions, by their place there.
@@ -27,69 +26,65 @@ struct Point {
 }
 
 impl DataPath {
-    /// Follows the data from `input` to the outputs of `graph`, in which each node leads to an output.
+    /// Follows the data from the input of `graph`, `input`, to its outputs. Each node leads to an output.
     pub fn find(graph: &Graph, input: &CutAt) -> Self {
-        let shapes = shapes(graph);
-        let mut data: HashSet<&str> = HashSet::from([input.tensor.as_str()]);
+        let mut data: HashSet<ValueId> = graph.inputs().iter().copied().collect();
         let mut nodes = Vec::new();
-        for (index, node) in graph.nodes.iter().enumerate() {
-            if node.input.iter().any(|name| data.contains(name.as_str())) {
-                data.extend(node.output.iter().map(String::as_str));
+        for (index, node) in graph.nodes().iter().enumerate() {
+            if node.reads().any(|value| data.contains(&value)) {
+                data.extend(node.makes());
                 nodes.push(index);
             }
         }
-        let on_path = || nodes.iter().filter_map(|index| graph.nodes.get(*index));
+        let on_path = || nodes.iter().filter_map(|index| graph.nodes().get(*index));
         let spatial = on_path()
             .enumerate()
-            .filter(|(_, node)| is_spatial(node, &shapes))
+            .filter(|(_, node)| is_spatial(graph, node))
             .map(|(at, _)| at)
             .collect();
 
         // Reads to come of each value: the nodes stand in an order in which each follows what it reads, so a
         // value that alone has reads left is one that everything after it depends on.
-        let mut reads: HashMap<&str, usize> = HashMap::new();
-        for name in on_path().flat_map(|node| &node.input) {
-            *reads.entry(name).or_default() += 1;
+        let mut reads: HashMap<ValueId, usize> = HashMap::new();
+        for value in on_path().flat_map(Node::reads) {
+            *reads.entry(value).or_default() += 1;
         }
         let mut points = vec![Point {
             cut: input.clone(),
             begin: 0,
         }];
-        let mut live: HashSet<&str> = HashSet::from([input.tensor.as_str()]);
-        let mut other_types: HashSet<&str> = HashSet::new();
+        let mut live: HashSet<ValueId> = graph.inputs().iter().copied().collect();
+        let mut other_types: HashSet<ValueId> = HashSet::new();
         for (at, node) in on_path().enumerate() {
-            for name in &node.input {
-                if let Some(left) = reads.get_mut(name.as_str()) {
+            for value in node.reads() {
+                if let Some(left) = reads.get_mut(&value) {
                     *left -= 1;
                     if *left == 0 {
-                        live.remove(name.as_str());
+                        live.remove(&value);
                     }
                 }
             }
-            let other_type = match node.op_type() {
-                "Cast" => attribute_int(node, "to") != Some(cast_target(ElementType::F32)),
-                _ => node
-                    .input
-                    .iter()
-                    .any(|name| other_types.contains(name.as_str())),
+            let other_type = match node.op {
+                Op::Elementwise(Elementwise::Cast(to)) => to != ElementType::F32,
+                _ => node.reads().any(|value| other_types.contains(&value)),
             };
-            for name in &node.output {
-                if reads.contains_key(name.as_str()) {
-                    live.insert(name);
+            for value in node.makes() {
+                if reads.contains_key(&value) {
+                    live.insert(value);
                 }
                 if other_type {
-                    other_types.insert(name);
+                    other_types.insert(value);
                 }
             }
-            if let Some(name) = node.output.first()
+            if let Some(value) = node.output()
                 && live.len() == 1
-                && live.contains(name.as_str())
+                && live.contains(&value)
                 && !other_type
-                && let Some(shape) = shapes.get(name).and_then(|shape| picture_shape(shape))
+                && let Some(shape) = graph.shape(value).and_then(picture_shape)
             {
                 points.push(Point {
                     cut: CutAt {
-                        tensor: name.clone(),
+                        tensor: graph.name_of(value).to_owned(),
                         shape,
                     },
                     begin: at + 1,
@@ -98,7 +93,6 @@ impl DataPath {
         }
         Self {
             nodes,
-            shapes,
             points,
             spatial,
         }
@@ -158,14 +152,6 @@ impl DataPath {
     }
 }
 
-/// Shapes at the resolution of the input alone: what is written in the graph may leave height and width free.
-fn shapes(graph: &Graph) -> Shapes {
-    let mut bare = graph.clone();
-    bare.value_infos.clear();
-    bare.outputs.clear();
-    bare.shapes()
-}
-
 /// `[C, H, W]` of a batch of feature maps.
 fn picture_shape(shape: &[Dim]) -> Option<[usize; 3]> {
     let [_, channels, height, width] = shape else {
@@ -174,16 +160,9 @@ fn picture_shape(shape: &[Dim]) -> Option<[usize; 3]> {
     Some([channels.fixed()?, height.fixed()?, width.fixed()?])
 }
 
-/// Whether a node is a convolution that looks at more than one pixel.
-fn is_spatial(node: &NodeProto, shapes: &Shapes) -> bool {
-    kernel(node, shapes).is_some_and(|kernel| kernel.iter().skip(2).any(|length| *length > 1))
-}
-
-/// The shape of a convolution's kernel, `[C_out, C_in / groups, height, width]`.
-pub(super) fn kernel(node: &NodeProto, shapes: &Shapes) -> Option<Vec<usize>> {
-    if node.op_type() != "Conv" {
-        return None;
-    }
-    let shape = shapes.get(node.input.get(1)?)?;
-    shape.iter().map(Dim::fixed).collect()
+/// Whether a node is a convolution whose kernel covers more than one pixel.
+fn is_spatial(graph: &Graph, node: &Node) -> bool {
+    let kernel = node.input(1).and_then(|kernel| graph.lens(kernel));
+    matches!(node.op, Op::Conv(_))
+        && kernel.is_some_and(|kernel| kernel.iter().skip(2).any(|length| *length > 1))
 }

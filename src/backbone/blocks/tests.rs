@@ -5,7 +5,11 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use crate::onnx::{Attribute, Session, Tensor};
+use crate::graph::ops::{
+    Activation, Conv, Elementwise, GlobalPool, Moves, Pool, PoolKind, Reshaping,
+};
+use crate::graph::{Op, Sliding};
+use crate::onnx::{Session, Tensor};
 
 use super::*;
 
@@ -172,7 +176,7 @@ fn front_and_back_together_are_the_whole() {
             .entry()
             .unwrap();
         let picture = planes(side);
-        let session = |graph: &Graph| Session::from_bytes(&graph.to_bytes(), 1).unwrap();
+        let session = |graph: &Graph| Session::from_bytes(&graph.to_onnx(), 1).unwrap();
         let whole = Session::from_bytes(&entry.model().unwrap(), 1)
             .unwrap()
             .run(&[("input", &picture)], &["bottleneck"])
@@ -182,12 +186,13 @@ fn front_and_back_together_are_the_whole() {
             let Some(cut) = &plan.cut else { continue };
             let back = blocks.back(cut).unwrap();
             for weight in &plan.weights {
-                let value = back.initializer_value(&weight.name).unwrap().unwrap();
+                let value = back.constant_of(back.find(&weight.name).unwrap()).unwrap();
                 assert_eq!(value.f32().unwrap().len(), weight.elements);
             }
-            assert!(back.nodes.iter().all(|node| node.op_type() != "Cast"));
+            let is_cast = |op: &Op| matches!(op, Op::Elementwise(Elementwise::Cast(_)));
+            assert!(back.nodes().iter().all(|node| !is_cast(&node.op)));
             assert_eq!(
-                back.initializers.len() - 2,
+                back.constants().count() - 2,
                 plan.weights.len(),
                 "and 0 and 6"
             );
@@ -235,7 +240,9 @@ impl Net {
     }
 
     fn channels(&self, x: &str) -> usize {
-        self.0.shapes()[x][1].fixed().unwrap()
+        self.0.shape(self.0.find(x).unwrap()).unwrap()[1]
+            .fixed()
+            .unwrap()
     }
 
     /// Convolution and activation; an even padding that keeps the size at stride 1, or none.
@@ -264,44 +271,44 @@ impl Net {
     ) -> String {
         let shape = [out, self.channels(x) / groups, kernel, kernel];
         let zeros = Tensor::zeros(ElementType::F32, shape);
-        let weight = self.0.initializer(&format!("{name}.weight"), &zeros);
-        let attributes = [
-            ("strides", Attribute::Ints(vec![stride as i64; 2])),
-            ("pads", Attribute::Ints(vec![padding as i64; 4])),
-            ("group", Attribute::Int(groups as i64)),
-        ];
+        self.0.constant_named(&format!("{name}.weight"), zeros);
+        let conv = Conv::new(Sliding::new(&[stride; 2], &[], &[padding; 4]), groups);
         let raw = if activate {
             format!("{name}.raw")
         } else {
             name.to_owned()
         };
-        self.0.node("Conv", &[x, &weight], &[&raw], &attributes);
+        self.node(conv, &[x, &format!("{name}.weight")], &raw);
         if activate {
-            self.0.node("Relu", &[&raw], &[name], &[]);
+            self.node(Activation::Relu, &[&raw], name);
         }
         name.to_owned()
     }
 
-    fn node(&mut self, operator: &str, inputs: &[&str], name: &str) -> String {
-        let attributes: &[_] = match operator {
-            "Concat" => &[("axis", Attribute::Int(1))],
-            "MaxPool" => &[
-                ("kernel_shape", Attribute::Ints(vec![3, 3])),
-                ("strides", Attribute::Ints(vec![2, 2])),
-            ],
-            _ => &[],
-        };
-        self.0.node(operator, inputs, &[name], attributes);
+    fn node(&mut self, op: impl Into<Op>, inputs: &[&str], name: &str) -> String {
+        let inputs: Vec<ValueId> = inputs
+            .iter()
+            .map(|input| self.0.find(input).unwrap())
+            .collect();
+        self.0.op_named(op, &inputs, name);
         name.to_owned()
     }
 
     fn analyse(mut self, x: &str, resolution: u32) -> Blocks {
         let dim = self.channels(x);
-        let pooled = self.0.op("GlobalAveragePool", &[x]);
-        self.0.node("Flatten", &[&pooled], &["pooled"], &[]);
-        self.0
-            .output("pooled", ElementType::F32, &["n".into(), dim.into()]);
+        self.node(GlobalPool::Average, &[x], "pool");
+        self.node(Reshaping::FLATTEN, &["pool"], "pooled");
         Blocks::analyse(&self.0, "x", ("pooled", dim), resolution).unwrap()
+    }
+}
+
+fn max_pool() -> Pool {
+    let mut sliding = Sliding::new(&[2, 2], &[], &[]);
+    sliding.kernel = vec![3, 3];
+    Pool {
+        kind: PoolKind::Max { in_columns: false },
+        sliding,
+        ceil: false,
     }
 }
 
@@ -371,7 +378,7 @@ fn mobilenet_v2_is_cut_at_its_bottlenecks() {
             if stride == 1 && channels == out {
                 let project = format!("{name}.project");
                 y = net.layer(&y, &project, (out, 1, 1), 1, 0, false);
-                x = net.node("Add", &[&x, &y], &name);
+                x = net.node(Elementwise::Add, &[&x, &y], &name);
             } else {
                 x = net.layer(&y, &name, (out, 1, 1), 1, 0, false);
             }
@@ -391,7 +398,7 @@ fn mobilenet_v2_is_cut_at_its_bottlenecks() {
 fn resnet_is_cut_between_residual_blocks() {
     let mut net = Net::new(224);
     let mut x = net.layer("x", "stem", (8, 7, 2), 1, 3, true);
-    x = net.node("MaxPool", &[&x], "stem.pool");
+    x = net.node(max_pool(), &[&x], "stem.pool");
     let mut expected = vec!["x".to_owned()];
     for (stage, (out, stride)) in [(8, 1), (16, 2), (32, 2), (64, 2)].into_iter().enumerate() {
         for index in 0..2 {
@@ -402,8 +409,8 @@ fn resnet_is_cut_between_residual_blocks() {
             if stride != 1 {
                 x = net.layer(&x, &format!("{name}.down"), (out, 1, stride), 1, 0, false);
             }
-            let sum = net.node("Add", &[&x, &y], &format!("{name}.sum"));
-            x = net.node("Relu", &[&sum], &name);
+            let sum = net.node(Elementwise::Add, &[&x, &y], &format!("{name}.sum"));
+            x = net.node(Activation::Relu, &[&sum], &name);
             expected.push(name);
         }
     }
@@ -428,10 +435,10 @@ fn inception_is_cut_between_its_modules() {
     let mut x = net.layer("x", "1a", (4, 3, 2), 1, 0, true);
     x = net.layer(&x, "2a", (4, 3, 1), 1, 0, true);
     x = net.conv(&x, "2b", (8, 3, 1));
-    x = net.node("MaxPool", &[&x], "3a");
+    x = net.node(max_pool(), &[&x], "3a");
     x = net.conv(&x, "3b", (10, 1, 1));
     x = net.layer(&x, "4a", (24, 3, 1), 1, 0, true);
-    x = net.node("MaxPool", &[&x], "5a");
+    x = net.node(max_pool(), &[&x], "5a");
     for (name, out, stride) in [
         ("5b", 8, 1),
         ("5c", 9, 1),
@@ -451,9 +458,9 @@ fn inception_is_cut_between_its_modules() {
         let c = if stride == 1 {
             net.conv(&x, &branch("c.1"), (out, 1, 1))
         } else {
-            net.node("MaxPool", &[&x], &branch("c.1"))
+            net.node(max_pool(), &[&x], &branch("c.1"))
         };
-        x = net.node("Concat", &[&a, &b, &c], name);
+        x = net.node(Moves::Concat { axis: 1 }, &[&a, &b, &c], name);
     }
     let blocks = net.analyse(&x, 299);
     assert_eq!(
@@ -487,9 +494,8 @@ fn a_tiny_network_is_one_block() {
 fn a_network_without_convolutions_says_so() {
     let mut net = Net::new(32);
     let x = net.conv("x", "a", (4, 1, 1));
-    net.0.op("GlobalAveragePool", &[&x]);
-    net.0
-        .node("Flatten", &["GlobalAveragePool_0"], &["pooled"], &[]);
+    net.node(GlobalPool::Average, &[&x], "pool");
+    net.node(Reshaping::FLATTEN, &["pool"], "pooled");
     let error = Blocks::analyse(&net.0, "x", ("pooled", 4), 32)
         .err()
         .unwrap();

@@ -1,10 +1,13 @@
 //! The graphs of a training deeper than the head: one step, and the evaluation of a batch.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
-use crate::onnx::{Attribute, Dim, ElementType, Graph, OnnxError, Tensor, block_size, cast_target};
+use crate::graph::ops::{Linear, Softmax, block_size};
+use crate::graph::passes::layout::append_in_rows;
+use crate::graph::{Dim, Graph, GraphError, ValueId};
+use crate::onnx::ElementType;
+use crate::train::graph::figures;
 
-use super::layout::append_in_rows;
 use super::optimizer::{Slot, Weight, append_updates, next};
 use super::settings::{FineTuneOptimizer, FineTuneSettings};
 
@@ -33,15 +36,22 @@ impl Network {
     }
 
     /// Declares the inputs that both graphs have.
-    pub(super) fn inputs(&self, graph: &mut Graph, batch: usize) {
-        graph.input(
-            "x",
-            ElementType::F16,
-            &[batch.into(), self.row_len().into()],
-        );
-        graph.input("y", ElementType::I64, &[batch.into()]);
-        for weight in &self.weights {
-            graph.input(&weight.name, ElementType::F32, &fixed(&weight.shape));
+    pub(super) fn inputs(&self, graph: &mut Graph, batch: usize) -> Inputs {
+        Inputs {
+            x: graph.input(
+                "x",
+                ElementType::F16,
+                &[batch.into(), self.row_len().into()],
+            ),
+            y: graph.input("y", ElementType::I64, &[batch.into()]),
+            weights: self
+                .weights
+                .iter()
+                .map(|weight| {
+                    let shape = Dim::all_fixed(&weight.shape);
+                    graph.input(&weight.name, ElementType::F32, &shape)
+                })
+                .collect(),
         }
     }
 
@@ -49,53 +59,31 @@ impl Network {
     pub(super) fn forward(
         &self,
         graph: &mut Graph,
-        x: &str,
+        x: ValueId,
+        weights: &[ValueId],
         batch: usize,
-    ) -> Result<String, OnnxError> {
-        let to = Attribute::Int(cast_target(ElementType::F32));
-        let x = graph.op_with("Cast", &[x], &[("to", to)]);
+    ) -> Result<ValueId, GraphError> {
+        let x = graph.cast(x, ElementType::F32);
         let [c, h, w] = self.cut.map(|len| len as i64);
-        let shape = graph.ints(&[batch as i64, c, h, w]);
-        let x = graph.op("Reshape", &[&x, &shape]);
-        let trained: HashSet<String> = self
+        let x = graph.reshape(x, &[batch as i64, c, h, w]);
+        // The head's weights are none of the back's.
+        let trained: BTreeMap<ValueId, ValueId> = self
             .weights
             .iter()
-            .map(|weight| weight.name.clone())
+            .zip(weights)
+            .filter_map(|(weight, value)| Some((self.back.find(&weight.name)?, *value)))
             .collect();
-        let pooled = append_in_rows(
-            graph,
-            &self.back,
-            &x,
-            self.cut,
-            batch,
-            &trained,
-            block_size(),
-        )?;
+        let block = block_size();
+        let pooled = append_in_rows(graph, &self.back, x, self.cut, batch, &trained, block)?;
+        let (w, b) = (graph.named(LOGITS_WEIGHT)?, graph.named(LOGITS_BIAS)?);
         // pooled · Wᵀ + b
-        Ok(graph.op_with(
-            "Gemm",
-            &[&pooled, LOGITS_WEIGHT, LOGITS_BIAS],
-            &[("transB", Attribute::Int(1))],
-        ))
+        Ok(graph.op(Linear::BY_TRANSPOSE, &[pooled, w, b]))
     }
 
-    /// Appends `cross_entropy` (nats) and `correct` (1 or 0) of each picture, `f32[B]`.
-    fn figures(&self, graph: &mut Graph, logits: &str, batch: usize) {
-        let log_p = graph.op("LogSoftmax", &[logits]);
-        let depth = graph.ints(&[self.classes as i64]);
-        let off_on = graph.constant(&Tensor::new([2], vec![0.0_f32, 1.0]));
-        let one_hot = graph.op("OneHot", &["y", &depth, &off_on]);
-        let product = graph.op("Mul", &[&log_p, &one_hot]);
-        let axes = graph.ints(&[1]);
-        let keep = || ("keepdims", Attribute::Int(0));
-        let per_picture = graph.op_with("ReduceSum", &[&product, &axes], &[keep()]);
-        graph.node("Neg", &[&per_picture], &["cross_entropy"], &[]);
-        graph.output("cross_entropy", ElementType::F32, &[batch.into()]);
-        let best = graph.op_with("ArgMax", &[&log_p], &[("axis", Attribute::Int(1)), keep()]);
-        let equal = graph.op("Equal", &[&best, "y"]);
-        let to = Attribute::Int(cast_target(ElementType::F32));
-        graph.node("Cast", &[&equal], &["correct"], &[("to", to)]);
-        graph.output("correct", ElementType::F32, &[batch.into()]);
+    /// Adds the outputs `cross_entropy` (nats) and `correct` (1 or 0) of each image, `f32[B]`.
+    fn figures(&self, graph: &mut Graph, logits: ValueId, y: ValueId) {
+        let log_p = graph.op(Softmax::LOG, &[logits]);
+        figures(graph, log_p, y, self.classes);
     }
 
     /// One training step. Inputs: `x` `f16[B, C·H·W]` (rows of the activation cache), `y` `i64[B]`, the weights,
@@ -105,46 +93,53 @@ impl Network {
         &self,
         settings: &FineTuneSettings,
         batch: usize,
-    ) -> Result<Graph, OnnxError> {
+    ) -> Result<Graph, GraphError> {
         let mut graph = Graph::new("fine-tuning step");
-        self.inputs(&mut graph, batch);
-        let pictures = self.pictures_at_once(batch);
-        let (logits, found) = self.by_parts(&mut graph, settings, batch, pictures)?;
+        let inputs = self.inputs(&mut graph, batch);
+        let images = self.images_at_once(batch);
+        let (logits, found) = self.by_parts(&mut graph, &inputs, settings, batch, images)?;
         for scalar in scalars(settings) {
             graph.input(scalar, ElementType::F32, &[]);
         }
         for weight in &self.weights {
             for slot in Slot::all(settings) {
-                graph.input(
-                    &slot.name(&weight.name),
-                    ElementType::F32,
-                    &fixed(&weight.shape),
-                );
-            }
-        }
-        append_updates(&mut graph, settings, &self.weights, &found);
-        for weight in &self.weights {
-            let shape = fixed(&weight.shape);
-            graph.output(&next(&weight.name), ElementType::F32, &shape);
-            for slot in Slot::all(settings) {
                 let name = slot.name(&weight.name);
-                graph.output(&next(&name), ElementType::F32, &shape);
+                graph.input(&name, ElementType::F32, &Dim::all_fixed(&weight.shape));
             }
         }
-        self.figures(&mut graph, &logits, batch);
+        append_updates(&mut graph, settings, &self.weights, &found)?;
+        for weight in &self.weights {
+            let slots = Slot::all(settings).into_iter();
+            let slots = slots.map(|slot| slot.name(&weight.name));
+            for name in [weight.name.clone()].into_iter().chain(slots) {
+                let next = graph.named(&next(&name))?;
+                graph.output(next);
+            }
+        }
+        self.figures(&mut graph, logits, inputs.y);
         graph.prune();
         Ok(graph)
     }
 
     /// The evaluation of a batch. Inputs: `x`, `y`, the weights; outputs: `cross_entropy` and `correct`.
-    pub(super) fn evaluation_graph(&self, batch: usize) -> Result<Graph, OnnxError> {
+    pub(super) fn evaluation_graph(&self, batch: usize) -> Result<Graph, GraphError> {
         let mut graph = Graph::new("evaluation");
-        self.inputs(&mut graph, batch);
-        let logits = self.forward(&mut graph, "x", batch)?;
-        self.figures(&mut graph, &logits, batch);
+        let inputs = self.inputs(&mut graph, batch);
+        let logits = self.forward(&mut graph, inputs.x, &inputs.weights, batch)?;
+        self.figures(&mut graph, logits, inputs.y);
         graph.prune();
         Ok(graph)
     }
+}
+
+/// The inputs that a step and an evaluation have.
+pub(super) struct Inputs {
+    /// Rows of the activation cache, `f16[B, C·H·W]`.
+    pub x: ValueId,
+    /// Classes, `i64[B]`.
+    pub y: ValueId,
+    /// The weights, in the order of [`Network::weights`].
+    pub weights: Vec<ValueId>,
 }
 
 /// The scalar inputs that change with each step.
@@ -157,8 +152,4 @@ pub(super) fn scalars(settings: &FineTuneSettings) -> Vec<&'static str> {
         names.extend(["first_scale", "second_scale"]);
     }
     names
-}
-
-fn fixed(shape: &[usize]) -> Vec<Dim> {
-    shape.iter().map(|len| Dim::Fixed(*len)).collect()
 }

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use half::f16;
 
 use crate::backbone::worker_count;
+use crate::graph::{Graph, GraphError};
 use crate::jobs::{Cancelled, Work, abandonable, drop_elsewhere};
-use crate::onnx::{Bindings, ElementType, Graph, Loop, OnnxError, Session, Stopper, Tensor};
+use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Session, Stopper, Tensor};
 use crate::train::batches::{ByClass, Draw, Purpose};
 use crate::train::curves::{BestPoint, CurvePoint, LiveCurves};
 use crate::train::evaluation::mean;
@@ -74,8 +75,8 @@ fn sessions(
 ) -> Result<[Session; 2], TrainError> {
     let (network, settings) = (Arc::clone(network), settings.clone());
     let made = abandonable(work, move || {
-        let session = |graph: Result<Graph, OnnxError>| {
-            Session::from_bytes(&graph?.to_bytes(), worker_count())
+        let session = |graph: Result<Graph, GraphError>| {
+            Ok::<_, GraphError>(Session::from_bytes(&graph?.to_onnx(), worker_count())?)
         };
         let step = || session(network.step_graph(&settings, batch));
         let evaluation = || session(network.evaluation_graph(batch));
@@ -83,7 +84,7 @@ fn sessions(
             let step = scope.spawn(step);
             let evaluation = evaluation();
             let step = step.join().unwrap_or_else(|panic| resume_unwind(panic));
-            Ok::<_, OnnxError>([step?, evaluation?])
+            Ok::<_, GraphError>([step?, evaluation?])
         })
     })?;
     Ok(made?)

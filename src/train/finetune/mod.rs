@@ -1,12 +1,9 @@
 //! Training deeper than the head: the last blocks of the backbone, from cached activations.
 
-mod batch_last;
-mod blocked;
 mod checkpoint;
 mod estimate;
 mod evaluation;
 mod graph;
-mod layout;
 mod learner;
 mod network;
 mod optimizer;
@@ -15,7 +12,6 @@ mod settings;
 mod store;
 #[cfg(test)]
 mod tests;
-mod toeplitz;
 mod training;
 mod verdict;
 

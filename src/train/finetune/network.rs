@@ -33,10 +33,11 @@ pub(super) fn network(
         if weight.kind == WeightKind::DepthwiseKernel && !settings.train_depthwise {
             continue;
         }
-        let Some(mut tensor) = back.initializer_value(&weight.name)? else {
+        let tensor = back.find(&weight.name).and_then(|id| back.constant_of(id));
+        let Some(tensor) = tensor else {
             continue;
         };
-        tensor.shape = matrix(&tensor.shape);
+        let tensor = Tensor::new(matrix(&tensor.shape), tensor.data.clone());
         weights.push(Weight {
             name: weight.name.clone(),
             shape: tensor.shape.clone(),

@@ -1,6 +1,7 @@
 //! How weights follow their gradients, as nodes of the step's graph.
 
-use crate::onnx::{Attribute, Graph, Tensor};
+use crate::graph::ops::{Elementwise, ReduceKind};
+use crate::graph::{Graph, GraphError, ValueId};
 
 use super::settings::{FineTuneOptimizer, FineTuneSettings};
 
@@ -86,15 +87,13 @@ pub(super) fn append_updates(
     graph: &mut Graph,
     settings: &FineTuneSettings,
     weights: &[Weight],
-    gradients: &[String],
-) {
+    gradients: &[ValueId],
+) -> Result<(), GraphError> {
     let scale = clip_scale(graph, f64::from(settings.clip_norm), gradients);
     for (weight, gradient) in weights.iter().zip(gradients) {
-        let gradient = match &scale {
-            Some(scale) => graph.op("Mul", &[gradient, scale]),
-            None => gradient.clone(),
-        };
+        let gradient = scale.map_or(*gradient, |scale| graph.mul(*gradient, scale));
         let mut update = Update {
+            value: graph.named(&weight.name)?,
             graph,
             weight,
             decay: if weight.decays {
@@ -103,119 +102,124 @@ pub(super) fn append_updates(
                 0.0
             },
         };
-        match settings.optimizer {
-            FineTuneOptimizer::Momentum => update.momentum(&gradient),
-            FineTuneOptimizer::AdamW => update.adam_w(&gradient),
-        }
+        let next = match settings.optimizer {
+            FineTuneOptimizer::Momentum => update.momentum(gradient)?,
+            FineTuneOptimizer::AdamW => update.adam_w(gradient)?,
+        };
         if settings.average_decay > 0.0 {
-            update.average();
+            update.average(next)?;
         }
     }
+    Ok(())
 }
 
 /// `min(1, limit / ‖g‖)` over all gradients; nothing when the limit is 0.
-fn clip_scale(graph: &mut Graph, limit: f64, gradients: &[String]) -> Option<String> {
+fn clip_scale(graph: &mut Graph, limit: f64, gradients: &[ValueId]) -> Option<ValueId> {
     if limit <= 0.0 {
         return None;
     }
-    let squares: Vec<String> = gradients
+    let squares: Vec<ValueId> = gradients
         .iter()
-        .map(|gradient| {
-            graph.op_with(
-                "ReduceSumSquare",
-                &[gradient],
-                &[("keepdims", Attribute::Int(0))],
-            )
-        })
+        .map(|gradient| graph.reduce_all(ReduceKind::SumSquare, *gradient))
         .collect();
-    let squares: Vec<&str> = squares.iter().map(String::as_str).collect();
-    let sum = graph.op("Sum", &squares);
-    let norm = graph.op("Sqrt", &[&sum]);
-    let limit = graph.constant(&Tensor::scalar(limit as f32));
+    let sum = graph.op(Elementwise::Sum, &squares);
+    let norm = graph.op(Elementwise::Sqrt, &[sum]);
+    let limit = graph.number(limit);
     // The larger of both is at least the limit, so that this is never a division by zero.
-    let divisor = graph.op("Max", &[&norm, &limit]);
-    Some(graph.op("Div", &[&limit, &divisor]))
+    let divisor = graph.op(Elementwise::Max, &[norm, limit]);
+    Some(graph.div(limit, divisor))
 }
 
 struct Update<'a> {
     graph: &'a mut Graph,
     weight: &'a Weight,
+    /// The weight's value.
+    value: ValueId,
     decay: f64,
 }
 
 impl Update<'_> {
-    fn number(&mut self, value: f64) -> String {
-        self.graph.constant(&Tensor::scalar(value as f32))
-    }
-
     /// The learning rate of this weight.
-    fn rate(&mut self) -> String {
-        let factor = self.number(f64::from(self.weight.rate));
-        self.graph.op("Mul", &["rate", &factor])
+    fn rate(&mut self) -> Result<ValueId, GraphError> {
+        let factor = self.graph.number(f64::from(self.weight.rate));
+        let rate = self.graph.named("rate")?;
+        Ok(self.graph.mul(rate, factor))
     }
 
-    fn momentum(&mut self, gradient: &str) {
-        let name = self.weight.name.as_str();
-        let first = Slot::First.name(name);
-        let mut pull = gradient.to_owned();
+    fn slot(&self, slot: Slot) -> Result<ValueId, GraphError> {
+        self.graph.named(&slot.name(&self.weight.name))
+    }
+
+    /// What a slot holds after the step.
+    fn next_of(&mut self, slot: Slot, a: ValueId, b: ValueId) -> ValueId {
+        let name = next(&slot.name(&self.weight.name));
+        self.graph.op_named(Elementwise::Add, &[a, b], &name)
+    }
+
+    /// The weight after the step.
+    fn next(&mut self, kept: ValueId, change: ValueId) -> ValueId {
+        let name = next(&self.weight.name);
+        self.graph
+            .op_named(Elementwise::Sub, &[kept, change], &name)
+    }
+
+    fn momentum(&mut self, gradient: ValueId) -> Result<ValueId, GraphError> {
+        let first = self.slot(Slot::First)?;
+        let mut pull = gradient;
         if self.decay > 0.0 {
-            let decay = self.number(self.decay);
-            let towards_zero = self.graph.op("Mul", &[name, &decay]);
-            pull = self.graph.op("Add", &[&pull, &towards_zero]);
+            let decay = self.graph.number(self.decay);
+            let towards_zero = self.graph.mul(self.value, decay);
+            pull = self.graph.add(pull, towards_zero);
         }
-        let keep = self.number(MOMENTUM);
-        let kept = self.graph.op("Mul", &[&first, &keep]);
-        self.graph
-            .node("Add", &[&kept, &pull], &[&next(&first)], &[]);
-        let rate = self.rate();
-        let change = self.graph.op("Mul", &[&next(&first), &rate]);
-        self.graph
-            .node("Sub", &[name, &change], &[&next(name)], &[]);
+        let keep = self.graph.number(MOMENTUM);
+        let kept = self.graph.mul(first, keep);
+        let next_first = self.next_of(Slot::First, kept, pull);
+        let rate = self.rate()?;
+        let change = self.graph.mul(next_first, rate);
+        Ok(self.next(self.value, change))
     }
 
-    fn adam_w(&mut self, gradient: &str) {
-        let name = self.weight.name.as_str();
-        let (first, second) = (Slot::First.name(name), Slot::Second.name(name));
-        let (keep, take) = (self.number(BETA_1), self.number(1.0 - BETA_1));
-        let kept = self.graph.op("Mul", &[&first, &keep]);
-        let taken = self.graph.op("Mul", &[gradient, &take]);
-        self.graph
-            .node("Add", &[&kept, &taken], &[&next(&first)], &[]);
-        let (keep, take) = (self.number(BETA_2), self.number(1.0 - BETA_2));
-        let square = self.graph.op("Mul", &[gradient, gradient]);
-        let kept = self.graph.op("Mul", &[&second, &keep]);
-        let taken = self.graph.op("Mul", &[&square, &take]);
-        self.graph
-            .node("Add", &[&kept, &taken], &[&next(&second)], &[]);
-        let corrected = self.graph.op("Mul", &[&next(&second), "second_scale"]);
-        let root = self.graph.op("Sqrt", &[&corrected]);
-        let epsilon = self.number(EPSILON);
-        let divisor = self.graph.op("Add", &[&root, &epsilon]);
-        let rate = self.rate();
-        let scaled_rate = self.graph.op("Mul", &[&rate, "first_scale"]);
-        let scaled = self.graph.op("Mul", &[&next(&first), &scaled_rate]);
-        let change = self.graph.op("Div", &[&scaled, &divisor]);
+    fn adam_w(&mut self, gradient: ValueId) -> Result<ValueId, GraphError> {
+        let (first, second) = (self.slot(Slot::First)?, self.slot(Slot::Second)?);
+        let (first_scale, second_scale) = (
+            self.graph.named("first_scale")?,
+            self.graph.named("second_scale")?,
+        );
+        let (keep, take) = (self.graph.number(BETA_1), self.graph.number(1.0 - BETA_1));
+        let kept = self.graph.mul(first, keep);
+        let taken = self.graph.mul(gradient, take);
+        let next_first = self.next_of(Slot::First, kept, taken);
+        let (keep, take) = (self.graph.number(BETA_2), self.graph.number(1.0 - BETA_2));
+        let square = self.graph.mul(gradient, gradient);
+        let kept = self.graph.mul(second, keep);
+        let taken = self.graph.mul(square, take);
+        let next_second = self.next_of(Slot::Second, kept, taken);
+        let corrected = self.graph.mul(next_second, second_scale);
+        let root = self.graph.op(Elementwise::Sqrt, &[corrected]);
+        let epsilon = self.graph.number(EPSILON);
+        let divisor = self.graph.add(root, epsilon);
+        let rate = self.rate()?;
+        let scaled_rate = self.graph.mul(rate, first_scale);
+        let scaled = self.graph.mul(next_first, scaled_rate);
+        let change = self.graph.div(scaled, divisor);
+        let mut kept = self.value;
         if self.decay > 0.0 {
             // w - η λ w as one product.
-            let decay = self.number(self.decay);
-            let shrink = self.graph.op("Mul", &[&rate, &decay]);
-            let one = self.number(1.0);
-            let keep = self.graph.op("Sub", &[&one, &shrink]);
-            let kept = self.graph.op("Mul", &[name, &keep]);
-            self.graph
-                .node("Sub", &[&kept, &change], &[&next(name)], &[]);
-        } else {
-            self.graph
-                .node("Sub", &[name, &change], &[&next(name)], &[]);
+            let decay = self.graph.number(self.decay);
+            let shrink = self.graph.mul(rate, decay);
+            let one = self.graph.number(1.0);
+            let keep = self.graph.sub(one, shrink);
+            kept = self.graph.mul(self.value, keep);
         }
+        Ok(self.next(kept, change))
     }
 
-    fn average(&mut self) {
-        let name = self.weight.name.as_str();
-        let average = Slot::Average.name(name);
-        let ahead = self.graph.op("Sub", &[&next(name), &average]);
-        let follow = self.graph.op("Mul", &[&ahead, "average_rate"]);
-        self.graph
-            .node("Add", &[&average, &follow], &[&next(&average)], &[]);
+    fn average(&mut self, next: ValueId) -> Result<(), GraphError> {
+        let average = self.slot(Slot::Average)?;
+        let average_rate = self.graph.named("average_rate")?;
+        let ahead = self.graph.sub(next, average);
+        let follow = self.graph.mul(ahead, average_rate);
+        self.next_of(Slot::Average, average, follow);
+        Ok(())
     }
 }

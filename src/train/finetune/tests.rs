@@ -21,8 +21,10 @@ use super::learner::{FineTrainer, Report, Row, Rows, Side};
 use super::optimizer::{BETA_1, BETA_2, Slot, Weight, append_updates, matrix, next};
 use super::{FineTuneOptimizer, FineTuneSettings};
 use crate::backbone::Depth;
+use crate::graph::ops::{Activation, Conv, GlobalPool, Reshaping};
+use crate::graph::{Dim, Graph, Sliding, ValueId};
 use crate::jobs::Work;
-use crate::onnx::{Attribute, Dim, ElementType, Graph, Session, Tensor};
+use crate::onnx::{ElementType, Session, Tensor};
 use crate::train::batches::{Draw, Purpose};
 use crate::train::files::Values;
 use crate::train::learner::End;
@@ -50,63 +52,46 @@ fn small(seed: u64) -> Small {
     let mut graph = Graph::new("small");
     let mut weights = Vec::new();
     let cut = [4, 6, 6];
-    graph.input(
+    let x = graph.input(
         "cut",
         ElementType::F32,
         &["N".into(), 4.into(), 6.into(), 6.into()],
     );
-    graph.initializer("six", &Tensor::scalar(1.0_f32));
-    graph.initializer("zero", &Tensor::scalar(0.0_f32));
+    let six = graph.constant_named("six", Tensor::scalar(1.0_f32));
+    let zero = graph.constant_named("zero", Tensor::scalar(0.0_f32));
     let mut conv = |graph: &mut Graph,
-                    x: &str,
+                    x: ValueId,
                     name: &str,
                     shape: [usize; 4],
-                    group: i64,
-                    stride: i64,
-                    pads: [i64; 4]| {
+                    (group, stride): (usize, usize),
+                    pads: [usize; 4]| {
         let fan_in = (shape[1] * shape[2] * shape[3]) as f64;
         let kernel = random(&mut draw, &shape, 1.5 / fan_in.sqrt());
         let bias = random(&mut draw, &[shape[0]], 0.3);
-        let (w, b) = (format!("{name}.weight"), format!("{name}.bias"));
-        graph.initializer(&w, &kernel);
-        graph.initializer(&b, &bias);
-        weights.push((w.clone(), kernel));
-        weights.push((b.clone(), bias));
-        graph.op_with(
-            "Conv",
-            &[x, &w, &b],
-            &[
-                ("group", Attribute::Int(group)),
-                (
-                    "kernel_shape",
-                    Attribute::Ints(vec![shape[2] as i64, shape[3] as i64]),
-                ),
-                ("strides", Attribute::Ints(vec![stride, stride])),
-                ("pads", Attribute::Ints(pads.to_vec())),
-            ],
-        )
+        let names = [format!("{name}.weight"), format!("{name}.bias")];
+        let [w, b] = [(&names[0], &kernel), (&names[1], &bias)]
+            .map(|(name, tensor)| graph.constant_named(name, tensor.clone()));
+        weights.extend(names.into_iter().zip([kernel, bias]));
+        let mut sliding = Sliding::new(&[stride; 2], &[], &pads);
+        sliding.kernel = vec![shape[2] as i64, shape[3] as i64];
+        graph.op(Conv::new(sliding, group), &[x, w, b])
     };
-    let act = |graph: &mut Graph, x: &str| graph.op("Clip", &[x, "zero", "six"]);
-    let expand = conv(&mut graph, "cut", "expand", [12, 4, 1, 1], 1, 1, [0; 4]);
-    let expand = act(&mut graph, &expand);
-    let depth = conv(&mut graph, &expand, "depth", [12, 1, 3, 3], 12, 1, [1; 4]);
-    let depth = act(&mut graph, &depth);
-    let project = conv(&mut graph, &depth, "project", [4, 12, 1, 1], 1, 1, [0; 4]);
-    let sum = graph.op("Add", &[&project, "cut"]);
-    let half = conv(&mut graph, &sum, "half", [4, 1, 3, 3], 4, 2, [0, 0, 1, 1]);
-    let half = graph.op("Relu", &[&half]);
-    let dense = conv(&mut graph, &half, "dense", [6, 4, 3, 3], 1, 1, [1; 4]);
-    let dense = act(&mut graph, &dense);
-    let last = conv(&mut graph, &dense, "last", [8, 6, 1, 1], 1, 1, [0; 4]);
-    let last = act(&mut graph, &last);
-    let pooled = graph.op("GlobalAveragePool", &[&last]);
-    graph.node(
-        "Flatten",
-        &[&pooled],
-        &["bottleneck"],
-        &[("axis", Attribute::Int(1))],
-    );
-    graph.output("bottleneck", ElementType::F32, &["N".into(), 8.into()]);
+    let act = |graph: &mut Graph, x| graph.op(Activation::CLIP, &[x, zero, six]);
+    let expand = conv(&mut graph, x, "expand", [12, 4, 1, 1], (1, 1), [0; 4]);
+    let expand = act(&mut graph, expand);
+    let depth = conv(&mut graph, expand, "depth", [12, 1, 3, 3], (12, 1), [1; 4]);
+    let depth = act(&mut graph, depth);
+    let project = conv(&mut graph, depth, "project", [4, 12, 1, 1], (1, 1), [0; 4]);
+    let sum = graph.add(project, x);
+    let half = conv(&mut graph, sum, "half", [4, 1, 3, 3], (4, 2), [0, 0, 1, 1]);
+    let half = graph.op(Activation::Relu, &[half]);
+    let dense = conv(&mut graph, half, "dense", [6, 4, 3, 3], (1, 1), [1; 4]);
+    let dense = act(&mut graph, dense);
+    let last = conv(&mut graph, dense, "last", [8, 6, 1, 1], (1, 1), [0; 4]);
+    let last = act(&mut graph, last);
+    let pooled = graph.op(GlobalPool::Average, &[last]);
+    let flat = graph.op_named(Reshaping::FLATTEN, &[pooled], "bottleneck");
+    graph.output(flat);
     Small {
         back: graph,
         cut,
@@ -152,11 +137,13 @@ fn updates_follow_the_formulas() {
             graph.input(&format!("g.{}", weight.name), ElementType::F32, &shape);
         }
         let found: Vec<String> = weights.iter().map(|w| format!("g.{}", w.name)).collect();
-        append_updates(&mut graph, &settings, &weights, &found);
-        for (name, len) in &names {
-            graph.output(&next(name), ElementType::F32, &[Dim::Fixed(*len)]);
+        let by: Vec<ValueId> = found.iter().map(|name| graph.find(name).unwrap()).collect();
+        append_updates(&mut graph, &settings, &weights, &by).unwrap();
+        for (name, _) in &names {
+            let next = graph.find(&next(name)).unwrap();
+            graph.output(next);
         }
-        let mut session = Session::from_bytes(&graph.to_bytes(), 1).unwrap();
+        let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
 
         let mut draw = Draw::new(3, Purpose::Weights, 0);
         let mut state: Vec<Tensor> = names

@@ -199,12 +199,8 @@ fn split_weights(network: &Network, kept: Vec<Tensor>) -> Result<(Head, TunedWei
             LOGITS_BIAS => head.b = tensor.f32()?.to_vec(),
             name => {
                 // Back to the shape that the network has it in.
-                let original = network.back.shape(name).map(|shape| {
-                    shape
-                        .iter()
-                        .filter_map(crate::onnx::Dim::fixed)
-                        .collect::<Vec<_>>()
-                });
+                let original = network.back.find(name);
+                let original = original.and_then(|weight| network.back.lens(weight));
                 let shape = original.unwrap_or_else(|| tensor.shape.clone());
                 tuned.push((name.to_owned(), Tensor::new(shape, tensor.data)));
             }

@@ -1,21 +1,22 @@
 //! The network in rows against planes, and a batch in parts against the whole.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use half::f16;
 
 use super::super::FineTuneSettings;
-use super::super::layout::append_in_rows;
 use super::super::learner::{Row, Rows};
 use super::super::network::network;
 use super::{Small, case, random, small, table};
 use crate::backbone::{Architecture, Blocks, Depth};
+use crate::graph::ops::{Activation, Conv, GlobalPool, Linear, ReduceKind, Reshaping, block_size};
+use crate::graph::passes::layout::append_in_rows;
+use crate::graph::{Dim, Graph, Sliding, ValueId, gradients};
 use crate::jobs::Work;
-use crate::onnx::{Attribute, Dim, ElementType, Graph, Session, Tensor, block_size};
+use crate::onnx::{ElementType, Session, Tensor};
 use crate::train::Head;
 use crate::train::batches::{Draw, Purpose};
-use crate::train::gradient::gradients;
 use crate::train::graph::Sizes;
 
 #[derive(Debug, Clone, Copy)]
@@ -28,54 +29,45 @@ enum Form {
 /// The loss `Σ r·bottleneck` and its derivatives by all weights, in either form of the graph.
 fn derivatives(small: &Small, form: Form, x: &Tensor, r: &Tensor) -> Vec<Tensor> {
     let batch = x.shape[0];
+    let back = &small.back;
     let mut graph = Graph::new("derivatives");
-    let fixed = |shape: &[usize]| shape.iter().map(|len| Dim::Fixed(*len)).collect::<Vec<_>>();
-    graph.input("x", ElementType::F32, &fixed(&x.shape));
-    graph.input("r", ElementType::F32, &fixed(&r.shape));
-    let trained: HashSet<String> = small.weights.iter().map(|(name, _)| name.clone()).collect();
-    for (name, tensor) in &small.weights {
-        graph.input(name, ElementType::F32, &fixed(&tensor.shape));
-    }
-    let bottleneck = if let Form::Rows(block) = form {
-        let (back, cut) = (&small.back, small.cut);
-        append_in_rows(&mut graph, back, "x", cut, batch, &trained, block).unwrap()
-    } else {
-        let mut back = small.back.clone();
-        let cut = small.back.inputs[0].name();
-        let bottleneck = small.back.outputs[0].name().to_owned();
-        back.inputs.clear();
-        back.outputs.clear();
-        back.initializers
-            .retain(|tensor| !trained.contains(tensor.name()));
-        for node in &mut back.nodes {
-            for input in &mut node.input {
-                if input == cut {
-                    *input = "x".into();
-                }
-            }
-        }
-        graph.reserve(&small.back);
-        graph.initializers.extend(back.initializers);
-        graph.nodes.extend(back.nodes);
-        bottleneck
+    let mut input = |name: &str, tensor: &Tensor| {
+        graph.input(name, ElementType::F32, &Dim::all_fixed(&tensor.shape))
     };
-    let product = graph.op("Mul", &[&bottleneck, "r"]);
-    let loss = graph.op_with("ReduceSum", &[&product], &[("keepdims", Attribute::Int(0))]);
-    let names: Vec<&str> = small
+    let (x_in, r_in) = (input("x", x), input("r", r));
+    let weights: Vec<ValueId> = small
         .weights
         .iter()
-        .map(|(name, _)| name.as_str())
+        .map(|(name, tensor)| input(name, tensor))
         .collect();
-    let found = gradients(&mut graph, &loss, &names).unwrap();
+    let originals = small
+        .weights
+        .iter()
+        .map(|(name, _)| back.find(name).unwrap());
+    let bottleneck = if let Form::Rows(block) = form {
+        let trained: BTreeMap<ValueId, ValueId> = originals.zip(weights.iter().copied()).collect();
+        append_in_rows(&mut graph, back, x_in, small.cut, batch, &trained, block).unwrap()
+    } else {
+        let mut plain = back.clone();
+        let mut connect = vec![(back.inputs()[0], x_in)];
+        for (original, weight) in originals.zip(&weights) {
+            plain.make_input(original);
+            connect.push((original, *weight));
+        }
+        plain.clear_outputs();
+        plain.prefix("plain.");
+        let joined = graph.append(plain, &connect).unwrap();
+        joined.get(back.outputs()[0])
+    };
+    let product = graph.mul(bottleneck, r_in);
+    let loss = graph.reduce_all(ReduceKind::Sum, product);
+    let found = gradients(&mut graph, loss, &weights).unwrap();
     let mut outputs = vec!["value".to_owned()];
-    graph.output_as(&bottleneck, "value", ElementType::F32, &[]);
-    for (at, gradient) in found.iter().enumerate() {
+    graph.output_as(bottleneck, "value");
+    for (at, gradient) in found.into_iter().enumerate() {
         let name = format!("d{at}");
-        graph.output_as(gradient, &name, ElementType::F32, &[]);
+        graph.output_as(gradient, &name);
         outputs.push(name);
-    }
-    for output in &mut graph.outputs {
-        output.r#type = None;
     }
     graph.prune();
     let mut inputs = vec![("x", x), ("r", r)];
@@ -86,7 +78,7 @@ fn derivatives(small: &Small, form: Form, x: &Tensor, r: &Tensor) -> Vec<Tensor>
             .map(|(name, tensor)| (name.as_str(), tensor)),
     );
     let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-    let mut session = Session::from_bytes(&graph.to_bytes(), 1).unwrap();
+    let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
     session.run(&inputs, &outputs).unwrap()
 }
 
@@ -128,12 +120,13 @@ fn unusual(seed: u64) -> Small {
     let mut draw = Draw::new(seed, Purpose::Weights, 0);
     let mut graph = Graph::new("unusual");
     let cut = [10, 5, 5];
-    graph.input(
+    let x = graph.input(
         "cut",
         ElementType::F32,
         &["N".into(), 10.into(), 5.into(), 5.into()],
     );
     let mut weights = Vec::new();
+    let mut values = HashMap::new();
     for (name, shape, trained) in [
         ("expand", &[20, 10, 1, 1][..], true),
         ("depth", &[20, 1, 3, 3], false),
@@ -145,35 +138,33 @@ fn unusual(seed: u64) -> Small {
     ] {
         let fan_in: usize = shape.iter().skip(1).product();
         let tensor = random(&mut draw, shape, 1.5 / (fan_in as f64).sqrt());
-        graph.initializer(name, &tensor);
+        values.insert(name, graph.constant_named(name, tensor.clone()));
         if trained {
             weights.push((name.to_owned(), tensor));
         }
     }
-    let pads = ("pads", Attribute::Ints(vec![1; 4]));
-    let expand = graph.op("Conv", &["cut", "expand"]);
-    let expand = graph.op("Sigmoid", &[&expand]);
-    let group = ("group", Attribute::Int(20));
-    let depth = graph.op_with("Conv", &[&expand, "depth"], &[group, pads]);
-    let depth = graph.op("Relu", &[&depth]);
-    let squeeze = graph.op("GlobalAveragePool", &[&expand]);
-    let squeeze = graph.op("Conv", &[&squeeze, "squeeze", "squeeze.bias"]);
-    let squeeze = graph.op("HardSigmoid", &[&squeeze]);
-    let excited = graph.op("Mul", &[&depth, &squeeze]);
-    let project = graph.op("Conv", &[&excited, "project"]);
-    let positive = graph.op("Relu", &[&project]);
-    let sum = graph.op("Add", &[&positive, &project]);
-    let pooled = graph.op("GlobalAveragePool", &[&sum]);
-    let flat = graph.op("Flatten", &[&pooled]);
-    let turned = ("transB", Attribute::Int(1));
-    let dense = graph.op_with("Gemm", &[&flat, "dense", "dense.bias"], &[turned]);
-    let last = graph.op("HardSwish", &[&dense]);
-    graph.output_as(
-        &last,
-        "bottleneck",
-        ElementType::F32,
-        &["N".into(), 9.into()],
-    );
+    let of = |name: &str| values[name];
+    let expand = graph.op(Conv::plain(), &[x, of("expand")]);
+    let expand = graph.op(Activation::Sigmoid, &[expand]);
+    let padded = Conv::new(Sliding::new(&[], &[], &[1; 4]), 20);
+    let depth = graph.op(padded, &[expand, of("depth")]);
+    let depth = graph.op(Activation::Relu, &[depth]);
+    let squeeze = graph.op(GlobalPool::Average, &[expand]);
+    let squeeze = graph.op(Conv::plain(), &[squeeze, of("squeeze"), of("squeeze.bias")]);
+    let hard_sigmoid = Activation::HardSigmoid {
+        alpha: 0.2,
+        beta: 0.5,
+    };
+    let squeeze = graph.op(hard_sigmoid, &[squeeze]);
+    let excited = graph.mul(depth, squeeze);
+    let project = graph.op(Conv::plain(), &[excited, of("project")]);
+    let positive = graph.op(Activation::Relu, &[project]);
+    let sum = graph.add(positive, project);
+    let pooled = graph.op(GlobalPool::Average, &[sum]);
+    let flat = graph.op(Reshaping::FLATTEN, &[pooled]);
+    let dense = graph.op(Linear::BY_TRANSPOSE, &[flat, of("dense"), of("dense.bias")]);
+    let last = graph.op(Activation::HardSwish, &[dense]);
+    graph.output_as(last, "bottleneck");
     Small {
         back: graph,
         cut,
@@ -211,8 +202,8 @@ fn of_a_whole_backbone(architecture: &Architecture) {
         .weights
         .iter()
         .map(|weight| {
-            let value = back.initializer_value(&weight.name).unwrap().unwrap();
-            (weight.name.clone(), value)
+            let value = back.constant_of(back.find(&weight.name).unwrap()).unwrap();
+            (weight.name.clone(), Tensor::clone(value))
         })
         .collect();
     let whole = Small {
@@ -227,22 +218,19 @@ fn of_a_whole_backbone(architecture: &Architecture) {
 }
 
 /// The logits and derivatives of a batch, with some pictures at a time.
-fn by_parts(pictures: usize) -> Vec<Tensor> {
+fn by_parts(images: usize) -> Vec<Tensor> {
     const BATCH: usize = 32;
     let (network, initial, settings, _) = case();
     let mut graph = Graph::new("by parts");
-    network.inputs(&mut graph, BATCH);
+    let inputs = network.inputs(&mut graph, BATCH);
     let (logits, found) = network
-        .by_parts(&mut graph, &settings.fine_tune, BATCH, pictures)
+        .by_parts(&mut graph, &inputs, &settings.fine_tune, BATCH, images)
         .unwrap();
     let mut outputs = Vec::new();
-    for (at, value) in [logits].iter().chain(&found).enumerate() {
+    for (at, value) in [logits].into_iter().chain(found).enumerate() {
         let name = format!("value {at}");
-        graph.output_as(value, &name, ElementType::F32, &[]);
+        graph.output_as(value, &name);
         outputs.push(name);
-    }
-    for output in &mut graph.outputs {
-        output.r#type = None;
     }
     graph.prune();
     let mut rows = table(network.cut, BATCH);
@@ -258,15 +246,15 @@ fn by_parts(pictures: usize) -> Vec<Tensor> {
     let weights = network.weights.iter().map(|weight| weight.name.as_str());
     inputs.extend(weights.zip(&initial));
     let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-    let mut session = Session::from_bytes(&graph.to_bytes(), 2).unwrap();
+    let mut session = Session::from_bytes(&graph.to_onnx(), 2).unwrap();
     session.run(&inputs, &outputs).unwrap()
 }
 
 #[test]
 fn a_batch_in_parts_has_the_derivatives_of_the_whole() {
     let whole = by_parts(32);
-    for pictures in [4, 8, 16] {
-        for (at, (a, b)) in whole.iter().zip(&by_parts(pictures)).enumerate() {
+    for images in [4, 8, 16] {
+        for (at, (a, b)) in whole.iter().zip(&by_parts(images)).enumerate() {
             assert_eq!(a.shape, b.shape);
             let (a, b) = (a.f32().unwrap(), b.f32().unwrap());
             let largest = a.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
@@ -274,7 +262,7 @@ fn a_batch_in_parts_has_the_derivatives_of_the_whole() {
             for (a, b) in a.iter().zip(b) {
                 assert!(
                     (a - b).abs() < 1e-5 * largest,
-                    "value {at}, {pictures}: {a} {b}"
+                    "value {at}, {images}: {a} {b}"
                 );
             }
         }
@@ -300,9 +288,9 @@ fn what_fits_into_memory_goes_at_once() {
     ] {
         let plan = blocks.plan(depth);
         let (network, _) = network(&blocks, &plan, &settings, sizes, &head, &Work::new()).unwrap();
-        let pictures = network.pictures_at_once(32);
-        assert!(expected.contains(&pictures), "{depth}: {pictures}");
-        let pictures = network.pictures_at_once(30);
-        assert!(of_30.contains(&pictures), "{depth}: {pictures}");
+        let images = network.images_at_once(32);
+        assert!(expected.contains(&images), "{depth}: {images}");
+        let images = network.images_at_once(30);
+        assert!(of_30.contains(&images), "{depth}: {images}");
     }
 }

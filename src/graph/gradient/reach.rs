@@ -1,0 +1,72 @@
+//! How far back through a graph a gradient can go.
+
+use std::collections::HashSet;
+
+use crate::graph::{Graph, ValueId};
+
+/// From where on a graph can be trained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// The nodes that the output depends on and that have no rule, first to last.
+    pub without_rule: Vec<WithoutRule>,
+    /// The earliest values from which on all operators up to the output have rules: the last results of nodes
+    /// without one, and the graph's inputs where nothing is in the way. In the order in which they come about.
+    pub from: Vec<ValueId>,
+}
+
+/// A node that no gradient can pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithoutRule {
+    /// Its operator.
+    pub operator: String,
+    /// Its name, or that of its first output where it has none.
+    pub node: String,
+}
+
+/// Finds from where on the way to `output` all operators have gradient rules. Constants are on no way.
+#[must_use]
+pub fn reach(graph: &Graph, output: ValueId) -> Reach {
+    // Values that the output depends on, and those of them that a gradient of the output gets to.
+    let mut needed: HashSet<ValueId> = HashSet::from([output]);
+    let mut reached: HashSet<ValueId> = HashSet::from([output]);
+    let mut found = Reach {
+        without_rule: Vec::new(),
+        from: Vec::new(),
+    };
+    for node in graph.nodes.iter().rev() {
+        if !node.makes().any(|value| needed.contains(&value)) {
+            continue;
+        }
+        let reaches = node.makes().any(|value| reached.contains(&value));
+        let has_rule = node.op.has_gradient();
+        if !has_rule {
+            found.without_rule.push(WithoutRule {
+                operator: node.op.op_type().to_owned(),
+                node: graph.name_of_node(node).to_owned(),
+            });
+            let mut last: Vec<_> = node
+                .makes()
+                .filter(|value| reached.contains(value))
+                .collect();
+            last.reverse();
+            found.from.extend(last);
+        }
+        // The inputs whose values the result is made of, not just shaped or placed by.
+        for (at, input) in node.inputs.iter().enumerate() {
+            if let Some(input) = input
+                && node.op.passes_on(at)
+            {
+                needed.insert(*input);
+                if has_rule && reaches {
+                    reached.insert(*input);
+                }
+            }
+        }
+    }
+    let inputs = graph.inputs.iter().rev().copied();
+    let free = |input: &ValueId| reached.contains(input) && graph.constant_of(*input).is_none();
+    found.from.extend(inputs.filter(free));
+    found.from.reverse();
+    found.without_rule.reverse();
+    found
+}

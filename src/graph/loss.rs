@@ -1,0 +1,70 @@
+//! The loss that classifiers are trained with.
+
+use crate::onnx::{ElementType, Tensor};
+
+use super::ops::{Reduce, ReduceKind, Reshaping, Softmax};
+use super::{Graph, ValueId};
+
+/// Softmax cross-entropy, with smoothed labels and weighted classes.
+///
+/// With `q = (1 - s) · onehot(y) + s / C` and the weights `w` of the classes, the loss of a batch is
+/// `Σ over rows and classes of -w · q · log softmax(logits)`, divided by the sum over rows of `w[y]` (which is
+/// the number of rows when all weigh 1): the same as `PyTorch`'s `CrossEntropyLoss`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CrossEntropy {
+    /// The share `s` of each label that is spread over all classes, in 0..1.
+    pub smoothing: f64,
+    /// How much an example of each class counts, at least 0; `None` for equal weights.
+    /// Trainings leave it at that: their batches are drawn a class first, so that a small class counts as much as a
+    /// large one already. Weights are for a graph whose batches come as they are.
+    pub class_weights: Option<Vec<f64>>,
+}
+
+impl CrossEntropy {
+    /// Appends the loss of `logits` (`[B, C]`, of the type `element`) with the classes `labels` (`i64[B]`,
+    /// each below C) and returns the scalar.
+    pub fn append(
+        &self,
+        graph: &mut Graph,
+        logits: ValueId,
+        labels: ValueId,
+        classes: usize,
+        element: ElementType,
+    ) -> ValueId {
+        let log_p = graph.op(Softmax::LOG, &[logits]);
+        let numbers: Vec<i64> = (0..classes as i64).collect();
+        let numbers = graph.ints(&numbers);
+        let axes = graph.ints(&[1]);
+        let column = graph.op(Reshaping::Unsqueeze { axes: None }, &[labels, axes]);
+        let equal = graph.equal(column, numbers);
+        let one_hot = graph.cast(equal, element);
+        let mut target = one_hot;
+        let constant = |graph: &mut Graph, shape: &[usize], values: Vec<f64>| {
+            graph.constant(Tensor::floats(element, shape, values))
+        };
+        if self.smoothing > 0.0 {
+            let kept = constant(graph, &[], vec![1.0 - self.smoothing]);
+            let spread = constant(graph, &[], vec![self.smoothing / classes as f64]);
+            target = graph.mul(target, kept);
+            target = graph.add(target, spread);
+        }
+        let weights = self
+            .class_weights
+            .as_ref()
+            .map(|weights| constant(graph, &[weights.len()], weights.clone()));
+        if let Some(weights) = weights {
+            target = graph.mul(target, weights);
+        }
+        let product = graph.mul(target, log_p);
+        let total = if let Some(weights) = weights {
+            let each = graph.mul(one_hot, weights);
+            let weight = graph.reduce_all(ReduceKind::Sum, each);
+            let sum = graph.reduce_all(ReduceKind::Sum, product);
+            graph.div(sum, weight)
+        } else {
+            let rows = graph.op(Reduce::new(ReduceKind::Sum, false), &[product, axes]);
+            graph.reduce_all(ReduceKind::Mean, rows)
+        };
+        graph.neg(total)
+    }
+}

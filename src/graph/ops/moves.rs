@@ -1,0 +1,377 @@
+//! Operators that cut, join and pick.
+
+mod gradient;
+
+use super::{
+    Arriving, Attribute, Attributes, Backward, Dim, Fact, Family, Inputs, Named, Parse, Parts,
+    Push, no_rule, wrap, wrap_all,
+};
+use crate::onnx::ElementType;
+pub(super) use gradient::scatter;
+
+/// An operator that moves values.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Moves {
+    /// The part between starts and ends.
+    Slice(Cut),
+    /// A margin around the value.
+    Pad {
+        /// What the margin is filled with.
+        mode: PadMode,
+        /// Its width before each dimension, then after each, in older versions; else the second input.
+        pads: Option<Vec<i64>>,
+        /// What a constant margin holds, in older versions; else the third input.
+        value: Option<f32>,
+    },
+    /// Values in a row along an axis.
+    Concat {
+        /// The axis.
+        axis: i64,
+    },
+    /// Parts along an axis.
+    Split {
+        /// The axis.
+        axis: i64,
+        /// Their lengths, in older versions; else the second input, or equal parts.
+        lens: Option<Vec<i64>>,
+        /// How many equal parts, in newer versions; else as many as there are outputs.
+        count: Option<i64>,
+    },
+    /// Values at the places that the second input holds.
+    Gather {
+        /// The axis.
+        axis: i64,
+    },
+    /// The first input with the third one's values at the places that the second one holds.
+    ScatterElements {
+        /// The axis.
+        axis: i64,
+        /// Whether they are added to what is there.
+        add: bool,
+    },
+    /// A dimension in which all is off but the place that the input holds.
+    OneHot {
+        /// The axis.
+        axis: i64,
+    },
+    /// The places of what is not zero.
+    NonZero,
+    /// Numbers from the first input to before the second, in steps of the third.
+    Range,
+}
+
+/// What a `Slice` cuts, in older versions; else the inputs after the first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Cut {
+    starts: Option<Vec<i64>>,
+    ends: Option<Vec<i64>>,
+    axes: Option<Vec<i64>>,
+}
+
+/// What a margin is filled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are ONNX's own")]
+pub enum PadMode {
+    Constant,
+    Reflect,
+    Edge,
+    Wrap,
+}
+
+const MODES: [(PadMode, &str); 4] = [
+    (PadMode::Constant, "constant"),
+    (PadMode::Reflect, "reflect"),
+    (PadMode::Edge, "edge"),
+    (PadMode::Wrap, "wrap"),
+];
+
+impl Moves {
+    /// The part between the second and third input.
+    pub const SLICE: Self = Self::Slice(Cut {
+        starts: None,
+        ends: None,
+        axes: None,
+    });
+    /// A constant margin as wide as the second input says.
+    pub const PAD: Self = Self::Pad {
+        mode: PadMode::Constant,
+        pads: None,
+        value: None,
+    };
+}
+
+impl Parse for Moves {
+    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
+        let mut axis = |default| attributes.int("axis").unwrap_or(default);
+        Some(match op_type {
+            "Slice" => Self::Slice(Cut {
+                starts: attributes.ints("starts"),
+                ends: attributes.ints("ends"),
+                axes: attributes.ints("axes"),
+            }),
+            "Pad" => {
+                let mode = attributes.text("mode");
+                let mode = mode.as_deref().unwrap_or("constant");
+                Self::Pad {
+                    mode: MODES.iter().find(|(_, name)| *name == mode)?.0,
+                    pads: attributes.ints("pads"),
+                    value: attributes.float("value"),
+                }
+            }
+            "Concat" => Self::Concat {
+                axis: attributes.int("axis")?,
+            },
+            "Split" => Self::Split {
+                axis: axis(0),
+                lens: attributes.ints("split"),
+                count: attributes.int("num_outputs"),
+            },
+            "Gather" => Self::Gather { axis: axis(0) },
+            "ScatterElements" => Self::ScatterElements {
+                axis: axis(0),
+                add: match attributes.text("reduction").as_deref() {
+                    None | Some("none") => false,
+                    Some("add") => true,
+                    Some(_) => return None,
+                },
+            },
+            "OneHot" => Self::OneHot { axis: axis(-1) },
+            "NonZero" => Self::NonZero,
+            "Range" => Self::Range,
+            _ => return None,
+        })
+    }
+}
+
+impl Family for Moves {
+    fn op_type(&self) -> &str {
+        match self {
+            Self::Slice(_) => "Slice",
+            Self::Pad { .. } => "Pad",
+            Self::Concat { .. } => "Concat",
+            Self::Split { .. } => "Split",
+            Self::Gather { .. } => "Gather",
+            Self::ScatterElements { .. } => "ScatterElements",
+            Self::OneHot { .. } => "OneHot",
+            Self::NonZero => "NonZero",
+            Self::Range => "Range",
+        }
+    }
+
+    fn attributes(&self) -> Named {
+        let mut named = Named::new();
+        match self {
+            Self::Slice(Cut { starts, ends, axes }) => {
+                named.given("axes", axes.as_deref());
+                named.given("ends", ends.as_deref());
+                named.given("starts", starts.as_deref());
+            }
+            Self::Pad { mode, pads, value } => {
+                if let Some((_, name)) = MODES.iter().skip(1).find(|(known, _)| known == mode) {
+                    named.push(("mode", Attribute::Text((*name).to_owned())));
+                }
+                named.given("pads", pads.as_deref());
+                named.extend(value.map(|value| ("value", Attribute::Float(value))));
+            }
+            Self::Concat { axis } => named.push(("axis", Attribute::Int(*axis))),
+            Self::Split { axis, lens, count } => {
+                named.int("axis", *axis, 0);
+                named.extend(count.map(|count| ("num_outputs", Attribute::Int(count))));
+                named.given("split", lens.as_deref());
+            }
+            Self::Gather { axis } => named.int("axis", *axis, 0),
+            Self::ScatterElements { axis, add } => {
+                named.int("axis", *axis, 0);
+                if *add {
+                    named.push(("reduction", Attribute::Text("add".into())));
+                }
+            }
+            Self::OneHot { axis } => named.int("axis", *axis, -1),
+            Self::NonZero | Self::Range => {}
+        }
+        named
+    }
+
+    fn facts(&self, inputs: &Inputs<'_>, outputs: usize) -> Vec<Fact> {
+        if let Self::Split { axis, lens, .. } = self {
+            let parts = split(*axis, lens.as_deref(), inputs, outputs).unwrap_or_default();
+            let parts = parts.into_iter().map(Some).chain(std::iter::repeat(None));
+            return parts
+                .take(outputs)
+                .map(|shape| inputs.like(0, shape))
+                .collect();
+        }
+        let element = match self {
+            Self::NonZero => Some(ElementType::I64),
+            Self::OneHot { .. } => inputs.element(2),
+            _ => inputs.element(0),
+        };
+        vec![Fact::of(element, self.shape(inputs))]
+    }
+
+    fn has_gradient(&self) -> bool {
+        !matches!(
+            self,
+            Self::ScatterElements { .. } | Self::OneHot { .. } | Self::NonZero | Self::Range
+        )
+    }
+
+    fn passes_on(&self, input: usize) -> bool {
+        input == 0 || matches!(self, Self::Concat { .. })
+    }
+
+    fn gradient(&self, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
+        match self {
+            Self::Slice(_) => gradient::uncut(b, at),
+            Self::Pad { mode, .. } => gradient::unpad(*mode, b, at),
+            Self::Concat { axis } => gradient::apart(*axis, b, at),
+            Self::Split { axis, .. } => gradient::together(*axis, b, at),
+            Self::Gather { axis } => gradient::ungather(*axis, b, at),
+            _ => Err(no_rule(self.op_type())),
+        }
+    }
+}
+
+impl Moves {
+    fn shape(&self, inputs: &Inputs<'_>) -> Option<Vec<Dim>> {
+        match self {
+            Self::Slice(cut) => {
+                let mut shape = inputs.shape(0)?.to_vec();
+                for (axis, _, count, _) in cut.cuts(inputs)? {
+                    *shape.get_mut(axis)? = Dim::Fixed(count);
+                }
+                Some(shape)
+            }
+            Self::Pad { pads, .. } => {
+                let pads = match pads {
+                    Some(pads) => pads,
+                    None => inputs.ints(1)?,
+                };
+                let mut shape = inputs.shape(0)?.to_vec();
+                let axes = if inputs.has(3) {
+                    wrap_all(inputs.ints(3)?, shape.len())?
+                } else {
+                    (0..shape.len()).collect()
+                };
+                for (at, axis) in axes.iter().enumerate() {
+                    let total = pads.get(at)? + pads.get(at + axes.len())?;
+                    if total != 0 {
+                        let dim = shape.get_mut(*axis)?;
+                        *dim = Dim::Fixed(usize::try_from(dim.fixed()? as i64 + total).ok()?);
+                    }
+                }
+                Some(shape)
+            }
+            Self::Concat { axis } => {
+                let parts: Vec<&[Dim]> = (0..inputs.count())
+                    .map(|at| inputs.shape(at))
+                    .collect::<Option<_>>()?;
+                let mut shape = parts.first()?.to_vec();
+                let axis = wrap(*axis, shape.len())?;
+                let lens = parts.iter().map(|part| part.get(axis)?.fixed());
+                *shape.get_mut(axis)? = Dim::Fixed(lens.sum::<Option<usize>>()?);
+                Some(shape)
+            }
+            Self::Gather { axis } => {
+                let data = inputs.shape(0)?;
+                let axis = wrap(*axis, data.len())?;
+                let (before, after) = (data.get(..axis)?, data.get(axis + 1..)?);
+                Some([before, inputs.shape(1)?, after].concat())
+            }
+            Self::ScatterElements { .. } => inputs.shape(0).map(<[Dim]>::to_vec),
+            Self::OneHot { axis } => {
+                let mut shape = inputs.shape(0)?.to_vec();
+                let at = wrap(*axis, shape.len() + 1)?;
+                let depth = inputs.ints(1)?.first()?;
+                shape.insert(at, Dim::Fixed(usize::try_from(*depth).ok()?));
+                Some(shape)
+            }
+            Self::Split { .. } | Self::NonZero | Self::Range => None,
+        }
+    }
+}
+
+/// The shapes of the parts of a `Split`.
+fn split(
+    axis: i64,
+    lens: Option<&[i64]>,
+    inputs: &Inputs<'_>,
+    outputs: usize,
+) -> Option<Vec<Vec<Dim>>> {
+    let whole = inputs.shape(0)?;
+    let axis = wrap(axis, whole.len())?;
+    let given = match lens {
+        None if inputs.has(1) => Some(inputs.ints(1)?),
+        lens => lens,
+    };
+    let lens: Vec<usize> = if let Some(lens) = given {
+        let lens = lens.iter().map(|len| usize::try_from(*len).ok());
+        lens.collect::<Option<_>>()?
+    } else {
+        // Equal parts, of which the last one may be shorter.
+        let total = whole.get(axis)?.fixed()?;
+        let part = total.div_ceil(outputs.max(1));
+        (0..outputs)
+            .map(|at| part.min(total.saturating_sub(at * part)))
+            .collect()
+    };
+    let part = |len| {
+        let mut shape = whole.to_vec();
+        *shape.get_mut(axis)? = Dim::Fixed(len);
+        Some(shape)
+    };
+    lens.into_iter().map(part).collect()
+}
+
+impl Cut {
+    /// For each dimension that is cut: which one, its first index, the number of indices, and the step between them.
+    /// `None` unless all of it is known.
+    fn cuts(&self, inputs: &Inputs<'_>) -> Option<Vec<(usize, i64, usize, i64)>> {
+        let shape = inputs.shape(0)?;
+        // An input that is given must be known.
+        let input = |at| {
+            if inputs.has(at) {
+                inputs.ints(at).map(Some)
+            } else {
+                Some(None)
+            }
+        };
+        let (starts, ends, axes) = match (&self.starts, &self.ends) {
+            (Some(starts), Some(ends)) => (&starts[..], &ends[..], self.axes.as_deref()),
+            _ => (inputs.ints(1)?, inputs.ints(2)?, input(3)?),
+        };
+        let axes = match axes {
+            Some(axes) => wrap_all(axes, shape.len())?,
+            None => (0..starts.len()).collect(),
+        };
+        let steps = input(4)?;
+        let mut cuts = Vec::with_capacity(axes.len());
+        for (at, axis) in axes.into_iter().enumerate() {
+            let len = shape.get(axis)?.fixed()? as i64;
+            let step = match steps {
+                Some(steps) => *steps.get(at)?,
+                None => 1,
+            };
+            let from_end = |index: i64| {
+                if index < 0 {
+                    index.saturating_add(len)
+                } else {
+                    index
+                }
+            };
+            let (start, end) = (from_end(*starts.get(at)?), from_end(*ends.get(at)?));
+            let (start, count) = if len == 0 {
+                (0, 0)
+            } else if step > 0 {
+                let start = start.clamp(0, len);
+                (start, end.clamp(0, len) - start)
+            } else {
+                let start = start.clamp(0, len - 1);
+                (start, start - end.clamp(-1, len - 1))
+            };
+            let count = (count.max(0) as u64).div_ceil(step.unsigned_abs().max(1));
+            cuts.push((axis, start, usize::try_from(count).ok()?, step));
+        }
+        Some(cuts)
+    }
+}

@@ -1,0 +1,188 @@
+//! Normalisation.
+
+use super::{
+    Arriving, Attributes, Backward, Elementwise, Fact, Family, GraphError, Inputs, Named, Parse,
+    Parts, Push, ValueId, wrap,
+};
+
+/// The default of `epsilon`.
+const EPSILON: f32 = 1e-5;
+/// The default of `momentum`.
+const MOMENTUM: f32 = 0.9;
+
+/// A normalisation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Norm {
+    /// `(x - mean) / √(var + ε) · scale + bias` for each channel; inputs: x, scale, bias, mean, var.
+    Batch {
+        /// ε.
+        epsilon: f32,
+        /// How slowly statistics follow, where they are measured.
+        momentum: f32,
+        /// Whether statistics are measured anew.
+        training: bool,
+    },
+    /// The same over the last dimensions of each example, with its own mean and variance; inputs: x, scale, bias.
+    Layer {
+        /// The first dimension that is measured over.
+        axis: i64,
+        /// ε.
+        epsilon: f32,
+        /// The number of the type that is computed in.
+        stash: i64,
+    },
+}
+
+impl Parse for Norm {
+    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
+        match op_type {
+            "BatchNormalization" => {
+                attributes.ignore("spatial", 1);
+                attributes.ignore("is_test", 1);
+                Some(Self::Batch {
+                    epsilon: attributes.float("epsilon").unwrap_or(EPSILON),
+                    momentum: attributes.float("momentum").unwrap_or(MOMENTUM),
+                    training: attributes.flag("training_mode"),
+                })
+            }
+            "LayerNormalization" => Some(Self::Layer {
+                axis: attributes.int("axis").unwrap_or(-1),
+                epsilon: attributes.float("epsilon").unwrap_or(EPSILON),
+                stash: attributes.int("stash_type").unwrap_or(1),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Family for Norm {
+    fn op_type(&self) -> &str {
+        match self {
+            Self::Batch { .. } => "BatchNormalization",
+            Self::Layer { .. } => "LayerNormalization",
+        }
+    }
+
+    fn attributes(&self) -> Named {
+        let mut named = Named::new();
+        match self {
+            Self::Batch {
+                epsilon,
+                momentum,
+                training,
+            } => {
+                named.float("epsilon", *epsilon, EPSILON);
+                named.float("momentum", *momentum, MOMENTUM);
+                named.flag("training_mode", *training);
+            }
+            Self::Layer {
+                axis,
+                epsilon,
+                stash,
+            } => {
+                named.int("axis", *axis, -1);
+                named.float("epsilon", *epsilon, EPSILON);
+                named.int("stash_type", *stash, 1);
+            }
+        }
+        named
+    }
+
+    fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {
+        vec![inputs.same(0)]
+    }
+
+    fn has_gradient(&self) -> bool {
+        true
+    }
+
+    fn passes_on(&self, input: usize) -> bool {
+        input < 3
+    }
+
+    fn gradient(&self, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
+        match self {
+            Self::Batch { training: true, .. } => Err(GraphError::Model(
+                "it cannot be trained through a “BatchNormalization” that measures its statistics anew"
+                    .into(),
+            )),
+            Self::Batch { epsilon, .. } => batch(*epsilon, b, at),
+            Self::Layer { axis, epsilon, .. } => layer(*axis, *epsilon, b, at),
+        }
+    }
+}
+
+/// Statistics stay as they are: they get no gradient. `dx = dy · scale / √(var + ε)`,
+/// `dscale = Σ dy · (x - mean) / √(var + ε)`, `dbias = Σ dy`, summed over everything but the channels.
+fn batch(epsilon: f32, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
+    let (dy, x) = (at.dy()?, at.input(0)?);
+    let [scale, mean, var] = [at.input(1)?, at.input(3)?, at.input(4)?];
+    let rank = b.rank(x)? as i64;
+    let epsilon = b.number(f64::from(epsilon));
+    let shifted = b.add(var, epsilon);
+    let deviation = b.op(Elementwise::Sqrt, &[shifted]);
+    let mut per_channel = vec![1; rank as usize];
+    if let Some(channels) = per_channel.get_mut(1) {
+        *channels = -1;
+    }
+    let others: Vec<i64> = (0..rank).filter(|axis| *axis != 1).collect();
+    let first = b.wants(at, 0).then(|| {
+        let factor = b.div(scale, deviation);
+        let factor = b.reshape(factor, &per_channel);
+        b.mul(dy, factor)
+    });
+    let second = b.wants(at, 1).then(|| {
+        let mean = b.reshape(mean, &per_channel);
+        let centred = b.sub(x, mean);
+        let product = b.mul(dy, centred);
+        let sum = b.reduce_sum(product, &others, false);
+        b.div(sum, deviation)
+    });
+    let third = b.wants(at, 2).then(|| b.reduce_sum(dy, &others, false));
+    Ok(vec![first, second, third])
+}
+
+/// With `n = (x - mean) / √(var + ε)` and `g = dy · scale`: `dx = (g - mean(g) - n · mean(g · n)) / √(var + ε)`,
+/// `dscale = Σ dy · n`, `dbias = Σ dy`.
+fn layer(axis: i64, epsilon: f32, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
+    let (dy, x, scale) = (at.dy()?, at.input(0)?, at.input(1)?);
+    let rank = b.rank(x)?;
+    let first = wrap(axis, rank)
+        .ok_or_else(|| GraphError::Model("a “LayerNormalization” has no valid axis".into()))?;
+    let axes: Vec<i64> = (first as i64..rank as i64).collect();
+    let count = b.lens_from(x, first)?.iter().product::<usize>();
+    let share = b.number(1.0 / count as f64);
+    let mean = |b: &mut Backward<'_>, value: ValueId| {
+        let sum = b.reduce_sum(value, &axes, true);
+        b.mul(sum, share)
+    };
+    let epsilon = b.number(f64::from(epsilon));
+    let middle = mean(b, x);
+    let centred = b.sub(x, middle);
+    let square = b.mul(centred, centred);
+    let var = mean(b, square);
+    let shifted = b.add(var, epsilon);
+    let deviation = b.op(Elementwise::Sqrt, &[shifted]);
+    let normal = b.div(centred, deviation);
+    let by_input = b.wants(at, 0).then(|| {
+        let g = b.mul(dy, scale);
+        let g_mean = mean(b, g);
+        let product = b.mul(g, normal);
+        let along = mean(b, product);
+        let along = b.mul(along, normal);
+        let rest = b.sub(g, g_mean);
+        let rest = b.sub(rest, along);
+        b.div(rest, deviation)
+    });
+    let by_scale = b.wants(at, 1).then(|| {
+        let product = b.mul(dy, normal);
+        b.unbroadcast(product, scale)
+    });
+    let by_bias = if b.wants(at, 2) {
+        let bias = at.input(2)?;
+        Some(b.unbroadcast(dy, bias))
+    } else {
+        None
+    };
+    Ok(vec![by_input, by_scale, by_bias])
+}

@@ -1,0 +1,218 @@
+//! Pools.
+
+use super::conv::transposed;
+use super::moves::scatter;
+use super::reduce::shared;
+use super::{
+    Arriving, Attributes, Backward, Dim, Fact, Family, GraphError, Inputs, Named, Parse, Parts,
+    Push, Sliding, Window, as_ints,
+};
+use crate::onnx::ElementType;
+
+/// What a pool takes of the pixels under a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    /// Their mean.
+    Average {
+        /// Whether padding counts as zeros.
+        padding_counts: bool,
+    },
+    /// The largest. A second output says where it was.
+    Max {
+        /// Whether the second output counts in columns.
+        in_columns: bool,
+    },
+}
+
+/// A pool with a window.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Pool {
+    /// What it takes of the pixels.
+    pub kind: PoolKind,
+    /// How its window slides.
+    pub sliding: Sliding,
+    /// Whether a last window that is covered in part counts.
+    pub ceil: bool,
+}
+
+impl Parse for Pool {
+    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
+        let kind = match op_type {
+            "AveragePool" => PoolKind::Average {
+                padding_counts: attributes.flag("count_include_pad"),
+            },
+            "MaxPool" => PoolKind::Max {
+                in_columns: attributes.flag("storage_order"),
+            },
+            _ => return None,
+        };
+        Some(Self {
+            kind,
+            sliding: Sliding::parse(attributes)?,
+            ceil: attributes.flag("ceil_mode"),
+        })
+    }
+}
+
+impl Family for Pool {
+    fn op_type(&self) -> &str {
+        match self.kind {
+            PoolKind::Average { .. } => "AveragePool",
+            PoolKind::Max { .. } => "MaxPool",
+        }
+    }
+
+    fn attributes(&self) -> Named {
+        let mut named = Named::new();
+        named.flag("ceil_mode", self.ceil);
+        match self.kind {
+            PoolKind::Average { padding_counts } => {
+                named.flag("count_include_pad", padding_counts);
+            }
+            PoolKind::Max { in_columns } => named.flag("storage_order", in_columns),
+        }
+        self.sliding.attributes(named)
+    }
+
+    fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {
+        let shape = || {
+            let x = inputs.shape(0)?;
+            self.sliding
+                .slid(x, x.get(1)?, &self.sliding.taps()?, self.ceil)
+        };
+        let shape = shape();
+        vec![
+            inputs.like(0, shape.clone()),
+            Fact::of(Some(ElementType::I64), shape),
+        ]
+    }
+
+    fn has_gradient(&self) -> bool {
+        true
+    }
+
+    fn gradient(&self, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
+        let (dy, x) = (at.dy()?, at.input(0)?);
+        let padding_counts = match self.kind {
+            PoolKind::Average { padding_counts } => padding_counts,
+            PoolKind::Max { in_columns: true } => {
+                return Err(GraphError::Model(
+                    "it cannot be trained through a “MaxPool” that counts in columns".into(),
+                ));
+            }
+            // `dy` goes to where the largest pixel was, the first where several are equal. The node is made to tell
+            // where they were.
+            PoolKind::Max { .. } => {
+                let places = b.second_output(at)?;
+                return Ok(vec![Some(scatter(b, x, places, dy))]);
+            }
+        };
+        // Each pixel of `dy / n` goes to all pixels under its window.
+        let kernel = self.sliding.taps().unwrap_or_default();
+        let window = b.window(at, &self.sliding, x, &kernel, self.ceil)?;
+        let mut shape = vec![1, 1];
+        shape.extend(&window.output);
+        let shares = b.tensor(&shape, shares(&window, padding_counts));
+        let share = b.mul(dy, shares);
+        // Each map for itself, so that one kernel of ones does for all channels.
+        let map = [&[-1, 1], &as_ints(&window.output)[..]].concat();
+        let share = b.reshape(share, &map);
+        let mut shape = vec![1, 1];
+        shape.extend(&window.kernel);
+        let ones = b.tensor(&shape, vec![1.0; window.kernel.iter().product()]);
+        let dx = transposed(b, share, ones, &window, 1);
+        Ok(vec![Some(b.reshape_like(dx, x))])
+    }
+}
+
+/// For each window 1 / the number of pixels that its mean is taken of: with or without padding, but never what
+/// lies beyond the padding.
+fn shares(window: &Window, padding_counts: bool) -> Vec<f64> {
+    let mut shares = vec![1.0];
+    for at in 0..window.kernel.len() {
+        let pixels = window.before[at]..window.before[at] + window.input[at];
+        let counted = if padding_counts {
+            0..pixels.end + window.after[at]
+        } else {
+            pixels
+        };
+        let counts: Vec<usize> = (0..window.output[at])
+            .map(|to| {
+                (0..window.kernel[at])
+                    .map(|tap| to * window.strides[at] + tap * window.dilations[at])
+                    .filter(|from| counted.contains(from))
+                    .count()
+            })
+            .collect();
+        shares = shares
+            .iter()
+            .flat_map(|share| {
+                counts
+                    .iter()
+                    .map(move |count| share / (*count).max(1) as f64)
+            })
+            .collect();
+    }
+    shares
+}
+
+/// A pool over all pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GlobalPool {
+    /// Their mean.
+    Average,
+    /// The largest.
+    Max,
+}
+
+impl Parse for GlobalPool {
+    fn parse(op_type: &str, _: &mut Attributes<'_>) -> Option<Self> {
+        match op_type {
+            "GlobalAveragePool" => Some(Self::Average),
+            "GlobalMaxPool" => Some(Self::Max),
+            _ => None,
+        }
+    }
+}
+
+impl Family for GlobalPool {
+    fn op_type(&self) -> &str {
+        match self {
+            Self::Average => "GlobalAveragePool",
+            Self::Max => "GlobalMaxPool",
+        }
+    }
+
+    fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {
+        let shape = inputs.shape(0).map(|shape| {
+            let dims = shape.iter().enumerate();
+            dims.map(|(at, dim)| if at < 2 { dim.clone() } else { Dim::Fixed(1) })
+                .collect()
+        });
+        vec![inputs.like(0, shape)]
+    }
+
+    fn has_gradient(&self) -> bool {
+        true
+    }
+
+    fn gradient(&self, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
+        let (dy, x, y) = (at.dy()?, at.input(0)?, at.output()?);
+        let dx = match self {
+            // `dy / n`, spread over all pixels again.
+            Self::Average => {
+                let count = match b.lens_from(x, 2) {
+                    Ok(lens) => b.number(lens.iter().product::<usize>() as f64),
+                    Err(_) => b.ratio_of_sizes(x, y),
+                };
+                let share = b.div(dy, count);
+                b.expand_like(share, x)
+            }
+            Self::Max => {
+                let axes: Vec<i64> = (2..b.rank(x)? as i64).collect();
+                shared(b, x, y, dy, &axes)
+            }
+        };
+        Ok(vec![Some(dx)])
+    }
+}

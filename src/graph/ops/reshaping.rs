@@ -1,0 +1,329 @@
+//! The same values in another shape or order, and shapes as values.
+
+use super::{
+    Arriving, Attribute, Attributes, Backward, Dim, Fact, Family, GraphError, Inputs, Named, Parse,
+    Parts, Push, broadcast, product, wrap, wrap_all,
+};
+use crate::onnx::{Element, ElementType, Tensor};
+
+/// An operator that changes no value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reshaping {
+    /// Nothing changes.
+    Identity,
+    /// To the shape of the second input, in which 0 stands for the length that was there and -1 for the rest.
+    Reshape {
+        /// Whether 0 is a length.
+        allow_zero: bool,
+    },
+    /// To a matrix: the dimensions before an axis, and those from there on.
+    Flatten {
+        /// The axis.
+        axis: i64,
+    },
+    /// Without dimensions of length 1: those of the attribute (older versions) or second input, or all.
+    Squeeze {
+        /// The axes.
+        axes: Option<Vec<i64>>,
+    },
+    /// With dimensions of length 1 at the axes of the attribute (older versions) or second input.
+    Unsqueeze {
+        /// The axes.
+        axes: Option<Vec<i64>>,
+    },
+    /// Dimensions in another order, reversed without one.
+    Transpose {
+        /// Which dimension comes where.
+        perm: Option<Vec<i64>>,
+    },
+    /// Repeated to the shape of the second input.
+    Expand,
+    /// Values dropped in training, nothing otherwise.
+    Dropout {
+        /// The share that is dropped, in older versions; else the second input.
+        ratio: Option<f32>,
+        /// What the mask is drawn from.
+        seed: Option<i64>,
+    },
+    /// The shape, or the part of it from `start` to before `end`.
+    Shape {
+        /// The first dimension.
+        start: Option<i64>,
+        /// The dimension after the last one.
+        end: Option<i64>,
+    },
+    /// The number of elements.
+    Size,
+    /// One number in the shape of the input; 0 without a value.
+    ConstantOfShape {
+        /// The number.
+        value: Option<Tensor>,
+    },
+}
+
+impl Reshaping {
+    /// The whole shape.
+    pub const SHAPE: Self = Self::Shape {
+        start: None,
+        end: None,
+    };
+    /// To `[N, rest]`.
+    pub const FLATTEN: Self = Self::Flatten { axis: 1 };
+}
+
+impl Parse for Reshaping {
+    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
+        Some(match op_type {
+            "Identity" => Self::Identity,
+            "Reshape" => Self::Reshape {
+                allow_zero: attributes.flag("allowzero"),
+            },
+            "Flatten" => Self::Flatten {
+                axis: attributes.int("axis").unwrap_or(1),
+            },
+            "Squeeze" => Self::Squeeze {
+                axes: attributes.ints("axes"),
+            },
+            "Unsqueeze" => Self::Unsqueeze {
+                axes: attributes.ints("axes"),
+            },
+            "Transpose" => Self::Transpose {
+                perm: attributes.ints("perm"),
+            },
+            "Expand" => Self::Expand,
+            "Dropout" => Self::Dropout {
+                ratio: attributes.float("ratio"),
+                seed: attributes.int("seed"),
+            },
+            "Shape" => Self::Shape {
+                start: attributes.int("start"),
+                end: attributes.int("end"),
+            },
+            "Size" => Self::Size,
+            "ConstantOfShape" => Self::ConstantOfShape {
+                value: attributes.tensor("value"),
+            },
+            _ => return None,
+        })
+    }
+}
+
+impl Family for Reshaping {
+    fn op_type(&self) -> &str {
+        match self {
+            Self::Identity => "Identity",
+            Self::Reshape { .. } => "Reshape",
+            Self::Flatten { .. } => "Flatten",
+            Self::Squeeze { .. } => "Squeeze",
+            Self::Unsqueeze { .. } => "Unsqueeze",
+            Self::Transpose { .. } => "Transpose",
+            Self::Expand => "Expand",
+            Self::Dropout { .. } => "Dropout",
+            Self::Shape { .. } => "Shape",
+            Self::Size => "Size",
+            Self::ConstantOfShape { .. } => "ConstantOfShape",
+        }
+    }
+
+    fn attributes(&self) -> Named {
+        let mut named = Named::new();
+        let int = |name, value: &Option<i64>| value.map(|value| (name, Attribute::Int(value)));
+        match self {
+            Self::Reshape { allow_zero } => named.flag("allowzero", *allow_zero),
+            Self::Flatten { axis } => named.push(("axis", Attribute::Int(*axis))),
+            Self::Squeeze { axes } | Self::Unsqueeze { axes } => {
+                named.given("axes", axes.as_deref());
+            }
+            Self::Transpose { perm } => named.given("perm", perm.as_deref()),
+            Self::Dropout { ratio, seed } => {
+                named.extend(ratio.map(|ratio| ("ratio", Attribute::Float(ratio))));
+                named.extend(int("seed", seed));
+            }
+            Self::Shape { start, end } => {
+                named.extend(int("end", end));
+                named.extend(int("start", start));
+            }
+            Self::ConstantOfShape { value } => {
+                let value = value.clone();
+                named.extend(value.map(|value| ("value", Attribute::Tensor(value))));
+            }
+            Self::Identity | Self::Expand | Self::Size => {}
+        }
+        named
+    }
+
+    fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {
+        let element = match self {
+            Self::Shape { .. } | Self::Size => Some(ElementType::I64),
+            Self::ConstantOfShape { value } => Some(
+                value
+                    .as_ref()
+                    .map_or(ElementType::F32, |value| value.data.element_type()),
+            ),
+            _ => inputs.element(0),
+        };
+        let shape = self.shape(inputs);
+        if let Self::Dropout { .. } = self {
+            // The second output is the mask.
+            let mask = Fact::of(Some(ElementType::Bool), shape.clone());
+            return vec![Fact::of(element, shape), mask];
+        }
+        vec![Fact::of(element, shape)]
+    }
+
+    fn has_gradient(&self) -> bool {
+        true
+    }
+
+    fn passes_on(&self, input: usize) -> bool {
+        let shape = matches!(
+            self,
+            Self::Shape { .. } | Self::Size | Self::ConstantOfShape { .. }
+        );
+        input == 0 && !shape
+    }
+
+    fn is_pure(&self) -> bool {
+        !matches!(self, Self::Dropout { .. })
+    }
+
+    fn gradient(&self, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
+        let dx = match self {
+            // Shapes do not change with the values.
+            Self::Shape { .. } | Self::Size | Self::ConstantOfShape { .. } => return Ok(Vec::new()),
+            Self::Identity => at.dy()?,
+            // The gradient goes back to the old shape.
+            Self::Reshape { .. }
+            | Self::Flatten { .. }
+            | Self::Squeeze { .. }
+            | Self::Unsqueeze { .. } => {
+                let (dy, x) = (at.dy()?, at.input(0)?);
+                b.reshape_like(dy, x)
+            }
+            // The gradient goes through the inverse order.
+            Self::Transpose { perm } => {
+                let perm = perm.as_deref().map(inverse).transpose()?;
+                let dy = at.dy()?;
+                b.op(Self::Transpose { perm }, &[dy])
+            }
+            // The gradients of what was repeated are summed.
+            Self::Expand => {
+                let (dy, x) = (at.dy()?, at.input(0)?);
+                b.unbroadcast(dy, x)
+            }
+            // Nothing happens outside training; inside it the mask must be a value of the graph
+            // ([`explicit_masks`](crate::graph::explicit_masks)), or forward and backward pass would drop different
+            // values.
+            Self::Dropout { .. } => {
+                let off = |training| {
+                    let value = b.constant_of(training);
+                    value.is_some_and(|value| value.data == Element::Bool(vec![false]))
+                };
+                if at.node.input(2).is_some_and(|training| !off(training)) {
+                    return Err(GraphError::Model(
+                        "it cannot be trained through a “Dropout” that draws its own mask".into(),
+                    ));
+                }
+                at.dy()?
+            }
+        };
+        Ok(vec![Some(dx)])
+    }
+}
+
+impl Reshaping {
+    fn shape(&self, inputs: &Inputs<'_>) -> Option<Vec<Dim>> {
+        match self {
+            Self::Identity | Self::Dropout { .. } => inputs.shape(0).map(<[Dim]>::to_vec),
+            Self::Reshape { allow_zero } => {
+                let target = inputs.ints(1)?;
+                if *allow_zero && target.contains(&0) {
+                    return None;
+                }
+                reshaped(inputs.shape(0), target)
+            }
+            Self::Flatten { axis } => {
+                let shape = inputs.shape(0)?;
+                let axis = if *axis == shape.len() as i64 {
+                    shape.len()
+                } else {
+                    wrap(*axis, shape.len())?
+                };
+                let (before, after) = shape.split_at(axis);
+                Some(vec![product(before)?, product(after)?])
+            }
+            Self::Squeeze { axes } => {
+                let old = inputs.shape(0)?;
+                let axes = if axes.is_none() && !inputs.has(1) {
+                    let lens = super::fixed_lens(old)?.into_iter().enumerate();
+                    let ones = lens.filter(|(_, len)| *len == 1);
+                    ones.map(|(at, _)| at).collect()
+                } else {
+                    wrap_all(axes.as_deref().or(inputs.ints(1))?, old.len())?
+                };
+                let kept = old.iter().enumerate().filter(|(at, _)| !axes.contains(at));
+                Some(kept.map(|(_, dim)| dim.clone()).collect())
+            }
+            Self::Unsqueeze { axes } => {
+                let old = inputs.shape(0)?;
+                let axes = axes.as_deref().or(inputs.ints(1))?;
+                let rank = old.len() + axes.len();
+                let axes = wrap_all(axes, rank)?;
+                let mut rest = old.iter();
+                let dim = |at| {
+                    if axes.contains(&at) {
+                        Some(Dim::Fixed(1))
+                    } else {
+                        rest.next().cloned()
+                    }
+                };
+                (0..rank).map(dim).collect()
+            }
+            Self::Transpose { perm } => {
+                let shape = inputs.shape(0)?;
+                let reversed: Vec<i64> = (0..shape.len() as i64).rev().collect();
+                let perm = perm.as_ref().unwrap_or(&reversed).iter();
+                perm.map(|axis| shape.get(wrap(*axis, shape.len())?).cloned())
+                    .collect()
+            }
+            Self::Expand => broadcast(inputs.shape(0)?, &reshaped(None, inputs.ints(1)?)?),
+            Self::Shape {
+                start: None,
+                end: None,
+            } => Some(vec![Dim::Fixed(inputs.shape(0)?.len())]),
+            Self::Size => Some(Vec::new()),
+            Self::ConstantOfShape { .. } => reshaped(None, inputs.ints(0)?),
+            Self::Shape { .. } => None,
+        }
+    }
+}
+
+fn reshaped(input: Option<&[Dim]>, target: &[i64]) -> Option<Vec<Dim>> {
+    let dim = |(at, len): (usize, &i64)| match *len {
+        0 => input?.get(at).cloned(),
+        -1 => {
+            let Dim::Fixed(total) = product(input?)? else {
+                return None;
+            };
+            if target.contains(&0) {
+                return None;
+            }
+            let rest: i64 = target.iter().filter(|len| **len > 0).product();
+            Some(Dim::Fixed(total.checked_div(usize::try_from(rest).ok()?)?))
+        }
+        len => usize::try_from(len).ok().map(Dim::Fixed),
+    };
+    target.iter().enumerate().map(dim).collect()
+}
+
+fn inverse(perm: &[i64]) -> Result<Vec<i64>, GraphError> {
+    let mut inverse = vec![0; perm.len()];
+    for (to, from) in perm.iter().enumerate() {
+        let slot = usize::try_from(*from)
+            .ok()
+            .and_then(|from| inverse.get_mut(from))
+            .ok_or_else(|| GraphError::Model("a “Transpose” has no valid order".into()))?;
+        *slot = to as i64;
+    }
+    Ok(inverse)
+}

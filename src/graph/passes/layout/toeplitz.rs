@@ -1,0 +1,83 @@
+//! A depthwise convolution on a small image as one matrix product per channel.
+
+use crate::graph::Window;
+use crate::onnx::Tensor;
+
+/// Largest Toeplitz matrix of one channel, in elements. A larger one does too many products with zero.
+const MAX_ELEMENTS: usize = 49 * 196;
+
+/// Numbers of a kernel, pixels of the output and of the input.
+pub(super) fn sizes(window: &Window) -> [usize; 3] {
+    [&window.kernel, &window.output, &window.input].map(|lens| lens.iter().product())
+}
+
+/// Whether the Toeplitz matrices of a window are worth their size.
+pub(super) fn is_small(window: &Window) -> bool {
+    let [_, to, from] = sizes(window);
+    to * from <= MAX_ELEMENTS
+}
+
+/// All triples of kernel value, output pixel and input pixel that belong together.
+fn places(window: &Window) -> Vec<[usize; 3]> {
+    let taps = along(window, 0);
+    let across = along(window, 1);
+    let mut places = Vec::with_capacity(taps.len() * across.len());
+    for [tap_y, to_y, from_y] in &taps {
+        for [tap_x, to_x, from_x] in &across {
+            places.push([
+                tap_y * window.kernel[1] + tap_x,
+                to_y * window.output[1] + to_x,
+                from_y * window.input[1] + from_x,
+            ]);
+        }
+    }
+    places
+}
+
+/// The triples of one dimension.
+fn along(window: &Window, at: usize) -> Vec<[usize; 3]> {
+    let mut places = Vec::new();
+    for to in 0..window.output[at] {
+        for tap in 0..window.kernel[at] {
+            let padded = to * window.strides[at] + tap * window.dilations[at];
+            if let Some(from) = padded.checked_sub(window.before[at])
+                && from < window.input[at]
+            {
+                places.push([tap, to, from]);
+            }
+        }
+    }
+    places
+}
+
+/// `f32[K, P'·P]`, 1 where a kernel's number belongs: a kernel `[C, K]` times this is its Toeplitz matrices.
+pub(super) fn spread(window: &Window) -> Tensor {
+    let [taps, to, from] = sizes(window);
+    let mut spread = vec![0.0_f32; taps * to * from];
+    for [tap, to_pixel, from_pixel] in places(window) {
+        if let Some(place) = spread.get_mut((tap * to + to_pixel) * from + from_pixel) {
+            *place = 1.0;
+        }
+    }
+    Tensor::new([taps, to * from], spread)
+}
+
+/// The Toeplitz matrices `f32[C, P', P]` of a kernel `f32[C, K]`.
+pub(super) fn matrices(window: &Window, kernel: &[f32]) -> Tensor {
+    let [taps, to, from] = sizes(window);
+    let channels = kernel.len() / taps.max(1);
+    let places = places(window);
+    let mut matrices = vec![0.0_f32; channels * to * from];
+    let each = matrices.chunks_exact_mut((to * from).max(1));
+    for (matrix, kernel) in each.zip(kernel.chunks_exact(taps.max(1))) {
+        for [tap, to_pixel, from_pixel] in &places {
+            if let (Some(place), Some(value)) = (
+                matrix.get_mut(to_pixel * from + from_pixel),
+                kernel.get(*tap),
+            ) {
+                *place = *value;
+            }
+        }
+    }
+    Tensor::new([channels, to, from], matrices)
+}

@@ -1,0 +1,6 @@
+//! Passes: functions from graph to graph.
+
+mod fold;
+mod join;
+pub mod layout;
+mod part;

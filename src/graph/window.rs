@@ -1,0 +1,243 @@
+//! The geometry of windows that slide over a feature map: convolutions and pools.
+
+use super::attributes::{Attribute, Attributes, Named, Push};
+use super::value::{Dim, as_ints, lens};
+
+/// How a node says where padding goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AutoPad {
+    /// As written out.
+    #[default]
+    Explicit,
+    /// As many windows as pixels divided by the stride, the odd padding behind.
+    SameUpper,
+    /// The same, the odd padding in front.
+    SameLower,
+    /// None.
+    Valid,
+}
+
+/// What a node says of its window. Empty lists stand for what holds without them: strides and dilations of 1, no
+/// padding, the taps that the kernel has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Sliding {
+    /// How padding is found.
+    pub auto_pad: AutoPad,
+    /// Number of taps, for each spatial dimension.
+    pub kernel: Vec<i64>,
+    /// Steps between windows.
+    pub strides: Vec<i64>,
+    /// Steps between taps.
+    pub dilations: Vec<i64>,
+    /// Padding before each dimension, then after each.
+    pub pads: Vec<i64>,
+}
+
+impl Sliding {
+    /// With steps and padding as a window has them.
+    #[must_use]
+    pub fn new(strides: &[usize], dilations: &[usize], pads: &[usize]) -> Self {
+        Self {
+            strides: as_ints(strides),
+            dilations: as_ints(dilations),
+            pads: as_ints(pads),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn parse(attributes: &mut Attributes<'_>) -> Option<Self> {
+        let auto_pad = match attributes.text("auto_pad").as_deref() {
+            None | Some("NOTSET" | "") => AutoPad::Explicit,
+            Some("SAME_UPPER") => AutoPad::SameUpper,
+            Some("SAME_LOWER") => AutoPad::SameLower,
+            Some("VALID") => AutoPad::Valid,
+            Some(_) => return None,
+        };
+        let mut ints = |name| attributes.ints(name).unwrap_or_default();
+        Some(Self {
+            auto_pad,
+            kernel: ints("kernel_shape"),
+            strides: ints("strides"),
+            dilations: ints("dilations"),
+            pads: ints("pads"),
+        })
+    }
+
+    /// Puts its attributes where they belong in `named`, which is sorted by name.
+    pub(super) fn attributes(&self, mut named: Named) -> Named {
+        let auto_pad = match self.auto_pad {
+            AutoPad::Explicit => None,
+            AutoPad::SameUpper => Some("SAME_UPPER"),
+            AutoPad::SameLower => Some("SAME_LOWER"),
+            AutoPad::Valid => Some("VALID"),
+        };
+        named.extend(auto_pad.map(|text| ("auto_pad", Attribute::Text(text.to_owned()))));
+        named.ints("kernel_shape", &self.kernel);
+        named.ints("strides", &self.strides);
+        named.ints("dilations", &self.dilations);
+        named.ints("pads", &self.pads);
+        named.sort_by_key(|(name, _)| *name);
+        named
+    }
+
+    /// The window over a map of the lengths `input` with `kernel` taps; `None` when the numbers do not fit it.
+    /// `ceil` also counts a last window that is covered in part.
+    #[must_use]
+    pub fn window(&self, input: &[usize], kernel: &[usize], ceil: bool) -> Option<Window> {
+        let rank = input.len();
+        if kernel.len() != rank || kernel.contains(&0) {
+            return None;
+        }
+        let counts = |values: &[i64]| -> Option<Vec<usize>> {
+            if values.is_empty() {
+                return Some(vec![1; rank]);
+            }
+            let counts = lengths(values)?;
+            (counts.len() == rank && !counts.contains(&0)).then_some(counts)
+        };
+        let mut window = Window {
+            kernel: kernel.to_vec(),
+            strides: counts(&self.strides)?,
+            dilations: counts(&self.dilations)?,
+            before: vec![0; rank],
+            after: vec![0; rank],
+            input: input.to_vec(),
+            output: Vec::with_capacity(rank),
+        };
+        match self.auto_pad {
+            AutoPad::SameUpper => window.pad_same(false),
+            AutoPad::SameLower => window.pad_same(true),
+            AutoPad::Valid => {}
+            AutoPad::Explicit if self.pads.is_empty() => {}
+            AutoPad::Explicit => {
+                let pads = lengths(&self.pads)?;
+                if pads.len() != 2 * rank {
+                    return None;
+                }
+                let (before, after) = pads.split_at(rank);
+                window.before = before.to_vec();
+                window.after = after.to_vec();
+            }
+        }
+        window.output = (0..rank)
+            .map(|at| window.count(at, ceil))
+            .collect::<Option<_>>()?;
+        Some(window)
+    }
+
+    /// The taps that are written down.
+    #[must_use]
+    pub fn taps(&self) -> Option<Vec<usize>> {
+        lengths(&self.kernel).filter(|taps| !taps.is_empty())
+    }
+
+    /// What a convolution or pool makes of `[N, C, …]`: `[N, channels, …]`.
+    pub(super) fn slid(
+        &self,
+        x: &[Dim],
+        channels: &Dim,
+        kernel: &[usize],
+        ceil: bool,
+    ) -> Option<Vec<Dim>> {
+        let window = self.window(&lens(x.get(2..)?)?, kernel, ceil)?;
+        let mut shape = vec![x.first()?.clone(), channels.clone()];
+        shape.extend(window.output.into_iter().map(Dim::Fixed));
+        Some(shape)
+    }
+}
+
+fn lengths(values: &[i64]) -> Option<Vec<usize>> {
+    values
+        .iter()
+        .map(|value| usize::try_from(*value).ok())
+        .collect()
+}
+
+/// How a window slides, one entry for each spatial dimension. Padding is written out, whichever way the node
+/// describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Number of taps.
+    pub kernel: Vec<usize>,
+    /// Steps between windows.
+    pub strides: Vec<usize>,
+    /// Steps between taps.
+    pub dilations: Vec<usize>,
+    /// Padding before the first pixel.
+    pub before: Vec<usize>,
+    /// Padding after the last pixel.
+    pub after: Vec<usize>,
+    /// Lengths of what the window slides over.
+    pub input: Vec<usize>,
+    /// Numbers of windows.
+    pub output: Vec<usize>,
+}
+
+impl Window {
+    /// The length that a window covers, holes between taps included.
+    #[must_use]
+    pub fn extent(&self, at: usize) -> usize {
+        (self.kernel[at] - 1) * self.dilations[at] + 1
+    }
+
+    /// The length from the start of the first window to the end of the last one.
+    #[must_use]
+    pub fn covered(&self, at: usize) -> usize {
+        (self.output[at] - 1) * self.strides[at] + self.extent(at)
+    }
+
+    /// How many taps there would be if the kernel went on for as long as all windows still had a pixel under each
+    /// tap: the kernel's own number, or more where the last window does not reach the end.
+    #[must_use]
+    pub fn taps_reached(&self, at: usize) -> usize {
+        let padded = self.before[at] + self.input[at] + self.after[at];
+        let room = padded - ((self.output[at] - 1) * self.strides[at] + 1);
+        room / self.dilations[at] + 1
+    }
+
+    /// The padding, before and after, with which the convolution backwards gives a map of the length of the input: of
+    /// the output with `stride - 1` zeros behind each pixel and with the taps in the opposite order. `None` where it
+    /// would have to be negative.
+    #[must_use]
+    pub fn pads_backwards(&self) -> Option<[Vec<usize>; 2]> {
+        let rank = self.kernel.len();
+        let before: Vec<usize> = (0..rank)
+            .map(|at| (self.extent(at) - 1).checked_sub(self.before[at]))
+            .collect::<Option<_>>()?;
+        let after = (0..rank)
+            .map(|at| {
+                (self.input[at] + self.before[at]).checked_sub(self.output[at] * self.strides[at])
+            })
+            .collect::<Option<_>>()?;
+        Some([before, after])
+    }
+
+    fn pad_same(&mut self, more_before: bool) {
+        for at in 0..self.input.len() {
+            let windows = self.input[at].div_ceil(self.strides[at]);
+            let covered = windows.saturating_sub(1) * self.strides[at] + self.extent(at);
+            let total = covered.saturating_sub(self.input[at]);
+            let less = total / 2;
+            let (before, after) = if more_before {
+                (total - less, less)
+            } else {
+                (less, total - less)
+            };
+            self.before[at] = before;
+            self.after[at] = after;
+        }
+    }
+
+    fn count(&self, at: usize, ceil: bool) -> Option<usize> {
+        let padded = self.before[at] + self.input[at] + self.after[at];
+        let room = padded.checked_sub(self.extent(at))?;
+        let stride = self.strides[at];
+        if !ceil {
+            return Some(room / stride + 1);
+        }
+        let count = room.div_ceil(stride) + 1;
+        // The last window must begin before the padding at the end.
+        let outside = (count - 1) * stride >= self.before[at] + self.input[at];
+        Some(if outside { count - 1 } else { count })
+    }
+}
