@@ -157,7 +157,7 @@ pub(in crate::train) fn check_settings(settings: &FineTuneSettings) -> Result<()
         return wrong("the number of fine-tuning steps must be at least 1");
     }
     if settings.batch_size == 0 {
-        return wrong("the fine-tuning batch must have at least 1 frame");
+        return wrong("the fine-tuning batch must have at least 1 image");
     }
     if !(settings.learning_rate.is_finite() && settings.learning_rate > 0.0) {
         return wrong("the fine-tuning learning rate must be over 0");
