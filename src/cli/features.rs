@@ -27,7 +27,7 @@ pub struct Args {
     /// A project, or any folder of pictures
     #[arg(value_name = "PROJECT|DIR")]
     input: PathBuf,
-    /// The backbone and its input size in pixels
+    /// The backbone and its input size in pixels, as `salamander architectures` lists them
     #[arg(long, value_name = "A", default_value = "efficientnet-lite0@224", value_parser = super::train::architecture)]
     architecture: Architecture,
     /// The file to write

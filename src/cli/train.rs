@@ -41,7 +41,7 @@ pub struct Args {
             "validation_percentage", "split_seed", "optimizer", "seed", "FineTuneArgs"]
     )]
     resume: Option<String>,
-    /// The backbone and its input size in pixels [default: efficientnet-lite0@224]
+    /// The backbone and its input size in pixels, as `salamander architectures` lists them [default: efficientnet-lite0@224]
     #[arg(long, value_name = "A", value_parser = architecture)]
     architecture: Option<Architecture>,
     /// Steps, one batch each [default: 4000]
