@@ -184,7 +184,6 @@ impl Graph {
             producer_version: Some(env!("CARGO_PKG_VERSION").into()),
             graph: Some(self.write()),
             metadata_props,
-            ..ModelProto::default()
         }
         .encode_to_vec()
     }
@@ -246,7 +245,6 @@ impl Graph {
             input: names(&node.inputs),
             output: names(&node.outputs),
             attribute,
-            ..NodeProto::default()
         }
     }
 
@@ -273,7 +271,6 @@ impl Graph {
         ValueInfoProto {
             name: Some(self.name_of(id).to_owned()),
             r#type,
-            ..ValueInfoProto::default()
         }
     }
 }
@@ -281,7 +278,6 @@ impl Graph {
 fn tensor_type(element: ElementType, shape: Option<&[Dim]>) -> TypeProto {
     use tensor_shape_proto::{Dimension, dimension::Value};
     let dimension = |dim: &Dim| Dimension {
-        denotation: None,
         value: match dim {
             Dim::Fixed(len) => Some(Value::DimValue(*len as i64)),
             Dim::Free(name) if name.is_empty() => None,
@@ -292,7 +288,6 @@ fn tensor_type(element: ElementType, shape: Option<&[Dim]>) -> TypeProto {
         dim: shape.iter().map(dimension).collect(),
     });
     TypeProto {
-        denotation: None,
         value: Some(type_proto::Value::TensorType(type_proto::Tensor {
             elem_type: Some(cast_target(element) as i32),
             shape,

@@ -252,7 +252,6 @@ fn what_is_not_known_is_passed_on() {
         input: inputs.iter().map(|name| (*name).to_owned()).collect(),
         output: vec![output.into()],
         attribute: vec![odd.clone()],
-        ..NodeProto::default()
     };
     let mut middle = file_of(&doubling().to_onnx()).output.remove(0);
     middle.name = Some("middle".into());

@@ -124,8 +124,6 @@ pub struct ValueInfoProto {
     pub name: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(message, optional, tag = "2")]
     pub r#type: ::core::option::Option<TypeProto>,
-    #[prost(string, optional, tag = "3")]
-    pub doc_string: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// One operation. An empty name among its inputs or outputs stands for one that is left out.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -143,8 +141,6 @@ pub struct NodeProto {
     pub domain: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(message, repeated, tag = "5")]
     pub attribute: ::prost::alloc::vec::Vec<AttributeProto>,
-    #[prost(string, optional, tag = "6")]
-    pub doc_string: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// A model file.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -159,8 +155,6 @@ pub struct ModelProto {
     pub producer_name: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "3")]
     pub producer_version: ::core::option::Option<::prost::alloc::string::String>,
-    #[prost(string, optional, tag = "6")]
-    pub doc_string: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(message, optional, tag = "7")]
     pub graph: ::core::option::Option<GraphProto>,
     #[prost(message, repeated, tag = "14")]
@@ -185,8 +179,6 @@ pub struct GraphProto {
     pub initializer: ::prost::alloc::vec::Vec<TensorProto>,
     #[prost(message, repeated, tag = "15")]
     pub sparse_initializer: ::prost::alloc::vec::Vec<SparseTensorProto>,
-    #[prost(string, optional, tag = "10")]
-    pub doc_string: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(message, repeated, tag = "11")]
     pub input: ::prost::alloc::vec::Vec<ValueInfoProto>,
     #[prost(message, repeated, tag = "12")]
@@ -215,8 +207,6 @@ pub struct TensorProto {
     pub int64_data: ::prost::alloc::vec::Vec<i64>,
     #[prost(string, optional, tag = "8")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    #[prost(string, optional, tag = "12")]
-    pub doc_string: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(bytes = "vec", optional, tag = "9")]
     pub raw_data: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
     /// Where the data lies when `data_location` is EXTERNAL: location, offset, length.
@@ -361,8 +351,6 @@ pub struct TensorShapeProto {
 pub mod tensor_shape_proto {
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Dimension {
-        #[prost(string, optional, tag = "3")]
-        pub denotation: ::core::option::Option<::prost::alloc::string::String>,
         #[prost(oneof = "dimension::Value", tags = "1, 2")]
         pub value: ::core::option::Option<dimension::Value>,
     }
@@ -379,8 +367,6 @@ pub mod tensor_shape_proto {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TypeProto {
-    #[prost(string, optional, tag = "6")]
-    pub denotation: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(oneof = "type_proto::Value", tags = "1, 4, 5, 9, 8")]
     pub value: ::core::option::Option<type_proto::Value>,
 }

@@ -299,10 +299,8 @@ mod tests {
     /// A value `f32[n, 2]`, or of any type and shape.
     fn value(name: &str, is_pairs: bool) -> ValueInfoProto {
         use tensor_shape_proto::{Dimension, dimension::Value};
-        let dim = [Value::DimParam("n".into()), Value::DimValue(2)].map(|value| Dimension {
-            denotation: None,
-            value: Some(value),
-        });
+        let dim = [Value::DimParam("n".into()), Value::DimValue(2)]
+            .map(|value| Dimension { value: Some(value) });
         let pairs = type_proto::Tensor {
             elem_type: Some(cast_target(ElementType::F32) as i32),
             shape: Some(TensorShapeProto { dim: dim.to_vec() }),
@@ -310,10 +308,8 @@ mod tests {
         ValueInfoProto {
             name: Some(name.into()),
             r#type: is_pairs.then_some(TypeProto {
-                denotation: None,
                 value: Some(type_proto::Value::TensorType(pairs)),
             }),
-            ..ValueInfoProto::default()
         }
     }
 
