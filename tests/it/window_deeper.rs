@@ -9,7 +9,7 @@ use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, TrainAction, TrainState, words};
 use salamander::backbone::Depth;
 use salamander::project::SplitSettings;
-use salamander::train::{FineTuneSettings, Part, RunState, TrainSettings};
+use salamander::train::{FineTuneSettings, Part, RunState, TrainSettings, runs};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
@@ -144,6 +144,16 @@ fn the_deeper_part_is_paused_cancelled_and_resumed() {
     act(&mut desk, TrainAction::Pause(false));
     train_until(&mut desk, "it goes on", |train| {
         deeper_points(train) > before
+    });
+
+    // A cancelled run keeps what its last checkpoint holds.
+    desk.until("the deeper part is on the disk", |harness| {
+        let session = harness.state().app().session.as_ref();
+        let runs = session.and_then(|session| runs(&session.project).ok());
+        let run = runs.and_then(|runs| runs.into_iter().next());
+        run.is_some_and(|run| {
+            run.head_only.is_some() && run.curves().is_ok_and(|curves| !curves.is_empty())
+        })
     });
 
     act(&mut desk, TrainAction::Cancel);

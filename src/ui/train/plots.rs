@@ -461,8 +461,13 @@ fn plot_ui(
             let words = ui
                 .painter()
                 .layout_no_wrap("head alone".to_owned(), font, t.faint);
+            // Where these curves do not end: accuracy rises, cross-entropy falls.
+            let y = match metric {
+                Metric::Accuracy => frame.bottom() - 4.0 - words.size().y,
+                Metric::CrossEntropy => frame.top() + 4.0,
+            };
+            let place = pos2(at - 6.0 - words.size().x, y);
             // In a narrow plot it would lie over the numbers of the axis.
-            let place = pos2(at - 6.0, frame.bottom() - 4.0) - words.size();
             if place.x > frame.left() {
                 ui.painter().galley(place, words, t.faint);
             }
