@@ -43,7 +43,7 @@ impl Default for ExportState {
     fn default() -> Self {
         Self {
             run: None,
-            format: Format::Onnx,
+            format: Format::ONNX,
             dir: None,
             task: None,
             done: Vec::new(),
@@ -89,10 +89,7 @@ impl Session {
     #[must_use]
     pub fn export_dir(&self) -> Option<PathBuf> {
         let run = self.export_run()?;
-        let name = match self.export.format {
-            Format::Onnx => "onnx",
-            Format::OnnxFloat => "onnx-float",
-        };
+        let name = self.export.format.name();
         Some(
             self.export
                 .dir
@@ -144,7 +141,7 @@ impl App {
             Lane::Learn,
             "Exporting",
             false,
-            move |work| export(&project, &run, format, &job_dir, work),
+            move |work| export(&project, &run, &format.into(), &job_dir, work),
             move |app, task, result| {
                 // The project may have been closed and opened again meanwhile.
                 let current = |s: &&mut Session| s.export.task == Some(task);
@@ -153,7 +150,7 @@ impl App {
                 };
                 session.export.task = None;
                 match result {
-                    Ok(files) => {
+                    Ok(outcome) => {
                         session.export.done.retain(|done| done.dir != dir);
                         session.export.done.insert(
                             0,
@@ -161,7 +158,7 @@ impl App {
                                 run: id,
                                 format,
                                 dir,
-                                files,
+                                files: outcome.files,
                             },
                         );
                         app.notes

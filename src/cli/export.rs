@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 
-use crate::export::{ExportedFile, Format, export};
+use crate::evaluate::InputKind;
+use crate::export::{Certificate, ExportedFile, Format, Options, Order, export};
 use crate::files::is_writable;
+use crate::graph::passes::OPSETS;
 use crate::project::Project;
 
 use super::console::Console;
@@ -24,26 +27,55 @@ pub struct Args {
     project: ProjectArg,
     #[command(flatten)]
     run: RunArg,
-    /// The format
-    #[arg(long, value_name = "FORMAT", default_value = "onnx")]
-    format: FormatArg,
+    /// The format, or several with commas between them
+    #[arg(long, value_name = "FORMAT", value_delimiter = ',', default_value = "onnx", value_parser = formats())]
+    format: Vec<Format>,
     /// The folder to write into [default: exports/RUN in the project]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Replace files of an earlier export that were changed since; never others
+    #[arg(long)]
+    force: bool,
+    /// Export a model although it loses more than its format allows; the certificate records it
+    #[arg(long)]
+    accept_loss: bool,
+    /// What ONNX models take, instead of what the format says
+    #[arg(long, value_name = "INPUT", value_parser = inputs())]
+    input: Option<InputKind>,
+    /// How many images ONNX models take at once
+    #[arg(long, value_name = "BATCH", value_parser = ["any", "1"], default_value = "any", hide_possible_values = true)]
+    batch: String,
+    /// Version of ONNX's operators, for runtimes that want an older or newer one [default: the backbone's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(OPSETS))]
+    opset: Option<i64>,
+    /// Give ONNX models a second output: the bottleneck, which the head classifies
+    #[arg(long)]
+    with_bottleneck: bool,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum FormatArg {
-    /// ONNX: `image` uint8 [N, H, W, 3] RGB in, probabilities out; normalisation is inside
-    Onnx,
-    /// ONNX: `image` float [N, 3, H, W], normalised by the caller as preprocess.json says
-    OnnxFloat,
+/// What an ONNX model may take.
+fn inputs() -> impl TypedValueParser<Value = InputKind> {
+    let uint8 = PossibleValue::new("uint8").help("uint8 [N, H, W, 3] RGB; normalisation is inside");
+    let float = PossibleValue::new("float")
+        .help("float [N, 3, H, W], normalised by the caller as preprocess.json says");
+    PossibleValuesParser::new([uint8, float]).map(|name| match name.as_str() {
+        "float" => InputKind::Float32Nchw,
+        _ => InputKind::Uint8Nhwc,
+    })
+}
+
+/// The names of formats, with what each is for.
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let names = Format::all().iter();
+    let names = names.map(|format| PossibleValue::new(format.name()).help(format.sentence()));
+    PossibleValuesParser::new(names).try_map(|name| Format::named(&name))
 }
 
 #[derive(Serialize)]
 struct Result {
     run: String,
     files: Vec<File>,
+    certificate: Certificate,
 }
 
 #[derive(Serialize)]
@@ -71,20 +103,28 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let project = args.project.open_for_reading(console)?;
     let run = args.run.find(&project)?;
     let id = run.id.0.clone();
-    let format = match args.format {
-        FormatArg::Onnx => Format::Onnx,
-        FormatArg::OnnxFloat => Format::OnnxFloat,
+    let order = Order {
+        formats: args.format,
+        options: Options {
+            input: args.input,
+            batch_of_one: args.batch == "1",
+            opset: args.opset,
+            bottleneck: args.with_bottleneck,
+        },
+        force: args.force,
+        accept_loss: args.accept_loss,
     };
     let out = match args.out {
         Some(out) => out,
         None => place_in(&project)?.join(&id),
     };
-    let files = console.run("export", move |work| {
-        export(&project, &run, format, &out, work)
+    let outcome = console.run("export", move |work| {
+        export(&project, &run, &order, &out, work)
     })?;
     let result = Result {
         run: id,
-        files: files.into_iter().map(File::from).collect(),
+        files: outcome.files.into_iter().map(File::from).collect(),
+        certificate: outcome.certificate,
     };
     console.result(&result, || text(&result))
 }
@@ -107,29 +147,54 @@ fn place_in(project: &Project) -> anyhow::Result<PathBuf> {
 }
 
 fn text(result: &Result) -> String {
-    let mut rows = vec![
-        ["file", "size", "same top-1", "largest difference"]
-            .map(str::to_owned)
-            .to_vec(),
+    let mut files = vec![["file", "size"].map(str::to_owned).to_vec()];
+    let rows = result.files.iter();
+    files.extend(rows.map(|file| vec![file.path.clone(), size(file.bytes)]));
+    let certificate = &result.certificate;
+    let headings = [
+        "model",
+        "of fp32",
+        "top-1",
+        "difference",
+        "95 %",
+        "flips",
+        "largest difference",
+        "ms",
+        "of fp32",
     ];
-    rows.extend(result.files.iter().map(|file| {
+    let mut models = vec![headings.map(str::to_owned).to_vec()];
+    models.extend(certificate.models.iter().map(|model| {
+        let [low, high] = model.top1_difference_95.map(|part| part * 100.0);
+        let latency = model.latency.as_ref();
         vec![
-            file.path.clone(),
-            size(file.bytes),
-            file.top1_agreement
-                .map(|part| format!("{:.1} %", part * 100.0))
+            model.file.clone(),
+            format!("{:.0} %", model.size_ratio * 100.0),
+            format!("{:.1} %", model.top1 * 100.0),
+            format!("{:+.1}", model.top1_difference * 100.0),
+            format!("{low:+.1} to {high:+.1}"),
+            model.flips.len().to_string(),
+            format!("{:.1e}", model.max_probability_difference),
+            latency
+                .map(|latency| format!("{:.1}", latency.median_ms))
                 .unwrap_or_default(),
-            file.max_probability_difference
-                .map(|difference| format!("{difference:.1e}"))
+            latency
+                .map(|latency| format!("{:.2}", latency.ratio_to_fp32))
                 .unwrap_or_default(),
         ]
     }));
+    let accepted = certificate.models.iter().filter_map(|model| {
+        let loss = model.accepted_loss.as_ref()?;
+        Some(format!("\naccepted for {}: {loss}", model.file))
+    });
+    let accepted: String = accepted.collect();
+    let mut aligned = vec![Align::Left];
+    aligned.extend(headings.iter().skip(1).map(|_| Align::Right));
     format!(
-        "exported {}\n{}",
+        "exported {}\n{}\non the {} {} frames, beside the run\n{}{accepted}",
         result.run,
-        table(
-            &[Align::Left, Align::Right, Align::Right, Align::Right],
-            &rows
-        )
+        table(&[Align::Left, Align::Right], &files),
+        certificate.frames,
+        certificate.split,
+        table(&aligned, &models),
     )
 }

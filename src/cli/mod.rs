@@ -30,7 +30,8 @@
 //! | `runs` | `runs` [{`run` s, `name` s and `note` s (empty where none was given), `created` s, `state` s, `depth` s, `classes` [s], `steps` n or null, `validation_accuracy` f or null, `test_accuracy` f or null}], `removed` s after `--remove` (its name in the trash), `restored` s after `--restore` |
 //! | `evaluate` | the same for the evaluated run, and `split` s, `frames` n, `relabelled` n (judged by their present class), `changed` n (another image since, judged by that), `missing` n, `classes` and `notes` by the present names, `confusion` [[n]] (row: truth, column: predicted), `per_class` [{`class` s, `frames` n, `precision` f or null, `recall` f or null}], `per_source` [{`source` s, `frames` n, `accuracy` f}] |
 //! | `predict` | `predictions` n, `skipped` n |
-//! | `export` | `run` s, `files` [{`path` s, `format` s, `bytes` n, `top1_agreement` f or null, `max_probability_difference` f or null}] |
+//! | `export` | `run` s, `files` [{`path` s, `format` s, `bytes` n, `top1_agreement` f or null, `max_probability_difference` f or null}], `certificate` as `certificate.json` has it: `split` s, `frames` n, `fp32_bytes` n, `models` [{`file` s, `format` s, `bytes` n, `size_ratio` f, `run_top1` f, `top1` f, `top1_difference` f, `top1_difference_95` [f, f], `top1_agreement` f, `max_probability_difference` f, `flips` [{`path` s, `truth` s, `run` {`class` s, `probability` f}, `model` {`class` s, `probability` f}}], `latency` {`median_ms` f, `ratio_to_fp32` f} or null, `accepted_loss` s or null}] |
+//! | `verify` | `files` n (as they were exported), `images` n, `models` [{`file` s, `format` s, `same_top1` n, `max_probability_difference` f, `tolerance` f, `ok` b}], `problems` [s] (none; with any it fails, after a `warning` for each) |
 //! | `features` | `path` s, `architecture` s, `frames` n, `dim` n, `skipped` n, `from_cache` n, `seconds` f |
 //! | `architectures` | `architectures` [{`architecture` s, `bytes` n, `parameters` n, `multiply_accumulates` n, `imagenet_top1` f or null (not published for this resolution), `licence` s, `default` b}] |
 //! | `doctor` | `ok` b, `version` s, `ffmpeg` [{`name` s, `version` s}], `onnxruntime` {`path` s, `version` s, `providers` [s]} or null, `models` [{`name` s, `ok` b}], `config_dir` s or null, `free_bytes` n or null, `problems` [s] |
@@ -57,6 +58,7 @@ mod sources;
 mod table;
 mod train;
 mod trash;
+mod verify;
 mod which;
 
 use std::io::Write as _;
@@ -114,6 +116,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Predict(predict::Args),
     Export(export::Args),
+    Verify(verify::Args),
     Features(features::Args),
     Architectures(architectures::Args),
     Doctor(doctor::Args),
@@ -164,6 +167,7 @@ pub fn main() -> ExitCode {
         Some(Command::Evaluate(args)) => evaluate::run(&console, &args),
         Some(Command::Predict(args)) => predict::run(&console, args),
         Some(Command::Export(args)) => export::run(&console, args),
+        Some(Command::Verify(args)) => verify::run(&console, args),
         Some(Command::Features(args)) => features::run(&console, &args),
         Some(Command::Architectures(_)) => architectures::run(&console),
         Some(Command::Doctor(_)) => doctor::run(&console),

@@ -99,6 +99,11 @@ fn ratio(part: u64, whole: u64) -> Option<f32> {
 /// frames as independent, which frames of one video are not: take it as the least uncertainty.
 #[must_use]
 pub fn wilson_95(correct: u64, total: u64) -> Option<(f32, f32)> {
+    wilson_95_exact(correct, total).map(|(low, high)| (low as f32, high as f32))
+}
+
+/// As [`wilson_95`].
+pub(super) fn wilson_95_exact(correct: u64, total: u64) -> Option<(f64, f64)> {
     if total == 0 {
         return None;
     }
@@ -111,7 +116,7 @@ pub fn wilson_95(correct: u64, total: u64) -> Option<(f32, f32)> {
     let scale = 1.0 + z * z / n;
     let low = ((middle - spread) / scale).max(0.0);
     let high = ((middle + spread) / scale).min(1.0);
-    Some((low as f32, high as f32))
+    Some((low, high))
 }
 
 #[cfg(test)]

@@ -1,22 +1,17 @@
 //! Prediction on new images and videos, with a run or an export.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::RgbImage;
 
 use crate::backbone::{Extractor, worker_count};
 use crate::jobs::Work;
 use crate::media::{Kind, Sampler, load_image};
-use crate::project::{Project, Sampling};
-use crate::train::{Run, RunClasses, RunState};
+use crate::project::Sampling;
+use crate::train::{Run, RunClasses};
 
-use super::EvaluateError;
 use super::classifier::Classifier;
-use super::exported::{ExportedModel, MODEL_FILE};
-
-/// In the folder of a run.
-const RUN_FILE: &str = "run.json";
+use super::{EvaluateError, Runner};
 
 /// One class of a prediction.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +40,7 @@ pub struct FilePrediction {
 
 enum Model {
     Run(Box<Extractor>, Classifier, RunClasses),
-    Export(Box<ExportedModel>),
+    Written(Box<dyn Runner>),
 }
 
 /// A model ready to predict: backbone and head, or an exported model.
@@ -55,25 +50,6 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// From the folder of a run, an export's folder or the model file in one.
-    ///
-    /// # Errors
-    /// If it is none of these; for a project the error names the newest export or finished run in it.
-    pub fn open(path: &Path) -> Result<Self, EvaluateError> {
-        if path.join(RUN_FILE).is_file() {
-            let run = Run::open(path)?;
-            let classes = RunClasses::beside(&run);
-            return Self::from_run(&run, classes);
-        }
-        if !path.join(MODEL_FILE).is_file() && Project::is_at(path) {
-            return Err(EvaluateError::IsProject {
-                path: path.to_owned(),
-                newest: newest_model(path),
-            });
-        }
-        Self::from_export(path)
-    }
-
     /// From a run, whose classes are called what they are now. One picture uses all cores.
     pub fn from_run(run: &Run, classes: RunClasses) -> Result<Self, EvaluateError> {
         let extractor = Extractor::with_threads(
@@ -89,14 +65,13 @@ impl Predictor {
         })
     }
 
-    /// From an exported folder (`model.onnx` with its labels) or the model file in it.
-    pub fn from_export(path: &Path) -> Result<Self, EvaluateError> {
-        let model = ExportedModel::open(path, worker_count())?;
-        let classes = model.recipe().labels.clone();
-        Ok(Self {
-            model: Model::Export(Box::new(model)),
-            classes,
-        })
+    /// From a model that was written, of any format.
+    #[must_use]
+    pub fn from_runner(model: Box<dyn Runner>) -> Self {
+        Self {
+            classes: model.recipe().labels.clone(),
+            model: Model::Written(model),
+        }
     }
 
     /// Class names in the order of the model's output.
@@ -111,7 +86,7 @@ impl Predictor {
             Model::Run(extractor, classifier, classes) => {
                 Ok(classes.fold(classifier.probabilities(&extractor.extract(picture)?)))
             }
-            Model::Export(model) => model.probabilities(picture),
+            Model::Written(model) => model.probabilities(picture),
         }
     }
 
@@ -168,21 +143,4 @@ impl Predictor {
         }
         Ok(())
     }
-}
-
-/// The export or finished run in a project's folder that was written last.
-fn newest_model(project: &Path) -> Option<PathBuf> {
-    let written = |folder: &Path, file: &str| {
-        let facts = fs::metadata(folder.join(file)).ok()?;
-        Some((facts.modified().ok()?, folder.to_owned()))
-    };
-    let below = |name: &str| fs::read_dir(project.join(name)).into_iter().flatten();
-    let exports = below("exports").filter_map(|entry| written(&entry.ok()?.path(), MODEL_FILE));
-    let runs = below("runs").filter_map(|entry| {
-        let folder = entry.ok()?.path();
-        let run = Run::open(&folder).ok()?;
-        (run.state == RunState::Finished).then(|| written(&folder, RUN_FILE))?
-    });
-    let (_, newest) = exports.chain(runs).max()?;
-    Some(newest)
 }

@@ -1,8 +1,10 @@
 //! How to run an exported model: what `preprocess.json` and the model's metadata say, in words and numbers.
 
+use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Architecture, Fit, Preprocessing};
+use crate::onnx::Tensor;
 
 /// Version of the layout below.
 const SCHEMA: u32 = 1;
@@ -15,6 +17,20 @@ pub enum InputKind {
     Uint8Nhwc,
     /// `float32 [N, 3, H, W]`, normalised by the caller.
     Float32Nchw,
+    /// `float32 [N, H, W, 3]`, normalised by the caller.
+    Float32Nhwc,
+}
+
+impl InputKind {
+    /// Its name in files: `uint8_nhwc`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uint8Nhwc => "uint8_nhwc",
+            Self::Float32Nchw => "float32_nchw",
+            Self::Float32Nhwc => "float32_nhwc",
+        }
+    }
 }
 
 /// Everything that turns a picture into the input of an exported model and its output into a class.
@@ -101,6 +117,35 @@ impl Recipe {
             architecture: architecture.clone(),
         }
     }
+
+    /// The input of the model for one image: a batch of one.
+    #[must_use]
+    pub fn tensor(&self, image: &RgbImage) -> Tensor {
+        let preprocessing = &self.preprocessing;
+        let side = preprocessing.resolution_px as usize;
+        let pixels = preprocessing.resize(image);
+        let planes = |pixels: &RgbImage| {
+            let mut planes = vec![0.0_f32; 3 * side * side];
+            preprocessing.normalize_into(pixels, &mut planes);
+            planes
+        };
+        match self.input.kind {
+            InputKind::Uint8Nhwc => Tensor::new([1, side, side, 3], pixels.into_raw()),
+            InputKind::Float32Nchw => Tensor::new([1, 3, side, side], planes(&pixels)),
+            InputKind::Float32Nhwc => {
+                let planes = planes(&pixels);
+                let mut interleaved = vec![0.0_f32; planes.len()];
+                for (channel, plane) in planes.chunks_exact((side * side).max(1)).enumerate() {
+                    for (pixel, value) in interleaved.chunks_exact_mut(3).zip(plane) {
+                        if let Some(place) = pixel.get_mut(channel) {
+                            *place = *value;
+                        }
+                    }
+                }
+                Tensor::new([1, side, side, 3], interleaved)
+            }
+        }
+    }
 }
 
 fn steps(kind: InputKind, preprocessing: &Preprocessing) -> Vec<String> {
@@ -138,6 +183,9 @@ fn steps(kind: InputKind, preprocessing: &Preprocessing) -> Vec<String> {
         ),
         InputKind::Float32Nchw => format!(
             "Normalise each channel, (value - mean) / std with values 0..255, mean ({mr}, {mg}, {mb}) and std ({sr}, {sg}, {sb}), and pass float32 [N, 3, {side}, {side}], RGB."
+        ),
+        InputKind::Float32Nhwc => format!(
+            "Normalise each channel, (value - mean) / std with values 0..255, mean ({mr}, {mg}, {mb}) and std ({sr}, {sg}, {sb}), and pass float32 [N, {side}, {side}, 3], RGB."
         ),
     });
     steps.push(

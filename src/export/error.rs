@@ -21,6 +21,9 @@ pub enum ExportError {
         /// The run.
         run: String,
     },
+    /// Nothing was asked for.
+    #[error("no format is chosen; choose at least one")]
+    NoFormat,
     /// Something cannot be written.
     #[error("cannot {action} “{}”: {}", path.display(), why(error))]
     Io {
@@ -81,6 +84,40 @@ pub enum ExportError {
         frame: String,
         /// How.
         difference: String,
+    },
+    /// No format is called so.
+    #[error("there is no format “{name}”; there are {}", listed(&known.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()))]
+    NoSuchFormat {
+        /// What was asked for.
+        name: String,
+        /// Those there are.
+        known: Vec<&'static str>,
+    },
+    /// A format cannot hold this model.
+    #[error("the model cannot be written as {format}: {reason}; choose another format")]
+    Unwritable {
+        /// The format.
+        format: &'static str,
+        /// The node and what is the matter with it.
+        reason: String,
+    },
+    /// The exported model is clearly worse than the run.
+    #[error(
+        "“{model}” was not exported: {reason}. Leave this format out, or take it with --accept-loss (in the window: Accept the loss), which the certificate records"
+    )]
+    Loses {
+        /// The model's file.
+        model: String,
+        /// The figures.
+        reason: String,
+    },
+    /// A folder that should be an export and cannot be checked.
+    #[error("“{}” cannot be verified: {reason}", folder.display())]
+    NoBundle {
+        /// The folder.
+        folder: PathBuf,
+        /// What is missing or wrong.
+        reason: String,
     },
     /// A class name that a labels file cannot hold.
     #[error(

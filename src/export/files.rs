@@ -2,7 +2,7 @@
 //! by one rename; in a folder that was there the old model goes first and the new one comes last, so that a model
 //! never stands beside the labels of another. Only files of an earlier export are replaced ([`super::manifest`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
 
@@ -10,13 +10,42 @@ use crate::files::{self, Durability, NewFile, NewFolder};
 use crate::project::{self, Project};
 
 use super::manifest::{self, Manifest};
-use super::{ExportError, FILES, MODEL};
+use super::{ExportError, Format};
+
+/// What exports consisted of before there was a manifest.
+const EARLIER: [&str; 5] = [
+    "model.onnx",
+    "labels.txt",
+    "preprocess.json",
+    "README.txt",
+    "LICENSE.txt",
+];
+
+/// What an export may write: names below its folder, parts separated by `/`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names {
+    /// Files of models, and folders that are models.
+    pub models: Vec<&'static str>,
+    /// The files that belong to them.
+    pub others: Vec<String>,
+}
+
+impl Names {
+    fn all(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.iter().map(String::as_str);
+        self.models.iter().copied().chain(others)
+    }
+}
 
 /// Files that are written but not in place. Dropping it removes them.
 pub(super) struct Pending {
     out: PathBuf,
+    names: Names,
+    force: bool,
     target: Target,
     hashes: BTreeMap<String, String>,
+    /// Dropped after the files in them.
+    made: MadeDirs,
 }
 
 enum Target {
@@ -26,17 +55,43 @@ enum Target {
     There(Vec<(String, NewFile)>),
 }
 
+/// Folders made for an export, that go with it where they are empty.
+struct MadeDirs(Vec<PathBuf>);
+
+impl Drop for MadeDirs {
+    fn drop(&mut self) {
+        for dir in self.0.iter().rev() {
+            remove_if_empty(dir);
+        }
+    }
+}
+
+/// What putting an export in place came to.
+#[derive(Debug)]
+pub(super) struct Committed {
+    /// The size of the manifest.
+    pub manifest_bytes: u64,
+    /// Models of an earlier export that this one has not.
+    pub removed: Vec<String>,
+}
+
 impl Pending {
-    /// Begins an export into the folder `out`, which need not be there.
+    /// Begins an export into the folder `out`, which need not be there. `force` takes files of an earlier export for
+    /// replaceable although they were changed since.
     ///
     /// # Errors
     /// [`ExportError::NotOurs`] when it would replace what is not from an export, [`ExportError::InProject`] among the
     /// project's own files, [`ExportError::NotAFolder`].
-    pub(super) fn new(project: &Project, out: &Path) -> Result<Self, ExportError> {
+    pub(super) fn new(
+        project: &Project,
+        out: &Path,
+        names: Names,
+        force: bool,
+    ) -> Result<Self, ExportError> {
         check_place(project, out)?;
         let target = if out.exists() {
-            manifest::replaceable(out, &FILES)?;
-            clear_left_over(out);
+            manifest::replaceable(out, names.all(), force)?;
+            clear_left_over(out, &names);
             Target::There(Vec::new())
         } else {
             let parent = match out.parent() {
@@ -53,23 +108,36 @@ impl Pending {
         };
         Ok(Self {
             out: out.to_owned(),
+            names,
+            force,
             target,
             hashes: BTreeMap::new(),
+            made: MadeDirs(Vec::new()),
         })
+    }
+
+    /// Where a file will be.
+    pub(super) fn place(&self, name: &str) -> PathBuf {
+        self.out.join(name)
     }
 
     /// Writes one file under a temporary name, which it returns.
     pub(super) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<PathBuf, ExportError> {
         self.hashes.insert(name.to_owned(), manifest::hash(bytes));
-        let place = self.out.join(name);
+        let place = self.place(name);
         match &mut self.target {
             Target::New(folder) => {
                 let temporary = folder.temporary_path().join(name);
+                if let Some(dir) = temporary.parent() {
+                    std::fs::create_dir_all(dir)
+                        .map_err(ExportError::io("make the folder of", &place))?;
+                }
                 files::write(&temporary, bytes, Durability::Synced)
                     .map_err(|failed| ExportError::io("write", place)(failed.error))?;
                 Ok(temporary)
             }
             Target::There(files) => {
+                make_parents(&self.out, name, &mut self.made)?;
                 let mut file = NewFile::beside(&place)?;
                 file.write_all(bytes)
                     .map_err(ExportError::io("write", place))?;
@@ -80,8 +148,8 @@ impl Pending {
         }
     }
 
-    /// Puts the files in place, over those of an earlier export. Returns the size of the manifest.
-    pub(super) fn commit(mut self) -> Result<u64, ExportError> {
+    /// Puts the files in place, over those of an earlier export; what that had besides goes.
+    pub(super) fn commit(mut self) -> Result<Committed, ExportError> {
         let mut manifest = Manifest::new(std::mem::take(&mut self.hashes));
         let place = self.out.join(manifest::FILE);
         let bytes = |manifest: &Manifest| {
@@ -94,26 +162,47 @@ impl Pending {
                 let text = bytes(&manifest)?;
                 files::write(&temporary, &text, Durability::Synced)?;
                 folder.commit()?;
-                return Ok(text.len() as u64);
+                return Ok(Committed {
+                    manifest_bytes: text.len() as u64,
+                    removed: Vec::new(),
+                });
             }
             Target::There(files) => files,
         };
         // Again: it took a while since the first look. Killed half-way, old and new files are known as ours.
-        manifest.replaces = manifest::replaceable(&self.out, &FILES)?;
+        let written: Vec<String> = manifest.blake3.keys().cloned().collect();
+        let mut names: Vec<&str> = self.names.all().collect();
+        names.extend(written.iter().map(String::as_str));
+        let found = manifest::replaceable(&self.out, names.into_iter(), self.force)?;
+        manifest.replaces = found.all();
         let Manifest {
             blake3, replaces, ..
         } = &mut manifest;
         replaces.retain(|name, hash| blake3.get(name) != Some(hash));
         files::write(&place, &bytes(&manifest)?, Durability::Synced)?;
-        let model = self.out.join(MODEL);
-        if let Err(error) = std::fs::remove_file(&model)
-            && error.kind() != ErrorKind::NotFound
-        {
-            return Err(ExportError::io("replace", model)(error));
+        // A model never stands beside what belongs to another one.
+        for name in found.all().into_keys().filter(|name| is_model(name)) {
+            remove(&self.out.join(name))?;
         }
-        files.sort_by_key(|(name, _)| name == MODEL);
+        files.sort_by_key(|(name, _)| is_model(name));
         for (_, file) in files {
             file.commit(Durability::Synced)?;
+        }
+        let written: BTreeSet<String> = written.into_iter().collect();
+        let mut removed = Vec::new();
+        for name in found
+            .all()
+            .into_keys()
+            .filter(|name| !written.contains(name))
+        {
+            let path = self.out.join(&name);
+            remove(&path)?;
+            for dir in path.ancestors().skip(1).take_while(|dir| *dir != self.out) {
+                remove_if_empty(dir);
+            }
+            if is_model(&name) {
+                removed.push(name);
+            }
         }
         let is_final = manifest.replaces.is_empty();
         manifest.replaces.clear();
@@ -121,8 +210,52 @@ impl Pending {
         if !is_final {
             files::write(&place, &text, Durability::Synced)?;
         }
-        Ok(text.len() as u64)
+        Ok(Committed {
+            manifest_bytes: text.len() as u64,
+            removed,
+        })
     }
+}
+
+/// Whether a file is, or is in, a model of some format.
+fn is_model(name: &str) -> bool {
+    Format::all().iter().any(|format| {
+        let below = name.strip_prefix(format.file());
+        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    })
+}
+
+fn remove(path: &Path) -> Result<(), ExportError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(ExportError::io("replace", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn remove_if_empty(dir: &Path) {
+    // What holds files of the user's stays, and so does what is gone already.
+    if let Err(error) = std::fs::remove_dir(dir) {
+        log::debug!("“{}” stays: {error}", dir.display());
+    }
+}
+
+/// Makes the folders between `out` and the file `name` below it.
+fn make_parents(out: &Path, name: &str, made: &mut MadeDirs) -> Result<(), ExportError> {
+    let path = out.join(name);
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    let missing: Vec<&Path> = parent
+        .ancestors()
+        .take_while(|dir| *dir != out && !dir.is_dir())
+        .collect();
+    for dir in missing.into_iter().rev() {
+        std::fs::create_dir(dir).map_err(ExportError::io("make the folder", dir))?;
+        made.0.push(dir.to_owned());
+    }
+    Ok(())
 }
 
 /// Whether an export may be put there: outside of the project, or below its `exports/`.
@@ -166,12 +299,20 @@ fn followed(path: &Path) -> Result<PathBuf, ExportError> {
 }
 
 /// Removes what an export that was killed left in the folder.
-fn clear_left_over(out: &Path) {
+fn clear_left_over(out: &Path, names: &Names) {
     files::remove_left_over(out, 0, &|name| {
         files::is_temporary(name)
             // As earlier versions called them.
-            || FILES.iter().any(|file| name.starts_with(&format!(".{file}.")) && name.ends_with(".partial"))
+            || EARLIER.iter().any(|file| name.starts_with(&format!(".{file}.")) && name.ends_with(".partial"))
     });
+    let below = names.all().filter_map(|name| name.rsplit_once('/'));
+    let folders: BTreeSet<&str> = below.map(|(folder, _)| folder).collect();
+    for folder in folders {
+        files::remove_left_over(&out.join(folder), 0, &files::is_temporary);
+    }
+    for folder in &names.models {
+        files::remove_left_over(&out.join(folder), 4, &files::is_temporary);
+    }
 }
 
 /// Removes what an export that was killed left beside where it was to be.

@@ -22,12 +22,22 @@ fn desk() -> (TempDir, Project, PathBuf) {
     (dir, project, out)
 }
 
+const MODEL: &str = "model.onnx";
+
+fn pending(project: &Project, out: &Path) -> Result<Pending, ExportError> {
+    let names = Names {
+        models: vec![MODEL],
+        others: EARLIER.into_iter().skip(1).map(str::to_owned).collect(),
+    };
+    Pending::new(project, out, names, false)
+}
+
 /// Exports into `out`: a model and labels.
 fn export(project: &Project, out: &Path, text: &str) -> Result<(), ExportError> {
-    let mut pending = Pending::new(project, out)?;
-    pending.write(MODEL, text.as_bytes())?;
-    pending.write("labels.txt", text.as_bytes())?;
-    pending.commit()?;
+    let mut begun = pending(project, out)?;
+    begun.write(MODEL, text.as_bytes())?;
+    begun.write("labels.txt", text.as_bytes())?;
+    begun.commit()?;
     Ok(())
 }
 
@@ -41,15 +51,15 @@ fn not_ours(outcome: Result<(), ExportError>) -> Vec<String> {
 #[test]
 fn nothing_is_left_when_it_is_not_committed() {
     let (dir, project, out) = desk();
-    let mut pending = Pending::new(&project, &out).unwrap();
-    pending.write(MODEL, b"half").unwrap();
+    let mut begun = pending(&project, &out).unwrap();
+    begun.write(MODEL, b"half").unwrap();
     assert!(!out.exists());
-    drop(pending);
+    drop(begun);
     assert_eq!(names(dir.path()), ["p"]);
     fs::create_dir(&out).unwrap();
-    let mut pending = Pending::new(&project, &out).unwrap();
-    pending.write(MODEL, b"half").unwrap();
-    drop(pending);
+    let mut begun = pending(&project, &out).unwrap();
+    begun.write(MODEL, b"half").unwrap();
+    drop(begun);
     assert!(names(&out).is_empty());
 }
 
@@ -70,11 +80,11 @@ fn a_new_folder_appears_whole_and_what_was_killed_goes() {
 fn an_earlier_export_stays_until_the_new_one_is_whole() {
     let (_dir, project, out) = desk();
     export(&project, &out, "old").unwrap();
-    let mut pending = Pending::new(&project, &out).unwrap();
-    pending.write(MODEL, b"new").unwrap();
-    pending.write("labels.txt", b"new").unwrap();
+    let mut begun = pending(&project, &out).unwrap();
+    begun.write(MODEL, b"new").unwrap();
+    begun.write("labels.txt", b"new").unwrap();
     assert_eq!(fs::read(out.join(MODEL)).unwrap(), b"old");
-    pending.commit().unwrap();
+    begun.commit().unwrap();
     assert_eq!(fs::read(out.join(MODEL)).unwrap(), b"new");
     assert_eq!(names(&out), ["export.json", "labels.txt", MODEL]);
     // And again, over what has replaced something.
@@ -85,7 +95,7 @@ fn an_earlier_export_stays_until_the_new_one_is_whole() {
 
 #[test]
 fn what_is_the_users_is_never_replaced() {
-    for name in FILES.into_iter().chain(["export.json"]) {
+    for name in EARLIER.into_iter().chain(["export.json"]) {
         let (_dir, project, out) = desk();
         fs::create_dir(&out).unwrap();
         fs::write(out.join(name), "mine").unwrap();
@@ -120,10 +130,10 @@ fn a_file_of_an_export_that_was_changed_is_the_users() {
 fn a_file_that_comes_while_the_export_is_proved_is_not_replaced() {
     let (_dir, project, out) = desk();
     fs::create_dir(&out).unwrap();
-    let mut pending = Pending::new(&project, &out).unwrap();
-    pending.write(MODEL, b"new").unwrap();
+    let mut begun = pending(&project, &out).unwrap();
+    begun.write(MODEL, b"new").unwrap();
     fs::write(out.join(MODEL), "mine").unwrap();
-    assert_eq!(not_ours(pending.commit().map(drop)), [MODEL]);
+    assert_eq!(not_ours(begun.commit().map(drop)), [MODEL]);
     assert_eq!(names(&out), [MODEL]);
 }
 
@@ -160,7 +170,7 @@ fn leftovers_of_a_killed_export_go_and_nothing_else() {
     ] {
         fs::write(out.join(name), b"x").unwrap();
     }
-    drop(Pending::new(&project, &out).unwrap());
+    drop(pending(&project, &out).unwrap());
     assert_eq!(names(&out), [".hidden.partial", "film.part"]);
 }
 
@@ -169,7 +179,7 @@ fn a_folder_that_cannot_be_made_is_one_sentence() {
     let (dir, project, _) = desk();
     let file = dir.path().join("file");
     fs::write(&file, b"").unwrap();
-    let error = Pending::new(&project, &file.join("out")).err().unwrap();
+    let error = pending(&project, &file.join("out")).err().unwrap();
     let text = error.to_string();
     assert!(text.starts_with("cannot make the folder"), "{text}");
 }
@@ -179,7 +189,7 @@ fn a_project_that_is_gone_is_not_made_again() {
     let (dir, project, _) = desk();
     fs::rename(project.root(), dir.path().join("away")).unwrap();
     let out = project.exports_dir().join("run");
-    let error = Pending::new(&project, &out).err().unwrap();
+    let error = pending(&project, &out).err().unwrap();
     assert!(
         error.to_string().contains("is not there any more"),
         "{error}"
@@ -237,4 +247,86 @@ fn nothing_is_put_among_the_files_of_the_project() {
     fs::write(&file, "mine").unwrap();
     let message = export(&project, &file, "x").unwrap_err().to_string();
     assert!(message.contains("is a file, not a folder"), "{message}");
+}
+
+/// Exports into `out` these models with labels.
+fn export_models(
+    project: &Project,
+    out: &Path,
+    models: &[&'static str],
+    text: &str,
+    force: bool,
+) -> Result<Committed, ExportError> {
+    let names = Names {
+        models: models.to_vec(),
+        others: ["labels.txt", "golden/a.png"].map(str::to_owned).to_vec(),
+    };
+    let mut begun = Pending::new(project, out, names, force)?;
+    for name in models.iter().chain(&["labels.txt", "golden/a.png"]) {
+        begun.write(name, text.as_bytes())?;
+    }
+    begun.commit()
+}
+
+#[test]
+fn models_of_an_earlier_export_go_when_they_are_not_exported_again() {
+    let (_dir, project, out) = desk();
+    let both = [MODEL, "model-float.onnx"];
+    export_models(&project, &out, &both, "old", false).unwrap();
+    fs::write(out.join("golden/mine.txt"), "mine").unwrap();
+    let committed = export_models(&project, &out, &[MODEL], "new", false).unwrap();
+    assert_eq!(committed.removed, ["model-float.onnx"]);
+    assert_eq!(names(&out), ["export.json", "golden", "labels.txt", MODEL]);
+    assert_eq!(names(&out.join("golden")), ["a.png", "mine.txt"]);
+    // One that was changed since is the user's, and stays.
+    export_models(&project, &out, &both, "newer", false).unwrap();
+    fs::write(out.join("model-float.onnx"), "mine").unwrap();
+    let committed = export_models(&project, &out, &[MODEL], "newest", false).unwrap();
+    assert!(committed.removed.is_empty());
+    assert_eq!(fs::read(out.join("model-float.onnx")).unwrap(), b"mine");
+}
+
+#[test]
+fn force_replaces_changed_files_of_an_export_and_nothing_else() {
+    let (_dir, project, out) = desk();
+    export_models(&project, &out, &[MODEL], "old", false).unwrap();
+    fs::write(out.join("labels.txt"), "translated").unwrap();
+    let refused = export_models(&project, &out, &[MODEL], "new", false);
+    assert_eq!(not_ours(refused.map(drop)), ["labels.txt"]);
+    fs::write(out.join("model-float.onnx"), "mine").unwrap();
+    let both = [MODEL, "model-float.onnx"];
+    let refused = export_models(&project, &out, &both, "new", true);
+    assert_eq!(not_ours(refused.map(drop)), ["model-float.onnx"]);
+    export_models(&project, &out, &[MODEL], "new", true).unwrap();
+    assert_eq!(fs::read(out.join("labels.txt")).unwrap(), b"new");
+    assert_eq!(fs::read(out.join("model-float.onnx")).unwrap(), b"mine");
+}
+
+#[test]
+fn folders_of_an_export_that_is_given_up_go_with_it() {
+    let (_dir, project, out) = desk();
+    fs::create_dir(&out).unwrap();
+    let wanted = Names {
+        models: vec![MODEL],
+        others: vec!["golden/a.png".to_owned()],
+    };
+    let mut begun = Pending::new(&project, &out, wanted, false).unwrap();
+    begun.write("golden/a.png", b"half").unwrap();
+    assert!(out.join("golden").is_dir());
+    drop(begun);
+    assert!(names(&out).is_empty());
+}
+
+#[test]
+fn a_manifest_does_not_lead_out_of_the_folder() {
+    let (dir, project, out) = desk();
+    fs::create_dir(&out).unwrap();
+    fs::write(dir.path().join("mine.txt"), "mine").unwrap();
+    let manifest = Manifest::new(BTreeMap::from([(
+        "../mine.txt".to_owned(),
+        manifest::hash(b"mine"),
+    )]));
+    fs::write(out.join("export.json"), manifest.to_bytes().unwrap()).unwrap();
+    export(&project, &out, "new").unwrap();
+    assert!(dir.path().join("mine.txt").is_file());
 }

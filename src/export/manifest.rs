@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::Recipe;
 
-use super::{ExportError, MODEL, readme};
+use super::{ExportError, Format, readme};
 
 /// Its name.
 pub(super) const FILE: &str = "export.json";
@@ -46,6 +46,10 @@ impl Manifest {
         let is = |map: &BTreeMap<String, String>| map.get(name).is_some_and(|known| known == hash);
         is(&self.blake3) || is(&self.replaces)
     }
+
+    fn names(&self, name: &str) -> bool {
+        self.blake3.contains_key(name) || self.replaces.contains_key(name)
+    }
 }
 
 const PROGRAM: &str = "Salamander";
@@ -55,19 +59,37 @@ pub(super) fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-/// Looks at the files in the folder `out` that an export would replace. Returns the hash of each.
+/// Files in a folder that an export may replace or remove, by name, with the hash of each.
+#[derive(Debug, Default)]
+pub(super) struct Replaceable {
+    /// Those that the export would write anew.
+    pub replaced: BTreeMap<String, String>,
+    /// Those of an earlier export that this one does not write.
+    pub stale: BTreeMap<String, String>,
+}
+
+impl Replaceable {
+    /// Both kinds.
+    pub fn all(&self) -> BTreeMap<String, String> {
+        let both = self.replaced.iter().chain(&self.stale);
+        both.map(|(name, hash)| (name.clone(), hash.clone()))
+            .collect()
+    }
+}
+
+/// Looks at the files in the folder `out` that an export of `names` (files or folders) would replace. With `force` a file
+/// of an earlier export counts as such although it was changed since.
 ///
 /// # Errors
 /// [`ExportError::NotOurs`] when some of them were not written by an export, or were changed since.
-pub(super) fn replaceable(
+pub(super) fn replaceable<'a>(
     out: &Path,
-    names: &[&str],
-) -> Result<BTreeMap<String, String>, ExportError> {
+    names: impl Iterator<Item = &'a str>,
+    force: bool,
+) -> Result<Replaceable, ExportError> {
     let mut found = BTreeMap::new();
     for name in names {
-        if let Some(bytes) = read(&out.join(name))? {
-            found.insert((*name).to_owned(), hash(&bytes));
-        }
+        collect(out, name, &mut found)?;
     }
     let file = out.join(FILE);
     let text = read(&file)?;
@@ -76,7 +98,7 @@ pub(super) fn replaceable(
         .and_then(|text| serde_json::from_slice::<Manifest>(text).ok())
         .filter(|manifest| manifest.program.starts_with(PROGRAM));
     let ours = |name: &str, hash: &str| match &manifest {
-        Some(manifest) => manifest.lists(name, hash),
+        Some(manifest) => manifest.lists(name, hash) || (force && manifest.names(name)),
         None => false,
     };
     let mut foreign: Vec<String> = found
@@ -90,12 +112,57 @@ pub(super) fn replaceable(
         foreign.clear();
     }
     if foreign.is_empty() {
-        return Ok(found);
+        let mut stale = BTreeMap::new();
+        let known = manifest
+            .iter()
+            .flat_map(|manifest| [&manifest.blake3, &manifest.replaces]);
+        for name in known.flat_map(BTreeMap::keys) {
+            // A manifest that somebody wrote by hand must not lead out of the folder.
+            let is_below = Path::new(name)
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)));
+            if found.contains_key(name) || !is_below {
+                continue;
+            }
+            if let Some(bytes) = read(&out.join(name))? {
+                let hash = hash(&bytes);
+                if ours(name, &hash) {
+                    stale.insert(name.clone(), hash);
+                }
+            }
+        }
+        return Ok(Replaceable {
+            replaced: found,
+            stale,
+        });
     }
     Err(ExportError::NotOurs {
         folder: out.to_owned(),
         names: foreign,
     })
+}
+
+/// The names of the files that the manifest of the folder `out` lists, and a sentence for each that is missing or changed.
+pub(super) fn check(out: &Path) -> Result<(Vec<String>, Vec<String>), ExportError> {
+    let manifest =
+        read(&out.join(FILE))?.and_then(|text| serde_json::from_slice::<Manifest>(&text).ok());
+    let Some(manifest) = manifest else {
+        return Err(ExportError::NoBundle {
+            folder: out.to_owned(),
+            reason: format!("it holds no {FILE} of an export"),
+        });
+    };
+    let mut problems = Vec::new();
+    for (name, known) in &manifest.blake3 {
+        match read(&out.join(name))? {
+            None => problems.push(format!("“{name}” is missing")),
+            Some(bytes) if hash(&bytes) != *known => {
+                problems.push(format!("“{name}” is not the file that was exported"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok((manifest.blake3.into_keys().collect(), problems))
 }
 
 /// The licence in the exports of versions that wrote no manifest: all backbones had the same one then.
@@ -122,7 +189,7 @@ fn is_earlier_export(out: &Path) -> Result<bool, ExportError> {
     let Ok(recipe) = serde_json::to_string(&recipe) else {
         return Ok(false);
     };
-    let model = read(&out.join(MODEL))?;
+    let model = read(&out.join(Format::ONNX.file()))?;
     // The model carries the recipe too. It goes first when an export is replaced, so it may be missing.
     let belongs = model.is_none_or(|model| contains(&model, recipe.as_bytes()));
     Ok(belongs && text("labels.txt")? == labels)
@@ -141,6 +208,30 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
         rest = rest.get(1..).unwrap_or_default();
     }
     false
+}
+
+/// Adds the file `name`, or all files of the folder of that name, with their hashes.
+fn collect(
+    out: &Path,
+    name: &str,
+    found: &mut BTreeMap<String, String>,
+) -> Result<(), ExportError> {
+    let path = out.join(name);
+    if !path.is_dir() {
+        if let Some(bytes) = read(&path)? {
+            found.insert(name.to_owned(), hash(&bytes));
+        }
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(&path).map_err(ExportError::io("read", &path))?;
+    for entry in entries {
+        let entry = entry.map_err(ExportError::io("read", &path))?;
+        let inside = entry.file_name().to_string_lossy().into_owned();
+        if !crate::files::is_temporary(&inside) {
+            collect(out, &format!("{name}/{inside}"), found)?;
+        }
+    }
+    Ok(())
 }
 
 /// `None` when there is no such file.

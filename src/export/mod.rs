@@ -1,47 +1,85 @@
 //! Files made from a run, each proved to behave as the run did before it counts as exported.
 
+mod bundle;
+mod certificate;
 mod error;
 mod files;
+mod format;
+mod formats;
+mod golden;
+mod latency;
 mod manifest;
+mod model;
 mod onnx;
+mod open;
 mod readme;
 mod verify;
 
+pub use bundle::{Verification, VerifiedModel, verify_bundle};
+pub use certificate::{Answer, Certificate, Flip, ModelCertificate};
 pub use error::ExportError;
+pub use format::{Acceptance, Example, Exporter, ModelFile, Options};
+pub use formats::Format;
+pub use latency::Latency;
+pub use model::Model;
+pub use onnx::{OnnxRunner, RECIPE_KEY};
+pub use open::open;
 
 use std::path::{Path, PathBuf};
 
-use crate::evaluate::{InputKind, Recipe};
+use serde::Serialize;
+
+use crate::evaluate::{InputKind, Recipe, RecipeInput, RecipeOutput, Runner};
 use crate::jobs::Work;
 use crate::project::Project;
 use crate::train::{Run, RunClasses, RunState};
 
-use files::Pending;
+use files::{Names, Pending};
+use golden::Chosen;
+use latency::{Latencies, Measured};
 
-/// What is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// `model.onnx`: `image` uint8 `[N, H, W, 3]` RGB to probabilities.
-    Onnx,
-    /// The same with `image` f32 `[N, 3, H, W]`, normalised by the caller.
-    OnnxFloat,
+/// What is to be exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// In which formats; the first is the one that `README.txt` shows how to use.
+    pub formats: Vec<Format>,
+    /// Where formats leave a choice.
+    pub options: Options,
+    /// Whether files of an earlier export are replaced although they were changed since.
+    pub force: bool,
+    /// Whether a model is exported although it loses more than its format allows; the certificate then says so.
+    pub accept_loss: bool,
 }
 
-impl Format {
-    /// Its name on the command line and in results.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Onnx => "onnx",
-            Self::OnnxFloat => "onnx-float",
+impl From<Format> for Order {
+    fn from(format: Format) -> Self {
+        Self {
+            formats: vec![format],
+            options: Options::default(),
+            force: false,
+            accept_loss: false,
         }
     }
+}
 
-    fn input(self) -> InputKind {
-        match self {
-            Self::Onnx => InputKind::Uint8Nhwc,
-            Self::OnnxFloat => InputKind::Float32Nchw,
+impl Order {
+    /// Each format once, with the file or folder of its model.
+    fn models(&self) -> Vec<(Format, &'static str)> {
+        let mut models: Vec<(Format, &'static str)> = Vec::new();
+        // Alone it is called as it always was.
+        let only_float = !self.formats.contains(&Format::ONNX);
+        for format in &self.formats {
+            if models.iter().any(|(known, _)| known == format) {
+                continue;
+            }
+            let file = if *format == Format::ONNX_FLOAT && only_float {
+                Format::ONNX.file()
+            } else {
+                format.file()
+            };
+            models.push((*format, file));
         }
+        models
     }
 }
 
@@ -50,9 +88,10 @@ impl Format {
 pub struct ExportedFile {
     /// Where it is.
     pub path: PathBuf,
-    /// `onnx`, `onnx-float`, `labels`, `preprocess`, `readme`, `licence`, `manifest`.
+    /// The name of a model's format, or `labels`, `preprocess`, `readme`, `licence`, `certificate`, `golden` (the
+    /// list of what lies in that folder), `verify`, `manifest`.
     pub format: String,
-    /// Its size.
+    /// Its size, of a model that is a folder that of all files in it.
     pub bytes: u64,
     /// For a model: part of the test frames with the same top-1 as the run, 1.0 when verified.
     pub top1_agreement: Option<f64>,
@@ -60,61 +99,77 @@ pub struct ExportedFile {
     pub max_probability_difference: Option<f64>,
 }
 
-/// The file without which the others are no export.
-const MODEL: &str = "model.onnx";
+/// A model of an export: its format, where it is, and how it is run.
+struct WrittenModel {
+    format: Format,
+    file: &'static str,
+    recipe: Recipe,
+}
 
-/// The files that an export writes, besides the list of their hashes.
-const FILES: [&str; 5] = [
-    MODEL,
-    "labels.txt",
-    "preprocess.json",
-    "README.txt",
-    "LICENSE.txt",
-];
+/// What beside the models every export has.
+const LABELS: &str = "labels.txt";
+const PREPROCESS: &str = "preprocess.json";
+const README: &str = "README.txt";
+const LICENCE_FILE: &str = "LICENSE.txt";
+const VERIFY: &str = "verify.py";
 
-/// A Python program that runs an export of `run` in this format on one picture. It reads the labels from a file.
+/// A Python program that runs an export of `run` in this format on one image. It reads the labels from a file.
 #[must_use]
-pub fn example(run: &Run, format: Format) -> String {
-    readme::program(&Recipe::new(
-        format.input(),
+pub fn example(run: &Run, format: Format) -> Option<Example> {
+    let recipe = Recipe::new(
+        format.input(&Options::default()),
         &run.preprocessing,
         &run.settings.architecture,
         &run.classes,
-    ))
+    );
+    let file = Order::from(format).models();
+    let file = file.first().map_or(format.file(), |(_, file)| *file);
+    format.example(&recipe, file)
 }
 
-/// Writes the model, labels, preprocessing and a short description of a run into the folder `out`, re-runs the
-/// model on the image files of the whole test set, and renames everything into place only if it agrees: the
-/// same top-1 on every frame, probabilities within 1e-4. Files of an earlier export stay until then, and
-/// nothing is left behind when it fails or is cancelled. A folder with files of these names that are not from
-/// an export is refused.
+/// What an export came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportOutcome {
+    /// The files, models first.
+    pub files: Vec<ExportedFile>,
+    /// What the models did on the test set.
+    pub certificate: Certificate,
+}
+
+/// Writes models, labels, preprocessing and a short description of a run into the folder `out`, re-runs each
+/// model on the image files of the whole test set, and renames everything into place only if all of them pass what
+/// their formats ask for. Files of an earlier export stay until then, and nothing is left behind when it fails or
+/// is cancelled. A folder with files of these names that are not from an export is refused.
 pub fn export(
     project: &Project,
     run: &Run,
-    format: Format,
+    order: &Order,
     out: &Path,
     work: &Work,
-) -> Result<Vec<ExportedFile>, ExportError> {
-    project.blame(write_and_verify(project, run, format, out, work))
+) -> Result<ExportOutcome, ExportError> {
+    project.blame(write_and_verify(project, run, order, out, work))
 }
 
 fn write_and_verify(
     project: &Project,
     run: &Run,
-    format: Format,
+    order: &Order,
     out: &Path,
     work: &Work,
-) -> Result<Vec<ExportedFile>, ExportError> {
+) -> Result<ExportOutcome, ExportError> {
     if run.state != RunState::Finished {
         return Err(ExportError::Unfinished {
             run: run.id.0.clone(),
         });
     }
-    let backbone = run.settings.architecture.entry()?;
-    let head = run.head()?;
-    let tuned = run.tuned()?;
-    // Before minutes of work: may the files be put there at all?
-    let mut pending = Pending::new(project, out)?;
+    let models = order.models();
+    if models.is_empty() {
+        return Err(ExportError::NoFormat);
+    }
+    // Before minutes of work: can the weights be read, and may the files be put there at all?
+    run.head()?;
+    run.tuned()?;
+    let mut pending = Pending::new(project, out, names(&models), order.force)?;
     let reference = verify::reference(project, run, work)?;
     work.check()?;
     // After the evaluation, which follows class folders that were renamed by hand.
@@ -128,57 +183,252 @@ fn write_and_verify(
             class: class.clone(),
         });
     }
-
-    let recipe = Recipe::new(
-        format.input(),
-        &run.preprocessing,
-        &run.settings.architecture,
-        &classes.labels,
-    );
     for note in &classes.notes {
         work.warn(note);
     }
-    let model = onnx::model(run, &head, tuned.as_ref(), &classes, &recipe)?;
-    let mut labels = classes.labels.join("\n");
-    labels.push('\n');
-    let json = serde_json::to_string_pretty(&recipe)
-        .map_err(|error| ExportError::io("write", out.join("preprocess.json"))(error.into()))?;
-    let readme = readme::text(run, &backbone, tuned.is_some(), &classes.notes, &recipe);
+    let model = Model::of_run(run, &classes)?;
+    let models: Vec<WrittenModel> = models
+        .into_iter()
+        .map(|(format, file)| WrittenModel {
+            format,
+            file,
+            recipe: model.recipe(format.input(&order.options)),
+        })
+        .collect();
+    let golden = Chosen::load(project.root(), &reference)?;
+    let mut bench = Bench::new(project, &model, &golden)?;
+    let fp32_bytes = onnx::fp32_bytes(&model)?;
+    let runtime = bench.latencies.computer().to_owned();
+    let mut certificate = Certificate::new(&run.id.0, &reference, runtime, fp32_bytes);
 
-    let written = pending.write(MODEL, &model)?;
-    let model_bytes = model.len() as u64;
-    drop(model);
-    let proof = verify::verify(project.root(), &run.id.0, &written, &reference, work)?;
-    let mut files = vec![ExportedFile {
-        path: out.join(MODEL),
-        format: format.name().into(),
-        bytes: model_bytes,
-        top1_agreement: Some(proof.top1_agreement),
-        max_probability_difference: Some(proof.max_probability_difference),
-    }];
-    for (name, format, text) in [
-        ("labels.txt", "labels", labels),
-        ("preprocess.json", "preprocess", json + "\n"),
-        ("README.txt", "readme", readme),
-        ("LICENSE.txt", "licence", backbone.licence_text().to_owned()),
-    ] {
-        pending.write(name, text.as_bytes())?;
+    let mut files = Vec::new();
+    let mut written_files = Vec::new();
+    for written in &models {
+        let on_disk = write_model(&model, written, &order.options, &mut pending)?;
+        let open = || Ok(written.format.open(&on_disk, 1)?);
+        let found = verify::verify(project.root(), &run.id.0, written, &open, &reference, work)?;
+        let bytes = on_disk.iter().map(|file| file.bytes.len() as u64).sum();
+        let mut proof = ModelCertificate::new(written, bytes, fp32_bytes, &reference, &found);
+        proof.judge(
+            written.format.acceptance(),
+            certificate.frames,
+            order.accept_loss,
+        )?;
+        proof.latency = bench.latency(written, &on_disk, work)?;
+        files.push(ExportedFile {
+            path: out.join(written.file),
+            format: written.format.name().into(),
+            bytes,
+            top1_agreement: Some(proof.top1_agreement),
+            max_probability_difference: Some(proof.max_probability_difference),
+        });
+        certificate.models.push(proof);
+        written_files.push(on_disk);
+    }
+    work.check()?;
+    let mut runners = Vec::new();
+    for (written, on_disk) in models.iter().zip(&written_files) {
+        runners.push((written.file, written.format.open(on_disk, 1)?));
+    }
+    let in_golden = golden.files(&model.labels, &models, |written, input| {
+        let runner = runners.iter_mut().find(|(file, _)| *file == written.file);
+        let found = runner.map(|(_, runner)| runner.run(input));
+        Ok(found.unwrap_or_else(|| Ok(Vec::new()))?)
+    })?;
+    drop((runners, written_files));
+    for (name, bytes) in &in_golden {
+        pending.write(name, bytes)?;
+    }
+    let mut list = |name: &str, format: &str, bytes: u64| {
         files.push(ExportedFile {
             path: out.join(name),
             format: format.into(),
-            bytes: text.len() as u64,
+            bytes,
             top1_agreement: None,
             max_probability_difference: None,
         });
+    };
+    for (name, format, text) in describing(&model, &models, &certificate, out)? {
+        pending.write(name, text.as_bytes())?;
+        list(name, format, text.len() as u64);
+    }
+    if let Some((name, bytes)) = in_golden.last() {
+        list(name, "golden", bytes.len() as u64);
     }
     work.check()?;
-    let bytes = pending.commit()?;
-    files.push(ExportedFile {
-        path: out.join(manifest::FILE),
-        format: "manifest".into(),
-        bytes,
-        top1_agreement: None,
-        max_probability_difference: None,
-    });
+    let committed = pending.commit()?;
+    for name in &committed.removed {
+        work.warn(format!(
+            "“{name}” of an earlier export was removed from the folder, because it is not part of this one"
+        ));
+    }
+    list(manifest::FILE, "manifest", committed.manifest_bytes);
+    Ok(ExportOutcome { files, certificate })
+}
+
+/// The names of all files that an export of these models may write.
+fn names(models: &[(Format, &'static str)]) -> Names {
+    let describing = [
+        LABELS,
+        PREPROCESS,
+        README,
+        LICENCE_FILE,
+        certificate::FILE,
+        VERIFY,
+    ];
+    let mut others: Vec<String> = describing.map(str::to_owned).to_vec();
+    others.extend(golden::names());
+    Names {
+        models: models.iter().map(|(_, file)| *file).collect(),
+        others,
+    }
+}
+
+/// Opens a model that was written for one worker.
+type Open<'a> = dyn Fn() -> Result<Box<dyn Runner>, ExportError> + Sync + 'a;
+
+/// Writes one model, and reads back what then is on the disk: that counts, not what was meant to be written.
+fn write_model(
+    model: &Model,
+    written: &WrittenModel,
+    options: &Options,
+    pending: &mut Pending,
+) -> Result<Vec<ModelFile>, ExportError> {
+    let format = written.format;
+    let mut on_disk = Vec::new();
+    for ModelFile { name, bytes } in format.write(model, options)? {
+        let below = name.strip_prefix(format.file()).unwrap_or_default();
+        let name = format!("{}{below}", written.file);
+        let path = pending.write(&name, &bytes)?;
+        on_disk.push((name, path));
+    }
+    let mut files = Vec::new();
+    for (name, path) in on_disk {
+        let bytes = std::fs::read(&path).map_err(ExportError::io("read", path))?;
+        files.push(ModelFile { name, bytes });
+    }
     Ok(files)
+}
+
+/// Where models are timed beside the one in fp32.
+struct Bench<'a> {
+    latencies: Latencies<'a>,
+    /// The model in fp32, and what it is measured on; without test images nothing is measured.
+    reference: Vec<ModelFile>,
+    hash: String,
+    golden: &'a Chosen,
+}
+
+impl<'a> Bench<'a> {
+    fn new(project: &'a Project, model: &Model, golden: &'a Chosen) -> Result<Self, ExportError> {
+        let reference = Format::ONNX.write(model, &Options::default())?;
+        Ok(Self {
+            latencies: Latencies::of(project)?,
+            hash: hash_of(&reference),
+            reference,
+            golden,
+        })
+    }
+
+    fn latency(
+        &mut self,
+        written: &WrittenModel,
+        files: &[ModelFile],
+        work: &Work,
+    ) -> Result<Option<Latency>, ExportError> {
+        let Some(image) = self
+            .golden
+            .first()
+            .filter(|_| written.format.runs_as_delivered())
+        else {
+            return Ok(None);
+        };
+        let hash = hash_of(files);
+        if let Some(known) = self.latencies.known(&hash, &self.hash) {
+            return Ok(Some(known));
+        }
+        work.stage(format!("Timing {}", written.file), None);
+        let measured = |format: Format, files: &[ModelFile], hash: &str| {
+            let runner = format.open(files, 1)?;
+            let input = runner.recipe().tensor(image);
+            Ok::<_, ExportError>(Measured {
+                hash: hash.to_owned(),
+                runner,
+                input,
+            })
+        };
+        let mut model = measured(written.format, files, &hash)?;
+        let mut reference = measured(Format::ONNX, &self.reference, &self.hash)?;
+        Ok(Some(self.latencies.measure(
+            &mut model,
+            &mut reference,
+            work,
+        )?))
+    }
+}
+
+/// Of all files of a model together.
+fn hash_of(files: &[ModelFile]) -> String {
+    let hashes: String = files
+        .iter()
+        .map(|file| manifest::hash(&file.bytes))
+        .collect();
+    manifest::hash(hashes.as_bytes())
+}
+
+/// `preprocess.json`: the recipe of the first model, and what each of them takes and gives.
+#[derive(Serialize)]
+struct PreprocessFile<'a> {
+    #[serde(flatten)]
+    recipe: &'a Recipe,
+    models: Vec<ModelEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct ModelEntry<'a> {
+    file: &'a str,
+    format: &'a str,
+    input: &'a RecipeInput,
+    output: &'a RecipeOutput,
+}
+
+/// Names, kinds and texts of the files that describe the models.
+fn describing(
+    model: &Model,
+    models: &[WrittenModel],
+    certificate: &Certificate,
+    out: &Path,
+) -> Result<Vec<(&'static str, &'static str, String)>, ExportError> {
+    let mut labels = model.labels.join("\n");
+    labels.push('\n');
+    let first = model.recipe(InputKind::Uint8Nhwc);
+    let preprocess = PreprocessFile {
+        recipe: models.first().map_or(&first, |written| &written.recipe),
+        models: models
+            .iter()
+            .map(|written| ModelEntry {
+                file: written.file,
+                format: written.format.name(),
+                input: &written.recipe.input,
+                output: &written.recipe.output,
+            })
+            .collect(),
+    };
+    let json = serde_json::to_string_pretty(&preprocess)
+        .map_err(|error| ExportError::io("write", out.join(PREPROCESS))(error.into()))?;
+    let proof = certificate
+        .to_text()
+        .map_err(|error| ExportError::io("write", out.join(certificate::FILE))(error.into()))?;
+    Ok(vec![
+        (LABELS, "labels", labels),
+        (PREPROCESS, "preprocess", json + "\n"),
+        (README, "readme", readme::text(model, models, certificate)),
+        (
+            LICENCE_FILE,
+            "licence",
+            model.backbone.licence_text().to_owned(),
+        ),
+        (certificate::FILE, "certificate", proof),
+        (VERIFY, "verify", include_str!("verify.py").to_owned()),
+    ])
 }

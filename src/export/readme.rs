@@ -1,30 +1,29 @@
 //! The short description that lies beside an exported model.
 
-use crate::backbone::{Backbone, Fit};
+use crate::backbone::Fit;
 use crate::evaluate::{InputKind, Recipe};
-use crate::train::Run;
+
+use super::{Certificate, Model, WrittenModel};
 
 /// What every `README.txt` of an export begins and ends with.
 pub(super) const FIRST_WORDS: &str = "An image classifier made by Salamander ";
 pub(super) const LAST_WORDS: &str = " What was trained on top is yours.\n";
 
-/// `README.txt`: what the files are, the steps in words, and a program that runs them.
-/// `notes` are what is to be said of classes that were merged or deleted since the run.
-pub(super) fn text(
-    run: &Run,
-    backbone: &Backbone,
-    is_tuned: bool,
-    notes: &[String],
-    recipe: &Recipe,
-) -> String {
-    let accuracy = run
-        .result
-        .as_ref()
-        .and_then(|result| result.test_accuracy)
-        .map_or_else(
-            || "It was not measured on test frames.".to_owned(),
-            |accuracy| format!("Accuracy on the test frames: {:.1} %.", accuracy * 100.0),
-        );
+/// What the programs do not take.
+const LIMITS: &str = "\
+It gives what Salamander gives for every image that Pillow reads whole, but for those with 16 bits a value
+of which the upper ones are unused (10, 12 or 14 bits of a sensor): Salamander brings them to the full range.";
+
+/// `README.txt`: what the files are, the steps in words, and a program that runs the first model.
+pub(super) fn text(model: &Model, models: &[WrittenModel], certificate: &Certificate) -> String {
+    let Some(first) = models.first() else {
+        return String::new();
+    };
+    let recipe = &first.recipe;
+    let accuracy = model.test_accuracy.map_or_else(
+        || "It was not measured on test frames.".to_owned(),
+        |accuracy| format!("Accuracy on the test frames: {:.1} %.", accuracy * 100.0),
+    );
     let steps: Vec<String> = recipe
         .steps
         .iter()
@@ -32,9 +31,19 @@ pub(super) fn text(
         .map(|(step, number)| format!("{number}. {step}"))
         .collect();
     let steps = steps.join("\n");
-    let program = program(recipe);
-    let notes: String = notes.iter().flat_map(|note| [note, "\n"]).collect();
-    let changed = if is_tuned {
+    let mut examples = models
+        .iter()
+        .filter_map(|model| model.format.example(&model.recipe, model.file));
+    let example = examples.next().map_or_else(String::new, |example| {
+        format!(
+            "With {} (pip install {})\n\n{}\n\n{LIMITS}\n\n",
+            example.runtime, example.packages, example.program
+        )
+    });
+    let files = listed(models);
+    let proof = proof(certificate);
+    let notes: String = model.notes.iter().flat_map(|note| [note, "\n"]).collect();
+    let changed = if model.is_tuned {
         "\nThe last of them were changed by further training."
     } else {
         ""
@@ -44,37 +53,149 @@ pub(super) fn text(
          Run {run}, {architecture}, {classes} classes. {accuracy}\n\
          {notes}\
          \n\
-         model.onnx       the model\n\
-         labels.txt       class names, one per line, in the order of the output\n\
-         preprocess.json  how a picture becomes the input, in words and numbers\n\
-         export.json      what was written, so that exporting here again replaces nothing else\n\
+         {files}\
+         \n\
+         {proof}\
          \n\
          From a picture to a class\n\
          \n\
          {steps}\n\
          \n\
-         With ONNX Runtime for Python (pip install onnxruntime numpy \"pillow>=10.1\")\n\
-         \n\
-         {program}\n\
-         \n\
-         It gives what Salamander gives for every image that Pillow reads whole, but for those with 16 bits a value\n\
-         of which the upper ones are unused (10, 12 or 14 bits of a sensor): Salamander brings them to the full range.\n\
-         \n\
+         {example}\
          Licence\n\
          \n\
          The weights of the backbone ({backbone}) were published under {licence}\n\
          (LICENSE.txt, https://spdx.org/licenses/{licence}).{changed}{LAST_WORDS}",
         version = env!("CARGO_PKG_VERSION"),
-        run = run.id.0,
+        run = model.run,
         architecture = recipe.architecture,
         classes = recipe.labels.len(),
-        backbone = backbone.name,
-        licence = backbone.licence,
+        backbone = model.backbone.name,
+        licence = model.backbone.licence,
     )
 }
 
-/// A Python program that runs the model on one picture, as it stands beside the exported files.
-pub(super) fn program(recipe: &Recipe) -> String {
+/// What the certificate says, in short.
+fn proof(certificate: &Certificate) -> String {
+    let mut rows = vec![
+        [
+            "",
+            "size",
+            "of fp32",
+            "top-1",
+            "difference (95 %)",
+            "flips",
+            "ms",
+            "of fp32",
+        ]
+        .map(str::to_owned),
+    ];
+    for model in &certificate.models {
+        let [low, high] = model.top1_difference_95.map(|part| part * 100.0);
+        let (ms, ratio) = match &model.latency {
+            Some(latency) => (
+                format!("{:.1}", latency.median_ms),
+                format!("{:.2}", latency.ratio_to_fp32),
+            ),
+            None => ("-".into(), "-".into()),
+        };
+        rows.push([
+            model.file.clone(),
+            format!("{:.2} MB", model.bytes as f64 / 1e6),
+            format!("{:.0} %", model.size_ratio * 100.0),
+            format!("{:.1} %", model.top1 * 100.0),
+            format!(
+                "{:+.1} ({low:+.1} to {high:+.1})",
+                model.top1_difference * 100.0
+            ),
+            model.flips.len().to_string(),
+            ms,
+            ratio,
+        ]);
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..8).map(width).collect();
+    let mut table = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(at, (cell, &width))| match at {
+                0 => format!("{cell:width$}"),
+                _ => format!("{cell:>width$}"),
+            })
+            .collect();
+        let line = cells.join("  ");
+        table += line.trim_end();
+        table.push('\n');
+    }
+    let accepted = certificate.models.iter().filter_map(|model| {
+        let loss = model.accepted_loss.as_ref()?;
+        Some(format!(
+            "Accepted all the same for {}: {loss}.\n",
+            model.file
+        ))
+    });
+    let accepted: String = accepted.collect();
+    format!(
+        "What the models did on the {frames} {split} frames, beside the run\n\
+         \n\
+         {table}{accepted}\
+         Flips are frames that get another answer than from the run; certificate.json lists them.\n\
+         Times are of one image: {runtime}.\n",
+        frames = certificate.frames,
+        split = certificate.split,
+        runtime = certificate.runtime,
+    )
+}
+
+/// The files and what each is, one a line.
+fn listed(models: &[WrittenModel]) -> String {
+    let mut rows: Vec<(&str, String)> = match models {
+        [only] => vec![(only.file, "the model".to_owned())],
+        _ => models
+            .iter()
+            .map(|model| (model.file, format!("the model as {}", model.format.title())))
+            .collect(),
+    };
+    let others = [
+        (
+            "labels.txt",
+            "class names, one per line, in the order of the output",
+        ),
+        (
+            "preprocess.json",
+            "how a picture becomes the input, in words and numbers",
+        ),
+        (
+            "certificate.json",
+            "what each model did on the test frames, beside what the run does",
+        ),
+        (
+            "golden",
+            "test images, the exact inputs, and what the models say of them",
+        ),
+        (
+            "verify.py",
+            "checks the models on them (pip install onnxruntime numpy pillow)",
+        ),
+        (
+            "export.json",
+            "what was written, so that exporting here again replaces nothing else",
+        ),
+    ];
+    rows.extend(others.map(|(name, what)| (name, what.to_owned())));
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let line = |(name, what): &(&str, String)| format!("{name:width$}  {what}\n");
+    rows.iter().map(line).collect()
+}
+
+/// The lines of a Python program that make the input `x` of a model from `picture.jpg`.
+pub(super) fn input_in_python(recipe: &Recipe) -> String {
     let side = recipe.preprocessing.resolution_px;
     let square = match recipe.preprocessing.fit {
         Fit::CenterCrop => format!(
@@ -101,11 +222,17 @@ pub(super) fn program(recipe: &Recipe) -> String {
                  x = np.ascontiguousarray(x.transpose(2, 0, 1))[None]"
             )
         }
+        InputKind::Float32Nhwc => {
+            let ([mr, mg, mb], [sr, sg, sb]) =
+                (recipe.preprocessing.mean, recipe.preprocessing.std);
+            format!(
+                "x = (np.asarray(im, np.float32) - np.float32([{mr}, {mg}, {mb}])) / np.float32([{sr}, {sg}, {sb}])\n\
+                 x = x[None]"
+            )
+        }
     };
     format!(
-        "import numpy as np, onnxruntime\n\
-         from PIL import Image, ImageOps\n\
-         im = ImageOps.exif_transpose(Image.open(\"picture.jpg\"))\n\
+        "im = ImageOps.exif_transpose(Image.open(\"picture.jpg\"))\n\
          if im.mode.startswith(\"I\"):  # 16 bits\n    \
              im = Image.fromarray((np.asarray(im, np.float32) / 257 + 0.5).astype(np.uint8))\n\
          if im.has_transparency_data:\n    \
@@ -113,11 +240,6 @@ pub(super) fn program(recipe: &Recipe) -> String {
              im = Image.alpha_composite(Image.new(\"RGBA\", im.size, \"white\"), im)\n\
          im = im.convert(\"RGB\")\n\
          {square}\n\
-         {input}\n\
-         p = onnxruntime.InferenceSession(\"model.onnx\").run([\"{output}\"], {{\"{image}\": x}})[0][0]\n\
-         labels = open(\"labels.txt\", encoding=\"utf-8\").read().split(\"\\n\")\n\
-         print(labels[p.argmax()], p.max())",
-        output = recipe.output.name,
-        image = recipe.input.name,
+         {input}"
     )
 }

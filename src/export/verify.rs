@@ -3,29 +3,18 @@
 use std::path::Path;
 
 use crate::backbone::in_parallel;
-use crate::evaluate::{Evaluation, ExportedModel, arg_max, evaluate};
+use crate::evaluate::{Evaluation, arg_max, evaluate};
 use crate::jobs::Work;
 use crate::media::load_image;
 use crate::project::{Project, Split};
 use crate::train::Run;
 
-use super::ExportError;
-
-/// Probabilities of the exported model may differ by this much from the run's.
-pub(super) const MAX_PROBABILITY_DIFFERENCE: f64 = 1e-4;
+use super::format::Acceptance;
+use super::{ExportError, Open, WrittenModel};
 
 /// Two classes whose probabilities in the run differ by less are equal to within the last bits of `f32`; which of
 /// them comes first says nothing.
 const TIE: f32 = 1e-6;
-
-/// What a proof found.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Proof {
-    /// Part of the frames with the same top-1 as the run.
-    pub top1_agreement: f64,
-    /// Largest difference of any probability.
-    pub max_probability_difference: f64,
-}
 
 /// The run's own predictions to verify against: on the test frames, or without such on the validation frames, or on
 /// the training frames; which is said in a warning.
@@ -56,64 +45,72 @@ pub(super) fn reference(
     })
 }
 
-/// Runs the model file on the image files (below `root`) of all frames of `reference`, which are what `run` predicts.
+/// Runs a model that was written on the image files (below `root`) of all frames of `reference`, which are what `run`
+/// predicts, and returns its probabilities for each.
+///
+/// # Errors
+/// [`ExportError::Disagrees`] when the model is none, or when its format asks for the run's own answers and it gives others.
 pub(super) fn verify(
     root: &Path,
     run: &str,
-    model: &Path,
+    model: &WrittenModel,
+    open: &Open<'_>,
     reference: &Evaluation,
     work: &Work,
-) -> Result<Proof, ExportError> {
+) -> Result<Vec<Vec<f32>>, ExportError> {
     let frames = &reference.predictions;
-    work.stage("Verifying the export", Some(frames.len() as u64));
-    // What counts is what is on the disk, not what was meant to be written.
-    let bytes = std::fs::read(model).map_err(ExportError::io("read", model))?;
-    let mut same = 0_usize;
-    let mut largest = 0.0_f64;
+    work.stage(
+        format!("Verifying {}", model.file),
+        Some(frames.len() as u64),
+    );
+    let acceptance = model.format.acceptance();
+    let mut all = vec![Vec::new(); frames.len()];
     in_parallel(
         frames.len(),
         work,
-        || Ok::<_, ExportError>(ExportedModel::from_bytes(&bytes, model, 1)?),
-        |exported, index| {
+        open,
+        |runner, index| {
             let Some(frame) = frames.get(index) else {
-                return Ok((true, 0.0));
+                return Ok(Vec::new());
             };
-            let picture = load_image(&root.join(&frame.path))?;
-            let found = exported.probabilities(&picture)?;
+            let found = runner.probabilities(&load_image(&root.join(&frame.path))?)?;
             let disagrees = |difference: String| ExportError::Disagrees {
                 run: run.to_owned(),
                 frame: frame.path.clone(),
                 difference,
             };
             let difference = largest_difference(&found, &frame.probabilities);
-            // Not a number is no agreement either.
-            if difference.is_nan() || difference > MAX_PROBABILITY_DIFFERENCE {
-                return Err(disagrees(format!(
-                    "a probability differs by {difference:.1e}, more than {MAX_PROBABILITY_DIFFERENCE:.0e}"
-                )));
+            // Not a number is no agreement in any format.
+            if !difference.is_finite() {
+                return Err(disagrees("its probabilities are no numbers".into()));
             }
-            let top = arg_max(&found);
-            let of_top = frame.probabilities.get(top).copied().unwrap_or(0.0);
-            if top != frame.predicted && frame.confidence() - of_top > TIE {
-                return Err(disagrees("another class comes first".into()));
+            if let Acceptance::SameTop1 { tolerance } = acceptance {
+                if difference > tolerance {
+                    return Err(disagrees(format!(
+                        "a probability differs by {difference:.1e}, more than {tolerance:.0e}"
+                    )));
+                }
+                let top = arg_max(&found);
+                let of_top = frame.probabilities.get(top).copied().unwrap_or(0.0);
+                if top != frame.predicted && frame.confidence() - of_top > TIE {
+                    return Err(disagrees("another class comes first".into()));
+                }
             }
-            Ok((top == frame.predicted, difference))
+            Ok(found)
         },
-        |_, (agrees, difference)| {
-            same += usize::from(agrees);
-            largest = largest.max(difference);
+        |index, found| {
+            if let Some(place) = all.get_mut(index) {
+                *place = found;
+            }
             work.advance(1);
             Ok(())
         },
     )?;
-    Ok(Proof {
-        top1_agreement: same as f64 / frames.len().max(1) as f64,
-        max_probability_difference: largest,
-    })
+    Ok(all)
 }
 
 /// The largest difference of two lists; not a number when one holds such, infinite when their lengths differ.
-fn largest_difference(a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn largest_difference(a: &[f32], b: &[f32]) -> f64 {
     if a.len() != b.len() {
         return f64::INFINITY;
     }
@@ -134,18 +131,24 @@ mod tests {
 
     use image::RgbImage;
 
-    use crate::evaluate::{Confusion, FramePrediction, InputKind};
-    use crate::export::onnx;
+    use crate::evaluate::{Confusion, FramePrediction};
+    use crate::export::model::tests::small_model;
+    use crate::export::{Format, Options};
 
     use super::*;
 
     #[test]
     fn only_a_model_that_agrees_passes() {
         let dir = tempfile::tempdir().unwrap();
-        let bytes = onnx::tests::small_model(InputKind::Uint8Nhwc);
-        let model = dir.path().join("model.onnx");
-        std::fs::write(&model, &bytes).unwrap();
-        let mut exported = ExportedModel::from_bytes(&bytes, &model, 1).unwrap();
+        let format = Format::ONNX;
+        let model = small_model();
+        let files = format.write(&model, &Options::default()).unwrap();
+        let mut exported = format.open(&files, 1).unwrap();
+        let written = WrittenModel {
+            format,
+            file: format.file(),
+            recipe: exported.recipe().clone(),
+        };
         let predictions = (0..5_u8)
             .map(|number| {
                 let picture = RgbImage::from_fn(120, 110, |x, y| {
@@ -174,11 +177,22 @@ mod tests {
             missing: 0,
             notes: Vec::new(),
         };
-        let verdict =
-            |reference: &Evaluation| verify(dir.path(), "the run", &model, reference, &Work::new());
-        let proof = verdict(&right).unwrap();
-        assert!((proof.top1_agreement - 1.0).abs() < 1e-12);
-        assert!(proof.max_probability_difference < 1e-6);
+        let open = || Ok(format.open(&files, 1)?);
+        let verdict = |reference: &Evaluation| {
+            verify(
+                dir.path(),
+                "the run",
+                &written,
+                &open,
+                reference,
+                &Work::new(),
+            )
+        };
+        let found = verdict(&right).unwrap();
+        assert_eq!(found.len(), 5);
+        for (found, frame) in found.iter().zip(&right.predictions) {
+            assert!(largest_difference(found, &frame.probabilities) < 1e-6);
+        }
 
         let mut off = right.clone();
         off.predictions[3].probabilities[1] += 3e-4;

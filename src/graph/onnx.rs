@@ -18,8 +18,15 @@ use super::structure::Node;
 use super::value::{Dim, Fact, Foreign, ValueId};
 use super::{Graph, GraphError, Op};
 
-/// The file format's version for [`super::OPSET`].
-const IR_VERSION: i64 = 8;
+/// The file format's version that came with a version of the operators; runtimes refuse newer ones than they know.
+fn ir_version(opset: i64) -> i64 {
+    match opset {
+        ..15 => 7,
+        15..19 => 8,
+        19..21 => 9,
+        _ => 10,
+    }
+}
 
 impl Graph {
     /// Reads a model file's bytes. `Constant` nodes become constants.
@@ -178,7 +185,7 @@ impl Graph {
             })
             .collect();
         ModelProto {
-            ir_version: Some(IR_VERSION),
+            ir_version: Some(ir_version(self.opset)),
             opset_import,
             producer_name: Some("salamander".into()),
             producer_version: Some(env!("CARGO_PKG_VERSION").into()),

@@ -17,33 +17,6 @@ use crate::train::RunId;
 /// Width of the settings, points, where there is room and at least.
 const SETTINGS: [f32; 2] = [340.0, 260.0];
 
-/// A format with what it is for.
-struct Kind {
-    format: Format,
-    name: &'static str,
-    what: &'static str,
-}
-
-const KINDS: [Kind; 2] = [
-    Kind {
-        format: Format::Onnx,
-        name: "ONNX, uint8",
-        what: "Takes plain pixels; the normalisation is inside, so that nobody has to guess it. The one to choose.",
-    },
-    Kind {
-        format: Format::OnnxFloat,
-        name: "ONNX, float",
-        what: "Takes normalised float pixels, [N, 3, H, W]. For runtimes and converters that want no uint8.",
-    },
-];
-
-fn kind_name(format: Format) -> &'static str {
-    KINDS
-        .iter()
-        .find(|kind| kind.format == format)
-        .map_or("", |kind| kind.name)
-}
-
 /// Paints the workspace.
 pub fn export_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let Some(run) = session.export_run() else {
@@ -103,8 +76,8 @@ fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
             cx.act(Action::Export(ExportAction::Run(id)));
         }
         field_label(ui, "Format");
-        for kind in &KINDS {
-            kind_ui(ui, cx, kind, session.export.format == kind.format);
+        for format in Format::all() {
+            format_ui(ui, cx, *format, session.export.format == *format);
         }
         field_label(ui, "Folder");
         folder_ui(ui, cx, session);
@@ -124,7 +97,7 @@ fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
 }
 
 /// A format as a card that can be chosen.
-fn kind_ui(ui: &mut Ui, cx: &mut Cx<'_>, kind: &Kind, chosen: bool) {
+fn format_ui(ui: &mut Ui, cx: &mut Cx<'_>, format: Format, chosen: bool) {
     let t = tokens(ui);
     let (fill, line) = if chosen {
         (t.accent_soft, t.accent)
@@ -139,13 +112,16 @@ fn kind_ui(ui: &mut Ui, cx: &mut Cx<'_>, kind: &Kind, chosen: bool) {
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
             ui.spacing_mut().item_spacing.y = 2.0;
-            ui.label(widgets::name(kind.name));
-            ui.add(egui::Label::new(widgets::small(t, kind.what).line_height(Some(16.0))).wrap());
+            ui.label(widgets::name(format.title()));
+            ui.add(
+                egui::Label::new(widgets::small(t, format.sentence()).line_height(Some(16.0)))
+                    .wrap(),
+            );
         })
         .response
         .interact(egui::Sense::click());
     response.widget_info(|| {
-        egui::WidgetInfo::selected(egui::Role::RadioButton, true, chosen, kind.name)
+        egui::WidgetInfo::selected(egui::Role::RadioButton, true, chosen, format.title())
     });
     if response.has_focus() {
         ui.painter().rect_stroke(
@@ -156,7 +132,7 @@ fn kind_ui(ui: &mut Ui, cx: &mut Cx<'_>, kind: &Kind, chosen: bool) {
         );
     }
     if response.clicked() && !chosen {
-        cx.act(Action::Export(ExportAction::Format(kind.format)));
+        cx.act(Action::Export(ExportAction::Format(format)));
     }
 }
 
@@ -261,7 +237,7 @@ fn done_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, done: &Exported) {
                 }
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     ui.label(widgets::title(title));
-                    let words = widgets::muted(t, kind_name(done.format));
+                    let words = widgets::muted(t, done.format.title());
                     ui.add(egui::Label::new(words).truncate());
                 });
             });
@@ -321,7 +297,10 @@ fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId) {
     let Some(entry) = session.train.run(run) else {
         return;
     };
-    let code = example(&entry.run, session.export.format);
+    let Some(example) = example(&entry.run, session.export.format) else {
+        return;
+    };
+    let code = example.program;
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 6.0;
@@ -338,7 +317,10 @@ fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId) {
             egui::Label::new(
                 widgets::muted(
                     t,
-                    "model.onnx takes an image that was made square and resized as below. labels.txt names its outputs in their order, preprocess.json says the steps in words and numbers, README.txt has this example. In Python, in the folder of the export (pip install onnxruntime numpy pillow):",
+                    format!(
+                        "The model takes an image that was made square and resized as below. labels.txt names its outputs in their order, preprocess.json says the steps in words and numbers, README.txt has this example. In {}, in the folder of the export (pip install {}):",
+                        example.runtime, example.packages
+                    ),
                 )
                 .line_height(Some(18.0)),
             )

@@ -46,7 +46,7 @@ pub fn python() -> Option<PathBuf> {
 }
 
 /// Python without what variables and the locale of the machine make of it.
-fn interpreter(python: &Path) -> Command {
+pub fn interpreter(python: &Path) -> Command {
     let mut command = Command::new(python);
     command.args(["-E", "-X", "utf8"]);
     command
@@ -128,8 +128,8 @@ fn others_get_the_same_classes_from_an_export() {
     let project = of_sample_videos(&dir.path().join("Über 映画"));
 
     for (fit, format, files) in [
-        (Fit::CenterCrop, Format::Onnx, 6),
-        (Fit::Pad, Format::OnnxFloat, 6),
+        (Fit::CenterCrop, Format::ONNX, 9),
+        (Fit::Pad, Format::ONNX_FLOAT, 9),
     ] {
         let settings = TrainSettings {
             fit,
@@ -137,7 +137,9 @@ fn others_get_the_same_classes_from_an_export() {
         };
         let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
         let out = dir.path().join(format!("出力 {}", format.name()));
-        let exported = export(&project, &run, format, &out, &Work::new()).unwrap();
+        let exported = export(&project, &run, &format.into(), &out, &Work::new())
+            .unwrap()
+            .files;
         assert_eq!(exported.len(), files);
         assert_eq!(std::fs::read_dir(&out).unwrap().count(), files);
         let model = &exported[0];
@@ -191,7 +193,7 @@ fn others_get_the_same_classes_from_an_export() {
         let before = std::fs::read(&model.path).unwrap();
         let work = Work::new();
         work.cancel();
-        assert!(export(&project, &run, format, &out, &work).is_err());
+        assert!(export(&project, &run, &format.into(), &out, &work).is_err());
         assert_eq!(std::fs::read(&model.path).unwrap(), before);
         assert_eq!(std::fs::read_dir(&out).unwrap().count(), files);
     }
@@ -209,7 +211,7 @@ fn the_program_in_the_readme_reads_what_the_application_reads() {
     let settings = quick("mobilenet-v2@96", 20);
     let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
     let out = dir.path().join("export");
-    export(&project, &run, Format::Onnx, &out, &Work::new()).unwrap();
+    export(&project, &run, &Format::ONNX.into(), &out, &Work::new()).unwrap();
     let mut predictor = Predictor::from_export(&out).unwrap();
 
     let at = |x: u32, y: u32| [(x * 5) as u8, (y * 4) as u8, (x * y / 9) as u8];

@@ -295,10 +295,10 @@ fn during_export() {
     let place = Place::new();
     place.project();
     place.result(TRAIN);
-    let line = "export p --out model";
+    let line = "export p --format onnx,onnx-fp16 --out model";
     let length = undisturbed(&place, line);
     let whole = contents(&place.path("model"));
-    assert!(whole.contains_key("model.onnx"));
+    assert!(whole.contains_key("model.onnx") && whole.contains_key("model-fp16.onnx"));
     copy_dir(&place.path("model"), &place.path("earlier"));
 
     let mut hits = 0;

@@ -14,6 +14,7 @@ mod costs;
 mod desktop;
 mod event_files;
 mod export;
+mod export_formats;
 mod files;
 mod gone;
 mod gradients_of_networks;

@@ -22,8 +22,8 @@ fn it_is_trained_exported_and_run_by_others() {
     let place = Place::new();
     let project = of_sample_videos(&place.path("p"));
     for (fit, format) in [
-        (Fit::CenterCrop, Format::Onnx),
-        (Fit::Pad, Format::OnnxFloat),
+        (Fit::CenterCrop, Format::ONNX),
+        (Fit::Pad, Format::ONNX_FLOAT),
     ] {
         let settings = TrainSettings {
             fit,
@@ -31,7 +31,9 @@ fn it_is_trained_exported_and_run_by_others() {
         };
         let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
         let out = place.path(format.name());
-        let exported = export(&project, &run, format, &out, &Work::new()).unwrap();
+        let exported = export(&project, &run, &format.into(), &out, &Work::new())
+            .unwrap()
+            .files;
         assert_eq!(exported[0].top1_agreement, Some(1.0));
         assert!(exported[0].max_probability_difference.unwrap() <= 1e-4);
         let text = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
@@ -105,7 +107,9 @@ fn it_is_fine_tuned_at_every_depth_and_extended() {
 
 /// What is exported gives the probabilities that the evaluation of the run has.
 fn check_export(project: &salamander::project::Project, run: &Run, out: &std::path::Path) {
-    let exported = export(project, run, Format::Onnx, out, &Work::new()).unwrap();
+    let exported = export(project, run, &Format::ONNX.into(), out, &Work::new())
+        .unwrap()
+        .files;
     assert_eq!(exported[0].top1_agreement, Some(1.0), "{}", run.id);
     let evaluation = evaluate(project, run, Split::Test, &Work::new()).unwrap();
     let Some(python) = python() else { return };

@@ -60,7 +60,9 @@ fn assert_nothing_lost(evaluation: &Evaluation) {
 
 fn labels_of_export(project: &Project, run: &Run) -> Vec<String> {
     let out = project.root().join("exports").join("of a test");
-    let files = export(project, run, Format::Onnx, &out, &Work::new()).unwrap();
+    let files = export(project, run, &Format::ONNX.into(), &out, &Work::new())
+        .unwrap()
+        .files;
     assert_eq!(files[0].top1_agreement, Some(1.0));
     let labels = fs::read_to_string(out.join("labels.txt")).unwrap();
     let picture = project

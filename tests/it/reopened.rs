@@ -114,7 +114,9 @@ fn a_project_of_the_version_before_goes_on() {
     assert!(measured.is_some());
     assert_eq!(test_accuracy(&project, finished), measured);
     let out = dir.path().join("out");
-    let files = export(&project, finished, Format::Onnx, &out, &work).unwrap();
+    let files = export(&project, finished, &Format::ONNX.into(), &out, &work)
+        .unwrap()
+        .files;
     assert_eq!(files[0].top1_agreement, Some(1.0));
     assert_eq!(
         fs::read_to_string(out.join("labels.txt")).unwrap(),

@@ -163,9 +163,11 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
         assert!(largest_difference([&found.unwrap()], [expected]) < 1e-5);
     }
 
-    for format in [Format::Onnx, Format::OnnxFloat] {
+    for format in [Format::ONNX, Format::ONNX_FLOAT] {
         let out = place.path(format.name());
-        let exported = export(&project, &run, format, &out, &Work::new()).unwrap();
+        let exported = export(&project, &run, &format.into(), &out, &Work::new())
+            .unwrap()
+            .files;
         assert_eq!(exported[0].top1_agreement, Some(1.0));
         println!(
             "{}: {} bytes, probabilities within {:.1e}",
@@ -263,9 +265,9 @@ fn others_get_the_same_from_an_export_that_was_trained_deeper() {
     let untrained = directly(&run, &[], &pictures);
     let shift = largest_difference(probabilities(&evaluation), &untrained);
     assert!(shift > 0.01, "{shift}");
-    for format in [Format::Onnx, Format::OnnxFloat] {
+    for format in [Format::ONNX, Format::ONNX_FLOAT] {
         let out = place.path(format.name());
-        export(&project, &run, format, &out, &Work::new()).unwrap();
+        export(&project, &run, &format.into(), &out, &Work::new()).unwrap();
         let found = python_predictions(&python, &out, &pictures);
         let largest = compare(&evaluation, &found, format.name());
         println!(
@@ -298,7 +300,7 @@ fn weights_that_cannot_be_used_are_one_sentence() {
             Predictor::from_run(run, classes).err().unwrap().to_string(),
             told
         );
-        let exported = export(&project, run, Format::Onnx, &out, &Work::new());
+        let exported = export(&project, run, &Format::ONNX.into(), &out, &Work::new());
         assert_eq!(exported.unwrap_err().to_string(), told);
         assert!(!out.exists(), "nothing is exported");
     };

@@ -1,0 +1,56 @@
+//! `salamander verify`: the proof of an export repeated from its own folder.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use crate::export::{Verification, verify_bundle};
+
+use super::console::Console;
+use super::table::{Align, count, table};
+
+/// Repeat the proof of an export from its folder alone
+///
+/// The files are compared with export.json, and the models run on the golden images. The project is not needed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The export's folder
+    #[arg(value_name = "EXPORT")]
+    export: PathBuf,
+}
+
+pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
+    let dir = args.export;
+    let found = console.run("verify", move |work| verify_bundle(&dir, work))?;
+    if !found.problems.is_empty() {
+        for problem in &found.problems {
+            console.warning(problem)?;
+        }
+        bail!(
+            "the export is not what was proved ({}); export it again",
+            count(found.problems.len() as u64, "problem")
+        );
+    }
+    console.result(&found, || text(&found))
+}
+
+fn text(found: &Verification) -> String {
+    let headings = ["model", "expected class", "largest difference", "allowed"];
+    let mut rows = vec![headings.map(str::to_owned).to_vec()];
+    rows.extend(found.models.iter().map(|model| {
+        vec![
+            model.file.clone(),
+            format!("{} of {}", model.same_top1, found.images),
+            format!("{:.1e}", model.max_probability_difference),
+            format!("{:.0e}", model.tolerance),
+        ]
+    }));
+    format!(
+        "{} as exported\n{}",
+        count(found.files, "file"),
+        table(
+            &[Align::Left, Align::Right, Align::Right, Align::Right],
+            &rows
+        )
+    )
+}

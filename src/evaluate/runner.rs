@@ -1,0 +1,28 @@
+//! What runs a model file that was written: of whatever format, from an image to probabilities.
+
+use image::RgbImage;
+
+use crate::onnx::Tensor;
+
+use super::{EvaluateError, Recipe};
+
+/// A written model, opened to be run. Each format has its own; `export::open` finds it by what the file is.
+pub trait Runner: Send {
+    /// How its input is made, and what its outputs are called.
+    fn recipe(&self) -> &Recipe;
+
+    /// The probabilities, in the order of the labels, of one example as [`Recipe::tensor`] makes it.
+    ///
+    /// # Errors
+    /// Whatever the runtime says, and an output that is not one probability per label.
+    fn run(&mut self, input: &Tensor) -> Result<Vec<f32>, EvaluateError>;
+
+    /// The probabilities of one image, in the order of the labels.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    fn probabilities(&mut self, image: &RgbImage) -> Result<Vec<f32>, EvaluateError> {
+        let input = self.recipe().tensor(image);
+        self.run(&input)
+    }
+}

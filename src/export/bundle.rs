@@ -1,0 +1,199 @@
+//! The proof of an export repeated from its own folder, without the project: the files are those that were written, the
+//! golden images become the golden inputs, and the models say of them what they said.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::evaluate::{Recipe, arg_max};
+use crate::jobs::Work;
+use crate::media::load_image;
+use crate::onnx::{Element, Tensor};
+
+use super::golden::{self, Golden, GoldenModel};
+use super::verify::largest_difference;
+use super::{ExportError, Format, ModelFile, manifest};
+
+/// What came of repeating the proof.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verification {
+    /// How many files are what was written.
+    pub files: u64,
+    /// How many golden images there are.
+    pub images: u64,
+    /// One for each model.
+    pub models: Vec<VerifiedModel>,
+    /// What is wrong, a sentence each; without any the export is proved.
+    pub problems: Vec<String>,
+}
+
+/// What came of one model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VerifiedModel {
+    /// The file or folder.
+    pub file: String,
+    /// The name of its format.
+    pub format: String,
+    /// Golden images with the expected top-1.
+    pub same_top1: u64,
+    /// Largest difference of a probability from the expected one.
+    pub max_probability_difference: f64,
+    /// What it may be.
+    pub tolerance: f64,
+    /// Whether it does what is expected.
+    pub ok: bool,
+}
+
+/// Repeats the proof of the export in the folder `dir`.
+///
+/// # Errors
+/// When the folder holds no export with golden images; what is wrong with one is told in [`Verification::problems`].
+pub fn verify_bundle(dir: &Path, work: &Work) -> Result<Verification, ExportError> {
+    let (listed, mut problems) = manifest::check(dir)?;
+    let files = listed.len() as u64 - problems.len() as u64;
+    let text = read(dir, golden::FILE)?;
+    let golden: Golden = serde_json::from_slice(&text).map_err(|error| ExportError::NoBundle {
+        folder: dir.to_owned(),
+        reason: format!("{} cannot be read ({error})", golden::FILE),
+    })?;
+    work.stage(
+        "Verifying",
+        Some((golden.models.len() * golden.images.len()) as u64),
+    );
+    let mut models = Vec::new();
+    for model in &golden.models {
+        match verify_model(dir, &listed, &golden, model, work) {
+            Ok((verified, found)) => {
+                models.push(verified);
+                problems.extend(found);
+            }
+            Err(error @ ExportError::Cancelled(_)) => return Err(error),
+            Err(error) => problems.push(format!("{}: {error}", model.file)),
+        }
+    }
+    Ok(Verification {
+        files,
+        images: golden.images.len() as u64,
+        models,
+        problems,
+    })
+}
+
+fn verify_model(
+    dir: &Path,
+    listed: &[String],
+    golden: &Golden,
+    model: &GoldenModel,
+    work: &Work,
+) -> Result<(VerifiedModel, Vec<String>), ExportError> {
+    let format = Format::named(&model.format)?;
+    let below = format!("{}/", model.file);
+    let names = listed
+        .iter()
+        .filter(|name| **name == model.file || name.starts_with(&below));
+    let mut files = Vec::new();
+    for name in names {
+        files.push(ModelFile {
+            bytes: read(dir, name)?,
+            name: name.clone(),
+        });
+    }
+    let mut runner = format.open(&files, 1)?;
+    let recipe = runner.recipe().clone();
+    let mut problems = Vec::new();
+    if recipe.labels != golden.labels {
+        problems.push(format!(
+            "{}: its labels are not those of {}",
+            model.file,
+            golden::FILE
+        ));
+    }
+    let mut same_top1 = 0_u64;
+    let mut largest = 0.0_f64;
+    for image in &golden.images {
+        work.check()?;
+        let kind = model.input.kind;
+        let side = recipe.preprocessing.resolution_px as usize;
+        let input = image
+            .inputs
+            .get(kind.name())
+            .map(|name| (name, read(dir, name)));
+        let tensor = match input {
+            Some((name, bytes)) => golden::from_npy(&bytes?, kind, side)
+                .ok_or_else(|| no_bundle(dir, format!("“{name}” is no input of {}", model.file)))?,
+            None => return Err(no_bundle(dir, format!("“{}” has no input", image.image))),
+        };
+        let made = recipe.tensor(&load_image(&dir.join(&image.image))?);
+        let levels = levels_apart(&made, &tensor, &recipe);
+        // The sums of the resize may be rounded to the other side on another processor.
+        if levels > 1.01 {
+            problems.push(format!(
+                "{}: “{}” becomes another input than “{}”, by {levels:.1} levels of 255",
+                model.file,
+                image.image,
+                image.inputs.get(kind.name()).map_or("", String::as_str)
+            ));
+        }
+        let found = runner.run(&tensor)?;
+        let expected = image.expected.get(&model.file).cloned().unwrap_or_default();
+        let difference = largest_difference(&found, &expected);
+        largest = if difference.is_nan() {
+            f64::INFINITY
+        } else {
+            largest.max(difference)
+        };
+        same_top1 += u64::from(arg_max(&found) == arg_max(&expected));
+        work.advance(1);
+    }
+    let ok = largest <= model.tolerance && problems.is_empty();
+    if largest > model.tolerance {
+        problems.push(format!(
+            "{}: a probability differs by {largest:.1e} from what is expected, more than {:.0e}",
+            model.file, model.tolerance
+        ));
+    }
+    let verified = VerifiedModel {
+        file: model.file.clone(),
+        format: model.format.clone(),
+        same_top1,
+        max_probability_difference: largest,
+        tolerance: model.tolerance,
+        ok,
+    };
+    Ok((verified, problems))
+}
+
+/// The largest difference of two inputs, in levels of 255.
+fn levels_apart(made: &Tensor, golden: &Tensor, recipe: &Recipe) -> f64 {
+    match (&made.data, &golden.data) {
+        (Element::U8(a), Element::U8(b)) if a.len() == b.len() => {
+            let differences = a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
+            f64::from(differences.max().unwrap_or(0))
+        }
+        (Element::F32(a), Element::F32(b)) => {
+            let std = recipe
+                .preprocessing
+                .std
+                .iter()
+                .copied()
+                .fold(0.0_f32, f32::max);
+            largest_difference(a, b) * f64::from(std)
+        }
+        _ => f64::INFINITY,
+    }
+}
+
+fn read(dir: &Path, name: &str) -> Result<Vec<u8>, ExportError> {
+    let path: PathBuf = dir.join(name);
+    std::fs::read(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => no_bundle(dir, format!("“{name}” is missing")),
+        _ => ExportError::io("read", path)(error),
+    })
+}
+
+fn no_bundle(dir: &Path, reason: String) -> ExportError {
+    ExportError::NoBundle {
+        folder: dir.to_owned(),
+        reason,
+    }
+}

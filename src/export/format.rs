@@ -1,0 +1,106 @@
+//! What a format is: what it is called, how a model is written in it, how what was written is run again, and what
+//! counts as its proof. One folder or file for each format; [`Format`](super::Format) lists them all.
+
+use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
+
+use super::{ExportError, Model};
+
+/// A format in which a trained model can be written.
+pub trait Exporter: Sync {
+    /// Its name on the command line and in results: `onnx-fp16`.
+    fn name(&self) -> &'static str;
+
+    /// Its name on the screen: "ONNX, fp16".
+    fn title(&self) -> &'static str;
+
+    /// What it is for, one or two sentences for people.
+    fn sentence(&self) -> &'static str;
+
+    /// The file or folder that a model is written to, inside the export's folder: `model.onnx`.
+    fn file(&self) -> &'static str;
+
+    /// What the model takes, with these options.
+    fn input(&self, options: &Options) -> InputKind;
+
+    /// When a written model counts as exported.
+    fn acceptance(&self) -> Acceptance;
+
+    /// Where the proof of a written model comes from, in words: "run in ONNX Runtime".
+    fn proof(&self) -> &'static str;
+
+    /// Writes the model: [`Exporter::file`], or files below it where that is a folder, the same bytes each time.
+    ///
+    /// # Errors
+    /// [`ExportError::Unwritable`] names the operator that the format cannot hold.
+    fn write(&self, model: &Model, options: &Options) -> Result<Vec<ModelFile>, ExportError>;
+
+    /// Opens what [`Exporter::write`] gave, as it was read back from disk, to run on `threads` threads.
+    ///
+    /// # Errors
+    /// [`EvaluateError::NoExport`] when it is no such model.
+    fn open(&self, files: &[ModelFile], threads: usize) -> Result<Box<dyn Runner>, EvaluateError>;
+
+    /// A Python program that runs the model in `file` on one image, for `README.txt` and the window; `None` where
+    /// there is no runtime for Python.
+    fn example(&self, _recipe: &Recipe, _file: &str) -> Option<Example> {
+        None
+    }
+
+    /// Whether its runner is what people run it with, so that the time that it takes here says something.
+    fn runs_as_delivered(&self) -> bool {
+        true
+    }
+
+    /// Whether a file that begins with `head` is of this format.
+    fn recognises(&self, file_name: &str, head: &[u8]) -> bool;
+}
+
+/// A file of a written model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFile {
+    /// Where it is below the export's folder, parts separated by `/`; in messages, where it was read from.
+    pub name: String,
+    /// Its contents.
+    pub bytes: Vec<u8>,
+}
+
+/// A program that runs a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// What runs it: "ONNX Runtime for Python".
+    pub runtime: &'static str,
+    /// What has to be installed for it, as `pip install` takes it.
+    pub packages: &'static str,
+    /// The program, to be run in the export's folder.
+    pub program: String,
+}
+
+/// How models are written, where a format leaves a choice.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// What ONNX models take; `None` is what each format takes by itself.
+    pub input: Option<InputKind>,
+    /// Whether the batch is always one image, instead of any number.
+    pub batch_of_one: bool,
+    /// Version of ONNX's operators; `None` is that of the backbone.
+    pub opset: Option<i64>,
+    /// Whether ONNX models have a second output, `bottleneck` `f32[N, D]`.
+    pub bottleneck: bool,
+}
+
+/// When a written model counts as exported.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Acceptance {
+    /// The same top-1 as the run on every frame, probabilities within the tolerance.
+    SameTop1 {
+        /// Largest difference of any probability.
+        tolerance: f64,
+    },
+    /// The same top-1 as the run on most frames, and hardly fewer right answers.
+    Agreement {
+        /// At least this part of the frames has the same top-1, 0..=1.
+        same_top1: f64,
+        /// Top-1 accuracy may be lower by this much at most, 0..=1, and not significantly lower.
+        loss: f64,
+    },
+}

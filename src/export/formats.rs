@@ -1,0 +1,64 @@
+//! The formats there are: one line for each.
+
+use std::fmt;
+use std::ops::Deref;
+
+use super::ExportError;
+use super::format::Exporter;
+use super::onnx::Onnx;
+
+/// One of the formats there are.
+#[derive(Clone, Copy)]
+pub struct Format(&'static dyn Exporter);
+
+/// In the order in which they are offered.
+static ALL: [Format; 3] = [Format::ONNX, Format::ONNX_FP16, Format::ONNX_FLOAT];
+
+impl Format {
+    /// `model.onnx`: `image` uint8 `[N, H, W, 3]` RGB to probabilities.
+    pub const ONNX: Self = Self(&Onnx::UINT8);
+    /// `model-fp16.onnx`: the same with weights and operators in half precision.
+    pub const ONNX_FP16: Self = Self(&Onnx::HALF);
+    /// The same with `image` f32 `[N, 3, H, W]`, normalised by the caller.
+    pub const ONNX_FLOAT: Self = Self(&Onnx::FLOAT);
+
+    /// All of them.
+    #[must_use]
+    pub fn all() -> &'static [Self] {
+        &ALL
+    }
+
+    /// The format of that name.
+    ///
+    /// # Errors
+    /// [`ExportError::NoSuchFormat`] lists those there are.
+    pub fn named(name: &str) -> Result<Self, ExportError> {
+        let found = ALL.iter().find(|format| format.name() == name);
+        found.copied().ok_or_else(|| ExportError::NoSuchFormat {
+            name: name.to_owned(),
+            known: ALL.iter().map(|format| format.name()).collect(),
+        })
+    }
+}
+
+impl Deref for Format {
+    type Target = dyn Exporter;
+
+    fn deref(&self) -> &Self::Target {
+        self.0
+    }
+}
+
+impl PartialEq for Format {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Format {}
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

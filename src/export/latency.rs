@@ -1,0 +1,189 @@
+//! How long one image takes on this computer, beside the model in fp32.
+//!
+//! Both run on one thread, in turn, so that whatever else the computer does meets both alike. What was measured once is
+//! kept in the project's cache for the same model on the same computer: exporting again gives the same bytes.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::evaluate::Runner;
+use crate::files::{self, Durability};
+use crate::jobs::Work;
+use crate::onnx::{Tensor, runtime_info};
+use crate::project::Project;
+
+use super::ExportError;
+
+/// Where measurements are kept, in the project's cache.
+const CACHE: &str = "export-latency.json";
+
+/// Turns before those that count.
+const WARM_UP: usize = 3;
+/// Turns that count, at least and at most; in between it ends when [`ENOUGH`] has passed.
+const ROUNDS: [usize; 2] = [15, 200];
+const ENOUGH: Duration = Duration::from_secs(2);
+
+/// How long one image takes, on one thread.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// The median, milliseconds.
+    pub median_ms: f64,
+    /// The median of the ratios to the fp32 model that ran in turn with it.
+    pub ratio_to_fp32: f64,
+}
+
+/// A model to be measured.
+pub(super) struct Measured {
+    /// The hash of its files.
+    pub hash: String,
+    /// Opened to run on one thread.
+    pub runner: Box<dyn Runner>,
+    /// An example.
+    pub input: Tensor,
+}
+
+/// Latencies known for this computer.
+pub(super) struct Latencies<'a> {
+    project: &'a Project,
+    computer: String,
+    known: BTreeMap<String, Latency>,
+}
+
+impl<'a> Latencies<'a> {
+    /// Those that the project's cache holds.
+    pub fn of(project: &'a Project) -> Result<Self, ExportError> {
+        let bytes = std::fs::read(project.cache_dir().join(CACHE)).unwrap_or_default();
+        Ok(Self {
+            project,
+            computer: computer()?,
+            known: serde_json::from_slice(&bytes).unwrap_or_default(),
+        })
+    }
+
+    /// The computer and what runs models on it, in words.
+    pub fn computer(&self) -> &str {
+        &self.computer
+    }
+
+    fn key(&self, model: &str, reference: &str) -> String {
+        let text = format!("{model}\n{reference}\n{}", self.computer);
+        blake3::hash(text.as_bytes()).to_hex().to_string()
+    }
+
+    /// What is known of a model beside the reference, by their hashes.
+    pub fn known(&self, model: &str, reference: &str) -> Option<Latency> {
+        self.known.get(&self.key(model, reference)).copied()
+    }
+
+    /// Measures a model beside the reference, and remembers it.
+    pub fn measure(
+        &mut self,
+        model: &mut Measured,
+        reference: &mut Measured,
+        work: &Work,
+    ) -> Result<Latency, ExportError> {
+        let [least, most] = ROUNDS;
+        let mut times = Vec::with_capacity(most);
+        let mut ratios = Vec::with_capacity(most);
+        let begun = Instant::now();
+        for round in 0..WARM_UP + most {
+            work.check()?;
+            if ratios.len() >= least && begun.elapsed() > ENOUGH {
+                break;
+            }
+            let mut took = [0.0_f64; 2];
+            // Neither always comes first.
+            let turns = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+            for turn in turns {
+                let measured = if turn == 0 {
+                    &mut *model
+                } else {
+                    &mut *reference
+                };
+                let start = Instant::now();
+                measured.runner.run(&measured.input)?;
+                if let Some(place) = took.get_mut(turn) {
+                    *place = start.elapsed().as_secs_f64() * 1e3;
+                }
+            }
+            if round >= WARM_UP {
+                let [of_model, of_reference] = took;
+                times.push(of_model);
+                ratios.push(of_model / of_reference.max(f64::MIN_POSITIVE));
+            }
+        }
+        let latency = Latency {
+            median_ms: rounded(median(&mut times)),
+            ratio_to_fp32: if model.hash == reference.hash {
+                1.0
+            } else {
+                rounded(median(&mut ratios))
+            },
+        };
+        self.known
+            .insert(self.key(&model.hash, &reference.hash), latency);
+        self.keep();
+        Ok(latency)
+    }
+
+    /// Writes what is known; what cannot be written (a project on a read-only disk) is measured again next time.
+    fn keep(&self) {
+        let dir = self.project.cache_dir();
+        let written = self
+            .project
+            .make_dir(&dir)
+            .map_err(|error| error.to_string());
+        let written = written.and_then(|()| {
+            let text = serde_json::to_vec(&self.known).map_err(|error| error.to_string())?;
+            files::write(&dir.join(CACHE), &text, Durability::Renamed)
+                .map_err(|error| error.to_string())
+        });
+        if let Err(error) = written {
+            log::debug!("latencies are not kept: {error}");
+        }
+    }
+}
+
+/// To three decimals: no more is known.
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// What tells computers apart as far as latency goes.
+fn computer() -> Result<String, ExportError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let processor = std::fs::read_to_string("/proc/cpuinfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("model name"))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        });
+    let processor = processor.or_else(|| std::env::var("PROCESSOR_IDENTIFIER").ok());
+    Ok(format!(
+        "ONNX Runtime {}, one thread, {} {}, {cores} cores{}",
+        runtime_info()?.version,
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+        processor
+            .map(|name| format!(", {name}"))
+            .unwrap_or_default()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert!((median(&mut [5.0, 1.0, 3.0]) - 3.0).abs() < 1e-12);
+        assert!(median(&mut []).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,245 @@
+//! What every format is written from: one graph, and all that is to be said of it.
+
+use crate::backbone::{Architecture, Backbone, Preprocessing};
+use crate::evaluate::{InputKind, Recipe};
+use crate::graph::ops::{Linear, Softmax};
+use crate::graph::{Dim, Graph, ValueId};
+use crate::onnx::{ElementType, Tensor};
+use crate::project::ClassId;
+use crate::train::{Head, Run, RunClasses};
+
+use super::ExportError;
+
+/// The name of the graph's input.
+const PLANES: &str = "planes";
+/// The name of the graph's output.
+const PROBABILITIES: &str = "probabilities";
+/// The name of the head's matrix f32 `[D, C]`.
+const HEAD_WEIGHT: &str = "head.weight";
+
+/// A trained classifier as all formats take it.
+///
+/// The graph goes from normalised planes to probabilities. Its backbone is as the run uses it: as it is shipped (fp16
+/// weights with a `Cast` that runtimes fold away, so that an export computes what the app computes), weights that the
+/// run has trained further as they are, in fp32 (rounded to fp16 they moved probabilities by 5e-4, more than a
+/// proof allows). [`Graph::fold_constants`] makes fp32 constants of all.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// From `planes` f32 `[N, 3, H, W]`, RGB, normalised, to `probabilities` f32 `[N, labels]`.
+    pub graph: Graph,
+    /// The graph's one input.
+    pub planes: ValueId,
+    /// The backbone's output f32 `[N, D]`.
+    pub bottleneck: ValueId,
+    /// The graph's one output. Probabilities of classes that are one label now are added up.
+    pub probabilities: ValueId,
+    /// How images become planes.
+    pub preprocessing: Preprocessing,
+    /// `efficientnet-lite0@224`.
+    pub architecture: Architecture,
+    /// The labels in the order of the output.
+    pub labels: Vec<String>,
+    /// For each label the identities of the classes that it stands for.
+    pub class_ids: Vec<Vec<ClassId>>,
+    /// The run's name.
+    pub run: String,
+    /// The backbone that it was made of.
+    pub backbone: Backbone,
+    /// The licence of the backbone's weights and whether they were changed, one line.
+    pub licence: String,
+    /// Whether weights of the backbone were trained further.
+    pub is_tuned: bool,
+    /// Top-1 on the run's test frames, as the run measured it.
+    pub test_accuracy: Option<f32>,
+    /// What is to be said of classes that were merged or deleted since.
+    pub notes: Vec<String>,
+}
+
+impl Model {
+    /// The model of a finished run, its classes called what they are now.
+    ///
+    /// # Errors
+    /// When the run's weights or its backbone cannot be read or do not go together.
+    pub fn of_run(run: &Run, classes: &RunClasses) -> Result<Self, ExportError> {
+        let head = run.head()?;
+        let tuned = run.tuned()?;
+        let architecture = &run.settings.architecture;
+        let entry = architecture.entry()?;
+        let backbone = Graph::from_onnx(&architecture.model_with(tuned.as_ref())?)?;
+        let mut licence = format!("backbone {}: {}", architecture.backbone, entry.licence);
+        // The licence asks that changes be told.
+        if tuned.is_some() {
+            licence += ", changed by further training";
+        }
+        let label_of = classes.is_folded().then_some(&classes.label_of);
+        let ids_of = |label: usize| {
+            let of_label = classes.label_of.iter().zip(&run.class_ids);
+            let of_label = of_label.filter(|(known, _)| **known == label);
+            of_label.map(|(_, id)| *id).collect()
+        };
+        let joined = join(
+            backbone,
+            [&entry.input, &entry.bottleneck],
+            run.preprocessing.resolution_px as usize,
+            &head,
+            classes.labels.len(),
+            label_of,
+        )?;
+        Ok(Self {
+            graph: joined.graph,
+            planes: joined.planes,
+            bottleneck: joined.bottleneck,
+            probabilities: joined.probabilities,
+            preprocessing: run.preprocessing.clone(),
+            architecture: architecture.clone(),
+            class_ids: (0..classes.labels.len()).map(ids_of).collect(),
+            labels: classes.labels.clone(),
+            run: run.id.0.clone(),
+            backbone: entry,
+            licence,
+            is_tuned: tuned.is_some(),
+            test_accuracy: run.result.as_ref().and_then(|result| result.test_accuracy),
+            notes: classes.notes.clone(),
+        })
+    }
+
+    /// The length of a bottleneck.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        let weight = self.graph.find(HEAD_WEIGHT);
+        let lens = weight.and_then(|weight| self.graph.lens(weight));
+        lens.and_then(|lens| lens.first().copied()).unwrap_or(0)
+    }
+
+    /// How a model of it that takes such an input is run.
+    #[must_use]
+    pub fn recipe(&self, input: InputKind) -> Recipe {
+        Recipe::new(input, &self.preprocessing, &self.architecture, &self.labels)
+    }
+}
+
+/// A graph with its input, bottleneck and output.
+struct Joined {
+    graph: Graph,
+    planes: ValueId,
+    bottleneck: ValueId,
+    probabilities: ValueId,
+}
+
+/// Backbone, head and softmax as one graph for images of `side` × `side` pixels. `label_of`, where the run tells more
+/// classes apart than there are labels, has the label of each class.
+fn join(
+    mut backbone: Graph,
+    [input, bottleneck]: [&str; 2],
+    side: usize,
+    head: &Head,
+    labels: usize,
+    label_of: Option<&Vec<usize>>,
+) -> Result<Joined, ExportError> {
+    let classes = head.b.len();
+    let dim = head.w.len() / classes.max(1);
+    let batch = || Dim::from("N");
+
+    // Outputs of the backbone become values in between.
+    backbone.clear_outputs();
+    backbone.metadata.clear();
+    let (input, bottleneck) = (backbone.named(input)?, backbone.named(bottleneck)?);
+    // Names that stand for themselves outside must not meet those inside.
+    backbone.prefix("backbone.");
+
+    let mut graph = Graph::new("salamander");
+    graph.opset = backbone.opset;
+    let shape = [batch(), 3.into(), side.into(), side.into()];
+    let planes = graph.input(PLANES, ElementType::F32, &shape);
+    let joined = graph.append(backbone, &[(input, planes)])?;
+    let bottleneck = joined.get(bottleneck);
+    let w = graph.constant_named(HEAD_WEIGHT, Tensor::new([dim, classes], head.w.clone()));
+    let b = graph.constant_named("head.bias", Tensor::new([classes], head.b.clone()));
+    let logits = graph.op(Linear::GEMM, &[bottleneck, w, b]);
+    let softmax = Softmax {
+        axis: 1,
+        log: false,
+    };
+    let probabilities = if let Some(label_of) = label_of {
+        let probabilities = graph.op(softmax, &[logits]);
+        let mut sums = vec![0.0_f32; classes * labels];
+        for (row, label) in sums.chunks_exact_mut(labels.max(1)).zip(label_of) {
+            if let Some(cell) = row.get_mut(*label) {
+                *cell = 1.0;
+            }
+        }
+        let sums = graph.constant_named("labels.sums", Tensor::new([classes, labels], sums));
+        graph.op_named(Linear::MatMul, &[probabilities, sums], PROBABILITIES)
+    } else {
+        graph.op_named(softmax, &[logits], PROBABILITIES)
+    };
+    graph.output(probabilities);
+    graph.declare(probabilities, ElementType::F32, &[batch(), labels.into()]);
+    graph.prune();
+    Ok(Joined {
+        graph,
+        planes,
+        bottleneck,
+        probabilities,
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use crate::backbone::Fit;
+
+    use super::*;
+
+    /// A made-up head of three classes on a real backbone at 96 pixels.
+    pub(in crate::export) fn head(architecture: &Architecture) -> Head {
+        let dim = architecture.entry().unwrap().bottleneck_dim;
+        Head {
+            w: (0..dim * 3)
+                .map(|at| ((at * 7919 % 101) as f32 - 50.0) / 500.0)
+                .collect(),
+            b: vec![0.1, -0.2, 0.3],
+        }
+    }
+
+    /// The model of that head, with these labels; `label_of` as [`join`] has it.
+    pub(in crate::export) fn model_of(labels: &[&str], label_of: Option<&Vec<usize>>) -> Model {
+        let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
+        let entry = architecture.entry().unwrap();
+        let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
+        let joined = join(
+            Graph::from_onnx(&entry.model().unwrap()).unwrap(),
+            [&entry.input, &entry.bottleneck],
+            96,
+            &head(&architecture),
+            labels.len(),
+            label_of,
+        )
+        .unwrap();
+        Model {
+            graph: joined.graph,
+            planes: joined.planes,
+            bottleneck: joined.bottleneck,
+            probabilities: joined.probabilities,
+            preprocessing,
+            architecture,
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+            class_ids: labels
+                .iter()
+                .map(|label| vec![ClassId::of_name(label)])
+                .collect(),
+            run: "the run".into(),
+            backbone: entry,
+            licence: "Apache-2.0".into(),
+            is_tuned: false,
+            test_accuracy: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// A small model with labels that need care.
+    pub(in crate::export) fn small_model() -> Model {
+        model_of(&["Ä\"1", "日本", "c"], None)
+    }
+}

@@ -1,0 +1,455 @@
+//! ONNX: from pixels to probabilities in one graph, which says in its metadata how it is to be fed.
+
+mod runner;
+
+use std::path::Path;
+
+use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
+use crate::graph::{Dim, Graph, GraphError};
+use crate::onnx::{ElementType, OnnxError, Tensor};
+
+use super::format::{Acceptance, Example, Exporter, ModelFile, Options};
+use super::readme::input_in_python;
+use super::{ExportError, Model};
+
+pub use runner::OnnxRunner;
+
+/// Metadata key under which a model carries its [`Recipe`] as JSON.
+pub const RECIPE_KEY: &str = "preprocessing";
+
+/// The name of the second output, where it is asked for.
+const BOTTLENECK: &str = "bottleneck";
+
+/// Probabilities of a model in fp32 may differ by this much from the run's.
+pub(super) const TOLERANCE: f64 = 1e-4;
+
+/// A kind of ONNX model.
+pub(super) struct Onnx {
+    name: &'static str,
+    title: &'static str,
+    sentence: &'static str,
+    file: &'static str,
+    /// What it takes unless an option says otherwise.
+    input: InputKind,
+    /// Whether weights and operators are fp16.
+    half: bool,
+}
+
+impl Onnx {
+    pub const UINT8: Self = Self {
+        name: "onnx",
+        title: "ONNX, uint8",
+        sentence: "Takes plain pixels; the normalisation is inside, so that nobody has to guess it. The one to choose.",
+        file: "model.onnx",
+        input: InputKind::Uint8Nhwc,
+        half: false,
+    };
+    pub const FLOAT: Self = Self {
+        name: "onnx-float",
+        title: "ONNX, float",
+        sentence: "Takes normalised float pixels, [N, 3, H, W]. For runtimes and converters that want no uint8.",
+        file: "model-float.onnx",
+        input: InputKind::Float32Nchw,
+        half: false,
+    };
+    pub const HALF: Self = Self {
+        name: "onnx-fp16",
+        title: "ONNX, fp16",
+        sentence: "Computes in half precision, for runtimes on phone GPUs and NPUs that want it. On most processors no faster than ONNX.",
+        file: "model-fp16.onnx",
+        input: InputKind::Uint8Nhwc,
+        half: true,
+    };
+}
+
+impl Exporter for Onnx {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn title(&self) -> &'static str {
+        self.title
+    }
+
+    fn sentence(&self) -> &'static str {
+        self.sentence
+    }
+
+    fn file(&self) -> &'static str {
+        self.file
+    }
+
+    fn input(&self, options: &Options) -> InputKind {
+        options.input.unwrap_or(self.input)
+    }
+
+    fn acceptance(&self) -> Acceptance {
+        if self.half {
+            Acceptance::Agreement {
+                same_top1: 0.995,
+                loss: 0.01,
+            }
+        } else {
+            Acceptance::SameTop1 {
+                tolerance: TOLERANCE,
+            }
+        }
+    }
+
+    fn proof(&self) -> &'static str {
+        "run in ONNX Runtime"
+    }
+
+    fn write(&self, model: &Model, options: &Options) -> Result<Vec<ModelFile>, ExportError> {
+        let recipe = model.recipe(self.input(options));
+        let unwritable = |error: GraphError| ExportError::Unwritable {
+            format: self.title,
+            reason: error.to_string(),
+        };
+        let mut classifier = model.graph.clone();
+        if options.bottleneck {
+            let bottleneck = classifier.output_as(model.bottleneck, BOTTLENECK);
+            let dim = model.dim();
+            classifier.declare(bottleneck, ElementType::F32, &[Dim::from("N"), dim.into()]);
+        }
+        if self.half {
+            classifier = classifier.to_half().map_err(unwritable)?;
+        }
+        let mut graph = from_pixels(classifier, &recipe)?;
+        if options.batch_of_one {
+            batch_of_one(&mut graph);
+        }
+        if let Some(opset) = options.opset {
+            graph = graph.to_opset(opset).map_err(unwritable)?;
+        }
+        graph.metadata = metadata(model, &recipe)?;
+        Ok(vec![ModelFile {
+            name: self.file.to_owned(),
+            bytes: graph.to_onnx(),
+        }])
+    }
+
+    fn open(&self, files: &[ModelFile], threads: usize) -> Result<Box<dyn Runner>, EvaluateError> {
+        let Some(file) = files.first() else {
+            return Err(OnnxError::Model("there is no file of it".into()).into());
+        };
+        let runner = OnnxRunner::from_bytes(&file.bytes, Path::new(&file.name), threads)?;
+        Ok(Box::new(runner))
+    }
+
+    fn example(&self, recipe: &Recipe, file: &str) -> Option<Example> {
+        Some(Example {
+            runtime: "ONNX Runtime for Python",
+            packages: "onnxruntime numpy \"pillow>=10.1\"",
+            program: format!(
+                "import numpy as np, onnxruntime\n\
+                 from PIL import Image, ImageOps\n\
+                 {input}\n\
+                 p = onnxruntime.InferenceSession(\"{file}\").run([\"{output}\"], {{\"{image}\": x}})[0][0]\n\
+                 labels = open(\"labels.txt\", encoding=\"utf-8\").read().split(\"\\n\")\n\
+                 print(labels[p.argmax()], p.max())",
+                input = input_in_python(recipe),
+                output = recipe.output.name,
+                image = recipe.input.name,
+            ),
+        })
+    }
+
+    fn recognises(&self, file_name: &str, _head: &[u8]) -> bool {
+        // Protobuf has no magic number.
+        Path::new(file_name)
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+    }
+}
+
+/// The graph of a classifier with what makes planes of the pixels in front of it.
+fn from_pixels(classifier: Graph, recipe: &Recipe) -> Result<Graph, ExportError> {
+    let side = recipe.preprocessing.resolution_px as usize;
+    let batch = || Dim::from("N");
+    let mut graph = Graph::new("salamander");
+    graph.opset = classifier.opset;
+    let image = &recipe.input.name;
+    let planar = [batch(), 3.into(), side.into(), side.into()];
+    let interleaved = [batch(), side.into(), side.into(), 3.into()];
+    let planes = match recipe.input.kind {
+        InputKind::Float32Nchw => graph.input(image, ElementType::F32, &planar),
+        InputKind::Float32Nhwc => {
+            let image = graph.input(image, ElementType::F32, &interleaved);
+            graph.transpose(image, &[0, 3, 1, 2])
+        }
+        InputKind::Uint8Nhwc => {
+            let image = graph.input(image, ElementType::U8, &interleaved);
+            // Bytes are transposed before they become four times as large.
+            let planar = graph.transpose(image, &[0, 3, 1, 2]);
+            let values = graph.cast(planar, ElementType::F32);
+            let per_channel = |values: [f32; 3]| Tensor::new([1, 3, 1, 1], values.to_vec());
+            let mean = graph.constant_named("mean", per_channel(recipe.preprocessing.mean));
+            let std = graph.constant_named("std", per_channel(recipe.preprocessing.std));
+            let centred = graph.sub(values, mean);
+            graph.div(centred, std)
+        }
+    };
+    let input = classifier.inputs().first().copied();
+    let connect: Vec<_> = input.map(|input| (input, planes)).into_iter().collect();
+    graph.append(classifier, &connect)?;
+    Ok(graph)
+}
+
+/// Fixes the batch at one image, and all shapes that follow from it.
+fn batch_of_one(graph: &mut Graph) {
+    for input in graph.inputs().to_vec() {
+        let Some([_, rest @ ..]) = graph.shape(input) else {
+            continue;
+        };
+        let shape: Vec<Dim> = std::iter::once(1.into())
+            .chain(rest.iter().cloned())
+            .collect();
+        graph.set_input_shape(input, &shape);
+    }
+}
+
+/// The size of the model in ONNX with all weights in fp32, bytes.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn fp32_bytes(model: &Model) -> Result<u64, ExportError> {
+    let recipe = model.recipe(InputKind::Uint8Nhwc);
+    let mut classifier = model.graph.clone();
+    classifier.fold_constants()?;
+    let mut graph = from_pixels(classifier, &recipe)?;
+    graph.metadata = metadata(model, &recipe)?;
+    Ok(graph.to_onnx().len() as u64)
+}
+
+/// What the model says of itself.
+fn metadata(model: &Model, recipe: &Recipe) -> Result<Vec<(String, String)>, ExportError> {
+    let json = |value: serde_json::Result<String>| {
+        value.map_err(|error| OnnxError::Model(format!("its metadata cannot be written: {error}")))
+    };
+    Ok(vec![
+        (
+            "labels".into(),
+            json(serde_json::to_string(&recipe.labels))?,
+        ),
+        (
+            "class_ids".into(),
+            json(serde_json::to_string(&model.class_ids))?,
+        ),
+        (RECIPE_KEY.into(), json(serde_json::to_string(recipe))?),
+        ("architecture".into(), model.architecture.to_string()),
+        ("run".into(), model.run.clone()),
+        (
+            "producer".into(),
+            format!("Salamander {}", env!("CARGO_PKG_VERSION")),
+        ),
+        ("licence".into(), model.licence.clone()),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use image::RgbImage;
+
+    use crate::backbone::Extractor;
+    use crate::export::model::tests::{head, model_of, small_model};
+    use crate::graph::passes::OPSETS;
+    use crate::onnx::{Element, Session};
+
+    use super::*;
+
+    fn open(exporter: &Onnx, model: &Model, options: &Options) -> Box<dyn Runner> {
+        exporter
+            .open(&exporter.write(model, options).unwrap(), 1)
+            .unwrap()
+    }
+
+    #[test]
+    fn classes_that_were_merged_are_one_output() {
+        let picture = RgbImage::from_fn(110, 100, |x, y| {
+            image::Rgb([
+                (x * 2 % 256) as u8,
+                (y * 3 % 256) as u8,
+                (x * y % 256) as u8,
+            ])
+        });
+        let run = |model: &Model| {
+            let mut model = open(&Onnx::UINT8, model, &Options::default());
+            model.probabilities(&picture).unwrap()
+        };
+        let three = run(&small_model());
+        let two = run(&model_of(&["a", "b"], Some(&vec![0, 1, 0])));
+        assert_eq!(two.len(), 2);
+        assert!((two[0] - three[0] - three[2]).abs() < 1e-6 && (two[1] - three[1]).abs() < 1e-6);
+    }
+
+    /// Backbone, head and softmax apart, against the exported graph, for each input.
+    #[test]
+    fn the_joined_graph_computes_what_its_parts_compute() {
+        let model = small_model();
+        let head = head(&model.architecture);
+        let picture = RgbImage::from_fn(140, 120, |x, y| {
+            image::Rgb([
+                (x * 3 % 256) as u8,
+                (y * 5 % 256) as u8,
+                ((x + y) % 256) as u8,
+            ])
+        });
+        let bottleneck = Extractor::new(&model.architecture, &model.preprocessing, None)
+            .unwrap()
+            .extract(&picture)
+            .unwrap();
+        let logits: Vec<f64> = (0..3)
+            .map(|class| {
+                f64::from(head.b[class])
+                    + bottleneck
+                        .iter()
+                        .enumerate()
+                        .map(|(d, x)| f64::from(*x) * f64::from(head.w[d * 3 + class]))
+                        .sum::<f64>()
+            })
+            .collect();
+        let sum: f64 = logits.iter().map(|z| z.exp()).sum();
+
+        for kind in [
+            InputKind::Uint8Nhwc,
+            InputKind::Float32Nchw,
+            InputKind::Float32Nhwc,
+        ] {
+            let options = Options {
+                input: Some(kind),
+                ..Options::default()
+            };
+            let mut exported = open(&Onnx::UINT8, &model, &options);
+            assert_eq!(exported.recipe(), &model.recipe(kind));
+            let found = exported.probabilities(&picture).unwrap();
+            for (found, logit) in found.iter().zip(&logits) {
+                let expected = logit.exp() / sum;
+                assert!(
+                    (f64::from(*found) - expected).abs() < 1e-5,
+                    "{found} {expected}"
+                );
+            }
+        }
+    }
+
+    fn picture() -> RgbImage {
+        RgbImage::from_fn(140, 120, |x, y| {
+            image::Rgb([
+                (x * 3 % 256) as u8,
+                (y * 5 % 256) as u8,
+                (x * y % 256) as u8,
+            ])
+        })
+    }
+
+    fn bytes(exporter: &Onnx, model: &Model, options: &Options) -> Vec<u8> {
+        exporter.write(model, options).unwrap().remove(0).bytes
+    }
+
+    #[test]
+    fn half_precision_is_half_in_all_weights_and_agrees() {
+        for model in [small_model(), model_of(&["a", "b"], Some(&vec![0, 1, 0]))] {
+            let options = Options {
+                bottleneck: true,
+                ..Options::default()
+            };
+            let written = bytes(&Onnx::HALF, &model, &options);
+            let graph = Graph::from_onnx(&written).unwrap();
+            let mut weights = 0;
+            for constant in graph.constants() {
+                let tensor = graph.constant_of(constant).unwrap();
+                match tensor.data {
+                    Element::F16(_) => weights += tensor.data.len(),
+                    // Normalisation in front, and what adds up probabilities behind.
+                    Element::F32(_) => {
+                        assert!(tensor.data.len() <= 6, "{}", graph.name_of(constant));
+                    }
+                    _ => {}
+                }
+            }
+            assert!(weights > 3_000_000, "{weights}");
+            // Nothing but what is cast at both ends computes in fp32.
+            let single = graph.nodes().iter().filter(|node| {
+                node.output().and_then(|output| graph.element(output)) == Some(ElementType::F32)
+            });
+            assert!(single.count() < 8);
+
+            let mut half = open(&Onnx::HALF, &model, &options);
+            let mut full = open(&Onnx::UINT8, &model, &options);
+            let (a, b) = (
+                half.probabilities(&picture()).unwrap(),
+                full.probabilities(&picture()).unwrap(),
+            );
+            assert!((a.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{a:?}");
+            for (a, b) in a.iter().zip(&b) {
+                assert!((a - b).abs() < 5e-3, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_version_of_the_operators_computes_the_same() {
+        let model = small_model();
+        for exporter in [&Onnx::UINT8, &Onnx::HALF] {
+            let reference = open(exporter, &model, &Options::default())
+                .probabilities(&picture())
+                .unwrap();
+            for opset in OPSETS {
+                let options = Options {
+                    opset: Some(opset),
+                    ..Options::default()
+                };
+                let graph = Graph::from_onnx(&bytes(exporter, &model, &options)).unwrap();
+                assert_eq!(graph.opset, opset);
+                let found = open(exporter, &model, &options).probabilities(&picture());
+                for (a, b) in found.unwrap().iter().zip(&reference) {
+                    assert!((a - b).abs() < 1e-6, "{opset}: {a} {b}");
+                }
+            }
+            for opset in [12, 22] {
+                let options = Options {
+                    opset: Some(opset),
+                    ..Options::default()
+                };
+                let error = exporter.write(&model, &options).unwrap_err().to_string();
+                assert!(error.contains("13 to 21"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn batch_and_bottleneck_are_as_asked_for() {
+        let model = small_model();
+        let session = |options: &Options| {
+            Session::from_bytes(&bytes(&Onnx::UINT8, &model, options), 1).unwrap()
+        };
+        let any = session(&Options::default());
+        assert_eq!(any.inputs()[0].shape, [None, Some(96), Some(96), Some(3)]);
+        assert_eq!(any.outputs().len(), 1);
+
+        let mut one = session(&Options {
+            batch_of_one: true,
+            bottleneck: true,
+            ..Options::default()
+        });
+        assert_eq!(one.inputs()[0].shape, [1, 96, 96, 3].map(Some));
+        let shapes: Vec<_> = one
+            .outputs()
+            .into_iter()
+            .map(|output| output.shape)
+            .collect();
+        assert_eq!(shapes, [vec![Some(1), Some(3)], vec![Some(1), Some(1280)]]);
+        let input = model.recipe(InputKind::Uint8Nhwc).tensor(&picture());
+        let found = one.run(&[("image", &input)], &["bottleneck"]).unwrap();
+        let expected = Extractor::new(&model.architecture, &model.preprocessing, None)
+            .unwrap()
+            .extract(&picture())
+            .unwrap();
+        for (a, b) in found[0].f32().unwrap().iter().zip(&expected) {
+            assert!((a - b).abs() < 1e-4 * b.abs().max(1.0), "{a} {b}");
+        }
+    }
+}

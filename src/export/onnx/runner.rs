@@ -1,0 +1,57 @@
+//! An ONNX model read back: session and recipe.
+
+use std::path::{Path, PathBuf};
+
+use crate::evaluate::{EvaluateError, Recipe, Runner};
+use crate::onnx::{Element, OnnxError, Session, Tensor};
+
+use super::RECIPE_KEY;
+
+/// An exported ONNX model ready to run in ONNX Runtime.
+pub struct OnnxRunner {
+    session: Session,
+    recipe: Recipe,
+}
+
+impl OnnxRunner {
+    /// From the bytes of a model file, to run on `threads` threads; `path` names it in messages.
+    ///
+    /// # Errors
+    /// [`EvaluateError::NoExport`] when it is no model or carries no recipe.
+    pub fn from_bytes(bytes: &[u8], path: &Path, threads: usize) -> Result<Self, EvaluateError> {
+        let no_export = |reason: String| EvaluateError::NoExport {
+            path: PathBuf::from(path),
+            reason,
+        };
+        let session =
+            Session::from_bytes(bytes, threads).map_err(|error| no_export(error.to_string()))?;
+        let recipe = session
+            .metadata()?
+            .into_iter()
+            .find(|(key, _)| key == RECIPE_KEY)
+            .map(|(_, value)| value)
+            .ok_or_else(|| {
+                no_export("the model carries no preprocessing; Salamander did not export it".into())
+            })?;
+        let recipe = serde_json::from_str(&recipe)
+            .map_err(|error| no_export(format!("its preprocessing cannot be read ({error})")))?;
+        Ok(Self { session, recipe })
+    }
+}
+
+impl Runner for OnnxRunner {
+    fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    fn run(&mut self, input: &Tensor) -> Result<Vec<f32>, EvaluateError> {
+        let outputs = self.session.run(
+            &[(&self.recipe.input.name, input)],
+            &[&self.recipe.output.name],
+        )?;
+        match outputs.into_iter().next().map(|output| output.data) {
+            Some(Element::F32(values)) if values.len() == self.recipe.labels.len() => Ok(values),
+            _ => Err(OnnxError::Model("its output is not one probability per label".into()).into()),
+        }
+    }
+}

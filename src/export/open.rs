@@ -1,0 +1,127 @@
+//! Opening a model that was written: the format is found by what the file is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::backbone::worker_count;
+use crate::evaluate::{EvaluateError, Predictor, Runner};
+use crate::project::Project;
+use crate::train::{Run, RunClasses, RunState};
+
+use super::Format;
+use super::format::ModelFile;
+
+/// In the folder of a run.
+const RUN_FILE: &str = "run.json";
+
+/// Opens an export's folder, or a model in one, to run on `threads` threads. Of a folder it is the first model in the
+/// order of [`Format::all`].
+///
+/// # Errors
+/// [`EvaluateError::NoExport`] says what is missing.
+pub fn open(path: &Path, threads: usize) -> Result<Box<dyn Runner>, EvaluateError> {
+    let no_export = |reason: String| EvaluateError::NoExport {
+        path: path.to_owned(),
+        reason,
+    };
+    let named = |format: &&Format| path.file_name().is_some_and(|name| name == format.file());
+    let all = Format::all();
+    if path.is_dir() && !all.iter().any(|format| named(&format)) {
+        let Some((format, model)) = model_in(path) else {
+            let names: Vec<&str> = all.iter().map(|format| format.file()).collect();
+            return Err(no_export(format!(
+                "there is no model in it ({})",
+                names.join(", ")
+            )));
+        };
+        return format.open(&read(&model)?, threads);
+    }
+    let files = read(path)?;
+    let head = files.first().map_or(&[][..], |file| &file.bytes);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let known = all.iter().find(|format| format.recognises(&name, head));
+    // What cannot be told is opened as ONNX, which says what is wrong.
+    known.unwrap_or(&Format::ONNX).open(&files, threads)
+}
+
+/// The file, or all files of the folder.
+fn read(path: &Path) -> Result<Vec<ModelFile>, EvaluateError> {
+    let no_export = |at: &Path, error: std::io::Error| EvaluateError::NoExport {
+        path: path.to_owned(),
+        reason: format!("cannot read “{}”: {error}", at.display()),
+    };
+    if !path.is_dir() {
+        let bytes = fs::read(path).map_err(|error| no_export(path, error))?;
+        let name = path.display().to_string();
+        return Ok(vec![ModelFile { name, bytes }]);
+    }
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(path).map_err(|error| no_export(path, error))? {
+        paths.push(entry.map_err(|error| no_export(path, error))?.path());
+    }
+    paths.sort();
+    let mut files = Vec::new();
+    for inside in paths {
+        files.extend(read(&inside)?);
+    }
+    Ok(files)
+}
+
+impl Predictor {
+    /// From the folder of a run, an export's folder or a model in one.
+    ///
+    /// # Errors
+    /// If it is none of these; for a project the error names the newest export or finished run in it.
+    pub fn open(path: &Path) -> Result<Self, EvaluateError> {
+        if path.join(RUN_FILE).is_file() {
+            let run = Run::open(path)?;
+            let classes = RunClasses::beside(&run);
+            return Self::from_run(&run, classes);
+        }
+        if model_in(path).is_none() && Project::is_at(path) {
+            return Err(EvaluateError::IsProject {
+                path: path.to_owned(),
+                newest: newest_model(path),
+            });
+        }
+        Self::from_export(path)
+    }
+
+    /// From an export's folder, or a model in one. One image uses all cores.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn from_export(path: &Path) -> Result<Self, EvaluateError> {
+        Ok(Self::from_runner(open(path, worker_count())?))
+    }
+}
+
+/// The first model in an export's folder, in the order of [`Format::all`].
+fn model_in(folder: &Path) -> Option<(Format, PathBuf)> {
+    let mut all = Format::all().iter();
+    all.find_map(|format| {
+        let path = folder.join(format.file());
+        path.exists().then_some((*format, path))
+    })
+}
+
+/// The export or finished run in a project's folder that was written last.
+fn newest_model(project: &Path) -> Option<PathBuf> {
+    let written = |folder: &Path, file: &str| {
+        let facts = fs::metadata(folder.join(file)).ok()?;
+        Some((facts.modified().ok()?, folder.to_owned()))
+    };
+    let below = |name: &str| fs::read_dir(project.join(name)).into_iter().flatten();
+    let exports = below("exports").filter_map(|entry| {
+        let folder = entry.ok()?.path();
+        let (format, _) = model_in(&folder)?;
+        written(&folder, format.file())
+    });
+    let runs = below("runs").filter_map(|entry| {
+        let folder = entry.ok()?.path();
+        let run = Run::open(&folder).ok()?;
+        (run.state == RunState::Finished).then(|| written(&folder, RUN_FILE))?
+    });
+    let (_, newest) = exports.chain(runs).max()?;
+    Some(newest)
+}

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Checks the ONNX models of this export on its golden images, in ONNX Runtime for Python.
+
+    pip install onnxruntime numpy pillow
+    python verify.py
+
+For each image in golden/: the image becomes the golden input to within one level of 255 (Pillow), and each model says
+of the golden input what golden.json expects. Ends with 1 if anything differs. Models of other formats are named and
+left out; `salamander verify` checks them.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+here = Path(__file__).resolve().parent
+golden = json.loads((here / "golden" / "golden.json").read_text(encoding="utf-8"))
+recipe = json.loads((here / "preprocess.json").read_text(encoding="utf-8"))
+labels = (here / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
+side = recipe["resolution_px"]
+problems = []
+
+
+def square(image):
+    """Cut and resized as preprocess.json says."""
+    if recipe["fit"] == "center_crop":
+        cut = min(image.size)
+        left, top = (image.width - cut) // 2, (image.height - cut) // 2
+        return image.crop((left, top, left + cut, top + cut)).resize((side, side), Image.BILINEAR)
+    if recipe["fit"] == "stretch":
+        return image.resize((side, side), Image.BILINEAR)
+    longer = max(image.size)
+    inner = [max(1, (2 * length * side + longer) // (2 * longer)) for length in image.size]
+    bars = Image.new("RGB", (side, side), tuple(recipe["bar_rgb"]))
+    bars.paste(image.resize(inner, Image.BILINEAR), ((side - inner[0]) // 2, (side - inner[1]) // 2))
+    return bars
+
+
+def tensor(pixels, kind):
+    """The input of a model, of a batch of one, and how large one level of 255 is in it."""
+    if kind == "uint8_nhwc":
+        return pixels[None], 1
+    mean, std = (np.array(recipe[key], np.float32) for key in ("mean", "std"))
+    values = (pixels.astype(np.float32) - mean) / std
+    if kind == "float32_nchw":
+        values = np.ascontiguousarray(values.transpose(2, 0, 1))
+    return values[None], 1 / std.min()
+
+
+if labels != golden["labels"]:
+    problems.append("labels.txt and golden.json have different labels")
+for model in golden["models"]:
+    file = model["file"]
+    if not file.endswith(".onnx"):
+        print(f"{file}: not checked here")
+        continue
+    session = onnxruntime.InferenceSession(str(here / file), providers=["CPUExecutionProvider"])
+    largest, same = 0.0, 0
+    for image in golden["images"]:
+        kind = model["input"]["kind"]
+        x = np.load(here / image["inputs"][kind])
+        made, level = tensor(np.asarray(square(Image.open(here / image["image"]).convert("RGB"))), kind)
+        apart = float(np.abs(made.astype(np.float32) - x.astype(np.float32)).max() / level)
+        if apart > 1.01:
+            problems.append(f"{file}: {image['image']} becomes another input, by {apart:.1f} levels")
+        (found,) = session.run([model["output"]["name"]], {model["input"]["name"]: x})
+        expected = np.array(image["expected"][file], np.float32)
+        largest = max(largest, float(np.abs(found[0] - expected).max()))
+        same += int(found[0].argmax() == expected.argmax())
+    print(f"{file}: {same} of {len(golden['images'])} with the expected class, probabilities within {largest:.1e}")
+    if not largest <= model["tolerance"]:
+        problems.append(f"{file}: a probability differs by {largest:.1e}, more than {model['tolerance']:.0e}")
+for problem in problems:
+    print(problem, file=sys.stderr)
+print("NOT as expected" if problems else "as expected")
+sys.exit(1 if problems else 0)

@@ -1,0 +1,207 @@
+//! Half precision: weights stored and operators computed in fp16, probabilities in fp32.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use half::f16;
+
+use crate::graph::ops::{Elementwise, Softmax};
+use crate::graph::structure::Node;
+use crate::graph::value::{Fact, ValueId};
+use crate::graph::{Graph, GraphError, Op};
+use crate::onnx::{Element, ElementType, Tensor};
+
+impl Graph {
+    /// The graph with weights and operators in fp16. Inputs and outputs keep their types; the softmax, and what is
+    /// computed of its result, stay in fp32, because probabilities near 1 are what fp16 tells apart worst.
+    ///
+    /// # Errors
+    /// [`GraphError::Model`] names an operator that has no type here, or a weight that fp16 cannot express.
+    pub fn to_half(&self) -> Result<Self, GraphError> {
+        let mut from = self.clone();
+        // Weights that are stored in fp16 already have a `Cast` behind them.
+        from.fold_constants()?;
+        let mut half = Self::new(&from.name);
+        half.opset = from.opset;
+        half.other_opsets.clone_from(&from.other_opsets);
+        half.metadata.clone_from(&from.metadata);
+        let mut pass = Half {
+            from: &from,
+            made: half,
+            computed: HashMap::new(),
+            read: HashMap::new(),
+            single: HashSet::new(),
+        };
+        for input in &from.inputs {
+            let fact = from.fact(*input).clone();
+            let new = pass.made.add_value(from.name_of(*input), fact);
+            pass.made.inputs.push(new);
+            pass.computed.insert(*input, new);
+        }
+        for node in &from.nodes {
+            pass.node(node)?;
+        }
+        for output in &from.outputs {
+            let name = from.name_of(*output);
+            let new = pass.computed.get(output).copied();
+            let mut new =
+                new.ok_or_else(|| unusable(&format!("nothing computes its output “{name}”")))?;
+            if pass.made.element(new) == Some(ElementType::F16) {
+                new = pass
+                    .made
+                    .op_named(Elementwise::Cast(ElementType::F32), &[new], name);
+            }
+            pass.made.output(new);
+            if let Some(shape) = from.shape(*output) {
+                pass.made.set_shape(new, shape);
+            }
+        }
+        Ok(pass.made)
+    }
+}
+
+struct Half<'a> {
+    from: &'a Graph,
+    made: Graph,
+    /// What inputs and computed values have become.
+    computed: HashMap<ValueId, ValueId>,
+    /// Constants and cast values in the type in which they are read.
+    read: HashMap<(ValueId, ElementType), ValueId>,
+    /// Values of `from` that are computed in fp32.
+    single: HashSet<ValueId>,
+}
+
+impl Half<'_> {
+    fn node(&mut self, node: &Node) -> Result<(), GraphError> {
+        if let Op::Other(other) = &node.op {
+            return Err(unusable(&format!(
+                "“{}” is the operator {}, which is not known to work in fp16",
+                self.from.name_of_node(node),
+                other.op_type
+            )));
+        }
+        let weights: Vec<ValueId> = self
+            .from
+            .weights_of(node)
+            .iter()
+            .map(|(id, _)| *id)
+            .collect();
+        let is_single = matches!(node.op, Op::Softmax(Softmax { .. }))
+            || node.reads().any(|value| self.single.contains(&value));
+        let element = if is_single {
+            ElementType::F32
+        } else {
+            ElementType::F16
+        };
+        let mut inputs = Vec::with_capacity(node.inputs.len());
+        for input in &node.inputs {
+            inputs.push(match input {
+                Some(input) => Some(self.input(*input, element, weights.contains(input))?),
+                None => None,
+            });
+        }
+        let op = match &node.op {
+            Op::Elementwise(Elementwise::Cast(ElementType::F32)) => {
+                Op::from(Elementwise::Cast(element))
+            }
+            op => op.clone(),
+        };
+        let mut outputs = Vec::with_capacity(node.outputs.len());
+        for output in &node.outputs {
+            let Some(output) = output else {
+                outputs.push(None);
+                continue;
+            };
+            if is_single {
+                self.single.insert(*output);
+            }
+            let mut fact = Fact::of(
+                self.from.element(*output),
+                self.from.fact(*output).shape.clone(),
+            );
+            if fact.element == Some(ElementType::F32) {
+                fact.element = Some(element);
+            }
+            let mut name = self.from.name_of(*output).to_owned();
+            // The name stays with the value that the outside sees.
+            if self.from.outputs.contains(output) && fact.element == Some(ElementType::F16) {
+                name += ".half";
+            }
+            let new = self.made.add_value(&name, fact);
+            self.computed.insert(*output, new);
+            outputs.push(Some(new));
+        }
+        self.made.push_node(Node {
+            name: node.name.clone(),
+            op,
+            inputs,
+            outputs,
+        });
+        Ok(())
+    }
+
+    /// A value to be read by an operator that computes in `element`; what holds no floats stays as it is.
+    fn input(
+        &mut self,
+        id: ValueId,
+        element: ElementType,
+        is_weight: bool,
+    ) -> Result<ValueId, GraphError> {
+        if let Some(known) = self.read.get(&(id, element)) {
+            return Ok(*known);
+        }
+        let name = self.from.name_of(id);
+        let new = if let Some(tensor) = self.from.constant_of(id) {
+            let tensor = if element == ElementType::F16 {
+                halved(name, tensor, is_weight)?
+            } else {
+                Arc::clone(tensor)
+            };
+            self.made.constant_named(name, tensor)
+        } else {
+            let computed = self.computed.get(&id).copied();
+            let computed =
+                computed.ok_or_else(|| unusable(&format!("nothing computes “{name}”")))?;
+            match self.made.element(computed) {
+                Some(ElementType::F16 | ElementType::F32)
+                    if self.made.element(computed) != Some(element) =>
+                {
+                    // Not numbered: the graph is joined with others.
+                    let of = if element == ElementType::F16 {
+                        "half"
+                    } else {
+                        "single"
+                    };
+                    let name = format!("{name}.as_{of}");
+                    self.made
+                        .op_named(Elementwise::Cast(element), &[computed], &name)
+                }
+                _ => return Ok(computed),
+            }
+        };
+        self.read.insert((id, element), new);
+        Ok(new)
+    }
+}
+
+/// Floats in half precision; a bound that is out of its range becomes infinite, which bounds as well.
+fn halved(name: &str, tensor: &Arc<Tensor>, is_weight: bool) -> Result<Arc<Tensor>, GraphError> {
+    let Element::F32(values) = &tensor.data else {
+        return Ok(Arc::clone(tensor));
+    };
+    let halves: Vec<f16> = values.iter().map(|value| f16::from_f32(*value)).collect();
+    let lost = halves
+        .iter()
+        .zip(values)
+        .find(|(half, value)| half.is_infinite() && value.is_finite());
+    if let (Some((_, value)), true) = (lost, is_weight) {
+        return Err(unusable(&format!(
+            "the weight “{name}” holds {value}, and fp16 ends at 65504"
+        )));
+    }
+    Ok(Arc::new(Tensor::new(tensor.shape.clone(), halves)))
+}
+
+fn unusable(reason: &str) -> GraphError {
+    GraphError::Model(format!("it has no form in half precision: {reason}"))
+}

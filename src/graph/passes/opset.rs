@@ -1,0 +1,131 @@
+//! Other versions of ONNX's operators: the same graph as an older or newer runtime reads it.
+
+use std::ops::RangeInclusive;
+
+use crate::graph::ops::{
+    Activation, Elementwise, Moves, Norm, PadMode, Pool, PoolKind, Reduce, ReduceKind, Reshaping,
+};
+use crate::graph::structure::Node;
+use crate::graph::{Graph, GraphError, Op};
+
+/// Versions that graphs are converted between. In 13 the last of the operators used here took its present meaning
+/// (`Softmax` along one axis); 21 is the newest that ONNX Runtime of two years ago reads.
+pub const OPSETS: RangeInclusive<i64> = 13..=21;
+
+impl Graph {
+    /// The graph in another version of the standard operators.
+    ///
+    /// # Errors
+    /// [`GraphError::Model`] names the first operator that this version does not have.
+    pub fn to_opset(&self, version: i64) -> Result<Self, GraphError> {
+        if version == self.opset {
+            return Ok(self.clone());
+        }
+        for version in [self.opset, version] {
+            if !OPSETS.contains(&version) {
+                return Err(GraphError::Model(format!(
+                    "operators are converted from and to versions {} to {}, not {version}",
+                    OPSETS.start(),
+                    OPSETS.end()
+                )));
+            }
+        }
+        let mut graph = self.clone();
+        graph.opset = version;
+        for index in 0..graph.nodes.len() {
+            let Some(node) = graph.nodes.get(index).cloned() else {
+                continue;
+            };
+            let since = since(&node);
+            if since.is_none_or(|since| since > version) {
+                let name = graph.name_of_node(&node).to_owned();
+                return Err(GraphError::Model(match since {
+                    Some(since) => format!(
+                        "“{name}” is the operator {}, which is there since version {since}, and version {version} was asked for",
+                        node.op.op_type()
+                    ),
+                    None => format!(
+                        "“{name}” is the operator {}, which is passed on as it is and known in version {} only",
+                        node.op.op_type(),
+                        self.opset
+                    ),
+                }));
+            }
+            let spelled = graph.respelled(node, version)?;
+            if let Some(place) = graph.nodes.get_mut(index) {
+                *place = spelled;
+            }
+        }
+        graph.prune();
+        Ok(graph)
+    }
+
+    /// A node as the version spells it: what was an attribute is an input, or the other way round.
+    fn respelled(&mut self, mut node: Node, version: i64) -> Result<Node, GraphError> {
+        match &mut node.op {
+            // Of sums the axes are an input in all versions from 13 on, of indices an attribute.
+            Op::Reduce(reduce) if !is_index(reduce.kind) && reduce.kind != ReduceKind::Sum => {
+                if version >= 18 {
+                    if let Some(axes) = reduce.axes.take() {
+                        let axes = self.ints(&axes);
+                        node.inputs.truncate(1);
+                        node.inputs.push(Some(axes));
+                    }
+                } else if let Some(given) = node.inputs.get(1).copied().flatten() {
+                    let Some(axes) = self.ints_of(given) else {
+                        let name = self.name_of(given);
+                        return Err(GraphError::Model(format!(
+                            "the axes “{name}” are computed, which version {version} does not take"
+                        )));
+                    };
+                    reduce.axes = Some(axes.to_vec());
+                    node.inputs.truncate(1);
+                }
+            }
+            Op::Moves(Moves::Split { count, .. })
+                if node.inputs.get(1).copied().flatten().is_none() =>
+            {
+                // Equal parts: how many is said from 18 on, and seen by the outputs before.
+                *count = (version >= 18).then_some(node.outputs.len() as i64);
+            }
+            _ => {}
+        }
+        Ok(node)
+    }
+}
+
+fn is_index(kind: ReduceKind) -> bool {
+    matches!(kind, ReduceKind::ArgMax | ReduceKind::ArgMin)
+}
+
+/// The version since which an operator can be spelled as this one is, 13 at least; `None` where that is not known.
+fn since(node: &Node) -> Option<i64> {
+    let given = |at: usize| node.inputs.get(at).copied().flatten().is_some();
+    Some(match &node.op {
+        Op::Other(_) | Op::Blocked(_) => return None,
+        Op::Activation(Activation::HardSwish)
+        | Op::Norm(Norm::Batch { training: true, .. })
+        | Op::Reshaping(Reshaping::Reshape { allow_zero: true }) => 14,
+        Op::Activation(Activation::Gelu { .. }) => 20,
+        Op::Elementwise(Elementwise::CastLike) => 15,
+        Op::Norm(Norm::Layer { .. }) => 17,
+        Op::Reshaping(Reshaping::Shape { start, end }) if start.is_some() || end.is_some() => 15,
+        Op::Moves(Moves::ScatterElements { add: true, .. }) => 16,
+        Op::Moves(Moves::Pad {
+            mode: PadMode::Wrap,
+            ..
+        }) => 19,
+        Op::Moves(Moves::Pad { .. }) if given(3) => 18,
+        Op::Pool(Pool {
+            kind: PoolKind::Average { .. },
+            sliding,
+            ..
+        }) if sliding.dilations.iter().any(|dilation| *dilation != 1) => 19,
+        Op::Reduce(Reduce {
+            none_without_axes: true,
+            kind,
+            ..
+        }) if *kind != ReduceKind::Sum => 18,
+        _ => 13,
+    })
+}
