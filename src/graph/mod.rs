@@ -32,5 +32,5 @@ pub use gradient::{explicit_masks, gradients, reach};
 pub use loss::CrossEntropy;
 pub use op::{Op, Other, WeightKind};
 pub use structure::{Graph, Node, OPSET};
-pub use value::{Dim, Fact, Value, ValueId};
+pub use value::{Dim, Fact, Value, ValueId, wrap};
 pub use window::{AutoPad, Sliding, Window};

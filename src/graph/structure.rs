@@ -247,6 +247,15 @@ impl Graph {
             .collect()
     }
 
+    /// The dimensions that a reduction goes over, where they are known.
+    #[must_use]
+    pub fn reduced_axes(&self, node: &Node) -> Option<Vec<usize>> {
+        match &node.op {
+            Op::Reduce(reduce) => reduce.axes(&self.inputs_of(node)),
+            _ => None,
+        }
+    }
+
     /// A name that no value has yet, beginning with `hint`.
     pub(super) fn unique(&mut self, hint: &str) -> Arc<str> {
         loop {

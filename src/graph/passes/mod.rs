@@ -1,10 +1,12 @@
 //! Passes: functions from graph to graph.
 
+mod batch_norm;
 mod fold;
 mod half;
 mod join;
 pub mod layout;
 mod opset;
+mod pads;
 mod part;
 
 pub use opset::OPSETS;
