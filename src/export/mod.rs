@@ -10,9 +10,11 @@ mod golden;
 mod latency;
 mod manifest;
 mod model;
+mod nhwc;
 mod onnx;
 mod open;
 mod readme;
+pub mod tflite;
 mod verify;
 
 pub use bundle::{Verification, VerifiedModel, verify_bundle};

@@ -23,7 +23,9 @@ mod kill;
 mod late_ends;
 mod media;
 mod mobilenet;
+mod networks;
 mod projects;
+mod random_networks;
 mod read_only;
 #[cfg(target_os = "linux")]
 mod real_window;
@@ -35,6 +37,7 @@ mod reported;
 mod reported_media;
 mod sources;
 mod surroundings;
+mod tflite;
 mod train;
 mod trash;
 mod tuned;

@@ -1,0 +1,402 @@
+//! Convolutions, pools and fully connected layers.
+
+use crate::graph::ops::{Conv, Gemm, GlobalPool, Linear, Pool, PoolKind};
+use crate::graph::{Node, ValueId, Window};
+use crate::onnx::Tensor;
+
+use super::place::{Lowering, transposed};
+use super::{Activation, Binary, Kind, Padding, Reduction, Slide, TensorId, Unary, Unwritable};
+
+/// What a margin around pixels holds.
+#[derive(Clone, Copy, PartialEq)]
+enum Margin {
+    Zeros,
+    /// Less than any pixel.
+    Lowest,
+}
+
+impl Lowering<'_> {
+    pub fn conv(&mut self, node: &Node, conv: &Conv) -> Result<(), Unwritable> {
+        let (x, weight) = (self.input(node, 0)?, self.input(node, 1)?);
+        let (shape, kernels) = self.floats(node, 1)?;
+        let [count, per_group, height, width] = *shape.as_slice() else {
+            return self.refuse(
+                node,
+                format!(
+                    "slides over {} dimensions instead of 2",
+                    shape.len().saturating_sub(2)
+                ),
+            );
+        };
+        let lens = self.lens(node, x)?;
+        let channels = lens.get(1).copied().unwrap_or_default();
+        let groups = usize::try_from(conv.group).unwrap_or(0);
+        let depthwise = groups == channels && per_group == 1 && groups > 1;
+        if groups != 1 && !depthwise {
+            return self.refuse(
+                node,
+                format!("has {groups} groups for {channels} channels; only 1 group and one for each channel can be written"),
+            );
+        }
+        let spatial = lens.get(2..).unwrap_or_default();
+        let Some(window) = conv.sliding.window(spatial, &[height, width], false) else {
+            return self.refuse(node, "has a window that does not fit its input");
+        };
+        let (input, slide) = self.padded(node, x, &window, Margin::Zeros)?;
+        let kernel = if depthwise {
+            self.made_once("1hwc", weight, || {
+                let flat = [1, count, height, width];
+                transposed(&flat, kernels, &[0, 2, 3, 1])
+            })
+        } else {
+            self.made_once("ohwi", weight, || {
+                transposed(&[count, per_group, height, width], kernels, &[0, 2, 3, 1])
+            })
+        };
+        let bias = self.bias(node, 2, count)?;
+        let kind = if depthwise {
+            Kind::DepthwiseConv {
+                slide,
+                multiplier: count / channels,
+                activation: Activation::None,
+            }
+        } else {
+            Kind::Conv {
+                slide,
+                activation: Activation::None,
+            }
+        };
+        let output = self.output(node)?;
+        let output = self.new_last(node, output)?;
+        self.program.push(kind, &[input, kernel, bias], output);
+        Ok(())
+    }
+
+    /// The bias of a layer, zeros where it has none.
+    fn bias(&mut self, node: &Node, at: usize, count: usize) -> Result<TensorId, Unwritable> {
+        let values = if node.input(at).is_some() {
+            self.floats(node, at)?.1.to_vec()
+        } else {
+            vec![0.0; count]
+        };
+        if values.len() != count {
+            return self.refuse(
+                node,
+                format!("adds {} numbers to {count} channels", values.len()),
+            );
+        }
+        let name = match node.input(at) {
+            Some(bias) => self.name(bias).to_owned(),
+            None => format!("{}/bias", self.graph.name_of_node(node)),
+        };
+        Ok(self.program.constant(&name, Tensor::new([count], values)))
+    }
+
+    /// Pixels with the padding that a window cannot be given, and how it then slides: SAME where TensorFlow's padding for
+    /// this size puts each window where it is, VALID otherwise.
+    fn padded(
+        &mut self,
+        node: &Node,
+        x: ValueId,
+        window: &Window,
+        margin: Margin,
+    ) -> Result<(TensorId, Slide), Unwritable> {
+        let pixels = self.last(node, x)?;
+        let slide = |padding| Slide {
+            padding,
+            strides: [window.strides[0], window.strides[1]],
+            dilations: [window.dilations[0], window.dilations[1]],
+        };
+        if !is_padded(window) {
+            return Ok((pixels, slide(Padding::Valid)));
+        }
+        if is_same(window) {
+            return Ok((pixels, slide(Padding::Same)));
+        }
+        let padded = self.with_margin(node, pixels, window, margin);
+        Ok((padded, slide(Padding::Valid)))
+    }
+
+    /// Pixels with all the padding that windows reach.
+    fn with_margin(
+        &mut self,
+        node: &Node,
+        pixels: TensorId,
+        window: &Window,
+        margin: Margin,
+    ) -> TensorId {
+        let pads = vec![
+            [0, 0],
+            [window.before[0], reached_behind(window, 0)],
+            [window.before[1], reached_behind(window, 1)],
+            [0, 0],
+        ];
+        let shape: Vec<usize> = self
+            .program
+            .shape(pixels)
+            .iter()
+            .zip(&pads)
+            .map(|(len, [before, after])| len + before + after)
+            .collect();
+        let element = self.program.info(pixels).element;
+        let name = format!("{}/pad", self.graph.name_of_node(node));
+        let padded = self.program.add(&name, &shape, element);
+        let value = match margin {
+            Margin::Lowest if !self.is_above_zero(pixels) => Some(f32::MIN),
+            _ => None,
+        };
+        self.program
+            .push(Kind::Pad { pads, value }, &[pixels], padded)
+    }
+
+    /// Whether a tensor holds nothing below zero.
+    fn is_above_zero(&self, tensor: TensorId) -> bool {
+        let operators = &self.program.operators;
+        let Some(made) = operators.iter().find(|operator| operator.output == tensor) else {
+            return false;
+        };
+        match &made.kind {
+            Kind::Unary(Unary::Clamp(Activation::Relu | Activation::Relu6) | Unary::Logistic) => {
+                true
+            }
+            Kind::Reshape | Kind::Transpose { .. } => made
+                .inputs
+                .first()
+                .is_some_and(|from| self.is_above_zero(*from)),
+            _ => false,
+        }
+    }
+
+    pub fn pool(&mut self, node: &Node, pool: &Pool) -> Result<(), Unwritable> {
+        let x = self.input(node, 0)?;
+        let lens = self.lens(node, x)?;
+        let (Some(taps), [_, _, height, width]) = (pool.sliding.taps(), lens.as_slice()) else {
+            return self.refuse(node, "does not slide over 2 dimensions");
+        };
+        let Some(window) = pool.sliding.window(&[*height, *width], &taps, pool.ceil) else {
+            return self.refuse(node, "has a window that does not fit its input");
+        };
+        if window.dilations != [1, 1] {
+            return self.refuse(node, "has holes in its window");
+        }
+        let taps = [window.kernel[0], window.kernel[1]];
+        let value = self.output(node)?;
+        let PoolKind::Average { padding_counts } = pool.kind else {
+            let (pixels, slide) = self.padded(node, x, &window, Margin::Lowest)?;
+            let output = self.new_last(node, value)?;
+            let kind = Kind::MaxPool {
+                slide,
+                window: taps,
+                activation: Activation::None,
+            };
+            self.program.push(kind, &[pixels], output);
+            return Ok(());
+        };
+        let average = |slide| Kind::AveragePool {
+            slide,
+            window: taps,
+            activation: Activation::None,
+        };
+        if is_padded(&window) && !padding_counts && is_same(&window) {
+            // The mean of what is there, as TensorFlow's SAME takes it.
+            let (pixels, slide) = self.padded(node, x, &window, Margin::Zeros)?;
+            let output = self.new_last(node, value)?;
+            self.program.push(average(slide), &[pixels], output);
+            return Ok(());
+        }
+        // With zeros around it, and then by what the mean should be taken of instead of all taps.
+        let mut pixels = self.last(node, x)?;
+        if is_padded(&window) {
+            pixels = self.with_margin(node, pixels, &window, Margin::Zeros);
+        }
+        let slide = Slide {
+            padding: Padding::Valid,
+            strides: [window.strides[0], window.strides[1]],
+            dilations: [1, 1],
+        };
+        let counts: [Vec<usize>; 2] = [0, 1].map(|at| counted(&window, at, padding_counts));
+        let all = (taps[0] * taps[1]) as f32;
+        let [rows, columns] = &counts;
+        let factors: Vec<f32> = rows
+            .iter()
+            .flat_map(|row| {
+                columns
+                    .iter()
+                    .map(move |column| all / (row * column) as f32)
+            })
+            .collect();
+        if factors.iter().all(|factor| (factor - 1.0).abs() < 1e-9) {
+            let output = self.new_last(node, value)?;
+            self.program.push(average(slide), &[pixels], output);
+            return Ok(());
+        }
+        let shape = {
+            let lens = self.lens(node, value)?;
+            [
+                1,
+                window.output[0],
+                window.output[1],
+                lens.get(1).copied().unwrap_or(1),
+            ]
+        };
+        let element = self.program.info(pixels).element;
+        let name = format!("{}/mean", self.graph.name_of_node(node));
+        let mean = self.program.add(&name, &shape, element);
+        self.program.push(average(slide), &[pixels], mean);
+        let factors = self.program.constant(
+            &format!("{name}/factors"),
+            Tensor::new([1, window.output[0], window.output[1], 1], factors),
+        );
+        let output = self.new_last(node, value)?;
+        let kind = Kind::Binary {
+            binary: Binary::Mul,
+            activation: Activation::None,
+        };
+        self.program.push(kind, &[mean, factors], output);
+        Ok(())
+    }
+
+    pub fn global_pool(&mut self, node: &Node, pool: GlobalPool) -> Result<(), Unwritable> {
+        let x = self.input(node, 0)?;
+        let pixels = self.last(node, x)?;
+        let output = self.output(node)?;
+        let output = self.new_last(node, output)?;
+        let kind = Kind::Reduce {
+            reduction: match pool {
+                GlobalPool::Average => Reduction::Mean,
+                GlobalPool::Max => Reduction::Max,
+            },
+            axes: vec![1, 2],
+            keep: true,
+        };
+        self.program.push(kind, &[pixels], output);
+        Ok(())
+    }
+
+    pub fn linear(&mut self, node: &Node, linear: Linear) -> Result<(), Unwritable> {
+        let gemm = match linear {
+            Linear::Gemm(gemm) => gemm,
+            Linear::MatMul => Gemm {
+                trans_a: false,
+                trans_b: false,
+                alpha: 1.0,
+                beta: 1.0,
+            },
+        };
+        if gemm.trans_a {
+            return self.refuse(node, "transposes what it multiplies");
+        }
+        let (x, weight) = (self.input(node, 0)?, self.input(node, 1)?);
+        let (shape, values) = self.floats(node, 1)?;
+        let [first, second] = *shape.as_slice() else {
+            return self.refuse(node, "multiplies by more than one matrix");
+        };
+        let (inputs, units) = if gemm.trans_b {
+            (second, first)
+        } else {
+            (first, second)
+        };
+        let rows = self.plain(node, x)?;
+        let mut lens = self.lens(node, x)?;
+        if lens.last() != Some(&inputs) || lens.len() < 2 {
+            return self.refuse(
+                node,
+                format!("multiplies {lens:?} by a matrix of {inputs} rows"),
+            );
+        }
+        lens.pop();
+        let count: usize = lens.iter().product();
+        let alpha = gemm.alpha;
+        let weight = self.made_once("units", weight, || {
+            let mut matrix = if gemm.trans_b {
+                Tensor::new([units, inputs], values.to_vec())
+            } else {
+                transposed(&[inputs, units], values, &[1, 0])
+            };
+            if let crate::onnx::Element::F32(values) = &mut matrix.data {
+                for value in values {
+                    *value *= alpha;
+                }
+            }
+            matrix
+        });
+        let bias = match node.input(2) {
+            None => vec![0.0; units],
+            Some(_) => match self.floats(node, 2)?.1 {
+                [one] => vec![one * gemm.beta; units],
+                each if each.len() == units => each.iter().map(|one| one * gemm.beta).collect(),
+                _ => {
+                    return self
+                        .refuse(node, "adds something else than one number for each output");
+                }
+            },
+        };
+        let value = self.output(node)?;
+        let name = format!("{}/bias", self.graph.name_of_node(node));
+        let bias = self.program.constant(&name, Tensor::new([units], bias));
+        let kind = Kind::FullyConnected {
+            activation: Activation::None,
+        };
+        if lens.len() == 1 {
+            let output = self.new_plain(node, value)?;
+            self.program.push(kind, &[rows, weight, bias], output);
+            return Ok(());
+        }
+        // As many rows as there are, and back.
+        let element = self.program.info(rows).element;
+        let flat = self
+            .program
+            .add(&format!("{name}/rows"), &[count, inputs], element);
+        self.program.push(Kind::Reshape, &[rows], flat);
+        let product = self
+            .program
+            .add(&format!("{name}/product"), &[count, units], element);
+        self.program.push(kind, &[flat, weight, bias], product);
+        let output = self.new_plain(node, value)?;
+        self.program.push(Kind::Reshape, &[product], output);
+        Ok(())
+    }
+}
+
+/// Whether TensorFlow's SAME puts the windows where they are: as many of them, the first one at the same place.
+///
+/// Not where windows lie apart so that they end before the map does: `TFLite` 2.14 takes padding to be a large number there
+/// instead of none.
+fn is_same(window: &Window) -> bool {
+    (0..2).all(|at| {
+        let count = window.input[at].div_ceil(window.strides[at]);
+        let covered = count.saturating_sub(1) * window.strides[at] + window.extent(at);
+        let total = covered.saturating_sub(window.input[at]);
+        let reaches_end = covered >= window.input[at];
+        reaches_end && window.output[at] == count && window.before[at] == total / 2
+    })
+}
+
+/// Whether a window lies on padding anywhere.
+fn is_padded(window: &Window) -> bool {
+    (0..2).any(|at| window.before[at] > 0 || reached_behind(window, at) > 0)
+}
+
+/// How far windows reach behind the last pixel, however much padding is there.
+fn reached_behind(window: &Window, at: usize) -> usize {
+    window
+        .covered(at)
+        .saturating_sub(window.before[at] + window.input[at])
+}
+
+/// Of how many pixels each window of a pool takes the mean along a dimension: of those that are there, or of those
+/// and the padding, but never of what lies beyond.
+fn counted(window: &Window, at: usize, padding_counts: bool) -> Vec<usize> {
+    let (from, to) = if padding_counts {
+        (0, window.before[at] + window.input[at] + window.after[at])
+    } else {
+        (window.before[at], window.before[at] + window.input[at])
+    };
+    (0..window.output[at])
+        .map(|index| {
+            let start = index * window.strides[at];
+            let end = (start + window.kernel[at]).min(to);
+            end.saturating_sub(start.max(from)).max(1)
+        })
+        .collect()
+}

@@ -1,0 +1,108 @@
+//! From a graph to a program, node by node.
+
+use crate::graph::ops::{Elementwise, Reshaping};
+use crate::graph::{Dim, Graph, GraphError, Node, Op};
+
+use super::place::Lowering;
+use super::{Kind, Program, TensorId, Unwritable, fuse};
+
+/// Says a network in TensorFlow's terms, for one image at a time: batch normalisation folded, channels last, padding
+/// as SAME where it is exactly that, activations fused. Inputs and outputs keep their order, names and dimensions.
+///
+/// # Errors
+/// Names the first node that cannot be said so, and why.
+pub(crate) fn lower(graph: &Graph) -> Result<Program, Unwritable> {
+    let graph = prepared(graph).map_err(|error| Unwritable {
+        node: graph.name.clone(),
+        operator: "graph".into(),
+        reason: format!("cannot be simplified: {error}"),
+    })?;
+    let mut lowering = Lowering::new(&graph);
+    for input in graph.inputs() {
+        let stand_in = stand_in("input");
+        let id = lowering.new_plain(&stand_in, *input)?;
+        lowering.program.inputs.push(id);
+    }
+    for node in graph.nodes() {
+        lowering.node(node)?;
+    }
+    let mut outputs = Vec::new();
+    for output in graph.outputs() {
+        let id = lowering.plain(&stand_in("output"), *output)?;
+        outputs.push(lowering.own(id, lowering.name(*output)));
+    }
+    lowering.program.outputs = outputs;
+    let mut program = lowering.program;
+    fuse::fuse(&mut program);
+    Ok(program)
+}
+
+/// The node that a fault of an input or output is blamed on.
+fn stand_in(name: &str) -> Node {
+    Node {
+        name: name.to_owned(),
+        op: Reshaping::Identity.into(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+    }
+}
+
+/// The graph for one image, as simple as the passes make it.
+fn prepared(graph: &Graph) -> Result<Graph, GraphError> {
+    let mut graph = graph.clone();
+    for input in graph.inputs().to_vec() {
+        let Some(mut shape) = graph.fact(input).shape.clone() else {
+            continue;
+        };
+        if let Some(batch) = shape.first_mut() {
+            *batch = Dim::Fixed(1);
+        }
+        graph.set_input_shape(input, &shape);
+    }
+    graph.fold_constants()?;
+    graph.infer_anew();
+    graph.fold_integers()?;
+    graph.merge_pads();
+    graph.fold_batch_norm()?;
+    graph.infer_anew();
+    Ok(graph)
+}
+
+impl Lowering<'_> {
+    fn node(&mut self, node: &Node) -> Result<(), Unwritable> {
+        match &node.op {
+            Op::Conv(conv) => self.conv(node, conv),
+            Op::Linear(linear) => self.linear(node, *linear),
+            Op::Pool(pool) => self.pool(node, pool),
+            Op::GlobalPool(pool) => self.global_pool(node, *pool),
+            Op::Elementwise(Elementwise::Cast(_)) => self.cast(node),
+            Op::Elementwise(op) => self.elementwise(node, *op),
+            Op::Activation(activation) => self.activation(node, *activation),
+            Op::Softmax(softmax) => self.softmax(node, *softmax),
+            Op::Reduce(reduce) => self.reduce(node, reduce),
+            Op::Reshaping(op) => self.reshaping(node, op),
+            Op::Moves(op) => self.moves(node, op),
+            Op::ConvTranspose(_) | Op::Norm(_) | Op::Blocked(_) | Op::Other(_) => {
+                self.refuse(node, "is an operator that is not known here")
+            }
+        }
+    }
+
+    /// The tensor itself, or a copy where it is an input, a constant or an output already.
+    fn own(&mut self, tensor: TensorId, name: &str) -> TensorId {
+        let computed = self
+            .program
+            .operators
+            .iter()
+            .any(|operator| operator.output == tensor);
+        if computed {
+            return tensor;
+        }
+        let (shape, element) = (
+            self.program.shape(tensor).to_vec(),
+            self.program.info(tensor).element,
+        );
+        let copy = self.program.add(name, &shape, element);
+        self.program.push(Kind::Reshape, &[tensor], copy)
+    }
+}

@@ -1,0 +1,384 @@
+//! What each operator of the format does, in ONNX's operators.
+
+use crate::graph::ops::{
+    Activation, Conv, Elementwise, Linear, Moves, Pool, PoolKind, Reduce, ReduceKind, Softmax,
+};
+use crate::graph::{AutoPad, Op, Sliding, ValueId};
+
+use super::TfliteError;
+use super::read::{Reader, element, lens, unreadable};
+use super::schema::tflite as fb;
+
+use fb::BuiltinOperator as Code;
+
+/// Pixels as the format has them, for an operator that wants channels first.
+const TO_FIRST: [i64; 4] = [0, 3, 1, 2];
+/// And what it gives, for the format.
+const TO_LAST: [i64; 4] = [0, 2, 3, 1];
+
+impl Reader<'_> {
+    /// The result of one operator.
+    pub fn operator(
+        &mut self,
+        code: Code,
+        operator: fb::Operator<'_>,
+        inputs: &[i32],
+        output: i32,
+    ) -> Result<ValueId, TfliteError> {
+        let x = self.at(inputs, 0)?;
+        Ok(match code {
+            Code::CONV_2D => {
+                let Some(options) = operator.builtin_options_as_conv_2_doptions() else {
+                    return without_options(code);
+                };
+                let sliding = sliding(
+                    options.padding(),
+                    [options.stride_h(), options.stride_w()],
+                    [options.dilation_h_factor(), options.dilation_w_factor()],
+                )?;
+                let kernels = self.at(inputs, 1)?;
+                // From output, height, width, input.
+                let kernels = self.graph.transpose(kernels, &[0, 3, 1, 2]);
+                let taps = [self.len(inputs, 1, 1)?, self.len(inputs, 1, 2)?];
+                let sliding = self.without_same(sliding, inputs, taps, output)?;
+                let made = self.convolved(x, kernels, inputs, sliding, 1)?;
+                self.then(made, options.fused_activation_function())?
+            }
+            Code::DEPTHWISE_CONV_2D => {
+                let Some(options) = operator.builtin_options_as_depthwise_conv_2_doptions() else {
+                    return without_options(code);
+                };
+                let sliding = sliding(
+                    options.padding(),
+                    [options.stride_h(), options.stride_w()],
+                    [options.dilation_h_factor(), options.dilation_w_factor()],
+                )?;
+                let channels = self.len(inputs, 0, 3)?;
+                let kernels = self.at(inputs, 1)?;
+                // From 1, height, width, output.
+                let kernels = self.graph.transpose(kernels, &[3, 0, 1, 2]);
+                let taps = [self.len(inputs, 1, 1)?, self.len(inputs, 1, 2)?];
+                let sliding = self.without_same(sliding, inputs, taps, output)?;
+                let made = self.convolved(x, kernels, inputs, sliding, channels)?;
+                self.then(made, options.fused_activation_function())?
+            }
+            Code::AVERAGE_POOL_2D | Code::MAX_POOL_2D => {
+                let Some(options) = operator.builtin_options_as_pool_2_doptions() else {
+                    return without_options(code);
+                };
+                let mut sliding = sliding(
+                    options.padding(),
+                    [options.stride_h(), options.stride_w()],
+                    [1, 1],
+                )?;
+                let taps = [options.filter_height(), options.filter_width()].map(i64::from);
+                sliding.kernel = taps.to_vec();
+                sliding.dilations.clear();
+                let sliding = self.without_same(sliding, inputs, taps, output)?;
+                let kind = if code == Code::MAX_POOL_2D {
+                    PoolKind::Max { in_columns: false }
+                } else {
+                    PoolKind::Average {
+                        padding_counts: false,
+                    }
+                };
+                let pool = Pool {
+                    kind,
+                    sliding,
+                    ceil: false,
+                };
+                let planes = self.graph.transpose(x, &TO_FIRST);
+                let pooled = self.graph.op(pool, &[planes]);
+                let made = self.graph.transpose(pooled, &TO_LAST);
+                self.then(made, options.fused_activation_function())?
+            }
+            Code::FULLY_CONNECTED => {
+                let Some(options) = operator.builtin_options_as_fully_connected_options() else {
+                    return without_options(code);
+                };
+                let weights = self.at(inputs, 1)?;
+                let width = self.len(inputs, 1, 1)?;
+                let rows = self.graph.reshape(x, &[-1, width]);
+                let mut operands = vec![rows, weights];
+                if inputs.get(2).is_some_and(|place| *place >= 0) {
+                    operands.push(self.at(inputs, 2)?);
+                }
+                let made = self.graph.op(Linear::BY_TRANSPOSE, &operands);
+                self.then(made, options.fused_activation_function())?
+            }
+            Code::ADD | Code::SUB | Code::MUL | Code::DIV => {
+                let other = self.at(inputs, 1)?;
+                let (op, activation) = match code {
+                    Code::ADD => {
+                        let options = operator.builtin_options_as_add_options();
+                        (
+                            Elementwise::Add,
+                            options.map(|o| o.fused_activation_function()),
+                        )
+                    }
+                    Code::SUB => {
+                        let options = operator.builtin_options_as_sub_options();
+                        (
+                            Elementwise::Sub,
+                            options.map(|o| o.fused_activation_function()),
+                        )
+                    }
+                    Code::MUL => {
+                        let options = operator.builtin_options_as_mul_options();
+                        (
+                            Elementwise::Mul,
+                            options.map(|o| o.fused_activation_function()),
+                        )
+                    }
+                    _ => {
+                        let options = operator.builtin_options_as_div_options();
+                        (
+                            Elementwise::Div,
+                            options.map(|o| o.fused_activation_function()),
+                        )
+                    }
+                };
+                let made = self.graph.op(op, &[x, other]);
+                self.then(made, activation.unwrap_or_default())?
+            }
+            Code::MAXIMUM => self.pair(Elementwise::Max, x, inputs)?,
+            Code::MINIMUM => self.pair(Elementwise::Min, x, inputs)?,
+            Code::PRELU => self.pair(Activation::PRelu, x, inputs)?,
+            Code::RELU => self.then(x, fb::ActivationFunctionType::RELU)?,
+            Code::RELU6 => self.then(x, fb::ActivationFunctionType::RELU6)?,
+            Code::RELU_N1_TO_1 => self.then(x, fb::ActivationFunctionType::RELU_N1_TO_1)?,
+            Code::LEAKY_RELU => {
+                let Some(options) = operator.builtin_options_as_leaky_relu_options() else {
+                    return without_options(code);
+                };
+                let alpha = options.alpha();
+                self.graph.op(Activation::LeakyRelu { alpha }, &[x])
+            }
+            Code::LOGISTIC => self.graph.op(Activation::Sigmoid, &[x]),
+            Code::TANH => self.graph.op(Activation::Tanh, &[x]),
+            Code::HARD_SWISH => self.graph.op(Activation::HardSwish, &[x]),
+            Code::EXP => self.graph.op(Elementwise::Exp, &[x]),
+            Code::LOG => self.graph.op(Elementwise::Log, &[x]),
+            Code::SQRT => self.graph.op(Elementwise::Sqrt, &[x]),
+            Code::NEG => self.graph.op(Elementwise::Neg, &[x]),
+            Code::ABS => self.graph.op(Elementwise::Abs, &[x]),
+            Code::CAST | Code::DEQUANTIZE => {
+                let (from, to) = (self.tensor(inputs[0])?, self.tensor(output)?);
+                if code == Code::DEQUANTIZE && from.type_() != fb::TensorType::FLOAT16 {
+                    return unreadable("it widens numbers that are no 16-bit floats");
+                }
+                self.graph.cast(x, element(to)?)
+            }
+            Code::SOFTMAX => {
+                let beta = operator
+                    .builtin_options_as_softmax_options()
+                    .map(|o| o.beta());
+                if beta.map(f32::to_bits) != Some(1.0_f32.to_bits()) {
+                    return unreadable("its softmax has a temperature");
+                }
+                self.graph.op(Softmax::LAST, &[x])
+            }
+            Code::CONCATENATION => {
+                let Some(options) = operator.builtin_options_as_concatenation_options() else {
+                    return without_options(code);
+                };
+                let mut parts = Vec::with_capacity(inputs.len());
+                for place in inputs {
+                    parts.push(self.value(*place)?);
+                }
+                let made = self.graph.concat(&parts, i64::from(options.axis()));
+                self.then(made, options.fused_activation_function())?
+            }
+            Code::MEAN | Code::SUM | Code::REDUCE_MAX | Code::REDUCE_MIN => {
+                let options = operator.builtin_options_as_reducer_options();
+                let keep = options.is_some_and(|options| options.keep_dims());
+                self.reduced(code, x, inputs, keep)?
+            }
+            Code::PAD | Code::PADV2 => self.padded(code, x, inputs)?,
+            Code::RESHAPE => {
+                let wanted = lens(self.tensor(output)?)?;
+                // Where both say it, the second input counts.
+                if let Some(place) = inputs.get(1) {
+                    let said = self.ints(*place)?;
+                    let is_same = said.len() == wanted.len()
+                        && said
+                            .iter()
+                            .zip(&wanted)
+                            .all(|(a, b)| *a == -1 || *a == *b as i64);
+                    if !is_same {
+                        return unreadable("a reshape gives another shape than the file says");
+                    }
+                }
+                let wanted: Vec<i64> = wanted.into_iter().map(|len| len as i64).collect();
+                self.graph.reshape(x, &wanted)
+            }
+            Code::TRANSPOSE => {
+                let Some(place) = inputs.get(1) else {
+                    return without_options(code);
+                };
+                let perm = self.ints(*place)?;
+                self.graph.transpose(x, &perm)
+            }
+            Code(number) => {
+                return unreadable(format!("it has operator {number}, which is not known here"));
+            }
+        })
+    }
+
+    fn at(&mut self, inputs: &[i32], at: usize) -> Result<ValueId, TfliteError> {
+        match inputs.get(at) {
+            Some(place) => self.value(*place),
+            None => unreadable("it has an operator without inputs"),
+        }
+    }
+
+    /// The length of a dimension of an input, as the file says it.
+    fn len(&self, inputs: &[i32], at: usize, dim: usize) -> Result<i64, TfliteError> {
+        let tensor = self.tensor(inputs.get(at).copied().unwrap_or(-1))?;
+        let lens = lens(tensor)?;
+        match lens.get(dim) {
+            Some(len) => Ok(*len as i64),
+            None => unreadable("a tensor has too few dimensions"),
+        }
+    }
+
+    fn pair(
+        &mut self,
+        op: impl Into<Op>,
+        x: ValueId,
+        inputs: &[i32],
+    ) -> Result<ValueId, TfliteError> {
+        let other = self.at(inputs, 1)?;
+        Ok(self.graph.op(op, &[x, other]))
+    }
+
+    fn convolved(
+        &mut self,
+        x: ValueId,
+        kernels: ValueId,
+        inputs: &[i32],
+        sliding: Sliding,
+        group: i64,
+    ) -> Result<ValueId, TfliteError> {
+        let planes = self.graph.transpose(x, &TO_FIRST);
+        let mut operands = vec![planes, kernels];
+        if inputs.get(2).is_some_and(|place| *place >= 0) {
+            operands.push(self.at(inputs, 2)?);
+        }
+        let made = self.graph.op(Conv { sliding, group }, &operands);
+        Ok(self.graph.transpose(made, &TO_LAST))
+    }
+
+    /// ONNX Runtime has no SAME for windows with holes or, in pools, apart from each other: there the padding that gives
+    /// the size that the file says, the odd one behind.
+    fn without_same(
+        &self,
+        mut sliding: Sliding,
+        inputs: &[i32],
+        taps: [i64; 2],
+        output: i32,
+    ) -> Result<Sliding, TfliteError> {
+        let holes = sliding.dilations.iter().any(|dilation| *dilation > 1);
+        let apart = (0..2).any(|at| sliding.strides[at] > taps[at]);
+        if sliding.auto_pad != AutoPad::SameUpper || !(holes || apart) {
+            return Ok(sliding);
+        }
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for (at, taps) in taps.into_iter().enumerate() {
+            let dilation = sliding.dilations.get(at).copied().unwrap_or(1);
+            let windows = self.len(&[output], 0, at + 1)?;
+            let covered = (windows - 1) * sliding.strides[at] + (taps - 1) * dilation + 1;
+            let total = (covered - self.len(inputs, 0, at + 1)?).max(0);
+            before.push(total / 2);
+            after.push(total - total / 2);
+        }
+        sliding.auto_pad = AutoPad::Explicit;
+        sliding.pads = [before, after].concat();
+        Ok(sliding)
+    }
+
+    /// A result with the activation that its operator applies to it.
+    fn then(
+        &mut self,
+        value: ValueId,
+        activation: fb::ActivationFunctionType,
+    ) -> Result<ValueId, TfliteError> {
+        let (min, max) = match activation {
+            fb::ActivationFunctionType::NONE => return Ok(value),
+            fb::ActivationFunctionType::RELU => {
+                return Ok(self.graph.op(Activation::Relu, &[value]));
+            }
+            fb::ActivationFunctionType::RELU6 => (0.0, 6.0),
+            fb::ActivationFunctionType::RELU_N1_TO_1 => (-1.0, 1.0),
+            other => {
+                return unreadable(format!(
+                    "it has activation {}, which is not known here",
+                    other.0
+                ));
+            }
+        };
+        let (min, max) = (self.graph.number(min), self.graph.number(max));
+        Ok(self.graph.op(Activation::CLIP, &[value, min, max]))
+    }
+
+    fn reduced(
+        &mut self,
+        code: Code,
+        x: ValueId,
+        inputs: &[i32],
+        keep: bool,
+    ) -> Result<ValueId, TfliteError> {
+        let Some(place) = inputs.get(1) else {
+            return without_options(code);
+        };
+        let axes = self.ints(*place)?;
+        let kind = match code {
+            Code::SUM => return Ok(self.graph.reduce_sum(x, &axes, keep)),
+            Code::MEAN => ReduceKind::Mean,
+            Code::REDUCE_MAX => ReduceKind::Max,
+            _ => ReduceKind::Min,
+        };
+        Ok(self.graph.op(Reduce::along(kind, &axes, keep), &[x]))
+    }
+
+    fn padded(&mut self, code: Code, x: ValueId, inputs: &[i32]) -> Result<ValueId, TfliteError> {
+        let Some(place) = inputs.get(1) else {
+            return without_options(code);
+        };
+        let widths = self.ints(*place)?;
+        let before = widths.iter().step_by(2);
+        let after = widths.iter().skip(1).step_by(2);
+        let pads: Vec<i64> = before.chain(after).copied().collect();
+        if code == Code::PAD {
+            return Ok(self.graph.pad(x, &pads));
+        }
+        let Some(place) = inputs.get(2) else {
+            return without_options(code);
+        };
+        let value = f64::from(self.number(*place)?);
+        let (pads, value) = (self.graph.ints(&pads), self.graph.number(value));
+        Ok(self.graph.op(Moves::PAD, &[x, pads, value]))
+    }
+}
+
+fn without_options<T>(code: Code) -> Result<T, TfliteError> {
+    unreadable(format!("operator {} does not say how it works", code.0))
+}
+
+fn sliding(
+    padding: fb::Padding,
+    strides: [i32; 2],
+    dilations: [i32; 2],
+) -> Result<Sliding, TfliteError> {
+    let auto_pad = match padding {
+        fb::Padding::SAME => AutoPad::SameUpper,
+        fb::Padding::VALID => AutoPad::Valid,
+        other => return unreadable(format!("it has padding {}, which is not known", other.0)),
+    };
+    Ok(Sliding {
+        auto_pad,
+        strides: strides.map(i64::from).to_vec(),
+        dilations: dilations.map(i64::from).to_vec(),
+        ..Sliding::default()
+    })
+}

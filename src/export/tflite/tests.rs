@@ -1,0 +1,188 @@
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use crate::backbone::{Architecture, Fit};
+use crate::evaluate::{InputKind, Recipe};
+use crate::graph::ops::{Conv, Elementwise, GlobalPool, Linear, Reshaping, Softmax};
+use crate::graph::{Dim, Graph};
+use crate::onnx::{ElementType, Session, Tensor};
+
+use super::*;
+
+fn about() -> About {
+    let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
+    let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
+    let labels = ["Ä\"1", "日本", "c"].map(str::to_owned);
+    About {
+        name: "three classes".into(),
+        description: "Tells three classes apart.".into(),
+        licence: "Apache-2.0".into(),
+        recipe: Recipe::new(InputKind::Uint8Nhwc, &preprocessing, &architecture, &labels),
+    }
+}
+
+/// A network of one convolution.
+fn tiny() -> Graph {
+    let mut graph = Graph::new("tiny");
+    let shape = [Dim::from("N"), 96.into(), 96.into(), 3.into()];
+    let image = graph.input("image", ElementType::U8, &shape);
+    let planes = graph.transpose(image, &[0, 3, 1, 2]);
+    let values = graph.cast(planes, ElementType::F32);
+    let weights = |graph: &mut Graph, shape: &[usize]| {
+        let count = shape.iter().product();
+        let values: Vec<f32> = (0..count).map(|at| (at % 7) as f32 / 700.0).collect();
+        graph.constant(Tensor::new(shape, values))
+    };
+    let w = weights(&mut graph, &[48, 3, 3, 3]);
+    let x = graph.op(Conv::plain(), &[values, w]);
+    let x = graph.op(GlobalPool::Average, &[x]);
+    let x = graph.op(Reshaping::FLATTEN, &[x]);
+    let w = weights(&mut graph, &[48, 3]);
+    let x = graph.op(Linear::MatMul, &[x, w]);
+    let x = graph.op_named(Softmax::LAST, &[x], "probabilities");
+    graph.output(x);
+    graph
+}
+
+/// The outputs of a graph for one image of made-up numbers.
+fn run(graph: &Graph) -> Vec<f32> {
+    let input = graph.inputs()[0];
+    let lens: Vec<usize> = graph
+        .shape(input)
+        .unwrap()
+        .iter()
+        .map(|dim| dim.fixed().unwrap_or(1))
+        .collect();
+    let at = |at: usize| ((at * 7919 + at / 3) % 512) as f32 / 256.0 - 1.0;
+    let values: Vec<f32> = (0..lens.iter().product()).map(at).collect();
+    let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
+    let output = graph.name_of(graph.outputs()[0]);
+    let input = (graph.name_of(input), &Tensor::new(lens, values));
+    let outputs = session.run(&[input], &[output]).unwrap();
+    outputs[0].f32().unwrap().to_vec()
+}
+
+#[test]
+fn shipped_backbones_read_back_compute_what_they_do() {
+    for (name, least, most) in [
+        ("efficientnet-lite0@96", 6.8e6, 13.5e6),
+        ("mobilenet-v2@96", 4.5e6, 9.0e6),
+    ] {
+        let architecture: Architecture = name.parse().unwrap();
+        let mut graph = Graph::from_onnx(&architecture.entry().unwrap().model().unwrap()).unwrap();
+        let planes = graph.inputs()[0];
+        graph.set_input_shape(planes, &["N".into(), 3.into(), 96.into(), 96.into()]);
+        let expected = run(&graph);
+        let scale = expected.iter().copied().fold(0.0, f32::max);
+        for (weights, limit, size) in [
+            (Weights::Float32, 2e-6, most),
+            (Weights::Float16, 5e-3, least),
+        ] {
+            let bytes = write(&graph, weights, &about()).unwrap();
+            assert!(
+                bytes == write(&graph, weights, &about()).unwrap(),
+                "not the same twice"
+            );
+            assert!((bytes.len() as f64) < size, "{name}: {}", bytes.len());
+            let found = run(&read_graph(&bytes).unwrap());
+            assert_eq!(expected.len(), found.len());
+            let differences = expected.iter().zip(&found).map(|(a, b)| (a - b).abs());
+            let largest = differences.fold(0.0, f32::max) / scale;
+            assert!(largest < limit, "{name}, {weights:?}: {largest:e}");
+        }
+    }
+}
+
+#[test]
+fn labels_are_those_of_the_file() {
+    let graph = tiny();
+    let bytes = write(&graph, Weights::Float16, &about()).unwrap();
+    // As a ZIP: at the end, under its name, stored.
+    assert_eq!(
+        archive::find(&bytes, LABELS),
+        Some("Ä\"1\n日本\nc\n".as_bytes())
+    );
+    assert_eq!(archive::find(&bytes, "other.txt"), None);
+    // Whoever changes the labels changes what is predicted, whatever the recipe says.
+    let at = bytes.len() - archive::archive(0, LABELS, "Ä\"1\n日本\nc\n".as_bytes()).len();
+    let mut other = bytes[..at].to_vec();
+    other.extend(archive::archive(at, LABELS, b"x\ny\nz\n"));
+    assert_eq!(read(&other).unwrap().recipe.labels, ["x", "y", "z"]);
+    for wrong in [&b"x\ny\n"[..], b"\xff\n2\n3\n"] {
+        let mut other = bytes[..at].to_vec();
+        other.extend(archive::archive(at, LABELS, wrong));
+        read(&other).unwrap_err();
+    }
+    let said = read(&bytes[..at]).unwrap_err().to_string();
+    assert!(said.contains("labels"), "{said}");
+}
+
+#[test]
+fn a_damaged_file_is_an_error_and_nothing_worse() {
+    let graph = tiny();
+    let bytes = write(&graph, Weights::Float16, &about()).unwrap();
+    for len in (0..bytes.len()).step_by(7) {
+        assert!(read(&bytes[..len]).is_err(), "{len}");
+    }
+    assert!(
+        read(b"<html>no model")
+            .unwrap_err()
+            .to_string()
+            .contains("no TensorFlow Lite")
+    );
+    // Bytes of the tables, which lie in front, and of the archive, behind.
+    let mut whole = bytes.clone();
+    let places = (8..bytes.len()).step_by(3);
+    for place in places {
+        let before = whole[place];
+        whole[place] ^= 0x55;
+        // Whether or not it is noticed: no panic, no endless loop.
+        drop(read(&whole));
+        whole[place] = before;
+    }
+}
+
+#[test]
+fn contents_are_aligned_as_the_format_asks() {
+    let graph = tiny();
+    for weights in [Weights::Float32, Weights::Float16] {
+        let bytes = write(&graph, weights, &about()).unwrap();
+        let model = schema::tflite::root_as_model(&bytes).unwrap();
+        let start = bytes.as_ptr() as usize;
+        let mut count = 0;
+        for data in model
+            .buffers()
+            .unwrap()
+            .iter()
+            .filter_map(|buffer| buffer.data())
+        {
+            assert_eq!((data.bytes().as_ptr() as usize - start) % 16, 0);
+            count += 1;
+        }
+        assert!(count > 6);
+        // The oldest versions that there are.
+        for code in model.operator_codes().unwrap() {
+            let newest = if code.builtin_code().0 == 6 { 3 } else { 2 };
+            assert!(code.version() <= newest, "{code:?}");
+            assert_eq!(
+                i32::from(code.deprecated_builtin_code()),
+                code.builtin_code().0
+            );
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_said_before_anything_is() {
+    let mut graph = tiny();
+    let output = graph.outputs()[0];
+    let strange = graph.op_named(Elementwise::Erf, &[output], "bell");
+    graph.clear_outputs();
+    graph.output(strange);
+    let said = write(&graph, Weights::Float32, &about())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        said.contains("“bell” (Erf)") && said.contains("ONNX instead"),
+        "{said}"
+    );
+}

@@ -1,0 +1,351 @@
+//! Writing a model file.
+
+use std::collections::HashMap;
+
+use flatbuffers::{FlatBufferBuilder, WIPOffset};
+use half::f16;
+
+use crate::export::nhwc::{Operator, Program, TensorId, lower};
+use crate::graph::Graph;
+use crate::onnx::{Element, ElementType};
+
+use super::schema::tflite as fb;
+use super::{About, LABELS, RECIPE, TfliteError, Weights, archive, metadata};
+
+/// The schema's version 3.
+const SCHEMA_VERSION: u32 = 3;
+/// Contents of tensors begin at multiples of this many bytes.
+const ALIGNMENT: usize = 16;
+/// Constants of fewer numbers stay 32-bit floats: biases, whose rounding would cost more than it saves.
+const FEWEST_HALVES: usize = 1024;
+/// The largest finite 16-bit float.
+const LARGEST_HALF: f32 = 65504.0;
+
+/// The bytes of a model file: the network of `graph` for one image at a time, its metadata and, behind it, the archive
+/// with the labels. The same graph gives the same bytes.
+///
+/// # Errors
+/// [`TfliteError::Unwritable`] with the first node that cannot be written, before anything is.
+pub fn write(graph: &Graph, weights: Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
+    let program = lower(graph)?;
+    let contents = |tensor: &crate::export::nhwc::TensorInfo| {
+        tensor
+            .contents
+            .as_ref()
+            .map_or(0, |tensor| 4 * tensor.data.len())
+    };
+    let size: usize = program.tensors.iter().map(contents).sum();
+    let mut writer = Writer {
+        fbb: FlatBufferBuilder::with_capacity(size + 64 * 1024),
+        program: &program,
+        weights,
+        buffers: Vec::new(),
+        tensors: Vec::new(),
+        indices: HashMap::new(),
+        halves: HashMap::new(),
+        codes: Vec::new(),
+        operators: Vec::new(),
+    };
+    // The first buffer is empty: that of all tensors that are computed.
+    writer.buffer(&[]);
+    let mut bytes = writer.model(about);
+    let mut labels = about.recipe.labels.join("\n");
+    labels.push('\n');
+    let archive = archive::archive(bytes.len(), LABELS, labels.as_bytes());
+    bytes.extend(archive);
+    Ok(bytes)
+}
+
+pub(super) struct Writer<'a> {
+    pub fbb: FlatBufferBuilder<'a>,
+    pub program: &'a Program,
+    weights: Weights,
+    buffers: Vec<WIPOffset<fb::Buffer<'a>>>,
+    tensors: Vec<WIPOffset<fb::Tensor<'a>>>,
+    /// The places in the file of the program's tensors.
+    indices: HashMap<TensorId, i32>,
+    /// Those of constants that are widened when the model is loaded.
+    halves: HashMap<TensorId, i32>,
+    codes: Vec<(fb::BuiltinOperator, i32)>,
+    operators: Vec<WIPOffset<fb::Operator<'a>>>,
+}
+
+impl<'a> Writer<'a> {
+    fn model(mut self, about: &About) -> Vec<u8> {
+        let program = self.program;
+        let inputs: Vec<i32> = program.inputs.iter().map(|id| self.tensor(*id)).collect();
+        for operator in &program.operators {
+            self.operator(operator);
+        }
+        let outputs: Vec<i32> = program.outputs.iter().map(|id| self.tensor(*id)).collect();
+        let signature = self.signature(&inputs, &outputs, about);
+        let graph = self.subgraph(&inputs, &outputs);
+        let codes: Vec<_> = std::mem::take(&mut self.codes)
+            .into_iter()
+            .map(|(code, version)| {
+                let args = fb::OperatorCodeArgs {
+                    // All that is written is below 127, where old readers look.
+                    deprecated_builtin_code: i8::try_from(code.0).unwrap_or(i8::MAX),
+                    builtin_code: code,
+                    version,
+                    ..fb::OperatorCodeArgs::default()
+                };
+                fb::OperatorCode::create(&mut self.fbb, &args)
+            })
+            .collect();
+        let shape = program.inputs.first().map(|id| program.shape(*id));
+        let described = metadata::metadata(about, shape.unwrap_or_default());
+        let recipe = serde_json::to_vec(&about.recipe).unwrap_or_default();
+        let said = [("TFLITE_METADATA", described), (RECIPE, recipe)].map(|(name, bytes)| {
+            let buffer = self.buffer(&bytes);
+            let name = Some(self.fbb.create_string(name));
+            fb::Metadata::create(&mut self.fbb, &fb::MetadataArgs { name, buffer })
+        });
+
+        let fbb = &mut self.fbb;
+        let args = fb::ModelArgs {
+            version: SCHEMA_VERSION,
+            operator_codes: Some(fbb.create_vector(&codes)),
+            subgraphs: Some(fbb.create_vector(&[graph])),
+            description: Some(fbb.create_string(&about.description)),
+            buffers: Some(fbb.create_vector(&self.buffers)),
+            metadata: Some(fbb.create_vector(&said)),
+            signature_defs: Some(fbb.create_vector(&[signature])),
+            metadata_buffer: None,
+        };
+        let model = fb::Model::create(fbb, &args);
+        // With the 8 bytes of the root's place and the identifier, a multiple of the alignment: so that what is aligned
+        // from the end is from the start.
+        while !(fbb.unfinished_data().len() + 8).is_multiple_of(ALIGNMENT) {
+            fbb.push(0_u8);
+        }
+        fb::finish_model_buffer(fbb, model);
+        fbb.finished_data().to_vec()
+    }
+
+    fn subgraph(&mut self, inputs: &[i32], outputs: &[i32]) -> WIPOffset<fb::SubGraph<'a>> {
+        let fbb = &mut self.fbb;
+        let args = fb::SubGraphArgs {
+            tensors: Some(fbb.create_vector(&self.tensors)),
+            inputs: Some(fbb.create_vector(inputs)),
+            outputs: Some(fbb.create_vector(outputs)),
+            operators: Some(fbb.create_vector(&self.operators)),
+            name: Some(fbb.create_string("main")),
+        };
+        fb::SubGraph::create(fbb, &args)
+    }
+
+    /// The names by which a program finds input and output.
+    fn signature(
+        &mut self,
+        inputs: &[i32],
+        outputs: &[i32],
+        about: &About,
+    ) -> WIPOffset<fb::SignatureDef<'a>> {
+        let recipe = &about.recipe;
+        let mut maps = |indices: &[i32], first: &str| {
+            let maps: Vec<_> = indices
+                .iter()
+                .enumerate()
+                .map(|(at, index)| {
+                    let name = if at == 0 {
+                        first.to_owned()
+                    } else {
+                        format!("{first}_{at}")
+                    };
+                    let args = fb::TensorMapArgs {
+                        name: Some(self.fbb.create_string(&name)),
+                        tensor_index: index.unsigned_abs(),
+                    };
+                    fb::TensorMap::create(&mut self.fbb, &args)
+                })
+                .collect();
+            self.fbb.create_vector(&maps)
+        };
+        let inputs = Some(maps(inputs, &recipe.input.name));
+        let outputs = Some(maps(outputs, &recipe.output.name));
+        let signature_key = Some(self.fbb.create_string("serving_default"));
+        let args = fb::SignatureDefArgs {
+            inputs,
+            outputs,
+            signature_key,
+            subgraph_index: 0,
+        };
+        fb::SignatureDef::create(&mut self.fbb, &args)
+    }
+
+    /// The place of a new buffer with these contents.
+    pub fn buffer(&mut self, contents: &[u8]) -> u32 {
+        let data = (!contents.is_empty()).then(|| {
+            // The format wants more than a vector of bytes is aligned to.
+            while !(self.fbb.unfinished_data().len() + contents.len()).is_multiple_of(ALIGNMENT) {
+                self.fbb.push(0_u8);
+            }
+            self.fbb.create_vector(contents)
+        });
+        let buffer = fb::Buffer::create(&mut self.fbb, &fb::BufferArgs { data });
+        self.buffers.push(buffer);
+        u32::try_from(self.buffers.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// The place of a new tensor.
+    fn add(&mut self, name: &str, shape: &[usize], kind: fb::TensorType, buffer: u32) -> i32 {
+        let lens: Vec<i32> = shape.iter().map(|len| index(*len)).collect();
+        let args = fb::TensorArgs {
+            shape: Some(self.fbb.create_vector(&lens)),
+            type_: kind,
+            buffer,
+            name: Some(self.fbb.create_string(name)),
+            quantization: None,
+        };
+        let tensor = fb::Tensor::create(&mut self.fbb, &args);
+        self.tensors.push(tensor);
+        index(self.tensors.len() - 1)
+    }
+
+    /// The place of one of the program's tensors.
+    pub fn tensor(&mut self, id: TensorId) -> i32 {
+        if let Some(known) = self.indices.get(&id) {
+            return *known;
+        }
+        let info = self.program.info(id);
+        let place = match &info.contents {
+            None => self.add(&info.name, &info.shape, type_of(info.element), 0),
+            Some(contents) => match &contents.data {
+                Element::F32(values) if self.are_halves(values) => self.widened(id, values),
+                data => {
+                    let buffer = self.buffer(&bytes_of(data));
+                    self.add(&info.name, &info.shape, type_of(info.element), buffer)
+                }
+            },
+        };
+        self.indices.insert(id, place);
+        place
+    }
+
+    fn are_halves(&self, values: &[f32]) -> bool {
+        self.weights == Weights::Float16
+            && values.len() >= FEWEST_HALVES
+            && values.iter().all(|value| value.abs() <= LARGEST_HALF)
+    }
+
+    /// 16-bit floats, and the operator that widens them.
+    fn widened(&mut self, id: TensorId, values: &[f32]) -> i32 {
+        let info = self.program.info(id);
+        let halves: Vec<u8> = values
+            .iter()
+            .flat_map(|value| f16::from_f32(*value).to_le_bytes())
+            .collect();
+        let buffer = self.buffer(&halves);
+        let name = format!("{}/f16", info.name);
+        let narrow = self.add(&name, &info.shape, fb::TensorType::FLOAT16, buffer);
+        self.halves.insert(id, narrow);
+        let wide = self.add(&info.name, &info.shape, fb::TensorType::FLOAT32, 0);
+        // Before the operator that reads it, whose inputs are looked up first.
+        let code = (fb::BuiltinOperator::DEQUANTIZE, 3);
+        self.push(code, &[narrow], wide, (fb::BuiltinOptions::NONE, None));
+        wide
+    }
+
+    /// The place of a new constant of integers: axes, margins, shapes.
+    pub fn ints(&mut self, name: &str, shape: &[usize], values: &[i32]) -> i32 {
+        let bytes: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        let buffer = self.buffer(&bytes);
+        self.add(name, shape, fb::TensorType::INT32, buffer)
+    }
+
+    /// The place of a new constant of one number.
+    pub fn number(&mut self, name: &str, value: f32) -> i32 {
+        let buffer = self.buffer(&value.to_le_bytes());
+        self.add(name, &[1], fb::TensorType::FLOAT32, buffer)
+    }
+
+    fn operator(&mut self, operator: &Operator) {
+        let mut inputs: Vec<i32> = operator.inputs.iter().map(|id| self.tensor(*id)).collect();
+        let (code, options) = self.options(operator, &mut inputs);
+        let output = self.tensor(operator.output);
+        self.push(code, &inputs, output, options);
+    }
+
+    fn push(
+        &mut self,
+        code: (fb::BuiltinOperator, i32),
+        inputs: &[i32],
+        output: i32,
+        (options_type, options): Options,
+    ) {
+        let place = self.codes.iter().position(|known| *known == code);
+        let place = place.unwrap_or_else(|| {
+            self.codes.push(code);
+            self.codes.len() - 1
+        });
+        let args = fb::OperatorArgs {
+            opcode_index: u32::try_from(place).unwrap_or(u32::MAX),
+            inputs: Some(self.fbb.create_vector(inputs)),
+            outputs: Some(self.fbb.create_vector(&[output])),
+            builtin_options_type: options_type,
+            builtin_options: options,
+        };
+        let operator = fb::Operator::create(&mut self.fbb, &args);
+        self.operators.push(operator);
+    }
+}
+
+/// The options of an operator: which table, and where it is.
+pub(super) type Options = (
+    fb::BuiltinOptions,
+    Option<WIPOffset<flatbuffers::UnionWIPOffset>>,
+);
+
+/// A place or length as the format has it.
+pub(super) fn index(value: usize) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+/// An element's type in the file.
+pub(super) fn type_of(element: ElementType) -> fb::TensorType {
+    match element {
+        // Nothing of 64-bit floats is lowered.
+        ElementType::F32 | ElementType::F64 => fb::TensorType::FLOAT32,
+        ElementType::F16 => fb::TensorType::FLOAT16,
+        ElementType::I64 => fb::TensorType::INT64,
+        ElementType::I32 => fb::TensorType::INT32,
+        ElementType::U8 => fb::TensorType::UINT8,
+        ElementType::I8 => fb::TensorType::INT8,
+        ElementType::Bool => fb::TensorType::BOOL,
+    }
+}
+
+fn bytes_of(data: &Element) -> Vec<u8> {
+    match data {
+        Element::F32(values) => values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+        Element::F64(values) => values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+        Element::F16(values) => values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+        Element::I64(values) => values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+        Element::I32(values) => values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+        Element::U8(values) => values.clone(),
+        Element::I8(values) => values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+        Element::Bool(values) => values.iter().map(|value| u8::from(*value)).collect(),
+    }
+}

@@ -1,0 +1,231 @@
+//! TensorFlow Lite files, run by `LiteRT` and, read back, by ONNX Runtime, against the networks that they were written of.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use salamander::backbone::{Architecture, Fit};
+use salamander::evaluate::{InputKind, Recipe};
+use salamander::export::tflite::{About, Weights, read_graph, write};
+use salamander::graph::{Dim, Graph};
+use salamander::onnx::{Element, Session, Tensor};
+
+use super::networks::{self, Random};
+use super::random_networks;
+
+fn about(labels: usize) -> About {
+    let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
+    let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
+    let labels: Vec<String> = (0..labels).map(label_of).collect();
+    About {
+        name: "a network".into(),
+        description: "A network of a test.".into(),
+        licence: "MIT".into(),
+        recipe: Recipe::new(InputKind::Uint8Nhwc, &preprocessing, &architecture, &labels),
+    }
+}
+
+/// A label that is not just letters.
+fn label_of(at: usize) -> String {
+    format!("Größe {at}")
+}
+
+/// Somebody else's runtime: its name for `tests/run_tflite.py`, and a Python that has it.
+struct Runtime {
+    name: &'static str,
+    python: PathBuf,
+}
+
+/// Those of `names` that are installed. `LiteRT` is part of what tests need; the others `packaging/tflite-runtimes.sh`
+/// installs, since they are large or want an old numpy. What is missing is left out, loudly, and `LiteRT` not in CI.
+fn runtimes(names: &[&'static str]) -> Vec<Runtime> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    let mut found = Vec::new();
+    for name in names {
+        let venv = match *name {
+            "litert" => root.join("python"),
+            other => root.join("tflite-runtimes").join(other),
+        };
+        let programs = ["bin/python", "Scripts/python.exe"].map(|program| venv.join(program));
+        let python = programs.into_iter().find(|python| {
+            let module = match *name {
+                "litert" => "ai_edge_litert",
+                "tflite" => "tflite_runtime",
+                "mediapipe" => "mediapipe",
+                _ => "tflite_support",
+            };
+            let output = Command::new(python)
+                .args(["-E", "-c", &format!("import {module}, numpy")])
+                .output();
+            output.is_ok_and(|output| output.status.success())
+        });
+        match python {
+            Some(python) => found.push(Runtime { name, python }),
+            None if *name == "litert" => {
+                assert!(
+                    std::env::var_os("CI").is_none(),
+                    "no Python with ai-edge-litert; packaging/setup.sh --tests installs it"
+                );
+                eprintln!("SKIPPED: no Python with ai-edge-litert (packaging/setup.sh --tests)");
+            }
+            None => eprintln!("SKIPPED: no Python with {name} (packaging/tflite-runtimes.sh)"),
+        }
+    }
+    found
+}
+
+/// What a runtime says of models, each with an input.
+fn run_in(runtime: &Runtime, cases: &[(PathBuf, PathBuf)]) -> Vec<Value> {
+    let mut child = Command::new(&runtime.python)
+        .args(["-E", "-X", "utf8"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run_tflite.py"))
+        .arg(runtime.name)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut list = String::new();
+    for (model, input) in cases {
+        list += &json!({"model": model, "input": input}).to_string();
+        list.push('\n');
+    }
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(list.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    let sent = writer.join().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", runtime.name);
+    sent.unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let lines: Vec<Value> = lines.collect();
+    assert_eq!(lines.len(), cases.len());
+    lines
+}
+
+fn outputs(line: &Value) -> Vec<f32> {
+    let outputs = line["outputs"].as_array().unwrap().iter();
+    outputs
+        .map(|value| value.as_f64().unwrap() as f32)
+        .collect()
+}
+
+/// The output of a graph of one image for these bytes.
+fn in_onnx_runtime(graph: &Graph, pixels: &[u8]) -> Vec<f32> {
+    let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
+    let image = graph.inputs()[0];
+    let lens = graph
+        .shape(image)
+        .unwrap()
+        .iter()
+        .map(|dim| dim.fixed().unwrap_or(1));
+    let input = Tensor::new(lens.collect::<Vec<_>>(), pixels.to_vec());
+    let output = graph.name_of(graph.outputs()[0]);
+    let outputs = session
+        .run(&[(graph.name_of(image), &input)], &[output])
+        .unwrap();
+    match outputs.into_iter().next().unwrap().data {
+        Element::F32(values) => values,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The largest difference of two lists, as a part of the largest number where that is over 1.
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    assert!(a.iter().chain(b).all(|value| value.is_finite()));
+    let scale = a.iter().map(|value| value.abs()).fold(1.0, f32::max);
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs() / scale)
+        .fold(0.0, f32::max)
+}
+
+/// Writes each graph, runs it through the reader and in other people's runtimes, and compares with the graph itself.
+fn prove(graphs: Vec<(String, Graph)>, weights: Weights, limit: f32, names: &[&'static str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut expected = Vec::new();
+    let mut cases = Vec::new();
+    let mut random = Random::new(77);
+    for (at, (name, graph)) in graphs.into_iter().enumerate() {
+        let image = graph.shape(graph.inputs()[0]).unwrap();
+        let count: usize = image.iter().filter_map(Dim::fixed).product();
+        let pixels: Vec<u8> = (0..count).map(|_| random.below(256) as u8).collect();
+        let probabilities = in_onnx_runtime(&graph, &pixels);
+        let bytes = write(&graph, weights, &about(probabilities.len()))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let read = read_graph(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let found = in_onnx_runtime(&read, &pixels);
+        let difference = largest_difference(&probabilities, &found);
+        assert!(
+            difference < limit,
+            "{name}, read back: {difference}\n{probabilities:?}\n{found:?}"
+        );
+        let paths =
+            [format!("{at}.tflite"), format!("{at}.bytes")].map(|name| dir.path().join(name));
+        std::fs::write(&paths[0], bytes).unwrap();
+        std::fs::write(&paths[1], pixels).unwrap();
+        let [model, input] = paths;
+        cases.push((model, input));
+        expected.push((name, probabilities));
+    }
+    for runtime in runtimes(names) {
+        let mut largest = 0.0_f32;
+        for ((name, expected), line) in expected.iter().zip(run_in(&runtime, &cases)) {
+            let found = outputs(&line);
+            let difference = largest_difference(expected, &found);
+            assert!(
+                difference < limit,
+                "{name}, in {}: {difference}\n{expected:?}\n{found:?}",
+                runtime.name
+            );
+            if let Some(labels) = line["labels"].as_array() {
+                assert!(
+                    labels
+                        .iter()
+                        .enumerate()
+                        .all(|(at, label)| *label == label_of(at))
+                );
+            }
+            largest = largest.max(difference);
+        }
+        println!(
+            "{} networks in {}, {weights:?}, largest difference {largest:.1e}",
+            expected.len(),
+            runtime.name
+        );
+    }
+}
+
+#[test]
+fn random_networks_compute_the_same_as_tensorflow_lite() {
+    let graphs = (0..120).map(|seed| (format!("network {seed}"), random_networks::small(seed)));
+    prove(
+        graphs.collect(),
+        Weights::Float32,
+        2e-5,
+        &["litert", "tflite"],
+    );
+}
+
+#[test]
+fn structures_of_known_networks_compute_the_same_as_tensorflow_lite() {
+    let graphs = || {
+        vec![
+            ("MobileNet v1".to_owned(), networks::mobilenet_v1(96)),
+            ("MobileNet v1, odd".to_owned(), networks::mobilenet_v1(75)),
+            ("MobileNet v3".to_owned(), networks::mobilenet_v3(96)),
+            ("Inception v3".to_owned(), networks::inception_v3(107)),
+            ("ResNet-18".to_owned(), networks::resnet_18(96)),
+        ]
+    };
+    // The last two find input, labels and what to do with pixels in the file's metadata.
+    let names = ["litert", "tflite", "mediapipe", "task"];
+    prove(graphs(), Weights::Float32, 2e-5, &names);
+    prove(graphs(), Weights::Float16, 5e-3, &names);
+}
