@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::notes::Tone;
 use super::tasks::TaskId;
 use super::{App, Lane, Session};
-use crate::export::{ExportedFile, Format, export};
+use crate::export::{Certificate, ExportError, ExportedFile, Format, Options, Order, export};
 use crate::jobs::JobError;
 use crate::train::RunId;
 
@@ -15,20 +15,29 @@ use crate::train::RunId;
 pub struct Exported {
     /// The run.
     pub run: RunId,
-    /// The format.
-    pub format: Format,
     /// The folder.
     pub dir: PathBuf,
-    /// The files in it, with their proof.
+    /// The files in it, models first.
     pub files: Vec<ExportedFile>,
+    /// What the models did on the test set.
+    pub certificate: Certificate,
+}
+
+/// Why an export failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportFailure {
+    /// A sentence.
+    pub text: String,
+    /// Whether a model loses too much, which can be accepted.
+    pub is_loss: bool,
 }
 
 /// The state of the export workspace.
 pub struct ExportState {
     /// The run; `None` is the newest finished one.
     pub run: Option<RunId>,
-    /// The format.
-    pub format: Format,
+    /// The formats, at least one, in the order in which they are offered.
+    pub formats: Vec<Format>,
     /// The folder chosen by the user; `None` is the project's own.
     pub dir: Option<PathBuf>,
     /// The export in progress.
@@ -36,14 +45,14 @@ pub struct ExportState {
     /// What was exported, newest first.
     pub done: Vec<Exported>,
     /// Why the last export failed.
-    pub error: Option<String>,
+    pub error: Option<ExportFailure>,
 }
 
 impl Default for ExportState {
     fn default() -> Self {
         Self {
             run: None,
-            format: Format::ONNX,
+            formats: vec![Format::ONNX],
             dir: None,
             task: None,
             done: Vec::new(),
@@ -57,12 +66,16 @@ impl Default for ExportState {
 pub enum ExportAction {
     /// Exports this run.
     Run(RunId),
-    /// In this format.
+    /// In this format alone.
     Format(Format),
+    /// In this format too, or no longer; the last one stays.
+    Toggle(Format),
     /// Into this folder; `None` is the project's own.
     Dir(Option<PathBuf>),
     /// Exports.
     Start,
+    /// Exports, although a model loses more than its format allows.
+    StartAcceptingLoss,
     /// Ends it.
     Cancel,
     /// Shows a folder in the file manager.
@@ -89,7 +102,13 @@ impl Session {
     #[must_use]
     pub fn export_dir(&self) -> Option<PathBuf> {
         let run = self.export_run()?;
-        let name = self.export.format.name();
+        let names: Vec<&str> = self
+            .export
+            .formats
+            .iter()
+            .map(|format| format.name())
+            .collect();
+        let name = names.join("_");
         Some(
             self.export
                 .dir
@@ -107,9 +126,21 @@ impl App {
         let state = &mut session.export;
         match action {
             ExportAction::Run(id) => state.run = Some(id),
-            ExportAction::Format(format) => state.format = format,
+            ExportAction::Format(format) => state.formats = vec![format],
+            ExportAction::Toggle(format) => {
+                let on = state.formats.contains(&format);
+                let wanted = |known: &&Format| {
+                    (state.formats.contains(known) && **known != format)
+                        || (**known == format && !on)
+                };
+                let formats: Vec<Format> = Format::all().iter().filter(wanted).copied().collect();
+                if !formats.is_empty() {
+                    state.formats = formats;
+                }
+            }
             ExportAction::Dir(dir) => state.dir = dir,
-            ExportAction::Start => self.start_export(),
+            ExportAction::Start => self.start_export(false),
+            ExportAction::StartAcceptingLoss => self.start_export(true),
             ExportAction::Cancel => {
                 if let Some(task) = state.task {
                     self.tasks.cancel(task);
@@ -119,7 +150,7 @@ impl App {
         }
     }
 
-    fn start_export(&mut self) {
+    fn start_export(&mut self, accept_loss: bool) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -134,14 +165,23 @@ impl App {
         }
         session.export.error = None;
         let run = entry.run.clone();
-        let format = session.export.format;
+        let order = Order {
+            formats: session.export.formats.clone(),
+            options: Options::default(),
+            force: false,
+            accept_loss,
+        };
         let project = Arc::clone(&session.project);
         let job_dir = dir.clone();
         let task = self.tasks.start_as(
             Lane::Learn,
             "Exporting",
             false,
-            move |work| export(&project, &run, &format.into(), &job_dir, work),
+            move |work| match export(&project, &run, &order, &job_dir, work) {
+                // Told apart from other failures: it can be accepted.
+                Err(error @ ExportError::Loses { .. }) => Ok(Err(error.to_string())),
+                outcome => outcome.map(Ok),
+            },
             move |app, task, result| {
                 // The project may have been closed and opened again meanwhile.
                 let current = |s: &&mut Session| s.export.task == Some(task);
@@ -150,22 +190,33 @@ impl App {
                 };
                 session.export.task = None;
                 match result {
-                    Ok(outcome) => {
+                    Ok(Ok(outcome)) => {
                         session.export.done.retain(|done| done.dir != dir);
                         session.export.done.insert(
                             0,
                             Exported {
                                 run: id,
-                                format,
                                 dir,
                                 files: outcome.files,
+                                certificate: outcome.certificate,
                             },
                         );
                         app.notes
                             .add(Tone::Done, "Exported; it predicts as the run does");
                     }
+                    Ok(Err(text)) => {
+                        session.export.error = Some(ExportFailure {
+                            text,
+                            is_loss: true,
+                        });
+                    }
                     Err(JobError::Cancelled) => {}
-                    Err(error) => session.export.error = Some(error.to_string()),
+                    Err(error) => {
+                        session.export.error = Some(ExportFailure {
+                            text: error.to_string(),
+                            is_loss: false,
+                        });
+                    }
                 }
             },
         );

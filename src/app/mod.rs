@@ -48,7 +48,7 @@ pub use command::Command;
 pub use depth::{Basis, DepthState};
 pub use dialog::{Dialog, NewClassThen, PathPurpose};
 pub use evaluate::{EvaluateAction, EvaluateState, FilePrediction, FilePredictions};
-pub use export::{ExportAction, ExportState, Exported};
+pub use export::{ExportAction, ExportFailure, ExportState, Exported};
 pub use extend::Extension;
 pub use find::contains as contains_word;
 pub use import::{

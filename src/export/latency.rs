@@ -131,11 +131,9 @@ impl<'a> Latencies<'a> {
     /// Writes what is known; what cannot be written (a project on a read-only disk) is measured again next time.
     fn keep(&self) {
         let dir = self.project.cache_dir();
-        let written = self
-            .project
-            .make_dir(&dir)
-            .map_err(|error| error.to_string());
-        let written = written.and_then(|()| {
+        // Also of a project that is opened for looking: the cache is nobody's data.
+        let made = files::make_dirs(self.project.root(), &dir).map_err(|error| error.to_string());
+        let written = made.and_then(|()| {
             let text = serde_json::to_vec(&self.known).map_err(|error| error.to_string())?;
             files::write(&dir.join(CACHE), &text, Durability::Renamed)
                 .map_err(|error| error.to_string())

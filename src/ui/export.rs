@@ -10,8 +10,8 @@ use super::widgets::{
     self, accent_button, button, empty, field_label, icon_button, panel, progress_bar,
     quiet_button, scroll_ui, section, side_width,
 };
-use crate::app::{Action, Ask, ExportAction, Exported, Session, Workspace, words};
-use crate::export::{Format, example};
+use crate::app::{Action, Ask, ExportAction, ExportFailure, Exported, Session, Workspace, words};
+use crate::export::{Format, ModelCertificate, example};
 use crate::train::RunId;
 
 /// Width of the settings, points, where there is room and at least.
@@ -76,8 +76,10 @@ fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
             cx.act(Action::Export(ExportAction::Run(id)));
         }
         field_label(ui, "Format");
+        let several = "Click one, or tick several: they are one export, all or none.";
+        ui.add(egui::Label::new(widgets::faint(tokens(ui), several)).wrap());
         for format in Format::all() {
-            format_ui(ui, cx, *format, session.export.format == *format);
+            format_ui(ui, cx, session, *format);
         }
         field_label(ui, "Folder");
         folder_ui(ui, cx, session);
@@ -96,30 +98,53 @@ fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
     });
 }
 
-/// A format as a card that can be chosen.
-fn format_ui(ui: &mut Ui, cx: &mut Cx<'_>, format: Format, chosen: bool) {
+/// A format as a card: a click chooses it alone, its box adds it to the others.
+fn format_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, format: Format) {
     let t = tokens(ui);
+    let state = &session.export;
+    let chosen = state.formats.contains(&format);
     let (fill, line) = if chosen {
         (t.accent_soft, t.accent)
     } else {
         (t.window, t.line)
     };
-    let response = Frame::new()
-        .fill(fill)
-        .stroke(Stroke::new(1.0, line))
-        .corner_radius(CornerRadius::same(theme::RADIUS))
-        .inner_margin(Margin::symmetric(12, 9))
-        .show(ui, |ui| {
-            ui.set_width(ui.available_width());
-            ui.spacing_mut().item_spacing.y = 2.0;
-            ui.label(widgets::name(format.title()));
-            ui.add(
-                egui::Label::new(widgets::small(t, format.sentence()).line_height(Some(16.0)))
-                    .wrap(),
-            );
+    let mut toggled = false;
+    // What lies on the card is clicked before the card.
+    let card = egui::UiBuilder::new().sense(egui::Sense::click());
+    let response = ui
+        .scope_builder(card, |ui| {
+            Frame::new()
+                .fill(fill)
+                .stroke(Stroke::new(1.0, line))
+                .corner_radius(CornerRadius::same(theme::RADIUS))
+                .inner_margin(Margin::symmetric(12, 9))
+                .show(ui, |ui| {
+                    ui.set_width(ui.available_width());
+                    ui.spacing_mut().item_spacing.y = 2.0;
+                    ui.horizontal(|ui| {
+                        ui.add(egui::Label::new(widgets::name(format.title())).selectable(false));
+                        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                            let mut on = chosen;
+                            let tick = ui.checkbox(&mut on, "");
+                            let tick = tick.on_hover_text("Export this format beside the others");
+                            tick.widget_info(|| {
+                                let name = format!("Also {}", format.title());
+                                egui::WidgetInfo::selected(egui::Role::CheckBox, true, chosen, name)
+                            });
+                            toggled = tick.changed();
+                        });
+                    });
+                    let sentence = widgets::small(t, format.sentence()).line_height(Some(16.0));
+                    ui.add(egui::Label::new(sentence).wrap().selectable(false));
+                    if let Some(words) = last_figures(session, format) {
+                        let figures = egui::RichText::new(words)
+                            .size(theme::TYPE_SMALL)
+                            .color(t.ok);
+                        ui.add(egui::Label::new(figures).wrap().selectable(false));
+                    }
+                });
         })
-        .response
-        .interact(egui::Sense::click());
+        .response;
     response.widget_info(|| {
         egui::WidgetInfo::selected(egui::Role::RadioButton, true, chosen, format.title())
     });
@@ -131,8 +156,48 @@ fn format_ui(ui: &mut Ui, cx: &mut Cx<'_>, format: Format, chosen: bool) {
             egui::StrokeKind::Inside,
         );
     }
-    if response.clicked() && !chosen {
+    if toggled {
+        cx.act(Action::Export(ExportAction::Toggle(format)));
+    } else if response.clicked() && (!chosen || state.formats.len() > 1) {
         cx.act(Action::Export(ExportAction::Format(format)));
+    }
+}
+
+/// What the format came to in the newest export of the run that has it.
+fn last_figures(session: &Session, format: Format) -> Option<String> {
+    let run = session.export_run()?;
+    let of_run = session.export.done.iter().filter(|done| done.run == run);
+    let mut models = of_run.flat_map(|done| &done.certificate.models);
+    let model = models.find(|model| model.format == format.name())?;
+    Some(format!(
+        "{}, {}, {}{}",
+        words::bytes(model.bytes),
+        points(model.top1_difference),
+        flips(model.flips.len()),
+        model
+            .latency
+            .map(|latency| format!(", {:.1} ms", latency.median_ms))
+            .unwrap_or_default()
+    ))
+}
+
+/// A difference of accuracies: `no point lost`, `+0.4 points`.
+fn points(difference: f64) -> String {
+    if difference == 0.0 {
+        "top-1 unchanged".to_owned()
+    } else {
+        format!("top-1 {:+.1} points", difference * 100.0)
+    }
+}
+
+/// How many images get another answer.
+fn flips(count: usize) -> String {
+    match count {
+        0 => "no answer changed".to_owned(),
+        count => format!(
+            "{} changed",
+            words::count(count as u64, "answer", "answers")
+        ),
     }
 }
 
@@ -200,7 +265,7 @@ fn running_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     ui.add_space(6.0);
 }
 
-fn error_ui(ui: &mut Ui, cx: &mut Cx<'_>, error: &str) {
+fn error_ui(ui: &mut Ui, cx: &mut Cx<'_>, failure: &ExportFailure) {
     let t = tokens(ui);
     panel(ui)
         .fill(t.danger_soft)
@@ -208,10 +273,19 @@ fn error_ui(ui: &mut Ui, cx: &mut Cx<'_>, error: &str) {
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
             ui.label(widgets::title("Nothing was exported"));
-            ui.add(egui::Label::new(RichText::new(error).color(t.danger)).wrap());
-            if button(ui, Some(icons::REFRESH), "Try again").clicked() {
-                cx.act(Action::Export(ExportAction::Start));
-            }
+            ui.add(egui::Label::new(RichText::new(&failure.text).color(t.danger)).wrap());
+            ui.horizontal_wrapped(|ui| {
+                if button(ui, Some(icons::REFRESH), "Try again").clicked() {
+                    cx.act(Action::Export(ExportAction::Start));
+                }
+                if failure.is_loss
+                    && button(ui, None, "Accept the loss")
+                        .on_hover_text("Export it all the same; the certificate says so")
+                        .clicked()
+                {
+                    cx.act(Action::Export(ExportAction::StartAcceptingLoss));
+                }
+            });
         });
     ui.add_space(6.0);
 }
@@ -237,59 +311,124 @@ fn done_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, done: &Exported) {
                 }
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     ui.label(widgets::title(title));
-                    let words = widgets::muted(t, done.format.title());
-                    ui.add(egui::Label::new(words).truncate());
+                    let certificate = &done.certificate;
+                    let proved = format!(
+                        "proved on {} {} images",
+                        certificate.frames, certificate.split
+                    );
+                    ui.add(egui::Label::new(widgets::muted(t, proved)).truncate());
                 });
             });
         });
-        ui.spacing_mut().interact_size.y = 18.0;
-        egui::Grid::new(&done.dir)
-            .num_columns(4)
-            .spacing([28.0, 6.0])
-            .show(ui, |ui| {
-                for heading in ["file", "size", "same top-1", "largest difference"] {
-                    ui.label(widgets::faint(t, heading));
-                }
-                ui.end_row();
-                for file in &done.files {
-                    let name = file
-                        .path
-                        .file_name()
-                        .map(|name| name.to_string_lossy().into_owned())
-                        .unwrap_or_default();
-                    ui.label(widgets::name(name))
-                        .on_hover_text(file.path.to_string_lossy());
-                    ui.label(widgets::muted(t, words::bytes(file.bytes)));
-                    match file.top1_agreement {
-                        Some(part) => {
-                            let text = RichText::new(words::percent(part)).color(if part >= 1.0 {
-                                t.ok
-                            } else {
-                                t.text
-                            });
-                            ui.label(text).on_hover_text(
-                                "Part of the test images for which the file and the run name the same class",
-                            );
-                        }
-                        None => {
-                            ui.label("");
-                        }
-                    }
-                    match file.max_probability_difference {
-                        Some(difference) => {
-                            ui.label(widgets::muted(t, format!("{difference:.1e}")))
-                                .on_hover_text(
-                                    "Largest difference of any probability between the file and the run",
-                                );
-                        }
-                        None => {
-                            ui.label("");
-                        }
-                    }
-                    ui.end_row();
+        for model in &done.certificate.models {
+            model_ui(ui, done, model);
+        }
+        let others = done.files.iter().skip(done.certificate.models.len());
+        let others: Vec<String> = others.map(|file| name_of(&file.path)).collect();
+        let beside = widgets::faint(t, format!("Beside: {}", others.join(", ")));
+        ui.add(egui::Label::new(beside).wrap())
+            .on_hover_text(done.dir.to_string_lossy());
+    });
+}
+
+fn name_of(path: &std::path::Path) -> String {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_default()
+}
+
+/// A model of an export with its figures, and the images that get another answer.
+fn model_ui(ui: &mut Ui, done: &Exported, model: &ModelCertificate) {
+    let t = tokens(ui);
+    Frame::new()
+        .fill(t.window)
+        .stroke(Stroke::new(1.0, t.line))
+        .corner_radius(CornerRadius::same(theme::RADIUS))
+        .inner_margin(Margin::symmetric(12, 9))
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.spacing_mut().item_spacing.y = 3.0;
+            ui.horizontal(|ui| {
+                ui.label(widgets::name(&model.file))
+                    .on_hover_text(done.dir.join(&model.file).to_string_lossy());
+                let size = format!(
+                    "{}, {:.0} % of fp32",
+                    words::bytes(model.bytes),
+                    model.size_ratio * 100.0
+                );
+                ui.add(egui::Label::new(widgets::muted(t, size)).truncate())
+                    .on_hover_text("Its size, and by that of the same model with all weights in fp32");
+            });
+            ui.horizontal_wrapped(|ui| {
+                ui.spacing_mut().item_spacing.x = 14.0;
+                let [low, high] = model.top1_difference_95.map(|part| part * 100.0);
+                let worse = model.top1_difference < 0.0;
+                let top1 = format!(
+                    "{} of {}",
+                    points(model.top1_difference),
+                    words::percent(model.run_top1)
+                );
+                let color = if worse { t.danger } else { t.ok };
+                ui.label(RichText::new(top1).color(color)).on_hover_text(format!(
+                    "Part of the images that it gets right less that of the run; 95 % interval of the difference {low:+.1} to {high:+.1} points"
+                ));
+                ui.label(flips(model.flips.len()))
+                    .on_hover_text("Images for which the file and the run name another class");
+                if let Some(latency) = &model.latency {
+                    ui.label(format!(
+                        "{:.1} ms, {:.2} of fp32",
+                        latency.median_ms, latency.ratio_to_fp32
+                    ))
+                    .on_hover_text(format!(
+                        "One image: median, and median of the ratios to the model in fp32 that ran in turn with it; {}",
+                        done.certificate.runtime
+                    ));
                 }
             });
-    });
+            let proof = format!(
+                "{}; largest difference of a probability {:.1e}",
+                model.proof, model.max_probability_difference
+            );
+            ui.add(egui::Label::new(widgets::small(t, proof)).wrap())
+                .on_hover_text(format!("Asked of it: {}", model.acceptance));
+            if let Some(loss) = &model.accepted_loss {
+                let words = RichText::new(format!("Accepted: {loss}")).color(t.danger);
+                ui.add(egui::Label::new(words).wrap());
+            }
+            flips_ui(ui, done, model);
+        });
+}
+
+/// How many changed answers are listed.
+const LISTED: usize = 50;
+
+fn flips_ui(ui: &mut Ui, done: &Exported, model: &ModelCertificate) {
+    if model.flips.is_empty() {
+        return;
+    }
+    let t = tokens(ui);
+    let id = (&done.dir, &model.file);
+    egui::CollapsingHeader::new(widgets::small(t, "Changed answers"))
+        .id_salt(id)
+        .show(ui, |ui| {
+            for flip in model.flips.iter().take(LISTED) {
+                let line = format!(
+                    "{} ({}): the run {} {}, the file {} {}",
+                    flip.path,
+                    flip.truth,
+                    flip.run.class,
+                    words::percent(f64::from(flip.run.probability)),
+                    flip.model.class,
+                    words::percent(f64::from(flip.model.probability))
+                );
+                ui.add(egui::Label::new(widgets::small(t, line)).wrap());
+            }
+            if model.flips.len() > LISTED {
+                let more = format!("{} more in certificate.json", model.flips.len() - LISTED);
+                ui.label(widgets::faint(t, more));
+            }
+        });
 }
 
 fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId) {
@@ -297,7 +436,8 @@ fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId) {
     let Some(entry) = session.train.run(run) else {
         return;
     };
-    let Some(example) = example(&entry.run, session.export.format) else {
+    let mut formats = session.export.formats.iter();
+    let Some(example) = formats.find_map(|format| example(&entry.run, *format)) else {
         return;
     };
     let code = example.program;

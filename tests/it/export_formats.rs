@@ -346,6 +346,8 @@ fn the_command_line_exports_several_and_verifies_them() {
             .iter()
             .all(|model| model["latency"]["median_ms"].is_f64())
     );
+    place.result("export p --format onnx,onnx-fp16 --out again");
+    assert!(contents(&place.path("model")) == contents(&place.path("again")));
     let verified = place.result("verify model");
     assert_eq!(verified["models"].as_array().unwrap().len(), 2);
     assert_eq!(verified["problems"], serde_json::json!([]));
