@@ -12,7 +12,7 @@ use crate::onnx::proto::{
 use crate::onnx::{ElementType, Tensor};
 use crate::onnx::{cast_target, element_of, tensor_from_proto, tensor_to_proto};
 
-use super::attributes::Attributes;
+use super::attributes::Spelling;
 use super::op::Other;
 use super::structure::Node;
 use super::value::{Dim, Fact, Foreign, ValueId};
@@ -233,7 +233,7 @@ impl Graph {
             };
             values.iter().map(name).collect()
         };
-        let mut attribute = node.op.attributes();
+        let mut attribute = node.op.attributes(self.opset);
         if let Op::Other(Other { captures, .. }) = &node.op {
             let renamed: HashMap<&str, &str> = captures
                 .iter()
@@ -320,21 +320,20 @@ fn constant(node: &NodeProto) -> Option<Tensor> {
     if node.op_type() != "Constant" || !matches!(node.domain(), "" | "ai.onnx") {
         return None;
     }
-    let mut attributes = Attributes::new(&node.attribute, 0);
-    if let Some(tensor) = attributes.tensor("value") {
-        return Some(tensor);
-    }
-    if let Some(value) = attributes.float("value_float") {
-        return Some(Tensor::scalar(value));
-    }
-    if let Some(value) = attributes.int("value_int") {
-        return Some(Tensor::scalar(value));
-    }
-    if let Some(values) = attributes.ints("value_ints") {
-        return Some(Tensor::new([values.len()], values));
-    }
-    let values = attributes.floats("value_floats")?;
-    Some(Tensor::new([values.len()], values))
+    let mut spelling = Spelling::of_node(&node.attribute, 0);
+    let (mut tensor, mut float, mut int) = (None, None, None);
+    let (mut ints, mut floats) = (None, Vec::new());
+    spelling.tensor("value", &mut tensor);
+    spelling.given_float("value_float", &mut float);
+    spelling.given_int("value_int", &mut int);
+    spelling.given_ints("value_ints", &mut ints);
+    spelling.floats("value_floats", &mut floats);
+    let list = |values: Vec<i64>| Tensor::new([values.len()], values);
+    tensor
+        .or(float.map(Tensor::scalar))
+        .or(int.map(Tensor::scalar))
+        .or(ints.map(list))
+        .or((!floats.is_empty()).then(|| Tensor::new([floats.len()], floats)))
 }
 
 /// Adds the names that a graph reads and does not define.

@@ -6,7 +6,7 @@
 
 use crate::onnx::proto::AttributeProto;
 
-use super::attributes::{Attributes, Named, to_proto};
+use super::attributes::Spelling;
 use super::gradient::{Arriving, Backward, Parts, no_rule};
 use super::ops::{
     Activation, Blocked, Conv, ConvTranspose, Elementwise, GlobalPool, Linear, Moves, Norm, Pool,
@@ -34,16 +34,27 @@ macro_rules! operators {
             }
 
             /// The operator of that name and domain; `None` where no family knows it with all its attributes.
-            fn known(domain: &str, op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
+            fn known(domain: &str, op_type: &str, spelling: &mut Spelling<'_>) -> Option<Self> {
                 let domain = if domain == "ai.onnx" { "" } else { domain };
                 $(
-                    if domain == <$family as Parse>::DOMAIN
-                        && let Some(op) = <$family as Parse>::parse(op_type, attributes)
+                    if domain == <$family as Named>::DOMAIN
+                        && let Some(mut op) = <$family as Named>::of_name(op_type)
                     {
-                        return Some(op.into()).filter(|_| attributes.is_read());
+                        op.spell(spelling);
+                        return Some(op.into()).filter(|_| spelling.fits());
                     }
                 )+
                 None
+            }
+
+            /// Its attributes in the file.
+            pub(super) fn attributes(&self, opset: i64) -> Vec<AttributeProto> {
+                let mut spelling = Spelling::for_node(opset);
+                match self {
+                    $(Self::$family(op) => op.clone().spell(&mut spelling),)+
+                    Self::Other(other) => return other.attributes.clone(),
+                }
+                spelling.into_written()
             }
         }
 
@@ -99,13 +110,13 @@ pub struct Other {
     pub(super) captures: Vec<(String, ValueId)>,
 }
 
-/// How an operator of a family is found by its name and attributes.
-pub(super) trait Parse: Sized {
+/// How the operators of a family are found by name.
+pub(super) trait Named: Sized {
     /// The domain of the family.
     const DOMAIN: &'static str = "";
 
-    /// The operator called `op_type`, if it is of this family.
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self>;
+    /// The operator called `op_type`, if it is of this family, with any attributes.
+    fn of_name(op_type: &str) -> Option<Self>;
 }
 
 /// What a family knows about its operators.
@@ -118,10 +129,8 @@ pub(super) trait Family {
         ""
     }
 
-    /// Its attributes in the file.
-    fn attributes(&self) -> Named {
-        Named::new()
-    }
+    /// Names its attributes in the file.
+    fn spell(&mut self, _: &mut Spelling<'_>) {}
 
     /// What is known of the first `outputs` values that it computes, as far as it follows from its inputs.
     fn facts(&self, inputs: &Inputs<'_>, outputs: usize) -> Vec<Fact>;
@@ -240,8 +249,8 @@ impl Op {
         attributes: &[AttributeProto],
         opset: i64,
     ) -> Self {
-        let mut read = Attributes::new(attributes, opset);
-        Self::known(domain, op_type, &mut read).unwrap_or_else(|| {
+        let mut spelling = Spelling::of_node(attributes, opset);
+        Self::known(domain, op_type, &mut spelling).unwrap_or_else(|| {
             Self::Other(Other {
                 domain: domain.to_owned(),
                 op_type: op_type.to_owned(),
@@ -261,19 +270,6 @@ impl Op {
     #[must_use]
     pub fn domain(&self) -> &str {
         self.family().domain()
-    }
-
-    pub(super) fn attributes(&self) -> Vec<AttributeProto> {
-        match self {
-            Self::Other(other) => other.attributes.clone(),
-            known => {
-                let named = known.family().attributes();
-                named
-                    .iter()
-                    .map(|(name, value)| to_proto(name, value))
-                    .collect()
-            }
-        }
     }
 
     pub(super) fn facts(&self, inputs: &Inputs<'_>, outputs: usize) -> Vec<Fact> {

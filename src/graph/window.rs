@@ -1,6 +1,6 @@
 //! The geometry of windows that slide over a feature map: convolutions and pools.
 
-use super::attributes::{Attribute, Attributes, Named, Push};
+use super::attributes::Spelling;
 use super::value::{Dim, as_ints, lens};
 
 /// How a node says where padding goes.
@@ -45,39 +45,19 @@ impl Sliding {
         }
     }
 
-    pub(super) fn parse(attributes: &mut Attributes<'_>) -> Option<Self> {
-        let auto_pad = match attributes.text("auto_pad").as_deref() {
-            None | Some("NOTSET" | "") => AutoPad::Explicit,
-            Some("SAME_UPPER") => AutoPad::SameUpper,
-            Some("SAME_LOWER") => AutoPad::SameLower,
-            Some("VALID") => AutoPad::Valid,
-            Some(_) => return None,
-        };
-        let mut ints = |name| attributes.ints(name).unwrap_or_default();
-        Some(Self {
-            auto_pad,
-            kernel: ints("kernel_shape"),
-            strides: ints("strides"),
-            dilations: ints("dilations"),
-            pads: ints("pads"),
-        })
-    }
-
-    /// Puts its attributes where they belong in `named`, which is sorted by name.
-    pub(super) fn attributes(&self, mut named: Named) -> Named {
-        let auto_pad = match self.auto_pad {
-            AutoPad::Explicit => None,
-            AutoPad::SameUpper => Some("SAME_UPPER"),
-            AutoPad::SameLower => Some("SAME_LOWER"),
-            AutoPad::Valid => Some("VALID"),
-        };
-        named.extend(auto_pad.map(|text| ("auto_pad", Attribute::Text(text.to_owned()))));
-        named.ints("kernel_shape", &self.kernel);
-        named.ints("strides", &self.strides);
-        named.ints("dilations", &self.dilations);
-        named.ints("pads", &self.pads);
-        named.sort_by_key(|(name, _)| *name);
-        named
+    /// Names its attributes in the file.
+    pub(super) fn spell(&mut self, spelling: &mut Spelling<'_>) {
+        const NAMES: [(AutoPad, &str); 4] = [
+            (AutoPad::Explicit, "NOTSET"),
+            (AutoPad::SameUpper, "SAME_UPPER"),
+            (AutoPad::SameLower, "SAME_LOWER"),
+            (AutoPad::Valid, "VALID"),
+        ];
+        spelling.choice("auto_pad", &mut self.auto_pad, &NAMES);
+        spelling.ints("kernel_shape", &mut self.kernel);
+        spelling.ints("strides", &mut self.strides);
+        spelling.ints("dilations", &mut self.dilations);
+        spelling.ints("pads", &mut self.pads);
     }
 
     /// The window over a map of the lengths `input` with `kernel` taps; `None` when the numbers do not fit it.

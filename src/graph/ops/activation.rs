@@ -4,8 +4,7 @@
 
 use super::elementwise::bell;
 use super::{
-    Arriving, Attribute, Attributes, Backward, Elementwise, Fact, Family, Inputs, Named, Parse,
-    Parts, Push, ValueId,
+    Arriving, Backward, Elementwise, Fact, Family, Inputs, Named, Parts, Spelling, ValueId,
 };
 
 /// An activation function.
@@ -55,32 +54,21 @@ impl Activation {
     };
 }
 
-impl Parse for Activation {
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
+impl Named for Activation {
+    fn of_name(op_type: &str) -> Option<Self> {
         Some(match op_type {
             "Relu" => Self::Relu,
-            "LeakyRelu" => Self::LeakyRelu {
-                alpha: attributes.float("alpha").unwrap_or(0.01),
-            },
+            "LeakyRelu" => Self::LeakyRelu { alpha: 0.0 },
             "PRelu" => Self::PRelu,
-            "Clip" => Self::Clip {
-                min: attributes.float("min"),
-                max: attributes.float("max"),
-            },
+            "Clip" => Self::CLIP,
             "HardSigmoid" => Self::HardSigmoid {
-                alpha: attributes.float("alpha").unwrap_or(0.2),
-                beta: attributes.float("beta").unwrap_or(0.5),
+                alpha: 0.0,
+                beta: 0.0,
             },
             "HardSwish" => Self::HardSwish,
             "Sigmoid" => Self::Sigmoid,
             "Tanh" => Self::Tanh,
-            "Gelu" => Self::Gelu {
-                tanh: match attributes.text("approximate").as_deref() {
-                    None | Some("none") => false,
-                    Some("tanh") => true,
-                    Some(_) => return None,
-                },
-            },
+            "Gelu" => Self::Gelu { tanh: false },
             _ => return None,
         })
     }
@@ -101,24 +89,22 @@ impl Family for Activation {
         }
     }
 
-    fn attributes(&self) -> Named {
-        let mut named = Named::new();
+    fn spell(&mut self, spelling: &mut Spelling<'_>) {
         match self {
-            Self::LeakyRelu { alpha } => named.float("alpha", *alpha, 0.01),
+            Self::LeakyRelu { alpha } => spelling.float("alpha", alpha, 0.01),
             Self::Clip { min, max } => {
-                named.extend(max.map(|max| ("max", Attribute::Float(max))));
-                named.extend(min.map(|min| ("min", Attribute::Float(min))));
+                spelling.given_float("min", min);
+                spelling.given_float("max", max);
             }
             Self::HardSigmoid { alpha, beta } => {
-                named.float("alpha", *alpha, 0.2);
-                named.float("beta", *beta, 0.5);
+                spelling.float("alpha", alpha, 0.2);
+                spelling.float("beta", beta, 0.5);
             }
-            Self::Gelu { tanh: true } => {
-                named.push(("approximate", Attribute::Text("tanh".into())));
+            Self::Gelu { tanh } => {
+                spelling.choice("approximate", tanh, &[(false, "none"), (true, "tanh")]);
             }
             _ => {}
         }
-        named
     }
 
     fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {

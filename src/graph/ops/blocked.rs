@@ -10,10 +10,7 @@
 mod gradient;
 mod size;
 
-use super::{
-    Arriving, Attribute, Attributes, Backward, Dim, Fact, Family, Inputs, Named, Parse, Parts,
-    Push, Sliding,
-};
+use super::{Arriving, Backward, Dim, Fact, Family, Inputs, Named, Parts, Sliding, Spelling};
 #[cfg(test)]
 pub(in crate::graph) use gradient::mask;
 pub use size::block_size;
@@ -107,40 +104,39 @@ impl Blocked {
     }
 }
 
-impl Parse for Blocked {
+impl Fused {
+    /// Its name and numbers in a file.
+    fn spelled(self) -> (Option<String>, Vec<f32>) {
+        let (name, numbers) = match self {
+            Self::Nothing => return (None, Vec::new()),
+            Self::Relu => ("Relu", Vec::new()),
+            Self::Clip { low, high } => ("Clip", vec![low, high]),
+            Self::HardSigmoid { alpha, beta } => ("HardSigmoid", vec![alpha, beta]),
+        };
+        (Some(name.to_owned()), numbers)
+    }
+
+    fn of(name: Option<&str>, numbers: &[f32]) -> Option<Self> {
+        match (name, numbers) {
+            (None, []) => Some(Self::Nothing),
+            (Some("Relu"), []) => Some(Self::Relu),
+            (Some("Clip"), &[low, high]) => Some(Self::Clip { low, high }),
+            (Some("HardSigmoid"), &[alpha, beta]) => Some(Self::HardSigmoid { alpha, beta }),
+            _ => None,
+        }
+    }
+}
+
+impl Named for Blocked {
     const DOMAIN: &'static str = BLOCKED;
 
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
-        Some(match op_type {
-            "Conv" => {
-                let bounds = attributes.floats("activation_params");
-                Self::Conv {
-                    sliding: Sliding::parse(attributes)?,
-                    group: attributes.int("group").unwrap_or(1),
-                    fused: match (attributes.text("activation").as_deref(), bounds.as_deref()) {
-                        (None, None) => Fused::Nothing,
-                        (Some("Relu"), None) => Fused::Relu,
-                        (Some("Clip"), Some([low, high])) => Fused::Clip {
-                            low: *low,
-                            high: *high,
-                        },
-                        (Some("HardSigmoid"), Some([alpha, beta])) => Fused::HardSigmoid {
-                            alpha: *alpha,
-                            beta: *beta,
-                        },
-                        _ => return None,
-                    },
-                }
-            }
-            "ReorderInput" => Self::ReorderInput {
-                channels_last: attributes.flag("channels_last"),
-            },
-            "ReorderOutput" => Self::ReorderOutput {
-                channels: attributes.int("channels")?,
-                channels_last: attributes.flag("channels_last"),
-            },
-            _ => return None,
-        })
+    fn of_name(op_type: &str) -> Option<Self> {
+        match op_type {
+            "Conv" => Some(Self::pointwise(Fused::Nothing)),
+            "ReorderInput" => Some(Self::INPUT),
+            "ReorderOutput" => Some(Self::output(0, false)),
+            _ => None,
+        }
     }
 }
 
@@ -157,37 +153,34 @@ impl Family for Blocked {
         BLOCKED
     }
 
-    fn attributes(&self) -> Named {
-        let mut named = Named::new();
+    fn spell(&mut self, spelling: &mut Spelling<'_>) {
         match self {
             Self::Conv {
                 sliding,
                 group,
                 fused,
             } => {
-                let (name, numbers) = match fused {
-                    Fused::Nothing => (None, None),
-                    Fused::Relu => (Some("Relu"), None),
-                    Fused::Clip { low, high } => (Some("Clip"), Some(vec![*low, *high])),
-                    Fused::HardSigmoid { alpha, beta } => {
-                        (Some("HardSigmoid"), Some(vec![*alpha, *beta]))
-                    }
-                };
-                named.extend(name.map(|name| ("activation", Attribute::Text(name.into()))));
-                named.extend(numbers.map(|all| ("activation_params", Attribute::Floats(all))));
-                named.int("group", *group, 1);
-                return sliding.attributes(named);
+                sliding.spell(spelling);
+                spelling.int("group", group, 1);
+                let (mut name, mut numbers) = fused.spelled();
+                spelling.text("activation", &mut name);
+                spelling.floats("activation_params", &mut numbers);
+                match Fused::of(name.as_deref(), &numbers) {
+                    Some(found) => *fused = found,
+                    None => spelling.refuse(),
+                }
             }
-            Self::ReorderInput { channels_last } => named.flag("channels_last", *channels_last),
+            Self::ReorderInput { channels_last } => {
+                spelling.flag("channels_last", channels_last, false);
+            }
             Self::ReorderOutput {
                 channels,
                 channels_last,
             } => {
-                named.push(("channels", Attribute::Int(*channels)));
-                named.flag("channels_last", *channels_last);
+                spelling.always("channels", channels, 0);
+                spelling.flag("channels_last", channels_last, false);
             }
         }
-        named
     }
 
     fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {

@@ -6,8 +6,8 @@
 //! one about as long as its forward pass.
 
 use super::{
-    Arriving, Attribute, Attributes, Backward, Dim, Fact, Family, GraphError, Inputs, Linear,
-    Named, Parse, Parts, Push, Sliding, ValueId, WeightKind, Window, as_ints, fixed_lens,
+    Arriving, Backward, Dim, Fact, Family, GraphError, Inputs, Linear, Named, Parts, Sliding,
+    Spelling, ValueId, WeightKind, Window, as_ints, fixed_lens,
 };
 
 /// Up to this many taps a dense kernel's gradient is one product of matrices for each tap.
@@ -51,15 +51,9 @@ impl Conv {
     }
 }
 
-impl Parse for Conv {
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
-        if op_type != "Conv" {
-            return None;
-        }
-        Some(Self {
-            sliding: Sliding::parse(attributes)?,
-            group: attributes.int("group").unwrap_or(1),
-        })
+impl Named for Conv {
+    fn of_name(op_type: &str) -> Option<Self> {
+        (op_type == "Conv").then(Self::plain)
     }
 }
 
@@ -68,9 +62,9 @@ impl Family for Conv {
         "Conv"
     }
 
-    fn attributes(&self) -> Named {
-        let group = vec![("group", Attribute::Int(self.group))];
-        self.sliding.attributes(group)
+    fn spell(&mut self, spelling: &mut Spelling<'_>) {
+        self.sliding.spell(spelling);
+        spelling.always("group", &mut self.group, 1);
     }
 
     fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {
@@ -144,15 +138,12 @@ pub struct ConvTranspose {
     pub output_padding: Vec<i64>,
 }
 
-impl Parse for ConvTranspose {
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
-        if op_type != "ConvTranspose" {
-            return None;
-        }
-        Some(Self {
-            sliding: Sliding::parse(attributes)?,
-            group: attributes.int("group").unwrap_or(1),
-            output_padding: attributes.ints("output_padding").unwrap_or_default(),
+impl Named for ConvTranspose {
+    fn of_name(op_type: &str) -> Option<Self> {
+        (op_type == "ConvTranspose").then(|| Self {
+            sliding: Sliding::default(),
+            group: 1,
+            output_padding: Vec::new(),
         })
     }
 }
@@ -162,10 +153,10 @@ impl Family for ConvTranspose {
         "ConvTranspose"
     }
 
-    fn attributes(&self) -> Named {
-        let mut named = vec![("group", Attribute::Int(self.group))];
-        named.ints("output_padding", &self.output_padding);
-        self.sliding.attributes(named)
+    fn spell(&mut self, spelling: &mut Spelling<'_>) {
+        self.sliding.spell(spelling);
+        spelling.always("group", &mut self.group, 1);
+        spelling.ints("output_padding", &mut self.output_padding);
     }
 
     fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {

@@ -1,10 +1,10 @@
 //! Arithmetic, comparison and logic on each element, with broadcasting; casts.
 
-use crate::onnx::{ElementType, cast_target, element_of};
+use crate::onnx::ElementType;
 
 use super::{
-    Arriving, Attribute, Attributes, Backward, Dim, Fact, Family, Inputs, Named, Parse, Parts,
-    ValueId, broadcast, no_rule,
+    Arriving, Backward, Dim, Fact, Family, Inputs, Named, Parts, Spelling, ValueId, broadcast,
+    no_rule,
 };
 
 /// An operator on each element.
@@ -90,17 +90,11 @@ const NAMES: [(Elementwise, &str); 33] = {
     ]
 };
 
-impl Parse for Elementwise {
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
-        if op_type == "Cast" {
-            attributes.ignore("saturate", 1);
-            return element_of(attributes.int("to")?).map(Self::Cast);
-        }
-        if op_type == "Mod" {
-            attributes.ignore("fmod", 0);
-        }
+impl Named for Elementwise {
+    fn of_name(op_type: &str) -> Option<Self> {
         let named = NAMES.iter().find(|(_, name)| *name == op_type);
-        named.map(|(op, _)| *op)
+        let cast = (op_type == "Cast").then_some(Self::Cast(ElementType::F32));
+        named.map(|(op, _)| *op).or(cast)
     }
 }
 
@@ -130,12 +124,15 @@ impl Family for Elementwise {
         named.map_or("Cast", |(_, name)| name)
     }
 
-    fn attributes(&self) -> Named {
-        let mut named = Named::new();
-        if let Self::Cast(to) = self {
-            named.push(("to", Attribute::Int(cast_target(*to))));
+    fn spell(&mut self, spelling: &mut Spelling<'_>) {
+        match self {
+            Self::Cast(to) => {
+                spelling.element("to", to);
+                spelling.ignore("saturate", 1);
+            }
+            Self::Mod => spelling.ignore("fmod", 0),
+            _ => {}
         }
-        named
     }
 
     fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {

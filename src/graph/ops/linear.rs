@@ -1,8 +1,8 @@
 //! Matrix products.
 
 use super::{
-    Arriving, Attributes, Backward, Dim, Fact, Family, GraphError, Inputs, Named, Parse, Parts,
-    Push, ValueId, WeightKind, broadcast,
+    Arriving, Backward, Dim, Fact, Family, GraphError, Inputs, Named, Parts, Spelling, ValueId,
+    WeightKind, broadcast,
 };
 
 /// ONNX Runtime's product goes over so many columns at a time.
@@ -48,16 +48,11 @@ impl Linear {
     }
 }
 
-impl Parse for Linear {
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
+impl Named for Linear {
+    fn of_name(op_type: &str) -> Option<Self> {
         match op_type {
             "MatMul" => Some(Self::MatMul),
-            "Gemm" => Some(Self::Gemm(Gemm {
-                trans_a: attributes.flag("transA"),
-                trans_b: attributes.flag("transB"),
-                alpha: attributes.float("alpha").unwrap_or(1.0),
-                beta: attributes.float("beta").unwrap_or(1.0),
-            })),
+            "Gemm" => Some(Self::GEMM),
             _ => None,
         }
     }
@@ -71,15 +66,13 @@ impl Family for Linear {
         }
     }
 
-    fn attributes(&self) -> Named {
-        let mut named = Named::new();
+    fn spell(&mut self, spelling: &mut Spelling<'_>) {
         if let Self::Gemm(gemm) = self {
-            named.float("alpha", gemm.alpha, 1.0);
-            named.float("beta", gemm.beta, 1.0);
-            named.flag("transA", gemm.trans_a);
-            named.flag("transB", gemm.trans_b);
+            spelling.float("alpha", &mut gemm.alpha, 1.0);
+            spelling.float("beta", &mut gemm.beta, 1.0);
+            spelling.flag("transA", &mut gemm.trans_a, false);
+            spelling.flag("transB", &mut gemm.trans_b, false);
         }
-        named
     }
 
     fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {

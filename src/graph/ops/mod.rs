@@ -15,9 +15,9 @@ mod reduce;
 mod reshaping;
 mod softmax;
 
-use super::attributes::{Attribute, Attributes, Named, Push};
+use super::attributes::Spelling;
 use super::gradient::{Arriving, Backward, Parts, no_rule};
-use super::op::{Family, Inputs, Parse, WeightKind};
+use super::op::{Family, Inputs, Named, WeightKind};
 use super::value::{
     Dim, Fact, ValueId, as_ints, broadcast, lens as fixed_lens, product, wrap, wrap_all,
 };

@@ -3,8 +3,7 @@
 mod gradient;
 
 use super::{
-    Arriving, Attribute, Attributes, Backward, Dim, Fact, Family, Inputs, Named, Parse, Parts,
-    Push, no_rule, wrap, wrap_all,
+    Arriving, Backward, Dim, Fact, Family, Inputs, Named, Parts, Spelling, no_rule, wrap, wrap_all,
 };
 use crate::onnx::ElementType;
 pub(super) use gradient::scatter;
@@ -100,42 +99,23 @@ impl Moves {
     };
 }
 
-impl Parse for Moves {
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
-        let mut axis = |default| attributes.int("axis").unwrap_or(default);
+impl Named for Moves {
+    fn of_name(op_type: &str) -> Option<Self> {
         Some(match op_type {
-            "Slice" => Self::Slice(Cut {
-                starts: attributes.ints("starts"),
-                ends: attributes.ints("ends"),
-                axes: attributes.ints("axes"),
-            }),
-            "Pad" => {
-                let mode = attributes.text("mode");
-                let mode = mode.as_deref().unwrap_or("constant");
-                Self::Pad {
-                    mode: MODES.iter().find(|(_, name)| *name == mode)?.0,
-                    pads: attributes.ints("pads"),
-                    value: attributes.float("value"),
-                }
-            }
-            "Concat" => Self::Concat {
-                axis: attributes.int("axis")?,
-            },
+            "Slice" => Self::SLICE,
+            "Pad" => Self::PAD,
+            "Concat" => Self::Concat { axis: 0 },
             "Split" => Self::Split {
-                axis: axis(0),
-                lens: attributes.ints("split"),
-                count: attributes.int("num_outputs"),
+                axis: 0,
+                lens: None,
+                count: None,
             },
-            "Gather" => Self::Gather { axis: axis(0) },
+            "Gather" => Self::Gather { axis: 0 },
             "ScatterElements" => Self::ScatterElements {
-                axis: axis(0),
-                add: match attributes.text("reduction").as_deref() {
-                    None | Some("none") => false,
-                    Some("add") => true,
-                    Some(_) => return None,
-                },
+                axis: 0,
+                add: false,
             },
-            "OneHot" => Self::OneHot { axis: axis(-1) },
+            "OneHot" => Self::OneHot { axis: 0 },
             "NonZero" => Self::NonZero,
             "Range" => Self::Range,
             _ => return None,
@@ -158,38 +138,32 @@ impl Family for Moves {
         }
     }
 
-    fn attributes(&self) -> Named {
-        let mut named = Named::new();
+    fn spell(&mut self, spelling: &mut Spelling<'_>) {
         match self {
             Self::Slice(Cut { starts, ends, axes }) => {
-                named.given("axes", axes.as_deref());
-                named.given("ends", ends.as_deref());
-                named.given("starts", starts.as_deref());
+                spelling.given_ints("starts", starts);
+                spelling.given_ints("ends", ends);
+                spelling.given_ints("axes", axes);
             }
             Self::Pad { mode, pads, value } => {
-                if let Some((_, name)) = MODES.iter().skip(1).find(|(known, _)| known == mode) {
-                    named.push(("mode", Attribute::Text((*name).to_owned())));
-                }
-                named.given("pads", pads.as_deref());
-                named.extend(value.map(|value| ("value", Attribute::Float(value))));
+                spelling.choice("mode", mode, &MODES);
+                spelling.given_ints("pads", pads);
+                spelling.given_float("value", value);
             }
-            Self::Concat { axis } => named.push(("axis", Attribute::Int(*axis))),
+            Self::Concat { axis } => spelling.always("axis", axis, 1),
             Self::Split { axis, lens, count } => {
-                named.int("axis", *axis, 0);
-                named.extend(count.map(|count| ("num_outputs", Attribute::Int(count))));
-                named.given("split", lens.as_deref());
+                spelling.int("axis", axis, 0);
+                spelling.given_ints("split", lens);
+                spelling.given_int("num_outputs", count);
             }
-            Self::Gather { axis } => named.int("axis", *axis, 0),
+            Self::Gather { axis } => spelling.int("axis", axis, 0),
             Self::ScatterElements { axis, add } => {
-                named.int("axis", *axis, 0);
-                if *add {
-                    named.push(("reduction", Attribute::Text("add".into())));
-                }
+                spelling.int("axis", axis, 0);
+                spelling.choice("reduction", add, &[(false, "none"), (true, "add")]);
             }
-            Self::OneHot { axis } => named.int("axis", *axis, -1),
+            Self::OneHot { axis } => spelling.int("axis", axis, -1),
             Self::NonZero | Self::Range => {}
         }
-        named
     }
 
     fn facts(&self, inputs: &Inputs<'_>, outputs: usize) -> Vec<Fact> {

@@ -1,14 +1,9 @@
 //! Normalisation.
 
 use super::{
-    Arriving, Attributes, Backward, Elementwise, Fact, Family, GraphError, Inputs, Named, Parse,
-    Parts, Push, ValueId, wrap,
+    Arriving, Backward, Elementwise, Fact, Family, GraphError, Inputs, Named, Parts, Spelling,
+    ValueId, wrap,
 };
-
-/// The default of `epsilon`.
-const EPSILON: f32 = 1e-5;
-/// The default of `momentum`.
-const MOMENTUM: f32 = 0.9;
 
 /// A normalisation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,22 +28,18 @@ pub enum Norm {
     },
 }
 
-impl Parse for Norm {
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
+impl Named for Norm {
+    fn of_name(op_type: &str) -> Option<Self> {
         match op_type {
-            "BatchNormalization" => {
-                attributes.ignore("spatial", 1);
-                attributes.ignore("is_test", 1);
-                Some(Self::Batch {
-                    epsilon: attributes.float("epsilon").unwrap_or(EPSILON),
-                    momentum: attributes.float("momentum").unwrap_or(MOMENTUM),
-                    training: attributes.flag("training_mode"),
-                })
-            }
+            "BatchNormalization" => Some(Self::Batch {
+                epsilon: 0.0,
+                momentum: 0.0,
+                training: false,
+            }),
             "LayerNormalization" => Some(Self::Layer {
-                axis: attributes.int("axis").unwrap_or(-1),
-                epsilon: attributes.float("epsilon").unwrap_or(EPSILON),
-                stash: attributes.int("stash_type").unwrap_or(1),
+                axis: 0,
+                epsilon: 0.0,
+                stash: 0,
             }),
             _ => None,
         }
@@ -63,29 +54,29 @@ impl Family for Norm {
         }
     }
 
-    fn attributes(&self) -> Named {
-        let mut named = Named::new();
+    fn spell(&mut self, spelling: &mut Spelling<'_>) {
         match self {
             Self::Batch {
                 epsilon,
                 momentum,
                 training,
             } => {
-                named.float("epsilon", *epsilon, EPSILON);
-                named.float("momentum", *momentum, MOMENTUM);
-                named.flag("training_mode", *training);
+                spelling.float("epsilon", epsilon, 1e-5);
+                spelling.float("momentum", momentum, 0.9);
+                spelling.flag("training_mode", training, false);
+                spelling.ignore("spatial", 1);
+                spelling.ignore("is_test", 1);
             }
             Self::Layer {
                 axis,
                 epsilon,
                 stash,
             } => {
-                named.int("axis", *axis, -1);
-                named.float("epsilon", *epsilon, EPSILON);
-                named.int("stash_type", *stash, 1);
+                spelling.int("axis", axis, -1);
+                spelling.float("epsilon", epsilon, 1e-5);
+                spelling.int("stash_type", stash, 1);
             }
         }
-        named
     }
 
     fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {

@@ -4,8 +4,8 @@ use super::conv::transposed;
 use super::moves::scatter;
 use super::reduce::shared;
 use super::{
-    Arriving, Attributes, Backward, Dim, Fact, Family, GraphError, Inputs, Named, Parse, Parts,
-    Push, Sliding, Window, as_ints,
+    Arriving, Backward, Dim, Fact, Family, GraphError, Inputs, Named, Parts, Sliding, Spelling,
+    Window, as_ints,
 };
 use crate::onnx::ElementType;
 
@@ -35,21 +35,19 @@ pub struct Pool {
     pub ceil: bool,
 }
 
-impl Parse for Pool {
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
+impl Named for Pool {
+    fn of_name(op_type: &str) -> Option<Self> {
         let kind = match op_type {
             "AveragePool" => PoolKind::Average {
-                padding_counts: attributes.flag("count_include_pad"),
+                padding_counts: false,
             },
-            "MaxPool" => PoolKind::Max {
-                in_columns: attributes.flag("storage_order"),
-            },
+            "MaxPool" => PoolKind::Max { in_columns: false },
             _ => return None,
         };
         Some(Self {
             kind,
-            sliding: Sliding::parse(attributes)?,
-            ceil: attributes.flag("ceil_mode"),
+            sliding: Sliding::default(),
+            ceil: false,
         })
     }
 }
@@ -62,16 +60,15 @@ impl Family for Pool {
         }
     }
 
-    fn attributes(&self) -> Named {
-        let mut named = Named::new();
-        named.flag("ceil_mode", self.ceil);
-        match self.kind {
+    fn spell(&mut self, spelling: &mut Spelling<'_>) {
+        self.sliding.spell(spelling);
+        spelling.flag("ceil_mode", &mut self.ceil, false);
+        match &mut self.kind {
             PoolKind::Average { padding_counts } => {
-                named.flag("count_include_pad", padding_counts);
+                spelling.flag("count_include_pad", padding_counts, false);
             }
-            PoolKind::Max { in_columns } => named.flag("storage_order", in_columns),
+            PoolKind::Max { in_columns } => spelling.flag("storage_order", in_columns, false),
         }
-        self.sliding.attributes(named)
     }
 
     fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {
@@ -165,8 +162,8 @@ pub enum GlobalPool {
     Max,
 }
 
-impl Parse for GlobalPool {
-    fn parse(op_type: &str, _: &mut Attributes<'_>) -> Option<Self> {
+impl Named for GlobalPool {
+    fn of_name(op_type: &str) -> Option<Self> {
         match op_type {
             "GlobalAveragePool" => Some(Self::Average),
             "GlobalMaxPool" => Some(Self::Max),

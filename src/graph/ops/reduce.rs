@@ -1,8 +1,8 @@
 //! Sums, means and extremes along axes.
 
 use super::{
-    Arriving, Attribute, Attributes, Backward, Dim, Fact, Family, GraphError, Inputs, Named, Parse,
-    Parts, Push, ValueId, no_rule, wrap, wrap_all,
+    Arriving, Backward, Dim, Fact, Family, GraphError, Inputs, Named, Parts, Spelling, ValueId,
+    no_rule, wrap, wrap_all,
 };
 use crate::onnx::ElementType;
 
@@ -99,21 +99,10 @@ impl Reduce {
     }
 }
 
-impl Parse for Reduce {
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
-        let kind = NAMES.iter().find(|(_, name)| *name == op_type)?.0;
-        let axes = if kind.is_index() {
-            attributes.int("axis").map(|axis| vec![axis])
-        } else {
-            attributes.ints("axes")
-        };
-        Some(Self {
-            kind,
-            axes,
-            keep: attributes.int("keepdims").unwrap_or(1) != 0,
-            none_without_axes: attributes.flag("noop_with_empty_axes"),
-            last: attributes.flag("select_last_index"),
-        })
+impl Named for Reduce {
+    fn of_name(op_type: &str) -> Option<Self> {
+        let named = NAMES.iter().find(|(_, name)| *name == op_type);
+        named.map(|(kind, _)| Self::new(*kind, true))
     }
 }
 
@@ -123,16 +112,17 @@ impl Family for Reduce {
         named.map_or("", |(_, name)| name)
     }
 
-    fn attributes(&self) -> Named {
-        let mut named = Named::new();
-        match self.axes.as_deref() {
-            Some([axis]) if self.kind.is_index() => named.push(("axis", Attribute::Int(*axis))),
-            axes => named.given("axes", axes),
+    fn spell(&mut self, spelling: &mut Spelling<'_>) {
+        if self.kind.is_index() {
+            let mut axis = self.axes.as_ref().and_then(|axes| axes.first().copied());
+            spelling.given_int("axis", &mut axis);
+            self.axes = axis.map(|axis| vec![axis]);
+        } else {
+            spelling.given_ints("axes", &mut self.axes);
         }
-        named.int("keepdims", i64::from(self.keep), 1);
-        named.flag("noop_with_empty_axes", self.none_without_axes);
-        named.flag("select_last_index", self.last);
-        named
+        spelling.flag("keepdims", &mut self.keep, true);
+        spelling.flag("noop_with_empty_axes", &mut self.none_without_axes, false);
+        spelling.flag("select_last_index", &mut self.last, false);
     }
 
     fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {

@@ -1,8 +1,8 @@
 //! The same values in another shape or order, and shapes as values.
 
 use super::{
-    Arriving, Attribute, Attributes, Backward, Dim, Fact, Family, GraphError, Inputs, Named, Parse,
-    Parts, Push, broadcast, product, wrap, wrap_all,
+    Arriving, Backward, Dim, Fact, Family, GraphError, Inputs, Named, Parts, Spelling, broadcast,
+    product, wrap, wrap_all,
 };
 use crate::onnx::{Element, ElementType, Tensor};
 
@@ -71,38 +71,23 @@ impl Reshaping {
     pub const FLATTEN: Self = Self::Flatten { axis: 1 };
 }
 
-impl Parse for Reshaping {
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
+impl Named for Reshaping {
+    fn of_name(op_type: &str) -> Option<Self> {
         Some(match op_type {
             "Identity" => Self::Identity,
-            "Reshape" => Self::Reshape {
-                allow_zero: attributes.flag("allowzero"),
-            },
-            "Flatten" => Self::Flatten {
-                axis: attributes.int("axis").unwrap_or(1),
-            },
-            "Squeeze" => Self::Squeeze {
-                axes: attributes.ints("axes"),
-            },
-            "Unsqueeze" => Self::Unsqueeze {
-                axes: attributes.ints("axes"),
-            },
-            "Transpose" => Self::Transpose {
-                perm: attributes.ints("perm"),
-            },
+            "Reshape" => Self::Reshape { allow_zero: false },
+            "Flatten" => Self::FLATTEN,
+            "Squeeze" => Self::Squeeze { axes: None },
+            "Unsqueeze" => Self::Unsqueeze { axes: None },
+            "Transpose" => Self::Transpose { perm: None },
             "Expand" => Self::Expand,
             "Dropout" => Self::Dropout {
-                ratio: attributes.float("ratio"),
-                seed: attributes.int("seed"),
+                ratio: None,
+                seed: None,
             },
-            "Shape" => Self::Shape {
-                start: attributes.int("start"),
-                end: attributes.int("end"),
-            },
+            "Shape" => Self::SHAPE,
             "Size" => Self::Size,
-            "ConstantOfShape" => Self::ConstantOfShape {
-                value: attributes.tensor("value"),
-            },
+            "ConstantOfShape" => Self::ConstantOfShape { value: None },
             _ => return None,
         })
     }
@@ -125,31 +110,23 @@ impl Family for Reshaping {
         }
     }
 
-    fn attributes(&self) -> Named {
-        let mut named = Named::new();
-        let int = |name, value: &Option<i64>| value.map(|value| (name, Attribute::Int(value)));
+    fn spell(&mut self, spelling: &mut Spelling<'_>) {
         match self {
-            Self::Reshape { allow_zero } => named.flag("allowzero", *allow_zero),
-            Self::Flatten { axis } => named.push(("axis", Attribute::Int(*axis))),
-            Self::Squeeze { axes } | Self::Unsqueeze { axes } => {
-                named.given("axes", axes.as_deref());
-            }
-            Self::Transpose { perm } => named.given("perm", perm.as_deref()),
+            Self::Reshape { allow_zero } => spelling.flag("allowzero", allow_zero, false),
+            Self::Flatten { axis } => spelling.always("axis", axis, 1),
+            Self::Squeeze { axes } | Self::Unsqueeze { axes } => spelling.given_ints("axes", axes),
+            Self::Transpose { perm } => spelling.given_ints("perm", perm),
             Self::Dropout { ratio, seed } => {
-                named.extend(ratio.map(|ratio| ("ratio", Attribute::Float(ratio))));
-                named.extend(int("seed", seed));
+                spelling.given_float("ratio", ratio);
+                spelling.given_int("seed", seed);
             }
             Self::Shape { start, end } => {
-                named.extend(int("end", end));
-                named.extend(int("start", start));
+                spelling.given_int("start", start);
+                spelling.given_int("end", end);
             }
-            Self::ConstantOfShape { value } => {
-                let value = value.clone();
-                named.extend(value.map(|value| ("value", Attribute::Tensor(value))));
-            }
+            Self::ConstantOfShape { value } => spelling.tensor("value", value),
             Self::Identity | Self::Expand | Self::Size => {}
         }
-        named
     }
 
     fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {

@@ -1,9 +1,6 @@
 //! Softmax and its logarithm, of which the cross-entropy is made.
 
-use super::{
-    Arriving, Attribute, Attributes, Backward, Elementwise, Fact, Family, Inputs, Named, Parse,
-    Parts,
-};
+use super::{Arriving, Backward, Elementwise, Fact, Family, Inputs, Named, Parts, Spelling};
 
 /// `exp(x) / Σ exp(x)` along an axis, or its logarithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,21 +24,13 @@ impl Softmax {
     };
 }
 
-/// What holds without the attribute; before version 13 it was the second dimension and all after it.
-fn default_axis(opset: i64) -> i64 {
-    if opset < 13 { 1 } else { -1 }
-}
-
-impl Parse for Softmax {
-    fn parse(op_type: &str, attributes: &mut Attributes<'_>) -> Option<Self> {
-        let log = match op_type {
-            "Softmax" => false,
-            "LogSoftmax" => true,
-            _ => return None,
-        };
-        let axis = attributes.int("axis");
-        let axis = axis.unwrap_or_else(|| default_axis(attributes.opset));
-        Some(Self { axis, log })
+impl Named for Softmax {
+    fn of_name(op_type: &str) -> Option<Self> {
+        match op_type {
+            "Softmax" => Some(Self::LAST),
+            "LogSoftmax" => Some(Self::LOG),
+            _ => None,
+        }
     }
 }
 
@@ -50,8 +39,10 @@ impl Family for Softmax {
         if self.log { "LogSoftmax" } else { "Softmax" }
     }
 
-    fn attributes(&self) -> Named {
-        vec![("axis", Attribute::Int(self.axis))]
+    fn spell(&mut self, spelling: &mut Spelling<'_>) {
+        // Without the attribute it was the second dimension and all after it before version 13.
+        let default = if spelling.opset < 13 { 1 } else { -1 };
+        spelling.always("axis", &mut self.axis, default);
     }
 
     fn facts(&self, inputs: &Inputs<'_>, _: usize) -> Vec<Fact> {
