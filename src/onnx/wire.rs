@@ -45,25 +45,14 @@ pub fn element_of(data_type: i64) -> Option<ElementType> {
 /// A tensor as it stands in a model file, little-endian raw data.
 #[must_use]
 pub fn tensor_to_proto(name: &str, tensor: &Tensor) -> TensorProto {
-    // In one block that is filled in place: weights are megabytes.
-    macro_rules! bytes {
-        ($values:expr) => {{
-            let width = $values.first().map_or(1, |first| first.to_le_bytes().len());
-            let mut bytes = vec![0; width * $values.len()];
-            for (bytes, value) in bytes.chunks_exact_mut(width).zip($values) {
-                bytes.copy_from_slice(&value.to_le_bytes());
-            }
-            bytes
-        }};
-    }
-    let raw: Vec<u8> = match &tensor.data {
-        Element::F32(values) => bytes!(values),
-        Element::F64(values) => bytes!(values),
-        Element::F16(values) => bytes!(values),
-        Element::I64(values) => bytes!(values),
-        Element::I32(values) => bytes!(values),
+    let raw = match &tensor.data {
+        Element::F32(values) => bytes(values, f32::to_le_bytes),
+        Element::F64(values) => bytes(values, f64::to_le_bytes),
+        Element::F16(values) => bytes(values, f16::to_le_bytes),
+        Element::I64(values) => bytes(values, i64::to_le_bytes),
+        Element::I32(values) => bytes(values, i32::to_le_bytes),
         Element::U8(values) => values.clone(),
-        Element::I8(values) => bytes!(values),
+        Element::I8(values) => bytes(values, i8::to_le_bytes),
         Element::Bool(values) => values.iter().map(|value| u8::from(*value)).collect(),
     };
     TensorProto {
@@ -73,6 +62,15 @@ pub fn tensor_to_proto(name: &str, tensor: &Tensor) -> TensorProto {
         raw_data: Some(raw),
         ..TensorProto::default()
     }
+}
+
+/// Numbers as bytes, in one block that is filled in place: weights are megabytes.
+fn bytes<T: Copy, const N: usize>(values: &[T], of: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+    let mut bytes = vec![0; N * values.len()];
+    for (bytes, value) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
+        *bytes = of(*value);
+    }
+    bytes
 }
 
 /// Reads a tensor of a model file, from raw data or from the typed fields.

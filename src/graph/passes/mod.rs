@@ -9,4 +9,5 @@ mod opset;
 mod pads;
 mod part;
 
+pub use join::Joined;
 pub use opset::OPSETS;
