@@ -6,13 +6,20 @@ use std::ops::Deref;
 use super::ExportError;
 use super::format::Exporter;
 use super::onnx::Onnx;
+use super::tflite::Tflite;
 
 /// One of the formats there are.
 #[derive(Clone, Copy)]
 pub struct Format(&'static dyn Exporter);
 
 /// In the order in which they are offered.
-static ALL: [Format; 3] = [Format::ONNX, Format::ONNX_FP16, Format::ONNX_FLOAT];
+static ALL: [Format; 5] = [
+    Format::ONNX,
+    Format::ONNX_FP16,
+    Format::ONNX_FLOAT,
+    Format::TFLITE,
+    Format::TFLITE_FP16,
+];
 
 impl Format {
     /// `model.onnx`: `image` uint8 `[N, H, W, 3]` RGB to probabilities.
@@ -21,6 +28,10 @@ impl Format {
     pub const ONNX_FP16: Self = Self(&Onnx::HALF);
     /// The same with `image` f32 `[N, 3, H, W]`, normalised by the caller.
     pub const ONNX_FLOAT: Self = Self(&Onnx::FLOAT);
+    /// `model.tflite`: `image` uint8 `[1, H, W, 3]` RGB to probabilities, labels inside.
+    pub const TFLITE: Self = Self(&Tflite::FLOAT);
+    /// `model-fp16.tflite`: the same with weights in half precision.
+    pub const TFLITE_FP16: Self = Self(&Tflite::HALF);
 
     /// All of them.
     #[must_use]

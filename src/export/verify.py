@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Checks the ONNX models of this export on its golden images, in ONNX Runtime for Python.
+"""Checks the models of this export on its golden images, in ONNX Runtime and LiteRT for Python.
 
-    pip install onnxruntime numpy pillow
+    pip install onnxruntime numpy pillow      (ai-edge-litert for TensorFlow Lite)
     python verify.py
 
 For each image in golden/: the image becomes the golden input to within one level of 255 (Pillow), and each model says
-of the golden input what golden.json expects. Ends with 1 if anything differs. Models of other formats are named and
-left out; `salamander verify` checks them.
+of the golden input what golden.json expects. Ends with 1 if anything differs. Models whose runtime is not installed,
+and those of other formats, are named and left out; `salamander verify` checks them.
 """
 
 import json
@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from PIL import Image
 
 here = Path(__file__).resolve().parent
@@ -51,14 +50,34 @@ def tensor(pixels, kind):
     return values[None], 1 / std.min()
 
 
+def opened(file, outputs, inputs):
+    """A function from the input to the output of a model; None where there is no runtime for it."""
+    try:
+        if file.endswith(".onnx"):
+            import onnxruntime
+
+            session = onnxruntime.InferenceSession(str(here / file), providers=["CPUExecutionProvider"])
+            return lambda x: session.run([outputs], {inputs: x})[0]
+        if file.endswith(".tflite"):
+            from ai_edge_litert.interpreter import Interpreter
+
+            # The runner works on the interpreter's memory.
+            interpreter = Interpreter(str(here / file))
+            runner = interpreter.get_signature_runner()
+            return lambda x: runner(**{inputs: x})[outputs]
+    except ImportError:
+        pass
+    return None
+
+
 if labels != golden["labels"]:
     problems.append("labels.txt and golden.json have different labels")
 for model in golden["models"]:
     file = model["file"]
-    if not file.endswith(".onnx"):
+    run = opened(file, model["output"]["name"], model["input"]["name"])
+    if run is None:
         print(f"{file}: not checked here")
         continue
-    session = onnxruntime.InferenceSession(str(here / file), providers=["CPUExecutionProvider"])
     largest, same = 0.0, 0
     for image in golden["images"]:
         kind = model["input"]["kind"]
@@ -67,7 +86,7 @@ for model in golden["models"]:
         apart = float(np.abs(made.astype(np.float32) - x.astype(np.float32)).max() / level)
         if apart > 1.01:
             problems.append(f"{file}: {image['image']} becomes another input, by {apart:.1f} levels")
-        (found,) = session.run([model["output"]["name"]], {model["input"]["name"]: x})
+        found = run(x)
         expected = np.array(image["expected"][file], np.float32)
         largest = max(largest, float(np.abs(found[0] - expected).max()))
         same += int(found[0].argmax() == expected.argmax())

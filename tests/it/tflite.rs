@@ -7,12 +7,19 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use salamander::backbone::{Architecture, Fit};
-use salamander::evaluate::{InputKind, Recipe};
+use salamander::evaluate::{Evaluation, InputKind, Predictor, Recipe, evaluate};
 use salamander::export::tflite::{About, Weights, read_graph, write};
+use salamander::export::{ExportOutcome, Format, Order, export, verify_bundle};
 use salamander::graph::{Dim, Graph};
+use salamander::jobs::Work;
+use salamander::media::load_image;
 use salamander::onnx::{Element, Session, Tensor};
+use salamander::project::{Project, Split};
+use salamander::train::{LiveCurves, Run, train};
 
+use super::export::{interpreter, python};
 use super::networks::{self, Random};
+use super::projects::{of_pictures, quick};
 use super::random_networks;
 
 fn about(labels: usize) -> About {
@@ -228,4 +235,143 @@ fn structures_of_known_networks_compute_the_same_as_tensorflow_lite() {
     let names = ["litert", "tflite", "mediapipe", "task"];
     prove(graphs(), Weights::Float32, 2e-5, &names);
     prove(graphs(), Weights::Float16, 5e-3, &names);
+}
+
+/// The bytes of all frames of an evaluation as a model takes them, as files in `dir`.
+fn inputs(project: &Project, recipe: &Recipe, frames: &Evaluation, dir: &Path) -> Vec<PathBuf> {
+    let input = |(at, path): (usize, &String)| {
+        let tensor = recipe.tensor(&load_image(&project.root().join(path)).unwrap());
+        let Element::U8(bytes) = tensor.data else {
+            panic!("no bytes");
+        };
+        let file = dir.join(format!("{at}.bytes"));
+        std::fs::write(&file, bytes).unwrap();
+        file
+    };
+    let paths = frames.predictions.iter().map(|frame| &frame.path);
+    paths.enumerate().map(input).collect()
+}
+
+/// The exported models `files` in other people's runtimes on all frames, against the run's own predictions.
+fn prove_export(project: &Project, run: &Run, out: &Path, files: &[(&str, f32)]) {
+    let frames = evaluate(project, run, Split::Test, &Work::new()).unwrap();
+    let recipe = Recipe::new(
+        InputKind::Uint8Nhwc,
+        &run.preprocessing,
+        &run.settings.architecture,
+        &frames.classes,
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let inputs = inputs(project, &recipe, &frames, dir.path());
+    for runtime in runtimes(&["litert", "tflite", "mediapipe", "task"]) {
+        for (file, limit) in files {
+            let model = out.join(file);
+            let cases: Vec<_> = inputs
+                .iter()
+                .map(|input| (model.clone(), input.clone()))
+                .collect();
+            let mut largest = 0.0_f32;
+            for (frame, line) in frames.predictions.iter().zip(run_in(&runtime, &cases)) {
+                let found = outputs(&line);
+                let best = (0..found.len()).max_by(|a, b| found[*a].total_cmp(&found[*b]));
+                let place = format!("{}, {file}, {}", runtime.name, frame.path);
+                assert_eq!(best, Some(frame.predicted), "{place}");
+                largest = largest.max(largest_difference(&frame.probabilities, &found));
+                if let Some(labels) = line["labels"].as_array() {
+                    assert!(labels.iter().eq(&frames.classes), "{place}: {labels:?}");
+                }
+            }
+            println!(
+                "{file} in {}: {} frames, the same top-1, largest difference {largest:.1e}",
+                runtime.name,
+                inputs.len()
+            );
+            assert!(largest < *limit, "{file} in {}: {largest}", runtime.name);
+        }
+    }
+}
+
+#[test]
+fn an_exported_run_predicts_the_same_in_tensorflow_lite() {
+    for (at, architecture) in ["efficientnet-lite0@96", "mobilenet-v2@96"]
+        .into_iter()
+        .enumerate()
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let classes = [("rot, ein 'x'", 40), ("grün", 40), ("blå", 12)];
+        let project = of_pictures(&dir.path().join("p"), &classes);
+        let settings = quick(architecture, 60);
+        let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
+        let order = Order {
+            formats: vec![Format::TFLITE, Format::TFLITE_FP16],
+            ..Format::TFLITE.into()
+        };
+        let out = dir.path().join("out");
+        let ExportOutcome { certificate, .. } =
+            export(&project, &run, &order, &out, &Work::new()).unwrap();
+        let [float, half] = &certificate.models[..] else {
+            panic!("two models");
+        };
+        assert!(
+            float.flips.is_empty() && float.max_probability_difference < 2e-5,
+            "{float:?}"
+        );
+        assert!(
+            half.flips.is_empty() && half.max_probability_difference < 5e-3,
+            "{half:?}"
+        );
+        // No time of a runtime that nobody else uses for it.
+        assert!(float.latency.is_none() && half.latency.is_none());
+        let files = [("model.tflite", 2e-5), ("model-fp16.tflite", 5e-3)];
+        prove_export(&project, &run, &out, &files);
+        if at > 0 {
+            continue;
+        }
+
+        // The same bytes again, and the same proof from the folder alone.
+        let again = dir.path().join("again");
+        export(&project, &run, &order, &again, &Work::new()).unwrap();
+        for (file, _) in files {
+            let bytes = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+            assert!(bytes(&out) == bytes(&again), "{file} differs");
+        }
+        let found = verify_bundle(&out, &Work::new()).unwrap();
+        assert!(found.problems.is_empty(), "{:?}", found.problems);
+        assert!(
+            found
+                .models
+                .iter()
+                .all(|model| model.ok && model.same_top1 == 10)
+        );
+
+        // Predicted with, by itself, in a folder of its own.
+        let alone = dir.path().join("somewhere.tflite");
+        std::fs::copy(out.join("model.tflite"), &alone).unwrap();
+        let mut predictor = Predictor::from_export(&alone).unwrap();
+        let frames = evaluate(&project, &run, Split::Test, &Work::new()).unwrap();
+        assert_eq!(predictor.classes(), frames.classes);
+        let frame = &frames.predictions[0];
+        let image = load_image(&project.root().join(&frame.path)).unwrap();
+        let found = predictor.probabilities(&image).unwrap();
+        assert!(largest_difference(&frame.probabilities, &found) < 2e-5);
+        std::fs::write(&alone, &std::fs::read(&alone).unwrap()[..5000]).unwrap();
+        let error = Predictor::from_export(&alone).err().unwrap().to_string();
+        assert!(
+            error.contains("somewhere.tflite") && error.contains("damaged"),
+            "{error}"
+        );
+
+        if let (Some(python), false) = (python(), runtimes(&["litert"]).is_empty()) {
+            let output = interpreter(&python)
+                .arg(out.join("verify.py"))
+                .output()
+                .unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{text}{said}");
+            for (file, _) in files {
+                assert!(text.contains(&format!("{file}: 10 of 10")), "{text}{said}");
+            }
+        }
+    }
 }

@@ -164,7 +164,7 @@ impl Exporter for Onnx {
 }
 
 /// The graph of a classifier with what makes planes of the pixels in front of it.
-fn from_pixels(classifier: Graph, recipe: &Recipe) -> Result<Graph, ExportError> {
+pub(super) fn from_pixels(classifier: Graph, recipe: &Recipe) -> Result<Graph, ExportError> {
     let side = recipe.preprocessing.resolution_px as usize;
     let batch = || Dim::from("N");
     let mut graph = Graph::new("salamander");

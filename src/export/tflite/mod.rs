@@ -5,6 +5,7 @@
 //! with the writer and nothing else, so that what runs in ONNX Runtime for the proof is what the file says.
 
 mod archive;
+mod exporter;
 mod metadata;
 mod read;
 mod read_operators;
@@ -17,6 +18,7 @@ use crate::graph::{Graph, GraphError};
 
 pub use super::nhwc::Unwritable;
 
+pub(super) use exporter::Tflite;
 pub use read::{read, read_graph};
 pub use write::write;
 

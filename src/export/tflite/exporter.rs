@@ -1,0 +1,151 @@
+//! TensorFlow Lite among the formats.
+
+use std::path::{Path, PathBuf};
+
+use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
+use crate::export::format::{Acceptance, Example, Exporter, ModelFile, Options};
+use crate::export::onnx::{TOLERANCE, from_pixels};
+use crate::export::readme::input_in_python;
+use crate::export::{ExportError, Model, OnnxRunner};
+
+use super::{About, TfliteError, Weights, read, write};
+
+/// The identifier of the format, and where it stands in a file.
+const MAGIC: (usize, &[u8]) = (4, b"TFL3");
+
+/// A kind of TensorFlow Lite model.
+pub(in crate::export) struct Tflite {
+    name: &'static str,
+    title: &'static str,
+    sentence: &'static str,
+    file: &'static str,
+    weights: Weights,
+}
+
+impl Tflite {
+    pub const FLOAT: Self = Self {
+        name: "tflite",
+        title: "TensorFlow Lite",
+        sentence: "For Android and iOS, with MediaPipe, LiteRT or the Task Library. Takes plain pixels; labels are inside.",
+        file: "model.tflite",
+        weights: Weights::Float32,
+    };
+    pub const HALF: Self = Self {
+        name: "tflite-fp16",
+        title: "TensorFlow Lite, fp16",
+        sentence: "The same with weights in half precision: half the size, as fast. The one to choose for a phone.",
+        file: "model-fp16.tflite",
+        weights: Weights::Float16,
+    };
+}
+
+impl Exporter for Tflite {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn title(&self) -> &'static str {
+        self.title
+    }
+
+    fn sentence(&self) -> &'static str {
+        self.sentence
+    }
+
+    fn file(&self) -> &'static str {
+        self.file
+    }
+
+    fn input(&self, _: &Options) -> InputKind {
+        // Numbers by which somebody would have to normalise are numbers that somebody guesses.
+        InputKind::Uint8Nhwc
+    }
+
+    fn acceptance(&self) -> Acceptance {
+        match self.weights {
+            Weights::Float32 => Acceptance::SameTop1 {
+                tolerance: TOLERANCE,
+            },
+            Weights::Float16 => Acceptance::Agreement {
+                same_top1: 0.995,
+                loss: 0.01,
+            },
+        }
+    }
+
+    fn proof(&self) -> &'static str {
+        "read back from its own bytes and run in ONNX Runtime"
+    }
+
+    fn write(&self, model: &Model, options: &Options) -> Result<Vec<ModelFile>, ExportError> {
+        let recipe = model.recipe(self.input(options));
+        let graph = from_pixels(model.graph.clone(), &recipe)?;
+        let about = About {
+            name: format!("{}, {} classes", model.architecture, model.labels.len()),
+            description: format!(
+                "Image classifier made by Salamander {}, run {}.",
+                env!("CARGO_PKG_VERSION"),
+                model.run
+            ),
+            licence: model.licence.clone(),
+            recipe,
+        };
+        let bytes = write(&graph, self.weights, &about).map_err(|error| match error {
+            TfliteError::Unwritable(what) => ExportError::Unwritable {
+                format: self.title,
+                reason: what.to_string(),
+            },
+            other => ExportError::Unwritable {
+                format: self.title,
+                reason: other.to_string(),
+            },
+        })?;
+        Ok(vec![ModelFile {
+            name: self.file.to_owned(),
+            bytes,
+        }])
+    }
+
+    fn open(&self, files: &[ModelFile], threads: usize) -> Result<Box<dyn Runner>, EvaluateError> {
+        let no_export = |path: &str, reason: String| EvaluateError::NoExport {
+            path: PathBuf::from(path),
+            reason,
+        };
+        let Some(file) = files.first() else {
+            return Err(no_export(self.file, "there is no file of it".into()));
+        };
+        let read = read(&file.bytes).map_err(|error| no_export(&file.name, error.to_string()))?;
+        let onnx = read.graph.to_onnx();
+        let runner = OnnxRunner::from_bytes(&onnx, Path::new(&file.name), threads)?;
+        Ok(Box::new(runner))
+    }
+
+    fn example(&self, recipe: &Recipe, file: &str) -> Option<Example> {
+        Some(Example {
+            runtime: "LiteRT for Python",
+            packages: "ai-edge-litert numpy \"pillow>=10.1\"",
+            program: format!(
+                "import numpy as np\n\
+                 from ai_edge_litert.interpreter import Interpreter\n\
+                 from PIL import Image, ImageOps\n\
+                 {input}\n\
+                 p = Interpreter(\"{file}\").get_signature_runner()({image}=x)[\"{output}\"][0]\n\
+                 labels = open(\"labels.txt\", encoding=\"utf-8\").read().split(\"\\n\")\n\
+                 print(labels[p.argmax()], p.max())",
+                input = input_in_python(recipe),
+                output = recipe.output.name,
+                image = recipe.input.name,
+            ),
+        })
+    }
+
+    fn runs_as_delivered(&self) -> bool {
+        // Here ONNX Runtime runs it, with transpositions around its operators.
+        false
+    }
+
+    fn recognises(&self, _file_name: &str, head: &[u8]) -> bool {
+        let (at, magic) = MAGIC;
+        head.get(at..at + magic.len()) == Some(magic)
+    }
+}
