@@ -15,15 +15,19 @@ import numpy as np
 
 
 def interpreter(module):
-    def run(model, data):
+    def opened(model):
         network = module.Interpreter(model, num_threads=1)
         network.allocate_tensors()
         (image,), (output,) = network.get_input_details(), network.get_output_details()
-        network.set_tensor(image["index"], np.frombuffer(data, image["dtype"]).reshape(image["shape"]))
-        network.invoke()
-        return {"outputs": network.get_tensor(output["index"]).ravel().tolist()}
 
-    return run
+        def run(data):
+            network.set_tensor(image["index"], np.frombuffer(data, image["dtype"]).reshape(image["shape"]))
+            network.invoke()
+            return {"outputs": network.get_tensor(output["index"]).ravel().tolist()}
+
+        return run
+
+    return opened
 
 
 def square(data):
@@ -44,25 +48,35 @@ def mediapipe():
     from mediapipe.tasks import python
     from mediapipe.tasks.python import vision
 
-    def run(model, data):
+    def opened(model):
         options = vision.ImageClassifierOptions(base_options=python.BaseOptions(model_asset_path=model), max_results=-1)
-        with vision.ImageClassifier.create_from_options(options) as classifier:
+        classifier = vision.ImageClassifier.create_from_options(options)
+
+        def run(data):
             image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=square(data))
             return in_order(classifier.classify(image).classifications[0].categories)
 
-    return run
+        return run
+
+    return opened
 
 
 def task():
     from tflite_support.task import core, processor, vision
 
-    def run(model, data):
+    def opened(model):
         options = vision.ImageClassifierOptions(core.BaseOptions(file_name=model), processor.ClassificationOptions())
         classifier = vision.ImageClassifier.create_from_options(options)
-        image = square(data)
-        return in_order(classifier.classify(vision.TensorImage.create_from_array(image)).classifications[0].categories)
 
-    return run
+        def run(data):
+            # The runtime reads the array's memory, which must outlive the image.
+            pixels = square(data)
+            image = vision.TensorImage.create_from_array(pixels)
+            return in_order(classifier.classify(image).classifications[0].categories)
+
+        return run
+
+    return opened
 
 
 def runtime(name):
@@ -78,11 +92,14 @@ def runtime(name):
 
 
 def main():
-    run = runtime(sys.argv[1])
+    opened = runtime(sys.argv[1])
+    path, run = None, None
     for line in sys.stdin:
         case = json.loads(line)
+        if case["model"] != path:
+            path, run = case["model"], opened(case["model"])
         with open(case["input"], "rb") as file:
-            print(json.dumps(run(case["model"], file.read())), flush=True)
+            print(json.dumps(run(file.read())), flush=True)
 
 
 if __name__ == "__main__":

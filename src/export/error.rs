@@ -85,6 +85,16 @@ pub enum ExportError {
         /// How.
         difference: String,
     },
+    /// What the exported model calls its outputs is not what the run does.
+    #[error(
+        "the labels in “{file}” are not the classes of run “{run}” in their order, and it was not kept. Please report this"
+    )]
+    OtherLabels {
+        /// The model's file.
+        file: &'static str,
+        /// The run.
+        run: String,
+    },
     /// No format is called so.
     #[error("there is no format “{name}”; there are {}", listed(&known.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()))]
     NoSuchFormat {

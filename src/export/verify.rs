@@ -65,6 +65,18 @@ pub(super) fn verify(
     );
     let acceptance = model.format.acceptance();
     let mut all = vec![Vec::new(); frames.len()];
+    let open = || {
+        let runner = open()?;
+        // Probabilities are compared by their place: right ones under wrong names would pass.
+        if runner.recipe().labels == model.recipe.labels {
+            Ok(runner)
+        } else {
+            Err(ExportError::OtherLabels {
+                file: model.file,
+                run: run.to_owned(),
+            })
+        }
+    };
     in_parallel(
         frames.len(),
         work,
@@ -211,6 +223,18 @@ mod tests {
         other.predictions[2].probabilities[predicted] = top + 5e-5;
         let error = verdict(&other).unwrap_err().to_string();
         assert!(error.contains("2.png"), "{error}");
+
+        let mut renamed = WrittenModel {
+            recipe: written.recipe.clone(),
+            ..written
+        };
+        renamed.recipe.labels.swap(0, 1);
+        let verified = verify(dir.path(), "the run", &renamed, &open, &right, &Work::new());
+        let error = verified.unwrap_err().to_string();
+        assert!(
+            error.contains(renamed.file) && error.contains("labels"),
+            "{error}"
+        );
 
         let mut broken = right;
         broken.predictions[1].probabilities[0] = f32::NAN;

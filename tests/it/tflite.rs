@@ -17,7 +17,7 @@ use salamander::onnx::{Element, Session, Tensor};
 use salamander::project::{Project, Split};
 use salamander::train::{LiveCurves, Run, train};
 
-use super::export::{interpreter, python};
+use super::export::{follow_readme, interpreter, python};
 use super::networks::{self, Random};
 use super::projects::{of_pictures, quick};
 use super::random_networks;
@@ -372,6 +372,10 @@ fn an_exported_run_predicts_the_same_in_tensorflow_lite() {
             for (file, _) in files {
                 assert!(text.contains(&format!("{file}: 10 of 10")), "{text}{said}");
             }
+            let picture = project.root().join(&frame.path);
+            let answer = format!("{} 0.", frames.classes[frame.predicted]);
+            let said = follow_readme(&python, &out, &picture);
+            assert!(said.starts_with(&answer), "{said} instead of {answer}");
         }
     }
 }

@@ -26,14 +26,14 @@ impl Tflite {
     pub const FLOAT: Self = Self {
         name: "tflite",
         title: "TensorFlow Lite",
-        sentence: "For Android and iOS, with MediaPipe, LiteRT or the Task Library. Takes plain pixels; labels are inside.",
+        sentence: "For Android and iOS: MediaPipe, LiteRT. Takes plain pixels; labels are inside.",
         file: "model.tflite",
         weights: Weights::Float32,
     };
     pub const HALF: Self = Self {
         name: "tflite-fp16",
         title: "TensorFlow Lite, fp16",
-        sentence: "The same with weights in half precision: half the size, as fast. The one to choose for a phone.",
+        sentence: "The same in half the size. The one to choose for a phone.",
         file: "model-fp16.tflite",
         weights: Weights::Float16,
     };
