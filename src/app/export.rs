@@ -202,7 +202,7 @@ impl App {
                             },
                         );
                         app.notes
-                            .add(Tone::Done, "Exported; it predicts as the run does");
+                            .add(Tone::Done, "Exported and proved on the test set");
                     }
                     Ok(Err(text)) => {
                         session.export.error = Some(ExportFailure {

@@ -1,5 +1,7 @@
 //! The export workspace: which run, which format, where to, and the proof that the files behave.
 
+use std::path::Path;
+
 use egui::{Align, CornerRadius, Frame, Layout, Margin, Panel, RichText, ScrollArea, Stroke, Ui};
 
 use super::Cx;
@@ -66,11 +68,39 @@ pub fn export_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 
 fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
     let height = ui.available_height();
-    panel(ui).show(ui, |ui| {
+    // The scroll bar lies in the margin.
+    let margin = Margin {
+        right: 14 - widgets::SCROLL_BAR as i8,
+        ..Margin::same(14)
+    };
+    panel(ui).inner_margin(margin).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.set_min_height(height - 30.0);
+        // Above what scrolls: in a low window the list of formats is higher than the panel.
+        section(ui, "What is exported", |ui| {
+            ui.add_space(widgets::SCROLL_BAR);
+            let busy = session.export.task.is_some();
+            let export = ui
+                .add_enabled_ui(!busy, |ui| accent_button(ui, Some(icons::EXPORT), "Export"))
+                .inner;
+            if export
+                .on_hover_text("Write the models, their labels and how images become their input")
+                .on_disabled_hover_text("An export is being made")
+                .clicked()
+            {
+                cx.act(Action::Export(ExportAction::Start));
+            }
+        });
+        ScrollArea::vertical()
+            .auto_shrink(false)
+            .show(ui, |ui| choices_ui(ui, cx, session, run));
+    });
+}
+
+fn choices_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
+    ui.scope(|ui| {
+        ui.set_width(ui.available_width() - widgets::SCROLL_BAR);
         ui.spacing_mut().item_spacing.y = 6.0;
-        section(ui, "What is exported", |_| {});
         field_label(ui, "Run");
         if let Some(id) = run_choice(ui, session, "exported run", Some(run)) {
             cx.act(Action::Export(ExportAction::Run(id)));
@@ -83,18 +113,6 @@ fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
         }
         field_label(ui, "Folder");
         folder_ui(ui, cx, session);
-        ui.add_space(8.0);
-        let busy = session.export.task.is_some();
-        let export = ui
-            .add_enabled_ui(!busy, |ui| accent_button(ui, Some(icons::EXPORT), "Export"))
-            .inner;
-        if export
-            .on_hover_text("Write the model, its labels and how images become its input")
-            .on_disabled_hover_text("An export is being made")
-            .clicked()
-        {
-            cx.act(Action::Export(ExportAction::Start));
-        }
     });
 }
 
@@ -181,7 +199,7 @@ fn last_figures(session: &Session, format: Format) -> Option<String> {
     ))
 }
 
-/// A difference of accuracies: `no point lost`, `+0.4 points`.
+/// A difference of accuracies: `top-1 unchanged`, `top-1 +0.4 points`.
 fn points(difference: f64) -> String {
     if difference == 0.0 {
         "top-1 unchanged".to_owned()
@@ -324,18 +342,19 @@ fn done_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, done: &Exported) {
             model_ui(ui, done, model);
         }
         let others = done.files.iter().skip(done.certificate.models.len());
-        let others: Vec<String> = others.map(|file| name_of(&file.path)).collect();
+        let others: Vec<&str> = others
+            .filter_map(|file| name_in(&done.dir, &file.path))
+            .collect();
         let beside = widgets::faint(t, format!("Beside: {}", others.join(", ")));
         ui.add(egui::Label::new(beside).wrap())
             .on_hover_text(done.dir.to_string_lossy());
     });
 }
 
-fn name_of(path: &std::path::Path) -> String {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_default()
+/// A file of an export by its name, or by that of the folder that it lies in.
+fn name_in<'a>(dir: &Path, path: &'a Path) -> Option<&'a str> {
+    let below = path.strip_prefix(dir).ok()?;
+    below.components().next()?.as_os_str().to_str()
 }
 
 /// A model of an export with its figures, and the images that get another answer.
@@ -349,6 +368,7 @@ fn model_ui(ui: &mut Ui, done: &Exported, model: &ModelCertificate) {
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
             ui.spacing_mut().item_spacing.y = 3.0;
+            ui.spacing_mut().interact_size.y = 18.0;
             ui.horizontal(|ui| {
                 ui.label(widgets::name(&model.file))
                     .on_hover_text(done.dir.join(&model.file).to_string_lossy());
@@ -365,21 +385,23 @@ fn model_ui(ui: &mut Ui, done: &Exported, model: &ModelCertificate) {
                 let [low, high] = model.top1_difference_95.map(|part| part * 100.0);
                 let worse = model.top1_difference < 0.0;
                 let top1 = format!(
-                    "{} of {}",
+                    "{}, of {}",
                     points(model.top1_difference),
                     words::percent(model.run_top1)
                 );
                 let color = if worse { t.danger } else { t.ok };
-                ui.label(RichText::new(top1).color(color)).on_hover_text(format!(
+                let top1 = egui::Label::new(RichText::new(top1).color(color)).extend();
+                ui.add(top1).on_hover_text(format!(
                     "Part of the images that it gets right less that of the run; 95 % interval of the difference {low:+.1} to {high:+.1} points"
                 ));
-                ui.label(flips(model.flips.len()))
+                ui.add(egui::Label::new(flips(model.flips.len())).extend())
                     .on_hover_text("Images for which the file and the run name another class");
                 if let Some(latency) = &model.latency {
-                    ui.label(format!(
+                    let time = format!(
                         "{:.1} ms, {:.2} of fp32",
                         latency.median_ms, latency.ratio_to_fp32
-                    ))
+                    );
+                    ui.add(egui::Label::new(time).extend())
                     .on_hover_text(format!(
                         "One image: median, and median of the ratios to the model in fp32 that ran in turn with it; {}",
                         done.certificate.runtime

@@ -4,6 +4,7 @@
 use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, EvaluateAction, TrainAction, TrainState};
 use salamander::backbone::Depth;
+use salamander::export::Format;
 use salamander::train::{RunState, TrainSettings};
 
 use crate::cli_program::Place;
@@ -84,6 +85,23 @@ fn from_labelled_frames_to_an_exported_model() {
     assert!(model.path.is_file());
     assert!(done.dir.starts_with(place.path("p/exports")));
     desk.see("model.onnx");
+
+    // Ticked, a second format is part of the same export; the last tick cannot be taken away.
+    desk.click("Also ONNX, fp16");
+    assert_eq!(
+        session(&desk).export.formats,
+        [Format::ONNX, Format::ONNX_FP16]
+    );
+    press(&mut desk, "Export");
+    desk.see("model-fp16.onnx");
+    let done = session(&desk).export.done[0].clone();
+    assert_eq!(done.certificate.models.len(), 2);
+    assert!(done.dir.join("model-fp16.onnx").is_file());
+    desk.click("Also ONNX, uint8");
+    desk.click("Also ONNX, fp16");
+    assert_eq!(session(&desk).export.formats, [Format::ONNX_FP16]);
+    desk.click("ONNX, float");
+    assert_eq!(session(&desk).export.formats, [Format::ONNX_FLOAT]);
 }
 
 /// Other files are predicted on without becoming part of the project.
