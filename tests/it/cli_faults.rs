@@ -217,7 +217,7 @@ fn too_little_to_train_on() {
     place.video("a.mp4", "testsrc2=size=64x48:rate=10,trim=duration=1");
     place.video("b.mp4", "smptebars=size=64x48:rate=10,trim=duration=1");
     assert_eq!(place.line("new p").code, Some(0));
-    assert_sentence(&place.failure("train p"), &["frame"]);
+    assert_sentence(&place.failure("train p"), &["no labelled images"]);
 
     place.result("import p a.mp4 --fps 5");
     assert_sentence(&place.failure("train p"), &["class"]);
