@@ -13,7 +13,7 @@ use salamander::export::{ExportOutcome, Format, Order, export, verify_bundle};
 use salamander::graph::{Dim, Graph};
 use salamander::jobs::Work;
 use salamander::media::load_image;
-use salamander::onnx::{Element, Session, Tensor};
+use salamander::onnx::{Element, ElementType, Session, Tensor};
 use salamander::project::{Project, Split};
 use salamander::train::{LiveCurves, Run, train};
 
@@ -122,7 +122,7 @@ fn outputs(line: &Value) -> Vec<f32> {
         .collect()
 }
 
-/// The output of a graph of one image for these bytes.
+/// The output of a graph of one image for these bytes: those of its pixels, or of its floats.
 fn in_onnx_runtime(graph: &Graph, pixels: &[u8]) -> Vec<f32> {
     let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
     let image = graph.inputs()[0];
@@ -131,7 +131,17 @@ fn in_onnx_runtime(graph: &Graph, pixels: &[u8]) -> Vec<f32> {
         .unwrap()
         .iter()
         .map(|dim| dim.fixed().unwrap_or(1));
-    let input = Tensor::new(lens.collect::<Vec<_>>(), pixels.to_vec());
+    let lens: Vec<usize> = lens.collect();
+    let input = if graph.element(image) == Some(ElementType::F32) {
+        let (floats, _) = pixels.as_chunks::<4>();
+        let floats: Vec<f32> = floats
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect();
+        Tensor::new(lens, floats)
+    } else {
+        Tensor::new(lens, pixels.to_vec())
+    };
     let output = graph.name_of(graph.outputs()[0]);
     let outputs = session
         .run(&[(graph.name_of(image), &input)], &[output])
@@ -162,7 +172,11 @@ fn prove(graphs: Vec<(String, Graph)>, weights: Weights, limit: f32, names: &[&'
     for (at, (name, graph)) in graphs.into_iter().enumerate() {
         let image = graph.shape(graph.inputs()[0]).unwrap();
         let count: usize = image.iter().filter_map(Dim::fixed).product();
-        let pixels: Vec<u8> = (0..count).map(|_| random.below(256) as u8).collect();
+        let mut bytes = || match graph.element(graph.inputs()[0]) {
+            Some(ElementType::F32) => random.float(-1.0, 1.0).to_le_bytes().to_vec(),
+            _ => vec![random.below(256) as u8],
+        };
+        let pixels: Vec<u8> = (0..count).flat_map(|_| bytes()).collect();
         let probabilities = in_onnx_runtime(&graph, &pixels);
         let bytes = write(&graph, weights, &about(probabilities.len()))
             .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -214,6 +228,28 @@ fn random_networks_compute_the_same_as_tensorflow_lite() {
     let graphs = (0..120).map(|seed| (format!("network {seed}"), random_networks::small(seed)));
     prove(
         graphs.collect(),
+        Weights::Float32,
+        2e-5,
+        &["litert", "tflite"],
+    );
+}
+
+/// As `PyTorch` exports it: planes of floats, shapes that are computed, normalisation folded or not.
+#[test]
+fn a_network_from_pytorch_computes_the_same_as_tensorflow_lite() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gradients");
+    let graphs = ["small_mobile", "small_mobile-folded"].map(|name| {
+        let bytes = std::fs::read(folder.join(format!("{name}.onnx"))).unwrap();
+        let mut graph = Graph::from_onnx(&bytes).unwrap();
+        // Of one image, whatever it was exported with.
+        let planes = graph.inputs()[0];
+        let mut shape = graph.shape(planes).unwrap().to_vec();
+        shape[0] = 1.into();
+        graph.set_input_shape(planes, &shape);
+        (name.to_owned(), graph)
+    });
+    prove(
+        graphs.to_vec(),
         Weights::Float32,
         2e-5,
         &["litert", "tflite"],
