@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::onnx::{ElementType, Tensor};
 
 use super::op::{Inputs, Other};
+use super::ops::Moves;
 use super::value::{Dim, Fact, Foreign, Value, ValueId};
 use super::{GraphError, Op, WeightKind};
 
@@ -252,6 +253,16 @@ impl Graph {
     pub fn reduced_axes(&self, node: &Node) -> Option<Vec<usize>> {
         match &node.op {
             Op::Reduce(reduce) => reduce.axes(&self.inputs_of(node)),
+            _ => None,
+        }
+    }
+
+    /// What a slice takes, where it is known: for each dimension that it cuts which one, the first index, the number of
+    /// indices, and the step between them.
+    #[must_use]
+    pub fn cuts(&self, node: &Node) -> Option<Vec<(usize, i64, usize, i64)>> {
+        match &node.op {
+            Op::Moves(Moves::Slice(cut)) => cut.cuts(&self.inputs_of(node)),
             _ => None,
         }
     }

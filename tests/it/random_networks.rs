@@ -39,7 +39,7 @@ pub fn small(seed: u64) -> Graph {
 fn step(net: &mut Net, x: ValueId) -> ValueId {
     let lens = net.lens(x);
     let (channels, height, width) = (lens[1], lens[2], lens[3]);
-    match net.random.below(14) {
+    match net.random.below(17) {
         0..=3 => random_conv(net, x),
         4 => random_pool(net, x),
         5 | 6 => {
@@ -131,6 +131,42 @@ fn step(net: &mut Net, x: ValueId) -> ValueId {
                 net.graph.op(Moves::PAD, &[x, pads, value])
             };
             random_conv(net, padded)
+        }
+        13 => {
+            let cut = |len: usize| {
+                if len > 2 {
+                    (1, len as i64)
+                } else {
+                    (0, len as i64)
+                }
+            };
+            let ((top, bottom), (left, right)) = (cut(height), cut(width));
+            net.graph
+                .slice(x, &[2, -1], &[top, left], &[bottom, right], &[1, 1])
+        }
+        14 if channels > 1 => {
+            let split = Moves::Split {
+                axis: 1,
+                lens: None,
+                count: None,
+            };
+            let first = net.random.below(channels - 1) + 1;
+            let lens = net.graph.ints(&[first as i64, (channels - first) as i64]);
+            let parts = net.graph.op_many(split, &[x, lens], 2);
+            let second = net.graph.op(Activation::Tanh, &[parts[1]]);
+            net.graph.concat(&[second, parts[0]], 1)
+        }
+        15 => {
+            // Channels one by one, as torchvision's Inception v3 changes its input.
+            let mut parts = Vec::new();
+            for channel in (0..channels).rev() {
+                let index = net.graph.int(channel as i64);
+                let map = net.graph.gather(x, index, 1);
+                let map = net.graph.unsqueeze(map, &[1]);
+                let scale = net.graph.number(0.5 + channel as f64);
+                parts.push(net.graph.mul(map, scale));
+            }
+            net.graph.concat(&parts, 1)
         }
         _ => {
             let slope = net.tensor(&[channels, 1, 1], 0.1, 0.9);
@@ -229,7 +265,13 @@ fn random_pool(net: &mut Net, x: ValueId) -> ValueId {
             padding_counts: true,
         },
     ]);
-    let ceil = sliding.auto_pad == AutoPad::Explicit && net.random.one_in(2);
+    // ONNX's shape inference counts a window that begins in the padding behind, ONNX Runtime does not.
+    let window = sliding.window(&map, &kernel, true).unwrap();
+    let is_clear = (0..2).all(|at| {
+        let padded = window.before[at] + window.input[at] + window.after[at];
+        window.output[at] == (padded - kernel[at]).div_ceil(window.strides[at]) + 1
+    });
+    let ceil = sliding.auto_pad == AutoPad::Explicit && is_clear && net.random.one_in(2);
     net.graph.op(
         Pool {
             kind,

@@ -321,21 +321,34 @@ impl Lowering<'_> {
             self.operand(node, slope, order)?,
         );
         let output = self.new_in(node, value, order)?;
-        // As many dimensions as all but the batch.
-        let wanted = self.program.shape(x).len().saturating_sub(1);
-        if let Some(info) = self.program.tensors.get_mut(slope.index()) {
-            while info.shape.len() < wanted {
-                info.shape.insert(0, 1);
-            }
-            let shape = info.shape.clone();
-            if let Some(contents) = &mut info.contents {
-                let mut tensor = contents.as_ref().clone();
-                tensor.shape = shape;
-                *contents = tensor.into();
-            }
-        }
+        let slope = self.slope(slope, x);
         self.program.push(Kind::Prelu, &[x, slope], output);
         Ok(())
+    }
+
+    /// A slope of as many dimensions as `x` without its batch, and of one number for each channel at least: `TFLite` 2.14
+    /// reads as many whatever there is.
+    fn slope(&mut self, slope: TensorId, x: TensorId) -> TensorId {
+        let info = self.program.info(slope).clone();
+        let (lens, mut values) = match self.program.floats(slope) {
+            Some(values) => (self.program.shape(x), values.to_vec()),
+            None => return slope,
+        };
+        let rank = lens.len().saturating_sub(1);
+        let channels = lens.last().copied().unwrap_or(1);
+        let mut shape = vec![1; rank.saturating_sub(info.shape.len())];
+        shape.extend(&info.shape);
+        if let Some(last) = shape.last_mut()
+            && *last == 1
+        {
+            *last = channels;
+            values = values
+                .into_iter()
+                .flat_map(|value| std::iter::repeat_n(value, channels))
+                .collect();
+        }
+        let name = format!("{}/slope", info.name);
+        self.program.constant(&name, Tensor::new(shape, values))
     }
 
     pub fn softmax(&mut self, node: &Node, softmax: Softmax) -> Result<(), Unwritable> {

@@ -11,6 +11,7 @@ mod layers;
 mod lower;
 mod moves;
 mod place;
+mod slices;
 
 use std::sync::Arc;
 
@@ -33,13 +34,6 @@ pub struct Unwritable {
 /// A tensor of one [`Program`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct TensorId(usize);
-
-impl TensorId {
-    /// Its place in [`Program::tensors`].
-    pub fn index(self) -> usize {
-        self.0
-    }
-}
 
 /// What is known of a tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -173,6 +167,8 @@ pub(crate) enum Kind {
         pads: Vec<[usize; 2]>,
         value: Option<f32>,
     },
+    /// From these indices as much as the output holds.
+    Slice { begin: Vec<usize> },
     /// The same values in the shape of the output.
     Reshape,
     /// Dimensions in another order.

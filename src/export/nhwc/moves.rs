@@ -154,6 +154,9 @@ impl Lowering<'_> {
                 }
                 self.pad(node, pads.as_deref(), *value)
             }
+            Moves::Slice(_) => self.slice(node),
+            Moves::Split { axis, .. } => self.split(node, *axis),
+            Moves::Gather { axis } => self.gather(node, *axis),
             _ => self.refuse(node, "is an operator that cannot be written"),
         }
     }

@@ -325,6 +325,21 @@ fn a_largest_is_padded_with_less_than_any_pixel() {
 }
 
 #[test]
+fn a_slope_has_a_number_for_each_channel() {
+    let (mut graph, x) = planes(3, 5);
+    let y = conv(&mut graph, x, &[4, 3, 1, 1], Sliding::default());
+    let slope = graph.constant(Tensor::new([1, 1, 1], vec![0.25]));
+    let y = graph.op(Act::PRelu, &[y, slope]);
+    graph.output(y);
+    let program = lower(&graph).unwrap();
+    let is_prelu = |operator: &&Operator| operator.kind == Kind::Prelu;
+    let operator = program.operators.iter().find(is_prelu).unwrap();
+    let slope = operator.inputs[1];
+    assert_eq!(program.shape(slope), [1, 1, 4]);
+    assert_eq!(program.floats(slope), Some(&[0.25; 4][..]));
+}
+
+#[test]
 fn what_cannot_be_written_is_named_with_the_reason() {
     let named = |mut graph: Graph, y| {
         graph.output(y);

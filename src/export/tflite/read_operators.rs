@@ -195,6 +195,16 @@ impl Reader<'_> {
                 self.reduced(code, x, inputs, keep)?
             }
             Code::PAD | Code::PADV2 => self.padded(code, x, inputs)?,
+            Code::SLICE => {
+                let (Some(begin), Some(size)) = (inputs.get(1), inputs.get(2)) else {
+                    return without_options(code);
+                };
+                let (begin, size) = (self.ints(*begin)?, self.ints(*size)?);
+                let axes: Vec<i64> = (0..begin.len() as i64).collect();
+                let ends: Vec<i64> = begin.iter().zip(&size).map(|(at, len)| at + len).collect();
+                let steps = vec![1; begin.len()];
+                self.graph.slice(x, &axes, &begin, &ends, &steps)
+            }
             Code::RESHAPE => {
                 let wanted = lens(self.tensor(output)?)?;
                 // Where both say it, the second input counts.

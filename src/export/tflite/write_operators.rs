@@ -141,6 +141,15 @@ impl Writer<'_> {
                 inputs.push(value);
                 ((Code::PADV2, 1), none)
             }
+            Kind::Slice { begin } => {
+                let ints =
+                    |all: &[usize]| -> Vec<i32> { all.iter().map(|at| index(*at)).collect() };
+                let size = program.shape(operator.output);
+                let begin = self.ints(&format!("{name}/begin"), &[begin.len()], &ints(begin));
+                let size = self.ints(&format!("{name}/size"), &[size.len()], &ints(size));
+                inputs.extend([begin, size]);
+                ((Code::SLICE, 1), none)
+            }
             Kind::Reshape => {
                 let shape = program.shape(operator.output).iter();
                 let shape: Vec<i32> = shape.map(|len| index(*len)).collect();

@@ -300,7 +300,10 @@ fn split(
 impl Cut {
     /// For each dimension that is cut: which one, its first index, the number of indices, and the step between them.
     /// `None` unless all of it is known.
-    fn cuts(&self, inputs: &Inputs<'_>) -> Option<Vec<(usize, i64, usize, i64)>> {
+    pub(in crate::graph) fn cuts(
+        &self,
+        inputs: &Inputs<'_>,
+    ) -> Option<Vec<(usize, i64, usize, i64)>> {
         let shape = inputs.shape(0)?;
         // An input that is given must be known.
         let input = |at| {

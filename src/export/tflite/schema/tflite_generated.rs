@@ -120,7 +120,7 @@ pub const ENUM_MIN_BUILTIN_OPERATOR: i32 = 0;
 pub const ENUM_MAX_BUILTIN_OPERATOR: i32 = 117;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_BUILTIN_OPERATOR: [BuiltinOperator; 36] = [
+pub const ENUM_VALUES_BUILTIN_OPERATOR: [BuiltinOperator; 37] = [
   BuiltinOperator::ADD,
   BuiltinOperator::AVERAGE_POOL_2D,
   BuiltinOperator::CONCATENATION,
@@ -149,6 +149,7 @@ pub const ENUM_VALUES_BUILTIN_OPERATOR: [BuiltinOperator; 36] = [
   BuiltinOperator::MINIMUM,
   BuiltinOperator::NEG,
   BuiltinOperator::PADV2,
+  BuiltinOperator::SLICE,
   BuiltinOperator::LOG,
   BuiltinOperator::SUM,
   BuiltinOperator::SQRT,
@@ -192,6 +193,7 @@ impl BuiltinOperator {
   pub const MINIMUM: Self = Self(57);
   pub const NEG: Self = Self(59);
   pub const PADV2: Self = Self(60);
+  pub const SLICE: Self = Self(65);
   pub const LOG: Self = Self(73);
   pub const SUM: Self = Self(74);
   pub const SQRT: Self = Self(75);
@@ -232,6 +234,7 @@ impl BuiltinOperator {
     Self::MINIMUM,
     Self::NEG,
     Self::PADV2,
+    Self::SLICE,
     Self::LOG,
     Self::SUM,
     Self::SQRT,
@@ -272,6 +275,7 @@ impl BuiltinOperator {
       Self::MINIMUM => Some("MINIMUM"),
       Self::NEG => Some("NEG"),
       Self::PADV2 => Some("PADV2"),
+      Self::SLICE => Some("SLICE"),
       Self::LOG => Some("LOG"),
       Self::SUM => Some("SUM"),
       Self::SQRT => Some("SQRT"),
