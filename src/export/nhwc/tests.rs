@@ -328,7 +328,7 @@ fn a_largest_is_padded_with_less_than_any_pixel() {
 fn a_slope_has_a_number_for_each_channel() {
     let (mut graph, x) = planes(3, 5);
     let y = conv(&mut graph, x, &[4, 3, 1, 1], Sliding::default());
-    let slope = graph.constant(Tensor::new([1, 1, 1], vec![0.25]));
+    let slope = graph.constant(Tensor::new([1, 1, 1], vec![0.25_f32]));
     let y = graph.op(Act::PRelu, &[y, slope]);
     graph.output(y);
     let program = lower(&graph).unwrap();
