@@ -205,3 +205,55 @@ fn halved(name: &str, tensor: &Arc<Tensor>, is_weight: bool) -> Result<Arc<Tenso
 fn unusable(reason: &str) -> GraphError {
     GraphError::Model(format!("it has no form in half precision: {reason}"))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use crate::graph::Dim;
+    use crate::graph::ops::{Activation, Linear};
+    use crate::onnx::Session;
+
+    use super::*;
+
+    /// `clip(x · w)`, its softmax as output, with a bound that fp16 cannot express.
+    fn graph(weight: f32) -> Graph {
+        let mut graph = Graph::new("test");
+        let x = graph.input("x", ElementType::F32, &[Dim::from("N"), 2.into()]);
+        let w = graph.constant_named("w", Tensor::new([2, 2], vec![weight, -0.5, 0.25, 1.0]));
+        let product = graph.op(Linear::MatMul, &[x, w]);
+        let [low, high] = [-3.0e38_f32, 6.0].map(|bound| graph.constant(Tensor::scalar(bound)));
+        let clipped = graph.op(Activation::CLIP, &[product, low, high]);
+        graph.output_as(clipped, "clipped");
+        let softmax = graph.op_named(Softmax::LAST, &[clipped], "softmax");
+        graph.output(softmax);
+        graph
+    }
+
+    #[test]
+    fn outputs_keep_names_and_types_and_a_bound_may_be_infinite() {
+        let full = graph(0.1);
+        let half = full.to_half().unwrap();
+        let x = Tensor::new([1, 2], vec![3.0_f32, -2.0]);
+        let run = |graph: &Graph| {
+            let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
+            let found = session.run(&[("x", &x)], &["clipped", "softmax"]).unwrap();
+            let values = found.iter().map(|tensor| tensor.f32().unwrap().to_vec());
+            values.collect::<Vec<_>>()
+        };
+        for (a, b) in run(&half).concat().iter().zip(run(&full).concat()) {
+            assert!((a - b).abs() < 4e-3, "{a} {b}");
+        }
+        let w = half.find("w").unwrap();
+        assert_eq!(half.element(w), Some(ElementType::F16));
+        // The softmax reads what was cast, and computes in fp32.
+        let softmax = half.find("softmax").unwrap();
+        assert_eq!(half.element(softmax), Some(ElementType::F32));
+    }
+
+    #[test]
+    fn a_weight_out_of_range_is_named() {
+        let error = graph(70_000.0).to_half().unwrap_err().to_string();
+        assert!(error.contains("“w” holds 70000"), "{error}");
+    }
+}

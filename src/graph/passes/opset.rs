@@ -129,3 +129,72 @@ fn since(node: &Node) -> Option<i64> {
         _ => 13,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use crate::graph::Dim;
+    use crate::onnx::{ElementType, Session, Tensor};
+
+    use super::*;
+
+    fn run(graph: &Graph) -> Vec<Tensor> {
+        let values: Vec<f32> = (0..24).map(|value| value as f32 / 3.0 - 4.0).collect();
+        let input = Tensor::new([2, 3, 4], values);
+        let outputs: Vec<&str> = graph
+            .outputs()
+            .iter()
+            .map(|id| graph.name_of(*id))
+            .collect();
+        let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
+        session.run(&[("x", &input)], &outputs).unwrap()
+    }
+
+    fn with_input() -> (Graph, crate::graph::ValueId) {
+        let mut graph = Graph::new("test");
+        let shape = [2, 3, 4].map(Dim::Fixed);
+        let x = graph.input("x", ElementType::F32, &shape);
+        (graph, x)
+    }
+
+    /// Reductions whose axes are an attribute in some versions and an input in others, and a split into equal parts.
+    #[test]
+    fn what_is_an_attribute_in_one_version_is_an_input_in_another() {
+        let (mut graph, x) = with_input();
+        let mean = graph.op(Reduce::along(ReduceKind::Mean, &[1, -1], false), &[x]);
+        let largest = graph.op(Reduce::along(ReduceKind::Max, &[-2], true), &[x]);
+        let sum = graph.reduce_sum(x, &[0], true);
+        let at = graph.op(Reduce::along(ReduceKind::ArgMax, &[2], false), &[x]);
+        let split = Moves::Split {
+            axis: 2,
+            lens: None,
+            count: None,
+        };
+        let halves = graph.op_many(split, &[x], 2);
+        for value in [mean, largest, sum, at, halves[0], halves[1]] {
+            graph.output(value);
+        }
+        let expected = run(&graph);
+        for version in OPSETS {
+            let converted = graph.to_opset(version).unwrap();
+            assert_eq!(run(&converted), expected, "{version}");
+            // And back.
+            assert_eq!(run(&converted.to_opset(17).unwrap()), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn an_operator_that_the_version_does_not_have_is_named() {
+        let (mut graph, x) = with_input();
+        let y = graph.op_named(Activation::HardSwish, &[x], "swished");
+        graph.output(y);
+        let error = graph.to_opset(13).unwrap_err().to_string();
+        assert!(
+            error.contains("“swished”") && error.contains("HardSwish"),
+            "{error}"
+        );
+        assert!(error.contains("since version 14"), "{error}");
+        assert_eq!(graph.to_opset(14).unwrap().opset, 14);
+    }
+}
