@@ -60,6 +60,12 @@ pub fn verify_bundle(dir: &Path, work: &Work) -> Result<Verification, ExportErro
         "Verifying",
         Some((golden.models.len() * golden.images.len()) as u64),
     );
+    if golden.models.is_empty() || golden.images.is_empty() {
+        problems.push(format!(
+            "{} holds nothing that could be checked",
+            golden::FILE
+        ));
+    }
     let mut models = Vec::new();
     for model in &golden.models {
         match verify_model(dir, &listed, &golden, model, work) {

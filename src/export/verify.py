@@ -70,6 +70,7 @@ def opened(file, outputs, inputs):
     return None
 
 
+checked = 0
 if labels != golden["labels"]:
     problems.append("labels.txt and golden.json have different labels")
 for model in golden["models"]:
@@ -79,6 +80,7 @@ for model in golden["models"]:
         print(f"{file}: not checked here")
         continue
     largest, same = 0.0, 0
+    checked += len(golden["images"])
     for image in golden["images"]:
         kind = model["input"]["kind"]
         x = np.load(here / image["inputs"][kind])
@@ -88,11 +90,15 @@ for model in golden["models"]:
             problems.append(f"{file}: {image['image']} becomes another input, by {apart:.1f} levels")
         found = run(x)
         expected = np.array(image["expected"][file], np.float32)
-        largest = max(largest, float(np.abs(found[0] - expected).max()))
+        difference = float(np.abs(found[0] - expected).max())
+        # Not a number is the largest difference there is.
+        largest = max(largest, float("inf") if np.isnan(difference) else difference)
         same += int(found[0].argmax() == expected.argmax())
     print(f"{file}: {same} of {len(golden['images'])} with the expected class, probabilities within {largest:.1e}")
     if not largest <= model["tolerance"]:
         problems.append(f"{file}: a probability differs by {largest:.1e}, more than {model['tolerance']:.0e}")
+if not checked:
+    problems.append("nothing was checked: install what runs these models, or use `salamander verify`")
 for problem in problems:
     print(problem, file=sys.stderr)
 print("NOT as expected" if problems else "as expected")

@@ -237,6 +237,31 @@ fn the_bundle_proves_itself_without_the_project() {
     }
     restore();
 
+    // What is no number, and nothing at all, prove nothing.
+    if let Some(python) = &python {
+        let number = text.rsplit_once("\"model.onnx\": [").unwrap();
+        let (_, rest) = number.1.split_once(',').unwrap();
+        let text = format!("{}\"model.onnx\": [NaN,{rest}", number.0);
+        fs::write(place("golden/golden.json"), text).unwrap();
+        let (ok, text) = verify_py(python);
+        assert!(!ok && text.contains("differs by inf"), "{text}");
+    }
+    let mut golden: Value = serde_json::from_str(&text).unwrap();
+    golden["images"] = Value::Array(Vec::new());
+    fs::write(place("golden/golden.json"), golden.to_string()).unwrap();
+    let problems = verify_bundle(&out, &Work::new()).unwrap().problems;
+    assert!(
+        problems
+            .iter()
+            .any(|text| text.contains("nothing that could be checked")),
+        "{problems:?}"
+    );
+    if let Some(python) = &python {
+        let (ok, text) = verify_py(python);
+        assert!(!ok && text.contains("nothing was checked"), "{text}");
+    }
+    restore();
+
     fs::copy(place("golden/01.png"), place("golden/02.png")).unwrap();
     let problems = verify_bundle(&out, &Work::new()).unwrap().problems;
     assert!(
