@@ -7,6 +7,7 @@ use image::RgbImage;
 use crate::backbone::{Extractor, worker_count};
 use crate::jobs::Work;
 use crate::media::{Kind, Sampler, load_image};
+use crate::onnx::OnnxError;
 use crate::project::Sampling;
 use crate::train::{Run, RunClasses};
 
@@ -49,6 +50,17 @@ pub struct Predictor {
     classes: Vec<String>,
 }
 
+/// How far a sum of probabilities may be from 1, and one from 0..=1: half precision is off by less.
+const SLACK: f32 = 0.02;
+
+/// A model file may come from anywhere, so its output is looked at.
+fn are_probabilities(values: &[f32]) -> bool {
+    let sum: f32 = values.iter().sum();
+    // False for what is not a number, too.
+    let are_between = |value: &f32| (-SLACK..=1.0 + SLACK).contains(value);
+    values.iter().all(are_between) && (sum - 1.0).abs() <= SLACK
+}
+
 impl Predictor {
     /// From a run, whose classes are called what they are now. One picture uses all cores.
     pub fn from_run(run: &Run, classes: RunClasses) -> Result<Self, EvaluateError> {
@@ -86,7 +98,17 @@ impl Predictor {
             Model::Run(extractor, classifier, classes) => {
                 Ok(classes.fold(classifier.probabilities(&extractor.extract(picture)?)))
             }
-            Model::Written(model) => model.probabilities(picture),
+            Model::Written(model) => {
+                let found = model.probabilities(picture)?;
+                if are_probabilities(&found) {
+                    Ok(found)
+                } else {
+                    Err(OnnxError::Model(
+                        "its output is no probabilities between 0 and 1 whose sum is 1".into(),
+                    )
+                    .into())
+                }
+            }
         }
     }
 
@@ -142,5 +164,22 @@ impl Predictor {
             work.warn(warning);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_probabilities;
+
+    #[test]
+    fn probabilities_are_told_from_other_numbers() {
+        assert!(are_probabilities(&[0.25, 0.75, 0.0]));
+        // As half precision rounds them.
+        assert!(are_probabilities(&[0.333, 0.333, 0.333]));
+        assert!(!are_probabilities(&[]));
+        assert!(!are_probabilities(&[f32::NAN, 1.0]));
+        assert!(!are_probabilities(&[1e6, 1e6]));
+        assert!(!are_probabilities(&[1.5, -0.5]));
+        assert!(!are_probabilities(&[0.5, 0.2]));
     }
 }

@@ -8,6 +8,8 @@ use crate::onnx::Tensor;
 
 /// Version of the layout below.
 const SCHEMA: u32 = 1;
+/// The longest side of an input, pixels: several times that of any backbone, and no more memory than any machine has.
+const MOST_PX: u32 = 4096;
 
 /// The input of an exported model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +120,37 @@ impl Recipe {
         }
     }
 
+    /// What makes it one that no export has, as the end of a sentence: a model file may come from anywhere.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        let Preprocessing {
+            resolution_px: side,
+            mean,
+            std,
+            ..
+        } = &self.preprocessing;
+        if !(1..=MOST_PX).contains(side) {
+            return Some(format!(
+                "its input is {side} pixels wide, where 1 to {MOST_PX} are possible"
+            ));
+        }
+        if !mean.iter().all(|mean| mean.is_finite()) || !std.iter().all(|std| std.is_normal()) {
+            return Some("its mean or standard deviation is no number to normalise by".into());
+        }
+        if self.labels.is_empty() {
+            return Some("it has no labels".into());
+        }
+        let is_control = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        let bad = self
+            .labels
+            .iter()
+            .find(|label| label.contains(is_control))?;
+        Some(format!(
+            "its label “{}” contains a line break or another control character",
+            bad.escape_debug()
+        ))
+    }
+
     /// The input of the model for one image: a batch of one.
     #[must_use]
     pub fn tensor(&self, image: &RgbImage) -> Tensor {
@@ -193,4 +226,41 @@ fn steps(kind: InputKind, preprocessing: &Preprocessing) -> Vec<String> {
             .into(),
     );
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    fn recipe(side: u32, std: f32, labels: &[&str]) -> Recipe {
+        let preprocessing = Preprocessing {
+            fit: Fit::Pad,
+            resolution_px: side,
+            mean: [127.0; 3],
+            std: [128.0, std, 128.0],
+        };
+        let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+        let architecture = "efficientnet-lite0@224".parse().unwrap();
+        Recipe::new(InputKind::Uint8Nhwc, &preprocessing, &architecture, &labels)
+    }
+
+    #[test]
+    fn what_no_export_says_is_a_fault() {
+        let fault = |side, std, labels: &[&str]| recipe(side, std, labels).fault();
+        assert_eq!(fault(96, 128.0, &["Ä\"1", "日本 🐈"]), None);
+        let is = |found: Option<String>, wanted: &str| {
+            let found = found.unwrap();
+            assert!(found.contains(wanted), "{found}");
+        };
+        is(fault(0, 128.0, &["a"]), "0 pixels wide");
+        is(fault(65536, 128.0, &["a"]), "65536 pixels wide");
+        is(fault(96, 0.0, &["a"]), "standard deviation");
+        is(fault(96, f32::NAN, &["a"]), "standard deviation");
+        is(fault(96, 128.0, &[]), "no labels");
+        // What the terminal would do with it is not done in the message either.
+        is(fault(96, 128.0, &["a", "\u{1b}[2J"]), "“\\u{1b}[2J”");
+        is(fault(96, 128.0, &["a\nb"]), "line break");
+    }
 }

@@ -17,7 +17,7 @@ impl OnnxRunner {
     /// From the bytes of a model file, to run on `threads` threads; `path` names it in messages.
     ///
     /// # Errors
-    /// [`EvaluateError::NoExport`] when it is no model or carries no recipe.
+    /// [`EvaluateError::NoExport`] when it is no model or carries no recipe that an export has.
     pub fn from_bytes(bytes: &[u8], path: &Path, threads: usize) -> Result<Self, EvaluateError> {
         let no_export = |reason: String| EvaluateError::NoExport {
             path: PathBuf::from(path),
@@ -33,8 +33,11 @@ impl OnnxRunner {
             .ok_or_else(|| {
                 no_export("the model carries no preprocessing; Salamander did not export it".into())
             })?;
-        let recipe = serde_json::from_str(&recipe)
+        let recipe: Recipe = serde_json::from_str(&recipe)
             .map_err(|error| no_export(format!("its preprocessing cannot be read ({error})")))?;
+        if let Some(fault) = recipe.fault() {
+            return Err(no_export(fault));
+        }
         Ok(Self { session, recipe })
     }
 }
