@@ -63,6 +63,18 @@ fn nothing_is_left_when_it_is_not_committed() {
     assert!(names(&out).is_empty());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_somebodys() {
+    let (dir, project, out) = desk();
+    fs::create_dir(&out).unwrap();
+    let nowhere = dir.path().join("unplugged/labels.txt");
+    std::os::unix::fs::symlink(&nowhere, out.join("labels.txt")).unwrap();
+    assert_eq!(not_ours(export(&project, &out, "new")), ["labels.txt"]);
+    assert_eq!(fs::read_link(out.join("labels.txt")).unwrap(), nowhere);
+    assert_eq!(names(&out), ["labels.txt"]);
+}
+
 #[test]
 fn a_new_folder_appears_whole_and_what_was_killed_goes() {
     let (dir, project, out) = desk();

@@ -45,8 +45,12 @@ fn open(bytes: &[u8]) -> Result<fb::Model<'_>, TfliteError> {
     if bytes.len() < 8 || !fb::model_buffer_has_identifier(bytes) {
         return unreadable("it is no TensorFlow Lite file");
     }
-    fb::root_as_model(bytes)
-        .map_err(|error| TfliteError::Unreadable(format!("it is damaged ({error})")))
+    fb::root_as_model(bytes).map_err(|error| {
+        // The lines after the first say by which fields it was reached.
+        let error = error.to_string();
+        let first = error.lines().next().unwrap_or_default();
+        TfliteError::Unreadable(format!("it is damaged ({})", first.trim_end_matches('.')))
+    })
 }
 
 pub(super) fn unreadable<T>(reason: impl Into<String>) -> Result<T, TfliteError> {
