@@ -25,7 +25,7 @@ struct Line {
     parameters: u64,
     multiply_accumulates: u64,
     /// A part of one; none where no figure was published for this resolution.
-    imagenet_top1: Option<f32>,
+    imagenet_top1: Option<f64>,
     licence: String,
     default: bool,
 }
@@ -95,7 +95,7 @@ impl Line {
             bytes: entry.bytes,
             parameters: entry.parameters,
             multiply_accumulates: architecture.multiply_accumulates()?,
-            imagenet_top1: top1.map(|percent| percent / 100.0),
+            imagenet_top1: top1.map(|percent| (f64::from(percent) * 100.0).round() / 10_000.0),
             licence: entry.licence,
             default: *architecture == Architecture::default(),
         })
@@ -108,8 +108,10 @@ impl Line {
             size(self.bytes),
             millions(self.parameters),
             millions(self.multiply_accumulates),
-            self.imagenet_top1
-                .map_or_else(|| "not published".to_owned(), |part| percent(Some(part))),
+            self.imagenet_top1.map_or_else(
+                || "not published".to_owned(),
+                |part| percent(Some(part as f32)),
+            ),
             self.licence.clone(),
         ]
     }

@@ -75,6 +75,25 @@ fn a_link_that_leads_nowhere_is_somebodys() {
     assert_eq!(names(&out), ["labels.txt"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_a_link_is_somebodys() {
+    let (dir, _project, out) = desk();
+    let elsewhere = dir.path().join("holiday");
+    for made in [&out, &elsewhere] {
+        fs::create_dir(made).unwrap();
+    }
+    std::os::unix::fs::symlink(&elsewhere, out.join("golden")).unwrap();
+    let names = ["labels.txt", "golden/00.png"];
+    for force in [false, true] {
+        let refused = crate::export::manifest::replaceable(&out, names.into_iter(), force);
+        let Err(ExportError::NotOurs { names, .. }) = refused else {
+            panic!("a link was followed");
+        };
+        assert_eq!(names, ["golden"]);
+    }
+}
+
 #[test]
 fn a_new_folder_appears_whole_and_what_was_killed_goes() {
     let (dir, project, out) = desk();

@@ -22,6 +22,11 @@ pub trait Exporter: Sync {
     /// What the model takes, with these options.
     fn input(&self, options: &Options) -> InputKind;
 
+    /// Whether it follows the [`Options`], which are choices of the ONNX formats.
+    fn follows_options(&self) -> bool {
+        true
+    }
+
     /// When a written model counts as exported.
     fn acceptance(&self) -> Acceptance;
 

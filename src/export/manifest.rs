@@ -1,7 +1,7 @@
 //! `export.json`: the hashes of the files that an export wrote, so that the next export into the same folder knows its
 //! own files from the user's. What differs from what was written belongs to the user and is never replaced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Component, Path};
 
@@ -88,8 +88,16 @@ pub(super) fn replaceable<'a>(
     force: bool,
 ) -> Result<Replaceable, ExportError> {
     let mut found = BTreeMap::new();
+    let mut linked = BTreeSet::new();
     for name in names {
+        linked.extend(linked_folder(out, name));
         collect(out, name, &mut found)?;
+    }
+    if !linked.is_empty() {
+        return Err(ExportError::NotOurs {
+            folder: out.to_owned(),
+            names: linked.into_iter().collect(),
+        });
     }
     let file = out.join(FILE);
     let text = read(&file)?;
@@ -208,6 +216,13 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
         rest = rest.get(1..).unwrap_or_default();
     }
     false
+}
+
+/// The folder between `out` and the file `name` below it that is a link: what lies there is not of an export.
+fn linked_folder(out: &Path, name: &str) -> Option<String> {
+    let mut dirs = Path::new(name).ancestors().skip(1);
+    let linked = dirs.find(|dir| !dir.as_os_str().is_empty() && out.join(dir).is_symlink())?;
+    Some(linked.display().to_string())
 }
 
 /// Adds the file `name`, or all files of the folder of that name, with their hashes.

@@ -203,6 +203,17 @@ fn write_and_verify(
     let runtime = bench.latencies.computer().to_owned();
     let mut certificate = Certificate::new(&run.id.0, &reference, runtime, fp32_bytes);
 
+    if order.options != Options::default() {
+        for written in models
+            .iter()
+            .filter(|written| !written.format.follows_options())
+        {
+            work.warn(format!(
+                "the choices of input, batch, operator version and bottleneck are for ONNX models; {} is written as always",
+                written.format.title()
+            ));
+        }
+    }
     let mut files = Vec::new();
     let mut written_files = Vec::new();
     for written in &models {

@@ -61,6 +61,10 @@ impl Exporter for Tflite {
         InputKind::Uint8Nhwc
     }
 
+    fn follows_options(&self) -> bool {
+        false
+    }
+
     fn acceptance(&self) -> Acceptance {
         match self.weights {
             Weights::Float32 => Acceptance::SameTop1 {
