@@ -178,7 +178,7 @@ impl App {
             "Exporting",
             false,
             move |work| match export(&project, &run, &order, &job_dir, work) {
-                // Told apart from other failures: it can be accepted.
+                // Not a failure of the task: the user may accept the loss.
                 Err(error @ ExportError::Loses { .. }) => Ok(Err(error.to_string())),
                 outcome => outcome.map(Ok),
             },

@@ -47,7 +47,7 @@ pub struct VerifiedModel {
 /// Repeats the proof of the export in the folder `dir`.
 ///
 /// # Errors
-/// When the folder holds no export with golden images; what is wrong with one is told in [`Verification::problems`].
+/// When the folder holds no export with golden images; faults of one that does are listed in [`Verification::problems`].
 pub fn verify_bundle(dir: &Path, work: &Work) -> Result<Verification, ExportError> {
     let (listed, mut problems) = manifest::check(dir)?;
     let files = listed.len() as u64 - problems.len() as u64;

@@ -66,7 +66,7 @@ impl Drop for MadeDirs {
     }
 }
 
-/// What putting an export in place came to.
+/// The result of moving an export into place.
 #[derive(Debug)]
 pub(super) struct Committed {
     /// The size of the manifest.

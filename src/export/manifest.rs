@@ -77,7 +77,7 @@ impl Replaceable {
     }
 }
 
-/// Looks at the files in the folder `out` that an export of `names` (files or folders) would replace. With `force` a file
+/// Finds the files in the folder `out` that an export of `names` (files or folders) would replace. With `force` a file
 /// of an earlier export counts as such although it was changed since.
 ///
 /// # Errors

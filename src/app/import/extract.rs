@@ -296,7 +296,7 @@ fn extract(
     }
     let again = media::extract_again(project, &source.id, work)?;
     let written = again.new.len() as u64;
-    // What is odd about the video stands on its card for good; anything else is told.
+    // Warnings that the source keeps are shown on its card; only the others are reported.
     let standing = project
         .source(&source.id)
         .map_or_else(Vec::new, |source| source.warnings);

@@ -1,4 +1,4 @@
-//! How the files of an import's report are told apart: by their names, files of one name by the folders they lie in.
+//! Display names of the files in an import's report: the file name, and for files of the same name their relative path.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
