@@ -7,17 +7,28 @@ use super::{ExportError, Model};
 
 /// A format in which a trained model can be written.
 pub trait Exporter: Sync {
+    /// What it is called and where it is written.
+    fn info(&self) -> &FormatInfo;
+
     /// Its name on the command line and in results: `onnx-fp16`.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &'static str {
+        self.info().name
+    }
 
     /// Its name on the screen: "ONNX, fp16".
-    fn title(&self) -> &'static str;
+    fn title(&self) -> &'static str {
+        self.info().title
+    }
 
     /// What it is for, one or two sentences for people.
-    fn sentence(&self) -> &'static str;
+    fn sentence(&self) -> &'static str {
+        self.info().sentence
+    }
 
     /// The file or folder that a model is written to, inside the export's folder: `model.onnx`.
-    fn file(&self) -> &'static str;
+    fn file(&self) -> &'static str {
+        self.info().file
+    }
 
     /// What the model takes, with these options.
     fn input(&self, options: &Options) -> InputKind;
@@ -58,6 +69,19 @@ pub trait Exporter: Sync {
 
     /// Whether a file that begins with `head` is of this format.
     fn recognises(&self, file_name: &str, head: &[u8]) -> bool;
+}
+
+/// What a format is called, and where a model is written to; see the methods of [`Exporter`] of these names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormatInfo {
+    /// [`Exporter::name`].
+    pub name: &'static str,
+    /// [`Exporter::title`].
+    pub title: &'static str,
+    /// [`Exporter::sentence`].
+    pub sentence: &'static str,
+    /// [`Exporter::file`].
+    pub file: &'static str,
 }
 
 /// A file of a written model.

@@ -8,7 +8,7 @@ use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
 use crate::graph::{Dim, Graph, GraphError};
 use crate::onnx::{ElementType, OnnxError, Tensor};
 
-use super::format::{Acceptance, Example, Exporter, ModelFile, Options};
+use super::format::{Acceptance, Example, Exporter, FormatInfo, ModelFile, Options};
 use super::readme::input_in_python;
 use super::{ExportError, Model};
 
@@ -25,10 +25,7 @@ pub(super) const TOLERANCE: f64 = 1e-4;
 
 /// A kind of ONNX model.
 pub(super) struct Onnx {
-    name: &'static str,
-    title: &'static str,
-    sentence: &'static str,
-    file: &'static str,
+    info: FormatInfo,
     /// What it takes unless an option says otherwise.
     input: InputKind,
     /// Whether weights and operators are fp16.
@@ -37,46 +34,40 @@ pub(super) struct Onnx {
 
 impl Onnx {
     pub const UINT8: Self = Self {
-        name: "onnx",
-        title: "ONNX, uint8",
-        sentence: "Takes plain pixels; the normalisation is inside, so that nobody has to guess it. The one to choose.",
-        file: "model.onnx",
+        info: FormatInfo {
+            name: "onnx",
+            title: "ONNX, uint8",
+            sentence: "Takes plain pixels; the normalisation is inside, so that nobody has to guess it. The one to choose.",
+            file: "model.onnx",
+        },
         input: InputKind::Uint8Nhwc,
         half: false,
     };
     pub const FLOAT: Self = Self {
-        name: "onnx-float",
-        title: "ONNX, float",
-        sentence: "Takes normalised float pixels, [N, 3, H, W]. For runtimes and converters that want no uint8.",
-        file: "model-float.onnx",
+        info: FormatInfo {
+            name: "onnx-float",
+            title: "ONNX, float",
+            sentence: "Takes normalised float pixels, [N, 3, H, W]. For runtimes and converters that want no uint8.",
+            file: "model-float.onnx",
+        },
         input: InputKind::Float32Nchw,
         half: false,
     };
     pub const HALF: Self = Self {
-        name: "onnx-fp16",
-        title: "ONNX, fp16",
-        sentence: "Computes in half precision, for runtimes on phone GPUs and NPUs that want it. On most processors no faster than ONNX.",
-        file: "model-fp16.onnx",
+        info: FormatInfo {
+            name: "onnx-fp16",
+            title: "ONNX, fp16",
+            sentence: "Computes in half precision, for runtimes on phone GPUs and NPUs that want it. On most processors no faster than ONNX.",
+            file: "model-fp16.onnx",
+        },
         input: InputKind::Uint8Nhwc,
         half: true,
     };
 }
 
 impl Exporter for Onnx {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn title(&self) -> &'static str {
-        self.title
-    }
-
-    fn sentence(&self) -> &'static str {
-        self.sentence
-    }
-
-    fn file(&self) -> &'static str {
-        self.file
+    fn info(&self) -> &FormatInfo {
+        &self.info
     }
 
     fn input(&self, options: &Options) -> InputKind {
@@ -103,7 +94,7 @@ impl Exporter for Onnx {
     fn write(&self, model: &Model, options: &Options) -> Result<Vec<ModelFile>, ExportError> {
         let recipe = model.recipe(self.input(options));
         let unwritable = |error: GraphError| ExportError::Unwritable {
-            format: self.title,
+            format: self.info.title,
             reason: error.to_string(),
         };
         let mut classifier = model.graph.clone();
@@ -124,7 +115,7 @@ impl Exporter for Onnx {
         }
         graph.metadata = metadata(model, &recipe)?;
         Ok(vec![ModelFile {
-            name: self.file.to_owned(),
+            name: self.info.file.to_owned(),
             bytes: graph.to_onnx(),
         }])
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
-use crate::export::format::{Acceptance, Example, Exporter, ModelFile, Options};
+use crate::export::format::{Acceptance, Example, Exporter, FormatInfo, ModelFile, Options};
 use crate::export::onnx::{TOLERANCE, from_pixels};
 use crate::export::readme::input_in_python;
 use crate::export::{ExportError, Model, OnnxRunner};
@@ -15,45 +15,34 @@ const MAGIC: (usize, &[u8]) = (4, b"TFL3");
 
 /// A kind of TensorFlow Lite model.
 pub(in crate::export) struct Tflite {
-    name: &'static str,
-    title: &'static str,
-    sentence: &'static str,
-    file: &'static str,
+    info: FormatInfo,
     weights: Weights,
 }
 
 impl Tflite {
     pub const FLOAT: Self = Self {
-        name: "tflite",
-        title: "TensorFlow Lite",
-        sentence: "For Android and iOS: MediaPipe, LiteRT. Takes plain pixels; labels are inside.",
-        file: "model.tflite",
+        info: FormatInfo {
+            name: "tflite",
+            title: "TensorFlow Lite",
+            sentence: "For Android and iOS: MediaPipe, LiteRT. Takes plain pixels; labels are inside.",
+            file: "model.tflite",
+        },
         weights: Weights::Float32,
     };
     pub const HALF: Self = Self {
-        name: "tflite-fp16",
-        title: "TensorFlow Lite, fp16",
-        sentence: "The same in half the size. The one to choose for a phone.",
-        file: "model-fp16.tflite",
+        info: FormatInfo {
+            name: "tflite-fp16",
+            title: "TensorFlow Lite, fp16",
+            sentence: "The same in half the size. The one to choose for a phone.",
+            file: "model-fp16.tflite",
+        },
         weights: Weights::Float16,
     };
 }
 
 impl Exporter for Tflite {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn title(&self) -> &'static str {
-        self.title
-    }
-
-    fn sentence(&self) -> &'static str {
-        self.sentence
-    }
-
-    fn file(&self) -> &'static str {
-        self.file
+    fn info(&self) -> &FormatInfo {
+        &self.info
     }
 
     fn input(&self, _: &Options) -> InputKind {
@@ -96,16 +85,16 @@ impl Exporter for Tflite {
         };
         let bytes = write(&graph, self.weights, &about).map_err(|error| match error {
             TfliteError::Unwritable(what) => ExportError::Unwritable {
-                format: self.title,
+                format: self.info.title,
                 reason: what.to_string(),
             },
             other => ExportError::Unwritable {
-                format: self.title,
+                format: self.info.title,
                 reason: other.to_string(),
             },
         })?;
         Ok(vec![ModelFile {
-            name: self.file.to_owned(),
+            name: self.info.file.to_owned(),
             bytes,
         }])
     }
@@ -116,7 +105,7 @@ impl Exporter for Tflite {
             reason,
         };
         let Some(file) = files.first() else {
-            return Err(no_export(self.file, "there is no file of it".into()));
+            return Err(no_export(self.info.file, "there is no file of it".into()));
         };
         let read = read(&file.bytes).map_err(|error| no_export(&file.name, error.to_string()))?;
         let onnx = read.graph.to_onnx();
