@@ -29,24 +29,22 @@ impl Architecture {
     /// Every architecture on offer: each backbone of the catalogue at each of its resolutions.
     pub fn all() -> Result<Vec<Self>, BackboneError> {
         Ok(catalogue()?
-            .into_iter()
+            .iter()
             .flat_map(|backbone| {
-                backbone
-                    .resolutions
-                    .into_iter()
-                    .map(move |resolution_px| Self {
-                        backbone: backbone.name.clone(),
-                        resolution_px,
-                    })
+                let resolutions = backbone.resolutions.iter();
+                resolutions.map(|resolution_px| Self {
+                    backbone: backbone.name.clone(),
+                    resolution_px: *resolution_px,
+                })
             })
             .collect())
     }
 
     /// Its catalogue entry. Fails when the backbone is unknown or not offered at this resolution (a
     /// settings file may say anything).
-    pub fn entry(&self) -> Result<Backbone, BackboneError> {
+    pub fn entry(&self) -> Result<&'static Backbone, BackboneError> {
         catalogue()?
-            .into_iter()
+            .iter()
             .find(|backbone| {
                 backbone.name == self.backbone && backbone.resolutions.contains(&self.resolution_px)
             })
@@ -98,7 +96,7 @@ impl FromStr for Architecture {
             Some(resolution) => resolution.parse().map_err(|_| unknown(text))?,
         };
         let architecture = Self {
-            backbone: entry.name,
+            backbone: entry.name.clone(),
             resolution_px,
         };
         architecture.entry()?;

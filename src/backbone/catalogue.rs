@@ -143,7 +143,7 @@ impl From<Entry> for Backbone {
 }
 
 /// The shipped backbones, in the order in which they are offered.
-pub fn catalogue() -> Result<Vec<Backbone>, BackboneError> {
+pub fn catalogue() -> Result<&'static [Backbone], BackboneError> {
     static PARSED: OnceLock<Result<Vec<Backbone>, String>> = OnceLock::new();
     PARSED
         .get_or_init(|| {
@@ -154,15 +154,15 @@ pub fn catalogue() -> Result<Vec<Backbone>, BackboneError> {
             }
             Ok(catalogue.backbones)
         })
-        .clone()
-        .map_err(BackboneError::Catalogue)
+        .as_deref()
+        .map_err(|error| BackboneError::Catalogue(error.clone()))
 }
 
 /// A shipped model as `doctor` shows it.
 #[derive(Debug)]
 pub struct ModelStatus {
     /// The backbone.
-    pub backbone: Backbone,
+    pub backbone: &'static Backbone,
     /// Where its file is, or what is wrong with it, in one sentence.
     pub file: Result<PathBuf, BackboneError>,
 }
@@ -170,7 +170,7 @@ pub struct ModelStatus {
 /// Looks at every shipped model file and checks its hash.
 pub fn model_status() -> Result<Vec<ModelStatus>, BackboneError> {
     Ok(catalogue()?
-        .into_iter()
+        .iter()
         .map(|backbone| {
             let file = backbone
                 .path()
@@ -207,14 +207,14 @@ pub fn model_dirs() -> Vec<PathBuf> {
 
 impl Backbone {
     /// The backbone called `name`.
-    pub fn named(name: &str) -> Result<Self, BackboneError> {
+    pub fn named(name: &str) -> Result<&'static Self, BackboneError> {
         let all = catalogue()?;
         let known = all
             .iter()
             .map(|backbone| backbone.name.as_str())
             .collect::<Vec<_>>()
             .join(", ");
-        all.into_iter()
+        all.iter()
             .find(|backbone| backbone.name == name)
             .ok_or_else(|| BackboneError::UnknownArchitecture {
                 name: name.to_owned(),

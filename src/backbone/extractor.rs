@@ -53,8 +53,8 @@ impl Extractor {
             session: Session::from_bytes(model, threads)?,
             preprocessing: preprocessing.clone(),
             dim: entry.bottleneck_dim,
-            input_name: entry.input,
-            output_name: entry.bottleneck,
+            input_name: entry.input.clone(),
+            output_name: entry.bottleneck.clone(),
             resizer: Resizer::new(),
             planes: vec![0.0; 3 * side * side],
         })

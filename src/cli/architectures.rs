@@ -96,7 +96,7 @@ impl Line {
             parameters: entry.parameters,
             multiply_accumulates: architecture.multiply_accumulates()?,
             imagenet_top1: top1.map(|percent| (f64::from(percent) * 100.0).round() / 10_000.0),
-            licence: entry.licence,
+            licence: entry.licence.clone(),
             default: *architecture == Architecture::default(),
         })
     }

@@ -142,7 +142,7 @@ fn models(findings: &mut Findings) -> Vec<Model> {
                 }
             };
             Model {
-                name: backbone.name,
+                name: backbone.name.clone(),
                 ok: path.is_some(),
                 path,
             }

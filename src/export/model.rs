@@ -44,7 +44,7 @@ pub struct Model {
     /// The run's name.
     pub run: String,
     /// The backbone that it was made of.
-    pub backbone: Backbone,
+    pub backbone: &'static Backbone,
     /// The licence of the backbone's weights and whether they were changed, one line.
     pub licence: String,
     /// Whether weights of the backbone were trained further.

@@ -404,6 +404,12 @@ fn the_command_line_exports_several_and_verifies_them() {
     let refused = place.failure("export p --out foreign --force");
     assert!(refused.contains("verify.py"), "{refused}");
     assert_eq!(fs::read_dir(place.path("foreign")).unwrap().count(), 1);
+    let told = place.line("export p --format tflite --batch 1 --out lite");
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    let passed_over = "TensorFlow Lite is written as always";
+    assert!(told.stderr.contains(passed_over), "{}", told.stderr);
+    let plain = place.line("export p --format tflite --out plain");
+    assert!(!plain.stderr.contains(passed_over), "{}", plain.stderr);
     place.result("export p --format onnx --out model --force");
     place.result("verify model");
 }

@@ -42,7 +42,7 @@ pub(super) fn architectures_ui(ui: &mut Ui, chosen: &Architecture) -> Option<Arc
         }
     };
     let mut clicked = None;
-    match plot_ui(ui, &backbones, chosen) {
+    match plot_ui(ui, backbones, chosen) {
         Ok(found) => clicked = found,
         Err(error) => {
             ui.label(egui::RichText::new(error.to_string()).color(t.danger));
@@ -59,10 +59,10 @@ pub(super) fn architectures_ui(ui: &mut Ui, chosen: &Architecture) -> Option<Arc
         let label = words::architecture_in_words(&architecture);
         let right = widgets::faint(t, technical(&architecture));
         let item = menu_item(ui, glyph, &label, right);
-        let item = match details(&architecture) {
-            Ok(details) => item.on_hover_text(details),
-            Err(_) => item,
-        };
+        let item = item.on_hover_ui(|ui| {
+            let text = details(&architecture).unwrap_or_else(|error| error.to_string());
+            ui.label(text);
+        });
         if item.clicked() {
             clicked = Some(architecture);
         }
