@@ -15,6 +15,16 @@ pub trait Exporter: Sync {
         self.info().name
     }
 
+    /// The formats that it belongs to.
+    fn family(&self) -> &'static Family {
+        self.info().family
+    }
+
+    /// What tells it from the others of its family, in a word or two: "fp16".
+    fn variant(&self) -> &'static str {
+        self.info().variant
+    }
+
     /// Its name on the screen: "ONNX, fp16".
     fn title(&self) -> &'static str {
         self.info().title
@@ -71,9 +81,50 @@ pub trait Exporter: Sync {
     fn recognises(&self, file_name: &str, head: &[u8]) -> bool;
 }
 
+/// Formats that the same software runs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Family {
+    /// What it is called.
+    pub title: &'static str,
+    /// What it is for, one sentence for people.
+    pub sentence: &'static str,
+}
+
+impl Family {
+    /// Run by ONNX Runtime and whatever reads ONNX.
+    pub const ONNX: Self = Self {
+        title: "ONNX",
+        sentence: "For ONNX Runtime on phones, computers and servers. Takes plain pixels unless said otherwise.",
+    };
+    /// Run by LiteRT, MediaPipe and the Task Library.
+    pub const TFLITE: Self = Self {
+        title: "TensorFlow Lite",
+        sentence: "For Android and iOS: MediaPipe, LiteRT. Takes plain pixels; labels are inside.",
+    };
+    /// Run by Apple's systems.
+    pub const CORE_ML: Self = Self {
+        title: "Core ML",
+        sentence: "For apps on iPhone, iPad and Mac. Takes an image, names the class.",
+    };
+    /// Run by TensorFlow 1 and its samples.
+    pub const FROZEN_GRAPH: Self = Self {
+        title: "TensorFlow frozen graph",
+        sentence: "What retrain.py left, for apps that were built on it.",
+    };
+    /// Run by a browser.
+    pub const WEB: Self = Self {
+        title: "Web page",
+        sentence: "A folder with a page that classifies in the browser, offline.",
+    };
+}
+
 /// What a format is called, and where a model is written to; see the methods of [`Exporter`] of these names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormatInfo {
+    /// [`Exporter::family`].
+    pub family: &'static Family,
+    /// [`Exporter::variant`].
+    pub variant: &'static str,
     /// [`Exporter::name`].
     pub name: &'static str,
     /// [`Exporter::title`].

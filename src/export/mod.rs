@@ -20,7 +20,7 @@ mod verify;
 pub use bundle::{Verification, VerifiedModel, verify_bundle};
 pub use certificate::{Answer, Certificate, Flip, ModelCertificate};
 pub use error::ExportError;
-pub use format::{Acceptance, Example, Exporter, FormatInfo, ModelFile, Options};
+pub use format::{Acceptance, Example, Exporter, Family, FormatInfo, ModelFile, Options};
 pub use formats::Format;
 pub use latency::Latency;
 pub use model::Model;

@@ -8,7 +8,7 @@ use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
 use crate::graph::{Dim, Graph, GraphError};
 use crate::onnx::{ElementType, OnnxError, Tensor};
 
-use super::format::{Acceptance, Example, Exporter, FormatInfo, ModelFile, Options};
+use super::format::{Acceptance, Example, Exporter, Family, FormatInfo, ModelFile, Options};
 use super::readme::input_in_python;
 use super::{ExportError, Model};
 
@@ -36,6 +36,8 @@ impl Onnx {
     pub const UINT8: Self = Self {
         info: FormatInfo {
             name: "onnx",
+            family: &Family::ONNX,
+            variant: "fp32",
             title: "ONNX, uint8",
             sentence: "Takes plain pixels; the normalisation is inside, so that nobody has to guess it. The one to choose.",
             file: "model.onnx",
@@ -46,6 +48,8 @@ impl Onnx {
     pub const FLOAT: Self = Self {
         info: FormatInfo {
             name: "onnx-float",
+            family: &Family::ONNX,
+            variant: "float input",
             title: "ONNX, float",
             sentence: "Takes normalised float pixels, [N, 3, H, W]. For runtimes and converters that want no uint8.",
             file: "model-float.onnx",
@@ -56,6 +60,8 @@ impl Onnx {
     pub const HALF: Self = Self {
         info: FormatInfo {
             name: "onnx-fp16",
+            family: &Family::ONNX,
+            variant: "fp16",
             title: "ONNX, fp16",
             sentence: "Computes in half precision, for runtimes on phone GPUs and NPUs that want it. On most processors no faster than ONNX.",
             file: "model-fp16.onnx",

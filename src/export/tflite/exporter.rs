@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
-use crate::export::format::{Acceptance, Example, Exporter, FormatInfo, ModelFile, Options};
+use crate::export::format::{
+    Acceptance, Example, Exporter, Family, FormatInfo, ModelFile, Options,
+};
 use crate::export::onnx::{TOLERANCE, from_pixels};
 use crate::export::readme::input_in_python;
 use crate::export::{ExportError, Model, OnnxRunner};
@@ -23,6 +25,8 @@ impl Tflite {
     pub const FLOAT: Self = Self {
         info: FormatInfo {
             name: "tflite",
+            family: &Family::TFLITE,
+            variant: "fp32",
             title: "TensorFlow Lite",
             sentence: "For Android and iOS: MediaPipe, LiteRT. Takes plain pixels; labels are inside.",
             file: "model.tflite",
@@ -32,6 +36,8 @@ impl Tflite {
     pub const HALF: Self = Self {
         info: FormatInfo {
             name: "tflite-fp16",
+            family: &Family::TFLITE,
+            variant: "fp16",
             title: "TensorFlow Lite, fp16",
             sentence: "The same in half the size. The one to choose for a phone.",
             file: "model-fp16.tflite",
