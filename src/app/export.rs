@@ -6,22 +6,11 @@ use std::sync::Arc;
 use super::notes::Tone;
 use super::tasks::TaskId;
 use super::{App, Lane, Session};
-use crate::export::{Certificate, ExportError, ExportedFile, Format, Options, Order, export};
+use crate::export::{
+    ExportError, Format, FoundExport, Options, Order, export, exports_in, found_in,
+};
 use crate::jobs::JobError;
 use crate::train::RunId;
-
-/// An export that was made in this session.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Exported {
-    /// The run.
-    pub run: RunId,
-    /// The folder.
-    pub dir: PathBuf,
-    /// The files in it, models first.
-    pub files: Vec<ExportedFile>,
-    /// What the models did on the test set.
-    pub certificate: Certificate,
-}
 
 /// Why an export failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +32,9 @@ pub struct ExportState {
     /// The export in progress.
     pub task: Option<TaskId>,
     /// What was exported, newest first.
-    pub done: Vec<Exported>,
+    pub done: Vec<FoundExport>,
+    /// Whether the folders of exports were read, and nobody was in another program since.
+    known: bool,
     /// Why the last export failed.
     pub error: Option<ExportFailure>,
 }
@@ -56,6 +47,7 @@ impl Default for ExportState {
             dir: None,
             task: None,
             done: Vec::new(),
+            known: false,
             error: None,
         }
     }
@@ -66,8 +58,8 @@ impl Default for ExportState {
 pub enum ExportAction {
     /// Exports this run.
     Run(RunId),
-    /// In this format alone.
-    Format(Format),
+    /// Reads which exports there are.
+    Look,
     /// In this format too, or no longer; the last one stays.
     Toggle(Format),
     /// Into this folder; `None` is the project's own.
@@ -80,6 +72,25 @@ pub enum ExportAction {
     Cancel,
     /// Shows a folder in the file manager.
     Reveal(PathBuf),
+}
+
+impl ExportState {
+    /// Whether the folders of exports have to be read.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        !self.known
+    }
+
+    /// Somebody may have moved or deleted exports meanwhile.
+    pub(super) fn forget(&mut self) {
+        self.known = false;
+    }
+
+    /// Takes in an export that was made, or made again.
+    fn take(&mut self, found: FoundExport) {
+        self.done.retain(|done| done.dir != found.dir);
+        self.done.insert(0, found);
+    }
 }
 
 impl Session {
@@ -126,7 +137,7 @@ impl App {
         let state = &mut session.export;
         match action {
             ExportAction::Run(id) => state.run = Some(id),
-            ExportAction::Format(format) => state.formats = vec![format],
+            ExportAction::Look => self.look_for_exports(),
             ExportAction::Toggle(format) => {
                 let on = state.formats.contains(&format);
                 let wanted = |known: &&Format| {
@@ -148,6 +159,48 @@ impl App {
             }
             ExportAction::Reveal(path) => self.reveal(path),
         }
+    }
+
+    fn look_for_exports(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        session.export.known = true;
+        let exports = session.project.exports_dir();
+        // Those that were written elsewhere in this session.
+        let done = session.export.done.iter().map(|done| done.dir.clone());
+        let elsewhere: Vec<PathBuf> = done.filter(|dir| !dir.starts_with(&exports)).collect();
+
+        let root = session.root.clone();
+        let read = move |_: &crate::jobs::Work| {
+            let (mut found, mut unreadable) = exports_in(&exports);
+            for dir in elsewhere {
+                match found_in(&dir) {
+                    Ok(export) => found.extend(export),
+                    Err(error) => unreadable.push(error),
+                }
+            }
+            found.sort_by(|a, b| (b.made, &b.dir).cmp(&(a.made, &a.dir)));
+            Ok::<_, ExportError>((found, unreadable))
+        };
+        self.tasks.start(
+            Lane::Free,
+            "Reading exports",
+            true,
+            read,
+            move |app, result| {
+                let current = |session: &&mut Session| session.root == root;
+                let Some(session) = app.session.as_mut().filter(current) else {
+                    return;
+                };
+                if let Ok((found, unreadable)) = result {
+                    session.export.done = found;
+                    for error in unreadable {
+                        app.notes.add(Tone::Warning, error.to_string());
+                    }
+                }
+            },
+        );
     }
 
     fn start_export(&mut self, accept_loss: bool) {
@@ -180,7 +233,8 @@ impl App {
             move |work| match export(&project, &run, &order, &job_dir, work) {
                 // Not a failure of the task: the user may accept the loss.
                 Err(error @ ExportError::Loses { .. }) => Ok(Err(error.to_string())),
-                outcome => outcome.map(Ok),
+                Err(error) => Err(error),
+                Ok(_) => found_in(&job_dir).map(Ok),
             },
             move |app, task, result| {
                 // The project may have been closed and opened again meanwhile.
@@ -190,17 +244,10 @@ impl App {
                 };
                 session.export.task = None;
                 match result {
-                    Ok(Ok(outcome)) => {
-                        session.export.done.retain(|done| done.dir != dir);
-                        session.export.done.insert(
-                            0,
-                            Exported {
-                                run: id,
-                                dir,
-                                files: outcome.files,
-                                certificate: outcome.certificate,
-                            },
-                        );
+                    Ok(Ok(found)) => {
+                        if let Some(found) = found {
+                            session.export.take(found);
+                        }
                         app.notes
                             .add(Tone::Done, "Exported and proved on the test set");
                     }

@@ -49,7 +49,7 @@ pub use command::Command;
 pub use depth::{Basis, DepthState};
 pub use dialog::{Dialog, NewClassThen, PathPurpose};
 pub use evaluate::{EvaluateAction, EvaluateState, FilePrediction, FilePredictions};
-pub use export::{ExportAction, ExportFailure, ExportState, Exported};
+pub use export::{ExportAction, ExportFailure, ExportState};
 pub use extend::Extension;
 pub use find::contains as contains_word;
 pub use import::{
@@ -279,8 +279,9 @@ impl App {
 
     /// The window got the focus back: files may have been moved by hand meanwhile.
     pub fn focused(&mut self) {
-        if let Some(session) = &self.session {
+        if let Some(session) = &mut self.session {
             session.pictures.retry_failed();
+            session.export.forget();
         }
         self.refresh();
         self.load_runs();

@@ -96,7 +96,7 @@ impl Family {
         title: "ONNX",
         sentence: "For ONNX Runtime on phones, computers and servers. Takes plain pixels unless said otherwise.",
     };
-    /// Run by LiteRT, MediaPipe and the Task Library.
+    /// Run by `LiteRT`, `MediaPipe` and the Task Library.
     pub const TFLITE: Self = Self {
         title: "TensorFlow Lite",
         sentence: "For Android and iOS: MediaPipe, LiteRT. Takes plain pixels; labels are inside.",

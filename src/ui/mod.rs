@@ -76,6 +76,7 @@ struct Views {
     label: label::View,
     train: train::View,
     evaluate: evaluate::View,
+    export: export::View,
     top_bar: top_bar::View,
     file_drag: file_drag::FileDrag,
     had_focus: bool,
@@ -159,7 +160,8 @@ impl Window {
             };
             let views = &mut self.views;
             let viewer = evaluate::viewed(cx.app);
-            let covered = cx.in_dialog || viewer.is_some();
+            let changed = export::viewed(cx.app, &views.export);
+            let covered = cx.in_dialog || viewer.is_some() || changed.is_some();
             // What lies below a dialog knows of no pointer: egui paints every tooltip above everything, and keeps one open
             // for as long as the pointer stays over its widget.
             let pointer = covered.then(|| {
@@ -192,6 +194,9 @@ impl Window {
                 let view = &mut views.evaluate;
                 evaluate::large_ui(ui.ctx(), &mut cx, session, evaluation, view);
             }
+            if let Some(session) = changed {
+                export::large_ui(ui.ctx(), &mut cx, session, &mut views.export);
+            }
             drop_zone::drop_zone_ui(ui.ctx(), &mut cx);
             palette::palette_ui(ui.ctx(), &mut cx, &mut views.palette);
             dialogs::dialogs_ui(ui.ctx(), &mut cx, &mut dialog, &mut views.dialogs);
@@ -217,7 +222,7 @@ fn workspace_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, views: &mut Vie
         Workspace::Label => label::label_ui(ui, cx, session, &mut views.label),
         Workspace::Train => train::train_ui(ui, cx, session, &mut views.train),
         Workspace::Evaluate => evaluate::evaluate_ui(ui, cx, session, &mut views.evaluate),
-        Workspace::Export => export::export_ui(ui, cx, session),
+        Workspace::Export => export::export_ui(ui, cx, session, &mut views.export),
     }
 }
 

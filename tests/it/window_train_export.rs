@@ -2,7 +2,7 @@
 //! resuming, evaluating, predicting, exporting. With the real engine, by accessible names.
 
 use egui_kittest::kittest::Queryable as _;
-use salamander::app::{Action, EvaluateAction, TrainAction, TrainState};
+use salamander::app::{Action, Command, EvaluateAction, TrainAction, TrainState};
 use salamander::backbone::Depth;
 use salamander::export::Format;
 use salamander::train::{RunState, TrainSettings};
@@ -71,37 +71,58 @@ fn from_labelled_frames_to_an_exported_model() {
     check_predictions(&place, &mut desk);
 
     go(&mut desk, "Export");
-    desk.click("ONNX, float");
-    desk.click("ONNX, uint8");
     press(&mut desk, "Export");
     desk.see("Show in folder");
     let done = session(&desk).export.done[0].clone();
-    let model = done
-        .files
-        .iter()
-        .find(|file| file.format == "onnx")
-        .unwrap();
-    assert_eq!(model.top1_agreement, Some(1.0));
-    assert!(model.path.is_file());
+    let model = &done.certificate.models[0];
+    assert!(model.format == "onnx" && model.flips.is_empty());
+    assert!(done.dir.join("model.onnx").is_file());
     assert!(done.dir.starts_with(place.path("p/exports")));
     desk.see("model.onnx");
+    let first = done.examples[0].top("model.onnx", &done.labels, 1)[0].0;
+    desk.see_part(&format!("On a phone: {first}"));
+    desk.click("Next image");
+    let second = done.examples[1].top("model.onnx", &done.labels, 1)[0].0;
+    desk.see_part(&format!("On a phone: {second}"));
 
-    // Ticked, a second format is part of the same export; the last tick cannot be taken away.
-    desk.click("Also ONNX, fp16");
+    // A second format is part of the same export; the last one cannot be taken away.
+    desk.click("ONNX, fp16");
     assert_eq!(
         session(&desk).export.formats,
         [Format::ONNX, Format::ONNX_FP16]
     );
     press(&mut desk, "Export");
     desk.see("model-fp16.onnx");
-    let done = session(&desk).export.done[0].clone();
-    assert_eq!(done.certificate.models.len(), 2);
-    assert!(done.dir.join("model-fp16.onnx").is_file());
-    desk.click("Also ONNX, uint8");
-    desk.click("Also ONNX, fp16");
+    let done = session(&desk).export.done.clone();
+    assert_eq!(done[0].certificate.models.len(), 2);
+    assert!(done[0].dir.join("model-fp16.onnx").is_file());
+    desk.see("What it costs");
+    desk.click("ONNX, uint8");
+    desk.click("ONNX, fp16");
     assert_eq!(session(&desk).export.formats, [Format::ONNX_FP16]);
-    desk.click("ONNX, float");
-    assert_eq!(session(&desk).export.formats, [Format::ONNX_FLOAT]);
+
+    // The one before is a line that opens it.
+    desk.see_part("Open export of");
+    desk.harness.get_by_label_contains("Open export of").click();
+    desk.harness.run_steps(3);
+    desk.see_part("model.onnx, model-fp16.onnx");
+
+    // Exports are found again when the project is opened.
+    let root = session(&desk).root.clone();
+    desk.act(Action::Command(Command::CloseProject));
+    desk.act(Action::OpenProject(root));
+    desk.until("the project is open", |harness| {
+        harness.state().app().session.is_some()
+    });
+    go(&mut desk, "Export");
+    desk.until("the exports are found", |harness| {
+        let session = harness.state().app().session.as_ref().unwrap();
+        session.export.done.len() == 2
+    });
+    let dirs = |list: &[salamander::export::FoundExport]| -> Vec<_> {
+        list.iter().map(|export| export.dir.clone()).collect()
+    };
+    assert_eq!(dirs(&session(&desk).export.done), dirs(&done));
 }
 
 /// Other files are predicted on without becoming part of the project.

@@ -8,7 +8,9 @@ use crate::project::Split;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::tokens;
-use crate::ui::widgets::{self, class_dot, figure, hint, hint_with, panel, quiet_button, section};
+use crate::ui::widgets::{
+    self, class_dot, color_of, figure, hint, hint_with, panel, quiet_button, section,
+};
 
 /// Sources shown in the list; the worst come first.
 const MOST_SOURCES: usize = 40;
@@ -265,15 +267,6 @@ fn right(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui)) {
             add(ui);
         },
     );
-}
-
-/// The palette index of a class of the run, if the project still has it.
-pub fn color_of(session: &Session, class: &str) -> Option<usize> {
-    session
-        .classes
-        .iter()
-        .find(|known| known.name.as_str() == class)
-        .map(|known| known.color)
 }
 
 /// What people call a source; files that were put in by hand are their own.

@@ -2,12 +2,12 @@
 
 use egui::{Popup, Rect, ScrollArea, Sense, Ui, UiBuilder, pos2, vec2};
 
-use super::figures::color_of;
 use super::mistakes::bar_ui;
 use crate::app::{Action, Ask, EvaluateAction, FilePrediction, Session, words};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::color_of;
 use crate::ui::widgets::{
     self, accent_button, class_mark, empty, menu_chip, menu_item, panel, picture_within,
     quiet_button, section,

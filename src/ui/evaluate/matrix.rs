@@ -5,11 +5,11 @@ use egui::{
     epaint::TextShape, pos2, vec2,
 };
 
-use super::figures::color_of;
 use crate::app::{Action, EvaluateAction, Session, words};
 use crate::evaluate::Evaluation;
 use crate::ui::Cx;
 use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::color_of;
 use crate::ui::widgets::{self, class_mark, panel, quiet_button, section};
 
 /// Largest and smallest side of a cell, points.

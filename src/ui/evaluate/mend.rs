@@ -2,12 +2,12 @@
 
 use egui::{Align2, CornerRadius, FontFamily, FontId, Popup, Rect, Response, Ui, pos2, vec2};
 
-use super::figures::color_of;
 use crate::app::{Action, Command, EvaluateAction, FrameNow, Pick, Session, class_key, words};
 use crate::project::{ClassName, Label};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::color_of;
 use crate::ui::widgets::{self, class_mark, menu_chip, menu_item, quiet_button};
 
 /// Paints what can be done with the frame that is shown large, or with the selected ones.

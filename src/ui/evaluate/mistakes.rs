@@ -5,7 +5,7 @@ use egui::{
     Modal, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
 };
 
-use super::figures::{color_of, source_name};
+use super::figures::source_name;
 use super::{matrix, mend};
 use crate::app::{Action, EvaluateAction, Picture, PictureKey, Session, image_name, words};
 use crate::evaluate::{Evaluation, FramePrediction};
@@ -14,8 +14,8 @@ use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    self, Zoom, class_mark, failed_picture, icon_button, loading_picture, panel, picture_within,
-    placeholder, section,
+    self, Zoom, class_mark, color_of, failed_picture, icon_button, loading_picture, panel,
+    picture_within, placeholder, section,
 };
 
 /// Width and height of a card, points.

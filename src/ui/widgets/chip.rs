@@ -112,6 +112,11 @@ fn pill(ui: &mut Ui, pill: &Pill<'_>) -> Response {
 
 /// A chip that is on or off: a filter.
 pub fn chip(ui: &mut Ui, on: bool, label: &str) -> Response {
+    toggle_chip(ui, on, label, label)
+}
+
+/// A chip that is on or off, whose whole name does not stand on it.
+pub fn toggle_chip(ui: &mut Ui, on: bool, label: &str, accessible: &str) -> Response {
     let t = tokens(ui);
     let response = pill(
         ui,
@@ -126,7 +131,7 @@ pub fn chip(ui: &mut Ui, on: bool, label: &str) -> Response {
             sense: Sense::click(),
         },
     );
-    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, on, label));
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, on, accessible));
     response
 }
 

@@ -4,7 +4,7 @@ use egui::{IntoAtoms, Response, ScrollArea, Ui, pos2};
 
 use super::button::menu_item;
 use super::chip::class_mark;
-use crate::app::words;
+use crate::app::{Session, words};
 use crate::project::Class;
 use crate::ui::theme::tokens;
 
@@ -54,4 +54,13 @@ pub fn class_item<'a>(
     let center = pos2(response.rect.left() + 16.0, response.rect.center().y);
     class_mark(ui.painter(), center, color, t.muted);
     response
+}
+
+/// The palette index of a class of the run, if the project still has it.
+pub fn color_of(session: &Session, class: &str) -> Option<usize> {
+    session
+        .classes
+        .iter()
+        .find(|known| known.name.as_str() == class)
+        .map(|known| known.color)
 }

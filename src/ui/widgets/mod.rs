@@ -17,8 +17,8 @@ pub use button::{
     quiet_button,
 };
 pub use card::{card, hint, hint_with, panel, section, separator};
-pub use chip::{badge, chip, class_chip, class_dot, class_mark, key_cap, menu_chip};
-pub use classes::{class_item, class_lines_ui};
+pub use chip::{badge, chip, class_chip, class_dot, class_mark, key_cap, menu_chip, toggle_chip};
+pub use classes::{class_item, class_lines_ui, color_of};
 pub use empty::empty;
 pub use field::{choice, field_frame, field_label, segments, slider, text_field};
 pub use number::{Number, number_ui};

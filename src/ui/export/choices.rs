@@ -1,0 +1,172 @@
+//! What is exported: the run, the formats, the folder.
+
+use egui::{CornerRadius, Frame, Margin, RichText, ScrollArea, Stroke, Ui};
+
+use super::done::{flips_in_words, points_in_words};
+use crate::app::{Action, Ask, ExportAction, Session, words};
+use crate::export::{Family, Format};
+use crate::train::RunId;
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::run_choice::run_choice;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{
+    self, accent_button, field_label, panel, quiet_button, section, toggle_chip,
+};
+
+/// Paints the settings.
+pub(super) fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
+    let height = ui.available_height();
+    // The scroll bar lies in the margin.
+    let margin = Margin {
+        right: 14 - widgets::SCROLL_BAR as i8,
+        ..Margin::same(14)
+    };
+    panel(ui).inner_margin(margin).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.set_min_height(height - 30.0);
+        // Above what scrolls: in a low window the list of formats is higher than the panel.
+        section(ui, "What is exported", |ui| {
+            ui.add_space(widgets::SCROLL_BAR);
+            let busy = session.export.task.is_some();
+            let export = ui
+                .add_enabled_ui(!busy, |ui| accent_button(ui, Some(icons::EXPORT), "Export"))
+                .inner;
+            if export
+                .on_hover_text("Write the models, their labels and how images become their input")
+                .on_disabled_hover_text("An export is being made")
+                .clicked()
+            {
+                cx.act(Action::Export(ExportAction::Start));
+            }
+        });
+        ScrollArea::vertical()
+            .auto_shrink(false)
+            .show(ui, |ui| choices_ui(ui, cx, session, run));
+    });
+}
+
+fn choices_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
+    ui.scope(|ui| {
+        ui.set_width(ui.available_width() - widgets::SCROLL_BAR);
+        ui.spacing_mut().item_spacing.y = 6.0;
+        field_label(ui, "Run");
+        if let Some(id) = run_choice(ui, session, "exported run", Some(run)) {
+            cx.act(Action::Export(ExportAction::Run(id)));
+        }
+        field_label(ui, "Formats, one export: all or none");
+        for family in families() {
+            family_ui(ui, cx, session, family);
+        }
+        field_label(ui, "Folder");
+        folder_ui(ui, cx, session);
+    });
+}
+
+/// Formats of one family as a card, with a chip for each.
+fn family_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, family: &'static Family) {
+    let t = tokens(ui);
+    let formats = || {
+        Format::all()
+            .iter()
+            .filter(|format| format.family() == family)
+    };
+    let chosen = |format: &Format| session.export.formats.contains(format);
+    let line = if formats().any(chosen) {
+        t.accent
+    } else {
+        t.line
+    };
+    Frame::new()
+        .fill(t.window)
+        .stroke(Stroke::new(1.0, line))
+        .corner_radius(CornerRadius::same(theme::RADIUS))
+        .inner_margin(Margin::symmetric(12, 9))
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.spacing_mut().item_spacing.y = 4.0;
+            ui.label(widgets::name(family.title));
+            let sentence = widgets::small(t, family.sentence).line_height(Some(16.0));
+            ui.add(egui::Label::new(sentence).wrap());
+            ui.horizontal_wrapped(|ui| {
+                ui.spacing_mut().item_spacing = egui::vec2(6.0, 6.0);
+                for format in formats() {
+                    let chip = toggle_chip(ui, chosen(format), format.variant(), format.title());
+                    if chip.on_hover_text(format.sentence()).clicked() {
+                        cx.act(Action::Export(ExportAction::Toggle(*format)));
+                    }
+                }
+            });
+            for format in formats() {
+                if let Some(words) = last_figures(session, *format) {
+                    let figures = format!("{}: {words}", format.variant());
+                    let figures = RichText::new(figures)
+                        .size(theme::TYPE_SMALL)
+                        .color(t.muted);
+                    ui.add(egui::Label::new(figures).wrap());
+                }
+            }
+        });
+}
+
+/// The families that formats belong to, in the order of the formats.
+fn families() -> Vec<&'static Family> {
+    let mut families = Vec::new();
+    for format in Format::all() {
+        if !families.contains(&format.family()) {
+            families.push(format.family());
+        }
+    }
+    families
+}
+
+/// What the format came to in the newest export of the run that has it.
+fn last_figures(session: &Session, format: Format) -> Option<String> {
+    let run = session.export_run()?;
+    let of_run = session
+        .export
+        .done
+        .iter()
+        .filter(|done| done.certificate.run == run.0);
+    let mut models = of_run.flat_map(|done| &done.certificate.models);
+    let model = models.find(|model| model.format == format.name())?;
+    Some(format!(
+        "{}, {}, {}{}",
+        words::bytes(model.bytes),
+        points_in_words(model.top1_difference),
+        flips_in_words(model.flips.len()),
+        model
+            .latency
+            .map(|latency| format!(", {:.1} ms", latency.median_ms))
+            .unwrap_or_default()
+    ))
+}
+
+fn folder_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let t = tokens(ui);
+    let Some(dir) = session.export_dir() else {
+        return;
+    };
+    let shown = dir.strip_prefix(&session.root).map_or_else(
+        |_| dir.to_string_lossy().into_owned(),
+        |inside| inside.to_string_lossy().into_owned(),
+    );
+    ui.add(egui::Label::new(widgets::small(t, shown)).wrap())
+        .on_hover_text(dir.to_string_lossy());
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        if quiet_button(ui, Some(icons::FOLDER), "Another folder…")
+            .on_hover_text("Choose where the export is written")
+            .clicked()
+        {
+            cx.act(Action::Ask(Ask::ExportFolder));
+        }
+        if session.export.dir.is_some()
+            && quiet_button(ui, Some(icons::UNDO), "In the project")
+                .on_hover_text("Write into the project’s own exports folder")
+                .clicked()
+        {
+            cx.act(Action::Export(ExportAction::Dir(None)));
+        }
+    });
+}

@@ -1,0 +1,277 @@
+//! The images to which a file gives another answer than the run, to be looked at.
+
+use std::path::PathBuf;
+
+use egui::{
+    Align, Align2, CornerRadius, FontFamily, FontId, Frame, Id, Key, Layout, Margin, Modal, Rect,
+    Sense, Stroke, StrokeKind, Ui, pos2, vec2,
+};
+
+use crate::app::{Picture, PictureKey, Session, image_name, words};
+use crate::export::{Answer, Flip, FoundExport, ModelCertificate};
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{
+    self, Zoom, class_mark, color_of, failed_picture, icon_button, loading_picture, picture_within,
+    placeholder,
+};
+
+/// Width and height of a card, points.
+const CARD: egui::Vec2 = vec2(150.0, 146.0);
+const GAP: f32 = 10.0;
+/// How many changed answers are shown at first.
+const SOME: usize = 24;
+
+/// State of the painting alone.
+#[derive(Default)]
+pub(super) struct View {
+    /// All are shown, not the first only.
+    all: bool,
+    /// The one that is shown large.
+    large: Option<Large>,
+    zoom: Zoom,
+}
+
+struct Large {
+    dir: PathBuf,
+    file: String,
+    place: usize,
+}
+
+impl View {
+    pub(super) fn is_large(&self) -> bool {
+        self.large.is_some()
+    }
+}
+
+/// Paints the changed answers of a model as cards.
+pub(super) fn flips_ui(
+    ui: &mut Ui,
+    session: &Session,
+    export: &FoundExport,
+    model: &ModelCertificate,
+    view: &mut View,
+) {
+    if model.flips.is_empty() {
+        return;
+    }
+    let t = tokens(ui);
+    ui.add_space(4.0);
+    ui.horizontal(|ui| {
+        ui.label(widgets::name("Changed answers"));
+        let words = format!(
+            "{} for which {} names another class than the run",
+            session.noun().count(model.flips.len()),
+            model.file
+        );
+        ui.add(egui::Label::new(widgets::faint(t, words)).truncate());
+    });
+    let most = if view.all { usize::MAX } else { SOME };
+    let shown: Vec<&Flip> = model.flips.iter().take(most).collect();
+    let columns = ((ui.available_width() + GAP) / (CARD.x + GAP))
+        .floor()
+        .max(1.0) as usize;
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing = vec2(GAP, GAP);
+        for (row, flips) in shown.chunks(columns).enumerate() {
+            ui.horizontal(|ui| {
+                for (column, flip) in flips.iter().enumerate() {
+                    if card_ui(ui, session, flip) {
+                        view.large = Some(Large {
+                            dir: export.dir.clone(),
+                            file: model.file.clone(),
+                            place: row * columns + column,
+                        });
+                    }
+                }
+            });
+        }
+    });
+    if model.flips.len() > shown.len() && widgets::button(ui, None, "Show all").clicked() {
+        view.all = true;
+    }
+}
+
+/// Returns whether it was clicked.
+fn card_ui(ui: &mut Ui, session: &Session, flip: &Flip) -> bool {
+    let t = tokens(ui);
+    let (rect, response) = ui.allocate_exact_size(CARD, Sense::click());
+    let words = format!(
+        "{}, labelled “{}”: the run says {}, the file {}",
+        image_name(&flip.path),
+        flip.truth,
+        answer(&flip.run),
+        answer(&flip.model)
+    );
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &words));
+    if !ui.is_rect_visible(rect) {
+        return false;
+    }
+    let image = Rect::from_min_size(rect.min, vec2(CARD.x, 100.0));
+    let key = PictureKey::Thumb(session.root.join(&flip.path));
+    match session.pictures.get(&key) {
+        Picture::Ready(texture) => picture_within(ui, image, &texture, theme::RADIUS),
+        Picture::Loading => placeholder(ui, image, theme::RADIUS, None),
+        Picture::Failed(_) => placeholder(ui, image, theme::RADIUS, Some(icons::MISSING)),
+    }
+    if response.hovered() || response.has_focus() {
+        ui.painter().rect_stroke(
+            image,
+            CornerRadius::same(theme::RADIUS),
+            Stroke::new(
+                1.5,
+                if response.has_focus() {
+                    t.accent
+                } else {
+                    t.line_strong
+                },
+            ),
+            StrokeKind::Inside,
+        );
+    }
+    let font = FontId::new(12.0, FontFamily::Proportional);
+    for (y, who, said) in [(113.0, "run", &flip.run), (132.0, "file", &flip.model)] {
+        let y = rect.top() + y;
+        let color = if said.class == flip.truth {
+            t.ok
+        } else {
+            t.text
+        };
+        let mark = color_of(session, &said.class);
+        class_mark(ui.painter(), pos2(rect.left() + 6.0, y), mark, t.muted);
+        let name = words::shorten(&said.class, 12);
+        let painter = ui.painter();
+        let left = pos2(rect.left() + 16.0, y);
+        painter.text(left, Align2::LEFT_CENTER, name, font.clone(), color);
+        let percent = format!("{who} {}", words::percent(f64::from(said.probability)));
+        let right = pos2(rect.right() - 2.0, y);
+        painter.text(right, Align2::RIGHT_CENTER, percent, font.clone(), t.muted);
+    }
+    response
+        .on_hover_text(format!("{words}\nClick to look at it"))
+        .clicked()
+}
+
+/// `“a” at 63 %`.
+fn answer(answer: &Answer) -> String {
+    format!(
+        "“{}” at {}",
+        answer.class,
+        words::percent(f64::from(answer.probability))
+    )
+}
+
+/// Paints the image that is shown large, over the window.
+pub(super) fn large_ui(ctx: &egui::Context, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
+    let Some(large) = &mut view.large else {
+        return;
+    };
+    let model = session
+        .export
+        .done
+        .iter()
+        .filter(|export| export.dir == large.dir)
+        .flat_map(|export| &export.certificate.models)
+        .find(|model| model.file == large.file);
+    let Some((model, flip)) = model.and_then(|model| Some((model, model.flips.get(large.place)?)))
+    else {
+        view.large = None;
+        return;
+    };
+    let count = model.flips.len();
+    let place = large.place;
+    let zoom = &mut view.zoom;
+    let mut to = Some(place);
+    let room = ctx.content_rect().size();
+    let size = vec2((room.x * 0.8).min(1200.0), (room.y * 0.82).min(860.0));
+    let style = ctx.global_style();
+    let t = if style.visuals.dark_mode {
+        &theme::DARK
+    } else {
+        &theme::LIGHT
+    };
+    let modal = Modal::new(Id::unique("changed answer"))
+        .backdrop_color(t.backdrop)
+        .frame(
+            Frame::popup(&style)
+                .corner_radius(CornerRadius::same(theme::RADIUS_LARGE))
+                .inner_margin(Margin::same(18)),
+        )
+        .show(ctx, |ui| {
+            ui.set_width(size.x);
+            let path = session.root.join(&flip.path);
+            zoom.follow(&flip.path);
+            ui.horizontal(|ui| {
+                let name = words::shorten(&image_name(&flip.path), 48);
+                ui.label(widgets::title(name)).on_hover_text(&flip.path);
+                ui.label(widgets::faint(t, format!("{} of {count}", place + 1)));
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    if icon_button(ui, icons::CROSS, "Close", "Close (Esc)").clicked() {
+                        to = None;
+                    }
+                    let step = |ui: &mut Ui, glyph, name: String, key, on: bool| {
+                        let tip = format!("{name} ({key})");
+                        ui.add_enabled_ui(on, |ui| icon_button(ui, glyph, &name, &tip))
+                            .inner
+                            .clicked()
+                    };
+                    let next = session.noun().fill("Next {image}").into_owned();
+                    if step(ui, icons::ARROW_RIGHT, next, "→", place + 1 < count) {
+                        to = Some(place + 1);
+                    }
+                    let before = session.noun().fill("{Image} before").into_owned();
+                    if step(ui, icons::ARROW_LEFT, before, "←", place > 0) {
+                        to = place.checked_sub(1);
+                    }
+                    zoom.buttons_ui(ui);
+                });
+            });
+            let (rect, _) = ui.allocate_exact_size(vec2(size.x, size.y - 170.0), Sense::hover());
+            let (picture, all_pixels) = session.pictures.large(&path, zoom.wants_all_pixels());
+            match picture {
+                Picture::Ready(texture) => {
+                    let keys = cx.app.dialog.is_none() && !cx.app.palette;
+                    zoom.picture_ui(ui, rect, &texture, all_pixels, keys);
+                }
+                Picture::Loading => loading_picture(ui, rect, session, &path),
+                Picture::Failed(why) => failed_picture(ui, rect, why),
+            }
+            ui.add_space(4.0);
+            for (who, said) in [("the run", &flip.run), (model.file.as_str(), &flip.model)] {
+                let right = said.class == flip.truth;
+                ui.horizontal(|ui| {
+                    widgets::class_dot(ui, color_of(session, &said.class));
+                    ui.label(format!(
+                        "{who} says “{}” at {}{}",
+                        said.class,
+                        words::percent(f64::from(said.probability)),
+                        if right { ", as it is labelled" } else { "" }
+                    ));
+                });
+            }
+            if flip.run.class != flip.truth && flip.model.class != flip.truth {
+                ui.label(widgets::muted(
+                    t,
+                    format!("It is labelled “{}”.", flip.truth),
+                ));
+            }
+        });
+    let (back, forth) = ctx.input(|input| {
+        (
+            input.key_pressed(Key::ArrowLeft),
+            input.key_pressed(Key::ArrowRight),
+        )
+    });
+    if modal.should_close() {
+        to = None;
+    } else if back {
+        to = Some(place.saturating_sub(1));
+    } else if forth && place + 1 < count {
+        to = Some(place + 1);
+    }
+    match to {
+        Some(to) => large.place = to,
+        None => view.large = None,
+    }
+}

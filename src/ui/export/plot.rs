@@ -1,0 +1,150 @@
+//! What a smaller or faster file costs: the models of an export as points, answers kept over size or time.
+
+use egui::{Align, Align2, FontFamily, FontId, Layout, Rangef, RichText, Ui, Vec2b, vec2};
+use egui_plot::{AxisHints, Plot, PlotPoint, PlotPoints, Points, Text};
+
+use crate::export::{FoundExport, ModelCertificate};
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{self, toggle_chip};
+
+/// Height, points.
+const HEIGHT: f32 = 184.0;
+
+/// State of the painting alone.
+#[derive(Default)]
+pub(super) struct View {
+    /// The horizontal axis is the time of one image instead of the size.
+    time: bool,
+    /// The vertical axis is top-1 instead of the part of answers that are the run's.
+    top1: bool,
+}
+
+/// A model in the plot.
+struct Point {
+    name: String,
+    x: f64,
+    /// Percent.
+    y: f64,
+}
+
+/// Paints the plot, where there is more than one model to compare.
+pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
+    let models = &export.certificate.models;
+    if models.len() < 2 {
+        return;
+    }
+    let t = tokens(ui);
+    let timed = models
+        .iter()
+        .filter(|model| model.latency.is_some())
+        .count()
+        > 1;
+    view.time &= timed;
+    ui.add_space(2.0);
+    ui.horizontal(|ui| {
+        ui.label(widgets::name("What it costs"));
+        let what = match (view.top1, view.time) {
+            (false, false) => "answers that are the run’s, over size",
+            (false, true) => "answers that are the run’s, over the time of one image",
+            (true, false) => "right answers, over size",
+            (true, true) => "right answers, over the time of one image",
+        };
+        ui.add(egui::Label::new(widgets::faint(t, what)).truncate());
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 6.0;
+            let name = "Right answers instead of unchanged ones";
+            if toggle_chip(ui, view.top1, "top-1", name)
+                .on_hover_text(name)
+                .clicked()
+            {
+                view.top1 = !view.top1;
+            }
+            let name = "Time of one image instead of size";
+            if timed
+                && toggle_chip(ui, view.time, "time", name)
+                    .on_hover_text(name)
+                    .clicked()
+            {
+                view.time = !view.time;
+            }
+        });
+    });
+    let points: Vec<Point> = models
+        .iter()
+        .filter_map(|model| point(model, view))
+        .collect();
+    let most = points.iter().map(|point| point.x).fold(0.0, f64::max);
+    let least = points.iter().map(|point| point.y).fold(f64::MAX, f64::min);
+    let highest = points.iter().map(|point| point.y).fold(0.0, f64::max);
+    let margin = ((highest - least) * 0.25).max(0.25);
+    let unit = if view.time { "ms" } else { "MB" };
+    let small = FontId::new(11.0, FontFamily::Proportional);
+    let x_axis = AxisHints::new_x()
+        .formatter(move |mark, _| format!("{} {unit}", mark.value))
+        .label_spacing(Rangef::new(50.0, 60.0))
+        .tick_label_color(t.faint)
+        .tick_label_font(small.clone());
+    let y_axis = AxisHints::new_y()
+        .formatter(|mark, _| match mark.value {
+            // There is no such part of anything.
+            over if over > 100.000_1 => String::new(),
+            percent => format!("{percent:.1} %"),
+        })
+        .min_thickness(46.0)
+        .label_spacing(Rangef::new(14.0, 18.0))
+        .tick_label_color(t.faint)
+        .tick_label_font(small);
+    let plot = Plot::new(("what it costs", &export.dir, view.time, view.top1))
+        .height(HEIGHT)
+        .width(ui.available_width())
+        .allow_zoom(Vec2b::FALSE)
+        .allow_drag(Vec2b::FALSE)
+        .allow_scroll(Vec2b::FALSE)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .show_x(false)
+        .show_y(false)
+        .show_grid(Vec2b::new(false, true))
+        .grid_color(t.line)
+        .set_margin_fraction(vec2(0.0, 0.0))
+        .include_x(0.0)
+        .include_x(most * 1.18)
+        .include_y(least - margin)
+        .include_y(highest + margin)
+        .show_background(false)
+        .custom_x_axes(vec![x_axis])
+        .custom_y_axes(vec![y_axis]);
+    plot.show(ui, |plot| {
+        for point in &points {
+            let place = [[point.x, point.y]];
+            let dot = Points::new(point.name.clone(), PlotPoints::from_iter(place))
+                .color(t.accent)
+                .radius(4.5);
+            plot.points(dot);
+            let text = RichText::new(point.name.clone())
+                .size(theme::TYPE_SMALL)
+                .color(t.text);
+            let above = PlotPoint::new(point.x, point.y + 0.12 * margin);
+            let text = Text::new(String::new(), above, text).anchor(Align2::CENTER_BOTTOM);
+            plot.text(text.allow_hover(false));
+        }
+    });
+}
+
+fn point(model: &ModelCertificate, view: &View) -> Option<Point> {
+    let x = if view.time {
+        model.latency.as_ref()?.median_ms
+    } else {
+        model.bytes as f64 / 1e6
+    };
+    let part = if view.top1 {
+        model.top1
+    } else {
+        model.top1_agreement
+    };
+    Some(Point {
+        name: model.format.clone(),
+        x,
+        y: part * 100.0,
+    })
+}
