@@ -10,7 +10,7 @@ use super::attributes::Spelling;
 use super::gradient::{Arriving, Backward, Parts, no_rule};
 use super::ops::{
     Activation, Blocked, Conv, ConvTranspose, Elementwise, GlobalPool, Linear, Moves, Norm, Pool,
-    Reduce, Reshaping, Softmax,
+    Quantization, Reduce, Reshaping, Softmax,
 };
 use super::value::{Dim, Fact, ValueId};
 use crate::onnx::ElementType;
@@ -93,6 +93,8 @@ operators! {
     Reshaping,
     /// Cutting, joining and picking.
     Moves,
+    /// Between real numbers and 8-bit integers.
+    Quantization,
     /// Operators of ONNX Runtime's blocked layout.
     Blocked,
 }

@@ -82,9 +82,11 @@ impl Lowering<'_> {
             Op::Reduce(reduce) => self.reduce(node, reduce),
             Op::Reshaping(op) => self.reshaping(node, op),
             Op::Moves(op) => self.moves(node, op),
-            Op::ConvTranspose(_) | Op::Norm(_) | Op::Blocked(_) | Op::Other(_) => {
-                self.refuse(node, "is an operator that is not known here")
-            }
+            Op::ConvTranspose(_)
+            | Op::Norm(_)
+            | Op::Quantization(_)
+            | Op::Blocked(_)
+            | Op::Other(_) => self.refuse(node, "is an operator that is not known here"),
         }
     }
 

@@ -8,6 +8,7 @@ pub mod layout;
 mod opset;
 mod pads;
 mod part;
+pub mod quantize;
 
 pub use join::Joined;
 pub use opset::OPSETS;

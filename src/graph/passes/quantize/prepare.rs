@@ -1,0 +1,241 @@
+//! What happens to a network before it is quantized: it is made as simple as it gets, in real numbers.
+
+use crate::graph::ops::{Conv, Elementwise, Gemm, GlobalPool, Linear, ReduceKind, Reshaping};
+use crate::graph::structure::Node;
+use crate::graph::value::{Fact, ValueId};
+use crate::graph::{Graph, GraphError, Op};
+use crate::onnx::Tensor;
+
+/// A network that is ready to be measured and quantized. It computes what the network did, in real numbers.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The network: constants, padding and batch normalisation folded, a bias in every layer.
+    pub graph: Graph,
+    /// Its input, f32 `[N, 3, H, W]`: see [`Pixels`]; normalised planes without.
+    pub input: ValueId,
+    /// How its input is made of pixels, where that takes nothing but a scale and a zero point.
+    pub pixels: Option<Pixels>,
+    /// What normalised planes are: `(pixel - mean) / std` for each channel.
+    pub mean: [f32; 3],
+    /// See `mean`.
+    pub std: [f32; 3],
+}
+
+/// The input of a prepared network: `scale · (pixel - zero)`, the same for all channels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pixels {
+    /// What a step of a pixel is.
+    pub scale: f32,
+    /// The pixel that is zero, and that stands in the padding.
+    pub zero: u8,
+}
+
+/// Prepares a network that takes planes normalised by `(pixel - mean) / std`.
+///
+/// One integral mean and one `std` for all channels are a scale and a zero point. Other numbers are folded into the first
+/// convolution, which then reads `pixel - zero`; only its padding differs: it holds the pixel `zero`, the rounded mean of the
+/// means, where each channel would have its own mean.
+///
+/// # Errors
+/// When a pass fails, or the network has not one input.
+pub fn prepare(graph: &Graph, mean: [f32; 3], std: [f32; 3]) -> Result<Prepared, GraphError> {
+    let &[input] = graph.inputs() else {
+        return Err(GraphError::Model("it has not one input".into()));
+    };
+    let mut graph = graph.clone();
+    graph.fold_constants()?;
+    graph.infer_anew();
+    graph.fold_integers()?;
+    graph.merge_pads();
+    graph.fold_batch_norm()?;
+    graph.infer_anew();
+    rewrite(&mut graph);
+    let pixels = if let Some(zero) = uniform(mean, std) {
+        Some(Pixels {
+            scale: 1.0 / std[0],
+            zero,
+        })
+    } else {
+        fold_normalisation(&mut graph, input, mean, std)
+    };
+    graph.prune();
+    Ok(Prepared {
+        graph,
+        input,
+        pixels,
+        mean,
+        std,
+    })
+}
+
+/// The pixel that normalisation makes zero of in all channels, all with the same scale.
+fn uniform(mean: [f32; 3], std: [f32; 3]) -> Option<u8> {
+    let same = |values: [f32; 3]| values.iter().all(|value| (value - values[0]).abs() < 1e-6);
+    let rounded = mean[0].round();
+    let integral = (mean[0] - rounded).abs() < 1e-6 && (0.0..=255.0).contains(&rounded);
+    (same(mean) && same(std) && integral).then_some(rounded as u8)
+}
+
+/// Gives every layer a bias, and writes products of matrices and means over all pixels as the operators that
+/// quantization knows.
+fn rewrite(graph: &mut Graph) {
+    let nodes = std::mem::take(&mut graph.nodes);
+    for mut node in nodes {
+        if matches!(node.op, Op::Linear(Linear::MatMul))
+            && let [Some(a), Some(b)] = node.inputs[..]
+            && graph.shape(a).is_some_and(|shape| shape.len() == 2)
+            && graph.constant_of(b).is_some_and(|b| b.shape.len() == 2)
+        {
+            node.op = Linear::GEMM.into();
+        }
+        if let Some(channels) = lacks_bias(graph, &node) {
+            let zeros = graph.constant(Tensor::new([channels], vec![0.0_f32; channels]));
+            node.inputs.resize(3, None);
+            if let Some(bias) = node.inputs.get_mut(2) {
+                *bias = Some(zeros);
+            }
+        }
+        if let Some(keep) = mean_of_pixels(graph, &node)
+            && let (Some(x), Some(output)) = (node.input(0), node.output())
+        {
+            let pool = Op::from(GlobalPool::Average);
+            let made = |op: Op, input, output| Node {
+                name: String::new(),
+                op,
+                inputs: vec![Some(input)],
+                outputs: vec![Some(output)],
+            };
+            if keep {
+                graph.nodes.push(made(pool, x, output));
+            } else {
+                let name = graph.unique("pool");
+                let pooled = graph.add_value(&name, Fact::default());
+                graph.nodes.push(made(pool, x, pooled));
+                let flatten = Op::from(Reshaping::FLATTEN);
+                graph.nodes.push(made(flatten, pooled, output));
+            }
+            continue;
+        }
+        graph.nodes.push(node);
+    }
+    // The places of the nodes have changed.
+    graph.retain_nodes(|_, _| true);
+    graph.infer_anew();
+}
+
+/// The number of a layer's channels, when it has constant weights and no bias.
+fn lacks_bias(graph: &Graph, node: &Node) -> Option<usize> {
+    if node.input(2).is_some() {
+        return None;
+    }
+    let weight = graph.constant_of(node.input(1)?)?;
+    let axis = channel_axis(&node.op)?;
+    weight.f32().ok()?;
+    weight.shape.get(axis).copied()
+}
+
+/// The dimension of a layer's weight that is its output channels.
+pub(super) fn channel_axis(op: &Op) -> Option<usize> {
+    match op {
+        Op::Conv(_)
+        | Op::Linear(Linear::Gemm(Gemm {
+            trans_b: true,
+            trans_a: false,
+            ..
+        })) => Some(0),
+        Op::Linear(Linear::Gemm(Gemm { trans_a: false, .. })) => Some(1),
+        _ => None,
+    }
+}
+
+/// Whether a node is the mean of all pixels of each map, and if so whether dimensions stay.
+fn mean_of_pixels(graph: &Graph, node: &Node) -> Option<bool> {
+    let Op::Reduce(reduce) = &node.op else {
+        return None;
+    };
+    let axes = graph.reduced_axes(node)?;
+    let rank = graph.shape(node.input(0)?)?.len();
+    (reduce.kind == ReduceKind::Mean && rank == 4 && axes == [2, 3]).then_some(reduce.keep)
+}
+
+/// Lets the first convolution read `pixel - zero`; `None` where something else reads the input too.
+fn fold_normalisation(
+    graph: &mut Graph,
+    input: ValueId,
+    mean: [f32; 3],
+    std: [f32; 3],
+) -> Option<Pixels> {
+    let mut readers = graph.nodes.iter().enumerate();
+    let (at, node) = readers.find(|(_, node)| node.reads().any(|read| read == input))?;
+    let alone = graph.consumers(input).count() == 1 && !graph.outputs.contains(&input);
+    let Op::Conv(Conv { group: 1, .. }) = node.op else {
+        return None;
+    };
+    let (weight, bias) = (node.input(1)?, node.input(2)?);
+    let (weights, biases) = (graph.constant_of(weight)?, graph.constant_of(bias)?);
+    let [channels, 3, area @ ..] = weights.shape[..].as_ref() else {
+        return None;
+    };
+    let area: usize = area.iter().product();
+    if !alone || biases.data.len() != *channels {
+        return None;
+    }
+    let zero = (mean.iter().sum::<f32>() / 3.0).round().clamp(0.0, 255.0);
+    let mut values = weights.f32().ok()?.to_vec();
+    let mut shifted = biases.f32().ok()?.to_vec();
+    for (kernel, bias) in values.chunks_exact_mut(3 * area).zip(&mut shifted) {
+        let mut shift = 0.0_f64;
+        for ((taps, mean), std) in kernel.chunks_exact_mut(area).zip(mean).zip(std) {
+            for tap in taps {
+                shift += f64::from(*tap) * f64::from(zero - mean) / f64::from(std);
+                *tap /= std;
+            }
+        }
+        *bias += shift as f32;
+    }
+    let (shape, channels) = (weights.shape.clone(), *channels);
+    let weight = graph.constant(Tensor::new(shape, values));
+    let bias = graph.constant(Tensor::new([channels], shifted));
+    if let Some(node) = graph.nodes.get_mut(at) {
+        node.inputs.splice(1..3, [Some(weight), Some(bias)]);
+    }
+    Some(Pixels {
+        scale: 1.0,
+        zero: zero as u8,
+    })
+}
+
+impl Prepared {
+    /// What the input of the prepared network is, for planes of pixels `[N, 3, H, W]` that are 0 to 255.
+    #[must_use]
+    pub fn input_of(&self, pixels: &Tensor) -> Option<Tensor> {
+        let values = pixels.f32().ok()?;
+        let area: usize = pixels.shape.get(2..)?.iter().product();
+        let mut made = Vec::with_capacity(values.len());
+        for (at, plane) in values.chunks_exact(area.max(1)).enumerate() {
+            let channel = at % 3;
+            let (scale, zero) = match self.pixels {
+                Some(Pixels { scale, zero }) => (scale, f32::from(zero)),
+                None => (1.0 / self.std[channel], self.mean[channel]),
+            };
+            made.extend(plane.iter().map(|pixel| (pixel - zero) * scale));
+        }
+        Some(Tensor::new(pixels.shape.clone(), made))
+    }
+
+    /// The layer behind a normalisation of pixels, for graphs that take normalised planes: what is to be multiplied
+    /// and added for the input of the prepared network, for each channel.
+    pub(super) fn of_planes(&self) -> Option<[[f32; 3]; 2]> {
+        let Pixels { scale, zero } = self.pixels?;
+        let of = |f: &dyn Fn(usize) -> f32| [f(0), f(1), f(2)];
+        Some([
+            of(&|channel| self.std[channel] * scale),
+            of(&|channel| (self.mean[channel] - f32::from(zero)) * scale),
+        ])
+    }
+}
+
+/// A node that adds two computed values.
+pub(super) fn is_sum(op: &Op) -> bool {
+    matches!(op, Op::Elementwise(Elementwise::Add))
+}

@@ -1,0 +1,221 @@
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use crate::graph::ops::{Activation, Conv, GlobalPool, Linear, Quantization, Reshaping, Softmax};
+use crate::graph::{Dim, Graph, Op, Sliding};
+use crate::onnx::{Element, ElementType, Session, Tensor};
+
+use super::*;
+
+const SIDE: usize = 6;
+
+/// Numbers that look drawn, from -1 to 1.
+fn drawn(count: usize, seed: usize) -> Vec<f32> {
+    (0..count)
+        .map(|at| {
+            let mixed = (at * 2_654_435_761 + seed * 40_503) % 1009;
+            mixed as f32 / 504.0 - 1.0
+        })
+        .collect()
+}
+
+/// Stem with ReLU6, depthwise layer, pointwise layer with a shortcut around both, mean, matrix, softmax.
+fn network() -> Graph {
+    let mut graph = Graph::new("test");
+    let side = Dim::Fixed(SIDE);
+    let shape = ["N".into(), 3.into(), side.clone(), side];
+    let x = graph.input("planes", ElementType::F32, &shape);
+    let conv = |graph: &mut Graph, x, shape: [usize; 4], group, seed, name: &str| {
+        let count = shape.iter().product();
+        let w = graph.constant_named(&format!("{name}.w"), Tensor::new(shape, drawn(count, seed)));
+        let b = Tensor::new([shape[0]], drawn(shape[0], seed + 50));
+        let b = graph.constant_named(&format!("{name}.b"), b);
+        let pad = shape[2] / 2;
+        let stride = if name == "stem" { 2 } else { 1 };
+        let sliding = Sliding::new(&[stride; 2], &[1; 2], &[pad; 4]);
+        graph.op_named(Conv::new(sliding, group), &[x, w, b], name)
+    };
+    let stem = conv(&mut graph, x, [4, 3, 3, 3], 1, 1, "stem");
+    let [low, high] = [0.0, 6.0].map(|bound| graph.number(bound));
+    let stem = graph.op_named(Activation::CLIP, &[stem, low, high], "stem.kept");
+    let deep = conv(&mut graph, stem, [4, 1, 3, 3], 4, 2, "deep");
+    let deep = graph.op_named(Activation::Relu, &[deep], "deep.kept");
+    let point = conv(&mut graph, deep, [4, 4, 1, 1], 1, 3, "point");
+    let sum = graph.add(stem, point);
+    let pool = graph.op(GlobalPool::Average, &[sum]);
+    let flat = graph.op_named(Reshaping::FLATTEN, &[pool], "bottleneck");
+    let w = graph.constant_named("head.w", Tensor::new([4, 3], drawn(12, 4)));
+    let b = graph.constant_named("head.b", Tensor::new([3], drawn(3, 5)));
+    let logits = graph.op_named(Linear::GEMM, &[flat, w, b], "logits");
+    let softmax = graph.op_named(Softmax::LAST, &[logits], "probabilities");
+    graph.output(softmax);
+    graph
+}
+
+fn pixels() -> Tensor {
+    let values: Vec<u8> = (0..2 * SIDE * SIDE * 3)
+        .map(|at| (at * 7919 % 256) as u8)
+        .collect();
+    Tensor::new([2, SIDE, SIDE, 3], values)
+}
+
+fn planar(pixels: &Tensor) -> Tensor {
+    let Element::U8(values) = &pixels.data else {
+        panic!("pixels are bytes");
+    };
+    let area = SIDE * SIDE;
+    let mut planes = Vec::new();
+    for image in values.chunks_exact(area * 3) {
+        for channel in 0..3 {
+            planes.extend((0..area).map(|at| f32::from(image[at * 3 + channel])));
+        }
+    }
+    Tensor::new([2, 3, SIDE, SIDE], planes)
+}
+
+fn run(graph: &Graph, input: &Tensor, outputs: &[&str]) -> Vec<Tensor> {
+    let name = graph.name_of(graph.inputs()[0]).to_owned();
+    let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
+    session.run(&[(&name, input)], outputs).unwrap()
+}
+
+/// The ranges of all values, as they are for [`pixels`].
+fn measured(prepared: &Prepared) -> HashMap<ValueId, Range> {
+    let mut graph = prepared.graph.clone();
+    let values = prepared.measured();
+    graph.clear_outputs();
+    for value in &values {
+        graph.output(*value);
+    }
+    let names: Vec<&str> = values
+        .iter()
+        .map(|id| prepared.graph.name_of(*id))
+        .collect();
+    let input = prepared.input_of(&planar(&pixels())).unwrap();
+    let found = run(&graph, &input, &names);
+    let range = |tensor: &Tensor| Range {
+        min: tensor.f32().unwrap().iter().copied().fold(0.0, f32::min),
+        max: tensor.f32().unwrap().iter().copied().fold(0.0, f32::max),
+    };
+    values.into_iter().zip(found.iter().map(range)).collect()
+}
+
+fn count(graph: &Graph, is: impl Fn(&Op) -> bool) -> usize {
+    graph.nodes().iter().filter(|node| is(&node.op)).count()
+}
+
+#[test]
+fn scales_hold_zero_exactly() {
+    let range = |min, max| Range { min, max }.affine();
+    assert_eq!(
+        range(0.0, 6.0),
+        Affine {
+            scale: 6.0 / 255.0,
+            zero: 0
+        }
+    );
+    let both = range(-1.0, 2.0);
+    assert_eq!(both.zero, 85);
+    assert!((both.scale - 3.0 / 255.0).abs() < 1e-9);
+    // Widened to zero on either side.
+    assert_eq!(range(1.0, 2.0).zero, 0);
+    assert_eq!(range(-2.0, -1.0).zero, 255);
+}
+
+#[test]
+fn weights_are_rounded_by_channel() {
+    let weight = Tensor::new([2, 2], vec![127.0_f32, -63.6, 0.5, -0.25]);
+    let by_row = rounded(&weight, 0, false).unwrap();
+    assert_eq!(by_row.values, [127, -64, 127, -64]);
+    assert!((by_row.scales[1] - 0.5 / 127.0).abs() < 1e-9);
+    let by_column = rounded(&weight, 1, false).unwrap();
+    assert_eq!(by_column.values, [127, -127, 0, 0]);
+    let one = rounded(&weight, 0, true).unwrap();
+    assert_eq!((one.values, one.scales), (vec![127, -64, 0, 0], vec![1.0]));
+    assert_eq!(by_row.reals(&[2, 2], 0)[0].to_bits(), 127.0_f32.to_bits());
+}
+
+/// 1e9 steps of a bias fit into 32 bits, the ten thousand million that the weight alone would ask for do not.
+#[test]
+fn a_bias_never_leaves_32_bits() {
+    let weight = Tensor::new([2, 1], vec![1e-9_f32, 1.0]);
+    let floored = rounded(&weight, 0, false)
+        .unwrap()
+        .floored(&weight, 0, &[1.0, 1.0], 0.01)
+        .unwrap();
+    assert!(1.0 / (floored.scales[0] * 0.01) <= 1.001 * f32::from(1_u8) * (1 << 30) as f32);
+    assert_eq!(floored.values, [0, 127]);
+}
+
+#[test]
+fn what_is_quantized_computes_nearly_the_same_in_any_normalisation() {
+    for (mean, std, folded) in [
+        ([127.0; 3], [128.0; 3], false),
+        ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375], true),
+    ] {
+        let prepared = prepare(&network(), mean, std).unwrap();
+        assert_eq!(
+            prepared.pixels.unwrap().scale.to_bits() == 1.0_f32.to_bits(),
+            folded
+        );
+        let planes = prepared.input_of(&planar(&pixels())).unwrap();
+        let real = &run(&prepared.graph, &planes, &["probabilities"])[0];
+        for every_layer in [false, true] {
+            let how = Quantizing {
+                ranges: measured(&prepared),
+                every_layer,
+                ..Quantizing::default()
+            };
+            let graph = quantize(&prepared, &how, "image", Input::Pixels).unwrap();
+            let found = &run(&graph, &pixels(), &["probabilities"])[0];
+            for (found, real) in found.f32().unwrap().iter().zip(real.f32().unwrap()) {
+                assert!((found - real).abs() < 0.02, "{found} {real}");
+            }
+            // No activation is left, and each value has one way to integers.
+            assert_eq!(count(&graph, |op| matches!(op, Op::Activation(_))), 0);
+            let is = |op: &Op| matches!(op, Op::Quantization(Quantization::Quantize { .. }));
+            assert_eq!(count(&graph, is), 6 + usize::from(every_layer));
+            // The same bytes each time, and what is read again is what was written.
+            let again = quantize(&prepared, &how, "image", Input::Pixels).unwrap();
+            assert_eq!(graph.to_onnx(), again.to_onnx());
+            let read = Graph::from_onnx(&graph.to_onnx()).unwrap();
+            assert_eq!(count(&read, |op| matches!(op, Op::Other(_))), 0);
+            for opset in crate::graph::passes::OPSETS {
+                let converted = graph.to_opset(opset).unwrap();
+                assert_eq!(&run(&converted, &pixels(), &["probabilities"])[0], found);
+            }
+            // Of normalised floats the same pixels are made.
+            let std = Tensor::new([1, 3, 1, 1], std.to_vec());
+            let mut planes = planar(&pixels()).f32().unwrap().to_vec();
+            for (at, plane) in planes.chunks_exact_mut(SIDE * SIDE).enumerate() {
+                for value in plane {
+                    *value = (*value - mean[at % 3]) / std.f32().unwrap()[at % 3];
+                }
+            }
+            let planes = Tensor::new([2, 3, SIDE, SIDE], planes);
+            let graph = quantize(&prepared, &how, "image", Input::Planar).unwrap();
+            assert_eq!(&run(&graph, &planes, &["probabilities"])[0], found);
+        }
+    }
+}
+
+#[test]
+fn a_layer_may_stay_in_real_numbers_and_a_range_must_be_known() {
+    let prepared = prepare(&network(), [127.0; 3], [128.0; 3]).unwrap();
+    let deep = prepared.graph.find("deep").unwrap();
+    // Measured with everything in integers; the sum behind it is in them again.
+    let mut how = Quantizing {
+        ranges: measured(&prepared),
+        float: HashSet::from([deep]),
+        ..Quantizing::default()
+    };
+    let graph = quantize(&prepared, &how, "image", Input::Pixels).unwrap();
+    let weight = graph.find("deep.w").unwrap();
+    assert_eq!(graph.element(weight), Some(ElementType::F32));
+    let weight = graph.find("point.w").unwrap();
+    assert_eq!(graph.element(weight), Some(ElementType::I8));
+
+    let kept = prepared.graph.find("stem.kept").unwrap();
+    how.ranges.remove(&kept);
+    let error = quantize(&prepared, &how, "image", Input::Pixels).unwrap_err();
+    assert!(error.to_string().contains("“stem.kept”"), "{error}");
+}

@@ -1,0 +1,126 @@
+//! Weights as integers.
+
+use crate::onnx::Tensor;
+
+/// A weight as integers of -127 to 127: `scale · integer`, with a scale for each channel or one for all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Integers {
+    /// As many as the weight has numbers, in its order.
+    pub values: Vec<i8>,
+    /// The scales.
+    pub scales: Vec<f32>,
+}
+
+/// The largest bias in steps of its scale. Above that, sums of products and bias could leave 32 bits.
+const LARGEST_BIAS: f32 = (1 << 30) as f32;
+
+/// The indices of a weight's numbers by channel: calls `f` with the channel and the index of each number.
+fn by_channel(shape: &[usize], axis: usize, mut f: impl FnMut(usize, usize)) {
+    let channels = shape.get(axis).copied().unwrap_or(1).max(1);
+    let inner: usize = shape.get(axis + 1..).unwrap_or_default().iter().product();
+    let count: usize = shape.iter().product();
+    for index in 0..count {
+        f(index / inner.max(1) % channels, index);
+    }
+}
+
+/// Rounds a weight to the nearest integers, the largest of each channel (of all, where `per_tensor`) being 127.
+///
+/// # Errors
+/// When it holds no 32-bit floats.
+pub fn rounded(
+    weight: &Tensor,
+    axis: usize,
+    per_tensor: bool,
+) -> Result<Integers, crate::onnx::OnnxError> {
+    let values = weight.f32()?;
+    let channels = if per_tensor {
+        1
+    } else {
+        weight.shape.get(axis).copied().unwrap_or(1)
+    };
+    let mut largest = vec![0.0_f32; channels];
+    by_channel(&weight.shape, axis, |channel, index| {
+        let channel = if per_tensor { 0 } else { channel };
+        if let (Some(largest), Some(value)) = (largest.get_mut(channel), values.get(index)) {
+            *largest = largest.max(value.abs());
+        }
+    });
+    let scales: Vec<f32> = largest.iter().map(|largest| largest / 127.0).collect();
+    let mut integers = Integers {
+        values: vec![0; values.len()],
+        scales,
+    };
+    integers.fill(weight, axis)?;
+    Ok(integers)
+}
+
+impl Integers {
+    /// Rounds a weight to the nearest multiples of the scales.
+    pub(super) fn fill(
+        &mut self,
+        weight: &Tensor,
+        axis: usize,
+    ) -> Result<(), crate::onnx::OnnxError> {
+        let values = weight.f32()?;
+        let Self {
+            values: integers,
+            scales,
+        } = self;
+        by_channel(&weight.shape, axis, |channel, index| {
+            let channel = if scales.len() == 1 { 0 } else { channel };
+            if let (Some(scale), Some(value), Some(place)) = (
+                scales.get(channel),
+                values.get(index),
+                integers.get_mut(index),
+            ) {
+                // A channel of zeros has the scale 0 until it is floored.
+                let steps = if *scale > 0.0 { value / scale } else { 0.0 };
+                *place = steps.round_ties_even().clamp(-127.0, 127.0) as i8;
+            }
+        });
+        Ok(())
+    }
+
+    /// The weight that the integers stand for.
+    #[must_use]
+    pub fn reals(&self, shape: &[usize], axis: usize) -> Vec<f32> {
+        let mut values = vec![0.0; self.values.len()];
+        by_channel(shape, axis, |channel, index| {
+            let channel = if self.scales.len() == 1 { 0 } else { channel };
+            if let (Some(scale), Some(integer), Some(place)) = (
+                self.scales.get(channel),
+                self.values.get(index),
+                values.get_mut(index),
+            ) {
+                *place = scale * f32::from(*integer);
+            }
+        });
+        values
+    }
+
+    /// Raises scales at which a bias would leave 32 bits, and rounds again where that happened.
+    pub(super) fn floored(
+        mut self,
+        weight: &Tensor,
+        axis: usize,
+        bias: &[f32],
+        of_input: f32,
+    ) -> Result<Self, crate::onnx::OnnxError> {
+        let mut raised = false;
+        let one = self.scales.len() == 1;
+        for (channel, bias) in bias.iter().enumerate() {
+            let least = (bias.abs() / of_input / LARGEST_BIAS).max(1e-12);
+            if let Some(scale) = self.scales.get_mut(if one { 0 } else { channel })
+                && *scale < least
+            {
+                *scale = least;
+                raised = true;
+            }
+        }
+        if raised {
+            self.fill(weight, axis)?;
+        }
+        Ok(self)
+    }
+}
