@@ -19,9 +19,13 @@ pub enum InputKind {
     Uint8Nhwc,
     /// `float32 [N, 3, H, W]`, normalised by the caller.
     Float32Nchw,
-    /// `float32 [N, H, W, 3]`, normalised by the caller.
+    /// `float32 [N, H, W, 3]`, `(value - 128) / 128` whatever the architecture: what the programs that came with
+    /// TensorFlow 1 feed to a `MobileNet` of `retrain.py`. The model does what is left of the normalisation.
     Float32Nhwc,
 }
+
+/// Mean and standard deviation of those programs, for all channels.
+const TENSORFLOW_MEAN_STD: f32 = 128.0;
 
 impl InputKind {
     /// Its name in files: `uint8_nhwc`.
@@ -31,6 +35,14 @@ impl InputKind {
             Self::Uint8Nhwc => "uint8_nhwc",
             Self::Float32Nchw => "float32_nchw",
             Self::Float32Nhwc => "float32_nhwc",
+        }
+    }
+
+    /// What models with that input call it, and their output.
+    fn tensor_names(self) -> [&'static str; 2] {
+        match self {
+            Self::Uint8Nhwc | Self::Float32Nchw => ["image", "probabilities"],
+            Self::Float32Nhwc => ["input", "final_result"],
         }
     }
 }
@@ -70,6 +82,12 @@ pub struct RecipeInput {
     pub channels: String,
     /// Whether mean and std are applied inside the model (then the caller must not).
     pub normalised_inside: bool,
+    /// What the caller subtracts from each channel, where that is not the architecture's `mean`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<[f32; 3]>,
+    /// By what the caller divides, where that is not the architecture's `std`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std: Option<[f32; 3]>,
 }
 
 /// The output tensor, `float32 [N, classes]`, rows summing to 1.
@@ -97,17 +115,22 @@ impl Recipe {
         architecture: &Architecture,
         labels: &[String],
     ) -> Self {
+        let [input, output] = kind.tensor_names();
+        let by_caller = (kind == InputKind::Float32Nhwc).then_some([TENSORFLOW_MEAN_STD; 3]);
+        let input = RecipeInput {
+            name: input.into(),
+            kind,
+            channels: "RGB".into(),
+            normalised_inside: kind == InputKind::Uint8Nhwc,
+            mean: by_caller,
+            std: by_caller,
+        };
         Self {
             schema: SCHEMA,
-            steps: steps(kind, preprocessing),
-            input: RecipeInput {
-                name: "image".into(),
-                kind,
-                channels: "RGB".into(),
-                normalised_inside: kind == InputKind::Uint8Nhwc,
-            },
+            steps: steps(kind, preprocessing, input.normalisation(preprocessing)),
+            input,
             output: RecipeOutput {
-                name: "probabilities".into(),
+                name: output.into(),
             },
             preprocessing: preprocessing.clone(),
             resize: Resize {
@@ -123,18 +146,20 @@ impl Recipe {
     /// What makes it one that no export has, as the end of a sentence: a model file may come from anywhere.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
-        let Preprocessing {
-            resolution_px: side,
-            mean,
-            std,
-            ..
-        } = &self.preprocessing;
+        let side = &self.preprocessing.resolution_px;
+        let numbers = [
+            (self.preprocessing.mean, self.preprocessing.std),
+            self.normalisation(),
+        ];
         if !(1..=MOST_PX).contains(side) {
             return Some(format!(
                 "its input is {side} pixels wide, where 1 to {MOST_PX} are possible"
             ));
         }
-        if !mean.iter().all(|mean| mean.is_finite()) || !std.iter().all(|std| std.is_normal()) {
+        let is_usable = |(mean, std): &([f32; 3], [f32; 3])| {
+            mean.iter().all(|mean| mean.is_finite()) && std.iter().all(|std| std.is_normal())
+        };
+        if !numbers.iter().all(is_usable) {
             return Some("its mean or standard deviation is no number to normalise by".into());
         }
         if self.labels.is_empty() {
@@ -151,6 +176,13 @@ impl Recipe {
         ))
     }
 
+    /// Mean and standard deviation for each channel, by which the caller normalises values 0..=255 where the model does
+    /// not.
+    #[must_use]
+    pub fn normalisation(&self) -> ([f32; 3], [f32; 3]) {
+        self.input.normalisation(&self.preprocessing)
+    }
+
     /// The input of the model for one image: a batch of one.
     #[must_use]
     pub fn tensor(&self, image: &RgbImage) -> Tensor {
@@ -159,7 +191,13 @@ impl Recipe {
         let pixels = preprocessing.resize(image);
         let planes = |pixels: &RgbImage| {
             let mut planes = vec![0.0_f32; 3 * side * side];
-            preprocessing.normalize_into(pixels, &mut planes);
+            let (mean, std) = self.normalisation();
+            let normalising = Preprocessing {
+                mean,
+                std,
+                ..preprocessing.clone()
+            };
+            normalising.normalize_into(pixels, &mut planes);
             planes
         };
         match self.input.kind {
@@ -181,7 +219,20 @@ impl Recipe {
     }
 }
 
-fn steps(kind: InputKind, preprocessing: &Preprocessing) -> Vec<String> {
+impl RecipeInput {
+    fn normalisation(&self, preprocessing: &Preprocessing) -> ([f32; 3], [f32; 3]) {
+        (
+            self.mean.unwrap_or(preprocessing.mean),
+            self.std.unwrap_or(preprocessing.std),
+        )
+    }
+}
+
+fn steps(
+    kind: InputKind,
+    preprocessing: &Preprocessing,
+    ([mr, mg, mb], [sr, sg, sb]): ([f32; 3], [f32; 3]),
+) -> Vec<String> {
     let side = preprocessing.resolution_px;
     let mut steps = vec![
         "Decode the picture to 8-bit RGB (16-bit values divided by 257 and rounded), turn it upright as its EXIF orientation says, and lay transparency on white."
@@ -209,7 +260,6 @@ fn steps(kind: InputKind, preprocessing: &Preprocessing) -> Vec<String> {
             ));
         }
     }
-    let ([mr, mg, mb], [sr, sg, sb]) = (preprocessing.mean, preprocessing.std);
     steps.push(match kind {
         InputKind::Uint8Nhwc => format!(
             "Pass the pixels as they are: uint8 [N, {side}, {side}, 3], RGB. Do not normalise; the model does."
@@ -244,6 +294,33 @@ mod tests {
         let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
         let architecture = "efficientnet-lite0@224".parse().unwrap();
         Recipe::new(InputKind::Uint8Nhwc, &preprocessing, &architecture, &labels)
+    }
+
+    #[test]
+    fn tensorflow_is_fed_by_its_own_numbers_and_bars_keep_their_colour() {
+        let base = recipe(4, 100.0, &["a"]);
+        let recipe = Recipe::new(
+            InputKind::Float32Nhwc,
+            &base.preprocessing,
+            &base.architecture,
+            &base.labels,
+        );
+        assert_eq!(
+            (recipe.input.name.as_str(), recipe.output.name.as_str()),
+            ("input", "final_result")
+        );
+        // Bars of the mean 127, above and below an image of 0 and 255.
+        let image = RgbImage::from_fn(4, 2, |x, _| image::Rgb([if x < 2 { 0 } else { 255 }; 3]));
+        let tensor = recipe.tensor(&image);
+        let values = tensor.f32().unwrap();
+        assert_eq!(values[..3], [-1.0 / 128.0; 3]);
+        assert_eq!(values[12..15], [-1.0; 3]);
+        assert_eq!(values[21..24], [127.0 / 128.0; 3]);
+        let text = serde_json::to_string(&recipe).unwrap();
+        assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);
+        let mut wrong = recipe;
+        wrong.input.std = Some([0.0; 3]);
+        assert!(wrong.fault().unwrap().contains("standard deviation"));
     }
 
     #[test]

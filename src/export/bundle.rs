@@ -177,12 +177,8 @@ fn levels_apart(made: &Tensor, golden: &Tensor, recipe: &Recipe) -> f64 {
             f64::from(differences.max().unwrap_or(0))
         }
         (Element::F32(a), Element::F32(b)) => {
-            let std = recipe
-                .preprocessing
-                .std
-                .iter()
-                .copied()
-                .fold(0.0_f32, f32::max);
+            let (_, std) = recipe.normalisation();
+            let std = std.into_iter().fold(0.0_f32, f32::max);
             largest_difference(a, b) * f64::from(std)
         }
         _ => f64::INFINITY,

@@ -111,6 +111,45 @@ impl Model {
         lens.and_then(|lens| lens.first().copied()).unwrap_or(0)
     }
 
+    /// The graph for planes as the caller of a model with this recipe normalises them, where he does: what is left of the
+    /// run's own normalisation comes first.
+    ///
+    /// # Errors
+    /// When the graph cannot be joined.
+    pub fn graph_for(&self, recipe: &Recipe) -> Result<Graph, ExportError> {
+        let (mean, std) = recipe.normalisation();
+        let own = &self.preprocessing;
+        if (mean, std) == (own.mean, own.std) {
+            return Ok(self.graph.clone());
+        }
+        // (v - m) / s of x = (v - mean) / std.
+        let per_channel = |of: &dyn Fn(usize) -> f64| {
+            let values: Vec<f32> = (0..3).map(|at| of(at) as f32).collect();
+            Tensor::new([1, 3, 1, 1], values)
+        };
+        let f = |values: [f32; 3], at: usize| values.get(at).copied().map_or(0.0, f64::from);
+        let scale = per_channel(&|at| f(std, at) / f(own.std, at));
+        let shift = per_channel(&|at| (f(mean, at) - f(own.mean, at)) / f(own.std, at));
+        let mut graph = Graph::new(&self.graph.name);
+        graph.opset = self.graph.opset;
+        let shape = self.graph.shape(self.planes).unwrap_or_default().to_vec();
+        let mut planes = graph.input(PLANES, ElementType::F32, &shape);
+        let is_all = |tensor: &Tensor, value: f32| {
+            let values = tensor.f32().unwrap_or_default();
+            values.iter().all(|one| one.to_bits() == value.to_bits())
+        };
+        if !is_all(&scale, 1.0) {
+            let scale = graph.constant_named("normalise.scale", scale);
+            planes = graph.mul(planes, scale);
+        }
+        if !is_all(&shift, 0.0) {
+            let shift = graph.constant_named("normalise.shift", shift);
+            planes = graph.add(planes, shift);
+        }
+        graph.append(self.graph.clone(), &[(self.planes, planes)])?;
+        Ok(graph)
+    }
+
     /// How a model of it that takes such an input is run.
     #[must_use]
     pub fn recipe(&self, input: InputKind) -> Recipe {

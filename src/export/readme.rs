@@ -215,16 +215,14 @@ pub(super) fn input_in_python(recipe: &Recipe) -> String {
     let input = match recipe.input.kind {
         InputKind::Uint8Nhwc => "x = np.asarray(im)[None]".to_owned(),
         InputKind::Float32Nchw => {
-            let ([mr, mg, mb], [sr, sg, sb]) =
-                (recipe.preprocessing.mean, recipe.preprocessing.std);
+            let ([mr, mg, mb], [sr, sg, sb]) = recipe.normalisation();
             format!(
                 "x = (np.asarray(im, np.float32) - np.float32([{mr}, {mg}, {mb}])) / np.float32([{sr}, {sg}, {sb}])\n\
                  x = np.ascontiguousarray(x.transpose(2, 0, 1))[None]"
             )
         }
         InputKind::Float32Nhwc => {
-            let ([mr, mg, mb], [sr, sg, sb]) =
-                (recipe.preprocessing.mean, recipe.preprocessing.std);
+            let ([mr, mg, mb], [sr, sg, sb]) = recipe.normalisation();
             format!(
                 "x = (np.asarray(im, np.float32) - np.float32([{mr}, {mg}, {mb}])) / np.float32([{sr}, {sg}, {sb}])\n\
                  x = x[None]"

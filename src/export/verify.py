@@ -39,11 +39,11 @@ def square(image):
     return bars
 
 
-def tensor(pixels, kind):
+def tensor(pixels, kind, given):
     """The input of a model, of a batch of one, and how large one level of 255 is in it."""
     if kind == "uint8_nhwc":
         return pixels[None], 1
-    mean, std = (np.array(recipe[key], np.float32) for key in ("mean", "std"))
+    mean, std = (np.array(given.get(key, recipe[key]), np.float32) for key in ("mean", "std"))
     values = (pixels.astype(np.float32) - mean) / std
     if kind == "float32_nchw":
         values = np.ascontiguousarray(values.transpose(2, 0, 1))
@@ -84,7 +84,7 @@ for model in golden["models"]:
     for image in golden["images"]:
         kind = model["input"]["kind"]
         x = np.load(here / image["inputs"][kind])
-        made, level = tensor(np.asarray(square(Image.open(here / image["image"]).convert("RGB"))), kind)
+        made, level = tensor(np.asarray(square(Image.open(here / image["image"]).convert("RGB"))), kind, model["input"])
         apart = float(np.abs(made.astype(np.float32) - x.astype(np.float32)).max() / level)
         if apart > 1.01:
             problems.append(f"{file}: {image['image']} becomes another input, by {apart:.1f} levels")

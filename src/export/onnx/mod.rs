@@ -103,9 +103,10 @@ impl Exporter for Onnx {
             format: self.info.title,
             reason: error.to_string(),
         };
-        let mut classifier = model.graph.clone();
+        let mut classifier = model.graph_for(&recipe)?;
         if options.bottleneck {
-            let bottleneck = classifier.output_as(model.bottleneck, BOTTLENECK);
+            let bottleneck = classifier.named(model.graph.name_of(model.bottleneck))?;
+            let bottleneck = classifier.output_as(bottleneck, BOTTLENECK);
             let dim = model.dim();
             classifier.declare(bottleneck, ElementType::F32, &[Dim::from("N"), dim.into()]);
         }
@@ -190,6 +191,16 @@ pub(super) fn from_pixels(classifier: Graph, recipe: &Recipe) -> Result<Graph, E
     let input = classifier.inputs().first().copied();
     let connect: Vec<_> = input.map(|input| (input, planes)).into_iter().collect();
     graph.append(classifier, &connect)?;
+    let outputs = graph.outputs().to_vec();
+    if let Some((first, others)) = outputs.split_first()
+        && graph.name_of(*first) != recipe.output.name
+    {
+        graph.clear_outputs();
+        graph.output_as(*first, &recipe.output.name);
+        for other in others {
+            graph.output(*other);
+        }
+    }
     Ok(graph)
 }
 
