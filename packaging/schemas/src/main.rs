@@ -30,6 +30,16 @@ const SCHEMAS: &[Schema] = &[
         code: "src/export/tflite/schema/metadata_generated.rs",
         format: "TensorFlow Lite metadata",
     },
+    Schema {
+        source: "src/export/frozen_graph/schema/graph.proto",
+        code: "src/export/frozen_graph/schema/graph.rs",
+        format: "TensorFlow GraphDef",
+    },
+    Schema {
+        source: "src/export/coreml/schema/model.proto",
+        code: "src/export/coreml/schema/model.rs",
+        format: "Core ML",
+    },
 ];
 
 fn main() -> Result<()> {
@@ -85,7 +95,10 @@ fn protobuf(path: &Path) -> Result<String> {
         .into_iter()
         .map(|file| (Module::from_protobuf_package_name(file.package()), file))
         .collect();
-    let mut modules = Config::new().generate(requests)?.into_values();
+    // Maps in the order of their keys: the same message gives the same bytes each time.
+    let mut config = Config::new();
+    config.btree_map(["."]);
+    let mut modules = config.generate(requests)?.into_values();
     let (Some(code), None) = (modules.next(), modules.next()) else {
         bail!("it must have one package, for one file of code");
     };
