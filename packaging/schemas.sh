@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the code of file formats (src/onnx/proto.rs, src/export/tflite/schema) from their schemas, which stand beside it.
+# Makes the code of file formats (src/onnx/proto.rs, src/export/*/schema) from their schemas, which stand beside it.
 #
 #   packaging/schemas.sh            writes what has changed
 #   packaging/schemas.sh --check    writes nothing; fails if something would change

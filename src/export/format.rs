@@ -1,6 +1,8 @@
 //! What a format is: what it is called, how a model is written in it, how what was written is run again, and what
 //! counts as its proof. One folder or file for each format; [`Format`](super::Format) lists them all.
 
+use std::path::Path;
+
 use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
 
 use super::{ExportError, Model};
@@ -79,6 +81,11 @@ pub trait Exporter: Sync {
 
     /// Whether a file that begins with `head` is of this format.
     fn recognises(&self, file_name: &str, head: &[u8]) -> bool;
+
+    /// Whether a folder is a model of this format, whatever it is called.
+    fn recognises_folder(&self, _folder: &Path) -> bool {
+        false
+    }
 }
 
 /// Formats that the same software runs.

@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use super::ExportError;
 use super::format::Exporter;
+use super::frozen_graph::FrozenGraph;
 use super::onnx::Onnx;
 use super::tflite::Tflite;
 
@@ -13,12 +14,13 @@ use super::tflite::Tflite;
 pub struct Format(&'static dyn Exporter);
 
 /// In the order in which they are offered.
-static ALL: [Format; 5] = [
+static ALL: &[Format] = &[
     Format::ONNX,
     Format::ONNX_FP16,
     Format::ONNX_FLOAT,
     Format::TFLITE,
     Format::TFLITE_FP16,
+    Format::FROZEN_GRAPH,
 ];
 
 impl Format {
@@ -32,11 +34,14 @@ impl Format {
     pub const TFLITE: Self = Self(&Tflite::FLOAT);
     /// `model-fp16.tflite`: the same with weights in half precision.
     pub const TFLITE_FP16: Self = Self(&Tflite::HALF);
+    /// `frozen-graph/`: `output_graph.pb` from `input` f32 `[1, H, W, 3]`, `(value - 128) / 128`, to `final_result`, and
+    /// `output_labels.txt`.
+    pub const FROZEN_GRAPH: Self = Self(&FrozenGraph::FLOAT);
 
     /// All of them.
     #[must_use]
     pub fn all() -> &'static [Self] {
-        &ALL
+        ALL
     }
 
     /// The format of that name.

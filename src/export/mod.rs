@@ -7,6 +7,7 @@ mod files;
 mod format;
 mod formats;
 mod found;
+pub mod frozen_graph;
 mod golden;
 mod latency;
 mod manifest;

@@ -24,9 +24,11 @@ pub fn open(path: &Path, threads: usize) -> Result<Box<dyn Runner>, EvaluateErro
         path: path.to_owned(),
         reason,
     };
-    let named = |format: &&Format| path.file_name().is_some_and(|name| name == format.file());
     let all = Format::all();
-    if path.is_dir() && !all.iter().any(|format| named(&format)) {
+    if path.is_dir() {
+        if let Some(format) = all.iter().find(|format| format.recognises_folder(path)) {
+            return format.open(&read(path)?, threads);
+        }
         let Some((format, model)) = model_in(path) else {
             let names: Vec<&str> = all.iter().map(|format| format.file()).collect();
             return Err(no_export(format!(

@@ -16,6 +16,7 @@ mod event_files;
 mod export;
 mod export_formats;
 mod files;
+mod frozen_graph;
 mod gone;
 mod gradients_of_networks;
 mod import_folders;

@@ -115,7 +115,7 @@ fn run_in(runtime: &Runtime, cases: &[(PathBuf, PathBuf)]) -> Vec<Value> {
     lines
 }
 
-fn outputs(line: &Value) -> Vec<f32> {
+pub fn outputs(line: &Value) -> Vec<f32> {
     let outputs = line["outputs"].as_array().unwrap().iter();
     outputs
         .map(|value| value.as_f64().unwrap() as f32)
@@ -123,7 +123,7 @@ fn outputs(line: &Value) -> Vec<f32> {
 }
 
 /// The output of a graph of one image for these bytes: those of its pixels, or of its floats.
-fn in_onnx_runtime(graph: &Graph, pixels: &[u8]) -> Vec<f32> {
+pub fn in_onnx_runtime(graph: &Graph, pixels: &[u8]) -> Vec<f32> {
     let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
     let image = graph.inputs()[0];
     let lens = graph
@@ -153,7 +153,7 @@ fn in_onnx_runtime(graph: &Graph, pixels: &[u8]) -> Vec<f32> {
 }
 
 /// The largest difference of two lists, as a part of the largest number where that is over 1.
-fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     assert!(a.iter().chain(b).all(|value| value.is_finite()));
     let scale = a.iter().map(|value| value.abs()).fold(1.0, f32::max);

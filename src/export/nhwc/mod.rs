@@ -18,6 +18,7 @@ use std::sync::Arc;
 use crate::onnx::{Element, ElementType, Tensor};
 
 pub(crate) use lower::lower;
+pub(crate) use place::transposed;
 
 /// Why a network cannot be said in TensorFlow's terms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -254,7 +254,7 @@ pub(super) fn keeps_order(shape: &[usize], perm: &[usize]) -> bool {
 }
 
 /// Floats with their dimensions in another order.
-pub(super) fn transposed(shape: &[usize], values: &[f32], perm: &[usize]) -> Tensor {
+pub(crate) fn transposed(shape: &[usize], values: &[f32], perm: &[usize]) -> Tensor {
     let mut strides = vec![1; shape.len()];
     for at in (1..shape.len()).rev() {
         strides[at - 1] = strides[at] * shape[at];
