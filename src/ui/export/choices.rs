@@ -78,7 +78,6 @@ fn family_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, family: &'static F
         t.line
     };
     Frame::new()
-        .fill(t.window)
         .stroke(Stroke::new(1.0, line))
         .corner_radius(CornerRadius::same(theme::RADIUS))
         .inner_margin(Margin::symmetric(12, 9))

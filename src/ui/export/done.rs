@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use egui::{
-    Align, CornerRadius, Frame, Layout, Margin, RichText, Sense, Stroke, Ui, UiBuilder, vec2,
+    Align, CornerRadius, Frame, Layout, Margin, RichText, Sense, Sides, Stroke, Ui, UiBuilder, vec2,
 };
 
 use super::{flips, phone, plot};
@@ -139,18 +139,20 @@ fn open_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, export: &FoundExport
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 6.0;
-        ui.horizontal(|ui| {
-            ui.set_min_height(theme::CONTROL_HEIGHT);
-            ui.label(icons::icon(icons::OK, 18.0).color(t.ok));
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                reveal_ui(ui, cx, export);
-                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+        Sides::new()
+            .height(theme::CONTROL_HEIGHT)
+            .spacing(12.0)
+            .shrink_left()
+            .truncate()
+            .show(
+                ui,
+                |ui| {
+                    ui.label(icons::icon(icons::OK, 18.0).color(t.ok));
                     ui.label(widgets::title(title(session, export)));
-                    let proved = widgets::muted(t, proved(session, export));
-                    ui.add(egui::Label::new(proved).truncate());
-                });
-            });
-        });
+                    ui.label(widgets::muted(t, proved(session, export)));
+                },
+                |ui| reveal_ui(ui, cx, export),
+            );
         let side = phone::WIDTH + 14.0;
         let has_phone = !export.examples.is_empty();
         if has_phone && ui.available_width() >= BESIDE {

@@ -69,10 +69,11 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
             }
         });
     });
-    let points: Vec<Point> = models
+    let mut points: Vec<Point> = models
         .iter()
         .filter_map(|model| point(model, view))
         .collect();
+    points.sort_by(|a, b| a.x.total_cmp(&b.x));
     let most = points.iter().map(|point| point.x).fold(0.0, f64::max);
     let least = points.iter().map(|point| point.y).fold(f64::MAX, f64::min);
     let highest = points.iter().map(|point| point.y).fold(0.0, f64::max);
@@ -115,7 +116,7 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
         .custom_x_axes(vec![x_axis])
         .custom_y_axes(vec![y_axis]);
     plot.show(ui, |plot| {
-        for point in &points {
+        for (index, point) in points.iter().enumerate() {
             let place = [[point.x, point.y]];
             let dot = Points::new(point.name.clone(), PlotPoints::from_iter(place))
                 .color(t.accent)
@@ -124,8 +125,14 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
             let text = RichText::new(point.name.clone())
                 .size(theme::TYPE_SMALL)
                 .color(t.text);
-            let above = PlotPoint::new(point.x, point.y + 0.12 * margin);
-            let text = Text::new(String::new(), above, text).anchor(Align2::CENTER_BOTTOM);
+            // In turn above and below: neighbours may be close.
+            let (away, anchor) = if index % 2 == 0 {
+                (0.12 * margin, Align2::CENTER_BOTTOM)
+            } else {
+                (-0.12 * margin, Align2::CENTER_TOP)
+            };
+            let place = PlotPoint::new(point.x, point.y + away);
+            let text = Text::new(String::new(), place, text).anchor(anchor);
             plot.text(text.allow_hover(false));
         }
     });
