@@ -44,7 +44,7 @@ packages_apt() {
         libwayland-client0 libwayland-cursor0 libwayland-egl1 libegl1 libgl1 libgl1-mesa-dri
     )
     if [ "$tests" = yes ]; then
-        wanted+=(ffmpeg xvfb xauth xdotool openbox mesa-vulkan-drivers imagemagick fonts-dejavu-core python3 python3-venv python3-pip)
+        wanted+=(ffmpeg xvfb xauth xdotool openbox mesa-vulkan-drivers imagemagick fonts-dejavu-core chromium python3 python3-venv python3-pip)
     fi
     local missing=() name
     # One query for all; it fails if one is unknown, and still tells of the others.
@@ -70,7 +70,7 @@ packages_dnf() {
     ffmpeg_is_there || wanted+=(ffmpeg-free-devel)
     if [ "$tests" = yes ]; then
         have ffmpeg || wanted+=(ffmpeg-free)
-        wanted+=(xorg-x11-server-Xvfb xorg-x11-xauth xdotool openbox mesa-vulkan-drivers ImageMagick dejavu-sans-fonts python3 python3-pip)
+        wanted+=(xorg-x11-server-Xvfb xorg-x11-xauth xdotool openbox mesa-vulkan-drivers ImageMagick dejavu-sans-fonts chromium python3 python3-pip)
     fi
     local missing=() name
     for name in "${wanted[@]}"; do
@@ -87,7 +87,7 @@ packages_pacman() {
         libx11 libxcursor libxi libxrandr libxkbcommon libxkbcommon-x11 wayland libglvnd mesa
     )
     if [ "$tests" = yes ]; then
-        wanted+=(xorg-server-xvfb xorg-xauth xdotool openbox vulkan-swrast imagemagick ttf-dejavu python python-pip)
+        wanted+=(xorg-server-xvfb xorg-xauth xdotool openbox vulkan-swrast imagemagick ttf-dejavu chromium python python-pip)
     fi
     local missing
     missing=$(pacman -T "${wanted[@]}" || true)
@@ -192,6 +192,43 @@ install_onnxruntime() {
     trap - EXIT
 }
 
+# --- ONNX Runtime Web, for web exports ---------------------------------------------------------
+
+install_onnxruntime_web() {
+    local place=target/onnxruntime-web version hash address
+    read -r version hash address < <(grep -v '^#' packaging/onnxruntime-web.pins)
+    # The stamp names the package that was unpacked, and is written last.
+    [ "$(cat "$place/package.sha256" 2>/dev/null)" = "$hash" ] && return
+
+    say "fetching ONNX Runtime Web $version (33 MB) from npm into $place"
+    mkdir -p "$place"
+    local temporary progress=--silent
+    if [ -t 2 ]; then progress=--progress-bar; fi
+    temporary=$(mktemp -d "$place/fetch.XXXXXX")
+    # shellcheck disable=SC2064  # the folder as it is now
+    trap "rm -rf '$temporary'" EXIT
+    local package="$temporary/package.tgz"
+    curl --fail "$progress" --show-error --location --retry 3 --max-time 600 --output "$package" "$address" ||
+        { have npm && say "trying npm instead of curl" &&
+            npm pack --silent --pack-destination "$temporary" "onnxruntime-web@$version" >/dev/null &&
+            mv "$temporary/onnxruntime-web-$version.tgz" "$package"; } ||
+        die "ONNX Runtime Web could not be fetched from $address"
+    local found name
+    found=$(sha256_of "$package")
+    [ "$found" = "$hash" ] || die "$(basename "$address") has the sha256 $found instead of $hash; nothing was installed"
+    local names=(ort.wasm.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm)
+    tar -xzf "$package" -C "$temporary" "${names[@]/#/package/dist/}"
+    for name in "${names[@]}"; do
+        mv -f "$temporary/package/dist/$name" "$place/$name"
+        chmod 644 "$place/$name"
+    done
+    # The package has no notices of the libraries in it; they are those of ONNX Runtime.
+    if [ -f target/onnxruntime/ThirdPartyNotices.txt ]; then cp target/onnxruntime/ThirdPartyNotices.txt "$place/"; fi
+    printf '%s\n' "$hash" >"$place/package.sha256"
+    rm -rf "$temporary"
+    trap - EXIT
+}
+
 # --- Python, for the tests that run exported models elsewhere ---------------------------------
 
 install_python() {
@@ -218,4 +255,5 @@ check_rust() {
 check_rust # first, since it is the one thing that has to be done by hand
 install_packages
 install_onnxruntime
+install_onnxruntime_web
 if [ "$tests" = yes ]; then install_python; fi

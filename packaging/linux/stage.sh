@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Lays the program out below a prefix, as bundle.sh and deb.sh pack it:
-# bin/salamander, lib/salamander/libonnxruntime.so, share/salamander/{models,sample}, share/doc/salamander
+# bin/salamander, lib/salamander/libonnxruntime.so, share/salamander/{models,onnxruntime-web,sample}, share/doc/salamander
 # (licences), icons, the desktop entry and the metainfo.
 #
 #   packaging/linux/stage.sh PREFIX [PROGRAM]
@@ -24,6 +24,7 @@ mkdir -p "$prefix"/share/{applications,metainfo,man/man1} "$prefix"/share/icons/
 install -m 755 "$program" "$prefix/bin/salamander"
 install -m 644 target/onnxruntime/lib/libonnxruntime.so "$prefix/lib/salamander/"
 install -m 644 models/*.onnx models/catalogue.json models/LICENSE* models/README.md "$prefix/share/salamander/models/"
+install -D -m 644 -t "$prefix/share/salamander/onnxruntime-web" target/onnxruntime-web/{*.mjs,*.wasm,ThirdPartyNotices.txt}
 cp -R assets/sample "$prefix/share/salamander/sample"
 install -m 644 assets/icon.svg "$prefix/share/icons/hicolor/scalable/apps/salamander.svg"
 install -m 644 assets/icon-256.png "$prefix/share/icons/hicolor/256x256/apps/salamander.png"

@@ -20,11 +20,12 @@ contents="$app/Contents"
 rm -rf "$app"
 # The program looks in ../Resources and ../lib/salamander. (Models in MacOS/, beside the program,
 # would be taken for code when the app is signed.)
-mkdir -p "$contents"/{MacOS,lib/salamander,Resources/models,Resources/doc}
+mkdir -p "$contents"/{MacOS,lib/salamander,Resources/models,Resources/onnxruntime-web,Resources/doc}
 
 install -m 755 "${CARGO_TARGET_DIR:-target}/packaging/salamander" "$contents/MacOS/salamander"
 install -m 644 target/onnxruntime/lib/libonnxruntime.dylib "$contents/lib/salamander/"
 install -m 644 models/*.onnx models/catalogue.json models/LICENSE* "$contents/Resources/models/"
+install -m 644 target/onnxruntime-web/{*.mjs,*.wasm,ThirdPartyNotices.txt} "$contents/Resources/onnxruntime-web/"
 cp -R assets/sample "$contents/Resources/sample"
 install -m 644 LICENSE-MIT LICENSE-APACHE assets/fonts/OFL.txt assets/fonts/Phosphor-LICENSE.txt "$contents/Resources/doc/"
 install -m 644 target/onnxruntime/LICENSE "$contents/Resources/doc/onnxruntime-LICENSE"

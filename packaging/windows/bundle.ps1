@@ -11,7 +11,7 @@ $version = (Select-String -Path (Join-Path $root 'Cargo.toml') -Pattern '^versio
 $name = "salamander-$version-windows-amd64"
 $stage = Join-Path $root "target\bundle\$name"
 if (Test-Path $stage) { Remove-Item -Recurse -Force $stage }
-foreach ($folder in 'models', 'assets', 'licences') { New-Item -ItemType Directory -Force -Path (Join-Path $stage $folder) | Out-Null }
+foreach ($folder in 'models', 'onnxruntime-web', 'assets', 'licences') { New-Item -ItemType Directory -Force -Path (Join-Path $stage $folder) | Out-Null }
 
 Copy-Item (Join-Path $root 'target\packaging\salamander.exe') $stage
 Copy-Item (Join-Path $root 'target\onnxruntime\lib\onnxruntime.dll') $stage
@@ -20,6 +20,7 @@ foreach ($library in 'avcodec', 'avformat', 'avfilter', 'avutil', 'swscale', 'sw
     Copy-Item (Join-Path $env:FFMPEG_DIR "bin\$library-*.dll") $stage
 }
 Copy-Item (Join-Path $root 'models\*.onnx'), (Join-Path $root 'models\catalogue.json'), (Join-Path $root 'models\LICENSE*') (Join-Path $stage 'models')
+foreach ($name in '*.mjs', '*.wasm', 'ThirdPartyNotices.txt') { Copy-Item (Join-Path $root "target\onnxruntime-web\$name") (Join-Path $stage 'onnxruntime-web') }
 Copy-Item -Recurse (Join-Path $root 'assets\sample') (Join-Path $stage 'assets')
 
 $licences = Join-Path $stage 'licences'

@@ -1,7 +1,7 @@
 # Prepares a Windows machine (x64) for building Salamander. Called by run.ps1; safe to run again.
 # Written with care, but never run on Windows by its authors.
 #
-# It downloads ONNX Runtime into target\onnxruntime and checks its hash. What has an installer of
+# It downloads ONNX Runtime into target\onnxruntime and ONNX Runtime Web into target\onnxruntime-web and checks their hashes. What has an installer of
 # its own it asks for: Rust, the C++ build tools, LLVM (libclang) and FFmpeg's shared build.
 # In the session it sets FFMPEG_DIR, LIBCLANG_PATH and PATH where they are not set.
 $ErrorActionPreference = 'Stop'
@@ -89,5 +89,33 @@ if ($current -ne $hash) {
         Set-Content -Path $stamp -Value $hash
     } finally {
         Remove-Item -Force -ErrorAction SilentlyContinue $wheel
+    }
+}
+
+# --- ONNX Runtime Web, for web exports ------------------------------------------------------------
+
+$version, $hash, $address = (Get-Content (Join-Path $root 'packaging\onnxruntime-web.pins') | Where-Object { $_ -notlike '#*' }) -split ' '
+$place = Join-Path $root 'target\onnxruntime-web'
+# The stamp is written last.
+$stamp = Join-Path $place 'package.sha256'
+$current = ''
+if (Test-Path $stamp) { $current = (Get-Content $stamp -Raw).Trim() }
+if ($current -ne $hash) {
+    Say "fetching ONNX Runtime Web $version from npm into $place"
+    New-Item -ItemType Directory -Force -Path $place | Out-Null
+    $package = Join-Path $place 'fetch.tgz'
+    try {
+        [Net.ServicePointManager]::SecurityProtocol = [Net.SecurityProtocolType]::Tls12
+        $ProgressPreference = 'SilentlyContinue'
+        Invoke-WebRequest -UseBasicParsing -Uri $address -OutFile $package
+        $found = (Get-FileHash -Algorithm SHA256 $package).Hash.ToLowerInvariant()
+        if ($found -ne $hash) { Stop-WithHint "the package has the sha256 $found instead of $hash; nothing was installed" }
+        # Windows 10 and later have tar.
+        & tar -xzf $package -C $place --strip-components 2 package/dist/ort.wasm.min.mjs package/dist/ort-wasm-simd-threaded.mjs package/dist/ort-wasm-simd-threaded.wasm
+        if ($LASTEXITCODE -ne 0) { Stop-WithHint 'the package could not be unpacked' }
+        Copy-Item (Join-Path $root 'target\onnxruntime\ThirdPartyNotices.txt') $place
+        Set-Content -Path $stamp -Value $hash
+    } finally {
+        Remove-Item -Force -ErrorAction SilentlyContinue $package
     }
 }

@@ -7,6 +7,7 @@ use anyhow::bail;
 use serde::Serialize;
 
 use crate::backbone::{ModelStatus, model_status};
+use crate::export::web_runtime_dir;
 use crate::jobs::sentence;
 use crate::media;
 use crate::onnx::{RuntimeInfo, runtime_info};
@@ -29,6 +30,7 @@ struct Result {
     ffmpeg: Vec<Library>,
     onnxruntime: Option<Runtime>,
     models: Vec<Model>,
+    onnxruntime_web: Option<String>,
     config_dir: Option<String>,
     free_bytes: Option<u64>,
     problems: Vec<String>,
@@ -82,6 +84,14 @@ pub fn run(console: &Console) -> anyhow::Result<()> {
         }
     };
     let models = models(&mut findings);
+    // Only web exports need it.
+    let onnxruntime_web = match web_runtime_dir() {
+        Ok(dir) => Some(shown(&dir)),
+        Err(error) => {
+            findings.problems.push(sentence(&error));
+            None
+        }
+    };
     let config_dir = config_dir();
     if let Some(problem) = config_dir.as_deref().and_then(unwritable) {
         findings.problems.push(problem);
@@ -99,6 +109,7 @@ pub fn run(console: &Console) -> anyhow::Result<()> {
         ffmpeg,
         onnxruntime,
         models,
+        onnxruntime_web,
         config_dir: config_dir.as_deref().map(shown),
         free_bytes,
         problems: findings.problems,
@@ -200,6 +211,10 @@ fn text(result: &Result) -> String {
         let place = model.path.as_deref().unwrap_or("not usable");
         line(name, &format!("{}, {place}", model.name));
     }
+    line(
+        "Web exports",
+        result.onnxruntime_web.as_deref().unwrap_or("not possible"),
+    );
     line(
         "Settings",
         result.config_dir.as_deref().unwrap_or("no place for them"),

@@ -34,7 +34,7 @@
 //! | `verify` | `files` n (as they were exported), `images` n, `models` [{`file` s, `format` s, `same_top1` n, `max_probability_difference` f, `tolerance` f, `ok` b}], `problems` [s] (none; with any it fails, after a `warning` for each) |
 //! | `features` | `path` s, `architecture` s, `frames` n, `dim` n, `skipped` n, `from_cache` n, `seconds` f |
 //! | `architectures` | `architectures` [{`architecture` s, `bytes` n, `parameters` n, `multiply_accumulates` n, `imagenet_top1` f or null (not published for this resolution), `licence` s, `default` b}] |
-//! | `doctor` | `ok` b, `version` s, `ffmpeg` [{`name` s, `version` s}], `onnxruntime` {`path` s, `version` s, `providers` [s]} or null, `models` [{`name` s, `ok` b}], `config_dir` s or null, `free_bytes` n or null, `problems` [s] |
+//! | `doctor` | `ok` b, `version` s, `ffmpeg` [{`name` s, `version` s}], `onnxruntime` {`path` s, `version` s, `providers` [s]} or null, `models` [{`name` s, `ok` b}], `onnxruntime_web` s or null, `config_dir` s or null, `free_bytes` n or null, `problems` [s] |
 //!
 //! Accuracies and probabilities are parts of one. Exit codes: 0 done, 1 failed (one sentence on
 //! standard error), 2 usage. Ctrl-C stops cleanly and ends with 1; a second one kills (130).

@@ -129,6 +129,15 @@ pub enum ExportError {
         /// What is missing or wrong.
         reason: String,
     },
+    /// ONNX Runtime Web is not installed.
+    #[error(
+        "ONNX Runtime Web is missing, which a web page carries (looked in {}); install Salamander again, or set SALAMANDER_ORT_WEB to the folder “dist” of the npm package onnxruntime-web",
+        listed(&looked_in.iter().map(|dir| format!("“{}”", dir.display())).collect::<Vec<_>>())
+    )]
+    NoWebRuntime {
+        /// The folders.
+        looked_in: Vec<PathBuf>,
+    },
     /// A class name that a labels file cannot hold.
     #[error(
         "class “{class}” has a line break in its name, which a labels file cannot hold; rename the class"

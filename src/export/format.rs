@@ -56,6 +56,14 @@ pub trait Exporter: Sync {
     /// Where the proof of a written model comes from, in words: "run in ONNX Runtime".
     fn proof(&self) -> &'static str;
 
+    /// Whether what its exports carry beside the model is installed; asked before minutes of work.
+    ///
+    /// # Errors
+    /// Names what is missing.
+    fn check_installed(&self) -> Result<(), ExportError> {
+        Ok(())
+    }
+
     /// Writes the model: [`Exporter::file`], or files below it where that is a folder, the same bytes each time.
     ///
     /// # Errors
@@ -72,6 +80,11 @@ pub trait Exporter: Sync {
     /// there is no runtime for Python.
     fn example(&self, _recipe: &Recipe, _file: &str) -> Option<Example> {
         None
+    }
+
+    /// Files to be added to the model's folder once it is proved, of the golden images and what is expected of them.
+    fn beside(&self, _golden: &[(String, Vec<u8>)]) -> Vec<ModelFile> {
+        Vec::new()
     }
 
     /// Whether its runner is what people run it with, so that the time that it takes here says something.

@@ -8,6 +8,7 @@ use super::format::Exporter;
 use super::frozen_graph::FrozenGraph;
 use super::onnx::Onnx;
 use super::tflite::Tflite;
+use super::web::Web;
 
 /// One of the formats there are.
 #[derive(Clone, Copy)]
@@ -21,6 +22,7 @@ static ALL: &[Format] = &[
     Format::TFLITE,
     Format::TFLITE_FP16,
     Format::FROZEN_GRAPH,
+    Format::WEB,
 ];
 
 impl Format {
@@ -37,6 +39,9 @@ impl Format {
     /// `frozen-graph/`: `output_graph.pb` from `input` f32 `[1, H, W, 3]`, `(value - 128) / 128`, to `final_result`, and
     /// `output_labels.txt`.
     pub const FROZEN_GRAPH: Self = Self(&FrozenGraph::FLOAT);
+
+    /// `web/`: a page that runs the model of [`Format::ONNX`] in the browser.
+    pub const WEB: Self = Self(&Web::PAGE);
 
     /// All of them.
     #[must_use]

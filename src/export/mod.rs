@@ -18,6 +18,7 @@ mod open;
 mod readme;
 pub mod tflite;
 mod verify;
+mod web;
 
 pub use bundle::{Verification, VerifiedModel, verify_bundle};
 pub use certificate::{Answer, Certificate, Flip, ModelCertificate};
@@ -29,6 +30,7 @@ pub use latency::Latency;
 pub use model::Model;
 pub use onnx::{OnnxRunner, RECIPE_KEY};
 pub use open::open;
+pub use web::web_runtime_dir;
 
 use std::path::{Path, PathBuf};
 
@@ -174,6 +176,9 @@ fn write_and_verify(
     // Before minutes of work: can the weights be read, and may the files be put there at all?
     run.head()?;
     run.tuned()?;
+    for (format, _) in &models {
+        format.check_installed()?;
+    }
     let mut pending = Pending::new(project, out, names(&models), order.force)?;
     let reference = verify::reference(project, run, work)?;
     work.check()?;
@@ -254,6 +259,11 @@ fn write_and_verify(
     drop((runners, written_files));
     for (name, bytes) in &in_golden {
         pending.write(name, bytes)?;
+    }
+    for written in &models {
+        for file in written.format.beside(&in_golden) {
+            pending.write(&file.name, &file.bytes)?;
+        }
     }
     let mut list = |name: &str, format: &str, bytes: u64| {
         files.push(ExportedFile {

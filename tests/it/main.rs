@@ -6,6 +6,7 @@
 )]
 
 mod cancel;
+mod chromium;
 mod cli;
 mod cli_faults;
 mod cli_program;
@@ -42,6 +43,7 @@ mod tflite;
 mod train;
 mod trash;
 mod tuned;
+mod web;
 mod window;
 mod window_again;
 mod window_deeper;
