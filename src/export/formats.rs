@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use super::ExportError;
+use super::coreml::CoreMl;
 use super::format::Exporter;
 use super::frozen_graph::FrozenGraph;
 use super::onnx::Onnx;
@@ -21,6 +22,8 @@ static ALL: &[Format] = &[
     Format::ONNX_FLOAT,
     Format::TFLITE,
     Format::TFLITE_FP16,
+    Format::COREML,
+    Format::COREML_FP32,
     Format::FROZEN_GRAPH,
     Format::WEB,
 ];
@@ -36,6 +39,10 @@ impl Format {
     pub const TFLITE: Self = Self(&Tflite::FLOAT);
     /// `model-fp16.tflite`: the same with weights in half precision.
     pub const TFLITE_FP16: Self = Self(&Tflite::HALF);
+    /// `Model.mlpackage`: an RGB image to a class and its probabilities, in half precision.
+    pub const COREML: Self = Self(&CoreMl::HALF);
+    /// `Model-fp32.mlpackage`: the same in 32-bit floats.
+    pub const COREML_FP32: Self = Self(&CoreMl::FLOAT);
     /// `frozen-graph/`: `output_graph.pb` from `input` f32 `[1, H, W, 3]`, `(value - 128) / 128`, to `final_result`, and
     /// `output_labels.txt`.
     pub const FROZEN_GRAPH: Self = Self(&FrozenGraph::FLOAT);

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod certificate;
+pub mod coreml;
 mod error;
 mod files;
 mod format;

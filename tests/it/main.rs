@@ -10,6 +10,7 @@ mod chromium;
 mod cli;
 mod cli_faults;
 mod cli_program;
+mod coreml;
 mod costs;
 #[cfg(target_os = "linux")]
 mod desktop;

@@ -36,8 +36,8 @@ const SCHEMAS: &[Schema] = &[
         format: "TensorFlow GraphDef",
     },
     Schema {
-        source: "src/export/coreml/schema/model.proto",
-        code: "src/export/coreml/schema/model.rs",
+        source: "src/export/coreml/schema/coreml.proto",
+        code: "src/export/coreml/schema/coreml.rs",
         format: "Core ML",
     },
 ];

@@ -394,7 +394,7 @@ impl Lowering<'_> {
 }
 
 /// The shape of arithmetic on two shapes that fit.
-fn broadcast(a: &[usize], b: &[usize]) -> Vec<usize> {
+pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Vec<usize> {
     let rank = a.len().max(b.len());
     let at = |shape: &[usize], index: usize| {
         let missing = rank - shape.len();

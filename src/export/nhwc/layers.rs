@@ -386,7 +386,7 @@ fn reached_behind(window: &Window, at: usize) -> usize {
 
 /// Of how many pixels each window of a pool takes the mean along a dimension: of those that are there, or of those
 /// and the padding, but never of what lies beyond.
-fn counted(window: &Window, at: usize, padding_counts: bool) -> Vec<usize> {
+pub(crate) fn counted(window: &Window, at: usize, padding_counts: bool) -> Vec<usize> {
     let (from, to) = if padding_counts {
         (0, window.before[at] + window.input[at] + window.after[at])
     } else {

@@ -48,7 +48,7 @@ fn stand_in(name: &str) -> Node {
 }
 
 /// The graph for one image, as simple as the passes make it.
-fn prepared(graph: &Graph) -> Result<Graph, GraphError> {
+pub(crate) fn prepared(graph: &Graph) -> Result<Graph, GraphError> {
     let mut graph = graph.clone();
     for input in graph.inputs().to_vec() {
         let Some(mut shape) = graph.fact(input).shape.clone() else {

@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 use crate::onnx::{Element, ElementType, Tensor};
 
-pub(crate) use lower::lower;
+pub(crate) use arithmetic::broadcast;
+pub(crate) use layers::counted;
+pub(crate) use lower::{lower, prepared};
 pub(crate) use place::transposed;
 
 /// Why a network cannot be said in TensorFlow's terms.

@@ -231,7 +231,10 @@ pub(super) fn fp32_bytes(model: &Model) -> Result<u64, ExportError> {
 }
 
 /// What the model says of itself.
-fn metadata(model: &Model, recipe: &Recipe) -> Result<Vec<(String, String)>, ExportError> {
+pub(super) fn metadata(
+    model: &Model,
+    recipe: &Recipe,
+) -> Result<Vec<(String, String)>, ExportError> {
     let json = |value: serde_json::Result<String>| {
         value.map_err(|error| OnnxError::Model(format!("its metadata cannot be written: {error}")))
     };
