@@ -28,6 +28,8 @@ pub mod evaluate;
 
 pub mod export;
 
+pub mod serve;
+
 pub mod app;
 
 pub mod ui;

@@ -6,15 +6,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top: a layer may import from those before it.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "jobs", "files", "kind", "project", "media", "curate", "onnx", "graph", "backbone", "train",
-    "evaluate", "export", "app", "ui", "cli",
+    "evaluate", "export", "serve", "app", "ui", "cli",
 ];
 
 /// Outside crates and the only layers that may name them.
-const HOMES: [(&[&str], &[&str]); 3] = [
+const HOMES: [(&[&str], &[&str]); 4] = [
     (&["ffmpeg_next", "ffmpeg_sys_next"], &["media"]),
     (&["ort", "ort_sys"], &["onnx"]),
+    (&["httparse", "if_addrs"], &["serve"]),
     (
         &[
             "egui",
@@ -54,6 +55,21 @@ fn layers_import_only_from_layers_above() {
     }
     assert!(read >= LAYERS.len(), "the sources were not found");
     assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
+}
+
+#[test]
+fn only_one_layer_listens_to_a_network() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut read = 0;
+    for file in rust_files(&src) {
+        let text = fs::read_to_string(&file).unwrap();
+        let is_home = file.starts_with(src.join("serve"));
+        for listening in ["TcpListener", "UdpSocket", "UnixListener"] {
+            assert!(is_home || !text.contains(listening), "{}", file.display());
+            read += usize::from(is_home && text.contains(listening));
+        }
+    }
+    assert!(read > 0, "the layer that listens was not found");
 }
 
 #[test]

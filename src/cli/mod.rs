@@ -12,6 +12,7 @@
 //! | `warning` | `message` s: something was skipped or is odd, the command goes on |
 //! | `file` | of `import`, one for each file below the paths: `path` s, `fate` s (`imported`, `known`, `passed_over`, `failed`), `text` s; where it applies `kind` s, `class` s, `asked_class` s (another than it has), `moved` b, `trashed` b, `place` s (in the project; of a video where it was imported from), `source` s, `frames` n, `replaced` n (frames of an earlier sampling that went to the trash), `reason` s (`not_media`, `hidden`, `system_file`, `drive_thumbnail`, `deleted`, `archive_leftover`, `this_project`, `other_project`, `folder_twice`, `special`) |
 //! | `prediction` | `path` s, `time_secs` f or null (photo), `top` [{`class` s, `probability` f}] |
+//! | `serving` | of `serve`: `run` s, `url` s (of the page), `address` s (what is open) |
 //! | `result` | the last line of a command that succeeded, see below |
 //! | `error` | `message` s: the last line of a command that failed; the same sentence is on standard error |
 //!
@@ -32,6 +33,7 @@
 //! | `predict` | `predictions` n, `skipped` n |
 //! | `export` | `run` s, `files` [{`path` s, `format` s, `bytes` n, `top1_agreement` f or null, `max_probability_difference` f or null}], `certificate` as `certificate.json` has it: `split` s, `frames` n, `fp32_bytes` n, `models` [{`file` s, `format` s, `bytes` n, `size_ratio` f, `run_top1` f, `top1` f, `top1_difference` f, `top1_difference_95` [f, f], `top1_agreement` f, `max_probability_difference` f, `flips` [{`path` s, `truth` s, `run` {`class` s, `probability` f}, `model` {`class` s, `probability` f}}], `latency` {`median_ms` f, `ratio_to_fp32` f} or null, `accepted_loss` s or null}] |
 //! | `verify` | `files` n (as they were exported), `images` n, `models` [{`file` s, `format` s, `same_top1` n, `max_probability_difference` f, `tolerance` f, `ok` b}], `problems` [s] (none; with any it fails, after a `warning` for each) |
+//! | `serve` | after Ctrl-C: `devices` [s] (addresses that opened the page), `files` n (given out), `refused` n (requests for anything else) |
 //! | `features` | `path` s, `architecture` s, `frames` n, `dim` n, `skipped` n, `from_cache` n, `seconds` f |
 //! | `architectures` | `architectures` [{`architecture` s, `bytes` n, `parameters` n, `multiply_accumulates` n, `imagenet_top1` f or null (not published for this resolution), `licence` s, `default` b}] |
 //! | `doctor` | `ok` b, `version` s, `ffmpeg` [{`name` s, `version` s}], `onnxruntime` {`path` s, `version` s, `providers` [s]} or null, `models` [{`name` s, `ok` b}], `onnxruntime_web` s or null, `config_dir` s or null, `free_bytes` n or null, `problems` [s] |
@@ -54,6 +56,7 @@ mod new;
 mod open;
 mod predict;
 mod runs;
+mod serve;
 mod sources;
 mod table;
 mod train;
@@ -117,6 +120,7 @@ enum Command {
     Predict(predict::Args),
     Export(export::Args),
     Verify(verify::Args),
+    Serve(serve::Args),
     Features(features::Args),
     Architectures(architectures::Args),
     Doctor(doctor::Args),
@@ -168,6 +172,7 @@ pub fn main() -> ExitCode {
         Some(Command::Predict(args)) => predict::run(&console, args),
         Some(Command::Export(args)) => export::run(&console, args),
         Some(Command::Verify(args)) => verify::run(&console, args),
+        Some(Command::Serve(args)) => serve::run(&console, &args),
         Some(Command::Features(args)) => features::run(&console, &args),
         Some(Command::Architectures(_)) => architectures::run(&console),
         Some(Command::Doctor(_)) => doctor::run(&console),

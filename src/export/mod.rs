@@ -31,7 +31,7 @@ pub use latency::Latency;
 pub use model::Model;
 pub use onnx::{OnnxRunner, RECIPE_KEY};
 pub use open::open;
-pub use web::web_runtime_dir;
+pub use web::{web_files, web_runtime_dir};
 
 use std::path::{Path, PathBuf};
 

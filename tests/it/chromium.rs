@@ -194,6 +194,16 @@ impl Chromium {
         ));
     }
 
+    /// Makes the page believe that it is on a phone: small, and touched with fingers.
+    pub fn be_a_phone(&mut self) {
+        let screen = json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
+        self.call("Emulation.setDeviceMetricsOverride", screen);
+        self.call(
+            "Emulation.setTouchEmulationEnabled",
+            json!({ "enabled": true }),
+        );
+    }
+
     /// What the page looks like, into a file when `SALAMANDER_TEST_SCREENSHOTS` names a folder.
     pub fn screenshot(&mut self, name: &str, width: u32, height: u32, scale: u32, dark: bool) {
         let Some(folder) = std::env::var_os("SALAMANDER_TEST_SCREENSHOTS") else {

@@ -38,6 +38,7 @@ mod reopened;
 mod replacing;
 mod reported;
 mod reported_media;
+mod serve;
 mod sources;
 mod surroundings;
 mod tflite;

@@ -7,20 +7,27 @@ use salamander::evaluate::{Predictor, arg_max};
 use salamander::export::{Format, export, verify_bundle};
 use salamander::jobs::Work;
 use salamander::media::load_image;
-use salamander::train::{LiveCurves, train};
+use salamander::project::Project;
+use salamander::train::{LiveCurves, Run, train};
 
 use super::chromium::{Chromium, StaticServer};
 use super::projects::{of_sample_videos, quick};
 
-/// A web export of a model of the sample videos below `root`, and one of the frames: a JPEG photo.
-pub fn exported(root: &Path) -> (PathBuf, PathBuf) {
+/// A run on the sample videos below `root`, and one of the frames: a JPEG photo.
+pub fn trained(root: &Path) -> (Project, Run, PathBuf) {
     let project = of_sample_videos(&root.join("p"));
     let settings = quick("efficientnet-lite0@128", 40);
     let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
-    let out = root.join("out");
-    export(&project, &run, &Format::WEB.into(), &out, &Work::new()).unwrap();
     let frames = std::fs::read_dir(project.root().join("classes/coffee")).unwrap();
     let photo = frames.map(|entry| entry.unwrap().path()).min().unwrap();
+    (project, run, photo)
+}
+
+/// A web export of such a run, and the photo.
+fn exported(root: &Path) -> (PathBuf, PathBuf) {
+    let (project, run, photo) = trained(root);
+    let out = root.join("out");
+    export(&project, &run, &Format::WEB.into(), &out, &Work::new()).unwrap();
     (out, photo)
 }
 

@@ -2,8 +2,10 @@
 //! a connection to the internet. The page makes the input exactly as [`Preprocessing`](crate::backbone::Preprocessing) does.
 
 mod runtime;
+mod trial;
 
 pub use runtime::web_runtime_dir;
+pub use trial::web_files;
 
 use std::path::{Path, PathBuf};
 

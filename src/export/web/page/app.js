@@ -410,6 +410,7 @@ class Page {
       if (turn !== this.latest) return;
       this.picture(file);
       this.answer(found, performance.now() - from);
+      byId('answer').scrollIntoView({ block: 'nearest' });
     } catch (error) {
       if (turn === this.latest) problem(error);
     }

@@ -1,0 +1,53 @@
+//! The files that are given out, in memory.
+
+use std::collections::BTreeMap;
+
+/// The files of a page by their names, parts separated by `/`.
+#[derive(Debug, Clone, Default)]
+pub struct Site {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+/// What an address that ends with `/` means.
+const INDEX: &str = "index.html";
+
+impl Site {
+    /// The files below one folder.
+    pub fn new(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        Self {
+            files: files.into_iter().collect(),
+        }
+    }
+
+    /// The size of all files, bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files.values().map(|bytes| bytes.len() as u64).sum()
+    }
+
+    /// The file that a name below the site's path means, with its type. Names are looked up and nothing else: there is
+    /// no way out of the site.
+    pub(super) fn find(&self, name: &str) -> Option<(&'static str, &[u8])> {
+        let name = if name.is_empty() { INDEX } else { name };
+        let bytes = self.files.get(name)?;
+        Some((content_type(name), bytes))
+    }
+
+    /// Whether a name means the page itself.
+    pub(super) fn is_page(name: &str) -> bool {
+        name.is_empty() || name == INDEX
+    }
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, end)| end) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("json") => "application/json",
+        Some("txt") => "text/plain; charset=utf-8",
+        Some("wasm") => "application/wasm",
+        Some("png") => "image/png",
+        _ => "application/octet-stream",
+    }
+}
