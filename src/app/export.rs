@@ -7,7 +7,7 @@ use super::notes::Tone;
 use super::tasks::TaskId;
 use super::{App, Lane, Session};
 use crate::export::{
-    ExportError, Format, FoundExport, Options, Order, export, exports_in, found_in,
+    Bundle, ExportError, Format, FoundExport, Options, Order, export, exports_in, found_in,
 };
 use crate::jobs::JobError;
 use crate::train::RunId;
@@ -221,6 +221,7 @@ impl App {
         let order = Order {
             formats: session.export.formats.clone(),
             options: Options::default(),
+            bundle: Bundle::Folder,
             force: false,
             accept_loss,
         };

@@ -7,17 +7,24 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 
 use crate::evaluate::InputKind;
-use crate::export::{Certificate, ExportedFile, Format, Options, Order, export};
+use crate::export::{
+    Bundle, Certificate, ExportOutcome, ExportedFile, Format, ModelCertificate, Options, Order,
+    RunExport, export, export_runs,
+};
 use crate::files::is_writable;
 use crate::graph::passes::OPSETS;
 use crate::project::Project;
+use crate::train::Run;
 
 use super::console::Console;
 use super::table::{Align, size, table};
 use super::which::RunArg;
-use super::{ProjectArg, shown};
+use super::{ProjectArg, Usage, shown};
 
 /// Export a run as a model file with labels, proved to predict as the run does
+///
+/// With `--run` given several times each of those runs is exported into a folder (or ZIP file) of its own below DIR; one that
+/// fails does not stop the others.
 ///
 /// In a folder that is there only the files of an earlier export are replaced; others of the same names are named, and
 /// nothing is written.
@@ -25,14 +32,18 @@ use super::{ProjectArg, shown};
 pub struct Args {
     #[command(flatten)]
     project: ProjectArg,
-    #[command(flatten)]
-    run: RunArg,
+    /// The run: `latest`, its name (the end of it will do), or its folder; several times for several runs [default: latest]
+    #[arg(long = "run", value_name = "RUN")]
+    runs: Vec<String>,
     /// The format, or several with commas between them
     #[arg(long, value_name = "FORMAT", value_delimiter = ',', default_value = "onnx", value_parser = formats())]
     format: Vec<Format>,
     /// The folder to write into [default: exports/RUN in the project]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// What the export is: a folder, or one ZIP file in DIR, called like project and run
+    #[arg(long, value_name = "BUNDLE", default_value = "folder", value_parser = bundles())]
+    bundle: Bundle,
     /// Replace files of an earlier export that were changed since; never others
     #[arg(long)]
     force: bool,
@@ -53,6 +64,14 @@ pub struct Args {
     with_bottleneck: bool,
 }
 
+/// A folder or one file.
+pub(super) fn bundles() -> impl TypedValueParser<Value = Bundle> {
+    PossibleValuesParser::new(Bundle::ALL.map(Bundle::name)).map(|name| {
+        let named = |bundle: &Bundle| bundle.name() == name;
+        Bundle::ALL.into_iter().find(named).unwrap_or_default()
+    })
+}
+
 /// What an ONNX model may take.
 fn inputs() -> impl TypedValueParser<Value = InputKind> {
     let uint8 = PossibleValue::new("uint8").help("uint8 [N, H, W, 3] RGB; normalisation is inside");
@@ -65,17 +84,45 @@ fn inputs() -> impl TypedValueParser<Value = InputKind> {
 }
 
 /// The names of formats, with what each is for.
-fn formats() -> impl TypedValueParser<Value = Format> {
+pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
     let names = Format::all().iter();
     let names = names.map(|format| PossibleValue::new(format.name()).help(format.sentence()));
     PossibleValuesParser::new(names).try_map(|name| Format::named(&name))
 }
 
+/// One run and its export.
 #[derive(Serialize)]
 struct Result {
     run: String,
+    place: String,
     files: Vec<File>,
     certificate: Certificate,
+}
+
+impl Result {
+    fn of(run: &str, outcome: ExportOutcome) -> Self {
+        Self {
+            run: run.to_owned(),
+            place: shown(&outcome.place),
+            files: outcome.files.into_iter().map(File::from).collect(),
+            certificate: outcome.certificate,
+        }
+    }
+}
+
+/// A run that could not be exported.
+#[derive(Serialize)]
+struct Failed {
+    run: String,
+    place: String,
+    error: String,
+}
+
+/// Several runs.
+#[derive(Serialize)]
+struct Results {
+    runs: Vec<Result>,
+    failed: Vec<Failed>,
 }
 
 #[derive(Serialize)]
@@ -101,8 +148,19 @@ impl From<ExportedFile> for File {
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let project = args.project.open_for_reading(console)?;
-    let run = args.run.find(&project)?;
-    let id = run.id.0.clone();
+    let mut runs: Vec<Run> = Vec::new();
+    let named = if args.runs.is_empty() {
+        vec!["latest".to_owned()]
+    } else {
+        args.runs
+    };
+    for run in named {
+        let run = RunArg { run }.find(&project)?;
+        if runs.iter().any(|known| known.id == run.id) {
+            return Err(Usage(format!("the run “{}” is given twice", run.id)).into());
+        }
+        runs.push(run);
+    }
     let order = Order {
         formats: args.format,
         options: Options {
@@ -111,22 +169,69 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
             opset: args.opset,
             bottleneck: args.with_bottleneck,
         },
+        bundle: args.bundle,
         force: args.force,
         accept_loss: args.accept_loss,
     };
+    let has_out = args.out.is_some();
     let out = match args.out {
         Some(out) => out,
-        None => place_in(&project)?.join(&id),
+        None => place_in(&project)?,
     };
-    let outcome = console.run("export", move |work| {
-        export(&project, &run, &order, &out, work)
+    if let [run] = &runs[..] {
+        let own_folder = !has_out && order.bundle == Bundle::Folder;
+        let out = if own_folder { out.join(&run.id.0) } else { out };
+        let (run, id) = (run.clone(), run.id.0.clone());
+        let outcome = console.run("export", move |work| {
+            export(&project, &run, &order, &out, work)
+        })?;
+        let result = Result::of(&id, outcome);
+        return console.result(&result, || text(&result));
+    }
+    let done = console.run("export", move |work| {
+        export_runs(&project, &runs, &order, &out, work)
     })?;
-    let result = Result {
-        run: id,
-        files: outcome.files.into_iter().map(File::from).collect(),
-        certificate: outcome.certificate,
+    several(console, done)
+}
+
+/// What became of several runs; fails when one of them did.
+fn several(console: &Console, done: Vec<RunExport>) -> anyhow::Result<()> {
+    let mut results = Results {
+        runs: Vec::new(),
+        failed: Vec::new(),
     };
-    console.result(&result, || text(&result))
+    let all = done.len();
+    for RunExport {
+        run,
+        place,
+        outcome,
+    } in done
+    {
+        match outcome {
+            Ok(outcome) => results.runs.push(Result::of(&run.0, outcome)),
+            Err(error) => {
+                let error = crate::jobs::sentence(&error);
+                console.warning(&format!("run “{run}” was not exported: {error}"))?;
+                results.failed.push(Failed {
+                    run: run.0,
+                    place: shown(&place),
+                    error,
+                });
+            }
+        }
+    }
+    if results.failed.is_empty() {
+        return console.result(&results, || runs_text(&results));
+    }
+    if console.json() {
+        console.event("exported", &results)?;
+    } else if !results.runs.is_empty() {
+        console.out(runs_text(&results).trim_end())?;
+    }
+    bail!(
+        "{} of {all} runs could not be exported; the others are in their places",
+        results.failed.len()
+    )
 }
 
 /// `exports/` of the project, if it can be written.
@@ -151,22 +256,56 @@ fn text(result: &Result) -> String {
     let rows = result.files.iter();
     files.extend(rows.map(|file| vec![file.path.clone(), size(file.bytes)]));
     let certificate = &result.certificate;
-    let headings = [
-        "model",
-        "of fp32",
-        "top-1",
-        "difference",
-        "95 %",
-        "flips",
-        "largest difference",
-        "ms",
-        "of fp32",
-    ];
-    let mut models = vec![headings.map(str::to_owned).to_vec()];
-    models.extend(certificate.models.iter().map(|model| {
+    let models = certificate.models.iter();
+    let rows = models.map(|model| (None, model)).collect::<Vec<_>>();
+    format!(
+        "exported {}\n{}\non the {} {} images, beside the run\n{}{}",
+        result.run,
+        table(&[Align::Left, Align::Right], &files),
+        certificate.frames,
+        certificate.split,
+        models_table(&rows),
+        accepted(certificate),
+    )
+}
+
+/// One table of all models of several runs.
+fn runs_text(results: &Results) -> String {
+    let mut rows = Vec::new();
+    let mut places = vec![["run", "exported to"].map(str::to_owned).to_vec()];
+    let mut losses = String::new();
+    for result in &results.runs {
+        places.push(vec![result.run.clone(), result.place.clone()]);
+        let models = result.certificate.models.iter();
+        rows.extend(models.map(|model| (Some(result.run.as_str()), model)));
+        losses += &accepted(&result.certificate);
+    }
+    format!(
+        "{}\n{}{losses}",
+        table(&[Align::Left, Align::Left], &places),
+        models_table(&rows),
+    )
+}
+
+fn accepted(certificate: &Certificate) -> String {
+    let accepted = certificate.models.iter().filter_map(|model| {
+        let loss = model.accepted_loss.as_ref()?;
+        Some(format!("\naccepted for {}: {loss}", model.file))
+    });
+    accepted.collect()
+}
+
+/// What the models did, with the run of each where there are several.
+fn models_table(models: &[(Option<&str>, &ModelCertificate)]) -> String {
+    let with_run = models.iter().any(|(run, _)| run.is_some());
+    let mut headings = vec!["run"];
+    headings.extend(HEADINGS);
+    let mut rows = vec![headings.iter().map(|text| (*text).to_owned()).collect()];
+    rows.extend(models.iter().map(|(run, model)| {
         let [low, high] = model.top1_difference_95.map(|part| part * 100.0);
         let latency = model.latency.as_ref();
         vec![
+            run.unwrap_or_default().to_owned(),
             model.file.clone(),
             format!("{:.0} %", model.size_ratio * 100.0),
             format!("{:.1} %", model.top1 * 100.0),
@@ -182,19 +321,26 @@ fn text(result: &Result) -> String {
                 .unwrap_or_default(),
         ]
     }));
-    let accepted = certificate.models.iter().filter_map(|model| {
-        let loss = model.accepted_loss.as_ref()?;
-        Some(format!("\naccepted for {}: {loss}", model.file))
-    });
-    let accepted: String = accepted.collect();
-    let mut aligned = vec![Align::Left];
-    aligned.extend(headings.iter().skip(1).map(|_| Align::Right));
-    format!(
-        "exported {}\n{}\non the {} {} frames, beside the run\n{}{accepted}",
-        result.run,
-        table(&[Align::Left, Align::Right], &files),
-        certificate.frames,
-        certificate.split,
-        table(&aligned, &models),
-    )
+    let mut aligned = vec![Align::Left, Align::Left];
+    aligned.extend(HEADINGS.iter().skip(1).map(|_| Align::Right));
+    if !with_run {
+        aligned.remove(0);
+        for row in &mut rows {
+            row.remove(0);
+        }
+    }
+    table(&aligned, &rows)
 }
+
+/// Over what a model did.
+const HEADINGS: [&str; 9] = [
+    "model",
+    "of fp32",
+    "top-1",
+    "difference",
+    "95 %",
+    "flips",
+    "largest difference",
+    "ms",
+    "of fp32",
+];

@@ -11,7 +11,7 @@ use crate::media::{
 use crate::project::{ClassName, Fps, Label, Sampling, SourceId};
 
 use super::console::Console;
-use super::table::{Align, count, table};
+use super::table::{Align, count, names, table};
 use super::{ProjectArg, Usage, shown};
 
 /// Take frames out of videos, and photos as they are, into a project
@@ -397,9 +397,8 @@ fn text(outcome: &ImportOutcome, totals: &Totals, project: &str) -> String {
     row("failed", totals.failed, String::new());
     let mut text = table(&[Align::Left, Align::Right, Align::Left], &rows);
     if !outcome.classes.is_empty() {
-        let names: Vec<&str> = outcome.classes.iter().map(ClassName::as_str).collect();
         text.push_str("new classes: ");
-        text.push_str(&names.join(", "));
+        text.push_str(&names(outcome.classes.iter().map(ClassName::as_str)));
         text.push('\n');
     }
     for note in &outcome.notes {

@@ -8,7 +8,7 @@ use crate::train::{Run, RunClasses, RunId, RunState, TrainError, remove_run, res
 
 use super::ProjectArg;
 use super::console::Console;
-use super::table::{Align, percent, table};
+use super::table::{Align, names, percent, table};
 use super::which;
 
 /// List the runs of a project, newest first, give one a name and a note, or move one to the trash
@@ -151,7 +151,7 @@ fn text(result: &Result) -> String {
             steps,
             percent(run.validation_accuracy),
             percent(run.test_accuracy),
-            run.classes.join(", "),
+            names(run.classes.iter().map(String::as_str)),
             run.note.replace('\n', " "),
         ]
     }));

@@ -65,6 +65,15 @@ pub fn count(number: u64, thing: &str) -> String {
     format!("{number} {plural}")
 }
 
+/// Names with commas between them; one that holds a comma itself, in quotation marks.
+pub fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names = names.map(|name| match name.contains(',') {
+        true => format!("“{name}”"),
+        false => name.to_owned(),
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +99,9 @@ mod tests {
         assert_eq!(count(1, "class"), "1 class");
         assert_eq!(count(2, "class"), "2 classes");
         assert_eq!(count(0, "frame"), "0 frames");
+        assert_eq!(
+            names(["salt, pepper", "oil"].into_iter()),
+            "“salt, pepper”, oil"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `salamander verify`: the proof of an export repeated from its own folder.
+//! `salamander verify`: the proof of an export repeated from its own folder or archive.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,12 @@ use crate::export::{Verification, verify_bundle};
 use super::console::Console;
 use super::table::{Align, count, table};
 
-/// Repeat the proof of an export from its folder alone
+/// Repeat the proof of an export from its folder or ZIP file alone
 ///
 /// The files are compared with export.json, and the models run on the golden images. The project is not needed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The export's folder
+    /// The export's folder, or its ZIP file
     #[arg(value_name = "EXPORT")]
     export: PathBuf,
 }

@@ -47,7 +47,7 @@ impl InputKind {
     }
 }
 
-/// Everything that turns a picture into the input of an exported model and its output into a class.
+/// Everything that turns an image into the input of an exported model and its output into a class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
     /// Version of this layout.
@@ -58,7 +58,7 @@ pub struct Recipe {
     pub input: RecipeInput,
     /// The output.
     pub output: RecipeOutput,
-    /// How pictures are made square and what is subtracted and divided.
+    /// How images are made square and what is subtracted and divided.
     #[serde(flatten)]
     pub preprocessing: Preprocessing,
     /// The filter of the resize.
@@ -102,7 +102,7 @@ pub struct RecipeOutput {
 pub struct Resize {
     /// `bilinear`.
     pub filter: String,
-    /// The filter is widened by the scale factor when the picture shrinks.
+    /// The filter is widened by the scale factor when the image shrinks.
     pub antialias: bool,
 }
 
@@ -235,7 +235,7 @@ fn steps(
 ) -> Vec<String> {
     let side = preprocessing.resolution_px;
     let mut steps = vec![
-        "Decode the picture to 8-bit RGB (16-bit values divided by 257 and rounded), turn it upright as its EXIF orientation says, and lay transparency on white."
+        "Decode the image to 8-bit RGB (16-bit values divided by 257 and rounded), turn it upright as its EXIF orientation says, and lay transparency on white."
             .to_owned(),
     ];
     let resize = "with a bilinear (triangle) filter that is widened by the scale factor when shrinking: Pillow Image.resize(size, Image.BILINEAR), torchvision antialias=True, tf.image.resize(antialias=True). Round to 8 bits.";
@@ -248,12 +248,12 @@ fn steps(
             steps.push(format!("Resize it to {side} x {side} pixels {resize}"));
         }
         Fit::Stretch => steps.push(format!(
-            "Resize the whole picture to {side} x {side} pixels, width and height separately, {resize}"
+            "Resize the whole image to {side} x {side} pixels, width and height separately, {resize}"
         )),
         Fit::Pad => {
             let [r, g, b] = preprocessing.bar_colour();
             steps.push(format!(
-                "Resize the whole picture so that its longer side is {side} pixels and the other max(1, floor((2 * shorter * {side} + longer) / (2 * longer))), {resize}"
+                "Resize the whole image so that its longer side is {side} pixels and the other max(1, floor((2 * shorter * {side} + longer) / (2 * longer))), {resize}"
             ));
             steps.push(format!(
                 "Lay it on a square of {side} x {side} pixels of the colour RGB ({r}, {g}, {b}), at left = floor(({side} - width) / 2), top = floor(({side} - height) / 2)."

@@ -1,15 +1,16 @@
-//! The proof of an export repeated from its own folder, without the project: the files are those that were written, the
+//! The proof of an export repeated from its own folder or archive, without the project: the files are those that were written, the
 //! golden images become the golden inputs, and the models say of them what they said.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
 use crate::evaluate::{Recipe, arg_max};
 use crate::jobs::Work;
-use crate::media::load_image;
+use crate::media::load_image_from_bytes;
 use crate::onnx::{Element, Tensor};
 
+use super::archive::Contents;
 use super::golden::{self, Golden, GoldenModel};
 use super::verify::largest_difference;
 use super::{ExportError, Format, ModelFile, manifest};
@@ -44,17 +45,18 @@ pub struct VerifiedModel {
     pub ok: bool,
 }
 
-/// Repeats the proof of the export in the folder `dir`.
+/// Repeats the proof of the export at `place`: its folder, or the ZIP file that holds it.
 ///
 /// # Errors
-/// When the folder holds no export with golden images; faults of one that does are listed in [`Verification::problems`].
-pub fn verify_bundle(dir: &Path, work: &Work) -> Result<Verification, ExportError> {
-    let (listed, mut problems) = manifest::check(dir)?;
+/// When there is no export with golden images; faults of one that is are listed in [`Verification::problems`].
+pub fn verify_bundle(place: &Path, work: &Work) -> Result<Verification, ExportError> {
+    let mut export = Contents::open(place)?;
+    let (listed, mut problems) = manifest::check(&mut export)?;
     let files = listed.len() as u64 - problems.len() as u64;
-    let text = read(dir, golden::FILE)?;
-    let golden: Golden = serde_json::from_slice(&text).map_err(|error| ExportError::NoBundle {
-        folder: dir.to_owned(),
-        reason: format!("{} cannot be read ({error})", golden::FILE),
+    let text = read(&mut export, golden::FILE)?;
+    let golden: Golden = serde_json::from_slice(&text).map_err(|error| {
+        let reason = format!("{} cannot be read ({error})", golden::FILE);
+        no_bundle(&export, reason)
     })?;
     work.stage(
         "Verifying",
@@ -68,7 +70,7 @@ pub fn verify_bundle(dir: &Path, work: &Work) -> Result<Verification, ExportErro
     }
     let mut models = Vec::new();
     for model in &golden.models {
-        match verify_model(dir, &listed, &golden, model, work) {
+        match verify_model(&mut export, &listed, &golden, model, work) {
             Ok((verified, found)) => {
                 models.push(verified);
                 problems.extend(found);
@@ -86,7 +88,7 @@ pub fn verify_bundle(dir: &Path, work: &Work) -> Result<Verification, ExportErro
 }
 
 fn verify_model(
-    dir: &Path,
+    export: &mut Contents,
     listed: &[String],
     golden: &Golden,
     model: &GoldenModel,
@@ -100,7 +102,7 @@ fn verify_model(
     let mut files = Vec::new();
     for name in names {
         files.push(ModelFile {
-            bytes: read(dir, name)?,
+            bytes: read(export, name)?,
             name: name.clone(),
         });
     }
@@ -123,13 +125,16 @@ fn verify_model(
         let input = image
             .inputs
             .get(kind.name())
-            .map(|name| (name, read(dir, name)));
+            .map(|name| (name, read(export, name)));
         let tensor = match input {
-            Some((name, bytes)) => golden::from_npy(&bytes?, kind, side)
-                .ok_or_else(|| no_bundle(dir, format!("“{name}” is no input of {}", model.file)))?,
-            None => return Err(no_bundle(dir, format!("“{}” has no input", image.image))),
+            Some((name, bytes)) => golden::from_npy(&bytes?, kind, side).ok_or_else(|| {
+                no_bundle(export, format!("“{name}” is no input of {}", model.file))
+            })?,
+            None => return Err(no_bundle(export, format!("“{}” has no input", image.image))),
         };
-        let made = recipe.tensor(&load_image(&dir.join(&image.image))?);
+        let bytes = read(export, &image.image)?;
+        let path = export.place().join(&image.image);
+        let made = recipe.tensor(&load_image_from_bytes(&bytes, &path)?);
         let levels = levels_apart(&made, &tensor, &recipe);
         // The sums of the resize may be rounded to the other side on another processor.
         if levels > 1.01 {
@@ -185,17 +190,14 @@ fn levels_apart(made: &Tensor, golden: &Tensor, recipe: &Recipe) -> f64 {
     }
 }
 
-fn read(dir: &Path, name: &str) -> Result<Vec<u8>, ExportError> {
-    let path: PathBuf = dir.join(name);
-    std::fs::read(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => no_bundle(dir, format!("“{name}” is missing")),
-        _ => ExportError::io("read", path)(error),
-    })
+fn read(export: &mut Contents, name: &str) -> Result<Vec<u8>, ExportError> {
+    let found = export.read(name)?;
+    found.ok_or_else(|| no_bundle(export, format!("“{name}” is missing")))
 }
 
-fn no_bundle(dir: &Path, reason: String) -> ExportError {
+fn no_bundle(export: &Contents, reason: String) -> ExportError {
     ExportError::NoBundle {
-        folder: dir.to_owned(),
+        folder: export.place().to_owned(),
         reason,
     }
 }

@@ -110,7 +110,7 @@ impl Certificate {
             }
             .to_owned(),
             frames: reference.predictions.len() as u64,
-            interval: "95 %, paired, Newcombe 1998 (Statistics in Medicine 17, 2635-2650), method 10; frames taken as independent".into(),
+            interval: "95 %, paired, Newcombe 1998 (Statistics in Medicine 17, 2635-2650), method 10; images taken as independent".into(),
             runtime,
             fp32_bytes,
             models: Vec::new(),
@@ -194,7 +194,7 @@ impl ModelCertificate {
         let allowed = ((1.0 - same_top1) * frames as f64 - 1e-6).ceil();
         if self.flips.len() as f64 > allowed {
             reasons.push(format!(
-                "{} of {frames} frames get another answer, where {allowed} may ({:.1} % must keep theirs)",
+                "{} of {frames} images get another answer, where {allowed} may ({:.1} % must keep theirs)",
                 self.flips.len(),
                 same_top1 * 100.0
             ));
@@ -233,11 +233,11 @@ impl std::fmt::Display for Acceptance {
         match self {
             Self::SameTop1 { tolerance } => write!(
                 f,
-                "the same top-1 on every frame, probabilities within {tolerance:.0e}"
+                "the same top-1 on every image, probabilities within {tolerance:.0e}"
             ),
             Self::Agreement { same_top1, loss } => write!(
                 f,
-                "the same top-1 on {:.1} % of the frames, top-1 at most {:.1} points lower and not significantly",
+                "the same top-1 on {:.1} % of the images, top-1 at most {:.1} points lower and not significantly",
                 same_top1 * 100.0,
                 loss * 100.0
             ),
@@ -330,7 +330,7 @@ mod tests {
         let refused = |frames, lost, gained| judged(frames, lost, gained).unwrap_err().to_string();
         let flips = refused(400, 1, 2);
         assert!(
-            flips.contains("3 of 400 frames") && flips.contains("--accept-loss"),
+            flips.contains("3 of 400 images") && flips.contains("--accept-loss"),
             "{flips}"
         );
         let loss = refused(1000, 11, 0);

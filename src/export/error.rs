@@ -36,7 +36,7 @@ pub enum ExportError {
     },
     /// The folder holds files of the user's that the export would replace.
     #[error(
-        "“{}” holds {} that no export wrote, or that {} changed since; nothing was replaced: choose another folder for the export, or move {} away",
+        "“{}” holds {} that no export wrote, or that {} changed since; nothing was replaced: choose another folder for the export, or move {} away (--force replaces files of an earlier export that were changed since, and never others)",
         folder.display(), listed(names), if names.len() == 1 { "was" } else { "were" }, if names.len() == 1 { "it" } else { "them" }
     )]
     NotOurs {
@@ -47,7 +47,7 @@ pub enum ExportError {
     },
     /// The folder is among the project's own files.
     #[error(
-        "“{}” is a folder of the project's own, where an export would be taken for frames, runs or rubbish; choose one below “{}” or outside of the project",
+        "“{}” is a folder of the project's own, where an export would be taken for images, runs or rubbish; choose one below “{}” or outside of the project",
         folder.display(), exports.display()
     )]
     InProject {
@@ -65,9 +65,9 @@ pub enum ExportError {
     /// The project.
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// None of the run's frames is left to prove the export on.
+    /// None of the run's images is left to prove the export on.
     #[error(
-        "the export cannot be verified, because none of the frames of run “{run}” is in the project any more; bring them back, or train again"
+        "the export cannot be verified, because none of the images of run “{run}” is in the project any more; bring them back, or train again"
     )]
     NothingToVerifyOn {
         /// The run.
@@ -75,12 +75,12 @@ pub enum ExportError {
     },
     /// The exported model is not the trained one.
     #[error(
-        "the exported model does not agree with run “{run}” and was not kept: on frame “{frame}” {difference}. Please report this"
+        "the exported model does not agree with run “{run}” and was not kept: on image “{frame}” {difference}. Please report this"
     )]
     Disagrees {
         /// The run.
         run: String,
-        /// The first frame that shows it.
+        /// The first image that shows it.
         frame: String,
         /// How.
         difference: String,
@@ -132,11 +132,19 @@ pub enum ExportError {
     /// ONNX Runtime Web is not installed.
     #[error(
         "ONNX Runtime Web is missing, which a web page carries (looked in {}); install Salamander again, or set SALAMANDER_ORT_WEB to the folder “dist” of the npm package onnxruntime-web",
-        listed(&looked_in.iter().map(|dir| format!("“{}”", dir.display())).collect::<Vec<_>>())
+        listed(&looked_in.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>())
     )]
     NoWebRuntime {
         /// The folders.
         looked_in: Vec<PathBuf>,
+    },
+    /// What was packed is not what was written.
+    #[error("“{}” is not what was packed into it and was not kept: {problem}. Please report this", path.display())]
+    BadArchive {
+        /// The archive.
+        path: PathBuf,
+        /// The first thing that is wrong with it.
+        problem: String,
     },
     /// A class name that a labels file cannot hold.
     #[error(
@@ -180,6 +188,26 @@ impl From<FileError> for ExportError {
 }
 
 impl ExportError {
+    /// Whether another run's export into the same place would fail of the same.
+    #[must_use]
+    pub fn is_of_the_place(&self) -> bool {
+        match self {
+            Self::Cancelled(_)
+            | Self::InProject { .. }
+            | Self::NotAFolder { .. }
+            | Self::NoFormat => true,
+            Self::Io { error, .. } => matches!(
+                error.kind(),
+                std::io::ErrorKind::StorageFull
+                    | std::io::ErrorKind::PermissionDenied
+                    | std::io::ErrorKind::ReadOnlyFilesystem
+                    | std::io::ErrorKind::QuotaExceeded
+                    | std::io::ErrorKind::FileTooLarge
+            ),
+            _ => false,
+        }
+    }
+
     /// For `map_err`: an input or output error with the file it happened to.
     pub(super) fn io(
         action: &'static str,
@@ -194,11 +222,12 @@ impl ExportError {
     }
 }
 
-/// "a", "a and b", "a, b and c".
+/// “a”, “a” and “b”, “a”, “b” and “c”: names may hold commas themselves.
 fn listed(names: &[String]) -> String {
-    match names.split_last() {
+    let quoted: Vec<String> = names.iter().map(|name| format!("“{name}”")).collect();
+    match quoted.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        _ => names.concat(),
+        _ => quoted.concat(),
     }
 }
 

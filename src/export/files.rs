@@ -3,6 +3,7 @@
 //! never stands beside the labels of another. Only files of an earlier export are replaced ([`super::manifest`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
 
@@ -10,7 +11,7 @@ use crate::files::{self, Durability, NewFile, NewFolder};
 use crate::project::{self, Project};
 
 use super::manifest::{self, Manifest};
-use super::{ExportError, Format};
+use super::{Bundle, ExportError, Format, archive};
 
 /// What exports consisted of before there was a manifest.
 const EARLIER: [&str; 5] = [
@@ -53,6 +54,8 @@ enum Target {
     New(NewFolder),
     /// Files that are to be put into `out`, by name.
     There(Vec<(String, NewFile)>),
+    /// A folder that is to be packed into the file `out`.
+    Zip(NewFolder),
 }
 
 /// Folders made for an export, that go with it where they are empty.
@@ -66,18 +69,23 @@ impl Drop for MadeDirs {
     }
 }
 
+/// The archive while it is being written, in the folder of what is packed into it.
+const PACKED: &str = "packed.zip";
+
 /// The result of moving an export into place.
 #[derive(Debug)]
 pub(super) struct Committed {
     /// The size of the manifest.
     pub manifest_bytes: u64,
+    /// The size of the archive, if it is one.
+    pub zip_bytes: Option<u64>,
     /// Models of an earlier export that this one has not.
     pub removed: Vec<String>,
 }
 
 impl Pending {
-    /// Begins an export into the folder `out`, which need not be there. `force` takes files of an earlier export for
-    /// replaceable although they were changed since.
+    /// Begins an export into the folder `out`, which need not be there, or into the ZIP file `out`. `force` takes files of
+    /// an earlier export for replaceable although they were changed since.
     ///
     /// # Errors
     /// [`ExportError::NotOurs`] when it would replace what is not from an export, [`ExportError::InProject`] among the
@@ -85,26 +93,40 @@ impl Pending {
     pub(super) fn new(
         project: &Project,
         out: &Path,
+        bundle: Bundle,
         names: Names,
         force: bool,
     ) -> Result<Self, ExportError> {
-        check_place(project, out)?;
-        let target = if out.exists() {
-            manifest::replaceable(out, names.all(), force)?;
-            clear_left_over(out, &names);
-            Target::There(Vec::new())
-        } else {
-            let parent = match out.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent,
-                _ => Path::new("."),
-            };
+        let parent = match out.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut made = MadeDirs(Vec::new());
+        let mut beside = |out: &Path| {
             if out.starts_with(project.root()) {
                 project::make_dir(project.root(), parent)?;
             } else {
-                std::fs::create_dir_all(parent).map_err(ExportError::io("make the folder", out))?;
+                make_dirs(parent, &mut made)?;
             }
             clear_left_over_beside(out, parent);
-            Target::New(NewFolder::beside(out)?)
+            Ok::<_, ExportError>(NewFolder::beside(out)?)
+        };
+        let target = match bundle {
+            Bundle::Zip => {
+                check_place(project, parent)?;
+                check_zip(out, force)?;
+                Target::Zip(beside(out)?)
+            }
+            Bundle::Folder => {
+                check_place(project, out)?;
+                if out.exists() {
+                    manifest::replaceable(out, names.all(), force)?;
+                    clear_left_over(out, &names);
+                    Target::There(Vec::new())
+                } else {
+                    Target::New(beside(out)?)
+                }
+            }
         };
         Ok(Self {
             out: out.to_owned(),
@@ -112,7 +134,7 @@ impl Pending {
             force,
             target,
             hashes: BTreeMap::new(),
-            made: MadeDirs(Vec::new()),
+            made,
         })
     }
 
@@ -126,7 +148,7 @@ impl Pending {
         self.hashes.insert(name.to_owned(), manifest::hash(bytes));
         let place = self.place(name);
         match &mut self.target {
-            Target::New(folder) => {
+            Target::New(folder) | Target::Zip(folder) => {
                 let temporary = folder.temporary_path().join(name);
                 if let Some(dir) = temporary.parent() {
                     std::fs::create_dir_all(dir)
@@ -148,8 +170,12 @@ impl Pending {
         }
     }
 
-    /// Puts the files in place, over those of an earlier export; what that had besides goes.
-    pub(super) fn commit(mut self) -> Result<Committed, ExportError> {
+    /// Puts the files in place, over those of an earlier export; what that had besides goes. An archive is first proved by
+    /// `prove`, which gets it under a temporary name.
+    pub(super) fn commit(
+        mut self,
+        prove: impl FnOnce(&Path) -> Result<(), ExportError>,
+    ) -> Result<Committed, ExportError> {
         let mut manifest = Manifest::new(std::mem::take(&mut self.hashes));
         let place = self.out.join(manifest::FILE);
         let bytes = |manifest: &Manifest| {
@@ -164,6 +190,35 @@ impl Pending {
                 folder.commit()?;
                 return Ok(Committed {
                     manifest_bytes: text.len() as u64,
+                    zip_bytes: None,
+                    removed: Vec::new(),
+                });
+            }
+            Target::Zip(folder) => {
+                let inside = folder.temporary_path();
+                let text = bytes(&manifest)?;
+                files::write(&inside.join(manifest::FILE), &text, Durability::Synced)?;
+                let mut names: Vec<String> = manifest.blake3.keys().cloned().collect();
+                names.push(manifest::FILE.to_owned());
+                let stem = self.out.file_stem().unwrap_or_default().to_string_lossy();
+                let packed = inside.join(PACKED);
+                let write = |action| ExportError::io(action, &self.out);
+                let file = File::options()
+                    .create_new(true)
+                    .read(true)
+                    .write(true)
+                    .open(&packed)
+                    .map_err(write("write"))?;
+                let file = archive::pack(inside, &names, &stem, file)?;
+                let zip_bytes = file.metadata().map_err(write("read"))?.len();
+                drop(file);
+                prove(&packed)?;
+                // Again: it took a while since the first look.
+                check_zip(&self.out, self.force)?;
+                folder.commit_file(PACKED)?;
+                return Ok(Committed {
+                    manifest_bytes: text.len() as u64,
+                    zip_bytes: Some(zip_bytes),
                     removed: Vec::new(),
                 });
             }
@@ -212,6 +267,7 @@ impl Pending {
         }
         Ok(Committed {
             manifest_bytes: text.len() as u64,
+            zip_bytes: None,
             removed,
         })
     }
@@ -243,19 +299,38 @@ fn remove_if_empty(dir: &Path) {
 
 /// Makes the folders between `out` and the file `name` below it.
 fn make_parents(out: &Path, name: &str, made: &mut MadeDirs) -> Result<(), ExportError> {
-    let path = out.join(name);
-    let Some(parent) = path.parent() else {
-        return Ok(());
-    };
-    let missing: Vec<&Path> = parent
+    match out.join(name).parent() {
+        Some(parent) => make_dirs(parent, made),
+        None => Ok(()),
+    }
+}
+
+/// Makes a folder and those above it that are missing, and notes which it made.
+fn make_dirs(dir: &Path, made: &mut MadeDirs) -> Result<(), ExportError> {
+    let missing: Vec<&Path> = dir
         .ancestors()
-        .take_while(|dir| *dir != out && !dir.is_dir())
+        .take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir())
         .collect();
     for dir in missing.into_iter().rev() {
-        std::fs::create_dir(dir).map_err(ExportError::io("make the folder", dir))?;
-        made.0.push(dir.to_owned());
+        match std::fs::create_dir(dir) {
+            Ok(()) => made.0.push(dir.to_owned()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => {}
+            Err(error) => return Err(ExportError::io("make the folder", dir)(error)),
+        }
     }
     Ok(())
+}
+
+/// Whether a ZIP file may be put there: where there is nothing, or an earlier one.
+fn check_zip(out: &Path, force: bool) -> Result<(), ExportError> {
+    if out.symlink_metadata().is_err() || archive::is_ours(out, force) {
+        return Ok(());
+    }
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    Err(ExportError::NotOurs {
+        folder: out.parent().unwrap_or(Path::new("")).to_owned(),
+        names: vec![name.into_owned()],
+    })
 }
 
 /// Whether an export may be put there: outside of the project, or below its `exports/`.

@@ -29,7 +29,7 @@ fn pending(project: &Project, out: &Path) -> Result<Pending, ExportError> {
         models: vec![MODEL],
         others: EARLIER.into_iter().skip(1).map(str::to_owned).collect(),
     };
-    Pending::new(project, out, names, false)
+    Pending::new(project, out, Bundle::Folder, names, false)
 }
 
 /// Exports into `out`: a model and labels.
@@ -37,7 +37,7 @@ fn export(project: &Project, out: &Path, text: &str) -> Result<(), ExportError> 
     let mut begun = pending(project, out)?;
     begun.write(MODEL, text.as_bytes())?;
     begun.write("labels.txt", text.as_bytes())?;
-    begun.commit()?;
+    begun.commit(|_| Ok(()))?;
     Ok(())
 }
 
@@ -115,7 +115,7 @@ fn an_earlier_export_stays_until_the_new_one_is_whole() {
     begun.write(MODEL, b"new").unwrap();
     begun.write("labels.txt", b"new").unwrap();
     assert_eq!(fs::read(out.join(MODEL)).unwrap(), b"old");
-    begun.commit().unwrap();
+    begun.commit(|_| Ok(())).unwrap();
     assert_eq!(fs::read(out.join(MODEL)).unwrap(), b"new");
     assert_eq!(names(&out), ["export.json", "labels.txt", MODEL]);
     // And again, over what has replaced something.
@@ -164,7 +164,7 @@ fn a_file_that_comes_while_the_export_is_proved_is_not_replaced() {
     let mut begun = pending(&project, &out).unwrap();
     begun.write(MODEL, b"new").unwrap();
     fs::write(out.join(MODEL), "mine").unwrap();
-    assert_eq!(not_ours(begun.commit().map(drop)), [MODEL]);
+    assert_eq!(not_ours(begun.commit(|_| Ok(())).map(drop)), [MODEL]);
     assert_eq!(names(&out), [MODEL]);
 }
 
@@ -292,11 +292,11 @@ fn export_models(
         models: models.to_vec(),
         others: ["labels.txt", "golden/a.png"].map(str::to_owned).to_vec(),
     };
-    let mut begun = Pending::new(project, out, names, force)?;
+    let mut begun = Pending::new(project, out, Bundle::Folder, names, force)?;
     for name in models.iter().chain(&["labels.txt", "golden/a.png"]) {
         begun.write(name, text.as_bytes())?;
     }
-    begun.commit()
+    begun.commit(|_| Ok(()))
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn folders_of_an_export_that_is_given_up_go_with_it() {
         models: vec![MODEL],
         others: vec!["golden/a.png".to_owned()],
     };
-    let mut begun = Pending::new(&project, &out, wanted, false).unwrap();
+    let mut begun = Pending::new(&project, &out, Bundle::Folder, wanted, false).unwrap();
     begun.write("golden/a.png", b"half").unwrap();
     assert!(out.join("golden").is_dir());
     drop(begun);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
 
-use super::{ExportError, Model};
+use super::{ExportError, Language, Model};
 
 /// A format in which a trained model can be written.
 pub trait Exporter: Sync {
@@ -167,9 +167,11 @@ pub struct ModelFile {
 /// A program that runs a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
+    /// The language.
+    pub language: Language,
     /// What runs it: "ONNX Runtime for Python".
     pub runtime: &'static str,
-    /// What has to be installed for it, as `pip install` takes it.
+    /// What has to be installed for it, as the language's installer takes it (`pip install`, `npm install`, Gradle, Swift packages).
     pub packages: &'static str,
     /// The program, to be run in the export's folder.
     pub program: String,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::Recipe;
 
+use super::archive::Contents;
 use super::{ExportError, Format, readme};
 
 /// Its name.
@@ -150,19 +151,22 @@ pub(super) fn replaceable<'a>(
     })
 }
 
-/// The names of the files that the manifest of the folder `out` lists, and a sentence for each that is missing or changed.
-pub(super) fn check(out: &Path) -> Result<(Vec<String>, Vec<String>), ExportError> {
-    let manifest =
-        read(&out.join(FILE))?.and_then(|text| serde_json::from_slice::<Manifest>(&text).ok());
-    let Some(manifest) = manifest else {
+/// The names of the files that the manifest of an export lists, and a sentence for each that is missing or changed.
+pub(super) fn check(export: &mut Contents) -> Result<(Vec<String>, Vec<String>), ExportError> {
+    let manifest = export
+        .read(FILE)?
+        .and_then(|text| serde_json::from_slice::<Manifest>(&text).ok());
+    let Some(manifest) = manifest.filter(|found| found.program.starts_with(PROGRAM)) else {
         return Err(ExportError::NoBundle {
-            folder: out.to_owned(),
-            reason: format!("it holds no {FILE} of an export"),
+            folder: export.place().to_owned(),
+            reason: format!(
+                "it holds no {FILE} of an export; give the folder that `salamander export` wrote, or its ZIP file"
+            ),
         });
     };
     let mut problems = Vec::new();
     for (name, known) in &manifest.blake3 {
-        match read(&out.join(name))? {
+        match export.read(name)? {
             None => problems.push(format!("“{name}” is missing")),
             Some(bytes) if hash(&bytes) != *known => {
                 problems.push(format!("“{name}” is not the file that was exported"));
@@ -253,7 +257,7 @@ fn collect(
 }
 
 /// `None` when there is no such file.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, ExportError> {
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, ExportError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

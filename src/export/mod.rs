@@ -1,6 +1,8 @@
 //! Files made from a run, each proved to behave as the run did before it counts as exported.
 
+mod archive;
 mod bundle;
+mod card;
 mod certificate;
 pub mod coreml;
 mod error;
@@ -17,11 +19,15 @@ mod nhwc;
 mod onnx;
 mod open;
 mod readme;
+mod runs;
+mod snippets;
 pub mod tflite;
 mod verify;
 mod web;
 
+pub use archive::{Bundle, zip_name};
 pub use bundle::{Verification, VerifiedModel, verify_bundle};
+pub use card::{Card, CardClass, CardData, Confused, Counted, Measured as CardAccuracy};
 pub use certificate::{Answer, Certificate, Flip, ModelCertificate};
 pub use error::ExportError;
 pub use format::{Acceptance, Example, Exporter, Family, FormatInfo, ModelFile, Options};
@@ -31,6 +37,8 @@ pub use latency::Latency;
 pub use model::Model;
 pub use onnx::{OnnxRunner, RECIPE_KEY};
 pub use open::open;
+pub use runs::{RunExport, export_runs};
+pub use snippets::{Language, examples};
 pub use web::{web_files, web_runtime_dir};
 
 use std::path::{Path, PathBuf};
@@ -53,6 +61,8 @@ pub struct Order {
     pub formats: Vec<Format>,
     /// Where formats leave a choice.
     pub options: Options,
+    /// Whether it is a folder or one file.
+    pub bundle: Bundle,
     /// Whether files of an earlier export are replaced although they were changed since.
     pub force: bool,
     /// Whether a model is exported although it loses more than its format allows; the certificate then says so.
@@ -64,6 +74,7 @@ impl From<Format> for Order {
         Self {
             formats: vec![format],
             options: Options::default(),
+            bundle: Bundle::Folder,
             force: false,
             accept_loss: false,
         }
@@ -94,10 +105,10 @@ impl Order {
 /// One exported file and its proof.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportedFile {
-    /// Where it is.
+    /// Where it is; of a file in an archive, the archive's path and its own in that.
     pub path: PathBuf,
-    /// The name of a model's format, or `labels`, `preprocess`, `readme`, `licence`, `certificate`, `golden` (the
-    /// list of what lies in that folder), `verify`, `manifest`.
+    /// The name of a model's format, or `zip` (the archive, first in the list), `labels`, `preprocess`, `readme`, `licence`,
+    /// `certificate`, `card`, `golden` (the list of what lies in that folder), `snippet`, `verify`, `manifest`.
     pub format: String,
     /// Its size, of a model that is a folder that of all files in it.
     pub bytes: u64,
@@ -138,16 +149,21 @@ pub fn example(run: &Run, format: Format) -> Option<Example> {
 /// What an export came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportOutcome {
+    /// The folder, or the archive.
+    pub place: PathBuf,
     /// The files, models first.
     pub files: Vec<ExportedFile>,
+    /// The model card.
+    pub card: Card,
     /// What the models did on the test set.
     pub certificate: Certificate,
 }
 
-/// Writes models, labels, preprocessing and a short description of a run into the folder `out`, re-runs each
-/// model on the image files of the whole test set, and renames everything into place only if all of them pass what
-/// their formats ask for. Files of an earlier export stay until then, and nothing is left behind when it fails or
-/// is cancelled. A folder with files of these names that are not from an export is refused.
+/// Writes models, labels, preprocessing and a short description of a run into the folder `out`, or into an archive in it
+/// ([`Bundle::Zip`], called [`zip_name`]), re-runs each model on the image files of the whole test set, and renames
+/// everything into place only if all of them pass what their formats ask for. Files of an earlier export stay until then,
+/// and nothing is left behind when it fails or is cancelled. A folder with files of these names that are not from an export
+/// is refused. An archive is read back and proved before it gets its name.
 pub fn export(
     project: &Project,
     run: &Run,
@@ -180,7 +196,12 @@ fn write_and_verify(
     for (format, _) in &models {
         format.check_installed()?;
     }
-    let mut pending = Pending::new(project, out, names(&models), order.force)?;
+    let place = match order.bundle {
+        Bundle::Folder => out.to_owned(),
+        Bundle::Zip => out.join(zip_name(project, run)),
+    };
+    let out = &place;
+    let mut pending = Pending::new(project, out, order.bundle, names(&models), order.force)?;
     let reference = verify::reference(project, run, work)?;
     work.check()?;
     // After the evaluation, which follows class folders that were renamed by hand.
@@ -275,7 +296,8 @@ fn write_and_verify(
             max_probability_difference: None,
         });
     };
-    for (name, format, text) in describing(&model, &models, &certificate, out)? {
+    let card = Card::new(project, run, &classes, &model, &reference, &certificate)?;
+    for (name, format, text) in describing(&model, &models, &certificate, &card, out)? {
         pending.write(name, text.as_bytes())?;
         list(name, format, text.len() as u64);
     }
@@ -283,14 +305,38 @@ fn write_and_verify(
         list(name, "golden", bytes.len() as u64);
     }
     work.check()?;
-    let committed = pending.commit()?;
+    let committed = pending.commit(|packed| {
+        let found = verify_bundle(packed, work)?;
+        match found.problems.into_iter().next() {
+            Some(problem) => Err(ExportError::BadArchive {
+                path: out.clone(),
+                problem,
+            }),
+            None => Ok(()),
+        }
+    })?;
     for name in &committed.removed {
         work.warn(format!(
             "“{name}” of an earlier export was removed from the folder, because it is not part of this one"
         ));
     }
     list(manifest::FILE, "manifest", committed.manifest_bytes);
-    Ok(ExportOutcome { files, certificate })
+    if let Some(bytes) = committed.zip_bytes {
+        let zip = ExportedFile {
+            path: out.clone(),
+            format: Bundle::Zip.name().into(),
+            bytes,
+            top1_agreement: None,
+            max_probability_difference: None,
+        };
+        files.insert(0, zip);
+    }
+    Ok(ExportOutcome {
+        place,
+        files,
+        card,
+        certificate,
+    })
 }
 
 /// The names of all files that an export of these models may write.
@@ -301,9 +347,12 @@ fn names(models: &[(Format, &'static str)]) -> Names {
         README,
         LICENCE_FILE,
         certificate::FILE,
+        card::FILE,
+        card::JSON_FILE,
         VERIFY,
     ];
     let mut others: Vec<String> = describing.map(str::to_owned).to_vec();
+    others.extend(snippets::names());
     others.extend(golden::names());
     Names {
         models: models.iter().map(|(_, file)| *file).collect(),
@@ -424,6 +473,7 @@ fn describing(
     model: &Model,
     models: &[WrittenModel],
     certificate: &Certificate,
+    card: &Card,
     out: &Path,
 ) -> Result<Vec<(&'static str, &'static str, String)>, ExportError> {
     let mut labels = model.labels.join("\n");
@@ -446,7 +496,10 @@ fn describing(
     let proof = certificate
         .to_text()
         .map_err(|error| ExportError::io("write", out.join(certificate::FILE))(error.into()))?;
-    Ok(vec![
+    let card_json = card
+        .to_json()
+        .map_err(|error| ExportError::io("write", out.join(card::JSON_FILE))(error.into()))?;
+    let mut files = vec![
         (LABELS, "labels", labels),
         (PREPROCESS, "preprocess", json + "\n"),
         (README, "readme", readme::text(model, models, certificate)),
@@ -456,6 +509,11 @@ fn describing(
             model.backbone.licence_text().to_owned(),
         ),
         (certificate::FILE, "certificate", proof),
+        (card::FILE, "card", card.to_markdown()),
+        (card::JSON_FILE, "card", card_json),
         (VERIFY, "verify", include_str!("verify.py").to_owned()),
-    ])
+    ];
+    let of_models = snippets::of(models.iter().map(|model| model.format));
+    files.extend(of_models.map(|program| (program.file, "snippet", program.text.to_owned())));
+    Ok(files)
 }

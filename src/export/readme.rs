@@ -3,7 +3,7 @@
 use crate::backbone::Fit;
 use crate::evaluate::{InputKind, Recipe};
 
-use super::{Certificate, Model, WrittenModel};
+use super::{Certificate, Model, WrittenModel, snippets};
 
 /// What every `README.txt` of an export begins and ends with.
 pub(super) const FIRST_WORDS: &str = "An image classifier made by Salamander ";
@@ -21,8 +21,8 @@ pub(super) fn text(model: &Model, models: &[WrittenModel], certificate: &Certifi
     };
     let recipe = &first.recipe;
     let accuracy = model.test_accuracy.map_or_else(
-        || "It was not measured on test frames.".to_owned(),
-        |accuracy| format!("Accuracy on the test frames: {:.1} %.", accuracy * 100.0),
+        || "It was not measured on test images.".to_owned(),
+        |accuracy| format!("Accuracy on the test images: {:.1} %.", accuracy * 100.0),
     );
     let steps: Vec<String> = recipe
         .steps
@@ -57,7 +57,7 @@ pub(super) fn text(model: &Model, models: &[WrittenModel], certificate: &Certifi
          \n\
          {proof}\
          \n\
-         From a picture to a class\n\
+         From an image to a class\n\
          \n\
          {steps}\n\
          \n\
@@ -142,10 +142,10 @@ fn proof(certificate: &Certificate) -> String {
     });
     let accepted: String = accepted.collect();
     format!(
-        "What the models did on the {frames} {split} frames, beside the run\n\
+        "What the models did on the {frames} {split} images, beside the run\n\
          \n\
          {table}{accepted}\
-         Flips are frames that get another answer than from the run; certificate.json lists them.\n\
+         Flips are images that get another answer than from the run; certificate.json lists them.\n\
          Times are of one image: {runtime}.\n",
         frames = certificate.frames,
         split = certificate.split,
@@ -169,11 +169,15 @@ fn listed(models: &[WrittenModel]) -> String {
         ),
         (
             "preprocess.json",
-            "how a picture becomes the input, in words and numbers",
+            "how an image becomes the input, in words and numbers",
         ),
         (
             "certificate.json",
-            "what each model did on the test frames, beside what the run does",
+            "what each model did on the test images, beside what the run does",
+        ),
+        (
+            "MODEL_CARD.md",
+            "data, accuracy, use and limits, licences (model_card.json: the same for programs)",
         ),
         (
             "golden",
@@ -189,12 +193,19 @@ fn listed(models: &[WrittenModel]) -> String {
         ),
     ];
     rows.extend(others.map(|(name, what)| (name, what.to_owned())));
+    if snippets::of(models.iter().map(|model| model.format))
+        .next()
+        .is_some()
+    {
+        let what = "programs for phones and the web, which check themselves on the golden images";
+        rows.push(("snippets", what.to_owned()));
+    }
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let line = |(name, what): &(&str, String)| format!("{name:width$}  {what}\n");
     rows.iter().map(line).collect()
 }
 
-/// The lines of a Python program that make the input `x` of a model from `picture.jpg`.
+/// The lines of a Python program that make the input `x` of a model from `image.jpg`.
 pub(super) fn input_in_python(recipe: &Recipe) -> String {
     let side = recipe.preprocessing.resolution_px;
     let square = match recipe.preprocessing.fit {
@@ -230,7 +241,7 @@ pub(super) fn input_in_python(recipe: &Recipe) -> String {
         }
     };
     format!(
-        "im = ImageOps.exif_transpose(Image.open(\"picture.jpg\"))\n\
+        "im = ImageOps.exif_transpose(Image.open(\"image.jpg\"))\n\
          if im.mode.startswith(\"I\"):  # 16 bits\n    \
              im = Image.fromarray((np.asarray(im, np.float32) / 257 + 0.5).astype(np.uint8))\n\
          if im.has_transparency_data:\n    \

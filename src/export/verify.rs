@@ -34,7 +34,7 @@ pub(super) fn reference(
         }
         if let Some(instead) = instead {
             work.warn(format!(
-                "There are no test frames, so the export was verified on the {} {instead} frames",
+                "There are no test images, so the export was verified on the {} {instead} images",
                 evaluation.predictions.len()
             ));
         }

@@ -163,6 +163,21 @@ impl NewFolder {
         self.temporary.path()
     }
 
+    /// Puts one of the files in it to where the folder was to be, over any file that is there; the rest goes.
+    pub fn commit_file(self, name: &str) -> Result<(), FileError> {
+        let from = self.temporary.path().join(name);
+        let fail = || FileError::new("write", &self.place);
+        let file = File::open(&from).map_err(fail())?;
+        if let Ok(replaced) = fs::metadata(&self.place) {
+            take_after(&file, &replaced);
+        }
+        file.sync_all().map_err(fail())?;
+        drop(file);
+        fs::rename(&from, &self.place).map_err(fail())?;
+        sync_dir(folder_of(&self.place));
+        Ok(())
+    }
+
     /// Puts it in its place, where nothing may be but an empty folder.
     pub fn commit(self) -> Result<(), FileError> {
         let Self { temporary, place } = self;

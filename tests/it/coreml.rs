@@ -197,8 +197,9 @@ fn an_exported_run_predicts_the_same_as_core_ml() {
             ..Format::COREML.into()
         };
         let out = dir.path().join("out");
-        let ExportOutcome { certificate, files } =
-            export(&project, &run, &order, &out, &Work::new()).unwrap();
+        let ExportOutcome {
+            certificate, files, ..
+        } = export(&project, &run, &order, &out, &Work::new()).unwrap();
         let [half, full] = &certificate.models[..] else {
             panic!("two models");
         };

@@ -69,8 +69,9 @@ fn several_formats_are_one_export() {
     let dir = tempfile::tempdir().unwrap();
     let (project, run) = trained(&dir.path().join("p"));
     let out = dir.path().join("out");
-    let ExportOutcome { files, certificate } =
-        export(&project, &run, &all(), &out, &Work::new()).unwrap();
+    let ExportOutcome {
+        files, certificate, ..
+    } = export(&project, &run, &all(), &out, &Work::new()).unwrap();
     let names: Vec<_> = files
         .iter()
         .map(|file| file.path.file_name().unwrap())

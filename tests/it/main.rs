@@ -16,6 +16,7 @@ mod costs;
 mod desktop;
 mod event_files;
 mod export;
+mod export_bundles;
 mod export_formats;
 mod files;
 mod frozen_graph;

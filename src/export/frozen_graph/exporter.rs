@@ -8,7 +8,7 @@ use crate::export::format::{
 };
 use crate::export::onnx::{TOLERANCE, from_pixels};
 use crate::export::readme::input_in_python;
-use crate::export::{ExportError, Model, OnnxRunner};
+use crate::export::{ExportError, Language, Model, OnnxRunner};
 
 use super::{FrozenGraphError, read, write};
 
@@ -100,6 +100,7 @@ impl Exporter for FrozenGraph {
 
     fn example(&self, recipe: &Recipe, file: &str) -> Option<Example> {
         Some(Example {
+            language: Language::Python,
             runtime: "TensorFlow for Python",
             packages: "tensorflow numpy \"pillow>=10.1\"",
             program: format!(

@@ -10,7 +10,7 @@ use crate::onnx::{ElementType, OnnxError, Tensor};
 
 use super::format::{Acceptance, Example, Exporter, Family, FormatInfo, ModelFile, Options};
 use super::readme::input_in_python;
-use super::{ExportError, Model};
+use super::{ExportError, Language, Model};
 
 pub use runner::OnnxRunner;
 
@@ -137,6 +137,7 @@ impl Exporter for Onnx {
 
     fn example(&self, recipe: &Recipe, file: &str) -> Option<Example> {
         Some(Example {
+            language: Language::Python,
             runtime: "ONNX Runtime for Python",
             packages: "onnxruntime numpy \"pillow>=10.1\"",
             program: format!(

@@ -8,7 +8,7 @@ use crate::export::format::{
 };
 use crate::export::onnx::{TOLERANCE, from_pixels};
 use crate::export::readme::input_in_python;
-use crate::export::{ExportError, Model, OnnxRunner};
+use crate::export::{ExportError, Language, Model, OnnxRunner};
 
 use super::{About, TfliteError, Weights, read, write};
 
@@ -121,6 +121,7 @@ impl Exporter for Tflite {
 
     fn example(&self, recipe: &Recipe, file: &str) -> Option<Example> {
         Some(Example {
+            language: Language::Python,
             runtime: "LiteRT for Python",
             packages: "ai-edge-litert numpy \"pillow>=10.1\"",
             program: format!(

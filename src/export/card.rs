@@ -1,0 +1,413 @@
+//! The model card: what the model is for, what it was trained on, how well it does and how far that can be trusted. One
+//! structure, written as `MODEL_CARD.md` for people and `model_card.json` for programs.
+
+mod markdown;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evaluate::{Evaluation, wilson_95};
+use crate::project::{FrameName, Project, Split};
+use crate::train::{Run, RunClasses, RunFrame};
+
+use super::{Certificate, ExportError, Model};
+
+/// For people.
+pub(super) const FILE: &str = "MODEL_CARD.md";
+/// For programs.
+pub(super) const JSON_FILE: &str = "model_card.json";
+
+/// Version of the layout below.
+const SCHEMA: u32 = 1;
+/// How many confusions are named.
+const CONFUSED: usize = 5;
+/// Test images of a class below which its figure says little.
+const FEW_IMAGES: u64 = 30;
+/// Sources of test images below which the accuracy says little of other sources.
+const FEW_SOURCES: u64 = 5;
+
+/// What is to be known of an exported model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// Version of this layout.
+    pub schema: u32,
+    /// "Salamander 0.1.0".
+    pub program: String,
+    /// The name of the project.
+    pub project: String,
+    /// The run.
+    pub run: String,
+    /// The name that a person gave the run; empty where none was given.
+    pub name: String,
+    /// When its training began, `2026-11-24`.
+    pub date: String,
+    /// `efficientnet-lite0@224`.
+    pub architecture: String,
+    /// What was trained: `head`, `last-3`.
+    pub depth: String,
+    /// How many weights were trained.
+    pub trained_weights: u64,
+    /// What it is for, a sentence each.
+    pub intended_use: Vec<String>,
+    /// What it cannot do, a sentence each.
+    pub limits: Vec<String>,
+    /// What it was trained and tested on.
+    pub data: CardData,
+    /// How often it is right.
+    pub accuracy: Measured,
+    /// One for each class, in the order of the outputs.
+    pub classes: Vec<CardClass>,
+    /// What it confuses most, the most frequent first.
+    pub confused: Vec<Confused>,
+    /// What the run and the export say of these figures, a sentence each.
+    pub notes: Vec<String>,
+    /// The models, as `certificate.json` has them with all their figures.
+    pub models: Vec<CardModel>,
+    /// Licences, a sentence each.
+    pub licences: Vec<String>,
+}
+
+/// Images and where they come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counted {
+    /// Images.
+    pub images: u64,
+    /// Videos, and groups of photos that look alike.
+    pub sources: u64,
+}
+
+/// What a model was trained and tested on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CardData {
+    /// Images that were learned from.
+    pub train: Counted,
+    /// Images that chose the best weights.
+    pub validation: Counted,
+    /// Images that were kept for the test.
+    pub test: Counted,
+    /// How that was decided, a sentence each.
+    pub split: Vec<String>,
+}
+
+/// A part of images for which the model is right.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The side of the split: `test`, without test images `validation`, else `train`.
+    pub split: String,
+    /// Right answers.
+    pub correct: u64,
+    /// Images.
+    pub images: u64,
+    /// The part, 0..=1; `None` without images.
+    pub part: Option<f32>,
+    /// Its 95 % interval (Wilson), images taken as independent.
+    pub interval_95: Option<(f32, f32)>,
+}
+
+/// A class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CardClass {
+    /// Its name.
+    pub class: String,
+    /// Images that were learned from.
+    pub train: Counted,
+    /// Images that chose the best weights.
+    pub validation: Counted,
+    /// Images that were kept for the test.
+    pub test: Counted,
+    /// Of its images, how many are called so.
+    pub recall: Measured,
+    /// Of the images that are called so, the part that is of it, 0..=1; `None` when none is called so.
+    pub precision: Option<f32>,
+}
+
+/// Images of one class that are taken for another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confused {
+    /// Their class.
+    pub class: String,
+    /// What they are called.
+    pub called: String,
+    /// How many.
+    pub images: u64,
+    /// Of how many images of the class.
+    pub of: u64,
+}
+
+/// A model in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CardModel {
+    /// The file or folder.
+    pub file: String,
+    /// The name of its format.
+    pub format: String,
+    /// Its size.
+    pub bytes: u64,
+    /// That by the size in fp32.
+    pub size_ratio: f64,
+    /// Top-1 accuracy on the images that the certificate names, 0..=1.
+    pub top1: f64,
+    /// That less the run's.
+    pub top1_difference: f64,
+    /// The 95 % interval of that difference.
+    pub top1_difference_95: [f64; 2],
+    /// Images that get another answer than from the run.
+    pub flips: u64,
+    /// Milliseconds for one image on one thread here.
+    pub latency_ms: Option<f64>,
+    /// Where its proof comes from.
+    pub proof: String,
+    /// What was lost more than is allowed, if it was accepted all the same.
+    pub accepted_loss: Option<String>,
+}
+
+impl Card {
+    /// The card of a run, measured on the images of `reference`.
+    pub(super) fn new(
+        project: &Project,
+        run: &Run,
+        classes: &RunClasses,
+        model: &Model,
+        reference: &Evaluation,
+        certificate: &Certificate,
+    ) -> Result<Self, ExportError> {
+        let frames = run.frames()?;
+        let counted = |split: Split, class: Option<usize>| counted(&frames, classes, split, class);
+        let confusion = &reference.confusion;
+        let total = |class: usize| confusion.support(class);
+        let measured = |correct: u64, images: u64| Measured {
+            split: certificate.split.clone(),
+            correct,
+            images,
+            part: (images > 0).then(|| (correct as f64 / images as f64) as f32),
+            interval_95: wilson_95(correct, images),
+        };
+        let cell = |class: usize, called: usize| {
+            let row = confusion.counts.get(class);
+            row.and_then(|row| row.get(called).copied()).unwrap_or(0)
+        };
+        let of_class = |(index, label): (usize, &String)| CardClass {
+            class: label.clone(),
+            train: counted(Split::Train, Some(index)),
+            validation: counted(Split::Validation, Some(index)),
+            test: counted(Split::Test, Some(index)),
+            recall: measured(cell(index, index), total(index)),
+            precision: confusion.precision(index),
+        };
+        let mut confused: Vec<Confused> = Vec::new();
+        for (class, label) in model.labels.iter().enumerate() {
+            for (called, other) in model.labels.iter().enumerate() {
+                if class != called && cell(class, called) > 0 {
+                    confused.push(Confused {
+                        class: label.clone(),
+                        called: other.clone(),
+                        images: cell(class, called),
+                        of: total(class),
+                    });
+                }
+            }
+        }
+        confused.sort_by(|a, b| b.images.cmp(&a.images).then_with(|| a.of.cmp(&b.of)));
+        confused.truncate(CONFUSED);
+        let data = CardData {
+            train: counted(Split::Train, None),
+            validation: counted(Split::Validation, None),
+            test: counted(Split::Test, None),
+            split: split_in_words(project, run),
+        };
+        let mut notes = run
+            .result
+            .as_ref()
+            .map_or_else(Vec::new, |result| result.notes.clone());
+        notes.extend(model.notes.iter().cloned());
+        let mut card = Self {
+            schema: SCHEMA,
+            program: certificate.program.clone(),
+            project: project.name(),
+            run: run.id.0.clone(),
+            name: run.note()?.name,
+            date: run.created.chars().take(10).collect(),
+            architecture: model.architecture.to_string(),
+            depth: run.settings.fine_tune.depth.word().to_owned(),
+            trained_weights: run
+                .result
+                .as_ref()
+                .map_or(0, |result| result.trained_weights),
+            intended_use: Vec::new(),
+            limits: Vec::new(),
+            data,
+            accuracy: measured(confusion.correct(), confusion.total()),
+            classes: model.labels.iter().enumerate().map(of_class).collect(),
+            confused,
+            notes,
+            models: certificate.models.iter().map(CardModel::of).collect(),
+            licences: licences(model),
+        };
+        card.intended_use = card.uses();
+        card.limits = card.limits();
+        Ok(card)
+    }
+
+    /// The classes of which the smallest part is found, the weakest first; those without images of that side are left out.
+    #[must_use]
+    pub fn weakest(&self) -> Vec<&CardClass> {
+        let mut classes: Vec<&CardClass> = self
+            .classes
+            .iter()
+            .filter(|class| class.recall.part.is_some())
+            .collect();
+        classes.sort_by(|a, b| {
+            let part = |class: &CardClass| class.recall.part.unwrap_or(0.0);
+            part(a).total_cmp(&part(b))
+        });
+        classes
+    }
+
+    /// As it stands in [`JSON_FILE`].
+    pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    fn uses(&self) -> Vec<String> {
+        vec![
+            format!(
+                "It says which of {} classes an image shows, for images that look like those it was trained on.",
+                self.classes.len()
+            ),
+            "It computes on the device: no image leaves it.".to_owned(),
+        ]
+    }
+
+    fn limits(&self) -> Vec<String> {
+        let mut limits = vec![
+            "It always names one of its classes, also for an image that shows none of them. A low probability is a hint of that, not a proof; a class of other images helps more.".to_owned(),
+            "Its figures are those of the images in its project. Other cameras, light, places and backgrounds may be recognised less well; try it on images of where it will be used.".to_owned(),
+        ];
+        let few = |class: &&CardClass| class.recall.images < FEW_IMAGES;
+        let test = &self.accuracy;
+        if test.split != "test" {
+            limits.push(format!(
+                "There were no test images: the accuracy is that on {} images, which the training knew, and is too high.",
+                match test.split.as_str() {
+                    "train" => "training",
+                    other => other,
+                }
+            ));
+        } else {
+            if self.data.test.sources < FEW_SOURCES {
+                limits.push(format!(
+                    "The test images come from {} only: how it does on others was hardly measured.",
+                    count(self.data.test.sources, "source")
+                ));
+            }
+            let weak: Vec<&CardClass> = self.classes.iter().filter(few).collect();
+            if !weak.is_empty() {
+                limits.push(format!(
+                    "{} of {} classes have fewer than {FEW_IMAGES} test images; their figures are rough.",
+                    weak.len(),
+                    self.classes.len()
+                ));
+            }
+        }
+        limits.push(
+            "It was made from examples and makes mistakes. Where a mistake would harm somebody, a person must decide."
+                .to_owned(),
+        );
+        limits
+    }
+}
+
+impl CardModel {
+    fn of(model: &super::ModelCertificate) -> Self {
+        Self {
+            file: model.file.clone(),
+            format: model.format.clone(),
+            bytes: model.bytes,
+            size_ratio: model.size_ratio,
+            top1: model.top1,
+            top1_difference: model.top1_difference,
+            top1_difference_95: model.top1_difference_95,
+            flips: model.flips.len() as u64,
+            latency_ms: model.latency.as_ref().map(|latency| latency.median_ms),
+            proof: model.proof.clone(),
+            accepted_loss: model.accepted_loss.clone(),
+        }
+    }
+}
+
+/// The images of one side, of one class or of all.
+fn counted(
+    frames: &[RunFrame],
+    classes: &RunClasses,
+    split: Split,
+    class: Option<usize>,
+) -> Counted {
+    let mut images = 0;
+    let mut sources = BTreeSet::new();
+    for frame in frames.iter().filter(|frame| frame.split == split) {
+        let label = classes.label_of.get(frame.class).copied();
+        if class.is_none() || label == class {
+            images += 1;
+            sources.insert(source(frame));
+        }
+    }
+    Counted {
+        images,
+        sources: sources.len() as u64,
+    }
+}
+
+/// The video of a frame; of a photo the group of those that look alike.
+fn source(frame: &RunFrame) -> String {
+    let name = frame.path.rsplit('/').next().unwrap_or(&frame.path);
+    match FrameName::parse(name) {
+        Some(name) if name.time_secs.is_some() => name.source.to_string(),
+        _ => frame.group.clone(),
+    }
+}
+
+fn split_in_words(project: &Project, run: &Run) -> Vec<String> {
+    let split = &run.settings.split;
+    let mut words = vec![format!(
+        "Images that belong together (of one video, or photos that look alike) are on one side of the split; {} % were asked for as test images and {} % as validation images.",
+        split.testing_percentage, split.validation_percentage
+    )];
+    let sources = project.sources();
+    let given = sources.iter().filter(|source| source.given_split.is_some());
+    match given.count() as u64 {
+        0 => {}
+        given => words.push(format!(
+            "{} came with a side of their own (train, val and test folders), which was kept.",
+            count(given, "source")
+        )),
+    }
+    words
+}
+
+fn licences(model: &Model) -> Vec<String> {
+    let changed = if model.is_tuned {
+        " Some of them were changed by further training."
+    } else {
+        ""
+    };
+    vec![
+        format!(
+            "The weights of the backbone ({}) were published under {}; its text is LICENSE.txt.{changed}",
+            model.backbone.name, model.backbone.licence
+        ),
+        format!(
+            "The export was written by Salamander ({}), which asks for nothing in return for what it writes.",
+            env!("CARGO_PKG_LICENSE")
+        ),
+        "What was trained on top belongs to whoever trained it; the rights to the images are theirs to clear.".to_owned(),
+    ]
+}
+
+/// "1 image", "2 images".
+fn count(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
+}

@@ -1,0 +1,179 @@
+//! The model card as `MODEL_CARD.md`.
+
+use super::{Card, Counted, Measured, count};
+
+impl Card {
+    /// As it stands in [`super::FILE`].
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let mut text = format!("# Model card: {}\n\n", plain(&self.project));
+        if !self.name.is_empty() {
+            text += &format!("{}\n\n", plain(&self.name));
+        }
+        text += &format!(
+            "An image classifier made by {}: run `{}`, begun on {}, architecture `{}`, trained: {} ({} weights).\n\n",
+            self.program,
+            self.run,
+            self.date,
+            self.architecture,
+            match self.depth.as_str() {
+                "head" => "the last layer".to_owned(),
+                depth => format!("the last layer and the network (`{depth}`)"),
+            },
+            self.trained_weights
+        );
+        text += &section("What it is for", &self.intended_use);
+        text += &section("What it cannot do", &self.limits);
+        text += "## How often it is right\n\n";
+        text += &format!(
+            "{} on {} ({} right). The interval (95 %, Wilson) takes images as independent; images of one source look alike, so the real uncertainty is larger.\n\n",
+            part(&self.accuracy),
+            images(self.accuracy.images, &self.accuracy.split),
+            self.accuracy.correct
+        );
+        text += &self.class_table();
+        if !self.confused.is_empty() {
+            text += "Confused most:\n\n";
+            for pair in &self.confused {
+                text += &format!(
+                    "- {} taken for {}: {} of {}\n",
+                    plain(&pair.class),
+                    plain(&pair.called),
+                    pair.images,
+                    count(pair.of, "image")
+                );
+            }
+            text += "\n";
+        }
+        text += &self.data_section();
+        if !self.notes.is_empty() {
+            let notes: Vec<String> = self.notes.iter().map(|note| plain(note)).collect();
+            text += &section("To be known of these figures", &notes);
+        }
+        text += &self.model_table();
+        text += &section("Licences", &self.licences);
+        // One line break at the end of the file.
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+        text
+    }
+
+    fn class_table(&self) -> String {
+        let mut text =
+            "| class | found (95 %) | images | right when named |\n| --- | --- | ---: | ---: |\n"
+                .to_owned();
+        for class in &self.classes {
+            let precision = class.precision.map_or_else(|| "–".to_owned(), percent);
+            text += &format!(
+                "| {} | {} | {} | {precision} |\n",
+                plain(&class.class),
+                part(&class.recall),
+                class.recall.images
+            );
+        }
+        text + "\n"
+    }
+
+    fn data_section(&self) -> String {
+        let mut text = "## Data\n\n".to_owned();
+        for sentence in &self.data.split {
+            text += &format!("{sentence}\n");
+        }
+        text += "A source is a video, or photos that look alike.\n\n";
+        text += "| | training | validation | test |\n| --- | ---: | ---: | ---: |\n";
+        let row = |name: &str, sides: [&Counted; 3]| {
+            let cells: Vec<String> = sides
+                .iter()
+                .map(|side| format!("{} ({})", side.images, count(side.sources, "source")))
+                .collect();
+            format!("| {name} | {} |\n", cells.join(" | "))
+        };
+        for class in &self.classes {
+            let sides = [&class.train, &class.validation, &class.test];
+            text += &row(&plain(&class.class), sides);
+        }
+        let data = &self.data;
+        text += &row("**all**", [&data.train, &data.validation, &data.test]);
+        text + "\n"
+    }
+
+    fn model_table(&self) -> String {
+        let mut text = format!(
+            "## Models\n\nEach was run on {} beside the run itself; certificate.json has every image whose answer differs.\n\n",
+            images(self.accuracy.images, &self.accuracy.split)
+        );
+        text += "| file | size | of fp32 | top-1 | difference (95 %) | flips | ms | proof |\n";
+        text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n";
+        for model in &self.models {
+            let [low, high] = model.top1_difference_95.map(|part| part * 100.0);
+            let ms = model.latency_ms;
+            text += &format!(
+                "| `{}` | {:.2} MB | {:.0} % | {:.1} % | {:+.1} ({low:+.1} to {high:+.1}) | {} | {} | {} |\n",
+                model.file,
+                model.bytes as f64 / 1e6,
+                model.size_ratio * 100.0,
+                model.top1 * 100.0,
+                model.top1_difference * 100.0,
+                model.flips,
+                ms.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1}")),
+                model.proof
+            );
+        }
+        text += "\n";
+        for model in &self.models {
+            if let Some(loss) = &model.accepted_loss {
+                text += &format!(
+                    "**Accepted although it loses more than its format allows:** `{}`: {loss}.\n\n",
+                    model.file
+                );
+            }
+        }
+        text
+    }
+}
+
+fn section(title: &str, sentences: &[String]) -> String {
+    let lines: String = sentences
+        .iter()
+        .map(|sentence| format!("- {sentence}\n"))
+        .collect();
+    format!("## {title}\n\n{lines}\n")
+}
+
+fn images(images: u64, split: &str) -> String {
+    let side = match split {
+        "train" => "training",
+        other => other,
+    };
+    count(images, &format!("{side} image"))
+}
+
+fn part(measured: &Measured) -> String {
+    match (measured.part, measured.interval_95) {
+        (Some(part), Some((low, high))) => format!(
+            "{} ({:.1} to {:.1})",
+            percent(part),
+            low * 100.0,
+            high * 100.0
+        ),
+        _ => "not measured".to_owned(),
+    }
+}
+
+fn percent(part: f32) -> String {
+    format!("{:.1} %", part * 100.0)
+}
+
+/// Text of the user's as it is, whatever Markdown would make of it.
+fn plain(text: &str) -> String {
+    // What means something at the beginning of a line only never stands there.
+    let special = |c: char| "\\`*_[]<>|~&#".contains(c);
+    let mut escaped = String::new();
+    for c in text.chars() {
+        if special(c) {
+            escaped.push('\\');
+        }
+        escaped.push(if c.is_control() { ' ' } else { c });
+    }
+    escaped
+}

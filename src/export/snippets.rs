@@ -1,0 +1,91 @@
+//! Programs for phone and web developers that lie in an export's folder `snippets/`: each makes the input of a model from an
+//! image, runs the model, and without arguments checks both on the golden images.
+//!
+//! They are the same in every export and read what differs (`preprocess.json`, `labels.txt`, `golden/golden.json`) when
+//! they run. Python's is `verify.py`, in every export.
+
+use crate::train::Run;
+
+use super::format::{Example, Family};
+use super::{Format, example};
+
+/// A language that programs are shown in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// For computers and servers.
+    Python,
+    /// For browsers and Node.
+    JavaScript,
+    /// For Android.
+    Kotlin,
+    /// For iOS and macOS.
+    Swift,
+}
+
+impl Language {
+    /// What it is called.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Python => "Python",
+            Self::JavaScript => "JavaScript",
+            Self::Kotlin => "Kotlin",
+            Self::Swift => "Swift",
+        }
+    }
+}
+
+/// A program, and the models that it runs.
+pub(super) struct Program {
+    /// Where it is below the export's folder.
+    pub file: &'static str,
+    /// Its text.
+    pub text: &'static str,
+    language: Language,
+    /// For each family of formats what runs the model in it, and what is to be installed for that.
+    runs: &'static [(&'static Family, &'static str, &'static str)],
+}
+
+/// All of them, in the order in which they are offered.
+static PROGRAMS: &[Program] = &[];
+
+impl Program {
+    fn for_format(&self, format: Format) -> Option<(&'static str, &'static str)> {
+        let runs = self.runs.iter();
+        let mut of_family = runs.filter(|(family, ..)| *family == format.family());
+        of_family
+            .next()
+            .map(|(_, runtime, packages)| (*runtime, *packages))
+    }
+}
+
+/// The programs that run a model of one of these formats.
+pub(super) fn of(formats: impl Iterator<Item = Format>) -> impl Iterator<Item = &'static Program> {
+    let formats: Vec<Format> = formats.collect();
+    PROGRAMS.iter().filter(move |program| {
+        let mut formats = formats.iter();
+        formats.any(|format| program.for_format(*format).is_some())
+    })
+}
+
+/// The names of all files that any of them has.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    PROGRAMS.iter().map(|program| program.file.to_owned())
+}
+
+/// Programs that run an export of `run` in this format, one for each language. The one in Python classifies `image.jpg` and
+/// reads the labels from a file; the others are those of the export's folder `snippets/`.
+#[must_use]
+pub fn examples(run: &Run, format: Format) -> Vec<Example> {
+    let mut all: Vec<Example> = example(run, format).into_iter().collect();
+    all.extend(PROGRAMS.iter().filter_map(|program| {
+        let (runtime, packages) = program.for_format(format)?;
+        Some(Example {
+            language: program.language,
+            runtime,
+            packages,
+            program: program.text.to_owned(),
+        })
+    }));
+    all
+}
