@@ -30,6 +30,8 @@ pub mod export;
 
 pub mod serve;
 
+pub mod make;
+
 pub mod app;
 
 pub mod ui;

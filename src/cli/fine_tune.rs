@@ -132,7 +132,7 @@ impl FineTuneArgs {
     }
 }
 
-fn depth(text: &str) -> Result<DepthArg, String> {
+pub fn depth(text: &str) -> Result<DepthArg, String> {
     if text == "auto" {
         return Ok(DepthArg::Auto);
     }

@@ -9,6 +9,8 @@
 //! | --- | --- |
 //! | `progress` | `stage` s, `detail` s, `done` n, `total` n or null, `seconds_left` f or null; at most ten a second |
 //! | `step` | `depth` s (`head` while the head is trained alone), `step` n, `seconds` f, `train_accuracy` f, `train_cross_entropy` f, `validation_accuracy` f or null, `validation_cross_entropy` f or null; one for every evaluation while training |
+//! | `stage` | of `make`, as each of its steps begins: `step` s (`Import`, `Train`, `Evaluate`, `Export and prove`), `number` n, `of` n |
+//! | `exported` | of `export` with several runs of which one failed, before the `error`: `runs` and `failed` as in its result |
 //! | `warning` | `message` s: something was skipped or is odd, the command goes on |
 //! | `file` | of `import`, one for each file below the paths: `path` s, `fate` s (`imported`, `known`, `passed_over`, `failed`), `text` s; where it applies `kind` s, `class` s, `asked_class` s (another than it has), `moved` b, `trashed` b, `place` s (in the project; of a video where it was imported from), `source` s, `frames` n, `replaced` n (frames of an earlier sampling that went to the trash), `reason` s (`not_media`, `hidden`, `system_file`, `drive_thumbnail`, `deleted`, `archive_leftover`, `this_project`, `other_project`, `folder_twice`, `special`) |
 //! | `prediction` | `path` s, `time_secs` f or null (photo), `top` [{`class` s, `probability` f}] |
@@ -20,6 +22,7 @@
 //!
 //! | command | fields |
 //! | --- | --- |
+//! | `make` | `project` s, `run` s, `place` s (the export's folder or ZIP file), `accuracy` {`split` s, `correct` n, `images` n, `part` f or null, `interval_95` [f, f] or null}, `images` n (in all), `files` [{`path` s, `format` s, `bytes` n}], `card` as `model_card.json` has it, `advice` [s] |
 //! | `new` | `project` s, `name` s |
 //! | `import` | `files` n (below the paths) = `imported` n + `known` n + `passed_over` n + `failed` n; `conflicts` n (files left under another class), `moved` n (files moved from another class), `trashed` n (of the known, those in the trash), `videos` n, `images` n, `frames` n, `replaced` n (frames that went to the trash for those), `sources` n, `skipped` n (as `failed`), `classes` [s] (made now), `passed_over_for` [{`reason` s, `text` s, `files` n}], `notes` [s]. Fails when nothing came in and nothing was there already |
 //! | `classes` | `classes` [{`name` s, `frames` n}], `unsorted` n; after `add`, `rename`, `merge` and `remove` the state after it |
@@ -31,7 +34,8 @@
 //! | `runs` | `runs` [{`run` s, `name` s and `note` s (empty where none was given), `created` s, `state` s, `depth` s, `classes` [s], `steps` n or null, `validation_accuracy` f or null, `test_accuracy` f or null}], `removed` s after `--remove` (its name in the trash), `restored` s after `--restore` |
 //! | `evaluate` | the same for the evaluated run, and `split` s, `frames` n, `relabelled` n (judged by their present class), `changed` n (another image since, judged by that), `missing` n, `classes` and `notes` by the present names, `confusion` [[n]] (row: truth, column: predicted), `per_class` [{`class` s, `frames` n, `precision` f or null, `recall` f or null}], `per_source` [{`source` s, `frames` n, `accuracy` f}] |
 //! | `predict` | `predictions` n, `skipped` n |
-//! | `export` | `run` s, `files` [{`path` s, `format` s, `bytes` n, `top1_agreement` f or null, `max_probability_difference` f or null}], `certificate` as `certificate.json` has it: `split` s, `frames` n, `fp32_bytes` n, `models` [{`file` s, `format` s, `bytes` n, `size_ratio` f, `run_top1` f, `top1` f, `top1_difference` f, `top1_difference_95` [f, f], `top1_agreement` f, `max_probability_difference` f, `flips` [{`path` s, `truth` s, `run` {`class` s, `probability` f}, `model` {`class` s, `probability` f}}], `latency` {`median_ms` f, `ratio_to_fp32` f} or null, `accepted_loss` s or null}] |
+//! | `export` | of one run `run` s, `place` s (the folder or the ZIP file), `files` [{`path` s, `format` s, `bytes` n, `top1_agreement` f or null, `max_probability_difference` f or null}], `certificate` as `certificate.json` has it: `split` s, `frames` n, `fp32_bytes` n, `models` [{`file` s, `format` s, `bytes` n, `size_ratio` f, `run_top1` f, `top1` f, `top1_difference` f, `top1_difference_95` [f, f], `top1_agreement` f, `max_probability_difference` f, `flips` [{`path` s, `truth` s, `run` {`class` s, `probability` f}, `model` {`class` s, `probability` f}}], `latency` {`median_ms` f, `ratio_to_fp32` f} or null, `accepted_loss` s or null}] |
+//! | `export` of several runs | `runs` [the same for each], `failed` [{`run` s, `place` s, `error` s}] (none; with any it fails, after an `exported` event) |
 //! | `verify` | `files` n (as they were exported), `images` n, `models` [{`file` s, `format` s, `same_top1` n, `max_probability_difference` f, `tolerance` f, `ok` b}], `problems` [s] (none; with any it fails, after a `warning` for each) |
 //! | `serve` | after Ctrl-C: `devices` [s] (addresses that opened the page), `files` n (given out), `refused` n (requests for anything else) |
 //! | `features` | `path` s, `architecture` s, `frames` n, `dim` n, `skipped` n, `from_cache` n, `seconds` f |
@@ -52,6 +56,7 @@ mod fine_tune;
 mod import;
 mod interrupt;
 mod label;
+mod make;
 mod new;
 mod open;
 mod predict;
@@ -87,7 +92,9 @@ use crate::project::Project;
     version,
     max_term_width = 100,
     override_usage = "salamander [PATH]...\n       salamander <COMMAND>",
-    after_help = "A first model from a folder of videos, one subfolder per class:\n  \
+    after_help = "A first model from a folder of videos, one subfolder per class, in one go:\n  \
+        salamander make videos/ --out pets\n\n\
+        The same step by step:\n  \
         salamander new Pets\n  \
         salamander import Pets videos/ --class-from folder --fps 2\n  \
         salamander train Pets\n  \
@@ -107,6 +114,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Make(make::Args),
     New(new::Args),
     Open(open::Args),
     Import(import::Args),
@@ -159,6 +167,7 @@ pub fn main() -> ExitCode {
             shown(cli.paths.first().map_or(Path::new(""), PathBuf::as_path))
         ))
         .into()),
+        Some(Command::Make(args)) => make::run(&console, args),
         Some(Command::New(args)) => new::run(&console, &args),
         Some(Command::Open(args)) => open::run(&args),
         Some(Command::Import(args)) => import::run(&console, args),

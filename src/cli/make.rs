@@ -1,0 +1,234 @@
+//! `salamander make`: from a folder of videos or photos to proved model files in one go.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::backbone::Architecture;
+use crate::export::{Bundle, Card, CardAccuracy, Format};
+use crate::make::{LiveMake, Made, MakeOrder, Step, default_formats, make};
+use crate::media::ClassFrom;
+
+use super::console::{Console, Interrupted, Watch};
+use super::export::{bundles, formats};
+use super::fine_tune::{DepthArg, depth};
+use super::shown;
+use super::table::{Align, count, percent, size, table};
+use super::train::{architecture, quoted};
+
+/// Make a model of a folder of videos or photos in one go: import, train, evaluate, export
+///
+/// The folder has one folder for each class in it (`cat/…`, `dog/…`). DIR then holds the model with its proof (`model`,
+/// or one ZIP file) and the project it came from (`project`), to look at and go on with. Stopped or killed, the same
+/// line goes on where it was; with more files in the folder, it learns from those too.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Videos, photos, and folders of them
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// The folder to make everything in
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Take the classes from the folders, or from the files' names (`cat-3.mp4` is `cat`)
+    #[arg(long, value_name = "WHAT", default_value = "folder")]
+    class_from: From,
+    /// The format of the model, or several with commas between them [default: onnx,tflite-fp16]
+    #[arg(long, value_name = "FORMAT", value_delimiter = ',', value_parser = formats())]
+    format: Vec<Format>,
+    /// What the export is: a folder, or one ZIP file
+    #[arg(long, value_name = "BUNDLE", default_value = "folder", value_parser = bundles())]
+    bundle: Bundle,
+    /// Export a model although it loses more than its format allows; certificate and model card record it
+    #[arg(long)]
+    accept_loss: bool,
+    /// The backbone and its input size in pixels, as `salamander architectures` lists them [default: efficientnet-lite0@224]
+    #[arg(long, value_name = "A", value_parser = architecture)]
+    architecture: Option<Architecture>,
+    /// How much of the network is trained, as in `salamander train`
+    #[arg(long, value_name = "D", default_value = "auto", value_parser = depth)]
+    depth: DepthArg,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum From {
+    /// The folders, looked at as a whole
+    Folder,
+    /// The file's name without extension and trailing number
+    File,
+}
+
+#[derive(Serialize)]
+struct StepEvent {
+    step: &'static str,
+    number: usize,
+    of: usize,
+}
+
+#[derive(Serialize)]
+struct Result<'a> {
+    project: String,
+    run: &'a str,
+    place: String,
+    accuracy: &'a CardAccuracy,
+    images: u64,
+    files: Vec<File>,
+    card: &'a Card,
+    advice: &'a [String],
+}
+
+#[derive(Serialize)]
+struct File {
+    path: String,
+    format: String,
+    bytes: u64,
+}
+
+pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
+    let line = again(&args);
+    let mut order = MakeOrder::new(args.paths, args.out);
+    order.class_from = match args.class_from {
+        From::Folder => ClassFrom::Folder,
+        From::File => ClassFrom::File,
+    };
+    order.formats = if args.format.is_empty() {
+        default_formats()
+    } else {
+        args.format
+    };
+    order.bundle = args.bundle;
+    order.accept_loss = args.accept_loss;
+    if let Some(architecture) = args.architecture {
+        order.settings.architecture = architecture;
+    }
+    if let DepthArg::Chosen(depth) = args.depth {
+        order.settings.fine_tune.depth = depth;
+        order.measure_depth = false;
+    }
+    let live = LiveMake::default();
+    let watched = live.clone();
+    let mut told = None;
+    let made = console.run_watched(
+        "make",
+        |watch| report(&watched, &mut told, watch),
+        move |work| make(&order, &live, work),
+    );
+    let made = match made {
+        Err(error) if error.is::<Interrupted>() => {
+            anyhow::bail!("cancelled; what is finished is kept, and {line} goes on there")
+        }
+        made => made?,
+    };
+    let card = &made.export.card;
+    let files = made.export.files.iter().map(|file| File {
+        path: shown(&file.path),
+        format: file.format.clone(),
+        bytes: file.bytes,
+    });
+    let result = Result {
+        project: shown(&made.project),
+        run: &made.run.0,
+        place: shown(&made.export.place),
+        accuracy: &card.accuracy,
+        images: card.data.train.images + card.data.validation.images + card.data.test.images,
+        files: files.collect(),
+        card,
+        advice: &made.advice,
+    };
+    console.result(&result, || text(&result, &made))
+}
+
+/// The same line, in words.
+fn again(args: &Args) -> String {
+    format!("`salamander make … --out {}`", shown(&args.out))
+}
+
+/// Says which step begins.
+fn report(live: &LiveMake, told: &mut Option<Step>, watch: &mut Watch) -> anyhow::Result<()> {
+    let now = live.step();
+    if *told == now {
+        return Ok(());
+    }
+    *told = now;
+    let Some(step) = now else { return Ok(()) };
+    let of = Step::ALL.len();
+    watch.event(
+        "stage",
+        &StepEvent {
+            step: step.title(),
+            number: step.number(),
+            of,
+        },
+    )?;
+    watch.out(&format!("{} of {of}: {}", step.number(), step.title()))
+}
+
+/// One page: how good it is, where it is weak, what was written, what to do next.
+fn text(result: &Result, made: &Made) -> String {
+    let card = result.card;
+    let accuracy = result.accuracy;
+    let side = match accuracy.split.as_str() {
+        "train" => "training",
+        other => other,
+    };
+    let interval = accuracy
+        .interval_95
+        .map_or_else(String::new, |(low, high)| {
+            format!(" (95 %: {:.1} to {:.1})", low * 100.0, high * 100.0)
+        });
+    let mut text = format!(
+        "\n{} of {} are recognised{interval}\n\n",
+        percent(accuracy.part),
+        count(accuracy.images, &format!("{side} image")),
+    );
+    let headings = ["class", "images", "recognised", "of"].map(str::to_owned);
+    let mut rows = vec![headings.to_vec()];
+    let mut weakest = card.weakest();
+    let unmeasured = card
+        .classes
+        .iter()
+        .filter(|class| class.recall.part.is_none());
+    weakest.extend(unmeasured);
+    rows.extend(weakest.iter().map(|class| {
+        let images = class.train.images + class.validation.images + class.test.images;
+        vec![
+            class.class.clone(),
+            images.to_string(),
+            percent(class.recall.part),
+            count(class.recall.images, &format!("{side} image")),
+        ]
+    }));
+    text += &table(
+        &[Align::Left, Align::Right, Align::Right, Align::Left],
+        &rows,
+    );
+    if let Some(worst) = card.confused.first() {
+        text += &format!(
+            "most often “{}” is taken for “{}” ({} of {})\n",
+            worst.class, worst.called, worst.images, worst.of
+        );
+    }
+    for sentence in result.advice {
+        text += &format!("{sentence}\n");
+    }
+    text += &format!("\n{}\n", result.place);
+    let models = made
+        .export
+        .files
+        .iter()
+        .filter(|file| file.top1_agreement.is_some() || file.format == Bundle::Zip.name());
+    let rows: Vec<Vec<String>> = models
+        .map(|file| {
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+            vec![format!("  {name}"), size(file.bytes), "proved".to_owned()]
+        })
+        .collect();
+    text += &table(&[Align::Left, Align::Right, Align::Left], &rows);
+    text + &format!(
+        "\nnext: MODEL_CARD.md in it says more; try it with\n  salamander predict {place} IMAGE…\nlook at the mistakes, mend labels and train further with\n  salamander {project}\n",
+        place = quoted(&match made.export.place.is_dir() {
+            true => result.place.clone(),
+            false => result.project.clone() + "/runs/" + result.run,
+        }),
+        project = quoted(&result.project),
+    )
+}

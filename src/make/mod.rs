@@ -1,0 +1,412 @@
+//! From a folder of videos or photos to proved model files in one go: import, train with the defaults, evaluate, export. The
+//! window and the command line call [`make`].
+//!
+//! ```text
+//! OUT/make.json    says that the rest is of this
+//! OUT/project/     an ordinary project, to go on with
+//! OUT/model/       the export; as one file OUT/<project>_<run>.zip
+//! ```
+//!
+//! Each part is one that can be broken off at any moment and resumed, so that calling [`make`] again ends what was begun: files
+//! that are imported are not imported again, an unfinished run is resumed, a finished run on the same images is
+//! taken as it is.
+
+mod error;
+mod progress;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::evaluate::{Evaluation, evaluate};
+use crate::export::{Bundle, ExportOutcome, Format, Options, Order, export};
+use crate::files::{self, Durability};
+use crate::jobs::Work;
+use crate::media::{ClassFrom, ImportOptions, ImportOutcome, ImportPlan, import_planned, plan};
+use crate::project::{Label, Project, Split};
+use crate::train::{Run, RunId, RunState, TrainSettings, estimate, resume, runs, train};
+
+pub use error::MakeError;
+pub use progress::{LiveMake, Step};
+
+/// In the folder: that project and model in it were made here.
+const MARKER: &str = "make.json";
+/// The project, below the folder.
+const PROJECT: &str = "project";
+/// The export, below the folder.
+const MODEL: &str = "model";
+
+/// Fewer images of a class than this are no class that could be learned and tested.
+const LEAST_IMAGES: usize = 5;
+/// Fewer images of a class than this are said to be few.
+const FEW_IMAGES: usize = 20;
+
+/// What is to be made.
+#[derive(Debug, Clone)]
+pub struct MakeOrder {
+    /// Videos, photos, and folders of them.
+    pub paths: Vec<PathBuf>,
+    /// The folder for everything that is made.
+    pub out: PathBuf,
+    /// Where the classes come from.
+    pub class_from: ClassFrom,
+    /// Formats of the model; the first is the one that `README.txt` shows how to use.
+    pub formats: Vec<Format>,
+    /// Whether the export is a folder or one file.
+    pub bundle: Bundle,
+    /// Whether a model is exported although it loses more than its format allows.
+    pub accept_loss: bool,
+    /// How it is trained.
+    pub settings: TrainSettings,
+    /// Whether the depth of the training is the one that is recommended for this machine, instead of that of `settings`.
+    pub measure_depth: bool,
+}
+
+impl MakeOrder {
+    /// Everything by its default: classes from folders, the recommended depth, ONNX for computers and TensorFlow Lite
+    /// for phones.
+    #[must_use]
+    pub fn new(paths: Vec<PathBuf>, out: PathBuf) -> Self {
+        Self {
+            paths,
+            out,
+            class_from: ClassFrom::Folder,
+            formats: default_formats(),
+            bundle: Bundle::Folder,
+            accept_loss: false,
+            settings: TrainSettings::default(),
+            measure_depth: true,
+        }
+    }
+}
+
+/// The formats of [`MakeOrder::new`].
+#[must_use]
+pub fn default_formats() -> Vec<Format> {
+    vec![Format::ONNX, Format::TFLITE_FP16]
+}
+
+/// What was made.
+#[derive(Debug)]
+pub struct Made {
+    /// The project's folder.
+    pub project: PathBuf,
+    /// The run.
+    pub run: RunId,
+    /// What became of the files.
+    pub import: ImportOutcome,
+    /// The run on its test images; without test images on those that it chose its weights by.
+    pub evaluation: Evaluation,
+    /// The export, with the model card.
+    pub export: ExportOutcome,
+    /// What should be known, a sentence each.
+    pub advice: Vec<String>,
+}
+
+/// Makes a model of everything in the paths.
+///
+/// # Errors
+/// Before anything is written: paths without images or videos, fewer than two classes, a folder that is somebody else's. After
+/// the import, before the training: classes with too few images.
+pub fn make(order: &MakeOrder, live: &LiveMake, work: &Work) -> Result<Made, MakeError> {
+    live.enter(Step::Import);
+    let project = begin(order, work)?;
+    let outcome = bring_in(&project, order, work)?;
+    let mut advice = outcome.notes.clone();
+    advice.extend(check_images(&project, work)?);
+
+    live.enter(Step::Train);
+    let run = trained(&project, &outcome, order, live, work)?;
+
+    live.enter(Step::Evaluate);
+    let evaluation = measured(&project, &run, work)?;
+    advice.extend(judge(&evaluation));
+
+    live.enter(Step::Export);
+    let exported = export(
+        &project,
+        &run,
+        &Order {
+            formats: order.formats.clone(),
+            options: Options::default(),
+            bundle: order.bundle,
+            force: false,
+            accept_loss: order.accept_loss,
+        },
+        &match order.bundle {
+            Bundle::Folder => order.out.join(MODEL),
+            Bundle::Zip => order.out.clone(),
+        },
+        work,
+    )?;
+    Ok(Made {
+        project: project.root().to_owned(),
+        run: run.id,
+        import: outcome,
+        evaluation,
+        export: exported,
+        advice,
+    })
+}
+
+#[derive(Serialize)]
+struct Marker<'a> {
+    program: String,
+    schema: u32,
+    paths: Vec<&'a Path>,
+}
+
+/// Opens the project that was begun, or makes it once it is known that there is something to make.
+fn begin(order: &MakeOrder, work: &Work) -> Result<Project, MakeError> {
+    let out = &order.out;
+    check_places(order)?;
+    let root = out.join(PROJECT);
+    let marker = out.join(MARKER);
+    if Project::is_at(&root) {
+        if !marker.is_file() {
+            return Err(MakeError::NotOurs { path: root });
+        }
+        let project = Project::open(&root)?;
+        for notice in project.take_notices() {
+            work.warn(notice);
+        }
+        let options = options(order);
+        check_plan(order, &plan(&project, &order.paths, &options, work)?)?;
+        return Ok(project);
+    }
+    if root.symlink_metadata().is_ok() && !is_empty(&root) && !marker.is_file() {
+        return Err(MakeError::NotOurs { path: root });
+    }
+    // In a project elsewhere first, so that a folder that gives nothing to make leaves nothing behind.
+    {
+        let elsewhere =
+            tempfile::tempdir().map_err(MakeError::io("make a folder in", std::env::temp_dir()))?;
+        let tried = Project::create(&elsewhere.path().join(PROJECT), "tried")?;
+        check_plan(order, &plan(&tried, &order.paths, &options(order), work)?)?;
+    }
+    std::fs::create_dir_all(out).map_err(MakeError::io("make the folder", out))?;
+    let content = Marker {
+        program: format!("Salamander {}", env!("CARGO_PKG_VERSION")),
+        schema: 1,
+        paths: order.paths.iter().map(PathBuf::as_path).collect(),
+    };
+    let text = serde_json::to_vec_pretty(&content)
+        .map_err(|error| MakeError::io("write", &marker)(error.into()))?;
+    files::write(&marker, &text, Durability::Synced)?;
+    Ok(Project::create(&root, &name(order))?)
+}
+
+fn is_empty(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// What the project is called: like the one folder that is given, else like the folder for everything.
+fn name(order: &MakeOrder) -> String {
+    let path = match &order.paths[..] {
+        [only] if only.is_dir() => only,
+        _ => &order.out,
+    };
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// What is made must not lie among what it is made of: it would be taken for more of it.
+fn check_places(order: &MakeOrder) -> Result<(), MakeError> {
+    if order.formats.is_empty() {
+        return Err(crate::export::ExportError::NoFormat.into());
+    }
+    if order.paths.is_empty() {
+        return Err(MakeError::Nothing);
+    }
+    if order.out.exists() && !order.out.is_dir() {
+        return Err(MakeError::NotAFolder {
+            path: order.out.clone(),
+        });
+    }
+    for path in &order.paths {
+        if !path.exists() {
+            return Err(MakeError::Missing { path: path.clone() });
+        }
+        let given = real(path);
+        let out = real(&order.out);
+        if path.is_dir() && out.starts_with(&given) {
+            return Err(MakeError::Inside {
+                out: order.out.clone(),
+                path: path.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Where a path leads that need not be there.
+fn real(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    for there in absolute.ancestors() {
+        if let Ok(found) = there.canonicalize() {
+            let rest = absolute.strip_prefix(there).unwrap_or(Path::new(""));
+            return found.join(rest);
+        }
+    }
+    absolute
+}
+
+fn options(order: &MakeOrder) -> ImportOptions {
+    ImportOptions {
+        class_from: order.class_from.clone(),
+        ..ImportOptions::default()
+    }
+}
+
+/// Whether there are two classes to tell apart, known before anything is written.
+fn check_plan(order: &MakeOrder, plan: &ImportPlan) -> Result<(), MakeError> {
+    let mut classes: BTreeMap<String, usize> = BTreeMap::new();
+    let mut without = 0;
+    for group in &plan.groups {
+        match (&group.class, &group.refused) {
+            (Some(class), None) => {
+                // How many images a video gives is known when it has been read.
+                let images = group.files.iter().map(|file| match file.is_video() {
+                    true => FEW_IMAGES,
+                    false => 1,
+                });
+                *classes.entry(class.to_string()).or_default() += images.sum::<usize>();
+            }
+            _ => without += group.files.len(),
+        }
+    }
+    if classes.is_empty() && without == 0 {
+        return Err(MakeError::NoFiles {
+            path: order.paths.first().cloned().unwrap_or_default(),
+        });
+    }
+    if classes.len() < 2 {
+        return Err(MakeError::Classes {
+            found: classes.into_keys().next(),
+            without,
+        });
+    }
+    let few = |(class, images): (String, usize)| (images < LEAST_IMAGES).then_some((class, images));
+    match classes.into_iter().find_map(few) {
+        Some((class, images)) => Err(MakeError::TooFew { class, images }),
+        None => Ok(()),
+    }
+}
+
+fn bring_in(project: &Project, order: &MakeOrder, work: &Work) -> Result<ImportOutcome, MakeError> {
+    let options = options(order);
+    let found = plan(project, &order.paths, &options, work)?;
+    let mut outcome = ImportOutcome::default();
+    import_planned(project, found, &options, work, &mut outcome)?;
+    Ok(outcome)
+}
+
+/// Whether each class has images to learn from and to test on; which have few.
+fn check_images(project: &Project, work: &Work) -> Result<Vec<String>, MakeError> {
+    let counts = project.scan(work)?.counts();
+    let of = |class: &crate::project::ClassName| {
+        let count = counts.get(&Label::Class(class.clone()));
+        count.copied().unwrap_or(0)
+    };
+    let classes = project.classes();
+    let with_images = classes.iter().filter(|class| of(&class.name) > 0);
+    if with_images.count() < 2 {
+        let found = classes.iter().find(|class| of(&class.name) > 0);
+        return Err(MakeError::Classes {
+            found: found.map(|class| class.name.to_string()),
+            without: counts.get(&Label::Unsorted).copied().unwrap_or(0),
+        });
+    }
+    let mut advice = Vec::new();
+    for class in &classes {
+        match of(&class.name) {
+            0 => advice.push(format!(
+                "“{}” has no images and takes no part.",
+                class.name
+            )),
+            images if images < LEAST_IMAGES => {
+                return Err(MakeError::TooFew {
+                    class: class.name.to_string(),
+                    images,
+                });
+            }
+            images if images < FEW_IMAGES => advice.push(format!(
+                "“{}” has only {images} images; a few dozen from several videos or places make it reliable.",
+                class.name
+            )),
+            _ => {}
+        }
+    }
+    if let Some(unsorted @ 1..) = counts.get(&Label::Unsorted).copied() {
+        advice.push(format!(
+            "{unsorted} images are in no class and take no part; sort them in the project."
+        ));
+    }
+    Ok(advice)
+}
+
+/// The run: one that is finished on these very images, one that was broken off, or a new one.
+fn trained(
+    project: &Project,
+    outcome: &ImportOutcome,
+    order: &MakeOrder,
+    live: &LiveMake,
+    work: &Work,
+) -> Result<Run, MakeError> {
+    let is_new = outcome.totals().frames > 0;
+    let same = |run: &Run| {
+        let (is, asked) = (&run.settings, &order.settings);
+        is.architecture == asked.architecture
+            && is.how_many_training_steps == asked.how_many_training_steps
+            && (order.measure_depth || is.fine_tune.depth == asked.fine_tune.depth)
+    };
+    if !is_new && let Some(run) = runs(project)?.into_iter().find(same) {
+        return match run.state {
+            RunState::Finished => Ok(run),
+            RunState::Unfinished => Ok(resume(project, &run.id, None, live.curves(), work)?),
+        };
+    }
+    let mut settings = order.settings.clone();
+    if order.measure_depth {
+        settings.fine_tune.depth = estimate(project, &settings, work)?.recommended;
+    }
+    Ok(train(project, &settings, live.curves(), work)?)
+}
+
+fn measured(project: &Project, run: &Run, work: &Work) -> Result<Evaluation, MakeError> {
+    let found = evaluate(project, run, Split::Test, work)?;
+    if found.predictions.is_empty() {
+        return Ok(evaluate(project, run, Split::Validation, work)?);
+    }
+    Ok(found)
+}
+
+/// What is to be said of an evaluation to somebody who sees only this.
+fn judge(evaluation: &Evaluation) -> Vec<String> {
+    let mut advice = Vec::new();
+    let confusion = &evaluation.confusion;
+    let total = confusion.total();
+    if evaluation.split != Split::Test {
+        advice.push(
+            "There were no test images, so the accuracy is that on images that the training knew; add more videos or photos."
+                .to_owned(),
+        );
+    }
+    let largest = (0..evaluation.classes.len()).max_by_key(|class| confusion.support(*class));
+    if let (Some(largest), Some(accuracy)) = (largest, confusion.accuracy()) {
+        let always = confusion.support(largest) as f32 / total.max(1) as f32;
+        if accuracy <= always {
+            let class = evaluation.classes.get(largest).map_or("", String::as_str);
+            advice.push(format!(
+                "The model is no better than always saying “{class}” ({:.1} %): the images of the classes may not differ in what they show, or there are too few.",
+                always * 100.0
+            ));
+        }
+    }
+    advice
+}
