@@ -3,7 +3,8 @@
 
     python tests/run_tflite.py RUNTIME < LIST
 
-RUNTIME is litert (ai-edge-litert), tflite (tflite-runtime), mediapipe or task (tflite-support). Each line of LIST is
+RUNTIME is litert (ai-edge-litert), reference (the same without XNNPACK and with kernels that are not optimised), tflite
+(tflite-runtime), mediapipe or task (tflite-support). Each line of LIST is
 a JSON object {"model": path, "input": path}: the input's bytes, as many as the model's input takes. For each line
 prints one JSON object: {"outputs": numbers} or, where the runtime looks for labels itself, also {"labels": texts}.
 """
@@ -14,9 +15,9 @@ import sys
 import numpy as np
 
 
-def interpreter(module):
+def interpreter(module, **how):
     def opened(model):
-        network = module.Interpreter(model, num_threads=1)
+        network = module.Interpreter(model, num_threads=1, **how)
         network.allocate_tensors()
         (image,), (output,) = network.get_input_details(), network.get_output_details()
 
@@ -84,6 +85,10 @@ def runtime(name):
         from ai_edge_litert import interpreter as module
 
         return interpreter(module)
+    if name == "reference":
+        from ai_edge_litert import interpreter as module
+
+        return interpreter(module, experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF)
     if name == "tflite":
         from tflite_runtime import interpreter as module
 

@@ -43,6 +43,7 @@ mod serve;
 mod sources;
 mod surroundings;
 mod tflite;
+mod tflite_int8;
 mod train;
 mod trash;
 mod tuned;

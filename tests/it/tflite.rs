@@ -22,7 +22,7 @@ use super::networks::{self, Random};
 use super::projects::{of_pictures, quick};
 use super::random_networks;
 
-fn about(labels: usize) -> About {
+pub fn about(labels: usize) -> About {
     let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
     let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
     let labels: Vec<String> = (0..labels).map(label_of).collect();
@@ -40,25 +40,25 @@ fn label_of(at: usize) -> String {
 }
 
 /// Somebody else's runtime: its name for `tests/run_tflite.py`, and a Python that has it.
-struct Runtime {
-    name: &'static str,
+pub struct Runtime {
+    pub name: &'static str,
     python: PathBuf,
 }
 
 /// Those of `names` that are installed. `LiteRT` is part of what tests need; the others `packaging/tflite-runtimes.sh`
 /// installs, since they are large or want an old numpy. What is missing is left out, loudly, and `LiteRT` not in CI.
-fn runtimes(names: &[&'static str]) -> Vec<Runtime> {
+pub fn runtimes(names: &[&'static str]) -> Vec<Runtime> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
     let mut found = Vec::new();
     for name in names {
         let venv = match *name {
-            "litert" => root.join("python"),
+            "litert" | "reference" => root.join("python"),
             other => root.join("tflite-runtimes").join(other),
         };
         let programs = ["bin/python", "Scripts/python.exe"].map(|program| venv.join(program));
         let python = programs.into_iter().find(|python| {
             let module = match *name {
-                "litert" => "ai_edge_litert",
+                "litert" | "reference" => "ai_edge_litert",
                 "tflite" => "tflite_runtime",
                 "mediapipe" => "mediapipe",
                 _ => "tflite_support",
@@ -70,7 +70,7 @@ fn runtimes(names: &[&'static str]) -> Vec<Runtime> {
         });
         match python {
             Some(python) => found.push(Runtime { name, python }),
-            None if *name == "litert" => {
+            None if ["litert", "reference"].contains(name) => {
                 assert!(
                     std::env::var_os("CI").is_none(),
                     "no Python with ai-edge-litert; packaging/setup.sh --tests installs it"
@@ -84,7 +84,7 @@ fn runtimes(names: &[&'static str]) -> Vec<Runtime> {
 }
 
 /// What a runtime says of models, each with an input.
-fn run_in(runtime: &Runtime, cases: &[(PathBuf, PathBuf)]) -> Vec<Value> {
+pub fn run_in(runtime: &Runtime, cases: &[(PathBuf, PathBuf)]) -> Vec<Value> {
     let mut child = Command::new(&runtime.python)
         .args(["-E", "-X", "utf8"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run_tflite.py"))

@@ -38,6 +38,9 @@ impl Writer<'_> {
             return self.refuse(operator, "has nothing that it could be computed of");
         };
         let steps = match &operator.kind {
+            Kind::Quantize | Kind::Dequantize => {
+                return self.refuse(operator, "is of integers, which frozen graphs here are not");
+            }
             Kind::Conv { slide, activation }
             | Kind::DepthwiseConv {
                 slide, activation, ..

@@ -4,12 +4,13 @@ use crate::graph::ops::{Activation as Act, Elementwise, Softmax};
 use crate::graph::{Node, ValueId};
 use crate::onnx::{Element, Tensor};
 
-use super::place::{Lowering, TO_LAST, transposed};
+use super::place::{Lowering, TO_LAST};
+use super::quantized::Constant;
 use super::{Activation, Binary, Kind, TensorId, Unary, Unwritable};
 
 /// How the dimensions of operands lie.
 #[derive(Clone, Copy, PartialEq)]
-enum Order {
+pub(super) enum Order {
     Plain,
     Last,
 }
@@ -85,7 +86,7 @@ impl Lowering<'_> {
         })
     }
 
-    fn new_in(
+    pub fn new_in(
         &mut self,
         node: &Node,
         value: ValueId,
@@ -111,15 +112,22 @@ impl Lowering<'_> {
         let padded: Vec<usize> = std::iter::repeat_n(1, 4_usize.saturating_sub(lens.len()))
             .chain(lens.iter().copied())
             .collect();
-        if let Some(constant) = self.graph.constant_of(value) {
-            let Element::F32(values) = &constant.data else {
+        let constant = match self.graph.constant_of(value) {
+            Some(constant) if matches!(constant.data, Element::F32(_)) => {
+                Some(Constant::real(constant.as_ref().clone()))
+            }
+            Some(_) => {
                 return self.refuse(node, "computes with constants that are no 32-bit floats");
-            };
+            }
+            None => self.quantized_constant(node, value)?,
+        };
+        if let Some(constant) = constant {
             return Ok(self.made_once("operand", value, || {
-                let mut tensor = transposed(&padded, values, &TO_LAST);
-                let ones = tensor.shape.iter().take_while(|len| **len == 1).count();
-                tensor.shape.drain(..ones);
-                tensor
+                let mut operand = constant.shaped(&padded, 0).reordered(&TO_LAST);
+                let shape = &mut operand.tensor.shape;
+                let ones = shape.iter().take_while(|len| **len == 1).count();
+                shape.drain(..ones);
+                operand
             }));
         }
         if lens.len() == 4 {
@@ -156,7 +164,11 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn as_it_lies(&mut self, node: &Node, value: ValueId) -> Result<(TensorId, Order), Unwritable> {
+    pub fn as_it_lies(
+        &mut self,
+        node: &Node,
+        value: ValueId,
+    ) -> Result<(TensorId, Order), Unwritable> {
         match self.place(value).last {
             Some(last) => Ok((last, Order::Last)),
             None => Ok((self.plain(node, value)?, Order::Plain)),

@@ -16,6 +16,12 @@ pub(super) fn fuse(program: &mut Program) {
     drop_unread(program);
 }
 
+/// The last of these, for operators on integers, whose others would mix up scales.
+pub(super) fn fuse_integers(program: &mut Program) {
+    merge(program, kept_dimensions);
+    drop_unread(program);
+}
+
 /// What becomes of two operators, the second one reading the first one's result; `None` where both stay.
 type Merge = fn(&mut Program, &Operator, &Operator) -> Option<Operator>;
 

@@ -2,9 +2,10 @@
 
 use crate::graph::ops::{Conv, Gemm, GlobalPool, Linear, Pool, PoolKind};
 use crate::graph::{Node, ValueId, Window};
-use crate::onnx::Tensor;
+use crate::onnx::{Element, Tensor};
 
-use super::place::{Lowering, transposed};
+use super::place::{Lowering, TO_LAST};
+use super::quantized::Constant;
 use super::{Activation, Binary, Kind, Padding, Reduction, Slide, TensorId, Unary, Unwritable};
 
 /// What a margin around pixels holds.
@@ -18,7 +19,8 @@ enum Margin {
 impl Lowering<'_> {
     pub fn conv(&mut self, node: &Node, conv: &Conv) -> Result<(), Unwritable> {
         let (x, weight) = (self.input(node, 0)?, self.input(node, 1)?);
-        let (shape, kernels) = self.floats(node, 1)?;
+        let kernels = self.weight(node, 1)?;
+        let shape = kernels.tensor.shape.clone();
         let [count, per_group, height, width] = *shape.as_slice() else {
             return self.refuse(
                 node,
@@ -45,13 +47,11 @@ impl Lowering<'_> {
         let (input, slide) = self.padded(node, x, &window, Margin::Zeros)?;
         let kernel = if depthwise {
             self.made_once("1hwc", weight, || {
-                let flat = [1, count, height, width];
-                transposed(&flat, kernels, &[0, 2, 3, 1])
+                let flat = kernels.shaped(&[1, count, height, width], 1);
+                flat.reordered(&TO_LAST)
             })
         } else {
-            self.made_once("ohwi", weight, || {
-                transposed(&[count, per_group, height, width], kernels, &[0, 2, 3, 1])
-            })
+            self.made_once("ohwi", weight, || kernels.reordered(&TO_LAST))
         };
         let bias = self.bias(node, 2, count)?;
         let kind = if depthwise {
@@ -75,21 +75,19 @@ impl Lowering<'_> {
     /// The bias of a layer, zeros where it has none.
     fn bias(&mut self, node: &Node, at: usize, count: usize) -> Result<TensorId, Unwritable> {
         let values = if node.input(at).is_some() {
-            self.floats(node, at)?.1.to_vec()
+            self.weight(node, at)?.shaped(&[count], 0)
         } else {
-            vec![0.0; count]
+            Constant::real(Tensor::new([count], vec![0.0_f32; count]))
         };
-        if values.len() != count {
-            return self.refuse(
-                node,
-                format!("adds {} numbers to {count} channels", values.len()),
-            );
+        if values.tensor.data.len() != count {
+            let len = values.tensor.data.len();
+            return self.refuse(node, format!("adds {len} numbers to {count} channels"));
         }
         let name = match node.input(at) {
             Some(bias) => self.name(bias).to_owned(),
             None => format!("{}/bias", self.graph.name_of_node(node)),
         };
-        Ok(self.program.constant(&name, Tensor::new([count], values)))
+        Ok(self.constant(&name, values))
     }
 
     /// Pixels with the padding that a window cannot be given, and how it then slides: SAME where TensorFlow's padding for
@@ -287,7 +285,8 @@ impl Lowering<'_> {
             return self.refuse(node, "transposes what it multiplies");
         }
         let (x, weight) = (self.input(node, 0)?, self.input(node, 1)?);
-        let (shape, values) = self.floats(node, 1)?;
+        let values = self.weight(node, 1)?;
+        let shape = values.tensor.shape.clone();
         let [first, second] = *shape.as_slice() else {
             return self.refuse(node, "multiplies by more than one matrix");
         };
@@ -306,34 +305,29 @@ impl Lowering<'_> {
         }
         lens.pop();
         let count: usize = lens.iter().product();
+        let is_one = |factor: f32| factor.to_bits() == 1.0_f32.to_bits();
+        let is_plain = is_one(gemm.alpha) && (is_one(gemm.beta) || node.input(2).is_none());
+        if values.quantization.is_some() && !is_plain {
+            return self.refuse(node, "multiplies integers by a factor");
+        }
         let alpha = gemm.alpha;
         let weight = self.made_once("units", weight, || {
             let mut matrix = if gemm.trans_b {
-                Tensor::new([units, inputs], values.to_vec())
+                values.shaped(&[units, inputs], 0)
             } else {
-                transposed(&[inputs, units], values, &[1, 0])
+                values.reordered(&[1, 0])
             };
-            if let crate::onnx::Element::F32(values) = &mut matrix.data {
+            if let Element::F32(values) = &mut matrix.tensor.data {
                 for value in values {
                     *value *= alpha;
                 }
             }
             matrix
         });
-        let bias = match node.input(2) {
-            None => vec![0.0; units],
-            Some(_) => match self.floats(node, 2)?.1 {
-                [one] => vec![one * gemm.beta; units],
-                each if each.len() == units => each.iter().map(|one| one * gemm.beta).collect(),
-                _ => {
-                    return self
-                        .refuse(node, "adds something else than one number for each output");
-                }
-            },
-        };
         let value = self.output(node)?;
         let name = format!("{}/bias", self.graph.name_of_node(node));
-        let bias = self.program.constant(&name, Tensor::new([units], bias));
+        let bias = self.addend(node, units, gemm.beta)?;
+        let bias = self.constant(&name, bias);
         let kind = Kind::FullyConnected {
             activation: Activation::None,
         };
@@ -355,6 +349,28 @@ impl Lowering<'_> {
         let output = self.new_plain(node, value)?;
         self.program.push(Kind::Reshape, &[product], output);
         Ok(())
+    }
+}
+
+impl Lowering<'_> {
+    /// What a product adds to each of its outputs: its third input times `beta`.
+    fn addend(&self, node: &Node, units: usize, beta: f32) -> Result<Constant, Unwritable> {
+        if node.input(2).is_none() {
+            return Ok(Constant::real(Tensor::new([units], vec![0.0_f32; units])));
+        }
+        let given = self.weight(node, 2)?;
+        let values = match &given.tensor.data {
+            Element::F32(values) => match values.as_slice() {
+                [one] => vec![one * beta; units],
+                each => each.iter().map(|one| one * beta).collect(),
+            },
+            integers if integers.len() == units => return Ok(given.shaped(&[units], 0)),
+            _ => Vec::new(),
+        };
+        if values.len() != units {
+            return self.refuse(node, "adds something else than one number for each output");
+        }
+        Ok(Constant::real(Tensor::new([units], values)))
     }
 }
 

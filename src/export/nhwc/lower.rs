@@ -4,10 +4,11 @@ use crate::graph::ops::{Elementwise, Reshaping};
 use crate::graph::{Dim, Graph, GraphError, Node, Op};
 
 use super::place::Lowering;
-use super::{Kind, Program, TensorId, Unwritable, fuse};
+use super::{Kind, Program, TensorId, Unwritable, fuse, integers};
 
 /// Says a network in TensorFlow's terms, for one image at a time: batch normalisation folded, channels last, padding
 /// as SAME where it is exactly that, activations fused. Inputs and outputs keep their order, names and dimensions.
+/// A quantized network (one with a `QuantizeLinear`) computes in integers all through, pixels and probabilities apart.
 ///
 /// # Errors
 /// Names the first node that cannot be said so, and why.
@@ -34,6 +35,14 @@ pub(crate) fn lower(graph: &Graph) -> Result<Program, Unwritable> {
     lowering.program.outputs = outputs;
     let mut program = lowering.program;
     fuse::fuse(&mut program);
+    if program
+        .operators
+        .iter()
+        .any(|operator| operator.kind == Kind::Quantize)
+    {
+        program = integers::integers(program)?;
+        fuse::fuse_integers(&mut program);
+    }
     Ok(program)
 }
 
@@ -82,11 +91,10 @@ impl Lowering<'_> {
             Op::Reduce(reduce) => self.reduce(node, reduce),
             Op::Reshaping(op) => self.reshaping(node, op),
             Op::Moves(op) => self.moves(node, op),
-            Op::ConvTranspose(_)
-            | Op::Norm(_)
-            | Op::Quantization(_)
-            | Op::Blocked(_)
-            | Op::Other(_) => self.refuse(node, "is an operator that is not known here"),
+            Op::Quantization(op) => self.quantization(node, *op),
+            Op::ConvTranspose(_) | Op::Norm(_) | Op::Blocked(_) | Op::Other(_) => {
+                self.refuse(node, "is an operator that is not known here")
+            }
         }
     }
 

@@ -7,10 +7,14 @@
 
 mod arithmetic;
 mod fuse;
+mod integers;
 mod layers;
 mod lower;
 mod moves;
+mod operands;
 mod place;
+mod quantized;
+mod scales;
 mod slices;
 
 use std::sync::Arc;
@@ -49,6 +53,38 @@ pub(crate) struct TensorInfo {
     pub element: ElementType,
     /// Its contents, of a constant.
     pub contents: Option<Arc<Tensor>>,
+    /// What its integers stand for; `None` of real numbers, and of integers that are just that.
+    pub quantization: Option<Arc<Quantization>>,
+}
+
+/// What the integers of a tensor stand for: `scale · (integer - zero)`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Quantization {
+    /// One for the tensor, or one for each index of `axis`.
+    pub scales: Vec<f32>,
+    /// The integer that stands for 0; 0 where there are several scales.
+    pub zero: i32,
+    /// The dimension that scales belong to.
+    pub axis: usize,
+}
+
+impl Quantization {
+    /// One scale for the whole tensor.
+    pub fn of_tensor(scale: f32, zero: i32) -> Self {
+        Self {
+            scales: vec![scale],
+            zero,
+            axis: 0,
+        }
+    }
+
+    /// The scale of a tensor that has one.
+    pub fn scale(&self) -> Option<f32> {
+        match *self.scales.as_slice() {
+            [scale] => Some(scale),
+            _ => None,
+        }
+    }
 }
 
 /// An activation that an operator applies to its result.
@@ -176,6 +212,10 @@ pub(crate) enum Kind {
     Reshape,
     /// Dimensions in another order.
     Transpose { perm: Vec<usize> },
+    /// What the output's integers stand for: of real numbers, or of integers that stand for them otherwise.
+    Quantize,
+    /// The real numbers that integers stand for.
+    Dequantize,
 }
 
 /// An operator at work. All have one output.
@@ -229,6 +269,7 @@ impl Program {
             shape: shape.to_vec(),
             element,
             contents: None,
+            quantization: None,
         });
         TensorId(self.tensors.len() - 1)
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::graph::{Graph, Node, ValueId};
 use crate::onnx::{Element, ElementType, Tensor};
 
+use super::quantized::Constant;
 use super::{Kind, Program, TensorId, Unwritable};
 
 /// Which dimension of `[N, C, H, W]` comes where in `[N, H, W, C]`.
@@ -187,6 +188,11 @@ impl<'a> Lowering<'a> {
             self.placed.entry(value).or_default().plain = Some(id);
             return Ok(id);
         }
+        if let Some(constant) = self.quantized_constant(node, value)? {
+            let id = self.constant(self.name(value), constant);
+            self.placed.entry(value).or_default().plain = Some(id);
+            return Ok(id);
+        }
         let Some(last) = self.place(value).last else {
             return self.refuse(
                 node,
@@ -211,6 +217,13 @@ impl<'a> Lowering<'a> {
     ) -> TensorId {
         let info = self.program.info(from);
         let (name, element) = (format!("{}/{order}", info.name), info.element);
+        if let Some(contents) = &info.contents {
+            let constant = Constant {
+                tensor: contents.as_ref().clone(),
+                quantization: info.quantization.as_deref().cloned(),
+            };
+            return self.constant(&name, constant.reordered(perm));
+        }
         let to = self.program.add(&name, &shape, element);
         let kind = if keeps_order(&info_shape(&self.program, from), perm) {
             Kind::Reshape
@@ -227,13 +240,13 @@ impl<'a> Lowering<'a> {
         &mut self,
         purpose: &'static str,
         value: ValueId,
-        make: impl FnOnce() -> Tensor,
+        make: impl FnOnce() -> Constant,
     ) -> TensorId {
         if let Some(id) = self.made.get(&(purpose, value)) {
             return *id;
         }
         let name = format!("{}/{purpose}", self.name(value));
-        let id = self.program.constant(&name, make());
+        let id = self.constant(&name, make());
         self.made.insert((purpose, value), id);
         id
     }
@@ -253,8 +266,11 @@ pub(super) fn keeps_order(shape: &[usize], perm: &[usize]) -> bool {
     long.is_sorted()
 }
 
-/// Floats with their dimensions in another order.
-pub(crate) fn transposed(shape: &[usize], values: &[f32], perm: &[usize]) -> Tensor {
+/// Values with their dimensions in another order.
+pub(crate) fn transposed<T: Copy + Default>(shape: &[usize], values: &[T], perm: &[usize]) -> Tensor
+where
+    Vec<T>: Into<Element>,
+{
     let mut strides = vec![1; shape.len()];
     for at in (1..shape.len()).rev() {
         strides[at - 1] = strides[at] * shape[at];

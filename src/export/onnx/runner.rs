@@ -19,12 +19,27 @@ impl OnnxRunner {
     /// # Errors
     /// [`EvaluateError::NoExport`] when it is no model or carries no recipe that an export has.
     pub fn from_bytes(bytes: &[u8], path: &Path, threads: usize) -> Result<Self, EvaluateError> {
+        Self::opened(path, || Session::from_bytes(bytes, threads))
+    }
+
+    /// From a graph that was read from a file of another format; what is quantized is computed in single precision, to
+    /// be the same on every processor.
+    ///
+    /// # Errors
+    /// As [`OnnxRunner::from_bytes`].
+    pub fn of_read_back(bytes: &[u8], path: &Path, threads: usize) -> Result<Self, EvaluateError> {
+        Self::opened(path, || Session::simulating_integers(bytes, threads))
+    }
+
+    fn opened(
+        path: &Path,
+        session: impl FnOnce() -> Result<Session, OnnxError>,
+    ) -> Result<Self, EvaluateError> {
         let no_export = |reason: String| EvaluateError::NoExport {
             path: PathBuf::from(path),
             reason,
         };
-        let session =
-            Session::from_bytes(bytes, threads).map_err(|error| no_export(error.to_string()))?;
+        let session = session().map_err(|error| no_export(error.to_string()))?;
         let recipe = session
             .metadata()?
             .into_iter()

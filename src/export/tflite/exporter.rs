@@ -69,6 +69,10 @@ impl Exporter for Tflite {
                 same_top1: 0.995,
                 loss: 0.01,
             },
+            Weights::Int8 => Acceptance::Agreement {
+                same_top1: 0.9,
+                loss: 0.01,
+            },
         }
     }
 
@@ -115,7 +119,7 @@ impl Exporter for Tflite {
         };
         let read = read(&file.bytes).map_err(|error| no_export(&file.name, error.to_string()))?;
         let onnx = read.graph.to_onnx();
-        let runner = OnnxRunner::from_bytes(&onnx, Path::new(&file.name), threads)?;
+        let runner = OnnxRunner::of_read_back(&onnx, Path::new(&file.name), threads)?;
         Ok(Box::new(runner))
     }
 

@@ -5,10 +5,12 @@
 //! with the writer and nothing else, so that what runs in ONNX Runtime for the proof is what the file says.
 
 mod archive;
+mod check;
 mod exporter;
 mod metadata;
 mod read;
 mod read_operators;
+mod read_quantized;
 mod schema;
 mod write;
 mod write_operators;
@@ -18,6 +20,7 @@ use crate::graph::{Graph, GraphError};
 
 pub use super::nhwc::Unwritable;
 
+pub use check::integers;
 pub(super) use exporter::Tflite;
 pub use read::{read, read_graph};
 pub use write::write;
@@ -34,6 +37,8 @@ pub enum Weights {
     Float32,
     /// 16-bit floats, which the phone widens when it loads the model: half the size. Small constants stay 32-bit floats.
     Float16,
+    /// 8-bit integers, and everything between pixels and probabilities computed with them: of a quantized graph.
+    Int8,
 }
 
 /// What a file says of itself.
@@ -67,6 +72,9 @@ pub enum TfliteError {
     /// The file is none, is damaged, or holds what is not read.
     #[error("it cannot be read as a TensorFlow Lite model: {0}")]
     Unreadable(String),
+    /// A model that should compute in integers does not.
+    #[error("the model does not compute in integers: {0}")]
+    NotIntegers(String),
     /// The graph made of a file.
     #[error(transparent)]
     Graph(#[from] GraphError),

@@ -41,7 +41,7 @@ pub fn read_graph(bytes: &[u8]) -> Result<Graph, TfliteError> {
     Reader::new(open(bytes)?)?.graph()
 }
 
-fn open(bytes: &[u8]) -> Result<fb::Model<'_>, TfliteError> {
+pub(super) fn open(bytes: &[u8]) -> Result<fb::Model<'_>, TfliteError> {
     if bytes.len() < 8 || !fb::model_buffer_has_identifier(bytes) {
         return unreadable("it is no TensorFlow Lite file");
     }
@@ -172,9 +172,6 @@ impl<'a> Reader<'a> {
     }
 
     fn graph(mut self) -> Result<Graph, TfliteError> {
-        let places = |list: Option<flatbuffers::Vector<'a, i32>>| -> Vec<i32> {
-            list.map(|list| list.iter().collect()).unwrap_or_default()
-        };
         for place in places(self.main.inputs()) {
             let tensor = self.tensor(place)?;
             let shape = lens(tensor)?;
@@ -205,6 +202,7 @@ impl<'a> Reader<'a> {
                 &places(operator.inputs()),
                 output,
             )?;
+            let made = self.quantized(made, output)?;
             let wanted = lens(self.tensor(output)?)?;
             if self.graph.lens(made).as_ref() != Some(&wanted) {
                 return unreadable(format!(
@@ -215,6 +213,7 @@ impl<'a> Reader<'a> {
             self.set(output, made)?;
         }
         for place in places(self.main.outputs()) {
+            // Real numbers also where the model gives integers.
             let value = self.value(place)?;
             let name = self.tensor(place)?.name().unwrap_or("output").to_owned();
             self.graph.output_as(value, &name);
@@ -244,8 +243,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The value of a tensor: computed before, or a constant of the file.
+    /// The value of a tensor: computed before, or a constant of the file. Of integers that stand for real numbers, these.
     pub fn value(&mut self, place: i32) -> Result<ValueId, TfliteError> {
+        let stored = self.stored(place)?;
+        self.dequantized(stored, place)
+    }
+
+    fn stored(&mut self, place: i32) -> Result<ValueId, TfliteError> {
         let slot = usize::try_from(place).ok();
         if let Some(Some(known)) = slot.and_then(|place| self.values.get(place)) {
             return Ok(*known);
@@ -280,6 +284,7 @@ impl<'a> Reader<'a> {
             ElementType::I32 => numbers(data, i32::from_le_bytes).into(),
             ElementType::I64 => numbers(data, i64::from_le_bytes).into(),
             ElementType::U8 => data.to_vec().into(),
+            ElementType::I8 => numbers(data, i8::from_le_bytes).into(),
             other => return unreadable(format!("it has constants of the type {other:?}")),
         };
         let contents = Tensor::new(lens(tensor)?, data);
@@ -304,9 +309,26 @@ impl<'a> Reader<'a> {
         let tensor = self.tensor(place)?;
         match self.contents(tensor)?.map(|contents| contents.data) {
             Some(Element::F32(values)) if values.len() == 1 => Ok(values[0]),
+            Some(Element::I8(values)) if values.len() == 1 => {
+                let known = self.known(place)?;
+                let scale = known.as_ref().and_then(|known| known.scales.first());
+                let zero = known.as_ref().and_then(|known| known.zeros.first());
+                match (scale, zero) {
+                    (Some(scale), Some(zero)) => {
+                        let steps = i64::from(values[0]) - zero;
+                        Ok(steps as f32 * scale)
+                    }
+                    _ => unreadable("a margin's value has no scale"),
+                }
+            }
             _ => unreadable("a margin's value is no constant"),
         }
     }
+}
+
+/// The places of tensors.
+pub(super) fn places(list: Option<flatbuffers::Vector<'_, i32>>) -> Vec<i32> {
+    list.map(|list| list.iter().collect()).unwrap_or_default()
 }
 
 /// The lengths of a tensor's dimensions.

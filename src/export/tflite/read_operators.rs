@@ -4,6 +4,7 @@ use crate::graph::ops::{
     Activation, Conv, Elementwise, Linear, Moves, Pool, PoolKind, Reduce, ReduceKind, Softmax,
 };
 use crate::graph::{AutoPad, Op, Sliding, ValueId};
+use crate::onnx::ElementType;
 
 use super::TfliteError;
 use super::read::{Reader, element, lens, unreadable};
@@ -162,13 +163,17 @@ impl Reader<'_> {
             Code::SQRT => self.graph.op(Elementwise::Sqrt, &[x]),
             Code::NEG => self.graph.op(Elementwise::Neg, &[x]),
             Code::ABS => self.graph.op(Elementwise::Abs, &[x]),
-            Code::CAST | Code::DEQUANTIZE => {
-                let (from, to) = (self.tensor(inputs[0])?, self.tensor(output)?);
-                if code == Code::DEQUANTIZE && from.type_() != fb::TensorType::FLOAT16 {
-                    return unreadable("it widens numbers that are no 16-bit floats");
-                }
+            Code::CAST => {
+                let to = self.tensor(output)?;
                 self.graph.cast(x, element(to)?)
             }
+            // What integers stand for is read everywhere, and what is read becomes integers where it is stored.
+            Code::QUANTIZE => x,
+            Code::DEQUANTIZE => match element(self.tensor(inputs[0])?)? {
+                ElementType::F16 => self.graph.cast(x, element(self.tensor(output)?)?),
+                ElementType::I8 | ElementType::U8 => x,
+                _ => return unreadable("it widens numbers that are no 16-bit floats"),
+            },
             Code::SOFTMAX => {
                 let beta = operator
                     .builtin_options_as_softmax_options()

@@ -186,3 +186,154 @@ fn what_cannot_be_written_is_said_before_anything_is() {
         "{said}"
     );
 }
+
+/// A layer, a mean and a matrix in QDQ form; `by_row` gives each row of the matrix a scale.
+fn quantized(by_row: bool) -> Graph {
+    use crate::graph::ops::Quantization;
+    let mut graph = Graph::new("tiny");
+    let shape = [Dim::from("N"), 8.into(), 8.into(), 3.into()];
+    let image = graph.input("image", ElementType::U8, &shape);
+    let planes = graph.transpose(image, &[0, 3, 1, 2]);
+    let read = |graph: &mut Graph, x, scale: f32, zero: u8| {
+        let scale = graph.constant(Tensor::scalar(scale));
+        let zero = graph.constant(Tensor::scalar(zero));
+        graph.op(Quantization::DEQUANTIZE, &[x, scale, zero])
+    };
+    let stored = |graph: &mut Graph, x, scale: f32, zero: u8| {
+        let scales = graph.constant(Tensor::scalar(scale));
+        let zeros = graph.constant(Tensor::scalar(zero));
+        let integers = graph.op(Quantization::QUANTIZE, &[x, scales, zeros]);
+        read(graph, integers, scale, zero)
+    };
+    let weight = |graph: &mut Graph, shape: &[usize], scales: &[f32], axis: i64| {
+        let count = shape.iter().product();
+        let integers: Vec<i8> = (0..count)
+            .map(|at: usize| (at * 37 % 255) as u8 as i8)
+            .collect();
+        let integers: Vec<i8> = integers.into_iter().map(|value| value.max(-127)).collect();
+        let integers = graph.constant(Tensor::new(shape, integers));
+        let lens: Vec<usize> = (scales.len() > 1)
+            .then_some(scales.len())
+            .into_iter()
+            .collect();
+        let zeros = graph.constant(Tensor::new(lens.clone(), vec![0_i8; scales.len()]));
+        let scales = graph.constant(Tensor::new(lens, scales.to_vec()));
+        graph.op(
+            Quantization::Dequantize { axis },
+            &[integers, scales, zeros],
+        )
+    };
+    let x = read(&mut graph, planes, 1.0 / 128.0, 127);
+    let w = weight(&mut graph, &[4, 3, 3, 3], &[0.01, 0.02, 0.005, 0.0125], 0);
+    let x = graph.op(Conv::plain(), &[x, w]);
+    let x = stored(&mut graph, x, 0.1, 0);
+    let x = graph.op(GlobalPool::Average, &[x]);
+    let x = stored(&mut graph, x, 0.05, 0);
+    let x = graph.op(Reshaping::FLATTEN, &[x]);
+    let scales: &[f32] = if by_row { &[0.02, 0.02, 0.03] } else { &[0.02] };
+    let w = weight(&mut graph, &[4, 3], scales, 1);
+    let x = graph.op(Linear::MatMul, &[x, w]);
+    let x = stored(&mut graph, x, 0.1, 128);
+    let x = graph.op_named(Softmax::LAST, &[x], "probabilities");
+    graph.output(x);
+    graph
+}
+
+#[test]
+fn a_quantized_graph_is_written_in_integers_and_read_back() {
+    let graph = quantized(false);
+    let bytes = write(&graph, Weights::Int8, &about()).unwrap();
+    // Quantize, layer, mean, matrix, softmax, dequantize: the flattening is part of the mean.
+    assert_eq!(integers(&bytes).unwrap(), 6);
+    let pixels: Vec<u8> = (0..8 * 8 * 3).map(|at| (at * 7919 % 256) as u8).collect();
+    let pixels = Tensor::new([1, 8, 8, 3], pixels);
+    let run = |graph: &Graph| {
+        let mut session = Session::simulating_integers(&graph.to_onnx(), 1).unwrap();
+        let found = session
+            .run(&[("image", &pixels)], &["probabilities"])
+            .unwrap();
+        found[0].f32().unwrap().to_vec()
+    };
+    let (expected, found) = (run(&graph), run(&read_graph(&bytes).unwrap()));
+    for (expected, found) in expected.iter().zip(&found) {
+        // What softmax gives is a multiple of 1/256, 255/256 at most.
+        assert!(
+            (expected - found).abs() <= 0.5 / 256.0 + 1e-6,
+            "{expected} {found}"
+        );
+        assert!((found * 256.0).fract() == 0.0);
+    }
+
+    // 8-bit tensors with a scale, and 32-bit biases and indices, and the real numbers of the output.
+    let model = schema::tflite::root_as_model(&bytes).unwrap();
+    let tensors = model.subgraphs().unwrap().get(0).tensors().unwrap();
+    let floats: Vec<_> = tensors
+        .iter()
+        .filter(|tensor| tensor.type_() == schema::tflite::TensorType::FLOAT32)
+        .map(|tensor| tensor.name().unwrap())
+        .collect();
+    assert_eq!(floats, ["probabilities"]);
+    let versions = |code: schema::tflite::BuiltinOperator| {
+        let mut codes = model.operator_codes().unwrap().iter();
+        codes
+            .find(|known| known.builtin_code() == code)
+            .unwrap()
+            .version()
+    };
+    // Those that TensorFlow Lite 2.14 loads.
+    use schema::tflite::BuiltinOperator as Code;
+    let wanted = [
+        (Code::QUANTIZE, 1),
+        (Code::CONV_2D, 3),
+        (Code::MEAN, 2),
+        (Code::FULLY_CONNECTED, 4),
+        (Code::SOFTMAX, 2),
+        (Code::DEQUANTIZE, 2),
+    ];
+    for (code, version) in wanted {
+        assert_eq!(versions(code), version, "{code:?}");
+    }
+}
+
+#[test]
+fn a_model_that_is_not_in_integers_is_refused() {
+    // A float model by its name only.
+    let said = write(&tiny(), Weights::Int8, &about())
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("does not compute in integers"), "{said}");
+    let float = write(&tiny(), Weights::Float32, &about()).unwrap();
+    assert!(integers(&float).is_err());
+
+    // A matrix with several scales: version 12 of its operator.
+    let said = write(&quantized(true), Weights::Int8, &about())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        said.contains("has no scale") || said.contains("has a scale for each row"),
+        "{said}"
+    );
+
+    // One layer in real numbers between integers.
+    let mut graph = quantized(false);
+    let output = graph.outputs()[0];
+    let exp = graph.op_named(Elementwise::Exp, &[output], "growth");
+    graph.clear_outputs();
+    graph.output(exp);
+    let said = write(&graph, Weights::Int8, &about())
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("“growth” (Exp)"), "{said}");
+}
+
+#[test]
+fn damaged_files_in_integers_are_errors() {
+    let bytes = write(&quantized(false), Weights::Int8, &about()).unwrap();
+    let mut whole = bytes.clone();
+    for place in 8..bytes.len() {
+        let before = whole[place];
+        whole[place] ^= 0x55;
+        drop((read(&whole), integers(&whole)));
+        whole[place] = before;
+    }
+}

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use half::f16;
 
-use crate::export::nhwc::{Operator, Program, TensorId, lower};
+use crate::export::nhwc::{Operator, Program, Quantization, TensorId, lower};
 use crate::graph::Graph;
 use crate::onnx::{Element, ElementType};
 
 use super::schema::tflite as fb;
-use super::{About, LABELS, RECIPE, TfliteError, Weights, archive, metadata};
+use super::{About, LABELS, RECIPE, TfliteError, Weights, archive, check, metadata};
 
 /// The schema's version 3.
 const SCHEMA_VERSION: u32 = 3;
@@ -25,7 +25,8 @@ const LARGEST_HALF: f32 = 65504.0;
 /// with the labels. The same graph gives the same bytes.
 ///
 /// # Errors
-/// [`TfliteError::Unwritable`] with the first node that cannot be written, before anything is.
+/// [`TfliteError::Unwritable`] with the first node that cannot be written, before anything is;
+/// [`TfliteError::NotIntegers`] for [`Weights::Int8`] and a graph that is not quantized.
 pub fn write(graph: &Graph, weights: Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
     let program = lower(graph)?;
     let contents = |tensor: &crate::export::nhwc::TensorInfo| {
@@ -43,6 +44,7 @@ pub fn write(graph: &Graph, weights: Weights, about: &About) -> Result<Vec<u8>, 
         tensors: Vec::new(),
         indices: HashMap::new(),
         halves: HashMap::new(),
+        zeros: HashMap::new(),
         codes: Vec::new(),
         operators: Vec::new(),
     };
@@ -53,6 +55,9 @@ pub fn write(graph: &Graph, weights: Weights, about: &About) -> Result<Vec<u8>, 
     labels.push('\n');
     let archive = archive::archive(bytes.len(), LABELS, labels.as_bytes());
     bytes.extend(archive);
+    if weights == Weights::Int8 {
+        check::integers(&bytes)?;
+    }
     Ok(bytes)
 }
 
@@ -66,6 +71,8 @@ pub(super) struct Writer<'a> {
     indices: HashMap<TensorId, i32>,
     /// Those of constants that are widened when the model is loaded.
     halves: HashMap<TensorId, i32>,
+    /// Lists of zero points by how many there are and which: channels by the hundred have the same one.
+    zeros: HashMap<(usize, i32), WIPOffset<flatbuffers::Vector<'a, i64>>>,
     codes: Vec<(fb::BuiltinOperator, i32)>,
     operators: Vec<WIPOffset<fb::Operator<'a>>>,
 }
@@ -190,17 +197,47 @@ impl<'a> Writer<'a> {
 
     /// The place of a new tensor.
     fn add(&mut self, name: &str, shape: &[usize], kind: fb::TensorType, buffer: u32) -> i32 {
+        self.add_quantized(name, shape, kind, buffer, None)
+    }
+
+    /// The place of a new tensor whose integers stand for real numbers.
+    fn add_quantized(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        kind: fb::TensorType,
+        buffer: u32,
+        quantization: Option<&Quantization>,
+    ) -> i32 {
+        let quantization = quantization.map(|known| self.parameters(known));
         let lens: Vec<i32> = shape.iter().map(|len| index(*len)).collect();
         let args = fb::TensorArgs {
             shape: Some(self.fbb.create_vector(&lens)),
             type_: kind,
             buffer,
             name: Some(self.fbb.create_string(name)),
-            quantization: None,
+            quantization,
         };
         let tensor = fb::Tensor::create(&mut self.fbb, &args);
         self.tensors.push(tensor);
         index(self.tensors.len() - 1)
+    }
+
+    fn parameters(&mut self, known: &Quantization) -> WIPOffset<fb::QuantizationParameters<'a>> {
+        let count = known.scales.len();
+        let zeros = self.zeros.get(&(count, known.zero)).copied();
+        let zeros = zeros.unwrap_or_else(|| {
+            let list = self.fbb.create_vector(&vec![i64::from(known.zero); count]);
+            self.zeros.insert((count, known.zero), list);
+            list
+        });
+        let args = fb::QuantizationParametersArgs {
+            scale: Some(self.fbb.create_vector(&known.scales)),
+            zero_point: Some(zeros),
+            quantized_dimension: index(known.axis),
+            ..fb::QuantizationParametersArgs::default()
+        };
+        fb::QuantizationParameters::create(&mut self.fbb, &args)
     }
 
     /// The place of one of the program's tensors.
@@ -209,13 +246,14 @@ impl<'a> Writer<'a> {
             return *known;
         }
         let info = self.program.info(id);
+        let (kind, known) = (type_of(info.element), info.quantization.as_deref());
         let place = match &info.contents {
-            None => self.add(&info.name, &info.shape, type_of(info.element), 0),
+            None => self.add_quantized(&info.name, &info.shape, kind, 0, known),
             Some(contents) => match &contents.data {
                 Element::F32(values) if self.are_halves(values) => self.widened(id, values),
                 data => {
                     let buffer = self.buffer(&bytes_of(data));
-                    self.add(&info.name, &info.shape, type_of(info.element), buffer)
+                    self.add_quantized(&info.name, &info.shape, kind, buffer, known)
                 }
             },
         };
@@ -257,8 +295,14 @@ impl<'a> Writer<'a> {
         self.add(name, shape, fb::TensorType::INT32, buffer)
     }
 
-    /// The place of a new constant of one number.
-    pub fn number(&mut self, name: &str, value: f32) -> i32 {
+    /// The place of a new constant of one number, as an integer where those of `like` are.
+    pub fn number(&mut self, name: &str, value: f32, like: TensorId) -> i32 {
+        if let Some(known) = self.program.info(like).quantization.as_deref() {
+            let steps = value / known.scale().unwrap_or(1.0) + known.zero as f32;
+            let integer = steps.round_ties_even() as i8;
+            let buffer = self.buffer(&integer.to_le_bytes());
+            return self.add_quantized(name, &[1], fb::TensorType::INT8, buffer, Some(known));
+        }
         let buffer = self.buffer(&value.to_le_bytes());
         self.add(name, &[1], fb::TensorType::FLOAT32, buffer)
     }

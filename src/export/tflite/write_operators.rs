@@ -1,8 +1,11 @@
 //! How each operator is written: its number and version, options, and what the format takes as inputs of constants.
 //!
-//! Versions are the oldest that have what is written, so that old phones load the file.
+//! Versions are the oldest that have what is written, so that old phones load the file: with int8 where the operator reads
+//! int8.
 
 use crate::export::nhwc::{Activation, Binary, Kind, Operator, Padding, Reduction, Unary};
+
+use crate::onnx::ElementType;
 
 use super::schema::tflite as fb;
 use super::write::{Options, Writer, index, type_of};
@@ -16,6 +19,17 @@ impl Writer<'_> {
         operator: &Operator,
         inputs: &mut Vec<i32>,
     ) -> ((Code, i32), Options) {
+        let ((code, version), options) = self.of_numbers(operator, inputs);
+        let first = operator.inputs.first().map(|id| self.program.info(*id));
+        let version = match first.map(|info| info.element) {
+            Some(ElementType::I8) => of_int8(code),
+            _ => version,
+        };
+        ((code, version), options)
+    }
+
+    /// The same, whose version is that for real numbers.
+    fn of_numbers(&mut self, operator: &Operator, inputs: &mut Vec<i32>) -> ((Code, i32), Options) {
         let program = self.program;
         let name = &program.info(operator.output).name;
         let none = (Kinds::NONE, None);
@@ -137,7 +151,7 @@ impl Writer<'_> {
                 let Some(value) = value else {
                     return ((Code::PAD, 1), none);
                 };
-                let value = self.number(&format!("{name}/value"), *value);
+                let value = self.number(&format!("{name}/value"), *value, operator.output);
                 inputs.push(value);
                 ((Code::PADV2, 1), none)
             }
@@ -166,6 +180,8 @@ impl Writer<'_> {
                 inputs.push(perm);
                 ((Code::TRANSPOSE, 1), none)
             }
+            Kind::Quantize => ((Code::QUANTIZE, 1), none),
+            Kind::Dequantize => ((Code::DEQUANTIZE, 1), none),
         }
     }
 
@@ -238,6 +254,16 @@ impl Writer<'_> {
             }
         };
         ((code, 1), (Kinds::NONE, None))
+    }
+}
+
+/// The first version of an operator that takes int8. That of `FULLY_CONNECTED` has one scale for all its weights.
+fn of_int8(code: Code) -> i32 {
+    match code {
+        Code::CONV_2D | Code::DEPTHWISE_CONV_2D => 3,
+        Code::FULLY_CONNECTED => 4,
+        Code::RESHAPE | Code::HARD_SWISH | Code::PRELU | Code::RELU_N1_TO_1 | Code::QUANTIZE => 1,
+        _ => 2,
     }
 }
 

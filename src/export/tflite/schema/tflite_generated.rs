@@ -120,7 +120,7 @@ pub const ENUM_MIN_BUILTIN_OPERATOR: i32 = 0;
 pub const ENUM_MAX_BUILTIN_OPERATOR: i32 = 117;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_BUILTIN_OPERATOR: [BuiltinOperator; 37] = [
+pub const ENUM_VALUES_BUILTIN_OPERATOR: [BuiltinOperator; 38] = [
   BuiltinOperator::ADD,
   BuiltinOperator::AVERAGE_POOL_2D,
   BuiltinOperator::CONCATENATION,
@@ -157,6 +157,7 @@ pub const ENUM_VALUES_BUILTIN_OPERATOR: [BuiltinOperator; 37] = [
   BuiltinOperator::REDUCE_MIN,
   BuiltinOperator::LEAKY_RELU,
   BuiltinOperator::ABS,
+  BuiltinOperator::QUANTIZE,
   BuiltinOperator::HARD_SWISH,
 ];
 
@@ -201,6 +202,7 @@ impl BuiltinOperator {
   pub const REDUCE_MIN: Self = Self(89);
   pub const LEAKY_RELU: Self = Self(98);
   pub const ABS: Self = Self(101);
+  pub const QUANTIZE: Self = Self(114);
   pub const HARD_SWISH: Self = Self(117);
 
   pub const ENUM_MIN: i32 = 0;
@@ -242,6 +244,7 @@ impl BuiltinOperator {
     Self::REDUCE_MIN,
     Self::LEAKY_RELU,
     Self::ABS,
+    Self::QUANTIZE,
     Self::HARD_SWISH,
   ];
   /// Returns the variant's name or "" if unknown.
@@ -283,6 +286,7 @@ impl BuiltinOperator {
       Self::REDUCE_MIN => Some("REDUCE_MIN"),
       Self::LEAKY_RELU => Some("LEAKY_RELU"),
       Self::ABS => Some("ABS"),
+      Self::QUANTIZE => Some("QUANTIZE"),
       Self::HARD_SWISH => Some("HARD_SWISH"),
       _ => None,
     }
@@ -672,6 +676,7 @@ impl<'a> QuantizationParameters<'a> {
   pub const VT_MAX: ::flatbuffers::VOffsetT = 6;
   pub const VT_SCALE: ::flatbuffers::VOffsetT = 8;
   pub const VT_ZERO_POINT: ::flatbuffers::VOffsetT = 10;
+  pub const VT_QUANTIZED_DIMENSION: ::flatbuffers::VOffsetT = 16;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -683,6 +688,7 @@ impl<'a> QuantizationParameters<'a> {
     args: &'args QuantizationParametersArgs<'args>
   ) -> ::flatbuffers::WIPOffset<QuantizationParameters<'bldr>> {
     let mut builder = QuantizationParametersBuilder::new(_fbb);
+    builder.add_quantized_dimension(args.quantized_dimension);
     if let Some(x) = args.zero_point { builder.add_zero_point(x); }
     if let Some(x) = args.scale { builder.add_scale(x); }
     if let Some(x) = args.max { builder.add_max(x); }
@@ -719,6 +725,13 @@ impl<'a> QuantizationParameters<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, i64>>>(QuantizationParameters::VT_ZERO_POINT, None)}
   }
+  #[inline]
+  pub fn quantized_dimension(&self) -> i32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<i32>(QuantizationParameters::VT_QUANTIZED_DIMENSION, Some(0)).unwrap()}
+  }
 }
 
 impl ::flatbuffers::Verifiable for QuantizationParameters<'_> {
@@ -731,6 +744,7 @@ impl ::flatbuffers::Verifiable for QuantizationParameters<'_> {
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, f32>>>("max", Self::VT_MAX, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, f32>>>("scale", Self::VT_SCALE, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, i64>>>("zero_point", Self::VT_ZERO_POINT, false)?
+     .visit_field::<i32>("quantized_dimension", Self::VT_QUANTIZED_DIMENSION, false)?
      .finish();
     Ok(())
   }
@@ -740,6 +754,7 @@ pub struct QuantizationParametersArgs<'a> {
     pub max: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, f32>>>,
     pub scale: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, f32>>>,
     pub zero_point: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, i64>>>,
+    pub quantized_dimension: i32,
 }
 impl<'a> Default for QuantizationParametersArgs<'a> {
   #[inline]
@@ -749,6 +764,7 @@ impl<'a> Default for QuantizationParametersArgs<'a> {
       max: None,
       scale: None,
       zero_point: None,
+      quantized_dimension: 0,
     }
   }
 }
@@ -775,6 +791,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> QuantizationParametersBuilder
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(QuantizationParameters::VT_ZERO_POINT, zero_point);
   }
   #[inline]
+  pub fn add_quantized_dimension(&mut self, quantized_dimension: i32) {
+    self.fbb_.push_slot::<i32>(QuantizationParameters::VT_QUANTIZED_DIMENSION, quantized_dimension, 0);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> QuantizationParametersBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     QuantizationParametersBuilder {
@@ -796,6 +816,7 @@ impl ::core::fmt::Debug for QuantizationParameters<'_> {
       ds.field("max", &self.max());
       ds.field("scale", &self.scale());
       ds.field("zero_point", &self.zero_point());
+      ds.field("quantized_dimension", &self.quantized_dimension());
       ds.finish()
   }
 }

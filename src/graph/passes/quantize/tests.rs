@@ -18,7 +18,7 @@ fn drawn(count: usize, seed: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Stem with ReLU6, depthwise layer, pointwise layer with a shortcut around both, mean, matrix, softmax.
+/// Stem with `ReLU6`, depthwise layer, pointwise layer with a shortcut around both, mean, matrix, softmax.
 fn network() -> Graph {
     let mut graph = Graph::new("test");
     let side = Dim::Fixed(SIDE);

@@ -1,0 +1,361 @@
+//! Computing in integers: a program with operators on real numbers between `Dequantize` and `Quantize` becomes one with
+//! operators on int8, as TensorFlow's kernels have them. What a kernel demands of scales is met here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::onnx::{ElementType, Tensor};
+
+use super::{
+    Binary, Kind, Operator, Program, Quantization, Reduction, TensorId, Unary, Unwritable,
+};
+
+/// The program with nothing on real numbers but what makes them of integers for outputs.
+///
+/// # Errors
+/// Names the operator that would compute with real numbers, by its result.
+pub(super) fn integers(mut program: Program) -> Result<Program, Unwritable> {
+    let operators = std::mem::take(&mut program.operators);
+    let mut making = Making {
+        wanted: HashMap::new(),
+        twins: HashMap::new(),
+        bytes: HashMap::new(),
+        program,
+    };
+    for operator in &operators {
+        if let (Kind::Quantize, Some(real)) = (&operator.kind, operator.inputs.first()) {
+            making.wanted.entry(*real).or_insert(operator.output);
+        }
+    }
+    for operator in &operators {
+        making.operator(operator)?;
+    }
+    for output in making.program.outputs.clone() {
+        let twin = making.twin(output, "Output")?;
+        making.program.push(Kind::Dequantize, &[twin], output);
+    }
+    Ok(making.program)
+}
+
+/// What an operator demands of the scales of what it reads and makes.
+enum Demand {
+    /// Nothing.
+    Any,
+    /// That all are the same.
+    Same,
+    /// That the result has this one.
+    Fixed(Quantization),
+}
+
+pub(super) struct Making {
+    pub program: Program,
+    /// The first tensor of integers that is made of real numbers.
+    wanted: HashMap<TensorId, TensorId>,
+    /// The int8 tensor of what stands for real numbers, or of other integers.
+    twins: HashMap<TensorId, TensorId>,
+    /// Pixels as int8.
+    bytes: HashMap<TensorId, TensorId>,
+}
+
+impl Making {
+    pub fn refuse<T>(
+        &self,
+        output: TensorId,
+        operator: &str,
+        reason: impl Into<String>,
+    ) -> Result<T, Unwritable> {
+        Err(Unwritable {
+            node: self.program.info(output).name.clone(),
+            operator: operator.to_owned(),
+            reason: reason.into(),
+        })
+    }
+
+    /// The int8 tensor that stands for what an operator reads.
+    fn twin(&self, real: TensorId, operator: &str) -> Result<TensorId, Unwritable> {
+        match self.twins.get(&real) {
+            Some(twin) => Ok(*twin),
+            None => self.refuse(
+                real,
+                operator,
+                "would be computed with real numbers in a model of integers",
+            ),
+        }
+    }
+
+    pub fn quantization(&self, id: TensorId) -> Option<Arc<Quantization>> {
+        self.program.info(id).quantization.clone()
+    }
+
+    /// Scale and zero point of a tensor.
+    pub fn scale(&self, id: TensorId, operator: &str) -> Result<(f32, i32), Unwritable> {
+        let known = self.quantization(id);
+        match known.and_then(|known| Some((known.scale()?, known.zero))) {
+            Some(known) => Ok(known),
+            None => self.refuse(id, operator, "has no scale"),
+        }
+    }
+
+    fn operator(&mut self, operator: &Operator) -> Result<(), Unwritable> {
+        let Some(first) = operator.inputs.first().copied() else {
+            return Ok(());
+        };
+        match operator.kind {
+            Kind::Dequantize => {
+                let twin = self.signed(first)?;
+                self.twins.insert(operator.output, twin);
+                Ok(())
+            }
+            Kind::Quantize => {
+                let twin = self.twin(first, "QuantizeLinear")?;
+                if twin != operator.output {
+                    let same = self.quantization(twin) == self.quantization(operator.output);
+                    let stands_in = if same {
+                        twin
+                    } else {
+                        let to = operator.output;
+                        self.program.push(Kind::Quantize, &[twin], to)
+                    };
+                    self.twins.insert(operator.output, stands_in);
+                }
+                Ok(())
+            }
+            _ => match self.by_reciprocal(operator) {
+                Some(product) => self.computed(&product),
+                None => self.computed(operator),
+            },
+        }
+    }
+
+    /// A division by a constant as a product: there is no kernel that divides int8.
+    fn by_reciprocal(&mut self, operator: &Operator) -> Option<Operator> {
+        let Kind::Binary {
+            binary: Binary::Div,
+            activation,
+        } = operator.kind
+        else {
+            return None;
+        };
+        let [x, divisor] = operator.inputs[..] else {
+            return None;
+        };
+        let (values, info) = (self.program.floats(divisor)?, self.program.info(divisor));
+        let reciprocals: Vec<f32> = values.iter().map(|value| value.recip()).collect();
+        if !reciprocals.iter().all(|value| value.is_finite()) {
+            return None;
+        }
+        let (name, shape) = (format!("{}/reciprocal", info.name), info.shape.clone());
+        let factor = self
+            .program
+            .constant(&name, Tensor::new(shape, reciprocals));
+        Some(Operator {
+            kind: Kind::Binary {
+                binary: Binary::Mul,
+                activation,
+            },
+            inputs: vec![x, factor],
+            output: operator.output,
+        })
+    }
+
+    /// The int8 tensor of integers: pixels are uint8.
+    fn signed(&mut self, integers: TensorId) -> Result<TensorId, Unwritable> {
+        let info = self.program.info(integers).clone();
+        if info.element == ElementType::I8 {
+            return Ok(self.twins.get(&integers).copied().unwrap_or(integers));
+        }
+        if let Some(known) = self.bytes.get(&integers) {
+            return Ok(*known);
+        }
+        let (scale, zero) = self.scale(integers, "DequantizeLinear")?;
+        if info.element != ElementType::U8 || !self.program.inputs.contains(&integers) {
+            return self.refuse(
+                integers,
+                "DequantizeLinear",
+                "reads integers that are no pixels",
+            );
+        }
+        let name = format!("{}/int8", info.name);
+        let quantization = Quantization::of_tensor(scale, zero - 128);
+        let signed = self.integers(&name, &info.shape, quantization);
+        self.program.push(Kind::Quantize, &[integers], signed);
+        self.bytes.insert(integers, signed);
+        Ok(signed)
+    }
+
+    /// A new tensor of int8.
+    pub fn integers(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        quantization: Quantization,
+    ) -> TensorId {
+        let id = self.program.add(name, shape, ElementType::I8);
+        self.program.set_quantization(id, Some(quantization));
+        id
+    }
+
+    /// An operator on real numbers as one on integers.
+    fn computed(&mut self, operator: &Operator) -> Result<(), Unwritable> {
+        let name = spelled(&operator.kind);
+        let real = operator.output;
+        if self.program.info(real).element != ElementType::F32 {
+            return self.refuse(real, name, "computes with what integers stand for nothing");
+        }
+        let mut inputs = Vec::with_capacity(operator.inputs.len());
+        for read in &operator.inputs {
+            let is_constant = self.program.info(*read).contents.is_some();
+            // Constants follow when it is known what they meet.
+            inputs.push(if is_constant {
+                *read
+            } else {
+                self.twin(*read, name)?
+            });
+        }
+        let Some(demand) = self.demand(operator, &inputs)? else {
+            return self.refuse(
+                real,
+                name,
+                "is an operator that cannot be computed with integers",
+            );
+        };
+        let wanted = self.wanted.get(&real).copied();
+        let of_wanted = wanted.and_then(|wanted| self.quantization(wanted));
+        let made = match &demand {
+            Demand::Any => match of_wanted.as_deref() {
+                Some(wanted) => wanted.clone(),
+                None => self.implied(operator, &inputs)?,
+            },
+            Demand::Same => match self.shared(operator, &inputs) {
+                Some(known) => known,
+                None => match of_wanted.as_deref() {
+                    Some(wanted) => wanted.clone(),
+                    None => self.implied(operator, &inputs)?,
+                },
+            },
+            Demand::Fixed(fixed) => fixed.clone(),
+        };
+        let same = matches!(demand, Demand::Same);
+        for at in 0..inputs.len() {
+            inputs[at] = self.operand(operator, &inputs, at, same.then_some(&made))?;
+        }
+        // What is wanted already, or is made of it.
+        let shape = self.program.shape(real).to_vec();
+        let is_wanted = of_wanted.as_deref() == Some(&made);
+        let output = match wanted {
+            Some(wanted) if is_wanted => wanted,
+            _ => {
+                let name = format!("{}/int8", self.program.info(real).name);
+                self.integers(&name, &shape, made)
+            }
+        };
+        self.program.push(operator.kind.clone(), &inputs, output);
+        self.twins.insert(real, output);
+        Ok(())
+    }
+
+    /// What an operator's kernel demands; `None` where there is none for integers.
+    fn demand(
+        &self,
+        operator: &Operator,
+        inputs: &[TensorId],
+    ) -> Result<Option<Demand>, Unwritable> {
+        let of_256 = || Demand::Fixed(Quantization::of_tensor(1.0 / 256.0, -128));
+        Ok(Some(match &operator.kind {
+            Kind::FullyConnected { .. } if self.is_sum(inputs) => {
+                // Sums of probabilities are probabilities.
+                let (scale, zero) = self.scale(inputs[0], "FullyConnected")?;
+                Demand::Fixed(Quantization::of_tensor(scale, zero))
+            }
+            Kind::Conv { .. }
+            | Kind::DepthwiseConv { .. }
+            | Kind::FullyConnected { .. }
+            | Kind::Binary {
+                binary: Binary::Add | Binary::Sub | Binary::Mul,
+                ..
+            }
+            | Kind::Unary(Unary::Clamp(_) | Unary::LeakyRelu { .. } | Unary::HardSwish)
+            | Kind::Prelu
+            | Kind::Reduce {
+                reduction: Reduction::Mean | Reduction::Sum,
+                ..
+            } => Demand::Any,
+            Kind::AveragePool { .. }
+            | Kind::MaxPool { .. }
+            | Kind::Binary {
+                binary: Binary::Maximum | Binary::Minimum,
+                ..
+            }
+            | Kind::Concat { .. }
+            | Kind::Reduce {
+                reduction: Reduction::Max | Reduction::Min,
+                ..
+            }
+            | Kind::Pad { .. }
+            | Kind::Slice { .. }
+            | Kind::Reshape
+            | Kind::Transpose { .. } => Demand::Same,
+            Kind::Softmax | Kind::Unary(Unary::Logistic) => of_256(),
+            Kind::Unary(Unary::Tanh) => Demand::Fixed(Quantization::of_tensor(1.0 / 128.0, 0)),
+            Kind::Binary {
+                binary: Binary::Div,
+                ..
+            }
+            | Kind::Unary(
+                Unary::Exp | Unary::Log | Unary::Sqrt | Unary::Neg | Unary::Abs | Unary::Cast,
+            )
+            | Kind::Quantize
+            | Kind::Dequantize => return Ok(None),
+        }))
+    }
+
+    /// Whether weights are zeros and ones in real numbers: those of classes that are one label.
+    pub fn is_sum(&self, inputs: &[TensorId]) -> bool {
+        let weights = inputs
+            .get(1)
+            .and_then(|weights| self.program.floats(*weights));
+        weights.is_some_and(|weights| weights.iter().all(|one| [0.0, 1.0].contains(one)))
+    }
+}
+
+/// What an operator is called in messages.
+pub(super) fn spelled(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Conv { .. } => "Conv",
+        Kind::DepthwiseConv { .. } => "DepthwiseConv",
+        Kind::FullyConnected { .. } => "FullyConnected",
+        Kind::AveragePool { .. } => "AveragePool",
+        Kind::MaxPool { .. } => "MaxPool",
+        Kind::Binary { binary, .. } => match binary {
+            Binary::Add => "Add",
+            Binary::Sub => "Sub",
+            Binary::Mul => "Mul",
+            Binary::Div => "Div",
+            Binary::Maximum => "Maximum",
+            Binary::Minimum => "Minimum",
+        },
+        Kind::Unary(unary) => match unary {
+            Unary::Clamp(_) => "Clip",
+            Unary::LeakyRelu { .. } => "LeakyRelu",
+            Unary::HardSwish => "HardSwish",
+            Unary::Logistic => "Sigmoid",
+            Unary::Tanh => "Tanh",
+            Unary::Exp => "Exp",
+            Unary::Log => "Log",
+            Unary::Sqrt => "Sqrt",
+            Unary::Neg => "Neg",
+            Unary::Abs => "Abs",
+            Unary::Cast => "Cast",
+        },
+        Kind::Prelu => "PRelu",
+        Kind::Softmax => "Softmax",
+        Kind::Concat { .. } => "Concat",
+        Kind::Reduce { .. } => "Reduce",
+        Kind::Pad { .. } => "Pad",
+        Kind::Slice { .. } => "Slice",
+        Kind::Reshape => "Reshape",
+        Kind::Transpose { .. } => "Transpose",
+        Kind::Quantize => "QuantizeLinear",
+        Kind::Dequantize => "DequantizeLinear",
+    }
+}

@@ -1,0 +1,235 @@
+//! Integers that stand for real numbers, as a quantized graph has them: where they begin and end, and constants of them.
+//!
+//! TensorFlow's integers are int8 where ONNX's are uint8: the zero point goes down by 128 with them.
+
+use std::sync::Arc;
+
+use crate::graph::ops::Quantization as Change;
+use crate::graph::{Node, Op, ValueId, wrap};
+use crate::onnx::{Element, ElementType, Tensor};
+
+use super::place::{Lowering, transposed};
+use super::{Kind, Quantization, TensorId, Unwritable};
+
+/// What int8 lies below uint8.
+const SHIFT: i32 = 128;
+
+/// A constant: real numbers, or integers and what they stand for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Constant {
+    pub tensor: Tensor,
+    pub quantization: Option<Quantization>,
+}
+
+impl Constant {
+    pub fn real(tensor: Tensor) -> Self {
+        Self {
+            tensor,
+            quantization: None,
+        }
+    }
+
+    /// The same values in another shape, in which scales belong to the dimension `axis`.
+    pub fn shaped(&self, shape: &[usize], axis: usize) -> Self {
+        let quantization = self
+            .quantization
+            .clone()
+            .map(|known| Quantization { axis, ..known });
+        let data = self.tensor.data.clone();
+        Self {
+            tensor: Tensor::new(shape, data),
+            quantization,
+        }
+    }
+
+    /// With its dimensions in another order.
+    pub fn reordered(&self, perm: &[usize]) -> Self {
+        let shape = &self.tensor.shape;
+        let tensor = match &self.tensor.data {
+            Element::F32(values) => transposed(shape, values, perm),
+            Element::I8(values) => transposed(shape, values, perm),
+            Element::U8(values) => transposed(shape, values, perm),
+            Element::I32(values) => transposed(shape, values, perm),
+            // Nothing else is lowered.
+            _ => self.tensor.clone(),
+        };
+        let quantization = self.quantization.clone().map(|known| {
+            let axis = perm.iter().position(|dim| *dim == known.axis);
+            Quantization {
+                axis: axis.unwrap_or(known.axis),
+                ..known
+            }
+        });
+        Self {
+            tensor,
+            quantization,
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// Adds a constant to the program.
+    pub fn constant(&mut self, name: &str, constant: Constant) -> TensorId {
+        let id = self.program.constant(name, constant.tensor);
+        self.program.set_quantization(id, constant.quantization);
+        id
+    }
+
+    /// An input that must be a constant of 32-bit floats, or of integers behind a `DequantizeLinear`.
+    pub fn weight(&self, node: &Node, at: usize) -> Result<Constant, Unwritable> {
+        let value = self.input(node, at)?;
+        if let Some(constant) = self.quantized_constant(node, value)? {
+            return Ok(constant);
+        }
+        let (shape, values) = self.floats(node, at)?;
+        Ok(Constant::real(Tensor::new(shape, values.to_vec())))
+    }
+
+    /// The contents of a value that a `DequantizeLinear` makes of a constant.
+    pub fn quantized_constant(
+        &self,
+        node: &Node,
+        value: ValueId,
+    ) -> Result<Option<Constant>, Unwritable> {
+        let maker = self.graph.producer(value);
+        let Some(maker) =
+            maker.filter(|maker| matches!(maker.op, Op::Quantization(Change::Dequantize { .. })))
+        else {
+            return Ok(None);
+        };
+        let integers = maker.input(0).and_then(|read| self.graph.constant_of(read));
+        let Some(integers) = integers else {
+            return Ok(None);
+        };
+        let mut quantization = self.said(maker, integers.shape.len())?;
+        let tensor = match &integers.data {
+            Element::I8(_) | Element::I32(_) => integers.as_ref().clone(),
+            Element::U8(values) => {
+                quantization.zero -= SHIFT;
+                // The upper bit is what there is between them.
+                let values: Vec<i8> = values.iter().map(|v| (v ^ 0x80).cast_signed()).collect();
+                Tensor::new(integers.shape.clone(), values)
+            }
+            other => {
+                let element = other.element_type();
+                return self.refuse(node, format!("reads integers of the type {element:?}"));
+            }
+        };
+        if quantization.scales.len() > 1 && quantization.zero != 0 {
+            return self.refuse(node, "has weights whose zero is not at 0");
+        }
+        Ok(Some(Constant {
+            tensor,
+            quantization: Some(quantization),
+        }))
+    }
+
+    /// The scales and the zero point that a `QuantizeLinear` or `DequantizeLinear` reads.
+    fn said(&self, node: &Node, rank: usize) -> Result<Quantization, Unwritable> {
+        let Op::Quantization(change) = &node.op else {
+            return self.refuse(node, "does not say what integers stand for");
+        };
+        let scales = self.floats(node, 1)?.1.to_vec();
+        let zeros: Vec<i32> = match node.input(2).map(|zero| self.graph.constant_of(zero)) {
+            None => vec![0],
+            Some(Some(zero)) => match &zero.data {
+                Element::U8(zeros) => zeros.iter().map(|zero| i32::from(*zero)).collect(),
+                Element::I8(zeros) => zeros.iter().map(|zero| i32::from(*zero)).collect(),
+                Element::I32(zeros) => zeros.clone(),
+                _ => Vec::new(),
+            },
+            Some(None) => Vec::new(),
+        };
+        let is_scale = |scale: &f32| scale.is_finite() && *scale > 0.0;
+        let Some(zero) = zeros.first().copied() else {
+            return self.refuse(node, "has a zero point that is not known before it runs");
+        };
+        if zeros.iter().any(|other| *other != zero) {
+            return self.refuse(node, "has several zero points");
+        }
+        if scales.is_empty() || !scales.iter().all(is_scale) {
+            return self.refuse(node, "has a scale that is not above zero");
+        }
+        let axis = wrap(change.axis(), rank).filter(|_| scales.len() > 1);
+        Ok(Quantization {
+            scales,
+            zero,
+            axis: axis.unwrap_or(0),
+        })
+    }
+
+    /// What the integers of a tensor stand for, of a node that reads or makes that tensor as `value`.
+    fn said_of(
+        &self,
+        node: &Node,
+        value: ValueId,
+        element: ElementType,
+    ) -> Result<Quantization, Unwritable> {
+        let rank = self.lens(node, value)?.len();
+        let mut said = self.said(node, rank)?;
+        if said.scales.len() > 1 {
+            return self.refuse(
+                node,
+                "has a scale of its own for each channel of a computed value",
+            );
+        }
+        if self.graph.element(value) == Some(ElementType::U8) && element == ElementType::I8 {
+            said.zero -= SHIFT;
+        }
+        Ok(said)
+    }
+
+    pub fn quantization(&mut self, node: &Node, change: Change) -> Result<(), Unwritable> {
+        let (x, value) = (self.input(node, 0)?, self.output(node)?);
+        match change {
+            Change::Quantize { .. } => {
+                let (input, order) = self.as_it_lies(node, x)?;
+                let output = self.new_in(node, value, order)?;
+                let said = self.said_of(node, value, ElementType::I8)?;
+                if !matches!(
+                    self.graph.element(value),
+                    Some(ElementType::U8 | ElementType::I8)
+                ) {
+                    return self.refuse(node, "gives integers of other than 8 bits");
+                }
+                self.program.set_element(output, ElementType::I8);
+                self.program.set_quantization(output, Some(said));
+                self.program.push(Kind::Quantize, &[input], output);
+            }
+            Change::Dequantize { .. } => {
+                let is_constant = self.graph.constant_of(x).is_some();
+                if is_constant {
+                    // Made where it is read, in the order in which it is.
+                    return Ok(());
+                }
+                let (input, order) = self.as_it_lies(node, x)?;
+                let element = self.program.info(input).element;
+                let said = self.said_of(node, x, element)?;
+                match &self.program.info(input).quantization {
+                    None => self.program.set_quantization(input, Some(said)),
+                    Some(known) if **known == said => {}
+                    Some(_) => {
+                        return self.refuse(node, "reads integers by another scale than they have");
+                    }
+                }
+                let output = self.new_in(node, value, order)?;
+                self.program.push(Kind::Dequantize, &[input], output);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl super::Program {
+    pub(super) fn set_quantization(&mut self, id: TensorId, quantization: Option<Quantization>) {
+        if let Some(info) = self.tensors.get_mut(id.0) {
+            info.quantization = quantization.map(Arc::new);
+        }
+    }
+
+    fn set_element(&mut self, id: TensorId, element: ElementType) {
+        if let Some(info) = self.tensors.get_mut(id.0) {
+            info.element = element;
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! TensorFlow Lite files that compute in integers: random networks and structures of known ones, quantized, written, read
+//! back and run by `LiteRT`.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use salamander::export::tflite::{Weights, integers, read_graph, write};
+use salamander::graph::passes::quantize::{Input, Prepared, Quantizing, Range, prepare, quantize};
+use salamander::graph::{Graph, ValueId};
+use salamander::onnx::{Element, ElementType, Session, Tensor};
+
+use super::networks::{self, Random};
+use super::random_networks;
+use super::tflite::{about, outputs, run_in, runtimes};
+
+/// How pixels are normalised here: EfficientNet-Lite's numbers.
+const MEAN: [f32; 3] = [127.0; 3];
+const STD: [f32; 3] = [128.0; 3];
+
+/// A network of images as one of planes `[1, 3, H, W]`: without what normalises.
+fn of_planes(mut graph: Graph) -> Graph {
+    let image = graph.inputs()[0];
+    let normal = graph.nodes()[3].output().unwrap();
+    let shape = graph.shape(normal).unwrap().to_vec();
+    graph.make_input(normal);
+    graph.prune();
+    let mut planar = Graph::new("network");
+    planar.opset = graph.opset;
+    let shape: Vec<_> = [1.into()].into_iter().chain(shape[1..].to_vec()).collect();
+    let planes = planar.input("planes", ElementType::F32, &shape);
+    planar
+        .append(graph, &[(image, planes), (normal, planes)])
+        .unwrap();
+    planar.infer_anew();
+    planar
+}
+
+/// The smallest and largest of each measured value for some images.
+fn ranges(prepared: &Prepared, images: &[Vec<u8>], side: usize) -> HashMap<ValueId, Range> {
+    let values = prepared.measured();
+    let mut graph = prepared.graph.clone();
+    graph.clear_outputs();
+    let mut names = Vec::new();
+    for value in &values {
+        let name = format!("measured {}", names.len());
+        graph.output_as(*value, &name);
+        names.push(name);
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
+    let mut ranges = HashMap::new();
+    for image in images {
+        let area = side * side;
+        let pixel = |at: usize| f32::from(image[at % area * 3 + at / area]);
+        let planes = Tensor::new(
+            [1, 3, side, side],
+            (0..3 * area).map(pixel).collect::<Vec<_>>(),
+        );
+        let input = prepared.input_of(&planes).unwrap();
+        let name = prepared.graph.name_of(prepared.input);
+        let found = session.run(&[(name, &input)], &names).unwrap();
+        for (value, tensor) in values.iter().zip(found) {
+            let floats = tensor.f32().unwrap().iter().copied();
+            let range = Range {
+                min: floats.clone().fold(f32::INFINITY, f32::min),
+                max: floats.fold(f32::NEG_INFINITY, f32::max),
+            };
+            let known = ranges.entry(*value).or_insert(range);
+            *known = known.union(range);
+        }
+    }
+    ranges
+}
+
+/// A network with its quantized form, and images for it.
+struct Case {
+    name: String,
+    float: Graph,
+    quantized: Graph,
+    images: Vec<Vec<u8>>,
+}
+
+/// Quantizes a network of images by what some made-up ones give.
+fn case(name: &str, graph: Graph) -> Result<Case, String> {
+    let side = graph.shape(graph.inputs()[0]).unwrap()[1].fixed().unwrap();
+    let mut random = Random::new(side as u64);
+    let image = |random: &mut Random| -> Vec<u8> {
+        (0..side * side * 3)
+            .map(|_| random.below(256) as u8)
+            .collect()
+    };
+    let images: Vec<Vec<u8>> = (0..4).map(|_| image(&mut random)).collect();
+    let float = of_planes(graph);
+    let prepared = prepare(&float, MEAN, STD).map_err(|error| error.to_string())?;
+    let how = Quantizing {
+        ranges: ranges(&prepared, &images, side),
+        every_layer: true,
+        ..Quantizing::default()
+    };
+    let quantized = quantize(&prepared, &how, "image", Input::Pixels).map_err(|e| e.to_string())?;
+    Ok(Case {
+        name: name.to_owned(),
+        float,
+        quantized,
+        images,
+    })
+}
+
+fn in_floats(graph: &Graph, image: &[u8]) -> Vec<f32> {
+    let side = graph.shape(graph.inputs()[0]).unwrap()[2].fixed().unwrap();
+    let area = side * side;
+    let plane = |at: usize| (f32::from(image[at % area * 3 + at / area]) - MEAN[0]) / STD[0];
+    let planes: Vec<f32> = (0..3 * area).map(plane).collect();
+    run(graph, &Tensor::new([1, 3, side, side], planes))
+}
+
+fn of_pixels(graph: &Graph, image: &[u8]) -> Vec<f32> {
+    let lens = graph.shape(graph.inputs()[0]).unwrap();
+    let lens: Vec<usize> = lens.iter().map(|dim| dim.fixed().unwrap_or(1)).collect();
+    run(graph, &Tensor::new(lens, image.to_vec()))
+}
+
+fn run(graph: &Graph, input: &Tensor) -> Vec<f32> {
+    let mut session = Session::simulating_integers(&graph.to_onnx(), 1).unwrap();
+    let name = graph.name_of(graph.inputs()[0]);
+    let output = graph.name_of(graph.outputs()[0]);
+    let found = session.run(&[(name, input)], &[output]).unwrap();
+    match found.into_iter().next().unwrap().data {
+        Element::F32(values) => values,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The mean and the largest difference, as parts of what the values span.
+fn differences(a: &[f32], b: &[f32]) -> [f32; 2] {
+    assert_eq!(a.len(), b.len());
+    assert!(a.iter().chain(b).all(|value| value.is_finite()));
+    let least = a.iter().copied().fold(0.0, f32::min);
+    let most = a.iter().copied().fold(0.0, f32::max);
+    let span = (most - least).max(1e-6);
+    let all = a.iter().zip(b).map(|(a, b)| (a - b).abs() / span);
+    [
+        all.clone().sum::<f32>() / a.len() as f32,
+        all.fold(0.0, f32::max),
+    ]
+}
+
+/// Writes each network in integers, and compares what runtimes make of the file with what the app reads in it, and that with
+/// the network itself.
+fn prove(cases: &[Case], names: &[&'static str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut files: Vec<(PathBuf, PathBuf)> = Vec::new();
+    let mut expected = Vec::new();
+    for (at, case) in cases.iter().enumerate() {
+        let name = &case.name;
+        let labels = of_pixels(&case.quantized, &case.images[0]).len();
+        let bytes = write(&case.quantized, Weights::Int8, &about(labels))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        integers(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let read = read_graph(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let model = dir.path().join(format!("{at}.tflite"));
+        std::fs::write(&model, bytes).unwrap();
+        for (image, pixels) in case.images.iter().enumerate() {
+            let input = dir.path().join(format!("{at}-{image}.bytes"));
+            std::fs::write(&input, pixels).unwrap();
+            files.push((model.clone(), input));
+            let found = of_pixels(&read, pixels);
+            let of_graph = of_pixels(&case.quantized, pixels);
+            let of_floats = in_floats(&case.float, pixels);
+            // The file is the graph but for the integers of softmax and of what the graph leaves in real numbers; how far
+            // rounding takes the graph from the network depends on the network.
+            for (what, other, limits) in [
+                ("graph", of_graph, [0.02, 0.05]),
+                ("network", of_floats, [0.2, 0.8]),
+            ] {
+                let [mean, largest] = differences(&other, &found);
+                assert!(
+                    mean < limits[0] && largest < limits[1],
+                    "{name}, file and {what}: {mean} {largest}"
+                );
+            }
+            expected.push((name, found));
+        }
+    }
+    for runtime in runtimes(names) {
+        let (mut same, mut worst) = (0, [0.0_f32; 2]);
+        for ((name, expected), line) in expected.iter().zip(run_in(&runtime, &files)) {
+            let [mean, largest] = differences(expected, &outputs(&line));
+            same += usize::from(largest == 0.0);
+            worst = [worst[0].max(mean), worst[1].max(largest)];
+            // XNNPACK rounds as ONNX Runtime does; kernels that are not optimised approximate some functions.
+            let limits = match runtime.name {
+                "reference" => [0.2, 0.4],
+                _ => [0.01, 0.03],
+            };
+            assert!(
+                mean < limits[0] && largest < limits[1],
+                "{name} in {}: {mean} {largest}",
+                runtime.name
+            );
+        }
+        println!(
+            "{} networks in {}, {} images: {same} the same to the bit, mean and largest difference at most {worst:.4?}",
+            cases.len(),
+            runtime.name,
+            files.len()
+        );
+    }
+}
+
+#[test]
+fn random_networks_compute_the_same_in_integers() {
+    let mut refused = Vec::new();
+    let mut cases = Vec::new();
+    for seed in 0..120 {
+        let name = format!("network {seed}");
+        match case(&name, random_networks::small(seed)) {
+            Ok(case) => cases.push(case),
+            Err(error) => refused.push((name, error)),
+        }
+    }
+    cases.retain(|case| {
+        let error = write(&case.quantized, Weights::Int8, &about(5)).err();
+        if let Some(error) = &error {
+            refused.push((case.name.clone(), error.to_string()));
+        }
+        error.is_none()
+    });
+    for (name, error) in &refused {
+        println!("{name}: {error}");
+    }
+    assert!(refused.len() < 6, "{} refused", refused.len());
+    prove(&cases, &["litert", "reference", "tflite"]);
+}
+
+#[test]
+fn structures_of_known_networks_compute_the_same_in_integers() {
+    let cases = [
+        ("MobileNet v1", networks::mobilenet_v1(96)),
+        ("MobileNet v1, odd", networks::mobilenet_v1(75)),
+        ("MobileNet v3", networks::mobilenet_v3(96)),
+        ("Inception v3", networks::inception_v3(107)),
+        ("ResNet-18", networks::resnet_18(96)),
+    ];
+    let cases = cases.map(|(name, graph)| case(name, graph).unwrap());
+    prove(&cases, &["litert", "reference", "tflite"]);
+}
