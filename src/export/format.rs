@@ -64,7 +64,8 @@ pub trait Exporter: Sync {
         Ok(())
     }
 
-    /// Writes the model: [`Exporter::file`], or files below it where that is a folder, the same bytes each time.
+    /// Writes the model: [`Exporter::file`], or files below it where that is a folder, the same bytes each time. The file without
+    /// which a folder is no model comes last: files are put in place one after the other.
     ///
     /// # Errors
     /// [`ExportError::Unwritable`] names the operator that the format cannot hold.
@@ -94,6 +95,12 @@ pub trait Exporter: Sync {
 
     /// Whether a file that begins with `head` is of this format.
     fn recognises(&self, file_name: &str, head: &[u8]) -> bool;
+
+    /// Where the model is a folder, the files below it that [`Exporter::open`] needs, parts separated by `/`; there is no model
+    /// without the first.
+    fn folder_files(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// Whether a folder is a model of this format, whatever it is called.
     fn recognises_folder(&self, _folder: &Path) -> bool {

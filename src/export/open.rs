@@ -27,7 +27,7 @@ pub fn open(path: &Path, threads: usize) -> Result<Box<dyn Runner>, EvaluateErro
     let all = Format::all();
     if path.is_dir() {
         if let Some(format) = all.iter().find(|format| format.recognises_folder(path)) {
-            return format.open(&read(path)?, threads);
+            return format.open(&read(*format, path)?, threads);
         }
         let Some((format, model)) = model_in(path) else {
             let names: Vec<&str> = all.iter().map(|format| format.file()).collect();
@@ -36,37 +36,39 @@ pub fn open(path: &Path, threads: usize) -> Result<Box<dyn Runner>, EvaluateErro
                 names.join(", ")
             )));
         };
-        return format.open(&read(&model)?, threads);
+        return format.open(&read(format, &model)?, threads);
     }
-    let files = read(path)?;
-    let head = files.first().map_or(&[][..], |file| &file.bytes);
+    let file = read_file(path, path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let known = all.iter().find(|format| format.recognises(&name, head));
+    let known = all
+        .iter()
+        .find(|format| format.recognises(&name, &file.bytes));
     // What cannot be told is opened as ONNX, which says what is wrong.
-    known.unwrap_or(&Format::ONNX).open(&files, threads)
+    known.unwrap_or(&Format::ONNX).open(&[file], threads)
 }
 
-/// The file, or all files of the folder.
-fn read(path: &Path) -> Result<Vec<ModelFile>, EvaluateError> {
-    let no_export = |at: &Path, error: std::io::Error| EvaluateError::NoExport {
-        path: path.to_owned(),
-        reason: format!("cannot read “{}”: {error}", at.display()),
-    };
+/// The file, or of a folder those files that the format needs, as far as they are there.
+fn read(format: Format, path: &Path) -> Result<Vec<ModelFile>, EvaluateError> {
     if !path.is_dir() {
-        let bytes = fs::read(path).map_err(|error| no_export(path, error))?;
-        let name = path.display().to_string();
-        return Ok(vec![ModelFile { name, bytes }]);
+        return Ok(vec![read_file(path, path)?]);
     }
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(path).map_err(|error| no_export(path, error))? {
-        paths.push(entry.map_err(|error| no_export(path, error))?.path());
-    }
-    paths.sort();
-    let mut files = Vec::new();
-    for inside in paths {
-        files.extend(read(&inside)?);
-    }
-    Ok(files)
+    let inside = format.folder_files().iter().map(|file| path.join(file));
+    inside
+        .filter(|file| file.is_file())
+        .map(|file| read_file(path, &file))
+        .collect()
+}
+
+/// A file of the model at `path`.
+fn read_file(path: &Path, file: &Path) -> Result<ModelFile, EvaluateError> {
+    let bytes = fs::read(file).map_err(|error| EvaluateError::NoExport {
+        path: path.to_owned(),
+        reason: format!("cannot read “{}”: {error}", file.display()),
+    })?;
+    Ok(ModelFile {
+        name: file.display().to_string(),
+        bytes,
+    })
 }
 
 impl Predictor {
@@ -103,7 +105,11 @@ fn model_in(folder: &Path) -> Option<(Format, PathBuf)> {
     let mut all = Format::all().iter();
     all.find_map(|format| {
         let path = folder.join(format.file());
-        path.exists().then_some((*format, path))
+        let is_there = match format.folder_files().first() {
+            Some(file) => path.join(file).is_file(),
+            None => path.exists(),
+        };
+        is_there.then_some((*format, path))
     })
 }
 

@@ -11,7 +11,7 @@ use crate::export::{ExportError, Model, OnnxRunner};
 use crate::graph::{Dim, Graph};
 use crate::onnx::{ElementType, Tensor};
 
-use super::{About, CoreMlError, halved, read, write};
+use super::{About, CoreMlError, halved, package, read, write};
 
 /// A kind of Core ML model.
 pub(in crate::export) struct CoreMl {
@@ -133,6 +133,10 @@ impl Exporter for CoreMl {
         Path::new(file_name)
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("mlmodel"))
+    }
+
+    fn folder_files(&self) -> &'static [&'static str] {
+        &package::FILES
     }
 
     fn recognises_folder(&self, folder: &Path) -> bool {

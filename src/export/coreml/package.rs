@@ -13,6 +13,12 @@ const MANIFEST: &str = "Manifest.json";
 const MODEL: &str = "com.apple.CoreML/model.mlmodel";
 const WEIGHTS: &str = "com.apple.CoreML/weights";
 const WEIGHT_FILE: &str = "weight.bin";
+/// The files, below the package's folder.
+pub(super) const FILES: [&str; 3] = [
+    MANIFEST,
+    "Data/com.apple.CoreML/model.mlmodel",
+    "Data/com.apple.CoreML/weights/weight.bin",
+];
 const VERSION: &str = "1.0.0";
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -74,7 +74,7 @@ impl Exporter for FrozenGraph {
             name: format!("{}/{name}", self.info.file),
             bytes,
         };
-        Ok(vec![file(GRAPH, bytes), file(LABELS, labels.into_bytes())])
+        Ok(vec![file(LABELS, labels.into_bytes()), file(GRAPH, bytes)])
     }
 
     fn open(&self, files: &[ModelFile], threads: usize) -> Result<Box<dyn Runner>, EvaluateError> {
@@ -130,6 +130,10 @@ impl Exporter for FrozenGraph {
         Path::new(file_name)
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("pb"))
+    }
+
+    fn folder_files(&self) -> &'static [&'static str] {
+        &[GRAPH, LABELS]
     }
 
     fn recognises_folder(&self, folder: &Path) -> bool {

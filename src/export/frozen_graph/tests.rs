@@ -113,11 +113,11 @@ fn an_exported_model_says_what_its_onnx_says() {
         assert_eq!(
             names,
             [
-                "frozen-graph/output_graph.pb",
-                "frozen-graph/output_labels.txt"
+                "frozen-graph/output_labels.txt",
+                "frozen-graph/output_graph.pb"
             ]
         );
-        let file = GraphDef::decode(files[0].bytes.as_slice()).unwrap();
+        let file = GraphDef::decode(files[1].bytes.as_slice()).unwrap();
         assert_eq!(file.node.first().unwrap().name, "input");
         assert_eq!(file.node.last().unwrap().name, "final_result");
         // Nothing that libraries of TensorFlow 1.4 would not know.
@@ -141,10 +141,10 @@ fn labels_are_those_of_the_text_beside_it() {
     let files = FrozenGraph::FLOAT
         .write(&small_model(), &Options::default())
         .unwrap();
-    assert_eq!(files[1].bytes, "Ä\"1\n日本\nc\n".as_bytes());
+    assert_eq!(files[0].bytes, "Ä\"1\n日本\nc\n".as_bytes());
     let labels = |bytes: &[u8]| {
         let mut files = files.clone();
-        files[1].bytes = bytes.to_vec();
+        files[0].bytes = bytes.to_vec();
         FrozenGraph::FLOAT
             .open(&files, 1)
             .map(|runner| runner.recipe().labels.clone())
@@ -154,9 +154,9 @@ fn labels_are_those_of_the_text_beside_it() {
     assert!(error.contains("2 labels for 3 outputs"), "{error}");
     labels(b"\xff\n2\n3\n").unwrap_err();
     // Alone the graph knows its own.
-    let alone = FrozenGraph::FLOAT.open(&files[..1], 1).unwrap();
+    let alone = FrozenGraph::FLOAT.open(&files[1..], 1).unwrap();
     assert_eq!(alone.recipe().labels, ["Ä\"1", "日本", "c"]);
-    FrozenGraph::FLOAT.open(&files[1..], 1).err().unwrap();
+    FrozenGraph::FLOAT.open(&files[..1], 1).err().unwrap();
 }
 
 /// A network of one convolution with holes.

@@ -129,6 +129,10 @@ impl Exporter for Web {
             .collect()
     }
 
+    fn folder_files(&self) -> &'static [&'static str] {
+        &[MODEL]
+    }
+
     fn recognises(&self, file_name: &str, _head: &[u8]) -> bool {
         file_name == FOLDER
     }
