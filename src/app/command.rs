@@ -36,6 +36,7 @@ pub enum Command {
     ExtendTraining,
     StopTraining,
     ExportModel,
+    TryOnPhone,
     Rescan,
     NewClass,
     SelectAll,
@@ -64,7 +65,7 @@ const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
     /// All commands, in the order of the palette.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::AddFiles,
         Self::AddFolder,
         Self::AddByPath,
@@ -75,6 +76,7 @@ impl Command {
         Self::ExtendTraining,
         Self::StopTraining,
         Self::ExportModel,
+        Self::TryOnPhone,
         Self::NewClass,
         Self::SelectAll,
         Self::SelectNone,
@@ -144,6 +146,7 @@ impl Command {
             Self::ExtendTraining => "Train the run further…",
             Self::StopTraining => "Stop training and keep the best",
             Self::ExportModel => "Export the model",
+            Self::TryOnPhone => "Try the model on your phone…",
             Self::Rescan => "Read folders again",
             Self::NewClass => "New class…",
             Self::SelectAll => "Select all {images}",
@@ -196,6 +199,9 @@ impl Command {
             Self::StopTraining => "End the training now and keep the best weights so far",
             Self::ExportModel => {
                 "Write the newest run, or the chosen one, as files, and prove them"
+            }
+            Self::TryOnPhone => {
+                "Show a code that opens the model’s page on a phone in the same network"
             }
             Self::Rescan => "Read the class folders again, in case files were moved by hand",
             Self::NewClass => "Add a class",
@@ -268,6 +274,7 @@ impl Command {
             | Self::EmptyTrash
             | Self::ExtendTraining
             | Self::StopTraining
+            | Self::TryOnPhone
             | Self::CancelTask
             | Self::ToggleTheme
             | Self::SystemTheme => return None,
@@ -340,6 +347,7 @@ impl Command {
             Self::ExportModel => session.is_some_and(|session| {
                 !session.gone && session.export.task.is_none() && session.export_run().is_some()
             }),
+            Self::TryOnPhone => session.is_some_and(|session| session.phone_run().is_some()),
             Self::LargerThumbs | Self::SmallerThumbs => session.is_some() && labelling,
             Self::SelectAll => session.is_some_and(|session| match app.workspace {
                 Workspace::Import | Workspace::Label => true,

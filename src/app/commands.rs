@@ -3,7 +3,7 @@
 use super::import::Bulk;
 use super::{
     Action, App, Ask, Command, Dialog, EvaluateAction, ExportAction, ImportAction, LabelAction,
-    NewClassThen, Session, ThemeChoice, TrainAction, Workspace,
+    NewClassThen, PhoneAction, Session, ThemeChoice, TrainAction, Workspace,
 };
 
 impl App {
@@ -125,6 +125,12 @@ impl App {
             Command::ExportModel => {
                 self.workspace = Workspace::Export;
                 self.apply_export(ExportAction::Start);
+            }
+            Command::TryOnPhone => {
+                let run = self.session.as_ref().and_then(Session::phone_run);
+                if let Some(run) = run {
+                    self.apply_phone(PhoneAction::Try(run));
+                }
             }
             Command::CancelTask => {
                 let id = self.tasks.running().iter().find(|task| task.is_shown());

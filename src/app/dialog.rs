@@ -117,6 +117,8 @@ pub enum Dialog {
         /// The note being typed.
         note: String,
     },
+    /// The page of a model for a phone, which is open as long as this is.
+    Phone,
     /// Whether to quit although a job runs.
     Quit,
     /// All keyboard shortcuts.

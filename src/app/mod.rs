@@ -18,6 +18,7 @@ mod import;
 mod label;
 mod mend;
 mod notes;
+mod phone;
 mod pictures;
 mod place;
 mod pool;
@@ -58,6 +59,7 @@ pub use import::{
 pub use label::{Group, LabelAction, LabelState, Pick, Show, Step, class_key};
 pub use mend::FrameNow;
 pub use notes::{Note, Notes, Tone};
+pub use phone::{PhoneAction, PhoneState, PhoneTrial, Served};
 pub use pictures::{Picture, PictureKey, Pictures, THUMB_PX};
 pub use place::{Place, Site};
 pub use prefs::{Prefs, ThemeChoice, WindowPlace, config_dir, default_projects_dir};
@@ -160,6 +162,8 @@ pub enum Action {
     Evaluate(EvaluateAction),
     /// In the export workspace.
     Export(ExportAction),
+    /// Of the model that is tried on a phone.
+    Phone(PhoneAction),
 }
 
 /// Whether and how the window is about to close.
@@ -268,6 +272,7 @@ impl App {
         self.take_curves();
         self.measure_depths();
         self.follow_watch();
+        self.close_phone();
         if let Some(session) = &self.session {
             session.pictures.begin_frame();
             session.previews.begin_frame();
@@ -354,6 +359,7 @@ impl App {
             Action::Train(action) => self.apply_train(action),
             Action::Evaluate(action) => self.apply_evaluate(action),
             Action::Export(action) => self.apply_export(action),
+            Action::Phone(action) => self.apply_phone(action),
         }
     }
 

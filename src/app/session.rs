@@ -10,6 +10,7 @@ use super::export::ExportState;
 use super::import::ImportState;
 use super::label::LabelState;
 use super::notes::Tone;
+use super::phone::PhoneTrial;
 use super::snapshot::Known;
 use super::train::TrainState;
 use super::watch::Watch;
@@ -50,6 +51,8 @@ pub struct Session {
     pub evaluate: EvaluateState,
     /// The export workspace.
     pub export: ExportState,
+    /// The model that is being tried on a phone.
+    pub phone: Option<PhoneTrial>,
     /// Whether the project's folder is gone; it comes back by itself.
     pub gone: bool,
     pub(super) edits: Edits,
@@ -86,6 +89,7 @@ impl Session {
             train: TrainState::load(&project),
             evaluate: EvaluateState::default(),
             export: ExportState::default(),
+            phone: None,
             gone: false,
             edits: Edits::default(),
             watch: presence::watch(ctx, project.root()),

@@ -20,6 +20,8 @@ pub const TRAIN: char = '\u{E4AE}';
 pub const EVALUATE: char = '\u{EADC}';
 /// The fifth step: export.
 pub const EXPORT: char = '\u{EAF0}';
+/// A phone.
+pub const PHONE: char = '\u{E1E0}';
 /// Undo.
 pub const UNDO: char = '\u{E08A}';
 /// Redo.

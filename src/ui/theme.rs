@@ -171,6 +171,11 @@ pub const LIGHT: Tokens = Tokens {
     track: rgb(0xE0_E3_E9),
 };
 
+/// A QR code in both themes: its modules, and what they lie on.
+pub const QR_DARK: Color32 = rgb(0x14_16_1A);
+/// See [`QR_DARK`].
+pub const QR_LIGHT: Color32 = rgb(0xFF_FF_FF);
+
 /// The class colours: Okabe and Ito's set, which colour-blind eyes can tell apart, and after it the
 /// same hues lighter and darker. A class keeps its index for life (`project::Class::color`).
 const CLASSES: [Color32; 14] = [

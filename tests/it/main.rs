@@ -58,6 +58,7 @@ mod window_import_report;
 mod window_lists;
 mod window_mend;
 mod window_names;
+mod window_phone;
 mod window_project;
 mod window_runs;
 mod window_small;

@@ -224,7 +224,7 @@ fn closing_frees_the_port_and_ends_connections() {
 
 #[test]
 fn only_one_address_of_this_computer_is_opened() {
-    for address in ["0.0.0.0", "192.0.2.1", "::"] {
+    for address in ["0.0.0.0", "203.0.113.77", "::"] {
         let started = Server::start(site(), address.parse().unwrap(), || {});
         assert!(
             matches!(started, Err(ServeError::NoSuchAddress { .. })),
@@ -288,12 +288,12 @@ fn the_command_serves_until_it_is_interrupted() {
     let (project, _, _) = trained(&place.path(""));
     let root = project.root().to_str().unwrap().to_owned();
     drop(project);
-    let elsewhere = place.run(&["serve", &root, "--interface", "192.0.2.1"]);
+    let elsewhere = place.run(&["serve", &root, "--interface", "203.0.113.77"]);
     assert_eq!(elsewhere.code, Some(1));
     assert!(
         elsewhere
             .stderr
-            .contains("has no address 192.0.2.1; it has"),
+            .contains("has no address 203.0.113.77; it has"),
         "{}",
         elsewhere.stderr
     );

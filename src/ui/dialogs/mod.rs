@@ -7,12 +7,15 @@ mod import_report;
 mod label_as;
 mod note;
 mod path;
+mod phone;
 mod project;
 mod quit;
 mod shortcuts;
 mod source;
 mod trash;
 mod undo;
+
+pub use phone::phone_button;
 
 use egui::{
     Align, Context, CornerRadius, Frame, Id, Key, Label, Layout, Margin, Modal, Modifiers,
@@ -119,6 +122,7 @@ fn dialog_ui(
         Dialog::DeleteForGood(paths) => trash::delete_ui(ui, cx, paths),
         Dialog::Extend { run, more } => extend::extend_ui(ui, cx, run, more),
         Dialog::RunNote { run, name, note } => note::run_note_ui(ui, cx, run, name, note, fresh),
+        Dialog::Phone => phone::phone_ui(ui, cx),
         Dialog::Quit => quit::quit_ui(ui, cx),
         Dialog::Shortcuts => shortcuts::shortcuts_ui(ui, cx.app.noun()),
     }

@@ -10,6 +10,7 @@ mod plot;
 use egui::{Frame, Margin, Panel, RichText, Stroke, Ui};
 
 use super::Cx;
+use super::dialogs::phone_button;
 use super::icons;
 use super::theme::{self, tokens};
 use super::widgets::{
@@ -61,7 +62,12 @@ pub fn export_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
         ui.label(widgets::heading("Export"));
         let t = tokens(ui);
         let words = "every file is run on the whole test set before it counts";
-        ui.add(egui::Label::new(widgets::muted(t, words)).truncate());
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            phone_button(ui, cx, &run);
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                ui.add(egui::Label::new(widgets::muted(t, words)).truncate());
+            });
+        });
     });
     ui.add_space(2.0);
     scroll_ui(ui, |ui| {
