@@ -4,6 +4,7 @@ use egui::{Align, CornerRadius, Layout, Rect, Sense, Ui, pos2, vec2};
 
 use super::{End, buttons_ui, title_ui, words_ui};
 use crate::app::{Action, Dialog, PhoneAction, PhoneState, PhoneTrial, Served, words};
+use crate::jobs::Progress;
 use crate::serve::{Interface, Qr};
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -31,7 +32,8 @@ pub(super) fn phone_ui(ui: &mut Ui, cx: &mut Cx<'_>) -> End {
         PhoneState::Making(task) => {
             words_ui(ui, &format!("The page of {title} is being made."));
             let running = cx.app.tasks.running().iter().find(|run| run.id == *task);
-            waiting_ui(ui, running.map(|running| running.work.progress()));
+            let progress = running.map(|running| running.work.progress());
+            waiting_ui(ui, progress.as_ref());
         }
         PhoneState::Opening(_) => {
             words_ui(ui, "Another address is being opened.");
@@ -71,20 +73,20 @@ pub(super) fn phone_ui(ui: &mut Ui, cx: &mut Cx<'_>) -> End {
 }
 
 /// As high as the code that comes in its place: nothing jumps.
-fn waiting_ui(ui: &mut Ui, progress: Option<crate::jobs::Progress>) {
+fn waiting_ui(ui: &mut Ui, progress: Option<&Progress>) {
     let size = vec2(ui.available_width(), CODE);
     ui.allocate_ui_with_layout(size, Layout::top_down(Align::Min), |ui| {
         ui.set_min_size(size);
         ui.add_space(CODE / 2.0 - 30.0);
         let t = tokens(ui);
-        let stage = progress.as_ref().map(|progress| progress.stage.clone());
+        let stage = progress.map(|progress| progress.stage.clone());
         let words = match stage {
             Some(stage) if !stage.is_empty() => stage,
             Some(_) => "Begins".to_owned(),
             None => "Waits for its turn".to_owned(),
         };
         ui.label(widgets::muted(t, words));
-        let fraction = progress.as_ref().and_then(crate::jobs::Progress::fraction);
+        let fraction = progress.and_then(Progress::fraction);
         progress_bar(ui, fraction, ui.available_width());
     });
 }
