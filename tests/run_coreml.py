@@ -45,11 +45,11 @@ def conv(op, x, weight, bias=None, **_):
     groups = int(scalar(op.groups.val))
     under = windows(x, weight.shape[2:], op, 0)
     n, channels, height, width = under.shape[:4]
-    apart = under.reshape(n, groups, channels // groups, height, width, *weight.shape[2:])
-    kernels = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
     if channels == groups and weight.shape[0] == groups:
         y = np.einsum("chwij,cij->chw", under[0], weight[:, 0])[None]
     else:
+        apart = under.reshape(n, groups, channels // groups, height, width, *weight.shape[2:])
+        kernels = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
         parts = [np.tensordot(apart[0, g], kernels[g], axes=([0, 3, 4], [1, 2, 3])) for g in range(groups)]
         y = np.concatenate(parts, axis=2).transpose(2, 0, 1)[None]
     return y if bias is None else y + bias[:, None, None]

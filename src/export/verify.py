@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks the models of this export on its golden images, in ONNX Runtime and LiteRT for Python.
+"""Checks the models of this export on its golden images, in ONNX Runtime, LiteRT and TensorFlow for Python.
 
-    pip install onnxruntime numpy pillow      (ai-edge-litert for TensorFlow Lite)
+    pip install onnxruntime numpy pillow      (ai-edge-litert for TensorFlow Lite, tensorflow for a frozen graph)
     python verify.py
 
 For each image in golden/: the image becomes the golden input to within one level of 255 (Pillow), and each model says
@@ -65,6 +65,15 @@ def opened(file, outputs, inputs):
             interpreter = Interpreter(str(here / file))
             runner = interpreter.get_signature_runner()
             return lambda x: runner(**{inputs: x})[outputs]
+        if (here / file / "output_graph.pb").is_file():
+            import tensorflow
+
+            definition = (here / file / "output_graph.pb").read_bytes()
+            graph = tensorflow.Graph()
+            with graph.as_default():
+                tensorflow.import_graph_def(tensorflow.compat.v1.GraphDef.FromString(definition), name="")
+            session = tensorflow.compat.v1.Session(graph=graph)
+            return lambda x: session.run(f"{outputs}:0", {f"{inputs}:0": x})
     except ImportError:
         pass
     return None
