@@ -1,16 +1,18 @@
 //! The export workspace's state: the run, the format, the folder, and what was written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::notes::Tone;
 use super::tasks::TaskId;
 use super::{App, Lane, Session};
 use crate::export::{
-    Bundle, ExportError, Format, FoundExport, Options, Order, export, exports_in, found_in,
+    Bundle, ExportError, Format, FoundExport, Options, Order, export, export_runs, exports_in,
+    found_in,
 };
-use crate::jobs::JobError;
-use crate::train::RunId;
+use crate::jobs::{JobError, Work};
+use crate::project::Project;
+use crate::train::{Run, RunId};
 
 /// Why an export failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,10 @@ pub struct ExportFailure {
 pub struct ExportState {
     /// The run; `None` is the newest finished one.
     pub run: Option<RunId>,
+    /// Further runs that are exported with it.
+    pub also: Vec<RunId>,
+    /// Whether an export is one zip file instead of a folder.
+    pub zip: bool,
     /// The formats, at least one, in the order in which they are offered.
     pub formats: Vec<Format>,
     /// The folder chosen by the user; `None` is the project's own.
@@ -43,6 +49,8 @@ impl Default for ExportState {
     fn default() -> Self {
         Self {
             run: None,
+            also: Vec::new(),
+            zip: false,
             formats: vec![Format::ONNX],
             dir: None,
             task: None,
@@ -58,6 +66,10 @@ impl Default for ExportState {
 pub enum ExportAction {
     /// Exports this run.
     Run(RunId),
+    /// Exports this run too, or no longer.
+    AlsoRun(RunId),
+    /// Makes a zip file of each export, or a folder.
+    Zip(bool),
     /// Reads which exports there are.
     Look,
     /// In this format too, or no longer; the last one stays.
@@ -109,23 +121,32 @@ impl Session {
             })
     }
 
+    /// All runs that would be exported, each once.
+    #[must_use]
+    pub fn export_runs(&self) -> Vec<RunId> {
+        let first = self.export_run();
+        let also = self.export.also.iter();
+        let also = also.filter(|id| self.train.run(id).is_some() && first.as_ref() != Some(*id));
+        first.iter().chain(also).cloned().collect()
+    }
+
     /// The folder it would be exported into.
     #[must_use]
     pub fn export_dir(&self) -> Option<PathBuf> {
         let run = self.export_run()?;
-        let names: Vec<&str> = self
-            .export
-            .formats
-            .iter()
-            .map(|format| format.name())
-            .collect();
-        let name = names.join("_");
-        Some(
-            self.export
-                .dir
-                .clone()
-                .unwrap_or_else(|| self.project.exports_dir().join(format!("{}_{name}", run.0))),
-        )
+        if let Some(dir) = &self.export.dir {
+            return Some(dir.clone());
+        }
+        let exports = self.project.exports_dir();
+        let formats = self.export.formats.iter();
+        let names: Vec<&str> = formats.map(|format| format.name()).collect();
+        let names = names.join("_");
+        Some(match (self.export.zip, self.export_runs().len()) {
+            // The file has a name of its own.
+            (true, _) => exports,
+            (false, 1) => exports.join(format!("{}_{names}", run.0)),
+            (false, count) => exports.join(format!("{count} runs_{names}")),
+        })
     }
 }
 
@@ -136,7 +157,18 @@ impl App {
         };
         let state = &mut session.export;
         match action {
-            ExportAction::Run(id) => state.run = Some(id),
+            ExportAction::Run(id) => {
+                state.also.retain(|known| *known != id);
+                state.run = Some(id);
+            }
+            ExportAction::AlsoRun(id) => {
+                if state.also.contains(&id) {
+                    state.also.retain(|known| *known != id);
+                } else {
+                    state.also.push(id);
+                }
+            }
+            ExportAction::Zip(zip) => state.zip = zip,
             ExportAction::Look => self.look_for_exports(),
             ExportAction::Toggle(format) => {
                 let on = state.formats.contains(&format);
@@ -157,7 +189,15 @@ impl App {
                     self.tasks.cancel(task);
                 }
             }
-            ExportAction::Reveal(path) => self.reveal(path),
+            ExportAction::Reveal(place) => {
+                // An archive lies in the folder that is shown.
+                let folder = if place.is_file() {
+                    place.parent().map(Path::to_owned)
+                } else {
+                    None
+                };
+                self.reveal(folder.unwrap_or(place));
+            }
         }
     }
 
@@ -172,7 +212,7 @@ impl App {
         let elsewhere: Vec<PathBuf> = done.filter(|dir| !dir.starts_with(&exports)).collect();
 
         let root = session.root.clone();
-        let read = move |_: &crate::jobs::Work| {
+        let read = move |_: &Work| {
             let (mut found, mut unreadable) = exports_in(&exports);
             for dir in elsewhere {
                 match found_in(&dir) {
@@ -207,36 +247,35 @@ impl App {
         let Some(session) = &mut self.session else {
             return;
         };
-        let (Some(id), Some(dir)) = (session.export_run(), session.export_dir()) else {
+        let Some(dir) = session.export_dir() else {
             return;
         };
-        let Some(entry) = session.train.run(&id) else {
-            return;
-        };
-        if session.export.task.is_some() {
+        let runs: Vec<Run> = session
+            .export_runs()
+            .iter()
+            .filter_map(|id| Some(session.train.run(id)?.run.clone()))
+            .collect();
+        if session.export.task.is_some() || runs.is_empty() {
             return;
         }
         session.export.error = None;
-        let run = entry.run.clone();
         let order = Order {
             formats: session.export.formats.clone(),
             options: Options::default(),
-            bundle: Bundle::Folder,
+            bundle: if session.export.zip {
+                Bundle::Zip
+            } else {
+                Bundle::Folder
+            },
             force: false,
             accept_loss,
         };
         let project = Arc::clone(&session.project);
-        let job_dir = dir.clone();
         let task = self.tasks.start_as(
             Lane::Learn,
             "Exporting",
             false,
-            move |work| match export(&project, &run, &order, &job_dir, work) {
-                // Not a failure of the task: the user may accept the loss.
-                Err(error @ ExportError::Loses { .. }) => Ok(Err(error.to_string())),
-                Err(error) => Err(error),
-                Ok(_) => found_in(&job_dir).map(Ok),
-            },
+            move |work| make(&project, &runs, &order, &dir, work),
             move |app, task, result| {
                 // The project may have been closed and opened again meanwhile.
                 let current = |s: &&mut Session| s.export.task == Some(task);
@@ -245,18 +284,16 @@ impl App {
                 };
                 session.export.task = None;
                 match result {
-                    Ok(Ok(found)) => {
-                        if let Some(found) = found {
+                    Ok(made) => {
+                        session.export.error = made.failure;
+                        let some = !made.found.is_empty();
+                        for found in made.found.into_iter().rev() {
                             session.export.take(found);
                         }
-                        app.notes
-                            .add(Tone::Done, "Exported and proved on the test set");
-                    }
-                    Ok(Err(text)) => {
-                        session.export.error = Some(ExportFailure {
-                            text,
-                            is_loss: true,
-                        });
+                        if some {
+                            app.notes
+                                .add(Tone::Done, "Exported and proved on the test set");
+                        }
                     }
                     Err(JobError::Cancelled) => {}
                     Err(error) => {
@@ -272,4 +309,54 @@ impl App {
             session.export.task = Some(task);
         }
     }
+}
+
+/// What came of the runs.
+struct Made {
+    found: Vec<FoundExport>,
+    failure: Option<ExportFailure>,
+}
+
+/// Exports one run into `out`, several each into a folder of its own there.
+fn make(
+    project: &Project,
+    runs: &[Run],
+    order: &Order,
+    out: &Path,
+    work: &Work,
+) -> Result<Made, ExportError> {
+    let outcomes: Vec<(RunId, Result<PathBuf, ExportError>)> = match runs {
+        [run] => {
+            let outcome = match export(project, run, order, out, work) {
+                // It is no failure of the task: the user may accept the loss.
+                Err(error) if !matches!(error, ExportError::Loses { .. }) => return Err(error),
+                outcome => outcome.map(|outcome| outcome.place),
+            };
+            vec![(run.id.clone(), outcome)]
+        }
+        runs => export_runs(project, runs, order, out, work)?
+            .into_iter()
+            .map(|export| (export.run, export.outcome.map(|outcome| outcome.place)))
+            .collect(),
+    };
+    let mut found = Vec::new();
+    let mut texts = Vec::new();
+    let mut is_loss = false;
+    for (run, outcome) in outcomes {
+        match outcome {
+            Ok(place) => found.extend(found_in(&place)?),
+            Err(error) => {
+                is_loss |= matches!(error, ExportError::Loses { .. });
+                texts.push(match runs {
+                    [_] => error.to_string(),
+                    _ => format!("{run}: {error}"),
+                });
+            }
+        }
+    }
+    let failure = (!texts.is_empty()).then(|| ExportFailure {
+        text: texts.join("\n"),
+        is_loss,
+    });
+    Ok(Made { found, failure })
 }

@@ -121,7 +121,7 @@ impl Family {
     /// Run by ONNX Runtime and whatever reads ONNX.
     pub const ONNX: Self = Self {
         title: "ONNX",
-        sentence: "For ONNX Runtime on phones, computers and servers. Takes plain pixels unless said otherwise.",
+        sentence: "For ONNX Runtime on phones, computers and servers.",
     };
     /// Run by `LiteRT`, `MediaPipe` and the Task Library.
     pub const TFLITE: Self = Self {

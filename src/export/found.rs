@@ -1,17 +1,18 @@
 //! Exports that were made before: what their certificates say, and their golden images to look at.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::archive::Contents;
 use super::golden::{self, Golden};
 use super::{Certificate, ExportError, certificate};
 
 /// An export as it lies on the disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundExport {
-    /// Its folder.
+    /// Its folder, or the archive.
     pub dir: PathBuf,
     /// When it was made.
     pub made: SystemTime,
@@ -52,71 +53,93 @@ impl ExampleImage {
     }
 }
 
-/// The export in the folder `dir`; `None` when there is no certificate in it.
+/// The export at `place`, a folder or an archive; `None` when there is no certificate in it. The golden images of an
+/// archive are not to be had as files, so there are none.
 ///
 /// # Errors
 /// [`ExportError::NoBundle`] when its certificate or its list of golden images cannot be read.
-pub fn found_in(dir: &Path) -> Result<Option<FoundExport>, ExportError> {
-    let no_bundle = |name: &str, reason: String| ExportError::NoBundle {
-        folder: dir.to_owned(),
-        reason: format!("{name} cannot be read ({reason})"),
+pub fn found_in(place: &Path) -> Result<Option<FoundExport>, ExportError> {
+    let mut contents = Contents::open(place)?;
+    let unreadable = |name: &str, error: serde_json::Error| ExportError::NoBundle {
+        folder: place.to_owned(),
+        reason: format!("{name} cannot be read ({error})"),
     };
-    let read = |name: &str| match std::fs::read(dir.join(name)) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Ok(None)
-        }
-        Err(error) => Err(no_bundle(name, error.to_string())),
-    };
-    let Some(text) = read(certificate::FILE)? else {
+    let Some(text) = contents.read(certificate::FILE)? else {
         return Ok(None);
     };
-    let certificate: Certificate = serde_json::from_slice(&text)
-        .map_err(|error| no_bundle(certificate::FILE, error.to_string()))?;
-    let golden = read(golden::FILE)?
+    let certificate: Certificate =
+        serde_json::from_slice(&text).map_err(|error| unreadable(certificate::FILE, error))?;
+    let golden = contents
+        .read(golden::FILE)?
         .map(|text| serde_json::from_slice::<Golden>(&text))
         .transpose()
-        .map_err(|error| no_bundle(golden::FILE, error.to_string()))?;
+        .map_err(|error| unreadable(golden::FILE, error))?;
     let (labels, images) =
         golden.map_or_else(Default::default, |golden| (golden.labels, golden.images));
-    let examples = images.into_iter().map(|image| ExampleImage {
-        path: dir.join(&image.image),
+    let is_folder = place.is_dir();
+    let examples = images.into_iter().filter(|_| is_folder);
+    let examples = examples.map(|image| ExampleImage {
+        path: place.join(&image.image),
         class: image.class,
         probabilities: image.expected,
     });
-    let examples = examples.collect();
-    let made = std::fs::metadata(dir.join(certificate::FILE)).and_then(|data| data.modified());
-    let mut others: Vec<String> = std::fs::read_dir(dir)
-        .map_err(|error| no_bundle("its folder", error.to_string()))?
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+    let dated = if is_folder {
+        place.join(certificate::FILE)
+    } else {
+        place.to_owned()
+    };
+    let made = std::fs::metadata(dated).and_then(|data| data.modified());
+    let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
+    let mut others: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| certificate.models.iter().all(|model| model.file != *name))
         .filter(|name| !crate::files::is_temporary(name))
         .collect();
     others.sort();
     Ok(Some(FoundExport {
-        dir: dir.to_owned(),
+        dir: place.to_owned(),
         made: made.unwrap_or(SystemTime::UNIX_EPOCH),
+        examples: examples.collect(),
         certificate,
         labels,
-        examples,
         others,
     }))
 }
 
-/// The exports in the folders of `exports`, newest first, and a sentence for each that cannot be read.
+/// The exports in the folder `exports`, newest first, and what is wrong with those that cannot be read. Exports of several
+/// runs at once lie in a folder of their own.
 #[must_use]
 pub fn exports_in(exports: &Path) -> (Vec<FoundExport>, Vec<ExportError>) {
     let mut found = Vec::new();
     let mut unreadable = Vec::new();
-    let entries = std::fs::read_dir(exports).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.path().is_dir()) {
-        match found_in(&entry.path()) {
+    let mut places = Vec::new();
+    for place in places_in(exports) {
+        let is_group = place.is_dir() && !place.join(certificate::FILE).exists();
+        if is_group {
+            places.extend(places_in(&place));
+        } else {
+            places.push(place);
+        }
+    }
+    for place in places {
+        match found_in(&place) {
             Ok(export) => found.extend(export),
             Err(error) => unreadable.push(error),
         }
     }
     found.sort_by(|a, b| (b.made, &b.dir).cmp(&(a.made, &a.dir)));
     (found, unreadable)
+}
+
+/// Folders and archives that are no links: what a link leads to is no export of this project.
+fn places_in(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let is_place = |entry: &DirEntry| {
+        entry.file_type().is_ok_and(|kind| {
+            kind.is_dir() || (kind.is_file() && entry.path().extension() == Some("zip".as_ref()))
+        })
+    };
+    entries.filter(is_place).map(|entry| entry.path()).collect()
 }
 
 #[cfg(test)]
@@ -136,19 +159,24 @@ mod tests {
             std::fs::write(dir.path().join(name).join("certificate.json"), text).unwrap();
         }
         std::fs::create_dir(dir.path().join("somebody’s")).unwrap();
+        std::fs::create_dir_all(dir.path().join("several/run")).unwrap();
+        std::fs::write(dir.path().join("several/run/certificate.json"), CERTIFICATE).unwrap();
         std::fs::write(dir.path().join("a file"), "").unwrap();
-        let old = std::fs::File::options()
-            .append(true)
-            .open(dir.path().join("old/certificate.json"))
-            .unwrap();
-        old.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        for (age, name) in [(0, "old"), (60, "several/run")] {
+            let file = std::fs::File::options()
+                .append(true)
+                .open(dir.path().join(name).join("certificate.json"))
+                .unwrap();
+            let made = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(age);
+            file.set_modified(made).unwrap();
+        }
 
         let (found, unreadable) = exports_in(dir.path());
         let names: Vec<_> = found
             .iter()
             .map(|export| export.dir.file_name().unwrap())
             .collect();
-        assert_eq!(names, ["new", "old"]);
+        assert_eq!(names, ["new", "run", "old"]);
         assert_eq!(unreadable.len(), 1);
         let words = unreadable[0].to_string();
         assert!(

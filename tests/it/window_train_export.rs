@@ -107,6 +107,18 @@ fn from_labelled_frames_to_an_exported_model() {
     desk.harness.run_steps(3);
     desk.see_part("model.onnx, model-fp16.onnx");
 
+    // As an archive.
+    let zip = salamander::app::ExportAction::Zip(true);
+    desk.act(Action::Export(zip));
+    press(&mut desk, "Export");
+    desk.until("the archive is there", |harness| {
+        let session = harness.state().app().session.as_ref().unwrap();
+        session.export.done.len() == 3
+    });
+    let newest = session(&desk).export.done[0].clone();
+    assert!(newest.dir.is_file() && newest.examples.is_empty());
+    assert_eq!(newest.certificate.models[0].format, "onnx-fp16");
+
     // Exports are found again when the project is opened.
     let root = session(&desk).root.clone();
     desk.act(Action::Command(Command::CloseProject));
@@ -117,12 +129,12 @@ fn from_labelled_frames_to_an_exported_model() {
     go(&mut desk, "Export");
     desk.until("the exports are found", |harness| {
         let session = harness.state().app().session.as_ref().unwrap();
-        session.export.done.len() == 2
+        session.export.done.len() == 3
     });
     let dirs = |list: &[salamander::export::FoundExport]| -> Vec<_> {
         list.iter().map(|export| export.dir.clone()).collect()
     };
-    assert_eq!(dirs(&session(&desk).export.done), dirs(&done));
+    assert_eq!(dirs(&session(&desk).export.done)[1..], dirs(&done));
 }
 
 /// Other files are predicted on without becoming part of the project.

@@ -49,7 +49,7 @@ impl Onnx {
         info: FormatInfo {
             name: "onnx-float",
             family: &Family::ONNX,
-            variant: "float input",
+            variant: "float",
             title: "ONNX, float",
             sentence: "Takes normalised float pixels, [N, 3, H, W]. For runtimes and converters that want no uint8.",
             file: "model-float.onnx",

@@ -1,17 +1,18 @@
 //! What is exported: the run, the formats, the folder.
 
-use egui::{CornerRadius, Frame, Margin, RichText, ScrollArea, Stroke, Ui};
+use egui::{Align, CornerRadius, Frame, Layout, Margin, Popup, RichText, ScrollArea, Stroke, Ui};
 
 use super::done::{flips_in_words, points_in_words};
-use crate::app::{Action, Ask, ExportAction, Session, words};
+use crate::app::{Action, Ask, ExportAction, RunEntry, Session, words};
 use crate::export::{Family, Format};
-use crate::train::RunId;
+use crate::train::{RunId, RunState};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::run_choice::run_choice;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    self, accent_button, field_label, panel, quiet_button, section, toggle_chip,
+    self, accent_button, field_label, icon_button, menu_chip, menu_item, panel, quiet_button,
+    section, toggle_chip,
 };
 
 /// Paints the settings.
@@ -54,6 +55,7 @@ fn choices_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
         if let Some(id) = run_choice(ui, session, "exported run", Some(run)) {
             cx.act(Action::Export(ExportAction::Run(id)));
         }
+        also_ui(ui, cx, session);
         field_label(ui, "Formats, one export: all or none");
         for family in families() {
             family_ui(ui, cx, session, family);
@@ -61,6 +63,41 @@ fn choices_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
         field_label(ui, "Folder");
         folder_ui(ui, cx, session);
     });
+}
+
+/// The further runs, and what adds one.
+fn also_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let chosen = session.export_runs();
+    let others = |entry: &&RunEntry| {
+        entry.run.state == RunState::Finished && !chosen.contains(&entry.run.id)
+    };
+    for id in chosen.iter().skip(1) {
+        let title = session.train.run(id).map(RunEntry::title);
+        let title = title.unwrap_or_default();
+        ui.horizontal(|ui| {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let name = format!("Leave out {title}");
+                if icon_button(ui, icons::CROSS, &name, "Do not export this run").clicked() {
+                    cx.act(Action::Export(ExportAction::AlsoRun(id.clone())));
+                }
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    ui.add(egui::Label::new(&title).truncate());
+                });
+            });
+        });
+    }
+    if session.train.runs.iter().any(|entry| others(&entry)) {
+        let menu = menu_chip(ui, "Another run too", "Another run too");
+        Popup::menu(&menu).width(260.0).show(|ui| {
+            for entry in session.train.runs.iter().filter(others) {
+                let label = entry.title();
+                if menu_item(ui, None, &label, ()).clicked() {
+                    cx.act(Action::Export(ExportAction::AlsoRun(entry.run.id.clone())));
+                    ui.close();
+                }
+            }
+        });
+    }
 }
 
 /// Formats of one family as a card, with a chip for each.
@@ -84,11 +121,10 @@ fn family_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, family: &'static F
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
             ui.spacing_mut().item_spacing.y = 4.0;
-            ui.label(widgets::name(family.title));
-            let sentence = widgets::small(t, family.sentence).line_height(Some(16.0));
-            ui.add(egui::Label::new(sentence).wrap());
             ui.horizontal_wrapped(|ui| {
-                ui.spacing_mut().item_spacing = egui::vec2(6.0, 6.0);
+                ui.spacing_mut().item_spacing = egui::vec2(6.0, 4.0);
+                ui.label(widgets::name(family.title));
+                ui.add_space(4.0);
                 for format in formats() {
                     let chip = toggle_chip(ui, chosen(format), format.variant(), format.title());
                     if chip.on_hover_text(format.sentence()).clicked() {
@@ -96,6 +132,8 @@ fn family_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, family: &'static F
                     }
                 }
             });
+            let sentence = widgets::small(t, family.sentence).line_height(Some(16.0));
+            ui.add(egui::Label::new(sentence).wrap());
             for format in formats() {
                 if let Some(words) = last_figures(session, *format) {
                     let figures = format!("{}: {words}", format.variant());
@@ -152,6 +190,14 @@ fn folder_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     );
     ui.add(egui::Label::new(widgets::small(t, shown)).wrap())
         .on_hover_text(dir.to_string_lossy());
+    let mut zip = session.export.zip;
+    if ui
+        .checkbox(&mut zip, "As one ZIP file")
+        .on_hover_text("Everything in one file, to be sent or stored")
+        .changed()
+    {
+        cx.act(Action::Export(ExportAction::Zip(zip)));
+    }
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
         if quiet_button(ui, Some(icons::FOLDER), "Another folder…")

@@ -26,6 +26,7 @@ const SETTINGS: [f32; 2] = [340.0, 260.0];
 #[derive(Default)]
 pub struct View {
     done: done::View,
+    how_to: how_to::View,
 }
 
 /// Paints the workspace.
@@ -76,7 +77,7 @@ pub fn export_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
             error_ui(ui, cx, error);
         }
         done::exports_ui(ui, cx, session, &mut view.done);
-        how_to::how_to_ui(ui, session, &run);
+        how_to::how_to_ui(ui, session, &run, &mut view.how_to);
     });
 }
 
