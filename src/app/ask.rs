@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rfd::{AsyncFileDialog, FileHandle};
 
 use super::dialog::{Dialog, PathPurpose};
-use super::{App, EvaluateAction, ExportAction, ImportAction, Lane};
+use super::{App, EvaluateAction, ExportAction, ImportAction, Lane, MakeAction};
 use crate::jobs::Cancelled;
 use crate::kind::Kind;
 use crate::project::SourceId;
@@ -36,6 +36,8 @@ pub enum Ask {
     Predict,
     /// The folder to export into.
     ExportFolder,
+    /// The folder to make a model of.
+    MakeModel,
 }
 
 enum Answer {
@@ -76,6 +78,10 @@ impl App {
             }
             Ask::ExportFolder => {
                 let dialog = dialog.set_title("Choose where the export is written");
+                self.wait_for(what, dialog.pick_folder(), one);
+            }
+            Ask::MakeModel => {
+                let dialog = dialog.set_title("Choose a folder with one folder for each class");
                 self.wait_for(what, dialog.pick_folder(), one);
             }
             Ask::Locate(_) => {
@@ -129,6 +135,7 @@ impl App {
                 }
             }
             Ask::Locate(id) => self.apply_import(ImportAction::Locate(id, first)),
+            Ask::MakeModel => self.apply_make(MakeAction::Offer(paths)),
             Ask::Predict => self.apply_evaluate(EvaluateAction::Predict(paths)),
             Ask::ExportFolder => self.apply_export(ExportAction::Dir(Some(first))),
         }
@@ -142,6 +149,7 @@ impl App {
             Ask::Locate(id) => PathPurpose::Locate(id.clone()),
             Ask::Predict => PathPurpose::Predict,
             Ask::ExportFolder => PathPurpose::ExportFolder,
+            Ask::MakeModel => PathPurpose::MakeModel,
             // Its dialog has a field to type in already.
             Ask::ProjectsFolder => return,
         };

@@ -18,6 +18,7 @@ pub enum Command {
     NewProject,
     OpenProject,
     OpenByPath,
+    MakeModel,
     TrySample,
     CloseProject,
     RevealProject,
@@ -65,7 +66,7 @@ const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
     /// All commands, in the order of the palette.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::AddFiles,
         Self::AddFolder,
         Self::AddByPath,
@@ -97,6 +98,7 @@ impl Command {
         Self::NewProject,
         Self::OpenProject,
         Self::OpenByPath,
+        Self::MakeModel,
         Self::TrySample,
         Self::RevealProject,
         Self::Rescan,
@@ -128,6 +130,7 @@ impl Command {
             Self::NewProject => "New project…",
             Self::OpenProject => "Open project…",
             Self::OpenByPath => "Open project by path…",
+            Self::MakeModel => "Make a model from a folder…",
             Self::TrySample => "Try the sample",
             Self::CloseProject => "Close project",
             Self::RevealProject => "Show project folder",
@@ -176,6 +179,9 @@ impl Command {
             Self::NewProject => "Make a new, empty project in a folder of yours",
             Self::OpenProject => "Open a project by choosing its folder",
             Self::OpenByPath => "Open a project by typing the path of its folder",
+            Self::MakeModel => {
+                "Import, train, evaluate and export in one go, from a folder with one folder for each class"
+            }
             Self::TrySample => "Make a project from the sample videos and look around",
             Self::CloseProject => "Close the project and go back to the start screen",
             Self::RevealProject => "Show the project's folder in the file manager",
@@ -265,6 +271,7 @@ impl Command {
             Self::Shortcuts => (NONE, Key::F1),
             Self::Quit => (CTRL, Key::Q),
             Self::OpenByPath
+            | Self::MakeModel
             | Self::TrySample
             | Self::RevealProject
             | Self::AddByPath
@@ -317,6 +324,7 @@ impl Command {
             | Self::SystemTheme
             | Self::Shortcuts
             | Self::Quit => true,
+            Self::MakeModel => session.is_none() && app.making.is_none(),
             Self::CloseProject
             | Self::RevealProject
             | Self::GoImport

@@ -16,6 +16,7 @@ impl App {
             Command::NewProject => self.ask_new_project(Vec::new()),
             Command::OpenProject => self.ask(Ask::Project),
             Command::OpenByPath => self.ask_for_path(&Ask::Project, None),
+            Command::MakeModel => self.ask(Ask::MakeModel),
             Command::TrySample => self.try_sample(),
             Command::CloseProject => self.close_project(),
             Command::RevealProject => self.reveal_project(),

@@ -19,6 +19,13 @@ pub enum Dialog {
         /// What is added to it then.
         files: Vec<PathBuf>,
     },
+    /// What a model is made of in one go, and where.
+    Make {
+        /// What it is made of.
+        paths: Vec<PathBuf>,
+        /// The folder for it and its project.
+        out: String,
+    },
     /// A path, typed because the system shows no dialog.
     Path {
         /// What it is for.
@@ -130,6 +137,8 @@ pub enum Dialog {
 pub enum PathPurpose {
     /// Opens a project.
     OpenProject,
+    /// Makes a model of a folder in one go.
+    MakeModel,
     /// Brings files and folders in; one path a line.
     AddFiles,
     /// Finds a source's file again.

@@ -16,6 +16,7 @@ mod find;
 mod foresee;
 mod import;
 mod label;
+mod make;
 mod mend;
 mod notes;
 mod phone;
@@ -57,6 +58,7 @@ pub use import::{
     Again, Batch, Bulk, ClassRule, FateFilter, ImportAction, ImportState, PlanAnswer,
 };
 pub use label::{Group, LabelAction, LabelState, Pick, Show, Step, class_key};
+pub use make::{MakeAction, MakeEnd, Making};
 pub use mend::FrameNow;
 pub use notes::{Note, Notes, Tone};
 pub use phone::{PhoneAction, PhoneState, PhoneTrial, Served};
@@ -152,6 +154,8 @@ pub enum Action {
     UndoNow,
     /// Gives what is chosen in the workspace that is shown a label.
     Assign(Label),
+    /// Where a model is made in one go.
+    Make(MakeAction),
     /// In the import workspace.
     Import(ImportAction),
     /// In the label workspace.
@@ -197,6 +201,8 @@ pub struct App {
     pub session: Option<Session>,
     /// Whether a project is being opened.
     pub opening: bool,
+    /// The model that is being made in one go, or was a moment ago.
+    pub making: Option<Making>,
     /// What there is where a new project is to be made.
     pub place: Place,
     /// Background work.
@@ -237,6 +243,7 @@ impl App {
             workspace: Workspace::Import,
             session: None,
             opening: false,
+            making: None,
             place: Place::default(),
             tasks: Tasks::new(ctx.clone()),
             notes: Notes::default(),
@@ -354,6 +361,7 @@ impl App {
                 Workspace::Evaluate => self.apply_evaluate(EvaluateAction::Assign(label)),
                 _ => self.apply_label(LabelAction::Assign(label)),
             },
+            Action::Make(action) => self.apply_make(action),
             Action::Import(action) => self.apply_import(action),
             Action::Label(action) => self.apply_label(action),
             Action::Train(action) => self.apply_train(action),

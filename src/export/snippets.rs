@@ -47,7 +47,47 @@ pub(super) struct Program {
 }
 
 /// All of them, in the order in which they are offered.
-static PROGRAMS: &[Program] = &[];
+static PROGRAMS: &[Program] = &[
+    Program {
+        file: "snippets/Classify.kt",
+        text: include_str!("snippets/Classify.kt"),
+        language: Language::Kotlin,
+        runs: &[
+            (
+                &Family::ONNX,
+                "ONNX Runtime for Android",
+                "com.microsoft.onnxruntime:onnxruntime-android",
+            ),
+            (
+                &Family::TFLITE,
+                "LiteRT for Android",
+                "com.google.ai.edge.litert:litert",
+            ),
+        ],
+    },
+    Program {
+        file: "snippets/classify.swift",
+        text: include_str!("snippets/classify.swift"),
+        language: Language::Swift,
+        runs: &[
+            (
+                &Family::CORE_ML,
+                "Core ML",
+                "nothing: Core ML comes with the system",
+            ),
+            (
+                &Family::ONNX,
+                "ONNX Runtime for Swift",
+                "https://github.com/microsoft/onnxruntime-swift-package-manager",
+            ),
+            (
+                &Family::TFLITE,
+                "TensorFlow Lite for Swift",
+                "TensorFlowLiteSwift",
+            ),
+        ],
+    },
+];
 
 impl Program {
     fn for_format(&self, format: Format) -> Option<(&'static str, &'static str)> {

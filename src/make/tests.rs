@@ -13,7 +13,8 @@ fn photos(root: &Path, classes: &[(&str, u32)]) {
         std::fs::create_dir_all(root.join(class)).unwrap();
         for number in 0..*count {
             let image = RgbImage::from_fn(96, 96, |x, y| {
-                let noise = (x / 12 * 7919 + y / 12 * 104_729 + number * 31_337) * 2_654_435_761;
+                let noise = (x / 12 * 7919 + y / 12 * 104_729 + number * 31_337)
+                    .wrapping_mul(2_654_435_761);
                 let mut pixel = [(noise >> 25) as u8; 3];
                 pixel[at % 3] = pixel[at % 3].saturating_add(100);
                 image::Rgb(pixel)

@@ -63,7 +63,8 @@ pub fn foot_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
 /// Whether the workspace that is shown tells how far a task is, and has its buttons: they stand once.
 fn stands_above(app: &App, id: TaskId) -> bool {
     let Some(session) = &app.session else {
-        return false;
+        let making = app.making.as_ref();
+        return making.is_some_and(|making| making.task == Some(id));
     };
     let task = match app.workspace {
         Workspace::Train => session.train.live.as_ref().and_then(|live| live.task),

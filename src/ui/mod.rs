@@ -15,6 +15,7 @@ pub mod icons;
 mod import;
 mod keys;
 mod label;
+mod make;
 mod notes;
 mod palette;
 mod rail;
@@ -185,7 +186,10 @@ impl Window {
                         let place = (&session.root, cx.app.workspace);
                         ui.push_id(place, |ui| workspace_ui(ui, &mut cx, session, views));
                     }
-                    _ => start::start_ui(ui, &mut cx),
+                    _ => match &cx.app.making {
+                        Some(making) if !cx.app.opening => make::make_ui(ui, &mut cx, making),
+                        _ => start::start_ui(ui, &mut cx),
+                    },
                 });
             if let Some(pointer) = pointer {
                 ui.ctx().input_mut(|input| input.pointer = pointer);

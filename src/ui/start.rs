@@ -41,27 +41,34 @@ pub fn start_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
             ui.add_space(22.0);
             ui.horizontal(|ui| {
                 ui.spacing_mut().item_spacing.x = 12.0;
-                let width = (WIDTH - 24.0) / 3.0;
+                let width = (WIDTH - 36.0) / 4.0;
                 for (command, glyph, label, words, accent) in [
                     (
                         Command::NewProject,
                         icons::FOLDER_NEW,
                         "New project…",
-                        "An empty project in a folder of yours",
+                        "Empty, in a folder of yours",
                         true,
                     ),
                     (
                         Command::OpenProject,
                         icons::FOLDER_OPEN,
                         "Open project…",
-                        "Choose the folder of a project",
+                        "Choose its folder",
+                        false,
+                    ),
+                    (
+                        Command::MakeModel,
+                        icons::TRAIN,
+                        "Make a model…",
+                        "From a folder, in one go",
                         false,
                     ),
                     (
                         Command::TrySample,
                         icons::SPARKLE,
                         "Try the sample",
-                        "Short videos to look around with",
+                        "Short videos, to look around",
                         false,
                     ),
                 ] {

@@ -5,6 +5,7 @@ mod extend;
 mod import_plan;
 mod import_report;
 mod label_as;
+mod make;
 mod note;
 mod path;
 mod phone;
@@ -93,6 +94,7 @@ fn dialog_ui(
             folder,
             files,
         } => project::new_project_ui(ui, cx, name, folder, files, fresh),
+        Dialog::Make { paths, out } => make::make_ui(ui, cx, paths, out, fresh),
         Dialog::Path { purpose, text, why } => path::path_ui(ui, cx, purpose, text, *why, fresh),
         Dialog::NewClass { name, then } => class::new_class_ui(ui, cx, name, then, fresh),
         Dialog::RenameClass { from, name } => class::rename_class_ui(ui, cx, from, name, fresh),

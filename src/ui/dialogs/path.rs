@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use egui::{Key, Margin, Modifiers, RichText, TextEdit, Ui};
 
 use super::{End, buttons_ui, confirmed, message_ui, title_ui, words_ui};
-use crate::app::{Action, EvaluateAction, ExportAction, ImportAction, PathPurpose, words};
+use crate::app::{
+    Action, EvaluateAction, ExportAction, ImportAction, MakeAction, PathPurpose, words,
+};
 use crate::ui::Cx;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, accent_button, button, field_label, text_field};
@@ -40,6 +42,13 @@ pub(super) fn path_ui(
             "/home/me/Videos/new.mp4",
             "Predict",
             true,
+        ),
+        PathPurpose::MakeModel => (
+            "Make a model from a folder",
+            "Folder with one folder for each class",
+            "/home/me/Videos/pets",
+            "Go on",
+            false,
         ),
         PathPurpose::ExportFolder => (
             "Export into another folder",
@@ -103,6 +112,7 @@ pub(super) fn path_ui(
                 PathPurpose::OpenProject => Action::OpenProject(first),
                 PathPurpose::AddFiles => Action::Import(ImportAction::Add(paths.clone())),
                 PathPurpose::Predict => Action::Evaluate(EvaluateAction::Predict(paths.clone())),
+                PathPurpose::MakeModel => Action::Make(MakeAction::Offer(vec![first])),
                 PathPurpose::ExportFolder => Action::Export(ExportAction::Dir(Some(first))),
                 PathPurpose::Locate(id) => Action::Import(ImportAction::Locate(id.clone(), first)),
             });

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use egui::{RichText, Ui, vec2};
 
 use super::{End, buttons_ui, confirmed, message_ui, title_ui};
-use crate::app::{Action, Ask, Site, words};
+use crate::app::{Action, Ask, MakeAction, Site, words};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
@@ -116,6 +116,14 @@ pub(super) fn new_project_ui(
         }
         if button(ui, None, "Cancel").clicked() {
             end = End::Close;
+        }
+        if files.iter().any(|path| path.extension().is_none()) {
+            let make = button(ui, None, "Make a model…");
+            let tip = "Import, train, evaluate and export what you dropped in one go";
+            if make.on_hover_text(tip).clicked() {
+                cx.act(Action::Make(MakeAction::Offer(files.to_vec())));
+                end = End::Close;
+            }
         }
     });
     end

@@ -1,0 +1,167 @@
+//! Making a model of a folder in one go, from the start screen: what is made, how far it is, and what came of it.
+
+use std::path::PathBuf;
+
+use super::{App, Dialog, Lane, TaskId};
+use crate::jobs::{JobError, Work};
+use crate::make::{LiveMake, Made, MakeOrder, Step, make};
+
+/// A model that is being made, or was made a moment ago.
+pub struct Making {
+    /// What it is made of.
+    pub paths: Vec<PathBuf>,
+    /// The folder for everything.
+    pub out: PathBuf,
+    /// Which step is under way.
+    pub live: LiveMake,
+    /// The task, while it runs.
+    pub task: Option<TaskId>,
+    /// How it ended.
+    pub end: Option<MakeEnd>,
+}
+
+/// How the making of a model ended.
+pub enum MakeEnd {
+    /// It is there.
+    Made(Box<Made>),
+    /// It was cancelled; what is finished is kept.
+    Cancelled,
+    /// It failed, for the reason that the sentence says.
+    Failed(String),
+}
+
+/// What a person does where a model is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MakeAction {
+    /// Shows what would be made of these, to be confirmed.
+    Offer(Vec<PathBuf>),
+    /// Makes a model of these in this folder.
+    Start(Vec<PathBuf>, PathBuf),
+    /// Ends it; what is finished is kept.
+    Cancel,
+    /// Goes on after an end that was not the model.
+    Again,
+    /// Goes back to the start screen.
+    Close,
+    /// Opens the project that it made.
+    OpenProject,
+    /// Shows the model's folder in the file manager.
+    Reveal,
+}
+
+impl Making {
+    /// The step that is under way, or broke off; `None` before the first, and once all are done.
+    #[must_use]
+    pub fn step(&self) -> Option<Step> {
+        match self.end {
+            Some(MakeEnd::Made(_)) => None,
+            _ => self.live.step(),
+        }
+    }
+}
+
+impl App {
+    pub(super) fn apply_make(&mut self, action: MakeAction) {
+        match action {
+            MakeAction::Offer(paths) => {
+                let first = paths.first();
+                let name = first.and_then(|path| path.file_name()).unwrap_or_default();
+                let name = format!("{} model", name.to_string_lossy());
+                let out = self.projects_dir().join(name.trim());
+                self.dialog = Some(Dialog::Make {
+                    paths,
+                    out: out.to_string_lossy().into_owned(),
+                });
+            }
+            MakeAction::Start(paths, out) => self.start_making(paths, out),
+            MakeAction::Cancel => {
+                if let Some(task) = self.making.as_ref().and_then(|making| making.task) {
+                    self.tasks.cancel(task);
+                }
+            }
+            MakeAction::Again => {
+                if let Some(making) = self.making.take_if(|making| making.task.is_none()) {
+                    self.start_making(making.paths, making.out);
+                }
+            }
+            MakeAction::Close => {
+                self.making.take_if(|making| making.task.is_none());
+            }
+            MakeAction::OpenProject => {
+                if let Some(Making {
+                    end: Some(MakeEnd::Made(made)),
+                    ..
+                }) = &self.making
+                {
+                    let root = made.project.clone();
+                    self.making = None;
+                    self.open_project(root, Vec::new());
+                }
+            }
+            MakeAction::Reveal => {
+                if let Some(Making {
+                    end: Some(MakeEnd::Made(made)),
+                    ..
+                }) = &self.making
+                {
+                    let place = &made.export.place;
+                    let folder = match place.is_dir() {
+                        true => place.as_path(),
+                        false => place.parent().unwrap_or(place),
+                    };
+                    self.reveal(folder.to_owned());
+                }
+            }
+        }
+    }
+
+    /// How far the making is, while it runs.
+    #[must_use]
+    pub fn making_work(&self) -> Option<&Work> {
+        let id = self.making.as_ref()?.task?;
+        let mut running = self.tasks.running().iter();
+        running.find(|task| task.id == id).map(|task| &task.work)
+    }
+
+    fn start_making(&mut self, paths: Vec<PathBuf>, out: PathBuf) {
+        if self
+            .making
+            .as_ref()
+            .is_some_and(|making| making.task.is_some())
+        {
+            return;
+        }
+        if let Some(parent) = out.parent() {
+            self.prefs.projects_dir = Some(parent.to_owned());
+            self.save_prefs();
+        }
+        let live = LiveMake::default();
+        let order = MakeOrder::new(paths.clone(), out.clone());
+        let on_thread = live.clone();
+        let task = self.tasks.start_as(
+            Lane::Learn,
+            "Making a model",
+            false,
+            move |work| make(&order, &on_thread, work),
+            |app, task, result| {
+                let current = |making: &&mut Making| making.task == Some(task);
+                let Some(making) = app.making.as_mut().filter(current) else {
+                    return;
+                };
+                making.task = None;
+                making.end = Some(match result {
+                    Ok(made) => MakeEnd::Made(Box::new(made)),
+                    Err(JobError::Cancelled) => MakeEnd::Cancelled,
+                    Err(error) => MakeEnd::Failed(error.to_string()),
+                });
+            },
+        );
+        self.making = Some(Making {
+            paths,
+            out,
+            live,
+            task: Some(task),
+            end: None,
+        });
+    }
+}

@@ -1,0 +1,65 @@
+//! Making a model in one go: of what, and where.
+
+use std::path::{Path, PathBuf};
+
+use egui::Ui;
+
+use super::{End, buttons_ui, confirmed, message_ui, title_ui, words_ui};
+use crate::app::{Action, MakeAction, words};
+use crate::ui::Cx;
+use crate::ui::theme::tokens;
+use crate::ui::widgets::{self, accent_button, button, field_label, text_field};
+
+pub(super) fn make_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    paths: &[PathBuf],
+    out: &mut String,
+    fresh: bool,
+) -> End {
+    let t = tokens(ui);
+    let name = paths.first().and_then(|path| path.file_name());
+    let name = name.unwrap_or_default().to_string_lossy();
+    title_ui(
+        ui,
+        &format!("Make a model of “{}”", words::shorten(&name, 30)),
+    );
+    words_ui(
+        ui,
+        "Each folder in it is a class. Images are taken out of the videos, a model learns them, is tried on some that it has not seen, and is written for computers (ONNX) and phones (TensorFlow Lite). It takes some minutes.",
+    );
+    field_label(ui, "Folder for the model and its project");
+    let field = text_field(
+        ui,
+        "Folder for the model",
+        out,
+        "/home/me/Documents/Pets model",
+    );
+    if fresh {
+        field.request_focus();
+    }
+    let place = Path::new(out.trim());
+    let ready = place.is_absolute();
+    let message = if ready {
+        "It is made when it is not there. Nothing of yours in it is touched."
+    } else {
+        "The folder must be a full path."
+    };
+    message_ui(ui, 1, widgets::faint(t, message));
+    let go = ready && confirmed(ui);
+    let mut end = End::Open;
+    buttons_ui(ui, |ui| {
+        let start = ui
+            .add_enabled_ui(ready, |ui| accent_button(ui, None, "Make the model"))
+            .inner;
+        if start.clicked() || go {
+            let action = MakeAction::Start(paths.to_vec(), place.to_owned());
+            cx.act(Action::Make(action));
+            end = End::Close;
+        }
+        if button(ui, None, "Cancel").clicked() {
+            end = End::Close;
+        }
+    });
+    end
+}
