@@ -142,24 +142,26 @@ fn again(args: &Args) -> String {
     format!("`salamander make … --out {}`", shown(&args.out))
 }
 
-/// Says which step begins.
+/// Says which steps have begun; one may be through before it was looked at.
 fn report(live: &LiveMake, told: &mut Option<Step>, watch: &mut Watch) -> anyhow::Result<()> {
     let now = live.step();
-    if *told == now {
-        return Ok(());
-    }
-    *told = now;
-    let Some(step) = now else { return Ok(()) };
     let of = Step::ALL.len();
-    watch.event(
-        "stage",
-        &StepEvent {
-            step: step.title(),
-            number: step.number(),
-            of,
-        },
-    )?;
-    watch.out(&format!("{} of {of}: {}", step.number(), step.title()))
+    for step in Step::ALL {
+        if now.is_none_or(|now| step > now) || told.is_some_and(|told| step <= told) {
+            continue;
+        }
+        *told = Some(step);
+        watch.event(
+            "stage",
+            &StepEvent {
+                step: step.title(),
+                number: step.number(),
+                of,
+            },
+        )?;
+        watch.out(&format!("{} of {of}: {}", step.number(), step.title()))?;
+    }
+    Ok(())
 }
 
 /// One page: how good it is, where it is weak, what was written, what to do next.

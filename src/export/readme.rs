@@ -11,8 +11,9 @@ pub(super) const LAST_WORDS: &str = " What was trained on top is yours.\n";
 
 /// What the programs do not take.
 const LIMITS: &str = "\
-It gives what Salamander gives for every image that Pillow reads whole, but for those with 16 bits a value
-of which the upper ones are unused (10, 12 or 14 bits of a sensor): Salamander brings them to the full range.";
+It gives what Salamander gives for every image that Pillow reads whole, but for two kinds: those with 16 bits a value of
+which the upper ones are unused (10, 12 or 14 bits of a sensor), which Salamander brings to the full range; and JPEG files
+whose stream is damaged or whose EXIF data is, of which each decoder makes what it can.";
 
 /// `README.txt`: what the files are, the steps in words, and a program that runs the first model.
 pub(super) fn text(model: &Model, models: &[WrittenModel], certificate: &Certificate) -> String {

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Checks the models of this export on its golden images, in ONNX Runtime, LiteRT and TensorFlow for Python.
 
-    pip install onnxruntime numpy pillow      (ai-edge-litert for TensorFlow Lite, tensorflow for a frozen graph)
-    python verify.py
+    pip install onnxruntime numpy "pillow>=10.1"      (ai-edge-litert for TensorFlow Lite, tensorflow for a frozen graph)
+    python verify.py            checks
+    python verify.py IMAGE…     classifies
 
 For each image in golden/: the image becomes the golden input to within one level of 255 (Pillow), and each model says
 of the golden input what golden.json expects. Ends with 1 if anything differs. Models whose runtime is not installed,
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 here = Path(__file__).resolve().parent
 golden = json.loads((here / "golden" / "golden.json").read_text(encoding="utf-8"))
@@ -22,6 +23,17 @@ recipe = json.loads((here / "preprocess.json").read_text(encoding="utf-8"))
 labels = (here / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
 side = recipe["resolution_px"]
 problems = []
+
+
+def loaded(path):
+    """The image in a file, upright, 8 bits a value, on white; README.txt names the few that Salamander reads otherwise."""
+    image = ImageOps.exif_transpose(Image.open(path))
+    if image.mode.startswith("I"):  # 16 bits
+        image = Image.fromarray((np.asarray(image, np.float32) / 257 + 0.5).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 
 def square(image):
@@ -79,6 +91,16 @@ def opened(file, outputs, inputs):
     return None
 
 
+if sys.argv[1:]:
+    for model in golden["models"]:
+        if run := opened(model["file"], model["output"]["name"], model["input"]["name"]):
+            for path in sys.argv[1:]:
+                pixels = np.asarray(square(loaded(path)))
+                found = run(tensor(pixels, model["input"]["kind"], model["input"])[0])[0]
+                print(f"{path}: {labels[found.argmax()]} {found.max():.4f}")
+            sys.exit(0)
+    sys.exit("there is nothing here that runs these models: install onnxruntime or ai-edge-litert")
+
 checked = 0
 if labels != golden["labels"]:
     problems.append("labels.txt and golden.json have different labels")
@@ -93,7 +115,7 @@ for model in golden["models"]:
     for image in golden["images"]:
         kind = model["input"]["kind"]
         x = np.load(here / image["inputs"][kind])
-        made, level = tensor(np.asarray(square(Image.open(here / image["image"]).convert("RGB"))), kind, model["input"])
+        made, level = tensor(np.asarray(square(loaded(here / image["image"]))), kind, model["input"])
         apart = float(np.abs(made.astype(np.float32) - x.astype(np.float32)).max() / level)
         if apart > 1.01:
             problems.append(f"{file}: {image['image']} becomes another input, by {apart:.1f} levels")

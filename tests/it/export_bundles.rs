@@ -273,3 +273,119 @@ fn the_command_line_exports_and_verifies_them() {
         assert!(message.contains(told), "{message}");
     }
 }
+
+/// The formats that can be written on this machine: all in CI, where ONNX Runtime Web is installed.
+pub fn installed() -> Vec<Format> {
+    let ready = |format: &&Format| {
+        let found = format.check_installed();
+        if let Err(error) = &found {
+            assert!(std::env::var_os("CI").is_none(), "{error}");
+            eprintln!("SKIPPED: {}: {error}", format.name());
+        }
+        found.is_ok()
+    };
+    Format::all().iter().filter(ready).copied().collect()
+}
+
+/// A disk that takes no file over a megabyte stands for a full one: no format leaves anything, and an earlier export stays.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_things_as_they_were_in_each_format() {
+    let place = Place::new();
+    let (project, _) = trained(&place.path("p"), &[20]);
+    drop(project);
+    place.result("export p --out there");
+    fs::write(place.path("there/mine.txt"), "mine").unwrap();
+    let before = entries(&place.path("there"));
+    let model = fs::read(place.path("there/model.onnx")).unwrap();
+    let limited = |line: &str| {
+        let plain = place.command(&line.split(' ').collect::<Vec<_>>());
+        let mut command = std::process::Command::new("/bin/bash");
+        command
+            .arg("-c")
+            // Without the trap the signal would end the program, which a full disk does not.
+            .arg("trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\"")
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .current_dir(place.path(""));
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        super::cli_program::Ran::of(&command.output().unwrap())
+    };
+    let mut lines: Vec<(String, &str)> = Vec::new();
+    for format in installed() {
+        let name = format.name();
+        lines.push((
+            format!("export p --format {name} --accept-loss --out new/a"),
+            "new",
+        ));
+    }
+    lines.push(("export p --bundle zip --out new/a".to_owned(), "new"));
+    lines.push((
+        "export p --format onnx-fp16,onnx --out there".to_owned(),
+        "there",
+    ));
+    for (line, out) in &lines {
+        let message = limited(line).failure(line);
+        assert!(
+            message.contains("cannot write") && message.contains(out),
+            "{line}: {message}"
+        );
+        assert!(!place.path("new").exists(), "{line}");
+        assert_eq!(entries(&place.path("there")), before, "{line}");
+    }
+    assert!(fs::read(place.path("there/model.onnx")).unwrap() == model);
+    assert!(place.line("verify there").code == Some(0));
+}
+
+/// A model that half precision spoils: its logits lie far from zero and close together.
+#[test]
+fn a_loss_is_refused_on_the_command_line_or_accepted_and_recorded() {
+    let place = Place::new();
+    let (project, runs) = trained(&place.path("p"), &[20]);
+    drop(project);
+    let path = runs[0].dir.join("weights.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut changed = BTreeMap::new();
+    for (name, tensor) in tensors.tensors() {
+        let values = tensor.data().as_chunks::<4>().0.iter();
+        let values = values.map(|bytes| f32::from_le_bytes(*bytes));
+        let shift = if name == "w" { 60.0 } else { 0.0 };
+        let bytes: Vec<u8> = values
+            .flat_map(|value| (value * 0.02 + shift).to_le_bytes())
+            .collect();
+        changed.insert(name, (tensor.shape().to_vec(), bytes));
+    }
+    let views = changed.iter().map(|(name, (shape, bytes))| {
+        let dtype = safetensors::Dtype::F32;
+        let view = safetensors::tensor::TensorView::new(dtype, shape.clone(), bytes).unwrap();
+        (name.clone(), view)
+    });
+    fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+
+    let refused = place.failure("export p --format onnx-fp16 --out model");
+    for part in ["model-fp16.onnx", "was not exported", "--accept-loss"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    assert!(!place.path("model").exists());
+    let accepted = place.line("export p --format onnx-fp16 --accept-loss --out model");
+    assert_eq!(accepted.code, Some(0), "{}", accepted.stderr);
+    assert!(
+        accepted.stdout.contains("accepted for model-fp16.onnx"),
+        "{}",
+        accepted.stdout
+    );
+    let text = fs::read(place.path("model/certificate.json")).unwrap();
+    let certificate: Value = serde_json::from_slice(&text).unwrap();
+    assert!(certificate["models"][0]["accepted_loss"].is_string());
+    for file in ["MODEL_CARD.md", "README.txt"] {
+        let text = fs::read_to_string(place.path("model").join(file)).unwrap();
+        assert!(text.to_lowercase().contains("accepted"), "{file}: {text}");
+    }
+    assert_eq!(place.line("verify model").code, Some(0));
+}

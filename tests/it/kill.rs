@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::cli_program::Place;
+use crate::export_bundles::installed;
 
 /// How often each kind of work is killed.
 fn kills() -> u32 {
@@ -20,7 +21,10 @@ fn kills() -> u32 {
 
 /// Moments spread over `length`, each somewhere in its own part of it.
 fn moments(length: Duration) -> impl Iterator<Item = Duration> {
-    let count = kills();
+    so_many(kills(), length)
+}
+
+fn so_many(count: u32, length: Duration) -> impl Iterator<Item = Duration> {
     (0..count).map(move |index| {
         // The golden ratio spreads points within their parts without a pattern.
         let jitter = (f64::from(index) * 0.618_033_988_75).fract();
@@ -290,32 +294,79 @@ fn during_an_extension() {
     enough(hits);
 }
 
+/// All formats in one export, so that it is killed in each of them.
 #[test]
 fn during_export() {
     let place = Place::new();
     place.project();
     place.result(TRAIN);
-    let line = "export p --format onnx,onnx-fp16 --out model";
-    let length = undisturbed(&place, line);
+    let installed = installed();
+    let formats: Vec<&str> = installed.iter().map(|format| format.name()).collect();
+    // A model that loses too much here says nothing of what is left behind.
+    let line = format!(
+        "export p --format {} --accept-loss --out model",
+        formats.join(",")
+    );
+    let length = undisturbed(&place, &line);
     let whole = contents(&place.path("model"));
-    assert!(whole.contains_key("model.onnx") && whole.contains_key("model-fp16.onnx"));
+    for format in &installed {
+        let written = |name: &String| name.starts_with(format.file());
+        assert!(whole.keys().any(written), "{}", format.name());
+    }
     copy_dir(&place.path("model"), &place.path("earlier"));
+    std::fs::write(place.path("earlier/mine.txt"), "mine").unwrap();
 
+    // An export of all takes longer than other work, so it is killed less often.
+    let count = (kills() / 3).max(4);
     let mut hits = 0;
-    for (index, moment) in moments(length).enumerate() {
+    for (index, moment) in so_many(count, length).enumerate() {
         std::fs::remove_dir_all(place.path("model")).unwrap();
-        // Every other time there is an earlier export to be replaced.
+        // Every other time there is an earlier export to be replaced, and a file of the user's.
         if index % 2 == 0 {
             copy_dir(&place.path("earlier"), &place.path("model"));
         }
-        hits += u32::from(kill_after(&place, line, moment));
+        hits += u32::from(kill_after(&place, &line, moment));
         for (name, bytes) in contents(&place.path("model")) {
             if let Some(reference) = whole.get(&name) {
                 assert!(bytes == *reference, "{name} is not whole after {moment:?}");
             }
         }
-        place.result(line);
-        assert!(contents(&place.path("model")) == whole, "after {moment:?}");
+        place.result(&line);
+        let mut found = contents(&place.path("model"));
+        if index % 2 == 0 {
+            assert_eq!(found.remove("mine.txt").as_deref(), Some(&b"mine"[..]));
+        }
+        assert!(found == whole, "after {moment:?}");
+        // Nothing is left beside it either.
+        let beside = std::fs::read_dir(place.path("")).unwrap();
+        let names = beside.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let left: Vec<String> = names.filter(|name| name.ends_with(".part")).collect();
+        assert_eq!(left, Vec::<String>::new(), "after {moment:?}");
     }
-    enough(hits);
+    assert!(hits * 4 >= count, "only {hits} of {count} kills hit");
+}
+
+/// Killed at any moment, the same line makes the model.
+#[test]
+fn during_make() {
+    let place = Place::new();
+    place.videos();
+    let line = "make videos --out made --format onnx --bundle zip --architecture efficientnet-lite0@96 --depth head";
+    let length = undisturbed(&place, line);
+    let count = (kills() / 3).max(4);
+    let mut hits = 0;
+    for moment in so_many(count, length) {
+        std::fs::remove_dir_all(place.path("made")).unwrap();
+        hits += u32::from(kill_after(&place, line, moment));
+        let made = place.result(line);
+        assert_eq!(made["images"], 48, "after {moment:?}");
+        place.result(&format!("verify {}", made["place"].as_str().unwrap()));
+        let runs = place.result("runs made/project");
+        assert_eq!(
+            runs["runs"].as_array().unwrap().len(),
+            1,
+            "after {moment:?}"
+        );
+    }
+    assert!(hits * 4 >= count, "only {hits} of {count} kills hit");
 }

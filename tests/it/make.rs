@@ -1,0 +1,133 @@
+//! `salamander make`: from class folders to a verified bundle in one line.
+
+use std::fs;
+use std::process::Command;
+
+use super::cli_program::{Place, events};
+use super::export::{interpreter, python};
+
+#[test]
+fn one_line_makes_a_verified_bundle_with_one_page_of_result() {
+    let place = Place::new();
+    place.videos();
+    let line =
+        "make videos --out made --format onnx --architecture efficientnet-lite0@96 --depth head";
+    let lines = place.json(line);
+    let steps: Vec<_> = events(&lines, "stage")
+        .iter()
+        .map(|event| event["step"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(steps, ["Import", "Train", "Evaluate", "Export and prove"]);
+    let made = lines.last().unwrap();
+    assert_eq!(made["images"], 48);
+    assert_eq!(made["card"]["classes"].as_array().unwrap().len(), 3);
+    let part = made["accuracy"]["part"].as_f64().unwrap();
+    let interval = &made["accuracy"]["interval_95"];
+    assert!(interval[0].as_f64().unwrap() <= part && part <= interval[1].as_f64().unwrap());
+    place.result("verify made/model");
+    place.result("classes made/project");
+
+    // Again, for people; nothing is trained anew.
+    let ran = place.line(line);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for part in [
+        "1 of 4: Import",
+        "are recognised (95 %",
+        "fractal",
+        "made/model",
+        "next:",
+        "salamander made/project",
+    ] {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    let runs = place.result("runs made/project");
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 1);
+
+    // What cannot become a model is told at once.
+    let one = place.failure("make videos/bars --out other");
+    assert!(one.contains("two to tell apart"), "{one}");
+    assert!(!place.path("other").exists());
+
+    programs_of(&place);
+}
+
+/// The programs that lie in an export.
+fn programs_of(place: &Place) {
+    let export = place.path("made/model");
+    let image = fs::read_dir(place.path("made/project/classes/bars")).unwrap();
+    let image = image.map(|entry| entry.unwrap().path()).min().unwrap();
+    let said = place.json(&format!("predict made/model {}", image.display()));
+    let top = &events(&said, "prediction")[0]["top"][0];
+    let (class, probability) = (
+        top["class"].as_str().unwrap(),
+        top["probability"].as_f64().unwrap(),
+    );
+    if let Some(python) = python() {
+        let output = interpreter(&python)
+            .arg(export.join("verify.py"))
+            .arg(&image)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let (_, answer) = text.trim().rsplit_once(": ").unwrap();
+        let (found, value) = answer.split_once(' ').unwrap();
+        let value: f64 = value.parse().unwrap();
+        assert!(
+            found == class && (value - probability).abs() < 0.02,
+            "{text} {top}"
+        );
+    }
+    kotlin(place);
+}
+
+/// Compiled against what it uses of the runtimes, and run without them, where there is a compiler.
+fn kotlin(place: &Place) {
+    let Ok(found) = Command::new("kotlinc").arg("-version").output() else {
+        eprintln!("SKIPPED: no kotlinc (Debian's package kotlin)");
+        return;
+    };
+    assert!(found.status.success());
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (stubs, program) = (place.path("stubs.jar"), place.path("classify.jar"));
+    let compile = |source: std::path::PathBuf, more: &[&std::ffi::OsStr], to: &std::path::Path| {
+        let mut command = Command::new("kotlinc");
+        command.arg(source).args(more).arg("-d").arg(to);
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{errors}");
+    };
+    compile(root.join("tests/fixtures/kotlin"), &[], &stubs);
+    let with = [
+        "-cp".as_ref(),
+        stubs.as_os_str(),
+        "-include-runtime".as_ref(),
+    ];
+    compile(
+        place.path("made/model/snippets/Classify.kt"),
+        &with,
+        &program,
+    );
+    let run = || {
+        let mut command = Command::new("java");
+        command
+            .arg("-jar")
+            .arg(&program)
+            .arg(place.path("made/model"));
+        command.output().unwrap()
+    };
+    let output = run();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && text.contains("as expected"),
+        "{text}"
+    );
+    // Another image is not the golden one.
+    let golden = place.path("made/model/golden");
+    fs::copy(golden.join("01.png"), golden.join("02.png")).unwrap();
+    assert!(!run().status.success());
+}
