@@ -8,7 +8,7 @@ use crate::project::Split;
 use super::format::Acceptance;
 use super::latency::Latency;
 use super::verify::largest_difference;
-use super::{ExportError, WrittenModel};
+use super::{ExportError, Search, WrittenModel};
 
 /// Its name.
 pub(super) const FILE: &str = "certificate.json";
@@ -72,6 +72,9 @@ pub struct ModelCertificate {
     pub latency: Option<Latency>,
     /// What was lost more than is allowed, if it was accepted all the same.
     pub accepted_loss: Option<String>,
+    /// How an int8 model was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
 }
 
 /// A frame to which the model gives another answer than the run.
@@ -173,6 +176,7 @@ impl ModelCertificate {
             flips,
             latency: None,
             accepted_loss: None,
+            search: None,
         }
     }
 

@@ -95,6 +95,14 @@ pub enum ExportError {
         /// The run.
         run: String,
     },
+    /// No training frames to measure the network on.
+    #[error(
+        "run “{run}” cannot be exported in int8, because none of its training frames is in the project any more; bring them back, train again, or leave int8 out"
+    )]
+    Uncalibrated {
+        /// The run.
+        run: String,
+    },
     /// No format is called so.
     #[error("there is no format “{name}”; there are {}", listed(&known.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()))]
     NoSuchFormat {

@@ -50,6 +50,11 @@ pub trait Exporter: Sync {
         true
     }
 
+    /// Whether it is written from [`Model::quantized`], which is measured on training frames first.
+    fn is_calibrated(&self) -> bool {
+        false
+    }
+
     /// When a written model counts as exported.
     fn acceptance(&self) -> Acceptance;
 

@@ -19,6 +19,7 @@ pub struct Format(&'static dyn Exporter);
 static ALL: &[Format] = &[
     Format::ONNX,
     Format::ONNX_FP16,
+    Format::ONNX_INT8,
     Format::ONNX_FLOAT,
     Format::TFLITE,
     Format::TFLITE_FP16,
@@ -33,6 +34,8 @@ impl Format {
     pub const ONNX: Self = Self(&Onnx::UINT8);
     /// `model-fp16.onnx`: the same with weights and operators in half precision.
     pub const ONNX_FP16: Self = Self(&Onnx::HALF);
+    /// `model-int8.onnx`: the same in 8-bit integers.
+    pub const ONNX_INT8: Self = Self(&Onnx::INT8);
     /// The same with `image` f32 `[N, 3, H, W]`, normalised by the caller.
     pub const ONNX_FLOAT: Self = Self(&Onnx::FLOAT);
     /// `model.tflite`: `image` uint8 `[1, H, W, 3]` RGB to probabilities, labels inside.

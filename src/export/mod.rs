@@ -18,6 +18,7 @@ mod model;
 mod nhwc;
 mod onnx;
 mod open;
+mod quantize;
 mod readme;
 mod runs;
 mod snippets;
@@ -37,11 +38,13 @@ pub use latency::Latency;
 pub use model::Model;
 pub use onnx::{OnnxRunner, RECIPE_KEY};
 pub use open::open;
+pub use quantize::{Candidate, Quantized, Search};
 pub use runs::{RunExport, export_runs};
 pub use snippets::{Language, examples};
 pub use web::{web_files, web_runtime_dir};
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -218,7 +221,10 @@ fn write_and_verify(
     for note in &classes.notes {
         work.warn(note);
     }
-    let model = Model::of_run(run, &classes)?;
+    let mut model = Model::of_run(run, &classes)?;
+    if models.iter().any(|(format, _)| format.is_calibrated()) {
+        model.quantized = Some(Arc::new(quantize::quantized(project, run, &model, work)?));
+    }
     let models: Vec<WrittenModel> = models
         .into_iter()
         .map(|(format, file)| WrittenModel {
@@ -252,6 +258,10 @@ fn write_and_verify(
         let found = verify::verify(project.root(), &run.id.0, written, &open, &reference, work)?;
         let bytes = on_disk.iter().map(|file| file.bytes.len() as u64).sum();
         let mut proof = ModelCertificate::new(written, bytes, fp32_bytes, &reference, &found);
+        if written.format.is_calibrated() {
+            let quantized = model.quantized.as_ref();
+            proof.search = quantized.map(|quantized| quantized.search.clone());
+        }
         proof.judge(
             written.format.acceptance(),
             certificate.frames,

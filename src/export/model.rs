@@ -1,5 +1,7 @@
 //! What every format is written from: one graph, and all that is to be said of it.
 
+use std::sync::Arc;
+
 use crate::backbone::{Architecture, Backbone, Preprocessing};
 use crate::evaluate::{InputKind, Recipe};
 use crate::graph::ops::{Linear, Softmax};
@@ -8,14 +10,16 @@ use crate::onnx::{ElementType, Tensor};
 use crate::project::ClassId;
 use crate::train::{Head, Run, RunClasses};
 
-use super::ExportError;
+use super::{ExportError, Quantized};
 
 /// The name of the graph's input.
 const PLANES: &str = "planes";
 /// The name of the graph's output.
 const PROBABILITIES: &str = "probabilities";
 /// The name of the head's matrix f32 `[D, C]`.
-const HEAD_WEIGHT: &str = "head.weight";
+pub(super) const HEAD_WEIGHT: &str = "head.weight";
+/// The name of the head's bias f32 `[C]`.
+pub(super) const HEAD_BIAS: &str = "head.bias";
 
 /// A trained classifier as all formats take it.
 ///
@@ -53,6 +57,8 @@ pub struct Model {
     pub test_accuracy: Option<f32>,
     /// What is to be said of classes that were merged or deleted since.
     pub notes: Vec<String>,
+    /// The same in 8-bit integers, where a format asks for it.
+    pub quantized: Option<Arc<Quantized>>,
 }
 
 impl Model {
@@ -100,6 +106,7 @@ impl Model {
             is_tuned: tuned.is_some(),
             test_accuracy: run.result.as_ref().and_then(|result| result.test_accuracy),
             notes: classes.notes.clone(),
+            quantized: None,
         })
     }
 
@@ -150,6 +157,28 @@ impl Model {
         Ok(graph)
     }
 
+    /// The same in 8-bit integers.
+    ///
+    /// # Errors
+    /// When the export did not ask for it.
+    pub fn quantized(&self) -> Result<&Quantized, ExportError> {
+        self.quantized
+            .as_deref()
+            .ok_or_else(|| ExportError::Uncalibrated {
+                run: self.run.clone(),
+            })
+    }
+
+    /// The head as the run trained it: `[D, C]` and `[C]`, C being the classes that the run told apart.
+    #[must_use]
+    pub fn head(&self) -> Option<(Vec<f32>, Vec<f32>)> {
+        let of = |name| {
+            let value = self.graph.find(name)?;
+            Some(self.graph.constant_of(value)?.f32().ok()?.to_vec())
+        };
+        Some((of(HEAD_WEIGHT)?, of(HEAD_BIAS)?))
+    }
+
     /// How a model of it that takes such an input is run.
     #[must_use]
     pub fn recipe(&self, input: InputKind) -> Recipe {
@@ -193,7 +222,7 @@ fn join(
     let joined = graph.append(backbone, &[(input, planes)])?;
     let bottleneck = joined.get(bottleneck);
     let w = graph.constant_named(HEAD_WEIGHT, Tensor::new([dim, classes], head.w.clone()));
-    let b = graph.constant_named("head.bias", Tensor::new([classes], head.b.clone()));
+    let b = graph.constant_named(HEAD_BIAS, Tensor::new([classes], head.b.clone()));
     let logits = graph.op(Linear::GEMM, &[bottleneck, w, b]);
     let softmax = Softmax {
         axis: 1,
@@ -274,6 +303,7 @@ pub(super) mod tests {
             is_tuned: false,
             test_accuracy: None,
             notes: Vec::new(),
+            quantized: None,
         }
     }
 

@@ -414,3 +414,65 @@ fn the_command_line_exports_several_and_verifies_them() {
     place.result("export p --format onnx --out model --force");
     place.result("verify model");
 }
+
+/// A quarter of the size, the same bytes each time, found on frames that are not the test's, and proved like all others.
+#[test]
+fn int8_is_found_and_certified() {
+    let dir = tempfile::tempdir().unwrap();
+    let (project, run) = trained(&dir.path().join("p"));
+    let order = Order {
+        options: Options {
+            bottleneck: true,
+            ..Options::default()
+        },
+        ..Format::ONNX_INT8.into()
+    };
+    let [out, again, anew] = ["out", "again", "anew"].map(|name| dir.path().join(name));
+    let found = export(&project, &run, &order, &out, &Work::new()).unwrap();
+    let model = &found.certificate.models[0];
+    assert!(
+        (0.2..0.275).contains(&model.size_ratio),
+        "{}",
+        model.size_ratio
+    );
+    let search = model.search.as_ref().unwrap();
+    assert!(search.fitted_on > 20 && search.compared_on > 5);
+    assert!(search.candidates.len() > 8 && search.candidates[0].taken);
+    // What was taken never made it worse.
+    let taken = search.candidates.iter().filter(|known| known.taken);
+    let divergences: Vec<f64> = taken.map(|known| known.divergence).collect();
+    assert!(divergences.windows(2).all(|pair| pair[1] < pair[0]));
+    let read: Value = json(&out.join("certificate.json"));
+    assert_eq!(read["models"][0]["search"]["candidates"][0]["taken"], true);
+
+    // From the cache, and without it.
+    export(&project, &run, &order, &again, &Work::new()).unwrap();
+    assert_eq!(contents(&out), contents(&again));
+    fs::remove_dir_all(project.cache_dir().join("int8")).unwrap();
+    export(&project, &run, &order, &anew, &Work::new()).unwrap();
+    let bytes = |out: &Path| fs::read(out.join("model-int8.onnx")).unwrap();
+    assert_eq!(bytes(&out), bytes(&anew));
+
+    // The folder proves itself; what takes floats computes the same.
+    for model in verify_bundle(&out, &Work::new()).unwrap().models {
+        assert!(model.ok, "{model:?}");
+    }
+    for input in [InputKind::Float32Nchw, InputKind::Float32Nhwc] {
+        let order = Order {
+            options: Options {
+                input: Some(input),
+                batch_of_one: true,
+                opset: Some(21),
+                ..Options::default()
+            },
+            force: true,
+            ..Format::ONNX_INT8.into()
+        };
+        let fed = dir.path().join(format!("{input:?}"));
+        let fed = export(&project, &run, &order, &fed, &Work::new()).unwrap();
+        let fed = &fed.certificate.models[0];
+        assert_eq!(fed.flips, model.flips);
+        let differs = fed.max_probability_difference - model.max_probability_difference;
+        assert!(differs.abs() < 1e-5, "{differs}");
+    }
+}

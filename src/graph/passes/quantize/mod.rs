@@ -22,9 +22,9 @@ use std::sync::Arc;
 use crate::graph::value::ValueId;
 
 pub use prepare::{Pixels, Prepared, prepare};
-pub use units::Layer;
-pub use weights::{Integers, rounded};
-pub use write::{Input, quantize};
+pub use units::{Layer, cuts_off};
+pub use weights::{Integers, by_channel, rounded};
+pub use write::quantize;
 
 /// Between which numbers a value lies. What lies outside is cut off.
 #[derive(Debug, Clone, Copy, PartialEq)]

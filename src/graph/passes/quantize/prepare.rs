@@ -1,10 +1,11 @@
 //! What happens to a network before it is quantized: it is made as simple as it gets, in real numbers.
 
 use crate::graph::ops::{Conv, Elementwise, Gemm, GlobalPool, Linear, ReduceKind, Reshaping};
+use crate::graph::passes::Joined;
 use crate::graph::structure::Node;
-use crate::graph::value::{Fact, ValueId};
+use crate::graph::value::{Dim, Fact, ValueId};
 use crate::graph::{Graph, GraphError, Op};
-use crate::onnx::Tensor;
+use crate::onnx::{ElementType, Tensor};
 
 /// A network that is ready to be measured and quantized. It computes what the network did, in real numbers.
 #[derive(Debug, Clone)]
@@ -206,32 +207,55 @@ fn fold_normalisation(
 }
 
 impl Prepared {
-    /// What the input of the prepared network is, for planes of pixels `[N, 3, H, W]` that are 0 to 255.
-    #[must_use]
-    pub fn input_of(&self, pixels: &Tensor) -> Option<Tensor> {
-        let values = pixels.f32().ok()?;
-        let area: usize = pixels.shape.get(2..)?.iter().product();
-        let mut made = Vec::with_capacity(values.len());
-        for (at, plane) in values.chunks_exact(area.max(1)).enumerate() {
-            let channel = at % 3;
-            let (scale, zero) = match self.pixels {
-                Some(Pixels { scale, zero }) => (scale, f32::from(zero)),
-                None => (1.0 / self.std[channel], self.mean[channel]),
-            };
-            made.extend(plane.iter().map(|pixel| (pixel - zero) * scale));
-        }
-        Some(Tensor::new(pixels.shape.clone(), made))
+    /// The network in real numbers, with an input `image` of pixels uint8 `[N, H, W, 3]`, and where its values are.
+    ///
+    /// # Errors
+    /// When its input is no image.
+    pub fn from_pixels(&self, image: &str) -> Result<(Graph, Joined), GraphError> {
+        let mut made = Graph::new(&self.graph.name);
+        made.opset = self.graph.opset;
+        let planes = self.planes_of(&mut made, image)?;
+        let planes = self.normalised(&mut made, planes);
+        let joined = made.append(self.graph.clone(), &[(self.input, planes)])?;
+        Ok((made, joined))
     }
 
-    /// The layer behind a normalisation of pixels, for graphs that take normalised planes: what is to be multiplied
-    /// and added for the input of the prepared network, for each channel.
-    pub(super) fn of_planes(&self) -> Option<[[f32; 3]; 2]> {
-        let Pixels { scale, zero } = self.pixels?;
-        let of = |f: &dyn Fn(usize) -> f32| [f(0), f(1), f(2)];
-        Some([
-            of(&|channel| self.std[channel] * scale),
-            of(&|channel| (self.mean[channel] - f32::from(zero)) * scale),
-        ])
+    /// Adds an input of pixels uint8 `[N, H, W, 3]`, and gives them as `[N, 3, H, W]`.
+    pub(super) fn planes_of(&self, made: &mut Graph, image: &str) -> Result<ValueId, GraphError> {
+        let Some([batch, channels, height, width]) = self.graph.shape(self.input) else {
+            return Err(GraphError::Model("its input is no image".into()));
+        };
+        let interleaved = [batch, height, width, channels].map(Dim::clone);
+        let pixels = made.input(image, ElementType::U8, &interleaved);
+        // Bytes are transposed before they become four times as large.
+        Ok(made.transpose(pixels, &[0, 3, 1, 2]))
+    }
+
+    /// The network's input, computed of pixels uint8 `[N, 3, H, W]`.
+    pub(super) fn normalised(&self, made: &mut Graph, planes: ValueId) -> ValueId {
+        let values = made.cast(planes, ElementType::F32);
+        let (mean, std) = match self.pixels {
+            Some(Pixels { scale, zero }) => ([f32::from(zero); 3], [1.0 / scale; 3]),
+            None => (self.mean, self.std),
+        };
+        let [mean, std] = [mean, std].map(|numbers| {
+            let numbers = Tensor::new([1, 3, 1, 1], numbers.to_vec());
+            made.constant(numbers)
+        });
+        let centred = made.sub(values, mean);
+        made.div(centred, std)
+    }
+
+    /// Gives a bias, or another constant of the network, other contents of the same shape.
+    ///
+    /// # Errors
+    /// When it is no constant of that shape.
+    pub fn set_constant(&mut self, value: ValueId, contents: Vec<f32>) -> Result<(), GraphError> {
+        let known = self.graph.constant_of(value);
+        let shape = known.map(|known| known.shape.clone()).unwrap_or_default();
+        let name = self.graph.name_of(value).to_owned();
+        self.graph
+            .replace_constant(&name, &Tensor::new(shape, contents))
     }
 }
 

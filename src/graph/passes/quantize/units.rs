@@ -249,6 +249,12 @@ pub(super) fn layer(graph: &Graph, node: &Node) -> Option<Layer> {
     })
 }
 
+/// Whether a node only cuts off values, at bounds around zero.
+#[must_use]
+pub fn cuts_off(graph: &Graph, node: &Node) -> bool {
+    clip(graph, node).is_some()
+}
+
 impl Prepared {
     /// The layers, each after those that it reads from.
     #[must_use]

@@ -14,8 +14,8 @@ pub struct Integers {
 /// The largest bias in steps of its scale. Above that, sums of products and bias could leave 32 bits.
 const LARGEST_BIAS: f32 = (1 << 30) as f32;
 
-/// The indices of a weight's numbers by channel: calls `f` with the channel and the index of each number.
-fn by_channel(shape: &[usize], axis: usize, mut f: impl FnMut(usize, usize)) {
+/// Calls `f` with the channel and the index of each number of a weight, `axis` being the dimension of its channels.
+pub fn by_channel(shape: &[usize], axis: usize, mut f: impl FnMut(usize, usize)) {
     let channels = shape.get(axis).copied().unwrap_or(1).max(1);
     let inner: usize = shape.get(axis + 1..).unwrap_or_default().iter().product();
     let count: usize = shape.iter().product();

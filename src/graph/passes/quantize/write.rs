@@ -5,34 +5,18 @@ use std::sync::Arc;
 
 use crate::graph::ops::Quantization;
 use crate::graph::structure::Node;
-use crate::graph::value::{Dim, Fact, ValueId};
+use crate::graph::value::{Fact, ValueId};
 use crate::graph::{Graph, GraphError, Op};
 use crate::onnx::{Element, ElementType, Tensor};
 
 use super::units::{Layer, Plan, Unit, clip, layer};
 use super::{Affine, Pixels, Prepared, Quantizing, Range, rounded};
 
-/// What a quantized graph takes, under the name `image`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input {
-    /// Pixels uint8 `[N, H, W, 3]`.
-    Pixels,
-    /// Normalised pixels f32 `[N, H, W, 3]`.
-    Interleaved,
-    /// Normalised pixels f32 `[N, 3, H, W]`.
-    Planar,
-}
-
-/// The quantized graph of a prepared network, in QDQ form.
+/// The quantized graph of a prepared network, in QDQ form. Its input, called `image`, is pixels uint8 `[N, H, W, 3]`.
 ///
 /// # Errors
 /// [`GraphError::Model`] names a value whose range is not given, or a weight that does not fit its integers.
-pub fn quantize(
-    prepared: &Prepared,
-    how: &Quantizing,
-    image: &str,
-    input: Input,
-) -> Result<Graph, GraphError> {
+pub fn quantize(prepared: &Prepared, how: &Quantizing, image: &str) -> Result<Graph, GraphError> {
     let from = &prepared.graph;
     let plan = Plan::new(from, &how.float);
     let mut writer = Writer {
@@ -47,7 +31,7 @@ pub fn quantize(
     };
     writer.made.opset = from.opset;
     writer.made.other_opsets.clone_from(&from.other_opsets);
-    writer.front(prepared, image, input)?;
+    writer.front(prepared, image)?;
     for (node, unit) in from.nodes().iter().zip(writer.plan.units.clone()) {
         writer.node(node, unit)?;
     }
@@ -106,45 +90,18 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// The input, and what makes the network's own input of it.
-    fn front(&mut self, prepared: &Prepared, image: &str, input: Input) -> Result<(), GraphError> {
-        let shape = prepared.graph.shape(prepared.input);
-        let Some([batch, channels, height, width]) = shape else {
-            return Err(GraphError::Model("its input is no image".into()));
+    fn front(&mut self, prepared: &Prepared, image: &str) -> Result<(), GraphError> {
+        let planes = prepared.planes_of(&mut self.made, image)?;
+        let held = match prepared.pixels {
+            Some(Pixels { scale, zero }) => Held {
+                integers: Some((planes, Affine { scale, zero })),
+                ..Held::default()
+            },
+            None => Held {
+                real: Some(prepared.normalised(&mut self.made, planes)),
+                ..Held::default()
+            },
         };
-        let planar = [batch, channels, height, width].map(Dim::clone);
-        let interleaved = [batch, height, width, channels].map(Dim::clone);
-        let mut held = Held::default();
-        let per_channel = |values: [f32; 3]| Tensor::new([1, 3, 1, 1], values.to_vec());
-        if input == Input::Pixels {
-            let pixels = self.made.input(image, ElementType::U8, &interleaved);
-            let planes = self.made.transpose(pixels, &[0, 3, 1, 2]);
-            if let Some(Pixels { scale, zero }) = prepared.pixels {
-                held.integers = Some((planes, Affine { scale, zero }));
-            } else {
-                let values = self.made.cast(planes, ElementType::F32);
-                let mean = self.made.constant(per_channel(prepared.mean));
-                let std = self.made.constant(per_channel(prepared.std));
-                let centred = self.made.sub(values, mean);
-                held.real = Some(self.made.div(centred, std));
-            }
-        } else {
-            let mut planes = if input == Input::Planar {
-                self.made.input(image, ElementType::F32, &planar)
-            } else {
-                let image = self.made.input(image, ElementType::F32, &interleaved);
-                self.made.transpose(image, &[0, 3, 1, 2])
-            };
-            if let Some([factor, added]) = prepared.of_planes()
-                && (factor.iter().any(|factor| (factor - 1.0).abs() > 1e-6)
-                    || added.iter().any(|added| added.abs() > 1e-6))
-            {
-                let factor = self.made.constant(per_channel(factor));
-                let added = self.made.constant(per_channel(added));
-                let scaled = self.made.mul(planes, factor);
-                planes = self.made.add(scaled, added);
-            }
-            held.real = Some(planes);
-        }
         self.held.insert(prepared.input, held);
         Ok(())
     }

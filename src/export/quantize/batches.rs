@@ -1,0 +1,60 @@
+//! Running frames through a graph, several at once, with results in the order of the frames.
+
+use std::collections::BTreeMap;
+
+use crate::backbone::in_parallel;
+use crate::graph::{Graph, ValueId};
+use crate::jobs::Work;
+use crate::onnx::{Session, Tensor};
+
+use super::super::ExportError;
+use super::IMAGE;
+use super::frames::Frame;
+
+/// Frames at once: enough that small layers fill the processor, few enough that values fit its caches.
+const AT_ONCE: usize = 8;
+
+/// Runs batches of frames, and what `of` makes of the outputs of each comes to `take` in the order of the frames,
+/// with the first frame's index: sums are the same bits on any number of threads.
+pub(super) fn run<T: Send>(
+    graph: &Graph,
+    outputs: &[ValueId],
+    frames: &[Frame],
+    side: usize,
+    work: &Work,
+    of: impl Fn(Vec<Tensor>) -> Result<T, ExportError> + Sync,
+    mut take: impl FnMut(usize, T) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    let mut graph = graph.clone();
+    graph.clear_outputs();
+    outputs.iter().for_each(|output| graph.output(*output));
+    graph.prune();
+    let names: Vec<&str> = outputs.iter().map(|id| graph.name_of(*id)).collect();
+    let bytes = graph.to_onnx();
+    let batches: Vec<&[Frame]> = frames.chunks(AT_ONCE).collect();
+    let mut waiting = BTreeMap::new();
+    let mut next = 0;
+    in_parallel(
+        batches.len(),
+        work,
+        || Ok(Session::from_bytes(&bytes, 1)?),
+        |session, at| {
+            let batch = batches.get(at).copied().unwrap_or_default();
+            let pixels: Vec<u8> = batch
+                .iter()
+                .flat_map(|frame| &frame.pixels)
+                .copied()
+                .collect();
+            let image = Tensor::new([batch.len(), side, side, 3], pixels);
+            of(session.run(&[(IMAGE, &image)], &names)?)
+        },
+        |at, found| {
+            waiting.insert(at, found);
+            while let Some(found) = waiting.remove(&next) {
+                take(next * AT_ONCE, found)?;
+                next += 1;
+            }
+            Ok(())
+        },
+    )
+}

@@ -1,0 +1,206 @@
+//! Channels of a value that lie in small ranges use few of the 256 steps that all channels share. Scaled up in the layer
+//! that makes them, and down in the weights of the layers that read them, they use as many as the largest one; what is
+//! computed stays the same. (Cross-layer equalisation, Nagel et al. 2019, arXiv:1906.04721, for the sake of the values: the
+//! weights that it makes harder to round are rounded together.)
+//!
+//! An activation that cuts off at 6 then cuts a scaled channel off earlier, but above all that was measured of it.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::graph::ops::{Elementwise, Reshaping};
+use crate::graph::passes::quantize::{Layer, Prepared, by_channel, cuts_off};
+use crate::graph::{Graph, Node, Op, ValueId, WeightKind};
+
+use super::super::ExportError;
+use super::measure::Measured;
+
+/// Values whose channels are scaled alike, by one of them.
+struct Groups {
+    same: HashMap<ValueId, ValueId>,
+    fixed: HashSet<ValueId>,
+}
+
+impl Groups {
+    fn root(&self, mut value: ValueId) -> ValueId {
+        while let Some(next) = self.same.get(&value) {
+            value = *next;
+        }
+        value
+    }
+
+    fn unite(&mut self, a: ValueId, b: ValueId) {
+        let (a, b) = (self.root(a), self.root(b));
+        if a != b {
+            self.same.insert(a.max(b), a.min(b));
+            if self.fixed.remove(&a) | self.fixed.remove(&b) {
+                self.fixed.insert(a.min(b));
+            }
+        }
+    }
+
+    fn fix(&mut self, value: ValueId) {
+        let root = self.root(value);
+        self.fixed.insert(root);
+    }
+
+    /// Which values of a network must be scaled alike, and which ones stay as they are.
+    fn of(prepared: &Prepared, bottleneck: ValueId) -> Self {
+        let graph = &prepared.graph;
+        let mut groups = Self {
+            same: HashMap::new(),
+            fixed: HashSet::new(),
+        };
+        let layers: HashMap<ValueId, Layer> = prepared
+            .layers()
+            .into_iter()
+            .map(|layer| (layer.output, layer))
+            .collect();
+        for node in graph.nodes() {
+            match node.output().and_then(|output| layers.get(&output)) {
+                // Input and output are scaled by themselves.
+                Some(layer) if is_scalable(graph, node, layer) => {}
+                Some(_) => groups.fix_all(graph, node),
+                None if keeps_channels(graph, node) => {
+                    let output = node.output().unwrap_or(prepared.input);
+                    let reads = node.inputs.iter().flatten();
+                    for read in reads.filter(|read| graph.constant_of(**read).is_none()) {
+                        groups.unite(output, *read);
+                    }
+                }
+                None => groups.fix_all(graph, node),
+            }
+        }
+        groups.fix(prepared.input);
+        groups.fix(bottleneck);
+        graph
+            .outputs()
+            .iter()
+            .for_each(|output| groups.fix(*output));
+        groups
+    }
+
+    fn fix_all(&mut self, graph: &Graph, node: &Node) {
+        let reads = node
+            .reads()
+            .filter(|read| graph.constant_of(*read).is_none());
+        reads.chain(node.makes()).for_each(|value| self.fix(value));
+    }
+}
+
+/// Whether a layer's input and output channels can be scaled apart, or are one and the same (depthwise).
+fn is_scalable(graph: &Graph, node: &Node, layer: &Layer) -> bool {
+    match &node.op {
+        Op::Conv(conv) => {
+            let depthwise = layer.kind == WeightKind::DepthwiseKernel
+                && graph
+                    .lens(layer.weight)
+                    .and_then(|lens| lens.first().copied())
+                    == usize::try_from(conv.group).ok();
+            conv.group == 1 || depthwise
+        }
+        _ => false,
+    }
+}
+
+/// Whether a node treats channels alike and in their order, so that their scales pass through it.
+fn keeps_channels(graph: &Graph, node: &Node) -> bool {
+    let constant = |at: usize| {
+        node.input(at)
+            .is_some_and(|id| graph.constant_of(id).is_some())
+    };
+    match &node.op {
+        Op::Elementwise(Elementwise::Add) => !constant(0) && !constant(1),
+        Op::Activation(_) => cuts_off(graph, node),
+        Op::GlobalPool(_) | Op::Pool(_) | Op::Reshaping(Reshaping::Identity) => {
+            node.outputs.len() == 1
+        }
+        _ => false,
+    }
+}
+
+/// The network with channels scaled so that each uses the steps of its value, by at most the factor `most`, and what was
+/// measured of it, scaled too.
+pub(super) fn equalised(
+    prepared: &Prepared,
+    measured: &Measured,
+    bottleneck: ValueId,
+    most: f32,
+) -> Result<(Prepared, Measured), ExportError> {
+    let groups = Groups::of(prepared, bottleneck);
+    let factors = factors(&groups, measured, most);
+    let of = |value: ValueId| factors.get(&groups.root(value));
+    let (mut prepared, mut measured) = (prepared.clone(), measured.clone());
+    for layer in prepared.layers() {
+        let (Some(weight), Some(bias)) = (
+            prepared.graph.constant_of(layer.weight).cloned(),
+            prepared.graph.constant_of(layer.bias).cloned(),
+        ) else {
+            continue;
+        };
+        let (read, made) = (of(layer.input), of(layer.output));
+        let depthwise = layer.kind == WeightKind::DepthwiseKernel;
+        let kernel: usize = weight.shape.get(2..).unwrap_or_default().iter().product();
+        let kernel = kernel.max(1);
+        let each = weight.data.len() / bias.data.len().max(1);
+        let mut values = weight.f32()?.to_vec();
+        by_channel(&weight.shape, layer.axis, |channel, index| {
+            let Some(value) = values.get_mut(index) else {
+                return;
+            };
+            if let Some(factor) = made.and_then(|factors| factors.get(channel)) {
+                *value *= factor;
+            }
+            let input = if depthwise {
+                channel
+            } else {
+                index % each.max(1) / kernel
+            };
+            if let Some(factor) = read.and_then(|factors| factors.get(input)) {
+                *value /= factor;
+            }
+        });
+        prepared.set_constant(layer.weight, values)?;
+        if let Some(factors) = made {
+            let biases = bias.f32()?.iter().zip(factors);
+            let biases = biases.map(|(bias, factor)| bias * factor).collect();
+            prepared.set_constant(layer.bias, biases)?;
+        }
+        if let (Some(factors), Some(inputs)) = (read, measured.inputs.get_mut(&layer.weight)) {
+            let kernel = if depthwise { 1 } else { kernel };
+            inputs.scale(|at| factors.get(at / kernel).copied().unwrap_or(1.0));
+        }
+    }
+    for (value, extremes) in &mut measured.channels {
+        let Some(factors) = of(*value) else { continue };
+        extremes.scale(factors);
+        measured.ranges.insert(*value, extremes.range());
+    }
+    Ok((prepared, measured))
+}
+
+/// For each group what its channels are multiplied by.
+fn factors(groups: &Groups, measured: &Measured, most: f32) -> HashMap<ValueId, Vec<f32>> {
+    let mut sizes: HashMap<ValueId, Vec<f32>> = HashMap::new();
+    for (value, extremes) in &measured.channels {
+        let root = groups.root(*value);
+        if groups.fixed.contains(&root) {
+            continue;
+        }
+        let own = extremes.sizes();
+        let known = sizes.entry(root).or_insert_with(|| vec![0.0; own.len()]);
+        for (known, own) in known.iter_mut().zip(own) {
+            *known = known.max(own);
+        }
+    }
+    for sizes in sizes.values_mut() {
+        let largest = sizes.iter().copied().fold(0.0, f32::max);
+        for size in sizes {
+            *size = if *size > 0.0 {
+                (largest / *size).clamp(1.0, most)
+            } else {
+                1.0
+            };
+        }
+    }
+    sizes
+}

@@ -1,0 +1,160 @@
+//! Models in 8-bit integers: measured on training frames, and searched for.
+//!
+//! Everything is fitted on one sample of training frames ([`frames`]) and chosen by another one, of validation frames and
+//! training frames that nothing was fitted on. Test frames play no part: they prove what was made. What the network does
+//! on the frames that it is fitted on is measured in ONNX Runtime ([`measure`]): between which numbers each value lies,
+//! and how the inputs of each layer vary together, so that its weights are rounded for what it really reads
+//! ([`rounding`]). The head is then fitted to the integers' bottlenecks ([`head`]). [`search`] takes what wins.
+
+mod batches;
+mod equalise;
+mod frames;
+mod head;
+mod measure;
+mod ranges;
+mod rounding;
+mod search;
+
+use std::path::PathBuf;
+
+use crate::files::{self, Durability};
+use crate::graph::passes::quantize::prepare;
+use crate::graph::{Graph, GraphError};
+use crate::jobs::Work;
+use crate::onnx::runtime_info;
+use crate::project::Project;
+use crate::train::Run;
+
+use super::{ExportError, Model};
+use frames::Frames;
+
+pub(super) use search::bottleneck_of;
+pub use search::{Candidate, Search};
+
+/// The name of a quantized graph's input.
+pub(super) const IMAGE: &str = "image";
+
+/// Changes whenever the same frames and network would give another model.
+const VERSION: u32 = 1;
+
+/// A trained classifier in 8-bit integers, in the QDQ form that formats are written from.
+#[derive(Debug, Clone)]
+pub struct Quantized {
+    /// From `image` uint8 `[N, H, W, 3]` to probabilities, as ONNX Runtime computes best: the last layer gives real
+    /// numbers, and layers may stay in them.
+    pub onnx: Graph,
+    /// The same with everything before the softmax in integers and matrices with one scale, as TensorFlow Lite wants it.
+    pub tflite: Graph,
+    /// How it was found.
+    pub search: Search,
+}
+
+/// Quantizes a model, or takes what was made of the same model and frames before from the project's cache.
+///
+/// # Errors
+/// [`ExportError::Uncalibrated`] when the run has no training frames any more.
+pub(super) fn quantized(
+    project: &Project,
+    run: &Run,
+    model: &Model,
+    work: &Work,
+) -> Result<Quantized, ExportError> {
+    let frames = frames::load(project, run, model, work)?;
+    let prepared = prepare(
+        &model.graph,
+        model.preprocessing.mean,
+        model.preprocessing.std,
+    )?;
+    let mut key = blake3::Hasher::new();
+    let version = (VERSION, env!("CARGO_PKG_VERSION"), &runtime_info()?.version);
+    key.update(format!("{version:?}").as_bytes());
+    key.update(&prepared.graph.to_onnx());
+    key.update(
+        format!(
+            "{:?}{:?}",
+            model.preprocessing.mean, model.preprocessing.std
+        )
+        .as_bytes(),
+    );
+    frames.hash(&mut key);
+    let kept = Kept::new(project, &key.finalize().to_hex());
+    if let Some(known) = kept.read() {
+        return known.open();
+    }
+    let found = search::search(prepared, model, &frames, work)?;
+    kept.write(project, &found, &frames);
+    found.open()
+}
+
+/// A quantized model as it is kept, in bytes: what is read again is what was written.
+struct Found {
+    onnx: Vec<u8>,
+    tflite: Vec<u8>,
+    search: Search,
+}
+
+impl Found {
+    fn open(&self) -> Result<Quantized, ExportError> {
+        let read = |bytes| Graph::from_onnx(bytes).map_err(|error: GraphError| error);
+        Ok(Quantized {
+            onnx: read(&self.onnx)?,
+            tflite: read(&self.tflite)?,
+            search: self.search.clone(),
+        })
+    }
+}
+
+/// Where a quantized model is kept: files in the project's cache, and a list of the frames that it was fitted on.
+struct Kept {
+    dir: PathBuf,
+    key: String,
+}
+
+impl Kept {
+    fn new(project: &Project, key: &str) -> Self {
+        Self {
+            dir: project.cache_dir().join("int8"),
+            key: key.to_owned(),
+        }
+    }
+
+    fn path(&self, what: &str) -> PathBuf {
+        self.dir.join(format!("{}{what}", self.key))
+    }
+
+    fn read(&self) -> Option<Found> {
+        // Written last: with it all are there.
+        let search = std::fs::read(self.path(".json")).ok()?;
+        Some(Found {
+            search: serde_json::from_slice(&search).ok()?,
+            onnx: std::fs::read(self.path(".onnx")).ok()?,
+            tflite: std::fs::read(self.path("-all.onnx")).ok()?,
+        })
+    }
+
+    /// What cannot be written (a project on a read-only disk) is made again next time.
+    fn write(&self, project: &Project, found: &Found, frames: &Frames) {
+        let written = || {
+            files::make_dirs(project.root(), &self.dir).map_err(|error| error.to_string())?;
+            let search = serde_json::to_vec(&found.search).map_err(|error| error.to_string())?;
+            let fitted_on: String = frames
+                .fit
+                .iter()
+                .map(|frame| format!("{}\n", frame.path))
+                .collect();
+            for (what, bytes) in [
+                (".txt", &fitted_on.into_bytes()),
+                (".onnx", &found.onnx),
+                ("-all.onnx", &found.tflite),
+                (".json", &search),
+            ] {
+                files::write(&self.path(what), bytes, Durability::Renamed)
+                    .map_err(|error| error.to_string())?;
+            }
+            Ok::<_, String>(())
+        };
+        if let Err(error) = written() {
+            log::debug!("the int8 model is not kept: {error}");
+        }
+    }
+}

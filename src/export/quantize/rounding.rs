@@ -1,0 +1,97 @@
+//! Rounding a layer's weights for what it reads, instead of each number for itself.
+
+use crate::graph::passes::quantize::Integers;
+
+/// How strongly inputs that never vary hold a weight near its number: a part of the mean variance.
+const DAMPING: f32 = 0.01;
+
+/// Moves the integers of weights `[M, K]` so that the layer's result varies least from the real one: the least
+/// `dᵀ·V·d` for each channel, where `d` is the difference of its weights and `V` `[K, K]` the covariance of its inputs. Each
+/// integer in turn is moved to the minimum given all others (coordinate descent, as QuantEase, Behdin et al. 2023,
+/// arXiv:2309.01885). A constant difference is the bias's to correct.
+pub(super) fn descend(weights: &[f32], integers: &mut Integers, covariance: &[f32]) {
+    let count = (covariance.len() as f64).sqrt() as usize;
+    let diagonal: Vec<f32> = covariance.iter().step_by(count + 1).copied().collect();
+    let mean = diagonal.iter().sum::<f32>() / count.max(1) as f32;
+    let damping = (mean * DAMPING).max(f32::MIN_POSITIVE);
+    let Integers { values, scales } = integers;
+    let rows = weights.chunks_exact(count.max(1));
+    let mut gradient = vec![0.0_f32; count];
+    for ((row, integers), scale) in rows.zip(values.chunks_exact_mut(count.max(1))).zip(scales) {
+        if *scale <= 0.0 {
+            continue;
+        }
+        // V·d, kept true as d changes.
+        gradient.fill(0.0);
+        for (((weight, integer), line), own) in row
+            .iter()
+            .zip(&*integers)
+            .zip(covariance.chunks_exact(count))
+            .zip(0..)
+        {
+            let difference = weight - f32::from(*integer) * *scale;
+            add(&mut gradient, line, difference);
+            if let Some(gradient) = gradient.get_mut(own) {
+                *gradient += damping * difference;
+            }
+        }
+        for ((integer, line), at) in integers
+            .iter_mut()
+            .zip(covariance.chunks_exact(count))
+            .zip(0..)
+        {
+            let (Some(slope), Some(variance)) = (gradient.get(at), diagonal.get(at)) else {
+                continue;
+            };
+            let steps = (slope / ((variance + damping) * *scale)).round_ties_even();
+            let moved = (f32::from(*integer) + steps).clamp(-127.0, 127.0);
+            let change = moved - f32::from(*integer);
+            if change == 0.0 {
+                continue;
+            }
+            *integer = moved as i8;
+            add(&mut gradient, line, -change * *scale);
+            if let Some(gradient) = gradient.get_mut(at) {
+                *gradient -= damping * change * *scale;
+            }
+        }
+    }
+}
+
+/// `a += factor · b`.
+fn add(a: &mut [f32], b: &[f32], factor: f32) {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a += factor * b;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_that_inputs_share_cancel() {
+        // Two inputs that vary together: both weights at 0.4 steps round to 0, one of them must become 1.
+        let covariance = [1.0, 0.99, 0.99, 1.0];
+        let mut integers = Integers {
+            values: vec![0, 0],
+            scales: vec![1.0],
+        };
+        descend(&[0.4, 0.4], &mut integers, &covariance);
+        assert_eq!(integers.values, [1, 0]);
+        // Inputs that have nothing to do with each other: the nearest is best.
+        let mut apart = Integers {
+            values: vec![0, 0],
+            scales: vec![1.0],
+        };
+        descend(&[0.4, 0.4], &mut apart, &[1.0, 0.0, 0.0, 1.0]);
+        assert_eq!(apart.values, [0, 0]);
+        // Never out of range.
+        let mut edge = Integers {
+            values: vec![127, 0],
+            scales: vec![1.0],
+        };
+        descend(&[127.4, 0.4], &mut edge, &covariance);
+        assert_eq!(edge.values, [127, 1]);
+    }
+}

@@ -1,0 +1,534 @@
+//! The search: one step after the other, each taken only if it wins on frames that it was not fitted on.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::in_parallel;
+use crate::evaluate::arg_max;
+use crate::graph::passes::quantize::{
+    Integers, Layer, Prepared, Quantizing, Range, by_channel, quantize, rounded,
+};
+use crate::graph::{Graph, ValueId, WeightKind};
+use crate::jobs::Work;
+use crate::onnx::Tensor;
+
+use super::super::model::{HEAD_BIAS, HEAD_WEIGHT};
+use super::super::{ExportError, Model};
+use super::batches::run;
+use super::equalise::equalised;
+use super::frames::Frames;
+use super::head::{Weights, fitted};
+use super::measure::{Measured, histograms, measure};
+use super::ranges::Rule;
+use super::rounding::descend;
+use super::{Found, IMAGE};
+
+/// How an int8 model was found: what was tried, and what it did on frames that nothing was fitted on. Test frames were
+/// not among them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Search {
+    /// Training frames that ranges, weights, biases and the head were fitted on.
+    pub fitted_on: u64,
+    /// Validation frames, and training frames that nothing was fitted on, that candidates were compared on.
+    pub compared_on: u64,
+    /// Top-1 accuracy of the run on those, 0..=1.
+    pub run_top1: f64,
+    /// In the order in which they were tried; the first rounds everything to the nearest, ranges from the smallest to the
+    /// largest value.
+    pub candidates: Vec<Candidate>,
+}
+
+/// A model that was tried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// What it has beside what was taken before.
+    pub name: String,
+    /// The size of its ONNX file, without labels and other texts.
+    pub bytes: u64,
+    /// Its top-1 accuracy, 0..=1.
+    pub top1: f64,
+    /// Part of the frames with the same top-1 as the run, 0..=1.
+    pub agreement: f64,
+    /// The mean Kullback-Leibler divergence of its probabilities from the run's, nats. The least one wins: flips of a few
+    /// hundred frames are too few to choose by.
+    pub divergence: f64,
+    /// How long an image takes it beside the model in fp32, on one thread, where that was measured.
+    pub latency_ratio: Option<f64>,
+    /// Whether it was taken; later ones build on it, and the last one that was taken is the model.
+    pub taken: bool,
+}
+
+/// A step must make the divergence smaller by this part to be taken.
+const GAIN: f64 = 0.01;
+/// One that costs size and time, by this part.
+const COSTLY_GAIN: f64 = 0.1;
+/// By how much channels are scaled at most.
+const MOST_SCALED: [f32; 2] = [4.0, 16.0];
+/// How strongly a fitted head is held where it was.
+const PULLS: [f64; 3] = [1.0, 0.1, 0.01];
+
+/// A network with what is decided of it so far.
+#[derive(Clone)]
+struct State {
+    prepared: Prepared,
+    how: Quantizing,
+}
+
+struct Searcher<'a> {
+    model: &'a Model,
+    frames: &'a Frames,
+    work: &'a Work,
+    search: Search,
+    best: f64,
+    state: State,
+}
+
+/// Searches for the int8 form of a network.
+pub(super) fn search(
+    prepared: Prepared,
+    model: &Model,
+    frames: &Frames,
+    work: &Work,
+) -> Result<Found, ExportError> {
+    let measured = measure(&prepared, model.bottleneck, &frames.fit, frames.side, work)?;
+    let state = State {
+        how: Quantizing {
+            ranges: measured.ranges.clone(),
+            ..Quantizing::default()
+        },
+        prepared,
+    };
+    let right = frames
+        .compare
+        .iter()
+        .filter(|frame| arg_max(&frame.probabilities) == frame.truth);
+    let mut searcher = Searcher {
+        model,
+        frames,
+        work,
+        search: Search {
+            fitted_on: frames.fit.len() as u64,
+            compared_on: frames.compare.len() as u64,
+            run_top1: right.count() as f64 / frames.compare.len().max(1) as f64,
+            candidates: Vec::new(),
+        },
+        best: f64::INFINITY,
+        state: state.clone(),
+    };
+    work.stage("Searching for the int8 model", None);
+    searcher.offer("nearest, min-max", state.clone(), 0.0)?;
+    searcher.biases(&measured)?;
+    searcher.weights(&state, &measured)?;
+    searcher.ranges()?;
+    searcher.head(&measured)?;
+    searcher.real_layers()?;
+    searcher.finish()
+}
+
+impl Searcher<'_> {
+    /// Tries a candidate, and takes it if it makes the divergence smaller by the part `gain`.
+    fn offer(&mut self, name: &str, state: State, gain: f64) -> Result<bool, ExportError> {
+        let (candidate, divergence) = self.compared(name, &state)?;
+        let taken = divergence < self.best * (1.0 - gain) || self.search.candidates.is_empty();
+        self.search
+            .candidates
+            .push(Candidate { taken, ..candidate });
+        if taken {
+            self.best = divergence;
+            self.state = state;
+        }
+        Ok(taken)
+    }
+
+    /// Tries candidates and takes the best of them, if it makes the divergence smaller by the part `gain`.
+    fn offer_best(
+        &mut self,
+        candidates: Vec<(String, State)>,
+        gain: f64,
+    ) -> Result<(), ExportError> {
+        let mut best: Option<(f64, usize, State)> = None;
+        for (name, state) in candidates {
+            let (candidate, divergence) = self.compared(&name, &state)?;
+            if best.as_ref().is_none_or(|(known, ..)| divergence < *known) {
+                best = Some((divergence, self.search.candidates.len(), state));
+            }
+            self.search.candidates.push(candidate);
+        }
+        if let Some((divergence, at, state)) = best
+            && divergence < self.best * (1.0 - gain)
+        {
+            self.best = divergence;
+            self.state = state;
+            if let Some(candidate) = self.search.candidates.get_mut(at) {
+                candidate.taken = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn compared(&self, name: &str, state: &State) -> Result<(Candidate, f64), ExportError> {
+        let graph = quantize(&state.prepared, &state.how, IMAGE)?;
+        let bytes = graph.to_onnx().len() as u64;
+        let mut sum = 0.0;
+        let (mut same, mut right) = (0_usize, 0_usize);
+        let frames = &self.frames.compare;
+        let keep = |first: usize, found: Vec<Tensor>| {
+            let Some(found) = found.first() else {
+                return Ok(());
+            };
+            let labels = found.shape.last().copied().unwrap_or(1).max(1);
+            let of_frames = frames.get(first..).unwrap_or_default();
+            for (frame, found) in of_frames.iter().zip(found.f32()?.chunks_exact(labels)) {
+                sum += divergence(&frame.probabilities, found);
+                same += usize::from(arg_max(found) == arg_max(&frame.probabilities));
+                right += usize::from(arg_max(found) == frame.truth);
+            }
+            Ok(())
+        };
+        let outputs = graph.outputs().to_vec();
+        run(
+            &graph,
+            &outputs,
+            frames,
+            self.frames.side,
+            self.work,
+            Ok,
+            keep,
+        )?;
+        let count = frames.len().max(1) as f64;
+        let divergence = sum / count;
+        let candidate = Candidate {
+            name: name.to_owned(),
+            bytes,
+            top1: right as f64 / count,
+            agreement: same as f64 / count,
+            divergence,
+            latency_ratio: None,
+            taken: false,
+        };
+        // What is no number loses against everything.
+        let divergence = if divergence.is_finite() {
+            divergence
+        } else {
+            f64::MAX
+        };
+        Ok((candidate, divergence))
+    }
+
+    /// `b += (W - Wq) · E[x]`, with weights rounded to the nearest.
+    fn biases(&mut self, measured: &Measured) -> Result<(), ExportError> {
+        let mut state = self.state.clone();
+        for layer in state.prepared.layers() {
+            correct_bias(&mut state, &layer, measured)?;
+        }
+        self.offer("bias corrected", state, GAIN).map(drop)
+    }
+
+    /// Weights rounded for what their layers read, with the bias that belongs to them; as the network is, and with its
+    /// channels scaled alike.
+    fn weights(&mut self, start: &State, measured: &Measured) -> Result<(), ExportError> {
+        let mut candidates = vec![("weights rounded together".to_owned(), start.clone(), None)];
+        for most in MOST_SCALED {
+            let (prepared, scaled) =
+                equalised(&start.prepared, measured, self.model.bottleneck, most)?;
+            let how = Quantizing {
+                ranges: scaled.ranges.clone(),
+                ..Quantizing::default()
+            };
+            let name = format!("weights rounded together, channels scaled by up to {most}");
+            candidates.push((name, State { prepared, how }, Some(scaled)));
+        }
+        let mut offered = Vec::new();
+        for (name, mut state, scaled) in candidates {
+            let measured = scaled.as_ref().unwrap_or(measured);
+            let layers = state.prepared.layers();
+            let rounded = descended(&state.prepared, &layers, measured, self.work)?;
+            for (layer, integers) in layers.iter().zip(rounded) {
+                if let Some(integers) = integers {
+                    let integers = Arc::new(integers);
+                    state.how.weights.insert(layer.weight, integers);
+                }
+                correct_bias(&mut state, layer, measured)?;
+            }
+            offered.push((name, state));
+        }
+        self.offer_best(offered, GAIN)
+    }
+
+    /// Ranges without the outermost values.
+    fn ranges(&mut self) -> Result<(), ExportError> {
+        let State { prepared, how } = &self.state;
+        let frames = self.frames;
+        let seen = histograms(prepared, &how.ranges, &frames.fit, frames.side, self.work)?;
+        let candidates = [
+            ("ranges of 99.999 %", Rule::Part(0.999_99)),
+            ("ranges of 99.99 %", Rule::Part(0.9999)),
+            ("ranges of 99.9 %", Rule::Part(0.999)),
+            ("ranges of least squared error", Rule::SquaredError),
+        ]
+        .map(|(name, rule)| {
+            let mut state = self.state.clone();
+            for (value, histogram) in &seen {
+                // Logits are few, and their extremes are the answers.
+                if !self.is_after_bottleneck(*value) {
+                    state.how.ranges.insert(*value, histogram.by(rule));
+                }
+            }
+            (name.to_owned(), state)
+        });
+        self.offer_best(candidates.into(), GAIN)
+    }
+
+    fn is_after_bottleneck(&self, value: ValueId) -> bool {
+        let graph = &self.state.prepared.graph;
+        let place = |value: ValueId| graph.value(value).producer();
+        place(value) > place(self.model.bottleneck)
+    }
+
+    /// The head, fitted to the bottlenecks of the integers.
+    fn head(&mut self, measured: &Measured) -> Result<(), ExportError> {
+        let graph = &self.state.prepared.graph;
+        let (Some(weight), Some(bias)) = (graph.find(HEAD_WEIGHT), graph.find(HEAD_BIAS)) else {
+            return Ok(());
+        };
+        let Some((w, b)) = self.model.head() else {
+            return Ok(());
+        };
+        let old = Weights { w, b };
+        let found = self.bottlenecks()?;
+        let wanted = old.probabilities(&measured.bottlenecks);
+        let mut candidates = Vec::new();
+        for pull in PULLS {
+            let head = fitted(&old, &found, &wanted, pull);
+            let mut state = self.state.clone();
+            let [min, max] = head.logit_range(&found);
+            state.prepared.set_constant(weight, head.w)?;
+            state.prepared.set_constant(bias, head.b)?;
+            for value in state.prepared.measured() {
+                if self.is_after_bottleneck(value)
+                    && let Some(range) = state.how.ranges.get_mut(&value)
+                {
+                    *range = range.union(Range { min, max });
+                }
+            }
+            candidates.push((format!("head fitted anew, pull {pull}"), state));
+        }
+        self.offer_best(candidates, GAIN)
+    }
+
+    /// The bottlenecks that the integers give for the frames that are fitted on.
+    fn bottlenecks(&self) -> Result<Vec<f32>, ExportError> {
+        let State { prepared, how } = &self.state;
+        let graph = quantize(prepared, how, IMAGE)?;
+        let name = prepared.graph.name_of(self.model.bottleneck);
+        let value = bottleneck_of(&graph, name)?;
+        let mut all = Vec::new();
+        let keep = |_: usize, found: Vec<Tensor>| {
+            if let Some(found) = found.first() {
+                all.extend_from_slice(found.f32()?);
+            }
+            Ok(())
+        };
+        run(
+            &graph,
+            &[value],
+            &self.frames.fit,
+            self.frames.side,
+            self.work,
+            Ok,
+            keep,
+        )?;
+        Ok(all)
+    }
+
+    /// Layers that stay in real numbers, where that pays.
+    fn real_layers(&mut self) -> Result<(), ExportError> {
+        let layers = self.state.prepared.layers();
+        let graph = &self.state.prepared.graph;
+        let mut end = self.state.clone();
+        // The mean over all pixels, and all behind it.
+        for node in graph.nodes() {
+            let is_pool = matches!(node.op, crate::graph::Op::GlobalPool(_));
+            if let Some(output) = node.output()
+                && (is_pool || self.is_after_bottleneck(output) || output == self.model.bottleneck)
+            {
+                end.how.float.insert(output);
+            }
+        }
+        let mut stem = self.state.clone();
+        stem.how
+            .float
+            .extend(layers.first().map(|layer| layer.output));
+        self.offer("pool and head in fp32", end, COSTLY_GAIN)?;
+        stem.how.float.extend(&self.state.how.float);
+        self.offer("first layer in fp32", stem, COSTLY_GAIN)
+            .map(drop)
+    }
+
+    fn finish(self) -> Result<Found, ExportError> {
+        let State { prepared, how } = &self.state;
+        let onnx = quantize(prepared, how, IMAGE)?;
+        let every_layer = Quantizing {
+            every_layer: true,
+            float: HashSet::new(),
+            ..how.clone()
+        };
+        let tflite = quantize(prepared, &every_layer, IMAGE)?;
+        Ok(Found {
+            onnx: onnx.to_onnx(),
+            tflite: tflite.to_onnx(),
+            search: self.search,
+        })
+    }
+}
+
+/// The value of a quantized graph that is the bottleneck in real numbers, called `name` in the network.
+pub(in crate::export) fn bottleneck_of(graph: &Graph, name: &str) -> Result<ValueId, ExportError> {
+    let read = graph.find(&format!("{name}/read"));
+    match read {
+        Some(value) => Ok(value),
+        None => Ok(graph.named(name)?),
+    }
+}
+
+/// How far probabilities are from the wanted ones: Kullback-Leibler, nats.
+fn divergence(wanted: &[f32], found: &[f32]) -> f64 {
+    let pairs = wanted.iter().zip(found).map(|(p, q)| {
+        let (p, q) = (f64::from(*p), f64::from(*q));
+        if p > 0.0 {
+            p * (p.ln() - q.max(1e-12).ln())
+        } else {
+            0.0
+        }
+    });
+    pairs.sum()
+}
+
+/// A layer's weight as integers, as it is decided.
+fn integers(state: &State, layer: &Layer, weight: &Tensor) -> Result<Arc<Integers>, ExportError> {
+    match state.how.weights.get(&layer.weight) {
+        Some(known) => Ok(Arc::clone(known)),
+        None => Ok(Arc::new(rounded(weight, layer.axis, false)?)),
+    }
+}
+
+/// Adds to a layer's bias what its rounded weights lose of the mean.
+fn correct_bias(state: &mut State, layer: &Layer, measured: &Measured) -> Result<(), ExportError> {
+    let graph = &state.prepared.graph;
+    let (Some(weight), Some(bias), Some(inputs)) = (
+        graph.constant_of(layer.weight).cloned(),
+        graph.constant_of(layer.bias).cloned(),
+        measured.inputs.get(&layer.weight),
+    ) else {
+        return Ok(());
+    };
+    let reals = integers(state, layer, &weight)?.reals(&weight.shape, layer.axis);
+    let mut lost = vec![0.0_f64; bias.data.len()];
+    let means = MeanOf::new(layer, &weight.shape, inputs.mean.len());
+    let values = weight.f32()?;
+    by_channel(&weight.shape, layer.axis, |channel, index| {
+        if let (Some(lost), Some(value), Some(real), Some(mean)) = (
+            lost.get_mut(channel),
+            values.get(index),
+            reals.get(index),
+            inputs.mean.get(means.at(channel, index)),
+        ) {
+            *lost += (f64::from(*value) - f64::from(*real)) * f64::from(*mean);
+        }
+    });
+    let corrected = bias
+        .f32()?
+        .iter()
+        .zip(lost)
+        .map(|(bias, lost)| (f64::from(*bias) + lost) as f32)
+        .collect();
+    Ok(state.prepared.set_constant(layer.bias, corrected)?)
+}
+
+/// Which mean belongs to a number of a weight.
+struct MeanOf {
+    axis: usize,
+    channels: usize,
+    /// Numbers for each channel, those under one tap, and channels of each group.
+    each: usize,
+    kernel: usize,
+    per_group: usize,
+    groups: usize,
+    means: usize,
+}
+
+impl MeanOf {
+    fn new(layer: &Layer, shape: &[usize], means: usize) -> Self {
+        let channels = shape.get(layer.axis).copied().unwrap_or(1).max(1);
+        let count: usize = shape.iter().product();
+        let kernel: usize = shape.get(2..).unwrap_or_default().iter().product();
+        let per_group = shape.get(1).copied().unwrap_or(1).max(1);
+        Self {
+            axis: layer.axis,
+            channels,
+            each: (count / channels).max(1),
+            kernel: kernel.max(1),
+            per_group,
+            groups: (means / per_group).max(1),
+            means,
+        }
+    }
+
+    fn at(&self, channel: usize, index: usize) -> usize {
+        if self.axis == 1 {
+            // A matrix with its channels in columns.
+            return index / self.channels;
+        }
+        let within = index % self.each;
+        if self.means == self.each {
+            return within;
+        }
+        // One mean for each channel that is read.
+        let group = channel * self.groups / self.channels;
+        group * self.per_group + within / self.kernel
+    }
+}
+
+/// Weights of convolutions over all channels, rounded for what was measured.
+fn descended(
+    prepared: &Prepared,
+    layers: &[Layer],
+    measured: &Measured,
+    work: &Work,
+) -> Result<Vec<Option<Integers>>, ExportError> {
+    let mut all: Vec<Option<Integers>> = layers.iter().map(|_| None).collect();
+    in_parallel(
+        layers.len(),
+        work,
+        || Ok(()),
+        |(), at| {
+            let Some(layer) = layers.get(at) else {
+                return Ok(None);
+            };
+            let covariance = measured
+                .inputs
+                .get(&layer.weight)
+                .and_then(|inputs| inputs.covariance.as_ref());
+            let (Some(covariance), Some(weight)) =
+                (covariance, prepared.graph.constant_of(layer.weight))
+            else {
+                return Ok(None);
+            };
+            if layer.axis != 0 || layer.kind == WeightKind::DepthwiseKernel {
+                return Ok(None);
+            }
+            let mut integers = rounded(weight, layer.axis, false)?;
+            descend(weight.f32()?, &mut integers, covariance);
+            Ok::<_, ExportError>(Some(integers))
+        },
+        |at, found| {
+            if let Some(place) = all.get_mut(at) {
+                *place = found;
+            }
+            Ok(())
+        },
+    )?;
+    Ok(all)
+}
