@@ -345,7 +345,6 @@ impl Searcher<'_> {
 
     /// Layers that stay in real numbers, where that pays.
     fn real_layers(&mut self) -> Result<(), ExportError> {
-        let layers = self.state.prepared.layers();
         let graph = &self.state.prepared.graph;
         let mut end = self.state.clone();
         // The mean over all pixels, and all behind it.
@@ -357,13 +356,7 @@ impl Searcher<'_> {
                 end.how.float.insert(output);
             }
         }
-        let mut stem = self.state.clone();
-        stem.how
-            .float
-            .extend(layers.first().map(|layer| layer.output));
-        self.offer("pool and head in fp32", end, COSTLY_GAIN)?;
-        stem.how.float.extend(&self.state.how.float);
-        self.offer("first layer in fp32", stem, COSTLY_GAIN)
+        self.offer("pool and head in fp32", end, COSTLY_GAIN)
             .map(drop)
     }
 

@@ -132,6 +132,13 @@ fn a_bias_never_leaves_32_bits() {
         .unwrap();
     assert!(1.0 / (floored.scales[0] * 0.01) <= 1.001 * f32::from(1_u8) * (1 << 30) as f32);
     assert_eq!(floored.values, [0, 127]);
+    // Channels whose scale is kept keep their integers, which somebody else has rounded.
+    let given = Integers {
+        values: vec![127, 126],
+        ..rounded(&weight, 0, false).unwrap()
+    };
+    let floored = given.floored(&weight, 0, &[1.0, 1.0], 0.01).unwrap();
+    assert_eq!(floored.values, [0, 126]);
 }
 
 #[test]

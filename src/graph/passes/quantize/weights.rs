@@ -107,19 +107,31 @@ impl Integers {
         bias: &[f32],
         of_input: f32,
     ) -> Result<Self, crate::onnx::OnnxError> {
-        let mut raised = false;
         let one = self.scales.len() == 1;
+        let mut raised = vec![false; self.scales.len()];
         for (channel, bias) in bias.iter().enumerate() {
             let least = (bias.abs() / of_input / LARGEST_BIAS).max(1e-12);
-            if let Some(scale) = self.scales.get_mut(if one { 0 } else { channel })
+            let at = if one { 0 } else { channel };
+            if let (Some(scale), Some(raised)) = (self.scales.get_mut(at), raised.get_mut(at))
                 && *scale < least
             {
                 *scale = least;
-                raised = true;
+                *raised = true;
             }
         }
-        if raised {
-            self.fill(weight, axis)?;
+        if raised.contains(&true) {
+            // The other channels keep their integers, which need not be the nearest ones.
+            let mut nearest = self.clone();
+            nearest.fill(weight, axis)?;
+            by_channel(&weight.shape, axis, |channel, index| {
+                let at = if one { 0 } else { channel };
+                if raised.get(at) == Some(&true)
+                    && let (Some(place), Some(value)) =
+                        (self.values.get_mut(index), nearest.values.get(index))
+                {
+                    *place = *value;
+                }
+            });
         }
         Ok(self)
     }
