@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use salamander::export::tflite::{Weights, integers, read_graph, write};
-use salamander::graph::passes::quantize::{Input, Prepared, Quantizing, Range, prepare, quantize};
+use salamander::graph::passes::quantize::{Prepared, Quantizing, Range, prepare, quantize};
 use salamander::graph::{Graph, ValueId};
 use salamander::onnx::{Element, ElementType, Session, Tensor};
 
@@ -38,27 +38,20 @@ fn of_planes(mut graph: Graph) -> Graph {
 /// The smallest and largest of each measured value for some images.
 fn ranges(prepared: &Prepared, images: &[Vec<u8>], side: usize) -> HashMap<ValueId, Range> {
     let values = prepared.measured();
-    let mut graph = prepared.graph.clone();
+    let (mut graph, joined) = prepared.from_pixels("image").unwrap();
     graph.clear_outputs();
     let mut names = Vec::new();
     for value in &values {
         let name = format!("measured {}", names.len());
-        graph.output_as(*value, &name);
+        graph.output_as(joined.get(*value), &name);
         names.push(name);
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
     let mut ranges = HashMap::new();
     for image in images {
-        let area = side * side;
-        let pixel = |at: usize| f32::from(image[at % area * 3 + at / area]);
-        let planes = Tensor::new(
-            [1, 3, side, side],
-            (0..3 * area).map(pixel).collect::<Vec<_>>(),
-        );
-        let input = prepared.input_of(&planes).unwrap();
-        let name = prepared.graph.name_of(prepared.input);
-        let found = session.run(&[(name, &input)], &names).unwrap();
+        let input = Tensor::new([1, side, side, 3], image.clone());
+        let found = session.run(&[("image", &input)], &names).unwrap();
         for (value, tensor) in values.iter().zip(found) {
             let floats = tensor.f32().unwrap().iter().copied();
             let range = Range {
@@ -97,7 +90,7 @@ fn case(name: &str, graph: Graph) -> Result<Case, String> {
         every_layer: true,
         ..Quantizing::default()
     };
-    let quantized = quantize(&prepared, &how, "image", Input::Pixels).map_err(|e| e.to_string())?;
+    let quantized = quantize(&prepared, &how, "image").map_err(|e| e.to_string())?;
     Ok(Case {
         name: name.to_owned(),
         float,
