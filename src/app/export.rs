@@ -141,11 +141,10 @@ impl Session {
         let formats = self.export.formats.iter();
         let names: Vec<&str> = formats.map(|format| format.name()).collect();
         let names = names.join("_");
-        Some(match (self.export.zip, self.export_runs().len()) {
-            // The file has a name of its own.
-            (true, _) => exports,
-            (false, 1) => exports.join(format!("{}_{names}", run.0)),
-            (false, count) => exports.join(format!("{count} runs_{names}")),
+        let zip = if self.export.zip { "_zip" } else { "" };
+        Some(match self.export_runs().len() {
+            1 => exports.join(format!("{}_{names}{zip}", run.0)),
+            count => exports.join(format!("{count} runs_{names}{zip}")),
         })
     }
 }

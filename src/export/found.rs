@@ -106,8 +106,8 @@ pub fn found_in(place: &Path) -> Result<Option<FoundExport>, ExportError> {
     }))
 }
 
-/// The exports in the folder `exports`, newest first, and what is wrong with those that cannot be read. Exports of several
-/// runs at once lie in a folder of their own.
+/// The exports in the folder `exports`, newest first, and what is wrong with those that cannot be read. Archives, and
+/// exports of several runs at once, lie in a folder of their own.
 #[must_use]
 pub fn exports_in(exports: &Path) -> (Vec<FoundExport>, Vec<ExportError>) {
     let mut found = Vec::new();
