@@ -44,7 +44,7 @@ packages_apt() {
         libwayland-client0 libwayland-cursor0 libwayland-egl1 libegl1 libgl1 libgl1-mesa-dri
     )
     if [ "$tests" = yes ]; then
-        wanted+=(ffmpeg xvfb xauth xdotool openbox mesa-vulkan-drivers imagemagick fonts-dejavu-core chromium python3 python3-venv python3-pip)
+        wanted+=(ffmpeg xvfb xauth xdotool openbox mesa-vulkan-drivers imagemagick fonts-dejavu-core chromium nodejs python3 python3-venv python3-pip)
     fi
     local missing=() name
     # One query for all; it fails if one is unknown, and still tells of the others.
@@ -70,7 +70,7 @@ packages_dnf() {
     ffmpeg_is_there || wanted+=(ffmpeg-free-devel)
     if [ "$tests" = yes ]; then
         have ffmpeg || wanted+=(ffmpeg-free)
-        wanted+=(xorg-x11-server-Xvfb xorg-x11-xauth xdotool openbox mesa-vulkan-drivers ImageMagick dejavu-sans-fonts chromium python3 python3-pip)
+        wanted+=(xorg-x11-server-Xvfb xorg-x11-xauth xdotool openbox mesa-vulkan-drivers ImageMagick dejavu-sans-fonts chromium nodejs python3 python3-pip)
     fi
     local missing=() name
     for name in "${wanted[@]}"; do
@@ -87,7 +87,7 @@ packages_pacman() {
         libx11 libxcursor libxi libxrandr libxkbcommon libxkbcommon-x11 wayland libglvnd mesa
     )
     if [ "$tests" = yes ]; then
-        wanted+=(xorg-server-xvfb xorg-xauth xdotool openbox vulkan-swrast imagemagick ttf-dejavu chromium python python-pip)
+        wanted+=(xorg-server-xvfb xorg-xauth xdotool openbox vulkan-swrast imagemagick ttf-dejavu chromium nodejs python python-pip)
     fi
     local missing
     missing=$(pacman -T "${wanted[@]}" || true)

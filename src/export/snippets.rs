@@ -49,6 +49,23 @@ pub(super) struct Program {
 /// All of them, in the order in which they are offered.
 static PROGRAMS: &[Program] = &[
     Program {
+        file: "snippets/classify.mjs",
+        text: include_str!("snippets/classify.mjs"),
+        language: Language::JavaScript,
+        runs: &[
+            (
+                &Family::ONNX,
+                "ONNX Runtime in Node",
+                "onnxruntime-web sharp",
+            ),
+            (
+                &Family::WEB,
+                "ONNX Runtime in Node",
+                "onnxruntime-web sharp",
+            ),
+        ],
+    },
+    Program {
         file: "snippets/Classify.kt",
         text: include_str!("snippets/Classify.kt"),
         language: Language::Kotlin,

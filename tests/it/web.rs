@@ -1,10 +1,11 @@
 //! The web export in headless Chromium: the folder alone, from a plain static server, does what the run does.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use salamander::backbone::{Fit, Preprocessing};
 use salamander::evaluate::{Predictor, arg_max};
-use salamander::export::{Format, export, verify_bundle};
+use salamander::export::{Format, Order, export, verify_bundle, web_runtime_dir};
 use salamander::jobs::Work;
 use salamander::media::load_image;
 use salamander::project::Project;
@@ -177,6 +178,86 @@ fn the_page_resizes_to_the_bit_as_the_app_does() {
             );
         }
     }
+}
+
+/// Node. Without it the test is left out, loudly; not in CI.
+fn node() -> bool {
+    let there = Command::new("node").arg("--version").output();
+    let there = there.is_ok_and(|output| output.status.success());
+    if !there {
+        assert!(
+            std::env::var_os("CI").is_none() || !cfg!(target_os = "linux"),
+            "no Node; packaging/setup.sh --tests installs it"
+        );
+        eprintln!("SKIPPED: no Node (packaging/setup.sh --tests)");
+    }
+    there
+}
+
+#[test]
+fn the_program_in_javascript_checks_itself_on_the_golden_images() {
+    if !node() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (project, run, photo) = trained(dir.path());
+    let formats = vec![
+        Format::ONNX,
+        Format::ONNX_FP16,
+        Format::ONNX_FLOAT,
+        Format::WEB,
+        Format::TFLITE,
+    ];
+    let order = Order {
+        formats,
+        ..Format::ONNX.into()
+    };
+    let out = dir.path().join("out");
+    export(&project, &run, &order, &out, &Work::new()).unwrap();
+    // As npm would install it.
+    let package = dir.path().join("node_modules/onnxruntime-web");
+    std::fs::create_dir_all(&package).unwrap();
+    for entry in std::fs::read_dir(web_runtime_dir().unwrap()).unwrap() {
+        let file = entry.unwrap();
+        std::fs::copy(file.path(), package.join(file.file_name())).unwrap();
+    }
+    let about = r#"{ "name": "onnxruntime-web", "exports": "./ort.wasm.min.mjs" }"#;
+    std::fs::write(package.join("package.json"), about).unwrap();
+    let javascript = |arguments: &[&str]| {
+        let mut program = Command::new("node");
+        program.arg(out.join("snippets/classify.mjs"));
+        let output = program.args(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (
+            output.status.success(),
+            text + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    let (ok, text) = javascript(&[]);
+    println!("{text}");
+    assert!(ok, "{text}");
+    for model in ["model.onnx", "model-fp16.onnx", "model-float.onnx", "web"] {
+        assert!(text.contains(&format!("{model}: 10 of 10")), "{text}");
+    }
+    assert!(text.contains("model.tflite: not checked here"), "{text}");
+    let golden: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(out.join("golden/golden.json")).unwrap()).unwrap();
+    let image = out.join("golden/01.png");
+    let (ok, text) = javascript(&[image.to_str().unwrap()]);
+    let class = golden["images"][0]["class"].as_str().unwrap();
+    assert!(ok && text.contains(&format!(": {class} 0.")), "{text}");
+    let (ok, text) = javascript(&[photo.to_str().unwrap()]);
+    assert!(
+        !ok && text.contains("npm install sharp") && text.lines().count() == 1,
+        "{text}"
+    );
+
+    let labels = std::fs::read_to_string(out.join("labels.txt")).unwrap();
+    let mut turned: Vec<&str> = labels.lines().collect();
+    turned.reverse();
+    std::fs::write(out.join("labels.txt"), turned.join("\n") + "\n").unwrap();
+    let (ok, text) = javascript(&[]);
+    assert!(!ok && text.contains("different labels"), "{text}");
 }
 
 /// All files below the folder in `SALAMANDER_TEST_IMAGES`, in the page and in the app.
