@@ -27,7 +27,9 @@ pub(super) fn run<T: Send>(
 ) -> Result<(), ExportError> {
     let mut graph = graph.clone();
     graph.clear_outputs();
-    outputs.iter().for_each(|output| graph.output(*output));
+    for output in outputs {
+        graph.output(*output);
+    }
     graph.prune();
     let names: Vec<&str> = outputs.iter().map(|id| graph.name_of(*id)).collect();
     let bytes = graph.to_onnx();

@@ -56,18 +56,18 @@ impl Groups {
             .map(|layer| (layer.output, layer))
             .collect();
         for node in graph.nodes() {
-            match node.output().and_then(|output| layers.get(&output)) {
+            let output = node.output().unwrap_or(prepared.input);
+            if let Some(layer) = layers.get(&output)
+                && is_scalable(graph, node, layer)
+            {
                 // Input and output are scaled by themselves.
-                Some(layer) if is_scalable(graph, node, layer) => {}
-                Some(_) => groups.fix_all(graph, node),
-                None if keeps_channels(graph, node) => {
-                    let output = node.output().unwrap_or(prepared.input);
-                    let reads = node.inputs.iter().flatten();
-                    for read in reads.filter(|read| graph.constant_of(**read).is_none()) {
-                        groups.unite(output, *read);
-                    }
+            } else if keeps_channels(graph, node) {
+                let reads = node.inputs.iter().flatten();
+                for read in reads.filter(|read| graph.constant_of(**read).is_none()) {
+                    groups.unite(output, *read);
                 }
-                None => groups.fix_all(graph, node),
+            } else {
+                groups.fix_all(graph, node);
             }
         }
         groups.fix(prepared.input);
@@ -203,4 +203,70 @@ fn factors(groups: &Groups, measured: &Measured, most: f32) -> HashMap<ValueId, 
         }
     }
     sizes
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+    use crate::export::model::tests::small_model;
+    use crate::export::quantize::IMAGE;
+    use crate::export::quantize::frames::Frame;
+    use crate::export::quantize::measure::measure;
+    use crate::graph::passes::quantize::prepare;
+    use crate::jobs::Work;
+    use crate::onnx::{Session, Tensor};
+
+    fn run(prepared: &Prepared, pixels: &[u8]) -> Vec<f32> {
+        let (graph, _) = prepared.from_pixels(IMAGE).unwrap();
+        let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
+        let image = Tensor::new([1, 96, 96, 3], pixels.to_vec());
+        let found = session.run(&[(IMAGE, &image)], &["probabilities"]).unwrap();
+        found[0].f32().unwrap().to_vec()
+    }
+
+    /// What a scaled network computes stays the same on what it was measured on, and what was measured of it is what
+    /// would be measured.
+    #[test]
+    fn scaling_channels_changes_no_answer() {
+        let model = small_model();
+        let prepared = prepare(&model.graph, [127.0; 3], [128.0; 3]).unwrap();
+        let pixels: Vec<u8> = (0..96 * 96 * 3).map(|at| (at * 7919 % 251) as u8).collect();
+        let frames = [Frame {
+            path: "a.png".into(),
+            pixels: pixels.clone(),
+            truth: 0,
+            probabilities: vec![1.0],
+        }];
+        let measured = measure(&prepared, model.bottleneck, &frames, 96, &Work::new()).unwrap();
+        let (scaled, expected) = equalised(&prepared, &measured, model.bottleneck, 4.0).unwrap();
+        let before = run(&prepared, &pixels);
+        for (before, after) in before.iter().zip(run(&scaled, &pixels)) {
+            assert!((before - after).abs() < 1e-4, "{before} {after}");
+        }
+        let found = measure(&scaled, model.bottleneck, &frames, 96, &Work::new()).unwrap();
+        let mut changed = 0;
+        for (value, expected) in &expected.ranges {
+            let found = found.ranges[value];
+            let near = (found.max - expected.max).abs() < 1e-3 * expected.max.abs().max(1.0);
+            assert!(near, "{}", prepared.graph.name_of(*value));
+            changed += usize::from(measured.channels.contains_key(value));
+        }
+        assert!(changed > 20);
+        for (weight, expected) in &expected.inputs {
+            for (found, expected) in found.inputs[weight].mean.iter().zip(&expected.mean) {
+                assert!((found - expected).abs() < 1e-3 * expected.abs().max(1.0));
+            }
+        }
+        // Channels of a value came nearer to each other.
+        let spread = |measured: &Measured| -> f32 {
+            let all = measured.channels.values().map(|extremes| {
+                let sizes = extremes.sizes();
+                sizes.iter().sum::<f32>() / sizes.iter().copied().fold(0.1, f32::max)
+            });
+            all.sum()
+        };
+        assert!(spread(&expected) > spread(&measured) * 1.2);
+    }
 }

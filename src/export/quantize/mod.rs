@@ -137,11 +137,11 @@ impl Kept {
         let written = || {
             files::make_dirs(project.root(), &self.dir).map_err(|error| error.to_string())?;
             let search = serde_json::to_vec(&found.search).map_err(|error| error.to_string())?;
-            let fitted_on: String = frames
-                .fit
-                .iter()
-                .map(|frame| format!("{}\n", frame.path))
-                .collect();
+            let mut fitted_on = String::new();
+            for frame in &frames.fit {
+                fitted_on += &frame.path;
+                fitted_on.push('\n');
+            }
             for (what, bytes) in [
                 (".txt", &fitted_on.into_bytes()),
                 (".onnx", &found.onnx),

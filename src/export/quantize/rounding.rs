@@ -7,7 +7,7 @@ const DAMPING: f32 = 0.01;
 
 /// Moves the integers of weights `[M, K]` so that the layer's result varies least from the real one: the least
 /// `dᵀ·V·d` for each channel, where `d` is the difference of its weights and `V` `[K, K]` the covariance of its inputs. Each
-/// integer in turn is moved to the minimum given all others (coordinate descent, as QuantEase, Behdin et al. 2023,
+/// integer in turn is moved to the minimum given all others (coordinate descent: Behdin et al. 2023,
 /// arXiv:2309.01885). A constant difference is the bias's to correct.
 pub(super) fn descend(weights: &[f32], integers: &mut Integers, covariance: &[f32]) {
     let count = (covariance.len() as f64).sqrt() as usize;

@@ -227,23 +227,25 @@ impl Prepared {
         };
         let interleaved = [batch, height, width, channels].map(Dim::clone);
         let pixels = made.input(image, ElementType::U8, &interleaved);
-        // Bytes are transposed before they become four times as large.
-        Ok(made.transpose(pixels, &[0, 3, 1, 2]))
+        // Bytes are transposed before they become four times as large. Named, because the network numbers its values.
+        let perm = Some(vec![0, 3, 1, 2]);
+        Ok(made.op_named(Reshaping::Transpose { perm }, &[pixels], "pixels.planar"))
     }
 
     /// The network's input, computed of pixels uint8 `[N, 3, H, W]`.
     pub(super) fn normalised(&self, made: &mut Graph, planes: ValueId) -> ValueId {
-        let values = made.cast(planes, ElementType::F32);
+        let cast = Elementwise::Cast(ElementType::F32);
+        let values = made.op_named(cast, &[planes], "pixels.values");
         let (mean, std) = match self.pixels {
             Some(Pixels { scale, zero }) => ([f32::from(zero); 3], [1.0 / scale; 3]),
             None => (self.mean, self.std),
         };
-        let [mean, std] = [mean, std].map(|numbers| {
+        let [mean, std] = [("pixels.mean", mean), ("pixels.std", std)].map(|(name, numbers)| {
             let numbers = Tensor::new([1, 3, 1, 1], numbers.to_vec());
-            made.constant(numbers)
+            made.constant_named(name, numbers)
         });
-        let centred = made.sub(values, mean);
-        made.div(centred, std)
+        let centred = made.op_named(Elementwise::Sub, &[values, mean], "pixels.centred");
+        made.op_named(Elementwise::Div, &[centred, std], "pixels.normalised")
     }
 
     /// Gives a bias, or another constant of the network, other contents of the same shape.
