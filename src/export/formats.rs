@@ -23,6 +23,7 @@ static ALL: &[Format] = &[
     Format::ONNX_FLOAT,
     Format::TFLITE,
     Format::TFLITE_FP16,
+    Format::TFLITE_INT8,
     Format::COREML,
     Format::COREML_FP32,
     Format::FROZEN_GRAPH,
@@ -42,6 +43,8 @@ impl Format {
     pub const TFLITE: Self = Self(&Tflite::FLOAT);
     /// `model-fp16.tflite`: the same with weights in half precision.
     pub const TFLITE_FP16: Self = Self(&Tflite::HALF);
+    /// `model-int8.tflite`: the same in 8-bit integers all through.
+    pub const TFLITE_INT8: Self = Self(&Tflite::INT8);
     /// `Model.mlpackage`: an RGB image to a class and its probabilities, in half precision.
     pub const COREML: Self = Self(&CoreMl::HALF);
     /// `Model-fp32.mlpackage`: the same in 32-bit floats.
