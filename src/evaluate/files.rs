@@ -51,7 +51,7 @@ impl Predictor {
             work.check()?;
             work.detail(path.file_name().unwrap_or_default().to_string_lossy());
             let predicted = pictures(path, sampling, work, |picture, time_secs| {
-                let prediction = self.predict(&picture)?;
+                let prediction = self.predict_until_cancelled(&picture, work)?;
                 outcome.predictions += 1;
                 Ok(each(FilePicture {
                     path,

@@ -1,13 +1,12 @@
 //! Prediction on new images and videos, with a run or an export.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
 use crate::backbone::{Extractor, worker_count};
 use crate::jobs::Work;
 use crate::media::{Kind, Sampler, load_image};
-use crate::onnx::OnnxError;
 use crate::project::Sampling;
 use crate::train::{Run, RunClasses};
 
@@ -41,7 +40,8 @@ pub struct FilePrediction {
 
 enum Model {
     Run(Box<Extractor>, Classifier, RunClasses),
-    Written(Box<dyn Runner>),
+    /// What runs it, and the file for messages.
+    Written(Box<dyn Runner>, PathBuf),
 }
 
 /// A model ready to predict: backbone and head, or an exported model.
@@ -77,12 +77,12 @@ impl Predictor {
         })
     }
 
-    /// From a model that was written, of any format.
+    /// From a model that was written to `path`, of any format.
     #[must_use]
-    pub fn from_runner(model: Box<dyn Runner>) -> Self {
+    pub fn from_runner(model: Box<dyn Runner>, path: &Path) -> Self {
         Self {
             classes: model.recipe().labels.clone(),
-            model: Model::Written(model),
+            model: Model::Written(model, path.to_owned()),
         }
     }
 
@@ -94,19 +94,30 @@ impl Predictor {
 
     /// Probabilities of one picture, in the order of [`Predictor::classes`].
     pub fn probabilities(&mut self, picture: &RgbImage) -> Result<Vec<f32>, EvaluateError> {
+        self.until_cancelled(picture, &Work::new())
+    }
+
+    /// The same, ended in its midst when `work` is cancelled.
+    fn until_cancelled(
+        &mut self,
+        picture: &RgbImage,
+        work: &Work,
+    ) -> Result<Vec<f32>, EvaluateError> {
         match &mut self.model {
             Model::Run(extractor, classifier, classes) => {
                 Ok(classes.fold(classifier.probabilities(&extractor.extract(picture)?)))
             }
-            Model::Written(model) => {
-                let found = model.probabilities(picture)?;
+            Model::Written(model, path) => {
+                let input = model.recipe().tensor(picture);
+                let found = model.run_until_cancelled(&input, work)?;
                 if are_probabilities(&found) {
                     Ok(found)
                 } else {
-                    Err(OnnxError::Model(
-                        "its output is no probabilities between 0 and 1 whose sum is 1".into(),
-                    )
-                    .into())
+                    Err(EvaluateError::NoExport {
+                        path: path.clone(),
+                        reason: "its output is no probabilities between 0 and 1 whose sum is 1"
+                            .into(),
+                    })
                 }
             }
         }
@@ -114,7 +125,16 @@ impl Predictor {
 
     /// Predicts one picture.
     pub fn predict(&mut self, picture: &RgbImage) -> Result<Prediction, EvaluateError> {
-        let probabilities = self.probabilities(picture)?;
+        self.predict_until_cancelled(picture, &Work::new())
+    }
+
+    /// The same, ended in its midst when `work` is cancelled.
+    pub fn predict_until_cancelled(
+        &mut self,
+        picture: &RgbImage,
+        work: &Work,
+    ) -> Result<Prediction, EvaluateError> {
+        let probabilities = self.until_cancelled(picture, work)?;
         let mut top: Vec<_> = self
             .classes
             .iter()
@@ -142,7 +162,7 @@ impl Predictor {
         if Kind::of(path)?.is_image() {
             each(FilePrediction {
                 time_secs: None,
-                prediction: self.predict(&load_image(path)?)?,
+                prediction: self.predict_until_cancelled(&load_image(path)?, work)?,
             });
             return Ok(());
         }
@@ -153,7 +173,7 @@ impl Predictor {
             .to_string_lossy();
         work.stage(format!("Predicting {name}"), sampler.expected_frames());
         while let Some(frame) = sampler.next_frame(work)? {
-            let prediction = self.predict(&frame.to_rgb()?)?;
+            let prediction = self.predict_until_cancelled(&frame.to_rgb()?, work)?;
             each(FilePrediction {
                 time_secs: Some(frame.time_secs),
                 prediction,
@@ -169,7 +189,44 @@ impl Predictor {
 
 #[cfg(test)]
 mod tests {
-    use super::are_probabilities;
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+    use crate::backbone::{Architecture, Fit};
+    use crate::evaluate::{InputKind, Recipe};
+    use crate::onnx::Tensor;
+
+    /// A model that gives the same numbers for everything.
+    struct Fixed(Recipe, Vec<f32>);
+
+    impl Runner for Fixed {
+        fn recipe(&self) -> &Recipe {
+            &self.0
+        }
+
+        fn run(&mut self, _: &Tensor) -> Result<Vec<f32>, EvaluateError> {
+            Ok(self.1.clone())
+        }
+    }
+
+    #[test]
+    fn a_model_of_other_numbers_is_refused_by_its_name() {
+        let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
+        let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
+        let labels = ["a", "b"].map(str::to_owned);
+        let recipe = Recipe::new(InputKind::Uint8Nhwc, &preprocessing, &architecture, &labels);
+        let picture = RgbImage::new(8, 8);
+        let predict = |numbers: Vec<f32>| {
+            let model = Box::new(Fixed(recipe.clone(), numbers));
+            Predictor::from_runner(model, Path::new("there/logits.onnx")).probabilities(&picture)
+        };
+        assert_eq!(predict(vec![0.25, 0.75]).unwrap(), [0.25, 0.75]);
+        let said = predict(vec![3.0, -1.0]).unwrap_err().to_string();
+        assert!(
+            said.contains("there/logits.onnx") && said.contains("no probabilities"),
+            "{said}"
+        );
+    }
 
     #[test]
     fn probabilities_are_told_from_other_numbers() {

@@ -2,6 +2,7 @@
 
 use image::RgbImage;
 
+use crate::jobs::Work;
 use crate::onnx::Tensor;
 
 use super::{EvaluateError, Recipe};
@@ -16,6 +17,19 @@ pub trait Runner: Send {
     /// # Errors
     /// Whatever the runtime says, and an output that is not one probability per label.
     fn run(&mut self, input: &Tensor) -> Result<Vec<f32>, EvaluateError>;
+
+    /// The same, ended in its midst when `work` is cancelled: a model file that came from anywhere may never end.
+    ///
+    /// # Errors
+    /// As [`Runner::run`], and when the work is cancelled.
+    fn run_until_cancelled(
+        &mut self,
+        input: &Tensor,
+        work: &Work,
+    ) -> Result<Vec<f32>, EvaluateError> {
+        work.check()?;
+        self.run(input)
+    }
 
     /// The probabilities of one image, in the order of the labels.
     ///

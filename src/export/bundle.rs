@@ -145,7 +145,7 @@ fn verify_model(
                 image.inputs.get(kind.name()).map_or("", String::as_str)
             ));
         }
-        let found = runner.run(&tensor)?;
+        let found = runner.run_until_cancelled(&tensor, work)?;
         let expected = image.expected.get(&model.file).cloned().unwrap_or_default();
         let difference = largest_difference(&found, &expected);
         largest = if difference.is_nan() {

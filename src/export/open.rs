@@ -96,7 +96,7 @@ impl Predictor {
     /// # Errors
     /// As [`open`].
     pub fn from_export(path: &Path) -> Result<Self, EvaluateError> {
-        Ok(Self::from_runner(open(path, worker_count())?))
+        Ok(Self::from_runner(open(path, worker_count())?, path))
     }
 }
 

@@ -144,7 +144,7 @@ pub fn make(order: &MakeOrder, live: &LiveMake, work: &Work) -> Result<Made, Mak
         work,
     )?;
     Ok(Made {
-        project: order.out.join(PROJECT),
+        project: project.root().to_owned(),
         run: run.id,
         import: outcome,
         evaluation,

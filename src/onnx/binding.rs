@@ -85,7 +85,7 @@ impl StepOptions {
     }
 }
 
-/// Ends a step that another thread is in.
+/// Ends a step, or a run of a session, that another thread is in.
 pub struct Stopper(StepOptions);
 
 impl Stopper {
@@ -100,6 +100,11 @@ impl Stopper {
                 .map_err(model_error)?;
         }
         Ok(Self(options))
+    }
+
+    /// What a session is run with.
+    pub(super) fn options(&self) -> &RunOptions {
+        &self.0.later
     }
 
     /// Ends the present step and every later one that it is given to.

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use ort::session::builder::GraphOptimizationLevel;
-use ort::session::{OutputSelector, RunOptions, SessionInputValue};
+use ort::session::{OutputSelector, RunOptions, SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, TensorElementType, TensorRef, ValueType};
 
 use super::runtime::environment;
-use super::{Element, ElementType, OnnxError, Tensor};
+use super::{Element, ElementType, OnnxError, Stopper, Tensor};
 
 /// An input or output of a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,14 +90,7 @@ impl Session {
         inputs: &[(&str, &Tensor)],
         outputs: &[&str],
     ) -> Result<Vec<Tensor>, OnnxError> {
-        let mut values = Vec::with_capacity(inputs.len());
-        for (name, tensor) in inputs {
-            self.check_input(name)?;
-            values.push((Cow::Borrowed(*name), input_value(tensor)?));
-        }
-        for name in outputs {
-            self.check_output(name)?;
-        }
+        let values = self.values(inputs, outputs)?;
         let selected = outputs
             .iter()
             .fold(OutputSelector::no_default(), |selector, name| {
@@ -110,15 +103,39 @@ impl Session {
             .inner
             .run_with_options(values, &options)
             .map_err(model_error)?;
-        outputs
-            .iter()
-            .map(|name| {
-                let value = results
-                    .get(name)
-                    .ok_or_else(|| OnnxError::Model(format!("it gave no output “{name}”")))?;
-                read_value(value)
-            })
-            .collect()
+        named(&results, outputs)
+    }
+
+    /// The same, until another thread stops it: an error then. Computes outputs that nobody asked for, too.
+    pub fn run_until_stopped(
+        &mut self,
+        inputs: &[(&str, &Tensor)],
+        outputs: &[&str],
+        stopper: &Stopper,
+    ) -> Result<Vec<Tensor>, OnnxError> {
+        let values = self.values(inputs, outputs)?;
+        let results = self
+            .inner
+            .run_with_options(values, stopper.options())
+            .map_err(model_error)?;
+        named(&results, outputs)
+    }
+
+    /// Inputs as ONNX Runtime takes them, where the graph has these inputs and outputs.
+    fn values<'a>(
+        &self,
+        inputs: &[(&'a str, &'a Tensor)],
+        outputs: &[&str],
+    ) -> Result<Vec<(Cow<'a, str>, SessionInputValue<'a>)>, OnnxError> {
+        let mut values = Vec::with_capacity(inputs.len());
+        for (name, tensor) in inputs {
+            self.check_input(name)?;
+            values.push((Cow::Borrowed(*name), input_value(tensor)?));
+        }
+        for name in outputs {
+            self.check_output(name)?;
+        }
+        Ok(values)
     }
 
     /// Runs a graph on one `f32` input of the given shape and copies the named `f32` output into `out`, whose
@@ -234,6 +251,17 @@ fn element_type(ty: TensorElementType) -> Option<ElementType> {
         TensorElementType::Bool => ElementType::Bool,
         _ => return None,
     })
+}
+
+/// Copies of the outputs of these names.
+fn named(results: &SessionOutputs<'_>, outputs: &[&str]) -> Result<Vec<Tensor>, OnnxError> {
+    let tensors = outputs.iter().map(|name| {
+        let value = results
+            .get(name)
+            .ok_or_else(|| OnnxError::Model(format!("it gave no output “{name}”")))?;
+        read_value(value)
+    });
+    tensors.collect()
 }
 
 /// A view of a tensor for `ort`, without a copy.
@@ -412,5 +440,80 @@ mod tests {
             assert!(matches!(result, Err(OnnxError::Model(_))), "{result:?}");
         }
         assert!(Session::from_bytes(b"not a model", 1).is_err());
+    }
+
+    /// `y` is `x`, found again and again for as long as an i64 counts.
+    fn endless() -> Vec<u8> {
+        let state = |name: &str| value(name, true);
+        let truth = |name: &str| ValueInfoProto {
+            name: Some(name.into()),
+            r#type: Some(TypeProto {
+                value: Some(type_proto::Value::TensorType(type_proto::Tensor {
+                    elem_type: Some(cast_target(ElementType::Bool) as i32),
+                    shape: Some(TensorShapeProto::default()),
+                })),
+            }),
+        };
+        let count = ValueInfoProto {
+            name: Some("i".into()),
+            r#type: Some(TypeProto {
+                value: Some(type_proto::Value::TensorType(type_proto::Tensor {
+                    elem_type: Some(cast_target(ElementType::I64) as i32),
+                    shape: Some(TensorShapeProto::default()),
+                })),
+            }),
+        };
+        let body = GraphProto {
+            name: Some("body".into()),
+            node: vec![
+                node("Identity", &["go"], "goes"),
+                node("Identity", &["in"], "out"),
+            ],
+            input: vec![count, truth("go"), state("in")],
+            output: vec![truth("goes"), state("out")],
+            ..GraphProto::default()
+        };
+        let mut turns = node("Loop", &["most", "yes", "x"], "y");
+        turns.attribute = vec![AttributeProto {
+            name: Some("body".into()),
+            r#type: Some(AttributeType::Graph as i32),
+            g: Some(body),
+            ..AttributeProto::default()
+        }];
+        let graph = GraphProto {
+            name: Some("endless".into()),
+            node: vec![turns],
+            initializer: vec![
+                tensor_to_proto("most", &Tensor::scalar(i64::MAX)),
+                tensor_to_proto("yes", &Tensor::scalar(true)),
+            ],
+            input: vec![state("x")],
+            output: vec![state("y")],
+            ..GraphProto::default()
+        };
+        let model = ModelProto {
+            ir_version: Some(8),
+            opset_import: vec![OperatorSetIdProto {
+                version: Some(17),
+                ..OperatorSetIdProto::default()
+            }],
+            graph: Some(graph),
+            ..ModelProto::default()
+        };
+        prost::Message::encode_to_vec(&model)
+    }
+
+    #[test]
+    fn a_run_that_never_ends_is_stopped() {
+        let mut session = Session::from_bytes(&endless(), 1).unwrap();
+        let x = Tensor::new([1, 2], vec![1.0_f32, 2.0]);
+        let stopper = Stopper::new().unwrap();
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| session.run_until_stopped(&[("x", &x)], &["y"], &stopper));
+            // While it runs, or before: both end it.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            stopper.stop();
+            assert!(run.join().unwrap().is_err());
+        });
     }
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::evaluate::{EvaluateError, Recipe, Runner};
-use crate::onnx::{Element, OnnxError, Session, Tensor};
+use crate::jobs::Work;
+use crate::onnx::{Element, OnnxError, Session, Stopper, Tensor};
 
 use super::RECIPE_KEY;
 
@@ -11,6 +12,7 @@ use super::RECIPE_KEY;
 pub struct OnnxRunner {
     session: Session,
     recipe: Recipe,
+    path: PathBuf,
 }
 
 impl OnnxRunner {
@@ -53,7 +55,11 @@ impl OnnxRunner {
         if let Some(fault) = recipe.fault() {
             return Err(no_export(fault));
         }
-        Ok(Self { session, recipe })
+        Ok(Self {
+            session,
+            recipe,
+            path: path.to_owned(),
+        })
     }
 }
 
@@ -63,13 +69,42 @@ impl Runner for OnnxRunner {
     }
 
     fn run(&mut self, input: &Tensor) -> Result<Vec<f32>, EvaluateError> {
-        let outputs = self.session.run(
-            &[(&self.recipe.input.name, input)],
-            &[&self.recipe.output.name],
-        )?;
+        let names = [self.recipe.input.name.as_str(), &self.recipe.output.name];
+        let outputs = self.session.run(&[(names[0], input)], &[names[1]])?;
+        self.probabilities_of(outputs)
+    }
+
+    fn run_until_cancelled(
+        &mut self,
+        input: &Tensor,
+        work: &Work,
+    ) -> Result<Vec<f32>, EvaluateError> {
+        let names = [self.recipe.input.name.as_str(), &self.recipe.output.name];
+        let stopper = Stopper::new()?;
+        let found = work.stopped_by(
+            || stopper.stop(),
+            || {
+                let inputs = [(names[0], input)];
+                self.session
+                    .run_until_stopped(&inputs, &[names[1]], &stopper)
+            },
+        );
+        if found.is_err() {
+            // Stopped, and an error for that reason.
+            work.check()?;
+        }
+        self.probabilities_of(found?)
+    }
+}
+
+impl OnnxRunner {
+    fn probabilities_of(&self, outputs: Vec<Tensor>) -> Result<Vec<f32>, EvaluateError> {
         match outputs.into_iter().next().map(|output| output.data) {
             Some(Element::F32(values)) if values.len() == self.recipe.labels.len() => Ok(values),
-            _ => Err(OnnxError::Model("its output is not one probability per label".into()).into()),
+            _ => Err(EvaluateError::NoExport {
+                path: self.path.clone(),
+                reason: "its output is not one probability per label".into(),
+            }),
         }
     }
 }

@@ -337,3 +337,15 @@ fn damaged_files_in_integers_are_errors() {
         whole[place] = before;
     }
 }
+
+#[test]
+fn a_file_that_is_called_so_and_is_none_is_refused_as_what_it_is_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.TFLITE");
+    std::fs::write(&path, "<html>not found</html>").unwrap();
+    let said = crate::export::open(&path, 1).err().unwrap().to_string();
+    assert!(
+        said.contains("no TensorFlow Lite file") && said.contains("model.TFLITE"),
+        "{said}"
+    );
+}
