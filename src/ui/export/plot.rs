@@ -3,7 +3,8 @@
 use egui::{Align, Align2, FontFamily, FontId, Layout, Rangef, RichText, Ui, Vec2b, vec2};
 use egui_plot::{AxisHints, Plot, PlotPoint, PlotPoints, Points, Text};
 
-use crate::export::{FoundExport, ModelCertificate};
+use crate::app::words;
+use crate::export::{Candidate, FoundExport, ModelCertificate};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, toggle_chip};
 
@@ -30,7 +31,8 @@ struct Point {
 /// Paints the plot, where there is more than one model to compare.
 pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
     let models = &export.certificate.models;
-    if models.len() < 2 {
+    let search = models.iter().find_map(|model| model.search.as_ref());
+    if models.len() < 2 && search.is_none() {
         return;
     }
     let t = tokens(ui);
@@ -74,9 +76,14 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
         .filter_map(|model| point(model, view))
         .collect();
     points.sort_by(|a, b| a.x.total_cmp(&b.x));
-    let most = points.iter().map(|point| point.x).fold(0.0, f64::max);
-    let least = points.iter().map(|point| point.y).fold(f64::MAX, f64::min);
-    let highest = points.iter().map(|point| point.y).fold(0.0, f64::max);
+    let tried: Vec<Tried> = search
+        .filter(|_| !view.time)
+        .map(|search| search.candidates.iter().map(|of| tried(of, view)).collect())
+        .unwrap_or_default();
+    let all = || points.iter().chain(tried.iter().map(|tried| &tried.point));
+    let most = all().map(|point| point.x).fold(0.0, f64::max);
+    let least = all().map(|point| point.y).fold(f64::MAX, f64::min);
+    let highest = all().map(|point| point.y).fold(0.0, f64::max);
     let margin = ((highest - least) * 0.25).max(0.25);
     let unit = if view.time { "ms" } else { "MB" };
     let small = FontId::new(11.0, FontFamily::Proportional);
@@ -116,6 +123,17 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
         .custom_x_axes(vec![x_axis])
         .custom_y_axes(vec![y_axis]);
     plot.show(ui, |plot| {
+        for tried in &tried {
+            let color = if tried.taken { t.accent } else { t.faint };
+            let dot = Points::new(
+                tried.point.name.clone(),
+                vec![[tried.point.x, tried.point.y]],
+            )
+            .color(color)
+            .filled(false)
+            .radius(3.5);
+            plot.points(dot);
+        }
         for (index, point) in points.iter().enumerate() {
             let place = [[point.x, point.y]];
             let dot = Points::new(point.name.clone(), PlotPoints::from_iter(place))
@@ -136,6 +154,42 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
             plot.text(text.allow_hover(false));
         }
     });
+    if let Some(search) = search.filter(|_| !view.time) {
+        let taken: Vec<&str> = search
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.taken)
+            .map(|candidate| candidate.name.as_str())
+            .collect();
+        let words = format!(
+            "Rings: int8 models that were tried, on {} that nothing was fitted on. Taken: {}.",
+            words::count(search.compared_on, "image", "images"),
+            taken.join("; ")
+        );
+        ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
+    }
+}
+
+/// A candidate of the search for an int8 model.
+struct Tried {
+    point: Point,
+    taken: bool,
+}
+
+fn tried(candidate: &Candidate, view: &View) -> Tried {
+    let part = if view.top1 {
+        candidate.top1
+    } else {
+        candidate.agreement
+    };
+    Tried {
+        point: Point {
+            name: candidate.name.clone(),
+            x: candidate.bytes as f64 / 1e6,
+            y: part * 100.0,
+        },
+        taken: candidate.taken,
+    }
 }
 
 fn point(model: &ModelCertificate, view: &View) -> Option<Point> {
