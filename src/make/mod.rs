@@ -144,7 +144,7 @@ pub fn make(order: &MakeOrder, live: &LiveMake, work: &Work) -> Result<Made, Mak
         work,
     )?;
     Ok(Made {
-        project: project.root().to_owned(),
+        project: order.out.join(PROJECT),
         run: run.id,
         import: outcome,
         evaluation,

@@ -220,12 +220,12 @@ fn classes_ui(ui: &mut Ui, made: &Made) {
             for class in classes {
                 let images = class.train.images + class.validation.images + class.test.images;
                 ui.label(words::shorten(&class.class, 32));
-                ui.label(widgets::figure(words::number(images)));
+                ui.label(words::number(images));
                 let found = class.recall.part.map_or_else(
                     || "not tested".to_owned(),
                     |part| format!("{:.1} %", part * 100.0),
                 );
-                ui.label(widgets::figure(found));
+                ui.label(found);
                 ui.label(widgets::small(
                     t,
                     format!("{} of {}", class.recall.correct, class.recall.images),

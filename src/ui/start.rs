@@ -68,7 +68,7 @@ pub fn start_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
                         Command::TrySample,
                         icons::SPARKLE,
                         "Try the sample",
-                        "Short videos, to look around",
+                        "Short videos to try",
                         false,
                     ),
                 ] {

@@ -14,7 +14,7 @@ use crate::ui::widgets::{
 };
 
 /// Side of the square with the code, points.
-const CODE: f32 = 232.0;
+const CODE: f32 = 248.0;
 
 pub(super) fn phone_ui(ui: &mut Ui, cx: &mut Cx<'_>) -> End {
     let session = cx.app.session.as_ref();
