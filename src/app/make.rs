@@ -105,9 +105,10 @@ impl App {
                 }) = &self.making
                 {
                     let place = &made.export.place;
-                    let folder = match place.is_dir() {
-                        true => place.as_path(),
-                        false => place.parent().unwrap_or(place),
+                    let folder = if place.is_dir() {
+                        place.as_path()
+                    } else {
+                        place.parent().unwrap_or(place)
                     };
                     self.reveal(folder.to_owned());
                 }

@@ -1,5 +1,6 @@
 //! `salamander make`: from a folder of videos or photos to proved model files in one go.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -204,15 +205,16 @@ fn text(result: &Result, made: &Made) -> String {
         &rows,
     );
     if let Some(worst) = card.confused.first() {
-        text += &format!(
-            "most often “{}” is taken for “{}” ({} of {})\n",
+        _ = writeln!(
+            text,
+            "most often “{}” is taken for “{}” ({} of {})",
             worst.class, worst.called, worst.images, worst.of
         );
     }
     for sentence in result.advice {
-        text += &format!("{sentence}\n");
+        _ = writeln!(text, "{sentence}");
     }
-    text += &format!("\n{}\n", result.place);
+    _ = writeln!(text, "\n{}", result.place);
     let models = made
         .export
         .files
@@ -227,9 +229,10 @@ fn text(result: &Result, made: &Made) -> String {
     text += &table(&[Align::Left, Align::Right, Align::Left], &rows);
     text + &format!(
         "\nnext: MODEL_CARD.md in it says more; try it with\n  salamander predict {place} IMAGE…\nlook at the mistakes, mend labels and train further with\n  salamander {project}\n",
-        place = quoted(&match made.export.place.is_dir() {
-            true => result.place.clone(),
-            false => result.project.clone() + "/runs/" + result.run,
+        place = quoted(&if made.export.place.is_dir() {
+            result.place.clone()
+        } else {
+            result.project.clone() + "/runs/" + result.run
         }),
         project = quoted(&result.project),
     )

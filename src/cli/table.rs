@@ -67,9 +67,12 @@ pub fn count(number: u64, thing: &str) -> String {
 
 /// Names with commas between them; one that holds a comma itself, in quotation marks.
 pub fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names = names.map(|name| match name.contains(',') {
-        true => format!("“{name}”"),
-        false => name.to_owned(),
+    let names = names.map(|name| {
+        if name.contains(',') {
+            format!("“{name}”")
+        } else {
+            name.to_owned()
+        }
     });
     names.collect::<Vec<_>>().join(", ")
 }

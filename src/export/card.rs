@@ -286,15 +286,7 @@ impl Card {
         ];
         let few = |class: &&CardClass| class.recall.images < FEW_IMAGES;
         let test = &self.accuracy;
-        if test.split != "test" {
-            limits.push(format!(
-                "There were no test images: the accuracy is that on {} images, which the training knew, and is too high.",
-                match test.split.as_str() {
-                    "train" => "training",
-                    other => other,
-                }
-            ));
-        } else {
+        if test.split == "test" {
             if self.data.test.sources < FEW_SOURCES {
                 limits.push(format!(
                     "The test images come from {} only: how it does on others was hardly measured.",
@@ -309,6 +301,14 @@ impl Card {
                     self.classes.len()
                 ));
             }
+        } else {
+            limits.push(format!(
+                "There were no test images: the accuracy is that on {} images, which the training knew, and is too high.",
+                match test.split.as_str() {
+                    "train" => "training",
+                    other => other,
+                }
+            ));
         }
         limits.push(
             "It was made from examples and makes mistakes. Where a mistake would harm somebody, a person must decide."

@@ -271,10 +271,10 @@ fn check_plan(order: &MakeOrder, plan: &ImportPlan) -> Result<(), MakeError> {
         match (&group.class, &group.refused) {
             (Some(class), None) => {
                 // How many images a video gives is known when it has been read.
-                let images = group.files.iter().map(|file| match file.is_video() {
-                    true => FEW_IMAGES,
-                    false => 1,
-                });
+                let images = group
+                    .files
+                    .iter()
+                    .map(|file| if file.is_video() { FEW_IMAGES } else { 1 });
                 *classes.entry(class.to_string()).or_default() += images.sum::<usize>();
             }
             _ => without += group.files.len(),

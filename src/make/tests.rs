@@ -51,7 +51,7 @@ fn a_folder_of_photos_becomes_a_proved_model_and_again_the_same() {
     let films = dir.path().join("colours");
     photos(&films, &[("red", 40), ("green", 40)]);
     let out = dir.path().join("out");
-    let mut order = order(&[films.clone()], &out);
+    let mut order = order(std::slice::from_ref(&films), &out);
     let live = LiveMake::default();
     let made = make(&order, &live, &Work::new()).unwrap();
     assert_eq!(live.step(), Some(Step::Export));

@@ -1,4 +1,6 @@
-//! The model card as `MODEL_CARD.md`.
+//! The model card as `MODEL_CARD.md`. Writing into a text cannot fail.
+
+use std::fmt::Write as _;
 
 use super::{Card, Counted, Measured, count};
 
@@ -8,9 +10,10 @@ impl Card {
     pub fn to_markdown(&self) -> String {
         let mut text = format!("# Model card: {}\n\n", plain(&self.project));
         if !self.name.is_empty() {
-            text += &format!("{}\n\n", plain(&self.name));
+            _ = write!(text, "{}\n\n", plain(&self.name));
         }
-        text += &format!(
+        _ = write!(
+            text,
             "An image classifier made by {}: run `{}`, begun on {}, architecture `{}`, trained: {} ({} weights).\n\n",
             self.program,
             self.run,
@@ -25,7 +28,8 @@ impl Card {
         text += &section("What it is for", &self.intended_use);
         text += &section("What it cannot do", &self.limits);
         text += "## How often it is right\n\n";
-        text += &format!(
+        _ = write!(
+            text,
             "{} on {} ({} right). The interval (95 %, Wilson) takes images as independent; images of one source look alike, so the real uncertainty is larger.\n\n",
             part(&self.accuracy),
             images(self.accuracy.images, &self.accuracy.split),
@@ -35,8 +39,9 @@ impl Card {
         if !self.confused.is_empty() {
             text += "Confused most:\n\n";
             for pair in &self.confused {
-                text += &format!(
-                    "- {} taken for {}: {} of {}\n",
+                _ = writeln!(
+                    text,
+                    "- {} taken for {}: {} of {}",
                     plain(&pair.class),
                     plain(&pair.called),
                     pair.images,
@@ -64,8 +69,9 @@ impl Card {
                 .to_owned();
         for class in &self.classes {
             let precision = class.precision.map_or_else(|| "–".to_owned(), percent);
-            text += &format!(
-                "| {} | {} | {} | {precision} |\n",
+            _ = writeln!(
+                text,
+                "| {} | {} | {} | {precision} |",
                 plain(&class.class),
                 part(&class.recall),
                 class.recall.images
@@ -77,7 +83,7 @@ impl Card {
     fn data_section(&self) -> String {
         let mut text = "## Data\n\n".to_owned();
         for sentence in &self.data.split {
-            text += &format!("{sentence}\n");
+            _ = writeln!(text, "{sentence}");
         }
         text += "A source is a video, or photos that look alike.\n\n";
         text += "| | training | validation | test |\n| --- | ---: | ---: | ---: |\n";
@@ -107,8 +113,9 @@ impl Card {
         for model in &self.models {
             let [low, high] = model.top1_difference_95.map(|part| part * 100.0);
             let ms = model.latency_ms;
-            text += &format!(
-                "| `{}` | {:.2} MB | {:.0} % | {:.1} % | {:+.1} ({low:+.1} to {high:+.1}) | {} | {} | {} |\n",
+            _ = writeln!(
+                text,
+                "| `{}` | {:.2} MB | {:.0} % | {:.1} % | {:+.1} ({low:+.1} to {high:+.1}) | {} | {} | {} |",
                 model.file,
                 model.bytes as f64 / 1e6,
                 model.size_ratio * 100.0,
@@ -122,7 +129,8 @@ impl Card {
         text += "\n";
         for model in &self.models {
             if let Some(loss) = &model.accepted_loss {
-                text += &format!(
+                _ = write!(
+                    text,
                     "**Accepted although it loses more than its format allows:** `{}`: {loss}.\n\n",
                     model.file
                 );
@@ -133,11 +141,11 @@ impl Card {
 }
 
 fn section(title: &str, sentences: &[String]) -> String {
-    let lines: String = sentences
+    let lines: Vec<String> = sentences
         .iter()
-        .map(|sentence| format!("- {sentence}\n"))
+        .map(|sentence| format!("- {sentence}"))
         .collect();
-    format!("## {title}\n\n{lines}\n")
+    format!("## {title}\n\n{}\n\n", lines.join("\n"))
 }
 
 fn images(images: u64, split: &str) -> String {

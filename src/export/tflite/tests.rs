@@ -241,6 +241,8 @@ fn quantized(by_row: bool) -> Graph {
 
 #[test]
 fn a_quantized_graph_is_written_in_integers_and_read_back() {
+    use schema::tflite::BuiltinOperator as Code;
+
     let graph = quantized(false);
     let bytes = write(&graph, Weights::Int8, &about()).unwrap();
     // Quantize, layer, mean, matrix, softmax, dequantize: the flattening is part of the mean.
@@ -273,7 +275,7 @@ fn a_quantized_graph_is_written_in_integers_and_read_back() {
         .map(|tensor| tensor.name().unwrap())
         .collect();
     assert_eq!(floats, ["probabilities"]);
-    let versions = |code: schema::tflite::BuiltinOperator| {
+    let versions = |code: Code| {
         let mut codes = model.operator_codes().unwrap().iter();
         codes
             .find(|known| known.builtin_code() == code)
@@ -281,7 +283,6 @@ fn a_quantized_graph_is_written_in_integers_and_read_back() {
             .version()
     };
     // Those that TensorFlow Lite 2.14 loads.
-    use schema::tflite::BuiltinOperator as Code;
     let wanted = [
         (Code::QUANTIZE, 1),
         (Code::CONV_2D, 3),
