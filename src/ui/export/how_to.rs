@@ -77,7 +77,8 @@ pub(super) fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId, view: &mut 
             .inner_margin(Margin::same(12))
             .show(ui, |ui| {
                 ui.set_width(ui.available_width());
-                ScrollArea::both().max_height(MOST).show(ui, |ui| {
+                let program = ScrollArea::both().auto_shrink([false, true]);
+                program.max_height(MOST).show(ui, |ui| {
                     let code = RichText::new(code.as_str()).monospace().color(t.text);
                     ui.add(egui::Label::new(code).extend().selectable(true));
                 });
