@@ -164,7 +164,7 @@ fn prove(cases: &[Case], names: &[&'static str]) {
             // rounding takes the graph from the network depends on the network.
             for (what, other, limits) in [
                 ("graph", of_graph, [0.02, 0.05]),
-                ("network", of_floats, [0.2, 0.8]),
+                ("network", of_floats, [0.05, 0.5]),
             ] {
                 let [mean, largest] = differences(&other, &found);
                 assert!(
@@ -181,7 +181,8 @@ fn prove(cases: &[Case], names: &[&'static str]) {
             let [mean, largest] = differences(expected, &outputs(&line));
             same += usize::from(largest == 0.0);
             worst = [worst[0].max(mean), worst[1].max(largest)];
-            // XNNPACK rounds as ONNX Runtime does; kernels that are not optimised approximate some functions.
+            // XNNPACK rounds as ONNX Runtime does. The reference kernels differ more on some random networks, for a reason that
+            // is not known, and not on the structures of known ones.
             let limits = match runtime.name {
                 "reference" => [0.2, 0.4],
                 _ => [0.01, 0.03],
@@ -222,7 +223,7 @@ fn random_networks_compute_the_same_in_integers() {
     for (name, error) in &refused {
         println!("{name}: {error}");
     }
-    assert!(refused.len() < 6, "{} refused", refused.len());
+    assert!(refused.len() < 2, "{} refused", refused.len());
     prove(&cases, &["litert", "reference", "tflite"]);
 }
 

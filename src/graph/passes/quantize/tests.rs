@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use crate::graph::ops::{Activation, Conv, GlobalPool, Linear, Quantization, Reshaping, Softmax};
+use crate::graph::ops::{
+    Activation, Conv, GlobalPool, Linear, Moves, Quantization, Reshaping, Softmax,
+};
 use crate::graph::{Dim, Graph, Op, Sliding};
 use crate::onnx::{Element, ElementType, Session, Tensor};
 
@@ -416,6 +418,67 @@ fn the_graph_computes_what_its_integers_say() {
                 wrong * 20 <= differ.len(),
                 "{name}: {wrong} of {}",
                 differ.len()
+            );
+        }
+    }
+}
+
+/// Two layers beside each other, of which only one is cut off, joined; or one that is cut off twice.
+fn joined_or_cut_twice(joined: bool) -> Graph {
+    let mut graph = Graph::new("test");
+    let side = Dim::Fixed(SIDE);
+    let shape = ["N".into(), 3.into(), side.clone(), side];
+    let x = graph.input("planes", ElementType::F32, &shape);
+    let layer = |graph: &mut Graph, seed: usize, name: &str| {
+        let w = Tensor::new([4, 3, 1, 1], drawn(12, seed));
+        let w = graph.constant_named(&format!("{name}.w"), w);
+        let b = Tensor::new([4], drawn(4, seed + 50));
+        let b = graph.constant_named(&format!("{name}.b"), b);
+        let sliding = Sliding::new(&[1; 2], &[1; 2], &[0; 4]);
+        graph.op_named(Conv::new(sliding, 1), &[x, w, b], name)
+    };
+    let a = layer(&mut graph, 1, "a");
+    let a = graph.op_named(Activation::Relu, &[a], "a.kept");
+    let all = if joined {
+        let b = layer(&mut graph, 2, "b");
+        graph.op_named(Moves::Concat { axis: 1 }, &[a, b], "all")
+    } else {
+        let [low, high] = [0.0, 0.5].map(|bound| graph.number(bound));
+        graph.op_named(Activation::CLIP, &[a, low, high], "all")
+    };
+    let pool = graph.op(GlobalPool::Average, &[all]);
+    let flat = graph.op_named(Reshaping::FLATTEN, &[pool], "bottleneck");
+    let width = if joined { 8 } else { 4 };
+    let w = graph.constant_named("head.w", Tensor::new([width, 3], drawn(width * 3, 4)));
+    let b = graph.constant_named("head.b", Tensor::new([3], drawn(3, 5)));
+    let logits = graph.op_named(Linear::GEMM, &[flat, w, b], "logits");
+    let softmax = graph.op_named(Softmax::LAST, &[logits], "probabilities");
+    graph.output(softmax);
+    graph
+}
+
+#[test]
+fn no_activation_is_lost_where_values_share_a_scale_or_are_cut_off_twice() {
+    for joined in [true, false] {
+        let prepared = prepare(&joined_or_cut_twice(joined), [127.0; 3], [128.0; 3]).unwrap();
+        let how = Quantizing {
+            ranges: measured(&prepared),
+            ..Quantizing::default()
+        };
+        let quantized = quantize(&prepared, &how, "image").unwrap();
+        // The one that no range can stand for is computed.
+        assert_eq!(count(&quantized, |op| matches!(op, Op::Activation(_))), 1);
+        let expected = reals(&prepared, prepared.graph.outputs());
+        let found = run(&quantized, &pixels(), &["probabilities"]);
+        let pairs = expected[0]
+            .f32()
+            .unwrap()
+            .iter()
+            .zip(found[0].f32().unwrap());
+        for (expected, found) in pairs {
+            assert!(
+                (expected - found).abs() < 0.02,
+                "{joined}: {expected} {found}"
             );
         }
     }

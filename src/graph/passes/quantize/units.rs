@@ -93,7 +93,9 @@ impl Plan {
             {
                 float.extend(act.makes());
             }
+            // Of two activations in a row only the first is fused.
             if matches!(unit, Unit::Layer | Unit::Rescaled)
+                && !plan.is_absorbed(node)
                 && let Some(act) = sole_reader(graph, output)
                 && let Some(kept) = act.output()
                 && !float.contains(&kept)
@@ -108,7 +110,40 @@ impl Plan {
                 }
             }
         }
+        plan.release(graph);
         plan
+    }
+
+    /// Keeps an activation as an operator where its result shares a scale with values that it does not clip (such as
+    /// the other inputs of a `Concat`): the common range would reach beyond its bounds and the clipping be lost.
+    fn release(&mut self, graph: &Graph) {
+        let bounds_of = |kept: ValueId| graph.producer(kept).and_then(|node| clip(graph, node));
+        let kept: HashMap<ValueId, Option<Range>> = self
+            .absorbed
+            .values()
+            .map(|kept| (*kept, bounds_of(*kept)))
+            .collect();
+        // The values that enter each group of one scale from outside, with their bounds.
+        let mut sources: HashMap<ValueId, Vec<Option<Range>>> = HashMap::new();
+        let nodes = graph.nodes().iter().zip(&self.units);
+        let same = nodes.filter(|(_, unit)| **unit == Unit::Same);
+        let made: HashSet<ValueId> = same.clone().flat_map(|(node, _)| node.makes()).collect();
+        for value in same.flat_map(|(node, _)| reals(graph, node)) {
+            if !made.contains(&value) {
+                let bounds = kept.get(&value).copied().flatten();
+                sources.entry(self.root(value)).or_default().push(bounds);
+            }
+        }
+        let mixed: HashSet<ValueId> = sources
+            .into_iter()
+            .filter(|(_, sources)| sources.windows(2).any(|pair| pair[0] != pair[1]))
+            .map(|(root, _)| root)
+            .collect();
+        let absorbed = std::mem::take(&mut self.absorbed);
+        self.absorbed = absorbed
+            .into_iter()
+            .filter(|(_, kept)| !mixed.contains(&self.root(*kept)))
+            .collect();
     }
 
     /// The value whose scale a value has.
