@@ -24,6 +24,7 @@ mod start;
 pub mod theme;
 mod top_bar;
 mod train;
+mod viewer;
 pub mod widgets;
 mod window_place;
 

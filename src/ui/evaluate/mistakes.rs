@@ -1,8 +1,8 @@
 //! The misclassified frames as a grid: what they are, what the model took them for, how sure it was.
 
 use egui::{
-    Align, Align2, Context, CornerRadius, FontFamily, FontId, Frame, Id, Key, Layout, Margin,
-    Modal, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
+    Align2, Context, CornerRadius, FontFamily, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2,
+    vec2,
 };
 
 use super::figures::source_name;
@@ -13,9 +13,9 @@ use crate::project::FrameName;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
+use crate::ui::viewer::Viewer;
 use crate::ui::widgets::{
-    self, Zoom, class_mark, color_of, failed_picture, icon_button, loading_picture, panel,
-    picture_within, placeholder, section,
+    self, Zoom, class_mark, color_of, panel, picture_within, placeholder, section,
 };
 
 /// Width and height of a card, points.
@@ -226,103 +226,29 @@ pub fn large_ui(
     else {
         return;
     };
-    let room = ctx.content_rect().size();
-    let size = vec2((room.x * 0.8).min(1200.0), (room.y * 0.82).min(860.0));
-    let style = ctx.global_style();
-    let t = if style.visuals.dark_mode {
-        &theme::DARK
-    } else {
-        &theme::LIGHT
+    let index = session.evaluate.shown.get(place).copied();
+    let path = index.and_then(|index| session.evaluate.path(index));
+    let path = session.root.join(path.unwrap_or(&frame.path));
+    let viewer = Viewer {
+        id: "evaluated frame",
+        title: &shown_name(session, frame),
+        of: &frame.path,
+        path: &path,
+        place,
+        count: shown.len(),
+        beside: 250.0,
     };
-    let modal = Modal::new(Id::unique("evaluated frame"))
-        .backdrop_color(t.backdrop)
-        .frame(
-            Frame::popup(&style)
-                .corner_radius(CornerRadius::same(theme::RADIUS_LARGE))
-                .inner_margin(Margin::same(18)),
-        )
-        .show(ctx, |ui| {
-            ui.set_width(size.x);
-            let index = session.evaluate.shown.get(place).copied();
-            let path = index.and_then(|index| session.evaluate.path(index));
-            let path = session.root.join(path.unwrap_or(&frame.path));
-            // The same picture after it was relabelled.
-            zoom.follow(&frame.path);
-            head_ui(ui, cx, session, frame, place, shown.len(), zoom);
-            mend::mend_ui(ui, cx, session);
-            let (rect, _) = ui.allocate_exact_size(vec2(size.x, size.y - 250.0), Sense::hover());
-            let (large, all_pixels) = session.pictures.large(&path, zoom.wants_all_pixels());
-            match large {
-                Picture::Ready(texture) => {
-                    let keys = cx.app.dialog.is_none() && !cx.app.palette;
-                    zoom.picture_ui(ui, rect, &texture, all_pixels, keys);
-                }
-                Picture::Loading => loading_picture(ui, rect, session, &path),
-                Picture::Failed(why) => failed_picture(ui, rect, why),
-            }
-            ui.add_space(4.0);
-            probabilities_ui(ui, session, evaluation, frame);
-        });
-    let (back, forth) = ctx.input(|input| {
-        (
-            input.key_pressed(Key::ArrowLeft),
-            input.key_pressed(Key::ArrowRight),
-        )
-    });
-    let mut go = |to: Option<usize>| cx.act(Action::Evaluate(EvaluateAction::Preview(to)));
-    if modal.should_close() {
-        go(None);
-    } else if back && place > 0 {
-        go(Some(place - 1));
-    } else if forth && place + 1 < shown.len() {
-        go(Some(place + 1));
+    let to = viewer.show(
+        ctx,
+        cx,
+        session,
+        zoom,
+        |ui, cx| mend::mend_ui(ui, cx, session),
+        |ui| probabilities_ui(ui, session, evaluation, frame),
+    );
+    if to != Some(place) {
+        cx.act(Action::Evaluate(EvaluateAction::Preview(to)));
     }
-}
-
-fn head_ui(
-    ui: &mut Ui,
-    cx: &mut Cx<'_>,
-    session: &Session,
-    frame: &FramePrediction,
-    place: usize,
-    count: usize,
-    zoom: &mut Zoom,
-) {
-    let t = tokens(ui);
-    let noun = session.noun();
-    ui.horizontal(|ui| {
-        ui.label(widgets::title(words::shorten(
-            &shown_name(session, frame),
-            48,
-        )))
-        .on_hover_text(&frame.path);
-        ui.label(widgets::faint(t, format!("{} of {count}", place + 1)));
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let mut act = |to| cx.act(Action::Evaluate(EvaluateAction::Preview(to)));
-            if icon_button(ui, icons::CROSS, "Close", "Close (Esc)").clicked() {
-                act(None);
-            }
-            let next = ui
-                .add_enabled_ui(place + 1 < count, |ui| {
-                    let name = noun.fill("Next {image}");
-                    icon_button(ui, icons::ARROW_RIGHT, &name, &format!("{name} (→)"))
-                })
-                .inner;
-            if next.clicked() {
-                act(Some(place + 1));
-            }
-            let before = ui
-                .add_enabled_ui(place > 0, |ui| {
-                    let name = noun.fill("{Image} before");
-                    icon_button(ui, icons::ARROW_LEFT, &name, &format!("{name} (←)"))
-                })
-                .inner;
-            if before.clicked() {
-                act(Some(place.saturating_sub(1)));
-            }
-            zoom.buttons_ui(ui);
-        });
-    });
 }
 
 /// The most probable classes as bars; the one that the frame was labelled is marked.

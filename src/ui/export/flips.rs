@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use egui::{
-    Align, Align2, CornerRadius, FontFamily, FontId, Frame, Id, Key, Layout, Margin, Modal, Rect,
-    Sense, Stroke, StrokeKind, Ui, pos2, vec2,
+    Align2, CornerRadius, FontFamily, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
 };
 
 use crate::app::{Picture, PictureKey, Session, image_name, words};
@@ -12,10 +11,8 @@ use crate::export::{Answer, Flip, FoundExport, ModelCertificate};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{
-    self, Zoom, class_mark, color_of, failed_picture, icon_button, loading_picture, picture_within,
-    placeholder,
-};
+use crate::ui::viewer::Viewer;
+use crate::ui::widgets::{self, Zoom, class_mark, color_of, picture_within, placeholder};
 
 /// Width and height of a card, points.
 const CARD: egui::Vec2 = vec2(150.0, 146.0);
@@ -179,98 +176,34 @@ pub(super) fn large_ui(ctx: &egui::Context, cx: &mut Cx<'_>, session: &Session, 
         view.large = None;
         return;
     };
-    let count = model.flips.len();
-    let place = large.place;
-    let zoom = &mut view.zoom;
-    let mut to = Some(place);
-    let room = ctx.content_rect().size();
-    let size = vec2((room.x * 0.8).min(1200.0), (room.y * 0.82).min(860.0));
-    let style = ctx.global_style();
-    let t = if style.visuals.dark_mode {
-        &theme::DARK
-    } else {
-        &theme::LIGHT
+    let path = session.root.join(&flip.path);
+    let viewer = Viewer {
+        id: "changed answer",
+        title: &image_name(&flip.path),
+        of: &flip.path,
+        path: &path,
+        place: large.place,
+        count: model.flips.len(),
+        beside: 170.0,
     };
-    let modal = Modal::new(Id::unique("changed answer"))
-        .backdrop_color(t.backdrop)
-        .frame(
-            Frame::popup(&style)
-                .corner_radius(CornerRadius::same(theme::RADIUS_LARGE))
-                .inner_margin(Margin::same(18)),
-        )
-        .show(ctx, |ui| {
-            ui.set_width(size.x);
-            let path = session.root.join(&flip.path);
-            zoom.follow(&flip.path);
+    let answers = |ui: &mut Ui| {
+        for (who, said) in [("the run", &flip.run), (model.file.as_str(), &flip.model)] {
+            let right = said.class == flip.truth;
             ui.horizontal(|ui| {
-                let name = words::shorten(&image_name(&flip.path), 48);
-                ui.label(widgets::title(name)).on_hover_text(&flip.path);
-                ui.label(widgets::faint(t, format!("{} of {count}", place + 1)));
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    if icon_button(ui, icons::CROSS, "Close", "Close (Esc)").clicked() {
-                        to = None;
-                    }
-                    let step = |ui: &mut Ui, glyph, name: String, key, on: bool| {
-                        let tip = format!("{name} ({key})");
-                        ui.add_enabled_ui(on, |ui| icon_button(ui, glyph, &name, &tip))
-                            .inner
-                            .clicked()
-                    };
-                    let next = session.noun().fill("Next {image}").into_owned();
-                    if step(ui, icons::ARROW_RIGHT, next, "→", place + 1 < count) {
-                        to = Some(place + 1);
-                    }
-                    let before = session.noun().fill("{Image} before").into_owned();
-                    if step(ui, icons::ARROW_LEFT, before, "←", place > 0) {
-                        to = place.checked_sub(1);
-                    }
-                    zoom.buttons_ui(ui);
-                });
-            });
-            let (rect, _) = ui.allocate_exact_size(vec2(size.x, size.y - 170.0), Sense::hover());
-            let (picture, all_pixels) = session.pictures.large(&path, zoom.wants_all_pixels());
-            match picture {
-                Picture::Ready(texture) => {
-                    let keys = cx.app.dialog.is_none() && !cx.app.palette;
-                    zoom.picture_ui(ui, rect, &texture, all_pixels, keys);
-                }
-                Picture::Loading => loading_picture(ui, rect, session, &path),
-                Picture::Failed(why) => failed_picture(ui, rect, why),
-            }
-            ui.add_space(4.0);
-            for (who, said) in [("the run", &flip.run), (model.file.as_str(), &flip.model)] {
-                let right = said.class == flip.truth;
-                ui.horizontal(|ui| {
-                    widgets::class_dot(ui, color_of(session, &said.class));
-                    ui.label(format!(
-                        "{who} says “{}” at {}{}",
-                        said.class,
-                        words::percent(f64::from(said.probability)),
-                        if right { ", as it is labelled" } else { "" }
-                    ));
-                });
-            }
-            if flip.run.class != flip.truth && flip.model.class != flip.truth {
-                ui.label(widgets::muted(
-                    t,
-                    format!("It is labelled “{}”.", flip.truth),
+                widgets::class_dot(ui, color_of(session, &said.class));
+                ui.label(format!(
+                    "{who} says {}{}",
+                    answer(said),
+                    if right { ", as it is labelled" } else { "" }
                 ));
-            }
-        });
-    let (back, forth) = ctx.input(|input| {
-        (
-            input.key_pressed(Key::ArrowLeft),
-            input.key_pressed(Key::ArrowRight),
-        )
-    });
-    if modal.should_close() {
-        to = None;
-    } else if back {
-        to = Some(place.saturating_sub(1));
-    } else if forth && place + 1 < count {
-        to = Some(place + 1);
-    }
-    match to {
+            });
+        }
+        if flip.run.class != flip.truth && flip.model.class != flip.truth {
+            let words = format!("It is labelled “{}”.", flip.truth);
+            ui.label(widgets::muted(tokens(ui), words));
+        }
+    };
+    match viewer.show(ctx, cx, session, &mut view.zoom, |_, _| (), answers) {
         Some(to) => large.place = to,
         None => view.large = None,
     }
