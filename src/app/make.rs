@@ -39,7 +39,7 @@ pub enum MakeAction {
     Start(Vec<PathBuf>, PathBuf),
     /// Ends it; what is finished is kept.
     Cancel,
-    /// Goes on after an end that was not the model.
+    /// Resumes after a failure or a cancellation.
     Again,
     /// Goes back to the start screen.
     Close,

@@ -79,7 +79,7 @@ pub enum PhoneAction {
     Interface(IpAddr),
 }
 
-/// What the job that makes a page comes to.
+/// Result of the job that exports and serves the page.
 struct Made {
     site: Arc<Site>,
     interfaces: Vec<Interface>,

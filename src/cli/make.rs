@@ -20,8 +20,8 @@ use super::train::{architecture, quoted};
 /// Make a model of a folder of videos or photos in one go: import, train, evaluate, export
 ///
 /// The folder has one folder for each class in it (`cat/…`, `dog/…`). DIR then holds the model with its proof (`model`,
-/// or one ZIP file) and the project it came from (`project`), to look at and go on with. Stopped or killed, the same
-/// line goes on where it was; with more files in the folder, it learns from those too.
+/// or one ZIP file) and the project it came from (`project`), to look at and go on with. After an
+/// interruption the same command resumes; files added to the folder since are imported too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Videos, photos, and folders of them

@@ -43,7 +43,7 @@ impl Bundle {
 /// The name of the ZIP file of a run's export, made of the names of project and run: `Pets_2026-11-24_efficientnet-lite0@224_1.zip`.
 #[must_use]
 pub fn zip_name(project: &Project, run: &Run) -> String {
-    // What some system refuses in a file's name, or what a shell would have to be told of.
+    // No characters that Windows forbids in file names or that a shell needs quoted.
     let plain = |c: char| c.is_alphanumeric() || "-_.@+".contains(c);
     let name = project.name();
     let name: String = name

@@ -169,7 +169,7 @@ impl Model {
             })
     }
 
-    /// The head as the run trained it: `[D, C]` and `[C]`, C being the classes that the run told apart.
+    /// The trained head: weights `[D, C]` and biases `[C]`, for the C classes of the run.
     #[must_use]
     pub fn head(&self) -> Option<(Vec<f32>, Vec<f32>)> {
         let of = |name| {

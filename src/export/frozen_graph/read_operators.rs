@@ -298,7 +298,7 @@ impl Reader {
         Ok(self.to().reshape(moved, &shape))
     }
 
-    /// The way back (`BatchToSpaceND`).
+    /// `BatchToSpaceND`, the inverse.
     fn batch_to_space(
         &mut self,
         node: &NodeDef,
