@@ -258,7 +258,9 @@ fn the_title_names_the_project() {
     let place = Place::new();
     many_classes(&place, &["cat"], 1);
     let mut desk = Desk::new(&place.path("config"), [800.0, 600.0]);
-    desk.act(Action::OpenProject(place.path("p")));
+    // Not with `act`: the title is told in one frame, each of which is looked at.
+    let open = Action::OpenProject(place.path("p"));
+    desk.harness.state_mut().apply(open);
     let title = egui::ViewportCommand::Title("p – Salamander".to_owned());
     desk.until("the title", |harness| {
         let output = &harness.output().viewport_output;

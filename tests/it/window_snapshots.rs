@@ -85,6 +85,8 @@ fn the_first_workspaces_look_as_they_did() {
     desk.see("Frames extracted from 15 videos");
     desk.harness.state_mut().apply(Action::Go(Workspace::Label));
     desk.see_part("cat, ");
+    // The frames of all videos are in the grid before one is chosen by its place.
+    desk.rest();
     desk.key(Modifiers::NONE, Key::ArrowRight);
     desk.key(Modifiers::SHIFT, Key::ArrowRight);
     desk.key(Modifiers::SHIFT, Key::ArrowRight);
