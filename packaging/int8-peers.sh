@@ -7,7 +7,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 python=${PYTHON:-python3}
 venv=$here/target/int8-peers
-pins="onnxruntime==1.32.0 onnx==1.23.2 numpy==2.4.6 pillow==13.0.0 ai-edge-quantizer==0.10.0 ai-edge-litert==2.3.0"
+pins="onnxruntime==1.32.0 onnx==1.23.2 numpy==2.4.6 pillow==13.0.0 sympy==1.14.0 ai-edge-quantizer==0.10.0 ai-edge-litert==2.3.0"
 if [ "$(cat "$venv/installed.txt" 2>/dev/null)" != "$pins" ]; then
     "$python" -m venv --clear "$venv"
     # shellcheck disable=SC2086
