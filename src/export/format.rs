@@ -82,6 +82,19 @@ pub trait Exporter: Sync {
     /// [`EvaluateError::NoExport`] when it is no such model.
     fn open(&self, files: &[ModelFile], threads: usize) -> Result<Box<dyn Runner>, EvaluateError>;
 
+    /// Opens it for its proof: as [`Exporter::open`], or computing as that will compute which the model is for, where what runs
+    /// it here computes better.
+    ///
+    /// # Errors
+    /// As [`Exporter::open`].
+    fn open_for_proof(
+        &self,
+        files: &[ModelFile],
+        threads: usize,
+    ) -> Result<Box<dyn Runner>, EvaluateError> {
+        self.open(files, threads)
+    }
+
     /// A Python program that runs the model in `file` on one image, for `README.txt` and the window; `None` where
     /// there is no runtime for Python.
     fn example(&self, _recipe: &Recipe, _file: &str) -> Option<Example> {

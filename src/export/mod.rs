@@ -254,7 +254,7 @@ fn write_and_verify(
     let mut written_files = Vec::new();
     for written in &models {
         let on_disk = write_model(&model, written, &order.options, &mut pending)?;
-        let open = || Ok(written.format.open(&on_disk, 1)?);
+        let open = || Ok(written.format.open_for_proof(&on_disk, 1)?);
         let found = verify::verify(project.root(), &run.id.0, written, &open, &reference, work)?;
         let bytes = on_disk.iter().map(|file| file.bytes.len() as u64).sum();
         let mut proof = ModelCertificate::new(written, bytes, fp32_bytes, &reference, &found);

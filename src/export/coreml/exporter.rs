@@ -73,7 +73,11 @@ impl Exporter for CoreMl {
     }
 
     fn proof(&self) -> &'static str {
-        "read back from its own bytes and run in ONNX Runtime"
+        if self.half {
+            "read back from its own bytes and run in ONNX Runtime with each result rounded to fp16"
+        } else {
+            "read back from its own bytes and run in ONNX Runtime"
+        }
     }
 
     fn write(&self, model: &Model, options: &Options) -> Result<Vec<ModelFile>, ExportError> {
@@ -119,7 +123,8 @@ impl Exporter for CoreMl {
             path: path.clone(),
             reason: error.to_string(),
         })?;
-        let runner = OnnxRunner::from_bytes(&graph.to_onnx(), &path, threads)?;
+        let bytes = graph.rounding_to_half().to_onnx();
+        let runner = OnnxRunner::from_bytes(&bytes, &path, threads)?;
         Ok(Box::new(runner))
     }
 

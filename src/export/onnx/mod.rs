@@ -127,7 +127,10 @@ impl Exporter for Onnx {
     }
 
     fn proof(&self) -> &'static str {
-        "run in ONNX Runtime"
+        match self.precision {
+            Precision::Half => "run in ONNX Runtime with each result rounded to fp16",
+            Precision::Single | Precision::Int8 => "run in ONNX Runtime",
+        }
     }
 
     fn write(&self, model: &Model, options: &Options) -> Result<Vec<ModelFile>, ExportError> {
@@ -174,6 +177,23 @@ impl Exporter for Onnx {
         };
         let runner = OnnxRunner::from_bytes(&file.bytes, Path::new(&file.name), threads)?;
         Ok(Box::new(runner))
+    }
+
+    fn open_for_proof(
+        &self,
+        files: &[ModelFile],
+        threads: usize,
+    ) -> Result<Box<dyn Runner>, EvaluateError> {
+        let (Precision::Half, Some(file)) = (self.precision, files.first()) else {
+            return self.open(files, threads);
+        };
+        let path = Path::new(&file.name);
+        let graph = Graph::from_onnx(&file.bytes).map_err(|error| EvaluateError::NoExport {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let bytes = graph.rounding_to_half().to_onnx();
+        Ok(Box::new(OnnxRunner::from_bytes(&bytes, path, threads)?))
     }
 
     fn example(&self, recipe: &Recipe, file: &str) -> Option<Example> {
@@ -349,6 +369,7 @@ mod tests {
 
     use crate::backbone::Extractor;
     use crate::export::model::tests::{head, model_of, small_model};
+    use crate::export::model::{HEAD_BIAS, HEAD_WEIGHT};
     use crate::graph::passes::OPSETS;
     use crate::onnx::{Element, Session};
 
@@ -482,6 +503,33 @@ mod tests {
                 assert!((a - b).abs() < 5e-3, "{a} {b}");
             }
         }
+    }
+
+    /// fp16 ends at 65504, and what computes fp16 here does not.
+    #[test]
+    fn the_proof_of_half_precision_overflows_as_phones_do() {
+        let mut model = small_model();
+        let weights = Tensor::new([1280, 3], vec![10.0_f32; 1280 * 3]);
+        let bias = Tensor::new([3], vec![65_000.0_f32, 0.0, 0.0]);
+        model.graph.replace_constant(HEAD_WEIGHT, &weights).unwrap();
+        model.graph.replace_constant(HEAD_BIAS, &bias).unwrap();
+        let files = Onnx::HALF.write(&model, &Options::default()).unwrap();
+        let proved = Onnx::HALF.open_for_proof(&files, 1);
+        let found = proved.unwrap().probabilities(&picture()).unwrap();
+        assert!(found[0].is_nan(), "{found:?}");
+
+        let files = Onnx::HALF
+            .write(&small_model(), &Options::default())
+            .unwrap();
+        let run = |runner: Result<Box<dyn Runner>, EvaluateError>| {
+            runner.unwrap().probabilities(&picture()).unwrap()
+        };
+        let proved = run(Onnx::HALF.open_for_proof(&files, 1));
+        let opened = run(Onnx::HALF.open(&files, 1));
+        for (a, b) in proved.iter().zip(&opened) {
+            assert!((a - b).abs() < 5e-3, "{a} {b}");
+        }
+        assert_ne!(proved, opened);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use half::f16;
 
-use crate::export::nhwc::{Operator, Program, Quantization, TensorId, lower};
+use crate::export::nhwc::{Operator, Program, Quantization, TensorId, lower, prepared};
 use crate::graph::Graph;
 use crate::onnx::{Element, ElementType};
 
@@ -28,7 +28,15 @@ const LARGEST_HALF: f32 = 65504.0;
 /// [`TfliteError::Unwritable`] with the first node that cannot be written, before anything is;
 /// [`TfliteError::NotIntegers`] for [`Weights::Int8`] and a graph that is not quantized.
 pub fn write(graph: &Graph, weights: Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
-    let program = lower(graph)?;
+    let rounded = match weights {
+        Weights::Float16 => {
+            let mut graph = prepared(graph)?;
+            graph.round_kernels_to_half(FEWEST_HALVES);
+            Some(graph)
+        }
+        Weights::Float32 | Weights::Int8 => None,
+    };
+    let program = lower(rounded.as_ref().unwrap_or(graph))?;
     let contents = |tensor: &crate::export::nhwc::TensorInfo| {
         tensor
             .contents

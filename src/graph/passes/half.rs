@@ -21,6 +21,7 @@ impl Graph {
         let mut from = self.clone();
         // Weights that are stored in fp16 already have a `Cast` behind them.
         from.fold_constants()?;
+        from.round_kernels_to_half(0);
         let mut half = Self::new(&from.name);
         half.opset = from.opset;
         half.other_opsets.clone_from(&from.other_opsets);

@@ -3,6 +3,8 @@
 mod batch_norm;
 mod fold;
 mod half;
+mod half_results;
+mod half_weights;
 mod join;
 pub mod layout;
 mod opset;
