@@ -4,9 +4,10 @@
     python tests/run_tflite.py RUNTIME < LIST
 
 RUNTIME is litert (ai-edge-litert), reference (the same without XNNPACK and with kernels that are not optimised), tflite
-(tflite-runtime), mediapipe or task (tflite-support). Each line of LIST is
-a JSON object {"model": path, "input": path}: the input's bytes, as many as the model's input takes. For each line
-prints one JSON object: {"outputs": numbers} or, where the runtime looks for labels itself, also {"labels": texts}.
+(tflite-runtime), mediapipe or task (tflite-support), or operators: that only says what LiteRT has loaded. Each line of
+LIST is a JSON object {"model": path, "input": path}: the input's bytes, as many as the model's input takes. For each line
+prints one JSON object: {"outputs": numbers} or, where the runtime looks for labels itself, also {"labels": texts}; of
+operators {"operators": a list of [name, types of what it reads and makes]}.
 """
 
 import json
@@ -27,6 +28,23 @@ def interpreter(module, **how):
             return {"outputs": network.get_tensor(output["index"]).ravel().tolist()}
 
         return run
+
+    return opened
+
+
+def operators():
+    from ai_edge_litert import interpreter as module
+
+    def opened(model):
+        plain = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        network = module.Interpreter(model, experimental_op_resolver_type=plain)
+        network.allocate_tensors()
+        types = {tensor["index"]: np.dtype(tensor["dtype"]).name for tensor in network.get_tensor_details()}
+        listed = [
+            [operator["op_name"], *(types[place] for place in [*operator["inputs"], *operator["outputs"]])]
+            for operator in network._get_ops_details()
+        ]
+        return lambda data: {"operators": listed}
 
     return opened
 
@@ -93,7 +111,7 @@ def runtime(name):
         from tflite_runtime import interpreter as module
 
         return interpreter(module)
-    return {"mediapipe": mediapipe, "task": task}[name]()
+    return {"mediapipe": mediapipe, "task": task, "operators": operators}[name]()
 
 
 def main():

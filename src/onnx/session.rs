@@ -38,17 +38,22 @@ impl Session {
     /// Loads a serialised model to run on `threads` threads (at least 1). Its operators run one after the other,
     /// with all optimisations, and give the same bits each time. Threads do not spin while they wait.
     pub fn from_bytes(model: &[u8], threads: usize) -> Result<Self, OnnxError> {
-        Self::build(model, threads, "0")
+        Self::build(model, threads, false)
     }
 
     /// The same, but what stands between `DequantizeLinear` and `QuantizeLinear` is computed in single precision instead of
     /// by kernels for integers. Slower, and the same on every processor: those without instructions for sums of products
-    /// of bytes cut such sums off.
+    /// of bytes cut such sums off. Factors behind convolutions stay behind them, so that sums of integers stay exact.
     pub fn simulating_integers(model: &[u8], threads: usize) -> Result<Self, OnnxError> {
-        Self::build(model, threads, "1")
+        Self::build(model, threads, true)
     }
 
-    fn build(model: &[u8], threads: usize, in_floats: &str) -> Result<Self, OnnxError> {
+    fn build(model: &[u8], threads: usize, in_floats: bool) -> Result<Self, OnnxError> {
+        let (no_integers, disabled) = if in_floats {
+            ("1", "ConvMulFusion")
+        } else {
+            ("0", "")
+        };
         let inner = ort::session::Session::builder(environment()?)
             .map_err(model_error)?
             .with_intra_threads(threads.max(1))
@@ -63,7 +68,9 @@ impl Session {
             .map_err(model_error)?
             .with_intra_op_spinning(false)
             .map_err(model_error)?
-            .with_config_entry("session.disable_quant_qdq", in_floats)
+            .with_config_entry("session.disable_quant_qdq", no_integers)
+            .map_err(model_error)?
+            .with_config_entry("optimization.disable_specified_optimizers", disabled)
             .map_err(model_error)?
             .with_log_level(ort::logging::LogLevel::Error)
             .map_err(model_error)?

@@ -16,6 +16,7 @@ use salamander::train::{LiveCurves, Run, train};
 use super::cli_program::Place;
 use super::export::{interpreter, python};
 use super::projects::{of_pictures, quick};
+use super::tflite_int8;
 
 /// A finished run on small images.
 fn trained(root: &Path) -> (Project, Run) {
@@ -452,6 +453,18 @@ fn int8_is_found_and_certified() {
     export(&project, &run, &order, &anew, &Work::new()).unwrap();
     let bytes = |out: &Path| fs::read(out.join("model-int8.onnx")).unwrap();
     assert_eq!(bytes(&out), bytes(&anew));
+
+    // For phones, of the same search.
+    let lite = dir.path().join("lite");
+    export(
+        &project,
+        &run,
+        &Format::TFLITE_INT8.into(),
+        &lite,
+        &Work::new(),
+    )
+    .unwrap();
+    tflite_int8::prove_export(&project, &run, &lite.join("model-int8.tflite"));
 
     // The folder proves itself; what takes floats computes the same.
     for model in verify_bundle(&out, &Work::new()).unwrap().models {

@@ -52,13 +52,13 @@ pub fn runtimes(names: &[&'static str]) -> Vec<Runtime> {
     let mut found = Vec::new();
     for name in names {
         let venv = match *name {
-            "litert" | "reference" => root.join("python"),
+            "litert" | "reference" | "operators" => root.join("python"),
             other => root.join("tflite-runtimes").join(other),
         };
         let programs = ["bin/python", "Scripts/python.exe"].map(|program| venv.join(program));
         let python = programs.into_iter().find(|python| {
             let module = match *name {
-                "litert" | "reference" => "ai_edge_litert",
+                "litert" | "reference" | "operators" => "ai_edge_litert",
                 "tflite" => "tflite_runtime",
                 "mediapipe" => "mediapipe",
                 _ => "tflite_support",
@@ -70,7 +70,7 @@ pub fn runtimes(names: &[&'static str]) -> Vec<Runtime> {
         });
         match python {
             Some(python) => found.push(Runtime { name, python }),
-            None if ["litert", "reference"].contains(name) => {
+            None if ["litert", "reference", "operators"].contains(name) => {
                 assert!(
                     std::env::var_os("CI").is_none(),
                     "no Python with ai-edge-litert; packaging/setup.sh --tests installs it"
@@ -274,7 +274,7 @@ fn structures_of_known_networks_compute_the_same_as_tensorflow_lite() {
 }
 
 /// The bytes of all frames of an evaluation as a model takes them, as files in `dir`.
-fn inputs(project: &Project, recipe: &Recipe, frames: &Evaluation, dir: &Path) -> Vec<PathBuf> {
+pub fn inputs(project: &Project, recipe: &Recipe, frames: &Evaluation, dir: &Path) -> Vec<PathBuf> {
     let input = |(at, path): (usize, &String)| {
         let tensor = recipe.tensor(&load_image(&project.root().join(path)).unwrap());
         let Element::U8(bytes) = tensor.data else {

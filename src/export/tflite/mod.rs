@@ -9,6 +9,7 @@ mod check;
 mod exporter;
 mod metadata;
 mod read;
+mod read_integers;
 mod read_operators;
 mod read_quantized;
 mod schema;

@@ -249,7 +249,8 @@ impl<'a> Reader<'a> {
         self.dequantized(stored, place)
     }
 
-    fn stored(&mut self, place: i32) -> Result<ValueId, TfliteError> {
+    /// The value of a tensor as it is stored.
+    pub fn stored(&mut self, place: i32) -> Result<ValueId, TfliteError> {
         let slot = usize::try_from(place).ok();
         if let Some(Some(known)) = slot.and_then(|place| self.values.get(place)) {
             return Ok(*known);

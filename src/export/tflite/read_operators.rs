@@ -8,6 +8,7 @@ use crate::onnx::ElementType;
 
 use super::TfliteError;
 use super::read::{Reader, element, lens, unreadable};
+use super::read_integers::Steps;
 use super::schema::tflite as fb;
 
 use fb::BuiltinOperator as Code;
@@ -26,7 +27,8 @@ impl Reader<'_> {
         inputs: &[i32],
         output: i32,
     ) -> Result<ValueId, TfliteError> {
-        let x = self.at(inputs, 0)?;
+        let steps = self.steps(code, inputs, output)?;
+        let x = self.operand(inputs, 0, steps.as_ref())?;
         Ok(match code {
             Code::CONV_2D => {
                 let Some(options) = operator.builtin_options_as_conv_2_doptions() else {
@@ -37,13 +39,14 @@ impl Reader<'_> {
                     [options.stride_h(), options.stride_w()],
                     [options.dilation_h_factor(), options.dilation_w_factor()],
                 )?;
-                let kernels = self.at(inputs, 1)?;
+                let kernels = self.operand(inputs, 1, steps.as_ref())?;
                 // From output, height, width, input.
                 let kernels = self.graph.transpose(kernels, &[0, 3, 1, 2]);
                 let taps = [self.len(inputs, 1, 1)?, self.len(inputs, 1, 2)?];
                 let sliding = self.without_same(sliding, inputs, taps, output)?;
-                let made = self.convolved(x, kernels, inputs, sliding, 1)?;
-                self.then(made, options.fused_activation_function())?
+                let conv = Conv { sliding, group: 1 };
+                let made = self.convolved([x, kernels], inputs, conv, steps.as_ref())?;
+                self.made(made, steps, options.fused_activation_function())?
             }
             Code::DEPTHWISE_CONV_2D => {
                 let Some(options) = operator.builtin_options_as_depthwise_conv_2_doptions() else {
@@ -55,13 +58,17 @@ impl Reader<'_> {
                     [options.dilation_h_factor(), options.dilation_w_factor()],
                 )?;
                 let channels = self.len(inputs, 0, 3)?;
-                let kernels = self.at(inputs, 1)?;
+                let kernels = self.operand(inputs, 1, steps.as_ref())?;
                 // From 1, height, width, output.
                 let kernels = self.graph.transpose(kernels, &[3, 0, 1, 2]);
                 let taps = [self.len(inputs, 1, 1)?, self.len(inputs, 1, 2)?];
                 let sliding = self.without_same(sliding, inputs, taps, output)?;
-                let made = self.convolved(x, kernels, inputs, sliding, channels)?;
-                self.then(made, options.fused_activation_function())?
+                let conv = Conv {
+                    sliding,
+                    group: channels,
+                };
+                let made = self.convolved([x, kernels], inputs, conv, steps.as_ref())?;
+                self.made(made, steps, options.fused_activation_function())?
             }
             Code::AVERAGE_POOL_2D | Code::MAX_POOL_2D => {
                 let Some(options) = operator.builtin_options_as_pool_2_doptions() else {
@@ -97,18 +104,18 @@ impl Reader<'_> {
                 let Some(options) = operator.builtin_options_as_fully_connected_options() else {
                     return without_options(code);
                 };
-                let weights = self.at(inputs, 1)?;
+                let weights = self.operand(inputs, 1, steps.as_ref())?;
                 let width = self.len(inputs, 1, 1)?;
                 let rows = self.graph.reshape(x, &[-1, width]);
                 let mut operands = vec![rows, weights];
                 if inputs.get(2).is_some_and(|place| *place >= 0) {
-                    operands.push(self.at(inputs, 2)?);
+                    operands.push(self.operand(inputs, 2, steps.as_ref())?);
                 }
                 let made = self.graph.op(Linear::BY_TRANSPOSE, &operands);
-                self.then(made, options.fused_activation_function())?
+                self.made(made, steps, options.fused_activation_function())?
             }
             Code::ADD | Code::SUB | Code::MUL | Code::DIV => {
-                let other = self.at(inputs, 1)?;
+                let other = self.operand(inputs, 1, steps.as_ref())?;
                 let (op, activation) = match code {
                     Code::ADD => {
                         let options = operator.builtin_options_as_add_options();
@@ -139,8 +146,16 @@ impl Reader<'_> {
                         )
                     }
                 };
-                let made = self.graph.op(op, &[x, other]);
-                self.then(made, activation.unwrap_or_default())?
+                let activation = activation.unwrap_or_default();
+                match steps {
+                    Some(steps) if op != Elementwise::Mul => {
+                        self.of_addition([x, other], steps, activation)?
+                    }
+                    steps => {
+                        let made = self.graph.op(op, &[x, other]);
+                        self.made(made, steps, activation)?
+                    }
+                }
             }
             Code::MAXIMUM => self.pair(Elementwise::Max, x, inputs)?,
             Code::MINIMUM => self.pair(Elementwise::Min, x, inputs)?,
@@ -197,7 +212,13 @@ impl Reader<'_> {
             Code::MEAN | Code::SUM | Code::REDUCE_MAX | Code::REDUCE_MIN => {
                 let options = operator.builtin_options_as_reducer_options();
                 let keep = options.is_some_and(|options| options.keep_dims());
-                self.reduced(code, x, inputs, keep)?
+                match steps {
+                    Some(steps) => {
+                        let sum = self.reduced(Code::SUM, x, inputs, keep)?;
+                        self.of_sum(sum, steps, fb::ActivationFunctionType::NONE)?
+                    }
+                    None => self.reduced(code, x, inputs, keep)?,
+                }
             }
             Code::PAD | Code::PADV2 => self.padded(code, x, inputs)?,
             Code::SLICE => {
@@ -240,13 +261,6 @@ impl Reader<'_> {
         })
     }
 
-    fn at(&mut self, inputs: &[i32], at: usize) -> Result<ValueId, TfliteError> {
-        match inputs.get(at) {
-            Some(place) => self.value(*place),
-            None => unreadable("it has an operator without inputs"),
-        }
-    }
-
     /// The length of a dimension of an input, as the file says it.
     fn len(&self, inputs: &[i32], at: usize, dim: usize) -> Result<i64, TfliteError> {
         let tensor = self.tensor(inputs.get(at).copied().unwrap_or(-1))?;
@@ -263,25 +277,37 @@ impl Reader<'_> {
         x: ValueId,
         inputs: &[i32],
     ) -> Result<ValueId, TfliteError> {
-        let other = self.at(inputs, 1)?;
+        let other = self.operand(inputs, 1, None)?;
         Ok(self.graph.op(op, &[x, other]))
     }
 
     fn convolved(
         &mut self,
-        x: ValueId,
-        kernels: ValueId,
+        [x, kernels]: [ValueId; 2],
         inputs: &[i32],
-        sliding: Sliding,
-        group: i64,
+        conv: Conv,
+        steps: Option<&Steps>,
     ) -> Result<ValueId, TfliteError> {
         let planes = self.graph.transpose(x, &TO_FIRST);
         let mut operands = vec![planes, kernels];
         if inputs.get(2).is_some_and(|place| *place >= 0) {
-            operands.push(self.at(inputs, 2)?);
+            operands.push(self.operand(inputs, 2, steps)?);
         }
-        let made = self.graph.op(Conv { sliding, group }, &operands);
+        let made = self.graph.op(conv, &operands);
         Ok(self.graph.transpose(made, &TO_LAST))
+    }
+
+    /// The result of a layer or product: of integers as its kernel makes it.
+    fn made(
+        &mut self,
+        sum: ValueId,
+        steps: Option<Steps>,
+        activation: fb::ActivationFunctionType,
+    ) -> Result<ValueId, TfliteError> {
+        match steps {
+            Some(steps) => self.of_sum(sum, steps, activation),
+            None => self.then(sum, activation),
+        }
     }
 
     /// ONNX Runtime has no SAME for windows with holes or, in pools, apart from each other: there the padding that gives
@@ -318,6 +344,16 @@ impl Reader<'_> {
         value: ValueId,
         activation: fb::ActivationFunctionType,
     ) -> Result<ValueId, TfliteError> {
+        self.then_by(value, activation, 1.0)
+    }
+
+    /// The same where the result counts in steps of `scale`.
+    pub fn then_by(
+        &mut self,
+        value: ValueId,
+        activation: fb::ActivationFunctionType,
+        scale: f32,
+    ) -> Result<ValueId, TfliteError> {
         let (min, max) = match activation {
             fb::ActivationFunctionType::NONE => return Ok(value),
             fb::ActivationFunctionType::RELU => {
@@ -332,7 +368,7 @@ impl Reader<'_> {
                 ));
             }
         };
-        let (min, max) = (self.graph.number(min), self.graph.number(max));
+        let [min, max] = [min, max].map(|bound: f64| self.graph.number(bound / f64::from(scale)));
         Ok(self.graph.op(Activation::CLIP, &[value, min, max]))
     }
 

@@ -95,16 +95,29 @@ impl Reader<'_> {
         let Some(known) = self.known(place)?.filter(|_| is_integer) else {
             return Ok(value);
         };
+        self.dequantized_by(value, known, element)
+    }
+
+    /// Integers of a type as what they stand for.
+    pub fn dequantized_by(
+        &mut self,
+        value: ValueId,
+        known: Known,
+        element: ElementType,
+    ) -> Result<ValueId, TfliteError> {
         let axis = known.axis;
         let [scales, zeros] = self.parameters(known, element)?;
         let op = Quantization::Dequantize { axis };
         Ok(self.graph.op(op, &[value, scales, zeros]))
     }
 
-    /// A result as the integers of the tensor that it is stored in.
+    /// A result as the integers of the tensor that it is stored in, where it is not made as these.
     pub fn quantized(&mut self, made: ValueId, place: i32) -> Result<ValueId, TfliteError> {
         let tensor = self.tensor(place)?;
         let element = element(tensor)?;
+        if self.graph.element(made) == Some(element) {
+            return Ok(made);
+        }
         let known = self.known(place)?;
         let is_integer = matches!(element, ElementType::I8 | ElementType::U8);
         let Some(known) = known.filter(|_| is_integer) else {
@@ -115,6 +128,16 @@ impl Reader<'_> {
             let name = tensor.name().unwrap_or_default();
             return unreadable(format!("“{name}” has scales that do not fit it"));
         }
+        self.quantized_by(made, known, element)
+    }
+
+    /// Real numbers as integers of a type.
+    pub fn quantized_by(
+        &mut self,
+        made: ValueId,
+        known: Known,
+        element: ElementType,
+    ) -> Result<ValueId, TfliteError> {
         let axis = known.axis;
         let [scale, zero] = self.parameters(known, element)?;
         let op = Quantization::Quantize { axis };

@@ -2,8 +2,8 @@
 
 use crate::backbone::{Architecture, Fit};
 use crate::evaluate::{InputKind, Recipe};
-use crate::graph::ops::{Conv, Elementwise, GlobalPool, Linear, Reshaping, Softmax};
-use crate::graph::{Dim, Graph};
+use crate::graph::ops::{Conv, Elementwise, GlobalPool, Linear, Quantization, Reshaping, Softmax};
+use crate::graph::{Dim, Graph, ValueId};
 use crate::onnx::{ElementType, Session, Tensor};
 
 use super::*;
@@ -187,43 +187,52 @@ fn what_cannot_be_written_is_said_before_anything_is() {
     );
 }
 
-/// A layer, a mean and a matrix in QDQ form; `by_row` gives each row of the matrix a scale.
-fn quantized(by_row: bool) -> Graph {
-    use crate::graph::ops::Quantization;
-    let mut graph = Graph::new("tiny");
-    let shape = [Dim::from("N"), 8.into(), 8.into(), 3.into()];
+/// Planes of integers that stand for real numbers, of an image of bytes.
+fn pixels(graph: &mut Graph, side: usize) -> ValueId {
+    let shape = [Dim::from("N"), side.into(), side.into(), 3.into()];
     let image = graph.input("image", ElementType::U8, &shape);
     let planes = graph.transpose(image, &[0, 3, 1, 2]);
-    let read = |graph: &mut Graph, x, scale: f32, zero: u8| {
-        let scale = graph.constant(Tensor::scalar(scale));
-        let zero = graph.constant(Tensor::scalar(zero));
-        graph.op(Quantization::DEQUANTIZE, &[x, scale, zero])
-    };
-    let stored = |graph: &mut Graph, x, scale: f32, zero: u8| {
-        let scales = graph.constant(Tensor::scalar(scale));
-        let zeros = graph.constant(Tensor::scalar(zero));
-        let integers = graph.op(Quantization::QUANTIZE, &[x, scales, zeros]);
-        read(graph, integers, scale, zero)
-    };
-    let weight = |graph: &mut Graph, shape: &[usize], scales: &[f32], axis: i64| {
-        let count = shape.iter().product();
-        let integers: Vec<i8> = (0..count)
-            .map(|at: usize| (at * 37 % 255) as u8 as i8)
-            .collect();
-        let integers: Vec<i8> = integers.into_iter().map(|value| value.max(-127)).collect();
-        let integers = graph.constant(Tensor::new(shape, integers));
-        let lens: Vec<usize> = (scales.len() > 1)
-            .then_some(scales.len())
-            .into_iter()
-            .collect();
-        let zeros = graph.constant(Tensor::new(lens.clone(), vec![0_i8; scales.len()]));
-        let scales = graph.constant(Tensor::new(lens, scales.to_vec()));
-        graph.op(
-            Quantization::Dequantize { axis },
-            &[integers, scales, zeros],
-        )
-    };
-    let x = read(&mut graph, planes, 1.0 / 128.0, 127);
+    dequantized(graph, planes, 1.0 / 128.0, 127)
+}
+
+fn dequantized(graph: &mut Graph, x: ValueId, scale: f32, zero: u8) -> ValueId {
+    let scale = graph.constant(Tensor::scalar(scale));
+    let zero = graph.constant(Tensor::scalar(zero));
+    graph.op(Quantization::DEQUANTIZE, &[x, scale, zero])
+}
+
+/// Real numbers as integers, and read again.
+fn stored(graph: &mut Graph, x: ValueId, scale: f32, zero: u8) -> ValueId {
+    let scales = graph.constant(Tensor::scalar(scale));
+    let zeros = graph.constant(Tensor::scalar(zero));
+    let integers = graph.op(Quantization::QUANTIZE, &[x, scales, zeros]);
+    dequantized(graph, integers, scale, zero)
+}
+
+/// The integers of weights.
+fn int8(count: usize) -> Vec<i8> {
+    let integers = (0..count).map(|at| (at * 37 % 255) as u8 as i8);
+    integers.map(|value| value.max(-127)).collect()
+}
+
+fn weight(graph: &mut Graph, shape: &[usize], scales: &[f32], axis: i64) -> ValueId {
+    let integers = graph.constant(Tensor::new(shape, int8(shape.iter().product())));
+    let lens: Vec<usize> = (scales.len() > 1)
+        .then_some(scales.len())
+        .into_iter()
+        .collect();
+    let zeros = graph.constant(Tensor::new(lens.clone(), vec![0_i8; scales.len()]));
+    let scales = graph.constant(Tensor::new(lens, scales.to_vec()));
+    graph.op(
+        Quantization::Dequantize { axis },
+        &[integers, scales, zeros],
+    )
+}
+
+/// A layer, a mean and a matrix in QDQ form; `by_row` gives each row of the matrix a scale.
+fn quantized(by_row: bool) -> Graph {
+    let mut graph = Graph::new("tiny");
+    let x = pixels(&mut graph, 8);
     let w = weight(&mut graph, &[4, 3, 3, 3], &[0.01, 0.02, 0.005, 0.0125], 0);
     let x = graph.op(Conv::plain(), &[x, w]);
     let x = stored(&mut graph, x, 0.1, 0);
@@ -294,6 +303,74 @@ fn a_quantized_graph_is_written_in_integers_and_read_back() {
     for (code, version) in wanted {
         assert_eq!(versions(code), version, "{code:?}");
     }
+}
+
+/// A layer's integers are those of sums of integers, and an addition's those of its fixed-point numbers, wherever rounding is
+/// a near thing: real numbers differ in a few of a thousand.
+#[test]
+fn layers_and_additions_read_back_are_those_of_integers() {
+    const SIDE: usize = 100;
+    const OUT: usize = SIDE - 2;
+    let of_weights = [0.01, 0.02, 0.005, 0.0125];
+    let (of_first, of_second, of_sum) = (0.017_f32, 0.031_f32, 0.034_f32);
+    let mut graph = Graph::new("sum");
+    let x = pixels(&mut graph, SIDE);
+    let w = weight(&mut graph, &[4, 3, 3, 3], &of_weights, 0);
+    let first = graph.op(Conv::plain(), &[x, w]);
+    let first = stored(&mut graph, first, of_first, 128);
+    let w = weight(&mut graph, &[4, 4, 1, 1], &of_weights, 0);
+    let second = graph.op(Conv::plain(), &[first, w]);
+    let second = stored(&mut graph, second, of_second, 128);
+    let sum = graph.add(first, second);
+    let sum = stored(&mut graph, sum, of_sum, 128);
+    graph.output_as(sum, "sum");
+
+    let image: Vec<u8> = (0..SIDE * SIDE * 3)
+        .map(|at| (at * 7919 / 13 % 256) as u8)
+        .collect();
+    let weights = int8(4 * 27).into_iter().map(i32::from).collect::<Vec<_>>();
+    let in_steps = |products: i32, of_one: f32, scale: f32| {
+        let steps = (products as f32 * (of_one / scale)).round_ties_even();
+        steps.clamp(-128.0, 127.0) as i32
+    };
+    let first = |channel: usize, at: usize| {
+        let taps = (0..27).map(|tap| {
+            let (plane, row, column) = (tap / 9, at / OUT + tap % 9 / 3, at % OUT + tap % 3);
+            let pixel = image[(row * SIDE + column) * 3 + plane];
+            (i32::from(pixel) - 127) * weights[channel * 27 + tap]
+        });
+        in_steps(taps.sum(), of_weights[channel] / 128.0, of_first)
+    };
+    let first: Vec<[i32; 4]> = (0..OUT * OUT)
+        .map(|at| [0, 1, 2, 3].map(|channel| first(channel, at)))
+        .collect();
+    let mut expected = Vec::new();
+    for channel in 0..4 {
+        for first in &first {
+            let products = (0..4).map(|from| first[from] * weights[channel * 4 + from]);
+            let second = in_steps(products.sum(), of_first * of_weights[channel], of_second);
+            // 0.031 / 0.034 is the larger one, below 1: 21 bits behind the point.
+            let fixed = |scale: f32| (scale / of_sum * 2_f32.powi(21)).round() as i32;
+            let sum = first[channel] * fixed(of_first) + second * fixed(of_second);
+            expected.push(((sum + (1 << 20)) >> 21).clamp(-128, 127) as i8);
+        }
+    }
+    assert!(expected.contains(&127) && expected.contains(&-128));
+
+    let bytes = write(&graph, Weights::Int8, &about()).unwrap();
+    let read = read_graph(&bytes).unwrap();
+    let mut session = Session::simulating_integers(&read.to_onnx(), 1).unwrap();
+    let image = Tensor::new([1, SIDE, SIDE, 3], image);
+    let output = read.name_of(read.outputs()[0]);
+    let found = session.run(&[("image", &image)], &[output]).unwrap();
+    let found = found[0]
+        .f32()
+        .unwrap()
+        .iter()
+        .map(|one| (one / of_sum).round() as i8);
+    let found: Vec<i8> = found.collect();
+    let differ = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+    assert_eq!(differ, 0, "of {}", expected.len());
 }
 
 #[test]
