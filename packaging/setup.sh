@@ -54,10 +54,28 @@ packages_apt() {
     for name in "${wanted[@]}"; do
         [[ "$installed" == *" $name "* ]] || missing+=("$name")
     done
-    [ "${#missing[@]}" -eq 0 ] && return
-    say "installing with apt (on a minimal system a minute or two and some 100 MB): ${missing[*]}"
-    as_root apt-get update -q
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+    if [ "${#missing[@]}" -gt 0 ]; then
+        say "installing with apt (on a minimal system a minute or two and some 100 MB): ${missing[*]}"
+        as_root apt-get update -q
+        install_apt "${missing[@]}"
+    fi
+    if [ "$tests" = yes ] && ! have kotlinc; then kotlin_apt; fi
+}
+
+install_apt() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
+# Compiles the programs for Android; not every release of Debian and Ubuntu has it.
+kotlin_apt() {
+    if [ -z "$(apt-cache madison kotlin)" ]; then
+        as_root apt-get update -q
+        [ -n "$(apt-cache madison kotlin)" ] || { say "there is no package kotlin here; its test is left out"; return; }
+    fi
+    local wanted=(kotlin)
+    have java || wanted+=(default-jre-headless)
+    say "installing with apt (about a minute, 200 MB): ${wanted[*]}"
+    install_apt "${wanted[@]}"
 }
 
 packages_dnf() {
@@ -237,7 +255,7 @@ install_python() {
     have python3 || die "python3 is missing; the tests run exported models with ONNX Runtime for Python"
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         die "the tests need Python 3.11 or later; $(python3 --version) is first in PATH"
-    say "making a Python environment for the tests in $place (onnxruntime, numpy, pillow; up to a minute)"
+    say "making a Python environment for the tests in $place (onnxruntime, numpy, pillow and others; up to a minute)"
     rm -rf "$place"
     python3 -m venv "$place"
     "$place/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: -r "$list"

@@ -41,6 +41,7 @@ mod replacing;
 mod reported;
 mod reported_media;
 mod serve;
+mod snippets;
 mod sources;
 mod surroundings;
 mod tflite;

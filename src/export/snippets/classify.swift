@@ -6,7 +6,8 @@
 //     swiftc -O snippets/classify.swift -o classify && ./classify . [IMAGE…]
 //
 // Models whose runtime is not compiled in are named, and their preprocessing is checked all the same. Ends with 1 if anything differs.
-// Written after the documentation of the runtimes; Salamander's tests, which do not run on Apple's systems, have not compiled it.
+// Written after the documentation of the runtimes; Salamander's tests, which do not run on Apple's systems, check its syntax and have
+// not compiled it.
 
 import CoreGraphics
 import CoreML
