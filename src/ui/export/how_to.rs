@@ -3,8 +3,8 @@
 use egui::{Align, CornerRadius, Frame, Layout, Margin, RichText, ScrollArea, Stroke, Ui};
 
 use crate::app::Session;
-use crate::export::{Example, Language, examples};
-use crate::train::RunId;
+use crate::export::{Example, Format, Language, examples};
+use crate::train::{Run, RunId};
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, chip, icon_button, panel};
@@ -17,6 +17,27 @@ const MOST: f32 = 360.0;
 pub(super) struct View {
     /// The language whose program is shown; `None` is the first.
     language: Option<Language>,
+    /// The programs, and of which run in which formats they are.
+    programs: Vec<Example>,
+    of: Option<(RunId, Vec<Format>)>,
+}
+
+impl View {
+    /// Makes the programs, one for each language, unless these are there.
+    fn update(&mut self, run: &Run, formats: &[Format]) {
+        let known = self.of.as_ref();
+        if known.is_some_and(|(id, of)| *id == run.id && of == formats) {
+            return;
+        }
+        self.programs.clear();
+        for example in formats.iter().flat_map(|format| examples(run, *format)) {
+            let mut known = self.programs.iter();
+            if known.all(|known| known.language != example.language) {
+                self.programs.push(example);
+            }
+        }
+        self.of = Some((run.id.clone(), formats.to_vec()));
+    }
 }
 
 /// Paints the program.
@@ -25,19 +46,15 @@ pub(super) fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId, view: &mut 
     let Some(entry) = session.train.run(run) else {
         return;
     };
-    let formats = session.export.formats.iter();
-    let mut programs: Vec<Example> = Vec::new();
-    for example in formats.flat_map(|format| examples(&entry.run, *format)) {
-        if programs
-            .iter()
-            .all(|known| known.language != example.language)
-        {
-            programs.push(example);
-        }
-    }
+    view.update(&entry.run, &session.export.formats);
+    let View {
+        language: shown,
+        programs,
+        ..
+    } = view;
     let chosen = programs
         .iter()
-        .find(|example| Some(example.language) == view.language);
+        .find(|example| Some(example.language) == *shown);
     let Some(example) = chosen.or_else(|| programs.first()) else {
         return;
     };
@@ -64,7 +81,7 @@ pub(super) fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId, view: &mut 
                 for other in programs.iter().rev().filter(|_| programs.len() > 1) {
                     let on = other.language == example.language;
                     if chip(ui, on, other.language.title()).clicked() {
-                        view.language = Some(other.language);
+                        *shown = Some(other.language);
                     }
                 }
             });
