@@ -20,7 +20,8 @@ pub enum InputKind {
     /// `float32 [N, 3, H, W]`, normalised by the caller.
     Float32Nchw,
     /// `float32 [N, H, W, 3]`, `(value - 128) / 128` whatever the architecture: what the programs that came with
-    /// TensorFlow 1 feed to a `MobileNet` of `retrain.py`. The model does what is left of the normalisation.
+    /// TensorFlow 1 feed to a `MobileNet` of `retrain.py`. The model does what is left of the normalisation. Input and output
+    /// have the names by which those programs look for them, `input` and `final_result`, in whatever format the model is.
     Float32Nhwc,
 }
 
