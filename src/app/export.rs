@@ -287,6 +287,9 @@ impl App {
                         session.export.error = made.failure;
                         let some = !made.found.is_empty();
                         for found in made.found.into_iter().rev() {
+                            // An export in the same place may have had others of the same names.
+                            let golden = found.examples.iter().map(|image| image.path.clone());
+                            session.pictures.forget(&golden.collect());
                             session.export.take(found);
                         }
                         if some {

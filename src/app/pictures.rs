@@ -11,6 +11,7 @@ use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 use image::RgbImage;
 
 use super::pool::Pool;
+use crate::export;
 use crate::files::{self, Durability};
 use crate::media;
 use crate::project::{self, Project, ProjectError};
@@ -37,12 +38,14 @@ pub enum PictureKey {
     Large(PathBuf),
     /// With all its pixels.
     Full(PathBuf),
+    /// A golden image of an export, in a folder or in an archive, as large as the screen needs.
+    Golden(PathBuf),
 }
 
 impl PictureKey {
     fn path(&self) -> &Path {
         match self {
-            Self::Thumb(path) | Self::Large(path) | Self::Full(path) => path,
+            Self::Thumb(path) | Self::Large(path) | Self::Full(path) | Self::Golden(path) => path,
         }
     }
 }
@@ -208,6 +211,7 @@ impl Pictures {
                 (PictureKey::Thumb(_), Some(to)) => PictureKey::Thumb(to),
                 (PictureKey::Large(_), Some(to)) => PictureKey::Large(to),
                 (PictureKey::Full(_), Some(to)) => PictureKey::Full(to),
+                (PictureKey::Golden(_), Some(to)) => PictureKey::Golden(to),
                 (key, None) => key,
             };
             let bytes = entry.bytes;
@@ -300,6 +304,9 @@ fn load(key: &PictureKey, cache: &Cache) -> Result<ColorImage, String> {
         PictureKey::Thumb(path) => load_thumb(path, cache),
         PictureKey::Large(path) => load_large(path, LARGE_PX),
         PictureKey::Full(path) => load_large(path, FULL_PX),
+        PictureKey::Golden(path) => export::example_image(path)
+            .map(|image| color_image(&fit(image, LARGE_PX)))
+            .map_err(|error| error.to_string()),
     }
 }
 

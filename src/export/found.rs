@@ -5,6 +5,10 @@ use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use image::RgbImage;
+
+use crate::media::{load_image, load_image_from_bytes};
+
 use super::archive::Contents;
 use super::golden::{self, Golden};
 use super::{Certificate, ExportError, certificate};
@@ -29,7 +33,7 @@ pub struct FoundExport {
 /// A golden image with what the models say of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExampleImage {
-    /// Where it is.
+    /// Where it is; of one in an archive, the archive's path and its own in that. [`example_image`] reads both.
     pub path: PathBuf,
     /// Its class.
     pub class: String,
@@ -53,8 +57,26 @@ impl ExampleImage {
     }
 }
 
-/// The export at `place`, a folder or an archive; `None` when there is no certificate in it. The golden images of an
-/// archive are not to be had as files, so there are none.
+/// Reads the golden image at `path`, which lies in an export's folder or in its archive.
+///
+/// # Errors
+/// When it is not there or is no image.
+pub fn example_image(path: &Path) -> Result<RgbImage, ExportError> {
+    let Some(archive) = path.ancestors().skip(1).find(|above| above.is_file()) else {
+        return Ok(load_image(path)?);
+    };
+    let inside = path.strip_prefix(archive).unwrap_or(path);
+    // In an archive names have this separator on every system.
+    let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
+    let bytes = Contents::open(archive)?.read(&parts.join("/"))?;
+    let bytes = bytes.ok_or_else(|| ExportError::NoBundle {
+        folder: archive.to_owned(),
+        reason: format!("“{}” is missing", inside.display()),
+    })?;
+    Ok(load_image_from_bytes(&bytes, path)?)
+}
+
+/// The export at `place`, a folder or an archive; `None` when there is no certificate in it.
 ///
 /// # Errors
 /// [`ExportError::NoBundle`] when its certificate or its list of golden images cannot be read.
@@ -77,8 +99,7 @@ pub fn found_in(place: &Path) -> Result<Option<FoundExport>, ExportError> {
     let (labels, images) =
         golden.map_or_else(Default::default, |golden| (golden.labels, golden.images));
     let is_folder = place.is_dir();
-    let examples = images.into_iter().filter(|_| is_folder);
-    let examples = examples.map(|image| ExampleImage {
+    let examples = images.into_iter().map(|image| ExampleImage {
         path: place.join(&image.image),
         class: image.class,
         probabilities: image.expected,

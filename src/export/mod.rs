@@ -33,7 +33,7 @@ pub use certificate::{Answer, Certificate, Flip, ModelCertificate};
 pub use error::ExportError;
 pub use format::{Acceptance, Example, Exporter, Family, FormatInfo, ModelFile, Options};
 pub use formats::Format;
-pub use found::{ExampleImage, FoundExport, exports_in, found_in};
+pub use found::{ExampleImage, FoundExport, example_image, exports_in, found_in};
 pub use latency::Latency;
 pub use model::Model;
 pub use onnx::{OnnxRunner, RECIPE_KEY};

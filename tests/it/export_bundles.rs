@@ -8,7 +8,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use salamander::export::{
-    Bundle, Card, Format, Order, export, export_runs, verify_bundle, zip_name,
+    Bundle, Card, Format, Order, example_image, export, export_runs, found_in, verify_bundle,
+    zip_name,
 };
 use salamander::jobs::Work;
 use salamander::project::Project;
@@ -89,6 +90,20 @@ fn a_zip_is_the_folder_in_one_file() {
     let found = verify_bundle(&outcome.place, &Work::new()).unwrap();
     assert!(found.problems.is_empty(), "{:?}", found.problems);
     assert_eq!((found.images, found.models.len()), (10, 1));
+
+    // The golden images are to be looked at, wherever they lie.
+    let golden = |place: &Path| -> Vec<(String, image::RgbImage)> {
+        let examples = found_in(place).unwrap().unwrap().examples;
+        let images = examples.into_iter();
+        images
+            .map(|found| (found.class, example_image(&found.path).unwrap()))
+            .collect()
+    };
+    let seen = golden(&outcome.place);
+    assert_eq!(seen.len(), 10);
+    assert!(seen == golden(&folder));
+    let missing = example_image(&outcome.place.join("golden/99.png")).unwrap_err();
+    assert!(missing.to_string().contains("is missing"), "{missing}");
 
     // A byte of the model more or less is seen.
     let mut changed = bytes.clone();

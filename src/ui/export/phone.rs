@@ -76,7 +76,7 @@ pub(super) fn phone_ui(
     );
     match session
         .pictures
-        .get(&PictureKey::Large(example.path.clone()))
+        .get(&PictureKey::Golden(example.path.clone()))
     {
         Picture::Ready(texture) => picture(ui, image, &texture, theme::RADIUS_LARGE),
         Picture::Loading => placeholder(ui, image, theme::RADIUS_LARGE, None),
