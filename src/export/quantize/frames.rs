@@ -15,7 +15,7 @@ use super::super::{ExportError, Model};
 /// Training frames that everything is fitted on.
 const FITTED_ON: usize = 200;
 /// Other frames that candidates are compared on. Each costs every candidate a few milliseconds.
-const COMPARED_ON: usize = 256;
+const COMPARED_ON: usize = 128;
 
 /// A frame as a model takes it.
 pub(super) struct Frame {

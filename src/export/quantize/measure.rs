@@ -17,9 +17,12 @@ use super::ranges::Histogram;
 
 /// Layers that read more numbers at a time are rounded to the nearest: the covariance would take too long.
 const MOST_INPUTS: usize = 1536;
-/// Every so many values are counted in histograms, and as many frames.
+/// Every so many values are counted in histograms, and as many frames: over a million values of a large map.
 const STEP: usize = 5;
-const COUNTED_ON: usize = 64;
+const COUNTED_ON: usize = 16;
+/// Of feature maps with longer sides only every second row and column counts in a covariance: neighbours say much the
+/// same, and all of them would take longer than the network itself.
+const LONGEST_WHOLE: usize = 8;
 
 /// What was measured.
 #[derive(Clone)]
@@ -286,9 +289,17 @@ fn patches(
     let kernel: usize = taps.iter().product();
     let whole = conv.group == 1 && per_group * kernel <= MOST_INPUTS;
     if !whole || kernel == 1 && conv.is_pointwise(&weight) {
-        let first = graph.transpose(x, &[1, 0, 2, 3]);
+        let sparse = whole && height.min(width) > LONGEST_WHOLE;
+        let (read, pixels) = if sparse {
+            let ends = [height as i64, width as i64];
+            let every_second = graph.slice(x, &[2, 3], &[0, 0], &ends, &[2, 2]);
+            (every_second, height.div_ceil(2) * width.div_ceil(2))
+        } else {
+            (x, height * width)
+        };
+        let first = graph.transpose(read, &[1, 0, 2, 3]);
         let value = graph.reshape(first, &[maps as i64, -1]);
-        return Some((Rows { value, whole }, (height * width) as f64));
+        return Some((Rows { value, whole }, pixels as f64));
     }
     windows(graph, conv, x, [maps, height, width], taps)
 }

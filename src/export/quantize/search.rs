@@ -67,7 +67,7 @@ const COSTLY_GAIN: f64 = 0.1;
 /// By how much channels are scaled at most.
 const MOST_SCALED: [f32; 2] = [4.0, 16.0];
 /// How strongly a fitted head is held where it was.
-const PULLS: [f64; 3] = [1.0, 0.1, 0.01];
+const PULLS: [f64; 2] = [1.0, 0.1];
 
 /// A network with what is decided of it so far.
 #[derive(Clone)]
@@ -226,35 +226,31 @@ impl Searcher<'_> {
         self.offer("bias corrected", state, GAIN).map(drop)
     }
 
-    /// Weights rounded for what their layers read, with the bias that belongs to them; as the network is, and with its
-    /// channels scaled alike.
+    /// Weights rounded for what their layers read, with the bias that belongs to them, in the network with its channels
+    /// scaled alike.
     fn weights(&mut self, start: &State, measured: &Measured) -> Result<(), ExportError> {
-        let mut candidates = vec![("weights rounded together".to_owned(), start.clone(), None)];
+        let mut candidates = Vec::new();
         for most in MOST_SCALED {
-            let (prepared, scaled) =
-                equalised(&start.prepared, measured, self.model.bottleneck, most)?;
+            let bottleneck = self.model.bottleneck;
+            let (prepared, measured) = equalised(&start.prepared, measured, bottleneck, most)?;
+            let layers = prepared.layers();
             let how = Quantizing {
-                ranges: scaled.ranges.clone(),
+                ranges: measured.ranges.clone(),
                 ..Quantizing::default()
             };
-            let name = format!("weights rounded together, channels scaled by up to {most}");
-            candidates.push((name, State { prepared, how }, Some(scaled)));
-        }
-        let mut offered = Vec::new();
-        for (name, mut state, scaled) in candidates {
-            let measured = scaled.as_ref().unwrap_or(measured);
-            let layers = state.prepared.layers();
-            let rounded = descended(&state.prepared, &layers, measured, self.work)?;
+            let rounded = descended(&prepared, &layers, &measured, self.work)?;
+            let mut state = State { prepared, how };
             for (layer, integers) in layers.iter().zip(rounded) {
                 if let Some(integers) = integers {
                     let integers = Arc::new(integers);
                     state.how.weights.insert(layer.weight, integers);
                 }
-                correct_bias(&mut state, layer, measured)?;
+                correct_bias(&mut state, layer, &measured)?;
             }
-            offered.push((name, state));
+            let name = format!("weights rounded together, channels scaled by up to {most}");
+            candidates.push((name, state));
         }
-        self.offer_best(offered, GAIN)
+        self.offer_best(candidates, GAIN)
     }
 
     /// Ranges without the outermost values.
@@ -263,9 +259,7 @@ impl Searcher<'_> {
         let frames = self.frames;
         let seen = histograms(prepared, &how.ranges, &frames.fit, frames.side, self.work)?;
         let candidates = [
-            ("ranges of 99.999 %", Rule::Part(0.999_99)),
             ("ranges of 99.99 %", Rule::Part(0.9999)),
-            ("ranges of 99.9 %", Rule::Part(0.999)),
             ("ranges of least squared error", Rule::SquaredError),
         ]
         .map(|(name, rule)| {
