@@ -1,5 +1,5 @@
-//! Which frames a batch takes: a class first, then a frame of that class, as `retrain.py` does, so that a small
-//! class is seen as often as a large one.
+//! Where batches come from, and which frames a batch takes: a class first, then a frame of that class, as `retrain.py`
+//! does, so that a small class is seen as often as a large one.
 //!
 //! Each step has its own stream of a `ChaCha8` generator, so that the draw depends on the seed and the number of
 //! the step only: a resumed run draws what an uninterrupted one would have drawn. The way from random bits to
@@ -8,8 +8,80 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use crate::jobs::Work;
+use crate::onnx::{Constant, ElementType, Loop, OnnxError};
+
+use super::TrainError;
+
+/// One image: a frame, by its number in the source of batches, and a view of it (0 is the plain one).
+pub(super) type Row = (usize, u32);
+
+/// Frames with their classes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Side {
+    /// Their numbers in the source of batches.
+    pub frames: Vec<usize>,
+    /// Class of each.
+    pub y: Vec<i64>,
+}
+
+impl Side {
+    /// The plain view of each.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Row> {
+        self.frames.iter().map(|frame| (*frame, 0))
+    }
+}
+
+/// What a session reads images of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Batches that are learned from.
+    Training,
+    /// The validation frames.
+    Validation,
+}
+
+/// What a session is given to read images from. Its graph [declares](super::problem::Problem::declare) the same.
+pub(super) struct Feed {
+    /// Images that go into the session at once.
+    pub images: usize,
+    /// Inputs that never change.
+    pub constants: Vec<(&'static str, Constant)>,
+    /// Inputs that [`Batches::write`] writes.
+    pub inputs: Vec<(&'static str, ElementType, Vec<usize>)>,
+}
+
+impl Feed {
+    /// The inputs that are written, as a session binds them.
+    pub(super) fn inputs(&self) -> Vec<(&str, ElementType, &[usize])> {
+        let inputs = self.inputs.iter();
+        inputs
+            .map(|(name, element, shape)| (*name, *element, shape.as_slice()))
+            .collect()
+    }
+}
+
+/// Where batches come from.
+pub(super) trait Batches {
+    /// What a session that reads a part binds.
+    fn feed(&self, part: Part) -> Result<Feed, OnnxError>;
+    /// Computes what of `rows` is not at hand yet, on all cores.
+    fn ensure(&mut self, _rows: &[Row], _work: &Work) -> Result<(), TrainError> {
+        Ok(())
+    }
+    /// Writes images of a part and their classes into a session; the last ones of a part may be fewer than it takes.
+    fn write(
+        &mut self,
+        part: Part,
+        rows: &[Row],
+        y: &[i64],
+        to: &mut Loop,
+        work: &Work,
+    ) -> Result<(), TrainError>;
+}
+
 /// What a draw is for; draws for different purposes are independent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// The initial weights.
     Weights,

@@ -1,108 +1,230 @@
-//! Where a training of the head stands, in its run's folder: kept now and then, and gone on from.
+//! Where a training stands: what a checkpoint holds, and its files, which are kept now and then and gone on from.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::files::append;
-use crate::onnx::Tensor;
+use crate::onnx::{ElementType, Tensor};
 
 use super::curves::{BestPoint, CurvePoint};
 use super::files::{self, Values};
-use super::graph::state_names;
-use super::learner::Checkpoint;
-use super::{Curves, Run, TrainError, finetune};
+use super::optimizer::{Optimization, Slot, Weight};
+use super::tensorboard::Events;
+use super::{Curves, Run, TrainError};
 
-/// The place of a checkpoint within the training, in the metadata of its tensors.
-#[derive(Serialize, Deserialize)]
-struct Place {
-    step: u32,
-    secs: f64,
-    best: Option<BestPoint>,
+/// The place within a training.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Place {
+    /// Steps done.
+    pub step: u32,
+    /// The step of the last point of the curve; not there in a head's checkpoint of earlier versions, which were made at
+    /// points.
+    pub pointed: Option<u32>,
+    /// The step of the last evaluation.
+    pub validated: u32,
+    /// Figures of the batches since the last point of the curve: right ones, cross-entropy, images.
+    #[serde(deserialize_with = "nan_or_numbers")]
+    pub since_point: [f64; 3],
+    /// Seconds trained, pauses left out.
+    pub secs: f64,
+    /// The best evaluation so far.
+    pub best: Option<BestPoint>,
 }
 
-impl Run {
-    /// Keeps a checkpoint, and the curve points since the one before. The points come first: points beyond the
-    /// last checkpoint are dropped when the run is resumed.
-    pub(super) fn save_checkpoint(
-        &self,
-        checkpoint: &Checkpoint,
-        points: &[CurvePoint],
-    ) -> Result<(), TrainError> {
-        let curves = self.head_curves_path();
-        append(&curves, &files::to_lines(&curves, points)?)?;
-        let path = self.dir.join("checkpoint.safetensors");
-        let mut tensors = Vec::new();
-        let names = state_names(self.settings.optimizer);
-        for ((name, _), tensor) in names.iter().zip(&checkpoint.state) {
-            tensors.push((*name, Values::of(tensor)?));
-        }
-        let mut place = Place {
-            step: checkpoint.step,
-            secs: checkpoint.secs,
+/// JSON has no word for the figures of a training that has just diverged.
+fn nan_or_numbers<'de, D: Deserializer<'de>>(from: D) -> Result<[f64; 3], D::Error> {
+    let found = <[Option<f64>; 3]>::deserialize(from)?;
+    Ok(found.map(|number| number.unwrap_or(f64::NAN)))
+}
+
+/// Where a training stands: enough to go on as if it had never stopped.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Checkpoint {
+    /// The place within the training.
+    pub place: Place,
+    /// Weights and slots, in the order of [`Optimization::state_names`].
+    pub state: Vec<Tensor>,
+    /// The weights of the best evaluation, in the order of the problem's.
+    pub best: Option<Vec<Tensor>>,
+}
+
+impl Checkpoint {
+    /// The one before the first step.
+    pub(super) fn beginning(optimization: &Optimization, weights: &[Tensor]) -> Self {
+        let slots = optimization.slots();
+        let of_each = weights.iter().flat_map(|weight| {
+            let slots = slots.iter().map(|slot| match slot {
+                Slot::Average => weight.clone(),
+                Slot::First | Slot::Second => Tensor::zeros(ElementType::F32, weight.shape.clone()),
+            });
+            [weight.clone()].into_iter().chain(slots)
+        });
+        Self {
+            place: Place::default(),
+            state: of_each.collect(),
             best: None,
-        };
-        if let Some((best, [w, b])) = &checkpoint.best {
-            place.best = Some(*best);
-            tensors.push(("best_w", Values::of(w)?));
-            tensors.push(("best_b", Values::of(b)?));
         }
-        let place = serde_json::to_string(&place).map_err(files::damaged(&path))?;
-        files::write_tensors(&path, tensors, HashMap::from([("place".into(), place)]))?;
-        self.head_events().append(points)
+    }
+}
+
+/// What a file holds: the place, and tensors by name.
+type Contents = (Place, HashMap<String, Tensor>);
+
+/// What a [`Checkpoint`] is made of, where it is.
+pub(super) struct Snapshot<'a> {
+    pub place: Place,
+    /// Weights and slots with their names.
+    pub state: Vec<(String, Values<'a>)>,
+    /// The problem's weights, and what they were at the best evaluation.
+    pub best: Option<(&'a [Weight], &'a [Tensor])>,
+}
+
+/// The files of a training: its checkpoint, its curves and the event files of these.
+pub(super) struct Store {
+    checkpoint: PathBuf,
+    curves: PathBuf,
+    events: Events,
+}
+
+impl Store {
+    /// Those of the head's training.
+    pub(super) fn of_head(run: &Run) -> Self {
+        Self {
+            checkpoint: run.dir.join("checkpoint.safetensors"),
+            curves: run.head_curves_path(),
+            events: run.head_events(),
+        }
     }
 
-    /// The last checkpoint and the curve up to it; nothing when the run was interrupted before the first.
-    pub(super) fn load_checkpoint(&self) -> Result<(Option<Checkpoint>, Curves), TrainError> {
-        let path = self.dir.join("checkpoint.safetensors");
-        let curves_path = self.head_curves_path();
-        let (checkpoint, step) = if path.exists() {
-            let (mut tensors, texts) = files::read_tensors(&path)?;
-            let place = texts.get("place").map_or("", String::as_str);
-            let place: Place = serde_json::from_str(place).map_err(files::damaged(&path))?;
-            let mut take = |name: &str| {
-                tensors
-                    .remove(name)
-                    .ok_or_else(|| files::damaged(&path)(format!("it has no “{name}”")))
-            };
-            let state = state_names(self.settings.optimizer)
-                .iter()
-                .map(|(name, _)| take(name))
-                .collect::<Result<_, _>>()?;
-            let best = match place.best {
-                Some(best) => Some((best, [take("best_w")?, take("best_b")?])),
-                None => None,
-            };
-            let checkpoint = Checkpoint {
-                step: place.step,
-                secs: place.secs,
-                state,
-                best,
-            };
-            (Some(checkpoint), place.step)
-        } else {
-            (None, 0)
+    /// Those of the training that goes deeper.
+    pub(super) fn of_deeper(run: &Run) -> Self {
+        Self {
+            checkpoint: run.dir.join("fine_tune.safetensors"),
+            curves: run.curves_path(),
+            events: run.events(),
+        }
+    }
+
+    /// Keeps a checkpoint, and the curve points since the one before. The points come first: points beyond the last
+    /// checkpoint are dropped when the run is resumed.
+    pub(super) fn save(
+        &self,
+        snapshot: &Snapshot<'_>,
+        points: &[CurvePoint],
+    ) -> Result<(), TrainError> {
+        append(&self.curves, &files::to_lines(&self.curves, points)?)?;
+        let path = &self.checkpoint;
+        let mut best = Vec::new();
+        if let Some((weights, tensors)) = snapshot.best {
+            for (weight, tensor) in weights.iter().zip(tensors) {
+                best.push((best_name(weight), Values::of(tensor)?));
+            }
+        }
+        let tensors = snapshot.state.iter().chain(&best);
+        let tensors = tensors.map(|(name, values)| (name.as_str(), *values));
+        let place = serde_json::to_string(&snapshot.place).map_err(files::damaged(path))?;
+        let texts = HashMap::from([("place".into(), place)]);
+        files::write_tensors(path, tensors.collect(), texts)?;
+        self.events.append(points)
+    }
+
+    /// The last checkpoint and the curve up to it; no checkpoint when the run was interrupted before the first.
+    pub(super) fn load(
+        &self,
+        weights: &[Weight],
+        optimization: &Optimization,
+    ) -> Result<(Option<Checkpoint>, Curves), TrainError> {
+        let checkpoint = self.read()?;
+        let checkpoint = match checkpoint {
+            Some((place, mut tensors)) => {
+                let mut take = |name: &str, shape: &[usize]| {
+                    let found = tensors.remove(name);
+                    match found.or_else(|| tensors.remove(&earlier_name(name))) {
+                        Some(tensor) if tensor.shape == shape => Ok(tensor),
+                        Some(_) => Err(format!("“{name}” has the wrong shape")),
+                        None => Err(format!("it has no “{name}”")),
+                    }
+                    .map_err(files::damaged(&self.checkpoint))
+                };
+                let mut state = Vec::new();
+                for weight in weights {
+                    for name in optimization.state_names(std::slice::from_ref(weight)) {
+                        state.push(take(&name, &weight.shape)?);
+                    }
+                }
+                let best = place.best.map(|_| {
+                    let of_each = weights.iter();
+                    of_each
+                        .map(|weight| take(&best_name(weight), &weight.shape))
+                        .collect()
+                });
+                Some(Checkpoint {
+                    place,
+                    state,
+                    best: best.transpose()?,
+                })
+            }
+            None => None,
         };
-        let points = curves_up_to(&curves_path, step)?;
-        self.head_events().settle(&points)?;
+        let step = checkpoint.as_ref().map_or(0, |found| found.place.step);
+        let points = curves_up_to(&self.curves, step)?;
+        self.events.settle(&points)?;
         Ok((checkpoint, points))
     }
 
-    /// Where its last checkpoint stands, in the part that [`TrainSettings::steps`] counts.
+    /// Where the last checkpoint stands.
     pub(super) fn standing(&self) -> Result<Standing, TrainError> {
-        if self.settings.fine_tune.is_on() {
-            return finetune::standing(&self.dir);
-        }
-        let (checkpoint, _) = self.load_checkpoint()?;
-        let Some(checkpoint) = checkpoint else {
+        let Some((place, tensors)) = self.read()? else {
             return Ok(Standing::default());
         };
+        let mut astray = false;
+        for tensor in tensors.values() {
+            astray |= tensor.f32()?.iter().any(|value| !value.is_finite());
+        }
         Ok(Standing {
-            steps: checkpoint.step,
-            best: checkpoint.best.map(|(best, _)| best),
-            astray: astray(&checkpoint.state)?,
+            steps: place.step,
+            best: place.best,
+            astray,
         })
+    }
+
+    fn read(&self) -> Result<Option<Contents>, TrainError> {
+        if !self.checkpoint.exists() {
+            return Ok(None);
+        }
+        let (tensors, texts) = files::read_tensors(&self.checkpoint)?;
+        let place = texts.get("place").map_or("", String::as_str);
+        let place = serde_json::from_str(place).map_err(files::damaged(&self.checkpoint))?;
+        Ok(Some((place, tensors)))
+    }
+}
+
+/// The name of a weight of the best evaluation.
+fn best_name(weight: &Weight) -> String {
+    format!("best.{}", weight.name)
+}
+
+/// What a tensor was called in a head's checkpoint of earlier versions.
+fn earlier_name(name: &str) -> String {
+    match name.split_once('.') {
+        Some(("first", weight)) => format!("m_{weight}"),
+        Some(("second", weight)) => format!("v_{weight}"),
+        Some((kind, weight)) => format!("{kind}_{weight}"),
+        None => name.to_owned(),
+    }
+}
+
+impl Run {
+    /// Where its last checkpoint stands, in the part that [`TrainSettings::steps`](super::TrainSettings::steps) counts.
+    pub(super) fn standing(&self) -> Result<Standing, TrainError> {
+        if self.settings.fine_tune.is_on() {
+            Store::of_deeper(self).standing()
+        } else {
+            Store::of_head(self).standing()
+        }
     }
 }
 
@@ -117,23 +239,129 @@ pub(super) struct Standing {
     pub astray: bool,
 }
 
-/// Whether a number among these is none.
-pub(super) fn astray<'a>(
-    tensors: impl IntoIterator<Item = &'a Tensor>,
-) -> Result<bool, TrainError> {
-    for tensor in tensors {
-        if tensor.f32()?.iter().any(|value| !value.is_finite()) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// The points of a file of curves up to a step. The file goes back to it as well, so that going on appends at the
 /// right place.
-pub(super) fn curves_up_to(path: &Path, step: u32) -> Result<Curves, TrainError> {
+fn curves_up_to(path: &Path, step: u32) -> Result<Curves, TrainError> {
     let mut points: Curves = files::read_whole_lines(path)?;
     points.retain(|point| point.step <= step);
     files::write(path, &files::to_lines(path, &points)?)?;
     Ok(points)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+
+    use super::super::optimizer::{Rate, Rule};
+    use super::*;
+
+    fn store(dir: &Path) -> Store {
+        Store {
+            checkpoint: dir.join("checkpoint.safetensors"),
+            curves: dir.join("curves.jsonl"),
+            events: Events::new(dir.to_owned(), "2026-11-24T10:00:00.000Z"),
+        }
+    }
+
+    fn adam() -> (Vec<Weight>, Optimization) {
+        let weight = |name: &str, shape: &[usize]| Weight {
+            name: name.into(),
+            shape: shape.to_vec(),
+            rate: 1.0,
+            decays: false,
+        };
+        let optimization = Optimization {
+            rule: Rule::Adam,
+            rate: Rate::Constant(0.1),
+            weight_decay: 0.0,
+            clip_norm: 0.0,
+            average_decay: 0.0,
+        };
+        (vec![weight("w", &[2, 3]), weight("b", &[2])], optimization)
+    }
+
+    /// Tensors of a head, each with numbers of its own.
+    fn tensors(names: &[&'static str]) -> Vec<(&'static str, Tensor)> {
+        let of_name = |(at, name): (usize, &&'static str)| {
+            let shape = if name.ends_with('w') {
+                vec![2, 3]
+            } else {
+                vec![2]
+            };
+            let values = vec![at as f32; shape.iter().product()];
+            (*name, Tensor::new(shape, values))
+        };
+        names.iter().enumerate().map(of_name).collect()
+    }
+
+    /// The head's tensors had other names, and its checkpoints were made at points.
+    #[test]
+    fn a_heads_checkpoint_of_earlier_versions_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let written = tensors(&["w", "b", "m_w", "v_w", "m_b", "v_b", "best_w", "best_b"]);
+        let values = written.iter();
+        let values = values.map(|(name, tensor)| (*name, Values::of(tensor).unwrap()));
+        let place = r#"{"step":40,"secs":1.5,"best":{"step":30,"validation_accuracy":0.5,"validation_cross_entropy":0.7}}"#;
+        let texts = HashMap::from([("place".into(), place.into())]);
+        files::write_tensors(&store.checkpoint, values.collect(), texts).unwrap();
+
+        let (weights, optimization) = adam();
+        let (found, _) = store.load(&weights, &optimization).unwrap();
+        let found = found.unwrap();
+        let of = |names: &[&str]| -> Vec<Tensor> {
+            let find = |name| written.iter().find(|(known, _)| *known == name).unwrap();
+            names.iter().map(|name| find(*name).1.clone()).collect()
+        };
+        assert_eq!(found.state, of(&["w", "m_w", "v_w", "b", "m_b", "v_b"]));
+        assert_eq!(found.best, Some(of(&["best_w", "best_b"])));
+        assert_eq!((found.place.step, found.place.pointed), (40, None));
+        assert_eq!(store.standing().unwrap().steps, 40);
+    }
+
+    #[test]
+    fn what_is_saved_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let (weights, optimization) = adam();
+        let initial = tensors(&["w", "b"]).into_iter().map(|(_, tensor)| tensor);
+        let mut kept = Checkpoint::beginning(&optimization, &initial.collect::<Vec<_>>());
+        kept.place = Place {
+            step: 7,
+            pointed: Some(5),
+            validated: 5,
+            since_point: [3.0, f64::NAN, 4.0],
+            secs: 0.25,
+            best: Some(BestPoint {
+                step: 5,
+                validation_accuracy: 0.5,
+                validation_cross_entropy: 0.75,
+            }),
+        };
+        let best: Vec<Tensor> = tensors(&["w", "b"]).into_iter().map(|(_, t)| t).collect();
+        let names = optimization.state_names(&weights).into_iter();
+        let snapshot = Snapshot {
+            place: kept.place,
+            state: names
+                .zip(kept.state.iter().map(|tensor| Values::of(tensor).unwrap()))
+                .collect(),
+            best: Some((&weights, &best)),
+        };
+        store.save(&snapshot, &[]).unwrap();
+        let (found, _) = store.load(&weights, &optimization).unwrap();
+        let found = found.unwrap();
+        assert_eq!((&found.state, found.best), (&kept.state, Some(best)));
+        // A training that has just diverged.
+        assert!(found.place.since_point[1].is_nan());
+        assert_eq!(
+            Place {
+                since_point: [0.0; 3],
+                ..found.place
+            },
+            Place {
+                since_point: [0.0; 3],
+                ..kept.place
+            }
+        );
+    }
 }

@@ -35,6 +35,19 @@ pub struct BestPoint {
     pub validation_cross_entropy: f32,
 }
 
+impl BestPoint {
+    /// Whether it is better than another: by accuracy; when that is equal, by cross-entropy.
+    pub(super) fn beats(&self, other: &Self) -> bool {
+        let by_accuracy = self
+            .validation_accuracy
+            .total_cmp(&other.validation_accuracy);
+        let by_cross_entropy = other
+            .validation_cross_entropy
+            .total_cmp(&self.validation_cross_entropy);
+        by_accuracy.then(by_cross_entropy).is_gt()
+    }
+}
+
 /// Which part of a training the curves are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Part {

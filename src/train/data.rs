@@ -11,8 +11,7 @@ use crate::jobs::Work;
 use crate::project::{Label, Project, Split};
 
 use super::finetune::cut_of;
-use super::graph::Sizes;
-use super::learner::{Data, Examples};
+use super::head::{Data, Examples, Sizes};
 use super::run::RunClass;
 use super::{RunFrame, TrainError, TrainSettings};
 

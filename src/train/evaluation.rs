@@ -1,157 +1,133 @@
-//! What a head makes of a set of frames: accuracy and cross-entropy while it trains, and afterwards.
+//! What weights make of a set of images: accuracy and cross-entropy.
 
-use crate::onnx::{Bindings, Constant, ElementType, Loop, OnnxError, Session};
+use crate::jobs::Work;
+use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Session, Stopper, Tensor};
 
-use super::batches::{ByClass, Draw, Purpose};
+use super::TrainError;
+use super::batches::{Batches, Feed, Part, Row};
 use super::curves::BestPoint;
-use super::graph::{Sizes, evaluation_graph, state_shape};
-use super::learner::{Data, Examples, THREADS, transpose};
-use super::{Head, TrainError, TrainSettings};
+use super::problem::Problem;
 
-/// Accuracy of a head on a set; `None` for an empty one.
-pub(super) fn accuracy(
-    sizes: Sizes,
-    examples: &Examples,
-    head: &Head,
-) -> Result<Option<f32>, TrainError> {
-    let right = correct(sizes, examples, head)?;
-    let count = right.iter().filter(|right| **right).count();
-    Ok((!right.is_empty()).then(|| (count as f64 / right.len() as f64) as f32))
+/// The outputs of a step or an evaluation that say how well each image is classified.
+pub(super) const FIGURES: [&str; 2] = ["cross_entropy", "correct"];
+
+/// How what is being computed is ended.
+#[derive(Clone, Copy)]
+pub(super) struct Watch<'a> {
+    pub work: &'a Work,
+    /// Ends a session in its midst.
+    pub stopper: &'a Stopper,
 }
 
-/// What a head of a step makes of the validation frames; `None` without any.
-pub(super) fn point(data: &Data, head: &Head, step: u32) -> Result<Option<BestPoint>, TrainError> {
-    let examples = &data.validation;
-    if examples.len() == 0 {
-        return Ok(None);
+/// For each image whether it was right (1) or wrong (0), and its cross-entropy, nats.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    pub correct: Vec<f32>,
+    pub cross_entropy: Vec<f32>,
+}
+
+impl Figures {
+    /// Accuracy and mean cross-entropy.
+    pub(super) fn mean(&self) -> (f32, f32) {
+        (mean(&self.correct), mean(&self.cross_entropy))
     }
-    let mut all = Evaluation::new(examples.tensors()?, examples.len(), data.sizes, None)?;
-    let (accuracy, cross_entropy) = all.mean(&transpose(&head.w, data.sizes.dim), &head.b)?;
-    Ok(Some(BestPoint {
-        step,
-        validation_accuracy: accuracy,
-        validation_cross_entropy: cross_entropy,
-    }))
-}
 
-/// Whether a head classifies each frame of a set rightly.
-pub(super) fn correct(
-    sizes: Sizes,
-    examples: &Examples,
-    head: &Head,
-) -> Result<Vec<bool>, TrainError> {
-    if examples.len() == 0 {
-        return Ok(Vec::new());
-    }
-    let mut evaluation = Evaluation::new(examples.tensors()?, examples.len(), sizes, None)?;
-    let w = transpose(&head.w, sizes.dim);
-    evaluation.mean(&w, &head.b)?;
-    let correct = evaluation.0.output_f32("correct")?;
-    Ok(correct.iter().map(|value| *value > 0.5).collect())
-}
-
-/// The evaluation of a fixed set, or of changing rows of it.
-pub(super) struct Evaluation(Loop);
-
-impl Evaluation {
-    /// Of `examples` rows, or of `batch` of them at a time.
-    pub(super) fn new(
-        [x, y]: [Constant; 2],
-        examples: usize,
-        sizes: Sizes,
-        batch: Option<usize>,
-    ) -> Result<Self, OnnxError> {
-        let graph = evaluation_graph(sizes, examples, batch);
-        let session = Session::from_bytes(&graph.to_onnx(), THREADS)?;
-        let rows = [batch.unwrap_or(examples)];
-        let (w, b) = (state_shape("w", sizes), state_shape("b", sizes));
-        let mut inputs: Vec<(&str, ElementType, &[usize])> =
-            vec![("w", ElementType::F32, &w), ("b", ElementType::F32, &b)];
-        if batch.is_some() {
-            inputs.push(("rows", ElementType::I64, &rows));
+    /// What they say of the weights of a step, as figures of all validation frames.
+    pub(super) fn at(&self, step: u32) -> BestPoint {
+        let (validation_accuracy, validation_cross_entropy) = self.mean();
+        BestPoint {
+            step,
+            validation_accuracy,
+            validation_cross_entropy,
         }
-        Ok(Self(Loop::new(
-            session,
-            Bindings {
-                constants: vec![("x", x), ("y", y)],
-                state: Vec::new(),
-                inputs,
-                outputs: vec![
-                    ("cross_entropy", ElementType::F32, &rows),
-                    ("correct", ElementType::F32, &rows),
-                ],
-            },
-        )?))
     }
 
-    /// Chooses the rows to look at.
-    pub(super) fn rows(&mut self, rows: &[i64]) -> Result<(), OnnxError> {
-        self.0.set_i64("rows", rows)
-    }
-
-    /// Accuracy and mean cross-entropy with the given weights.
-    pub(super) fn mean(&mut self, w: &[f32], b: &[f32]) -> Result<(f32, f32), OnnxError> {
-        self.0.set_f32("w", w)?;
-        self.0.set_f32("b", b)?;
-        self.0.step()?;
-        Ok((
-            mean(self.0.output_f32("correct")?.iter()),
-            mean(self.0.output_f32("cross_entropy")?.iter()),
-        ))
+    /// Those of some of the images.
+    pub(super) fn of(&self, rows: &[i64]) -> Self {
+        let picked = |values: &[f32]| {
+            let of_row = |row: &i64| values.get(usize::try_from(*row).ok()?).copied();
+            rows.iter().filter_map(of_row).collect()
+        };
+        Self {
+            correct: picked(&self.correct),
+            cross_entropy: picked(&self.cross_entropy),
+        }
     }
 }
 
 /// The mean, summed in double precision.
-pub(super) fn mean<'a>(values: impl ExactSizeIterator<Item = &'a f32>) -> f32 {
-    let count = values.len();
-    (values.map(|value| f64::from(*value)).sum::<f64>() / count as f64) as f32
+fn mean(values: &[f32]) -> f32 {
+    (values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len() as f64) as f32
 }
 
-/// The validation frames. All of them choose the best weights (with cached bottlenecks that is cheap); the
-/// curves show a random batch of `validation_batch_size`, as `retrain.py` does, or all.
-pub(super) struct Validation {
-    /// All of them.
-    pub all: Evaluation,
-    rows: ByClass,
-    batch: Option<Vec<i64>>,
-    seed: u64,
+/// The evaluation of images of a part.
+pub(super) struct Evaluation {
+    inner: Loop,
+    names: Vec<String>,
+    part: Part,
+    images: usize,
 }
 
-impl Validation {
-    /// Nothing without validation frames.
-    pub(super) fn new(data: &Data, settings: &TrainSettings) -> Result<Option<Self>, OnnxError> {
-        let examples = &data.validation;
-        if examples.len() == 0 {
-            return Ok(None);
+impl Evaluation {
+    /// With a session of [`evaluation_graph`](super::problem::evaluation_graph).
+    pub(super) fn new(
+        problem: &dyn Problem,
+        part: Part,
+        session: Session,
+        feed: &Feed,
+    ) -> Result<Self, OnnxError> {
+        let weights = problem.weights();
+        let batch = [feed.images];
+        let mut inputs = feed.inputs();
+        for weight in weights {
+            inputs.push((&weight.name, ElementType::F32, &weight.shape));
         }
-        Ok(Some(Self {
-            all: Evaluation::new(examples.tensors()?, examples.len(), data.sizes, None)?,
-            rows: ByClass::new(&examples.y, data.sizes.classes),
-            batch: usize::try_from(settings.validation_batch_size)
-                .ok()
-                .filter(|size| *size > 0)
-                .map(|size| vec![0; size]),
-            seed: settings.seed,
-        }))
+        let inner = Loop::new(
+            session,
+            Bindings {
+                constants: feed.constants.clone(),
+                inputs,
+                outputs: FIGURES
+                    .map(|name| (name, ElementType::F32, &batch[..]))
+                    .into(),
+                ..Bindings::default()
+            },
+        )?;
+        Ok(Self {
+            inner,
+            names: weights.iter().map(|weight| weight.name.clone()).collect(),
+            part,
+            images: feed.images,
+        })
     }
 
-    /// What the curves show after a step, given the figures of all frames, which were computed just now.
-    pub(super) fn shown(&mut self, step: u32, all: (f32, f32)) -> Result<(f32, f32), OnnxError> {
-        let Some(batch) = &mut self.batch else {
-            return Ok(all);
-        };
-        let mut draw = Draw::new(self.seed, Purpose::Validation, step);
-        self.rows.draw(&mut draw, batch);
-        let of_batch = |values: &[f32]| {
-            let picked: Vec<f32> = batch
-                .iter()
-                .filter_map(|row| values.get(usize::try_from(*row).ok()?).copied())
-                .collect();
-            mean(picked.iter())
-        };
-        Ok((
-            of_batch(self.all.0.output_f32("correct")?),
-            of_batch(self.all.0.output_f32("cross_entropy")?),
-        ))
+    /// The figures of images with these classes, with the given weights.
+    pub(super) fn figures(
+        &mut self,
+        weights: &[Tensor],
+        (rows, y): (&[Row], &[i64]),
+        batches: &mut dyn Batches,
+        watch: Watch<'_>,
+    ) -> Result<Figures, TrainError> {
+        for (name, weight) in self.names.iter().zip(weights) {
+            self.inner.set_f32(name, weight.f32()?)?;
+        }
+        batches.ensure(rows, watch.work)?;
+        let mut figures = Figures::default();
+        for (rows, y) in rows.chunks(self.images).zip(y.chunks(self.images)) {
+            watch.work.check()?;
+            batches.write(self.part, rows, y, &mut self.inner, watch.work)?;
+            self.inner.step_unless(watch.stopper)?;
+            // The last images may be fewer than fit; what is said of the rest means nothing.
+            let of_rows =
+                |values: &[f32]| values.iter().take(rows.len()).copied().collect::<Vec<_>>();
+            let (correct, cross_entropy) = (
+                of_rows(self.inner.output_f32("correct")?),
+                of_rows(self.inner.output_f32("cross_entropy")?),
+            );
+            figures.correct.extend(correct);
+            figures.cross_entropy.extend(cross_entropy);
+        }
+        Ok(figures)
     }
 }

@@ -1,97 +1,35 @@
-//! The loop of a training: steps, evaluations, the best weights, checkpoints. Knows tables of numbers only,
-//! neither projects nor images.
+//! The loop of every training: steps, evaluations, the best weights, checkpoints. Knows a [`Problem`], [`Batches`] and a
+//! [`Recipe`] only, neither projects nor images.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::jobs::Work;
-use crate::onnx::{Bindings, Constant, ElementType, Loop, OnnxError, Session, Tensor};
+use crate::jobs::{Cancelled, Work, drop_elsewhere};
+use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Stopper, Tensor};
 
-use super::batches::{ByClass, Draw, Purpose};
+use super::TrainError;
+use super::batches::{Batches, ByClass, Draw, Part, Purpose, Row, Side};
+use super::checkpoint::{Checkpoint, Place, Snapshot};
 use super::curves::{BestPoint, CurvePoint, LiveCurves};
-use super::evaluation::{Evaluation, Validation};
-use super::graph::{BETA_1, BETA_2, Sizes, state_names, state_shape, step_graph};
-use super::{Head, Optimizer, TrainError, TrainSettings};
+use super::evaluation::{Evaluation, FIGURES, Figures, Watch};
+use super::files::Values;
+use super::optimizer::{Slot, next};
+use super::problem::{Problem, sessions};
+use super::recipe::{Recipe, TrainFigures};
 
-/// Deviation of the normal distribution that initial weights are drawn from, as in `retrain.py`.
-const INITIAL_DEVIATION: f64 = 0.001;
-
-/// How often a checkpoint is handed out while training.
+/// The least time between two checkpoints while training.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
-/// Threads of the sessions. One: the products of a head are too small for two, and the window needs the other.
-pub(super) const THREADS: usize = 1;
+/// A checkpoint can be tens of megabytes: at most this part of the time goes into them. What a crash loses is computed
+/// again, to the same bits.
+const CHECKPOINT_SHARE: u32 = 20;
 
-/// Bottlenecks with their classes. The bottlenecks are in ONNX Runtime's hands from the beginning: sessions read them
-/// where they are, and copies of this share them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Examples {
-    /// `f32[N, D]` and `i64[N]`; nothing without rows.
-    tensors: Option<[Constant; 2]>,
-    /// Class of each row.
-    pub y: Vec<i64>,
-}
+/// Progress is told this often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(20);
 
-impl Examples {
-    /// From row-major bottlenecks, which are not copied, and the class of each row.
-    pub(super) fn new(sizes: Sizes, x: Vec<f32>, y: Vec<i64>) -> Result<Self, OnnxError> {
-        let rows = y.len();
-        let tensors = match rows {
-            0 => None,
-            _ => Some([
-                Constant::new(Tensor::new([rows, sizes.dim], x))?,
-                Constant::new(Tensor::new([rows], y.clone()))?,
-            ]),
-        };
-        Ok(Self { tensors, y })
-    }
-
-    /// Bottlenecks and classes for a session.
-    pub(super) fn tensors(&self) -> Result<[Constant; 2], OnnxError> {
-        self.tensors
-            .clone()
-            .ok_or_else(|| OnnxError::Model("there are no examples".into()))
-    }
-
-    /// Lets go of the bottlenecks.
-    pub(super) fn forget_x(&mut self) {
-        self.tensors = None;
-    }
-
-    /// Row-major `f32[N, D]`.
-    pub(super) fn x(&self) -> Result<&[f32], OnnxError> {
-        match &self.tensors {
-            Some([x, _]) => x.f32(),
-            None => Ok(&[]),
-        }
-    }
-
-    /// Number of rows.
-    pub(super) fn len(&self) -> usize {
-        self.y.len()
-    }
-}
-
-/// Everything a training learns from and is measured by.
-#[derive(Debug, Clone)]
-pub(super) struct Data {
-    pub sizes: Sizes,
-    pub train: Examples,
-    pub validation: Examples,
-    pub test: Examples,
-}
-
-/// Where a training stands: enough to go on as if it had never stopped.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Checkpoint {
-    /// Steps done.
-    pub step: u32,
-    /// Seconds trained, pauses left out.
-    pub secs: f64,
-    /// The optimiser's tensors by the name of their input, in the order of `state_names`.
-    pub state: Vec<Tensor>,
-    /// Weights and bias, `[C, D]` and `[C]`, that did best on the validation frames.
-    pub best: Option<(BestPoint, [Tensor; 2])>,
-}
+/// Batches whose rows are asked for together, so that missing ones are computed on all cores.
+const BATCHES_AHEAD: u32 = 4;
 
 /// Why the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,330 +42,456 @@ pub(super) enum End {
     Diverged(u32),
 }
 
-/// A training in progress.
-pub(super) struct Trainer {
-    settings: TrainSettings,
-    sizes: Sizes,
-    /// Steps between evaluations.
-    interval: u32,
-    step: u32,
-    secs: f64,
-    step_loop: Loop,
-    batch: Vec<i64>,
-    batch_evaluation: Evaluation,
-    validation: Option<Validation>,
-    rows: ByClass,
-    best: Option<(BestPoint, [Tensor; 2])>,
-}
-
 /// Keeps a checkpoint and the curve points since the one before.
-pub(super) type Save<'a> = dyn FnMut(&Checkpoint, &[CurvePoint]) -> Result<(), TrainError> + 'a;
+type Save<'a> = dyn FnMut(&Snapshot<'_>, &[CurvePoint]) -> Result<(), TrainError> + 'a;
 
 /// Where the loop tells what happens.
 pub(super) struct Report<'a> {
     pub curves: &'a LiveCurves,
     pub work: &'a Work,
-    /// Gets a checkpoint and the points since the last one, about once a second and when the loop ends.
+    /// Gets a checkpoint and the points since the last one, now and then and at the end.
     pub save: &'a mut Save<'a>,
 }
 
-impl Trainer {
-    /// A training from its beginning, or from a checkpoint of one with the same settings. The best weights of the
-    /// checkpoint get the figures that they have on these data, whose labels may be other ones since: only so can later
-    /// weights be compared with them.
+/// A training in progress.
+pub(super) struct Learner<'a> {
+    problem: Arc<dyn Problem>,
+    recipe: &'a Recipe,
+    train: Draws<'a>,
+    validation: &'a Side,
+    validation_by_class: ByClass,
+    batches: &'a mut dyn Batches,
+    /// All but the best, which is below with its weights.
+    place: Place,
+    best: Option<(BestPoint, Vec<Tensor>)>,
+    /// The batches of the next steps, at hand.
+    drawn: VecDeque<Drawn>,
+    step_loop: Loop,
+    /// Of the training part, where the curves need it.
+    of_batch: Option<Evaluation>,
+    /// Nothing without validation frames.
+    of_validation: Option<Evaluation>,
+}
+
+impl<'a> Learner<'a> {
+    /// A training from a checkpoint of one with the same problem and recipe, or from [its beginning](Checkpoint::beginning).
     pub(super) fn new(
-        data: &Data,
-        settings: &TrainSettings,
-        from: Option<Checkpoint>,
+        problem: Arc<dyn Problem>,
+        recipe: &'a Recipe,
+        [train, validation]: [&'a Side; 2],
+        batches: &'a mut dyn Batches,
+        from: Checkpoint,
+        work: &Work,
     ) -> Result<Self, TrainError> {
-        let sizes = data.sizes;
-        let from = match from {
-            Some(checkpoint) => checkpoint,
-            None => beginning(settings, sizes),
-        };
-        let batch = settings.train_batch_size.max(1);
-        let graph = step_graph(settings.optimizer, sizes, data.train.len(), batch)?;
-        let session = Session::from_bytes(&graph.to_onnx(), THREADS)?;
-        let [x, y] = data.train.tensors()?;
-        let mut inputs: Vec<(&str, ElementType, &[usize])> = vec![("rate", ElementType::F32, &[])];
-        if settings.optimizer == Optimizer::Adam {
-            inputs.push(("v_scale", ElementType::F32, &[]));
+        let feed = batches.feed(Part::Training)?;
+        let batch = feed.images;
+        let mut feeds = Vec::new();
+        if recipe.train_figures == TrainFigures::LastBatch {
+            feeds.push((Part::Training, batches.feed(Part::Training)?));
         }
-        let batch_shape = [batch];
-        inputs.push(("rows", ElementType::I64, &batch_shape));
-        let names = state_names(settings.optimizer);
+        if !validation.y.is_empty() {
+            feeds.push((Part::Validation, batches.feed(Part::Validation)?));
+        }
+        let parts = feeds.iter().map(|(part, feed)| (*part, feed.images));
+        let (session, evaluations) = sessions(&problem, recipe, batch, parts.collect(), work)?;
+        let [mut of_batch, mut of_validation] = [None, None];
+        for ((part, feed), session) in feeds.into_iter().zip(evaluations) {
+            let evaluation = Evaluation::new(problem.as_ref(), part, session, &feed)?;
+            match part {
+                Part::Training => of_batch = Some(evaluation),
+                Part::Validation => of_validation = Some(evaluation),
+            }
+        }
+        let names = recipe.optimization.state_names(problem.weights());
         if names.len() != from.state.len() {
-            return Err(OnnxError::Model(format!(
-                "a checkpoint has {} tensors where {} were expected",
-                from.state.len(),
-                names.len()
-            ))
+            return Err(OnnxError::Model(
+                "a checkpoint does not fit the settings of its run".into(),
+            )
             .into());
         }
+        let nexts: Vec<String> = names.iter().map(|name| next(name)).collect();
+        let mut inputs = feed.inputs();
+        for (scalar, _) in recipe.optimization.scalars(1, 1) {
+            inputs.push((scalar, ElementType::F32, &[]));
+        }
+        let batch_shape = [batch];
+        let outputs = match recipe.train_figures {
+            TrainFigures::LastBatch => Vec::new(),
+            TrainFigures::AllBatches => FIGURES
+                .map(|name| (name, ElementType::F32, &batch_shape[..]))
+                .into(),
+        };
+        let state = names.iter().zip(&nexts).zip(&from.state);
+        let state = state.map(|((input, output), tensor)| (&**input, &**output, tensor));
         let step_loop = Loop::new(
             session,
             Bindings {
-                constants: vec![("x", x.clone()), ("y", y.clone())],
-                state: names
-                    .iter()
-                    .zip(&from.state)
-                    .map(|((input, output), tensor)| (*input, *output, tensor))
-                    .collect(),
+                constants: feed.constants.clone(),
+                state: state.collect(),
                 inputs,
-                outputs: Vec::new(),
+                outputs,
             },
         )?;
-        let batch_evaluation = Evaluation::new([x, y], data.train.len(), sizes, Some(batch))?;
-        let mut validation = Validation::new(data, settings)?;
-        let best = measured(from.best, validation.as_mut())?;
+        let mut place = from.place;
+        place.pointed.get_or_insert(place.step);
+        let classes = problem.classes();
         Ok(Self {
-            settings: settings.clone(),
-            sizes,
-            interval: settings.steps_between_evaluations(data.validation.len()),
-            step: from.step,
-            secs: from.secs,
-            step_loop,
-            batch: vec![0; batch],
-            batch_evaluation,
+            problem,
+            recipe,
+            train: Draws {
+                recipe,
+                side: train,
+                by_class: ByClass::new(&train.y, classes),
+                batch,
+            },
             validation,
-            rows: ByClass::new(&data.train.y, sizes.classes),
-            best,
+            validation_by_class: ByClass::new(&validation.y, classes),
+            batches,
+            place,
+            best: place.best.zip(from.best),
+            drawn: VecDeque::new(),
+            step_loop,
+            of_batch,
+            of_validation,
         })
     }
 
     /// Trains until `steps` steps are done in all, or until it is told to stop.
     ///
     /// # Errors
-    /// [`TrainError::Cancelled`] after a last checkpoint was handed out.
+    /// [`TrainError::Cancelled`], at once and in the midst of a step. Where [the recipe](Recipe::saves_when_cancelled)
+    /// does not ask for a checkpoint then, there was one [not long before](CHECKPOINT_SHARE).
     pub(super) fn run(&mut self, steps: u32, report: &mut Report<'_>) -> Result<End, TrainError> {
         let mut unsaved = Vec::new();
-        let mut saved = Instant::now();
-        let mut evaluated = self.step;
-        let mut end = End::Complete;
-        while self.step < steps {
-            // A pause happens in here and does not count.
-            if let Err(cancelled) = report.work.check() {
-                (report.save)(&self.checkpoint()?, &unsaved)?;
-                return Err(cancelled.into());
-            }
-            if report.work.is_stopping() {
-                end = End::Stopped;
-                break;
-            }
-            let began = Instant::now();
-            self.update()?;
-            self.secs += began.elapsed().as_secs_f64();
-            let interval = self.settings.eval_step_interval.max(1);
-            if !(self.step.is_multiple_of(interval) || self.step == steps) {
-                continue;
-            }
-            report.work.set_done(u64::from(self.step));
-            if self.step.is_multiple_of(self.interval) || self.step == steps {
-                evaluated = self.step;
-                if !self.evaluate(report, &mut unsaved)? {
-                    end = End::Diverged(self.step);
-                    break;
-                }
-            }
-            if saved.elapsed() >= CHECKPOINT_EVERY {
-                (report.save)(&self.checkpoint()?, &unsaved)?;
-                unsaved.clear();
-                saved = Instant::now();
-            }
+        // A step of a whole network takes longer than anybody wants to wait after pressing Cancel.
+        let stopper = Stopper::new()?;
+        let work = report.work;
+        let outcome = work.stopped_by(
+            || stopper.stop(),
+            || {
+                let watch = Watch {
+                    work,
+                    stopper: &stopper,
+                };
+                self.steps(steps, report, &mut unsaved, watch)
+            },
+        );
+        let end = match outcome {
+            _ if work.is_cancelled() => Err(Cancelled.into()),
+            other => Ok(other?),
+        };
+        if end.is_ok() || self.recipe.saves_when_cancelled {
+            (report.save)(&self.snapshot()?, &unsaved)?;
         }
-        // Stopped between two evaluations: what was learned since the last one counts as well.
-        if evaluated != self.step && !self.evaluate(report, &mut unsaved)? {
-            end = End::Diverged(self.step);
-        }
-        (report.save)(&self.checkpoint()?, &unsaved)?;
-        Ok(end)
+        end
     }
 
-    /// Evaluates, reports and keeps the point. Returns whether its numbers are numbers; if not, nothing is kept.
-    fn evaluate(
+    fn steps(
+        &mut self,
+        steps: u32,
+        report: &mut Report<'_>,
+        unsaved: &mut Vec<CurvePoint>,
+        watch: Watch<'_>,
+    ) -> Result<End, TrainError> {
+        let work = watch.work;
+        let mut saved = Instant::now();
+        let mut saving = Duration::ZERO;
+        let mut told: Option<Instant> = None;
+        if let Some((best, weights)) = self.best.take() {
+            // Labels may be other ones since, and only equal frames can be compared by.
+            let now = self.looked_at(&weights, watch)?;
+            let now = now.map(|figures| figures.at(best.step));
+            self.best = now
+                .filter(|now| now.validation_cross_entropy.is_finite())
+                .map(|now| (now, weights));
+            report.curves.set_best(self.best());
+        } else if self.place.step == 0 && self.recipe.begins_trained {
+            let weights = self.weights()?;
+            self.validate(weights, watch)?;
+        }
+        loop {
+            let is_last = self.place.step >= steps;
+            if self.is_due(self.recipe.point_every, steps) && !self.is_pointed() {
+                let validates = self.is_due(self.recipe.validate_every, steps);
+                if !self.point(validates, report, unsaved, watch)? {
+                    return Ok(End::Diverged(self.place.step));
+                }
+            }
+            if is_last || told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY) {
+                work.set_done(u64::from(self.place.step));
+                told = Some(Instant::now());
+            }
+            if is_last {
+                return Ok(End::Complete);
+            }
+            // A pause happens in here and does not count.
+            work.check()?;
+            if work.is_stopping() {
+                return self.last_look(report, unsaved, watch);
+            }
+            if saved.elapsed() >= CHECKPOINT_EVERY.max(CHECKPOINT_SHARE * saving) {
+                let began = Instant::now();
+                (report.save)(&self.snapshot()?, unsaved)?;
+                unsaved.clear();
+                saved = Instant::now();
+                saving = began.elapsed();
+            }
+            let began = Instant::now();
+            self.update(steps, watch)?;
+            self.place.secs += began.elapsed().as_secs_f64();
+        }
+    }
+
+    fn is_due(&self, every: u32, steps: u32) -> bool {
+        self.place.step.is_multiple_of(every.max(1)) || self.place.step >= steps
+    }
+
+    fn is_pointed(&self) -> bool {
+        self.place.pointed == Some(self.place.step)
+    }
+
+    /// Stopped between two evaluations: what was learned since the last one counts as well.
+    fn last_look(
         &mut self,
         report: &Report<'_>,
         unsaved: &mut Vec<CurvePoint>,
+        watch: Watch<'_>,
+    ) -> Result<End, TrainError> {
+        let sound = match self.recipe.train_figures {
+            TrainFigures::LastBatch => {
+                self.is_pointed() || self.point(true, report, unsaved, watch)?
+            }
+            TrainFigures::AllBatches => {
+                if self.place.validated != self.place.step {
+                    let weights = self.weights()?;
+                    self.validate(weights, watch)?;
+                }
+                true
+            }
+        };
+        let step = self.place.step;
+        watch.work.set_done(u64::from(step));
+        Ok(if sound {
+            End::Stopped
+        } else {
+            End::Diverged(step)
+        })
+    }
+
+    /// Evaluates, reports and keeps the point. Returns whether its numbers are numbers; if not, it is not kept.
+    fn point(
+        &mut self,
+        validates: bool,
+        report: &Report<'_>,
+        unsaved: &mut Vec<CurvePoint>,
+        watch: Watch<'_>,
     ) -> Result<bool, TrainError> {
-        let point = self.look(Instant::now())?;
-        report.work.set_done(u64::from(self.step));
-        let sound = point.train_cross_entropy.is_finite()
+        let began = Instant::now();
+        let weights = self.weights()?;
+        let step = self.place.step;
+        let (train_accuracy, train_cross_entropy) = if let Some(of_batch) = &mut self.of_batch {
+            let (rows, y) = self.train.of_step(step);
+            of_batch
+                .figures(&weights, (&rows, &y), self.batches, watch)?
+                .mean()
+        } else {
+            let [right, cross_entropy, images] = self.place.since_point;
+            ((right / images) as f32, (cross_entropy / images) as f32)
+        };
+        let validation = if validates {
+            self.validate(weights, watch)?
+        } else {
+            None
+        };
+        let shown = validation.map(|figures| self.shown(figures).mean());
+        self.place.secs += began.elapsed().as_secs_f64();
+        let point = CurvePoint {
+            step,
+            secs: self.place.secs,
+            train_accuracy,
+            train_cross_entropy,
+            validation_accuracy: shown.map(|(accuracy, _)| accuracy),
+            validation_cross_entropy: shown.map(|(_, cross_entropy)| cross_entropy),
+        };
+        let sound = train_cross_entropy.is_finite()
             && point.validation_cross_entropy.is_none_or(f32::is_finite);
         if sound {
+            self.place.pointed = Some(step);
+            self.place.since_point = [0.0; 3];
             unsaved.push(point);
-            let best = self.best.as_ref().map(|(best, _)| *best);
-            report.curves.push(point, best);
+            report.curves.push(point, self.best());
         }
         Ok(sound)
     }
 
+    /// The validation figures that the curves show.
+    fn shown(&self, figures: Figures) -> Figures {
+        let Some(count) = self.recipe.shown else {
+            return figures;
+        };
+        let mut draw = Draw::new(self.recipe.seed, Purpose::Validation, self.place.step);
+        let mut rows = vec![0; count];
+        self.validation_by_class.draw(&mut draw, &mut rows);
+        figures.of(&rows)
+    }
+
     /// One step.
-    fn update(&mut self) -> Result<(), TrainError> {
-        let step = self.step + 1;
-        let mut draw = Draw::new(self.settings.seed, Purpose::Batch, step);
-        self.rows.draw(&mut draw, &mut self.batch);
-        self.step_loop.set_i64("rows", &self.batch)?;
-        let rate = f64::from(self.settings.learning_rate);
-        match self.settings.optimizer {
-            Optimizer::Sgd => self.step_loop.set_f32("rate", &[rate as f32])?,
-            Optimizer::Adam => {
-                let t = f64::from(step);
-                let scaled = rate / (1.0 - BETA_1.powf(t));
-                let v_scale = 1.0 / (1.0 - BETA_2.powf(t));
-                self.step_loop.set_f32("rate", &[scaled as f32])?;
-                self.step_loop.set_f32("v_scale", &[v_scale as f32])?;
-            }
+    fn update(&mut self, steps: u32, watch: Watch<'_>) -> Result<(), TrainError> {
+        let step = self.place.step + 1;
+        if self.drawn.is_empty() {
+            let ahead = (step + BATCHES_AHEAD).min(steps + 1);
+            let drawn: VecDeque<Drawn> =
+                (step..ahead).map(|step| self.train.of_step(step)).collect();
+            let wanted: Vec<Row> = drawn.iter().flat_map(|(rows, _)| rows).copied().collect();
+            self.batches.ensure(&wanted, watch.work)?;
+            self.drawn = drawn;
         }
-        self.step_loop.step()?;
-        self.step = step;
+        let Some((rows, y)) = self.drawn.front() else {
+            return Ok(());
+        };
+        self.batches
+            .write(Part::Training, rows, y, &mut self.step_loop, watch.work)?;
+        for (scalar, value) in self.recipe.optimization.scalars(step, steps) {
+            self.step_loop.set_f32(scalar, &[value as f32])?;
+        }
+        self.step_loop.step_unless(watch.stopper)?;
+        if self.recipe.train_figures == TrainFigures::AllBatches {
+            let sum = |values: &[f32]| values.iter().map(|value| f64::from(*value)).sum::<f64>();
+            let [right, cross_entropy, images] = &mut self.place.since_point;
+            *right += sum(self.step_loop.output_f32("correct")?);
+            *cross_entropy += sum(self.step_loop.output_f32("cross_entropy")?);
+            *images += rows.len() as f64;
+        }
+        self.drawn.pop_front();
+        self.place.step = step;
         Ok(())
     }
 
-    /// Looks at the last batch and at the validation frames with the present weights; keeps the weights when
-    /// they are the best so far.
-    fn look(&mut self, began: Instant) -> Result<CurvePoint, TrainError> {
-        let w = self.step_loop.state_f32("w")?;
-        let b = self.step_loop.state_f32("b")?;
-        self.batch_evaluation.rows(&self.batch)?;
-        let (train_accuracy, train_cross_entropy) = self.batch_evaluation.mean(w, b)?;
-        let mut point = CurvePoint {
-            step: self.step,
-            secs: self.secs,
-            train_accuracy,
-            train_cross_entropy,
-            validation_accuracy: None,
-            validation_cross_entropy: None,
+    /// Looks at the validation frames with the present weights and keeps those when they are the best so far.
+    fn validate(
+        &mut self,
+        weights: Vec<Tensor>,
+        watch: Watch<'_>,
+    ) -> Result<Option<Figures>, TrainError> {
+        let Some(figures) = self.looked_at(&weights, watch)? else {
+            return Ok(None);
         };
-        if let Some(validation) = &mut self.validation {
-            let (accuracy, cross_entropy) = validation.all.mean(w, b)?;
-            let shown = validation.shown(self.step, (accuracy, cross_entropy))?;
-            point.validation_accuracy = Some(shown.0);
-            point.validation_cross_entropy = Some(shown.1);
-            let now = BestPoint {
-                step: self.step,
-                validation_accuracy: accuracy,
-                validation_cross_entropy: cross_entropy,
-            };
-            if cross_entropy.is_finite()
-                && self
-                    .best
-                    .as_ref()
-                    .is_none_or(|(best, _)| better(&now, best))
-            {
-                self.best = Some((now, self.present()?));
-            }
+        self.place.validated = self.place.step;
+        let now = figures.at(self.place.step);
+        if now.validation_cross_entropy.is_finite()
+            && self.best().is_none_or(|best| now.beats(&best))
+        {
+            self.best = Some((now, weights));
         }
-        self.secs += began.elapsed().as_secs_f64();
-        Ok(point)
+        Ok(Some(figures))
     }
 
-    /// The present weights and bias.
-    fn present(&self) -> Result<[Tensor; 2], OnnxError> {
-        Ok([self.step_loop.state("w")?, self.step_loop.state("b")?])
+    /// What weights make of the validation frames; nothing without any.
+    fn looked_at(
+        &mut self,
+        weights: &[Tensor],
+        watch: Watch<'_>,
+    ) -> Result<Option<Figures>, TrainError> {
+        let Some(evaluation) = &mut self.of_validation else {
+            return Ok(None);
+        };
+        let rows: Vec<Row> = self.validation.rows().collect();
+        let y = &self.validation.y;
+        evaluation
+            .figures(weights, (&rows, y), self.batches, watch)
+            .map(Some)
+    }
+
+    /// The best evaluation so far.
+    fn best(&self) -> Option<BestPoint> {
+        self.best.as_ref().map(|(best, _)| *best)
+    }
+
+    /// The weights to evaluate and keep: their moving averages, where there are any.
+    fn weights(&self) -> Result<Vec<Tensor>, OnnxError> {
+        let averaged = self.recipe.optimization.slots().contains(&Slot::Average);
+        let of_each = self.problem.weights().iter().map(|weight| {
+            if averaged {
+                self.step_loop.state(&Slot::Average.name(&weight.name))
+            } else {
+                self.step_loop.state(&weight.name)
+            }
+        });
+        of_each.collect()
     }
 
     /// Where the training stands.
-    pub(super) fn checkpoint(&self) -> Result<Checkpoint, TrainError> {
-        Ok(Checkpoint {
-            step: self.step,
-            secs: self.secs,
-            state: state_names(self.settings.optimizer)
-                .iter()
-                .map(|(input, _)| self.step_loop.state(input))
-                .collect::<Result<_, _>>()?,
-            best: self.best.clone(),
+    pub(super) fn snapshot(&self) -> Result<Snapshot<'_>, OnnxError> {
+        let weights = self.problem.weights();
+        let mut state = Vec::new();
+        for weight in weights {
+            let names = self
+                .recipe
+                .optimization
+                .state_names(std::slice::from_ref(weight));
+            for name in names {
+                let values = Values {
+                    shape: &weight.shape,
+                    values: self.step_loop.state_f32(&name)?,
+                };
+                state.push((name, values));
+            }
+        }
+        Ok(Snapshot {
+            place: Place {
+                best: self.best(),
+                ..self.place
+            },
+            state,
+            best: self.best.as_ref().map(|(_, best)| (weights, &**best)),
         })
     }
 
     /// The weights to keep and the step they are from: the best on the validation frames, or the last.
-    pub(super) fn kept(&self) -> Result<(u32, Option<BestPoint>, Head), TrainError> {
-        if let Some((best, [w, b])) = &self.best {
-            return Ok((best.step, Some(*best), self.head(w, b)?));
+    pub(super) fn kept(&self) -> Result<(u32, Option<BestPoint>, Vec<Tensor>), TrainError> {
+        if let Some((best, weights)) = &self.best {
+            return Ok((best.step, Some(*best), weights.clone()));
         }
-        let [w, b] = self.present()?;
-        Ok((self.step, None, self.head(&w, &b)?))
+        Ok((self.place.step, None, self.weights()?))
     }
 
-    /// The best evaluation so far.
-    pub(super) fn best(&self) -> Option<BestPoint> {
-        self.best.as_ref().map(|(best, _)| *best)
+    /// Ends it without waiting for its memory to be freed.
+    pub(super) fn discard(self) {
+        drop_elsewhere((self.step_loop, self.of_batch, self.of_validation));
     }
 
-    /// Steps done.
-    pub(super) fn step(&self) -> u32 {
-        self.step
-    }
-
-    fn head(&self, w: &Tensor, b: &Tensor) -> Result<Head, OnnxError> {
-        Ok(Head {
-            w: transpose(w.f32()?, self.sizes.classes),
-            b: b.f32()?.to_vec(),
-        })
+    /// The place within the training.
+    pub(super) fn place(&self) -> Place {
+        self.place
     }
 }
 
-/// The best weights with their figures on the validation frames of today, the same bits on the same frames; nothing when
-/// there are none to compare by.
-fn measured(
-    best: Option<(BestPoint, [Tensor; 2])>,
-    validation: Option<&mut Validation>,
-) -> Result<Option<(BestPoint, [Tensor; 2])>, TrainError> {
-    let (Some((best, [w, b])), Some(validation)) = (best, validation) else {
-        return Ok(None);
-    };
-    let (validation_accuracy, validation_cross_entropy) =
-        validation.all.mean(w.f32()?, b.f32()?)?;
-    let now = BestPoint {
-        step: best.step,
-        validation_accuracy,
-        validation_cross_entropy,
-    };
-    Ok(validation_cross_entropy
-        .is_finite()
-        .then_some((now, [w, b])))
+/// Rows of a batch and their classes.
+type Drawn = (Vec<Row>, Vec<i64>);
+
+/// What the batches of a training are drawn from.
+struct Draws<'a> {
+    recipe: &'a Recipe,
+    side: &'a Side,
+    by_class: ByClass,
+    /// Images of a step.
+    batch: usize,
 }
 
-/// Whether `now` beats `best`: by accuracy; when that is equal, by cross-entropy.
-pub(super) fn better(now: &BestPoint, best: &BestPoint) -> bool {
-    now.validation_accuracy
-        .total_cmp(&best.validation_accuracy)
-        .then(
-            best.validation_cross_entropy
-                .total_cmp(&now.validation_cross_entropy),
-        )
-        .is_gt()
-}
-
-/// The initial state: weights from a narrow normal distribution, everything else zero.
-fn beginning(settings: &TrainSettings, sizes: Sizes) -> Checkpoint {
-    let mut draw = Draw::new(settings.seed, Purpose::Weights, 0);
-    let state = state_names(settings.optimizer)
-        .iter()
-        .map(|(name, _)| {
-            let shape = state_shape(name, sizes);
-            if *name == "w" {
-                let len = shape.iter().product();
-                let values: Vec<f32> = (0..len)
-                    .map(|_| (INITIAL_DEVIATION * draw.truncated_normal()) as f32)
-                    .collect();
-                Tensor::new(shape, values)
-            } else {
-                Tensor::zeros(ElementType::F32, shape)
-            }
-        })
-        .collect();
-    Checkpoint {
-        step: 0,
-        secs: 0.0,
-        state,
-        best: None,
+impl Draws<'_> {
+    /// The batch of a step.
+    fn of_step(&self, step: u32) -> Drawn {
+        let mut draw = Draw::new(self.recipe.seed, self.recipe.purpose, step);
+        let mut places = vec![0; self.batch];
+        self.by_class.draw(&mut draw, &mut places);
+        places
+            .iter()
+            .filter_map(|place| {
+                let place = usize::try_from(*place).ok()?;
+                let frame = *self.side.frames.get(place)?;
+                let view = u32::try_from(draw.below(self.recipe.views)).unwrap_or_default();
+                Some(((frame, view), *self.side.y.get(place)?))
+            })
+            .unzip()
     }
-}
-
-/// The transpose of a row-major matrix with `rows` rows.
-pub(super) fn transpose(values: &[f32], rows: usize) -> Vec<f32> {
-    let columns = values.len() / rows.max(1);
-    (0..columns)
-        .flat_map(|column| values.iter().skip(column).step_by(columns.max(1)).copied())
-        .collect()
 }

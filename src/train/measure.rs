@@ -1,14 +1,16 @@
 //! How fast this machine trains a head.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::jobs::Work;
 
 use super::TrainError;
 use super::batches::{Draw, Purpose};
+use super::checkpoint::Checkpoint;
 use super::curves::LiveCurves;
-use super::graph::Sizes;
-use super::learner::{Data, Examples, Report, Trainer};
+use super::head::{Examples, HeadLayer, Sizes, Table};
+use super::learner::{Learner, Report};
 use super::settings::{Optimizer, TrainSettings};
 
 /// Steps per second that a head of these sizes trains at on this machine, measured for about `secs` seconds on
@@ -36,19 +38,23 @@ pub fn measure_steps_per_second(
         let y = (0..rows).map(|row| (row % classes.max(1)) as i64).collect();
         Ok::<_, TrainError>(Examples::new(sizes, x, y)?)
     };
-    let data = Data {
-        sizes,
-        train: made_up(1, examples)?,
-        validation: made_up(2, examples / 10)?,
-        test: Examples::default(),
-    };
+    let (train, validation) = (made_up(1, examples)?, made_up(2, examples / 10)?);
     let settings = TrainSettings {
         optimizer,
         train_batch_size: batch,
         learning_rate: 1e-3,
         ..TrainSettings::default()
     };
-    let mut trainer = Trainer::new(&data, &settings, None)?;
+    let recipe = settings.head_recipe(validation.len());
+    let mut table = Table {
+        train: &train,
+        validation: &validation,
+        batch,
+    };
+    let layer = HeadLayer::new(sizes, &table);
+    let begin = Checkpoint::beginning(&recipe.optimization, &layer.initial(settings.seed));
+    let sides = [&train.side(), &validation.side()];
+    let mut learner = Learner::new(Arc::new(layer), &recipe, sides, &mut table, begin, work)?;
     let curves = LiveCurves::default();
     // What it reports is no progress of the work that asks.
     let measuring = Work::new();
@@ -59,7 +65,7 @@ pub fn measure_steps_per_second(
         || {
             while began.elapsed().as_secs_f64() < secs {
                 target += 100;
-                trainer.run(
+                learner.run(
                     target,
                     &mut Report {
                         curves: &curves,
@@ -72,5 +78,5 @@ pub fn measure_steps_per_second(
         },
     );
     measured?;
-    Ok(f64::from(trainer.step()) / began.elapsed().as_secs_f64())
+    Ok(f64::from(learner.place().step) / began.elapsed().as_secs_f64())
 }

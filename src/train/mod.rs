@@ -1,4 +1,4 @@
-//! Settings, batches, the training graph, the trainer, metrics, runs, `TensorBoard` events.
+//! Settings, batches, the learner and what it learns, runs, `TensorBoard` events.
 
 mod batches;
 mod checkpoint;
@@ -8,11 +8,15 @@ mod error;
 mod evaluation;
 mod files;
 mod finetune;
-mod graph;
+mod head;
 mod learner;
 mod measure;
 mod note;
+mod optimizer;
+mod parts;
 mod present;
+mod problem;
+mod recipe;
 mod removal;
 mod run;
 mod run_classes;
@@ -21,6 +25,7 @@ mod tensorboard;
 #[cfg(test)]
 mod tests;
 mod trainer;
+mod training;
 
 pub use curves::{BestPoint, CurvePoint, Curves, LiveCurves, Part};
 pub use error::TrainError;

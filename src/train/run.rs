@@ -306,7 +306,12 @@ impl Run {
 
     /// Its curves; of an unfinished run, up to its last checkpoint or a little beyond.
     pub fn curves(&self) -> Result<Curves, TrainError> {
-        files::read_whole_lines(&self.dir.join("curves.jsonl"))
+        files::read_whole_lines(&self.curves_path())
+    }
+
+    /// Where its curves are.
+    pub(super) fn curves_path(&self) -> PathBuf {
+        self.dir.join("curves.jsonl")
     }
 
     /// The frames it was trained and tested on.
@@ -411,11 +416,11 @@ impl Run {
 
     /// Where the head's curves are: a run that goes deeper shows the deeper training's as its own.
     pub(super) fn head_curves_path(&self) -> PathBuf {
-        self.dir.join(if self.settings.fine_tune.is_on() {
-            "head_curves.jsonl"
+        if self.settings.fine_tune.is_on() {
+            self.dir.join("head_curves.jsonl")
         } else {
-            "curves.jsonl"
-        })
+            self.curves_path()
+        }
     }
 
     /// The event files of its curves.

@@ -6,6 +6,9 @@ use crate::backbone::{Architecture, Fit};
 use crate::project::SplitSettings;
 
 use super::FineTuneSettings;
+use super::batches::Purpose;
+use super::optimizer::{Optimization, Rate, Rule};
+use super::recipe::{Recipe, TrainFigures};
 
 /// How weights follow the gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +105,34 @@ impl TrainSettings {
                 let apart = u32::try_from(apart).unwrap_or(u32::MAX).max(1);
                 apart.div_ceil(interval).saturating_mul(interval)
             }
+        }
+    }
+
+    /// How the head is learned, with so many validation frames.
+    pub(super) fn head_recipe(&self, validation_frames: usize) -> Recipe {
+        let interval = self.steps_between_evaluations(validation_frames);
+        let shown = usize::try_from(self.validation_batch_size).ok();
+        Recipe {
+            optimization: Optimization {
+                rule: match self.optimizer {
+                    Optimizer::Sgd => Rule::Sgd,
+                    Optimizer::Adam => Rule::Adam,
+                },
+                rate: Rate::Constant(self.learning_rate),
+                weight_decay: 0.0,
+                clip_norm: 0.0,
+                average_decay: 0.0,
+            },
+            label_smoothing: 0.0,
+            seed: self.seed,
+            purpose: Purpose::Batch,
+            views: 1,
+            point_every: interval,
+            validate_every: interval,
+            shown: shown.filter(|size| *size > 0),
+            train_figures: TrainFigures::LastBatch,
+            begins_trained: false,
+            saves_when_cancelled: true,
         }
     }
 

@@ -6,19 +6,30 @@
     reason = "a failed set-up is a failed test; numbers are compared bit for bit"
 )]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::batches::{ByClass, Draw, Purpose};
-use super::evaluation::accuracy;
-use super::graph::Sizes;
-use super::learner::{Checkpoint, Data, End, Examples, Report, Trainer, transpose};
+use super::checkpoint::{Checkpoint, Snapshot};
+use super::head::{Data, Examples, HeadLayer, Sizes, Table, accuracy, head_of, transpose};
+use super::learner::{End, Learner, Report};
 use super::{CurvePoint, EvalSpacing, Head, LiveCurves, Optimizer, TrainError, TrainSettings};
 use crate::jobs::Work;
+use crate::onnx::Tensor;
 
 const SIZES: Sizes = Sizes {
     dim: 24,
     classes: 3,
 };
+
+/// Normal numbers, cut at twice `scale`.
+pub(super) fn random(draw: &mut Draw, shape: &[usize], scale: f64) -> Tensor {
+    let len: usize = shape.iter().product();
+    let values: Vec<f32> = (0..len)
+        .map(|_| (scale * draw.truncated_normal()) as f32)
+        .collect();
+    Tensor::new(shape, values)
+}
 
 /// Clouds of points around one centre per class, so that they can be told apart but not perfectly.
 fn examples(rows: usize, seed: u64) -> Examples {
@@ -79,34 +90,64 @@ fn go_on(
     work: &Work,
 ) -> Outcome {
     let curves = LiveCurves::default();
-    let mut trainer = Trainer::new(data, settings, from).unwrap();
+    let recipe = settings.head_recipe(data.validation.len());
+    let mut table = Table {
+        train: &data.train,
+        validation: &data.validation,
+        batch: settings.train_batch_size,
+    };
+    let layer = HeadLayer::new(SIZES, &table);
+    let initial = layer.initial(settings.seed);
+    let from = from.unwrap_or_else(|| Checkpoint::beginning(&recipe.optimization, &initial));
+    let sides = [&data.train.side(), &data.validation.side()];
+    let mut learner = Learner::new(
+        Arc::new(layer),
+        &recipe,
+        sides,
+        &mut table,
+        from,
+        &Work::new(),
+    )
+    .unwrap();
     let mut last = None;
     let mut points = Vec::new();
-    let end = trainer.run(
+    let end = learner.run(
         steps,
         &mut Report {
             curves: &curves,
             work,
-            save: &mut |checkpoint, new| {
-                last = Some(checkpoint.clone());
+            save: &mut |snapshot, new| {
+                last = Some(owned(snapshot));
                 points.extend_from_slice(new);
                 Ok(())
             },
         },
     );
-    let (best_step, _, head) = trainer.kept().unwrap();
+    let (best_step, _, weights) = learner.kept().unwrap();
     assert_eq!(curves.snapshot(), points, "what is saved is what was shown");
     Outcome {
         end,
         checkpoint: last.unwrap(),
         points,
-        kept: (best_step, head),
+        kept: (best_step, head_of(&weights, SIZES).unwrap()),
+    }
+}
+
+/// The checkpoint that a snapshot is of.
+pub(super) fn owned(snapshot: &Snapshot<'_>) -> Checkpoint {
+    let state = snapshot.state.iter();
+    Checkpoint {
+        place: snapshot.place,
+        state: state
+            .map(|(_, values)| Tensor::new(values.shape, values.values.to_vec()))
+            .collect(),
+        best: snapshot.best.map(|(_, best)| best.to_vec()),
     }
 }
 
 /// The checkpoint without the times, which differ from run to run.
 fn timeless(mut checkpoint: Checkpoint) -> Checkpoint {
-    checkpoint.secs = 0.0;
+    checkpoint.place.secs = 0.0;
     checkpoint
 }
 
@@ -212,7 +253,7 @@ fn training_learns_and_the_best_weights_are_kept() {
         .unwrap()
         .unwrap();
     assert!(test > 0.8, "{test}");
-    let (best, _) = outcome.checkpoint.best.unwrap();
+    let best = outcome.checkpoint.place.best.unwrap();
     assert_eq!(best.step, outcome.kept.0);
     let again = accuracy(SIZES, &data.validation, &outcome.kept.1).unwrap();
     assert_eq!(again, Some(best.validation_accuracy));
@@ -253,6 +294,9 @@ fn going_on_from_any_checkpoint_ends_with_the_same_bits() {
             let mut from = part.checkpoint;
             if at % 10 != 0 {
                 let before = go_on(&data, &settings, None, at / 10 * 10, &Work::new());
+                from.place.best = before.checkpoint.place.best;
+                from.place.pointed = before.checkpoint.place.pointed;
+                from.place.validated = before.checkpoint.place.validated;
                 from.best = before.checkpoint.best;
             }
             let rest = go_on(&data, &settings, Some(from), 100, &Work::new());
@@ -273,7 +317,7 @@ fn a_cancelled_training_hands_out_a_checkpoint_first() {
     work.cancel();
     let cut = go_on(&data, &settings, None, 100, &work);
     assert!(matches!(cut.end, Err(TrainError::Cancelled(_))));
-    assert_eq!(cut.checkpoint.step, 0);
+    assert_eq!(cut.checkpoint.place.step, 0);
     let whole = go_on(&data, &settings, None, 100, &Work::new());
     let rest = go_on(&data, &settings, Some(cut.checkpoint), 100, &Work::new());
     assert_eq!(timeless(whole.checkpoint), timeless(rest.checkpoint));
@@ -301,7 +345,7 @@ fn cancelled_from_another_thread_and_continued_the_bits_are_the_same() {
         cut
     });
     assert!(matches!(cut.end, Err(TrainError::Cancelled(_))));
-    assert!((200..steps).contains(&cut.checkpoint.step));
+    assert!((200..steps).contains(&cut.checkpoint.place.step));
     let rest = go_on(&data, &settings, Some(cut.checkpoint), steps, &Work::new());
     let whole = go_on(&data, &settings, None, steps, &Work::new());
     assert_eq!(timeless(whole.checkpoint), timeless(rest.checkpoint));
@@ -325,7 +369,7 @@ fn a_stopped_training_ends_well_with_the_best_weights() {
         go_on(&data, &settings(Optimizer::Sgd), None, 1_000_000, &work)
     });
     assert!(matches!(outcome.end, Ok(End::Stopped)));
-    let step = outcome.checkpoint.step;
+    let step = outcome.checkpoint.place.step;
     assert!((100..1_000_000).contains(&step));
     assert_eq!(outcome.points.last().unwrap().step, step);
 }
@@ -345,7 +389,7 @@ fn a_pause_stands_still_and_takes_no_time() {
         go_on(&data, &settings(Optimizer::Sgd), None, 20, &work)
     });
     assert!(matches!(outcome.end, Ok(End::Complete)));
-    let began_to_end = outcome.checkpoint.secs;
+    let began_to_end = outcome.checkpoint.place.secs;
     assert!(began_to_end < 0.3, "{began_to_end}");
 }
 
@@ -374,9 +418,10 @@ fn the_table_is_held_once() {
         train: train.clone(),
         ..data()
     };
-    let trainer = Trainer::new(&data, &settings(Optimizer::Sgd), None).unwrap();
+    let settings = settings(Optimizer::Sgd);
+    let outcome = go_on(&data, &settings, None, 10, &Work::new());
+    assert!(matches!(outcome.end, Ok(End::Complete)));
     assert_eq!(data.train.x().unwrap().as_ptr(), place);
-    drop(trainer);
 }
 
 /// With more validation frames than a few batches, evaluations are further apart, also across interruptions.

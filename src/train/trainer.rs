@@ -8,13 +8,12 @@ use crate::project::Project;
 
 use super::checkpoint::Standing;
 use super::data::{Prepared, Selection, Splitting, prepare, select};
-use super::evaluation::accuracy;
-use super::learner::{Checkpoint, Data, End, Report, Trainer};
+use super::head::{accuracy, train_head};
 use super::present::present;
 use super::run::RunClass;
 use super::{
-    BestPoint, CurvePoint, EvalSpacing, Head, LiveCurves, Run, RunClasses, RunId, RunResult,
-    RunState, TrainError, TrainSettings, finetune,
+    EvalSpacing, LiveCurves, Run, RunClasses, RunId, RunResult, RunState, TrainError,
+    TrainSettings, finetune,
 };
 
 /// Trains on the project's labelled frames and keeps the result as a new run.
@@ -213,89 +212,21 @@ fn train_to_the_end(
         return finetune::train_deeper(project, run, prepared, curves, work);
     }
     let data = &prepared.data;
-    let trained = train_head(&run, data, "Training", curves, work)?;
+    let (head, trained) = train_head(&run, data, "Training", curves, work)?;
     let mut notes = run.notes.clone();
     notes.extend(trained.note);
     let result = RunResult {
         steps: trained.steps,
         best_step: trained.best_step,
         validation_accuracy: trained.best.map(|best| best.validation_accuracy),
-        test_accuracy: accuracy(data.sizes, &data.test, &trained.head)?,
+        test_accuracy: accuracy(data.sizes, &data.test, &head)?,
         seconds: run.preparation_secs + trained.secs,
         notes,
-        trained_weights: (trained.head.w.len() + trained.head.b.len()) as u64,
+        trained_weights: (head.w.len() + head.b.len()) as u64,
         verdict: None,
     };
-    run.finish(&trained.head, result)?;
+    run.finish(&head, result)?;
     Ok(run)
-}
-
-/// What the training of a head came to.
-pub(super) struct TrainedHead {
-    pub head: Head,
-    pub steps: u32,
-    pub best_step: u32,
-    pub best: Option<BestPoint>,
-    pub secs: f64,
-    /// What is to be said of how it ended.
-    pub note: Option<String>,
-}
-
-/// Trains the head from its last checkpoint to the number of steps in the run's settings.
-pub(super) fn train_head(
-    run: &Run,
-    data: &Data,
-    stage: &str,
-    curves: &LiveCurves,
-    work: &Work,
-) -> Result<TrainedHead, TrainError> {
-    let (checkpoint, points) = run.load_checkpoint()?;
-    let steps = run.settings.how_many_training_steps;
-    work.stage(stage, Some(u64::from(steps)));
-    let mut trainer = Trainer::new(data, &run.settings, checkpoint)?;
-    curves.replace(steps, &points, trainer.best());
-    work.set_done(u64::from(trainer.step()));
-    let end = trainer.run(
-        steps,
-        &mut Report {
-            curves,
-            work,
-            save: &mut |checkpoint: &Checkpoint, points: &[CurvePoint]| {
-                run.save_checkpoint(checkpoint, points)
-            },
-        },
-    )?;
-    let (best_step, best, head) = trainer.kept()?;
-    Ok(TrainedHead {
-        head,
-        steps: trainer.step(),
-        best_step,
-        best,
-        secs: trainer.checkpoint()?.secs,
-        note: ending_note(end, trainer.step(), steps, best.is_some())?,
-    })
-}
-
-/// What is to be said of a training that did not reach its last step.
-///
-/// # Errors
-/// [`TrainError::Diverged`] when it kept nothing.
-pub(super) fn ending_note(
-    end: End,
-    done: u32,
-    steps: u32,
-    kept: bool,
-) -> Result<Option<String>, TrainError> {
-    match end {
-        End::Complete => Ok(None),
-        End::Stopped => Ok(Some(format!(
-            "The training was stopped after {done} of {steps} steps."
-        ))),
-        End::Diverged(step) if kept => Ok(Some(format!(
-            "The training diverged at step {step}; the best weights before are kept. Lower the learning rate."
-        ))),
-        End::Diverged(step) => Err(TrainError::Diverged(step)),
-    }
 }
 
 fn check_settings(settings: &TrainSettings) -> Result<(), TrainError> {

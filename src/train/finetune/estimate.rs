@@ -9,13 +9,15 @@ use half::f16;
 use crate::backbone::{ActivationSource, Activations, Architecture, Blocks, Depth, Plan, Views};
 use crate::jobs::Work;
 use crate::project::{Project, Split};
+use crate::train::batches::{Row, Side};
+use crate::train::checkpoint::Checkpoint;
 use crate::train::data::{Splitting, select};
-use crate::train::graph::Sizes;
+use crate::train::head::Sizes;
+use crate::train::learner::{Learner, Report};
 use crate::train::{Head, LiveCurves, TrainError, TrainSettings, measure_steps_per_second};
 
-use super::checkpoint::beginning;
-use super::learner::{FineTrainer, Report, Row, Rows, Side};
 use super::network::{cut_of, network};
+use super::rows::{RowBatches, Rows};
 
 /// Deeper training is recommended up to this many seconds.
 const PATIENCE_SECS: f64 = 300.0;
@@ -251,22 +253,26 @@ pub(super) fn step_secs(
         y: (0..sizes.classes as i64).collect(),
     };
     let nobody = Side::default();
-    let begin = beginning(&settings.fine_tune, &initial);
-    let mut trainer = FineTrainer::new(&network, settings, [&train, &nobody], begin, work)?;
-    let found = shortest_step(&mut trainer, rounds, work);
-    trainer.discard();
+    let recipe = settings.deeper_recipe(0);
+    let begin = Checkpoint::beginning(&recipe.optimization, &initial);
+    let batch = settings.fine_tune.batch_size.max(1);
+    let mut rows = Nothing;
+    let mut batches = RowBatches::new(&mut rows, network.row_len(), batch);
+    let sides = [&train, &nobody];
+    let mut learner = Learner::new(network, &recipe, sides, &mut batches, begin, work)?;
+    let found = shortest_step(&mut learner, rounds, work);
+    learner.discard();
     found
 }
 
-fn shortest_step(trainer: &mut FineTrainer, rounds: u32, work: &Work) -> Result<f64, TrainError> {
+fn shortest_step(learner: &mut Learner, rounds: u32, work: &Work) -> Result<f64, TrainError> {
     let curves = LiveCurves::default();
     let mut best = f64::INFINITY;
     // The first step also allocates, so it does not count.
     for step in 1..=rounds + 1 {
         let began = Instant::now();
-        trainer.run(
+        learner.run(
             step,
-            &mut Nothing,
             &mut Report {
                 curves: &curves,
                 work,

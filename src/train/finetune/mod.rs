@@ -1,15 +1,10 @@
 //! Training deeper than the head: the last blocks of the backbone, from cached activations.
 
-mod checkpoint;
 mod estimate;
-mod evaluation;
 mod graph;
-mod learner;
 mod network;
-mod optimizer;
-mod parts;
+mod rows;
 mod settings;
-mod store;
 #[cfg(test)]
 mod tests;
 mod training;
@@ -19,6 +14,5 @@ pub use estimate::{DepthEstimate, Estimate, estimate, measure_fine_tuning_step};
 pub(super) use network::cut_of;
 pub(super) use settings::check_settings;
 pub use settings::{FineTuneOptimizer, FineTuneSettings};
-pub(super) use store::standing;
 pub(super) use training::train_deeper;
 pub use verdict::{Outcome, Verdict};

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use crate::backbone::{Blocks, CutAt, Plan, WeightKind};
 use crate::jobs::{Work, abandonable};
 use crate::onnx::Tensor;
-use crate::train::graph::Sizes;
-use crate::train::learner::transpose;
+use crate::train::head::{Sizes, transpose};
+use crate::train::optimizer::{Weight, matrix};
 use crate::train::{Head, TrainError};
 
 use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
-use super::optimizer::{Weight, matrix};
 use super::settings::FineTuneSettings;
 
 /// The network behind the cut with a head on it, and the initial contents of the weights that are trained.

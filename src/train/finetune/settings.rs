@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Augmentation, Depth, Views};
-use crate::train::TrainError;
+use crate::train::batches::Purpose;
+use crate::train::optimizer::{Optimization, Rate, Rule};
+use crate::train::recipe::{Recipe, TrainFigures};
+use crate::train::{TrainError, TrainSettings};
 
 /// How weights follow the gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,35 +118,47 @@ impl FineTuneSettings {
         })
     }
 
-    /// The learning rate of a step, the first being 1, of `steps` in all: rises and falls once from each restart
-    /// to the next.
-    pub(super) fn rate(&self, step: u32, steps: u32) -> f64 {
-        let began = self.restarts.iter().rfind(|begin| **begin < step);
-        let ends = self.restarts.iter().find(|end| **end >= step);
-        let began = began.copied().unwrap_or_default();
-        let steps = ends.copied().unwrap_or(steps).saturating_sub(began);
-        let step = step - began;
-        let warm_up = f64::from(steps) / 10.0;
-        let (step, steps) = (f64::from(step), f64::from(steps));
-        let share = if step <= warm_up {
-            step / warm_up
-        } else {
-            let progress = ((step - warm_up) / (steps - warm_up).max(1.0)).min(1.0);
-            0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
-        };
-        f64::from(self.learning_rate) * share
-    }
-
     /// Factor of the learning rate in a block, counted from the network's end: 1 is the last, 0 the head.
     pub(super) fn rate_factor(&self, from_end: usize) -> f32 {
         let blocks = i32::try_from(from_end).unwrap_or(i32::MAX);
         self.layer_decay.powi(blocks)
     }
+}
 
-    /// How far the moving average follows at a step: fast at first, when it is young.
-    pub(super) fn average_rate(&self, step: u32) -> f64 {
-        let t = f64::from(step);
-        1.0 - f64::from(self.average_decay).min(t / (t + 9.0))
+impl TrainSettings {
+    /// How the part that goes deeper is learned, with so many validation frames.
+    pub(in crate::train) fn deeper_recipe(&self, validation_frames: usize) -> Recipe {
+        let fine_tune = &self.fine_tune;
+        let interval = self.eval_step_interval.max(1);
+        // The validation frames are looked at when about twice as many training frames have been: looking at one
+        // costs a third of learning from one.
+        let apart = (2 * validation_frames).div_ceil(fine_tune.batch_size.max(1));
+        let apart = u32::try_from(apart).unwrap_or(u32::MAX);
+        Recipe {
+            optimization: Optimization {
+                rule: match fine_tune.optimizer {
+                    FineTuneOptimizer::Momentum => Rule::Momentum,
+                    FineTuneOptimizer::AdamW => Rule::AdamW,
+                },
+                rate: Rate::WarmUpAndCosine {
+                    peak: fine_tune.learning_rate,
+                    restarts: fine_tune.restarts.clone(),
+                },
+                weight_decay: fine_tune.weight_decay,
+                clip_norm: fine_tune.clip_norm,
+                average_decay: fine_tune.average_decay,
+            },
+            label_smoothing: fine_tune.label_smoothing,
+            seed: self.seed,
+            purpose: Purpose::FineTuneBatch,
+            views: fine_tune.views as usize + 1,
+            point_every: interval,
+            validate_every: apart.max(1).div_ceil(interval).saturating_mul(interval),
+            shown: None,
+            train_figures: TrainFigures::AllBatches,
+            begins_trained: true,
+            saves_when_cancelled: false,
+        }
     }
 }
 

@@ -15,28 +15,20 @@ use std::sync::Arc;
 
 use half::f16;
 
-use super::checkpoint::{Checkpoint, beginning};
 use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
-use super::learner::{FineTrainer, Report, Row, Rows, Side};
-use super::optimizer::{BETA_1, BETA_2, Slot, Weight, append_updates, matrix, next};
+use super::rows::{RowBatches, Rows};
 use super::{FineTuneOptimizer, FineTuneSettings};
 use crate::backbone::Depth;
 use crate::graph::ops::{Activation, Conv, GlobalPool, Reshaping};
-use crate::graph::{Dim, Graph, Sliding, ValueId};
+use crate::graph::{Graph, Sliding, ValueId};
 use crate::jobs::Work;
-use crate::onnx::{ElementType, Session, Tensor};
-use crate::train::batches::{Draw, Purpose};
-use crate::train::files::Values;
-use crate::train::learner::End;
+use crate::onnx::{ElementType, Tensor};
+use crate::train::batches::{Draw, Purpose, Row, Side};
+use crate::train::checkpoint::Checkpoint;
+use crate::train::learner::{End, Learner, Report};
+use crate::train::optimizer::{Weight, matrix};
+use crate::train::tests::{owned, random};
 use crate::train::{CurvePoint, LiveCurves, TrainError, TrainSettings};
-
-fn random(draw: &mut Draw, shape: &[usize], scale: f64) -> Tensor {
-    let len: usize = shape.iter().product();
-    let values: Vec<f32> = (0..len)
-        .map(|_| (scale * draw.truncated_normal()) as f32)
-        .collect();
-    Tensor::new(shape, values)
-}
 
 /// The back of a small network with everything that the layout treats in its own way: pointwise and depthwise
 /// convolutions, with and without stride, a residual, a dense convolution and a pool in between (planes).
@@ -97,128 +89,6 @@ fn small(seed: u64) -> Small {
         cut,
         dim: 8,
         weights,
-    }
-}
-
-/// The formulas of [`append_updates`] in double precision, over 60 steps of random gradients.
-#[test]
-fn updates_follow_the_formulas() {
-    for optimizer in [FineTuneOptimizer::Momentum, FineTuneOptimizer::AdamW] {
-        let settings = FineTuneSettings {
-            optimizer,
-            weight_decay: 0.05,
-            clip_norm: 1.5,
-            ..FineTuneSettings::default()
-        };
-        let weights = [("kernel", 7, true, 1.0_f32), ("bias", 3, false, 0.5)];
-        let weights: Vec<Weight> = weights
-            .iter()
-            .map(|(name, len, decays, rate)| Weight {
-                name: (*name).to_owned(),
-                shape: vec![*len],
-                rate: *rate,
-                decays: *decays,
-            })
-            .collect();
-        let mut graph = Graph::new("updates");
-        for scalar in super::graph::scalars(&settings) {
-            graph.input(scalar, ElementType::F32, &[]);
-        }
-        let mut names = Vec::new();
-        for weight in &weights {
-            let shape = [Dim::Fixed(weight.shape[0])];
-            let slots = Slot::all(&settings)
-                .into_iter()
-                .map(|slot| slot.name(&weight.name));
-            for name in [weight.name.clone()].into_iter().chain(slots) {
-                graph.input(&name, ElementType::F32, &shape);
-                names.push((name, weight.shape[0]));
-            }
-            graph.input(&format!("g.{}", weight.name), ElementType::F32, &shape);
-        }
-        let found: Vec<String> = weights.iter().map(|w| format!("g.{}", w.name)).collect();
-        let by: Vec<ValueId> = found.iter().map(|name| graph.find(name).unwrap()).collect();
-        append_updates(&mut graph, &settings, &weights, &by).unwrap();
-        for (name, _) in &names {
-            let next = graph.find(&next(name)).unwrap();
-            graph.output(next);
-        }
-        let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
-
-        let mut draw = Draw::new(3, Purpose::Weights, 0);
-        let mut state: Vec<Tensor> = names
-            .iter()
-            .map(|(name, len)| {
-                if name.contains('.') {
-                    Tensor::zeros(ElementType::F32, [*len])
-                } else {
-                    random(&mut draw, &[*len], 1.0)
-                }
-            })
-            .collect();
-        let mut exact: Vec<Vec<f64>> = state
-            .iter()
-            .map(|t| t.f32().unwrap().iter().map(|v| f64::from(*v)).collect())
-            .collect();
-        let slots = Slot::all(&settings).len() + 1;
-        for step in 1..=60_u32 {
-            let rate = 0.02 + 0.001 * f64::from(step);
-            let average_rate = settings.average_rate(step);
-            let t = f64::from(step);
-            let scales = (1.0 / (1.0 - BETA_1.powf(t)), 1.0 / (1.0 - BETA_2.powf(t)));
-            let g: Vec<Tensor> = weights
-                .iter()
-                .map(|w| random(&mut draw, &w.shape, 0.1 * f64::from(step % 9)))
-                .collect();
-
-            let norm = g
-                .iter()
-                .flat_map(|g| g.f32().unwrap())
-                .map(|v| f64::from(*v).powi(2))
-                .sum::<f64>()
-                .sqrt();
-            let scale = 1.5 / norm.max(1.5);
-            for (at, weight) in weights.iter().enumerate() {
-                let rate = rate * f64::from(weight.rate);
-                let decay = if weight.decays { 0.05 } else { 0.0 };
-                for i in 0..weight.shape[0] {
-                    let g = scale * f64::from(g[at].f32().unwrap()[i]);
-                    let [w, first, rest @ .., average] = &mut exact[at * slots..(at + 1) * slots]
-                    else {
-                        unreachable!()
-                    };
-                    if let [second] = rest {
-                        first[i] = BETA_1 * first[i] + (1.0 - BETA_1) * g;
-                        second[i] = BETA_2 * second[i] + (1.0 - BETA_2) * g * g;
-                        let divisor = (second[i] * scales.1).sqrt() + 1e-8;
-                        w[i] -= rate * (first[i] * scales.0 / divisor + decay * w[i]);
-                    } else {
-                        first[i] = 0.9 * first[i] + g + decay * w[i];
-                        w[i] -= rate * first[i];
-                    }
-                    average[i] += average_rate * (w[i] - average[i]);
-                }
-            }
-
-            let scalars =
-                [rate, average_rate, scales.0, scales.1].map(|value| Tensor::scalar(value as f32));
-            let mut inputs: Vec<(&str, &Tensor)> = super::graph::scalars(&settings)
-                .iter()
-                .copied()
-                .zip(&scalars)
-                .collect();
-            inputs.extend(found.iter().map(String::as_str).zip(&g));
-            inputs.extend(names.iter().map(|(name, _)| name.as_str()).zip(&state));
-            let outputs: Vec<String> = names.iter().map(|(name, _)| next(name)).collect();
-            let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-            state = session.run(&inputs, &outputs).unwrap();
-        }
-        for (exact, (found, (name, _))) in exact.iter().zip(state.iter().zip(&names)) {
-            for (exact, found) in exact.iter().zip(found.f32().unwrap()) {
-                let difference = (exact - f64::from(*found)).abs();
-                assert!(difference < 1e-5, "{optimizer:?} {name}: {difference}");
-            }
-        }
     }
 }
 
@@ -345,26 +215,26 @@ fn train_on(
     let mut rows = table(network.cut, 180);
     rows.cancel_at = cancel_at;
     let work = Work::new();
-    let mut trainer =
-        FineTrainer::new(&network, settings, [train, validation], from, &work).unwrap();
+    let recipe = settings.deeper_recipe(validation.y.len());
+    let mut batches = RowBatches::new(&mut rows, network.row_len(), settings.fine_tune.batch_size);
+    let sides = [train, validation];
+    let mut learner = Learner::new(network, &recipe, sides, &mut batches, from, &work).unwrap();
     let curves = LiveCurves::default();
-    let end = trainer.run(
+    let end = learner.run(
         steps,
-        &mut rows,
         &mut Report {
             curves: &curves,
             work: &work,
             save: &mut |_, _| Ok(()),
         },
     );
-    let snapshot = trainer.snapshot().unwrap();
-    let owned = |values: &Values| Tensor::new(values.shape, values.values.to_vec());
-    let stands = Checkpoint {
-        place: snapshot.place,
-        state: snapshot.state.iter().map(owned).collect(),
-        best: snapshot.best.map(<[Tensor]>::to_vec),
-    };
+    let stands = owned(&learner.snapshot().unwrap());
     (end, stands, curves.snapshot())
+}
+
+/// The checkpoint before the first step.
+fn beginning(settings: &TrainSettings, initial: &[Tensor]) -> Checkpoint {
+    Checkpoint::beginning(&settings.deeper_recipe(0).optimization, initial)
 }
 
 /// Everything but the time.
@@ -385,12 +255,7 @@ fn it_learns_and_keeps_the_best() {
         let (_, initial, mut settings, _) = case();
         settings.fine_tune.optimizer = optimizer;
         settings.fine_tune.learning_rate = 10.0 * optimizer.default_rate();
-        let (end, last, points) = train(
-            beginning(&settings.fine_tune, &initial),
-            200,
-            None,
-            &settings,
-        );
+        let (end, last, points) = train(beginning(&settings, &initial), 200, None, &settings);
         assert_eq!(end.unwrap(), End::Complete);
         let best = last.place.best.unwrap();
         let first = points.first().unwrap();
@@ -404,12 +269,7 @@ fn it_learns_and_keeps_the_best() {
 fn the_best_weights_have_the_figures_of_the_labels_of_today() {
     let (_, initial, mut settings, sides) = case();
     settings.fine_tune.learning_rate = 10.0 * settings.fine_tune.optimizer.default_rate();
-    let (_, last, _) = train(
-        beginning(&settings.fine_tune, &initial),
-        200,
-        None,
-        &settings,
-    );
+    let (_, last, _) = train(beginning(&settings, &initial), 200, None, &settings);
     let before = last.place.best.unwrap();
     let (_, same, _) = train(last.clone(), 200, None, &settings);
     assert_eq!(same, last, "nothing was changed");
@@ -434,7 +294,7 @@ fn the_best_weights_have_the_figures_of_the_labels_of_today() {
 #[test]
 fn interrupted_anywhere_it_ends_with_the_same_bits() {
     let (_, initial, settings, _) = case();
-    let begin = || beginning(&settings.fine_tune, &initial);
+    let begin = || beginning(&settings, &initial);
     let (_, last, points) = train(begin(), 60, None, &settings);
     let whole = timeless(last, points);
     // `fill` is called for training and for validation alike, so this hits both.

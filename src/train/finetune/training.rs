@@ -3,23 +3,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use half::f16;
-
 use crate::backbone::{ActivationSource, Activations, Blocks, TunedWeights, bottlenecks};
-use crate::jobs::{Cancelled, Work};
+use crate::jobs::Work;
 use crate::onnx::Tensor;
 use crate::project::{Project, Split};
+use crate::train::batches::Side;
+use crate::train::checkpoint::Store;
 use crate::train::data::Prepared;
-use crate::train::evaluation::{accuracy, correct, point};
-use crate::train::learner::{Examples, transpose};
-use crate::train::trainer::{ending_note, train_head};
-use crate::train::{Head, HeadOnly, LiveCurves, Run, RunResult, TrainError};
+use crate::train::head::{Examples, accuracy, correct, point, train_head, transpose};
+use crate::train::training::Training;
+use crate::train::{CurvePoint, Head, HeadOnly, LiveCurves, Run, RunResult, TrainError};
 
-use super::checkpoint::beginning;
 use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
-use super::learner::{FineTrainer, Report, Row, Rows, Side};
 use super::network::{cut_of, network};
-use super::{store, verdict};
+use super::rows::RowBatches;
+use super::verdict;
 
 /// Trains the head, then the blocks that the run's settings name, each from where the run stands.
 pub(in crate::train) fn train_deeper(
@@ -75,64 +73,42 @@ pub(in crate::train) fn train_deeper(
             .collect(),
         y: examples.y.clone(),
     };
-    let train = side(Split::Train, &data.train);
-    let validation = side(Split::Validation, &data.validation);
-
-    let (checkpoint, points) = store::load(&run.dir, &network, &fine_tune)?;
-    let events = run.events();
-    events.settle(&points)?;
     let steps = run.settings.steps();
-    let title = fine_tune.depth.title().to_lowercase();
-    work.stage(format!("Training: {title}"), Some(u64::from(steps)));
-    // Its best weights have their figures once they are measured on the frames of today.
-    curves.go_deeper(steps, &points, None, head_only.best);
-    let checkpoint = checkpoint.unwrap_or_else(|| beginning(&fine_tune, &initial));
-    let mut trainer = FineTrainer::new(
-        &network,
-        &run.settings,
-        [&train, &validation],
-        checkpoint,
-        work,
-    )?;
-    work.set_done(u64::from(trainer.step()));
-    let end = trainer.run(
+    let title = format!("Training: {}", fine_tune.depth.title().to_lowercase());
+    let batch = fine_tune.batch_size.max(1);
+    let training = Training {
+        title: &title,
         steps,
-        &mut rows,
-        &mut Report {
-            curves,
-            work,
-            save: &mut |snapshot, points| {
-                store::save(&run.dir, &network, &fine_tune, snapshot, points)?;
-                events.append(points)
-            },
-        },
-    );
-    if work.is_cancelled() {
-        trainer.discard();
-        return Err(end.err().unwrap_or(TrainError::Cancelled(Cancelled)));
-    }
-    let end = end?;
-    let (best_step, best, weights) = trainer.kept()?;
-    let (steps_done, secs) = (trainer.step(), trainer.secs());
-    trainer.discard();
-    let note = ending_note(end, steps_done, steps, best.is_some())?;
+        problem: network.clone(),
+        recipe: &run.settings.deeper_recipe(data.validation.len()),
+        initial: &initial,
+        sides: [
+            &side(Split::Train, &data.train),
+            &side(Split::Validation, &data.validation),
+        ],
+        batches: &mut RowBatches::new(&mut rows, network.row_len(), batch),
+        store: Store::of_deeper(&run),
+    };
+    // Its best weights have their figures once they are measured on the frames of today.
+    let show = |points: &[CurvePoint]| curves.go_deeper(steps, points, None, head_only.best);
+    let trained = training.run(curves, show, work)?;
 
-    let (deeper, tuned) = split_weights(&network, weights)?;
+    let (deeper, tuned) = split_weights(&network, trained.weights)?;
     run.save_tuned(&tuned)?;
     let tested = test(project, &run, prepared, [&head, &deeper], &tuned, work)?;
     let mut notes = run.notes.clone();
-    notes.extend(note);
-    if best_step == 0 && steps_done > 0 {
+    notes.extend(trained.note);
+    if trained.best_step == 0 && trained.steps > 0 {
         notes.push(
             "No deeper weights did better on the validation images than the head alone, so that is kept.".into(),
         );
     }
     let result = RunResult {
-        steps: steps_done,
-        best_step,
-        validation_accuracy: best.map(|best| best.validation_accuracy),
+        steps: trained.steps,
+        best_step: trained.best_step,
+        validation_accuracy: trained.best.map(|best| best.validation_accuracy),
         test_accuracy: tested.as_ref().map(|verdict| verdict.deeper as f32),
-        seconds: run.preparation_secs + head_only.secs + secs,
+        seconds: run.preparation_secs + head_only.secs + trained.secs,
         notes,
         trained_weights: network
             .weights
@@ -153,17 +129,17 @@ fn head_first(
     work: &Work,
 ) -> Result<(Head, HeadOnly), TrainError> {
     let data = &prepared.data;
-    let trained = train_head(run, data, "Training the head", curves, work)?;
+    let (head, trained) = train_head(run, data, "Training the head", curves, work)?;
     let found = HeadOnly {
         steps: trained.steps,
         best: trained.best,
-        test_accuracy: accuracy(data.sizes, &data.test, &trained.head)?,
+        test_accuracy: accuracy(data.sizes, &data.test, &head)?,
         secs: trained.secs,
     };
     run.notes
         .extend(trained.note.map(|note| format!("The head alone: {note}")));
-    run.save_head_only(&trained.head, found.clone())?;
-    Ok((trained.head, found))
+    run.save_head_only(&head, found.clone())?;
+    Ok((head, found))
 }
 
 /// What the head alone comes to on the frames and labels of today, by which what goes deeper is judged too.
@@ -270,14 +246,4 @@ fn test(
         &correct(data.sizes, &after, deeper)?,
         &groups,
     ))
-}
-
-impl Rows for Activations {
-    fn fill(&mut self, wanted: &[Row], out: &mut [f16], work: &Work) -> Result<(), TrainError> {
-        Ok(Self::fill(self, wanted, out, work)?)
-    }
-
-    fn ensure(&mut self, wanted: &[Row], work: &Work) -> Result<(), TrainError> {
-        Ok(Self::ensure(self, wanted, work)?)
-    }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use half::f16;
 
 use super::super::FineTuneSettings;
-use super::super::learner::{Row, Rows};
 use super::super::network::network;
+use super::super::rows::Rows;
 use super::{Small, case, random, small, table};
 use crate::backbone::{Architecture, Blocks, Depth};
 use crate::graph::ops::{Activation, Conv, GlobalPool, Linear, ReduceKind, Reshaping, block_size};
@@ -16,8 +16,10 @@ use crate::graph::{Dim, Graph, Sliding, ValueId, gradients};
 use crate::jobs::Work;
 use crate::onnx::{ElementType, Session, Tensor};
 use crate::train::Head;
-use crate::train::batches::{Draw, Purpose};
-use crate::train::graph::Sizes;
+use crate::train::batches::{Draw, Part, Purpose, Row};
+use crate::train::head::Sizes;
+use crate::train::parts;
+use crate::train::problem::{Inputs, Problem};
 
 #[derive(Debug, Clone, Copy)]
 enum Form {
@@ -222,10 +224,11 @@ fn by_parts(images: usize) -> Vec<Tensor> {
     const BATCH: usize = 32;
     let (network, initial, settings, _) = case();
     let mut graph = Graph::new("by parts");
-    let inputs = network.inputs(&mut graph, BATCH);
-    let (logits, found) = network
-        .by_parts(&mut graph, &inputs, &settings.fine_tune, BATCH, images)
-        .unwrap();
+    let problem: &dyn Problem = network.as_ref();
+    let inputs = Inputs::of(problem, &mut graph, Part::Training, BATCH);
+    let smoothing = settings.fine_tune.label_smoothing;
+    let (logits, found) =
+        parts::by_parts(problem, &mut graph, &inputs, smoothing, [BATCH, images]).unwrap();
     let mut outputs = Vec::new();
     for (at, value) in [logits].into_iter().chain(found).enumerate() {
         let name = format!("value {at}");

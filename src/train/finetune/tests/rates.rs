@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::super::graph::LOGITS_WEIGHT;
 use super::super::network::network;
+use super::super::rows::RowBatches;
 use super::super::settings::check_settings;
 use super::super::{FineTuneOptimizer, FineTuneSettings};
-use super::{case, table};
+use super::{beginning, case, table};
 use crate::backbone::{Blocks, Depth};
 use crate::jobs::Work;
 use crate::onnx::Tensor;
-use crate::train::finetune::checkpoint::beginning;
-use crate::train::finetune::learner::{FineTrainer, Report};
-use crate::train::graph::Sizes;
-use crate::train::{Head, LiveCurves};
+use crate::train::head::Sizes;
+use crate::train::learner::{Learner, Report};
+use crate::train::{Head, LiveCurves, TrainSettings};
 
 #[test]
 fn the_rate_warms_up_and_falls_to_nothing() {
@@ -21,22 +21,30 @@ fn the_rate_warms_up_and_falls_to_nothing() {
         learning_rate: 2.0,
         ..FineTuneSettings::default()
     };
-    assert!((settings.rate(1, 100) - 0.2).abs() < 1e-9);
-    assert!((settings.rate(10, 100) - 2.0).abs() < 1e-9);
-    assert!((settings.rate(55, 100) - 1.0).abs() < 1e-9);
-    assert!(settings.rate(100, 100).abs() < 1e-9);
-    assert!(settings.rate(1, 1).is_finite());
+    let at = |fine_tune: &FineTuneSettings, step, steps| {
+        let settings = TrainSettings {
+            fine_tune: fine_tune.clone(),
+            ..TrainSettings::default()
+        };
+        let recipe = settings.deeper_recipe(0);
+        recipe.optimization.rate.at(step, steps)
+    };
+    assert!((at(&settings, 1, 100) - 0.2).abs() < 1e-9);
+    assert!((at(&settings, 10, 100) - 2.0).abs() < 1e-9);
+    assert!((at(&settings, 55, 100) - 1.0).abs() < 1e-9);
+    assert!(at(&settings, 100, 100).abs() < 1e-9);
+    assert!(at(&settings, 1, 1).is_finite());
     // Extended twice, it does so again for each part, whatever the others are.
     let extended = FineTuneSettings {
         restarts: vec![100, 150],
         ..settings.clone()
     };
     for step in 1..=100 {
-        assert!((extended.rate(step, 350) - settings.rate(step, 100)).abs() < 1e-12);
-        assert!((extended.rate(150 + step, 350) - settings.rate(step, 200)).abs() < 1e-12);
+        assert!((at(&extended, step, 350) - at(&settings, step, 100)).abs() < 1e-12);
+        assert!((at(&extended, 150 + step, 350) - at(&settings, step, 200)).abs() < 1e-12);
     }
-    assert!((extended.rate(105, 350) - 2.0).abs() < 1e-9);
-    assert!(extended.rate(150, 350).abs() < 1e-9);
+    assert!((at(&extended, 105, 350) - 2.0).abs() < 1e-9);
+    assert!(at(&extended, 150, 350).abs() < 1e-9);
     assert_eq!(settings.steps_for(1600), 125);
     assert_eq!(
         (settings.steps_for(3), settings.steps_for(1 << 20)),
@@ -63,18 +71,21 @@ fn after_a_step(factor: f32, slower: &[&str]) -> Vec<(String, Tensor)> {
     };
     let nobody = super::Side::default();
     let mut rows = table(network.cut, 180);
-    let begin = beginning(&settings.fine_tune, &initial);
+    let begin = beginning(&settings, &initial);
     let (network, work) = (Arc::new(network), Work::new());
-    let mut trainer =
-        FineTrainer::new(&network, &settings, [&train, &nobody], begin, &work).unwrap();
+    let recipe = settings.deeper_recipe(0);
+    let mut batches = RowBatches::new(&mut rows, network.row_len(), settings.fine_tune.batch_size);
+    let sides = [&train, &nobody];
+    let mut learner =
+        Learner::new(network.clone(), &recipe, sides, &mut batches, begin, &work).unwrap();
     let mut report = Report {
         curves: &LiveCurves::default(),
         work: &work,
         save: &mut |_, _| Ok(()),
     };
-    trainer.run(1, &mut rows, &mut report).unwrap();
+    learner.run(1, &mut report).unwrap();
     let names = network.weights.iter().map(|weight| weight.name.clone());
-    names.zip(trainer.kept().unwrap().2).collect()
+    names.zip(learner.kept().unwrap().2).collect()
 }
 
 #[test]

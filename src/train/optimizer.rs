@@ -3,13 +3,14 @@
 use crate::graph::ops::{Elementwise, ReduceKind};
 use crate::graph::{Graph, GraphError, ValueId};
 
-use super::settings::{FineTuneOptimizer, FineTuneSettings};
+#[cfg(test)]
+mod tests;
 
-/// Exponential decay of `AdamW`'s first moment.
+/// Exponential decay of Adam's first moment.
 pub(super) const BETA_1: f64 = 0.9;
-/// Exponential decay of `AdamW`'s second moment.
+/// Exponential decay of Adam's second moment.
 pub(super) const BETA_2: f64 = 0.999;
-/// What keeps `AdamW`'s divisor from being zero.
+/// What keeps Adam's divisor from being zero.
 const EPSILON: f64 = 1e-8;
 /// Momentum of stochastic gradient descent.
 const MOMENTUM: f64 = 0.9;
@@ -36,30 +37,130 @@ pub(super) fn matrix(shape: &[usize]) -> Vec<usize> {
     }
 }
 
+/// How weights follow their gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// `w ← w - η g`.
+    Sgd,
+    /// `m ← 0.9 m + g`, `w ← w - η m`.
+    Momentum,
+    /// Kingma and Ba 2015, algorithm 1. Its learning rate comes with the correction of the first moment.
+    Adam,
+    /// Adam with decoupled decay (Loshchilov and Hutter 2019, algorithm 2).
+    AdamW,
+}
+
+/// The learning rate over the steps.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Rate {
+    /// The same at each step.
+    Constant(f32),
+    /// Rises to its peak for the first tenth of the steps and falls to zero along half a cosine.
+    WarmUpAndCosine {
+        /// The highest rate.
+        peak: f32,
+        /// Steps from which on it does so anew, ascending.
+        restarts: Vec<u32>,
+    },
+}
+
+impl Rate {
+    /// The rate of a step, the first being 1, of `steps` in all.
+    pub(super) fn at(&self, step: u32, steps: u32) -> f64 {
+        let (peak, restarts) = match self {
+            Self::Constant(rate) => return f64::from(*rate),
+            Self::WarmUpAndCosine { peak, restarts } => (*peak, restarts),
+        };
+        let began = restarts.iter().rfind(|begin| **begin < step);
+        let ends = restarts.iter().find(|end| **end >= step);
+        let began = began.copied().unwrap_or_default();
+        let steps = ends.copied().unwrap_or(steps).saturating_sub(began);
+        let step = step - began;
+        let warm_up = f64::from(steps) / 10.0;
+        let (step, steps) = (f64::from(step), f64::from(steps));
+        let share = if step <= warm_up {
+            step / warm_up
+        } else {
+            let progress = ((step - warm_up) / (steps - warm_up).max(1.0)).min(1.0);
+            0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+        };
+        f64::from(peak) * share
+    }
+}
+
+/// The optimiser and all that belongs to it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Optimization {
+    pub rule: Rule,
+    pub rate: Rate,
+    /// How much weights that decay are drawn towards zero.
+    pub weight_decay: f32,
+    /// Largest norm of the gradient over all weights; 0 has no limit.
+    pub clip_norm: f32,
+    /// Decay of the moving average of the weights, 0..1, which is what is evaluated and kept; with 0 there is none.
+    pub average_decay: f32,
+}
+
+impl Optimization {
+    /// What is kept for each weight.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let mut slots = match self.rule {
+            Rule::Sgd => vec![],
+            Rule::Momentum => vec![Slot::First],
+            Rule::Adam | Rule::AdamW => vec![Slot::First, Slot::Second],
+        };
+        // An average that follows at once is the weight itself.
+        if self.average_decay > 0.0 {
+            slots.push(Slot::Average);
+        }
+        slots
+    }
+
+    /// The names of the tensors that a step updates: for each weight itself, then its slots.
+    pub(super) fn state_names(&self, weights: &[Weight]) -> Vec<String> {
+        let slots = self.slots();
+        let of_each = weights.iter().flat_map(|weight| {
+            let slots = slots.iter().map(|slot| slot.name(&weight.name));
+            [weight.name.clone()].into_iter().chain(slots)
+        });
+        of_each.collect()
+    }
+
+    /// The scalar inputs of a step, the first being 1, of `steps` in all, with their values.
+    pub(super) fn scalars(&self, step: u32, steps: u32) -> Vec<(&'static str, f64)> {
+        let t = f64::from(step);
+        let rate = self.rate.at(step, steps);
+        let [first, second] = [BETA_1, BETA_2].map(|beta| 1.0 - beta.powf(t));
+        let mut scalars = match self.rule {
+            Rule::Sgd | Rule::Momentum => vec![("rate", rate)],
+            Rule::Adam => vec![("rate", rate / first), ("second_scale", 1.0 / second)],
+            Rule::AdamW => vec![
+                ("rate", rate),
+                ("first_scale", 1.0 / first),
+                ("second_scale", 1.0 / second),
+            ],
+        };
+        if self.average_decay > 0.0 {
+            // Fast at first, when the average is young.
+            let kept = f64::from(self.average_decay).min(t / (t + 9.0));
+            scalars.push(("average_rate", 1.0 - kept));
+        }
+        scalars
+    }
+}
+
 /// What the optimiser keeps for each weight, apart from the weight itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
-    /// Momentum, or `AdamW`'s first moment.
+    /// Momentum, or Adam's first moment.
     First,
-    /// `AdamW`'s second moment.
+    /// Adam's second moment.
     Second,
     /// The moving average of the weight, which is what is evaluated and kept.
     Average,
 }
 
 impl Slot {
-    /// Those in use: an average that follows at once is the weight itself, and is left out.
-    pub(super) fn all(settings: &FineTuneSettings) -> Vec<Self> {
-        let mut slots = vec![Self::First];
-        if settings.optimizer == FineTuneOptimizer::AdamW {
-            slots.push(Self::Second);
-        }
-        if settings.average_decay > 0.0 {
-            slots.push(Self::Average);
-        }
-        slots
-    }
-
     /// The name of its tensor for a weight: its input; the output is `next.` and the same.
     pub(super) fn name(self, weight: &str) -> String {
         let slot = match self {
@@ -76,20 +177,19 @@ pub(super) fn next(name: &str) -> String {
     format!("next.{name}")
 }
 
-/// Appends the updates of all weights. Inputs that must exist: the weights, their slots, `rate` (the learning
-/// rate of this step), `average_rate` (how far the moving average follows), and for `AdamW` `first_scale`
-/// (1 / (1 - β₁ᵗ)) and `second_scale` (1 / (1 - β₂ᵗ)). The updates become the values [`next`].
+/// Appends the updates of all weights. Inputs that must exist: the weights, their slots, and
+/// [`Optimization::scalars`]. The updates become the values [`next`].
 ///
 /// Gradients are first scaled so that their norm over all weights is at most `clip_norm` (Pascanu et al. 2013).
-/// Momentum: `m ← 0.9 m + g + λ w`, `w ← w - η m`. `AdamW` (Loshchilov and Hutter 2019, algorithm 2):
-/// `w ← w - η (m̂ / (√v̂ + ε) + λ w)`. Average: `a ← a + r (w - a)`.
+/// Momentum: `m ← 0.9 m + g + λ w`, `w ← w - η m`. Adam and `AdamW`: `w ← w - η (m̂ / (√v̂ + ε) + λ w)`. Average:
+/// `a ← a + r (w - a)`.
 pub(super) fn append_updates(
     graph: &mut Graph,
-    settings: &FineTuneSettings,
+    optimization: &Optimization,
     weights: &[Weight],
     gradients: &[ValueId],
 ) -> Result<(), GraphError> {
-    let scale = clip_scale(graph, f64::from(settings.clip_norm), gradients);
+    let scale = clip_scale(graph, f64::from(optimization.clip_norm), gradients);
     for (weight, gradient) in weights.iter().zip(gradients) {
         let gradient = scale.map_or(*gradient, |scale| graph.mul(*gradient, scale));
         let mut update = Update {
@@ -97,16 +197,17 @@ pub(super) fn append_updates(
             graph,
             weight,
             decay: if weight.decays {
-                f64::from(settings.weight_decay)
+                f64::from(optimization.weight_decay)
             } else {
                 0.0
             },
         };
-        let next = match settings.optimizer {
-            FineTuneOptimizer::Momentum => update.momentum(gradient)?,
-            FineTuneOptimizer::AdamW => update.adam_w(gradient)?,
+        let next = match optimization.rule {
+            Rule::Sgd => update.sgd(gradient)?,
+            Rule::Momentum => update.momentum(gradient)?,
+            Rule::Adam | Rule::AdamW => update.adam(gradient, optimization.rule)?,
         };
-        if settings.average_decay > 0.0 {
+        if optimization.average_decay > 0.0 {
             update.average(next)?;
         }
     }
@@ -146,6 +247,23 @@ impl Update<'_> {
         Ok(self.graph.mul(rate, factor))
     }
 
+    /// The gradient, and the pull towards zero where there is one.
+    fn pull(&mut self, gradient: ValueId) -> ValueId {
+        if self.decay <= 0.0 {
+            return gradient;
+        }
+        let decay = self.graph.number(self.decay);
+        let towards_zero = self.graph.mul(self.value, decay);
+        self.graph.add(gradient, towards_zero)
+    }
+
+    fn sgd(&mut self, gradient: ValueId) -> Result<ValueId, GraphError> {
+        let pull = self.pull(gradient);
+        let rate = self.rate()?;
+        let change = self.graph.mul(pull, rate);
+        Ok(self.next(self.value, change))
+    }
+
     fn slot(&self, slot: Slot) -> Result<ValueId, GraphError> {
         self.graph.named(&slot.name(&self.weight.name))
     }
@@ -165,12 +283,7 @@ impl Update<'_> {
 
     fn momentum(&mut self, gradient: ValueId) -> Result<ValueId, GraphError> {
         let first = self.slot(Slot::First)?;
-        let mut pull = gradient;
-        if self.decay > 0.0 {
-            let decay = self.graph.number(self.decay);
-            let towards_zero = self.graph.mul(self.value, decay);
-            pull = self.graph.add(pull, towards_zero);
-        }
+        let pull = self.pull(gradient);
         let keep = self.graph.number(MOMENTUM);
         let kept = self.graph.mul(first, keep);
         let next_first = self.next_of(Slot::First, kept, pull);
@@ -179,12 +292,9 @@ impl Update<'_> {
         Ok(self.next(self.value, change))
     }
 
-    fn adam_w(&mut self, gradient: ValueId) -> Result<ValueId, GraphError> {
+    fn adam(&mut self, gradient: ValueId, rule: Rule) -> Result<ValueId, GraphError> {
         let (first, second) = (self.slot(Slot::First)?, self.slot(Slot::Second)?);
-        let (first_scale, second_scale) = (
-            self.graph.named("first_scale")?,
-            self.graph.named("second_scale")?,
-        );
+        let second_scale = self.graph.named("second_scale")?;
         let (keep, take) = (self.graph.number(BETA_1), self.graph.number(1.0 - BETA_1));
         let kept = self.graph.mul(first, keep);
         let taken = self.graph.mul(gradient, take);
@@ -199,7 +309,11 @@ impl Update<'_> {
         let epsilon = self.graph.number(EPSILON);
         let divisor = self.graph.add(root, epsilon);
         let rate = self.rate()?;
-        let scaled_rate = self.graph.mul(rate, first_scale);
+        let mut scaled_rate = rate;
+        if rule == Rule::AdamW {
+            let first_scale = self.graph.named("first_scale")?;
+            scaled_rate = self.graph.mul(rate, first_scale);
+        }
         let scaled = self.graph.mul(next_first, scaled_rate);
         let change = self.graph.div(scaled, divisor);
         let mut kept = self.value;

@@ -1,0 +1,328 @@
+//! The head as a problem: one layer on a table of bottlenecks, `logits = x·Wᵀ + b`.
+//!
+//! The weights lie as `[C, D]` here: in that order the product that makes their gradient has long rows, which the
+//! matrix product of ONNX Runtime is fastest at. [`Head`] turns them round for everybody else.
+
+use std::sync::Arc;
+
+use crate::graph::ops::Linear;
+use crate::graph::{Dim, Graph, GraphError, ValueId};
+use crate::jobs::Work;
+use crate::onnx::{Constant, ElementType, Loop, OnnxError, Session, Stopper, Tensor};
+
+use super::batches::{Batches, Draw, Feed, Part, Purpose, Row, Side};
+use super::checkpoint::Store;
+use super::curves::{BestPoint, LiveCurves};
+use super::evaluation::{Evaluation, Figures, Watch};
+use super::optimizer::Weight;
+use super::problem::{Problem, evaluation_graph};
+use super::training::{Trained, Training};
+use super::{Head, Run, TrainError, TrainSettings};
+
+/// Deviation of the normal distribution that initial weights are drawn from, as in `retrain.py`.
+const INITIAL_DEVIATION: f64 = 0.001;
+
+/// Sizes of a head.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    /// Length of a bottleneck, D.
+    pub dim: usize,
+    /// Number of classes, C.
+    pub classes: usize,
+}
+
+/// Bottlenecks with their classes. The bottlenecks are in ONNX Runtime's hands from the beginning: sessions read them
+/// where they are, and copies of this share them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Examples {
+    /// `f32[N, D]` and `i64[N]`; nothing without rows.
+    tensors: Option<[Constant; 2]>,
+    /// Class of each row.
+    pub y: Vec<i64>,
+}
+
+impl Examples {
+    /// From row-major bottlenecks, which are not copied, and the class of each row.
+    pub(super) fn new(sizes: Sizes, x: Vec<f32>, y: Vec<i64>) -> Result<Self, OnnxError> {
+        let rows = y.len();
+        let tensors = match rows {
+            0 => None,
+            _ => Some([
+                Constant::new(Tensor::new([rows, sizes.dim], x))?,
+                Constant::new(Tensor::new([rows], y.clone()))?,
+            ]),
+        };
+        Ok(Self { tensors, y })
+    }
+
+    /// Bottlenecks and classes for a session.
+    fn constants(&self) -> Result<Vec<(&'static str, Constant)>, OnnxError> {
+        let tensors = self.tensors.clone();
+        let [x, y] = tensors.ok_or_else(|| OnnxError::Model("there are no examples".into()))?;
+        Ok(vec![("x", x), ("y", y)])
+    }
+
+    /// Lets go of the bottlenecks.
+    pub(super) fn forget_x(&mut self) {
+        self.tensors = None;
+    }
+
+    /// Row-major `f32[N, D]`.
+    pub(super) fn x(&self) -> Result<&[f32], OnnxError> {
+        match &self.tensors {
+            Some([x, _]) => x.f32(),
+            None => Ok(&[]),
+        }
+    }
+
+    /// Number of rows.
+    pub(super) fn len(&self) -> usize {
+        self.y.len()
+    }
+
+    /// All rows, as frames of a [`Table`].
+    pub(super) fn side(&self) -> Side {
+        Side {
+            frames: (0..self.len()).collect(),
+            y: self.y.clone(),
+        }
+    }
+}
+
+/// Everything a training learns from and is measured by.
+#[derive(Debug, Clone)]
+pub(super) struct Data {
+    pub sizes: Sizes,
+    pub train: Examples,
+    pub validation: Examples,
+    pub test: Examples,
+}
+
+/// The table of bottlenecks, which sessions read where it is: a batch is the numbers of its rows, and the validation
+/// frames are all evaluated at once.
+pub(super) struct Table<'a> {
+    pub train: &'a Examples,
+    pub validation: &'a Examples,
+    /// Images of a step.
+    pub batch: usize,
+}
+
+impl Batches for Table<'_> {
+    fn feed(&self, part: Part) -> Result<Feed, OnnxError> {
+        Ok(match part {
+            Part::Training => Feed {
+                images: self.batch,
+                constants: self.train.constants()?,
+                inputs: vec![("rows", ElementType::I64, vec![self.batch])],
+            },
+            Part::Validation => Feed {
+                images: self.validation.len(),
+                constants: self.validation.constants()?,
+                inputs: Vec::new(),
+            },
+        })
+    }
+
+    fn write(
+        &mut self,
+        part: Part,
+        rows: &[Row],
+        _: &[i64],
+        to: &mut Loop,
+        _: &Work,
+    ) -> Result<(), TrainError> {
+        if part == Part::Training {
+            let rows: Vec<i64> = rows.iter().map(|(row, _)| *row as i64).collect();
+            to.set_i64("rows", &rows)?;
+        }
+        Ok(())
+    }
+}
+
+/// The head on a [`Table`].
+pub(super) struct HeadLayer {
+    sizes: Sizes,
+    weights: [Weight; 2],
+    /// Rows of the table's two parts.
+    rows: [usize; 2],
+}
+
+impl HeadLayer {
+    pub(super) fn new(sizes: Sizes, table: &Table<'_>) -> Self {
+        let Sizes { dim, classes } = sizes;
+        let weight = |name: &str, shape: Vec<usize>| Weight {
+            name: name.to_owned(),
+            decays: shape.len() > 1,
+            shape,
+            rate: 1.0,
+        };
+        Self {
+            sizes,
+            weights: [weight("w", vec![classes, dim]), weight("b", vec![classes])],
+            rows: [table.train.len(), table.validation.len()],
+        }
+    }
+
+    /// The weights before the first step: from a narrow normal distribution, the bias zero.
+    pub(super) fn initial(&self, seed: u64) -> [Tensor; 2] {
+        let mut draw = Draw::new(seed, Purpose::Weights, 0);
+        let Sizes { dim, classes } = self.sizes;
+        let values: Vec<f32> = (0..classes * dim)
+            .map(|_| (INITIAL_DEVIATION * draw.truncated_normal()) as f32)
+            .collect();
+        [
+            Tensor::new([classes, dim], values),
+            Tensor::zeros(ElementType::F32, [classes]),
+        ]
+    }
+}
+
+impl Problem for HeadLayer {
+    fn weights(&self) -> &[Weight] {
+        &self.weights
+    }
+
+    fn classes(&self) -> usize {
+        self.sizes.classes
+    }
+
+    fn declare(&self, graph: &mut Graph, part: Part, images: usize) -> [ValueId; 2] {
+        let [train, validation] = self.rows;
+        let rows = match part {
+            Part::Training => train,
+            Part::Validation => validation,
+        };
+        let shape = [rows, self.sizes.dim].map(Dim::Fixed);
+        let x = graph.input("x", ElementType::F32, &shape);
+        let y = graph.input("y", ElementType::I64, &[rows.into()]);
+        match part {
+            Part::Training => {
+                let rows = graph.input("rows", ElementType::I64, &[images.into()]);
+                [x, y].map(|all| graph.gather(all, rows, 0))
+            }
+            Part::Validation => [x, y],
+        }
+    }
+
+    fn forward(
+        &self,
+        graph: &mut Graph,
+        x: ValueId,
+        weights: &[ValueId],
+        _: usize,
+    ) -> Result<ValueId, GraphError> {
+        let inputs = [&[x], weights].concat();
+        Ok(graph.op(Linear::BY_TRANSPOSE, &inputs))
+    }
+
+    /// The products of a head are too small for two, and the window needs the other.
+    fn threads(&self) -> usize {
+        1
+    }
+}
+
+/// Trains the head from its last checkpoint to the number of steps in the run's settings.
+pub(super) fn train_head(
+    run: &Run,
+    data: &Data,
+    title: &str,
+    curves: &LiveCurves,
+    work: &Work,
+) -> Result<(Head, Trained), TrainError> {
+    let settings: &TrainSettings = &run.settings;
+    let steps = settings.how_many_training_steps;
+    let mut table = Table {
+        train: &data.train,
+        validation: &data.validation,
+        batch: settings.train_batch_size.max(1),
+    };
+    let layer = HeadLayer::new(data.sizes, &table);
+    let training = Training {
+        title,
+        steps,
+        initial: &layer.initial(settings.seed),
+        problem: Arc::new(layer),
+        recipe: &settings.head_recipe(data.validation.len()),
+        sides: [&data.train.side(), &data.validation.side()],
+        batches: &mut table,
+        store: Store::of_head(run),
+    };
+    let trained = training.run(curves, |points| curves.replace(steps, points, None), work)?;
+    Ok((head_of(&trained.weights, data.sizes)?, trained))
+}
+
+/// The head with these weights of a [`HeadLayer`].
+pub(super) fn head_of(weights: &[Tensor], sizes: Sizes) -> Result<Head, TrainError> {
+    let [w, b] = weights else {
+        return Err(OnnxError::Model("a head has two weights".into()).into());
+    };
+    Ok(Head {
+        w: transpose(w.f32()?, sizes.classes),
+        b: b.f32()?.to_vec(),
+    })
+}
+
+/// What a head makes of a set that is not empty.
+fn figures(sizes: Sizes, examples: &Examples, head: &Head) -> Result<Figures, TrainError> {
+    let mut table = Table {
+        train: &Examples::default(),
+        validation: examples,
+        batch: 0,
+    };
+    let layer = HeadLayer::new(sizes, &table);
+    let feed = table.feed(Part::Validation)?;
+    let graph = evaluation_graph(&layer, Part::Validation, feed.images)?;
+    let session = Session::from_bytes(&graph.to_onnx(), layer.threads())?;
+    let mut evaluation = Evaluation::new(&layer, Part::Validation, session, &feed)?;
+    let weights = [
+        Tensor::new([sizes.classes, sizes.dim], transpose(&head.w, sizes.dim)),
+        Tensor::new([sizes.classes], head.b.clone()),
+    ];
+    let rows: Vec<Row> = examples.side().rows().collect();
+    let watch = Watch {
+        work: &Work::new(),
+        stopper: &Stopper::new()?,
+    };
+    evaluation.figures(&weights, (&rows, &examples.y), &mut table, watch)
+}
+
+/// Whether a head classifies each frame of a set rightly.
+pub(super) fn correct(
+    sizes: Sizes,
+    examples: &Examples,
+    head: &Head,
+) -> Result<Vec<bool>, TrainError> {
+    if examples.len() == 0 {
+        return Ok(Vec::new());
+    }
+    let figures = figures(sizes, examples, head)?;
+    Ok(figures.correct.iter().map(|value| *value > 0.5).collect())
+}
+
+/// Accuracy of a head on a set; `None` for an empty one.
+pub(super) fn accuracy(
+    sizes: Sizes,
+    examples: &Examples,
+    head: &Head,
+) -> Result<Option<f32>, TrainError> {
+    let right = correct(sizes, examples, head)?;
+    let count = right.iter().filter(|right| **right).count();
+    Ok((!right.is_empty()).then(|| (count as f64 / right.len() as f64) as f32))
+}
+
+/// What a head of a step makes of the validation frames; `None` without any.
+pub(super) fn point(data: &Data, head: &Head, step: u32) -> Result<Option<BestPoint>, TrainError> {
+    if data.validation.len() == 0 {
+        return Ok(None);
+    }
+    let figures = figures(data.sizes, &data.validation, head)?;
+    Ok(Some(figures.at(step)))
+}
+
+/// The transpose of a row-major matrix with `rows` rows.
+pub(super) fn transpose(values: &[f32], rows: usize) -> Vec<f32> {
+    let columns = values.len() / rows.max(1);
+    (0..columns)
+        .flat_map(|column| values.iter().skip(column).step_by(columns.max(1)).copied())
+        .collect()
+}

@@ -1,0 +1,110 @@
+//! A batch in parts, one after the other, so that a step of a large network fits into memory.
+
+use crate::graph::ops::{Elementwise, Moves};
+use crate::graph::{CrossEntropy, Graph, GraphError, Node, ValueId, gradients};
+use crate::onnx::ElementType;
+
+use super::optimizer::Weight;
+use super::problem::{Inputs, Problem};
+
+/// What the values of a part may take, bytes: what is kept for the way back, and about as much on that way.
+const MAX_BYTES: usize = 1 << 30;
+
+/// Fewer images at a time would make a graph of too many parts.
+const FEWEST: usize = 4;
+
+/// Images of this batch that go through a network together: all of them, or as many as fit into memory. `one` is the
+/// network for one image.
+/// Does not depend on how much memory there is, or a training would give other bits when less is free.
+pub(super) fn images_at_once(one: &Graph, batch: usize) -> usize {
+    let elements: usize = one
+        .nodes()
+        .iter()
+        .flat_map(Node::makes)
+        .filter_map(|value| Some(one.lens(value)?.iter().product::<usize>()))
+        .map(|len| 2 * len)
+        .sum();
+    let bytes = elements.max(1) * size_of::<f32>();
+    let sizes: Vec<usize> = (FEWEST..=batch)
+        .rev()
+        .filter(|images| batch.is_multiple_of(*images))
+        .collect();
+    let fits = sizes.iter().find(|images| *images * bytes <= MAX_BYTES);
+    fits.or(sizes.last()).copied().unwrap_or(batch)
+}
+
+/// The logits of the whole batch `[B, K]` and the derivatives of its mean loss by each weight, with `images` at a
+/// time, of which the batch is a multiple.
+pub(super) fn by_parts(
+    problem: &dyn Problem,
+    graph: &mut Graph,
+    inputs: &Inputs,
+    label_smoothing: f32,
+    [batch, images]: [usize; 2],
+) -> Result<(ValueId, Vec<ValueId>), GraphError> {
+    let loss = CrossEntropy {
+        smoothing: f64::from(label_smoothing),
+        class_weights: None,
+    };
+    let Inputs { x, y, weights } = inputs;
+    let of_part = |graph: &mut Graph, [x, y]: [ValueId; 2]| {
+        let logits = problem.forward(graph, x, weights, images)?;
+        let loss = loss.append(graph, logits, y, problem.classes(), ElementType::F32);
+        Ok::<_, GraphError>((logits, gradients(graph, loss, weights)?))
+    };
+    let parts = batch / images;
+    if parts == 1 {
+        return of_part(graph, [*x, *y]);
+    }
+    let mut all_logits = Vec::with_capacity(parts);
+    let mut all_found: Vec<Vec<ValueId>> = Vec::with_capacity(parts);
+    for part in 0..parts {
+        let bounds = [part, part + 1].map(|at| graph.ints(&[(at * images) as i64]));
+        // The same numbers, known only when the part before is done.
+        let late = all_found.last().map(|before| {
+            let zero = zero_after(problem.weights(), graph, before);
+            bounds.map(|number| graph.add(number, zero))
+        });
+        let [begin, end] = bounds;
+        let axis = graph.ints(&[0]);
+        let of_batch = [*x, *y].map(|all| graph.op(Moves::SLICE, &[all, begin, end, axis]));
+        let (logits, found) = of_part(graph, of_batch)?;
+        all_found.push(found);
+        all_logits.push(logits);
+        // Only now, or the walk backwards would go through them.
+        for (at, late) in late.into_iter().flatten().enumerate() {
+            for value in of_batch {
+                graph.set_input_of(value, at + 1, late);
+            }
+        }
+    }
+    let logits = graph.concat(&all_logits, 0);
+    let found = (0..weights.len())
+        .map(|at| {
+            let of_parts: Vec<ValueId> = all_found
+                .iter()
+                .filter_map(|found| found.get(at).copied())
+                .collect();
+            graph.op(Elementwise::Mean, &of_parts)
+        })
+        .collect();
+    Ok((logits, found))
+}
+
+/// The number 0, `i64[1]`, known when all these gradients are.
+fn zero_after(weights: &[Weight], graph: &mut Graph, found: &[ValueId]) -> ValueId {
+    let mut firsts = Vec::with_capacity(found.len());
+    for (weight, gradient) in weights.iter().zip(found) {
+        let rank = weight.shape.len();
+        let (zeros, ones) = (graph.ints(&vec![0; rank]), graph.ints(&vec![1; rank]));
+        let first = graph.op(Moves::SLICE, &[*gradient, zeros, ones]);
+        firsts.push(graph.reshape(first, &[1]));
+    }
+    let firsts = graph.concat(&firsts, 0);
+    // Times 0 alone would not do where a gradient is not finite.
+    let numbers = graph.op(Elementwise::IsNaN, &[firsts]);
+    let numbers = graph.cast(numbers, ElementType::I64);
+    let count = graph.reduce_sum(numbers, &[0], true);
+    let zero = graph.ints(&[0]);
+    graph.mul(count, zero)
+}

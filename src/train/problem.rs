@@ -1,0 +1,163 @@
+//! What is learned: weights, and the graphs of a training step (forward pass, loss, gradients, update) and of an
+//! evaluation.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use crate::graph::ops::{Elementwise, Moves, Reduce, ReduceKind, Softmax};
+use crate::graph::{Dim, Graph, GraphError, ValueId};
+use crate::jobs::{Work, abandonable};
+use crate::onnx::{ElementType, Session, Tensor};
+
+use super::TrainError;
+use super::batches::Part;
+use super::optimizer::{Weight, append_updates, next};
+use super::parts::by_parts;
+use super::recipe::{Recipe, TrainFigures};
+
+/// What is learned.
+pub(super) trait Problem: Send + Sync {
+    /// The weights that are trained.
+    fn weights(&self) -> &[Weight];
+    /// Number of classes, K.
+    fn classes(&self) -> usize;
+    /// Declares what a part is [read from](super::batches::Feed), so many images at once: returns the images, in the
+    /// form that [`Problem::forward`] takes, and their classes, `i64[B]`.
+    fn declare(&self, graph: &mut Graph, part: Part, images: usize) -> [ValueId; 2];
+    /// Appends the forward pass of so many images: their logits, `[B, K]`.
+    fn forward(
+        &self,
+        graph: &mut Graph,
+        x: ValueId,
+        weights: &[ValueId],
+        images: usize,
+    ) -> Result<ValueId, GraphError>;
+    /// Images of a batch that go through a step together, of which the batch is a multiple.
+    fn images_at_once(&self, batch: usize) -> usize {
+        batch
+    }
+    /// Threads of its sessions.
+    fn threads(&self) -> usize;
+}
+
+/// The inputs that a step and an evaluation have.
+pub(super) struct Inputs {
+    /// Images.
+    pub x: ValueId,
+    /// Classes, `i64[B]`.
+    pub y: ValueId,
+    /// The weights, in the order of [`Problem::weights`].
+    pub weights: Vec<ValueId>,
+}
+
+impl Inputs {
+    /// Declares them.
+    pub(super) fn of(problem: &dyn Problem, graph: &mut Graph, part: Part, images: usize) -> Self {
+        let [x, y] = problem.declare(graph, part, images);
+        let weights = problem.weights().iter().map(|weight| {
+            let shape = Dim::all_fixed(&weight.shape);
+            graph.input(&weight.name, ElementType::F32, &shape)
+        });
+        Self {
+            x,
+            y,
+            weights: weights.collect(),
+        }
+    }
+}
+
+/// One training step. Inputs: those of the training part, the weights, their slots, and
+/// [`Optimization::scalars`](super::optimizer::Optimization::scalars); outputs: the next weights and slots, and, when the
+/// recipe asks for them, the figures of the batch before the update.
+pub(super) fn step_graph(
+    problem: &dyn Problem,
+    recipe: &Recipe,
+    batch: usize,
+) -> Result<Graph, GraphError> {
+    let mut graph = Graph::new("training step");
+    let inputs = Inputs::of(problem, &mut graph, Part::Training, batch);
+    let images = problem.images_at_once(batch);
+    let smoothing = recipe.label_smoothing;
+    let (logits, found) = by_parts(problem, &mut graph, &inputs, smoothing, [batch, images])?;
+    let optimization = &recipe.optimization;
+    for (scalar, _) in optimization.scalars(1, 1) {
+        graph.input(scalar, ElementType::F32, &[]);
+    }
+    let weights = problem.weights();
+    for weight in weights {
+        for slot in optimization.slots() {
+            let name = slot.name(&weight.name);
+            graph.input(&name, ElementType::F32, &Dim::all_fixed(&weight.shape));
+        }
+    }
+    append_updates(&mut graph, optimization, weights, &found)?;
+    for name in optimization.state_names(weights) {
+        let next = graph.named(&next(&name))?;
+        graph.output(next);
+    }
+    if recipe.train_figures == TrainFigures::AllBatches {
+        figures(&mut graph, logits, inputs.y, problem.classes());
+    }
+    graph.prune();
+    Ok(graph)
+}
+
+/// The evaluation of so many images of a part at once. Inputs: those of the part, and the weights; outputs:
+/// `cross_entropy` and `correct`.
+pub(super) fn evaluation_graph(
+    problem: &dyn Problem,
+    part: Part,
+    images: usize,
+) -> Result<Graph, GraphError> {
+    let mut graph = Graph::new("evaluation");
+    let inputs = Inputs::of(problem, &mut graph, part, images);
+    let logits = problem.forward(&mut graph, inputs.x, &inputs.weights, images)?;
+    figures(&mut graph, logits, inputs.y, problem.classes());
+    graph.prune();
+    Ok(graph)
+}
+
+/// The step and the evaluations of these parts, ready to run. Takes seconds for a whole network, which a cancellation
+/// does not wait for.
+pub(super) fn sessions(
+    problem: &Arc<dyn Problem>,
+    recipe: &Recipe,
+    batch: usize,
+    parts: Vec<(Part, usize)>,
+    work: &Work,
+) -> Result<(Session, Vec<Session>), TrainError> {
+    let (problem, recipe) = (Arc::clone(problem), recipe.clone());
+    let made = abandonable(work, move || {
+        let problem = problem.as_ref();
+        let session = |graph: Result<Graph, GraphError>| {
+            Ok::<_, GraphError>(Session::from_bytes(&graph?.to_onnx(), problem.threads())?)
+        };
+        std::thread::scope(|scope| {
+            let step = scope.spawn(|| session(step_graph(problem, &recipe, batch)));
+            let evaluations: Result<_, _> = parts
+                .iter()
+                .map(|(part, images)| session(evaluation_graph(problem, *part, *images)))
+                .collect();
+            let step = step.join().unwrap_or_else(|panic| resume_unwind(panic));
+            Ok::<_, GraphError>((step?, evaluations?))
+        })
+    })?;
+    Ok(made?)
+}
+
+/// Adds the outputs `cross_entropy` (nats) and `correct` (1 or 0) of each image with the class `y`, `f32[B]`.
+fn figures(graph: &mut Graph, logits: ValueId, y: ValueId, classes: usize) {
+    let log_p = graph.op(Softmax::LOG, &[logits]);
+    // The log probability of each image's own class.
+    let depth = graph.ints(&[classes as i64]);
+    let off_on = graph.constant(Tensor::new([2], vec![0.0_f32, 1.0]));
+    let one_hot = graph.op(Moves::OneHot { axis: -1 }, &[y, depth, off_on]);
+    let chosen = graph.mul(log_p, one_hot);
+    let per_row = graph.reduce_sum(chosen, &[1], false);
+    let cross_entropy = graph.op_named(Elementwise::Neg, &[per_row], "cross_entropy");
+    graph.output(cross_entropy);
+    let best = graph.op(Reduce::along(ReduceKind::ArgMax, &[1], false), &[log_p]);
+    let equal = graph.equal(best, y);
+    let correct = graph.op_named(Elementwise::Cast(ElementType::F32), &[equal], "correct");
+    graph.output(correct);
+}

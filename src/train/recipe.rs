@@ -1,0 +1,39 @@
+//! How a problem is learned: optimiser, loss, what is drawn, and how often is looked.
+
+use super::batches::Purpose;
+use super::optimizer::Optimization;
+
+/// What the training side of a curve shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TrainFigures {
+    /// The last batch, looked at again with the weights after its step, as `retrain.py` does.
+    LastBatch,
+    /// All batches since the point before, each with the weights that its step began with. Costs nothing.
+    AllBatches,
+}
+
+/// How a problem is learned.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Recipe {
+    pub optimization: Optimization,
+    /// Share of the probability that the target spreads over all classes, 0..1.
+    pub label_smoothing: f32,
+    /// Seed of what is drawn.
+    pub seed: u64,
+    /// What the training batches are drawn as.
+    pub purpose: Purpose,
+    /// Views of a frame that are drawn from, the plain one among them; at least 1.
+    pub views: usize,
+    /// Steps between points of the curves, at least 1.
+    pub point_every: u32,
+    /// Steps between looks at the validation frames, a multiple of `point_every`.
+    pub validate_every: u32,
+    /// Validation frames, drawn anew each time, that the curves show; `None` shows all. All of them choose the weights.
+    pub shown: Option<usize>,
+    pub train_figures: TrainFigures,
+    /// Whether the weights before the first step are a result, which later ones have to beat.
+    pub begins_trained: bool,
+    /// Whether a cancellation waits for a checkpoint. A small one is written in no time; where it is large, what was
+    /// done since the last one is computed again.
+    pub saves_when_cancelled: bool,
+}

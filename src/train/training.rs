@@ -1,0 +1,104 @@
+//! A training from its files to its end: the same for every problem.
+
+use std::sync::Arc;
+
+use crate::jobs::{Cancelled, Work};
+use crate::onnx::Tensor;
+
+use super::TrainError;
+use super::batches::{Batches, Side};
+use super::checkpoint::{Checkpoint, Place, Store};
+use super::curves::{BestPoint, CurvePoint, LiveCurves};
+use super::learner::{End, Learner, Report};
+use super::problem::Problem;
+use super::recipe::Recipe;
+
+/// A training from its files to its end.
+pub(super) struct Training<'a> {
+    /// What the user is told.
+    pub title: &'a str,
+    /// Steps in all.
+    pub steps: u32,
+    pub problem: Arc<dyn Problem>,
+    pub recipe: &'a Recipe,
+    /// The weights before the first step.
+    pub initial: &'a [Tensor],
+    /// Training and validation frames.
+    pub sides: [&'a Side; 2],
+    pub batches: &'a mut dyn Batches,
+    pub store: Store,
+}
+
+/// What a training came to.
+pub(super) struct Trained {
+    /// The weights to keep.
+    pub weights: Vec<Tensor>,
+    /// The step that they are from.
+    pub best_step: u32,
+    pub best: Option<BestPoint>,
+    /// Steps done.
+    pub steps: u32,
+    /// Seconds trained.
+    pub secs: f64,
+    /// What is to be said of how it ended.
+    pub note: Option<String>,
+}
+
+impl Training<'_> {
+    /// Trains on from the last checkpoint. `show` gets the points up to there before the first step.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`] when it kept nothing.
+    pub(super) fn run(
+        self,
+        curves: &LiveCurves,
+        show: impl FnOnce(&[CurvePoint]),
+        work: &Work,
+    ) -> Result<Trained, TrainError> {
+        let (problem, recipe, store) = (self.problem, self.recipe, self.store);
+        let (checkpoint, points) = store.load(problem.weights(), &recipe.optimization)?;
+        work.stage(self.title, Some(u64::from(self.steps)));
+        show(&points);
+        let checkpoint =
+            checkpoint.unwrap_or_else(|| Checkpoint::beginning(&recipe.optimization, self.initial));
+        let mut learner =
+            Learner::new(problem, recipe, self.sides, self.batches, checkpoint, work)?;
+        work.set_done(u64::from(learner.place().step));
+        let mut report = Report {
+            curves,
+            work,
+            save: &mut |snapshot, points| store.save(snapshot, points),
+        };
+        let end = learner.run(self.steps, &mut report);
+        if work.is_cancelled() {
+            learner.discard();
+            return Err(end.err().unwrap_or(TrainError::Cancelled(Cancelled)));
+        }
+        let end = end?;
+        let (best_step, best, weights) = learner.kept()?;
+        let Place { step, secs, .. } = learner.place();
+        learner.discard();
+        Ok(Trained {
+            note: ending_note(end, step, self.steps, best.is_some())?,
+            weights,
+            best_step,
+            best,
+            steps: step,
+            secs,
+        })
+    }
+}
+
+/// What is to be said of a training that did not reach its last step.
+fn ending_note(end: End, done: u32, steps: u32, kept: bool) -> Result<Option<String>, TrainError> {
+    match end {
+        End::Complete => Ok(None),
+        End::Stopped => Ok(Some(format!(
+            "The training was stopped after {done} of {steps} steps."
+        ))),
+        End::Diverged(step) if kept => Ok(Some(format!(
+            "The training diverged at step {step}; the best weights before are kept. Lower the learning rate."
+        ))),
+        End::Diverged(step) => Err(TrainError::Diverged(step)),
+    }
+}
