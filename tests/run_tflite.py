@@ -10,6 +10,7 @@ prints one JSON object: {"outputs": numbers} or, where the runtime looks for lab
 operators {"operators": a list of [name, types of what it reads and makes]}.
 """
 
+import atexit
 import json
 import sys
 
@@ -70,6 +71,8 @@ def mediapipe():
     def opened(model):
         options = vision.ImageClassifierOptions(base_options=python.BaseOptions(model_asset_path=model), max_results=-1)
         classifier = vision.ImageClassifier.create_from_options(options)
+        # Left to the end of the program it finds parts of its own module gone: a TypeError after all answers.
+        atexit.register(classifier.close)
 
         def run(data):
             image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=square(data))

@@ -21,6 +21,7 @@ use super::export::{follow_readme, interpreter, python};
 use super::networks::{self, Random};
 use super::projects::{of_pictures, quick};
 use super::random_networks;
+use super::web::files_below;
 
 pub fn about(labels: usize) -> About {
     let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
@@ -323,6 +324,56 @@ fn prove_export(project: &Project, run: &Run, out: &Path, files: &[(&str, f32)])
                 inputs.len()
             );
             assert!(largest < *limit, "{file} in {}: {largest}", runtime.name);
+        }
+    }
+}
+
+/// The models of the exported folder in `SALAMANDER_TEST_EXPORT` on all files below the one in `SALAMANDER_TEST_IMAGES`:
+/// what the app says of them, and other people's runtimes of the same pixels.
+#[test]
+#[ignore = "by hand, with an export in SALAMANDER_TEST_EXPORT and a folder of images in SALAMANDER_TEST_IMAGES"]
+fn an_export_agrees_on_a_folder_of_images() {
+    let [export, folder] = ["SALAMANDER_TEST_EXPORT", "SALAMANDER_TEST_IMAGES"]
+        .map(|name| PathBuf::from(std::env::var_os(name).unwrap()));
+    let images = files_below(&folder);
+    let dir = tempfile::tempdir().unwrap();
+    let best = |values: &[f32]| {
+        let places = (0..values.len()).rev();
+        places.max_by(|a, b| values[*a].total_cmp(&values[*b]))
+    };
+    for file in ["model.tflite", "model-fp16.tflite", "model-int8.tflite"] {
+        let model = export.join(file);
+        if !model.exists() {
+            continue;
+        }
+        let mut runner = salamander::export::open(&model, 1).unwrap();
+        let recipe = runner.recipe().clone();
+        let (mut cases, mut expected) = (Vec::new(), Vec::new());
+        for (at, path) in images.iter().enumerate() {
+            let tensor = recipe.tensor(&load_image(path).unwrap());
+            expected.push(runner.run(&tensor).unwrap());
+            let Element::U8(bytes) = tensor.data else {
+                panic!("no bytes");
+            };
+            let input = dir.path().join(format!("{at}.bytes"));
+            std::fs::write(&input, bytes).unwrap();
+            cases.push((model.clone(), input));
+        }
+        for runtime in runtimes(&["litert", "tflite", "mediapipe", "task"]) {
+            let (mut same, mut identical, mut largest) = (0, 0, 0.0_f32);
+            for (expected, line) in expected.iter().zip(run_in(&runtime, &cases)) {
+                let found = outputs(&line);
+                let difference = largest_difference(expected, &found);
+                same += usize::from(best(expected) == best(&found));
+                identical += usize::from(difference == 0.0);
+                largest = largest.max(difference);
+            }
+            println!(
+                "{:10} {file:18} same top-1 {same} of {}, {identical} identical, largest difference {largest:.1e}",
+                runtime.name,
+                cases.len()
+            );
+            assert!(same * 100 >= cases.len() * 99);
         }
     }
 }
