@@ -21,9 +21,11 @@ const CACHE: &str = "export-latency.json";
 
 /// Turns before those that count.
 const WARM_UP: usize = 3;
-/// Turns that count, at least and at most; in between it ends when [`ENOUGH`] has passed.
+/// Turns that count, at least and at most; in between it ends when enough time has passed.
 const ROUNDS: [usize; 2] = [15, 200];
-const ENOUGH: Duration = Duration::from_secs(2);
+pub(super) const ENOUGH: Duration = Duration::from_secs(2);
+/// For a model of which only a rough time is asked.
+pub(super) const ROUGHLY: Duration = Duration::from_millis(300);
 
 /// How long one image takes, on one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -77,11 +79,12 @@ impl<'a> Latencies<'a> {
         self.known.get(&self.key(model, reference)).copied()
     }
 
-    /// Measures a model beside the reference, and remembers it.
+    /// Measures a model beside the reference for about the time `enough`, and remembers it.
     pub fn measure(
         &mut self,
         model: &mut Measured,
         reference: &mut Measured,
+        enough: Duration,
         work: &Work,
     ) -> Result<Latency, ExportError> {
         let [least, most] = ROUNDS;
@@ -90,7 +93,7 @@ impl<'a> Latencies<'a> {
         let begun = Instant::now();
         for round in 0..WARM_UP + most {
             work.check()?;
-            if ratios.len() >= least && begun.elapsed() > ENOUGH {
+            if ratios.len() >= least && begun.elapsed() > enough {
                 break;
             }
             let mut took = [0.0_f64; 2];

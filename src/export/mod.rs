@@ -1,6 +1,7 @@
 //! Files made from a run, each proved to behave as the run did before it counts as exported.
 
 mod archive;
+mod bench;
 mod bundle;
 mod card;
 mod certificate;
@@ -53,9 +54,9 @@ use crate::jobs::Work;
 use crate::project::Project;
 use crate::train::{Run, RunClasses, RunState};
 
+use bench::Bench;
 use files::{Names, Pending};
 use golden::Chosen;
-use latency::{Latencies, Measured};
 
 /// What is to be exported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,7 +237,7 @@ fn write_and_verify(
     let golden = Chosen::load(project.root(), &reference)?;
     let mut bench = Bench::new(project, &model, &golden)?;
     let fp32_bytes = onnx::fp32_bytes(&model)?;
-    let runtime = bench.latencies.computer().to_owned();
+    let runtime = bench.computer().to_owned();
     let mut certificate = Certificate::new(&run.id.0, &reference, runtime, fp32_bytes);
 
     if order.options != Options::default() {
@@ -267,7 +268,7 @@ fn write_and_verify(
             certificate.frames,
             order.accept_loss,
         )?;
-        proof.latency = bench.latency(written, &on_disk, work)?;
+        proof.latency = bench.latency(written.format, written.file, &on_disk, work)?;
         files.push(ExportedFile {
             path: out.join(written.file),
             format: written.format.name().into(),
@@ -278,6 +279,7 @@ fn write_and_verify(
         certificate.models.push(proof);
         written_files.push(on_disk);
     }
+    bench.candidates(&model, &mut certificate, work)?;
     work.check()?;
     let mut runners = Vec::new();
     for (written, on_disk) in models.iter().zip(&written_files) {
@@ -394,72 +396,6 @@ fn write_model(
         files.push(ModelFile { name, bytes });
     }
     Ok(files)
-}
-
-/// Where models are timed beside the one in fp32.
-struct Bench<'a> {
-    latencies: Latencies<'a>,
-    /// The model in fp32, and what it is measured on; without test images nothing is measured.
-    reference: Vec<ModelFile>,
-    hash: String,
-    golden: &'a Chosen,
-}
-
-impl<'a> Bench<'a> {
-    fn new(project: &'a Project, model: &Model, golden: &'a Chosen) -> Result<Self, ExportError> {
-        let reference = Format::ONNX.write(model, &Options::default())?;
-        Ok(Self {
-            latencies: Latencies::of(project)?,
-            hash: hash_of(&reference),
-            reference,
-            golden,
-        })
-    }
-
-    fn latency(
-        &mut self,
-        written: &WrittenModel,
-        files: &[ModelFile],
-        work: &Work,
-    ) -> Result<Option<Latency>, ExportError> {
-        let Some(image) = self
-            .golden
-            .first()
-            .filter(|_| written.format.runs_as_delivered())
-        else {
-            return Ok(None);
-        };
-        let hash = hash_of(files);
-        if let Some(known) = self.latencies.known(&hash, &self.hash) {
-            return Ok(Some(known));
-        }
-        work.stage(format!("Timing {}", written.file), None);
-        let measured = |format: Format, files: &[ModelFile], hash: &str| {
-            let runner = format.open(files, 1)?;
-            let input = runner.recipe().tensor(image);
-            Ok::<_, ExportError>(Measured {
-                hash: hash.to_owned(),
-                runner,
-                input,
-            })
-        };
-        let mut model = measured(written.format, files, &hash)?;
-        let mut reference = measured(Format::ONNX, &self.reference, &self.hash)?;
-        Ok(Some(self.latencies.measure(
-            &mut model,
-            &mut reference,
-            work,
-        )?))
-    }
-}
-
-/// Of all files of a model together.
-fn hash_of(files: &[ModelFile]) -> String {
-    let hashes: String = files
-        .iter()
-        .map(|file| manifest::hash(&file.bytes))
-        .collect();
-    manifest::hash(hashes.as_bytes())
 }
 
 /// `preprocess.json`: the recipe of the first model, and what each of them takes and gives.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use salamander::backbone::Architecture;
 use salamander::evaluate::InputKind;
-use salamander::export::{ExportOutcome, Format, Options, Order, export, verify_bundle};
+use salamander::export::{Candidate, ExportOutcome, Format, Options, Order, export, verify_bundle};
 use salamander::jobs::Work;
 use salamander::project::Project;
 use salamander::train::{LiveCurves, Run, train};
@@ -445,6 +445,17 @@ fn int8_is_found_and_certified() {
     assert!(divergences.windows(2).all(|pair| pair[1] < pair[0]));
     let read: Value = json(&out.join("certificate.json"));
     assert_eq!(read["models"][0]["search"]["candidates"][0]["taken"], true);
+    // Each has its time: the exported model's, or that of the one with other operators.
+    let last = search.candidates.iter().rfind(|known| known.taken).unwrap();
+    let time = |like: bool| {
+        let same = |known: &&Candidate| (known.real_values == last.real_values) == like;
+        let times = search.candidates.iter().filter(same);
+        let mut times: Vec<f64> = times.map(|known| known.latency_ratio.unwrap()).collect();
+        times.dedup();
+        times
+    };
+    assert_eq!(time(true), [model.latency.unwrap().ratio_to_fp32]);
+    assert!(matches!(time(false)[..], [ratio] if ratio > 0.0));
 
     // From the cache, and without it.
     export(&project, &run, &order, &again, &Work::new()).unwrap();

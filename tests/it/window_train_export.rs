@@ -2,7 +2,7 @@
 //! resuming, evaluating, predicting, exporting. With the real engine, by accessible names.
 
 use egui_kittest::kittest::Queryable as _;
-use salamander::app::{Action, Command, EvaluateAction, TrainAction, TrainState};
+use salamander::app::{Action, Command, EvaluateAction, PictureKey, TrainAction, TrainState};
 use salamander::backbone::Depth;
 use salamander::export::Format;
 use salamander::train::{RunState, TrainSettings};
@@ -116,7 +116,15 @@ fn from_labelled_frames_to_an_exported_model() {
         session.export.done.len() == 3
     });
     let newest = session(&desk).export.done[0].clone();
-    assert!(newest.dir.is_file() && newest.examples.is_empty());
+    assert!(newest.dir.is_file());
+    assert_eq!(newest.examples.len(), done[0].examples.len());
+    let first = newest.examples[0].top("model-fp16.onnx", &newest.labels, 1)[0].0;
+    desk.see_part(&format!("On a phone: {first}"));
+    desk.until("the golden image is read from the archive", |harness| {
+        let session = harness.state().app().session.as_ref().unwrap();
+        let golden = PictureKey::Golden(session.export.done[0].examples[0].path.clone());
+        session.pictures.known(&golden).is_some()
+    });
     assert_eq!(newest.certificate.models[0].format, "onnx-fp16");
 
     // Exports are found again when the project is opened.

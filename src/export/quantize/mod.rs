@@ -45,8 +45,19 @@ pub struct Quantized {
     pub onnx: Graph,
     /// The same with everything before the softmax in integers and matrices with one scale, as TensorFlow Lite wants it.
     pub tflite: Graph,
+    /// The candidate with other operators than [`Quantized::onnx`], to be timed beside it.
+    pub other: Graph,
     /// How it was found.
     pub search: Search,
+}
+
+impl Quantized {
+    /// How many values of [`Quantized::onnx`] are real numbers, as [`Candidate::real_values`] counts them.
+    #[must_use]
+    pub fn real_values(&self) -> u64 {
+        let taken = self.search.candidates.iter().rfind(|known| known.taken);
+        taken.map_or(0, |candidate| candidate.real_values)
+    }
 }
 
 /// Quantizes a model, or takes what was made of the same model and frames before from the project's cache.
@@ -90,6 +101,7 @@ pub(super) fn quantized(
 struct Found {
     onnx: Vec<u8>,
     tflite: Vec<u8>,
+    other: Vec<u8>,
     search: Search,
 }
 
@@ -99,6 +111,7 @@ impl Found {
         Ok(Quantized {
             onnx: read(&self.onnx)?,
             tflite: read(&self.tflite)?,
+            other: read(&self.other)?,
             search: self.search.clone(),
         })
     }
@@ -129,6 +142,7 @@ impl Kept {
             search: serde_json::from_slice(&search).ok()?,
             onnx: std::fs::read(self.path(".onnx")).ok()?,
             tflite: std::fs::read(self.path("-all.onnx")).ok()?,
+            other: std::fs::read(self.path("-other.onnx")).ok()?,
         })
     }
 
@@ -146,6 +160,7 @@ impl Kept {
                 (".txt", &fitted_on.into_bytes()),
                 (".onnx", &found.onnx),
                 ("-all.onnx", &found.tflite),
+                ("-other.onnx", &found.other),
                 (".json", &search),
             ] {
                 files::write(&self.path(what), bytes, Durability::Renamed)

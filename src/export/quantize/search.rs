@@ -54,6 +54,10 @@ pub struct Candidate {
     /// The mean Kullback-Leibler divergence of its probabilities from the run's, nats. The least one wins: flips of a few
     /// hundred frames are too few to choose by.
     pub divergence: f64,
+    /// How many values in it stay real numbers. Models with as many have the same operators, so that an image takes them the
+    /// same time.
+    #[serde(default)]
+    pub real_values: u64,
     /// How long an image takes it beside the model in fp32, on one thread, where that was measured.
     pub latency_ratio: Option<f64>,
     /// Whether it was taken; later ones build on it, and the last one that was taken is the model.
@@ -83,6 +87,8 @@ struct Searcher<'a> {
     search: Search,
     best: f64,
     state: State,
+    /// What has other operators than the model that is found.
+    other: Option<State>,
 }
 
 /// Searches for the int8 form of a network.
@@ -116,6 +122,7 @@ pub(super) fn search(
         },
         best: f64::INFINITY,
         state: state.clone(),
+        other: None,
     };
     work.stage("Searching for the int8 model", None);
     searcher.offer("nearest, min-max", state.clone(), 0.0)?;
@@ -205,6 +212,7 @@ impl Searcher<'_> {
             top1: right as f64 / count,
             agreement: same as f64 / count,
             divergence,
+            real_values: state.how.float.len() as u64,
             latency_ratio: None,
             taken: false,
         };
@@ -350,8 +358,10 @@ impl Searcher<'_> {
                 end.how.float.insert(output);
             }
         }
-        self.offer("pool and head in fp32", end, COSTLY_GAIN)
-            .map(drop)
+        let before = self.state.clone();
+        let taken = self.offer("pool and head in fp32", end.clone(), COSTLY_GAIN)?;
+        self.other = Some(if taken { before } else { end });
+        Ok(())
     }
 
     fn finish(self) -> Result<Found, ExportError> {
@@ -363,9 +373,14 @@ impl Searcher<'_> {
             ..how.clone()
         };
         let tflite = quantize(prepared, &every_layer, IMAGE)?;
+        let other = match &self.other {
+            Some(State { prepared, how }) => quantize(prepared, how, IMAGE)?.to_onnx(),
+            None => Vec::new(),
+        };
         Ok(Found {
             onnx: onnx.to_onnx(),
             tflite: tflite.to_onnx(),
+            other,
             search: self.search,
         })
     }

@@ -31,7 +31,10 @@ struct Point {
 /// Paints the plot, where there is more than one model to compare.
 pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
     let models = &export.certificate.models;
-    let search = models.iter().find_map(|model| model.search.as_ref());
+    // One that was timed first.
+    let searched = models.iter().filter(|model| model.search.is_some());
+    let int8 = searched.max_by_key(|model| model.latency.is_some());
+    let search = int8.and_then(|model| model.search.as_ref());
     if models.len() < 2 && search.is_none() {
         return;
     }
@@ -76,9 +79,12 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
         .filter_map(|model| point(model, view))
         .collect();
     points.sort_by(|a, b| a.x.total_cmp(&b.x));
-    let tried: Vec<Tried> = search
-        .filter(|_| !view.time)
-        .map(|search| search.candidates.iter().map(|of| tried(of, view)).collect())
+    let tried: Vec<Tried> = int8
+        .and_then(|model| Some((model.search.as_ref()?, fp32_ms(model))))
+        .map(|(search, fp32)| {
+            let candidates = search.candidates.iter();
+            candidates.filter_map(|of| tried(of, fp32, view)).collect()
+        })
         .unwrap_or_default();
     let all = || points.iter().chain(tried.iter().map(|tried| &tried.point));
     let most = all().map(|point| point.x).fold(0.0, f64::max);
@@ -154,7 +160,7 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
             plot.text(text.allow_hover(false));
         }
     });
-    if let Some(search) = search.filter(|_| !view.time) {
+    if let Some(search) = search.filter(|_| !tried.is_empty()) {
         let taken: Vec<&str> = search
             .candidates
             .iter()
@@ -176,20 +182,32 @@ struct Tried {
     taken: bool,
 }
 
-fn tried(candidate: &Candidate, view: &View) -> Tried {
+/// The time of the model in fp32 beside which this one was timed, milliseconds.
+fn fp32_ms(model: &ModelCertificate) -> Option<f64> {
+    let latency = model.latency.as_ref()?;
+    Some(latency.median_ms / latency.ratio_to_fp32.max(f64::MIN_POSITIVE))
+}
+
+/// `None` where the time is to be shown and was not measured.
+fn tried(candidate: &Candidate, fp32_ms: Option<f64>, view: &View) -> Option<Tried> {
+    let x = if view.time {
+        candidate.latency_ratio? * fp32_ms?
+    } else {
+        candidate.bytes as f64 / 1e6
+    };
     let part = if view.top1 {
         candidate.top1
     } else {
         candidate.agreement
     };
-    Tried {
+    Some(Tried {
         point: Point {
             name: candidate.name.clone(),
-            x: candidate.bytes as f64 / 1e6,
+            x,
             y: part * 100.0,
         },
         taken: candidate.taken,
-    }
+    })
 }
 
 fn point(model: &ModelCertificate, view: &View) -> Option<Point> {
