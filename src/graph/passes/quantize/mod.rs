@@ -48,7 +48,11 @@ impl Range {
     /// Scale and zero point of the range, widened to hold zero, which padding must express exactly.
     #[must_use]
     pub fn affine(self) -> Affine {
-        let (min, max) = (self.min.min(0.0), self.max.max(0.0));
+        let (min, mut max) = (self.min.min(0.0), self.max.max(0.0));
+        if max <= min {
+            // What was 0 for all images may be something else for others, and kernels take no scale next to nothing.
+            max = 1.0;
+        }
         // As small as an f32 may be when it is multiplied with a weight's scale.
         let scale = ((max - min) / 255.0).max(1e-12);
         let zero = (-min / scale).round().clamp(0.0, 255.0) as u8;

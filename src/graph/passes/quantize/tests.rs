@@ -110,6 +110,12 @@ fn scales_hold_zero_exactly() {
     // Widened to zero on either side.
     assert_eq!(range(1.0, 2.0).zero, 0);
     assert_eq!(range(-2.0, -1.0).zero, 255);
+    // What never was anything else.
+    let always = Affine {
+        scale: 1.0 / 255.0,
+        zero: 0,
+    };
+    assert_eq!(range(0.0, 0.0), always);
 }
 
 #[test]
