@@ -3,7 +3,7 @@
 The images that all are calibrated on are those that Salamander chose: it lists them in the project's cache. Sizes are compared
 with `fp32_bytes` of the certificate, answers with those of model.onnx, latencies with those of model.onnx, on one thread, in turn.
 Salamander's time is that of an export which looks for the int8 model, less that of the same export which finds it in the cache:
-measuring 40 candidates is in it, proving the file on the test images is not. Processor time counts both cores; it hardly depends
+measuring its candidates is in it, proving the file on the test images is not. Processor time counts both cores; it hardly depends
 on what else the machine does, as the time by the clock does.
 """
 
