@@ -122,11 +122,11 @@ def ai_edge(source, out, images):
 def measure(program, project, run, out):
     project = Path(project)
     base = ["export", project, "--run", run, "--accept-loss"]
-    shutil.rmtree(project / "cache" / "int8", ignore_errors=True)
     arguments = [*base, "--format", "onnx,onnx-float,tflite,onnx-int8", "--out", out / "all"]
     looking, finding = Took(), Took()
-    # Evaluating the run and timing fp32 is done once, and kept.
-    salamander(program, *base, "--format", "onnx,onnx-float,tflite", "--out", out / "all")
+    # Evaluating the run and timing the models is done once, and kept.
+    salamander(program, *arguments)
+    shutil.rmtree(project / "cache" / "int8")
     with looking:
         salamander(program, *arguments)
     with finding:
