@@ -68,10 +68,8 @@ install_apt() {
 
 # Compiles the programs for Android; not every release of Debian and Ubuntu has it.
 kotlin_apt() {
-    if [ -z "$(apt-cache madison kotlin)" ]; then
-        as_root apt-get update -q
-        [ -n "$(apt-cache madison kotlin)" ] || { say "there is no package kotlin here; its test is left out"; return; }
-    fi
+    as_root apt-get update -q
+    [ -n "$(apt-cache madison kotlin)" ] || { say "there is no package kotlin here; its test is left out"; return; }
     local wanted=(kotlin)
     have java || wanted+=(default-jre-headless)
     say "installing with apt (about a minute, 200 MB): ${wanted[*]}"
