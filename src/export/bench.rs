@@ -40,7 +40,7 @@ impl<'a> Bench<'a> {
         self.latencies.computer()
     }
 
-    /// How long an image takes a model of this format, whose files were read back; `name` is told as progress.
+    /// The latency of a model of this format, whose files were read back; `name` is shown as progress.
     pub fn latency(
         &mut self,
         format: Format,

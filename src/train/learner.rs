@@ -25,7 +25,7 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// again, to the same bits.
 const CHECKPOINT_SHARE: u32 = 20;
 
-/// Progress is told this often.
+/// Interval between progress updates.
 const PROGRESS_EVERY: Duration = Duration::from_millis(20);
 
 /// Batches whose rows are asked for together, so that missing ones are computed on all cores.
@@ -367,7 +367,7 @@ impl<'a> Learner<'a> {
         Ok(())
     }
 
-    /// Looks at the validation frames with the present weights and keeps those when they are the best so far.
+    /// Evaluates the present weights on the validation frames and keeps them if they are the best so far.
     fn validate(
         &mut self,
         weights: Vec<Tensor>,

@@ -7,7 +7,7 @@ use crate::onnx::ElementType;
 use super::optimizer::Weight;
 use super::problem::{Inputs, Problem};
 
-/// What the values of a part may take, bytes: what is kept for the way back, and about as much on that way.
+/// Memory limit of a part, bytes: activations kept for the backward pass, and about as much for their gradients.
 const MAX_BYTES: usize = 1 << 30;
 
 /// Fewer images at a time would make a graph of too many parts.

@@ -6,7 +6,7 @@ use super::optimizer::Optimization;
 /// What the training side of a curve shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TrainFigures {
-    /// The last batch, looked at again with the weights after its step, as `retrain.py` does.
+    /// The last batch, evaluated again with the weights after its step, as `retrain.py` does.
     LastBatch,
     /// All batches since the point before, each with the weights that its step began with. Costs nothing.
     AllBatches,
@@ -26,7 +26,7 @@ pub(super) struct Recipe {
     pub views: usize,
     /// Steps between points of the curves, at least 1.
     pub point_every: u32,
-    /// Steps between looks at the validation frames, a multiple of `point_every`.
+    /// Steps between evaluations on the validation frames, a multiple of `point_every`.
     pub validate_every: u32,
     /// Validation frames, drawn anew each time, that the curves show; `None` shows all. All of them choose the weights.
     pub shown: Option<usize>,

@@ -13,7 +13,7 @@ use crate::onnx::{Element, ElementType, Tensor};
 impl Graph {
     /// A graph with fp16 values as one that computes in fp32 and rounds each of them to fp16, in which what is over 65504 is
     /// infinite. ONNX Runtime by itself does neither: where a processor has no fp16 it keeps results in fp32 from
-    /// operator to operator (seen in 1.32), so that a network whose values fp16 cannot hold looks sound.
+    /// operator to operator (as of version 1.32), so that a network that overflows in fp16 gives finite results.
     #[must_use]
     pub fn rounding_to_half(&self) -> Self {
         let mut graph = self.clone();
