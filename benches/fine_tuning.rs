@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::Command;
 
 use salamander::backbone::{Architecture, Depth};
-use salamander::train::{FineTuneOptimizer, TrainSettings, measure_fine_tuning_step};
+use salamander::train::{Optimizer, TrainSettings, measure_fine_tuning_step};
 
 /// One measurement.
 #[derive(Clone, Copy)]
@@ -59,8 +59,8 @@ fn main() {
     let batch: usize = option("--batch").map_or(32, |text| text.parse().unwrap());
     if let Some(depth) = option("--one") {
         let optimizer = match option("--optimizer").as_deref() {
-            Some("adam-w") => FineTuneOptimizer::AdamW,
-            _ => FineTuneOptimizer::Momentum,
+            Some("adam-w") => Optimizer::AdamW,
+            _ => Optimizer::Momentum,
         };
         let depthwise = option("--depthwise").is_some_and(|text| text == "yes");
         measure(depth.parse().unwrap(), optimizer, batch, depthwise);
@@ -129,14 +129,14 @@ fn pytorch(python: &str, depth: Depth, batch: usize, keeping: bool) -> Found {
 }
 
 /// Measures in this process and prints one JSON object.
-fn measure(depth: Depth, optimizer: FineTuneOptimizer, batch: usize, depthwise: bool) {
+fn measure(depth: Depth, optimizer: Optimizer, batch: usize, depthwise: bool) {
     let mut settings = TrainSettings::default();
     settings.fine_tune.depth = depth;
     settings.fine_tune.batch_size = batch;
     settings.fine_tune.optimizer = optimizer;
     // All weights behind the cut, as the peer does.
     settings.fine_tune.train_depthwise = depthwise;
-    if optimizer == FineTuneOptimizer::Momentum {
+    if optimizer == Optimizer::Momentum {
         // Nor has the peer weight decay, an average of the weights or a limit of the gradient.
         settings.fine_tune.weight_decay = 0.0;
         settings.fine_tune.average_decay = 0.0;

@@ -2,8 +2,8 @@
 
 use super::train::RunEntry;
 use super::words;
-use crate::backbone::Fit;
-use crate::train::{FineTuneOptimizer, Optimizer, RunId, RunState, TrainSettings};
+use crate::train::schema::{Group, Kind, SETTINGS, Setting, Value};
+use crate::train::{RunId, RunState, TrainSettings};
 
 /// What a cell is sorted by.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,151 +81,24 @@ pub struct RunTable {
     pub rows: Vec<RunRow>,
 }
 
-/// A setting by which runs can differ.
-struct Setting {
-    title: &'static str,
-    tip: &'static str,
-    cell: fn(&TrainSettings) -> RunCell,
+/// A setting of a run.
+fn cell(setting: &Setting, settings: &TrainSettings) -> RunCell {
+    // What a run does not have differs from nothing.
+    if setting.group != Group::Data && setting.group != Group::Head && !settings.fine_tune.is_on() {
+        return RunCell::number("–".to_owned(), None);
+    }
+    match setting.get(settings) {
+        Value::Whole(value) => RunCell::number(words::number(value), Some(value as f64)),
+        Value::Real(value) => RunCell::number(format!("{value}"), Some(f64::from(value))),
+        Value::Nothing | Value::Word(_) if matches!(setting.kind, Kind::WholeOr { .. }) => {
+            RunCell::number("–".to_owned(), None)
+        }
+        _ if setting.key == "architecture" => {
+            RunCell::text(words::architecture(&settings.architecture))
+        }
+        _ => RunCell::text(setting.title_of_value(settings)),
+    }
 }
-
-fn count(value: u64) -> RunCell {
-    RunCell::number(words::number(value), Some(value as f64))
-}
-
-fn decimal(value: f32) -> RunCell {
-    RunCell::number(format!("{value}"), Some(f64::from(value)))
-}
-
-fn yes(value: bool) -> RunCell {
-    RunCell::text(if value { "yes" } else { "no" })
-}
-
-const SETTINGS: &[Setting] = &[
-    Setting {
-        title: "Architecture",
-        tip: "The network, and the size of the images that it sees",
-        cell: |s| RunCell::text(words::architecture(&s.architecture)),
-    },
-    Setting {
-        title: "Depth",
-        tip: "How much of the network was trained",
-        cell: |s| RunCell::text(s.fine_tune.depth.title()),
-    },
-    Setting {
-        title: "Head steps",
-        tip: "Steps of the head’s training that were asked for",
-        cell: |s| count(u64::from(s.how_many_training_steps)),
-    },
-    Setting {
-        title: "Fine-tuning steps",
-        tip: "Steps of the fine-tuning that were asked for",
-        cell: |s| match s.fine_tune.steps.filter(|_| s.fine_tune.is_on()) {
-            Some(steps) => count(u64::from(steps)),
-            None => RunCell::number("–".to_owned(), None),
-        },
-    },
-    Setting {
-        title: "Learning rate",
-        tip: "How far each step of the head’s training follows the gradient",
-        cell: |s| decimal(s.learning_rate),
-    },
-    Setting {
-        title: "Fine-tuning rate",
-        tip: "The highest learning rate of the fine-tuning",
-        cell: |s| decimal(s.fine_tune.learning_rate),
-    },
-    Setting {
-        title: "Optimiser",
-        tip: "How the head’s weights follow the gradient",
-        cell: |s| {
-            RunCell::text(match s.optimizer {
-                Optimizer::Sgd => "SGD",
-                Optimizer::Adam => "Adam",
-            })
-        },
-    },
-    Setting {
-        title: "Fine-tuning optimiser",
-        tip: "How the weights follow the gradient in the fine-tuning",
-        cell: |s| {
-            RunCell::text(match s.fine_tune.optimizer {
-                FineTuneOptimizer::Momentum => "Momentum",
-                FineTuneOptimizer::AdamW => "AdamW",
-            })
-        },
-    },
-    Setting {
-        title: "Batch",
-        tip: "Images per step of the head’s training",
-        cell: |s| count(s.train_batch_size as u64),
-    },
-    Setting {
-        title: "Fine-tuning batch",
-        tip: "Images per step of the fine-tuning",
-        cell: |s| count(s.fine_tune.batch_size as u64),
-    },
-    Setting {
-        title: "Made square by",
-        tip: "How images were made square",
-        cell: |s| {
-            RunCell::text(match s.fit {
-                Fit::CenterCrop => "centre crop",
-                Fit::Stretch => "stretch",
-                Fit::Pad => "pad",
-            })
-        },
-    },
-    Setting {
-        title: "Validation share",
-        tip: "Part of the images kept aside to choose the best weights",
-        cell: |s| count(u64::from(s.split.validation_percentage)),
-    },
-    Setting {
-        title: "Test share",
-        tip: "Part of the images kept aside for the test",
-        cell: |s| count(u64::from(s.split.testing_percentage)),
-    },
-    Setting {
-        title: "Views",
-        tip: "Augmented views of each image",
-        cell: |s| count(u64::from(s.fine_tune.views)),
-    },
-    Setting {
-        title: "Layer decay",
-        tip: "How much slower each block learns than the one behind it",
-        cell: |s| decimal(s.fine_tune.layer_decay),
-    },
-    Setting {
-        title: "Weight decay",
-        tip: "How strongly weights are drawn towards zero",
-        cell: |s| decimal(s.fine_tune.weight_decay),
-    },
-    Setting {
-        title: "Label smoothing",
-        tip: "How far the network is kept from being certain",
-        cell: |s| decimal(s.fine_tune.label_smoothing),
-    },
-    Setting {
-        title: "Weight averaging",
-        tip: "Decay of the moving average of the weights",
-        cell: |s| decimal(s.fine_tune.average_decay),
-    },
-    Setting {
-        title: "Gradient limit",
-        tip: "The longest step; 0 has no limit",
-        cell: |s| decimal(s.fine_tune.clip_norm),
-    },
-    Setting {
-        title: "Depthwise",
-        tip: "Whether depthwise kernels were trained too",
-        cell: |s| yes(s.fine_tune.train_depthwise),
-    },
-    Setting {
-        title: "Seed",
-        tip: "What everything random follows from",
-        cell: |s| count(s.seed),
-    },
-];
 
 impl RunTable {
     /// The table of these runs, in their order.
@@ -234,7 +107,8 @@ impl RunTable {
         let settings: Vec<&Setting> = SETTINGS
             .iter()
             .filter(|setting| {
-                let mut cells = entries.iter().map(|e| (setting.cell)(&e.run.settings));
+                let cells = entries.iter().map(|e| cell(setting, &e.run.settings));
+                let mut cells = cells.filter(|cell| cell.key != SortKey::Number(None));
                 let first = cells.next();
                 cells.any(|cell| Some(cell) != first)
             })
@@ -255,8 +129,8 @@ impl RunTable {
         for setting in &settings {
             let numbers = entries
                 .iter()
-                .all(|entry| matches!((setting.cell)(&entry.run.settings).key, SortKey::Number(_)));
-            columns.push(column(setting.title, setting.tip, numbers));
+                .all(|entry| matches!(cell(setting, &entry.run.settings).key, SortKey::Number(_)));
+            columns.push(column(setting.title, setting.brief, numbers));
         }
         columns.extend([
             column(
@@ -283,7 +157,7 @@ impl RunTable {
                     key: SortKey::Text(run.created.clone()),
                 },
             ];
-            cells.extend(settings.iter().map(|setting| (setting.cell)(&run.settings)));
+            cells.extend(settings.iter().map(|setting| cell(setting, &run.settings)));
             let steps = entry.steps();
             cells.push(RunCell::number(
                 if run.state == RunState::Finished {
@@ -338,7 +212,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::backbone::Depth;
+    use crate::backbone::{Depth, Fit};
     use crate::train::{Run, RunNote};
 
     fn entry(number: u32, change: impl FnOnce(&mut serde_json::Value)) -> RunEntry {

@@ -6,7 +6,9 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use crate::backbone::{Architecture, Preprocessing, TunedWeights, bottlenecks, write_features};
+use crate::backbone::{
+    Architecture, Fit, Preprocessing, TunedWeights, bottlenecks, write_features,
+};
 use crate::jobs::Work;
 use crate::media::{Kind, gather};
 use crate::project::{Project, make_dir};
@@ -15,7 +17,6 @@ use crate::train::Run;
 use super::console::Console;
 use super::shown;
 use super::table::count;
-use super::train::FitArg;
 use super::which::RunArg;
 
 /// Write the bottlenecks of a project's frames, or of a folder of pictures, to a safetensors file
@@ -67,6 +68,27 @@ struct Pictures {
     paths: Vec<String>,
     /// The project they belong to.
     project: Option<Project>,
+}
+
+/// How frames are made square.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum FitArg {
+    /// The largest square in the middle
+    CenterCrop,
+    /// Width and height are scaled separately
+    Stretch,
+    /// The whole picture with grey bars
+    Pad,
+}
+
+impl From<FitArg> for Fit {
+    fn from(fit: FitArg) -> Self {
+        match fit {
+            FitArg::CenterCrop => Fit::CenterCrop,
+            FitArg::Stretch => Fit::Stretch,
+            FitArg::Pad => Fit::Pad,
+        }
+    }
 }
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {

@@ -11,8 +11,8 @@ use crate::make::{LiveMake, Made, MakeOrder, Step, default_formats, make};
 use crate::media::ClassFrom;
 
 use super::console::{Console, Interrupted, Watch};
+use super::depth::{DepthArg, depth};
 use super::export::{bundles, formats};
-use super::fine_tune::{DepthArg, depth};
 use super::shown;
 use super::table::{Align, count, percent, size, table};
 use super::train::{architecture, quoted};

@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::backbone::{Architecture, Depth, Fit};
+use crate::backbone::{Architecture, Depth};
 use crate::evaluate::Evaluation;
 use crate::project::Project;
 use crate::train::{
-    CurvePoint, Estimate, EvalSpacing, LiveCurves, Optimizer, Part, Run, RunClasses, RunState,
-    TrainSettings, Verdict, estimate, resume, runs, train,
+    CurvePoint, Estimate, LiveCurves, Part, Run, RunClasses, RunState, TrainSettings, Verdict,
+    estimate, resume, runs, train,
 };
 
 use super::console::{Console, Interrupted, Watch};
-use super::fine_tune::{self, DepthArg, FineTuneArgs};
+use super::depth::{self, DepthArg};
+use super::settings::{EXTENDING, SettingArgs};
 use super::table::{count, percent};
 use super::{ProjectArg, Usage, shown, which};
 
@@ -33,95 +34,17 @@ pub struct Args {
     /// Continue this unfinished run (`latest`, its name or its folder), or extend a finished one to
     /// --how-many-training-steps in all; one that went deeper than the head, to --fine-tune-steps, with
     /// a learning rate that rises and falls anew over the steps that are added
-    #[arg(
-        long,
-        value_name = "RUN",
-        conflicts_with_all = ["architecture", "fit", "learning_rate", "train_batch_size",
-            "validation_batch_size", "eval_step_interval", "testing_percentage",
-            "validation_percentage", "split_seed", "optimizer", "seed", "FineTuneArgs"]
-    )]
+    #[arg(long, value_name = "RUN")]
     resume: Option<String>,
-    /// The backbone and its input size in pixels, as `salamander architectures` lists them [default: efficientnet-lite0@224]
-    #[arg(long, value_name = "A", value_parser = architecture)]
-    architecture: Option<Architecture>,
-    /// Steps, one batch each [default: 4000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    how_many_training_steps: Option<u32>,
-    /// How far each step follows the gradient [default: 0.01]
-    #[arg(long, value_name = "F", value_parser = learning_rate)]
-    learning_rate: Option<f32>,
-    /// Frames per batch [default: 100]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
-    train_batch_size: Option<u32>,
-    /// Validation frames per evaluation, -1 for all of them [default: 100]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = validation_batch_size)]
-    validation_batch_size: Option<i64>,
-    /// Steps between evaluations, exactly [default: 10, or as many more that no more frames are evaluated than
-    /// learned from]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    eval_step_interval: Option<u32>,
-    /// Percentage of frames kept for the test at the end [default: 10]
-    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u8).range(0..=80))]
-    testing_percentage: Option<u8>,
-    /// Percentage of frames that choose the best weights [default: 10]
-    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u8).range(0..=80))]
-    validation_percentage: Option<u8>,
-    /// Another number makes another split by the same rules, to measure how much depends on the draw
-    /// [default: 0]
-    #[arg(long, value_name = "N")]
-    split_seed: Option<u64>,
-    /// How weights follow the gradient; retrain.py has `sgd` [default: sgd]
-    #[arg(long, value_name = "O")]
-    optimizer: Option<OptimizerArg>,
-    /// How frames are made square [default: center-crop]
-    #[arg(long, value_name = "F")]
-    fit: Option<FitArg>,
-    /// Seed of everything random: the same seed gives the same weights [default: 0]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    /// How much is trained: `head`, `last-1` (the last block too), `last-3`, `stage`, `all`, or `auto`, which
+    /// chooses by the number of frames and the time it would take on this machine [default: auto]
+    #[arg(long, value_name = "D", value_parser = depth::depth, conflicts_with = "resume")]
+    depth: Option<DepthArg>,
     /// Measure what each depth would take on this machine, print it, and train nothing
     #[arg(long, conflicts_with = "resume")]
     estimate: bool,
-    /// Steps of what is trained after the head [default: as many as see each frame 2.5 times, 100 to 2000]
-    // Not among the others, because it goes with --resume and they do not.
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..),
-        help_heading = fine_tune::HEADING
-    )]
-    fine_tune_steps: Option<u32>,
     #[command(flatten)]
-    fine_tune: FineTuneArgs,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum OptimizerArg {
-    /// Plain stochastic gradient descent
-    Sgd,
-    /// Adam; a learning rate of 0.001 suits it
-    Adam,
-}
-
-/// How frames are made square.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub enum FitArg {
-    /// The largest square in the middle
-    CenterCrop,
-    /// Width and height are scaled separately
-    Stretch,
-    /// The whole picture with grey bars
-    Pad,
-}
-
-impl From<FitArg> for Fit {
-    fn from(fit: FitArg) -> Self {
-        match fit {
-            FitArg::CenterCrop => Fit::CenterCrop,
-            FitArg::Stretch => Fit::Stretch,
-            FitArg::Pad => Fit::Pad,
-        }
-    }
+    settings: SettingArgs,
 }
 
 /// What a finished run says of itself; `evaluate` begins with the same.
@@ -195,7 +118,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     }
     if args.estimate {
         let found = measured(console, &project, &settings)?;
-        return fine_tune::print(console, &found);
+        return depth::print(console, &found);
     }
     let resumed = match &args.resume {
         // The latest run to resume is one that is unfinished, unless it is to be extended.
@@ -208,7 +131,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         Some(name) => Some(which::find(&project, name, false)?),
         None => None,
     };
-    if resumed.is_none() && matches!(args.fine_tune.depth, None | Some(DepthArg::Auto)) {
+    if resumed.is_none() && matches!(args.depth, None | Some(DepthArg::Auto)) {
         settings.fine_tune.depth = measured(console, &project, &settings)?.recommended;
     }
     let curves = LiveCurves::default();
@@ -259,13 +182,13 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
 
 impl Args {
     fn asks_for_steps(&self) -> bool {
-        self.how_many_training_steps.is_some() || self.fine_tune_steps.is_some()
+        EXTENDING.iter().any(|key| self.settings.get(key).is_some())
     }
 }
 
 /// To how many steps a run is to be extended, by the option that counts them.
 fn steps_in_all(run: &Run, args: &Args) -> Result<Option<u32>, Usage> {
-    let (head, deeper) = (args.how_many_training_steps, args.fine_tune_steps);
+    let [head, deeper] = EXTENDING.map(|key| args.settings.get(key)?.parse::<u32>().ok());
     let depth = run.settings.fine_tune.depth;
     match (depth == Depth::Head, head, deeper) {
         (true, _, Some(_)) => Err(Usage(format!(
@@ -290,58 +213,12 @@ fn measured(
     console.run("estimate", move |work| estimate(&project, &settings, work))
 }
 
-fn settings(args: &Args) -> anyhow::Result<TrainSettings> {
+fn settings(args: &Args) -> Result<TrainSettings, Usage> {
     let mut settings = TrainSettings::default();
-    if let Some(architecture) = &args.architecture {
-        settings.architecture = architecture.clone();
+    if let Some(DepthArg::Chosen(depth)) = args.depth {
+        settings.fine_tune.depth = depth;
     }
-    if let Some(steps) = args.how_many_training_steps {
-        settings.how_many_training_steps = steps;
-    }
-    if let Some(rate) = args.learning_rate {
-        settings.learning_rate = rate;
-    }
-    if let Some(size) = args.train_batch_size {
-        settings.train_batch_size = size as usize;
-    }
-    if let Some(size) = args.validation_batch_size {
-        settings.validation_batch_size = size;
-    }
-    if let Some(interval) = args.eval_step_interval {
-        settings.eval_step_interval = interval;
-        settings.eval_spacing = EvalSpacing::Exact;
-    }
-    if let Some(percentage) = args.testing_percentage {
-        settings.split.testing_percentage = percentage;
-    }
-    if let Some(percentage) = args.validation_percentage {
-        settings.split.validation_percentage = percentage;
-    }
-    if let Some(seed) = args.split_seed {
-        settings.split.split_seed = seed;
-    }
-    if let Some(optimizer) = args.optimizer {
-        settings.optimizer = match optimizer {
-            OptimizerArg::Sgd => Optimizer::Sgd,
-            OptimizerArg::Adam => Optimizer::Adam,
-        };
-    }
-    if let Some(fit) = args.fit {
-        settings.fit = fit.into();
-    }
-    if let Some(seed) = args.seed {
-        settings.seed = seed;
-    }
-    settings.fine_tune.steps = args.fine_tune_steps;
-    args.fine_tune.apply(&mut settings.fine_tune);
-    let held_out = u32::from(settings.split.validation_percentage)
-        + u32::from(settings.split.testing_percentage);
-    if held_out > 90 {
-        return Err(Usage(format!(
-            "--validation-percentage and --testing-percentage are {held_out} % together; at least 10 % must be left to learn from"
-        ))
-        .into());
-    }
+    args.settings.apply(&mut settings)?;
     Ok(settings)
 }
 
@@ -457,26 +334,14 @@ pub fn architecture(text: &str) -> Result<Architecture, String> {
         .map_err(|error| error.to_string())
 }
 
-pub fn learning_rate(text: &str) -> Result<f32, String> {
-    text.parse()
-        .ok()
-        .filter(|rate: &f32| rate.is_finite() && *rate > 0.0)
-        .ok_or_else(|| "the learning rate is a number over 0".to_owned())
-}
-
-fn validation_batch_size(text: &str) -> Result<i64, String> {
-    text.parse()
-        .ok()
-        .filter(|size| *size == -1 || *size >= 1)
-        .ok_or_else(|| "the size is 1 or more, or -1 for all".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
     use clap::{CommandFactory, Parser};
+
+    use crate::train::schema::{Kind, SETTINGS};
 
     #[derive(Parser)]
     struct Only {
@@ -491,32 +356,75 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_has_an_option_that_changes_it() {
+        for setting in SETTINGS {
+            let (word, of) = match &setting.kind {
+                Kind::Whole { range, .. } | Kind::WholeOr { range, .. } => {
+                    (range[1].min(7).to_string(), Depth::All)
+                }
+                Kind::Real { .. } => ("0.25".to_owned(), Depth::All),
+                Kind::Switch { .. } => (String::new(), Depth::All),
+                Kind::Choice { options, .. } => (options[1].word.to_owned(), Depth::All),
+                Kind::Name { .. } if setting.key == "depth" => ("stage".to_owned(), Depth::Stage),
+                Kind::Name { .. } => ("mobilenet-v2@96".to_owned(), Depth::All),
+            };
+            let option = format!("--{}", setting.option());
+            let mut line = vec!["train", "p"];
+            if setting.key != "depth" {
+                line.extend(["--depth", "all"]);
+            }
+            line.push(&option);
+            if !word.is_empty() {
+                line.push(&word);
+            }
+            let changed = settings(&Only::parse_from(line).args).unwrap();
+            let mut expected = TrainSettings::default();
+            expected.fine_tune.depth = of;
+            let said = if word.is_empty() { "yes" } else { &word };
+            setting.set(&mut expected, said).unwrap();
+            assert_eq!(changed, expected, "{}", setting.key);
+            assert_ne!(
+                setting.get(&changed),
+                setting.get(&TrainSettings::default())
+            );
+        }
+    }
+
+    #[test]
+    fn only_more_steps_go_with_a_run_that_is_resumed() {
+        let parse = |line: &str| Only::try_parse_from(line.split(' ')).is_ok();
+        assert!(parse("train p --resume r --how-many-training-steps 7"));
+        assert!(parse("train p --resume r --fine-tune-steps 7"));
+        for other in [
+            "--learning-rate 1",
+            "--depth all",
+            "--train-depthwise",
+            "--seed 1",
+        ] {
+            assert!(!parse(&format!("train p --resume r {other}")), "{other}");
+        }
+    }
+
+    #[test]
     fn the_help_names_the_real_defaults() {
         let help = Only::command().render_long_help().to_string();
-        let defaults = TrainSettings::default();
-        for default in [
-            defaults.architecture.to_string(),
-            defaults.how_many_training_steps.to_string(),
-            defaults.learning_rate.to_string(),
-            defaults.train_batch_size.to_string(),
-            defaults.validation_batch_size.to_string(),
-            defaults.split.testing_percentage.to_string(),
-            defaults.split.validation_percentage.to_string(),
-            defaults.seed.to_string(),
-        ] {
+        for setting in SETTINGS {
+            assert!(
+                help.contains(&format!("--{}", setting.option())),
+                "{}",
+                setting.key
+            );
+        }
+        for default in ["4000", "0.01", "100", "0.001", "sgd", "center-crop", "auto"] {
             assert!(help.contains(&format!("[default: {default}]")), "{default}");
         }
-        let interval = format!("[default: {},", defaults.eval_step_interval);
-        assert!(help.contains(&interval));
-        assert_eq!(defaults.optimizer, Optimizer::Sgd);
-        assert_eq!(defaults.fit, Fit::CenterCrop);
     }
 
     #[test]
     fn something_must_be_left_to_learn_from() {
         let line = "train p --testing-percentage 50 --validation-percentage 50";
         let args = Only::parse_from(line.split(' ')).args;
-        assert!(settings(&args).unwrap_err().is::<Usage>());
+        assert!(settings(&args).unwrap_err().to_string().contains("100 %"));
     }
 
     #[test]

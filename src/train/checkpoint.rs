@@ -252,7 +252,7 @@ fn curves_up_to(path: &Path, step: u32) -> Result<Curves, TrainError> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
-    use super::super::optimizer::{Rate, Rule};
+    use super::super::optimizer::{Optimizer, Rate};
     use super::*;
 
     fn store(dir: &Path) -> Store {
@@ -271,7 +271,7 @@ mod tests {
             decays: false,
         };
         let optimization = Optimization {
-            rule: Rule::Adam,
+            rule: Optimizer::Adam,
             rate: Rate::Constant(0.1),
             weight_decay: 0.0,
             clip_norm: 0.0,

@@ -11,7 +11,8 @@ use super::checkpoint::Checkpoint;
 use super::curves::LiveCurves;
 use super::head::{Examples, HeadLayer, Sizes, Table};
 use super::learner::{Learner, Report};
-use super::settings::{Optimizer, TrainSettings};
+use super::optimizer::Optimizer;
+use super::settings::TrainSettings;
 
 /// Steps per second that a head of these sizes trains at on this machine, measured for about `secs` seconds on
 /// made-up bottlenecks, evaluations included.

@@ -20,6 +20,7 @@ mod recipe;
 mod removal;
 mod run;
 mod run_classes;
+pub mod schema;
 mod settings;
 mod tensorboard;
 #[cfg(test)]
@@ -30,14 +31,14 @@ mod training;
 pub use curves::{BestPoint, CurvePoint, Curves, LiveCurves, Part};
 pub use error::TrainError;
 pub use finetune::{
-    DepthEstimate, Estimate, FineTuneOptimizer, FineTuneSettings, Outcome, Verdict, estimate,
-    measure_fine_tuning_step,
+    DepthEstimate, Estimate, FineTuneSettings, Outcome, Verdict, estimate, measure_fine_tuning_step,
 };
 pub use measure::measure_steps_per_second;
 pub use note::RunNote;
+pub use optimizer::Optimizer;
 pub use present::{Present, present};
 pub use removal::{remove_run, restore_run};
 pub use run::{Head, HeadOnly, Run, RunFrame, RunId, RunResult, RunState, runs};
 pub use run_classes::RunClasses;
-pub use settings::{EvalSpacing, Optimizer, TrainSettings};
+pub use settings::{EvalSpacing, TrainSettings};
 pub use trainer::{resume, train};

@@ -1,5 +1,7 @@
 //! How weights follow their gradients, as nodes of the step's graph.
 
+use serde::{Deserialize, Serialize};
+
 use crate::graph::ops::{Elementwise, ReduceKind};
 use crate::graph::{Graph, GraphError, ValueId};
 
@@ -38,16 +40,29 @@ pub(super) fn matrix(shape: &[usize]) -> Vec<usize> {
 }
 
 /// How weights follow their gradients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rule {
-    /// `w ← w - η g`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimizer {
+    /// Stochastic gradient descent, as `retrain.py` has it: `w ← w - η g`.
     Sgd,
-    /// `m ← 0.9 m + g`, `w ← w - η m`.
+    /// With momentum: `m ← 0.9 m + g`, `w ← w - η m`.
     Momentum,
-    /// Kingma and Ba 2015, algorithm 1. Its learning rate comes with the correction of the first moment.
+    /// Kingma and Ba 2015, algorithm 1; beta 0.9 and 0.999, epsilon 1e-8. Its learning rate comes with the correction
+    /// of the first moment.
     Adam,
     /// Adam with decoupled decay (Loshchilov and Hutter 2019, algorithm 2).
     AdamW,
+}
+
+impl Optimizer {
+    /// The learning rate that suits it.
+    #[must_use]
+    pub fn default_rate(self) -> f32 {
+        match self {
+            Self::Sgd | Self::Momentum => 0.01,
+            Self::Adam | Self::AdamW => 1e-3,
+        }
+    }
 }
 
 /// The learning rate over the steps.
@@ -91,7 +106,7 @@ impl Rate {
 /// The optimiser and all that belongs to it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Optimization {
-    pub rule: Rule,
+    pub rule: Optimizer,
     pub rate: Rate,
     /// How much weights that decay are drawn towards zero.
     pub weight_decay: f32,
@@ -105,9 +120,9 @@ impl Optimization {
     /// What is kept for each weight.
     pub(super) fn slots(&self) -> Vec<Slot> {
         let mut slots = match self.rule {
-            Rule::Sgd => vec![],
-            Rule::Momentum => vec![Slot::First],
-            Rule::Adam | Rule::AdamW => vec![Slot::First, Slot::Second],
+            Optimizer::Sgd => vec![],
+            Optimizer::Momentum => vec![Slot::First],
+            Optimizer::Adam | Optimizer::AdamW => vec![Slot::First, Slot::Second],
         };
         // An average that follows at once is the weight itself.
         if self.average_decay > 0.0 {
@@ -132,9 +147,9 @@ impl Optimization {
         let rate = self.rate.at(step, steps);
         let [first, second] = [BETA_1, BETA_2].map(|beta| 1.0 - beta.powf(t));
         let mut scalars = match self.rule {
-            Rule::Sgd | Rule::Momentum => vec![("rate", rate)],
-            Rule::Adam => vec![("rate", rate / first), ("second_scale", 1.0 / second)],
-            Rule::AdamW => vec![
+            Optimizer::Sgd | Optimizer::Momentum => vec![("rate", rate)],
+            Optimizer::Adam => vec![("rate", rate / first), ("second_scale", 1.0 / second)],
+            Optimizer::AdamW => vec![
                 ("rate", rate),
                 ("first_scale", 1.0 / first),
                 ("second_scale", 1.0 / second),
@@ -203,9 +218,9 @@ pub(super) fn append_updates(
             },
         };
         let next = match optimization.rule {
-            Rule::Sgd => update.sgd(gradient)?,
-            Rule::Momentum => update.momentum(gradient)?,
-            Rule::Adam | Rule::AdamW => update.adam(gradient, optimization.rule)?,
+            Optimizer::Sgd => update.sgd(gradient)?,
+            Optimizer::Momentum => update.momentum(gradient)?,
+            Optimizer::Adam | Optimizer::AdamW => update.adam(gradient, optimization.rule)?,
         };
         if optimization.average_decay > 0.0 {
             update.average(next)?;
@@ -292,7 +307,7 @@ impl Update<'_> {
         Ok(self.next(self.value, change))
     }
 
-    fn adam(&mut self, gradient: ValueId, rule: Rule) -> Result<ValueId, GraphError> {
+    fn adam(&mut self, gradient: ValueId, rule: Optimizer) -> Result<ValueId, GraphError> {
         let (first, second) = (self.slot(Slot::First)?, self.slot(Slot::Second)?);
         let second_scale = self.graph.named("second_scale")?;
         let (keep, take) = (self.graph.number(BETA_1), self.graph.number(1.0 - BETA_1));
@@ -310,7 +325,7 @@ impl Update<'_> {
         let divisor = self.graph.add(root, epsilon);
         let rate = self.rate()?;
         let mut scaled_rate = rate;
-        if rule == Rule::AdamW {
+        if rule == Optimizer::AdamW {
             let first_scale = self.graph.named("first_scale")?;
             scaled_rate = self.graph.mul(rate, first_scale);
         }

@@ -7,18 +7,8 @@ use crate::project::SplitSettings;
 
 use super::FineTuneSettings;
 use super::batches::Purpose;
-use super::optimizer::{Optimization, Rate, Rule};
+use super::optimizer::{Optimization, Optimizer, Rate};
 use super::recipe::{Recipe, TrainFigures};
-
-/// How weights follow the gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Optimizer {
-    /// Plain stochastic gradient descent, as `retrain.py`.
-    Sgd,
-    /// Adam (Kingma and Ba 2015), beta 0.9 and 0.999, epsilon 1e-8.
-    Adam,
-}
 
 /// How far evaluations of the head are apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,10 +104,7 @@ impl TrainSettings {
         let shown = usize::try_from(self.validation_batch_size).ok();
         Recipe {
             optimization: Optimization {
-                rule: match self.optimizer {
-                    Optimizer::Sgd => Rule::Sgd,
-                    Optimizer::Adam => Rule::Adam,
-                },
+                rule: self.optimizer,
                 rate: Rate::Constant(self.learning_rate),
                 weight_decay: 0.0,
                 clip_norm: 0.0,

@@ -60,12 +60,19 @@ fn data() -> Data {
     }
 }
 
+const EVERY_OPTIMIZER: [Optimizer; 4] = [
+    Optimizer::Sgd,
+    Optimizer::Momentum,
+    Optimizer::Adam,
+    Optimizer::AdamW,
+];
+
 fn settings(optimizer: Optimizer) -> TrainSettings {
     TrainSettings {
         how_many_training_steps: 100,
         learning_rate: match optimizer {
             Optimizer::Sgd => 0.05,
-            Optimizer::Adam => 0.01,
+            Optimizer::Momentum | Optimizer::Adam | Optimizer::AdamW => 0.01,
         },
         train_batch_size: 20,
         validation_batch_size: 30,
@@ -206,7 +213,12 @@ fn by_hand(data: &Data, settings: &TrainSettings, steps: u32) -> (Vec<f64>, Vec<
         for ((parameter, gradient), [m, v]) in parameters.zip(gradients).zip(&mut moments) {
             match settings.optimizer {
                 Optimizer::Sgd => *parameter -= rate * gradient,
-                Optimizer::Adam => {
+                Optimizer::Momentum => {
+                    *m = 0.9 * *m + gradient;
+                    *parameter -= rate * *m;
+                }
+                // Without weight decay they are one.
+                Optimizer::Adam | Optimizer::AdamW => {
                     *m = 0.9 * *m + 0.1 * gradient;
                     *v = 0.999 * *v + 0.001 * gradient * gradient;
                     let m_hat = *m / (1.0 - 0.9_f64.powf(t));
@@ -221,7 +233,7 @@ fn by_hand(data: &Data, settings: &TrainSettings, steps: u32) -> (Vec<f64>, Vec<
 
 #[test]
 fn hundred_steps_equal_an_independent_implementation() {
-    for optimizer in [Optimizer::Sgd, Optimizer::Adam] {
+    for optimizer in EVERY_OPTIMIZER {
         // Without validation frames the last weights are kept, which are the ones to compare.
         let mut data = data();
         data.validation = Examples::default();
@@ -264,7 +276,7 @@ fn training_learns_and_the_best_weights_are_kept() {
 #[test]
 fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
     let data = data();
-    for optimizer in [Optimizer::Sgd, Optimizer::Adam] {
+    for optimizer in EVERY_OPTIMIZER {
         let mut settings = settings(optimizer);
         let first = go_on(&data, &settings, None, 100, &Work::new());
         let again = go_on(&data, &settings, None, 100, &Work::new());
@@ -285,7 +297,7 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
 #[test]
 fn going_on_from_any_checkpoint_ends_with_the_same_bits() {
     let data = data();
-    for optimizer in [Optimizer::Sgd, Optimizer::Adam] {
+    for optimizer in EVERY_OPTIMIZER {
         let settings = settings(optimizer);
         let whole = go_on(&data, &settings, None, 100, &Work::new());
         for at in [1, 10, 37, 99] {

@@ -29,7 +29,7 @@ pub fn train(
 ) -> Result<Run, TrainError> {
     project.check_writable()?;
     let began = Instant::now();
-    check_settings(settings)?;
+    settings.check()?;
     // Before minutes of work: can the graph be run at all?
     crate::onnx::runtime_info()?;
     curves.replace(0, &[], None);
@@ -108,7 +108,7 @@ pub fn resume(
         )));
     }
     run.settings.extend(done, steps);
-    check_settings(&run.settings)?;
+    run.settings.check()?;
     show_earlier(&run, &standing, curves)?;
     let found = present(project, &run, None, work)?;
     let all = found.frames.len() + found.missing as usize;
@@ -227,25 +227,4 @@ fn train_to_the_end(
     };
     run.finish(&head, result)?;
     Ok(run)
-}
-
-fn check_settings(settings: &TrainSettings) -> Result<(), TrainError> {
-    let wrong = |text: &str| Err(TrainError::Setting(text.to_owned()));
-    if settings.how_many_training_steps == 0 {
-        return wrong("the number of training steps must be at least 1");
-    }
-    if !(settings.learning_rate.is_finite() && settings.learning_rate > 0.0) {
-        return wrong("the learning rate must be over 0");
-    }
-    if settings.train_batch_size == 0 {
-        return wrong("the training batch must have at least 1 image");
-    }
-    if settings.eval_step_interval == 0 {
-        return wrong("there must be at least 1 step between evaluations");
-    }
-    finetune::check_settings(&settings.fine_tune)?;
-    if settings.validation_batch_size == 0 || settings.validation_batch_size < -1 {
-        return wrong("the validation batch must have at least 1 image, or -1 for all");
-    }
-    Ok(())
 }

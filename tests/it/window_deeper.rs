@@ -13,7 +13,9 @@ use salamander::train::{FineTuneSettings, Part, RunState, TrainSettings, runs};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
-use crate::window_project::{desk, go, press, press_part, session, set_number, train_until};
+use crate::window_project::{
+    desk, go, press, press_part, scroll_and_click, session, set_number, train_until,
+};
 
 /// Quick on any machine.
 fn small(steps: u32) -> TrainSettings {
@@ -36,13 +38,6 @@ fn small(steps: u32) -> TrainSettings {
 
 fn act(desk: &mut Desk, action: TrainAction) {
     desk.harness.state_mut().apply(Action::Train(action));
-}
-
-/// Clicks on what may lie below the edge of the settings.
-fn scroll_and_click(desk: &mut Desk, label: &str) {
-    desk.harness.get_by_label(label).scroll_to_me();
-    desk.harness.run_steps(4);
-    desk.click(label);
 }
 
 /// Points of the deeper part.
@@ -75,12 +70,14 @@ fn from_an_estimate_to_a_verdict() {
     press_part(&mut desk, "Last block, ");
     assert_eq!(session(&desk).depth(), Some(Depth::Last1));
     press(&mut desk, "Advanced");
-    scroll_and_click(&mut desk, "Momentum");
+    scroll_and_click(&mut desk, "Fine-tuning optimiser");
+    desk.click("Momentum");
     let rate = session(&desk).train.settings.fine_tune.learning_rate;
     assert!((rate - 0.01).abs() < 1e-9, "{rate}");
     // Another optimiser takes another time.
     assert!(session(&desk).estimate().is_none());
-    scroll_and_click(&mut desk, "AdamW");
+    scroll_and_click(&mut desk, "Fine-tuning optimiser");
+    desk.click("AdamW");
     assert_eq!(session(&desk).estimate(), Some(&found));
 
     press(&mut desk, "Train");

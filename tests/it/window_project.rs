@@ -56,6 +56,14 @@ pub fn press(desk: &mut Desk, button: &str) {
     desk.harness.run_steps(3);
 }
 
+/// Clicks on what may lie below the edge of the settings.
+pub fn scroll_and_click(desk: &mut Desk, label: &str) {
+    let found = desk.harness.query_all_by_label(label).next();
+    found.unwrap().scroll_to_me();
+    desk.harness.run_steps(4);
+    desk.click(label);
+}
+
 /// Chooses the line of an open list that begins so; its figures follow.
 pub fn press_part(desk: &mut Desk, begin: &str) {
     let find = |node: &egui_kittest::Node<'_>| {

@@ -29,7 +29,7 @@ fn runs_are_compared_in_a_table_and_are_given_names_and_notes() {
     go(&mut desk, "Train");
     press(&mut desk, "Table");
     // Those settings have a column in which the runs differ.
-    desk.see("Sort by Head steps");
+    desk.see("Sort by Training steps");
     desk.see("Sort by Learning rate");
     assert!(desk.harness.query_by_label("Sort by Seed").is_none());
 
@@ -41,16 +41,16 @@ fn runs_are_compared_in_a_table_and_are_given_names_and_notes() {
             .map(|node| {
                 use egui_kittest::kittest::NodeT as _;
                 let name = node.accesskit_node().label().unwrap_or_default();
-                (node.rect().top(), name.contains("Head steps 30"))
+                (node.rect().top(), name.contains("Training steps 30"))
             })
             .collect();
         rows.sort_by(|a, b| a.0.total_cmp(&b.0));
         rows.into_iter().map(|(_, longer)| longer).collect()
     };
     assert_eq!(order(&desk), [true, false]);
-    desk.click("Sort by Head steps");
+    desk.click("Sort by Training steps");
     assert_eq!(order(&desk), [true, false]);
-    desk.click("Sort by Head steps");
+    desk.click("Sort by Training steps");
     assert_eq!(order(&desk), [false, true]);
 
     // A name and a note, which change nothing of what was trained.

@@ -9,7 +9,9 @@ use salamander::train::{RunState, TrainSettings};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
-use crate::window_project::{desk, go, press, press_part, session, set_number, train_until};
+use crate::window_project::{
+    desk, go, press, press_part, scroll_and_click, session, set_number, train_until,
+};
 
 #[test]
 fn from_labelled_frames_to_an_exported_model() {
@@ -28,6 +30,7 @@ fn from_labelled_frames_to_an_exported_model() {
     press_part(&mut desk, "Head alone");
     assert_eq!(session(&desk).train.depth.chosen, Some(Depth::Head));
     press(&mut desk, "Advanced");
+    scroll_and_click(&mut desk, "Optimiser");
     desk.click("Adam");
     assert!((session(&desk).train.settings.learning_rate - 0.001).abs() < 1e-9);
 

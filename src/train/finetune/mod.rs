@@ -12,7 +12,6 @@ mod verdict;
 
 pub use estimate::{DepthEstimate, Estimate, estimate, measure_fine_tuning_step};
 pub(super) use network::cut_of;
-pub(super) use settings::check_settings;
-pub use settings::{FineTuneOptimizer, FineTuneSettings};
+pub use settings::FineTuneSettings;
 pub(super) use training::train_deeper;
 pub use verdict::{Outcome, Verdict};

@@ -3,31 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Augmentation, Depth, Views};
+use crate::train::TrainSettings;
 use crate::train::batches::Purpose;
-use crate::train::optimizer::{Optimization, Rate, Rule};
+use crate::train::optimizer::{Optimization, Optimizer, Rate};
 use crate::train::recipe::{Recipe, TrainFigures};
-use crate::train::{TrainError, TrainSettings};
-
-/// How weights follow the gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FineTuneOptimizer {
-    /// Stochastic gradient descent with momentum 0.9.
-    Momentum,
-    /// `AdamW` (Loshchilov and Hutter 2019), beta 0.9 and 0.999, epsilon 1e-8.
-    AdamW,
-}
-
-impl FineTuneOptimizer {
-    /// The learning rate that suits it.
-    #[must_use]
-    pub fn default_rate(self) -> f32 {
-        match self {
-            Self::Momentum => 0.01,
-            Self::AdamW => 1e-3,
-        }
-    }
-}
 
 /// Settings of the part of a training that goes deeper than the head. It begins where the head's training ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +23,7 @@ pub struct FineTuneSettings {
     /// Pictures per batch.
     pub batch_size: usize,
     /// The optimiser.
-    pub optimizer: FineTuneOptimizer,
+    pub optimizer: Optimizer,
     /// The highest learning rate; it rises to this for the first tenth of the steps and falls to zero along half
     /// a cosine (Loshchilov and Hutter 2017).
     pub learning_rate: f32,
@@ -77,8 +56,8 @@ impl Default for FineTuneSettings {
             steps: None,
             restarts: Vec::new(),
             batch_size: 32,
-            optimizer: FineTuneOptimizer::AdamW,
-            learning_rate: FineTuneOptimizer::AdamW.default_rate(),
+            optimizer: Optimizer::AdamW,
+            learning_rate: Optimizer::AdamW.default_rate(),
             layer_decay: 1.0,
             weight_decay: 0.01,
             clip_norm: 1.0,
@@ -87,7 +66,7 @@ impl Default for FineTuneSettings {
             train_depthwise: false,
             views: 0,
             augmentation: Augmentation::default(),
-            cache_budget_bytes: 8 << 30,
+            cache_budget_bytes: 8_000_000_000,
         }
     }
 }
@@ -136,10 +115,7 @@ impl TrainSettings {
         let apart = u32::try_from(apart).unwrap_or(u32::MAX);
         Recipe {
             optimization: Optimization {
-                rule: match fine_tune.optimizer {
-                    FineTuneOptimizer::Momentum => Rule::Momentum,
-                    FineTuneOptimizer::AdamW => Rule::AdamW,
-                },
+                rule: fine_tune.optimizer,
                 rate: Rate::WarmUpAndCosine {
                     peak: fine_tune.learning_rate,
                     restarts: fine_tune.restarts.clone(),
@@ -160,34 +136,4 @@ impl TrainSettings {
             saves_when_cancelled: false,
         }
     }
-}
-
-/// Refuses what makes no sense.
-pub(in crate::train) fn check_settings(settings: &FineTuneSettings) -> Result<(), TrainError> {
-    let wrong = |text: &str| Err(TrainError::Setting(text.to_owned()));
-    if !settings.is_on() {
-        return Ok(());
-    }
-    if settings.steps == Some(0) {
-        return wrong("the number of fine-tuning steps must be at least 1");
-    }
-    if settings.batch_size == 0 {
-        return wrong("the fine-tuning batch must have at least 1 image");
-    }
-    if !(settings.learning_rate.is_finite() && settings.learning_rate > 0.0) {
-        return wrong("the fine-tuning learning rate must be over 0");
-    }
-    if !(settings.layer_decay > 0.0 && settings.layer_decay <= 1.0) {
-        return wrong("the layer decay must be over 0 and at most 1");
-    }
-    if !(0.0..1.0).contains(&settings.label_smoothing) {
-        return wrong("label smoothing must be at least 0 and below 1");
-    }
-    if !(0.0..1.0).contains(&settings.average_decay) {
-        return wrong("the decay of the weights' average must be at least 0 and below 1");
-    }
-    if !(settings.weight_decay >= 0.0 && settings.clip_norm >= 0.0) {
-        return wrong("weight decay and the gradient's largest norm must not be negative");
-    }
-    Ok(())
 }

@@ -15,14 +15,15 @@ use std::sync::Arc;
 
 use half::f16;
 
+use super::FineTuneSettings;
 use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
 use super::rows::{RowBatches, Rows};
-use super::{FineTuneOptimizer, FineTuneSettings};
 use crate::backbone::Depth;
 use crate::graph::ops::{Activation, Conv, GlobalPool, Reshaping};
 use crate::graph::{Graph, Sliding, ValueId};
 use crate::jobs::Work;
 use crate::onnx::{ElementType, Tensor};
+use crate::train::Optimizer;
 use crate::train::batches::{Draw, Purpose, Row, Side};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::learner::{End, Learner, Report};
@@ -251,7 +252,7 @@ fn timeless(
 
 #[test]
 fn it_learns_and_keeps_the_best() {
-    for optimizer in [FineTuneOptimizer::AdamW, FineTuneOptimizer::Momentum] {
+    for optimizer in [Optimizer::AdamW, Optimizer::Momentum] {
         let (_, initial, mut settings, _) = case();
         settings.fine_tune.optimizer = optimizer;
         settings.fine_tune.learning_rate = 10.0 * optimizer.default_rate();

@@ -6,7 +6,7 @@
     reason = "a failed set-up is a failed test"
 )]
 
-use super::{BETA_1, BETA_2, Optimization, Rate, Rule, Weight, append_updates, next};
+use super::{BETA_1, BETA_2, Optimization, Optimizer, Rate, Weight, append_updates, next};
 use crate::graph::{Dim, Graph, ValueId};
 use crate::onnx::{ElementType, Session, Tensor};
 use crate::train::batches::{Draw, Purpose};
@@ -15,9 +15,14 @@ use crate::train::tests::random;
 /// The formulas of [`append_updates`] in double precision, over 60 steps of random gradients.
 #[test]
 fn updates_follow_the_formulas() {
-    for rule in [Rule::Sgd, Rule::Momentum, Rule::Adam, Rule::AdamW] {
+    for rule in [
+        Optimizer::Sgd,
+        Optimizer::Momentum,
+        Optimizer::Adam,
+        Optimizer::AdamW,
+    ] {
         // Plain Adam's learning rate comes with a correction that a decay must not have.
-        let weight_decay = if rule == Rule::Adam { 0.0 } else { 0.05 };
+        let weight_decay = if rule == Optimizer::Adam { 0.0 } else { 0.05 };
         let optimization = Optimization {
             rule,
             rate: Rate::WarmUpAndCosine {

@@ -1,16 +1,25 @@
 //! The settings that most people leave alone.
 
-use egui::{RichText, Ui};
+use egui::Ui;
 
-use super::deeper::deeper_ui;
+use super::field::field_ui;
 use crate::app::Session;
-use crate::app::words::Noun;
-use crate::backbone::Fit;
-use crate::train::{Optimizer, TrainSettings};
+use crate::backbone::Depth;
+use crate::train::TrainSettings;
+use crate::train::schema::{Group, SETTINGS};
 use crate::ui::icons;
 use crate::ui::theme::tokens;
-use crate::ui::widgets::{Number, number_ui};
-use crate::ui::widgets::{choice, field_label, menu_item, quiet_button, segments};
+use crate::ui::widgets::{self, quiet_button, section, separator};
+
+/// Those that stand above them.
+pub(super) const MAIN: [&str; 6] = [
+    "architecture",
+    "depth",
+    "how_many_training_steps",
+    "learning_rate",
+    "validation_percentage",
+    "testing_percentage",
+];
 
 /// Paints them, when they are unfolded.
 pub(super) fn advanced_ui(
@@ -35,128 +44,42 @@ pub(super) fn advanced_ui(
     if !*open {
         return;
     }
-    field_label(ui, "Optimiser").on_hover_text("How the weights follow the gradient");
-    let chosen = usize::from(settings.optimizer == Optimizer::Adam);
-    if let Some(index) = segments(ui, chosen, &["SGD", "Adam"])
-        && index != chosen
-    {
-        // Each has its own scale of learning rate; the user's own value stays.
-        let (optimizer, from, to) = if index == 0 {
-            (Optimizer::Sgd, 0.001, 0.01)
-        } else {
-            (Optimizer::Adam, 0.01, 0.001)
-        };
-        settings.optimizer = optimizer;
-        if (settings.learning_rate - from).abs() < 1e-9 {
-            settings.learning_rate = to;
+    for group in Group::ALL {
+        group_ui(ui, session, settings, group);
+    }
+}
+
+fn group_ui(ui: &mut Ui, session: &Session, settings: &mut TrainSettings, group: Group) {
+    separator(ui);
+    section(ui, group.title(), |_| {});
+    let deeper = matches!(group, Group::FineTuning | Group::Views);
+    if deeper && session.depth() == Some(Depth::Head) {
+        let t = tokens(ui);
+        let words = "They count when the depth is more than the head.";
+        ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
+    }
+    for setting in SETTINGS.iter().filter(|setting| setting.group == group) {
+        if MAIN.contains(&setting.key) {
+            continue;
+        }
+        // What views may change counts where there are some.
+        let of_views = group == Group::Views && setting.key != "views";
+        if of_views && settings.fine_tune.views == 0 {
+            continue;
+        }
+        let before = settings.fine_tune.steps;
+        field_ui(ui, session.noun(), setting, settings, None);
+        if setting.key == "fine_tune_steps"
+            && before.is_none()
+            && settings.fine_tune.steps.is_some()
+        {
+            settings.fine_tune.steps = measured_steps(session).or(settings.fine_tune.steps);
         }
     }
-    let batch = |range| Number {
-        range,
-        speed: 1.0,
-        decimals: 0,
-        note: session.noun().many(),
-        suffix: "",
-    };
-    number_ui(
-        ui,
-        "Training batch",
-        "Images per step: first a class is drawn, then one of its images, so that small classes count as much as large ones",
-        &mut settings.train_batch_size,
-        &batch(1..=65_536),
-    );
-    validation_batch_ui(ui, session.noun(), settings);
-    number_ui(
-        ui,
-        "Evaluate every",
-        "Steps between two points of the curves; more where there are many validation images, so that evaluating does not take longer than learning",
-        &mut settings.eval_step_interval,
-        &Number {
-            range: 1..=100_000,
-            speed: 0.5,
-            decimals: 0,
-            note: "steps",
-            suffix: "",
-        },
-    );
-    fit_ui(ui, session.noun(), settings);
-    number_ui(
-        ui,
-        "Seed",
-        "Everything random follows from it: the same seed gives the same weights",
-        &mut settings.seed,
-        &Number {
-            range: 0..=u64::MAX,
-            speed: 1.0,
-            decimals: 0,
-            note: "",
-            suffix: "",
-        },
-    );
-    deeper_ui(ui, session, &mut settings.fine_tune);
 }
 
-fn validation_batch_ui(ui: &mut Ui, noun: Noun, settings: &mut TrainSettings) {
-    let t = tokens(ui);
-    let mut all = settings.validation_batch_size < 0;
-    let mut size = if all {
-        100
-    } else {
-        settings.validation_batch_size
-    };
-    ui.add_enabled_ui(!all, |ui| {
-        number_ui(
-            ui,
-            "Validation batch",
-            "Validation images per evaluation; few make the curve jump",
-            &mut size,
-            &Number {
-                range: 1..=1_000_000,
-                speed: 1.0,
-                decimals: 0,
-                note: noun.many(),
-                suffix: "",
-            },
-        );
-    });
-    ui.scope(|ui| {
-        ui.spacing_mut().interact_size.y = 22.0;
-        ui.spacing_mut().icon_width = 16.0;
-        ui.checkbox(
-            &mut all,
-            RichText::new(noun.fill("All validation {images}")).color(t.muted),
-        )
-        .on_hover_text("Smoother curves; a little slower with many images");
-    });
-    settings.validation_batch_size = if all { -1 } else { size.max(1) };
-}
-
-fn fit_ui(ui: &mut Ui, noun: Noun, settings: &mut TrainSettings) {
-    let name = noun.fill("{Images} are made square by");
-    field_label(ui, &name);
-    let fits = [
-        (
-            Fit::CenterCrop,
-            "Centre crop",
-            "The largest square in the middle; the sides are cut off",
-        ),
-        (
-            Fit::Stretch,
-            "Stretch",
-            "Width and height are scaled separately; nothing is cut off",
-        ),
-        (Fit::Pad, "Pad", "The whole image with grey bars"),
-    ];
-    let selected = fits
-        .iter()
-        .find(|(fit, ..)| *fit == settings.fit)
-        .map_or("", |(_, label, _)| label);
-    choice(ui, "fit", &name, selected, |ui| {
-        for (fit, label, tip) in fits {
-            if menu_item(ui, None, label, ()).on_hover_text(tip).clicked() {
-                settings.fit = fit;
-                ui.close();
-            }
-        }
-    });
+/// As many steps as would be taken without a number.
+fn measured_steps(session: &Session) -> Option<u32> {
+    let deepest = session.estimate()?.depths.last()?;
+    (deepest.steps > 0).then_some(deepest.steps)
 }

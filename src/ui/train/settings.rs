@@ -5,17 +5,18 @@ use egui::{ScrollArea, Ui};
 use super::advanced::advanced_ui;
 use super::architectures::{architectures_ui, technical};
 use super::depth::depth_ui;
+use super::field::field_ui;
 use crate::app::{Action, Readiness, Session, TrainAction, Workspace, words};
 use crate::backbone::Depth;
 use crate::project::{Label, Noun};
-use crate::train::{Optimizer, TrainSettings};
+use crate::train::TrainSettings;
+use crate::train::schema::Setting;
 use crate::ui::Cx;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{
     self, button, choice, field_frame, field_label, hint_with, panel, quiet_button, section,
     separator,
 };
-use crate::ui::widgets::{Number, number_ui};
 
 /// Paints the settings.
 pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &mut bool) {
@@ -66,67 +67,21 @@ fn main_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &mut Train
     depth_ui(ui, cx, session);
     // Where more is trained than the head, these two speak of the head alone.
     let head_only = session.depth() == Some(Depth::Head);
-    let of_the_head = |note| if head_only { note } else { "of the head" };
-    number_ui(
-        ui,
-        "Training steps",
-        "How many times the weights are changed, each time by one batch of images. More is better until the validation curve stops rising",
-        &mut settings.how_many_training_steps,
-        &Number {
-            range: 1..=10_000_000,
-            speed: 10.0,
-            decimals: 0,
-            note: of_the_head(""),
-            suffix: "",
-        },
-    );
-    let note = of_the_head(match settings.optimizer {
-        Optimizer::Sgd => "plain descent",
-        Optimizer::Adam => "Adam",
-    });
-    number_ui(
-        ui,
-        "Learning rate",
-        "How far each step follows the gradient. Too small learns slowly, too large makes the curves jump. 0.01 suits plain descent, 0.001 suits Adam",
-        &mut settings.learning_rate,
-        &Number {
-            range: 1e-6..=100.0,
-            speed: 0.0005,
-            decimals: 6,
-            note,
-            suffix: "",
-        },
-    );
+    let note = (!head_only).then_some("of the head");
+    let noun = session.noun();
+    let field = |ui: &mut Ui, key, settings: &mut TrainSettings, note| {
+        if let Some(setting) = Setting::find(key) {
+            field_ui(ui, noun, setting, settings, note);
+        }
+    };
+    field(ui, "how_many_training_steps", settings, note);
+    field(ui, "learning_rate", settings, note);
     ui.columns(2, |columns| {
-        let percentage = |ui: &mut Ui, label, tip, value: &mut u8, other: u8| {
-            let number = Number {
-                range: 0..=80.min(90 - other.min(80)),
-                speed: 0.2,
-                decimals: 0,
-                note: "",
-                suffix: " %",
-            };
-            number_ui(ui, label, tip, value, &number);
-        };
-        let testing = settings.split.testing_percentage;
         if let [left, right] = columns {
-            percentage(
-                left,
-                "Validation",
-                "Part of the images that is watched while training and chooses the best weights",
-                &mut settings.split.validation_percentage,
-                testing,
-            );
-            percentage(
-                right,
-                "Test",
-                "Part of the images that is looked at once, at the end: the honest figure",
-                &mut settings.split.testing_percentage,
-                settings.split.validation_percentage,
-            );
+            field(left, "validation_percentage", settings, None);
+            field(right, "testing_percentage", settings, None);
         }
     });
-    let noun = session.noun();
     field_label(ui, "Split");
     fixed_ui(
         ui,

@@ -7,6 +7,7 @@ use egui::{
 
 use super::runs::{compare_ui, more_ui};
 use crate::app::{Action, Dialog, EvaluateAction, RunEntry, RunTable, Session, TrainAction};
+use crate::project::Noun;
 use crate::train::{RunId, RunState};
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -107,7 +108,7 @@ pub(super) fn table_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &m
             .show(ui, |ui| {
                 ui.set_min_width(width);
                 ui.spacing_mut().item_spacing.y = 0.0;
-                head_ui(ui, built, &mut sorted);
+                head_ui(ui, session.noun(), built, &mut sorted);
                 ScrollArea::vertical()
                     .id_salt("rows of runs")
                     .auto_shrink(false)
@@ -122,7 +123,7 @@ pub(super) fn table_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &m
 }
 
 /// The headings: each sorts by its column, the highest number first, once more the other way round, and then no more.
-fn head_ui(ui: &mut Ui, built: &Built, sorted: &mut Option<(&'static str, bool)>) {
+fn head_ui(ui: &mut Ui, noun: Noun, built: &Built, sorted: &mut Option<(&'static str, bool)>) {
     let t = tokens(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
     ui.painter()
@@ -170,7 +171,7 @@ fn head_ui(ui: &mut Ui, built: &Built, sorted: &mut Option<(&'static str, bool)>
             ui.painter()
                 .text(pos2(x, cell.center().y), align, glyph, font, color);
         }
-        if response.on_hover_text(column.tip).clicked() {
+        if response.on_hover_text(noun.fill(column.tip)).clicked() {
             *sorted = match by {
                 None => Some((column.title, column.numbers)),
                 Some((_, first)) if first == column.numbers => Some((column.title, !first)),

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
+use super::super::FineTuneSettings;
 use super::super::graph::LOGITS_WEIGHT;
 use super::super::network::network;
 use super::super::rows::RowBatches;
-use super::super::settings::check_settings;
-use super::super::{FineTuneOptimizer, FineTuneSettings};
 use super::{beginning, case, table};
 use crate::backbone::{Blocks, Depth};
 use crate::jobs::Work;
 use crate::onnx::Tensor;
 use crate::train::head::Sizes;
 use crate::train::learner::{Learner, Report};
-use crate::train::{Head, LiveCurves, TrainSettings};
+use crate::train::{Head, LiveCurves, Optimizer, TrainSettings};
 
 #[test]
 fn the_rate_warms_up_and_falls_to_nothing() {
@@ -64,7 +63,7 @@ fn after_a_step(factor: f32, slower: &[&str]) -> Vec<(String, Tensor)> {
         }
     }
     settings.fine_tune = FineTuneSettings {
-        optimizer: FineTuneOptimizer::Momentum,
+        optimizer: Optimizer::Momentum,
         clip_norm: 0.0,
         average_decay: 0.0,
         ..settings.fine_tune
@@ -139,11 +138,9 @@ fn settings_of_older_runs_have_one_rate_for_all() {
     assert_eq!(read, FineTuneSettings::default());
     assert_eq!(read.rate_factor(7), 1.0);
     for (layer_decay, good) in [(0.0, false), (f32::NAN, false), (1.01, false), (0.1, true)] {
-        let settings = FineTuneSettings {
-            depth: Depth::Last1,
-            layer_decay,
-            ..FineTuneSettings::default()
-        };
-        assert_eq!(check_settings(&settings).is_ok(), good, "{layer_decay}");
+        let mut settings = TrainSettings::default();
+        settings.fine_tune.depth = Depth::Last1;
+        settings.fine_tune.layer_decay = layer_decay;
+        assert_eq!(settings.check().is_ok(), good, "{layer_decay}");
     }
 }

@@ -1,0 +1,143 @@
+//! The options that are settings of a training, made from their [schema](crate::train::schema).
+
+use std::collections::BTreeMap;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+
+use crate::project::Noun;
+use crate::train::TrainSettings;
+use crate::train::schema::{Group, Kind, SETTINGS, Setting};
+
+use super::Usage;
+
+/// Those that go with `--resume`: they extend a run.
+pub const EXTENDING: [&str; 2] = ["how_many_training_steps", "fine_tune_steps"];
+
+/// The option `--depth` has a word of its own.
+const ELSEWHERE: [&str; 1] = ["depth"];
+
+/// The settings that were given, by their keys.
+#[derive(Debug, Default, Clone)]
+pub struct SettingArgs(BTreeMap<&'static str, String>);
+
+impl SettingArgs {
+    /// The value that was given for a setting.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// Puts what was given into the settings. An optimiser comes before its rate, as in the schema.
+    pub fn apply(&self, settings: &mut TrainSettings) -> Result<(), Usage> {
+        for setting in SETTINGS {
+            if let Some(text) = self.get(setting.key) {
+                setting.set(settings, text).map_err(|wrong| {
+                    Usage(format!(
+                        "--{} cannot be “{text}”: {wrong}",
+                        setting.option()
+                    ))
+                })?;
+            }
+        }
+        settings.check().map_err(|error| Usage(error.to_string()))
+    }
+}
+
+impl clap::Args for SettingArgs {
+    fn augment_args(command: Command) -> Command {
+        options().fold(command, |command, setting| command.arg(option(setting)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = options().filter_map(|setting| {
+            let text = match setting.kind {
+                Kind::Switch { .. } => matches.get_flag(setting.key).then(|| "yes".to_owned()),
+                _ => matches.get_one::<String>(setting.key).cloned(),
+            };
+            Some((setting.key, text?))
+        });
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn options() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS
+        .iter()
+        .filter(|setting| !ELSEWHERE.contains(&setting.key))
+}
+
+/// The option of a setting.
+fn option(setting: &'static Setting) -> Arg {
+    let mut arg = Arg::new(setting.key)
+        .long(setting.option())
+        .help(help(setting));
+    if !EXTENDING.contains(&setting.key) {
+        arg = arg.conflicts_with("resume");
+    }
+    // The first group stands with the options that are no settings.
+    if setting.group != Group::Data {
+        arg = arg.help_heading(setting.group.title());
+    }
+    let name = match &setting.kind {
+        Kind::Switch { .. } => return arg.action(ArgAction::SetTrue),
+        Kind::Choice { options, .. } => {
+            let words = options.iter().map(|option| {
+                clap::builder::PossibleValue::new(option.word)
+                    .help(Noun::Frame.fill(option.brief).into_owned())
+            });
+            let words: Vec<_> = words.collect();
+            return arg
+                .value_name("WORD")
+                .value_parser(clap::builder::PossibleValuesParser::new(words));
+        }
+        Kind::Whole { .. } | Kind::WholeOr { .. } => "N",
+        Kind::Real { .. } => "F",
+        Kind::Name { .. } => "NAME",
+    };
+    arg.value_name(name)
+        .allow_negative_numbers(true)
+        .value_parser(|text: &str| {
+            let mut settings = TrainSettings::default();
+            setting.set(&mut settings, text).map(|()| text.to_owned())
+        })
+}
+
+/// What an option says of itself: what it does, what else it can be, what it is without.
+fn help(setting: &Setting) -> String {
+    let mut text = Noun::Frame.fill(setting.brief).into_owned();
+    if !setting.unit.is_empty() {
+        let unit = Noun::Frame.fill(setting.unit);
+        if !matches!(&*unit, "frames" | "steps") {
+            text = format!("{text}, in {unit}");
+        }
+    }
+    if let Kind::WholeOr { nothing, .. } = &setting.kind
+        && !nothing.word.is_empty()
+    {
+        let brief = Noun::Frame.fill(nothing.brief);
+        text = format!("{text}; {}: {}", nothing.word, lower(&brief));
+    }
+    if let Kind::Switch { .. } = setting.kind {
+        return text;
+    }
+    let default = setting.get(&TrainSettings::default());
+    format!("{text} [default: {default}]")
+}
+
+/// With a small letter at the beginning.
+fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(chars).collect()
+    })
+}

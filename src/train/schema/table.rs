@@ -1,0 +1,525 @@
+//! The table of settings, in the order in which they are shown.
+
+use crate::backbone::Fit;
+use crate::train::{EvalSpacing, Optimizer, TrainSettings};
+
+use super::{ChoiceOption, Group, Kind, Nothing, Reals, Setting};
+
+const MOST_STEPS: u64 = 10_000_000;
+
+const FITS: [Fit; 3] = [Fit::CenterCrop, Fit::Stretch, Fit::Pad];
+
+const OPTIMIZERS: [Optimizer; 4] = [
+    Optimizer::Sgd,
+    Optimizer::Momentum,
+    Optimizer::Adam,
+    Optimizer::AdamW,
+];
+
+const OPTIMIZER_OPTIONS: &[ChoiceOption] = &[
+    ChoiceOption {
+        word: "sgd",
+        title: "SGD",
+        brief: "Plain stochastic gradient descent, as in retrain.py",
+    },
+    ChoiceOption {
+        word: "momentum",
+        title: "Momentum",
+        brief: "Stochastic gradient descent with momentum 0.9: one rate for all weights, less noise",
+    },
+    ChoiceOption {
+        word: "adam",
+        title: "Adam",
+        brief: "A step of its own size for each weight (Kingma and Ba 2015)",
+    },
+    ChoiceOption {
+        word: "adam-w",
+        title: "AdamW",
+        brief: "Adam with decoupled weight decay (Loshchilov and Hutter 2019)",
+    },
+];
+
+const RATE: Reals = Reals {
+    least: 0.0,
+    with_least: false,
+    most: 100.0,
+    with_most: true,
+};
+
+const NOT_NEGATIVE: Reals = Reals {
+    least: 0.0,
+    with_least: true,
+    most: 1_000.0,
+    with_most: true,
+};
+
+const BELOW_ONE: Reals = Reals {
+    least: 0.0,
+    with_least: true,
+    most: 1.0,
+    with_most: false,
+};
+
+const UP_TO_ONE: Reals = Reals {
+    least: 0.0,
+    with_least: false,
+    most: 1.0,
+    with_most: true,
+};
+
+/// A number of another type than the schema has; the range of the setting keeps it from being cut off.
+fn small<T: TryFrom<u64>>(value: u64) -> Option<T> {
+    T::try_from(value).ok()
+}
+
+/// The other way round.
+fn large<T: TryInto<u64>>(value: T) -> u64 {
+    value.try_into().unwrap_or(u64::MAX)
+}
+
+fn place_of<T: PartialEq>(all: &[T], of: &T) -> usize {
+    all.iter().position(|one| one == of).unwrap_or_default()
+}
+
+/// Takes another optimiser, and the rate that suits it unless the user has one of his own.
+fn choose(optimizer: &mut Optimizer, rate: &mut f32, place: usize) {
+    let Some(chosen) = OPTIMIZERS.get(place).copied() else {
+        return;
+    };
+    if (*rate - optimizer.default_rate()).abs() < 1e-9 {
+        *rate = chosen.default_rate();
+    }
+    *optimizer = chosen;
+}
+
+/// A whole number of a field that has another type.
+macro_rules! whole {
+    ($range:expr, $($field:ident).+) => {
+        Kind::Whole {
+            range: $range,
+            get: |s| large(s.$($field).+),
+            set: |s, value| {
+                if let Some(value) = small(value) {
+                    s.$($field).+ = value;
+                }
+            },
+        }
+    };
+}
+
+macro_rules! real {
+    ($range:expr, $digits:expr, $($field:ident).+) => {
+        Kind::Real {
+            range: $range,
+            digits: $digits,
+            get: |s| s.$($field).+,
+            set: |s, value| s.$($field).+ = value,
+        }
+    };
+}
+
+macro_rules! switch {
+    ($($field:ident).+) => {
+        Kind::Switch {
+            get: |s| s.$($field).+,
+            set: |s, value| s.$($field).+ = value,
+        }
+    };
+}
+
+/// All settings of a training.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "architecture",
+        group: Group::Data,
+        title: "Architecture",
+        unit: "",
+        brief: "The backbone and its input size in pixels, as `salamander architectures` lists them",
+        more: "A larger one is more accurate and slower, here and on a phone.",
+        retrain: Some("architecture"),
+        kind: Kind::Name {
+            get: |s| s.architecture.to_string(),
+            title: |s| s.architecture.to_string(),
+            set: |s, text| {
+                s.architecture = text.parse().map_err(|error| format!("{error}"))?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        key: "depth",
+        group: Group::Data,
+        title: "Depth",
+        unit: "",
+        brief: "How much of the network is trained: `head`, `last-1` (the last block too), `last-3`, `stage` or `all`",
+        more: "On the command line `auto`, which is the default, chooses by the number of images and the time it would take on this machine; so does the window until somebody chooses.",
+        retrain: None,
+        kind: Kind::Name {
+            get: |s| s.fine_tune.depth.to_string(),
+            title: |s| s.fine_tune.depth.title().to_owned(),
+            set: |s, text| {
+                s.fine_tune.depth = text.parse().map_err(|error| format!("{error}"))?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        key: "fit",
+        group: Group::Data,
+        title: "Made square by",
+        unit: "",
+        brief: "How {images} are made square",
+        more: "Networks see squares. What is chosen here is written into exports, so that the phone does the same.",
+        retrain: None,
+        kind: Kind::Choice {
+            options: &[
+                ChoiceOption {
+                    word: "center-crop",
+                    title: "Centre crop",
+                    brief: "The largest square in the middle; the sides are cut off",
+                },
+                ChoiceOption {
+                    word: "stretch",
+                    title: "Stretch",
+                    brief: "Width and height are scaled separately; nothing is cut off",
+                },
+                ChoiceOption {
+                    word: "pad",
+                    title: "Pad",
+                    brief: "The whole image with grey bars",
+                },
+            ],
+            get: |s| place_of(&FITS, &s.fit),
+            set: |s, place| {
+                if let Some(fit) = FITS.get(place) {
+                    s.fit = *fit;
+                }
+            },
+        },
+    },
+    Setting {
+        key: "validation_percentage",
+        group: Group::Data,
+        title: "Validation",
+        unit: "%",
+        brief: "Part of the {images} that is watched while training and chooses the best weights",
+        more: "Whole sources are taken, so the part can come out a little larger or smaller. 0 keeps the weights of the last step.",
+        retrain: Some("validation_percentage"),
+        kind: whole!([0, 80], split.validation_percentage),
+    },
+    Setting {
+        key: "testing_percentage",
+        group: Group::Data,
+        title: "Test",
+        unit: "%",
+        brief: "Part of the {images} that is evaluated once, at the end: the honest figure",
+        more: "Whole sources are taken here too.",
+        retrain: Some("testing_percentage"),
+        kind: whole!([0, 80], split.testing_percentage),
+    },
+    Setting {
+        key: "split_seed",
+        group: Group::Data,
+        title: "Split seed",
+        unit: "",
+        brief: "Another number makes another split by the same rules, to measure how much depends on the draw",
+        more: "",
+        retrain: None,
+        kind: whole!([0, u64::MAX], split.split_seed),
+    },
+    Setting {
+        key: "seed",
+        group: Group::Data,
+        title: "Seed",
+        unit: "",
+        brief: "Everything random follows from it: the same seed gives the same weights",
+        more: "",
+        retrain: None,
+        kind: whole!([0, u64::MAX], seed),
+    },
+    Setting {
+        key: "how_many_training_steps",
+        group: Group::Head,
+        title: "Training steps",
+        unit: "",
+        brief: "How many times the weights of the head are changed, each time by one batch",
+        more: "More is better until the validation curve stops rising.",
+        retrain: Some("how_many_training_steps"),
+        kind: whole!([1, MOST_STEPS], how_many_training_steps),
+    },
+    Setting {
+        key: "optimizer",
+        group: Group::Head,
+        title: "Optimiser",
+        unit: "",
+        brief: "How the weights follow the gradient; retrain.py has `sgd`",
+        more: "A learning rate that was not chosen follows the optimiser: 0.01 for `sgd` and `momentum`, 0.001 for `adam` and `adam-w`.",
+        retrain: None,
+        kind: Kind::Choice {
+            options: OPTIMIZER_OPTIONS,
+            get: |s| place_of(&OPTIMIZERS, &s.optimizer),
+            set: |s, place| choose(&mut s.optimizer, &mut s.learning_rate, place),
+        },
+    },
+    Setting {
+        key: "learning_rate",
+        group: Group::Head,
+        title: "Learning rate",
+        unit: "",
+        brief: "How far each step follows the gradient; too small learns slowly, too large makes the curves jump",
+        more: "",
+        retrain: Some("learning_rate"),
+        kind: real!(RATE, 6, learning_rate),
+    },
+    Setting {
+        key: "train_batch_size",
+        group: Group::Head,
+        title: "Training batch",
+        unit: "{images}",
+        brief: "{Images} per step: first a class is drawn, then one of its {images}, so that small classes count as much as large ones",
+        more: "",
+        retrain: Some("train_batch_size"),
+        kind: whole!([1, 65_536], train_batch_size),
+    },
+    Setting {
+        key: "validation_batch_size",
+        group: Group::Head,
+        title: "Validation batch",
+        unit: "{images}",
+        brief: "Validation {images} per evaluation; few make the curve jump",
+        more: "They are drawn anew each time. All of them choose the weights, whatever the curve shows.",
+        retrain: Some("validation_batch_size"),
+        kind: Kind::WholeOr {
+            range: [1, 1_000_000_000],
+            nothing: Nothing {
+                word: "-1",
+                title: "All validation {images}",
+                brief: "Smoother curves; a little slower with many {images}",
+                instead: 100,
+            },
+            get: |s| u64::try_from(s.validation_batch_size).ok(),
+            set: |s, value| {
+                s.validation_batch_size = value.and_then(|size| size.try_into().ok()).unwrap_or(-1);
+            },
+        },
+    },
+    Setting {
+        key: "eval_step_interval",
+        group: Group::Head,
+        title: "Evaluate every",
+        unit: "steps",
+        brief: "Steps between two points of the curves",
+        more: "",
+        retrain: Some("eval_step_interval"),
+        kind: Kind::WholeOr {
+            range: [1, MOST_STEPS],
+            nothing: Nothing {
+                word: "auto",
+                title: "As often as it costs little",
+                brief: "Every 10 steps, or as many more that no more {images} are evaluated than learned from",
+                instead: 10,
+            },
+            get: |s| {
+                let exact = s.eval_spacing == EvalSpacing::Exact;
+                exact.then_some(u64::from(s.eval_step_interval))
+            },
+            set: |s, value| {
+                let auto = TrainSettings::default();
+                let spacing = value.map_or(auto.eval_spacing, |_| EvalSpacing::Exact);
+                s.eval_spacing = spacing;
+                s.eval_step_interval = value.and_then(small).unwrap_or(auto.eval_step_interval);
+            },
+        },
+    },
+    Setting {
+        key: "fine_tune_steps",
+        group: Group::FineTuning,
+        title: "Fine-tuning steps",
+        unit: "",
+        brief: "How many times the part that is trained after the head is changed, each time by one batch",
+        more: "",
+        retrain: None,
+        kind: Kind::WholeOr {
+            range: [1, MOST_STEPS],
+            nothing: Nothing {
+                word: "auto",
+                title: "As many as the {images} call for",
+                brief: "As many steps as show each image 2.5 times, at least 100 and at most 2000",
+                instead: 100,
+            },
+            get: |s| s.fine_tune.steps.map(u64::from),
+            set: |s, value| s.fine_tune.steps = value.and_then(small),
+        },
+    },
+    Setting {
+        key: "fine_tune_batch_size",
+        group: Group::FineTuning,
+        title: "Fine-tuning batch",
+        unit: "{images}",
+        brief: "{Images} per step of the fine-tuning; a step takes as much longer as there are more",
+        more: "",
+        retrain: None,
+        kind: whole!([1, 4_096], fine_tune.batch_size),
+    },
+    Setting {
+        key: "fine_tune_optimizer",
+        group: Group::FineTuning,
+        title: "Fine-tuning optimiser",
+        unit: "",
+        brief: "How the weights follow the gradient in the fine-tuning",
+        more: "A learning rate that was not chosen follows the optimiser, as for the head.",
+        retrain: None,
+        kind: Kind::Choice {
+            options: OPTIMIZER_OPTIONS,
+            get: |s| place_of(&OPTIMIZERS, &s.fine_tune.optimizer),
+            set: |s, place| {
+                let fine_tune = &mut s.fine_tune;
+                choose(
+                    &mut fine_tune.optimizer,
+                    &mut fine_tune.learning_rate,
+                    place,
+                );
+            },
+        },
+    },
+    Setting {
+        key: "fine_tune_learning_rate",
+        group: Group::FineTuning,
+        title: "Fine-tuning rate",
+        unit: "",
+        brief: "The highest learning rate of the fine-tuning; it rises to this in the first tenth of the steps and then falls to zero",
+        more: "It falls along half a cosine (Loshchilov and Hutter 2017).",
+        retrain: None,
+        kind: real!(RATE, 6, fine_tune.learning_rate),
+    },
+    Setting {
+        key: "layer_decay",
+        group: Group::FineTuning,
+        title: "Layer decay",
+        unit: "",
+        brief: "How much slower each block learns than the one behind it: at 0.8 the last block learns at 0.8 of the rate, the one before at 0.64; at 1 all learn alike",
+        more: "The first blocks of a network see edges and colours, which are the same for all images; the last ones see what sets your classes apart (Howard and Ruder 2018).",
+        retrain: None,
+        kind: real!(UP_TO_ONE, 3, fine_tune.layer_decay),
+    },
+    Setting {
+        key: "label_smoothing",
+        group: Group::FineTuning,
+        title: "Label smoothing",
+        unit: "",
+        brief: "How far the network is kept from being certain: the share of the answer that is spread over all classes",
+        more: "Szegedy et al. 2016.",
+        retrain: None,
+        kind: real!(BELOW_ONE, 3, fine_tune.label_smoothing),
+    },
+    Setting {
+        key: "weight_decay",
+        group: Group::FineTuning,
+        title: "Weight decay",
+        unit: "",
+        brief: "How strongly kernels are drawn towards zero, which keeps the network from learning single {images} by heart",
+        more: "Biases are left alone.",
+        retrain: None,
+        kind: real!(NOT_NEGATIVE, 5, fine_tune.weight_decay),
+    },
+    Setting {
+        key: "average_decay",
+        group: Group::FineTuning,
+        title: "Weight averaging",
+        unit: "",
+        brief: "What is kept is the mean of the last weights; closer to 1 it goes further back, at 0 only the last count",
+        more: "It is the decay of a moving average.",
+        retrain: None,
+        kind: real!(BELOW_ONE, 4, fine_tune.average_decay),
+    },
+    Setting {
+        key: "clip_norm",
+        group: Group::FineTuning,
+        title: "Gradient limit",
+        unit: "",
+        brief: "Largest norm of the gradient over all weights: no single step goes further; 0 has no limit",
+        more: "Pascanu et al. 2013.",
+        retrain: None,
+        kind: real!(NOT_NEGATIVE, 3, fine_tune.clip_norm),
+    },
+    Setting {
+        key: "train_depthwise",
+        group: Group::FineTuning,
+        title: "Train depthwise kernels",
+        unit: "",
+        brief: "Train the kernels of one channel each as well, which takes a tenth longer, up to half as long again at greater depths",
+        more: "",
+        retrain: None,
+        kind: switch!(fine_tune.train_depthwise),
+    },
+    Setting {
+        key: "cache_budget",
+        group: Group::FineTuning,
+        title: "Cache budget",
+        unit: "GB",
+        brief: "How much disk may be taken by what is kept of the {images}; what does not fit is computed again in each step",
+        more: "",
+        retrain: None,
+        kind: Kind::Real {
+            range: Reals {
+                most: 100_000.0,
+                ..NOT_NEGATIVE
+            },
+            digits: 1,
+            get: |s| (s.fine_tune.cache_budget_bytes as f64 / 1e9) as f32,
+            set: |s, gigabytes| {
+                s.fine_tune.cache_budget_bytes = (f64::from(gigabytes) * 1e9) as u64;
+            },
+        },
+    },
+    Setting {
+        key: "views",
+        group: Group::Views,
+        title: "Augmented views",
+        unit: "per image",
+        brief: "Changed copies of each {image} that are learned from too; each takes as much disk as the {image} itself",
+        more: "",
+        retrain: None,
+        kind: whole!([0, 64], fine_tune.views),
+    },
+    Setting {
+        key: "flip_left_right",
+        group: Group::Views,
+        title: "Mirror half of the views",
+        unit: "",
+        brief: "Swap left and right in half of the views; not for things where that matters, as letters and hands",
+        more: "",
+        retrain: Some("flip_left_right"),
+        kind: switch!(fine_tune.augmentation.flip_left_right),
+    },
+    Setting {
+        key: "random_crop",
+        group: Group::Views,
+        title: "Crop",
+        unit: "%",
+        brief: "How much of the margin a view may cut off",
+        more: "",
+        retrain: Some("random_crop"),
+        kind: whole!([0, 100], fine_tune.augmentation.random_crop),
+    },
+    Setting {
+        key: "random_scale",
+        group: Group::Views,
+        title: "Scale",
+        unit: "%",
+        brief: "How much a view may be enlarged",
+        more: "",
+        retrain: Some("random_scale"),
+        kind: whole!([0, 100], fine_tune.augmentation.random_scale),
+    },
+    Setting {
+        key: "random_brightness",
+        group: Group::Views,
+        title: "Brightness",
+        unit: "%",
+        brief: "How much brighter or darker a view may be",
+        more: "",
+        retrain: Some("random_brightness"),
+        kind: whole!([0, 100], fine_tune.augmentation.random_brightness),
+    },
+];
