@@ -5,14 +5,15 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::catalogue::known_backbones;
 use super::{Backbone, BackboneError, Fit, Preprocessing, catalogue};
 
 /// A backbone at an input resolution; reads and prints as `efficientnet-lite0@224`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Architecture {
-    /// The backbone's name in the catalogue.
+    /// The backbone's name, in the catalogue or among the project's own.
     pub backbone: String,
-    /// Input width and height in pixels, a multiple of 32.
+    /// Input width and height in pixels; of those in the catalogue a multiple of 32.
     pub resolution_px: u32,
 }
 
@@ -26,40 +27,23 @@ impl Default for Architecture {
 }
 
 impl Architecture {
-    /// Every architecture on offer: each backbone of the catalogue at each of its resolutions.
+    /// Every architecture that ships with Salamander: each backbone of the catalogue at each of its resolutions.
     pub fn all() -> Result<Vec<Self>, BackboneError> {
-        Ok(catalogue()?
-            .iter()
-            .flat_map(|backbone| {
-                let resolutions = backbone.resolutions.iter();
-                resolutions.map(|resolution_px| Self {
-                    backbone: backbone.name.clone(),
-                    resolution_px: *resolution_px,
-                })
-            })
-            .collect())
+        Ok(catalogue()?.iter().flat_map(Backbone::offered).collect())
     }
 
     /// Its catalogue entry. Fails when the backbone is unknown or not offered at this resolution (a
     /// settings file may say anything).
     pub fn entry(&self) -> Result<&'static Backbone, BackboneError> {
-        catalogue()?
-            .iter()
-            .find(|backbone| {
-                backbone.name == self.backbone && backbone.resolutions.contains(&self.resolution_px)
-            })
+        Backbone::named(&self.backbone)
+            .ok()
+            .filter(|backbone| backbone.resolutions.contains(&self.resolution_px))
             .ok_or_else(|| unknown(&self.to_string()))
     }
 
-    /// Multiply-accumulates of one image. All strides of the network multiply to 32 and the resolution is a
-    /// multiple of 32, so the cost is exactly proportional to the number of pixels.
+    /// Multiply-accumulates of one image.
     pub fn multiply_accumulates(&self) -> Result<u64, BackboneError> {
-        let entry = self.entry()?;
-        let cells = |resolution_px: u32| u64::from(resolution_px / 32).pow(2);
-        Ok(
-            entry.multiply_accumulates / cells(entry.default_resolution)
-                * cells(self.resolution_px),
-        )
+        Ok(self.entry()?.multiply_accumulates_at(self.resolution_px))
     }
 
     /// How pictures become the input of this architecture, made square by `fit`.
@@ -106,7 +90,7 @@ impl FromStr for Architecture {
 
 /// "unknown architecture …; known are efficientnet-lite0@96, 128, …".
 fn unknown(name: &str) -> BackboneError {
-    let known = match catalogue() {
+    let known = match known_backbones() {
         Ok(backbones) => backbones
             .iter()
             .map(|backbone| {

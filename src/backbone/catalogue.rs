@@ -1,15 +1,17 @@
-//! The backbones that ship with Salamander: `models/catalogue.json` and the files beside it.
+//! The backbones: those that ship with Salamander, and those that were added to projects.
 //!
-//! The catalogue is built into the program; the model files lie in a folder beside it (see
-//! [`model_dirs`]) and are checked against the catalogue's hashes once per process.
+//! The catalogue of the shipped ones, `models/catalogue.json`, is built into the program; the model files lie in a
+//! folder beside it (see [`model_dirs`]). Those of a project lie in the project and are made known when it is opened.
+//! Their names contain a hash of their content, so that a name means one network whatever projects are open. All files are
+//! checked against their hashes once per process.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use serde::Deserialize;
 
-use super::BackboneError;
+use super::{Architecture, BackboneError};
 
 const CATALOGUE: &str = include_str!("../../models/catalogue.json");
 
@@ -55,12 +57,14 @@ pub struct Backbone {
     pub parameters: u64,
     /// Multiply-accumulates of one image at the default resolution.
     pub multiply_accumulates: u64,
-    /// The accuracy that was published.
-    pub imagenet_top1: PublishedTop1,
-    /// SPDX licence.
+    /// The accuracy that was published, of those that ship with Salamander.
+    pub imagenet_top1: Option<PublishedTop1>,
+    /// SPDX licence; of a project's own what was said of it.
     pub licence: String,
     /// Name of the file with the licence's text.
     licence_file: String,
+    /// Where it is and what it is called, when it was added to a project.
+    pub own: Option<Own>,
     /// Name of the model file.
     pub file: String,
     /// Size of the model file.
@@ -75,6 +79,17 @@ pub struct Backbone {
     pub mean: [f32; 3],
     /// Divides each channel value after that.
     pub std: [f32; 3],
+}
+
+/// What is to be known of a backbone that was added to a project.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Own {
+    /// Its name without the hash, for people.
+    pub title: String,
+    /// The folder with its files, in the project.
+    pub dir: PathBuf,
+    /// Multiply-accumulates of one image at each resolution on offer.
+    pub multiply_accumulates: BTreeMap<u32, u64>,
 }
 
 /// The catalogue's own layout.
@@ -128,9 +143,10 @@ impl From<Entry> for Backbone {
             bottleneck_dim: entry.bottleneck.dim,
             parameters: entry.parameters,
             multiply_accumulates: entry.multiply_accumulates,
-            imagenet_top1: entry.imagenet_top1,
+            imagenet_top1: Some(entry.imagenet_top1),
             licence: entry.licence,
             licence_file: entry.licence_file,
+            own: None,
             file: entry.file,
             bytes: entry.bytes,
             blake3: entry.blake3,
@@ -156,6 +172,40 @@ pub fn catalogue() -> Result<&'static [Backbone], BackboneError> {
         })
         .as_deref()
         .map_err(|error| BackboneError::Catalogue(error.clone()))
+}
+
+/// The backbones of projects that were opened in this process, by name.
+fn added() -> &'static RwLock<BTreeMap<String, &'static Backbone>> {
+    static ADDED: RwLock<BTreeMap<String, &'static Backbone>> = RwLock::new(BTreeMap::new());
+    &ADDED
+}
+
+/// Makes a project's own backbone known by its name. Kept until the process ends, some hundred bytes each.
+pub(super) fn register(backbone: Backbone) -> &'static Backbone {
+    let mut all = added().write().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = all.get(&backbone.name)
+        && **known == backbone
+    {
+        return known;
+    }
+    let kept: &'static Backbone = Box::leak(Box::new(backbone));
+    all.insert(kept.name.clone(), kept);
+    kept
+}
+
+/// Forgets a backbone that was in this folder of a project.
+pub(super) fn unregister(name: &str, dir: &Path) {
+    let mut all = added().write().unwrap_or_else(PoisonError::into_inner);
+    let is_there = |known: &&Backbone| known.own.as_ref().is_some_and(|own| own.dir == dir);
+    if all.get(name).is_some_and(is_there) {
+        all.remove(name);
+    }
+}
+
+/// All backbones that are known, the shipped ones first.
+pub(super) fn known_backbones() -> Result<Vec<&'static Backbone>, BackboneError> {
+    let added = added().read().unwrap_or_else(PoisonError::into_inner);
+    Ok(catalogue()?.iter().chain(added.values().copied()).collect())
 }
 
 /// A shipped model as `doctor` shows it.
@@ -206,26 +256,52 @@ pub fn model_dirs() -> Vec<PathBuf> {
 }
 
 impl Backbone {
-    /// The backbone called `name`.
+    /// The backbone called `name`: a shipped one, or one of a project that was opened.
     pub fn named(name: &str) -> Result<&'static Self, BackboneError> {
-        let all = catalogue()?;
-        let known = all
-            .iter()
-            .map(|backbone| backbone.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ");
-        all.iter()
-            .find(|backbone| backbone.name == name)
-            .ok_or_else(|| BackboneError::UnknownArchitecture {
+        let shipped = catalogue()?.iter().find(|backbone| backbone.name == name);
+        let of_project = || {
+            let added = added().read().unwrap_or_else(PoisonError::into_inner);
+            added.get(name).copied()
+        };
+        match shipped.or_else(of_project) {
+            Some(backbone) => Ok(backbone),
+            None => Err(BackboneError::UnknownArchitecture {
                 name: name.to_owned(),
-                known,
-            })
+                known: known_backbones()?
+                    .iter()
+                    .map(|backbone| backbone.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+        }
+    }
+
+    /// The backbone at each of its resolutions.
+    pub fn offered(&self) -> impl Iterator<Item = Architecture> {
+        let resolutions = self.resolutions.iter();
+        resolutions.map(|resolution_px| Architecture {
+            backbone: self.name.clone(),
+            resolution_px: *resolution_px,
+        })
+    }
+
+    /// Multiply-accumulates of one image at a resolution on offer.
+    #[must_use]
+    pub fn multiply_accumulates_at(&self, resolution_px: u32) -> u64 {
+        if let Some(own) = &self.own {
+            let known = own.multiply_accumulates.get(&resolution_px);
+            return known.copied().unwrap_or(self.multiply_accumulates);
+        }
+        // All strides of a shipped network multiply to 32 and the resolution is a multiple of 32, so the cost is
+        // exactly proportional to the number of pixels.
+        let cells = |resolution_px: u32| u64::from(resolution_px / 32).pow(2);
+        self.multiply_accumulates / cells(self.default_resolution) * cells(resolution_px)
     }
 
     /// The accuracy that was published for this resolution, percent; `None` where none was.
     #[must_use]
     pub fn top1_percent_at(&self, resolution_px: u32) -> Option<f32> {
-        let published = &self.imagenet_top1;
+        let published = self.imagenet_top1.as_ref()?;
         (published.resolution_px == resolution_px).then_some(published.percent)
     }
 
@@ -240,7 +316,15 @@ impl Backbone {
 
     /// Where the model file is.
     pub fn path(&self) -> Result<PathBuf, BackboneError> {
-        self.path_in(&model_dirs())
+        let Some(own) = &self.own else {
+            return self.path_in(&model_dirs());
+        };
+        let path = own.dir.join(&self.file);
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(BackboneError::MissingOwn { path })
+        }
     }
 
     fn path_in(&self, dirs: &[PathBuf]) -> Result<PathBuf, BackboneError> {
@@ -272,7 +356,10 @@ impl Backbone {
     fn read_checked(&self, path: &Path) -> Result<Arc<[u8]>, BackboneError> {
         let bytes = std::fs::read(path).map_err(BackboneError::io("read", path))?;
         if blake3::hash(&bytes).to_hex().as_str() != self.blake3 {
-            return Err(BackboneError::AlteredModel { path: path.into() });
+            return Err(BackboneError::AlteredModel {
+                path: path.into(),
+                shipped: self.own.is_none(),
+            });
         }
         Ok(bytes.into())
     }

@@ -40,14 +40,26 @@ pub enum BackboneError {
         /// The folders.
         looked_in: String,
     },
-    /// A model file is not the one that was shipped.
+    /// The network of an architecture that was added to a project is not there.
     #[error(
-        "the model file “{}” is damaged or was changed (its hash is not the one in the catalogue); install Salamander again, or put the original file back",
+        "the network “{}” is missing; put the folder back from a copy of the project, or add the architecture again",
         path.display()
+    )]
+    MissingOwn {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A model file is not the one that was shipped or added.
+    #[error(
+        "the model file “{}” is damaged or was changed (its hash is not the one in the catalogue); {}, or put the original file back",
+        path.display(),
+        if *shipped { "install Salamander again" } else { "add the architecture again" }
     )]
     AlteredModel {
         /// The file.
         path: PathBuf,
+        /// Whether it came with Salamander.
+        shipped: bool,
     },
     /// Weights of a fine-tuned backbone that cannot be used.
     #[error("{}{reason}; delete this run, or put back an earlier copy of its folder", tuned(file.as_deref()))]

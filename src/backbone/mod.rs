@@ -28,7 +28,9 @@ pub use activations::{ActivationSource, Activations, OVERFLOW_BYTES, Views};
 pub use architecture::Architecture;
 pub use blocks::{Block, Blocks, CutAt, Plan, Weight, WeightKind};
 pub use bottleneck::{BottleneckTable, bottlenecks, bottlenecks_and_activations};
-pub use catalogue::{Backbone, ModelStatus, PublishedTop1, catalogue, model_dirs, model_status};
+pub use catalogue::{
+    Backbone, ModelStatus, Own, PublishedTop1, catalogue, model_dirs, model_status,
+};
 pub use content::content_ids;
 pub use depth::Depth;
 pub use error::BackboneError;

@@ -76,7 +76,7 @@ fn heading() -> Vec<String> {
 
 /// A line on a figure that was published for a resolution that is not on offer.
 fn elsewhere(backbone: &Backbone) -> Option<String> {
-    let published = &backbone.imagenet_top1;
+    let published = backbone.imagenet_top1.as_ref()?;
     let offered = backbone.resolutions.contains(&published.resolution_px);
     (!offered).then(|| {
         format!(

@@ -10,7 +10,7 @@ use egui::{
 };
 
 use crate::app::words;
-use crate::backbone::{Architecture, Backbone, BackboneError, catalogue};
+use crate::backbone::{Architecture, Backbone, BackboneError, PublishedTop1, catalogue};
 use crate::ui::icons;
 use crate::ui::theme::{Tokens, tokens};
 use crate::ui::widgets::{self, menu_item};
@@ -84,12 +84,13 @@ fn details(architecture: &Architecture) -> Result<String, BackboneError> {
     let entry = architecture.entry()?;
     let accuracy = if let Some(percent) = entry.top1_percent_at(architecture.resolution_px) {
         format!("{percent:.1} % of ImageNet right, as published")
-    } else {
-        let published = &entry.imagenet_top1;
+    } else if let Some(published) = &entry.imagenet_top1 {
         format!(
             "no accuracy published at this resolution ({:.1} % of ImageNet at {} px)",
             published.percent, published.resolution_px
         )
+    } else {
+        "added to this project".to_owned()
     };
     Ok(format!(
         "{}: {} multiply-accumulates an image, {} parameters, {}, {accuracy}. {}",
@@ -117,8 +118,10 @@ impl Scale {
             *range = [range[0].min(value), range[1].max(value)];
         };
         for backbone in backbones {
-            widen(&mut percent, backbone.imagenet_top1.percent);
-            for architecture in offered(backbone) {
+            if let Some(published) = &backbone.imagenet_top1 {
+                widen(&mut percent, published.percent);
+            }
+            for architecture in backbone.offered() {
                 let cost = architecture.multiply_accumulates()?;
                 widen(&mut macs, (cost as f32).log2());
             }
@@ -149,16 +152,6 @@ impl Scale {
     }
 }
 
-fn offered(backbone: &Backbone) -> impl Iterator<Item = Architecture> {
-    backbone
-        .resolutions
-        .iter()
-        .map(|resolution_px| Architecture {
-            backbone: backbone.name.clone(),
-            resolution_px: *resolution_px,
-        })
-}
-
 /// Accuracy over multiply-accumulates. Returns what was clicked.
 fn plot_ui(
     ui: &mut Ui,
@@ -183,19 +176,24 @@ fn plot_ui(
     axes(&painter, t, &scale, whole);
 
     let largest = backbones.iter().map(|b| b.bytes).max().unwrap_or(1).max(1);
-    let figures: Vec<Figure> = backbones
+    // Of all that ship with Salamander an accuracy was published.
+    let published: Vec<(&Backbone, &PublishedTop1)> = backbones
+        .iter()
+        .filter_map(|backbone| Some((backbone, backbone.imagenet_top1.as_ref()?)))
+        .collect();
+    let figures: Vec<Figure> = published
         .iter()
         .enumerate()
-        .map(|(row, backbone)| Figure {
+        .map(|(row, (backbone, published))| Figure {
             row: whole.top() + ACCURACIES + (row as f32 + 0.5) * ROW,
             at: pos2(
-                scale.x(backbone.imagenet_top1.multiply_accumulates),
-                scale.y(backbone.imagenet_top1.percent),
+                scale.x(published.multiply_accumulates),
+                scale.y(published.percent),
             ),
             radius: LARGEST_DOT * (backbone.bytes as f32 / largest as f32).sqrt(),
             mine: backbone.name == chosen.backbone,
             holds: backbone.name == chosen.backbone
-                && backbone.imagenet_top1.resolution_px == chosen.resolution_px,
+                && published.resolution_px == chosen.resolution_px,
         })
         .collect();
     // Lines below all dots.
@@ -213,7 +211,7 @@ fn plot_ui(
         );
     }
     let mut clicked = None;
-    for (backbone, figure) in backbones.iter().zip(&figures) {
+    for ((backbone, published), figure) in published.into_iter().zip(&figures) {
         let family = Architecture {
             backbone: backbone.name.clone(),
             resolution_px: backbone.default_resolution,
@@ -228,7 +226,7 @@ fn plot_ui(
             small(),
             color,
         );
-        for architecture in offered(backbone) {
+        for architecture in backbone.offered() {
             let macs = architecture.multiply_accumulates()?;
             let place = pos2(scale.x(macs), figure.row);
             let is_chosen = architecture == *chosen;
@@ -246,8 +244,7 @@ fn plot_ui(
         }
 
         // The figure itself: of what is on offer at that resolution, or else of the nearest to it.
-        let published = &backbone.imagenet_top1;
-        let nearest = offered(backbone)
+        let nearest = backbone.offered()
             .min_by_key(|offered| {
                 let away = offered.resolution_px.abs_diff(published.resolution_px);
                 (away, offered.resolution_px != backbone.default_resolution)
