@@ -15,6 +15,7 @@ use super::snapshot::Known;
 use super::train::TrainState;
 use super::watch::Watch;
 use super::{Action, App, Lane, Pictures, Previews, Show, Snapshot, Workspace, presence};
+use crate::backbone::open_own;
 use crate::jobs::JobError;
 use crate::media::MediaError;
 use crate::project::{
@@ -172,6 +173,9 @@ fn read(project: Project, work: &crate::jobs::Work) -> Result<Opened, ProjectErr
     let sources = project.sources();
     let snapshot = Snapshot::of(project.scan(work)?, &sources);
     let trash = Snapshot::of(project.scan_trash(work)?, &sources);
+    for problem in open_own(project.root()) {
+        work.warn(problem.reason);
+    }
     Ok(Opened {
         project,
         snapshot,

@@ -32,6 +32,36 @@ impl Architecture {
         Ok(catalogue()?.iter().flat_map(Backbone::offered).collect())
     }
 
+    /// Reads an architecture that is known, or what may be the name of one of a project that is not open yet
+    /// ([`Architecture::resolved`] looks it up then).
+    pub fn named(text: &str) -> Result<Self, BackboneError> {
+        let known = text.parse::<Self>();
+        known.or_else(|unknown| Self::maybe_own(text).ok_or(unknown))
+    }
+
+    /// `name` or `name@resolution`, of no backbone that ships with Salamander.
+    fn maybe_own(text: &str) -> Option<Self> {
+        let (backbone, resolution_px) = match text.split_once('@') {
+            Some((name, px)) => (name, px.parse().ok().filter(|px| *px > 0)?),
+            None => (text, 0),
+        };
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+        let shipped = catalogue().is_ok_and(|all| all.iter().any(|one| one.name == backbone));
+        let plain = !backbone.is_empty() && backbone.chars().all(is_plain) && !shipped;
+        plain.then(|| Self {
+            backbone: backbone.to_owned(),
+            resolution_px,
+        })
+    }
+
+    /// The architecture that [`Architecture::named`] read the name of.
+    pub fn resolved(&self) -> Result<Self, BackboneError> {
+        if self.resolution_px == 0 {
+            return self.backbone.parse();
+        }
+        self.to_string().parse()
+    }
+
     /// Its catalogue entry. Fails when the backbone is unknown or not offered at this resolution (a
     /// settings file may say anything).
     pub fn entry(&self) -> Result<&'static Backbone, BackboneError> {
@@ -64,7 +94,8 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// Reads `backbone@resolution`, or `backbone` alone for its default resolution.
+/// Reads `backbone@resolution`, or `backbone` alone for its default resolution; one that was added to a project may be called
+/// without the hash in its name.
 impl FromStr for Architecture {
     type Err = BackboneError;
 
@@ -74,7 +105,7 @@ impl FromStr for Architecture {
             Some((name, resolution)) => (name, Some(resolution)),
             None => (text, None),
         };
-        let entry = Backbone::named(name).map_err(|_| unknown(text))?;
+        let entry = Backbone::called(name).map_err(|_| unknown(text))?;
         let resolution_px = match resolution {
             None => entry.default_resolution,
             Some(resolution) => resolution.parse().map_err(|_| unknown(text))?,

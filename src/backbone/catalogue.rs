@@ -255,7 +255,46 @@ pub fn model_dirs() -> Vec<PathBuf> {
     dirs
 }
 
+/// The facts of a backbone that was added to a project, as [`Backbone`] has them.
+pub(super) struct OwnFacts {
+    pub default_resolution: u32,
+    pub bottleneck_dim: usize,
+    pub parameters: u64,
+    pub multiply_accumulates: u64,
+    pub licence: String,
+    pub file: String,
+    pub bytes: u64,
+    pub blake3: String,
+    pub input: String,
+    pub bottleneck: String,
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
+}
+
 impl Backbone {
+    /// One that was added to a project.
+    pub(super) fn own(name: String, own: Own, facts: OwnFacts) -> Self {
+        Self {
+            name,
+            default_resolution: facts.default_resolution,
+            resolutions: own.multiply_accumulates.keys().copied().collect(),
+            bottleneck_dim: facts.bottleneck_dim,
+            parameters: facts.parameters,
+            multiply_accumulates: facts.multiply_accumulates,
+            imagenet_top1: None,
+            licence: facts.licence,
+            licence_file: String::new(),
+            own: Some(own),
+            file: facts.file,
+            bytes: facts.bytes,
+            blake3: facts.blake3,
+            input: facts.input,
+            bottleneck: facts.bottleneck,
+            mean: facts.mean,
+            std: facts.std,
+        }
+    }
+
     /// The backbone called `name`: a shipped one, or one of a project that was opened.
     pub fn named(name: &str) -> Result<&'static Self, BackboneError> {
         let shipped = catalogue()?.iter().find(|backbone| backbone.name == name);
@@ -274,6 +313,21 @@ impl Backbone {
                     .join(", "),
             }),
         }
+    }
+
+    /// The same, where one of a project that was opened may be called by its title alone.
+    pub fn called(name: &str) -> Result<&'static Self, BackboneError> {
+        Self::named(name).or_else(|unknown| {
+            let added = added().read().unwrap_or_else(PoisonError::into_inner);
+            let mut of_title = added.values().filter(|backbone| {
+                let title = backbone.own.as_ref().map(|own| own.title.as_str());
+                title == Some(name)
+            });
+            match (of_title.next(), of_title.next()) {
+                (Some(one), None) => Ok(*one),
+                _ => Err(unknown),
+            }
+        })
     }
 
     /// The backbone at each of its resolutions.

@@ -49,6 +49,30 @@ pub enum BackboneError {
         /// The file.
         path: PathBuf,
     },
+    /// A network that cannot be added to a project.
+    #[error("“{}” cannot be added: {reason}", path.display())]
+    Add {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A network of which something must be said before it can be added.
+    #[error("“{}” cannot be added yet: {reason}; say it with {option}", path.display())]
+    Asked {
+        /// The file.
+        path: PathBuf,
+        /// What is not known, and why.
+        reason: String,
+        /// The option of the command line that says it.
+        option: &'static str,
+    },
+    /// An architecture that is none of the project's own.
+    #[error("“{name}” was not added to this project, so it cannot be removed from it")]
+    NotOwn {
+        /// Its name.
+        name: String,
+    },
     /// A model file is not the one that was shipped or added.
     #[error(
         "the model file “{}” is damaged or was changed (its hash is not the one in the catalogue); {}, or put the original file back",

@@ -15,6 +15,7 @@ mod features;
 mod front;
 #[cfg(test)]
 mod mobilenet_tests;
+mod own;
 mod parallel;
 mod preprocess;
 mod store;
@@ -36,6 +37,10 @@ pub use depth::Depth;
 pub use error::BackboneError;
 pub use extractor::Extractor;
 pub use features::write_features;
+pub use own::{
+    Answer, Asked, Candidate, DepthOffer, Inspected, Layout, Normalisation, OwnProblem, Pooled,
+    PooledChoice, Whence, inspect, open_own, own_of, remove_own,
+};
 pub use parallel::{in_parallel, worker_count};
 pub use preprocess::{Fit, Preprocessing};
 pub use tuned::TunedWeights;

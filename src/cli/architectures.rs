@@ -1,16 +1,101 @@
-//! `salamander architectures`: what can be trained, with size, cost and the accuracy that was published.
+//! `salamander architectures`: what can be trained, with size, cost and the accuracy that was published; adds networks
+//! to a project and removes them.
 
+use std::path::PathBuf;
+
+use anyhow::anyhow;
 use serde::Serialize;
 
 use crate::app::words::millions;
-use crate::backbone::{Architecture, Backbone, BackboneError};
+use crate::backbone::{
+    Answer, Architecture, Asked, Backbone, BackboneError, Candidate, Inspected, Layout,
+    Normalisation, Whence, inspect, own_of,
+};
+use crate::train::remove_architecture;
 
 use super::console::Console;
 use super::table::{Align, percent, size, table};
+use super::{ProjectArg, shown};
 
-/// List the architectures that `train` and `features` take, with size, cost and published accuracy
+/// List the architectures that `train` and `features` take, with size, cost and published accuracy; add any classifier
+/// in an ONNX file to a project, or remove it
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    /// A project, to list the architectures that were added to it too
+    #[arg(value_name = "PROJECT")]
+    project: Option<PathBuf>,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Add a classifier: the network up to its pooled layer is copied into the project
+    ///
+    /// What the file says is found; what it does not say is asked for by an error that names the option. It then works
+    /// like those that ship with Salamander. docs/architectures.md shows how to write such a file.
+    Add(Box<Add>),
+    /// Move an architecture that was added to the trash; refused while runs use it
+    Remove {
+        #[command(flatten)]
+        project: ProjectArg,
+        /// Its name, as the list shows it
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Add {
+    #[command(flatten)]
+    project: ProjectArg,
+    /// The ONNX file; data that it keeps in other files must lie beside it
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Width and height of its input, pixels, where the file leaves them free
+    #[arg(long, value_name = "PX")]
+    size: Option<u32>,
+    /// Order of its input's dimensions: nchw (PyTorch) or nhwc (TensorFlow)
+    #[arg(long, value_name = "L")]
+    layout: Option<Layout>,
+    /// How its images were normalised: imagenet (torchvision, most of timm), symmetric (to -1..1: Keras' Inception and
+    /// MobileNet, many transformers), unit (to 0..1), raw (0..255, it normalises inside)
+    #[arg(long, value_name = "N", conflicts_with_all = ["mean", "std"])]
+    normalisation: Option<Normalisation>,
+    /// What was subtracted from each channel value, R,G,B: of values 0..255, or of 0..1 when each std is below 1
+    #[arg(long, value_name = "R,G,B", requires = "std", value_parser = three, allow_negative_numbers = true)]
+    mean: Option<Three>,
+    /// What each channel value was divided by then, R,G,B
+    #[arg(long, value_name = "R,G,B", requires = "mean", value_parser = three)]
+    std: Option<Three>,
+    /// The value of the graph that is taken as the bottleneck, where the layer before the classes cannot be found or
+    /// another one is wanted
+    #[arg(long, value_name = "VALUE")]
+    pooled: Option<String>,
+    /// What it is to be called [default: the file's name]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The licence of its weights, which exports pass on
+    #[arg(long, value_name = "TEXT")]
+    licence: Option<String>,
+    /// Say what is found and what it would cost, and add nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Three numbers, one for each channel.
+#[derive(Debug, Clone, Copy)]
+struct Three([f32; 3]);
+
+fn three(text: &str) -> std::result::Result<Three, String> {
+    let numbers: Option<Vec<f32>> = text.split(',').map(|one| one.trim().parse().ok()).collect();
+    match numbers.unwrap_or_default().as_slice() {
+        [all] => Ok(Three([*all; 3])),
+        [r, g, b] => Ok(Three([*r, *g, *b])),
+        _ => Err("one number, or three with commas between, as in 123.7,116.3,103.5".into()),
+    }
+}
 
 #[derive(Serialize)]
 struct Result {
@@ -28,12 +113,31 @@ struct Line {
     imagenet_top1: Option<f64>,
     licence: String,
     default: bool,
+    /// Whether it was added to the project.
+    own: bool,
 }
 
-pub fn run(console: &Console) -> anyhow::Result<()> {
+pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
+    match &args.action {
+        None => list(console, args.project.clone()),
+        Some(Action::Add(add)) => added(console, add),
+        Some(Action::Remove { project, name }) => removed(console, project, name),
+    }
+}
+
+fn list(console: &Console, project: Option<PathBuf>) -> anyhow::Result<()> {
+    let own = match project {
+        Some(project) => {
+            let project = ProjectArg { project }.open_or_read(console)?;
+            own_of(project.root())
+        }
+        None => Vec::new(),
+    };
+    let own = own.iter().flat_map(|backbone| backbone.offered());
     let architectures = Architecture::all()?
-        .iter()
-        .map(Line::of)
+        .into_iter()
+        .chain(own)
+        .map(|architecture| Line::of(&architecture))
         .collect::<std::result::Result<Vec<_>, _>>()?;
     let notes = crate::backbone::catalogue()?
         .iter()
@@ -98,11 +202,16 @@ impl Line {
             imagenet_top1: top1.map(|percent| (f64::from(percent) * 100.0).round() / 10_000.0),
             licence: entry.licence.clone(),
             default: *architecture == Architecture::default(),
+            own: entry.own.is_some(),
         })
     }
 
     fn cells(&self) -> Vec<String> {
-        let mark = if self.default { " (default)" } else { "" };
+        let mark = match (self.default, self.own) {
+            (true, _) => " (default)",
+            (_, true) => " (this project's)",
+            _ => "",
+        };
         vec![
             format!("{}{mark}", self.architecture),
             size(self.bytes),
@@ -115,4 +224,195 @@ impl Line {
             self.licence.clone(),
         ]
     }
+}
+
+/// What became of a file.
+#[derive(Serialize)]
+struct Report {
+    /// None when it was not added.
+    architecture: Option<String>,
+    bytes: u64,
+    parameters: u64,
+    bottleneck_dim: u64,
+    resolutions: Vec<Resolution>,
+    image_seconds: f64,
+    difference: f64,
+    depths: Vec<Depth>,
+    hindrance: Option<String>,
+    found: Vec<Fact>,
+}
+
+#[derive(Serialize)]
+struct Resolution {
+    resolution: u32,
+    multiply_accumulates: u64,
+}
+
+#[derive(Serialize)]
+struct Depth {
+    depth: String,
+    weights: u64,
+}
+
+#[derive(Serialize)]
+struct Fact {
+    what: &'static str,
+    value: String,
+    whence: &'static str,
+    note: String,
+}
+
+impl Fact {
+    fn of<T>(what: &'static str, answer: &Answer<T>, value: impl Fn(&T) -> String) -> Self {
+        Self {
+            what,
+            value: answer.value.as_ref().map(value).unwrap_or_default(),
+            whence: match answer.whence {
+                Whence::Found => "found",
+                Whence::Given => "given",
+                Whence::Assumed => "assumed",
+                Whence::Missing => "missing",
+            },
+            note: answer.note.clone(),
+        }
+    }
+}
+
+fn added(console: &Console, args: &Add) -> anyhow::Result<()> {
+    let project = args.project.open(console)?;
+    let [mean, std] = match args.normalisation {
+        Some(normalisation) => normalisation.mean_std().map(Some),
+        None => [args.mean, args.std].map(|three| three.map(|Three(values)| values)),
+    };
+    let asked = Asked {
+        size_px: args.size,
+        layout: args.layout,
+        mean,
+        std,
+        pooled: args.pooled.clone(),
+        name: args.name.clone(),
+        licence: args.licence.clone(),
+    };
+    let (file, dry_run) = (args.file.clone(), args.dry_run);
+    let (inspected, candidate, architecture) = console.run("architectures", move |work| {
+        work.stage("Reading the network", None);
+        let inspected = inspect(&file, &asked)?;
+        let candidate = inspected.candidate(work)?;
+        let architecture = if dry_run {
+            None
+        } else {
+            Some(candidate.add(&project)?)
+        };
+        Ok::<_, BackboneError>((inspected, candidate, architecture))
+    })?;
+    let report = report(&inspected, &candidate, architecture.as_ref());
+    console.result(&report, || said(&report, &candidate))
+}
+
+fn report(
+    inspected: &Inspected,
+    candidate: &Candidate,
+    architecture: Option<&Architecture>,
+) -> Report {
+    let numbers = |of: &[f32; 3]| of.map(|value| format!("{value}")).join(", ");
+    Report {
+        architecture: architecture.map(Architecture::to_string),
+        bytes: candidate.file_bytes(),
+        parameters: candidate.parameters,
+        bottleneck_dim: candidate.bottleneck_dim as u64,
+        resolutions: candidate
+            .multiply_accumulates
+            .iter()
+            .map(|(resolution, multiply_accumulates)| Resolution {
+                resolution: *resolution,
+                multiply_accumulates: *multiply_accumulates,
+            })
+            .collect(),
+        image_seconds: candidate.image_time.as_secs_f64(),
+        difference: f64::from(candidate.difference),
+        depths: candidate
+            .depths
+            .iter()
+            .map(|offer| Depth {
+                depth: offer.depth.to_string(),
+                weights: offer.weights,
+            })
+            .collect(),
+        hindrance: candidate.hindrance.clone(),
+        found: vec![
+            Fact::of("layout", &inspected.layout, Layout::to_string),
+            Fact::of("size", &inspected.size_px, |px| format!("{px} pixels")),
+            Fact::of("normalisation", &inspected.normalisation, |[mean, std]| {
+                format!("(value − [{}]) / [{}]", numbers(mean), numbers(std))
+            }),
+            Fact::of("bottleneck", &inspected.pooled, |pooled| {
+                format!("“{}”", pooled.name)
+            }),
+        ],
+    }
+}
+
+fn said(report: &Report, candidate: &Candidate) -> String {
+    let begin = match &report.architecture {
+        Some(architecture) => format!("added {architecture}"),
+        None => format!("{} can be added; nothing was changed", candidate.title),
+    };
+    let mut lines = vec![format!(
+        "{begin}: {}, {} parameters, {} multiply-accumulates an image, {} values in a bottleneck, {:.1} ms an image on one thread",
+        size(report.bytes),
+        millions(report.parameters),
+        millions(
+            candidate
+                .multiply_accumulates
+                .get(&candidate.default_resolution)
+                .copied()
+                .unwrap_or_default()
+        ),
+        report.bottleneck_dim,
+        report.image_seconds * 1000.0,
+    )];
+    for fact in &report.found {
+        lines.push(format!(
+            "  {}: {} ({}: {})",
+            fact.what, fact.value, fact.whence, fact.note
+        ));
+    }
+    let resolutions: Vec<String> = report
+        .resolutions
+        .iter()
+        .map(|one| one.resolution.to_string())
+        .collect();
+    lines.push(format!("  resolutions: {}", resolutions.join(", ")));
+    let depths: Vec<&str> = report.depths.iter().map(|one| one.depth.as_str()).collect();
+    let hindrance = report.hindrance.as_ref();
+    lines.push(format!(
+        "  can be trained: {}{}",
+        depths.join(", "),
+        hindrance.map_or_else(String::new, |reason| format!("; not all of it: {reason}"))
+    ));
+    lines.push(format!(
+        "  bottlenecks differ from the file's by {:.0e} of their largest number",
+        report.difference
+    ));
+    lines.join("\n")
+}
+
+#[derive(Serialize)]
+struct Removed {
+    removed: String,
+    place: String,
+}
+
+fn removed(console: &Console, project: &ProjectArg, name: &str) -> anyhow::Result<()> {
+    let project = project.open(console)?;
+    let named = name.split('@').next().unwrap_or(name);
+    let backbone = Backbone::named(named).map_err(|error| anyhow!(error))?;
+    let place = remove_architecture(&project, backbone)?;
+    let result = Removed {
+        removed: backbone.name.clone(),
+        place: shown(&place),
+    };
+    console.result(&result, || {
+        format!("moved {} to {}", result.removed, result.place)
+    })
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use crate::backbone::{
-    Architecture, Fit, Preprocessing, TunedWeights, bottlenecks, write_features,
+    Architecture, Fit, Preprocessing, TunedWeights, bottlenecks, open_own, write_features,
 };
 use crate::jobs::Work;
 use crate::media::{Kind, gather};
@@ -17,6 +17,7 @@ use crate::train::Run;
 use super::console::Console;
 use super::shown;
 use super::table::count;
+use super::train::resolved;
 use super::which::RunArg;
 
 /// Write the bottlenecks of a project's frames, or of a folder of pictures, to a safetensors file
@@ -152,9 +153,10 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
 fn model(args: &Args, project: Option<&Project>) -> anyhow::Result<Model> {
     let cache_dir = project.map(Project::cache_dir);
     let Some(name) = &args.run else {
+        let architecture = resolved(&args.architecture)?;
         return Ok(Model {
-            architecture: args.architecture.clone(),
-            preprocessing: args.architecture.preprocessing(args.fit.into())?,
+            preprocessing: architecture.preprocessing(args.fit.into())?,
+            architecture,
             tuned: None,
             cache_dir,
         });
@@ -180,6 +182,9 @@ fn pictures(input: &Path) -> anyhow::Result<Pictures> {
     let work = Work::new();
     if input.join("project.json").is_file() {
         let project = Project::open_for_reading(input)?;
+        for problem in open_own(project.root()) {
+            log::warn!("{}", problem.reason);
+        }
         let frames = project.scan(&work)?;
         return Ok(Pictures {
             files: frames

@@ -99,7 +99,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     order.bundle = args.bundle;
     order.accept_loss = args.accept_loss;
     if let Some(architecture) = args.architecture {
-        order.settings.architecture = architecture;
+        order.settings.architecture = super::train::resolved(&architecture)?;
     }
     if let DepthArg::Chosen(depth) = args.depth {
         order.settings.fine_tune.depth = depth;

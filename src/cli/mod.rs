@@ -39,7 +39,9 @@
 //! | `verify` | `files` n (as they were exported), `images` n, `models` [{`file` s, `format` s, `same_top1` n, `max_probability_difference` f, `tolerance` f, `ok` b}], `problems` [s] (none; with any it fails, after a `warning` for each) |
 //! | `serve` | after Ctrl-C: `devices` [s] (addresses that opened the page), `files` n (given out), `refused` n (requests for anything else) |
 //! | `features` | `path` s, `architecture` s, `frames` n, `dim` n, `skipped` n, `from_cache` n, `seconds` f |
-//! | `architectures` | `architectures` [{`architecture` s, `bytes` n, `parameters` n, `multiply_accumulates` n, `imagenet_top1` f or null (not published for this resolution), `licence` s, `default` b}] |
+//! | `architectures` | `architectures` [{`architecture` s, `bytes` n, `parameters` n, `multiply_accumulates` n, `imagenet_top1` f or null (not published for this resolution), `licence` s, `default` b, `own` b (added to the project)}] |
+//! | `architectures` (`add`) | `architecture` s or null (of a dry run), `bytes` n, `parameters` n, `bottleneck_dim` n, `resolutions` [{`resolution` n, `multiply_accumulates` n}], `image_seconds` f (one thread), `difference` f (from the file's bottlenecks, of the largest number), `depths` [{`depth` s, `weights` n}], `hindrance` s or null, `found` [{`what` s, `value` s, `whence` s (`found`, `given`, `assumed`, `missing`), `note` s}] |
+//! | `architectures` (`remove`) | `removed` s, `place` s |
 //! | `doctor` | `ok` b, `version` s, `ffmpeg` [{`name` s, `version` s}], `onnxruntime` {`path` s, `version` s, `providers` [s]} or null, `models` [{`name` s, `ok` b}], `onnxruntime_web` s or null, `config_dir` s or null, `free_bytes` n or null, `problems` [s] |
 //!
 //! Accuracies and probabilities are parts of one. Exit codes: 0 done, 1 failed (one sentence on
@@ -80,6 +82,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use console::{Console, ReaderGone};
 
+use crate::backbone::open_own;
 use crate::jobs::wait_for_abandoned;
 use crate::project::Project;
 
@@ -184,7 +187,7 @@ pub fn main() -> ExitCode {
         Some(Command::Verify(args)) => verify::run(&console, args),
         Some(Command::Serve(args)) => serve::run(&console, &args),
         Some(Command::Features(args)) => features::run(&console, &args),
-        Some(Command::Architectures(_)) => architectures::run(&console),
+        Some(Command::Architectures(args)) => architectures::run(&console, &args),
         Some(Command::Doctor(_)) => doctor::run(&console),
     };
     let code = match outcome {
@@ -252,6 +255,9 @@ impl ProjectArg {
 fn told(console: &Console, project: Project) -> anyhow::Result<Arc<Project>> {
     for notice in project.take_notices() {
         console.warning(&notice)?;
+    }
+    for problem in open_own(project.root()) {
+        console.warning(&problem.reason)?;
     }
     Ok(Arc::new(project))
 }

@@ -113,6 +113,7 @@ struct Step {
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let mut settings = settings(args)?;
     let project = args.project.open(console)?;
+    settings.architecture = resolved(&settings.architecture)?;
     if !args.estimate {
         project.check_writable()?;
     }
@@ -328,10 +329,16 @@ pub fn quoted(argument: &str) -> String {
     }
 }
 
-/// An architecture on the command line.
+/// An architecture on the command line: one that ships with Salamander, or what may be the name of one that was added to
+/// the project, which [`resolved`] looks up when the project is open.
 pub fn architecture(text: &str) -> Result<Architecture, String> {
-    text.parse::<Architecture>()
-        .map_err(|error| error.to_string())
+    Architecture::named(text).map_err(|error| error.to_string())
+}
+
+/// The architecture of that name, now that the project is open.
+pub fn resolved(named: &Architecture) -> Result<Architecture, Usage> {
+    let found = named.resolved();
+    found.map_err(|error| Usage(format!("--architecture: {error}")))
 }
 
 #[cfg(test)]

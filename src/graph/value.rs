@@ -209,7 +209,8 @@ pub fn broadcast(a: &[Dim], b: &[Dim]) -> Option<Vec<Dim>> {
 #[must_use]
 pub fn product(dims: &[Dim]) -> Option<Dim> {
     let free: Vec<&Dim> = dims.iter().filter(|dim| dim.fixed().is_none()).collect();
-    let fixed: usize = dims.iter().filter_map(Dim::fixed).product();
+    let mut lens = dims.iter().filter_map(Dim::fixed);
+    let fixed = lens.try_fold(1_usize, usize::checked_mul)?;
     match (free.as_slice(), fixed) {
         ([], fixed) => Some(Dim::Fixed(fixed)),
         ([one], 1) => Some((*one).clone()),

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::backbone::open_own;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::export::{Bundle, ExportOutcome, Format, Options, Order, export};
 use crate::files::{self, Durability};
@@ -173,6 +174,9 @@ fn begin(order: &MakeOrder, work: &Work) -> Result<Project, MakeError> {
         let project = Project::open(&root)?;
         for notice in project.take_notices() {
             work.warn(notice);
+        }
+        for problem in open_own(project.root()) {
+            work.warn(problem.reason);
         }
         let options = options(order);
         check_plan(order, &plan(&project, &order.paths, &options, work)?)?;

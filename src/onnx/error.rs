@@ -8,6 +8,14 @@ pub enum OnnxError {
         "ONNX Runtime cannot be used: {0}. Run packaging/setup.sh, or set ORT_DYLIB_PATH to its shared library"
     )]
     Runtime(String),
+    /// A model file from outside that cannot be read.
+    #[error("“{}” cannot be read as a network: {reason}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A model that does not load or run.
     #[error("the model cannot be run: {0}")]
     Model(String),

@@ -4,6 +4,7 @@
 
 mod binding;
 mod error;
+mod file;
 #[rustfmt::skip] // generated
 pub mod proto;
 mod runtime;
@@ -13,6 +14,7 @@ mod wire;
 
 pub use binding::{Bindings, Constant, Loop, Stopper};
 pub use error::OnnxError;
+pub use file::ModelFile;
 pub use runtime::{RuntimeInfo, runtime_info};
 pub use session::{Session, TensorInfo};
 pub use tensor::{Element, ElementType, Tensor};

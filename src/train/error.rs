@@ -75,6 +75,14 @@ pub enum TrainError {
     /// No such run.
     #[error("there is no run “{0}” in this project")]
     NoSuchRun(String),
+    /// An architecture is to be removed that runs were trained with.
+    #[error("the architecture “{architecture}” is used by the run “{runs}”; remove that first")]
+    ArchitectureInUse {
+        /// The architecture.
+        architecture: String,
+        /// The runs.
+        runs: String,
+    },
     /// A run comes back from the trash to where another one is.
     #[error(
         "there is a run “{0}” already; remove that one first to bring back the one from the trash"

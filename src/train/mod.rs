@@ -37,7 +37,7 @@ pub use measure::measure_steps_per_second;
 pub use note::RunNote;
 pub use optimizer::Optimizer;
 pub use present::{Present, present};
-pub use removal::{remove_run, restore_run};
+pub use removal::{remove_architecture, remove_run, restore_run};
 pub use run::{Head, HeadOnly, Run, RunFrame, RunId, RunResult, RunState, runs};
 pub use run_classes::RunClasses;
 pub use settings::{EvalSpacing, TrainSettings};

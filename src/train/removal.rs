@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use crate::backbone::{Backbone, remove_own};
 use crate::project::Project;
 
-use super::{RunId, TrainError};
+use super::{RunId, TrainError, runs};
 
 /// Moves a run to `trash/runs/` and returns what it is called there: a run of the same name may lie there already.
 /// A run that is being trained must not be moved.
@@ -39,6 +40,26 @@ pub fn restore_run(project: &Project, trashed: &RunId) -> Result<RunId, TrainErr
     project.make_dir(&project.runs_dir())?;
     fs::rename(&from, &to).map_err(TrainError::io("move", &from))?;
     Ok(RunId(name.to_owned()))
+}
+
+/// Moves an architecture that was added to the project to its trash, and returns where it is there.
+///
+/// # Errors
+/// When runs use it: they could not be evaluated or exported any more.
+pub fn remove_architecture(project: &Project, backbone: &Backbone) -> Result<PathBuf, TrainError> {
+    let runs = runs(project)?;
+    let users: Vec<String> = runs
+        .into_iter()
+        .filter(|run| run.settings.architecture.backbone == backbone.name)
+        .map(|run| run.id.0)
+        .collect();
+    if !users.is_empty() {
+        return Err(TrainError::ArchitectureInUse {
+            architecture: backbone.name.clone(),
+            runs: users.join("”, “"),
+        });
+    }
+    Ok(remove_own(project, backbone)?)
 }
 
 fn trash_of_runs(project: &Project) -> PathBuf {

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{Preprocessing, TunedWeights};
+use crate::backbone::{Preprocessing, TunedWeights, open_own};
 use crate::project::{ClassId, ContentId, Project, Split};
 
 use super::curves::BestPoint;
@@ -239,6 +239,14 @@ impl Run {
         let mut file: RunFile = serde_json::from_value(value).map_err(files::damaged(&path))?;
         if always_exact {
             file.settings.eval_spacing = EvalSpacing::Exact;
+        }
+        if file.settings.architecture.entry().is_err()
+            && let Some(root) = dir.parent().and_then(Path::parent)
+        {
+            // Perhaps one that was added to the run's project, of which nothing else is open.
+            for problem in open_own(root) {
+                log::warn!("{}", problem.reason);
+            }
         }
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         let class_ids = if file.class_ids.len() == file.classes.len() {

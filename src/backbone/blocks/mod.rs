@@ -12,7 +12,8 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
-use crate::graph::{Dim, Graph, GraphError, ValueId};
+use crate::graph::gradient::WithoutRule;
+use crate::graph::{Dim, Graph, GraphError, Node, OPSET, Op, ValueId, reach};
 use crate::jobs::{Work, abandonable};
 use crate::onnx::ElementType;
 
@@ -173,17 +174,43 @@ impl Blocks {
         value.map_or("", |value| self.graph.name_of(*value))
     }
 
-    /// What training at each depth means, from the shallowest; depths that come to the same are there once.
+    /// What training at each depth means that the network can be trained at, from the shallowest; depths that come to
+    /// the same are there once.
     #[must_use]
     pub fn plans(&self) -> Vec<Plan> {
         let mut plans: Vec<Plan> = Vec::new();
         for depth in Depth::ALL {
             let plan = self.plan(depth);
-            if plans.iter().all(|known| known.cut != plan.cut) {
+            let in_the_way = plan.cut.as_ref().and_then(|cut| self.in_the_way(cut));
+            if in_the_way.is_none() && plans.iter().all(|known| known.cut != plan.cut) {
                 plans.push(plan);
             }
         }
         plans
+    }
+
+    /// Why the network cannot be trained as a whole, in a sentence that names the last node in the way; `None` when it
+    /// can.
+    #[must_use]
+    pub fn hindrance(&self) -> Option<String> {
+        self.in_the_way(&self.cut(Depth::All)?)
+    }
+
+    /// Why the network behind a cut cannot be trained.
+    fn in_the_way(&self, cut: &CutAt) -> Option<String> {
+        let without = |node: &WithoutRule| {
+            format!(
+                "no gradient goes through its node “{}”, the operator {}",
+                node.node, node.operator
+            )
+        };
+        match self.back(cut) {
+            Ok(back) => {
+                let output = back.outputs().first()?;
+                reach(&back, *output).without_rule.last().map(without)
+            }
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// What training at `depth` means; a network with fewer blocks is trained as a whole.
@@ -255,6 +282,11 @@ impl Blocks {
         let mut back = self.graph.part(&[input], self.graph.outputs())?;
         back.declare(input, ElementType::F32, &batch_of(cut));
         back.fold_constants()?;
+        let others = |node: &Node| matches!(node.op, Op::Other(_));
+        if back.opset != OPSET && !back.nodes().iter().any(others) {
+            // The step of a training is a graph of this version.
+            back = back.to_opset(OPSET)?;
+        }
         Ok(back)
     }
 }

@@ -298,6 +298,12 @@ fn split(
 }
 
 impl Cut {
+    /// Takes what it cuts out of the operator, as its second, third and fourth input in newer versions.
+    pub(in crate::graph) fn take_inputs(&mut self) -> Vec<Vec<i64>> {
+        let inputs = [self.starts.take(), self.ends.take(), self.axes.take()];
+        inputs.into_iter().map_while(|input| input).collect()
+    }
+
     /// For each dimension that is cut: which one, its first index, the number of indices, and the step between them.
     /// `None` unless all of it is known.
     pub(in crate::graph) fn cuts(

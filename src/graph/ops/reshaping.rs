@@ -275,22 +275,42 @@ impl Reshaping {
     }
 }
 
+/// The shape that `target` asks for: 0 is the length that was there, -1 what is left. A free dimension, such as the batch,
+/// is followed where it stays alone.
 fn reshaped(input: Option<&[Dim]>, target: &[i64]) -> Option<Vec<Dim>> {
     let dim = |(at, len): (usize, &i64)| match *len {
-        0 => input?.get(at).cloned(),
-        -1 => {
-            let Dim::Fixed(total) = product(input?)? else {
-                return None;
-            };
-            if target.contains(&0) {
-                return None;
-            }
-            let rest: i64 = target.iter().filter(|len| **len > 0).product();
-            Some(Dim::Fixed(total.checked_div(usize::try_from(rest).ok()?)?))
-        }
+        0 => Some(input?.get(at)?.clone()),
+        -1 => Some(Dim::Fixed(1)),
         len => usize::try_from(len).ok().map(Dim::Fixed),
     };
-    target.iter().enumerate().map(dim).collect()
+    let mut shape: Vec<Dim> = target.iter().enumerate().map(dim).collect::<Option<_>>()?;
+    if let Some(rest) = target.iter().position(|len| *len == -1) {
+        *shape.get_mut(rest)? = quotient(input?, &shape)?;
+    }
+    Some(shape)
+}
+
+/// What `whole` has more elements than `part`.
+fn quotient(whole: &[Dim], part: &[Dim]) -> Option<Dim> {
+    let fixed = |dims: &[Dim]| {
+        let mut lens = dims.iter().filter_map(Dim::fixed);
+        lens.try_fold(1_usize, usize::checked_mul)
+    };
+    let free = |dims: &[Dim]| -> Vec<Dim> {
+        let free = dims.iter().filter(|dim| dim.fixed().is_none());
+        free.cloned().collect()
+    };
+    let (lens, mut left) = ((fixed(whole)?, fixed(part)?), free(whole));
+    for dim in free(part) {
+        let at = left.iter().position(|known| *known == dim)?;
+        left.remove(at);
+    }
+    let len = lens.0.checked_div(lens.1)?;
+    match (left.as_slice(), len) {
+        ([], len) => Some(Dim::Fixed(len)),
+        ([one], 1) if lens.0 == lens.1 => Some(one.clone()),
+        _ => None,
+    }
 }
 
 fn inverse(perm: &[i64]) -> Result<Vec<i64>, GraphError> {

@@ -2,6 +2,7 @@
 
 mod batch_norm;
 mod fold;
+mod free_batch;
 mod half;
 mod half_results;
 mod half_weights;
@@ -10,7 +11,9 @@ pub mod layout;
 mod opset;
 mod pads;
 mod part;
+mod plain;
 pub mod quantize;
 
 pub use join::Joined;
 pub use opset::OPSETS;
+pub use plain::READABLE;

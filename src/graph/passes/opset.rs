@@ -9,7 +9,8 @@ use crate::graph::structure::Node;
 use crate::graph::{Graph, GraphError, Op};
 
 /// Versions that graphs are converted between. In 13 the last of the operators used here took its present meaning
-/// (`Softmax` along one axis); 21 is the newest that ONNX Runtime of two years ago reads.
+/// (`Softmax` along one axis); 21 is the newest that ONNX Runtime of two years ago reads. Older and newer files are
+/// brought into it by [`Graph::plain`].
 pub const OPSETS: RangeInclusive<i64> = 13..=21;
 
 impl Graph {

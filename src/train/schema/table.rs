@@ -1,6 +1,6 @@
 //! The table of settings, in the order in which they are shown.
 
-use crate::backbone::Fit;
+use crate::backbone::{Architecture, Fit};
 use crate::train::{EvalSpacing, Optimizer, TrainSettings};
 
 use super::{ChoiceOption, Group, Kind, Nothing, Reals, Setting};
@@ -141,7 +141,7 @@ pub const SETTINGS: &[Setting] = &[
             get: |s| s.architecture.to_string(),
             title: |s| s.architecture.to_string(),
             set: |s, text| {
-                s.architecture = text.parse().map_err(|error| format!("{error}"))?;
+                s.architecture = Architecture::named(text).map_err(|error| error.to_string())?;
                 Ok(())
             },
         },

@@ -244,7 +244,8 @@ fn plot_ui(
         }
 
         // The figure itself: of what is on offer at that resolution, or else of the nearest to it.
-        let nearest = backbone.offered()
+        let nearest = backbone
+            .offered()
             .min_by_key(|offered| {
                 let away = offered.resolution_px.abs_diff(published.resolution_px);
                 (away, offered.resolution_px != backbone.default_resolution)

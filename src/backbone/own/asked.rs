@@ -1,0 +1,177 @@
+//! What can be said about a network by the person who adds it, and what is known of it from where.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What was said about a network, where it cannot be found in the file or is to be otherwise.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Asked {
+    /// Width and height of its input, pixels.
+    pub size_px: Option<u32>,
+    /// The order of its input's dimensions.
+    pub layout: Option<Layout>,
+    /// Subtracted from each channel value (0..=255), R, G, B.
+    pub mean: Option<[f32; 3]>,
+    /// Divides each channel value after that.
+    pub std: Option<[f32; 3]>,
+    /// The name of the value that is taken as the bottleneck.
+    pub pooled: Option<String>,
+    /// What it is to be called; the file's name otherwise.
+    pub name: Option<String>,
+    /// The licence of its weights, for exports.
+    pub licence: Option<String>,
+}
+
+/// The order of an input's dimensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Batch, channels, height, width: PyTorch's.
+    Nchw,
+    /// Batch, height, width, channels: TensorFlow's.
+    Nhwc,
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nchw => "nchw",
+            Self::Nhwc => "nhwc",
+        })
+    }
+}
+
+impl FromStr for Layout {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "nchw" => Ok(Self::Nchw),
+            "nhwc" => Ok(Self::Nhwc),
+            _ => Err("the layout is nchw or nhwc".into()),
+        }
+    }
+}
+
+/// The usual ways to normalise channel values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Normalisation {
+    /// By mean and deviation of `ImageNet`'s channels: torchvision, most of timm.
+    ImageNet,
+    /// To -1..1: the Inceptions and `MobileNet`s of TensorFlow and Keras, many transformers of timm.
+    Symmetric,
+    /// To 0..1.
+    Unit,
+    /// As they are, 0..255: networks that normalise inside, as the newer ones of Keras do.
+    Raw,
+}
+
+impl Normalisation {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::ImageNet, Self::Symmetric, Self::Unit, Self::Raw];
+
+    /// The word for it on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ImageNet => "imagenet",
+            Self::Symmetric => "symmetric",
+            Self::Unit => "unit",
+            Self::Raw => "raw",
+        }
+    }
+
+    /// What it is, for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::ImageNet => "ImageNet's mean and deviation",
+            Self::Symmetric => "to −1…1",
+            Self::Unit => "to 0…1",
+            Self::Raw => "as they are, 0…255",
+        }
+    }
+
+    /// What is subtracted from each channel value (0..=255), and what divides it then.
+    #[must_use]
+    pub fn mean_std(self) -> [[f32; 3]; 2] {
+        match self {
+            Self::ImageNet => [
+                [0.485 * 255.0, 0.456 * 255.0, 0.406 * 255.0],
+                [0.229 * 255.0, 0.224 * 255.0, 0.225 * 255.0],
+            ],
+            Self::Symmetric => [[127.5; 3]; 2],
+            Self::Unit => [[0.0; 3], [255.0; 3]],
+            Self::Raw => [[0.0; 3], [1.0; 3]],
+        }
+    }
+
+    /// The usual one that these numbers are, if any.
+    #[must_use]
+    pub fn of(mean_std: [[f32; 3]; 2]) -> Option<Self> {
+        let bits = |of: [[f32; 3]; 2]| of.map(|row| row.map(f32::to_bits));
+        let mut all = Self::ALL.into_iter();
+        all.find(|one| bits(one.mean_std()) == bits(mean_std))
+    }
+}
+
+impl FromStr for Normalisation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|one| one.word() == text).ok_or_else(|| {
+            let known = Self::ALL.map(Self::word).join(", ");
+            format!("unknown normalisation “{text}”; known are {known}")
+        })
+    }
+}
+
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whence {
+    /// The file says it.
+    Found,
+    /// The person said it.
+    Given,
+    /// Neither; it is what is usual.
+    Assumed,
+    /// Nobody said it, and it cannot be guessed.
+    Missing,
+}
+
+/// What is known about one thing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer<T> {
+    /// What it is, unless it is missing.
+    pub value: Option<T>,
+    /// Where that comes from.
+    pub whence: Whence,
+    /// How it was found, why it was assumed, or what is to be said; a sentence without a full stop.
+    pub note: String,
+}
+
+impl<T> Answer<T> {
+    pub(super) fn found(value: T, note: impl Into<String>) -> Self {
+        Self::of(Some(value), Whence::Found, note)
+    }
+
+    pub(super) fn given(value: T) -> Self {
+        Self::of(Some(value), Whence::Given, "as you said")
+    }
+
+    pub(super) fn assumed(value: T, note: impl Into<String>) -> Self {
+        Self::of(Some(value), Whence::Assumed, note)
+    }
+
+    pub(super) fn missing(note: impl Into<String>) -> Self {
+        Self::of(None, Whence::Missing, note)
+    }
+
+    fn of(value: Option<T>, whence: Whence, note: impl Into<String>) -> Self {
+        Self {
+            value,
+            whence,
+            note: note.into(),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Reading a file and finding out what is in it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::backbone::BackboneError;
+use crate::graph::{Dim, Graph, GraphError, ValueId};
+use crate::onnx::{ElementType, ModelFile, OnnxError};
+
+use super::asked::{Answer, Asked, Layout, Whence};
+use super::head::{self, Pooled, PooledChoice};
+use super::input;
+
+/// A value of a network may have so many numbers for one image: 1 GB.
+const MOST_ELEMENTS: usize = 1 << 28;
+
+/// A network that is to be added, and what is known of it.
+#[derive(Debug, Clone)]
+pub struct Inspected {
+    /// The file.
+    pub(super) file: ModelFile,
+    /// The whole network, in the operators' usual version, fp32.
+    pub(super) graph: Graph,
+    /// Its input.
+    pub(super) input: ValueId,
+    /// The type of its elements in the file.
+    pub(super) input_element: Option<ElementType>,
+    /// Whether weights are fp16 in the file.
+    pub(super) holds_halves: bool,
+    /// What was said.
+    pub asked: Asked,
+    /// The order of the input's dimensions.
+    pub layout: Answer<Layout>,
+    /// Width and height of the input, pixels.
+    pub size_px: Answer<u32>,
+    /// What is subtracted from each channel value (0..=255), and what divides it then; R, G, B.
+    pub normalisation: Answer<[[f32; 3]; 2]>,
+    /// The layer that becomes the bottleneck.
+    pub pooled: Answer<Pooled>,
+    /// What else could be taken for it.
+    pub choices: Vec<PooledChoice>,
+}
+
+/// Reads the network in `path` and finds what can be found; `asked` has what the person says.
+///
+/// # Errors
+/// When the file is no usable network, or says something else than the person.
+pub fn inspect(path: &Path, asked: &Asked) -> Result<Inspected, BackboneError> {
+    let fail = |reason: String| BackboneError::Add {
+        path: path.to_owned(),
+        reason,
+    };
+    let file = ModelFile::read(path)?;
+    let read = Graph::from_onnx(&file.bytes()).map_err(|error| fail(said(error)))?;
+    let holds_halves = read
+        .constants()
+        .any(|id| read.element(id) == Some(ElementType::F16));
+    let elements: HashMap<String, ElementType> = read
+        .inputs()
+        .iter()
+        .filter_map(|id| Some((read.name_of(*id).to_owned(), read.element(*id)?)))
+        .collect();
+    let graph = read.plain().map_err(|error| fail(said(error)))?;
+    let input = input::image_input(&graph).map_err(fail)?;
+    let input_element = elements.get(graph.name_of(input)).copied();
+    let layout = input::layout(&graph, input, asked).map_err(fail)?;
+    let size_px = input::size(&graph, input, layout.value, asked).map_err(fail)?;
+    // For one image of that size all that can be known is known.
+    let known = match (layout.value, size_px.value) {
+        (Some(layout), Some(side)) => of_one_image(&graph, input, layout, side).map_err(fail)?,
+        _ => graph.clone(),
+    };
+    let normalisation = input::normalisation(&known, input, asked).map_err(fail)?;
+    let choices = head::choices(&known, input);
+    let pooled = match (&asked.pooled, head::find(&known)) {
+        (Some(name), found) => {
+            let value = known.find(name).ok_or_else(|| {
+                let known: Vec<&str> = choices.iter().map(|choice| choice.name.as_str()).collect();
+                fail(format!(
+                    "it has no value “{name}”; a layer with one vector for each image would be “{}”",
+                    known.join("”, “")
+                ))
+            })?;
+            let found = found.ok();
+            Answer::given(Pooled {
+                name: name.clone(),
+                dim: head::vector(&known, value),
+                classes: found.as_ref().and_then(|found| found.classes),
+                head: "everything after it".into(),
+            })
+        }
+        (None, Ok(found)) => {
+            let note = format!("before {}", found.head);
+            Answer::found(found, note)
+        }
+        (None, Err(reason)) => Answer::missing(reason),
+    };
+    Ok(Inspected {
+        file,
+        graph,
+        input,
+        input_element,
+        holds_halves,
+        asked: asked.clone(),
+        layout,
+        size_px,
+        normalisation,
+        pooled,
+        choices,
+    })
+}
+
+/// The network for one image, with all shapes that are known then.
+fn of_one_image(graph: &Graph, input: ValueId, layout: Layout, side: u32) -> Result<Graph, String> {
+    let side = side as usize;
+    let shape = match layout {
+        Layout::Nchw => [1, 3, side, side],
+        Layout::Nhwc => [1, side, side, 3],
+    };
+    let mut known = graph.clone();
+    known.set_input_shape(input, &Dim::all_fixed(&shape));
+    within_bounds(&known)?;
+    known.fold_constants().map_err(said)?;
+    within_bounds(&known)?;
+    Ok(known)
+}
+
+/// That no value is larger than any classifier has.
+fn within_bounds(graph: &Graph) -> Result<(), String> {
+    for node in graph.nodes() {
+        for value in node.makes() {
+            let lens = graph.lens(value).unwrap_or_default();
+            let elements = lens.iter().copied().fold(1, usize::saturating_mul);
+            if elements > MOST_ELEMENTS {
+                return Err(format!(
+                    "its value “{}” would have the shape {lens:?}, more than any classifier has",
+                    graph.name_of(value)
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a graph's error says, without the words that go before it.
+pub(super) fn said(error: GraphError) -> String {
+    match error {
+        GraphError::Model(reason) | GraphError::Onnx(OnnxError::Model(reason)) => reason,
+        GraphError::Onnx(other) => other.to_string(),
+    }
+}
+
+impl Inspected {
+    /// What it is called: as the person said, or as the file; letters, digits and hyphens.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let stem = self.file.path().file_stem().unwrap_or_default();
+        let stem = stem.to_string_lossy();
+        title(self.asked.name.as_deref().unwrap_or(&stem))
+    }
+
+    /// What wrote the file, as it says.
+    #[must_use]
+    pub fn producer(&self) -> &str {
+        self.file.producer()
+    }
+
+    /// What must still be said before it can be added: the option of the command line, and a sentence.
+    #[must_use]
+    pub fn missing(&self) -> Option<(&'static str, String)> {
+        if self.layout.whence == Whence::Missing {
+            return Some(("--layout", self.layout.note.clone()));
+        }
+        if self.size_px.whence == Whence::Missing {
+            return Some(("--size", self.size_px.note.clone()));
+        }
+        if self.pooled.whence == Whence::Missing {
+            return Some(("--pooled", self.pooled.note.clone()));
+        }
+        if self.normalisation.whence == Whence::Missing {
+            return Some(("--normalisation", self.normalisation.note.clone()));
+        }
+        None
+    }
+}
+
+/// A name in letters, digits, dots and hyphens, at most 40 of them.
+fn title(text: &str) -> String {
+    let plain: String = text
+        .chars()
+        .map(|c| match c {
+            'a'..='z' | '0'..='9' | '.' => c,
+            'A'..='Z' => c.to_ascii_lowercase(),
+            _ => '-',
+        })
+        .collect();
+    let mut words: Vec<&str> = plain.split('-').filter(|word| !word.is_empty()).collect();
+    words.retain(|word| word.chars().any(|c| c.is_ascii_alphanumeric()));
+    let short: String = words.join("-").chars().take(40).collect();
+    let short = short.trim_matches(['-', '.']).to_owned();
+    if short.is_empty() {
+        "network".into()
+    } else {
+        short
+    }
+}
