@@ -56,11 +56,11 @@ struct Add {
     /// Width and height of its input, pixels, where the file leaves them free
     #[arg(long, value_name = "PX")]
     size: Option<u32>,
-    /// Order of its input's dimensions: nchw (PyTorch) or nhwc (TensorFlow)
+    /// Order of its input's dimensions: nchw (torch) or nhwc (TensorFlow, Keras)
     #[arg(long, value_name = "L")]
     layout: Option<Layout>,
-    /// How its images were normalised: imagenet (torchvision, most of timm), symmetric (to -1..1: Keras' Inception and
-    /// MobileNet, many transformers), unit (to 0..1), raw (0..255, it normalises inside)
+    /// How its images were normalised: imagenet (torchvision, most of timm), symmetric (to -1..1: older networks of Keras,
+    /// many transformers), unit (to 0..1), raw (0..255, it normalises inside)
     #[arg(long, value_name = "N", conflicts_with_all = ["mean", "std"])]
     normalisation: Option<Normalisation>,
     /// What was subtracted from each channel value, R,G,B: of values 0..255, or of 0..1 when each std is below 1

@@ -79,8 +79,8 @@ impl ModelFile {
     pub fn with_output(&self, name: &str) -> Vec<u8> {
         let mut model = self.model.clone();
         if let Some(graph) = &mut model.graph {
-            let described = graph.output.iter().chain(&graph.value_info);
-            let known = described.filter(|info| info.name() == name).next().cloned();
+            let mut described = graph.output.iter().chain(&graph.value_info);
+            let known = described.find(|info| info.name() == name).cloned();
             graph.output = vec![known.unwrap_or_else(|| ValueInfoProto {
                 name: Some(name.to_owned()),
                 ..ValueInfoProto::default()

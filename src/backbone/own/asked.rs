@@ -25,7 +25,7 @@ pub struct Asked {
 /// The order of an input's dimensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// Batch, channels, height, width: PyTorch's.
+    /// Batch, channels, height, width, as in `PyTorch`.
     Nchw,
     /// Batch, height, width, channels: TensorFlow's.
     Nhwc,

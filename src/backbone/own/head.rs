@@ -177,8 +177,8 @@ fn is_shape(op: &Op) -> bool {
 /// Whether a node takes a mean over all pixels or tokens, picks one token, or works on such a vector.
 fn ends_pooled(graph: &Graph, node: &Node) -> bool {
     match &node.op {
-        Op::GlobalPool(_) => true,
-        Op::Reduce(Reduce {
+        Op::GlobalPool(_)
+        | Op::Reduce(Reduce {
             kind: ReduceKind::Mean,
             ..
         })

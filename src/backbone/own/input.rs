@@ -216,8 +216,11 @@ fn inside(graph: &Graph, input: ValueId) -> Option<Answer<[[f32; 3]; 2]>> {
                 .fold(0.0_f32, |most, value| most.max(value.abs()))
         };
         match (&node.op, operand) {
-            (Op::Elementwise(Elementwise::Cast(_)), _)
-            | (Op::Reshaping(Reshaping::Transpose { .. } | Reshaping::Identity), _) => {}
+            (
+                Op::Elementwise(Elementwise::Cast(_))
+                | Op::Reshaping(Reshaping::Transpose { .. } | Reshaping::Identity),
+                _,
+            ) => {}
             // x / 255, x / 127.5, (x - 127) / 58.
             (Op::Elementwise(Elementwise::Div), Some(by)) if node.input(0) == Some(value) => {
                 return (largest(by) > 20.0).then(|| {

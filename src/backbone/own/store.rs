@@ -116,6 +116,7 @@ pub struct OwnProblem {
 
 /// Makes the architectures of the project in the folder `root` known by their names. Returns those that cannot be used.
 /// Cheap: one small file each is read, and the networks only when they are used.
+#[must_use]
 pub fn open_own(root: &Path) -> Vec<OwnProblem> {
     let mut problems = Vec::new();
     for dir in folders(root) {

@@ -75,7 +75,7 @@ impl Graph {
     }
 
     /// The values that depend on the input.
-    fn from_input(&self, input: ValueId) -> HashSet<ValueId> {
+    fn depending_on(&self, input: ValueId) -> HashSet<ValueId> {
         let mut found = HashSet::from([input]);
         for node in &self.nodes {
             if node.reads().any(|value| found.contains(&value)) {
@@ -90,7 +90,7 @@ impl Graph {
         let mut one = self.clone();
         let lens: Vec<usize> = std::iter::once(1).chain(inner.iter().copied()).collect();
         one.set_input_shape(input, &Dim::all_fixed(&lens));
-        let data = self.from_input(input);
+        let data = self.depending_on(input);
         let mut targets = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {
             let (Op::Reshaping(Reshaping::Reshape { allow_zero: false }), Some(from), Some(target)) =
