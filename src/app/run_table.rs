@@ -84,7 +84,7 @@ pub struct RunTable {
 /// A setting of a run.
 fn cell(setting: &Setting, settings: &TrainSettings) -> RunCell {
     // What a run does not have differs from nothing.
-    if setting.group != Group::Data && setting.group != Group::Head && !settings.fine_tune.is_on() {
+    if setting.group == Group::FineTuning && !settings.fine_tune.is_on() {
         return RunCell::number("–".to_owned(), None);
     }
     match setting.get(settings) {

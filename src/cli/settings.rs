@@ -26,19 +26,10 @@ impl SettingArgs {
         self.0.get(key).map(String::as_str)
     }
 
-    /// Puts what was given into the settings. An optimiser comes before its rate, as in the schema.
+    /// Puts what was given into the settings.
     pub fn apply(&self, settings: &mut TrainSettings) -> Result<(), Usage> {
-        for setting in SETTINGS {
-            if let Some(text) = self.get(setting.key) {
-                setting.set(settings, text).map_err(|wrong| {
-                    Usage(format!(
-                        "--{} cannot be “{text}”: {wrong}",
-                        setting.option()
-                    ))
-                })?;
-            }
-        }
-        settings.check().map_err(|error| Usage(error.to_string()))
+        let applied = settings.apply(&self.0);
+        applied.map_err(|error| Usage(error.to_string()))
     }
 }
 

@@ -388,7 +388,8 @@ mod tests {
             let mut expected = TrainSettings::default();
             expected.fine_tune.depth = of;
             let said = if word.is_empty() { "yes" } else { &word };
-            setting.set(&mut expected, said).unwrap();
+            let given = [(setting.key, said.to_owned())];
+            expected.apply(&given.into()).unwrap();
             assert_eq!(changed, expected, "{}", setting.key);
             assert_ne!(
                 setting.get(&changed),

@@ -13,6 +13,7 @@ use crate::project::{Label, Project, Split};
 use super::finetune::cut_of;
 use super::head::{Data, Examples, Sizes};
 use super::run::RunClass;
+use super::views::ViewSource;
 use super::{RunFrame, TrainError, TrainSettings};
 
 /// The frames that take part, before anybody looked into them.
@@ -205,10 +206,34 @@ pub(super) fn prepare(
     drop(table);
     let [train, validation, test] = labels;
     let sizes_of = [train.len(), validation.len(), test.len()];
-    let [train_x, validation_x, test_x] = in_sides(values, sizes.dim, &kept_rows, sizes_of);
+    let [mut train_x, validation_x, test_x] = in_sides(values, sizes.dim, &kept_rows, sizes_of);
+    let mut views = 1;
+    if !settings.fine_tune.is_on() && settings.fine_tune.views > 0 {
+        let paths: Vec<PathBuf> = taken
+            .iter()
+            .take(train.len())
+            .map(|frame| project.abs(&frame.path))
+            .collect();
+        let source = ViewSource {
+            frames: &paths,
+            settings,
+            preprocessing,
+            cache_dir: &project.cache_dir(),
+        };
+        let asked = settings.fine_tune.views as usize + 1;
+        views = source.affordable(asked, sizes.dim);
+        if views < asked {
+            notes.push(format!(
+                "The head learned from {} augmented views of each image instead of {}: more do not fit into memory.",
+                views - 1,
+                asked - 1
+            ));
+        }
+        train_x = source.with_views(&train_x, sizes.dim, views, work)?;
+    }
     let data = Data {
         sizes,
-        train: Examples::new(sizes, train_x, train)?,
+        train: Examples::with_views(sizes, train_x, train, views)?,
         validation: Examples::new(sizes, validation_x, validation)?,
         test: Examples::new(sizes, test_x, test)?,
     };

@@ -35,24 +35,39 @@ pub(super) struct Sizes {
 /// where they are, and copies of this share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Examples {
-    /// `f32[N, D]` and `i64[N]`; nothing without rows.
+    /// `f32[N·V, D]` and `i64[N·V]`, the V views of a frame one after the other; nothing without frames.
     tensors: Option<[Constant; 2]>,
-    /// Class of each row.
+    /// Class of each frame.
     pub y: Vec<i64>,
+    /// Views of each frame, V.
+    views: usize,
 }
 
 impl Examples {
-    /// From row-major bottlenecks, which are not copied, and the class of each row.
+    /// From row-major bottlenecks of the plain views, which are not copied, and the class of each.
     pub(super) fn new(sizes: Sizes, x: Vec<f32>, y: Vec<i64>) -> Result<Self, OnnxError> {
-        let rows = y.len();
+        Self::with_views(sizes, x, y, 1)
+    }
+
+    /// From row-major bottlenecks, which are not copied, `views` of each frame one after the other, and the class of
+    /// each frame.
+    pub(super) fn with_views(
+        sizes: Sizes,
+        x: Vec<f32>,
+        y: Vec<i64>,
+        views: usize,
+    ) -> Result<Self, OnnxError> {
+        let rows = y.len() * views;
+        let of_rows = y.iter().flat_map(|y| std::iter::repeat_n(*y, views));
+        let of_rows: Vec<i64> = of_rows.collect();
         let tensors = match rows {
             0 => None,
             _ => Some([
                 Constant::new(Tensor::new([rows, sizes.dim], x))?,
-                Constant::new(Tensor::new([rows], y.clone()))?,
+                Constant::new(Tensor::new([rows], of_rows))?,
             ]),
         };
-        Ok(Self { tensors, y })
+        Ok(Self { tensors, y, views })
     }
 
     /// Bottlenecks and classes for a session.
@@ -67,7 +82,7 @@ impl Examples {
         self.tensors = None;
     }
 
-    /// Row-major `f32[N, D]`.
+    /// Row-major `f32[N·V, D]`.
     pub(super) fn x(&self) -> Result<&[f32], OnnxError> {
         match &self.tensors {
             Some([x, _]) => x.f32(),
@@ -75,12 +90,22 @@ impl Examples {
         }
     }
 
-    /// Number of rows.
+    /// Number of frames.
     pub(super) fn len(&self) -> usize {
         self.y.len()
     }
 
-    /// All rows, as frames of a [`Table`].
+    /// Views of each frame, V.
+    pub(super) fn views(&self) -> usize {
+        self.views.max(1)
+    }
+
+    /// Number of rows: views of frames.
+    fn rows(&self) -> usize {
+        self.len() * self.views
+    }
+
+    /// All frames, as those of a [`Table`].
     pub(super) fn side(&self) -> Side {
         Side {
             frames: (0..self.len()).collect(),
@@ -132,8 +157,11 @@ impl Batches for Table<'_> {
         _: &Work,
     ) -> Result<(), TrainError> {
         if part == Part::Training {
-            let rows: Vec<i64> = rows.iter().map(|(row, _)| *row as i64).collect();
-            to.set_i64("rows", &rows)?;
+            let views = self.train.views();
+            let rows = rows
+                .iter()
+                .map(|(frame, view)| (frame * views + *view as usize) as i64);
+            to.set_i64("rows", &rows.collect::<Vec<i64>>())?;
         }
         Ok(())
     }
@@ -159,7 +187,7 @@ impl HeadLayer {
         Self {
             sizes,
             weights: [weight("w", vec![classes, dim]), weight("b", vec![classes])],
-            rows: [table.train.len(), table.validation.len()],
+            rows: [table.train.rows(), table.validation.rows()],
         }
     }
 
@@ -237,12 +265,14 @@ pub(super) fn train_head(
         batch: settings.train_batch_size.max(1),
     };
     let layer = HeadLayer::new(data.sizes, &table);
+    let mut recipe = settings.head_recipe(data.validation.len());
+    recipe.views = data.train.views();
     let training = Training {
         title,
         steps,
         initial: &layer.initial(settings.seed),
         problem: Arc::new(layer),
-        recipe: &settings.head_recipe(data.validation.len()),
+        recipe: &recipe,
         sides: [&data.train.side(), &data.validation.side()],
         batches: &mut table,
         store: Store::of_head(run),

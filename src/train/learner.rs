@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use crate::jobs::{Cancelled, Work, drop_elsewhere};
 use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Stopper, Tensor};
 
-use super::TrainError;
 use super::batches::{Batches, ByClass, Draw, Part, Purpose, Row, Side};
 use super::checkpoint::{Checkpoint, Place, Snapshot};
 use super::curves::{BestPoint, CurvePoint, LiveCurves};
@@ -17,6 +16,7 @@ use super::files::Values;
 use super::optimizer::{Slot, next};
 use super::problem::{Problem, sessions};
 use super::recipe::{Recipe, TrainFigures};
+use super::{Sampling, TrainError};
 
 /// The least time between two checkpoints while training.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
@@ -483,7 +483,12 @@ impl Draws<'_> {
     fn of_step(&self, step: u32) -> Drawn {
         let mut draw = Draw::new(self.recipe.seed, self.recipe.purpose, step);
         let mut places = vec![0; self.batch];
-        self.by_class.draw(&mut draw, &mut places);
+        match self.recipe.sampling {
+            Sampling::Balanced => self.by_class.draw(&mut draw, &mut places),
+            Sampling::Natural => {
+                places.fill_with(|| draw.below(self.side.frames.len()) as i64);
+            }
+        }
         places
             .iter()
             .filter_map(|place| {

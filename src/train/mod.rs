@@ -27,6 +27,7 @@ mod tensorboard;
 mod tests;
 mod trainer;
 mod training;
+mod views;
 
 pub use curves::{BestPoint, CurvePoint, Curves, LiveCurves, Part};
 pub use error::TrainError;
@@ -40,5 +41,5 @@ pub use present::{Present, present};
 pub use removal::{remove_architecture, remove_run, restore_run};
 pub use run::{Head, HeadOnly, Run, RunFrame, RunId, RunResult, RunState, runs};
 pub use run_classes::RunClasses;
-pub use settings::{EvalSpacing, TrainSettings};
+pub use settings::{EvalSpacing, HeadSettings, Sampling, Schedule, TrainSettings};
 pub use trainer::{resume, train};

@@ -1,5 +1,6 @@
 //! How a problem is learned: optimiser, loss, what is drawn, and how often is looked.
 
+use super::Sampling;
 use super::batches::Purpose;
 use super::optimizer::Optimization;
 
@@ -18,6 +19,8 @@ pub(super) struct Recipe {
     pub optimization: Optimization,
     /// Share of the probability that the target spreads over all classes, 0..1.
     pub label_smoothing: f32,
+    /// How the images of a batch are drawn.
+    pub sampling: Sampling,
     /// Seed of what is drawn.
     pub seed: u64,
     /// What the training batches are drawn as.

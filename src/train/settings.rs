@@ -23,6 +23,58 @@ pub enum EvalSpacing {
     Steps(u32),
 }
 
+/// How the learning rate changes over the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// It stays, as in `retrain.py`.
+    Constant,
+    /// It rises to its peak for the first tenth of the steps and falls to zero along half a cosine.
+    Cosine,
+}
+
+/// How the images of a batch are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampling {
+    /// First a class, then one of its images, as in `retrain.py`: small classes count as much as large ones.
+    Balanced,
+    /// Any image as often as any other: classes count as much as they have images.
+    Natural,
+}
+
+/// What else is set of the training of the head.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeadSettings {
+    /// The learning rate over the steps.
+    pub schedule: Schedule,
+    /// Steps after which the run was extended, see [`FineTuneSettings::restarts`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<u32>,
+    /// How much the weights (not the biases) are drawn towards zero.
+    pub weight_decay: f32,
+    /// Share of the probability that the target spreads over all classes, 0..1.
+    pub label_smoothing: f32,
+    /// Decay of the moving average of the weights, 0..1; with 0 there is none.
+    pub average_decay: f32,
+    /// Largest norm of the gradient; 0 has no limit.
+    pub clip_norm: f32,
+}
+
+impl Default for HeadSettings {
+    fn default() -> Self {
+        Self {
+            schedule: Schedule::Constant,
+            restarts: Vec::new(),
+            weight_decay: 0.0,
+            label_smoothing: 0.0,
+            average_decay: 0.0,
+            clip_norm: 0.0,
+        }
+    }
+}
+
 /// Settings of a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -48,6 +100,10 @@ pub struct TrainSettings {
     pub split: SplitSettings,
     /// The optimiser.
     pub optimizer: Optimizer,
+    /// How the images of a batch are drawn.
+    pub sampling: Sampling,
+    /// What else is set of the training of the head.
+    pub head: HeadSettings,
     /// Seed of everything random.
     pub seed: u64,
     /// Training deeper than the head, afterwards.
@@ -67,6 +123,8 @@ impl Default for TrainSettings {
             eval_spacing: EvalSpacing::ByFrames,
             split: SplitSettings::default(),
             optimizer: Optimizer::Sgd,
+            sampling: Sampling::Balanced,
+            head: HeadSettings::default(),
             seed: 0,
             fine_tune: FineTuneSettings::default(),
         }
@@ -102,15 +160,23 @@ impl TrainSettings {
     pub(super) fn head_recipe(&self, validation_frames: usize) -> Recipe {
         let interval = self.steps_between_evaluations(validation_frames);
         let shown = usize::try_from(self.validation_batch_size).ok();
+        let head = &self.head;
         Recipe {
             optimization: Optimization {
                 rule: self.optimizer,
-                rate: Rate::Constant(self.learning_rate),
-                weight_decay: 0.0,
-                clip_norm: 0.0,
-                average_decay: 0.0,
+                rate: match head.schedule {
+                    Schedule::Constant => Rate::Constant(self.learning_rate),
+                    Schedule::Cosine => Rate::WarmUpAndCosine {
+                        peak: self.learning_rate,
+                        restarts: head.restarts.clone(),
+                    },
+                },
+                weight_decay: head.weight_decay,
+                clip_norm: head.clip_norm,
+                average_decay: head.average_decay,
             },
-            label_smoothing: 0.0,
+            label_smoothing: head.label_smoothing,
+            sampling: self.sampling,
             seed: self.seed,
             purpose: Purpose::Batch,
             views: 1,
@@ -127,15 +193,20 @@ impl TrainSettings {
     /// training that gets another number than it was to have begins its learning rate anew with the steps that
     /// are added: along the old half cosine it would jump up, or stand at zero.
     pub(super) fn extend(&mut self, done: u32, steps: u32) {
+        let again = |restarts: &mut Vec<u32>, before: Option<u32>| {
+            if done > 0 && before != Some(steps) && restarts.last() != Some(&done) {
+                restarts.push(done);
+            }
+        };
         if !self.fine_tune.is_on() {
+            if self.head.schedule == Schedule::Cosine {
+                again(&mut self.head.restarts, Some(self.how_many_training_steps));
+            }
             self.how_many_training_steps = steps;
             return;
         }
-        let fine_tune = &mut self.fine_tune;
-        if done > 0 && fine_tune.steps != Some(steps) && fine_tune.restarts.last() != Some(&done) {
-            fine_tune.restarts.push(done);
-        }
-        fine_tune.steps = Some(steps);
+        again(&mut self.fine_tune.restarts, self.fine_tune.steps);
+        self.fine_tune.steps = Some(steps);
     }
 }
 

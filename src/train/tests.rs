@@ -13,7 +13,9 @@ use super::batches::{ByClass, Draw, Purpose};
 use super::checkpoint::{Checkpoint, Snapshot};
 use super::head::{Data, Examples, HeadLayer, Sizes, Table, accuracy, head_of, transpose};
 use super::learner::{End, Learner, Report};
-use super::{CurvePoint, EvalSpacing, Head, LiveCurves, Optimizer, TrainError, TrainSettings};
+use super::{
+    CurvePoint, EvalSpacing, Head, LiveCurves, Optimizer, Sampling, TrainError, TrainSettings,
+};
 use crate::jobs::Work;
 use crate::onnx::Tensor;
 
@@ -97,7 +99,8 @@ fn go_on(
     work: &Work,
 ) -> Outcome {
     let curves = LiveCurves::default();
-    let recipe = settings.head_recipe(data.validation.len());
+    let mut recipe = settings.head_recipe(data.validation.len());
+    recipe.views = data.train.views();
     let mut table = Table {
         train: &data.train,
         validation: &data.validation,
@@ -463,4 +466,56 @@ fn large_validation_sets_are_evaluated_less_often_to_the_same_bits() {
             timeless(rest.checkpoint)
         );
     }
+}
+
+/// Three views of each frame; the first is the plain one.
+fn with_views(data: &Data, change: impl Fn(usize, f32) -> f32) -> Data {
+    let x = data.train.x().unwrap();
+    let of_frame = |row: &[f32]| -> Vec<f32> {
+        (0..3)
+            .flat_map(|view| row.iter().map(move |x| (view, *x)))
+            .map(|(view, x)| change(view, x))
+            .collect()
+    };
+    let x: Vec<f32> = x.chunks(SIZES.dim).flat_map(of_frame).collect();
+    Data {
+        train: Examples::with_views(SIZES, x, data.train.y.clone(), 3).unwrap(),
+        ..data.clone()
+    }
+}
+
+#[test]
+fn views_are_rows_of_their_frames() {
+    let (data, settings) = (data(), settings(Optimizer::Sgd));
+    let kept = |data: &Data| go_on(data, &settings, None, 50, &Work::new()).kept;
+    let plain = kept(&data);
+    // The frames of a batch do not depend on views, and each view has the class of its frame.
+    assert_eq!(kept(&with_views(&data, |_, x| x)), plain);
+    // They are learned from.
+    let other = |view| move |number, x: f32| if number == view { -x } else { x };
+    let first = kept(&with_views(&data, other(1)));
+    let last = kept(&with_views(&data, other(2)));
+    assert!(first != plain && last != plain && first != last);
+}
+
+#[test]
+fn images_are_drawn_as_often_as_they_are_there_where_that_is_asked_for() {
+    let labels: Vec<i64> = (0..1000).map(|row| i64::from(row < 10)).collect();
+    let share = |sampling| {
+        // Nothing to see, so that the bias alone learns.
+        let x = vec![0.0; labels.len() * SIZES.dim];
+        let train = Examples::new(SIZES, x, labels.clone()).unwrap();
+        let data = Data {
+            train,
+            validation: Examples::default(),
+            ..data()
+        };
+        let mut settings = settings(Optimizer::Sgd);
+        settings.sampling = sampling;
+        go_on(&data, &settings, None, 100, &Work::new()).kept.1.b
+    };
+    let [balanced, natural] = [Sampling::Balanced, Sampling::Natural].map(share);
+    // The bias learns how frequent a class is.
+    assert!((balanced[0] - balanced[1]).abs() < 0.5, "{balanced:?}");
+    assert!(natural[0] - natural[1] > 1.0, "{natural:?}");
 }

@@ -44,6 +44,7 @@ pub fn train(
     notes.extend(prepared.notes.iter().cloned());
     let mut settings = settings.clone();
     settings.fine_tune.restarts.clear();
+    settings.head.restarts.clear();
     if settings.eval_spacing != EvalSpacing::Exact {
         // Written down, so that whoever resumes it evaluates at the same steps.
         settings.eval_spacing = EvalSpacing::ByFrames;

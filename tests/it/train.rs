@@ -5,7 +5,7 @@ use std::fs;
 use salamander::jobs::Work;
 use salamander::project::{Project, Split};
 use salamander::train::{
-    LiveCurves, Optimizer, Run, RunState, TrainError, TrainSettings, resume, runs, train,
+    LiveCurves, Optimizer, Run, RunState, Schedule, TrainError, TrainSettings, resume, runs, train,
 };
 
 use super::projects::of_pictures;
@@ -197,4 +197,45 @@ fn foreign_and_broken_folders_are_no_runs() {
         let error = resume(&project, &id, None, &LiveCurves::default(), &Work::new());
         assert!(matches!(error, Err(TrainError::NoSuchRun(_))), "{name}");
     }
+}
+
+#[test]
+fn a_head_learns_from_augmented_views_that_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = of_pictures(&dir.path().join("p"), &[("röd", 30), ("grün", 30)]);
+    let mut of_views = settings(40);
+    of_views.fine_tune.views = 2;
+    of_views.fine_tune.augmentation.flip_left_right = true;
+    let first = trained(&project, &of_views);
+    let plain = trained(&project, &settings(40));
+    assert_ne!(first.head().unwrap(), plain.head().unwrap());
+    let again = trained(&project, &of_views);
+    assert_eq!(first.head().unwrap(), again.head().unwrap());
+    assert!(first.result.unwrap().test_accuracy.unwrap() > 0.8);
+    // The cache gives what was computed.
+    fs::remove_dir_all(project.cache_dir()).unwrap();
+    let anew = trained(&project, &of_views);
+    assert_eq!(anew.head().unwrap(), again.head().unwrap());
+}
+
+#[test]
+fn a_head_with_all_that_can_be_set_goes_on_where_it_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = of_pictures(&dir.path().join("p"), &[("röd", 30), ("grün", 30)]);
+    let mut settings = settings(40);
+    settings.optimizer = Optimizer::AdamW;
+    settings.head.schedule = Schedule::Cosine;
+    settings.head.weight_decay = 0.01;
+    settings.head.label_smoothing = 0.1;
+    settings.head.average_decay = 0.9;
+    settings.head.clip_norm = 1.0;
+    let run = trained(&project, &settings);
+    assert!(run.result.unwrap().test_accuracy.unwrap() > 0.8);
+    let curves = LiveCurves::default();
+    let extended = resume(&project, &run.id, Some(60), &curves, &Work::new()).unwrap();
+    // The rate rises and falls anew over the steps that were added.
+    assert_eq!(extended.settings.head.restarts, [40]);
+    let stored = Run::open(&extended.dir).unwrap();
+    assert_eq!(stored.settings, extended.settings);
+    assert_eq!(stored.result.unwrap().steps, 60);
 }

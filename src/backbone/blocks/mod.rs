@@ -170,6 +170,15 @@ impl Blocks {
         self.name_of(self.graph.outputs().first())
     }
 
+    /// The cut behind which nothing is left: the pooled output, of `dim` numbers.
+    #[must_use]
+    pub fn at_pooled(&self, dim: usize) -> CutAt {
+        CutAt {
+            tensor: self.pooled().to_owned(),
+            shape: [dim, 1, 1],
+        }
+    }
+
     fn name_of(&self, value: Option<&ValueId>) -> &str {
         value.map_or("", |value| self.graph.name_of(*value))
     }

@@ -73,7 +73,7 @@ impl Default for FineTuneSettings {
 
 impl FineTuneSettings {
     /// The views that are trained on.
-    pub(super) fn all_views(&self, seed: u64) -> Views {
+    pub(in crate::train) fn all_views(&self, seed: u64) -> Views {
         Views {
             count: self.views.saturating_add(1),
             augmentation: self.augmentation,
@@ -125,6 +125,7 @@ impl TrainSettings {
                 average_decay: fine_tune.average_decay,
             },
             label_smoothing: fine_tune.label_smoothing,
+            sampling: self.sampling,
             seed: self.seed,
             purpose: Purpose::FineTuneBatch,
             views: fine_tune.views as usize + 1,

@@ -7,6 +7,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{TrainError, TrainSettings};
@@ -357,7 +358,34 @@ fn whole(text: &str, [least, most]: [u64; 2]) -> Option<u64> {
     (least..=most).contains(&value).then_some(value)
 }
 
+/// Views of each image where a change is named and their number is not.
+const VIEWS_UNLESS_SAID: u32 = 8;
+
 impl TrainSettings {
+    /// Changes the settings with these keys to what the texts say, spelled as on the command line. An optimiser brings its rate
+    /// unless there is one; a change of augmented views asks for some unless their number is given.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] for the first that cannot be, also together with the others.
+    pub fn apply(&mut self, given: &BTreeMap<&'static str, String>) -> Result<(), TrainError> {
+        // In the order of the schema, in which an optimiser comes before its rate.
+        for setting in SETTINGS {
+            let Some(text) = given.get(setting.key) else {
+                continue;
+            };
+            setting.set(self, text).map_err(|wrong| {
+                let option = setting.option();
+                TrainError::Setting(format!("--{option} cannot be “{text}”: {wrong}"))
+            })?;
+        }
+        let changes = |setting: &&Setting| setting.group == Group::Views && setting.key != "views";
+        let mut changes = SETTINGS.iter().filter(changes);
+        if !given.contains_key("views") && changes.any(|change| given.contains_key(change.key)) {
+            self.fine_tune.views = VIEWS_UNLESS_SAID;
+        }
+        self.check()
+    }
+
     /// Whether a training can have these settings. Those of a part that it does not have are not looked at.
     ///
     /// # Errors
@@ -366,7 +394,7 @@ impl TrainSettings {
         let plays = |group: Group| match group {
             Group::Data | Group::Head => true,
             Group::FineTuning => self.fine_tune.is_on(),
-            Group::Views => self.fine_tune.is_on() && self.fine_tune.views > 0,
+            Group::Views => self.fine_tune.views > 0,
         };
         let mut wrong = SETTINGS
             .iter()

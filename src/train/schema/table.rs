@@ -1,13 +1,17 @@
 //! The table of settings, in the order in which they are shown.
 
 use crate::backbone::{Architecture, Fit};
-use crate::train::{EvalSpacing, Optimizer, TrainSettings};
+use crate::train::{EvalSpacing, Optimizer, Sampling, Schedule, TrainSettings};
 
 use super::{ChoiceOption, Group, Kind, Nothing, Reals, Setting};
 
 const MOST_STEPS: u64 = 10_000_000;
 
 const FITS: [Fit; 3] = [Fit::CenterCrop, Fit::Stretch, Fit::Pad];
+
+const SCHEDULES: [Schedule; 2] = [Schedule::Constant, Schedule::Cosine];
+
+const SAMPLINGS: [Sampling; 2] = [Sampling::Balanced, Sampling::Natural];
 
 const OPTIMIZERS: [Optimizer; 4] = [
     Optimizer::Sgd,
@@ -218,6 +222,35 @@ pub const SETTINGS: &[Setting] = &[
         kind: whole!([0, 80], split.testing_percentage),
     },
     Setting {
+        key: "sampling",
+        group: Group::Data,
+        title: "Sampling",
+        unit: "",
+        brief: "How the {images} of a batch are drawn",
+        more: "Where some classes have far fewer {images} than others, this decides whether the model takes the rare ones to be rare.",
+        retrain: None,
+        kind: Kind::Choice {
+            options: &[
+                ChoiceOption {
+                    word: "balanced",
+                    title: "Classes alike",
+                    brief: "First a class, then one of its {images}, as in retrain.py: small classes count as much as large ones",
+                },
+                ChoiceOption {
+                    word: "natural",
+                    title: "{Images} alike",
+                    brief: "Any one as often as any other: classes count as much as they have {images}",
+                },
+            ],
+            get: |s| place_of(&SAMPLINGS, &s.sampling),
+            set: |s, place| {
+                if let Some(sampling) = SAMPLINGS.get(place) {
+                    s.sampling = *sampling;
+                }
+            },
+        },
+    },
+    Setting {
         key: "split_seed",
         group: Group::Data,
         title: "Split seed",
@@ -272,11 +305,80 @@ pub const SETTINGS: &[Setting] = &[
         kind: real!(RATE, 6, learning_rate),
     },
     Setting {
+        key: "head_schedule",
+        group: Group::Head,
+        title: "Schedule",
+        unit: "",
+        brief: "How the learning rate of the head changes over the steps",
+        more: "",
+        retrain: None,
+        kind: Kind::Choice {
+            options: &[
+                ChoiceOption {
+                    word: "constant",
+                    title: "Constant",
+                    brief: "It stays, as in retrain.py",
+                },
+                ChoiceOption {
+                    word: "cosine",
+                    title: "Cosine",
+                    brief: "It rises in the first tenth of the steps, then falls to zero along half a cosine (Loshchilov and Hutter 2017)",
+                },
+            ],
+            get: |s| place_of(&SCHEDULES, &s.head.schedule),
+            set: |s, place| {
+                if let Some(schedule) = SCHEDULES.get(place) {
+                    s.head.schedule = *schedule;
+                }
+            },
+        },
+    },
+    Setting {
+        key: "head_weight_decay",
+        group: Group::Head,
+        title: "Weight decay of the head",
+        unit: "",
+        brief: "How strongly the weights of the head are drawn towards zero, which keeps it from learning single {images} by heart",
+        more: "Biases are left alone.",
+        retrain: None,
+        kind: real!(NOT_NEGATIVE, 6, head.weight_decay),
+    },
+    Setting {
+        key: "head_label_smoothing",
+        group: Group::Head,
+        title: "Label smoothing of the head",
+        unit: "",
+        brief: "How far the head is kept from being certain: the share of the answer that is spread over all classes",
+        more: "Szegedy et al. 2016.",
+        retrain: None,
+        kind: real!(BELOW_ONE, 3, head.label_smoothing),
+    },
+    Setting {
+        key: "head_average_decay",
+        group: Group::Head,
+        title: "Weight averaging of the head",
+        unit: "",
+        brief: "What is kept is the mean of the last weights; closer to 1 it goes further back, at 0 only the last count",
+        more: "It is the decay of a moving average.",
+        retrain: None,
+        kind: real!(BELOW_ONE, 4, head.average_decay),
+    },
+    Setting {
+        key: "head_clip_norm",
+        group: Group::Head,
+        title: "Gradient limit of the head",
+        unit: "",
+        brief: "Largest norm of the gradient of the head: no single step goes further; 0 has no limit",
+        more: "Pascanu et al. 2013.",
+        retrain: None,
+        kind: real!(NOT_NEGATIVE, 3, head.clip_norm),
+    },
+    Setting {
         key: "train_batch_size",
         group: Group::Head,
         title: "Training batch",
         unit: "{images}",
-        brief: "{Images} per step: first a class is drawn, then one of its {images}, so that small classes count as much as large ones",
+        brief: "{Images} per step",
         more: "",
         retrain: Some("train_batch_size"),
         kind: whole!([1, 65_536], train_batch_size),
@@ -478,7 +580,7 @@ pub const SETTINGS: &[Setting] = &[
         title: "Augmented views",
         unit: "per image",
         brief: "Changed copies of each {image} that are learned from too; each takes as much disk as the {image} itself",
-        more: "",
+        more: "They are computed once and kept. Where the head alone is trained it learns from them; where more is, the head learns from the plain {images} first and the views come in afterwards. Without a number, naming a change below asks for 8.",
         retrain: None,
         kind: whole!([0, 64], fine_tune.views),
     },

@@ -85,6 +85,24 @@ fn a_rate_of_ones_own_survives_another_optimiser() {
     assert_eq!(settings.learning_rate, 0.2);
 }
 
+#[test]
+fn a_change_of_views_asks_for_some() {
+    let given = |pairs: &[(&'static str, &str)]| {
+        let pairs = pairs.iter().map(|(key, text)| (*key, (*text).to_owned()));
+        let mut settings = TrainSettings::default();
+        settings.apply(&pairs.collect()).unwrap();
+        settings.fine_tune
+    };
+    assert_eq!(given(&[("seed", "1")]).views, 0);
+    let crop = given(&[("random_crop", "30")]);
+    assert_eq!((crop.views, crop.augmentation.random_crop), (8, 30));
+    assert_eq!(given(&[("random_crop", "30"), ("views", "0")]).views, 0);
+    assert_eq!(
+        given(&[("flip_left_right", "yes"), ("views", "3")]).views,
+        3
+    );
+}
+
 /// With `UPDATE_DOCS=1` writes the page anew.
 #[test]
 fn the_page_in_the_docs_is_the_schema() {

@@ -52,8 +52,7 @@ pub(super) fn advanced_ui(
 fn group_ui(ui: &mut Ui, session: &Session, settings: &mut TrainSettings, group: Group) {
     separator(ui);
     section(ui, group.title(), |_| {});
-    let deeper = matches!(group, Group::FineTuning | Group::Views);
-    if deeper && session.depth() == Some(Depth::Head) {
+    if group == Group::FineTuning && session.depth() == Some(Depth::Head) {
         let t = tokens(ui);
         let words = "They count when the depth is more than the head.";
         ui.add(egui::Label::new(widgets::faint(t, words)).wrap());

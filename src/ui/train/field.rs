@@ -139,9 +139,9 @@ fn choice_ui(
     field_label(ui, title).on_hover_text(tip);
     let selected = options.get(chosen).map_or("", |option| option.title);
     let mut taken = None;
-    choice(ui, key, title, selected, |ui| {
+    choice(ui, key, title, &noun.fill(selected), |ui| {
         for (place, option) in options.iter().enumerate() {
-            let item = menu_item(ui, None, option.title, ());
+            let item = menu_item(ui, None, &noun.fill(option.title), ());
             if item.on_hover_text(noun.fill(option.brief)).clicked() {
                 taken = Some(place);
                 ui.close();
