@@ -192,6 +192,8 @@ pub enum WeightKind {
     Bias,
     /// Matrix of a fully connected layer.
     DenseLayer,
+    /// Multiplies each channel of what was normalised.
+    Scale,
 }
 
 /// What is known of a node's inputs.
@@ -210,6 +212,11 @@ impl Inputs<'_> {
     /// Whether the input is given.
     pub fn has(&self, at: usize) -> bool {
         self.fact(at).is_some()
+    }
+
+    /// Whether the input is a constant.
+    pub fn is_constant(&self, at: usize) -> bool {
+        self.fact(at).is_some_and(|fact| fact.constant.is_some())
     }
 
     /// The input's shape.

@@ -3,7 +3,8 @@
 //! A *point* is a tensor through which every path from the input to the pooled output leads. What lies between
 //! two neighbouring points (a residual or inception block, or a single node) cannot be cut. A *block* is
 //! as little of the network as has a spatial convolution (a kernel larger than 1); between two of them the cut
-//! lies where the tensor is smallest, because it is stored for each frame, and of equal ones at the latest.
+//! lies where the tensor is smallest, because it is stored for each frame, and of equal ones at the latest. In a transformer
+//! a product of two computed matrices, which mixes what is seen in different places, counts as one.
 //! The first convolution only turns the picture into features: such a stem belongs to the block after it.
 
 mod points;
@@ -27,8 +28,8 @@ pub use weights::Weight;
 pub struct CutAt {
     /// The tensor that goes from the front to the back.
     pub tensor: String,
-    /// Its shape without the batch, `[C, H, W]`, at the resolution that was asked for.
-    pub shape: [usize; 3],
+    /// Its shape without the batch at the resolution that was asked for: `[C, H, W]`, or `[T, C]` of T tokens.
+    pub shape: Vec<usize>,
 }
 
 impl CutAt {
@@ -36,6 +37,14 @@ impl CutAt {
     #[must_use]
     pub fn elements(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Height and width, or the number of tokens.
+    fn area(&self) -> &[usize] {
+        match self.shape.as_slice() {
+            [_, area @ ..] if self.shape.len() == 3 => area,
+            tokens => tokens.get(..1).unwrap_or_default(),
+        }
     }
 }
 
@@ -118,7 +127,7 @@ impl Blocks {
         let side = resolution_px as usize;
         let input = CutAt {
             tensor: input.to_owned(),
-            shape: [3, side, side],
+            shape: vec![3, side, side],
         };
         let value = |name: &str| {
             let names = graph.inputs().iter().map(|value| graph.name_of(*value));
@@ -260,10 +269,12 @@ impl Blocks {
             Depth::Last1 => last(1),
             Depth::Last3 => last(3),
             Depth::Stage => {
-                let area = |block: &Block| (block.output.shape[1], block.output.shape[2]);
-                let end = self.row.last().map(area);
+                let end = self.row.last().map(|block| block.output.area());
                 let same = self.row.iter().rev();
-                last(same.take_while(|block| Some(area(block)) == end).count())
+                last(
+                    same.take_while(|block| Some(block.output.area()) == end)
+                        .count(),
+                )
             }
             Depth::All => last(self.row.len()),
         }
@@ -284,7 +295,7 @@ impl Blocks {
         Ok(self.graph.part(self.graph.inputs(), &outputs)?)
     }
 
-    /// The back of the network: from the tensor at the cut, `f32[N, C, H, W]`, to the pooled output
+    /// The back of the network: from the tensor at the cut, `f32[N, …]`, to the pooled output
     /// `f32[N, D]`. Its weights are f32 constants under the names in [`Plan::weights`].
     pub fn back(&self, cut: &CutAt) -> Result<Graph, BackboneError> {
         let input = self.graph.named(&cut.tensor)?;
@@ -303,7 +314,7 @@ impl Blocks {
 /// The shape of a batch of what flows through a cut, `[N, C, H, W]`.
 fn batch_of(cut: &CutAt) -> Vec<Dim> {
     let mut shape = vec![Dim::Free("N".into())];
-    shape.extend(cut.shape.map(Dim::Fixed));
+    shape.extend(cut.shape.iter().copied().map(Dim::Fixed));
     shape
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::graph::ops::Elementwise;
+use crate::graph::ops::{Elementwise, Linear};
 use crate::graph::{Dim, Graph, Node, Op, ValueId};
 use crate::onnx::ElementType;
 
@@ -39,7 +39,7 @@ impl DataPath {
         let on_path = || nodes.iter().filter_map(|index| graph.nodes().get(*index));
         let spatial = on_path()
             .enumerate()
-            .filter(|(_, node)| is_spatial(graph, node))
+            .filter(|(_, node)| is_spatial(graph, node, &data))
             .map(|(at, _)| at)
             .collect();
 
@@ -80,7 +80,7 @@ impl DataPath {
                 && live.len() == 1
                 && live.contains(&value)
                 && !other_type
-                && let Some(shape) = graph.shape(value).and_then(picture_shape)
+                && let Some(shape) = graph.shape(value).and_then(map_shape)
             {
                 points.push(Point {
                     cut: CutAt {
@@ -134,7 +134,7 @@ impl DataPath {
             return Vec::new();
         };
         // The last feature map: behind the last spatial convolution, before pooling makes it smaller.
-        let area = |point: &Point| (point.cut.shape[1], point.cut.shape[2]);
+        let area = |point: &Point| point.cut.area().to_vec();
         let behind = self.points.get(last + 1).or(self.points.last());
         let end = self
             .points
@@ -152,16 +152,27 @@ impl DataPath {
     }
 }
 
-/// `[C, H, W]` of a batch of feature maps.
-fn picture_shape(shape: &[Dim]) -> Option<[usize; 3]> {
-    let [_, channels, height, width] = shape else {
+/// `[C, H, W]` of a batch of feature maps, `[T, C]` of one of tokens.
+fn map_shape(shape: &[Dim]) -> Option<Vec<usize>> {
+    let [_, inner @ ..] = shape else {
         return None;
     };
-    Some([channels.fixed()?, height.fixed()?, width.fixed()?])
+    let inner: Vec<usize> = inner.iter().map(Dim::fixed).collect::<Option<_>>()?;
+    // One token is a pooled vector.
+    let is_map = inner.len() == 3 || (inner.len() == 2 && inner.iter().all(|len| *len > 1));
+    is_map.then_some(inner)
 }
 
-/// Whether a node is a convolution whose kernel covers more than one pixel.
-fn is_spatial(graph: &Graph, node: &Node) -> bool {
+/// Whether a node mixes what is seen in different places: a convolution whose kernel covers more than one pixel, or a
+/// product of two computed matrices as in an attention.
+fn is_spatial(graph: &Graph, node: &Node, data: &HashSet<ValueId>) -> bool {
+    if matches!(node.op, Op::Linear(Linear::MatMul)) {
+        return node
+            .inputs
+            .iter()
+            .flatten()
+            .all(|value| data.contains(value));
+    }
     let kernel = node.input(1).and_then(|kernel| graph.lens(kernel));
     matches!(node.op, Op::Conv(_))
         && kernel.is_some_and(|kernel| kernel.iter().skip(2).any(|length| *length > 1))

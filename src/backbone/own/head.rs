@@ -131,7 +131,7 @@ fn pooled(
     // Of a layer on a map of features the mean of the map would be the bottleneck; there is no value of that.
     if graph
         .lens(value)
-        .is_some_and(|lens| lens.iter().skip(1).product::<usize>() != dim)
+        .is_some_and(|lens| lens.iter().skip(1).copied().fold(1, usize::saturating_mul) != dim)
     {
         return Err(format!(
             "its layer of classes “{}” works on a map of features, not on one vector for each image",

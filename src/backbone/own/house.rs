@@ -72,6 +72,7 @@ pub(super) fn house(
     house.fold_batch_norm()?;
     house.merge_pads();
     house.free_batch(x, &[3, side, side])?;
+    house.fold_everything()?;
     house.join_linear();
     house.infer_anew();
     house.prune();

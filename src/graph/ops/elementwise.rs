@@ -3,8 +3,8 @@
 use crate::onnx::ElementType;
 
 use super::{
-    Arriving, Backward, Dim, Fact, Family, Inputs, Named, Parts, Spelling, ValueId, broadcast,
-    no_rule,
+    Arriving, Backward, Dim, Fact, Family, Inputs, Named, Parts, Spelling, ValueId, WeightKind,
+    broadcast, no_rule,
 };
 
 /// An operator on each element.
@@ -166,6 +166,19 @@ impl Family for Elementwise {
             Self::Where => input > 0,
             Self::CastLike => input == 0,
             _ => !self.is_truth(),
+        }
+    }
+
+    fn weights(&self, inputs: &Inputs<'_>) -> Vec<(usize, WeightKind)> {
+        // What a fully connected layer of several tokens has as a sum of its own.
+        let is_bias = |at: &usize| {
+            let rank = |at: usize| inputs.shape(at).map(<[Dim]>::len);
+            inputs.is_constant(*at) && rank(*at) == Some(1) && rank(1 - at) > Some(1)
+        };
+        let biases = (0..2).filter(is_bias);
+        match self {
+            Self::Add => biases.map(|at| (at, WeightKind::Bias)).collect(),
+            _ => Vec::new(),
         }
     }
 

@@ -228,10 +228,11 @@ impl Moves {
                     (0..shape.len()).collect()
                 };
                 for (at, axis) in axes.iter().enumerate() {
-                    let total = pads.get(at)? + pads.get(at + axes.len())?;
+                    let total = pads.get(at)?.checked_add(*pads.get(at + axes.len())?)?;
                     if total != 0 {
                         let dim = shape.get_mut(*axis)?;
-                        *dim = Dim::Fixed(usize::try_from(dim.fixed()? as i64 + total).ok()?);
+                        let padded = (dim.fixed()? as i64).checked_add(total)?;
+                        *dim = Dim::Fixed(usize::try_from(padded).ok()?);
                     }
                 }
                 Some(shape)
@@ -242,8 +243,9 @@ impl Moves {
                     .collect::<Option<_>>()?;
                 let mut shape = parts.first()?.to_vec();
                 let axis = wrap(*axis, shape.len())?;
-                let lens = parts.iter().map(|part| part.get(axis)?.fixed());
-                *shape.get_mut(axis)? = Dim::Fixed(lens.sum::<Option<usize>>()?);
+                let mut lens = parts.iter().map(|part| part.get(axis)?.fixed());
+                let total = lens.try_fold(0_usize, |sum, len| sum.checked_add(len?))?;
+                *shape.get_mut(axis)? = Dim::Fixed(total);
                 Some(shape)
             }
             Self::Gather { axis } => {

@@ -2,7 +2,7 @@
 
 use super::{
     Arriving, Backward, Elementwise, Fact, Family, GraphError, Inputs, Named, Parts, Spelling,
-    ValueId, wrap,
+    ValueId, WeightKind, wrap,
 };
 
 /// A normalisation.
@@ -89,6 +89,14 @@ impl Family for Norm {
 
     fn passes_on(&self, input: usize) -> bool {
         input < 3
+    }
+
+    fn weights(&self, _: &Inputs<'_>) -> Vec<(usize, WeightKind)> {
+        match self {
+            // Those of a batch normalisation are folded into the layer before it, or stay as they are.
+            Self::Batch { .. } => Vec::new(),
+            Self::Layer { .. } => vec![(1, WeightKind::Scale), (2, WeightKind::Bias)],
+        }
     }
 
     fn gradient(&self, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {

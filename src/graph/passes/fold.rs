@@ -82,14 +82,23 @@ impl Graph {
     /// computes them. Weights, and what is made of them, stay as they are.
     pub fn fold_integers(&mut self) -> Result<(), GraphError> {
         // A shape that has become known makes further ones known.
-        while self.fold_integers_once()? {}
+        while self.fold_once(is_integer)? {}
         Ok(())
     }
 
-    fn fold_integers_once(&mut self) -> Result<bool, GraphError> {
+    /// Replaces nodes by their results where these depend on constants alone, weights among them: a matrix that is transposed
+    /// first becomes a weight of its own.
+    pub fn fold_everything(&mut self) -> Result<(), GraphError> {
+        while self.fold_once(|_| true)? {}
+        self.prune();
+        Ok(())
+    }
+
+    /// One round, with the constants of the elements that `counts` says.
+    fn fold_once(&mut self, counts: impl Fn(ElementType) -> bool) -> Result<bool, GraphError> {
         let mut known: HashSet<ValueId> = self
             .constants()
-            .filter(|value| self.element(*value).is_some_and(is_integer))
+            .filter(|value| self.element(*value).is_some_and(&counts))
             .collect();
         // Shapes that are known, results that ONNX Runtime computes, and the nodes of both.
         let mut shapes = Vec::new();

@@ -24,6 +24,8 @@ impl Graph {
     /// When ONNX Runtime cannot compute the shapes.
     pub fn free_batch(&mut self, input: ValueId, inner: &[usize]) -> Result<(), GraphError> {
         self.free_targets(input, inner);
+        let two = self.of_batch(input, 2, inner)?;
+        self.spread_by_sums(&two);
         let (two, three) = (
             self.of_batch(input, 2, inner)?,
             self.of_batch(input, 3, inner)?,
@@ -44,7 +46,9 @@ impl Graph {
                 };
                 let constant = if second == *third {
                     self.constant(second)
-                } else if is_reshape && let Some(target) = free_target(&second, third) {
+                } else if is_reshape
+                    && let Some(target) = free_target(&second, third, [&two, &three], &node)
+                {
                     self.ints(&target)
                 } else {
                     continue;
@@ -55,7 +59,6 @@ impl Graph {
                 }
             }
         }
-        self.spread_by_sums(&two);
         self.prune();
         let mut shape = vec![Dim::from(BATCH)];
         shape.extend(inner.iter().copied().map(Dim::Fixed));
@@ -139,28 +142,35 @@ impl Graph {
         let Op::Moves(Moves::Concat { axis }) = node.op else {
             return None;
         };
-        let mut shape = two.lens(node.output()?)?;
+        let values = || node.inputs.iter().flatten();
+        let of_data = values().find(|value| self.repeated(**value).is_none())?;
+        let mut shape = two.lens(*of_data)?;
         let axis = wrap(axis, shape.len())?;
-        *shape.first_mut()? = 1;
-        if axis == 0 || two.lens(node.output()?)?.first() != Some(&2) {
+        if axis == 0 || shape.first() != Some(&2) {
             return None;
         }
+        let lens = values().map(|value| two.lens(*value)?.get(axis).copied());
+        *shape.get_mut(axis)? = lens.sum::<Option<usize>>()?;
+        *shape.first_mut()? = 1;
         let outer: usize = shape.get(1..axis)?.iter().product();
         let inner: usize = shape.get(axis + 1..)?.iter().product();
         let total = *shape.get(axis)?;
-        let mut values = vec![0.0_f32; outer.checked_mul(total)?.checked_mul(inner)?];
+        if shape.contains(&0) {
+            return None;
+        }
+        let mut numbers = vec![0.0_f32; outer.checked_mul(total)?.checked_mul(inner)?];
         let mut data = None;
         let mut begin = 0;
         for value in node.inputs.iter().flatten() {
-            let count = *two.lens(*value)?.get(axis)?;
+            let count = *two.lens(*value)?.get(axis).filter(|count| **count > 0)?;
             if let Some(constant) = self.repeated(*value) {
-                let numbers = constant.f32().ok()?;
+                let repeated = constant.f32().ok()?;
                 if constant.shape.len() != shape.len() || constant.shape.first() != Some(&1) {
                     return None;
                 }
-                for (row, from) in values
+                for (row, from) in numbers
                     .chunks_exact_mut(total * inner)
-                    .zip(numbers.chunks_exact(count * inner))
+                    .zip(repeated.chunks_exact(count * inner))
                 {
                     row.get_mut(begin * inner..(begin + count) * inner)?
                         .copy_from_slice(from);
@@ -177,7 +187,7 @@ impl Graph {
         let mut pads = vec![0; 2 * shape.len()];
         *pads.get_mut(axis)? = before as i64;
         *pads.get_mut(shape.len() + axis)? = (total - before - count) as i64;
-        Some((data, pads, Tensor::new(shape, values)))
+        Some((data, pads, Tensor::new(shape, numbers)))
     }
 
     /// The constant that a value is, or of which it is a repetition.
@@ -191,20 +201,29 @@ impl Graph {
     }
 }
 
-/// A target that is as one for two and one for three images say: -1 where they differ as the batch does.
-fn free_target(two: &Tensor, three: &Tensor) -> Option<Vec<i64>> {
+/// A target that is as those for two and for three images say: where they differ as the batch does, -1, or 0 where there is
+/// a -1 already and the batch stays in its place.
+fn free_target(two: &Tensor, three: &Tensor, graphs: [&Graph; 2], node: &Node) -> Option<Vec<i64>> {
     let (two, three) = (two.i64().ok()?, three.i64().ok()?);
     let mut target = two.to_vec();
-    let differing: Vec<usize> = (0..two.len())
-        .filter(|at| two.get(*at) != three.get(*at))
-        .collect();
-    let ([at], false) = (
-        differing.as_slice(),
-        two.contains(&-1) || two.len() != three.len(),
-    ) else {
+    let differing = |at: &usize| two.get(*at) != three.get(*at);
+    let differing: Vec<usize> = (0..two.len()).filter(differing).collect();
+    let ([at], true) = (differing.as_slice(), two.len() == three.len()) else {
         return None;
     };
-    let grows = two.get(*at)?.checked_mul(3)? == three.get(*at)?.checked_mul(2)?;
-    *target.get_mut(*at)? = -1;
-    grows.then_some(target)
+    let (second, third) = (*two.get(*at)?, *three.get(*at)?);
+    if second.checked_mul(3)? != third.checked_mul(2)? {
+        return None;
+    }
+    let rest = if two.contains(&-1) {
+        let stays = graphs.into_iter().zip([second, third]).all(|(graph, len)| {
+            let lens = node.input(0).and_then(|from| graph.lens(from));
+            lens.is_some_and(|lens| lens.get(*at).map(|len| *len as i64) == Some(len))
+        });
+        stays.then_some(0)?
+    } else {
+        -1
+    };
+    *target.get_mut(*at)? = rest;
+    Some(target)
 }

@@ -20,10 +20,10 @@ pub(super) const LOGITS_BIAS: &str = "logits.bias";
 /// What is trained: the back of the network from the cut to the pooled bottleneck, and the head on it.
 #[derive(Debug, Clone)]
 pub(super) struct Network {
-    /// One input, the cut `f32[N, C, H, W]`; one output, `f32[N, D]`.
+    /// One input, the cut `f32[N, …]`; one output, `f32[N, D]`.
     pub back: Graph,
-    /// Shape of the cut without the batch, `[C, H, W]`.
-    pub cut: [usize; 3],
+    /// Shape of the cut without the batch: `[C, H, W]`, or `[T, C]` of tokens.
+    pub cut: Vec<usize>,
     /// Number of classes, K.
     pub classes: usize,
     /// The weights that are trained, the head's two among them.
@@ -63,8 +63,9 @@ impl Problem for Network {
         images: usize,
     ) -> Result<ValueId, GraphError> {
         let x = graph.cast(x, ElementType::F32);
-        let [c, h, w] = self.cut.map(|len| len as i64);
-        let x = graph.reshape(x, &[images as i64, c, h, w]);
+        let lens = std::iter::once(images).chain(self.cut.iter().copied());
+        let lens: Vec<i64> = lens.map(|len| len as i64).collect();
+        let x = graph.reshape(x, &lens);
         // The head's weights are none of the back's.
         let trained: BTreeMap<ValueId, ValueId> = self
             .weights
@@ -73,7 +74,7 @@ impl Problem for Network {
             .filter_map(|(weight, value)| Some((self.back.find(&weight.name)?, *value)))
             .collect();
         let block = block_size();
-        let pooled = append_in_rows(graph, &self.back, x, self.cut, images, &trained, block)?;
+        let pooled = append_in_rows(graph, &self.back, x, &self.cut, images, &trained, block)?;
         let (w, b) = (graph.named(LOGITS_WEIGHT)?, graph.named(LOGITS_BIAS)?);
         // pooled · Wᵀ + b
         Ok(graph.op(Linear::BY_TRANSPOSE, &[pooled, w, b]))
@@ -82,8 +83,8 @@ impl Problem for Network {
     fn images_at_once(&self, batch: usize) -> usize {
         let mut one = self.back.clone();
         if let [input] = *self.back.inputs() {
-            let [channels, height, width] = self.cut;
-            one.set_input_shape(input, &[1, channels, height, width].map(Dim::Fixed));
+            let lens = std::iter::once(1).chain(self.cut.iter().copied());
+            one.set_input_shape(input, &lens.map(Dim::Fixed).collect::<Vec<_>>());
         }
         images_at_once(&one, batch)
     }

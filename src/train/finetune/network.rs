@@ -41,7 +41,7 @@ pub(super) fn network(
             name: weight.name.clone(),
             shape: tensor.shape.clone(),
             rate: settings.rate_factor(weight.from_end),
-            decays: weight.kind != WeightKind::Bias,
+            decays: !matches!(weight.kind, WeightKind::Bias | WeightKind::Scale),
         });
         initial.push(tensor);
     }
@@ -59,7 +59,7 @@ pub(super) fn network(
     }
     let network = Network {
         back,
-        cut: cut.shape,
+        cut: cut.shape.clone(),
         classes,
         weights,
     };

@@ -118,7 +118,7 @@ impl Rows for Table {
     }
 }
 
-fn table(cut: [usize; 3], frames: usize) -> Table {
+fn table(cut: &[usize], frames: usize) -> Table {
     let len: usize = cut.iter().product();
     let mut draw = Draw::new(5, Purpose::Weights, 0);
     let centres: Vec<Tensor> = (0..3).map(|_| random(&mut draw, &[len], 0.6)).collect();
@@ -180,7 +180,7 @@ fn case() -> (Arc<Network>, Vec<Tensor>, TrainSettings, [Side; 2]) {
     };
     let network = Network {
         back: small.back,
-        cut: small.cut,
+        cut: small.cut.to_vec(),
         classes: 3,
         weights,
     };
@@ -213,7 +213,7 @@ fn train_on(
     settings: &TrainSettings,
 ) -> (Result<End, TrainError>, Checkpoint, Vec<CurvePoint>) {
     let (network, ..) = case();
-    let mut rows = table(network.cut, 180);
+    let mut rows = table(&network.cut, 180);
     rows.cancel_at = cancel_at;
     let work = Work::new();
     let recipe = settings.deeper_recipe(validation.y.len());

@@ -72,9 +72,9 @@ impl Placed {
 
 /// Appends the back of a network to `graph` for a batch of fixed size and returns its output as `[B, D]`.
 ///
-/// `back` has one input, the cut, `f32[N, C, H, W]`, and one output `f32[N, D]`. Its constants are copied except
+/// `back` has one input, the cut, `f32[N, C, H, W]` or tokens `f32[N, T, C]`, and one output `f32[N, D]`. Its constants are copied except
 /// for those of `trained`, which names the values of `graph` that take their places, in any shape with as many elements.
-/// `cut` is the value that takes the input's place, `f32[B, C, H, W]`; its shape is given without the batch.
+/// `cut` is the value that takes the input's place for B images; its shape is given without the batch.
 /// `block` is how many channels make a block of the [blocked layout](crate::graph::ops::block_size), if there is one.
 ///
 /// # Errors
@@ -83,7 +83,7 @@ pub fn append_in_rows(
     graph: &mut Graph,
     back: &Graph,
     cut: ValueId,
-    [channels, height, width]: [usize; 3],
+    shape: &[usize],
     batch: usize,
     trained: &BTreeMap<ValueId, ValueId>,
     block: Option<usize>,
@@ -97,7 +97,8 @@ pub fn append_in_rows(
     };
     // Shapes for this batch, so that everything is known beforehand.
     let mut fixed = back.clone();
-    fixed.set_input_shape(input, &[batch, channels, height, width].map(Dim::Fixed));
+    let lens = std::iter::once(batch).chain(shape.iter().copied());
+    fixed.set_input_shape(input, &lens.map(Dim::Fixed).collect::<Vec<_>>());
     let mut layout = Layout {
         graph,
         back: &fixed,
@@ -109,7 +110,7 @@ pub fn append_in_rows(
     };
     layout
         .values
-        .insert(input, Placed::in_planes([channels, height, width], cut));
+        .insert(input, Placed::in_planes(size_of_inner(shape), cut));
     // Worth it for depthwise convolutions only: the others are as fast in planes.
     layout.block = block.filter(|_| {
         let mut nodes = fixed.nodes().iter();
@@ -430,14 +431,18 @@ impl Layout<'_> {
                 continue;
             }
             let shape = self.shape(id)?;
-            let size = match shape.as_slice() {
-                [_, channels] => [*channels, 1, 1],
-                [_, channels, height, width] => [*channels, *height, *width],
-                _ => [shape.iter().skip(1).product(), 1, 1],
-            };
+            let size = size_of_inner(shape.get(1..).unwrap_or_default());
             self.values.insert(id, Placed::in_planes(size, made));
         }
         Ok(())
+    }
+}
+
+/// Channels, height and width of a shape without the batch; all that is no map of features counts as channels.
+fn size_of_inner(shape: &[usize]) -> [usize; 3] {
+    match shape {
+        [channels, height, width] => [*channels, *height, *width],
+        other => [other.iter().product(), 1, 1],
     }
 }
 

@@ -48,7 +48,7 @@ fn derivatives(small: &Small, form: Form, x: &Tensor, r: &Tensor) -> Vec<Tensor>
         .map(|(name, _)| back.find(name).unwrap());
     let bottleneck = if let Form::Rows(block) = form {
         let trained: BTreeMap<ValueId, ValueId> = originals.zip(weights.iter().copied()).collect();
-        append_in_rows(&mut graph, back, x_in, small.cut, batch, &trained, block).unwrap()
+        append_in_rows(&mut graph, back, x_in, &small.cut, batch, &trained, block).unwrap()
     } else {
         let mut plain = back.clone();
         let mut connect = vec![(back.inputs()[0], x_in)];
@@ -209,7 +209,7 @@ fn of_a_whole_backbone(architecture: &Architecture) {
         })
         .collect();
     let whole = Small {
-        cut: cut.shape,
+        cut: cut.shape.clone().try_into().unwrap(),
         dim: architecture.entry().unwrap().bottleneck_dim,
         back,
         weights,
@@ -236,7 +236,7 @@ fn by_parts(images: usize) -> Vec<Tensor> {
         outputs.push(name);
     }
     graph.prune();
-    let mut rows = table(network.cut, BATCH);
+    let mut rows = table(&network.cut, BATCH);
     let wanted: Vec<Row> = (0..BATCH).map(|frame| (frame, 0)).collect();
     let mut x = vec![f16::ZERO; BATCH * network.row_len()];
     rows.fill(&wanted, &mut x, &Work::new()).unwrap();
