@@ -46,7 +46,7 @@ fn weight(graph: &mut Graph, name: &str, shape: &[usize]) -> ValueId {
     graph.constant_named(name, Tensor::new(shape, values))
 }
 
-/// A convolution of 3×3 with its bias and ReLU.
+/// A convolution of 3×3 with its bias, and a rectifier.
 fn conv(
     graph: &mut Graph,
     x: ValueId,
