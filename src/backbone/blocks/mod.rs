@@ -184,7 +184,7 @@ impl Blocks {
     pub fn at_pooled(&self, dim: usize) -> CutAt {
         CutAt {
             tensor: self.pooled().to_owned(),
-            shape: [dim, 1, 1],
+            shape: vec![dim, 1, 1],
         }
     }
 
