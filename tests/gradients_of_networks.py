@@ -6,7 +6,7 @@
     SALAMANDER_NETWORKS=FOLDER cargo test --release --test it gradients_of_networks -- --nocapture
 
 Run by hand: it needs PyTorch (the exporter of later ones writes another kind of file) and onnx, which the tests that run
-everywhere must not need, and torchvision for the networks that are not small. The files of the small networks are in
+everywhere must not need, and torchvision and timm for the networks that are not small. The files of the small networks are in
 the repository, so that they are compared wherever the tests run; they were made with the versions in PINS. The others are
 compared when the environment variable names the folder with them.
 
@@ -161,6 +161,15 @@ def of_torchvision(name, **options):
     return make
 
 
+def of_timm(name, **options):
+    def make():
+        import timm
+
+        return timm.create_model(name, pretrained=False, num_classes=CLASSES, **options)
+
+    return make
+
+
 # Name: how it is made, height and width of its input.
 NETWORKS = {
     "efficientnet_lite0": (efficientnet_lite0, 64),
@@ -169,6 +178,12 @@ NETWORKS = {
     "mobilenet_v3_small": (of_torchvision("mobilenet_v3_small"), 64),
     "inception_v3": (of_torchvision("inception_v3", aux_logits=False, init_weights=True), 75),
     "resnet18": (of_torchvision("resnet18"), 64),
+    "resnet50": (of_torchvision("resnet50"), 64),
+    "mobilenet_v3_large": (of_torchvision("mobilenet_v3_large"), 64),
+    "mobilenet_v4": (of_timm("mobilenetv4_conv_small"), 64),
+    "efficientnet_b0": (of_torchvision("efficientnet_b0"), 64),
+    "convnext_tiny": (of_torchvision("convnext_tiny"), 64),
+    "vit_tiny": (of_timm("vit_tiny_patch16_224", img_size=64), 64),
     "shufflenet_v2_x0_5": (of_torchvision("shufflenet_v2_x0_5"), 64),
     "squeezenet1_1": (of_torchvision("squeezenet1_1"), 63),
     "prelu_net": (prelu_net, 33),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Depth;
 use crate::files::FileError;
 use crate::graph::GraphError;
 use crate::jobs::Cancelled;
@@ -30,6 +31,16 @@ pub enum BackboneError {
     /// A network in which no blocks can be found.
     #[error("the network cannot be divided into blocks: {0}; train the head alone")]
     Blocks(String),
+    /// A network that cannot be trained so deep.
+    #[error(
+        "the network cannot be trained at the depth “{depth}”: {reason}; train the head, or less of it"
+    )]
+    NotTrainable {
+        /// How deep.
+        depth: Depth,
+        /// What is in the way.
+        reason: String,
+    },
     /// A shipped model is nowhere to be found.
     #[error(
         "the model file “{file}” is missing (looked in {looked_in}); install Salamander again, or set SALAMANDER_MODELS to the folder with its models"

@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
 use serde::Serialize;
 
 use crate::app::words::millions;
@@ -406,7 +405,7 @@ struct Removed {
 fn removed(console: &Console, project: &ProjectArg, name: &str) -> anyhow::Result<()> {
     let project = project.open(console)?;
     let named = name.split('@').next().unwrap_or(name);
-    let backbone = Backbone::named(named).map_err(|error| anyhow!(error))?;
+    let backbone = Backbone::called(named)?;
     let place = remove_architecture(&project, backbone)?;
     let result = Removed {
         removed: backbone.name.clone(),

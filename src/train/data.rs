@@ -113,7 +113,8 @@ pub(super) fn prepare(
         .map(|frame| project.abs(&frame.path))
         .collect();
     let mut table = if settings.fine_tune.is_on() {
-        let plan = Blocks::of_for(&settings.architecture, work)?.plan(settings.fine_tune.depth);
+        let plan = Blocks::of_for(&settings.architecture, work)?
+            .plan_to_train(settings.fine_tune.depth)?;
         bottlenecks_and_activations(
             &ActivationSource {
                 frames: &paths,

@@ -5,6 +5,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod architectures;
 mod cancel;
 mod chromium;
 mod cli;

@@ -207,6 +207,18 @@ impl Blocks {
         plans
     }
 
+    /// The same as [`Blocks::plan`], of a depth at which the network can be trained.
+    ///
+    /// # Errors
+    /// [`BackboneError::NotTrainable`] names the node that no gradient goes through.
+    pub fn plan_to_train(&self, depth: Depth) -> Result<Plan, BackboneError> {
+        let plan = self.plan(depth);
+        match plan.cut.as_ref().and_then(|cut| self.in_the_way(cut)) {
+            None => Ok(plan),
+            Some(reason) => Err(BackboneError::NotTrainable { depth, reason }),
+        }
+    }
+
     /// Why the network cannot be trained as a whole, in a sentence that names the last node in the way; `None` when it
     /// can.
     #[must_use]
