@@ -10,7 +10,7 @@ set -euo pipefail
 program=$(realpath "$1") images=$(realpath "$2")
 shift 2
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-work=$PWD/target/architectures-proof
+work=${WORK:-$PWD/target/architectures-proof}
 venv=${VENV:-$work/venv}
 packages=(torch==2.5.1 torchvision==0.20.1 timm==1.0.31 onnx==1.17.0 numpy==1.26.4 pillow==13.0.0 safetensors==0.8.0)
 if [ -z "${VENV:-}" ] && [ "$(cat "$venv/installed.txt" 2>/dev/null)" != "${packages[*]}" ]; then
