@@ -1,6 +1,7 @@
 //! Settings, batches, the learner and what it learns, runs, `TensorBoard` events.
 
 mod batches;
+mod calibration;
 mod checkpoint;
 mod curves;
 mod data;
@@ -9,6 +10,7 @@ mod evaluation;
 mod files;
 mod finetune;
 mod head;
+mod head_table;
 mod learner;
 mod measure;
 mod note;
@@ -29,11 +31,13 @@ mod trainer;
 mod training;
 mod views;
 
+pub use calibration::{Calibration, UnknownThreshold};
 pub use curves::{BestPoint, CurvePoint, Curves, LiveCurves, Part};
 pub use error::TrainError;
 pub use finetune::{
     DepthEstimate, Estimate, FineTuneSettings, Outcome, Verdict, estimate, measure_fine_tuning_step,
 };
+pub use head_table::HeadTable;
 pub use measure::measure_steps_per_second;
 pub use note::RunNote;
 pub use optimizer::Optimizer;

@@ -10,7 +10,8 @@
 //! | `head_curves.jsonl`, `head_only.safetensors` | in a run that goes deeper: curves and kept weights of the head alone |
 //! | `fine_tune.safetensors` | where the deeper training stands |
 //! | `backbone.safetensors` | weights of the backbone that were trained too, by name; not there when the head alone was |
-//! | `note.json` | name and note that a person gave it; the one file that is written after the training |
+//! | `note.json` | name and note that a person gave it |
+//! | `calibration.json` | the temperature of its probabilities; this file and the note are written after the training |
 //! | `cache/` | bottlenecks of such a backbone; can be deleted |
 //! | `train/`, `validation/` | TensorBoard event files, which grow with the checkpoints |
 //! | `head/train/`, `head/validation/` | those of the head alone, in a run that goes deeper |
@@ -149,7 +150,7 @@ pub struct Run {
     /// Seconds that bottlenecks and the time before a pause took, part of the result.
     pub(super) preparation_secs: f64,
     /// The hash of its tuned weights, if the backbone was trained too.
-    tuned_hash: Option<String>,
+    pub(super) tuned_hash: Option<String>,
 }
 
 /// `run.json`.

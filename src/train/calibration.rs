@@ -1,0 +1,105 @@
+//! The temperature of a run: what its logits are divided by so that its probabilities are as high as it is often right. It
+//! lies in a file of its own in the run's folder: what the training wrote is never changed for it.
+
+use serde::{Deserialize, Serialize};
+
+use super::files;
+use super::{Head, Run, TrainError};
+
+/// The file's name.
+const FILE: &str = "calibration.json";
+
+/// How a run's probabilities were calibrated (C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// What logits are divided by, over 0; 1 where that was best.
+    pub temperature: f64,
+    /// Validation frames that it was fitted on.
+    pub frames: u64,
+    /// Sources that these come from.
+    pub sources: u64,
+    /// Mean negative log-likelihood of these frames' classes without and with it, nats.
+    pub nll: [f64; 2],
+    /// Their expected calibration error without and with it, 0..=1.
+    pub expected_error: [f64; 2],
+    /// Below which highest probability an image counts as unknown, where somebody chose one, 0..=1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<UnknownThreshold>,
+    /// Of which weights: a run that is trained further has others.
+    pub weights: String,
+}
+
+/// The highest probability below which an image is of none of the classes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct UnknownThreshold {
+    /// The probability, 0..=1.
+    pub threshold: f64,
+    /// Part of images of the classes that are called unknown, 0..=1.
+    pub false_reject: f64,
+    /// Part of images of classes that were held out, one at a time, that are not called unknown, 0..=1.
+    pub false_accept: f64,
+}
+
+impl Run {
+    /// Its calibration; `None` where it has none, or one of other weights.
+    ///
+    /// # Errors
+    /// For files that cannot be read, and a file that holds no sensible temperature.
+    pub fn calibration(&self) -> Result<Option<Calibration>, TrainError> {
+        let path = self.dir.join(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let found: Calibration = files::read_json(&path)?;
+        if !(found.temperature.is_finite() && found.temperature > 0.0) {
+            return Err(files::damaged(&path)("its temperature is not over 0"));
+        }
+        Ok((found.weights == self.weights_now()?).then_some(found))
+    }
+
+    /// Keeps a calibration of the present weights.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`] when the file cannot be written.
+    pub fn set_calibration(&self, calibration: &Calibration) -> Result<(), TrainError> {
+        let calibration = Calibration {
+            weights: self.weights_now()?,
+            ..calibration.clone()
+        };
+        files::write_json(&self.dir.join(FILE), &calibration)
+    }
+
+    /// What tells its weights apart from those of other trainings.
+    fn weights_now(&self) -> Result<String, TrainError> {
+        let head = self.head()?;
+        let mut hasher = blake3::Hasher::new();
+        for values in [&head.w, &head.b] {
+            hasher.update(bytemuck::cast_slice(values));
+        }
+        hasher.update(self.tuned_hash.as_deref().unwrap_or_default().as_bytes());
+        Ok(hasher.finalize().to_hex().chars().take(32).collect())
+    }
+
+    /// The kept head with its calibration in it: weights and biases divided by the temperature, so that whoever computes
+    /// with them, in whatever format, gets calibrated probabilities. The order of the probabilities is that of
+    /// [`Run::head`], but for rounding in the last bit: all logits are divided by the same number.
+    ///
+    /// # Errors
+    /// As [`Run::head`] and [`Run::calibration`].
+    pub fn calibrated_head(&self) -> Result<Head, TrainError> {
+        let mut head = self.head()?;
+        if let Some(calibration) = self.calibration()? {
+            head.divide(calibration.temperature);
+        }
+        Ok(head)
+    }
+}
+
+impl Head {
+    /// Divides its logits by a temperature.
+    pub fn divide(&mut self, temperature: f64) {
+        for value in self.w.iter_mut().chain(&mut self.b) {
+            *value = (f64::from(*value) / temperature) as f32;
+        }
+    }
+}
