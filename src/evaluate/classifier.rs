@@ -12,9 +12,17 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// The kept head of a run; `dim` is the length of its backbone's bottlenecks.
+    /// The kept head of a run with its calibration; `dim` is the length of its backbone's bottlenecks.
     pub fn of_run(run: &Run, dim: usize) -> Result<Self, EvaluateError> {
-        let head = run.head()?;
+        Self::of_head(run.calibrated_head()?, run, dim)
+    }
+
+    /// The kept head as it was trained.
+    pub(super) fn uncalibrated(run: &Run, dim: usize) -> Result<Self, EvaluateError> {
+        Self::of_head(run.head()?, run, dim)
+    }
+
+    fn of_head(head: Head, run: &Run, dim: usize) -> Result<Self, EvaluateError> {
         let classes = run.classes.len();
         if head.b.len() != classes || head.w.len() != dim * classes || classes == 0 {
             return Err(EvaluateError::Weights {
@@ -24,27 +32,22 @@ impl Classifier {
         Ok(Self { head, dim })
     }
 
+    /// Logits of a bottleneck of length D, one per class.
+    pub(super) fn logits(&self, bottleneck: &[f32]) -> Vec<f64> {
+        debug_assert_eq!(bottleneck.len(), self.dim);
+        self.head.logits(bottleneck)
+    }
+
     /// Probabilities of a bottleneck of length D, one per class, summing to 1. Sums are taken in 64 bits, so that
     /// the result is the exact one to within the last bits of `f32`.
     #[must_use]
     pub fn probabilities(&self, bottleneck: &[f32]) -> Vec<f32> {
-        debug_assert_eq!(bottleneck.len(), self.dim);
-        let classes = self.head.b.len();
-        let mut logits: Vec<f64> = self.head.b.iter().map(|b| f64::from(*b)).collect();
-        for (x, weights) in bottleneck.iter().zip(self.head.w.chunks_exact(classes)) {
-            // ReLU6 leaves many exact zeros.
-            if *x != 0.0 {
-                for (logit, w) in logits.iter_mut().zip(weights) {
-                    *logit += f64::from(*x) * f64::from(*w);
-                }
-            }
-        }
-        softmax(&logits)
+        softmax(&self.logits(bottleneck))
     }
 }
 
 /// `exp(z - max) / Σ exp(z - max)`.
-fn softmax(logits: &[f64]) -> Vec<f32> {
+pub(super) fn softmax(logits: &[f64]) -> Vec<f32> {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let exponentials: Vec<f64> = logits.iter().map(|z| (z - largest).exp()).collect();
     let sum: f64 = exponentials.iter().sum();

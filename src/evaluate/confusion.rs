@@ -76,12 +76,6 @@ impl Confusion {
             .map_or(0, |row| row.iter().copied().sum())
     }
 
-    /// The 95 % interval of the accuracy; see [`wilson_95`].
-    #[must_use]
-    pub fn accuracy_interval(&self) -> Option<(f32, f32)> {
-        wilson_95(self.correct(), self.total())
-    }
-
     fn hits(&self, index: usize) -> u64 {
         self.counts
             .get(index)
@@ -95,28 +89,19 @@ fn ratio(part: u64, whole: u64) -> Option<f32> {
     (whole > 0).then(|| (part as f64 / whole as f64) as f32)
 }
 
-/// The 95 % score interval of a proportion, `correct` of `total` (Wilson 1927); `None` without frames. It treats
-/// frames as independent, which frames of one video are not: take it as the least uncertainty.
-#[must_use]
-pub fn wilson_95(correct: u64, total: u64) -> Option<(f32, f32)> {
-    wilson_95_exact(correct, total).map(|(low, high)| (low as f32, high as f32))
-}
-
-/// As [`wilson_95`].
-pub(super) fn wilson_95_exact(correct: u64, total: u64) -> Option<(f64, f64)> {
-    if total == 0 {
+/// The score interval of a proportion `part` of a sample of `size` independent ones, at `z` standard deviations (Wilson
+/// 1927); `None` without any.
+pub(super) fn wilson(part: f64, size: f64, z: f64) -> Option<[f64; 2]> {
+    if size <= 0.0 {
         return None;
     }
-    // The 97.5th percentile of the normal distribution.
-    let z = 1.959_963_984_540_054_f64;
-    let n = total as f64;
-    let p = correct as f64 / n;
-    let spread = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-    let middle = p + z * z / (2.0 * n);
-    let scale = 1.0 + z * z / n;
-    let low = ((middle - spread) / scale).max(0.0);
-    let high = ((middle + spread) / scale).min(1.0);
-    Some((low, high))
+    let spread = z * (part * (1.0 - part) / size + z * z / (4.0 * size * size)).sqrt();
+    let middle = part + z * z / (2.0 * size);
+    let scale = 1.0 + z * z / size;
+    Some([
+        ((middle - spread) / scale).max(0.0),
+        ((middle + spread) / scale).min(1.0),
+    ])
 }
 
 #[cfg(test)]
@@ -124,6 +109,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
     use super::*;
+    use crate::evaluate::student::Z_975;
 
     fn close(found: Option<f32>, expected: f32) {
         assert!((found.unwrap() - expected).abs() < 1e-6, "{found:?}");
@@ -153,15 +139,15 @@ mod tests {
     fn wilson_as_published() {
         // Newcombe (1998), table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
         for (correct, total, low, high) in [
-            (81, 263, 0.2553, 0.3662),
-            (15, 148, 0.0624, 0.1605),
-            (0, 20, 0.0, 0.1611),
-            (1, 29, 0.0061, 0.1718),
+            (81.0, 263.0, 0.2553, 0.3662),
+            (15.0, 148.0, 0.0624, 0.1605),
+            (0.0, 20.0, 0.0, 0.1611),
+            (1.0, 29.0, 0.0061, 0.1718),
         ] {
-            let (found_low, found_high) = wilson_95(correct, total).unwrap();
+            let [found_low, found_high] = wilson(correct / total, total, Z_975).unwrap();
             assert!((found_low - low).abs() < 6e-5, "{correct}/{total}");
             assert!((found_high - high).abs() < 6e-5, "{correct}/{total}");
         }
-        assert_eq!(wilson_95(0, 0), None);
+        assert_eq!(wilson(0.0, 0.0, Z_975), None);
     }
 }

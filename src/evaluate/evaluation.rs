@@ -1,14 +1,14 @@
 //! A run's predictions on the frames of one side of its split.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use crate::backbone::bottlenecks;
 use crate::jobs::Work;
-use crate::project::{FrameName, Project, Split};
-use crate::train::{Present, Run, present};
+use crate::project::{FrameName, Noun, Project, Split};
+use crate::train::{Run, RunFrame};
 
+use super::calibration::calibrate;
 use super::classifier::{Classifier, arg_max};
+use super::rows::{Backbone, Rows};
 use super::{Confusion, EvaluateError};
 
 /// What the model said of one frame.
@@ -39,15 +39,36 @@ impl FramePrediction {
     /// The source, from the frame's name; the group where the name tells none.
     #[must_use]
     pub fn source(&self) -> &str {
-        let name = self.path.rsplit('/').next().unwrap_or(&self.path);
-        FrameName::parse(name)
-            .and_then(|frame| {
-                // As a part of the path, so that nothing is copied.
-                let start = name.rfind(&format!("-{}_", frame.source))? + 1;
-                name.get(start..start + frame.source.as_str().len())
-            })
-            .unwrap_or(&self.group)
+        source(&self.path).map_or(self.group.as_str(), |(source, _)| source)
     }
+
+    /// What it was drawn from as one of a sample, frames of which tell less than as many independent ones: the video, of a
+    /// photo the group of those that look alike.
+    #[must_use]
+    pub fn sampled_as(&self) -> &str {
+        sampled_as(&self.path, &self.group)
+    }
+}
+
+/// What a frame of a run was drawn from, see [`FramePrediction::sampled_as`].
+pub(super) fn frame_sampled_as(frame: &RunFrame) -> &str {
+    sampled_as(&frame.path, &frame.group)
+}
+
+fn sampled_as<'a>(path: &'a str, group: &'a str) -> &'a str {
+    match source(path) {
+        Some((source, Some(_))) => source,
+        _ => group,
+    }
+}
+
+/// The source that a frame's name tells, as a part of the path, and its time in seconds, which photos have none of.
+pub(super) fn source(path: &str) -> Option<(&str, Option<f64>)> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let frame = FrameName::parse(name)?;
+    let start = name.rfind(&format!("-{}_", frame.source))? + 1;
+    let source = name.get(start..start + frame.source.as_str().len())?;
+    Some((source, frame.time_secs))
 }
 
 /// Predictions on one side of the split, and their confusion matrix.
@@ -107,6 +128,20 @@ impl Evaluation {
         mistakes
     }
 
+    /// What its images are called.
+    #[must_use]
+    pub fn noun(&self) -> Noun {
+        let mut of_videos = self
+            .predictions
+            .iter()
+            .map(|frame| matches!(source(&frame.path), Some((_, Some(_)))));
+        match (of_videos.clone().all(|is| is), of_videos.any(|is| is)) {
+            (true, _) => Noun::Frame,
+            (false, true) => Noun::Image,
+            (false, false) => Noun::Photo,
+        }
+    }
+
     /// Accuracy by group (source), the worst first.
     #[must_use]
     pub fn by_group(&self) -> Vec<GroupAccuracy> {
@@ -141,74 +176,43 @@ impl Evaluation {
 }
 
 /// Runs the model on the frames of one side of the run's split (bottlenecks from the cache: the project's, or the
-/// run's own when its backbone was trained too).
+/// run's own when its backbone was trained too). A run without a calibration is calibrated first, where the project can be
+/// written: its probabilities are the same from then on wherever they are shown, predicted with or exported.
 pub fn evaluate(
     project: &Project,
     run: &Run,
     split: Split,
     work: &Work,
 ) -> Result<Evaluation, EvaluateError> {
-    let Present {
-        classes,
-        frames,
-        relabelled,
-        changed,
-        mut missing,
-    } = present(project, run, Some(split), work)?;
-    let paths: Vec<PathBuf> = frames
-        .iter()
-        .map(|frame| project.abs(&frame.path))
-        .collect();
-    let tuned = run.tuned()?;
-    let cache_dir = match tuned {
-        Some(_) => run.cache_dir(),
-        None => project.cache_dir(),
-    };
-    let table = bottlenecks(
-        &paths,
-        &run.settings.architecture,
-        &run.preprocessing,
-        tuned.as_ref(),
-        Some(&cache_dir),
-        work,
-    );
-    let table = project.blame(table.map_err(EvaluateError::from))?;
-    let classifier = Classifier::of_run(run, table.dim)?;
-    missing += table.failed.len() as u64;
-    if missing > 0 {
-        project.check_there()?;
+    if project.check_writable().is_ok() {
+        calibrate(project, run, work)?;
     }
-    let mut failed = table.failed.iter().map(|(index, _)| *index).peekable();
+    let rows = Rows::of(project, run, Some(split), Backbone::OfRun, work)?;
+    let classifier = Classifier::of_run(run, rows.dim)?;
+    let classes = &rows.classes;
     let mut confusion = Confusion::new(classes.labels.len());
-    let mut predictions = Vec::with_capacity(frames.len());
-    for (index, frame) in frames.into_iter().enumerate() {
-        if failed.next_if_eq(&index).is_some() {
-            continue;
-        }
-        let Some(row) = table.row(index) else { break };
-        let Some(truth) = classes.label_of.get(frame.class).copied() else {
-            continue;
-        };
+    let mut predictions = Vec::with_capacity(rows.frames.len());
+    for ((frame, row), truth) in rows.frames.iter().zip(rows.bottlenecks()).zip(&rows.truth) {
         let probabilities = classes.fold(classifier.probabilities(row));
         let predicted = arg_max(&probabilities);
-        confusion.add(truth, predicted);
+        confusion.add(*truth, predicted);
         predictions.push(FramePrediction {
-            path: frame.path,
-            group: frame.group,
-            truth,
+            path: frame.path.clone(),
+            group: frame.group.clone(),
+            truth: *truth,
             predicted,
             probabilities,
         });
     }
     Ok(Evaluation {
-        classes: classes.labels,
+        classes: rows.classes.labels,
         split,
         predictions,
         confusion,
-        relabelled,
-        changed,
-        missing,
-        notes: classes.notes,
+        relabelled: rows.relabelled,
+        changed: rows.changed,
+        missing: rows.missing,
+        notes: rows.classes.notes,
     })
 }
 

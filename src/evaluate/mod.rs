@@ -1,21 +1,38 @@
 //! Predictions, the confusion matrix and per-class figures of a run.
 
+mod calibration;
 mod classifier;
 mod confusion;
 mod error;
 mod evaluation;
+mod figures;
 mod files;
+mod interval;
+mod order;
 mod paired;
 mod predict;
+mod ranking;
 mod recipe;
+mod retrained;
+mod rows;
 mod runner;
+mod student;
 
+pub use calibration::{Reliability, ReliabilityBin, calibrate, calibrate_or_warn, reliability};
 pub use classifier::{Classifier, arg_max};
-pub use confusion::{Confusion, wilson_95};
+pub use confusion::Confusion;
 pub use error::EvaluateError;
 pub use evaluation::{Evaluation, FramePrediction, GroupAccuracy, evaluate};
+pub use figures::{ClassFigures, Figures, Measure};
 pub use files::{FilePicture, FilesOutcome};
+pub use interval::effective_sources;
+pub use order::MatrixOrder;
 pub use paired::Paired;
 pub use predict::{ClassProbability, FilePrediction, Prediction, Predictor};
+pub use ranking::Ranking;
 pub use recipe::{InputKind, Recipe, RecipeInput, RecipeOutput};
+pub use retrained::{
+    CrossValidation, Forecast, HeldOut, LeakMeter, LearningCurve, LearningPoint, TestLooks,
+    UnknownCurve, cross_validate, hold_out_classes, leak_meter, learning_curve, test_looks,
+};
 pub use runner::Runner;

@@ -1,6 +1,7 @@
 //! Two classifiers on the same images: by how much their accuracies differ.
 
-use super::confusion::wilson_95_exact;
+use super::confusion::wilson;
+use super::student::Z_975;
 
 /// How often two classifiers were right on the same images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,8 +51,8 @@ impl Paired {
     pub fn difference_95(&self) -> Option<[f64; 2]> {
         let [first, second] = self.accuracies()?;
         let total = self.total();
-        let (first_low, first_high) = wilson_95_exact(self.both + self.first_only, total)?;
-        let (second_low, second_high) = wilson_95_exact(self.both + self.second_only, total)?;
+        let [first_low, first_high] = wilson(first, total as f64, Z_975)?;
+        let [second_low, second_high] = wilson(second, total as f64, Z_975)?;
         let [a, b, c, d] =
             [self.both, self.first_only, self.second_only, self.neither].map(|count| count as f64);
         // φ of the table, corrected for continuity where it is positive.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::{Evaluation, wilson_95};
+use crate::evaluate::{Evaluation, Figures, Measure};
 use crate::project::{FrameName, Project, Split};
 use crate::train::{Run, RunClasses, RunFrame};
 
@@ -101,7 +101,7 @@ pub struct Measured {
     pub images: u64,
     /// The part, 0..=1; `None` without images.
     pub part: Option<f32>,
-    /// Its 95 % interval (Wilson), images taken as independent.
+    /// Its 95 % interval by bootstrap over sources; `None` with fewer than two sources.
     pub interval_95: Option<(f32, f32)>,
 }
 
@@ -163,25 +163,31 @@ pub struct CardModel {
 }
 
 impl Card {
-    /// The card of a run, measured on the images of `reference`.
+    /// The card of a run, measured on the images of `reference`, whose figures are `figures`.
     pub(super) fn new(
         project: &Project,
         run: &Run,
         classes: &RunClasses,
         model: &Model,
-        reference: &Evaluation,
+        (reference, figures): (&Evaluation, &Figures),
         certificate: &Certificate,
     ) -> Result<Self, ExportError> {
         let frames = run.frames()?;
         let counted = |split: Split, class: Option<usize>| counted(&frames, classes, split, class);
         let confusion = &reference.confusion;
         let total = |class: usize| confusion.support(class);
-        let measured = |correct: u64, images: u64| Measured {
+        let measured = |correct: u64, images: u64, measure: Measure| Measured {
             split: certificate.split.clone(),
             correct,
             images,
             part: (images > 0).then(|| (correct as f64 / images as f64) as f32),
-            interval_95: wilson_95(correct, images),
+            interval_95: measure
+                .interval_95
+                .map(|[low, high]| (low as f32, high as f32)),
+        };
+        let recall = |class: usize| {
+            let of_class = figures.per_class.get(class);
+            of_class.map(|class| class.recall).unwrap_or_default()
         };
         let cell = |class: usize, called: usize| {
             let row = confusion.counts.get(class);
@@ -192,7 +198,7 @@ impl Card {
             train: counted(Split::Train, Some(index)),
             validation: counted(Split::Validation, Some(index)),
             test: counted(Split::Test, Some(index)),
-            recall: measured(cell(index, index), total(index)),
+            recall: measured(cell(index, index), total(index), recall(index)),
             precision: confusion.precision(index),
         };
         let mut confused: Vec<Confused> = Vec::new();
@@ -237,7 +243,7 @@ impl Card {
             intended_use: Vec::new(),
             limits: Vec::new(),
             data,
-            accuracy: measured(confusion.correct(), confusion.total()),
+            accuracy: measured(confusion.correct(), confusion.total(), figures.accuracy),
             classes: model.labels.iter().enumerate().map(of_class).collect(),
             confused,
             notes,

@@ -49,7 +49,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::evaluate::{InputKind, Recipe, RecipeInput, RecipeOutput, Runner};
+use crate::evaluate::{Figures, InputKind, Recipe, RecipeInput, RecipeOutput, Runner};
 use crate::jobs::Work;
 use crate::project::Project;
 use crate::train::{Run, RunClasses, RunState};
@@ -308,7 +308,9 @@ fn write_and_verify(
             max_probability_difference: None,
         });
     };
-    let card = Card::new(project, run, &classes, &model, &reference, &certificate)?;
+    let figures = Figures::of(&reference, work)?;
+    let measured = (&reference, &figures);
+    let card = Card::new(project, run, &classes, &model, measured, &certificate)?;
     for (name, format, text) in describing(&model, &models, &certificate, &card, out)? {
         pending.write(name, text.as_bytes())?;
         list(name, format, text.len() as u64);

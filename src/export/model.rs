@@ -67,7 +67,7 @@ impl Model {
     /// # Errors
     /// When the run's weights or its backbone cannot be read or do not go together.
     pub fn of_run(run: &Run, classes: &RunClasses) -> Result<Self, ExportError> {
-        let head = run.head()?;
+        let head = run.calibrated_head()?;
         let tuned = run.tuned()?;
         let architecture = &run.settings.architecture;
         let entry = architecture.entry()?;

@@ -75,7 +75,7 @@ fn directly(run: &Run, weights: &[(String, Tensor)], pictures: &[PathBuf]) -> Ve
     let entry = run.settings.architecture.entry().unwrap();
     let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
     let (head, side) = (
-        run.head().unwrap(),
+        run.calibrated_head().unwrap(),
         run.preprocessing.resolution_px as usize,
     );
     let classes = head.b.len();

@@ -30,10 +30,15 @@ impl Card {
         text += "## How often it is right\n\n";
         _ = write!(
             text,
-            "{} on {} ({} right). The interval (95 %, Wilson) takes images as independent; images of one source look alike, so the real uncertainty is larger.\n\n",
+            "{} on {} ({} right). {}\n\n",
             part(&self.accuracy),
             images(self.accuracy.images, &self.accuracy.split),
-            self.accuracy.correct
+            self.accuracy.correct,
+            if self.accuracy.interval_95.is_some() {
+                "The 95 % interval is one over sources, because images of one source look alike: with other sources of the same kind the figure lies within it 19 times out of 20."
+            } else {
+                "The images come from one source, so nothing can be said of how much the figure would differ on others."
+            }
         );
         text += &self.class_table();
         if !self.confused.is_empty() {
@@ -164,6 +169,7 @@ fn part(measured: &Measured) -> String {
             low * 100.0,
             high * 100.0
         ),
+        (Some(part), None) => percent(part),
         _ => "not measured".to_owned(),
     }
 }

@@ -1,0 +1,89 @@
+//! How often the test frames were looked at: whoever takes the best of many runs by their test accuracy has chosen by the
+//! test frames, and their figure is no longer that of frames that nobody has seen.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use crate::evaluate::EvaluateError;
+use crate::project::{Project, Split};
+use crate::train::{Run, RunState, runs};
+
+/// Runs from which on it is said.
+const MANY: u64 = 10;
+
+/// How many runs were tested on the same frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TestLooks {
+    /// Finished runs, this one among them, whose test frames are for the larger part those of this run.
+    pub runs: u64,
+}
+
+impl TestLooks {
+    /// What is to be said of it, and of how much the best of them may look better than it is: with k runs whose figures
+    /// vary by chance with the standard error `se`, the best is √(2 ln k)·se too high at most on average. Nothing below
+    /// [10](MANY) runs.
+    #[must_use]
+    pub fn sentence(self, standard_error: Option<f64>) -> Option<String> {
+        if self.runs < MANY {
+            return None;
+        }
+        let most = standard_error.map_or_else(String::new, |error| {
+            let points = 100.0 * error * (2.0 * (self.runs as f64).ln()).sqrt();
+            format!(", by up to {points:.0} points")
+        });
+        Some(format!(
+            "{} runs were tested on these images. The best of them looks better than it is{most}: before you rely on its figure, test it on new sources.",
+            self.runs
+        ))
+    }
+}
+
+/// Counts the runs that were tested on the same frames.
+///
+/// # Errors
+/// When the runs cannot be read.
+pub fn test_looks(project: &Project, run: &Run) -> Result<TestLooks, EvaluateError> {
+    let test_frames = |run: &Run| -> Result<HashSet<String>, EvaluateError> {
+        let frames = run.frames()?.into_iter();
+        let of_test = frames.filter(|frame| frame.split == Split::Test);
+        // By name: a frame's folder changes with its label.
+        let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+        Ok(of_test.map(|frame| name(&frame.path)).collect())
+    };
+    let own = test_frames(run)?;
+    let mut count = 0;
+    for other in runs(project)? {
+        let tested = other
+            .result
+            .as_ref()
+            .and_then(|result| result.test_accuracy);
+        if other.state != RunState::Finished || tested.is_none() {
+            continue;
+        }
+        // A run that cannot be read was not looked at today.
+        let Ok(frames) = test_frames(&other) else {
+            continue;
+        };
+        count += u64::from(2 * frames.intersection(&own).count() > own.len());
+    }
+    Ok(TestLooks { runs: count })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    #[test]
+    fn many_looks_are_said() {
+        assert_eq!(TestLooks { runs: 9 }.sentence(Some(0.02)), None);
+        let said = TestLooks { runs: 20 }.sentence(Some(0.02)).unwrap();
+        // 0.02 · √(2 ln 20) = 0.049.
+        assert!(
+            said.contains("20 runs") && said.contains("up to 5 points"),
+            "{said}"
+        );
+    }
+}
