@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{ClassFigures, EvaluateError, Evaluation, Figures, Measure, evaluate};
 use crate::project::Split;
 
 use super::ProjectArg;
 use super::console::Console;
+use super::evaluate_more::{More, MoreArgs};
 use super::table::{Align, count, percent, table};
 use super::train::RunFigures;
 use super::which::RunArg;
 
-/// Measure a run: accuracy, confusion matrix, figures per class and per source
+/// Measure a run: accuracy, F1 and their intervals, confusion matrix, figures per class and per source
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -23,6 +24,11 @@ pub struct Args {
     /// Which side of the split
     #[arg(long, value_name = "SPLIT", default_value = "test")]
     split: SplitArg,
+    /// With --json, the points of the precision-recall and ROC curves of each class too
+    #[arg(long)]
+    curves: bool,
+    #[command(flatten)]
+    more: MoreArgs,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -54,17 +60,39 @@ struct Result {
     relabelled: u64,
     changed: u64,
     missing: u64,
+    sources: u64,
+    effective_sources: f64,
+    accuracy: Measure,
+    macro_recall: Measure,
+    macro_precision: Measure,
+    macro_f1: Measure,
+    macro_average_precision: Option<f64>,
+    macro_auc: Option<f64>,
     confusion: Vec<Vec<u64>>,
     per_class: Vec<PerClass>,
     per_source: Vec<PerSource>,
+    #[serde(flatten)]
+    more: More,
 }
 
 #[derive(Serialize)]
 struct PerClass {
     class: String,
     frames: u64,
-    precision: Option<f32>,
-    recall: Option<f32>,
+    sources: u64,
+    precision: Option<f64>,
+    precision_95: Option<[f64; 2]>,
+    recall: Option<f64>,
+    recall_95: Option<[f64; 2]>,
+    f1: Option<f64>,
+    f1_95: Option<[f64; 2]>,
+    average_precision: Option<f64>,
+    auc: Option<f64>,
+    /// With `--curves`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    precision_recall: Option<Vec<[f64; 2]>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roc: Option<Vec<[f64; 2]>>,
 }
 
 #[derive(Serialize)]
@@ -75,7 +103,14 @@ struct PerSource {
 }
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
-    let project = args.project.open_for_reading(console)?;
+    let more = args.more;
+    let project = if more.writes() {
+        args.project.open(console)?
+    } else if more.calibrates() {
+        args.project.open_or_read(console)?
+    } else {
+        args.project.open_for_reading(console)?
+    };
     let run = args.run.find(&project)?;
     let mut figures = RunFigures::of(&run)?;
     let split = args.split.into();
@@ -84,8 +119,11 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         .into_iter()
         .map(|source| (source.id.to_string(), source.name))
         .collect();
-    let evaluation = console.run("evaluate", move |work| {
-        evaluate(&project, &run, split, work)
+    let (evaluation, found, more) = console.run("evaluate", move |work| {
+        let evaluation = evaluate(&project, &run, split, work)?;
+        let figures = Figures::of(&evaluation, work)?;
+        let more = more.measure(&project, &run, split, evaluation.noun(), work)?;
+        Ok::<_, EvaluateError>((evaluation, figures, more))
     })?;
     let accuracy = evaluation.confusion.accuracy();
     match split {
@@ -126,23 +164,45 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         relabelled: evaluation.relabelled,
         changed: evaluation.changed,
         missing: evaluation.missing,
-        per_class: per_class(&evaluation),
+        sources: found.sources,
+        effective_sources: found.effective_sources,
+        accuracy: found.accuracy,
+        macro_recall: found.macro_recall,
+        macro_precision: found.macro_precision,
+        macro_f1: found.macro_f1,
+        macro_average_precision: found.macro_average_precision,
+        macro_auc: found.macro_auc,
+        per_class: per_class(&evaluation, &found, args.curves),
         per_source: per_source(&evaluation, &names),
         confusion: evaluation.confusion.counts,
+        more,
     };
-    console.result(&result, || text(&result, &evaluation.classes, accuracy))
+    console.result(&result, || text(&result, &evaluation.classes))
 }
 
-fn per_class(evaluation: &Evaluation) -> Vec<PerClass> {
-    let rows = evaluation.classes.iter().zip(&evaluation.confusion.counts);
-    rows.enumerate()
-        .map(|(index, (class, row))| PerClass {
+fn per_class(evaluation: &Evaluation, figures: &Figures, curves: bool) -> Vec<PerClass> {
+    let classes = evaluation.classes.iter().zip(&figures.per_class);
+    let of_class = |(class, of)| {
+        let (class, of): (&String, &ClassFigures) = (class, of);
+        let ranking = of.ranking.as_ref();
+        let points = ranking.filter(|_| curves);
+        PerClass {
             class: class.clone(),
-            frames: row.iter().sum(),
-            precision: evaluation.confusion.precision(index),
-            recall: evaluation.confusion.recall(index),
-        })
-        .collect()
+            frames: of.frames,
+            sources: of.sources,
+            precision: of.precision.value,
+            precision_95: of.precision.interval_95,
+            recall: of.recall.value,
+            recall_95: of.recall.interval_95,
+            f1: of.f1.value,
+            f1_95: of.f1.interval_95,
+            average_precision: ranking.map(|ranking| ranking.average_precision),
+            auc: ranking.map(|ranking| ranking.auc),
+            precision_recall: points.map(|ranking| ranking.precision_recall.clone()),
+            roc: points.map(|ranking| ranking.roc.clone()),
+        }
+    };
+    classes.map(of_class).collect()
 }
 
 fn per_source(evaluation: &Evaluation, names: &BTreeMap<String, String>) -> Vec<PerSource> {
@@ -157,34 +217,51 @@ fn per_source(evaluation: &Evaluation, names: &BTreeMap<String, String>) -> Vec<
         .collect()
 }
 
-fn text(result: &Result, classes: &[String], accuracy: Option<f32>) -> String {
+fn text(result: &Result, classes: &[String]) -> String {
     let side = match result.split {
         Split::Test => "test",
         Split::Validation => "validation",
         Split::Train => "training",
     };
     let mut text = format!(
-        "{side} accuracy {} on {}\n\n",
-        percent(accuracy),
-        count(result.frames, "frame")
+        "{side} accuracy {} on {} of {}\nmacro F1 {}, macro recall {}, macro precision {} (95 % intervals over sources)\n\n",
+        interval(&result.accuracy),
+        count(result.frames, "frame"),
+        count(result.sources, "source"),
+        interval(&result.macro_f1),
+        interval(&result.macro_recall),
+        interval(&result.macro_precision),
     );
-    let mut rows = vec![
-        ["class", "frames", "precision", "recall"]
-            .map(str::to_owned)
-            .to_vec(),
+    let headings = [
+        "class",
+        "frames",
+        "sources",
+        "precision",
+        "recall",
+        "F1",
+        "95 %",
+        "AP",
+        "AUC",
     ];
+    let mut rows = vec![headings.map(str::to_owned).to_vec()];
+    let part = |value: Option<f64>| percent(value.map(|value| value as f32));
+    let three = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
     rows.extend(result.per_class.iter().map(|class| {
         vec![
             class.class.clone(),
             class.frames.to_string(),
-            percent(class.precision),
-            percent(class.recall),
+            class.sources.to_string(),
+            part(class.precision),
+            part(class.recall),
+            part(class.f1),
+            range(class.f1_95),
+            three(class.average_precision),
+            three(class.auc),
         ]
     }));
-    text.push_str(&table(
-        &[Align::Left, Align::Right, Align::Right, Align::Right],
-        &rows,
-    ));
+    let mut aligns = vec![Align::Left];
+    aligns.extend((1..headings.len()).map(|_| Align::Right));
+    text.push_str(&table(&aligns, &rows));
     text.push_str("\nconfusion (row: truth, column: predicted)\n");
     text.push_str(&confusion_text(classes, &result.confusion));
     let mut rows = vec![["source", "frames", "accuracy"].map(str::to_owned).to_vec()];
@@ -197,7 +274,31 @@ fn text(result: &Result, classes: &[String], accuracy: Option<f32>) -> String {
     }));
     text.push('\n');
     text.push_str(&table(&[Align::Left, Align::Right, Align::Right], &rows));
+    text.push_str(&result.more.text());
     text
+}
+
+/// `84.1 % (70 to 93)`.
+fn interval(measure: &Measure) -> String {
+    let value = percent(measure.value.map(|value| value as f32));
+    match measure.interval_95 {
+        Some(_) => format!("{value} ({})", range(measure.interval_95)),
+        None => value,
+    }
+}
+
+/// `70 to 93`, in per cent, rounded outwards.
+fn range(interval: Option<[f64; 2]>) -> String {
+    interval.map_or_else(
+        || "–".to_owned(),
+        |[low, high]| {
+            format!(
+                "{:.0} to {:.0}",
+                (100.0 * low).floor(),
+                (100.0 * high).ceil()
+            )
+        },
+    )
 }
 
 fn confusion_text(classes: &[String], counts: &[Vec<u64>]) -> String {

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::backbone::{Architecture, Depth};
-use crate::evaluate::Evaluation;
+use crate::evaluate::{Evaluation, calibrate_or_warn};
 use crate::project::Project;
 use crate::train::{
-    CurvePoint, Estimate, LiveCurves, Part, Run, RunClasses, RunState, TrainSettings, Verdict,
-    estimate, resume, runs, train,
+    CurvePoint, Estimate, LiveCurves, Part, Run, RunClasses, RunState, TrainError, TrainSettings,
+    Verdict, estimate, resume, runs, train,
 };
 
 use super::console::{Console, Interrupted, Watch};
@@ -159,9 +159,13 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let outcome = console.run_watched(
         "train",
         |watch| reporter.report(watch),
-        move |work| match resumed {
-            Some(run) => resume(&on_thread, &run.id, steps, &curves, work),
-            None => train(&on_thread, &settings, &curves, work),
+        move |work| {
+            let run = match resumed {
+                Some(run) => resume(&on_thread, &run.id, steps, &curves, work)?,
+                None => train(&on_thread, &settings, &curves, work)?,
+            };
+            calibrate_or_warn(&on_thread, &run, work);
+            Ok::<_, TrainError>(run)
         },
     );
     let run = match outcome {

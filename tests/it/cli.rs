@@ -106,6 +106,24 @@ fn check_confusion(evaluated: &Value) {
     };
     assert_eq!(sum("per_class"), all);
     assert_eq!(sum("per_source"), all);
+    let figure = |name: &str| number(&evaluated[name], "value");
+    assert!((figure("accuracy") - right as f64 / all as f64).abs() < 1e-9);
+    let per_class = evaluated["per_class"].as_array().unwrap();
+    for (macro_average, of_class) in [("macro_recall", "recall"), ("macro_f1", "f1")] {
+        let mean = per_class
+            .iter()
+            .map(|class| number(class, of_class))
+            .sum::<f64>()
+            / 3.0;
+        assert!((figure(macro_average) - mean).abs() < 1e-9);
+        let interval = &evaluated[macro_average]["interval_95"];
+        assert!(interval[0].as_f64().unwrap() <= mean && mean <= interval[1].as_f64().unwrap());
+    }
+    assert!(evaluated["sources"].as_u64().unwrap() >= 3, "{evaluated}");
+    for class in per_class {
+        assert!((0.5..=1.0).contains(&number(class, "auc")), "{class}");
+        assert!(class.get("roc").is_none());
+    }
 }
 
 fn check_export(place: &Place, run: &str) {

@@ -1,0 +1,268 @@
+//! What `salamander evaluate` measures on request, beside the figures: calibration, leak meter, cross-validation, learning
+//! curve, held-out classes.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::evaluate::{
+    CrossValidation, EvaluateError, LeakMeter, LearningCurve, Reliability, TestLooks, UnknownCurve,
+    cross_validate, hold_out_classes, leak_meter, learning_curve, reliability, test_looks,
+};
+use crate::jobs::Work;
+use crate::project::{Noun, Project, Split};
+use crate::train::{Calibration, Run, UnknownThreshold};
+
+use super::table::{count, percent};
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option")]
+pub struct MoreArgs {
+    /// How reliable the probabilities are: expected calibration error without and with the run's temperature; a run that has
+    /// none yet gets one
+    #[arg(long)]
+    calibration: bool,
+    /// Train a second head on a plain random split and say how much better it seems
+    #[arg(long)]
+    leak: bool,
+    /// Test every source once, with heads that have not seen it (cross-validation by source)
+    #[arg(long)]
+    folds: bool,
+    /// Train on parts of the sources and say what more of them would bring
+    #[arg(long)]
+    learning_curve: bool,
+    /// Hold out each class in turn: how well images of none of the classes are told
+    #[arg(long)]
+    held_out: bool,
+    /// All of these
+    #[arg(long)]
+    everything: bool,
+    /// Keep with the run the probability below which an image is unknown: the one at which so many per cent of images of
+    /// its classes are called unknown
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=50))]
+    pub unknown_at: Option<u8>,
+}
+
+/// What was measured.
+#[derive(Serialize)]
+pub struct More {
+    calibration: Option<Calibration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reliability: Option<[Reliability; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leak: Option<LeakMeter>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cross_validation: Option<CrossValidation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learning_curve: Option<LearningCurve>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<Unknown>,
+    test_looks: TestLooks,
+    #[serde(skip)]
+    is_tuned: bool,
+    /// A sentence each.
+    findings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Unknown {
+    #[serde(flatten)]
+    curve: UnknownCurve,
+    /// At five per cent of rejects, or as many as were asked for.
+    chosen: UnknownThreshold,
+}
+
+impl MoreArgs {
+    /// Measures it; `standard_error` is that of the test accuracy.
+    pub fn measure(
+        self,
+        project: &Project,
+        run: &Run,
+        split: Split,
+        noun: Noun,
+        work: &Work,
+    ) -> Result<More, EvaluateError> {
+        let all = self.everything;
+        let mut findings = Vec::new();
+        let mut missing = |what: &str, why: &str| findings.push(format!("No {what}: {why}."));
+        let mut reliable = None;
+        if all || self.calibration {
+            reliable = reliability(project, run, split, work)?;
+        }
+        let mut leak = None;
+        if all || self.leak {
+            leak = leak_meter(project, run, work)?;
+            if leak.is_none() {
+                missing("leak meter", "there are no test images");
+            }
+        }
+        let mut cross_validation = None;
+        if all || self.folds {
+            cross_validation = cross_validate(project, run, work)?;
+            if cross_validation.is_none() {
+                missing("cross-validation", "a class has a single source");
+            }
+        }
+        let mut learning = None;
+        if all || self.learning_curve {
+            learning = learning_curve(project, run, work)?;
+            if learning.is_none() {
+                missing(
+                    "learning curve",
+                    "there are too few sources, or no test images",
+                );
+            }
+        }
+        let mut unknown = None;
+        if all || self.held_out || self.unknown_at.is_some() {
+            unknown = hold_out_classes(project, run, work)?.map(|curve| Unknown {
+                chosen: curve.at_reject_rate(f64::from(self.unknown_at.unwrap_or(5)) / 100.0),
+                curve,
+            });
+            if unknown.is_none() {
+                missing(
+                    "held-out classes",
+                    "that takes three classes, and test or validation images",
+                );
+            }
+        }
+        let mut calibration = run.calibration()?;
+        if let (Some(_), Some(unknown)) = (self.unknown_at, &unknown) {
+            project.check_writable()?;
+            if let Some(calibration) = &mut calibration {
+                calibration.unknown = Some(unknown.chosen);
+                run.set_calibration(calibration)?;
+            } else {
+                findings.push(
+                    "The threshold is not kept: the run has no calibration, because it has too few validation images.".to_owned(),
+                );
+            }
+        }
+        let test_looks = test_looks(project, run)?;
+        let mut more = More {
+            calibration,
+            reliability: reliable,
+            leak,
+            cross_validation,
+            learning_curve: learning,
+            unknown,
+            test_looks,
+            is_tuned: run.settings.fine_tune.is_on(),
+            findings,
+        };
+        let said = more.said(noun);
+        more.findings.splice(0..0, said);
+        Ok(more)
+    }
+
+    /// Whether a run of an earlier version may get its temperature.
+    pub fn calibrates(self) -> bool {
+        self.calibration || self.everything
+    }
+
+    /// Whether the project is to be written.
+    pub fn writes(self) -> bool {
+        self.unknown_at.is_some()
+    }
+}
+
+impl More {
+    /// What was found, a sentence each.
+    fn said(&self, noun: Noun) -> Vec<String> {
+        let part = |value: Option<f64>| percent(value.map(|value| value as f32));
+        let mut said = Vec::new();
+        if let Some([before, after]) = &self.reliability {
+            let temperature = self.calibration.as_ref().map_or(1.0, |of| of.temperature);
+            said.push(format!(
+                "Calibration error {} ({} with bins of equally many), without the temperature of {temperature:.2} it is {} ({}).",
+                part(Some(after.expected_error)),
+                part(Some(after.adaptive_error)),
+                part(Some(before.expected_error)),
+                part(Some(before.adaptive_error)),
+            ));
+        }
+        if let Some(leak) = &self.leak {
+            said.push(leak.sentence(noun));
+        }
+        if let Some(found) = &self.cross_validation {
+            let interval = found.accuracy.interval_95.map_or_else(String::new, |of| {
+                let [low, high] = of.map(|edge| 100.0 * edge);
+                format!(" ({:.0} to {:.0})", low.floor(), high.ceil())
+            });
+            said.push(format!(
+                "Cross-validation by source: {}{interval} of {} from {} in {} folds, head alone.",
+                part(found.accuracy.value),
+                noun.count(found.frames as usize),
+                count(found.sources, "source"),
+                found.folds.len()
+            ));
+        }
+        if let Some(curve) = &self.learning_curve {
+            said.push(curve.sentence(match noun {
+                Noun::Frame => "film",
+                Noun::Photo | Noun::Image => "source",
+            }));
+        }
+        if self.unknown.is_some() && self.is_tuned {
+            said.push("The backbone of this run was trained further and has seen the classes that are held out: images of something really new may be taken for a class more often than said here.".to_owned());
+        }
+        if let Some(unknown) = &self.unknown {
+            let UnknownThreshold {
+                threshold,
+                false_reject,
+                false_accept,
+            } = unknown.chosen;
+            said.push(format!(
+                "Unknown below a probability of {threshold:.3}: {} of {} of its classes are called unknown, and {} of those of a class it does not know are not.",
+                part(Some(false_reject)),
+                noun.many(),
+                part(Some(false_accept)),
+            ));
+        }
+        said.extend(self.test_looks.sentence(None));
+        said
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        if let Some([before, after]) = &self.reliability {
+            text += "\nreliability (probability: part right, with the temperature)\n";
+            for bin in &after.bins {
+                _ = writeln!(
+                    text,
+                    "  {:>3.0} to {:>3.0} %  {:>6.1} %  {}",
+                    100.0 * bin.range[0],
+                    100.0 * bin.range[1],
+                    100.0 * bin.accuracy,
+                    count(bin.frames, "frame")
+                );
+            }
+            _ = writeln!(
+                text,
+                "  negative log-likelihood {:.3}, without the temperature {:.3}",
+                after.nll, before.nll
+            );
+        }
+        if let Some(curve) = &self.learning_curve {
+            text += "\nlearning curve (sources per class: test accuracy)\n";
+            for point in &curve.points {
+                _ = writeln!(
+                    text,
+                    "  {:>6.1}  {:>6.1} %",
+                    point.sources_per_class,
+                    100.0 * point.accuracy()
+                );
+            }
+        }
+        if !self.findings.is_empty() {
+            text += "\n";
+        }
+        for finding in &self.findings {
+            text += finding;
+            text.push('\n');
+        }
+        text
+    }
+}
