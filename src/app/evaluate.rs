@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use egui::{TextureHandle, TextureOptions};
 
 use super::label::Pick;
+use super::measure::{Measurement, Measurements};
 use super::mend::Mended;
 use super::pictures::{color_image, fit};
 use super::tasks::TaskId;
 use super::train::TrainState;
 use super::{App, Lane, Workspace};
 use crate::evaluate::{
-    EvaluateError, Evaluation, FramePrediction, Prediction, Predictor, evaluate,
+    EvaluateError, Evaluation, Figures, FramePrediction, Prediction, Predictor, evaluate,
 };
 use crate::jobs::{JobError, Work};
 use crate::project::{ClassName, Label, Sampling, Split};
@@ -70,6 +71,10 @@ pub struct EvaluateState {
     pub split: Split,
     /// Its predictions.
     pub evaluation: Option<Arc<Evaluation>>,
+    /// Its figures, there whenever the predictions are.
+    pub figures: Option<Arc<Figures>>,
+    /// What was measured of the run on request.
+    pub measured: Measurements,
     /// Why there are none.
     pub error: Option<String>,
     /// The evaluation in progress.
@@ -104,6 +109,8 @@ impl Default for EvaluateState {
             run: None,
             split: Split::Test,
             evaluation: None,
+            figures: None,
+            measured: Measurements::default(),
             error: None,
             task: None,
             cell: None,
@@ -132,6 +139,12 @@ pub enum EvaluateAction {
     Split(Split),
     /// Measures again.
     Again,
+    /// Measures something more of the run.
+    Measure(Measurement),
+    /// Ends that.
+    CancelMeasure(Measurement),
+    /// Keeps the threshold at which this part of images of the classes is called unknown, or none.
+    KeepUnknown(Option<f64>),
     /// Shows only one cell of the matrix, or all mistakes.
     Cell(Option<(usize, usize)>),
     /// Shows a frame large, or none.
@@ -182,6 +195,7 @@ impl EvaluateState {
     /// Lets go of what was measured, so that it is measured again when it is looked at.
     pub(super) fn reset(&mut self) {
         self.evaluation = None;
+        self.figures = None;
         self.error = None;
         self.cell = None;
         self.preview = None;
@@ -200,10 +214,12 @@ impl EvaluateState {
         let Some(id) = &self.run else { return };
         let Some(entry) = train.run(id) else {
             self.run = None;
+            self.measured.forget();
             self.reset();
             return;
         };
         if entry.run.result.is_some() && entry.run.result.as_ref() != before {
+            self.measured.forget();
             self.reset();
         }
     }
@@ -240,6 +256,7 @@ impl App {
                     state.files_selected.clear();
                     state.files_added.clear();
                     state.split = Split::Test;
+                    state.measured.forget();
                     state.reset();
                 }
                 self.evaluate_if_due();
@@ -247,11 +264,13 @@ impl App {
             EvaluateAction::Split(split) => {
                 if state.split != split {
                     state.split = split;
+                    state.measured.forget_side();
                     state.reset();
                 }
                 self.evaluate_if_due();
             }
             EvaluateAction::Again => {
+                state.measured.forget();
                 state.reset();
                 self.evaluate_if_due();
             }
@@ -260,6 +279,9 @@ impl App {
                 state.preview = None;
                 state.rebuild_shown();
             }
+            EvaluateAction::Measure(what) => self.measure(what),
+            EvaluateAction::CancelMeasure(what) => self.cancel_measurement(what),
+            EvaluateAction::KeepUnknown(rate) => self.keep_unknown(rate),
             EvaluateAction::Preview(place) => {
                 state.preview = place.filter(|place| *place < state.shown.len());
             }
@@ -320,7 +342,11 @@ impl App {
             Lane::Learn,
             "Evaluating",
             false,
-            move |work| evaluate(&project, &run, split, work),
+            move |work| {
+                let evaluation = evaluate(&project, &run, split, work)?;
+                let figures = Figures::of(&evaluation, work)?;
+                Ok::<_, EvaluateError>((evaluation, figures))
+            },
             Self::evaluated,
         );
         if let Some(session) = &mut self.session {
@@ -328,7 +354,7 @@ impl App {
         }
     }
 
-    fn evaluated(&mut self, task: TaskId, result: Result<Evaluation, JobError>) {
+    fn evaluated(&mut self, task: TaskId, result: Result<(Evaluation, Figures), JobError>) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -339,8 +365,9 @@ impl App {
         }
         state.task = None;
         match result {
-            Ok(evaluation) => {
+            Ok((evaluation, figures)) => {
                 state.evaluation = Some(Arc::new(evaluation));
+                state.figures = Some(Arc::new(figures));
                 state.mended = Mended::default();
                 state.rebuild_shown();
             }

@@ -17,6 +17,7 @@ mod foresee;
 mod import;
 mod label;
 mod make;
+mod measure;
 mod mend;
 mod notes;
 mod phone;
@@ -59,6 +60,7 @@ pub use import::{
 };
 pub use label::{Group, LabelAction, LabelState, Pick, Show, Step, class_key};
 pub use make::{MakeAction, MakeEnd, Making};
+pub use measure::{Found, Measurement, Measurements};
 pub use mend::FrameNow;
 pub use notes::{Note, Notes, Tone};
 pub use phone::{PhoneAction, PhoneState, PhoneTrial, Served};
@@ -72,7 +74,7 @@ pub use snapshot::{Counts, Snapshot, file_name, image_name};
 pub use tasks::{Lane, Task, TaskId, Tasks};
 pub use train::{
     Axis, CurveView, LOG_FLOOR, Live, Metric, Readiness, RunEntry, Series, Side, TrainAction,
-    TrainState, interval,
+    TrainState,
 };
 
 /// The five steps of the journey.

@@ -17,7 +17,7 @@ use crate::train::{
     RunState, TrainSettings, estimate, resume, train,
 };
 
-pub use super::train_series::{Axis, CurveView, LOG_FLOOR, Metric, Series, Side, interval};
+pub use super::train_series::{Axis, CurveView, LOG_FLOOR, Metric, Series, Side};
 
 const SETTINGS: &str = "train";
 /// Settings are written when they have been left alone for so long.

@@ -209,21 +209,6 @@ fn thinned(points: &[[f64; 2]], most: usize) -> Vec<[f64; 2]> {
     kept
 }
 
-/// The 95 % interval of a part that was measured on `total` frames, 0..=1 (Wilson 1927).
-#[must_use]
-pub fn interval(right: u64, total: u64) -> Option<(f64, f64)> {
-    const Z: f64 = 1.959_964;
-    if total == 0 {
-        return None;
-    }
-    let n = total as f64;
-    let part = right as f64 / n;
-    let denominator = 1.0 + Z * Z / n;
-    let centre = (part + Z * Z / (2.0 * n)) / denominator;
-    let half = Z / denominator * (part * (1.0 - part) / n + Z * Z / (4.0 * n * n)).sqrt();
-    Some(((centre - half).max(0.0), (centre + half).min(1.0)))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
@@ -328,15 +313,5 @@ mod tests {
             assert!((found[0] - expected[0]).abs() < 1e-9 && (found[1] - expected[1]).abs() < 1e-4);
         }
         assert_eq!((head.raw.len(), head.smooth.len()), (3, 3));
-    }
-
-    #[test]
-    fn the_interval_is_wilsons() {
-        // 45 of 50, worked out apart from this code.
-        let (low, high) = interval(45, 50).unwrap();
-        assert!((low - 0.786_398).abs() < 1e-4, "{low}");
-        assert!((high - 0.956_524).abs() < 1e-4, "{high}");
-        assert_eq!(interval(0, 0), None);
-        assert!(interval(10, 10).unwrap().1 <= 1.0);
     }
 }

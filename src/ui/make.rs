@@ -135,7 +135,7 @@ fn made_ui(ui: &mut Ui, cx: &mut Cx<'_>, made: &Made) {
         ui.label(widgets::muted(
             t,
             format!(
-                "95 % interval {:.1} to {:.1} %; images of one source look alike, so the real uncertainty is larger",
+                "95 % interval {:.1} to {:.1} %, over sources like those of the test",
                 low * 100.0,
                 high * 100.0
             ),

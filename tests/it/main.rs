@@ -15,6 +15,7 @@ mod coreml;
 mod costs;
 #[cfg(target_os = "linux")]
 mod desktop;
+mod evaluate_more;
 mod event_files;
 mod export;
 mod export_bundles;
@@ -56,6 +57,7 @@ mod window_again;
 mod window_deeper;
 mod window_dialogs;
 mod window_drag;
+mod window_evaluate;
 mod window_import_label;
 mod window_import_report;
 mod window_lists;

@@ -2,8 +2,8 @@
 
 use egui::{Align, Layout, RichText, Ui};
 
-use crate::app::{Action, EvaluateAction, Session, interval, words};
-use crate::evaluate::Evaluation;
+use crate::app::{Action, EvaluateAction, Session, words};
+use crate::evaluate::{Evaluation, Figures, Measure};
 use crate::project::Split;
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -25,13 +25,13 @@ const GAP: f32 = 10.0;
 /// Paints the column of figures.
 pub fn figures_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let state = &session.evaluate;
-    let Some(evaluation) = &state.evaluation else {
+    let (Some(evaluation), Some(figures)) = (&state.evaluation, &state.figures) else {
         pending_ui(ui, session);
         return;
     };
-    accuracy_ui(ui, cx, session, evaluation);
+    accuracy_ui(ui, cx, session, evaluation, figures);
     ui.add_space(6.0);
-    classes_ui(ui, session, evaluation);
+    classes_ui(ui, session, evaluation, figures);
     ui.add_space(6.0);
     sources_ui(ui, session, evaluation);
 }
@@ -56,7 +56,13 @@ fn pending_ui(ui: &mut Ui, session: &Session) {
     });
 }
 
-fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
+fn accuracy_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    evaluation: &Evaluation,
+    figures: &Figures,
+) {
     let t = tokens(ui);
     let noun = session.noun();
     let many = noun.many();
@@ -78,35 +84,29 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Eva
         let accuracy = evaluation.confusion.accuracy();
         let text = accuracy.map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part)));
         ui.label(figure(text));
-        let total = evaluation.predictions.len() as u64;
-        let right = evaluation
-            .predictions
-            .iter()
-            .filter(|prediction| prediction.truth == prediction.predicted)
-            .count() as u64;
         ui.label(widgets::small(t, meaning));
-        if let Some((low, high)) = interval(right, total) {
-            let words = format!(
-                "{} of {} right. With so many {many} the true figure lies between {:.0} and {:.0} %, 19 times out of 20, if the {many} were independent.",
-                words::number(right),
-                words::number(total),
-                (low * 100.0).floor(),
-                (high * 100.0).ceil(),
+        let words = format!(
+            "{} of {} right. {}",
+            words::number(evaluation.confusion.correct()),
+            words::number(figures.frames),
+            interval_words(figures)
+        );
+        ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(16.0))).wrap())
+            .on_hover_text(
+                noun.fill("The 95 % interval by bootstrap over sources (videos, and groups of photos that look alike): whole sources are drawn again, because {images} of one source look alike. More sources make it smaller"),
             );
-            let groups = evaluation.by_group().len();
-            ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(16.0))).wrap())
-                .on_hover_text(
-                    noun.fill("The 95 % interval by Wilson. {Images} of one source look alike, so the real uncertainty is larger; more sources make it smaller"),
-                );
-            if groups > 0 && groups < 6 {
-                hint(
-                    ui,
-                    &format!(
-                        "These {many} come from only {}. Others could change the figure a lot.",
-                        words::count(groups as u64, "source", "sources")
-                    ),
-                );
-            }
+        ui.horizontal(|ui| {
+            ui.label(widgets::muted(t, format!("Macro F1 {}", measure_words(&figures.macro_f1))))
+                .on_hover_text("Mean over the classes of F1, the harmonic mean of precision and recall: every class counts the same, however few there are of it");
+        });
+        if figures.sources > 0 && figures.sources < 6 {
+            hint(
+                ui,
+                &format!(
+                    "These {many} come from only {}. Others could change the figure a lot.",
+                    words::count(figures.sources, "source", "sources")
+                ),
+            );
         }
         let changed = session.evaluate.changed();
         if changed > 0 {
@@ -159,7 +159,7 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Eva
     });
 }
 
-fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
+fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation, figures: &Figures) {
     let t = tokens(ui);
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -206,20 +206,51 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
                     right(ui, COUNT, |ui| {
                         ui.label(widgets::muted(t, words::number(frames)));
                     });
-                    for part in [
-                        evaluation.confusion.recall(index),
-                        evaluation.confusion.precision(index),
+                    let of_class = figures.per_class.get(index);
+                    for measure in [
+                        of_class.map(|of| of.recall),
+                        of_class.map(|of| of.precision),
                     ] {
+                        let measure = measure.unwrap_or_default();
                         right(ui, FIGURE, |ui| {
-                            let text = part
-                                .map_or_else(|| "–".to_owned(), |p| words::percent(f64::from(p)));
-                            ui.label(RichText::new(text).color(t.text));
+                            let text = measure.value.map_or_else(|| "–".to_owned(), words::percent);
+                            ui.label(RichText::new(text).color(t.text))
+                                .on_hover_text(measure_words(&measure));
                         });
                     }
                     ui.end_row();
                 }
             });
     });
+}
+
+/// What the interval of the accuracy says.
+fn interval_words(figures: &Figures) -> String {
+    match figures.accuracy.interval_95 {
+        Some([low, high]) => format!(
+            "With {} like these the figure lies between {:.0} and {:.0} %, 19 times out of 20.",
+            words::count(figures.sources, "other source", "other sources"),
+            (low * 100.0).floor(),
+            (high * 100.0).ceil(),
+        ),
+        None if figures.sources == 1 => {
+            "All from one source: how it does on others cannot be told.".to_owned()
+        }
+        None => String::new(),
+    }
+}
+
+/// A figure with its interval: `84.1 % (70 to 93)`.
+pub fn measure_words(measure: &Measure) -> String {
+    let value = measure.value.map_or_else(|| "–".to_owned(), words::percent);
+    match measure.interval_95 {
+        Some([low, high]) => format!(
+            "{value} ({:.0} to {:.0})",
+            (low * 100.0).floor(),
+            (high * 100.0).ceil()
+        ),
+        None => value,
+    }
 }
 
 fn sources_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {

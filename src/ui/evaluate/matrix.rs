@@ -1,16 +1,20 @@
 //! The confusion matrix, painted; a click on a cell shows its frames.
 
+use std::sync::{Arc, Weak};
+
 use egui::{
     Align2, Color32, CornerRadius, FontFamily, FontId, Rect, Sense, Stroke, StrokeKind, Ui,
     epaint::TextShape, pos2, vec2,
 };
 
 use crate::app::{Action, EvaluateAction, Session, words};
-use crate::evaluate::Evaluation;
+use crate::evaluate::{Evaluation, MatrixOrder};
 use crate::ui::Cx;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::color_of;
-use crate::ui::widgets::{self, class_mark, panel, quiet_button, section};
+use crate::ui::widgets::{
+    self, choice, class_mark, menu_item, panel, quiet_button, section, toggle_chip,
+};
 
 /// Largest and smallest side of a cell, points.
 const CELL: std::ops::RangeInclusive<f32> = 26.0..=64.0;
@@ -19,8 +23,59 @@ const NAMES: f32 = 132.0;
 /// Characters of a name that fit there.
 const NAME_LENGTH: usize = 16;
 
+/// State of the painting alone.
+#[derive(Default)]
+pub struct View {
+    by: MatrixOrder,
+    /// Parts of each row instead of counts.
+    percent: bool,
+    /// The classes in that order, of the evaluation that was painted last.
+    order: Option<(Weak<Evaluation>, MatrixOrder, Vec<usize>)>,
+}
+
+impl View {
+    /// The classes in the order they are painted. Worked out once: the matrix of a thousand classes takes long to
+    /// cluster.
+    fn order(&mut self, evaluation: &Arc<Evaluation>) -> &[usize] {
+        let known = self.order.as_ref().is_some_and(|(of, by, _)| {
+            *by == self.by && Weak::ptr_eq(of, &Arc::downgrade(evaluation))
+        });
+        if !known {
+            self.order = None;
+        }
+        let (_, _, order) = self.order.get_or_insert_with(|| {
+            let order = self.by.indices(&evaluation.classes, &evaluation.confusion);
+            (Arc::downgrade(evaluation), self.by, order)
+        });
+        order
+    }
+}
+
+/// What an order is called, and what it is good for.
+fn order_words(by: MatrixOrder) -> (&'static str, &'static str) {
+    match by {
+        MatrixOrder::Project => ("as in the project", "In the order of the project's classes"),
+        MatrixOrder::Name => ("by name", "By the names of the classes"),
+        MatrixOrder::Size => ("largest first", "The class with most images first"),
+        MatrixOrder::Accuracy => (
+            "weakest first",
+            "The class of which the smallest part is found first",
+        ),
+        MatrixOrder::Similar => (
+            "similar together",
+            "Classes that are taken for each other side by side",
+        ),
+    }
+}
+
 /// Paints the matrix.
-pub fn matrix_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
+pub fn matrix_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    evaluation: &Arc<Evaluation>,
+    view: &mut View,
+) {
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         section(ui, "Confusion matrix", |ui| {
@@ -30,12 +85,35 @@ pub fn matrix_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &E
             });
         });
         let t = tokens(ui);
-        ui.label(widgets::faint(
+        ui.add(egui::Label::new(widgets::faint(
             t,
             "A row for the class it was labelled, a column for what the model says. Click a cell to see its images.",
-        ));
+        )).wrap());
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 6.0;
+            let name = "Per cent of each row instead of counts";
+            if toggle_chip(ui, view.percent, "per cent", name).on_hover_text(name).clicked() {
+                view.percent = !view.percent;
+            }
+            ui.scope(|ui| {
+                ui.set_max_width(ui.available_width().min(170.0));
+                let chosen = order_words(view.by).0;
+                choice(ui, "order of the matrix", "Order of the classes", chosen, |ui| {
+                    for by in MatrixOrder::ALL {
+                        let (words, tip) = order_words(by);
+                        let item = menu_item(ui, None, words, ());
+                        if item.on_hover_text(tip).clicked() {
+                            view.by = by;
+                            ui.close();
+                        }
+                    }
+                });
+            });
+        });
         ui.add_space(4.0);
-        paint_ui(ui, cx, session, evaluation);
+        let percent = view.percent;
+        let order = view.order(evaluation);
+        paint_ui(ui, cx, session, evaluation, (order, percent));
     });
 }
 
@@ -72,7 +150,13 @@ impl Grid {
 }
 
 /// The cells scroll below the names of the classes, which stay in sight.
-fn paint_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
+fn paint_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    evaluation: &Evaluation,
+    (order, percent): (&[usize], bool),
+) {
     let classes = &evaluation.classes;
     let count = classes.len() as f32;
     if classes.is_empty() {
@@ -104,15 +188,21 @@ fn paint_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evalua
             let origin = area.min + vec2(NAMES, grid.above);
             let mut inner = ui.new_child(egui::UiBuilder::new().max_rect(area));
             inner.shrink_clip_rect(Rect::from_min_max(corner, clip.max));
-            cells_ui(&mut inner, cx, session, evaluation, &grid, origin);
-            names_ui(ui, session, classes, &grid, origin, corner);
+            let shown = Shown {
+                grid: &grid,
+                order,
+                percent,
+            };
+            cells_ui(&mut inner, cx, session, evaluation, &shown, origin);
+            let names: Vec<&String> = order.iter().filter_map(|at| classes.get(*at)).collect();
+            names_ui(ui, session, &names, &grid, origin, corner);
         });
 }
 
 fn names_ui(
     ui: &Ui,
     session: &Session,
-    classes: &[String],
+    classes: &[&String],
     grid: &Grid,
     origin: egui::Pos2,
     corner: egui::Pos2,
@@ -156,32 +246,45 @@ fn names_ui(
     }
 }
 
+/// How the matrix is painted.
+struct Shown<'a> {
+    grid: &'a Grid,
+    order: &'a [usize],
+    percent: bool,
+}
+
 fn cells_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
     session: &Session,
     evaluation: &Evaluation,
-    grid: &Grid,
+    shown: &Shown<'_>,
     origin: egui::Pos2,
 ) {
-    for (truth, row) in evaluation.confusion.counts.iter().enumerate() {
+    let size = shown.grid.cell;
+    for (row_at, &truth) in shown.order.iter().enumerate() {
+        let Some(row) = evaluation.confusion.counts.get(truth) else {
+            continue;
+        };
         let total: u64 = row.iter().sum();
-        for (predicted, &frames) in row.iter().enumerate() {
-            let min = origin + vec2(predicted as f32, truth as f32) * grid.cell;
-            let rect = Rect::from_min_size(min, grid.cell).shrink(1.5);
+        for (column_at, &predicted) in shown.order.iter().enumerate() {
+            let min = origin + vec2(column_at as f32, row_at as f32) * size;
+            let rect = Rect::from_min_size(min, size).shrink(1.5);
             // Of many classes only a part is in sight.
             if !ui.is_rect_visible(rect) {
                 continue;
             }
+            let frames = row.get(predicted).copied().unwrap_or(0);
             let part = frames as f32 / total.max(1) as f32;
-            let shown = Cell {
+            let cell = Cell {
                 rect,
                 truth,
                 predicted,
                 frames,
                 part,
+                percent: shown.percent,
             };
-            cell_ui(ui, cx, session, evaluation, &shown);
+            cell_ui(ui, cx, session, evaluation, &cell);
         }
     }
 }
@@ -193,6 +296,8 @@ struct Cell {
     frames: u64,
     /// Part of the row, 0..=1.
     part: f32,
+    /// That is written instead of the count.
+    percent: bool,
 }
 
 fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation, cell: &Cell) {
@@ -234,7 +339,11 @@ fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluat
     ui.painter().text(
         cell.rect.center(),
         Align2::CENTER_CENTER,
-        words::number(cell.frames),
+        if cell.percent && cell.frames > 0 {
+            format!("{:.0}", 100.0 * cell.part)
+        } else {
+            words::number(cell.frames)
+        },
         FontId::new(12.5, theme::medium()),
         color,
     );

@@ -1,10 +1,15 @@
 //! The evaluate workspace: how good a run is on frames it has never seen, and what it gets wrong.
 
+mod confidence;
+mod curves;
+mod data;
 mod figures;
 mod files;
 mod matrix;
+mod measure;
 mod mend;
 mod mistakes;
+mod plot;
 
 use egui::{Align, Frame, Layout, Margin, Panel, RichText, Ui};
 
@@ -25,9 +30,51 @@ const FIGURES: [f32; 2] = [340.0, 304.0];
 /// State of the painting alone.
 #[derive(Default)]
 pub struct View {
+    page: Page,
+    matrix: matrix::View,
+    curves: curves::View,
+    confidence: confidence::View,
     mistakes: mistakes::View,
     zoom: widgets::Zoom,
 }
+
+/// What is shown of an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Page {
+    /// The matrix and the mistakes.
+    #[default]
+    Mistakes,
+    /// Figures and curves per class.
+    Classes,
+    /// How far probabilities can be believed.
+    Confidence,
+    /// What the figures owe to the data.
+    Data,
+}
+
+/// The pages with their names and what they are for, in the order they are offered.
+const PAGES: [(Page, &str, &str); 4] = [
+    (
+        Page::Mistakes,
+        "Mistakes",
+        "What is taken for what, and the images",
+    ),
+    (
+        Page::Classes,
+        "Classes",
+        "Precision, recall, F1 and curves of each class",
+    ),
+    (
+        Page::Confidence,
+        "Confidence",
+        "How far probabilities can be believed, and what is of none of the classes",
+    ),
+    (
+        Page::Data,
+        "Data",
+        "What the figures owe to the data, and what more of it would bring",
+    ),
+];
 
 /// Paints the workspace.
 pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
@@ -67,7 +114,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         }
         return;
     }
-    let Some(evaluation) = &state.evaluation else {
+    let (Some(evaluation), Some(figures)) = (&state.evaluation, &state.figures) else {
         measuring_ui(ui, cx, session);
         return;
     };
@@ -85,11 +132,34 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         );
         return;
     }
-    scroll_ui(ui, |ui| {
-        matrix::matrix_ui(ui, cx, session, evaluation);
-        ui.add_space(6.0);
-        mistakes::mistakes_ui(ui, cx, session, evaluation, &mut view.mistakes);
+    pages_ui(ui, view);
+    scroll_ui(ui, |ui| match view.page {
+        Page::Mistakes => {
+            matrix::matrix_ui(ui, cx, session, evaluation, &mut view.matrix);
+            ui.add_space(6.0);
+            mistakes::mistakes_ui(ui, cx, session, evaluation, &mut view.mistakes);
+        }
+        Page::Classes => {
+            curves::curves_ui(ui, session, evaluation, figures, &mut view.curves);
+        }
+        Page::Confidence => confidence::confidence_ui(ui, cx, session, &mut view.confidence),
+        Page::Data => data::data_ui(ui, cx, session),
     });
+}
+
+/// The choice of the page.
+fn pages_ui(ui: &mut Ui, view: &mut View) {
+    let chosen = PAGES.iter().position(|(page, ..)| *page == view.page);
+    let labels = PAGES.map(|(_, label, _)| label);
+    ui.scope(|ui| {
+        ui.set_max_width(ui.available_width().min(112.0 * PAGES.len() as f32));
+        if let Some(at) = segments(ui, chosen.unwrap_or(0), &labels)
+            && let Some((page, ..)) = PAGES.get(at)
+        {
+            view.page = *page;
+        }
+    });
+    ui.add_space(4.0);
 }
 
 /// Paints the frame that is shown large, over the window.

@@ -1,0 +1,222 @@
+//! What is measured of a run on request, each as a job of its own: calibration, leak meter, cross-validation, learning
+//! curve, held-out classes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::tasks::TaskId;
+use super::{App, Lane};
+use crate::evaluate::{
+    CrossValidation, EvaluateError, LeakMeter, LearningCurve, Reliability, UnknownCurve,
+    cross_validate, hold_out_classes, leak_meter, learning_curve, reliability, test_looks,
+};
+use crate::jobs::{JobError, Work};
+use crate::project::{Project, Split};
+use crate::train::{Calibration, Run};
+
+/// Something that can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Measurement {
+    /// How reliable the probabilities are.
+    Reliability,
+    /// False accepts and rejects of images of no class.
+    HeldOut,
+    /// Split by source beside a random one.
+    Leak,
+    /// Every source tested once.
+    Folds,
+    /// What more sources would bring.
+    Learning,
+    /// How many runs were tested on the same frames.
+    Looks,
+}
+
+impl Measurement {
+    /// What the foot of the window calls it.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Reliability => "Reading the calibration",
+            Self::HeldOut => "Holding out classes",
+            Self::Leak => "Leak meter",
+            Self::Folds => "Cross-validation",
+            Self::Learning => "Learning curve",
+            Self::Looks => "Counting runs",
+        }
+    }
+
+    fn measure(
+        self,
+        project: &Project,
+        run: &Run,
+        split: Split,
+        work: &Work,
+    ) -> Result<Found, EvaluateError> {
+        Ok(match self {
+            Self::Reliability => Found::Reliability(
+                reliability(project, run, split, work)?,
+                run.calibration()?.map(Box::new),
+            ),
+            Self::HeldOut => Found::HeldOut(hold_out_classes(project, run, work)?),
+            Self::Leak => Found::Leak(leak_meter(project, run, work)?),
+            Self::Folds => Found::Folds(cross_validate(project, run, work)?),
+            Self::Learning => Found::Learning(learning_curve(project, run, work)?),
+            Self::Looks => Found::Looks(test_looks(project, run)?.sentence(None)),
+        })
+    }
+}
+
+/// What was measured; `None` where the frames do not allow it.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// Without the run's temperature and with it, and the calibration.
+    Reliability(Option<[Reliability; 2]>, Option<Box<Calibration>>),
+    /// The curves.
+    HeldOut(Option<UnknownCurve>),
+    /// Both figures.
+    Leak(Option<LeakMeter>),
+    /// All folds.
+    Folds(Option<CrossValidation>),
+    /// The curve and its forecast.
+    Learning(Option<LearningCurve>),
+    /// What is to be said of it.
+    Looks(Option<String>),
+}
+
+/// The measurements of the run that is looked at.
+#[derive(Default)]
+pub struct Measurements {
+    found: BTreeMap<Measurement, Result<Arc<Found>, String>>,
+    tasks: BTreeMap<Measurement, TaskId>,
+}
+
+impl Measurements {
+    /// What was found, or why nothing was, also while it is being measured again; `None` before.
+    #[must_use]
+    pub fn found(&self, what: Measurement) -> Option<Result<&Found, &str>> {
+        let found = self.found.get(&what)?;
+        Some(found.as_deref().map_err(String::as_str))
+    }
+
+    /// The job that measures it.
+    #[must_use]
+    pub fn task(&self, what: Measurement) -> Option<TaskId> {
+        self.tasks.get(&what).copied()
+    }
+
+    /// Whether nobody has asked for it yet.
+    #[must_use]
+    pub fn is_due(&self, what: Measurement) -> bool {
+        !self.found.contains_key(&what) && !self.tasks.contains_key(&what)
+    }
+
+    /// Lets go of what belongs to another side of the split.
+    pub(super) fn forget_side(&mut self) {
+        self.found.remove(&Measurement::Reliability);
+        self.tasks.remove(&Measurement::Reliability);
+    }
+
+    /// Lets go of everything; jobs that still run are of no use to anybody.
+    pub(super) fn forget(&mut self) {
+        self.found.clear();
+        self.tasks.clear();
+    }
+}
+
+impl App {
+    /// Measures something of the run that is looked at.
+    pub(super) fn measure(&mut self, what: Measurement) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.evaluate;
+        let Some(run) = state.run.as_ref().and_then(|id| session.train.run(id)) else {
+            return;
+        };
+        if state.measured.tasks.contains_key(&what) {
+            return;
+        }
+        let (run, split) = (run.run.clone(), state.split);
+        let project = Arc::clone(&session.project);
+        // What takes no training is there at once.
+        let quiet = matches!(what, Measurement::Reliability | Measurement::Looks);
+        let lane = if quiet { Lane::Free } else { Lane::Learn };
+        let task = self.tasks.start_as(
+            lane,
+            what.title(),
+            quiet,
+            move |work| what.measure(&project, &run, split, work),
+            move |app, task, result| app.measured(what, task, result),
+        );
+        if let Some(session) = &mut self.session {
+            session.evaluate.measured.tasks.insert(what, task);
+        }
+    }
+
+    fn measured(&mut self, what: Measurement, task: TaskId, result: Result<Found, JobError>) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let measured = &mut session.evaluate.measured;
+        // The run, or the side of its split, may be another one meanwhile.
+        if measured.tasks.get(&what) != Some(&task) {
+            return;
+        }
+        measured.tasks.remove(&what);
+        match result {
+            Ok(found) => {
+                measured.found.insert(what, Ok(Arc::new(found)));
+            }
+            Err(JobError::Cancelled) => {}
+            Err(error) => {
+                measured.found.insert(what, Err(error.to_string()));
+            }
+        }
+    }
+
+    /// Ends a measurement.
+    pub(super) fn cancel_measurement(&mut self, what: Measurement) {
+        let session = self.session.as_ref();
+        if let Some(task) = session.and_then(|session| session.evaluate.measured.task(what)) {
+            self.tasks.cancel(task);
+        }
+    }
+
+    /// Keeps with the run the probability below which an image is unknown, that at which this part of the images of its
+    /// classes is called so; with `None` takes it away.
+    pub(super) fn keep_unknown(&mut self, rate: Option<f64>) {
+        let Some(session) = &self.session else { return };
+        let state = &session.evaluate;
+        let Some(entry) = state.run.as_ref().and_then(|id| session.train.run(id)) else {
+            return;
+        };
+        let curve = match state.measured.found(Measurement::HeldOut) {
+            Some(Ok(Found::HeldOut(Some(curve)))) => Some(curve),
+            _ => None,
+        };
+        let threshold = rate.and_then(|rate| Some(curve?.at_reject_rate(rate)));
+        if rate.is_some() && threshold.is_none() {
+            return;
+        }
+        let run = entry.run.clone();
+        let project = Arc::clone(&session.project);
+        self.tasks.start(
+            Lane::Edit,
+            "Keeping the threshold",
+            true,
+            move |_| {
+                project.check_writable()?;
+                if let Some(mut calibration) = run.calibration()? {
+                    calibration.unknown = threshold;
+                    run.set_calibration(&calibration)?;
+                }
+                Ok::<_, EvaluateError>(())
+            },
+            |app, result| match result {
+                Ok(()) => app.measure(Measurement::Reliability),
+                Err(error) => {
+                    app.fail(error.to_string());
+                }
+            },
+        );
+    }
+}

@@ -1,0 +1,181 @@
+//! What the figures owe to the data: leak meter, cross-validation by source, learning curve, and how often the test
+//! frames were looked at.
+
+use egui::Ui;
+use egui_plot::{Line, LineStyle, MarkerShape, PlotPoints, Points};
+
+use super::figures::measure_words;
+use super::measure::{Card, measurement_ui, sentence_ui};
+use super::plot::{Axes, plot_ui};
+use crate::app::{Action, EvaluateAction, Found, Measurement, Session, words};
+use crate::evaluate::{CrossValidation, LeakMeter, LearningCurve};
+use crate::project::Noun;
+use crate::ui::Cx;
+use crate::ui::theme::tokens;
+use crate::ui::widgets::{self, hint};
+
+/// Paints the cards.
+pub fn data_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let measured = &session.evaluate.measured;
+    if measured.is_due(Measurement::Looks) {
+        cx.act(Action::Evaluate(EvaluateAction::Measure(
+            Measurement::Looks,
+        )));
+    }
+    if let Some(Ok(Found::Looks(Some(words)))) = measured.found(Measurement::Looks) {
+        hint(ui, words);
+        ui.add_space(6.0);
+    }
+    let noun = session.noun();
+    measurement_ui(ui, cx, session, &LEAK, |ui, _, found| {
+        if let Found::Leak(found) = found {
+            leak_ui(ui, noun, found.as_ref());
+        }
+    });
+    ui.add_space(6.0);
+    measurement_ui(ui, cx, session, &FOLDS, |ui, _, found| {
+        if let Found::Folds(found) = found {
+            folds_ui(ui, noun, found.as_ref());
+        }
+    });
+    ui.add_space(6.0);
+    measurement_ui(ui, cx, session, &LEARNING, |ui, _, found| {
+        if let Found::Learning(found) = found {
+            learning_ui(ui, noun, found.as_ref());
+        }
+    });
+}
+
+const LEAK: Card = Card {
+    what: Measurement::Leak,
+    title: "Leak meter",
+    about: "A second head is trained on a plain random split, where {images} of one source are on both sides, as many tools do. What it seems to do better is what those {images} give away.",
+    button: "Measure the leak",
+};
+
+const FOLDS: Card = Card {
+    what: Measurement::Folds,
+    title: "Cross-validation by source",
+    about: "Every source is tested once, by a head that has not seen it. With few test sources this says more than the test accuracy, because all {images} count.",
+    button: "Cross-validate",
+};
+
+const LEARNING: Card = Card {
+    what: Measurement::Learning,
+    title: "Learning curve",
+    about: "Heads are trained on parts of the sources. How their accuracy grows says what more sources would bring.",
+    button: "Measure the curve",
+};
+
+fn leak_ui(ui: &mut Ui, noun: Noun, found: Option<&LeakMeter>) {
+    let t = tokens(ui);
+    let Some(leak) = found else {
+        sentence_ui(ui, noun.fill("There are no test {images}.").into_owned());
+        return;
+    };
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 26.0;
+        for (what, value) in [
+            ("split by source", measure_words(&leak.by_source)),
+            ("split at random", words::percent(leak.by_frame)),
+        ] {
+            ui.vertical(|ui| {
+                ui.label(widgets::figure(value));
+                ui.label(widgets::small(t, what));
+            });
+        }
+    });
+    sentence_ui(ui, leak.sentence(noun));
+}
+
+fn folds_ui(ui: &mut Ui, noun: Noun, found: Option<&CrossValidation>) {
+    let t = tokens(ui);
+    let Some(found) = found else {
+        sentence_ui(
+            ui,
+            "A class has a single source, which cannot be both learned from and tested.".to_owned(),
+        );
+        return;
+    };
+    ui.label(widgets::figure(measure_words(&found.accuracy)));
+    let folds: Vec<String> = found
+        .folds
+        .iter()
+        .map(|part| words::percent(*part))
+        .collect();
+    let words = format!(
+        "of {} from {}, macro F1 {}. The folds: {}.",
+        noun.count(found.frames as usize),
+        words::count(found.sources, "source", "sources"),
+        measure_words(&found.macro_f1),
+        folds.join(", ")
+    );
+    ui.add(egui::Label::new(widgets::muted(t, words)).wrap());
+}
+
+fn learning_ui(ui: &mut Ui, noun: Noun, found: Option<&LearningCurve>) {
+    let Some(found) = found else {
+        sentence_ui(
+            ui,
+            noun.fill("There are too few sources to learn from, or no test {images}.")
+                .into_owned(),
+        );
+        return;
+    };
+    let source = match noun {
+        Noun::Frame => "film",
+        Noun::Photo | Noun::Image => "source",
+    };
+    sentence_ui(ui, found.sentence(source));
+    let t = tokens(ui);
+    let each: Vec<[f64; 2]> = found
+        .points
+        .iter()
+        .flat_map(|point| {
+            let n = point.sources_per_class;
+            point.accuracies.iter().map(move |accuracy| [n, *accuracy])
+        })
+        .collect();
+    let means: Vec<[f64; 2]> = found
+        .points
+        .iter()
+        .map(|point| [point.sources_per_class, point.accuracy()])
+        .collect();
+    let lowest = each.iter().map(|[_, y]| *y).fold(1.0, f64::min);
+    let most = found.law.last().or(means.last()).map_or(1.0, |[x, _]| *x);
+    let measured_to = means.last().map_or(0.0, |[x, _]| *x);
+    let axes = Axes {
+        id: "learning curve",
+        title: "Accuracy",
+        names: ["sources a class", "test accuracy"],
+        x: [0.0, most * 1.04],
+        y: [(lowest - 0.05).max(0.0), 1.02],
+        x_percent: false,
+        height: 220.0,
+    };
+    plot_ui(ui, &axes, |plot| {
+        let (behind, ahead): (Vec<_>, Vec<_>) =
+            found.law.iter().partition(|[x, _]| *x <= measured_to);
+        let law = |points: Vec<[f64; 2]>| {
+            Line::new("law", PlotPoints::from(points))
+                .color(t.muted)
+                .width(1.5)
+                .allow_hover(false)
+        };
+        plot.line(law(behind));
+        plot.line(law(ahead).style(LineStyle::dashed_loose()));
+        plot.points(
+            Points::new("trainings", PlotPoints::from(each.clone()))
+                .color(t.line_strong)
+                .radius(2.5)
+                .allow_hover(false),
+        );
+        plot.points(
+            Points::new("mean", PlotPoints::from(means.clone()))
+                .color(t.accent)
+                .shape(MarkerShape::Circle)
+                .radius(4.5)
+                .allow_hover(false),
+        );
+    });
+}

@@ -1,0 +1,97 @@
+//! Plots of shares, in per cent, over a share or a number: nothing to zoom or drag.
+
+use egui::{FontFamily, FontId, Rangef, Ui, Vec2b, vec2};
+use egui_plot::{AxisHints, Plot, PlotUi};
+
+use crate::ui::theme::tokens;
+use crate::ui::widgets;
+
+/// What a plot spans, and what it is called.
+pub struct Axes<'a> {
+    /// Its identity on the page.
+    pub id: &'a str,
+    /// Written above it.
+    pub title: &'a str,
+    /// What the horizontal and the vertical axis show.
+    pub names: [&'a str; 2],
+    /// Ends of the horizontal axis.
+    pub x: [f64; 2],
+    /// Ends of the vertical axis, parts of one.
+    pub y: [f64; 2],
+    /// Whether the horizontal axis shows parts of one too.
+    pub x_percent: bool,
+    /// Height, points.
+    pub height: f32,
+}
+
+/// Paints a plot whose axes both go from 0 to 100 %.
+pub fn percent_plot(
+    ui: &mut Ui,
+    id: &str,
+    title: &str,
+    names: [&str; 2],
+    height: f32,
+    add: impl FnOnce(&mut PlotUi<'_>),
+) {
+    let axes = Axes {
+        id,
+        title,
+        names,
+        x: [0.0, 1.02],
+        y: [0.0, 1.04],
+        x_percent: true,
+        height,
+    };
+    plot_ui(ui, &axes, add);
+}
+
+/// Paints a plot.
+pub fn plot_ui(ui: &mut Ui, axes: &Axes<'_>, add: impl FnOnce(&mut PlotUi<'_>)) {
+    let t = tokens(ui);
+    ui.vertical(|ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        let [x, y] = axes.names;
+        ui.horizontal(|ui| {
+            ui.label(widgets::name(axes.title));
+            ui.add(egui::Label::new(widgets::faint(t, format!("{y} over {x}"))).truncate());
+        });
+        let small = FontId::new(11.0, FontFamily::Proportional);
+        let axis = |hints: AxisHints<'static>, percent: bool, spacing: Rangef| {
+            hints
+                .formatter(move |mark, _| match mark.value {
+                    value if !percent => format!("{value}"),
+                    outside if !(-1e-6..=1.000_001).contains(&outside) => String::new(),
+                    part => format!("{:.0} %", 100.0 * part),
+                })
+                .label_spacing(spacing)
+                .tick_label_color(t.faint)
+                .tick_label_font(small.clone())
+        };
+        let x_axis = axis(AxisHints::new_x(), axes.x_percent, Rangef::new(34.0, 44.0));
+        let y_axis = axis(
+            AxisHints::new_y().min_thickness(40.0),
+            true,
+            Rangef::new(14.0, 18.0),
+        );
+        let plot = Plot::new(axes.id.to_owned())
+            .height(axes.height)
+            .width(ui.available_width())
+            .allow_zoom(Vec2b::FALSE)
+            .allow_drag(Vec2b::FALSE)
+            .allow_scroll(Vec2b::FALSE)
+            .allow_boxed_zoom(false)
+            .allow_double_click_reset(false)
+            .show_x(false)
+            .show_y(false)
+            .grid_color(t.line)
+            .set_margin_fraction(vec2(0.0, 0.0))
+            .include_x(axes.x[0])
+            .include_x(axes.x[1])
+            .include_y(axes.y[0])
+            .include_y(axes.y[1])
+            .show_background(false)
+            .custom_x_axes(vec![x_axis])
+            .custom_y_axes(vec![y_axis]);
+        plot.show(ui, add);
+    });
+}

@@ -1,0 +1,78 @@
+//! The pages of Evaluate: what is measured of a run beside its mistakes.
+
+use salamander::app::Action;
+
+use crate::cli_program::Place;
+use crate::window::Desk;
+use crate::window_project::{go, session, train_until};
+
+/// A window on a run with test frames, at Evaluate.
+fn evaluated(place: &Place) -> Desk {
+    place.project();
+    let line = "train p --depth head --how-many-training-steps 60 --testing-percentage 30";
+    let ran = place.line(line);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 1500.0]);
+    desk.act(Action::OpenProject(place.path("p")));
+    train_until(&mut desk, "the run is read", |train| train.runs.len() == 1);
+    go(&mut desk, "Evaluate");
+    desk.see("Confusion matrix");
+    desk
+}
+
+#[test]
+fn classes_have_figures_with_intervals_and_curves() {
+    let place = Place::new();
+    let mut desk = evaluated(&place);
+    desk.see_part("Macro F1 ");
+    desk.see_part("19 times out of 20");
+
+    // The matrix in per cent, and in another order.
+    desk.click("Per cent of each row instead of counts");
+    desk.click("Order of the classes");
+    desk.click("similar together");
+    desk.see("Confusion matrix");
+
+    desk.click("Classes");
+    desk.see_part("mean area under the ROC curve");
+    desk.click("Curves of “moving”");
+    desk.see_part("Macro precision ");
+    let figures = session(&desk).evaluate.figures.clone().unwrap();
+    assert_eq!(figures.per_class.len(), 3);
+    assert!(figures.accuracy.interval_95.is_some());
+    desk.click("Mistakes");
+    desk.see("Confusion matrix");
+}
+
+#[test]
+fn what_takes_trainings_is_measured_on_request() {
+    let place = Place::new();
+    let mut desk = evaluated(&place);
+    desk.click("Confidence");
+    desk.see_part("xpected calibration error");
+    desk.click("Hold out classes");
+    desk.see_part("Below ");
+    desk.see_part("of a class that the model does not know are not");
+    desk.click("Use this threshold");
+    desk.see_part("In use: ");
+    let run = session(&desk).train.runs[0].run.clone();
+    let kept = run.calibration().unwrap().unwrap();
+    assert!(kept.unknown.is_some() && kept.temperature > 0.0);
+    desk.click("Use none");
+    desk.until("it is taken away", |_| {
+        let kept = run.calibration().unwrap().unwrap();
+        kept.unknown.is_none()
+    });
+
+    desk.click("Data");
+    desk.click("Measure the leak");
+    desk.see("split at random");
+    desk.click("Cross-validate");
+    desk.see_part("The folds: ");
+    desk.click("Measure the curve");
+    desk.see_part("a class");
+    // What was measured stays while the run does.
+    desk.click("Mistakes");
+    desk.click("Data");
+    desk.see("split at random");
+}
