@@ -32,6 +32,8 @@ pub mod serve;
 
 pub mod make;
 
+pub mod retrain;
+
 pub mod app;
 
 pub mod ui;

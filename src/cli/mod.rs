@@ -30,6 +30,7 @@
 //! | `sources` | `sources` [{`id` s, `name` s, `kind` s (`video` or `photos`), `path` s, `class` s or null, `frames` n}], `moved` n (frames that went along with a changed class) |
 //! | `trash` | `frames` n, `runs` n, `files` n, `bytes` n (what lay in it), `deleted` n (files; 0 without `--empty`), `restored` n (frames; 0 without `--restore`) |
 //! | `train` | `run` s, `steps` n, `best_step` n, `classes` [s], `validation_accuracy` f or null, `test_accuracy` f or null, `depth` s, `trained_weights` n, `head_only_test_accuracy` f or null, `verdict` {`head_only` f, `deeper` f, `interval` [f, f] or null, `frames` n, `groups` n, `outcome` s} (for runs deeper than the head), `seconds` f, `notes` [s] |
+//! | `retrain` | `run` s, `classes` [s], `test_accuracy` f or null, `test_images` n, `misclassified` [{`path` s, `predicted` s}] (with `--print_misclassified_test_images`), `files` [s]; a `step` for every evaluation before it |
 //! | `train --estimate` | `recommended` s, `train_frames` n, `depths` [{`depth` s, `trained_weights` n, `steps` n, `cache_bytes` n, `seconds` f}] |
 //! | `runs` | `runs` [{`run` s, `name` s and `note` s (empty where none was given), `created` s, `state` s, `depth` s, `classes` [s], `steps` n or null, `validation_accuracy` f or null, `test_accuracy` f or null}], `removed` s after `--remove` (its name in the trash), `restored` s after `--restore` |
 //! | `evaluate` | the same for the evaluated run, and `split` s, `frames` n, `relabelled` n (judged by their present class), `changed` n (another image since, judged by that), `missing` n, `classes` and `notes` by the present names, `confusion` [[n]] (row: truth, column: predicted), `sources` n, `effective_sources` f (as many equally large ones tell as much), `accuracy`, `macro_recall`, `macro_precision` and `macro_f1` {`value` f or null, `interval_95` [f, f] or null (fewer than two sources)}, `macro_average_precision` and `macro_auc` f or null, `per_class` [{`class` s, `frames` n, `sources` n, `precision`, `recall` and `f1` f or null, `precision_95`, `recall_95` and `f1_95` [f, f] or null, `average_precision` and `auc` f or null, with `--curves` `precision_recall` and `roc` [[f, f]] or null}], `per_source` [{`source` s, `frames` n, `accuracy` f}], `calibration` {`temperature` f, `frames` n, `sources` n, `nll` [f, f] and `expected_error` [f, f] (without and with it), `unknown` {`threshold` f, `false_reject` f, `false_accept` f}, `weights` s} or null, `test_looks` {`runs` n}, `findings` [s] (a sentence each); with `--calibration` `reliability` [without, with: {`bins` [{`range` [f, f], `frames` n, `confidence` f, `accuracy` f}], `expected_error` f, `adaptive_error` f, `nll` f, `brier` f}], with `--leak` `leak` {`by_source` {`value` f, `interval_95` [f, f] or null}, `by_frame` f, `frames` n, `sources` n}, with `--folds` `cross_validation` {`accuracy` and `macro_f1` as `by_source`, `folds` [f], `frames` n, `sources` n}, with `--learning-curve` `learning_curve` {`points` [{`sources_per_class` f, `frames` f, `accuracies` [f]}], `law` [[f, f]], `forecast` {`more_sources_per_class` f, `gain` f, `range_90` [f, f]} or null, `test_sources` n}, with `--held-out` `unknown` {`held_out` [{`class` s, `frames` n, `false_accept` [f]}], `false_accept` [f] and `false_reject` [f] (at thresholds from 0 to 1 in steps of 1/200), `known_frames` n, `known` s, `chosen` as `calibration`'s `unknown`} |
@@ -63,6 +64,7 @@ mod make;
 mod new;
 mod open;
 mod predict;
+mod retrain;
 mod runs;
 mod serve;
 mod settings;
@@ -128,6 +130,7 @@ enum Command {
     Sources(sources::Args),
     Trash(trash::Args),
     Train(train::Args),
+    Retrain(Box<retrain::Args>),
     Runs(runs::Args),
     Evaluate(evaluate::Args),
     Predict(predict::Args),
@@ -181,6 +184,7 @@ pub fn main() -> ExitCode {
         Some(Command::Sources(args)) => sources::run(&console, args),
         Some(Command::Trash(args)) => trash::run(&console, &args),
         Some(Command::Train(args)) => train::run(&console, &args),
+        Some(Command::Retrain(args)) => retrain::run(&console, *args),
         Some(Command::Runs(args)) => runs::run(&console, &args),
         Some(Command::Evaluate(args)) => evaluate::run(&console, &args),
         Some(Command::Predict(args)) => predict::run(&console, args),

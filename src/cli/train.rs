@@ -43,8 +43,24 @@ pub struct Args {
     /// Measure what each depth would take on this machine, print it, and train nothing
     #[arg(long, conflicts_with = "resume")]
     estimate: bool,
+    /// What the settings are that are not given
+    #[arg(
+        long,
+        value_name = "P",
+        default_value = "recommended",
+        conflicts_with = "resume"
+    )]
+    preset: Preset,
     #[command(flatten)]
     settings: SettingArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Preset {
+    /// Those of this program
+    Recommended,
+    /// Those of retrain.py: the head alone, by 4000 steps of plain descent
+    Classic,
 }
 
 /// What a finished run says of itself; `evaluate` begins with the same.
@@ -98,9 +114,10 @@ impl RunFigures {
     }
 }
 
+/// An evaluation, as a JSON line.
 #[derive(Serialize)]
 #[allow(clippy::struct_field_names, reason = "they are names in the JSON")]
-struct Step {
+pub struct Step {
     depth: Depth,
     step: u32,
     seconds: f64,
@@ -108,6 +125,21 @@ struct Step {
     train_cross_entropy: f32,
     validation_accuracy: Option<f32>,
     validation_cross_entropy: Option<f32>,
+}
+
+impl Step {
+    /// An evaluation of a training at this depth.
+    pub fn of(depth: Depth, point: &CurvePoint) -> Self {
+        Self {
+            depth,
+            step: point.step,
+            seconds: point.secs,
+            train_accuracy: point.train_accuracy,
+            train_cross_entropy: point.train_cross_entropy,
+            validation_accuracy: point.validation_accuracy,
+            validation_cross_entropy: point.validation_cross_entropy,
+        }
+    }
 }
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
@@ -132,7 +164,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         Some(name) => Some(which::find(&project, name, false)?),
         None => None,
     };
-    if resumed.is_none() && matches!(args.depth, None | Some(DepthArg::Auto)) {
+    if resumed.is_none() && args.chooses_depth() {
         settings.fine_tune.depth = measured(console, &project, &settings)?.recommended;
     }
     let curves = LiveCurves::default();
@@ -186,6 +218,14 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
 }
 
 impl Args {
+    /// Whether the depth is the one that is recommended.
+    fn chooses_depth(&self) -> bool {
+        match self.depth {
+            None => self.preset == Preset::Recommended,
+            Some(depth) => depth == DepthArg::Auto,
+        }
+    }
+
     fn asks_for_steps(&self) -> bool {
         EXTENDING.iter().any(|key| self.settings.get(key).is_some())
     }
@@ -219,7 +259,10 @@ fn measured(
 }
 
 fn settings(args: &Args) -> Result<TrainSettings, Usage> {
-    let mut settings = TrainSettings::default();
+    let mut settings = match args.preset {
+        Preset::Recommended => TrainSettings::default(),
+        Preset::Classic => TrainSettings::classic(),
+    };
     if let Some(DepthArg::Chosen(depth)) = args.depth {
         settings.fine_tune.depth = depth;
     }
@@ -262,18 +305,7 @@ impl StepReporter {
             }
         };
         for point in &points {
-            watch.event(
-                "step",
-                &Step {
-                    depth,
-                    step: point.step,
-                    seconds: point.secs,
-                    train_accuracy: point.train_accuracy,
-                    train_cross_entropy: point.train_cross_entropy,
-                    validation_accuracy: point.validation_accuracy,
-                    validation_cross_entropy: point.validation_cross_entropy,
-                },
-            )?;
+            watch.event("step", &Step::of(depth, point))?;
         }
         if let Some(last) = points.last() {
             watch.note(&step_text(last));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{Architecture, Fit};
+use crate::backbone::{Architecture, Augmentation, Depth, Fit};
 use crate::project::SplitSettings;
 
 use super::FineTuneSettings;
@@ -132,6 +132,38 @@ impl Default for TrainSettings {
 }
 
 impl TrainSettings {
+    /// What `retrain.py` does without any flag: 4,000 steps of plain descent on the head at 0.01, batches of 100 for
+    /// learning and for the validation curve, an evaluation every 10 steps, no distortions. The architecture is this
+    /// program's default.
+    #[must_use]
+    pub fn classic() -> Self {
+        Self {
+            architecture: Architecture::default(),
+            fit: Fit::Stretch,
+            how_many_training_steps: 4000,
+            learning_rate: 0.01,
+            train_batch_size: 100,
+            validation_batch_size: 100,
+            eval_step_interval: 10,
+            eval_spacing: EvalSpacing::Exact,
+            split: SplitSettings {
+                validation_percentage: 10,
+                testing_percentage: 10,
+                split_seed: 0,
+            },
+            optimizer: Optimizer::Sgd,
+            sampling: Sampling::Balanced,
+            head: HeadSettings::default(),
+            seed: 0,
+            fine_tune: FineTuneSettings {
+                depth: Depth::Head,
+                views: 0,
+                augmentation: Augmentation::OFF,
+                ..FineTuneSettings::default()
+            },
+        }
+    }
+
     /// Steps of the part of the training that takes longest: of the deeper training where there is one, else of
     /// the head's.
     #[must_use]

@@ -42,6 +42,7 @@ mod reopened;
 mod replacing;
 mod reported;
 mod reported_media;
+mod retrain;
 mod serve;
 mod snippets;
 mod sources;

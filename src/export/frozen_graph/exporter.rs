@@ -34,6 +34,27 @@ impl FrozenGraph {
     };
 }
 
+impl FrozenGraph {
+    /// The graph, its input and output under the names that the recipe has, and the labels, one a line.
+    pub(super) fn graph_and_labels(
+        &self,
+        model: &Model,
+        recipe: &Recipe,
+    ) -> Result<[Vec<u8>; 2], ExportError> {
+        let graph = from_pixels(model.graph_for(recipe)?, recipe)?;
+        let graph = write(&graph, recipe).map_err(|error| ExportError::Unwritable {
+            format: self.info.title,
+            reason: match error {
+                FrozenGraphError::Unwritable(what) => what.to_string(),
+                other => other.to_string(),
+            },
+        })?;
+        let mut labels = recipe.labels.join("\n");
+        labels.push('\n');
+        Ok([graph, labels.into_bytes()])
+    }
+}
+
 impl Exporter for FrozenGraph {
     fn info(&self) -> &FormatInfo {
         &self.info
@@ -60,21 +81,12 @@ impl Exporter for FrozenGraph {
 
     fn write(&self, model: &Model, options: &Options) -> Result<Vec<ModelFile>, ExportError> {
         let recipe = model.recipe(self.input(options));
-        let graph = from_pixels(model.graph_for(&recipe)?, &recipe)?;
-        let bytes = write(&graph, &recipe).map_err(|error| ExportError::Unwritable {
-            format: self.info.title,
-            reason: match error {
-                FrozenGraphError::Unwritable(what) => what.to_string(),
-                other => other.to_string(),
-            },
-        })?;
-        let mut labels = recipe.labels.join("\n");
-        labels.push('\n');
+        let [graph, labels] = self.graph_and_labels(model, &recipe)?;
         let file = |name: &str, bytes| ModelFile {
             name: format!("{}/{name}", self.info.file),
             bytes,
         };
-        Ok(vec![file(LABELS, labels.into_bytes()), file(GRAPH, bytes)])
+        Ok(vec![file(LABELS, labels), file(GRAPH, graph)])
     }
 
     fn open(&self, files: &[ModelFile], threads: usize) -> Result<Box<dyn Runner>, EvaluateError> {

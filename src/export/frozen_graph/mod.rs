@@ -12,8 +12,10 @@ mod write;
 mod write_operators;
 
 use crate::graph::GraphError;
+use crate::train::{Run, RunClasses};
 
 use super::nhwc::Unwritable;
+use super::{ExportError, Exporter, Model, Options};
 
 pub(super) use exporter::FrozenGraph;
 pub use read::{read, read_graph};
@@ -35,6 +37,34 @@ pub enum FrozenGraphError {
     /// The graph made of a file.
     #[error(transparent)]
     Graph(#[from] GraphError),
+}
+
+/// The graph file of a run, and its labels, one a line. The result is called `output`.
+///
+/// # Errors
+/// [`ExportError::Unwritable`] for a network that cannot be written so; a damaged run.
+pub fn of_run(run: &Run, classes: &RunClasses, output: &str) -> Result<[Vec<u8>; 2], ExportError> {
+    let model = Model::of_run(run, classes)?;
+    let mut recipe = model.recipe(FrozenGraph::FLOAT.input(&Options::default()));
+    output.clone_into(&mut recipe.output.name);
+    FrozenGraph::FLOAT.graph_and_labels(&model, &recipe)
+}
+
+/// Whether TensorFlow takes this as the name of a node.
+///
+/// # Errors
+/// What is wrong with it, in words that follow “the name”.
+pub fn check_node_name(name: &str) -> Result<(), String> {
+    let first = |c: char| c.is_ascii_alphanumeric() || c == '.';
+    let later = |c: char| c.is_ascii_alphanumeric() || "_.\\/>-".contains(c);
+    let mut chars = name.chars();
+    match chars.next() {
+        _ if name == "input" => Err("cannot be “input”: the image is called so".to_owned()),
+        Some(c) if first(c) && chars.all(later) => Ok(()),
+        _ => Err(format!(
+            "cannot be “{name}”: nodes of TensorFlow are called by letters, digits and . _ / - \\ >, the first of them a letter, a digit or a point"
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -47,7 +47,6 @@ fn what_a_setting_cannot_be_is_refused_with_what_it_can() {
         ("eval_step_interval", "often", ", or auto"),
         ("optimizer", "adamw", "sgd, momentum, adam, adam-w"),
         ("train_depthwise", "maybe", "yes or no"),
-        ("architecture", "inception-v9@1", ""),
         ("depth", "deep", ""),
     ] {
         let wrong = Setting::find(key)

@@ -37,16 +37,28 @@ pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &m
             let mut settings = session.train.settings.clone();
             section(ui, "Settings", |ui| {
                 let chosen = session.train.depth.chosen;
-                if settings != TrainSettings::default() || chosen.is_some() {
-                    let reset = quiet_button(ui, None, "Defaults");
-                    if reset
-                        .on_hover_text(
-                            "Back to the settings that retrain.py has, and to the recommended depth",
-                        )
-                        .clicked()
-                    {
-                        settings = TrainSettings::default();
-                        cx.act(Action::Train(TrainAction::SetDepth(None)));
+                let presets = [
+                    (
+                        "Defaults",
+                        "Back to the settings and the depth that are recommended",
+                        (TrainSettings::default(), None),
+                    ),
+                    (
+                        "Classic",
+                        "The settings of retrain.py: the head alone, by 4,000 steps of plain descent",
+                        (TrainSettings::classic(), Some(Depth::Head)),
+                    ),
+                ];
+                for (name, tip, (preset, depth)) in presets {
+                    // Which network is another question.
+                    let preset = TrainSettings {
+                        architecture: settings.architecture.clone(),
+                        ..preset
+                    };
+                    let is_it = same_but_depth(&settings, &preset) && chosen == depth;
+                    if !is_it && quiet_button(ui, None, name).on_hover_text(tip).clicked() {
+                        settings = preset;
+                        cx.act(Action::Train(TrainAction::SetDepth(depth)));
                     }
                 }
             });
@@ -59,6 +71,13 @@ pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &m
             readiness_ui(ui, cx, session);
         });
     });
+}
+
+/// Whether they are alike but for the depth, which is chosen elsewhere.
+fn same_but_depth(one: &TrainSettings, other: &TrainSettings) -> bool {
+    let mut one = one.clone();
+    one.fine_tune.depth = other.fine_tune.depth;
+    one == *other
 }
 
 fn main_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &mut TrainSettings) {

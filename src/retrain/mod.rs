@@ -1,0 +1,205 @@
+//! What TensorFlow's `retrain.py` did, by its names: a folder of class folders in, a frozen graph and its labels out.
+//! `docs/retrain.md` says what became of each of its flags.
+//!
+//! The images stay where they are. A project of its own, in [`RetrainOrder::bottleneck_dir`], sees them through a link in the
+//! place of its class folders; bottlenecks and runs are kept there.
+
+mod architecture;
+mod error;
+mod place;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::evaluate::{Evaluation, evaluate};
+use crate::export::{Bundle, Format, Options, Order, export, frozen_graph};
+use crate::files::{self, Durability};
+use crate::jobs::Work;
+use crate::project::{Project, Split};
+use crate::train::{LiveCurves, Run, RunClasses, TrainSettings, resume, train};
+
+pub use architecture::{Named, named};
+pub use error::RetrainError;
+
+/// The name of the result in graphs that `retrain.py` wrote.
+pub const FINAL_TENSOR: &str = "final_result";
+
+/// What is to be retrained; each field is the flag of `retrain.py` of that name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetrainOrder {
+    /// The folder that has a folder of images for each class.
+    pub image_dir: PathBuf,
+    /// Where the graph goes.
+    pub output_graph: PathBuf,
+    /// Where the labels go, one a line.
+    pub output_labels: PathBuf,
+    /// Where the event files for `TensorBoard` go.
+    pub summaries_dir: PathBuf,
+    /// Where the graphs in between go, `intermediate_<step>.pb`.
+    pub intermediate_output_graphs_dir: PathBuf,
+    /// Steps between those; 0 writes none.
+    pub intermediate_store_frequency: u32,
+    /// Where bottlenecks are cached: a folder for the project.
+    pub bottleneck_dir: PathBuf,
+    /// The name of the result in the graph.
+    pub final_tensor_name: String,
+    /// How is trained.
+    pub settings: TrainSettings,
+}
+
+impl RetrainOrder {
+    /// With the defaults of `retrain.py`; its `/tmp` is the system's folder for temporary files.
+    #[must_use]
+    pub fn new(image_dir: PathBuf) -> Self {
+        let temp = std::env::temp_dir();
+        Self {
+            image_dir,
+            output_graph: temp.join("output_graph.pb"),
+            output_labels: temp.join("output_labels.txt"),
+            summaries_dir: temp.join("retrain_logs"),
+            intermediate_output_graphs_dir: temp.join("intermediate_graph"),
+            intermediate_store_frequency: 0,
+            bottleneck_dir: temp.join("bottleneck"),
+            final_tensor_name: FINAL_TENSOR.to_owned(),
+            settings: TrainSettings::classic(),
+        }
+    }
+}
+
+/// What was retrained.
+#[derive(Debug)]
+pub struct Retrained {
+    /// The run, in the project of [`RetrainOrder::bottleneck_dir`].
+    pub run: Run,
+    /// What it made of the test images.
+    pub evaluation: Evaluation,
+    /// The files that were written, the graph first.
+    pub files: Vec<PathBuf>,
+}
+
+/// Retrains, evaluates, and writes the graph, its labels and the event files. The graph is proved on the test images
+/// before it is written, as every export.
+///
+/// # Errors
+/// Before anything is written: a folder without two class folders, a folder for bottlenecks that belongs to something
+/// else, a name that no node can have.
+pub fn retrain(
+    order: &RetrainOrder,
+    curves: &LiveCurves,
+    work: &Work,
+) -> Result<Retrained, RetrainError> {
+    frozen_graph::check_node_name(&order.final_tensor_name)
+        .map_err(|reason| RetrainError::FinalTensor { reason })?;
+    let project = place::open(&order.bottleneck_dir, &order.image_dir)?;
+    for notice in project.take_notices() {
+        work.warn(notice);
+    }
+    let mut written = Vec::new();
+    let run = train_with_graphs(order, &project, &mut written, curves, work)?;
+    let evaluation = evaluate(&project, &run, Split::Test, work)?;
+    let mut files = write_graph(order, &project, &run, work)?;
+    files.append(&mut written);
+    files.extend(copy_events(&run.dir, &order.summaries_dir)?);
+    Ok(Retrained {
+        run,
+        evaluation,
+        files,
+    })
+}
+
+/// Trains; where graphs in between are wanted, from one to the next. A head goes on from a checkpoint to the same bits.
+fn train_with_graphs(
+    order: &RetrainOrder,
+    project: &Project,
+    written: &mut Vec<PathBuf>,
+    curves: &LiveCurves,
+    work: &Work,
+) -> Result<Run, RetrainError> {
+    let mut settings = order.settings.clone();
+    let steps = settings.how_many_training_steps;
+    let apart = match order.intermediate_store_frequency {
+        0 => steps,
+        apart => apart.min(steps),
+    };
+    settings.how_many_training_steps = apart;
+    let mut run = train(project, &settings, curves, work)?;
+    let mut done = apart;
+    while done < steps {
+        let dir = &order.intermediate_output_graphs_dir;
+        let path = dir.join(format!("intermediate_{done}.pb"));
+        let classes = RunClasses::of(project, &run);
+        let [graph, _] = frozen_graph::of_run(&run, &classes, &order.final_tensor_name)?;
+        put(&path, &graph)?;
+        written.push(path);
+        done = done.saturating_add(apart).min(steps);
+        run = resume(project, &run.id, Some(done), curves, work)?;
+    }
+    Ok(run)
+}
+
+/// Proves the graph as an export of the project, and writes it and its labels where they are wanted.
+fn write_graph(
+    order: &RetrainOrder,
+    project: &Project,
+    run: &Run,
+    work: &Work,
+) -> Result<Vec<PathBuf>, RetrainError> {
+    let proved = project.root().join("exports").join(&run.id.0);
+    let format = Order {
+        formats: vec![Format::FROZEN_GRAPH],
+        options: Options::default(),
+        bundle: Bundle::Folder,
+        force: false,
+        accept_loss: false,
+    };
+    export(project, run, &format, &proved, work)?;
+    let classes = RunClasses::of(project, run);
+    let [graph, labels] = frozen_graph::of_run(run, &classes, &order.final_tensor_name)?;
+    put(&order.output_graph, &graph)?;
+    put(&order.output_labels, &labels)?;
+    Ok(vec![
+        order.output_graph.clone(),
+        order.output_labels.clone(),
+    ])
+}
+
+/// Writes a file, and the folder for it.
+fn put(path: &Path, bytes: &[u8]) -> Result<(), RetrainError> {
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        fs::create_dir_all(dir).map_err(RetrainError::io("make", dir))?;
+    }
+    Ok(files::write(path, bytes, Durability::Synced)?)
+}
+
+/// Puts the event files of a run in the place of those of the training before; nothing else in the folder is touched.
+fn copy_events(run: &Path, to: &Path) -> Result<Vec<PathBuf>, RetrainError> {
+    let mut copied = Vec::new();
+    for side in ["train", "validation"] {
+        let (from, to) = (run.join(side), to.join(side));
+        if !from.is_dir() {
+            continue;
+        }
+        fs::create_dir_all(&to).map_err(RetrainError::io("make", &to))?;
+        for old in events_in(&to)? {
+            fs::remove_file(&old).map_err(RetrainError::io("replace", &old))?;
+        }
+        for event in events_in(&from)? {
+            if let Some(name) = event.file_name() {
+                let path = to.join(name);
+                files::copy(&event, &path, Durability::Synced)?;
+                copied.push(path);
+            }
+        }
+    }
+    Ok(copied)
+}
+
+fn events_in(dir: &Path) -> Result<Vec<PathBuf>, RetrainError> {
+    let entries = fs::read_dir(dir).map_err(RetrainError::io("read", dir))?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_events = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with("events.out.tfevents"))
+    };
+    Ok(paths.filter(is_events).collect())
+}
