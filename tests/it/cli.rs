@@ -325,7 +325,7 @@ fn wrong_usage_is_code_2() {
         "train p --label-smoothing 1",
         "train p --layer-decay 0",
         "train p --layer-decay 1.1",
-        "train p --architecture resnet",
+        "train p --architecture efficientnet-lite0@97",
         "train p --testing-percentage 81",
         "train p --testing-percentage 50 --validation-percentage 50",
         "train p --resume latest --seed 1",
