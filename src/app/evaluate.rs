@@ -101,6 +101,8 @@ pub struct EvaluateState {
     pub files_added: HashSet<usize>,
     /// The prediction in progress.
     pub predicting: Option<TaskId>,
+    /// The report that is being written.
+    pub reporting: Option<TaskId>,
 }
 
 impl Default for EvaluateState {
@@ -124,6 +126,7 @@ impl Default for EvaluateState {
             files_selected: HashSet::new(),
             files_added: HashSet::new(),
             predicting: None,
+            reporting: None,
         }
     }
 }
@@ -145,6 +148,8 @@ pub enum EvaluateAction {
     CancelMeasure(Measurement),
     /// Keeps the threshold at which this part of images of the classes is called unknown, or none.
     KeepUnknown(Option<f64>),
+    /// Writes the report of the run into its folder and opens it.
+    Report,
     /// Shows only one cell of the matrix, or all mistakes.
     Cell(Option<(usize, usize)>),
     /// Shows a frame large, or none.
@@ -282,6 +287,7 @@ impl App {
             EvaluateAction::Measure(what) => self.measure(what),
             EvaluateAction::CancelMeasure(what) => self.cancel_measurement(what),
             EvaluateAction::KeepUnknown(rate) => self.keep_unknown(rate),
+            EvaluateAction::Report => self.write_report(),
             EvaluateAction::Preview(place) => {
                 state.preview = place.filter(|place| *place < state.shown.len());
             }

@@ -2,13 +2,15 @@
 //! curve, held-out classes.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::tasks::TaskId;
-use super::{App, Lane};
+use super::{App, Lane, Tone};
 use crate::evaluate::{
-    CrossValidation, EvaluateError, LeakMeter, LearningCurve, Reliability, UnknownCurve,
+    CrossValidation, EvaluateError, LeakMeter, LearningCurve, Reliability, TestLooks, UnknownCurve,
     cross_validate, hold_out_classes, leak_meter, learning_curve, reliability, test_looks,
+    write_report,
 };
 use crate::jobs::{JobError, Work};
 use crate::project::{Project, Split};
@@ -60,7 +62,7 @@ impl Measurement {
             Self::Leak => Found::Leak(leak_meter(project, run, work)?),
             Self::Folds => Found::Folds(cross_validate(project, run, work)?),
             Self::Learning => Found::Learning(learning_curve(project, run, work)?),
-            Self::Looks => Found::Looks(test_looks(project, run)?.sentence(None)),
+            Self::Looks => Found::Looks(test_looks(project, run)?),
         })
     }
 }
@@ -78,8 +80,8 @@ pub enum Found {
     Folds(Option<CrossValidation>),
     /// The curve and its forecast.
     Learning(Option<LearningCurve>),
-    /// What is to be said of it.
-    Looks(Option<String>),
+    /// How many.
+    Looks(TestLooks),
 }
 
 /// The measurements of the run that is looked at.
@@ -178,6 +180,68 @@ impl App {
         let session = self.session.as_ref();
         if let Some(task) = session.and_then(|session| session.evaluate.measured.task(what)) {
             self.tasks.cancel(task);
+        }
+    }
+
+    /// Writes the report of the run that is looked at into its folder, and opens it with the system's browser.
+    pub(super) fn write_report(&mut self) {
+        let Some(session) = &self.session else { return };
+        let state = &session.evaluate;
+        let Some(entry) = state.run.as_ref().and_then(|id| session.train.run(id)) else {
+            return;
+        };
+        if state.reporting.is_some() {
+            return;
+        }
+        let run = entry.run.clone();
+        let project = Arc::clone(&session.project);
+        let opens = self.options.system_dialogs;
+        let task = self.tasks.start_as(
+            Lane::Learn,
+            "Writing the report",
+            false,
+            move |work| {
+                project.check_writable()?;
+                let out = run.dir.join("report.html");
+                write_report(&project, &run, true, &out, work)?;
+                Ok::<_, EvaluateError>(out)
+            },
+            move |app, task, result| {
+                if let Some(session) = &mut app.session
+                    && session.evaluate.reporting == Some(task)
+                {
+                    session.evaluate.reporting = None;
+                }
+                match result {
+                    Ok(out) => app.reported(out, opens),
+                    Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        app.fail(error.to_string());
+                    }
+                }
+            },
+        );
+        if let Some(session) = &mut self.session {
+            session.evaluate.reporting = Some(task);
+        }
+    }
+
+    /// Says where the report is, and opens it.
+    fn reported(&mut self, out: PathBuf, opens: bool) {
+        let words = format!("The report is written: “{}”", out.display());
+        self.notes.add(Tone::Done, words);
+        if opens {
+            self.tasks.start(
+                Lane::Free,
+                "Opening the report",
+                true,
+                move |_| open::that_detached(out),
+                |app, result| {
+                    if let Err(error) = result {
+                        app.fail(format!("The browser could not be opened: {error}"));
+                    }
+                },
+            );
         }
     }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::evaluate::{ClassFigures, EvaluateError, Evaluation, Figures, Measure, evaluate};
+use crate::evaluate::{
+    ClassFigures, Comparison, EvaluateError, Evaluation, Figures, Measure, evaluate,
+};
 use crate::project::Split;
 
 use super::ProjectArg;
@@ -27,6 +29,9 @@ pub struct Args {
     /// With --json, the points of the precision-recall and ROC curves of each class too
     #[arg(long)]
     curves: bool,
+    /// Compare with another run frame by frame: which is better, by an exact test over frames and one over sources
+    #[arg(long, value_name = "RUN")]
+    compare: Option<String>,
     #[command(flatten)]
     more: MoreArgs,
 }
@@ -71,8 +76,19 @@ struct Result {
     confusion: Vec<Vec<u64>>,
     per_class: Vec<PerClass>,
     per_source: Vec<PerSource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comparison: Option<Compared>,
     #[serde(flatten)]
     more: More,
+}
+
+#[derive(Serialize)]
+struct Compared {
+    /// The run that it is compared with, whose figures come first.
+    with: String,
+    #[serde(flatten)]
+    comparison: Comparison,
+    sentence: String,
 }
 
 #[derive(Serialize)]
@@ -112,6 +128,10 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         args.project.open_for_reading(console)?
     };
     let run = args.run.find(&project)?;
+    let other = match &args.compare {
+        Some(name) => Some(RunArg { run: name.clone() }.find(&project)?),
+        None => None,
+    };
     let mut figures = RunFigures::of(&run)?;
     let split = args.split.into();
     let names: BTreeMap<String, String> = project
@@ -119,11 +139,29 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         .into_iter()
         .map(|source| (source.id.to_string(), source.name))
         .collect();
-    let (evaluation, found, more) = console.run("evaluate", move |work| {
+    let (evaluation, found, more, comparison) = console.run("evaluate", move |work| {
         let evaluation = evaluate(&project, &run, split, work)?;
         let figures = Figures::of(&evaluation, work)?;
-        let more = more.measure(&project, &run, split, evaluation.noun(), work)?;
-        Ok::<_, EvaluateError>((evaluation, figures, more))
+        let more = more.measure(
+            &project,
+            &run,
+            split,
+            (evaluation.noun(), figures.accuracy),
+            work,
+        )?;
+        let compared = match other {
+            Some(other) => {
+                let first = evaluate(&project, &other, split, work)?;
+                let with = other.id.0.clone();
+                Comparison::of(&first, &evaluation).map(|comparison| Compared {
+                    sentence: comparison.sentence(evaluation.noun()),
+                    comparison,
+                    with,
+                })
+            }
+            None => None,
+        };
+        Ok::<_, EvaluateError>((evaluation, figures, more, compared))
     })?;
     let accuracy = evaluation.confusion.accuracy();
     match split {
@@ -175,6 +213,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         per_class: per_class(&evaluation, &found, args.curves),
         per_source: per_source(&evaluation, &names),
         confusion: evaluation.confusion.counts,
+        comparison,
         more,
     };
     console.result(&result, || text(&result, &evaluation.classes))
@@ -275,6 +314,18 @@ fn text(result: &Result, classes: &[String]) -> String {
     text.push('\n');
     text.push_str(&table(&[Align::Left, Align::Right, Align::Right], &rows));
     text.push_str(&result.more.text());
+    if let Some(compared) = &result.comparison {
+        text.push_str(
+            &[
+                "\n",
+                &compared.with,
+                " and this run: ",
+                &compared.sentence,
+                "\n",
+            ]
+            .concat(),
+        );
+    }
     text
 }
 

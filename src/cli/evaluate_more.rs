@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::evaluate::{
-    CrossValidation, EvaluateError, LeakMeter, LearningCurve, Reliability, TestLooks, UnknownCurve,
-    cross_validate, hold_out_classes, leak_meter, learning_curve, reliability, test_looks,
+    CrossValidation, EvaluateError, LeakMeter, LearningCurve, Measure, Reliability, TestLooks,
+    UnknownCurve, cross_validate, hold_out_classes, leak_meter, learning_curve, reliability,
+    test_looks,
 };
 use crate::jobs::Work;
 use crate::project::{Noun, Project, Split};
@@ -61,6 +62,8 @@ pub struct More {
     test_looks: TestLooks,
     #[serde(skip)]
     is_tuned: bool,
+    #[serde(skip)]
+    accuracy: Measure,
     /// A sentence each.
     findings: Vec<String>,
 }
@@ -74,13 +77,13 @@ struct Unknown {
 }
 
 impl MoreArgs {
-    /// Measures it; `standard_error` is that of the test accuracy.
+    /// Measures it; `accuracy` is that of the evaluation.
     pub fn measure(
         self,
         project: &Project,
         run: &Run,
         split: Split,
-        noun: Noun,
+        (noun, accuracy): (Noun, Measure),
         work: &Work,
     ) -> Result<More, EvaluateError> {
         let all = self.everything;
@@ -148,6 +151,7 @@ impl MoreArgs {
             learning_curve: learning,
             unknown,
             test_looks,
+            accuracy,
             is_tuned: run.settings.fine_tune.is_on(),
             findings,
         };
@@ -199,10 +203,7 @@ impl More {
             ));
         }
         if let Some(curve) = &self.learning_curve {
-            said.push(curve.sentence(match noun {
-                Noun::Frame => "film",
-                Noun::Photo | Noun::Image => "source",
-            }));
+            said.push(curve.sentence(noun));
         }
         if self.unknown.is_some() && self.is_tuned {
             said.push("The backbone of this run was trained further and has seen the classes that are held out: images of something really new may be taken for a class more often than said here.".to_owned());
@@ -220,7 +221,7 @@ impl More {
                 part(Some(false_accept)),
             ));
         }
-        said.extend(self.test_looks.sentence(None));
+        said.extend(self.test_looks.sentence(&self.accuracy));
         said
     }
 

@@ -29,12 +29,28 @@ pub struct Args {
     /// How many classes to give, most probable first; 0 for all
     #[arg(long, value_name = "N", default_value_t = 5)]
     top: usize,
+    /// Say “unknown” of an image whose most probable class is below so many per cent, instead of below what was kept with
+    /// the run or the export (`evaluate --unknown-at`)
+    #[arg(long, value_name = "PERCENT", value_parser = per_cent)]
+    unknown: Option<f32>,
+}
+
+/// A number of 0 to 100.
+fn per_cent(text: &str) -> std::result::Result<f32, String> {
+    let number: f32 = text.parse().map_err(|_| "is no number".to_owned())?;
+    if (0.0..=100.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err("is not between 0 and 100".to_owned())
+    }
 }
 
 #[derive(Serialize)]
 struct Shown {
     path: String,
     time_secs: Option<f64>,
+    /// Nothing where the model has no threshold.
+    unknown: Option<bool>,
     top: Vec<Class>,
 }
 
@@ -60,6 +76,9 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         |watch| write_all(watch, &predictions),
         move |work| {
             let mut predictor = Predictor::open(&model)?;
+            if let Some(percent) = args.unknown {
+                predictor.unknown_below = Some(percent / 100.0);
+            }
             let outcome = predictor.predict_files(&files, &sampling, work, |found| {
                 if sender.send(Shown::of(found, top)).is_err() {
                     return ControlFlow::Break(());
@@ -97,6 +116,7 @@ impl Shown {
         Self {
             path: shown(found.path),
             time_secs: found.time_secs,
+            unknown: found.prediction.unknown,
             top: classes
                 .map(|class| Class {
                     class: class.class,
@@ -130,5 +150,9 @@ fn text(prediction: &Shown) -> String {
         .time_secs
         .map(|secs| format!(" at {secs:.2} s"))
         .unwrap_or_default();
-    format!("{}{time}: {}", prediction.path, classes.join(", "))
+    let unknown = match prediction.unknown {
+        Some(true) => "unknown; ",
+        _ => "",
+    };
+    format!("{}{time}: {unknown}{}", prediction.path, classes.join(", "))
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::backbone::BackboneError;
+use crate::files::FileError;
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
 use crate::onnx::OnnxError;
@@ -43,6 +44,15 @@ pub enum EvaluateError {
         /// What is missing or wrong.
         reason: String,
     },
+    /// A file that a report would replace and that is no report.
+    #[error("“{}” is there already and is no report of Salamander, so it is not replaced; give another name", path.display())]
+    NoReport {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A project where an export or a run is expected.
     #[error("“{}” is a project; give the folder of an export or of a run, {}", path.display(), newest_in_words(newest.as_deref()))]
     IsProject {

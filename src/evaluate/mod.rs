@@ -2,6 +2,7 @@
 
 mod calibration;
 mod classifier;
+mod compare;
 mod confusion;
 mod error;
 mod evaluation;
@@ -13,6 +14,7 @@ mod paired;
 mod predict;
 mod ranking;
 mod recipe;
+mod report;
 mod retrained;
 mod rows;
 mod runner;
@@ -20,6 +22,7 @@ mod student;
 
 pub use calibration::{Reliability, ReliabilityBin, calibrate, calibrate_or_warn, reliability};
 pub use classifier::{Classifier, arg_max};
+pub use compare::{Comparison, SignTest, exact_p};
 pub use confusion::Confusion;
 pub use error::EvaluateError;
 pub use evaluation::{Evaluation, FramePrediction, GroupAccuracy, evaluate};
@@ -31,6 +34,7 @@ pub use paired::Paired;
 pub use predict::{ClassProbability, FilePrediction, Prediction, Predictor};
 pub use ranking::Ranking;
 pub use recipe::{InputKind, Recipe, RecipeInput, RecipeOutput};
+pub use report::write_report;
 pub use retrained::{
     CrossValidation, Forecast, HeldOut, LeakMeter, LearningCurve, LearningPoint, TestLooks,
     UnknownCurve, cross_validate, hold_out_classes, leak_meter, learning_curve, test_looks,

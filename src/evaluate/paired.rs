@@ -1,10 +1,12 @@
 //! Two classifiers on the same images: by how much their accuracies differ.
 
+use serde::Serialize;
+
 use super::confusion::wilson;
 use super::student::Z_975;
 
 /// How often two classifiers were right on the same images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Paired {
     /// Both right.
     pub both: u64,

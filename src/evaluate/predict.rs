@@ -27,6 +27,9 @@ pub struct ClassProbability {
 pub struct Prediction {
     /// All classes, most probable first; equals stay in the order of the classes.
     pub top: Vec<ClassProbability>,
+    /// Whether the first is below the probability at which the model takes an image for none of its classes; `None` where
+    /// it has no such threshold.
+    pub unknown: Option<bool>,
 }
 
 /// A prediction with its place in the file.
@@ -48,6 +51,8 @@ enum Model {
 pub struct Predictor {
     model: Model,
     classes: Vec<String>,
+    /// The highest probability below which an image is of none of the classes; `None` where that is never said.
+    pub unknown_below: Option<f32>,
 }
 
 /// How far a sum of probabilities may be from 1, and one from 0..=1: half precision is off by less.
@@ -72,6 +77,7 @@ impl Predictor {
         )?;
         let classifier = Classifier::of_run(run, extractor.dim())?;
         Ok(Self {
+            unknown_below: run.unknown_below()?,
             classes: classes.labels.clone(),
             model: Model::Run(Box::new(extractor), classifier, classes),
         })
@@ -81,6 +87,7 @@ impl Predictor {
     #[must_use]
     pub fn from_runner(model: Box<dyn Runner>, path: &Path) -> Self {
         Self {
+            unknown_below: model.recipe().unknown_below,
             classes: model.recipe().labels.clone(),
             model: Model::Written(model, path.to_owned()),
         }
@@ -145,7 +152,9 @@ impl Predictor {
             })
             .collect();
         top.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-        Ok(Prediction { top })
+        let first = top.first().map_or(0.0, |class| class.probability);
+        let unknown = self.unknown_below.map(|threshold| first < threshold);
+        Ok(Prediction { top, unknown })
     }
 
     /// Predicts an image, or the frames of a video that `sampling` asks for, and hands over each prediction as

@@ -68,6 +68,9 @@ pub struct Recipe {
     pub bar_rgb: [u8; 3],
     /// Class names in the order of the output.
     pub labels: Vec<String>,
+    /// An image whose highest probability is below this is of none of the classes; not there where nobody chose one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_below: Option<f32>,
     /// `efficientnet-lite0@224`.
     pub architecture: Architecture,
 }
@@ -140,6 +143,7 @@ impl Recipe {
             },
             bar_rgb: preprocessing.bar_colour(),
             labels: labels.to_vec(),
+            unknown_below: None,
             architecture: architecture.clone(),
         }
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Evaluation, Figures, Measure};
 use crate::project::{FrameName, Project, Split};
-use crate::train::{Run, RunClasses, RunFrame};
+use crate::train::{Calibration, Run, RunClasses, RunFrame};
 
 use super::{Certificate, ExportError, Model};
 
@@ -64,6 +64,9 @@ pub struct Card {
     pub notes: Vec<String>,
     /// The models, as `certificate.json` has them with all their figures.
     pub models: Vec<CardModel>,
+    /// The run's calibration; `None` of one without enough validation images.
+    #[serde(default)]
+    pub calibration: Option<Calibration>,
     /// Licences, a sentence each.
     pub licences: Vec<String>,
 }
@@ -248,6 +251,7 @@ impl Card {
             confused,
             notes,
             models: certificate.models.iter().map(CardModel::of).collect(),
+            calibration: run.calibration()?,
             licences: licences(model),
         };
         card.intended_use = card.uses();
@@ -286,8 +290,18 @@ impl Card {
     }
 
     fn limits(&self) -> Vec<String> {
+        let unknown = self.calibration.as_ref().and_then(|found| found.unknown);
+        let none_of_them = match unknown {
+            Some(unknown) => format!(
+                "It always names one of its classes. An image whose highest probability is below {:.3} (`unknown_below` in preprocess.json) is to be taken for none of them: {:.1} % of images of its classes are then wrongly refused, and {:.1} % of those of a class that was held out are not.",
+                unknown.threshold,
+                100.0 * unknown.false_reject,
+                100.0 * unknown.false_accept
+            ),
+            None => "It always names one of its classes, also for an image that shows none of them. A low probability is a hint of that, not a proof; a class of other images helps more.".to_owned(),
+        };
         let mut limits = vec![
-            "It always names one of its classes, also for an image that shows none of them. A low probability is a hint of that, not a proof; a class of other images helps more.".to_owned(),
+            none_of_them,
             "Its figures are those of the images in its project. Other cameras, light, places and backgrounds may be recognised less well; try it on images of where it will be used.".to_owned(),
         ];
         let few = |class: &&CardClass| class.recall.images < FEW_IMAGES;

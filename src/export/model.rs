@@ -53,6 +53,8 @@ pub struct Model {
     pub licence: String,
     /// Whether weights of the backbone were trained further.
     pub is_tuned: bool,
+    /// The highest probability below which an image is of none of the classes, where the run has such a threshold.
+    pub unknown_below: Option<f32>,
     /// Top-1 on the run's test frames, as the run measured it.
     pub test_accuracy: Option<f32>,
     /// What is to be said of classes that were merged or deleted since.
@@ -104,6 +106,7 @@ impl Model {
             backbone: entry,
             licence,
             is_tuned: tuned.is_some(),
+            unknown_below: run.unknown_below()?,
             test_accuracy: run.result.as_ref().and_then(|result| result.test_accuracy),
             notes: classes.notes.clone(),
             quantized: None,
@@ -182,7 +185,11 @@ impl Model {
     /// How a model of it that takes such an input is run.
     #[must_use]
     pub fn recipe(&self, input: InputKind) -> Recipe {
-        Recipe::new(input, &self.preprocessing, &self.architecture, &self.labels)
+        let recipe = Recipe::new(input, &self.preprocessing, &self.architecture, &self.labels);
+        Recipe {
+            unknown_below: self.unknown_below,
+            ..recipe
+        }
     }
 }
 
@@ -301,6 +308,7 @@ pub(super) mod tests {
             backbone: entry,
             licence: "Apache-2.0".into(),
             is_tuned: false,
+            unknown_below: None,
             test_accuracy: None,
             notes: Vec::new(),
             quantized: None,

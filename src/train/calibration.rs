@@ -57,6 +57,15 @@ impl Run {
         Ok((found.weights == self.weights_now()?).then_some(found))
     }
 
+    /// The highest probability below which an image is of none of its classes, where somebody chose one.
+    ///
+    /// # Errors
+    /// As [`Run::calibration`].
+    pub fn unknown_below(&self) -> Result<Option<f32>, TrainError> {
+        let unknown = self.calibration()?.and_then(|found| found.unknown);
+        Ok(unknown.map(|unknown| unknown.threshold as f32))
+    }
+
     /// Keeps a calibration of the present weights.
     ///
     /// # Errors

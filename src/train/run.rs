@@ -11,7 +11,8 @@
 //! | `fine_tune.safetensors` | where the deeper training stands |
 //! | `backbone.safetensors` | weights of the backbone that were trained too, by name; not there when the head alone was |
 //! | `note.json` | name and note that a person gave it |
-//! | `calibration.json` | the temperature of its probabilities; this file and the note are written after the training |
+//! | `calibration.json` | the temperature of its probabilities |
+//! | `report.html` | its report, where one was asked for in the window; as the two before, written after the training |
 //! | `cache/` | bottlenecks of such a backbone; can be deleted |
 //! | `train/`, `validation/` | TensorBoard event files, which grow with the checkpoints |
 //! | `head/train/`, `head/validation/` | those of the head alone, in a run that goes deeper |

@@ -72,6 +72,82 @@ fn a_run_is_calibrated_and_everything_is_measured() {
         kept_at["calibration"]["unknown"],
         kept_at["unknown"]["chosen"]
     );
+    let threshold = number(&kept_at["unknown"]["chosen"]["threshold"]);
+    let exported = place.result("export p --format onnx --out model");
+    same(
+        number(&exported["certificate"]["models"][0]["top1_agreement"]),
+        1.0,
+    );
+    let recipe = std::fs::read(place.path("model/preprocess.json")).unwrap();
+    let recipe: Value = serde_json::from_slice(&recipe).unwrap();
+    assert!((number(&recipe["unknown_below"]) - threshold).abs() < 1e-6);
+    let card = std::fs::read_to_string(place.path("model/MODEL_CARD.md")).unwrap();
+    assert!(
+        card.contains("`unknown_below`") && card.contains("calibrated"),
+        "{card}"
+    );
+    let golden = std::fs::read_dir(place.path("model/golden")).unwrap();
+    let image = golden
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            path.extension()
+                .is_some_and(|kind| kind == "png" || kind == "jpg")
+        })
+        .unwrap();
+    let image = image.display();
+    for model in [format!("p/runs/{run}"), "model".to_owned()] {
+        let said = |more: &str| -> Value {
+            let lines = place.json(&format!("predict {model} {image}{more}"));
+            let found = lines.iter().find(|line| line["event"] == "prediction");
+            found.unwrap()["unknown"].clone()
+        };
+        assert!(said("").is_boolean());
+        assert_eq!(said(" --unknown 100"), true);
+        assert_eq!(said(" --unknown 0"), false);
+    }
+    let compared = place.result("evaluate p --compare latest");
+    let compared = &compared["comparison"];
+    same(number(&compared["p_value"]), 1.0);
+    same(number(&compared["counts"]["first_only"]), 0.0);
+    assert!(
+        compared["sentence"]
+            .as_str()
+            .unwrap()
+            .contains("does not show")
+    );
+
+    let report = place.result("report p --out page.html");
+    let page = std::fs::read_to_string(place.path("page.html")).unwrap();
+    assert_eq!(report["bytes"], page.len());
+    for part in [
+        "Confusion matrix",
+        "Calibration",
+        "Images of none of the classes",
+        "Leak meter",
+        "Cross-validation",
+        "How it was trained",
+        "<polyline",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    // Nothing from elsewhere is loaded, and nothing runs.
+    assert!(
+        !page.contains("http") && !page.contains("<script"),
+        "{page}"
+    );
+    // A report is replaced, another file is not.
+    place.result("report p --out page.html --quick");
+    std::fs::write(place.path("diary.html"), "mine").unwrap();
+    let said = place.failure("report p --out diary.html");
+    assert!(
+        said.contains("diary.html") && said.contains("another name"),
+        "{said}"
+    );
+    assert_eq!(
+        std::fs::read_to_string(place.path("diary.html")).unwrap(),
+        "mine"
+    );
+
     let before = temperature(&kept);
     place.result(&format!(
         "train p --resume {run} --how-many-training-steps 400"

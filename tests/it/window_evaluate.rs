@@ -71,6 +71,13 @@ fn what_takes_trainings_is_measured_on_request() {
     desk.see_part("The folds: ");
     desk.click("Measure the curve");
     desk.see_part("a class");
+    desk.click("Report");
+    desk.see_part("The report is written");
+    let page = std::fs::read_to_string(run.dir.join("report.html")).unwrap();
+    assert!(
+        page.contains("Leak meter") && page.contains("Learning curve"),
+        "{page}"
+    );
     // What was measured stays while the run does.
     desk.click("Mistakes");
     desk.click("Data");

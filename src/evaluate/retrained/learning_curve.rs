@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{EvaluateError, FramePrediction};
 use crate::jobs::Work;
-use crate::project::{Project, Split};
+use crate::project::{Noun, Project, Split};
 use crate::train::Run;
 
 use super::power_law::PowerLaw;
@@ -68,9 +68,13 @@ pub struct LearningCurve {
 }
 
 impl LearningCurve {
-    /// The forecast in a sentence. `source` is what a person calls one, "film", "image".
+    /// The forecast in a sentence.
     #[must_use]
-    pub fn sentence(&self, source: &str) -> String {
+    pub fn sentence(&self, noun: Noun) -> String {
+        let source = match noun {
+            Noun::Frame => "film",
+            Noun::Photo | Noun::Image => "source",
+        };
         let Some(forecast) = &self.forecast else {
             return format!(
                 "Too few {source}s to learn from for a forecast: a class needs at least {FEWEST}."
@@ -328,7 +332,11 @@ mod tests {
         let forecast = found.forecast.clone().unwrap();
         let [low, high] = forecast.range_90;
         assert!(0.0 <= low && low <= forecast.gain && forecast.gain <= high && high < 0.2);
-        assert!(found.sentence("film").starts_with("10 more films a class"));
+        assert!(
+            found
+                .sentence(Noun::Frame)
+                .starts_with("10 more films a class")
+        );
         // The law is near what was measured.
         let [n, accuracy] = found.law[found.law.len() - 1];
         assert!((n - 46.0).abs() < 1e-9 && accuracy > accuracies[2]);
@@ -338,7 +346,7 @@ mod tests {
     fn few_films_give_no_forecast() {
         let (bench, found) = curve(5);
         assert_eq!(found.forecast, None);
-        assert!(found.sentence("film").contains("at least 4"));
+        assert!(found.sentence(Noun::Frame).contains("at least 4"));
         // One film at least of each class, whatever the part.
         let (_, frames) = &trainings(&bench)[0];
         assert_eq!(frames.len(), 4 * 6);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::evaluate::EvaluateError;
+use crate::evaluate::{EvaluateError, Measure};
 use crate::project::{Project, Split};
 use crate::train::{Run, RunState, runs};
 
@@ -21,10 +21,11 @@ pub struct TestLooks {
 
 impl TestLooks {
     /// What is to be said of it, and of how much the best of them may look better than it is: with k runs whose figures
-    /// vary by chance with the standard error `se`, the best is √(2 ln k)·se too high at most on average. Nothing below
-    /// [10](MANY) runs.
+    /// vary by chance with the standard error `se`, the best is √(2 ln k)·se too high at most on average. The standard
+    /// error is about a quarter of the interval of this run's accuracy. Nothing below [10](MANY) runs.
     #[must_use]
-    pub fn sentence(self, standard_error: Option<f64>) -> Option<String> {
+    pub fn sentence(self, accuracy: &Measure) -> Option<String> {
+        let standard_error = accuracy.interval_95.map(|[low, high]| (high - low) / 4.0);
         if self.runs < MANY {
             return None;
         }
@@ -78,8 +79,12 @@ mod tests {
 
     #[test]
     fn many_looks_are_said() {
-        assert_eq!(TestLooks { runs: 9 }.sentence(Some(0.02)), None);
-        let said = TestLooks { runs: 20 }.sentence(Some(0.02)).unwrap();
+        let accuracy = Measure {
+            value: Some(0.9),
+            interval_95: Some([0.86, 0.94]),
+        };
+        assert_eq!(TestLooks { runs: 9 }.sentence(&accuracy), None);
+        let said = TestLooks { runs: 20 }.sentence(&accuracy).unwrap();
         // 0.02 · √(2 ln 20) = 0.049.
         assert!(
             said.contains("20 runs") && said.contains("up to 5 points"),

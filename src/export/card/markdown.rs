@@ -40,6 +40,16 @@ impl Card {
                 "The images come from one source, so nothing can be said of how much the figure would differ on others."
             }
         );
+        if let Some(found) = &self.calibration {
+            _ = write!(
+                text,
+                "Its probabilities are calibrated (temperature {:.2}, fitted on {} validation images; expected calibration error there {:.1} %, without it {:.1} %).\n\n",
+                found.temperature,
+                found.frames,
+                100.0 * found.expected_error[1],
+                100.0 * found.expected_error[0]
+            );
+        }
         text += &self.class_table();
         if !self.confused.is_empty() {
             text += "Confused most:\n\n";

@@ -22,8 +22,11 @@ pub fn data_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             Measurement::Looks,
         )));
     }
-    if let Some(Ok(Found::Looks(Some(words)))) = measured.found(Measurement::Looks) {
-        hint(ui, words);
+    if let Some(Ok(Found::Looks(looks))) = measured.found(Measurement::Looks)
+        && let Some(figures) = &session.evaluate.figures
+        && let Some(words) = looks.sentence(&figures.accuracy)
+    {
+        hint(ui, &words);
         ui.add_space(6.0);
     }
     let noun = session.noun();
@@ -122,11 +125,7 @@ fn learning_ui(ui: &mut Ui, noun: Noun, found: Option<&LearningCurve>) {
         );
         return;
     };
-    let source = match noun {
-        Noun::Frame => "film",
-        Noun::Photo | Noun::Image => "source",
-    };
-    sentence_ui(ui, found.sentence(source));
+    sentence_ui(ui, found.sentence(noun));
     let t = tokens(ui);
     let each: Vec<[f64; 2]> = found
         .points

@@ -89,7 +89,7 @@ fn accuracy_ui(
             "{} of {} right. {}",
             words::number(evaluation.confusion.correct()),
             words::number(figures.frames),
-            interval_words(figures)
+            interval_words(figures, many)
         );
         ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(16.0))).wrap())
             .on_hover_text(
@@ -225,11 +225,18 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation, figures: 
 }
 
 /// What the interval of the accuracy says.
-fn interval_words(figures: &Figures) -> String {
+fn interval_words(figures: &Figures, many: &str) -> String {
+    // Photos that are all unlike each other are their own sources.
+    let others = if figures.sources == figures.frames {
+        many
+    } else {
+        "sources"
+    };
     match figures.accuracy.interval_95 {
         Some([low, high]) => format!(
-            "With {} like these the figure lies between {:.0} and {:.0} %, 19 times out of 20.",
-            words::count(figures.sources, "other source", "other sources"),
+            "With {} other {} like these the figure lies between {:.0} and {:.0} %, 19 times out of 20.",
+            words::number(figures.sources),
+            others,
             (low * 100.0).floor(),
             (high * 100.0).ceil(),
         ),

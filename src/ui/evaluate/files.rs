@@ -137,6 +137,9 @@ fn row_ui(
             words::percent(f64::from(top.probability))
         )
     });
+    if prediction.prediction.unknown == Some(true) {
+        said.push_str(", unknown");
+    }
     if added {
         said.push_str(", added");
     }
@@ -154,6 +157,11 @@ fn row_ui(
             .on_hover_text(&prediction.name);
         if let Some(secs) = prediction.time_secs {
             ui.label(widgets::faint(t, words::timestamp(secs)));
+        }
+        if prediction.prediction.unknown == Some(true) {
+            ui.colored_label(t.danger, "unknown").on_hover_text(
+                "The highest probability is below the threshold that was chosen for this run",
+            );
         }
         if added {
             ui.label(widgets::small(t, "added to the project"));

@@ -1,6 +1,6 @@
 //! The card of a measurement: what it says, a button to measure it, its progress, why it could not be measured.
 
-use egui::{Align, Layout, RichText, Ui};
+use egui::{RichText, Ui};
 
 use crate::app::{Action, EvaluateAction, Found, Measurement, Session};
 use crate::jobs::Progress;
@@ -70,7 +70,7 @@ pub fn measurement_ui(
 }
 
 fn again_ui(ui: &mut Ui, cx: &mut Cx<'_>, card: &Card, label: &str) {
-    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+    ui.horizontal(|ui| {
         if button(ui, None, label).clicked() {
             cx.act(Action::Evaluate(EvaluateAction::Measure(card.what)));
         }

@@ -132,7 +132,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         );
         return;
     }
-    pages_ui(ui, view);
+    pages_ui(ui, cx, session, view);
     scroll_ui(ui, |ui| match view.page {
         Page::Mistakes => {
             matrix::matrix_ui(ui, cx, session, evaluation, &mut view.matrix);
@@ -148,16 +148,34 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
 }
 
 /// The choice of the page.
-fn pages_ui(ui: &mut Ui, view: &mut View) {
+fn pages_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
     let chosen = PAGES.iter().position(|(page, ..)| *page == view.page);
     let labels = PAGES.map(|(_, label, _)| label);
-    ui.scope(|ui| {
-        ui.set_max_width(ui.available_width().min(112.0 * PAGES.len() as f32));
-        if let Some(at) = segments(ui, chosen.unwrap_or(0), &labels)
-            && let Some((page, ..)) = PAGES.get(at)
-        {
-            view.page = *page;
-        }
+    ui.horizontal(|ui| {
+        let report = 96.0;
+        let most = 112.0 * PAGES.len() as f32;
+        let size = egui::vec2(
+            (ui.available_width() - report).min(most),
+            theme::CONTROL_HEIGHT,
+        );
+        ui.allocate_ui(size, |ui| {
+            if let Some(at) = segments(ui, chosen.unwrap_or(0), &labels)
+                && let Some((page, ..)) = PAGES.get(at)
+            {
+                view.page = *page;
+            }
+        });
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let writing = session.evaluate.reporting.is_some();
+            let label = if writing { "Writing…" } else { "Report" };
+            let report = ui.add_enabled_ui(!writing, |ui| button(ui, None, label)).inner;
+            if report
+                .on_hover_text("One page with everything on it, to be sent or printed: written into the run's folder and opened in the browser")
+                .clicked()
+            {
+                cx.act(Action::Evaluate(EvaluateAction::Report));
+            }
+        });
     });
     ui.add_space(4.0);
 }

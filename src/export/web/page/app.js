@@ -445,7 +445,8 @@ class Page {
     const { probabilities, label } = this.found;
     const order = labels.map((_, index) => index).sort((a, b) => probabilities[b] - probabilities[a]);
     const few = 5;
-    byId('top').textContent = label;
+    const unknown = Math.max(...probabilities) < (this.classifier.recipe.unknown_below ?? 0);
+    byId('top').textContent = unknown ? `unknown (nearest: ${label})` : label;
     byId('classes').replaceChildren(...order.slice(0, this.all ? order.length : few).map((index) => {
       const item = document.createElement('li');
       const span = (className, text) => Object.assign(document.createElement('span'), { className, textContent: text });
