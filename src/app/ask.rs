@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use rfd::{AsyncFileDialog, FileHandle};
 
 use super::dialog::{Dialog, PathPurpose};
-use super::{App, EvaluateAction, ExportAction, ImportAction, Lane, MakeAction};
+use super::{
+    App, ArchitectureAction, EvaluateAction, ExportAction, ImportAction, Lane, MakeAction,
+};
 use crate::jobs::Cancelled;
 use crate::kind::Kind;
 use crate::project::SourceId;
@@ -38,6 +40,8 @@ pub enum Ask {
     ExportFolder,
     /// The folder to make a model of.
     MakeModel,
+    /// A network to be added.
+    Architecture,
 }
 
 enum Answer {
@@ -83,6 +87,13 @@ impl App {
             Ask::MakeModel => {
                 let dialog = dialog.set_title("Choose a folder with one folder for each class");
                 self.wait_for(what, dialog.pick_folder(), one);
+            }
+            Ask::Architecture => {
+                let dialog = dialog
+                    .set_title("Add an architecture")
+                    .add_filter("Networks (ONNX)", &["onnx", "ONNX"])
+                    .add_filter("All files", &["*"]);
+                self.wait_for(what, dialog.pick_file(), one);
             }
             Ask::Locate(_) => {
                 let dialog = dialog.set_title("Where is the video now?");
@@ -136,6 +147,9 @@ impl App {
             }
             Ask::Locate(id) => self.apply_import(ImportAction::Locate(id, first)),
             Ask::MakeModel => self.apply_make(MakeAction::Offer(paths)),
+            Ask::Architecture => {
+                self.apply_architecture(ArchitectureAction::Offer(first));
+            }
             Ask::Predict => self.apply_evaluate(EvaluateAction::Predict(paths)),
             Ask::ExportFolder => self.apply_export(ExportAction::Dir(Some(first))),
         }
@@ -150,6 +164,7 @@ impl App {
             Ask::Predict => PathPurpose::Predict,
             Ask::ExportFolder => PathPurpose::ExportFolder,
             Ask::MakeModel => PathPurpose::MakeModel,
+            Ask::Architecture => PathPurpose::AddArchitecture,
             // Its dialog has a field to type in already.
             Ask::ProjectsFolder => return,
         };

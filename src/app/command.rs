@@ -38,6 +38,7 @@ pub enum Command {
     StopTraining,
     ExportModel,
     TryOnPhone,
+    AddArchitecture,
     Rescan,
     NewClass,
     SelectAll,
@@ -66,7 +67,7 @@ const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
     /// All commands, in the order of the palette.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::AddFiles,
         Self::AddFolder,
         Self::AddByPath,
@@ -78,6 +79,7 @@ impl Command {
         Self::StopTraining,
         Self::ExportModel,
         Self::TryOnPhone,
+        Self::AddArchitecture,
         Self::NewClass,
         Self::SelectAll,
         Self::SelectNone,
@@ -150,6 +152,7 @@ impl Command {
             Self::StopTraining => "Stop training and keep the best",
             Self::ExportModel => "Export the model",
             Self::TryOnPhone => "Try the model on your phone…",
+            Self::AddArchitecture => "Add architecture…",
             Self::Rescan => "Read folders again",
             Self::NewClass => "New class…",
             Self::SelectAll => "Select all {images}",
@@ -208,6 +211,9 @@ impl Command {
             }
             Self::TryOnPhone => {
                 "Show a code that opens the model’s page on a phone in the same network"
+            }
+            Self::AddArchitecture => {
+                "Copy any classifier in an ONNX file into the project, to train it like those that ship"
             }
             Self::Rescan => "Read the class folders again, in case files were moved by hand",
             Self::NewClass => "Add a class",
@@ -282,6 +288,7 @@ impl Command {
             | Self::ExtendTraining
             | Self::StopTraining
             | Self::TryOnPhone
+            | Self::AddArchitecture
             | Self::CancelTask
             | Self::ToggleTheme
             | Self::SystemTheme => return None,
@@ -337,6 +344,7 @@ impl Command {
             Self::AddFiles
             | Self::AddFolder
             | Self::AddByPath
+            | Self::AddArchitecture
             | Self::EmptyTrash
             | Self::NewClass => changeable.is_some(),
             Self::LastImport => session.is_some_and(|session| session.import.outcome.is_some()),

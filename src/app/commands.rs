@@ -27,6 +27,7 @@ impl App {
             Command::GoExport => self.workspace = Workspace::Export,
             Command::AddFiles => self.ask(Ask::Files),
             Command::AddFolder => self.ask(Ask::Folder),
+            Command::AddArchitecture => self.ask(Ask::Architecture),
             Command::AddByPath => self.ask_for_path(&Ask::Files, None),
             Command::ExtractAll => {
                 if let Some(session) = &self.session {

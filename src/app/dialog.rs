@@ -124,6 +124,8 @@ pub enum Dialog {
         /// The note being typed.
         note: String,
     },
+    /// What was found in a network that is to be added.
+    AddArchitecture,
     /// The page of a model for a phone, which is open as long as this is.
     Phone,
     /// Whether to quit although a job runs.
@@ -147,6 +149,8 @@ pub enum PathPurpose {
     Predict,
     /// Exports into a folder.
     ExportFolder,
+    /// Adds a network to the project.
+    AddArchitecture,
 }
 
 /// What happens with a new class.

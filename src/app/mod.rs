@@ -3,6 +3,7 @@
 //! `ui/` reads [`App`] and emits [`Action`]s; here they are applied, background work is started, and its
 //! results are taken in. Whatever can take over 4 ms is a task ([`Tasks`]) or a request to a pool.
 
+mod architecture;
 mod ask;
 mod command;
 mod commands;
@@ -47,6 +48,7 @@ use egui::Context;
 
 use crate::project::{Label, Noun, Trash};
 
+pub use architecture::{Adding, ArchitectureAction, Found};
 pub use ask::Ask;
 pub use command::Command;
 pub use depth::{Basis, DepthState};
@@ -158,6 +160,8 @@ pub enum Action {
     Assign(Label),
     /// Where a model is made in one go.
     Make(MakeAction),
+    /// Where an architecture is added.
+    Architecture(ArchitectureAction),
     /// In the import workspace.
     Import(ImportAction),
     /// In the label workspace.
@@ -205,6 +209,8 @@ pub struct App {
     pub opening: bool,
     /// The model that is being made in one go, or was a moment ago.
     pub making: Option<Making>,
+    /// The architecture that is being added.
+    pub adding: Option<Adding>,
     /// What there is where a new project is to be made.
     pub place: Place,
     /// Background work.
@@ -246,6 +252,7 @@ impl App {
             session: None,
             opening: false,
             making: None,
+            adding: None,
             place: Place::default(),
             tasks: Tasks::new(ctx.clone()),
             notes: Notes::default(),
@@ -282,6 +289,7 @@ impl App {
         self.measure_depths();
         self.follow_watch();
         self.close_phone();
+        self.close_adding();
         if let Some(session) = &self.session {
             session.pictures.begin_frame();
             session.previews.begin_frame();
@@ -325,11 +333,23 @@ impl App {
                 self.prefs.recent.retain(|known| *known != root);
                 self.save_prefs();
             }
-            Action::Dropped(paths) if self.predicts_drops() => {
-                self.apply_evaluate(EvaluateAction::Predict(paths));
+            Action::Dropped(paths) => {
+                let paths = self.take_networks(paths);
+                if paths.is_empty() {
+                    return;
+                }
+                if self.predicts_drops() {
+                    self.apply_evaluate(EvaluateAction::Predict(paths));
+                } else {
+                    self.add_paths(paths);
+                }
             }
-            Action::Dropped(paths) => self.add_paths(paths),
-            Action::DroppedOn(paths, label) => self.add_paths_to(paths, label),
+            Action::DroppedOn(paths, label) => {
+                let paths = self.take_networks(paths);
+                if !paths.is_empty() {
+                    self.add_paths_to(paths, label);
+                }
+            }
             Action::Ask(what) => self.ask(what),
             Action::Open(dialog) => self.dialog = Some(dialog),
             Action::SetTheme(theme) => {
@@ -364,6 +384,7 @@ impl App {
                 _ => self.apply_label(LabelAction::Assign(label)),
             },
             Action::Make(action) => self.apply_make(action),
+            Action::Architecture(action) => self.apply_architecture(action),
             Action::Import(action) => self.apply_import(action),
             Action::Label(action) => self.apply_label(action),
             Action::Train(action) => self.apply_train(action),

@@ -15,7 +15,7 @@ use super::snapshot::Known;
 use super::train::TrainState;
 use super::watch::Watch;
 use super::{Action, App, Lane, Pictures, Previews, Show, Snapshot, Workspace, presence};
-use crate::backbone::open_own;
+use crate::backbone::{Backbone, open_own, own_of};
 use crate::jobs::JobError;
 use crate::media::MediaError;
 use crate::project::{
@@ -52,6 +52,8 @@ pub struct Session {
     pub evaluate: EvaluateState,
     /// The export workspace.
     pub export: ExportState,
+    /// The architectures that were added to it.
+    pub architectures: Vec<&'static Backbone>,
     /// The model that is being tried on a phone.
     pub phone: Option<PhoneTrial>,
     /// Whether the project's folder is gone; it comes back by itself.
@@ -67,6 +69,7 @@ struct Opened {
     project: Project,
     snapshot: Snapshot,
     trash: Snapshot,
+    architectures: Vec<&'static Backbone>,
 }
 
 impl Session {
@@ -75,6 +78,7 @@ impl Session {
             project,
             snapshot,
             trash,
+            architectures,
         } = opened;
         let mut session = Self {
             root: project.root().to_owned(),
@@ -90,6 +94,7 @@ impl Session {
             train: TrainState::load(&project),
             evaluate: EvaluateState::default(),
             export: ExportState::default(),
+            architectures,
             phone: None,
             gone: false,
             edits: Edits::default(),
@@ -177,6 +182,7 @@ fn read(project: Project, work: &crate::jobs::Work) -> Result<Opened, ProjectErr
         work.warn(problem.reason);
     }
     Ok(Opened {
+        architectures: own_of(project.root()),
         project,
         snapshot,
         trash,
@@ -234,6 +240,7 @@ impl App {
                 project,
                 snapshot,
                 trash: Snapshot::default(),
+                architectures: Vec::new(),
             }))
         });
     }

@@ -124,6 +124,9 @@ pub fn percent(part: f64) -> String {
 /// The short name of an architecture, for titles of runs: `lite0@224`, `mnv2@224`.
 #[must_use]
 pub fn architecture(architecture: &Architecture) -> String {
+    if let Some(title) = own_title(architecture) {
+        return title;
+    }
     let text = architecture.to_string();
     let short = text
         .strip_prefix("mobilenet-")
@@ -134,7 +137,16 @@ pub fn architecture(architecture: &Architecture) -> String {
 /// The name of an architecture where there is room: `lite0@224`, `mobilenet-v2@224`.
 #[must_use]
 pub fn architecture_name(architecture: &Architecture) -> String {
+    if let Some(title) = own_title(architecture) {
+        return title;
+    }
     family_left_out(architecture.to_string())
+}
+
+/// The name of an architecture that was added to a project, without the hash in it: `resnet18@224`.
+fn own_title(architecture: &Architecture) -> Option<String> {
+    let own = architecture.entry().ok()?.own.as_ref()?;
+    Some(format!("{}@{}", own.title, architecture.resolution_px))
 }
 
 fn family_left_out(text: String) -> String {
@@ -163,6 +175,11 @@ pub fn architecture_in_words(architecture: &Architecture) -> String {
         500_000_000..1_000_000_000 => "a little slower",
         _ => "slow on phones",
     };
+    let own = architecture
+        .entry()
+        .ok()
+        .and_then(|entry| entry.own.as_ref());
+    let size = own.map_or(size, |own| own.title.as_str());
     format!("{size}, {} px, {pace}", architecture.resolution_px)
 }
 

@@ -50,7 +50,7 @@ fn structures_of_well_known_networks_are_found_whole() {
 }
 
 /// A small network whose input is 32 pixels, channels first.
-fn small(path: &Path) {
+pub fn small(path: &Path) {
     let mut random = Random::new(3);
     let mut graph = Graph::new("small");
     let shape = [Dim::from("N"), 3.into(), 32.into(), 32.into()];

@@ -55,6 +55,7 @@ mod tuned;
 mod web;
 mod window;
 mod window_again;
+mod window_architectures;
 mod window_deeper;
 mod window_dialogs;
 mod window_drag;

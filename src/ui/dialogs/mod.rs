@@ -1,5 +1,6 @@
 //! The dialogs: what they share, and which is shown. One file for each subject.
 
+mod architecture;
 mod class;
 mod extend;
 mod import_plan;
@@ -33,6 +34,7 @@ use crate::app::Dialog;
 pub struct View {
     shown: Option<std::mem::Discriminant<Dialog>>,
     report: import_report::View,
+    architecture: architecture::View,
 }
 
 /// How a dialog ends.
@@ -68,11 +70,12 @@ pub fn dialogs_ui(ctx: &Context, cx: &mut Cx<'_>, dialog: &mut Option<Dialog>, v
                 Dialog::ImportReport { .. } => {
                     (ctx.content_rect().width() - 100.0).clamp(440.0, 900.0)
                 }
+                Dialog::AddArchitecture => (ctx.content_rect().width() - 60.0).clamp(440.0, 560.0),
                 _ => 440.0,
             });
             ui.spacing_mut().item_spacing.y = 8.0;
             // What is scrolled in one dialog stands elsewhere in another.
-            ui.push_id(kind, |ui| dialog_ui(ui, cx, shown, fresh, &mut view.report))
+            ui.push_id(kind, |ui| dialog_ui(ui, cx, shown, fresh, view))
                 .inner
         });
     let quitting = cx.app.is_quitting();
@@ -86,7 +89,7 @@ fn dialog_ui(
     cx: &mut Cx<'_>,
     dialog: &mut Dialog,
     fresh: bool,
-    report: &mut import_report::View,
+    view: &mut View,
 ) -> End {
     match dialog {
         Dialog::NewProject {
@@ -111,7 +114,7 @@ fn dialog_ui(
             keep_split,
         } => import_plan::import_plan_ui(ui, cx, plan, answer, keep_split, fresh),
         Dialog::ImportReport { filter, text } => {
-            import_report::import_report_ui(ui, cx, filter, text, report)
+            import_report::import_report_ui(ui, cx, filter, text, &mut view.report)
         }
         Dialog::UndoImport { frames } => undo::undo_import_ui(ui, cx, *frames),
         Dialog::ExtractAgain { ids, how } => source::extract_again_ui(ui, cx, ids, how),
@@ -124,6 +127,9 @@ fn dialog_ui(
         Dialog::DeleteForGood(paths) => trash::delete_ui(ui, cx, paths),
         Dialog::Extend { run, more } => extend::extend_ui(ui, cx, run, more),
         Dialog::RunNote { run, name, note } => note::run_note_ui(ui, cx, run, name, note, fresh),
+        Dialog::AddArchitecture => {
+            architecture::add_architecture_ui(ui, cx, &mut view.architecture, fresh)
+        }
         Dialog::Phone => phone::phone_ui(ui, cx),
         Dialog::Quit => quit::quit_ui(ui, cx),
         Dialog::Shortcuts => shortcuts::shortcuts_ui(ui, cx.app.noun()),

@@ -6,7 +6,8 @@ use egui::{Key, Margin, Modifiers, RichText, TextEdit, Ui};
 
 use super::{End, buttons_ui, confirmed, message_ui, title_ui, words_ui};
 use crate::app::{
-    Action, EvaluateAction, ExportAction, ImportAction, MakeAction, PathPurpose, words,
+    Action, ArchitectureAction, EvaluateAction, ExportAction, ImportAction, MakeAction,
+    PathPurpose, words,
 };
 use crate::ui::Cx;
 use crate::ui::theme::tokens;
@@ -55,6 +56,13 @@ pub(super) fn path_ui(
             "Folder; it is made when it is not there",
             "/home/me/Documents/model",
             "Use it",
+            false,
+        ),
+        PathPurpose::AddArchitecture => (
+            "Add architecture",
+            "ONNX file of a classifier",
+            "/home/me/Downloads/resnet18.onnx",
+            "Look into it",
             false,
         ),
         PathPurpose::Locate(_) => (
@@ -113,6 +121,9 @@ pub(super) fn path_ui(
                 PathPurpose::AddFiles => Action::Import(ImportAction::Add(paths.clone())),
                 PathPurpose::Predict => Action::Evaluate(EvaluateAction::Predict(paths.clone())),
                 PathPurpose::MakeModel => Action::Make(MakeAction::Offer(vec![first])),
+                PathPurpose::AddArchitecture => {
+                    Action::Architecture(ArchitectureAction::Offer(first))
+                }
                 PathPurpose::ExportFolder => Action::Export(ExportAction::Dir(Some(first))),
                 PathPurpose::Locate(id) => Action::Import(ImportAction::Locate(id.clone(), first)),
             });

@@ -9,8 +9,9 @@ use egui::{
     WidgetInfo, pos2, vec2,
 };
 
-use crate::app::words;
+use crate::app::{Action, ArchitectureAction, Command, words};
 use crate::backbone::{Architecture, Backbone, BackboneError, PublishedTop1, catalogue};
+use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{Tokens, tokens};
 use crate::ui::widgets::{self, menu_item};
@@ -30,8 +31,13 @@ const LARGEST_DOT: f32 = 7.0;
 /// Radius of a resolution's dot, points.
 const DOT: f32 = 4.0;
 
-/// Paints the plot and the list; returns the architecture that was clicked.
-pub(super) fn architectures_ui(ui: &mut Ui, chosen: &Architecture) -> Option<Architecture> {
+/// Paints the plot and the list, those that were added to the project among them; returns the architecture that was clicked.
+pub(super) fn architectures_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    own: &[&'static Backbone],
+    chosen: &Architecture,
+) -> Option<Architecture> {
     let t = tokens(ui);
     ui.set_min_width(WIDTH);
     let (all, backbones) = match (Architecture::all(), catalogue()) {
@@ -66,6 +72,72 @@ pub(super) fn architectures_ui(ui: &mut Ui, chosen: &Architecture) -> Option<Arc
         if item.clicked() {
             clicked = Some(architecture);
         }
+    }
+    widgets::separator(ui);
+    for backbone in own {
+        clicked = own_ui(ui, cx, backbone, chosen).or(clicked);
+    }
+    let add = Command::AddArchitecture;
+    let enabled = add.is_enabled(cx.app);
+    let item = ui
+        .add_enabled_ui(enabled, |ui| {
+            let right = widgets::faint(t, "any classifier in an ONNX file");
+            menu_item(ui, Some(icons::PLUS), &add.text(cx.app.noun()), right)
+        })
+        .inner;
+    if item.on_hover_text(add.tooltip(cx.app.noun())).clicked() {
+        cx.act(Action::Command(add));
+        ui.close();
+    }
+    clicked
+}
+
+/// An architecture of the project: a choice of its resolutions, and a button that removes it.
+fn own_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    backbone: &'static Backbone,
+    chosen: &Architecture,
+) -> Option<Architecture> {
+    let t = tokens(ui);
+    let mut clicked = None;
+    let is_chosen = backbone.name == chosen.backbone;
+    let shown = Architecture {
+        backbone: backbone.name.clone(),
+        resolution_px: backbone.default_resolution,
+    };
+    let glyph = (is_chosen && *chosen == shown).then_some(icons::CHECK);
+    let label = words::architecture_in_words(&shown);
+    let size = words::bytes(backbone.bytes);
+    let right = widgets::faint(t, format!("{size} · {}", technical(&shown)));
+    let item = menu_item(ui, glyph, &label, right);
+    let text = details(&shown).unwrap_or_else(|error| error.to_string());
+    if item.on_hover_text(text).clicked() {
+        clicked = Some(shown.clone());
+    }
+    if backbone.resolutions.len() > 1 || !is_chosen {
+        ui.horizontal_wrapped(|ui| {
+            ui.add_space(24.0);
+            for architecture in backbone.offered().filter(|one| *one != shown) {
+                let on = architecture == *chosen;
+                let px = architecture.resolution_px.to_string();
+                let name = words::architecture_name(&architecture);
+                if widgets::toggle_chip(ui, on, &px, &name).clicked() {
+                    clicked = Some(architecture);
+                }
+            }
+            if !is_chosen {
+                let title = words::architecture_name(&shown);
+                let title = title.split('@').next().unwrap_or_default();
+                let name = format!("Remove {title}");
+                let tip = "Move this architecture to the trash; refused while runs use it";
+                if widgets::icon_button(ui, icons::TRASH, &name, tip).clicked() {
+                    let action = ArchitectureAction::Remove(backbone.name.clone());
+                    cx.act(Action::Architecture(action));
+                    ui.close();
+                }
+            }
+        });
     }
     clicked
 }

@@ -82,7 +82,7 @@ fn same_but_depth(one: &TrainSettings, other: &TrainSettings) -> bool {
 
 fn main_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &mut TrainSettings) {
     field_label(ui, "Architecture");
-    architecture_ui(ui, settings);
+    architecture_ui(ui, cx, session, settings);
     depth_ui(ui, cx, session);
     // Where more is trained than the head, these two speak of the head alone.
     let head_only = session.depth() == Some(Depth::Head);
@@ -115,12 +115,12 @@ fn main_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &mut Train
     );
 }
 
-fn architecture_ui(ui: &mut Ui, settings: &mut TrainSettings) {
+fn architecture_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &mut TrainSettings) {
     let t = tokens(ui);
     let chosen = settings.architecture.clone();
     let selected = words::architecture_in_words(&chosen);
     choice(ui, "architecture", "Architecture", &selected, |ui| {
-        if let Some(architecture) = architectures_ui(ui, &chosen) {
+        if let Some(architecture) = architectures_ui(ui, cx, &session.architectures, &chosen) {
             settings.architecture = architecture;
             ui.close();
         }

@@ -1,0 +1,358 @@
+//! Adding an architecture: what was found in the file, what must still be said, what it would cost.
+
+use egui::{ColorImage, Label, RichText, Sense, TextureHandle, TextureOptions, Ui, vec2};
+
+use super::{End, buttons_ui, title_ui, words_ui};
+use crate::app::{Action, Adding, ArchitectureAction, Found, words};
+use crate::backbone::{Answer, Asked, Candidate, Layout, Normalisation, Whence};
+use crate::ui::Cx;
+use crate::ui::theme::{Tokens, tokens};
+use crate::ui::widgets::{
+    self, accent_button, button, choice, field_label, menu_item, segments, spinner, text_field,
+};
+
+/// Side of the preview, points.
+const PREVIEW: f32 = 132.0;
+/// Resolutions to choose from where the file leaves them free, pixels.
+const SIZES: [u32; 9] = [96, 128, 160, 192, 224, 256, 288, 299, 384];
+
+/// What is typed, and the preview.
+#[derive(Default)]
+pub struct View {
+    name: String,
+    licence: String,
+    /// The preview, and what it was made of.
+    preview: Option<(std::sync::Weak<Found>, TextureHandle)>,
+}
+
+pub(super) fn add_architecture_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    view: &mut View,
+    fresh: bool,
+) -> End {
+    let t = tokens(ui);
+    let Some(adding) = &cx.app.adding else {
+        return End::Close;
+    };
+    if fresh {
+        *view = View::default();
+    }
+    title_ui(ui, "Add architecture");
+    let file = adding
+        .path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let mut said = adding.asked.clone();
+    let mut ready = false;
+    match &adding.found {
+        None => waiting_ui(ui, &format!("Reading “{}”", words::shorten(&file, 40))),
+        Some(Err(reason)) => {
+            ui.add(Label::new(RichText::new(reason).color(t.danger)).wrap());
+        }
+        Some(Ok(found)) => {
+            let producer = found.inspected.producer();
+            let by = if producer.is_empty() {
+                String::new()
+            } else {
+                format!(", written by {producer}")
+            };
+            words_ui(
+                ui,
+                &format!(
+                    "“{}”{by}. The network up to its pooled layer is copied into the project.",
+                    words::shorten(&file, 40)
+                ),
+            );
+            ready = found_ui(ui, t, adding, found, view, &mut said);
+        }
+    }
+    if said != adding.asked {
+        cx.act(Action::Architecture(ArchitectureAction::Say(said)));
+    }
+    let busy = adding.task.is_some();
+    let mut end = End::Open;
+    buttons_ui(ui, |ui| {
+        let add = ui
+            .add_enabled_ui(ready && !busy, |ui| {
+                accent_button(ui, None, "Add to the project")
+            })
+            .inner;
+        if add.clicked() {
+            cx.act(Action::Architecture(ArchitectureAction::Add));
+        }
+        let label = if ready || busy { "Cancel" } else { "Close" };
+        if button(ui, None, label).clicked() {
+            end = End::Close;
+        }
+        if busy {
+            spinner(ui, 16.0);
+        }
+    });
+    end
+}
+
+fn waiting_ui(ui: &mut Ui, text: &str) {
+    ui.horizontal(|ui| {
+        spinner(ui, 16.0);
+        ui.label(text);
+    });
+}
+
+/// Returns whether it can be added.
+fn found_ui(
+    ui: &mut Ui,
+    t: &Tokens,
+    adding: &Adding,
+    found: &std::sync::Arc<Found>,
+    view: &mut View,
+    said: &mut Asked,
+) -> bool {
+    let inspected = &found.inspected;
+    ui.horizontal_top(|ui| {
+        let width = ui.available_width() - PREVIEW - 16.0;
+        ui.vertical(|ui| {
+            ui.set_width(width);
+            normalisation_ui(ui, t, &inspected.normalisation, said);
+            layout_ui(ui, t, &inspected.layout, said);
+            size_ui(ui, t, &inspected.size_px, said);
+        });
+        ui.add_space(8.0);
+        ui.vertical(|ui| preview_ui(ui, t, found, view));
+    });
+    pooled_ui(ui, t, found, said);
+    ui.columns(2, |columns| {
+        let [left, right] = columns else { return };
+        field_label(left, "Name");
+        let hint = inspected.title();
+        if text_field(left, "Name of the architecture", &mut view.name, &hint).lost_focus() {
+            said.name = Some(view.name.trim().to_owned()).filter(|name| !name.is_empty());
+        }
+        field_label(right, "Licence of its weights");
+        if text_field(right, "Licence", &mut view.licence, "not stated").lost_focus() {
+            said.licence = Some(view.licence.trim().to_owned()).filter(|text| !text.is_empty());
+        }
+    });
+    let stale = adding.task.is_some() && !adding.writing;
+    match &found.candidate {
+        None => {
+            words_ui(
+                ui,
+                "What is marked must be said; then the network is tried and measured.",
+            );
+            false
+        }
+        Some(Err(reason)) => {
+            ui.add(Label::new(RichText::new(reason).color(t.danger)).wrap());
+            false
+        }
+        Some(Ok(candidate)) => {
+            candidate_ui(ui, t, candidate);
+            !stale
+        }
+    }
+}
+
+/// What is known of one thing, and from where.
+fn answer_ui<T>(ui: &mut Ui, t: &Tokens, what: &str, answer: &Answer<T>) {
+    ui.horizontal(|ui| {
+        field_label(ui, what);
+        let (word, color) = match answer.whence {
+            Whence::Found => ("found", t.faint),
+            Whence::Given => ("as you said", t.faint),
+            Whence::Assumed => ("assumed", t.accent),
+            Whence::Missing => ("please choose", t.danger),
+        };
+        ui.label(
+            RichText::new(word)
+                .color(color)
+                .size(crate::ui::theme::TYPE_SMALL),
+        )
+        .on_hover_text(&answer.note);
+    });
+}
+
+fn normalisation_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<[[f32; 3]; 2]>, said: &mut Asked) {
+    answer_ui(ui, t, "Normalisation", answer);
+    let chosen = answer.value.map(|mean_std| {
+        Normalisation::of(mean_std).map_or_else(|| "by its own figures".to_owned(), titled)
+    });
+    let shown = chosen.unwrap_or_else(|| "How were its images normalised?".into());
+    choice(
+        ui,
+        "normalisation",
+        "Normalisation of the images",
+        &shown,
+        |ui| {
+            for one in Normalisation::ALL {
+                let right = widgets::faint(t, of_whom(one));
+                if menu_item(ui, None, &titled(one), right).clicked() {
+                    let [mean, std] = one.mean_std();
+                    (said.mean, said.std) = (Some(mean), Some(std));
+                    ui.close();
+                }
+            }
+        },
+    );
+}
+
+fn titled(normalisation: Normalisation) -> String {
+    let title = normalisation.title();
+    let mut chars = title.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + chars.as_str()
+}
+
+fn of_whom(normalisation: Normalisation) -> &'static str {
+    match normalisation {
+        Normalisation::ImageNet => "torchvision, most of timm",
+        Normalisation::Symmetric => "older Keras, many transformers",
+        Normalisation::Unit => "some of timm",
+        Normalisation::Raw => "newer Keras",
+    }
+}
+
+fn layout_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<Layout>, said: &mut Asked) {
+    answer_ui(ui, t, "Layout", answer);
+    if matches!(answer.whence, Whence::Found) {
+        let text = match answer.value {
+            Some(Layout::Nhwc) => "Channels last",
+            _ => "Channels first",
+        };
+        ui.label(text);
+        return;
+    }
+    let chosen = match answer.value {
+        Some(Layout::Nchw) => 0,
+        Some(Layout::Nhwc) => 1,
+        None => usize::MAX,
+    };
+    match segments(ui, chosen, &["Channels first", "Channels last"]) {
+        Some(0) => said.layout = Some(Layout::Nchw),
+        Some(_) => said.layout = Some(Layout::Nhwc),
+        None => {}
+    }
+}
+
+fn size_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<u32>, said: &mut Asked) {
+    answer_ui(ui, t, "Size", answer);
+    let shown = answer.value.map(|px| format!("{px} × {px} pixels"));
+    if matches!(answer.whence, Whence::Found) {
+        ui.label(shown.unwrap_or_default());
+        return;
+    }
+    let shown = shown.unwrap_or_else(|| "How large is its input?".into());
+    choice(ui, "input size", "Size of the input", &shown, |ui| {
+        for px in SIZES {
+            if menu_item(ui, None, &format!("{px} × {px} pixels"), RichText::new("")).clicked() {
+                said.size_px = Some(px);
+                ui.close();
+            }
+        }
+    });
+}
+
+fn pooled_ui(ui: &mut Ui, t: &Tokens, found: &Found, said: &mut Asked) {
+    let inspected = &found.inspected;
+    answer_ui(ui, t, "Bottleneck", &inspected.pooled);
+    let shown = inspected.pooled.value.as_ref().map(|pooled| {
+        let dim = pooled
+            .dim
+            .map_or(String::new(), |dim| format!(", {dim} values"));
+        format!("{}{dim}", pooled.name)
+    });
+    let shown = shown.unwrap_or_else(|| "Which layer is pooled?".into());
+    choice(ui, "pooled layer", "Pooled layer", &shown, |ui| {
+        for one in &inspected.choices {
+            let right = widgets::faint(t, format!("{}, {} values", one.operator, one.dim));
+            if menu_item(ui, None, &one.name, right).clicked() {
+                said.pooled = Some(one.name.clone());
+                ui.close();
+            }
+        }
+    });
+}
+
+fn preview_ui(ui: &mut Ui, t: &Tokens, found: &std::sync::Arc<Found>, view: &mut View) {
+    let (rect, response) = ui.allocate_exact_size(vec2(PREVIEW, PREVIEW), Sense::hover());
+    let Some(image) = &found.preview else {
+        widgets::placeholder(ui, rect, 6, None);
+        return;
+    };
+    let is_current = |(of, _): &&(std::sync::Weak<Found>, TextureHandle)| {
+        of.upgrade()
+            .is_some_and(|of| std::sync::Arc::ptr_eq(&of, found))
+    };
+    if view.preview.as_ref().filter(is_current).is_none() {
+        let size = [image.width() as usize, image.height() as usize];
+        let pixels = ColorImage::from_rgb(size, image.as_raw());
+        let texture =
+            ui.ctx()
+                .load_texture("as the network sees it", pixels, TextureOptions::LINEAR);
+        view.preview = Some((std::sync::Arc::downgrade(found), texture));
+    }
+    if let Some((_, texture)) = &view.preview {
+        widgets::picture(ui, rect, texture, 6);
+    }
+    response.on_hover_text("An image of the project, cut and resized as the network sees it");
+    let [mean, std] = found
+        .inspected
+        .normalisation
+        .value
+        .unwrap_or([[0.0; 3], [1.0; 3]]);
+    let of = |value: f32| {
+        let each = mean
+            .iter()
+            .zip(&std)
+            .map(|(mean, std)| (value - mean) / std);
+        each.sum::<f32>() / 3.0
+    };
+    let range = if found.inspected.normalisation.value.is_some() {
+        format!("values {:.1} … {:.1}", of(0.0), of(255.0))
+    } else {
+        "values not known yet".to_owned()
+    };
+    ui.label(widgets::faint(t, range));
+}
+
+/// What it costs and how deep it can be trained.
+fn candidate_ui(ui: &mut Ui, t: &Tokens, candidate: &Candidate) {
+    let macs = candidate
+        .multiply_accumulates
+        .get(&candidate.default_resolution);
+    let cost = format!(
+        "{} parameters, {} MACs, {}, {} values in a bottleneck, {:.0} ms an image on one core",
+        words::millions(candidate.parameters),
+        words::millions(macs.copied().unwrap_or_default()),
+        words::bytes(candidate.file_bytes()),
+        candidate.bottleneck_dim,
+        (candidate.image_time.as_secs_f64() * 1000.0).max(1.0),
+    );
+    ui.add(Label::new(cost).wrap());
+    let depths: Vec<String> = candidate
+        .depths
+        .iter()
+        .map(|offer| offer.depth.title().to_lowercase())
+        .collect();
+    let depths = match &candidate.hindrance {
+        None => format!("Can be trained: {}.", depths.join(", ")),
+        Some(reason) => format!(
+            "Can be trained: {}. Not all of it: {reason}.",
+            depths.join(", ")
+        ),
+    };
+    ui.add(Label::new(widgets::muted(t, depths)).wrap());
+    let sizes: Vec<String> = candidate
+        .multiply_accumulates
+        .keys()
+        .map(u32::to_string)
+        .collect();
+    ui.add(
+        Label::new(widgets::faint(
+            t,
+            format!("Resolutions: {}", sizes.join(", ")),
+        ))
+        .wrap(),
+    );
+}
