@@ -30,11 +30,11 @@ pub struct Adding {
     /// Whether it is being written.
     pub writing: bool,
     /// What was found last, or why nothing was.
-    pub found: Option<Result<Arc<Found>, String>>,
+    pub found: Option<Result<Arc<FoundNetwork>, String>>,
 }
 
 /// What was found in a file.
-pub struct Found {
+pub struct FoundNetwork {
     /// What is known of the network.
     pub inspected: Inspected,
     /// What would be added, once nothing is missing; else why not.
@@ -258,7 +258,7 @@ fn found(
     asked: &Asked,
     frame: Option<&Path>,
     work: &Work,
-) -> Result<Found, BackboneError> {
+) -> Result<FoundNetwork, BackboneError> {
     let inspected = inspect(path, asked)?;
     let candidate = match inspected.missing() {
         Some(_) => None,
@@ -284,7 +284,7 @@ fn found(
             };
             Some(preprocessing.resize(&load_image(frame).ok()?))
         });
-    Ok(Found {
+    Ok(FoundNetwork {
         inspected,
         candidate,
         preview,

@@ -48,7 +48,7 @@ use egui::Context;
 
 use crate::project::{Label, Noun, Trash};
 
-pub use architecture::{Adding, ArchitectureAction, Found};
+pub use architecture::{Adding, ArchitectureAction, FoundNetwork};
 pub use ask::Ask;
 pub use command::Command;
 pub use depth::{Basis, DepthState};

@@ -1,9 +1,11 @@
 //! Adding an architecture: what was found in the file, what must still be said, what it would cost.
 
+use std::sync::{Arc, Weak};
+
 use egui::{ColorImage, Label, RichText, Sense, TextureHandle, TextureOptions, Ui, vec2};
 
 use super::{End, buttons_ui, title_ui, words_ui};
-use crate::app::{Action, Adding, ArchitectureAction, Found, words};
+use crate::app::{Action, Adding, ArchitectureAction, FoundNetwork, words};
 use crate::backbone::{Answer, Asked, Candidate, Layout, Normalisation, Whence};
 use crate::ui::Cx;
 use crate::ui::theme::{Tokens, tokens};
@@ -22,7 +24,7 @@ pub struct View {
     name: String,
     licence: String,
     /// The preview, and what it was made of.
-    preview: Option<(std::sync::Weak<Found>, TextureHandle)>,
+    preview: Option<(Weak<FoundNetwork>, TextureHandle)>,
 }
 
 pub(super) fn add_architecture_ui(
@@ -105,7 +107,7 @@ fn found_ui(
     ui: &mut Ui,
     t: &Tokens,
     adding: &Adding,
-    found: &std::sync::Arc<Found>,
+    found: &Arc<FoundNetwork>,
     view: &mut View,
     said: &mut Asked,
 ) -> bool {
@@ -253,7 +255,7 @@ fn size_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<u32>, said: &mut Asked) {
     });
 }
 
-fn pooled_ui(ui: &mut Ui, t: &Tokens, found: &Found, said: &mut Asked) {
+fn pooled_ui(ui: &mut Ui, t: &Tokens, found: &FoundNetwork, said: &mut Asked) {
     let inspected = &found.inspected;
     answer_ui(ui, t, "Bottleneck", &inspected.pooled);
     let shown = inspected.pooled.value.as_ref().map(|pooled| {
@@ -274,23 +276,20 @@ fn pooled_ui(ui: &mut Ui, t: &Tokens, found: &Found, said: &mut Asked) {
     });
 }
 
-fn preview_ui(ui: &mut Ui, t: &Tokens, found: &std::sync::Arc<Found>, view: &mut View) {
+fn preview_ui(ui: &mut Ui, t: &Tokens, found: &Arc<FoundNetwork>, view: &mut View) {
     let (rect, response) = ui.allocate_exact_size(vec2(PREVIEW, PREVIEW), Sense::hover());
     let Some(image) = &found.preview else {
         widgets::placeholder(ui, rect, 6, None);
         return;
     };
-    let is_current = |(of, _): &&(std::sync::Weak<Found>, TextureHandle)| {
-        of.upgrade()
-            .is_some_and(|of| std::sync::Arc::ptr_eq(&of, found))
-    };
-    if view.preview.as_ref().filter(is_current).is_none() {
+    let made_of = view.preview.as_ref().and_then(|(of, _)| of.upgrade());
+    if made_of.is_none_or(|of| !Arc::ptr_eq(&of, found)) {
         let size = [image.width() as usize, image.height() as usize];
         let pixels = ColorImage::from_rgb(size, image.as_raw());
         let texture =
             ui.ctx()
                 .load_texture("as the network sees it", pixels, TextureOptions::LINEAR);
-        view.preview = Some((std::sync::Arc::downgrade(found), texture));
+        view.preview = Some((Arc::downgrade(found), texture));
     }
     if let Some((_, texture)) = &view.preview {
         widgets::picture(ui, rect, texture, 6);
