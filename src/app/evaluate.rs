@@ -73,6 +73,8 @@ pub struct EvaluateState {
     pub evaluation: Option<Arc<Evaluation>>,
     /// Its figures, there whenever the predictions are.
     pub figures: Option<Arc<Figures>>,
+    /// The run that it is compared with.
+    pub other: Option<RunId>,
     /// What was measured of the run on request.
     pub measured: Measurements,
     /// Why there are none.
@@ -112,6 +114,7 @@ impl Default for EvaluateState {
             split: Split::Test,
             evaluation: None,
             figures: None,
+            other: None,
             measured: Measurements::default(),
             error: None,
             task: None,
@@ -148,6 +151,8 @@ pub enum EvaluateAction {
     CancelMeasure(Measurement),
     /// Keeps the threshold at which this part of images of the classes is called unknown, or none.
     KeepUnknown(Option<f64>),
+    /// Compares the run with another one.
+    Compare(RunId),
     /// Writes the report of the run into its folder and opens it.
     Report,
     /// Shows only one cell of the matrix, or all mistakes.
@@ -262,6 +267,7 @@ impl App {
                     state.files_added.clear();
                     state.split = Split::Test;
                     state.measured.forget();
+                    state.other = None;
                     state.reset();
                 }
                 self.evaluate_if_due();
@@ -287,6 +293,7 @@ impl App {
             EvaluateAction::Measure(what) => self.measure(what),
             EvaluateAction::CancelMeasure(what) => self.cancel_measurement(what),
             EvaluateAction::KeepUnknown(rate) => self.keep_unknown(rate),
+            EvaluateAction::Compare(other) => self.compare(other),
             EvaluateAction::Report => self.write_report(),
             EvaluateAction::Preview(place) => {
                 state.preview = place.filter(|place| *place < state.shown.len());

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::tasks::TaskId;
-use super::{App, Lane, Tone};
+use super::{App, Lane, RunEntry, Tone};
 use crate::evaluate::{
-    CrossValidation, EvaluateError, LeakMeter, LearningCurve, Reliability, TestLooks, UnknownCurve,
-    cross_validate, hold_out_classes, leak_meter, learning_curve, reliability, test_looks,
-    write_report,
+    Comparison, CrossValidation, EvaluateError, Evaluation, LeakMeter, LearningCurve, QualityParts,
+    Reliability, TestLooks, UnknownCurve, cross_validate, evaluate, hold_out_classes, leak_meter,
+    learning_curve, quality_parts, reliability, test_looks, write_report,
 };
 use crate::jobs::{JobError, Work};
 use crate::project::{Project, Split};
-use crate::train::{Calibration, Run};
+use crate::train::{Calibration, Run, RunId};
 
 /// Something that can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +31,10 @@ pub enum Measurement {
     Learning,
     /// How many runs were tested on the same frames.
     Looks,
+    /// Dark and blurred frames.
+    Quality,
+    /// Another run on the same frames.
+    Compare,
 }
 
 impl Measurement {
@@ -43,13 +47,15 @@ impl Measurement {
             Self::Folds => "Cross-validation",
             Self::Learning => "Learning curve",
             Self::Looks => "Counting runs",
+            Self::Quality => "Looking at the images",
+            Self::Compare => "Comparing runs",
         }
     }
 
     fn measure(
         self,
         project: &Project,
-        run: &Run,
+        (run, other): (&Run, Option<&RunEntry>),
         split: Split,
         work: &Work,
     ) -> Result<Found, EvaluateError> {
@@ -63,6 +69,23 @@ impl Measurement {
             Self::Folds => Found::Folds(cross_validate(project, run, work)?),
             Self::Learning => Found::Learning(learning_curve(project, run, work)?),
             Self::Looks => Found::Looks(test_looks(project, run)?),
+            Self::Quality => {
+                let evaluation = evaluate(project, run, split, work)?;
+                Found::Quality(quality_parts(project, &evaluation, work)?)
+            }
+            Self::Compare => {
+                let Some(other) = other else {
+                    return Ok(Found::Compared(None));
+                };
+                let first = evaluate(project, &other.run, split, work)?;
+                let second = evaluate(project, run, split, work)?;
+                let compared = Comparison::of(&first, &second).map(|comparison| Compared {
+                    other: other.title(),
+                    comparison,
+                    first,
+                });
+                Found::Compared(compared.map(Box::new))
+            }
         })
     }
 }
@@ -82,6 +105,21 @@ pub enum Found {
     Learning(Option<LearningCurve>),
     /// How many.
     Looks(TestLooks),
+    /// Quarters of the frames.
+    Quality(QualityParts),
+    /// The other run and this one.
+    Compared(Option<Box<Compared>>),
+}
+
+/// Another run, whose figures come first, and the one that is looked at.
+#[derive(Debug, Clone)]
+pub struct Compared {
+    /// What the other run is called.
+    pub other: String,
+    /// Both on the frames that both have.
+    pub comparison: Comparison,
+    /// The other run's evaluation.
+    pub first: Evaluation,
 }
 
 /// The measurements of the run that is looked at.
@@ -113,8 +151,18 @@ impl Measurements {
 
     /// Lets go of what belongs to another side of the split.
     pub(super) fn forget_side(&mut self) {
-        self.found.remove(&Measurement::Reliability);
-        self.tasks.remove(&Measurement::Reliability);
+        for what in [
+            Measurement::Reliability,
+            Measurement::Quality,
+            Measurement::Compare,
+        ] {
+            self.forget_one(what);
+        }
+    }
+
+    fn forget_one(&mut self, what: Measurement) {
+        self.found.remove(&what);
+        self.tasks.remove(&what);
     }
 
     /// Lets go of everything; jobs that still run are of no use to anybody.
@@ -138,6 +186,8 @@ impl App {
             return;
         }
         let (run, split) = (run.run.clone(), state.split);
+        let other = state.other.as_ref().and_then(|id| session.train.run(id));
+        let other = other.cloned();
         let project = Arc::clone(&session.project);
         // What takes no training is there at once.
         let quiet = matches!(what, Measurement::Reliability | Measurement::Looks);
@@ -146,7 +196,7 @@ impl App {
             lane,
             what.title(),
             quiet,
-            move |work| what.measure(&project, &run, split, work),
+            move |work| what.measure(&project, (&run, other.as_ref()), split, work),
             move |app, task, result| app.measured(what, task, result),
         );
         if let Some(session) = &mut self.session {
@@ -173,6 +223,15 @@ impl App {
                 measured.found.insert(what, Err(error.to_string()));
             }
         }
+    }
+
+    /// Compares the run that is looked at with another one.
+    pub(super) fn compare(&mut self, other: RunId) {
+        if let Some(session) = &mut self.session {
+            session.evaluate.other = Some(other);
+            session.evaluate.measured.forget_one(Measurement::Compare);
+        }
+        self.measure(Measurement::Compare);
     }
 
     /// Ends a measurement.

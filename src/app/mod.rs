@@ -62,7 +62,7 @@ pub use import::{
 };
 pub use label::{Group, LabelAction, LabelState, Pick, Show, Step, class_key};
 pub use make::{MakeAction, MakeEnd, Making};
-pub use measure::{Found, Measurement, Measurements};
+pub use measure::{Compared, Found, Measurement, Measurements};
 pub use mend::FrameNow;
 pub use notes::{Note, Notes, Tone};
 pub use phone::{PhoneAction, PhoneState, PhoneTrial, Served};

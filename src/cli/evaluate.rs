@@ -142,13 +142,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let (evaluation, found, more, comparison) = console.run("evaluate", move |work| {
         let evaluation = evaluate(&project, &run, split, work)?;
         let figures = Figures::of(&evaluation, work)?;
-        let more = more.measure(
-            &project,
-            &run,
-            split,
-            (evaluation.noun(), figures.accuracy),
-            work,
-        )?;
+        let more = more.measure(&project, &run, split, (&evaluation, figures.accuracy), work)?;
         let compared = match other {
             Some(other) => {
                 let first = evaluate(&project, &other, split, work)?;

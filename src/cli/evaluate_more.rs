@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::evaluate::{
-    CrossValidation, EvaluateError, LeakMeter, LearningCurve, Measure, Reliability, TestLooks,
-    UnknownCurve, cross_validate, hold_out_classes, leak_meter, learning_curve, reliability,
-    test_looks,
+    CrossValidation, EvaluateError, Evaluation, LeakMeter, LearningCurve, Measure, QualityParts,
+    Reliability, TestLooks, UnknownCurve, cross_validate, hold_out_classes, leak_meter,
+    learning_curve, quality_parts, reliability, test_looks,
 };
 use crate::jobs::Work;
 use crate::project::{Noun, Project, Split};
@@ -36,6 +36,9 @@ pub struct MoreArgs {
     /// Hold out each class in turn: how well images of none of the classes are told
     #[arg(long)]
     held_out: bool,
+    /// The accuracy in quarters of the images by brightness and by sharpness
+    #[arg(long)]
+    quality: bool,
     /// All of these
     #[arg(long)]
     everything: bool,
@@ -59,6 +62,8 @@ pub struct More {
     learning_curve: Option<LearningCurve>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<Unknown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quality: Option<QualityParts>,
     test_looks: TestLooks,
     #[serde(skip)]
     is_tuned: bool,
@@ -83,10 +88,11 @@ impl MoreArgs {
         project: &Project,
         run: &Run,
         split: Split,
-        (noun, accuracy): (Noun, Measure),
+        (evaluation, accuracy): (&Evaluation, Measure),
         work: &Work,
     ) -> Result<More, EvaluateError> {
         let all = self.everything;
+        let noun = evaluation.noun();
         let mut findings = Vec::new();
         let mut missing = |what: &str, why: &str| findings.push(format!("No {what}: {why}."));
         let mut reliable = None;
@@ -130,6 +136,10 @@ impl MoreArgs {
                 );
             }
         }
+        let mut quality = None;
+        if all || self.quality {
+            quality = Some(quality_parts(project, evaluation, work)?);
+        }
         let mut calibration = run.calibration()?;
         if let (Some(_), Some(unknown)) = (self.unknown_at, &unknown) {
             project.check_writable()?;
@@ -150,6 +160,7 @@ impl MoreArgs {
             cross_validation,
             learning_curve: learning,
             unknown,
+            quality,
             test_looks,
             accuracy,
             is_tuned: run.settings.fine_tune.is_on(),
@@ -255,6 +266,19 @@ impl More {
                     point.sources_per_class,
                     100.0 * point.accuracy()
                 );
+            }
+        }
+        if let Some(found) = &self.quality {
+            for (what, parts, unit) in [
+                ("brightness, per cent", &found.brightness, 100.0),
+                ("sharpness", &found.sharpness, 1.0),
+            ] {
+                _ = writeln!(text, "\n{what}: accuracy of quarters");
+                for part in parts {
+                    let [low, high] = part.range.map(|end| end * unit);
+                    let right = 100.0 * part.accuracy.value.unwrap_or(0.0);
+                    _ = writeln!(text, "  {low:>5.0} to {high:>5.0}  {right:>6.1} %");
+                }
             }
         }
         if !self.findings.is_empty() {

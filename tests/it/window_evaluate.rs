@@ -1,6 +1,6 @@
 //! The pages of Evaluate: what is measured of a run beside its mistakes.
 
-use salamander::app::Action;
+use salamander::app::{Action, EvaluateAction};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
@@ -71,6 +71,13 @@ fn what_takes_trainings_is_measured_on_request() {
     desk.see_part("The folds: ");
     desk.click("Measure the curve");
     desk.see_part("a class");
+    desk.click("Look at them");
+    desk.see("most blurred");
+    desk.click("Compare");
+    desk.see("Choose another run of this project.");
+    desk.act(Action::Evaluate(EvaluateAction::Compare(run.id.clone())));
+    desk.see_part("That does not show that one is better");
+    desk.see("both right");
     desk.click("Report");
     desk.see_part("The report is written");
     let page = std::fs::read_to_string(run.dir.join("report.html")).unwrap();

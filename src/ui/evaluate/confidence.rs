@@ -5,7 +5,7 @@ use egui::Ui;
 use egui_plot::{Bar, BarChart, Line, LineStyle, PlotPoints, VLine};
 
 use super::measure::{Card, measurement_ui, sentence_ui};
-use super::plot::percent_plot;
+use super::plot::{bevelled, percent_plot};
 use crate::app::{Action, EvaluateAction, Found, Measurement, Session, words};
 use crate::backbone::Depth;
 use crate::evaluate::{Reliability, UnknownCurve};
@@ -163,7 +163,7 @@ fn held_out_ui(
                 ("false accepts", &curve.false_accept, t.danger),
                 ("false rejects", &curve.false_reject, t.accent),
             ] {
-                let line = Line::new(name, PlotPoints::from(line(values)));
+                let line = Line::new(name, PlotPoints::from(bevelled(&line(values))));
                 plot.line(line.color(color).width(2.0).allow_hover(false));
             }
             plot.vline(

@@ -4,7 +4,7 @@ use egui::{Align, Color32, Layout, RichText, Sense, Ui, vec2};
 use egui_plot::{Line, LineStyle, PlotPoints};
 
 use super::figures::measure_words;
-use super::plot::percent_plot;
+use super::plot::{bevelled, percent_plot};
 use crate::app::{Session, words};
 use crate::evaluate::{Evaluation, Figures, Measure, Ranking};
 use crate::ui::theme::{self, Tokens, tokens};
@@ -133,7 +133,7 @@ fn lines(
             None if stands_out => t.muted,
             _ => t.line_strong,
         };
-        let line = Line::new(name.clone(), PlotPoints::from(of(ranking)));
+        let line = Line::new(name.clone(), PlotPoints::from(bevelled(&of(ranking))));
         let width = if chosen == Some(class) { 2.5 } else { 1.5 };
         Some(line.color(color).width(width).allow_hover(false))
     };

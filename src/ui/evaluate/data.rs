@@ -8,7 +8,7 @@ use super::figures::measure_words;
 use super::measure::{Card, measurement_ui, sentence_ui};
 use super::plot::{Axes, plot_ui};
 use crate::app::{Action, EvaluateAction, Found, Measurement, Session, words};
-use crate::evaluate::{CrossValidation, LeakMeter, LearningCurve};
+use crate::evaluate::{CrossValidation, LeakMeter, LearningCurve, QualityParts};
 use crate::project::Noun;
 use crate::ui::Cx;
 use crate::ui::theme::tokens;
@@ -42,11 +42,63 @@ pub fn data_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         }
     });
     ui.add_space(6.0);
+    measurement_ui(ui, cx, session, &QUALITY, |ui, _, found| {
+        if let Found::Quality(found) = found {
+            quality_ui(ui, noun, found);
+        }
+    });
+    ui.add_space(6.0);
     measurement_ui(ui, cx, session, &LEARNING, |ui, _, found| {
         if let Found::Learning(found) = found {
             learning_ui(ui, noun, found.as_ref());
         }
     });
+}
+
+const QUALITY: Card = Card {
+    what: Measurement::Quality,
+    title: "Dark and blurred {images}",
+    about: "The accuracy in quarters of the {images}, from the darkest to the brightest, and from the most blurred to the sharpest.",
+    button: "Look at them",
+};
+
+fn quality_ui(ui: &mut Ui, noun: Noun, found: &QualityParts) {
+    let t = tokens(ui);
+    for (title, ends, parts, unit) in [
+        (
+            "Brightness",
+            ["darkest", "brightest"],
+            &found.brightness,
+            100.0,
+        ),
+        (
+            "Sharpness",
+            ["most blurred", "sharpest"],
+            &found.sharpness,
+            1.0,
+        ),
+    ] {
+        ui.label(widgets::name(title));
+        egui::Grid::new(title)
+            .num_columns(4)
+            .spacing([18.0, 4.0])
+            .show(ui, |ui| {
+                for (at, part) in parts.iter().enumerate() {
+                    let name = match at {
+                        0 => ends[0],
+                        at if at + 1 == parts.len() => ends[1],
+                        _ => "",
+                    };
+                    let [low, high] = part.range.map(|end| end * unit);
+                    ui.label(widgets::muted(t, name));
+                    ui.label(widgets::muted(t, format!("{low:.0} to {high:.0}")));
+                    ui.label(widgets::muted(t, noun.count(part.frames as usize)));
+                    ui.label(measure_words(&part.accuracy));
+                    ui.end_row();
+                }
+            });
+        ui.add_space(4.0);
+    }
 }
 
 const LEAK: Card = Card {

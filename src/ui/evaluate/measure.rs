@@ -33,7 +33,7 @@ pub fn measurement_ui(
     let measured = &session.evaluate.measured;
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
-        section(ui, card.title, |_| {});
+        section(ui, &session.noun().fill(card.title), |_| {});
         let about = session.noun().fill(card.about);
         ui.add(egui::Label::new(widgets::faint(t, about).line_height(Some(16.0))).wrap());
         ui.add_space(4.0);

@@ -1,5 +1,6 @@
 //! The evaluate workspace: how good a run is on frames it has never seen, and what it gets wrong.
 
+mod compare;
 mod confidence;
 mod curves;
 mod data;
@@ -50,10 +51,12 @@ enum Page {
     Confidence,
     /// What the figures owe to the data.
     Data,
+    /// Two runs on the same frames.
+    Compare,
 }
 
 /// The pages with their names and what they are for, in the order they are offered.
-const PAGES: [(Page, &str, &str); 4] = [
+const PAGES: [(Page, &str, &str); 5] = [
     (
         Page::Mistakes,
         "Mistakes",
@@ -73,6 +76,11 @@ const PAGES: [(Page, &str, &str); 4] = [
         Page::Data,
         "Data",
         "What the figures owe to the data, and what more of it would bring",
+    ),
+    (
+        Page::Compare,
+        "Compare",
+        "This run and another one, frame by frame",
     ),
 ];
 
@@ -144,6 +152,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         }
         Page::Confidence => confidence::confidence_ui(ui, cx, session, &mut view.confidence),
         Page::Data => data::data_ui(ui, cx, session),
+        Page::Compare => compare::compare_ui(ui, cx, session, evaluation),
     });
 }
 

@@ -95,3 +95,46 @@ pub fn plot_ui(ui: &mut Ui, axes: &Axes<'_>, add: impl FnOnce(&mut PlotUi<'_>)) 
         plot.show(ui, add);
     });
 }
+
+/// How far from a corner its two ends are, in parts of the axes.
+const BEVEL: f64 = 0.003;
+
+/// A line in parts of one with its corners cut off by less than can be seen: at right angles between long stretches the
+/// painter fills the triangle that they span.
+#[must_use]
+pub fn bevelled(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let mut line = Vec::with_capacity(2 * points.len());
+    line.extend(points.first());
+    for corner in points.windows(3) {
+        let [before, at, after] = corner else {
+            continue;
+        };
+        for other in [before, after] {
+            let [dx, dy] = [other[0] - at[0], other[1] - at[1]];
+            let part = (BEVEL / dx.hypot(dy).max(BEVEL)).min(0.5);
+            line.push([at[0] + part * dx, at[1] + part * dy]);
+        }
+    }
+    if points.len() > 1 {
+        line.extend(points.last());
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn corners_are_cut_off_and_ends_stay() {
+        let found = bevelled(&[[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]]);
+        let expected = [[0.0, 0.0], [0.0, 0.997], [0.003, 1.0], [1.0, 1.0]];
+        assert_eq!(found.len(), 4);
+        for (found, expected) in found.iter().zip(expected) {
+            let apart = (found[0] - expected[0]).abs() + (found[1] - expected[1]).abs();
+            assert!(apart < 1e-9, "{found:?}");
+        }
+        assert!(bevelled(&[]).is_empty());
+        assert_eq!(bevelled(&[[0.5, 0.5]]).len(), 1);
+    }
+}

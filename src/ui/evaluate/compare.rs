@@ -1,0 +1,171 @@
+//! Two runs compared frame by frame: the tests, and the frames that only one of them has right.
+
+use egui::{Rect, Sense, Ui, pos2, vec2};
+
+use super::measure::{Card, measurement_ui, sentence_ui};
+use crate::app::{
+    Action, Compared, EvaluateAction, Found, Measurement, Picture, PictureKey, Session, words,
+};
+use crate::evaluate::Evaluation;
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::run_choice::run_choice;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{self, panel, picture_within, placeholder, section};
+
+/// Frames that are shown.
+const MOST_FRAMES: usize = 60;
+/// A card, points.
+const CARD: egui::Vec2 = vec2(150.0, 150.0);
+const GAP: f32 = 10.0;
+
+const COMPARE: Card = Card {
+    what: Measurement::Compare,
+    title: "Which is better",
+    about: "Both runs judge the same {images}. Only those on which one is right and the other wrong tell anything. {Images} of one source err together, so the test over sources must agree with that over {images}.",
+    button: "Compare",
+};
+
+/// Paints the choice of the other run, and the comparison.
+pub fn compare_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
+    let state = &session.evaluate;
+    panel(ui).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        section(ui, "Compare with", |_| {});
+        ui.scope(|ui| {
+            ui.set_max_width(ui.available_width().min(320.0));
+            let chosen = state.other.as_ref();
+            if let Some(id) = run_choice(ui, session, "compared run", chosen) {
+                cx.act(Action::Evaluate(EvaluateAction::Compare(id)));
+            }
+        });
+    });
+    ui.add_space(6.0);
+    if state.other.is_none() {
+        let t = tokens(ui);
+        ui.label(widgets::muted(t, "Choose another run of this project."));
+        return;
+    }
+    measurement_ui(ui, cx, session, &COMPARE, |ui, _, found| {
+        if let Found::Compared(found) = found {
+            match found {
+                Some(found) => found_ui(ui, session, evaluation, found),
+                None => sentence_ui(
+                    ui,
+                    "The two runs were not tested on the same images.".to_owned(),
+                ),
+            }
+        }
+    });
+}
+
+fn found_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation, found: &Compared) {
+    let t = tokens(ui);
+    let noun = session.noun();
+    sentence_ui(
+        ui,
+        format!(
+            "First {}, second this run. {}",
+            found.other,
+            found.comparison.sentence(noun)
+        ),
+    );
+    let counts = found.comparison.counts;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 26.0;
+        for (what, count) in [
+            ("both right", counts.both),
+            ("only the other", counts.first_only),
+            ("only this run", counts.second_only),
+            ("neither", counts.neither),
+        ] {
+            ui.vertical(|ui| {
+                ui.label(widgets::figure(words::number(count)));
+                ui.label(widgets::small(t, what));
+            });
+        }
+    });
+    ui.add_space(6.0);
+    let differing = &found.comparison.differing;
+    if differing.is_empty() {
+        return;
+    }
+    ui.label(widgets::muted(
+        t,
+        format!(
+            "{} that only one of them has right",
+            noun.count(differing.len())
+        ),
+    ));
+    let columns = ((ui.available_width() + GAP) / (CARD.x + GAP))
+        .floor()
+        .max(1.0) as usize;
+    ui.spacing_mut().item_spacing = vec2(GAP, GAP);
+    let shown: Vec<&[usize; 2]> = differing.iter().take(MOST_FRAMES).collect();
+    for row in shown.chunks(columns) {
+        ui.horizontal(|ui| {
+            for [first, second] in row {
+                frame_ui(ui, session, evaluation, found, [*first, *second]);
+            }
+        });
+    }
+    if differing.len() > MOST_FRAMES {
+        let more = differing.len() - MOST_FRAMES;
+        ui.label(widgets::faint(t, format!("and {more} more")));
+    }
+}
+
+fn frame_ui(
+    ui: &mut Ui,
+    session: &Session,
+    evaluation: &Evaluation,
+    found: &Compared,
+    [first, second]: [usize; 2],
+) {
+    let t = tokens(ui);
+    let (rect, response) = ui.allocate_exact_size(CARD, Sense::hover());
+    let [Some(before), Some(now)] = [
+        found.first.predictions.get(first),
+        evaluation.predictions.get(second),
+    ] else {
+        return;
+    };
+    let name = |classes: &[String], at: usize| classes.get(at).cloned().unwrap_or_default();
+    let truth = name(&evaluation.classes, now.truth);
+    let said = [
+        name(&found.first.classes, before.predicted),
+        name(&evaluation.classes, now.predicted),
+    ];
+    let words = format!(
+        "“{truth}”: the other run says “{}”, this one “{}”",
+        said[0], said[1]
+    );
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &words));
+    if !ui.is_rect_visible(rect) {
+        return;
+    }
+    let image = Rect::from_min_size(rect.min, vec2(CARD.x, 100.0));
+    match session
+        .pictures
+        .get(&PictureKey::Thumb(session.root.join(&now.path)))
+    {
+        Picture::Ready(texture) => picture_within(ui, image, &texture, theme::RADIUS),
+        Picture::Loading => placeholder(ui, image, theme::RADIUS, None),
+        Picture::Failed(_) => placeholder(ui, image, theme::RADIUS, Some(icons::MISSING)),
+    }
+    let lines = [
+        (truth, t.text),
+        (format!("other: {}", said[0]), t.muted),
+        (format!("this: {}", said[1]), t.muted),
+    ];
+    for ((line, color), at) in lines.into_iter().zip([102.0, 118.0, 134.0]) {
+        ui.painter().text(
+            pos2(rect.left(), rect.top() + at),
+            egui::Align2::LEFT_TOP,
+            words::shorten(&line, 22),
+            egui::FontId::new(12.0, egui::FontFamily::Proportional),
+            color,
+        );
+    }
+    response.on_hover_text(words);
+}
