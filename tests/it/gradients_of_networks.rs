@@ -1,10 +1,13 @@
 //! The gradients of whole networks against those of `PyTorch`, from files that `tests/gradients_of_networks.py`
 //! prepares: small networks always, those of which the files are large when a variable names their folder.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
+use salamander::graph::ops::block_size;
+use salamander::graph::passes::layout::append_in_rows;
 use salamander::graph::{CrossEntropy, Dim, Graph, ValueId, gradients, reach};
 use salamander::onnx::{ElementType, Session, Tensor};
 
@@ -41,23 +44,72 @@ fn compare_all(folder: &Path) -> usize {
     let mut off = Vec::new();
     for path in &networks {
         let name = path.file_stem().unwrap().to_string_lossy();
-        let (worst, parameter, count) = compare(path);
-        println!("{name}: {count} parameters, off by up to {worst:.1e} ({parameter})");
-        assert!(count > 0, "{name} has no parameters");
-        if worst.is_nan() || worst >= TOLERANCE {
-            off.push(name.into_owned());
+        for layout in [Layout::AsItIs, Layout::Rows] {
+            let (worst, parameter, count) = compare(path, layout);
+            println!(
+                "{name}, {layout:?}: {count} parameters, off by up to {worst:.1e} ({parameter})"
+            );
+            assert!(count > 0, "{name} has no parameters");
+            if worst.is_nan() || worst >= TOLERANCE {
+                off.push(format!("{name}, {layout:?}"));
+            }
         }
     }
     assert!(off.is_empty(), "{off:?} are off by {TOLERANCE:e} or more");
     networks.len()
 }
 
+/// How the network is written for its derivatives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Layout {
+    /// As in the file.
+    AsItIs,
+    /// As a training has it: with the images of a batch laid out together.
+    Rows,
+}
+
+/// The network in rows, with its parameters as inputs in the order of `parameters`: logits and parameters.
+fn in_rows(network: &Graph, parameters: &[String], batch: usize) -> (Graph, ValueId, Vec<ValueId>) {
+    let inner = inner_of(network);
+    let mut graph = Graph::new("rows");
+    graph.opset = network.opset;
+    let lens: Vec<usize> = std::iter::once(batch)
+        .chain(inner.iter().copied())
+        .collect();
+    let x = graph.input("input", ElementType::F32, &Dim::all_fixed(&lens));
+    let mut by = Vec::new();
+    let mut trained = BTreeMap::new();
+    for name in parameters {
+        let parameter = network.find(name).unwrap();
+        let shape = network.constant_of(parameter).unwrap().shape.clone();
+        let value = graph.input(name, ElementType::F32, &Dim::all_fixed(&shape));
+        trained.insert(parameter, value);
+        by.push(value);
+    }
+    let logits = append_in_rows(
+        &mut graph,
+        network,
+        x,
+        &inner,
+        batch,
+        &trained,
+        block_size(),
+    );
+    (graph, logits.unwrap(), by)
+}
+
+/// The shape of a network's input without the batch.
+fn inner_of(network: &Graph) -> Vec<usize> {
+    let shape = network.shape(network.inputs()[0]).unwrap();
+    shape[1..].iter().map(|dim| dim.fixed().unwrap()).collect()
+}
+
 /// The largest relative error of a parameter's gradient, that parameter's name, and the number of parameters.
-fn compare(path: &Path) -> (f64, String, usize) {
+fn compare(path: &Path, layout: Layout) -> (f64, String, usize) {
     let mut graph = Graph::from_onnx(&fs::read(path).unwrap()).unwrap();
     let file = fs::read(path.with_extension("safetensors")).unwrap();
     let expected = SafeTensors::deserialize(&file).unwrap();
-    let parameters: Vec<String> = expected
+    let mut parameters: Vec<String> = expected
         .names()
         .iter()
         .filter_map(|name| name.strip_prefix("gradient.").map(str::to_owned))
@@ -68,14 +120,19 @@ fn compare(path: &Path) -> (f64, String, usize) {
     let found = reach(&graph, logits);
     assert_eq!(found.without_rule, [], "{}", path.display());
 
+    if layout == Layout::Rows {
+        graph
+            .free_batch(graph.inputs()[0], &inner_of(&graph))
+            .unwrap();
+        // A class token is added as a constant then, and stays as it is in a training.
+        parameters.retain(|name| graph.find(name).is_some());
+    }
+
     // Parameters are inputs, as in a training; nothing is folded into them.
-    let mut inputs = Vec::new();
-    let mut by = Vec::new();
+    let mut inputs: Vec<(String, Tensor)> = Vec::new();
     for name in &parameters {
         let parameter = graph.find(name).unwrap();
         let tensor = Tensor::clone(graph.constant_of(parameter).unwrap());
-        graph.make_input(parameter);
-        by.push(parameter);
         inputs.push((name.clone(), tensor));
     }
     let input = expected.tensor("input").unwrap();
@@ -89,6 +146,17 @@ fn compare(path: &Path) -> (f64, String, usize) {
         "labels".into(),
         Tensor::new([rows], numbers(labels.data(), i64::from_le_bytes)),
     ));
+    let (mut graph, logits, by) = match layout {
+        Layout::Rows => in_rows(&graph, &parameters, rows),
+        Layout::AsItIs => {
+            let values = parameters.iter().map(|name| graph.find(name).unwrap());
+            let by: Vec<ValueId> = values.collect();
+            for parameter in &by {
+                graph.make_input(*parameter);
+            }
+            (graph, logits, by)
+        }
+    };
     let labels = graph.input("labels", ElementType::I64, &[Dim::Fixed(rows)]);
     let classes = graph.shape(logits).unwrap()[1].fixed().unwrap();
     let loss =

@@ -90,7 +90,10 @@ pub fn inspect(path: &Path, asked: &Asked) -> Result<Inspected, BackboneError> {
             })
         }
         (None, Ok(found)) => {
-            let note = format!("before {}", found.head);
+            let note = match found.classes {
+                Some(_) => format!("before {}", found.head),
+                None => "the file ends with it".to_owned(),
+            };
             Answer::found(found, note)
         }
         (None, Err(reason)) => Answer::missing(reason),

@@ -8,7 +8,7 @@ use super::{End, buttons_ui, title_ui, words_ui};
 use crate::app::{Action, Adding, ArchitectureAction, FoundNetwork, words};
 use crate::backbone::{Answer, Asked, Candidate, Layout, Normalisation, Whence};
 use crate::ui::Cx;
-use crate::ui::theme::{Tokens, tokens};
+use crate::ui::theme::{self, Tokens, tokens};
 use crate::ui::widgets::{
     self, accent_button, button, choice, field_label, menu_item, segments, spinner, text_field,
 };
@@ -157,26 +157,26 @@ fn found_ui(
 }
 
 /// What is known of one thing, and from where.
-fn answer_ui<T>(ui: &mut Ui, t: &Tokens, what: &str, answer: &Answer<T>) {
+fn answer_ui<T>(ui: &mut Ui, t: &Tokens, what: &str, known: &str, answer: &Answer<T>) {
     ui.horizontal(|ui| {
-        field_label(ui, what);
+        ui.spacing_mut().item_spacing.x = 8.0;
+        ui.label(widgets::muted(t, what));
+        if !known.is_empty() {
+            ui.label(known);
+        }
         let (word, color) = match answer.whence {
             Whence::Found => ("found", t.faint),
             Whence::Given => ("as you said", t.faint),
             Whence::Assumed => ("assumed", t.accent),
             Whence::Missing => ("please choose", t.danger),
         };
-        ui.label(
-            RichText::new(word)
-                .color(color)
-                .size(crate::ui::theme::TYPE_SMALL),
-        )
-        .on_hover_text(&answer.note);
+        let word = RichText::new(word).color(color).size(theme::TYPE_SMALL);
+        ui.label(word).on_hover_text(&answer.note);
     });
 }
 
 fn normalisation_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<[[f32; 3]; 2]>, said: &mut Asked) {
-    answer_ui(ui, t, "Normalisation", answer);
+    answer_ui(ui, t, "Normalisation", "", answer);
     let chosen = answer.value.map(|mean_std| {
         Normalisation::of(mean_std).map_or_else(|| "by its own figures".to_owned(), titled)
     });
@@ -216,13 +216,14 @@ fn of_whom(normalisation: Normalisation) -> &'static str {
 }
 
 fn layout_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<Layout>, said: &mut Asked) {
-    answer_ui(ui, t, "Layout", answer);
-    if matches!(answer.whence, Whence::Found) {
-        let text = match answer.value {
-            Some(Layout::Nhwc) => "Channels last",
-            _ => "Channels first",
-        };
-        ui.label(text);
+    let found = matches!(answer.whence, Whence::Found);
+    let known = match answer.value {
+        Some(Layout::Nhwc) if found => "Channels last",
+        Some(Layout::Nchw) if found => "Channels first",
+        _ => "",
+    };
+    answer_ui(ui, t, "Layout", known, answer);
+    if found {
         return;
     }
     let chosen = match answer.value {
@@ -238,12 +239,12 @@ fn layout_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<Layout>, said: &mut Asked)
 }
 
 fn size_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<u32>, said: &mut Asked) {
-    answer_ui(ui, t, "Size", answer);
     let shown = answer.value.map(|px| format!("{px} × {px} pixels"));
     if matches!(answer.whence, Whence::Found) {
-        ui.label(shown.unwrap_or_default());
+        answer_ui(ui, t, "Size", &shown.unwrap_or_default(), answer);
         return;
     }
+    answer_ui(ui, t, "Size", "", answer);
     let shown = shown.unwrap_or_else(|| "How large is its input?".into());
     choice(ui, "input size", "Size of the input", &shown, |ui| {
         for px in SIZES {
@@ -257,7 +258,7 @@ fn size_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<u32>, said: &mut Asked) {
 
 fn pooled_ui(ui: &mut Ui, t: &Tokens, found: &FoundNetwork, said: &mut Asked) {
     let inspected = &found.inspected;
-    answer_ui(ui, t, "Bottleneck", &inspected.pooled);
+    answer_ui(ui, t, "Bottleneck", "", &inspected.pooled);
     let shown = inspected.pooled.value.as_ref().map(|pooled| {
         let dim = pooled
             .dim
