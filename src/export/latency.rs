@@ -1,7 +1,9 @@
 //! How long one image takes on this computer, beside the model in fp32.
 //!
-//! Both run on one thread, in turn, so that whatever else the computer does meets both alike. What was measured once is
-//! kept in the project's cache for the same model on the same computer: exporting again gives the same bytes.
+//! Both run on one thread, in turn, so that whatever else the computer does meets both alike: the ratio is what is measured.
+//! Milliseconds are that ratio times what the model in fp32 took when it was first measured, so that models that were
+//! timed while the computer had more or less else to do can be compared. What was measured once is kept in the
+//! project's cache for the same model on the same computer: exporting again gives the same bytes.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -30,7 +32,7 @@ pub(super) const ROUGHLY: Duration = Duration::from_millis(300);
 /// How long one image takes, on one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// The median, milliseconds.
+    /// Milliseconds: the ratio, times the median of the fp32 model when it was first measured.
     pub median_ms: f64,
     /// The median of the ratios to the fp32 model that ran in turn with it.
     pub ratio_to_fp32: f64,
@@ -70,7 +72,8 @@ impl<'a> Latencies<'a> {
     }
 
     fn key(&self, model: &str, reference: &str) -> String {
-        let text = format!("{model}\n{reference}\n{}", self.computer);
+        // Milliseconds that were kept under keys without it were those of the moment.
+        let text = format!("{model}\n{reference}\n{}\nby ratio", self.computer);
         blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 
@@ -88,7 +91,7 @@ impl<'a> Latencies<'a> {
         work: &Work,
     ) -> Result<Latency, ExportError> {
         let [least, most] = ROUNDS;
-        let mut times = Vec::with_capacity(most);
+        let mut of_reference = Vec::with_capacity(most);
         let mut ratios = Vec::with_capacity(most);
         let begun = Instant::now();
         for round in 0..WARM_UP + most {
@@ -112,23 +115,34 @@ impl<'a> Latencies<'a> {
                 }
             }
             if round >= WARM_UP {
-                let [of_model, of_reference] = took;
-                times.push(of_model);
-                ratios.push(of_model / of_reference.max(f64::MIN_POSITIVE));
+                let [of_model, of_fp32] = took;
+                of_reference.push(of_fp32);
+                ratios.push(of_model / of_fp32.max(f64::MIN_POSITIVE));
             }
         }
-        let latency = Latency {
-            median_ms: rounded(median(&mut times)),
-            ratio_to_fp32: if model.hash == reference.hash {
-                1.0
-            } else {
-                rounded(median(&mut ratios))
-            },
-        };
-        self.known
-            .insert(self.key(&model.hash, &reference.hash), latency);
+        let [ratio, reference_ms] = [&mut ratios, &mut of_reference].map(|all| median(all));
+        let latency = self.remember(&model.hash, &reference.hash, ratio, reference_ms);
         self.keep();
         Ok(latency)
+    }
+
+    /// Remembers a ratio, and what the reference took meanwhile if that is not known yet.
+    fn remember(&mut self, model: &str, reference: &str, ratio: f64, reference_ms: f64) -> Latency {
+        let fp32 = Latency {
+            median_ms: rounded(reference_ms),
+            ratio_to_fp32: 1.0,
+        };
+        let key = self.key(reference, reference);
+        let fp32 = *self.known.entry(key).or_insert(fp32);
+        if model == reference {
+            return fp32;
+        }
+        let latency = Latency {
+            median_ms: rounded(ratio * fp32.median_ms),
+            ratio_to_fp32: rounded(ratio),
+        };
+        self.known.insert(self.key(model, reference), latency);
+        latency
     }
 
     /// Writes what is known; what cannot be written (a project on a read-only disk) is measured again next time.
@@ -180,11 +194,29 @@ fn computer() -> Result<String, ExportError> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
     use super::*;
 
     #[test]
     fn the_median_is_in_the_middle() {
         assert!((median(&mut [5.0, 1.0, 3.0]) - 3.0).abs() < 1e-12);
         assert!(median(&mut []).abs() < 1e-12);
+    }
+
+    /// Two models of which one was timed while the computer had twice as much to do.
+    #[test]
+    fn milliseconds_are_those_of_one_reference() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Project::create(&dir.path().join("p"), "p").unwrap();
+        let mut latencies = Latencies::of(&project).unwrap();
+        let ms = |latency: Latency| (latency.median_ms, latency.ratio_to_fp32);
+        let small = latencies.remember("small", "fp32", 0.5, 10.0);
+        assert_eq!(ms(small), (5.0, 0.5));
+        let same = latencies.remember("same", "fp32", 1.1, 20.0);
+        assert_eq!(ms(same), (11.0, 1.1));
+        let fp32 = latencies.remember("fp32", "fp32", 1.02, 30.0);
+        assert_eq!(ms(fp32), (10.0, 1.0));
+        assert_eq!(latencies.known("fp32", "fp32"), Some(fp32));
     }
 }
