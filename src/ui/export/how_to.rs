@@ -1,5 +1,6 @@
 //! How an exported model is used: a program to start from.
 
+use egui::scroll_area::ScrollBarVisibility;
 use egui::{Align, CornerRadius, Frame, Layout, Margin, RichText, ScrollArea, Stroke, Ui};
 
 use crate::app::Session;
@@ -92,13 +93,69 @@ pub(super) fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId, view: &mut 
             .stroke(Stroke::new(1.0, t.line))
             .corner_radius(CornerRadius::same(theme::RADIUS))
             .inner_margin(Margin::same(12))
-            .show(ui, |ui| {
-                ui.set_width(ui.available_width());
-                let program = ScrollArea::both().auto_shrink([false, true]);
-                program.max_height(MOST).show(ui, |ui| {
-                    let code = RichText::new(code.as_str()).monospace().color(t.text);
-                    ui.add(egui::Label::new(code).extend().selectable(true));
+            .show(ui, |ui| program_ui(ui, code));
+    });
+}
+
+/// Paints a program, with scroll bars where it does not fit.
+fn program_ui(ui: &mut Ui, code: &str) {
+    let t = tokens(ui);
+    ui.set_width(ui.available_width());
+    let area = ScrollArea::both()
+        .auto_shrink([false, true])
+        .max_height(MOST);
+    // A bar at the lower edge of what cannot be seen whole is painted at the edge of what can be seen: on the page's own edge,
+    // where nothing of the program is in sight yet.
+    let in_sight = ui.next_widget_position().y + theme::CONTROL_HEIGHT < ui.clip_rect().bottom();
+    let bars = if in_sight {
+        ScrollBarVisibility::VisibleWhenNeeded
+    } else {
+        ScrollBarVisibility::AlwaysHidden
+    };
+    area.scroll_bar_visibility(bars).show(ui, |ui| {
+        let code = RichText::new(code).monospace().color(t.text);
+        ui.add(egui::Label::new(code).extend().selectable(true));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is painted of a long and wide program on a page of 300 points, below `above` points of something else.
+    fn painted(above: f32) -> usize {
+        let ctx = egui::Context::default();
+        // Bars are to be seen without a pointer on them, as in the window.
+        ctx.all_styles_mut(|style| style.spacing.scroll.dormant_handle_opacity = 0.35);
+        let room = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(300.0, 300.0));
+        let input = egui::RawInput {
+            screen_rect: Some(room),
+            ..egui::RawInput::default()
+        };
+        let code = "a line that is wider than the page, by far, and wider still\n".repeat(40);
+        let mut seen = 0;
+        // The first pass learns sizes.
+        for _ in 0..2 {
+            let mut output = ctx.run_ui(input.clone(), |ui| {
+                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                    ui.add_space(above);
+                    program_ui(ui, &code);
                 });
             });
-    });
+            output.textures_delta.clear();
+            let shapes = output.shapes.iter().filter(|shape| {
+                let rect = shape.shape.visual_bounding_rect();
+                rect.height() > 1.0 && rect.height() < 20.0 && rect.intersects(shape.clip_rect)
+            });
+            seen = shapes.count();
+        }
+        seen
+    }
+
+    #[test]
+    fn a_program_below_the_page_paints_no_bar_on_its_edge() {
+        assert_eq!(painted(400.0), 0);
+        assert_eq!(painted(290.0), 0);
+        assert!(painted(100.0) > 0);
+    }
 }
