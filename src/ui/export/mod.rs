@@ -4,6 +4,7 @@ mod choices;
 mod done;
 mod flips;
 mod how_to;
+mod labels;
 mod phone;
 mod plot;
 

@@ -1,15 +1,20 @@
 //! What a smaller or faster file costs: the models of an export as points, answers kept over size or time.
 
-use egui::{Align, Align2, FontFamily, FontId, Layout, Rangef, RichText, Ui, Vec2b, vec2};
-use egui_plot::{AxisHints, Plot, PlotPoint, PlotPoints, Points, Text};
+use egui::{Align, FontFamily, FontId, Layout, Rangef, Stroke, Ui, Vec2, Vec2b, vec2};
+use egui_plot::{AxisHints, Plot, PlotPoint, PlotPoints, PlotTransform, Points};
 
 use crate::app::words;
-use crate::export::{Candidate, FoundExport, ModelCertificate};
+use crate::export::{Candidate, FoundExport, ModelCertificate, Search};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, toggle_chip};
 
+use super::labels::{self, Dot};
+
 /// Height, points.
 const HEIGHT: f32 = 184.0;
+/// Radii of the points of models and of the rings of candidates, points.
+const DOT: f32 = 4.5;
+const RING: f32 = 3.5;
 
 /// State of the painting alone.
 #[derive(Default)]
@@ -128,7 +133,7 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
         .show_background(false)
         .custom_x_axes(vec![x_axis])
         .custom_y_axes(vec![y_axis]);
-    plot.show(ui, |plot| {
+    let shown = plot.show(ui, |plot| {
         for tried in &tried {
             let color = if tried.taken { t.accent } else { t.faint };
             let dot = Points::new(
@@ -137,42 +142,71 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
             )
             .color(color)
             .filled(false)
-            .radius(3.5);
+            .radius(RING);
             plot.points(dot);
         }
-        for (index, point) in points.iter().enumerate() {
+        for point in &points {
             let place = [[point.x, point.y]];
             let dot = Points::new(point.name.clone(), PlotPoints::from_iter(place))
                 .color(t.accent)
-                .radius(4.5);
+                .radius(DOT);
             plot.points(dot);
-            let text = RichText::new(point.name.clone())
-                .size(theme::TYPE_SMALL)
-                .color(t.text);
-            // In turn above and below: neighbours may be close.
-            let (away, anchor) = if index % 2 == 0 {
-                (0.12 * margin, Align2::CENTER_BOTTOM)
-            } else {
-                (-0.12 * margin, Align2::CENTER_TOP)
-            };
-            let place = PlotPoint::new(point.x, point.y + away);
-            let text = Text::new(String::new(), place, text).anchor(anchor);
-            plot.text(text.allow_hover(false));
         }
     });
+    let rings: Vec<&Point> = tried.iter().map(|tried| &tried.point).collect();
+    names_ui(ui, &shown.transform, &points, &rings);
     if let Some(search) = search.filter(|_| !tried.is_empty()) {
-        let taken: Vec<&str> = search
-            .candidates
-            .iter()
-            .filter(|candidate| candidate.taken)
-            .map(|candidate| candidate.name.as_str())
-            .collect();
-        let words = format!(
-            "Rings: int8 models that were tried, on {} that nothing was fitted on. Taken: {}.",
-            words::count(search.compared_on, "image", "images"),
-            taken.join("; ")
+        ui.add(egui::Label::new(widgets::faint(t, of_search(search))).wrap());
+    }
+}
+
+/// What the rings are.
+fn of_search(search: &Search) -> String {
+    let images = words::count(search.compared_on, "image", "images");
+    if let [only] = &search.candidates[..] {
+        return format!(
+            "Ring: the int8 model on {images} that nothing was fitted on; it was good enough there to try no other ({}).",
+            only.name
         );
-        ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
+    }
+    let taken = search.candidates.iter().filter(|known| known.taken);
+    let taken: Vec<&str> = taken.map(|known| known.name.as_str()).collect();
+    format!(
+        "Rings: int8 models that were tried, on {images} that nothing was fitted on. Taken: {}.",
+        taken.join("; ")
+    )
+}
+
+/// Paints the names of models beside their points.
+fn names_ui(ui: &Ui, transform: &PlotTransform, points: &[Point], rings: &[&Point]) {
+    let t = tokens(ui);
+    let dot = |point: &Point, radius: f32| Dot {
+        center: transform.position_from_point(&PlotPoint::new(point.x, point.y)),
+        radius,
+    };
+    let mut dots: Vec<Dot> = rings.iter().map(|point| dot(point, RING)).collect();
+    dots.extend(points.iter().map(|point| dot(point, DOT)));
+    let font = FontId::new(theme::TYPE_SMALL, FontFamily::Proportional);
+    let painter = ui.painter().with_clip_rect(*transform.frame());
+    let texts: Vec<_> = points
+        .iter()
+        .map(|point| painter.layout_no_wrap(point.name.clone(), font.clone(), t.text))
+        .collect();
+    let names: Vec<(Vec2, Dot)> = points
+        .iter()
+        .zip(&texts)
+        .map(|(point, text)| (text.size(), dot(point, DOT)))
+        .collect();
+    let places = labels::places(&names, &dots, *transform.frame());
+    for ((place, (_, dot)), text) in places.iter().zip(&names).zip(texts) {
+        // What had to go further away is led back.
+        let near = place.clamp(dot.center);
+        let away = near - dot.center;
+        if away.length() > 3.0 * DOT {
+            let from = dot.center + away.normalized() * DOT;
+            painter.line_segment([from, near], Stroke::new(1.0, t.line));
+        }
+        painter.galley(place.min, text, t.text);
     }
 }
 
