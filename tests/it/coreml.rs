@@ -21,10 +21,11 @@ use salamander::train::{LiveCurves, Run, train};
 
 use super::cli_program::Place;
 use super::frozen_graph::{
-    agreement, inputs, known_graphs, python_with, random_graphs, random_pixels, run_cases,
+    agreement, known_graphs, python_with, random_graphs, random_pixels, run_cases,
 };
 use super::networks::Random;
 use super::projects::{of_pictures, quick};
+use super::test_frames::TestFrames;
 use super::tflite::{in_onnx_runtime, largest_difference, outputs};
 
 /// The tests' Python with coremltools, of which there is none for Windows.
@@ -154,22 +155,14 @@ fn structures_of_known_networks_compute_the_same_as_core_ml() {
 /// How a package of an exported run agrees with the run, by coremltools.
 fn by_coremltools(project: &Project, run: &Run, package: &Path, limit: f32, most: Option<usize>) {
     let Some(python) = coremltools() else { return };
-    let mut frames = evaluate(project, run, Split::Test, &Work::new()).unwrap();
-    frames.predictions.truncate(most.unwrap_or(usize::MAX));
-    let recipe = Recipe::new(
-        InputKind::Uint8Nhwc,
-        &run.preprocessing,
-        &run.settings.architecture,
-        &frames.classes,
-    );
-    let dir = tempfile::tempdir().unwrap();
-    let files = inputs(project, &recipe, &frames, dir.path());
+    let TestFrames { frames, files, .. } =
+        &TestFrames::of(project, run, InputKind::Uint8Nhwc, most);
     let cases: Vec<Value> = files
         .iter()
         .map(|input| json!({"model": package, "input": input}))
         .collect();
     let lines = run_cases(&python, "run_coreml.py", &cases);
-    let (same, largest) = agreement(&frames, &lines);
+    let (same, largest) = agreement(frames, &lines);
     let count = frames.predictions.len();
     println!(
         "{}, {}: {same} of {count} with the same top-1 by coremltools, largest difference {largest:.1e}",

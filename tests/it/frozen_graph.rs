@@ -14,7 +14,6 @@ use salamander::export::{ExportOutcome, Format, export, verify_bundle};
 use salamander::graph::{Dim, Graph};
 use salamander::jobs::Work;
 use salamander::media::load_image;
-use salamander::onnx::Element;
 use salamander::project::{Project, Split};
 use salamander::train::{LiveCurves, Run, train};
 
@@ -22,6 +21,7 @@ use super::cli_program::Place;
 use super::networks::{self, Random};
 use super::projects::{of_pictures, quick};
 use super::random_networks;
+use super::test_frames::TestFrames;
 use super::tflite::{in_onnx_runtime, largest_difference, outputs};
 
 /// The Python of a folder below `target/` that has a module.
@@ -156,23 +156,6 @@ fn structures_of_known_networks_compute_the_same_as_frozen_graphs() {
     prove(known_graphs(), 2e-5);
 }
 
-/// The inputs of a model for all frames of an evaluation, as files in `dir`.
-pub fn inputs(project: &Project, recipe: &Recipe, frames: &Evaluation, dir: &Path) -> Vec<PathBuf> {
-    let input = |(at, path): (usize, &String)| {
-        let tensor = recipe.tensor(&load_image(&project.root().join(path)).unwrap());
-        let bytes = match tensor.data {
-            Element::U8(bytes) => bytes,
-            Element::F32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            other => panic!("{other:?}"),
-        };
-        let file = dir.join(format!("{at}.bytes"));
-        std::fs::write(&file, bytes).unwrap();
-        file
-    };
-    let paths = frames.predictions.iter().map(|frame| &frame.path);
-    paths.enumerate().map(input).collect()
-}
-
 /// How the answers of a model to all frames agree with the run's: how many have the same top-1, and the largest difference.
 pub fn agreement(frames: &Evaluation, lines: &[Value]) -> (usize, f32) {
     let mut same = 0;
@@ -187,22 +170,15 @@ pub fn agreement(frames: &Evaluation, lines: &[Value]) -> (usize, f32) {
 }
 
 fn in_tensorflow(python: &Path, project: &Project, run: &Run, out: &Path) {
-    let frames = evaluate(project, run, Split::Test, &Work::new()).unwrap();
-    let recipe = Recipe::new(
-        InputKind::Float32Nhwc,
-        &run.preprocessing,
-        &run.settings.architecture,
-        &frames.classes,
-    );
-    let dir = tempfile::tempdir().unwrap();
     let model = out.join("frozen-graph/output_graph.pb");
-    let files = inputs(project, &recipe, &frames, dir.path());
+    let TestFrames { frames, files, .. } =
+        &TestFrames::of(project, run, InputKind::Float32Nhwc, None);
     let cases: Vec<Value> = files
         .iter()
         .map(|input| json!({"model": model, "input": input}))
         .collect();
     let lines = run_cases(python, "run_tensorflow.py", &cases);
-    let (same, largest) = agreement(&frames, &lines);
+    let (same, largest) = agreement(frames, &lines);
     println!(
         "{}: {same} of {} with the same top-1 in TensorFlow, largest difference {largest:.1e}",
         run.settings.architecture,

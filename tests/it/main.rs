@@ -47,6 +47,7 @@ mod serve;
 mod snippets;
 mod sources;
 mod surroundings;
+mod test_frames;
 mod tflite;
 mod tflite_int8;
 mod train;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use salamander::backbone::{Architecture, Fit};
-use salamander::evaluate::{Evaluation, InputKind, Predictor, Recipe, evaluate};
+use salamander::evaluate::{InputKind, Predictor, Recipe, evaluate};
 use salamander::export::tflite::{About, Weights, read_graph, write};
 use salamander::export::{ExportOutcome, Format, Order, export, verify_bundle};
 use salamander::graph::{Dim, Graph};
@@ -21,6 +21,7 @@ use super::export::{follow_readme, interpreter, python};
 use super::networks::{self, Random};
 use super::projects::{of_pictures, quick};
 use super::random_networks;
+use super::test_frames::TestFrames;
 use super::web::files_below;
 
 pub fn about(labels: usize) -> About {
@@ -274,32 +275,13 @@ fn structures_of_known_networks_compute_the_same_as_tensorflow_lite() {
     prove(graphs(), Weights::Float16, 5e-3, &names);
 }
 
-/// The bytes of all frames of an evaluation as a model takes them, as files in `dir`.
-pub fn inputs(project: &Project, recipe: &Recipe, frames: &Evaluation, dir: &Path) -> Vec<PathBuf> {
-    let input = |(at, path): (usize, &String)| {
-        let tensor = recipe.tensor(&load_image(&project.root().join(path)).unwrap());
-        let Element::U8(bytes) = tensor.data else {
-            panic!("no bytes");
-        };
-        let file = dir.join(format!("{at}.bytes"));
-        std::fs::write(&file, bytes).unwrap();
-        file
-    };
-    let paths = frames.predictions.iter().map(|frame| &frame.path);
-    paths.enumerate().map(input).collect()
-}
-
 /// The exported models `files` in other people's runtimes on all frames, against the run's own predictions.
 fn prove_export(project: &Project, run: &Run, out: &Path, files: &[(&str, f32)]) {
-    let frames = evaluate(project, run, Split::Test, &Work::new()).unwrap();
-    let recipe = Recipe::new(
-        InputKind::Uint8Nhwc,
-        &run.preprocessing,
-        &run.settings.architecture,
-        &frames.classes,
-    );
-    let dir = tempfile::tempdir().unwrap();
-    let inputs = inputs(project, &recipe, &frames, dir.path());
+    let TestFrames {
+        frames,
+        files: inputs,
+        ..
+    } = &TestFrames::of(project, run, InputKind::Uint8Nhwc, None);
     for runtime in runtimes(&["litert", "tflite", "mediapipe", "task"]) {
         for (file, limit) in files {
             let model = out.join(file);
@@ -373,7 +355,10 @@ fn an_export_agrees_on_a_folder_of_images() {
                 runtime.name,
                 cases.len()
             );
-            assert!(same * 100 >= cases.len() * 99);
+            // The kernels of the old version round twice; docs/export.md says of what.
+            let twice = runtime.name == "tflite" && file == "model-int8.tflite";
+            let least = if twice { 95 } else { 99 };
+            assert!(same * 100 >= cases.len() * least);
         }
     }
 }

@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use salamander::evaluate::{InputKind, Predictor, Recipe, evaluate};
+use salamander::evaluate::{InputKind, Predictor};
 use salamander::export::tflite::{Weights, integers, read_graph, write};
 use salamander::graph::passes::quantize::{Prepared, Quantizing, Range, prepare, quantize};
 use salamander::graph::{Graph, ValueId};
-use salamander::jobs::Work;
 use salamander::media::load_image;
 use salamander::onnx::{Element, ElementType, Session, Tensor};
-use salamander::project::{Project, Split};
+use salamander::project::Project;
 use salamander::train::Run;
 
 use super::networks::{self, Random};
 use super::random_networks;
-use super::tflite::{about, inputs, largest_difference, outputs, run_in, runtimes};
+use super::test_frames::TestFrames;
+use super::tflite::{about, largest_difference, outputs, run_in, runtimes};
 
 /// How pixels are normalised here: EfficientNet-Lite's numbers.
 const MEAN: [f32; 3] = [127.0; 3];
@@ -217,18 +217,11 @@ fn prove(cases: &[Case], names: &[&'static str]) {
 /// An export in integers in other people's runtimes, on the pixels of all test frames, against what the app says of the same
 /// file; and what `LiteRT` says of the types of its operators.
 pub fn prove_export(project: &Project, run: &Run, model: &Path) {
-    let frames = evaluate(project, run, Split::Test, &Work::new()).unwrap();
-    let recipe = Recipe::new(
-        InputKind::Uint8Nhwc,
-        &run.preprocessing,
-        &run.settings.architecture,
-        &frames.classes,
-    );
-    let dir = tempfile::tempdir().unwrap();
-    let cases = inputs(project, &recipe, &frames, dir.path());
-    let cases: Vec<_> = cases
-        .into_iter()
-        .map(|input| (model.to_owned(), input))
+    let TestFrames { frames, files, .. } =
+        &TestFrames::of(project, run, InputKind::Uint8Nhwc, None);
+    let cases: Vec<_> = files
+        .iter()
+        .map(|input| (model.to_owned(), input.clone()))
         .collect();
     let mut predictor = Predictor::from_export(model).unwrap();
     let expected = frames.predictions.iter().map(|frame| {
