@@ -2,9 +2,10 @@
 
 The images that all are calibrated on are those that Salamander chose: it lists them in the project's cache. Sizes are compared
 with `fp32_bytes` of the certificate, answers with those of model.onnx, latencies with those of model.onnx, on one thread, in turn.
-Salamander's time is that of an export which looks for the int8 model, less that of the same export which finds it in the cache:
-measuring its candidates is in it, proving the file on the test images is not. Processor time counts both cores; it hardly depends
-on what else the machine does, as the time by the clock does.
+Times are those of making the model from images that are loaded and cut already, on both sides: in Salamander that of an export which looks
+for the int8 model less that of the same export which finds it in the cache (measuring, fitting, comparing, writing; not reading images, not proving the file on the test
+images, not timing it), in the others that of their functions (calibrating, quantizing, writing). Each is the median of ROUNDS. Processor time counts both cores; by the clock the
+machine must have nothing else to do.
 """
 
 import json
@@ -23,6 +24,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image, ImageOps
 
 ort.set_default_logger_severity(3)
+ROUNDS = 3
 
 
 def pixels(path, side):
@@ -102,6 +104,10 @@ class Took:
         return time.perf_counter(), sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
+def medians(times):
+    return float(np.median([took.clock for took in times])), float(np.median([took.processor for took in times]))
+
+
 def salamander(program, *arguments):
     done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
@@ -123,14 +129,16 @@ def measure(program, project, run, out):
     project = Path(project)
     base = ["export", project, "--run", run, "--accept-loss"]
     arguments = [*base, "--format", "onnx,onnx-float,tflite,onnx-int8", "--out", out / "all"]
-    looking, finding = Took(), Took()
     # Evaluating the run and timing the models is done once, and kept.
     salamander(program, *arguments)
-    shutil.rmtree(project / "cache" / "int8")
-    with looking:
-        salamander(program, *arguments)
-    with finding:
-        salamander(program, *arguments)
+    alone = [*base, "--format", "onnx-int8", "--out", out / "int8"]
+    looking, finding = [], []
+    for _ in range(ROUNDS):
+        shutil.rmtree(project / "cache" / "int8")
+        for times in (looking, finding):
+            with Took() as took_now:
+                salamander(program, *alone)
+            times.append(took_now)
     certificate = json.loads((out / "all" / "certificate.json").read_text())
     ours = next(model for model in certificate["models"] if model["format"] == "onnx-int8")
     recipe = json.loads((out / "all" / "preprocess.json").read_text())
@@ -150,21 +158,22 @@ def measure(program, project, run, out):
     truth = np.array([frame["class"] for frame in test])
 
     prepared, static = out / "prepared.onnx", out / "static.onnx"
-    took = {
-        "Salamander onnx-int8": (looking.clock - finding.clock, looking.processor - finding.processor),
-    }
-    with Took() as quantizing:
-        quant_pre_process(str(out / "all" / "model-float.onnx"), str(prepared))
-        quantize_static(
-            str(prepared),
-            str(static),
-            Reader(calibration, normalised, "image"),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
-    took["onnxruntime.quantization"] = (quantizing.clock, quantizing.processor)
+    took = {"Salamander onnx-int8": tuple(np.subtract(medians(looking), medians(finding)))}
+    quantizing = []
+    for _ in range(ROUNDS):
+        with Took() as took_now:
+            quant_pre_process(str(out / "all" / "model-float.onnx"), str(prepared))
+            quantize_static(
+                str(prepared),
+                str(static),
+                Reader(calibration, normalised, "image"),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+        quantizing.append(took_now)
+    took["onnxruntime.quantization"] = medians(quantizing)
     reference = OnnxModel(out / "all" / "model.onnx")
     models = {
         "fp32": (reference, None),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::evaluate::InputKind;
+use crate::graph::Graph;
 use crate::jobs::Work;
 use crate::project::Project;
 
@@ -101,20 +102,10 @@ impl<'a> Bench<'a> {
         let (Some(taken), Some(quantized)) = (of_taken, &model.quantized) else {
             return Ok(());
         };
-        let recipe = model.recipe(InputKind::Uint8Nhwc);
-        let mut other = quantized.other.clone();
-        other.metadata = metadata(model, &recipe)?;
-        let file = ModelFile {
-            name: Format::ONNX_INT8.file().to_owned(),
-            bytes: other.to_onnx(),
+        let other = match &quantized.other {
+            Some(other) => self.other(model, other, work)?,
+            None => None,
         };
-        let other = self.timed(
-            Format::ONNX_INT8,
-            "another int8 model",
-            &[file],
-            ROUGHLY,
-            work,
-        )?;
         for search in certificate
             .models
             .iter_mut()
@@ -127,6 +118,23 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The latency of a candidate that is not exported.
+    fn other(
+        &mut self,
+        model: &Model,
+        other: &Graph,
+        work: &Work,
+    ) -> Result<Option<Latency>, ExportError> {
+        let mut other = other.clone();
+        other.metadata = metadata(model, &model.recipe(InputKind::Uint8Nhwc))?;
+        let file = ModelFile {
+            name: Format::ONNX_INT8.file().to_owned(),
+            bytes: other.to_onnx(),
+        };
+        let name = "another int8 model";
+        self.timed(Format::ONNX_INT8, name, &[file], ROUGHLY, work)
     }
 }
 

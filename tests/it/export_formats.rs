@@ -438,7 +438,9 @@ fn int8_is_found_and_certified() {
     );
     let search = model.search.as_ref().unwrap();
     assert!(search.fitted_on > 20 && search.compared_on > 5);
-    assert!(search.candidates.len() > 8 && search.candidates[0].taken);
+    // The first was good enough, or others were tried.
+    let first = &search.candidates[0];
+    assert!(first.taken && first.is_good_enough() == (search.candidates.len() == 1));
     // What was taken never made it worse.
     let taken = search.candidates.iter().filter(|known| known.taken);
     let divergences: Vec<f64> = taken.map(|known| known.divergence).collect();
@@ -455,7 +457,7 @@ fn int8_is_found_and_certified() {
         times
     };
     assert_eq!(time(true), [model.latency.unwrap().ratio_to_fp32]);
-    assert!(matches!(time(false)[..], [ratio] if ratio > 0.0));
+    assert!(time(false).iter().all(|ratio| *ratio > 0.0) && time(false).len() <= 1);
 
     // From the cache, and without it.
     export(&project, &run, &order, &again, &Work::new()).unwrap();

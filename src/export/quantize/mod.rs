@@ -10,9 +10,11 @@ mod batches;
 mod equalise;
 mod frames;
 mod head;
+mod layers;
 mod measure;
 mod ranges;
 mod rounding;
+mod samples;
 mod search;
 
 use std::path::PathBuf;
@@ -35,7 +37,7 @@ pub use search::{Candidate, Search};
 pub(super) const IMAGE: &str = "image";
 
 /// Changes whenever the same frames and network would give another model.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// A trained classifier in 8-bit integers, in the QDQ form that formats are written from.
 #[derive(Debug, Clone)]
@@ -45,8 +47,8 @@ pub struct Quantized {
     pub onnx: Graph,
     /// The same with everything before the softmax in integers and matrices with one scale, as TensorFlow Lite wants it.
     pub tflite: Graph,
-    /// The candidate with other operators than [`Quantized::onnx`], to be timed beside it.
-    pub other: Graph,
+    /// The candidate with other operators than [`Quantized::onnx`], where there is one, to be timed beside it.
+    pub other: Option<Graph>,
     /// How it was found.
     pub search: Search,
 }
@@ -101,17 +103,17 @@ pub(super) fn quantized(
 struct Found {
     onnx: Vec<u8>,
     tflite: Vec<u8>,
-    other: Vec<u8>,
+    other: Option<Vec<u8>>,
     search: Search,
 }
 
 impl Found {
     fn open(&self) -> Result<Quantized, ExportError> {
-        let read = |bytes| Graph::from_onnx(bytes).map_err(|error: GraphError| error);
+        let read = |bytes: &Vec<u8>| Graph::from_onnx(bytes).map_err(|error: GraphError| error);
         Ok(Quantized {
             onnx: read(&self.onnx)?,
             tflite: read(&self.tflite)?,
-            other: read(&self.other)?,
+            other: self.other.as_ref().map(read).transpose()?,
             search: self.search.clone(),
         })
     }
@@ -142,7 +144,7 @@ impl Kept {
             search: serde_json::from_slice(&search).ok()?,
             onnx: std::fs::read(self.path(".onnx")).ok()?,
             tflite: std::fs::read(self.path("-all.onnx")).ok()?,
-            other: std::fs::read(self.path("-other.onnx")).ok()?,
+            other: std::fs::read(self.path("-other.onnx")).ok(),
         })
     }
 
@@ -156,13 +158,13 @@ impl Kept {
                 fitted_on += &frame.path;
                 fitted_on.push('\n');
             }
-            for (what, bytes) in [
+            let other = found.other.as_ref().map(|other| ("-other.onnx", other));
+            let all = [
                 (".txt", &fitted_on.into_bytes()),
                 (".onnx", &found.onnx),
                 ("-all.onnx", &found.tflite),
-                ("-other.onnx", &found.other),
-                (".json", &search),
-            ] {
+            ];
+            for (what, bytes) in all.into_iter().chain(other).chain([(".json", &search)]) {
                 files::write(&self.path(what), bytes, Durability::Renamed)
                     .map_err(|error| error.to_string())?;
             }

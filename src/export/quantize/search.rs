@@ -1,16 +1,14 @@
-//! The search: one step after the other, each taken only if it wins on frames that it was not fitted on.
+//! The search: the cheapest recipe that is usually good enough first; where it is not, one step after the other, each taken
+//! only if it wins on frames that it was not fitted on.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::in_parallel;
 use crate::evaluate::arg_max;
-use crate::graph::passes::quantize::{
-    Integers, Layer, Prepared, Quantizing, Range, by_channel, quantize, rounded,
-};
-use crate::graph::{Graph, ValueId, WeightKind};
+use crate::graph::passes::quantize::{Prepared, Quantizing, Range, quantize};
+use crate::graph::{Graph, ValueId};
 use crate::jobs::Work;
 use crate::onnx::Tensor;
 
@@ -20,9 +18,9 @@ use super::batches::run;
 use super::equalise::equalised;
 use super::frames::Frames;
 use super::head::{Weights, fitted};
+use super::layers::{State, correct_bias, descended};
 use super::measure::{Measured, histograms, measure};
 use super::ranges::Rule;
-use super::rounding::descend;
 use super::{Found, IMAGE};
 
 /// How an int8 model was found: what was tried, and what it did on frames that nothing was fitted on. Test frames were
@@ -35,8 +33,7 @@ pub struct Search {
     pub compared_on: u64,
     /// Top-1 accuracy of the run on those, 0..=1.
     pub run_top1: f64,
-    /// In the order in which they were tried; the first rounds everything to the nearest, ranges from the smallest to the
-    /// largest value.
+    /// In the order in which they were tried. The first is the only one where it [is good enough](Candidate::is_good_enough).
     pub candidates: Vec<Candidate>,
 }
 
@@ -64,21 +61,30 @@ pub struct Candidate {
     pub taken: bool,
 }
 
+/// Up to this divergence (nats) a model is good enough: its probabilities are then off by less than 4 percentage points
+/// (the mean total variation distance is at most √(d/2), by Pinsker's inequality), which changes answers only where two classes
+/// are nearly as likely. Rounding to the nearest leaves 0.01 to 0.05.
+const GOOD_DIVERGENCE: f64 = 0.003;
+/// As many answers must stay for it.
+const GOOD_AGREEMENT: f64 = 0.97;
+
+impl Candidate {
+    /// Whether nothing else needs to be tried: it is very near to the run on the frames that nothing was fitted on.
+    #[must_use]
+    pub fn is_good_enough(&self) -> bool {
+        self.divergence <= GOOD_DIVERGENCE && self.agreement >= GOOD_AGREEMENT
+    }
+}
+
 /// A step must make the divergence smaller by this part to be taken.
 const GAIN: f64 = 0.01;
 /// One that costs size and time, by this part.
 const COSTLY_GAIN: f64 = 0.1;
-/// By how much channels are scaled at most.
-const MOST_SCALED: [f32; 2] = [4.0, 16.0];
+/// By how much channels are scaled at most: at first, and where that is not enough.
+const SCALED: f32 = 4.0;
+const SCALED_MORE: f32 = 16.0;
 /// How strongly a fitted head is held where it was.
 const PULLS: [f64; 2] = [1.0, 0.1];
-
-/// A network with what is decided of it so far.
-#[derive(Clone)]
-struct State {
-    prepared: Prepared,
-    how: Quantizing,
-}
 
 struct Searcher<'a> {
     model: &'a Model,
@@ -125,12 +131,17 @@ pub(super) fn search(
         other: None,
     };
     work.stage("Searching for the int8 model", None);
-    searcher.offer("nearest, min-max", state.clone(), 0.0)?;
-    searcher.biases(&measured)?;
-    searcher.weights(&state, &measured)?;
-    searcher.ranges()?;
-    searcher.head(&measured)?;
-    searcher.real_layers()?;
+    searcher.weights(&state, &measured, SCALED)?;
+    let first = searcher.search.candidates.first();
+    if !first.is_some_and(Candidate::is_good_enough) {
+        // What others do, as the measure of the rest.
+        searcher.offer("nearest, min-max", state.clone(), GAIN)?;
+        searcher.biases(state.clone(), &measured)?;
+        searcher.weights(&state, &measured, SCALED_MORE)?;
+        searcher.ranges()?;
+        searcher.head(&measured)?;
+        searcher.real_layers()?;
+    }
     searcher.finish()
 }
 
@@ -226,8 +237,7 @@ impl Searcher<'_> {
     }
 
     /// `b += (W - Wq) · E[x]`, with weights rounded to the nearest.
-    fn biases(&mut self, measured: &Measured) -> Result<(), ExportError> {
-        let mut state = self.state.clone();
+    fn biases(&mut self, mut state: State, measured: &Measured) -> Result<(), ExportError> {
         for layer in state.prepared.layers() {
             correct_bias(&mut state, &layer, measured)?;
         }
@@ -235,30 +245,31 @@ impl Searcher<'_> {
     }
 
     /// Weights rounded for what their layers read, with the bias that belongs to them, in the network with its channels
-    /// scaled alike.
-    fn weights(&mut self, start: &State, measured: &Measured) -> Result<(), ExportError> {
-        let mut candidates = Vec::new();
-        for most in MOST_SCALED {
-            let bottleneck = self.model.bottleneck;
-            let (prepared, measured) = equalised(&start.prepared, measured, bottleneck, most)?;
-            let layers = prepared.layers();
-            let how = Quantizing {
-                ranges: measured.ranges.clone(),
-                ..Quantizing::default()
-            };
-            let rounded = descended(&prepared, &layers, &measured, self.work)?;
-            let mut state = State { prepared, how };
-            for (layer, integers) in layers.iter().zip(rounded) {
-                if let Some(integers) = integers {
-                    let integers = Arc::new(integers);
-                    state.how.weights.insert(layer.weight, integers);
-                }
-                correct_bias(&mut state, layer, &measured)?;
+    /// scaled alike, by up to the factor `most`.
+    fn weights(
+        &mut self,
+        start: &State,
+        measured: &Measured,
+        most: f32,
+    ) -> Result<(), ExportError> {
+        let bottleneck = self.model.bottleneck;
+        let (prepared, measured) = equalised(&start.prepared, measured, bottleneck, most)?;
+        let layers = prepared.layers();
+        let how = Quantizing {
+            ranges: measured.ranges.clone(),
+            ..Quantizing::default()
+        };
+        let rounded = descended(&prepared, &layers, &measured, self.work)?;
+        let mut state = State { prepared, how };
+        for (layer, integers) in layers.iter().zip(rounded) {
+            if let Some(integers) = integers {
+                let integers = Arc::new(integers);
+                state.how.weights.insert(layer.weight, integers);
             }
-            let name = format!("weights rounded together, channels scaled by up to {most}");
-            candidates.push((name, state));
+            correct_bias(&mut state, layer, &measured)?;
         }
-        self.offer_best(candidates, GAIN)
+        let name = format!("weights rounded together, channels scaled by up to {most}");
+        self.offer(&name, state, GAIN).map(drop)
     }
 
     /// Ranges without the outermost values.
@@ -374,8 +385,8 @@ impl Searcher<'_> {
         };
         let tflite = quantize(prepared, &every_layer, IMAGE)?;
         let other = match &self.other {
-            Some(State { prepared, how }) => quantize(prepared, how, IMAGE)?.to_onnx(),
-            None => Vec::new(),
+            Some(State { prepared, how }) => Some(quantize(prepared, how, IMAGE)?.to_onnx()),
+            None => None,
         };
         Ok(Found {
             onnx: onnx.to_onnx(),
@@ -408,129 +419,92 @@ fn divergence(wanted: &[f32], found: &[f32]) -> f64 {
     pairs.sum()
 }
 
-/// A layer's weight as integers, as it is decided.
-fn integers(state: &State, layer: &Layer, weight: &Tensor) -> Result<Arc<Integers>, ExportError> {
-    match state.how.weights.get(&layer.weight) {
-        Some(known) => Ok(Arc::clone(known)),
-        None => Ok(Arc::new(rounded(weight, layer.axis, false)?)),
-    }
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-/// Adds to a layer's bias what its rounded weights lose of the mean.
-fn correct_bias(state: &mut State, layer: &Layer, measured: &Measured) -> Result<(), ExportError> {
-    let graph = &state.prepared.graph;
-    let (Some(weight), Some(bias), Some(inputs)) = (
-        graph.constant_of(layer.weight).cloned(),
-        graph.constant_of(layer.bias).cloned(),
-        measured.inputs.get(&layer.weight),
-    ) else {
-        return Ok(());
-    };
-    let reals = integers(state, layer, &weight)?.reals(&weight.shape, layer.axis);
-    let mut lost = vec![0.0_f64; bias.data.len()];
-    let means = MeanOf::new(layer, &weight.shape, inputs.mean.len());
-    let values = weight.f32()?;
-    by_channel(&weight.shape, layer.axis, |channel, index| {
-        if let (Some(lost), Some(value), Some(real), Some(mean)) = (
-            lost.get_mut(channel),
-            values.get(index),
-            reals.get(index),
-            inputs.mean.get(means.at(channel, index)),
-        ) {
-            *lost += (f64::from(*value) - f64::from(*real)) * f64::from(*mean);
-        }
-    });
-    let corrected = bias
-        .f32()?
-        .iter()
-        .zip(lost)
-        .map(|(bias, lost)| (f64::from(*bias) + lost) as f32)
-        .collect();
-    Ok(state.prepared.set_constant(layer.bias, corrected)?)
-}
+    use super::super::frames::Frame;
+    use super::*;
+    use crate::export::model::tests::small_model;
+    use crate::graph::passes::quantize::prepare;
+    use crate::onnx::Session;
 
-/// Which mean belongs to a number of a weight.
-struct MeanOf {
-    axis: usize,
-    channels: usize,
-    /// Numbers for each channel, those under one tap, and channels of each group.
-    each: usize,
-    kernel: usize,
-    per_group: usize,
-    groups: usize,
-    means: usize,
-}
+    const SIDE: usize = 96;
 
-impl MeanOf {
-    fn new(layer: &Layer, shape: &[usize], means: usize) -> Self {
-        let channels = shape.get(layer.axis).copied().unwrap_or(1).max(1);
-        let count: usize = shape.iter().product();
-        let kernel: usize = shape.get(2..).unwrap_or_default().iter().product();
-        let per_group = shape.get(1).copied().unwrap_or(1).max(1);
-        Self {
-            axis: layer.axis,
-            channels,
-            each: (count / channels).max(1),
-            kernel: kernel.max(1),
-            per_group,
-            groups: (means / per_group).max(1),
-            means,
-        }
-    }
-
-    fn at(&self, channel: usize, index: usize) -> usize {
-        if self.axis == 1 {
-            // A matrix with its channels in columns.
-            return index / self.channels;
-        }
-        let within = index % self.each;
-        if self.means == self.each {
-            return within;
-        }
-        // One mean for each channel that is read.
-        let group = channel * self.groups / self.channels;
-        group * self.per_group + within / self.kernel
-    }
-}
-
-/// Weights of convolutions over all channels, rounded for what was measured.
-fn descended(
-    prepared: &Prepared,
-    layers: &[Layer],
-    measured: &Measured,
-    work: &Work,
-) -> Result<Vec<Option<Integers>>, ExportError> {
-    let mut all: Vec<Option<Integers>> = layers.iter().map(|_| None).collect();
-    in_parallel(
-        layers.len(),
-        work,
-        || Ok(()),
-        |(), at| {
-            let Some(layer) = layers.get(at) else {
-                return Ok(None);
-            };
-            let covariance = measured
-                .inputs
-                .get(&layer.weight)
-                .and_then(|inputs| inputs.covariance.as_ref());
-            let (Some(covariance), Some(weight)) =
-                (covariance, prepared.graph.constant_of(layer.weight))
-            else {
-                return Ok(None);
-            };
-            if layer.axis != 0 || layer.kind == WeightKind::DepthwiseKernel {
-                return Ok(None);
+    /// Frames of noise, with what the small model says of them, where `run` is so; else with another answer.
+    fn frames(run: bool) -> Vec<Frame> {
+        let prepared = prepare(&small_model().graph, [127.0; 3], [128.0; 3]).unwrap();
+        let (graph, _) = prepared.from_pixels(IMAGE).unwrap();
+        let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
+        let frames = (1..=12).map(|seed| {
+            let pixels: Vec<u8> = (0..SIDE * SIDE * 3)
+                .map(|at| (at * 7919 * seed % 251) as u8)
+                .collect();
+            let image = Tensor::new([1, SIDE, SIDE, 3], pixels.clone());
+            let found = session.run(&[(IMAGE, &image)], &["probabilities"]).unwrap();
+            let mut probabilities = found[0].f32().unwrap().to_vec();
+            if !run {
+                probabilities.rotate_left(1);
             }
-            let mut integers = rounded(weight, layer.axis, false)?;
-            descend(weight.f32()?, &mut integers, covariance);
-            Ok::<_, ExportError>(Some(integers))
-        },
-        |at, found| {
-            if let Some(place) = all.get_mut(at) {
-                *place = found;
+            Frame {
+                path: format!("{seed}.png"),
+                pixels,
+                truth: arg_max(&probabilities),
+                probabilities,
             }
-            Ok(())
-        },
-    )?;
-    Ok(all)
+        });
+        frames.collect()
+    }
+
+    fn searched(run: bool) -> Found {
+        let model = small_model();
+        let prepared = prepare(&model.graph, [127.0; 3], [128.0; 3]).unwrap();
+        let frames = Frames {
+            side: SIDE,
+            fit: frames(run),
+            compare: frames(run),
+        };
+        search(prepared, &model, &frames, &Work::new()).unwrap()
+    }
+
+    #[test]
+    fn what_is_good_enough_ends_the_search() {
+        let found = searched(true);
+        let candidates = &found.search.candidates;
+        assert_eq!(candidates.len(), 1, "{candidates:?}");
+        assert!(candidates[0].taken && candidates[0].is_good_enough());
+        assert!(found.other.is_none());
+    }
+
+    /// A run that says something else than its own network: nothing comes near it.
+    #[test]
+    fn what_is_not_good_enough_is_searched_on() {
+        let found = searched(false);
+        let candidates = &found.search.candidates;
+        assert!(candidates.len() > 8, "{candidates:?}");
+        assert!(candidates[0].taken && !candidates[0].is_good_enough());
+        assert!(found.other.is_some());
+        // What was taken later is better.
+        let taken = candidates.iter().filter(|known| known.taken);
+        let divergences: Vec<f64> = taken.map(|known| known.divergence).collect();
+        assert!(divergences.windows(2).all(|pair| pair[1] < pair[0]));
+    }
+
+    #[test]
+    fn good_enough_means_divergence_and_answers() {
+        let candidate = |divergence: f64, agreement: f64| Candidate {
+            name: String::new(),
+            bytes: 0,
+            top1: 1.0,
+            agreement,
+            divergence,
+            real_values: 0,
+            latency_ratio: None,
+            taken: false,
+        };
+        assert!(candidate(0.003, 0.97).is_good_enough());
+        assert!(!candidate(0.0031, 1.0).is_good_enough());
+        assert!(!candidate(0.001, 0.96).is_good_enough());
+        assert!(!candidate(f64::NAN, 1.0).is_good_enough());
+    }
 }

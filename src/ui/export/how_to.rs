@@ -134,8 +134,8 @@ mod tests {
         };
         let code = "a line that is wider than the page, by far, and wider still\n".repeat(40);
         let mut seen = 0;
-        // The first pass learns sizes.
-        for _ in 0..2 {
+        // The first passes learn sizes, and bars appear little by little.
+        for _ in 0..30 {
             let mut output = ctx.run_ui(input.clone(), |ui| {
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
                     ui.add_space(above);

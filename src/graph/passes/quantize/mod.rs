@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::graph::value::ValueId;
 
 pub use prepare::{Pixels, Prepared, prepare};
-pub use units::{Layer, cuts_off};
+pub use units::{Layer, cuts_off, least_kept};
 pub use weights::{Integers, by_channel, rounded};
 pub use write::quantize;
 

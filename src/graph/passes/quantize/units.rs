@@ -290,6 +290,12 @@ pub fn cuts_off(graph: &Graph, node: &Node) -> bool {
     clip(graph, node).is_some()
 }
 
+/// The least number that an activation lets through, where it is one that cuts values off.
+#[must_use]
+pub fn least_kept(graph: &Graph, node: &Node) -> Option<f32> {
+    clip(graph, node).map(|range| range.min)
+}
+
 impl Prepared {
     /// The layers, each after those that it reads from.
     #[must_use]

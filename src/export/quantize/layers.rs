@@ -1,0 +1,151 @@
+//! What is decided of a network, and what is decided of all its layers at once: integers and biases.
+
+use std::sync::Arc;
+
+use crate::backbone::in_parallel;
+use crate::graph::WeightKind;
+use crate::graph::passes::quantize::{Integers, Layer, Prepared, Quantizing, by_channel, rounded};
+use crate::jobs::Work;
+use crate::onnx::Tensor;
+
+use super::super::ExportError;
+use super::measure::Measured;
+use super::rounding::descend;
+
+/// A network with what is decided of it so far.
+#[derive(Clone)]
+pub(super) struct State {
+    pub prepared: Prepared,
+    pub how: Quantizing,
+}
+
+/// A layer's weight as integers, as it is decided.
+fn integers(state: &State, layer: &Layer, weight: &Tensor) -> Result<Arc<Integers>, ExportError> {
+    match state.how.weights.get(&layer.weight) {
+        Some(known) => Ok(Arc::clone(known)),
+        None => Ok(Arc::new(rounded(weight, layer.axis, false)?)),
+    }
+}
+
+/// Adds to a layer's bias what its rounded weights lose of the mean.
+pub(super) fn correct_bias(
+    state: &mut State,
+    layer: &Layer,
+    measured: &Measured,
+) -> Result<(), ExportError> {
+    let graph = &state.prepared.graph;
+    let (Some(weight), Some(bias), Some(inputs)) = (
+        graph.constant_of(layer.weight).cloned(),
+        graph.constant_of(layer.bias).cloned(),
+        measured.inputs.get(&layer.weight),
+    ) else {
+        return Ok(());
+    };
+    let reals = integers(state, layer, &weight)?.reals(&weight.shape, layer.axis);
+    let mut lost = vec![0.0_f64; bias.data.len()];
+    let means = MeanOf::new(layer, &weight.shape, inputs.mean.len());
+    let values = weight.f32()?;
+    by_channel(&weight.shape, layer.axis, |channel, index| {
+        if let (Some(lost), Some(value), Some(real), Some(mean)) = (
+            lost.get_mut(channel),
+            values.get(index),
+            reals.get(index),
+            inputs.mean.get(means.at(channel, index)),
+        ) {
+            *lost += (f64::from(*value) - f64::from(*real)) * f64::from(*mean);
+        }
+    });
+    let corrected = bias
+        .f32()?
+        .iter()
+        .zip(lost)
+        .map(|(bias, lost)| (f64::from(*bias) + lost) as f32)
+        .collect();
+    Ok(state.prepared.set_constant(layer.bias, corrected)?)
+}
+
+/// Which mean belongs to a number of a weight.
+struct MeanOf {
+    axis: usize,
+    channels: usize,
+    /// Numbers for each channel, those under one tap, and channels of each group.
+    each: usize,
+    kernel: usize,
+    per_group: usize,
+    groups: usize,
+    means: usize,
+}
+
+impl MeanOf {
+    fn new(layer: &Layer, shape: &[usize], means: usize) -> Self {
+        let channels = shape.get(layer.axis).copied().unwrap_or(1).max(1);
+        let count: usize = shape.iter().product();
+        let kernel: usize = shape.get(2..).unwrap_or_default().iter().product();
+        let per_group = shape.get(1).copied().unwrap_or(1).max(1);
+        Self {
+            axis: layer.axis,
+            channels,
+            each: (count / channels).max(1),
+            kernel: kernel.max(1),
+            per_group,
+            groups: (means / per_group).max(1),
+            means,
+        }
+    }
+
+    fn at(&self, channel: usize, index: usize) -> usize {
+        if self.axis == 1 {
+            // A matrix with its channels in columns.
+            return index / self.channels;
+        }
+        let within = index % self.each;
+        if self.means == self.each {
+            return within;
+        }
+        // One mean for each channel that is read.
+        let group = channel * self.groups / self.channels;
+        group * self.per_group + within / self.kernel
+    }
+}
+
+/// Weights of convolutions over all channels, rounded for what was measured.
+pub(super) fn descended(
+    prepared: &Prepared,
+    layers: &[Layer],
+    measured: &Measured,
+    work: &Work,
+) -> Result<Vec<Option<Integers>>, ExportError> {
+    let mut all: Vec<Option<Integers>> = layers.iter().map(|_| None).collect();
+    in_parallel(
+        layers.len(),
+        work,
+        || Ok(()),
+        |(), at| {
+            let Some(layer) = layers.get(at) else {
+                return Ok(None);
+            };
+            let covariance = measured
+                .inputs
+                .get(&layer.weight)
+                .and_then(|inputs| inputs.covariance.as_ref());
+            let (Some(covariance), Some(weight)) =
+                (covariance, prepared.graph.constant_of(layer.weight))
+            else {
+                return Ok(None);
+            };
+            if layer.axis != 0 || layer.kind == WeightKind::DepthwiseKernel {
+                return Ok(None);
+            }
+            let mut integers = rounded(weight, layer.axis, false)?;
+            descend(weight.f32()?, &mut integers, covariance);
+            Ok::<_, ExportError>(Some(integers))
+        },
+        |at, found| {
+            if let Some(place) = all.get_mut(at) {
+                *place = found;
+            }
+            Ok(())
+        },
+    )?;
+    Ok(all)
+}
