@@ -30,6 +30,19 @@ fn from_labelled_frames_to_an_exported_model() {
     press_part(&mut desk, "Head alone");
     assert_eq!(session(&desk).train.depth.chosen, Some(Depth::Head));
     press(&mut desk, "Advanced");
+    desk.click("Take those of retrain.py");
+    let classic = TrainSettings {
+        architecture: settings.architecture,
+        ..TrainSettings::classic()
+    };
+    assert_eq!(session(&desk).train.settings, classic);
+    desk.click("Defaults");
+    assert_eq!(session(&desk).train.depth.chosen, None);
+    set_number(&mut desk, "Training steps", "80");
+    set_number(&mut desk, "Validation", "25");
+    set_number(&mut desk, "Test", "25");
+    desk.click("Depth");
+    press_part(&mut desk, "Head alone");
     scroll_and_click(&mut desk, "Optimiser");
     desk.click("Adam");
     assert!((session(&desk).train.settings.learning_rate - 0.001).abs() < 1e-9);

@@ -39,7 +39,7 @@ impl Group {
             Self::Data => "Images and network",
             Self::Head => "Training the head",
             Self::FineTuning => "Training deeper than the head",
-            Self::Views => "Augmented views",
+            Self::Views => "Augmentation",
         }
     }
 }

@@ -3,10 +3,12 @@
 use egui::Ui;
 
 use super::field::field_ui;
+use super::settings::preset_ui;
 use crate::app::Session;
 use crate::backbone::Depth;
 use crate::train::TrainSettings;
 use crate::train::schema::{Group, SETTINGS};
+use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, quiet_button, section, separator};
@@ -24,6 +26,7 @@ pub(super) const MAIN: [&str; 6] = [
 /// Paints them, when they are unfolded.
 pub(super) fn advanced_ui(
     ui: &mut Ui,
+    cx: &mut Cx<'_>,
     session: &Session,
     settings: &mut TrainSettings,
     open: &mut bool,
@@ -44,6 +47,17 @@ pub(super) fn advanced_ui(
     if !*open {
         return;
     }
+    preset_ui(
+        ui,
+        cx,
+        session,
+        settings,
+        (TrainSettings::classic(), Some(Depth::Head)),
+        [
+            "Take those of retrain.py",
+            "The head alone, by 4,000 steps of plain descent, without views",
+        ],
+    );
     for group in Group::ALL {
         group_ui(ui, session, settings, group);
     }

@@ -36,34 +36,21 @@ pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &m
             ui.spacing_mut().item_spacing.y = 5.0;
             let mut settings = session.train.settings.clone();
             section(ui, "Settings", |ui| {
-                let chosen = session.train.depth.chosen;
-                let presets = [
-                    (
+                let preset = (TrainSettings::default(), None);
+                preset_ui(
+                    ui,
+                    cx,
+                    session,
+                    &mut settings,
+                    preset,
+                    [
                         "Defaults",
                         "Back to the settings and the depth that are recommended",
-                        (TrainSettings::default(), None),
-                    ),
-                    (
-                        "Classic",
-                        "The settings of retrain.py: the head alone, by 4,000 steps of plain descent",
-                        (TrainSettings::classic(), Some(Depth::Head)),
-                    ),
-                ];
-                for (name, tip, (preset, depth)) in presets {
-                    // Which network is another question.
-                    let preset = TrainSettings {
-                        architecture: settings.architecture.clone(),
-                        ..preset
-                    };
-                    let is_it = same_but_depth(&settings, &preset) && chosen == depth;
-                    if !is_it && quiet_button(ui, None, name).on_hover_text(tip).clicked() {
-                        settings = preset;
-                        cx.act(Action::Train(TrainAction::SetDepth(depth)));
-                    }
-                }
+                    ],
+                );
             });
             main_ui(ui, cx, session, &mut settings);
-            advanced_ui(ui, session, &mut settings, advanced);
+            advanced_ui(ui, cx, session, &mut settings, advanced);
             if settings != session.train.settings {
                 cx.act(Action::Train(TrainAction::Set(settings)));
             }
@@ -73,11 +60,26 @@ pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &m
     });
 }
 
-/// Whether they are alike but for the depth, which is chosen elsewhere.
-fn same_but_depth(one: &TrainSettings, other: &TrainSettings) -> bool {
-    let mut one = one.clone();
-    one.fine_tune.depth = other.fine_tune.depth;
-    one == *other
+/// A button that takes a preset, unless that is what is set; which network is another question.
+pub(super) fn preset_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    settings: &mut TrainSettings,
+    (preset, depth): (TrainSettings, Option<Depth>),
+    [name, tip]: [&str; 2],
+) {
+    let mut preset = TrainSettings {
+        architecture: settings.architecture.clone(),
+        ..preset
+    };
+    // The depth is chosen elsewhere.
+    preset.fine_tune.depth = settings.fine_tune.depth;
+    let is_it = *settings == preset && session.train.depth.chosen == depth;
+    if !is_it && quiet_button(ui, None, name).on_hover_text(tip).clicked() {
+        *settings = preset;
+        cx.act(Action::Train(TrainAction::SetDepth(depth)));
+    }
 }
 
 fn main_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &mut TrainSettings) {

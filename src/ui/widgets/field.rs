@@ -57,7 +57,8 @@ pub fn field_frame<R>(
                 widgets.active.bg_stroke = Stroke::NONE;
                 ui.visuals_mut().extreme_bg_color = t.window;
                 ui.visuals_mut().text_edit_bg_color = Some(t.window);
-                ui.visuals_mut().selection.stroke = Stroke::NONE;
+                // No frame while it is typed in; its colour is that of selected text.
+                ui.visuals_mut().selection.stroke = Stroke::new(0.0, t.text);
                 // A value to drag takes the room that the note leaves: a click anywhere in the frame reaches it.
                 let noted = if note.is_empty() {
                     ui.spacing().item_spacing.x
