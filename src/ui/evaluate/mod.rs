@@ -160,8 +160,10 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
 fn pages_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
     let chosen = PAGES.iter().position(|(page, ..)| *page == view.page);
     let labels = PAGES.map(|(_, label, _)| label);
+    // In a narrow window the button goes below.
+    let narrow = ui.available_width() < 520.0;
     ui.horizontal(|ui| {
-        let report = 96.0;
+        let report = if narrow { 0.0 } else { 96.0 };
         let most = 112.0 * PAGES.len() as f32;
         let size = egui::vec2(
             (ui.available_width() - report).min(most),
@@ -174,19 +176,30 @@ fn pages_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
                 view.page = *page;
             }
         });
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let writing = session.evaluate.reporting.is_some();
-            let label = if writing { "Writing…" } else { "Report" };
-            let report = ui.add_enabled_ui(!writing, |ui| button(ui, None, label)).inner;
-            if report
-                .on_hover_text("One page with everything on it, to be sent or printed: written into the run's folder and opened in the browser")
-                .clicked()
-            {
-                cx.act(Action::Evaluate(EvaluateAction::Report));
-            }
-        });
+        if !narrow {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                report_ui(ui, cx, session);
+            });
+        }
     });
+    if narrow {
+        ui.horizontal(|ui| report_ui(ui, cx, session));
+    }
     ui.add_space(4.0);
+}
+
+fn report_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let writing = session.evaluate.reporting.is_some();
+    let label = if writing { "Writing…" } else { "Report" };
+    let report = ui
+        .add_enabled_ui(!writing, |ui| button(ui, None, label))
+        .inner;
+    if report
+        .on_hover_text("One page with everything on it, to be sent or printed: written into the run's folder and opened in the browser")
+        .clicked()
+    {
+        cx.act(Action::Evaluate(EvaluateAction::Report));
+    }
 }
 
 /// Paints the frame that is shown large, over the window.
