@@ -11,7 +11,7 @@ mod place;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{Evaluation, calibrate, evaluate};
 use crate::export::{Bundle, Format, Options, Order, export, frozen_graph};
 use crate::files::{self, Durability};
 use crate::jobs::Work;
@@ -127,6 +127,8 @@ fn train_with_graphs(
     while done < steps {
         let dir = &order.intermediate_output_graphs_dir;
         let path = dir.join(format!("intermediate_{done}.pb"));
+        // As the graph at the end.
+        calibrate(project, &run, work)?;
         let classes = RunClasses::of(project, &run);
         let [graph, _] = frozen_graph::of_run(&run, &classes, &order.final_tensor_name)?;
         put(&path, &graph)?;
