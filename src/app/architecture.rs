@@ -46,7 +46,7 @@ pub struct FoundNetwork {
 /// What a person does where an architecture is added.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ArchitectureAction {
-    /// Looks into a file and shows what is found.
+    /// Inspects a file and shows the findings.
     Offer(PathBuf),
     /// Says something about the network.
     Say(Asked),

@@ -33,7 +33,7 @@ impl Architecture {
     }
 
     /// Reads an architecture that is known, or what may be the name of one of a project that is not open yet
-    /// ([`Architecture::resolved`] looks it up then).
+    /// ([`Architecture::resolved`] resolves it then).
     pub fn named(text: &str) -> Result<Self, BackboneError> {
         let known = text.parse::<Self>();
         known.or_else(|unknown| Self::maybe_own(text).ok_or(unknown))

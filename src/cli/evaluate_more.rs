@@ -33,7 +33,7 @@ pub struct MoreArgs {
     /// Train on parts of the sources and say what more of them would bring
     #[arg(long)]
     learning_curve: bool,
-    /// Hold out each class in turn: how well images of none of the classes are told
+    /// Hold out each class in turn: how well images of none of the classes are recognised as such
     #[arg(long)]
     held_out: bool,
     /// The accuracy in quarters of the images by brightness and by sharpness

@@ -92,7 +92,7 @@ pub struct Args {
     /// The backbone: one of `salamander architectures`, or a MobileNet by the name that it had [default: efficientnet-lite0@224]
     #[arg(long, value_name = "NAME", value_parser = named)]
     architecture: Option<Named>,
-    /// How much is told
+    /// How much is reported
     #[arg(long, value_name = "LEVEL", default_value = "INFO", ignore_case = true)]
     logging_verbosity: Verbosity,
     /// Not written any more

@@ -366,7 +366,7 @@ pub fn quoted(argument: &str) -> String {
 }
 
 /// An architecture on the command line: one that ships with Salamander, or what may be the name of one that was added to
-/// the project, which [`resolved`] looks up when the project is open.
+/// the project, which [`resolved`] finds when the project is open.
 pub fn architecture(text: &str) -> Result<Architecture, String> {
     Architecture::named(text).map_err(|error| error.to_string())
 }

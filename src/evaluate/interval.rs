@@ -50,7 +50,7 @@ pub fn effective_sources(frames: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
-/// Standard errors of figures: `figures` computes them for sources that count as often as it is told (as they are: each
+/// Standard errors of figures: `figures` computes them for sources that count as often as given (as they are: each
 /// once); a figure may have no value in a resampling.
 ///
 /// # Errors
