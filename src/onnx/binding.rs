@@ -271,6 +271,18 @@ impl Loop {
         Ok(value.try_extract_tensor::<f32>().map_err(model_error)?.1)
     }
 
+    /// Whether a step was done.
+    #[must_use]
+    pub fn has_stepped(&self) -> bool {
+        !self.first
+    }
+
+    /// What an `f32` state, named by its input, was before the last step; means nothing before the first.
+    pub fn previous_f32(&self, input: &str) -> Result<&[f32], OnnxError> {
+        let value = self.copy(input, 1 - self.present)?;
+        Ok(value.try_extract_tensor::<f32>().map_err(model_error)?.1)
+    }
+
     /// A copy of a state, named by its input.
     pub fn state(&self, input: &str) -> Result<Tensor, OnnxError> {
         read_value(self.state_value(input)?)
@@ -289,12 +301,16 @@ impl Loop {
     }
 
     fn state_value(&self, input: &str) -> Result<&DynValue, OnnxError> {
+        self.copy(input, self.present)
+    }
+
+    fn copy(&self, input: &str, at: usize) -> Result<&DynValue, OnnxError> {
         self.state
             .iter()
             .find(|state| state.input == input)
             .map(|state| {
                 let [even, odd] = &state.copies;
-                if self.present == 0 { even } else { odd }
+                if at == 0 { even } else { odd }
             })
             .ok_or_else(|| OnnxError::Model(format!("no state “{input}” is bound")))
     }

@@ -8,8 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::files::append;
 use crate::onnx::{ElementType, Tensor};
 
-use super::curves::{BestPoint, CurvePoint};
+use super::curves::BestPoint;
 use super::files::{self, Values};
+use super::metrics::{self, History};
 use super::optimizer::{Optimization, Slot, Weight};
 use super::tensorboard::Events;
 use super::{Curves, Run, TrainError};
@@ -32,6 +33,9 @@ pub(super) struct Place {
     pub secs: f64,
     /// The best evaluation so far.
     pub best: Option<BestPoint>,
+    /// Norm of the last step's gradient; `None` where it was not measured or is not finite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_norm: Option<f32>,
 }
 
 /// JSON has no word for the figures of a training that has just diverged.
@@ -86,6 +90,7 @@ pub(super) struct Snapshot<'a> {
 pub(super) struct Store {
     checkpoint: PathBuf,
     curves: PathBuf,
+    metrics: PathBuf,
     events: Events,
 }
 
@@ -95,6 +100,7 @@ impl Store {
         Self {
             checkpoint: run.dir.join("checkpoint.safetensors"),
             curves: run.head_curves_path(),
+            metrics: run.head_metrics_path(),
             events: run.head_events(),
         }
     }
@@ -104,18 +110,21 @@ impl Store {
         Self {
             checkpoint: run.dir.join("fine_tune.safetensors"),
             curves: run.curves_path(),
+            metrics: run.metrics_path(),
             events: run.events(),
         }
     }
 
-    /// Keeps a checkpoint, and the curve points since the one before. The points come first: points beyond the last
-    /// checkpoint are dropped when the run is resumed.
-    pub(super) fn save(
-        &self,
-        snapshot: &Snapshot<'_>,
-        points: &[CurvePoint],
-    ) -> Result<(), TrainError> {
-        append(&self.curves, &files::to_lines(&self.curves, points)?)?;
+    /// Keeps a checkpoint, and what was measured since the one before. That comes first: what is beyond the last
+    /// checkpoint is dropped when the run is resumed.
+    pub(super) fn save(&self, snapshot: &Snapshot<'_>, new: &History) -> Result<(), TrainError> {
+        append(&self.curves, &files::to_lines(&self.curves, &new.points)?)?;
+        if !new.measured.is_empty() {
+            append(
+                &self.metrics,
+                &metrics::to_lines(&self.metrics, &new.measured)?,
+            )?;
+        }
         let path = &self.checkpoint;
         let mut best = Vec::new();
         if let Some((weights, tensors)) = snapshot.best {
@@ -128,15 +137,15 @@ impl Store {
         let place = serde_json::to_string(&snapshot.place).map_err(files::damaged(path))?;
         let texts = HashMap::from([("place".into(), place)]);
         files::write_tensors(path, tensors.collect(), texts)?;
-        self.events.append(points)
+        self.events.append(new)
     }
 
-    /// The last checkpoint and the curve up to it; no checkpoint when the run was interrupted before the first.
+    /// The last checkpoint and what was measured up to it; no checkpoint when the run was interrupted before the first.
     pub(super) fn load(
         &self,
         weights: &[Weight],
         optimization: &Optimization,
-    ) -> Result<(Option<Checkpoint>, Curves), TrainError> {
+    ) -> Result<(Option<Checkpoint>, History), TrainError> {
         let checkpoint = self.read()?;
         let checkpoint = match checkpoint {
             Some((place, mut tensors)) => {
@@ -170,9 +179,12 @@ impl Store {
             None => None,
         };
         let step = checkpoint.as_ref().map_or(0, |found| found.place.step);
-        let points = curves_up_to(&self.curves, step)?;
-        self.events.settle(&points)?;
-        Ok((checkpoint, points))
+        let kept = History {
+            points: curves_up_to(&self.curves, step)?,
+            measured: metrics::measured_up_to(&self.metrics, step)?,
+        };
+        self.events.settle(&kept)?;
+        Ok((checkpoint, kept))
     }
 
     /// Where the last checkpoint stands.
@@ -259,6 +271,7 @@ mod tests {
         Store {
             checkpoint: dir.join("checkpoint.safetensors"),
             curves: dir.join("curves.jsonl"),
+            metrics: dir.join("metrics.jsonl"),
             events: Events::new(dir.to_owned(), "2026-11-24T10:00:00.000Z"),
         }
     }
@@ -337,6 +350,7 @@ mod tests {
                 validation_accuracy: 0.5,
                 validation_cross_entropy: 0.75,
             }),
+            gradient_norm: Some(1.5),
         };
         let best: Vec<Tensor> = tensors(&["w", "b"]).into_iter().map(|(_, t)| t).collect();
         let names = optimization.state_names(&weights).into_iter();
@@ -347,7 +361,7 @@ mod tests {
                 .collect(),
             best: Some((&weights, &best)),
         };
-        store.save(&snapshot, &[]).unwrap();
+        store.save(&snapshot, &History::default()).unwrap();
         let (found, _) = store.load(&weights, &optimization).unwrap();
         let found = found.unwrap();
         assert_eq!((&found.state, found.best), (&kept.state, Some(best)));

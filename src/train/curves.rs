@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::metrics::{Measured, MetricSide};
+
 /// One evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
@@ -19,6 +21,20 @@ pub struct CurvePoint {
     pub validation_accuracy: Option<f32>,
     /// Mean cross-entropy of the validation frames, nats.
     pub validation_cross_entropy: Option<f32>,
+}
+
+impl CurvePoint {
+    /// Accuracy and cross-entropy on a side's images; `None` where they were not measured, and for the run itself.
+    #[must_use]
+    pub fn figures(&self, side: MetricSide) -> Option<(f32, f32)> {
+        match side {
+            MetricSide::Train => Some((self.train_accuracy, self.train_cross_entropy)),
+            MetricSide::Validation => {
+                Some((self.validation_accuracy?, self.validation_cross_entropy?))
+            }
+            MetricSide::Run => None,
+        }
+    }
 }
 
 /// All evaluations of a run, in order.
@@ -63,8 +79,11 @@ struct Live {
     part: Part,
     steps: u32,
     points: Curves,
-    /// The points of the head's part, once the deeper one is under way.
+    /// What else was measured at them.
+    measured: Vec<Arc<Measured>>,
+    /// The points of the head's part, once the deeper one is under way, and what else was measured at them.
     head: Curves,
+    head_measured: Vec<Arc<Measured>>,
     best: Option<BestPoint>,
     baseline: Option<BestPoint>,
 }
@@ -90,6 +109,24 @@ impl LiveCurves {
         };
         let new = live.points.get(known..).map(<[_]>::to_vec);
         (live.part, new.unwrap_or_default())
+    }
+
+    /// The same of what else was measured than the points. Nothing of it is copied.
+    #[must_use]
+    pub fn measured_since(&self, [of_head, deeper]: [usize; 2]) -> (Part, Vec<Arc<Measured>>) {
+        let live = self.live();
+        let known = match live.part {
+            Part::Head => of_head,
+            Part::Deeper => deeper,
+        };
+        let new = live.measured.get(known..).map(<[_]>::to_vec);
+        (live.part, new.unwrap_or_default())
+    }
+
+    /// What else was measured in the head's part, while the deeper part is under way, as [`LiveCurves::head`].
+    #[must_use]
+    pub fn head_measured(&self) -> Vec<Arc<Measured>> {
+        self.live().head_measured.clone()
     }
 
     /// Number of points.
@@ -144,15 +181,18 @@ impl LiveCurves {
         baseline: Option<BestPoint>,
     ) {
         let mut live = self.live();
-        let head = match live.part {
-            Part::Head => std::mem::take(&mut live.points),
-            Part::Deeper => std::mem::take(&mut live.head),
+        let live_now = std::mem::take(&mut *live);
+        let (head, head_measured) = match live_now.part {
+            Part::Head => (live_now.points, live_now.measured),
+            Part::Deeper => (live_now.head, live_now.head_measured),
         };
         *live = Live {
             part: Part::Deeper,
             steps,
             points: points.to_vec(),
+            measured: Vec::new(),
             head,
+            head_measured,
             best,
             baseline,
         };
@@ -169,10 +209,21 @@ impl LiveCurves {
         (secs > 0.0).then(|| f64::from(last.step - first.step) / secs)
     }
 
-    pub(super) fn push(&self, point: CurvePoint, best: Option<BestPoint>) {
+    pub(super) fn push(
+        &self,
+        point: CurvePoint,
+        measured: Option<Arc<Measured>>,
+        best: Option<BestPoint>,
+    ) {
         let mut live = self.live();
         live.points.push(point);
+        live.measured.extend(measured);
         live.best = best;
+    }
+
+    /// Adds what else was measured in an earlier part of the run, at the points that it was begun with.
+    pub(super) fn begin_measured(&self, measured: Vec<Arc<Measured>>) {
+        self.live().measured = measured;
     }
 
     /// Corrects what the best weights are, on frames whose labels have changed.
@@ -207,12 +258,12 @@ mod tests {
         };
         let curves = LiveCurves::default();
         curves.replace(20, &[point(10)], None);
-        curves.push(point(20), None);
+        curves.push(point(20), None, None);
         assert!(curves.head().is_empty());
         // Told before its data are prepared and again when its steps begin.
         curves.go_deeper(0, &[], None, None);
         curves.go_deeper(70, &[point(10)], None, None);
-        curves.push(point(20), None);
+        curves.push(point(20), None, None);
         let steps = |points: Curves| points.iter().map(|p| p.step).collect::<Vec<_>>();
         assert_eq!(steps(curves.head()), [10, 20]);
         assert_eq!(steps(curves.snapshot()), [10, 20]);

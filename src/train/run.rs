@@ -5,9 +5,10 @@
 //! | `run.json` | settings, preprocessing, classes, state, result, and what it was made with |
 //! | `frames.jsonl` | the frames with class, group, split and content, one a line |
 //! | `curves.jsonl` | one evaluation a line |
+//! | `metrics.jsonl` | what else was measured at these steps; not there in a run of an earlier version |
 //! | `checkpoint.safetensors` | where the training stands: weights, the optimiser's state, the best so far |
 //! | `weights.safetensors` | the kept head: `w` `f32[D, C]`, `b` `f32[C]` |
-//! | `head_curves.jsonl`, `head_only.safetensors` | in a run that goes deeper: curves and kept weights of the head alone |
+//! | `head_curves.jsonl`, `head_metrics.jsonl`, `head_only.safetensors` | in a run that goes deeper: what was measured of the head alone, and its kept weights |
 //! | `fine_tune.safetensors` | where the deeper training stands |
 //! | `backbone.safetensors` | weights of the backbone that were trained too, by name; not there when the head alone was |
 //! | `note.json` | name and note that a person gave it |
@@ -28,6 +29,7 @@ use crate::project::{ClassId, ContentId, Project, Split};
 
 use super::curves::BestPoint;
 use super::files::{self, Values};
+use super::metrics::{self, History, Metrics};
 use super::tensorboard::Events;
 use super::{Curves, EvalSpacing, TrainError, TrainSettings, Verdict};
 
@@ -324,6 +326,25 @@ impl Run {
         self.dir.join("curves.jsonl")
     }
 
+    /// Everything that was measured over its steps, its curves among it; of an unfinished run, up to its last checkpoint
+    /// or a little beyond.
+    pub fn metrics(&self) -> Result<Metrics, TrainError> {
+        let History { points, measured } = self.history()?;
+        Ok(Metrics::of(&points, measured.iter().map(AsRef::as_ref)))
+    }
+
+    fn history(&self) -> Result<History, TrainError> {
+        Ok(History {
+            points: self.curves()?,
+            measured: metrics::read(&self.metrics_path())?,
+        })
+    }
+
+    /// Where what was measured beside its curves is.
+    pub(super) fn metrics_path(&self) -> PathBuf {
+        self.dir.join("metrics.jsonl")
+    }
+
     /// The frames it was trained and tested on.
     pub fn frames(&self) -> Result<Vec<RunFrame>, TrainError> {
         files::read_lines(&self.dir.join("frames.jsonl"))
@@ -433,6 +454,22 @@ impl Run {
         }
     }
 
+    /// What was measured over the steps of the head alone, as [`Run::head_curves`].
+    pub fn head_metrics(&self) -> Result<Metrics, TrainError> {
+        let measured = metrics::read(&self.head_metrics_path())?;
+        let measured = measured.iter().map(AsRef::as_ref);
+        Ok(Metrics::of(&self.head_curves()?, measured))
+    }
+
+    /// Where what was measured beside the head's curves is.
+    pub(super) fn head_metrics_path(&self) -> PathBuf {
+        if self.settings.fine_tune.is_on() {
+            self.dir.join("head_metrics.jsonl")
+        } else {
+            self.metrics_path()
+        }
+    }
+
     /// The event files of its curves.
     pub(super) fn events(&self) -> Events {
         Events::new(self.dir.clone(), &self.created)
@@ -475,7 +512,7 @@ impl Run {
     /// Writes the kept head and the result, and sees to the event files; the run is finished once `run.json` says so.
     pub(super) fn finish(&mut self, head: &Head, result: RunResult) -> Result<(), TrainError> {
         self.write_head(&self.dir.join("weights.safetensors"), head)?;
-        self.events().settle(&self.curves()?)?;
+        self.events().settle(&self.history()?)?;
         self.state = RunState::Finished;
         self.result = Some(result);
         self.save()

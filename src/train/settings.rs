@@ -216,6 +216,7 @@ impl TrainSettings {
             validate_every: interval,
             shown: shown.filter(|size| *size > 0),
             train_figures: TrainFigures::LastBatch,
+            gradient_norm: true,
             begins_trained: false,
             saves_when_cancelled: true,
         }

@@ -11,10 +11,13 @@ use std::time::Duration;
 
 use super::batches::{ByClass, Draw, Purpose};
 use super::checkpoint::{Checkpoint, Snapshot};
-use super::head::{Data, Examples, HeadLayer, Sizes, Table, accuracy, head_of, transpose};
+use super::head::{Data, Examples, HeadLayer, Sizes, Table, accuracy, correct, head_of, transpose};
 use super::learner::{End, Learner, Report};
+use super::metrics::{GRADIENT_NORM, LEARNING_RATE};
+use super::recipe::Recipe;
 use super::{
-    CurvePoint, EvalSpacing, Head, LiveCurves, Optimizer, Sampling, TrainError, TrainSettings,
+    CurvePoint, EvalSpacing, Head, LiveCurves, Measured, MetricSide, Metrics, Optimizer, Sampling,
+    Schedule, Series, TrainError, TrainSettings,
 };
 use crate::jobs::Work;
 use crate::onnx::Tensor;
@@ -88,6 +91,7 @@ struct Outcome {
     end: Result<End, TrainError>,
     checkpoint: Checkpoint,
     points: Vec<CurvePoint>,
+    measured: Vec<Arc<Measured>>,
     kept: (u32, Head),
 }
 
@@ -98,9 +102,20 @@ fn go_on(
     steps: u32,
     work: &Work,
 ) -> Outcome {
-    let curves = LiveCurves::default();
     let mut recipe = settings.head_recipe(data.validation.len());
     recipe.views = data.train.views();
+    go_on_by(&recipe, data, settings, from, steps, work)
+}
+
+fn go_on_by(
+    recipe: &Recipe,
+    data: &Data,
+    settings: &TrainSettings,
+    from: Option<Checkpoint>,
+    steps: u32,
+    work: &Work,
+) -> Outcome {
+    let curves = LiveCurves::default();
     let mut table = Table {
         train: &data.train,
         validation: &data.validation,
@@ -112,7 +127,7 @@ fn go_on(
     let sides = [&data.train.side(), &data.validation.side()];
     let mut learner = Learner::new(
         Arc::new(layer),
-        &recipe,
+        recipe,
         sides,
         &mut table,
         from,
@@ -121,6 +136,7 @@ fn go_on(
     .unwrap();
     let mut last = None;
     let mut points = Vec::new();
+    let mut measured = Vec::new();
     let end = learner.run(
         steps,
         &mut Report {
@@ -128,17 +144,22 @@ fn go_on(
             work,
             save: &mut |snapshot, new| {
                 last = Some(owned(snapshot));
-                points.extend_from_slice(new);
+                points.extend_from_slice(&new.points);
+                measured.extend_from_slice(&new.measured);
                 Ok(())
             },
+            classes: &["a", "b", "c"].map(str::to_owned),
         },
     );
     let (best_step, _, weights) = learner.kept().unwrap();
     assert_eq!(curves.snapshot(), points, "what is saved is what was shown");
+    let (_, shown) = curves.measured_since([0, 0]);
+    assert_eq!(everything(&shown), everything(&measured));
     Outcome {
         end,
         checkpoint: last.unwrap(),
         points,
+        measured,
         kept: (best_step, head_of(&weights, SIZES).unwrap()),
     }
 }
@@ -169,6 +190,22 @@ fn timeless_points(points: &[CurvePoint]) -> Vec<CurvePoint> {
             ..*point
         })
         .collect()
+}
+
+/// All scalars in bits, so that they can be compared; NaN where there is none.
+fn everything(measured: &[Arc<Measured>]) -> Vec<(u32, Vec<u32>)> {
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect();
+    let of_each = measured.iter();
+    of_each
+        .map(|measured| (measured.step, bits(&measured.values)))
+        .collect()
+}
+
+/// The values of a series.
+fn values(outcome: &Outcome, tag: &str, side: MetricSide) -> Vec<(u32, f32)> {
+    let metrics = Metrics::of(&outcome.points, outcome.measured.iter().map(AsRef::as_ref));
+    let values = metrics.scalars(&Series::new(tag, side)).iter();
+    values.map(|at| (at.step, at.value)).collect()
 }
 
 /// The same training in double precision without any graph: `dZ = (softmax(XW + b) - Y)/B`, `dW = Xᵀ dZ`, …
@@ -367,6 +404,79 @@ fn cancelled_from_another_thread_and_continued_the_bits_are_the_same() {
     let mut points = cut.points;
     points.extend(rest.points);
     assert_eq!(timeless_points(&points), timeless_points(&whole.points));
+    let mut measured = cut.measured;
+    measured.extend(rest.measured);
+    assert_eq!(everything(&measured), everything(&whole.measured));
+}
+
+/// The weights are the same to the last bit whether anything of this is measured or not.
+#[test]
+fn rate_and_gradient_are_measured_and_change_no_bit() {
+    let data = data();
+    for optimizer in EVERY_OPTIMIZER {
+        let mut norms_by_clip = Vec::new();
+        // Nothing is ever as long as the last one, which has the norm computed in the step all the same.
+        for clip_norm in [0.05, 0.0, 1e30] {
+            let mut settings = settings(optimizer);
+            settings.eval_step_interval = 1;
+            settings.eval_spacing = EvalSpacing::Exact;
+            settings.head.clip_norm = clip_norm;
+            settings.head.schedule = Schedule::Cosine;
+            settings.head.weight_decay = 0.1;
+            let mut recipe = settings.head_recipe(data.validation.len());
+            assert!(recipe.gradient_norm);
+            let with = go_on(&data, &settings, None, 40, &Work::new());
+            recipe.gradient_norm = false;
+            let without = go_on_by(&recipe, &data, &settings, None, 40, &Work::new());
+            assert_eq!(with.checkpoint.state, without.checkpoint.state);
+            assert_eq!(
+                timeless_points(&with.points),
+                timeless_points(&without.points)
+            );
+            assert!(values(&without, GRADIENT_NORM, MetricSide::Run).is_empty());
+            let rates = values(&with, LEARNING_RATE, MetricSide::Run);
+            let of_recipe = |step| recipe.optimization.rate.at(step, 40) as f32;
+            assert_eq!(rates.len(), 40);
+            assert!(rates.iter().all(|(step, rate)| *rate == of_recipe(*step)));
+            norms_by_clip.push(values(&with, GRADIENT_NORM, MetricSide::Run));
+        }
+        let [clipped, found, computed] = &norms_by_clip[..] else {
+            unreachable!()
+        };
+        // The last step of the half cosine changes nothing.
+        assert!(found.len() >= 39 && computed.len() == 40);
+        for ((step, found), (_, computed)) in found.iter().zip(computed) {
+            let close = (found / computed - 1.0).abs() < 2e-3;
+            assert!(close, "{optimizer:?} {step}: {found} {computed}");
+        }
+        // Before it is clipped.
+        assert!((clipped[0].1 / computed[0].1 - 1.0).abs() < 1e-6 && clipped[0].1 > 0.05);
+    }
+}
+
+#[test]
+fn classes_are_measured_on_all_validation_images() {
+    let data = data();
+    let settings = settings(Optimizer::Adam);
+    let outcome = go_on(&data, &settings, None, 100, &Work::new());
+    let (step, head) = &outcome.kept;
+    let right = correct(SIZES, &data.validation, head).unwrap();
+    for (class, name) in ["a", "b", "c"].into_iter().enumerate() {
+        let of_class = data.validation.y.iter().zip(&right);
+        let of_class: Vec<bool> = of_class
+            .filter(|(y, _)| **y == class as i64)
+            .map(|(_, right)| *right)
+            .collect();
+        let right = of_class.iter().filter(|right| **right).count();
+        let expected = (right as f64 / of_class.len() as f64) as f32;
+        let found = values(
+            &outcome,
+            &format!("accuracy/{name}"),
+            MetricSide::Validation,
+        );
+        assert_eq!(found.len(), 10);
+        assert!(found.contains(&(*step, expected)), "{name}: {found:?}");
+    }
 }
 
 #[test]

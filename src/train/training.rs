@@ -23,6 +23,8 @@ pub(super) struct Training<'a> {
     pub recipe: &'a Recipe,
     /// The weights before the first step.
     pub initial: &'a [Tensor],
+    /// Names of the classes, for the tags of what is measured of each.
+    pub classes: &'a [String],
     /// Training and validation frames.
     pub sides: [&'a Side; 2],
     pub batches: &'a mut dyn Batches,
@@ -56,9 +58,10 @@ impl Training<'_> {
         work: &Work,
     ) -> Result<Trained, TrainError> {
         let (problem, recipe, store) = (self.problem, self.recipe, self.store);
-        let (checkpoint, points) = store.load(problem.weights(), &recipe.optimization)?;
+        let (checkpoint, kept) = store.load(problem.weights(), &recipe.optimization)?;
         work.stage(self.title, Some(u64::from(self.steps)));
-        show(&points);
+        show(&kept.points);
+        curves.begin_measured(kept.measured);
         let checkpoint =
             checkpoint.unwrap_or_else(|| Checkpoint::beginning(&recipe.optimization, self.initial));
         let mut learner =
@@ -67,7 +70,8 @@ impl Training<'_> {
         let mut report = Report {
             curves,
             work,
-            save: &mut |snapshot, points| store.save(snapshot, points),
+            save: &mut |snapshot, new| store.save(snapshot, new),
+            classes: self.classes,
         };
         let end = learner.run(self.steps, &mut report);
         if work.is_cancelled() {

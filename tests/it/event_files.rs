@@ -3,6 +3,7 @@
 //! A record is the length of a message (u64), its checksum, the message, its checksum; checksums are CRC-32C, turned
 //! and shifted (`tensorflow/core/lib/io/record_writer.h`).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -11,8 +12,8 @@ use salamander::backbone::Depth;
 use salamander::jobs::Work;
 use salamander::project::Project;
 use salamander::train::{
-    CurvePoint, FineTuneSettings, LiveCurves, Part, Run, TrainError, TrainSettings, resume, runs,
-    train,
+    CurvePoint, FineTuneSettings, LiveCurves, MetricKind, MetricSide, Metrics, Part, Run,
+    TrainError, TrainSettings, resume, runs, train,
 };
 
 use crate::cli_program::Place;
@@ -104,13 +105,10 @@ fn events(folder: &Path) -> (Vec<Event>, bool) {
 fn points(folder: &Path) -> Vec<(u32, f64, f32, f32)> {
     let (events, _) = events(folder);
     let start = events.first().map_or(0.0, |event| event.wall_time);
-    events
-        .iter()
-        .skip(1)
-        .map(|event| {
-            let values = &event.summary.as_ref().unwrap().value;
-            let tags: Vec<_> = values.iter().map(|value| value.tag.as_str()).collect();
-            assert_eq!(tags, ["accuracy", "cross_entropy"]);
+    let of_event = |event: &Event| {
+        let values = &event.summary.as_ref().unwrap().value;
+        let tags: Vec<_> = values.iter().map(|value| value.tag.as_str()).collect();
+        (tags == ["accuracy", "cross_entropy"]).then(|| {
             (
                 u32::try_from(event.step).unwrap(),
                 event.wall_time - start,
@@ -118,7 +116,51 @@ fn points(folder: &Path) -> Vec<(u32, f64, f32, f32)> {
                 values[1].simple_value.unwrap(),
             )
         })
-        .collect()
+    };
+    events.iter().skip(1).filter_map(of_event).collect()
+}
+
+/// Tag, step and value of the other scalars in a folder.
+fn others(folder: &Path) -> Vec<(String, u32, f32)> {
+    let (events, _) = events(folder);
+    let values = events.iter().skip(1).flat_map(|event| {
+        let values = &event.summary.as_ref().unwrap().value;
+        let step = u32::try_from(event.step).unwrap();
+        let scalars = values
+            .iter()
+            .filter_map(move |value| Some((value.tag.clone(), step, value.simple_value?)));
+        scalars.filter(|(tag, ..)| tag != "accuracy" && tag != "cross_entropy")
+    });
+    values.collect()
+}
+
+/// That the other scalars in `dir` are these.
+fn check_others(dir: &Path, metrics: &Metrics) {
+    for (name, sides) in [
+        ("train", &[MetricSide::Train, MetricSide::Run][..]),
+        ("validation", &[MetricSide::Validation]),
+    ] {
+        let mut expected = Vec::new();
+        for (series, kind) in metrics.series() {
+            let curve = ["accuracy", "cross_entropy"].contains(&series.tag.as_str());
+            if kind == MetricKind::Scalar && sides.contains(&series.side) && !curve {
+                let values = metrics.scalars(series).iter();
+                expected.extend(values.map(|at| (series.tag.clone(), at.step, at.value)));
+            }
+        }
+        let mut found = others(&dir.join(name));
+        for all in [&mut expected, &mut found] {
+            all.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+        }
+        let tags: BTreeSet<&str> = found.iter().map(|(tag, ..)| tag.as_str()).collect();
+        let wanted: &[&str] = if name == "train" {
+            &["gradient_norm", "learning_rate"]
+        } else {
+            &["accuracy/bars", "accuracy/fractal", "accuracy/moving"]
+        };
+        assert!(wanted.iter().all(|tag| tags.contains(tag)), "{tags:?}");
+        assert_eq!(found, expected, "{name}");
+    }
 }
 
 /// Points in the files of `dir`: of training, of validation.
@@ -233,6 +275,7 @@ fn follow(project: &Project, depth: Depth, steps: u32) -> Run {
     let whole = whole.unwrap();
     assert!(whole.curves().unwrap().last().unwrap().step > reached);
     check(&whole.dir, &whole.curves().unwrap());
+    check_others(&whole.dir, &whole.metrics().unwrap());
     whole
 }
 
@@ -252,5 +295,6 @@ fn they_grow_while_more_than_the_head_is_trained() {
     let project = Project::open(&place.path("p")).unwrap();
     let run = follow(&project, Depth::Last1, 100_000);
     check(&run.dir.join("head"), &run.head_curves().unwrap());
+    check_others(&run.dir.join("head"), &run.head_metrics().unwrap());
     assert_eq!(points(&run.dir.join("head/train")).len(), 6);
 }

@@ -277,6 +277,7 @@ fn shortest_step(learner: &mut Learner, rounds: u32, work: &Work) -> Result<f64,
                 curves: &curves,
                 work,
                 save: &mut |_, _| Ok(()),
+                classes: &[],
             },
         )?;
         if step > 1 {

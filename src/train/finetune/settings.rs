@@ -133,6 +133,7 @@ impl TrainSettings {
             validate_every: apart.max(1).div_ceil(interval).saturating_mul(interval),
             shown: None,
             train_figures: TrainFigures::AllBatches,
+            gradient_norm: true,
             begins_trained: true,
             saves_when_cancelled: false,
         }

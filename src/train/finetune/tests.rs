@@ -28,6 +28,7 @@ use crate::train::batches::{Draw, Purpose, Row, Side};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::learner::{End, Learner, Report};
 use crate::train::optimizer::{Weight, matrix};
+use crate::train::recipe::Recipe;
 use crate::train::tests::{owned, random};
 use crate::train::{CurvePoint, LiveCurves, TrainError, TrainSettings};
 
@@ -212,14 +213,32 @@ fn train_on(
     cancel_at: Option<usize>,
     settings: &TrainSettings,
 ) -> (Result<End, TrainError>, Checkpoint, Vec<CurvePoint>) {
+    let recipe = settings.deeper_recipe(validation.y.len());
+    train_by(
+        &recipe,
+        [train, validation],
+        from,
+        steps,
+        cancel_at,
+        settings,
+    )
+}
+
+/// [`train_on`] with a recipe of its own.
+fn train_by(
+    recipe: &Recipe,
+    sides: [&Side; 2],
+    from: Checkpoint,
+    steps: u32,
+    cancel_at: Option<usize>,
+    settings: &TrainSettings,
+) -> (Result<End, TrainError>, Checkpoint, Vec<CurvePoint>) {
     let (network, ..) = case();
     let mut rows = table(&network.cut, 180);
     rows.cancel_at = cancel_at;
     let work = Work::new();
-    let recipe = settings.deeper_recipe(validation.y.len());
     let mut batches = RowBatches::new(&mut rows, network.row_len(), settings.fine_tune.batch_size);
-    let sides = [train, validation];
-    let mut learner = Learner::new(network, &recipe, sides, &mut batches, from, &work).unwrap();
+    let mut learner = Learner::new(network, recipe, sides, &mut batches, from, &work).unwrap();
     let curves = LiveCurves::default();
     let end = learner.run(
         steps,
@@ -227,6 +246,7 @@ fn train_on(
             curves: &curves,
             work: &work,
             save: &mut |_, _| Ok(()),
+            classes: &[],
         },
     );
     let stands = owned(&learner.snapshot().unwrap());
@@ -263,6 +283,24 @@ fn it_learns_and_keeps_the_best() {
         assert!(best.validation_accuracy > 0.75, "{best:?}");
         assert!(points.last().unwrap().train_cross_entropy < first.train_cross_entropy);
         assert_eq!(points.len(), 50);
+    }
+}
+
+#[test]
+fn measuring_the_gradient_changes_no_bit() {
+    for clip_norm in [0.0, 0.5] {
+        let (_, initial, mut settings, [train, validation]) = case();
+        settings.fine_tune.clip_norm = clip_norm;
+        let [with, without] = [true, false].map(|measured| {
+            let mut recipe = settings.deeper_recipe(validation.y.len());
+            assert!(recipe.gradient_norm);
+            recipe.gradient_norm = measured;
+            let (sides, begin) = ([&train, &validation], beginning(&settings, &initial));
+            train_by(&recipe, sides, begin, 12, None, &settings).1
+        });
+        assert_eq!((&with.state, &with.best), (&without.state, &without.best));
+        assert!(with.place.gradient_norm.unwrap() > 0.0);
+        assert_eq!(without.place.gradient_norm, None);
     }
 }
 

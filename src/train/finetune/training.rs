@@ -82,6 +82,7 @@ pub(in crate::train) fn train_deeper(
         problem: network.clone(),
         recipe: &run.settings.deeper_recipe(data.validation.len()),
         initial: &initial,
+        classes: &run.classes,
         sides: [
             &side(Split::Train, &data.train),
             &side(Split::Validation, &data.validation),

@@ -81,6 +81,7 @@ fn after_a_step(factor: f32, slower: &[&str]) -> Vec<(String, Tensor)> {
         curves: &LiveCurves::default(),
         work: &work,
         save: &mut |_, _| Ok(()),
+        classes: &[],
     };
     learner.run(1, &mut report).unwrap();
     let names = network.weights.iter().map(|weight| weight.name.clone());

@@ -1,0 +1,115 @@
+//! What is measured at a point of the curves beside its accuracy and cross-entropy.
+
+use std::sync::Arc;
+
+use super::batches::Side;
+use super::checkpoint::Place;
+use super::evaluation::Figures;
+use super::metrics::{ACCURACY, GRADIENT_NORM, LEARNING_RATE, Measured, MetricSide, Series};
+use super::recipe::Recipe;
+
+/// Evaluations at which classes are measured one by one: enough for a curve. A training of millions of steps would fill
+/// the disk with them.
+const MOST_BY_CLASS: u32 = 1_000;
+
+/// What is measured in a training, and when.
+pub(super) struct Gauges {
+    columns: Arc<[Series]>,
+    recipe: Recipe,
+    steps: u32,
+    /// Steps between measurements of single classes; `None` where there are none.
+    by_class_every: Option<u32>,
+}
+
+impl Gauges {
+    /// Of a training of so many steps with classes of these names.
+    pub(super) fn new(recipe: &Recipe, classes: &[String], steps: u32) -> Self {
+        let run = [LEARNING_RATE, GRADIENT_NORM].map(|tag| Series::new(tag, MetricSide::Run));
+        let of_class = |name: &String| {
+            let tag = format!("{ACCURACY}/{name}");
+            Series::new(tag, MetricSide::Validation)
+        };
+        let apart = apart(steps, MOST_BY_CLASS, recipe.validate_every);
+        Self {
+            columns: run
+                .into_iter()
+                .chain(classes.iter().map(of_class))
+                .collect(),
+            recipe: recipe.clone(),
+            steps,
+            by_class_every: (!classes.is_empty()).then_some(apart),
+        }
+    }
+
+    /// What there is to say of the place in the training; `validation` is what the present weights make of all
+    /// validation images, where they were evaluated.
+    pub(super) fn read(
+        &self,
+        place: &Place,
+        side: &Side,
+        validation: Option<&Figures>,
+    ) -> Measured {
+        let rate = self.recipe.optimization.rate.at(place.step, self.steps);
+        let mut values = vec![rate as f32, place.gradient_norm.unwrap_or(f32::NAN)];
+        if let (Some(figures), Some(every)) = (validation, self.by_class_every)
+            && (place.step.is_multiple_of(every) || place.step >= self.steps)
+        {
+            let classes = self.columns.len() - values.len();
+            values.extend(accuracy_by_class(&figures.correct, &side.y, classes));
+        }
+        Measured {
+            step: place.step,
+            secs: place.secs,
+            columns: Arc::clone(&self.columns),
+            values,
+            histograms: Vec::new(),
+        }
+    }
+}
+
+/// Steps between measurements such that there are at most `most` in all, at evaluations that are `every` steps apart.
+fn apart(steps: u32, most: u32, every: u32) -> u32 {
+    let every = every.max(1);
+    let least = steps.div_ceil(most.max(1)).max(1);
+    least.div_ceil(every).saturating_mul(every)
+}
+
+/// The accuracy of the images of each class, 0..=1; NaN of a class without any.
+fn accuracy_by_class(correct: &[f32], y: &[i64], classes: usize) -> Vec<f32> {
+    let mut sums = vec![(0.0_f64, 0_u32); classes];
+    for (correct, class) in correct.iter().zip(y) {
+        let class = usize::try_from(*class).ok();
+        if let Some((right, images)) = class.and_then(|class| sums.get_mut(class)) {
+            *right += f64::from(*correct);
+            *images += 1;
+        }
+    }
+    let accuracy = |(right, images): (f64, u32)| (right / f64::from(images)) as f32;
+    sums.into_iter().map(accuracy).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_measured_one_by_one() {
+        let found = accuracy_by_class(&[1.0, 0.0, 1.0, 1.0, 0.0], &[0, 0, 2, 2, 2], 3);
+        assert_eq!((found[0], found[1].is_nan()), (0.5, true));
+        assert!((found[2] - 2.0 / 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn there_are_at_most_so_many_measurements_all_at_evaluations() {
+        for (steps, every, expected) in [
+            (4_000, 10, 10),
+            (100_000, 10, 100),
+            (1_001, 1, 2),
+            (50, 30, 30),
+        ] {
+            let found = apart(steps, 1_000, every);
+            assert_eq!(found, expected);
+            assert!(found.is_multiple_of(every) && steps / found <= 1_000);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The log of what was measured in a training: `metrics.jsonl` in the run's folder, one step a line.
+//!
+//! A line that names the columns holds for those after it as well:
+//! `{"columns":[{"tag":"learning_rate","side":"run"}],"step":10,"secs":0.5,"values":[0.01]}`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::{TrainError, files};
+use super::{Histogram, Measured, Series};
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    columns: Option<Vec<Series>>,
+    step: u32,
+    secs: f64,
+    /// `null` where there is no value, or one that JSON has no word for.
+    values: Vec<Option<f32>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    histograms: Vec<(Series, Histogram)>,
+}
+
+/// The lines of these measurements, which can stand anywhere in a file.
+pub(in crate::train) fn to_lines(
+    path: &Path,
+    measured: &[Arc<Measured>],
+) -> Result<Vec<u8>, TrainError> {
+    let mut columns: Option<&Arc<[Series]>> = None;
+    let mut lines = Vec::with_capacity(measured.len());
+    for measured in measured {
+        let named = columns.is_some_and(|known| Arc::ptr_eq(known, &measured.columns));
+        columns = Some(&measured.columns);
+        let mut values: Vec<_> = measured.values.iter().map(|value| Some(*value)).collect();
+        for value in &mut values {
+            *value = value.filter(|value| value.is_finite());
+        }
+        while values.last() == Some(&None) {
+            values.pop();
+        }
+        lines.push(Line {
+            columns: (!named).then(|| measured.columns.to_vec()),
+            step: measured.step,
+            secs: measured.secs,
+            values,
+            histograms: measured.histograms.clone(),
+        });
+    }
+    files::to_lines(path, &lines)
+}
+
+/// The measurements in a file, up to the first line that cannot be read; none where there is no file.
+pub(in crate::train) fn read(path: &Path) -> Result<Vec<Arc<Measured>>, TrainError> {
+    let lines: Vec<Line> = files::read_whole_lines(path)?;
+    let mut columns: Arc<[Series]> = Arc::new([]);
+    let of_line = |line: Line| {
+        if let Some(named) = line.columns
+            && *columns != *named
+        {
+            columns = named.into();
+        }
+        let values = line.values.into_iter();
+        Arc::new(Measured {
+            step: line.step,
+            secs: line.secs,
+            columns: Arc::clone(&columns),
+            values: values.map(|value| value.unwrap_or(f32::NAN)).collect(),
+            histograms: line.histograms,
+        })
+    };
+    Ok(lines.into_iter().map(of_line).collect())
+}
+
+/// The measurements in a file up to a step. Those beyond it are dropped from the file too, so that a training that is
+/// resumed appends at the right place; a run of an earlier version gets no file.
+pub(in crate::train) fn measured_up_to(
+    path: &Path,
+    step: u32,
+) -> Result<Vec<Arc<Measured>>, TrainError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let mut measured = read(path)?;
+    measured.retain(|measured| measured.step <= step);
+    files::write(path, &to_lines(path, &measured)?)?;
+    Ok(measured)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+
+    use std::fs;
+
+    use super::super::{MetricSide, Metrics};
+    use super::*;
+    use crate::files::append;
+
+    #[test]
+    fn what_was_measured_is_read_again_up_to_a_step() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        assert!(measured_up_to(&path, 9).unwrap().is_empty() && !path.exists());
+        let columns = |tags: &[&str]| -> Arc<[Series]> {
+            let series = tags.iter().map(|tag| Series::new(*tag, MetricSide::Run));
+            series.collect()
+        };
+        let (two, three) = (columns(&["a", "b"]), columns(&["a", "b", "c"]));
+        let measured = |step, columns: &Arc<[Series]>, values: &[f32]| {
+            Arc::new(Measured {
+                step,
+                secs: 0.5,
+                columns: Arc::clone(columns),
+                values: values.to_vec(),
+                histograms: match step {
+                    2 => vec![(
+                        Series::new("weights/w", MetricSide::Run),
+                        Histogram::of(&[1.0, 2.0]).unwrap(),
+                    )],
+                    _ => Vec::new(),
+                },
+            })
+        };
+        let batches = [
+            vec![
+                measured(1, &two, &[1.0, f32::INFINITY]),
+                measured(2, &two, &[f32::NAN, 2.5]),
+            ],
+            vec![measured(3, &two, &[0.1])],
+            vec![measured(4, &three, &[1.0, 2.0, 3.0])],
+        ];
+        for batch in &batches {
+            append(&path, &to_lines(&path, batch).unwrap()).unwrap();
+        }
+        let whole = fs::read(&path).unwrap();
+        // Killed in the midst of a line.
+        append(&path, b"{\"step\":5,\"se").unwrap();
+        let all = |measured: &[Arc<Measured>]| -> Vec<(u32, String, f32)> {
+            let each = measured.iter().flat_map(|measured| {
+                let scalars = measured.scalars();
+                scalars.map(|(series, value)| (measured.step, series.tag.clone(), value))
+            });
+            each.collect()
+        };
+        let expected = [
+            (1, "a", 1.0),
+            (2, "b", 2.5),
+            (3, "a", 0.1),
+            (4, "a", 1.0),
+            (4, "b", 2.0),
+            (4, "c", 3.0),
+        ];
+        let expected = expected.map(|(step, tag, value)| (step, tag.to_owned(), value));
+        let found = measured_up_to(&path, 4).unwrap();
+        assert_eq!(all(&found), expected);
+        assert_eq!(all(&read(&path).unwrap()), expected);
+        let series = Series::new("weights/w", MetricSide::Run);
+        let metrics = Metrics::of(&[], found.iter().map(AsRef::as_ref));
+        assert_eq!(metrics.histograms(&series)[0].value.counts.len(), 30);
+        assert_eq!(measured_up_to(&path, 2).unwrap().len(), 2);
+        assert!(whole.starts_with(&fs::read(&path).unwrap()));
+    }
+}

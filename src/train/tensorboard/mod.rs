@@ -1,0 +1,179 @@
+//! `TensorBoard` event files of what a run measured, `train/` and `validation/` as `retrain.py` wrote them.
+
+mod proto;
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::files::{append, make_dirs};
+
+use super::metrics::{ACCURACY, CROSS_ENTROPY, History, Measured, MetricSide};
+use super::{TrainError, files};
+
+use proto::{Event, Summary, SummaryValue, record};
+
+/// The event files of one part of a run. They grow with its checkpoints, so that `TensorBoard` shows a training that is
+/// under way; it waits for the rest of a record that is cut.
+pub(super) struct Events {
+    dir: PathBuf,
+    /// Seconds since 1970 when the run was begun.
+    start: f64,
+}
+
+impl Events {
+    /// Those in `dir`, of a run that was begun at `created` (RFC 3339).
+    pub(super) fn new(dir: PathBuf, created: &str) -> Self {
+        let start = created
+            .parse::<jiff::Timestamp>()
+            .map_or(0.0, |time| time.as_millisecond() as f64 / 1000.0);
+        Self { dir, start }
+    }
+
+    /// Adds what was measured since the last time.
+    pub(super) fn append(&self, new: &History) -> Result<(), TrainError> {
+        for file in EventFile::BOTH {
+            let mut bytes = self.records(file, new);
+            if bytes.is_empty() {
+                continue;
+            }
+            let path = self.path(file)?;
+            if !path.exists() {
+                bytes = [self.version(), bytes].concat();
+            }
+            append(&path, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Makes them hold this and nothing else. Never rewrites a correct beginning: `TensorBoard` reads on behind it.
+    pub(super) fn settle(&self, all: &History) -> Result<(), TrainError> {
+        for file in EventFile::BOTH {
+            let records = self.records(file, all);
+            if records.is_empty() && !self.folder(file).exists() {
+                continue;
+            }
+            let path = self.path(file)?;
+            let right = [self.version(), records].concat();
+            let found = match fs::read(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+                other => other.map_err(TrainError::io("read", &path))?,
+            };
+            if found == right {
+                continue;
+            }
+            if found.starts_with(&right) {
+                fs::OpenOptions::new()
+                    .write(true)
+                    .open(&path)
+                    .and_then(|file| file.set_len(right.len() as u64))
+                    .map_err(TrainError::io("write", &path))?;
+            } else {
+                files::write(&path, &right)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&self, file: EventFile) -> PathBuf {
+        self.dir.join(match file {
+            EventFile::Train => "train",
+            EventFile::Validation => "validation",
+        })
+    }
+
+    /// The path of an event file; its folder is made.
+    fn path(&self, file: EventFile) -> Result<PathBuf, TrainError> {
+        let folder = self.folder(file);
+        make_dirs(self.dir.parent().unwrap_or(&self.dir), &folder)?;
+        // TensorBoard knows event files by this part of their names.
+        Ok(folder.join(format!(
+            "events.out.tfevents.{}.salamander",
+            self.start as u64
+        )))
+    }
+
+    /// The first record of a file.
+    fn version(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let event = Event {
+            wall_time: self.start,
+            file_version: Some("brain.Event:2".into()),
+            ..Event::default()
+        };
+        record(&mut bytes, &event);
+        bytes
+    }
+
+    /// The records of a file: for each step the accuracy and cross-entropy of its images, then what else was measured.
+    fn records(&self, file: EventFile, of: &History) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut add = |step: u32, secs: f64, value: Vec<SummaryValue>| {
+            if !value.is_empty() {
+                let event = Event {
+                    wall_time: self.start + secs,
+                    step: i64::from(step),
+                    file_version: None,
+                    summary: Some(Summary { value }),
+                };
+                record(&mut bytes, &event);
+            }
+        };
+        let mut measured = of.measured.iter().peekable();
+        for point in &of.points {
+            if let Some((accuracy, cross_entropy)) = point.figures(file.images()) {
+                let figures = vec![
+                    SummaryValue::scalar(ACCURACY, accuracy),
+                    SummaryValue::scalar(CROSS_ENTROPY, cross_entropy),
+                ];
+                add(point.step, point.secs, figures);
+            }
+            while let Some(measured) = measured.next_if(|measured| measured.step <= point.step) {
+                add(measured.step, measured.secs, file.values(measured));
+            }
+        }
+        bytes
+    }
+}
+
+/// The two files.
+#[derive(Clone, Copy)]
+enum EventFile {
+    /// What was measured on images that were learned from, and of the training itself.
+    Train,
+    /// What was measured on validation images.
+    Validation,
+}
+
+impl EventFile {
+    const BOTH: [Self; 2] = [Self::Train, Self::Validation];
+
+    /// The images whose figures are in it.
+    fn images(self) -> MetricSide {
+        match self {
+            Self::Train => MetricSide::Train,
+            Self::Validation => MetricSide::Validation,
+        }
+    }
+
+    /// Whether what was measured on a side is in it.
+    fn has(self, side: MetricSide) -> bool {
+        matches!(
+            (self, side),
+            (Self::Train, MetricSide::Train | MetricSide::Run)
+                | (Self::Validation, MetricSide::Validation)
+        )
+    }
+
+    /// What of a step's measurements is in it.
+    fn values(self, measured: &Measured) -> Vec<SummaryValue> {
+        let scalars = measured.scalars();
+        let scalars = scalars
+            .filter(|(series, _)| self.has(series.side))
+            .map(|(series, value)| SummaryValue::scalar(&series.tag, value));
+        let histograms = measured.histograms.iter();
+        let histograms = histograms
+            .filter(|(series, _)| self.has(series.side))
+            .map(|(series, value)| SummaryValue::histogram(&series.tag, value));
+        scalars.chain(histograms).collect()
+    }
+}
