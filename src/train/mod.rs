@@ -37,7 +37,8 @@ pub use calibration::{Calibration, UnknownThreshold};
 pub use curves::{BestPoint, CurvePoint, Curves, LiveCurves, Part};
 pub use error::TrainError;
 pub use finetune::{
-    DepthEstimate, Estimate, FineTuneSettings, Outcome, Verdict, estimate, measure_fine_tuning_step,
+    DepthEstimate, Estimate, FineTuneSettings, Outcome, Pace, Verdict, estimate,
+    measure_fine_tuning_step,
 };
 pub use head_table::HeadTable;
 pub use measure::measure_steps_per_second;
@@ -45,8 +46,9 @@ pub use metrics::{At, Histogram, Measured, MetricKind, MetricSide, Metrics, Seri
 pub use note::RunNote;
 pub use optimizer::Optimizer;
 pub use present::{Present, present};
+pub(crate) use removal::to_trash;
 pub use removal::{remove_architecture, remove_run, restore_run};
-pub use run::{Head, HeadOnly, Run, RunFrame, RunId, RunResult, RunState, runs};
+pub use run::{Head, HeadOnly, Parent, Run, RunFrame, RunId, RunResult, RunState, runs};
 pub use run_classes::RunClasses;
 pub use settings::{EvalSpacing, HeadSettings, Sampling, Schedule, TrainSettings};
-pub use trainer::{resume, train};
+pub use trainer::{resume, train, train_child};

@@ -13,16 +13,29 @@ use super::{RunId, TrainError, runs};
 pub fn remove_run(project: &Project, run: &RunId) -> Result<RunId, TrainError> {
     let from = folder(&project.runs_dir(), run)?;
     let trash = trash_of_runs(project);
-    project.make_dir(&trash)?;
-    let names = std::iter::once(run.0.clone()).chain((2..=u32::MAX).map(|n| format!("{run}~{n}")));
+    let name = to_trash(project, &from, &trash, &run.0)?;
+    name.map(RunId)
+        .ok_or_else(|| TrainError::NoSuchRun(run.0.clone()))
+}
+
+/// Moves the folder `from`, called `name`, into a folder of the trash, and returns what it is called there.
+pub(crate) fn to_trash(
+    project: &Project,
+    from: &Path,
+    trash: &Path,
+    name: &str,
+) -> Result<Option<String>, TrainError> {
+    project.make_dir(trash)?;
+    let names =
+        std::iter::once(name.to_owned()).chain((2..=u32::MAX).map(|n| format!("{name}~{n}")));
     for name in names {
         let to = trash.join(&name);
         if fs::symlink_metadata(&to).is_err() {
-            fs::rename(&from, &to).map_err(TrainError::io("move", &from))?;
-            return Ok(RunId(name));
+            fs::rename(from, &to).map_err(TrainError::io("move", from))?;
+            return Ok(Some(name));
         }
     }
-    Err(TrainError::NoSuchRun(run.0.clone()))
+    Ok(None)
 }
 
 /// Moves a run back that [`remove_run`] moved away, under the name that it had. `trashed` is what it is called in the

@@ -55,6 +55,17 @@ impl std::fmt::Display for RunId {
     }
 }
 
+/// What a run is a part of: it was trained as one of several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The sweep: the name of its folder, for people; that of a removed one can be another's later.
+    pub sweep: String,
+    /// When the sweep was begun, which no other one of the project was, RFC 3339 with milliseconds.
+    pub begun: String,
+    /// Which of its trainings this is, from 1.
+    pub training: u32,
+}
+
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -150,6 +161,8 @@ pub struct Run {
     pub result: Option<RunResult>,
     /// What is known of its data already while it trains: how the split was made, frames left out.
     pub notes: Vec<String>,
+    /// What it is a part of; `None` for a training of its own. The parent may be gone.
+    pub parent: Option<Parent>,
     /// Seconds that bottlenecks and the time before a pause took, part of the result.
     pub(super) preparation_secs: f64,
     /// The hash of its tuned weights, if the backbone was trained too.
@@ -178,18 +191,31 @@ struct RunFile {
     result: Option<RunResult>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tuned_hash: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent: Option<Parent>,
+}
+
+/// What is known of a run before its first step.
+pub(super) struct NewRun<'a> {
+    pub settings: &'a TrainSettings,
+    pub preprocessing: &'a Preprocessing,
+    pub classes: &'a [RunClass],
+    pub frames: &'a [RunFrame],
+    pub notes: Vec<String>,
+    pub parent: Option<Parent>,
 }
 
 impl Run {
     /// Makes the folder of a new run and writes what is known before the first step.
-    pub(super) fn create(
-        project: &Project,
-        settings: &TrainSettings,
-        preprocessing: &Preprocessing,
-        classes: &[RunClass],
-        frames: &[RunFrame],
-        notes: Vec<String>,
-    ) -> Result<Self, TrainError> {
+    pub(super) fn create(project: &Project, new: NewRun<'_>) -> Result<Self, TrainError> {
+        let NewRun {
+            settings,
+            preprocessing,
+            classes,
+            frames,
+            notes,
+            parent,
+        } = new;
         let runs = project.runs_dir();
         project.make_dir(&runs)?;
         let now = jiff::ZonedDateTime::now();
@@ -216,6 +242,7 @@ impl Run {
             head_only: None,
             result: None,
             notes,
+            parent,
             preparation_secs: 0.0,
             tuned_hash: None,
         };
@@ -271,6 +298,7 @@ impl Run {
             head_only: file.head_only,
             result: file.result,
             notes: file.notes,
+            parent: file.parent,
             preparation_secs: file.preparation_secs,
             tuned_hash: file.tuned_hash,
         })
@@ -312,6 +340,7 @@ impl Run {
             head_only: self.head_only.clone(),
             result: self.result.clone(),
             tuned_hash: self.tuned_hash.clone(),
+            parent: self.parent.clone(),
         };
         files::write_json(&self.dir.join("run.json"), &file)
     }

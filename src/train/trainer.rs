@@ -10,9 +10,9 @@ use super::checkpoint::Standing;
 use super::data::{Prepared, Selection, Splitting, prepare, select};
 use super::head::{accuracy, train_head};
 use super::present::present;
-use super::run::RunClass;
+use super::run::{NewRun, RunClass};
 use super::{
-    EvalSpacing, LiveCurves, Run, RunClasses, RunId, RunResult, RunState, TrainError,
+    EvalSpacing, LiveCurves, Parent, Run, RunClasses, RunId, RunResult, RunState, TrainError,
     TrainSettings, finetune,
 };
 
@@ -24,6 +24,17 @@ use super::{
 pub fn train(
     project: &Project,
     settings: &TrainSettings,
+    curves: &LiveCurves,
+    work: &Work,
+) -> Result<Run, TrainError> {
+    train_child(project, settings, None, curves, work)
+}
+
+/// [`train`], as a part of something: a run like any other that says what it belongs to.
+pub fn train_child(
+    project: &Project,
+    settings: &TrainSettings,
+    parent: Option<Parent>,
     curves: &LiveCurves,
     work: &Work,
 ) -> Result<Run, TrainError> {
@@ -58,11 +69,14 @@ pub fn train(
     }
     let mut run = Run::create(
         project,
-        &settings,
-        &preprocessing,
-        &prepared.classes,
-        &prepared.frames,
-        notes,
+        NewRun {
+            settings: &settings,
+            preprocessing: &preprocessing,
+            classes: &prepared.classes,
+            frames: &prepared.frames,
+            notes,
+            parent,
+        },
     )?;
     run.preparation_secs = began.elapsed().as_secs_f64();
     run.save()?;

@@ -74,104 +74,17 @@ pub fn estimate(
     settings: &TrainSettings,
     work: &Work,
 ) -> Result<Estimate, TrainError> {
-    let selection = select(project, settings, Splitting::Tried, work)?;
-    let count = |split: Split| {
-        let of_split = selection.frames.iter().filter(|frame| frame.split == split);
-        of_split.count()
-    };
-    let (train, validation) = (count(Split::Train), count(Split::Validation));
-    let all = selection.frames.len();
-    let classes = selection.classes.len().max(2);
-    let blocks = Arc::new(Blocks::of_for(&settings.architecture, work)?);
-    let dim = settings.architecture.entry()?.bottleneck_dim;
-    let sizes = Sizes { dim, classes };
-
-    // A few frames from all over the project.
-    let apart = (all / SAMPLE_FRAMES).max(1);
-    let sample: Vec<PathBuf> = selection
-        .frames
+    let pace = Pace::measure(project, settings, &Depth::ALL, work)?;
+    let depths: Vec<DepthEstimate> = pace
+        .plans
         .iter()
-        .step_by(apart)
-        .take(SAMPLE_FRAMES)
-        .map(|frame| project.abs(&frame.path))
+        .map(|plan| pace.of_plan(plan, settings))
         .collect();
-    let plans = blocks.plans();
-    work.stage("Measuring this machine", Some(plans.len() as u64));
-    let mut depths = Vec::new();
-    let head_rate = measure_steps_per_second(
-        settings.optimizer,
-        dim,
-        classes,
-        train.clamp(1, 2_000),
-        settings.train_batch_size,
-        0.3,
-        work,
-    )?;
-    let head_secs = f64::from(settings.how_many_training_steps) / head_rate.max(1.0);
-    let whole_macs = plans
-        .first()
-        .map_or(1, |plan| plan.macs_front + plan.macs_back)
-        .max(1) as f64;
-    // One measurement of pictures through the front serves all: it is shared out by multiply-accumulates.
-    let through_whole = match plans.get(1) {
-        Some(plan) => {
-            let secs = view_secs(settings, plan, &sample, work)?;
-            secs * whole_macs / (plan.macs_front as f64).max(0.2 * whole_macs)
-        }
-        None => 0.0,
-    };
-    for plan in &plans {
-        work.check()?;
-        let first_pass = through_whole * all as f64;
-        let head = (dim * classes + classes) as u64;
-        let mut found = DepthEstimate {
-            depth: plan.depth,
-            trained_weights: head,
-            steps: 0,
-            cache_bytes: 0,
-            over_budget: false,
-            secs: first_pass + head_secs,
-        };
-        if plan.cut.is_some() {
-            let fine_tune = &settings.fine_tune;
-            let mut quick = settings.clone();
-            quick.fine_tune.depth = plan.depth;
-            // A step of the whole network takes long; half of its batch tells as much.
-            let parts = if plan.depth >= Depth::Stage { 2 } else { 1 };
-            quick.fine_tune.batch_size = (fine_tune.batch_size / parts).max(1);
-            let secs = step_secs(&blocks, plan, &quick, sizes, 2, work)?;
-            let per_picture = secs / quick.fine_tune.batch_size as f64;
-            let steps = fine_tune.steps_for(train);
-            let pictures = f64::from(steps) * fine_tune.batch_size as f64;
-            // As many validation frames are looked at as half the training frames seen.
-            let looks = if validation == 0 { 0.0 } else { pictures / 2.0 } + validation as f64;
-            let views = train as u64 * u64::from(fine_tune.views);
-            let rows = all as u64 + views;
-            let bytes = rows * plan.bytes_per_view;
-            let kept = bytes.min(fine_tune.cache_budget_bytes);
-            let front = through_whole * plan.macs_front as f64 / whole_macs;
-            let again = if bytes > kept {
-                (pictures + looks) * front * (1.0 - kept as f64 / bytes as f64)
-            } else {
-                0.0
-            };
-            found.trained_weights += plan.weights_trained(fine_tune.train_depthwise);
-            found.steps = steps;
-            found.cache_bytes = kept;
-            found.over_budget = bytes > kept;
-            found.secs += pictures * per_picture
-                + looks * per_picture * LOOK_SHARE
-                + views as f64 * front
-                + again;
-        }
-        depths.push(found);
-        work.advance(1);
-    }
     let quick_enough = |depth: Depth| {
         let found = depths.iter().find(|found| found.depth == depth);
         found.is_some_and(|found| found.secs <= PATIENCE_SECS)
     };
-    let recommended = if train < MIN_FRAMES {
+    let recommended = if pace.train < MIN_FRAMES {
         Depth::Head
     } else {
         [Depth::Last3, Depth::Last1]
@@ -182,8 +95,223 @@ pub fn estimate(
     Ok(Estimate {
         depths,
         recommended,
-        train_frames: train,
+        train_frames: pace.train,
     })
+}
+
+/// How fast this machine trains a project with one architecture: measured once, the time of any training with that
+/// architecture follows by arithmetic.
+#[derive(Debug)]
+pub struct Pace {
+    /// Seconds of a step of the head for each frame of its batch.
+    head_secs: f64,
+    /// Seconds that a frame takes from its file through the whole network, with all cores at work.
+    through_whole: f64,
+    whole_macs: f64,
+    /// The depths that were asked for, from the shallowest; those that come to the same are there once.
+    plans: Vec<PlanPace>,
+    /// Frames: of training, of validation, all.
+    train: usize,
+    validation: usize,
+    all: usize,
+    /// Numbers in the head.
+    head_weights: u64,
+}
+
+#[derive(Debug)]
+struct PlanPace {
+    plan: Plan,
+    /// Seconds of a step for each picture of its batch; nothing for the head.
+    per_picture: f64,
+}
+
+impl Pace {
+    /// Measures the depths `wanted`, each with the batch of `settings`. Takes a few seconds; nothing in the project changes.
+    ///
+    /// # Errors
+    /// Those of a training that is being prepared; cancelled, once `work` is.
+    pub fn measure(
+        project: &Project,
+        settings: &TrainSettings,
+        wanted: &[Depth],
+        work: &Work,
+    ) -> Result<Self, TrainError> {
+        let selection = select(project, settings, Splitting::Tried, work)?;
+        let count = |split: Split| {
+            let of_split = selection.frames.iter().filter(|frame| frame.split == split);
+            of_split.count()
+        };
+        let (train, validation) = (count(Split::Train), count(Split::Validation));
+        let all = selection.frames.len();
+        let classes = selection.classes.len().max(2);
+        let blocks = Arc::new(Blocks::of_for(&settings.architecture, work)?);
+        let dim = settings.architecture.entry()?.bottleneck_dim;
+        let sizes = Sizes { dim, classes };
+
+        // A few frames from all over the project.
+        let apart = (all / SAMPLE_FRAMES).max(1);
+        let sample: Vec<PathBuf> = selection
+            .frames
+            .iter()
+            .step_by(apart)
+            .take(SAMPLE_FRAMES)
+            .map(|frame| project.abs(&frame.path))
+            .collect();
+        let plans = blocks.plans();
+        work.stage("Measuring this machine", Some(plans.len() as u64));
+        let batch = settings.train_batch_size.max(1);
+        let head_rate = measure_steps_per_second(
+            settings.optimizer,
+            dim,
+            classes,
+            train.clamp(1, 2_000),
+            batch,
+            0.3,
+            work,
+        )?;
+        let whole_macs = plans
+            .first()
+            .map_or(1, |plan| plan.macs_front + plan.macs_back)
+            .max(1) as f64;
+        // One measurement of pictures through the front serves all: it is shared out by multiply-accumulates.
+        let through_whole = match plans.get(1) {
+            Some(plan) => {
+                let secs = view_secs(settings, plan, &sample, work)?;
+                secs * whole_macs / (plan.macs_front as f64).max(0.2 * whole_macs)
+            }
+            None => 0.0,
+        };
+        let mut paces = Vec::new();
+        let asked = |plan: &Plan, next: Option<&Plan>| {
+            let below = |depth: Depth| next.is_none_or(|next| depth < next.depth);
+            let mut wanted = wanted.iter();
+            wanted.any(|depth| *depth >= plan.depth && below(*depth))
+        };
+        for (index, plan) in plans.iter().enumerate() {
+            work.check()?;
+            if asked(plan, plans.get(index + 1)) {
+                let per_picture = match plan.cut {
+                    Some(_) => picture_secs(&blocks, plan, settings, sizes, work)?,
+                    None => 0.0,
+                };
+                paces.push(PlanPace {
+                    plan: plan.clone(),
+                    per_picture,
+                });
+            }
+            work.advance(1);
+        }
+        Ok(Self {
+            head_secs: 1.0 / (head_rate.max(1.0) * batch as f64),
+            through_whole,
+            whole_macs,
+            plans: paces,
+            train,
+            validation,
+            all,
+            head_weights: (dim * classes + classes) as u64,
+        })
+    }
+
+    /// Seconds that the bottlenecks of all frames take, which trainings with the same architecture share.
+    #[must_use]
+    pub fn first_pass_secs(&self) -> f64 {
+        self.through_whole * self.all as f64
+    }
+
+    /// Seconds that the activations of all frames at the cut of a depth take, where their bottlenecks are there already; `None` for
+    /// a depth that was not measured.
+    #[must_use]
+    pub fn front_secs(&self, depth: Depth) -> Option<f64> {
+        let plan = &self.plan(depth)?.plan;
+        Some(match plan.cut {
+            Some(_) => self.front(plan) * self.all as f64,
+            None => 0.0,
+        })
+    }
+
+    /// What a training with these settings would take when nothing is cached; `None` for a depth that was not measured.
+    #[must_use]
+    pub fn of(&self, settings: &TrainSettings) -> Option<DepthEstimate> {
+        let plan = self.plan(settings.fine_tune.depth)?;
+        Some(self.of_plan(plan, settings))
+    }
+
+    fn plan(&self, depth: Depth) -> Option<&PlanPace> {
+        let mut plans = self.plans.iter().rev();
+        plans.find(|found| found.plan.depth <= depth)
+    }
+
+    /// Seconds that a frame takes through the front of a plan.
+    fn front(&self, plan: &Plan) -> f64 {
+        self.through_whole * plan.macs_front as f64 / self.whole_macs
+    }
+
+    fn of_plan(
+        &self,
+        PlanPace { plan, per_picture }: &PlanPace,
+        settings: &TrainSettings,
+    ) -> DepthEstimate {
+        let fine_tune = &settings.fine_tune;
+        let pictures_of_head =
+            f64::from(settings.how_many_training_steps) * settings.train_batch_size as f64;
+        let views = self.train as u64 * u64::from(fine_tune.views);
+        let mut found = DepthEstimate {
+            depth: plan.depth,
+            trained_weights: self.head_weights,
+            steps: 0,
+            cache_bytes: 0,
+            over_budget: false,
+            secs: self.first_pass_secs() + pictures_of_head * self.head_secs,
+        };
+        if plan.cut.is_none() {
+            found.secs += views as f64 * self.through_whole;
+            return found;
+        }
+        let steps = fine_tune.steps_for(self.train);
+        let pictures = f64::from(steps) * fine_tune.batch_size as f64;
+        // As many validation frames are looked at as half the training frames seen.
+        let looks = if self.validation == 0 {
+            0.0
+        } else {
+            pictures / 2.0
+        } + self.validation as f64;
+        let rows = self.all as u64 + views;
+        let bytes = rows * plan.bytes_per_view;
+        let kept = bytes.min(fine_tune.cache_budget_bytes);
+        let front = self.front(plan);
+        let again = if bytes > kept {
+            (pictures + looks) * front * (1.0 - kept as f64 / bytes as f64)
+        } else {
+            0.0
+        };
+        found.trained_weights += plan.weights_trained(fine_tune.train_depthwise);
+        found.steps = steps;
+        found.cache_bytes = kept;
+        found.over_budget = bytes > kept;
+        found.secs += pictures * per_picture
+            + looks * per_picture * LOOK_SHARE
+            + views as f64 * front
+            + again;
+        found
+    }
+}
+
+/// Seconds of a step at the depth of a plan for each picture of its batch.
+fn picture_secs(
+    blocks: &Arc<Blocks>,
+    plan: &Plan,
+    settings: &TrainSettings,
+    sizes: Sizes,
+    work: &Work,
+) -> Result<f64, TrainError> {
+    let mut quick = settings.clone();
+    quick.fine_tune.depth = plan.depth;
+    // A step of the whole network takes long; half of its batch tells as much.
+    let parts = if plan.depth >= Depth::Stage { 2 } else { 1 };
+    quick.fine_tune.batch_size = (settings.fine_tune.batch_size / parts).max(1);
+    let secs = step_secs(blocks, plan, &quick, sizes, 2, work)?;
+    Ok(secs / quick.fine_tune.batch_size as f64)
 }
 
 /// Frames that are run through the network for a measurement.

@@ -10,7 +10,7 @@ mod tests;
 mod training;
 mod verdict;
 
-pub use estimate::{DepthEstimate, Estimate, estimate, measure_fine_tuning_step};
+pub use estimate::{DepthEstimate, Estimate, Pace, estimate, measure_fine_tuning_step};
 pub(super) use network::cut_of;
 pub use settings::FineTuneSettings;
 pub(super) use training::train_deeper;

@@ -341,6 +341,18 @@ impl Setting {
         }
     }
 
+    /// Whether a training with these settings depends on it: one of the head alone has no fine-tuning, one without augmented views
+    /// no augmentation.
+    #[must_use]
+    pub fn plays(&self, of: &TrainSettings) -> bool {
+        match self.group {
+            Group::Data | Group::Head => true,
+            Group::FineTuning => of.fine_tune.is_on(),
+            // Their number says whether there are any.
+            Group::Views => of.fine_tune.views > 0 || self.key == "views",
+        }
+    }
+
     /// Whether its value can be as it is; settings can come from a file that somebody edited.
     fn holds(&self, of: &TrainSettings) -> bool {
         let between = |value: u64, [least, most]: [u64; 2]| (least..=most).contains(&value);
@@ -391,14 +403,9 @@ impl TrainSettings {
     /// # Errors
     /// [`TrainError::Setting`] names the first that it cannot have.
     pub fn check(&self) -> Result<(), TrainError> {
-        let plays = |group: Group| match group {
-            Group::Data | Group::Head => true,
-            Group::FineTuning => self.fine_tune.is_on(),
-            Group::Views => self.fine_tune.views > 0,
-        };
         let mut wrong = SETTINGS
             .iter()
-            .filter(|setting| plays(setting.group) && !setting.holds(self));
+            .filter(|setting| setting.plays(self) && !setting.holds(self));
         if let Some(setting) = wrong.next() {
             return Err(TrainError::Setting(format!(
                 "“{}” (--{}) cannot be {}: {}",
