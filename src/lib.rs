@@ -28,6 +28,8 @@ pub mod evaluate;
 
 pub mod export;
 
+pub mod sweep;
+
 pub mod serve;
 
 pub mod make;

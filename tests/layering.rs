@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top: a layer may import from those before it.
-const LAYERS: [&str; 18] = [
+const LAYERS: [&str; 19] = [
     "jobs", "files", "kind", "project", "media", "curate", "onnx", "graph", "backbone", "train",
-    "evaluate", "export", "serve", "make", "retrain", "app", "ui", "cli",
+    "evaluate", "export", "sweep", "serve", "make", "retrain", "app", "ui", "cli",
 ];
 
 /// Outside crates and the only layers that may name them.

@@ -55,12 +55,23 @@ pub struct Args {
     settings: SettingArgs,
 }
 
+/// Where settings begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Preset {
+pub enum Preset {
     /// Those of this program
     Recommended,
     /// Those of retrain.py: the head alone, by 4000 steps of plain descent
     Classic,
+}
+
+impl Preset {
+    /// Its settings.
+    pub fn settings(self) -> TrainSettings {
+        match self {
+            Self::Recommended => TrainSettings::default(),
+            Self::Classic => TrainSettings::classic(),
+        }
+    }
 }
 
 /// What a finished run says of itself; `evaluate` begins with the same.
@@ -259,10 +270,7 @@ fn measured(
 }
 
 fn settings(args: &Args) -> Result<TrainSettings, Usage> {
-    let mut settings = match args.preset {
-        Preset::Recommended => TrainSettings::default(),
-        Preset::Classic => TrainSettings::classic(),
-    };
+    let mut settings = args.preset.settings();
     if let Some(DepthArg::Chosen(depth)) = args.depth {
         settings.fine_tune.depth = depth;
     }

@@ -42,3 +42,4 @@ pub use retrained::{
     UnknownCurve, cross_validate, hold_out_classes, leak_meter, learning_curve, test_looks,
 };
 pub use runner::Runner;
+pub use student::t_975;

@@ -14,7 +14,8 @@ pub(super) const Z_975: f64 = 1.959_963_984_540_054;
 ///
 /// With t = √ν·tan θ the density becomes proportional to cosᵛ⁻¹ θ, which is integrated by the trapezoidal rule. For many
 /// degrees of freedom: Abramowitz and Stegun, 26.7.5.
-pub(super) fn t_975(dof: f64) -> f64 {
+#[must_use]
+pub fn t_975(dof: f64) -> f64 {
     let dof = dof.max(1.0);
     if dof > MANY {
         let z = Z_975;

@@ -171,8 +171,11 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// What tells computers apart as far as latency goes.
-fn computer() -> Result<String, ExportError> {
+/// What tells computers apart as far as latency goes, in words.
+///
+/// # Errors
+/// When ONNX Runtime cannot be loaded.
+pub fn computer() -> Result<String, ExportError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let processor = std::fs::read_to_string("/proc/cpuinfo")
         .ok()

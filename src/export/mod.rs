@@ -35,7 +35,7 @@ pub use error::ExportError;
 pub use format::{Acceptance, Example, Exporter, Family, FormatInfo, ModelFile, Options};
 pub use formats::Format;
 pub use found::{ExampleImage, FoundExport, example_image, exports_in, found_in};
-pub use latency::Latency;
+pub use latency::{Latency, computer};
 pub use model::Model;
 pub use onnx::{OnnxRunner, RECIPE_KEY};
 pub use open::open;

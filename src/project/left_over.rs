@@ -29,7 +29,7 @@ pub(super) fn remove(root: &Path) {
     for folder in ["classes", "unsorted", "trash"] {
         remove_left_over(&root.join(folder), 8, &is_left_over);
     }
-    for folder in ["cache", "runs", "exports", "architectures"] {
+    for folder in ["cache", "runs", "sweeps", "exports", "architectures"] {
         remove_left_over(&root.join(folder), 3, &is_left_over_of_ours);
     }
 }

@@ -294,6 +294,80 @@ fn during_an_extension() {
     enough(hits);
 }
 
+/// Heads and deeper trainings of two networks.
+const SWEEP: &str = "--architectures efficientnet-lite0@96,mobilenet-v2@96 --depths head,last-1 --how-many-training-steps 200 \
+                     --fine-tune-steps 10 --fine-tune-batch-size 8 --validation-percentage 25 --testing-percentage 25";
+
+/// Kept and last weights of all runs with the optimiser's state, by the number of their training in the sweep.
+fn trained(place: &Place) -> BTreeMap<u64, BTreeMap<String, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(place.path("p/runs")).unwrap() {
+        let dir = entry.unwrap().path();
+        let Ok(text) = std::fs::read(dir.join("run.json")) else {
+            // Killed before it was a run.
+            continue;
+        };
+        let run: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(run["state"], "finished");
+        let number = run["parent"]["training"].as_u64().unwrap();
+        let mut all = BTreeMap::new();
+        for file in ["weights", "checkpoint", "backbone", "fine_tune"] {
+            let Ok(bytes) = std::fs::read(dir.join(format!("{file}.safetensors"))) else {
+                continue;
+            };
+            // What else is in the file are seconds.
+            let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            for (name, tensor) in tensors.iter() {
+                all.insert(format!("{file} {name}"), tensor.data().to_vec());
+            }
+        }
+        let twice = found.insert(number, all).is_some();
+        assert!(!twice, "training {number} was done twice");
+    }
+    found
+}
+
+#[test]
+fn during_a_sweep() {
+    let place = Place::new();
+    place.project();
+    let line = format!("sweep p {SWEEP}");
+    place.result(&line);
+    let reference = trained(&place);
+    assert_eq!(reference.len(), 4);
+    let fresh = |place: &Place| {
+        std::fs::remove_dir_all(place.path("p/runs")).unwrap();
+        std::fs::remove_dir_all(place.path("p/sweeps")).unwrap();
+    };
+    fresh(&place);
+    let length = undisturbed(&place, &line);
+
+    let mut hits = 0;
+    for moment in so_many(kills().min(10), length) {
+        fresh(&place);
+        hits += u32::from(kill_after(&place, &line, moment));
+        let any = contents(&place.path("p/sweeps"))
+            .keys()
+            .any(|name| name.ends_with("/sweep.json"));
+        if any {
+            let resumed = place.result("sweep p --resume latest");
+            assert_eq!(resumed["done"], 4);
+            assert_eq!(resumed["rows"].as_array().unwrap().len(), 4);
+        } else {
+            let runs = contents(&place.path("p/runs"));
+            assert!(runs.is_empty(), "trained before it was written down");
+            std::fs::create_dir_all(place.path("p/runs")).unwrap();
+            std::fs::create_dir_all(place.path("p/sweeps")).unwrap();
+            continue;
+        }
+        assert!(
+            trained(&place) == reference,
+            "other weights after {moment:?}"
+        );
+    }
+    assert!(hits * 4 >= kills().min(10), "only {hits} kills hit");
+}
+
 /// All formats in one export, so that it is killed in each of them.
 #[test]
 fn during_export() {

@@ -1,0 +1,440 @@
+//! `salamander sweep`: a training for each combination of settings, with what accuracy costs.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::app::words;
+use crate::backbone::Depth;
+use crate::files::{self, Durability};
+use crate::project::Project;
+use crate::sweep::{
+    Axis, Came, LiveSweep, RankBy, State, Sweep, SweepError, SweepId, SweepPlan, Table, Training,
+    Trainings, begin, csv, foresee, sweeps,
+};
+use crate::train::schema::SETTINGS;
+
+use super::console::{Console, Interrupted, Watch};
+use super::settings::{EXTENDING, SettingArgs};
+use super::sweep_table::{SweepFigures, text};
+use super::table::{count, percent};
+use super::train::{Preset, quoted};
+use super::{ProjectArg, Usage, shown};
+
+/// Train once for each combination of settings: architectures, depths and any setting, with what each costs
+///
+/// Says first how many trainings that is and about how long they take. Each is an ordinary run. Trainings with the same network
+/// follow each other, so that bottlenecks are computed once. Ranked by validation images, never by the test. Ctrl-C, or a
+/// machine that goes off, leaves a sweep that --resume continues.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    project: ProjectArg,
+    /// Architectures or backbones, with commas between them
+    #[arg(
+        long,
+        value_name = "A,B",
+        value_delimiter = ',',
+        conflicts_with = "resume"
+    )]
+    architectures: Vec<String>,
+    /// Input sizes in pixels of those architectures that are named without one
+    #[arg(
+        long,
+        value_name = "PX,PX",
+        value_delimiter = ',',
+        requires = "architectures"
+    )]
+    resolutions: Vec<u32>,
+    /// Depths: `head`, `last-1`, `last-3`, `stage`, `all`
+    #[arg(long, value_name = "D,D", value_delimiter = ',', value_parser = depth, conflicts_with = "resume")]
+    depths: Vec<Depth>,
+    /// Values of a setting: `learning_rate=0.01,0.03`, or a range such as `"learning_rate=0.001..0.1 log 5"`
+    /// or `"views=0..8 linear 3"`; can be given several times
+    #[arg(long = "set", value_name = "KEY=VALUES", value_parser = axis, conflicts_with = "resume")]
+    set: Vec<Axis>,
+    /// Trainings of each combination, each with another split; figures are their mean, with an interval
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100), conflicts_with = "resume")]
+    repeats: u32,
+    /// What ranks the combinations, on validation images
+    #[arg(
+        long,
+        value_name = "W",
+        default_value = "accuracy",
+        conflicts_with = "resume"
+    )]
+    rank: Rank,
+    /// Say how many trainings these are and how long they take, and train nothing
+    #[arg(long, conflicts_with = "resume")]
+    estimate: bool,
+    /// Continue this sweep (`latest` or its name); what has ended is not repeated
+    #[arg(long, value_name = "SWEEP")]
+    resume: Option<String>,
+    /// Write the table to this file too, as CSV; what is there is replaced
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// What the settings are that are not given
+    #[arg(
+        long,
+        value_name = "P",
+        default_value = "recommended",
+        conflicts_with = "resume"
+    )]
+    preset: Preset,
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Rank {
+    /// Accuracy
+    Accuracy,
+    /// Cross-entropy
+    CrossEntropy,
+}
+
+fn depth(text: &str) -> Result<Depth, String> {
+    text.parse()
+        .map_err(|error: crate::backbone::BackboneError| error.to_string())
+}
+
+fn axis(text: &str) -> Result<Axis, String> {
+    let (key, values) = text
+        .split_once('=')
+        .ok_or("it is a setting and its values, as in learning_rate=0.01,0.03")?;
+    Axis::parse(key, values).map_err(|error| error.to_string())
+}
+
+/// What is foreseen, before anything is trained.
+#[derive(Serialize)]
+struct Foreseen {
+    trainings: usize,
+    left_out: usize,
+    seconds: Option<f64>,
+}
+
+/// A training that has ended, as a JSON line.
+#[derive(Serialize)]
+struct Ended {
+    number: usize,
+    of: usize,
+    run: Option<String>,
+    validation_accuracy: Option<f64>,
+    test_accuracy: Option<f64>,
+    seconds: Option<f64>,
+    error: Option<String>,
+}
+
+pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
+    let project = args.project.open(console)?;
+    let sweep = match &args.resume {
+        Some(name) => {
+            if let Some(key) = EXTENDING
+                .iter()
+                .find(|key| args.settings.get(key).is_some())
+            {
+                return Err(Usage(format!(
+                    "--{} cannot be changed in a sweep that was begun",
+                    key.replace('_', "-")
+                ))
+                .into());
+            }
+            project.check_writable()?;
+            found(&project, name)?
+        }
+        None => match begun(console, &project, args)? {
+            Some(sweep) => sweep,
+            None => return Ok(()),
+        },
+    };
+    let sweep = trained(console, &project, &sweep, args)?;
+    let table = Table::of(&sweep);
+    if let Some(path) = &args.csv {
+        write_csv(path, &table)?;
+    }
+    let failed = table.rows.iter().find_map(|row| match &row.state {
+        State::Failed(reason) => Some(reason),
+        _ => None,
+    });
+    if let Some(reason) = failed
+        && table.rows.iter().all(|row| row.runs.is_empty())
+    {
+        anyhow::bail!("no training of this sweep could be done: {reason}");
+    }
+    let figures = SweepFigures::of(&sweep, &table);
+    console.result(&figures, || text(&sweep, &table))
+}
+
+/// The sweep of that name.
+pub fn found(project: &Project, name: &str) -> anyhow::Result<Sweep> {
+    let all = sweeps(project)?;
+    let found = if name == "latest" {
+        all.into_iter().next()
+    } else {
+        all.into_iter().find(|sweep| sweep.id.0 == name)
+    };
+    Ok(found.ok_or_else(|| SweepError::NoSuchSweep(name.to_owned()))?)
+}
+
+/// Writes a table as CSV.
+pub fn write_csv(path: &Path, table: &Table) -> anyhow::Result<()> {
+    Ok(files::write(
+        path,
+        csv(table).as_bytes(),
+        Durability::Renamed,
+    )?)
+}
+
+/// A new sweep, said and written down; `None` where only that was asked.
+fn begun(console: &Console, project: &Arc<Project>, args: &Args) -> anyhow::Result<Option<Sweep>> {
+    let plan = plan(args)?;
+    let mut trainings = plan.trainings()?;
+    if !args.estimate {
+        project.check_writable()?;
+    }
+    let on_thread = Arc::clone(project);
+    let (trainings, seconds) = console.run("estimate", move |work| {
+        let seconds = foresee(&on_thread, &mut trainings, work)?;
+        Ok::<(Trainings, Option<f64>), SweepError>((trainings, seconds))
+    })?;
+    let foreseen = Foreseen {
+        trainings: trainings.list.len(),
+        left_out: trainings.alike,
+        seconds,
+    };
+    if args.estimate {
+        console.result(&foreseen, || said(&foreseen))?;
+        return Ok(None);
+    }
+    console.event("foreseen", &foreseen)?;
+    if !console.json() {
+        console.say(&said(&foreseen));
+    }
+    Ok(Some(begin(project, &plan, trainings)?))
+}
+
+fn plan(args: &Args) -> anyhow::Result<SweepPlan> {
+    let mut base = args.preset.settings();
+    args.settings.apply(&mut base)?;
+    let mut axes = args.set.clone();
+    if !args.architectures.is_empty() {
+        axes.push(Axis::architectures(&args.architectures, &args.resolutions)?);
+    }
+    if !args.depths.is_empty() {
+        axes.push(Axis::depths(&args.depths));
+    }
+    if axes.is_empty() && args.repeats == 1 {
+        let keys: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+        return Err(Usage(format!(
+            "say what is to be swept over: --architectures, --depths or --set with one of {}",
+            keys.join(", ")
+        ))
+        .into());
+    }
+    Ok(SweepPlan {
+        base,
+        axes,
+        repeats: args.repeats,
+        rank: match args.rank {
+            Rank::Accuracy => RankBy::Accuracy,
+            Rank::CrossEntropy => RankBy::CrossEntropy,
+        },
+    })
+}
+
+fn said(foreseen: &Foreseen) -> String {
+    let time = foreseen.seconds.map_or_else(
+        || "; how long they take could not be measured".to_owned(),
+        |secs| format!(", {} when nothing is cached", words::about(secs)),
+    );
+    let left_out = match foreseen.left_out {
+        0 => String::new(),
+        left_out => format!(
+            "; {} left out that would be the same as another",
+            count(left_out as u64, "combination")
+        ),
+    };
+    format!(
+        "{}{time}{left_out}",
+        count(foreseen.trainings as u64, "training")
+    )
+}
+
+fn trained(
+    console: &Console,
+    project: &Arc<Project>,
+    sweep: &Sweep,
+    args: &Args,
+) -> anyhow::Result<Sweep> {
+    let live = LiveSweep::default();
+    let of = sweep.trainings.len();
+    let mut reporter = Reporter {
+        live: live.clone(),
+        revision: 0,
+        told: (0..of)
+            .filter(|index| {
+                let training = sweep.trainings.get(*index);
+                training.is_some_and(|one| one.came.is_some())
+            })
+            .collect(),
+    };
+    let (on_thread, id) = (Arc::clone(project), sweep.id.clone());
+    let name = id.clone();
+    let outcome = console.run_watched(
+        "sweep",
+        |watch| reporter.report(watch),
+        move |work| crate::sweep::run(&on_thread, &id, &live, work),
+    );
+    outcome.map_err(|error| {
+        if error.is::<Interrupted>() {
+            cancelled(&name, args)
+        } else {
+            error
+        }
+    })
+}
+
+fn cancelled(name: &SweepId, args: &Args) -> anyhow::Error {
+    anyhow::anyhow!(
+        "cancelled; continue with `salamander sweep {} --resume {name}`",
+        quoted(&shown(&args.project.project))
+    )
+}
+
+/// Says what came of each training as it ends.
+struct Reporter {
+    live: LiveSweep,
+    revision: u64,
+    told: HashSet<usize>,
+}
+
+impl Reporter {
+    fn report(&mut self, watch: &mut Watch) -> anyhow::Result<()> {
+        let Some(now) = self.live.since(self.revision) else {
+            return Ok(());
+        };
+        self.revision = now.revision;
+        let Some(sweep) = now.sweep else {
+            return Ok(());
+        };
+        let table = Table::of(&sweep);
+        let of = sweep.trainings.len();
+        for (index, training) in sweep.trainings.iter().enumerate() {
+            if training.came.is_none() || !self.told.insert(index) {
+                continue;
+            }
+            let ended = ended(index + 1, of, training);
+            watch.event("training", &ended)?;
+            let name = name(&table, training);
+            watch.out(&ended_text(&ended, &name))?;
+        }
+        if let Some(number) = now.training {
+            watch.note(&format!("training {number} of {of}"));
+        }
+        Ok(())
+    }
+}
+
+fn name(table: &Table, training: &Training) -> String {
+    let row = table.rows.get(training.configuration as usize);
+    row.map(|row| table.words(row)).unwrap_or_default()
+}
+
+fn ended(number: usize, of: usize, training: &Training) -> Ended {
+    let mut ended = Ended {
+        number,
+        of,
+        run: None,
+        validation_accuracy: None,
+        test_accuracy: None,
+        seconds: None,
+        error: None,
+    };
+    match &training.came {
+        Some(Came::Finished { run, figures }) => {
+            ended.run = Some(run.0.clone());
+            ended.validation_accuracy = figures.validation_accuracy;
+            ended.test_accuracy = figures.test_accuracy;
+            ended.seconds = Some(figures.seconds);
+        }
+        Some(Came::Failed(reason)) => ended.error = Some(reason.clone()),
+        None => {}
+    }
+    ended
+}
+
+fn ended_text(ended: &Ended, name: &str) -> String {
+    let Ended { number, of, .. } = ended;
+    let part = |part: Option<f64>| percent(part.map(|part| part as f32));
+    match &ended.error {
+        Some(error) => format!("{number} of {of}: {name}: {error}"),
+        None => format!(
+            "{number} of {of}: {name}: validation {}, test {}, {:.1} s",
+            part(ended.validation_accuracy),
+            part(ended.test_accuracy),
+            ended.seconds.unwrap_or_default()
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parsed(words: &[&str]) -> Result<SweepPlan, String> {
+        let args = Only::try_parse_from([&["sweep", "p"], words].concat());
+        let args = args.map_err(|error| error.to_string())?;
+        plan(&args.args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_typed_becomes_a_plan() {
+        let found = parsed(&[
+            "--architectures",
+            "mobilenet-v2,efficientnet-lite0",
+            "--resolutions",
+            "96,224",
+            "--depths",
+            "last-1,head",
+            "--set",
+            "learning_rate=0.001..0.1 log 3",
+            "--set",
+            "seed=1,2",
+            "--how-many-training-steps",
+            "50",
+            "--rank",
+            "cross-entropy",
+            "--repeats",
+            "2",
+        ])
+        .unwrap();
+        assert_eq!(found.base.how_many_training_steps, 50);
+        assert_eq!((found.repeats, found.rank), (2, RankBy::CrossEntropy));
+        assert_eq!(found.trainings().unwrap().list.len(), 4 * 2 * 3 * 2 * 2);
+        for (words, part) in [
+            (&[][..], "what is to be swept over"),
+            (&["--set", "learning_rate"], "its values"),
+            (&["--set", "speed=1"], "no setting “speed”"),
+            (&["--depths", "deep"], "unknown depth"),
+            (&["--architectures", "none-such"], "unknown architecture"),
+            (
+                &["--resume", "x", "--depths", "head"],
+                "cannot be used with",
+            ),
+        ] {
+            let said = parsed(words).unwrap_err();
+            assert!(said.contains(part), "{said}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Training what a sweep says, from where it stands.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::backbone::{Architecture, BackboneError};
+use crate::evaluate::{Figures as Evaluated, calibrate_or_warn, evaluate};
+use crate::export::computer;
+use crate::jobs::{Cancelled, Work};
+use crate::project::{Project, Split};
+use crate::train::{LiveCurves, Parent, Run, RunState, TrainError, resume, runs, train_child};
+
+use super::latency::latencies;
+use super::{Came, Figures, Sweep, SweepError, SweepId};
+
+/// A sweep that is being trained, for those who watch: the latest state, never waited for.
+#[derive(Clone, Default)]
+pub struct LiveSweep(Arc<Mutex<SweepNow>>);
+
+/// Where a sweep is.
+#[derive(Clone, Default)]
+pub struct SweepNow {
+    /// Grows with every change.
+    pub revision: u64,
+    /// The sweep as it was written down last; `None` before it was read.
+    pub sweep: Option<Arc<Sweep>>,
+    /// The number of the training that is under way, from 1.
+    pub training: Option<u32>,
+    /// The curves of that training.
+    pub curves: LiveCurves,
+}
+
+impl LiveSweep {
+    fn state(&self) -> MutexGuard<'_, SweepNow> {
+        // Plain values, sound even after a panic elsewhere.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where it is; `None` while nothing has changed since that revision.
+    #[must_use]
+    pub fn since(&self, revision: u64) -> Option<SweepNow> {
+        let state = self.state();
+        (state.revision != revision).then(|| state.clone())
+    }
+
+    fn set(&self, sweep: &Sweep, training: Option<u32>, curves: &LiveCurves) {
+        let sweep = Some(Arc::new(sweep.clone()));
+        let mut state = self.state();
+        *state = SweepNow {
+            revision: state.revision + 1,
+            sweep,
+            training,
+            curves: curves.clone(),
+        };
+    }
+}
+
+/// Trains what is left of a sweep: an unfinished run goes on where it was interrupted, to the same bits; what has ended is not
+/// repeated. A training that cannot be done is a row with its reason. Can be cancelled and called again at any moment.
+///
+/// # Errors
+/// What would end every training: the project cannot be written or is gone, a disk is full, nothing is labelled.
+pub fn run(
+    project: &Project,
+    id: &SweepId,
+    live: &LiveSweep,
+    work: &Work,
+) -> Result<Sweep, SweepError> {
+    project.check_writable()?;
+    let mut sweep = Sweep::open(project, id)?;
+    let nothing = LiveCurves::default();
+    live.set(&sweep, None, &nothing);
+    time(&mut sweep, work)?;
+    let mut children = children(project, &sweep)?;
+    let count = sweep.trainings.len();
+    for index in 0..count {
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let waiting = sweep.trainings.get(index).filter(|one| one.came.is_none());
+        let Some(settings) = waiting.map(|one| one.settings.clone()) else {
+            continue;
+        };
+        work.check()?;
+        let curves = LiveCurves::default();
+        live.set(&sweep, Some(number), &curves);
+        let trained = match children.remove(&number) {
+            // Killed between its end and writing that down.
+            Some(run) if run.state == RunState::Finished => Ok(run),
+            Some(run) => resume(project, &run.id, None, &curves, work),
+            None => {
+                let parent = Parent {
+                    sweep: sweep.id.0.clone(),
+                    begun: sweep.created.clone(),
+                    training: number,
+                };
+                train_child(project, &settings, Some(parent), &curves, work)
+            }
+        };
+        let came = match trained {
+            Ok(run) => {
+                let figures = figures(project, &run, work)?;
+                Came::Finished {
+                    run: run.id,
+                    figures,
+                }
+            }
+            Err(_) if work.is_cancelled() => return Err(Cancelled.into()),
+            Err(error) if ends_all(&error) => return Err(error.into()),
+            Err(error) => {
+                project.check_there()?;
+                let reason = error.to_string();
+                work.warn(format!("Training {number} of {count}: {reason}"));
+                Came::Failed(reason)
+            }
+        };
+        if let Some(training) = sweep.trainings.get_mut(index) {
+            training.came = Some(came);
+        }
+        sweep.save()?;
+        live.set(&sweep, None, &nothing);
+        if work.is_stopping() {
+            // The best weights of the one that was under way are kept; the others can follow.
+            break;
+        }
+    }
+    Ok(sweep)
+}
+
+/// Times the networks, once.
+fn time(sweep: &mut Sweep, work: &Work) -> Result<(), SweepError> {
+    if !sweep.computer.is_empty() {
+        return Ok(());
+    }
+    let mut architectures: Vec<Architecture> = Vec::new();
+    for training in &sweep.trainings {
+        let architecture = &training.settings.architecture;
+        if !architectures.contains(architecture) {
+            architectures.push(architecture.clone());
+        }
+    }
+    sweep.latency_ms = latencies(&architectures, work)?;
+    sweep.computer = computer().map_err(|error| SweepError::Plan(error.to_string()))?;
+    sweep.save()
+}
+
+/// The runs of a sweep that there are, by the number of their training.
+fn children(project: &Project, sweep: &Sweep) -> Result<BTreeMap<u32, Run>, TrainError> {
+    let mut found = BTreeMap::new();
+    for run in runs(project)? {
+        if let Some(parent) = &run.parent
+            && parent.begun == sweep.created
+        {
+            // The newest comes first.
+            found.entry(parent.training).or_insert(run);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the next training would fail for the same reason, so that it is none of this one's.
+fn ends_all(error: &TrainError) -> bool {
+    matches!(
+        error,
+        TrainError::Io { .. }
+            | TrainError::Project(_)
+            | TrainError::NoFrames
+            | TrainError::Cancelled(_)
+            | TrainError::Backbone(BackboneError::Io { .. })
+    )
+}
+
+fn figures(project: &Project, run: &Run, work: &Work) -> Result<Figures, SweepError> {
+    calibrate_or_warn(project, run, work);
+    let result = run.result.as_ref();
+    let best = run.best()?;
+    let frames = run.frames()?;
+    let mut images = [0; 3];
+    let mut data = blake3::Hasher::new();
+    for frame in &frames {
+        let side = match frame.split {
+            Split::Train => &mut images[0],
+            Split::Validation => &mut images[1],
+            Split::Test => &mut images[2],
+        };
+        *side += 1;
+        let content = frame.content.map(|content| content.to_string());
+        let what = content.as_deref().unwrap_or(&frame.path);
+        data.update(format!("{what} {} {:?}\n", frame.class, frame.split).as_bytes());
+    }
+    let test_accuracy = result.and_then(|result| result.test_accuracy);
+    let test_95 = match test_accuracy {
+        Some(_) => interval(project, run, work),
+        None => None,
+    };
+    work.check()?;
+    let entry = run.settings.architecture.entry()?;
+    let head = (entry.bottleneck_dim as u64 + 1) * run.classes.len() as u64;
+    Ok(Figures {
+        validation_accuracy: result
+            .and_then(|result| result.validation_accuracy)
+            .map(f64::from),
+        validation_cross_entropy: best.map(|best| f64::from(best.validation_cross_entropy)),
+        test_accuracy: test_accuracy.map(f64::from),
+        test_95,
+        bytes: entry.bytes + 4 * head,
+        seconds: result.map_or(0.0, |result| result.seconds),
+        images,
+        data: data.finalize().to_hex().as_str().to_owned(),
+    })
+}
+
+/// The interval of the test accuracy over sources; what goes wrong is a warning, the training is finished whatever comes of it.
+fn interval(project: &Project, run: &Run, work: &Work) -> Option<[f64; 2]> {
+    let found = evaluate(project, run, Split::Test, work)
+        .map_err(|error| error.to_string())
+        .and_then(|found| Evaluated::of(&found, work).map_err(|error| error.to_string()));
+    match found {
+        Ok(figures) => figures.accuracy.interval_95,
+        Err(error) => {
+            if !work.is_cancelled() {
+                work.warn(format!("“{}” has no interval: {error}", run.id));
+            }
+            None
+        }
+    }
+}

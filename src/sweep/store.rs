@@ -1,0 +1,282 @@
+//! Sweeps on disk: `sweeps/<date>_<n>/sweep.json`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::{self, Durability};
+use crate::project::Project;
+use crate::train::{RunId, TrainSettings, to_trash};
+
+use super::{Axis, RankBy, SweepError, SweepPlan, Trainings};
+
+/// The version of the file.
+const FORMAT: u32 = 1;
+
+/// The file in a sweep's folder.
+const FILE: &str = "sweep.json";
+
+/// The name of a sweep's folder, `2026-11-27_1`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SweepId(pub String);
+
+impl std::fmt::Display for SweepId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A sweep as it was written down last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sweep {
+    format: u32,
+    /// Its name.
+    #[serde(skip)]
+    pub id: SweepId,
+    /// Its folder.
+    #[serde(skip)]
+    pub dir: PathBuf,
+    /// When it was begun, RFC 3339 with milliseconds, UTC.
+    pub created: String,
+    /// What decides which configuration is better.
+    pub rank: RankBy,
+    /// Trainings of each configuration.
+    pub repeats: u32,
+    /// What is swept over.
+    pub axes: Vec<Axis>,
+    /// The trainings, in their order; the first is number 1.
+    pub trainings: Vec<Training>,
+    /// The computer that the latencies were measured on, in words; empty before.
+    #[serde(default)]
+    pub computer: String,
+    /// How long one image takes the network on one thread of that computer, milliseconds, by architecture.
+    #[serde(default)]
+    pub latency_ms: BTreeMap<String, f64>,
+}
+
+/// A training of a sweep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// The configuration that it belongs to, from 0: its repeats differ in the split seed alone.
+    pub configuration: u32,
+    /// How it is trained.
+    pub settings: TrainSettings,
+    /// Seconds that were foreseen for it; `None` where that was not measured.
+    pub expected_secs: Option<f64>,
+    /// What came of it; `None` before its end.
+    pub came: Option<Came>,
+}
+
+/// What came of a training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Came {
+    /// It was trained to its end.
+    Finished {
+        /// Its run, which may have been removed since.
+        run: RunId,
+        /// What was measured then.
+        figures: Figures,
+    },
+    /// It could not be trained.
+    Failed(String),
+}
+
+/// What was measured of a finished training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Part of the validation images that was right; `None` without any.
+    pub validation_accuracy: Option<f64>,
+    /// Mean cross-entropy of the validation images, nats.
+    pub validation_cross_entropy: Option<f64>,
+    /// Part of the test images that was right; `None` without any.
+    pub test_accuracy: Option<f64>,
+    /// Its 95 % interval over sources; `None` with fewer than two.
+    pub test_95: Option<[f64; 2]>,
+    /// Bytes of the model in fp32: the file of its backbone, and its head.
+    pub bytes: u64,
+    /// Seconds of the training.
+    pub seconds: f64,
+    /// Images of training, validation and test.
+    pub images: [u64; 3],
+    /// A hash of these images with their labels and sides.
+    pub data: String,
+}
+
+impl Sweep {
+    /// Reads the sweep of that name.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn open(project: &Project, id: &SweepId) -> Result<Self, SweepError> {
+        let dir = folder(&sweeps_dir(project), id)?;
+        Self::read(&dir)
+    }
+
+    fn read(dir: &Path) -> Result<Self, SweepError> {
+        let path = dir.join(FILE);
+        let text = fs::read(&path).map_err(SweepError::io("read", &path))?;
+        let value: serde_json::Value =
+            serde_json::from_slice(&text).map_err(SweepError::damaged(&path))?;
+        let format = value.get("format").and_then(serde_json::Value::as_u64);
+        if format.is_some_and(|format| format > u64::from(FORMAT)) {
+            return Err(SweepError::Newer { path });
+        }
+        let mut sweep: Self = serde_json::from_value(value).map_err(SweepError::damaged(&path))?;
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        sweep.id = SweepId(name.into_owned());
+        dir.clone_into(&mut sweep.dir);
+        Ok(sweep)
+    }
+
+    pub(super) fn save(&self) -> Result<(), SweepError> {
+        let path = self.dir.join(FILE);
+        let mut text = serde_json::to_vec_pretty(self).map_err(SweepError::damaged(&path))?;
+        text.push(b'\n');
+        Ok(files::write(&path, &text, Durability::Synced)?)
+    }
+
+    /// Trainings that have come to an end, well or not.
+    #[must_use]
+    pub fn done(&self) -> usize {
+        let done = self.trainings.iter().filter(|one| one.came.is_some());
+        done.count()
+    }
+
+    /// Whether all of them have.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done() == self.trainings.len()
+    }
+
+    /// Seconds that were foreseen for what is left; `None` where that was not measured.
+    #[must_use]
+    pub fn expected_secs_left(&self) -> Option<f64> {
+        let left = self.trainings.iter().filter(|one| one.came.is_none());
+        left.map(|one| one.expected_secs).sum()
+    }
+}
+
+/// Writes a sweep down; nothing is trained yet.
+///
+/// # Errors
+/// When there is nothing to train, or the project cannot be written.
+pub fn begin(
+    project: &Project,
+    plan: &SweepPlan,
+    trainings: Trainings,
+) -> Result<Sweep, SweepError> {
+    project.check_writable()?;
+    if trainings.list.is_empty() {
+        return Err(SweepError::Plan("there is nothing to train".into()));
+    }
+    let sweeps = sweeps_dir(project);
+    project.make_dir(&sweeps)?;
+    let now = jiff::ZonedDateTime::now();
+    let mut number = 1;
+    let (id, dir) = loop {
+        let id = format!("{}_{number}", now.strftime("%Y-%m-%d"));
+        let dir = sweeps.join(&id);
+        match fs::create_dir(&dir) {
+            Ok(()) => break (SweepId(id), dir),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(SweepError::io("create", &dir)(error)),
+        }
+    };
+    let sweep = Sweep {
+        format: FORMAT,
+        id,
+        dir,
+        created: format!("{:.3}", now.timestamp()),
+        rank: plan.rank,
+        repeats: plan.repeats.max(1),
+        axes: plan.axes.clone(),
+        trainings: trainings.list,
+        computer: String::new(),
+        latency_ms: BTreeMap::new(),
+    };
+    // A folder is a sweep as soon as this file is there.
+    sweep.save()?;
+    Ok(sweep)
+}
+
+/// The sweeps of a project, newest first; one that cannot be read is left out, with a line in the log.
+///
+/// # Errors
+/// When the project is gone or the folder cannot be read.
+pub fn sweeps(project: &Project) -> Result<Vec<Sweep>, SweepError> {
+    project.check_there()?;
+    let dir = sweeps_dir(project);
+    let entries = match fs::read_dir(&dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(SweepError::io("read", &dir))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(SweepError::io("read", &dir))?.path();
+        if !path.join(FILE).is_file() {
+            continue;
+        }
+        match Sweep::read(&path) {
+            Ok(sweep) => found.push(sweep),
+            Err(error) => log::warn!("a sweep is left out of the list: {error}"),
+        }
+    }
+    found.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.id.cmp(&a.id)));
+    Ok(found)
+}
+
+/// Moves a sweep to `trash/sweeps/` and returns what it is called there. Its runs stay: they are ordinary runs.
+///
+/// # Errors
+/// When there is none of that name, or it cannot be moved.
+pub fn remove(project: &Project, id: &SweepId) -> Result<SweepId, SweepError> {
+    project.check_writable()?;
+    let from = folder(&sweeps_dir(project), id)?;
+    let name = to_trash(project, &from, &trash_dir(project), &id.0)?;
+    name.map(SweepId)
+        .ok_or_else(|| SweepError::NoSuchSweep(id.0.clone()))
+}
+
+/// Moves a sweep back that [`remove`] moved away; `trashed` is what it is called in the trash.
+///
+/// # Errors
+/// When there is none of that name, or another one is in its place.
+pub fn restore(project: &Project, trashed: &SweepId) -> Result<SweepId, SweepError> {
+    project.check_writable()?;
+    let from = folder(&trash_dir(project), trashed)?;
+    let cut = trashed.0.rsplit_once('~').map(|(name, _)| name);
+    let name = cut.unwrap_or(&trashed.0);
+    let to = sweeps_dir(project).join(name);
+    if fs::symlink_metadata(&to).is_ok() {
+        return Err(SweepError::InTheWay(name.to_owned()));
+    }
+    project.make_dir(&sweeps_dir(project))?;
+    fs::rename(&from, &to).map_err(SweepError::io("move", &from))?;
+    Ok(SweepId(name.to_owned()))
+}
+
+fn sweeps_dir(project: &Project) -> PathBuf {
+    project.root().join("sweeps")
+}
+
+fn trash_dir(project: &Project) -> PathBuf {
+    project.root().join("trash").join("sweeps")
+}
+
+/// The folder of a sweep. Its name comes from outside: it must not lead anywhere else.
+fn folder(dir: &Path, id: &SweepId) -> Result<PathBuf, SweepError> {
+    let mut parts = Path::new(&id.0).components();
+    let plain = matches!(
+        (parts.next(), parts.next()),
+        (Some(Component::Normal(_)), None)
+    );
+    let folder = dir.join(&id.0);
+    if plain && folder.join(FILE).is_file() {
+        Ok(folder)
+    } else {
+        Err(SweepError::NoSuchSweep(id.0.clone()))
+    }
+}
