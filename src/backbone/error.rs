@@ -121,6 +121,12 @@ pub enum BackboneError {
         /// How many there are.
         count: usize,
     },
+    /// A network of which no heat map can be made.
+    #[error("no heat map can be made with this architecture: {reason}")]
+    NoFeatureMap {
+        /// What is missing.
+        reason: String,
+    },
     /// The cache or an output file.
     #[error("cannot {action} “{}”: {error}", path.display())]
     Io {

@@ -11,6 +11,8 @@ mod content;
 mod depth;
 mod error;
 mod extractor;
+mod feature_map;
+mod feature_place;
 mod features;
 mod front;
 #[cfg(test)]
@@ -36,6 +38,8 @@ pub use content::content_ids;
 pub use depth::Depth;
 pub use error::BackboneError;
 pub use extractor::Extractor;
+pub use feature_map::{FeatureMap, FeatureMaps};
+pub use feature_place::Cells;
 pub use features::write_features;
 pub use own::{
     Answer, Asked, Candidate, DepthOffer, Inspected, Layout, Normalisation, OwnProblem, Pooled,

@@ -136,6 +136,26 @@ impl Preprocessing {
         }
     }
 
+    /// Where the columns and the rows of an image of this size lie in the square that the network sees, as parts of its
+    /// side, 0..=1; `None` for those that are cut away.
+    #[must_use]
+    pub fn places_in_square(&self, width: u32, height: u32) -> [Vec<Option<f64>>; 2] {
+        let Placement { source, target } = self.place(width, height);
+        let side = f64::from(self.resolution_px);
+        let along = |length: u32, from: u32, taken: u32, to: u32, filled: u32| {
+            let at = |pixel: u32| {
+                let inside = (from..from + taken).contains(&pixel);
+                let part = (f64::from(pixel - from.min(pixel)) + 0.5) / f64::from(taken.max(1));
+                inside.then(|| (f64::from(to) + part * f64::from(filled)) / side)
+            };
+            (0..length).map(at).collect()
+        };
+        [
+            along(width, source.left, source.width, target.left, target.width),
+            along(height, source.top, source.height, target.top, target.height),
+        ]
+    }
+
     /// Normalises resized pixels into `out`, planar `[3, H, W]`: `(value - mean) / std`.
     pub fn normalize_into(&self, pixels: &RgbImage, out: &mut [f32]) {
         let area = pixels.width() as usize * pixels.height() as usize;
@@ -307,6 +327,22 @@ mod tests {
                 assert!(square.pixels().any(|pixel| pixel.0 == [200, 10, 90]));
             }
         }
+    }
+
+    /// The middle of the image lies in the middle of the square, and a crop's edges at its edges.
+    #[test]
+    fn columns_and_rows_have_their_places_in_the_square() {
+        let [columns, rows] = preprocessing(Fit::CenterCrop, 32).places_in_square(100, 50);
+        assert_eq!((columns.len(), rows.len()), (100, 50));
+        assert_eq!((columns[24], columns[75]), (None, None));
+        assert_eq!((columns[25], columns[74]), (Some(0.01), Some(0.99)));
+        assert_eq!((rows[0], rows[49]), (Some(0.01), Some(0.99)));
+        let [columns, _] = preprocessing(Fit::Stretch, 32).places_in_square(100, 50);
+        assert_eq!((columns[0], columns[99]), (Some(0.005), Some(0.995)));
+        // 16 of 32 rows are filled, 8 above and 8 below are bars.
+        let [columns, rows] = preprocessing(Fit::Pad, 32).places_in_square(100, 50);
+        assert_eq!(columns[99], Some(0.995));
+        assert_eq!((rows[0], rows[49]), (Some(0.255), Some(0.745)));
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl Classifier {
         Self::of_head(run.head()?, run, dim)
     }
 
+    #[cfg(test)]
+    pub(super) fn new(head: Head, dim: usize) -> Self {
+        Self { head, dim }
+    }
+
     fn of_head(head: Head, run: &Run, dim: usize) -> Result<Self, EvaluateError> {
         let classes = run.classes.len();
         if head.b.len() != classes || head.w.len() != dim * classes || classes == 0 {

@@ -44,6 +44,14 @@ pub enum EvaluateError {
         /// What is missing or wrong.
         reason: String,
     },
+    /// A class that a run does not have.
+    #[error("the run has no class “{class}”; its classes are {known}")]
+    NoClass {
+        /// What was asked for.
+        class: String,
+        /// Those that it has.
+        known: String,
+    },
     /// A file that a report would replace and that is no report.
     #[error("“{}” is there already and is no report of Salamander, so it is not replaced; give another name", path.display())]
     NoReport {

@@ -44,41 +44,55 @@ impl Predictor {
         work: &Work,
         mut each: impl FnMut(FilePicture<'_>) -> ControlFlow<()>,
     ) -> Result<FilesOutcome, EvaluateError> {
-        let files = gather(paths, work)?;
-        let mut outcome = FilesOutcome::default();
-        work.stage("Predicting", Some(files.len() as u64));
-        for path in &files {
-            work.check()?;
-            work.detail(path.file_name().unwrap_or_default().to_string_lossy());
-            let predicted = pictures(path, sampling, work, |picture, time_secs| {
-                let prediction = self.predict_until_cancelled(&picture, work)?;
-                outcome.predictions += 1;
-                Ok(each(FilePicture {
-                    path,
-                    time_secs,
-                    picture,
-                    prediction,
-                }))
-            });
-            match predicted {
-                Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(())) => {
-                    outcome.ended = true;
-                    break;
-                }
-                Err(EvaluateError::Media(MediaError::Cancelled(cancelled))) => {
-                    return Err(cancelled.into());
-                }
-                Err(EvaluateError::Media(error)) => {
-                    outcome.skipped += 1;
-                    work.warn(sentence(&error));
-                }
-                Err(error) => return Err(error),
-            }
-            work.advance(1);
-        }
-        Ok(outcome)
+        for_each_picture(paths, sampling, work, |path, picture, time_secs| {
+            let prediction = self.predict_until_cancelled(&picture, work)?;
+            Ok(each(FilePicture {
+                path,
+                time_secs,
+                picture,
+                prediction,
+            }))
+        })
     }
+}
+
+/// Reads the photos and the frames that `sampling` takes of the videos in `paths`, which may be folders, and hands each
+/// over with its file and its time, until `each` breaks. A file that cannot be used is skipped with a warning.
+pub(super) fn for_each_picture(
+    paths: &[PathBuf],
+    sampling: &Sampling,
+    work: &Work,
+    mut each: impl FnMut(&Path, RgbImage, Option<f64>) -> Result<ControlFlow<()>, EvaluateError>,
+) -> Result<FilesOutcome, EvaluateError> {
+    let files = gather(paths, work)?;
+    let mut outcome = FilesOutcome::default();
+    work.stage("Predicting", Some(files.len() as u64));
+    for path in &files {
+        work.check()?;
+        work.detail(path.file_name().unwrap_or_default().to_string_lossy());
+        let predicted = pictures(path, sampling, work, |picture, time_secs| {
+            let flow = each(path, picture, time_secs)?;
+            outcome.predictions += 1;
+            Ok(flow)
+        });
+        match predicted {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => {
+                outcome.ended = true;
+                break;
+            }
+            Err(EvaluateError::Media(MediaError::Cancelled(cancelled))) => {
+                return Err(cancelled.into());
+            }
+            Err(EvaluateError::Media(error)) => {
+                outcome.skipped += 1;
+                work.warn(sentence(&error));
+            }
+            Err(error) => return Err(error),
+        }
+        work.advance(1);
+    }
+    Ok(outcome)
 }
 
 /// Hands over a photo, or the frames of a video with their times, until `each` breaks.

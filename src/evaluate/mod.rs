@@ -8,6 +8,7 @@ mod error;
 mod evaluation;
 mod figures;
 mod files;
+mod heat;
 mod interval;
 mod order;
 mod paired;
@@ -29,6 +30,9 @@ pub use error::EvaluateError;
 pub use evaluation::{Evaluation, FramePrediction, GroupAccuracy, evaluate};
 pub use figures::{ClassFigures, Figures, Measure};
 pub use files::{FilePicture, FilesOutcome};
+pub use heat::{
+    HeatFile, HeatMap, HeatMapper, NEGATIVE, POSITIVE, Seen, heat_color, write_heat_maps,
+};
 pub use interval::effective_sources;
 pub use order::MatrixOrder;
 pub use paired::Paired;

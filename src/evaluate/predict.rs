@@ -66,6 +66,26 @@ fn are_probabilities(values: &[f32]) -> bool {
     values.iter().all(are_between) && (sum - 1.0).abs() <= SLACK
 }
 
+/// The classes by their probability, and whether the first is below the threshold.
+pub(super) fn ranked(
+    classes: &[String],
+    probabilities: &[f32],
+    unknown_below: Option<f32>,
+) -> Prediction {
+    let mut top: Vec<_> = classes
+        .iter()
+        .zip(probabilities)
+        .map(|(class, probability)| ClassProbability {
+            class: class.clone(),
+            probability: *probability,
+        })
+        .collect();
+    top.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    let first = top.first().map_or(0.0, |class| class.probability);
+    let unknown = unknown_below.map(|threshold| first < threshold);
+    Prediction { top, unknown }
+}
+
 impl Predictor {
     /// From a run, whose classes are called what they are now. One picture uses all cores.
     pub fn from_run(run: &Run, classes: RunClasses) -> Result<Self, EvaluateError> {
@@ -142,19 +162,7 @@ impl Predictor {
         work: &Work,
     ) -> Result<Prediction, EvaluateError> {
         let probabilities = self.until_cancelled(picture, work)?;
-        let mut top: Vec<_> = self
-            .classes
-            .iter()
-            .zip(probabilities)
-            .map(|(class, probability)| ClassProbability {
-                class: class.clone(),
-                probability,
-            })
-            .collect();
-        top.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-        let first = top.first().map_or(0.0, |class| class.probability);
-        let unknown = self.unknown_below.map(|threshold| first < threshold);
-        Ok(Prediction { top, unknown })
+        Ok(ranked(&self.classes, &probabilities, self.unknown_below))
     }
 
     /// Predicts an image, or the frames of a video that `sampling` asks for, and hands over each prediction as

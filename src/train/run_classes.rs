@@ -33,8 +33,14 @@ impl RunClasses {
         let root = run.dir.parent().and_then(Path::parent);
         match root.and_then(ClassList::read) {
             Some(list) => Self::in_list(&list, run),
-            None => Self::new(&run.classes, present(&run.classes)),
+            None => Self::as_trained(&run.classes),
         }
+    }
+
+    /// Those of these names, none of which has changed since.
+    #[must_use]
+    pub fn as_trained(names: &[String]) -> Self {
+        Self::new(names, present(names))
     }
 
     /// Those of a run among the classes of a project.

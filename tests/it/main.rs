@@ -24,6 +24,7 @@ mod files;
 mod frozen_graph;
 mod gone;
 mod gradients_of_networks;
+mod heat;
 mod import_folders;
 mod kill;
 mod late_ends;

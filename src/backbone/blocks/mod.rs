@@ -18,7 +18,7 @@ use crate::graph::{Dim, Graph, GraphError, Node, OPSET, Op, ValueId, reach};
 use crate::jobs::{Work, abandonable};
 use crate::onnx::ElementType;
 
-use super::{Architecture, BackboneError, Depth};
+use super::{Architecture, BackboneError, Depth, TunedWeights};
 pub use crate::graph::WeightKind;
 use points::DataPath;
 pub use weights::Weight;
@@ -99,8 +99,16 @@ pub struct Blocks {
 impl Blocks {
     /// The blocks of a backbone of the catalogue.
     pub fn of(architecture: &Architecture) -> Result<Self, BackboneError> {
+        Self::with_weights(architecture, None)
+    }
+
+    /// The same, with tuned weights in place of the shipped ones of the same names.
+    pub fn with_weights(
+        architecture: &Architecture,
+        tuned: Option<&TunedWeights>,
+    ) -> Result<Self, BackboneError> {
         let entry = architecture.entry()?;
-        let graph = Graph::from_onnx(&entry.model()?)?;
+        let graph = Graph::from_onnx(&architecture.model_with(tuned)?)?;
         Self::analyse(
             &graph,
             &entry.input,

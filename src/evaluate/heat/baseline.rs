@@ -1,0 +1,135 @@
+//! What a heat map is measured against: the mean feature map of training images.
+//!
+//! How much of a logit a place contributes by itself is a matter of what counts as nothing. Against a feature map of zeros, a
+//! class that is known by the absence of the others is spread over all that images have in common. Against the mean
+//! of training images, place by place, a map shows what is special about *this* image; it stays exact, because what is
+//! subtracted everywhere is added to the bias.
+
+use std::path::{Path, PathBuf};
+
+use crate::backbone::{FeatureMap, FeatureMaps};
+use crate::files::{self, Durability};
+use crate::jobs::Work;
+use crate::media::load_image;
+use crate::project::{Project, Split};
+use crate::train::{Run, RunFrame, present};
+
+use crate::evaluate::EvaluateError;
+
+/// Training images that are looked at, as many of each class.
+const IMAGES: usize = 200;
+/// To be raised when other images are taken, or the file changes.
+const VERSION: u32 = 1;
+
+/// The mean feature map of training images of a run, each class counting as much, from the project's cache where it is
+/// there. `None` when not one of them can be read.
+pub(super) fn mean_map(
+    project: &Project,
+    run: &Run,
+    maps: &mut FeatureMaps,
+    work: &Work,
+) -> Result<Option<FeatureMap>, EvaluateError> {
+    let frames = present(project, run, Some(Split::Train), work)?.frames;
+    let chosen = chosen(&frames, run.classes.len());
+    let path = cache_path(project, run, &chosen)?;
+    if let Some(kept) = read(&path, maps) {
+        return Ok(Some(kept));
+    }
+    work.stage("Looking at training images", Some(chosen.len() as u64));
+    let classes = run.classes.len();
+    let mut sums: Vec<Option<(FeatureMap, f32)>> = vec![None; classes];
+    for frame in chosen {
+        work.check()?;
+        let Ok(image) = load_image(&project.abs(&frame.path)) else {
+            // Moved or damaged since: there are others.
+            continue;
+        };
+        let map = maps.extract(&image)?;
+        if let Some(sum) = sums.get_mut(frame.class) {
+            match sum {
+                Some((sum, count)) => {
+                    sum.add_scaled(&map, 1.0);
+                    *count += 1.0;
+                }
+                None => *sum = Some((map, 1.0)),
+            }
+        }
+        work.advance(1);
+    }
+    let sums: Vec<_> = sums.into_iter().flatten().collect();
+    let Some(((first, _), present)) = sums.first().zip(Some(sums.len() as f32)) else {
+        return Ok(None);
+    };
+    let mut mean = first.clone();
+    mean.add_scaled(first, -1.0);
+    for (sum, count) in &sums {
+        mean.add_scaled(sum, 1.0 / (count * present));
+    }
+    keep(project, &path, &mean);
+    Ok(Some(mean))
+}
+
+/// As many frames of each class, from all over.
+fn chosen(frames: &[RunFrame], classes: usize) -> Vec<&RunFrame> {
+    let each = (IMAGES / classes.max(1)).max(1);
+    let of_class = |class: usize| {
+        let all: Vec<&RunFrame> = frames.iter().filter(|frame| frame.class == class).collect();
+        let count = each.min(all.len());
+        let pick = move |at: usize| all.get(at * all.len() / count.max(1)).copied();
+        (0..count).filter_map(pick).collect::<Vec<_>>()
+    };
+    (0..classes).flat_map(of_class).collect()
+}
+
+fn cache_path(
+    project: &Project,
+    run: &Run,
+    chosen: &[&RunFrame],
+) -> Result<PathBuf, EvaluateError> {
+    let mut hasher = blake3::Hasher::new();
+    let tuned = run.tuned()?;
+    let tuned = tuned.as_ref().map_or("", |tuned| tuned.hash());
+    let preprocessing = run.preprocessing.fingerprint();
+    let of_run = format!(
+        "{VERSION} {} {tuned} {preprocessing}",
+        run.settings.architecture
+    );
+    hasher.update(of_run.as_bytes());
+    for frame in chosen {
+        let frame = format!("\n{} {} {:?}", frame.class, frame.path, frame.content);
+        hasher.update(frame.as_bytes());
+    }
+    let name: String = hasher.finalize().to_hex().chars().take(32).collect();
+    let dir = project.cache_dir().join("evaluate");
+    Ok(dir.join(format!("mean-map-{name}.f32")))
+}
+
+fn read(path: &Path, maps: &FeatureMaps) -> Option<FeatureMap> {
+    let bytes = std::fs::read(path).ok()?;
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    let numbers: Vec<f32> = numbers
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect();
+    if !rest.is_empty() || !numbers.iter().all(|number| number.is_finite()) {
+        return None;
+    }
+    maps.of_numbers(numbers)
+}
+
+/// A cache that cannot be written is no error: it is made again next time.
+fn keep(project: &Project, path: &Path, mean: &FeatureMap) {
+    if project.check_writable().is_err() {
+        return;
+    }
+    let dir = path.parent().unwrap_or(path);
+    let made = project.make_dir(&project.cache_dir());
+    let made = made.and_then(|()| project.make_dir(dir));
+    let bytes: Vec<u8> = mean.numbers().flat_map(f32::to_le_bytes).collect();
+    let kept = made.map_err(|error| error.to_string()).and_then(|()| {
+        files::write(path, &bytes, Durability::Renamed).map_err(|error| error.to_string())
+    });
+    if let Err(error) = kept {
+        log::warn!("the mean of training images is not kept: {error}");
+    }
+}

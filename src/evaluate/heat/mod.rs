@@ -1,0 +1,207 @@
+//! Heat maps: which places of an image speak for a class, and which against it.
+
+mod baseline;
+mod files;
+mod paint;
+#[cfg(test)]
+mod tests;
+
+pub use files::{HeatFile, write_heat_maps};
+pub use paint::{NEGATIVE, POSITIVE, heat_color};
+
+use image::RgbImage;
+
+use crate::backbone::{Cells, FeatureMap, FeatureMaps, Preprocessing, worker_count};
+use crate::jobs::Work;
+use crate::project::Project;
+use crate::train::{Head, Run, RunClasses};
+
+use super::EvaluateError;
+use super::classifier::{Classifier, softmax};
+use super::predict::{Prediction, ranked};
+
+/// An image as the network sees it: its last feature map, and what follows from it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    map: FeatureMap,
+    /// One for each class of the run.
+    logits: Vec<f64>,
+    /// One for each label, summing to 1.
+    pub probabilities: Vec<f32>,
+    /// The labels by their probability.
+    pub prediction: Prediction,
+}
+
+/// What each place of an image contributes to one class.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeatMap {
+    /// The index of its label.
+    pub label: usize,
+    /// Rows of cells.
+    pub rows: usize,
+    /// Cells of a row.
+    pub columns: usize,
+    /// For each cell, row by row, its part of the class's logit times the number of cells: over 0 what speaks for the
+    /// class, below 0 what speaks against it. Where maps are exact, their mean and the bias are the logit.
+    pub values: Vec<f32>,
+    /// What belongs to no place: the logit of what the map is measured against, without that the class's bias.
+    pub bias: f32,
+    /// The class's logit. Of classes that were merged since the run, bias and logit are the means by their probability.
+    pub logit: f32,
+    /// Where rows and columns lie in the square that the network sees.
+    cells: [Cells; 2],
+    preprocessing: Preprocessing,
+}
+
+/// A run ready to say where it looks.
+pub struct HeatMapper {
+    maps: FeatureMaps,
+    classifier: Classifier,
+    /// The calibrated head.
+    head: Head,
+    classes: RunClasses,
+    preprocessing: Preprocessing,
+    unknown_below: Option<f32>,
+    /// What maps are measured against; `None` for a feature map of zeros.
+    baseline: Option<FeatureMap>,
+}
+
+impl HeatMapper {
+    /// Of a run, whose classes are called what they are now, to map what distinguishes an image from the mean of the
+    /// training images. That mean is kept in the project's cache; the first time it takes some 2 s. One image uses all cores.
+    ///
+    /// # Errors
+    /// When the run cannot be read, for an architecture of which no heat map can be made, cancelled.
+    pub fn of_run(project: &Project, run: &Run, work: &Work) -> Result<Self, EvaluateError> {
+        let mut mapper = Self::plain(project, run)?;
+        mapper.baseline = baseline::mean_map(project, run, &mut mapper.maps, work)?;
+        Ok(mapper)
+    }
+
+    /// The same for plain class activation maps, measured against a feature map of zeros.
+    ///
+    /// # Errors
+    /// As [`HeatMapper::of_run`].
+    pub fn plain(project: &Project, run: &Run) -> Result<Self, EvaluateError> {
+        let classes = RunClasses::of(project, run);
+        let maps = FeatureMaps::new(
+            &run.settings.architecture,
+            &run.preprocessing,
+            run.tuned()?.as_ref(),
+            worker_count(),
+        )?;
+        Ok(Self {
+            classifier: Classifier::of_run(run, maps.dim())?,
+            head: run.calibrated_head()?,
+            classes,
+            preprocessing: run.preprocessing.clone(),
+            unknown_below: run.unknown_below()?,
+            baseline: None,
+            maps,
+        })
+    }
+
+    /// The labels.
+    #[must_use]
+    pub fn classes(&self) -> &[String] {
+        &self.classes.labels
+    }
+
+    /// The index of the label called `class`.
+    ///
+    /// # Errors
+    /// [`EvaluateError::NoClass`] when there is none.
+    pub fn label(&self, class: &str) -> Result<usize, EvaluateError> {
+        let at = self.classes.labels.iter().position(|label| label == class);
+        at.ok_or_else(|| EvaluateError::NoClass {
+            class: class.to_owned(),
+            known: self.classes.labels.join(", "),
+        })
+    }
+
+    /// Whether maps are exact rather than weighted by a gradient, see [`FeatureMaps::is_exact`].
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.maps.is_exact()
+    }
+
+    /// Runs the network on an image: the probabilities are those of [`Predictor`](super::Predictor), and maps of all
+    /// classes follow from the rest without running it again.
+    pub fn look(&mut self, image: &RgbImage) -> Result<Seen, EvaluateError> {
+        let map = self.maps.extract(image)?;
+        let logits = self.classifier.logits(&map.bottleneck);
+        let probabilities = self.classes.fold(softmax(&logits));
+        Ok(Seen {
+            prediction: ranked(&self.classes.labels, &probabilities, self.unknown_below),
+            map,
+            logits,
+            probabilities,
+        })
+    }
+
+    /// The heat map of a label. Classes that were merged into it since the run count by their probability, as in the
+    /// derivative of the logarithm of their sum.
+    pub fn map(&mut self, seen: &Seen, label: usize) -> Result<HeatMap, EvaluateError> {
+        let of_label = self.classes.label_of.iter().enumerate();
+        let members = of_label.filter(|(_, of)| **of == label);
+        let members: Vec<usize> = members.map(|(class, _)| class).collect();
+        let logit = |class: &usize| seen.logits.get(*class).copied().unwrap_or(0.0);
+        let logits: Vec<f64> = members.iter().map(logit).collect();
+        let shares = softmax(&logits);
+        let classes = self.classes.label_of.len();
+        let mut column = vec![0.0_f32; self.maps.dim()];
+        let (mut bias, mut mean_logit) = (0.0, 0.0);
+        for ((class, logit), share) in members.iter().zip(&logits).zip(&shares) {
+            let weights = self.head.w.iter().skip(*class).step_by(classes.max(1));
+            for (sum, weight) in column.iter_mut().zip(weights) {
+                *sum += share * weight;
+            }
+            bias += share * self.head.b.get(*class).copied().unwrap_or(0.0);
+            mean_logit += f64::from(*share) * logit;
+        }
+        let (rows, columns) = self.maps.size();
+        let baseline = self.baseline.as_ref();
+        let of_baseline = baseline.map_or(0.0, |mean| {
+            let pairs = mean.bottleneck.iter().zip(&column);
+            pairs.map(|(x, w)| f64::from(*x) * f64::from(*w)).sum()
+        });
+        Ok(HeatMap {
+            label,
+            rows,
+            columns,
+            values: self.maps.weigh(&seen.map, &column, baseline)?,
+            bias: (f64::from(bias) + of_baseline) as f32,
+            logit: mean_logit as f32,
+            cells: self.maps.cells(),
+            preprocessing: self.preprocessing.clone(),
+        })
+    }
+}
+
+impl HeatMap {
+    /// The mean of its values.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        let sum: f64 = self.values.iter().map(|value| f64::from(*value)).sum();
+        sum / self.values.len().max(1) as f64
+    }
+
+    /// The lowest and the highest of its values.
+    #[must_use]
+    pub fn range(&self) -> (f32, f32) {
+        let fold =
+            |first: f32, pick: fn(f32, f32) -> f32| self.values.iter().copied().fold(first, pick);
+        (
+            fold(f32::INFINITY, f32::min),
+            fold(f32::NEG_INFINITY, f32::max),
+        )
+    }
+
+    /// The largest of its values without sign: what the strongest colour stands for.
+    #[must_use]
+    pub fn limit(&self) -> f32 {
+        self.values
+            .iter()
+            .fold(0.0, |most, value| most.max(value.abs()))
+    }
+}
