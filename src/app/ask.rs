@@ -12,7 +12,8 @@ use rfd::{AsyncFileDialog, FileHandle};
 
 use super::dialog::{Dialog, PathPurpose};
 use super::{
-    App, ArchitectureAction, EvaluateAction, ExportAction, ImportAction, Lane, MakeAction,
+    App, ArchitectureAction, EvaluateAction, ExportAction, FigureFormat, ImportAction, Lane,
+    MakeAction, Metric, TrainAction,
 };
 use crate::jobs::Cancelled;
 use crate::kind::Kind;
@@ -42,6 +43,8 @@ pub enum Ask {
     MakeModel,
     /// A network to be added.
     Architecture,
+    /// The file that a plot is written to.
+    Figure(Metric, FigureFormat),
 }
 
 enum Answer {
@@ -94,6 +97,13 @@ impl App {
                     .add_filter("Networks (ONNX)", &["onnx", "ONNX"])
                     .add_filter("All files", &["*"]);
                 self.wait_for(what, dialog.pick_file(), one);
+            }
+            Ask::Figure(ref metric, format) => {
+                let dialog = dialog
+                    .set_title("Save the plot")
+                    .set_file_name(format!("{}.{}", metric.file_stem(), format.extension()))
+                    .add_filter(format.title(), &[format.extension()]);
+                self.wait_for(what, dialog.save_file(), one);
             }
             Ask::Locate(_) => {
                 let dialog = dialog.set_title("Where is the video now?");
@@ -152,6 +162,10 @@ impl App {
             }
             Ask::Predict => self.apply_evaluate(EvaluateAction::Predict(paths)),
             Ask::ExportFolder => self.apply_export(ExportAction::Dir(Some(first))),
+            // The system has asked whether a file that is there is replaced.
+            Ask::Figure(metric, format) => {
+                self.apply_train(TrainAction::SaveFigure(metric, format, first, true));
+            }
         }
     }
 
@@ -165,6 +179,7 @@ impl App {
             Ask::ExportFolder => PathPurpose::ExportFolder,
             Ask::MakeModel => PathPurpose::MakeModel,
             Ask::Architecture => PathPurpose::AddArchitecture,
+            Ask::Figure(metric, format) => PathPurpose::SaveFigure(metric.clone(), *format),
             // Its dialog has a field to type in already.
             Ask::ProjectsFolder => return,
         };

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::import::{Again, FateFilter, PlanAnswer};
+use super::plots::{FigureFormat, Metric};
 use crate::media::ImportPlan;
 use crate::project::{ClassName, SourceId, Trash};
 use crate::train::RunId;
@@ -151,6 +152,8 @@ pub enum PathPurpose {
     ExportFolder,
     /// Adds a network to the project.
     AddArchitecture,
+    /// Writes a plot to a file.
+    SaveFigure(Metric, FigureFormat),
 }
 
 /// What happens with a new class.

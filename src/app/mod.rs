@@ -24,6 +24,7 @@ mod notes;
 mod phone;
 mod pictures;
 mod place;
+mod plots;
 mod pool;
 mod prefs;
 mod presence;
@@ -35,7 +36,6 @@ mod session;
 mod snapshot;
 mod tasks;
 mod train;
-mod train_series;
 mod trash;
 mod watch;
 pub mod words;
@@ -68,16 +68,17 @@ pub use notes::{Note, Notes, Tone};
 pub use phone::{PhoneAction, PhoneState, PhoneTrial, Served};
 pub use pictures::{Picture, PictureKey, Pictures, THUMB_PX};
 pub use place::{Place, Site};
+pub use plots::{
+    Axis, Budget, CurveView, Figure, FigureCurve, FigureError, FigureFormat, Line, Look, Metric,
+    Points, RunFilter, Side, Stretch, axes,
+};
 pub use prefs::{Prefs, ThemeChoice, WindowPlace, config_dir, default_projects_dir};
 pub use previews::{Previews, STRIP_FRAMES, Strip, expected_frames};
 pub use run_table::{RunCell, RunColumn, RunRow, RunTable};
 pub use session::Session;
 pub use snapshot::{Counts, Snapshot, file_name, image_name};
 pub use tasks::{Lane, Task, TaskId, Tasks};
-pub use train::{
-    Axis, CurveView, LOG_FLOOR, Live, Metric, Readiness, RunEntry, Series, Side, TrainAction,
-    TrainState,
-};
+pub use train::{Live, Readiness, RunEntry, TrainAction, TrainState};
 
 /// The five steps of the journey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

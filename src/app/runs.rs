@@ -182,6 +182,7 @@ impl TrainState {
 
     fn take_runs(&mut self, entries: Vec<RunEntry>) {
         self.runs = entries;
+        self.color_runs();
         self.revision += 1;
         self.runs_known = true;
         self.forget_gone();

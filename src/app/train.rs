@@ -1,12 +1,15 @@
 //! The train workspace's state: settings, the training in progress, the runs and what is shown of them.
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::depth::{self, Basis, DepthState};
 
 use super::notes::Tone;
+use super::plots::{CurveView, FigureFormat, Metric, RunFilter, unix};
 use super::tasks::TaskId;
 use super::{Action, App, EvaluateAction, Lane, Session, words};
 use crate::backbone::{Architecture, Depth};
@@ -16,8 +19,6 @@ use crate::train::{
     BestPoint, CurvePoint, Curves, Estimate, EvalSpacing, LiveCurves, Part, Run, RunId, RunNote,
     RunState, TrainSettings, estimate, resume, train,
 };
-
-pub use super::train_series::{Axis, CurveView, LOG_FLOOR, Metric, Series, Side};
 
 const SETTINGS: &str = "train";
 /// Settings are written when they have been left alone for so long.
@@ -47,6 +48,18 @@ impl RunEntry {
         }
     }
 
+    /// When it was begun, seconds since 1970; 0 where that cannot be read.
+    #[must_use]
+    pub fn begun(&self) -> f64 {
+        unix(&self.run.created)
+    }
+
+    /// Whether the filter of the runs finds it, by its name or by that of its folder.
+    #[must_use]
+    pub fn is_found(&self, filter: &RunFilter) -> bool {
+        !filter.is_on() || filter.finds(&[&self.title(), &self.run.id.0])
+    }
+
     /// Steps of its last part: all that were done, or as far as the curves of an interrupted run go.
     #[must_use]
     pub fn steps(&self) -> u32 {
@@ -72,6 +85,8 @@ pub struct Live {
     pub steps: u32,
     /// The run that is continued; `None` for a new one.
     pub resumed: Option<RunId>,
+    /// When the run was begun, seconds since 1970.
+    pub begun: f64,
     /// Evaluations so far, of the part under way.
     pub points: Curves,
     /// Those of the head alone, once training goes deeper.
@@ -112,6 +127,12 @@ pub struct TrainState {
     pub overlays: BTreeSet<RunId>,
     /// How curves are drawn.
     pub view: CurveView,
+    /// Which runs are listed and drawn for comparison.
+    pub filter: RunFilter,
+    /// The colour of each run, as its place among those of compared runs.
+    colors: HashMap<RunId, usize>,
+    /// Counts the points of curves that have been looked at for the plots; see [`TrainState::visited`].
+    looked_at: Cell<u64>,
     /// The reading of the runs that was begun last.
     pub(super) reading: Option<TaskId>,
     unsaved: Option<Instant>,
@@ -146,6 +167,10 @@ pub enum TrainAction {
     Overlay(RunId, bool),
     /// Draws curves otherwise.
     View(CurveView),
+    /// Lists and compares only the runs whose names match this regular expression.
+    Filter(String),
+    /// Writes a plot to a file; whether one that is there is replaced.
+    SaveFigure(Metric, FigureFormat, PathBuf, bool),
     /// Moves a run to the trash.
     Remove(RunId),
     /// Brings a removed run back.
@@ -226,6 +251,32 @@ impl TrainState {
         entry.run.head_only.as_ref()?.best
     }
 
+    /// The colour in which a run is drawn for comparison, as a number from 0: as long as the project is open, a run keeps
+    /// it, whichever runs are added or removed.
+    #[must_use]
+    pub fn color_of(&self, id: &RunId) -> usize {
+        self.colors.get(id).copied().unwrap_or_default()
+    }
+
+    /// How many points of curves the plots have looked at since the project was opened.
+    #[must_use]
+    pub fn visited(&self) -> u64 {
+        self.looked_at.get()
+    }
+
+    /// Counts points that were looked at.
+    pub fn visit(&self, points: usize) {
+        self.looked_at.set(self.looked_at.get() + points as u64);
+    }
+
+    pub(super) fn color_runs(&mut self) {
+        // From the oldest, so that a run has the same colour the next time.
+        for entry in self.runs.iter().rev() {
+            let next = self.colors.values().max().map_or(0, |last| last + 1);
+            self.colors.entry(entry.run.id.clone()).or_insert(next);
+        }
+    }
+
     /// Whether `id` is being trained now, so that nothing else may be done with it.
     #[must_use]
     pub fn is_live(&self, id: &RunId) -> bool {
@@ -283,6 +334,7 @@ impl App {
                 session.train.depth.take(basis, found);
             }
             TrainAction::View(view) => state.view = view,
+            TrainAction::Filter(text) => state.filter = RunFilter::new(text),
             TrainAction::Focus(id) => {
                 state.overlays.remove(&id);
                 state.focus = Some(id);
@@ -324,6 +376,9 @@ impl App {
                     self.tasks.cancel(task);
                 }
             }
+            TrainAction::SaveFigure(metric, format, path, replace) => {
+                self.save_figure(&metric, format, path, replace);
+            }
             TrainAction::SetNote(id, note) => self.set_note(&id, note),
             TrainAction::Remove(id) => self.remove_run(id),
             TrainAction::Restore(id) => self.restore_run(id),
@@ -354,6 +409,10 @@ impl App {
             return;
         }
         let of = resumed.as_ref().map(|(id, _)| session.train.run(id));
+        let begun = of.flatten().map_or_else(
+            || jiff::Timestamp::now().as_millisecond() as f64 / 1000.0,
+            RunEntry::begun,
+        );
         let (mut settings, depth) = match of {
             None => (session.train.settings.clone(), session.depth()),
             Some(Some(entry)) => {
@@ -382,6 +441,7 @@ impl App {
                 Some(_) => 0,
                 None => settings.how_many_training_steps,
             },
+            begun,
             resumed: resumed.as_ref().map(|(id, _)| id.clone()),
             points: Curves::new(),
             head: Curves::new(),

@@ -35,7 +35,7 @@
 //! | `train` | `run` s, `steps` n, `best_step` n, `classes` [s], `validation_accuracy` f or null, `test_accuracy` f or null, `depth` s, `trained_weights` n, `head_only_test_accuracy` f or null, `verdict` {`head_only` f, `deeper` f, `interval` [f, f] or null, `frames` n, `groups` n, `outcome` s} (for runs deeper than the head), `seconds` f, `notes` [s] |
 //! | `retrain` | `run` s, `classes` [s], `test_accuracy` f or null, `test_images` n, `misclassified` [{`path` s, `predicted` s}] (with `--print_misclassified_test_images`), `files` [s]; a `step` for every evaluation before it |
 //! | `train --estimate` | `recommended` s, `train_frames` n, `depths` [{`depth` s, `trained_weights` n, `steps` n, `cache_bytes` n, `seconds` f}] |
-//! | `runs` | `runs` [{`run` s, `name` s and `note` s (empty where none was given), `created` s, `state` s, `depth` s, `classes` [s], `steps` n or null, `validation_accuracy` f or null, `test_accuracy` f or null}], `removed` s after `--remove` (its name in the trash), `restored` s after `--restore` |
+//! | `runs` | `runs` [{`run` s, `name` s and `note` s (empty where none was given), `created` s, `state` s, `depth` s, `classes` [s], `steps` n or null, `validation_accuracy` f or null, `test_accuracy` f or null}], `removed` s after `--remove` (its name in the trash), `restored` s after `--restore`, after `--curves` also `curves` {`path` s, `tag` s, `runs` [s], `bytes` n} |
 //! | `sweep` | `sweep` s, `trainings` n, `done` n, `rank_by` s (`accuracy`, `cross-entropy`), `computer` s (that latencies were measured on), `rows` [{`rank` n or null, `state` s (`waiting`, `partly`, `finished`, `failed`), `trainings` [n], `runs` [s], `settings` {key: s} (those that differ), `validation_accuracy` f or null, `validation_95` [f, f] or null, `validation_cross_entropy` f or null, `test_accuracy` f or null, `test_95` [f, f] or null, `multiply_accumulates` n or null, `bytes` n or null, `latency_ms` f or null, `seconds` f or null, `pareto` [s] (`MACs`, `size`, `latency`), `error` s or null}] by rank, `notes` [s]; before it a `foreseen` and a `training` for each that ends. Fails when no training could be done |
 //! | `sweep --estimate` | `trainings` n, `left_out` n, `seconds` f or null |
 //! | `sweeps` | `sweeps` [{`sweep` s, `created` s, `trainings` n, `done` n, `over` [s], `first` s or null}], `removed` s after `--remove` (its name in the trash), `restored` s after `--restore`; with `--show` as `sweep` |
@@ -75,6 +75,7 @@ mod open;
 mod predict;
 mod report;
 mod retrain;
+mod run_curves;
 mod runs;
 mod serve;
 mod settings;

@@ -1,4 +1,4 @@
-//! `salamander runs`: lists the runs of a project, names them, moves them to the trash and back.
+//! `salamander runs`: lists the runs of a project, names them, moves them to the trash and back, writes their curves.
 
 use serde::Serialize;
 
@@ -8,10 +8,11 @@ use crate::train::{Run, RunClasses, RunId, RunState, TrainError, remove_run, res
 
 use super::ProjectArg;
 use super::console::Console;
+use super::run_curves::{CurvesArgs, Written};
 use super::table::{Align, names, percent, table};
 use super::which;
 
-/// List the runs of a project, newest first, give one a name and a note, or move one to the trash
+/// List the runs of a project, newest first, give one a name and a note, move one to the trash, or write curves to a file
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -31,6 +32,8 @@ pub struct Args {
     /// What is to be kept in mind of the run; empty takes the note off
     #[arg(long, value_name = "TEXT", requires = "describe")]
     note: Option<String>,
+    #[command(flatten)]
+    curves: CurvesArgs,
 }
 
 #[derive(Serialize)]
@@ -41,6 +44,8 @@ struct Result {
     removed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     restored: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    curves: Option<Written>,
 }
 
 #[derive(Serialize)]
@@ -102,6 +107,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         }
         run.set_note(&note)?;
     }
+    let curves = args.curves.write(console, &project)?;
     let result = console.run("runs", move |_| {
         let removed = remove.map(|run| remove_run(&project, &run)).transpose()?;
         let restored = restore.map(|run| restore_run(&project, &run)).transpose()?;
@@ -110,12 +116,16 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             runs: lines.map(|run| Line::of(&project, run)).collect(),
             removed: removed.map(|run| run.0),
             restored: restored.map(|run| run.0),
+            curves,
         })
     })?;
     console.result(&result, || text(&result))
 }
 
 fn text(result: &Result) -> String {
+    if let Some(written) = &result.curves {
+        return format!("wrote {}", written.path);
+    }
     let mut text = match (&result.removed, &result.restored) {
         (Some(run), _) => format!("moved to the trash: {run}\n"),
         (None, Some(run)) => format!("back from the trash: {run}\n"),

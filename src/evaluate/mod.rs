@@ -21,6 +21,7 @@ mod retrained;
 mod rows;
 mod runner;
 mod student;
+pub(crate) mod svg;
 
 pub use calibration::{Reliability, ReliabilityBin, calibrate, calibrate_or_warn, reliability};
 pub use classifier::{Classifier, arg_max};

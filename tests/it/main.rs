@@ -69,6 +69,7 @@ mod window_make;
 mod window_mend;
 mod window_names;
 mod window_phone;
+mod window_plots;
 mod window_project;
 mod window_runs;
 mod window_small;

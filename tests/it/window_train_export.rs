@@ -62,7 +62,8 @@ fn from_labelled_frames_to_an_exported_model() {
     desk.see("Cross-entropy curves");
     desk.see("of the test frames right");
     desk.click("log");
-    assert!(session(&desk).train.view.log_cross_entropy);
+    let view = &session(&desk).train.view;
+    assert!(view.is_log(&salamander::app::Metric::CROSS_ENTROPY));
     // The settings are kept with the project.
     let kept: TrainSettings = session(&desk).project.setting("train");
     assert_eq!(kept.how_many_training_steps, 80);

@@ -6,7 +6,7 @@ use crate::evaluate::{Evaluation, Figures, Measure, Ranking, Reliability, Unknow
 use crate::project::{Split, number};
 
 use super::Report;
-use super::svg::{Axes, Mark};
+use super::svg::{Axes, Mark, escaped};
 
 /// Colours of lines.
 const COLORS: usize = 8;
@@ -15,22 +15,6 @@ const MOST_LINES: usize = 8;
 const MOST_CELLS: usize = 40;
 /// Sources in the table, the worst first.
 const MOST_SOURCES: usize = 12;
-
-/// Text as it is, whatever HTML would make of it.
-pub(super) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            '\'' => escaped += "&#39;",
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
 
 fn percent(part: f64) -> String {
     format!("{:.1}\u{202f}%", 100.0 * part)

@@ -1,7 +1,6 @@
 //! The report of a run: one page of HTML with everything in it, to be sent, kept and printed.
 
 mod html;
-mod svg;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,6 +16,7 @@ use crate::media::load_image;
 use crate::project::{Project, Split};
 use crate::train::{Calibration, Run};
 
+use super::svg;
 use super::{
     CrossValidation, EvaluateError, Evaluation, Figures, LeakMeter, LearningCurve, Reliability,
     UnknownCurve, cross_validate, evaluate, hold_out_classes, leak_meter, learning_curve,

@@ -7,7 +7,7 @@ use egui::{Key, Margin, Modifiers, RichText, TextEdit, Ui};
 use super::{End, buttons_ui, confirmed, message_ui, title_ui, words_ui};
 use crate::app::{
     Action, ArchitectureAction, EvaluateAction, ExportAction, ImportAction, MakeAction,
-    PathPurpose, words,
+    PathPurpose, TrainAction, words,
 };
 use crate::ui::Cx;
 use crate::ui::theme::tokens;
@@ -63,6 +63,13 @@ pub(super) fn path_ui(
             "ONNX file of a classifier",
             "/home/me/Downloads/resnet18.onnx",
             "Look into it",
+            false,
+        ),
+        PathPurpose::SaveFigure(..) => (
+            "Save the plot",
+            "File; one that is there is not replaced",
+            "/home/me/Documents/accuracy.csv",
+            "Save",
             false,
         ),
         PathPurpose::Locate(_) => (
@@ -124,6 +131,12 @@ pub(super) fn path_ui(
                 PathPurpose::AddArchitecture => {
                     Action::Architecture(ArchitectureAction::Offer(first))
                 }
+                PathPurpose::SaveFigure(metric, format) => Action::Train(TrainAction::SaveFigure(
+                    metric.clone(),
+                    *format,
+                    first,
+                    false,
+                )),
                 PathPurpose::ExportFolder => Action::Export(ExportAction::Dir(Some(first))),
                 PathPurpose::Locate(id) => Action::Import(ImportAction::Locate(id.clone(), first)),
             });

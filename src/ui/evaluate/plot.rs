@@ -1,10 +1,10 @@
 //! Plots of shares, in per cent, over a share or a number: nothing to zoom or drag.
 
-use egui::{FontFamily, FontId, Rangef, Ui, Vec2b, vec2};
-use egui_plot::{AxisHints, Plot, PlotUi};
+use egui::{FontFamily, FontId, Rangef, Ui, vec2};
+use egui_plot::{AxisHints, PlotUi};
 
 use crate::ui::theme::tokens;
-use crate::ui::widgets;
+use crate::ui::widgets::{self, fixed_plot};
 
 /// What a plot spans, and what it is called.
 pub struct Axes<'a> {
@@ -73,23 +73,8 @@ pub fn plot_ui(ui: &mut Ui, axes: &Axes<'_>, add: impl FnOnce(&mut PlotUi<'_>)) 
             true,
             Rangef::new(14.0, 18.0),
         );
-        let plot = Plot::new(axes.id.to_owned())
-            .height(axes.height)
-            .width(ui.available_width())
-            .allow_zoom(Vec2b::FALSE)
-            .allow_drag(Vec2b::FALSE)
-            .allow_scroll(Vec2b::FALSE)
-            .allow_boxed_zoom(false)
-            .allow_double_click_reset(false)
-            .show_x(false)
-            .show_y(false)
-            .grid_color(t.line)
-            .set_margin_fraction(vec2(0.0, 0.0))
-            .include_x(axes.x[0])
-            .include_x(axes.x[1])
-            .include_y(axes.y[0])
-            .include_y(axes.y[1])
-            .show_background(false)
+        let size = vec2(ui.available_width(), axes.height);
+        let plot = fixed_plot(t, axes.id.to_owned(), size, axes.x, axes.y)
             .custom_x_axes(vec![x_axis])
             .custom_y_axes(vec![y_axis]);
         plot.show(ui, add);

@@ -1,12 +1,12 @@
 //! What a smaller or faster file costs: the models of an export as points, answers kept over size or time.
 
 use egui::{Align, FontFamily, FontId, Layout, Rangef, Stroke, Ui, Vec2, Vec2b, vec2};
-use egui_plot::{AxisHints, Plot, PlotPoint, PlotPoints, PlotTransform, Points};
+use egui_plot::{AxisHints, PlotPoint, PlotPoints, PlotTransform, Points};
 
 use crate::app::words;
 use crate::export::{Candidate, FoundExport, ModelCertificate, Search};
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, toggle_chip};
+use crate::ui::widgets::{self, fixed_plot, toggle_chip};
 
 use super::labels::{self, Dot};
 
@@ -113,24 +113,11 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
         .label_spacing(Rangef::new(14.0, 18.0))
         .tick_label_color(t.faint)
         .tick_label_font(small);
-    let plot = Plot::new(("what it costs", &export.dir, view.time, view.top1))
-        .height(HEIGHT)
-        .width(ui.available_width())
-        .allow_zoom(Vec2b::FALSE)
-        .allow_drag(Vec2b::FALSE)
-        .allow_scroll(Vec2b::FALSE)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .show_x(false)
-        .show_y(false)
+    let id = ("what it costs", &export.dir, view.time, view.top1);
+    let size = vec2(ui.available_width(), HEIGHT);
+    let [x, y] = [[0.0, most * 1.18], [least - margin, highest + margin]];
+    let plot = fixed_plot(t, id, size, x, y)
         .show_grid(Vec2b::new(false, true))
-        .grid_color(t.line)
-        .set_margin_fraction(vec2(0.0, 0.0))
-        .include_x(0.0)
-        .include_x(most * 1.18)
-        .include_y(least - margin)
-        .include_y(highest + margin)
-        .show_background(false)
         .custom_x_axes(vec![x_axis])
         .custom_y_axes(vec![y_axis]);
     let shown = plot.show(ui, |plot| {

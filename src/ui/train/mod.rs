@@ -2,14 +2,11 @@
 
 mod advanced;
 mod architectures;
-mod axes;
-mod baseline;
 mod depth;
 mod field;
+mod filter;
 mod header;
-mod legend;
 mod plots;
-mod pointer;
 mod result;
 mod runs;
 mod settings;

@@ -4,6 +4,7 @@ use egui::{
     Align, CornerRadius, Layout, Popup, Rect, ScrollArea, Sense, Stroke, Ui, UiBuilder, pos2, vec2,
 };
 
+use super::filter::filter_ui;
 use super::plots;
 use super::result::result_ui;
 use super::table::ask_note;
@@ -52,6 +53,7 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut b
             );
             return;
         }
+        filter_ui(ui, cx, session);
         ScrollArea::vertical()
             .id_salt("runs")
             .max_height((room - 300.0).max(120.0))
@@ -65,7 +67,8 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut b
                 if new_one {
                     live_row_ui(ui, session);
                 }
-                for (index, entry) in session.train.runs.iter().enumerate() {
+                let runs = session.train.runs.iter().enumerate();
+                for (index, entry) in runs.filter(|(_, entry)| entry.is_found(&session.train.filter)) {
                     ui.push_id(&entry.run.id.0, |ui| {
                         row_ui(ui, cx, session, entry, index);
                     });
@@ -188,7 +191,7 @@ pub(super) fn compare_ui(
         let name = format!("Compare {}", entry.title());
         egui::WidgetInfo::selected(egui::Role::CheckBox, !focused, compared, name)
     });
-    let color = plots::overlay_color(t, index, state.runs.len());
+    let (color, _) = plots::overlay_color(t, state.color_of(id));
     if focused {
         ui.painter().circle_filled(center, 4.5, t.accent);
     } else if compared {

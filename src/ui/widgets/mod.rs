@@ -6,6 +6,7 @@ mod chip;
 mod classes;
 mod empty;
 mod field;
+mod fixed_plot;
 mod number;
 mod picture;
 mod progress;
@@ -21,6 +22,7 @@ pub use chip::{badge, chip, class_chip, class_dot, class_mark, key_cap, menu_chi
 pub use classes::{class_item, class_lines_ui, color_of};
 pub use empty::empty;
 pub use field::{choice, field_frame, field_label, segments, slider, text_field};
+pub use fixed_plot::fixed_plot;
 pub use number::{Number, number_ui};
 pub use picture::{failed_picture, loading_picture, picture, picture_within, placeholder};
 pub use progress::{progress_bar, spinner};

@@ -4,38 +4,35 @@ use egui::Ui;
 use egui_plot::{HLine, LineStyle, PlotUi};
 
 use super::legend::sample_ui;
-use crate::app::{LOG_FLOOR, Metric, Session, words};
+use crate::app::{Metric, Session, words};
 use crate::ui::theme::Tokens;
 use crate::ui::widgets;
 
 /// Where the line is, and what the legend says of it.
 pub(super) struct Baseline {
     pub label: String,
-    pub y: f64,
+    /// Per cent for parts.
+    pub value: f64,
+    /// The same on the vertical axis.
+    y: f64,
 }
 
-/// The line of a plot; `None` where nothing deeper was trained.
-pub(super) fn baseline(session: &Session, metric: Metric) -> Option<Baseline> {
+/// The line of a plot; `None` where nothing deeper was trained, and for quantities of which it is not known.
+pub(super) fn baseline(session: &Session, metric: &Metric) -> Option<Baseline> {
     let best = session.train.baseline()?;
-    let (figure, y) = match metric {
-        Metric::Accuracy => {
-            let part = f64::from(best.validation_accuracy);
-            (words::percent(part), part * 100.0)
-        }
-        Metric::CrossEntropy => {
-            let value = f64::from(best.validation_cross_entropy);
-            let log = session.train.view.log_cross_entropy;
-            let y = if log {
-                value.max(LOG_FLOOR).log10()
-            } else {
-                value
-            };
-            (format!("{value:.3}"), y)
-        }
+    let (figure, value) = if *metric == Metric::ACCURACY {
+        let part = f64::from(best.validation_accuracy);
+        (words::percent(part), part * 100.0)
+    } else if *metric == Metric::CROSS_ENTROPY {
+        let value = f64::from(best.validation_cross_entropy);
+        (format!("{value:.3}"), value)
+    } else {
+        return None;
     };
     Some(Baseline {
         label: format!("head alone {figure}"),
-        y,
+        value,
+        y: metric.height(value, session.train.view.is_log(metric)),
     })
 }
 

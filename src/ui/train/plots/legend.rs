@@ -3,7 +3,7 @@
 use egui::{Color32, Sense, Stroke, Ui, vec2};
 
 use super::baseline::Baseline;
-use super::plots::{Of, Shown};
+use super::lines::{Of, Shown};
 use crate::app::words;
 use crate::ui::theme::{self, Tokens, tokens};
 use crate::ui::widgets;
@@ -23,8 +23,8 @@ pub(super) fn legend_ui(ui: &mut Ui, t: &Tokens, baseline: Option<&Baseline>) {
 }
 
 /// The runs to compare with, in a line of their own.
-pub(super) fn compared_ui(ui: &mut Ui, lines: &[Shown]) {
-    let compared: Vec<&Shown> = lines
+pub(super) fn compared_ui(ui: &mut Ui, lines: &[Shown<'_>]) {
+    let compared: Vec<&Shown<'_>> = lines
         .iter()
         .filter(|line| line.of == Of::Compared)
         .collect();
@@ -39,7 +39,7 @@ pub(super) fn compared_ui(ui: &mut Ui, lines: &[Shown]) {
         for line in compared.iter().take(NAMED) {
             ui.horizontal(|ui| {
                 ui.spacing_mut().item_spacing.x = 4.0;
-                sample_ui(ui, line.color, true);
+                sample_ui(ui, line.color, line.dashed);
                 let name = words::shorten(&line.name, 28);
                 ui.label(widgets::small(t, name))
                     .on_hover_text(format!("{}: validation images", line.name));

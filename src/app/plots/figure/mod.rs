@@ -1,0 +1,431 @@
+//! A plot as a file: every value as CSV or JSON, the picture as SVG or PNG. The window and the command line call the same.
+
+mod picture;
+mod raster;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::line::{Line, Mean, value};
+use super::{Axis, Budget, CurveView, Metric, Points, Side};
+use crate::files::{self, Durability, FileError};
+use crate::jobs::{Cancelled, Work};
+use crate::train::{Curves, Run, RunNote};
+
+/// What a plot is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FigureFormat {
+    /// A line for each value.
+    Csv,
+    /// A list of curves with their values.
+    Json,
+    /// The picture, which can be made larger.
+    Svg,
+    /// The picture.
+    Png,
+}
+
+impl FigureFormat {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Csv, Self::Json, Self::Svg, Self::Png];
+
+    /// What it is called: `CSV`.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Csv => "CSV",
+            Self::Json => "JSON",
+            Self::Svg => "SVG",
+            Self::Png => "PNG",
+        }
+    }
+
+    /// The extension of its files.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Svg => "svg",
+            Self::Png => "png",
+        }
+    }
+
+    /// The format of a file by its name; `None` where the extension is none of these.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        Self::ALL
+            .into_iter()
+            .find(|format| format.extension() == extension)
+    }
+}
+
+/// Why a plot was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum FigureError {
+    /// There is nothing to write.
+    #[error("none of these runs has values of “{0}”; choose another quantity")]
+    Empty(String),
+    /// Another file would be lost.
+    #[error("“{0}” is there already; choose another name")]
+    Exists(String),
+    /// The picture could not be made.
+    #[error("the picture could not be made: {0}")]
+    Picture(String),
+    /// It was cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// It could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// A curve of a plot.
+#[derive(Debug, Clone)]
+pub struct FigureCurve {
+    /// The folder of its run.
+    pub run: String,
+    /// What the run is called.
+    pub name: String,
+    /// On which frames it was measured.
+    pub side: Side,
+    /// Whether it is that of the head alone, of a run that went deeper.
+    pub head: bool,
+    /// When the run was begun, seconds since 1970.
+    pub begun: f64,
+    /// The evaluations of the run.
+    pub points: Arc<Curves>,
+}
+
+impl FigureCurve {
+    /// The curves of a run on disk, the head's own among them.
+    ///
+    /// # Errors
+    /// When its files cannot be read.
+    pub fn of_run(run: &Run) -> Result<Vec<Self>, crate::train::TrainError> {
+        let note = run.note().unwrap_or_else(|_| RunNote::default());
+        let name = if note.name.is_empty() {
+            run.id.0.clone()
+        } else {
+            note.name
+        };
+        let mut curves = Vec::new();
+        let mut parts = vec![(false, run.curves()?)];
+        if run.settings.fine_tune.is_on() {
+            parts.insert(0, (true, run.head_curves()?));
+        }
+        for (head, points) in parts {
+            let points = Arc::new(points);
+            for side in [Side::Train, Side::Validation] {
+                curves.push(Self {
+                    run: run.id.0.clone(),
+                    name: name.clone(),
+                    side,
+                    head,
+                    begun: super::unix(&run.created),
+                    points: Arc::clone(&points),
+                });
+            }
+        }
+        Ok(curves)
+    }
+
+    /// What it is called in a legend.
+    fn legend(&self) -> String {
+        let part = if self.head { "head alone, " } else { "" };
+        format!("{}: {part}{}", self.name, side(self.side))
+    }
+}
+
+fn side(side: Side) -> &'static str {
+    match side {
+        Side::Train => "train",
+        Side::Validation => "validation",
+    }
+}
+
+/// A plot of one quantity.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// The quantity.
+    pub metric: Metric,
+    /// How it is drawn.
+    pub view: CurveView,
+    /// Its curves, in the order of the legend.
+    pub curves: Vec<FigureCurve>,
+}
+
+#[derive(Serialize)]
+struct Value {
+    step: u32,
+    seconds: f64,
+    wall_time: f64,
+    value: f32,
+    smoothed: f32,
+}
+
+#[derive(Serialize)]
+struct CurveOut<'a> {
+    run: &'a str,
+    name: &'a str,
+    part: &'static str,
+    side: &'static str,
+    points: Vec<Value>,
+}
+
+#[derive(Serialize)]
+struct Out<'a> {
+    tag: &'a str,
+    smoothing: f64,
+    curves: Vec<CurveOut<'a>>,
+}
+
+impl Figure {
+    /// Writes it, with every value that was measured in CSV and JSON. A file that is there is replaced only if asked to.
+    ///
+    /// # Errors
+    /// When there are no values, another file is in the way, or it cannot be written.
+    pub fn write(
+        &self,
+        format: FigureFormat,
+        path: &Path,
+        replace: bool,
+        work: &Work,
+    ) -> Result<(), FigureError> {
+        if !replace && path.exists() {
+            return Err(FigureError::Exists(path.display().to_string()));
+        }
+        let bytes = self.bytes(format, work)?;
+        work.check()?;
+        Ok(files::write(path, &bytes, Durability::Synced)?)
+    }
+
+    /// What the file holds.
+    ///
+    /// # Errors
+    /// When there are no values, or the work is cancelled.
+    pub fn bytes(&self, format: FigureFormat, work: &Work) -> Result<Vec<u8>, FigureError> {
+        let empty = || FigureError::Empty(self.metric.tag().to_owned());
+        match format {
+            FigureFormat::Csv | FigureFormat::Json => {
+                let out = self.out(work)?;
+                if out.curves.is_empty() {
+                    return Err(empty());
+                }
+                if format == FigureFormat::Csv {
+                    return Ok(csv(&out).into_bytes());
+                }
+                let text = serde_json::to_vec_pretty(&out);
+                text.map_err(|error| FigureError::Picture(error.to_string()))
+            }
+            FigureFormat::Svg | FigureFormat::Png => {
+                let picture = self.picture(work)?.ok_or_else(empty)?;
+                if format == FigureFormat::Svg {
+                    Ok(picture.svg().into_bytes())
+                } else {
+                    picture.png()
+                }
+            }
+        }
+    }
+
+    fn out(&self, work: &Work) -> Result<Out<'_>, FigureError> {
+        let mut curves = Vec::new();
+        for curve in &self.curves {
+            work.check()?;
+            let mut mean = Mean::new(self.view.smoothing.clamp(0.0, 0.999));
+            let points: Vec<Value> = (0_u32..)
+                .zip(curve.points.iter())
+                .filter_map(|(place, point)| {
+                    let value = value(point, &self.metric, curve.side)?;
+                    // What is no number is written as it is, and takes no part in the mean.
+                    let smoothed = if value.is_finite() {
+                        mean.push(place, f64::from(value)) as f32
+                    } else {
+                        value
+                    };
+                    Some(Value {
+                        step: point.step,
+                        seconds: point.secs,
+                        wall_time: curve.begun + point.secs,
+                        value,
+                        smoothed,
+                    })
+                })
+                .collect();
+            if !points.is_empty() {
+                curves.push(CurveOut {
+                    run: &curve.run,
+                    name: &curve.name,
+                    part: if curve.head { "head" } else { "" },
+                    side: side(curve.side),
+                    points,
+                });
+            }
+        }
+        Ok(Out {
+            tag: self.metric.tag(),
+            smoothing: self.view.smoothing,
+            curves,
+        })
+    }
+
+    /// The curves as they are drawn.
+    fn lines(&self, work: &Work) -> Result<Vec<(&FigureCurve, Line)>, FigureError> {
+        let mut lines = Vec::new();
+        for curve in &self.curves {
+            work.check()?;
+            let mut line = Line::default();
+            let points = Points::Evaluations(&curve.points, &self.metric, curve.side);
+            line.follow(points, self.view.smoothing, &mut Budget::new(usize::MAX));
+            if !line.is_empty() {
+                lines.push((curve, line));
+            }
+        }
+        Ok(lines)
+    }
+}
+
+/// A name as a field of CSV.
+fn field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+fn csv(out: &Out<'_>) -> String {
+    let mut text = String::from("run,name,part,side,tag,step,seconds,wall_time,value,smoothed\n");
+    for curve in &out.curves {
+        let begin = format!(
+            "{},{},{},{},{}",
+            field(curve.run),
+            field(curve.name),
+            curve.part,
+            curve.side,
+            field(out.tag)
+        );
+        for point in &curve.points {
+            _ = writeln!(
+                text,
+                "{begin},{},{},{:.3},{},{}",
+                point.step, point.seconds, point.wall_time, point.value, point.smoothed
+            );
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+    use crate::train::CurvePoint;
+
+    fn figure() -> Figure {
+        let points = (1..=1000)
+            .map(|step| CurvePoint {
+                step,
+                secs: f64::from(step) / 2.0,
+                train_accuracy: step as f32 / 1000.0,
+                train_cross_entropy: 1.0 / step as f32,
+                validation_accuracy: step.is_multiple_of(100).then_some(0.5),
+                validation_cross_entropy: None,
+            })
+            .collect();
+        let points = Arc::new(points);
+        let curves = [Side::Train, Side::Validation].map(|side| FigureCurve {
+            run: "2026-11-24_lite0_1".to_owned(),
+            name: "first, \"best\"".to_owned(),
+            side,
+            head: false,
+            begun: 1_000_000.0,
+            points: Arc::clone(&points),
+        });
+        Figure {
+            metric: Metric::ACCURACY,
+            view: CurveView {
+                smoothing: 0.5,
+                ..CurveView::default()
+            },
+            curves: curves.into(),
+        }
+    }
+
+    #[test]
+    fn a_table_has_every_value() {
+        let text = figure().bytes(FigureFormat::Csv, &Work::new()).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 1 + 1000 + 10);
+        assert_eq!(
+            lines[2],
+            "2026-11-24_lite0_1,\"first, \"\"best\"\"\",,train,accuracy,2,1,1000001.000,0.002,0.0016666667"
+        );
+        assert!(lines[1001].contains(",validation,accuracy,100,50,1000050.000,0.5,0.5"));
+
+        let json = figure().bytes(FigureFormat::Json, &Work::new()).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json["tag"], "accuracy");
+        assert_eq!(json["curves"][0]["points"].as_array().unwrap().len(), 1000);
+        assert_eq!(json["curves"][1]["side"], "validation");
+        assert_eq!(json["curves"][1]["points"][0]["step"], 100);
+    }
+
+    #[test]
+    fn a_picture_has_axes_lines_and_a_legend() {
+        let mut figure = figure();
+        let svg = figure.bytes(FigureFormat::Svg, &Work::new()).unwrap();
+        let svg = String::from_utf8(svg).unwrap();
+        assert!(svg.contains(">Accuracy</text>"));
+        assert!(svg.contains(">first, &quot;best&quot;: validation</text>"));
+        assert!(svg.matches("<polyline").count() >= 3, "{svg}");
+        assert!(
+            svg.contains(">1,000</text>") || svg.contains(">1\u{202f}000</text>"),
+            "{svg}"
+        );
+        figure.metric = Metric::CROSS_ENTROPY;
+        figure.view = figure.view.with_log(&Metric::CROSS_ENTROPY, true);
+        let png = figure.bytes(FigureFormat::Png, &Work::new()).unwrap();
+        let picture = image::load_from_memory(&png).unwrap().to_rgb8();
+        assert_eq!(picture.width(), 1600);
+        // White, with a line in the first colour and some writing.
+        let count = |color: [u8; 3]| picture.pixels().filter(|pixel| pixel.0 == color).count();
+        assert!(count([255; 3]) > 1_000_000);
+        assert!(
+            count([0x00, 0x72, 0xB2]) > 500,
+            "{}",
+            count([0x00, 0x72, 0xB2])
+        );
+        let dark = picture
+            .pixels()
+            .filter(|pixel| pixel.0.iter().all(|level| *level < 0x70));
+        assert!(dark.count() > 200);
+    }
+
+    #[test]
+    fn nothing_is_written_of_nothing_and_over_another_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plot.csv");
+        assert_eq!(FigureFormat::of(&path), Some(FigureFormat::Csv));
+        let mut figure = figure();
+        let work = Work::new();
+        figure
+            .write(FigureFormat::Csv, &path, false, &work)
+            .unwrap();
+        let again = figure.write(FigureFormat::Csv, &path, false, &work);
+        assert!(matches!(again, Err(FigureError::Exists(_))));
+        figure.write(FigureFormat::Csv, &path, true, &work).unwrap();
+        figure.metric = Metric::new("gradient_norm");
+        for format in FigureFormat::ALL {
+            let error = figure.bytes(format, &work).unwrap_err();
+            assert!(error.to_string().contains("gradient_norm"), "{error}");
+        }
+    }
+}

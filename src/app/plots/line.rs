@@ -1,0 +1,528 @@
+//! One curve, kept as it is drawn: it takes in new points as they arrive, never more in a frame than it may.
+
+use super::track::{Stretch, Track};
+use super::{Axis, Metric, Side};
+use crate::train::CurvePoint;
+
+/// Places of which an interval of percentiles is taken, per curve.
+const SAMPLED: usize = 128;
+
+/// What may still be taken in before the frame has to be painted.
+#[derive(Debug)]
+pub struct Budget {
+    left: usize,
+    spent: usize,
+}
+
+impl Budget {
+    /// Room for so many points.
+    #[must_use]
+    pub const fn new(points: usize) -> Self {
+        Self {
+            left: points,
+            spent: 0,
+        }
+    }
+
+    /// How many points were looked at.
+    #[must_use]
+    pub const fn spent(&self) -> usize {
+        self.spent
+    }
+
+    /// Whether more would have been looked at.
+    #[must_use]
+    pub const fn is_used_up(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Allows for as many as there is room for.
+    fn take(&mut self, wanted: usize) -> usize {
+        let taken = wanted.min(self.left);
+        self.left -= taken;
+        self.spent += taken;
+        taken
+    }
+}
+
+/// One measurement.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// Steps done.
+    pub step: u32,
+    /// Seconds of training.
+    pub secs: f64,
+    /// What was measured; `None` where it was not.
+    pub value: Option<f64>,
+}
+
+/// Where the points of a curve are.
+#[derive(Debug, Clone, Copy)]
+pub enum Points<'a> {
+    /// Among the evaluations of a run.
+    Evaluations(&'a [CurvePoint], &'a Metric, Side),
+}
+
+impl Points<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Evaluations(points, ..) => points.len(),
+        }
+    }
+
+    fn get(&self, place: usize) -> Option<Sample> {
+        match self {
+            Self::Evaluations(points, metric, side) => {
+                let point = points.get(place)?;
+                let value = value(point, metric, *side);
+                Some(Sample {
+                    step: point.step,
+                    secs: point.secs,
+                    value: value.map(|value| f64::from(value) * metric.scale()),
+                })
+            }
+        }
+    }
+}
+
+pub(super) fn value(point: &CurvePoint, metric: &Metric, side: Side) -> Option<f32> {
+    match (metric.tag(), side) {
+        ("accuracy", Side::Train) => Some(point.train_accuracy),
+        ("accuracy", Side::Validation) => point.validation_accuracy,
+        ("cross_entropy", Side::Train) => Some(point.train_cross_entropy),
+        ("cross_entropy", Side::Validation) => point.validation_cross_entropy,
+        _ => None,
+    }
+}
+
+/// What a curve is at one of its places.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Look {
+    /// Steps done.
+    pub step: u32,
+    /// Seconds of training.
+    pub secs: f64,
+    /// As measured; per cent for parts.
+    pub value: f64,
+    /// Smoothed.
+    pub smooth: f64,
+}
+
+/// A curve as it is drawn: what was measured, smoothed and not, in the order of its steps.
+#[derive(Debug, Clone, Default)]
+pub struct Line {
+    /// Points taken in, with those without a value.
+    taken: usize,
+    first: Option<Sample>,
+    last: Option<Sample>,
+    steps: Vec<u32>,
+    secs: Vec<f64>,
+    /// Which of the points taken in each value is.
+    places: Vec<u32>,
+    raw: Track,
+    smooth: Track,
+    mean: Mean,
+    /// The line with another smoothing, as far as it is made.
+    next: Option<(Mean, Track)>,
+}
+
+impl Line {
+    /// Takes in what is new among the points, and smooths the line anew where `smoothing` is another: as far as the budget
+    /// goes, the rest with the next call. Until it is made, the line with the smoothing before stays.
+    pub fn follow(&mut self, points: Points<'_>, smoothing: f64, budget: &mut Budget) {
+        let smoothing = smoothing.clamp(0.0, 0.999);
+        let before = self.taken.checked_sub(1);
+        let same =
+            before.is_none_or(|last| points.get(last) == self.last && points.get(0) == self.first);
+        if !same {
+            *self = Self::default();
+        }
+        if self.raw.len() == 0 {
+            self.mean = Mean::new(smoothing);
+            self.next = None;
+        }
+        let new = points.len().saturating_sub(self.taken);
+        for _ in 0..budget.take(new) {
+            let Some(sample) = points.get(self.taken) else {
+                break;
+            };
+            self.push(sample);
+        }
+        self.smooth_anew(smoothing, budget);
+    }
+
+    fn push(&mut self, sample: Sample) {
+        let place = self.taken as u32;
+        self.taken += 1;
+        self.first.get_or_insert(sample);
+        self.last = Some(sample);
+        let Some(value) = sample.value.filter(|value| value.is_finite()) else {
+            return;
+        };
+        self.steps.push(sample.step);
+        self.secs.push(sample.secs);
+        self.places.push(place);
+        self.raw.push(value as f32);
+        self.smooth.push(self.mean.push(place, value) as f32);
+    }
+
+    fn smooth_anew(&mut self, smoothing: f64, budget: &mut Budget) {
+        let is = |mean: &Mean| (mean.weight - smoothing).abs() < 1e-9;
+        if is(&self.mean) {
+            self.next = None;
+            return;
+        }
+        // What was begun is finished first, so that a slider that is being moved is followed.
+        let (mean, track) = self
+            .next
+            .get_or_insert_with(|| (Mean::new(smoothing), Track::default()));
+        for _ in 0..budget.take(self.raw.len() - track.len()) {
+            let at = track.len();
+            let (Some(place), Some(value)) = (self.places.get(at), self.raw.get(at)) else {
+                break;
+            };
+            track.push(mean.push(*place, f64::from(value)) as f32);
+        }
+        if track.len() == self.raw.len()
+            && let Some((mean, track)) = self.next.take()
+        {
+            self.mean = mean;
+            self.smooth = track;
+        }
+    }
+
+    /// Whether nothing is left to be done for these points and this smoothing.
+    #[must_use]
+    pub fn is_settled(&self, points: Points<'_>, smoothing: f64) -> bool {
+        self.taken == points.len() && (self.mean.weight - smoothing).abs() < 1e-9
+    }
+
+    /// Number of values.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// Whether nothing was measured.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether it was measured at few of the points only, so that these want to be seen.
+    #[must_use]
+    pub fn is_sparse(&self) -> bool {
+        self.len() * 2 <= self.taken
+    }
+
+    /// What it is at a place.
+    #[must_use]
+    pub fn look(&self, place: usize) -> Option<Look> {
+        Some(Look {
+            step: *self.steps.get(place)?,
+            secs: *self.secs.get(place)?,
+            value: f64::from(self.raw.get(place)?),
+            smooth: f64::from(self.smooth.get(place)?),
+        })
+    }
+
+    /// Where a place is on the horizontal axis: steps or seconds (of [`Axis::Wall`] since the run was begun).
+    #[must_use]
+    pub fn x(&self, place: usize, axis: Axis) -> Option<f64> {
+        match axis {
+            Axis::Step => self.steps.get(place).map(|step| f64::from(*step)),
+            Axis::Time | Axis::Wall => self.secs.get(place).copied(),
+        }
+    }
+
+    /// Its x at the end; `None` for a line without values.
+    #[must_use]
+    pub fn end(&self, axis: Axis) -> Option<f64> {
+        self.x(self.len().checked_sub(1)?, axis)
+    }
+
+    /// The lowest and the highest value, smoothed and, if asked for, as measured; `None` without values.
+    #[must_use]
+    pub fn range(&self, measured: bool) -> Option<[f64; 2]> {
+        let smooth = self.smooth.range()?;
+        let raw = self.raw.range().filter(|_| measured).unwrap_or(smooth);
+        Some([
+            f64::from(smooth[0].min(raw[0])),
+            f64::from(smooth[1].max(raw[1])),
+        ])
+    }
+
+    /// Some smoothed values from all parts of the line: of a long one, evenly spread.
+    pub fn sampled(&self) -> impl Iterator<Item = f64> + '_ {
+        let apart = self.len().div_ceil(SAMPLED).max(1);
+        (0..self.len())
+            .step_by(apart)
+            .filter_map(|place| self.smooth.get(place).map(f64::from))
+    }
+
+    fn first_not_before(&self, x: f64, axis: Axis) -> usize {
+        match axis {
+            Axis::Step => self.steps.partition_point(|step| f64::from(*step) < x),
+            Axis::Time | Axis::Wall => self.secs.partition_point(|secs| *secs < x),
+        }
+    }
+
+    /// The places that lie within a section of the axis, and one beyond at each end.
+    #[must_use]
+    pub fn stretch(&self, [from, to]: [f64; 2], axis: Axis) -> Stretch {
+        Stretch {
+            from: self.first_not_before(from, axis).saturating_sub(1),
+            to: (self.first_not_before(to, axis) + 2).min(self.len()),
+        }
+    }
+
+    /// Calls `found` with the places that show a stretch in about so many blocks, and returns how many values and blocks were
+    /// looked at; see [`Stretch`]. The last place is among them: the newest point is the one that is looked at.
+    pub fn thinned(
+        &self,
+        stretch: Stretch,
+        smooth: bool,
+        blocks: usize,
+        mut found: impl FnMut(usize),
+    ) -> usize {
+        let track = if smooth { &self.smooth } else { &self.raw };
+        let mut last = None;
+        let visited = track.thinned(stretch, blocks, |place| {
+            last = Some(place);
+            found(place);
+        });
+        if let Some(end) = stretch.to.min(self.len()).checked_sub(1)
+            && last.is_some_and(|last| last < end)
+        {
+            found(end);
+        }
+        visited
+    }
+
+    /// The place nearest to `x`; `None` where the line has not begun or has ended.
+    #[must_use]
+    pub fn at(&self, x: f64, axis: Axis) -> Option<usize> {
+        let after = self.first_not_before(x, axis);
+        let before = after.checked_sub(1);
+        let of = |place: usize| self.x(place, axis);
+        // A little beyond the ends still counts: the pointer is never exact.
+        let reach = || Some((self.end(axis)? - of(0)?) * 0.02);
+        match (before.and_then(of), of(after)) {
+            (Some(left), Some(right)) if x - left <= right - x => before,
+            (Some(_), Some(_)) => Some(after),
+            (None, Some(first)) => (first - x <= reach()?).then_some(0),
+            (Some(last), None) => before.filter(|_| reach().is_some_and(|reach| x - last <= reach)),
+            (None, None) => None,
+        }
+    }
+}
+
+/// An exponential moving mean whose start is not drawn towards zero, as `TensorBoard` smooths
+/// (`resmoothDataset` in its line chart): `m ← w·m + (1−w)·y`, shown as `m / (1 − wⁿ)`. Where points in between
+/// have no value, `w` counts once for each of them, so that a line with few values is smoothed over as many steps as one with
+/// many.
+#[derive(Debug, Clone)]
+pub(super) struct Mean {
+    weight: f64,
+    mean: f64,
+    left: f64,
+    before: Option<u32>,
+}
+
+impl Default for Mean {
+    fn default() -> Self {
+        Self::new(0.0)
+    }
+}
+
+impl Mean {
+    pub(super) fn new(weight: f64) -> Self {
+        Self {
+            weight,
+            mean: 0.0,
+            left: 1.0,
+            before: None,
+        }
+    }
+
+    /// Takes in the value of the point at `place`, and returns the mean.
+    pub(super) fn push(&mut self, place: u32, value: f64) -> f64 {
+        let apart = self.before.map_or(1, |before| place.saturating_sub(before));
+        self.before = Some(place);
+        let weight = match apart {
+            1 => self.weight,
+            apart => self.weight.powi(i32::try_from(apart).unwrap_or(i32::MAX)),
+        };
+        self.mean = weight * self.mean + (1.0 - weight) * value;
+        self.left *= weight;
+        self.mean / (1.0 - self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    fn point(step: u32, train: f32, validation: Option<f32>) -> CurvePoint {
+        CurvePoint {
+            step,
+            secs: f64::from(step) / 100.0,
+            train_accuracy: train,
+            train_cross_entropy: 1.0 - train,
+            validation_accuracy: validation,
+            validation_cross_entropy: validation.map(|v| 1.0 - v),
+        }
+    }
+
+    fn line(points: &[CurvePoint], metric: &Metric, side: Side, smoothing: f64) -> Line {
+        let mut line = Line::default();
+        let points = Points::Evaluations(points, metric, side);
+        line.follow(points, smoothing, &mut Budget::new(usize::MAX));
+        line
+    }
+
+    fn smoothed(places: &[u32], values: &[f64], weight: f64) -> Vec<f64> {
+        let mut mean = Mean::new(weight);
+        let both = places.iter().zip(values);
+        both.map(|(place, value)| mean.push(*place, *value))
+            .collect()
+    }
+
+    #[test]
+    fn smoothing_is_not_drawn_towards_zero() {
+        let line = smoothed(&[0, 1, 2], &[5.0, 5.0, 8.0], 0.6);
+        assert!((line[0] - 5.0).abs() < 1e-12);
+        assert!((line[1] - 5.0).abs() < 1e-12);
+        // 0.4·(0.36·5 + 0.6·5 + 8) / (1 − 0.6³)
+        let expected = 0.4 * (0.36 * 5.0 + 0.6 * 5.0 + 8.0) / (1.0 - 0.216);
+        assert!((line[2] - expected).abs() < 1e-12);
+        let plain = smoothed(&[0, 1], &[5.0, 7.0], 0.0);
+        assert!((plain[1] - 7.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn few_values_are_smoothed_over_as_many_steps_as_many() {
+        let weight = 0.6;
+        let means = smoothed(&[9, 19], &[2.0, 4.0], weight);
+        assert!((means[0] - 2.0).abs() < 1e-12);
+        // Ten places further the weight of what was before has gone down ten times.
+        let old = 0.4 * weight.powi(10);
+        let new = 1.0 - weight.powi(10);
+        let expected = (old * 2.0 + new * 4.0) / (old + new);
+        assert!((means[1] - expected).abs() < 1e-9, "{means:?}");
+        assert!(means[1] > 3.98);
+
+        let points: Vec<CurvePoint> = (1..=30)
+            .map(|at| point(at * 10, 0.5, at.is_multiple_of(10).then_some(0.75)))
+            .collect();
+        let of = |side| line(&points, &Metric::ACCURACY, side, 0.6);
+        assert!(of(Side::Validation).is_sparse() && !of(Side::Train).is_sparse());
+        assert_eq!(of(Side::Validation).len(), 3);
+    }
+
+    #[test]
+    fn a_line_is_in_percent_and_leaves_gaps_out() {
+        let points = [
+            point(0, 0.5, None),
+            point(10, 0.75, Some(0.25)),
+            point(20, f32::NAN, Some(0.5)),
+        ];
+        let train = line(&points, &Metric::ACCURACY, Side::Train, 0.0);
+        assert_eq!(train.len(), 2);
+        let look = train.look(1).unwrap();
+        assert_eq!((look.step, look.secs), (10, 0.1));
+        assert!((look.value - 75.0).abs() < 1e-6 && (look.smooth - 75.0).abs() < 1e-6);
+        assert_eq!(train.at(9.0, Axis::Step), Some(1));
+        assert_eq!(train.at(0.02, Axis::Time), Some(0));
+        assert_eq!(train.at(50.0, Axis::Step), None);
+        assert_eq!(train.range(true), Some([50.0, 75.0]));
+        let validation = line(&points, &Metric::ACCURACY, Side::Validation, 0.0);
+        assert_eq!(validation.look(0).map(|look| look.step), Some(10));
+        assert_eq!(validation.end(Axis::Step), Some(20.0));
+        let other = Metric::new("learning_rate");
+        assert!(line(&points, &other, Side::Train, 0.0).is_empty());
+    }
+
+    #[test]
+    fn points_are_taken_in_by_and_by_to_the_same_line() {
+        let points: Vec<CurvePoint> = (0..1000)
+            .map(|at| {
+                point(
+                    at,
+                    (at % 7) as f32 / 7.0,
+                    at.is_multiple_of(3).then_some(0.5),
+                )
+            })
+            .collect();
+        let whole = line(&points, &Metric::ACCURACY, Side::Train, 0.9);
+        let mut grown = Line::default();
+        let mut frames = 0;
+        // They arrive while they are taken in, and the smoothing changes twice.
+        for known in [100, 100, 400, 1000] {
+            let of = Points::Evaluations(&points[..known], &Metric::ACCURACY, Side::Train);
+            for smoothing in [0.6, 0.3, 0.9] {
+                let mut budget = Budget::new(150);
+                grown.follow(of, smoothing, &mut budget);
+                assert!(budget.spent() <= 150);
+                frames += 1;
+            }
+        }
+        let of = Points::Evaluations(&points, &Metric::ACCURACY, Side::Train);
+        while !grown.is_settled(of, 0.9) {
+            grown.follow(of, 0.9, &mut Budget::new(150));
+            frames += 1;
+            assert!(frames < 40);
+        }
+        assert_eq!(grown.len(), whole.len());
+        for place in 0..whole.len() {
+            let [a, b] = [&grown, &whole].map(|line| line.look(place).unwrap());
+            // Values are kept in single precision, from which a line is smoothed anew.
+            assert!((a.smooth - b.smooth).abs() < 1e-4 && a.value == b.value);
+        }
+        // At rest nothing is looked at; a point more costs a point.
+        let mut budget = Budget::new(150);
+        grown.follow(of, 0.9, &mut budget);
+        assert_eq!(budget.spent(), 0);
+        let mut more = points.clone();
+        more.push(point(1000, 0.5, None));
+        let of = Points::Evaluations(&more, &Metric::ACCURACY, Side::Train);
+        grown.follow(of, 0.9, &mut budget);
+        assert_eq!((budget.spent(), grown.len()), (1, 1001));
+        // Another training begins anew.
+        let other = [point(0, 0.1, None), point(1, 0.2, None)];
+        let of = Points::Evaluations(&other, &Metric::ACCURACY, Side::Train);
+        grown.follow(of, 0.9, &mut budget);
+        assert_eq!(grown.len(), 2);
+    }
+
+    #[test]
+    fn a_section_is_found_without_looking_at_the_others() {
+        let points: Vec<CurvePoint> = (0..10_000).map(|at| point(at * 10, 0.5, None)).collect();
+        let line = line(&points, &Metric::ACCURACY, Side::Train, 0.0);
+        let stretch = line.stretch([50_000.0, 50_100.0], Axis::Step);
+        assert_eq!(
+            stretch,
+            Stretch {
+                from: 4999,
+                to: 5012
+            }
+        );
+        let mut places = Vec::new();
+        let visited = line.thinned(stretch, true, 300, |place| places.push(place));
+        assert_eq!((visited, places.len()), (13, 13));
+        let all = line.stretch([-10.0, 1e9], Axis::Step);
+        assert_eq!(
+            all,
+            Stretch {
+                from: 0,
+                to: 10_000
+            }
+        );
+        places.clear();
+        assert!(line.thinned(all, true, 300, |place| places.push(place)) < 1300);
+        assert_eq!(places.last(), Some(&9999));
+        assert!(line.sampled().count() <= 128);
+    }
+}

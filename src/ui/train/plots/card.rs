@@ -1,0 +1,234 @@
+//! The card of a plot: its title, how its curves are drawn, and the plot.
+
+use egui::{Align, Layout, Popup, Ui, Vec2b};
+use egui_plot::PlotMemory;
+
+use super::View;
+use super::baseline::baseline;
+use super::legend::{compared_ui, legend_ui};
+use super::lines::lines;
+use super::shell::{Shell, plot_id};
+use crate::app::{
+    Action, Ask, Axis, Budget, CurveView, FigureFormat, Metric, Session, TrainAction,
+};
+use crate::ui::Cx;
+use crate::ui::icons;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{self, chip, icon_button, menu_chip, menu_item, panel, separator, slider};
+
+/// The card of one quantity.
+pub(super) struct Card<'a> {
+    pub session: &'a Session,
+    pub metric: &'a Metric,
+    /// Points.
+    pub height: f32,
+    /// Where the pointer is, in this or another plot.
+    pub hover: Option<&'a (f64, Metric)>,
+}
+
+impl Card<'_> {
+    /// Paints it.
+    pub fn show(&self, ui: &mut Ui, cx: &mut Cx<'_>, view: &mut View, budget: &mut Budget) {
+        let t = tokens(ui);
+        let mut here = None;
+        panel(ui).show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.set_height(self.height - 30.0);
+            // Nothing of it lies over what stands beside it.
+            let room = ui.max_rect().expand(14.0);
+            ui.shrink_clip_rect(room);
+            self.bar_ui(ui, cx);
+            let lines = lines(t, self.session, view, self.metric, budget);
+            compared_ui(ui, &lines);
+            if lines.iter().all(|line| line.line.is_empty()) {
+                self.waiting_ui(ui);
+            } else {
+                let shell = Shell {
+                    session: self.session,
+                    metric: self.metric,
+                    lines: &lines,
+                    hover: self.hover,
+                };
+                here = shell.show(ui);
+            }
+        });
+        if let Some(x) = here {
+            view.hover = Some((x, self.metric.clone()));
+        }
+    }
+
+    /// The title, and how the curves are drawn.
+    fn bar_ui(&self, ui: &mut Ui, cx: &mut Cx<'_>) {
+        let t = tokens(ui);
+        let now = &self.session.train.view;
+        let mut next = now.clone();
+        ui.horizontal(|ui| {
+            ui.set_min_height(theme::CHIP_HEIGHT);
+            ui.label(widgets::title(self.metric.title()));
+            // The smoothing needs its room, and the baseline more than the two lines; what does not fit is left out.
+            let room = ui.available_width();
+            let first = *self.metric == Metric::ACCURACY;
+            let [least, least_baseline] = if first {
+                [462.0, 602.0]
+            } else {
+                [276.0, 436.0]
+            };
+            if room > least {
+                ui.add_space(6.0);
+                let line = baseline(self.session, self.metric).filter(|_| room > least_baseline);
+                legend_ui(ui, t, line.as_ref());
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                ui.spacing_mut().item_spacing.x = 8.0;
+                self.menu_ui(ui, cx, &mut next);
+                if first {
+                    axis_ui(ui, &mut next);
+                } else if chip(ui, now.is_log(self.metric), "log")
+                    .on_hover_text("A logarithmic scale shows small values better")
+                    .clicked()
+                {
+                    next = now.with_log(self.metric, !now.is_log(self.metric));
+                }
+                let zoomed = self.fit_ui(ui);
+                if first {
+                    if room > 300.0 || !zoomed {
+                        ui.label(widgets::small(t, format!("{:.2}", now.smoothing)));
+                    }
+                    slider(
+                        ui,
+                        "Smoothing",
+                        &mut next.smoothing,
+                        0.0..=0.99,
+                        false,
+                        84.0,
+                    )
+                    .on_hover_text(
+                        "How much the strong line is smoothed; the thin line is as measured",
+                    );
+                    if room > 340.0 {
+                        ui.label(widgets::small(t, "smoothing"));
+                    }
+                }
+            });
+        });
+        if next != *now {
+            cx.act(Action::Train(TrainAction::View(next)));
+        }
+    }
+
+    /// What can be done with this plot.
+    fn menu_ui(&self, ui: &mut Ui, cx: &mut Cx<'_>, next: &mut CurveView) {
+        let title = self.metric.title();
+        let more = icon_button(
+            ui,
+            icons::MORE,
+            &format!("More about the plot {title}"),
+            "Scale, outliers, saving it as a file",
+        );
+        Popup::menu(&more).width(230.0).show(|ui| {
+            ui.spacing_mut().item_spacing.y = 1.0;
+            let log = next.is_log(self.metric);
+            if menu_item(ui, tick(log), "Logarithmic scale", ()).clicked() {
+                *next = next.with_log(self.metric, !log);
+                ui.close();
+            }
+            let item = menu_item(ui, tick(next.ignore_outliers), "Ignore outliers", ());
+            if item
+                .on_hover_text(
+                    "The vertical axes of all plots span the values from the 5th to the 95th percentile",
+                )
+                .clicked()
+            {
+                next.ignore_outliers = !next.ignore_outliers;
+                ui.close();
+            }
+            if menu_item(ui, Some(icons::REFRESH), "Fit to the data", ()).clicked() {
+                self.fit(ui);
+                ui.close();
+            }
+            separator(ui);
+            for format in FigureFormat::ALL {
+                let label = format!("Save as {}…", format.title());
+                if menu_item(ui, Some(icons::EXPORT), &label, ()).clicked() {
+                    cx.act(Action::Ask(Ask::Figure(self.metric.clone(), format)));
+                    ui.close();
+                }
+            }
+            separator(ui);
+            ui.add(
+                egui::Label::new(widgets::faint(
+                    tokens(ui),
+                    "Drag: choose a section. Shift and drag: move it. Ctrl and wheel: zoom. Double click: everything.",
+                ))
+                .wrap(),
+            );
+        });
+    }
+
+    /// The way back from a section of the plot that was zoomed into; whether there is one.
+    fn fit_ui(&self, ui: &mut Ui) -> bool {
+        let memory = PlotMemory::load(ui.ctx(), plot_id(self.session, self.metric));
+        if memory.is_none_or(|memory| memory.auto_bounds == Vec2b::TRUE) {
+            return false;
+        }
+        let reset = chip(ui, true, "Reset zoom");
+        if reset
+            .on_hover_text("Show the whole curves again; so does a double click")
+            .clicked()
+        {
+            self.fit(ui);
+        }
+        true
+    }
+
+    fn fit(&self, ui: &Ui) {
+        let id = plot_id(self.session, self.metric);
+        if let Some(mut memory) = PlotMemory::load(ui.ctx(), id) {
+            memory.auto_bounds = Vec2b::TRUE;
+            memory.store(ui.ctx(), id);
+        }
+    }
+
+    fn waiting_ui(&self, ui: &mut Ui) {
+        let t = tokens(ui);
+        let words = if self.session.train.live.is_some() {
+            "The curves begin with the first steps."
+        } else if self.session.train.focus.is_some() {
+            "This run has no curves."
+        } else {
+            "Press Train; the curves appear here while it learns."
+        };
+        ui.centered_and_justified(|ui| {
+            ui.label(widgets::faint(t, words));
+        });
+    }
+}
+
+fn tick(on: bool) -> Option<char> {
+    on.then_some(icons::CHECK)
+}
+
+/// The choice of the horizontal axis, for all plots.
+fn axis_ui(ui: &mut Ui, next: &mut CurveView) {
+    let axes = [
+        (Axis::Step, "steps", "Steps"),
+        (Axis::Time, "time", "Time of training"),
+        (Axis::Wall, "clock", "Wall clock"),
+    ];
+    let label = axes
+        .iter()
+        .find(|(axis, ..)| *axis == next.axis)
+        .map_or("steps", |(_, label, _)| label);
+    let chip = menu_chip(ui, label, "Horizontal axis").on_hover_text(
+        "Draw the curves over steps, over the time spent training, or over the clock",
+    );
+    Popup::menu(&chip).width(180.0).show(|ui| {
+        ui.spacing_mut().item_spacing.y = 1.0;
+        for (axis, _, name) in axes {
+            if menu_item(ui, tick(axis == next.axis), name, ()).clicked() {
+                next.axis = axis;
+                ui.close();
+            }
+        }
+    });
+}

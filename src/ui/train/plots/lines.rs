@@ -1,0 +1,264 @@
+//! Which lines a plot has, and where each is on its horizontal axis.
+
+use egui::Color32;
+
+use super::{HEAD_PART, View, overlay_color};
+use crate::app::{Axis, Budget, Line, Metric, Points, RunEntry, Session, Side, Stretch};
+use crate::train::{CurvePoint, RunId};
+use crate::ui::theme::{self, Tokens};
+
+/// Which points: of a run or, for `None`, of the training in progress; of the head alone or of the last part.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct LineKey {
+    pub run: Option<RunId>,
+    head: bool,
+    metric: Metric,
+    side: Side,
+}
+
+/// What a line is of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Of {
+    /// The run that is drawn in full.
+    Main,
+    /// The head alone, before the run went deeper.
+    Head,
+    /// A run to compare with.
+    Compared,
+}
+
+/// How a line lies on the horizontal axis of the plot: `x = origin + (own − end)·scale`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Place {
+    pub origin: f64,
+    pub end: f64,
+    pub scale: f64,
+}
+
+impl Place {
+    /// Of a line that begins at `start` of the axis.
+    fn from(start: f64) -> Self {
+        Self {
+            origin: start,
+            end: 0.0,
+            scale: 1.0,
+        }
+    }
+
+    /// Of a line that is squeezed into the `length` before `start`, where it ends.
+    fn before(start: f64, end: f64, length: f64) -> Self {
+        Self {
+            origin: start,
+            end,
+            scale: length / end.max(1e-9),
+        }
+    }
+
+    pub fn to_plot(self, own: f64) -> f64 {
+        self.origin + (own - self.end) * self.scale
+    }
+
+    pub fn to_own(self, x: f64) -> f64 {
+        self.end + (x - self.origin) / self.scale.max(1e-12)
+    }
+}
+
+/// A line to be drawn.
+struct Wanted<'a> {
+    key: LineKey,
+    points: Points<'a>,
+    name: String,
+    color: Color32,
+    dashed: bool,
+    of: Of,
+    start: f64,
+}
+
+/// A line with what the legend says of it.
+pub(super) struct Shown<'a> {
+    pub name: String,
+    pub color: Color32,
+    pub dashed: bool,
+    pub of: Of,
+    pub place: Place,
+    pub axis: Axis,
+    pub line: &'a Line,
+}
+
+impl Shown<'_> {
+    pub fn width(&self) -> f32 {
+        if self.of == Of::Main { 2.0 } else { 1.5 }
+    }
+
+    /// Where a place of the line is on the horizontal axis of the plot.
+    pub fn x(&self, place: usize) -> Option<f64> {
+        Some(self.place.to_plot(self.line.x(place, self.axis)?))
+    }
+
+    /// Its ends on the horizontal axis of the plot.
+    pub fn ends(&self) -> Option<[f64; 2]> {
+        Some([self.x(0)?, self.x(self.line.len().checked_sub(1)?)?])
+    }
+
+    /// The place that is under `x` of the plot.
+    pub fn at(&self, x: f64) -> Option<usize> {
+        self.line.at(self.place.to_own(x), self.axis)
+    }
+
+    /// The part of it that is seen between two places of the horizontal axis.
+    pub fn stretch(&self, [from, to]: [f64; 2]) -> Stretch {
+        let ends = [self.place.to_own(from), self.place.to_own(to)];
+        self.line.stretch(ends, self.axis)
+    }
+}
+
+/// How far the horizontal axis goes at least: in steps as long as the training will be, so that nothing jumps.
+pub(super) fn length(session: &Session) -> f64 {
+    let state = &session.train;
+    let last = state.main_points().last();
+    match (state.view.axis, &state.live) {
+        (Axis::Step, Some(live)) => f64::from(live.steps),
+        (Axis::Step, None) => last.map_or(1.0, |point| f64::from(point.step)),
+        (Axis::Time | Axis::Wall, _) => last.map_or(1.0, |point| point.secs),
+    }
+}
+
+/// Where the run that is drawn in full begins on the horizontal axis.
+pub(super) fn origin(session: &Session) -> f64 {
+    let state = &session.train;
+    if state.view.axis != Axis::Wall {
+        return 0.0;
+    }
+    match &state.live {
+        Some(live) => live.begun,
+        None => {
+            let main = state.focus.as_ref().and_then(|id| state.run(id));
+            let compared = state.overlays.iter().find_map(|id| state.run(id));
+            main.or(compared).map_or(0.0, RunEntry::begun)
+        }
+    }
+}
+
+/// The lines of a plot, those in front last; what is new of their points is taken in.
+pub(super) fn lines<'v>(
+    t: &Tokens,
+    session: &Session,
+    view: &'v mut View,
+    metric: &Metric,
+    budget: &mut Budget,
+) -> Vec<Shown<'v>> {
+    let state = &session.train;
+    let wanted = wanted(t, session, metric);
+    // The run that is drawn in full is taken in first.
+    for line in wanted.iter().rev() {
+        let entry = view.lines.entry(line.key.clone()).or_default();
+        entry.follow(line.points, state.view.smoothing, budget);
+    }
+    let axis = state.view.axis;
+    let length = length(session) * HEAD_PART;
+    wanted
+        .into_iter()
+        .filter_map(|wanted| {
+            let line = view.lines.get(&wanted.key)?;
+            let place = match wanted.of {
+                Of::Main | Of::Compared => Place::from(wanted.start),
+                Of::Head => Place::before(wanted.start, line.end(axis)?, length),
+            };
+            Some(Shown {
+                name: wanted.name,
+                color: wanted.color,
+                dashed: wanted.dashed,
+                of: wanted.of,
+                place,
+                axis,
+                line,
+            })
+        })
+        .collect()
+}
+
+fn wanted<'a>(t: &Tokens, session: &'a Session, metric: &'a Metric) -> Vec<Wanted<'a>> {
+    let state = &session.train;
+    let wall = state.view.axis == Axis::Wall;
+    let mut lines = Vec::new();
+    for entry in state.runs.iter().rev() {
+        let id = &entry.run.id;
+        let compared = state.overlays.contains(id) && !state.is_live(id);
+        if !compared || !entry.is_found(&state.filter) {
+            continue;
+        }
+        let side = Side::Validation;
+        let (color, dashed) = overlay_color(t, state.color_of(id));
+        lines.push(Wanted {
+            key: LineKey {
+                run: Some(id.clone()),
+                head: false,
+                metric: metric.clone(),
+                side,
+            },
+            points: Points::Evaluations(&entry.curves, metric, side),
+            name: entry.title(),
+            color,
+            dashed,
+            of: Of::Compared,
+            start: if wall { entry.begun() } else { 0.0 },
+        });
+    }
+    let main = match &state.live {
+        Some(_) => None,
+        None => state.focus.clone(),
+    };
+    if state.live.is_none() && main.is_none() {
+        return lines;
+    }
+    let sides = [
+        (Side::Train, "train", t.accent),
+        (Side::Validation, "validation", theme::class_color(0)),
+    ];
+    let start = origin(session);
+    let mut add = |head: bool, points: &'a [CurvePoint]| {
+        for (side, name, color) in sides {
+            let key = LineKey {
+                run: main.clone(),
+                head,
+                metric: metric.clone(),
+                side,
+            };
+            let (name, color, of) = if head {
+                (format!("head, {name}"), color.gamma_multiply(0.6), Of::Head)
+            } else {
+                (name.to_owned(), color, Of::Main)
+            };
+            lines.push(Wanted {
+                key,
+                points: Points::Evaluations(points, metric, side),
+                name,
+                color,
+                dashed: head,
+                of,
+                start,
+            });
+        }
+    };
+    add(true, state.head_points());
+    add(false, state.main_points());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heads_line_is_squeezed_before_the_beginning() {
+        let place = Place::before(0.0, 4000.0, 20.0);
+        for (own, x) in [(0.0, -20.0), (2000.0, -10.0), (4000.0, 0.0)] {
+            assert!((place.to_plot(own) - x).abs() < 1e-9);
+            assert!((place.to_own(x) - own).abs() < 1e-9);
+        }
+        let wall = Place::before(1000.0, 4.0, 2.0);
+        assert!((wall.to_plot(0.0) - 998.0).abs() < 1e-9);
+        let later = Place::from(1e9);
+        assert!((later.to_plot(5.0) - 1_000_000_005.0).abs() < 1e-9);
+    }
+}
