@@ -149,7 +149,6 @@ impl App {
             return;
         }
         let (candidate, project) = (candidate.clone(), Arc::clone(&session.project));
-        let root = session.root.clone();
         adding.writing = true;
         adding.task = Some(self.tasks.start(
             Lane::Edit,
@@ -165,9 +164,7 @@ impl App {
                     .take_if(|dialog| *dialog == Dialog::AddArchitecture);
                 match result {
                     Ok((architecture, own)) => {
-                        if let Some(session) = &mut app.session
-                            && session.root == root
-                        {
+                        if let Some(session) = &mut app.session {
                             session.architectures = own;
                             app.use_architecture(architecture);
                         }
@@ -196,7 +193,7 @@ impl App {
             return;
         }
         let Some(session) = &self.session else { return };
-        let (project, root) = (Arc::clone(&session.project), session.root.clone());
+        let project = Arc::clone(&session.project);
         self.tasks.start(
             Lane::Edit,
             "Moving an architecture",
@@ -210,9 +207,7 @@ impl App {
             },
             move |app, result| match result {
                 Ok(own) => {
-                    if let Some(session) = &mut app.session
-                        && session.root == root
-                    {
+                    if let Some(session) = &mut app.session {
                         session.architectures = own;
                         let settings = &session.train.settings;
                         if settings.architecture.entry().is_err() {

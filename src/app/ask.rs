@@ -118,7 +118,7 @@ impl App {
         answer: impl Future<Output = Option<T>> + Send + 'static,
         paths: fn(T) -> Vec<PathBuf>,
     ) {
-        self.tasks.start(
+        self.tasks.start_for_window(
             Lane::Free,
             "Asking for files",
             true,

@@ -165,7 +165,6 @@ impl App {
             return;
         }
         let project = Arc::clone(&session.project);
-        let root = session.root.clone();
         let settings = session.train.settings.clone();
         let of = basis.clone();
         let task = self.tasks.start(
@@ -178,9 +177,7 @@ impl App {
                     Err(JobError::Cancelled) => return,
                     other => other.map_err(|error| error.to_string()),
                 };
-                if let Some(session) = &mut app.session
-                    && session.root == root
-                {
+                if let Some(session) = &mut app.session {
                     session.train.depth.measured = Some((of, found));
                 }
             },

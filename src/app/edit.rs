@@ -147,7 +147,6 @@ impl App {
         };
         let project = Arc::clone(&session.project);
         let history = Arc::clone(&session.edits.history);
-        let root = session.root.clone();
         let title = match &way {
             Way::Forward(change) => words::sentence(&change.text().with(session.noun())),
             Way::Undo(text) => format!("Undo {text}"),
@@ -168,9 +167,7 @@ impl App {
                 match result {
                     Ok(edited) => {
                         as_foreseen = edited.as_foreseen;
-                        if let Some(session) = &mut app.session
-                            && session.root == root
-                        {
+                        if let Some(session) = &mut app.session {
                             session.moved(&edited.renames);
                             session.edits.undo_text = edited.undo_text;
                             session.edits.redo_text = edited.redo_text;

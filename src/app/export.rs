@@ -210,7 +210,6 @@ impl App {
         let done = session.export.done.iter().map(|done| done.dir.clone());
         let elsewhere: Vec<PathBuf> = done.filter(|dir| !dir.starts_with(&exports)).collect();
 
-        let root = session.root.clone();
         let read = move |_: &Work| {
             let (mut found, mut unreadable) = exports_in(&exports);
             for dir in elsewhere {
@@ -228,8 +227,7 @@ impl App {
             true,
             read,
             move |app, result| {
-                let current = |session: &&mut Session| session.root == root;
-                let Some(session) = app.session.as_mut().filter(current) else {
+                let Some(session) = &mut app.session else {
                     return;
                 };
                 if let Ok((found, unreadable)) = result {
@@ -276,7 +274,6 @@ impl App {
             false,
             move |work| make(&project, &runs, &order, &dir, work),
             move |app, task, result| {
-                // The project may have been closed and opened again meanwhile.
                 let current = |s: &&mut Session| s.export.task == Some(task);
                 let Some(session) = app.session.as_mut().filter(current) else {
                     return;

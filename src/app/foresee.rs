@@ -208,7 +208,6 @@ impl App {
         }
         let (snapshot, selection) = (session.snapshot.clone(), session.label.selection.clone());
         session.edits.ahead.waiting = Some(Waiting::default());
-        let root = session.root.clone();
         let change = change.clone();
         let of = Arc::clone(&session.snapshot.frames);
         self.tasks.start(
@@ -220,9 +219,6 @@ impl App {
                 let Some(session) = &mut app.session else {
                     return;
                 };
-                if session.root != root {
-                    return;
-                }
                 let waiting = session.edits.ahead.waiting.take().unwrap_or_default();
                 // A scan that came first knows better.
                 let current = Arc::ptr_eq(&of, &session.snapshot.frames);
@@ -270,7 +266,7 @@ impl App {
 
     /// Gives memory back on a thread: tens of thousands of paths take milliseconds.
     pub(super) fn tidy(&mut self, old: impl Send + 'static) {
-        self.tasks.start(
+        self.tasks.start_for_window(
             Lane::Free,
             "Tidying up",
             true,

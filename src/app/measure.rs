@@ -290,7 +290,7 @@ impl App {
         let words = format!("The report is written: “{}”", out.display());
         self.notes.add(Tone::Done, words);
         if opens {
-            self.tasks.start(
+            self.tasks.start_for_window(
                 Lane::Free,
                 "Opening the report",
                 true,

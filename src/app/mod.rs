@@ -477,7 +477,7 @@ impl App {
 
     /// Shows a folder in the file manager.
     fn reveal(&mut self, folder: PathBuf) {
-        self.tasks.start(
+        self.tasks.start_for_window(
             Lane::Free,
             "Opening the file manager",
             true,

@@ -52,7 +52,7 @@ impl App {
             asked: Some(root.clone()),
             found: None,
         };
-        self.tasks.start(
+        self.tasks.start_for_window(
             Lane::Free,
             "Looking at the folder",
             true,

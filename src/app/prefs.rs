@@ -191,7 +191,7 @@ impl App {
             return;
         };
         let prefs = self.prefs.clone();
-        self.tasks.start(
+        self.tasks.start_for_window(
             Lane::Edit,
             "Saving settings",
             true,

@@ -114,8 +114,9 @@ impl App {
             true,
             move |_| Ok::<_, ProjectError>(project.is_the_one_opened()),
             move |app, result: Result<bool, JobError>| {
-                let session = app.session.as_mut().filter(|session| session.root == root);
-                let Some(session) = session else { return };
+                let Some(session) = &mut app.session else {
+                    return;
+                };
                 let said = ProjectError::Gone { path: root.clone() };
                 app.notes.forget(&words::sentence(&said.to_string()));
                 if result == Ok(true) {

@@ -30,7 +30,7 @@ impl App {
         let root = projects.join("Sample");
         let videos = projects.join("Sample videos");
         let (made_root, made_videos) = (root.clone(), videos.clone());
-        self.tasks.start(
+        self.tasks.start_for_window(
             Lane::Edit,
             "Copying the sample videos",
             false,

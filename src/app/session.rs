@@ -258,7 +258,7 @@ impl App {
         }
         self.opening = true;
         self.return_to = None;
-        self.tasks.start(
+        self.tasks.start_for_window(
             Lane::Edit,
             "Opening the project",
             false,
@@ -304,6 +304,7 @@ impl App {
         self.prefs.remember(&session.root);
         self.recent_present.insert(session.root.clone());
         self.session = Some(session);
+        self.tasks.project_opened();
         self.save_prefs();
         self.check_recent();
         self.load_runs();
@@ -315,7 +316,10 @@ impl App {
     /// Closes the project; what runs on it is cancelled.
     pub(super) fn close_project(&mut self) {
         if self.session.take().is_some() {
-            self.tasks.cancel_all();
+            self.tasks.project_closed();
+            self.refreshing = false;
+            self.refresh_again = false;
+            self.adding = None;
             self.workspace = Workspace::Import;
             self.dialog = None;
             self.check_recent();
@@ -339,7 +343,6 @@ impl App {
         self.scans += 1;
         let started = Instant::now();
         let project = Arc::clone(&session.project);
-        let root = session.root.clone();
         let known = Known::of(&session.snapshot);
         let known_trash = Known::of(&session.trash);
         self.tasks.start(
@@ -367,9 +370,7 @@ impl App {
                     Ok((classes, sources, found, trash)) => {
                         // While changes are under way, the scan may be from before them.
                         let stale = again || app.tasks.is_busy(Lane::Edit);
-                        if let Some(session) = &mut app.session
-                            && session.root == root
-                        {
+                        if let Some(session) = &mut app.session {
                             let names = |of: &[Class]| -> Vec<_> {
                                 of.iter()
                                     .map(|class| (class.id, class.name.clone()))

@@ -2,6 +2,8 @@
 //!
 //! A task is a closure for a thread and a closure for its result, which is called with the [`App`] on
 //! the UI thread. Tasks of one serial lane run one after the other, in the order they were started.
+//! A task belongs to the project that was open when it was started, or to the window. When that project is closed, also when
+//! it is opened again, nothing waits for the result any more: it is dropped here, and only a failure is told.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -39,6 +41,14 @@ impl Lane {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TaskId(u64);
 
+/// Whose a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Window,
+    /// The project that was the so many-th to be opened.
+    Project(u64),
+}
+
 /// Work that takes less is not shown at all: nothing flashes.
 const SHOWN_AFTER: Duration = Duration::from_millis(350);
 /// How often a reporting job may repaint the window.
@@ -48,9 +58,16 @@ const DRAIN: Duration = Duration::from_millis(3);
 
 type Then = Box<dyn FnOnce(&mut App)>;
 
+/// What is left of a job that has ended.
+struct Ended {
+    /// Why it brought no result.
+    error: Option<JobError>,
+    then: Then,
+}
+
 /// A job whose result type has been forgotten.
 trait Ending {
-    fn poll(&mut self) -> Option<Then>;
+    fn poll(&mut self) -> Option<Ended>;
 }
 
 type OnDone<T> = Box<dyn FnOnce(&mut App, Result<T, JobError>)>;
@@ -61,10 +78,13 @@ struct Typed<T> {
 }
 
 impl<T: Send + 'static> Ending for Typed<T> {
-    fn poll(&mut self) -> Option<Then> {
+    fn poll(&mut self) -> Option<Ended> {
         let result = self.job.try_finish()?;
         let done = self.done.take()?;
-        Some(Box::new(move |app| done(app, result)))
+        Some(Ended {
+            error: result.as_ref().err().cloned(),
+            then: Box::new(move |app| done(app, result)),
+        })
     }
 }
 
@@ -84,6 +104,7 @@ pub struct Task {
     /// Where it reports, and where it is paused and cancelled.
     pub work: Work,
     lane: Lane,
+    owner: Owner,
     started: Instant,
     quiet: bool,
     ending: Option<Box<dyn Ending>>,
@@ -103,6 +124,25 @@ pub struct Tasks {
     running: Vec<Task>,
     waiting: VecDeque<Waiting>,
     next: u64,
+    /// Whose tasks are started now.
+    owner: Owner,
+    /// Projects that were opened.
+    opened: u64,
+}
+
+/// A task that has ended.
+struct Finished {
+    task: Task,
+    ended: Ended,
+}
+
+impl Finished {
+    /// What is to be told of a task whose owner is gone: that something failed which was asked for or written.
+    fn failure(&self) -> Option<String> {
+        let error = self.ended.error.as_ref()?;
+        let matters = !self.task.quiet || self.task.lane == Lane::Edit;
+        (matters && *error != JobError::Cancelled).then(|| format!("{}: {error}", self.task.title))
+    }
 }
 
 impl Tasks {
@@ -112,13 +152,59 @@ impl Tasks {
             running: Vec::new(),
             waiting: VecDeque::new(),
             next: 0,
+            owner: Owner::Window,
+            opened: 0,
         }
     }
 
-    /// Runs `f` on a thread called `title` and then `done` on the UI thread. A `quiet` task is never
-    /// shown in the foot and does not hold up quitting.
+    /// From now on tasks belong to a project that has been opened.
+    pub(super) fn project_opened(&mut self) {
+        self.opened += 1;
+        self.owner = Owner::Project(self.opened);
+    }
+
+    /// The project is closed: its tasks are cancelled, but for edits, and results that come nevertheless are dropped.
+    pub(super) fn project_closed(&mut self) {
+        let owner = std::mem::replace(&mut self.owner, Owner::Window);
+        self.cancel_those(|task| task.owner == owner);
+    }
+
+    /// Runs `f` on a thread called `title` and then, while the project is open that is open now, `done` on the UI thread. A
+    /// `quiet` task is never shown in the foot and does not hold up quitting.
     pub fn start<T, E>(
         &mut self,
+        lane: Lane,
+        title: &str,
+        quiet: bool,
+        f: impl FnOnce(&Work) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(&mut App, Result<T, JobError>) + 'static,
+    ) -> TaskId
+    where
+        T: Send + 'static,
+        E: Error + 'static,
+    {
+        self.start_of(self.owner, lane, title, quiet, f, done)
+    }
+
+    /// [`Tasks::start`] of what has nothing to do with the project that is open: its result is wanted in any case.
+    pub fn start_for_window<T, E>(
+        &mut self,
+        lane: Lane,
+        title: &str,
+        quiet: bool,
+        f: impl FnOnce(&Work) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(&mut App, Result<T, JobError>) + 'static,
+    ) -> TaskId
+    where
+        T: Send + 'static,
+        E: Error + 'static,
+    {
+        self.start_of(Owner::Window, lane, title, quiet, f, done)
+    }
+
+    fn start_of<T, E>(
+        &mut self,
+        owner: Owner,
         lane: Lane,
         title: &str,
         quiet: bool,
@@ -145,6 +231,7 @@ impl Tasks {
             title: title.to_owned(),
             work,
             lane,
+            owner,
             started: Instant::now(),
             quiet,
             ending: None,
@@ -233,11 +320,16 @@ impl Tasks {
         }
     }
 
-    /// Cancels everything but edits, which are short and must not be cut.
+    /// Cancels everything but edits.
     pub fn cancel_all(&mut self) {
-        self.waiting
-            .retain(|waiting| waiting.task.lane == Lane::Edit);
-        for task in self.running.iter().filter(|task| task.lane != Lane::Edit) {
+        self.cancel_those(|_| true);
+    }
+
+    /// Cancels tasks, but for edits, which are short and must not be cut.
+    fn cancel_those(&mut self, which: impl Fn(&Task) -> bool) {
+        let goes = |task: &Task| task.lane != Lane::Edit && which(task);
+        self.waiting.retain(|waiting| !goes(&waiting.task));
+        for task in self.running.iter().filter(|task| goes(task)) {
             task.work.cancel();
         }
     }
@@ -249,30 +341,113 @@ impl Tasks {
         }
     }
 
-    /// The next finished task's title, warnings and the rest of its story.
-    fn next_finished(&mut self) -> Option<(Vec<String>, Then)> {
-        let (index, then) = self
+    /// The next task that has ended.
+    fn next_finished(&mut self) -> Option<Finished> {
+        let (index, ended) = self
             .running
             .iter_mut()
             .enumerate()
             .find_map(|(index, task)| Some((index, task.ending.as_mut()?.poll()?)))?;
         let task = self.running.remove(index);
-        Some((task.work.take_warnings(), then))
+        Some(Finished { task, ended })
+    }
+
+    fn is_wanted(&self, owner: Owner) -> bool {
+        owner == Owner::Window || owner == self.owner
     }
 }
 
 impl App {
-    /// Takes in the results of finished tasks, for a few milliseconds at most.
+    /// Takes in the results of finished tasks, for a few milliseconds at most. The one place where results are dropped
+    /// whose owner is gone.
     pub(super) fn drain_tasks(&mut self) {
         let start = Instant::now();
         while start.elapsed() < DRAIN {
-            let Some((warnings, then)) = self.tasks.next_finished() else {
+            let Some(finished) = self.tasks.next_finished() else {
                 return;
             };
-            self.notes.warnings(warnings);
+            self.notes.warnings(finished.task.work.take_warnings());
             self.tasks.start_waiting();
-            then(self);
+            if self.tasks.is_wanted(finished.task.owner) {
+                (finished.ended.then)(self);
+            } else if let Some(failure) = finished.failure() {
+                self.fail(failure);
+            }
         }
         self.ctx.request_repaint();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::super::Options;
+    use super::*;
+    use crate::jobs::Cancelled;
+
+    /// Waits until all tasks have ended, and takes in their results.
+    fn settle(app: &mut App) {
+        while !app.tasks.is_idle() {
+            std::thread::sleep(Duration::from_millis(1));
+            app.drain_tasks();
+        }
+    }
+
+    #[test]
+    fn results_come_to_the_project_that_asked_for_them() {
+        let mut app = App::new(&egui::Context::default(), Options::default());
+        let came = Rc::new(RefCell::new(Vec::new()));
+        let start = |app: &mut App, name: &'static str, for_window: bool| {
+            let came = Rc::clone(&came);
+            let f = |_: &Work| Ok::<_, Cancelled>(());
+            // An edit, because it is not cancelled when its project is closed.
+            let done = move |_: &mut App, _: Result<(), JobError>| came.borrow_mut().push(name);
+            if for_window {
+                app.tasks.start_for_window(Lane::Edit, name, true, f, done);
+            } else {
+                app.tasks.start(Lane::Edit, name, true, f, done);
+            }
+        };
+        start(&mut app, "before", false);
+        app.tasks.project_opened();
+        start(&mut app, "of the first", false);
+        start(&mut app, "of the window", true);
+        // Closed and opened again, perhaps the same one.
+        app.tasks.project_closed();
+        app.tasks.project_opened();
+        start(&mut app, "of the second", false);
+        settle(&mut app);
+        assert_eq!(*came.borrow(), ["before", "of the window", "of the second"]);
+        start(&mut app, "of the second, closed", false);
+        app.tasks.project_closed();
+        settle(&mut app);
+        assert_eq!(came.borrow().len(), 3);
+    }
+
+    #[test]
+    fn what_failed_for_a_closed_project_is_told_but_what_was_cancelled_is_not() {
+        let mut app = App::new(&egui::Context::default(), Options::default());
+        app.tasks.project_opened();
+        let error = || std::io::Error::other("the disk is full");
+        let fails = move |_: &Work| Err::<(), _>(error());
+        let waits = |work: &Work| -> Result<(), Cancelled> {
+            loop {
+                std::thread::sleep(Duration::from_millis(1));
+                work.check()?;
+            }
+        };
+        let unwanted = |_: &mut App, _: Result<(), JobError>| panic!("nobody waits for it");
+        app.tasks
+            .start(Lane::Edit, "Saving a note", true, fails, unwanted);
+        app.tasks
+            .start(Lane::Free, "Looking ahead", true, fails, unwanted);
+        app.tasks
+            .start(Lane::Learn, "Training", false, waits, unwanted);
+        app.tasks.project_closed();
+        settle(&mut app);
+        let told: Vec<&str> = app.notes.list().iter().map(|note| &*note.text).collect();
+        assert_eq!(told, ["Saving a note: the disk is full"]);
     }
 }

@@ -477,7 +477,6 @@ impl App {
     }
 
     fn trained(&mut self, task: TaskId, result: Result<Run, JobError>) {
-        // The project may have been closed, or closed and opened again, meanwhile.
         let is_live = |session: &&mut Session| {
             let live = session.train.live.as_ref();
             live.is_some_and(|live| live.task == Some(task))

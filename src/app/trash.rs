@@ -15,7 +15,6 @@ impl App {
             return;
         };
         let project = Arc::clone(&session.project);
-        let root = session.root.clone();
         // After the changes that were asked for before, so that they count.
         self.tasks.start(
             Lane::Edit,
@@ -23,9 +22,6 @@ impl App {
             false,
             move |work| project.trash_contents(work),
             move |app, result: Result<Trash, JobError>| {
-                if app.session.as_ref().is_none_or(|now| now.root != root) {
-                    return;
-                }
                 match result {
                     Ok(found) if found.files == 0 => {
                         app.notes.add(Tone::Info, "The trash is empty");
@@ -101,7 +97,6 @@ impl App {
         };
         let project = Arc::clone(&session.project);
         let history = session.edits.history();
-        let root = session.root.clone();
         self.tasks.start(
             Lane::Edit,
             title,
@@ -115,9 +110,7 @@ impl App {
             move |app, result| {
                 match result {
                     Ok((deleted, undo_text, redo_text)) => {
-                        if let Some(session) = &mut app.session
-                            && session.root == root
-                        {
+                        if let Some(session) = &mut app.session {
                             session.edits.set_texts(undo_text, redo_text);
                         }
                         let text = done(app, deleted);

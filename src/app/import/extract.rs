@@ -193,7 +193,6 @@ impl App {
         (expected, other_width): (u64, bool),
         result: Result<Extracted, JobError>,
     ) {
-        // The project may have been closed, or closed and opened again, meanwhile.
         let current = |session: &&mut Session| session.import.extracting.get(id) == Some(&task);
         let Some(session) = self.session.as_mut().filter(current) else {
             return;
