@@ -12,7 +12,7 @@ use super::IMAGE;
 use super::frames::Frame;
 
 /// Frames at once: enough that small layers fill the processor, few enough that values fit its caches.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// Runs batches of frames, and what `of` makes of the outputs of each comes to `take` in the order of the frames,
 /// with the first frame's index: sums are the same bits on any number of threads.

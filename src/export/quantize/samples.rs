@@ -1,20 +1,22 @@
 //! What layers read: its mean, and how the numbers that meet in a sum vary together.
 //!
-//! The mean is that of whole feature maps, pooled in the graph: weights that are rounded together leave to the bias what is lost
-//! of it. For the covariances a few places of each frame are enough, for neighbours say much the same; they are spread over
+//! The mean is that of feature maps, pooled in the graph, of large ones on a lattice of their pixels: weights that are rounded
+//! together leave to the bias what is lost of it. For the covariances a few places of each frame are enough, for neighbours say much the same; they are spread over
 //! the whole map, so that its border, where padding counts, has the share that it has. What is read there leaves the graph, and is
 //! multiplied when all frames are there.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 
 use crate::backbone::in_parallel;
-use crate::graph::ops::{GlobalPool, Linear};
+use crate::graph::ops::{GlobalPool, Linear, Pool, PoolKind};
 use crate::graph::passes::quantize::{Layer, Prepared};
-use crate::graph::{Dim, Graph, Op, ValueId};
+use crate::graph::{Dim, Graph, Op, Sliding, ValueId};
 use crate::jobs::Work;
 use crate::onnx::{ElementType, Session, Tensor};
 
 use super::super::ExportError;
+use super::batches::AT_ONCE;
 use super::measure::missing;
 
 /// Layers that read more numbers at a time are rounded to the nearest: the covariance would take too long.
@@ -22,6 +24,8 @@ const MOST_INPUTS: usize = 1536;
 /// Places of each frame that count in a covariance, and how many numbers are kept of all of them.
 const PLACES: usize = 9;
 const MOST_NUMBERS: usize = 100_000_000;
+/// Of longer maps the rows and columns are thinned, to at least this many.
+const LATTICE: usize = 18;
 
 /// Mean and covariance of what a layer reads.
 #[derive(Clone)]
@@ -87,10 +91,14 @@ impl Reads {
         for layer in &layers {
             let x = joined(layer.input);
             let inputs = inputs(prepared, layer);
-            let rows = inputs.and_then(|_| rows(graph, prepared, layer, x, places));
             let kernel = kernel(prepared, layer).unwrap_or(1);
+            let thinned = thinned(graph, x);
+            let rows = inputs.and_then(|_| {
+                let x = if kernel == 1 { thinned } else { x };
+                rows(graph, prepared, layer, x, places)
+            });
             // Under a larger kernel not all numbers are alike: at the border of the image some are padding.
-            let mean = (kernel == 1 || rows.is_none()).then(|| mean(graph, x));
+            let mean = (kernel == 1 || rows.is_none()).then(|| mean(graph, thinned));
             outputs.extend(mean);
             outputs.extend(rows);
             reads.push(Read {
@@ -120,7 +128,12 @@ impl Reads {
             }
             if let Some(rows) = &mut read.rows {
                 let more = seen.next().ok_or_else(missing)?;
-                rows.extend_from_slice(more.f32()?);
+                let more = more.f32()?;
+                if rows.is_empty() {
+                    // The first batch is no smaller than the others.
+                    rows.reserve_exact(more.len() * self.frames.div_ceil(AT_ONCE));
+                }
+                rows.extend_from_slice(more);
             }
         }
         Ok(())
@@ -130,15 +143,19 @@ impl Reads {
     pub fn moments(self, work: &Work) -> Result<HashMap<ValueId, Moments>, ExportError> {
         let product = product();
         let mut all = HashMap::new();
+        let layers: Vec<Mutex<Option<Read>>> = self
+            .layers
+            .into_iter()
+            .map(|read| Mutex::new(Some(read)))
+            .collect();
         in_parallel(
-            self.layers.len(),
+            layers.len(),
             work,
             || Ok(Session::from_bytes(&product, 1)?),
             |session, at| {
-                let Some(read) = self.layers.get(at) else {
-                    return Ok(None);
-                };
-                read.moments(self.frames, session).map(Some)
+                let read = layers.get(at).and_then(|read| read.lock().ok()?.take());
+                read.map(|read| read.moments(self.frames, session))
+                    .transpose()
             },
             |_, found| {
                 all.extend(found);
@@ -151,7 +168,7 @@ impl Reads {
 
 impl Read {
     fn moments(
-        &self,
+        self,
         frames: usize,
         session: &mut Session,
     ) -> Result<(ValueId, Moments), ExportError> {
@@ -159,7 +176,7 @@ impl Read {
             let means = sums.iter().map(|sum| (sum / frames.max(1) as f64) as f32);
             means.collect()
         });
-        let Some(rows) = self.rows.as_ref().filter(|rows| !rows.is_empty()) else {
+        let Some(mut rows) = self.rows.filter(|rows| !rows.is_empty()) else {
             let mean = of_maps.unwrap_or_default();
             return Ok((
                 self.weight,
@@ -180,15 +197,12 @@ impl Read {
         let mean: Vec<f32> = sums.iter().map(|sum| (sum / count as f64) as f32).collect();
         // The product becomes the covariance.
         let part = (count as f32).sqrt();
-        let centred: Vec<f32> = rows
-            .chunks_exact(inputs)
-            .flat_map(|row| {
-                row.iter()
-                    .zip(&mean)
-                    .map(|(value, mean)| (value - mean) / part)
-            })
-            .collect();
-        let x = Tensor::new([count, inputs], centred);
+        for row in rows.chunks_exact_mut(inputs) {
+            for (value, mean) in row.iter_mut().zip(&mean) {
+                *value = (*value - mean) / part;
+            }
+        }
+        let x = Tensor::new([count, inputs], rows);
         let found = session.run(&[("x", &x)], &["covariance"])?;
         let found = found.into_iter().next().ok_or_else(missing)?;
         Ok((
@@ -233,6 +247,28 @@ fn lens(graph: &Graph, x: ValueId) -> Option<[usize; 3]> {
     };
     let lens: Vec<usize> = lens.iter().map(Dim::fixed).collect::<Option<_>>()?;
     lens.try_into().ok()
+}
+
+/// A lattice of the pixels of a large map: every so many rows and columns, an odd number, because what networks make of
+/// steps of two looks different in every second row. A pool of single pixels is what ONNX Runtime does in the layout that it
+/// keeps maps in; taken from another layout, all of a map would be moved for it.
+fn thinned(graph: &mut Graph, x: ValueId) -> ValueId {
+    let Some([_, height, width]) = lens(graph, x) else {
+        return x;
+    };
+    let step = height.min(width) / LATTICE;
+    let step = step.saturating_sub(1) | 1;
+    if step < 3 {
+        return x;
+    }
+    let mut sliding = Sliding::new(&[step, step], &[1, 1], &[0; 4]);
+    sliding.kernel = vec![1, 1];
+    let pool = Pool {
+        kind: PoolKind::Max { in_columns: false },
+        sliding,
+        ceil: false,
+    };
+    graph.op(pool, &[x])
 }
 
 /// The sum over frames of the mean of each channel.
@@ -339,6 +375,23 @@ mod tests {
         let mut all = spread(9, 2, 3);
         all.sort_unstable();
         assert_eq!(all, [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]);
+    }
+
+    #[test]
+    fn large_maps_are_thinned_by_odd_steps() {
+        let thinned = |side: usize| {
+            let mut graph = Graph::new("maps");
+            let shape = [Dim::from("N"), 3.into(), side.into(), side.into()];
+            let x = graph.input("x", ElementType::F32, &shape);
+            let thinned = super::thinned(&mut graph, x);
+            lens(&graph, thinned).unwrap()
+        };
+        // Every fifth of 112 rows and columns, every third of 56.
+        assert_eq!(thinned(112), [3, 23, 23]);
+        assert_eq!(thinned(56), [3, 19, 19]);
+        for side in [28, 14, 7] {
+            assert_eq!(thinned(side), [3, side, side]);
+        }
     }
 
     /// What is read at a place, times a channel's weights, is what the layer gives there.

@@ -16,7 +16,7 @@ use super::super::model::{HEAD_BIAS, HEAD_WEIGHT};
 use super::super::{ExportError, Model};
 use super::batches::run;
 use super::equalise::equalised;
-use super::frames::Frames;
+use super::frames::{Frame, Frames};
 use super::head::{Weights, fitted};
 use super::layers::{State, correct_bias, descended};
 use super::measure::{Measured, histograms, measure};
@@ -112,18 +112,14 @@ pub(super) fn search(
         },
         prepared,
     };
-    let right = frames
-        .compare
-        .iter()
-        .filter(|frame| arg_max(&frame.probabilities) == frame.truth);
     let mut searcher = Searcher {
         model,
         frames,
         work,
         search: Search {
             fitted_on: frames.fit.len() as u64,
-            compared_on: frames.compare.len() as u64,
-            run_top1: right.count() as f64 / frames.compare.len().max(1) as f64,
+            compared_on: 0,
+            run_top1: 0.0,
             candidates: Vec::new(),
         },
         best: f64::INFINITY,
@@ -186,42 +182,31 @@ impl Searcher<'_> {
         Ok(())
     }
 
-    fn compared(&self, name: &str, state: &State) -> Result<(Candidate, f64), ExportError> {
+    /// Compares a candidate with the run. The first one is compared on half of the frames only where that leaves no doubt.
+    fn compared(&mut self, name: &str, state: &State) -> Result<(Candidate, f64), ExportError> {
         let graph = quantize(&state.prepared, &state.how, IMAGE)?;
-        let bytes = graph.to_onnx().len() as u64;
-        let mut sum = 0.0;
-        let (mut same, mut right) = (0_usize, 0_usize);
         let frames = &self.frames.compare;
-        let keep = |first: usize, found: Vec<Tensor>| {
-            let Some(found) = found.first() else {
-                return Ok(());
-            };
-            let labels = found.shape.last().copied().unwrap_or(1).max(1);
-            let of_frames = frames.get(first..).unwrap_or_default();
-            for (frame, found) in of_frames.iter().zip(found.f32()?.chunks_exact(labels)) {
-                sum += divergence(&frame.probabilities, found);
-                same += usize::from(arg_max(found) == arg_max(&frame.probabilities));
-                right += usize::from(arg_max(found) == frame.truth);
-            }
-            Ok(())
+        let is_first = self.search.candidates.is_empty();
+        let enough = if is_first {
+            frames.len() / 2
+        } else {
+            frames.len()
         };
-        let outputs = graph.outputs().to_vec();
-        run(
-            &graph,
-            &outputs,
-            frames,
-            self.frames.side,
-            self.work,
-            Ok,
-            keep,
-        )?;
-        let count = frames.len().max(1) as f64;
-        let divergence = sum / count;
+        let (first, rest) = frames.split_at(enough);
+        let mut tally = Tally::default();
+        self.tally(&graph, first, &mut tally)?;
+        if !(is_first && tally.is_surely_good()) {
+            self.tally(&graph, rest, &mut tally)?;
+        }
+        let part = |count: u64| count as f64 / tally.frames.max(1) as f64;
+        self.search.compared_on = tally.frames;
+        self.search.run_top1 = part(tally.run_right);
+        let divergence = tally.mean();
         let candidate = Candidate {
             name: name.to_owned(),
-            bytes,
-            top1: right as f64 / count,
-            agreement: same as f64 / count,
+            bytes: graph.to_onnx().len() as u64,
+            top1: part(tally.right),
+            agreement: part(tally.same),
             divergence,
             real_values: state.how.float.len() as u64,
             latency_ratio: None,
@@ -234,6 +219,30 @@ impl Searcher<'_> {
             f64::MAX
         };
         Ok((candidate, divergence))
+    }
+
+    fn tally(&self, graph: &Graph, frames: &[Frame], tally: &mut Tally) -> Result<(), ExportError> {
+        let keep = |first: usize, found: Vec<Tensor>| {
+            let Some(found) = found.first() else {
+                return Ok(());
+            };
+            let labels = found.shape.last().copied().unwrap_or(1).max(1);
+            let of_frames = frames.get(first..).unwrap_or_default();
+            for (frame, found) in of_frames.iter().zip(found.f32()?.chunks_exact(labels)) {
+                tally.add(frame, found);
+            }
+            Ok(())
+        };
+        let outputs = graph.outputs().to_vec();
+        run(
+            graph,
+            &outputs,
+            frames,
+            self.frames.side,
+            self.work,
+            Ok,
+            keep,
+        )
     }
 
     /// `b += (W - Wq) · E[x]`, with weights rounded to the nearest.
@@ -406,6 +415,45 @@ pub(in crate::export) fn bottleneck_of(graph: &Graph, name: &str) -> Result<Valu
     }
 }
 
+/// What a candidate did on frames, beside the run.
+#[derive(Default)]
+struct Tally {
+    frames: u64,
+    /// Divergences of all frames, and their squares.
+    sum: f64,
+    squares: f64,
+    same: u64,
+    right: u64,
+    run_right: u64,
+}
+
+impl Tally {
+    fn add(&mut self, frame: &Frame, found: &[f32]) {
+        let divergence = divergence(&frame.probabilities, found);
+        let [answer, wanted] = [found, &frame.probabilities].map(arg_max);
+        self.frames += 1;
+        self.sum += divergence;
+        self.squares += divergence * divergence;
+        self.same += u64::from(answer == wanted);
+        self.right += u64::from(answer == frame.truth);
+        self.run_right += u64::from(wanted == frame.truth);
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / self.frames.max(1) as f64
+    }
+
+    /// Whether more frames would hardly say that [it is not good enough](Candidate::is_good_enough): its divergence is by two standard
+    /// errors of the mean less than it may be.
+    fn is_surely_good(&self) -> bool {
+        let count = self.frames as f64;
+        let variance = (self.squares - count * self.mean().powi(2)) / (count - 1.0);
+        // Of equal ones rounding may leave less than nothing.
+        let at_most = self.mean() + 2.0 * (variance.max(0.0) / count).sqrt();
+        self.frames > 1 && at_most <= GOOD_DIVERGENCE && self.same as f64 >= GOOD_AGREEMENT * count
+    }
+}
+
 /// How far probabilities are from the wanted ones: Kullback-Leibler, nats.
 fn divergence(wanted: &[f32], found: &[f32]) -> f64 {
     let pairs = wanted.iter().zip(found).map(|(p, q)| {
@@ -423,7 +471,6 @@ fn divergence(wanted: &[f32], found: &[f32]) -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-    use super::super::frames::Frame;
     use super::*;
     use crate::export::model::tests::small_model;
     use crate::graph::passes::quantize::prepare;
@@ -474,6 +521,7 @@ mod tests {
         assert_eq!(candidates.len(), 1, "{candidates:?}");
         assert!(candidates[0].taken && candidates[0].is_good_enough());
         assert!(found.other.is_none());
+        assert_eq!(found.search.compared_on, 6);
     }
 
     /// A run that says something else than its own network: nothing comes near it.
@@ -483,11 +531,31 @@ mod tests {
         let candidates = &found.search.candidates;
         assert!(candidates.len() > 8, "{candidates:?}");
         assert!(candidates[0].taken && !candidates[0].is_good_enough());
+        assert_eq!(found.search.compared_on, 12);
         assert!(found.other.is_some());
         // What was taken later is better.
         let taken = candidates.iter().filter(|known| known.taken);
         let divergences: Vec<f64> = taken.map(|known| known.divergence).collect();
         assert!(divergences.windows(2).all(|pair| pair[1] < pair[0]));
+    }
+
+    #[test]
+    fn half_of_the_frames_are_enough_where_there_is_no_doubt() {
+        let tally = |divergences: &[f64], same: u64| Tally {
+            frames: divergences.len() as u64,
+            sum: divergences.iter().sum(),
+            squares: divergences.iter().map(|one| one * one).sum(),
+            same,
+            ..Tally::default()
+        };
+        assert!(tally(&[0.001; 64], 64).is_surely_good());
+        assert!(!tally(&[0.001; 64], 62).is_surely_good());
+        // Four in 64 are far off: the mean is 0.0029, give or take 0.0009.
+        let mut uneven = [0.001; 64];
+        uneven[..4].fill(0.031);
+        let uneven = tally(&uneven, 64);
+        assert!(uneven.mean() < GOOD_DIVERGENCE && !uneven.is_surely_good());
+        assert!(!tally(&[], 0).is_surely_good() && !tally(&[0.0], 1).is_surely_good());
     }
 
     #[test]

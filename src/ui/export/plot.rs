@@ -100,7 +100,7 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
     let small = FontId::new(11.0, FontFamily::Proportional);
     let x_axis = AxisHints::new_x()
         .formatter(move |mark, _| format!("{} {unit}", mark.value))
-        .label_spacing(Rangef::new(50.0, 60.0))
+        .label_spacing(Rangef::new(34.0, 46.0))
         .tick_label_color(t.faint)
         .tick_label_font(small.clone());
     let y_axis = AxisHints::new_y()
