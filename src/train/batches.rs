@@ -69,6 +69,10 @@ pub(super) trait Batches {
     fn ensure(&mut self, _rows: &[Row], _work: &Work) -> Result<(), TrainError> {
         Ok(())
     }
+    /// What the head reads of the validation images, `f32[N, D]`, where that is what these batches hold.
+    fn features(&self) -> Result<Option<&[f32]>, OnnxError> {
+        Ok(None)
+    }
     /// Writes images of a part and their classes into a session; the last ones of a part may be fewer than it takes.
     fn write(
         &mut self,

@@ -6,10 +6,13 @@ use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Session, Stopper, Tens
 use super::TrainError;
 use super::batches::{Batches, Feed, Part, Row};
 use super::curves::BestPoint;
-use super::problem::Problem;
+use super::problem::{FEATURES, LOGITS, Problem};
 
 /// The outputs of a step or an evaluation that say how well each image is classified.
 pub(super) const FIGURES: [&str; 2] = ["cross_entropy", "correct"];
+
+/// The outputs of an evaluation that histograms are made of.
+pub(super) const ACTIVATIONS: [&str; 2] = [FEATURES, LOGITS];
 
 /// How what is being computed is ended.
 #[derive(Clone, Copy)]
@@ -24,6 +27,8 @@ pub(super) struct Watch<'a> {
 pub(super) struct Figures {
     pub correct: Vec<f32>,
     pub cross_entropy: Vec<f32>,
+    /// What the [`ACTIVATIONS`] of all images are, one image after the other; empty where they were not asked for.
+    pub activations: [Vec<f32>; 2],
 }
 
 impl Figures {
@@ -51,6 +56,7 @@ impl Figures {
         Self {
             correct: picked(&self.correct),
             cross_entropy: picked(&self.cross_entropy),
+            activations: Default::default(),
         }
     }
 }
@@ -66,6 +72,10 @@ pub(super) struct Evaluation {
     names: Vec<String>,
     part: Part,
     images: usize,
+    /// Which of the [`ACTIVATIONS`] it has, with how many numbers of an image.
+    activations: [Option<usize>; 2],
+    /// Whether they are collected.
+    pub collects_activations: bool,
 }
 
 impl Evaluation {
@@ -82,14 +92,26 @@ impl Evaluation {
         for weight in weights {
             inputs.push((&weight.name, ElementType::F32, &weight.shape));
         }
+        let found = session.outputs();
+        let activations = ACTIVATIONS.map(|name| {
+            let output = found.iter().find(|output| output.name == name)?;
+            output.shape.last().copied().flatten()
+        });
+        let shapes = activations.map(|width| [feed.images, width.unwrap_or_default()]);
+        let mut outputs: Vec<(&str, ElementType, &[usize])> = FIGURES
+            .map(|name| (name, ElementType::F32, &batch[..]))
+            .into();
+        for ((name, width), shape) in ACTIVATIONS.into_iter().zip(activations).zip(&shapes) {
+            if width.is_some() {
+                outputs.push((name, ElementType::F32, shape));
+            }
+        }
         let inner = Loop::new(
             session,
             Bindings {
                 constants: feed.constants.clone(),
                 inputs,
-                outputs: FIGURES
-                    .map(|name| (name, ElementType::F32, &batch[..]))
-                    .into(),
+                outputs,
                 ..Bindings::default()
             },
         )?;
@@ -98,6 +120,8 @@ impl Evaluation {
             names: weights.iter().map(|weight| weight.name.clone()).collect(),
             part,
             images: feed.images,
+            activations,
+            collects_activations: false,
         })
     }
 
@@ -127,6 +151,13 @@ impl Evaluation {
             );
             figures.correct.extend(correct);
             figures.cross_entropy.extend(cross_entropy);
+            let outputs = ACTIVATIONS.into_iter().zip(self.activations);
+            for ((name, width), all) in outputs.zip(&mut figures.activations) {
+                if let Some(width) = width.filter(|_| self.collects_activations) {
+                    let of_rows = self.inner.output_f32(name)?.iter();
+                    all.extend(of_rows.take(rows.len() * width));
+                }
+            }
         }
         Ok(figures)
     }

@@ -2,15 +2,24 @@
 
 use std::sync::Arc;
 
-use super::batches::Side;
+use crate::onnx::{OnnxError, Tensor};
+
+use super::batches::{Batches, Side};
 use super::checkpoint::Place;
 use super::evaluation::Figures;
-use super::metrics::{ACCURACY, GRADIENT_NORM, LEARNING_RATE, Measured, MetricSide, Series};
+use super::metrics::{
+    ACCURACY, FEATURES, GRADIENT_NORM, Histogram, LEARNING_RATE, LOGITS, Measured, MetricSide,
+    PROBABILITIES, Series, WEIGHTS,
+};
+use super::optimizer::Weight;
 use super::recipe::Recipe;
 
 /// Evaluations at which classes are measured one by one: enough for a curve. A training of millions of steps would fill
 /// the disk with them.
 const MOST_BY_CLASS: u32 = 1_000;
+
+/// Steps at which histograms are made: enough to see a distribution move, at most some hundredths of the time.
+const MOST_HISTOGRAMS: u32 = 50;
 
 /// What is measured in a training, and when.
 pub(super) struct Gauges {
@@ -19,6 +28,10 @@ pub(super) struct Gauges {
     steps: u32,
     /// Steps between measurements of single classes; `None` where there are none.
     by_class_every: Option<u32>,
+    /// Steps between histograms; `None` where there are none.
+    histograms_every: Option<u32>,
+    /// Of what the head reads, where that is the same at all steps.
+    features: Option<Histogram>,
 }
 
 impl Gauges {
@@ -29,7 +42,7 @@ impl Gauges {
             let tag = format!("{ACCURACY}/{name}");
             Series::new(tag, MetricSide::Validation)
         };
-        let apart = apart(steps, MOST_BY_CLASS, recipe.validate_every);
+        let apart = |most| apart(steps, most, recipe.validate_every);
         Self {
             columns: run
                 .into_iter()
@@ -37,8 +50,72 @@ impl Gauges {
                 .collect(),
             recipe: recipe.clone(),
             steps,
-            by_class_every: (!classes.is_empty()).then_some(apart),
+            by_class_every: (!classes.is_empty()).then(|| apart(MOST_BY_CLASS)),
+            histograms_every: recipe.histograms.then(|| apart(MOST_HISTOGRAMS)),
+            features: None,
         }
+    }
+
+    fn is_due(&self, every: Option<u32>, step: u32) -> bool {
+        every.is_some_and(|every| step.is_multiple_of(every) || step >= self.steps)
+    }
+
+    /// Whether histograms are made after a step.
+    pub(super) fn makes_histograms(&self, step: u32) -> bool {
+        self.is_due(self.histograms_every, step)
+    }
+
+    /// Histograms of weights.
+    pub(super) fn of_weights(
+        weights: &[Weight],
+        tensors: &[Tensor],
+    ) -> Result<Vec<(Series, Histogram)>, OnnxError> {
+        let mut made = Vec::with_capacity(weights.len());
+        for (weight, tensor) in weights.iter().zip(tensors) {
+            let name = match weight.name.as_str() {
+                // The head alone and the head of a network have the same series.
+                "w" => "logits.weight",
+                "b" => "logits.bias",
+                name => name,
+            };
+            let series = Series::new(format!("{WEIGHTS}/{name}"), MetricSide::Run);
+            made.extend(Histogram::of(tensor.f32()?).map(|histogram| (series, histogram)));
+        }
+        Ok(made)
+    }
+
+    /// Histograms of what the head reads, of what it makes of it, and of the probabilities, where the activations were
+    /// collected.
+    pub(super) fn of_activations(
+        &mut self,
+        figures: &Figures,
+        batches: &dyn Batches,
+    ) -> Result<Vec<(Series, Histogram)>, OnnxError> {
+        let [features, logits] = &figures.activations;
+        if logits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let images = figures.correct.len().max(1);
+        let features = if features.is_empty() {
+            if self.features.is_none() {
+                let held = batches.features()?;
+                self.features = held.and_then(Histogram::of);
+            }
+            self.features.clone()
+        } else {
+            Histogram::of(features)
+        };
+        let probabilities = softmax(logits, logits.len() / images);
+        let made = [
+            (FEATURES, features),
+            (LOGITS, Histogram::of(logits)),
+            (PROBABILITIES, Histogram::of(&probabilities)),
+        ];
+        let made = made.into_iter().filter_map(|(tag, histogram)| {
+            let series = Series::new(tag, MetricSide::Validation);
+            histogram.map(|histogram| (series, histogram))
+        });
+        Ok(made.collect())
     }
 
     /// What there is to say of the place in the training; `validation` is what the present weights make of all
@@ -51,8 +128,8 @@ impl Gauges {
     ) -> Measured {
         let rate = self.recipe.optimization.rate.at(place.step, self.steps);
         let mut values = vec![rate as f32, place.gradient_norm.unwrap_or(f32::NAN)];
-        if let (Some(figures), Some(every)) = (validation, self.by_class_every)
-            && (place.step.is_multiple_of(every) || place.step >= self.steps)
+        if let Some(figures) = validation
+            && self.is_due(self.by_class_every, place.step)
         {
             let classes = self.columns.len() - values.len();
             values.extend(accuracy_by_class(&figures.correct, &side.y, classes));
@@ -65,6 +142,17 @@ impl Gauges {
             histograms: Vec::new(),
         }
     }
+}
+
+/// The probabilities of logits, so many of each image.
+pub(super) fn softmax(logits: &[f32], classes: usize) -> Vec<f32> {
+    let of_image = |logits: &[f32]| {
+        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let powers: Vec<f32> = logits.iter().map(|logit| (logit - largest).exp()).collect();
+        let sum: f32 = powers.iter().sum();
+        powers.into_iter().map(move |power| power / sum)
+    };
+    logits.chunks(classes.max(1)).flat_map(of_image).collect()
 }
 
 /// Steps between measurements such that there are at most `most` in all, at evaluations that are `every` steps apart.
@@ -97,6 +185,14 @@ mod tests {
         let found = accuracy_by_class(&[1.0, 0.0, 1.0, 1.0, 0.0], &[0, 0, 2, 2, 2], 3);
         assert_eq!((found[0], found[1].is_nan()), (0.5, true));
         assert!((found[2] - 2.0 / 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn probabilities_of_an_image_sum_up_to_one() {
+        let found = softmax(&[0.0, 2.0_f32.ln(), 500.0, 500.0], 2);
+        for (found, expected) in found.iter().zip([1.0 / 3.0, 2.0 / 3.0, 0.5, 0.5]) {
+            assert!((found - expected).abs() < 1e-6);
+        }
     }
 
     #[test]

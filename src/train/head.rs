@@ -15,7 +15,8 @@ use super::checkpoint::Store;
 use super::curves::{BestPoint, LiveCurves};
 use super::evaluation::{Evaluation, Figures, Watch};
 use super::optimizer::Weight;
-use super::problem::{Problem, evaluation_graph};
+use super::problem::{Forward, Problem, evaluation_graph};
+use super::tensorboard::Tested;
 use super::training::{Trained, Training};
 use super::{Head, Run, TrainError, TrainSettings};
 
@@ -148,6 +149,10 @@ impl Batches for Table<'_> {
         })
     }
 
+    fn features(&self) -> Result<Option<&[f32]>, OnnxError> {
+        self.validation.x().map(Some)
+    }
+
     fn write(
         &mut self,
         part: Part,
@@ -238,9 +243,12 @@ impl Problem for HeadLayer {
         x: ValueId,
         weights: &[ValueId],
         _: usize,
-    ) -> Result<ValueId, GraphError> {
+    ) -> Result<Forward, GraphError> {
         let inputs = [&[x], weights].concat();
-        Ok(graph.op(Linear::BY_TRANSPOSE, &inputs))
+        Ok(Forward {
+            features: None,
+            logits: graph.op(Linear::BY_TRANSPOSE, &inputs),
+        })
     }
 
     /// The products of a head are too small for two, and the window needs the other.
@@ -302,9 +310,10 @@ fn figures(sizes: Sizes, examples: &Examples, head: &Head) -> Result<Figures, Tr
     };
     let layer = HeadLayer::new(sizes, &table);
     let feed = table.feed(Part::Validation)?;
-    let graph = evaluation_graph(&layer, Part::Validation, feed.images)?;
+    let graph = evaluation_graph(&layer, Part::Validation, feed.images, true)?;
     let session = Session::from_bytes(&graph.to_onnx(), layer.threads())?;
     let mut evaluation = Evaluation::new(&layer, Part::Validation, session, &feed)?;
+    evaluation.collects_activations = true;
     let weights = [
         Tensor::new([sizes.classes, sizes.dim], transpose(&head.w, sizes.dim)),
         Tensor::new([sizes.classes], head.b.clone()),
@@ -315,6 +324,20 @@ fn figures(sizes: Sizes, examples: &Examples, head: &Head) -> Result<Figures, Tr
         stopper: &Stopper::new()?,
     };
     evaluation.figures(&weights, (&rows, &examples.y), &mut table, watch)
+}
+
+/// What a head makes of the first of these sets that is not empty.
+pub(super) fn tested<const N: usize>(
+    sizes: Sizes,
+    sets: [(&'static str, &Examples); N],
+    head: &Head,
+) -> Result<Option<Tested>, TrainError> {
+    let Some((images, examples)) = sets.into_iter().find(|(_, set)| set.len() > 0) else {
+        return Ok(None);
+    };
+    let [_, logits] = figures(sizes, examples, head)?.activations;
+    let y = examples.y.clone();
+    Ok(Some(Tested { images, y, logits }))
 }
 
 /// Whether a head classifies each frame of a set rightly.

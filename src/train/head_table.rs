@@ -83,8 +83,9 @@ impl HeadTable {
             batch: settings.train_batch_size.max(1),
         };
         let mut recipe = settings.head_recipe(validation.len());
-        // Nobody sees it.
+        // Nobody sees them.
         recipe.gradient_norm = false;
+        recipe.histograms = false;
         let layer = HeadLayer::new(self.sizes, &table);
         let begin = Checkpoint::beginning(&recipe.optimization, &layer.initial(settings.seed));
         let sides = [&train, &validation.side()];

@@ -174,7 +174,7 @@ impl<'a> Learner<'a> {
     pub(super) fn run(&mut self, steps: u32, report: &mut Report<'_>) -> Result<End, TrainError> {
         self.steps = steps;
         let mut unsaved = History::default();
-        let gauges = Gauges::new(self.recipe, report.classes, steps);
+        let mut gauges = Gauges::new(self.recipe, report.classes, steps);
         // A step of a whole network takes longer than anybody wants to wait after pressing Cancel.
         let stopper = Stopper::new()?;
         let work = report.work;
@@ -185,7 +185,7 @@ impl<'a> Learner<'a> {
                     work,
                     stopper: &stopper,
                 };
-                self.steps(steps, &gauges, report, &mut unsaved, watch)
+                self.steps(steps, &mut gauges, report, &mut unsaved, watch)
             },
         );
         let end = match outcome {
@@ -201,7 +201,7 @@ impl<'a> Learner<'a> {
     fn steps(
         &mut self,
         steps: u32,
-        gauges: &Gauges,
+        gauges: &mut Gauges,
         report: &mut Report<'_>,
         unsaved: &mut History,
         watch: Watch<'_>,
@@ -266,7 +266,7 @@ impl<'a> Learner<'a> {
     /// Stopped between two evaluations: what was learned since the last one counts as well.
     fn last_look(
         &mut self,
-        gauges: &Gauges,
+        gauges: &mut Gauges,
         report: &Report<'_>,
         unsaved: &mut History,
         watch: Watch<'_>,
@@ -296,7 +296,7 @@ impl<'a> Learner<'a> {
     fn point(
         &mut self,
         validates: bool,
-        gauges: &Gauges,
+        gauges: &mut Gauges,
         report: &Report<'_>,
         unsaved: &mut History,
         watch: Watch<'_>,
@@ -313,11 +313,25 @@ impl<'a> Learner<'a> {
             let [right, cross_entropy, images] = self.place.since_point;
             ((right / images) as f32, (cross_entropy / images) as f32)
         };
+        let mut histograms = Vec::new();
+        let makes_histograms = gauges.makes_histograms(step);
+        if makes_histograms {
+            histograms = Gauges::of_weights(self.problem.weights(), &weights)?;
+        }
+        if let Some(evaluation) = &mut self.of_validation {
+            evaluation.collects_activations = makes_histograms;
+        }
         let validation = if validates {
             self.validate(weights, watch)?
         } else {
             None
         };
+        if let Some(evaluation) = &mut self.of_validation {
+            evaluation.collects_activations = false;
+        }
+        if let Some(figures) = &validation {
+            histograms.extend(gauges.of_activations(figures, self.batches)?);
+        }
         self.place.gradient_norm = self.gradient_norm()?;
         let measured = gauges.read(&self.place, self.validation, validation.as_ref());
         let shown = validation.map(|figures| self.shown(figures).mean());
@@ -337,6 +351,7 @@ impl<'a> Learner<'a> {
             self.place.since_point = [0.0; 3];
             let measured = Arc::new(Measured {
                 secs: point.secs,
+                histograms,
                 ..measured
             });
             unsaved.points.push(point);

@@ -48,7 +48,7 @@ pub(super) fn by_parts(
     };
     let Inputs { x, y, weights } = inputs;
     let of_part = |graph: &mut Graph, [x, y]: [ValueId; 2]| {
-        let logits = problem.forward(graph, x, weights, images)?;
+        let logits = problem.forward(graph, x, weights, images)?.logits;
         let loss = loss.append(graph, logits, y, problem.classes(), ElementType::F32);
         Ok::<_, GraphError>((logits, gradients(graph, loss, weights)?))
     };

@@ -25,14 +25,14 @@ pub(super) trait Problem: Send + Sync {
     /// Declares what a part is [read from](super::batches::Feed), so many images at once: returns the images, in the
     /// form that [`Problem::forward`] takes, and their classes, `i64[B]`.
     fn declare(&self, graph: &mut Graph, part: Part, images: usize) -> [ValueId; 2];
-    /// Appends the forward pass of so many images: their logits, `[B, K]`.
+    /// Appends the forward pass of so many images.
     fn forward(
         &self,
         graph: &mut Graph,
         x: ValueId,
         weights: &[ValueId],
         images: usize,
-    ) -> Result<ValueId, GraphError>;
+    ) -> Result<Forward, GraphError>;
     /// Images of a batch that go through a step together, of which the batch is a multiple.
     fn images_at_once(&self, batch: usize) -> usize {
         batch
@@ -40,6 +40,19 @@ pub(super) trait Problem: Send + Sync {
     /// Threads of its sessions.
     fn threads(&self) -> usize;
 }
+
+/// What a forward pass makes of images.
+pub(super) struct Forward {
+    /// What the head reads, `[B, D]`; `None` where that is what the [batches](super::batches::Batches) hold.
+    pub features: Option<ValueId>,
+    /// What the head makes of it, `[B, K]`.
+    pub logits: ValueId,
+}
+
+/// The outputs of an evaluation that histograms are made of.
+pub(super) const FEATURES: &str = "features";
+/// See [`FEATURES`].
+pub(super) const LOGITS: &str = "logits";
 
 /// The inputs that a step and an evaluation have.
 pub(super) struct Inputs {
@@ -108,15 +121,23 @@ pub(super) fn step_graph(
 }
 
 /// The evaluation of so many images of a part at once. Inputs: those of the part, and the weights; outputs:
-/// `cross_entropy` and `correct`.
+/// `cross_entropy` and `correct`, and, where they are asked for, [`LOGITS`] and, where the problem has any, [`FEATURES`].
 pub(super) fn evaluation_graph(
     problem: &dyn Problem,
     part: Part,
     images: usize,
+    with_activations: bool,
 ) -> Result<Graph, GraphError> {
     let mut graph = Graph::new("evaluation");
     let inputs = Inputs::of(problem, &mut graph, part, images);
-    let logits = problem.forward(&mut graph, inputs.x, &inputs.weights, images)?;
+    let Forward { features, logits } =
+        problem.forward(&mut graph, inputs.x, &inputs.weights, images)?;
+    if with_activations {
+        graph.output_as(logits, LOGITS);
+        if let Some(features) = features {
+            graph.output_as(features, FEATURES);
+        }
+    }
     figures(&mut graph, logits, inputs.y, problem.classes());
     graph.prune();
     Ok(graph)
@@ -141,7 +162,10 @@ pub(super) fn sessions(
             let step = scope.spawn(|| session(step_graph(problem, &recipe, batch)));
             let evaluations: Result<_, _> = parts
                 .iter()
-                .map(|(part, images)| session(evaluation_graph(problem, *part, *images)))
+                .map(|(part, images)| {
+                    let with_activations = recipe.histograms && *part == Part::Validation;
+                    session(evaluation_graph(problem, *part, *images, with_activations))
+                })
                 .collect();
             let step = step.join().unwrap_or_else(|panic| resume_unwind(panic));
             Ok::<_, GraphError>((step?, evaluations?))

@@ -36,6 +36,8 @@ pub(super) struct Recipe {
     pub train_figures: TrainFigures,
     /// Whether the norm of the gradient is measured. Changes nothing about the weights.
     pub gradient_norm: bool,
+    /// Whether histograms of weights and activations are made. Changes nothing about the weights.
+    pub histograms: bool,
     /// Whether the weights before the first step are a result, which later ones have to beat.
     pub begins_trained: bool,
     /// Whether a cancellation waits for a checkpoint. A small one is written in no time; where it is large, what was

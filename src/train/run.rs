@@ -16,6 +16,7 @@
 //! | `report.html` | its report, where one was asked for in the window; as the two before, written after the training |
 //! | `cache/` | bottlenecks of such a backbone; can be deleted |
 //! | `train/`, `validation/` | TensorBoard event files, which grow with the checkpoints |
+//! | `events.out.tfevents.…` | that of the finished run: settings, results, confusion matrix |
 //! | `head/train/`, `head/validation/` | those of the head alone, in a run that goes deeper |
 
 use std::collections::HashMap;
@@ -30,7 +31,7 @@ use crate::project::{ClassId, ContentId, Project, Split};
 use super::curves::BestPoint;
 use super::files::{self, Values};
 use super::metrics::{self, History, Metrics};
-use super::tensorboard::Events;
+use super::tensorboard::{Events, Outcome, Tested};
 use super::{Curves, EvalSpacing, TrainError, TrainSettings, Verdict};
 
 /// The version of the files.
@@ -539,9 +540,21 @@ impl Run {
     }
 
     /// Writes the kept head and the result, and sees to the event files; the run is finished once `run.json` says so.
-    pub(super) fn finish(&mut self, head: &Head, result: RunResult) -> Result<(), TrainError> {
+    /// `tested` is what the kept weights make of the test images.
+    pub(super) fn finish(
+        &mut self,
+        head: &Head,
+        result: RunResult,
+        tested: Option<&Tested>,
+    ) -> Result<(), TrainError> {
         self.write_head(&self.dir.join("weights.safetensors"), head)?;
         self.events().settle(&self.history()?)?;
+        self.events().write_outcome(&Outcome {
+            settings: &self.settings,
+            classes: &self.classes,
+            result: &result,
+            tested,
+        })?;
         self.state = RunState::Finished;
         self.result = Some(result);
         self.save()

@@ -106,6 +106,8 @@ pub struct TrainSettings {
     pub head: HeadSettings,
     /// Seed of everything random.
     pub seed: u64,
+    /// Whether histograms of weights and activations are kept.
+    pub histograms: bool,
     /// Training deeper than the head, afterwards.
     pub fine_tune: FineTuneSettings,
 }
@@ -126,6 +128,7 @@ impl Default for TrainSettings {
             sampling: Sampling::Balanced,
             head: HeadSettings::default(),
             seed: 0,
+            histograms: true,
             fine_tune: FineTuneSettings::default(),
         }
     }
@@ -155,6 +158,7 @@ impl TrainSettings {
             sampling: Sampling::Balanced,
             head: HeadSettings::default(),
             seed: 0,
+            histograms: true,
             fine_tune: FineTuneSettings {
                 depth: Depth::Head,
                 views: 0,
@@ -217,6 +221,7 @@ impl TrainSettings {
             shown: shown.filter(|size| *size > 0),
             train_figures: TrainFigures::LastBatch,
             gradient_norm: true,
+            histograms: self.histograms,
             begins_trained: false,
             saves_when_cancelled: true,
         }

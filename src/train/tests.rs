@@ -16,8 +16,8 @@ use super::learner::{End, Learner, Report};
 use super::metrics::{GRADIENT_NORM, LEARNING_RATE};
 use super::recipe::Recipe;
 use super::{
-    CurvePoint, EvalSpacing, Head, LiveCurves, Measured, MetricSide, Metrics, Optimizer, Sampling,
-    Schedule, Series, TrainError, TrainSettings,
+    CurvePoint, EvalSpacing, Head, Histogram, LiveCurves, Measured, MetricSide, Metrics, Optimizer,
+    Sampling, Schedule, Series, TrainError, TrainSettings,
 };
 use crate::jobs::Work;
 use crate::onnx::Tensor;
@@ -193,12 +193,12 @@ fn timeless_points(points: &[CurvePoint]) -> Vec<CurvePoint> {
 }
 
 /// All scalars in bits, so that they can be compared; NaN where there is none.
-fn everything(measured: &[Arc<Measured>]) -> Vec<(u32, Vec<u32>)> {
+type Everything = Vec<(u32, Vec<u32>, Vec<(Series, Histogram)>)>;
+
+fn everything(measured: &[Arc<Measured>]) -> Everything {
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect();
-    let of_each = measured.iter();
-    of_each
-        .map(|measured| (measured.step, bits(&measured.values)))
-        .collect()
+    let of_each = |of: &Arc<Measured>| (of.step, bits(&of.values), of.histograms.clone());
+    measured.iter().map(of_each).collect()
 }
 
 /// The values of a series.
@@ -477,6 +477,47 @@ fn classes_are_measured_on_all_validation_images() {
         assert_eq!(found.len(), 10);
         assert!(found.contains(&(*step, expected)), "{name}: {found:?}");
     }
+}
+
+/// Fifty of each at most, and no other bit of a weight.
+#[test]
+fn histograms_are_of_the_evaluated_weights_and_change_no_bit() {
+    let data = data();
+    let mut settings = settings(Optimizer::Adam);
+    settings.head.average_decay = 0.9;
+    let with = go_on(&data, &settings, None, 1_000, &Work::new());
+    settings.histograms = false;
+    let without = go_on(&data, &settings, None, 1_000, &Work::new());
+    assert_eq!(
+        timeless(with.checkpoint.clone()),
+        timeless(without.checkpoint)
+    );
+    assert_eq!(
+        timeless_points(&with.points),
+        timeless_points(&without.points)
+    );
+    assert!(without.measured.iter().all(|at| at.histograms.is_empty()));
+    let metrics = Metrics::of(&[], with.measured.iter().map(AsRef::as_ref));
+    let of = |tag: &str, side| metrics.histograms(&Series::new(tag, side));
+    let weights = of("weights/logits.weight", MetricSide::Run);
+    assert_eq!(weights.len(), 50);
+    // The moving average, which stands behind the weight and the two moments.
+    let average = with.checkpoint.state[3].f32().unwrap();
+    let expected = Histogram::of(average).unwrap();
+    assert_eq!(weights.last().unwrap().value, expected);
+    assert_eq!(weights[0].value.count(), 72);
+    assert_eq!(
+        of("weights/logits.bias", MetricSide::Run)[0].value.count(),
+        3
+    );
+    let x = Histogram::of(data.validation.x().unwrap()).unwrap();
+    let features = of("activations/features", MetricSide::Validation);
+    assert!(features.len() == 50 && features.iter().all(|at| at.value == x));
+    let last = |tag: &str| &of(tag, MetricSide::Validation).last().unwrap().value;
+    let probabilities = last("activations/probabilities");
+    assert_eq!(probabilities.count(), 180);
+    assert!((probabilities.sum - 60.0).abs() < 1e-3);
+    assert_eq!(last("activations/logits").count(), 180);
 }
 
 #[test]

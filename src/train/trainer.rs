@@ -8,7 +8,7 @@ use crate::project::Project;
 
 use super::checkpoint::Standing;
 use super::data::{Prepared, Selection, Splitting, prepare, select};
-use super::head::{accuracy, train_head};
+use super::head::{accuracy, tested, train_head};
 use super::present::present;
 use super::run::{NewRun, RunClass};
 use super::{
@@ -240,6 +240,8 @@ fn train_to_the_end(
         trained_weights: (head.w.len() + head.b.len()) as u64,
         verdict: None,
     };
-    run.finish(&head, result)?;
+    let sets = [("test", &data.test), ("validation", &data.validation)];
+    let tested = tested(data.sizes, sets, &head)?;
+    run.finish(&head, result, tested.as_ref())?;
     Ok(run)
 }

@@ -10,7 +10,7 @@ use crate::onnx::ElementType;
 use crate::train::batches::Part;
 use crate::train::optimizer::Weight;
 use crate::train::parts::images_at_once;
-use crate::train::problem::Problem;
+use crate::train::problem::{Forward, Problem};
 
 /// The head's weights, `[K, D]`.
 pub(super) const LOGITS_WEIGHT: &str = "logits.weight";
@@ -61,7 +61,7 @@ impl Problem for Network {
         x: ValueId,
         weights: &[ValueId],
         images: usize,
-    ) -> Result<ValueId, GraphError> {
+    ) -> Result<Forward, GraphError> {
         let x = graph.cast(x, ElementType::F32);
         let lens = std::iter::once(images).chain(self.cut.iter().copied());
         let lens: Vec<i64> = lens.map(|len| len as i64).collect();
@@ -76,8 +76,11 @@ impl Problem for Network {
         let block = block_size();
         let pooled = append_in_rows(graph, &self.back, x, &self.cut, images, &trained, block)?;
         let (w, b) = (graph.named(LOGITS_WEIGHT)?, graph.named(LOGITS_BIAS)?);
-        // pooled · Wᵀ + b
-        Ok(graph.op(Linear::BY_TRANSPOSE, &[pooled, w, b]))
+        Ok(Forward {
+            features: Some(pooled),
+            // pooled · Wᵀ + b
+            logits: graph.op(Linear::BY_TRANSPOSE, &[pooled, w, b]),
+        })
     }
 
     fn images_at_once(&self, batch: usize) -> usize {

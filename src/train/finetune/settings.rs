@@ -134,6 +134,7 @@ impl TrainSettings {
             shown: None,
             train_figures: TrainFigures::AllBatches,
             gradient_norm: true,
+            histograms: self.histograms,
             begins_trained: true,
             saves_when_cancelled: false,
         }

@@ -10,7 +10,8 @@ use crate::project::{Project, Split};
 use crate::train::batches::Side;
 use crate::train::checkpoint::Store;
 use crate::train::data::Prepared;
-use crate::train::head::{Examples, accuracy, correct, point, train_head, transpose};
+use crate::train::head::{Examples, accuracy, correct, point, tested, train_head, transpose};
+use crate::train::tensorboard::Tested;
 use crate::train::training::Training;
 use crate::train::{CurvePoint, Head, HeadOnly, LiveCurves, Run, RunResult, TrainError};
 
@@ -96,7 +97,7 @@ pub(in crate::train) fn train_deeper(
 
     let (deeper, tuned) = split_weights(&network, trained.weights)?;
     run.save_tuned(&tuned)?;
-    let tested = test(project, &run, prepared, [&head, &deeper], &tuned, work)?;
+    let (verdict, tested) = test(project, &run, prepared, [&head, &deeper], &tuned, work)?;
     let mut notes = run.notes.clone();
     notes.extend(trained.note);
     if trained.best_step == 0 && trained.steps > 0 {
@@ -108,7 +109,7 @@ pub(in crate::train) fn train_deeper(
         steps: trained.steps,
         best_step: trained.best_step,
         validation_accuracy: trained.best.map(|best| best.validation_accuracy),
-        test_accuracy: tested.as_ref().map(|verdict| verdict.deeper as f32),
+        test_accuracy: verdict.as_ref().map(|verdict| verdict.deeper as f32),
         seconds: run.preparation_secs + head_only.secs + trained.secs,
         notes,
         trained_weights: network
@@ -116,9 +117,9 @@ pub(in crate::train) fn train_deeper(
             .iter()
             .map(|weight| weight.shape.iter().product::<usize>() as u64)
             .sum(),
-        verdict: tested,
+        verdict,
     };
-    run.finish(&deeper, result)?;
+    run.finish(&deeper, result, tested.as_ref())?;
     Ok(run)
 }
 
@@ -194,7 +195,7 @@ fn test(
     [head_only, deeper]: [&Head; 2],
     tuned: &TunedWeights,
     work: &Work,
-) -> Result<Option<verdict::Verdict>, TrainError> {
+) -> Result<(Option<verdict::Verdict>, Option<Tested>), TrainError> {
     let data = &prepared.data;
     let frames: Vec<_> = prepared
         .frames
@@ -202,7 +203,7 @@ fn test(
         .filter(|frame| frame.split == Split::Test)
         .collect();
     if frames.is_empty() {
-        return Ok(None);
+        return Ok((None, None));
     }
     let paths: Vec<PathBuf> = frames
         .iter()
@@ -242,9 +243,11 @@ fn test(
     let [before, after] = rows;
     let before = Examples::new(data.sizes, before, labels.clone())?;
     let after = Examples::new(data.sizes, after, labels)?;
-    Ok(verdict::verdict(
+    let verdict = verdict::verdict(
         &correct(data.sizes, &before, head_only)?,
         &correct(data.sizes, &after, deeper)?,
         &groups,
-    ))
+    );
+    let tested = tested(data.sizes, [("test", &after)], deeper)?;
+    Ok((verdict, tested))
 }

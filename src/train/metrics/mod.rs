@@ -26,6 +26,15 @@ pub const LEARNING_RATE: &str = "learning_rate";
 /// Tag of the norm of the last step's gradient over all weights, before it is clipped.
 pub const GRADIENT_NORM: &str = "gradient_norm";
 
+/// What comes before the names of weights in the tags of their histograms.
+pub const WEIGHTS: &str = "weights";
+/// Tag of the histogram of what the head reads of the validation images.
+pub const FEATURES: &str = "activations/features";
+/// Tag of the histogram of the logits of the validation images.
+pub const LOGITS: &str = "activations/logits";
+/// Tag of the histogram of the probabilities of the validation images.
+pub const PROBABILITIES: &str = "activations/probabilities";
+
 /// What a series was measured on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

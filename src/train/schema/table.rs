@@ -271,6 +271,31 @@ pub const SETTINGS: &[Setting] = &[
         kind: whole!([0, u64::MAX], seed),
     },
     Setting {
+        key: "histograms",
+        group: Group::Data,
+        title: "Histograms",
+        unit: "",
+        brief: "Whether the distributions of weights and activations are kept over the steps",
+        more: "They are written into the event files for TensorBoard as well. Weights and results are the same without.",
+        retrain: None,
+        kind: Kind::Choice {
+            options: &[
+                ChoiceOption {
+                    word: "on",
+                    title: "Kept",
+                    brief: "Some fifty of each, at most three hundredths of the time; a training of the whole network keeps a few megabytes",
+                },
+                ChoiceOption {
+                    word: "off",
+                    title: "None",
+                    brief: "Curves only",
+                },
+            ],
+            get: |s| usize::from(!s.histograms),
+            set: |s, place| s.histograms = place == 0,
+        },
+    },
+    Setting {
         key: "how_many_training_steps",
         group: Group::Head,
         title: "Training steps",

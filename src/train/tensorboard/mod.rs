@@ -1,15 +1,22 @@
 //! `TensorBoard` event files of what a run measured, `train/` and `validation/` as `retrain.py` wrote them.
 
+mod confusion;
+mod outcome;
+mod pr_curve;
 mod proto;
+mod text;
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::files::{append, make_dirs};
 
-use super::metrics::{ACCURACY, CROSS_ENTROPY, History, Measured, MetricSide};
+use super::metrics::{
+    ACCURACY, CROSS_ENTROPY, Histogram, History, LOGITS, Measured, MetricSide, PROBABILITIES,
+};
 use super::{TrainError, files};
 
+pub(super) use outcome::{Outcome, Tested};
 use proto::{Event, Summary, SummaryValue, record};
 
 /// The event files of one part of a run. They grow with its checkpoints, so that `TensorBoard` shows a training that is
@@ -85,11 +92,13 @@ impl Events {
     fn path(&self, file: EventFile) -> Result<PathBuf, TrainError> {
         let folder = self.folder(file);
         make_dirs(self.dir.parent().unwrap_or(&self.dir), &folder)?;
+        Ok(folder.join(self.name()))
+    }
+
+    /// The name of an event file.
+    fn name(&self) -> String {
         // TensorBoard knows event files by this part of their names.
-        Ok(folder.join(format!(
-            "events.out.tfevents.{}.salamander",
-            self.start as u64
-        )))
+        format!("events.out.tfevents.{}.salamander", self.start as u64)
     }
 
     /// The first record of a file.
@@ -173,7 +182,30 @@ impl EventFile {
         let histograms = measured.histograms.iter();
         let histograms = histograms
             .filter(|(series, _)| self.has(series.side))
-            .map(|(series, value)| SummaryValue::histogram(&series.tag, value));
+            .flat_map(|(series, value)| histogram(&series.tag, value));
         scalars.chain(histograms).collect()
     }
+}
+
+/// A histogram; those of the head with the tags and the summaries that `retrain.py` has of it.
+fn histogram(tag: &str, of: &Histogram) -> Vec<SummaryValue> {
+    let variable = match tag {
+        "weights/logits.weight" => "weights",
+        "weights/logits.bias" => "biases",
+        LOGITS => {
+            let tag = "final_training_ops/Wx_plus_b/pre_activations";
+            return vec![SummaryValue::histogram(tag, of)];
+        }
+        PROBABILITIES => return vec![SummaryValue::histogram("activations", of)],
+        _ => return vec![SummaryValue::histogram(tag, of)],
+    };
+    let tag = |name: &str| format!("final_training_ops/{variable}/summaries/{name}");
+    vec![
+        SummaryValue::scalar(&tag("mean"), of.mean() as f32),
+        // TensorFlow's name for the second value of that name.
+        SummaryValue::scalar(&tag("stddev_1"), of.deviation() as f32),
+        SummaryValue::scalar(&tag("max"), of.max),
+        SummaryValue::scalar(&tag("min"), of.min),
+        SummaryValue::histogram(&tag("histogram"), of),
+    ]
 }

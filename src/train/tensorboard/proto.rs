@@ -4,6 +4,8 @@
 //! CRC-32C, all little-endian (`tensorflow/core/lib/io/record_writer.h`, `tensorflow/core/util/event.proto`,
 //! `tensorflow/core/framework/summary.proto`).
 
+use std::collections::BTreeMap;
+
 use prost::Message;
 
 use super::super::Histogram;
@@ -37,8 +39,14 @@ pub(super) struct SummaryValue {
     pub tag: String,
     #[prost(float, optional, tag = "2")]
     pub simple_value: Option<f32>,
+    #[prost(message, optional, tag = "4")]
+    pub image: Option<ImageProto>,
     #[prost(message, optional, tag = "5")]
     pub histo: Option<HistogramProto>,
+    #[prost(message, optional, tag = "8")]
+    pub tensor: Option<TensorProto>,
+    #[prost(message, optional, tag = "9")]
+    pub metadata: Option<Metadata>,
 }
 
 impl SummaryValue {
@@ -47,6 +55,55 @@ impl SummaryValue {
         Self {
             tag: tag.into(),
             simple_value: Some(value),
+            ..Self::default()
+        }
+    }
+
+    /// A picture.
+    pub(super) fn image(tag: &str, png: Vec<u8>, [width, height]: [u32; 2]) -> Self {
+        Self {
+            tag: tag.into(),
+            image: Some(ImageProto {
+                height: i32::try_from(height).unwrap_or_default(),
+                width: i32::try_from(width).unwrap_or_default(),
+                colorspace: 3,
+                encoded_image_string: png,
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// A tensor that a plug-in of `TensorBoard` shows, with what else the plug-in wants to know.
+    pub(super) fn of_plugin(
+        plugin: &str,
+        content: Vec<u8>,
+        [tag, title, description]: [&str; 3],
+        (shape, values): (&[usize], &[f32]),
+    ) -> Self {
+        let dims = shape.iter().map(|len| TensorDim { size: *len as i64 });
+        Self {
+            tag: tag.into(),
+            tensor: Some(TensorProto {
+                // DT_FLOAT
+                dtype: 1,
+                shape: Some(TensorShape {
+                    dim: dims.collect(),
+                }),
+                content: values
+                    .iter()
+                    .flat_map(|value| value.to_le_bytes())
+                    .collect(),
+            }),
+            metadata: Some(Metadata {
+                plugin_data: Some(PluginData {
+                    plugin_name: plugin.into(),
+                    content,
+                }),
+                display_name: title.into(),
+                description: description.into(),
+                // DATA_CLASS_TENSOR
+                data_class: 2,
+            }),
             ..Self::default()
         }
     }
@@ -67,6 +124,118 @@ impl SummaryValue {
             ..Self::default()
         }
     }
+}
+
+/// `tensorflow.Summary.Image`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ImageProto {
+    #[prost(int32, tag = "1")]
+    pub height: i32,
+    #[prost(int32, tag = "2")]
+    pub width: i32,
+    /// 3 is RGB.
+    #[prost(int32, tag = "3")]
+    pub colorspace: i32,
+    #[prost(bytes = "vec", tag = "4")]
+    pub encoded_image_string: Vec<u8>,
+}
+
+/// `tensorflow.TensorProto`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct TensorProto {
+    #[prost(int32, tag = "1")]
+    pub dtype: i32,
+    #[prost(message, optional, tag = "2")]
+    pub shape: Option<TensorShape>,
+    /// Little-endian.
+    #[prost(bytes = "vec", tag = "4")]
+    pub content: Vec<u8>,
+}
+
+/// `tensorflow.TensorShapeProto`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct TensorShape {
+    #[prost(message, repeated, tag = "2")]
+    pub dim: Vec<TensorDim>,
+}
+
+/// `tensorflow.TensorShapeProto.Dim`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct TensorDim {
+    #[prost(int64, tag = "1")]
+    pub size: i64,
+}
+
+/// `tensorflow.SummaryMetadata`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Metadata {
+    #[prost(message, optional, tag = "1")]
+    pub plugin_data: Option<PluginData>,
+    #[prost(string, tag = "2")]
+    pub display_name: String,
+    #[prost(string, tag = "3")]
+    pub description: String,
+    #[prost(int32, tag = "4")]
+    pub data_class: i32,
+}
+
+/// `tensorflow.SummaryMetadata.PluginData`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PluginData {
+    #[prost(string, tag = "1")]
+    pub plugin_name: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub content: Vec<u8>,
+}
+
+/// `tensorboard.PrCurvePluginData` (`tensorboard/plugins/pr_curve/plugin_data.proto`).
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PrCurveData {
+    #[prost(int32, tag = "1")]
+    pub version: i32,
+    #[prost(uint32, tag = "2")]
+    pub num_thresholds: u32,
+}
+
+/// `tensorboard.hparams.HParamsPluginData` (`tensorboard/plugins/hparams/plugin_data.proto`).
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct HParamsData {
+    #[prost(int32, tag = "1")]
+    pub version: i32,
+    #[prost(message, optional, tag = "3")]
+    pub session_start_info: Option<SessionStart>,
+    #[prost(message, optional, tag = "4")]
+    pub session_end_info: Option<SessionEnd>,
+}
+
+/// `tensorboard.hparams.SessionStartInfo`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SessionStart {
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub hparams: BTreeMap<String, HParam>,
+    #[prost(double, tag = "5")]
+    pub start_time_secs: f64,
+}
+
+/// `google.protobuf.Value`: one of these.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct HParam {
+    #[prost(double, optional, tag = "2")]
+    pub number: Option<f64>,
+    #[prost(string, optional, tag = "3")]
+    pub text: Option<String>,
+    #[prost(bool, optional, tag = "4")]
+    pub switch: Option<bool>,
+}
+
+/// `tensorboard.hparams.SessionEndInfo`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SessionEnd {
+    /// 1 is success.
+    #[prost(int32, tag = "1")]
+    pub status: i32,
+    #[prost(double, tag = "2")]
+    pub end_time_secs: f64,
 }
 
 /// `tensorflow.HistogramProto`.
