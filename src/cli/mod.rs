@@ -42,6 +42,7 @@
 //! | `evaluate` | as `train`, of the evaluated run, and `split` s, `frames` n, `relabelled` n (judged by their present class), `changed` n (another image since, judged by that), `missing` n, `classes` and `notes` by the present names, `confusion` [[n]] (row: truth, column: predicted), `sources` n, `effective_sources` f (as many equally large ones tell as much), `accuracy`, `macro_recall`, `macro_precision` and `macro_f1` {`value` f or null, `interval_95` [f, f] or null (fewer than two sources)}, `macro_average_precision` and `macro_auc` f or null, `per_class` [{`class` s, `frames` n, `sources` n, `precision`, `recall` and `f1` f or null, `precision_95`, `recall_95` and `f1_95` [f, f] or null, `average_precision` and `auc` f or null, with `--curves` `precision_recall` and `roc` [[f, f]] or null}], `per_source` [{`source` s, `frames` n, `accuracy` f}], `calibration` {`temperature` f, `frames` n, `sources` n, `nll` [f, f] and `expected_error` [f, f] (without and with it), `unknown` {`threshold` f, `false_reject` f, `false_accept` f}, `weights` s} or null, `test_looks` {`runs` n}, `findings` [s] (a sentence each); with `--quality` `quality` {`brightness` and `sharpness` [{`range` [f, f], `frames` n, `accuracy` as `macro_f1`}]}; with `--compare` `comparison` {`with` s, `counts` {`both`, `first_only`, `second_only` and `neither` n}, `accuracies` [f, f], `p_value` f, `sources` {`first`, `second` and `equal` n, `p_value` f}, `left_out` n, `sentence` s}; with `--calibration` `reliability` [without, with: {`bins` [{`range` [f, f], `frames` n, `confidence` f, `accuracy` f}], `expected_error` f, `adaptive_error` f, `nll` f, `brier` f}], with `--leak` `leak` {`by_source` {`value` f, `interval_95` [f, f] or null}, `by_frame` f, `frames` n, `sources` n}, with `--folds` `cross_validation` {`accuracy` and `macro_f1` as `by_source`, `folds` [f], `frames` n, `sources` n}, with `--learning-curve` `learning_curve` {`points` [{`sources_per_class` f, `frames` f, `accuracies` [f]}], `law` [[f, f]], `forecast` {`more_sources_per_class` f, `gain` f, `range_90` [f, f]} or null, `test_sources` n}, with `--held-out` `unknown` {`held_out` [{`class` s, `frames` n, `false_accept` [f]}], `false_accept` [f] and `false_reject` [f] (at thresholds from 0 to 1 in steps of 1/200), `known_frames` n, `known` s, `chosen` as `calibration`'s `unknown`} |
 //! | `report` | `run` s, `path` s, `bytes` n |
 //! | `heat` | `images` n, `skipped` n |
+//! | `embedding` | `run` s, `path` s, `images` n, `of` n |
 //! | `predict` | `predictions` n, `skipped` n |
 //! | `export` | of one run `run` s, `place` s (the folder or the ZIP file), `files` [{`path` s, `format` s, `bytes` n, `top1_agreement` f or null, `max_probability_difference` f or null}], `certificate` as `certificate.json` has it: `split` s, `frames` n, `fp32_bytes` n, `models` [{`file` s, `format` s, `bytes` n, `size_ratio` f, `run_top1` f, `top1` f, `top1_difference` f, `top1_difference_95` [f, f], `top1_agreement` f, `max_probability_difference` f, `flips` [{`path` s, `truth` s, `run` {`class` s, `probability` f}, `model` {`class` s, `probability` f}}], `latency` {`median_ms` f, `ratio_to_fp32` f} or null, `accepted_loss` s or null, `search` (int8 only) {`fitted_on` n, `compared_on` n, `run_top1` f, `candidates` [{`name` s, `bytes` n, `top1` f, `agreement` f, `divergence` f, `real_values` n, `latency_ratio` f or null, `taken` b}]}}] |
 //! | `export` of several runs | `runs` [the same for each], `failed` [{`run` s, `place` s, `error` s}] (none; with any it fails, after an `exported` event) |
@@ -61,6 +62,7 @@ mod classes;
 mod console;
 mod depth;
 mod doctor;
+mod embedding;
 mod evaluate;
 mod evaluate_more;
 mod export;
@@ -151,6 +153,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Report(report::Args),
     Heat(heat::Args),
+    Embedding(embedding::Args),
     Predict(predict::Args),
     Export(export::Args),
     Verify(verify::Args),
@@ -209,6 +212,7 @@ pub fn main() -> ExitCode {
         Some(Command::Evaluate(args)) => evaluate::run(&console, &args),
         Some(Command::Report(args)) => report::run(&console, &args),
         Some(Command::Heat(args)) => heat::run(&console, args),
+        Some(Command::Embedding(args)) => embedding::run(&console, &args),
         Some(Command::Predict(args)) => predict::run(&console, args),
         Some(Command::Export(args)) => export::run(&console, args),
         Some(Command::Verify(args)) => verify::run(&console, args),

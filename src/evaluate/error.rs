@@ -58,6 +58,11 @@ pub enum EvaluateError {
         /// The file.
         path: PathBuf,
     },
+    /// The picture of all thumbnails.
+    #[error(
+        "the thumbnails cannot be made into one picture: {0}; make room in memory and try again"
+    )]
+    Sprite(String),
     /// A file that cannot be written.
     #[error(transparent)]
     File(#[from] FileError),

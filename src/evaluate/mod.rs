@@ -4,6 +4,7 @@ mod calibration;
 mod classifier;
 mod compare;
 mod confusion;
+mod embedding;
 mod error;
 mod evaluation;
 mod figures;
@@ -27,6 +28,7 @@ pub use calibration::{Reliability, ReliabilityBin, calibrate, calibrate_or_warn,
 pub use classifier::{Classifier, arg_max};
 pub use compare::{Comparison, SignTest, exact_p};
 pub use confusion::Confusion;
+pub use embedding::{Embedding, write_embedding};
 pub use error::EvaluateError;
 pub use evaluation::{Evaluation, FramePrediction, GroupAccuracy, evaluate};
 pub use figures::{ClassFigures, Figures, Measure};

@@ -150,7 +150,11 @@ fn others(folder: &Path) -> Vec<(String, u32, f32)> {
         let scalars = values
             .iter()
             .filter_map(move |value| Some((value.tag.clone(), step, value.simple_value?)));
-        scalars.filter(|(tag, ..)| tag != "accuracy" && tag != "cross_entropy")
+        // Those of the histograms are looked at with these, by the reader of TensorBoard.
+        let of_curves = ["accuracy", "cross_entropy"];
+        scalars.filter(move |(tag, ..)| {
+            !of_curves.contains(&tag.as_str()) && !tag.starts_with("final_training_ops/")
+        })
     });
     values.collect()
 }

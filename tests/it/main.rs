@@ -48,6 +48,7 @@ mod serve;
 mod snippets;
 mod sources;
 mod surroundings;
+mod tensorboard;
 mod test_frames;
 mod tflite;
 mod tflite_int8;

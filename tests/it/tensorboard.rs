@@ -1,0 +1,220 @@
+//! What TensorBoard's own reader finds in the event files of a run, against the run.
+
+use std::path::Path;
+
+use salamander::backbone::Depth;
+use salamander::jobs::Work;
+use salamander::project::{Project, Split};
+use salamander::train::schema::{SETTINGS, Value as Setting};
+use salamander::train::{
+    At, FineTuneSettings, Histogram, LiveCurves, MetricKind, MetricSide, Metrics, Run, Series,
+    TrainSettings, train,
+};
+use serde_json::Value;
+
+use crate::cli_program::Place;
+use crate::export::interpreter;
+use crate::frozen_graph::python_with;
+
+/// What `tests/read_events.py` prints; `None` without TensorBoard.
+fn read(dir: &Path) -> Option<Value> {
+    let Some(python) = python_with("python", "tensorboard") else {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "no Python with tensorboard; packaging/setup.sh --tests installs it"
+        );
+        eprintln!("SKIPPED: no Python with tensorboard (packaging/setup.sh --tests)");
+        return None;
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/read_events.py");
+    let ran = interpreter(&python).arg(script).arg(dir).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{said}");
+    Some(serde_json::from_slice(&ran.stdout).unwrap())
+}
+
+fn numbers(of: &Value) -> Vec<f64> {
+    let all = of.as_array().unwrap();
+    all.iter().map(|value| value.as_f64().unwrap()).collect()
+}
+
+/// The scalars of a tag.
+fn scalars(of: &Value) -> Vec<(u32, f32)> {
+    let all = of.as_array().unwrap().iter();
+    all.map(|at| (numbers(at)[0] as u32, numbers(at)[1] as f32))
+        .collect()
+}
+
+fn check_histograms(of: &Value, expected: &[At<Histogram>]) {
+    let found = of.as_array().unwrap();
+    assert_eq!(found.len(), expected.len());
+    for (found, at) in found.iter().zip(expected) {
+        let of = &at.value;
+        let head: Vec<f64> = found.as_array().unwrap()[..6]
+            .iter()
+            .map(|value| value.as_f64().unwrap())
+            .collect();
+        let sums = [
+            f64::from(of.min),
+            f64::from(of.max),
+            of.count() as f64,
+            of.sum,
+            of.sum_squares,
+        ];
+        assert_eq!(head[0], f64::from(at.step));
+        assert_eq!(head[1..], sums);
+        let ends: Vec<f64> = of.buckets().map(|bucket| bucket.right).collect();
+        let counts: Vec<f64> = of.counts.iter().map(|count| f64::from(*count)).collect();
+        assert_eq!((numbers(&found[6]), numbers(&found[7])), (ends, counts));
+    }
+}
+
+/// The tag that a series has in the event files, as `retrain.py` called it, and what else comes with it.
+fn event_tag(series: &Series) -> (String, bool) {
+    let tag = match series.tag.as_str() {
+        "weights/logits.weight" => "final_training_ops/weights/summaries/histogram",
+        "weights/logits.bias" => "final_training_ops/biases/summaries/histogram",
+        "activations/logits" => "final_training_ops/Wx_plus_b/pre_activations",
+        "activations/probabilities" => "activations",
+        other => other,
+    };
+    (tag.to_owned(), tag.ends_with("/summaries/histogram"))
+}
+
+/// That everything that was measured is in the files, and nothing else.
+fn check_curves(found: &Value, metrics: &Metrics) {
+    let mut left = [0; 2];
+    for (side, sides) in [
+        ("train", &[MetricSide::Train, MetricSide::Run][..]),
+        ("validation", &[MetricSide::Validation]),
+    ] {
+        let found = &found[side];
+        for (series, kind) in metrics.series() {
+            if !sides.contains(&series.side) {
+                continue;
+            }
+            let (tag, is_variable) = event_tag(series);
+            if kind == MetricKind::Scalar {
+                let expected: Vec<(u32, f32)> = metrics
+                    .scalars(series)
+                    .iter()
+                    .map(|at| (at.step, at.value))
+                    .collect();
+                assert_eq!(scalars(&found["scalars"][&tag]), expected, "{tag}");
+                left[0] += 1;
+                continue;
+            }
+            let expected = metrics.histograms(series);
+            check_histograms(&found["histograms"][&tag], expected);
+            left[1] += 1;
+            if is_variable {
+                left[0] += 4;
+                let of = |name: &str| {
+                    let tag = tag.replace("/histogram", &format!("/{name}"));
+                    let last = *scalars(&found["scalars"][&tag]).last().unwrap();
+                    f64::from(last.1)
+                };
+                let last = &expected.last().unwrap().value;
+                assert_eq!([of("min"), of("max")], [last.min, last.max].map(f64::from));
+                assert!((of("mean") - last.mean()).abs() < 1e-6);
+                assert!((of("stddev_1") - last.deviation()).abs() < 1e-6);
+            }
+        }
+    }
+    let count = |kind: &str| {
+        let sides =
+            ["train", "validation"].map(|side| found[side][kind].as_object().unwrap().len());
+        sides.iter().sum::<usize>()
+    };
+    assert_eq!([count("scalars"), count("histograms")], left);
+}
+
+/// Settings, results and what was predicted of the test images.
+fn check_outcome(found: &Value, run: &Run) {
+    let found = &found[""];
+    assert_eq!(found["status"], 1);
+    let hparams = found["hparams"].as_object().unwrap();
+    let mut known = 0;
+    for setting in SETTINGS {
+        let Some(found) = hparams.get(setting.key) else {
+            continue;
+        };
+        known += 1;
+        match setting.get(&run.settings) {
+            Setting::Whole(number) => assert_eq!(found.as_f64().unwrap(), number as f64),
+            Setting::Real(number) => assert_eq!(found.as_f64().unwrap() as f32, number),
+            Setting::Switch(switch) => assert_eq!(found.as_bool().unwrap(), switch),
+            Setting::Word(word) => assert_eq!(found.as_str().unwrap(), word),
+            Setting::Nothing => unreachable!(),
+        }
+    }
+    assert!(known == hparams.len() && known > 10);
+    assert_eq!(hparams["depth"], run.settings.fine_tune.depth.to_string());
+    let result = run.result.as_ref().unwrap();
+    let step = result.best_step;
+    let accuracy = scalars(&found["scalars"]["test_accuracy"]);
+    assert_eq!(accuracy, [(step, result.test_accuracy.unwrap())]);
+    let images = found["images"].as_object().unwrap();
+    let size = numbers(&images["confusion_matrix/test_images"]);
+    assert!(images.len() == 1 && size.iter().all(|side| *side > 200.0));
+    let curves = found["pr_curves"].as_object().unwrap();
+    assert_eq!(curves.len(), run.classes.len());
+    for name in &run.classes {
+        let rows = curves[&format!("precision_recall/{name}")]
+            .as_array()
+            .unwrap();
+        let rows: Vec<Vec<f64>> = rows.iter().map(numbers).collect();
+        assert!(rows.len() == 6 && rows.iter().all(|row| row.len() == 201));
+        // Everything is at least as probable as the first threshold.
+        assert_eq!((rows[2][0], rows[3][0], rows[5][0]), (0.0, 0.0, 1.0));
+        let images: f64 = rows[..4].iter().map(|row| row[100]).sum();
+        let tested = run.frames().unwrap();
+        let tested = tested.iter().filter(|frame| frame.split == Split::Test);
+        assert_eq!(images, tested.count() as f64);
+    }
+}
+
+fn settings(depth: Depth) -> TrainSettings {
+    let mut settings = TrainSettings {
+        architecture: "efficientnet-lite0@96".parse().unwrap(),
+        how_many_training_steps: 120,
+        fine_tune: FineTuneSettings {
+            depth,
+            steps: Some(60),
+            batch_size: 8,
+            ..FineTuneSettings::default()
+        },
+        ..TrainSettings::default()
+    };
+    settings.split.validation_percentage = 25;
+    settings.split.testing_percentage = 25;
+    settings
+}
+
+#[test]
+fn its_own_reader_finds_what_was_measured() {
+    let place = Place::new();
+    place.project();
+    let project = Project::open(&place.path("p")).unwrap();
+    for depth in [Depth::Head, Depth::Last1] {
+        let curves = LiveCurves::default();
+        let run = train(&project, &settings(depth), &curves, &Work::new()).unwrap();
+        let Some(found) = read(&run.dir) else {
+            return;
+        };
+        let metrics = run.metrics().unwrap();
+        check_curves(&found, &metrics);
+        check_outcome(&found, &run);
+        // What the head reads moves only where the network does.
+        let features = Series::new("activations/features", MetricSide::Validation);
+        let features = metrics.histograms(&features);
+        let moved = features
+            .windows(2)
+            .any(|pair| pair[0].value != pair[1].value);
+        assert_eq!(moved, depth != Depth::Head);
+        if depth != Depth::Head {
+            let head = read(&run.dir.join("head")).unwrap();
+            check_curves(&head, &run.head_metrics().unwrap());
+        }
+    }
+}
