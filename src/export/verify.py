@@ -97,7 +97,11 @@ if sys.argv[1:]:
             for path in sys.argv[1:]:
                 pixels = np.asarray(square(loaded(path)))
                 found = run(tensor(pixels, model["input"]["kind"], model["input"])[0])[0]
-                print(f"{path}: {labels[found.argmax()]} {found.max():.4f}")
+                answer = labels[found.argmax()]
+                # Below this probability an image is none of the classes.
+                if found.max() < recipe.get("unknown_below", 0):
+                    answer = f"unknown (nearest: {answer})"
+                print(f"{path}: {answer} {found.max():.4f}")
             sys.exit(0)
     sys.exit("there is nothing here that runs these models: install onnxruntime or ai-edge-litert")
 

@@ -63,17 +63,20 @@ fn programs_of(place: &Place) {
         top["probability"].as_f64().unwrap(),
     );
     if let Some(python) = python() {
-        let output = interpreter(&python)
-            .arg(export.join("verify.py"))
-            .arg(&image)
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let classified = || {
+            let output = interpreter(&python)
+                .arg(export.join("verify.py"))
+                .arg(&image)
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let text = classified();
         let (_, answer) = text.trim().rsplit_once(": ").unwrap();
         let (found, value) = answer.split_once(' ').unwrap();
         let value: f64 = value.parse().unwrap();
@@ -81,6 +84,18 @@ fn programs_of(place: &Place) {
             found == class && (value - probability).abs() < 0.02,
             "{text} {top}"
         );
+        // With a threshold that nothing reaches.
+        let recipe = export.join("preprocess.json");
+        let whole = fs::read(&recipe).unwrap();
+        let mut changed: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+        changed["unknown_below"] = 1.5.into();
+        fs::write(&recipe, changed.to_string()).unwrap();
+        let text = classified();
+        assert!(
+            text.contains(&format!(": unknown (nearest: {class}) ")),
+            "{text}"
+        );
+        fs::write(&recipe, whole).unwrap();
     }
     kotlin(place);
 }

@@ -246,6 +246,16 @@ fn the_program_in_javascript_checks_itself_on_the_golden_images() {
     let (ok, text) = javascript(&[image.to_str().unwrap()]);
     let class = golden["images"][0]["class"].as_str().unwrap();
     assert!(ok && text.contains(&format!(": {class} 0.")), "{text}");
+    // With a threshold that nothing reaches.
+    let recipe = out.join("preprocess.json");
+    let whole = std::fs::read(&recipe).unwrap();
+    let mut changed: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+    changed["unknown_below"] = 1.5.into();
+    std::fs::write(&recipe, changed.to_string()).unwrap();
+    let (ok, text) = javascript(&[image.to_str().unwrap()]);
+    let unknown = format!(": unknown (nearest: {class}) 0.");
+    assert!(ok && text.contains(&unknown), "{text}");
+    std::fs::write(&recipe, whole).unwrap();
     let (ok, text) = javascript(&[photo.to_str().unwrap()]);
     assert!(
         !ok && text.contains("npm install sharp") && text.lines().count() == 1,

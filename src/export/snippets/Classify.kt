@@ -39,7 +39,16 @@ class Recipe(preprocess: Map<*, *>, input: Map<*, *>) {
     val mean = numbers(input["mean"] ?: preprocess["mean"])
     val std = numbers(input["std"] ?: preprocess["std"])
 
+    /** Below this probability an image is none of the classes. */
+    val unknownBelow = (preprocess["unknown_below"] as Double?) ?: 0.0
+
     private fun numbers(list: Any?) = (list as List<*>).map { (it as Double).toFloat() }
+
+    /** The label of the greatest probability. */
+    fun answer(found: FloatArray, labels: List<*>): String {
+        val best = found.indices.maxBy { found[it] }!!
+        return if (found[best] < unknownBelow) "unknown (nearest: ${labels[best]})" else "${labels[best]}"
+    }
 
     /** The image cut and resized to side × side pixels. */
     fun square(image: Rgb): Rgb {
@@ -202,8 +211,7 @@ fun main(arguments: Array<String>) {
         if (arguments.size > 1 && runner != null) {
             for (path in arguments.drop(1)) {
                 val found = runner.run(recipe.tensor(load(File(path))), recipe)
-                val best = found.indices.maxBy { found[it] }!!
-                println("$path: ${labels[best]} ${found[best]}")
+                println("$path: ${recipe.answer(found, labels)} ${found.max()}")
             }
             return
         }

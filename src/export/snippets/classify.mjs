@@ -145,6 +145,12 @@ async function opened(model) {
   };
 }
 
+/** The label of the greatest probability; below `unknown_below`, where there is one, it is none of them. */
+function answer(probabilities) {
+  const label = labels[top(probabilities)];
+  return Math.max(...probabilities) < (recipe.unknown_below ?? 0) ? `unknown (nearest: ${label})` : label;
+}
+
 const top = (values) => values.indexOf(Math.max(...values));
 const apart = (a, b) => a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
 
@@ -192,7 +198,7 @@ async function classify(golden, files) {
     if (!run) continue;
     for (const file of files) {
       const probabilities = await run(input(square(await decoded(file)), model.input.kind));
-      console.log(`${file}: ${labels[top(probabilities)]} ${Math.max(...probabilities).toFixed(4)}`);
+      console.log(`${file}: ${answer(probabilities)} ${Math.max(...probabilities).toFixed(4)}`);
     }
     return 0;
   }

@@ -57,6 +57,8 @@ func load(_ url: URL) throws -> Rgb {
 /// How an image becomes the input of a model: what preprocess.json says, and the model's own line in golden.json.
 struct Recipe {
     let side: Int, fit: String, bars: [UInt8], kind: String, mean: [Float], std: [Float]
+    /// Below this probability an image is none of the classes.
+    let unknownBelow: Float
 
     init(_ preprocess: [String: Any], _ input: [String: Any]) {
         func numbers(_ list: Any?) -> [Double] { (list as? [NSNumber])?.map(\.doubleValue) ?? [] }
@@ -64,8 +66,15 @@ struct Recipe {
         fit = preprocess["fit"] as! String
         bars = numbers(preprocess["bar_rgb"]).map { UInt8($0) }
         kind = input["kind"] as! String
+        unknownBelow = (preprocess["unknown_below"] as? NSNumber)?.floatValue ?? 0
         mean = numbers(input["mean"] ?? preprocess["mean"]).map { Float($0) }
         std = numbers(input["std"] ?? preprocess["std"]).map { Float($0) }
+    }
+
+    /// The label of the greatest probability.
+    func answer(_ found: [Float], _ labels: [String]) -> String {
+        let best = found.indices.max { found[$0] < found[$1] }!
+        return found[best] < unknownBelow ? "unknown (nearest: \(labels[best]))" : labels[best]
     }
 
     /// The image cut and resized to side × side pixels.
@@ -269,8 +278,7 @@ func check() throws -> Bool {
         if let runner = runner, arguments.count > 1 {
             for path in arguments.dropFirst() {
                 let found = try runner.run(recipe.tensor(load(URL(fileURLWithPath: path))), recipe, labels)
-                let best = found.indices.max { found[$0] < found[$1] }!
-                print("\(path): \(labels[best]) \(found[best])")
+                print("\(path): \(recipe.answer(found, labels)) \(found.max()!)")
             }
             return true
         }
