@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::{Evaluation, Figures, Measure};
+use crate::evaluate::{Evaluation, Figures, LeakMeter, Measure};
 use crate::project::{FrameName, Project, Split};
 use crate::train::{Calibration, Run, RunClasses, RunFrame};
 
@@ -64,6 +64,9 @@ pub struct Card {
     pub notes: Vec<String>,
     /// The models, as `certificate.json` has them with all their figures.
     pub models: Vec<CardModel>,
+    /// What a split image by image would have hidden; `None` without test images.
+    #[serde(default)]
+    pub leak: Option<LeakMeter>,
     /// The run's calibration; `None` of one without enough validation images.
     #[serde(default)]
     pub calibration: Option<Calibration>,
@@ -166,13 +169,13 @@ pub struct CardModel {
 }
 
 impl Card {
-    /// The card of a run, measured on the images of `reference`, whose figures are `figures`.
+    /// The card of a run, measured on the images of `reference`, whose figures are `figures`, with its leak meter.
     pub(super) fn new(
         project: &Project,
         run: &Run,
         classes: &RunClasses,
         model: &Model,
-        (reference, figures): (&Evaluation, &Figures),
+        (reference, figures, leak): (&Evaluation, &Figures, Option<LeakMeter>),
         certificate: &Certificate,
     ) -> Result<Self, ExportError> {
         let frames = run.frames()?;
@@ -251,6 +254,7 @@ impl Card {
             confused,
             notes,
             models: certificate.models.iter().map(CardModel::of).collect(),
+            leak,
             calibration: run.calibration()?,
             licences: licences(model),
         };

@@ -49,7 +49,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::evaluate::{Figures, InputKind, Recipe, RecipeInput, RecipeOutput, Runner};
+use crate::evaluate::{Figures, InputKind, Recipe, RecipeInput, RecipeOutput, Runner, leak_meter};
 use crate::jobs::Work;
 use crate::project::Project;
 use crate::train::{Run, RunClasses, RunState};
@@ -309,7 +309,17 @@ fn write_and_verify(
         });
     };
     let figures = Figures::of(&reference, work)?;
-    let measured = (&reference, &figures);
+    let leak = match leak_meter(project, run, work) {
+        Ok(leak) => leak,
+        Err(error) => {
+            work.check()?;
+            work.warn(format!(
+                "The leak meter is missing in the model card: {error}"
+            ));
+            None
+        }
+    };
+    let measured = (&reference, &figures, leak);
     let card = Card::new(project, run, &classes, &model, measured, &certificate)?;
     for (name, format, text) in describing(&model, &models, &certificate, &card, out)? {
         pending.write(name, text.as_bytes())?;

@@ -212,6 +212,9 @@ fn the_card_says_what_the_run_was_made_of_and_came_to() {
     let (low, high) = card.accuracy.interval_95.unwrap();
     assert!(low < top1 + 1e-6 && top1 < high + 1e-6);
     assert_eq!(card.weakest().len(), 3);
+    let leak = card.leak.as_ref().unwrap();
+    assert_eq!(leak.frames, data.test.images);
+    assert!((leak.by_source.value.unwrap() - f64::from(top1)).abs() < 1e-6);
     assert!(card.licences[0].contains("Apache-2.0"));
 
     let text = fs::read_to_string(out.join("MODEL_CARD.md")).unwrap();
@@ -223,6 +226,7 @@ fn the_card_says_what_the_run_was_made_of_and_came_to() {
         "fewer than 30 test images",
         "`model.onnx`",
         "LICENSE.txt",
+        "with a split image by image it would seem",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Card, Counted, Measured, count};
+use crate::project::Noun;
 
 impl Card {
     /// As it stands in [`super::FILE`].
@@ -40,6 +41,9 @@ impl Card {
                 "The images come from one source, so nothing can be said of how much the figure would differ on others."
             }
         );
+        if let Some(leak) = &self.leak {
+            _ = write!(text, "{}\n\n", leak.sentence(Noun::Image));
+        }
         if let Some(found) = &self.calibration {
             _ = write!(
                 text,
