@@ -49,6 +49,7 @@ pub enum Command {
     Find,
     LabelByName,
     Preview,
+    HeatMap,
     LargerThumbs,
     SmallerThumbs,
     Undo,
@@ -67,7 +68,7 @@ const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
     /// All commands, in the order of the palette.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::AddFiles,
         Self::AddFolder,
         Self::AddByPath,
@@ -88,6 +89,7 @@ impl Command {
         Self::RestoreSelected,
         Self::Find,
         Self::Preview,
+        Self::HeatMap,
         Self::LargerThumbs,
         Self::SmallerThumbs,
         Self::Undo,
@@ -163,6 +165,7 @@ impl Command {
             Self::Find => "Find {images} by name",
             Self::LabelByName => "Label by the class’s name…",
             Self::Preview => "Preview {image}",
+            Self::HeatMap => "Heat map",
             Self::LargerThumbs => "Larger thumbnails",
             Self::SmallerThumbs => "Smaller thumbnails",
             Self::Undo => "Undo",
@@ -231,6 +234,9 @@ impl Command {
                 "Delete for good the {images} and runs that were removed; asks first, and says how much it is"
             }
             Self::Preview => "Look at the {image} in full size",
+            Self::HeatMap => {
+                "Show over the {image} which places speak for the class and which against it"
+            }
             Self::LargerThumbs => "Show fewer, larger thumbnails",
             Self::SmallerThumbs => "Show more, smaller thumbnails",
             Self::Undo => "Take the last change back",
@@ -269,6 +275,7 @@ impl Command {
             Self::Find => (CTRL, Key::F),
             Self::LabelByName => (NONE, Key::L),
             Self::Preview => (NONE, Key::Space),
+            Self::HeatMap => (NONE, Key::H),
             Self::LargerThumbs => (CTRL, Key::CloseBracket),
             Self::SmallerThumbs => (CTRL, Key::OpenBracket),
             Self::Undo => (CTRL, Key::Z),
@@ -396,6 +403,9 @@ impl Command {
                 Workspace::Label => session.label.cursor.is_some(),
                 Workspace::Evaluate => !session.evaluate.chosen().is_empty(),
                 Workspace::Import | Workspace::Train | Workspace::Export => false,
+            }),
+            Self::HeatMap => session.is_some_and(|session| {
+                app.workspace == Workspace::Evaluate && session.evaluate.can_show_heat()
             }),
             Self::Undo => changeable.is_some_and(super::session::Session::can_undo),
             Self::Redo => changeable.is_some_and(|session| session.redo_text().is_some()),

@@ -96,6 +96,7 @@ impl App {
                 });
             }
             Command::EmptyTrash => self.ask_empty_trash(),
+            Command::HeatMap => self.apply_evaluate(EvaluateAction::Heat),
             Command::Preview if self.workspace == Workspace::Evaluate => {
                 self.apply_evaluate(EvaluateAction::Enlarge);
             }

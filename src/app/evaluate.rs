@@ -13,7 +13,7 @@ use super::mend::Mended;
 use super::pictures::{color_image, fit};
 use super::tasks::TaskId;
 use super::train::TrainState;
-use super::{App, Lane, Workspace};
+use super::{App, HeatClass, Lane, Workspace};
 use crate::evaluate::{
     EvaluateError, Evaluation, Figures, FramePrediction, Prediction, Predictor, evaluate,
 };
@@ -85,6 +85,12 @@ pub struct EvaluateState {
     pub cell: Option<(usize, usize)>,
     /// The frame that is shown large: its place in the list that is shown.
     pub preview: Option<usize>,
+    /// Whether the heat map lies over the frame that is shown large.
+    pub heat: bool,
+    /// The class that it is of.
+    pub heat_class: HeatClass,
+    /// Changes when what is known of the run's weights or classes is let go of.
+    pub(super) generation: u64,
     /// The frames that are shown, by their places in the predictions.
     pub shown: Vec<usize>,
     /// The selected frames, by their places in the predictions.
@@ -120,6 +126,9 @@ impl Default for EvaluateState {
             task: None,
             cell: None,
             preview: None,
+            heat: false,
+            heat_class: HeatClass::Predicted,
+            generation: 0,
             shown: Vec::new(),
             selection: HashSet::new(),
             anchor: None,
@@ -159,6 +168,10 @@ pub enum EvaluateAction {
     Cell(Option<(usize, usize)>),
     /// Shows a frame large, or none.
     Preview(Option<usize>),
+    /// Shows the heat map over the frame, or no longer.
+    Heat,
+    /// Shows the heat map of this class.
+    HeatClass(HeatClass),
     /// Picks the frame at a place of the list that is shown.
     Pick(usize, Pick),
     /// Shows the first selected frame large, or none again.
@@ -196,6 +209,12 @@ impl EvaluateState {
             .collect()
     }
 
+    /// Whether an image is shown that a heat map can lie over.
+    #[must_use]
+    pub fn can_show_heat(&self) -> bool {
+        self.preview.is_some() && !self.shows_files
+    }
+
     /// Whether the chosen run has yet to be measured.
     #[must_use]
     pub fn is_due(&self) -> bool {
@@ -207,6 +226,8 @@ impl EvaluateState {
         self.evaluation = None;
         self.figures = None;
         self.error = None;
+        self.generation += 1;
+        self.heat_class = HeatClass::Predicted;
         self.cell = None;
         self.preview = None;
         self.mended = Mended::default();
@@ -297,6 +318,11 @@ impl App {
             EvaluateAction::Report => self.write_report(),
             EvaluateAction::Preview(place) => {
                 state.preview = place.filter(|place| *place < state.shown.len());
+            }
+            EvaluateAction::Heat => state.heat = !state.heat,
+            EvaluateAction::HeatClass(class) => {
+                state.heat = true;
+                state.heat_class = class;
             }
             EvaluateAction::Pick(..)
             | EvaluateAction::Enlarge

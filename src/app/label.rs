@@ -127,10 +127,10 @@ pub enum LabelAction {
 }
 
 /// The keys that give a class, in the order of the classes: the digits, then letters that no command has and none is
-/// about to have (A, F, I, L, O).
-const CLASS_KEYS: &str = "123456789qwertyupsdghjkzxcvbnm";
+/// about to have (A, F, H, I, L, O).
+const CLASS_KEYS: &str = "123456789qwertyupsdgjkzxcvbnm";
 
-/// The key that gives the class at `index` of the user's order; classes beyond the thirtieth have none.
+/// The key that gives the class at `index` of the user's order; classes beyond the twenty-ninth have none.
 #[must_use]
 pub fn class_key(index: usize) -> Option<char> {
     let key = CLASS_KEYS.as_bytes().get(index)?;

@@ -15,6 +15,7 @@ mod export;
 mod extend;
 mod find;
 mod foresee;
+mod heat;
 mod import;
 mod label;
 mod make;
@@ -57,6 +58,7 @@ pub use evaluate::{EvaluateAction, EvaluateState, FilePrediction, FilePrediction
 pub use export::{ExportAction, ExportFailure, ExportState};
 pub use extend::Extension;
 pub use find::contains as contains_word;
+pub use heat::{Heat, HeatClass, HeatLayer, HeatMaps};
 pub use import::{
     Again, Batch, Bulk, ClassRule, FateFilter, ImportAction, ImportState, PlanAnswer,
 };
@@ -294,6 +296,7 @@ impl App {
         if let Some(session) = &self.session {
             session.pictures.begin_frame();
             session.previews.begin_frame();
+            session.heat.begin_frame();
         }
         if self.quitting == Quitting::Waiting && self.tasks.is_idle() {
             self.quitting = Quitting::Now;

@@ -14,7 +14,7 @@ use super::phone::PhoneTrial;
 use super::snapshot::Known;
 use super::train::TrainState;
 use super::watch::Watch;
-use super::{Action, App, Lane, Pictures, Previews, Show, Snapshot, Workspace, presence};
+use super::{Action, App, HeatMaps, Lane, Pictures, Previews, Show, Snapshot, Workspace, presence};
 use crate::backbone::{Backbone, open_own, own_of};
 use crate::jobs::JobError;
 use crate::media::MediaError;
@@ -42,6 +42,8 @@ pub struct Session {
     pub pictures: Pictures,
     /// Previews of its videos.
     pub previews: Previews,
+    /// Heat maps of its images.
+    pub heat: HeatMaps,
     /// The import workspace.
     pub import: ImportState,
     /// The label workspace.
@@ -80,6 +82,7 @@ impl Session {
             trash,
             architectures,
         } = opened;
+        let project = Arc::new(project);
         let mut session = Self {
             root: project.root().to_owned(),
             name: project.name(),
@@ -89,6 +92,7 @@ impl Session {
             trash,
             pictures: Pictures::new(ctx, &project),
             previews: Previews::new(ctx, &project),
+            heat: HeatMaps::new(ctx, &project),
             import: ImportState::load(&project),
             label: LabelState::default(),
             train: TrainState::load(&project),
@@ -100,7 +104,7 @@ impl Session {
             edits: Edits::default(),
             watch: presence::watch(ctx, project.root()),
             rescan_due: false,
-            project: Arc::new(project),
+            project,
         };
         session.rebuild_shown();
         session

@@ -38,7 +38,7 @@ impl Viewer<'_> {
         session: &Session,
         zoom: &mut Zoom,
         above: impl FnOnce(&mut Ui, &mut Cx<'_>),
-        below: impl FnOnce(&mut Ui),
+        below: impl FnOnce(&mut Ui, &mut Cx<'_>),
     ) -> Option<usize> {
         let room = ctx.content_rect().size();
         let size = vec2((room.x * 0.8).min(1200.0), (room.y * 0.82).min(860.0));
@@ -75,7 +75,7 @@ impl Viewer<'_> {
                     Picture::Failed(why) => failed_picture(ui, rect, why),
                 }
                 ui.add_space(4.0);
-                below(ui);
+                below(ui, cx);
             });
         let (back, forth) = ctx.input(|input| {
             (

@@ -90,3 +90,27 @@ fn what_takes_trainings_is_measured_on_request() {
     desk.click("Data");
     desk.see("split at random");
 }
+
+#[test]
+fn a_heat_map_lies_over_the_image_that_is_looked_at() {
+    let place = Place::new();
+    let mut desk = evaluated(&place);
+    desk.act(Action::Evaluate(EvaluateAction::Cell(Some((0, 0)))));
+    desk.act(Action::Evaluate(EvaluateAction::Preview(Some(0))));
+    desk.see("Heat map");
+    desk.key(egui::Modifiers::NONE, egui::Key::H);
+    desk.see_part("What each place adds to the logit");
+    assert!(session(&desk).evaluate.heat);
+    // It stays on from image to image.
+    desk.key(egui::Modifiers::NONE, egui::Key::ArrowRight);
+    desk.rest();
+    assert_eq!(session(&desk).evaluate.preview, Some(1));
+    desk.see_part("What each place adds to the logit");
+    // Of another class.
+    desk.click("Class of the heat map");
+    desk.click("moving");
+    desk.see_part("What each place adds to the logit");
+    desk.key(egui::Modifiers::NONE, egui::Key::H);
+    desk.rest();
+    assert!(!session(&desk).evaluate.heat);
+}

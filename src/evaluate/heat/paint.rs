@@ -53,7 +53,7 @@ pub const NEGATIVE: [[u8; 3]; 17] = [
 ];
 
 /// Opacity of the strongest colour, 0..=255.
-const STRONGEST: f64 = 200.0;
+const STRONGEST: f64 = 165.0;
 /// The tables begin black, which would darken the image where nothing is.
 const FIRST: f64 = 0.3;
 /// What the network does not see.

@@ -6,7 +6,7 @@ use egui::{
 };
 
 use super::figures::source_name;
-use super::{matrix, mend};
+use super::{heat, matrix, mend};
 use crate::app::{Action, EvaluateAction, Picture, PictureKey, Session, image_name, words};
 use crate::evaluate::{Evaluation, FramePrediction};
 use crate::project::FrameName;
@@ -236,15 +236,20 @@ pub fn large_ui(
         path: &path,
         place,
         count: shown.len(),
-        beside: 250.0,
+        beside: 250.0 + heat::ROW,
     };
+    let map = heat::of_frame(session, frame, &path);
+    zoom.lay_over(heat::texture(map.as_ref()));
     let to = viewer.show(
         ctx,
         cx,
         session,
         zoom,
         |ui, cx| mend::mend_ui(ui, cx, session),
-        |ui| probabilities_ui(ui, session, evaluation, frame),
+        |ui, cx| {
+            heat::row_ui(ui, cx, session, &evaluation.classes, map.as_ref(), true);
+            probabilities_ui(ui, session, evaluation, frame);
+        },
     );
     if to != Some(place) {
         cx.act(Action::Evaluate(EvaluateAction::Preview(to)));

@@ -6,6 +6,7 @@ mod curves;
 mod data;
 mod figures;
 mod files;
+mod heat;
 mod matrix;
 mod measure;
 mod mend;

@@ -203,7 +203,14 @@ pub(super) fn large_ui(ctx: &egui::Context, cx: &mut Cx<'_>, session: &Session, 
             ui.label(widgets::muted(tokens(ui), words));
         }
     };
-    match viewer.show(ctx, cx, session, &mut view.zoom, |_, _| (), answers) {
+    match viewer.show(
+        ctx,
+        cx,
+        session,
+        &mut view.zoom,
+        |_, _| (),
+        |ui, _| answers(ui),
+    ) {
         Some(to) => large.place = to,
         None => view.large = None,
     }

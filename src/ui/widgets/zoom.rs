@@ -1,6 +1,8 @@
 //! A picture that can be enlarged: wheel, pinch, + and −; dragged about when it is larger than its place.
 
-use egui::{Key, Modifiers, Rect, Response, Sense, TextureHandle, Ui, Vec2, vec2};
+use egui::{
+    Color32, Key, Modifiers, Rect, Response, Sense, TextureHandle, TextureId, Ui, Vec2, pos2, vec2,
+};
 
 use super::{picture, quiet_button, text};
 use crate::ui::theme::{self, tokens};
@@ -25,6 +27,8 @@ pub struct Zoom {
     wish: Option<Wish>,
     /// Its size as it was painted last, as a part of its actual size.
     shown: Option<f32>,
+    /// What lies over it when it is painted next.
+    over: Option<TextureId>,
 }
 
 impl Default for Zoom {
@@ -35,6 +39,7 @@ impl Default for Zoom {
             center: Vec2::splat(0.5),
             wish: None,
             shown: None,
+            over: None,
         }
     }
 }
@@ -53,9 +58,15 @@ impl Zoom {
         if self.of != of {
             *self = Self {
                 of: of.to_owned(),
+                over: self.over,
                 ..Self::default()
             };
         }
+    }
+
+    /// Lays a texture over the picture when it is painted next: one that covers the whole of it.
+    pub fn lay_over(&mut self, over: Option<TextureId>) {
+        self.over = over;
     }
 
     /// Whether more pixels are wanted than fit on the screen: the picture in its own size should be loaded.
@@ -126,6 +137,10 @@ impl Zoom {
         let clip = ui.clip_rect();
         ui.set_clip_rect(rect.intersect(clip));
         picture(ui, place, texture, theme::RADIUS_SMALL);
+        if let Some(over) = self.over.take() {
+            let all = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+            ui.painter().image(over, place, all, Color32::WHITE);
+        }
         ui.set_clip_rect(clip);
         let larger = shown.x > rect.width() + 0.5 || shown.y > rect.height() + 0.5;
         if larger && response.dragged() {
