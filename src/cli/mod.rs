@@ -17,6 +17,7 @@
 //! | `file` | of `import`, one for each file below the paths: `path` s, `fate` s (`imported`, `known`, `passed_over`, `failed`), `text` s; where it applies `kind` s, `class` s, `asked_class` s (another than it has), `moved` b, `trashed` b, `place` s (in the project; of a video where it was imported from), `source` s, `frames` n, `replaced` n (frames of an earlier sampling that went to the trash), `reason` s (`not_media`, `hidden`, `system_file`, `drive_thumbnail`, `deleted`, `archive_leftover`, `this_project`, `other_project`, `folder_twice`, `special`) |
 //! | `heat` | of `heat`, one for each image: `path` s, `time_secs` f or null (photo), `out` s (the PNG image), `class` s (that the map is of), `probability` f, `predicted` s, `unknown` b or null, `exact` b (mean of `values` and `bias` are `logit`; else weighted by the gradient), `rows` n, `columns` n, `values` [f] (row by row), `bias` f, `logit` f |
 //! | `prediction` | `path` s, `time_secs` f or null (photo), `unknown` b or null (no threshold), `top` [{`class` s, `probability` f}] |
+//! | `film` | of `predict`, one for each video, after all predictions: `path` s, `frames` n, `class` s (with the highest mean probability), `probability` f (that mean), `unknown` b or null, `truth` s or null (the nearest folder named as a class) |
 //! | `serving` | of `serve`: `run` s, `url` s (of the page), `address` s (what is open) |
 //! | `result` | the last line of a command that succeeded, see below |
 //! | `error` | `message` s: the last line of a command that failed; the same sentence is on standard error |
@@ -43,7 +44,7 @@
 //! | `report` | `run` s, `path` s, `bytes` n |
 //! | `heat` | `images` n, `skipped` n |
 //! | `embedding` | `run` s, `path` s, `images` n, `of` n |
-//! | `predict` | `predictions` n, `skipped` n |
+//! | `predict` | `predictions` n, `skipped` n, `films` n, `accuracy` {`photos` and `films` {`correct` n, `files` n}} or null (no folder is named as a class) |
 //! | `export` | of one run `run` s, `place` s (the folder or the ZIP file), `files` [{`path` s, `format` s, `bytes` n, `top1_agreement` f or null, `max_probability_difference` f or null}], `certificate` as `certificate.json` has it: `split` s, `frames` n, `fp32_bytes` n, `models` [{`file` s, `format` s, `bytes` n, `size_ratio` f, `run_top1` f, `top1` f, `top1_difference` f, `top1_difference_95` [f, f], `top1_agreement` f, `max_probability_difference` f, `flips` [{`path` s, `truth` s, `run` {`class` s, `probability` f}, `model` {`class` s, `probability` f}}], `latency` {`median_ms` f, `ratio_to_fp32` f} or null, `accepted_loss` s or null, `search` (int8 only) {`fitted_on` n, `compared_on` n, `run_top1` f, `candidates` [{`name` s, `bytes` n, `top1` f, `agreement` f, `divergence` f, `real_values` n, `latency_ratio` f or null, `taken` b}]}}] |
 //! | `export` of several runs | `runs` [the same for each], `failed` [{`run` s, `place` s, `error` s}] (none; with any it fails, after an `exported` event) |
 //! | `verify` | `files` n (as they were exported), `images` n, `models` [{`file` s, `format` s, `same_top1` n, `max_probability_difference` f, `tolerance` f, `ok` b}], `problems` [s] (none; with any it fails, after a `warning` for each) |

@@ -7,7 +7,9 @@ use anyhow::bail;
 use crossbeam_channel::{Receiver, bounded};
 use serde::Serialize;
 
-use crate::evaluate::{EvaluateError, FilePicture, Predictor};
+use crate::evaluate::{
+    EvaluateError, FilePicture, FolderAccuracy, Predictor, Right, Timeline, Timelines, check_csv,
+};
 use crate::jobs::Cancelled;
 
 use super::console::{Console, Watch};
@@ -33,6 +35,22 @@ pub struct Args {
     /// the run or the export (`evaluate --unknown-at`)
     #[arg(long, value_name = "PERCENT", value_parser = per_cent)]
     unknown: Option<f32>,
+    /// Also write the probabilities of all images as comma-separated values: file, time, one column for each class
+    #[arg(long, value_name = "FILE.csv")]
+    timeline: Option<PathBuf>,
+    /// Smooth the probabilities in that file over so many seconds of a video
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = seconds, requires = "timeline")]
+    smooth: f64,
+}
+
+/// A number of seconds, 0 or more.
+fn seconds(text: &str) -> std::result::Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
+    if (0.0..=86_400.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err("is no number of seconds between 0 and 86400".to_owned())
+    }
 }
 
 /// A number of 0 to 100.
@@ -60,10 +78,26 @@ struct Class {
     probability: f32,
 }
 
+/// What a model says of a whole video.
+#[derive(Serialize)]
+struct Film {
+    path: String,
+    frames: u64,
+    class: String,
+    probability: f32,
+    /// Nothing where the model has no threshold.
+    unknown: Option<bool>,
+    /// The nearest folder that is named as a class.
+    truth: Option<String>,
+}
+
 #[derive(Serialize)]
 struct Result {
     predictions: u64,
     skipped: u64,
+    films: u64,
+    /// Nothing where no folder is named as a class.
+    accuracy: Option<FolderAccuracy>,
 }
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
@@ -71,15 +105,21 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let (sender, predictions) = bounded(64);
     let top = if args.top == 0 { usize::MAX } else { args.top };
     let (model, files) = (args.model, args.files);
-    let outcome = console.run_watched(
+    let (timeline, smooth) = (args.timeline, args.smooth);
+    let (outcome, timelines, unknown_below) = console.run_watched(
         "predict",
         |watch| write_all(watch, &predictions),
         move |work| {
+            if let Some(path) = &timeline {
+                check_csv(path)?;
+            }
             let mut predictor = Predictor::open(&model)?;
             if let Some(percent) = args.unknown {
                 predictor.unknown_below = Some(percent / 100.0);
             }
+            let mut timelines = Timelines::new(predictor.classes());
             let outcome = predictor.predict_files(&files, &sampling, work, |found| {
+                timelines.push(&found);
                 if sender.send(Shown::of(found, top)).is_err() {
                     return ControlFlow::Break(());
                 }
@@ -89,24 +129,87 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
             if outcome.ended {
                 return Err(Cancelled.into());
             }
-            Ok::<_, EvaluateError>(outcome)
+            if let Some(path) = &timeline {
+                timelines.write_csv(path, smooth)?;
+            }
+            Ok::<_, EvaluateError>((outcome, timelines, predictor.unknown_below))
         },
     )?;
+    let films = films(&timelines, unknown_below);
     let result = Result {
         predictions: outcome.predictions,
         skipped: outcome.skipped,
+        films: films.len() as u64,
+        accuracy: timelines.accuracy(unknown_below),
     };
     if result.predictions == 0 {
         bail!("nothing could be predicted: no file given is a photo or video that can be read");
     }
+    for film in &films {
+        console.event("film", film)?;
+    }
     if console.json() {
         console.event("result", &result)
     } else {
+        for film in &films {
+            console.out(&film_text(film))?;
+        }
+        for line in accuracy_text(result.accuracy) {
+            console.out(&line)?;
+        }
         if result.skipped > 0 {
             console.say(&format!("skipped {}", count(result.skipped, "file")));
         }
         Ok(())
     }
+}
+
+/// What the model says of each whole video.
+fn films(timelines: &Timelines, unknown_below: Option<f32>) -> Vec<Film> {
+    let class = |index: usize| timelines.classes.get(index).cloned().unwrap_or_default();
+    let films = timelines.files.iter().filter(|file| file.is_film());
+    let film = |file: &Timeline| {
+        let verdict = file.verdict(unknown_below)?;
+        Some(Film {
+            path: shown(&file.path),
+            frames: file.frames.len() as u64,
+            class: class(verdict.class),
+            probability: verdict.probability,
+            unknown: verdict.unknown,
+            truth: file.truth(&timelines.classes).map(class),
+        })
+    };
+    films.filter_map(film).collect()
+}
+
+fn film_text(film: &Film) -> String {
+    let unknown = match film.unknown {
+        Some(true) => "unknown; ",
+        _ => "",
+    };
+    let percent = film.probability * 100.0;
+    let frames = count(film.frames, "frame");
+    format!(
+        "{} as a whole: {unknown}{} {percent:.1} %, the mean of {frames}",
+        film.path, film.class
+    )
+}
+
+fn accuracy_text(accuracy: Option<FolderAccuracy>) -> Vec<String> {
+    let line = |right: Right, what: &str| {
+        let part = 100.0 * right.correct as f64 / right.files.max(1) as f64;
+        let files = count(right.files, what);
+        format!(
+            "{} of {files} right by the folder’s name: {part:.1} %",
+            right.correct
+        )
+    };
+    let Some(found) = accuracy else {
+        return Vec::new();
+    };
+    let sides = [(found.photos, "photo"), (found.films, "video")];
+    let some = sides.into_iter().filter(|(right, _)| right.files > 0);
+    some.map(|(right, what)| line(right, what)).collect()
 }
 
 impl Shown {

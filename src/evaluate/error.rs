@@ -63,6 +63,12 @@ pub enum EvaluateError {
         "the thumbnails cannot be made into one picture: {0}; make room in memory and try again"
     )]
     Sprite(String),
+    /// A file that a timeline would replace and that is none.
+    #[error("“{}” is there already and holds no probabilities over time, so it is not replaced; give another name", path.display())]
+    NoTimeline {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file that cannot be written.
     #[error(transparent)]
     File(#[from] FileError),

@@ -9,6 +9,7 @@ use crate::jobs::{Work, sentence};
 use crate::media::{Kind, MediaError, Sampler, gather, load_image};
 use crate::project::Sampling;
 
+use super::predict::ranked;
 use super::{EvaluateError, Prediction, Predictor};
 
 /// A picture of a file, and what the model says of it.
@@ -19,6 +20,8 @@ pub struct FilePicture<'a> {
     pub time_secs: Option<f64>,
     /// The picture.
     pub picture: RgbImage,
+    /// One for each class, in the order of [`Predictor::classes`].
+    pub probabilities: Vec<f32>,
     /// The classes, most probable first.
     pub prediction: Prediction,
 }
@@ -45,11 +48,13 @@ impl Predictor {
         mut each: impl FnMut(FilePicture<'_>) -> ControlFlow<()>,
     ) -> Result<FilesOutcome, EvaluateError> {
         for_each_picture(paths, sampling, work, |path, picture, time_secs| {
-            let prediction = self.predict_until_cancelled(&picture, work)?;
+            let probabilities = self.until_cancelled(&picture, work)?;
+            let prediction = ranked(self.classes(), &probabilities, self.unknown_below);
             Ok(each(FilePicture {
                 path,
                 time_secs,
                 picture,
+                probabilities,
                 prediction,
             }))
         })

@@ -23,6 +23,7 @@ mod rows;
 mod runner;
 mod student;
 pub(crate) mod svg;
+mod timeline;
 
 pub use calibration::{Reliability, ReliabilityBin, calibrate, calibrate_or_warn, reliability};
 pub use classifier::{Classifier, arg_max};
@@ -50,3 +51,6 @@ pub use retrained::{
 };
 pub use runner::Runner;
 pub use student::t_975;
+pub use timeline::{
+    FolderAccuracy, Right, TimedProbabilities, Timeline, Timelines, Verdict, check_csv,
+};

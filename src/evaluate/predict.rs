@@ -125,7 +125,7 @@ impl Predictor {
     }
 
     /// The same, ended in its midst when `work` is cancelled.
-    fn until_cancelled(
+    pub(super) fn until_cancelled(
         &mut self,
         picture: &RgbImage,
         work: &Work,

@@ -40,6 +40,7 @@ fn heat_maps_are_exact_and_nothing_is_replaced() {
             }
         }
     }
+    whole_films_are_judged(&place);
     let count = || std::fs::read_dir(place.path("maps-head")).unwrap().count();
     assert_eq!(count(), 4);
     let again = place.line("heat p --out maps-head --fps 1 --to 1 videos/bars --class moving");
@@ -52,5 +53,52 @@ fn heat_maps_are_exact_and_nothing_is_replaced() {
             && unknown.stderr.contains("bars, fractal, moving"),
         "{}",
         unknown.stderr
+    );
+}
+
+/// Verdicts of whole films, accuracy by the folders' names, and the probabilities of all frames.
+fn whole_films_are_judged(place: &Place) {
+    let run = std::fs::read_dir(place.path("p/runs"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let run = run.path();
+    let line = format!(
+        "--json predict {} videos --fps 2 --timeline all.csv --smooth 1",
+        run.display()
+    );
+    let ran = place.line(&line);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let events: Vec<Value> = ran.json();
+    let films: Vec<&Value> = events.iter().filter(|e| e["event"] == "film").collect();
+    assert_eq!(films.len(), 12);
+    let right = films
+        .iter()
+        .filter(|film| film["class"] == film["truth"])
+        .count();
+    let result = events.last().unwrap();
+    assert_eq!(result["films"], 12);
+    assert_eq!(result["accuracy"]["films"]["files"], 12);
+    assert_eq!(result["accuracy"]["films"]["correct"], right);
+    assert_eq!(result["accuracy"]["photos"]["files"], 0);
+    let text = std::fs::read_to_string(place.path("all.csv")).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("source,time_secs,bars,fractal,moving"));
+    assert_eq!(
+        lines.count() as u64,
+        result["predictions"].as_u64().unwrap()
+    );
+    // A file of something else stays.
+    std::fs::write(place.path("notes.csv"), "mine").unwrap();
+    let refused = place.line(&format!(
+        "predict {} videos --timeline notes.csv",
+        run.display()
+    ));
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.stderr.contains("give another name"),
+        "{}",
+        refused.stderr
     );
 }
