@@ -37,6 +37,8 @@ pub enum Ask {
     Locate(SourceId),
     /// Videos and photos to predict on.
     Predict,
+    /// Where the probabilities of files are written.
+    SaveTimelines,
     /// The folder to export into.
     ExportFolder,
     /// The folder to make a model of.
@@ -82,6 +84,12 @@ impl App {
             Ask::Predict => {
                 let dialog = media_only(dialog).set_title("Predict on videos and photos");
                 self.wait_for(what, dialog.pick_files(), many);
+            }
+            Ask::SaveTimelines => {
+                let dialog = dialog
+                    .set_title("Write the probabilities of all images")
+                    .set_file_name("probabilities.csv");
+                self.wait_for(what, dialog.save_file(), one);
             }
             Ask::ExportFolder => {
                 let dialog = dialog.set_title("Choose where the export is written");
@@ -161,6 +169,7 @@ impl App {
                 self.apply_architecture(ArchitectureAction::Offer(first));
             }
             Ask::Predict => self.apply_evaluate(EvaluateAction::Predict(paths)),
+            Ask::SaveTimelines => self.apply_evaluate(EvaluateAction::SaveTimelines(first)),
             Ask::ExportFolder => self.apply_export(ExportAction::Dir(Some(first))),
             // The system has asked whether a file that is there is replaced.
             Ask::Figure(metric, format) => {
@@ -176,6 +185,7 @@ impl App {
             Ask::Project => PathPurpose::OpenProject,
             Ask::Locate(id) => PathPurpose::Locate(id.clone()),
             Ask::Predict => PathPurpose::Predict,
+            Ask::SaveTimelines => PathPurpose::SaveTimelines,
             Ask::ExportFolder => PathPurpose::ExportFolder,
             Ask::MakeModel => PathPurpose::MakeModel,
             Ask::Architecture => PathPurpose::AddArchitecture,

@@ -401,6 +401,10 @@ impl Command {
             }
             Self::Preview => session.is_some_and(|session| match app.workspace {
                 Workspace::Label => session.label.cursor.is_some(),
+                // A film that is tried plays.
+                Workspace::Evaluate if session.evaluate.shows_files => {
+                    session.evaluate.player.is_some()
+                }
                 Workspace::Evaluate => !session.evaluate.chosen().is_empty(),
                 Workspace::Import | Workspace::Train | Workspace::Export => false,
             }),

@@ -98,7 +98,13 @@ impl App {
             Command::EmptyTrash => self.ask_empty_trash(),
             Command::HeatMap => self.apply_evaluate(EvaluateAction::Heat),
             Command::Preview if self.workspace == Workspace::Evaluate => {
-                self.apply_evaluate(EvaluateAction::Enlarge);
+                let state = self.session.as_ref().map(|session| &session.evaluate);
+                let film = state.filter(|state| state.shows_files);
+                let film = film.and_then(|state| state.player.as_ref());
+                self.apply_evaluate(match film {
+                    Some(player) => EvaluateAction::Play(!player.is_playing()),
+                    None => EvaluateAction::Enlarge,
+                });
             }
             Command::Preview => {
                 if let Some(session) = &mut self.session {

@@ -148,6 +148,8 @@ pub enum PathPurpose {
     Locate(SourceId),
     /// Predicts on files; one path a line.
     Predict,
+    /// Writes the probabilities of files.
+    SaveTimelines,
     /// Exports into a folder.
     ExportFolder,
     /// Adds a network to the project.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use egui::{TextureHandle, TextureOptions};
 
@@ -13,9 +13,10 @@ use super::mend::Mended;
 use super::pictures::{color_image, fit};
 use super::tasks::TaskId;
 use super::train::TrainState;
-use super::{App, HeatClass, Lane, Workspace};
+use super::{App, HeatClass, Lane, Player, Tone, Workspace};
 use crate::evaluate::{
-    EvaluateError, Evaluation, Figures, FramePrediction, Prediction, Predictor, evaluate,
+    EvaluateError, Evaluation, Figures, FilePicture, FramePrediction, Prediction, Predictor,
+    Timelines, evaluate,
 };
 use crate::jobs::{JobError, Work};
 use crate::project::{ClassName, Label, Sampling, Split};
@@ -42,24 +43,61 @@ pub struct FilePrediction {
 
 /// Predictions on files, as they come in.
 #[derive(Clone, Default)]
-pub struct FilePredictions {
-    list: Arc<Mutex<Vec<Arc<FilePrediction>>>>,
+pub struct FilePredictions(Arc<Mutex<Came>>);
+
+#[derive(Default)]
+struct Came {
+    list: Vec<Arc<FilePrediction>>,
+    timelines: Arc<Timelines>,
+    images: u64,
+    unknown_below: Option<f32>,
 }
 
 impl FilePredictions {
-    /// Those that are there.
-    #[must_use]
-    pub fn list(&self) -> Vec<Arc<FilePrediction>> {
-        self.list
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn came(&self) -> MutexGuard<'_, Came> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, prediction: FilePrediction) -> bool {
-        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.push(Arc::new(prediction));
-        list.len() < MOST_PREDICTIONS
+    /// Those that are there, the first of very many.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<FilePrediction>> {
+        self.came().list.clone()
+    }
+
+    /// All of them, file by file.
+    #[must_use]
+    pub fn timelines(&self) -> Arc<Timelines> {
+        Arc::clone(&self.came().timelines)
+    }
+
+    /// Another one whenever there are other predictions.
+    #[must_use]
+    pub fn version(&self) -> (usize, u64) {
+        (Arc::as_ptr(&self.0).addr(), self.came().images)
+    }
+
+    /// The highest probability below which the run takes an image for none of its classes.
+    #[must_use]
+    pub fn unknown_below(&self) -> Option<f32> {
+        self.came().unknown_below
+    }
+
+    fn begin(&self, predictor: &Predictor) {
+        let mut came = self.came();
+        came.timelines = Arc::new(Timelines::new(predictor.classes()));
+        came.unknown_below = predictor.unknown_below;
+    }
+
+    /// Takes in a prediction; whether its thumbnail is wanted too.
+    fn push(&self, found: &FilePicture<'_>) -> bool {
+        let mut came = self.came();
+        Arc::make_mut(&mut came.timelines).push(found);
+        came.images += 1;
+        came.list.len() < MOST_PREDICTIONS
+    }
+
+    fn show(&self, prediction: FilePrediction) {
+        self.came().list.push(Arc::new(prediction));
     }
 }
 
@@ -107,6 +145,10 @@ pub struct EvaluateState {
     pub files_selected: HashSet<usize>,
     /// Those that were added to the project, by their places in the list.
     pub files_added: HashSet<usize>,
+    /// The prediction on a file that is looked at, by its place in the list.
+    pub file: usize,
+    /// The film that is looked at.
+    pub player: Option<Player>,
     /// The prediction in progress.
     pub predicting: Option<TaskId>,
     /// The report that is being written.
@@ -137,6 +179,8 @@ impl Default for EvaluateState {
             files: FilePredictions::default(),
             files_selected: HashSet::new(),
             files_added: HashSet::new(),
+            file: 0,
+            player: None,
             predicting: None,
             reporting: None,
         }
@@ -188,6 +232,14 @@ pub enum EvaluateAction {
     PickFile(usize, bool),
     /// Selects all predictions on files, or none.
     PickFiles(bool),
+    /// Looks at the file of a prediction; a film is opened at its moment.
+    LookAt(usize),
+    /// Plays the film that is looked at, or lets it stand still.
+    Play(bool),
+    /// Goes to a moment of it, seconds from its start.
+    Seek(f64),
+    /// Writes the probabilities of all files into a file of comma-separated values.
+    SaveTimelines(PathBuf),
     /// Adds the selected predictions on files to the project, with this class or with the predicted ones.
     Adopt(Option<ClassName>),
     /// Predicts on files.
@@ -212,7 +264,7 @@ impl EvaluateState {
     /// Whether an image is shown that a heat map can lie over.
     #[must_use]
     pub fn can_show_heat(&self) -> bool {
-        self.preview.is_some() && !self.shows_files
+        self.preview.is_some() || self.shows_files
     }
 
     /// Whether the chosen run has yet to be measured.
@@ -286,6 +338,8 @@ impl App {
                     state.files = FilePredictions::default();
                     state.files_selected.clear();
                     state.files_added.clear();
+                    state.file = 0;
+                    state.player = None;
                     state.split = Split::Test;
                     state.measured.forget();
                     state.other = None;
@@ -341,7 +395,20 @@ impl App {
                 } else {
                     state.files_selected.insert(place);
                 }
+                self.look_at_file(place);
             }
+            EvaluateAction::LookAt(place) => self.look_at_file(place),
+            EvaluateAction::Play(playing) => {
+                if let Some(player) = &state.player {
+                    player.play(playing);
+                }
+            }
+            EvaluateAction::Seek(secs) => {
+                if let Some(player) = &state.player {
+                    player.seek(secs);
+                }
+            }
+            EvaluateAction::SaveTimelines(path) => self.save_timelines(path),
             EvaluateAction::PickFiles(all) => {
                 let count = if all { state.files.list().len() } else { 0 };
                 state.files_selected = (0..count).collect();
@@ -414,6 +481,70 @@ impl App {
         }
     }
 
+    /// Looks at the file of a prediction.
+    fn look_at_file(&mut self, place: usize) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.evaluate;
+        state.file = place;
+        let list = state.files.list();
+        let Some(file) = list.get(place) else { return };
+        let Some(secs) = file.time_secs else {
+            state.player = None;
+            return;
+        };
+        if let Some(player) = state.player.as_ref().filter(|open| open.path == file.path) {
+            player.seek(secs);
+            return;
+        }
+        state.player = None;
+        let Some(entry) = state.run.as_ref().and_then(|id| session.train.run(id)) else {
+            return;
+        };
+        let of = (&session.project, &entry.run);
+        let player = Player::new(&self.ctx, of, &file.path, secs);
+        session.evaluate.player = Some(player);
+    }
+
+    /// Lets the film follow what is wanted; closes it when its page is left.
+    pub(super) fn follow_player(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.evaluate;
+        if self.workspace != Workspace::Evaluate || !state.shows_files {
+            state.player = None;
+        }
+        if let Some(player) = &mut state.player {
+            player.follow();
+            player.want_heat(state.heat.then_some(match state.heat_class {
+                HeatClass::Of(class) => Some(class),
+                HeatClass::Predicted | HeatClass::Labelled => None,
+            }));
+        }
+    }
+
+    fn save_timelines(&mut self, path: PathBuf) {
+        let Some(session) = &self.session else { return };
+        let timelines = session.evaluate.files.timelines();
+        self.tasks.start(
+            Lane::Free,
+            "Writing probabilities",
+            true,
+            move |_| timelines.write_csv(&path, 0.0).map(|()| path),
+            |app, result| match result {
+                Ok(path) => {
+                    let text = format!("The probabilities are in “{}”", path.display());
+                    app.notes.add(Tone::Info, text);
+                }
+                Err(error) => {
+                    app.fail(error.to_string());
+                }
+            },
+        );
+    }
+
     fn predict_files(&mut self, paths: Vec<PathBuf>) {
         let Some(session) = &mut self.session else {
             return;
@@ -430,6 +561,8 @@ impl App {
         state.files = FilePredictions::default();
         state.files_selected.clear();
         state.files_added.clear();
+        state.file = 0;
+        state.player = None;
         let files = state.files.clone();
         let sampling = Sampling {
             from_secs: None,
@@ -476,28 +609,27 @@ fn predict(
 ) -> Result<(), EvaluateError> {
     work.stage("Loading the model", None);
     let mut predictor = Predictor::from_run(run, classes)?;
+    files.begin(&predictor);
     let outcome = predictor.predict_files(paths, sampling, work, |found| {
-        let name = found.path.file_name().unwrap_or_default();
-        let name = name.to_string_lossy().into_owned();
-        let thumb = color_image(&fit(found.picture, THUMB_PX));
-        let texture = ctx.load_texture(&name, thumb, TextureOptions::LINEAR);
-        let more = files.push(FilePrediction {
-            path: found.path.to_owned(),
-            name,
-            time_secs: found.time_secs,
-            prediction: found.prediction,
-            texture,
-        });
-        work.wake();
-        if more {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
+        if files.push(&found) {
+            let name = found.path.file_name().unwrap_or_default();
+            let name = name.to_string_lossy().into_owned();
+            let thumb = color_image(&fit(found.picture, THUMB_PX));
+            let texture = ctx.load_texture(&name, thumb, TextureOptions::LINEAR);
+            files.show(FilePrediction {
+                path: found.path.to_owned(),
+                name,
+                time_secs: found.time_secs,
+                prediction: found.prediction,
+                texture,
+            });
         }
+        work.wake();
+        ControlFlow::Continue(())
     })?;
-    if outcome.ended {
+    if outcome.predictions > MOST_PREDICTIONS as u64 {
         work.warn(format!(
-            "Only the first {MOST_PREDICTIONS} pictures are shown; the command line predicts all of them"
+            "Only the first {MOST_PREDICTIONS} images are in the list; verdicts, timelines and their file have all of them"
         ));
     }
     Ok(())

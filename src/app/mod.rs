@@ -25,6 +25,7 @@ mod notes;
 mod phone;
 mod pictures;
 mod place;
+mod player;
 mod plots;
 mod pool;
 mod prefs;
@@ -70,6 +71,7 @@ pub use notes::{Note, Notes, Tone};
 pub use phone::{PhoneAction, PhoneState, PhoneTrial, Served};
 pub use pictures::{Picture, PictureKey, Pictures, THUMB_PX};
 pub use place::{Place, Site};
+pub use player::{Player, Playing};
 pub use plots::{
     Axis, Budget, CurveView, Figure, FigureCurve, FigureError, FigureFormat, Line, Look, Metric,
     Points, RunFilter, Side, Stretch, axes,
@@ -292,6 +294,7 @@ impl App {
         self.measure_depths();
         self.follow_watch();
         self.close_phone();
+        self.follow_player();
         self.close_adding();
         if let Some(session) = &self.session {
             session.pictures.begin_frame();

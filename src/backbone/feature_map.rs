@@ -145,7 +145,8 @@ impl FeatureMaps {
         Self::of_blocks(&blocks, dim, preprocessing, threads)
     }
 
-    fn of_blocks(
+    /// The same of the blocks of any network whose bottleneck has the length `dim`.
+    pub(super) fn of_blocks(
         blocks: &Blocks,
         dim: usize,
         preprocessing: &Preprocessing,

@@ -76,3 +76,4 @@ mod window_runs;
 mod window_small;
 mod window_snapshots;
 mod window_train_export;
+mod window_try;

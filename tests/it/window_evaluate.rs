@@ -7,7 +7,7 @@ use crate::window::Desk;
 use crate::window_project::{go, session, train_until};
 
 /// A window on a run with test frames, at Evaluate.
-fn evaluated(place: &Place) -> Desk {
+pub fn evaluated(place: &Place) -> Desk {
     place.project();
     let line = "train p --depth head --how-many-training-steps 60 --testing-percentage 30";
     let ran = place.line(line);

@@ -74,8 +74,22 @@ impl HeatMapper {
     /// When the run cannot be read, for an architecture of which no heat map can be made, cancelled.
     pub fn of_run(project: &Project, run: &Run, work: &Work) -> Result<Self, EvaluateError> {
         let mut mapper = Self::plain(project, run)?;
-        mapper.baseline = baseline::mean_map(project, run, &mut mapper.maps, work)?;
+        mapper.compare(project, run, work)?;
         Ok(mapper)
+    }
+
+    /// From now on measures maps against the mean of the training images.
+    ///
+    /// # Errors
+    /// As [`HeatMapper::of_run`].
+    pub fn compare(
+        &mut self,
+        project: &Project,
+        run: &Run,
+        work: &Work,
+    ) -> Result<(), EvaluateError> {
+        self.baseline = baseline::mean_map(project, run, &mut self.maps, work)?;
+        Ok(())
     }
 
     /// The same for plain class activation maps, measured against a feature map of zeros.

@@ -44,6 +44,13 @@ pub(super) fn path_ui(
             "Predict",
             true,
         ),
+        PathPurpose::SaveTimelines => (
+            "Write the probabilities of all images",
+            "File of comma-separated values",
+            "/home/me/Documents/probabilities.csv",
+            "Write",
+            false,
+        ),
         PathPurpose::MakeModel => (
             "Make a model from a folder",
             "Folder with one folder for each class",
@@ -127,6 +134,9 @@ pub(super) fn path_ui(
                 PathPurpose::OpenProject => Action::OpenProject(first),
                 PathPurpose::AddFiles => Action::Import(ImportAction::Add(paths.clone())),
                 PathPurpose::Predict => Action::Evaluate(EvaluateAction::Predict(paths.clone())),
+                PathPurpose::SaveTimelines => {
+                    Action::Evaluate(EvaluateAction::SaveTimelines(first))
+                }
                 PathPurpose::MakeModel => Action::Make(MakeAction::Offer(vec![first])),
                 PathPurpose::AddArchitecture => {
                     Action::Architecture(ArchitectureAction::Offer(first))

@@ -1,8 +1,11 @@
 //! Predictions on videos and photos that are not in the project.
 
+use std::sync::Arc;
+
 use egui::{Popup, Rect, ScrollArea, Sense, Ui, UiBuilder, pos2, vec2};
 
 use super::mistakes::bar_ui;
+use super::try_it;
 use crate::app::{Action, Ask, EvaluateAction, FilePrediction, Session, words};
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -17,7 +20,7 @@ use crate::ui::widgets::{
 const ROW: f32 = 92.0;
 
 /// Paints the predictions, or what to do to get some.
-pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut try_it::View) {
     let list = session.evaluate.files.list();
     let busy = session.evaluate.predicting.is_some();
     if list.is_empty() && !busy {
@@ -25,7 +28,7 @@ pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             ui,
             icons::VIDEO,
             "What does it say of something new?",
-            "Drop a video or photos here that the model has never seen. Videos are sampled as they are in Import; nothing is added to the project.",
+            "Drop videos, photos or folders here that the model has never seen. A film plays with what the model says of each moment; folders named as classes say how often it is right. Nothing is added to the project.",
             |ui| {
                 if accent_button(ui, Some(icons::PLUS), "Choose files…").clicked() {
                     cx.act(Action::Ask(Ask::Predict));
@@ -34,6 +37,55 @@ pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         );
         return;
     }
+    // Beside each other where there is room.
+    let room = ui.available_size();
+    if let Some(file) = list.get(session.evaluate.file) {
+        let player = session.evaluate.player.as_ref();
+        let is_open = player.is_some_and(|player| player.path == file.path);
+        if file.time_secs.is_some() && !is_open {
+            cx.act(Action::Evaluate(EvaluateAction::LookAt(
+                session.evaluate.file,
+            )));
+        }
+        if room.x >= 700.0 {
+            let width = (room.x * 0.54).min(760.0);
+            egui::Panel::right("file")
+                .exact_size(width)
+                .resizable(false)
+                .show_separator_line(false)
+                .frame(egui::Frame::new().inner_margin(egui::Margin {
+                    left: 14,
+                    ..egui::Margin::ZERO
+                }))
+                .show(ui, |ui| {
+                    widgets::scroll_ui(ui, |ui| try_it::file_ui(ui, cx, session, file, view));
+                });
+        } else {
+            widgets::scroll_ui(ui, |ui| {
+                try_it::file_ui(ui, cx, session, file, view);
+                ui.allocate_ui(vec2(ui.available_width(), 420.0), |ui| {
+                    list_ui(ui, cx, session, &list, view);
+                });
+            });
+            return;
+        }
+    }
+    egui::Frame::new()
+        .inner_margin(egui::Margin {
+            right: if list.is_empty() { 0 } else { 12 },
+            ..egui::Margin::ZERO
+        })
+        .show(ui, |ui| list_ui(ui, cx, session, &list, view));
+}
+
+/// The predictions, and how often they are right where folders are named as classes.
+fn list_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    session: &Session,
+    list: &[Arc<FilePrediction>],
+    view: &mut try_it::View,
+) {
     let height = ui.available_height();
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -45,6 +97,7 @@ pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                 words::count(list.len() as u64, "image", "images"),
             ));
         });
+        accuracy_ui(ui, cx, session, view);
         adopt_ui(ui, cx, session);
         ScrollArea::vertical()
             .auto_shrink(false)
@@ -55,6 +108,43 @@ pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                     }
                 }
             });
+    });
+}
+
+/// How many files are right by their folders, and all probabilities as a file.
+fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut try_it::View) {
+    let t = tokens(ui);
+    let files = &session.evaluate.files;
+    let busy = session.evaluate.predicting.is_some();
+    ui.horizontal(|ui| {
+        ui.set_min_height(theme::CHIP_HEIGHT);
+        ui.spacing_mut().item_spacing.x = 8.0;
+        let save = ui.add_enabled_ui(!busy, |ui| quiet_button(ui, None, "Save as CSV…"));
+        if save
+            .inner
+            .on_hover_text("All images with file, time and the probability of each class")
+            .clicked()
+        {
+            cx.act(Action::Ask(Ask::SaveTimelines));
+        }
+        if let Some(accuracy) = view.accuracy(files) {
+            let sides = [(accuracy.films, "film"), (accuracy.photos, "photo")];
+            let some = sides.into_iter().filter(|(right, _)| right.files > 0);
+            let words: Vec<String> = some
+                .map(|(right, what)| {
+                    let part = right.correct as f64 / right.files.max(1) as f64;
+                    let many = format!("{what}s");
+                    let count = words::count(right.files, what, &many);
+                    format!(
+                        "{} of {count} right ({})",
+                        right.correct,
+                        words::percent(part)
+                    )
+                })
+                .collect();
+            let words = format!("By their folders {}", words.join(", "));
+            ui.add(egui::Label::new(widgets::muted(t, words)).truncate());
+        }
     });
 }
 

@@ -12,6 +12,7 @@ mod measure;
 mod mend;
 mod mistakes;
 mod plot;
+mod try_it;
 
 use egui::{Align, Frame, Layout, Margin, Panel, RichText, Ui};
 
@@ -38,6 +39,7 @@ pub struct View {
     confidence: confidence::View,
     mistakes: mistakes::View,
     zoom: widgets::Zoom,
+    try_it: try_it::View,
 }
 
 /// What is shown of an evaluation.
@@ -97,6 +99,12 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         let id = state.run.clone().unwrap_or_else(|| latest.run.id.clone());
         cx.act(Action::Evaluate(EvaluateAction::Choose(id)));
     }
+    if state.shows_files {
+        header_ui(ui, cx, session);
+        ui.add_space(2.0);
+        files::files_ui(ui, cx, session, &mut view.try_it);
+        return;
+    }
     Panel::left("figures")
         .exact_size(side_width(ui, FIGURES[0], FIGURES[1]))
         .resizable(false)
@@ -110,10 +118,6 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
         });
     header_ui(ui, cx, session);
     ui.add_space(2.0);
-    if state.shows_files {
-        files::files_ui(ui, cx, session);
-        return;
-    }
     if let Some(error) = &state.error {
         let t = tokens(ui);
         ui.add_space(20.0);
@@ -322,7 +326,7 @@ fn what_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         if let Some(index) = segments(
             ui,
             chosen,
-            &[&session.noun().fill("Test {images}"), "Other files"],
+            &[&session.noun().fill("Test {images}"), "Try it"],
         ) {
             let files = EvaluateAction::ShowFiles(index == 1);
             cx.act(Action::Evaluate(files));

@@ -2,6 +2,7 @@
 
 use half::f16;
 
+use crate::backbone::{Blocks, FeatureMaps, Fit, Preprocessing};
 use crate::graph::ops::{
     Activation, Conv, Elementwise, GlobalPool, Linear, Moves, Norm, PadMode, Pool, PoolKind,
     Reduce, ReduceKind, Reshaping, Softmax,
@@ -378,6 +379,28 @@ fn a_transformer_with_a_class_token_is_trained_by_blocks() {
         )
     });
     assert!(!computes_shapes);
+
+    // Heat maps are weighted by the gradient, over the tokens in front of the last layer, the class token left out.
+    let input = kept.name_of(kept.inputs()[0]).to_owned();
+    let pooled = kept.name_of(kept.outputs()[0]).to_owned();
+    let blocks = Blocks::analyse(&kept, &input, (&pooled, DIM), SIDE as u32).unwrap();
+    let preprocessing = Preprocessing {
+        fit: Fit::Stretch,
+        resolution_px: SIDE as u32,
+        mean: [127.0; 3],
+        std: [128.0; 3],
+    };
+    let mut maps = FeatureMaps::of_blocks(&blocks, DIM, &preprocessing, 1).unwrap();
+    assert!(!maps.is_exact());
+    assert_eq!(maps.size(), (4, 4));
+    let image = image::RgbImage::from_fn(40, 40, |x, y| {
+        image::Rgb([(x * 6) as u8, (y * 6) as u8, 90])
+    });
+    let seen = maps.extract(&image).unwrap();
+    let column: Vec<f32> = (0..DIM).map(|at| (at as f32).sin()).collect();
+    let map = maps.weigh(&seen, &column, None).unwrap();
+    assert!(map.len() == 16 && map.iter().all(|value| value.is_finite()));
+    assert!(map.iter().any(|value| value.abs() > 1e-4), "{map:?}");
 }
 
 /// A file for one image alone.
