@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::SweepDraft;
 use super::import::{Again, FateFilter, PlanAnswer};
 use super::plots::{FigureFormat, Metric};
 use crate::media::ImportPlan;
@@ -125,6 +126,8 @@ pub enum Dialog {
         /// The note being typed.
         note: String,
     },
+    /// What is to be swept over.
+    Sweep(Box<SweepDraft>),
     /// What was found in a network that is to be added.
     AddArchitecture,
     /// The page of a model for a phone, which is open as long as this is.

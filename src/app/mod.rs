@@ -36,6 +36,8 @@ mod runs;
 mod sample;
 mod session;
 mod snapshot;
+mod sweep;
+mod sweep_table;
 mod tasks;
 mod train;
 mod trash;
@@ -78,9 +80,11 @@ pub use plots::{
 };
 pub use prefs::{Prefs, ThemeChoice, WindowPlace, config_dir, default_projects_dir};
 pub use previews::{Previews, STRIP_FRAMES, Strip, expected_frames};
-pub use run_table::{RunCell, RunColumn, RunRow, RunTable};
+pub use run_table::{CellTable, RunCell, RunColumn, RunRow, RunTable};
 pub use session::Session;
 pub use snapshot::{Counts, Snapshot, file_name, image_name};
+pub use sweep::{ForeseenSweep, SweepAction, SweepDraft, SweepEntry, SweepLive, SweepState};
+pub use sweep_table::SweepCells;
 pub use tasks::{Lane, Task, TaskId, Tasks};
 pub use train::{Live, Readiness, RunEntry, TrainAction, TrainState};
 
@@ -173,6 +177,8 @@ pub enum Action {
     Label(LabelAction),
     /// In the train workspace.
     Train(TrainAction),
+    /// Of sweeps.
+    Sweep(SweepAction),
     /// In the evaluate workspace.
     Evaluate(EvaluateAction),
     /// In the export workspace.
@@ -291,6 +297,7 @@ impl App {
         self.save_settled_prefs(false);
         self.save_train_settings(false);
         self.take_curves();
+        self.follow_sweep();
         self.measure_depths();
         self.follow_watch();
         self.close_phone();
@@ -395,6 +402,7 @@ impl App {
             Action::Import(action) => self.apply_import(action),
             Action::Label(action) => self.apply_label(action),
             Action::Train(action) => self.apply_train(action),
+            Action::Sweep(action) => self.apply_sweep(action),
             Action::Evaluate(action) => self.apply_evaluate(action),
             Action::Export(action) => self.apply_export(action),
             Action::Phone(action) => self.apply_phone(action),

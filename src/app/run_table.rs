@@ -23,18 +23,18 @@ pub struct RunCell {
 }
 
 impl RunCell {
-    fn text(text: impl Into<String>) -> Self {
+    pub(super) fn text(text: impl Into<String>) -> Self {
         let text = text.into();
         let key = SortKey::Text(text.to_lowercase());
         Self { text, key }
     }
 
-    fn number(text: String, value: Option<f64>) -> Self {
+    pub(super) fn number(text: String, value: Option<f64>) -> Self {
         let key = SortKey::Number(value);
         Self { text, key }
     }
 
-    fn percent(part: Option<f32>) -> Self {
+    pub(super) fn percent(part: Option<f32>) -> Self {
         let part = part.map(f64::from);
         let text = part.map_or_else(|| "–".to_owned(), words::percent);
         Self::number(text, part)
@@ -63,26 +63,29 @@ pub struct RunColumn {
     pub numbers: bool,
 }
 
-/// A row: a run with a cell for each column.
+/// A row: what it is of, with a cell for each column.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunRow {
-    /// The run.
-    pub id: RunId,
+pub struct RunRow<Id> {
+    /// What it is of.
+    pub id: Id,
     /// Its cells.
     pub cells: Vec<RunCell>,
 }
 
-/// The runs as a table.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RunTable {
-    /// The columns: the name first, the note last.
+/// A table that can be sorted by any column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellTable<Id> {
+    /// The columns.
     pub columns: Vec<RunColumn>,
-    /// A row for each run.
-    pub rows: Vec<RunRow>,
+    /// The rows.
+    pub rows: Vec<RunRow<Id>>,
 }
 
+/// The runs as a table: the name first, the note last.
+pub type RunTable = CellTable<RunId>;
+
 /// A setting of a run.
-fn cell(setting: &Setting, settings: &TrainSettings) -> RunCell {
+pub(super) fn cell(setting: &Setting, settings: &TrainSettings) -> RunCell {
     // What a run does not have differs from nothing.
     if setting.group == Group::FineTuning && !settings.fine_tune.is_on() {
         return RunCell::number("–".to_owned(), None);
@@ -187,7 +190,9 @@ impl RunTable {
             rows: entries.iter().map(row).collect(),
         }
     }
+}
 
+impl<Id> CellTable<Id> {
     /// Sorts the rows by a column; what has no value there stays last either way.
     pub fn sort(&mut self, column: usize, descending: bool) {
         self.rows.sort_by(|a, b| {

@@ -75,6 +75,7 @@ impl App {
         if let Some(session) = &mut self.session {
             session.train.reading = Some(task);
         }
+        self.load_sweeps();
     }
 
     /// Gives a run a name and a note; what was there is written over.

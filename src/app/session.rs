@@ -12,6 +12,7 @@ use super::label::LabelState;
 use super::notes::Tone;
 use super::phone::PhoneTrial;
 use super::snapshot::Known;
+use super::sweep::SweepState;
 use super::train::TrainState;
 use super::watch::Watch;
 use super::{Action, App, HeatMaps, Lane, Pictures, Previews, Show, Snapshot, Workspace, presence};
@@ -50,6 +51,8 @@ pub struct Session {
     pub label: LabelState,
     /// The train workspace.
     pub train: TrainState,
+    /// Sweeps.
+    pub sweep: SweepState,
     /// The evaluate workspace.
     pub evaluate: EvaluateState,
     /// The export workspace.
@@ -96,6 +99,7 @@ impl Session {
             import: ImportState::load(&project),
             label: LabelState::default(),
             train: TrainState::load(&project),
+            sweep: SweepState::default(),
             evaluate: EvaluateState::default(),
             export: ExportState::default(),
             architectures,

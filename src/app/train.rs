@@ -133,6 +133,8 @@ pub struct TrainState {
     colors: HashMap<RunId, usize>,
     /// Counts the points of curves that have been looked at for the plots; see [`TrainState::visited`].
     looked_at: Cell<u64>,
+    /// When the sweep that is being trained was begun, as its runs name it.
+    pub(super) sweeping: Option<String>,
     /// The reading of the runs that was begun last.
     pub(super) reading: Option<TaskId>,
     unsaved: Option<Instant>,
@@ -280,6 +282,14 @@ impl TrainState {
     /// Whether `id` is being trained now, so that nothing else may be done with it.
     #[must_use]
     pub fn is_live(&self, id: &RunId) -> bool {
+        let of_sweep = |entry: &RunEntry| {
+            let parent = entry.run.parent.as_ref();
+            let begun = parent.map(|parent| &parent.begun);
+            entry.run.state == RunState::Unfinished && begun == self.sweeping.as_ref()
+        };
+        if self.sweeping.is_some() && self.run(id).is_some_and(of_sweep) {
+            return true;
+        }
         let Some(live) = &self.live else { return false };
         match &live.resumed {
             Some(resumed) => resumed == id,
@@ -405,7 +415,7 @@ impl App {
         let Some(session) = &mut self.session else {
             return;
         };
-        if session.train.live.is_some() {
+        if session.train.live.is_some() || session.sweep.live.is_some() {
             return;
         }
         let of = resumed.as_ref().map(|(id, _)| session.train.run(id));

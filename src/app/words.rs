@@ -220,8 +220,13 @@ fn run_number(run: &Run) -> Option<String> {
 /// When a run was begun: `today 14:02`; empty where that cannot be read.
 #[must_use]
 pub fn begun(run: &Run) -> String {
-    run.created
-        .parse::<jiff::Timestamp>()
+    moment(&run.created)
+}
+
+/// A moment in RFC 3339 as people say it: `today 14:02`; empty where that cannot be read.
+#[must_use]
+pub fn moment(text: &str) -> String {
+    text.parse::<jiff::Timestamp>()
         .map(|created| {
             let created = created.to_zoned_datetime(jiff::tz::TimeZone::system());
             format!("{} {}", day(created.date()), created.strftime("%H:%M"))

@@ -11,8 +11,8 @@ use crate::backbone::Depth;
 use crate::files::{self, Durability};
 use crate::project::Project;
 use crate::sweep::{
-    Axis, Came, LiveSweep, RankBy, State, Sweep, SweepError, SweepId, SweepPlan, Table, Training,
-    Trainings, begin, csv, foresee, sweeps,
+    Axis, Came, LiveSweep, Paces, RankBy, State, Sweep, SweepError, SweepId, SweepPlan, Table,
+    Training, Trainings, begin, csv, foresee, sweeps,
 };
 use crate::train::schema::SETTINGS;
 
@@ -196,7 +196,7 @@ fn begun(console: &Console, project: &Arc<Project>, args: &Args) -> anyhow::Resu
     }
     let on_thread = Arc::clone(project);
     let (trainings, seconds) = console.run("estimate", move |work| {
-        let seconds = foresee(&on_thread, &mut trainings, work)?;
+        let seconds = foresee(&on_thread, &mut trainings, &mut Paces::default(), work)?;
         Ok::<(Trainings, Option<f64>), SweepError>((trainings, seconds))
     })?;
     let foreseen = Foreseen {
@@ -319,7 +319,7 @@ impl Reporter {
         let Some(sweep) = now.sweep else {
             return Ok(());
         };
-        let table = Table::of(&sweep);
+        let table = now.table;
         let of = sweep.trainings.len();
         for (index, training) in sweep.trainings.iter().enumerate() {
             if training.came.is_none() || !self.told.insert(index) {

@@ -27,7 +27,7 @@ mod tests;
 
 pub use csv::csv;
 pub use error::SweepError;
-pub use foresee::foresee;
+pub use foresee::{Paces, foresee};
 pub use plan::{Axis, RankBy, SweepPlan, Trainings};
 pub use run::{LiveSweep, SweepNow, run};
 pub use store::{Came, Figures, Sweep, SweepId, Training, begin, remove, restore, sweeps};

@@ -11,7 +11,7 @@ use crate::project::{Project, Split};
 use crate::train::{LiveCurves, Parent, Run, RunState, TrainError, resume, runs, train_child};
 
 use super::latency::latencies;
-use super::{Came, Figures, Sweep, SweepError, SweepId};
+use super::{Came, Figures, Sweep, SweepError, SweepId, Table};
 
 /// A sweep that is being trained, for those who watch: the latest state, never waited for.
 #[derive(Clone, Default)]
@@ -24,6 +24,8 @@ pub struct SweepNow {
     pub revision: u64,
     /// The sweep as it was written down last; `None` before it was read.
     pub sweep: Option<Arc<Sweep>>,
+    /// Its table.
+    pub table: Arc<Table>,
     /// The number of the training that is under way, from 1.
     pub training: Option<u32>,
     /// The curves of that training.
@@ -44,11 +46,13 @@ impl LiveSweep {
     }
 
     fn set(&self, sweep: &Sweep, training: Option<u32>, curves: &LiveCurves) {
+        let table = Arc::new(Table::of(sweep));
         let sweep = Some(Arc::new(sweep.clone()));
         let mut state = self.state();
         *state = SweepNow {
             revision: state.revision + 1,
             sweep,
+            table,
             training,
             curves: curves.clone(),
         };

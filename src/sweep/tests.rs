@@ -233,9 +233,14 @@ fn the_time_is_foreseen_with_shared_bottlenecks_once() {
     let project = project(dir.path());
     let plan = plan(&[("learning_rate", "0.01,0.03"), ("depth", "head,last-1")]);
     let mut trainings = plan.trainings().unwrap();
-    let sum = foresee(&project, &mut trainings, &Work::new())
-        .unwrap()
-        .unwrap();
+    let sum = foresee(
+        &project,
+        &mut trainings,
+        &mut Paces::default(),
+        &Work::new(),
+    )
+    .unwrap()
+    .unwrap();
     let secs: Vec<f64> = trainings
         .list
         .iter()

@@ -75,5 +75,6 @@ mod window_project;
 mod window_runs;
 mod window_small;
 mod window_snapshots;
+mod window_sweep;
 mod window_train_export;
 mod window_try;

@@ -14,6 +14,7 @@ mod project;
 mod quit;
 mod shortcuts;
 mod source;
+mod sweep;
 mod trash;
 mod undo;
 
@@ -35,6 +36,7 @@ pub struct View {
     shown: Option<std::mem::Discriminant<Dialog>>,
     report: import_report::View,
     architecture: architecture::View,
+    sweep: sweep::View,
 }
 
 /// How a dialog ends.
@@ -70,7 +72,9 @@ pub fn dialogs_ui(ctx: &Context, cx: &mut Cx<'_>, dialog: &mut Option<Dialog>, v
                 Dialog::ImportReport { .. } => {
                     (ctx.content_rect().width() - 100.0).clamp(440.0, 900.0)
                 }
-                Dialog::AddArchitecture => (ctx.content_rect().width() - 60.0).clamp(440.0, 560.0),
+                Dialog::AddArchitecture | Dialog::Sweep(_) => {
+                    (ctx.content_rect().width() - 60.0).clamp(440.0, 560.0)
+                }
                 _ => 440.0,
             });
             ui.spacing_mut().item_spacing.y = 8.0;
@@ -130,6 +134,7 @@ fn dialog_ui(
         Dialog::AddArchitecture => {
             architecture::add_architecture_ui(ui, cx, &mut view.architecture, fresh)
         }
+        Dialog::Sweep(draft) => sweep::sweep_ui(ui, cx, draft, &mut view.sweep),
         Dialog::Phone => phone::phone_ui(ui, cx),
         Dialog::Quit => quit::quit_ui(ui, cx),
         Dialog::Shortcuts => shortcuts::shortcuts_ui(ui, cx.app.noun()),

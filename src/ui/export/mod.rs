@@ -4,7 +4,6 @@ mod choices;
 mod done;
 mod flips;
 mod how_to;
-mod labels;
 mod phone;
 mod plot;
 

@@ -1,14 +1,11 @@
 //! What a smaller or faster file costs: the models of an export as points, answers kept over size or time.
 
-use egui::{Align, FontFamily, FontId, Layout, Rangef, Stroke, Ui, Vec2, Vec2b, vec2};
-use egui_plot::{AxisHints, PlotPoint, PlotPoints, PlotTransform, Points};
+use egui::{Align, Id, Layout, Ui};
 
 use crate::app::words;
 use crate::export::{Candidate, FoundExport, ModelCertificate, Search};
-use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, fixed_plot, toggle_chip};
-
-use super::labels::{self, Dot};
+use crate::ui::theme::tokens;
+use crate::ui::widgets::{self, Mark, Scatter, scatter_ui, toggle_chip};
 
 /// Height, points.
 const HEIGHT: f32 = 184.0;
@@ -91,57 +88,31 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
             candidates.filter_map(|of| tried(of, fp32, view)).collect()
         })
         .unwrap_or_default();
-    let all = || points.iter().chain(tried.iter().map(|tried| &tried.point));
-    let most = all().map(|point| point.x).fold(0.0, f64::max);
-    let least = all().map(|point| point.y).fold(f64::MAX, f64::min);
-    let highest = all().map(|point| point.y).fold(0.0, f64::max);
-    let margin = ((highest - least) * 0.25).max(0.25);
-    let unit = if view.time { "ms" } else { "MB" };
-    let small = FontId::new(11.0, FontFamily::Proportional);
-    let x_axis = AxisHints::new_x()
-        .formatter(move |mark, _| format!("{} {unit}", mark.value))
-        .label_spacing(Rangef::new(34.0, 46.0))
-        .tick_label_color(t.faint)
-        .tick_label_font(small.clone());
-    let y_axis = AxisHints::new_y()
-        .formatter(|mark, _| match mark.value {
-            // There is no such part of anything.
-            over if over > 100.000_1 => String::new(),
-            percent => format!("{percent:.1} %"),
-        })
-        .min_thickness(46.0)
-        .label_spacing(Rangef::new(14.0, 18.0))
-        .tick_label_color(t.faint)
-        .tick_label_font(small);
-    let id = ("what it costs", &export.dir, view.time, view.top1);
-    let size = vec2(ui.available_width(), HEIGHT);
-    let [x, y] = [[0.0, most * 1.18], [least - margin, highest + margin]];
-    let plot = fixed_plot(t, id, size, x, y)
-        .show_grid(Vec2b::new(false, true))
-        .custom_x_axes(vec![x_axis])
-        .custom_y_axes(vec![y_axis]);
-    let shown = plot.show(ui, |plot| {
-        for tried in &tried {
-            let color = if tried.taken { t.accent } else { t.faint };
-            let dot = Points::new(
-                tried.point.name.clone(),
-                vec![[tried.point.x, tried.point.y]],
-            )
-            .color(color)
-            .filled(false)
-            .radius(RING);
-            plot.points(dot);
-        }
-        for point in &points {
-            let place = [[point.x, point.y]];
-            let dot = Points::new(point.name.clone(), PlotPoints::from_iter(place))
-                .color(t.accent)
-                .radius(DOT);
-            plot.points(dot);
-        }
+    let mark = |point: &Point, filled: bool, color| Mark {
+        name: point.name.clone(),
+        x: point.x,
+        y: point.y,
+        color,
+        radius: if filled { DOT } else { RING },
+        filled,
+        named: filled,
+    };
+    let rings = tried.iter().map(|tried| {
+        let color = if tried.taken { t.accent } else { t.faint };
+        mark(&tried.point, false, color)
     });
-    let rings: Vec<&Point> = tried.iter().map(|tried| &tried.point).collect();
-    names_ui(ui, &shown.transform, &points, &rings);
+    let dots = points.iter().map(|point| mark(point, true, t.accent));
+    let marks: Vec<Mark> = rings.chain(dots).collect();
+    scatter_ui(
+        ui,
+        &Scatter {
+            id: Id::unique(("what it costs", &export.dir, view.time, view.top1)),
+            height: HEIGHT,
+            unit: if view.time { "ms" } else { "MB" },
+            marks: &marks,
+            line: &[],
+        },
+    );
     if let Some(search) = search.filter(|_| !tried.is_empty()) {
         ui.add(egui::Label::new(widgets::faint(t, of_search(search))).wrap());
     }
@@ -162,39 +133,6 @@ fn of_search(search: &Search) -> String {
         "Rings: int8 models that were tried, on {images} that nothing was fitted on. Taken: {}.",
         taken.join("; ")
     )
-}
-
-/// Paints the names of models beside their points.
-fn names_ui(ui: &Ui, transform: &PlotTransform, points: &[Point], rings: &[&Point]) {
-    let t = tokens(ui);
-    let dot = |point: &Point, radius: f32| Dot {
-        center: transform.position_from_point(&PlotPoint::new(point.x, point.y)),
-        radius,
-    };
-    let mut dots: Vec<Dot> = rings.iter().map(|point| dot(point, RING)).collect();
-    dots.extend(points.iter().map(|point| dot(point, DOT)));
-    let font = FontId::new(theme::TYPE_SMALL, FontFamily::Proportional);
-    let painter = ui.painter().with_clip_rect(*transform.frame());
-    let texts: Vec<_> = points
-        .iter()
-        .map(|point| painter.layout_no_wrap(point.name.clone(), font.clone(), t.text))
-        .collect();
-    let names: Vec<(Vec2, Dot)> = points
-        .iter()
-        .zip(&texts)
-        .map(|(point, text)| (text.size(), dot(point, DOT)))
-        .collect();
-    let places = labels::places(&names, &dots, *transform.frame());
-    for ((place, (_, dot)), text) in places.iter().zip(&names).zip(texts) {
-        // What had to go further away is led back.
-        let near = place.clamp(dot.center);
-        let away = near - dot.center;
-        if away.length() > 3.0 * DOT {
-            let from = dot.center + away.normalized() * DOT;
-            painter.line_segment([from, near], Stroke::new(1.0, t.line));
-        }
-        painter.galley(place.min, text, t.text);
-    }
 }
 
 /// A candidate of the search for an int8 model.

@@ -60,6 +60,9 @@ fn start_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     if train.clicked() {
         cx.act(Action::Train(TrainAction::Start));
     }
+    ui.add_enabled_ui(ready, |ui| {
+        super::sweep_header::sweeps_button_ui(ui, cx, session);
+    });
 }
 
 fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, live: &Live, work: Option<&Work>) {

@@ -2,6 +2,7 @@
 
 mod advanced;
 mod architectures;
+mod cells;
 mod depth;
 mod field;
 mod filter;
@@ -10,6 +11,8 @@ mod plots;
 mod result;
 mod runs;
 mod settings;
+mod sweep;
+mod sweep_header;
 mod table;
 mod verdict;
 
@@ -30,6 +33,7 @@ const RUNS: [f32; 2] = [250.0, 172.0];
 pub struct View {
     plots: plots::View,
     table: table::View,
+    sweep: sweep::View,
     /// Whether the runs stand as a table in the place of the curves.
     as_table: bool,
     advanced: bool,
@@ -37,7 +41,10 @@ pub struct View {
 
 /// Paints the workspace.
 pub fn train_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
-    let nothing_yet = session.train.runs.is_empty() && session.train.live.is_none();
+    let nothing_yet = session.train.runs.is_empty()
+        && session.train.live.is_none()
+        && session.sweep.list.is_empty()
+        && session.sweep.live.is_none();
     if nothing_yet && session.readiness() != Readiness::Ready {
         not_ready_ui(ui, cx, session);
         return;
@@ -64,7 +71,15 @@ pub fn train_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
         .show_separator_line(false)
         .frame(side(14, 0))
         .show(ui, |ui| runs::runs_ui(ui, cx, session, &mut view.as_table));
-    header::header_ui(ui, cx, session);
+    if session.sweep.live.is_some() || session.sweep.shown().is_some() {
+        sweep_header::header_ui(ui, cx, session);
+    } else {
+        header::header_ui(ui, cx, session);
+    }
+    if let Some(entry) = session.sweep.shown() {
+        sweep::sweep_ui(ui, cx, session, entry, &mut view.sweep);
+        return;
+    }
     if view.as_table && !session.train.runs.is_empty() {
         table::table_ui(ui, cx, session, &mut view.table);
         return;

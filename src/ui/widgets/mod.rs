@@ -7,9 +7,11 @@ mod classes;
 mod empty;
 mod field;
 mod fixed_plot;
+mod labels;
 mod number;
 mod picture;
 mod progress;
+mod scatter;
 mod text;
 mod zoom;
 
@@ -26,6 +28,7 @@ pub use fixed_plot::fixed_plot;
 pub use number::{Number, number_ui};
 pub use picture::{failed_picture, loading_picture, picture, picture_within, placeholder};
 pub use progress::{progress_bar, spinner};
+pub use scatter::{Mark, Scatter, scatter_ui};
 pub use text::{faint, figure, heading, muted, name, small, title};
 pub use zoom::Zoom;
 

@@ -1,0 +1,580 @@
+//! Sweeps in the window: what is being asked for, the sweep that is trained, the one that is shown.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::notes::Tone;
+use super::tasks::TaskId;
+use super::train::TrainAction;
+use super::{Action, App, Dialog, EvaluateAction, ExportAction, Lane, words};
+use crate::backbone::{Architecture, Depth};
+use crate::jobs::{JobError, Work};
+use crate::sweep::{
+    Axis, LiveSweep, Paces, RankBy, Sweep, SweepError, SweepId, SweepPlan, Table, begin, csv,
+    foresee, remove, restore, run, sweeps,
+};
+use crate::train::{RunId, RunState, TrainSettings};
+
+/// A sweep on disk with its table.
+#[derive(Debug, Clone)]
+pub struct SweepEntry {
+    /// The sweep.
+    pub sweep: Arc<Sweep>,
+    /// Its table.
+    pub table: Arc<Table>,
+}
+
+/// What is being asked for in the dialog.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SweepDraft {
+    /// The architectures.
+    pub architectures: Vec<Architecture>,
+    /// The depths.
+    pub depths: Vec<Depth>,
+    /// Keys of settings, and what has been typed for each.
+    pub axes: Vec<(&'static str, String)>,
+    /// Trainings of each configuration.
+    pub repeats: u32,
+    /// What decides which is better.
+    pub rank: RankBy,
+}
+
+impl SweepDraft {
+    /// What it comes to; all other settings are those of `base`.
+    ///
+    /// # Errors
+    /// What is missing or cannot be, in a sentence.
+    pub fn plan(&self, base: &TrainSettings) -> Result<SweepPlan, SweepError> {
+        let mut axes = Vec::new();
+        if self.architectures.is_empty() || self.depths.is_empty() {
+            return Err(SweepError::Plan(
+                "Choose at least one architecture and one depth".into(),
+            ));
+        }
+        let architectures = self.architectures.iter();
+        axes.push(Axis {
+            key: "architecture".into(),
+            values: architectures.map(Architecture::to_string).collect(),
+        });
+        axes.push(Axis::depths(&self.depths));
+        for (key, text) in &self.axes {
+            axes.push(Axis::parse(key, text)?);
+        }
+        let mut base = base.clone();
+        base.fine_tune.restarts.clear();
+        base.head.restarts.clear();
+        Ok(SweepPlan {
+            base,
+            axes,
+            repeats: self.repeats.max(1),
+            rank: self.rank,
+        })
+    }
+}
+
+/// What a draft is foreseen to take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeseenSweep {
+    /// The draft that it is of.
+    pub draft: SweepDraft,
+    /// Seconds when nothing is cached; `None` where a network cannot be measured.
+    pub secs: Option<f64>,
+}
+
+/// The sweep that is being trained.
+pub struct SweepLive {
+    /// Its task.
+    pub task: TaskId,
+    /// Its name, once it is written down.
+    pub id: Option<SweepId>,
+    /// The number of the training that is under way, from 1.
+    pub training: Option<u32>,
+    /// When it was begun: what its runs name.
+    begun: Option<String>,
+    watch: LiveSweep,
+    revision: u64,
+}
+
+/// The state of sweeps.
+#[derive(Default)]
+pub struct SweepState {
+    /// The sweeps of the project, newest first.
+    pub list: Vec<SweepEntry>,
+    /// Counts the changes of the list and of the training that is under way.
+    pub revision: u64,
+    /// The sweep that is shown in the place of curves.
+    pub shown: Option<SweepId>,
+    /// The configuration that is chosen in it.
+    pub selected: Option<usize>,
+    /// The sweep that is being trained.
+    pub live: Option<SweepLive>,
+    /// What the draft was foreseen to take that was measured last.
+    pub foreseen: Option<ForeseenSweep>,
+    foreseeing: Option<(SweepDraft, TaskId)>,
+    paces: Arc<Mutex<Paces>>,
+    reading: Option<TaskId>,
+}
+
+/// What a person does with sweeps.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SweepAction {
+    /// Asks what is to be swept over.
+    Ask,
+    /// Measures how long a draft takes.
+    Foresee(SweepDraft),
+    /// Writes a draft down and trains it.
+    Start(SweepDraft),
+    /// Trains what is left of a sweep.
+    Resume(SweepId),
+    /// Pauses the sweep that is trained, or goes on.
+    Pause(bool),
+    /// Cancels it; it can be resumed.
+    Cancel,
+    /// Shows a sweep in the place of curves, or the curves.
+    Show(Option<SweepId>),
+    /// Chooses a configuration of the sweep that is shown.
+    Select(Option<usize>),
+    /// Takes a configuration's settings for the next training, and its run for Evaluate and Export.
+    Adopt(SweepId, usize),
+    /// Copies the table of a sweep as CSV.
+    Copy(SweepId),
+    /// Moves a sweep to the trash; its runs stay.
+    Remove(SweepId),
+    /// Brings a removed sweep back.
+    Restore(SweepId),
+}
+
+impl SweepState {
+    /// A sweep by its name.
+    #[must_use]
+    pub fn entry(&self, id: &SweepId) -> Option<&SweepEntry> {
+        self.list.iter().find(|entry| entry.sweep.id == *id)
+    }
+
+    /// The sweep that is shown.
+    #[must_use]
+    pub fn shown(&self) -> Option<&SweepEntry> {
+        self.entry(self.shown.as_ref()?)
+    }
+
+    /// Whether this sweep is being trained.
+    #[must_use]
+    pub fn is_live(&self, id: &SweepId) -> bool {
+        let live = self.live.as_ref();
+        live.is_some_and(|live| live.id.as_ref() == Some(id))
+    }
+
+    /// The number of the training of a sweep that is under way.
+    #[must_use]
+    pub fn training(&self, id: &SweepId) -> Option<u32> {
+        let live = self.live.as_ref();
+        live.filter(|live| live.id.as_ref() == Some(id))?.training
+    }
+
+    /// What a draft was foreseen to take; `None` while that is not known.
+    #[must_use]
+    pub fn foreseen(&self, draft: &SweepDraft) -> Option<&ForeseenSweep> {
+        self.foreseen.as_ref().filter(|known| known.draft == *draft)
+    }
+
+    fn put(&mut self, entry: SweepEntry) {
+        match self
+            .list
+            .iter_mut()
+            .find(|known| known.sweep.id == entry.sweep.id)
+        {
+            Some(known) => *known = entry,
+            None => self.list.insert(0, entry),
+        }
+        self.revision += 1;
+    }
+}
+
+impl App {
+    pub(super) fn apply_sweep(&mut self, action: SweepAction) {
+        match action {
+            SweepAction::Ask => self.ask_sweep(),
+            SweepAction::Foresee(draft) => self.foresee_sweep(draft),
+            SweepAction::Start(draft) => self.start_sweep(Some(draft), None),
+            SweepAction::Resume(id) => self.start_sweep(None, Some(id)),
+            SweepAction::Pause(paused) => {
+                if let Some(work) = self.sweep_work() {
+                    work.set_paused(paused);
+                }
+            }
+            SweepAction::Cancel => {
+                let live = self.session.as_ref().and_then(|of| of.sweep.live.as_ref());
+                if let Some(task) = live.map(|live| live.task) {
+                    self.tasks.cancel(task);
+                    // One that waits for its turn ends without a result.
+                    if !self.tasks.is_alive(task)
+                        && let Some(session) = &mut self.session
+                    {
+                        session.sweep.live = None;
+                        session.train.sweeping = None;
+                    }
+                }
+            }
+            SweepAction::Show(id) => {
+                if let Some(session) = &mut self.session {
+                    if session.sweep.shown != id {
+                        session.sweep.selected = None;
+                    }
+                    session.sweep.shown = id;
+                }
+            }
+            SweepAction::Select(row) => {
+                if let Some(session) = &mut self.session {
+                    session.sweep.selected = row;
+                    let entry = session.sweep.shown();
+                    let row = row.and_then(|row| entry?.table.rows.get(row));
+                    let run: Option<RunId> = row.and_then(|row| row.runs.first().cloned());
+                    if let Some(run) = run.filter(|run| session.train.run(run).is_some()) {
+                        self.apply_train(TrainAction::Focus(run));
+                    }
+                }
+            }
+            SweepAction::Adopt(id, row) => self.adopt_row(&id, row),
+            SweepAction::Copy(id) => {
+                let entry = self.session.as_ref().and_then(|of| of.sweep.entry(&id));
+                if let Some(entry) = entry {
+                    self.ctx.copy_text(csv(&entry.table));
+                    self.notes.add(Tone::Info, "The table is copied as CSV");
+                }
+            }
+            SweepAction::Remove(id) => self.move_sweep(id, true),
+            SweepAction::Restore(id) => self.move_sweep(id, false),
+        }
+    }
+
+    /// Where the sweep in progress reports; `None` while it waits for its turn.
+    #[must_use]
+    pub fn sweep_work(&self) -> Option<&Work> {
+        let task = self.session.as_ref()?.sweep.live.as_ref()?.task;
+        let mut running = self.tasks.running().iter();
+        running
+            .find(|running| running.id == task)
+            .map(|running| &running.work)
+    }
+
+    fn ask_sweep(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        // Images may have come since the last time.
+        session.sweep.paces = Arc::default();
+        session.sweep.foreseen = None;
+        let draft = SweepDraft {
+            architectures: vec![session.train.settings.architecture.clone()],
+            depths: vec![Depth::Head],
+            axes: Vec::new(),
+            repeats: 1,
+            rank: RankBy::Accuracy,
+        };
+        self.dialog = Some(Dialog::Sweep(Box::new(draft)));
+    }
+
+    fn foresee_sweep(&mut self, draft: SweepDraft) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.sweep;
+        if let Some((of, task)) = &state.foreseeing {
+            if *of == draft && self.tasks.is_alive(*task) {
+                return;
+            }
+            self.tasks.cancel(*task);
+        }
+        let (project, paces) = (Arc::clone(&session.project), Arc::clone(&state.paces));
+        let (settings, of) = (session.train.settings.clone(), draft.clone());
+        let task = self.tasks.start_as(
+            Lane::Free,
+            "Measuring this computer",
+            true,
+            move |work| {
+                let mut trainings = of.plan(&settings)?.trainings()?;
+                let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
+                work.check()?;
+                let secs = foresee(&project, &mut trainings, &mut paces, work)?;
+                Ok::<_, SweepError>(ForeseenSweep { draft: of, secs })
+            },
+            |app, task, result| {
+                let Some(session) = &mut app.session else {
+                    return;
+                };
+                let state = &mut session.sweep;
+                if state.foreseeing.as_ref().is_none_or(|(_, of)| *of != task) {
+                    return;
+                }
+                match result {
+                    Ok(found) => state.foreseen = Some(found),
+                    Err(JobError::Cancelled) => {}
+                    Err(error) => log::warn!("a sweep's time was not measured: {error}"),
+                }
+            },
+        );
+        if let Some(session) = &mut self.session {
+            session.sweep.foreseeing = Some((draft, task));
+        }
+    }
+
+    fn start_sweep(&mut self, draft: Option<SweepDraft>, resumed: Option<SweepId>) {
+        if !self.may_change() {
+            return;
+        }
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.sweep;
+        if state.live.is_some() || session.train.live.is_some() {
+            return;
+        }
+        let plan = match draft.map(|draft| draft.plan(&session.train.settings)) {
+            None => None,
+            Some(Ok(plan)) => Some(plan),
+            Some(Err(error)) => {
+                self.fail(error.to_string());
+                return;
+            }
+        };
+        if let Some((_, task)) = state.foreseeing.take() {
+            self.tasks.cancel(task);
+        }
+        let watch = LiveSweep::default();
+        let (project, paces) = (Arc::clone(&session.project), Arc::clone(&state.paces));
+        let (on_thread, id) = (watch.clone(), resumed.clone());
+        let task = self.tasks.start_as(
+            Lane::Learn,
+            "Sweep",
+            false,
+            move |work| {
+                let id = match (plan, id) {
+                    (Some(plan), _) => {
+                        let mut trainings = plan.trainings()?;
+                        let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
+                        foresee(&project, &mut trainings, &mut paces, work)?;
+                        begin(&project, &plan, trainings)?.id
+                    }
+                    (None, Some(id)) => id,
+                    (None, None) => return Err(SweepError::NoSuchSweep(String::new())),
+                };
+                run(&project, &id, &on_thread, work)
+            },
+            Self::swept,
+        );
+        if let Some(session) = &mut self.session {
+            let begun = resumed.as_ref().and_then(|id| session.sweep.entry(id));
+            let begun = begun.map(|entry| entry.sweep.created.clone());
+            session.train.sweeping.clone_from(&begun);
+            if resumed.is_some() {
+                session.sweep.shown.clone_from(&resumed);
+            }
+            session.sweep.live = Some(SweepLive {
+                task,
+                id: resumed,
+                training: None,
+                begun,
+                watch,
+                revision: 0,
+            });
+        }
+    }
+
+    fn swept(&mut self, task: TaskId, result: Result<Sweep, JobError>) {
+        self.follow_sweep();
+        // The project may have been closed, or closed and opened again, meanwhile.
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.sweep;
+        if state.live.as_ref().is_none_or(|live| live.task != task) {
+            return;
+        }
+        state.live = None;
+        state.revision += 1;
+        session.train.sweeping = None;
+        let gone = session.gone;
+        match result {
+            Ok(sweep) => {
+                let count = words::count(sweep.trainings.len() as u64, "training", "trainings");
+                let text = format!("The sweep is done: {count}");
+                self.notes.add(Tone::Done, text).remedy = Some((
+                    "Show".to_owned(),
+                    Action::Sweep(SweepAction::Show(Some(sweep.id))),
+                ));
+            }
+            // The window says that the project is gone.
+            Err(_) if gone => {}
+            Err(JobError::Cancelled) => {
+                self.notes.add(
+                    Tone::Info,
+                    "The sweep was cancelled. It can be resumed where it was",
+                );
+            }
+            Err(error) => {
+                self.fail(error.to_string());
+            }
+        }
+        self.load_runs();
+    }
+
+    /// Takes in what the sweep in progress has come to since the last frame.
+    pub(super) fn follow_sweep(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.sweep;
+        let Some(live) = &mut state.live else { return };
+        let Some(now) = live.watch.since(live.revision) else {
+            return;
+        };
+        live.revision = now.revision;
+        live.training = now.training;
+        let Some(sweep) = now.sweep else { return };
+        if live.id.is_none() {
+            state.shown = Some(sweep.id.clone());
+            state.selected = None;
+        }
+        live.id = Some(sweep.id.clone());
+        live.begun = Some(sweep.created.clone());
+        session.train.sweeping.clone_from(&live.begun);
+        let ended = now.training.is_none();
+        state.put(SweepEntry {
+            sweep,
+            table: now.table,
+        });
+        if ended {
+            self.load_runs();
+        }
+    }
+
+    /// Reads the sweeps again, in the background.
+    pub(super) fn load_sweeps(&mut self) {
+        let Some(session) = self.session.as_ref().filter(|session| !session.gone) else {
+            return;
+        };
+        let project = Arc::clone(&session.project);
+        let task = self.tasks.start_as(
+            Lane::Free,
+            "Reading the sweeps",
+            true,
+            move |_| {
+                let entries = sweeps(&project)?.into_iter().map(|sweep| SweepEntry {
+                    table: Arc::new(Table::of(&sweep)),
+                    sweep: Arc::new(sweep),
+                });
+                Ok::<Vec<_>, SweepError>(entries.collect())
+            },
+            |app, task, result| match result {
+                Ok(entries) => {
+                    let Some(session) = &mut app.session else {
+                        return;
+                    };
+                    let state = &mut session.sweep;
+                    // What was begun later knows better; of the one that is trained, the training does.
+                    if state.reading != Some(task) {
+                        return;
+                    }
+                    let live = state.live.as_ref().and_then(|live| live.id.clone());
+                    let live = live.and_then(|id| state.entry(&id).cloned());
+                    state.list = entries;
+                    state.revision += 1;
+                    if let Some(live) = live {
+                        state.put(live);
+                    }
+                    if state.shown().is_none() {
+                        state.shown = None;
+                        state.selected = None;
+                    }
+                }
+                Err(JobError::Cancelled) => {}
+                Err(error) => {
+                    app.fail(error.to_string());
+                }
+            },
+        );
+        if let Some(session) = &mut self.session {
+            session.sweep.reading = Some(task);
+        }
+    }
+
+    fn adopt_row(&mut self, id: &SweepId, row: usize) {
+        let Some(session) = &self.session else { return };
+        let Some(entry) = session.sweep.entry(id) else {
+            return;
+        };
+        let Some(row) = entry.table.rows.get(row) else {
+            return;
+        };
+        let (settings, name) = (row.settings.clone(), entry.table.words(row));
+        let finished = |run: &RunId| {
+            let entry = session.train.run(run);
+            entry.is_some_and(|entry| entry.run.state == RunState::Finished)
+        };
+        let run = row.runs.iter().find(|run| finished(run)).cloned();
+        self.apply_train(TrainAction::SetDepth(Some(settings.fine_tune.depth)));
+        self.apply_train(TrainAction::Set(settings));
+        let what = if run.is_some() {
+            "Its run is chosen in Evaluate and Export"
+        } else {
+            "Its run is gone; Train makes it again"
+        };
+        let text = format!("Adopted: {name}. {what}");
+        let note = self.notes.add(Tone::Done, text);
+        if let Some(run) = run {
+            note.remedy = Some((
+                "Evaluate".to_owned(),
+                Action::Evaluate(EvaluateAction::Open(run.clone())),
+            ));
+            self.apply_train(TrainAction::Focus(run.clone()));
+            self.apply_evaluate(EvaluateAction::Choose(run.clone()));
+            self.apply_export(ExportAction::Run(run));
+        }
+    }
+
+    /// Moves a sweep to the trash or back.
+    fn move_sweep(&mut self, id: SweepId, away: bool) {
+        if !self.may_change() {
+            return;
+        }
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.sweep;
+        if away && state.is_live(&id) {
+            return;
+        }
+        if away && state.shown.as_ref() == Some(&id) {
+            state.shown = None;
+            state.selected = None;
+        }
+        let project = Arc::clone(&session.project);
+        self.tasks.start(
+            Lane::Edit,
+            "Moving a sweep",
+            true,
+            move |_| {
+                if away {
+                    remove(&project, &id)
+                } else {
+                    restore(&project, &id)
+                }
+            },
+            move |app, result| {
+                match result {
+                    Ok(trashed) if away => {
+                        let text = "The sweep is in the trash; its runs stay";
+                        app.notes.add(Tone::Info, text).remedy = Some((
+                            "Undo".to_owned(),
+                            Action::Sweep(SweepAction::Restore(trashed)),
+                        ));
+                    }
+                    Ok(_) | Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        app.fail(format!("The sweep could not be moved: {error}"));
+                    }
+                }
+                app.load_sweeps();
+            },
+        );
+    }
+}
