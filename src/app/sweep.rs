@@ -1,18 +1,18 @@
-//! Sweeps in the window: what is being asked for, the sweep that is trained, the one that is shown.
+//! Sweeps in the window: the one that is trained, the one that is shown. What is asked for: `sweep_draft.rs`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::notes::Tone;
+use super::sweep_draft::{ForeseenSweep, SweepDraft};
 use super::tasks::TaskId;
 use super::train::TrainAction;
-use super::{Action, App, Dialog, EvaluateAction, ExportAction, Lane, words};
-use crate::backbone::{Architecture, Depth};
+use super::{Action, App, EvaluateAction, ExportAction, Lane, words};
 use crate::jobs::{JobError, Work};
 use crate::sweep::{
-    Axis, LiveSweep, Paces, RankBy, Sweep, SweepError, SweepId, SweepPlan, Table, begin, csv,
-    foresee, remove, restore, run, sweeps,
+    LiveSweep, Paces, Sweep, SweepError, SweepId, Table, begin, csv, foresee, remove, restore, run,
+    sweeps,
 };
-use crate::train::{RunId, RunState, TrainSettings};
+use crate::train::{RunId, RunState};
 
 /// A sweep on disk with its table.
 #[derive(Debug, Clone)]
@@ -21,63 +21,6 @@ pub struct SweepEntry {
     pub sweep: Arc<Sweep>,
     /// Its table.
     pub table: Arc<Table>,
-}
-
-/// What is being asked for in the dialog.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SweepDraft {
-    /// The architectures.
-    pub architectures: Vec<Architecture>,
-    /// The depths.
-    pub depths: Vec<Depth>,
-    /// Keys of settings, and what has been typed for each.
-    pub axes: Vec<(&'static str, String)>,
-    /// Trainings of each configuration.
-    pub repeats: u32,
-    /// What decides which is better.
-    pub rank: RankBy,
-}
-
-impl SweepDraft {
-    /// What it comes to; all other settings are those of `base`.
-    ///
-    /// # Errors
-    /// What is missing or cannot be, in a sentence.
-    pub fn plan(&self, base: &TrainSettings) -> Result<SweepPlan, SweepError> {
-        let mut axes = Vec::new();
-        if self.architectures.is_empty() || self.depths.is_empty() {
-            return Err(SweepError::Plan(
-                "Choose at least one architecture and one depth".into(),
-            ));
-        }
-        let architectures = self.architectures.iter();
-        axes.push(Axis {
-            key: "architecture".into(),
-            values: architectures.map(Architecture::to_string).collect(),
-        });
-        axes.push(Axis::depths(&self.depths));
-        for (key, text) in &self.axes {
-            axes.push(Axis::parse(key, text)?);
-        }
-        let mut base = base.clone();
-        base.fine_tune.restarts.clear();
-        base.head.restarts.clear();
-        Ok(SweepPlan {
-            base,
-            axes,
-            repeats: self.repeats.max(1),
-            rank: self.rank,
-        })
-    }
-}
-
-/// What a draft is foreseen to take.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ForeseenSweep {
-    /// The draft that it is of.
-    pub draft: SweepDraft,
-    /// Seconds when nothing is cached; `None` where a network cannot be measured.
-    pub secs: Option<f64>,
 }
 
 /// The sweep that is being trained.
@@ -109,8 +52,8 @@ pub struct SweepState {
     pub live: Option<SweepLive>,
     /// What the draft was foreseen to take that was measured last.
     pub foreseen: Option<ForeseenSweep>,
-    foreseeing: Option<(SweepDraft, TaskId)>,
-    paces: Arc<Mutex<Paces>>,
+    pub(super) foreseeing: Option<(SweepDraft, TaskId)>,
+    pub(super) paces: Arc<Mutex<Paces>>,
     reading: Option<TaskId>,
 }
 
@@ -254,67 +197,6 @@ impl App {
         running
             .find(|running| running.id == task)
             .map(|running| &running.work)
-    }
-
-    fn ask_sweep(&mut self) {
-        let Some(session) = &mut self.session else {
-            return;
-        };
-        // Images may have come since the last time.
-        session.sweep.paces = Arc::default();
-        session.sweep.foreseen = None;
-        let draft = SweepDraft {
-            architectures: vec![session.train.settings.architecture.clone()],
-            depths: vec![Depth::Head],
-            axes: Vec::new(),
-            repeats: 1,
-            rank: RankBy::Accuracy,
-        };
-        self.dialog = Some(Dialog::Sweep(Box::new(draft)));
-    }
-
-    fn foresee_sweep(&mut self, draft: SweepDraft) {
-        let Some(session) = &mut self.session else {
-            return;
-        };
-        let state = &mut session.sweep;
-        if let Some((of, task)) = &state.foreseeing {
-            if *of == draft && self.tasks.is_alive(*task) {
-                return;
-            }
-            self.tasks.cancel(*task);
-        }
-        let (project, paces) = (Arc::clone(&session.project), Arc::clone(&state.paces));
-        let (settings, of) = (session.train.settings.clone(), draft.clone());
-        let task = self.tasks.start_as(
-            Lane::Free,
-            "Measuring this computer",
-            true,
-            move |work| {
-                let mut trainings = of.plan(&settings)?.trainings()?;
-                let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
-                work.check()?;
-                let secs = foresee(&project, &mut trainings, &mut paces, work)?;
-                Ok::<_, SweepError>(ForeseenSweep { draft: of, secs })
-            },
-            |app, task, result| {
-                let Some(session) = &mut app.session else {
-                    return;
-                };
-                let state = &mut session.sweep;
-                if state.foreseeing.as_ref().is_none_or(|(_, of)| *of != task) {
-                    return;
-                }
-                match result {
-                    Ok(found) => state.foreseen = Some(found),
-                    Err(JobError::Cancelled) => {}
-                    Err(error) => log::warn!("a sweep's time was not measured: {error}"),
-                }
-            },
-        );
-        if let Some(session) = &mut self.session {
-            session.sweep.foreseeing = Some((draft, task));
-        }
     }
 
     fn start_sweep(&mut self, draft: Option<SweepDraft>, resumed: Option<SweepId>) {

@@ -16,7 +16,11 @@ use crate::ui::widgets::{
 };
 
 /// Height of the plot, points, where there is room and at least.
-const PLOT: [f32; 2] = [230.0, 120.0];
+const PLOT: [f32; 2] = [230.0, 96.0];
+/// Height of the table and of what stands above the plot, points.
+const TABLE: f32 = 310.0;
+/// A plot of less width has neither a title nor names but that of what is chosen, points.
+const NARROW: f32 = 420.0;
 /// A Pareto set of up to so many has its names in the plot.
 const NAMED: usize = 8;
 
@@ -46,7 +50,7 @@ pub(super) fn sweep_ui(
     view: &mut View,
 ) {
     chosen_ui(ui, cx, session, entry);
-    let height = (ui.available_height() * 0.45).clamp(PLOT[1], PLOT[0]);
+    let height = (ui.available_height() - TABLE).clamp(PLOT[1], PLOT[0]);
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         plot_ui(ui, cx, session, entry, view, height);
@@ -157,8 +161,11 @@ fn plot_ui(
     height: f32,
 ) {
     let t = tokens(ui);
+    let narrow = ui.available_width() < NARROW;
     ui.horizontal(|ui| {
-        ui.label(widgets::name("What accuracy costs"));
+        if !narrow {
+            ui.label(widgets::name("What accuracy costs"));
+        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 6.0;
             let tip = "Show test accuracy; the line stays the one that validation chose";
@@ -212,7 +219,7 @@ fn plot_ui(
         return;
     }
     let pareto = placed.iter().filter(|(_, row, _)| row.is_pareto(view.cost));
-    let few = pareto.count() <= NAMED;
+    let few = pareto.count() <= NAMED && !narrow;
     let marks: Vec<Mark> = placed
         .iter()
         .map(|(index, row, [x, y])| {

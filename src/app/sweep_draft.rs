@@ -1,0 +1,129 @@
+//! What a sweep is to be over, while that is being asked, and how long it would take.
+
+use std::sync::{Arc, PoisonError};
+
+use super::{App, Dialog, Lane};
+use crate::backbone::{Architecture, Depth};
+use crate::jobs::JobError;
+use crate::sweep::{Axis, RankBy, SweepError, SweepPlan, foresee};
+use crate::train::TrainSettings;
+
+/// What is being asked for in the dialog.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SweepDraft {
+    /// The architectures.
+    pub architectures: Vec<Architecture>,
+    /// The depths.
+    pub depths: Vec<Depth>,
+    /// Keys of settings, and what has been typed for each.
+    pub axes: Vec<(&'static str, String)>,
+    /// Trainings of each configuration.
+    pub repeats: u32,
+    /// What decides which is better.
+    pub rank: RankBy,
+}
+
+impl SweepDraft {
+    /// What it comes to; all other settings are those of `base`.
+    ///
+    /// # Errors
+    /// What is missing or cannot be, in a sentence.
+    pub fn plan(&self, base: &TrainSettings) -> Result<SweepPlan, SweepError> {
+        let mut axes = Vec::new();
+        if self.architectures.is_empty() || self.depths.is_empty() {
+            return Err(SweepError::Plan(
+                "Choose at least one architecture and one depth".into(),
+            ));
+        }
+        let architectures = self.architectures.iter();
+        axes.push(Axis {
+            key: "architecture".into(),
+            values: architectures.map(Architecture::to_string).collect(),
+        });
+        axes.push(Axis::depths(&self.depths));
+        for (key, text) in &self.axes {
+            axes.push(Axis::parse(key, text)?);
+        }
+        let mut base = base.clone();
+        base.fine_tune.restarts.clear();
+        base.head.restarts.clear();
+        Ok(SweepPlan {
+            base,
+            axes,
+            repeats: self.repeats.max(1),
+            rank: self.rank,
+        })
+    }
+}
+
+/// What a draft is foreseen to take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeseenSweep {
+    /// The draft that it is of.
+    pub draft: SweepDraft,
+    /// Seconds when nothing is cached; `None` where a network cannot be measured.
+    pub secs: Option<f64>,
+}
+
+impl App {
+    pub(super) fn ask_sweep(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        // Images may have come since the last time.
+        session.sweep.paces = Arc::default();
+        session.sweep.foreseen = None;
+        let draft = SweepDraft {
+            architectures: vec![session.train.settings.architecture.clone()],
+            depths: vec![Depth::Head],
+            axes: Vec::new(),
+            repeats: 1,
+            rank: RankBy::Accuracy,
+        };
+        self.dialog = Some(Dialog::Sweep(Box::new(draft)));
+    }
+
+    pub(super) fn foresee_sweep(&mut self, draft: SweepDraft) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.sweep;
+        if let Some((of, task)) = &state.foreseeing {
+            if *of == draft && self.tasks.is_alive(*task) {
+                return;
+            }
+            self.tasks.cancel(*task);
+        }
+        let (project, paces) = (Arc::clone(&session.project), Arc::clone(&state.paces));
+        let (settings, of) = (session.train.settings.clone(), draft.clone());
+        let task = self.tasks.start_as(
+            Lane::Free,
+            "Measuring this computer",
+            true,
+            move |work| {
+                let mut trainings = of.plan(&settings)?.trainings()?;
+                let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
+                work.check()?;
+                let secs = foresee(&project, &mut trainings, &mut paces, work)?;
+                Ok::<_, SweepError>(ForeseenSweep { draft: of, secs })
+            },
+            |app, task, result| {
+                let Some(session) = &mut app.session else {
+                    return;
+                };
+                let state = &mut session.sweep;
+                if state.foreseeing.as_ref().is_none_or(|(_, of)| *of != task) {
+                    return;
+                }
+                match result {
+                    Ok(found) => state.foreseen = Some(found),
+                    Err(JobError::Cancelled) => {}
+                    Err(error) => log::warn!("a sweep's time was not measured: {error}"),
+                }
+            },
+        );
+        if let Some(session) = &mut self.session {
+            session.sweep.foreseeing = Some((draft, task));
+        }
+    }
+}
