@@ -1,7 +1,6 @@
 //! Files frame by frame: probabilities over the time of a film, what they come to for the whole film, how often that is
 //! right where folders are named as classes.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::files::{self, Durability};
@@ -226,15 +225,14 @@ impl Timelines {
         for file in &self.files {
             let source = quoted(&file.path.display().to_string());
             for (frame, probabilities) in file.frames.iter().zip(file.smoothed(smooth_secs)) {
-                text.push_str(&source);
-                text.push(',');
-                if let Some(time) = frame.time_secs {
-                    // Writing to a string cannot fail.
-                    let _: std::fmt::Result = write!(text, "{time:.3}");
-                }
-                for probability in probabilities {
-                    let _: std::fmt::Result = write!(text, ",{probability:.6}");
-                }
+                let time = frame.time_secs.map(|time| format!("{time:.3}"));
+                let mut cells = vec![source.clone(), time.unwrap_or_default()];
+                cells.extend(
+                    probabilities
+                        .iter()
+                        .map(|probability| format!("{probability:.6}")),
+                );
+                text.push_str(&cells.join(","));
                 text.push('\n');
             }
         }

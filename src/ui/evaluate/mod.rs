@@ -287,7 +287,7 @@ fn measuring_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 
 fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     // In a narrow window the buttons go below.
-    let narrow = ui.available_width() < 640.0;
+    let narrow = ui.available_width() < 760.0;
     ui.horizontal(|ui| {
         ui.set_min_height(theme::CONTROL_HEIGHT);
         ui.spacing_mut().item_spacing.x = 10.0;

@@ -22,8 +22,9 @@ use crate::ui::widgets::{
     section, slider,
 };
 
-/// Classes with a bar and a line.
+/// Classes with a bar and a line, and with a bar in a low window.
 const TOP: usize = 5;
+const FEW: usize = 3;
 /// Height of the plot of probabilities over time, points.
 const PLOT: f32 = 96.0;
 /// Height of a class with its bar, and the space below it, points.
@@ -112,16 +113,36 @@ pub fn file_ui(
             verdict_ui(ui, session, &timelines, timeline);
         }
         let film = timeline.filter(|timeline| timeline.is_film());
+        // In a low window the image needs the room more.
+        let bars = if height < 640.0 { FEW } else { TOP };
         let beside = match film {
-            Some(_) => 44.0 + BAR * TOP as f32 + heat::ROW + PLOT + 92.0,
-            None => BAR * TOP as f32 + heat::ROW + 24.0,
+            Some(_) => 44.0 + BAR * bars as f32 + heat::ROW + PLOT + 92.0,
+            None => BAR * bars as f32 + heat::ROW + 24.0,
         };
         let width = ui.available_width();
-        let most = (ui.available_height() - beside).max(120.0);
+        let most = (ui.available_height() - beside).max(200.0);
         let (rect, _) = ui.allocate_exact_size(vec2(width, most.min(width * 0.75)), Sense::hover());
         match player {
-            Some(player) => film_ui(ui, cx, session, rect, player, &timelines, film, view),
-            None => photo_ui(ui, cx, session, rect, file, &timelines),
+            Some(player) => {
+                let now = player.now(ui.ctx());
+                let length = film.and_then(|film| film.frames.last()?.time_secs);
+                film_ui(
+                    ui,
+                    cx,
+                    session,
+                    rect,
+                    (player, &now, length),
+                    &timelines.classes,
+                );
+                bars_ui(ui, session, now.prediction.as_ref(), bars);
+                if let Some(film) = film {
+                    timeline_ui(ui, cx, session, &timelines, film, &now, view);
+                }
+            }
+            None => {
+                photo_ui(ui, cx, session, rect, file, &timelines.classes);
+                bars_ui(ui, session, Some(&file.prediction), bars);
+            }
         }
     });
 }
@@ -169,7 +190,7 @@ fn photo_ui(
     session: &Session,
     rect: Rect,
     file: &FilePrediction,
-    timelines: &Timelines,
+    classes: &[String],
 ) {
     let state = &session.evaluate;
     let map = state.heat.then(|| {
@@ -184,45 +205,31 @@ fn photo_ui(
         Picture::Loading => screen_ui(ui, rect, &file.texture, None),
         Picture::Failed(why) => failed_picture(ui, rect, why),
     }
-    heat::row_ui(ui, cx, session, &timelines.classes, map.as_ref(), false);
-    bars_ui(ui, session, Some(&file.prediction));
+    heat::row_ui(ui, cx, session, classes, map.as_ref(), false);
 }
 
-#[allow(
-    clippy::too_many_arguments,
-    reason = "what is painted, where, and with what; no two belong together"
-)]
+/// The film's newest frame, with the buttons below it.
 fn film_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
     session: &Session,
     rect: Rect,
-    player: &Player,
-    timelines: &Timelines,
-    film: Option<&Timeline>,
-    view: &mut View,
+    (player, now, length): (&Player, &Playing, Option<f64>),
+    classes: &[String],
 ) {
-    let now = player.now(ui.ctx());
-    let map = heat_of(session, &now);
+    let map = heat_of(session, now);
     match (&now.image, &now.error) {
         (_, Some(error)) => failed_picture(ui, rect, error.clone()),
         (Some(image), None) => screen_ui(ui, rect, image, heat::texture(map.as_ref())),
         (None, None) => {
             placeholder(ui, rect, theme::RADIUS, None);
             let place = Rect::from_center_size(rect.center(), vec2(28.0, 28.0));
-            widgets::spinner(
-                &mut ui.new_child(egui::UiBuilder::new().max_rect(place)),
-                28.0,
-            );
+            let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(place));
+            widgets::spinner(&mut ui, 28.0);
         }
     }
-    let length = film.and_then(|film| film.frames.last()?.time_secs);
-    controls_ui(ui, cx, player, &now, length);
-    heat::row_ui(ui, cx, session, &timelines.classes, map.as_ref(), false);
-    bars_ui(ui, session, now.prediction.as_ref());
-    if let Some(film) = film {
-        timeline_ui(ui, cx, session, timelines, film, &now, view);
-    }
+    controls_ui(ui, cx, player, now, length);
+    heat::row_ui(ui, cx, session, classes, map.as_ref(), false);
 }
 
 fn heat_of(session: &Session, now: &Playing) -> Option<Heat> {
@@ -270,7 +277,7 @@ fn controls_ui(ui: &mut Ui, cx: &mut Cx<'_>, player: &Player, now: &Playing, len
 }
 
 /// The most probable classes as bars.
-fn bars_ui(ui: &mut Ui, session: &Session, prediction: Option<&Prediction>) {
+fn bars_ui(ui: &mut Ui, session: &Session, prediction: Option<&Prediction>, count: usize) {
     let Some(prediction) = prediction else {
         return;
     };
@@ -280,7 +287,7 @@ fn bars_ui(ui: &mut Ui, session: &Session, prediction: Option<&Prediction>) {
             "The highest probability is below the threshold that was chosen for this run",
         );
     }
-    for class in prediction.top.iter().take(TOP) {
+    for class in prediction.top.iter().take(count) {
         let color = color_of(session, &class.class);
         bar_ui(ui, color, &class.class, class.probability, "");
     }
