@@ -248,6 +248,8 @@ mod tests {
             run: Run::open(&dir).unwrap(),
             curves: std::sync::Arc::default(),
             head: std::sync::Arc::default(),
+            metrics: std::sync::Arc::default(),
+            head_metrics: std::sync::Arc::default(),
             note: RunNote::default(),
         }
     }

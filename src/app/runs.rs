@@ -7,7 +7,7 @@ use super::train::{RunEntry, TrainAction, TrainState};
 use super::{Action, App, Lane};
 use crate::jobs::JobError;
 use crate::train::{
-    Curves, Run, RunId, RunNote, RunState, TrainError, remove_run, restore_run, runs,
+    Curves, Metrics, Run, RunId, RunNote, RunState, TrainError, remove_run, restore_run, runs,
 };
 
 impl RunEntry {
@@ -16,6 +16,12 @@ impl RunEntry {
             Arc::new(curves.unwrap_or_else(|error| {
                 log::warn!("the curves of {} cannot be read: {error}", run.id.0);
                 Curves::new()
+            }))
+        };
+        let read_metrics = |metrics: Result<Metrics, TrainError>| {
+            Arc::new(metrics.unwrap_or_else(|error| {
+                log::warn!("what {} measured cannot be read: {error}", run.id.0);
+                Metrics::default()
             }))
         };
         // A run that was interrupted in its first part has the head's curves only.
@@ -27,6 +33,14 @@ impl RunEntry {
         } else {
             (read(run.curves()), Arc::default())
         };
+        let (metrics, head_metrics) = if in_the_head {
+            (read_metrics(run.head_measured()), Arc::default())
+        } else if run.settings.fine_tune.is_on() {
+            let head = read_metrics(run.head_measured());
+            (read_metrics(run.measured()), head)
+        } else {
+            (read_metrics(run.measured()), Arc::default())
+        };
         let note = run.note().unwrap_or_else(|error| {
             log::warn!("the note of {} cannot be read: {error}", run.id.0);
             RunNote::default()
@@ -35,6 +49,8 @@ impl RunEntry {
             run,
             curves,
             head,
+            metrics,
+            head_metrics,
             note,
         }
     }

@@ -16,8 +16,8 @@ use crate::backbone::{Architecture, Depth};
 use crate::jobs::{JobError, Work};
 use crate::project::{Label, Project};
 use crate::train::{
-    BestPoint, CurvePoint, Curves, Estimate, EvalSpacing, LiveCurves, Part, Run, RunId, RunNote,
-    RunState, TrainSettings, estimate, resume, train,
+    BestPoint, CurvePoint, Curves, Estimate, EvalSpacing, LiveCurves, Metrics, Part, Run, RunId,
+    RunNote, RunState, TrainSettings, estimate, resume, train,
 };
 
 const SETTINGS: &str = "train";
@@ -33,6 +33,10 @@ pub struct RunEntry {
     pub curves: Arc<Curves>,
     /// The curves of the head alone, of a run that went deeper.
     pub head: Arc<Curves>,
+    /// What else was measured in its last part.
+    pub metrics: Arc<Metrics>,
+    /// The same of the head alone, of a run that went deeper.
+    pub head_metrics: Arc<Metrics>,
     /// The name and the note that it was given.
     pub note: RunNote,
 }
@@ -91,6 +95,12 @@ pub struct Live {
     pub points: Curves,
     /// Those of the head alone, once training goes deeper.
     pub head: Curves,
+    /// What else was measured, of the part under way.
+    pub metrics: Metrics,
+    /// The same of the head alone, once training goes deeper.
+    pub head_metrics: Metrics,
+    /// At how many evaluations something else was measured.
+    measured_at: usize,
     /// The best weights so far.
     pub best: Option<BestPoint>,
     /// Whether the head is trained or what comes after it.
@@ -241,6 +251,26 @@ impl TrainState {
             .as_ref()
             .and_then(|id| self.run(id))
             .map_or(&[], |entry| entry.head.as_slice())
+    }
+
+    /// What else than the points was measured in the run that is drawn in full.
+    #[must_use]
+    pub fn main_metrics(&self) -> Option<&Metrics> {
+        if let Some(live) = &self.live {
+            return Some(&live.metrics);
+        }
+        let entry = self.focus.as_ref().and_then(|id| self.run(id))?;
+        Some(&entry.metrics)
+    }
+
+    /// The same of its head alone, where it went deeper.
+    #[must_use]
+    pub fn head_metrics(&self) -> Option<&Metrics> {
+        if let Some(live) = &self.live {
+            return Some(&live.head_metrics);
+        }
+        let entry = self.focus.as_ref().and_then(|id| self.run(id))?;
+        Some(&entry.head_metrics)
     }
 
     /// What the head alone came to, of the run that is drawn in full; `None` where nothing deeper was trained.
@@ -455,6 +485,9 @@ impl App {
             resumed: resumed.as_ref().map(|(id, _)| id.clone()),
             points: Curves::new(),
             head: Curves::new(),
+            metrics: Metrics::default(),
+            head_metrics: Metrics::default(),
+            measured_at: 0,
             best: None,
             part: Part::Head,
             baseline: None,
@@ -552,6 +585,10 @@ impl App {
             if part != live.part {
                 live.part = part;
                 live.points.clear();
+                live.metrics = Metrics::default();
+                live.measured_at = 0;
+                let head = live.curves.head_measured();
+                live.head_metrics = Metrics::of(&[], head.iter().map(AsRef::as_ref));
                 live.baseline = live.curves.baseline();
                 live.head = live.curves.head();
                 let earlier = live.resumed.as_ref().and_then(|id| {
@@ -561,6 +598,16 @@ impl App {
                 if let (true, Some(entry)) = (live.head.is_empty(), earlier) {
                     live.head = entry.head.to_vec();
                 }
+            }
+            let known = live.measured_at;
+            let (part, measured) = live.curves.measured_since(match live.part {
+                Part::Head => [known, 0],
+                Part::Deeper => [0, known],
+            });
+            // Where the next part has begun meanwhile, it is looked at in the next frame.
+            for measured in measured.iter().filter(|_| part == live.part) {
+                live.metrics.push(measured);
+                live.measured_at += 1;
             }
             if !new.is_empty() {
                 live.points.extend(new);

@@ -17,7 +17,7 @@ pub struct CurvesArgs {
     /// Write the curves of this run (`latest`, its name or its folder) to --out; give it again for further runs
     #[arg(long, value_name = "RUN", requires = "out")]
     curves: Vec<String>,
-    /// What is written: `accuracy`, `cross_entropy`
+    /// What is written: `accuracy`, `cross_entropy`, `learning_rate`, `gradient_norm`, `accuracy/CLASS`, or `accuracy/` for all classes
     #[arg(
         long,
         value_name = "TAG",
@@ -94,16 +94,16 @@ impl CurvesArgs {
                 )
             })?,
         };
+        let metric = Metric::new(self.tag.clone());
         let mut runs = Vec::new();
         let mut curves = Vec::new();
         for name in &self.curves {
             let run = which::find(project, name, false)?;
             if !runs.contains(&run.id.0) {
-                curves.extend(FigureCurve::of_run(&run)?);
+                curves.extend(FigureCurve::of_run(&run, &metric)?);
                 runs.push(run.id.0);
             }
         }
-        let metric = Metric::new(self.tag.clone());
         let view = CurveView {
             smoothing: self.smoothing,
             axis: match self.axis {

@@ -363,6 +363,18 @@ impl Run {
         Ok(Metrics::of(&points, measured.iter().map(AsRef::as_ref)))
     }
 
+    /// What was measured beside its curves.
+    pub fn measured(&self) -> Result<Metrics, TrainError> {
+        let measured = metrics::read(&self.metrics_path())?;
+        Ok(Metrics::of(&[], measured.iter().map(AsRef::as_ref)))
+    }
+
+    /// What was measured beside the curves of the head alone, as [`Run::head_curves`].
+    pub fn head_measured(&self) -> Result<Metrics, TrainError> {
+        let measured = metrics::read(&self.head_metrics_path())?;
+        Ok(Metrics::of(&[], measured.iter().map(AsRef::as_ref)))
+    }
+
     fn history(&self) -> Result<History, TrainError> {
         Ok(History {
             points: self.curves()?,

@@ -10,7 +10,7 @@ use salamander::train::RunId;
 
 use crate::cli_program::Place;
 use crate::window::Desk;
-use crate::window_project::{go, press, session, train_until};
+use crate::window_project::{go, press, scroll_and_click, session, train_until};
 
 /// The folder of the one run that was trained.
 pub fn trained(place: &Place) -> std::path::PathBuf {
@@ -238,6 +238,101 @@ fn a_plot_is_written_from_the_window_and_from_the_command_line() {
     );
     let odd = place.line("runs p --curves fox --out curves.txt");
     assert!(odd.stderr.contains("--format"), "{}", odd.stderr);
+}
+
+/// Adds what is measured beside the curves to a run of so many points.
+fn measure_more(run: &Path, points: u32) {
+    let mut lines = String::new();
+    for step in 1..=points {
+        let mut line = serde_json::json!({
+            "step": step, "secs": f64::from(step) * 0.01,
+            "values": [0.01 / f64::from(step), 1.0, 0.5, 0.75],
+        });
+        if step == 1 {
+            line["columns"] = serde_json::json!([
+                {"tag": "learning_rate", "side": "run"},
+                {"tag": "gradient_norm", "side": "run"},
+                {"tag": "accuracy/bars", "side": "validation"},
+                {"tag": "accuracy/dots", "side": "validation"},
+            ]);
+        }
+        if step.is_multiple_of(5) {
+            let wide = 1.0 + f64::from(step) / f64::from(points);
+            line["histograms"] = serde_json::json!([[
+                {"tag": "weights/w", "side": "run"},
+                {"min": -wide, "max": wide, "sum": 0.0, "sum_squares": 40.0, "counts": [1, 6, 20, 30, 18, 7, 1]},
+            ]]);
+        }
+        lines.push_str(&line.to_string());
+        lines.push('\n');
+    }
+    std::fs::write(run.join("metrics.jsonl"), lines).unwrap();
+}
+
+#[test]
+fn what_else_was_measured_is_opened_group_by_group() {
+    let place = Place::new();
+    let run = trained(&place);
+    for name in ["fox", "hare"] {
+        copy_run(&run, name, 300);
+        measure_more(&run.with_file_name(name), 300);
+    }
+    let mut desk = open(&place, 3);
+    desk.act(Action::Train(TrainAction::Focus(RunId("fox".to_owned()))));
+    desk.act(Action::Train(TrainAction::Overlay(
+        RunId("hare".to_owned()),
+        true,
+    )));
+    let at_rest = visited(&mut desk, None);
+    for (group, plot) in [
+        ("Plot Learning rate", "Learning rate curves"),
+        ("Plot Gradient norm", "Gradient norm curves"),
+        ("Plot Accuracy by class", "Accuracy by class curves"),
+        ("Plot Histograms of weights", "weights/w histograms"),
+    ] {
+        // Folded until they are asked for, and then costing nothing.
+        assert!(desk.harness.query_by_label(plot).is_none(), "{plot}");
+        scroll_and_click(&mut desk, "More plots");
+        press(&mut desk, group.trim_start_matches("Plot "));
+        desk.see(plot);
+        desk.harness.run_steps(20);
+        let place = desk.harness.get_by_label(plot).rect();
+        assert!(place.top() < 880.0, "{plot} is not scrolled to: {place}");
+    }
+    let open = visited(&mut desk, None);
+    assert!(
+        open > at_rest && open < at_rest + 6_000,
+        "{open}, {at_rest}"
+    );
+    scroll_and_click(&mut desk, "Percentiles");
+    desk.see("weights/w distributions");
+    scroll_and_click(&mut desk, "Plot Gradient norm");
+    assert!(
+        desk.harness
+            .query_by_label("Gradient norm curves")
+            .is_none()
+    );
+    if let Some(dir) = std::env::var_os("SALAMANDER_SCREENSHOTS") {
+        desk.harness.set_size(vec2(1440.0, 2400.0));
+        desk.harness.run_steps(5);
+        let picture = desk.harness.render().unwrap();
+        picture.save(Path::new(&dir).join("plots.png")).unwrap();
+    }
+
+    desk.act(Action::Command(salamander::app::Command::CloseProject));
+    desk.rest();
+    for (tag, lines) in [
+        ("learning_rate", 300),
+        ("accuracy/bars", 300),
+        ("accuracy/", 600),
+    ] {
+        let out = place.path("out.csv");
+        let line = format!("runs p --curves fox --tag {tag} --out {}", out.display());
+        assert_eq!(place.line(&line).code, Some(0));
+        let table = std::fs::read_to_string(&out).unwrap();
+        assert_eq!(table.lines().count(), 1 + lines, "{tag}");
+        std::fs::remove_file(out).unwrap();
+    }
 }
 
 #[test]

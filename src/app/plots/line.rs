@@ -2,7 +2,7 @@
 
 use super::track::{Stretch, Track};
 use super::{Axis, Metric, Side};
-use crate::train::CurvePoint;
+use crate::train::{At, CurvePoint};
 
 /// Places of which an interval of percentiles is taken, per curve.
 const SAMPLED: usize = 128;
@@ -61,31 +61,44 @@ pub struct Sample {
 pub enum Points<'a> {
     /// Among the evaluations of a run.
     Evaluations(&'a [CurvePoint], &'a Metric, Side),
+    /// A series of their own.
+    Scalars(&'a [At<f32>], &'a Metric),
 }
 
 impl Points<'_> {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Evaluations(points, ..) => points.len(),
+            Self::Scalars(points, _) => points.len(),
+        }
+    }
+
+    /// Step, seconds and the value as it was measured, of a point.
+    pub(super) fn measured(&self, place: usize) -> Option<(u32, f64, Option<f32>)> {
+        match self {
+            Self::Evaluations(points, metric, side) => {
+                let point = points.get(place)?;
+                Some((point.step, point.secs, value(point, metric, *side)))
+            }
+            Self::Scalars(points, _) => {
+                let point = points.get(place)?;
+                Some((point.step, point.secs, Some(point.value)))
+            }
         }
     }
 
     fn get(&self, place: usize) -> Option<Sample> {
-        match self {
-            Self::Evaluations(points, metric, side) => {
-                let point = points.get(place)?;
-                let value = value(point, metric, *side);
-                Some(Sample {
-                    step: point.step,
-                    secs: point.secs,
-                    value: value.map(|value| f64::from(value) * metric.scale()),
-                })
-            }
-        }
+        let (step, secs, value) = self.measured(place)?;
+        let (Self::Evaluations(_, metric, _) | Self::Scalars(_, metric)) = self;
+        Some(Sample {
+            step,
+            secs,
+            value: value.map(|value| f64::from(value) * metric.scale()),
+        })
     }
 }
 
-pub(super) fn value(point: &CurvePoint, metric: &Metric, side: Side) -> Option<f32> {
+fn value(point: &CurvePoint, metric: &Metric, side: Side) -> Option<f32> {
     match (metric.tag(), side) {
         ("accuracy", Side::Train) => Some(point.train_accuracy),
         ("accuracy", Side::Validation) => point.validation_accuracy,

@@ -11,10 +11,12 @@ mod track;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-pub use figure::{Figure, FigureCurve, FigureError, FigureFormat};
+pub use figure::{Figure, FigureCurve, FigureError, FigureFormat, FigurePoints};
 pub use filter::RunFilter;
 pub use line::{Budget, Line, Look, Points};
 pub use track::Stretch;
+
+pub use crate::train::MetricSide as Side;
 
 /// What the horizontal axis counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -38,6 +40,9 @@ impl Metric {
     /// Mean cross-entropy, nats.
     pub const CROSS_ENTROPY: Self = Self(Cow::Borrowed("cross_entropy"));
 
+    /// How the tags of the accuracies of single classes begin; as a tag, all of them together.
+    pub const BY_CLASS: &str = "accuracy/";
+
     /// The quantity with this tag.
     #[must_use]
     pub fn new(tag: impl Into<Cow<'static, str>>) -> Self {
@@ -53,7 +58,7 @@ impl Metric {
     /// Whether it is a part of one that is drawn in per cent.
     #[must_use]
     pub fn is_percent(&self) -> bool {
-        self.0 == "accuracy" || self.0.starts_with("accuracy/")
+        self.0 == "accuracy" || self.0.starts_with(Self::BY_CLASS)
     }
 
     /// What a value is multiplied by where it is drawn.
@@ -67,6 +72,7 @@ impl Metric {
     pub fn title(&self) -> String {
         match &*self.0 {
             "cross_entropy" => "Cross-entropy".to_owned(),
+            Self::BY_CLASS => "Accuracy by class".to_owned(),
             tag => {
                 let words = tag.replace('_', " ");
                 let mut letters = words.chars();
@@ -98,15 +104,6 @@ impl Metric {
             format!("{value:.3e}")
         }
     }
-}
-
-/// On which frames it was measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Side {
-    /// The batch that was learned from.
-    Train,
-    /// Validation frames.
-    Validation,
 }
 
 /// How curves are drawn.

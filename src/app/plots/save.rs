@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Figure, FigureCurve, FigureFormat, Metric, Side};
+use super::{Figure, FigureCurve, FigureFormat, FigurePoints, Metric, Side};
 use crate::app::notes::Tone;
-use crate::app::{Action, App, ExportAction, Lane, TrainState};
+use crate::app::{Action, App, ExportAction, Lane, RunEntry, TrainState};
 use crate::jobs::JobError;
 
 impl TrainState {
@@ -17,32 +17,33 @@ impl TrainState {
         if let Some(live) = &self.live {
             let resumed = live.resumed.as_ref().map(|id| id.0.clone());
             let run = resumed.unwrap_or_else(|| "training".to_owned());
-            for (head, points) in [(true, &live.head), (false, &live.points)] {
-                let points = Arc::new(points.clone());
-                curves.extend(sides(&run, &run, head, live.begun, &points));
+            let parts = [
+                (true, &live.head, &live.head_metrics),
+                (false, &live.points, &live.metrics),
+            ];
+            for (head, points, metrics) in parts {
+                let begin = FigureCurve {
+                    run: run.clone(),
+                    name: run.clone(),
+                    side: Side::Run,
+                    head,
+                    begun: live.begun,
+                    points: FigurePoints::Evaluations(Arc::new(points.clone())),
+                };
+                curves.extend(begin.sides(metrics, metric));
             }
         } else if let Some(entry) = self.focus.as_ref().and_then(|id| self.run(id)) {
-            let [id, title] = [entry.run.id.0.clone(), entry.title()];
-            for (head, points) in [(true, &entry.head), (false, &entry.curves)] {
-                curves.extend(sides(&id, &title, head, entry.begun(), points));
+            for head in [true, false] {
+                curves.extend(of_entry(entry, head, metric));
             }
         }
         for entry in &self.runs {
             let id = &entry.run.id;
             let drawn = self.live.is_none() && self.focus.as_ref() == Some(id);
-            if self.overlays.contains(id)
-                && !self.is_live(id)
-                && !drawn
-                && entry.is_found(&self.filter)
-            {
-                curves.push(FigureCurve {
-                    run: id.0.clone(),
-                    name: entry.title(),
-                    side: Side::Validation,
-                    head: false,
-                    begun: entry.begun(),
-                    points: Arc::clone(&entry.curves),
-                });
+            let compared = self.overlays.contains(id) && !self.is_live(id) && !drawn;
+            if compared && metric.tag() != Metric::BY_CLASS && entry.is_found(&self.filter) {
+                let all = of_entry(entry, false, metric).into_iter();
+                curves.extend(all.filter(|curve| curve.side != Side::Train));
             }
         }
         Figure {
@@ -53,21 +54,21 @@ impl TrainState {
     }
 }
 
-fn sides(
-    run: &str,
-    name: &str,
-    head: bool,
-    begun: f64,
-    points: &Arc<crate::train::Curves>,
-) -> [FigureCurve; 2] {
-    [Side::Train, Side::Validation].map(|side| FigureCurve {
-        run: run.to_owned(),
-        name: name.to_owned(),
-        side,
+fn of_entry(entry: &RunEntry, head: bool, metric: &Metric) -> Vec<FigureCurve> {
+    let (points, metrics) = if head {
+        (&entry.head, &entry.head_metrics)
+    } else {
+        (&entry.curves, &entry.metrics)
+    };
+    let begin = FigureCurve {
+        run: entry.run.id.0.clone(),
+        name: entry.title(),
+        side: Side::Run,
         head,
-        begun,
-        points: Arc::clone(points),
-    })
+        begun: entry.begun(),
+        points: FigurePoints::Evaluations(Arc::clone(points)),
+    };
+    begin.sides(metrics, metric)
 }
 
 impl App {

@@ -1,6 +1,6 @@
 //! The field above the list of runs: a regular expression chooses those that are listed and compared.
 
-use egui::{Label, Margin, RichText, TextEdit, Ui, vec2};
+use egui::{Align2, Label, Margin, RichText, TextEdit, Ui, vec2};
 
 use crate::app::{Action, Session, TrainAction, words};
 use crate::train::RunId;
@@ -25,6 +25,7 @@ pub(super) fn filter_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         .hint_text(RichText::new("filter: lite0.*last").color(t.faint))
         .margin(Margin::symmetric(8, 5))
         .desired_width(f32::INFINITY)
+        .align(Align2::LEFT_CENTER)
         .min_size(vec2(0.0, HEIGHT));
     let field = ui
         .add(field)

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::line::{Line, Mean, value};
+use super::line::{Line, Mean};
 use super::{Axis, Budget, CurveView, Metric, Points, Side};
 use crate::files::{self, Durability, FileError};
 use crate::jobs::{Cancelled, Work};
-use crate::train::{Curves, Run, RunNote};
+use crate::train::{At, Curves, MetricKind, Metrics, Run, RunNote};
 
 /// What a plot is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,47 +97,122 @@ pub struct FigureCurve {
     pub head: bool,
     /// When the run was begun, seconds since 1970.
     pub begun: f64,
-    /// The evaluations of the run.
-    pub points: Arc<Curves>,
+    /// Where its points are.
+    pub points: FigurePoints,
+}
+
+/// The points of a curve of a plot.
+#[derive(Debug, Clone)]
+pub enum FigurePoints {
+    /// Among the evaluations of its run.
+    Evaluations(Arc<Curves>),
+    /// A series of their own, of what the name says (a class) where there are several of the run.
+    Scalars(Arc<[At<f32>]>, String),
 }
 
 impl FigureCurve {
-    /// The curves of a run on disk, the head's own among them.
+    fn points<'a>(&'a self, metric: &'a Metric) -> Points<'a> {
+        match &self.points {
+            FigurePoints::Evaluations(points) => Points::Evaluations(points, metric, self.side),
+            FigurePoints::Scalars(points, _) => Points::Scalars(points, metric),
+        }
+    }
+
+    /// What the run is called, and what of it the curve is.
+    fn full_name(&self) -> String {
+        match &self.points {
+            FigurePoints::Scalars(_, of) if !of.is_empty() => format!("{}, {of}", self.name),
+            _ => self.name.clone(),
+        }
+    }
+}
+
+/// The series that a tag names: one of each side, or of [`Metric::BY_CLASS`] those of all classes; with what of it each is.
+pub(super) fn series_of(metrics: &Metrics, metric: &Metric) -> Vec<(Side, Arc<[At<f32>]>, String)> {
+    let found = metrics.series().filter_map(|(series, kind)| {
+        if kind != MetricKind::Scalar {
+            return None;
+        }
+        let of = if metric.tag() == Metric::BY_CLASS {
+            series.tag.strip_prefix(Metric::BY_CLASS)?
+        } else if series.tag == metric.tag() {
+            ""
+        } else {
+            return None;
+        };
+        let points: Arc<[At<f32>]> = metrics.scalars(series).into();
+        Some((series.side, points, of.to_owned()))
+    });
+    found.collect()
+}
+
+impl FigureCurve {
+    /// The curves of a quantity of a run on disk, the head's own among them.
     ///
     /// # Errors
     /// When its files cannot be read.
-    pub fn of_run(run: &Run) -> Result<Vec<Self>, crate::train::TrainError> {
+    pub fn of_run(run: &Run, metric: &Metric) -> Result<Vec<Self>, crate::train::TrainError> {
         let note = run.note().unwrap_or_else(|_| RunNote::default());
         let name = if note.name.is_empty() {
             run.id.0.clone()
         } else {
             note.name
         };
+        let parts: &[bool] = if run.settings.fine_tune.is_on() {
+            &[true, false]
+        } else {
+            &[false]
+        };
         let mut curves = Vec::new();
-        let mut parts = vec![(false, run.curves()?)];
-        if run.settings.fine_tune.is_on() {
-            parts.insert(0, (true, run.head_curves()?));
-        }
-        for (head, points) in parts {
-            let points = Arc::new(points);
-            for side in [Side::Train, Side::Validation] {
-                curves.push(Self {
-                    run: run.id.0.clone(),
-                    name: name.clone(),
-                    side,
-                    head,
-                    begun: super::unix(&run.created),
-                    points: Arc::clone(&points),
-                });
-            }
+        for head in parts.iter().copied() {
+            let (points, metrics) = if head {
+                (run.head_curves()?, run.head_measured()?)
+            } else {
+                (run.curves()?, run.measured()?)
+            };
+            let begin = Self {
+                run: run.id.0.clone(),
+                name: name.clone(),
+                side: Side::Run,
+                head,
+                begun: super::unix(&run.created),
+                points: FigurePoints::Evaluations(Arc::new(points)),
+            };
+            curves.extend(begin.sides(&metrics, metric));
         }
         Ok(curves)
     }
 
+    /// The same for each side that a quantity was measured on, with the points of each.
+    pub(super) fn sides(self, metrics: &Metrics, metric: &Metric) -> Vec<Self> {
+        let mut curves = Vec::new();
+        if [Metric::ACCURACY, Metric::CROSS_ENTROPY].contains(metric) {
+            for side in [Side::Train, Side::Validation] {
+                curves.push(Self {
+                    side,
+                    ..self.clone()
+                });
+            }
+        }
+        for (side, points, of) in series_of(metrics, metric) {
+            curves.push(Self {
+                side,
+                points: FigurePoints::Scalars(points, of),
+                ..self.clone()
+            });
+        }
+        curves
+    }
+
     /// What it is called in a legend.
     fn legend(&self) -> String {
-        let part = if self.head { "head alone, " } else { "" };
-        format!("{}: {part}{}", self.name, side(self.side))
+        let part = if self.head { ", head alone" } else { "" };
+        let side = match self.side {
+            Side::Run => "",
+            Side::Train => ": train",
+            Side::Validation => ": validation",
+        };
+        format!("{}{part}{side}", self.full_name())
     }
 }
 
@@ -145,6 +220,7 @@ fn side(side: Side) -> &'static str {
     match side {
         Side::Train => "train",
         Side::Validation => "validation",
+        Side::Run => "run",
     }
 }
 
@@ -171,7 +247,7 @@ struct Value {
 #[derive(Serialize)]
 struct CurveOut<'a> {
     run: &'a str,
-    name: &'a str,
+    name: String,
     part: &'static str,
     side: &'static str,
     points: Vec<Value>,
@@ -238,20 +314,21 @@ impl Figure {
         for curve in &self.curves {
             work.check()?;
             let mut mean = Mean::new(self.view.smoothing.clamp(0.0, 0.999));
-            let points: Vec<Value> = (0_u32..)
-                .zip(curve.points.iter())
-                .filter_map(|(place, point)| {
-                    let value = value(point, &self.metric, curve.side)?;
+            let source = curve.points(&self.metric);
+            let points: Vec<Value> = (0..source.len())
+                .filter_map(|place| {
+                    let (step, secs, value) = source.measured(place)?;
+                    let value = value?;
                     // What is no number is written as it is, and takes no part in the mean.
                     let smoothed = if value.is_finite() {
-                        mean.push(place, f64::from(value)) as f32
+                        mean.push(place as u32, f64::from(value)) as f32
                     } else {
                         value
                     };
                     Some(Value {
-                        step: point.step,
-                        seconds: point.secs,
-                        wall_time: curve.begun + point.secs,
+                        step,
+                        seconds: secs,
+                        wall_time: curve.begun + secs,
                         value,
                         smoothed,
                     })
@@ -260,7 +337,7 @@ impl Figure {
             if !points.is_empty() {
                 curves.push(CurveOut {
                     run: &curve.run,
-                    name: &curve.name,
+                    name: curve.full_name(),
                     part: if curve.head { "head" } else { "" },
                     side: side(curve.side),
                     points,
@@ -280,7 +357,7 @@ impl Figure {
         for curve in &self.curves {
             work.check()?;
             let mut line = Line::default();
-            let points = Points::Evaluations(&curve.points, &self.metric, curve.side);
+            let points = curve.points(&self.metric);
             line.follow(points, self.view.smoothing, &mut Budget::new(usize::MAX));
             if !line.is_empty() {
                 lines.push((curve, line));
@@ -305,7 +382,7 @@ fn csv(out: &Out<'_>) -> String {
         let begin = format!(
             "{},{},{},{},{}",
             field(curve.run),
-            field(curve.name),
+            field(&curve.name),
             curve.part,
             curve.side,
             field(out.tag)
@@ -346,7 +423,7 @@ mod tests {
             side,
             head: false,
             begun: 1_000_000.0,
-            points: Arc::clone(&points),
+            points: FigurePoints::Evaluations(Arc::clone(&points)),
         });
         Figure {
             metric: Metric::ACCURACY,

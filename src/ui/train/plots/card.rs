@@ -5,7 +5,8 @@ use egui_plot::PlotMemory;
 
 use super::View;
 use super::baseline::baseline;
-use super::legend::{compared_ui, legend_ui};
+use super::groups::{Group, PlotOf, Plotted};
+use super::legend::{classes_ui, compared_ui, legend_ui};
 use super::lines::lines;
 use super::shell::{Shell, plot_id};
 use crate::app::{
@@ -19,11 +20,13 @@ use crate::ui::widgets::{self, chip, icon_button, menu_chip, menu_item, panel, s
 /// The card of one quantity.
 pub(super) struct Card<'a> {
     pub session: &'a Session,
-    pub metric: &'a Metric,
+    pub plot: &'a Plotted,
     /// Points.
     pub height: f32,
     /// Where the pointer is, in this or another plot.
     pub hover: Option<&'a (f64, Metric)>,
+    /// The groups of other plots that there are.
+    pub more: &'a [Group],
 }
 
 impl Card<'_> {
@@ -37,15 +40,18 @@ impl Card<'_> {
             // Nothing of it lies over what stands beside it.
             let room = ui.max_rect().expand(14.0);
             ui.shrink_clip_rect(room);
-            self.bar_ui(ui, cx);
-            let lines = lines(t, self.session, view, self.metric, budget);
+            self.bar_ui(ui, cx, view);
+            let lines = lines(t, self.session, view, self.plot, budget);
+            if matches!(self.plot.of, PlotOf::Classes(_)) {
+                classes_ui(ui, &lines);
+            }
             compared_ui(ui, &lines);
             if lines.iter().all(|line| line.line.is_empty()) {
                 self.waiting_ui(ui);
             } else {
                 let shell = Shell {
                     session: self.session,
-                    metric: self.metric,
+                    metric: &self.plot.metric,
                     lines: &lines,
                     hover: self.hover,
                 };
@@ -53,29 +59,30 @@ impl Card<'_> {
             }
         });
         if let Some(x) = here {
-            view.hover = Some((x, self.metric.clone()));
+            view.hover = Some((x, self.plot.metric.clone()));
         }
     }
 
     /// The title, and how the curves are drawn.
-    fn bar_ui(&self, ui: &mut Ui, cx: &mut Cx<'_>) {
+    fn bar_ui(&self, ui: &mut Ui, cx: &mut Cx<'_>, view: &mut View) {
         let t = tokens(ui);
         let now = &self.session.train.view;
         let mut next = now.clone();
         ui.horizontal(|ui| {
             ui.set_min_height(theme::CHIP_HEIGHT);
-            ui.label(widgets::title(self.metric.title()));
+            ui.label(widgets::title(self.plot.metric.title()));
             // The smoothing needs its room, and the baseline more than the two lines; what does not fit is left out.
             let room = ui.available_width();
-            let first = *self.metric == Metric::ACCURACY;
+            let first = self.plot.metric == Metric::ACCURACY;
             let [least, least_baseline] = if first {
                 [462.0, 602.0]
             } else {
-                [276.0, 436.0]
+                [340.0, 500.0]
             };
-            if room > least {
+            if room > least && matches!(self.plot.of, PlotOf::Evaluations) {
                 ui.add_space(6.0);
-                let line = baseline(self.session, self.metric).filter(|_| room > least_baseline);
+                let line =
+                    baseline(self.session, &self.plot.metric).filter(|_| room > least_baseline);
                 legend_ui(ui, t, line.as_ref());
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -83,15 +90,19 @@ impl Card<'_> {
                 self.menu_ui(ui, cx, &mut next);
                 if first {
                     axis_ui(ui, &mut next);
-                } else if chip(ui, now.is_log(self.metric), "log")
+                } else if chip(ui, now.is_log(&self.plot.metric), "log")
                     .on_hover_text("A logarithmic scale shows small values better")
                     .clicked()
                 {
-                    next = now.with_log(self.metric, !now.is_log(self.metric));
+                    next = now.with_log(&self.plot.metric, !now.is_log(&self.plot.metric));
+                }
+                // The last of those that are always seen leads to the others.
+                if self.plot.metric == Metric::CROSS_ENTROPY && room > 200.0 {
+                    self.more_ui(ui, view);
                 }
                 let zoomed = self.fit_ui(ui);
                 if first {
-                    if room > 300.0 || !zoomed {
+                    if room > 330.0 || (room > 245.0 && !zoomed) {
                         ui.label(widgets::small(t, format!("{:.2}", now.smoothing)));
                     }
                     slider(
@@ -116,9 +127,27 @@ impl Card<'_> {
         }
     }
 
+    /// The plots that are not seen yet.
+    fn more_ui(&self, ui: &mut Ui, view: &mut View) {
+        if self.more.is_empty() {
+            return;
+        }
+        let chip =
+            menu_chip(ui, "more", "More plots").on_hover_text("Learning rate and others, below");
+        Popup::menu(&chip).width(240.0).show(|ui| {
+            ui.spacing_mut().item_spacing.y = 1.0;
+            for group in self.more {
+                if menu_item(ui, tick(view.open.contains(group)), &group.title(), ()).clicked() {
+                    view.turn(group);
+                    ui.close();
+                }
+            }
+        });
+    }
+
     /// What can be done with this plot.
     fn menu_ui(&self, ui: &mut Ui, cx: &mut Cx<'_>, next: &mut CurveView) {
-        let title = self.metric.title();
+        let title = self.plot.metric.title();
         let more = icon_button(
             ui,
             icons::MORE,
@@ -127,9 +156,9 @@ impl Card<'_> {
         );
         Popup::menu(&more).width(230.0).show(|ui| {
             ui.spacing_mut().item_spacing.y = 1.0;
-            let log = next.is_log(self.metric);
+            let log = next.is_log(&self.plot.metric);
             if menu_item(ui, tick(log), "Logarithmic scale", ()).clicked() {
-                *next = next.with_log(self.metric, !log);
+                *next = next.with_log(&self.plot.metric, !log);
                 ui.close();
             }
             let item = menu_item(ui, tick(next.ignore_outliers), "Ignore outliers", ());
@@ -150,7 +179,7 @@ impl Card<'_> {
             for format in FigureFormat::ALL {
                 let label = format!("Save as {}…", format.title());
                 if menu_item(ui, Some(icons::EXPORT), &label, ()).clicked() {
-                    cx.act(Action::Ask(Ask::Figure(self.metric.clone(), format)));
+                    cx.act(Action::Ask(Ask::Figure(self.plot.metric.clone(), format)));
                     ui.close();
                 }
             }
@@ -167,7 +196,7 @@ impl Card<'_> {
 
     /// The way back from a section of the plot that was zoomed into; whether there is one.
     fn fit_ui(&self, ui: &mut Ui) -> bool {
-        let memory = PlotMemory::load(ui.ctx(), plot_id(self.session, self.metric));
+        let memory = PlotMemory::load(ui.ctx(), plot_id(self.session, &self.plot.metric));
         if memory.is_none_or(|memory| memory.auto_bounds == Vec2b::TRUE) {
             return false;
         }
@@ -182,7 +211,7 @@ impl Card<'_> {
     }
 
     fn fit(&self, ui: &Ui) {
-        let id = plot_id(self.session, self.metric);
+        let id = plot_id(self.session, &self.plot.metric);
         if let Some(mut memory) = PlotMemory::load(ui.ctx(), id) {
             memory.auto_bounds = Vec2b::TRUE;
             memory.store(ui.ctx(), id);

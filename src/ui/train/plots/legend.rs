@@ -8,9 +8,6 @@ use crate::app::words;
 use crate::ui::theme::{self, Tokens, tokens};
 use crate::ui::widgets;
 
-/// Compared runs that are named; of more it is said how many there are.
-const NAMED: usize = 4;
-
 /// The lines of the run that is drawn in full.
 pub(super) fn legend_ui(ui: &mut Ui, t: &Tokens, baseline: Option<&Baseline>) {
     for (color, name) in [(t.accent, "train"), (theme::class_color(0), "validation")] {
@@ -31,25 +28,48 @@ pub(super) fn compared_ui(ui: &mut Ui, lines: &[Shown<'_>]) {
     if compared.is_empty() {
         return;
     }
+    named_ui(ui, Some("compared:"), &compared, |line| {
+        format!("{}: validation images", line.name)
+    });
+}
+
+/// The names of lines in a row, as many as there is room for.
+fn named_ui(
+    ui: &mut Ui,
+    begin: Option<&str>,
+    lines: &[&Shown<'_>],
+    tip: impl Fn(&Shown<'_>) -> String,
+) {
     let t = tokens(ui);
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing = vec2(6.0, 2.0);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 5.0;
         ui.spacing_mut().interact_size.y = 18.0;
-        ui.label(widgets::faint(t, "compared:"));
-        for line in compared.iter().take(NAMED) {
-            ui.horizontal(|ui| {
-                ui.spacing_mut().item_spacing.x = 4.0;
-                sample_ui(ui, line.color, line.dashed);
-                let name = words::shorten(&line.name, 28);
-                ui.label(widgets::small(t, name))
-                    .on_hover_text(format!("{}: validation images", line.name));
-            });
+        if let Some(begin) = begin {
+            ui.label(widgets::faint(t, begin));
         }
-        if compared.len() > NAMED {
-            let more = format!("and {} more", compared.len() - NAMED);
-            ui.label(widgets::faint(t, more));
+        for (index, line) in lines.iter().enumerate() {
+            let name = words::shorten(&line.name, 28);
+            let text = widgets::small(t, &name);
+            let font = egui::FontId::proportional(theme::TYPE_SMALL);
+            let width = ui.painter().layout_no_wrap(name, font, t.text).size().x + 24.0;
+            let rest = lines.len() - index;
+            // Room for what says how many there are more.
+            let more = if rest > 1 { 76.0 } else { 0.0 };
+            if index > 0 && ui.available_width() < width + more {
+                ui.label(widgets::faint(t, format!("and {rest} more")));
+                break;
+            }
+            sample_ui(ui, line.color, line.dashed);
+            ui.add(egui::Label::new(text).truncate())
+                .on_hover_text(tip(line));
         }
     });
+}
+
+/// The classes that lines are of, as many as there is room for.
+pub(super) fn classes_ui(ui: &mut Ui, lines: &[Shown<'_>]) {
+    let classes: Vec<&Shown<'_>> = lines.iter().filter(|line| line.of == Of::Main).collect();
+    named_ui(ui, None, &classes, |line| line.name.clone());
 }
 
 /// A piece of the line.

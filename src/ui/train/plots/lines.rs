@@ -2,10 +2,12 @@
 
 use egui::Color32;
 
+use super::groups::{PlotOf, Plotted};
 use super::{HEAD_PART, View, overlay_color};
 use crate::app::{Axis, Budget, Line, Metric, Points, RunEntry, Session, Side, Stretch};
-use crate::train::{CurvePoint, RunId};
+use crate::train::{RunId, Series};
 use crate::ui::theme::{self, Tokens};
+use crate::ui::widgets::color_of;
 
 /// Which points: of a run or, for `None`, of the training in progress; of the head alone or of the last part.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -144,11 +146,11 @@ pub(super) fn lines<'v>(
     t: &Tokens,
     session: &Session,
     view: &'v mut View,
-    metric: &Metric,
+    plot: &Plotted,
     budget: &mut Budget,
 ) -> Vec<Shown<'v>> {
     let state = &session.train;
-    let wanted = wanted(t, session, metric);
+    let wanted = wanted(t, session, plot);
     // The run that is drawn in full is taken in first.
     for line in wanted.iter().rev() {
         let entry = view.lines.entry(line.key.clone()).or_default();
@@ -177,72 +179,149 @@ pub(super) fn lines<'v>(
         .collect()
 }
 
-fn wanted<'a>(t: &Tokens, session: &'a Session, metric: &'a Metric) -> Vec<Wanted<'a>> {
+/// What the lines of a run in full are of: its side, what it is called, its colour.
+fn sides(t: &Tokens) -> [(Side, &'static str, Color32); 2] {
+    [
+        (Side::Train, "train", t.accent),
+        (Side::Validation, "validation", theme::class_color(0)),
+    ]
+}
+
+/// Makes the lines of one plot.
+struct Lines<'a> {
+    t: &'a Tokens,
+    session: &'a Session,
+    metric: &'a Metric,
+    all: Vec<Wanted<'a>>,
+}
+
+impl<'a> Lines<'a> {
+    fn compared(&mut self, entry: &'a RunEntry, side: Side, points: Points<'a>) {
+        let state = &self.session.train;
+        let id = &entry.run.id;
+        let (color, dashed) = overlay_color(self.t, state.color_of(id));
+        self.all.push(Wanted {
+            key: LineKey {
+                run: Some(id.clone()),
+                head: false,
+                metric: self.metric.clone(),
+                side,
+            },
+            points,
+            name: entry.title(),
+            color,
+            dashed,
+            of: Of::Compared,
+            start: match state.view.axis {
+                Axis::Wall => entry.begun(),
+                Axis::Step | Axis::Time => 0.0,
+            },
+        });
+    }
+
+    fn main(
+        &mut self,
+        metric: &Metric,
+        side: Side,
+        head: bool,
+        points: Points<'a>,
+        (name, color): (&str, Color32),
+    ) {
+        let state = &self.session.train;
+        let run = match &state.live {
+            Some(_) => None,
+            None => state.focus.clone(),
+        };
+        let (name, color, of) = if head {
+            let name = format!("head, {name}");
+            (name, color.gamma_multiply(0.6), Of::Head)
+        } else {
+            (name.to_owned(), color, Of::Main)
+        };
+        self.all.push(Wanted {
+            key: LineKey {
+                run,
+                head,
+                metric: metric.clone(),
+                side,
+            },
+            points,
+            name,
+            color,
+            dashed: head,
+            of,
+            start: origin(self.session),
+        });
+    }
+}
+
+fn wanted<'a>(t: &'a Tokens, session: &'a Session, plot: &'a Plotted) -> Vec<Wanted<'a>> {
     let state = &session.train;
-    let wall = state.view.axis == Axis::Wall;
-    let mut lines = Vec::new();
+    let metric = &plot.metric;
+    let mut lines = Lines {
+        t,
+        session,
+        metric,
+        all: Vec::new(),
+    };
+    let side = plot.compared_side();
     for entry in state.runs.iter().rev() {
         let id = &entry.run.id;
         let compared = state.overlays.contains(id) && !state.is_live(id);
         if !compared || !entry.is_found(&state.filter) {
             continue;
         }
-        let side = Side::Validation;
-        let (color, dashed) = overlay_color(t, state.color_of(id));
-        lines.push(Wanted {
-            key: LineKey {
-                run: Some(id.clone()),
-                head: false,
-                metric: metric.clone(),
-                side,
-            },
-            points: Points::Evaluations(&entry.curves, metric, side),
-            name: entry.title(),
-            color,
-            dashed,
-            of: Of::Compared,
-            start: if wall { entry.begun() } else { 0.0 },
-        });
-    }
-    let main = match &state.live {
-        Some(_) => None,
-        None => state.focus.clone(),
-    };
-    if state.live.is_none() && main.is_none() {
-        return lines;
-    }
-    let sides = [
-        (Side::Train, "train", t.accent),
-        (Side::Validation, "validation", theme::class_color(0)),
-    ];
-    let start = origin(session);
-    let mut add = |head: bool, points: &'a [CurvePoint]| {
-        for (side, name, color) in sides {
-            let key = LineKey {
-                run: main.clone(),
-                head,
-                metric: metric.clone(),
-                side,
-            };
-            let (name, color, of) = if head {
-                (format!("head, {name}"), color.gamma_multiply(0.6), Of::Head)
-            } else {
-                (name.to_owned(), color, Of::Main)
-            };
-            lines.push(Wanted {
-                key,
-                points: Points::Evaluations(points, metric, side),
-                name,
-                color,
-                dashed: head,
-                of,
-                start,
-            });
+        match &plot.of {
+            PlotOf::Evaluations => {
+                let points = Points::Evaluations(&entry.curves, metric, side);
+                lines.compared(entry, side, points);
+            }
+            PlotOf::Series(_) => {
+                let series = Series::new(metric.tag(), side);
+                let points = entry.metrics.scalars(&series);
+                lines.compared(entry, side, Points::Scalars(points, metric));
+            }
+            // Runs times classes would be too many lines.
+            PlotOf::Classes(_) => {}
         }
-    };
-    add(true, state.head_points());
-    add(false, state.main_points());
-    lines
+    }
+    if state.live.is_none() && state.focus.is_none() {
+        return lines.all;
+    }
+    for head in [true, false] {
+        let (points, metrics) = if head {
+            (state.head_points(), state.head_metrics())
+        } else {
+            (state.main_points(), state.main_metrics())
+        };
+        match (&plot.of, metrics) {
+            (PlotOf::Evaluations, _) => {
+                for (side, name, color) in sides(t) {
+                    let points = Points::Evaluations(points, metric, side);
+                    lines.main(metric, side, head, points, (name, color));
+                }
+            }
+            (PlotOf::Series(series), Some(metrics)) => {
+                for series in series {
+                    let points = Points::Scalars(metrics.scalars(series), metric);
+                    let named = sides(t).into_iter().find(|(side, ..)| *side == series.side);
+                    let look =
+                        named.map_or(("this run", t.accent), |(_, name, color)| (name, color));
+                    lines.main(metric, series.side, head, points, look);
+                }
+            }
+            (PlotOf::Classes(classes), Some(metrics)) => {
+                for (place, class) in classes.iter().enumerate() {
+                    let points = Points::Scalars(metrics.scalars(&class.series), &class.metric);
+                    let color = color_of(session, &class.name).unwrap_or(place);
+                    let look = (class.name.as_str(), theme::class_color(color));
+                    lines.main(&class.metric, class.series.side, head, points, look);
+                }
+            }
+            (_, None) => {}
+        }
+    }
+    lines.all
 }
 
 #[cfg(test)]

@@ -4,21 +4,26 @@
 mod baseline;
 mod card;
 mod draw;
+mod groups;
+mod histograms;
 mod legend;
 mod lines;
 mod pointer;
 mod shell;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use egui::{Color32, Ui, Vec2b};
+use egui::{Align, Color32, Ui, Vec2b};
 use egui_plot::PlotMemory;
 
 use crate::app::{Axis, Budget, Line, Metric, Session};
-use crate::train::RunId;
-use crate::ui::Cx;
-use crate::ui::theme::{self, Tokens};
+use crate::train::{RunId, Series};
+use crate::ui::theme::{self, Tokens, tokens};
+use crate::ui::widgets::{self, panel, quiet_button, scroll_ui, segments};
+use crate::ui::{Cx, icons};
 
+use groups::{Group, Plotted, groups};
+use histograms::{Style, histograms_ui};
 use lines::LineKey;
 
 /// Least height of a plot with its title, points: both fit below a long sentence in the smallest window.
@@ -37,6 +42,14 @@ pub struct View {
     lines: HashMap<LineKey, Line>,
     /// What is drawn in full, and its axis: something else is not looked at through the same section.
     shown: Option<(Option<RunId>, bool, Axis)>,
+    /// What has been drawn since.
+    seen: HashSet<Metric>,
+    /// The groups that are open.
+    open: BTreeSet<Group>,
+    /// A group that is to be seen.
+    scroll_to: Option<Group>,
+    /// How histograms are drawn.
+    style: Style,
 }
 
 /// The colour in which a run is compared, by its number (`TrainState::color_of`), and whether its line is dashed: there are
@@ -54,25 +67,31 @@ pub fn overlay_color(t: &Tokens, number: usize) -> (Color32, bool) {
     (color, number % 12 >= 6)
 }
 
-/// Paints the plots, accuracy and cross-entropy sharing the height there is.
+/// Paints the plots, accuracy and cross-entropy sharing the height there is, the others below them.
 pub fn plots_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
     let gap = ui.spacing().item_spacing.y + 4.0;
     let height = ((ui.available_height() - gap) / 2.0).floor().max(LEAST);
     let hover = view.hover.take();
     view.follow(ui, session);
     let mut budget = Budget::new(TAKEN_IN);
-    for metric in [Metric::ACCURACY, Metric::CROSS_ENTROPY] {
-        if metric != Metric::ACCURACY {
-            ui.add_space(4.0);
-        }
-        let card = card::Card {
+    let groups = groups(session);
+    scroll_ui(ui, |ui| {
+        let mut column = Column {
             session,
-            metric: &metric,
             height,
             hover: hover.as_ref(),
+            more: groups.keys().cloned().collect(),
+            view,
+            budget: &mut budget,
         };
-        card.show(ui, cx, view, &mut budget);
-    }
+        column.card_ui(ui, cx, &Plotted::evaluations(Metric::ACCURACY));
+        ui.add_space(4.0);
+        column.card_ui(ui, cx, &Plotted::evaluations(Metric::CROSS_ENTROPY));
+        for (group, series) in groups {
+            ui.add_space(4.0);
+            column.group_ui(ui, cx, &group, series);
+        }
+    });
     session.train.visit(budget.spent());
     // Runs that are gone need no lines any more.
     view.lines.retain(|key, _| {
@@ -86,7 +105,105 @@ pub fn plots_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
     }
 }
 
+/// The column of plots.
+struct Column<'a> {
+    session: &'a Session,
+    /// Of a plot, points.
+    height: f32,
+    hover: Option<&'a (f64, Metric)>,
+    /// The groups below the two plots.
+    more: Vec<Group>,
+    view: &'a mut View,
+    budget: &'a mut Budget,
+}
+
+impl Column<'_> {
+    fn card_ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, plot: &Plotted) {
+        self.view.seen.insert(plot.metric.clone());
+        let card = card::Card {
+            session: self.session,
+            plot,
+            height: self.height,
+            hover: self.hover,
+            more: &self.more,
+        };
+        card.show(ui, cx, self.view, self.budget);
+    }
+
+    /// A line that opens and closes a group, and its plots below it.
+    fn group_ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, group: &Group, series: Vec<Series>) {
+        let open = self.view.open.contains(group);
+        let glyph = if open {
+            icons::CARET_DOWN
+        } else {
+            icons::CARET_RIGHT
+        };
+        let title = group.title();
+        let press = quiet_button(ui, Some(glyph), &title);
+        press.widget_info(|| {
+            egui::WidgetInfo::selected(egui::Role::Button, true, open, format!("Plot {title}"))
+        });
+        if press.clicked() {
+            self.view.turn(group);
+        }
+        if self.view.scroll_to.as_ref() == Some(group) {
+            press.scroll_to_me(Some(Align::TOP));
+            self.view.scroll_to = None;
+        }
+        if !open {
+            return;
+        }
+        if matches!(group, Group::Histograms(_)) {
+            self.histograms_ui(ui, &series);
+        } else if let Some(plot) = group.plot(series) {
+            self.card_ui(ui, cx, &plot);
+        }
+    }
+
+    fn histograms_ui(&mut self, ui: &mut Ui, series: &[Series]) {
+        let styles = ["Over each other", "Percentiles"];
+        let chosen = usize::from(self.view.style == Style::Bands);
+        ui.scope(|ui| {
+            ui.set_max_width(260.0);
+            match segments(ui, chosen, &styles) {
+                Some(0) => self.view.style = Style::Ridges,
+                Some(_) => self.view.style = Style::Bands,
+                None => {}
+            }
+        });
+        let state = &self.session.train;
+        let t = tokens(ui);
+        for (part, metrics) in [
+            ("", state.main_metrics()),
+            ("head alone: ", state.head_metrics()),
+        ] {
+            for series in series {
+                let all = metrics.map_or(&[][..], |metrics| metrics.histograms(series));
+                if all.is_empty() {
+                    continue;
+                }
+                let name = format!("{part}{}", series.tag);
+                panel(ui).show(ui, |ui| {
+                    ui.set_width(ui.available_width());
+                    ui.set_height(self.height - 30.0);
+                    ui.label(widgets::name(&name));
+                    let looked = histograms_ui(ui, &name, all, self.view.style, t.accent);
+                    state.visit(looked);
+                });
+            }
+        }
+    }
+}
+
 impl View {
+    /// Opens a group, or closes it.
+    fn turn(&mut self, group: &Group) {
+        if !self.open.remove(group) {
+            self.open.insert(group.clone());
+            self.scroll_to = Some(group.clone());
+        }
+    }
+
     /// Leaves the section that was zoomed into when something else is drawn.
     fn follow(&mut self, ui: &Ui, session: &Session) {
         let state = &session.train;
@@ -100,7 +217,7 @@ impl View {
             return;
         }
         self.shown = shown;
-        for metric in [Metric::ACCURACY, Metric::CROSS_ENTROPY] {
+        for metric in self.seen.drain() {
             let id = shell::plot_id(session, &metric);
             if let Some(mut memory) = PlotMemory::load(ui.ctx(), id) {
                 memory.auto_bounds = Vec2b::TRUE;
