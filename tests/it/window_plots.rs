@@ -188,7 +188,7 @@ fn a_plot_is_written_from_the_window_and_from_the_command_line() {
         true,
     )));
     for (extension, title) in [("csv", "CSV"), ("svg", "SVG"), ("png", "PNG")] {
-        let path = place.path(&format!("plot.{extension}"));
+        let path = place.path(format!("plot.{extension}"));
         desk.click("More about the plot Cross-entropy");
         press(&mut desk, &format!("Save as {title}…"));
         desk.type_into(

@@ -107,7 +107,7 @@ pub fn marks([low, high]: [f64; 2], count: f64) -> Vec<AxisMark> {
         .take(100)
         .map(|index| AxisMark {
             value: index as f64 * step,
-            step: step,
+            step,
         })
         .collect()
 }
@@ -162,7 +162,7 @@ pub fn clock_marks([low, high]: [f64; 2], count: f64, offset: f64) -> Vec<AxisMa
         .take(100)
         .map(|index| AxisMark {
             value: index as f64 * step - offset,
-            step: step,
+            step,
         })
         .collect()
 }

@@ -117,18 +117,15 @@ impl Track {
                     at.is_multiple_of(size).then_some((size, *block))
                 })
             });
-            match fitting {
-                Some((size, [low, high])) => {
-                    found(low.min(high) as usize);
-                    if low != high {
-                        found(low.max(high) as usize);
-                    }
-                    at += size;
+            if let Some((size, [low, high])) = fitting {
+                found(low.min(high) as usize);
+                if low != high {
+                    found(low.max(high) as usize);
                 }
-                None => {
-                    found(at);
-                    at += 1;
-                }
+                at += size;
+            } else {
+                found(at);
+                at += 1;
             }
         }
         visited

@@ -128,7 +128,7 @@ impl FigureCurve {
 }
 
 /// The series that a tag names: one of each side, or of [`Metric::BY_CLASS`] those of all classes; with what of it each is.
-pub(super) fn series_of(metrics: &Metrics, metric: &Metric) -> Vec<(Side, Arc<[At<f32>]>, String)> {
+fn series_of(metrics: &Metrics, metric: &Metric) -> Vec<(Side, FigurePoints)> {
     let found = metrics.series().filter_map(|(series, kind)| {
         if kind != MetricKind::Scalar {
             return None;
@@ -141,7 +141,7 @@ pub(super) fn series_of(metrics: &Metrics, metric: &Metric) -> Vec<(Side, Arc<[A
             return None;
         };
         let points: Arc<[At<f32>]> = metrics.scalars(series).into();
-        Some((series.side, points, of.to_owned()))
+        Some((series.side, FigurePoints::Scalars(points, of.to_owned())))
     });
     found.collect()
 }
@@ -194,10 +194,10 @@ impl FigureCurve {
                 });
             }
         }
-        for (side, points, of) in series_of(metrics, metric) {
+        for (side, points) in series_of(metrics, metric) {
             curves.push(Self {
                 side,
-                points: FigurePoints::Scalars(points, of),
+                points,
                 ..self.clone()
             });
         }
@@ -236,7 +236,7 @@ pub struct Figure {
 }
 
 #[derive(Serialize)]
-struct Value {
+struct Row {
     step: u32,
     seconds: f64,
     wall_time: f64,
@@ -250,7 +250,7 @@ struct CurveOut<'a> {
     name: String,
     part: &'static str,
     side: &'static str,
-    points: Vec<Value>,
+    points: Vec<Row>,
 }
 
 #[derive(Serialize)]
@@ -315,7 +315,7 @@ impl Figure {
             work.check()?;
             let mut mean = Mean::new(self.view.smoothing.clamp(0.0, 0.999));
             let source = curve.points(&self.metric);
-            let points: Vec<Value> = (0..source.len())
+            let points: Vec<Row> = (0..source.len())
                 .filter_map(|place| {
                     let (step, secs, value) = source.measured(place)?;
                     let value = value?;
@@ -325,7 +325,7 @@ impl Figure {
                     } else {
                         value
                     };
-                    Some(Value {
+                    Some(Row {
                         step,
                         seconds: secs,
                         wall_time: curve.begun + secs,

@@ -97,10 +97,14 @@ impl Card<'_> {
                     next = now.with_log(&self.plot.metric, !now.is_log(&self.plot.metric));
                 }
                 // The last of those that are always seen leads to the others.
-                if self.plot.metric == Metric::CROSS_ENTROPY && room > 200.0 {
+                let zoomed = self.is_zoomed(ui);
+                let least = if zoomed { 270.0 } else { 170.0 };
+                if self.plot.metric == Metric::CROSS_ENTROPY && room > least {
                     self.more_ui(ui, view);
                 }
-                let zoomed = self.fit_ui(ui);
+                if zoomed {
+                    self.fit_ui(ui);
+                }
                 if first {
                     if room > 330.0 || (room > 245.0 && !zoomed) {
                         ui.label(widgets::small(t, format!("{:.2}", now.smoothing)));
@@ -194,12 +198,14 @@ impl Card<'_> {
         });
     }
 
-    /// The way back from a section of the plot that was zoomed into; whether there is one.
-    fn fit_ui(&self, ui: &mut Ui) -> bool {
+    /// Whether a section of the plot is looked at.
+    fn is_zoomed(&self, ui: &Ui) -> bool {
         let memory = PlotMemory::load(ui.ctx(), plot_id(self.session, &self.plot.metric));
-        if memory.is_none_or(|memory| memory.auto_bounds == Vec2b::TRUE) {
-            return false;
-        }
+        memory.is_some_and(|memory| memory.auto_bounds != Vec2b::TRUE)
+    }
+
+    /// The way back from a section that was zoomed into.
+    fn fit_ui(&self, ui: &mut Ui) {
         let reset = chip(ui, true, "Reset zoom");
         if reset
             .on_hover_text("Show the whole curves again; so does a double click")
@@ -207,7 +213,6 @@ impl Card<'_> {
         {
             self.fit(ui);
         }
-        true
     }
 
     fn fit(&self, ui: &Ui) {

@@ -131,14 +131,12 @@ pub(super) fn origin(session: &Session) -> f64 {
     if state.view.axis != Axis::Wall {
         return 0.0;
     }
-    match &state.live {
-        Some(live) => live.begun,
-        None => {
-            let main = state.focus.as_ref().and_then(|id| state.run(id));
-            let compared = state.overlays.iter().find_map(|id| state.run(id));
-            main.or(compared).map_or(0.0, RunEntry::begun)
-        }
+    if let Some(live) = &state.live {
+        return live.begun;
     }
+    let main = state.focus.as_ref().and_then(|id| state.run(id));
+    let compared = state.overlays.iter().find_map(|id| state.run(id));
+    main.or(compared).map_or(0.0, RunEntry::begun)
 }
 
 /// The lines of a plot, those in front last; what is new of their points is taken in.

@@ -63,7 +63,7 @@ pub(super) fn values_at(lines: &[Shown<'_>], x: f64, session: &Session) -> Vec<V
                 smooth: look.smooth,
                 step: look.step,
                 secs: look.secs,
-                clock: wall.then(|| line.place.origin + look.secs),
+                clock: wall.then_some(line.place.origin + look.secs),
                 ended: beyond.is_some(),
             })
         })
@@ -164,6 +164,9 @@ fn column_width(column: &[Cell]) -> f32 {
     widths.fold(0.0, f32::max)
 }
 
+/// What a column says of a value.
+type Text<'a> = Box<dyn Fn(&Value) -> String + 'a>;
+
 /// The columns of the table, with their headings, the most important first.
 fn columns(
     values: &[Value],
@@ -174,7 +177,6 @@ fn columns(
     faint: Color32,
 ) -> Vec<Vec<Cell>> {
     let metric = pointed.metric;
-    type Text<'a> = Box<dyn Fn(&Value) -> String + 'a>;
     let mut wanted: Vec<(&str, bool, Text<'_>)> = vec![
         (
             "",

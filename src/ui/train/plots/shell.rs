@@ -71,8 +71,11 @@ impl Shell<'_> {
             metric: self.metric,
             log,
         };
-        let visited = canvas.lines(self.lines);
-        self.session.train.visit(visited);
+        // What is scrolled out of sight needs no lines.
+        if ui.is_rect_visible(*transform.frame()) {
+            let visited = canvas.lines(self.lines);
+            self.session.train.visit(visited);
+        }
         if self.lines.iter().any(|line| line.of == Of::Head) {
             self.head_ui(ui, transform);
         }
@@ -93,7 +96,9 @@ impl Shell<'_> {
         let log = self.session.train.view.is_log(self.metric);
         let frame = *transform.frame();
         let at = transform.position_from_point_x(x);
-        if !frame.x_range().contains(at) {
+        // What it says would stand alone where the plot is scrolled out of sight.
+        let seen = here || ui.clip_rect().contains(frame.center());
+        if !frame.x_range().contains(at) || !seen {
             return;
         }
         let painter = ui.painter().with_clip_rect(ui.clip_rect().intersect(frame));
