@@ -9,7 +9,6 @@
 //!
 //! The two tables are also what <https://projector.tensorflow.org> loads.
 
-use std::fmt::Write as _;
 use std::io::Cursor;
 use std::path::PathBuf;
 
@@ -80,8 +79,9 @@ pub fn write_embedding(
         work.check()?;
         for (place, value) in row.iter().enumerate() {
             let tab = if place == 0 { "" } else { "\t" };
-            // Half the digits say as much about where a point lies. Writing to memory never fails.
-            let _ = write!(tensors, "{tab}{}", (f64::from(*value) * 1e4).round() / 1e4);
+            tensors.push_str(tab);
+            // Half the digits say as much about where a point lies.
+            tensors.push_str(&((f64::from(*value) * 1e4).round() / 1e4).to_string());
         }
         tensors.push('\n');
         let predicted = arg_max(&rows.classes.fold(classifier.probabilities(row)));
@@ -118,14 +118,12 @@ pub fn write_embedding(
     Ok(Embedding { images, of, config })
 }
 
-/// A PNG of square thumbnails, row by row in as many columns as make it about square; grey where an image cannot be read.
+/// A PNG of square thumbnails, row by row in as many columns as rows, which the projector takes for granted; grey where an
+/// image cannot be read and where there is none left.
 fn sprite(paths: &[PathBuf], side: u32, work: &Work) -> Result<Vec<u8>, EvaluateError> {
     let columns = u32::try_from((paths.len().max(1) as f64).sqrt().ceil() as u64).unwrap_or(1);
-    let lines = u32::try_from(paths.len())
-        .unwrap_or(u32::MAX)
-        .div_ceil(columns);
     let grey = Rgb([128, 128, 128]);
-    let mut all = RgbImage::from_pixel(columns * side, lines.max(1) * side, grey);
+    let mut all = RgbImage::from_pixel(columns * side, columns * side, grey);
     work.stage("Making thumbnails", Some(paths.len() as u64));
     let mut done = 0;
     in_parallel(
@@ -202,6 +200,10 @@ mod tests {
             [middle(0, 0), middle(1, 0), middle(0, 1), middle(1, 1)],
             [colours[0], [128; 3], colours[1], colours[2]]
         );
+        // Fewer are as many rows as columns too.
+        let png = super::sprite(&paths[..2], 8, &work).unwrap();
+        let two = image::load_from_memory(&png).unwrap();
+        assert_eq!((two.width(), two.height()), (16, 16));
         // Twice as wide as high.
         assert_eq!(sprite.get_pixel(4, 0).0, [0; 3]);
     }

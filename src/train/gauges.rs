@@ -51,7 +51,7 @@ impl Gauges {
             recipe: recipe.clone(),
             steps,
             by_class_every: (!classes.is_empty()).then(|| apart(MOST_BY_CLASS)),
-            histograms_every: recipe.histograms.then(|| apart(MOST_HISTOGRAMS)),
+            histograms_every: recipe.measures.histograms.then(|| apart(MOST_HISTOGRAMS)),
             features: None,
         }
     }

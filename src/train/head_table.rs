@@ -84,8 +84,8 @@ impl HeadTable {
         };
         let mut recipe = settings.head_recipe(validation.len());
         // Nobody sees them.
-        recipe.gradient_norm = false;
-        recipe.histograms = false;
+        recipe.measures.gradient_norm = false;
+        recipe.measures.histograms = false;
         let layer = HeadLayer::new(self.sizes, &table);
         let begin = Checkpoint::beginning(&recipe.optimization, &layer.initial(settings.seed));
         let sides = [&train, &validation.side()];

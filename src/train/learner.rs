@@ -463,7 +463,7 @@ impl<'a> Learner<'a> {
         let norm = if recipe.outputs_gradient_norm() && self.step_loop.has_stepped() {
             let norm = self.step_loop.output_f32(GRADIENT_NORM)?;
             norm.first().map(|norm| f64::from(*norm))
-        } else if recipe.gradient_norm && self.step_loop.has_stepped() {
+        } else if recipe.measures.gradient_norm && self.step_loop.has_stepped() {
             let rate = recipe.optimization.rate.at(self.place.step, self.steps);
             let mut squares = 0.0;
             for weight in self.problem.weights() {

@@ -163,7 +163,7 @@ pub(super) fn sessions(
             let evaluations: Result<_, _> = parts
                 .iter()
                 .map(|(part, images)| {
-                    let with_activations = recipe.histograms && *part == Part::Validation;
+                    let with_activations = recipe.measures.histograms && *part == Part::Validation;
                     session(evaluation_graph(problem, *part, *images, with_activations))
                 })
                 .collect();

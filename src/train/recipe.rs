@@ -13,6 +13,15 @@ pub(super) enum TrainFigures {
     AllBatches,
 }
 
+/// What is measured beside accuracy and cross-entropy. Changes nothing about the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Measures {
+    /// The norm of the gradient.
+    pub gradient_norm: bool,
+    /// Histograms of weights and activations.
+    pub histograms: bool,
+}
+
 /// How a problem is learned.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Recipe {
@@ -34,10 +43,7 @@ pub(super) struct Recipe {
     /// Validation frames, drawn anew each time, that the curves show; `None` shows all. All of them choose the weights.
     pub shown: Option<usize>,
     pub train_figures: TrainFigures,
-    /// Whether the norm of the gradient is measured. Changes nothing about the weights.
-    pub gradient_norm: bool,
-    /// Whether histograms of weights and activations are made. Changes nothing about the weights.
-    pub histograms: bool,
+    pub measures: Measures,
     /// Whether the weights before the first step are a result, which later ones have to beat.
     pub begins_trained: bool,
     /// Whether a cancellation waits for a checkpoint. A small one is written in no time; where it is large, what was
@@ -49,6 +55,6 @@ impl Recipe {
     /// Whether a step has the norm of its gradient as an output. Clipping computes it anyway; elsewhere it would make a
     /// step of the head a tenth slower, and is found from [what the step changed](Optimization::gradient).
     pub(super) fn outputs_gradient_norm(&self) -> bool {
-        self.gradient_norm && self.optimization.clip_norm > 0.0
+        self.measures.gradient_norm && self.optimization.clip_norm > 0.0
     }
 }

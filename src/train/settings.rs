@@ -8,7 +8,7 @@ use crate::project::SplitSettings;
 use super::FineTuneSettings;
 use super::batches::Purpose;
 use super::optimizer::{Optimization, Optimizer, Rate};
-use super::recipe::{Recipe, TrainFigures};
+use super::recipe::{Measures, Recipe, TrainFigures};
 
 /// How far evaluations of the head are apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,8 +220,10 @@ impl TrainSettings {
             validate_every: interval,
             shown: shown.filter(|size| *size > 0),
             train_figures: TrainFigures::LastBatch,
-            gradient_norm: true,
-            histograms: self.histograms,
+            measures: Measures {
+                gradient_norm: true,
+                histograms: self.histograms,
+            },
             begins_trained: false,
             saves_when_cancelled: true,
         }

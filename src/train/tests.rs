@@ -424,9 +424,9 @@ fn rate_and_gradient_are_measured_and_change_no_bit() {
             settings.head.schedule = Schedule::Cosine;
             settings.head.weight_decay = 0.1;
             let mut recipe = settings.head_recipe(data.validation.len());
-            assert!(recipe.gradient_norm);
+            assert!(recipe.measures.gradient_norm);
             let with = go_on(&data, &settings, None, 40, &Work::new());
-            recipe.gradient_norm = false;
+            recipe.measures.gradient_norm = false;
             let without = go_on_by(&recipe, &data, &settings, None, 40, &Work::new());
             assert_eq!(with.checkpoint.state, without.checkpoint.state);
             assert_eq!(

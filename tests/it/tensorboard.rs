@@ -218,3 +218,45 @@ fn its_own_reader_finds_what_was_measured() {
         }
     }
 }
+
+/// The tables have a line for each image, in the same order, and what the projector looks for is there.
+#[test]
+fn the_projector_finds_every_image() {
+    let place = Place::new();
+    place.project();
+    let trained = place.line("train p --architecture efficientnet-lite0@96 --depth head");
+    assert_eq!(trained.code, Some(0), "{}", trained.stderr);
+    let ran = place.line("embedding p --json");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let project = Project::open(&place.path("p")).unwrap();
+    let run = salamander::train::runs(&project).unwrap().remove(0);
+    let read = |name: &str| std::fs::read_to_string(run.dir.join(name)).unwrap();
+    let config = read("projector_config.pbtxt");
+    let (tensors, metadata) = (
+        read("embedding/tensors.tsv"),
+        read("embedding/metadata.tsv"),
+    );
+    for name in ["tensors.tsv", "metadata.tsv", "sprite.png"] {
+        assert!(config.contains(&format!("\"embedding/{name}\"")));
+    }
+    let frames = run.frames().unwrap();
+    let widths: Vec<usize> = tensors
+        .lines()
+        .map(|line| line.split('\t').count())
+        .collect();
+    assert_eq!(widths, vec![1280; frames.len()]);
+    let mut lines = metadata.lines();
+    assert_eq!(lines.next(), Some("class\tpredicted\tset\tsource\tfile"));
+    for (line, frame) in lines.zip(&frames) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        assert_eq!(
+            (columns[0], columns[4]),
+            (run.classes[frame.class].as_str(), frame.path.as_str())
+        );
+    }
+    let sprite = std::fs::read(run.dir.join("embedding/sprite.png")).unwrap();
+    let side = |at: usize| u32::from_be_bytes(sprite[at..at + 4].try_into().unwrap());
+    let columns = (frames.len() as f64).sqrt().ceil() as u32;
+    assert_eq!(side(16), columns * 48);
+    assert_eq!(side(20), columns * 48);
+}

@@ -6,7 +6,7 @@ use crate::backbone::{Augmentation, Depth, Views};
 use crate::train::TrainSettings;
 use crate::train::batches::Purpose;
 use crate::train::optimizer::{Optimization, Optimizer, Rate};
-use crate::train::recipe::{Recipe, TrainFigures};
+use crate::train::recipe::{Measures, Recipe, TrainFigures};
 
 /// Settings of the part of a training that goes deeper than the head. It begins where the head's training ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,8 +133,10 @@ impl TrainSettings {
             validate_every: apart.max(1).div_ceil(interval).saturating_mul(interval),
             shown: None,
             train_figures: TrainFigures::AllBatches,
-            gradient_norm: true,
-            histograms: self.histograms,
+            measures: Measures {
+                gradient_norm: true,
+                histograms: self.histograms,
+            },
             begins_trained: true,
             saves_when_cancelled: false,
         }

@@ -293,9 +293,9 @@ fn what_is_measured_changes_no_bit() {
         settings.fine_tune.clip_norm = clip_norm;
         let [with, without] = [true, false].map(|measured| {
             let mut recipe = settings.deeper_recipe(validation.y.len());
-            assert!(recipe.gradient_norm);
-            recipe.gradient_norm = measured;
-            recipe.histograms = measured;
+            assert!(recipe.measures.gradient_norm);
+            recipe.measures.gradient_norm = measured;
+            recipe.measures.histograms = measured;
             let (sides, begin) = ([&train, &validation], beginning(&settings, &initial));
             train_by(&recipe, sides, begin, 40, None, &settings).1
         });

@@ -50,17 +50,18 @@ fn draw(counts: &[u32], classes: &[String], images: &str) -> Option<RgbImage> {
         return None;
     }
     let cell = (SIDE / number).clamp(1, 96);
-    let font = (cell as f32 * 0.4).clamp(9.0, 15.0);
+    let font = (cell as f32 * 0.4).clamp(9.0, 22.0);
     let named = classes.len() <= MOST_NAMED;
-    let labels: Vec<Mask> = match named {
-        true => classes.iter().map(|name| label(name, font)).collect(),
-        false => Vec::new(),
+    let labels: Vec<Mask> = if named {
+        classes.iter().map(|name| label(name, font)).collect()
+    } else {
+        Vec::new()
     };
     let space = 8;
     let widest = labels.iter().map(|label| label.width).max().unwrap_or(0) as u32;
     let title = Mask::of_text(
         &format!("{images} images: rows are true, columns predicted"),
-        13.0,
+        16.0,
     );
     let left = widest + 2 * space;
     let top = widest + 3 * space + title.height as u32;
