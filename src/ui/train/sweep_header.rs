@@ -65,10 +65,11 @@ pub(super) fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         ui.label(widgets::heading("Sweep"));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 8.0;
+            let narrow = ui.available_width() < 460.0;
             if state.live.is_some() {
-                steer_ui(ui, cx, session, work.as_ref());
+                steer_ui(ui, cx, session, work.as_ref(), narrow);
             } else {
-                rest_ui(ui, cx, session);
+                rest_ui(ui, cx, session, narrow);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let words = if state.live.is_some() {
@@ -88,16 +89,15 @@ pub(super) fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 }
 
 /// A button that keeps only its icon in a narrow window.
-fn short(ui: &mut Ui, glyph: char, label: &'static str) -> egui::Response {
-    let narrow = ui.available_width() < 460.0;
+fn short(ui: &mut Ui, narrow: bool, glyph: char, label: &'static str) -> egui::Response {
     button(ui, Some(glyph), if narrow { "" } else { label }).accessible_name(label)
 }
 
-fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, work: Option<&Work>) {
+fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, work: Option<&Work>, narrow: bool) {
     let cancelling = work.is_some_and(Work::is_cancelled);
     let paused = work.is_some_and(Work::is_paused);
     ui.add_enabled_ui(!cancelling, |ui| {
-        let cancel = short(ui, icons::CROSS, "Cancel");
+        let cancel = short(ui, narrow, icons::CROSS, "Cancel");
         let tip = "End the sweep now; it can be resumed where it was";
         if cancel.on_hover_text(tip).clicked() {
             cx.act(Action::Sweep(SweepAction::Cancel));
@@ -107,15 +107,15 @@ fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, work: Option<&Work>
         } else {
             (icons::PAUSE, "Pause", "Wait until it is resumed")
         };
-        if short(ui, glyph, label).on_hover_text(tip).clicked() {
+        if short(ui, narrow, glyph, label).on_hover_text(tip).clicked() {
             cx.act(Action::Sweep(SweepAction::Pause(!paused)));
         }
     });
-    curves_ui(ui, cx, session);
+    curves_ui(ui, cx, session, narrow);
 }
 
 /// Switches between the sweep that is trained and the curves.
-fn curves_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+fn curves_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, narrow: bool) {
     let live = session.sweep.live.as_ref();
     let id = live.and_then(|live| live.id.clone());
     let shown = session.sweep.shown().is_some();
@@ -124,13 +124,13 @@ fn curves_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     } else {
         (icons::GRID, "Show sweep", "Show the sweep again")
     };
-    if (shown || id.is_some()) && short(ui, glyph, label).on_hover_text(tip).clicked() {
+    if (shown || id.is_some()) && short(ui, narrow, glyph, label).on_hover_text(tip).clicked() {
         let id = id.filter(|_| !shown);
         cx.act(Action::Sweep(SweepAction::Show(id)));
     }
 }
 
-fn rest_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+fn rest_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, narrow: bool) {
     let Some(entry) = session.sweep.shown() else {
         return;
     };
@@ -148,7 +148,7 @@ fn rest_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             cx.act(Action::Sweep(SweepAction::Resume(id.clone())));
         }
     }
-    curves_ui(ui, cx, session);
+    curves_ui(ui, cx, session, narrow);
     sweeps_button_ui(ui, cx, session);
     let tip = "Move this sweep to the trash; its runs stay";
     if widgets::icon_button(ui, icons::TRASH, "Remove sweep", tip).clicked() {
