@@ -11,6 +11,7 @@ use super::label::Pick;
 use super::measure::{Measurement, Measurements};
 use super::mend::Mended;
 use super::pictures::{color_image, fit};
+use super::player::WantedHeat;
 use super::tasks::TaskId;
 use super::train::TrainState;
 use super::{App, HeatClass, Lane, Player, Tone, Workspace};
@@ -518,10 +519,11 @@ impl App {
         }
         if let Some(player) = &mut state.player {
             player.follow();
-            player.want_heat(state.heat.then_some(match state.heat_class {
-                HeatClass::Of(class) => Some(class),
-                HeatClass::Predicted | HeatClass::Labelled => None,
-            }));
+            player.want_heat(match (state.heat, state.heat_class) {
+                (false, _) => WantedHeat::No,
+                (true, HeatClass::Of(class)) => WantedHeat::Of(class),
+                (true, HeatClass::Predicted | HeatClass::Labelled) => WantedHeat::Predicted,
+            });
         }
     }
 

@@ -223,13 +223,12 @@ fn make(
         }
     };
     let known = loaded.seen.take().filter(|(path, ..)| *path == key.path);
-    let (path, size, seen) = match known {
-        Some(known) => known,
-        None => {
-            let image: RgbImage = media::load_image(&key.path)?;
-            let seen = loaded.mapper.look(&image)?;
-            (key.path.clone(), image.dimensions(), seen)
-        }
+    let (path, size, seen) = if let Some(known) = known {
+        known
+    } else {
+        let image: RgbImage = media::load_image(&key.path)?;
+        let seen = loaded.mapper.look(&image)?;
+        (key.path.clone(), image.dimensions(), seen)
     };
     let class = key.class.unwrap_or_else(|| arg_max(&seen.probabilities));
     let map = loaded.mapper.map(&seen, class)?;

@@ -27,13 +27,23 @@ const SHOWN_EVERY: Duration = Duration::from_millis(250);
 /// A wait ends so often to see whether the work is cancelled.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
+/// Whether a heat map is wanted, and of which class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum WantedHeat {
+    #[default]
+    No,
+    /// Of the class that the model takes for the most probable.
+    Predicted,
+    /// Of the class with this index.
+    Of(usize),
+}
+
 /// What a person wants of the film.
 #[derive(Debug, Clone, Default)]
 struct Wish {
     playing: bool,
     seek: Option<f64>,
-    /// Whether the heat map is shown, and of which class (the predicted one without).
-    heat: Option<Option<usize>>,
+    heat: WantedHeat,
 }
 
 #[derive(Default)]
@@ -159,7 +169,7 @@ impl Player {
     }
 
     /// Says whether the heat map is wanted, and of which class.
-    pub(super) fn want_heat(&self, heat: Option<Option<usize>>) {
+    pub(super) fn want_heat(&self, heat: WantedHeat) {
         if self.control.wish().heat != heat {
             self.control.change(|wish| wish.heat = heat);
         }
@@ -177,12 +187,11 @@ impl Player {
             playing.time_secs = screen.time_secs;
             playing.prediction.clone_from(&screen.prediction);
             if let Some(image) = screen.image.take() {
-                match &mut playing.image {
-                    Some(texture) => texture.set(image, TextureOptions::LINEAR),
-                    None => {
-                        let texture = ctx.load_texture("film", image, TextureOptions::LINEAR);
-                        playing.image = Some(texture);
-                    }
+                if let Some(texture) = &mut playing.image {
+                    texture.set(image, TextureOptions::LINEAR);
+                } else {
+                    let texture = ctx.load_texture("film", image, TextureOptions::LINEAR);
+                    playing.image = Some(texture);
                 }
             }
             playing.heat = screen.heat.take().map(|made| made.texture(ctx));
@@ -235,7 +244,7 @@ impl Film {
             mapper: HeatMapper::plain(&self.project, &self.run)?,
             compared: false,
             last: None,
-            heat: None,
+            heat: WantedHeat::No,
         };
         let rate = probe(&self.path)?.average_fps.unwrap_or(25.0);
         let fps = Fps(rate.clamp(1.0, MOST_FPS));
@@ -358,7 +367,7 @@ struct Show {
     compared: bool,
     last: Option<(RgbImage, Seen)>,
     /// What was wanted of heat maps when the last frame was shown.
-    heat: Option<Option<usize>>,
+    heat: WantedHeat,
 }
 
 impl Show {
@@ -366,15 +375,15 @@ impl Show {
         &mut self,
         film: &Film,
         frame: &SampledFrame,
-        heat: Option<Option<usize>>,
+        heat: WantedHeat,
         work: &Work,
     ) -> Result<(), EvaluateError> {
         let image = frame.to_rgb()?;
         let seen = self.mapper.look(&image)?;
         // The first map takes seconds: the frame does not wait for it.
-        let waits = heat.is_some() && !self.compared;
+        let waits = heat != WantedHeat::No && !self.compared;
         let made = if waits {
-            self.heat = None;
+            self.heat = WantedHeat::No;
             None
         } else {
             self.map(film, &image, &seen, heat, work)?
@@ -395,12 +404,7 @@ impl Show {
     }
 
     /// Shows the last frame again, with another heat map.
-    fn again(
-        &mut self,
-        film: &Film,
-        heat: Option<Option<usize>>,
-        work: &Work,
-    ) -> Result<(), EvaluateError> {
+    fn again(&mut self, film: &Film, heat: WantedHeat, work: &Work) -> Result<(), EvaluateError> {
         let Some((image, seen)) = self.last.take() else {
             self.heat = heat;
             return Ok(());
@@ -420,13 +424,13 @@ impl Show {
         film: &Film,
         image: &RgbImage,
         seen: &Seen,
-        heat: Option<Option<usize>>,
+        heat: WantedHeat,
         work: &Work,
     ) -> Result<Option<Made>, EvaluateError> {
         self.heat = heat;
-        let Some(class) = heat else {
+        if heat == WantedHeat::No {
             return Ok(None);
-        };
+        }
         if !self.compared {
             let preparing = |is: bool| {
                 locked(&film.screen).preparing = is;
@@ -438,7 +442,10 @@ impl Show {
             compared?;
             self.compared = true;
         }
-        let class = class.unwrap_or_else(|| arg_max(&seen.probabilities));
+        let class = match heat {
+            WantedHeat::Of(class) => class,
+            WantedHeat::No | WantedHeat::Predicted => arg_max(&seen.probabilities),
+        };
         let map = self.mapper.map(seen, class)?;
         let exact = self.mapper.is_exact();
         Ok(Some(Made::of(&map, image.dimensions(), exact)))
