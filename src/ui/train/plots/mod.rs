@@ -31,7 +31,7 @@ const LEAST: f32 = 96.0;
 /// The head's own curves take this part of the length of what follows them.
 const HEAD_PART: f64 = 0.22;
 /// Points of curves that may be taken in per frame: well below a millisecond's work.
-const TAKEN_IN: usize = 30_000;
+const TAKEN_IN: usize = 15_000;
 
 /// State of the painting alone.
 #[derive(Default)]
