@@ -42,6 +42,7 @@ struct Value {
     #[prost(string, tag = "1")]
     tag: String,
     #[prost(float, optional, tag = "2")]
+    #[allow(clippy::struct_field_names, reason = "its name in TensorFlow")]
     simple_value: Option<f32>,
     #[prost(message, optional, tag = "5")]
     histo: Option<HistogramProto>,

@@ -1,5 +1,7 @@
 //! What TensorBoard's own reader finds in the event files of a run, against the run.
 
+#![allow(clippy::float_cmp, reason = "files hold the same numbers")]
+
 use std::path::Path;
 
 use salamander::backbone::Depth;

@@ -122,27 +122,24 @@ pub fn file_ui(
         let width = ui.available_width();
         let most = (ui.available_height() - beside).max(200.0);
         let (rect, _) = ui.allocate_exact_size(vec2(width, most.min(width * 0.75)), Sense::hover());
-        match player {
-            Some(player) => {
-                let now = player.now(ui.ctx());
-                let length = film.and_then(|film| film.frames.last()?.time_secs);
-                film_ui(
-                    ui,
-                    cx,
-                    session,
-                    rect,
-                    (player, &now, length),
-                    &timelines.classes,
-                );
-                bars_ui(ui, session, now.prediction.as_ref(), bars);
-                if let Some(film) = film {
-                    timeline_ui(ui, cx, session, &timelines, film, &now, view);
-                }
+        if let Some(player) = player {
+            let now = player.now(ui.ctx());
+            let length = film.and_then(|film| film.frames.last()?.time_secs);
+            film_ui(
+                ui,
+                cx,
+                session,
+                rect,
+                (player, &now, length),
+                &timelines.classes,
+            );
+            bars_ui(ui, session, now.prediction.as_ref(), bars);
+            if let Some(film) = film {
+                timeline_ui(ui, cx, session, &timelines, film, &now, view);
             }
-            None => {
-                photo_ui(ui, cx, session, rect, file, &timelines.classes);
-                bars_ui(ui, session, Some(&file.prediction), bars);
-            }
+        } else {
+            photo_ui(ui, cx, session, rect, file, &timelines.classes);
+            bars_ui(ui, session, Some(&file.prediction), bars);
         }
     });
 }
