@@ -41,7 +41,9 @@ mod sweep_draft;
 mod sweep_table;
 mod tasks;
 mod train;
+mod training;
 mod trash;
+mod try_it;
 mod watch;
 pub mod words;
 
@@ -58,7 +60,7 @@ pub use ask::Ask;
 pub use command::Command;
 pub use depth::{Basis, DepthState};
 pub use dialog::{Dialog, NewClassThen, PathPurpose};
-pub use evaluate::{EvaluateAction, EvaluateState, FilePrediction, FilePredictions};
+pub use evaluate::{EvaluateAction, EvaluateState};
 pub use export::{ExportAction, ExportFailure, ExportState};
 pub use extend::Extension;
 pub use find::contains as contains_word;
@@ -89,6 +91,7 @@ pub use sweep_draft::{ForeseenSweep, SweepDraft};
 pub use sweep_table::SweepCells;
 pub use tasks::{Lane, Task, TaskId, Tasks};
 pub use train::{Live, Readiness, RunEntry, TrainAction, TrainState};
+pub use try_it::{FilePrediction, FilePredictions};
 
 /// The five steps of the journey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

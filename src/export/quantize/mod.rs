@@ -16,6 +16,7 @@ mod ranges;
 mod rounding;
 mod samples;
 mod search;
+mod tally;
 
 use std::path::PathBuf;
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::arg_max;
 use crate::graph::passes::quantize::{Prepared, Quantizing, Range, quantize};
 use crate::graph::{Graph, ValueId};
 use crate::jobs::Work;
@@ -21,6 +20,7 @@ use super::head::{Weights, fitted};
 use super::layers::{State, correct_bias, descended};
 use super::measure::{Measured, histograms, measure};
 use super::ranges::Rule;
+use super::tally::Tally;
 use super::{Found, IMAGE};
 
 /// How an int8 model was found: what was tried, and what it did on frames that nothing was fitted on. Test frames were
@@ -64,9 +64,9 @@ pub struct Candidate {
 /// Up to this divergence (nats) a model is good enough: its probabilities are then off by less than 4 percentage points
 /// (the mean total variation distance is at most √(d/2), by Pinsker's inequality), which changes answers only where two classes
 /// are nearly as likely. Rounding to the nearest leaves 0.01 to 0.05.
-const GOOD_DIVERGENCE: f64 = 0.003;
+pub(super) const GOOD_DIVERGENCE: f64 = 0.003;
 /// As many answers must stay for it.
-const GOOD_AGREEMENT: f64 = 0.97;
+pub(super) const GOOD_AGREEMENT: f64 = 0.97;
 
 impl Candidate {
     /// Whether nothing else needs to be tried: it is very near to the run on the frames that nothing was fitted on.
@@ -415,63 +415,12 @@ pub(in crate::export) fn bottleneck_of(graph: &Graph, name: &str) -> Result<Valu
     }
 }
 
-/// What a candidate did on frames, beside the run.
-#[derive(Default)]
-struct Tally {
-    frames: u64,
-    /// Divergences of all frames, and their squares.
-    sum: f64,
-    squares: f64,
-    same: u64,
-    right: u64,
-    run_right: u64,
-}
-
-impl Tally {
-    fn add(&mut self, frame: &Frame, found: &[f32]) {
-        let divergence = divergence(&frame.probabilities, found);
-        let [answer, wanted] = [found, &frame.probabilities].map(arg_max);
-        self.frames += 1;
-        self.sum += divergence;
-        self.squares += divergence * divergence;
-        self.same += u64::from(answer == wanted);
-        self.right += u64::from(answer == frame.truth);
-        self.run_right += u64::from(wanted == frame.truth);
-    }
-
-    fn mean(&self) -> f64 {
-        self.sum / self.frames.max(1) as f64
-    }
-
-    /// Whether more frames would hardly say that [it is not good enough](Candidate::is_good_enough): its divergence is by two standard
-    /// errors of the mean less than it may be.
-    fn is_surely_good(&self) -> bool {
-        let count = self.frames as f64;
-        let variance = (self.squares - count * self.mean().powi(2)) / (count - 1.0);
-        // Of equal ones rounding may leave less than nothing.
-        let at_most = self.mean() + 2.0 * (variance.max(0.0) / count).sqrt();
-        self.frames > 1 && at_most <= GOOD_DIVERGENCE && self.same as f64 >= GOOD_AGREEMENT * count
-    }
-}
-
-/// How far probabilities are from the wanted ones: Kullback-Leibler, nats.
-fn divergence(wanted: &[f32], found: &[f32]) -> f64 {
-    let pairs = wanted.iter().zip(found).map(|(p, q)| {
-        let (p, q) = (f64::from(*p), f64::from(*q));
-        if p > 0.0 {
-            p * (p.ln() - q.max(1e-12).ln())
-        } else {
-            0.0
-        }
-    });
-    pairs.sum()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
     use super::*;
+    use crate::evaluate::arg_max;
     use crate::export::model::tests::small_model;
     use crate::graph::passes::quantize::prepare;
     use crate::onnx::Session;
@@ -537,25 +486,6 @@ mod tests {
         let taken = candidates.iter().filter(|known| known.taken);
         let divergences: Vec<f64> = taken.map(|known| known.divergence).collect();
         assert!(divergences.windows(2).all(|pair| pair[1] < pair[0]));
-    }
-
-    #[test]
-    fn half_of_the_frames_are_enough_where_there_is_no_doubt() {
-        let tally = |divergences: &[f64], same: u64| Tally {
-            frames: divergences.len() as u64,
-            sum: divergences.iter().sum(),
-            squares: divergences.iter().map(|one| one * one).sum(),
-            same,
-            ..Tally::default()
-        };
-        assert!(tally(&[0.001; 64], 64).is_surely_good());
-        assert!(!tally(&[0.001; 64], 62).is_surely_good());
-        // Four in 64 are far off: the mean is 0.0029, give or take 0.0009.
-        let mut uneven = [0.001; 64];
-        uneven[..4].fill(0.031);
-        let uneven = tally(&uneven, 64);
-        assert!(uneven.mean() < GOOD_DIVERGENCE && !uneven.is_surely_good());
-        assert!(!tally(&[], 0).is_surely_good() && !tally(&[0.0], 1).is_surely_good());
     }
 
     #[test]

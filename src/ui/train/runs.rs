@@ -54,11 +54,16 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut b
             return;
         }
         filter_ui(ui, cx, session);
+        let most = (room - 300.0).max(120.0);
         ScrollArea::vertical()
             .id_salt("runs")
-            .max_height((room - 300.0).max(120.0))
+            .max_height(most)
             .auto_shrink([false, true])
             .show(ui, |ui| {
+                if session.train.runs.len() as f32 * ROW > most {
+                    // The bar lies beside the rows.
+                    ui.set_max_width(ui.available_width() - widgets::SCROLL_BAR);
+                }
                 ui.spacing_mut().item_spacing.y = 0.0;
                 let new_one = session.train.live.as_ref().is_some_and(|live| {
                     live.resumed.is_none()

@@ -1,0 +1,250 @@
+//! *Try it*: predictions on files that are not of the project, and the film that is played with them.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use egui::{TextureHandle, TextureOptions};
+
+use super::pictures::{color_image, fit};
+use super::player::WantedHeat;
+use super::{App, HeatClass, Lane, Player, Tone, Workspace};
+use crate::evaluate::{EvaluateError, FilePicture, Prediction, Predictor, Timelines};
+use crate::jobs::{JobError, Work};
+use crate::project::Sampling;
+use crate::train::{Run, RunClasses};
+
+/// Predictions kept for one set of files; a long film would fill the memory with thumbnails.
+const MOST_PREDICTIONS: usize = 300;
+/// Longest side of a prediction's thumbnail, pixels.
+const THUMB_PX: u32 = 240;
+
+/// A picture that is not of the project, and what the model says of it.
+pub struct FilePrediction {
+    /// The file.
+    pub path: PathBuf,
+    /// The file's name.
+    pub name: String,
+    /// Seconds from the start of the video; `None` for a photo.
+    pub time_secs: Option<f64>,
+    /// The classes, most probable first.
+    pub prediction: Prediction,
+    /// The picture.
+    pub texture: TextureHandle,
+}
+
+/// Predictions on files, as they come in.
+#[derive(Clone, Default)]
+pub struct FilePredictions(Arc<Mutex<Came>>);
+
+#[derive(Default)]
+struct Came {
+    list: Vec<Arc<FilePrediction>>,
+    timelines: Arc<Timelines>,
+    images: u64,
+    unknown_below: Option<f32>,
+}
+
+impl FilePredictions {
+    fn came(&self) -> MutexGuard<'_, Came> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those that are there, the first of very many.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<FilePrediction>> {
+        self.came().list.clone()
+    }
+
+    /// All of them, file by file.
+    #[must_use]
+    pub fn timelines(&self) -> Arc<Timelines> {
+        Arc::clone(&self.came().timelines)
+    }
+
+    /// Another one whenever there are other predictions.
+    #[must_use]
+    pub fn version(&self) -> (usize, u64) {
+        (Arc::as_ptr(&self.0).addr(), self.came().images)
+    }
+
+    /// The highest probability below which the run takes an image for none of its classes.
+    #[must_use]
+    pub fn unknown_below(&self) -> Option<f32> {
+        self.came().unknown_below
+    }
+
+    fn begin(&self, predictor: &Predictor) {
+        let mut came = self.came();
+        came.timelines = Arc::new(Timelines::new(predictor.classes()));
+        came.unknown_below = predictor.unknown_below;
+    }
+
+    /// Takes in a prediction; whether its thumbnail is wanted too.
+    fn push(&self, found: &FilePicture<'_>) -> bool {
+        let mut came = self.came();
+        Arc::make_mut(&mut came.timelines).push(found);
+        came.images += 1;
+        came.list.len() < MOST_PREDICTIONS
+    }
+
+    fn show(&self, prediction: FilePrediction) {
+        self.came().list.push(Arc::new(prediction));
+    }
+}
+
+impl App {
+    /// Looks at the file of a prediction.
+    pub(super) fn look_at_file(&mut self, place: usize) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.evaluate;
+        state.file = place;
+        let list = state.files.list();
+        let Some(file) = list.get(place) else { return };
+        let Some(secs) = file.time_secs else {
+            state.player = None;
+            return;
+        };
+        if let Some(player) = state.player.as_ref().filter(|open| open.path == file.path) {
+            player.seek(secs);
+            return;
+        }
+        state.player = None;
+        let Some(entry) = state.run.as_ref().and_then(|id| session.train.run(id)) else {
+            return;
+        };
+        let of = (&session.project, &entry.run);
+        let player = Player::new(&self.ctx, of, &file.path, secs);
+        session.evaluate.player = Some(player);
+    }
+
+    /// Lets the film follow what is wanted; closes it when its page is left.
+    pub(super) fn follow_player(&mut self) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.evaluate;
+        if self.workspace != Workspace::Evaluate || !state.shows_files {
+            state.player = None;
+        }
+        if let Some(player) = &mut state.player {
+            player.follow();
+            player.want_heat(match (state.heat, state.heat_class) {
+                (false, _) => WantedHeat::No,
+                (true, HeatClass::Of(class)) => WantedHeat::Of(class),
+                (true, HeatClass::Predicted | HeatClass::Labelled) => WantedHeat::Predicted,
+            });
+        }
+    }
+
+    pub(super) fn save_timelines(&mut self, path: PathBuf) {
+        let Some(session) = &self.session else { return };
+        let timelines = session.evaluate.files.timelines();
+        self.tasks.start(
+            Lane::Free,
+            "Writing probabilities",
+            true,
+            move |_| timelines.write_csv(&path, 0.0).map(|()| path),
+            |app, result| match result {
+                Ok(path) => {
+                    let text = format!("The probabilities are in “{}”", path.display());
+                    app.notes.add(Tone::Info, text);
+                }
+                Err(error) => {
+                    app.fail(error.to_string());
+                }
+            },
+        );
+    }
+
+    pub(super) fn predict_files(&mut self, paths: Vec<PathBuf>) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let state = &mut session.evaluate;
+        let Some(run) = state.run.as_ref().and_then(|id| session.train.run(id)) else {
+            return;
+        };
+        let run = run.run.clone();
+        if let Some(task) = state.predicting.take() {
+            self.tasks.cancel(task);
+        }
+        state.shows_files = true;
+        state.files = FilePredictions::default();
+        state.files_selected.clear();
+        state.files_added.clear();
+        state.file = 0;
+        state.player = None;
+        let files = state.files.clone();
+        let sampling = Sampling {
+            from_secs: None,
+            to_secs: None,
+            ..session.import.sampling
+        };
+        let ctx = self.ctx.clone();
+        let project = Arc::clone(&session.project);
+        let task = self.tasks.start_as(
+            Lane::Learn,
+            "Predicting",
+            false,
+            move |work| {
+                let classes = RunClasses::of(&project, &run);
+                predict(&ctx, (&run, classes), &paths, &sampling, &files, work)
+            },
+            |app, task, result| {
+                if let Some(session) = &mut app.session
+                    && session.evaluate.predicting == Some(task)
+                {
+                    session.evaluate.predicting = None;
+                }
+                match result {
+                    Ok(()) | Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        app.fail(error.to_string());
+                    }
+                }
+            },
+        );
+        if let Some(session) = &mut self.session {
+            session.evaluate.predicting = Some(task);
+        }
+    }
+}
+
+fn predict(
+    ctx: &egui::Context,
+    (run, classes): (&Run, RunClasses),
+    paths: &[PathBuf],
+    sampling: &Sampling,
+    files: &FilePredictions,
+    work: &Work,
+) -> Result<(), EvaluateError> {
+    work.stage("Loading the model", None);
+    let mut predictor = Predictor::from_run(run, classes)?;
+    files.begin(&predictor);
+    let outcome = predictor.predict_files(paths, sampling, work, |found| {
+        if files.push(&found) {
+            let name = found.path.file_name().unwrap_or_default();
+            let name = name.to_string_lossy().into_owned();
+            let thumb = color_image(&fit(found.picture, THUMB_PX));
+            let texture = ctx.load_texture(&name, thumb, TextureOptions::LINEAR);
+            files.show(FilePrediction {
+                path: found.path.to_owned(),
+                name,
+                time_secs: found.time_secs,
+                prediction: found.prediction,
+                texture,
+            });
+        }
+        work.wake();
+        ControlFlow::Continue(())
+    })?;
+    if outcome.predictions > MOST_PREDICTIONS as u64 {
+        work.warn(format!(
+            "Only the first {MOST_PREDICTIONS} images are in the list; verdicts, timelines and their file have all of them"
+        ));
+    }
+    Ok(())
+}
