@@ -299,11 +299,9 @@ fn what_else_was_measured_is_opened_group_by_group() {
         let place = desk.harness.get_by_label(plot).rect();
         assert!(place.top() < 880.0, "{plot} is not scrolled to: {place}");
     }
+    // What is opened costs something, and what is scrolled out of sight for it nothing.
     let open = visited(&mut desk, None);
-    assert!(
-        open > at_rest && open < at_rest + 6_000,
-        "{open}, {at_rest}"
-    );
+    assert!(open > 0 && open < at_rest, "{open}, {at_rest}");
     scroll_and_click(&mut desk, "Percentiles");
     desk.see("weights/w distributions");
     scroll_and_click(&mut desk, "Plot Gradient norm");
