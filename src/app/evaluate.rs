@@ -146,7 +146,7 @@ pub enum EvaluateAction {
     PickFile(usize, bool),
     /// Selects all predictions on files, or none.
     PickFiles(bool),
-    /// Looks at the file of a prediction; a film is opened at its moment.
+    /// Shows the file of a prediction; a film from the time of that frame.
     LookAt(usize),
     /// Plays the film that is looked at, or lets it stand still.
     Play(bool),

@@ -68,7 +68,7 @@ pub enum SweepAction {
     Start(SweepDraft),
     /// Trains what is left of a sweep.
     Resume(SweepId),
-    /// Pauses the sweep that is trained, or goes on.
+    /// Pauses the running sweep, or continues it.
     Pause(bool),
     /// Cancels it; it can be resumed.
     Cancel,

@@ -24,7 +24,7 @@ pub struct SweepDraft {
 }
 
 impl SweepDraft {
-    /// What it comes to; all other settings are those of `base`.
+    /// The plan of the sweep; all other settings are those of `base`.
     ///
     /// # Errors
     /// What is missing or cannot be, in a sentence.

@@ -1,4 +1,4 @@
-//! A sweep as a table of cells: rank, the settings in which its configurations differ, what they came to and cost.
+//! A sweep as a table of cells: rank, the settings in which its configurations differ, their results and costs.
 
 use super::run_table::{CellTable, RunCell, RunColumn, RunRow, cell};
 use super::words;

@@ -3,7 +3,7 @@
 //! A task is a closure for a thread and a closure for its result, which is called with the [`App`] on
 //! the UI thread. Tasks of one serial lane run one after the other, in the order they were started.
 //! A task belongs to the project that was open when it was started, or to the window. When that project is closed, also when
-//! it is opened again, nothing waits for the result any more: it is dropped here, and only a failure is told.
+//! it is opened again, nothing waits for the result any more: it is dropped here, and only a failure is reported.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -137,7 +137,7 @@ struct Finished {
 }
 
 impl Finished {
-    /// What is to be told of a task whose owner is gone: that something failed which was asked for or written.
+    /// The message for the user when the owner of a task is gone: a failure of what was asked for or written.
     fn failure(&self) -> Option<String> {
         let error = self.ended.error.as_ref()?;
         let matters = !self.task.quiet || self.task.lane == Lane::Edit;

@@ -94,7 +94,7 @@ impl FilePredictions {
 }
 
 impl App {
-    /// Looks at the file of a prediction.
+    /// Shows the file of a prediction.
     pub(super) fn look_at_file(&mut self, place: usize) {
         let Some(session) = &mut self.session else {
             return;

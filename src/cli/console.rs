@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{RecvTimeoutError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TrySendError, bounded};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -221,6 +221,25 @@ impl Watch<'_> {
             return Ok(());
         }
         self.console.event(event, fields)
+    }
+
+    /// Writes what has come in, as events `event` and as lines for people; after a failure takes in the rest, so that the sender never
+    /// hangs.
+    pub fn drain<T: Serialize>(
+        &mut self,
+        event: &str,
+        found: &Receiver<T>,
+        line: impl Fn(&T) -> String,
+    ) -> anyhow::Result<()> {
+        let mut outcome = Ok(());
+        for found in found.try_iter() {
+            if outcome.is_ok() {
+                outcome = self
+                    .event(event, &found)
+                    .and_then(|()| self.out(&line(&found)));
+            }
+        }
+        outcome
     }
 
     /// Writes a line for people to standard output, above the progress bar.

@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::bounded;
 use serde::Serialize;
 
 use crate::evaluate::{EvaluateError, HeatFile, HeatMapper, write_heat_maps};
 use crate::jobs::Cancelled;
 
-use super::console::{Console, Watch};
+use super::console::Console;
 use super::import::SamplingArgs;
 use super::table::count;
 use super::which::RunArg;
@@ -74,7 +74,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let (files, out, class) = (args.files, args.out, args.class);
     let outcome = console.run_watched(
         "heat maps",
-        |watch| write_all(watch, &maps),
+        |watch| watch.drain("heat", &maps, text),
         move |work| {
             let mut mapper = if args.plain {
                 HeatMapper::plain(&project, &run)?
@@ -133,19 +133,6 @@ impl Shown {
             values: map.values,
         }
     }
-}
-
-/// Writes what has come in; after a failure takes in the rest, so that the sender never hangs.
-fn write_all(watch: &mut Watch, maps: &Receiver<Shown>) -> anyhow::Result<()> {
-    let mut outcome = Ok(());
-    for map in maps.try_iter() {
-        if outcome.is_ok() {
-            outcome = watch
-                .event("heat", &map)
-                .and_then(|()| watch.out(&text(&map)));
-        }
-    }
-    outcome
 }
 
 fn text(map: &Shown) -> String {

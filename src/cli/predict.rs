@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::bounded;
 use serde::Serialize;
 
 use crate::evaluate::{
@@ -12,7 +12,7 @@ use crate::evaluate::{
 };
 use crate::jobs::Cancelled;
 
-use super::console::{Console, Watch};
+use super::console::Console;
 use super::import::SamplingArgs;
 use super::shown;
 use super::table::count;
@@ -108,7 +108,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let (timeline, smooth) = (args.timeline, args.smooth);
     let (outcome, timelines, unknown_below) = console.run_watched(
         "predict",
-        |watch| write_all(watch, &predictions),
+        |watch| watch.drain("prediction", &predictions, text),
         move |work| {
             if let Some(path) = &timeline {
                 check_csv(path)?;
@@ -228,19 +228,6 @@ impl Shown {
                 .collect(),
         }
     }
-}
-
-/// Writes what has come in; after a failure takes in the rest, so that the sender never hangs.
-fn write_all(watch: &mut Watch, predictions: &Receiver<Shown>) -> anyhow::Result<()> {
-    let mut outcome = Ok(());
-    for prediction in predictions.try_iter() {
-        if outcome.is_ok() {
-            outcome = watch
-                .event("prediction", &prediction)
-                .and_then(|()| watch.out(&text(&prediction)));
-        }
-    }
-    outcome
 }
 
 fn text(prediction: &Shown) -> String {

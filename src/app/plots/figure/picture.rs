@@ -164,7 +164,8 @@ impl Figure {
     }
 }
 
-/// There are fewer colours than there may be curves, and the head's own are told apart.
+/// Whether a curve is dashed: those of the head alone, and every second round through the palette, so that more curves than
+/// colours can be distinguished.
 fn dashed(curve: &FigureCurve, color: usize) -> bool {
     curve.head || (color / PALETTE.len()) % 2 == 1
 }
