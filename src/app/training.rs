@@ -202,10 +202,14 @@ impl App {
                     .result
                     .as_ref()
                     .and_then(|result| result.test_accuracy.or(result.validation_accuracy));
-                let text = match figure {
+                let mut text = match figure {
                     Some(part) => format!("Trained: {} right", words::percent(f64::from(part))),
                     None => "Trained".to_owned(),
                 };
+                if let Some(result) = run.result.as_ref().filter(|of| of.stopped_early) {
+                    let step = words::number(u64::from(result.steps));
+                    text = format!("{text}; stopped early at step {step}");
+                }
                 self.notes.add(Tone::Done, text).remedy = Some((
                     "Evaluate".to_owned(),
                     Action::Evaluate(EvaluateAction::Open(run.id)),

@@ -58,6 +58,7 @@ struct Line {
     depth: Depth,
     classes: Vec<String>,
     steps: Option<u32>,
+    stopped_early: Option<bool>,
     validation_accuracy: Option<f32>,
     test_accuracy: Option<f32>,
 }
@@ -77,6 +78,7 @@ impl Line {
             depth: run.settings.fine_tune.depth,
             classes,
             steps: result.as_ref().map(|result| result.steps),
+            stopped_early: result.as_ref().map(|result| result.stopped_early),
             validation_accuracy: result
                 .as_ref()
                 .and_then(|result| result.validation_accuracy),
@@ -151,6 +153,9 @@ fn text(result: &Result) -> String {
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(result.runs.iter().map(|run| {
         let steps = match (run.state, run.steps) {
+            (RunState::Finished, Some(steps)) if run.stopped_early == Some(true) => {
+                format!("{steps}, stopped early")
+            }
             (RunState::Finished, Some(steps)) => steps.to_string(),
             _ => "unfinished".to_owned(),
         };

@@ -25,10 +25,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use crate::train::RankBy;
 pub use csv::csv;
 pub use error::SweepError;
 pub use foresee::{Paces, foresee};
-pub use plan::{Axis, RankBy, SweepPlan, Trainings};
+pub use plan::{Axis, SweepPlan, Trainings};
 pub use run::{LiveSweep, SweepNow, run};
 pub use store::{Came, Figures, Sweep, SweepId, Training, begin, remove, restore, sweeps};
 pub use table::{Cost, Row, Score, State, Table};

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Architecture, Depth};
-use crate::train::TrainSettings;
 use crate::train::schema::{Kind, SETTINGS, Setting};
+use crate::train::{RankBy, TrainSettings};
 
 use super::{SweepError, Training};
 
@@ -25,18 +25,6 @@ pub struct Axis {
     pub values: Vec<String>,
 }
 
-/// What decides which configuration is better. Both are measured on validation images: what is chosen by test images is no longer
-/// measured by them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RankBy {
-    /// Validation accuracy; where that is equal, cross-entropy.
-    #[default]
-    Accuracy,
-    /// Validation cross-entropy.
-    CrossEntropy,
-}
-
 /// What is to be swept over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepPlan {
@@ -46,7 +34,8 @@ pub struct SweepPlan {
     pub axes: Vec<Axis>,
     /// Trainings of each configuration, each with another split seed; at least 1.
     pub repeats: u32,
-    /// What decides which is better.
+    /// What decides which is better. It is measured on validation images: what is chosen by test images is no longer measured by
+    /// them.
     pub rank: RankBy,
 }
 

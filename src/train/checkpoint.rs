@@ -9,6 +9,7 @@ use crate::files::append;
 use crate::onnx::{ElementType, Tensor};
 
 use super::curves::BestPoint;
+use super::early_stopping::Unimproved;
 use super::files::{self, Values};
 use super::metrics::{self, History};
 use super::optimizer::{Optimization, Slot, Weight};
@@ -33,6 +34,9 @@ pub(super) struct Place {
     pub secs: f64,
     /// The best evaluation so far.
     pub best: Option<BestPoint>,
+    /// What early stopping counts, where it is on.
+    #[serde(skip_serializing_if = "Unimproved::is_new")]
+    pub unimproved: Unimproved,
     /// Norm of the last step's gradient; `None` where it was not measured or is not finite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_norm: Option<f32>,
@@ -359,6 +363,10 @@ mod tests {
                 validation_accuracy: 0.5,
                 validation_cross_entropy: 0.75,
             }),
+            unimproved: Unimproved {
+                lowest: Some(0.1),
+                evaluations: 3,
+            },
             gradient_norm: Some(1.5),
         };
         let best: Vec<Tensor> = tensors(&["w", "b"]).into_iter().map(|(_, t)| t).collect();

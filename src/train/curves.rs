@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::RankBy;
 use super::metrics::{Measured, MetricSide};
 
 /// One evaluation.
@@ -52,15 +53,19 @@ pub struct BestPoint {
 }
 
 impl BestPoint {
-    /// Whether it is better than another: by accuracy; when that is equal, by cross-entropy.
-    pub(super) fn beats(&self, other: &Self) -> bool {
+    /// Whether it is better than another by a figure; when that is equal, by the other one.
+    pub(super) fn beats(&self, other: &Self, rank: RankBy) -> bool {
         let by_accuracy = self
             .validation_accuracy
             .total_cmp(&other.validation_accuracy);
         let by_cross_entropy = other
             .validation_cross_entropy
             .total_cmp(&self.validation_cross_entropy);
-        by_accuracy.then(by_cross_entropy).is_gt()
+        match rank {
+            RankBy::Accuracy => by_accuracy.then(by_cross_entropy),
+            RankBy::CrossEntropy => by_cross_entropy.then(by_accuracy),
+        }
+        .is_gt()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Stopper, Tensor};
 use super::batches::{Batches, ByClass, Draw, Part, Purpose, Row, Side};
 use super::checkpoint::{Checkpoint, Place, Snapshot};
 use super::curves::{BestPoint, CurvePoint, LiveCurves};
+use super::early_stopping::Unimproved;
 use super::evaluation::{Evaluation, FIGURES, Figures, Watch};
 use super::files::Values;
 use super::gauges::Gauges;
@@ -40,6 +41,8 @@ pub(super) enum End {
     Complete,
     /// The user wants the best weights so far.
     Stopped,
+    /// Cross-entropy on the validation images has not improved for as many evaluations as the recipe waits for.
+    Early,
     /// The numbers ran away at this step.
     Diverged(u32),
 }
@@ -214,6 +217,10 @@ impl<'a> Learner<'a> {
             // Labels may be other ones since, and only equal frames can be compared by.
             let now = self.looked_at(&weights, watch)?;
             let now = now.map(|figures| figures.at(best.step));
+            if now != Some(best) {
+                // What was counted is of other images.
+                self.place.unimproved = Unimproved::default();
+            }
             self.best = now
                 .filter(|now| now.validation_cross_entropy.is_finite())
                 .map(|now| (now, weights));
@@ -221,6 +228,12 @@ impl<'a> Learner<'a> {
         } else if self.place.step == 0 && self.recipe.begins_trained {
             let weights = self.weights()?;
             self.validate(weights, watch)?;
+        }
+        if let Some(early) = self.recipe.early_stopping
+            && early.from > 0
+            && early.from == self.place.step
+        {
+            self.place.unimproved.evaluations = 0;
         }
         loop {
             let is_last = self.place.step >= steps;
@@ -236,6 +249,11 @@ impl<'a> Learner<'a> {
             }
             if is_last {
                 return Ok(End::Complete);
+            }
+            let early = self.recipe.early_stopping;
+            if early.is_some_and(|early| early.ends(self.place.unimproved)) {
+                work.set_done(u64::from(self.place.step));
+                return Ok(End::Early);
             }
             // A pause happens in here and does not count.
             work.check()?;
@@ -415,8 +433,17 @@ impl<'a> Learner<'a> {
         };
         self.place.validated = self.place.step;
         let now = figures.at(self.place.step);
+        // The step where the user stopped is none of those that an uninterrupted training evaluates.
+        let every = self.recipe.validate_every.max(1);
+        if self.recipe.early_stopping.is_some()
+            && self.place.step > 0
+            && self.place.step.is_multiple_of(every)
+        {
+            self.place.unimproved.count(now.validation_cross_entropy);
+        }
+        let rank = self.recipe.keep_by;
         if now.validation_cross_entropy.is_finite()
-            && self.best().is_none_or(|best| now.beats(&best))
+            && self.best().is_none_or(|best| now.beats(&best, rank))
         {
             self.best = Some((now, weights));
         }

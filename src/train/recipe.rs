@@ -1,8 +1,9 @@
 //! How a problem is learned: optimiser, loss, what is drawn, and how often is looked.
 
-use super::Sampling;
 use super::batches::Purpose;
+use super::early_stopping::EarlyStopping;
 use super::optimizer::Optimization;
+use super::{RankBy, Sampling};
 
 /// What the training side of a curve shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,10 @@ pub(super) struct Recipe {
     pub validate_every: u32,
     /// Validation frames, drawn anew each time, that the curves show; `None` shows all. All of them choose the weights.
     pub shown: Option<usize>,
+    /// Which evaluation is the best, whose weights are kept.
+    pub keep_by: RankBy,
+    /// When it ends before its last step; `None` for never.
+    pub early_stopping: Option<EarlyStopping>,
     pub train_figures: TrainFigures,
     pub measures: Measures,
     /// Whether the weights before the first step are a result, which later ones have to beat.

@@ -98,6 +98,9 @@ pub struct RunResult {
     /// Whether training deeper was worth it; `None` for a head alone and without test frames.
     #[serde(default)]
     pub verdict: Option<Verdict>,
+    /// Whether early stopping ended it before its last step.
+    #[serde(default)]
+    pub stopped_early: bool,
 }
 
 /// What the head alone came to, in a run that goes deeper.

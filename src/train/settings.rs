@@ -7,6 +7,7 @@ use crate::project::SplitSettings;
 
 use super::FineTuneSettings;
 use super::batches::Purpose;
+use super::early_stopping::EarlyStopping;
 use super::optimizer::{Optimization, Optimizer, Rate};
 use super::recipe::{Measures, Recipe, TrainFigures};
 
@@ -43,6 +44,17 @@ pub enum Sampling {
     Natural,
 }
 
+/// By which figure on the validation images one evaluation or configuration is better than another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RankBy {
+    /// Accuracy; where that is equal, cross-entropy.
+    #[default]
+    Accuracy,
+    /// Cross-entropy; where that is equal, accuracy.
+    CrossEntropy,
+}
+
 /// What else is set of the training of the head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -52,6 +64,13 @@ pub struct HeadSettings {
     /// Steps after which the run was extended, see [`FineTuneSettings::restarts`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<u32>,
+    /// Evaluations without a lower validation cross-entropy after which it ends early; 0 is never.
+    pub early_stopping: u32,
+    /// See [`FineTuneSettings::early_stopping_from`].
+    #[serde(skip_serializing_if = "HeadSettings::is_new")]
+    pub early_stopping_from: u32,
+    /// Which evaluation is the best, whose weights are kept.
+    pub keep_by: RankBy,
     /// How much the weights (not the biases) are drawn towards zero.
     pub weight_decay: f32,
     /// Share of the probability that the target spreads over all classes, 0..1.
@@ -62,11 +81,22 @@ pub struct HeadSettings {
     pub clip_norm: f32,
 }
 
+impl HeadSettings {
+    /// Whether a step is that of a run which never stopped early.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    pub(super) fn is_new(early_stopping_from: &u32) -> bool {
+        *early_stopping_from == 0
+    }
+}
+
 impl Default for HeadSettings {
     fn default() -> Self {
         Self {
             schedule: Schedule::Constant,
             restarts: Vec::new(),
+            early_stopping: 0,
+            early_stopping_from: 0,
+            keep_by: RankBy::Accuracy,
             weight_decay: 0.0,
             label_smoothing: 0.0,
             average_decay: 0.0,
@@ -219,6 +249,8 @@ impl TrainSettings {
             point_every: interval,
             validate_every: interval,
             shown: shown.filter(|size| *size > 0),
+            keep_by: head.keep_by,
+            early_stopping: EarlyStopping::of(head.early_stopping, head.early_stopping_from),
             train_figures: TrainFigures::LastBatch,
             measures: Measures {
                 gradient_norm: true,
@@ -247,6 +279,24 @@ impl TrainSettings {
         }
         again(&mut self.fine_tune.restarts, self.fine_tune.steps);
         self.fine_tune.steps = Some(steps);
+    }
+
+    /// Counts evaluations anew from a step at which the run stopped early and is now trained further.
+    pub(super) fn wait_anew(&mut self, step: u32) {
+        if self.fine_tune.is_on() {
+            self.fine_tune.early_stopping_from = step;
+        } else {
+            self.head.early_stopping_from = step;
+        }
+    }
+
+    /// What is to be said of settings that need validation images where there are none.
+    pub(super) fn without_validation(&self) -> Option<String> {
+        let fine_tune = &self.fine_tune;
+        let of_fine_tune = fine_tune.is_on() && fine_tune.early_stopping > 0;
+        (self.head.early_stopping > 0 || of_fine_tune).then(|| {
+            "Early stopping has no effect: there are no validation images; raise the validation percentage.".to_owned()
+        })
     }
 }
 

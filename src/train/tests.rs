@@ -6,6 +6,8 @@
     reason = "a failed set-up is a failed test; numbers are compared bit for bit"
 )]
 
+mod early_stopping;
+
 use std::sync::Arc;
 use std::time::Duration;
 

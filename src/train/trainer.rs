@@ -56,6 +56,11 @@ pub fn train_child(
     let mut settings = settings.clone();
     settings.fine_tune.restarts.clear();
     settings.head.restarts.clear();
+    settings.head.early_stopping_from = 0;
+    settings.fine_tune.early_stopping_from = 0;
+    if prepared.data.validation.len() == 0 {
+        notes.extend(settings.without_validation());
+    }
     if settings.eval_spacing != EvalSpacing::Exact {
         // Written down, so that whoever resumes it evaluates at the same steps.
         settings.eval_spacing = EvalSpacing::ByFrames;
@@ -109,7 +114,12 @@ pub fn resume(
     let mut run = Run::open(&dir)?;
     let standing = run.standing()?;
     let done = standing.steps;
-    let steps = steps.unwrap_or_else(|| run.settings.steps());
+    let stopped_early = run.result.as_ref().is_some_and(|of| of.stopped_early);
+    let steps = match steps {
+        // It is done, although there were to be more steps.
+        None if stopped_early => done,
+        steps => steps.unwrap_or_else(|| run.settings.steps()),
+    };
     if run.state == RunState::Finished && steps == done {
         return Ok(run);
     }
@@ -123,6 +133,9 @@ pub fn resume(
         )));
     }
     run.settings.extend(done, steps);
+    if stopped_early {
+        run.settings.wait_anew(done);
+    }
     run.settings.check()?;
     show_earlier(&run, &standing, curves)?;
     let found = present(project, &run, None, work)?;
@@ -239,6 +252,7 @@ fn train_to_the_end(
         notes,
         trained_weights: (head.w.len() + head.b.len()) as u64,
         verdict: None,
+        stopped_early: trained.stopped_early,
     };
     let sets = [("test", &data.test), ("validation", &data.validation)];
     let tested = tested(data.sizes, sets, &head)?;

@@ -42,6 +42,8 @@ pub(super) struct Trained {
     pub steps: u32,
     /// Seconds trained.
     pub secs: f64,
+    /// Whether [early stopping](super::early_stopping) ended it.
+    pub stopped_early: bool,
     /// What is to be said of how it ended.
     pub note: Option<String>,
 }
@@ -83,7 +85,8 @@ impl Training<'_> {
         let Place { step, secs, .. } = learner.place();
         learner.discard();
         Ok(Trained {
-            note: ending_note(end, step, self.steps, best.is_some())?,
+            stopped_early: end == End::Early,
+            note: ending_note(end, recipe, [step, self.steps], best.is_some())?,
             weights,
             best_step,
             best,
@@ -94,12 +97,27 @@ impl Training<'_> {
 }
 
 /// What is to be said of a training that did not reach its last step.
-fn ending_note(end: End, done: u32, steps: u32, kept: bool) -> Result<Option<String>, TrainError> {
+fn ending_note(
+    end: End,
+    recipe: &Recipe,
+    [done, steps]: [u32; 2],
+    kept: bool,
+) -> Result<Option<String>, TrainError> {
     match end {
         End::Complete => Ok(None),
         End::Stopped => Ok(Some(format!(
             "The training was stopped after {done} of {steps} steps."
         ))),
+        End::Early => {
+            let waited = recipe.early_stopping.map_or(0, |early| early.evaluations);
+            let evaluations = match waited {
+                1 => "evaluation".to_owned(),
+                more => format!("{more} evaluations"),
+            };
+            Ok(Some(format!(
+                "The training stopped early at step {done} of {steps}: cross-entropy on the validation images had not improved for the last {evaluations}."
+            )))
+        }
         End::Diverged(step) if kept => Ok(Some(format!(
             "The training diverged at step {step}; the best weights before are kept. Lower the learning rate."
         ))),

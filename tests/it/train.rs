@@ -239,3 +239,34 @@ fn a_head_with_all_that_can_be_set_goes_on_where_it_stopped() {
     assert_eq!(stored.settings, extended.settings);
     assert_eq!(stored.result.unwrap().steps, 60);
 }
+
+#[test]
+fn a_training_that_stopped_early_says_so_and_can_be_trained_further() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = of_pictures(&dir.path().join("p"), &[("a", 30), ("b", 30), ("c", 30)]);
+    let mut settings = settings(400);
+    // So large that the cross-entropy jumps.
+    settings.learning_rate = 0.3;
+    settings.head.early_stopping = 2;
+    let run = trained(&project, &settings);
+    let result = run.result.clone().unwrap();
+    let step = result.steps;
+    assert!(result.stopped_early && step < 400, "{result:?}");
+    let said = format!("stopped early at step {step} of 400");
+    assert!(
+        result.notes.iter().any(|note| note.contains(&said)),
+        "{result:?}"
+    );
+    assert_eq!(run.curves().unwrap().last().unwrap().step, step);
+
+    // It is done; what is added waits anew for two evaluations.
+    let (curves, work) = (LiveCurves::default(), Work::new());
+    let same = resume(&project, &run.id, None, &curves, &work).unwrap();
+    assert_eq!(same, run);
+    let further = resume(&project, &run.id, Some(400), &curves, &work).unwrap();
+    let result = further.result.clone().unwrap();
+    assert!(result.steps >= step + 20, "{result:?}");
+    // Its settings begin a new run as they began this one.
+    let again = trained(&project, &further.settings);
+    assert_eq!(again.result.unwrap().steps, step);
+}

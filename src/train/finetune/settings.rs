@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Augmentation, Depth, Views};
-use crate::train::TrainSettings;
 use crate::train::batches::Purpose;
+use crate::train::early_stopping::EarlyStopping;
 use crate::train::optimizer::{Optimization, Optimizer, Rate};
 use crate::train::recipe::{Measures, Recipe, TrainFigures};
+use crate::train::{HeadSettings, RankBy, TrainSettings};
 
 /// Settings of the part of a training that goes deeper than the head. It begins where the head's training ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,13 @@ pub struct FineTuneSettings {
     /// anew (warm restarts, Loshchilov and Hutter 2017). Empty in a new run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<u32>,
+    /// Evaluations without a lower validation cross-entropy after which it ends early; 0 is never.
+    pub early_stopping: u32,
+    /// The step at which it stopped early and was trained further, from which evaluations are counted anew. 0 in a new run.
+    #[serde(skip_serializing_if = "HeadSettings::is_new")]
+    pub early_stopping_from: u32,
+    /// Which evaluation is the best, whose weights are kept.
+    pub keep_by: RankBy,
     /// Pictures per batch.
     pub batch_size: usize,
     /// The optimiser.
@@ -55,6 +63,9 @@ impl Default for FineTuneSettings {
             depth: Depth::Head,
             steps: None,
             restarts: Vec::new(),
+            early_stopping: 0,
+            early_stopping_from: 0,
+            keep_by: RankBy::Accuracy,
             batch_size: 32,
             optimizer: Optimizer::AdamW,
             learning_rate: Optimizer::AdamW.default_rate(),
@@ -132,6 +143,11 @@ impl TrainSettings {
             point_every: interval,
             validate_every: apart.max(1).div_ceil(interval).saturating_mul(interval),
             shown: None,
+            keep_by: fine_tune.keep_by,
+            early_stopping: EarlyStopping::of(
+                fine_tune.early_stopping,
+                fine_tune.early_stopping_from,
+            ),
             train_figures: TrainFigures::AllBatches,
             measures: Measures {
                 gradient_norm: true,

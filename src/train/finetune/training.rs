@@ -118,6 +118,7 @@ pub(in crate::train) fn train_deeper(
             .map(|weight| weight.shape.iter().product::<usize>() as u64)
             .sum(),
         verdict,
+        stopped_early: trained.stopped_early,
     };
     run.finish(&deeper, result, tested.as_ref())?;
     Ok(run)

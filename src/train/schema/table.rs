@@ -1,7 +1,7 @@
 //! The table of settings, in the order in which they are shown.
 
 use crate::backbone::{Architecture, Fit};
-use crate::train::{EvalSpacing, Optimizer, Sampling, Schedule, TrainSettings};
+use crate::train::{EvalSpacing, Optimizer, RankBy, Sampling, Schedule, TrainSettings};
 
 use super::{ChoiceOption, Group, Kind, Nothing, Reals, Setting};
 
@@ -12,6 +12,21 @@ const FITS: [Fit; 3] = [Fit::CenterCrop, Fit::Stretch, Fit::Pad];
 const SCHEDULES: [Schedule; 2] = [Schedule::Constant, Schedule::Cosine];
 
 const SAMPLINGS: [Sampling; 2] = [Sampling::Balanced, Sampling::Natural];
+
+const RANKS: [RankBy; 2] = [RankBy::Accuracy, RankBy::CrossEntropy];
+
+const RANK_OPTIONS: &[ChoiceOption] = &[
+    ChoiceOption {
+        word: "accuracy",
+        title: "Best accuracy",
+        brief: "The one with the most right answers; where that is equal, the lowest cross-entropy",
+    },
+    ChoiceOption {
+        word: "cross-entropy",
+        title: "Lowest cross-entropy",
+        brief: "The one with the lowest cross-entropy; where that is equal, the most right answers",
+    },
+];
 
 const OPTIMIZERS: [Optimizer; 4] = [
     Optimizer::Sgd,
@@ -459,6 +474,34 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "head_early_stopping",
+        group: Group::Head,
+        title: "Early stopping of the head",
+        unit: "evaluations",
+        brief: "Ends once cross-entropy on the validation {images} has not improved for so many evaluations; 0 takes all steps",
+        more: "The best weights are kept either way. Where weights are averaged, the averages are evaluated. Prechelt 1998.",
+        retrain: None,
+        kind: whole!([0, 100_000], head.early_stopping),
+    },
+    Setting {
+        key: "head_keep_by",
+        group: Group::Head,
+        title: "Kept weights of the head",
+        unit: "",
+        brief: "Which evaluation on the validation {images} is the best, whose weights are kept",
+        more: "With few validation {images}, accuracy moves in large steps and by chance; cross-entropy also counts how sure each answer is.",
+        retrain: None,
+        kind: Kind::Choice {
+            options: RANK_OPTIONS,
+            get: |s| place_of(&RANKS, &s.head.keep_by),
+            set: |s, place| {
+                if let Some(rank) = RANKS.get(place) {
+                    s.head.keep_by = *rank;
+                }
+            },
+        },
+    },
+    Setting {
         key: "fine_tune_steps",
         group: Group::FineTuning,
         title: "Fine-tuning steps",
@@ -476,6 +519,34 @@ pub const SETTINGS: &[Setting] = &[
             },
             get: |s| s.fine_tune.steps.map(u64::from),
             set: |s, value| s.fine_tune.steps = value.and_then(small),
+        },
+    },
+    Setting {
+        key: "early_stopping",
+        group: Group::FineTuning,
+        title: "Early stopping",
+        unit: "evaluations",
+        brief: "Ends once cross-entropy on the validation {images} has not improved for so many evaluations; 0 takes all steps",
+        more: "The best weights are kept either way. Where weights are averaged, the averages are evaluated. Prechelt 1998.",
+        retrain: None,
+        kind: whole!([0, 100_000], fine_tune.early_stopping),
+    },
+    Setting {
+        key: "keep_by",
+        group: Group::FineTuning,
+        title: "Kept weights",
+        unit: "",
+        brief: "Which evaluation on the validation {images} is the best, whose weights are kept",
+        more: "With few validation {images}, accuracy moves in large steps and by chance; cross-entropy also counts how sure each answer is.",
+        retrain: None,
+        kind: Kind::Choice {
+            options: RANK_OPTIONS,
+            get: |s| place_of(&RANKS, &s.fine_tune.keep_by),
+            set: |s, place| {
+                if let Some(rank) = RANKS.get(place) {
+                    s.fine_tune.keep_by = *rank;
+                }
+            },
         },
     },
     Setting {

@@ -59,7 +59,9 @@ fn what_happens(entry: &RunEntry, extension: &Extension, more: u32) -> String {
     let depth = run.settings.fine_tune.depth;
     let steps = words::count(u64::from(extension.done), "step", "steps");
     let planned = run.settings.steps();
-    let how = if depth == Depth::Head {
+    let how = if run.result.as_ref().is_some_and(|of| of.stopped_early) {
+        "It stopped early; evaluations without improvement are counted anew."
+    } else if depth == Depth::Head {
         "It goes on as if it had never ended."
     } else if extension.done.saturating_add(more) == planned {
         "It goes on as if it had never been stopped."

@@ -72,6 +72,9 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                     .map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part))),
             );
             kept_ui(ui, result);
+            if result.stopped_early {
+                stopped_early_ui(ui, entry, result);
+            }
             if head.is_some() {
                 let weights = words::weights(result.trained_weights);
                 ui.scope(|ui| line_ui(ui, "weights", &weights))
@@ -128,6 +131,16 @@ fn kept_ui(ui: &mut Ui, result: &RunResult) {
     ui.scope(|ui| line_ui(ui, "kept", &format!("step {value}")))
         .response
         .on_hover_text(tip);
+}
+
+/// At which of its steps early stopping ended it.
+fn stopped_early_ui(ui: &mut Ui, entry: &RunEntry, result: &RunResult) {
+    let number = |step: u32| words::number(u64::from(step));
+    let steps = entry.run.settings.steps();
+    let value = format!("at {} of {}", number(result.steps), number(steps));
+    ui.scope(|ui| line_ui(ui, "stopped early", &value))
+        .response
+        .on_hover_text("Cross-entropy on the validation images no longer improved, so the rest of the steps was left out");
 }
 
 /// A run that was interrupted, and how it goes on.
