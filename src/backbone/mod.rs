@@ -9,6 +9,7 @@ mod cache;
 mod catalogue;
 mod content;
 mod depth;
+mod distort;
 mod error;
 mod extractor;
 mod feature_map;

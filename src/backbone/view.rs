@@ -1,11 +1,13 @@
 //! Views: readings of one frame that differ as photos of the same thing differ.
 //!
-//! View 0 is the plain one. Each further view is cut, mirrored and lit at random, with the parameters of
+//! View 0 is the plain one. Each further view is cropped, mirrored and lit at random, with the parameters of
 //! `retrain.py`: from the square that the plain view shows, a smaller square is taken whose side is
 //! `1 / ((1 + random_crop) · s)` of it, with s between 1 and `1 + random_scale`, at a random place;
 //! brightness is multiplied by a factor between `1 − random_brightness` and `1 + random_brightness`.
-//! The cut is made on the picture itself, in whole pixels, so that a view is resized once like the plain one. Which
-//! view comes out follows from the file's content, the seed and the number of the view alone, on every machine.
+//! The crop is made on the image itself, in whole pixels, so that a view is resized once like the plain one. What
+//! retrain.py does not have is done to the resized square ([`super::distort`]), in this order: mirror, rotation,
+//! brightness, hue, blur, cutout. Which view comes out follows from the file's content, the seed and the number of
+//! the view alone, on every machine.
 
 use fast_image_resize::Resizer;
 use image::RgbImage;
@@ -14,10 +16,14 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use super::Preprocessing;
+use super::distort::{blur, cover, rotate, rotate_hue};
 use super::preprocess::{Placement, Rect};
 
-/// How views other than the plain one differ from it. The names are those of `retrain.py`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The largest deviation of a blur, pixels.
+const MOST_BLUR_PX: f32 = 10.0;
+
+/// How views other than the plain one differ from it. The names of the first four are those of `retrain.py`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Augmentation {
     /// Whether half of the views are mirrored. Off by default: to many things left and right matter.
@@ -28,6 +34,14 @@ pub struct Augmentation {
     pub random_scale: u8,
     /// Percent by which pixels are made brighter or darker at most, 0..=100.
     pub random_brightness: u8,
+    /// Degrees by which the image is rotated at most, to either side, 0..=180.
+    pub random_rotation: u8,
+    /// Degrees by which hues are rotated at most, to either side, 0..=180.
+    pub random_hue: u8,
+    /// Largest deviation of a Gaussian blur, pixels of the network's input, 0..=10.
+    pub random_blur: f32,
+    /// Largest side of a square that is covered with the mean, percent of the image's side, 0..=100.
+    pub random_cutout: u8,
 }
 
 impl Default for Augmentation {
@@ -37,6 +51,7 @@ impl Default for Augmentation {
             random_crop: 10,
             random_scale: 10,
             random_brightness: 10,
+            ..Self::OFF
         }
     }
 }
@@ -48,6 +63,10 @@ impl Augmentation {
         random_crop: 0,
         random_scale: 0,
         random_brightness: 0,
+        random_rotation: 0,
+        random_hue: 0,
+        random_blur: 0.0,
+        random_cutout: 0,
     };
 
     /// Whether all views are the plain one.
@@ -59,9 +78,24 @@ impl Augmentation {
     /// Identifies everything that decides on the views of a content, for the keys of caches.
     pub(super) fn fingerprint(self, seed: u64) -> String {
         // The number in front changes when the code below starts to give other views.
-        format!(
+        let of_retrain = format!(
             "1 {} {} {} {} {seed}",
             self.flip_left_right, self.random_crop, self.random_scale, self.random_brightness
+        );
+        let only_these = Self {
+            random_rotation: 0,
+            random_hue: 0,
+            random_blur: 0.0,
+            random_cutout: 0,
+            ..self
+        };
+        if self == only_these {
+            // What was filed before there were others is still found.
+            return of_retrain;
+        }
+        format!(
+            "{of_retrain} 1 {} {} {} {}",
+            self.random_rotation, self.random_hue, self.random_blur, self.random_cutout
         )
     }
 }
@@ -77,6 +111,14 @@ pub(super) struct View {
     mirrored: bool,
     /// Factor of the brightness, in units of 2⁻¹⁶.
     brightness: u64,
+    /// Degrees, clockwise.
+    rotation: f64,
+    /// Degrees.
+    hue: f64,
+    /// Deviation of the blur, pixels.
+    blur: f32,
+    /// Side and centre (x, y) of the covered square, as parts of the side.
+    cutout: [f64; 3],
 }
 
 impl View {
@@ -87,6 +129,10 @@ impl View {
         top: 0.0,
         mirrored: false,
         brightness: 1 << 16,
+        rotation: 0.0,
+        hue: 0.0,
+        blur: 0.0,
+        cutout: [0.0; 3],
     };
 
     /// View `number` of the picture whose file has the BLAKE3 hash `content`; 0 is the plain one.
@@ -101,7 +147,9 @@ impl View {
         let mut random = Random(ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()));
         // All are drawn whatever is switched off, so that one parameter does not change what another does.
         let [scale, left, top, mirror, light] = std::array::from_fn(|_| random.unit());
+        let [rotation, hue, blur, cutout, x, y] = std::array::from_fn(|_| random.unit());
         let percent = |value: u8| f64::from(value.min(100)) / 100.0;
+        let degrees = |value: u8, drawn: f64| f64::from(value.min(180)) * (2.0 * drawn - 1.0);
         let margin = 1.0 + percent(augmentation.random_crop);
         let side = 1.0 / (margin * (1.0 + percent(augmentation.random_scale) * scale));
         let light = 1.0 + percent(augmentation.random_brightness) * (2.0 * light - 1.0);
@@ -111,10 +159,14 @@ impl View {
             top: (1.0 - side) * top,
             mirrored: augmentation.flip_left_right && mirror < 0.5,
             brightness: (light * 65536.0).round() as u64,
+            rotation: degrees(augmentation.random_rotation, rotation),
+            hue: degrees(augmentation.random_hue, hue),
+            blur: augmentation.random_blur.clamp(0.0, MOST_BLUR_PX) * blur as f32,
+            cutout: [percent(augmentation.random_cutout) * cutout, x, y],
         }
     }
 
-    /// Cuts, resizes and lights a picture: `resolution × resolution` RGB, 8 bits.
+    /// Crops, resizes and changes an image: `resolution × resolution` RGB, 8 bits.
     pub fn resize(
         &self,
         preprocessing: &Preprocessing,
@@ -127,6 +179,9 @@ impl View {
         if self.mirrored {
             image::imageops::flip_horizontal_in_place(&mut square);
         }
+        if self.rotation != 0.0 {
+            square = rotate(&square, self.rotation);
+        }
         if self.brightness != Self::PLAIN.brightness {
             let lit: [u8; 256] = std::array::from_fn(|value| {
                 let lit = (value as u64 * self.brightness + (1 << 15)) >> 16;
@@ -136,6 +191,11 @@ impl View {
                 *value = lit[usize::from(*value)];
             }
         }
+        if self.hue != 0.0 {
+            rotate_hue(&mut square, self.hue);
+        }
+        square = blur(square, self.blur);
+        cover(&mut square, self.cutout, preprocessing.bar_colour());
         square
     }
 
@@ -226,6 +286,7 @@ mod tests {
         random_crop: 60,
         random_scale: 40,
         random_brightness: 50,
+        ..Augmentation::OFF
     };
 
     fn preprocessing(fit: Fit) -> Preprocessing {
@@ -324,6 +385,109 @@ mod tests {
                 },
                 b
             );
+        }
+    }
+
+    const ALL: Augmentation = Augmentation {
+        random_rotation: 30,
+        random_hue: 20,
+        random_blur: 1.5,
+        random_cutout: 40,
+        ..STRONG
+    };
+
+    #[test]
+    fn what_retrain_does_not_have_changes_nothing_else() {
+        for number in 1..200 {
+            let (with, without) = (view(number, ALL), view(number, STRONG));
+            let stripped = View {
+                rotation: 0.0,
+                hue: 0.0,
+                blur: 0.0,
+                cutout: without.cutout,
+                ..with
+            };
+            assert_eq!(stripped, without);
+            assert_eq!((without.rotation, without.hue), (0.0, 0.0));
+            assert_eq!((without.blur, without.cutout[0]), (0.0, 0.0));
+        }
+        // The names of caches on the disks of users; a new setting may change only those that it changes.
+        assert_eq!(STRONG.fingerprint(3), "1 true 60 40 50 3");
+        assert_eq!(ALL.fingerprint(3), "1 true 60 40 50 3 1 30 20 1.5 40");
+        let keys: std::collections::HashSet<String> = [
+            STRONG,
+            Augmentation {
+                random_rotation: 9,
+                ..STRONG
+            },
+            Augmentation {
+                random_hue: 9,
+                ..STRONG
+            },
+            Augmentation {
+                random_blur: 9.0,
+                ..STRONG
+            },
+            Augmentation {
+                random_cutout: 9,
+                ..STRONG
+            },
+        ]
+        .map(|augmentation| augmentation.fingerprint(3))
+        .into();
+        assert_eq!(keys.len(), 5);
+    }
+
+    #[test]
+    fn further_parameters_keep_within_their_ranges_and_fill_them() {
+        let views: Vec<View> = (1..2000).map(|number| view(number, ALL)).collect();
+        let near = |value: &dyn Fn(&View) -> f64, from: f64, to: f64| {
+            let (low, high) = views
+                .iter()
+                .map(value)
+                .fold((f64::MAX, f64::MIN), |(low, high), value| {
+                    (low.min(value), high.max(value))
+                });
+            let margin = 0.02 * (to - from);
+            assert!(low >= from && low < from + margin, "{low} for {from}");
+            assert!(high <= to && high > to - margin, "{high} for {to}");
+        };
+        near(&|view| view.rotation, -30.0, 30.0);
+        near(&|view| view.hue, -20.0, 20.0);
+        near(&|view| f64::from(view.blur), 0.0, 1.5);
+        near(&|view| view.cutout[0], 0.0, 0.4);
+        near(&|view| view.cutout[1], 0.0, 1.0);
+        near(&|view| view.cutout[2], 0.0, 1.0);
+    }
+
+    #[test]
+    fn all_changes_together_give_a_square_of_any_size() {
+        let strongest = Augmentation {
+            flip_left_right: true,
+            random_crop: 100,
+            random_scale: 100,
+            random_brightness: 100,
+            random_rotation: 180,
+            random_hue: 180,
+            random_blur: 10.0,
+            random_cutout: 100,
+        };
+        for side in [1, 2, 7, 64] {
+            let preprocessing = Preprocessing {
+                resolution_px: side,
+                ..preprocessing(Fit::CenterCrop)
+            };
+            let picture = ramp(50, 40);
+            let mut seen = std::collections::HashSet::new();
+            for number in 1..40 {
+                let view = view(number, strongest);
+                let square = view.resize(&preprocessing, &mut Resizer::new(), &picture);
+                assert_eq!(square.dimensions(), (side, side));
+                let again = view.resize(&preprocessing, &mut Resizer::new(), &picture);
+                assert_eq!(square, again);
+                seen.insert(square.into_raw());
+            }
+            assert!(side == 1 || seen.len() == 39, "{side}: {}", seen.len());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use salamander::backbone::Augmentation;
 use salamander::jobs::Work;
 use salamander::project::{Project, Split};
 use salamander::train::{
@@ -205,7 +206,14 @@ fn a_head_learns_from_augmented_views_that_are_kept() {
     let project = of_pictures(&dir.path().join("p"), &[("röd", 30), ("grün", 30)]);
     let mut of_views = settings(40);
     of_views.fine_tune.views = 2;
-    of_views.fine_tune.augmentation.flip_left_right = true;
+    of_views.fine_tune.augmentation = Augmentation {
+        flip_left_right: true,
+        random_rotation: 20,
+        random_hue: 10,
+        random_blur: 1.0,
+        random_cutout: 20,
+        ..Augmentation::default()
+    };
     let first = trained(&project, &of_views);
     let plain = trained(&project, &settings(40));
     assert_ne!(first.head().unwrap(), plain.head().unwrap());

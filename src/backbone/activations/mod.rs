@@ -29,7 +29,7 @@ use kept::{Kept, Overflow};
 pub const OVERFLOW_BYTES: usize = 64 << 20;
 
 /// The views that a training asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Views {
     /// How many there are of each frame, the plain one included; at least 1.
     pub count: u32,

@@ -72,6 +72,13 @@ const NOT_NEGATIVE: Reals = Reals {
     with_most: true,
 };
 
+const UP_TO_TEN: Reals = Reals {
+    least: 0.0,
+    with_least: true,
+    most: 10.0,
+    with_most: true,
+};
+
 const BELOW_ONE: Reals = Reals {
     least: 0.0,
     with_least: true,
@@ -719,5 +726,45 @@ pub const SETTINGS: &[Setting] = &[
         more: "",
         retrain: Some("random_brightness"),
         kind: whole!([0, 100], fine_tune.augmentation.random_brightness),
+    },
+    Setting {
+        key: "random_rotation",
+        group: Group::Views,
+        title: "Rotation",
+        unit: "degrees",
+        brief: "How far a view may be rotated to either side; the corners are filled with the image mirrored at its edges",
+        more: "10 to 15 stand for a camera that is not held level, 180 for things without an up and a down.",
+        retrain: None,
+        kind: whole!([0, 180], fine_tune.augmentation.random_rotation),
+    },
+    Setting {
+        key: "random_hue",
+        group: Group::Views,
+        title: "Hue",
+        unit: "degrees",
+        brief: "How far the colours of a view may be rotated around the colour wheel, to either side",
+        more: "Brightness stays. 10 to 20 stand for the light of another lamp or camera; 180 takes red to cyan, which helps only where colour says nothing about the class.",
+        retrain: None,
+        kind: whole!([0, 180], fine_tune.augmentation.random_hue),
+    },
+    Setting {
+        key: "random_blur",
+        group: Group::Views,
+        title: "Blur",
+        unit: "px",
+        brief: "The strongest Gaussian blur of a view, as its standard deviation in pixels of the input of the network",
+        more: "It stands for cameras that move or miss the focus. At an input of 224 pixels 1 is slight and 2 is strong.",
+        retrain: None,
+        kind: real!(UP_TO_TEN, 1, fine_tune.augmentation.random_blur),
+    },
+    Setting {
+        key: "random_cutout",
+        group: Group::Views,
+        title: "Cutout",
+        unit: "%",
+        brief: "The largest side of a square, in parts of the side of the image, that is covered with grey at a random place in a view",
+        more: "It stands for things that are partly hidden, and keeps the network from relying on one detail (DeVries and Taylor 2017).",
+        retrain: None,
+        kind: whole!([0, 100], fine_tune.augmentation.random_cutout),
     },
 ];
