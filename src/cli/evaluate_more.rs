@@ -36,7 +36,7 @@ pub struct MoreArgs {
     /// Hold out each class in turn: how well images of none of the classes are recognised as such
     #[arg(long)]
     held_out: bool,
-    /// The accuracy in quarters of the images by brightness and by sharpness
+    /// The accuracy in quarters of the images by brightness and by sharpness, and by time of day
     #[arg(long)]
     quality: bool,
     /// All of these
@@ -279,6 +279,21 @@ impl More {
                     let right = 100.0 * part.accuracy.value.unwrap_or(0.0);
                     _ = writeln!(text, "  {low:>5.0} to {high:>5.0}  {right:>6.1} %");
                 }
+            }
+            if !found.time_of_day.is_empty() {
+                text += "\ntime of day: accuracy\n";
+            }
+            for part in &found.time_of_day {
+                let hours = part
+                    .hours
+                    .map_or_else(String::new, |[from, to]| format!("{from} to {to} h"));
+                let right = 100.0 * part.accuracy.value.unwrap_or(0.0);
+                let frames = count(part.frames, "frame");
+                _ = writeln!(
+                    text,
+                    "  {:<9}  {hours:>10}  {right:>6.1} %  {frames}",
+                    part.part
+                );
             }
         }
         if !self.findings.is_empty() {

@@ -24,6 +24,7 @@ mod runner;
 mod student;
 pub(crate) mod svg;
 mod timeline;
+mod time_of_day;
 
 pub use calibration::{Reliability, ReliabilityBin, calibrate, calibrate_or_warn, reliability};
 pub use classifier::{Classifier, arg_max};
@@ -53,4 +54,5 @@ pub use runner::Runner;
 pub use student::t_975;
 pub use timeline::{
     FolderAccuracy, Right, TimedProbabilities, Timeline, Timelines, Verdict, check_csv,
+pub use time_of_day::TimePart;
 };

@@ -1,16 +1,18 @@
-//! Figures of parts of the frames: dark and bright ones, blurred and sharp ones.
+//! Figures of parts of the frames: dark and bright ones, blurred and sharp ones, by time of day.
 
 use serde::Serialize;
 
 use image::RgbImage;
 use image::imageops::thumbnail;
+use jiff::tz::TimeZone;
 
 use crate::backbone::in_parallel;
 use crate::jobs::Work;
 use crate::media::load_image;
 use crate::project::Project;
 
-use super::{Confusion, EvaluateError, Evaluation, Figures, Measure};
+use super::time_of_day::{TimePart, time_parts};
+use super::{Confusion, EvaluateError, Evaluation, Figures, FramePrediction, Measure};
 
 /// Longest side at which images are looked at, pixels: blur that a network of 224 pixels would not see does not count.
 const LONGEST_PX: u32 = 256;
@@ -28,13 +30,15 @@ pub struct QualityPart {
     pub accuracy: Measure,
 }
 
-/// Accuracy in quarters of the frames.
+/// Accuracy in quarters of the frames and in parts of the day.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QualityParts {
     /// By mean brightness (luma, 0..=1), the darkest first.
     pub brightness: Vec<QualityPart>,
     /// By sharpness (the deviation of the Laplacian of the luma at 256 pixels, in levels of 0 to 255), the most blurred first.
     pub sharpness: Vec<QualityPart>,
+    /// By the time of day at which they were recorded; empty when no image tells.
+    pub time_of_day: Vec<TimePart>,
 }
 
 /// Looks at the frames of an evaluation and gives the accuracy in quarters of them. A frame that cannot be read is left out.
@@ -73,6 +77,7 @@ pub fn quality_parts(
     Ok(QualityParts {
         brightness: by(|[brightness, _]| *brightness)?,
         sharpness: by(|[_, sharpness]| *sharpness)?,
+        time_of_day: time_parts(project, evaluation, &TimeZone::system(), work)?,
     })
 }
 
@@ -86,15 +91,9 @@ fn parts(
     let size = values.len().div_ceil(PARTS).max(1);
     let mut parts = Vec::new();
     for part in values.chunks(size) {
-        let of_part = part
-            .iter()
-            .filter_map(|(at, _)| evaluation.predictions.get(*at));
-        let of_part = Evaluation {
-            predictions: of_part.cloned().collect(),
-            confusion: Confusion::default(),
-            ..evaluation.clone()
-        };
-        let figures = Figures::of(&of_part, work)?;
+        let of_part = part.iter();
+        let of_part = of_part.filter_map(|(at, _)| evaluation.predictions.get(*at));
+        let figures = figures_of(evaluation, of_part, work)?;
         let ends = [part.first(), part.last()];
         parts.push(QualityPart {
             range: ends.map(|end| end.map_or(0.0, |(_, value)| *value)),
@@ -103,6 +102,25 @@ fn parts(
         });
     }
     Ok(parts)
+}
+
+/// The figures of some frames of an evaluation.
+pub(super) fn figures_of<'a>(
+    evaluation: &Evaluation,
+    frames: impl Iterator<Item = &'a FramePrediction>,
+    work: &Work,
+) -> Result<Figures, EvaluateError> {
+    let part = Evaluation {
+        classes: evaluation.classes.clone(),
+        split: evaluation.split,
+        predictions: frames.cloned().collect(),
+        confusion: Confusion::default(),
+        relabelled: 0,
+        changed: 0,
+        missing: 0,
+        notes: Vec::new(),
+    };
+    Ok(Figures::of(&part, work)?)
 }
 
 /// Mean brightness, 0..=1, and sharpness of an image.
@@ -148,7 +166,6 @@ mod tests {
     use image::Rgb;
 
     use super::*;
-    use crate::evaluate::FramePrediction;
     use crate::project::Split;
 
     #[test]

@@ -21,6 +21,7 @@ mod known;
 mod odd_still;
 mod preview;
 mod probe;
+mod recorded;
 mod repeats;
 mod sample;
 mod skip;
@@ -38,6 +39,7 @@ pub use import::{
 };
 pub use preview::{poster, preview};
 pub use probe::{VideoInfo, probe};
+pub use recorded::photo_time;
 pub use sample::{SampledFrame, Sampler};
 pub use still::{Still, load_image, load_image_from_bytes, load_still};
 

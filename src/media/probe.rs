@@ -7,6 +7,8 @@ use ffmpeg_next::{Packet, Rational, ffi};
 use super::MediaError;
 use super::ffmpeg::{self, OpenVideo, Turn};
 use super::graph::shown_size;
+use super::recorded::film_time;
+use crate::project::Recorded;
 
 /// So many packets of the picture are looked at for their times when the container has no index.
 const PACKETS: usize = 150;
@@ -47,6 +49,8 @@ pub struct VideoInfo {
     pub hdr: bool,
     /// File size in bytes.
     pub bytes: u64,
+    /// When it was recorded, if the file tells.
+    pub recorded: Option<Recorded>,
 }
 
 /// Reads the facts of the video `path`. Takes some milliseconds for most files.
@@ -111,6 +115,7 @@ pub fn probe(path: &Path) -> Result<VideoInfo, MediaError> {
         bit_depth: ffmpeg::bit_depth(&stream),
         hdr: ffmpeg::is_hdr(&stream),
         bytes,
+        recorded: film_time(&video),
     })
 }
 

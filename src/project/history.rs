@@ -340,6 +340,7 @@ mod tests {
                 class: Some(class(of)),
                 sampling: crate::project::Sampling::default(),
                 duration_secs: None,
+                recorded: None,
                 extracted: None,
                 warnings: Vec::new(),
                 content: None,

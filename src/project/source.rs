@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::jobs::Work;
 
 use super::frame_name::{LEGACY_DIGITS, is_hex};
-use super::{ClassName, ContentId, Project, ProjectError, Sampling, Split};
+use super::{ClassName, ContentId, Project, ProjectError, Recorded, Sampling, Split};
 
 /// How much of the start, the middle and the end of a file made its identity in earlier versions.
 const SAMPLE_BYTES: u64 = 1 << 20;
@@ -131,6 +131,9 @@ pub struct Source {
     pub sampling: Sampling,
     /// Length in seconds, when known.
     pub duration_secs: Option<f64>,
+    /// When its recording began, for a film whose file told it on import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<Recorded>,
     /// Frames written by the last extraction; `None` before the first, or when it did not finish.
     pub extracted: Option<u64>,
     /// What was odd: damage, HDR.
@@ -171,6 +174,7 @@ impl Source {
             class: None,
             sampling: Sampling::default(),
             duration_secs: None,
+            recorded: None,
             extracted: None,
             warnings: Vec::new(),
             content: None,

@@ -92,6 +92,7 @@ impl Importing<'_> {
             class: group.class.clone(),
             sampling: self.options.sampling,
             duration_secs: facts.duration_secs,
+            recorded: facts.recorded,
             given_split: group.side,
             ..Source::new(
                 content.into(),
@@ -199,6 +200,7 @@ impl Importing<'_> {
             source.name = name_of(&file.path);
             source.path.clone_from(&file.path);
             source.duration_secs = facts.duration_secs;
+            source.recorded = facts.recorded;
             source.sampling = self.options.sampling;
             source.extracted = None;
         } else if !before.path.exists() {

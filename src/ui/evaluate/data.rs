@@ -58,7 +58,7 @@ pub fn data_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 const QUALITY: Card = Card {
     what: Measurement::Quality,
     title: "Dark and blurred {images}",
-    about: "The accuracy in quarters of the {images}, from the darkest to the brightest, and from the most blurred to the sharpest.",
+    about: "The accuracy in quarters of the {images}, from the darkest to the brightest, and from the most blurred to the sharpest; and by the time of day where the files tell it.",
     button: "Look at them",
 };
 
@@ -99,6 +99,32 @@ fn quality_ui(ui: &mut Ui, noun: Noun, found: &QualityParts) {
             });
         ui.add_space(4.0);
     }
+    times_ui(ui, noun, found);
+}
+
+/// The accuracy by time of day, where any image tells it.
+fn times_ui(ui: &mut Ui, noun: Noun, found: &QualityParts) {
+    if found.time_of_day.is_empty() {
+        return;
+    }
+    let t = tokens(ui);
+    ui.label(widgets::name("Time of day")).on_hover_text(
+        "From EXIF of photos, and from what films say of their beginning; a film that says it in universal time is shown in the time zone of this computer.",
+    );
+    egui::Grid::new("Time of day")
+        .num_columns(4)
+        .spacing([18.0, 4.0])
+        .show(ui, |ui| {
+            for part in &found.time_of_day {
+                ui.label(widgets::muted(t, part.part));
+                let hours = part.hours.map(|[from, to]| format!("{from} to {to} h"));
+                ui.label(widgets::muted(t, hours.unwrap_or_default()));
+                ui.label(widgets::muted(t, noun.count(part.frames as usize)));
+                ui.label(measure_words(&part.accuracy));
+                ui.end_row();
+            }
+        });
+    ui.add_space(4.0);
 }
 
 const LEAK: Card = Card {

@@ -104,6 +104,7 @@ mod tests {
             bit_depth: 10,
             hdr: true,
             bytes: 48_200_000,
+            recorded: None,
         }
     }
 

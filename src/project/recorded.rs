@@ -1,0 +1,109 @@
+//! When a film or a photo was recorded.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Clocks of cameras that were never set begin before this year, and so do containers without a time.
+const FIRST_YEAR: i16 = 1990;
+
+/// The time that a recording began, as its file states it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Recorded {
+    /// By the clock of the place: `2024-05-01T18:22:01`.
+    Local(DateTime),
+    /// By universal time, the place unknown: `2024-05-01T16:22:01Z`.
+    Utc(Timestamp),
+}
+
+impl Recorded {
+    /// The time on a clock `after_secs` seconds later; in `zone` when the place is unknown.
+    #[must_use]
+    pub fn on_clock(self, after_secs: f64, zone: &TimeZone) -> Option<DateTime> {
+        let after = SignedDuration::try_from_secs_f64(after_secs).ok()?;
+        match self {
+            Self::Local(time) => time.checked_add(after).ok(),
+            Self::Utc(time) => {
+                let time = time.checked_add(after).ok()?;
+                Some(zone.to_datetime(time))
+            }
+        }
+    }
+
+    /// Unless it is that of a clock that was never set.
+    #[must_use]
+    pub fn if_credible(self) -> Option<Self> {
+        let year = self.on_clock(0.0, &TimeZone::UTC)?.year();
+        (year >= FIRST_YEAR).then_some(self)
+    }
+}
+
+impl FromStr for Recorded {
+    type Err = String;
+
+    /// An ISO 8601 time: with `Z` universal, else local; what an offset says of the place is left out.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |error: jiff::Error| format!("“{text}” is no time: {error}");
+        if text.ends_with('Z') {
+            return text.parse().map(Self::Utc).map_err(wrong);
+        }
+        // A date with dashes is ten characters long; a sign behind it begins an offset.
+        let offset = text.rfind(['+', '-']).filter(|at| *at > 10);
+        let local = offset.and_then(|at| text.get(..at)).unwrap_or(text);
+        local.parse().map(Self::Local).map_err(wrong)
+    }
+}
+
+impl TryFrom<String> for Recorded {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Recorded> for String {
+    fn from(recorded: Recorded) -> Self {
+        recorded.to_string()
+    }
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(time) => time.fmt(f),
+            Self::Utc(time) => time.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+
+    use super::*;
+
+    #[test]
+    fn times_of_cameras_are_read_and_written() {
+        let read = |text: &str| text.parse::<Recorded>().unwrap();
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        let hour = |text: &str, after| read(text).on_clock(after, &zone).unwrap().hour();
+        assert_eq!(hour("2024-05-01T16:22:01.000000Z", 0.0), 18);
+        assert_eq!(hour("2024-05-01T16:22:01.000000Z", 3_600.0), 19);
+        // The clock of the place, wherever this program runs.
+        assert_eq!(hour("2024-05-01T05:22:01-0700", 0.0), 5);
+        assert_eq!(hour("2024-05-01T05:22:01+09:00", 3_599.0), 6);
+        assert_eq!(hour("2024-05-01T05:22:01", 0.0), 5);
+        for text in ["2024-05-01T16:22:01Z", "2024-05-01T05:22:01"] {
+            assert_eq!(String::from(read(text)), text);
+        }
+        assert!("yesterday".parse::<Recorded>().is_err());
+        assert_eq!(read("1970-01-01T00:00:00Z").if_credible(), None);
+        assert!(read("2001-01-01T00:00:00").if_credible().is_some());
+    }
+}
