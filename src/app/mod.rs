@@ -21,6 +21,7 @@ mod label;
 mod make;
 mod measure;
 mod mend;
+mod nearest;
 mod notes;
 mod phone;
 mod pictures;
@@ -72,6 +73,7 @@ pub use label::{Group, LabelAction, LabelState, Pick, Show, Step, class_key};
 pub use make::{MakeAction, MakeEnd, Making};
 pub use measure::{Compared, Found, Measurement, Measurements};
 pub use mend::FrameNow;
+pub use nearest::{NEAREST, Near, Nearest, NearestImages};
 pub use notes::{Note, Notes, Tone};
 pub use phone::{PhoneAction, PhoneState, PhoneTrial, Served};
 pub use pictures::{Picture, PictureKey, Pictures, THUMB_PX};
@@ -312,6 +314,7 @@ impl App {
             session.pictures.begin_frame();
             session.previews.begin_frame();
             session.heat.begin_frame();
+            session.nearest.begin_frame();
         }
         if self.quitting == Quitting::Waiting && self.tasks.is_idle() {
             self.quitting = Quitting::Now;

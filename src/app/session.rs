@@ -15,7 +15,10 @@ use super::snapshot::Known;
 use super::sweep::SweepState;
 use super::train::TrainState;
 use super::watch::Watch;
-use super::{Action, App, HeatMaps, Lane, Pictures, Previews, Show, Snapshot, Workspace, presence};
+use super::{
+    Action, App, HeatMaps, Lane, NearestImages, Pictures, Previews, Show, Snapshot, Workspace,
+    presence,
+};
 use crate::backbone::{Backbone, open_own, own_of};
 use crate::jobs::JobError;
 use crate::media::MediaError;
@@ -45,6 +48,8 @@ pub struct Session {
     pub previews: Previews,
     /// Heat maps of its images.
     pub heat: HeatMaps,
+    /// The training images nearest to evaluated ones.
+    pub nearest: NearestImages,
     /// The import workspace.
     pub import: ImportState,
     /// The label workspace.
@@ -96,6 +101,7 @@ impl Session {
             pictures: Pictures::new(ctx, &project),
             previews: Previews::new(ctx, &project),
             heat: HeatMaps::new(ctx, &project),
+            nearest: NearestImages::new(ctx, &project),
             import: ImportState::load(&project),
             label: LabelState::default(),
             train: TrainState::load(&project),

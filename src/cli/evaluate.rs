@@ -12,6 +12,7 @@ use crate::project::Split;
 use super::ProjectArg;
 use super::console::Console;
 use super::evaluate_more::{More, MoreArgs};
+use super::mistakes::{self, Mistake, mistakes};
 use super::table::{Align, count, percent, table};
 use super::train::RunFigures;
 use super::which::RunArg;
@@ -32,6 +33,10 @@ pub struct Args {
     /// Compare with another run frame by frame: which is better, by an exact test over frames and one over sources
     #[arg(long, value_name = "RUN")]
     compare: Option<String>,
+    /// List the misclassified images, each with the training images that the backbone holds for most alike: hints at wrong
+    /// labels and near duplicates
+    #[arg(long)]
+    mistakes: bool,
     #[command(flatten)]
     more: MoreArgs,
 }
@@ -78,6 +83,9 @@ struct Result {
     per_source: Vec<PerSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
     comparison: Option<Compared>,
+    /// With `--mistakes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mistakes: Option<Vec<Mistake>>,
     #[serde(flatten)]
     more: More,
 }
@@ -139,9 +147,14 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         .into_iter()
         .map(|source| (source.id.to_string(), source.name))
         .collect();
-    let (evaluation, found, more, comparison) = console.run("evaluate", move |work| {
+    let lists_mistakes = args.mistakes;
+    let of_sources = names.clone();
+    let (evaluation, found, more, comparison, mistakes) = console.run("evaluate", move |work| {
         let evaluation = evaluate(&project, &run, split, work)?;
         let figures = Figures::of(&evaluation, work)?;
+        let mistakes = lists_mistakes
+            .then(|| mistakes(&project, &run, &evaluation, &of_sources, work))
+            .transpose()?;
         let more = more.measure(&project, &run, split, (&evaluation, figures.accuracy), work)?;
         let compared = match other {
             Some(other) => {
@@ -155,7 +168,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             }
             None => None,
         };
-        Ok::<_, EvaluateError>((evaluation, figures, more, compared))
+        Ok::<_, EvaluateError>((evaluation, figures, more, compared, mistakes))
     })?;
     let accuracy = evaluation.confusion.accuracy();
     match split {
@@ -208,6 +221,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         per_source: per_source(&evaluation, &names),
         confusion: evaluation.confusion.counts,
         comparison,
+        mistakes,
         more,
     };
     console.result(&result, || text(&result, &evaluation.classes))
@@ -307,6 +321,9 @@ fn text(result: &Result, classes: &[String]) -> String {
     }));
     text.push('\n');
     text.push_str(&table(&[Align::Left, Align::Right, Align::Right], &rows));
+    if let Some(mistakes) = &result.mistakes {
+        text.push_str(&mistakes::text(mistakes));
+    }
     text.push_str(&result.more.text());
     if let Some(compared) = &result.comparison {
         text.push_str(

@@ -11,6 +11,7 @@ mod figures;
 mod files;
 mod heat;
 mod interval;
+mod nearest;
 mod order;
 mod paired;
 mod predict;
@@ -23,8 +24,8 @@ mod rows;
 mod runner;
 mod student;
 pub(crate) mod svg;
-mod timeline;
 mod time_of_day;
+mod timeline;
 
 pub use calibration::{Reliability, ReliabilityBin, calibrate, calibrate_or_warn, reliability};
 pub use classifier::{Classifier, arg_max};
@@ -39,6 +40,7 @@ pub use heat::{
     HeatFile, HeatMap, HeatMapper, NEGATIVE, POSITIVE, Seen, heat_color, write_heat_maps,
 };
 pub use interval::effective_sources;
+pub use nearest::{NearImage, TrainingImages, near_finding};
 pub use order::MatrixOrder;
 pub use paired::Paired;
 pub use predict::{ClassProbability, FilePrediction, Prediction, Predictor};
@@ -52,7 +54,7 @@ pub use retrained::{
 };
 pub use runner::Runner;
 pub use student::t_975;
+pub use time_of_day::TimePart;
 pub use timeline::{
     FolderAccuracy, Right, TimedProbabilities, Timeline, Timelines, Verdict, check_csv,
-pub use time_of_day::TimePart;
 };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::cli_program::Place;
+use crate::cli_program::{Place, Ran, ffmpeg};
 
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value}"))
@@ -155,4 +155,82 @@ fn a_run_is_calibrated_and_everything_is_measured() {
     let after = place.result("evaluate p");
     assert_eq!(after["calibration"]["unknown"], Value::Null);
     assert!((number(&after["calibration"]["temperature"]) - before).abs() > 1e-9);
+}
+
+#[test]
+fn mistakes_have_their_nearest_training_images_and_frames_their_time_of_day() {
+    let place = Place::new();
+    place.videos();
+    // Recorded from one second before six on.
+    for class in ["bars", "moving", "fractal"] {
+        for number in 0..4 {
+            let film = place.path(format!("videos/{class}/{class}-{number}.mp4"));
+            let from = place.path("from.mp4");
+            std::fs::rename(&film, &from).unwrap();
+            let time = "creation_time=2024-05-01T05:59:59Z";
+            let [from, film] = [&from, &film].map(|path| path.to_str().unwrap());
+            ffmpeg(&["-i", from, "-c", "copy", "-metadata", time, film]);
+        }
+    }
+    assert_eq!(place.line("new p").code, Some(0));
+    place.result("import p videos --class-from folder --fps 5 --width 160");
+    let sources = std::fs::read_to_string(place.path("p/project.json")).unwrap();
+    assert!(sources.contains("\"2024-05-01T05:59:59Z\""), "{sources}");
+    let line = "train p --depth head --how-many-training-steps 80 --testing-percentage 30";
+    let run = place.result(line)["run"].as_str().unwrap().to_owned();
+
+    // A frame of the test set gets a wrong label.
+    let frames = place.path(format!("p/runs/{run}/frames.jsonl"));
+    let frames = std::fs::read_to_string(frames).unwrap();
+    let mut frames = frames
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let tested = frames
+        .find(|frame| {
+            let path = frame["path"].as_str().unwrap();
+            frame["split"] == "test" && path.starts_with("classes/moving/")
+        })
+        .unwrap();
+    let from = tested["path"].as_str().unwrap();
+    let to = from.replace("classes/moving/", "classes/fractal/");
+    std::fs::rename(place.path("p").join(from), place.path("p").join(&to)).unwrap();
+
+    let found = place.result("evaluate p --mistakes");
+    let mistakes = found["mistakes"].as_array().unwrap();
+    assert_eq!(mistakes[0]["path"], to);
+    assert_eq!(mistakes[0]["class"], "fractal");
+    assert_eq!(mistakes[0]["predicted"], "moving");
+    let nearest = mistakes[0]["nearest"].as_array().unwrap();
+    assert_eq!(nearest.len(), 6);
+    let mut last = 1.0;
+    for near in nearest {
+        assert_eq!(near["class"], "moving");
+        assert!(near["source"].as_str().unwrap().starts_with("moving-"));
+        let similarity = number(&near["similarity"]);
+        assert!((0.5..=last).contains(&similarity), "{nearest:?}");
+        last = similarity;
+    }
+    let said = mistakes[0]["finding"].as_str().unwrap();
+    assert!(
+        said.contains("“moving”") && said.contains("may be wrong"),
+        "{said}"
+    );
+    let text = place.line("evaluate p --mistakes").stdout;
+    assert!(
+        text.contains(&format!("{to}: “fractal” taken for “moving”")),
+        "{text}"
+    );
+    assert_eq!(place.result("evaluate p").get("mistakes"), None);
+
+    let mut command = place.command(&["evaluate", "p", "--quality", "--json"]);
+    let ran = Ran::of(&command.env("TZ", "UTC").output().unwrap());
+    let result = ran.json().pop().unwrap();
+    let times = result["quality"]["time_of_day"].as_array().unwrap();
+    let told: Vec<(&str, f64)> = times
+        .iter()
+        .map(|of| (of["part"].as_str().unwrap(), number(&of["frames"])))
+        .collect();
+    // Of two seconds at five frames a second, five are in each part.
+    let half = number(&result["frames"]) / 2.0;
+    assert_eq!(told, [("night", half), ("morning", half)]);
 }

@@ -130,6 +130,33 @@ fn a_mistake_is_shown_among_its_neighbours() {
 }
 
 #[test]
+fn a_frame_is_shown_beside_the_training_frames_nearest_to_it() {
+    let place = Place::new();
+    let mut desk = evaluated(&place);
+    desk.act(Action::Evaluate(EvaluateAction::Preview(Some(0))));
+    desk.see("Nearest training frames");
+    desk.see_part("Training frame of “moving” from moving-");
+    let names = desk.names();
+    let near: Vec<&str> = names
+        .iter()
+        .filter_map(|name| name.strip_prefix("Button "))
+        .filter(|name| name.starts_with("Training frame of “"))
+        .collect();
+    assert_eq!(near.len(), 6, "{near:?}");
+    let first = near[0].to_owned();
+    // A relabelled one has them still.
+    desk.key(Modifiers::NONE, Key::Num2);
+    desk.see("Now “fractal”");
+    idle(&mut desk);
+    desk.see(&first);
+    desk.see_part("may be wrong");
+    desk.click(&first);
+    desk.see("Classes");
+    let shown = session(&desk).label.cursor.clone().unwrap();
+    assert!(shown.starts_with("classes/moving/"), "{shown}");
+}
+
+#[test]
 fn what_was_predicted_on_is_added_to_the_project() {
     let place = Place::new();
     let mut desk = evaluated(&place);

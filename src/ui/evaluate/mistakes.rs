@@ -1,13 +1,15 @@
 //! The misclassified frames as a grid: what they are, what the model took them for, how sure it was.
 
 use egui::{
-    Align2, Context, CornerRadius, FontFamily, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2,
-    vec2,
+    Align, Align2, Context, CornerRadius, FontFamily, FontId, Layout, Rect, Sense, Stroke,
+    StrokeKind, Ui, pos2, vec2,
 };
 
 use super::figures::source_name;
-use super::{heat, matrix, mend};
-use crate::app::{Action, EvaluateAction, Picture, PictureKey, Session, image_name, words};
+use super::{heat, matrix, mend, nearest};
+use crate::app::{
+    Action, EvaluateAction, FrameNow, Picture, PictureKey, Session, image_name, words,
+};
 use crate::evaluate::{Evaluation, FramePrediction};
 use crate::project::FrameName;
 use crate::ui::Cx;
@@ -227,8 +229,14 @@ pub fn large_ui(
         return;
     };
     let index = session.evaluate.shown.get(place).copied();
-    let path = index.and_then(|index| session.evaluate.path(index));
-    let path = session.root.join(path.unwrap_or(&frame.path));
+    let now = index.and_then(|index| session.evaluate.path(index));
+    let now = now.unwrap_or(&frame.path);
+    let path = session.root.join(now);
+    let label = match index.and_then(|index| session.evaluate.fate(index)) {
+        Some(FrameNow::Relabelled(label)) => label.class().map(ToString::to_string),
+        _ => evaluation.classes.get(frame.truth).cloned(),
+    }
+    .unwrap_or_default();
     let viewer = Viewer {
         id: "evaluated frame",
         title: &shown_name(session, frame),
@@ -248,7 +256,21 @@ pub fn large_ui(
         |ui, cx| mend::mend_ui(ui, cx, session),
         |ui, cx| {
             heat::row_ui(ui, cx, session, &evaluation.classes, map.as_ref(), true);
-            probabilities_ui(ui, session, evaluation, frame);
+            let near = nearest::width(ui.available_width());
+            ui.horizontal_top(|ui| {
+                ui.spacing_mut().item_spacing.x = 0.0;
+                let width = ui.available_width() - near - if near > 0.0 { 16.0 } else { 0.0 };
+                ui.allocate_ui_with_layout(vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
+                    ui.set_width(width);
+                    probabilities_ui(ui, session, evaluation, frame);
+                });
+                if near > 0.0 {
+                    ui.add_space(16.0);
+                    ui.vertical(|ui| {
+                        nearest::nearest_ui(ui, cx, session, [&frame.path, now], &label)
+                    });
+                }
+            });
         },
     );
     if to != Some(place) {

@@ -11,6 +11,7 @@ mod matrix;
 mod measure;
 mod mend;
 mod mistakes;
+mod nearest;
 mod plot;
 mod try_it;
 

@@ -1,0 +1,154 @@
+//! The training images nearest to an evaluated one: found in the background, kept while the run is looked at.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use egui::Context;
+
+use super::EvaluateState;
+use super::pool::Pool;
+use crate::evaluate::{EvaluateError, NearImage, TrainingImages, near_finding};
+use crate::jobs::Work;
+use crate::project::{Noun, Project};
+use crate::train::{Run, RunId};
+
+/// Training images that are found for each.
+pub const NEAREST: usize = 6;
+
+/// What is known of the neighbourhood of an image.
+#[derive(Debug, Clone)]
+pub enum Nearest {
+    /// Not there yet.
+    Loading,
+    /// Found.
+    Ready(Arc<Near>),
+    /// Not to be found, with a sentence that says why.
+    Failed(String),
+}
+
+/// The training images nearest to an image.
+#[derive(Debug)]
+pub struct Near {
+    /// The nearest first.
+    pub images: Vec<NearImage>,
+    /// The classes that theirs are indices into.
+    pub classes: Vec<String>,
+}
+
+impl Near {
+    /// What they say of the present label of the image, in a sentence.
+    #[must_use]
+    pub fn finding(&self, label: &str, noun: Noun) -> Option<String> {
+        near_finding(label, &self.images, &self.classes, noun)
+    }
+}
+
+/// Which neighbourhood.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    run: RunId,
+    /// Changes when the run's weights or classes may have.
+    generation: u64,
+    /// The image's path when it was evaluated, relative to the project's root.
+    path: String,
+}
+
+/// A request: which neighbourhood, and the image's present path.
+type Request = (Key, String);
+
+/// The run whose neighbourhoods were asked for last.
+struct Loaded {
+    of: (RunId, u64),
+    images: TrainingImages,
+}
+
+/// The neighbourhoods of a project's images.
+pub struct NearestImages {
+    pool: Pool<Request, Result<Near, String>>,
+    found: RefCell<HashMap<Key, Result<Arc<Near>, String>>>,
+}
+
+impl NearestImages {
+    pub(super) fn new(ctx: &Context, project: &Arc<Project>) -> Self {
+        let project = Arc::clone(project);
+        let wake = ctx.clone();
+        let loaded: Mutex<Option<Loaded>> = Mutex::default();
+        Self {
+            pool: Pool::new(
+                "nearest images",
+                1,
+                move || wake.request_repaint(),
+                move |request: &Request, work, answers| {
+                    let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+                    let near = find(&project, request, &mut loaded, work);
+                    answers.send(near.map_err(|error| error.to_string()).and_then(|near| {
+                        near.ok_or_else(|| "it is in none of the run’s classes now".to_owned())
+                    }));
+                },
+            ),
+            found: RefCell::default(),
+        }
+    }
+
+    /// Begins a frame: takes in what has come.
+    pub(super) fn begin_frame(&self) {
+        self.pool.begin_frame();
+        let mut found = self.found.borrow_mut();
+        while let Some(((key, _), near)) = self.pool.next_answer() {
+            // Of a run that is not looked at any more.
+            found.retain(|known, _| known.run == key.run && known.generation == key.generation);
+            found.insert(key, near.map(Arc::new));
+        }
+    }
+
+    /// Those of an evaluated image (its path then and now) for the run that is looked at, if they are there; else they are
+    /// wanted from now on.
+    pub fn get(&self, state: &EvaluateState, path: &str, now: &str) -> Nearest {
+        let Some(run) = state.run.clone() else {
+            return Nearest::Loading;
+        };
+        let key = Key {
+            run,
+            generation: state.generation,
+            path: path.to_owned(),
+        };
+        if let Some(near) = self.found.borrow().get(&key) {
+            return match near {
+                Ok(near) => Nearest::Ready(Arc::clone(near)),
+                Err(why) => Nearest::Failed(why.clone()),
+            };
+        }
+        self.pool.want(&(key, now.to_owned()));
+        Nearest::Loading
+    }
+}
+
+fn find(
+    project: &Project,
+    (key, now): &Request,
+    loaded: &mut Option<Loaded>,
+    work: &Work,
+) -> Result<Option<Near>, EvaluateError> {
+    let of = (key.run.clone(), key.generation);
+    // What was read before a label was mended knows the image by its former path.
+    let nearest = |images: &TrainingImages| {
+        let near = images.nearest(&key.path, NEAREST);
+        near.or_else(|| images.nearest(now, NEAREST))
+    };
+    let known = loaded.take().filter(|loaded| loaded.of == of);
+    let known = known.filter(|loaded| nearest(&loaded.images).is_some());
+    let loaded = match known {
+        Some(known) => loaded.insert(known),
+        None => {
+            let run = Run::open(&project.runs_dir().join(&key.run.0))?;
+            let images = TrainingImages::of(project, &run, work)?;
+            loaded.insert(Loaded { of, images })
+        }
+    };
+    let near = nearest(&loaded.images);
+    Ok(near.map(|images| Near {
+        images,
+        classes: loaded.images.classes().to_vec(),
+    }))
+}

@@ -1,0 +1,110 @@
+//! The misclassified frames of `salamander evaluate --mistakes`, each with the training images nearest to it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::evaluate::{EvaluateError, Evaluation, NearImage, TrainingImages, near_finding};
+use crate::jobs::Work;
+use crate::project::Project;
+use crate::train::Run;
+
+use super::table::percent;
+
+/// Training images that are named of each.
+const NEAREST: usize = 6;
+
+/// A misclassified frame.
+#[derive(Serialize)]
+pub struct Mistake {
+    path: String,
+    class: String,
+    predicted: String,
+    probability: f32,
+    source: String,
+    nearest: Vec<Near>,
+    /// What they say of the label.
+    finding: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Near {
+    path: String,
+    class: String,
+    similarity: f32,
+    source: String,
+}
+
+/// The mistakes of an evaluation, the surest first.
+pub fn mistakes(
+    project: &Project,
+    run: &Run,
+    evaluation: &Evaluation,
+    names: &BTreeMap<String, String>,
+    work: &Work,
+) -> Result<Vec<Mistake>, EvaluateError> {
+    let wrong = evaluation.mistakes();
+    if wrong.is_empty() {
+        return Ok(Vec::new());
+    }
+    let images = TrainingImages::of(project, run, work)?;
+    work.stage("Comparing with training images", Some(wrong.len() as u64));
+    let class = |of: usize| evaluation.classes.get(of).cloned().unwrap_or_default();
+    let source = |of: &str| names.get(of).map_or(of, String::as_str).to_owned();
+    let near = |of: NearImage| Near {
+        class: images.classes().get(of.class).cloned().unwrap_or_default(),
+        source: source(&of.source),
+        path: of.path,
+        similarity: of.similarity,
+    };
+    let mut found = Vec::with_capacity(wrong.len());
+    for frame in wrong {
+        work.check()?;
+        let nearest = images.nearest(&frame.path, NEAREST).unwrap_or_default();
+        found.push(Mistake {
+            path: frame.path.clone(),
+            class: class(frame.truth),
+            predicted: class(frame.predicted),
+            probability: frame.confidence(),
+            source: source(frame.source()),
+            finding: near_finding(
+                &class(frame.truth),
+                &nearest,
+                images.classes(),
+                evaluation.noun(),
+            ),
+            nearest: nearest.into_iter().map(near).collect(),
+        });
+        work.advance(1);
+    }
+    Ok(found)
+}
+
+/// For people.
+pub fn text(mistakes: &[Mistake]) -> String {
+    let mut text = "\nmisclassified, the surest first".to_owned();
+    text += if mistakes.is_empty() {
+        ": none\n"
+    } else {
+        "; indented the nearest training images, with the cosine of their bottlenecks\n"
+    };
+    for mistake in mistakes {
+        let Mistake {
+            path,
+            class,
+            predicted,
+            ..
+        } = mistake;
+        let sure = percent(Some(mistake.probability));
+        _ = writeln!(text, "{path}: “{class}” taken for “{predicted}” at {sure}");
+        if let Some(finding) = &mistake.finding {
+            _ = writeln!(text, "  {finding}");
+        }
+        for near in &mistake.nearest {
+            let (similarity, class) = (near.similarity, &near.class);
+            _ = writeln!(text, "  {similarity:.3}  “{class}”  {}", near.path);
+        }
+    }
+    text
+}
