@@ -92,6 +92,7 @@ impl Session {
                     weight_decay: plain_deeper.weight_decay,
                     clip_norm: plain_deeper.clip_norm,
                     label_smoothing: plain_deeper.label_smoothing,
+                    mixup: plain_deeper.mixup,
                     average_decay: plain_deeper.average_decay,
                     augmentation: plain_deeper.augmentation,
                     ..settings.fine_tune.clone()

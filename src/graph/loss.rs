@@ -2,7 +2,7 @@
 
 use crate::onnx::{ElementType, Tensor};
 
-use super::ops::{Reduce, ReduceKind, Reshaping, Softmax};
+use super::ops::{ReduceKind, Reshaping, Softmax};
 use super::{Graph, ValueId};
 
 /// Softmax cross-entropy, with smoothed labels and weighted classes.
@@ -21,6 +21,21 @@ pub struct CrossEntropy {
 }
 
 impl CrossEntropy {
+    /// The targets of certain labels: `[B, C]`, 1 for the class of `labels` (`i64[B]`, each below C) and 0 for the others.
+    pub fn one_hot(
+        graph: &mut Graph,
+        labels: ValueId,
+        classes: usize,
+        element: ElementType,
+    ) -> ValueId {
+        let numbers: Vec<i64> = (0..classes as i64).collect();
+        let numbers = graph.ints(&numbers);
+        let axes = graph.ints(&[1]);
+        let column = graph.op(Reshaping::Unsqueeze { axes: None }, &[labels, axes]);
+        let equal = graph.equal(column, numbers);
+        graph.cast(equal, element)
+    }
+
     /// Appends the loss of `logits` (`[B, C]`, of the type `element`) with the classes `labels` (`i64[B]`,
     /// each below C) and returns the scalar.
     pub fn append(
@@ -31,14 +46,22 @@ impl CrossEntropy {
         classes: usize,
         element: ElementType,
     ) -> ValueId {
+        let one_hot = Self::one_hot(graph, labels, classes, element);
+        self.append_to(graph, logits, one_hot, classes, element)
+    }
+
+    /// [`CrossEntropy::append`] with targets `[B, C]` that share each row among classes: they take the place of
+    /// `onehot(y)`, and the weight of a row is that of its classes in these shares.
+    pub fn append_to(
+        &self,
+        graph: &mut Graph,
+        logits: ValueId,
+        targets: ValueId,
+        classes: usize,
+        element: ElementType,
+    ) -> ValueId {
         let log_p = graph.op(Softmax::LOG, &[logits]);
-        let numbers: Vec<i64> = (0..classes as i64).collect();
-        let numbers = graph.ints(&numbers);
-        let axes = graph.ints(&[1]);
-        let column = graph.op(Reshaping::Unsqueeze { axes: None }, &[labels, axes]);
-        let equal = graph.equal(column, numbers);
-        let one_hot = graph.cast(equal, element);
-        let mut target = one_hot;
+        let mut target = targets;
         let constant = |graph: &mut Graph, shape: &[usize], values: Vec<f64>| {
             graph.constant(Tensor::floats(element, shape, values))
         };
@@ -57,12 +80,12 @@ impl CrossEntropy {
         }
         let product = graph.mul(target, log_p);
         let total = if let Some(weights) = weights {
-            let each = graph.mul(one_hot, weights);
+            let each = graph.mul(targets, weights);
             let weight = graph.reduce_all(ReduceKind::Sum, each);
             let sum = graph.reduce_all(ReduceKind::Sum, product);
             graph.div(sum, weight)
         } else {
-            let rows = graph.op(Reduce::new(ReduceKind::Sum, false), &[product, axes]);
+            let rows = graph.reduce_sum(product, &[1], false);
             graph.reduce_all(ReduceKind::Mean, rows)
         };
         graph.neg(total)

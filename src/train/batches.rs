@@ -123,16 +123,20 @@ impl Draw {
     }
 
     /// A number in `0..1` in steps of 2⁻⁵³.
-    fn unit(&mut self) -> f64 {
+    pub(super) fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// A normal number with deviation 1, drawn again when beyond 2 (TensorFlow's `truncated_normal`), by the
-    /// method of Box and Muller.
+    /// A normal number with deviation 1, by the method of Box and Muller.
+    pub(super) fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit()).cos()
+    }
+
+    /// A normal number with deviation 1, drawn again when beyond 2 (TensorFlow's `truncated_normal`).
     pub(super) fn truncated_normal(&mut self) -> f64 {
         loop {
-            let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
-            let value = radius * (std::f64::consts::TAU * self.unit()).cos();
+            let value = self.normal();
             if value.abs() <= 2.0 {
                 return value;
             }

@@ -16,6 +16,7 @@ use super::evaluation::{Evaluation, FIGURES, Figures, Watch};
 use super::files::Values;
 use super::gauges::Gauges;
 use super::metrics::{GRADIENT_NORM, History, Measured};
+use super::mixup;
 use super::optimizer::{Slot, next};
 use super::problem::{Problem, sessions};
 use super::recipe::{Recipe, TrainFigures};
@@ -130,6 +131,9 @@ impl<'a> Learner<'a> {
                 .map(|name| (name, ElementType::F32, &batch_shape[..]))
                 .into(),
         };
+        if recipe.mixup > 0.0 {
+            inputs.push((mixup::SHARES, ElementType::F32, &batch_shape));
+        }
         if recipe.outputs_gradient_norm() {
             outputs.push((GRADIENT_NORM, ElementType::F32, &[]));
         }
@@ -323,7 +327,7 @@ impl<'a> Learner<'a> {
         let weights = self.weights()?;
         let step = self.place.step;
         let (train_accuracy, train_cross_entropy) = if let Some(of_batch) = &mut self.of_batch {
-            let (rows, y) = self.train.of_step(step);
+            let Drawn { rows, y, .. } = self.train.of_step(step);
             of_batch
                 .figures(&weights, (&rows, &y), self.batches, watch)?
                 .mean()
@@ -397,15 +401,22 @@ impl<'a> Learner<'a> {
             let ahead = (step + BATCHES_AHEAD).min(steps + 1);
             let drawn: VecDeque<Drawn> =
                 (step..ahead).map(|step| self.train.of_step(step)).collect();
-            let wanted: Vec<Row> = drawn.iter().flat_map(|(rows, _)| rows).copied().collect();
+            let wanted: Vec<Row> = drawn
+                .iter()
+                .flat_map(|drawn| &drawn.rows)
+                .copied()
+                .collect();
             self.batches.ensure(&wanted, watch.work)?;
             self.drawn = drawn;
         }
-        let Some((rows, y)) = self.drawn.front() else {
+        let Some(Drawn { rows, y, shares }) = self.drawn.front() else {
             return Ok(());
         };
         self.batches
             .write(Part::Training, rows, y, &mut self.step_loop, watch.work)?;
+        if !shares.is_empty() {
+            self.step_loop.set_f32(mixup::SHARES, shares)?;
+        }
         for (scalar, value) in self.recipe.optimization.scalars(step, steps) {
             self.step_loop.set_f32(scalar, &[value as f32])?;
         }
@@ -560,8 +571,14 @@ impl<'a> Learner<'a> {
     }
 }
 
-/// Rows of a batch and their classes.
-type Drawn = (Vec<Row>, Vec<i64>);
+/// A batch.
+struct Drawn {
+    rows: Vec<Row>,
+    /// The class of each.
+    y: Vec<i64>,
+    /// The share that each keeps where images are [mixed](mixup).
+    shares: Vec<f32>,
+}
 
 /// What the batches of a training are drawn from.
 struct Draws<'a> {
@@ -583,7 +600,7 @@ impl Draws<'_> {
                 places.fill_with(|| draw.below(self.side.frames.len()) as i64);
             }
         }
-        places
+        let (rows, y): (Vec<Row>, Vec<i64>) = places
             .iter()
             .filter_map(|place| {
                 let place = usize::try_from(*place).ok()?;
@@ -591,6 +608,8 @@ impl Draws<'_> {
                 let view = u32::try_from(draw.below(self.recipe.views)).unwrap_or_default();
                 Some(((frame, view), *self.side.y.get(place)?))
             })
-            .unzip()
+            .unzip();
+        let shares = draw.shares(self.recipe.mixup, self.batch);
+        Drawn { rows, y, shares }
     }
 }

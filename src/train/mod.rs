@@ -16,6 +16,7 @@ mod head_table;
 mod learner;
 mod measure;
 pub mod metrics;
+mod mixup;
 mod note;
 mod optimizer;
 mod parts;

@@ -46,10 +46,17 @@ pub(super) fn by_parts(
         smoothing: f64::from(label_smoothing),
         class_weights: None,
     };
-    let Inputs { x, y, weights } = inputs;
+    let Inputs { x, y, weights, .. } = inputs;
+    // Mixed targets take the place of the classes.
+    let y = inputs.targets.as_ref().unwrap_or(y);
     let of_part = |graph: &mut Graph, [x, y]: [ValueId; 2]| {
         let logits = problem.forward(graph, x, weights, images)?.logits;
-        let loss = loss.append(graph, logits, y, problem.classes(), ElementType::F32);
+        let (classes, element) = (problem.classes(), ElementType::F32);
+        let loss = if inputs.targets.is_some() {
+            loss.append_to(graph, logits, y, classes, element)
+        } else {
+            loss.append(graph, logits, y, classes, element)
+        };
         Ok::<_, GraphError>((logits, gradients(graph, loss, weights)?))
     };
     let parts = batch / images;

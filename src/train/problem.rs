@@ -12,6 +12,7 @@ use crate::onnx::{ElementType, Session, Tensor};
 use super::TrainError;
 use super::batches::Part;
 use super::metrics::GRADIENT_NORM;
+use super::mixup;
 use super::optimizer::{Weight, append_updates, next};
 use super::parts::by_parts;
 use super::recipe::{Recipe, TrainFigures};
@@ -60,6 +61,9 @@ pub(super) struct Inputs {
     pub x: ValueId,
     /// Classes, `i64[B]`.
     pub y: ValueId,
+    /// Shares of the classes of each image, `f32[B, K]`, where images are [mixed](super::mixup); `None` where each has
+    /// its own class alone.
+    pub targets: Option<ValueId>,
     /// The weights, in the order of [`Problem::weights`].
     pub weights: Vec<ValueId>,
 }
@@ -75,6 +79,7 @@ impl Inputs {
         Self {
             x,
             y,
+            targets: None,
             weights: weights.collect(),
         }
     }
@@ -89,7 +94,10 @@ pub(super) fn step_graph(
     batch: usize,
 ) -> Result<Graph, GraphError> {
     let mut graph = Graph::new("training step");
-    let inputs = Inputs::of(problem, &mut graph, Part::Training, batch);
+    let mut inputs = Inputs::of(problem, &mut graph, Part::Training, batch);
+    if recipe.mixup > 0.0 {
+        mixup::mix(&mut graph, &mut inputs, problem.classes(), batch);
+    }
     let images = problem.images_at_once(batch);
     let smoothing = recipe.label_smoothing;
     let (logits, found) = by_parts(problem, &mut graph, &inputs, smoothing, [batch, images])?;
@@ -110,7 +118,8 @@ pub(super) fn step_graph(
         graph.output(next);
     }
     if recipe.train_figures == TrainFigures::AllBatches {
-        figures(&mut graph, logits, inputs.y, problem.classes());
+        let (y, classes) = (inputs.y, problem.classes());
+        figures(&mut graph, logits, y, classes, inputs.targets);
     }
     if recipe.outputs_gradient_norm() {
         let norm = graph.named(GRADIENT_NORM)?;
@@ -138,7 +147,7 @@ pub(super) fn evaluation_graph(
             graph.output_as(features, FEATURES);
         }
     }
-    figures(&mut graph, logits, inputs.y, problem.classes());
+    figures(&mut graph, logits, inputs.y, problem.classes(), None);
     graph.prune();
     Ok(graph)
 }
@@ -174,19 +183,35 @@ pub(super) fn sessions(
     Ok(made?)
 }
 
-/// Adds the outputs `cross_entropy` (nats) and `correct` (1 or 0) of each image with the class `y`, `f32[B]`.
-fn figures(graph: &mut Graph, logits: ValueId, y: ValueId, classes: usize) {
+/// Adds the outputs `cross_entropy` (nats) and `correct` (1 or 0) of each image with the class `y`, `f32[B]`. Of one that is
+/// mixed, `targets` are the shares of its classes, and `correct` is the share of the class that it is taken for.
+fn figures(
+    graph: &mut Graph,
+    logits: ValueId,
+    y: ValueId,
+    classes: usize,
+    targets: Option<ValueId>,
+) {
     let log_p = graph.op(Softmax::LOG, &[logits]);
     // The log probability of each image's own class.
     let depth = graph.ints(&[classes as i64]);
     let off_on = graph.constant(Tensor::new([2], vec![0.0_f32, 1.0]));
-    let one_hot = graph.op(Moves::OneHot { axis: -1 }, &[y, depth, off_on]);
-    let chosen = graph.mul(log_p, one_hot);
+    let one_hot =
+        |graph: &mut Graph, of: ValueId| graph.op(Moves::OneHot { axis: -1 }, &[of, depth, off_on]);
+    let target = targets.unwrap_or_else(|| one_hot(graph, y));
+    let chosen = graph.mul(log_p, target);
     let per_row = graph.reduce_sum(chosen, &[1], false);
     let cross_entropy = graph.op_named(Elementwise::Neg, &[per_row], "cross_entropy");
     graph.output(cross_entropy);
     let best = graph.op(Reduce::along(ReduceKind::ArgMax, &[1], false), &[log_p]);
-    let equal = graph.equal(best, y);
-    let correct = graph.op_named(Elementwise::Cast(ElementType::F32), &[equal], "correct");
-    graph.output(correct);
+    if let Some(targets) = targets {
+        let best = one_hot(graph, best);
+        let share = graph.mul(best, targets);
+        let share = graph.reduce_sum(share, &[1], false);
+        graph.output_as(share, "correct");
+    } else {
+        let equal = graph.equal(best, y);
+        let correct = graph.op_named(Elementwise::Cast(ElementType::F32), &[equal], "correct");
+        graph.output(correct);
+    }
 }

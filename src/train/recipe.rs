@@ -29,6 +29,8 @@ pub(super) struct Recipe {
     pub optimization: Optimization,
     /// Share of the probability that the target spreads over all classes, 0..1.
     pub label_smoothing: f32,
+    /// The α of the Beta distribution by which the images of a batch are [mixed](super::mixup); 0 mixes none.
+    pub mixup: f32,
     /// How the images of a batch are drawn.
     pub sampling: Sampling,
     /// Seed of what is drawn.

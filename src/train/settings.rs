@@ -75,6 +75,8 @@ pub struct HeadSettings {
     pub weight_decay: f32,
     /// Share of the probability that the target spreads over all classes, 0..1.
     pub label_smoothing: f32,
+    /// The α of mixup among the bottlenecks of a batch (Zhang et al. 2018), 0..=10; 0 mixes none.
+    pub mixup: f32,
     /// Decay of the moving average of the weights, 0..1; with 0 there is none.
     pub average_decay: f32,
     /// Largest norm of the gradient; 0 has no limit.
@@ -99,6 +101,7 @@ impl Default for HeadSettings {
             keep_by: RankBy::Accuracy,
             weight_decay: 0.0,
             label_smoothing: 0.0,
+            mixup: 0.0,
             average_decay: 0.0,
             clip_norm: 0.0,
         }
@@ -242,6 +245,7 @@ impl TrainSettings {
                 average_decay: head.average_decay,
             },
             label_smoothing: head.label_smoothing,
+            mixup: head.mixup,
             sampling: self.sampling,
             seed: self.seed,
             purpose: Purpose::Batch,

@@ -7,6 +7,7 @@
 )]
 
 mod early_stopping;
+mod mixup;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -45,6 +45,8 @@ pub struct FineTuneSettings {
     pub clip_norm: f32,
     /// Share of the probability that the target spreads over all classes, 0..1 (Szegedy et al. 2016).
     pub label_smoothing: f32,
+    /// The α of mixup among the activations of a batch (Zhang et al. 2018), 0..=10; 0 mixes none.
+    pub mixup: f32,
     /// Decay of the moving average of the weights, 0..1; the average is what is evaluated and kept.
     pub average_decay: f32,
     /// Whether depthwise kernels are trained as well; they are few and cost most.
@@ -73,6 +75,7 @@ impl Default for FineTuneSettings {
             weight_decay: 0.01,
             clip_norm: 1.0,
             label_smoothing: 0.1,
+            mixup: 0.0,
             average_decay: 0.99,
             train_depthwise: false,
             views: 0,
@@ -136,6 +139,7 @@ impl TrainSettings {
                 average_decay: fine_tune.average_decay,
             },
             label_smoothing: fine_tune.label_smoothing,
+            mixup: fine_tune.mixup,
             sampling: self.sampling,
             seed: self.seed,
             purpose: Purpose::FineTuneBatch,

@@ -333,18 +333,21 @@ fn the_best_weights_have_the_figures_of_the_labels_of_today() {
 
 #[test]
 fn interrupted_anywhere_it_ends_with_the_same_bits() {
-    let (_, initial, settings, _) = case();
-    let begin = || beginning(&settings, &initial);
-    let (_, last, points) = train(begin(), 60, None, &settings);
-    let whole = timeless(last, points);
-    // `fill` is called for training and for validation alike, so this hits both.
-    for at in [1, 2, 7, 9, 30, 31, 32, 33, 50, 77] {
-        let (end, middle, mut points) = train(begin(), 60, Some(at), &settings);
-        assert!(matches!(end, Err(TrainError::Cancelled(_))), "at {at}");
-        assert!(middle.place.step < 60);
-        let (end, last, rest) = train(middle, 60, None, &settings);
-        assert_eq!(end.unwrap(), End::Complete);
-        points.extend(rest);
-        assert_eq!(timeless(last, points), whole, "interrupted at {at}");
+    let (_, initial, mut settings, _) = case();
+    for mixup in [0.0, 0.3] {
+        settings.fine_tune.mixup = mixup;
+        let begin = || beginning(&settings, &initial);
+        let (_, last, points) = train(begin(), 60, None, &settings);
+        let whole = timeless(last, points);
+        // `fill` is called for training and for validation alike, so this hits both.
+        for at in [1, 2, 7, 9, 30, 31, 32, 33, 50, 77] {
+            let (end, middle, mut points) = train(begin(), 60, Some(at), &settings);
+            assert!(matches!(end, Err(TrainError::Cancelled(_))), "at {at}");
+            assert!(middle.place.step < 60);
+            let (end, last, rest) = train(middle, 60, None, &settings);
+            assert_eq!(end.unwrap(), End::Complete);
+            points.extend(rest);
+            assert_eq!(timeless(last, points), whole, "interrupted at {at}");
+        }
     }
 }

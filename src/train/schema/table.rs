@@ -401,6 +401,16 @@ pub const SETTINGS: &[Setting] = &[
         kind: real!(BELOW_ONE, 3, head.label_smoothing),
     },
     Setting {
+        key: "head_mixup",
+        group: Group::Head,
+        title: "Mixup of the head",
+        unit: "",
+        brief: "How strongly the bottlenecks of two {images} are mixed, and their classes alike; 0 mixes none",
+        more: "It is the α of the Beta distribution that each share is drawn from (Zhang et al. 2018): 0.1 to 0.4 mix most {images} a little, 1 mixes by any share alike. The training curve shows the last batch unmixed.",
+        retrain: None,
+        kind: real!(UP_TO_TEN, 2, head.mixup),
+    },
+    Setting {
         key: "head_average_decay",
         group: Group::Head,
         title: "Weight averaging of the head",
@@ -616,6 +626,16 @@ pub const SETTINGS: &[Setting] = &[
         more: "Szegedy et al. 2016.",
         retrain: None,
         kind: real!(BELOW_ONE, 3, fine_tune.label_smoothing),
+    },
+    Setting {
+        key: "mixup",
+        group: Group::FineTuning,
+        title: "Mixup",
+        unit: "",
+        brief: "How strongly two {images} of a batch are mixed, and their classes alike; 0 mixes none",
+        more: "It is the α of the Beta distribution that each share is drawn from (Zhang et al. 2018): 0.1 to 0.4 mix most {images} a little, 1 mixes by any share alike. Mixed is what the trained part reads: activations, at depth `all` the pixels. The training curve is of the mixed {images}, each of them right by the share of the class that it is taken for: it stays below the validation curve, and the two do not tell how much was learned by heart.",
+        retrain: None,
+        kind: real!(UP_TO_TEN, 2, fine_tune.mixup),
     },
     Setting {
         key: "weight_decay",

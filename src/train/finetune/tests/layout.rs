@@ -18,6 +18,7 @@ use crate::onnx::{ElementType, Session, Tensor};
 use crate::train::Head;
 use crate::train::batches::{Draw, Part, Purpose, Row};
 use crate::train::head::Sizes;
+use crate::train::mixup;
 use crate::train::parts;
 use crate::train::problem::{Inputs, Problem};
 
@@ -219,13 +220,16 @@ fn of_a_whole_backbone(architecture: &Architecture) {
     compare(&whole, None, 4, 8, 1e-3);
 }
 
-/// The logits and derivatives of a batch, with some pictures at a time.
-fn by_parts(images: usize) -> Vec<Tensor> {
+/// The logits and derivatives of a batch, with some images at a time, mixed or not.
+fn by_parts(images: usize, mixes: bool) -> Vec<Tensor> {
     const BATCH: usize = 32;
     let (network, initial, settings, _) = case();
     let mut graph = Graph::new("by parts");
     let problem: &dyn Problem = network.as_ref();
-    let inputs = Inputs::of(problem, &mut graph, Part::Training, BATCH);
+    let mut inputs = Inputs::of(problem, &mut graph, Part::Training, BATCH);
+    if mixes {
+        mixup::mix(&mut graph, &mut inputs, network.classes, BATCH);
+    }
     let smoothing = settings.fine_tune.label_smoothing;
     let (logits, found) =
         parts::by_parts(problem, &mut graph, &inputs, smoothing, [BATCH, images]).unwrap();
@@ -245,7 +249,12 @@ fn by_parts(images: usize) -> Vec<Tensor> {
         [BATCH],
         (0..BATCH as i64).map(|at| at % 3).collect::<Vec<_>>(),
     );
+    let shares: Vec<f32> = (0..BATCH).map(|at| at as f32 / BATCH as f32).collect();
+    let shares = Tensor::new([BATCH], shares);
     let mut inputs = vec![("x", &x), ("y", &y)];
+    if mixes {
+        inputs.push((mixup::SHARES, &shares));
+    }
     let weights = network.weights.iter().map(|weight| weight.name.as_str());
     inputs.extend(weights.zip(&initial));
     let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
@@ -255,9 +264,11 @@ fn by_parts(images: usize) -> Vec<Tensor> {
 
 #[test]
 fn a_batch_in_parts_has_the_derivatives_of_the_whole() {
-    let whole = by_parts(32);
-    for images in [4, 8, 16] {
-        for (at, (a, b)) in whole.iter().zip(&by_parts(images)).enumerate() {
+    let [plain, mixed] = [false, true].map(|mixes| by_parts(32, mixes));
+    assert_ne!(plain, mixed);
+    for (mixes, images) in [(false, 4), (false, 8), (false, 16), (true, 4), (true, 16)] {
+        let whole = if mixes { &mixed } else { &plain };
+        for (at, (a, b)) in whole.iter().zip(&by_parts(images, mixes)).enumerate() {
             assert_eq!(a.shape, b.shape);
             let (a, b) = (a.f32().unwrap(), b.f32().unwrap());
             let largest = a.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
