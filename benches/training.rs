@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use salamander::graph::{Dim, Graph, ops::Linear};
 use salamander::jobs::Work;
 use salamander::onnx::{Bindings, Constant, ElementType, Loop, Session, Tensor, runtime_info};
-use salamander::train::{Optimizer, measure_steps_per_second};
+use salamander::train::{Optimizer, TrainSettings, measure_steps_per_second};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("ONNX Runtime {}", runtime_info()?.version);
@@ -27,8 +27,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         (Optimizer::Adam, 1280, 10, 100),
         (Optimizer::Sgd, 1280, 10, 32),
     ] {
-        let steps =
-            measure_steps_per_second(optimizer, dim, classes, 2000, batch, 2.0, &Work::new())?;
+        let steps = measure_steps_per_second(
+            &settings(optimizer, batch),
+            dim,
+            classes,
+            2000,
+            2.0,
+            &Work::new(),
+        )?;
         let (limit, busy) = products_per_second(dim, classes, batch)?;
         println!(
             "{:<9} {dim:>5} {classes:>5} {batch:>6} {steps:>9.0} {limit:>14.0} {:>7.2} {:>12}",
@@ -40,12 +46,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     large_table()
 }
 
+fn settings(optimizer: Optimizer, train_batch_size: usize) -> TrainSettings {
+    TrainSettings {
+        optimizer,
+        train_batch_size,
+        ..TrainSettings::default()
+    }
+}
+
 /// The peak of memory with a large table of bottlenecks, against the table alone (Linux only).
 fn large_table() -> Result<(), Box<dyn Error>> {
     let (dim, examples) = (1280, 100_000);
     let before = peak_mb();
-    let steps =
-        measure_steps_per_second(Optimizer::Sgd, dim, 10, examples, 100, 4.0, &Work::new())?;
+    let steps = measure_steps_per_second(
+        &settings(Optimizer::Sgd, 100),
+        dim,
+        10,
+        examples,
+        4.0,
+        &Work::new(),
+    )?;
     println!("{examples} examples and a tenth as many for validation: {steps:.0} steps/s");
     if let (Some(before), Some(after)) = (before, peak_mb()) {
         let table = (dim * examples * 11 / 10 * size_of::<f32>()) as f64 / 1e6;

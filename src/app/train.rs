@@ -148,6 +148,10 @@ pub struct TrainState {
 
 /// What a person does in the train workspace.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one is made for each click, and none is kept"
+)]
 pub enum TrainAction {
     /// Trains otherwise next time; the depth in the settings plays no part.
     Set(TrainSettings),

@@ -4,7 +4,7 @@ use crate::train::{Head, Run};
 
 use super::EvaluateError;
 
-/// A head ready to be applied: `softmax(x·W + b)`.
+/// A head ready to be applied: the softmax of its logits.
 #[derive(Debug, Clone)]
 pub struct Classifier {
     head: Head,
@@ -29,7 +29,7 @@ impl Classifier {
 
     fn of_head(head: Head, run: &Run, dim: usize) -> Result<Self, EvaluateError> {
         let classes = run.classes.len();
-        if head.b.len() != classes || head.w.len() != dim * classes || classes == 0 {
+        if !head.fits(dim, classes) {
             return Err(EvaluateError::Weights {
                 run: run.id.0.clone(),
             });
@@ -78,10 +78,7 @@ mod tests {
     #[test]
     fn softmax_by_hand() {
         let classifier = Classifier {
-            head: Head {
-                w: vec![1.0, 0.0, -1.0, 0.5, 0.5, 0.5],
-                b: vec![0.0, 1.0, 2.0],
-            },
+            head: Head::linear(vec![1.0, 0.0, -1.0, 0.5, 0.5, 0.5], vec![0.0, 1.0, 2.0]),
             dim: 2,
         };
         // Logits 2+1, 1+1, -2+2+1.

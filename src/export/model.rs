@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::backbone::{Architecture, Backbone, Preprocessing};
 use crate::evaluate::{InputKind, Recipe};
-use crate::graph::ops::{Linear, Softmax};
+use crate::graph::ops::{Activation, Linear, Softmax};
 use crate::graph::{Dim, Graph, ValueId};
 use crate::onnx::{ElementType, Tensor};
 use crate::project::ClassId;
@@ -16,9 +16,13 @@ use super::{ExportError, Quantized};
 const PLANES: &str = "planes";
 /// The name of the graph's output.
 const PROBABILITIES: &str = "probabilities";
-/// The name of the head's matrix f32 `[D, C]`.
+/// The name of the matrix of the head's hidden layer f32 `[D, H]`, where it has one.
+const HIDDEN_WEIGHT: &str = "head.hidden.weight";
+/// The name of its bias f32 `[H]`.
+const HIDDEN_BIAS: &str = "head.hidden.bias";
+/// The name of the matrix of the head's last layer f32 `[D, C]`, `[H, C]` behind a hidden one.
 pub(super) const HEAD_WEIGHT: &str = "head.weight";
-/// The name of the head's bias f32 `[C]`.
+/// The name of its bias f32 `[C]`.
 pub(super) const HEAD_BIAS: &str = "head.bias";
 
 /// A trained classifier as all formats take it.
@@ -35,6 +39,8 @@ pub struct Model {
     pub planes: ValueId,
     /// The backbone's output f32 `[N, D]`.
     pub bottleneck: ValueId,
+    /// What the head's last layer reads: the bottleneck, or the activations of its hidden layer f32 `[N, H]`.
+    pub features: ValueId,
     /// The graph's one output. Probabilities of classes that are one label now are added up.
     pub probabilities: ValueId,
     /// How images become planes.
@@ -97,6 +103,7 @@ impl Model {
             graph: joined.graph,
             planes: joined.planes,
             bottleneck: joined.bottleneck,
+            features: joined.features,
             probabilities: joined.probabilities,
             preprocessing: run.preprocessing.clone(),
             architecture: architecture.clone(),
@@ -116,7 +123,8 @@ impl Model {
     /// The length of a bottleneck.
     #[must_use]
     pub fn dim(&self) -> usize {
-        let weight = self.graph.find(HEAD_WEIGHT);
+        let hidden = self.graph.find(HIDDEN_WEIGHT);
+        let weight = hidden.or_else(|| self.graph.find(HEAD_WEIGHT));
         let lens = weight.and_then(|weight| self.graph.lens(weight));
         lens.and_then(|lens| lens.first().copied()).unwrap_or(0)
     }
@@ -172,9 +180,9 @@ impl Model {
             })
     }
 
-    /// The trained head: weights `[D, C]` and biases `[C]`, for the C classes of the run.
+    /// The head's last layer: weights `[D, C]`, `[H, C]` behind a hidden layer, and biases `[C]`, for the C classes of the run.
     #[must_use]
-    pub fn head(&self) -> Option<(Vec<f32>, Vec<f32>)> {
+    pub fn last_layer(&self) -> Option<(Vec<f32>, Vec<f32>)> {
         let of = |name| {
             let value = self.graph.find(name)?;
             Some(self.graph.constant_of(value)?.f32().ok()?.to_vec())
@@ -198,6 +206,7 @@ struct Joined {
     graph: Graph,
     planes: ValueId,
     bottleneck: ValueId,
+    features: ValueId,
     probabilities: ValueId,
 }
 
@@ -211,8 +220,7 @@ fn join(
     labels: usize,
     label_of: Option<&Vec<usize>>,
 ) -> Result<Joined, ExportError> {
-    let classes = head.b.len();
-    let dim = head.w.len() / classes.max(1);
+    let (classes, width) = (head.classes(), head.width());
     let batch = || Dim::from("N");
 
     // Outputs of the backbone become values in between.
@@ -228,9 +236,17 @@ fn join(
     let planes = graph.input(PLANES, ElementType::F32, &shape);
     let joined = graph.append(backbone, &[(input, planes)])?;
     let bottleneck = joined.get(bottleneck);
-    let w = graph.constant_named(HEAD_WEIGHT, Tensor::new([dim, classes], head.w.clone()));
+    let mut features = bottleneck;
+    if let Some(hidden) = &head.hidden {
+        let w = Tensor::new([head.dim(), width], hidden.w.clone());
+        let w = graph.constant_named(HIDDEN_WEIGHT, w);
+        let b = graph.constant_named(HIDDEN_BIAS, Tensor::new([width], hidden.b.clone()));
+        let sums = graph.op(Linear::GEMM, &[bottleneck, w, b]);
+        features = graph.op_named(Activation::Relu, &[sums], "head.hidden");
+    }
+    let w = graph.constant_named(HEAD_WEIGHT, Tensor::new([width, classes], head.w.clone()));
     let b = graph.constant_named(HEAD_BIAS, Tensor::new([classes], head.b.clone()));
-    let logits = graph.op(Linear::GEMM, &[bottleneck, w, b]);
+    let logits = graph.op(Linear::GEMM, &[features, w, b]);
     let softmax = Softmax {
         axis: 1,
         log: false,
@@ -255,6 +271,7 @@ fn join(
         graph,
         planes,
         bottleneck,
+        features,
         probabilities,
     })
 }
@@ -264,22 +281,24 @@ pub(super) mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
     use crate::backbone::Fit;
+    use crate::train::Hidden;
 
     use super::*;
 
     /// A made-up head of three classes on a real backbone at 96 pixels.
     pub(in crate::export) fn head(architecture: &Architecture) -> Head {
         let dim = architecture.entry().unwrap().bottleneck_dim;
-        Head {
-            w: (0..dim * 3)
-                .map(|at| ((at * 7919 % 101) as f32 - 50.0) / 500.0)
-                .collect(),
-            b: vec![0.1, -0.2, 0.3],
-        }
+        let w = (0..dim * 3).map(|at| ((at * 7919 % 101) as f32 - 50.0) / 500.0);
+        Head::linear(w.collect(), vec![0.1, -0.2, 0.3])
     }
 
     /// The model of that head, with these labels; `label_of` as [`join`] has it.
     pub(in crate::export) fn model_of(labels: &[&str], label_of: Option<&Vec<usize>>) -> Model {
+        let architecture = "efficientnet-lite0@96".parse().unwrap();
+        model_with(&head(&architecture), labels, label_of)
+    }
+
+    fn model_with(head: &Head, labels: &[&str], label_of: Option<&Vec<usize>>) -> Model {
         let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
         let entry = architecture.entry().unwrap();
         let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
@@ -287,7 +306,7 @@ pub(super) mod tests {
             Graph::from_onnx(&entry.model().unwrap()).unwrap(),
             [&entry.input, &entry.bottleneck],
             96,
-            &head(&architecture),
+            head,
             labels.len(),
             label_of,
         )
@@ -296,6 +315,7 @@ pub(super) mod tests {
             graph: joined.graph,
             planes: joined.planes,
             bottleneck: joined.bottleneck,
+            features: joined.features,
             probabilities: joined.probabilities,
             preprocessing,
             architecture,
@@ -313,6 +333,25 @@ pub(super) mod tests {
             notes: Vec::new(),
             quantized: None,
         }
+    }
+
+    /// A small model whose head has a hidden layer of five units.
+    pub(in crate::export) fn hidden_model() -> Model {
+        let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
+        let dim = architecture.entry().unwrap().bottleneck_dim;
+        let made = |seed: usize, len: usize| -> Vec<f32> {
+            let value = |at: usize| ((at * 7919 + seed) % 101) as f32 - 50.0;
+            (0..len).map(|at| value(at) / 500.0).collect()
+        };
+        let head = Head {
+            hidden: Some(Hidden {
+                w: made(1, dim * 5),
+                b: made(2, 5),
+            }),
+            w: made(3, 5 * 3).iter().map(|w| 8.0 * w).collect(),
+            b: made(4, 3),
+        };
+        model_with(&head, &["a", "b", "c"], None)
     }
 
     /// A small model with labels that need care.

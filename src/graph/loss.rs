@@ -9,15 +9,17 @@ use super::{Graph, ValueId};
 ///
 /// With `q = (1 - s) · onehot(y) + s / C` and the weights `w` of the classes, the loss of a batch is
 /// `Σ over rows and classes of -w · q · log softmax(logits)`, divided by the sum over rows of `w[y]` (which is
-/// the number of rows when all weigh 1): the same as `PyTorch`'s `CrossEntropyLoss`.
+/// the number of rows when all weigh 1): the same as `PyTorch`'s `CrossEntropyLoss`. With [`by_row`](Self::by_row) it is divided by
+/// the number of rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CrossEntropy {
     /// The share `s` of each label that is spread over all classes, in 0..1.
     pub smoothing: f64,
     /// How much an example of each class counts, at least 0; `None` for equal weights.
-    /// Trainings leave it at that: their batches are drawn a class first, so that a small class counts as much as a
-    /// large one already. Weights are for a graph whose batches come as they are.
     pub class_weights: Option<Vec<f64>>,
+    /// Whether weighted examples are divided by their number instead of their weights, as Keras does: then an example counts
+    /// the same whatever else is in its batch, and a batch in parts comes to the same as the whole.
+    pub by_row: bool,
 }
 
 impl CrossEntropy {
@@ -79,7 +81,7 @@ impl CrossEntropy {
             target = graph.mul(target, weights);
         }
         let product = graph.mul(target, log_p);
-        let total = if let Some(weights) = weights {
+        let total = if let Some(weights) = weights.filter(|_| !self.by_row) {
             let each = graph.mul(targets, weights);
             let weight = graph.reduce_all(ReduceKind::Sum, each);
             let sum = graph.reduce_all(ReduceKind::Sum, product);

@@ -28,7 +28,7 @@ mod window;
 mod tests;
 
 pub use error::GraphError;
-pub use gradient::{explicit_masks, gradients, reach};
+pub use gradient::{Mask, explicit_masks, gradients, reach};
 pub use loss::CrossEntropy;
 pub use op::{Op, Other, WeightKind};
 pub use structure::{Graph, Node, OPSET};

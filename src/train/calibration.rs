@@ -82,14 +82,14 @@ impl Run {
     fn weights_now(&self) -> Result<String, TrainError> {
         let head = self.head()?;
         let mut hasher = blake3::Hasher::new();
-        for values in [&head.w, &head.b] {
+        for values in head.values() {
             hasher.update(bytemuck::cast_slice(values));
         }
         hasher.update(self.tuned_hash.as_deref().unwrap_or_default().as_bytes());
         Ok(hasher.finalize().to_hex().chars().take(32).collect())
     }
 
-    /// The kept head with its calibration in it: weights and biases divided by the temperature, so that whoever computes
+    /// The kept head with its calibration in it: weights and biases of the last layer divided by the temperature, so that whoever computes
     /// with them, in whatever format, gets calibrated probabilities. The order of the probabilities is that of
     /// [`Run::head`], but for rounding in the last bit: all logits are divided by the same number.
     ///
@@ -101,14 +101,5 @@ impl Run {
             head.divide(calibration.temperature);
         }
         Ok(head)
-    }
-}
-
-impl Head {
-    /// Divides its logits by a temperature.
-    pub fn divide(&mut self, temperature: f64) {
-        for value in self.w.iter_mut().chain(&mut self.b) {
-            *value = (f64::from(*value) / temperature) as f32;
-        }
     }
 }

@@ -76,6 +76,8 @@ impl Gauges {
                 // The head alone and the head of a network have the same series.
                 "w" => "logits.weight",
                 "b" => "logits.bias",
+                "hidden.w" => "logits.hidden.weight",
+                "hidden.b" => "logits.hidden.bias",
                 name => name,
             };
             let series = Series::new(format!("{WEIGHTS}/{name}"), MetricSide::Run);

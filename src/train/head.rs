@@ -1,11 +1,7 @@
-//! The head as a problem: one layer on a table of bottlenecks, `logits = x·Wᵀ + b`.
-//!
-//! The weights lie as `[C, D]` here: in that order the product that makes their gradient has long rows, which the
-//! matrix product of ONNX Runtime is fastest at. [`Head`] turns them round for everybody else.
+//! The head as a problem: one layer or two on a table of bottlenecks.
 
 use std::sync::Arc;
 
-use crate::graph::ops::Linear;
 use crate::graph::{Dim, Graph, GraphError, ValueId};
 use crate::jobs::Work;
 use crate::onnx::{Constant, ElementType, Loop, OnnxError, Session, Stopper, Tensor};
@@ -14,6 +10,7 @@ use super::batches::{Batches, Draw, Feed, Part, Purpose, Row, Side};
 use super::checkpoint::Store;
 use super::curves::{BestPoint, LiveCurves};
 use super::evaluation::{Evaluation, Figures, Watch};
+use super::layers::append_layers;
 use super::optimizer::Weight;
 use super::problem::{Forward, Problem, evaluation_graph};
 use super::tensorboard::Tested;
@@ -175,13 +172,15 @@ impl Batches for Table<'_> {
 /// The head on a [`Table`].
 pub(super) struct HeadLayer {
     sizes: Sizes,
-    weights: [Weight; 2],
+    /// Units of the hidden layer, H; 0 without one.
+    hidden: usize,
+    weights: Vec<Weight>,
     /// Rows of the table's two parts.
     rows: [usize; 2],
 }
 
 impl HeadLayer {
-    pub(super) fn new(sizes: Sizes, table: &Table<'_>) -> Self {
+    pub(super) fn new(sizes: Sizes, hidden: usize, table: &Table<'_>) -> Self {
         let Sizes { dim, classes } = sizes;
         let weight = |name: &str, shape: Vec<usize>| Weight {
             name: name.to_owned(),
@@ -189,24 +188,45 @@ impl HeadLayer {
             shape,
             rate: 1.0,
         };
+        let width = if hidden > 0 { hidden } else { dim };
+        let mut weights = Vec::new();
+        if hidden > 0 {
+            weights.push(weight("hidden.w", vec![hidden, dim]));
+            weights.push(weight("hidden.b", vec![hidden]));
+        }
+        weights.push(weight("w", vec![classes, width]));
+        weights.push(weight("b", vec![classes]));
         Self {
             sizes,
-            weights: [weight("w", vec![classes, dim]), weight("b", vec![classes])],
+            hidden,
+            weights,
             rows: [table.train.rows(), table.validation.rows()],
         }
     }
 
-    /// The weights before the first step: from a narrow normal distribution, the bias zero.
-    pub(super) fn initial(&self, seed: u64) -> [Tensor; 2] {
-        let mut draw = Draw::new(seed, Purpose::Weights, 0);
+    /// The weights before the first step: from normal distributions, a narrow one for the last layer, one that keeps the
+    /// variance of what it reads for the hidden one (He et al. 2015); biases zero.
+    pub(super) fn initial(&self, seed: u64) -> Vec<Tensor> {
+        let layer = |stream: u32, deviation: f64, [out, from]: [usize; 2]| {
+            let mut draw = Draw::new(seed, Purpose::Weights, stream);
+            let values: Vec<f32> = (0..out * from)
+                .map(|_| (deviation * draw.truncated_normal()) as f32)
+                .collect();
+            [
+                Tensor::new([out, from], values),
+                Tensor::zeros(ElementType::F32, [out]),
+            ]
+        };
         let Sizes { dim, classes } = self.sizes;
-        let values: Vec<f32> = (0..classes * dim)
-            .map(|_| (INITIAL_DEVIATION * draw.truncated_normal()) as f32)
-            .collect();
-        [
-            Tensor::new([classes, dim], values),
-            Tensor::zeros(ElementType::F32, [classes]),
-        ]
+        match self.hidden {
+            0 => layer(0, INITIAL_DEVIATION, [classes, dim]).into(),
+            hidden => {
+                let deviation = (2.0 / dim.max(1) as f64).sqrt();
+                let first = layer(1, deviation, [hidden, dim]);
+                let last = layer(0, INITIAL_DEVIATION, [classes, hidden]);
+                first.into_iter().chain(last).collect()
+            }
+        }
     }
 }
 
@@ -243,11 +263,11 @@ impl Problem for HeadLayer {
         x: ValueId,
         weights: &[ValueId],
         _: usize,
+        dropout: f32,
     ) -> Result<Forward, GraphError> {
-        let inputs = [&[x], weights].concat();
         Ok(Forward {
             features: None,
-            logits: graph.op(Linear::BY_TRANSPOSE, &inputs),
+            logits: append_layers(graph, x, weights, dropout),
         })
     }
 
@@ -272,7 +292,8 @@ pub(super) fn train_head(
         validation: &data.validation,
         batch: settings.train_batch_size.max(1),
     };
-    let layer = HeadLayer::new(data.sizes, &table);
+    let hidden = settings.head.hidden_units as usize;
+    let layer = HeadLayer::new(data.sizes, hidden, &table);
     let mut recipe = settings.head_recipe(data.validation.len());
     recipe.views = data.train.views();
     let training = Training {
@@ -287,18 +308,7 @@ pub(super) fn train_head(
         store: Store::of_head(run),
     };
     let trained = training.run(curves, |points| curves.replace(steps, points, None), work)?;
-    Ok((head_of(&trained.weights, data.sizes)?, trained))
-}
-
-/// The head with these weights of a [`HeadLayer`].
-pub(super) fn head_of(weights: &[Tensor], sizes: Sizes) -> Result<Head, TrainError> {
-    let [w, b] = weights else {
-        return Err(OnnxError::Model("a head has two weights".into()).into());
-    };
-    Ok(Head {
-        w: transpose(w.f32()?, sizes.classes),
-        b: b.f32()?.to_vec(),
-    })
+    Ok((Head::of_tensors(&trained.weights)?, trained))
 }
 
 /// What a head makes of a set that is not empty.
@@ -308,16 +318,14 @@ fn figures(sizes: Sizes, examples: &Examples, head: &Head) -> Result<Figures, Tr
         validation: examples,
         batch: 0,
     };
-    let layer = HeadLayer::new(sizes, &table);
+    let hidden = head.hidden.as_ref().map_or(0, |hidden| hidden.b.len());
+    let layer = HeadLayer::new(sizes, hidden, &table);
     let feed = table.feed(Part::Validation)?;
     let graph = evaluation_graph(&layer, Part::Validation, feed.images, true)?;
     let session = Session::from_bytes(&graph.to_onnx(), layer.threads())?;
     let mut evaluation = Evaluation::new(&layer, Part::Validation, session, &feed)?;
     evaluation.collects_activations = true;
-    let weights = [
-        Tensor::new([sizes.classes, sizes.dim], transpose(&head.w, sizes.dim)),
-        Tensor::new([sizes.classes], head.b.clone()),
-    ];
+    let weights = head.tensors();
     let rows: Vec<Row> = examples.side().rows().collect();
     let watch = Watch {
         work: &Work::new(),
@@ -371,12 +379,4 @@ pub(super) fn point(data: &Data, head: &Head, step: u32) -> Result<Option<BestPo
     }
     let figures = figures(data.sizes, &data.validation, head)?;
     Ok(Some(figures.at(step)))
-}
-
-/// The transpose of a row-major matrix with `rows` rows.
-pub(super) fn transpose(values: &[f32], rows: usize) -> Vec<f32> {
-    let columns = values.len() / rows.max(1);
-    (0..columns)
-        .flat_map(|column| values.iter().skip(column).step_by(columns.max(1)).copied())
-        .collect()
 }

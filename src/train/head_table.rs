@@ -7,7 +7,7 @@ use crate::jobs::Work;
 use super::batches::Side;
 use super::checkpoint::Checkpoint;
 use super::curves::LiveCurves;
-use super::head::{Examples, HeadLayer, Sizes, Table, head_of};
+use super::head::{Examples, HeadLayer, Sizes, Table};
 use super::learner::{End, Learner, Report};
 use super::{Head, TrainError, TrainSettings};
 
@@ -86,7 +86,7 @@ impl HeadTable {
         // Nobody sees them.
         recipe.measures.gradient_norm = false;
         recipe.measures.histograms = false;
-        let layer = HeadLayer::new(self.sizes, &table);
+        let layer = HeadLayer::new(self.sizes, settings.head.hidden_units as usize, &table);
         let begin = Checkpoint::beginning(&recipe.optimization, &layer.initial(settings.seed));
         let sides = [&train, &validation.side()];
         let mut learner = Learner::new(Arc::new(layer), &recipe, sides, &mut table, begin, work)?;
@@ -112,26 +112,8 @@ impl HeadTable {
         learner.discard();
         match end? {
             End::Diverged(step) if best.is_none() => Err(TrainError::Diverged(step)),
-            _ => head_of(&weights, self.sizes),
+            _ => Ok(Head::of_tensors(&weights)?),
         }
-    }
-}
-
-impl Head {
-    /// `x·W + b` of a bottleneck, one value per class. Sums are taken in 64 bits.
-    #[must_use]
-    pub fn logits(&self, bottleneck: &[f32]) -> Vec<f64> {
-        let mut logits: Vec<f64> = self.b.iter().map(|b| f64::from(*b)).collect();
-        let classes = logits.len().max(1);
-        for (x, weights) in bottleneck.iter().zip(self.w.chunks_exact(classes)) {
-            // ReLU6 leaves many exact zeros.
-            if *x != 0.0 {
-                for (logit, w) in logits.iter_mut().zip(weights) {
-                    *logit += f64::from(*x) * f64::from(*w);
-                }
-            }
-        }
-        logits
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::graph::{Dim, Mask};
 use crate::jobs::{Cancelled, Work, drop_elsewhere};
 use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Stopper, Tensor};
 
@@ -18,7 +19,7 @@ use super::gauges::Gauges;
 use super::metrics::{GRADIENT_NORM, History, Measured};
 use super::mixup;
 use super::optimizer::{Slot, next};
-use super::problem::{Problem, sessions};
+use super::problem::{Problem, Sessions, sessions};
 use super::recipe::{Recipe, TrainFigures};
 use super::{Sampling, TrainError};
 
@@ -77,6 +78,8 @@ pub(super) struct Learner<'a> {
     /// The batches of the next steps, at hand.
     drawn: VecDeque<Drawn>,
     step_loop: Loop,
+    /// What dropout leaves out in a step.
+    masks: Vec<StepMask>,
     /// Of the training part, where the curves need it.
     of_batch: Option<Evaluation>,
     /// Nothing without validation frames.
@@ -103,7 +106,14 @@ impl<'a> Learner<'a> {
             feeds.push((Part::Validation, batches.feed(Part::Validation)?));
         }
         let parts = feeds.iter().map(|(part, feed)| (*part, feed.images));
-        let (session, evaluations) = sessions(&problem, recipe, batch, parts.collect(), work)?;
+        let objective = recipe.objective(&train.y, problem.classes());
+        let Sessions {
+            step: session,
+            masks,
+            evaluations,
+        } = sessions(&problem, recipe, objective, batch, parts.collect(), work)?;
+        let masks = masks.into_iter().map(StepMask::of);
+        let masks = masks.collect::<Result<Vec<_>, _>>()?;
         let [mut of_batch, mut of_validation] = [None, None];
         for ((part, feed), session) in feeds.into_iter().zip(evaluations) {
             let evaluation = Evaluation::new(problem.as_ref(), part, session, &feed)?;
@@ -123,6 +133,9 @@ impl<'a> Learner<'a> {
         let mut inputs = feed.inputs();
         for (scalar, _) in recipe.optimization.scalars(1, 1) {
             inputs.push((scalar, ElementType::F32, &[]));
+        }
+        for mask in &masks {
+            inputs.push((&mask.of.input, ElementType::F32, &mask.shape));
         }
         let batch_shape = [batch];
         let mut outputs: Vec<(&str, ElementType, &[usize])> = match recipe.train_figures {
@@ -168,6 +181,7 @@ impl<'a> Learner<'a> {
             best: place.best.zip(from.best),
             drawn: VecDeque::new(),
             step_loop,
+            masks,
             of_batch,
             of_validation,
         })
@@ -420,6 +434,11 @@ impl<'a> Learner<'a> {
         for (scalar, value) in self.recipe.optimization.scalars(step, steps) {
             self.step_loop.set_f32(scalar, &[value as f32])?;
         }
+        for mask in &mut self.masks {
+            let seed = self.recipe.seed;
+            mask.of.fill(seed, u64::from(step), &mut mask.values);
+            self.step_loop.set_f32(&mask.of.input, &mask.values)?;
+        }
         self.step_loop.step_unless(watch.stopper)?;
         if self.recipe.train_figures == TrainFigures::AllBatches {
             let sum = |values: &[f32]| values.iter().map(|value| f64::from(*value)).sum::<f64>();
@@ -568,6 +587,29 @@ impl<'a> Learner<'a> {
     /// The place within the training.
     pub(super) fn place(&self) -> Place {
         self.place
+    }
+}
+
+/// What dropout leaves out in a step: what it is multiplied with.
+struct StepMask {
+    of: Mask,
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl StepMask {
+    fn of(mask: Mask) -> Result<Self, OnnxError> {
+        let lens = mask.shape.iter().map(|dim| match dim {
+            Dim::Fixed(len) => Some(*len),
+            Dim::Free(_) => None,
+        });
+        let shape: Option<Vec<usize>> = lens.collect();
+        let shape = shape.ok_or_else(|| OnnxError::Model("a mask has no fixed shape".into()))?;
+        Ok(Self {
+            values: vec![0.0; shape.iter().product()],
+            of: mask,
+            shape,
+        })
     }
 }
 

@@ -11,20 +11,18 @@ use super::checkpoint::Checkpoint;
 use super::curves::LiveCurves;
 use super::head::{Examples, HeadLayer, Sizes, Table};
 use super::learner::{Learner, Report};
-use super::optimizer::Optimizer;
-use super::settings::TrainSettings;
+use super::settings::{EvalSpacing, TrainSettings};
 
-/// Steps per second that a head of these sizes trains at on this machine, measured for about `secs` seconds on
-/// made-up bottlenecks, evaluations included.
+/// Steps per second that a head of these sizes trains at with these settings on this machine, measured for about `secs` seconds
+/// on made-up bottlenecks, evaluations included.
 ///
 /// # Errors
 /// Those of the training; cancelled, once `work` is.
 pub fn measure_steps_per_second(
-    optimizer: Optimizer,
+    settings: &TrainSettings,
     dim: usize,
     classes: usize,
     examples: usize,
-    batch: usize,
     secs: f64,
     work: &Work,
 ) -> Result<f64, TrainError> {
@@ -40,19 +38,18 @@ pub fn measure_steps_per_second(
         Ok::<_, TrainError>(Examples::new(sizes, x, y)?)
     };
     let (train, validation) = (made_up(1, examples)?, made_up(2, examples / 10)?);
-    let settings = TrainSettings {
-        optimizer,
-        train_batch_size: batch,
-        learning_rate: 1e-3,
-        ..TrainSettings::default()
-    };
+    let mut settings = settings.clone();
+    settings.learning_rate = 1e-3;
+    settings.eval_spacing = EvalSpacing::ByFrames;
+    settings.head.early_stopping = 0;
+    let batch = settings.train_batch_size.max(1);
     let recipe = settings.head_recipe(validation.len());
     let mut table = Table {
         train: &train,
         validation: &validation,
         batch,
     };
-    let layer = HeadLayer::new(sizes, &table);
+    let layer = HeadLayer::new(sizes, settings.head.hidden_units as usize, &table);
     let begin = Checkpoint::beginning(&recipe.optimization, &layer.initial(settings.seed));
     let sides = [&train.side(), &validation.side()];
     let mut learner = Learner::new(Arc::new(layer), &recipe, sides, &mut table, begin, work)?;

@@ -13,6 +13,7 @@ mod finetune;
 mod gauges;
 mod head;
 mod head_table;
+mod layers;
 mod learner;
 mod measure;
 pub mod metrics;
@@ -43,6 +44,7 @@ pub use finetune::{
     measure_fine_tuning_step,
 };
 pub use head_table::HeadTable;
+pub use layers::{Head, Hidden};
 pub use measure::measure_steps_per_second;
 pub use metrics::{At, Histogram, Measured, MetricKind, MetricSide, Metrics, Series};
 pub use note::RunNote;
@@ -50,7 +52,9 @@ pub use optimizer::Optimizer;
 pub use present::{Present, present};
 pub(crate) use removal::to_trash;
 pub use removal::{remove_architecture, remove_run, restore_run};
-pub use run::{Head, HeadOnly, Parent, Run, RunFrame, RunId, RunResult, RunState, runs};
+pub use run::{HeadOnly, Parent, Run, RunFrame, RunId, RunResult, RunState, runs};
 pub use run_classes::RunClasses;
-pub use settings::{EvalSpacing, HeadSettings, RankBy, Sampling, Schedule, TrainSettings};
+pub use settings::{
+    ClassWeights, EvalSpacing, HeadSettings, RankBy, Sampling, Schedule, TrainSettings,
+};
 pub use trainer::{resume, train, train_child};

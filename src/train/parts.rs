@@ -1,7 +1,9 @@
 //! A batch in parts, one after the other, so that a step of a large network fits into memory.
 
 use crate::graph::ops::{Elementwise, Moves};
-use crate::graph::{CrossEntropy, Graph, GraphError, Node, ValueId, gradients};
+use crate::graph::{
+    CrossEntropy, Graph, GraphError, Mask, Node, ValueId, explicit_masks, gradients,
+};
 use crate::onnx::ElementType;
 
 use super::optimizer::Weight;
@@ -33,24 +35,41 @@ pub(super) fn images_at_once(one: &Graph, batch: usize) -> usize {
     fits.or(sizes.last()).copied().unwrap_or(batch)
 }
 
-/// The logits of the whole batch `[B, K]` and the derivatives of its mean loss by each weight, with `images` at a
-/// time, of which the batch is a multiple.
+/// What is minimised.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Objective {
+    pub loss: CrossEntropy,
+    /// Part of the inputs of each layer of the head that is left out in a step, 0..1.
+    pub dropout: f32,
+}
+
+/// What a batch comes to.
+pub(super) struct Learned {
+    /// The logits, `[B, K]`.
+    pub logits: ValueId,
+    /// The derivatives of its mean loss by each weight.
+    pub gradients: Vec<ValueId>,
+    /// The masks of dropout, which are inputs of the graph.
+    pub masks: Vec<Mask>,
+}
+
+/// The logits of the whole batch and the derivatives of its mean loss by each weight, with `images` at a time, of which the
+/// batch is a multiple.
 pub(super) fn by_parts(
     problem: &dyn Problem,
     graph: &mut Graph,
     inputs: &Inputs,
-    label_smoothing: f32,
+    objective: &Objective,
     [batch, images]: [usize; 2],
-) -> Result<(ValueId, Vec<ValueId>), GraphError> {
-    let loss = CrossEntropy {
-        smoothing: f64::from(label_smoothing),
-        class_weights: None,
-    };
+) -> Result<Learned, GraphError> {
     let Inputs { x, y, weights, .. } = inputs;
     // Mixed targets take the place of the classes.
     let y = inputs.targets.as_ref().unwrap_or(y);
-    let of_part = |graph: &mut Graph, [x, y]: [ValueId; 2]| {
-        let logits = problem.forward(graph, x, weights, images)?.logits;
+    let mut masks = Vec::new();
+    let mut of_part = |graph: &mut Graph, [x, y]: [ValueId; 2]| {
+        let forward = problem.forward(graph, x, weights, images, objective.dropout)?;
+        masks.extend(explicit_masks(graph)?);
+        let (logits, loss) = (forward.logits, &objective.loss);
         let (classes, element) = (problem.classes(), ElementType::F32);
         let loss = if inputs.targets.is_some() {
             loss.append_to(graph, logits, y, classes, element)
@@ -61,7 +80,12 @@ pub(super) fn by_parts(
     };
     let parts = batch / images;
     if parts == 1 {
-        return of_part(graph, [*x, *y]);
+        let (logits, gradients) = of_part(graph, [*x, *y])?;
+        return Ok(Learned {
+            logits,
+            gradients,
+            masks,
+        });
     }
     let mut all_logits = Vec::with_capacity(parts);
     let mut all_found: Vec<Vec<ValueId>> = Vec::with_capacity(parts);
@@ -86,7 +110,7 @@ pub(super) fn by_parts(
         }
     }
     let logits = graph.concat(&all_logits, 0);
-    let found = (0..weights.len())
+    let gradients = (0..weights.len())
         .map(|at| {
             let of_parts: Vec<ValueId> = all_found
                 .iter()
@@ -95,7 +119,11 @@ pub(super) fn by_parts(
             graph.op(Elementwise::Mean, &of_parts)
         })
         .collect();
-    Ok((logits, found))
+    Ok(Learned {
+        logits,
+        gradients,
+        masks,
+    })
 }
 
 /// The number 0, `i64[1]`, known when all these gradients are.

@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use crate::graph::ops::{Elementwise, Moves, Reduce, ReduceKind, Softmax};
-use crate::graph::{Dim, Graph, GraphError, ValueId};
+use crate::graph::{Dim, Graph, GraphError, Mask, ValueId};
 use crate::jobs::{Work, abandonable};
 use crate::onnx::{ElementType, Session, Tensor};
 
@@ -14,7 +14,7 @@ use super::batches::Part;
 use super::metrics::GRADIENT_NORM;
 use super::mixup;
 use super::optimizer::{Weight, append_updates, next};
-use super::parts::by_parts;
+use super::parts::{Objective, by_parts};
 use super::recipe::{Recipe, TrainFigures};
 
 /// What is learned.
@@ -26,13 +26,15 @@ pub(super) trait Problem: Send + Sync {
     /// Declares what a part is [read from](super::batches::Feed), so many images at once: returns the images, in the
     /// form that [`Problem::forward`] takes, and their classes, `i64[B]`.
     fn declare(&self, graph: &mut Graph, part: Part, images: usize) -> [ValueId; 2];
-    /// Appends the forward pass of so many images.
+    /// Appends the forward pass of so many images, of which the head leaves out a part `dropout` of what each of its layers
+    /// reads, 0..1: 0 in an evaluation.
     fn forward(
         &self,
         graph: &mut Graph,
         x: ValueId,
         weights: &[ValueId],
         images: usize,
+        dropout: f32,
     ) -> Result<Forward, GraphError>;
     /// Images of a batch that go through a step together, of which the batch is a multiple.
     fn images_at_once(&self, batch: usize) -> usize {
@@ -86,21 +88,21 @@ impl Inputs {
 }
 
 /// One training step. Inputs: those of the training part, the weights, their slots, and
-/// [`Optimization::scalars`](super::optimizer::Optimization::scalars); outputs: the next weights and slots, and, when the
+/// [`Optimization::scalars`](super::optimizer::Optimization::scalars), the masks of dropout, which are returned; outputs: the next weights and slots, and, when the
 /// recipe asks for them, the figures of the batch before the update and the norm of its gradient.
 pub(super) fn step_graph(
     problem: &dyn Problem,
     recipe: &Recipe,
+    objective: &Objective,
     batch: usize,
-) -> Result<Graph, GraphError> {
+) -> Result<(Graph, Vec<Mask>), GraphError> {
     let mut graph = Graph::new("training step");
     let mut inputs = Inputs::of(problem, &mut graph, Part::Training, batch);
     if recipe.mixup > 0.0 {
         mixup::mix(&mut graph, &mut inputs, problem.classes(), batch);
     }
     let images = problem.images_at_once(batch);
-    let smoothing = recipe.label_smoothing;
-    let (logits, found) = by_parts(problem, &mut graph, &inputs, smoothing, [batch, images])?;
+    let learned = by_parts(problem, &mut graph, &inputs, objective, [batch, images])?;
     let optimization = &recipe.optimization;
     for (scalar, _) in optimization.scalars(1, 1) {
         graph.input(scalar, ElementType::F32, &[]);
@@ -112,21 +114,21 @@ pub(super) fn step_graph(
             graph.input(&name, ElementType::F32, &Dim::all_fixed(&weight.shape));
         }
     }
-    append_updates(&mut graph, optimization, weights, &found)?;
+    append_updates(&mut graph, optimization, weights, &learned.gradients)?;
     for name in optimization.state_names(weights) {
         let next = graph.named(&next(&name))?;
         graph.output(next);
     }
     if recipe.train_figures == TrainFigures::AllBatches {
         let (y, classes) = (inputs.y, problem.classes());
-        figures(&mut graph, logits, y, classes, inputs.targets);
+        figures(&mut graph, learned.logits, y, classes, inputs.targets);
     }
     if recipe.outputs_gradient_norm() {
         let norm = graph.named(GRADIENT_NORM)?;
         graph.output(norm);
     }
     graph.prune();
-    Ok(graph)
+    Ok((graph, learned.masks))
 }
 
 /// The evaluation of so many images of a part at once. Inputs: those of the part, and the weights; outputs:
@@ -140,7 +142,7 @@ pub(super) fn evaluation_graph(
     let mut graph = Graph::new("evaluation");
     let inputs = Inputs::of(problem, &mut graph, part, images);
     let Forward { features, logits } =
-        problem.forward(&mut graph, inputs.x, &inputs.weights, images)?;
+        problem.forward(&mut graph, inputs.x, &inputs.weights, images, 0.0)?;
     if with_activations {
         graph.output_as(logits, LOGITS);
         if let Some(features) = features {
@@ -152,32 +154,55 @@ pub(super) fn evaluation_graph(
     Ok(graph)
 }
 
+/// What a training runs.
+pub(super) struct Sessions {
+    pub step: Session,
+    /// The masks that a step is given.
+    pub masks: Vec<Mask>,
+    /// One for each part that was asked for.
+    pub evaluations: Vec<Session>,
+}
+
 /// The step and the evaluations of these parts, ready to run. Takes seconds for a whole network, which a cancellation
 /// does not wait for.
 pub(super) fn sessions(
     problem: &Arc<dyn Problem>,
     recipe: &Recipe,
+    objective: Objective,
     batch: usize,
     parts: Vec<(Part, usize)>,
     work: &Work,
-) -> Result<(Session, Vec<Session>), TrainError> {
+) -> Result<Sessions, TrainError> {
     let (problem, recipe) = (Arc::clone(problem), recipe.clone());
     let made = abandonable(work, move || {
         let problem = problem.as_ref();
-        let session = |graph: Result<Graph, GraphError>| {
-            Ok::<_, GraphError>(Session::from_bytes(&graph?.to_onnx(), problem.threads())?)
+        let session = |graph: &Graph| {
+            Ok::<_, GraphError>(Session::from_bytes(&graph.to_onnx(), problem.threads())?)
         };
         std::thread::scope(|scope| {
-            let step = scope.spawn(|| session(step_graph(problem, &recipe, batch)));
+            let step = scope.spawn(|| {
+                let (graph, masks) = step_graph(problem, &recipe, &objective, batch)?;
+                Ok::<_, GraphError>((session(&graph)?, masks))
+            });
             let evaluations: Result<_, _> = parts
                 .iter()
                 .map(|(part, images)| {
                     let with_activations = recipe.measures.histograms && *part == Part::Validation;
-                    session(evaluation_graph(problem, *part, *images, with_activations))
+                    session(&evaluation_graph(
+                        problem,
+                        *part,
+                        *images,
+                        with_activations,
+                    )?)
                 })
                 .collect();
             let step = step.join().unwrap_or_else(|panic| resume_unwind(panic));
-            Ok::<_, GraphError>((step?, evaluations?))
+            let (step, masks) = step?;
+            Ok::<_, GraphError>(Sessions {
+                step,
+                masks,
+                evaluations: evaluations?,
+            })
         })
     })?;
     Ok(made?)

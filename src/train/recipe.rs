@@ -3,7 +3,9 @@
 use super::batches::Purpose;
 use super::early_stopping::EarlyStopping;
 use super::optimizer::Optimization;
-use super::{RankBy, Sampling};
+use super::parts::Objective;
+use super::{ClassWeights, RankBy, Sampling};
+use crate::graph::CrossEntropy;
 
 /// What the training side of a curve shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,10 @@ pub(super) struct Recipe {
     pub label_smoothing: f32,
     /// The α of the Beta distribution by which the images of a batch are [mixed](super::mixup); 0 mixes none.
     pub mixup: f32,
+    /// Part of what each layer of the head reads that a step leaves out, 0..1.
+    pub dropout: f32,
+    /// How much an image of each class counts.
+    pub class_weights: ClassWeights,
     /// How the images of a batch are drawn.
     pub sampling: Sampling,
     /// Seed of what is drawn.
@@ -59,6 +65,18 @@ pub(super) struct Recipe {
 }
 
 impl Recipe {
+    /// What is minimised over training images of these classes.
+    pub(super) fn objective(&self, y: &[i64], classes: usize) -> Objective {
+        Objective {
+            loss: CrossEntropy {
+                smoothing: f64::from(self.label_smoothing),
+                class_weights: self.class_weights.of(y, classes),
+                by_row: true,
+            },
+            dropout: self.dropout,
+        }
+    }
+
     /// Whether a step has the norm of its gradient as an output. Clipping computes it anyway; elsewhere it would make a
     /// step of the head a tenth slower, and is found from [what the step changed](Optimization::gradient).
     pub(super) fn outputs_gradient_norm(&self) -> bool {

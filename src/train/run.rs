@@ -7,7 +7,7 @@
 //! | `curves.jsonl` | one evaluation a line |
 //! | `metrics.jsonl` | what else was measured at these steps; not there in a run of an earlier version |
 //! | `checkpoint.safetensors` | where the training stands: weights, the optimiser's state, the best so far |
-//! | `weights.safetensors` | the kept head: `w` `f32[D, C]`, `b` `f32[C]` |
+//! | `weights.safetensors` | the kept head: `w` `f32[D, C]`, `b` `f32[C]`; with a hidden layer `hidden.w` `f32[D, H]`, `hidden.b` `f32[H]`, and `w` `f32[H, C]` |
 //! | `head_curves.jsonl`, `head_metrics.jsonl`, `head_only.safetensors` | in a run that goes deeper: what was measured of the head alone, and its kept weights |
 //! | `fine_tune.safetensors` | where the deeper training stands |
 //! | `backbone.safetensors` | weights of the backbone that were trained too, by name; not there when the head alone was |
@@ -32,12 +32,15 @@ use super::curves::BestPoint;
 use super::files::{self, Values};
 use super::metrics::{self, History, Metrics};
 use super::tensorboard::{Events, Outcome, Tested};
-use super::{Curves, EvalSpacing, TrainError, TrainSettings, Verdict};
+use super::{Curves, EvalSpacing, Head, TrainError, TrainSettings, Verdict};
 
 /// The version of the files.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
-/// Runs without a tuned backbone are written as the version before, which knew no other.
+/// Runs without a hidden layer are written as the version before, which knew none.
+const FORMAT_TUNED: u32 = 2;
+
+/// Runs without a tuned backbone either are written as the first version, which knew no other.
 const FORMAT_HEAD_ONLY: u32 = 1;
 
 /// The weights of the backbone that were trained too.
@@ -323,7 +326,8 @@ impl Run {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let file = RunFile {
             format: match self.tuned_hash {
-                Some(_) => FORMAT,
+                _ if self.settings.head.hidden_units > 0 => FORMAT,
+                Some(_) => FORMAT_TUNED,
                 None => FORMAT_HEAD_ONLY,
             },
             created: self.created.clone(),
@@ -395,7 +399,7 @@ impl Run {
         files::read_lines(&self.dir.join("frames.jsonl"))
     }
 
-    /// The kept weights of the head: `w` row-major `f32[D, C]`, `b` `f32[C]`.
+    /// The kept weights of the head.
     pub fn head(&self) -> Result<Head, TrainError> {
         if self.state != RunState::Finished {
             return Err(TrainError::Unfinished(self.id.0.clone()));
@@ -409,21 +413,8 @@ impl Run {
     }
 
     fn read_head(&self, path: &Path) -> Result<Head, TrainError> {
-        let (mut tensors, _) = files::read_tensors(path)?;
-        let mut take = |name: &str| {
-            tensors
-                .remove(name)
-                .ok_or_else(|| files::damaged(path)(format!("it has no “{name}”")))
-        };
-        let (w, b) = (take("w")?, take("b")?);
-        let classes = self.classes.len();
-        if b.shape != [classes] || w.shape.len() != 2 || w.shape.get(1) != Some(&classes) {
-            return Err(files::damaged(path)("its tensors have the wrong shape"));
-        }
-        Ok(Head {
-            w: w.f32()?.to_vec(),
-            b: b.f32()?.to_vec(),
-        })
+        let (tensors, _) = files::read_tensors(path)?;
+        Head::of_named(tensors, self.classes.len()).map_err(files::damaged(path))
     }
 
     /// The weights of its backbone that were trained too; `None` when the head alone was. `run.json` says which, so a
@@ -535,23 +526,9 @@ impl Run {
         head: &Head,
         found: HeadOnly,
     ) -> Result<(), TrainError> {
-        self.write_head(&self.dir.join(HEAD_ALONE), head)?;
+        write_head(&self.dir.join(HEAD_ALONE), head)?;
         self.head_only = Some(found);
         self.save()
-    }
-
-    fn write_head(&self, path: &Path, head: &Head) -> Result<(), TrainError> {
-        let classes = self.classes.len();
-        let dim = head.w.len() / classes.max(1);
-        let w = Values {
-            shape: &[dim, classes],
-            values: &head.w,
-        };
-        let b = Values {
-            shape: &[classes],
-            values: &head.b,
-        };
-        files::write_tensors(path, vec![("w", w), ("b", b)], HashMap::new())
     }
 
     /// Writes the kept head and the result, and sees to the event files; the run is finished once `run.json` says so.
@@ -562,7 +539,7 @@ impl Run {
         result: RunResult,
         tested: Option<&Tested>,
     ) -> Result<(), TrainError> {
-        self.write_head(&self.dir.join("weights.safetensors"), head)?;
+        write_head(&self.dir.join("weights.safetensors"), head)?;
         self.events().settle(&self.history()?)?;
         self.events().write_outcome(&Outcome {
             settings: &self.settings,
@@ -576,13 +553,13 @@ impl Run {
     }
 }
 
-/// The trained layer: `logits = x·W + b`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Head {
-    /// Row-major `f32[D, C]`.
-    pub w: Vec<f32>,
-    /// `f32[C]`.
-    pub b: Vec<f32>,
+fn write_head(path: &Path, head: &Head) -> Result<(), TrainError> {
+    let named = head.named();
+    let tensors = named.iter().map(|(name, shape, values)| {
+        let values = Values { shape, values };
+        (*name, values)
+    });
+    files::write_tensors(path, tensors.collect(), HashMap::new())
 }
 
 /// The runs of a project, newest first; a folder that is no run is left out.

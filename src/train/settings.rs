@@ -44,6 +44,38 @@ pub enum Sampling {
     Natural,
 }
 
+/// How much an image of each class counts in the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassWeights {
+    /// As much as any other, as in `retrain.py`.
+    None,
+    /// By the inverse of how many images its class has, 1 on average.
+    Balanced,
+}
+
+impl ClassWeights {
+    /// The weights of so many classes, of which `y` are the training images; `None` where all count alike.
+    pub(super) fn of(self, y: &[i64], classes: usize) -> Option<Vec<f64>> {
+        if self == Self::None {
+            return None;
+        }
+        let mut counts = vec![0_usize; classes];
+        for class in y {
+            let class = usize::try_from(*class).ok();
+            if let Some(count) = class.and_then(|class| counts.get_mut(class)) {
+                *count += 1;
+            }
+        }
+        let there = counts.iter().filter(|count| **count > 0).count();
+        let weight = |count: usize| match count {
+            0 => 0.0,
+            _ => y.len() as f64 / (there * count) as f64,
+        };
+        Some(counts.into_iter().map(weight).collect())
+    }
+}
+
 /// By which figure on the validation images one evaluation or configuration is better than another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -71,6 +103,10 @@ pub struct HeadSettings {
     pub early_stopping_from: u32,
     /// Which evaluation is the best, whose weights are kept.
     pub keep_by: RankBy,
+    /// Units of a hidden layer between bottleneck and last layer, each `max(0, x·v + c)`; 0 is none.
+    pub hidden_units: u32,
+    /// Part of what each layer of the head reads that a step leaves out, 0..1 (Srivastava et al. 2014).
+    pub dropout: f32,
     /// How much the weights (not the biases) are drawn towards zero.
     pub weight_decay: f32,
     /// Share of the probability that the target spreads over all classes, 0..1.
@@ -99,6 +135,8 @@ impl Default for HeadSettings {
             early_stopping: 0,
             early_stopping_from: 0,
             keep_by: RankBy::Accuracy,
+            hidden_units: 0,
+            dropout: 0.0,
             weight_decay: 0.0,
             label_smoothing: 0.0,
             mixup: 0.0,
@@ -135,6 +173,8 @@ pub struct TrainSettings {
     pub optimizer: Optimizer,
     /// How the images of a batch are drawn.
     pub sampling: Sampling,
+    /// How much an image of each class counts in the loss.
+    pub class_weights: ClassWeights,
     /// What else is set of the training of the head.
     pub head: HeadSettings,
     /// Seed of everything random.
@@ -159,6 +199,7 @@ impl Default for TrainSettings {
             split: SplitSettings::default(),
             optimizer: Optimizer::Sgd,
             sampling: Sampling::Balanced,
+            class_weights: ClassWeights::None,
             head: HeadSettings::default(),
             seed: 0,
             histograms: true,
@@ -189,6 +230,7 @@ impl TrainSettings {
             },
             optimizer: Optimizer::Sgd,
             sampling: Sampling::Balanced,
+            class_weights: ClassWeights::None,
             head: HeadSettings::default(),
             seed: 0,
             histograms: true,
@@ -246,6 +288,8 @@ impl TrainSettings {
             },
             label_smoothing: head.label_smoothing,
             mixup: head.mixup,
+            dropout: head.dropout,
+            class_weights: self.class_weights,
             sampling: self.sampling,
             seed: self.seed,
             purpose: Purpose::Batch,

@@ -7,6 +7,7 @@
 )]
 
 mod early_stopping;
+mod layers;
 mod mixup;
 
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use super::batches::{ByClass, Draw, Purpose};
 use super::checkpoint::{Checkpoint, Snapshot};
-use super::head::{Data, Examples, HeadLayer, Sizes, Table, accuracy, correct, head_of, transpose};
+use super::head::{Data, Examples, HeadLayer, Sizes, Table, accuracy, correct};
+use super::layers::transpose;
 use super::learner::{End, Learner, Report};
 use super::metrics::{GRADIENT_NORM, LEARNING_RATE};
 use super::recipe::Recipe;
@@ -124,7 +126,7 @@ fn go_on_by(
         validation: &data.validation,
         batch: settings.train_batch_size,
     };
-    let layer = HeadLayer::new(SIZES, &table);
+    let layer = HeadLayer::new(SIZES, settings.head.hidden_units as usize, &table);
     let initial = layer.initial(settings.seed);
     let from = from.unwrap_or_else(|| Checkpoint::beginning(&recipe.optimization, &initial));
     let sides = [&data.train.side(), &data.validation.side()];
@@ -163,7 +165,7 @@ fn go_on_by(
         checkpoint: last.unwrap(),
         points,
         measured,
-        kept: (best_step, head_of(&weights, SIZES).unwrap()),
+        kept: (best_step, Head::of_tensors(&weights).unwrap()),
     }
 }
 

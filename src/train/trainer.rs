@@ -250,7 +250,7 @@ fn train_to_the_end(
         test_accuracy: accuracy(data.sizes, &data.test, &head)?,
         seconds: run.preparation_secs + trained.secs,
         notes,
-        trained_weights: (head.w.len() + head.b.len()) as u64,
+        trained_weights: head.values().map(<[f32]>::len).sum::<usize>() as u64,
         verdict: None,
         stopped_early: trained.stopped_early,
     };

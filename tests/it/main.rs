@@ -25,6 +25,7 @@ mod frozen_graph;
 mod gone;
 mod gradients_of_networks;
 mod heat;
+mod hidden_layer;
 mod import_folders;
 mod kill;
 mod late_ends;

@@ -133,10 +133,11 @@ impl HeatMapper {
         })
     }
 
-    /// Whether maps are exact rather than weighted by a gradient, see [`FeatureMaps::is_exact`].
+    /// Whether maps are exact rather than weighted by a gradient, see [`FeatureMaps::is_exact`]; those of a head with a hidden layer
+    /// are weighted by its gradient.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        self.maps.is_exact()
+        self.maps.is_exact() && self.head.hidden.is_none()
     }
 
     /// Runs the network on an image: the probabilities are those of [`Predictor`](super::Predictor), and maps of all
@@ -162,29 +163,33 @@ impl HeatMapper {
         let logit = |class: &usize| seen.logits.get(*class).copied().unwrap_or(0.0);
         let logits: Vec<f64> = members.iter().map(logit).collect();
         let shares = softmax(&logits);
-        let classes = self.classes.label_of.len();
-        let mut column = vec![0.0_f32; self.maps.dim()];
         let (mut bias, mut mean_logit) = (0.0, 0.0);
         for ((class, logit), share) in members.iter().zip(&logits).zip(&shares) {
-            let weights = self.head.w.iter().skip(*class).step_by(classes.max(1));
-            for (sum, weight) in column.iter_mut().zip(weights) {
-                *sum += share * weight;
-            }
             bias += share * self.head.b.get(*class).copied().unwrap_or(0.0);
             mean_logit += f64::from(*share) * logit;
         }
+        let shares: Vec<(usize, f32)> = members.into_iter().zip(shares).collect();
+        let column = self.head.slope(&seen.map.bottleneck, &shares);
+        let product = |x: &[f32]| {
+            let pairs = x.iter().zip(&column);
+            pairs
+                .map(|(x, w)| f64::from(*x) * f64::from(*w))
+                .sum::<f64>()
+        };
+        let mut bias = f64::from(bias);
+        if self.head.hidden.is_some() {
+            // The head is linear around this image only; what is left of the logit belongs to no place.
+            bias = mean_logit - product(&seen.map.bottleneck);
+        }
         let (rows, columns) = self.maps.size();
         let baseline = self.baseline.as_ref();
-        let of_baseline = baseline.map_or(0.0, |mean| {
-            let pairs = mean.bottleneck.iter().zip(&column);
-            pairs.map(|(x, w)| f64::from(*x) * f64::from(*w)).sum()
-        });
+        let of_baseline = baseline.map_or(0.0, |mean| product(&mean.bottleneck));
         Ok(HeatMap {
             label,
             rows,
             columns,
             values: self.maps.weigh(&seen.map, &column, baseline)?,
-            bias: (f64::from(bias) + of_baseline) as f32,
+            bias: (bias + of_baseline) as f32,
             logit: mean_logit as f32,
             cells: self.maps.cells(),
             preprocessing: self.preprocessing.clone(),

@@ -10,7 +10,7 @@ use crate::graph::{Dim, Graph, GraphError};
 use crate::onnx::{ElementType, OnnxError, Tensor};
 
 use super::format::{Acceptance, Example, Exporter, Family, FormatInfo, ModelFile, Options};
-use super::quantize::bottleneck_of;
+use super::quantize::read_value;
 use super::readme::input_in_python;
 use super::{ExportError, Language, Model};
 
@@ -146,7 +146,7 @@ impl Exporter for Onnx {
         if options.bottleneck {
             let name = model.graph.name_of(model.bottleneck);
             let bottleneck = match self.precision {
-                Precision::Int8 => bottleneck_of(&classifier, name)?,
+                Precision::Int8 => read_value(&classifier, name)?,
                 _ => classifier.named(name)?,
             };
             let bottleneck = classifier.output_as(bottleneck, BOTTLENECK);

@@ -28,8 +28,8 @@ pub(super) struct Measured {
     pub channels: HashMap<ValueId, Extremes>,
     /// For the weights of layers what they read.
     pub inputs: HashMap<ValueId, Moments>,
-    /// The bottlenecks `[N, D]` of the frames.
-    pub bottlenecks: Vec<f32>,
+    /// What the head's last layer reads of the frames, `[N, D]`.
+    pub features: Vec<f32>,
 }
 
 /// Between which numbers each channel of a value lies.
@@ -67,7 +67,7 @@ impl Extremes {
 /// Runs the network in real numbers.
 pub(super) fn measure(
     prepared: &Prepared,
-    bottleneck: ValueId,
+    features: ValueId,
     frames: &[Frame],
     side: usize,
     work: &Work,
@@ -86,7 +86,7 @@ pub(super) fn measure(
         .iter()
         .map(|value| is_nonnegative(&prepared.graph, *value))
         .collect();
-    let mut outputs = vec![joined.get(bottleneck)];
+    let mut outputs = vec![joined.get(features)];
     let mut least = Vec::new();
     let mut most = Vec::new();
     for ((value, channels), nonnegative) in values.iter().zip(&channels).zip(&nonnegative) {
@@ -118,11 +118,11 @@ pub(super) fn measure(
             max: vec![0.0; channels.unwrap_or(1)],
         })
         .collect();
-    let mut bottlenecks = Vec::new();
+    let mut of_frames = Vec::new();
     let keep = |_: usize, found: Vec<Tensor>| {
         let mut found = found.into_iter();
         let mut next = || found.next().ok_or_else(missing);
-        bottlenecks.extend_from_slice(next()?.f32()?);
+        of_frames.extend_from_slice(next()?.f32()?);
         let max = next()?;
         let mut max = max.f32()?.iter();
         for extremes in &mut extremes {
@@ -160,7 +160,7 @@ pub(super) fn measure(
             .map(|(measured, _)| measured)
             .collect(),
         inputs: reads.moments(work)?,
-        bottlenecks,
+        features: of_frames,
     })
 }
 

@@ -31,7 +31,7 @@ use crate::train::Run;
 use super::{ExportError, Model};
 use frames::Frames;
 
-pub(super) use search::bottleneck_of;
+pub(super) use search::read_value;
 pub use search::{Candidate, Search};
 
 /// The name of a quantized graph's input.

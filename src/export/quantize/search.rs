@@ -104,7 +104,7 @@ pub(super) fn search(
     frames: &Frames,
     work: &Work,
 ) -> Result<Found, ExportError> {
-    let measured = measure(&prepared, model.bottleneck, &frames.fit, frames.side, work)?;
+    let measured = measure(&prepared, model.features, &frames.fit, frames.side, work)?;
     let state = State {
         how: Quantizing {
             ranges: measured.ranges.clone(),
@@ -294,7 +294,7 @@ impl Searcher<'_> {
             let mut state = self.state.clone();
             for (value, histogram) in &seen {
                 // Logits are few, and their extremes are the answers.
-                if !self.is_after_bottleneck(*value) {
+                if !self.is_after(*value, self.model.features) {
                     state.how.ranges.insert(*value, histogram.by(rule));
                 }
             }
@@ -303,24 +303,24 @@ impl Searcher<'_> {
         self.offer_best(candidates.into(), GAIN)
     }
 
-    fn is_after_bottleneck(&self, value: ValueId) -> bool {
+    fn is_after(&self, value: ValueId, earlier: ValueId) -> bool {
         let graph = &self.state.prepared.graph;
         let place = |value: ValueId| graph.value(value).producer();
-        place(value) > place(self.model.bottleneck)
+        place(value) > place(earlier)
     }
 
-    /// The head, fitted to the bottlenecks of the integers.
+    /// The head's last layer, fitted to what the integers give it to read.
     fn head(&mut self, measured: &Measured) -> Result<(), ExportError> {
         let graph = &self.state.prepared.graph;
         let (Some(weight), Some(bias)) = (graph.find(HEAD_WEIGHT), graph.find(HEAD_BIAS)) else {
             return Ok(());
         };
-        let Some((w, b)) = self.model.head() else {
+        let Some((w, b)) = self.model.last_layer() else {
             return Ok(());
         };
         let old = Weights { w, b };
-        let found = self.bottlenecks()?;
-        let wanted = old.probabilities(&measured.bottlenecks);
+        let found = self.features()?;
+        let wanted = old.probabilities(&measured.features);
         let mut candidates = Vec::new();
         for pull in PULLS {
             let head = fitted(&old, &found, &wanted, pull);
@@ -329,7 +329,7 @@ impl Searcher<'_> {
             state.prepared.set_constant(weight, head.w)?;
             state.prepared.set_constant(bias, head.b)?;
             for value in state.prepared.measured() {
-                if self.is_after_bottleneck(value)
+                if self.is_after(value, self.model.features)
                     && let Some(range) = state.how.ranges.get_mut(&value)
                 {
                     *range = range.union(Range { min, max });
@@ -340,12 +340,12 @@ impl Searcher<'_> {
         self.offer_best(candidates, GAIN)
     }
 
-    /// The bottlenecks that the integers give for the frames that are fitted on.
-    fn bottlenecks(&self) -> Result<Vec<f32>, ExportError> {
+    /// What the integers give the head's last layer to read, for the frames that are fitted on.
+    fn features(&self) -> Result<Vec<f32>, ExportError> {
         let State { prepared, how } = &self.state;
         let graph = quantize(prepared, how, IMAGE)?;
-        let name = prepared.graph.name_of(self.model.bottleneck);
-        let value = bottleneck_of(&graph, name)?;
+        let name = prepared.graph.name_of(self.model.features);
+        let value = read_value(&graph, name)?;
         let mut all = Vec::new();
         let keep = |_: usize, found: Vec<Tensor>| {
             if let Some(found) = found.first() {
@@ -369,11 +369,12 @@ impl Searcher<'_> {
     fn real_layers(&mut self) -> Result<(), ExportError> {
         let graph = &self.state.prepared.graph;
         let mut end = self.state.clone();
+        let bottleneck = self.model.bottleneck;
         // The mean over all pixels, and all behind it.
         for node in graph.nodes() {
             let is_pool = matches!(node.op, crate::graph::Op::GlobalPool(_));
             if let Some(output) = node.output()
-                && (is_pool || self.is_after_bottleneck(output) || output == self.model.bottleneck)
+                && (is_pool || self.is_after(output, bottleneck) || output == bottleneck)
             {
                 end.how.float.insert(output);
             }
@@ -406,8 +407,8 @@ impl Searcher<'_> {
     }
 }
 
-/// The value of a quantized graph that is the bottleneck in real numbers, called `name` in the network.
-pub(in crate::export) fn bottleneck_of(graph: &Graph, name: &str) -> Result<ValueId, ExportError> {
+/// The value of a quantized graph that is the one called `name` in the network, in real numbers.
+pub(in crate::export) fn read_value(graph: &Graph, name: &str) -> Result<ValueId, ExportError> {
     let read = graph.find(&format!("{name}/read"));
     match read {
         Some(value) => Ok(value),
@@ -421,15 +422,15 @@ mod tests {
 
     use super::*;
     use crate::evaluate::arg_max;
-    use crate::export::model::tests::small_model;
+    use crate::export::model::tests::{hidden_model, small_model};
     use crate::graph::passes::quantize::prepare;
     use crate::onnx::Session;
 
     const SIDE: usize = 96;
 
     /// Frames of noise, with what the small model says of them, where `run` is so; else with another answer.
-    fn frames(run: bool) -> Vec<Frame> {
-        let prepared = prepare(&small_model().graph, [127.0; 3], [128.0; 3]).unwrap();
+    fn frames(model: &Model, run: bool) -> Vec<Frame> {
+        let prepared = prepare(&model.graph, [127.0; 3], [128.0; 3]).unwrap();
         let (graph, _) = prepared.from_pixels(IMAGE).unwrap();
         let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
         let frames = (1..=12).map(|seed| {
@@ -452,20 +453,19 @@ mod tests {
         frames.collect()
     }
 
-    fn searched(run: bool) -> Found {
-        let model = small_model();
+    fn searched(model: &Model, run: bool) -> Found {
         let prepared = prepare(&model.graph, [127.0; 3], [128.0; 3]).unwrap();
         let frames = Frames {
             side: SIDE,
-            fit: frames(run),
-            compare: frames(run),
+            fit: frames(model, run),
+            compare: frames(model, run),
         };
-        search(prepared, &model, &frames, &Work::new()).unwrap()
+        search(prepared, model, &frames, &Work::new()).unwrap()
     }
 
     #[test]
     fn what_is_good_enough_ends_the_search() {
-        let found = searched(true);
+        let found = searched(&small_model(), true);
         let candidates = &found.search.candidates;
         assert_eq!(candidates.len(), 1, "{candidates:?}");
         assert!(candidates[0].taken && candidates[0].is_good_enough());
@@ -476,7 +476,28 @@ mod tests {
     /// A run that says something else than its own network: nothing comes near it.
     #[test]
     fn what_is_not_good_enough_is_searched_on() {
-        let found = searched(false);
+        searched_on(&small_model());
+    }
+
+    /// The last layer is fitted to what the hidden one gives it.
+    #[test]
+    fn a_hidden_layer_is_searched_with() {
+        let model = hidden_model();
+        assert_ne!(model.features, model.bottleneck);
+        assert_eq!(model.last_layer().unwrap().0.len(), 5 * 3);
+        assert_eq!(model.dim(), 1280);
+        let found = searched_on(&model);
+        let candidates = || found.search.candidates.iter();
+        let least = candidates().map(|known| known.divergence);
+        let least = least.fold(f64::INFINITY, f64::min);
+        let mut fitted = candidates().filter(|known| known.name.starts_with("head fitted"));
+        // One that was fitted to anything else would be far off.
+        let near = |known: &Candidate| known.divergence < 1.05 * least;
+        assert!(fitted.any(near), "{:?}", found.search.candidates);
+    }
+
+    fn searched_on(model: &Model) -> Found {
+        let found = searched(model, false);
         let candidates = &found.search.candidates;
         assert!(candidates.len() > 8, "{candidates:?}");
         assert!(candidates[0].taken && !candidates[0].is_good_enough());
@@ -486,6 +507,7 @@ mod tests {
         let taken = candidates.iter().filter(|known| known.taken);
         let divergences: Vec<f64> = taken.map(|known| known.divergence).collect();
         assert!(divergences.windows(2).all(|pair| pair[1] < pair[0]));
+        found
     }
 
     #[test]

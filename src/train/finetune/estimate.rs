@@ -14,7 +14,7 @@ use crate::train::checkpoint::Checkpoint;
 use crate::train::data::{Splitting, select};
 use crate::train::head::Sizes;
 use crate::train::learner::{Learner, Report};
-use crate::train::{Head, LiveCurves, TrainError, TrainSettings, measure_steps_per_second};
+use crate::train::{Head, Hidden, LiveCurves, TrainError, TrainSettings, measure_steps_per_second};
 
 use super::network::{cut_of, network};
 use super::rows::{RowBatches, Rows};
@@ -114,7 +114,8 @@ pub struct Pace {
     train: usize,
     validation: usize,
     all: usize,
-    /// Numbers in the head.
+    sizes: Sizes,
+    /// Numbers in the head that was measured.
     head_weights: u64,
 }
 
@@ -160,15 +161,8 @@ impl Pace {
         let plans = blocks.plans();
         work.stage("Measuring this machine", Some(plans.len() as u64));
         let batch = settings.train_batch_size.max(1);
-        let head_rate = measure_steps_per_second(
-            settings.optimizer,
-            dim,
-            classes,
-            train.clamp(1, 2_000),
-            batch,
-            0.3,
-            work,
-        )?;
+        let head_rate =
+            measure_steps_per_second(settings, dim, classes, train.clamp(1, 2_000), 0.3, work)?;
         let whole_macs = plans
             .first()
             .map_or(1, |plan| plan.macs_front + plan.macs_back)
@@ -209,7 +203,8 @@ impl Pace {
             train,
             validation,
             all,
-            head_weights: (dim * classes + classes) as u64,
+            sizes,
+            head_weights: head_weights(sizes, settings),
         })
     }
 
@@ -256,13 +251,15 @@ impl Pace {
         let pictures_of_head =
             f64::from(settings.how_many_training_steps) * settings.train_batch_size as f64;
         let views = self.train as u64 * u64::from(fine_tune.views);
+        // The time of a step goes into products with its weights.
+        let larger = head_weights(self.sizes, settings) as f64 / self.head_weights.max(1) as f64;
         let mut found = DepthEstimate {
             depth: plan.depth,
-            trained_weights: self.head_weights,
+            trained_weights: head_weights(self.sizes, settings),
             steps: 0,
             cache_bytes: 0,
             over_budget: false,
-            secs: self.first_pass_secs() + pictures_of_head * self.head_secs,
+            secs: self.first_pass_secs() + pictures_of_head * self.head_secs * larger,
         };
         if plan.cut.is_none() {
             found.secs += views as f64 * self.through_whole;
@@ -295,6 +292,11 @@ impl Pace {
             + again;
         found
     }
+}
+
+/// Numbers in a head with these settings.
+fn head_weights(Sizes { dim, classes }: Sizes, settings: &TrainSettings) -> u64 {
+    Head::count(dim, settings.head.hidden_units as usize, classes)
 }
 
 /// Seconds of a step at the depth of a plan for each picture of its batch.
@@ -371,11 +373,16 @@ pub(super) fn step_secs(
     rounds: u32,
     work: &Work,
 ) -> Result<f64, TrainError> {
-    let head = Head {
-        w: vec![0.0; sizes.dim * sizes.classes],
-        b: vec![0.0; sizes.classes],
+    let layer = |from: usize, to: usize| (vec![0.0; from * to], vec![0.0; to]);
+    let hidden = match settings.head.hidden_units as usize {
+        0 => None,
+        units => Some(layer(sizes.dim, units)),
     };
-    let (network, initial) = network(blocks, plan, &settings.fine_tune, sizes, &head, work)?;
+    let width = hidden.as_ref().map_or(sizes.dim, |(_, b)| b.len());
+    let (w, b) = layer(width, sizes.classes);
+    let hidden = hidden.map(|(w, b)| Hidden { w, b });
+    let head = Head { hidden, w, b };
+    let (network, initial) = network(blocks, plan, &settings.fine_tune, &head, work)?;
     let train = Side {
         frames: (0..sizes.classes).collect(),
         y: (0..sizes.classes as i64).collect(),

@@ -3,19 +3,24 @@
 use std::collections::BTreeMap;
 
 use crate::backbone::worker_count;
-use crate::graph::ops::{Linear, block_size};
+use crate::graph::ops::block_size;
 use crate::graph::passes::layout::append_in_rows;
 use crate::graph::{Dim, Graph, GraphError, ValueId};
 use crate::onnx::ElementType;
 use crate::train::batches::Part;
+use crate::train::layers::append_layers;
 use crate::train::optimizer::Weight;
 use crate::train::parts::images_at_once;
 use crate::train::problem::{Forward, Problem};
 
-/// The head's weights, `[K, D]`.
-pub(super) const LOGITS_WEIGHT: &str = "logits.weight";
-/// The head's bias, `[K]`.
-pub(super) const LOGITS_BIAS: &str = "logits.bias";
+/// The names of the head's weights, in the order of [`Head::tensors`](crate::train::Head): those of a hidden layer, where there is
+/// one, then matrix and bias of the last one.
+pub(super) const HEAD_WEIGHTS: [&str; 4] = [
+    "logits.hidden.weight",
+    "logits.hidden.bias",
+    "logits.weight",
+    "logits.bias",
+];
 
 /// What is trained: the back of the network from the cut to the pooled bottleneck, and the head on it.
 #[derive(Debug, Clone)]
@@ -26,7 +31,7 @@ pub(super) struct Network {
     pub cut: Vec<usize>,
     /// Number of classes, K.
     pub classes: usize,
-    /// The weights that are trained, the head's two among them.
+    /// The weights that are trained, the [head's](HEAD_WEIGHTS) last.
     pub weights: Vec<Weight>,
 }
 
@@ -61,6 +66,7 @@ impl Problem for Network {
         x: ValueId,
         weights: &[ValueId],
         images: usize,
+        dropout: f32,
     ) -> Result<Forward, GraphError> {
         let x = graph.cast(x, ElementType::F32);
         let lens = std::iter::once(images).chain(self.cut.iter().copied());
@@ -75,11 +81,12 @@ impl Problem for Network {
             .collect();
         let block = block_size();
         let pooled = append_in_rows(graph, &self.back, x, &self.cut, images, &trained, block)?;
-        let (w, b) = (graph.named(LOGITS_WEIGHT)?, graph.named(LOGITS_BIAS)?);
+        let of_all = self.weights.iter().zip(weights);
+        let of_head = of_all.filter(|(weight, _)| HEAD_WEIGHTS.contains(&&*weight.name));
+        let of_head: Vec<ValueId> = of_head.map(|(_, value)| *value).collect();
         Ok(Forward {
             features: Some(pooled),
-            // pooled · Wᵀ + b
-            logits: graph.op(Linear::BY_TRANSPOSE, &[pooled, w, b]),
+            logits: append_layers(graph, pooled, &of_head, dropout),
         })
     }
 

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use crate::backbone::{Blocks, CutAt, Plan, WeightKind};
 use crate::jobs::{Work, abandonable};
 use crate::onnx::Tensor;
-use crate::train::head::{Sizes, transpose};
 use crate::train::optimizer::{Weight, matrix};
 use crate::train::{Head, TrainError};
 
-use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
+use super::graph::{HEAD_WEIGHTS, Network};
 use super::settings::FineTuneSettings;
 
 /// The network behind the cut with a head on it, and the initial contents of the weights that are trained.
@@ -17,7 +16,6 @@ pub(super) fn network(
     blocks: &Arc<Blocks>,
     plan: &Plan,
     settings: &FineTuneSettings,
-    sizes: Sizes,
     head: &Head,
     work: &Work,
 ) -> Result<(Arc<Network>, Vec<Tensor>), TrainError> {
@@ -45,22 +43,21 @@ pub(super) fn network(
         });
         initial.push(tensor);
     }
-    let Sizes { dim, classes } = sizes;
-    let logits = Tensor::new([classes, dim], transpose(&head.w, dim));
-    let bias = Tensor::new([classes], head.b.clone());
-    for (name, tensor, decays) in [(LOGITS_WEIGHT, logits, true), (LOGITS_BIAS, bias, false)] {
+    let layers = head.tensors();
+    let without_hidden = HEAD_WEIGHTS.len() - layers.len();
+    for (name, tensor) in HEAD_WEIGHTS.iter().skip(without_hidden).zip(layers) {
         weights.push(Weight {
-            name: name.to_owned(),
+            name: (*name).to_owned(),
             shape: tensor.shape.clone(),
             rate: 1.0,
-            decays,
+            decays: tensor.shape.len() > 1,
         });
         initial.push(tensor);
     }
     let network = Network {
         back,
         cut: cut.shape.clone(),
-        classes,
+        classes: head.classes(),
         weights,
     };
     Ok((Arc::new(network), initial))

@@ -43,6 +43,8 @@ pub struct FineTuneSettings {
     pub weight_decay: f32,
     /// Largest norm of the gradient over all weights; 0 has no limit.
     pub clip_norm: f32,
+    /// Part of what each layer of the head reads that a step leaves out, 0..1.
+    pub dropout: f32,
     /// Share of the probability that the target spreads over all classes, 0..1 (Szegedy et al. 2016).
     pub label_smoothing: f32,
     /// The α of mixup among the activations of a batch (Zhang et al. 2018), 0..=10; 0 mixes none.
@@ -74,6 +76,7 @@ impl Default for FineTuneSettings {
             layer_decay: 1.0,
             weight_decay: 0.01,
             clip_norm: 1.0,
+            dropout: 0.0,
             label_smoothing: 0.1,
             mixup: 0.0,
             average_decay: 0.99,
@@ -140,6 +143,8 @@ impl TrainSettings {
             },
             label_smoothing: fine_tune.label_smoothing,
             mixup: fine_tune.mixup,
+            dropout: fine_tune.dropout,
+            class_weights: self.class_weights,
             sampling: self.sampling,
             seed: self.seed,
             purpose: Purpose::FineTuneBatch,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use half::f16;
 
 use super::FineTuneSettings;
-use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
+use super::graph::Network;
 use super::rows::{RowBatches, Rows};
 use crate::backbone::Depth;
 use crate::graph::ops::{Activation, Conv, GlobalPool, Reshaping};
@@ -156,13 +156,16 @@ fn case() -> (Arc<Network>, Vec<Tensor>, TrainSettings, [Side; 2]) {
         .map(|(_, tensor)| Tensor::new(matrix(&tensor.shape), tensor.data))
         .collect();
     let mut draw = Draw::new(2, Purpose::Weights, 0);
-    for (name, shape) in [(LOGITS_WEIGHT, vec![3, small.dim]), (LOGITS_BIAS, vec![3])] {
+    for (name, shape) in [
+        ("logits.weight", vec![3, small.dim]),
+        ("logits.bias", vec![3]),
+    ] {
         initial.push(random(&mut draw, &shape, 0.1));
         weights.push(Weight {
             name: name.to_owned(),
             shape,
             rate: 1.0,
-            decays: name == LOGITS_WEIGHT,
+            decays: name == "logits.weight",
         });
     }
     let settings = TrainSettings {

@@ -10,12 +10,12 @@ use crate::project::{Project, Split};
 use crate::train::batches::Side;
 use crate::train::checkpoint::Store;
 use crate::train::data::Prepared;
-use crate::train::head::{Examples, accuracy, correct, point, tested, train_head, transpose};
+use crate::train::head::{Examples, accuracy, correct, point, tested, train_head};
 use crate::train::tensorboard::Tested;
 use crate::train::training::Training;
 use crate::train::{CurvePoint, Head, HeadOnly, LiveCurves, Run, RunResult, TrainError};
 
-use super::graph::{LOGITS_BIAS, LOGITS_WEIGHT, Network};
+use super::graph::{HEAD_WEIGHTS, Network};
 use super::network::{cut_of, network};
 use super::rows::RowBatches;
 use super::verdict;
@@ -46,7 +46,7 @@ pub(in crate::train) fn train_deeper(
     let blocks = Arc::new(Blocks::of_for(&run.settings.architecture, work)?);
     let plan = blocks.plan(fine_tune.depth);
     let cut = cut_of(&plan)?;
-    let (network, initial) = network(&blocks, &plan, &fine_tune, data.sizes, &head, work)?;
+    let (network, initial) = network(&blocks, &plan, &fine_tune, &head, work)?;
     let paths: Vec<PathBuf> = prepared
         .frames
         .iter()
@@ -167,25 +167,19 @@ fn measured_anew(
 
 /// The head, and the rest.
 fn split_weights(network: &Network, kept: Vec<Tensor>) -> Result<(Head, TunedWeights), TrainError> {
-    let mut head = Head {
-        w: Vec::new(),
-        b: Vec::new(),
-    };
-    let mut tuned = Vec::new();
+    let (mut head, mut tuned) = (Vec::new(), Vec::new());
     for (weight, tensor) in network.weights.iter().zip(kept) {
-        match weight.name.as_str() {
-            LOGITS_WEIGHT => head.w = transpose(tensor.f32()?, network.classes),
-            LOGITS_BIAS => head.b = tensor.f32()?.to_vec(),
-            name => {
-                // Back to the shape that the network has it in.
-                let original = network.back.find(name);
-                let original = original.and_then(|weight| network.back.lens(weight));
-                let shape = original.unwrap_or_else(|| tensor.shape.clone());
-                tuned.push((name.to_owned(), Tensor::new(shape, tensor.data)));
-            }
+        if HEAD_WEIGHTS.contains(&&*weight.name) {
+            head.push(tensor);
+            continue;
         }
+        // Back to the shape that the network has it in.
+        let original = network.back.find(&weight.name);
+        let original = original.and_then(|weight| network.back.lens(weight));
+        let shape = original.unwrap_or_else(|| tensor.shape.clone());
+        tuned.push((weight.name.clone(), Tensor::new(shape, tensor.data)));
     }
-    Ok((head, TunedWeights::new(tuned)?))
+    Ok((Head::of_tensors(&head)?, TunedWeights::new(tuned)?))
 }
 
 /// Both classifiers on the test frames, with the whole network as the app and an export run it.

@@ -1,7 +1,9 @@
 //! The table of settings, in the order in which they are shown.
 
 use crate::backbone::{Architecture, Fit};
-use crate::train::{EvalSpacing, Optimizer, RankBy, Sampling, Schedule, TrainSettings};
+use crate::train::{
+    ClassWeights, EvalSpacing, Optimizer, RankBy, Sampling, Schedule, TrainSettings,
+};
 
 use super::{ChoiceOption, Group, Kind, Nothing, Reals, Setting};
 
@@ -12,6 +14,8 @@ const FITS: [Fit; 3] = [Fit::CenterCrop, Fit::Stretch, Fit::Pad];
 const SCHEDULES: [Schedule; 2] = [Schedule::Constant, Schedule::Cosine];
 
 const SAMPLINGS: [Sampling; 2] = [Sampling::Balanced, Sampling::Natural];
+
+const CLASS_WEIGHTS: [ClassWeights; 2] = [ClassWeights::None, ClassWeights::Balanced];
 
 const RANKS: [RankBy; 2] = [RankBy::Accuracy, RankBy::CrossEntropy];
 
@@ -273,6 +277,35 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "class_weights",
+        group: Group::Data,
+        title: "Class weights",
+        unit: "",
+        brief: "How much an {image} of each class counts in the loss",
+        more: "They do for {images} drawn alike what *Classes alike* does by drawing; both together weigh rare classes twice.",
+        retrain: None,
+        kind: Kind::Choice {
+            options: &[
+                ChoiceOption {
+                    word: "none",
+                    title: "All alike",
+                    brief: "Each as much as any other, as in retrain.py",
+                },
+                ChoiceOption {
+                    word: "balanced",
+                    title: "Balanced",
+                    brief: "By the inverse of how many {images} its class has: small classes count as much as large ones",
+                },
+            ],
+            get: |s| place_of(&CLASS_WEIGHTS, &s.class_weights),
+            set: |s, place| {
+                if let Some(weights) = CLASS_WEIGHTS.get(place) {
+                    s.class_weights = *weights;
+                }
+            },
+        },
+    },
+    Setting {
         key: "split_seed",
         group: Group::Data,
         title: "Split seed",
@@ -379,6 +412,26 @@ pub const SETTINGS: &[Setting] = &[
                 }
             },
         },
+    },
+    Setting {
+        key: "head_hidden_units",
+        group: Group::Head,
+        title: "Hidden units",
+        unit: "",
+        brief: "Units of a layer between the bottleneck and the last layer, with a ReLU; 0 has none",
+        more: "Only with many {images} does a head with a hidden layer do better than without; its heat maps hold for each image by itself. Fine-tuning trains it further, and all exports have it.",
+        retrain: None,
+        kind: whole!([0, 8_192], head.hidden_units),
+    },
+    Setting {
+        key: "head_dropout",
+        group: Group::Head,
+        title: "Dropout of the head",
+        unit: "",
+        brief: "The part of what each layer of the head reads that is left out at random in each step, which keeps it from relying on single numbers",
+        more: "Srivastava et al. 2014. Evaluations and exports leave out nothing.",
+        retrain: None,
+        kind: real!(BELOW_ONE, 3, head.dropout),
     },
     Setting {
         key: "head_weight_decay",
@@ -636,6 +689,16 @@ pub const SETTINGS: &[Setting] = &[
         more: "It is the α of the Beta distribution that each share is drawn from (Zhang et al. 2018): 0.1 to 0.4 mix most {images} a little, 1 mixes by any share alike. Mixed is what the trained part reads: activations, at depth `all` the pixels. The training curve is of the mixed {images}, each of them right by the share of the class that it is taken for: it stays below the validation curve, and the two do not tell how much was learned by heart.",
         retrain: None,
         kind: real!(UP_TO_TEN, 2, fine_tune.mixup),
+    },
+    Setting {
+        key: "dropout",
+        group: Group::FineTuning,
+        title: "Dropout",
+        unit: "",
+        brief: "The part of what each layer of the head reads that is left out at random in each step of the fine-tuning",
+        more: "Srivastava et al. 2014. Evaluations leave out nothing; the training curve is measured with it.",
+        retrain: None,
+        kind: real!(BELOW_ONE, 3, fine_tune.dropout),
     },
     Setting {
         key: "weight_decay",

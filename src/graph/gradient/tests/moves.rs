@@ -359,6 +359,7 @@ fn cross_entropy_with_smoothed_labels_and_weighted_classes() {
         let loss = CrossEntropy {
             smoothing,
             class_weights,
+            by_row: false,
         };
         let inputs = [random.tensor(&[4, 3], -2.0, 2.0)];
         check("cross-entropy", &mut random, &inputs, &|graph, x| {

@@ -170,6 +170,7 @@ fn cross_entropy_is_that_of_pytorch() {
         let loss = CrossEntropy {
             smoothing,
             class_weights,
+            by_row: false,
         };
         let value = loss.append(&mut graph, x, labels, 3, ElementType::F64);
         graph.output_as(value, "loss");

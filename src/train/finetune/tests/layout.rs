@@ -12,14 +12,13 @@ use super::{Small, case, random, small, table};
 use crate::backbone::{Architecture, Blocks, Depth};
 use crate::graph::ops::{Activation, Conv, GlobalPool, Linear, ReduceKind, Reshaping, block_size};
 use crate::graph::passes::layout::append_in_rows;
-use crate::graph::{Dim, Graph, Sliding, ValueId, gradients};
+use crate::graph::{CrossEntropy, Dim, Graph, Sliding, ValueId, gradients};
 use crate::jobs::Work;
 use crate::onnx::{ElementType, Session, Tensor};
 use crate::train::Head;
 use crate::train::batches::{Draw, Part, Purpose, Row};
-use crate::train::head::Sizes;
 use crate::train::mixup;
-use crate::train::parts;
+use crate::train::parts::{self, Objective};
 use crate::train::problem::{Inputs, Problem};
 
 #[derive(Debug, Clone, Copy)]
@@ -230,11 +229,23 @@ fn by_parts(images: usize, mixes: bool) -> Vec<Tensor> {
     if mixes {
         mixup::mix(&mut graph, &mut inputs, network.classes, BATCH);
     }
-    let smoothing = settings.fine_tune.label_smoothing;
-    let (logits, found) =
-        parts::by_parts(problem, &mut graph, &inputs, smoothing, [BATCH, images]).unwrap();
+    let objective = Objective {
+        loss: CrossEntropy {
+            smoothing: f64::from(settings.fine_tune.label_smoothing),
+            class_weights: Some(vec![0.25, 2.0, 0.75]),
+            by_row: true,
+        },
+        dropout: 0.25,
+    };
+    let learned =
+        parts::by_parts(problem, &mut graph, &inputs, &objective, [BATCH, images]).unwrap();
+    assert_eq!(learned.masks.len(), BATCH / images);
     let mut outputs = Vec::new();
-    for (at, value) in [logits].into_iter().chain(found).enumerate() {
+    for (at, value) in [learned.logits]
+        .into_iter()
+        .chain(learned.gradients)
+        .enumerate()
+    {
         let name = format!("value {at}");
         graph.output_as(value, &name);
         outputs.push(name);
@@ -257,6 +268,25 @@ fn by_parts(images: usize, mixes: bool) -> Vec<Tensor> {
     }
     let weights = network.weights.iter().map(|weight| weight.name.as_str());
     inputs.extend(weights.zip(&initial));
+    // Each image keeps what it keeps in the whole batch.
+    let of_all = BATCH / learned.masks.len();
+    let mut row = 0;
+    let masks: Vec<(String, Tensor)> = learned
+        .masks
+        .iter()
+        .map(|mask| {
+            let [Dim::Fixed(rows), Dim::Fixed(width)] = mask.shape[..] else {
+                panic!("{:?}", mask.shape);
+            };
+            assert_eq!(rows, of_all);
+            let kept = |at: usize| if (7 * at) % 11 < 3 { 0.0 } else { 4.0 / 3.0 };
+            let first = row * width;
+            row += rows;
+            let values: Vec<f32> = (first..first + rows * width).map(kept).collect();
+            (mask.input.clone(), Tensor::new([rows, width], values))
+        })
+        .collect();
+    inputs.extend(masks.iter().map(|(name, mask)| (name.as_str(), mask)));
     let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
     let mut session = Session::from_bytes(&graph.to_onnx(), 2).unwrap();
     session.run(&inputs, &outputs).unwrap()
@@ -287,21 +317,15 @@ fn a_batch_in_parts_has_the_derivatives_of_the_whole() {
 #[test]
 fn what_fits_into_memory_goes_at_once() {
     let blocks = Arc::new(Blocks::of(&Architecture::default()).unwrap());
-    let sizes = Sizes {
-        dim: Architecture::default().entry().unwrap().bottleneck_dim,
-        classes: 3,
-    };
-    let head = Head {
-        w: vec![0.0; sizes.dim * 3],
-        b: vec![0.0; 3],
-    };
+    let dim = Architecture::default().entry().unwrap().bottleneck_dim;
+    let head = Head::linear(vec![0.0; dim * 3], vec![0.0; 3]);
     let settings = FineTuneSettings::default();
     for (depth, expected, of_30) in [
         (Depth::Last3, 32..=32, 30..=30),
         (Depth::All, 8..=16, 5..=15),
     ] {
         let plan = blocks.plan(depth);
-        let (network, _) = network(&blocks, &plan, &settings, sizes, &head, &Work::new()).unwrap();
+        let (network, _) = network(&blocks, &plan, &settings, &head, &Work::new()).unwrap();
         let images = network.images_at_once(32);
         assert!(expected.contains(&images), "{depth}: {images}");
         let images = network.images_at_once(30);

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use super::super::FineTuneSettings;
-use super::super::graph::LOGITS_WEIGHT;
 use super::super::network::network;
 use super::super::rows::RowBatches;
 use super::{beginning, case, table};
 use crate::backbone::{Blocks, Depth};
 use crate::jobs::Work;
 use crate::onnx::Tensor;
-use crate::train::head::Sizes;
 use crate::train::learner::{Learner, Report};
 use crate::train::{Head, LiveCurves, Optimizer, TrainSettings};
 
@@ -107,22 +105,15 @@ fn a_weight_with_half_the_rate_goes_exactly_half_as_far() {
 #[test]
 fn each_block_learns_slower_than_the_one_behind_it() {
     let blocks = Arc::new(Blocks::of(&"efficientnet-lite0@96".parse().unwrap()).unwrap());
-    let sizes = Sizes {
-        dim: 1280,
-        classes: 2,
-    };
-    let head = Head {
-        w: vec![0.0; 2 * 1280],
-        b: vec![0.0; 2],
-    };
+    let head = Head::linear(vec![0.0; 2 * 1280], vec![0.0; 2]);
     for (layer_decay, factors) in [(1.0, [1.0; 4]), (0.5, [1.0, 0.5, 0.25, 0.125])] {
         let settings = FineTuneSettings {
             layer_decay,
             ..FineTuneSettings::default()
         };
         let plan = blocks.plan(Depth::Last3);
-        let (network, _) = network(&blocks, &plan, &settings, sizes, &head, &Work::new()).unwrap();
-        let of_names = [LOGITS_WEIGHT, "blocks.6.0.", "blocks.5.3.", "blocks.5.2."];
+        let (network, _) = network(&blocks, &plan, &settings, &head, &Work::new()).unwrap();
+        let of_names = ["logits.weight", "blocks.6.0.", "blocks.5.3.", "blocks.5.2."];
         for (begin, factor) in of_names.iter().zip(factors) {
             let mut weights = network.weights.iter().filter(|w| w.name.starts_with(begin));
             let first = weights.next().unwrap();
