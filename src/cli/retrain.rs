@@ -95,8 +95,8 @@ pub struct Args {
     /// How much is reported
     #[arg(long, value_name = "LEVEL", default_value = "INFO", ignore_case = true)]
     logging_verbosity: Verbosity,
-    /// Not written any more
-    #[arg(long, value_name = "DIR", hide = true)]
+    /// Where the graph goes as a SavedModel for TensorFlow, a new folder [default: not written]
+    #[arg(long, value_name = "DIR")]
     saved_model_dir: Option<PathBuf>,
     /// Architectures are files now
     #[arg(long, value_name = "URL", hide = true)]
@@ -172,12 +172,6 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
 }
 
 fn order(args: Args, console: &Console) -> anyhow::Result<RetrainOrder> {
-    if args.saved_model_dir.is_some() {
-        return Err(Usage(
-            "--saved_model_dir is not written any more; --output_graph is what TensorFlow 1 and its apps load, and `salamander export` writes TensorFlow Lite, ONNX and Core ML from the same run".to_owned(),
-        )
-        .into());
-    }
     if args.tfhub_module.is_some() {
         return Err(Usage(
             "--tfhub_module needs TensorFlow; give an --architecture of `salamander architectures`, or add any network to a project from an ONNX file (`salamander architectures add`)".to_owned(),
@@ -206,6 +200,7 @@ fn order(args: Args, console: &Console) -> anyhow::Result<RetrainOrder> {
             *place = given;
         }
     }
+    order.saved_model_dir = args.saved_model_dir;
     order.intermediate_store_frequency = args.intermediate_store_frequency;
     order.final_tensor_name = args.final_tensor_name;
     if let Some(named) = args.architecture {
@@ -361,7 +356,7 @@ mod tests {
         }
         let order = of("--image_dir f --output_graph g --output_labels l --summaries_dir s \
              --intermediate_output_graphs_dir i --intermediate_store_frequency 5 --bottleneck_dir b \
-             --final_tensor_name t")
+             --final_tensor_name t --saved_model_dir m")
         .unwrap();
         let places = [
             &order.output_graph,
@@ -376,12 +371,12 @@ mod tests {
         );
         assert_eq!(order.intermediate_store_frequency, 5);
         assert_eq!(order.final_tensor_name, "t");
+        assert_eq!(order.saved_model_dir.as_deref(), Some("m".as_ref()));
     }
 
     #[test]
     fn what_is_no_more_is_said_with_what_to_do_instead() {
         for (flag, instead) in [
-            ("--saved_model_dir d", "--output_graph"),
             ("--tfhub_module https://tfhub.dev/x", "--architecture"),
             ("--test_batch_size 10", "-1"),
             ("--architecture inception_v3", "architectures"),

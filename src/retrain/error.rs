@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::evaluate::EvaluateError;
 use crate::export::ExportError;
+use crate::export::frozen_graph::FrozenGraphError;
 use crate::files::FileError;
 use crate::project::ProjectError;
 use crate::train::TrainError;
@@ -43,6 +44,12 @@ pub enum RetrainError {
         /// The images that it was made for.
         images: PathBuf,
     },
+    /// The folder for the `SavedModel` holds something.
+    #[error("--saved_model_dir “{}” is there already and not empty; give the name of a new folder", path.display())]
+    SavedModelThere {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The name of the result.
     #[error("--final_tensor_name {reason}")]
     FinalTensor {
@@ -74,6 +81,9 @@ pub enum RetrainError {
     /// The graph.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// The `SavedModel` around it.
+    #[error(transparent)]
+    SavedModel(#[from] FrozenGraphError),
 }
 
 fn folders(found: usize) -> &'static str {

@@ -41,6 +41,8 @@ pub struct RetrainOrder {
     pub intermediate_store_frequency: u32,
     /// Where bottlenecks are cached: a folder for the project.
     pub bottleneck_dir: PathBuf,
+    /// Where the `SavedModel` goes, a new folder; `None` writes none.
+    pub saved_model_dir: Option<PathBuf>,
     /// The name of the result in the graph.
     pub final_tensor_name: String,
     /// How is trained.
@@ -60,6 +62,7 @@ impl RetrainOrder {
             intermediate_output_graphs_dir: temp.join("intermediate_graph"),
             intermediate_store_frequency: 0,
             bottleneck_dir: temp.join("bottleneck"),
+            saved_model_dir: None,
             final_tensor_name: FINAL_TENSOR.to_owned(),
             settings: TrainSettings::classic(),
         }
@@ -82,7 +85,7 @@ pub struct Retrained {
 ///
 /// # Errors
 /// Before anything is written: a folder without two class folders, a folder for bottlenecks that belongs to something
-/// else, a name that no node can have.
+/// else, a name that no node can have, a folder for the `SavedModel` that holds something.
 pub fn retrain(
     order: &RetrainOrder,
     curves: &LiveCurves,
@@ -90,6 +93,9 @@ pub fn retrain(
 ) -> Result<Retrained, RetrainError> {
     frozen_graph::check_node_name(&order.final_tensor_name)
         .map_err(|reason| RetrainError::FinalTensor { reason })?;
+    if let Some(dir) = &order.saved_model_dir {
+        check_new(dir)?;
+    }
     let project = place::open(&order.bottleneck_dir, &order.image_dir)?;
     for notice in project.take_notices() {
         work.warn(notice);
@@ -156,13 +162,35 @@ fn write_graph(
     };
     export(project, run, &format, &proved, work)?;
     let classes = RunClasses::of(project, run);
-    let [graph, labels] = frozen_graph::of_run(run, &classes, &order.final_tensor_name)?;
-    put(&order.output_graph, &graph)?;
-    put(&order.output_labels, &labels)?;
-    Ok(vec![
-        order.output_graph.clone(),
-        order.output_labels.clone(),
-    ])
+    let output = &order.final_tensor_name;
+    let files = frozen_graph::of_run(run, &classes, output)?;
+    let [graph, labels] = &files;
+    put(&order.output_graph, graph)?;
+    put(&order.output_labels, labels)?;
+    let mut written = vec![order.output_graph.clone(), order.output_labels.clone()];
+    if let Some(dir) = &order.saved_model_dir {
+        // Somebody else may have written there since.
+        check_new(dir)?;
+        let variables = dir.join("variables");
+        fs::create_dir_all(&variables).map_err(RetrainError::io("make", &variables))?;
+        let path = dir.join("saved_model.pb");
+        put(&path, &frozen_graph::saved_model(&files, output)?)?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// Whether a `SavedModel` can be written into a folder: one that is not there, or empty, as TensorFlow has it.
+fn check_new(dir: &Path) -> Result<(), RetrainError> {
+    let path = || dir.to_owned();
+    match fs::read_dir(dir) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(RetrainError::SavedModelThere { path: path() }),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(RetrainError::io("read", dir)(error)),
+    }
 }
 
 /// Writes a file, and the folder for it.

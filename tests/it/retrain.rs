@@ -42,7 +42,8 @@ fn class_folders_become_a_graph_and_stay_as_they_are() {
     flowers(&place);
     let before = contents(&place.path("flowers"));
     let line = LINE.split_whitespace().collect::<Vec<_>>().join(" ");
-    let ran = place.line(&line);
+    let with_model = format!("{line} --saved_model_dir saved");
+    let ran = place.line(&with_model);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     // The words of retrain.py, at its interval.
     for words in [
@@ -73,6 +74,22 @@ fn class_folders_become_a_graph_and_stay_as_they_are() {
     let names = graph_of("out/graph.pb");
     assert_eq!(names.input.name, "input");
     assert_eq!(names.output.name, "flower/softmax");
+
+    // The same graph as a SavedModel, with the signature of retrain.py and without variables.
+    let saved = fs::read(place.path("saved/saved_model.pb")).unwrap();
+    let (graph, ends) = frozen_graph::read_saved_model(&saved).unwrap();
+    assert_eq!(graph, fs::read(place.path("out/graph.pb")).unwrap());
+    assert_eq!(ends, ["input", "flower/softmax"]);
+    assert_eq!(
+        fs::read_dir(place.path("saved/variables")).unwrap().count(),
+        0
+    );
+    assert!(frozen_graph::read_saved_model(&graph).is_err());
+    let said = place.failure(&with_model);
+    assert!(
+        said.contains("saved") && said.contains("new folder"),
+        "{said}"
+    );
     for step in [15, 30] {
         graph_of(&format!("between/intermediate_{step}.pb"));
     }
@@ -190,7 +207,7 @@ fn the_guide_names_every_flag() {
     let place = Place::new();
     let help = place.line("retrain --help").stdout;
     for flag in FLAGS {
-        let gone = ["model_dir", "saved_model_dir", "tfhub_module"].contains(&flag);
+        let gone = ["model_dir", "tfhub_module"].contains(&flag);
         assert_eq!(help.contains(&format!("--{flag}")), !gone, "{flag}");
     }
 }

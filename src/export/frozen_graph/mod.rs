@@ -7,6 +7,7 @@
 mod exporter;
 mod read;
 mod read_operators;
+mod saved_model;
 mod schema;
 mod write;
 mod write_operators;
@@ -19,6 +20,7 @@ use super::{ExportError, Exporter, Model, Options};
 
 pub(super) use exporter::FrozenGraph;
 pub use read::{read, read_graph};
+pub use saved_model::read_saved_model;
 pub use write::write;
 
 /// The attribute of the input's node under which a file carries its recipe as JSON. TensorFlow passes over attributes
@@ -48,6 +50,18 @@ pub fn of_run(run: &Run, classes: &RunClasses, output: &str) -> Result<[Vec<u8>;
     let mut recipe = model.recipe(FrozenGraph::FLOAT.input(&Options::default()));
     output.clone_into(&mut recipe.output.name);
     FrozenGraph::FLOAT.graph_and_labels(&model, &recipe)
+}
+
+/// What `saved_model.pb` of a `SavedModel` holds around a graph and labels of [`of_run`].
+///
+/// # Errors
+/// [`FrozenGraphError::Unreadable`] for bytes that are no such graph.
+pub fn saved_model(
+    [graph, labels]: &[Vec<u8>; 2],
+    output: &str,
+) -> Result<Vec<u8>, FrozenGraphError> {
+    let classes = labels.iter().filter(|byte| **byte == b'\n').count();
+    saved_model::around(graph, output, classes)
 }
 
 /// Whether TensorFlow takes this as the name of a node.
