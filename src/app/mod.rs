@@ -10,6 +10,7 @@ mod commands;
 mod depth;
 mod dialog;
 mod edit;
+mod embedding;
 mod evaluate;
 mod export;
 mod extend;

@@ -183,6 +183,8 @@ pub enum TrainAction {
     Filter(String),
     /// Writes a plot to a file; whether one that is there is replaced.
     SaveFigure(Metric, FigureFormat, PathBuf, bool),
+    /// Writes the embedding of a run for TensorBoard's projector into its folder.
+    SaveEmbedding(RunId),
     /// Moves a run to the trash.
     Remove(RunId),
     /// Brings a removed run back.

@@ -85,6 +85,7 @@ impl App {
                 self.save_figure(&metric, format, path, replace);
             }
             TrainAction::SetNote(id, note) => self.set_note(&id, note),
+            TrainAction::SaveEmbedding(id) => self.save_embedding(&id),
             TrainAction::Remove(id) => self.remove_run(id),
             TrainAction::Restore(id) => self.restore_run(id),
         }

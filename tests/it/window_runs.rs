@@ -53,6 +53,12 @@ fn runs_are_compared_in_a_table_and_are_given_names_and_notes() {
     desk.click("Sort by Training steps");
     assert_eq!(order(&desk), [false, true]);
 
+    // Where a run's network puts its images, for the projector.
+    let run = session(&desk).train.runs[1].run.clone();
+    desk.act(Action::Train(TrainAction::SaveEmbedding(run.id.clone())));
+    desk.see_part("The embedding of 120 images is saved");
+    assert!(run.dir.join("projector_config.pbtxt").is_file());
+
     // A name and a note, which change nothing of what was trained.
     let entry = session(&desk).train.runs[1].clone();
     let before = std::fs::read(entry.run.dir.join("run.json")).unwrap();

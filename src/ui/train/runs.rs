@@ -306,6 +306,17 @@ pub(super) fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry, training: 
             cx.act(Action::Go(Workspace::Export));
             ui.close();
         }
+        let embedding = menu_item(
+            ui,
+            Some(icons::GRID),
+            "Save embedding for the projector",
+            (),
+        );
+        let tip = "Where the network puts the run’s images, with thumbnails, for TensorBoard: one cloud a class is good, two clouds of one class are two kinds of images";
+        if embedding.on_hover_text(tip).clicked() {
+            cx.act(Action::Train(TrainAction::SaveEmbedding(id.clone())));
+            ui.close();
+        }
         let further = ui.add_enabled_ui(!training, |ui| {
             menu_item(ui, Some(icons::PLAY), "Train further…", ())
         });

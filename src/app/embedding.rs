@@ -1,0 +1,48 @@
+//! Saving where a run's network puts its images, for TensorBoard's projector.
+
+use std::sync::Arc;
+
+use super::export::ExportAction;
+use super::notes::Tone;
+use super::{Action, App, Lane, words};
+use crate::evaluate::{EvaluateError, write_embedding};
+use crate::jobs::JobError;
+use crate::train::RunId;
+
+impl App {
+    /// Writes the embedding of a run into its folder; one that is there is replaced.
+    pub(super) fn save_embedding(&mut self, id: &RunId) {
+        let Some(session) = &self.session else { return };
+        let Some(entry) = session.train.run(id) else {
+            return;
+        };
+        let run = entry.run.clone();
+        let project = Arc::clone(&session.project);
+        self.tasks.start(
+            Lane::Learn,
+            "Saving the embedding",
+            false,
+            move |work| {
+                let written = write_embedding(&project, &run, work)?;
+                Ok::<_, EvaluateError>((written, run.dir))
+            },
+            |app, result| match result {
+                Ok((written, dir)) => {
+                    let count = words::count(written.images as u64, "image", "images");
+                    let text = format!(
+                        "The embedding of {count} is saved. To see it: tensorboard --logdir “{}”, then Projector",
+                        dir.display()
+                    );
+                    app.notes.add(Tone::Done, text).remedy = Some((
+                        "Show its folder".to_owned(),
+                        Action::Export(ExportAction::Reveal(dir)),
+                    ));
+                }
+                Err(JobError::Cancelled) => {}
+                Err(error) => {
+                    app.fail(error.to_string());
+                }
+            },
+        );
+    }
+}
