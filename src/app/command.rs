@@ -36,6 +36,7 @@ pub enum Command {
     StartTraining,
     ExtendTraining,
     StopTraining,
+    Sweep,
     ExportModel,
     TryOnPhone,
     AddArchitecture,
@@ -68,7 +69,7 @@ const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
     /// All commands, in the order of the palette.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::AddFiles,
         Self::AddFolder,
         Self::AddByPath,
@@ -78,6 +79,7 @@ impl Command {
         Self::StartTraining,
         Self::ExtendTraining,
         Self::StopTraining,
+        Self::Sweep,
         Self::ExportModel,
         Self::TryOnPhone,
         Self::AddArchitecture,
@@ -152,6 +154,7 @@ impl Command {
             Self::StartTraining => "Start training",
             Self::ExtendTraining => "Train the run further…",
             Self::StopTraining => "Stop training and keep the best",
+            Self::Sweep => "Sweep over settings…",
             Self::ExportModel => "Export the model",
             Self::TryOnPhone => "Try the model on your phone…",
             Self::AddArchitecture => "Add architecture…",
@@ -209,6 +212,9 @@ impl Command {
             }
             Self::ExtendTraining => "Add steps to the run whose curves are drawn",
             Self::StopTraining => "End the training now and keep the best weights so far",
+            Self::Sweep => {
+                "Train once for each combination of architectures, depths and settings, and see what accuracy costs"
+            }
             Self::ExportModel => {
                 "Write the newest run, or the chosen one, as files, and prove them"
             }
@@ -294,6 +300,7 @@ impl Command {
             | Self::EmptyTrash
             | Self::ExtendTraining
             | Self::StopTraining
+            | Self::Sweep
             | Self::TryOnPhone
             | Self::AddArchitecture
             | Self::CancelTask
@@ -357,7 +364,7 @@ impl Command {
             Self::LastImport => session.is_some_and(|session| session.import.outcome.is_some()),
             Self::ExtractAll => changeable.is_some_and(super::Session::has_unextracted),
             Self::ExtractAgain => changeable.is_some_and(super::Session::has_outdated),
-            Self::StartTraining => changeable.is_some_and(|session| {
+            Self::StartTraining | Self::Sweep => changeable.is_some_and(|session| {
                 session.train.live.is_none() && session.readiness() == super::Readiness::Ready
             }),
             Self::ExtendTraining => {

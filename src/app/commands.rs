@@ -3,7 +3,7 @@
 use super::import::Bulk;
 use super::{
     Action, App, Ask, Command, Dialog, EvaluateAction, ExportAction, ImportAction, LabelAction,
-    NewClassThen, PhoneAction, Session, ThemeChoice, TrainAction, Workspace,
+    NewClassThen, PhoneAction, Session, SweepAction, ThemeChoice, TrainAction, Workspace,
 };
 
 impl App {
@@ -28,6 +28,10 @@ impl App {
             Command::AddFiles => self.ask(Ask::Files),
             Command::AddFolder => self.ask(Ask::Folder),
             Command::AddArchitecture => self.ask(Ask::Architecture),
+            Command::Sweep => {
+                self.apply(Action::Go(Workspace::Train));
+                self.apply_sweep(SweepAction::Ask);
+            }
             Command::AddByPath => self.ask_for_path(&Ask::Files, None),
             Command::ExtractAll => {
                 if let Some(session) = &self.session {

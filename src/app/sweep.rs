@@ -10,7 +10,7 @@ use super::{Action, App, EvaluateAction, ExportAction, Lane, words};
 use crate::jobs::{JobError, Work};
 use crate::sweep::{
     LiveSweep, Paces, Sweep, SweepError, SweepId, Table, begin, csv, foresee, remove, restore, run,
-    sweeps,
+    sweeps, try_again,
 };
 use crate::train::{RunId, RunState};
 
@@ -68,6 +68,8 @@ pub enum SweepAction {
     Start(SweepDraft),
     /// Trains what is left of a sweep.
     Resume(SweepId),
+    /// Tries the trainings of a sweep again that could not be done.
+    TryAgain(SweepId),
     /// Pauses the running sweep, or continues it.
     Pause(bool),
     /// Cancels it; it can be resumed.
@@ -137,8 +139,9 @@ impl App {
         match action {
             SweepAction::Ask => self.ask_sweep(),
             SweepAction::Foresee(draft) => self.foresee_sweep(draft),
-            SweepAction::Start(draft) => self.start_sweep(Some(draft), None),
-            SweepAction::Resume(id) => self.start_sweep(None, Some(id)),
+            SweepAction::Start(draft) => self.start_sweep(Some(draft), None, false),
+            SweepAction::Resume(id) => self.start_sweep(None, Some(id), false),
+            SweepAction::TryAgain(id) => self.start_sweep(None, Some(id), true),
             SweepAction::Pause(paused) => {
                 if let Some(work) = self.sweep_work() {
                     work.set_paused(paused);
@@ -199,7 +202,7 @@ impl App {
             .map(|running| &running.work)
     }
 
-    fn start_sweep(&mut self, draft: Option<SweepDraft>, resumed: Option<SweepId>) {
+    fn start_sweep(&mut self, draft: Option<SweepDraft>, resumed: Option<SweepId>, again: bool) {
         if !self.may_change() {
             return;
         }
@@ -236,7 +239,12 @@ impl App {
                         foresee(&project, &mut trainings, &mut paces, work)?;
                         begin(&project, &plan, trainings)?.id
                     }
-                    (None, Some(id)) => id,
+                    (None, Some(id)) => {
+                        if again {
+                            try_again(&project, &id)?;
+                        }
+                        id
+                    }
                     (None, None) => return Err(SweepError::NoSuchSweep(String::new())),
                 };
                 run(&project, &id, &on_thread, work)

@@ -68,7 +68,7 @@ impl SweepCells {
             column("Size", "Of the model in fp32", true),
             column(
                 "Latency",
-                "Of one image on one thread of this computer",
+                "Of one image through the whole network on one thread of this computer; the same at every depth",
                 true,
             ),
             column("Took", "Time of its trainings", true),

@@ -62,6 +62,42 @@ pub fn bottlenecks(
     compute(frames, &model, cache_dir, None, work)
 }
 
+/// How many of the image files `frames` have their bottlenecks in the cache. Reads no image; a file that changed seconds ago
+/// counts as one without.
+///
+/// # Errors
+/// Cancelled; a cache that is there and cannot be read.
+pub fn cached_bottlenecks(
+    frames: &[PathBuf],
+    architecture: &Architecture,
+    preprocessing: &Preprocessing,
+    cache_dir: &Path,
+    work: &Work,
+) -> Result<usize, BackboneError> {
+    let entry = architecture.entry()?;
+    let model = Model {
+        architecture,
+        preprocessing,
+        tuned: None,
+        bytes: Mutex::new(None),
+    };
+    let name = cache_name(&model, &entry.blake3);
+    // Opening it would make it.
+    if !Store::is_at(cache_dir, &name) {
+        return Ok(0);
+    }
+    let Some(mut store) = Store::open(cache_dir, &name, entry.bottleneck_dim, work)? else {
+        return Ok(0);
+    };
+    let mut row = vec![0.0; entry.bottleneck_dim];
+    let mut cached = 0;
+    for frame in frames {
+        work.check()?;
+        cached += usize::from(store.known_row(frame, &mut row).is_some());
+    }
+    Ok(cached)
+}
+
 /// [`bottlenecks`], which also puts the activations of the plain views at a cut into the cache, as far as
 /// `budget_bytes` allow (see [`super::Activations`]): one pass of the network gives both. A frame of which only
 /// one is there already is run for the other alone.
@@ -333,6 +369,15 @@ mod tests {
         let again = place.run(true, &Work::new()).unwrap();
         assert_eq!(again.from_cache, 8);
         assert_eq!(again.values, first.values);
+        let cached = |preprocessing: &Preprocessing| {
+            let cache = place.dir.path().join("cache");
+            let of = &place.architecture;
+            cached_bottlenecks(&place.frames, of, preprocessing, &cache, &Work::new()).unwrap()
+        };
+        // Files that were made just now may still be being written.
+        assert!(cached(&place.preprocessing) <= 8);
+        let stretched = place.architecture.preprocessing(Fit::Stretch).unwrap();
+        assert_eq!(cached(&stretched), 0);
 
         // One is renamed, one gets other pixels in a file of the same name.
         let renamed = place.dir.path().join("another name.png");

@@ -31,7 +31,9 @@ mod view;
 pub use activations::{ActivationSource, Activations, OVERFLOW_BYTES, Views};
 pub use architecture::Architecture;
 pub use blocks::{Block, Blocks, CutAt, Plan, Weight, WeightKind};
-pub use bottleneck::{BottleneckTable, bottlenecks, bottlenecks_and_activations};
+pub use bottleneck::{
+    BottleneckTable, bottlenecks, bottlenecks_and_activations, cached_bottlenecks,
+};
 pub use catalogue::{
     Backbone, ModelStatus, Own, PublishedTop1, catalogue, model_dirs, model_status,
 };

@@ -30,6 +30,13 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// Whether there is one.
+    pub fn is_at(dir: &Path, name: &str) -> bool {
+        dir.join("bottlenecks")
+            .join(format!("{name}.keys"))
+            .is_file()
+    }
+
     /// `None`, with a warning, when the cache cannot be used: then it is slower, not wrong.
     pub fn open(
         dir: &Path,

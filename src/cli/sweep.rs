@@ -12,7 +12,7 @@ use crate::files::{self, Durability};
 use crate::project::Project;
 use crate::sweep::{
     Axis, Came, LiveSweep, Paces, RankBy, State, Sweep, SweepError, SweepId, SweepPlan, Table,
-    Training, Trainings, begin, csv, foresee, sweeps,
+    Training, Trainings, begin, csv, foresee, sweeps, try_again,
 };
 use crate::train::schema::SETTINGS;
 
@@ -72,6 +72,9 @@ pub struct Args {
     /// Continue this sweep (`latest` or its name); what has ended is not repeated
     #[arg(long, value_name = "SWEEP")]
     resume: Option<String>,
+    /// With --resume: try again what could not be done
+    #[arg(long, requires = "resume")]
+    try_again: bool,
     /// Write the table to this file too, as CSV; what is there is replaced
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -142,7 +145,11 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
                 .into());
             }
             project.check_writable()?;
-            found(&project, name)?
+            let sweep = found(&project, name)?;
+            if args.try_again {
+                try_again(&project, &sweep.id)?;
+            }
+            sweep
         }
         None => match begun(console, &project, args)? {
             Some(sweep) => sweep,
@@ -247,7 +254,7 @@ fn plan(args: &Args) -> anyhow::Result<SweepPlan> {
 fn said(foreseen: &Foreseen) -> String {
     let time = foreseen.seconds.map_or_else(
         || "; how long they take could not be measured".to_owned(),
-        |secs| format!(", {} when nothing is cached", words::about(secs)),
+        |secs| format!(", {} at most", words::about(secs)),
     );
     let left_out = match foreseen.left_out {
         0 => String::new(),

@@ -1,11 +1,12 @@
 //! How long the trainings of a sweep will take, before the first.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
-use crate::backbone::{Architecture, Depth};
+use crate::backbone::{Architecture, Depth, cached_bottlenecks};
 use crate::jobs::{Cancelled, Work};
 use crate::project::Project;
-use crate::train::{Pace, TrainSettings};
+use crate::train::{Pace, TrainError, TrainSettings};
 
 use super::{SweepError, Trainings};
 
@@ -52,7 +53,8 @@ impl Paces {
 }
 
 /// Measures this machine with each architecture of the trainings, as far as `paces` does not know it, and writes down what each
-/// training is expected to take, as if nothing were cached yet; the bottlenecks that several share count once. Returns the sum.
+/// training is expected to take: the bottlenecks that several share count once, as far as they are not cached yet; activations count as
+/// if none were cached. Returns the sum.
 /// A training of a network that cannot be measured stays without.
 ///
 /// # Errors
@@ -71,6 +73,13 @@ pub fn foresee(
             of.push(settings.fine_tune.depth);
         }
     }
+    let frames = project
+        .scan(work)
+        .map_err(TrainError::from)?
+        .list
+        .into_iter();
+    let labelled = frames.filter(|frame| frame.label.class().is_some());
+    let frames: Vec<PathBuf> = labelled.map(|frame| project.abs(&frame.path)).collect();
     let mut passed = HashSet::new();
     let mut sum = Some(0.0);
     for training in &mut trainings.list {
@@ -81,18 +90,41 @@ pub fn foresee(
         let pace = paces.0.get(architecture);
         let pace = pace.and_then(|measured| measured.pace.as_ref());
         let depth = settings.fine_tune.depth;
+        let first = passed.insert((architecture.clone(), settings.fit));
+        let cached = if first {
+            cached_part(project, settings, &frames, work)?
+        } else {
+            1.0
+        };
         training.expected_secs = pace.and_then(|pace| {
             let whole = pace.of(settings)?.secs;
-            let first = passed.insert((architecture.clone(), settings.fit));
-            Some(if first {
-                whole
-            } else {
-                whole - pace.first_pass_secs() + pace.front_secs(depth)?
-            })
+            Some(whole + cached * (pace.front_secs(depth)? - pace.first_pass_secs()))
         });
         sum = sum
             .zip(training.expected_secs)
             .map(|(sum, secs)| sum + secs);
     }
     Ok(sum)
+}
+
+/// The part of the frames whose bottlenecks are cached; of a network that is gone none.
+fn cached_part(
+    project: &Project,
+    settings: &TrainSettings,
+    frames: &[PathBuf],
+    work: &Work,
+) -> Result<f64, SweepError> {
+    let architecture = &settings.architecture;
+    let cached = architecture.preprocessing(settings.fit).and_then(|of| {
+        let cache = project.cache_dir();
+        cached_bottlenecks(frames, architecture, &of, &cache, work)
+    });
+    match cached {
+        Ok(cached) => Ok(cached as f64 / frames.len().max(1) as f64),
+        Err(_) if work.is_cancelled() => Err(Cancelled.into()),
+        Err(error) => {
+            log::warn!("the cache of {architecture} is taken for empty: {error}");
+            Ok(0.0)
+        }
+    }
 }

@@ -31,5 +31,7 @@ pub use error::SweepError;
 pub use foresee::{Paces, foresee};
 pub use plan::{Axis, SweepPlan, Trainings};
 pub use run::{LiveSweep, SweepNow, run};
-pub use store::{Came, Figures, Sweep, SweepId, Training, begin, remove, restore, sweeps};
+pub use store::{
+    Came, Figures, Sweep, SweepId, Training, begin, remove, restore, sweeps, try_again,
+};
 pub use table::{Cost, Row, Score, State, Table};

@@ -151,6 +151,14 @@ impl Sweep {
         self.done() == self.trainings.len()
     }
 
+    /// Trainings that could not be done.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        let came = self.trainings.iter().map(|one| &one.came);
+        came.filter(|came| matches!(came, Some(Came::Failed(_))))
+            .count()
+    }
+
     /// Seconds that were foreseen for what is left; `None` where that was not measured.
     #[must_use]
     pub fn expected_secs_left(&self) -> Option<f64> {
@@ -200,6 +208,25 @@ pub fn begin(
     // A folder is a sweep as soon as this file is there.
     sweep.save()?;
     Ok(sweep)
+}
+
+/// Forgets why trainings of a sweep could not be done, so that [`run`](super::run) tries them again. Returns how many there are.
+///
+/// # Errors
+/// When there is no sweep of that name, or the project cannot be written.
+pub fn try_again(project: &Project, id: &SweepId) -> Result<usize, SweepError> {
+    project.check_writable()?;
+    let mut sweep = Sweep::open(project, id)?;
+    let failed = sweep.failed();
+    if failed > 0 {
+        for training in &mut sweep.trainings {
+            training
+                .came
+                .take_if(|came| matches!(came, Came::Failed(_)));
+        }
+        sweep.save()?;
+    }
+    Ok(failed)
 }
 
 /// The sweeps of a project, newest first; one that cannot be read is left out, with a line in the log.

@@ -159,6 +159,21 @@ fn a_training_that_fails_is_a_row_and_not_the_end() {
             .any(|said| said.contains("Training 1 of 2"))
     );
     assert!(csv(&table).contains("failed"));
+
+    // The network is there now: that training alone is tried again.
+    assert_eq!(done.failed(), 1);
+    let mut mended = done;
+    mended.trainings[0].settings.architecture = plan(&[]).base.architecture;
+    mended.save().unwrap();
+    assert_eq!(try_again(&project, &sweep.id).unwrap(), 1);
+    let waiting = Sweep::open(&project, &sweep.id).unwrap();
+    assert_eq!((waiting.done(), waiting.failed()), (1, 0));
+    assert_eq!(waiting.trainings[1], mended.trainings[1]);
+    let done = run_all(&project, &sweep);
+    assert_eq!((done.done(), done.failed()), (2, 0));
+    assert_eq!(done.trainings[1], mended.trainings[1]);
+    assert_eq!(runs(&project).unwrap().len(), 2);
+    assert_eq!(try_again(&project, &sweep.id).unwrap(), 0);
 }
 
 #[test]
@@ -251,6 +266,18 @@ fn the_time_is_foreseen_with_shared_bottlenecks_once() {
     // The second one of the head finds the bottlenecks of the first.
     assert!(secs[1] < secs[0], "{secs:?}");
     assert!(secs.iter().all(|secs| *secs > 0.0), "{secs:?}");
-    // Nothing was written.
+    // Once they are cached, they are left out.
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    let settings = &plan.base;
+    train(&project, settings, &LiveCurves::default(), &Work::new()).unwrap();
+    let mut cached = plan.trainings().unwrap();
+    let mut paces = Paces::default();
+    foresee(&project, &mut cached, &mut paces, &Work::new()).unwrap();
+    let secs: Vec<Option<f64>> = cached.list.iter().map(|one| one.expected_secs).collect();
+    assert_eq!(secs[0], secs[1], "both find them");
+    for run in runs(&project).unwrap() {
+        remove_run(&project, &run.id).unwrap();
+    }
+    // Nothing else was written.
     assert!(runs(&project).unwrap().is_empty() && sweeps(&project).unwrap().is_empty());
 }

@@ -57,7 +57,7 @@ fn from_the_question_to_the_adopted_configuration() {
     desk.replace("Values of Learning rate", "0.01, 0.1");
     desk.see_part("4 trainings");
     // How long they take is said before they start.
-    desk.see_part("when nothing is cached");
+    desk.see_part(" at most");
     press(&mut desk, "Start sweep");
     sweep_until(&mut desk, "the sweep begins", |sweep| {
         sweep.live.as_ref().is_some_and(|live| live.id.is_some())

@@ -254,7 +254,7 @@ fn counted(draft: &SweepDraft, base: &TrainSettings) -> Result<(usize, usize), S
     Ok((found.list.len(), found.alike))
 }
 
-/// `16 trainings, about 10 min when nothing is cached; 2 combinations left out that would be the same`
+/// `16 trainings, about 10 min at most; 2 combinations left out that would be the same`
 fn said((count, alike): (usize, usize), foreseen: Option<&ForeseenSweep>) -> String {
     let trainings = words::count(count as u64, "training", "trainings");
     let time = match foreseen {
@@ -264,7 +264,7 @@ fn said((count, alike): (usize, usize), foreseen: Option<&ForeseenSweep>) -> Str
         }
         Some(ForeseenSweep {
             secs: Some(secs), ..
-        }) => format!(", {} when nothing is cached", words::about(*secs)),
+        }) => format!(", {} at most", words::about(*secs)),
     };
     let alike = match alike {
         0 => String::new(),

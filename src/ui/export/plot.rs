@@ -92,6 +92,7 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
         name: point.name.clone(),
         x: point.x,
         y: point.y,
+        range: None,
         color,
         radius: if filled { DOT } else { RING },
         filled,

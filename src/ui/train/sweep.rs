@@ -148,7 +148,9 @@ fn cost_words(cost: Cost) -> &'static str {
     match cost {
         Cost::Macs => "multiply-accumulates of one image",
         Cost::Size => "size of the model in fp32",
-        Cost::Latency => "time of one image on one thread of this computer",
+        Cost::Latency => {
+            "time of one image through the whole network on one thread of this computer; training deeper changes its weights, not its graph"
+        }
     }
 }
 
@@ -188,7 +190,7 @@ fn plot_ui(
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let of = if view.test { "test" } else { "validation" };
                 let words = format!(
-                    "{of} accuracy over {}; the line: Pareto set",
+                    "{of} accuracy over {}; line: Pareto set; bars: 95 % intervals",
                     view.cost.title()
                 );
                 ui.add(egui::Label::new(widgets::faint(t, words)).truncate());
@@ -201,10 +203,8 @@ fn plot_ui(
         Cost::Latency => ("ms", 1.0),
     };
     let rows = &entry.table.rows;
-    let place = |row: &Row| {
-        let score = if view.test { row.test } else { row.validation };
-        Some([row.cost(view.cost)? * scale, score?.value * 100.0])
-    };
+    let score = |row: &Row| if view.test { row.test } else { row.validation };
+    let place = |row: &Row| Some([row.cost(view.cost)? * scale, score(row)?.value * 100.0]);
     let placed: Vec<(usize, &Row, [f64; 2])> = rows
         .iter()
         .enumerate()
@@ -229,6 +229,9 @@ fn plot_ui(
                 name: title(entry, row),
                 x: *x,
                 y: *y,
+                range: score(row)
+                    .and_then(|score| score.interval_95)
+                    .map(|ends| ends.map(|end| 100.0 * end)),
                 color: match (chosen, pareto) {
                     (true, _) => t.text,
                     (_, true) => t.accent,

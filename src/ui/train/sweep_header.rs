@@ -135,6 +135,21 @@ fn rest_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, narrow: bool) {
         return;
     };
     let id = &entry.sweep.id;
+    let failed = entry.sweep.failed();
+    if failed > 0 {
+        let enabled = session.train.live.is_none();
+        let count = words::count(failed as u64, "training", "trainings");
+        let again = ui
+            .add_enabled_ui(enabled, |ui| short(ui, narrow, icons::REFRESH, "Try again"))
+            .inner
+            .on_hover_text(format!(
+                "Try {count} again that could not be done, and what is left; what has ended well is not repeated"
+            ))
+            .on_disabled_hover_text("A training is under way");
+        if again.clicked() {
+            cx.act(Action::Sweep(SweepAction::TryAgain(id.clone())));
+        }
+    }
     if !entry.sweep.is_done() {
         let enabled = session.train.live.is_none();
         let go = ui

@@ -17,6 +17,8 @@ pub struct Mark {
     pub x: f64,
     /// Percent.
     pub y: f64,
+    /// Its interval, percent, as a bar.
+    pub range: Option<[f64; 2]>,
     /// Its colour.
     pub color: Color32,
     /// Points on the screen.
@@ -46,8 +48,11 @@ pub fn scatter_ui(ui: &mut Ui, scatter: &Scatter<'_>) -> PlotTransform {
     let t = tokens(ui);
     let marks = scatter.marks;
     let most = marks.iter().map(|mark| mark.x).fold(0.0, f64::max);
-    let least = marks.iter().map(|mark| mark.y).fold(f64::MAX, f64::min);
-    let highest = marks.iter().map(|mark| mark.y).fold(0.0, f64::max);
+    let ends = |mark: &Mark| mark.range.unwrap_or([mark.y; 2]);
+    let least = marks.iter().map(|mark| ends(mark)[0].min(mark.y));
+    let least = least.fold(f64::MAX, f64::min);
+    let highest = marks.iter().map(|mark| ends(mark)[1].max(mark.y));
+    let highest = highest.fold(0.0, f64::max);
     let margin = ((highest - least) * 0.25).max(0.25);
     let step = round_step(highest - least + 2.0 * margin);
     let unit = scatter.unit.to_owned();
@@ -83,6 +88,13 @@ pub fn scatter_ui(ui: &mut Ui, scatter: &Scatter<'_>) -> PlotTransform {
                 scatter.line.iter().copied().collect::<PlotPoints<'_>>(),
             );
             plot.line(line.color(t.accent.gamma_multiply(0.5)).width(1.5));
+        }
+        for mark in marks {
+            if let Some([low, high]) = mark.range {
+                let bar = PlotPoints::from(vec![[mark.x, low], [mark.x, high]]);
+                let bar = Line::new(mark.name.clone(), bar).allow_hover(false);
+                plot.line(bar.color(mark.color.gamma_multiply(0.45)).width(1.5));
+            }
         }
         for mark in marks {
             let dot = Points::new(mark.name.clone(), vec![[mark.x, mark.y]])
