@@ -138,13 +138,12 @@ fn find(
     };
     let known = loaded.take().filter(|loaded| loaded.of == of);
     let known = known.filter(|loaded| nearest(&loaded.images).is_some());
-    let loaded = match known {
-        Some(known) => loaded.insert(known),
-        None => {
-            let run = Run::open(&project.runs_dir().join(&key.run.0))?;
-            let images = TrainingImages::of(project, &run, work)?;
-            loaded.insert(Loaded { of, images })
-        }
+    let loaded = if let Some(known) = known {
+        loaded.insert(known)
+    } else {
+        let run = Run::open(&project.runs_dir().join(&key.run.0))?;
+        let images = TrainingImages::of(project, &run, work)?;
+        loaded.insert(Loaded { of, images })
     };
     let near = nearest(&loaded.images);
     Ok(near.map(|images| Near {

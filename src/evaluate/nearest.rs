@@ -53,7 +53,9 @@ impl TrainingImages {
         for row in rows.values.chunks_exact_mut(rows.dim.max(1)) {
             let length = dot(row, row).sqrt();
             if length > 0.0 {
-                row.iter_mut().for_each(|value| *value /= length);
+                for value in row {
+                    *value /= length;
+                }
             }
         }
         let paths = rows.frames.iter().enumerate();

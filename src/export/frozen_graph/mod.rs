@@ -60,7 +60,7 @@ pub fn saved_model(
     [graph, labels]: &[Vec<u8>; 2],
     output: &str,
 ) -> Result<Vec<u8>, FrozenGraphError> {
-    let classes = labels.iter().filter(|byte| **byte == b'\n').count();
+    let classes = String::from_utf8_lossy(labels).lines().count();
     saved_model::around(graph, output, classes)
 }
 

@@ -267,7 +267,7 @@ pub fn large_ui(
                 if near > 0.0 {
                     ui.add_space(16.0);
                     ui.vertical(|ui| {
-                        nearest::nearest_ui(ui, cx, session, [&frame.path, now], &label)
+                        nearest::nearest_ui(ui, cx, session, [&frame.path, now], &label);
                     });
                 }
             });
