@@ -31,6 +31,13 @@ use crate::project::Split;
 /// Width of the figures, points, where there is room and at least.
 const FIGURES: [f32; 2] = [340.0, 304.0];
 
+/// Below this width the choice of the page has a row of its own, points.
+const NARROW_PAGES: f32 = 520.0;
+/// Width of the choice between test images and others and its button, points.
+const WHAT: f32 = 404.0;
+/// Width of the button of the report, points.
+const REPORT: f32 = 72.0;
+
 /// State of the painting alone.
 #[derive(Default)]
 pub struct View {
@@ -166,8 +173,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
 fn pages_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
     let chosen = PAGES.iter().position(|(page, ..)| *page == view.page);
     let labels = PAGES.map(|(_, label, _)| label);
-    // In a narrow window the button goes below.
-    let narrow = ui.available_width() < 520.0;
+    let narrow = ui.available_width() < NARROW_PAGES;
     ui.horizontal(|ui| {
         let report = if narrow { 0.0 } else { 96.0 };
         let most = 112.0 * PAGES.len() as f32;
@@ -188,9 +194,6 @@ fn pages_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
             });
         }
     });
-    if narrow {
-        ui.horizontal(|ui| report_ui(ui, cx, session));
-    }
     ui.add_space(4.0);
 }
 
@@ -287,16 +290,27 @@ fn measuring_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 }
 
 fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
-    // In a narrow window the buttons go below.
-    let narrow = ui.available_width() < 760.0;
+    // In a narrow window the buttons go below, and the report comes up from the pages, which need all of their row.
+    let narrow = ui.available_width() < 690.0;
+    let report = ui.available_width() < NARROW_PAGES && !session.evaluate.shows_files;
     ui.horizontal(|ui| {
         ui.set_min_height(theme::CONTROL_HEIGHT);
         ui.spacing_mut().item_spacing.x = 10.0;
         ui.label(widgets::heading("Evaluate"));
         ui.scope(|ui| {
-            ui.set_max_width(ui.available_width().min(240.0));
+            let beside = match (narrow, report) {
+                (false, _) => WHAT + 10.0,
+                (true, true) => REPORT + 10.0,
+                (true, false) => 0.0,
+            };
+            ui.set_max_width((ui.available_width() - beside).min(240.0));
             run_choice_ui(ui, cx, session);
         });
+        if report {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                report_ui(ui, cx, session);
+            });
+        }
         if !narrow {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 what_ui(ui, cx, session);
@@ -322,7 +336,8 @@ fn what_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         cx.act(Action::Evaluate(EvaluateAction::ShowFiles(true)));
         cx.act(Action::Ask(Ask::Predict));
     }
-    ui.allocate_ui(egui::vec2(232.0, theme::CONTROL_HEIGHT), |ui| {
+    let width = ui.available_width().min(232.0);
+    ui.allocate_ui(egui::vec2(width, theme::CONTROL_HEIGHT), |ui| {
         let chosen = usize::from(session.evaluate.shows_files);
         if let Some(index) = segments(
             ui,

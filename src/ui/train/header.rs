@@ -61,7 +61,7 @@ fn start_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         cx.act(Action::Train(TrainAction::Start));
     }
     ui.add_enabled_ui(ready, |ui| {
-        super::sweep_header::sweeps_button_ui(ui, cx, session);
+        super::sweep_header::sweeps_button_ui(ui, cx, session, false);
     });
 }
 

@@ -128,7 +128,7 @@ fn kept_ui(ui: &mut Ui, result: &RunResult) {
             "The weights that did best on the validation images are kept; the steps after them did no better",
         )
     };
-    ui.scope(|ui| line_ui(ui, "kept", &format!("step {value}")))
+    ui.scope(|ui| line_ui(ui, "kept step", &value))
         .response
         .on_hover_text(tip);
 }

@@ -11,11 +11,11 @@ use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, accent_button, button, menu_item, progress_bar};
 
-/// A button that asks for a new sweep, or, where there are some, opens a list of them.
-pub(super) fn sweeps_button_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+/// A button that asks for a new sweep, or, where there are some, opens a list of them; in a narrow window with its icon alone.
+pub(super) fn sweeps_button_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, narrow: bool) {
     let t = tokens(ui);
     let tip = "Train once for each combination of architectures, depths and settings, and see what accuracy costs";
-    let response = button(ui, Some(icons::GRID), "Sweep…").on_hover_text(tip);
+    let response = short(ui, narrow, icons::GRID, "Sweep…").on_hover_text(tip);
     if session.sweep.list.is_empty() {
         if response.clicked() {
             cx.act(Action::Sweep(SweepAction::Ask));
@@ -164,7 +164,7 @@ fn rest_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, narrow: bool) {
         }
     }
     curves_ui(ui, cx, session, narrow);
-    sweeps_button_ui(ui, cx, session);
+    sweeps_button_ui(ui, cx, session, narrow);
     let tip = "Move this sweep to the trash; its runs stay";
     if widgets::icon_button(ui, icons::TRASH, "Remove sweep", tip).clicked() {
         cx.act(Action::Sweep(SweepAction::Remove(id.clone())));
