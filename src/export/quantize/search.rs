@@ -65,8 +65,9 @@ pub struct Candidate {
 /// (the mean total variation distance is at most √(d/2), by Pinsker's inequality), which changes answers only where two classes
 /// are nearly as likely. Rounding to the nearest leaves 0.01 to 0.05.
 pub(super) const GOOD_DIVERGENCE: f64 = 0.003;
-/// As many answers must stay for it.
-pub(super) const GOOD_AGREEMENT: f64 = 0.97;
+/// As many answers must stay for it: no more than a guard against a few frames that come out wholly different. Of 64 frames
+/// two change by chance where 1.5 % of all do.
+pub(super) const GOOD_AGREEMENT: f64 = 0.95;
 
 impl Candidate {
     /// Whether nothing else needs to be tried: it is very near to the run on the frames that nothing was fitted on.
@@ -524,7 +525,7 @@ mod tests {
         };
         assert!(candidate(0.003, 0.97).is_good_enough());
         assert!(!candidate(0.0031, 1.0).is_good_enough());
-        assert!(!candidate(0.001, 0.96).is_good_enough());
+        assert!(!candidate(0.001, 0.94).is_good_enough());
         assert!(!candidate(f64::NAN, 1.0).is_good_enough());
     }
 }

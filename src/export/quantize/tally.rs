@@ -71,7 +71,7 @@ mod tests {
             ..Tally::default()
         };
         assert!(tally(&[0.001; 64], 64).is_surely_good());
-        assert!(!tally(&[0.001; 64], 62).is_surely_good());
+        assert!(!tally(&[0.001; 64], 60).is_surely_good());
         // Four in 64 are far off: the mean is 0.0029, give or take 0.0009.
         let mut uneven = [0.001; 64];
         uneven[..4].fill(0.031);
