@@ -48,7 +48,7 @@ impl Default for Augmentation {
     fn default() -> Self {
         Self {
             flip_left_right: false,
-            random_crop: 10,
+            random_crop: 30,
             random_scale: 10,
             random_brightness: 10,
             ..Self::OFF

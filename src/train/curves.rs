@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::RankBy;
+use super::KeepBy;
 use super::metrics::{Measured, MetricSide};
 
 /// One evaluation.
@@ -53,17 +53,18 @@ pub struct BestPoint {
 }
 
 impl BestPoint {
-    /// Whether it is better than another by a figure; when that is equal, by the other one.
-    pub(super) fn beats(&self, other: &Self, rank: RankBy) -> bool {
+    /// Whether its weights are kept rather than those of another.
+    pub(super) fn beats(&self, other: &Self, keep_by: KeepBy) -> bool {
         let by_accuracy = self
             .validation_accuracy
             .total_cmp(&other.validation_accuracy);
         let by_cross_entropy = other
             .validation_cross_entropy
             .total_cmp(&self.validation_cross_entropy);
-        match rank {
-            RankBy::Accuracy => by_accuracy.then(by_cross_entropy),
-            RankBy::CrossEntropy => by_cross_entropy.then(by_accuracy),
+        match keep_by {
+            KeepBy::Accuracy => by_accuracy.then(by_cross_entropy),
+            KeepBy::CrossEntropy => by_cross_entropy.then(by_accuracy),
+            KeepBy::Last => self.step.cmp(&other.step),
         }
         .is_gt()
     }

@@ -209,7 +209,8 @@ pub(super) fn prepare(
     let sizes_of = [train.len(), validation.len(), test.len()];
     let [mut train_x, validation_x, test_x] = in_sides(values, sizes.dim, &kept_rows, sizes_of);
     let mut views = 1;
-    if !settings.fine_tune.is_on() && settings.fine_tune.views > 0 {
+    let augmented = settings.fine_tune.views.unwrap_or(0);
+    if !settings.fine_tune.is_on() && augmented > 0 {
         let paths: Vec<PathBuf> = taken
             .iter()
             .take(train.len())
@@ -221,7 +222,7 @@ pub(super) fn prepare(
             preprocessing,
             cache_dir: &project.cache_dir(),
         };
-        let asked = settings.fine_tune.views as usize + 1;
+        let asked = augmented as usize + 1;
         views = source.affordable(asked, sizes.dim);
         if views < asked {
             notes.push(format!(

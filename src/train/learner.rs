@@ -471,9 +471,9 @@ impl<'a> Learner<'a> {
         {
             self.place.unimproved.count(now.validation_cross_entropy);
         }
-        let rank = self.recipe.keep_by;
+        let keep_by = self.recipe.keep_by;
         if now.validation_cross_entropy.is_finite()
-            && self.best().is_none_or(|best| now.beats(&best, rank))
+            && self.best().is_none_or(|best| now.beats(&best, keep_by))
         {
             self.best = Some((now, weights));
         }

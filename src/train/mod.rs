@@ -55,6 +55,6 @@ pub use removal::{remove_architecture, remove_run, restore_run};
 pub use run::{HeadOnly, Parent, Run, RunFrame, RunId, RunResult, RunState, runs};
 pub use run_classes::RunClasses;
 pub use settings::{
-    ClassWeights, EvalSpacing, HeadSettings, RankBy, Sampling, Schedule, TrainSettings,
+    ClassWeights, EvalSpacing, HeadSettings, KeepBy, RankBy, Sampling, Schedule, TrainSettings,
 };
 pub use trainer::{resume, train, train_child};

@@ -4,7 +4,7 @@ use super::batches::Purpose;
 use super::early_stopping::EarlyStopping;
 use super::optimizer::Optimization;
 use super::parts::Objective;
-use super::{ClassWeights, RankBy, Sampling};
+use super::{ClassWeights, KeepBy, Sampling};
 use crate::graph::CrossEntropy;
 
 /// What the training side of a curve shows.
@@ -52,7 +52,7 @@ pub(super) struct Recipe {
     /// Validation frames, drawn anew each time, that the curves show; `None` shows all. All of them choose the weights.
     pub shown: Option<usize>,
     /// Which evaluation is the best, whose weights are kept.
-    pub keep_by: RankBy,
+    pub keep_by: KeepBy,
     /// When it ends before its last step; `None` for never.
     pub early_stopping: Option<EarlyStopping>,
     pub train_figures: TrainFigures,

@@ -87,6 +87,19 @@ pub enum RankBy {
     CrossEntropy,
 }
 
+/// Which evaluation on the validation images gives the weights that are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeepBy {
+    /// The one with the highest accuracy; where that is equal, the lowest cross-entropy.
+    #[default]
+    Accuracy,
+    /// The one with the lowest cross-entropy; where that is equal, the highest accuracy.
+    CrossEntropy,
+    /// The last one: nothing is chosen by the validation images.
+    Last,
+}
+
 /// What else is set of the training of the head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -102,7 +115,7 @@ pub struct HeadSettings {
     #[serde(skip_serializing_if = "HeadSettings::is_new")]
     pub early_stopping_from: u32,
     /// Which evaluation is the best, whose weights are kept.
-    pub keep_by: RankBy,
+    pub keep_by: KeepBy,
     /// Units of a hidden layer between bottleneck and last layer, each `max(0, x·v + c)`; 0 is none.
     pub hidden_units: u32,
     /// Part of what each layer of the head reads that a step leaves out, 0..1 (Srivastava et al. 2014).
@@ -134,7 +147,7 @@ impl Default for HeadSettings {
             restarts: Vec::new(),
             early_stopping: 0,
             early_stopping_from: 0,
-            keep_by: RankBy::Accuracy,
+            keep_by: KeepBy::Accuracy,
             hidden_units: 0,
             dropout: 0.0,
             weight_decay: 0.0,
@@ -236,7 +249,7 @@ impl TrainSettings {
             histograms: true,
             fine_tune: FineTuneSettings {
                 depth: Depth::Head,
-                views: 0,
+                views: Some(0),
                 augmentation: Augmentation::OFF,
                 ..FineTuneSettings::default()
             },

@@ -71,6 +71,8 @@ pub fn train_child(
         // Written down, so that whoever resumes it follows the same schedule.
         let steps = settings.fine_tune.steps_for(prepared.data.train.len());
         settings.fine_tune.steps = Some(steps);
+        let views = settings.fine_tune.views_for(prepared.data.train.len());
+        settings.fine_tune.views = Some(views);
     }
     let mut run = Run::create(
         project,

@@ -205,7 +205,7 @@ fn a_head_learns_from_augmented_views_that_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let project = of_pictures(&dir.path().join("p"), &[("röd", 30), ("grün", 30)]);
     let mut of_views = settings(40);
-    of_views.fine_tune.views = 2;
+    of_views.fine_tune.views = Some(2);
     of_views.fine_tune.augmentation = Augmentation {
         flip_left_right: true,
         random_rotation: 20,

@@ -250,7 +250,7 @@ impl Pace {
         let fine_tune = &settings.fine_tune;
         let pictures_of_head =
             f64::from(settings.how_many_training_steps) * settings.train_batch_size as f64;
-        let views = self.train as u64 * u64::from(fine_tune.views);
+        let views = self.train as u64 * u64::from(fine_tune.views_for(self.train));
         // The time of a step goes into products with its weights.
         let larger = head_weights(self.sizes, settings) as f64 / self.head_weights.max(1) as f64;
         let mut found = DepthEstimate {

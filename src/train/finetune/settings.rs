@@ -7,7 +7,7 @@ use crate::train::batches::Purpose;
 use crate::train::early_stopping::EarlyStopping;
 use crate::train::optimizer::{Optimization, Optimizer, Rate};
 use crate::train::recipe::{Measures, Recipe, TrainFigures};
-use crate::train::{HeadSettings, RankBy, TrainSettings};
+use crate::train::{HeadSettings, KeepBy, TrainSettings};
 
 /// Settings of the part of a training that goes deeper than the head. It begins where the head's training ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,8 +26,9 @@ pub struct FineTuneSettings {
     /// The step at which it stopped early and was trained further, from which evaluations are counted anew. 0 in a new run.
     #[serde(skip_serializing_if = "HeadSettings::is_new")]
     pub early_stopping_from: u32,
-    /// Which evaluation is the best, whose weights are kept.
-    pub keep_by: RankBy,
+    /// Which evaluation gives the weights that are kept; runs that do not say kept the most accurate.
+    #[serde(default)]
+    pub keep_by: KeepBy,
     /// Pictures per batch.
     pub batch_size: usize,
     /// The optimiser.
@@ -37,7 +38,8 @@ pub struct FineTuneSettings {
     pub learning_rate: f32,
     /// Factor of the learning rate from one block to the one before it, over 0 and at most 1: the head learns at
     /// the full rate, the last block at this part of it, the one before at its square (Howard and Ruder 2018; as
-    /// in Bao et al. 2022). 1 is the same rate for all.
+    /// in Bao et al. 2022). 1 is the same rate for all, as in runs that do not say.
+    #[serde(default = "same_rate")]
     pub layer_decay: f32,
     /// How much kernels and dense layers (not biases) are drawn towards zero.
     pub weight_decay: f32,
@@ -53,13 +55,29 @@ pub struct FineTuneSettings {
     pub average_decay: f32,
     /// Whether depthwise kernels are trained as well; they are few and cost most.
     pub train_depthwise: bool,
-    /// Augmented views of each training frame beside the plain one.
-    pub views: u32,
+    /// Augmented views of each training frame beside the plain one; `None` chooses by the number of frames (see
+    /// [`FineTuneSettings::views_for`]). Runs that do not say had none.
+    #[serde(default = "no_views")]
+    pub views: Option<u32>,
     /// What an augmented view may change.
     pub augmentation: Augmentation,
     /// Largest size of the cached activations, bytes; beyond that they are computed again each time.
     pub cache_budget_bytes: u64,
 }
+
+fn same_rate() -> f32 {
+    1.0
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "the type is that of the field")]
+fn no_views() -> Option<u32> {
+    Some(0)
+}
+
+/// Most views of each frame that are chosen without a number.
+const MOST_VIEWS: u32 = 6;
+/// No more views are chosen than make as many pictures with the plain ones: each has to go through the network once.
+const MOST_PICTURES: usize = 30_000;
 
 impl Default for FineTuneSettings {
     fn default() -> Self {
@@ -69,11 +87,11 @@ impl Default for FineTuneSettings {
             restarts: Vec::new(),
             early_stopping: 0,
             early_stopping_from: 0,
-            keep_by: RankBy::Accuracy,
+            keep_by: KeepBy::Last,
             batch_size: 32,
             optimizer: Optimizer::AdamW,
             learning_rate: Optimizer::AdamW.default_rate(),
-            layer_decay: 1.0,
+            layer_decay: 0.8,
             weight_decay: 0.01,
             clip_norm: 1.0,
             dropout: 0.0,
@@ -81,7 +99,7 @@ impl Default for FineTuneSettings {
             mixup: 0.0,
             average_decay: 0.99,
             train_depthwise: false,
-            views: 0,
+            views: None,
             augmentation: Augmentation::default(),
             cache_budget_bytes: 8_000_000_000,
         }
@@ -89,10 +107,10 @@ impl Default for FineTuneSettings {
 }
 
 impl FineTuneSettings {
-    /// The views that are trained on.
+    /// The views that are trained on, in a run that says how many.
     pub(in crate::train) fn all_views(&self, seed: u64) -> Views {
         Views {
-            count: self.views.saturating_add(1),
+            count: self.views.unwrap_or(0).saturating_add(1),
             augmentation: self.augmentation,
             seed,
         }
@@ -104,13 +122,32 @@ impl FineTuneSettings {
         self.depth != Depth::Head
     }
 
+    /// Augmented views of each of `frames` training frames: those asked for, or up to six where anything but the head is
+    /// trained, fewer of many frames.
+    #[must_use]
+    pub fn views_for(&self, frames: usize) -> u32 {
+        self.views.unwrap_or_else(|| {
+            if !self.is_on() {
+                return 0;
+            }
+            let pictures = u32::try_from(MOST_PICTURES / frames.max(1)).unwrap_or(u32::MAX);
+            pictures.saturating_sub(1).min(MOST_VIEWS)
+        })
+    }
+
+    /// Whether there are augmented views, as far as the settings alone tell.
+    #[must_use]
+    pub fn has_views(&self) -> bool {
+        self.views_for(1) > 0
+    }
+
     /// Steps for `frames` training frames: those asked for, or as many as see each frame two and a half times,
-    /// at least 100 and at most 2,000. (2,062 photos of hand signs came out no better with three times.)
+    /// at least 200 and at most 2,000.
     #[must_use]
     pub fn steps_for(&self, frames: usize) -> u32 {
         self.steps.unwrap_or_else(|| {
             let steps = (5 * frames).div_ceil(2 * self.batch_size.max(1));
-            u32::try_from(steps.clamp(100, 2_000)).unwrap_or(2_000)
+            u32::try_from(steps.clamp(200, 2_000)).unwrap_or(2_000)
         })
     }
 
@@ -148,7 +185,7 @@ impl TrainSettings {
             sampling: self.sampling,
             seed: self.seed,
             purpose: Purpose::FineTuneBatch,
-            views: fine_tune.views as usize + 1,
+            views: fine_tune.views.unwrap_or(0) as usize + 1,
             point_every: interval,
             validate_every: apart.max(1).div_ceil(interval).saturating_mul(interval),
             shown: None,

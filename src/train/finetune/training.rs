@@ -13,7 +13,7 @@ use crate::train::data::Prepared;
 use crate::train::head::{Examples, accuracy, correct, point, tested, train_head};
 use crate::train::tensorboard::Tested;
 use crate::train::training::Training;
-use crate::train::{CurvePoint, Head, HeadOnly, LiveCurves, Run, RunResult, TrainError};
+use crate::train::{CurvePoint, Head, HeadOnly, KeepBy, LiveCurves, Run, RunResult, TrainError};
 
 use super::graph::{HEAD_WEIGHTS, Network};
 use super::network::{cut_of, network};
@@ -93,7 +93,15 @@ pub(in crate::train) fn train_deeper(
     };
     // Its best weights have their figures once they are measured on the frames of today.
     let show = |points: &[CurvePoint]| curves.go_deeper(steps, points, None, head_only.best);
-    let trained = training.run(curves, show, work)?;
+    let mut trained = training.run(curves, show, work)?;
+    if fine_tune.keep_by == KeepBy::Last
+        && let (Some(head), Some(last)) = (head_only.best, trained.best)
+        && verdict::is_worse(head, last, data.validation.len())
+    {
+        trained.weights = initial;
+        trained.best_step = 0;
+        trained.best = Some(head);
+    }
 
     let (deeper, tuned) = split_weights(&network, trained.weights)?;
     run.save_tuned(&tuned)?;

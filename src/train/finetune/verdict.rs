@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::train::BestPoint;
+
 /// Two-sided 95 % quantile of the normal distribution.
 const Z_95: f64 = 1.959_964;
 
@@ -40,6 +42,15 @@ pub struct Verdict {
 
 /// Groups of test frames below which no interval is given.
 pub const MIN_GROUPS: usize = 5;
+
+/// Whether deeper weights are worse on so many validation frames than the head alone, beyond chance: by more than two
+/// standard errors of the difference of two counts of wrong answers. The frames are the same, so the true error is smaller; but
+/// the head was chosen by them among hundreds of evaluations, and looks better there than it is.
+pub(super) fn is_worse(head_only: BestPoint, deeper: BestPoint, frames: usize) -> bool {
+    let [before, after] =
+        [head_only, deeper].map(|of| (1.0 - f64::from(of.validation_accuracy)) * frames as f64);
+    after - before > 2.0 * (after + before).sqrt()
+}
 
 /// Compares two classifiers on the same frames, of which each tells whether it was right.
 ///
@@ -184,6 +195,20 @@ mod tests {
         let few = judged(&before, &after, 4);
         assert_eq!((few.outcome, few.interval), (Outcome::Unknown, None));
         assert!(few.sentence().contains("only 4 recordings"));
+    }
+
+    #[test]
+    fn a_few_frames_less_on_validation_are_chance() {
+        let of = |validation_accuracy| BestPoint {
+            step: 0,
+            validation_accuracy,
+            validation_cross_entropy: 0.5,
+        };
+        // 7 and 12 wrong of 100; 7 and 24; and of ten frames, two and nine.
+        assert!(!is_worse(of(0.93), of(0.88), 100));
+        assert!(is_worse(of(0.93), of(0.76), 100));
+        assert!(!is_worse(of(1.0), of(0.8), 10) && is_worse(of(1.0), of(0.1), 10));
+        assert!(!is_worse(of(0.8), of(0.9), 100));
     }
 
     #[test]

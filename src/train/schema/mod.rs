@@ -349,7 +349,7 @@ impl Setting {
             Group::Data | Group::Head => true,
             Group::FineTuning => of.fine_tune.is_on(),
             // Their number says whether there are any.
-            Group::Views => of.fine_tune.views > 0 || self.key == "views",
+            Group::Views => of.fine_tune.has_views() || self.key == "views",
         }
     }
 
@@ -393,7 +393,7 @@ impl TrainSettings {
         let changes = |setting: &&Setting| setting.group == Group::Views && setting.key != "views";
         let mut changes = SETTINGS.iter().filter(changes);
         if !given.contains_key("views") && changes.any(|change| given.contains_key(change.key)) {
-            self.fine_tune.views = VIEWS_UNLESS_SAID;
+            self.fine_tune.views = Some(VIEWS_UNLESS_SAID);
         }
         self.check()
     }

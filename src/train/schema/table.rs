@@ -2,7 +2,7 @@
 
 use crate::backbone::{Architecture, Fit};
 use crate::train::{
-    ClassWeights, EvalSpacing, Optimizer, RankBy, Sampling, Schedule, TrainSettings,
+    ClassWeights, EvalSpacing, KeepBy, Optimizer, Sampling, Schedule, TrainSettings,
 };
 
 use super::{ChoiceOption, Group, Kind, Nothing, Reals, Setting};
@@ -17,9 +17,9 @@ const SAMPLINGS: [Sampling; 2] = [Sampling::Balanced, Sampling::Natural];
 
 const CLASS_WEIGHTS: [ClassWeights; 2] = [ClassWeights::None, ClassWeights::Balanced];
 
-const RANKS: [RankBy; 2] = [RankBy::Accuracy, RankBy::CrossEntropy];
+const KEEPS: [KeepBy; 3] = [KeepBy::Accuracy, KeepBy::CrossEntropy, KeepBy::Last];
 
-const RANK_OPTIONS: &[ChoiceOption] = &[
+const KEEP_OPTIONS: &[ChoiceOption] = &[
     ChoiceOption {
         word: "accuracy",
         title: "Best accuracy",
@@ -29,6 +29,11 @@ const RANK_OPTIONS: &[ChoiceOption] = &[
         word: "cross-entropy",
         title: "Lowest cross-entropy",
         brief: "The one with the lowest cross-entropy; where that is equal, the most right answers",
+    },
+    ChoiceOption {
+        word: "last",
+        title: "The last",
+        brief: "The last one: nothing is chosen by the validation {images}",
     },
 ];
 
@@ -558,15 +563,15 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Head,
         title: "Kept weights of the head",
         unit: "",
-        brief: "Which evaluation on the validation {images} is the best, whose weights are kept",
+        brief: "Which evaluation on the validation {images} gives the weights that are kept",
         more: "With few validation {images}, accuracy moves in large steps and by chance; cross-entropy also counts how sure each answer is.",
         retrain: None,
         kind: Kind::Choice {
-            options: RANK_OPTIONS,
-            get: |s| place_of(&RANKS, &s.head.keep_by),
+            options: KEEP_OPTIONS,
+            get: |s| place_of(&KEEPS, &s.head.keep_by),
             set: |s, place| {
-                if let Some(rank) = RANKS.get(place) {
-                    s.head.keep_by = *rank;
+                if let Some(keep_by) = KEEPS.get(place) {
+                    s.head.keep_by = *keep_by;
                 }
             },
         },
@@ -584,8 +589,8 @@ pub const SETTINGS: &[Setting] = &[
             nothing: Nothing {
                 word: "auto",
                 title: "As many as the {images} call for",
-                brief: "As many steps as show each image 2.5 times, at least 100 and at most 2000",
-                instead: 100,
+                brief: "As many steps as show each image 2.5 times, at least 200 and at most 2000",
+                instead: 200,
             },
             get: |s| s.fine_tune.steps.map(u64::from),
             set: |s, value| s.fine_tune.steps = value.and_then(small),
@@ -606,15 +611,15 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::FineTuning,
         title: "Kept weights",
         unit: "",
-        brief: "Which evaluation on the validation {images} is the best, whose weights are kept",
+        brief: "Which evaluation on the validation {images} gives the weights that are kept",
         more: "With few validation {images}, accuracy moves in large steps and by chance; cross-entropy also counts how sure each answer is.",
         retrain: None,
         kind: Kind::Choice {
-            options: RANK_OPTIONS,
-            get: |s| place_of(&RANKS, &s.fine_tune.keep_by),
+            options: KEEP_OPTIONS,
+            get: |s| place_of(&KEEPS, &s.fine_tune.keep_by),
             set: |s, place| {
-                if let Some(rank) = RANKS.get(place) {
-                    s.fine_tune.keep_by = *rank;
+                if let Some(keep_by) = KEEPS.get(place) {
+                    s.fine_tune.keep_by = *keep_by;
                 }
             },
         },
@@ -768,7 +773,17 @@ pub const SETTINGS: &[Setting] = &[
         brief: "Changed copies of each {image} that are learned from too; each takes as much disk as the {image} itself",
         more: "They are computed once and kept. Where the head alone is trained it learns from them; where more is, the head learns from the plain {images} first and the views come in afterwards. Without a number, naming a change below asks for 8.",
         retrain: None,
-        kind: whole!([0, 64], fine_tune.views),
+        kind: Kind::WholeOr {
+            range: [0, 64],
+            nothing: Nothing {
+                word: "auto",
+                title: "As many as the {images} call for",
+                brief: "6 where more than the head is trained, fewer of more than 4,000 training {images}; none for the head alone",
+                instead: 6,
+            },
+            get: |s| s.fine_tune.views.map(u64::from),
+            set: |s, value| s.fine_tune.views = value.and_then(small),
+        },
     },
     Setting {
         key: "flip_left_right",

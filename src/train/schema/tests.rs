@@ -92,13 +92,16 @@ fn a_change_of_views_asks_for_some() {
         settings.apply(&pairs.collect()).unwrap();
         settings.fine_tune
     };
-    assert_eq!(given(&[("seed", "1")]).views, 0);
-    let crop = given(&[("random_crop", "30")]);
-    assert_eq!((crop.views, crop.augmentation.random_crop), (8, 30));
-    assert_eq!(given(&[("random_crop", "30"), ("views", "0")]).views, 0);
+    assert_eq!(given(&[("seed", "1")]).views, None);
+    let crop = given(&[("random_crop", "40")]);
+    assert_eq!((crop.views, crop.augmentation.random_crop), (Some(8), 40));
+    assert_eq!(
+        given(&[("random_crop", "30"), ("views", "0")]).views,
+        Some(0)
+    );
     assert_eq!(
         given(&[("flip_left_right", "yes"), ("views", "3")]).views,
-        3
+        Some(3)
     );
 }
 

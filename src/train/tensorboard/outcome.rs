@@ -88,7 +88,7 @@ fn session_start(settings: &TrainSettings, start: f64) -> SummaryValue {
     let plays = |group: Group| match group {
         Group::Data | Group::Head => true,
         Group::FineTuning => settings.fine_tune.is_on(),
-        Group::Views => settings.fine_tune.views > 0,
+        Group::Views => settings.fine_tune.has_views(),
     };
     let hparams = SETTINGS
         .iter()

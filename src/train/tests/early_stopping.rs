@@ -7,7 +7,7 @@
 )]
 
 use super::*;
-use crate::train::RankBy;
+use crate::train::KeepBy;
 
 /// A training whose cross-entropy on the validation images rises before it ends: it learns few images by heart.
 fn overfitting() -> (Data, TrainSettings) {
@@ -24,7 +24,7 @@ fn overfitting() -> (Data, TrainSettings) {
     (data, settings)
 }
 
-fn with(settings: &TrainSettings, evaluations: u32, keep_by: RankBy) -> TrainSettings {
+fn with(settings: &TrainSettings, evaluations: u32, keep_by: KeepBy) -> TrainSettings {
     let mut settings = settings.clone();
     settings.head.early_stopping = evaluations;
     settings.head.keep_by = keep_by;
@@ -51,7 +51,7 @@ fn it_ends_so_many_evaluations_after_the_lowest_cross_entropy() {
     let whole = go_on(&data, &settings, None, 300, &Work::new());
     let mut ends = Vec::new();
     for evaluations in [1, 2, 5] {
-        let settings = with(&settings, evaluations, RankBy::Accuracy);
+        let settings = with(&settings, evaluations, KeepBy::Accuracy);
         let early = go_on(&data, &settings, None, 300, &Work::new());
         let step = end_by_hand(&whole.points, evaluations as usize);
         assert!(matches!(early.end, Ok(End::Early)));
@@ -72,7 +72,7 @@ fn it_ends_so_many_evaluations_after_the_lowest_cross_entropy() {
 #[test]
 fn it_ends_at_the_same_step_whenever_it_was_interrupted() {
     let (data, settings) = overfitting();
-    let settings = with(&settings, 3, RankBy::CrossEntropy);
+    let settings = with(&settings, 3, KeepBy::CrossEntropy);
     let whole = go_on(&data, &settings, None, 300, &Work::new());
     let end = whole.checkpoint.place.step;
     assert!(matches!(whole.end, Ok(End::Early)));
@@ -120,8 +120,8 @@ fn the_kept_weights_are_those_of_the_figure_that_was_chosen() {
         };
         (of(outcome.kept.0).unwrap(), outcome.points)
     };
-    let (by_accuracy, points) = kept(RankBy::Accuracy);
-    let (by_cross_entropy, _) = kept(RankBy::CrossEntropy);
+    let (by_accuracy, points) = kept(KeepBy::Accuracy);
+    let (by_cross_entropy, _) = kept(KeepBy::CrossEntropy);
     let best = points.iter().filter_map(|point| point.validation_accuracy);
     let best = best.max_by(f32::total_cmp);
     let lowest = points

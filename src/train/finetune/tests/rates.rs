@@ -10,11 +10,12 @@ use crate::backbone::{Blocks, Depth};
 use crate::jobs::Work;
 use crate::onnx::Tensor;
 use crate::train::learner::{Learner, Report};
-use crate::train::{Head, LiveCurves, Optimizer, TrainSettings};
+use crate::train::{Head, KeepBy, LiveCurves, Optimizer, TrainSettings};
 
 #[test]
 fn the_rate_warms_up_and_falls_to_nothing() {
     let settings = FineTuneSettings {
+        depth: Depth::Last3,
         learning_rate: 2.0,
         ..FineTuneSettings::default()
     };
@@ -42,10 +43,12 @@ fn the_rate_warms_up_and_falls_to_nothing() {
     }
     assert!((at(&extended, 105, 350) - 2.0).abs() < 1e-9);
     assert!(at(&extended, 150, 350).abs() < 1e-9);
-    assert_eq!(settings.steps_for(1600), 125);
+    assert_eq!(settings.steps_for(3200), 250);
+    let views = |frames| settings.views_for(frames);
+    assert_eq!([3, 4000, 10_000, 30_000].map(views), [6, 6, 2, 0]);
     assert_eq!(
         (settings.steps_for(3), settings.steps_for(1 << 20)),
-        (100, 2000)
+        (200, 2000)
     );
 }
 
@@ -123,12 +126,14 @@ fn each_block_learns_slower_than_the_one_behind_it() {
 }
 
 #[test]
-fn settings_of_older_runs_have_one_rate_for_all() {
+fn older_runs_go_on_as_they_began() {
     let mut old = serde_json::to_value(FineTuneSettings::default()).unwrap();
-    old.as_object_mut().unwrap().remove("layer_decay").unwrap();
+    for absent in ["layer_decay", "keep_by", "views"] {
+        old.as_object_mut().unwrap().remove(absent).unwrap();
+    }
     let read: FineTuneSettings = serde_json::from_value(old).unwrap();
-    assert_eq!(read, FineTuneSettings::default());
     assert_eq!(read.rate_factor(7), 1.0);
+    assert_eq!((read.keep_by, read.views), (KeepBy::Accuracy, Some(0)));
     for (layer_decay, good) in [(0.0, false), (f32::NAN, false), (1.01, false), (0.1, true)] {
         let mut settings = TrainSettings::default();
         settings.fine_tune.depth = Depth::Last1;
