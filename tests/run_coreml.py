@@ -11,6 +11,7 @@ operation is computed as coremltools' documentation says it, 16-bit ones rounded
 
 import contextlib
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -86,12 +87,21 @@ def pad(op, x, **_):
     return np.pad(x, [(0, 0)] * (x.ndim - len(pairs)) + pairs, constant_values=scalar(op.constant_val.val))
 
 
+def erf(op, x, **_):
+    return np.vectorize(math.erf, otypes=[np.float64])(x)
+
+
 def gelu(op, x, **_):
     if op.mode.val == "TANH_APPROXIMATION":
         return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2
-    from math import erf
+    return x * (1 + erf(op, x / np.sqrt(2))) / 2
 
-    return x * (1 + np.vectorize(erf)(x / np.sqrt(2))) / 2
+
+def layer_norm(op, x, gamma, beta):
+    axes = tuple(op.axes.val)
+    centred = x - x.mean(axes, keepdims=True)
+    variance = (centred**2).mean(axes, keepdims=True)
+    return centred / np.sqrt(variance + scalar(op.epsilon.val)) * gamma + beta
 
 
 def transposed(value, flag):
@@ -119,6 +129,8 @@ OPERATIONS = {
     "sigmoid_hard": lambda op, x, **_: np.clip(x * scalar(op.alpha.val) + scalar(op.beta.val), 0, 1),
     "tanh": lambda op, x: np.tanh(x),
     "gelu": gelu,
+    "erf": erf,
+    "layer_norm": layer_norm,
     "exp": lambda op, x: np.exp(x),
     "log": lambda op, x, **_: np.log(x + scalar(op.epsilon.val)),
     "sqrt": lambda op, x: np.sqrt(x),
@@ -170,7 +182,7 @@ def run(spec, main, pixels):
         names.append(op.op_type)
         if op.op_type == "classify":
             return {"outputs": value(op.probabilities).ravel().tolist(), "labels": [str(label.val) for label in op.classes.val] if hasattr(op.classes.val[0], "val") else list(map(str, op.classes.val)), "operations": names}
-        tensors = ("x", "y", "weight", "bias", "values") + (("alpha",) if op.op_type == "prelu" else ())
+        tensors = ("x", "y", "weight", "bias", "values", "gamma", "beta") + (("alpha",) if op.op_type == "prelu" else ())
         inputs = {key: value(var) for key, var in op.inputs.items() if key in tensors and var is not None}
         (output,) = op.outputs
         with np.errstate(all="ignore"):

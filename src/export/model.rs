@@ -281,6 +281,7 @@ pub(super) mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
     use crate::backbone::Fit;
+    use crate::graph::ops::{Elementwise, Norm};
     use crate::train::Hidden;
 
     use super::*;
@@ -352,6 +353,47 @@ pub(super) mod tests {
             b: made(4, 3),
         };
         model_with(&head, &["a", "b", "c"], None)
+    }
+
+    /// What `ConvNeXt` does between two convolutions to planes `[N, C, H, W]`: a norm over channels that lie last, products of
+    /// rows with matrices, and a GELU in between; all of it is added to the planes.
+    pub(in crate::export) fn rows_and_norms(
+        graph: &mut Graph,
+        planes: ValueId,
+        channels: usize,
+    ) -> ValueId {
+        let numbers = |graph: &mut Graph, shape: &[usize], spread: f32| {
+            let count: usize = shape.iter().product();
+            let at = |at: usize| ((at * 7919 + at / 3) % 512) as f32 / 256.0 - 1.0;
+            let values: Vec<f32> = (0..count).map(|index| spread * at(index)).collect();
+            graph.constant(Tensor::new(shape, values))
+        };
+        let rows = graph.transpose(planes, &[0, 2, 3, 1]);
+        let scale = numbers(graph, &[channels], 2.0);
+        let bias = numbers(graph, &[channels], 0.5);
+        let norm = Norm::Layer {
+            axis: -1,
+            epsilon: 1e-6,
+            stash: 1,
+        };
+        let normal = graph.op_named(norm, &[rows, scale, bias], "norm");
+        let linear = |graph: &mut Graph, x: ValueId, [from, to]: [usize; 2]| {
+            let weight = numbers(graph, &[from, to], 0.3);
+            let bias = numbers(graph, &[to], 0.2);
+            let product = graph.op(Linear::MatMul, &[x, weight]);
+            graph.add(product, bias)
+        };
+        let wide = linear(graph, normal, [channels, 2 * channels]);
+        let root = graph.number(std::f64::consts::SQRT_2);
+        let (one, half) = (graph.number(1.0), graph.number(0.5));
+        let bent = graph.div(wide, root);
+        let bent = graph.op(Elementwise::Erf, &[bent]);
+        let gate = graph.add(bent, one);
+        let gated = graph.mul(wide, gate);
+        let gated = graph.mul(gated, half);
+        let narrow = linear(graph, gated, [2 * channels, channels]);
+        let back = graph.transpose(narrow, &[0, 3, 1, 2]);
+        graph.add(planes, back)
     }
 
     /// A small model with labels that need care.

@@ -1,7 +1,7 @@
 //! What each operation of MIL does, in ONNX's operators (iOS 15's, as coremltools documents them).
 
 use crate::graph::ops::{
-    Activation, Conv, Elementwise, Linear, Moves, Pool, PoolKind, Reduce, ReduceKind, Softmax,
+    Activation, Conv, Elementwise, Linear, Moves, Norm, Pool, PoolKind, Reduce, ReduceKind, Softmax,
 };
 use crate::graph::{AutoPad, Op, Sliding, ValueId, wrap};
 use crate::onnx::{Element, ElementType, Tensor};
@@ -114,6 +114,7 @@ impl Reader<'_> {
                 let x = self.value(operation, "x")?;
                 Ok(self.graph.cast(x, to))
             }
+            "layer_norm" => self.layer_norm(operation),
             "softmax" => {
                 let x = self.value(operation, "x")?;
                 let axis = self.int(operation, "axis")?.unwrap_or(-1);
@@ -265,6 +266,26 @@ impl Reader<'_> {
         let shifted = self.graph.add(inner, one);
         let gate = self.graph.mul(shifted, half);
         self.graph.mul(x, gate)
+    }
+
+    /// Computed in fp32 and rounded once, as ONNX Runtime has it of values in fp16.
+    fn layer_norm(&mut self, operation: &Operation) -> Result<ValueId, CoreMlError> {
+        let operands = ["x", "gamma", "beta"].map(|key| self.value(operation, key));
+        let [x, gamma, beta] = operands;
+        let operands = [x?, gamma?, beta?];
+        let rank = self.rank(operands[0])?;
+        let axes = self.wanted(operation, "axes")?;
+        let axes: Option<Vec<usize>> = axes.into_iter().map(|axis| wrap(axis, rank)).collect();
+        let first = axes.as_ref().and_then(|axes| axes.first().copied());
+        let Some(first) = first.filter(|first| axes == Some((*first..rank).collect())) else {
+            return unreadable("it normalises along other dimensions than the last ones");
+        };
+        let norm = Norm::Layer {
+            axis: first as i64,
+            epsilon: self.number(operation, "epsilon")?,
+            stash: 1,
+        };
+        Ok(self.graph.op(norm, &operands))
     }
 
     fn conv(&mut self, operation: &Operation) -> Result<ValueId, CoreMlError> {

@@ -5,11 +5,11 @@ use prost::Message;
 use crate::evaluate::InputKind;
 use crate::export::ModelFile;
 use crate::export::format::{Exporter, Options};
-use crate::export::model::tests::{model_of, small_model};
+use crate::export::model::tests::{model_of, rows_and_norms, small_model};
 use crate::export::onnx::Onnx;
 use crate::graph::ops::{Conv, Elementwise, GlobalPool, Linear, Reshaping, Softmax};
-use crate::graph::{Dim, Graph};
-use crate::onnx::{ElementType, Tensor};
+use crate::graph::{Dim, Graph, ValueId};
+use crate::onnx::{ElementType, Session, Tensor};
 
 use super::schema::Model;
 use super::*;
@@ -97,6 +97,11 @@ fn a_package_holds_what_apples_own_converter_writes() {
 
 /// A network of one convolution.
 fn tiny() -> Graph {
+    tiny_with(|_, planes| planes)
+}
+
+/// The same with something done to the planes `[N, 4, 94, 94]` that it makes.
+fn tiny_with(further: impl Fn(&mut Graph, ValueId) -> ValueId) -> Graph {
     let mut graph = Graph::new("tiny");
     let shape = [Dim::from("N"), 96.into(), 96.into(), 3.into()];
     let image = graph.input("image", ElementType::U8, &shape);
@@ -109,6 +114,7 @@ fn tiny() -> Graph {
     };
     let w = weights(&mut graph, &[4, 3, 3, 3]);
     let x = graph.op(Conv::plain(), &[values, w]);
+    let x = further(&mut graph, x);
     let x = graph.op(GlobalPool::Average, &[x]);
     let x = graph.op(Reshaping::FLATTEN, &[x]);
     let w = weights(&mut graph, &[4, 3]);
@@ -129,6 +135,31 @@ fn about() -> About {
         licence: "MIT".into(),
         more: [(crate::export::RECIPE_KEY.to_owned(), json)].into(),
         recipe,
+    }
+}
+
+#[test]
+fn norms_and_rows_read_back_compute_what_they_do() {
+    let graph = tiny_with(|graph, planes| rows_and_norms(graph, planes, 4));
+    let probabilities = |graph: &Graph| {
+        let image: Vec<u8> = picture().into_raw().into_iter().take(96 * 96 * 3).collect();
+        let image = Tensor::new([1, 96, 96, 3], image);
+        let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
+        let [input, output] = [graph.inputs(), graph.outputs()].map(|all| graph.name_of(all[0]));
+        let found = session.run(&[(input, &image)], &[output]).unwrap();
+        found[0].f32().unwrap().to_vec()
+    };
+    let expected = probabilities(&graph);
+    assert!(
+        expected.iter().all(|one| (0.01..0.99).contains(one)),
+        "{expected:?}"
+    );
+    for (graph, limit) in [(graph.clone(), 1e-5), (halved(&graph).unwrap(), 5e-3)] {
+        let files = write("m", &graph, &about()).unwrap();
+        let found = probabilities(&read(&files).unwrap().0);
+        for (a, b) in expected.iter().zip(&found) {
+            assert!((a - b).abs() < limit, "{a} {b}");
+        }
     }
 }
 

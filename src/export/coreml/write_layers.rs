@@ -2,12 +2,12 @@
 
 use crate::export::nhwc::counted;
 use crate::graph::ops::{Conv, Gemm, Linear, Pool, PoolKind};
-use crate::graph::{Node, Window};
+use crate::graph::{Node, Window, wrap};
 use crate::onnx::{Element, ElementType};
 
 use super::CoreMlError;
 use super::values::{flag, int, ints, text};
-use super::write::{Arg, Output, Writer};
+use super::write::{Arg, Output, Writer, number};
 use super::write_operators::counts;
 
 impl Writer<'_> {
@@ -157,7 +157,7 @@ impl Writer<'_> {
             (first, second)
         };
         let lens = self.lens(node, self.input(node, 0)?)?;
-        if lens.last() != Some(&inputs) || !(2..=3).contains(&lens.len()) {
+        if lens.last() != Some(&inputs) || lens.len() < 2 {
             return self.refuse(
                 node,
                 format!("multiplies {lens:?} by a matrix of {inputs} rows"),
@@ -190,6 +190,27 @@ impl Writer<'_> {
         };
         let x = self.arg(node, 0)?;
         let to = self.output(node)?;
+        if lens.len() > 3 {
+            // `linear` takes three dimensions at most.
+            let columns = (0..inputs).flat_map(|input| (0..units).map(move |unit| (unit, input)));
+            let columns = columns.map(|(unit, input)| rows.get(unit * inputs + input));
+            let columns: Vec<f32> = columns
+                .map(|one| one.copied().unwrap_or_default())
+                .collect();
+            let y = self.floats_like(&to, "weight", &[inputs, units], &columns);
+            let [x_as_is, y_as_is] = ["transpose_x", "transpose_y"];
+            let as_is = || Arg::Const(flag(false));
+            let args = vec![("x", x), ("y", y), (x_as_is, as_is()), (y_as_is, as_is())];
+            let Some(bias) = bias else {
+                self.emit("matmul", args, &to);
+                return Ok(());
+            };
+            let product = self.between(&to, "product");
+            let product = self.emit("matmul", args, &product);
+            let bias = self.floats_like(&to, "bias", &[units], &bias);
+            self.emit("add", vec![("x", product), ("y", bias)], &to);
+            return Ok(());
+        }
         let mut args = vec![
             ("x", x),
             (
@@ -201,6 +222,39 @@ impl Writer<'_> {
             args.push(("bias", self.floats_like(&to, "bias", &[units], &bias)));
         }
         self.emit("linear", args, &to);
+        Ok(())
+    }
+}
+
+impl Writer<'_> {
+    /// Over the last dimensions, with a scale and a bias of their shape.
+    pub fn layer_norm(&mut self, node: &Node, axis: i64, epsilon: f32) -> Result<(), CoreMlError> {
+        let lens = self.lens(node, self.input(node, 0)?)?;
+        let Some(first) = wrap(axis, lens.len()) else {
+            return self.refuse(node, "goes along a dimension that is not there");
+        };
+        let (shape, scale) = self.floats(node, 1)?;
+        if Some(shape.as_slice()) != lens.get(first..) {
+            return self.refuse(node, "has a scale of another shape than what it goes along");
+        }
+        let bias = match node.input(2) {
+            Some(_) => self.floats(node, 2)?.1,
+            None => vec![0.0; scale.len()],
+        };
+        if bias.len() != scale.len() {
+            return self.refuse(node, "has a bias of another shape than what it goes along");
+        }
+        let axes: Vec<i64> = (first as i64..lens.len() as i64).collect();
+        let x = self.arg(node, 0)?;
+        let to = self.output(node)?;
+        let args = vec![
+            ("x", x),
+            ("axes", Arg::Const(ints(&axes))),
+            ("gamma", self.floats_like(&to, "gamma", &shape, &scale)),
+            ("beta", self.floats_like(&to, "beta", &shape, &bias)),
+            ("epsilon", number(&to, epsilon)),
+        ];
+        self.emit("layer_norm", args, &to);
         Ok(())
     }
 }

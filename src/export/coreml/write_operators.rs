@@ -2,7 +2,7 @@
 //! beside this one.
 
 use crate::export::nhwc::broadcast;
-use crate::graph::ops::{Activation, Elementwise, GlobalPool, Reduce, ReduceKind, Softmax};
+use crate::graph::ops::{Activation, Elementwise, GlobalPool, Norm, Reduce, ReduceKind, Softmax};
 use crate::graph::{Node, Op, ValueId, wrap};
 use crate::onnx::ElementType;
 
@@ -32,6 +32,7 @@ impl Writer<'_> {
             Op::Reduce(reduce) => self.reduce(node, reduce),
             Op::Reshaping(op) => self.reshaping(node, op),
             Op::Moves(op) => self.moves(node, op),
+            Op::Norm(Norm::Layer { axis, epsilon, .. }) => self.layer_norm(node, *axis, *epsilon),
             Op::ConvTranspose(_)
             | Op::Norm(_)
             | Op::Quantization(_)

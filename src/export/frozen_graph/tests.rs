@@ -5,7 +5,7 @@ use prost::Message;
 use crate::backbone::{Architecture, Fit};
 use crate::evaluate::{InputKind, Recipe};
 use crate::export::format::{Exporter, Options};
-use crate::export::model::tests::{model_of, small_model};
+use crate::export::model::tests::{model_of, rows_and_norms, small_model};
 use crate::export::onnx::Onnx;
 use crate::graph::ops::{Conv, Elementwise};
 use crate::graph::{Dim, Graph, Sliding};
@@ -39,6 +39,22 @@ fn run(graph: &Graph) -> Vec<f32> {
     let input = (graph.name_of(input), &Tensor::new(lens, values));
     let outputs = session.run(&[input], &[output]).unwrap();
     outputs[0].f32().unwrap().to_vec()
+}
+
+#[test]
+fn norms_and_rows_read_back_compute_what_they_do() {
+    let mut graph = Graph::new("g");
+    let shape = [Dim::from("N"), 6.into(), 7.into(), 5.into()];
+    let planes = graph.input("planes", ElementType::F32, &shape);
+    let made = rows_and_norms(&mut graph, planes, 6);
+    graph.output(made);
+    let expected = run(&graph);
+    let bytes = write(&graph, &recipe(&["a"])).unwrap();
+    let found = run(&read_graph(&bytes).unwrap());
+    assert_eq!(expected.len(), found.len());
+    for (a, b) in expected.iter().zip(&found) {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
 }
 
 #[test]

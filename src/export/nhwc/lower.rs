@@ -1,6 +1,6 @@
 //! From a graph to a program, node by node.
 
-use crate::graph::ops::{Elementwise, Reshaping};
+use crate::graph::ops::{Elementwise, Norm, Reshaping};
 use crate::graph::{Dim, Graph, GraphError, Node, Op};
 
 use super::place::Lowering;
@@ -13,11 +13,15 @@ use super::{Kind, Program, TensorId, Unwritable, fuse, integers};
 /// # Errors
 /// Names the first node that cannot be said so, and why.
 pub(crate) fn lower(graph: &Graph) -> Result<Program, Unwritable> {
-    let graph = prepared(graph).map_err(|error| Unwritable {
+    let mut graph = prepared(graph).map_err(|error| Unwritable {
         node: graph.name.clone(),
         operator: "graph".into(),
         reason: format!("cannot be simplified: {error}"),
     })?;
+    let mut nodes = graph.nodes().iter();
+    if !nodes.any(|node| matches!(node.op, Op::Quantization(_))) {
+        graph.write_out_norms_and_erf();
+    }
     let mut lowering = Lowering::new(&graph);
     for input in graph.inputs() {
         let stand_in = stand_in("input");
@@ -92,6 +96,10 @@ impl Lowering<'_> {
             Op::Reshaping(op) => self.reshaping(node, op),
             Op::Moves(op) => self.moves(node, op),
             Op::Quantization(op) => self.quantization(node, *op),
+            // What is left of them: others are written as arithmetic.
+            Op::Norm(Norm::Layer { .. }) => {
+                self.refuse(node, "is an operator that cannot be computed with integers")
+            }
             Op::ConvTranspose(_) | Op::Norm(_) | Op::Blocked(_) | Op::Other(_) => {
                 self.refuse(node, "is an operator that is not known here")
             }

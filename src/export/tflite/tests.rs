@@ -2,6 +2,7 @@
 
 use crate::backbone::{Architecture, Fit};
 use crate::evaluate::{InputKind, Recipe};
+use crate::export::model::tests::rows_and_norms;
 use crate::graph::ops::{Conv, Elementwise, GlobalPool, Linear, Quantization, Reshaping, Softmax};
 use crate::graph::{Dim, Graph, ValueId};
 use crate::onnx::{ElementType, Session, Tensor};
@@ -59,6 +60,22 @@ fn run(graph: &Graph) -> Vec<f32> {
     let input = (graph.name_of(input), &Tensor::new(lens, values));
     let outputs = session.run(&[input], &[output]).unwrap();
     outputs[0].f32().unwrap().to_vec()
+}
+
+#[test]
+fn norms_and_rows_read_back_compute_what_they_do() {
+    let mut graph = Graph::new("g");
+    let shape = [Dim::from("N"), 6.into(), 7.into(), 5.into()];
+    let planes = graph.input("planes", ElementType::F32, &shape);
+    let made = rows_and_norms(&mut graph, planes, 6);
+    graph.output(made);
+    let expected = run(&graph);
+    let bytes = write(&graph, Weights::Float32, &about()).unwrap();
+    let found = run(&read_graph(&bytes).unwrap());
+    assert_eq!(expected.len(), found.len());
+    for (a, b) in expected.iter().zip(&found) {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
 }
 
 #[test]

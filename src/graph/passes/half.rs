@@ -12,8 +12,9 @@ use crate::graph::{Graph, GraphError, Op};
 use crate::onnx::{Element, ElementType, Tensor};
 
 impl Graph {
-    /// The graph with weights and operators in fp16. Inputs and outputs keep their types; the softmax, and what is
-    /// computed of its result, stay in fp32, because probabilities near 1 are what fp16 tells apart worst.
+    /// The graph with weights and operators in fp16. Inputs and outputs keep their types; the last softmax, and what is
+    /// computed of its result, stay in fp32, because probabilities near 1 are what fp16 tells apart worst. Others, those of
+    /// attention, are computed in fp32 too, and their results rounded.
     ///
     /// # Errors
     /// [`GraphError::Model`] names an operator that has no type here, or a weight that fp16 cannot express.
@@ -39,8 +40,10 @@ impl Graph {
             pass.made.inputs.push(new);
             pass.computed.insert(*input, new);
         }
-        for node in &from.nodes {
-            pass.node(node)?;
+        let is_softmax = |node: &Node| matches!(node.op, Op::Softmax(_));
+        let last = from.nodes.iter().rposition(is_softmax);
+        for (at, node) in from.nodes.iter().enumerate() {
+            pass.node(node, is_softmax(node) && last != Some(at))?;
         }
         for output in &from.outputs {
             let name = from.name_of(*output);
@@ -73,7 +76,8 @@ struct Half<'a> {
 }
 
 impl Half<'_> {
-    fn node(&mut self, node: &Node) -> Result<(), GraphError> {
+    /// `is_rounded`: whether its results are rounded, whatever it computes in.
+    fn node(&mut self, node: &Node, is_rounded: bool) -> Result<(), GraphError> {
         if let Op::Other(other) = &node.op {
             return Err(unusable(&format!(
                 "“{}” is the operator {}, which is not known to work in fp16",
@@ -113,7 +117,7 @@ impl Half<'_> {
                 outputs.push(None);
                 continue;
             };
-            if is_single {
+            if is_single && !is_rounded {
                 self.single.insert(*output);
             }
             let mut fact = Fact::of(
@@ -250,6 +254,34 @@ mod tests {
         // The softmax reads what was cast, and computes in fp32.
         let softmax = half.find("softmax").unwrap();
         assert_eq!(half.element(softmax), Some(ElementType::F32));
+    }
+
+    #[test]
+    fn behind_the_softmax_of_an_attention_it_is_fp16_again() {
+        let mut graph = Graph::new("test");
+        let x = graph.input("x", ElementType::F32, &[Dim::from("N"), 2.into()]);
+        let inner = graph.op_named(Softmax::LAST, &[x], "inner");
+        let w = graph.constant_named("w", Tensor::new([2, 2], vec![1.5_f32, -0.5, 0.25, 1.0]));
+        let logits = graph.op_named(Linear::MatMul, &[inner, w], "logits");
+        let last = graph.op_named(Softmax::LAST, &[logits], "last");
+        let again =
+            graph.constant_named("again", Tensor::new([2, 2], vec![1.0_f32, 0.0, 0.0, 1.0]));
+        let merged = graph.op_named(Linear::MatMul, &[last, again], "merged");
+        graph.output(merged);
+        let half = graph.to_half().unwrap();
+        let of = |name: &str| half.element(half.find(name).unwrap()).unwrap();
+        let (f16, f32) = (ElementType::F16, ElementType::F32);
+        assert_eq!(["inner", "w", "logits"].map(of), [f32, f16, f16]);
+        assert_eq!(["last", "again", "merged"].map(of), [f32; 3]);
+        let x = Tensor::new([1, 2], vec![0.5_f32, -2.0]);
+        let run = |graph: &Graph| {
+            let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
+            let found = session.run(&[("x", &x)], &["merged"]).unwrap();
+            found[0].f32().unwrap().to_vec()
+        };
+        for (a, b) in run(&half).iter().zip(run(&graph)) {
+            assert!((a - b).abs() < 2e-3, "{a} {b}");
+        }
     }
 
     #[test]

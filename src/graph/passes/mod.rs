@@ -13,6 +13,7 @@ mod pads;
 mod part;
 mod plain;
 pub mod quantize;
+mod written_out;
 
 pub use join::Joined;
 pub use opset::OPSETS;

@@ -190,6 +190,33 @@ fn what_is_quantized_computes_nearly_the_same_in_any_normalisation() {
     }
 }
 
+/// Of a matrix within a network too, which is rounded together with what it reads.
+#[test]
+fn a_matrix_of_a_network_in_integers_has_one_scale_however_it_is_rounded() {
+    let prepared = prepare(&network(), [127.0; 3], [128.0; 3]).unwrap();
+    let layers = prepared.layers();
+    let matrix = layers.last().unwrap();
+    let weight = prepared.graph.constant_of(matrix.weight).unwrap();
+    let given = rounded(weight, matrix.axis, false).unwrap();
+    assert!(given.scales.len() > 1);
+    let real = &reals(&prepared, prepared.graph.outputs())[0];
+    for every_layer in [false, true] {
+        let how = Quantizing {
+            ranges: measured(&prepared),
+            weights: [(matrix.weight, Arc::new(given.clone()))].into(),
+            every_layer,
+            ..Quantizing::default()
+        };
+        let graph = quantize(&prepared, &how, "image").unwrap();
+        let name = format!("{}/scale", prepared.graph.name_of(matrix.weight));
+        assert_eq!(graph.find(&name).is_some(), !every_layer);
+        let found = &run(&graph, &pixels(), &["probabilities"])[0];
+        for (found, real) in found.f32().unwrap().iter().zip(real.f32().unwrap()) {
+            assert!((found - real).abs() < 0.02, "{found} {real}");
+        }
+    }
+}
+
 #[test]
 fn a_layer_may_stay_in_real_numbers_and_a_range_must_be_known() {
     let prepared = prepare(&network(), [127.0; 3], [128.0; 3]).unwrap();

@@ -183,14 +183,19 @@ impl Writer<'_> {
         };
         let name = self.from.name_of(layer.weight).to_owned();
         let is_matrix = matches!(node.op, Op::Linear(_));
+        let has_one_scale = is_matrix && self.how.every_layer;
         let integers = match self.how.weights.get(&layer.weight) {
+            // Rounded for a scale of each channel.
+            Some(given) if has_one_scale && given.scales.len() > 1 => {
+                rounded(&weight, layer.axis, true)?
+            }
             Some(given) if given.values.len() == weight.data.len() => given.as_ref().clone(),
             Some(_) => {
                 return Err(GraphError::Model(format!(
                     "the integers of “{name}” are not as many as its numbers"
                 )));
             }
-            None => rounded(&weight, layer.axis, is_matrix && self.how.every_layer)?,
+            None => rounded(&weight, layer.axis, has_one_scale)?,
         };
         let integers = integers.floored(&weight, layer.axis, bias.f32()?, of_input.scale)?;
         let of_products: Vec<f32> = integers
