@@ -17,8 +17,7 @@ pub fn run_choice(
     let t = tokens(ui);
     let selected = chosen
         .and_then(|id| session.train.run(id))
-        .map(crate::app::RunEntry::title)
-        .unwrap_or_default();
+        .map_or_else(|| "Choose a run".to_owned(), crate::app::RunEntry::title);
     let mut clicked = None;
     choice(ui, id, "Run", &selected, |ui| {
         for entry in &session.train.runs {

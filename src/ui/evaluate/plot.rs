@@ -1,7 +1,7 @@
 //! Plots of shares, in per cent, over a share or a number: nothing to zoom or drag.
 
 use egui::{FontFamily, FontId, Rangef, Ui, vec2};
-use egui_plot::{AxisHints, PlotUi};
+use egui_plot::{AxisHints, PlotUi, uniform_grid_spacer};
 
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, fixed_plot};
@@ -56,10 +56,12 @@ pub fn plot_ui(ui: &mut Ui, axes: &Axes<'_>, add: impl FnOnce(&mut PlotUi<'_>)) 
             ui.add(egui::Label::new(widgets::faint(t, format!("{y} over {x}"))).truncate());
         });
         let small = FontId::new(11.0, FontFamily::Proportional);
-        let axis = |hints: AxisHints<'static>, percent: bool, spacing: Rangef| {
+        // The zeros of both axes are in one corner: the vertical one is enough.
+        let axis = |hints: AxisHints<'static>, percent: bool, from: f64, spacing: Rangef| {
             hints
                 .formatter(move |mark, _| match mark.value {
                     value if !percent => format!("{value}"),
+                    corner if corner < from => String::new(),
                     outside if !(-1e-6..=1.000_001).contains(&outside) => String::new(),
                     part => format!("{:.0} %", 100.0 * part),
                 })
@@ -67,16 +69,27 @@ pub fn plot_ui(ui: &mut Ui, axes: &Axes<'_>, add: impl FnOnce(&mut PlotUi<'_>)) 
                 .tick_label_color(t.faint)
                 .tick_label_font(small.clone())
         };
-        let x_axis = axis(AxisHints::new_x(), axes.x_percent, Rangef::new(34.0, 44.0));
+        let x_axis = axis(
+            AxisHints::new_x(),
+            axes.x_percent,
+            1e-6,
+            Rangef::new(34.0, 44.0),
+        );
         let y_axis = axis(
             AxisHints::new_y().min_thickness(40.0),
             true,
+            -1e-6,
             Rangef::new(14.0, 18.0),
         );
         let size = vec2(ui.available_width(), axes.height);
-        let plot = fixed_plot(t, axes.id.to_owned(), size, axes.x, axes.y)
+        let mut plot = fixed_plot(t, axes.id.to_owned(), size, axes.x, axes.y)
             .custom_x_axes(vec![x_axis])
             .custom_y_axes(vec![y_axis]);
+        if axes.x_percent {
+            // Lines and numbers at every fifth, all alike.
+            let fifths = || uniform_grid_spacer(|_| [0.2, 1.0, 5.0]);
+            plot = plot.x_grid_spacer(fifths()).y_grid_spacer(fifths());
+        }
         plot.show(ui, add);
     });
 }

@@ -154,6 +154,13 @@ fn cost_words(cost: Cost) -> &'static str {
     }
 }
 
+/// Whether any configuration has an interval.
+fn rows_have_intervals(entry: &SweepEntry, test: bool) -> bool {
+    let rows = entry.table.rows.iter();
+    let scores = rows.map(|row| if test { row.test } else { row.validation });
+    scores.flatten().any(|score| score.interval_95.is_some())
+}
+
 fn plot_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -189,10 +196,9 @@ fn plot_ui(
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let of = if view.test { "test" } else { "validation" };
-                let words = format!(
-                    "{of} accuracy over {}; line: Pareto set; bars: 95 % intervals",
-                    view.cost.title()
-                );
+                let bars = rows_have_intervals(entry, view.test);
+                let bars = if bars { ", bars: 95 %" } else { "" };
+                let words = format!("{of} accuracy; line: Pareto set{bars}");
                 ui.add(egui::Label::new(widgets::faint(t, words)).truncate());
             });
         });
@@ -229,7 +235,9 @@ fn plot_ui(
                 name: title(entry, row),
                 x: *x,
                 y: *y,
+                // Those of others would lie on each other where a cost is the same.
                 range: score(row)
+                    .filter(|_| pareto || chosen)
                     .and_then(|score| score.interval_95)
                     .map(|ends| ends.map(|end| 100.0 * end)),
                 color: match (chosen, pareto) {

@@ -58,7 +58,11 @@ pub fn scatter_ui(ui: &mut Ui, scatter: &Scatter<'_>) -> PlotTransform {
     let unit = scatter.unit.to_owned();
     let small = FontId::new(11.0, FontFamily::Proportional);
     let x_axis = AxisHints::new_x()
-        .formatter(move |mark, _| format!("{} {unit}", mark.value))
+        .formatter(move |mark, _| match mark.value {
+            // The corner belongs to the vertical axis.
+            corner if corner < 1e-9 => String::new(),
+            cost => format!("{cost} {unit}"),
+        })
         .label_spacing(Rangef::new(34.0, 46.0))
         .tick_label_color(t.faint)
         .tick_label_font(small.clone());
