@@ -1,27 +1,28 @@
 //! The loop of every training: steps, evaluations, the best weights, checkpoints. Knows a [`Problem`], [`Batches`] and a
 //! [`Recipe`] only, neither projects nor images.
 
+mod state;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::graph::{Dim, Mask};
 use crate::jobs::{Cancelled, Work, drop_elsewhere};
 use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Stopper, Tensor};
 
+use super::TrainError;
 use super::batches::{Batches, ByClass, Draw, Part, Purpose, Row, Side};
 use super::checkpoint::{Checkpoint, Place, Snapshot};
 use super::curves::{BestPoint, CurvePoint, LiveCurves};
+use super::draws::{Drawn, Draws, StepMask};
 use super::early_stopping::Unimproved;
 use super::evaluation::{Evaluation, FIGURES, Figures, Watch};
-use super::files::Values;
 use super::gauges::Gauges;
 use super::metrics::{GRADIENT_NORM, History, Measured};
 use super::mixup;
-use super::optimizer::{Slot, next};
+use super::optimizer::next;
 use super::problem::{Problem, Sessions, sessions};
 use super::recipe::{Recipe, TrainFigures};
-use super::{Sampling, TrainError};
 
 /// The least time between two checkpoints while training.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
@@ -134,9 +135,7 @@ impl<'a> Learner<'a> {
         for (scalar, _) in recipe.optimization.scalars(1, 1) {
             inputs.push((scalar, ElementType::F32, &[]));
         }
-        for mask in &masks {
-            inputs.push((&mask.of.input, ElementType::F32, &mask.shape));
-        }
+        inputs.extend(masks.iter().map(StepMask::input));
         let batch_shape = [batch];
         let mut outputs: Vec<(&str, ElementType, &[usize])> = match recipe.train_figures {
             TrainFigures::LastBatch => Vec::new(),
@@ -435,9 +434,7 @@ impl<'a> Learner<'a> {
             self.step_loop.set_f32(scalar, &[value as f32])?;
         }
         for mask in &mut self.masks {
-            let seed = self.recipe.seed;
-            mask.of.fill(seed, u64::from(step), &mut mask.values);
-            self.step_loop.set_f32(&mask.of.input, &mask.values)?;
+            mask.write(self.recipe.seed, step, &mut self.step_loop)?;
         }
         self.step_loop.step_unless(watch.stopper)?;
         if self.recipe.train_figures == TrainFigures::AllBatches {
@@ -501,84 +498,6 @@ impl<'a> Learner<'a> {
         self.best.as_ref().map(|(best, _)| *best)
     }
 
-    /// The weights to evaluate and keep: their moving averages, where there are any.
-    fn weights(&self) -> Result<Vec<Tensor>, OnnxError> {
-        let averaged = self.recipe.optimization.slots().contains(&Slot::Average);
-        let of_each = self.problem.weights().iter().map(|weight| {
-            if averaged {
-                self.step_loop.state(&Slot::Average.name(&weight.name))
-            } else {
-                self.step_loop.state(&weight.name)
-            }
-        });
-        of_each.collect()
-    }
-
-    /// The norm of the last step's gradient, before it was clipped, where it is measured and finite.
-    fn gradient_norm(&self) -> Result<Option<f32>, OnnxError> {
-        let recipe = self.recipe;
-        let norm = if recipe.outputs_gradient_norm() && self.step_loop.has_stepped() {
-            let norm = self.step_loop.output_f32(GRADIENT_NORM)?;
-            norm.first().map(|norm| f64::from(*norm))
-        } else if recipe.measures.gradient_norm && self.step_loop.has_stepped() {
-            let rate = recipe.optimization.rate.at(self.place.step, self.steps);
-            let mut squares = 0.0;
-            for weight in self.problem.weights() {
-                let slot = recipe.optimization.slot_of_gradient();
-                let slot = slot.map_or_else(|| weight.name.clone(), |slot| slot.name(&weight.name));
-                let [before, after] = [
-                    self.step_loop.previous_f32(&slot)?,
-                    self.step_loop.state_f32(&slot)?,
-                ];
-                let w = self.step_loop.previous_f32(&weight.name)?;
-                let gradient = recipe
-                    .optimization
-                    .gradient(weight, rate, w, [before, after]);
-                squares += gradient.map(|value| value * value).sum::<f64>();
-            }
-            Some(squares.sqrt())
-        } else {
-            return Ok(self.place.gradient_norm);
-        };
-        Ok(norm.map(|norm| norm as f32).filter(|norm| norm.is_finite()))
-    }
-
-    /// Where the training stands.
-    pub(super) fn snapshot(&self) -> Result<Snapshot<'_>, OnnxError> {
-        let weights = self.problem.weights();
-        let mut state = Vec::new();
-        for weight in weights {
-            let names = self
-                .recipe
-                .optimization
-                .state_names(std::slice::from_ref(weight));
-            for name in names {
-                let values = Values {
-                    shape: &weight.shape,
-                    values: self.step_loop.state_f32(&name)?,
-                };
-                state.push((name, values));
-            }
-        }
-        Ok(Snapshot {
-            place: Place {
-                best: self.best(),
-                gradient_norm: self.gradient_norm()?,
-                ..self.place
-            },
-            state,
-            best: self.best.as_ref().map(|(_, best)| (weights, &**best)),
-        })
-    }
-
-    /// The weights to keep and the step they are from: the best on the validation frames, or the last.
-    pub(super) fn kept(&self) -> Result<(u32, Option<BestPoint>, Vec<Tensor>), TrainError> {
-        if let Some((best, weights)) = &self.best {
-            return Ok((best.step, Some(*best), weights.clone()));
-        }
-        Ok((self.place.step, None, self.weights()?))
-    }
-
     /// Ends it without waiting for its memory to be freed.
     pub(super) fn discard(self) {
         drop_elsewhere((self.step_loop, self.of_batch, self.of_validation));
@@ -587,71 +506,5 @@ impl<'a> Learner<'a> {
     /// The place within the training.
     pub(super) fn place(&self) -> Place {
         self.place
-    }
-}
-
-/// What dropout leaves out in a step: what it is multiplied with.
-struct StepMask {
-    of: Mask,
-    shape: Vec<usize>,
-    values: Vec<f32>,
-}
-
-impl StepMask {
-    fn of(mask: Mask) -> Result<Self, OnnxError> {
-        let lens = mask.shape.iter().map(|dim| match dim {
-            Dim::Fixed(len) => Some(*len),
-            Dim::Free(_) => None,
-        });
-        let shape: Option<Vec<usize>> = lens.collect();
-        let shape = shape.ok_or_else(|| OnnxError::Model("a mask has no fixed shape".into()))?;
-        Ok(Self {
-            values: vec![0.0; shape.iter().product()],
-            of: mask,
-            shape,
-        })
-    }
-}
-
-/// A batch.
-struct Drawn {
-    rows: Vec<Row>,
-    /// The class of each.
-    y: Vec<i64>,
-    /// The share that each keeps where images are [mixed](mixup).
-    shares: Vec<f32>,
-}
-
-/// What the batches of a training are drawn from.
-struct Draws<'a> {
-    recipe: &'a Recipe,
-    side: &'a Side,
-    by_class: ByClass,
-    /// Images of a step.
-    batch: usize,
-}
-
-impl Draws<'_> {
-    /// The batch of a step.
-    fn of_step(&self, step: u32) -> Drawn {
-        let mut draw = Draw::new(self.recipe.seed, self.recipe.purpose, step);
-        let mut places = vec![0; self.batch];
-        match self.recipe.sampling {
-            Sampling::Balanced => self.by_class.draw(&mut draw, &mut places),
-            Sampling::Natural => {
-                places.fill_with(|| draw.below(self.side.frames.len()) as i64);
-            }
-        }
-        let (rows, y): (Vec<Row>, Vec<i64>) = places
-            .iter()
-            .filter_map(|place| {
-                let place = usize::try_from(*place).ok()?;
-                let frame = *self.side.frames.get(place)?;
-                let view = u32::try_from(draw.below(self.recipe.views)).unwrap_or_default();
-                Some(((frame, view), *self.side.y.get(place)?))
-            })
-            .unzip();
-        let shares = draw.shares(self.recipe.mixup, self.batch);
-        Drawn { rows, y, shares }
     }
 }

@@ -5,6 +5,7 @@ mod calibration;
 mod checkpoint;
 mod curves;
 mod data;
+mod draws;
 mod early_stopping;
 mod error;
 mod evaluation;

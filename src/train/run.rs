@@ -19,20 +19,23 @@
 //! | `events.out.tfevents.…` | that of the finished run: settings, results, confusion matrix |
 //! | `head/train/`, `head/validation/` | those of the head alone, in a run that goes deeper |
 
-use std::collections::HashMap;
+mod history;
+mod weights;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{Preprocessing, TunedWeights, open_own};
+use crate::backbone::{Preprocessing, open_own};
 use crate::project::{ClassId, ContentId, Project, Split};
 
 use super::curves::BestPoint;
-use super::files::{self, Values};
-use super::metrics::{self, History, Metrics};
-use super::tensorboard::{Events, Outcome, Tested};
-use super::{Curves, EvalSpacing, Head, TrainError, TrainSettings, Verdict};
+use super::files;
+use super::tensorboard::{Outcome, Tested};
+use super::{EvalSpacing, Head, TrainError, TrainSettings, Verdict};
+
+use weights::write_head;
 
 /// The version of the files.
 const FORMAT: u32 = 3;
@@ -353,119 +356,9 @@ impl Run {
         files::write_json(&self.dir.join("run.json"), &file)
     }
 
-    /// Its curves; of an unfinished run, up to its last checkpoint or a little beyond.
-    pub fn curves(&self) -> Result<Curves, TrainError> {
-        files::read_whole_lines(&self.curves_path())
-    }
-
-    /// Where its curves are.
-    pub(super) fn curves_path(&self) -> PathBuf {
-        self.dir.join("curves.jsonl")
-    }
-
-    /// Everything that was measured over its steps, its curves among it; of an unfinished run, up to its last checkpoint
-    /// or a little beyond.
-    pub fn metrics(&self) -> Result<Metrics, TrainError> {
-        let History { points, measured } = self.history()?;
-        Ok(Metrics::of(&points, measured.iter().map(AsRef::as_ref)))
-    }
-
-    /// What was measured beside its curves.
-    pub fn measured(&self) -> Result<Metrics, TrainError> {
-        let measured = metrics::read(&self.metrics_path())?;
-        Ok(Metrics::of(&[], measured.iter().map(AsRef::as_ref)))
-    }
-
-    /// What was measured beside the curves of the head alone, as [`Run::head_curves`].
-    pub fn head_measured(&self) -> Result<Metrics, TrainError> {
-        let measured = metrics::read(&self.head_metrics_path())?;
-        Ok(Metrics::of(&[], measured.iter().map(AsRef::as_ref)))
-    }
-
-    fn history(&self) -> Result<History, TrainError> {
-        Ok(History {
-            points: self.curves()?,
-            measured: metrics::read(&self.metrics_path())?,
-        })
-    }
-
-    /// Where what was measured beside its curves is.
-    pub(super) fn metrics_path(&self) -> PathBuf {
-        self.dir.join("metrics.jsonl")
-    }
-
     /// The frames it was trained and tested on.
     pub fn frames(&self) -> Result<Vec<RunFrame>, TrainError> {
         files::read_lines(&self.dir.join("frames.jsonl"))
-    }
-
-    /// The kept weights of the head.
-    pub fn head(&self) -> Result<Head, TrainError> {
-        if self.state != RunState::Finished {
-            return Err(TrainError::Unfinished(self.id.0.clone()));
-        }
-        self.read_head(&self.dir.join("weights.safetensors"))
-    }
-
-    /// The head that a deeper training began with.
-    pub(super) fn head_alone(&self) -> Result<Head, TrainError> {
-        self.read_head(&self.dir.join(HEAD_ALONE))
-    }
-
-    fn read_head(&self, path: &Path) -> Result<Head, TrainError> {
-        let (tensors, _) = files::read_tensors(path)?;
-        Head::of_named(tensors, self.classes.len()).map_err(files::damaged(path))
-    }
-
-    /// The weights of its backbone that were trained too; `None` when the head alone was. `run.json` says which, so a
-    /// file that is lost, was changed or was put there by somebody is an error.
-    pub fn tuned(&self) -> Result<Option<TunedWeights>, TrainError> {
-        if self.state != RunState::Finished {
-            return Err(TrainError::Unfinished(self.id.0.clone()));
-        }
-        let path = self.dir.join(TUNED_FILE);
-        let Some(hash) = &self.tuned_hash else {
-            return if path.exists() {
-                Err(files::damaged(&path)("“run.json” knows nothing of it"))
-            } else {
-                Ok(None)
-            };
-        };
-        if !path.exists() {
-            return Err(files::damaged(&path)("the file is missing"));
-        }
-        let (tensors, _) = files::read_tensors(&path)?;
-        let tuned = TunedWeights::of_file(&path, tensors)?;
-        if tuned.hash() != hash {
-            return Err(files::damaged(&path)("it is not the one this run made"));
-        }
-        Ok(Some(tuned))
-    }
-
-    /// Keeps the trained weights of the backbone. To be called before the run is marked finished: then a finished
-    /// run always has its file.
-    pub fn save_tuned(&mut self, tuned: &TunedWeights) -> Result<(), TrainError> {
-        let mut tensors = Vec::new();
-        for (name, tensor) in tuned.iter() {
-            tensors.push((name, Values::of(tensor)?));
-        }
-        files::write_tensors(&self.dir.join(TUNED_FILE), tensors, HashMap::new())?;
-        self.tuned_hash = Some(tuned.hash().to_owned());
-        self.save()?;
-        // Nobody asks for bottlenecks of earlier weights again; if they stay, they cost room only.
-        let cache = self.cache_dir();
-        if let Err(error) = fs::remove_dir_all(&cache)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            log::warn!("“{}” cannot be deleted: {error}", cache.display());
-        }
-        Ok(())
-    }
-
-    /// Where bottlenecks of its tuned backbone are kept: in its folder, so that they go with it.
-    #[must_use]
-    pub fn cache_dir(&self) -> PathBuf {
-        self.dir.join("cache")
     }
 
     /// Deletes the run's folder with everything in it.
@@ -474,50 +367,6 @@ impl Run {
         let file = self.dir.join("run.json");
         fs::remove_file(&file).map_err(TrainError::io("delete", &file))?;
         fs::remove_dir_all(&self.dir).map_err(TrainError::io("delete", &self.dir))
-    }
-
-    /// The curves of the head alone, with which a run that goes deeper began; those of any other run.
-    pub fn head_curves(&self) -> Result<Curves, TrainError> {
-        files::read_whole_lines(&self.head_curves_path())
-    }
-
-    /// Where the head's curves are: a run that goes deeper shows the deeper training's as its own.
-    pub(super) fn head_curves_path(&self) -> PathBuf {
-        if self.settings.fine_tune.is_on() {
-            self.dir.join("head_curves.jsonl")
-        } else {
-            self.curves_path()
-        }
-    }
-
-    /// What was measured over the steps of the head alone, as [`Run::head_curves`].
-    pub fn head_metrics(&self) -> Result<Metrics, TrainError> {
-        let measured = metrics::read(&self.head_metrics_path())?;
-        let measured = measured.iter().map(AsRef::as_ref);
-        Ok(Metrics::of(&self.head_curves()?, measured))
-    }
-
-    /// Where what was measured beside the head's curves is.
-    pub(super) fn head_metrics_path(&self) -> PathBuf {
-        if self.settings.fine_tune.is_on() {
-            self.dir.join("head_metrics.jsonl")
-        } else {
-            self.metrics_path()
-        }
-    }
-
-    /// The event files of its curves.
-    pub(super) fn events(&self) -> Events {
-        Events::new(self.dir.clone(), &self.created)
-    }
-
-    /// Those of the head's part.
-    pub(super) fn head_events(&self) -> Events {
-        if self.settings.fine_tune.is_on() {
-            Events::new(self.dir.join("head"), &self.created)
-        } else {
-            self.events()
-        }
     }
 
     /// Keeps what the head alone came to.
@@ -551,15 +400,6 @@ impl Run {
         self.result = Some(result);
         self.save()
     }
-}
-
-fn write_head(path: &Path, head: &Head) -> Result<(), TrainError> {
-    let named = head.named();
-    let tensors = named.iter().map(|(name, shape, values)| {
-        let values = Values { shape, values };
-        (*name, values)
-    });
-    files::write_tensors(path, tensors.collect(), HashMap::new())
 }
 
 /// The runs of a project, newest first; a folder that is no run is left out.

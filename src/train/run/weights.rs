@@ -1,0 +1,92 @@
+//! The weights that a run keeps: its head, and those of the backbone that were trained too.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::backbone::TunedWeights;
+use crate::train::files::{self, Values};
+use crate::train::{Head, TrainError};
+
+use super::{HEAD_ALONE, Run, RunState, TUNED_FILE};
+
+impl Run {
+    /// The kept weights of the head.
+    pub fn head(&self) -> Result<Head, TrainError> {
+        if self.state != RunState::Finished {
+            return Err(TrainError::Unfinished(self.id.0.clone()));
+        }
+        self.read_head(&self.dir.join("weights.safetensors"))
+    }
+
+    /// The head that a deeper training began with.
+    pub(in crate::train) fn head_alone(&self) -> Result<Head, TrainError> {
+        self.read_head(&self.dir.join(HEAD_ALONE))
+    }
+
+    fn read_head(&self, path: &Path) -> Result<Head, TrainError> {
+        let (tensors, _) = files::read_tensors(path)?;
+        Head::of_named(tensors, self.classes.len()).map_err(files::damaged(path))
+    }
+
+    /// The weights of its backbone that were trained too; `None` when the head alone was. `run.json` says which, so a
+    /// file that is lost, was changed or was put there by somebody is an error.
+    pub fn tuned(&self) -> Result<Option<TunedWeights>, TrainError> {
+        if self.state != RunState::Finished {
+            return Err(TrainError::Unfinished(self.id.0.clone()));
+        }
+        let path = self.dir.join(TUNED_FILE);
+        let Some(hash) = &self.tuned_hash else {
+            return if path.exists() {
+                Err(files::damaged(&path)("“run.json” knows nothing of it"))
+            } else {
+                Ok(None)
+            };
+        };
+        if !path.exists() {
+            return Err(files::damaged(&path)("the file is missing"));
+        }
+        let (tensors, _) = files::read_tensors(&path)?;
+        let tuned = TunedWeights::of_file(&path, tensors)?;
+        if tuned.hash() != hash {
+            return Err(files::damaged(&path)("it is not the one this run made"));
+        }
+        Ok(Some(tuned))
+    }
+
+    /// Keeps the trained weights of the backbone. To be called before the run is marked finished: then a finished
+    /// run always has its file.
+    pub fn save_tuned(&mut self, tuned: &TunedWeights) -> Result<(), TrainError> {
+        let mut tensors = Vec::new();
+        for (name, tensor) in tuned.iter() {
+            tensors.push((name, Values::of(tensor)?));
+        }
+        files::write_tensors(&self.dir.join(TUNED_FILE), tensors, HashMap::new())?;
+        self.tuned_hash = Some(tuned.hash().to_owned());
+        self.save()?;
+        // Nobody asks for bottlenecks of earlier weights again; if they stay, they cost room only.
+        let cache = self.cache_dir();
+        if let Err(error) = fs::remove_dir_all(&cache)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            log::warn!("“{}” cannot be deleted: {error}", cache.display());
+        }
+        Ok(())
+    }
+
+    /// Where bottlenecks of its tuned backbone are kept: in its folder, so that they go with it.
+    #[must_use]
+    pub fn cache_dir(&self) -> PathBuf {
+        self.dir.join("cache")
+    }
+}
+
+/// Writes the weights of a head.
+pub(super) fn write_head(path: &Path, head: &Head) -> Result<(), TrainError> {
+    let named = head.named();
+    let tensors = named.iter().map(|(name, shape, values)| {
+        let values = Values { shape, values };
+        (*name, values)
+    });
+    files::write_tensors(path, tensors.collect(), HashMap::new())
+}
