@@ -7,7 +7,7 @@ use super::train::{RunEntry, TrainAction, TrainState};
 use super::{Action, App, Lane};
 use crate::jobs::JobError;
 use crate::train::{
-    Curves, Metrics, Run, RunId, RunNote, RunState, TrainError, remove_run, restore_run, runs,
+    Curves, Metrics, Part, Run, RunId, RunNote, RunState, TrainError, remove_run, restore_run, runs,
 };
 
 impl RunEntry {
@@ -26,20 +26,17 @@ impl RunEntry {
         };
         // A run that was interrupted in its first part has the head's curves only.
         let in_the_head = run.state == RunState::Unfinished && run.head_only.is_none();
-        let (curves, head) = if in_the_head {
-            (read(run.head_curves()), Arc::default())
-        } else if run.settings.fine_tune.is_on() {
-            (read(run.curves()), read(run.head_curves()))
+        let stage = if in_the_head {
+            run.head_stage()
         } else {
-            (read(run.curves()), Arc::default())
+            run.last_stage()
         };
-        let (metrics, head_metrics) = if in_the_head {
-            (read_metrics(run.head_measured()), Arc::default())
-        } else if run.settings.fine_tune.is_on() {
-            let head = read_metrics(run.head_measured());
-            (read_metrics(run.measured()), head)
+        let (curves, metrics) = (read(stage.curves()), read_metrics(stage.measured()));
+        let (head, head_metrics) = if stage.part() == Part::Head {
+            (Arc::default(), Arc::default())
         } else {
-            (read_metrics(run.measured()), Arc::default())
+            let head = run.head_stage();
+            (read(head.curves()), read_metrics(head.measured()))
         };
         let note = run.note().unwrap_or_else(|error| {
             log::warn!("the note of {} cannot be read: {error}", run.id.0);

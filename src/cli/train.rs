@@ -183,7 +183,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let curves = LiveCurves::default();
     // What an earlier part of the run measured has been told already.
     let known = match &resumed {
-        Some(run) => [run.head_curves()?.len(), run.curves()?.len()],
+        Some(run) => [run.head_stage().curves()?.len(), run.curves()?.len()],
         None => [0, 0],
     };
     let mut reporter = StepReporter {

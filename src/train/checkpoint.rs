@@ -14,7 +14,7 @@ use super::files::{self, Values};
 use super::metrics::{self, History};
 use super::optimizer::{Optimization, Slot, Weight};
 use super::tensorboard::Events;
-use super::{Curves, Run, TrainError};
+use super::{Curves, Run, Stage, TrainError};
 
 /// The place within a training.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -99,23 +99,13 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Those of the head's training.
-    pub(super) fn of_head(run: &Run) -> Self {
+    /// Those of a stage.
+    pub(super) fn of(stage: Stage<'_>) -> Self {
         Self {
-            checkpoint: run.dir.join("checkpoint.safetensors"),
-            curves: run.head_curves_path(),
-            metrics: run.head_metrics_path(),
-            events: run.head_events(),
-        }
-    }
-
-    /// Those of the training that goes deeper.
-    pub(super) fn of_deeper(run: &Run) -> Self {
-        Self {
-            checkpoint: run.dir.join("fine_tune.safetensors"),
-            curves: run.curves_path(),
-            metrics: run.metrics_path(),
-            events: run.events(),
+            checkpoint: stage.checkpoint_path(),
+            curves: stage.curves_path(),
+            metrics: stage.metrics_path(),
+            events: stage.events(),
         }
     }
 
@@ -245,11 +235,7 @@ impl Run {
 
     /// Where its last checkpoint stands, in the part that [`TrainSettings::steps`](super::TrainSettings::steps) counts.
     pub(super) fn standing(&self) -> Result<Standing, TrainError> {
-        if self.settings.fine_tune.is_on() {
-            Store::of_deeper(self).standing()
-        } else {
-            Store::of_head(self).standing()
-        }
+        Store::of(self.last_stage()).standing()
     }
 }
 

@@ -305,7 +305,7 @@ pub(super) fn train_head(
         recipe: &recipe,
         sides: [&data.train.side(), &data.validation.side()],
         batches: &mut table,
-        store: Store::of_head(run),
+        store: Store::of(run.head_stage()),
     };
     let trained = training.run(curves, |points| curves.replace(steps, points, None), work)?;
     Ok((Head::of_tensors(&trained.weights)?, trained))

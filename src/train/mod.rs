@@ -53,7 +53,7 @@ pub use optimizer::Optimizer;
 pub use present::{Present, present};
 pub(crate) use removal::to_trash;
 pub use removal::{remove_architecture, remove_run, restore_run};
-pub use run::{HeadOnly, Parent, Run, RunFrame, RunId, RunResult, RunState, runs};
+pub use run::{HeadOnly, Parent, Run, RunFrame, RunId, RunResult, RunState, Stage, runs};
 pub use run_classes::RunClasses;
 pub use settings::{
     ClassWeights, EvalSpacing, HeadSettings, KeepBy, RankBy, Sampling, Schedule, TrainSettings,

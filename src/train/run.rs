@@ -19,7 +19,7 @@
 //! | `events.out.tfevents.…` | that of the finished run: settings, results, confusion matrix |
 //! | `head/train/`, `head/validation/` | those of the head alone, in a run that goes deeper |
 
-mod history;
+mod stage;
 mod weights;
 
 use std::fs;
@@ -35,6 +35,7 @@ use super::files;
 use super::tensorboard::{Outcome, Tested};
 use super::{EvalSpacing, Head, TrainError, TrainSettings, Verdict};
 
+pub use stage::Stage;
 use weights::write_head;
 
 /// The version of the files.
@@ -389,8 +390,9 @@ impl Run {
         tested: Option<&Tested>,
     ) -> Result<(), TrainError> {
         write_head(&self.dir.join("weights.safetensors"), head)?;
-        self.events().settle(&self.history()?)?;
-        self.events().write_outcome(&Outcome {
+        let stage = self.last_stage();
+        stage.events().settle(&stage.history()?)?;
+        stage.events().write_outcome(&Outcome {
             settings: &self.settings,
             classes: &self.classes,
             result: &result,

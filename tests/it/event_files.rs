@@ -320,7 +320,7 @@ fn they_grow_while_more_than_the_head_is_trained() {
     place.project();
     let project = Project::open(&place.path("p")).unwrap();
     let run = follow(&project, Depth::Last1, 100_000);
-    check(&run.dir.join("head"), &run.head_curves().unwrap());
-    check_others(&run.dir.join("head"), &run.head_metrics().unwrap());
+    check(&run.dir.join("head"), &run.head_stage().curves().unwrap());
+    check_others(&run.dir.join("head"), &run.head_stage().metrics().unwrap());
     assert_eq!(points(&run.dir.join("head/train")).len(), 6);
 }

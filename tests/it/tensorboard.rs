@@ -216,7 +216,7 @@ fn its_own_reader_finds_what_was_measured() {
         assert_eq!(moved, depth != Depth::Head);
         if depth != Depth::Head {
             let head = read(&run.dir.join("head")).unwrap();
-            check_curves(&head, &run.head_metrics().unwrap());
+            check_curves(&head, &run.head_stage().metrics().unwrap());
         }
     }
 }

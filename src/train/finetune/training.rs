@@ -89,7 +89,7 @@ pub(in crate::train) fn train_deeper(
             &side(Split::Validation, &data.validation),
         ],
         batches: &mut RowBatches::new(&mut rows, network.row_len(), batch),
-        store: Store::of_deeper(&run),
+        store: Store::of(run.last_stage()),
     };
     // Its best weights have their figures once they are measured on the frames of today.
     let show = |points: &[CurvePoint]| curves.go_deeper(steps, points, None, head_only.best);

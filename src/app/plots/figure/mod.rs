@@ -158,18 +158,10 @@ impl FigureCurve {
         } else {
             note.name
         };
-        let parts: &[bool] = if run.settings.fine_tune.is_on() {
-            &[true, false]
-        } else {
-            &[false]
-        };
         let mut curves = Vec::new();
-        for head in parts.iter().copied() {
-            let (points, metrics) = if head {
-                (run.head_curves()?, run.head_measured()?)
-            } else {
-                (run.curves()?, run.measured()?)
-            };
+        for stage in run.stages() {
+            let head = !stage.is_last();
+            let (points, metrics) = (stage.curves()?, stage.measured()?);
             let begin = Self {
                 run: run.id.0.clone(),
                 name: name.clone(),

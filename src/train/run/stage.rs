@@ -1,0 +1,135 @@
+//! The stages of a run: the head alone, and what is trained after it. Each has a checkpoint, curves, what else was measured, and
+//! event files of its own.
+
+use std::path::PathBuf;
+
+use crate::train::metrics::{self, History, Metrics};
+use crate::train::tensorboard::Events;
+use crate::train::{Curves, Part, TrainError, files};
+
+use super::Run;
+
+/// A stage of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Stage<'a> {
+    run: &'a Run,
+    part: Part,
+}
+
+impl Run {
+    /// Its stages in the order in which they are trained.
+    #[must_use]
+    pub fn stages(&self) -> Vec<Stage<'_>> {
+        let mut stages = vec![self.head_stage()];
+        if self.settings.fine_tune.is_on() {
+            stages.push(self.last_stage());
+        }
+        stages
+    }
+
+    /// The one of the head alone, with which each run begins.
+    #[must_use]
+    pub fn head_stage(&self) -> Stage<'_> {
+        Stage {
+            run: self,
+            part: Part::Head,
+        }
+    }
+
+    /// The last one, whose curves are the run's: the fine-tuning where there is one, else the head's.
+    #[must_use]
+    pub fn last_stage(&self) -> Stage<'_> {
+        let part = if self.settings.fine_tune.is_on() {
+            Part::Deeper
+        } else {
+            Part::Head
+        };
+        Stage { run: self, part }
+    }
+
+    /// The curves of its [last stage](Run::last_stage).
+    pub fn curves(&self) -> Result<Curves, TrainError> {
+        self.last_stage().curves()
+    }
+
+    /// Everything that was measured in its [last stage](Run::last_stage).
+    pub fn metrics(&self) -> Result<Metrics, TrainError> {
+        self.last_stage().metrics()
+    }
+}
+
+impl Stage<'_> {
+    /// What is trained in it.
+    #[must_use]
+    pub fn part(self) -> Part {
+        self.part
+    }
+
+    /// Whether no other one follows it.
+    #[must_use]
+    pub fn is_last(self) -> bool {
+        self.part == self.run.last_stage().part
+    }
+
+    /// Its curves; of an unfinished run, up to its last checkpoint or a little beyond.
+    pub fn curves(self) -> Result<Curves, TrainError> {
+        files::read_whole_lines(&self.curves_path())
+    }
+
+    /// What was measured beside its curves.
+    pub fn measured(self) -> Result<Metrics, TrainError> {
+        let measured = metrics::read(&self.metrics_path())?;
+        Ok(Metrics::of(&[], measured.iter().map(AsRef::as_ref)))
+    }
+
+    /// Everything that was measured over its steps, its curves among it; of an unfinished run, up to its last checkpoint
+    /// or a little beyond.
+    pub fn metrics(self) -> Result<Metrics, TrainError> {
+        let History { points, measured } = self.history()?;
+        Ok(Metrics::of(&points, measured.iter().map(AsRef::as_ref)))
+    }
+
+    pub(super) fn history(self) -> Result<History, TrainError> {
+        Ok(History {
+            points: self.curves()?,
+            measured: metrics::read(&self.metrics_path())?,
+        })
+    }
+
+    /// Where its checkpoint is.
+    pub(in crate::train) fn checkpoint_path(self) -> PathBuf {
+        self.run.dir.join(match self.part {
+            Part::Head => "checkpoint.safetensors",
+            Part::Deeper => "fine_tune.safetensors",
+        })
+    }
+
+    /// Where its curves are.
+    pub(in crate::train) fn curves_path(self) -> PathBuf {
+        self.lines("curves.jsonl")
+    }
+
+    /// Where what was measured beside its curves is.
+    pub(in crate::train) fn metrics_path(self) -> PathBuf {
+        self.lines("metrics.jsonl")
+    }
+
+    /// A file of a stage; those of the last one are called as if there were no other.
+    fn lines(self, name: &str) -> PathBuf {
+        self.run.dir.join(if self.is_last() {
+            name.to_owned()
+        } else {
+            format!("head_{name}")
+        })
+    }
+
+    /// Its event files.
+    pub(in crate::train) fn events(self) -> Events {
+        let dir = if self.is_last() {
+            self.run.dir.clone()
+        } else {
+            self.run.dir.join("head")
+        };
+        Events::new(dir, &self.run.created)
+    }
+}
