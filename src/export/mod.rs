@@ -262,6 +262,14 @@ fn write_and_verify(
         if written.format.is_calibrated() {
             let quantized = model.quantized.as_ref();
             proof.search = quantized.map(|quantized| quantized.search.clone());
+            let in_floats = quantized.and_then(|found| quantize::largest_in_floats(&found.onnx));
+            if let (true, Some(node)) = (2 * bytes > fp32_bytes, in_floats) {
+                work.warn(format!(
+                    "{} has {} % of the size in fp32, because most weights stay in 32-bit numbers, above all those of {node}; in half precision it is half the size",
+                    written.format.title(),
+                    (100 * bytes + fp32_bytes / 2) / fp32_bytes.max(1)
+                ));
+            }
         }
         proof.judge(
             written.format.acceptance(),

@@ -22,9 +22,9 @@ use std::path::PathBuf;
 
 use crate::files::{self, Durability};
 use crate::graph::passes::quantize::prepare;
-use crate::graph::{Graph, GraphError};
+use crate::graph::{Graph, GraphError, Node};
 use crate::jobs::Work;
-use crate::onnx::runtime_info;
+use crate::onnx::{Element, runtime_info};
 use crate::project::Project;
 use crate::train::Run;
 
@@ -61,6 +61,18 @@ impl Quantized {
         let taken = self.search.candidates.iter().rfind(|known| known.taken);
         taken.map_or(0, |candidate| candidate.real_values)
     }
+}
+
+/// The node whose weights are the largest that stayed in 32-bit floats: its name, and its operator in parentheses.
+pub(super) fn largest_in_floats(graph: &Graph) -> Option<String> {
+    let floats_of = |node: &Node| -> usize {
+        let tensors = node.reads().filter_map(|read| graph.constant_of(read));
+        let floats = tensors.filter(|tensor| matches!(tensor.data, Element::F32(_)));
+        floats.map(|tensor| tensor.data.len()).sum()
+    };
+    let largest = graph.nodes().iter().max_by_key(|node| floats_of(node))?;
+    let (name, operator) = (graph.name_of_node(largest), largest.op.op_type());
+    (floats_of(largest) > 0).then(|| format!("“{name}” ({operator})"))
 }
 
 /// Quantizes a model, or takes what was made of the same model and frames before from the project's cache.
@@ -174,5 +186,30 @@ impl Kept {
         if let Err(error) = written() {
             log::debug!("the int8 model is not kept: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::graph::ops::{Elementwise, Linear};
+    use crate::onnx::{ElementType, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn the_largest_weight_in_floats_is_named_with_its_operator() {
+        let mut graph = Graph::new("g");
+        let x = graph.input("x", ElementType::F32, &["N".into(), 5.into(), 4.into()]);
+        let y = graph.op_named(Elementwise::Neg, &[x], "negative");
+        assert_eq!(largest_in_floats(&graph), None);
+        let small = graph.constant(Tensor::new([4], vec![1.0_f32; 4]));
+        let y = graph.op_named(Elementwise::Add, &[y, small], "shifted");
+        let w = graph.constant(Tensor::new([4, 4], vec![1.0_f32; 16]));
+        let y = graph.op_named(Linear::MatMul, &[y, w], "tokens");
+        graph.output(y);
+        let integers = graph.constant(Tensor::new([99], vec![1_i8; 99]));
+        graph.op_named(Elementwise::Neg, &[integers], "bytes");
+        let found = largest_in_floats(&graph);
+        assert_eq!(found.as_deref(), Some("“tokens” (MatMul)"));
     }
 }
