@@ -319,7 +319,7 @@ fn quitting_asks_while_something_runs_and_loses_nothing() {
     drop(desk);
 
     // What was done is kept: the run can be resumed, and the settings are those that were set.
-    let project = salamander::project::Project::open(&place.path("p")).unwrap();
+    let project = open_when_free(&place.path("p"));
     let runs = salamander::train::runs(&project).unwrap();
     assert_eq!(runs.len(), 1);
     assert_eq!(runs[0].state, RunState::Unfinished);
@@ -406,4 +406,18 @@ fn an_architecture_is_chosen_in_the_plot_of_what_it_costs() {
     desk.click("Architecture");
     desk.click("Small, 96 px, very fast on phones");
     assert_eq!(chosen(&desk), "efficientnet-lite0@96");
+}
+
+/// Opens a project whose window was closed: idle threads that loaded its images let go of it a moment later.
+fn open_when_free(root: &std::path::Path) -> salamander::project::Project {
+    use salamander::project::{Project, ProjectError};
+    let waited = std::time::Instant::now();
+    loop {
+        match Project::open(root) {
+            Err(ProjectError::Locked { .. }) if waited.elapsed().as_secs() < 60 => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
 }
