@@ -36,6 +36,14 @@ pub(super) fn image_input(graph: &Graph) -> Result<ValueId, String> {
             rank.unwrap_or_default()
         ));
     }
+    if let [Some(images), ..] = lens(graph, input)
+        && images != 1
+    {
+        return Err(format!(
+            "its input “{}” takes {images} images at a time, always; export it with a free batch, or with a batch of one",
+            names()
+        ));
+    }
     match graph.element(input) {
         None | Some(ElementType::F32 | ElementType::U8) => Ok(input),
         Some(other) => Err(format!(

@@ -44,6 +44,21 @@ fn spread(dir: &Path, location: &str, length: Option<u64>) -> std::path::PathBuf
 }
 
 #[test]
+fn a_batch_that_is_fixed_to_several_images_is_refused_with_the_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let [_, channels, height, width] = planes();
+    let path = written(dir.path(), &usual(&[2.into(), channels, height, width]));
+    let error = inspect(&path, &imagenet()).unwrap_err().to_string();
+    assert!(
+        error.contains("takes 2 images at a time") && error.contains("free batch"),
+        "{error}"
+    );
+    let [_, channels, height, width] = planes();
+    let path = written(dir.path(), &usual(&[1.into(), channels, height, width]));
+    inspect(&path, &imagenet()).unwrap();
+}
+
+#[test]
 fn data_beside_the_file_is_read_and_nothing_elsewhere() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("inner");
