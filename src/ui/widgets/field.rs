@@ -153,6 +153,8 @@ pub fn choice<R>(
                 );
             })
             .show_ui(ui, |ui| {
+                // A click whose press and release come in one frame also brings the dialog below to the top.
+                ui.ctx().move_to_top(ui.layer_id());
                 ui.spacing_mut().item_spacing.y = 2.0;
                 add(ui)
             });
@@ -207,4 +209,75 @@ pub fn segments(ui: &mut Ui, chosen: usize, labels: &[&str]) -> Option<usize> {
             });
         });
     clicked
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+
+    use egui::{Context, Event, Id, LayerId, Modal, PointerButton, Pos2, RawInput, Rect, pos2};
+
+    use super::*;
+
+    /// A dialog with a choice, as it is painted: where both are.
+    #[derive(Default)]
+    struct Painted {
+        choice: Option<Pos2>,
+        list: Option<(LayerId, Pos2)>,
+    }
+
+    fn frame(ctx: &Context, events: Vec<Event>) -> Painted {
+        let mut painted = Painted::default();
+        let input = RawInput {
+            screen_rect: Some(Rect::from_min_size(Pos2::ZERO, vec2(600.0, 500.0))),
+            events,
+            ..RawInput::default()
+        };
+        let mut output = ctx.run_ui(input, |ui| {
+            Modal::new(Id::unique("dialog")).show(ui.ctx(), |ui| {
+                ui.set_min_size(vec2(400.0, 300.0));
+                painted.choice = Some(ui.cursor().min + vec2(40.0, 12.0));
+                choice(ui, "size", "Size", "How large?", |ui| {
+                    for side in 0..6 {
+                        ui.label(format!("{side} pixels"));
+                    }
+                    painted.list = Some((ui.layer_id(), ui.min_rect().center()));
+                });
+            });
+        });
+        output.textures_delta.clear();
+        painted
+    }
+
+    fn button(pos: Pos2, pressed: bool) -> Vec<Event> {
+        let button = Event::PointerButton {
+            pos,
+            button: PointerButton::Primary,
+            pressed,
+            modifiers: egui::Modifiers::NONE,
+        };
+        vec![Event::PointerMoved(pos), button]
+    }
+
+    #[test]
+    fn a_list_lies_over_its_dialog_after_a_click_within_one_frame() {
+        let ctx = Context::default();
+        crate::ui::fonts::install(&ctx);
+        for _ in 0..3 {
+            frame(&ctx, Vec::new());
+        }
+        let at = frame(&ctx, Vec::new()).choice.unwrap();
+        let click = || [button(at, true), button(at, false)].concat();
+        for round in 0..2 {
+            frame(&ctx, click());
+            frame(&ctx, Vec::new());
+            let (layer, middle) = frame(&ctx, Vec::new()).list.unwrap();
+            assert_eq!(ctx.layer_id_at(middle), Some(layer), "round {round}");
+            // The dialog is clicked, which closes the list.
+            let beside = pos2(at.x, at.y + 250.0);
+            frame(&ctx, button(beside, true));
+            frame(&ctx, button(beside, false));
+            assert!(frame(&ctx, Vec::new()).list.is_none());
+        }
+    }
 }
