@@ -1,7 +1,8 @@
 //! Buttons: the one thing to do next (accent), ordinary, quiet, dangerous, icons, links, menu lines.
 
 use egui::{
-    Atoms, Button, Color32, CornerRadius, IntoAtoms, Response, RichText, Sense, Stroke, Ui, vec2,
+    Atoms, Button, Color32, CornerRadius, IntoAtoms, Response, RichText, Sense, Stroke, Ui, UiKind,
+    vec2,
 };
 
 use super::{command_tooltip, text};
@@ -167,6 +168,10 @@ pub fn menu_item<'a>(
     right: impl IntoAtoms<'a>,
 ) -> Response {
     let t = tokens(ui);
+    if ui.stack().contained_in(UiKind::Menu) {
+        // As in `choice`: a dialog below may want to be on top too.
+        ui.ctx().move_to_top(ui.layer_id());
+    }
     ui.scope(|ui| {
         ui.spacing_mut().button_padding = vec2(8.0, 5.0);
         ui.spacing_mut().interact_size.y = 28.0;

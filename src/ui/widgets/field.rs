@@ -215,9 +215,12 @@ pub fn segments(ui: &mut Ui, chosen: usize, labels: &[&str]) -> Option<usize> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
-    use egui::{Context, Event, Id, LayerId, Modal, PointerButton, Pos2, RawInput, Rect, pos2};
+    use egui::{
+        Context, Event, Id, LayerId, Modal, PointerButton, Popup, Pos2, RawInput, Rect, pos2,
+    };
 
     use super::*;
+    use crate::ui::widgets::{menu_chip, menu_item};
 
     /// A dialog with a choice, as it is painted: where both are.
     #[derive(Default)]
@@ -226,7 +229,7 @@ mod tests {
         list: Option<(LayerId, Pos2)>,
     }
 
-    fn frame(ctx: &Context, events: Vec<Event>) -> Painted {
+    fn frame(ctx: &Context, events: Vec<Event>, as_menu: bool) -> Painted {
         let mut painted = Painted::default();
         let input = RawInput {
             screen_rect: Some(Rect::from_min_size(Pos2::ZERO, vec2(600.0, 500.0))),
@@ -236,13 +239,19 @@ mod tests {
         let mut output = ctx.run_ui(input, |ui| {
             Modal::new(Id::unique("dialog")).show(ui.ctx(), |ui| {
                 ui.set_min_size(vec2(400.0, 300.0));
-                painted.choice = Some(ui.cursor().min + vec2(40.0, 12.0));
-                choice(ui, "size", "Size", "How large?", |ui| {
-                    for side in 0..6 {
-                        ui.label(format!("{side} pixels"));
+                painted.choice = Some(ui.cursor().min + vec2(20.0, 12.0));
+                let list = |ui: &mut Ui| {
+                    for side in ["96", "160", "224", "256", "320"] {
+                        menu_item(ui, None, side, ());
                     }
-                    painted.list = Some((ui.layer_id(), ui.min_rect().center()));
-                });
+                    (ui.layer_id(), ui.min_rect().center())
+                };
+                painted.list = if as_menu {
+                    let chip = menu_chip(ui, "Size", "Size");
+                    Popup::menu(&chip).show(list).map(|shown| shown.inner)
+                } else {
+                    choice(ui, "size", "Size", "How large?", list)
+                };
             });
         });
         output.textures_delta.clear();
@@ -261,23 +270,27 @@ mod tests {
 
     #[test]
     fn a_list_lies_over_its_dialog_after_a_click_within_one_frame() {
-        let ctx = Context::default();
-        crate::ui::fonts::install(&ctx);
-        for _ in 0..3 {
-            frame(&ctx, Vec::new());
-        }
-        let at = frame(&ctx, Vec::new()).choice.unwrap();
-        let click = || [button(at, true), button(at, false)].concat();
-        for round in 0..2 {
-            frame(&ctx, click());
-            frame(&ctx, Vec::new());
-            let (layer, middle) = frame(&ctx, Vec::new()).list.unwrap();
-            assert_eq!(ctx.layer_id_at(middle), Some(layer), "round {round}");
-            // The dialog is clicked, which closes the list.
-            let beside = pos2(at.x, at.y + 250.0);
-            frame(&ctx, button(beside, true));
-            frame(&ctx, button(beside, false));
-            assert!(frame(&ctx, Vec::new()).list.is_none());
+        for as_menu in [false, true] {
+            let ctx = Context::default();
+            crate::ui::fonts::install(&ctx);
+            let frame = |events| frame(&ctx, events, as_menu);
+            for _ in 0..3 {
+                frame(Vec::new());
+            }
+            let at = frame(Vec::new()).choice.unwrap();
+            let click = || [button(at, true), button(at, false)].concat();
+            for round in 0..2 {
+                frame(click());
+                frame(Vec::new());
+                let (layer, middle) = frame(Vec::new()).list.unwrap();
+                let found = ctx.layer_id_at(middle);
+                assert_eq!(found, Some(layer), "menu {as_menu}, round {round}");
+                // The dialog is clicked, which closes the list.
+                let beside = pos2(at.x, at.y + 250.0);
+                frame(button(beside, true));
+                frame(button(beside, false));
+                assert!(frame(Vec::new()).list.is_none());
+            }
         }
     }
 }
