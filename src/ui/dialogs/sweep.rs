@@ -188,7 +188,7 @@ fn axes_ui(ui: &mut Ui, draft: &mut SweepDraft, base: &TrainSettings) {
     let add = menu_chip(ui, "Add a setting", "Add a setting");
     Popup::menu(&add).width(280.0).show(|ui| {
         ui.spacing_mut().item_spacing.y = 1.0;
-        ScrollArea::vertical().max_height(300.0).show(ui, |ui| {
+        ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
             for setting in SETTINGS {
                 let there = draft.axes.iter().any(|(key, _)| *key == setting.key);
                 let elsewhere = ["architecture", "depth", "cache_budget"].contains(&setting.key);
