@@ -24,9 +24,9 @@ const PLAIN_STEP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Train on the labelled frames of a project
 ///
-/// The options have the names and defaults of retrain.py. The weights with the best validation
-/// accuracy are kept, as a new run in the project's folder. Ctrl-C leaves a run that --resume
-/// continues.
+/// The options of the head have the names and defaults of retrain.py. The result is a new run in the
+/// project's folder, with the weights that --head-keep-by and --keep-by say. Ctrl-C leaves a run that
+/// --resume continues.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -20,7 +20,7 @@ use super::{
 ///
 /// Bottlenecks first (cached), then the head, then, if the settings say so, the last blocks of the backbone.
 /// `curves` receives each evaluation. Cancelling leaves an unfinished run that [`resume`] continues; [`Work::stop`]
-/// ends it early with the best weights.
+/// ends it early with what was learned.
 pub fn train(
     project: &Project,
     settings: &TrainSettings,

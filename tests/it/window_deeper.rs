@@ -174,7 +174,7 @@ fn the_deeper_part_is_paused_cancelled_and_resumed() {
     let live = session(&desk).train.live.as_ref().unwrap();
     assert_eq!(live.points[..known], left.curves[..]);
     assert!(session(&desk).train.is_live(&left.run.id));
-    press(&mut desk, "Stop and keep best");
+    press(&mut desk, "Stop and keep");
     train_until(&mut desk, "it stops", |train| train.live.is_none());
     train_until(
         &mut desk,
@@ -290,7 +290,7 @@ fn a_finished_run_is_trained_further() {
     act(&mut desk, TrainAction::Pause(true));
     desk.see_part("· paused");
     act(&mut desk, TrainAction::Pause(false));
-    press(&mut desk, "Stop and keep best");
+    press(&mut desk, "Stop and keep");
     train_until(&mut desk, "it has stopped", finished);
     let stopped = session(&desk).train.runs[0].run.clone();
     let done = stopped.result.as_ref().unwrap().steps;

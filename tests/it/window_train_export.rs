@@ -225,7 +225,7 @@ fn a_training_is_paused_stopped_cancelled_and_resumed() {
         .apply(Action::Train(TrainAction::Pause(false)));
     train_until(&mut desk, "it goes on", |train| points(train) > before);
 
-    press(&mut desk, "Stop and keep best");
+    press(&mut desk, "Stop and keep");
     train_until(&mut desk, "it stops", |train| train.live.is_none());
     train_until(
         &mut desk,
@@ -256,7 +256,7 @@ fn a_training_is_paused_stopped_cancelled_and_resumed() {
     let known = unfinished.curves.len();
     train_until(&mut desk, "it is resumed", |train| points(train) > known);
     assert!(session(&desk).train.is_live(&id));
-    press(&mut desk, "Stop and keep best");
+    press(&mut desk, "Stop and keep");
     train_until(&mut desk, "it has finished", |train| train.live.is_none());
 
     // Removed, a run comes back on request.

@@ -84,12 +84,10 @@ fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, live: &Live, work: Option<&Work>) {
         }
         let begun = !live.points.is_empty();
         let stop = ui
-            .add_enabled_ui(begun, |ui| button(ui, icons::STOP, "Stop and keep best"))
+            .add_enabled_ui(begun, |ui| button(ui, icons::STOP, "Stop and keep"))
             .inner;
         if stop
-            .on_hover_text(
-                "End the training early and keep the weights with the best validation accuracy",
-            )
+            .on_hover_text("End the training early and keep what it has learned")
             .on_disabled_hover_text("There is nothing to keep before the first evaluation")
             .clicked()
         {

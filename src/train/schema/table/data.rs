@@ -81,7 +81,7 @@ pub(super) const VALIDATION_PERCENTAGE: Setting = Setting {
     group: Group::Data,
     title: "Validation",
     unit: "%",
-    brief: "Part of the {images} that is watched while training and chooses the best weights",
+    brief: "Part of the {images} that a training is measured on while it runs",
     more: "Whole sources are taken, so the part can come out a little larger or smaller. 0 keeps the weights of the last step.",
     retrain: Some("validation_percentage"),
     kind: whole!([0, 80], split.validation_percentage),

@@ -34,7 +34,7 @@ pub(super) const EARLY_STOPPING: Setting = Setting {
     title: "Early stopping",
     unit: "evaluations",
     brief: "Ends once cross-entropy on the validation {images} has not improved for so many evaluations; 0 takes all steps",
-    more: "The best weights are kept either way. Where weights are averaged, the averages are evaluated. Prechelt 1998.",
+    more: "Which weights are kept is another setting. Where weights are averaged, the averages are evaluated. Prechelt 1998.",
     retrain: None,
     kind: whole!([0, 100_000], fine_tune.early_stopping),
 };
@@ -45,7 +45,7 @@ pub(super) const KEEP_BY: Setting = Setting {
     title: "Kept weights",
     unit: "",
     brief: "Which evaluation on the validation {images} gives the weights that are kept",
-    more: "With few validation {images}, accuracy moves in large steps and by chance; cross-entropy also counts how sure each answer is.",
+    more: "With few validation {images}, accuracy moves in large steps and by chance; cross-entropy also counts how sure each answer is. The last weights need no choice, because the rate has fallen to zero by then; where they are worse than the head alone on the validation {images}, beyond chance, the head is kept.",
     retrain: None,
     kind: Kind::Choice {
         options: KEEP_OPTIONS,

@@ -221,7 +221,7 @@ pub(super) const HEAD_EARLY_STOPPING: Setting = Setting {
     title: "Early stopping of the head",
     unit: "evaluations",
     brief: "Ends once cross-entropy on the validation {images} has not improved for so many evaluations; 0 takes all steps",
-    more: "The best weights are kept either way. Where weights are averaged, the averages are evaluated. Prechelt 1998.",
+    more: "Which weights are kept is another setting. Where weights are averaged, the averages are evaluated. Prechelt 1998.",
     retrain: None,
     kind: whole!([0, 100_000], head.early_stopping),
 };
