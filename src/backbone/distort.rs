@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_rotation_is_clockwise_about_the_centre_and_fills_the_corners_from_the_edges() {
-        // A dark spot to the right of the centre comes to lie below the line through it.
+        // A dark spot to the right of the centre moves below the horizontal line through it.
         let spot = |x: u32, y: u32| x.abs_diff(75) <= 3 && y.abs_diff(50) <= 3;
         let square = RgbImage::from_fn(101, 101, |x, y| {
             Rgb(if spot(x, y) { [0; 3] } else { [200; 3] })
@@ -158,7 +158,7 @@ mod tests {
         // Nothing was made up: all else is what the image has.
         assert!(rotated.pixels().all(|pixel| pixel.0[0] <= 200));
         assert_eq!(rotated.get_pixel(0, 0).0, [200; 3]);
-        // The mirrored image goes on smoothly where the image does.
+        // Where the image is smooth at its edge, the reflection continues it without a step.
         let ramp = RgbImage::from_fn(64, 64, |x, _| Rgb([(x * 4) as u8; 3]));
         let rotated = rotate(&ramp, 45.0);
         let steps = rotated.rows().flat_map(|row| {

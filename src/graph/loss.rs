@@ -18,7 +18,7 @@ pub struct CrossEntropy {
     /// How much an example of each class counts, at least 0; `None` for equal weights.
     pub class_weights: Option<Vec<f64>>,
     /// Whether weighted examples are divided by their number instead of their weights, as Keras does: then an example counts
-    /// the same whatever else is in its batch, and a batch in parts comes to the same as the whole.
+    /// the same whatever else is in its batch, and a batch in parts gives the same sum as the whole.
     pub by_row: bool,
 }
 

@@ -131,7 +131,7 @@ pub struct Source {
     pub sampling: Sampling,
     /// Length in seconds, when known.
     pub duration_secs: Option<f64>,
-    /// When its recording began, for a film whose file told it on import.
+    /// When its recording began, for a film whose file contained that at import.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<Recorded>,
     /// Frames written by the last extraction; `None` before the first, or when it did not finish.

@@ -181,7 +181,7 @@ impl Head {
         Ok(Self { hidden, w, b })
     }
 
-    /// Its tensors as trainings have them, matrices turned: `[H, D]`, `[H]`, `[C, H]`, `[C]`, or the last two alone.
+    /// Its tensors in the layout of a training, matrices transposed: `[H, D]`, `[H]`, `[C, H]`, `[C]`, or the last two alone.
     ///
     /// In that order the product that makes the gradient of a matrix has long rows, which the matrix product of ONNX Runtime is
     /// fastest at.

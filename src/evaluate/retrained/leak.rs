@@ -61,7 +61,8 @@ impl LeakMeter {
 }
 
 /// Trains a head on the run's split and another on a plain random split of the same frames, with as many of each class on
-/// each side. `None` without test frames. The result is kept in the project's cache.
+/// each side. `None` without test frames. The result is kept in the project's cache if the project is
+/// open for writing.
 ///
 /// # Errors
 /// When the run or its frames cannot be read, a training fails, or the work is cancelled.

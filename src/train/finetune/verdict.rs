@@ -45,7 +45,7 @@ pub const MIN_GROUPS: usize = 5;
 
 /// Whether deeper weights are worse on so many validation frames than the head alone, beyond chance: by more than two
 /// standard errors of the difference of two counts of wrong answers. The frames are the same, so the true error is smaller; but
-/// the head was chosen by them among hundreds of evaluations, and looks better there than it is.
+/// the head is the best of hundreds of evaluations on them, so its accuracy there is biased upwards.
 pub(super) fn is_worse(head_only: BestPoint, deeper: BestPoint, frames: usize) -> bool {
     let [before, after] =
         [head_only, deeper].map(|of| (1.0 - f64::from(of.validation_accuracy)) * frames as f64);
