@@ -77,7 +77,7 @@ fn group_ui(ui: &mut Ui, session: &Session, settings: &mut TrainSettings, group:
         }
         // What views may change counts where there are some.
         let of_views = group == Group::Views && setting.key != "views";
-        if of_views && !settings.fine_tune.has_views() {
+        if of_views && settings.fine_tune.views == Some(0) {
             continue;
         }
         let before = settings.fine_tune.steps;
