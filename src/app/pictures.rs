@@ -317,8 +317,8 @@ fn load_large(path: &Path, longest_px: u32) -> Result<ColorImage, String> {
 }
 
 fn load_thumb(path: &Path, cache: &Cache) -> Result<ColorImage, String> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| format!("cannot read “{}”: {error}", path.display()))?;
+    let bytes =
+        files::read(path).map_err(|error| format!("cannot read “{}”: {error}", path.display()))?;
     let hash = blake3::hash(&bytes).to_hex();
     let name = format!(
         "{}/{}.jpg",
@@ -350,7 +350,7 @@ impl Cache {
 
     /// Reads one; `None` when it is not there or not whole.
     pub(super) fn read(&self, name: &str) -> Option<RgbImage> {
-        let bytes = std::fs::read(self.dir.join(name)).ok()?;
+        let bytes = files::read(self.dir.join(name)).ok()?;
         image::load_from_memory_with_format(&bytes, image::ImageFormat::Jpeg)
             .ok()
             .map(image::DynamicImage::into_rgb8)

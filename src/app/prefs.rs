@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::{self, Durability};
+use crate::files::{self, Durability, FollowedLink};
 use crate::jobs::JobError;
 
 use super::{App, Lane};
@@ -38,6 +38,17 @@ pub struct Prefs {
     pub projects_dir: Option<PathBuf>,
     /// Size and place of the window when it was closed.
     pub window: Option<WindowPlace>,
+    /// Links in projects that are followed for reading. Kept here, where no project from elsewhere can put any.
+    pub followed: Vec<Followed>,
+}
+
+/// The links of one project that the user agreed to have followed for reading.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Followed {
+    /// The project's folder.
+    pub project: PathBuf,
+    /// The links.
+    pub links: Vec<FollowedLink>,
 }
 
 /// Size and place of the window; lengths in points.
@@ -108,6 +119,7 @@ impl Default for Prefs {
             thumb_width: 132.0,
             projects_dir: None,
             window: None,
+            followed: Vec::new(),
         }
     }
 }
@@ -116,14 +128,14 @@ impl Prefs {
     /// Reads the settings in `dir`.
     #[must_use]
     pub fn load(dir: &Path) -> Self {
-        std::fs::read(dir.join(FILE))
+        files::read(dir.join(FILE))
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default()
     }
 
     fn save(&self, dir: &Path) -> std::io::Result<()> {
-        std::fs::create_dir_all(dir)?;
+        files::create_dir_all(dir)?;
         let text = serde_json::to_vec_pretty(self)?;
         files::write(&dir.join(FILE), &text, Durability::Renamed).map_err(|failed| failed.error)
     }
@@ -133,6 +145,22 @@ impl Prefs {
         self.recent.retain(|known| known != root);
         self.recent.insert(0, root.to_owned());
         self.recent.truncate(RECENT);
+    }
+
+    /// Remembers that these links of a project are followed, in the place of those before.
+    pub fn follow(&mut self, project: &Path, links: Vec<FollowedLink>) {
+        self.followed.retain(|known| known.project != project);
+        self.followed.push(Followed {
+            project: project.to_owned(),
+            links,
+        });
+    }
+
+    /// The links of a project that are followed.
+    #[must_use]
+    pub fn followed_in(&self, project: &Path) -> &[FollowedLink] {
+        let found = self.followed.iter().find(|known| known.project == project);
+        found.map_or(&[], |known| &known.links)
     }
 }
 

@@ -67,8 +67,8 @@ impl App {
 
 /// Copies the videos in `from` and its folders.
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
+    files::create_dir_all(to)?;
+    for entry in files::read_dir(from)? {
         let entry = entry?;
         let (path, target) = (entry.path(), to.join(entry.file_name()));
         if entry.file_type()?.is_dir() {

@@ -24,6 +24,7 @@ use crate::jobs::JobError;
 use crate::media::MediaError;
 use crate::project::{
     Access, Class, ClassName, Noun, Project, ProjectError, Source, SourceId, SourceKind,
+    follow_link, linked_classes,
 };
 
 /// The open project.
@@ -243,6 +244,13 @@ impl App {
         });
     }
 
+    /// Opens a project and reads its class folders that are links, now and in future.
+    pub(super) fn follow_links(&mut self, root: PathBuf) {
+        self.prefs.follow(&root, linked_classes(&root));
+        self.save_prefs();
+        self.open_project(root, Vec::new());
+    }
+
     /// Makes a project and opens it, then adds `files` to it.
     pub(super) fn create_project(&mut self, root: PathBuf, name: String, files: Vec<PathBuf>) {
         self.start_opening(root.clone(), files, move |work| {
@@ -271,13 +279,20 @@ impl App {
             return;
         }
         self.opening = true;
+        for link in self.prefs.followed_in(&root).to_vec() {
+            if let Err(error) = follow_link(&root, link) {
+                log::warn!("{error}");
+            }
+        }
         self.return_to = None;
         self.tasks.start_for_window(
             Lane::Edit,
             "Opening the project",
             false,
             move |work| match f(work) {
-                Err(error @ ProjectError::Locked { .. }) => Ok(Err(error.to_string())),
+                Err(error @ (ProjectError::Locked { .. } | ProjectError::LinkedClass { .. })) => {
+                    Ok(Err(error))
+                }
                 other => other.map(Ok),
             },
             move |app, result| {
@@ -291,9 +306,13 @@ impl App {
                         app.notes.add(Tone::Info, "This project is open already");
                     }
                     Ok(Ok(None)) => app.add_paths(files),
-                    Ok(Err(locked)) => {
-                        app.fail(locked).remedy =
-                            Some(("Open to look only".to_owned(), Action::LookAtProject(root)));
+                    Ok(Err(error)) => {
+                        let remedy = if matches!(error, ProjectError::LinkedClass { .. }) {
+                            ("Read linked folders".to_owned(), Action::FollowLinks(root))
+                        } else {
+                            ("Open to look only".to_owned(), Action::LookAtProject(root))
+                        };
+                        app.fail(error.to_string()).remedy = Some(remedy);
                     }
                     Err(JobError::Cancelled) => {}
                     Err(error) => {

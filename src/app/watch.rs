@@ -111,7 +111,7 @@ impl Folders<'_> {
 fn run(root: &Path, told: &Mutex<Seen>, ended: &Receiver<()>, wake: &dyn Fn()) {
     // Not bounded: the system's own queue behind it is, and waiting here would fill that.
     let (sender, events) = unbounded();
-    let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+    let heard = move |event: notify::Result<Event>| {
         let news = match event {
             Ok(event) => News::of(event),
             Err(error) => {
@@ -124,8 +124,10 @@ fn run(root: &Path, told: &Mutex<Seen>, ended: &Receiver<()>, wake: &dyn Fn()) {
         {
             log::debug!("nobody listens to what is watched any more");
         }
-    });
-    let watcher = watcher
+    };
+    // A link in a project leads anywhere.
+    let config = notify::Config::default().with_follow_symlinks(false);
+    let watcher = RecommendedWatcher::new(heard, config)
         .inspect_err(|error| log::warn!("folders are not watched: {error}"))
         .ok();
     let mut folders = Folders {

@@ -9,6 +9,8 @@ use std::time::SystemTime;
 
 use half::f16;
 
+use crate::files;
+
 use super::cache::{Cache, Key, writer_lock};
 use super::{ActivationSource, BackboneError};
 
@@ -152,7 +154,7 @@ impl ActivationStore {
 /// nobody is using them. Returns what they hold.
 fn make_room(dir: &Path, allowed: u64, mine: impl Fn(&str) -> bool) -> u64 {
     let mut others: Vec<(SystemTime, String, u64)> = Vec::new();
-    let Ok(entries) = std::fs::read_dir(dir) else {
+    let Ok(entries) = files::read_dir(dir) else {
         return 0;
     };
     for entry in entries.flatten() {
@@ -161,7 +163,7 @@ fn make_room(dir: &Path, allowed: u64, mine: impl Fn(&str) -> bool) -> u64 {
             continue;
         };
         let length = |extension: &str| {
-            let metadata = std::fs::metadata(dir.join(format!("{name}.{extension}")));
+            let metadata = files::metadata(dir.join(format!("{name}.{extension}")));
             metadata.map_or(0, |metadata| metadata.len())
         };
         if !mine(name) {
@@ -182,7 +184,7 @@ fn make_room(dir: &Path, allowed: u64, mine: impl Fn(&str) -> bool) -> u64 {
         // Whoever reads them holds the lock too, unless somebody else writes.
         if let Some(_lock) = writer_lock(dir, &name) {
             let remove =
-                |extension: &str| std::fs::remove_file(dir.join(format!("{name}.{extension}")));
+                |extension: &str| files::remove_file(dir.join(format!("{name}.{extension}")));
             // The entries first: rows without entries are nothing.
             match remove("keys").and_then(|()| remove("rows")) {
                 Ok(()) => held -= bytes,

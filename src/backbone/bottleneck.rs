@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::files;
 use crate::jobs::Work;
 use crate::media::{MediaError, load_image_from_bytes};
 use crate::project::ContentId;
@@ -214,7 +215,7 @@ fn compute(
     if let Some(dir) = cache_dir
         && store.is_some()
         && !table.failed.is_empty()
-        && let Err(gone) = std::fs::metadata(dir)
+        && let Err(gone) = files::metadata(dir)
     {
         // Not the frames are at fault: the drive with all of it was unplugged.
         return Err(BackboneError::io("read", dir)(gone));
@@ -249,10 +250,10 @@ fn frame_bottleneck(
 ) -> Result<Result<Found, String>, BackboneError> {
     // Size and times before the content: a change in between makes the stamp outdated, not wrong.
     let stamp = store.and_then(|store| {
-        let metadata = std::fs::metadata(frame).ok()?;
+        let metadata = files::metadata(frame).ok()?;
         lock(store).contents.stamp(frame, &metadata)
     });
-    let bytes = match std::fs::read(frame) {
+    let bytes = match files::read(frame) {
         Ok(bytes) => bytes,
         Err(error) => {
             let path = frame.to_owned();

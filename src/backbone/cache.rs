@@ -17,7 +17,7 @@
 //! read often is in the system's own cache of files.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -207,15 +207,9 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), BackboneError> {
 /// Opens a file of the cache, and makes it if need be; tells whether it can be written. In a project on a read-only
 /// disk what is there can still be read.
 pub(super) fn open_or_make(path: &Path) -> std::io::Result<(File, bool)> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path);
-    match opened {
+    match files::open_or_create(path) {
         Ok(file) => Ok((file, true)),
-        Err(error) if files::is_refusal(&error) => File::open(path)
+        Err(error) if files::is_refusal(&error) => files::open(path)
             .map(|file| (file, false))
             .map_err(|_| error),
         Err(error) => Err(error),
@@ -225,11 +219,7 @@ pub(super) fn open_or_make(path: &Path) -> std::io::Result<(File, bool)> {
 /// The right to write the files `name` in `dir`: two writers would overwrite each other's rows. A file of its
 /// own, because a lock on Windows keeps others from reading too. It dies with the process.
 pub(super) fn writer_lock(dir: &Path, name: &str) -> Option<File> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(dir.join(format!("{name}.lock")));
+    let file = files::open_or_create(dir.join(format!("{name}.lock")));
     match file.map(|file| (file.try_lock(), file)) {
         Ok((Ok(()), file)) => Some(file),
         Ok((Err(TryLockError::WouldBlock), _)) => None,
@@ -341,7 +331,7 @@ mod tests {
                 let dir = tempfile::tempdir().unwrap();
                 filled(dir.path(), 9);
                 let path = dir.path().join(format!("net.{extension}"));
-                let file = OpenOptions::new().write(true).open(&path).unwrap();
+                let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
                 file.set_len(cut).unwrap();
                 let left = (cut * 9 / whole) as u8;
                 assert_eq!(found(dir.path(), 9), (0..left).collect::<Vec<_>>());

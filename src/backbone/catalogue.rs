@@ -408,7 +408,7 @@ impl Backbone {
     }
 
     fn read_checked(&self, path: &Path) -> Result<Arc<[u8]>, BackboneError> {
-        let bytes = std::fs::read(path).map_err(BackboneError::io("read", path))?;
+        let bytes = crate::files::read(path).map_err(BackboneError::io("read", path))?;
         if blake3::hash(&bytes).to_hex().as_str() != self.blake3 {
             return Err(BackboneError::AlteredModel {
                 path: path.into(),

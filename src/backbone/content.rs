@@ -156,7 +156,7 @@ fn hashes(
             .ok()
     });
     let stamp = |file: &Path| {
-        let metadata = std::fs::metadata(file).ok()?;
+        let metadata = crate::files::metadata(file).ok()?;
         contents.as_ref()?.stamp(file, &metadata)
     };
     let stamps: Vec<Option<Stamp>> = files.iter().map(|file| stamp(file)).collect();
@@ -177,7 +177,7 @@ fn hashes(
         |(), number| {
             let file = unknown.get(number).and_then(|index| files.get(*index));
             let path = file.cloned().unwrap_or_default();
-            Ok::<_, BackboneError>(match std::fs::read(&path) {
+            Ok::<_, BackboneError>(match crate::files::read(&path) {
                 Ok(bytes) => Ok(*blake3::hash(&bytes).as_bytes()),
                 Err(error) => Err(MediaError::Io { path, error }),
             })

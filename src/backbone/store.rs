@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::files;
 use crate::jobs::Work;
 
 use super::BackboneError;
@@ -68,7 +69,7 @@ impl Store {
 
     /// The content hash and the row of a file that has not changed since it was last read.
     pub fn known_row(&mut self, frame: &Path, row: &mut [f32]) -> Option<[u8; 32]> {
-        let content = std::fs::metadata(frame)
+        let content = files::metadata(frame)
             .ok()
             .and_then(|metadata| self.contents.stamp(frame, &metadata))
             .and_then(|stamp| self.contents.get(&stamp))?;

@@ -127,7 +127,11 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
 fn list(console: &Console, project: Option<PathBuf>) -> anyhow::Result<()> {
     let own = match project {
         Some(project) => {
-            let project = ProjectArg { project }.open_or_read(console)?;
+            let project = ProjectArg {
+                project,
+                follow_links: false,
+            }
+            .open_or_read(console)?;
             own_of(project.root())
         }
         None => Vec::new(),

@@ -124,7 +124,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             Some(project) if folder.starts_with(project.root()) => {
                 make_dir(project.root(), folder)?;
             }
-            _ => std::fs::create_dir_all(folder)
+            _ => crate::files::create_dir_all(folder)
                 .with_context(|| format!("cannot make the folder “{}”", shown(folder)))?,
         }
     }

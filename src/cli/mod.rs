@@ -105,7 +105,7 @@ use console::{Console, ReaderGone};
 
 use crate::backbone::open_own;
 use crate::jobs::wait_for_abandoned;
-use crate::project::Project;
+use crate::project::{Project, follow_link, linked_classes};
 
 /// Videos in, mobile-ready image classifier out.
 ///
@@ -265,21 +265,37 @@ struct ProjectArg {
     /// The project's folder
     #[arg(value_name = "PROJECT")]
     project: PathBuf,
+    /// Read class folders that are links where they lead; nothing there is written, moved or deleted
+    #[arg(long)]
+    follow_links: bool,
 }
 
 impl ProjectArg {
+    /// Has the links followed that the user agreed to.
+    fn agree(&self) -> anyhow::Result<()> {
+        if self.follow_links {
+            for link in linked_classes(&self.project) {
+                follow_link(&self.project, link)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Opens the project and takes the lock on it.
     fn open(&self, console: &Console) -> anyhow::Result<Arc<Project>> {
+        self.agree()?;
         told(console, Project::open(&self.project)?)
     }
 
     /// Opens the project; for looking if another process has it.
     fn open_or_read(&self, console: &Console) -> anyhow::Result<Arc<Project>> {
+        self.agree()?;
         told(console, Project::open_or_read(&self.project)?)
     }
 
     /// Opens the project for looking, so that it does not matter whether another process has it.
     fn open_for_reading(&self, console: &Console) -> anyhow::Result<Arc<Project>> {
+        self.agree()?;
         told(console, Project::open_for_reading(&self.project)?)
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::evaluate::write_report;
+use crate::files;
 
 use super::ProjectArg;
 use super::console::Console;
@@ -43,7 +44,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     })?;
     let result = Result {
         run: id,
-        bytes: std::fs::metadata(&args.out)?.len(),
+        bytes: files::metadata(&args.out)?.len(),
         path: shown(&args.out),
     };
     console.result(&result, || format!("wrote {}\n", result.path))

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use crate::app::{Axis, CurveView, Figure, FigureCurve, FigureFormat, Metric};
+use crate::files;
 use crate::project::Project;
 
 use super::console::Console;
@@ -124,7 +125,7 @@ impl CurvesArgs {
             figure.write(format, &path, false, work)
         })?;
         Ok(Some(Written {
-            bytes: std::fs::metadata(&out)?.len(),
+            bytes: files::metadata(&out)?.len(),
             path: shown(&out),
             tag: self.tag.clone(),
             runs,

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -125,7 +124,7 @@ fn hash_file(
     {
         return Some((hash.clone(), stamp));
     }
-    let bytes = fs::read(abs).ok()?;
+    let bytes = files::read(abs).ok()?;
     let content: String = blake3::hash(&bytes).to_hex().chars().take(16).collect();
     let picture = match cache.by_content.get(&content) {
         Some(picture) => *picture,
@@ -155,7 +154,7 @@ fn picture_hash(hasher: &Hasher, picture: &RgbImage) -> PictureHash {
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
+    let metadata = files::metadata(path).ok()?;
     let modified = metadata.modified().ok()?;
     Some(Stamp {
         bytes: metadata.len(),
@@ -174,7 +173,7 @@ struct Cache {
 impl Cache {
     fn load(project: &Project) -> Self {
         let mut cache = Self::default();
-        let Ok(text) = fs::read_to_string(project.cache_dir().join(CACHE_FILE)) else {
+        let Ok(text) = files::read_to_string(project.cache_dir().join(CACHE_FILE)) else {
             return cache;
         };
         let mut lines = text.lines();
@@ -199,7 +198,7 @@ impl Cache {
         let mut lines: HashMap<&str, (&Stamp, &PhotoHash)> = self
             .by_path
             .iter()
-            .filter(|(path, _)| project.abs(path).exists())
+            .filter(|(path, _)| files::exists(project.abs(path)))
             .map(|(path, (stamp, hash))| (path.as_str(), (stamp, hash)))
             .collect();
         let mut changed = lines.len() != self.by_path.len();

@@ -259,7 +259,7 @@ impl Timelines {
 /// # Errors
 /// [`EvaluateError::NoTimeline`] for another one.
 pub fn check_csv(path: &Path) -> Result<(), EvaluateError> {
-    let is_other = match std::fs::read(path) {
+    let is_other = match files::read(path) {
         Ok(bytes) => !bytes.is_empty() && !bytes.starts_with(HEADER.as_bytes()),
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     };

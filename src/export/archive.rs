@@ -79,7 +79,7 @@ pub(super) fn pack<W: Write + Seek>(
     let mut archive = ZipWriter::new(out);
     for name in names {
         let path = folder.join(name);
-        let bytes = std::fs::read(&path).map_err(ExportError::io("read", &path))?;
+        let bytes = crate::files::read(&path).map_err(ExportError::io("read", &path))?;
         let options = options.large_file(bytes.len() as u64 > u64::from(u32::MAX) / 2);
         archive
             .start_file(format!("{stem}/{name}"), options)
@@ -126,13 +126,13 @@ impl Contents {
             folder: place.to_owned(),
             reason: reason.to_owned(),
         };
-        if place.is_dir() {
+        if crate::files::is_dir(&place) {
             return Ok(Self {
                 place: place.to_owned(),
                 from: From::Folder,
             });
         }
-        let file = match File::open(place) {
+        let file = match crate::files::open(place) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(no_bundle(

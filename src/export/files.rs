@@ -3,7 +3,6 @@
 //! never stands beside the labels of another. Only files of an earlier export are replaced ([`super::manifest`]).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
 
@@ -119,7 +118,7 @@ impl Pending {
             }
             Bundle::Folder => {
                 check_place(project, out)?;
-                if out.exists() {
+                if files::exists(&out) {
                     manifest::replaceable(out, names.all(), force)?;
                     clear_left_over(out, &names);
                     Target::There(Vec::new())
@@ -151,7 +150,7 @@ impl Pending {
             Target::New(folder) | Target::Zip(folder) => {
                 let temporary = folder.temporary_path().join(name);
                 if let Some(dir) = temporary.parent() {
-                    std::fs::create_dir_all(dir)
+                    files::create_dir_all(dir)
                         .map_err(ExportError::io("make the folder of", &place))?;
                 }
                 files::write(&temporary, bytes, Durability::Synced)
@@ -163,7 +162,7 @@ impl Pending {
                 let mut file = NewFile::beside(&place)?;
                 file.write_all(bytes)
                     .map_err(ExportError::io("write", place))?;
-                let temporary = file.temporary_path().to_owned();
+                let temporary = file.temporary_path();
                 files.push((name.to_owned(), file));
                 Ok(temporary)
             }
@@ -203,13 +202,8 @@ impl Pending {
                 let stem = self.out.file_stem().unwrap_or_default().to_string_lossy();
                 let packed = inside.join(PACKED);
                 let write = |action| ExportError::io(action, &self.out);
-                let file = File::options()
-                    .create_new(true)
-                    .read(true)
-                    .write(true)
-                    .open(&packed)
-                    .map_err(write("write"))?;
-                let file = archive::pack(inside, &names, &stem, file)?;
+                let file = files::create_new(&packed).map_err(write("write"))?;
+                let file = archive::pack(&inside, &names, &stem, file)?;
                 let zip_bytes = file.metadata().map_err(write("read"))?.len();
                 drop(file);
                 prove(&packed)?;
@@ -282,7 +276,7 @@ fn is_model(name: &str) -> bool {
 }
 
 fn remove(path: &Path) -> Result<(), ExportError> {
-    match std::fs::remove_file(path) {
+    match files::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(ExportError::io("replace", path)(error))
         }
@@ -292,7 +286,7 @@ fn remove(path: &Path) -> Result<(), ExportError> {
 
 fn remove_if_empty(dir: &Path) {
     // What holds files of the user's stays, and so does what is gone already.
-    if let Err(error) = std::fs::remove_dir(dir) {
+    if let Err(error) = files::remove_dir(dir) {
         log::debug!("“{}” stays: {error}", dir.display());
     }
 }
@@ -309,12 +303,12 @@ fn make_parents(out: &Path, name: &str, made: &mut MadeDirs) -> Result<(), Expor
 fn make_dirs(dir: &Path, made: &mut MadeDirs) -> Result<(), ExportError> {
     let missing: Vec<&Path> = dir
         .ancestors()
-        .take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir())
+        .take_while(|dir| !dir.as_os_str().is_empty() && !files::is_dir(&dir))
         .collect();
     for dir in missing.into_iter().rev() {
-        match std::fs::create_dir(dir) {
+        match files::create_dir(dir) {
             Ok(()) => made.0.push(dir.to_owned()),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && files::is_dir(&dir) => {}
             Err(error) => return Err(ExportError::io("make the folder", dir)(error)),
         }
     }
@@ -335,7 +329,7 @@ fn check_zip(out: &Path, force: bool) -> Result<(), ExportError> {
 
 /// Whether an export may be put there: outside of the project, or below its `exports/`.
 fn check_place(project: &Project, out: &Path) -> Result<(), ExportError> {
-    if out.exists() && !out.is_dir() {
+    if files::exists(&out) && !files::is_dir(&out) {
         return Err(ExportError::NotAFolder {
             path: out.to_owned(),
         });

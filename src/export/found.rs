@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use image::RgbImage;
 
+use crate::files;
 use crate::media::{load_image, load_image_from_bytes};
 
 use super::archive::Contents;
@@ -62,7 +63,11 @@ impl ExampleImage {
 /// # Errors
 /// When it is not there or is no image.
 pub fn example_image(path: &Path) -> Result<RgbImage, ExportError> {
-    let Some(archive) = path.ancestors().skip(1).find(|above| above.is_file()) else {
+    let Some(archive) = path
+        .ancestors()
+        .skip(1)
+        .find(|above| files::is_file(&above))
+    else {
         return Ok(load_image(path)?);
     };
     let inside = path.strip_prefix(archive).unwrap_or(path);
@@ -98,7 +103,7 @@ pub fn found_in(place: &Path) -> Result<Option<FoundExport>, ExportError> {
         .map_err(|error| unreadable(golden::FILE, error))?;
     let (labels, images) =
         golden.map_or_else(Default::default, |golden| (golden.labels, golden.images));
-    let is_folder = place.is_dir();
+    let is_folder = files::is_dir(&place);
     let examples = images.into_iter().map(|image| ExampleImage {
         path: place.join(&image.image),
         class: image.class,
@@ -109,12 +114,12 @@ pub fn found_in(place: &Path) -> Result<Option<FoundExport>, ExportError> {
     } else {
         place.to_owned()
     };
-    let made = std::fs::metadata(dated).and_then(|data| data.modified());
-    let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
+    let made = files::metadata(dated).and_then(|data| data.modified());
+    let entries = files::read_dir(place).into_iter().flatten().flatten();
     let mut others: Vec<String> = entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| certificate.models.iter().all(|model| model.file != *name))
-        .filter(|name| !crate::files::is_temporary(name))
+        .filter(|name| !files::is_temporary(name))
         .collect();
     others.sort();
     Ok(Some(FoundExport {
@@ -135,7 +140,7 @@ pub fn exports_in(exports: &Path) -> (Vec<FoundExport>, Vec<ExportError>) {
     let mut unreadable = Vec::new();
     let mut places = Vec::new();
     for place in places_in(exports) {
-        let is_group = place.is_dir() && !place.join(certificate::FILE).exists();
+        let is_group = files::is_dir(&place) && !files::exists(place.join(certificate::FILE));
         if is_group {
             places.extend(places_in(&place));
         } else {
@@ -154,7 +159,7 @@ pub fn exports_in(exports: &Path) -> (Vec<FoundExport>, Vec<ExportError>) {
 
 /// Folders and archives that are no links: what a link leads to is no export of this project.
 fn places_in(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let entries = files::read_dir(dir).into_iter().flatten().flatten();
     let is_place = |entry: &DirEntry| {
         entry.file_type().is_ok_and(|kind| {
             kind.is_dir() || (kind.is_file() && entry.path().extension() == Some("zip".as_ref()))

@@ -58,7 +58,7 @@ pub(super) struct Latencies<'a> {
 impl<'a> Latencies<'a> {
     /// Those that the project's cache holds.
     pub fn of(project: &'a Project) -> Result<Self, ExportError> {
-        let bytes = std::fs::read(project.cache_dir().join(CACHE)).unwrap_or_default();
+        let bytes = files::read(project.cache_dir().join(CACHE)).unwrap_or_default();
         Ok(Self {
             project,
             computer: computer()?,
@@ -177,7 +177,7 @@ fn median(values: &mut [f64]) -> f64 {
 /// When ONNX Runtime cannot be loaded.
 pub fn computer() -> Result<String, ExportError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let processor = std::fs::read_to_string("/proc/cpuinfo")
+    let processor = files::read_to_string("/proc/cpuinfo")
         .ok()
         .and_then(|text| {
             let line = text.lines().find(|line| line.starts_with("model name"))?;

@@ -8,6 +8,7 @@ use std::path::{Component, Path};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::Recipe;
+use crate::files;
 
 use super::archive::Contents;
 use super::{ExportError, Format, readme};
@@ -236,7 +237,7 @@ fn collect(
     found: &mut BTreeMap<String, String>,
 ) -> Result<(), ExportError> {
     let path = out.join(name);
-    if !path.is_dir() {
+    if !files::is_dir(&path) {
         if let Some(bytes) = read(&path)? {
             found.insert(name.to_owned(), hash(&bytes));
         } else if path.is_symlink() {
@@ -245,11 +246,11 @@ fn collect(
         }
         return Ok(());
     }
-    let entries = std::fs::read_dir(&path).map_err(ExportError::io("read", &path))?;
+    let entries = files::read_dir(&path).map_err(ExportError::io("read", &path))?;
     for entry in entries {
         let entry = entry.map_err(ExportError::io("read", &path))?;
         let inside = entry.file_name().to_string_lossy().into_owned();
-        if !crate::files::is_temporary(&inside) {
+        if !files::is_temporary(&inside) {
             collect(out, &format!("{name}/{inside}"), found)?;
         }
     }
@@ -258,7 +259,7 @@ fn collect(
 
 /// `None` when there is no such file.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, ExportError> {
-    match std::fs::read(path) {
+    match files::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(ExportError::io("read", path)(error)),

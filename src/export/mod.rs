@@ -412,7 +412,7 @@ fn write_model(
     }
     let mut files = Vec::new();
     for (name, path) in on_disk {
-        let bytes = std::fs::read(&path).map_err(ExportError::io("read", path))?;
+        let bytes = crate::files::read(&path).map_err(ExportError::io("read", path))?;
         files.push(ModelFile { name, bytes });
     }
     Ok(files)

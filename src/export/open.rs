@@ -1,10 +1,10 @@
 //! Opening a model that was written: the format is found by what the file is.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::backbone::worker_count;
 use crate::evaluate::{EvaluateError, Predictor, Runner};
+use crate::files;
 use crate::project::Project;
 use crate::train::{Run, RunClasses, RunState};
 
@@ -25,7 +25,7 @@ pub fn open(path: &Path, threads: usize) -> Result<Box<dyn Runner>, EvaluateErro
         reason,
     };
     let all = Format::all();
-    if path.is_dir() {
+    if files::is_dir(&path) {
         if let Some(format) = all.iter().find(|format| format.recognises_folder(path)) {
             return format.open(&read(*format, path)?, threads);
         }
@@ -49,19 +49,19 @@ pub fn open(path: &Path, threads: usize) -> Result<Box<dyn Runner>, EvaluateErro
 
 /// The file, or of a folder those files that the format needs, as far as they are there.
 fn read(format: Format, path: &Path) -> Result<Vec<ModelFile>, EvaluateError> {
-    if !path.is_dir() {
+    if !files::is_dir(&path) {
         return Ok(vec![read_file(path, path)?]);
     }
     let inside = format.folder_files().iter().map(|file| path.join(file));
     inside
-        .filter(|file| file.is_file())
+        .filter(|file| files::is_file(&file))
         .map(|file| read_file(path, &file))
         .collect()
 }
 
 /// A file of the model at `path`.
 fn read_file(path: &Path, file: &Path) -> Result<ModelFile, EvaluateError> {
-    let bytes = fs::read(file).map_err(|error| EvaluateError::NoExport {
+    let bytes = files::read(file).map_err(|error| EvaluateError::NoExport {
         path: path.to_owned(),
         reason: format!("cannot read “{}”: {error}", file.display()),
     })?;
@@ -77,7 +77,7 @@ impl Predictor {
     /// # Errors
     /// If it is none of these; for a project the error names the newest export or finished run in it.
     pub fn open(path: &Path) -> Result<Self, EvaluateError> {
-        if path.join(RUN_FILE).is_file() {
+        if files::is_file(path.join(RUN_FILE)) {
             let run = Run::open(path)?;
             let classes = RunClasses::beside(&run);
             return Self::from_run(&run, classes);
@@ -106,8 +106,8 @@ fn model_in(folder: &Path) -> Option<(Format, PathBuf)> {
     all.find_map(|format| {
         let path = folder.join(format.file());
         let is_there = match format.folder_files().first() {
-            Some(file) => path.join(file).is_file(),
-            None => path.exists(),
+            Some(file) => files::is_file(path.join(file)),
+            None => files::exists(&path),
         };
         is_there.then_some((*format, path))
     })
@@ -116,10 +116,10 @@ fn model_in(folder: &Path) -> Option<(Format, PathBuf)> {
 /// The export or finished run in a project's folder that was written last.
 fn newest_model(project: &Path) -> Option<PathBuf> {
     let written = |folder: &Path, file: &str| {
-        let facts = fs::metadata(folder.join(file)).ok()?;
+        let facts = files::metadata(folder.join(file)).ok()?;
         Some((facts.modified().ok()?, folder.to_owned()))
     };
-    let below = |name: &str| fs::read_dir(project.join(name)).into_iter().flatten();
+    let below = |name: &str| files::read_dir(project.join(name)).into_iter().flatten();
     let exports = below("exports").filter_map(|entry| {
         let folder = entry.ok()?.path();
         let (format, _) = model_in(&folder)?;

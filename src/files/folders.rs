@@ -1,11 +1,13 @@
 //! Making folders, and what can be known of them.
 
-use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path};
 
-use super::FileError;
-use super::write::temporary_in;
+use super::access::{create_dir, is_dir, metadata};
+use super::confined::Purpose;
+use super::folder::Folder;
+use super::write::try_file;
+use super::{FileError, is_link_in_the_way};
 
 /// Makes `dir` and what is missing between it and `base`, which must be there: a folder on a drive that was unplugged
 /// is not made anew in its place. Without a way from `base` to `dir` only `dir` itself is made, in a folder that
@@ -30,8 +32,8 @@ pub fn make_dirs(base: &Path, dir: &Path) -> Result<(), FileError> {
             dir.file_name().map_or(Path::new(""), Path::new)
         }
     };
-    if !path.is_dir() {
-        let error = match fs::metadata(&path) {
+    if !is_dir(&path) {
+        let error = match metadata(&path) {
             Ok(_) => io::Error::from(ErrorKind::NotADirectory),
             Err(error) => error,
         };
@@ -39,10 +41,10 @@ pub fn make_dirs(base: &Path, dir: &Path) -> Result<(), FileError> {
     }
     for part in below.components() {
         path.push(part);
-        match fs::create_dir(&path) {
+        match create_dir(&path) {
             Ok(()) => {}
-            // Also a link to a folder.
-            Err(_) if path.is_dir() => {}
+            // Also a link to a folder, where links are followed.
+            Err(error) if !is_link_in_the_way(&error) && is_dir(&path) => {}
             Err(error) => return fail(&path, error),
         }
     }
@@ -52,7 +54,7 @@ pub fn make_dirs(base: &Path, dir: &Path) -> Result<(), FileError> {
 /// Whether files can be made in a folder; an error of any other kind than a missing right (a full disk) does not count.
 /// Tried by making one, because rights alone do not tell: a disk may be mounted read-only.
 pub fn is_writable(dir: &Path) -> Result<(), io::Error> {
-    match temporary_in(dir) {
+    match try_file(dir) {
         Err(error) if is_refusal(&error) => Err(error),
         _ => Ok(()),
     }
@@ -69,9 +71,7 @@ pub fn is_refusal(error: &io::Error) -> bool {
 
 /// Makes renames in a folder last through a power cut, where the system allows it.
 pub fn sync_dir(dir: &Path) {
-    if cfg!(unix)
-        && let Err(error) = File::open(dir).and_then(|dir| dir.sync_all())
-    {
+    if let Err(error) = Folder::open(dir, Purpose::Change).and_then(|dir| dir.sync()) {
         log::debug!("cannot sync {}: {error}", dir.display());
     }
 }

@@ -1,8 +1,9 @@
 //! Names of files that are being written, and clearing away those that a killed process left behind.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+
+use super::access::{read_dir, remove_dir_all, remove_file};
 
 /// Temporary names begin with this: hidden, and recognised in a folder of the user's own.
 pub(super) const PREFIX: &str = ".salamander-";
@@ -21,7 +22,7 @@ pub fn is_temporary(name: &str) -> bool {
 /// below. Only for folders in which nobody else can be writing. What cannot be removed stays, with a line
 /// in the log.
 pub fn remove_left_over(folder: &Path, depth: usize, left_over: &dyn Fn(&str) -> bool) {
-    let Ok(entries) = fs::read_dir(folder) else {
+    let Ok(entries) = read_dir(folder) else {
         return;
     };
     for entry in entries.flatten() {
@@ -31,8 +32,8 @@ pub fn remove_left_over(folder: &Path, depth: usize, left_over: &dyn Fn(&str) ->
         let path = entry.path();
         let matches = entry.file_name().to_str().is_some_and(left_over);
         let removed = match (matches, kind.is_dir()) {
-            (true, true) => fs::remove_dir_all(&path),
-            (true, false) => fs::remove_file(&path),
+            (true, true) => remove_dir_all(&path),
+            (true, false) => remove_file(&path),
             (false, true) if depth > 0 => {
                 remove_left_over(&path, depth - 1, left_over);
                 Ok(())

@@ -1,13 +1,14 @@
 //! Writing one file: a temporary file beside it, then a rename.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::{NamedTempFile, TempDir};
-
+use super::confined::Purpose;
+use super::folder::{Folder, Open};
 use super::temporary::{PREFIX, SUFFIX, is_temporary};
-use super::{FileError, sync_dir};
+use super::{FileError, access};
 
 /// What a written file survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,24 +31,21 @@ pub fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), Fi
 
 /// Copies a file so that the copy appears whole. It keeps the mode and the time of the last change.
 pub fn copy(from: &Path, to: &Path, durability: Durability) -> Result<(), FileError> {
-    let mut source = File::open(from).map_err(FileError::new("read", from))?;
+    let mut source = access::open(from).map_err(FileError::new("read", from))?;
     let mut file = NewFile::beside(to)?;
     let fail = || FileError::new("write", to);
     io::copy(&mut source, &mut file).map_err(fail())?;
     let facts = source.metadata().map_err(FileError::new("read", from))?;
     file.like = Some(facts.permissions());
     if let Ok(modified) = facts.modified() {
-        file.file().set_modified(modified).map_err(fail())?;
+        file.temporary.file.set_modified(modified).map_err(fail())?;
     }
     file.commit(durability)
 }
 
 /// Adds to the end of a file, which is made if need be. A process killed meanwhile may leave a part of `bytes`.
 pub fn append(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
+    Folder::open_file(path, Open::Append)
         .and_then(|mut file| file.write_all(bytes))
         .map_err(FileError::new("write", path))
 }
@@ -55,8 +53,10 @@ pub fn append(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// A file that is being written and not in its place yet. Dropping it removes it.
 #[derive(Debug)]
 pub struct NewFile {
-    temporary: NamedTempFile,
+    temporary: Temporary,
     place: PathBuf,
+    /// The name it is to have in the folder of the temporary file.
+    name: OsString,
     /// The mode it gets if nothing is replaced; `None` is that of any new file.
     like: Option<fs::Permissions>,
 }
@@ -64,36 +64,40 @@ pub struct NewFile {
 impl NewFile {
     /// Begins a file that is to become `path`, under a temporary name in the same folder.
     pub fn beside(path: &Path) -> Result<Self, FileError> {
-        let place = place_of(path);
-        let temporary = temporary_in(folder_of(&place)).map_err(FileError::new("write", path))?;
+        Self::begin(path).map_err(FileError::new("write", path))
+    }
+
+    fn begin(path: &Path) -> io::Result<Self> {
+        let (mut folder, mut name) = Folder::of(path, Purpose::Change)?;
+        let mut place = path.to_owned();
+        if !folder.is_confined()
+            && let Some(target) = target_of(path)
+        {
+            (folder, name) = Folder::of(&target, Purpose::Change)?;
+            place = target;
+        }
         Ok(Self {
-            temporary,
+            temporary: Temporary::new(folder)?,
             place,
+            name,
             like: None,
         })
     }
 
     /// Where it is until it is in its place.
     #[must_use]
-    pub fn temporary_path(&self) -> &Path {
-        self.temporary.path()
-    }
-
-    fn file(&self) -> &File {
-        self.temporary.as_file()
+    pub fn temporary_path(&self) -> PathBuf {
+        self.temporary.folder.join(&self.temporary.name)
     }
 
     /// Puts it in its place, over any file that is there.
-    pub fn commit(self, durability: Durability) -> Result<(), FileError> {
+    pub fn commit(mut self, durability: Durability) -> Result<(), FileError> {
         self.settle(durability)?;
-        let Self {
-            temporary, place, ..
-        } = self;
-        temporary
-            .persist(&place)
-            .map_err(|error| FileError::new("write", &place)(error.error))?;
+        self.temporary
+            .persist(&self.name)
+            .map_err(FileError::new("write", &self.place))?;
         if durability == Durability::Synced {
-            sync_dir(folder_of(&place));
+            self.temporary.sync_folder();
         }
         Ok(())
     }
@@ -101,18 +105,17 @@ impl NewFile {
     /// Gives it the permissions of the file that it replaces and sees that its contents are on disk.
     fn settle(&self, durability: Durability) -> Result<(), FileError> {
         let fail = || FileError::new("write", &self.place);
-        match fs::metadata(&self.place) {
-            Ok(replaced) => take_after(self.file(), &replaced),
-            Err(_) => {
+        let file = &self.temporary.file;
+        match access::metadata(&self.place) {
+            Ok(replaced) if !replaced.is_symlink() => take_after(file, &replaced),
+            _ => {
                 if let Some(permissions) = &self.like {
-                    self.file()
-                        .set_permissions(permissions.clone())
-                        .map_err(fail())?;
+                    file.set_permissions(permissions.clone()).map_err(fail())?;
                 }
             }
         }
         if durability == Durability::Synced {
-            self.file().sync_all().map_err(fail())?;
+            file.sync_all().map_err(fail())?;
         }
         Ok(())
     }
@@ -120,35 +123,40 @@ impl NewFile {
 
 impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.temporary.as_file_mut().write(bytes)
+        self.temporary.file.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.temporary.as_file_mut().flush()
+        self.temporary.file.flush()
     }
 }
 
 /// A folder that is being filled and not in its place yet. Dropping it removes it with what is in it.
 #[derive(Debug)]
 pub struct NewFolder {
-    temporary: TempDir,
+    parent: Folder,
+    temporary: OsString,
     place: PathBuf,
+    name: OsString,
+    is_placed: bool,
 }
 
 impl NewFolder {
     /// Begins a folder that is to become `path`, under a temporary name beside it.
     pub fn beside(path: &Path) -> Result<Self, FileError> {
-        let mut builder = tempfile::Builder::new();
-        let prefix = folder_prefix(path);
-        builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(12);
-        let temporary = builder
-            .tempdir_in(folder_of(path))
-            .map_err(plain)
-            .map_err(FileError::new("make the folder", path))?;
-        Ok(Self {
-            temporary,
-            place: path.to_owned(),
-        })
+        let begin = || {
+            let (parent, name) = Folder::of(path, Purpose::Change)?;
+            let make = |name: &OsStr| parent.create_dir(name);
+            let (temporary, ()) = with_new_name(&folder_prefix(path), make)?;
+            Ok(Self {
+                parent,
+                temporary,
+                place: path.to_owned(),
+                name,
+                is_placed: false,
+            })
+        };
+        begin().map_err(FileError::new("make the folder", path))
     }
 
     /// Whether a name is that of a folder that was to become `path`.
@@ -159,33 +167,55 @@ impl NewFolder {
 
     /// Where it is until it is in its place.
     #[must_use]
-    pub fn temporary_path(&self) -> &Path {
-        self.temporary.path()
+    pub fn temporary_path(&self) -> PathBuf {
+        self.parent.join(&self.temporary)
     }
 
     /// Puts one of the files in it to where the folder was to be, over any file that is there; the rest goes.
     pub fn commit_file(self, name: &str) -> Result<(), FileError> {
-        let from = self.temporary.path().join(name);
         let fail = || FileError::new("write", &self.place);
-        let file = File::open(&from).map_err(fail())?;
-        if let Ok(replaced) = fs::metadata(&self.place) {
+        let from = self.temporary_path().join(name);
+        let file = access::open(&from).map_err(fail())?;
+        if let Ok(replaced) = access::metadata(&self.place)
+            && !replaced.is_symlink()
+        {
             take_after(&file, &replaced);
         }
         file.sync_all().map_err(fail())?;
         drop(file);
-        fs::rename(&from, &self.place).map_err(fail())?;
-        sync_dir(folder_of(&self.place));
+        access::rename(&from, &self.place).map_err(fail())?;
+        self.sync_parent();
         Ok(())
     }
 
     /// Puts it in its place, where nothing may be but an empty folder.
-    pub fn commit(self) -> Result<(), FileError> {
-        let Self { temporary, place } = self;
-        fs::rename(temporary.path(), &place).map_err(FileError::new("write", &place))?;
-        // It is not there any more under its temporary name.
-        drop(temporary.keep());
-        sync_dir(folder_of(&place));
+    pub fn commit(mut self) -> Result<(), FileError> {
+        self.parent
+            .rename(&self.temporary, &self.parent, &self.name)
+            .map_err(FileError::new("write", &self.place))?;
+        self.is_placed = true;
+        self.sync_parent();
         Ok(())
+    }
+
+    fn sync_parent(&self) {
+        if let Err(error) = self.parent.sync() {
+            log::debug!(
+                "cannot sync the folder of {}: {error}",
+                self.place.display()
+            );
+        }
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        if !self.is_placed
+            && let Err(error) = self.parent.remove_dir_all(&self.temporary)
+            && error.kind() != ErrorKind::NotFound
+        {
+            log::debug!("“{}” stays: {error}", self.temporary_path().display());
+        }
     }
 }
 
@@ -196,38 +226,83 @@ fn folder_prefix(path: &Path) -> String {
     format!("{PREFIX}{short}-")
 }
 
-/// A new file of a name that nobody has, with the mode of any new file. Removed when dropped.
-pub(super) fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(12);
-    // The system takes the umask off; without this the file would be its owner's alone.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).map_err(plain)
+/// A new file of a name that nobody has, with the mode of any new file. Removed when dropped, unless it got its name.
+#[derive(Debug)]
+struct Temporary {
+    folder: Folder,
+    name: OsString,
+    file: File,
+    is_placed: bool,
 }
 
-/// The error without the temporary path that `tempfile` adds to it, where its kind says enough.
-fn plain(error: io::Error) -> io::Error {
-    let plain = io::Error::from(error.kind());
-    // Kinds without a name of their own are all called the same.
-    if plain.to_string() == io::Error::from(io::ErrorKind::Other).to_string()
-        || plain.to_string().contains("uncategorized")
-    {
-        return error;
+impl Temporary {
+    fn new(folder: Folder) -> io::Result<Self> {
+        let (name, file) = with_new_name(PREFIX, |name| folder.file(name, Open::New))?;
+        Ok(Self {
+            folder,
+            name,
+            file,
+            is_placed: false,
+        })
     }
-    plain
+
+    fn persist(&mut self, name: &OsStr) -> io::Result<()> {
+        self.folder.rename(&self.name, &self.folder, name)?;
+        self.is_placed = true;
+        Ok(())
+    }
+
+    fn sync_folder(&self) {
+        if let Err(error) = self.folder.sync() {
+            log::debug!("a folder cannot be synced: {error}");
+        }
+    }
 }
 
-/// The file that is written when `path` is: what a link there leads to.
-fn place_of(path: &Path) -> PathBuf {
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.is_placed
+            && let Err(error) = self.folder.remove_file(&self.name)
+        {
+            log::debug!(
+                "“{}” stays: {error}",
+                self.folder.join(&self.name).display()
+            );
+        }
+    }
+}
+
+/// Makes a file in a folder and removes it, to see whether that is possible.
+pub(super) fn try_file(folder: &Path) -> io::Result<()> {
+    Temporary::new(Folder::open(folder, Purpose::Change)?).map(drop)
+}
+
+/// Makes something under a temporary name that nobody can guess and nobody has.
+fn with_new_name<T>(
+    prefix: &str,
+    make: impl Fn(&OsStr) -> io::Result<T>,
+) -> io::Result<(OsString, T)> {
+    for _ in 0..16 {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let number = u64::from_le_bytes(random);
+        let name = OsString::from(format!("{prefix}{number:016x}{SUFFIX}"));
+        match make(&name) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => return made.map(|made| (name, made)),
+        }
+    }
+    Err(ErrorKind::AlreadyExists.into())
+}
+
+/// The file that a link leads to, which is written in its place; `None` if there is no link.
+fn target_of(path: &Path) -> Option<PathBuf> {
     let link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
-    match fs::canonicalize(path) {
-        Ok(target) if link => target,
-        _ => path.to_owned(),
-    }
+    link.then(|| fs::canonicalize(path).ok())?
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder of a file.
+pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -192,7 +192,7 @@ fn begin(order: &MakeOrder, work: &Work) -> Result<Project, MakeError> {
         let tried = Project::create(&elsewhere.path().join(PROJECT), "tried")?;
         check_plan(order, &plan(&tried, &order.paths, &options(order), work)?)?;
     }
-    std::fs::create_dir_all(out).map_err(MakeError::io("make the folder", out))?;
+    files::create_dir_all(out).map_err(MakeError::io("make the folder", out))?;
     let content = Marker {
         program: format!("Salamander {}", env!("CARGO_PKG_VERSION")),
         schema: 1,
@@ -205,7 +205,7 @@ fn begin(order: &MakeOrder, work: &Work) -> Result<Project, MakeError> {
 }
 
 fn is_empty(dir: &Path) -> bool {
-    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
+    files::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// What the project is called: like the one folder that is given, else like the folder for everything.

@@ -172,7 +172,7 @@ fn write_frame(
     // A class may have been deleted meanwhile.
     let near = neighbours
         .and_then(|neighbours| neighbours.label(frame.time_secs))
-        .filter(|label| project.label_dir(label).is_dir());
+        .filter(|label| files::is_dir(project.label_dir(label)));
     let given = || source.class.clone().map_or(Label::Unsorted, Label::Class);
     let label = near.cloned().unwrap_or_else(given);
     let path = project.frame_path(&label, &name);

@@ -12,6 +12,7 @@ use ffmpeg_next::{
     Dictionary, Error, Rational, Stream, codec, ffi, filter, format, media, software, util,
 };
 
+use crate::files;
 use crate::jobs::Work;
 use crate::kind::{HEAD_BYTES, Kind};
 
@@ -76,7 +77,7 @@ pub(super) struct OpenVideo {
 /// Opens the video `path`: reads its headers and chooses its picture stream as the `ffmpeg` program does.
 pub(super) fn open(path: &Path) -> Result<OpenVideo, MediaError> {
     let io = |error| MediaError::read(path, error);
-    let file = File::open(path).map_err(io)?;
+    let file = files::open(path).map_err(io)?;
     let facts = file.metadata().map_err(io)?;
     if facts.is_dir() {
         return Err(MediaError::unusable(path, "is a folder"));
@@ -138,7 +139,7 @@ pub(super) fn open_stream(stream: StreamIo, name: &str) -> Result<(Input, Interr
 fn what_else(path: &Path) -> String {
     let mut head = Vec::new();
     let read =
-        File::open(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
+        files::open(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
     if read.is_err() {
         return "cannot be read".into();
     }

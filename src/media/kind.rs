@@ -1,12 +1,12 @@
 //! What a file is, with FFmpeg's help: the one answer that importing and predicting go by.
 
 use std::ffi::CStr;
-use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
 use ffmpeg_next::{Stream, ffi, media};
 
+use crate::files;
 use crate::kind::{ANIMATED_GIF, HEAD_BYTES, ImageKind, Kind, MOTION_JPEG, gif, jpeg};
 
 use super::MediaError;
@@ -27,7 +27,7 @@ impl Kind {
     /// If the file cannot be read or is a folder.
     pub fn of(path: &Path) -> Result<Self, MediaError> {
         let io = |error| MediaError::read(path, error);
-        let facts = std::fs::metadata(path).map_err(io)?;
+        let facts = files::metadata(path).map_err(io)?;
         if facts.is_dir() {
             return Err(MediaError::unusable(path, "is a folder"));
         }
@@ -35,7 +35,7 @@ impl Kind {
             // A pipe would keep us waiting for ever.
             return Err(MediaError::unusable(path, "is not a file"));
         }
-        let mut file = File::open(path).map_err(io)?;
+        let mut file = files::open(path).map_err(io)?;
         let mut head = Vec::new();
         (&mut file)
             .take(HEAD_BYTES as u64)
@@ -135,7 +135,7 @@ enum Contents {
 
 /// Opens a file to see what is in it.
 fn contents(path: &Path) -> Contents {
-    let opened = File::open(path)
+    let opened = files::open(path)
         .map_err(|error| MediaError::read(path, error))
         .and_then(|file| ffmpeg::open_input(file, path));
     let Ok((input, _)) = opened else {

@@ -1,9 +1,9 @@
 //! Which frames are in the project already: under any label, or in the trash.
 
 use std::collections::HashMap;
-use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::files;
 use crate::jobs::Work;
 use crate::project::{ContentId, Frame, FrameName, Label, Project, SourceId};
 
@@ -178,7 +178,7 @@ impl<'a> Known<'a> {
     /// The length of a file in bytes.
     fn length(&self, place: &Place) -> Option<u64> {
         self.project.count_files(1);
-        let facts = fs::metadata(self.project.abs(&place.path));
+        let facts = files::metadata(self.project.abs(&place.path));
         facts.ok().map(|facts| facts.len())
     }
 
@@ -205,7 +205,7 @@ impl<'a> Known<'a> {
     /// Whether a file holds exactly these bytes; one that cannot be read does not.
     fn has_bytes(&self, place: &Place, bytes: &[u8]) -> bool {
         self.length(place) == Some(bytes.len() as u64)
-            && fs::read(self.project.abs(&place.path)).is_ok_and(|found| found == bytes)
+            && files::read(self.project.abs(&place.path)).is_ok_and(|found| found == bytes)
     }
 }
 

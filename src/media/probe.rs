@@ -8,6 +8,7 @@ use super::MediaError;
 use super::ffmpeg::{self, OpenVideo, Turn};
 use super::graph::shown_size;
 use super::recorded::film_time;
+use crate::files;
 use crate::project::Recorded;
 
 /// So many packets of the picture are looked at for their times when the container has no index.
@@ -55,7 +56,7 @@ pub struct VideoInfo {
 
 /// Reads the facts of the video `path`. Takes some milliseconds for most files.
 pub fn probe(path: &Path) -> Result<VideoInfo, MediaError> {
-    let bytes = std::fs::metadata(path)
+    let bytes = files::metadata(path)
         .map_err(|error| MediaError::read(path, error))?
         .len();
     let mut video = ffmpeg::open(path)?;

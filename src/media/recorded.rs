@@ -1,6 +1,5 @@
 //! When photos and films were recorded, from what cameras write into their files.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -8,13 +7,14 @@ use exif::{In, Tag, Value};
 use jiff::civil::DateTime;
 
 use super::ffmpeg::OpenVideo;
+use crate::files;
 use crate::project::Recorded;
 
 /// The time on the camera's clock when the photo in the file `path` was taken: EXIF's `DateTimeOriginal`, else
 /// `DateTimeDigitized`. `None` without, or when the file cannot be read.
 #[must_use]
 pub fn photo_time(path: &Path) -> Option<DateTime> {
-    let mut file = BufReader::new(File::open(path).ok()?);
+    let mut file = BufReader::new(files::open(path).ok()?);
     let exif = exif::Reader::new()
         .continue_on_error(true)
         .read_from_container(&mut file)

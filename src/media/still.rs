@@ -1,6 +1,5 @@
 //! Still images: by content, not by extension; upright; 8-bit RGB.
 
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use image::error::{ImageError, LimitErrorKind};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
+use crate::files;
 use crate::kind::jpeg::SOI;
 use crate::kind::tiff::{Directory, SUBFILE_TYPE, Tiff};
 use crate::kind::{HEAD_BYTES, ImageKind, Kind};
@@ -33,7 +33,7 @@ pub fn load_image(path: &Path) -> Result<RgbImage, MediaError> {
 /// Reads a file that should be a photo; refuses what is too long to be one.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, MediaError> {
     let io = |error| MediaError::read(path, error);
-    let mut file = File::open(path).map_err(io)?;
+    let mut file = files::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     if length > MAX_FILE_BYTES {
         return Err(MediaError::unusable(path, "is too large to be a photo"));

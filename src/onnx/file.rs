@@ -9,6 +9,8 @@ use std::path::{Component, Path, PathBuf};
 
 use prost::Message;
 
+use crate::files;
+
 use super::OnnxError;
 use super::proto::tensor_proto::DataLocation;
 use super::proto::{AttributeProto, GraphProto, ModelProto, TensorProto, ValueInfoProto};
@@ -92,7 +94,7 @@ impl ModelFile {
 
 /// The contents of a file of limited size.
 fn read_all(path: &Path) -> Result<Vec<u8>, String> {
-    let facts = fs::metadata(path).map_err(|error| error.to_string())?;
+    let facts = files::metadata(path).map_err(|error| error.to_string())?;
     if !facts.is_file() {
         return Err("it is no file".into());
     }
@@ -100,7 +102,7 @@ fn read_all(path: &Path) -> Result<Vec<u8>, String> {
         return Err("it is larger than the 2 GB that an ONNX file can have".into());
     }
     let mut bytes = Vec::new();
-    File::open(path)
+    files::open(path)
         .and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes))
         .map_err(|error| error.to_string())?;
     Ok(bytes)
@@ -201,13 +203,13 @@ impl Beside {
                     "its data in “{location}” cannot be read ({error}); put that file beside it"
                 )
             };
-            let facts = fs::metadata(&path).map_err(missing)?;
+            let facts = files::metadata(&path).map_err(missing)?;
             if !facts.is_file() {
                 return Err(format!(
                     "its data should lie in “{location}”, which is no file"
                 ));
             }
-            let file = File::open(&path).map_err(missing)?;
+            let file = files::open(&path).map_err(missing)?;
             self.open = Some((location.to_owned(), file, facts.len()));
         }
         let open = self.open.as_mut().map(|(_, file, size)| (file, *size));

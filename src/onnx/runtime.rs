@@ -9,6 +9,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ort::environment::Environment;
 
+use crate::files;
+
 use super::OnnxError;
 
 /// What was loaded.
@@ -128,7 +130,7 @@ fn find(named: Option<PathBuf>, places: &[PathBuf]) -> Result<(PathBuf, String),
 /// Opens the library, asks for its version, and refuses one that is too old.
 fn version_of(path: &Path) -> Result<String, OnnxError> {
     let broken = |why: String| OnnxError::Runtime(format!("“{}” {why}", path.display()));
-    if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+    if files::metadata(path).is_ok_and(|file| file.len() == 0) {
         return Err(broken("is empty".into()));
     }
     // SAFETY: opening a shared library runs its initialisers; the file is one the user or the installation put

@@ -59,7 +59,7 @@ impl Project {
     /// and without writing anything. What changes the project fails with [`ProjectError::ReadOnly`]; evaluating, exporting
     /// and computing bottlenecks go. It shows the project as it was last saved; each scan reads it again.
     pub fn open_for_reading(root: &Path) -> Result<Self, ProjectError> {
-        Self::read(super::handle::absolute(root)?, Access::Shared)
+        Self::read(super::links::confined(root)?, Access::Shared)
     }
 
     /// Opens the project in the folder `root`; for looking if another process has it.

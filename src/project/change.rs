@@ -479,7 +479,8 @@ fn move_back(
         .iter()
         .rev()
         .map(|(old, new)| {
-            let is_back = !project.abs(new).exists() && project.abs(old).exists();
+            let is_back =
+                !crate::files::exists(project.abs(new)) && crate::files::exists(project.abs(old));
             let from = if is_back { old } else { new };
             (from.clone(), Target::Path(old.clone()))
         })

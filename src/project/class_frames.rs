@@ -64,7 +64,7 @@ fn file_name(path: &str) -> &str {
 
 /// The size of a file of the project, bytes; 0 when it is gone.
 fn size_in(project: &Project) -> impl Fn(&str) -> u64 {
-    |path| std::fs::metadata(project.abs(path)).map_or(0, |found| found.len())
+    |path| files::metadata(project.abs(path)).map_or(0, |found| found.len())
 }
 
 /// What each class held.
@@ -75,7 +75,7 @@ pub(super) struct ClassFrames(BTreeMap<ClassId, Sample>);
 impl ClassFrames {
     /// What was remembered; nothing when it cannot be read.
     pub(super) fn load(project: &Project) -> Self {
-        let bytes = std::fs::read(project.cache_dir().join(FILE)).unwrap_or_default();
+        let bytes = files::read(project.cache_dir().join(FILE)).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 

@@ -2,7 +2,6 @@
 //! killed process left half-done is finished on opening.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -155,7 +154,7 @@ impl Project {
         if added.is_err() {
             for name in names.iter().take(made) {
                 let folder = self.label_dir(&Label::Class(name.clone()));
-                if let Err(error) = fs::remove_dir(&folder) {
+                if let Err(error) = crate::files::remove_dir(&folder) {
                     // The next scan lists it as a class.
                     log::warn!("“{}” was left behind: {error}", folder.display());
                 }
@@ -333,7 +332,7 @@ impl Project {
     fn remove_folder(&self, folder: &str) -> Result<(), ProjectError> {
         let classes = self.root().join("classes");
         let path = classes.join(folder);
-        match fs::remove_dir(&path) {
+        match crate::files::remove_dir(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
@@ -341,9 +340,9 @@ impl Project {
                 self.make_dir(&trash)?;
                 let place = (1..=u32::MAX)
                     .map(|n| trash.join(format!("{folder} {n}")))
-                    .find(|place| !place.exists())
+                    .find(|place| !crate::files::exists(&place))
                     .unwrap_or_else(|| trash.join(folder));
-                fs::rename(&path, place).map_err(ProjectError::io("move", &path))?;
+                crate::files::rename(&path, place).map_err(ProjectError::io("move", &path))?;
             }
             // A link to a folder elsewhere: only the link is the project's.
             Err(_) if path.is_symlink() => remove_file(&path)?,
@@ -357,7 +356,7 @@ impl Project {
     fn finish_rename(&self, from: &ClassName, to: &ClassName) -> Result<(), ProjectError> {
         let classes = self.root().join("classes");
         let (old, new) = (classes.join(from.as_str()), classes.join(to.as_str()));
-        fs::rename(&old, &new).map_err(ProjectError::io("rename", &old))?;
+        crate::files::rename(&old, &new).map_err(ProjectError::io("rename", &old))?;
         sync_dir(&classes);
         self.note_rename(from, to)
     }
@@ -381,7 +380,7 @@ impl Project {
     }
 
     fn label_dir_exists(&self, name: &ClassName) -> bool {
-        self.label_dir(&Label::Class(name.clone())).is_dir()
+        crate::files::is_dir(self.label_dir(&Label::Class(name.clone())))
     }
 
     fn set_pending(&self, pending: Option<Pending>) -> Result<(), ProjectError> {
@@ -399,7 +398,7 @@ impl Project {
     ) -> Result<(), ProjectError> {
         let classes = self.root().join("classes");
         let mut others: Vec<String> = self.classes().iter().map(|c| c.name.to_string()).collect();
-        if classes.is_dir() {
+        if crate::files::is_dir(&classes) {
             others.extend(subfolders(&classes, &Work::new())?);
         }
         let key = name.clash_key();
@@ -431,7 +430,7 @@ impl Project {
         match pending {
             Some(Pending::RenameClass { from, to }) => {
                 let classes = self.root().join("classes");
-                let there = |name: &ClassName| classes.join(name.as_str()).is_dir();
+                let there = |name: &ClassName| crate::files::is_dir(classes.join(name.as_str()));
                 match (there(&from), there(&to)) {
                     (true, false) => self.finish_rename(&from, &to)?,
                     (false, true) => self.note_rename(&from, &to)?,

@@ -1,13 +1,13 @@
 //! The identity of a file by its content.
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::jobs::Work;
 
 use super::{Id128, ProjectError};
@@ -45,7 +45,7 @@ impl ContentId {
         work: &Work,
         mut read: impl FnMut(u64),
     ) -> Result<Self, ProjectError> {
-        let mut file = File::open(path).map_err(ProjectError::io("read", path))?;
+        let mut file = files::open(path).map_err(ProjectError::io("read", path))?;
         let mut fill = |block: &mut Vec<u8>| {
             block.clear();
             while block.len() < BLOCK_BYTES {

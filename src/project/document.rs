@@ -1,14 +1,13 @@
 //! `project.json`: what it holds, how it is read, and how it is written so that no crash can harm it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::files::{Durability, NewFile};
+use crate::files::{self, Durability, NewFile};
 
 use super::class_list::Retired;
 use super::split_memory::SplitMemory;
@@ -20,6 +19,9 @@ pub(super) const SCHEMA: u64 = 1;
 const FILE: &str = "project.json";
 const BACKUP: &str = "project.json.bak";
 const DAMAGED: &str = "project.json.damaged";
+
+/// The names of `project.json` and its companions.
+pub(super) const FILES: [&str; 3] = [FILE, BACKUP, DAMAGED];
 
 /// A value together with the fields that this version does not know, which are written back as they were.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -188,7 +190,7 @@ pub(super) struct Loaded {
 
 /// Whether `root` holds a `project.json`, or at least a readable earlier version of one.
 pub(super) fn exists(root: &Path) -> bool {
-    root.join(FILE).exists() || load(root).is_ok()
+    files::exists(root.join(FILE)) || load(root).is_ok()
 }
 
 /// Reads `project.json` without changing anything. A damaged one is replaced by its previous version.
@@ -215,10 +217,10 @@ pub(super) fn load(root: &Path) -> Result<Loaded, ProjectError> {
         }),
         Err(_) => Err(match trouble {
             Trouble::Damaged(reason) => ProjectError::Damaged { path, reason },
-            Trouble::Missing if root.join("classes").is_dir() => ProjectError::ClassesOnly {
+            Trouble::Missing if files::is_dir(root.join("classes")) => ProjectError::ClassesOnly {
                 path: root.to_owned(),
             },
-            Trouble::Missing if !root.exists() => ProjectError::NoFolder {
+            Trouble::Missing if !files::exists(&root) => ProjectError::NoFolder {
                 path: root.to_owned(),
             },
             Trouble::Missing => ProjectError::NotAProject {
@@ -235,7 +237,7 @@ enum Trouble {
 
 /// The outer error ends the search for a readable version, the inner one does not.
 fn read(path: &Path, root: &Path) -> Result<Result<Document, Trouble>, ProjectError> {
-    let bytes = match fs::read(path) {
+    let bytes = match files::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(Trouble::Missing)),
         Err(error) => return Err(ProjectError::io("read", path)(error)),
@@ -265,7 +267,7 @@ fn read(path: &Path, root: &Path) -> Result<Result<Document, Trouble>, ProjectEr
 /// Keeps a damaged `project.json` under another name before it is replaced.
 pub(super) fn set_damaged_aside(root: &Path) -> Result<(), ProjectError> {
     let path = root.join(FILE);
-    match fs::rename(&path, root.join(DAMAGED)) {
+    match files::rename(&path, root.join(DAMAGED)) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(ProjectError::io("move", &path)(error))
         }
@@ -289,20 +291,22 @@ pub(super) fn save(root: &Path, document: &Document) -> Result<(), ProjectError>
 
 fn keep_previous(root: &Path) -> std::io::Result<()> {
     let (path, backup) = (root.join(FILE), root.join(BACKUP));
-    if !path.exists() {
+    if !files::exists(&path) {
         return Ok(());
     }
-    match fs::remove_file(&backup) {
+    match files::remove_file(&backup) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     // A second name costs nothing; file systems without hard links get a copy.
-    fs::hard_link(&path, &backup).or_else(|_| fs::copy(&path, &backup).map(drop))
+    files::hard_link(&path, &backup).or_else(|_| {
+        files::copy(&path, &backup, Durability::Renamed).map_err(|failed| failed.error)
+    })
 }
 
 /// The paths of `project.json` and its companions, for those who look into a folder.
 pub(super) fn is_document_file(name: &str) -> bool {
-    [FILE, BACKUP, DAMAGED].contains(&name)
+    FILES.contains(&name)
 }
 
 /// `project.json` and the version before it.

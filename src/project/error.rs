@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::files::FileError;
+use crate::files::{FileError, FollowedLink};
 use crate::jobs::Cancelled;
 
 use super::access::refusal;
+use super::links::named;
 use super::{Access, ClassName};
 
 /// An error of the project layer.
@@ -101,6 +102,27 @@ pub enum ProjectError {
     Gone {
         /// The project's folder.
         path: PathBuf,
+    },
+    /// Something of the project's own is a link.
+    #[error(
+        "“{link}” is a link to “{target}”, and a project's own files and folders may not be links; replace it by what it leads to"
+    )]
+    Linked {
+        /// The link.
+        link: PathBuf,
+        /// What it leads to.
+        target: PathBuf,
+    },
+    /// A class folder is a link, and nobody said that it may be followed.
+    #[error(
+        "in the project “{root}” links in the place of class folders are not followed unasked: {}; replace them by folders, or have them followed for reading (`--follow-links`)",
+        named(links)
+    )]
+    LinkedClass {
+        /// The project's folder.
+        root: PathBuf,
+        /// Those that nobody agreed to.
+        links: Vec<FollowedLink>,
     },
     /// Written by a later version of the program.
     #[error(

@@ -1,7 +1,6 @@
 //! The open project: making, opening, and what `project.json` remembers.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +15,7 @@ use super::class::UNSORTED;
 use super::costs::Counters;
 use super::document::{self, Document, Loaded};
 use super::left_over::is_left_over;
+use super::links::confined;
 use super::lock::{self, ProjectLock};
 use super::{Class, FrameName, Label, ProjectError, Source, SourceId};
 
@@ -58,12 +58,13 @@ impl Project {
         if document::exists(&root) {
             return Err(ProjectError::AlreadyAProject { path: root });
         }
-        fs::create_dir_all(&root).map_err(ProjectError::io("make", &root))?;
+        files::create_dir_all(&root).map_err(ProjectError::io("make", &root))?;
+        let root = confined(&root)?;
         check_free(&root)?;
         let lock = ProjectLock::take(&root)?;
         for folder in FOLDERS {
             let path = root.join(folder);
-            fs::create_dir_all(&path).map_err(ProjectError::io("make", &path))?;
+            files::create_dir_all(&path).map_err(ProjectError::io("make", &path))?;
         }
         let folder_name = || root.file_name().map(|n| n.to_string_lossy().into_owned());
         let name = match name.trim() {
@@ -98,8 +99,8 @@ impl Project {
     /// Finishes what a killed process had begun, clears its temporary files away, and follows what was done
     /// to the class folders meanwhile; [`Project::take_notices`] says what the user should know of that.
     pub fn open(root: &Path) -> Result<Self, ProjectError> {
-        let root = absolute(root)?;
         // Before the lock: a folder that cannot be opened must stay untouched.
+        let root = confined(root)?;
         document::load(&root)?;
         let Taken::Full(lock) = access::take(&root)? else {
             return Self::read(root, Access::ReadOnly);
@@ -397,7 +398,9 @@ impl std::fmt::Debug for Project {
 /// Whether a project is in the folder `root`, now. A drive that was unplugged may leave an empty folder where it was.
 #[must_use]
 pub fn is_there(root: &Path) -> bool {
-    document::files(root).iter().any(|file| file.is_file())
+    document::files(root)
+        .iter()
+        .any(|file| files::is_file(file))
 }
 
 /// [`Project::make_dir`] for those who have no handle on the project any more.
@@ -430,7 +433,7 @@ pub(super) fn absolute(root: &Path) -> Result<PathBuf, ProjectError> {
 
 /// A folder for a new project holds nothing, or class folders only.
 fn check_free(root: &Path) -> Result<(), ProjectError> {
-    for entry in fs::read_dir(root).map_err(ProjectError::io("read", root))? {
+    for entry in files::read_dir(root).map_err(ProjectError::io("read", root))? {
         let entry = entry.map_err(ProjectError::io("read", root))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
@@ -450,7 +453,7 @@ fn check_free(root: &Path) -> Result<(), ProjectError> {
 
 /// Removes a file; it being gone already is fine.
 pub(super) fn remove_file(path: &Path) -> Result<(), ProjectError> {
-    match fs::remove_file(path) {
+    match files::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(ProjectError::io("remove", path)(error))
         }

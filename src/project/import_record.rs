@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::jobs::Work;
 
 use super::document::Pending;
@@ -123,7 +124,7 @@ impl Project {
         trashed.end?;
         let back = record.moved.iter().rev();
         let back = back.map(|(old, new)| (new.clone(), Target::Path(old.clone())));
-        let there = |path: &str| self.abs(path).exists();
+        let there = |path: &str| files::exists(self.abs(path));
         let back = back.filter(|(path, _)| there(path)).collect();
         let moved = self.move_frames(back, &whole);
         undone.moved = moved.pairs;
@@ -195,7 +196,7 @@ impl Project {
         })?;
         let pairs = undone.moved.iter().rev().chain(&undone.trashed);
         let targets = pairs
-            .filter(|(_, new)| self.abs(new).exists())
+            .filter(|(_, new)| files::exists(self.abs(new)))
             .map(|(old, new)| (new.clone(), Target::Path(old.clone())))
             .collect();
         let moved = self.move_frames(targets, work);
@@ -212,7 +213,7 @@ impl Project {
             frames.extend(written.frames.iter().cloned());
         }
         self.count_files(frames.len() as u64);
-        let all_there = frames.iter().all(|path| self.abs(path).is_file());
+        let all_there = frames.iter().all(|path| files::is_file(self.abs(path)));
         all_there.then_some(frames)
     }
 

@@ -1,6 +1,6 @@
 //! The lock that keeps a project to one process. It belongs to the open file and dies with the process.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::files;
 
 use super::ProjectError;
 
-const FILE: &str = ".lock";
+pub(super) const FILE: &str = ".lock";
 
 /// Held as long as the project is open.
 pub(super) struct ProjectLock {
@@ -29,15 +29,11 @@ impl ProjectLock {
     /// Takes the lock on the folder `root`, or says who has it.
     pub(super) fn take(root: &Path) -> Result<Self, ProjectError> {
         let path = root.join(FILE);
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
+        let file = files::open_or_create(&path)
             // In a shared folder it may be somebody else's; reading it is enough.
             .or_else(|error| {
                 if files::is_refusal(&error) {
-                    File::open(&path).map_err(|_| error)
+                    files::open(&path).map_err(|_| error)
                 } else {
                     Err(error)
                 }
@@ -62,7 +58,7 @@ impl ProjectLock {
     pub(super) fn is_of(&self, root: &Path) -> bool {
         use std::os::unix::fs::MetadataExt;
         let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
-        let there = std::fs::metadata(root.join(FILE)).map(identity);
+        let there = files::metadata(root.join(FILE)).map(identity);
         self.file
             .metadata()
             .map(identity)

@@ -1,6 +1,5 @@
 //! Moving frames between class folders, `unsorted/` and `trash/`: renames only, never over another file.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -183,7 +182,7 @@ impl Mover<'_> {
         }
         self.touched += 1;
         let old = self.root.join(path);
-        if fs::symlink_metadata(&old).is_err() {
+        if files::metadata(&old).is_err() {
             self.gone.push(path.to_owned());
             return Ok(None);
         }
@@ -225,7 +224,7 @@ impl Mover<'_> {
 
 /// `name.jpg`, or `name~2.jpg` and so on if that is taken; and how many names were tried.
 fn free_name(folder: &Path, file_name: &str) -> (String, u64) {
-    let taken = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok();
+    let taken = |name: &str| files::metadata(folder.join(name)).is_ok();
     if !taken(file_name) {
         return (file_name.to_owned(), 1);
     }
@@ -239,14 +238,14 @@ fn free_name(folder: &Path, file_name: &str) -> (String, u64) {
         .unwrap_or_else(|| (file_name.to_owned(), u64::from(u32::MAX)))
 }
 
-/// A rename; between two file systems (a class folder may be a link) a copy that appears whole.
+/// A rename; between two file systems (a class folder may be one of its own) a copy that appears whole.
 fn rename(old: &Path, new: &Path) -> std::io::Result<()> {
-    match fs::rename(old, new) {
+    match files::rename(old, new) {
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {}
         done => return done,
     }
     files::copy(old, new, Durability::Synced).map_err(|failed| failed.error)?;
-    fs::remove_file(old)
+    files::remove_file(old)
 }
 
 /// A path that leads to a file below one of the folders for frames, and nowhere else.

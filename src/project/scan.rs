@@ -2,10 +2,11 @@
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
-use std::fs::{self, DirEntry, File, FileType};
+use std::fs::{DirEntry, FileType};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::jobs::Work;
 use crate::kind::Kind;
 
@@ -55,7 +56,7 @@ impl Project {
     pub fn scan_trash(&self, work: &Work) -> Result<Frames, ProjectError> {
         let mut frames = Vec::new();
         let classes = self.root().join("trash/classes");
-        if classes.is_dir() {
+        if files::is_dir(&classes) {
             let folders = subfolders(&classes, work)?;
             self.counters().listed(folders.len() as u64);
             for folder in folders {
@@ -67,7 +68,7 @@ impl Project {
             }
         }
         let unsorted = format!("trash/{UNSORTED}");
-        if self.abs(&unsorted).is_dir() {
+        if files::is_dir(self.abs(&unsorted)) {
             self.scan_label(&unsorted, &Label::Unsorted, &mut frames, work)?;
         }
         Ok(Frames { list: frames })
@@ -76,7 +77,7 @@ impl Project {
     /// Brings the classes in line with their folders. To be called with the change begun.
     pub(super) fn follow_folders(&self, work: &Work) -> Result<Vec<ClassFolder>, ProjectError> {
         let path = self.root().join("classes");
-        if !path.is_dir() {
+        if !files::is_dir(&path) {
             self.check_there()?;
             if self.access() != Access::Full {
                 return Ok(Vec::new());
@@ -98,7 +99,7 @@ impl Project {
             seen.held(self, class, &self.files_in(folder, &Work::new()).ok()?)
         };
         let ((classes, warnings), unsaved) = self.follow(|document| {
-            let same = |name: &str| path.join(name).is_dir();
+            let same = |name: &str| files::is_dir(path.join(name));
             reconcile(document, folders, same, held)
         })?;
         for warning in warnings {
@@ -198,7 +199,7 @@ impl Project {
     ) -> Result<(), ProjectError> {
         work.check()?;
         let abs = self.abs(path);
-        let entries = match fs::read_dir(&abs) {
+        let entries = match files::read_dir(&abs) {
             Ok(entries) => entries,
             Err(error) => {
                 self.check_there()?;
@@ -206,7 +207,7 @@ impl Project {
                 return Ok(());
             }
         };
-        let mut nameless = 0;
+        let (mut nameless, mut links) = (0, 0);
         let (mut films, mut raws) = (0, 0);
         let mut listed = 0;
         for entry in entries {
@@ -229,16 +230,16 @@ impl Project {
             if name.starts_with('.') {
                 continue;
             }
-            let Some(kind) = entry_kind(&entry) else {
+            let Ok(kind) = entry.file_type() else {
                 continue;
             };
             if kind.is_dir() {
-                // Not through links, which may lead in circles.
-                let linked = entry.file_type().is_ok_and(|t| t.is_symlink());
-                if depth > 0 && !linked {
+                if depth > 0 {
                     let path = format!("{path}/{name}");
                     self.scan_folder(&path, label, depth - 1, frames, work)?;
                 }
+            } else if kind.is_symlink() {
+                links += 1;
             } else if kind.is_file() {
                 let found = kind_of(name, || entry.path());
                 films += u64::from(found.is_film());
@@ -264,6 +265,13 @@ impl Project {
             };
             let text = format!(
                 "In the folder “{path}”, {nameless} {what} left out because of a name that is not valid Unicode. Rename what is to be used."
+            );
+            self.tell_once(work, text);
+        }
+        if links > 0 {
+            let what = if links == 1 { "link was" } else { "links were" };
+            let text = format!(
+                "In the folder “{path}”, {links} {what} left out: links in a project are not followed. Put the files themselves there."
             );
             self.tell_once(work, text);
         }
@@ -307,7 +315,7 @@ pub(super) fn kind_of(name: &str, path: impl FnOnce() -> PathBuf) -> Kind {
         return kind;
     }
     let mut head = Vec::new();
-    let read = File::open(path()).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    let read = files::open(path()).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
     if read.is_err() {
         return Kind::Unknown;
     }
@@ -315,11 +323,11 @@ pub(super) fn kind_of(name: &str, path: impl FnOnce() -> PathBuf) -> Kind {
     kind.first_image().map_or(kind, Kind::Image)
 }
 
-/// File or folder; a link is looked through, nothing else costs a call to the system.
+/// File or folder; of a link that the user agreed to have followed, what it leads to.
 fn entry_kind(entry: &DirEntry) -> Option<FileType> {
     let kind = entry.file_type().ok()?;
     if kind.is_symlink() {
-        return fs::metadata(entry.path()).ok().map(|m| m.file_type());
+        return files::metadata(entry.path()).ok().map(|m| m.file_type());
     }
     Some(kind)
 }
@@ -327,7 +335,7 @@ fn entry_kind(entry: &DirEntry) -> Option<FileType> {
 /// The visible folders in a folder, with a warning for a name that is not Unicode.
 pub(super) fn subfolders(path: &Path, work: &Work) -> Result<Vec<String>, ProjectError> {
     let mut folders = Vec::new();
-    for entry in fs::read_dir(path).map_err(ProjectError::io("read", path))? {
+    for entry in files::read_dir(path).map_err(ProjectError::io("read", path))? {
         let entry = entry.map_err(ProjectError::io("read", path))?;
         if !entry_kind(&entry).is_some_and(|kind| kind.is_dir()) {
             continue;

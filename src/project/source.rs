@@ -1,12 +1,12 @@
 //! Sources: imported videos and batches of photos.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::jobs::Work;
 
 use super::frame_name::{LEGACY_DIGITS, is_hex};
@@ -56,7 +56,7 @@ impl SourceId {
 
 /// Length, then the first, middle and last MiB; a file of up to 3 MiB is hashed whole.
 fn sampled_hash(path: &Path) -> std::io::Result<blake3::Hash> {
-    let mut file = File::open(path)?;
+    let mut file = files::open(path)?;
     let length = file.metadata()?.len();
     let mut hasher = blake3::Hasher::new();
     hasher.update(&length.to_le_bytes());
@@ -282,7 +282,7 @@ pub fn other_project_source(path: &Path, id: &SourceId) -> Option<Source> {
     let root = path
         .ancestors()
         .skip(1)
-        .find(|folder| super::document::path(folder).is_file())?;
+        .find(|folder| files::is_file(super::document::path(folder)))?;
     let loaded = super::document::load(root).ok()?;
     let mut sources = loaded.document.sources.into_iter();
     sources.find(|s| s.item.id == *id).map(|s| s.item)

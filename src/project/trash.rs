@@ -1,6 +1,5 @@
 //! What lies in `trash/`, and emptying it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::jobs::Work;
@@ -46,7 +45,7 @@ impl Project {
         let _change = self.begin_change()?;
         let trash = self.trash_dir();
         let mut deleted = 0;
-        if trash.is_dir() {
+        if crate::files::is_dir(&trash) {
             delete_below(&trash, &mut deleted, work)?;
         }
         Ok(deleted)
@@ -67,7 +66,7 @@ impl Project {
         for path in frames {
             work.check()?;
             let path = self.abs(path);
-            if fs::symlink_metadata(&path).is_ok() {
+            if crate::files::metadata(&path).is_ok() {
                 remove_file(&path)?;
                 deleted += 1;
             }
@@ -86,7 +85,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, ProjectError> {
     if !is_folder(folder) {
         return Ok(Vec::new());
     }
-    fs::read_dir(folder)
+    crate::files::read_dir(folder)
         .map_err(ProjectError::io("read", folder))?
         .map(|entry| Ok(entry.map_err(ProjectError::io("read", folder))?.path()))
         .collect()
@@ -94,7 +93,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, ProjectError> {
 
 /// A link is itself what lies in the trash; what it leads to is not.
 fn is_folder(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+    crate::files::metadata(path).is_ok_and(|found| found.is_dir())
 }
 
 fn measure(
@@ -114,7 +113,7 @@ fn measure(
     found.frames += u64::from(of_frames && kind_of(&name, || path.to_owned()).is_image());
     found.files += 1;
     // A file that is just going away has no size.
-    found.bytes += fs::symlink_metadata(path).map_or(0, |found| found.len());
+    found.bytes += crate::files::metadata(path).map_or(0, |found| found.len());
     Ok(())
 }
 
@@ -123,7 +122,7 @@ fn delete_below(folder: &Path, deleted: &mut u64, work: &Work) -> Result<(), Pro
         work.check()?;
         if is_folder(&path) {
             delete_below(&path, deleted, work)?;
-            fs::remove_dir(&path).map_err(ProjectError::io("remove", &path))?;
+            crate::files::remove_dir(&path).map_err(ProjectError::io("remove", &path))?;
         } else {
             remove_file(&path)?;
             *deleted += 1;

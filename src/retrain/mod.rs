@@ -8,7 +8,6 @@ mod architecture;
 mod error;
 mod place;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::evaluate::{Evaluation, calibrate, evaluate};
@@ -172,7 +171,7 @@ fn write_graph(
         // Somebody else may have written there since.
         check_new(dir)?;
         let variables = dir.join("variables");
-        fs::create_dir_all(&variables).map_err(RetrainError::io("make", &variables))?;
+        files::create_dir_all(&variables).map_err(RetrainError::io("make", &variables))?;
         let path = dir.join("saved_model.pb");
         put(&path, &frozen_graph::saved_model(&files, output)?)?;
         written.push(path);
@@ -183,7 +182,7 @@ fn write_graph(
 /// Whether a `SavedModel` can be written into a folder: one that is not there, or empty, as TensorFlow has it.
 fn check_new(dir: &Path) -> Result<(), RetrainError> {
     let path = || dir.to_owned();
-    match fs::read_dir(dir) {
+    match files::read_dir(dir) {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
             Some(_) => Err(RetrainError::SavedModelThere { path: path() }),
@@ -196,7 +195,7 @@ fn check_new(dir: &Path) -> Result<(), RetrainError> {
 /// Writes a file, and the folder for it.
 fn put(path: &Path, bytes: &[u8]) -> Result<(), RetrainError> {
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-        fs::create_dir_all(dir).map_err(RetrainError::io("make", dir))?;
+        files::create_dir_all(dir).map_err(RetrainError::io("make", dir))?;
     }
     Ok(files::write(path, bytes, Durability::Synced)?)
 }
@@ -206,12 +205,12 @@ fn copy_events(run: &Path, to: &Path) -> Result<Vec<PathBuf>, RetrainError> {
     let mut copied = Vec::new();
     for side in ["train", "validation"] {
         let (from, to) = (run.join(side), to.join(side));
-        if !from.is_dir() {
+        if !files::is_dir(&from) {
             continue;
         }
-        fs::create_dir_all(&to).map_err(RetrainError::io("make", &to))?;
+        files::create_dir_all(&to).map_err(RetrainError::io("make", &to))?;
         for old in events_in(&to)? {
-            fs::remove_file(&old).map_err(RetrainError::io("replace", &old))?;
+            files::remove_file(&old).map_err(RetrainError::io("replace", &old))?;
         }
         for event in events_in(&from)? {
             if let Some(name) = event.file_name() {
@@ -225,7 +224,7 @@ fn copy_events(run: &Path, to: &Path) -> Result<Vec<PathBuf>, RetrainError> {
 }
 
 fn events_in(dir: &Path) -> Result<Vec<PathBuf>, RetrainError> {
-    let entries = fs::read_dir(dir).map_err(RetrainError::io("read", dir))?;
+    let entries = files::read_dir(dir).map_err(RetrainError::io("read", dir))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let is_events = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::project::Project;
+use crate::files::{self, FollowedLink};
+use crate::project::{Project, follow_link};
 
 use super::RetrainError;
 
@@ -15,6 +16,12 @@ const LINK: &str = "classes";
 pub(super) fn open(root: &Path, images: &Path) -> Result<Project, RetrainError> {
     let images = check_images(images)?;
     let link = root.join(LINK);
+    // Whoever names both folders wants the one to be read in the place of the other.
+    let agreed = FollowedLink {
+        link: LINK.into(),
+        target: images.clone(),
+    };
+    follow_link(root, agreed)?;
     if Project::is_at(root) {
         let of = fs::canonicalize(&link).unwrap_or_else(|_| link.clone());
         if of != images {
@@ -26,7 +33,7 @@ pub(super) fn open(root: &Path, images: &Path) -> Result<Project, RetrainError> 
         return Ok(Project::open(root)?);
     }
     Project::check_new(root)?;
-    fs::create_dir_all(root).map_err(RetrainError::io("make", root))?;
+    files::create_dir_all(root).map_err(RetrainError::io("make", root))?;
     let canonical = fs::canonicalize(root).map_err(RetrainError::io("read", root))?;
     if canonical.starts_with(&images) || images.starts_with(&canonical) {
         return Err(RetrainError::Nested {
@@ -56,7 +63,7 @@ fn check_images(images: &Path) -> Result<PathBuf, RetrainError> {
         path: images.to_owned(),
     };
     let full = fs::canonicalize(images).map_err(|_| no_folder())?;
-    let entries = fs::read_dir(&full).map_err(|_| no_folder())?;
+    let entries = files::read_dir(&full).map_err(|_| no_folder())?;
     let is_class = |entry: &fs::DirEntry| {
         entry.path().is_dir() && !entry.file_name().to_string_lossy().starts_with('.')
     };

@@ -1,7 +1,6 @@
 //! Sweeps on disk: `sweeps/<date>_<n>/sweep.json`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -117,7 +116,7 @@ impl Sweep {
 
     fn read(dir: &Path) -> Result<Self, SweepError> {
         let path = dir.join(FILE);
-        let text = fs::read(&path).map_err(SweepError::io("read", &path))?;
+        let text = files::read(&path).map_err(SweepError::io("read", &path))?;
         let value: serde_json::Value =
             serde_json::from_slice(&text).map_err(SweepError::damaged(&path))?;
         let format = value.get("format").and_then(serde_json::Value::as_u64);
@@ -187,7 +186,7 @@ pub fn begin(
     let (id, dir) = loop {
         let id = format!("{}_{number}", now.strftime("%Y-%m-%d"));
         let dir = sweeps.join(&id);
-        match fs::create_dir(&dir) {
+        match files::create_dir(&dir) {
             Ok(()) => break (SweepId(id), dir),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
             Err(error) => return Err(SweepError::io("create", &dir)(error)),
@@ -236,14 +235,14 @@ pub fn try_again(project: &Project, id: &SweepId) -> Result<usize, SweepError> {
 pub fn sweeps(project: &Project) -> Result<Vec<Sweep>, SweepError> {
     project.check_there()?;
     let dir = sweeps_dir(project);
-    let entries = match fs::read_dir(&dir) {
+    let entries = match files::read_dir(&dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(SweepError::io("read", &dir))?,
     };
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(SweepError::io("read", &dir))?.path();
-        if !path.join(FILE).is_file() {
+        if !files::is_file(path.join(FILE)) {
             continue;
         }
         match Sweep::read(&path) {
@@ -277,11 +276,11 @@ pub fn restore(project: &Project, trashed: &SweepId) -> Result<SweepId, SweepErr
     let cut = trashed.0.rsplit_once('~').map(|(name, _)| name);
     let name = cut.unwrap_or(&trashed.0);
     let to = sweeps_dir(project).join(name);
-    if fs::symlink_metadata(&to).is_ok() {
+    if files::metadata(&to).is_ok() {
         return Err(SweepError::InTheWay(name.to_owned()));
     }
     project.make_dir(&sweeps_dir(project))?;
-    fs::rename(&from, &to).map_err(SweepError::io("move", &from))?;
+    files::rename(&from, &to).map_err(SweepError::io("move", &from))?;
     Ok(SweepId(name.to_owned()))
 }
 
@@ -301,7 +300,7 @@ fn folder(dir: &Path, id: &SweepId) -> Result<PathBuf, SweepError> {
         (Some(Component::Normal(_)), None)
     );
     let folder = dir.join(&id.0);
-    if plain && folder.join(FILE).is_file() {
+    if plain && files::is_file(folder.join(FILE)) {
         Ok(folder)
     } else {
         Err(SweepError::NoSuchSweep(id.0.clone()))

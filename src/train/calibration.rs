@@ -47,7 +47,7 @@ impl Run {
     /// For files that cannot be read, and a file that holds no sensible temperature.
     pub fn calibration(&self) -> Result<Option<Calibration>, TrainError> {
         let path = self.dir.join(FILE);
-        if !path.exists() {
+        if !crate::files::exists(&path) {
             return Ok(None);
         }
         let found: Calibration = files::read_json(&path)?;

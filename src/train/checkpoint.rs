@@ -198,7 +198,7 @@ impl Store {
     }
 
     fn read(&self) -> Result<Option<Contents>, TrainError> {
-        if !self.checkpoint.exists() {
+        if !crate::files::exists(&self.checkpoint) {
             return Ok(None);
         }
         let (tensors, texts) = files::read_tensors(&self.checkpoint)?;

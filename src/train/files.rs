@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, View};
@@ -28,7 +27,7 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Trai
 
 /// Reads a value from JSON.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
-    let text = fs::read(path).map_err(TrainError::io("read", path))?;
+    let text = files::read(path).map_err(TrainError::io("read", path))?;
     serde_json::from_slice(&text).map_err(damaged(path))
 }
 
@@ -44,7 +43,7 @@ pub(super) fn to_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<Vec<u8
 
 /// Reads one value a line.
 pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TrainError> {
-    let text = fs::read_to_string(path).map_err(TrainError::io("read", path))?;
+    let text = files::read_to_string(path).map_err(TrainError::io("read", path))?;
     text.lines()
         .map(|line| serde_json::from_str(line).map_err(damaged(path)))
         .collect()
@@ -53,7 +52,7 @@ pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Tra
 /// Reads one value a line up to the first line that cannot be read: the last line of a file that was being
 /// added to when the program was killed may be cut.
 pub(super) fn read_whole_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TrainError> {
-    let text = match fs::read(path) {
+    let text = match files::read(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(TrainError::io("read", path))?,
     };
@@ -117,7 +116,7 @@ pub(super) type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
 
 /// Reads what [`write_tensors`] wrote.
 pub(super) fn read_tensors(path: &Path) -> Result<Contents, TrainError> {
-    let contents = fs::read(path).map_err(TrainError::io("read", path))?;
+    let contents = files::read(path).map_err(TrainError::io("read", path))?;
     let (_, metadata) = SafeTensors::read_metadata(&contents).map_err(damaged(path))?;
     let texts = metadata.metadata().clone().unwrap_or_default();
     let file = SafeTensors::deserialize(&contents).map_err(damaged(path))?;

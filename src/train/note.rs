@@ -34,7 +34,7 @@ impl Run {
     /// [`TrainError::Io`] and [`TrainError::Damaged`] for a file that cannot be read.
     pub fn note(&self) -> Result<RunNote, TrainError> {
         let path = self.dir.join(FILE);
-        if !path.exists() {
+        if !crate::files::exists(&path) {
             return Ok(RunNote::default());
         }
         files::read_json(&path)

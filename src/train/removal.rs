@@ -1,9 +1,9 @@
 //! Moving runs to the project's trash, and back.
 
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use crate::backbone::{Backbone, remove_own};
+use crate::files;
 use crate::project::Project;
 
 use super::{RunId, TrainError, runs};
@@ -30,8 +30,8 @@ pub(crate) fn to_trash(
         std::iter::once(name.to_owned()).chain((2..=u32::MAX).map(|n| format!("{name}~{n}")));
     for name in names {
         let to = trash.join(&name);
-        if fs::symlink_metadata(&to).is_err() {
-            fs::rename(from, &to).map_err(TrainError::io("move", from))?;
+        if files::metadata(&to).is_err() {
+            files::rename(from, &to).map_err(TrainError::io("move", from))?;
             return Ok(Some(name));
         }
     }
@@ -47,11 +47,11 @@ pub fn restore_run(project: &Project, trashed: &RunId) -> Result<RunId, TrainErr
         .rsplit_once('~')
         .map_or(trashed.0.as_str(), |(name, _)| name);
     let to = project.runs_dir().join(name);
-    if fs::symlink_metadata(&to).is_ok() {
+    if files::metadata(&to).is_ok() {
         return Err(TrainError::RunInTheWay(name.to_owned()));
     }
     project.make_dir(&project.runs_dir())?;
-    fs::rename(&from, &to).map_err(TrainError::io("move", &from))?;
+    files::rename(&from, &to).map_err(TrainError::io("move", &from))?;
     Ok(RunId(name.to_owned()))
 }
 
@@ -87,7 +87,7 @@ fn folder(dir: &Path, run: &RunId) -> Result<PathBuf, TrainError> {
         (Some(Component::Normal(_)), None)
     );
     let folder = dir.join(&run.0);
-    if plain && folder.join("run.json").is_file() {
+    if plain && files::is_file(folder.join("run.json")) {
         Ok(folder)
     } else {
         Err(TrainError::NoSuchRun(run.0.clone()))
@@ -97,6 +97,8 @@ fn folder(dir: &Path, run: &RunId) -> Result<PathBuf, TrainError> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use std::fs;
 
     use super::*;
 

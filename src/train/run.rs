@@ -22,7 +22,6 @@
 mod stage;
 mod weights;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -235,7 +234,7 @@ impl Run {
         let (id, dir) = loop {
             let id = format!("{stem}_{number}");
             let dir = runs.join(&id);
-            match fs::create_dir(&dir) {
+            match crate::files::create_dir(&dir) {
                 Ok(()) => break (RunId(id), dir),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(TrainError::io("create", &dir)(error)),
@@ -366,8 +365,8 @@ impl Run {
     pub fn delete(self) -> Result<(), TrainError> {
         // Without this file the folder is no run any more, however far the rest gets.
         let file = self.dir.join("run.json");
-        fs::remove_file(&file).map_err(TrainError::io("delete", &file))?;
-        fs::remove_dir_all(&self.dir).map_err(TrainError::io("delete", &self.dir))
+        crate::files::remove_file(&file).map_err(TrainError::io("delete", &file))?;
+        crate::files::remove_dir_all(&self.dir).map_err(TrainError::io("delete", &self.dir))
     }
 
     /// Keeps what the head alone came to.
@@ -408,14 +407,14 @@ impl Run {
 pub fn runs(project: &Project) -> Result<Vec<Run>, TrainError> {
     project.check_there()?;
     let dir = project.runs_dir();
-    let entries = match fs::read_dir(&dir) {
+    let entries = match crate::files::read_dir(&dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(TrainError::io("read", &dir))?,
     };
     let mut runs = Vec::new();
     for entry in entries {
         let path = entry.map_err(TrainError::io("read", &dir))?.path();
-        if !path.join("run.json").is_file() {
+        if !crate::files::is_file(path.join("run.json")) {
             continue;
         }
         match Run::open(&path) {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::files;
 use crate::jobs::Work;
 use crate::project::Project;
 
@@ -110,7 +111,7 @@ pub fn resume(
     let began = Instant::now();
     let dir = project.runs_dir().join(&run.0);
     // The name comes from outside; it must not lead out of the folder of runs.
-    if PathBuf::from(&run.0).components().count() != 1 || !dir.join("run.json").is_file() {
+    if PathBuf::from(&run.0).components().count() != 1 || !files::is_file(dir.join("run.json")) {
         return Err(TrainError::NoSuchRun(run.0.clone()));
     }
     let mut run = Run::open(&dir)?;

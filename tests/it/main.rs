@@ -26,6 +26,7 @@ mod gone;
 mod gradients_of_networks;
 mod heat;
 mod hidden_layer;
+mod hostile;
 mod import_folders;
 mod kill;
 mod late_ends;

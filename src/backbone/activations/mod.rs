@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use half::f16;
 
+use crate::files;
 use crate::jobs::Work;
 use crate::media::{MediaError, load_image_from_bytes};
 
@@ -311,7 +312,7 @@ impl<'a> Lent<'a> {
         work: &Work,
     ) -> Result<Vec<f16>, BackboneError> {
         let path = &frame.path;
-        let bytes = std::fs::read(path).map_err(|error| MediaError::Io {
+        let bytes = files::read(path).map_err(|error| MediaError::Io {
             path: path.clone(),
             error,
         })?;

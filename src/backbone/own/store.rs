@@ -1,7 +1,6 @@
 //! Where a project keeps its architectures: `architectures/<name>/`, the network and a file that says what it is.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -147,12 +146,12 @@ pub fn own_of(root: &Path) -> Vec<&'static Backbone> {
 }
 
 fn folders(root: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(root.join(FOLDER)) else {
+    let Ok(entries) = files::read_dir(root.join(FOLDER)) else {
         return Vec::new();
     };
     let entries = entries.flatten().map(|entry| entry.path());
     let mut folders: Vec<PathBuf> = entries
-        .filter(|path| path.is_dir())
+        .filter(|path| files::is_dir(&path))
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             !name.starts_with('.')
@@ -164,13 +163,13 @@ fn folders(root: &Path) -> Vec<PathBuf> {
 
 fn described(dir: &Path) -> Result<Description, String> {
     let path = dir.join(DESCRIPTION);
-    let facts =
-        fs::metadata(&path).map_err(|error| format!("{DESCRIPTION} cannot be read ({error})"))?;
+    let facts = files::metadata(&path)
+        .map_err(|error| format!("{DESCRIPTION} cannot be read ({error})"))?;
     if facts.len() > MOST_BYTES {
         return Err(format!("{DESCRIPTION} is too large to be one"));
     }
     let bytes =
-        fs::read(&path).map_err(|error| format!("{DESCRIPTION} cannot be read ({error})"))?;
+        files::read(&path).map_err(|error| format!("{DESCRIPTION} cannot be read ({error})"))?;
     let description: Description = serde_json::from_slice(&bytes)
         .map_err(|error| format!("{DESCRIPTION} is damaged ({error})"))?;
     if let Some(fault) = description.fault() {
@@ -250,8 +249,8 @@ pub fn remove_own(project: &Project, backbone: &Backbone) -> Result<PathBuf, Bac
         .chain((2..1000).map(|number| format!("{}~{number}", backbone.name)));
     for name in names {
         let to = trash.join(name);
-        if fs::symlink_metadata(&to).is_err() {
-            fs::rename(&own.dir, &to).map_err(BackboneError::io("move", &own.dir))?;
+        if files::metadata(&to).is_err() {
+            files::rename(&own.dir, &to).map_err(BackboneError::io("move", &own.dir))?;
             unregister(&backbone.name, &own.dir);
             return Ok(to);
         }

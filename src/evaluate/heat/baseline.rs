@@ -105,7 +105,7 @@ fn cache_path(
 }
 
 fn read(path: &Path, maps: &FeatureMaps) -> Option<FeatureMap> {
-    let bytes = std::fs::read(path).ok()?;
+    let bytes = files::read(path).ok()?;
     let (numbers, rest) = bytes.as_chunks::<4>();
     let numbers: Vec<f32> = numbers
         .iter()

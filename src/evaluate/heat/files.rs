@@ -81,7 +81,7 @@ fn free_name(out: &Path, path: &Path, time_secs: Option<f64>) -> PathBuf {
     };
     let mut file = out.join(format!("{stem}.heat.png"));
     let mut number = 2;
-    while file.exists() {
+    while files::exists(&file) {
         file = out.join(format!("{stem}.heat-{number}.png"));
         number += 1;
     }

@@ -91,7 +91,7 @@ fn check_place(out: &Path) -> Result<(), EvaluateError> {
             path: out.to_owned(),
         })
     };
-    match std::fs::read(out) {
+    match files::read(out) {
         Ok(bytes)
             if bytes
                 .windows(MARK.len())

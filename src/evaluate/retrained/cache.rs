@@ -51,7 +51,7 @@ pub(super) fn cached<T: Serialize + DeserializeOwned>(
     make: impl FnOnce() -> Result<T, EvaluateError>,
 ) -> Result<T, EvaluateError> {
     let path = path(project, what, content);
-    if let Ok(text) = std::fs::read(&path)
+    if let Ok(text) = files::read(&path)
         && let Ok(known) = serde_json::from_slice(&text)
     {
         return Ok(known);

@@ -8,6 +8,7 @@ use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
 use crate::export::format::{Acceptance, Exporter, Family, FormatInfo, ModelFile, Options};
 use crate::export::onnx::{TOLERANCE, metadata};
 use crate::export::{ExportError, Model, OnnxRunner};
+use crate::files;
 use crate::graph::{Dim, Graph};
 use crate::onnx::{ElementType, Tensor};
 
@@ -145,7 +146,7 @@ impl Exporter for CoreMl {
     }
 
     fn recognises_folder(&self, folder: &Path) -> bool {
-        folder.join("Manifest.json").is_file() && folder.join("Data").is_dir()
+        files::is_file(folder.join("Manifest.json")) && files::is_dir(folder.join("Data"))
     }
 }
 

@@ -149,6 +149,6 @@ impl Exporter for FrozenGraph {
     }
 
     fn recognises_folder(&self, folder: &Path) -> bool {
-        folder.join(GRAPH).is_file()
+        crate::files::is_file(folder.join(GRAPH))
     }
 }

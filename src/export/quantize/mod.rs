@@ -152,12 +152,12 @@ impl Kept {
 
     fn read(&self) -> Option<Found> {
         // Written last: with it all are there.
-        let search = std::fs::read(self.path(".json")).ok()?;
+        let search = files::read(self.path(".json")).ok()?;
         Some(Found {
             search: serde_json::from_slice(&search).ok()?,
-            onnx: std::fs::read(self.path(".onnx")).ok()?,
-            tflite: std::fs::read(self.path("-all.onnx")).ok()?,
-            other: std::fs::read(self.path("-other.onnx")).ok(),
+            onnx: files::read(self.path(".onnx")).ok()?,
+            tflite: files::read(self.path("-all.onnx")).ok()?,
+            other: files::read(self.path("-other.onnx")).ok(),
         })
     }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::export::ExportError;
+use crate::files;
 
 /// The variable that names their folder.
 const VARIABLE: &str = "SALAMANDER_ORT_WEB";
@@ -80,7 +81,7 @@ impl WebRuntime {
         let notices = Some(NOTICES).filter(|(name, _)| self.dir.join(name).is_file());
         for (name, exported) in FILES.into_iter().chain(notices) {
             let path = self.dir.join(name);
-            let bytes = std::fs::read(&path).map_err(ExportError::io("read", path))?;
+            let bytes = files::read(&path).map_err(ExportError::io("read", path))?;
             files.push((exported, bytes));
         }
         Ok(files)

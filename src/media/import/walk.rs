@@ -6,6 +6,7 @@ use std::fs::{self, FileType};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::jobs::Work;
 use crate::media::MediaError;
 use crate::project::natural_cmp;
@@ -118,7 +119,7 @@ impl Walk<'_> {
     fn given(&mut self, path: &Path) -> Result<(), MediaError> {
         self.work.check()?;
         let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let kind = match fs::metadata(path) {
+        let kind = match files::metadata(path) {
             Ok(found) => found.file_type(),
             Err(error) => {
                 if self.is_new_file(path) {
@@ -207,7 +208,7 @@ impl Walk<'_> {
         if self.is_own(&real) {
             folder.passed_over = Some(Reason::ThisProject);
         }
-        let entries = match fs::read_dir(&folder.path) {
+        let entries = match files::read_dir(&folder.path) {
             Ok(entries) => entries,
             Err(error) => {
                 let sentence = MediaError::read(&folder.path, error).to_string();
@@ -237,7 +238,7 @@ impl Walk<'_> {
             let linked = kind.is_none_or(|kind| kind.is_symlink());
             let kind = match kind {
                 Some(kind) if !linked => Ok(kind),
-                _ => fs::metadata(&path).map(|found| found.file_type()),
+                _ => files::metadata(&path).map(|found| found.file_type()),
             };
             let other = |name: &OsStr| {
                 let inside = is_project && folder.passed_over.is_none();

@@ -1,7 +1,6 @@
 //! The weights that a run keeps: its head, and those of the backbone that were trained too.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::backbone::TunedWeights;
@@ -37,13 +36,13 @@ impl Run {
         }
         let path = self.dir.join(TUNED_FILE);
         let Some(hash) = &self.tuned_hash else {
-            return if path.exists() {
+            return if crate::files::exists(&path) {
                 Err(files::damaged(&path)("“run.json” knows nothing of it"))
             } else {
                 Ok(None)
             };
         };
-        if !path.exists() {
+        if !crate::files::exists(&path) {
             return Err(files::damaged(&path)("the file is missing"));
         }
         let (tensors, _) = files::read_tensors(&path)?;
@@ -66,7 +65,7 @@ impl Run {
         self.save()?;
         // Nobody asks for bottlenecks of earlier weights again; if they stay, they cost room only.
         let cache = self.cache_dir();
-        if let Err(error) = fs::remove_dir_all(&cache)
+        if let Err(error) = crate::files::remove_dir_all(&cache)
             && error.kind() != std::io::ErrorKind::NotFound
         {
             log::warn!("“{}” cannot be deleted: {error}", cache.display());

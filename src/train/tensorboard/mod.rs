@@ -6,7 +6,6 @@ mod pr_curve;
 mod proto;
 mod text;
 
-use std::fs;
 use std::path::PathBuf;
 
 use crate::files::{append, make_dirs};
@@ -44,7 +43,7 @@ impl Events {
                 continue;
             }
             let path = self.path(file)?;
-            if !path.exists() {
+            if !crate::files::exists(&path) {
                 bytes = [self.version(), bytes].concat();
             }
             append(&path, &bytes)?;
@@ -56,12 +55,12 @@ impl Events {
     pub(super) fn settle(&self, all: &History) -> Result<(), TrainError> {
         for file in EventFile::BOTH {
             let records = self.records(file, all);
-            if records.is_empty() && !self.folder(file).exists() {
+            if records.is_empty() && !crate::files::exists(self.folder(file)) {
                 continue;
             }
             let path = self.path(file)?;
             let right = [self.version(), records].concat();
-            let found = match fs::read(&path) {
+            let found = match crate::files::read(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
                 other => other.map_err(TrainError::io("read", &path))?,
             };
@@ -69,9 +68,7 @@ impl Events {
                 continue;
             }
             if found.starts_with(&right) {
-                fs::OpenOptions::new()
-                    .write(true)
-                    .open(&path)
+                crate::files::open_or_create(&path)
                     .and_then(|file| file.set_len(right.len() as u64))
                     .map_err(TrainError::io("write", &path))?;
             } else {

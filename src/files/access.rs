@@ -1,0 +1,147 @@
+//! What `std::fs` does, without following links below [confined](super::confine) folders. All access to a project
+//! goes through these functions; `tests/layering.rs` sees to it.
+
+use std::fs::{self, File, Metadata, ReadDir};
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::confined::{Purpose, confined};
+use super::folder::{Folder, Open};
+
+/// Opens a file for reading.
+pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
+    let path = path.as_ref();
+    Folder::open_file(path, Open::Read)
+}
+
+/// Opens a file for reading and writing in place, and makes it if it is missing.
+pub fn open_or_create(path: impl AsRef<Path>) -> io::Result<File> {
+    let path = path.as_ref();
+    Folder::open_file(path, Open::ReadWrite)
+}
+
+/// Makes a file that must not be there yet, for reading and writing.
+pub fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
+    let path = path.as_ref();
+    Folder::open_file(path, Open::New)
+}
+
+/// All that is in a file.
+pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let path = path.as_ref();
+    let mut file = open(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// All that is in a file, as text.
+pub fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
+    let path = path.as_ref();
+    io::read_to_string(open(path)?)
+}
+
+/// What is known of a file or folder. Below a confined folder a link is a link, elsewhere it is what it leads to.
+pub fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    let path = path.as_ref();
+    match confined(path, Purpose::Read)? {
+        Some(place) if place.below.file_name().is_some() => {
+            let (folder, name) = Folder::of(path, Purpose::Read)?;
+            fs::symlink_metadata(folder.join(&name))
+        }
+        _ => fs::metadata(path),
+    }
+}
+
+/// Whether there is something, were it a link that is not followed.
+#[must_use]
+pub fn exists(path: impl AsRef<Path>) -> bool {
+    let path = path.as_ref();
+    metadata(path).is_ok()
+}
+
+/// Whether there is a folder that can be opened.
+#[must_use]
+pub fn is_dir(path: impl AsRef<Path>) -> bool {
+    let path = path.as_ref();
+    metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+/// Whether there is a file that can be opened.
+#[must_use]
+pub fn is_file(path: impl AsRef<Path>) -> bool {
+    let path = path.as_ref();
+    metadata(path).is_ok_and(|found| found.is_file())
+}
+
+/// What lies in a folder. The kind of an entry is its own, not that of what it leads to.
+pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
+    let path = path.as_ref();
+    Folder::open(path, Purpose::Read)?;
+    fs::read_dir(path)
+}
+
+/// Makes a folder in one that is there.
+pub fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    if confined(path, Purpose::Change)?.is_none() {
+        return fs::create_dir(path);
+    }
+    let (folder, name) = Folder::of(path, Purpose::Change)?;
+    folder.create_dir(&name)
+}
+
+/// Makes a folder and those above it that are missing.
+pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    if confined(path, Purpose::Change)?.is_none() {
+        return fs::create_dir_all(path);
+    }
+    if is_dir(path) {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        create_dir_all(parent)?;
+    }
+    match create_dir(path) {
+        Err(_) if is_dir(path) => Ok(()),
+        done => done,
+    }
+}
+
+/// Renames a file or folder, over any file that is there. Of a link, the link.
+pub fn rename(old: impl AsRef<Path>, new: impl AsRef<Path>) -> io::Result<()> {
+    let (old, new) = (old.as_ref(), new.as_ref());
+    let (from, name) = Folder::of(old, Purpose::Change)?;
+    let (to, new) = Folder::of(new, Purpose::Change)?;
+    from.rename(&name, &to, &new)
+}
+
+/// Gives a file a second name, which must be free.
+pub fn hard_link(old: impl AsRef<Path>, new: impl AsRef<Path>) -> io::Result<()> {
+    let (old, new) = (old.as_ref(), new.as_ref());
+    let (from, name) = Folder::of(old, Purpose::Change)?;
+    let (to, new) = Folder::of(new, Purpose::Change)?;
+    from.hard_link(&name, &to, &new)
+}
+
+/// Removes a file. Of a link, the link.
+pub fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    let (folder, name) = Folder::of(path, Purpose::Change)?;
+    folder.remove_file(&name)
+}
+
+/// Removes an empty folder.
+pub fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    let (folder, name) = Folder::of(path, Purpose::Change)?;
+    folder.remove_dir(&name)
+}
+
+/// Removes a folder and all that is in it. Of links in it, the links.
+pub fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    let (folder, name) = Folder::of(path, Purpose::Change)?;
+    folder.remove_dir_all(&name)
+}

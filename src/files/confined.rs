@@ -1,0 +1,204 @@
+//! Folders below which no link is followed: projects, which may come from somebody else.
+//!
+//! A project that was unpacked from an archive may bring links along, and a link leads anywhere. Once a folder is
+//! [confined](confine), every function of [`super`] that is given a path below it walks there folder by folder and
+//! stops at a link. Links above the folder are the user's own and are followed.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+/// Confined folders, for as long as the process lives: work that outlasts a project must not follow its links either.
+static ROOTS: RwLock<Vec<Root>> = RwLock::new(Vec::new());
+
+struct Root {
+    path: PathBuf,
+    followed: Vec<FollowedLink>,
+}
+
+/// A link to a folder, below a confined one, that the user agreed to have followed for reading.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct FollowedLink {
+    /// Where it lies, relative to the confined folder.
+    pub link: PathBuf,
+    /// The folder that it leads to, absolute and without links. If the link leads elsewhere now, it is not followed.
+    pub target: PathBuf,
+}
+
+impl FollowedLink {
+    /// The link `link` below `root` as it is now; `None` if there is no link or it leads to no folder.
+    #[must_use]
+    pub fn at(root: &Path, link: &Path) -> Option<Self> {
+        let path = root.join(link);
+        let is_link = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink());
+        let target = is_link.then(|| std::fs::canonicalize(&path).ok())??;
+        target.is_dir().then(|| Self {
+            link: link.to_owned(),
+            target,
+        })
+    }
+}
+
+/// From now on no link below the folder `root` is followed, but for those of [`follow`].
+///
+/// # Errors
+/// If `root` is relative and the working folder is gone.
+pub fn confine(root: &Path) -> io::Result<()> {
+    let names = names_of(root)?;
+    let mut roots = ROOTS.write().unwrap_or_else(PoisonError::into_inner);
+    for path in names {
+        if !roots.iter().any(|known| known.path == path) {
+            roots.push(Root {
+                path,
+                followed: Vec::new(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// From now on a link below the confined folder `root` is followed for reading, as long as it leads where it does.
+///
+/// # Errors
+/// If `root` is relative and the working folder is gone.
+pub fn follow(root: &Path, link: FollowedLink) -> io::Result<()> {
+    let names = names_of(root)?;
+    let mut roots = ROOTS.write().unwrap_or_else(PoisonError::into_inner);
+    for known in roots.iter_mut().filter(|known| names.contains(&known.path)) {
+        if !known.followed.contains(&link) {
+            known.followed.push(link.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Whether [`follow`] was called for a link.
+#[must_use]
+pub fn is_followed(root: &Path, link: &FollowedLink) -> bool {
+    let names = names_of(root).unwrap_or_default();
+    let roots = ROOTS.read().unwrap_or_else(PoisonError::into_inner);
+    roots
+        .iter()
+        .any(|known| names.contains(&known.path) && known.followed.contains(link))
+}
+
+/// The names of a folder: as it is given, and without links above it.
+fn names_of(root: &Path) -> io::Result<Vec<PathBuf>> {
+    let absolute = std::path::absolute(root)?;
+    let canonical = std::fs::canonicalize(root).unwrap_or_else(|_| absolute.clone());
+    Ok(vec![absolute, canonical])
+}
+
+/// What a path is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Reading: links that the user agreed to are followed.
+    Read,
+    /// Creating, writing, renaming or deleting: no link is followed.
+    Change,
+}
+
+/// A path below a confined folder.
+pub(super) struct Confined {
+    /// The folder where the walk begins.
+    pub root: PathBuf,
+    /// The names from there, without `..`; may be empty.
+    pub below: PathBuf,
+}
+
+/// The confined folder that a path lies in, if there is one.
+///
+/// # Errors
+/// If an absolute path leads up through `..` from within a confined folder. A relative one is what the user typed.
+pub(super) fn confined(path: &Path, purpose: Purpose) -> io::Result<Option<Confined>> {
+    let roots = ROOTS.read().unwrap_or_else(PoisonError::into_inner);
+    if roots.is_empty() {
+        return Ok(None);
+    }
+    let mut absolute = std::path::absolute(path)?;
+    if path.is_relative() {
+        absolute = without_parents(&absolute);
+    }
+    let inside = roots
+        .iter()
+        .filter(|root| absolute.starts_with(&root.path))
+        .max_by_key(|root| root.path.as_os_str().len());
+    let Some(root) = inside else {
+        return Ok(None);
+    };
+    let below = absolute.strip_prefix(&root.path).unwrap_or(Path::new(""));
+    if !below
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
+    {
+        let text = format!("“{}” leads out of the project", path.display());
+        return Err(io::Error::new(ErrorKind::InvalidInput, text));
+    }
+    if purpose == Purpose::Read {
+        for known in &root.followed {
+            if let Ok(rest) = below.strip_prefix(&known.link)
+                && FollowedLink::at(&root.path, &known.link).as_ref() == Some(known)
+            {
+                return Ok(Some(Confined {
+                    root: known.target.clone(),
+                    below: rest.to_owned(),
+                }));
+            }
+        }
+    }
+    Ok(Some(Confined {
+        root: root.path.clone(),
+        below: below.to_owned(),
+    }))
+}
+
+/// Each `..` taken together with the name before it.
+fn without_parents(path: &Path) -> PathBuf {
+    let mut found = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                found.pop();
+            }
+            part => found.push(part),
+        }
+    }
+    found
+}
+
+/// A link where there must be none.
+#[derive(Debug)]
+struct LinkInTheWay {
+    link: PathBuf,
+    target: Option<PathBuf>,
+}
+
+impl fmt::Display for LinkInTheWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "“{}” is a link", self.link.display())?;
+        if let Some(target) = &self.target {
+            write!(f, " to “{}”", target.display())?;
+        }
+        f.write_str(", which is not followed; replace it by what it leads to")
+    }
+}
+
+impl std::error::Error for LinkInTheWay {}
+
+/// The error that says where a link is in the way.
+pub(super) fn link_in_the_way(link: &Path) -> io::Error {
+    let link = LinkInTheWay {
+        link: link.to_owned(),
+        target: std::fs::read_link(link).ok(),
+    };
+    io::Error::new(ErrorKind::InvalidInput, link)
+}
+
+/// Whether an operation failed because a link was in the way.
+#[must_use]
+pub fn is_link_in_the_way(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<LinkInTheWay>())
+}

@@ -1,0 +1,387 @@
+//! Projects from strangers: whatever links they bring along, no command and no window changes anything outside of the
+//! project, or reads there unasked.
+#![cfg(unix)]
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+
+use salamander::app::{Action, Session};
+use serde_json::{Value, json};
+
+use crate::cli_program::Place;
+use crate::window::Desk;
+
+/// What is done with every hostile project; each may fail, with a sentence.
+const LINES: [&str; 16] = [
+    "classes p",
+    "classes p add bird",
+    "classes p rename moving mover",
+    "classes p remove fractal",
+    "label p unsorted p/classes/bars",
+    "import p more --class-from folder --fps 1 --width 64",
+    "sources p",
+    "train p --depth head --how-many-training-steps 5 --testing-percentage 25",
+    "evaluate p",
+    "evaluate p --leak",
+    "runs p",
+    "report p --out report.html",
+    "embedding p",
+    "export p --format onnx",
+    "trash p --empty",
+    "classes p --follow-links",
+];
+
+/// A project with something of everything that Salamander makes.
+fn whole_project(place: &Place) {
+    place.project();
+    place.video(
+        "more/bars/more.mp4",
+        "smptebars=size=160x120:rate=10,hue=h=90,trim=duration=2",
+    );
+    for line in [
+        "train p --depth head --how-many-training-steps 20 --testing-percentage 25",
+        "evaluate p",
+        "embedding p",
+        "export p --format onnx",
+    ] {
+        let ran = place.line(line);
+        assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
+    }
+    for (name, text) in [
+        ("trash/classes/bars/gone.jpg", "trashed"),
+        ("unsorted/some.jpg", "unsorted"),
+    ] {
+        let path = place.path("p").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Everything below a folder: contents, and the times of the last changes of folders too.
+fn state(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64)> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let facts = std::fs::symlink_metadata(&path).unwrap();
+        if facts.is_dir() {
+            found.extend(state(&path));
+        }
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        found.insert(path, (bytes, facts.mtime(), facts.mtime_nsec()));
+    }
+    found
+}
+
+/// All folders of a project, relative to it, its own first.
+fn folders(root: &Path) -> Vec<PathBuf> {
+    fn walk(dir: &Path, root: &Path, found: &mut Vec<PathBuf>) {
+        found.push(dir.strip_prefix(root).unwrap().to_owned());
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                walk(&entry.path(), root, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(root, root, &mut found);
+    found.sort();
+    found
+}
+
+/// A hostile project at `p`, made from `good`, and what must not change at `outside`.
+struct Hostile<'a> {
+    place: &'a Place,
+    name: String,
+    before: BTreeMap<PathBuf, (Vec<u8>, i64, i64)>,
+}
+
+impl<'a> Hostile<'a> {
+    fn make(place: &'a Place, name: &str, plant: impl FnOnce(&Path, &Path)) -> Self {
+        let (root, outside) = (place.path("p"), place.path("outside"));
+        for old in [&root, &outside] {
+            if old.exists() {
+                std::fs::remove_dir_all(old).unwrap();
+            }
+        }
+        copy_dir(&place.path("good"), &root);
+        std::fs::create_dir(&outside).unwrap();
+        plant(&root, &outside);
+        Self {
+            place,
+            name: name.to_owned(),
+            before: state(&outside),
+        }
+    }
+
+    fn nothing_changed(&self, after: &str) {
+        let now = state(&self.place.path("outside"));
+        let changed: Vec<&PathBuf> = self
+            .before
+            .keys()
+            .chain(now.keys())
+            .filter(|path| self.before.get(*path) != now.get(*path))
+            .collect();
+        assert!(changed.is_empty(), "{}, {after}: {changed:?}", self.name);
+    }
+
+    fn every_command(&self) {
+        for line in LINES {
+            let ran = self.place.line(line);
+            assert!(
+                matches!(ran.code, Some(0 | 1)),
+                "{}, {line}: {:?} {}",
+                self.name,
+                ran.code,
+                ran.stderr
+            );
+            self.nothing_changed(line);
+        }
+    }
+
+    /// Opens it in a window, and lets it do what it does by itself.
+    fn in_the_window(&self) {
+        let mut desk = Desk::new(&self.place.path("config"), [1000.0, 700.0]);
+        desk.act(Action::OpenProject(self.place.path("p")));
+        desk.rest();
+        self.nothing_changed("the window");
+    }
+}
+
+/// Puts a link to a copy of it outside in the place of something.
+fn move_out(root: &Path, outside: &Path, name: &Path) {
+    let (own, theirs) = (
+        root.join(name),
+        outside.join(name.to_str().unwrap().replace('/', "_")),
+    );
+    if own.is_dir() {
+        copy_dir(&own, &theirs);
+        // What opening a project clears away in its own folders.
+        std::fs::write(theirs.join(".salamander-0123456789ab.part"), "theirs").unwrap();
+        std::fs::write(theirs.join(".tmpAbCd12.part"), "theirs").unwrap();
+        std::fs::remove_dir_all(&own).unwrap();
+    } else {
+        if own.exists() {
+            std::fs::rename(&own, &theirs).unwrap();
+        } else {
+            std::fs::write(&theirs, "theirs").unwrap();
+            std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+        }
+    }
+    symlink(theirs, own).unwrap();
+}
+
+#[test]
+fn with_a_link_in_the_place_of_any_folder_or_of_all_files_in_it() {
+    let place = Place::new();
+    whole_project(&place);
+    std::fs::rename(place.path("p"), place.path("good")).unwrap();
+    let all = folders(&place.path("good"));
+    for name in [
+        "cache",
+        "runs",
+        "exports",
+        "classes/bars",
+        "trash/classes",
+        "unsorted",
+    ] {
+        assert!(
+            all.iter().any(|folder| folder == Path::new(name)),
+            "{name}: {all:?}"
+        );
+    }
+    for folder in &all {
+        if folder.as_os_str().is_empty() {
+            continue;
+        }
+        let name = format!("“{}” is a link", folder.display());
+        let hostile = Hostile::make(&place, &name, |root, outside| {
+            move_out(root, outside, folder)
+        });
+        hostile.every_command();
+        hostile.in_the_window();
+    }
+    for folder in &all {
+        let name = format!("the files of “{}” are links", folder.display());
+        let hostile = Hostile::make(&place, &name, |root, outside| {
+            let entries: Vec<_> = std::fs::read_dir(root.join(folder))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            for entry in entries {
+                // Without it there is no project.
+                if entry.file_type().unwrap().is_file() && entry.file_name() != "project.json" {
+                    move_out(root, outside, &folder.join(entry.file_name()));
+                }
+            }
+        });
+        hostile.every_command();
+        hostile.in_the_window();
+    }
+}
+
+#[test]
+fn with_a_link_under_a_name_that_can_be_foreseen() {
+    let place = Place::new();
+    whole_project(&place);
+    std::fs::rename(place.path("p"), place.path("good")).unwrap();
+    let frame = std::fs::read_dir(place.path("good/classes/bars"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .min()
+        .unwrap();
+    for name in [
+        ".lock".to_owned(),
+        "project.json".to_owned(),
+        "project.json.bak".to_owned(),
+        "project.json.damaged".to_owned(),
+        ".project-123.part".to_owned(),
+        format!("classes/bars/{frame}.part"),
+        "classes/bird".to_owned(),
+        "sweeps".to_owned(),
+        "architectures".to_owned(),
+        "trash/removed".to_owned(),
+        "cache/thumbs".to_owned(),
+        "cache/activations".to_owned(),
+        "runs/.salamander-0123456789ab.part".to_owned(),
+    ] {
+        let label = format!("“{name}” is a link");
+        let hostile = Hostile::make(&place, &label, |root, outside| {
+            move_out(root, outside, Path::new(&name));
+        });
+        hostile.every_command();
+        hostile.in_the_window();
+    }
+}
+
+/// Changes `project.json`.
+fn document(root: &Path, change: impl FnOnce(&mut Value)) {
+    let path = root.join("project.json");
+    let mut value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut value);
+    std::fs::write(path, value.to_string()).unwrap();
+}
+
+#[test]
+fn with_a_change_that_has_begun() {
+    let place = Place::new();
+    whole_project(&place);
+    std::fs::rename(place.path("p"), place.path("good")).unwrap();
+    let out = place.path("outside/theirs");
+    let names = [
+        "bars",
+        "../outside/theirs",
+        "..",
+        "",
+        "/",
+        "bars/../../../outside/theirs",
+        out.to_str().unwrap(),
+    ];
+    let mut pending = Vec::new();
+    for name in names {
+        pending.push(json!({"remove_class": name}));
+        pending.push(json!({"rename_class": {"from": name, "to": "x"}}));
+        pending.push(json!({"rename_class": {"from": "moving", "to": name}}));
+        pending.push(json!({"merge_class": {"from": name, "into": "moving"}}));
+        pending.push(json!({"merge_class": {"from": "moving", "into": name}}));
+        let path = format!("{name}/some.jpg");
+        pending.push(json!({"take_back_import": {
+            "written": [path], "frames": [path], "moved": [[path, "unsorted/x.jpg"]],
+            "sources": [], "classes": [name],
+        }}));
+    }
+    for change in pending {
+        // By itself, and with the class a link.
+        for linked in [false, true] {
+            let name = format!("{change}, linked: {linked}");
+            let hostile = Hostile::make(&place, &name, |root, outside| {
+                let theirs = outside.join("theirs");
+                copy_dir(&root.join("classes/bars"), &theirs);
+                std::fs::write(theirs.join("some.jpg"), "theirs").unwrap();
+                if linked {
+                    std::fs::remove_dir_all(root.join("classes/bars")).unwrap();
+                    symlink(&theirs, root.join("classes/bars")).unwrap();
+                }
+                document(root, |value| value["pending"] = change.clone());
+            });
+            for line in ["classes p", "classes p --follow-links"] {
+                let ran = place.line(line);
+                assert!(matches!(ran.code, Some(0 | 1)), "{name}: {}", ran.stderr);
+                hostile.nothing_changed(line);
+            }
+            hostile.in_the_window();
+        }
+    }
+}
+
+#[test]
+fn a_linked_class_is_read_once_the_user_agrees_and_never_written() {
+    let place = Place::new();
+    whole_project(&place);
+    std::fs::rename(place.path("p"), place.path("good")).unwrap();
+    let hostile = Hostile::make(&place, "a linked class", |root, outside| {
+        move_out(root, outside, Path::new("classes/bars"));
+    });
+    let refused = place.failure("classes p");
+    assert!(
+        refused.contains("classes/bars") && refused.contains("--follow-links"),
+        "{refused}"
+    );
+    let listed = place.result("classes p --follow-links");
+    let bars = &listed["classes"][0];
+    assert_eq!(
+        (bars["name"].as_str(), bars["frames"].as_u64()),
+        (Some("bars"), Some(40))
+    );
+    let trained = place.result(
+        "train p --follow-links --depth head --how-many-training-steps 20 --testing-percentage 25",
+    );
+    assert_eq!(trained["classes"].as_array().unwrap().len(), 3);
+    for line in [
+        "classes p --follow-links remove bars",
+        "label p moving p/classes/bars --follow-links",
+        "import p more --class-from folder --fps 1 --follow-links",
+    ] {
+        let ran = place.line(line);
+        assert!(matches!(ran.code, Some(0 | 1)), "{line}: {}", ran.stderr);
+        hostile.nothing_changed(line);
+    }
+    // In the window the answer is remembered, outside of the project.
+    let mut desk = Desk::new(&place.path("config"), [1000.0, 700.0]);
+    desk.act(Action::OpenProject(place.path("p")));
+    desk.see("Read linked folders");
+    desk.click("Read linked folders");
+    let opened = |session: Option<&Session>| session.is_some();
+    desk.until("the project", |harness| {
+        opened(harness.state().app().session.as_ref())
+    });
+    desk.rest();
+    drop(desk);
+    let mut desk = Desk::new(&place.path("config"), [1000.0, 700.0]);
+    desk.act(Action::OpenProject(place.path("p")));
+    desk.until("the project", |harness| {
+        opened(harness.state().app().session.as_ref())
+    });
+    hostile.nothing_changed("the window");
+    // Somebody leads the link elsewhere: the answer was not for that.
+    drop(desk);
+    std::fs::remove_file(place.path("p/classes/bars")).unwrap();
+    symlink(place.path("outside"), place.path("p/classes/bars")).unwrap();
+    let mut desk = Desk::new(&place.path("config"), [1000.0, 700.0]);
+    desk.act(Action::OpenProject(place.path("p")));
+    desk.see("Read linked folders");
+}
