@@ -95,6 +95,7 @@ impl App {
                 {
                     let root = made.project.clone();
                     self.making = None;
+                    self.prefs.learn(&root);
                     self.open_project(root, Vec::new());
                 }
             }

@@ -136,6 +136,8 @@ pub enum Action {
     OpenProject(PathBuf),
     /// Opens the project in a folder for looking only: another process has it.
     LookAtProject(PathBuf),
+    /// Open the videos of the project to show them, now and in future.
+    OpenVideos,
     /// Open a project and read its class folders that are links, now and in future.
     FollowLinks(PathBuf),
     /// Opens the project in a folder and adds files to it.
@@ -344,6 +346,7 @@ impl App {
             Action::Go(workspace) => self.workspace = workspace,
             Action::OpenProject(root) => self.open_project(root, Vec::new()),
             Action::LookAtProject(root) => self.look_at_project(root),
+            Action::OpenVideos => self.open_videos(),
             Action::FollowLinks(root) => self.follow_links(root),
             Action::OpenAndAdd(root, files) => self.open_project(root, files),
             Action::LookAt(root) => self.look_at(root),

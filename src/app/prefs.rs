@@ -38,6 +38,9 @@ pub struct Prefs {
     pub projects_dir: Option<PathBuf>,
     /// Size and place of the window when it was closed.
     pub window: Option<WindowPlace>,
+    /// Projects, or folders of projects, whose videos are opened to be shown: made in the window or agreed to. `None` in
+    /// settings of earlier versions, which opened those of all projects.
+    pub known: Option<Vec<PathBuf>>,
     /// Links in projects that are followed for reading. Kept here, where no project from elsewhere can put any.
     pub followed: Vec<Followed>,
 }
@@ -119,6 +122,7 @@ impl Default for Prefs {
             thumb_width: 132.0,
             projects_dir: None,
             window: None,
+            known: None,
             followed: Vec::new(),
         }
     }
@@ -145,6 +149,21 @@ impl Prefs {
         self.recent.retain(|known| known != root);
         self.recent.insert(0, root.to_owned());
         self.recent.truncate(RECENT);
+    }
+
+    /// Whether the videos of a project are opened to be shown.
+    #[must_use]
+    pub fn knows(&self, project: &Path) -> bool {
+        let known = self.known.as_ref().unwrap_or(&self.recent);
+        known.iter().any(|folder| project.starts_with(folder))
+    }
+
+    /// Remembers that the videos of a project are opened to be shown.
+    pub fn learn(&mut self, project: &Path) {
+        if !self.knows(project) {
+            let known = self.known.get_or_insert_with(|| self.recent.clone());
+            known.push(project.to_owned());
+        }
     }
 
     /// Remembers that these links of a project are followed, in the place of those before.

@@ -1,7 +1,7 @@
 //! What the import workspace shows of a video: facts, a poster, and the very frames that would be taken.
 //! All of it is made in the background while its card is on screen.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -91,6 +91,9 @@ pub struct Previews {
     ctx: Context,
     pool: Pool<Key, Answer>,
     store: RefCell<Store>,
+    /// Whether the videos may be opened unasked. Where they are is what the project says, which may come from somebody
+    /// else and name a device or another computer.
+    may_open: Cell<bool>,
 }
 
 impl Previews {
@@ -107,7 +110,19 @@ impl Previews {
                 move |key: &Key, work, answers| answer(key, &cache, work, answers),
             ),
             store: RefCell::default(),
+            may_open: Cell::new(false),
         }
+    }
+
+    /// From now on the videos are opened to be shown.
+    pub(super) fn allow(&self) {
+        self.may_open.set(true);
+    }
+
+    /// Whether the videos are opened to be shown.
+    #[must_use]
+    pub fn may_open(&self) -> bool {
+        self.may_open.get()
     }
 
     /// Begins a frame: takes in what has come.
@@ -159,6 +174,11 @@ impl Previews {
 
     /// The facts of a video; `None` while they are being read.
     pub fn facts(&self, path: &Path) -> Option<Result<Box<VideoInfo>, String>> {
+        if !self.may_open() {
+            return Some(Err(
+                "Not opened yet, because the project may come from somebody else".to_owned(),
+            ));
+        }
         let known = self.store.borrow().facts.get(path).cloned();
         if known.is_none() {
             self.pool.want(&Key::Facts(path.to_owned()));
@@ -178,7 +198,7 @@ impl Previews {
     )]
     pub fn poster(&self, source: &Source) -> Option<Option<TextureHandle>> {
         let known = self.store.borrow().posters.get(&source.path).cloned();
-        if known.is_none() {
+        if known.is_none() && self.may_open() {
             let name = format!("{}.jpg", source.id);
             self.pool.want(&Key::Poster(source.path.clone(), name));
         }

@@ -251,8 +251,18 @@ impl App {
         self.open_project(root, Vec::new());
     }
 
+    /// Opens the videos of the project to show them, now and in future.
+    pub(super) fn open_videos(&mut self) {
+        if let Some(session) = &self.session {
+            session.previews.allow();
+            self.prefs.learn(&session.root);
+            self.save_prefs();
+        }
+    }
+
     /// Makes a project and opens it, then adds `files` to it.
     pub(super) fn create_project(&mut self, root: PathBuf, name: String, files: Vec<PathBuf>) {
+        self.prefs.learn(&root);
         self.start_opening(root.clone(), files, move |work| {
             let project = Project::create(&root, &name)?;
             // Class folders that lay there already are taken over with their frames.
@@ -334,6 +344,13 @@ impl App {
         let session = Session::new(&self.ctx, opened);
         let step = session.next_step();
         self.workspace = self.return_to.take().unwrap_or(step);
+        // Before it is among the recent ones. What comes into a project without sources is the user's own.
+        if session.sources.is_empty() {
+            self.prefs.learn(&session.root);
+        }
+        if self.prefs.knows(&session.root) {
+            session.previews.allow();
+        }
         self.prefs.remember(&session.root);
         self.recent_present.insert(session.root.clone());
         self.session = Some(session);

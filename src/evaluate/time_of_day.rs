@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::jobs::Work;
-use crate::media::{photo_time, probe};
+use crate::media::photo_time;
 use crate::project::{Project, Recorded, SourceKind};
 
 use super::evaluation::source;
@@ -46,8 +46,6 @@ pub(super) fn time_parts(
     let frames = &evaluation.predictions;
     work.stage("Reading times", Some(frames.len() as u64));
     let films = films(project);
-    // Films that were imported before their times were kept, probed once each.
-    let mut probed: HashMap<&str, Option<Recorded>> = HashMap::new();
     let mut hours = Vec::with_capacity(frames.len());
     for (at, frame) in frames.iter().enumerate() {
         if at % 256 == 0 {
@@ -55,12 +53,7 @@ pub(super) fn time_parts(
             work.set_done(at as u64);
         }
         let time = match source(&frame.path) {
-            Some((id, Some(secs))) => films.get(id).and_then(|film| {
-                let of_file = || probe(&film.path).ok()?.recorded;
-                let began = film.recorded;
-                let began = began.or_else(|| *probed.entry(id).or_insert_with(of_file));
-                began?.on_clock(secs, zone)
-            }),
+            Some((id, Some(secs))) => films.get(id).and_then(|began| began.on_clock(secs, zone)),
             _ => photo_time(&project.abs(&frame.path)),
         };
         hours.push(time.map(DateTime::hour));
@@ -68,22 +61,12 @@ pub(super) fn time_parts(
     by_hours(evaluation, &hours, work)
 }
 
-struct Film {
-    recorded: Option<Recorded>,
-    path: std::path::PathBuf,
-}
-
-fn films(project: &Project) -> HashMap<String, Film> {
+/// When the recording of each film began, as it was kept when it was imported.
+fn films(project: &Project) -> HashMap<String, Recorded> {
     let sources = project.sources().into_iter();
     let films = sources.filter(|source| source.kind == SourceKind::Video);
     films
-        .map(|source| {
-            let film = Film {
-                recorded: source.recorded,
-                path: source.path,
-            };
-            (source.id.to_string(), film)
-        })
+        .filter_map(|source| Some((source.id.to_string(), source.recorded?)))
         .collect()
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
+use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, Session};
 use serde_json::{Value, json};
 
@@ -384,4 +385,35 @@ fn a_linked_class_is_read_once_the_user_agrees_and_never_written() {
     let mut desk = Desk::new(&place.path("config"), [1000.0, 700.0]);
     desk.act(Action::OpenProject(place.path("p")));
     desk.see("Read linked folders");
+}
+
+#[test]
+fn the_videos_of_a_stranger_are_opened_once_the_user_agrees() {
+    let place = Place::new();
+    place.project();
+    let posters = || std::fs::read_dir(place.path("p/cache/posters")).map_or(0, Iterator::count);
+    let desk = || {
+        let mut desk = Desk::of_a_stranger(&place.path("config"), [1200.0, 800.0]);
+        desk.act(Action::OpenProject(place.path("p")));
+        desk.until("the project", |harness| {
+            harness.state().app().session.is_some()
+        });
+        crate::window_project::go(&mut desk, "Import");
+        desk
+    };
+    let mut first = desk();
+    first.see("Open the project's videos");
+    first.rest();
+    assert_eq!(posters(), 0);
+    first
+        .harness
+        .query_all_by_label("Open the project's videos")
+        .next()
+        .unwrap()
+        .click();
+    first.until("the posters", |_| posters() > 0);
+    drop(first);
+    std::fs::remove_dir_all(place.path("p/cache/posters")).unwrap();
+    let mut again = desk();
+    again.until("the posters", |_| posters() > 0);
 }

@@ -17,8 +17,20 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A window that keeps its settings in `config` and shows none of the system's dialogs.
+    /// A window that keeps its settings in `config` and shows none of the system's dialogs. Projects beside that folder are
+    /// known to it.
     pub fn new(config: &Path, size: [f32; 2]) -> Self {
+        let settings = config.join("settings.json");
+        if !settings.exists() {
+            std::fs::create_dir_all(config).unwrap();
+            let known = serde_json::json!({"known": [config.parent().unwrap()]});
+            std::fs::write(settings, known.to_string()).unwrap();
+        }
+        Self::of_a_stranger(config, size)
+    }
+
+    /// The same, to which no project is known.
+    pub fn of_a_stranger(config: &Path, size: [f32; 2]) -> Self {
         let options = Options {
             config_dir: Some(config.to_owned()),
             open: Vec::new(),

@@ -111,7 +111,11 @@ pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source,
         pos2(right, rect.bottom() - PAD),
     );
     if matches!(info, Some(Err(_))) {
-        missing_ui(&mut child(ui, strip), cx, source);
+        if session.previews.may_open() {
+            missing_ui(&mut child(ui, strip), cx, source);
+        } else {
+            closed_ui(&mut child(ui, strip), cx);
+        }
     } else {
         strip::strip_ui(&mut child(ui, strip), strip, session, source);
     }
@@ -421,6 +425,15 @@ fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
             trash: false,
         }));
         ui.close();
+    }
+}
+
+/// What to do about the videos of a project that may come from somebody else.
+fn closed_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
+    let open = button(ui, Some(icons::VIDEO), "Open the project's videos");
+    let tip = "Show posters and frames, from where the project says that its videos are";
+    if open.on_hover_text(tip).clicked() {
+        cx.act(Action::OpenVideos);
     }
 }
 
