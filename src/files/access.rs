@@ -97,7 +97,7 @@ pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     if confined(path, Purpose::Change)?.is_none() {
         return fs::create_dir_all(path);
     }
-    if is_dir(path) {
+    if path.as_os_str().is_empty() || is_dir(path) {
         return Ok(());
     }
     if let Some(parent) = path.parent() {

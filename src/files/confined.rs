@@ -116,7 +116,9 @@ pub(super) fn confined(path: &Path, purpose: Purpose) -> io::Result<Option<Confi
     if roots.is_empty() {
         return Ok(None);
     }
-    let mut absolute = std::path::absolute(path)?;
+    // The folder of a bare name is the working folder.
+    let is_empty = path.as_os_str().is_empty();
+    let mut absolute = std::path::absolute(if is_empty { Path::new(".") } else { path })?;
     if path.is_relative() {
         absolute = without_parents(&absolute);
     }

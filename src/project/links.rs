@@ -26,7 +26,7 @@ const FOLDERS: [&str; 8] = [
 pub fn linked_classes(root: &Path) -> Vec<FollowedLink> {
     let classes = Path::new("classes");
     let mut found: Vec<FollowedLink> = FollowedLink::at(root, classes).into_iter().collect();
-    if let Ok(entries) = std::fs::read_dir(root.join(classes)) {
+    if let Ok(entries) = files::read_dir(root.join(classes)) {
         let links = entries.filter_map(|entry| {
             let entry = entry.ok()?;
             let is_link = entry.file_type().ok()?.is_symlink();

@@ -122,7 +122,9 @@ fn class_folders_become_a_graph_and_stay_as_they_are() {
     assert!(same, "{short} and {between}");
 
     // The project opens as any other, and sees the images.
-    let shown = place.result("classes work");
+    let refused = place.failure("classes work");
+    assert!(refused.contains("--follow-links"), "{refused}");
+    let shown = place.result("classes work --follow-links");
     assert_eq!(shown["classes"].as_array().unwrap().len(), 3);
     assert_eq!(shown["classes"][0]["frames"], 24);
 }
