@@ -132,15 +132,15 @@ fn pytorch(python: &str, depth: Depth, batch: usize, keeping: bool) -> Found {
 fn measure(depth: Depth, optimizer: Optimizer, batch: usize, depthwise: bool) {
     let mut settings = TrainSettings::default();
     settings.fine_tune.depth = depth;
-    settings.fine_tune.batch_size = batch;
-    settings.fine_tune.optimizer = optimizer;
+    settings.fine_tune.learn.batch_size = batch;
+    settings.fine_tune.learn.optimizer = optimizer;
     // All weights behind the cut, as the peer does.
     settings.fine_tune.train_depthwise = depthwise;
     if optimizer == Optimizer::Momentum {
         // Nor has the peer weight decay, an average of the weights or a limit of the gradient.
-        settings.fine_tune.weight_decay = 0.0;
-        settings.fine_tune.average_decay = 0.0;
-        settings.fine_tune.clip_norm = 0.0;
+        settings.fine_tune.learn.weight_decay = 0.0;
+        settings.fine_tune.learn.average_decay = 0.0;
+        settings.fine_tune.learn.clip_norm = 0.0;
     }
     let secs = measure_fine_tuning_step(&Architecture::default(), &settings, 10, 8).unwrap();
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

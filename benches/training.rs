@@ -47,11 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn settings(optimizer: Optimizer, train_batch_size: usize) -> TrainSettings {
-    TrainSettings {
-        optimizer,
-        train_batch_size,
-        ..TrainSettings::default()
-    }
+    let mut settings = TrainSettings::default();
+    settings.head.learn.optimizer = optimizer;
+    settings.head.learn.batch_size = train_batch_size;
+    settings
 }
 
 /// The peak of memory with a large table of bottlenecks, against the table alone (Linux only).

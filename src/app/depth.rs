@@ -11,7 +11,7 @@ use super::{App, Lane, Readiness, Session, TrainState, Workspace};
 use crate::backbone::Depth;
 use crate::jobs::JobError;
 use crate::project::{Project, ProjectError};
-use crate::train::{Estimate, FineTuneSettings, TrainSettings, estimate};
+use crate::train::{Estimate, FineTuneSettings, LearnSettings, TrainSettings, estimate};
 
 const SETTING: &str = "train_depth";
 /// Measured again when the settings have been left alone for so long.
@@ -79,21 +79,26 @@ impl Session {
     pub fn basis(&self) -> Basis {
         let TrainState { settings, .. } = &self.train;
         let (plain, plain_deeper) = (TrainSettings::default(), FineTuneSettings::default());
+        let mut head = settings.head.clone();
+        head.learn.learning_rate = plain.head.learn.learning_rate;
         Basis {
             settings: TrainSettings {
-                learning_rate: plain.learning_rate,
+                head,
                 validation_batch_size: plain.validation_batch_size,
                 eval_step_interval: plain.eval_step_interval,
                 seed: plain.seed,
                 fine_tune: FineTuneSettings {
                     depth: plain_deeper.depth,
-                    learning_rate: plain_deeper.learning_rate,
+                    learn: LearnSettings {
+                        learning_rate: plain_deeper.learn.learning_rate,
+                        weight_decay: plain_deeper.learn.weight_decay,
+                        clip_norm: plain_deeper.learn.clip_norm,
+                        label_smoothing: plain_deeper.learn.label_smoothing,
+                        mixup: plain_deeper.learn.mixup,
+                        average_decay: plain_deeper.learn.average_decay,
+                        ..settings.fine_tune.learn.clone()
+                    },
                     layer_decay: plain_deeper.layer_decay,
-                    weight_decay: plain_deeper.weight_decay,
-                    clip_norm: plain_deeper.clip_norm,
-                    label_smoothing: plain_deeper.label_smoothing,
-                    mixup: plain_deeper.mixup,
-                    average_decay: plain_deeper.average_decay,
                     augmentation: plain_deeper.augmentation,
                     ..settings.fine_tune.clone()
                 },

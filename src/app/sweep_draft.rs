@@ -45,8 +45,7 @@ impl SweepDraft {
             axes.push(Axis::parse(key, text)?);
         }
         let mut base = base.clone();
-        base.fine_tune.restarts.clear();
-        base.head.restarts.clear();
+        base.begin_anew();
         Ok(SweepPlan {
             base,
             axes,

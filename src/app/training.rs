@@ -53,7 +53,7 @@ impl App {
             TrainAction::UseSettings(id) => {
                 if let Some(mut settings) = state.run(&id).map(|entry| entry.run.settings.clone()) {
                     // How often that run was extended is no setting of another.
-                    settings.fine_tune.restarts.clear();
+                    settings.begin_anew();
                     // Nor how many steps its evaluations were apart, with the frames it had.
                     if matches!(settings.eval_spacing, EvalSpacing::Steps(_)) {
                         settings.eval_spacing = EvalSpacing::ByFrames;

@@ -392,7 +392,7 @@ mod tests {
                 let of = &one.settings;
                 format!(
                     "{} {} {}",
-                    of.architecture, of.fine_tune.depth, of.learning_rate
+                    of.architecture, of.fine_tune.depth, of.head.learn.learning_rate
                 )
             })
             .collect();

@@ -290,11 +290,11 @@ pub(super) fn train_head(
     let mut table = Table {
         train: &data.train,
         validation: &data.validation,
-        batch: settings.train_batch_size.max(1),
+        batch: settings.head.learn.batch_size.max(1),
     };
     let hidden = settings.head.hidden_units as usize;
     let layer = HeadLayer::new(data.sizes, hidden, &table);
-    let mut recipe = settings.head_recipe(data.validation.len());
+    let mut recipe = run.head_stage().recipe(data.validation.len());
     recipe.views = data.train.views();
     let training = Training {
         title,

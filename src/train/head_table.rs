@@ -9,7 +9,7 @@ use super::checkpoint::Checkpoint;
 use super::curves::LiveCurves;
 use super::head::{Examples, HeadLayer, Sizes, Table};
 use super::learner::{End, Learner, Report};
-use super::{Head, TrainError, TrainSettings};
+use super::{Head, Part, TrainError, TrainSettings};
 
 /// Bottlenecks of frames with their classes, which any number of heads are learned from, each on frames of its own. They are
 /// there once, and each learns from them where they are.
@@ -80,9 +80,9 @@ impl HeadTable {
         let mut table = Table {
             train: &self.all,
             validation: &validation,
-            batch: settings.train_batch_size.max(1),
+            batch: settings.head.learn.batch_size.max(1),
         };
-        let mut recipe = settings.head_recipe(validation.len());
+        let mut recipe = settings.recipe(Part::Head, validation.len());
         // Nobody sees them.
         recipe.measures.gradient_norm = false;
         recipe.measures.histograms = false;
@@ -137,12 +137,13 @@ mod tests {
     }
 
     fn settings() -> TrainSettings {
-        TrainSettings {
+        let mut settings = TrainSettings {
             how_many_training_steps: 300,
-            train_batch_size: 20,
-            learning_rate: 0.5,
             ..TrainSettings::default()
-        }
+        };
+        settings.head.learn.batch_size = 20;
+        settings.head.learn.learning_rate = 0.5;
+        settings
     }
 
     fn called(head: &Head, row: &[f32]) -> usize {

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use crate::jobs::Work;
 
-use super::TrainError;
 use super::batches::{Draw, Purpose};
 use super::checkpoint::Checkpoint;
 use super::curves::LiveCurves;
 use super::head::{Examples, HeadLayer, Sizes, Table};
 use super::learner::{Learner, Report};
 use super::settings::{EvalSpacing, TrainSettings};
+use super::{Part, TrainError};
 
 /// Steps per second that a head of these sizes trains at with these settings on this machine, measured for about `secs` seconds
 /// on made-up bottlenecks, evaluations included.
@@ -39,11 +39,11 @@ pub fn measure_steps_per_second(
     };
     let (train, validation) = (made_up(1, examples)?, made_up(2, examples / 10)?);
     let mut settings = settings.clone();
-    settings.learning_rate = 1e-3;
+    settings.head.learn.learning_rate = 1e-3;
     settings.eval_spacing = EvalSpacing::ByFrames;
-    settings.head.early_stopping = 0;
-    let batch = settings.train_batch_size.max(1);
-    let recipe = settings.head_recipe(validation.len());
+    settings.head.learn.early_stopping = 0;
+    let batch = settings.head.learn.batch_size.max(1);
+    let recipe = settings.recipe(Part::Head, validation.len());
     let mut table = Table {
         train: &train,
         validation: &validation,

@@ -15,6 +15,7 @@ mod gauges;
 mod head;
 mod head_table;
 mod layers;
+mod learn_settings;
 mod learner;
 mod measure;
 pub mod metrics;
@@ -46,6 +47,7 @@ pub use finetune::{
 };
 pub use head_table::HeadTable;
 pub use layers::{Head, Hidden};
+pub use learn_settings::{HeadSettings, LearnSettings};
 pub use measure::measure_steps_per_second;
 pub use metrics::{At, Histogram, Measured, MetricKind, MetricSide, Metrics, Series};
 pub use note::RunNote;
@@ -55,7 +57,5 @@ pub(crate) use removal::to_trash;
 pub use removal::{remove_architecture, remove_run, restore_run};
 pub use run::{HeadOnly, Parent, Run, RunFrame, RunId, RunResult, RunState, Stage, runs};
 pub use run_classes::RunClasses;
-pub use settings::{
-    ClassWeights, EvalSpacing, HeadSettings, KeepBy, RankBy, Sampling, Schedule, TrainSettings,
-};
+pub use settings::{ClassWeights, EvalSpacing, KeepBy, RankBy, Sampling, Schedule, TrainSettings};
 pub use trainer::{resume, train, train_child};

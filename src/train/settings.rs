@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::backbone::{Architecture, Augmentation, Depth, Fit};
 use crate::project::SplitSettings;
 
-use super::FineTuneSettings;
 use super::batches::Purpose;
 use super::early_stopping::EarlyStopping;
-use super::optimizer::{Optimization, Optimizer, Rate};
+use super::learn_settings::{HeadSettings, LearnSettings};
+use super::optimizer::{Optimization, Rate};
 use super::recipe::{Measures, Recipe, TrainFigures};
+use super::{FineTuneSettings, Part};
 
 /// How far evaluations of the head are apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,65 +101,6 @@ pub enum KeepBy {
     Last,
 }
 
-/// What else is set of the training of the head.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct HeadSettings {
-    /// The learning rate over the steps.
-    pub schedule: Schedule,
-    /// Steps after which the run was extended, see [`FineTuneSettings::restarts`].
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub restarts: Vec<u32>,
-    /// Evaluations without a lower validation cross-entropy after which it ends early; 0 is never.
-    pub early_stopping: u32,
-    /// See [`FineTuneSettings::early_stopping_from`].
-    #[serde(skip_serializing_if = "HeadSettings::is_new")]
-    pub early_stopping_from: u32,
-    /// Which evaluation is the best, whose weights are kept.
-    pub keep_by: KeepBy,
-    /// Units of a hidden layer between bottleneck and last layer, each `max(0, x·v + c)`; 0 is none.
-    pub hidden_units: u32,
-    /// Part of what each layer of the head reads that a step leaves out, 0..1 (Srivastava et al. 2014).
-    pub dropout: f32,
-    /// How much the weights (not the biases) are drawn towards zero.
-    pub weight_decay: f32,
-    /// Share of the probability that the target spreads over all classes, 0..1.
-    pub label_smoothing: f32,
-    /// The α of mixup among the bottlenecks of a batch (Zhang et al. 2018), 0..=10; 0 mixes none.
-    pub mixup: f32,
-    /// Decay of the moving average of the weights, 0..1; with 0 there is none.
-    pub average_decay: f32,
-    /// Largest norm of the gradient; 0 has no limit.
-    pub clip_norm: f32,
-}
-
-impl HeadSettings {
-    /// Whether a step is that of a run which never stopped early.
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-    pub(super) fn is_new(early_stopping_from: &u32) -> bool {
-        *early_stopping_from == 0
-    }
-}
-
-impl Default for HeadSettings {
-    fn default() -> Self {
-        Self {
-            schedule: Schedule::Constant,
-            restarts: Vec::new(),
-            early_stopping: 0,
-            early_stopping_from: 0,
-            keep_by: KeepBy::Accuracy,
-            hidden_units: 0,
-            dropout: 0.0,
-            weight_decay: 0.0,
-            label_smoothing: 0.0,
-            mixup: 0.0,
-            average_decay: 0.0,
-            clip_norm: 0.0,
-        }
-    }
-}
-
 /// Settings of a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -167,12 +109,8 @@ pub struct TrainSettings {
     pub architecture: Architecture,
     /// How frames are made square.
     pub fit: Fit,
-    /// Steps.
+    /// Steps of the head.
     pub how_many_training_steps: u32,
-    /// Learning rate.
-    pub learning_rate: f32,
-    /// Frames per batch.
-    pub train_batch_size: usize,
     /// Validation frames per evaluation; -1 is all of them.
     pub validation_batch_size: i64,
     /// Steps between evaluations, as far as `eval_spacing` does not say otherwise.
@@ -182,13 +120,12 @@ pub struct TrainSettings {
     /// Percentages of validation and test.
     #[serde(flatten)]
     pub split: SplitSettings,
-    /// The optimiser.
-    pub optimizer: Optimizer,
     /// How the images of a batch are drawn.
     pub sampling: Sampling,
     /// How much an image of each class counts in the loss.
     pub class_weights: ClassWeights,
-    /// What else is set of the training of the head.
+    /// The training of the head.
+    #[serde(flatten)]
     pub head: HeadSettings,
     /// Seed of everything random.
     pub seed: u64,
@@ -204,13 +141,10 @@ impl Default for TrainSettings {
             architecture: Architecture::default(),
             fit: Fit::CenterCrop,
             how_many_training_steps: 4000,
-            learning_rate: 0.01,
-            train_batch_size: 100,
             validation_batch_size: 100,
             eval_step_interval: 10,
             eval_spacing: EvalSpacing::ByFrames,
             split: SplitSettings::default(),
-            optimizer: Optimizer::Sgd,
             sampling: Sampling::Balanced,
             class_weights: ClassWeights::None,
             head: HeadSettings::default(),
@@ -228,31 +162,56 @@ impl TrainSettings {
     #[must_use]
     pub fn classic() -> Self {
         Self {
-            architecture: Architecture::default(),
             fit: Fit::Stretch,
-            how_many_training_steps: 4000,
-            learning_rate: 0.01,
-            train_batch_size: 100,
-            validation_batch_size: 100,
-            eval_step_interval: 10,
             eval_spacing: EvalSpacing::Exact,
             split: SplitSettings {
                 validation_percentage: 10,
                 testing_percentage: 10,
                 split_seed: 0,
             },
-            optimizer: Optimizer::Sgd,
-            sampling: Sampling::Balanced,
-            class_weights: ClassWeights::None,
-            head: HeadSettings::default(),
-            seed: 0,
-            histograms: true,
             fine_tune: FineTuneSettings {
                 depth: Depth::Head,
                 views: Some(0),
                 augmentation: Augmentation::OFF,
                 ..FineTuneSettings::default()
             },
+            ..Self::default()
+        }
+    }
+
+    /// How a part is learned.
+    #[must_use]
+    pub fn learn(&self, part: Part) -> &LearnSettings {
+        match part {
+            Part::Head => &self.head.learn,
+            Part::Deeper => &self.fine_tune.learn,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn learn_mut(&mut self, part: Part) -> &mut LearnSettings {
+        match part {
+            Part::Head => &mut self.head.learn,
+            Part::Deeper => &mut self.fine_tune.learn,
+        }
+    }
+
+    /// The part that is trained last, which a run is extended by.
+    #[must_use]
+    pub fn last_part(&self) -> Part {
+        if self.fine_tune.is_on() {
+            Part::Deeper
+        } else {
+            Part::Head
+        }
+    }
+
+    /// Forgets that the run they are from was extended: for a new run.
+    pub fn begin_anew(&mut self) {
+        for part in [Part::Head, Part::Deeper] {
+            let learn = self.learn_mut(part);
+            learn.restarts.clear();
+            learn.early_stopping_from = 0;
         }
     }
 
@@ -273,45 +232,46 @@ impl TrainSettings {
             EvalSpacing::Exact => interval,
             EvalSpacing::Steps(steps) => steps.max(1),
             EvalSpacing::ByFrames => {
-                let apart = validation_frames.div_ceil(self.train_batch_size.max(1));
+                let apart = validation_frames.div_ceil(self.head.learn.batch_size.max(1));
                 let apart = u32::try_from(apart).unwrap_or(u32::MAX).max(1);
                 apart.div_ceil(interval).saturating_mul(interval)
             }
         }
     }
 
-    /// How the head is learned, with so many validation frames.
-    pub(super) fn head_recipe(&self, validation_frames: usize) -> Recipe {
-        let interval = self.steps_between_evaluations(validation_frames);
+    /// How a part is learned, with so many validation frames.
+    pub(super) fn recipe(&self, part: Part, validation_frames: usize) -> Recipe {
+        let learn = self.learn(part);
+        let interval = self.eval_step_interval.max(1);
+        let spacing = self.steps_between_evaluations(validation_frames);
         let shown = usize::try_from(self.validation_batch_size).ok();
-        let head = &self.head;
-        Recipe {
+        let of_head = Recipe {
             optimization: Optimization {
-                rule: self.optimizer,
-                rate: match head.schedule {
-                    Schedule::Constant => Rate::Constant(self.learning_rate),
+                rule: learn.optimizer,
+                rate: match learn.schedule {
+                    Schedule::Constant => Rate::Constant(learn.learning_rate),
                     Schedule::Cosine => Rate::WarmUpAndCosine {
-                        peak: self.learning_rate,
-                        restarts: head.restarts.clone(),
+                        peak: learn.learning_rate,
+                        restarts: learn.restarts.clone(),
                     },
                 },
-                weight_decay: head.weight_decay,
-                clip_norm: head.clip_norm,
-                average_decay: head.average_decay,
+                weight_decay: learn.weight_decay,
+                clip_norm: learn.clip_norm,
+                average_decay: learn.average_decay,
             },
-            label_smoothing: head.label_smoothing,
-            mixup: head.mixup,
-            dropout: head.dropout,
+            label_smoothing: learn.label_smoothing,
+            mixup: learn.mixup,
+            dropout: learn.dropout,
             class_weights: self.class_weights,
             sampling: self.sampling,
             seed: self.seed,
             purpose: Purpose::Batch,
             views: 1,
-            point_every: interval,
-            validate_every: interval,
+            point_every: spacing,
+            validate_every: spacing,
             shown: shown.filter(|size| *size > 0),
-            keep_by: head.keep_by,
-            early_stopping: EarlyStopping::of(head.early_stopping, head.early_stopping_from),
+            keep_by: learn.keep_by,
+            early_stopping: EarlyStopping::of(learn.early_stopping, learn.early_stopping_from),
             train_figures: TrainFigures::LastBatch,
             measures: Measures {
                 gradient_norm: true,
@@ -319,43 +279,55 @@ impl TrainSettings {
             },
             begins_trained: false,
             saves_when_cancelled: true,
+        };
+        if part == Part::Head {
+            return of_head;
+        }
+        // All validation frames are evaluated after about twice as many training frames: evaluating one costs a third of
+        // learning from it.
+        let apart = (2 * validation_frames).div_ceil(learn.batch_size.max(1));
+        let apart = u32::try_from(apart).unwrap_or(u32::MAX);
+        Recipe {
+            purpose: Purpose::FineTuneBatch,
+            views: self.fine_tune.views.unwrap_or(0) as usize + 1,
+            point_every: interval,
+            validate_every: apart.max(1).div_ceil(interval).saturating_mul(interval),
+            shown: None,
+            train_figures: TrainFigures::AllBatches,
+            begins_trained: true,
+            saves_when_cancelled: false,
+            ..of_head
         }
     }
 
-    /// Makes it `steps` in all, of those that [`TrainSettings::steps`] counts, after `done` of them. A deeper
-    /// training that gets another number than it was to have begins its learning rate anew with the steps that
+    /// Makes it `steps` in all, of those that [`TrainSettings::steps`] counts, after `done` of them. Where the learning rate
+    /// changes over the steps, a training that gets another number than it was to have begins it anew with the steps that
     /// are added: along the old half cosine it would jump up, or stand at zero.
     pub(super) fn extend(&mut self, done: u32, steps: u32) {
-        let again = |restarts: &mut Vec<u32>, before: Option<u32>| {
-            if done > 0 && before != Some(steps) && restarts.last() != Some(&done) {
-                restarts.push(done);
-            }
+        let part = self.last_part();
+        let before = match part {
+            Part::Head => self.how_many_training_steps.into(),
+            Part::Deeper => self.fine_tune.steps,
         };
-        if !self.fine_tune.is_on() {
-            if self.head.schedule == Schedule::Cosine {
-                again(&mut self.head.restarts, Some(self.how_many_training_steps));
-            }
-            self.how_many_training_steps = steps;
-            return;
+        let learn = self.learn_mut(part);
+        if learn.schedule == Schedule::Cosine
+            && done > 0
+            && before != Some(steps)
+            && learn.restarts.last() != Some(&done)
+        {
+            learn.restarts.push(done);
         }
-        again(&mut self.fine_tune.restarts, self.fine_tune.steps);
-        self.fine_tune.steps = Some(steps);
-    }
-
-    /// Counts evaluations anew from a step at which the run stopped early and is now trained further.
-    pub(super) fn wait_anew(&mut self, step: u32) {
-        if self.fine_tune.is_on() {
-            self.fine_tune.early_stopping_from = step;
-        } else {
-            self.head.early_stopping_from = step;
+        match part {
+            Part::Head => self.how_many_training_steps = steps,
+            Part::Deeper => self.fine_tune.steps = Some(steps),
         }
     }
 
     /// What is to be said of settings that need validation images where there are none.
     pub(super) fn without_validation(&self) -> Option<String> {
-        let fine_tune = &self.fine_tune;
-        let of_fine_tune = fine_tune.is_on() && fine_tune.early_stopping > 0;
-        (self.head.early_stopping > 0 || of_fine_tune).then(|| {
+        let parts = [Part::Head, self.last_part()];
+        let stops = parts.map(|part| self.learn(part).early_stopping > 0);
+        stops.contains(&true).then(|| {
             "Early stopping has no effect: there are no validation images; raise the validation percentage.".to_owned()
         })
     }

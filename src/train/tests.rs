@@ -21,8 +21,8 @@ use super::learner::{End, Learner, Report};
 use super::metrics::{GRADIENT_NORM, LEARNING_RATE};
 use super::recipe::Recipe;
 use super::{
-    CurvePoint, EvalSpacing, Head, Histogram, LiveCurves, Measured, MetricSide, Metrics, Optimizer,
-    Sampling, Schedule, Series, TrainError, TrainSettings,
+    CurvePoint, EvalSpacing, Head, Histogram, LearnSettings, LiveCurves, Measured, MetricSide,
+    Metrics, Optimizer, Part, Sampling, Schedule, Series, TrainError, TrainSettings,
 };
 use crate::jobs::Work;
 use crate::onnx::Tensor;
@@ -78,18 +78,22 @@ const EVERY_OPTIMIZER: [Optimizer; 4] = [
 ];
 
 fn settings(optimizer: Optimizer) -> TrainSettings {
-    TrainSettings {
+    let mut settings = TrainSettings {
         how_many_training_steps: 100,
+        validation_batch_size: 30,
+        seed: 5,
+        ..TrainSettings::default()
+    };
+    settings.head.learn = LearnSettings {
+        optimizer,
         learning_rate: match optimizer {
             Optimizer::Sgd => 0.05,
             Optimizer::Momentum | Optimizer::Adam | Optimizer::AdamW => 0.01,
         },
-        train_batch_size: 20,
-        validation_batch_size: 30,
-        optimizer,
-        seed: 5,
-        ..TrainSettings::default()
-    }
+        batch_size: 20,
+        ..LearnSettings::of_head()
+    };
+    settings
 }
 
 struct Outcome {
@@ -107,7 +111,7 @@ fn go_on(
     steps: u32,
     work: &Work,
 ) -> Outcome {
-    let mut recipe = settings.head_recipe(data.validation.len());
+    let mut recipe = settings.recipe(Part::Head, data.validation.len());
     recipe.views = data.train.views();
     go_on_by(&recipe, data, settings, from, steps, work)
 }
@@ -124,7 +128,7 @@ fn go_on_by(
     let mut table = Table {
         train: &data.train,
         validation: &data.validation,
-        batch: settings.train_batch_size,
+        batch: settings.head.learn.batch_size,
     };
     let layer = HeadLayer::new(SIZES, settings.head.hidden_units as usize, &table);
     let initial = layer.initial(settings.seed);
@@ -226,7 +230,7 @@ fn by_hand(data: &Data, settings: &TrainSettings, steps: u32) -> (Vec<f64>, Vec<
     let mut moments = vec![[0.0; 2]; d * c + c];
     let rows = ByClass::new(&data.train.y, c);
     let table = data.train.x().unwrap();
-    let size = settings.train_batch_size;
+    let size = settings.head.learn.batch_size;
     for step in 1..=steps {
         let mut batch = vec![0; size];
         rows.draw(
@@ -251,12 +255,12 @@ fn by_hand(data: &Data, settings: &TrainSettings, steps: u32) -> (Vec<f64>, Vec<
                 }
             }
         }
-        let rate = f64::from(settings.learning_rate);
+        let rate = f64::from(settings.head.learn.learning_rate);
         let t = f64::from(step);
         let parameters = w.iter_mut().chain(&mut b);
         let gradients = dw.iter().chain(&db);
         for ((parameter, gradient), [m, v]) in parameters.zip(gradients).zip(&mut moments) {
-            match settings.optimizer {
+            match settings.head.learn.optimizer {
                 Optimizer::Sgd => *parameter -= rate * gradient,
                 Optimizer::Momentum => {
                     *m = 0.9 * *m + gradient;
@@ -425,10 +429,10 @@ fn rate_and_gradient_are_measured_and_change_no_bit() {
             let mut settings = settings(optimizer);
             settings.eval_step_interval = 1;
             settings.eval_spacing = EvalSpacing::Exact;
-            settings.head.clip_norm = clip_norm;
-            settings.head.schedule = Schedule::Cosine;
-            settings.head.weight_decay = 0.1;
-            let mut recipe = settings.head_recipe(data.validation.len());
+            settings.head.learn.clip_norm = clip_norm;
+            settings.head.learn.schedule = Schedule::Cosine;
+            settings.head.learn.weight_decay = 0.1;
+            let mut recipe = settings.recipe(Part::Head, data.validation.len());
             assert!(recipe.measures.gradient_norm);
             let with = go_on(&data, &settings, None, 40, &Work::new());
             recipe.measures.gradient_norm = false;
@@ -489,7 +493,7 @@ fn classes_are_measured_on_all_validation_images() {
 fn histograms_are_of_the_evaluated_weights_and_change_no_bit() {
     let data = data();
     let mut settings = settings(Optimizer::Adam);
-    settings.head.average_decay = 0.9;
+    settings.head.learn.average_decay = 0.9;
     let with = go_on(&data, &settings, None, 1_000, &Work::new());
     settings.histograms = false;
     let without = go_on(&data, &settings, None, 1_000, &Work::new());
@@ -568,7 +572,7 @@ fn a_pause_stands_still_and_takes_no_time() {
 fn a_training_that_diverges_says_where() {
     let data = data();
     let mut settings = settings(Optimizer::Sgd);
-    settings.learning_rate = 1e38;
+    settings.head.learn.learning_rate = 1e38;
     let outcome = go_on(&data, &settings, None, 1000, &Work::new());
     assert!(
         matches!(outcome.end, Ok(End::Diverged(_))),

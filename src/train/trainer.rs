@@ -55,10 +55,7 @@ pub fn train_child(
     let prepared = project.blame(prepared)?;
     notes.extend(prepared.notes.iter().cloned());
     let mut settings = settings.clone();
-    settings.fine_tune.restarts.clear();
-    settings.head.restarts.clear();
-    settings.head.early_stopping_from = 0;
-    settings.fine_tune.early_stopping_from = 0;
+    settings.begin_anew();
     if prepared.data.validation.len() == 0 {
         notes.extend(settings.without_validation());
     }
@@ -137,7 +134,8 @@ pub fn resume(
     }
     run.settings.extend(done, steps);
     if stopped_early {
-        run.settings.wait_anew(done);
+        let part = run.settings.last_part();
+        run.settings.learn_mut(part).early_stopping_from = done;
     }
     run.settings.check()?;
     show_earlier(&run, &standing, curves)?;

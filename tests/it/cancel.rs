@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use salamander::backbone::Depth;
 use salamander::jobs::{Work, wait_for_abandoned};
 use salamander::train::{
-    FineTuneSettings, LiveCurves, RunState, TrainError, TrainSettings, estimate, resume, runs,
-    train,
+    FineTuneSettings, LearnSettings, LiveCurves, RunState, TrainError, TrainSettings, estimate,
+    resume, runs, train,
 };
 
 use super::projects::{of_pictures, quick};
@@ -50,7 +50,10 @@ fn everything_ends_when_it_is_cancelled_and_can_be_resumed() {
         fine_tune: FineTuneSettings {
             depth,
             steps: Some(8),
-            batch_size: 8,
+            learn: LearnSettings {
+                batch_size: 8,
+                ..LearnSettings::of_fine_tuning()
+            },
             ..FineTuneSettings::default()
         },
         ..quick("efficientnet-lite0@128", 20)

@@ -12,8 +12,8 @@ use salamander::backbone::Depth;
 use salamander::jobs::Work;
 use salamander::project::Project;
 use salamander::train::{
-    CurvePoint, FineTuneSettings, LiveCurves, MetricKind, MetricSide, Metrics, Part, Run,
-    TrainError, TrainSettings, resume, runs, train,
+    CurvePoint, FineTuneSettings, LearnSettings, LiveCurves, MetricKind, MetricSide, Metrics, Part,
+    Run, TrainError, TrainSettings, resume, runs, train,
 };
 
 use crate::cli_program::Place;
@@ -236,7 +236,10 @@ fn settings(depth: Depth, steps: u32) -> TrainSettings {
         fine_tune: FineTuneSettings {
             depth,
             steps: Some(steps),
-            batch_size: 8,
+            learn: LearnSettings {
+                batch_size: 8,
+                ..LearnSettings::of_fine_tuning()
+            },
             ..FineTuneSettings::default()
         },
         ..TrainSettings::default()

@@ -6,8 +6,8 @@ use salamander::export::{Format, export};
 use salamander::jobs::Work;
 use salamander::project::Split;
 use salamander::train::{
-    ClassWeights, FineTuneSettings, LiveCurves, Optimizer, Run, Sampling, TrainSettings, resume,
-    train,
+    ClassWeights, FineTuneSettings, HeadSettings, LearnSettings, LiveCurves, Optimizer, Run,
+    Sampling, TrainSettings, resume, train,
 };
 
 use super::cli_program::Place;
@@ -15,15 +15,20 @@ use super::projects::{of_pictures, quick};
 
 fn settings(steps: u32) -> TrainSettings {
     let mut settings = TrainSettings {
-        optimizer: Optimizer::Adam,
-        learning_rate: 0.001,
-        train_batch_size: 20,
         sampling: Sampling::Natural,
         class_weights: ClassWeights::Balanced,
         ..quick("efficientnet-lite0@96", steps)
     };
-    settings.head.hidden_units = 24;
-    settings.head.dropout = 0.2;
+    settings.head = HeadSettings {
+        learn: LearnSettings {
+            optimizer: Optimizer::Adam,
+            learning_rate: 0.001,
+            batch_size: 20,
+            dropout: 0.2,
+            ..LearnSettings::of_head()
+        },
+        hidden_units: 24,
+    };
     settings
 }
 
@@ -85,8 +90,11 @@ fn fine_tuning_begins_with_the_hidden_layer_and_goes_on_to_the_same_bits() {
         fine_tune: FineTuneSettings {
             depth: Depth::Last1,
             steps: Some(20),
-            batch_size: 8,
-            dropout: 0.3,
+            learn: LearnSettings {
+                batch_size: 8,
+                dropout: 0.3,
+                ..LearnSettings::of_fine_tuning()
+            },
             ..FineTuneSettings::default()
         },
         ..settings(30)

@@ -10,7 +10,7 @@ use salamander::jobs::Work;
 use salamander::media::load_image;
 use salamander::project::Split;
 use salamander::train::{
-    FineTuneSettings, LiveCurves, Run, RunState, TrainSettings, resume, train,
+    FineTuneSettings, LearnSettings, LiveCurves, Run, RunState, TrainSettings, resume, train,
 };
 
 use super::cli_program::Place;
@@ -81,7 +81,10 @@ fn it_is_fine_tuned_at_every_depth_and_extended() {
             fine_tune: FineTuneSettings {
                 depth,
                 steps: Some(4),
-                batch_size: 8,
+                learn: LearnSettings {
+                    batch_size: 8,
+                    ..LearnSettings::of_fine_tuning()
+                },
                 train_depthwise: true,
                 ..FineTuneSettings::default()
             },

@@ -9,8 +9,8 @@ use salamander::jobs::Work;
 use salamander::project::{Project, Split};
 use salamander::train::schema::{SETTINGS, Value as Setting};
 use salamander::train::{
-    At, FineTuneSettings, Histogram, LiveCurves, MetricKind, MetricSide, Metrics, Run, Series,
-    TrainSettings, train,
+    At, FineTuneSettings, Histogram, LearnSettings, LiveCurves, MetricKind, MetricSide, Metrics,
+    Run, Series, TrainSettings, train,
 };
 use serde_json::Value;
 
@@ -183,7 +183,10 @@ fn settings(depth: Depth) -> TrainSettings {
         fine_tune: FineTuneSettings {
             depth,
             steps: Some(60),
-            batch_size: 8,
+            learn: LearnSettings {
+                batch_size: 8,
+                ..LearnSettings::of_fine_tuning()
+            },
             ..FineTuneSettings::default()
         },
         ..TrainSettings::default()

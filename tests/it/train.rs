@@ -15,10 +15,10 @@ fn settings(steps: u32) -> TrainSettings {
     let mut settings = TrainSettings {
         architecture: "efficientnet-lite0@128".parse().unwrap(),
         how_many_training_steps: steps,
-        train_batch_size: 20,
-        optimizer: Optimizer::Adam,
         ..TrainSettings::default()
     };
+    settings.head.learn.batch_size = 20;
+    settings.head.learn.optimizer = Optimizer::Adam;
     settings.split.validation_percentage = 20;
     settings.split.testing_percentage = 20;
     settings
@@ -162,7 +162,7 @@ fn what_cannot_be_trained_says_why() {
     let refused = train(&single, &wrong, &LiveCurves::default(), &Work::new());
     assert!(matches!(refused, Err(TrainError::Setting(_))));
     wrong.how_many_training_steps = 1;
-    wrong.learning_rate = f32::NAN;
+    wrong.head.learn.learning_rate = f32::NAN;
     let refused = train(&single, &wrong, &LiveCurves::default(), &Work::new());
     assert!(matches!(refused, Err(TrainError::Setting(_))));
 }
@@ -231,18 +231,18 @@ fn a_head_with_all_that_can_be_set_goes_on_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let project = of_pictures(&dir.path().join("p"), &[("röd", 30), ("grün", 30)]);
     let mut settings = settings(40);
-    settings.optimizer = Optimizer::AdamW;
-    settings.head.schedule = Schedule::Cosine;
-    settings.head.weight_decay = 0.01;
-    settings.head.label_smoothing = 0.1;
-    settings.head.average_decay = 0.9;
-    settings.head.clip_norm = 1.0;
+    settings.head.learn.optimizer = Optimizer::AdamW;
+    settings.head.learn.schedule = Schedule::Cosine;
+    settings.head.learn.weight_decay = 0.01;
+    settings.head.learn.label_smoothing = 0.1;
+    settings.head.learn.average_decay = 0.9;
+    settings.head.learn.clip_norm = 1.0;
     let run = trained(&project, &settings);
     assert!(run.result.unwrap().test_accuracy.unwrap() > 0.8);
     let curves = LiveCurves::default();
     let extended = resume(&project, &run.id, Some(60), &curves, &Work::new()).unwrap();
     // The rate rises and falls anew over the steps that were added.
-    assert_eq!(extended.settings.head.restarts, [40]);
+    assert_eq!(extended.settings.head.learn.restarts, [40]);
     let stored = Run::open(&extended.dir).unwrap();
     assert_eq!(stored.settings, extended.settings);
     assert_eq!(stored.result.unwrap().steps, 60);
@@ -254,8 +254,8 @@ fn a_training_that_stopped_early_says_so_and_can_be_trained_further() {
     let project = of_pictures(&dir.path().join("p"), &[("a", 30), ("b", 30), ("c", 30)]);
     let mut settings = settings(400);
     // So large that the cross-entropy jumps.
-    settings.learning_rate = 0.3;
-    settings.head.early_stopping = 2;
+    settings.head.learn.learning_rate = 0.3;
+    settings.head.learn.early_stopping = 2;
     let run = trained(&project, &settings);
     let result = run.result.clone().unwrap();
     let step = result.steps;

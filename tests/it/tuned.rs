@@ -11,7 +11,9 @@ use salamander::jobs::Work;
 use salamander::media::load_image;
 use salamander::onnx::{Session, Tensor};
 use salamander::project::{Project, Split};
-use salamander::train::{FineTuneSettings, LiveCurves, Run, RunClasses, TrainSettings, train};
+use salamander::train::{
+    FineTuneSettings, LearnSettings, LiveCurves, Run, RunClasses, TrainSettings, train,
+};
 
 use super::cli_program::{Place, events};
 use super::export::{compare, python, python_predictions};
@@ -238,7 +240,10 @@ fn others_get_the_same_from_an_export_that_was_trained_deeper() {
         fine_tune: FineTuneSettings {
             depth: Depth::Last3,
             steps: Some(12),
-            batch_size: 8,
+            learn: LearnSettings {
+                batch_size: 8,
+                ..LearnSettings::of_fine_tuning()
+            },
             train_depthwise: true,
             ..FineTuneSettings::default()
         },

@@ -9,7 +9,7 @@ use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, TrainAction, TrainState, words};
 use salamander::backbone::Depth;
 use salamander::project::SplitSettings;
-use salamander::train::{FineTuneSettings, Part, RunState, TrainSettings, runs};
+use salamander::train::{FineTuneSettings, LearnSettings, Part, RunState, TrainSettings, runs};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
@@ -29,7 +29,10 @@ fn small(steps: u32) -> TrainSettings {
         },
         fine_tune: FineTuneSettings {
             steps: Some(steps),
-            batch_size: 8,
+            learn: LearnSettings {
+                batch_size: 8,
+                ..LearnSettings::of_fine_tuning()
+            },
             ..FineTuneSettings::default()
         },
         ..TrainSettings::default()
@@ -72,7 +75,7 @@ fn from_an_estimate_to_a_verdict() {
     press(&mut desk, "Advanced");
     scroll_and_click(&mut desk, "Fine-tuning optimiser");
     desk.click("Momentum");
-    let rate = session(&desk).train.settings.fine_tune.learning_rate;
+    let rate = session(&desk).train.settings.fine_tune.learn.learning_rate;
     assert!((rate - 0.01).abs() < 1e-9, "{rate}");
     // Another optimiser takes another time.
     assert!(session(&desk).estimate().is_none());
@@ -266,7 +269,7 @@ fn a_finished_run_is_trained_further() {
     train_until(&mut desk, "it is finished again", finished);
     let after = session(&desk).train.runs[0].clone();
     assert_eq!(after.run.id, before.run.id);
-    assert_eq!(after.run.settings.fine_tune.restarts, [20]);
+    assert_eq!(after.run.settings.fine_tune.learn.restarts, [20]);
     assert_eq!(after.curves.last().unwrap().step, 50);
     // What was measured of it before counts no more.
     go(&mut desk, "Evaluate");
@@ -302,5 +305,13 @@ fn a_finished_run_is_trained_further() {
 
     // Settings taken from it are those of a new run.
     act(&mut desk, TrainAction::UseSettings(stopped.id));
-    assert!(session(&desk).train.settings.fine_tune.restarts.is_empty());
+    assert!(
+        session(&desk)
+            .train
+            .settings
+            .fine_tune
+            .learn
+            .restarts
+            .is_empty()
+    );
 }

@@ -45,7 +45,7 @@ fn from_labelled_frames_to_an_exported_model() {
     press_part(&mut desk, "Head alone");
     scroll_and_click(&mut desk, "Optimiser");
     desk.click("Adam");
-    assert!((session(&desk).train.settings.learning_rate - 0.001).abs() < 1e-9);
+    assert!((session(&desk).train.settings.head.learn.learning_rate - 0.001).abs() < 1e-9);
 
     press(&mut desk, "Train");
     assert!(session(&desk).train.live.is_some());

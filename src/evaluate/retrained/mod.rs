@@ -236,11 +236,11 @@ mod made_up {
             }
         }
         let labels: Vec<String> = (0..made.classes).map(|class| class.to_string()).collect();
-        let settings = TrainSettings {
+        let mut settings = TrainSettings {
             how_many_training_steps: 400,
-            learning_rate: 0.1,
             ..TrainSettings::default()
         };
+        settings.head.learn.learning_rate = 0.1;
         Bench {
             content: cache::content(&x, &frames, &labels, &settings),
             table: HeadTable::new(DIM, made.classes, x, &y).unwrap(),

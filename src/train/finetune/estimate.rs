@@ -14,7 +14,9 @@ use crate::train::checkpoint::Checkpoint;
 use crate::train::data::{Splitting, select};
 use crate::train::head::Sizes;
 use crate::train::learner::{Learner, Report};
-use crate::train::{Head, Hidden, LiveCurves, TrainError, TrainSettings, measure_steps_per_second};
+use crate::train::{
+    Head, Hidden, LiveCurves, Part, TrainError, TrainSettings, measure_steps_per_second,
+};
 
 use super::network::{cut_of, network};
 use super::rows::{RowBatches, Rows};
@@ -160,7 +162,7 @@ impl Pace {
             .collect();
         let plans = blocks.plans();
         work.stage("Measuring this machine", Some(plans.len() as u64));
-        let batch = settings.train_batch_size.max(1);
+        let batch = settings.head.learn.batch_size.max(1);
         let head_rate =
             measure_steps_per_second(settings, dim, classes, train.clamp(1, 2_000), 0.3, work)?;
         let whole_macs = plans
@@ -249,7 +251,7 @@ impl Pace {
     ) -> DepthEstimate {
         let fine_tune = &settings.fine_tune;
         let pictures_of_head =
-            f64::from(settings.how_many_training_steps) * settings.train_batch_size as f64;
+            f64::from(settings.how_many_training_steps) * settings.head.learn.batch_size as f64;
         let views = self.train as u64 * u64::from(fine_tune.views_for(self.train));
         // The time of a step goes into products with its weights.
         let larger = head_weights(self.sizes, settings) as f64 / self.head_weights.max(1) as f64;
@@ -266,7 +268,7 @@ impl Pace {
             return found;
         }
         let steps = fine_tune.steps_for(self.train);
-        let pictures = f64::from(steps) * fine_tune.batch_size as f64;
+        let pictures = f64::from(steps) * fine_tune.learn.batch_size as f64;
         // As many validation frames are looked at as half the training frames seen.
         let looks = if self.validation == 0 {
             0.0
@@ -311,9 +313,9 @@ fn picture_secs(
     quick.fine_tune.depth = plan.depth;
     // A step of the whole network takes long; half of its batch tells as much.
     let parts = if plan.depth >= Depth::Stage { 2 } else { 1 };
-    quick.fine_tune.batch_size = (settings.fine_tune.batch_size / parts).max(1);
+    quick.fine_tune.learn.batch_size = (settings.fine_tune.learn.batch_size / parts).max(1);
     let secs = step_secs(blocks, plan, &quick, sizes, 2, work)?;
-    Ok(secs / quick.fine_tune.batch_size as f64)
+    Ok(secs / quick.fine_tune.learn.batch_size as f64)
 }
 
 /// Frames that are run through the network for a measurement.
@@ -388,9 +390,9 @@ pub(super) fn step_secs(
         y: (0..sizes.classes as i64).collect(),
     };
     let nobody = Side::default();
-    let recipe = settings.deeper_recipe(0);
+    let recipe = settings.recipe(Part::Deeper, 0);
     let begin = Checkpoint::beginning(&recipe.optimization, &initial);
-    let batch = settings.fine_tune.batch_size.max(1);
+    let batch = settings.fine_tune.learn.batch_size.max(1);
     let mut rows = Nothing;
     let mut batches = RowBatches::new(&mut rows, network.row_len(), batch);
     let sides = [&train, &nobody];

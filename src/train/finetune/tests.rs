@@ -30,7 +30,7 @@ use crate::train::learner::{End, Learner, Report};
 use crate::train::optimizer::{Weight, matrix};
 use crate::train::recipe::Recipe;
 use crate::train::tests::{owned, random};
-use crate::train::{CurvePoint, LiveCurves, TrainError, TrainSettings};
+use crate::train::{CurvePoint, LearnSettings, LiveCurves, Part, TrainError, TrainSettings};
 
 /// The back of a small network with everything that the layout treats in its own way: pointwise and depthwise
 /// convolutions, with and without stride, a residual, a dense convolution and a pool in between (planes).
@@ -172,8 +172,11 @@ fn case() -> (Arc<Network>, Vec<Tensor>, TrainSettings, [Side; 2]) {
         eval_step_interval: 4,
         fine_tune: FineTuneSettings {
             depth: Depth::Last3,
-            batch_size: 16,
-            learning_rate: 0.01,
+            learn: LearnSettings {
+                batch_size: 16,
+                learning_rate: 0.01,
+                ..LearnSettings::of_fine_tuning()
+            },
             ..FineTuneSettings::default()
         },
         ..TrainSettings::default()
@@ -216,7 +219,7 @@ fn train_on(
     cancel_at: Option<usize>,
     settings: &TrainSettings,
 ) -> (Result<End, TrainError>, Checkpoint, Vec<CurvePoint>) {
-    let recipe = settings.deeper_recipe(validation.y.len());
+    let recipe = settings.recipe(Part::Deeper, validation.y.len());
     train_by(
         &recipe,
         [train, validation],
@@ -240,7 +243,11 @@ fn train_by(
     let mut rows = table(&network.cut, 180);
     rows.cancel_at = cancel_at;
     let work = Work::new();
-    let mut batches = RowBatches::new(&mut rows, network.row_len(), settings.fine_tune.batch_size);
+    let mut batches = RowBatches::new(
+        &mut rows,
+        network.row_len(),
+        settings.fine_tune.learn.batch_size,
+    );
     let mut learner = Learner::new(network, recipe, sides, &mut batches, from, &work).unwrap();
     let curves = LiveCurves::default();
     let end = learner.run(
@@ -258,7 +265,7 @@ fn train_by(
 
 /// The checkpoint before the first step.
 fn beginning(settings: &TrainSettings, initial: &[Tensor]) -> Checkpoint {
-    Checkpoint::beginning(&settings.deeper_recipe(0).optimization, initial)
+    Checkpoint::beginning(&settings.recipe(Part::Deeper, 0).optimization, initial)
 }
 
 /// Everything but the time.
@@ -277,8 +284,8 @@ fn timeless(
 fn it_learns_and_keeps_the_best() {
     for optimizer in [Optimizer::AdamW, Optimizer::Momentum] {
         let (_, initial, mut settings, _) = case();
-        settings.fine_tune.optimizer = optimizer;
-        settings.fine_tune.learning_rate = 10.0 * optimizer.default_rate();
+        settings.fine_tune.learn.optimizer = optimizer;
+        settings.fine_tune.learn.learning_rate = 10.0 * optimizer.default_rate();
         let (end, last, points) = train(beginning(&settings, &initial), 200, None, &settings);
         assert_eq!(end.unwrap(), End::Complete);
         let best = last.place.best.unwrap();
@@ -293,9 +300,9 @@ fn it_learns_and_keeps_the_best() {
 fn what_is_measured_changes_no_bit() {
     for clip_norm in [0.0, 0.5] {
         let (_, initial, mut settings, [train, validation]) = case();
-        settings.fine_tune.clip_norm = clip_norm;
+        settings.fine_tune.learn.clip_norm = clip_norm;
         let [with, without] = [true, false].map(|measured| {
-            let mut recipe = settings.deeper_recipe(validation.y.len());
+            let mut recipe = settings.recipe(Part::Deeper, validation.y.len());
             assert!(recipe.measures.gradient_norm);
             recipe.measures.gradient_norm = measured;
             recipe.measures.histograms = measured;
@@ -311,7 +318,8 @@ fn what_is_measured_changes_no_bit() {
 #[test]
 fn the_best_weights_have_the_figures_of_the_labels_of_today() {
     let (_, initial, mut settings, sides) = case();
-    settings.fine_tune.learning_rate = 10.0 * settings.fine_tune.optimizer.default_rate();
+    settings.fine_tune.learn.learning_rate =
+        10.0 * settings.fine_tune.learn.optimizer.default_rate();
     let (_, last, _) = train(beginning(&settings, &initial), 200, None, &settings);
     let before = last.place.best.unwrap();
     let (_, same, _) = train(last.clone(), 200, None, &settings);
@@ -338,7 +346,7 @@ fn the_best_weights_have_the_figures_of_the_labels_of_today() {
 fn interrupted_anywhere_it_ends_with_the_same_bits() {
     let (_, initial, mut settings, _) = case();
     for mixup in [0.0, 0.3] {
-        settings.fine_tune.mixup = mixup;
+        settings.fine_tune.learn.mixup = mixup;
         let begin = || beginning(&settings, &initial);
         let (_, last, points) = train(begin(), 60, None, &settings);
         let whole = timeless(last, points);

@@ -76,12 +76,12 @@ pub(in crate::train) fn train_deeper(
     };
     let steps = run.settings.steps();
     let title = format!("Training: {}", fine_tune.depth.title().to_lowercase());
-    let batch = fine_tune.batch_size.max(1);
+    let batch = fine_tune.learn.batch_size.max(1);
     let training = Training {
         title: &title,
         steps,
         problem: network.clone(),
-        recipe: &run.settings.deeper_recipe(data.validation.len()),
+        recipe: &run.last_stage().recipe(data.validation.len()),
         initial: &initial,
         classes: &run.classes,
         sides: [
@@ -94,7 +94,7 @@ pub(in crate::train) fn train_deeper(
     // Its best weights have their figures once they are measured on the frames of today.
     let show = |points: &[CurvePoint]| curves.go_deeper(steps, points, None, head_only.best);
     let mut trained = training.run(curves, show, work)?;
-    if fine_tune.keep_by == KeepBy::Last
+    if fine_tune.learn.keep_by == KeepBy::Last
         && let (Some(head), Some(last)) = (head_only.best, trained.best)
         && verdict::is_worse(head, last, data.validation.len())
     {

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use crate::train::metrics::{self, History, Metrics};
+use crate::train::recipe::Recipe;
 use crate::train::tensorboard::Events;
 use crate::train::{Curves, Part, TrainError, files};
 
@@ -69,6 +70,11 @@ impl Stage<'_> {
     #[must_use]
     pub fn is_last(self) -> bool {
         self.part == self.run.last_stage().part
+    }
+
+    /// How it is learned, with so many validation frames.
+    pub(in crate::train) fn recipe(self, validation_frames: usize) -> Recipe {
+        self.run.settings.recipe(self.part, validation_frames)
     }
 
     /// Its curves; of an unfinished run, up to its last checkpoint or a little beyond.

@@ -1,7 +1,7 @@
 //! The table of settings, in the order in which they are shown; each group has a file of its own.
 
 use crate::backbone::Fit;
-use crate::train::{ClassWeights, KeepBy, Optimizer, Sampling, Schedule};
+use crate::train::{ClassWeights, KeepBy, LearnSettings, Optimizer, Sampling, Schedule};
 
 use super::{ChoiceOption, Reals, Setting};
 
@@ -115,25 +115,31 @@ fn place_of<T: PartialEq>(all: &[T], of: &T) -> usize {
 }
 
 /// Takes another optimiser, and the rate that suits it unless the user has one of his own.
-fn choose(optimizer: &mut Optimizer, rate: &mut f32, place: usize) {
+fn choose(learn: &mut LearnSettings, place: usize) {
     let Some(chosen) = OPTIMIZERS.get(place).copied() else {
         return;
     };
-    if (*rate - optimizer.default_rate()).abs() < 1e-9 {
-        *rate = chosen.default_rate();
+    if (learn.learning_rate - learn.optimizer.default_rate()).abs() < 1e-9 {
+        learn.learning_rate = chosen.default_rate();
     }
-    *optimizer = chosen;
+    learn.optimizer = chosen;
 }
 
-/// A whole number of a field that has another type.
+/// A whole number of a field that has another type; with `[P]`, a field of [`LearnSettings`] of a part.
 macro_rules! whole {
+    ($range:expr, [$part:ident] $field:ident) => {
+        whole!($range, |s| s.learn(PARTS[$part]).$field, |s| s.learn_mut(PARTS[$part]).$field)
+    };
     ($range:expr, $($field:ident).+) => {
+        whole!($range, |s| s.$($field).+, |s| s.$($field).+)
+    };
+    ($range:expr, |$s:ident| $get:expr, |$t:ident| $set:expr) => {
         Kind::Whole {
             range: $range,
-            get: |s| large(s.$($field).+),
-            set: |s, value| {
+            get: |$s| large($get),
+            set: |$t, value| {
                 if let Some(value) = small(value) {
-                    s.$($field).+ = value;
+                    $set = value;
                 }
             },
         }
@@ -141,6 +147,14 @@ macro_rules! whole {
 }
 
 macro_rules! real {
+    ($range:expr, $digits:expr, [$part:ident] $field:ident) => {
+        Kind::Real {
+            range: $range,
+            digits: $digits,
+            get: |s| s.learn(PARTS[$part]).$field,
+            set: |s, value| s.learn_mut(PARTS[$part]).$field = value,
+        }
+    };
     ($range:expr, $digits:expr, $($field:ident).+) => {
         Kind::Real {
             range: $range,
@@ -163,7 +177,10 @@ macro_rules! switch {
 mod data;
 mod fine_tuning;
 mod head;
+mod learning;
 mod views;
+
+use learning::{HEAD, TUNED};
 
 /// All settings of a training.
 pub const SETTINGS: &[Setting] = &[
@@ -178,34 +195,34 @@ pub const SETTINGS: &[Setting] = &[
     data::SEED,
     data::HISTOGRAMS,
     head::HOW_MANY_TRAINING_STEPS,
-    head::OPTIMIZER,
-    head::LEARNING_RATE,
+    learning::optimizer::<HEAD>(),
+    learning::learning_rate::<HEAD>(),
     head::HEAD_SCHEDULE,
     head::HEAD_HIDDEN_UNITS,
-    head::HEAD_DROPOUT,
-    head::HEAD_WEIGHT_DECAY,
-    head::HEAD_LABEL_SMOOTHING,
-    head::HEAD_MIXUP,
-    head::HEAD_AVERAGE_DECAY,
-    head::HEAD_CLIP_NORM,
-    head::TRAIN_BATCH_SIZE,
+    learning::dropout::<HEAD>(),
+    learning::weight_decay::<HEAD>(),
+    learning::label_smoothing::<HEAD>(),
+    learning::mixup::<HEAD>(),
+    learning::average_decay::<HEAD>(),
+    learning::clip_norm::<HEAD>(),
+    learning::batch_size::<HEAD>(),
     head::VALIDATION_BATCH_SIZE,
     head::EVAL_STEP_INTERVAL,
-    head::HEAD_EARLY_STOPPING,
-    head::HEAD_KEEP_BY,
+    learning::early_stopping::<HEAD>(),
+    learning::keep_by::<HEAD>(),
     fine_tuning::FINE_TUNE_STEPS,
-    fine_tuning::EARLY_STOPPING,
-    fine_tuning::KEEP_BY,
-    fine_tuning::FINE_TUNE_BATCH_SIZE,
-    fine_tuning::FINE_TUNE_OPTIMIZER,
-    fine_tuning::FINE_TUNE_LEARNING_RATE,
+    learning::early_stopping::<TUNED>(),
+    learning::keep_by::<TUNED>(),
+    learning::batch_size::<TUNED>(),
+    learning::optimizer::<TUNED>(),
+    learning::learning_rate::<TUNED>(),
     fine_tuning::LAYER_DECAY,
-    fine_tuning::LABEL_SMOOTHING,
-    fine_tuning::MIXUP,
-    fine_tuning::DROPOUT,
-    fine_tuning::WEIGHT_DECAY,
-    fine_tuning::AVERAGE_DECAY,
-    fine_tuning::CLIP_NORM,
+    learning::label_smoothing::<TUNED>(),
+    learning::mixup::<TUNED>(),
+    learning::dropout::<TUNED>(),
+    learning::weight_decay::<TUNED>(),
+    learning::average_decay::<TUNED>(),
+    learning::clip_norm::<TUNED>(),
     fine_tuning::TRAIN_DEPTHWISE,
     fine_tuning::CACHE_BUDGET,
     views::VIEWS,

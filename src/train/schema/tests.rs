@@ -61,7 +61,7 @@ fn what_a_setting_cannot_be_is_refused_with_what_it_can() {
 #[test]
 fn a_file_with_an_impossible_setting_is_refused_by_its_name() {
     let mut settings = TrainSettings::default();
-    settings.fine_tune.average_decay = f32::NAN;
+    settings.fine_tune.learn.average_decay = f32::NAN;
     settings.check().unwrap();
     settings.fine_tune.depth = Depth::Last1;
     let error = settings.check().unwrap_err().to_string();
@@ -78,10 +78,10 @@ fn a_rate_of_ones_own_survives_another_optimiser() {
         Setting::find(key).unwrap().set(settings, text).unwrap();
     };
     set(&mut settings, "optimizer", "adam");
-    assert_eq!(settings.learning_rate, 0.001);
+    assert_eq!(settings.head.learn.learning_rate, 0.001);
     set(&mut settings, "learning_rate", "0.2");
     set(&mut settings, "optimizer", "sgd");
-    assert_eq!(settings.learning_rate, 0.2);
+    assert_eq!(settings.head.learn.learning_rate, 0.2);
 }
 
 #[test]

@@ -15,19 +15,19 @@ fn overfitting() -> (Data, TrainSettings) {
         train: examples(20, 1),
         ..data()
     };
-    let settings = TrainSettings {
+    let mut settings = TrainSettings {
         how_many_training_steps: 300,
-        learning_rate: 0.05,
         validation_batch_size: -1,
         ..settings(Optimizer::Momentum)
     };
+    settings.head.learn.learning_rate = 0.05;
     (data, settings)
 }
 
 fn with(settings: &TrainSettings, evaluations: u32, keep_by: KeepBy) -> TrainSettings {
     let mut settings = settings.clone();
-    settings.head.early_stopping = evaluations;
-    settings.head.keep_by = keep_by;
+    settings.head.learn.early_stopping = evaluations;
+    settings.head.learn.keep_by = keep_by;
     settings
 }
 
@@ -99,7 +99,7 @@ fn it_ends_at_the_same_step_whenever_it_was_interrupted() {
     assert!(matches!(again.end, Ok(End::Early)) && again.points.is_empty());
     // Trained further, it waits as long again.
     let mut further = settings;
-    further.wait_anew(end);
+    further.head.learn.early_stopping_from = end;
     let further = go_on(&data, &further, Some(whole.checkpoint), 300, &Work::new());
     assert!(matches!(further.end, Ok(End::Early)));
     assert!(further.checkpoint.place.step >= end + 30);

@@ -21,8 +21,8 @@ fn everything_set(optimizer: Optimizer) -> TrainSettings {
         ..settings(optimizer)
     };
     settings.head.hidden_units = 7;
-    settings.head.dropout = 0.3;
-    settings.head.label_smoothing = 0.1;
+    settings.head.learn.dropout = 0.3;
+    settings.head.learn.label_smoothing = 0.1;
     settings
 }
 
@@ -30,16 +30,16 @@ fn layer(data: &Data, settings: &TrainSettings) -> HeadLayer {
     let table = Table {
         train: &data.train,
         validation: &data.validation,
-        batch: settings.train_batch_size,
+        batch: settings.head.learn.batch_size,
     };
     HeadLayer::new(SIZES, settings.head.hidden_units as usize, &table)
 }
 
 /// What dropout multiplies the inputs of both layers with in a step.
 fn masks(data: &Data, settings: &TrainSettings, step: u64) -> Vec<Vec<f64>> {
-    let recipe = settings.head_recipe(data.validation.len());
+    let recipe = settings.recipe(Part::Head, data.validation.len());
     let objective = recipe.objective(&data.train.y, SIZES.classes);
-    let batch = settings.train_batch_size;
+    let batch = settings.head.learn.batch_size;
     let (_, masks) = step_graph(&layer(data, settings), &recipe, &objective, batch).unwrap();
     let widths = [SIZES.dim, settings.head.hidden_units as usize];
     let filled = |(mask, width): (&Mask, usize)| {
@@ -97,20 +97,18 @@ fn loss(
 fn a_step_follows_the_differences_of_the_loss() {
     let mut data = data();
     data.validation = Examples::default();
-    let settings = TrainSettings {
-        learning_rate: 1.0,
-        ..everything_set(Optimizer::Sgd)
-    };
+    let mut settings = everything_set(Optimizer::Sgd);
+    settings.head.learn.learning_rate = 1.0;
     let mut draw = Draw::new(77, Purpose::Weights, 0);
     let initial = [vec![7, 24], vec![7], vec![3, 7], vec![3]];
     let initial = initial.map(|shape| random(&mut draw, &shape, 0.4));
-    let recipe = settings.head_recipe(0);
+    let recipe = settings.recipe(Part::Head, 0);
     let begin = Checkpoint::beginning(&recipe.optimization, &initial);
     let outcome = go_on(&data, &settings, Some(begin), 1, &Work::new());
     let after = outcome.kept.1.tensors();
 
     let mut draw = Draw::new(settings.seed, Purpose::Batch, 1);
-    let rows: Vec<usize> = (0..settings.train_batch_size)
+    let rows: Vec<usize> = (0..settings.head.learn.batch_size)
         .map(|_| draw.below(data.train.y.len()))
         .collect();
     let masks = masks(&data, &settings, 1);
@@ -144,7 +142,7 @@ fn a_step_follows_the_differences_of_the_loss() {
 fn a_head_with_everything_ends_with_the_same_bits_whatever_interrupts() {
     let data = data();
     let mut settings = everything_set(Optimizer::AdamW);
-    settings.head.average_decay = 0.9;
+    settings.head.learn.average_decay = 0.9;
     let whole = go_on(&data, &settings, None, 60, &Work::new());
     let first = go_on(&data, &settings, None, 25, &Work::new());
     let rest = go_on(&data, &settings, Some(first.checkpoint), 60, &Work::new());
@@ -161,7 +159,7 @@ fn a_head_with_everything_ends_with_the_same_bits_whatever_interrupts() {
 fn an_evaluation_leaves_nothing_out_and_the_kept_head_is_what_was_evaluated() {
     let data = data();
     let mut settings = everything_set(Optimizer::Adam);
-    settings.head.dropout = 0.8;
+    settings.head.learn.dropout = 0.8;
     let outcome = go_on(&data, &settings, None, 100, &Work::new());
     let (step, head) = outcome.kept;
     let best = outcome.checkpoint.place.best.unwrap();
@@ -206,7 +204,7 @@ fn a_hidden_layer_learns_what_no_line_parts() {
             batch: 20,
         };
         let layer = HeadLayer::new(sizes, hidden as usize, &table);
-        let recipe = settings.head_recipe(validation.len());
+        let recipe = settings.recipe(Part::Head, validation.len());
         let begin = Checkpoint::beginning(&recipe.optimization, &layer.initial(1));
         let sides = [&train.side(), &validation.side()];
         let work = Work::new();

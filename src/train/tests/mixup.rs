@@ -9,9 +9,9 @@ const ALPHA: f32 = 0.4;
 
 fn mixing() -> (TrainSettings, Recipe) {
     let mut settings = settings(Optimizer::Sgd);
-    settings.head.mixup = ALPHA;
-    settings.head.label_smoothing = 0.1;
-    let recipe = settings.head_recipe(60);
+    settings.head.learn.mixup = ALPHA;
+    settings.head.learn.label_smoothing = 0.1;
+    let recipe = settings.recipe(Part::Head, 60);
     (settings, recipe)
 }
 
@@ -32,7 +32,7 @@ fn by_hand(data: &Data, settings: &TrainSettings, steps: u32) -> (Vec<Vec<f64>>,
         .collect();
     let by_class = ByClass::new(&data.train.y, classes);
     let table = data.train.x().unwrap();
-    let size = settings.train_batch_size;
+    let size = settings.head.learn.batch_size;
     let mut figures = Vec::new();
     let mut sums = [0.0; 2];
     for step in 1..=steps {
@@ -74,7 +74,7 @@ fn by_hand(data: &Data, settings: &TrainSettings, steps: u32) -> (Vec<Vec<f64>>,
         }
         for (row, gradients) in weights.iter_mut().zip(&gradients) {
             for (weight, gradient) in row.iter_mut().zip(gradients) {
-                *weight -= f64::from(settings.learning_rate) * gradient;
+                *weight -= f64::from(settings.head.learn.learning_rate) * gradient;
             }
         }
         if step % 10 == 0 {
@@ -117,11 +117,11 @@ fn the_last_batch_of_the_head_is_evaluated_unmixed() {
     let data = data();
     let (settings, recipe) = mixing();
     let outcome = go_on_by(&recipe, &data, &settings, None, 10, &Work::new());
-    let of_batch = outcome.points[0].train_accuracy * settings.train_batch_size as f32;
+    let of_batch = outcome.points[0].train_accuracy * settings.head.learn.batch_size as f32;
     assert!((of_batch - of_batch.round()).abs() < 1e-4, "{of_batch}");
     // Another training than without.
     let mut plain = settings.clone();
-    plain.head.mixup = 0.0;
+    plain.head.learn.mixup = 0.0;
     let plain = go_on(&data, &plain, None, 10, &Work::new());
     assert_ne!(plain.checkpoint.state, outcome.checkpoint.state);
 }

@@ -231,7 +231,7 @@ fn by_parts(images: usize, mixes: bool) -> Vec<Tensor> {
     }
     let objective = Objective {
         loss: CrossEntropy {
-            smoothing: f64::from(settings.fine_tune.label_smoothing),
+            smoothing: f64::from(settings.fine_tune.learn.label_smoothing),
             class_weights: Some(vec![0.25, 2.0, 0.75]),
             by_row: true,
         },

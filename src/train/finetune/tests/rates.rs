@@ -10,13 +10,16 @@ use crate::backbone::{Blocks, Depth};
 use crate::jobs::Work;
 use crate::onnx::Tensor;
 use crate::train::learner::{Learner, Report};
-use crate::train::{Head, KeepBy, LiveCurves, Optimizer, TrainSettings};
+use crate::train::{Head, KeepBy, LearnSettings, LiveCurves, Optimizer, Part, TrainSettings};
 
 #[test]
 fn the_rate_warms_up_and_falls_to_nothing() {
     let settings = FineTuneSettings {
         depth: Depth::Last3,
-        learning_rate: 2.0,
+        learn: LearnSettings {
+            learning_rate: 2.0,
+            ..LearnSettings::of_fine_tuning()
+        },
         ..FineTuneSettings::default()
     };
     let at = |fine_tune: &FineTuneSettings, step, steps| {
@@ -24,7 +27,7 @@ fn the_rate_warms_up_and_falls_to_nothing() {
             fine_tune: fine_tune.clone(),
             ..TrainSettings::default()
         };
-        let recipe = settings.deeper_recipe(0);
+        let recipe = settings.recipe(Part::Deeper, 0);
         recipe.optimization.rate.at(step, steps)
     };
     assert!((at(&settings, 1, 100) - 0.2).abs() < 1e-9);
@@ -34,7 +37,10 @@ fn the_rate_warms_up_and_falls_to_nothing() {
     assert!(at(&settings, 1, 1).is_finite());
     // Extended twice, it does so again for each part, whatever the others are.
     let extended = FineTuneSettings {
-        restarts: vec![100, 150],
+        learn: LearnSettings {
+            restarts: vec![100, 150],
+            ..settings.learn.clone()
+        },
         ..settings.clone()
     };
     for step in 1..=100 {
@@ -64,17 +70,24 @@ fn after_a_step(factor: f32, slower: &[&str]) -> Vec<(String, Tensor)> {
         }
     }
     settings.fine_tune = FineTuneSettings {
-        optimizer: Optimizer::Momentum,
-        clip_norm: 0.0,
-        average_decay: 0.0,
+        learn: LearnSettings {
+            optimizer: Optimizer::Momentum,
+            clip_norm: 0.0,
+            average_decay: 0.0,
+            ..settings.fine_tune.learn
+        },
         ..settings.fine_tune
     };
     let nobody = super::Side::default();
     let mut rows = table(&network.cut, 180);
     let begin = beginning(&settings, &initial);
     let (network, work) = (Arc::new(network), Work::new());
-    let recipe = settings.deeper_recipe(0);
-    let mut batches = RowBatches::new(&mut rows, network.row_len(), settings.fine_tune.batch_size);
+    let recipe = settings.recipe(Part::Deeper, 0);
+    let mut batches = RowBatches::new(
+        &mut rows,
+        network.row_len(),
+        settings.fine_tune.learn.batch_size,
+    );
     let sides = [&train, &nobody];
     let mut learner =
         Learner::new(network.clone(), &recipe, sides, &mut batches, begin, &work).unwrap();
@@ -133,7 +146,10 @@ fn older_runs_go_on_as_they_began() {
     }
     let read: FineTuneSettings = serde_json::from_value(old).unwrap();
     assert_eq!(read.rate_factor(7), 1.0);
-    assert_eq!((read.keep_by, read.views), (KeepBy::Accuracy, Some(0)));
+    assert_eq!(
+        (read.learn.keep_by, read.views),
+        (KeepBy::Accuracy, Some(0))
+    );
     for (layer_decay, good) in [(0.0, false), (f32::NAN, false), (1.01, false), (0.1, true)] {
         let mut settings = TrainSettings::default();
         settings.fine_tune.depth = Depth::Last1;

@@ -1,0 +1,213 @@
+//! Settings of how weights are learned, which the head and the fine-tuning both have: where they differ, the first is the
+//! head's.
+
+use crate::train::Part;
+use crate::train::schema::{Group, Kind, Setting};
+
+use super::{
+    BELOW_ONE, KEEP_OPTIONS, KEEPS, NOT_NEGATIVE, OPTIMIZER_OPTIONS, OPTIMIZERS, RATE, UP_TO_TEN,
+    choose, large, place_of, small,
+};
+
+/// The place of the head in what follows.
+pub(super) const HEAD: usize = 0;
+/// The place of the fine-tuning.
+pub(super) const TUNED: usize = 1;
+
+const PARTS: [Part; 2] = [Part::Head, Part::Deeper];
+
+const GROUPS: [Group; 2] = [Group::Head, Group::FineTuning];
+
+pub(super) const fn optimizer<const P: usize>() -> Setting {
+    Setting {
+        key: ["optimizer", "fine_tune_optimizer"][P],
+        group: GROUPS[P],
+        title: ["Optimiser", "Fine-tuning optimiser"][P],
+        unit: "",
+        brief: [
+            "How the weights follow the gradient; retrain.py has `sgd`",
+            "How the weights follow the gradient in the fine-tuning",
+        ][P],
+        more: [
+            "A learning rate that was not chosen follows the optimiser: 0.01 for `sgd` and `momentum`, 0.001 for `adam` and `adam-w`.",
+            "A learning rate that was not chosen follows the optimiser, as for the head.",
+        ][P],
+        retrain: None,
+        kind: Kind::Choice {
+            options: OPTIMIZER_OPTIONS,
+            get: |s| place_of(&OPTIMIZERS, &s.learn(PARTS[P]).optimizer),
+            set: |s, place| choose(s.learn_mut(PARTS[P]), place),
+        },
+    }
+}
+
+pub(super) const fn learning_rate<const P: usize>() -> Setting {
+    Setting {
+        key: ["learning_rate", "fine_tune_learning_rate"][P],
+        group: GROUPS[P],
+        title: ["Learning rate", "Fine-tuning rate"][P],
+        unit: "",
+        brief: [
+            "How far each step follows the gradient; too small learns slowly, too large makes the curves jump",
+            "The highest learning rate of the fine-tuning; it rises to this in the first tenth of the steps and then falls to zero",
+        ][P],
+        more: [
+            "",
+            "It falls along half a cosine (Loshchilov and Hutter 2017).",
+        ][P],
+        retrain: [Some("learning_rate"), None][P],
+        kind: real!(RATE, 6, [P] learning_rate),
+    }
+}
+
+pub(super) const fn batch_size<const P: usize>() -> Setting {
+    Setting {
+        key: ["train_batch_size", "fine_tune_batch_size"][P],
+        group: GROUPS[P],
+        title: ["Training batch", "Fine-tuning batch"][P],
+        unit: "{images}",
+        brief: [
+            "{Images} per step",
+            "{Images} per step of the fine-tuning; a step takes as much longer as there are more",
+        ][P],
+        more: "",
+        retrain: [Some("train_batch_size"), None][P],
+        kind: whole!([1, [65_536, 4_096][P]], [P] batch_size),
+    }
+}
+
+pub(super) const fn early_stopping<const P: usize>() -> Setting {
+    Setting {
+        key: ["head_early_stopping", "early_stopping"][P],
+        group: GROUPS[P],
+        title: ["Early stopping of the head", "Early stopping"][P],
+        unit: "evaluations",
+        brief: "Ends once cross-entropy on the validation {images} has not improved for so many evaluations; 0 takes all steps",
+        more: "Which weights are kept is another setting. Where weights are averaged, the averages are evaluated. Prechelt 1998.",
+        retrain: None,
+        kind: whole!([0, 100_000], [P] early_stopping),
+    }
+}
+
+pub(super) const fn keep_by<const P: usize>() -> Setting {
+    Setting {
+        key: ["head_keep_by", "keep_by"][P],
+        group: GROUPS[P],
+        title: ["Kept weights of the head", "Kept weights"][P],
+        unit: "",
+        brief: "Which evaluation on the validation {images} gives the weights that are kept",
+        more: [
+            "With few validation {images}, accuracy moves in large steps and by chance; cross-entropy also counts how sure each answer is.",
+            "With few validation {images}, accuracy moves in large steps and by chance; cross-entropy also counts how sure each answer is. The last weights need no choice, because the rate has fallen to zero by then; where they are worse than the head alone on the validation {images}, beyond chance, the head is kept.",
+        ][P],
+        retrain: None,
+        kind: Kind::Choice {
+            options: KEEP_OPTIONS,
+            get: |s| place_of(&KEEPS, &s.learn(PARTS[P]).keep_by),
+            set: |s, place| {
+                if let Some(keep_by) = KEEPS.get(place) {
+                    s.learn_mut(PARTS[P]).keep_by = *keep_by;
+                }
+            },
+        },
+    }
+}
+
+pub(super) const fn label_smoothing<const P: usize>() -> Setting {
+    Setting {
+        key: ["head_label_smoothing", "label_smoothing"][P],
+        group: GROUPS[P],
+        title: ["Label smoothing of the head", "Label smoothing"][P],
+        unit: "",
+        brief: [
+            "How far the head is kept from being certain: the share of the answer that is spread over all classes",
+            "How far the network is kept from being certain: the share of the answer that is spread over all classes",
+        ][P],
+        more: "Szegedy et al. 2016.",
+        retrain: None,
+        kind: real!(BELOW_ONE, 3, [P] label_smoothing),
+    }
+}
+
+pub(super) const fn mixup<const P: usize>() -> Setting {
+    Setting {
+        key: ["head_mixup", "mixup"][P],
+        group: GROUPS[P],
+        title: ["Mixup of the head", "Mixup"][P],
+        unit: "",
+        brief: [
+            "How strongly the bottlenecks of two {images} are mixed, and their classes alike; 0 mixes none",
+            "How strongly two {images} of a batch are mixed, and their classes alike; 0 mixes none",
+        ][P],
+        more: [
+            "It is the α of the Beta distribution that each share is drawn from (Zhang et al. 2018): 0.1 to 0.4 mix most {images} a little, 1 mixes by any share alike. The training curve shows the last batch unmixed.",
+            "It is the α of the Beta distribution that each share is drawn from (Zhang et al. 2018): 0.1 to 0.4 mix most {images} a little, 1 mixes by any share alike. Mixed is what the trained part reads: activations, at depth `all` the pixels. The training curve is of the mixed {images}, each of them right by the share of the class that it is taken for: it stays below the validation curve, and the two do not tell how much was learned by heart.",
+        ][P],
+        retrain: None,
+        kind: real!(UP_TO_TEN, 2, [P] mixup),
+    }
+}
+
+pub(super) const fn dropout<const P: usize>() -> Setting {
+    Setting {
+        key: ["head_dropout", "dropout"][P],
+        group: GROUPS[P],
+        title: ["Dropout of the head", "Dropout"][P],
+        unit: "",
+        brief: [
+            "The part of what each layer of the head reads that is left out at random in each step, which keeps it from relying on single numbers",
+            "The part of what each layer of the head reads that is left out at random in each step of the fine-tuning",
+        ][P],
+        more: [
+            "Srivastava et al. 2014. Evaluations and exports leave out nothing.",
+            "Srivastava et al. 2014. Evaluations leave out nothing; the training curve is measured with it.",
+        ][P],
+        retrain: None,
+        kind: real!(BELOW_ONE, 3, [P] dropout),
+    }
+}
+
+pub(super) const fn weight_decay<const P: usize>() -> Setting {
+    Setting {
+        key: ["head_weight_decay", "weight_decay"][P],
+        group: GROUPS[P],
+        title: ["Weight decay of the head", "Weight decay"][P],
+        unit: "",
+        brief: [
+            "How strongly the weights of the head are drawn towards zero, which keeps it from learning single {images} by heart",
+            "How strongly kernels are drawn towards zero, which keeps the network from learning single {images} by heart",
+        ][P],
+        more: "Biases are left alone.",
+        retrain: None,
+        kind: real!(NOT_NEGATIVE, [6, 5][P], [P] weight_decay),
+    }
+}
+
+pub(super) const fn average_decay<const P: usize>() -> Setting {
+    Setting {
+        key: ["head_average_decay", "average_decay"][P],
+        group: GROUPS[P],
+        title: ["Weight averaging of the head", "Weight averaging"][P],
+        unit: "",
+        brief: "What is kept is the mean of the last weights; closer to 1 it goes further back, at 0 only the last count",
+        more: "It is the decay of a moving average.",
+        retrain: None,
+        kind: real!(BELOW_ONE, 4, [P] average_decay),
+    }
+}
+
+pub(super) const fn clip_norm<const P: usize>() -> Setting {
+    Setting {
+        key: ["head_clip_norm", "clip_norm"][P],
+        group: GROUPS[P],
+        title: ["Gradient limit of the head", "Gradient limit"][P],
+        unit: "",
+        brief: [
+            "Largest norm of the gradient of the head: no single step goes further; 0 has no limit",
+            "Largest norm of the gradient over all weights: no single step goes further; 0 has no limit",
+        ][P],
+        more: "Pascanu et al. 2013.",
+        retrain: None,
+        kind: real!(NOT_NEGATIVE, 3, [P] clip_norm),
+    }
+}
