@@ -13,7 +13,7 @@ use super::{App, FilePredictions, HeatClass, Lane, Player, Workspace};
 use crate::evaluate::{EvaluateError, Evaluation, Figures, FramePrediction, evaluate};
 use crate::jobs::JobError;
 use crate::project::{ClassName, Label, Split};
-use crate::train::{RunId, RunResult};
+use crate::train::{RunId, StageResult};
 
 /// The state of the evaluate workspace.
 pub struct EvaluateState {
@@ -201,13 +201,13 @@ impl EvaluateState {
     }
 
     /// The result of the run that is looked at.
-    pub(super) fn result(&self, train: &TrainState) -> Option<RunResult> {
-        train.run(self.run.as_ref()?)?.run.result.clone()
+    pub(super) fn result(&self, train: &TrainState) -> Option<StageResult> {
+        train.run(self.run.as_ref()?)?.run.result().cloned()
     }
 
     /// Lets go of a run that is not there any more, and of what was measured of one that has another result than
     /// `before`: it has been trained further.
-    pub(super) fn follow(&mut self, train: &TrainState, before: Option<&RunResult>) {
+    pub(super) fn follow(&mut self, train: &TrainState, before: Option<&StageResult>) {
         let Some(id) = &self.run else { return };
         let Some(entry) = train.run(id) else {
             self.run = None;
@@ -215,7 +215,7 @@ impl EvaluateState {
             self.reset();
             return;
         };
-        if entry.run.result.is_some() && entry.run.result.as_ref() != before {
+        if entry.run.result().is_some() && entry.run.result() != before {
             self.measured.forget();
             self.reset();
         }

@@ -20,7 +20,7 @@ impl RunEntry {
     /// How it can be trained further; `None` of a run that is not finished.
     #[must_use]
     pub fn extension(&self) -> Option<Extension> {
-        let result = self.run.result.as_ref()?;
+        let result = self.run.result()?;
         if self.run.state != RunState::Finished {
             return None;
         }

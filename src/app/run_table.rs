@@ -152,7 +152,7 @@ impl RunTable {
         ]);
         let row = |entry: &RunEntry| {
             let run = &entry.run;
-            let result = run.result.as_ref();
+            let result = run.result();
             let mut cells = vec![
                 RunCell::text(entry.title()),
                 RunCell {
@@ -173,8 +173,8 @@ impl RunTable {
             cells.push(RunCell::percent(result.and_then(|r| r.validation_accuracy)));
             cells.push(RunCell::percent(result.and_then(|r| r.test_accuracy)));
             cells.push(match result {
-                Some(result) => {
-                    let secs = result.seconds;
+                Some(_) => {
+                    let secs = run.secs();
                     RunCell::number(words::stretch(secs.max(1.0)), Some(secs))
                 }
                 None => RunCell::number("–".to_owned(), None),

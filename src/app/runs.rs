@@ -25,7 +25,7 @@ impl RunEntry {
             }))
         };
         // A run that was interrupted in its first part has the head's curves only.
-        let in_the_head = run.state == RunState::Unfinished && run.head_only.is_none();
+        let in_the_head = run.state == RunState::Unfinished && run.head_only().is_none();
         let stage = if in_the_head {
             run.head_stage()
         } else {
@@ -187,8 +187,7 @@ impl TrainState {
     /// A run goes on: until it has ended again, it has no result.
     pub(super) fn begin_again(&mut self, id: &RunId) {
         if let Some(entry) = self.runs.iter_mut().find(|entry| entry.run.id == *id) {
-            entry.run.state = RunState::Unfinished;
-            entry.run.result = None;
+            entry.run.begin_again();
         }
         self.revision += 1;
         self.overlays.remove(id);

@@ -64,10 +64,7 @@ impl RunEntry {
     #[must_use]
     pub fn steps(&self) -> u32 {
         let last = || self.curves.last().map_or(0, |point| point.step);
-        self.run
-            .result
-            .as_ref()
-            .map_or_else(last, |result| result.steps)
+        self.run.result().map_or_else(last, |result| result.steps)
     }
 }
 
@@ -282,7 +279,7 @@ impl TrainState {
             return live.baseline;
         }
         let entry = self.focus.as_ref().and_then(|id| self.run(id))?;
-        entry.run.head_only.as_ref()?.best
+        entry.run.head_only()?.best()
     }
 
     /// The colour in which a run is drawn for comparison, as a number from 0: as long as the project is open, a run keeps

@@ -200,14 +200,13 @@ impl App {
         match result {
             Ok(run) => {
                 let figure = run
-                    .result
-                    .as_ref()
+                    .result()
                     .and_then(|result| result.test_accuracy.or(result.validation_accuracy));
                 let mut text = match figure {
                     Some(part) => format!("Trained: {} right", words::percent(f64::from(part))),
                     None => "Trained".to_owned(),
                 };
-                if let Some(result) = run.result.as_ref().filter(|of| of.stopped_early) {
+                if let Some(result) = run.result().filter(|of| of.stopped_early) {
                     let step = words::number(u64::from(result.steps));
                     text = format!("{text}; stopped early at step {step}");
                 }

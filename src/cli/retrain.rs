@@ -274,7 +274,7 @@ fn text(result: &Result<'_>, done: &Retrained, misclassified: bool) -> String {
         let wrong = result.misclassified.iter();
         lines.extend(wrong.map(|wrong| format!("{}  {}", wrong.path, wrong.predicted)));
     }
-    for note in done.run.result.iter().flat_map(|result| &result.notes) {
+    for note in done.run.all_notes() {
         lines.push(format!("note: {note}"));
     }
     lines.extend(result.files.iter().map(|file| format!("written: {file}")));

@@ -68,7 +68,7 @@ impl Line {
         let classes = RunClasses::of(project, &run).labels;
         // A note that cannot be read takes nothing from the run.
         let note = run.note().unwrap_or_default();
-        let result = run.result;
+        let result = run.result().cloned();
         Self {
             run: run.id.0,
             name: note.name,

@@ -97,8 +97,7 @@ impl RunFigures {
     /// The figures of a finished run.
     pub fn of(run: &Run) -> anyhow::Result<Self> {
         let result = run
-            .result
-            .as_ref()
+            .result()
             .ok_or_else(|| anyhow::anyhow!("the run “{}” has no result", run.id.0))?;
         Ok(Self {
             run: run.id.0.clone(),
@@ -110,13 +109,13 @@ impl RunFigures {
             test_accuracy: result.test_accuracy,
             depth: run.settings.fine_tune.depth,
             trained_weights: result.trained_weights,
-            head_only_test_accuracy: match &run.head_only {
+            head_only_test_accuracy: match run.head_only() {
                 Some(found) => found.test_accuracy,
                 None => result.test_accuracy,
             },
             verdict: result.verdict,
-            seconds: result.seconds,
-            notes: result.notes.clone(),
+            seconds: run.secs(),
+            notes: run.all_notes(),
         })
     }
 

@@ -228,10 +228,7 @@ impl Card {
             test: counted(Split::Test, None),
             split: split_in_words(project, run),
         };
-        let mut notes = run
-            .result
-            .as_ref()
-            .map_or_else(Vec::new, |result| result.notes.clone());
+        let mut notes = run.all_notes();
         notes.extend(model.notes.iter().cloned());
         let mut card = Self {
             schema: SCHEMA,
@@ -242,10 +239,7 @@ impl Card {
             date: run.created.chars().take(10).collect(),
             architecture: model.architecture.to_string(),
             depth: run.settings.fine_tune.depth.word().to_owned(),
-            trained_weights: run
-                .result
-                .as_ref()
-                .map_or(0, |result| result.trained_weights),
+            trained_weights: run.result().map_or(0, |result| result.trained_weights),
             intended_use: Vec::new(),
             limits: Vec::new(),
             data,

@@ -114,7 +114,7 @@ impl Model {
             licence,
             is_tuned: tuned.is_some(),
             unknown_below: run.unknown_below()?,
-            test_accuracy: run.result.as_ref().and_then(|result| result.test_accuracy),
+            test_accuracy: run.result().and_then(|result| result.test_accuracy),
             notes: classes.notes.clone(),
             quantized: None,
         })

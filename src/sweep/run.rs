@@ -174,8 +174,7 @@ fn ends_all(error: &TrainError) -> bool {
 
 fn figures(project: &Project, run: &Run, work: &Work) -> Result<Figures, SweepError> {
     calibrate_or_warn(project, run, work);
-    let result = run.result.as_ref();
-    let best = run.best()?;
+    let result = run.result();
     let frames = run.frames()?;
     let mut images = [0; 3];
     let mut data = blake3::Hasher::new();
@@ -202,11 +201,13 @@ fn figures(project: &Project, run: &Run, work: &Work) -> Result<Figures, SweepEr
         validation_accuracy: result
             .and_then(|result| result.validation_accuracy)
             .map(f64::from),
-        validation_cross_entropy: best.map(|best| f64::from(best.validation_cross_entropy)),
+        validation_cross_entropy: result
+            .and_then(|result| result.validation_cross_entropy)
+            .map(f64::from),
         test_accuracy: test_accuracy.map(f64::from),
         test_95,
         bytes: entry.bytes + 4 * head,
-        seconds: result.map_or(0.0, |result| result.seconds),
+        seconds: run.secs(),
         images,
         data: data.finalize().to_hex().as_str().to_owned(),
     })

@@ -224,15 +224,6 @@ fn earlier_name(name: &str) -> String {
 }
 
 impl Run {
-    /// What its kept weights came to on the validation images; `None` without any. The head alone takes part in a deeper training,
-    /// so it can be the one that is kept.
-    ///
-    /// # Errors
-    /// [`TrainError::Damaged`] for a checkpoint that cannot be read.
-    pub fn best(&self) -> Result<Option<BestPoint>, TrainError> {
-        Ok(self.standing()?.best)
-    }
-
     /// Where its last checkpoint stands, in the part that [`TrainSettings::steps`](super::TrainSettings::steps) counts.
     pub(super) fn standing(&self) -> Result<Standing, TrainError> {
         Store::of(self.last_stage()).standing()

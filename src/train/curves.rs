@@ -71,12 +71,14 @@ impl BestPoint {
 }
 
 /// Which part of a training the curves are of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// The head alone.
     #[default]
     Head,
     /// What comes after it.
+    #[serde(rename = "fine-tuning")]
     Deeper,
 }
 

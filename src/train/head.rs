@@ -14,8 +14,8 @@ use super::layers::append_layers;
 use super::optimizer::Weight;
 use super::problem::{Forward, Problem, evaluation_graph};
 use super::tensorboard::Tested;
-use super::training::{Trained, Training};
-use super::{Head, Run, TrainError, TrainSettings};
+use super::training::Training;
+use super::{Head, Run, TrainError};
 
 /// Deviation of the normal distribution that initial weights are drawn from, as in `retrain.py`.
 const INITIAL_DEVIATION: f64 = 0.001;
@@ -277,15 +277,14 @@ impl Problem for HeadLayer {
     }
 }
 
-/// Trains the head from its last checkpoint to the number of steps in the run's settings.
+/// Trains the head from its last checkpoint to the number of steps in the run's settings, and keeps it.
 pub(super) fn train_head(
-    run: &Run,
+    run: &mut Run,
     data: &Data,
-    title: &str,
     curves: &LiveCurves,
     work: &Work,
-) -> Result<(Head, Trained), TrainError> {
-    let settings: &TrainSettings = &run.settings;
+) -> Result<Head, TrainError> {
+    let (settings, stage) = (&run.settings, run.head_stage());
     let steps = settings.how_many_training_steps;
     let mut table = Table {
         train: &data.train,
@@ -294,10 +293,14 @@ pub(super) fn train_head(
     };
     let hidden = settings.head.hidden_units as usize;
     let layer = HeadLayer::new(data.sizes, hidden, &table);
-    let mut recipe = run.head_stage().recipe(data.validation.len());
+    let mut recipe = stage.recipe(data.validation.len());
     recipe.views = data.train.views();
     let training = Training {
-        title,
+        title: if stage.is_last() {
+            "Training"
+        } else {
+            "Training the head"
+        },
         steps,
         initial: &layer.initial(settings.seed),
         problem: Arc::new(layer),
@@ -305,10 +308,35 @@ pub(super) fn train_head(
         recipe: &recipe,
         sides: [&data.train.side(), &data.validation.side()],
         batches: &mut table,
-        store: Store::of(run.head_stage()),
+        store: Store::of(stage),
     };
     let trained = training.run(curves, |points| curves.replace(steps, points, None), work)?;
-    Ok((Head::of_tensors(&trained.weights)?, trained))
+    let head = Head::of_tensors(&trained.weights)?;
+    let mut result = trained.result(stage.part());
+    result.test_accuracy = accuracy(data.sizes, &data.test, &head)?;
+    let sets = [("test", &data.test), ("validation", &data.validation)];
+    let tested = tested(data.sizes, sets, &head)?;
+    run.keep(&head, result, tested.as_ref())?;
+    Ok(head)
+}
+
+/// The head of a run whose first stage is done, which is measured again on the frames and labels of today: what goes deeper is
+/// compared with it.
+pub(super) fn head_again(run: &mut Run, data: &Data) -> Result<Head, TrainError> {
+    let head = run.head_alone()?;
+    let before = run.results.clone();
+    if let Some(result) = run.results.first_mut() {
+        let best = match result.best() {
+            Some(best) => point(data, &head, best.step)?,
+            None => None,
+        };
+        result.set_best(best);
+        result.test_accuracy = accuracy(data.sizes, &data.test, &head)?;
+    }
+    if run.results != before {
+        run.save()?;
+    }
+    Ok(head)
 }
 
 /// What a head makes of a set that is not empty.
@@ -373,7 +401,7 @@ pub(super) fn accuracy(
 }
 
 /// What a head of a step makes of the validation frames; `None` without any.
-pub(super) fn point(data: &Data, head: &Head, step: u32) -> Result<Option<BestPoint>, TrainError> {
+fn point(data: &Data, head: &Head, step: u32) -> Result<Option<BestPoint>, TrainError> {
     if data.validation.len() == 0 {
         return Ok(None);
     }

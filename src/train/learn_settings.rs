@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::optimizer::Optimizer;
 use super::{KeepBy, Schedule};
 
-/// How weights are learned. In files the fine-tuning has these beside its others; [`OfHead`] is the form of the head.
+/// How weights are learned. Files have those of the fine-tuning beside its others, those of the head partly at the top.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default = "LearnSettings::of_fine_tuning")]
 pub struct LearnSettings {

@@ -55,7 +55,7 @@ pub use optimizer::Optimizer;
 pub use present::{Present, present};
 pub(crate) use removal::to_trash;
 pub use removal::{remove_architecture, remove_run, restore_run};
-pub use run::{HeadOnly, Parent, Run, RunFrame, RunId, RunResult, RunState, Stage, runs};
+pub use run::{Parent, Run, RunFrame, RunId, RunState, Stage, StageResult, runs};
 pub use run_classes::RunClasses;
 pub use settings::{ClassWeights, EvalSpacing, KeepBy, RankBy, Sampling, Schedule, TrainSettings};
 pub use trainer::{resume, train, train_child};

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `run.json` | settings, preprocessing, classes, state, result, and what it was made with |
+//! | `run.json` | settings, preprocessing, classes, state, what its stages came to, and what it was made with |
 //! | `frames.jsonl` | the frames with class, group, split and content, one a line |
 //! | `curves.jsonl` | one evaluation a line |
 //! | `metrics.jsonl` | what else was measured at these steps; not there in a run of an earlier version |
@@ -19,6 +19,8 @@
 //! | `events.out.tfevents.…` | that of the finished run: settings, results, confusion matrix |
 //! | `head/train/`, `head/validation/` | those of the head alone, in a run that goes deeper |
 
+mod earlier;
+mod result;
 mod stage;
 mod weights;
 
@@ -29,22 +31,16 @@ use serde::{Deserialize, Serialize};
 use crate::backbone::{Preprocessing, open_own};
 use crate::project::{ClassId, ContentId, Project, Split};
 
-use super::curves::BestPoint;
 use super::files;
-use super::tensorboard::{Outcome, Tested};
-use super::{EvalSpacing, Head, TrainError, TrainSettings, Verdict};
+use super::tensorboard::Tested;
+use super::{EvalSpacing, Head, TrainError, TrainSettings};
 
+pub use result::StageResult;
 pub use stage::Stage;
 use weights::write_head;
 
-/// The version of the files.
-const FORMAT: u32 = 3;
-
-/// Runs without a hidden layer are written as the version before, which knew none.
-const FORMAT_TUNED: u32 = 2;
-
-/// Runs without a tuned backbone either are written as the first version, which knew no other.
-const FORMAT_HEAD_ONLY: u32 = 1;
+/// The version of the files. 1 to 3 had [a result instead of stages](earlier).
+const FORMAT: u32 = 4;
 
 /// The weights of the backbone that were trained too.
 const TUNED_FILE: &str = "backbone.safetensors";
@@ -81,45 +77,6 @@ pub enum RunState {
     Unfinished,
     /// All steps done, or stopped by the user with the best weights kept.
     Finished,
-}
-
-/// What a finished run measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunResult {
-    /// Steps done.
-    pub steps: u32,
-    /// The step whose weights were kept.
-    pub best_step: u32,
-    /// Accuracy on all validation frames with the kept weights; `None` without validation frames.
-    pub validation_accuracy: Option<f32>,
-    /// Accuracy on the test frames with the kept weights; `None` without test frames.
-    pub test_accuracy: Option<f32>,
-    /// Seconds of training, bottlenecks included.
-    pub seconds: f64,
-    /// What the user should know about these figures, a sentence each (how the split was made).
-    pub notes: Vec<String>,
-    /// How many numbers were trained.
-    #[serde(default)]
-    pub trained_weights: u64,
-    /// Whether training deeper was worth it; `None` for a head alone and without test frames.
-    #[serde(default)]
-    pub verdict: Option<Verdict>,
-    /// Whether early stopping ended it before its last step.
-    #[serde(default)]
-    pub stopped_early: bool,
-}
-
-/// What the head alone came to, in a run that goes deeper.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HeadOnly {
-    /// Its steps.
-    pub steps: u32,
-    /// The best evaluation, whose weights were kept; `None` without validation frames.
-    pub best: Option<BestPoint>,
-    /// Accuracy on the test frames; `None` without test frames.
-    pub test_accuracy: Option<f32>,
-    /// Seconds of its training.
-    pub secs: f64,
 }
 
 /// A frame as the run saw it: enough to evaluate again and to know whether it has changed since.
@@ -165,10 +122,8 @@ pub struct Run {
     pub created: String,
     /// Where it stands.
     pub state: RunState,
-    /// What the head alone came to, once that is known, in a run that goes deeper.
-    pub head_only: Option<HeadOnly>,
-    /// What it measured, when finished.
-    pub result: Option<RunResult>,
+    /// What its finished stages came to, in their order.
+    pub results: Vec<StageResult>,
     /// What is known of its data already while it trains: how the split was made, frames left out.
     pub notes: Vec<String>,
     /// What it is a part of; `None` for a training of its own. The parent may be gone.
@@ -197,8 +152,12 @@ struct RunFile {
     notes: Vec<String>,
     preparation_secs: f64,
     #[serde(default)]
-    head_only: Option<HeadOnly>,
-    result: Option<RunResult>,
+    stages: Vec<StageResult>,
+    /// Of an earlier format.
+    #[serde(default, skip_serializing)]
+    head_only: Option<earlier::HeadOnly>,
+    #[serde(default, skip_serializing)]
+    result: Option<earlier::RunResult>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tuned_hash: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -249,8 +208,7 @@ impl Run {
             class_ids: classes.iter().map(|class| class.id).collect(),
             created: format!("{:.3}", now.timestamp()),
             state: RunState::Unfinished,
-            head_only: None,
-            result: None,
+            results: Vec::new(),
             notes,
             parent,
             preparation_secs: 0.0,
@@ -289,6 +247,13 @@ impl Run {
                 log::warn!("{}", problem.reason);
             }
         }
+        let results = if file.format < FORMAT {
+            let last = file.settings.last_part();
+            let (notes, secs) = (&file.notes, file.preparation_secs);
+            earlier::stages(file.head_only, file.result, last, notes, secs)
+        } else {
+            file.stages
+        };
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         let class_ids = if file.class_ids.len() == file.classes.len() {
             file.class_ids
@@ -305,8 +270,7 @@ impl Run {
             class_ids,
             created: file.created,
             state: file.state,
-            head_only: file.head_only,
-            result: file.result,
+            results,
             notes: file.notes,
             parent: file.parent,
             preparation_secs: file.preparation_secs,
@@ -328,11 +292,7 @@ impl Run {
     pub(super) fn save(&self) -> Result<(), TrainError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let file = RunFile {
-            format: match self.tuned_hash {
-                _ if self.settings.head.hidden_units > 0 => FORMAT,
-                Some(_) => FORMAT_TUNED,
-                None => FORMAT_HEAD_ONLY,
-            },
+            format: FORMAT,
             created: self.created.clone(),
             salamander: env!("CARGO_PKG_VERSION").to_owned(),
             onnx_runtime: crate::onnx::runtime_info()?.version.clone(),
@@ -348,8 +308,9 @@ impl Run {
             state: self.state,
             notes: self.notes.clone(),
             preparation_secs: self.preparation_secs,
-            head_only: self.head_only.clone(),
-            result: self.result.clone(),
+            stages: self.results.clone(),
+            head_only: None,
+            result: None,
             tuned_hash: self.tuned_hash.clone(),
             parent: self.parent.clone(),
         };
@@ -369,36 +330,26 @@ impl Run {
         crate::files::remove_dir_all(&self.dir).map_err(TrainError::io("delete", &self.dir))
     }
 
-    /// Keeps what the head alone came to.
-    pub(super) fn save_head_only(
+    /// Writes the head that a stage kept, and what it came to. After the last stage sees to the event files too, and the run
+    /// is finished, once `run.json` says so. `tested` is what the kept weights of that one make of images.
+    pub(super) fn keep(
         &mut self,
         head: &Head,
-        found: HeadOnly,
-    ) -> Result<(), TrainError> {
-        write_head(&self.dir.join(HEAD_ALONE), head)?;
-        self.head_only = Some(found);
-        self.save()
-    }
-
-    /// Writes the kept head and the result, and sees to the event files; the run is finished once `run.json` says so.
-    /// `tested` is what the kept weights make of the test images.
-    pub(super) fn finish(
-        &mut self,
-        head: &Head,
-        result: RunResult,
+        result: StageResult,
         tested: Option<&Tested>,
     ) -> Result<(), TrainError> {
+        let last = self.last_stage();
+        if result.part != last.part() {
+            write_head(&self.dir.join(HEAD_ALONE), head)?;
+            self.results.push(result);
+            return self.save();
+        }
         write_head(&self.dir.join("weights.safetensors"), head)?;
-        let stage = self.last_stage();
-        stage.events().settle(&stage.history()?)?;
-        stage.events().write_outcome(&Outcome {
-            settings: &self.settings,
-            classes: &self.classes,
-            result: &result,
-            tested,
-        })?;
+        last.events().settle(&last.history()?)?;
+        let events = last.events();
+        self.results.push(result);
+        events.write_outcome(self, tested)?;
         self.state = RunState::Finished;
-        self.result = Some(result);
         self.save()
     }
 }

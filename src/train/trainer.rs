@@ -9,12 +9,12 @@ use crate::project::Project;
 
 use super::checkpoint::Standing;
 use super::data::{Prepared, Selection, Splitting, prepare, select};
-use super::head::{accuracy, tested, train_head};
+use super::head::{head_again, train_head};
 use super::present::present;
 use super::run::{NewRun, RunClass};
 use super::{
-    EvalSpacing, LiveCurves, Parent, Run, RunClasses, RunId, RunResult, RunState, TrainError,
-    TrainSettings, finetune,
+    EvalSpacing, LiveCurves, Parent, Run, RunClasses, RunId, RunState, TrainError, TrainSettings,
+    finetune,
 };
 
 /// Trains on the project's labelled frames and keeps the result as a new run.
@@ -114,7 +114,7 @@ pub fn resume(
     let mut run = Run::open(&dir)?;
     let standing = run.standing()?;
     let done = standing.steps;
-    let stopped_early = run.result.as_ref().is_some_and(|of| of.stopped_early);
+    let stopped_early = run.result().is_some_and(|of| of.stopped_early);
     let steps = match steps {
         // It is done, although there were to be more steps.
         None if stopped_early => done,
@@ -185,9 +185,8 @@ pub fn resume(
             run.notes.push(note);
         }
     }
-    // While it goes on it has no result; a crash leaves it to be resumed again.
-    run.state = RunState::Unfinished;
-    run.result = None;
+    // A crash leaves it to be resumed again.
+    run.begin_again();
     run.preparation_secs += began.elapsed().as_secs_f64();
     run.save()?;
     go_on(project, run, prepared, curves, work)
@@ -207,14 +206,15 @@ fn classes_now(run: &Run, now: &RunClasses) -> Vec<RunClass> {
 /// Shows what a run came to before it goes on, while its frames are being read; it is not known to be under way yet.
 fn show_earlier(run: &Run, standing: &Standing, curves: &LiveCurves) -> Result<(), TrainError> {
     let deeper = run.settings.fine_tune.is_on();
-    if deeper && run.head_only.is_none() {
+    let head = run.head_only();
+    if deeper && head.is_none() {
         return Ok(());
     }
     let mut points = run.curves()?;
     points.retain(|point| point.step <= standing.steps);
-    match &run.head_only {
-        Some(head) if deeper => curves.go_deeper(0, &points, standing.best, head.best),
-        _ => curves.replace(0, &points, standing.best),
+    match head {
+        Some(head) => curves.go_deeper(0, &points, standing.best, head.best()),
+        None => curves.replace(0, &points, standing.best),
     }
     Ok(())
 }
@@ -237,26 +237,12 @@ fn train_to_the_end(
     curves: &LiveCurves,
     work: &Work,
 ) -> Result<Run, TrainError> {
-    if run.settings.fine_tune.is_on() {
-        return finetune::train_deeper(project, run, prepared, curves, work);
-    }
-    let data = &prepared.data;
-    let (head, trained) = train_head(&run, data, "Training", curves, work)?;
-    let mut notes = run.notes.clone();
-    notes.extend(trained.note);
-    let result = RunResult {
-        steps: trained.steps,
-        best_step: trained.best_step,
-        validation_accuracy: trained.best.map(|best| best.validation_accuracy),
-        test_accuracy: accuracy(data.sizes, &data.test, &head)?,
-        seconds: run.preparation_secs + trained.secs,
-        notes,
-        trained_weights: head.values().map(<[f32]>::len).sum::<usize>() as u64,
-        verdict: None,
-        stopped_early: trained.stopped_early,
+    let head = match run.head_only() {
+        Some(_) => head_again(&mut run, &prepared.data)?,
+        None => train_head(&mut run, &prepared.data, curves, work)?,
     };
-    let sets = [("test", &data.test), ("validation", &data.validation)];
-    let tested = tested(data.sizes, sets, &head)?;
-    run.finish(&head, result, tested.as_ref())?;
+    if run.settings.fine_tune.is_on() {
+        finetune::train_deeper(project, &mut run, prepared, &head, curves, work)?;
+    }
     Ok(run)
 }

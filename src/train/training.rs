@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::jobs::{Cancelled, Work};
 use crate::onnx::Tensor;
 
-use super::TrainError;
 use super::batches::{Batches, Side};
 use super::checkpoint::{Checkpoint, Place, Store};
 use super::curves::{BestPoint, CurvePoint, LiveCurves};
 use super::learner::{End, Learner, Report};
 use super::problem::Problem;
 use super::recipe::Recipe;
+use super::{Part, StageResult, TrainError};
 
 /// A training from its files to its end.
 pub(super) struct Training<'a> {
@@ -46,6 +46,28 @@ pub(super) struct Trained {
     pub stopped_early: bool,
     /// What is to be said of how it ended.
     pub note: Option<String>,
+}
+
+impl Trained {
+    /// What a stage came to by it, without figures on test frames.
+    pub(super) fn result(&self, part: Part) -> StageResult {
+        let best = self.best;
+        let weights = self.weights.iter();
+        let numbers = weights.map(|weight| weight.shape.iter().product::<usize>() as u64);
+        StageResult {
+            part,
+            steps: self.steps,
+            best_step: self.best_step,
+            validation_accuracy: best.map(|best| best.validation_accuracy),
+            validation_cross_entropy: best.map(|best| best.validation_cross_entropy),
+            test_accuracy: None,
+            secs: self.secs,
+            trained_weights: numbers.sum(),
+            stopped_early: self.stopped_early,
+            notes: self.note.iter().cloned().collect(),
+            verdict: None,
+        }
+    }
 }
 
 impl Training<'_> {

@@ -26,8 +26,7 @@ pub fn run_choice(
             }
             let accuracy = entry
                 .run
-                .result
-                .as_ref()
+                .result()
                 .and_then(|result| result.test_accuracy)
                 .map(|part| words::percent(f64::from(part)))
                 .unwrap_or_default();

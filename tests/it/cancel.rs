@@ -87,6 +87,6 @@ fn everything_ends_when_it_is_cancelled_and_can_be_resumed() {
     for run in unfinished {
         let curves = LiveCurves::default();
         let run = resume(&project, &run.id, None, &curves, &Work::new()).unwrap();
-        assert_eq!(run.result.unwrap().steps, 8);
+        assert_eq!(run.result().unwrap().steps, 8);
     }
 }

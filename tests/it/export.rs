@@ -154,7 +154,7 @@ fn others_get_the_same_classes_from_an_export() {
         assert!(evaluation.predictions.len() >= 6);
         assert_eq!(
             evaluation.confusion.accuracy(),
-            run.result.as_ref().unwrap().test_accuracy,
+            run.result().unwrap().test_accuracy,
             "evaluation and training agree"
         );
         let pictures: Vec<PathBuf> = evaluation

@@ -46,15 +46,15 @@ fn every_format_has_the_hidden_layer() {
     assert_eq!(read, run);
     let head = read.head().unwrap();
     assert_eq!(head.hidden.as_ref().unwrap().b.len(), 24);
-    let result = run.result.as_ref().unwrap();
+    let result = run.result().unwrap();
     assert_eq!(result.trained_weights, 1281 * 24 + 25 * 3);
     let evaluation = evaluate(&project, &run, Split::Test, &work).unwrap();
     assert_eq!(evaluation.confusion.accuracy(), result.test_accuracy);
     assert!(result.test_accuracy.unwrap() > 0.6, "{result:?}");
-    // A version that knows no hidden layer refuses the run by its number.
+    // A version that knows no stages refuses the run by its number.
     let file = std::fs::read_to_string(run.dir.join("run.json")).unwrap();
     let file: serde_json::Value = serde_json::from_str(&file).unwrap();
-    assert_eq!(file["format"], 3);
+    assert_eq!(file["format"], 4);
 
     // Calibrated in the last layer alone, and each proved on the test images before it is written.
     for format in [
@@ -102,7 +102,7 @@ fn fine_tuning_begins_with_the_hidden_layer_and_goes_on_to_the_same_bits() {
     let whole = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
     let head = whole.head().unwrap();
     assert_eq!(head.hidden.as_ref().unwrap().b.len(), 24);
-    let result = whole.result.as_ref().unwrap();
+    let result = whole.result().unwrap();
     assert!(result.trained_weights > 1281 * 24 + 25 * 3);
     assert!(whole.tuned().unwrap().is_some());
 

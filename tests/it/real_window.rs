@@ -150,7 +150,8 @@ fn from_dropped_videos_to_an_exported_model() {
         "the curves did not move: {changed} pixels changed"
     );
     show(&desktop, "train");
-    let accuracy = json(&run.path().join("run.json")).unwrap()["result"]["test_accuracy"].clone();
+    let accuracy =
+        json(&run.path().join("run.json")).unwrap()["stages"][0]["test_accuracy"].clone();
     assert!(accuracy.as_f64().unwrap() > 0.8, "test accuracy {accuracy}");
 
     // Evaluate.

@@ -157,7 +157,7 @@ fn weights_from_before_a_correction_are_compared_by_the_labels_of_today() {
     let settings = quick("efficientnet-lite0@96", 60);
     let curves = LiveCurves::default();
     let run = train(&project, &settings, &curves, &Work::new()).unwrap();
-    assert_eq!(run.result.as_ref().unwrap().validation_accuracy, Some(1.0));
+    assert_eq!(run.result().unwrap().validation_accuracy, Some(1.0));
 
     // Half of one class, of every side, goes to the other by hand.
     let mut moved = 0;
@@ -173,8 +173,8 @@ fn weights_from_before_a_correction_are_compared_by_the_labels_of_today() {
     }
     assert!(moved >= 15, "{moved}");
     let run = resume(&project, &run.id, Some(61), &curves, &Work::new()).unwrap();
-    let result = run.result.clone().unwrap();
-    assert!(result.notes.iter().any(|note| note.contains("label")));
+    let result = run.result().cloned().unwrap();
+    assert!(run.all_notes().iter().any(|note| note.contains("label")));
     let found = evaluate(&project, &run, Split::Validation, &Work::new()).unwrap();
     assert!(found.relabelled > 0);
     let accuracy = found.confusion.accuracy().unwrap();

@@ -143,7 +143,7 @@ fn an_interrupted_run_goes_on_to_the_same_bits_after_a_rename() {
     settings.how_many_training_steps = 80;
     let at_once = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
     assert_eq!(run.head().unwrap(), at_once.head().unwrap());
-    assert_eq!(run.result.unwrap().notes, at_once.result.unwrap().notes);
+    assert_eq!(run.all_notes(), at_once.all_notes());
     assert_eq!(run.classes, ["cat", "dog", "fox"], "as it was trained");
     assert_eq!(at_once.classes, ["cat", "Hund", "fox"]);
 }
@@ -178,7 +178,7 @@ fn a_merger_is_explained_counts_either_answer_and_can_be_undone() {
     // It learns on as it began: frames of both classes, told apart.
     let more = resume(&project, &run.id, Some(50), &LiveCurves::default(), &work).unwrap();
     assert_eq!(more.classes, ["cat", "dog", "fox"]);
-    let notes = more.result.unwrap().notes;
+    let notes = more.all_notes();
     assert!(
         notes.iter().any(|note| note.contains("merged into “dog”")),
         "{notes:?}"
@@ -459,5 +459,5 @@ fn the_reported_project_with_a_renamed_class_goes_on() {
         &LiveCurves::default(),
         &Work::new(),
     );
-    assert_eq!(more.unwrap().result.unwrap().steps, 50);
+    assert_eq!(more.unwrap().result().unwrap().steps, 50);
 }

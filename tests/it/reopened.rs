@@ -110,7 +110,7 @@ fn a_project_of_the_version_before_goes_on() {
                 .all(|frame| frame.content.is_none())
         );
     }
-    let measured = finished.result.as_ref().unwrap().test_accuracy;
+    let measured = finished.result().unwrap().test_accuracy;
     assert!(measured.is_some());
     assert_eq!(test_accuracy(&project, finished), measured);
     let out = dir.path().join("out");
@@ -124,7 +124,7 @@ fn a_project_of_the_version_before_goes_on() {
     );
 
     // The finished run is extended; the interrupted one goes on from its checkpoint.
-    let done = finished.result.as_ref().unwrap().steps;
+    let done = finished.result().unwrap().steps;
     let goes_on = |run: &Run, steps: u32| {
         let run = resume(
             &project,
@@ -134,7 +134,7 @@ fn a_project_of_the_version_before_goes_on() {
             &Work::new(),
         )
         .unwrap();
-        assert_eq!(run.result.as_ref().unwrap().steps, steps);
+        assert_eq!(run.result().unwrap().steps, steps);
         run
     };
     let extended = goes_on(finished, done + 20);
@@ -144,7 +144,7 @@ fn a_project_of_the_version_before_goes_on() {
     let ended = goes_on(interrupted, last + 1000);
     assert_eq!(
         test_accuracy(&project, &ended),
-        ended.result.as_ref().unwrap().test_accuracy
+        ended.result().unwrap().test_accuracy
     );
 
     // Its runs follow a class that is renamed now.

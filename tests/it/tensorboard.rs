@@ -152,7 +152,7 @@ fn check_outcome(found: &Value, run: &Run) {
     }
     assert!(known == hparams.len() && known > 10);
     assert_eq!(hparams["depth"], run.settings.fine_tune.depth.to_string());
-    let result = run.result.as_ref().unwrap();
+    let result = run.result().unwrap();
     let step = result.best_step;
     let accuracy = scalars(&found["scalars"]["test_accuracy"]);
     assert_eq!(accuracy, [(step, result.test_accuracy.unwrap())]);

@@ -40,7 +40,7 @@ fn a_run_keeps_everything_and_can_be_extended() {
     let run = train(&project, &settings(60), &curves, &work).unwrap();
     assert_eq!(run.state, RunState::Finished);
     assert_eq!(run.classes, ["röd", "grün", "blue"]);
-    let result = run.result.clone().unwrap();
+    let result = run.result().cloned().unwrap();
     assert_eq!(result.steps, 60);
     assert!(result.validation_accuracy.unwrap() > 0.8, "{result:?}");
     assert!(result.test_accuracy.unwrap() > 0.8, "{result:?}");
@@ -65,7 +65,7 @@ fn a_run_keeps_everything_and_can_be_extended() {
     // Longer: the same steps again and more. The run is the same one.
     let extended = resume(&project, &run.id, Some(100), &curves, &work).unwrap();
     assert_eq!(extended.id, run.id);
-    assert_eq!(extended.result.clone().unwrap().steps, 100);
+    assert_eq!(extended.result().unwrap().steps, 100);
     assert_eq!(extended.curves().unwrap().len(), 10);
     let whole = trained(&project, &settings(100));
     assert_ne!(whole.id, run.id, "a run is never overwritten");
@@ -173,7 +173,7 @@ fn a_class_with_one_frame_and_a_bad_image_do_not_stop_a_training() {
     let project = of_pictures(&dir.path().join("p"), &[("a", 20), ("b", 20), ("lone", 1)]);
     fs::write(project.root().join("classes/a/bad.png"), b"no image").unwrap();
     let run = trained(&project, &settings(20));
-    let notes = run.result.unwrap().notes.join("\n");
+    let notes = run.all_notes().join("\n");
     assert!(notes.contains("“lone”"), "{notes}");
     assert!(notes.contains("could not be read"), "{notes}");
 }
@@ -219,7 +219,7 @@ fn a_head_learns_from_augmented_views_that_are_kept() {
     assert_ne!(first.head().unwrap(), plain.head().unwrap());
     let again = trained(&project, &of_views);
     assert_eq!(first.head().unwrap(), again.head().unwrap());
-    assert!(first.result.unwrap().test_accuracy.unwrap() > 0.8);
+    assert!(first.result().unwrap().test_accuracy.unwrap() > 0.8);
     // The cache gives what was computed.
     fs::remove_dir_all(project.cache_dir()).unwrap();
     let anew = trained(&project, &of_views);
@@ -238,14 +238,14 @@ fn a_head_with_all_that_can_be_set_goes_on_where_it_stopped() {
     settings.head.learn.average_decay = 0.9;
     settings.head.learn.clip_norm = 1.0;
     let run = trained(&project, &settings);
-    assert!(run.result.unwrap().test_accuracy.unwrap() > 0.8);
+    assert!(run.result().unwrap().test_accuracy.unwrap() > 0.8);
     let curves = LiveCurves::default();
     let extended = resume(&project, &run.id, Some(60), &curves, &Work::new()).unwrap();
     // The rate rises and falls anew over the steps that were added.
     assert_eq!(extended.settings.head.learn.restarts, [40]);
     let stored = Run::open(&extended.dir).unwrap();
     assert_eq!(stored.settings, extended.settings);
-    assert_eq!(stored.result.unwrap().steps, 60);
+    assert_eq!(stored.result().unwrap().steps, 60);
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn a_training_that_stopped_early_says_so_and_can_be_trained_further() {
     settings.head.learn.learning_rate = 0.3;
     settings.head.learn.early_stopping = 2;
     let run = trained(&project, &settings);
-    let result = run.result.clone().unwrap();
+    let result = run.result().cloned().unwrap();
     let step = result.steps;
     assert!(result.stopped_early && step < 400, "{result:?}");
     let said = format!("stopped early at step {step} of 400");
@@ -272,9 +272,9 @@ fn a_training_that_stopped_early_says_so_and_can_be_trained_further() {
     let same = resume(&project, &run.id, None, &curves, &work).unwrap();
     assert_eq!(same, run);
     let further = resume(&project, &run.id, Some(400), &curves, &work).unwrap();
-    let result = further.result.clone().unwrap();
+    let result = further.result().unwrap();
     assert!(result.steps >= step + 20, "{result:?}");
     // Its settings begin a new run as they began this one.
     let again = trained(&project, &further.settings);
-    assert_eq!(again.result.unwrap().steps, step);
+    assert_eq!(again.result().unwrap().steps, step);
 }

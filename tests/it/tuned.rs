@@ -250,7 +250,7 @@ fn others_get_the_same_from_an_export_that_was_trained_deeper() {
         ..quick("efficientnet-lite0@96", 5)
     };
     let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
-    assert!(run.result.as_ref().unwrap().best_step > 0, "the head won");
+    assert!(run.result().unwrap().best_step > 0, "the head won");
     let trained = run.tuned().unwrap().unwrap();
     let shipped = folded(&run);
     for (name, tensor) in trained.iter() {

@@ -97,18 +97,18 @@ fn from_an_estimate_to_a_verdict() {
 
     let run = session(&desk).train.runs[0].run.clone();
     assert_eq!(run.settings.fine_tune.depth, Depth::Last1);
-    let head = run.head_only.as_ref().unwrap();
-    assert_eq!(session(&desk).train.baseline(), head.best);
-    let figure = f64::from(head.best.unwrap().validation_accuracy) * 100.0;
+    let head = run.head_only().unwrap();
+    assert_eq!(session(&desk).train.baseline(), head.best());
+    let figure = f64::from(head.best().unwrap().validation_accuracy) * 100.0;
     desk.see(&format!("head alone {figure:.1} %"));
-    desk.see(&run.result.as_ref().unwrap().verdict.unwrap().sentence());
+    desk.see(&run.result().unwrap().verdict.unwrap().sentence());
     desk.see("last-1");
     let percent = |part: Option<f32>| {
         let text = words::percent(f64::from(part.unwrap()));
         text.replace("100.0", "100")
     };
     let before = percent(head.test_accuracy);
-    let after = percent(run.result.as_ref().unwrap().test_accuracy);
+    let after = percent(run.result().unwrap().test_accuracy);
     desk.see(&format!("test {after}, head {before}"));
 
     press(&mut desk, "Evaluate");
@@ -152,7 +152,7 @@ fn the_deeper_part_is_paused_cancelled_and_resumed() {
         let runs = session.and_then(|session| runs(&session.project).ok());
         let run = runs.and_then(|runs| runs.into_iter().next());
         run.is_some_and(|run| {
-            run.head_only.is_some() && run.curves().is_ok_and(|curves| !curves.is_empty())
+            run.head_only().is_some() && run.curves().is_ok_and(|curves| !curves.is_empty())
         })
     });
 
@@ -166,7 +166,7 @@ fn the_deeper_part_is_paused_cancelled_and_resumed() {
     );
     let left = session(&desk).train.runs[0].clone();
     assert_eq!(left.run.state, RunState::Unfinished);
-    assert!(left.run.head_only.is_some());
+    assert!(left.run.head_only().is_some());
     desk.see_part(", while training the last block.");
 
     press(&mut desk, "Resume training");
@@ -187,8 +187,7 @@ fn the_deeper_part_is_paused_cancelled_and_resumed() {
     assert!(
         session(&desk).train.runs[0]
             .run
-            .result
-            .as_ref()
+            .result()
             .unwrap()
             .verdict
             .is_some()
@@ -264,7 +263,7 @@ fn a_finished_run_is_trained_further() {
         live.points.len() > known
             && live.steps == 50
             && begin == Some(ahead.curves.as_slice())
-            && live.baseline == ahead.run.head_only.as_ref().unwrap().best
+            && live.baseline == ahead.run.head_only().unwrap().best()
     });
     train_until(&mut desk, "it is finished again", finished);
     let after = session(&desk).train.runs[0].clone();
@@ -296,7 +295,7 @@ fn a_finished_run_is_trained_further() {
     press(&mut desk, "Stop and keep");
     train_until(&mut desk, "it has stopped", finished);
     let stopped = session(&desk).train.runs[0].run.clone();
-    let done = stopped.result.as_ref().unwrap().steps;
+    let done = stopped.result().unwrap().steps;
     assert!((51..100_050).contains(&done), "{done}");
     press(&mut desk, "Train further…");
     desk.see_part("It goes on as if it had never been stopped.");

@@ -114,7 +114,8 @@ fn date_run(project: &Path) {
     let begun: jiff::civil::DateTime = BEGUN.parse().unwrap();
     let begun = jiff::tz::TimeZone::system().to_timestamp(begun).unwrap();
     run["created"] = format!("{begun:.3}").into();
-    run["result"]["seconds"] = 6.0.into();
+    run["preparation_secs"] = 4.0.into();
+    run["stages"][0]["secs"] = 2.0.into();
     std::fs::write(&path, serde_json::to_vec(&run).unwrap()).unwrap();
 }
 
@@ -205,11 +206,17 @@ fn deepen_run(project: &Path) {
         serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     run["settings"]["fine_tune"]["depth"] = "last-3".into();
     run["settings"]["fine_tune"]["steps"] = 200.into();
-    run["head_only"] = serde_json::json!({
-        "steps": 400, "test_accuracy": 0.9, "secs": 1.5,
-        "best": {"step": 400, "validation_accuracy": 0.9167, "validation_cross_entropy": 0.31},
-    });
-    let result = &mut run["result"];
+    let stages = run["stages"].as_array_mut().unwrap();
+    stages.push(stages[0].clone());
+    let head = &mut stages[0];
+    head["steps"] = 400.into();
+    head["best_step"] = 400.into();
+    head["test_accuracy"] = 0.9.into();
+    head["validation_accuracy"] = 0.9167.into();
+    head["validation_cross_entropy"] = 0.31.into();
+    let result = &mut stages[1];
+    result["part"] = "fine-tuning".into();
+    result["secs"] = 0.0.into();
     result["steps"] = 200.into();
     result["best_step"] = 160.into();
     result["test_accuracy"] = 0.975.into();

@@ -56,7 +56,7 @@ fn from_labelled_frames_to_an_exported_model() {
     let entry = session(&desk).train.runs[0].clone();
     assert_eq!(entry.run.state, RunState::Finished);
     assert_eq!(entry.curves.last().unwrap().step, 80);
-    let result = entry.run.result.unwrap();
+    let result = entry.run.result().unwrap();
     assert!(result.test_accuracy.unwrap() > 0.8, "{result:?}");
     desk.see("Accuracy curves");
     desk.see("Cross-entropy curves");

@@ -176,10 +176,7 @@ fn about(project: &Project, run: &Run) -> String {
 }
 
 fn notes(run: &Run, evaluation: &Evaluation) -> Vec<String> {
-    let mut notes: Vec<String> = run
-        .result
-        .as_ref()
-        .map_or_else(Vec::new, |result| result.notes.clone());
+    let mut notes = run.all_notes();
     for note in &evaluation.notes {
         if !notes.contains(note) {
             notes.push(note.clone());
@@ -252,10 +249,10 @@ fn settings(run: &Run) -> Vec<(String, String)> {
     let value = serde_json::to_value(&run.settings).unwrap_or_default();
     flatten("", &value, &mut rows);
     rows.push(("classes".into(), run.classes.join(", ")));
-    if let Some(result) = &run.result {
+    if let Some(result) = run.result() {
         rows.push(("steps done".into(), result.steps.to_string()));
         rows.push(("best step".into(), result.best_step.to_string()));
-        rows.push(("seconds".into(), format!("{:.1}", result.seconds)));
+        rows.push(("seconds".into(), format!("{:.1}", run.secs())));
     }
     rows
 }

@@ -55,10 +55,7 @@ pub fn test_looks(project: &Project, run: &Run) -> Result<TestLooks, EvaluateErr
     let own = test_frames(run)?;
     let mut count = 0;
     for other in runs(project)? {
-        let tested = other
-            .result
-            .as_ref()
-            .and_then(|result| result.test_accuracy);
+        let tested = other.result().and_then(|result| result.test_accuracy);
         if other.state != RunState::Finished || tested.is_none() {
             continue;
         }

@@ -1,4 +1,4 @@
-//! A training deeper than the head, from prepared data to a finished run: the head first, then the blocks.
+//! A training deeper than the head, from prepared data and the trained head to a finished run.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,33 +10,27 @@ use crate::project::{Project, Split};
 use crate::train::batches::Side;
 use crate::train::checkpoint::Store;
 use crate::train::data::Prepared;
-use crate::train::head::{Examples, accuracy, correct, point, tested, train_head};
+use crate::train::head::{Examples, correct, tested};
 use crate::train::tensorboard::Tested;
 use crate::train::training::Training;
-use crate::train::{CurvePoint, Head, HeadOnly, KeepBy, LiveCurves, Run, RunResult, TrainError};
+use crate::train::{CurvePoint, Head, KeepBy, LiveCurves, Run, StageResult, TrainError};
 
 use super::graph::{HEAD_WEIGHTS, Network};
 use super::network::{cut_of, network};
 use super::rows::RowBatches;
 use super::verdict;
 
-/// Trains the head, then the blocks that the run's settings name, each from where the run stands.
+/// Trains the blocks that the run's settings name, behind the trained head, from where the run stands, and keeps them.
 pub(in crate::train) fn train_deeper(
     project: &Project,
-    mut run: Run,
+    run: &mut Run,
     mut prepared: Prepared,
+    head: &Head,
     curves: &LiveCurves,
     work: &Work,
-) -> Result<Run, TrainError> {
+) -> Result<(), TrainError> {
     let fine_tune = run.settings.fine_tune.clone();
-    let (head, head_only) = match run.head_only.clone() {
-        Some(found) => {
-            let head = run.head_alone()?;
-            let found = measured_anew(&mut run, &prepared, &head, found)?;
-            (head, found)
-        }
-        None => head_first(&mut run, &prepared, curves, work)?,
-    };
+    let head_best = run.head_only().and_then(StageResult::best);
     // What follows learns from activations; of the bottlenecks only those of the test frames are asked for again.
     prepared.data.train.forget_x();
     prepared.data.validation.forget_x();
@@ -46,7 +40,7 @@ pub(in crate::train) fn train_deeper(
     let blocks = Arc::new(Blocks::of_for(&run.settings.architecture, work)?);
     let plan = blocks.plan(fine_tune.depth);
     let cut = cut_of(&plan)?;
-    let (network, initial) = network(&blocks, &plan, &fine_tune, &head, work)?;
+    let (network, initial) = network(&blocks, &plan, &fine_tune, head, work)?;
     let paths: Vec<PathBuf> = prepared
         .frames
         .iter()
@@ -92,10 +86,10 @@ pub(in crate::train) fn train_deeper(
         store: Store::of(run.last_stage()),
     };
     // Its best weights have their figures once they are measured on the frames of today.
-    let show = |points: &[CurvePoint]| curves.go_deeper(steps, points, None, head_only.best);
+    let show = |points: &[CurvePoint]| curves.go_deeper(steps, points, None, head_best);
     let mut trained = training.run(curves, show, work)?;
     if fine_tune.learn.keep_by == KeepBy::Last
-        && let (Some(head), Some(last)) = (head_only.best, trained.best)
+        && let (Some(head), Some(last)) = (head_best, trained.best)
         && verdict::is_worse(head, last, data.validation.len())
     {
         trained.weights = initial;
@@ -103,74 +97,18 @@ pub(in crate::train) fn train_deeper(
         trained.best = Some(head);
     }
 
+    let mut result = trained.result(run.last_stage().part());
     let (deeper, tuned) = split_weights(&network, trained.weights)?;
     run.save_tuned(&tuned)?;
-    let (verdict, tested) = test(project, &run, prepared, [&head, &deeper], &tuned, work)?;
-    let mut notes = run.notes.clone();
-    notes.extend(trained.note);
-    if trained.best_step == 0 && trained.steps > 0 {
-        notes.push(
+    let (verdict, tested) = test(project, run, prepared, [head, &deeper], &tuned, work)?;
+    if result.best_step == 0 && result.steps > 0 {
+        result.notes.push(
             "No deeper weights did better on the validation images than the head alone, so that is kept.".into(),
         );
     }
-    let result = RunResult {
-        steps: trained.steps,
-        best_step: trained.best_step,
-        validation_accuracy: trained.best.map(|best| best.validation_accuracy),
-        test_accuracy: verdict.as_ref().map(|verdict| verdict.deeper as f32),
-        seconds: run.preparation_secs + head_only.secs + trained.secs,
-        notes,
-        trained_weights: network
-            .weights
-            .iter()
-            .map(|weight| weight.shape.iter().product::<usize>() as u64)
-            .sum(),
-        verdict,
-        stopped_early: trained.stopped_early,
-    };
-    run.finish(&deeper, result, tested.as_ref())?;
-    Ok(run)
-}
-
-/// Trains the head alone and keeps what it came to: the beginning of the deeper training, and its measure.
-fn head_first(
-    run: &mut Run,
-    prepared: &Prepared,
-    curves: &LiveCurves,
-    work: &Work,
-) -> Result<(Head, HeadOnly), TrainError> {
-    let data = &prepared.data;
-    let (head, trained) = train_head(run, data, "Training the head", curves, work)?;
-    let found = HeadOnly {
-        steps: trained.steps,
-        best: trained.best,
-        test_accuracy: accuracy(data.sizes, &data.test, &head)?,
-        secs: trained.secs,
-    };
-    run.notes
-        .extend(trained.note.map(|note| format!("The head alone: {note}")));
-    run.save_head_only(&head, found.clone())?;
-    Ok((head, found))
-}
-
-/// What the head alone comes to on the frames and labels of today, by which what goes deeper is judged too.
-fn measured_anew(
-    run: &mut Run,
-    prepared: &Prepared,
-    head: &Head,
-    mut found: HeadOnly,
-) -> Result<HeadOnly, TrainError> {
-    let data = &prepared.data;
-    found.best = match found.best {
-        Some(best) => point(data, head, best.step)?,
-        None => None,
-    };
-    found.test_accuracy = accuracy(data.sizes, &data.test, head)?;
-    if run.head_only.as_ref() != Some(&found) {
-        run.head_only = Some(found.clone());
-        run.save()?;
-    }
-    Ok(found)
+    result.test_accuracy = verdict.as_ref().map(|verdict| verdict.deeper as f32);
+    result.verdict = verdict;
+    run.keep(&deeper, result, tested.as_ref())
 }
 
 /// The head, and the rest.

@@ -8,7 +8,7 @@ use crate::train::recipe::Recipe;
 use crate::train::tensorboard::Events;
 use crate::train::{Curves, Part, TrainError, files};
 
-use super::Run;
+use super::{Run, StageResult};
 
 /// A stage of a run.
 #[derive(Debug, Clone, Copy)]
@@ -40,12 +40,10 @@ impl Run {
     /// The last one, whose curves are the run's: the fine-tuning where there is one, else the head's.
     #[must_use]
     pub fn last_stage(&self) -> Stage<'_> {
-        let part = if self.settings.fine_tune.is_on() {
-            Part::Deeper
-        } else {
-            Part::Head
-        };
-        Stage { run: self, part }
+        Stage {
+            run: self,
+            part: self.settings.last_part(),
+        }
     }
 
     /// The curves of its [last stage](Run::last_stage).
@@ -59,7 +57,7 @@ impl Run {
     }
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
     /// What is trained in it.
     #[must_use]
     pub fn part(self) -> Part {
@@ -75,6 +73,13 @@ impl Stage<'_> {
     /// How it is learned, with so many validation frames.
     pub(in crate::train) fn recipe(self, validation_frames: usize) -> Recipe {
         self.run.settings.recipe(self.part, validation_frames)
+    }
+
+    /// What it came to; `None` before it has ended.
+    #[must_use]
+    pub fn result(self) -> Option<&'a StageResult> {
+        let mut results = self.run.results.iter();
+        results.find(|result| result.part == self.part)
     }
 
     /// Its curves; of an unfinished run, up to its last checkpoint or a little beyond.

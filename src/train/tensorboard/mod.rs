@@ -15,7 +15,7 @@ use super::metrics::{
 };
 use super::{TrainError, files};
 
-pub(super) use outcome::{Outcome, Tested};
+pub(super) use outcome::Tested;
 use proto::{Event, Summary, SummaryValue, record};
 
 /// The event files of one part of a run. They grow with its checkpoints, so that `TensorBoard` shows a training that is

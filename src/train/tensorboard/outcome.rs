@@ -4,7 +4,7 @@
 use prost::Message;
 
 use crate::train::schema::{Group, SETTINGS, Value};
-use crate::train::{RunResult, TrainError, TrainSettings, files};
+use crate::train::{Run, TrainError, TrainSettings, files};
 
 use super::proto::{
     Event, HParam, HParamsData, SessionEnd, SessionStart, Summary, SummaryValue, record,
@@ -34,19 +34,14 @@ impl Tested {
     }
 }
 
-/// What a finished run has to tell.
-pub(in crate::train) struct Outcome<'a> {
-    pub settings: &'a TrainSettings,
-    pub classes: &'a [String],
-    pub result: &'a RunResult,
-    /// Nothing where there were no images to test it on.
-    pub tested: Option<&'a Tested>,
-}
-
 impl Events {
-    /// Writes the event file of the run itself, which stands above those of its two sides. It is replaced when the run is
-    /// extended.
-    pub(in crate::train) fn write_outcome(&self, outcome: &Outcome<'_>) -> Result<(), TrainError> {
+    /// Writes the event file of the run itself, which stands above those of its two sides: what it came to, and what the kept
+    /// weights make of images, where there are any to test them on. It is replaced when the run is extended.
+    pub(in crate::train) fn write_outcome(
+        &self,
+        run: &Run,
+        tested: Option<&Tested>,
+    ) -> Result<(), TrainError> {
         let path = self.dir.join(self.name());
         let mut bytes = self.version();
         let mut add = |secs: f64, step: u32, value: Vec<SummaryValue>| {
@@ -58,20 +53,26 @@ impl Events {
             };
             record(&mut bytes, &event);
         };
-        let result = outcome.result;
-        let (step, secs) = (result.best_step, result.seconds);
-        add(0.0, 0, vec![session_start(outcome.settings, self.start)]);
+        let result = run.result();
+        let (step, secs) = (result.map_or(0, |result| result.best_step), run.secs());
+        add(0.0, 0, vec![session_start(&run.settings, self.start)]);
         let figures = [
-            ("validation_accuracy", result.validation_accuracy),
-            ("test_accuracy", result.test_accuracy),
-            ("training_seconds", Some(result.seconds as f32)),
+            (
+                "validation_accuracy",
+                result.and_then(|result| result.validation_accuracy),
+            ),
+            (
+                "test_accuracy",
+                result.and_then(|result| result.test_accuracy),
+            ),
+            ("training_seconds", Some(secs as f32)),
         ];
         let scalars = figures
             .into_iter()
             .filter_map(|(tag, value)| Some(SummaryValue::scalar(tag, value?)));
         add(secs, step, scalars.collect());
-        if let Some(tested) = outcome.tested {
-            let classes = outcome.classes;
+        if let Some(tested) = tested {
+            let classes = &run.classes;
             add(secs, step, pr_curve::of_classes(tested, classes));
             if let Some((png, size)) = confusion::png(tested, classes) {
                 let tag = format!("confusion_matrix/{}_images", tested.images);

@@ -59,7 +59,7 @@ fn what_happens(entry: &RunEntry, extension: &Extension, more: u32) -> String {
     let depth = run.settings.fine_tune.depth;
     let steps = words::count(u64::from(extension.done), "step", "steps");
     let planned = run.settings.steps();
-    let how = if run.result.as_ref().is_some_and(|of| of.stopped_early) {
+    let how = if run.result().is_some_and(|of| of.stopped_early) {
         "It stopped early; evaluations without improvement are counted anew."
     } else if depth == Depth::Head {
         "It goes on as if it had never ended."

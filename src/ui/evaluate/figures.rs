@@ -44,7 +44,7 @@ fn pending_ui(ui: &mut Ui, session: &Session) {
         .run
         .as_ref()
         .and_then(|id| session.train.run(id))
-        .and_then(|entry| entry.run.result.as_ref());
+        .and_then(|entry| entry.run.result());
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         section(ui, "Test accuracy", |_| {});
@@ -150,8 +150,7 @@ fn accuracy_ui(
             .run
             .as_ref()
             .and_then(|id| session.train.run(id))
-            .and_then(|entry| entry.run.result.as_ref())
-            .map(|result| result.notes.as_slice())
+            .map(|entry| entry.run.all_notes())
             .unwrap_or_default();
         for note in notes.iter().filter(|note| !evaluation.notes.contains(*note)) {
             hint(ui, note);

@@ -3,7 +3,7 @@
 use egui::{RichText, Sides, Ui, vec2};
 
 use crate::app::{Action, Command, EvaluateAction, RunEntry, Session, TrainAction, words};
-use crate::train::RunResult;
+use crate::train::StageResult;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::tokens;
@@ -38,7 +38,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let Some(entry) = state.focus.as_ref().and_then(|id| state.run(id)) else {
         return;
     };
-    if entry.run.result.is_none() {
+    if entry.run.result().is_none() {
         unfinished_ui(ui, cx, entry);
         return;
     }
@@ -46,7 +46,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 4.0;
         section(ui, "Result", |_| {});
-        if let Some(result) = &entry.run.result {
+        if let Some(result) = entry.run.result() {
             let honest = result.test_accuracy.or(result.validation_accuracy);
             let text =
                 honest.map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part)));
@@ -60,7 +60,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                 },
             ));
             ui.add_space(4.0);
-            let head = entry.run.head_only.as_ref();
+            let head = entry.run.head_only();
             if let Some(part) = head.and_then(|head| head.test_accuracy) {
                 line_ui(ui, "head alone", &words::percent(f64::from(part)));
             }
@@ -81,12 +81,9 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                     .response
                     .on_hover_text("How many weights of the network were trained");
             }
-            line_ui(ui, "took", &words::stretch(result.seconds.max(1.0)));
-            for note in &result.notes {
-                ui.add(
-                    egui::Label::new(widgets::faint(t, note.as_str()).line_height(Some(16.0)))
-                        .wrap(),
-                );
+            line_ui(ui, "took", &words::stretch(entry.run.secs().max(1.0)));
+            for note in entry.run.all_notes() {
+                ui.add(egui::Label::new(widgets::faint(t, note).line_height(Some(16.0))).wrap());
             }
             ui.add_space(4.0);
             let id = &entry.run.id;
@@ -110,7 +107,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 }
 
 /// Of which step the weights are that were kept, and why it need not be the last.
-fn kept_ui(ui: &mut Ui, result: &RunResult) {
+fn kept_ui(ui: &mut Ui, result: &StageResult) {
     let number = |step: u32| words::number(u64::from(step));
     let (value, tip) = if result.best_step >= result.steps {
         (
@@ -134,7 +131,7 @@ fn kept_ui(ui: &mut Ui, result: &RunResult) {
 }
 
 /// At which of its steps early stopping ended it.
-fn stopped_early_ui(ui: &mut Ui, entry: &RunEntry, result: &RunResult) {
+fn stopped_early_ui(ui: &mut Ui, entry: &RunEntry, result: &StageResult) {
     let number = |step: u32| words::number(u64::from(step));
     let steps = entry.run.settings.steps();
     let value = format!("at {} of {}", number(result.steps), number(steps));
@@ -172,7 +169,7 @@ fn interrupted(entry: &RunEntry) -> String {
     let run = &entry.run;
     let settings = &run.settings;
     let deeper = words::depth_part(settings.fine_tune.depth);
-    let (of, part) = match (&run.head_only, settings.fine_tune.is_on()) {
+    let (of, part) = match (run.head_only(), settings.fine_tune.is_on()) {
         (_, false) => (settings.how_many_training_steps, String::new()),
         (None, true) => (
             settings.how_many_training_steps,

@@ -221,7 +221,7 @@ pub(super) fn compare_ui(
 /// `test 93.4 %`, or `test 94.1 %, head 92.9 %` of one that went deeper; of an unfinished run that it can go on.
 fn figures(entry: &RunEntry) -> String {
     let run = &entry.run;
-    let (Some(result), RunState::Finished) = (&run.result, run.state) else {
+    let (Some(result), RunState::Finished) = (run.result(), run.state) else {
         return "unfinished".to_owned();
     };
     // All of them is said without decimals: there is little room.
@@ -232,7 +232,7 @@ fn figures(entry: &RunEntry) -> String {
             words::percent(f64::from(part))
         }
     };
-    let head = run.head_only.as_ref();
+    let head = run.head_only();
     match (result.test_accuracy, result.validation_accuracy) {
         (Some(part), _) => {
             let head = head.and_then(|head| head.test_accuracy);
@@ -249,7 +249,7 @@ fn details(entry: &RunEntry) -> String {
     let run = &entry.run;
     let steps = |steps: u32| words::count(u64::from(steps), "step", "steps");
     let done = entry.steps();
-    let mut text = match &run.head_only {
+    let mut text = match run.head_only() {
         Some(head) => format!(
             "{} of the head, {} of {}",
             steps(head.steps),
@@ -258,7 +258,7 @@ fn details(entry: &RunEntry) -> String {
         ),
         None => format!("{} of the head", steps(done)),
     };
-    if let Some(part) = run.result.as_ref().and_then(|r| r.validation_accuracy) {
+    if let Some(part) = run.result().and_then(|r| r.validation_accuracy) {
         text.push_str(", validation ");
         text.push_str(&words::percent(f64::from(part)));
     }

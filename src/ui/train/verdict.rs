@@ -15,7 +15,7 @@ pub(super) fn verdict_ui(ui: &mut Ui, session: &Session) {
     }
     let entry = state.focus.as_ref().and_then(|id| state.run(id));
     let Some(verdict) = entry
-        .and_then(|entry| entry.run.result.as_ref())
+        .and_then(|entry| entry.run.result())
         .and_then(|result| result.verdict)
     else {
         return;

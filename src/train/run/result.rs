@@ -1,0 +1,94 @@
+//! What the stages of a run came to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::train::{BestPoint, Part, Verdict};
+
+use super::{Run, RunState};
+
+/// What a stage of a run came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageResult {
+    /// What was trained in it.
+    pub part: Part,
+    /// Steps done.
+    pub steps: u32,
+    /// The step whose weights were kept; 0 in a fine-tuning that kept the head it began with.
+    pub best_step: u32,
+    /// Accuracy on all validation frames with the kept weights, 0..=1; `None` without validation frames.
+    pub validation_accuracy: Option<f32>,
+    /// Mean cross-entropy of all validation frames with the kept weights, nats; `None` also for the last stage of a run
+    /// from before this was recorded.
+    pub validation_cross_entropy: Option<f32>,
+    /// Accuracy on the test frames with the kept weights, 0..=1; `None` without test frames.
+    pub test_accuracy: Option<f32>,
+    /// Seconds of its training.
+    pub secs: f64,
+    /// How many numbers were trained; 0 where that was not recorded.
+    pub trained_weights: u64,
+    /// Whether early stopping ended it before its last step.
+    pub stopped_early: bool,
+    /// What the user should know of how it ended, a sentence each.
+    pub notes: Vec<String>,
+    /// Whether the fine-tuning was worth it; `None` for the head and without test frames.
+    pub verdict: Option<Verdict>,
+}
+
+impl StageResult {
+    /// The evaluation of the kept weights on all validation frames; `None` without any.
+    #[must_use]
+    pub fn best(&self) -> Option<BestPoint> {
+        Some(BestPoint {
+            step: self.best_step,
+            validation_accuracy: self.validation_accuracy?,
+            validation_cross_entropy: self.validation_cross_entropy?,
+        })
+    }
+
+    /// Takes the figures of an evaluation of the kept weights.
+    pub(in crate::train) fn set_best(&mut self, best: Option<BestPoint>) {
+        self.validation_accuracy = best.map(|best| best.validation_accuracy);
+        self.validation_cross_entropy = best.map(|best| best.validation_cross_entropy);
+    }
+}
+
+impl Run {
+    /// What its last stage came to, when it is finished.
+    #[must_use]
+    pub fn result(&self) -> Option<&StageResult> {
+        self.last_stage().result()
+    }
+
+    /// What the head alone came to, once that is known, in a run with a fine-tuning.
+    #[must_use]
+    pub fn head_only(&self) -> Option<&StageResult> {
+        let head = self.head_stage();
+        head.result().filter(|_| !head.is_last())
+    }
+
+    /// Seconds so far: of its finished stages, bottlenecks included.
+    #[must_use]
+    pub fn secs(&self) -> f64 {
+        let stages = self.results.iter().map(|stage| stage.secs);
+        stages.fold(self.preparation_secs, |sum, secs| sum + secs)
+    }
+
+    /// What the user should know about its figures, a sentence each: of its data, and of how its stages ended.
+    #[must_use]
+    pub fn all_notes(&self) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        if let Some(head) = self.head_only() {
+            let of_head = head.notes.iter();
+            notes.extend(of_head.map(|note| format!("The head alone: {note}")));
+        }
+        notes.extend(self.result().iter().flat_map(|last| last.notes.clone()));
+        notes
+    }
+
+    /// It is trained further: until it has ended again, its last stage has no result.
+    pub fn begin_again(&mut self) {
+        let last = self.last_stage().part();
+        self.results.retain(|result| result.part != last);
+        self.state = RunState::Unfinished;
+    }
+}
