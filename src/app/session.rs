@@ -289,7 +289,7 @@ impl App {
             return;
         }
         self.opening = true;
-        for link in self.prefs.followed_in(&root).to_vec() {
+        for link in self.prefs.followed_in(&root) {
             if let Err(error) = follow_link(&root, link) {
                 log::warn!("{error}");
             }

@@ -275,7 +275,7 @@ impl ProjectArg {
     fn agree(&self) -> anyhow::Result<()> {
         if self.follow_links {
             for link in linked_classes(&self.project) {
-                follow_link(&self.project, link)?;
+                follow_link(&self.project, &link)?;
             }
         }
         Ok(())

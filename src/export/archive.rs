@@ -126,7 +126,7 @@ impl Contents {
             folder: place.to_owned(),
             reason: reason.to_owned(),
         };
-        if crate::files::is_dir(&place) {
+        if crate::files::is_dir(place) {
             return Ok(Self {
                 place: place.to_owned(),
                 from: From::Folder,

@@ -118,7 +118,7 @@ impl Pending {
             }
             Bundle::Folder => {
                 check_place(project, out)?;
-                if files::exists(&out) {
+                if files::exists(out) {
                     manifest::replaceable(out, names.all(), force)?;
                     clear_left_over(out, &names);
                     Target::There(Vec::new())
@@ -303,12 +303,12 @@ fn make_parents(out: &Path, name: &str, made: &mut MadeDirs) -> Result<(), Expor
 fn make_dirs(dir: &Path, made: &mut MadeDirs) -> Result<(), ExportError> {
     let missing: Vec<&Path> = dir
         .ancestors()
-        .take_while(|dir| !dir.as_os_str().is_empty() && !files::is_dir(&dir))
+        .take_while(|dir| !dir.as_os_str().is_empty() && !files::is_dir(dir))
         .collect();
     for dir in missing.into_iter().rev() {
         match files::create_dir(dir) {
             Ok(()) => made.0.push(dir.to_owned()),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && files::is_dir(&dir) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && files::is_dir(dir) => {}
             Err(error) => return Err(ExportError::io("make the folder", dir)(error)),
         }
     }
@@ -329,7 +329,7 @@ fn check_zip(out: &Path, force: bool) -> Result<(), ExportError> {
 
 /// Whether an export may be put there: outside of the project, or below its `exports/`.
 fn check_place(project: &Project, out: &Path) -> Result<(), ExportError> {
-    if files::exists(&out) && !files::is_dir(&out) {
+    if files::exists(out) && !files::is_dir(out) {
         return Err(ExportError::NotAFolder {
             path: out.to_owned(),
         });

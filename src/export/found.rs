@@ -63,11 +63,7 @@ impl ExampleImage {
 /// # Errors
 /// When it is not there or is no image.
 pub fn example_image(path: &Path) -> Result<RgbImage, ExportError> {
-    let Some(archive) = path
-        .ancestors()
-        .skip(1)
-        .find(|above| files::is_file(&above))
-    else {
+    let Some(archive) = path.ancestors().skip(1).find(|above| files::is_file(above)) else {
         return Ok(load_image(path)?);
     };
     let inside = path.strip_prefix(archive).unwrap_or(path);
@@ -103,7 +99,7 @@ pub fn found_in(place: &Path) -> Result<Option<FoundExport>, ExportError> {
         .map_err(|error| unreadable(golden::FILE, error))?;
     let (labels, images) =
         golden.map_or_else(Default::default, |golden| (golden.labels, golden.images));
-    let is_folder = files::is_dir(&place);
+    let is_folder = files::is_dir(place);
     let examples = images.into_iter().map(|image| ExampleImage {
         path: place.join(&image.image),
         class: image.class,

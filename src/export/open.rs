@@ -25,7 +25,7 @@ pub fn open(path: &Path, threads: usize) -> Result<Box<dyn Runner>, EvaluateErro
         reason,
     };
     let all = Format::all();
-    if files::is_dir(&path) {
+    if files::is_dir(path) {
         if let Some(format) = all.iter().find(|format| format.recognises_folder(path)) {
             return format.open(&read(*format, path)?, threads);
         }
@@ -49,12 +49,12 @@ pub fn open(path: &Path, threads: usize) -> Result<Box<dyn Runner>, EvaluateErro
 
 /// The file, or of a folder those files that the format needs, as far as they are there.
 fn read(format: Format, path: &Path) -> Result<Vec<ModelFile>, EvaluateError> {
-    if !files::is_dir(&path) {
+    if !files::is_dir(path) {
         return Ok(vec![read_file(path, path)?]);
     }
     let inside = format.folder_files().iter().map(|file| path.join(file));
     inside
-        .filter(|file| files::is_file(&file))
+        .filter(|file| files::is_file(file))
         .map(|file| read_file(path, &file))
         .collect()
 }

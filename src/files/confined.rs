@@ -62,11 +62,11 @@ pub fn confine(root: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// If `root` is relative and the working folder is gone.
-pub fn follow(root: &Path, link: FollowedLink) -> io::Result<()> {
+pub fn follow(root: &Path, link: &FollowedLink) -> io::Result<()> {
     let names = names_of(root)?;
     let mut roots = ROOTS.write().unwrap_or_else(PoisonError::into_inner);
     for known in roots.iter_mut().filter(|known| names.contains(&known.path)) {
-        if !known.followed.contains(&link) {
+        if !known.followed.contains(link) {
             known.followed.push(link.clone());
         }
     }
@@ -202,5 +202,5 @@ pub(super) fn link_in_the_way(link: &Path) -> io::Error {
 pub fn is_link_in_the_way(error: &io::Error) -> bool {
     error
         .get_ref()
-        .is_some_and(|inner| inner.is::<LinkInTheWay>())
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<LinkInTheWay>)
 }

@@ -517,7 +517,7 @@ fn a_link_that_is_agreed_to_is_only_read_and_only_where_it_leads_now() {
     let before = tree(&elsewhere);
     let link = FollowedLink::at(&root, Path::new("linked")).unwrap();
     assert!(!is_followed(&root, &link));
-    follow(&root, link.clone()).unwrap();
+    follow(&root, &link).unwrap();
     assert!(is_followed(&root, &link));
     let linked = root.join("linked");
     assert!(is_dir(&linked) && is_file(linked.join("file")));

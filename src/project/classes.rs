@@ -340,7 +340,7 @@ impl Project {
                 self.make_dir(&trash)?;
                 let place = (1..=u32::MAX)
                     .map(|n| trash.join(format!("{folder} {n}")))
-                    .find(|place| !crate::files::exists(&place))
+                    .find(|place| !crate::files::exists(place))
                     .unwrap_or_else(|| trash.join(folder));
                 crate::files::rename(&path, place).map_err(ProjectError::io("move", &path))?;
             }

@@ -220,7 +220,7 @@ pub(super) fn load(root: &Path) -> Result<Loaded, ProjectError> {
             Trouble::Missing if files::is_dir(root.join("classes")) => ProjectError::ClassesOnly {
                 path: root.to_owned(),
             },
-            Trouble::Missing if !files::exists(&root) => ProjectError::NoFolder {
+            Trouble::Missing if !files::exists(root) => ProjectError::NoFolder {
                 path: root.to_owned(),
             },
             Trouble::Missing => ProjectError::NotAProject {

@@ -398,9 +398,7 @@ impl std::fmt::Debug for Project {
 /// Whether a project is in the folder `root`, now. A drive that was unplugged may leave an empty folder where it was.
 #[must_use]
 pub fn is_there(root: &Path) -> bool {
-    document::files(root)
-        .iter()
-        .any(|file| files::is_file(file))
+    document::files(root).iter().any(files::is_file)
 }
 
 /// [`Project::make_dir`] for those who have no handle on the project any more.

@@ -42,7 +42,7 @@ pub fn linked_classes(root: &Path) -> Vec<FollowedLink> {
 
 /// Has a link of [`linked_classes`] followed for reading, until the program ends: what is in the folder that it leads
 /// to is used, and never written, moved or deleted.
-pub fn follow_link(root: &Path, link: FollowedLink) -> Result<(), ProjectError> {
+pub fn follow_link(root: &Path, link: &FollowedLink) -> Result<(), ProjectError> {
     files::confine(root).map_err(ProjectError::io("find", root))?;
     files::follow(root, link).map_err(ProjectError::io("find", root))
 }

@@ -21,7 +21,7 @@ pub(super) fn open(root: &Path, images: &Path) -> Result<Project, RetrainError> 
         link: LINK.into(),
         target: images.clone(),
     };
-    follow_link(root, agreed)?;
+    follow_link(root, &agreed)?;
     if Project::is_at(root) {
         let of = fs::canonicalize(&link).unwrap_or_else(|_| link.clone());
         if of != images {

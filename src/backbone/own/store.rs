@@ -151,7 +151,7 @@ fn folders(root: &Path) -> Vec<PathBuf> {
     };
     let entries = entries.flatten().map(|entry| entry.path());
     let mut folders: Vec<PathBuf> = entries
-        .filter(|path| files::is_dir(&path))
+        .filter(|path| files::is_dir(path))
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             !name.starts_with('.')

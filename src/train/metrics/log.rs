@@ -79,7 +79,7 @@ pub(in crate::train) fn measured_up_to(
     path: &Path,
     step: u32,
 ) -> Result<Vec<Arc<Measured>>, TrainError> {
-    if !crate::files::exists(&path) {
+    if !crate::files::exists(path) {
         return Ok(Vec::new());
     }
     let mut measured = read(path)?;
