@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::Runner;
-use crate::files::{self, Durability};
+use crate::files;
 use crate::jobs::Work;
 use crate::onnx::{Tensor, runtime_info};
 use crate::project::Project;
@@ -145,18 +145,10 @@ impl<'a> Latencies<'a> {
         latency
     }
 
-    /// Writes what is known; what cannot be written (a project on a read-only disk) is measured again next time.
+    /// Keeps what is known.
     fn keep(&self) {
-        let dir = self.project.cache_dir();
-        // Also of a project that is opened for looking: the cache is nobody's data.
-        let made = files::make_dirs(self.project.root(), &dir).map_err(|error| error.to_string());
-        let written = made.and_then(|()| {
-            let text = serde_json::to_vec(&self.known).map_err(|error| error.to_string())?;
-            files::write(&dir.join(CACHE), &text, Durability::Renamed)
-                .map_err(|error| error.to_string())
-        });
-        if let Err(error) = written {
-            log::debug!("latencies are not kept: {error}");
+        if let Ok(text) = serde_json::to_vec(&self.known) {
+            self.project.keep_in_cache(&[(CACHE, &text)]);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! Scanning the folders gives a [`Frames`] snapshot, which everything else works from.
 
 mod access;
+mod cache;
 mod change;
 mod class;
 mod class_frames;

@@ -257,6 +257,13 @@ fn the_command_line_exports_and_verifies_them() {
         let verified = place.result(&format!("verify {zip}"));
         assert_eq!(verified["problems"], serde_json::json!([]));
     }
+    // What the cards needed trainings for is kept, although an export opens the project for reading only.
+    let kept = fs::read_dir(place.path("p/cache/evaluate")).unwrap();
+    let kept = kept.filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().starts_with("leak-")
+    });
+    assert!(kept.count() > 0);
     let ran = place.line(&format!("export p --run {first} --run {second} --out both"));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for run in [first, second] {

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::backbone::{FeatureMap, FeatureMaps};
-use crate::files::{self, Durability};
+use crate::files;
 use crate::jobs::Work;
 use crate::media::load_image;
 use crate::project::{Project, Split};
@@ -31,8 +31,8 @@ pub(super) fn mean_map(
 ) -> Result<Option<FeatureMap>, EvaluateError> {
     let frames = present(project, run, Some(Split::Train), work)?.frames;
     let chosen = chosen(&frames, run.classes.len());
-    let path = cache_path(project, run, &chosen)?;
-    if let Some(kept) = read(&path, maps) {
+    let path = cache_path(run, &chosen)?;
+    if let Some(kept) = read(&project.cache_dir().join(&path), maps) {
         return Ok(Some(kept));
     }
     work.stage("Looking at training images", Some(chosen.len() as u64));
@@ -65,7 +65,8 @@ pub(super) fn mean_map(
     for (sum, count) in &sums {
         mean.add_scaled(sum, 1.0 / (count * present));
     }
-    keep(project, &path, &mean);
+    let bytes: Vec<u8> = mean.numbers().flat_map(f32::to_le_bytes).collect();
+    project.keep_in_cache(&[(path, &bytes)]);
     Ok(Some(mean))
 }
 
@@ -81,11 +82,8 @@ fn chosen(frames: &[RunFrame], classes: usize) -> Vec<&RunFrame> {
     (0..classes).flat_map(of_class).collect()
 }
 
-fn cache_path(
-    project: &Project,
-    run: &Run,
-    chosen: &[&RunFrame],
-) -> Result<PathBuf, EvaluateError> {
+/// Where the mean is kept, below the project's cache.
+fn cache_path(run: &Run, chosen: &[&RunFrame]) -> Result<PathBuf, EvaluateError> {
     let mut hasher = blake3::Hasher::new();
     let tuned = run.tuned()?;
     let tuned = tuned.as_ref().map_or("", |tuned| tuned.hash());
@@ -100,8 +98,7 @@ fn cache_path(
         hasher.update(frame.as_bytes());
     }
     let name: String = hasher.finalize().to_hex().chars().take(32).collect();
-    let dir = project.cache_dir().join("evaluate");
-    Ok(dir.join(format!("mean-map-{name}.f32")))
+    Ok(Path::new("evaluate").join(format!("mean-map-{name}.f32")))
 }
 
 fn read(path: &Path, maps: &FeatureMaps) -> Option<FeatureMap> {
@@ -115,21 +112,4 @@ fn read(path: &Path, maps: &FeatureMaps) -> Option<FeatureMap> {
         return None;
     }
     maps.of_numbers(numbers)
-}
-
-/// A cache that cannot be written is no error: it is made again next time.
-fn keep(project: &Project, path: &Path, mean: &FeatureMap) {
-    if project.check_writable().is_err() {
-        return;
-    }
-    let dir = path.parent().unwrap_or(path);
-    let made = project.make_dir(&project.cache_dir());
-    let made = made.and_then(|()| project.make_dir(dir));
-    let bytes: Vec<u8> = mean.numbers().flat_map(f32::to_le_bytes).collect();
-    let kept = made.map_err(|error| error.to_string()).and_then(|()| {
-        files::write(path, &bytes, Durability::Renamed).map_err(|error| error.to_string())
-    });
-    if let Err(error) = kept {
-        log::warn!("the mean of training images is not kept: {error}");
-    }
 }

@@ -1,12 +1,12 @@
 //! Results that took trainings, kept in the project's cache by what they depend on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::evaluate::EvaluateError;
-use crate::files::{self, Durability};
+use crate::files;
 use crate::project::{Project, Split};
 use crate::train::TrainSettings;
 
@@ -50,34 +50,22 @@ pub(super) fn cached<T: Serialize + DeserializeOwned>(
     content: &blake3::Hash,
     make: impl FnOnce() -> Result<T, EvaluateError>,
 ) -> Result<T, EvaluateError> {
-    let path = path(project, what, content);
-    if let Ok(text) = files::read(&path)
+    let path = path(what, content);
+    if let Ok(text) = files::read(project.cache_dir().join(&path))
         && let Ok(known) = serde_json::from_slice(&text)
     {
         return Ok(known);
     }
     let made = make()?;
-    if project.check_writable().is_ok()
-        && let Some(dir) = path.parent()
-        && project.make_dir(&project.cache_dir()).is_ok()
-        && let Ok(text) = serde_json::to_vec(&made)
-    {
-        let kept = project
-            .make_dir(dir)
-            .map_err(|error| error.to_string())
-            .and_then(|()| {
-                files::write(&path, &text, Durability::Renamed).map_err(|error| error.to_string())
-            });
-        if let Err(error) = kept {
-            log::warn!("a measurement is not kept: {error}");
-        }
+    if let Ok(text) = serde_json::to_vec(&made) {
+        project.keep_in_cache(&[(path, &text)]);
     }
     Ok(made)
 }
 
-fn path(project: &Project, what: &str, content: &blake3::Hash) -> PathBuf {
+/// Where a result is kept, below the project's cache.
+fn path(what: &str, content: &blake3::Hash) -> PathBuf {
     let key = blake3::hash(format!("{VERSION} {what} {content}").as_bytes());
     let name: String = key.to_hex().chars().take(32).collect();
-    let dir = project.cache_dir().join("evaluate");
-    dir.join(format!("{what}-{name}.json"))
+    Path::new("evaluate").join(format!("{what}-{name}.json"))
 }

@@ -18,9 +18,9 @@ mod samples;
 mod search;
 mod tally;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::files::{self, Durability};
+use crate::files;
 use crate::graph::passes::quantize::prepare;
 use crate::graph::{Graph, GraphError, Node};
 use crate::jobs::Work;
@@ -134,58 +134,53 @@ impl Found {
 
 /// Where a quantized model is kept: files in the project's cache, and a list of the frames that it was fitted on.
 struct Kept {
-    dir: PathBuf,
+    cache: PathBuf,
     key: String,
 }
 
 impl Kept {
     fn new(project: &Project, key: &str) -> Self {
         Self {
-            dir: project.cache_dir().join("int8"),
+            cache: project.cache_dir(),
             key: key.to_owned(),
         }
     }
 
+    /// Below the cache's folder.
     fn path(&self, what: &str) -> PathBuf {
-        self.dir.join(format!("{}{what}", self.key))
+        Path::new("int8").join(format!("{}{what}", self.key))
     }
 
     fn read(&self) -> Option<Found> {
+        let read = |what| files::read(self.cache.join(self.path(what)));
         // Written last: with it all are there.
-        let search = files::read(self.path(".json")).ok()?;
+        let search = read(".json").ok()?;
         Some(Found {
             search: serde_json::from_slice(&search).ok()?,
-            onnx: files::read(self.path(".onnx")).ok()?,
-            tflite: files::read(self.path("-all.onnx")).ok()?,
-            other: files::read(self.path("-other.onnx")).ok(),
+            onnx: read(".onnx").ok()?,
+            tflite: read("-all.onnx").ok()?,
+            other: read("-other.onnx").ok(),
         })
     }
 
-    /// What cannot be written (a project on a read-only disk) is made again next time.
     fn write(&self, project: &Project, found: &Found, frames: &Frames) {
-        let written = || {
-            files::make_dirs(project.root(), &self.dir).map_err(|error| error.to_string())?;
-            let search = serde_json::to_vec(&found.search).map_err(|error| error.to_string())?;
-            let mut fitted_on = String::new();
-            for frame in &frames.fit {
-                fitted_on += &frame.path;
-                fitted_on.push('\n');
-            }
-            let other = found.other.as_ref().map(|other| ("-other.onnx", other));
-            let all = [
-                (".txt", &fitted_on.into_bytes()),
-                (".onnx", &found.onnx),
-                ("-all.onnx", &found.tflite),
-            ];
-            for (what, bytes) in all.into_iter().chain(other).chain([(".json", &search)]) {
-                files::write(&self.path(what), bytes, Durability::Renamed)
-                    .map_err(|error| error.to_string())?;
-            }
-            Ok::<_, String>(())
+        let Ok(search) = serde_json::to_vec(&found.search) else {
+            return;
         };
-        if let Err(error) = written() {
-            log::debug!("the int8 model is not kept: {error}");
+        let mut fitted_on = String::new();
+        for frame in &frames.fit {
+            fitted_on += &frame.path;
+            fitted_on.push('\n');
         }
+        let mut kept = vec![
+            (self.path(".txt"), fitted_on.as_bytes()),
+            (self.path(".onnx"), &found.onnx),
+            (self.path("-all.onnx"), &found.tflite),
+        ];
+        let other = found.other.as_ref();
+        kept.extend(other.map(|other| (self.path("-other.onnx"), other.as_slice())));
+        kept.push((self.path(".json"), &search));
+        project.keep_in_cache(&kept);
     }
 }
 
