@@ -70,7 +70,13 @@ fn main() {
     println!(
         "ms per picture (best of {rounds} rounds), peak memory; efficientnet-lite0@224, batch {batch}"
     );
-    for depth in [Depth::Last1, Depth::Last3, Depth::Stage, Depth::All] {
+    for depth in [
+        Depth::Last1,
+        Depth::Last3,
+        Depth::Stage,
+        Depth::TwoStages,
+        Depth::All,
+    ] {
         let compared = matches!(depth, Depth::Last3 | Depth::All);
         let python = option("--python").filter(|_| compared);
         let [mut ours, mut frozen, mut usual, mut peer, mut peer_keeping] = [Found::NONE; 5];

@@ -242,6 +242,7 @@ pub fn depth_part(depth: Depth) -> &'static str {
         Depth::Last1 => "the last block",
         Depth::Last3 => "the last three blocks",
         Depth::Stage => "the last stage",
+        Depth::TwoStages => "the last two stages",
         Depth::All => "the whole network",
     }
 }

@@ -25,6 +25,9 @@ pub enum Depth {
     /// All blocks that give the resolution of the last feature map too, the one that reduces to it included.
     #[serde(rename = "stage")]
     Stage,
+    /// The stage before the last one too: all blocks of the two smallest resolutions.
+    #[serde(rename = "two-stages")]
+    TwoStages,
     /// The whole network.
     #[serde(rename = "all")]
     All,
@@ -32,7 +35,14 @@ pub enum Depth {
 
 impl Depth {
     /// All of them, from the shallowest to the deepest.
-    pub const ALL: [Self; 5] = [Self::Head, Self::Last1, Self::Last3, Self::Stage, Self::All];
+    pub const ALL: [Self; 6] = [
+        Self::Head,
+        Self::Last1,
+        Self::Last3,
+        Self::Stage,
+        Self::TwoStages,
+        Self::All,
+    ];
 
     /// The word for it in files and on the command line.
     #[must_use]
@@ -42,6 +52,7 @@ impl Depth {
             Self::Last1 => "last-1",
             Self::Last3 => "last-3",
             Self::Stage => "stage",
+            Self::TwoStages => "two-stages",
             Self::All => "all",
         }
     }
@@ -54,6 +65,7 @@ impl Depth {
             Self::Last1 => "Last block",
             Self::Last3 => "Last three blocks",
             Self::Stage => "Last stage",
+            Self::TwoStages => "Last two stages",
             Self::All => "Everything",
         }
     }

@@ -48,7 +48,7 @@ pub struct Args {
         requires = "architectures"
     )]
     resolutions: Vec<u32>,
-    /// Depths: `head`, `last-1`, `last-3`, `stage`, `all`
+    /// Depths: `head`, `last-1`, `last-3`, `stage`, `two-stages`, `all`
     #[arg(long, value_name = "D,D", value_delimiter = ',', value_parser = depth, conflicts_with = "resume")]
     depths: Vec<Depth>,
     /// Values of a setting: `learning_rate=0.01,0.03`, or a range such as `"learning_rate=0.001..0.1 log 5"`

@@ -36,7 +36,7 @@ pub struct Args {
     /// a learning rate that rises and falls anew over the steps that are added
     #[arg(long, value_name = "RUN")]
     resume: Option<String>,
-    /// How much is trained: `head`, `last-1` (the last block too), `last-3`, `stage`, `all`, or `auto`, which
+    /// How much is trained: `head`, `last-1` (the last block too), `last-3`, `stage`, `two-stages`, `all`, or `auto`, which
     /// chooses by the number of frames and the time it would take on this machine [default: auto]
     #[arg(long, value_name = "D", value_parser = depth::depth, conflicts_with = "resume")]
     depth: Option<DepthArg>,

@@ -458,7 +458,8 @@ fn deeper_training_from_estimate_to_export() {
         .iter()
         .map(|depth| depth["depth"].as_str().unwrap())
         .collect();
-    assert_eq!(words, ["head", "last-1", "last-3", "stage", "all"]);
+    let all = ["head", "last-1", "last-3", "stage", "two-stages", "all"];
+    assert_eq!(words, all);
     for pair in depths.windows(2) {
         let [less, more] = [&pair[0], &pair[1]].map(|depth| number(depth, "trained_weights"));
         assert!(less < more, "{estimate}");

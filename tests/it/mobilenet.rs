@@ -76,7 +76,13 @@ fn it_is_fine_tuned_at_every_depth_and_extended() {
     let place = Place::new();
     let counts = [("red", 12), ("green", 12), ("blue", 12)];
     let project = of_pictures(&place.path("p"), &counts);
-    for depth in [Depth::Last1, Depth::Last3, Depth::Stage, Depth::All] {
+    for depth in [
+        Depth::Last1,
+        Depth::Last3,
+        Depth::Stage,
+        Depth::TwoStages,
+        Depth::All,
+    ] {
         let settings = TrainSettings {
             fine_tune: FineTuneSettings {
                 depth,

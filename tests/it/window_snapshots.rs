@@ -176,6 +176,7 @@ fn measured() -> Estimate {
         (Depth::Last1, 1_028_000, 1_600_000, 24.0),
         (Depth::Last3, 1_965_000, 1_600_000, 38.0),
         (Depth::Stage, 2_400_000, 6_600_000, 64.0),
+        (Depth::TwoStages, 3_100_000, 31_000_000, 190.0),
         (Depth::All, 3_400_000, 50_600_000, 540.0),
     ];
     Estimate {
@@ -192,7 +193,7 @@ fn measured() -> Estimate {
                 },
             )
             .collect(),
-        recommended: Depth::Last3,
+        recommended: Depth::TwoStages,
         train_frames: 68,
     }
 }

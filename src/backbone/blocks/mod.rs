@@ -288,16 +288,16 @@ impl Blocks {
             Depth::Head => None,
             Depth::Last1 => last(1),
             Depth::Last3 => last(3),
-            Depth::Stage => {
-                let end = self.row.last().map(|block| block.output.area());
-                let same = self.row.iter().rev();
-                last(
-                    same.take_while(|block| Some(block.output.area()) == end)
-                        .count(),
-                )
-            }
+            Depth::Stage => last(self.blocks_of_last(1)),
+            Depth::TwoStages => last(self.blocks_of_last(2)),
             Depth::All => last(self.row.len()),
         }
+    }
+
+    /// Blocks in the last stages, each as many blocks in a row as give one resolution.
+    fn blocks_of_last(&self, stages: usize) -> usize {
+        let of_stages = self.row.chunk_by(|a, b| a.output.area() == b.output.area());
+        of_stages.rev().take(stages).map(<[_]>::len).sum()
     }
 
     /// The front of the network up to the cut, with its tensor as the only output. Fails when the cut is the

@@ -48,6 +48,9 @@ fn efficientnet_is_its_own_blocks() {
             let last_of_stage_4 = format!("blocks.4.{}", repeats[4] - 1);
             assert_eq!(stage.tensor, last_of_stage_4);
             assert_eq!(stage.shape[1..], [2 * cells, 2 * cells]);
+            let two = blocks.plan(Depth::TwoStages).cut.unwrap();
+            assert_eq!(two.tensor, format!("blocks.2.{}", repeats[2] - 1));
+            assert_eq!(two.shape[1..], [4 * cells, 4 * cells]);
         }
     }
 }
@@ -137,7 +140,7 @@ fn a_weight_knows_its_block() {
     assert_eq!(all.weights.first().unwrap().from_end, names.len());
     assert_eq!(all.weights.last().unwrap().from_end, 1);
     // Whatever is trained, a block stays the block that it is.
-    for depth in [Depth::Last1, Depth::Last3, Depth::Stage] {
+    for depth in [Depth::Last1, Depth::Last3, Depth::Stage, Depth::TwoStages] {
         let part = blocks.plan(depth).weights;
         assert_eq!(part, all.weights[all.weights.len() - part.len()..]);
     }
@@ -474,10 +477,14 @@ fn inception_is_cut_between_its_modules() {
     assert_eq!(blocks.plan(Depth::Stage).cut.unwrap().tensor, "6b");
     // Three blocks are the stage, so there is one choice less.
     let depths: Vec<Depth> = blocks.plans().iter().map(|plan| plan.depth).collect();
-    assert_eq!(
-        depths,
-        [Depth::Head, Depth::Last1, Depth::Last3, Depth::All]
-    );
+    let expected = [
+        Depth::Head,
+        Depth::Last1,
+        Depth::Last3,
+        Depth::TwoStages,
+        Depth::All,
+    ];
+    assert_eq!(depths, expected);
 }
 
 #[test]

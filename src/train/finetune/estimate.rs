@@ -52,8 +52,7 @@ pub struct DepthEstimate {
 pub struct Estimate {
     /// From the shallowest.
     pub depths: Vec<DepthEstimate>,
-    /// Last three blocks if that takes at most five minutes, else the last block, else the head; with fewer than
-    /// 40 training frames the head.
+    /// The deepest that takes at most five minutes; with fewer than 40 training frames the head.
     pub recommended: Depth,
     /// Training frames that it is for.
     pub train_frames: usize,
@@ -82,23 +81,23 @@ pub fn estimate(
         .iter()
         .map(|plan| pace.of_plan(plan, settings))
         .collect();
-    let quick_enough = |depth: Depth| {
-        let found = depths.iter().find(|found| found.depth == depth);
-        found.is_some_and(|found| found.secs <= PATIENCE_SECS)
-    };
-    let recommended = if pace.train < MIN_FRAMES {
-        Depth::Head
-    } else {
-        [Depth::Last3, Depth::Last1]
-            .into_iter()
-            .find(|depth| quick_enough(*depth))
-            .unwrap_or(Depth::Head)
-    };
     Ok(Estimate {
+        recommended: recommended(&depths, pace.train),
         depths,
-        recommended,
         train_frames: pace.train,
     })
+}
+
+/// The deepest that does not try anybody's patience.
+fn recommended(depths: &[DepthEstimate], train_frames: usize) -> Depth {
+    let deepest = depths
+        .iter()
+        .rev()
+        .find(|found| found.secs <= PATIENCE_SECS);
+    match deepest {
+        Some(found) if train_frames >= MIN_FRAMES => found.depth,
+        _ => Depth::Head,
+    }
 }
 
 /// How fast this machine trains a project with one architecture: measured once, the time of any training with that
@@ -436,4 +435,33 @@ pub fn measure_fine_tuning_step(
     let dim = architecture.entry()?.bottleneck_dim;
     let sizes = Sizes { dim, classes };
     step_secs(&blocks, &plan, settings, sizes, rounds, &Work::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deepest_is_recommended_that_takes_five_minutes() {
+        let depths = |all: f64| {
+            let secs = [
+                (Depth::Head, 10.0),
+                (Depth::Last3, 60.0),
+                (Depth::TwoStages, 299.0),
+                (Depth::All, all),
+            ];
+            secs.map(|(depth, secs)| DepthEstimate {
+                depth,
+                trained_weights: 1,
+                steps: 200,
+                cache_bytes: 0,
+                over_budget: false,
+                secs,
+            })
+        };
+        assert_eq!(recommended(&depths(300.0), 40), Depth::All);
+        assert_eq!(recommended(&depths(301.0), 40), Depth::TwoStages);
+        assert_eq!(recommended(&depths(10.0), 39), Depth::Head);
+        assert_eq!(recommended(&[], 1_000), Depth::Head);
+    }
 }

@@ -28,7 +28,7 @@ pub(super) const DEPTH: Setting = Setting {
     group: Group::Data,
     title: "Depth",
     unit: "",
-    brief: "How much of the network is trained: `head`, `last-1` (the last block too), `last-3`, `stage` or `all`",
+    brief: "How much of the network is trained: `head`, `last-1` (the last block too), `last-3`, `stage`, `two-stages` or `all`",
     more: "On the command line `auto`, which is the default, chooses by the number of images and the time it would take on this machine; so does the window until somebody chooses.",
     retrain: None,
     kind: Kind::Name {
