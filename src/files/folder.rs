@@ -113,7 +113,7 @@ mod unix {
     };
     use rustix::io::Errno;
 
-    use super::*;
+    use super::{Confined, File, Folder, Open, OsStr, Path, PathBuf, io, link_in_the_way};
 
     /// Folders on the way need no right to list them.
     #[cfg(target_os = "linux")]
@@ -297,7 +297,7 @@ mod unix {
 mod elsewhere {
     use std::fs;
 
-    use super::*;
+    use super::{Confined, File, Folder, Open, OsStr, Path, PathBuf, io, link_in_the_way};
 
     impl Folder {
         pub(super) fn free(path: &Path) -> Self {
