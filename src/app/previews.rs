@@ -172,12 +172,10 @@ impl Previews {
         }
     }
 
-    /// The facts of a video; `None` while they are being read.
+    /// The facts of a video; `None` while they are being read, and where it may not be opened.
     pub fn facts(&self, path: &Path) -> Option<Result<Box<VideoInfo>, String>> {
         if !self.may_open() {
-            return Some(Err(
-                "Not opened yet, because the project may come from somebody else".to_owned(),
-            ));
+            return None;
         }
         let known = self.store.borrow().facts.get(path).cloned();
         if known.is_none() {
@@ -221,7 +219,7 @@ impl Previews {
         }
         let strip = known.1.clone();
         drop(store);
-        if !strip.complete {
+        if !strip.complete && self.may_open() {
             self.pool.want(&Key::Strip(path.to_owned(), taken));
         }
         strip

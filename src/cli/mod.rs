@@ -105,7 +105,7 @@ use console::{Console, ReaderGone};
 
 use crate::backbone::open_own;
 use crate::jobs::wait_for_abandoned;
-use crate::project::{Project, follow_link, linked_classes};
+use crate::project::{Project, ProjectError, follow_link, linked_classes};
 
 /// Videos in, mobile-ready image classifier out.
 ///
@@ -250,7 +250,11 @@ fn failure_exit(console: &Console, error: &anyhow::Error) -> ExitCode {
         // As for `… | head`: whoever read the output has seen enough.
         return ExitCode::SUCCESS;
     }
-    console.error(&crate::jobs::sentence(error.as_ref()));
+    let mut sentence = crate::jobs::sentence(error.as_ref());
+    if let Some(ProjectError::LinkedClass { .. }) = error.downcast_ref() {
+        sentence += " with `--follow-links`";
+    }
+    console.error(&sentence);
     ExitCode::FAILURE
 }
 

@@ -115,7 +115,7 @@ pub enum ProjectError {
     },
     /// A class folder is a link, and nobody said that it may be followed.
     #[error(
-        "in the project “{root}” links in the place of class folders are not followed unasked: {}; replace them by folders, or have them followed for reading (`--follow-links`)",
+        "in the project “{root}” links in the place of class folders are not followed unasked: {}; replace them by folders, or have them followed for reading",
         named(links)
     )]
     LinkedClass {

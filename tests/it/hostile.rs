@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, Session};
 use serde_json::{Value, json};
 
@@ -183,13 +182,11 @@ fn move_out(root: &Path, outside: &Path, name: &Path) {
         std::fs::write(theirs.join(".salamander-0123456789ab.part"), "theirs").unwrap();
         std::fs::write(theirs.join(".tmpAbCd12.part"), "theirs").unwrap();
         std::fs::remove_dir_all(&own).unwrap();
+    } else if own.exists() {
+        std::fs::rename(&own, &theirs).unwrap();
     } else {
-        if own.exists() {
-            std::fs::rename(&own, &theirs).unwrap();
-        } else {
-            std::fs::write(&theirs, "theirs").unwrap();
-            std::fs::create_dir_all(own.parent().unwrap()).unwrap();
-        }
+        std::fs::write(&theirs, "theirs").unwrap();
+        std::fs::create_dir_all(own.parent().unwrap()).unwrap();
     }
     symlink(theirs, own).unwrap();
 }
@@ -219,7 +216,7 @@ fn with_a_link_in_the_place_of_any_folder_or_of_all_files_in_it() {
         }
         let name = format!("“{}” is a link", folder.display());
         let hostile = Hostile::make(&place, &name, |root, outside| {
-            move_out(root, outside, folder)
+            move_out(root, outside, folder);
         });
         hostile.every_command();
         hostile.in_the_window();
@@ -404,15 +401,19 @@ fn the_videos_of_a_stranger_are_opened_once_the_user_agrees() {
         desk
     };
     let mut first = desk();
-    first.see("Open the project's videos");
+    first.see("Open the project’s videos");
     first.rest();
     assert_eq!(posters(), 0);
-    first
-        .harness
-        .query_all_by_label("Open the project's videos")
-        .next()
-        .unwrap()
-        .click();
+    let session = first.harness.state().app().session.as_ref().unwrap();
+    assert!(!session.sources.is_empty());
+    for source in &session.sources {
+        let strip = session
+            .previews
+            .strip(&source.path, &session.import.sampling);
+        assert!(strip.frames.is_empty() && !strip.complete);
+        assert!(session.previews.known_facts(&source.path).is_none());
+    }
+    first.click("Open the project’s videos");
     first.until("the posters", |_| posters() > 0);
     drop(first);
     std::fs::remove_dir_all(place.path("p/cache/posters")).unwrap();

@@ -102,7 +102,12 @@ pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source,
             facts_ui.add(egui::Label::new(text).truncate());
         }
         (None, _) => {
-            facts_ui.label(widgets::muted(t, "Reading…"));
+            let words = if session.previews.may_open() {
+                "Reading…"
+            } else {
+                "Not opened"
+            };
+            facts_ui.label(widgets::muted(t, words));
         }
     }
 
@@ -111,12 +116,8 @@ pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source,
         pos2(right, rect.bottom() - PAD),
     );
     if matches!(info, Some(Err(_))) {
-        if session.previews.may_open() {
-            missing_ui(&mut child(ui, strip), cx, source);
-        } else {
-            closed_ui(&mut child(ui, strip), cx);
-        }
-    } else {
+        missing_ui(&mut child(ui, strip), cx, source);
+    } else if source.kind == SourceKind::Photos || session.previews.may_open() {
         strip::strip_ui(&mut child(ui, strip), strip, session, source);
     }
 }
@@ -425,15 +426,6 @@ fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
             trash: false,
         }));
         ui.close();
-    }
-}
-
-/// What to do about the videos of a project that may come from somebody else.
-fn closed_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
-    let open = button(ui, Some(icons::VIDEO), "Open the project's videos");
-    let tip = "Show posters and frames, from where the project says that its videos are";
-    if open.on_hover_text(tip).clicked() {
-        cx.act(Action::OpenVideos);
     }
 }
 

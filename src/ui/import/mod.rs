@@ -15,10 +15,10 @@ use super::Cx;
 use super::icons;
 use super::theme::{self, tokens};
 use super::widgets::{
-    self, SCROLL_BAR, accent_button, button, command_button, empty, link, side_width,
+    self, SCROLL_BAR, accent_button, button, command_button, empty, hint_with, link, side_width,
 };
-use crate::app::{Command, Session, expected_frames, words};
-use crate::project::SourceKind;
+use crate::app::{Action, Command, Session, expected_frames, words};
+use crate::project::{Source, SourceKind};
 
 /// Width of the column at the right, points, where there is room and at least.
 const SIDE: [f32; 2] = [312.0, 240.0];
@@ -62,6 +62,7 @@ pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
             cx.command(Command::SelectNone);
         }
     }
+    closed_ui(ui, cx, session);
     ui.add_space(2.0);
     ui.spacing_mut().item_spacing.y = GAP;
     let count = session.sources.len();
@@ -88,6 +89,23 @@ pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
                 });
             }
         });
+    });
+}
+
+/// What to do about the videos of a project that may come from somebody else.
+fn closed_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let is_video = |source: &Source| source.kind == SourceKind::Video;
+    if session.previews.may_open() || !session.sources.iter().any(is_video) {
+        return;
+    }
+    ui.add_space(2.0);
+    let words = "This project may come from somebody else, and it says where its videos are. They are opened once you agree.";
+    hint_with(ui, words, |ui| {
+        let open = button(ui, Some(icons::VIDEO), "Open the project’s videos");
+        let tip = "Shows posters and frames, and remembers it of this project";
+        if open.on_hover_text(tip).clicked() {
+            cx.act(Action::OpenVideos);
+        }
     });
 }
 
