@@ -58,7 +58,7 @@ pub fn print(console: &Console, found: &Estimate) -> anyhow::Result<()> {
     };
     console.result(&lines, || {
         let mut text = format!(
-            "for {} training frames on this machine, when nothing is cached:\n  depth      weights      cache       time",
+            "for {} training frames on this machine, when nothing is cached:\n  depth         weights      cache       time",
             lines.train_frames
         );
         for line in &lines.depths {
@@ -68,7 +68,7 @@ pub fn print(console: &Console, found: &Estimate) -> anyhow::Result<()> {
                 ""
             };
             let row = format!(
-                "\n  {:<7} {:>9.2} M {:>7.0} MB {:>8.0} s{mark}",
+                "\n  {:<10} {:>9.2} M {:>7.0} MB {:>8.0} s{mark}",
                 line.depth.word(),
                 line.trained_weights as f64 / 1e6,
                 line.cache_bytes as f64 / 1e6,
