@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `run.json` | settings, preprocessing, classes, state, what its stages came to, and what it was made with |
+//! | `run.json` | settings, preprocessing, classes, state, the results of its stages, and what it was made with |
 //! | `frames.jsonl` | the frames with class, group, split and content, one a line |
 //! | `curves.jsonl` | one evaluation a line |
 //! | `metrics.jsonl` | what else was measured at these steps; not there in a run of an earlier version |
@@ -122,7 +122,7 @@ pub struct Run {
     pub created: String,
     /// Where it stands.
     pub state: RunState,
-    /// What its finished stages came to, in their order.
+    /// The results of its finished stages, in their order.
     pub results: Vec<StageResult>,
     /// What is known of its data already while it trains: how the split was made, frames left out.
     pub notes: Vec<String>,
@@ -330,7 +330,7 @@ impl Run {
         crate::files::remove_dir_all(&self.dir).map_err(TrainError::io("delete", &self.dir))
     }
 
-    /// Writes the head that a stage kept, and what it came to. After the last stage sees to the event files too, and the run
+    /// Writes the head that a stage kept, and its result. After the last stage sees to the event files too, and the run
     /// is finished, once `run.json` says so. `tested` is what the kept weights of that one make of images.
     pub(super) fn keep(
         &mut self,

@@ -1,4 +1,4 @@
-//! `run.json` of the formats 1 to 3: what the head alone came to, of a run with a fine-tuning, and the result of the run.
+//! `run.json` of the formats 1 to 3: the result of the head alone, of a run with a fine-tuning, and the result of the run.
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ use crate::train::{BestPoint, Part, Verdict};
 
 use super::StageResult;
 
-/// What the head alone came to.
+/// The result of the head alone.
 #[derive(Deserialize)]
 pub(super) struct HeadOnly {
     steps: u32,
@@ -15,7 +15,7 @@ pub(super) struct HeadOnly {
     secs: f64,
 }
 
-/// What a finished run came to.
+/// The result of a finished run.
 #[derive(Deserialize)]
 pub(super) struct RunResult {
     steps: u32,

@@ -1,4 +1,4 @@
-//! What the stages of a run came to.
+//! The results of a run's stages.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::train::{BestPoint, Part, Verdict};
 
 use super::{Run, RunState};
 
-/// What a stage of a run came to.
+/// The result of a stage of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageResult {
     /// What was trained in it.
@@ -53,13 +53,13 @@ impl StageResult {
 }
 
 impl Run {
-    /// What its last stage came to, when it is finished.
+    /// The result of its last stage, when it is finished.
     #[must_use]
     pub fn result(&self) -> Option<&StageResult> {
         self.last_stage().result()
     }
 
-    /// What the head alone came to, once that is known, in a run with a fine-tuning.
+    /// The result of the head alone, once that is known, in a run with a fine-tuning.
     #[must_use]
     pub fn head_only(&self) -> Option<&StageResult> {
         let head = self.head_stage();

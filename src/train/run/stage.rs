@@ -75,7 +75,7 @@ impl<'a> Stage<'a> {
         self.run.settings.recipe(self.part, validation_frames)
     }
 
-    /// What it came to; `None` before it has ended.
+    /// Its result; `None` before it has ended.
     #[must_use]
     pub fn result(self) -> Option<&'a StageResult> {
         let mut results = self.run.results.iter();
