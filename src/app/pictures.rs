@@ -350,26 +350,33 @@ impl Cache {
 
     /// Reads one; `None` when it is not there or not whole.
     pub(super) fn read(&self, name: &str) -> Option<RgbImage> {
-        let bytes = files::read(self.dir.join(name)).ok()?;
-        image::load_from_memory_with_format(&bytes, image::ImageFormat::Jpeg)
-            .ok()
-            .map(image::DynamicImage::into_rgb8)
+        let path = self.dir.join(name);
+        let bytes = files::read(&path).ok()?;
+        media::load_image_from_bytes(&bytes, &path).ok()
+    }
+
+    /// What is in a file of the cache, if it is there.
+    pub(super) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        files::read(self.dir.join(name)).ok()
     }
 
     /// Writes one. A cache that cannot be written is no error.
     pub(super) fn write(&self, name: &str, image: &RgbImage) {
+        let mut jpeg = Vec::new();
+        let encoded = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 85)
+            .encode_image(image)
+            .inspect_err(|error| log::debug!("{name}: {error}"));
+        if encoded.is_ok() {
+            self.keep(name, &jpeg);
+        }
+    }
+
+    /// Writes a file. A cache that cannot be written is no error.
+    pub(super) fn keep(&self, name: &str, bytes: &[u8]) {
         let path = self.dir.join(name);
         let write = || -> Result<(), ProjectError> {
-            let mut jpeg = Vec::new();
-            image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 85)
-                .encode_image(image)
-                .map_err(|error| ProjectError::Io {
-                    action: "write",
-                    path: path.clone(),
-                    source: std::io::Error::other(error),
-                })?;
             project::make_dir(&self.root, path.parent().unwrap_or(&self.dir))?;
-            Ok(files::write(&path, &jpeg, Durability::Renamed)?)
+            Ok(files::write(&path, bytes, Durability::Renamed)?)
         };
         if let Err(error) = write() {
             log::debug!("{error}");

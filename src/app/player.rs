@@ -306,8 +306,9 @@ impl Film {
                 Next::LeaveOut => {}
                 Next::Show => {
                     let heat = self.control.wish().heat;
-                    show.frame(self, &frame, heat, work)?;
-                    clock.shown = Some((Instant::now(), frame.time_secs));
+                    let shown_secs = frame.time_secs;
+                    show.frame(self, frame, heat, work)?;
+                    clock.shown = Some((Instant::now(), shown_secs));
                 }
             }
         }
@@ -374,11 +375,11 @@ impl Show {
     fn frame(
         &mut self,
         film: &Film,
-        frame: &SampledFrame,
+        frame: SampledFrame,
         heat: WantedHeat,
         work: &Work,
     ) -> Result<(), EvaluateError> {
-        let image = frame.to_rgb()?;
+        let image = frame.image;
         let seen = self.mapper.look(&image)?;
         // The first map takes seconds: the frame does not wait for it.
         let waits = heat != WantedHeat::No && !self.compared;

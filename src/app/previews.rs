@@ -4,13 +4,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, Once, PoisonError};
 
 use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 
 use super::pictures::{Cache, color_image, fit};
 use super::pool::{Answers, Pool};
 use crate::jobs::Work;
-use crate::media::{self, Sampler, VideoInfo};
+use crate::media::{self, Sampler, SetAside, VideoInfo};
 use crate::project::{Fps, Project, Sampling, Source};
 
 /// Longest side of a poster, pixels.
@@ -60,6 +61,60 @@ enum Key {
     Strip(PathBuf, Taken),
 }
 
+impl Key {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Facts(path) | Self::Poster(path, _) | Self::Strip(path, _) => path,
+        }
+    }
+}
+
+/// The videos of a project that are set aside, kept in its cache for when it is opened again.
+struct Aside {
+    cache: Cache,
+    recalled: Once,
+    kept: Mutex<Vec<SetAside>>,
+}
+
+impl Aside {
+    const FILE: &str = "set-aside.json";
+
+    fn of(project: &Project) -> Self {
+        Self {
+            cache: Cache::of(project, ""),
+            recalled: Once::new(),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Before the first video is opened: those that were set aside when the project was last open.
+    fn recall(&self) {
+        self.recalled.call_once(|| {
+            let kept = self.cache.bytes(Self::FILE);
+            let kept = kept.and_then(|json| serde_json::from_slice::<Vec<SetAside>>(&json).ok());
+            for aside in kept.iter().flatten() {
+                aside.clone().renew();
+            }
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept.unwrap_or_default();
+        });
+    }
+
+    /// Keeps whether a video is set aside now.
+    fn keep(&self, path: &Path) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = kept.clone();
+        now.retain(|aside| aside.path != path);
+        let found = media::set_aside();
+        now.extend(found.into_iter().filter(|aside| aside.path == path));
+        if now != *kept {
+            if let Ok(json) = serde_json::to_vec_pretty(&now) {
+                self.cache.keep(Self::FILE, &json);
+            }
+            *kept = now;
+        }
+    }
+}
+
 enum Answer {
     Facts(Result<Box<VideoInfo>, String>),
     Poster(Option<ColorImage>),
@@ -84,6 +139,8 @@ struct Store {
     facts: HashMap<PathBuf, Result<Box<VideoInfo>, String>>,
     posters: HashMap<PathBuf, Option<TextureHandle>>,
     strips: HashMap<PathBuf, (Taken, Strip)>,
+    /// What the decoders did not survive.
+    aside: Vec<SetAside>,
 }
 
 /// The previews of a project's videos.
@@ -100,6 +157,7 @@ impl Previews {
     /// Previews whose posters are cached in `posters` of the project's cache.
     pub(super) fn new(ctx: &Context, project: &Project) -> Self {
         let cache = Cache::of(project, "posters");
+        let aside = Aside::of(project);
         let wake = ctx.clone();
         Self {
             ctx: ctx.clone(),
@@ -107,7 +165,11 @@ impl Previews {
                 "previews",
                 2,
                 move || wake.request_repaint(),
-                move |key: &Key, work, answers| answer(key, &cache, work, answers),
+                move |key: &Key, work, answers| {
+                    aside.recall();
+                    answer(key, &cache, work, answers);
+                    aside.keep(key.path());
+                },
             ),
             store: RefCell::default(),
             may_open: Cell::new(false),
@@ -129,10 +191,13 @@ impl Previews {
     pub(super) fn begin_frame(&self) {
         self.pool.begin_frame();
         let mut store = self.store.borrow_mut();
-        for _ in 0..16 {
+        for number in 0..16 {
             let Some((key, answer)) = self.pool.next_answer() else {
                 break;
             };
+            if number == 0 {
+                store.aside = media::set_aside();
+            }
             self.take_in(&mut store, key, answer);
         }
     }
@@ -225,6 +290,26 @@ impl Previews {
         strip
     }
 
+    /// What a video did to its decoder, if it is set aside for that, as the rest of a sentence.
+    #[must_use]
+    pub fn set_aside(&self, path: &Path) -> Option<String> {
+        let store = self.store.borrow();
+        let mut aside = store.aside.iter();
+        aside
+            .find(|aside| aside.path == path)
+            .map(|aside| aside.cause.clone())
+    }
+
+    /// Opens a video again that was set aside.
+    pub(super) fn try_again(&self, path: &Path) {
+        media::try_again(Some(path));
+        self.store
+            .borrow_mut()
+            .aside
+            .retain(|aside| aside.path != path);
+        self.forget(path);
+    }
+
     /// Forgets what is known of a video, for instance because it was found in another place.
     pub(super) fn forget(&self, path: &Path) {
         let mut store = self.store.borrow_mut();
@@ -296,13 +381,8 @@ fn strip(
             Err(_) if work.is_cancelled() => return None,
             Err(error) => return Some(Some(error.to_string())),
         };
-        match frame.to_rgb() {
-            Ok(image) => {
-                if !answers.send(Answer::Frame(frame.time_secs, color_image(&image))) {
-                    return None;
-                }
-            }
-            Err(error) => return Some(Some(error.to_string())),
+        if !answers.send(Answer::Frame(frame.time_secs, color_image(&frame.image))) {
+            return None;
         }
     }
     Some(None)

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::backbone::{ModelStatus, model_status};
 use crate::export::web_runtime_dir;
 use crate::jobs::sentence;
-use crate::media;
+use crate::media::{self, Confinement};
 use crate::onnx::{RuntimeInfo, runtime_info};
 
 use super::console::Console;
@@ -28,6 +28,7 @@ struct Result {
     ok: bool,
     version: &'static str,
     ffmpeg: Vec<Library>,
+    decoders: Option<Confinement>,
     onnxruntime: Option<Runtime>,
     models: Vec<Model>,
     onnxruntime_web: Option<String>,
@@ -76,6 +77,13 @@ pub fn run(console: &Console) -> anyhow::Result<()> {
         .into_iter()
         .map(|(name, version)| Library { name, version })
         .collect();
+    let decoders = match media::confinement() {
+        Ok(found) => found,
+        Err(error) => {
+            findings.essential(sentence(&error));
+            None
+        }
+    };
     let onnxruntime = match runtime_info() {
         Ok(info) => Some(Runtime::from(info)),
         Err(error) => {
@@ -107,6 +115,7 @@ pub fn run(console: &Console) -> anyhow::Result<()> {
         ok: findings.essential == 0,
         version: env!("CARGO_PKG_VERSION"),
         ffmpeg,
+        decoders,
         onnxruntime,
         models,
         onnxruntime_web,
@@ -185,6 +194,27 @@ fn free_bytes() -> Option<u64> {
         .ok()
 }
 
+/// What the process that decodes cannot do.
+fn decoders(found: Option<&Confinement>) -> String {
+    let Some(confinement) = found else {
+        return "in this program itself".into();
+    };
+    let mut text = String::from("in a process of their own");
+    for (holds, what) in [
+        (confinement.no_files, "opens no file"),
+        (confinement.no_calls, "no network, no writing, no programs"),
+    ] {
+        if holds {
+            text.push_str(", ");
+            text.push_str(what);
+        }
+    }
+    if let Some(bytes) = confinement.memory_bytes {
+        text.push_str(&format!(", at most {} of memory", size(bytes)));
+    }
+    text
+}
+
 fn text(result: &Result) -> String {
     let mut text = format!("Salamander    {}\n", result.version);
     let mut line = |name: &str, value: &str| {
@@ -196,6 +226,7 @@ fn text(result: &Result) -> String {
         let name = if index == 0 { "FFmpeg" } else { "" };
         line(name, &format!("{} {}", library.name, library.version));
     }
+    line("Decoders", &decoders(result.decoders.as_ref()));
     match &result.onnxruntime {
         Some(runtime) => {
             line(

@@ -53,7 +53,7 @@
 //! | `architectures` | `architectures` [{`architecture` s, `bytes` n, `parameters` n, `multiply_accumulates` n, `imagenet_top1` f or null (not published for this resolution), `licence` s, `default` b, `own` b (added to the project)}] |
 //! | `architectures` (`add`) | `architecture` s or null (of a dry run), `bytes` n, `parameters` n, `bottleneck_dim` n, `resolutions` [{`resolution` n, `multiply_accumulates` n}], `image_seconds` f (one thread), `difference` f (from the file's bottlenecks, of the largest number), `depths` [{`depth` s, `weights` n}], `hindrance` s or null, `found` [{`what` s, `value` s, `whence` s (`found`, `given`, `assumed`, `missing`), `note` s}] |
 //! | `architectures` (`remove`) | `removed` s, `place` s |
-//! | `doctor` | `ok` b, `version` s, `ffmpeg` [{`name` s, `version` s}], `onnxruntime` {`path` s, `version` s, `providers` [s]} or null, `models` [{`name` s, `ok` b}], `onnxruntime_web` s or null, `config_dir` s or null, `free_bytes` n or null, `problems` [s] |
+//! | `doctor` | `ok` b, `version` s, `ffmpeg` [{`name` s, `version` s}], `decoders` {`no_files` b, `no_calls` b, `memory_bytes` n or null} (what the process that decodes cannot do) or null (none of its own), `onnxruntime` {`path` s, `version` s, `providers` [s]} or null, `models` [{`name` s, `ok` b}], `onnxruntime_web` s or null, `config_dir` s or null, `free_bytes` n or null, `problems` [s] |
 //!
 //! Accuracies and probabilities are parts of one. Exit codes: 0 done, 1 failed (one sentence on
 //! standard error), 2 usage. Ctrl-C stops cleanly and ends with 1; a second one kills (130).
@@ -105,6 +105,7 @@ use console::{Console, ReaderGone};
 
 use crate::backbone::open_own;
 use crate::jobs::wait_for_abandoned;
+use crate::media;
 use crate::project::{Project, ProjectError, follow_link, linked_classes};
 
 /// Videos in, mobile-ready image classifier out.
@@ -170,9 +171,26 @@ enum Command {
 #[error("{0}")]
 struct Usage(String);
 
+/// This very program, as it can be started again.
+fn this_program() -> Option<PathBuf> {
+    // Where it lies may hold a newer one by now.
+    let same = Path::new("/proc/self/exe");
+    if same.exists() {
+        return Some(same.to_owned());
+    }
+    std::env::current_exe().ok()
+}
+
 /// Reads the arguments and runs; without a command opens the window.
 #[must_use]
 pub fn main() -> ExitCode {
+    // What this program starts to decode in: no command for people, and nothing is read or said before it is confined.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == media::DECODER)
+    {
+        return media::serve();
+    }
     // Messages for people are printed by the commands; the log is for finding defects.
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off"))
         .format(|out, record| {
@@ -186,6 +204,9 @@ pub fn main() -> ExitCode {
             )
         })
         .init();
+    if let Some(program) = this_program() {
+        media::decode_with(program);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage_exit(&error),

@@ -113,7 +113,7 @@ fn pictures(
     }
     let mut sampler = Sampler::open(path, sampling)?;
     while let Some(frame) = sampler.next_frame(work)? {
-        if each(frame.to_rgb()?, Some(frame.time_secs))?.is_break() {
+        if each(frame.image, Some(frame.time_secs))?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }

@@ -190,7 +190,7 @@ impl Predictor {
             .to_string_lossy();
         work.stage(format!("Predicting {name}"), sampler.expected_frames());
         while let Some(frame) = sampler.next_frame(work)? {
-            let prediction = self.predict_until_cancelled(&frame.to_rgb()?, work)?;
+            let prediction = self.predict_until_cancelled(&frame.image, work)?;
             each(FilePrediction {
                 time_secs: Some(frame.time_secs),
                 prediction,

@@ -58,6 +58,7 @@ struct Shared {
     state: Mutex<State>,
     resumed: Condvar,
     wake: Option<Wake>,
+    pulse: Option<Wake>,
 }
 
 /// A handle on one piece of work, shared by those who do it and those who watch it. Cheap to clone.
@@ -74,16 +75,22 @@ impl Work {
     /// Work that nobody is woken for.
     #[must_use]
     pub fn new() -> Self {
-        Self::build(None)
+        Self::build(None, None)
     }
 
     /// Work that calls `wake` after each report (the window asks for a repaint there).
     #[must_use]
     pub fn with_wake(wake: impl Fn() + Send + Sync + 'static) -> Self {
-        Self::build(Some(Box::new(wake)))
+        Self::build(Some(Box::new(wake)), None)
     }
 
-    fn build(wake: Option<Wake>) -> Self {
+    /// Work that calls `pulse` at each [`Work::check`], which says that it is alive.
+    #[must_use]
+    pub fn with_pulse(pulse: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::build(None, Some(Box::new(pulse)))
+    }
+
+    fn build(wake: Option<Wake>, pulse: Option<Wake>) -> Self {
         Self(Arc::new(Shared {
             state: Mutex::new(State {
                 cancelled: false,
@@ -100,6 +107,7 @@ impl Work {
             }),
             resumed: Condvar::new(),
             wake,
+            pulse,
         }))
     }
 
@@ -119,6 +127,9 @@ impl Work {
 
     /// Goes on, waits while paused, or ends with [`Cancelled`]. Call it between units of work.
     pub fn check(&self) -> Result<(), Cancelled> {
+        if let Some(pulse) = &self.0.pulse {
+            pulse();
+        }
         let mut state = self.state();
         while state.paused_since.is_some() && !state.cancelled && !state.stopping {
             state = self

@@ -34,6 +34,14 @@ pub enum MediaError {
         /// The rest of the sentence: "is empty", "is not a video but plain text".
         reason: String,
     },
+    /// The process that decodes did not survive the file, which is set aside.
+    #[error("“{path}” {reason}")]
+    SetAside {
+        /// Which file.
+        path: PathBuf,
+        /// The rest of the sentence: what happened, and the remedy.
+        reason: String,
+    },
     /// FFmpeg refused something that has nothing to do with the file.
     #[error("FFmpeg cannot {0}")]
     Ffmpeg(String),

@@ -10,10 +10,10 @@ use crate::jobs::{Cancelled, Work};
 use crate::project::{FrameName, Label, Neighbours, Project, Source, SourceId};
 
 use super::known::{Known, Place};
-use super::sample::{SampledFrame, Sampler, decoder_threads};
-use super::{MediaError, still};
+use super::sample::decoder_threads;
+use super::{JpegFrame, JpegSampler, MediaError, still};
 
-/// Frames that may wait between the decoder and the JPEG encoder.
+/// Frames that may wait to be written.
 const WAITING_FRAMES: usize = 4;
 
 /// Writes the frames of a source that are not in the project yet. Returns how many were written.
@@ -95,17 +95,17 @@ pub(super) fn extract_source(
     threads: usize,
 ) -> Result<Extracted, MediaError> {
     work.detail(source.name.clone());
-    let mut sampler = Sampler::open_with_threads(&source.path, &source.sampling, threads)?;
+    let mut sampler = JpegSampler::open_with_threads(&source.path, &source.sampling, threads)?;
     let label = source.class.clone().map_or(Label::Unsorted, Label::Class);
     let folder = project.label_dir(&label);
     project.make_dir(&folder)?;
 
-    // Decoding goes on while this thread encodes and writes.
-    let (sender, receiver) = bounded::<SampledFrame>(WAITING_FRAMES);
+    // Decoding continues while this thread writes.
+    let (sender, receiver) = bounded::<JpegFrame>(WAITING_FRAMES);
     let (taken, done, warnings) = std::thread::scope(|scope| {
         let decoder = std::thread::Builder::new()
             .name("decode".into())
-            .spawn_scoped(scope, move || -> Result<Sampler, MediaError> {
+            .spawn_scoped(scope, move || -> Result<JpegSampler, MediaError> {
                 while let Some(frame) = sampler.next_frame(work)? {
                     // Nobody listens any more when writing has failed.
                     if sender.send(frame).is_err() {
@@ -157,7 +157,7 @@ fn write_frame(
     project: &Project,
     source: &Source,
     neighbours: Option<&Neighbours>,
-    frame: &SampledFrame,
+    frame: &JpegFrame,
     known: &Known<'_>,
     done: &mut Extracted,
 ) -> Result<(), MediaError> {
@@ -165,7 +165,7 @@ fn write_frame(
         stem: still::stem(Path::new(&source.name)),
         source: source.id.clone(),
         time_secs: Some(frame.time_secs),
-        id: source.frame_id(frame.time_secs, frame.size().0),
+        id: source.frame_id(frame.time_secs, frame.width_px),
         extension: "jpg".into(),
     };
     done.ids.insert(name.id.clone());
@@ -187,7 +187,7 @@ fn write_frame(
         if !project.has_source(&source.id) {
             return Err(Cancelled.into());
         }
-        files::write(&project.abs(&path), &frame.to_jpeg()?, Durability::Renamed)?;
+        files::write(&project.abs(&path), &frame.jpeg, Durability::Renamed)?;
         done.written.push(path);
         done.like_neighbours += u64::from(near.is_some());
     }

@@ -1,9 +1,6 @@
 //! FFmpeg's libraries: set up once, files opened, the facts of a stream that the bindings do not offer.
 
 use std::ffi::CStr;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use ffmpeg_next::codec::packet::side_data;
@@ -12,14 +9,16 @@ use ffmpeg_next::{
     Dictionary, Error, Rational, Stream, codec, ffi, filter, format, media, software, util,
 };
 
-use crate::files;
 use crate::jobs::Work;
 use crate::kind::{HEAD_BYTES, Kind};
 
 use super::MediaError;
+use super::file::MediaFile;
 
 /// Bytes read from the file at a time.
 const READ_BYTES: usize = 256 << 10;
+/// Above this a film is refused: twice what 8K cameras record. A decoder holds a dozen pictures at a time and more.
+const MAX_PIXELS: u64 = 80_000_000;
 /// How long a stream may be looked at for its facts, in microseconds.
 const ANALYSE_US: &str = "10000000";
 
@@ -74,24 +73,19 @@ pub(super) struct OpenVideo {
     pub interrupter: Interrupter,
 }
 
-/// Opens the video `path`: reads its headers and chooses its picture stream as the `ffmpeg` program does.
-pub(super) fn open(path: &Path) -> Result<OpenVideo, MediaError> {
-    let io = |error| MediaError::read(path, error);
-    let file = files::open(path).map_err(io)?;
-    let facts = file.metadata().map_err(io)?;
-    if facts.is_dir() {
-        return Err(MediaError::unusable(path, "is a folder"));
-    }
-    if facts.is_file() && facts.len() == 0 {
+/// Opens a video: reads its headers and chooses its picture stream as the `ffmpeg` program does.
+pub(super) fn open(film: &MediaFile) -> Result<OpenVideo, MediaError> {
+    let path = film.path();
+    if film.bytes() == 0 {
         return Err(MediaError::unusable(path, "is empty"));
     }
-    let (mut input, interrupter) = open_input(file, path)?;
+    let (mut input, interrupter) = open_input(film)?;
     let name = input.format().name().to_owned();
     // Demuxers that take anything with the right file name for a slide show or a text screen.
     let stills = name == "tty" || name == "image2" || name.ends_with("_pipe");
     // One JPEG image after the other is a film all the same.
-    if stills && !(name == "jpeg_pipe" && Kind::of(path)?.is_film()) {
-        return Err(MediaError::unusable(path, what_else(path)));
+    if stills && !(name == "jpeg_pipe" && Kind::of_file(film)?.is_film()) {
+        return Err(MediaError::unusable(path, what_else(film)));
     }
     let Some(stream) = choose_stream(&input) else {
         let sound = input
@@ -104,6 +98,12 @@ pub(super) fn open(path: &Path) -> Result<OpenVideo, MediaError> {
         };
         return Err(MediaError::unusable(path, reason));
     };
+    let size = input
+        .stream(stream)
+        .map_or((0, 0), |stream| coded_size(&stream));
+    if u64::from(size.0) * u64::from(size.1) > MAX_PIXELS {
+        return Err(MediaError::unusable(path, too_large(size)));
+    }
     discard_others(&mut input, stream);
     Ok(OpenVideo {
         input,
@@ -112,13 +112,22 @@ pub(super) fn open(path: &Path) -> Result<OpenVideo, MediaError> {
     })
 }
 
-pub(super) fn open_input(file: File, path: &Path) -> Result<(Input, Interrupter), MediaError> {
+fn too_large((width, height): (u32, u32)) -> String {
+    format!(
+        "is {width} × {height} pixels; videos over {} megapixels are not read, make it smaller first",
+        MAX_PIXELS / 1_000_000
+    )
+}
+
+pub(super) fn open_input(film: &MediaFile) -> Result<(Input, Interrupter), MediaError> {
     // Reading through our own file handle takes any path (FFmpeg's own file protocol wants UTF-8 and
     // reads "a:b" as a protocol).
     let broken = |_| MediaError::Ffmpeg("read files: out of memory".into());
-    let stream = StreamIo::from_read_seek_with_capacity(file, READ_BYTES).map_err(broken)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    open_stream(stream, &name).map_err(|_| MediaError::unusable(path, what_else(path)))
+    let stream =
+        StreamIo::from_read_seek_with_capacity(film.from_start()?, READ_BYTES).map_err(broken)?;
+    let name = film.path().file_name().unwrap_or_default();
+    open_stream(stream, &name.to_string_lossy())
+        .map_err(|_| MediaError::unusable(film.path(), what_else(film)))
 }
 
 /// Opens what `stream` reads. A playlist in disguise gets at no other file.
@@ -136,13 +145,10 @@ pub(super) fn open_stream(stream: StreamIo, name: &str) -> Result<(Input, Interr
 }
 
 /// What a file is that FFmpeg does not take for a video, as the rest of a sentence.
-fn what_else(path: &Path) -> String {
-    let mut head = Vec::new();
-    let read =
-        files::open(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
-    if read.is_err() {
+fn what_else(film: &MediaFile) -> String {
+    let Ok(head) = film.head(HEAD_BYTES as u64) else {
         return "cannot be read".into();
-    }
+    };
     match Kind::of_head(&head) {
         Kind::Text => return "is not a video but text".into(),
         Kind::Image(_) => return "is a photo, not a video".into(),

@@ -1,16 +1,15 @@
 //! What a file is, with FFmpeg's help: the one answer that importing and predicting go by.
 
 use std::ffi::CStr;
-use std::io::{BufReader, Read, Seek};
+use std::io::BufReader;
 use std::path::Path;
 
 use ffmpeg_next::{Stream, ffi, media};
 
-use crate::files;
 use crate::kind::{ANIMATED_GIF, HEAD_BYTES, ImageKind, Kind, MOTION_JPEG, gif, jpeg};
 
-use super::MediaError;
-use super::ffmpeg;
+use super::file::MediaFile;
+use super::{MediaError, ffmpeg, helper};
 
 /// So much is read of what begins as a JPEG image but is not called one, to see whether more images follow.
 const MOTION_JPEG_BYTES: u64 = 8 << 20;
@@ -26,37 +25,24 @@ impl Kind {
     /// # Errors
     /// If the file cannot be read or is a folder.
     pub fn of(path: &Path) -> Result<Self, MediaError> {
-        let io = |error| MediaError::read(path, error);
-        let facts = files::metadata(path).map_err(io)?;
-        if facts.is_dir() {
-            return Err(MediaError::unusable(path, "is a folder"));
-        }
-        if !facts.is_file() {
-            // A pipe would keep us waiting for ever.
-            return Err(MediaError::unusable(path, "is not a file"));
-        }
-        let mut file = files::open(path).map_err(io)?;
-        let mut head = Vec::new();
-        (&mut file)
-            .take(HEAD_BYTES as u64)
-            .read_to_end(&mut head)
-            .map_err(io)?;
-        let named = Self::of_name(path);
+        Self::of_file(&MediaFile::open(path)?)
+    }
+
+    /// [`Kind::of`] a file that is open already.
+    pub(super) fn of_file(file: &MediaFile) -> Result<Self, MediaError> {
+        let named = Self::of_name(file.path());
+        let head = file.head(HEAD_BYTES as u64)?;
         let more = head.len() == HEAD_BYTES;
         Ok(match (Self::of_head(&head).settled_by(named), named) {
             (Self::Image(ImageKind::Gif), _) if more => {
-                file.rewind().map_err(io)?;
-                if gif::images(&mut BufReader::new(file), 2) > 1 {
+                if gif::images(&mut BufReader::new(file.from_start()?), 2) > 1 {
                     Self::Film(ANIMATED_GIF)
                 } else {
                     Self::Image(ImageKind::Gif)
                 }
             }
             (Self::Image(ImageKind::Jpeg), named) if !named.is_some_and(Self::is_image) => {
-                file.take(MOTION_JPEG_BYTES)
-                    .read_to_end(&mut head)
-                    .map_err(io)?;
-                if jpeg::is_motion(&head) {
+                if jpeg::is_motion(&file.head(MOTION_JPEG_BYTES)?) {
                     Self::Film(MOTION_JPEG)
                 } else {
                     Self::Image(ImageKind::Jpeg)
@@ -65,7 +51,7 @@ impl Kind {
             (Self::Unknown, Some(Self::Image(ImageKind::Tga))) if is_tga(&head) => {
                 Self::Image(ImageKind::Tga)
             }
-            (Self::Unknown, _) => ask_ffmpeg(path, &head),
+            (Self::Unknown, _) => helper::kind(file)?,
             (kind, _) => kind,
         })
     }
@@ -133,12 +119,9 @@ enum Contents {
     Nothing,
 }
 
-/// Opens a file to see what is in it.
-fn contents(path: &Path) -> Contents {
-    let opened = files::open(path)
-        .map_err(|error| MediaError::read(path, error))
-        .and_then(|file| ffmpeg::open_input(file, path));
-    let Ok((input, _)) = opened else {
+/// What is in a file that FFmpeg can open.
+fn contents(file: &MediaFile) -> Contents {
+    let Ok((input, _)) = ffmpeg::open_input(file) else {
         return Contents::Nothing;
     };
     let picture = ffmpeg::choose_stream(&input)
@@ -153,17 +136,17 @@ fn contents(path: &Path) -> Contents {
 }
 
 /// What FFmpeg makes of a file of no known signature.
-fn ask_ffmpeg(path: &Path, head: &[u8]) -> Kind {
-    match guess(head) {
+pub(super) fn ask_ffmpeg(file: &MediaFile) -> Result<Kind, MediaError> {
+    Ok(match guess(&file.head(HEAD_BYTES as u64)?) {
         None => Kind::Unknown,
         Some(Guess::Still(name)) => Kind::Image(ImageKind::Rare(name)),
         // Some demuxers take much for theirs; the file must also open, with a picture in it.
-        Some(Guess::Container(name)) => match contents(path) {
+        Some(Guess::Container(name)) => match contents(file) {
             Contents::Picture => Kind::Film(name),
             Contents::Sound => Kind::Sound,
             Contents::Nothing => Kind::Unknown,
         },
-    }
+    })
 }
 
 /// Whether a header is one of TGA: it has no signature (Truevision TGA specification 2.0).

@@ -1,7 +1,8 @@
 //! Probing, decoding, sampling, orientation, still images, and bringing them into a project.
 //!
 //! The only layer that knows FFmpeg. A sampled frame goes through `ffmpeg` (open the file), `decode`
-//! (pictures and their times), `graph` (FFmpeg's filters), `sample` (which frames), `jpeg`.
+//! (pictures and their times), `graph` (FFmpeg's filters), `sample` (which frames), `jpeg`; all of that, and the
+//! decoders of still images, in a process of its own (`helper`), whose answers arrive in `sampler`.
 
 mod adopt;
 mod again;
@@ -11,8 +12,10 @@ mod depth;
 mod error;
 mod extract;
 mod ffmpeg;
+mod file;
 mod gaps;
 mod graph;
+mod helper;
 mod import;
 mod jpeg;
 mod jpeg_blocks;
@@ -24,6 +27,7 @@ mod probe;
 mod recorded;
 mod repeats;
 mod sample;
+mod sampler;
 mod skip;
 mod still;
 mod whole;
@@ -33,6 +37,9 @@ pub use again::{Again, extract_again};
 pub use error::MediaError;
 pub use extract::extract;
 pub use ffmpeg::versions;
+pub use helper::{
+    Confinement, DECODER, SetAside, confinement, decode_with, serve, set_aside, try_again,
+};
 pub use import::{
     ClassFrom, Fate, FileReport, ImportOptions, ImportOutcome, ImportPlan, Known, OnConflict,
     PlanGroup, PlannedFile, Reason, Totals, Videos, gather, import, import_planned, plan,
@@ -40,7 +47,7 @@ pub use import::{
 pub use preview::{poster, preview};
 pub use probe::{VideoInfo, probe};
 pub use recorded::photo_time;
-pub use sample::{SampledFrame, Sampler};
+pub use sampler::{JpegFrame, JpegSampler, SampledFrame, Sampler};
 pub use still::{Still, load_image, load_image_from_bytes, load_still};
 
 pub use crate::kind::{ImageKind, Kind};

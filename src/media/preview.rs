@@ -9,21 +9,27 @@ use crate::project::Sampling;
 
 use super::decode::{Decoded, Decoding};
 use super::ffmpeg::{self, Turn};
+use super::file::MediaFile;
 use super::graph::{FilterGraph, Pixels, Plan, can_tone_map, is_again};
 use super::jpeg::to_rgb;
-use super::sample::decoder_threads;
-use super::{MediaError, Sampler};
+use super::{MediaError, Sampler, helper};
 
 use ffmpeg_next::util::frame::Video;
 
 /// A picture that stands for the video: a frame from about a tenth of its length, at most `width_px` wide.
 pub fn poster(path: &Path, width_px: u32) -> Result<RgbImage, MediaError> {
-    let video = ffmpeg::open(path)?;
+    helper::poster(&MediaFile::open(path)?, width_px)
+}
+
+/// [`poster`], in this process.
+pub(super) fn poster_here(film: &MediaFile, width_px: u32) -> Result<RgbImage, MediaError> {
+    let path = film.path();
+    let video = ffmpeg::open(film)?;
     let tenth = super::probe::length_secs(&video, video.stream).map(|secs| secs / 10.0);
     let picture = match poster_at(video, path, tenth.filter(|secs| *secs >= 1.0), width_px)? {
         Some(picture) => Some(picture),
         // Nothing behind that point can be decoded: the beginning will do.
-        None => poster_at(ffmpeg::open(path)?, path, None, width_px)?,
+        None => poster_at(ffmpeg::open(film)?, path, None, width_px)?,
     };
     picture.ok_or_else(|| {
         MediaError::unusable(
@@ -100,12 +106,12 @@ pub fn preview(
         ),
         ..*sampling
     };
-    let mut sampler = Sampler::open_with_threads(path, &small, decoder_threads())?;
+    let mut sampler = Sampler::open(path, &small)?;
     let mut count = 0;
     while count < max_frames
         && let Some(frame) = sampler.next_frame(work)?
     {
-        sink(frame.time_secs, frame.to_rgb()?);
+        sink(frame.time_secs, frame.image);
         count += 1;
     }
     Ok(count)

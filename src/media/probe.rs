@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use ffmpeg_next::{Packet, Rational, ffi};
+use serde::{Deserialize, Serialize};
 
-use super::MediaError;
 use super::ffmpeg::{self, OpenVideo, Turn};
+use super::file::MediaFile;
 use super::graph::shown_size;
 use super::recorded::film_time;
-use crate::files;
+use super::{MediaError, helper};
 use crate::project::Recorded;
 
 /// So many packets of the picture are looked at for their times when the container has no index.
@@ -22,7 +23,7 @@ const MIN_BYTES_PER_SEC: f64 = 50.0;
 const MIN_GAP_SECS: f64 = 0.002;
 
 /// The facts of a video that its card shows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VideoInfo {
     /// Length in seconds, when the container or the streams tell.
     pub duration_secs: Option<f64>,
@@ -56,10 +57,13 @@ pub struct VideoInfo {
 
 /// Reads the facts of the video `path`. Takes some milliseconds for most files.
 pub fn probe(path: &Path) -> Result<VideoInfo, MediaError> {
-    let bytes = files::metadata(path)
-        .map_err(|error| MediaError::read(path, error))?
-        .len();
-    let mut video = ffmpeg::open(path)?;
+    helper::probe(&MediaFile::open(path)?)
+}
+
+/// [`probe`], in this process.
+pub(super) fn probe_here(film: &MediaFile) -> Result<VideoInfo, MediaError> {
+    let path = film.path();
+    let mut video = ffmpeg::open(film)?;
     let index = video.stream;
     let aspect = ffmpeg::pixel_aspect(&mut video.input, index).unwrap_or(Rational(1, 1));
     let duration_secs = length_secs(&video, index);
@@ -115,7 +119,7 @@ pub fn probe(path: &Path) -> Result<VideoInfo, MediaError> {
         codec,
         bit_depth: ffmpeg::bit_depth(&stream),
         hdr: ffmpeg::is_hdr(&stream),
-        bytes,
+        bytes: film.bytes(),
         recorded: film_time(&video),
     })
 }

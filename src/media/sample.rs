@@ -1,10 +1,9 @@
 //! Sampling: FFmpeg's `fps=F,scale=W:-1` in-process, by timestamp, upright.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ffmpeg_next::util::frame::Video;
 use ffmpeg_next::{Error, Rational, Rescale, ffi, rescale};
-use image::RgbImage;
 
 use crate::jobs::Work;
 use crate::project::Sampling;
@@ -12,43 +11,46 @@ use crate::project::Sampling;
 use super::MediaError;
 use super::decode::{Decoded, Decoding};
 use super::ffmpeg::{self, Turn};
+use super::file::MediaFile;
 use super::gaps::{Gaps, Step};
 use super::graph::{FilterGraph, Pixels, Plan, can_tone_map, is_again};
 use super::jpeg::{JpegEncoder, to_rgb};
 use super::repeats::{KEPT, Repeats};
+use super::sampler::{FrameForm, RawFrame};
 use super::skip;
 
-/// One sampled frame.
-pub struct SampledFrame {
+/// One sampled frame, as FFmpeg holds it.
+pub(super) struct SampledPicture {
     /// Seconds from the start of the video.
     pub time_secs: f64,
     picture: Video,
     encoder: JpegEncoder,
 }
 
-impl SampledFrame {
-    /// The picture as RGB.
-    pub fn to_rgb(&self) -> Result<RgbImage, MediaError> {
-        to_rgb(&self.picture)
-            .map_err(|error| MediaError::Ffmpeg(format!("convert a frame: {error}")))
-    }
-
-    /// The picture as a JPEG file, at the quality of the sampling.
-    pub fn to_jpeg(&self) -> Result<Vec<u8>, MediaError> {
-        self.encoder
-            .encode(&self.picture)
-            .map_err(|error| MediaError::Ffmpeg(format!("write a JPEG: {error}")))
-    }
-
-    /// Width and height in pixels.
-    #[must_use]
-    pub fn size(&self) -> (u32, u32) {
-        (self.picture.width(), self.picture.height())
+impl SampledPicture {
+    /// The picture as it is handed over.
+    pub fn into_raw(self, form: FrameForm) -> Result<RawFrame, MediaError> {
+        let (width_px, height_px) = (self.picture.width(), self.picture.height());
+        let bytes = match form {
+            FrameForm::Rgb => to_rgb(&self.picture)
+                .map_err(|error| MediaError::Ffmpeg(format!("convert a frame: {error}")))?
+                .into_raw(),
+            FrameForm::Jpeg => self
+                .encoder
+                .encode(&self.picture)
+                .map_err(|error| MediaError::Ffmpeg(format!("write a JPEG: {error}")))?,
+        };
+        Ok(RawFrame {
+            time_secs: self.time_secs,
+            width_px,
+            height_px,
+            bytes,
+        })
     }
 }
 
-/// Decodes a video and yields the frames that [`Sampling`] asks for.
-pub struct Sampler {
+/// Decodes a video in this process and yields the frames that [`Sampling`] asks for.
+pub(super) struct PictureSampler {
     path: PathBuf,
     decoding: Decoding,
     plan: Plan,
@@ -94,18 +96,11 @@ enum Hdr {
     LeftAsIs,
 }
 
-impl Sampler {
-    /// Opens the video. Damage later in the file does not fail; see [`Sampler::warning`].
-    pub fn open(path: &Path, sampling: &Sampling) -> Result<Self, MediaError> {
-        Self::open_with_threads(path, sampling, decoder_threads())
-    }
-
-    /// [`Sampler::open`] with a given number of decoder threads.
-    pub(super) fn open_with_threads(
-        path: &Path,
-        sampling: &Sampling,
-        threads: usize,
-    ) -> Result<Self, MediaError> {
+impl PictureSampler {
+    /// Opens the video, to be decoded by so many threads. Damage later in the file does not fail; see
+    /// [`PictureSampler::warnings`].
+    pub fn open(film: &MediaFile, sampling: &Sampling, threads: usize) -> Result<Self, MediaError> {
+        let path = film.path();
         let fps = sampling.fps.0;
         if !(fps > 0.0 && fps <= 240.0) {
             return Err(MediaError::unusable(
@@ -127,7 +122,7 @@ impl Sampler {
                 ),
             ));
         }
-        let mut video = ffmpeg::open(path)?;
+        let mut video = ffmpeg::open(film)?;
         let index = video.stream;
         let aspect = ffmpeg::pixel_aspect(&mut video.input, index);
         let rate = ffmpeg::guessed_rate(&mut video.input, index);
@@ -192,7 +187,7 @@ impl Sampler {
 
     /// The next frame, `None` at the end. Checks `work` for every decoded frame. A video too short for one
     /// frame at this rate yields its first. Fails at the end if not one frame could be decoded.
-    pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledFrame>, MediaError> {
+    pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledPicture>, MediaError> {
         loop {
             match self.pull() {
                 Ok(Some(frame)) => {
@@ -332,7 +327,7 @@ impl Sampler {
         }
     }
 
-    fn pull(&mut self) -> Result<Option<SampledFrame>, Error> {
+    fn pull(&mut self) -> Result<Option<SampledPicture>, Error> {
         if let Some(frame) = self.repeat()? {
             return Ok(Some(frame));
         }
@@ -388,7 +383,7 @@ impl Sampler {
     }
 
     /// The late first picture at the next tick, up to its own.
-    fn repeat(&mut self) -> Result<Option<SampledFrame>, Error> {
+    fn repeat(&mut self) -> Result<Option<SampledPicture>, Error> {
         let Some(late) = &mut self.late else {
             return Ok(None);
         };
@@ -401,8 +396,8 @@ impl Sampler {
         Ok(Some(self.frame(picture, offset)))
     }
 
-    fn frame(&self, picture: Video, offset_secs: f64) -> SampledFrame {
-        SampledFrame {
+    fn frame(&self, picture: Video, offset_secs: f64) -> SampledPicture {
+        SampledPicture {
             time_secs: self.from_secs + offset_secs,
             picture,
             encoder: self.encoder.clone(),
@@ -453,14 +448,12 @@ impl Sampler {
     }
 
     /// How many frames will come, about.
-    #[must_use]
     pub fn expected_frames(&self) -> Option<u64> {
         self.expected
     }
 
     /// After the end: one sentence each on damage (saying where), on stretches without an image or without a change, on
     /// brightness, and on further tracks.
-    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let mut warnings = Vec::new();

@@ -14,7 +14,7 @@ use crate::kind::{HEAD_BYTES, ImageKind, Kind};
 
 use super::kind::Guess;
 use super::whole::{self, Missing};
-use super::{MediaError, cut, depth, kind, odd_still};
+use super::{MediaError, cut, depth, helper, kind, odd_still};
 
 /// Above this a picture is refused: 200 megapixels are 600 MB as RGB.
 const MAX_PIXELS: u64 = 200_000_000;
@@ -62,6 +62,11 @@ pub struct Still {
 /// # Errors
 /// If it is no image, damaged, too large, or if part of it is missing.
 pub fn load_still(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
+    helper::still(bytes, path)
+}
+
+/// [`load_still`], in this process.
+pub(super) fn load_still_here(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
     let image = image_kind(bytes, path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut remarks = Vec::new();

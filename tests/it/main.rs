@@ -14,6 +14,8 @@ mod cli_program;
 mod coreml;
 mod costs;
 #[cfg(target_os = "linux")]
+mod decoders;
+#[cfg(target_os = "linux")]
 mod desktop;
 mod evaluate_more;
 mod event_files;

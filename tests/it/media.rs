@@ -11,10 +11,12 @@ use tempfile::TempDir;
 
 use salamander::jobs::Work;
 use salamander::media::{
-    ClassFrom, ImportOptions, MediaError, Sampler, extract, gather, import, load_image, poster,
+    ClassFrom, ImportOptions, JpegSampler, MediaError, extract, gather, import, load_image, poster,
     preview, probe,
 };
 use salamander::project::{ClassName, Fps, Project, Sampling};
+
+use crate::surroundings::decode_apart;
 
 /// Runs the `ffmpeg` program; its words come with the failure.
 fn ffmpeg(arguments: &[&str]) {
@@ -32,6 +34,7 @@ fn ffmpeg(arguments: &[&str]) {
 
 /// Makes a moving test picture: `source` is a lavfi source with its filters, `coding` the output options.
 fn make(folder: &TempDir, name: &str, source: &str, coding: &[&str]) -> PathBuf {
+    decode_apart();
     let path = folder.path().join(name);
     let text = path.to_str().unwrap();
     let arguments: Vec<&str> = ["-f", "lavfi", "-i", source]
@@ -58,13 +61,12 @@ fn sampling(fps: f64, width_px: u32) -> Sampling {
 /// All frames of a sampling: time, JPEG as a reader sees it; and the warning.
 fn sample(path: &Path, sampling: &Sampling) -> (Vec<(f64, RgbImage)>, Option<String>) {
     let work = Work::new();
-    let mut sampler = Sampler::open(path, sampling).unwrap();
+    let mut sampler = JpegSampler::open(path, sampling).unwrap();
     let mut frames = Vec::new();
     while let Some(frame) = sampler.next_frame(&work).unwrap() {
-        let jpeg = frame.to_jpeg().unwrap();
         frames.push((
             frame.time_secs,
-            image::load_from_memory(&jpeg).unwrap().to_rgb8(),
+            image::load_from_memory(&frame.jpeg).unwrap().to_rgb8(),
         ));
     }
     (frames, sampler.warnings().into_iter().next())
@@ -371,11 +373,9 @@ fn the_jpeg_quality_is_that_of_ffmpeg() {
             jpeg_quality: quality,
             ..sampling(1.0, 320)
         };
-        let mut sampler = Sampler::open(&path, &wanted).unwrap();
+        let mut sampler = JpegSampler::open(&path, &wanted).unwrap();
         let frame = sampler.next_frame(&Work::new()).unwrap().unwrap();
-        let jpeg = frame.to_jpeg().unwrap();
-        assert_eq!(jpeg, frame.to_jpeg().unwrap(), "the same frame twice");
-        jpeg.len() as f64
+        frame.jpeg.len() as f64
     };
     for quality in [2, 5, 20] {
         let out = folder.path().join("frame.jpg");
@@ -511,7 +511,9 @@ fn what_is_no_video_is_told_in_one_sentence() {
         let errors = [
             probe(&path).unwrap_err(),
             poster(&path, 100).unwrap_err(),
-            Sampler::open(&path, &Sampling::default()).err().unwrap(),
+            JpegSampler::open(&path, &Sampling::default())
+                .err()
+                .unwrap(),
         ];
         for error in errors {
             let message = error.to_string();
@@ -523,7 +525,12 @@ fn what_is_no_video_is_told_in_one_sentence() {
         }
     }
     let path = make(&folder, "good.mp4", "testsrc2=s=64x64:r=5:d=1", &H264);
-    let refused = |sampling: &Sampling| Sampler::open(&path, sampling).err().unwrap().to_string();
+    let refused = |sampling: &Sampling| {
+        JpegSampler::open(&path, sampling)
+            .err()
+            .unwrap()
+            .to_string()
+    };
     assert!(refused(&sampling(0.0, 100)).contains("frames per second"));
     assert!(refused(&sampling(f64::NAN, 100)).contains("frames per second"));
     let backwards = Sampling {
@@ -563,7 +570,7 @@ fn cancelling_takes_effect_inside_a_video() {
         ..sampling(1.0, 320)
     };
     let work = Work::new();
-    let mut sampler = Sampler::open(&path, &wanted).unwrap();
+    let mut sampler = JpegSampler::open(&path, &wanted).unwrap();
     let result = std::thread::scope(|scope| {
         let job = scope.spawn(|| {
             sampler

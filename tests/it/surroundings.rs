@@ -33,6 +33,11 @@ pub fn salamander(home: &Path) -> Command {
     isolated(env!("CARGO_BIN_EXE_salamander"), home)
 }
 
+/// From now on the tests in this process decode as the program does: in a process of its own.
+pub fn decode_apart() {
+    salamander::media::decode_with(env!("CARGO_BIN_EXE_salamander").into());
+}
+
 /// A program that finds nothing of the machine's desktop. It starts no other program, since `PATH` leads nowhere.
 pub fn isolated(program: impl AsRef<OsStr>, home: &Path) -> Command {
     let mut command = Command::new(program);

@@ -10,6 +10,8 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use salamander::app::{Action, Options};
 use salamander::ui::Window;
 
+use crate::surroundings::decode_apart;
+
 /// A window under test.
 pub struct Desk {
     /// The window.
@@ -31,6 +33,7 @@ impl Desk {
 
     /// The same, to which no project is known.
     pub fn of_a_stranger(config: &Path, size: [f32; 2]) -> Self {
+        decode_apart();
         let options = Options {
             config_dir: Some(config.to_owned()),
             open: Vec::new(),

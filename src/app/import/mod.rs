@@ -143,6 +143,8 @@ pub enum ImportAction {
     SetNewClass(Vec<SourceId>, String),
     /// Selects cards.
     Select(Bulk),
+    /// Opens the video of a source again whose decoder did not survive it.
+    TryAgain(SourceId),
     /// Writes the frames of these sources; asks first about those that have some.
     Extract(Vec<SourceId>),
     /// Writes the frames of sources that have some.
@@ -205,6 +207,7 @@ impl App {
                     self.fail(error.to_string());
                 }
             },
+            ImportAction::TryAgain(id) => self.try_again(&id),
             ImportAction::Extract(ids) => self.extract_asking(ids),
             ImportAction::ExtractAgain(ids, how) => {
                 for id in ids {

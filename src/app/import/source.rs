@@ -91,6 +91,15 @@ impl App {
         );
     }
 
+    /// Opens a video again whose decoder did not survive it.
+    pub(super) fn try_again(&mut self, id: &SourceId) {
+        if let Some(session) = &self.session
+            && let Some(source) = session.source(id)
+        {
+            session.previews.try_again(&source.path);
+        }
+    }
+
     /// A source's file was moved and found again.
     pub(super) fn locate(&mut self, id: &SourceId, path: PathBuf) {
         if !self.may_change() {

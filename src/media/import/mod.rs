@@ -26,8 +26,8 @@ use crate::project::{
     WrittenSource,
 };
 
-use super::MediaError;
 use super::known::{self, Place};
+use super::{MediaError, try_again};
 
 pub use gather::gather;
 pub use outcome::{Fate, FileReport, ImportOutcome, Known, Reason, Totals};
@@ -142,6 +142,10 @@ pub fn import_planned(
         reports,
     } = plan;
     project.check_writable()?;
+    for file in groups.iter().flat_map(|group| &group.files) {
+        // Whoever asks for it again may have mended it, or the decoder.
+        try_again(Some(&file.path));
+    }
     outcome.notes.extend(notes);
     if options.ignore_split && forget_sides(&mut groups) {
         outcome.notes.push(
@@ -305,7 +309,10 @@ impl Importing<'_> {
             other => other,
         };
         match error {
-            MediaError::Io { .. } | MediaError::Unusable { .. } | MediaError::Ffmpeg(_) => {
+            MediaError::Io { .. }
+            | MediaError::Unusable { .. }
+            | MediaError::SetAside { .. }
+            | MediaError::Ffmpeg(_) => {
                 self.fail(file, error.to_string());
                 Ok(())
             }

@@ -88,7 +88,16 @@ pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source,
     );
     let mut facts_ui = child(ui, line);
     facts_ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Truncate);
+    let aside = session.previews.set_aside(&source.path);
+    if let Some(cause) = &aside {
+        let words = format!(
+            "Set aside, since it {cause}. Convert it with another program and use the copy."
+        );
+        let text = RichText::new(&words).color(t.danger);
+        facts_ui.add(egui::Label::new(text).truncate());
+    }
     match (&info, source.kind) {
+        _ if aside.is_some() => {}
         (_, SourceKind::Photos) => {
             let count = session.snapshot.counts.source(&source.id);
             let words = words::count(count as u64, "photo", "photos");
@@ -115,7 +124,9 @@ pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source,
         pos2(left, rect.bottom() - PAD - strip::THUMB.y),
         pos2(right, rect.bottom() - PAD),
     );
-    if matches!(info, Some(Err(_))) {
+    if aside.is_some() {
+        aside_ui(&mut child(ui, strip), cx, source);
+    } else if matches!(info, Some(Err(_))) {
         missing_ui(&mut child(ui, strip), cx, source);
     } else if source.kind == SourceKind::Photos || session.previews.may_open() {
         strip::strip_ui(&mut child(ui, strip), strip, session, source);
@@ -430,6 +441,16 @@ fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
 }
 
 /// What to do about a video that cannot be read.
+fn aside_ui(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) {
+    let again = button(ui, Some(icons::UNDO), "Try again")
+        .accessible_name(format!("Try {} again", source.name))
+        .on_hover_text("Open the video once more");
+    if again.clicked() {
+        let action = ImportAction::TryAgain(source.id.clone());
+        cx.act(Action::Import(action));
+    }
+}
+
 fn missing_ui(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) {
     let t = tokens(ui);
     let find = button(ui, Some(icons::SEARCH), "Find the file…");

@@ -1,0 +1,150 @@
+//! The frames that a sampling takes from a video, one after the other, from wherever they are decoded.
+
+use crate::jobs::Work;
+use crate::media::MediaError;
+use crate::media::file::MediaFile;
+use crate::media::sample::PictureSampler;
+use crate::media::sampler::{FrameForm, RawFrame};
+use crate::project::Sampling;
+
+#[cfg(unix)]
+use super::{
+    aside,
+    message::{Reply, Request},
+    name_of, program,
+    session::{Session, Trouble, guarded},
+};
+
+/// The frames of a video, as they arrive.
+pub(in crate::media) struct Frames(Origin);
+
+enum Origin {
+    /// From the process that decodes.
+    #[cfg(unix)]
+    There {
+        session: Session,
+        form: FrameForm,
+        expected: Option<u64>,
+        /// Of one that has ended.
+        warnings: Option<Vec<String>>,
+    },
+    /// Decoded in this process.
+    Here {
+        sampler: Box<PictureSampler>,
+        form: FrameForm,
+    },
+}
+
+impl Frames {
+    /// Opens a video to be decoded by so many threads.
+    pub fn open(
+        film: MediaFile,
+        sampling: &Sampling,
+        threads: usize,
+        form: FrameForm,
+    ) -> Result<Self, MediaError> {
+        #[cfg(unix)]
+        if program().is_some() {
+            let request = Request::Sample {
+                name: name_of(film.path()),
+                sampling: *sampling,
+                threads,
+                form,
+            };
+            return guarded(film.path(), || {
+                let mut session = Session::of_file(&request, &film)?;
+                let (Reply::Opened { expected }, _) = session.answer()? else {
+                    return Err(session.nonsense());
+                };
+                Ok(Self(Origin::There {
+                    session,
+                    form,
+                    expected,
+                    warnings: None,
+                }))
+            });
+        }
+        let sampler = Box::new(PictureSampler::open(&film, sampling, threads)?);
+        Ok(Self(Origin::Here { sampler, form }))
+    }
+
+    /// The next frame, `None` at the end.
+    pub fn next(&mut self, work: &Work) -> Result<Option<RawFrame>, MediaError> {
+        match &mut self.0 {
+            #[cfg(unix)]
+            Origin::There {
+                session,
+                form,
+                warnings,
+                ..
+            } => {
+                if warnings.is_some() {
+                    return Ok(None);
+                }
+                let trouble = match session.next(Some(work)) {
+                    Ok((Reply::End { warnings: found }, _)) => {
+                        *warnings = Some(found);
+                        return Ok(None);
+                    }
+                    Ok((
+                        Reply::Frame {
+                            time_secs,
+                            width_px,
+                            height_px,
+                        },
+                        bytes,
+                    )) if time_secs.is_finite() && is_frame(*form, width_px, height_px, &bytes) => {
+                        return Ok(Some(RawFrame {
+                            time_secs,
+                            width_px,
+                            height_px,
+                            bytes,
+                        }));
+                    }
+                    Ok(_) => session.nonsense(),
+                    Err(trouble) => trouble,
+                };
+                Err(match trouble {
+                    Trouble::Media(error) => error,
+                    Trouble::Died { cause, .. } => aside::put(session.path(), cause),
+                })
+            }
+            Origin::Here { sampler, form } => {
+                let picture = sampler.next_frame(work)?;
+                picture.map(|picture| picture.into_raw(*form)).transpose()
+            }
+        }
+    }
+
+    /// How many frames will come, about.
+    pub fn expected(&self) -> Option<u64> {
+        match &self.0 {
+            #[cfg(unix)]
+            Origin::There { expected, .. } => *expected,
+            Origin::Here { sampler, .. } => sampler.expected_frames(),
+        }
+    }
+
+    /// What was odd on the way, after the end.
+    pub fn warnings(&self) -> Vec<String> {
+        match &self.0 {
+            #[cfg(unix)]
+            Origin::There { warnings, .. } => warnings.clone().unwrap_or_default(),
+            Origin::Here { sampler, .. } => sampler.warnings(),
+        }
+    }
+}
+
+/// Whether the body of a message can be the frame that its head announces.
+#[cfg(unix)]
+fn is_frame(form: FrameForm, width_px: u32, height_px: u32, bytes: &[u8]) -> bool {
+    match form {
+        FrameForm::Rgb => {
+            let expected = u64::from(width_px) * u64::from(height_px) * 3;
+            expected > 0 && expected == bytes.len() as u64
+        }
+        FrameForm::Jpeg => {
+            width_px > 0 && height_px > 0 && bytes.starts_with(&crate::kind::jpeg::SOI)
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Processes that decode: started, spoken to, kept while they are idle.
+
+use std::fs::File;
+use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use super::DECODER;
+use super::message::{PREFIX_BYTES, Reply, Request, begin, lengths};
+
+/// How long one wait for the socket lasts: how late a cancellation is noticed.
+pub(super) const WAIT: Duration = Duration::from_millis(50);
+/// A process that does not take its request in this time hangs.
+const SEND_TIME: Duration = Duration::from_secs(20);
+/// So long the next file waits for one whose last request was broken off; a new one takes as long to start.
+const CLOSING_TIME: Duration = Duration::from_millis(100);
+/// One that was to break off is ended after this.
+const MOST_CLOSING_TIME: Duration = Duration::from_secs(2);
+/// Idle processes that are kept.
+const MOST_IDLE: usize = 6;
+/// So much room is made at once for the body of a message.
+const BODY_STEP_BYTES: usize = 64 << 20;
+
+/// A process that decodes one file at a time.
+pub(super) struct Decoder {
+    child: Child,
+    socket: UnixStream,
+    incoming: Incoming,
+    /// Since when it is to break off its last request.
+    closing_since: Option<Instant>,
+}
+
+/// A message as far as it has arrived.
+#[derive(Default)]
+struct Incoming {
+    /// Prefix and head.
+    begin: Vec<u8>,
+    body: Vec<u8>,
+}
+
+static IDLE: Mutex<Vec<Decoder>> = Mutex::new(Vec::new());
+
+fn idle() -> MutexGuard<'static, Vec<Decoder>> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An idle process, or a new one.
+pub(super) fn take(program: &Path) -> io::Result<Decoder> {
+    let kept = {
+        let mut idle = idle();
+        idle.retain(|decoder| {
+            decoder
+                .closing_since
+                .is_none_or(|since| since.elapsed() < MOST_CLOSING_TIME)
+        });
+        let free = idle.iter().rposition(|one| one.closing_since.is_none());
+        match free {
+            Some(at) => Some(idle.swap_remove(at)),
+            None => idle.pop(),
+        }
+    };
+    if let Some(mut decoder) = kept
+        && decoder.is_free()
+    {
+        return Ok(decoder);
+    }
+    Decoder::start(program)
+}
+
+/// Keeps a process for the next file.
+pub(super) fn put(decoder: Decoder) {
+    let mut idle = idle();
+    if idle.len() < MOST_IDLE {
+        idle.push(decoder);
+    }
+}
+
+impl Decoder {
+    fn start(program: &Path) -> io::Result<Self> {
+        let (socket, theirs) = UnixStream::pair()?;
+        socket.set_nonblocking(true)?;
+        let log = if log::max_level() == log::LevelFilter::Off {
+            Stdio::null()
+        } else {
+            Stdio::inherit()
+        };
+        let child = Command::new(program)
+            .arg(DECODER)
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(log)
+            // Ctrl-C is for this program: it ends its work in order, and that process with it.
+            .process_group(0)
+            .spawn()?;
+        Ok(Self {
+            child,
+            socket,
+            incoming: Incoming::default(),
+            closing_since: None,
+        })
+    }
+
+    /// Whether it can take a request: it is alive, and done with what was broken off.
+    fn is_free(&mut self) -> bool {
+        while let Some(since) = self.closing_since {
+            match self.receive() {
+                Ok(Some((reply, _))) if reply.is_last() => self.closing_since = None,
+                Ok(Some(_)) => {}
+                Ok(None) if since.elapsed() < CLOSING_TIME => self.wait(Duration::from_millis(5)),
+                Ok(None) | Err(_) => return false,
+            }
+        }
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Hands a request over, with an open file beside it and a body behind it.
+    pub fn send(&mut self, request: &Request, file: Option<&File>, body: &[u8]) -> io::Result<()> {
+        let begun = Instant::now();
+        let begin = begin(request, body)?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut file = file;
+        for part in [begin.as_slice(), body] {
+            let mut rest = part;
+            while !rest.is_empty() {
+                let sent = match file.take() {
+                    Some(open) => {
+                        let mut beside = SendAncillaryBuffer::new(&mut space);
+                        let open = [open.as_fd()];
+                        beside.push(SendAncillaryMessage::ScmRights(&open));
+                        let flags = SendFlags::empty();
+                        sendmsg(&self.socket, &[IoSlice::new(rest)], &mut beside, flags)
+                            .map_err(io::Error::from)
+                    }
+                    None => (&self.socket).write(rest),
+                };
+                match sent {
+                    Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error)
+                        if error.kind() == io::ErrorKind::WouldBlock
+                            && begun.elapsed() < SEND_TIME =>
+                    {
+                        let mut wanted = [PollFd::new(&self.socket, PollFlags::OUT)];
+                        poll(&mut wanted, Some(&timespec(WAIT))).ok();
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next message, if all of it has arrived.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the process has ended, `InvalidData` for what is no message.
+    pub fn receive(&mut self) -> io::Result<Option<(Reply, Vec<u8>)>> {
+        let Incoming { begin, body } = &mut self.incoming;
+        if !fill(&self.socket, begin, PREFIX_BYTES)? {
+            return Ok(None);
+        }
+        let prefix = begin.get(..PREFIX_BYTES).unwrap_or_default();
+        let (head_length, body_length) = lengths(prefix)?;
+        if !fill(&self.socket, begin, PREFIX_BYTES + head_length)? {
+            return Ok(None);
+        }
+        while body.len() < body_length {
+            let step = body_length.min(body.len().saturating_add(BODY_STEP_BYTES));
+            if !fill(&self.socket, body, step)? {
+                return Ok(None);
+            }
+        }
+        let head = begin.get(PREFIX_BYTES..).unwrap_or_default();
+        let reply = serde_json::from_slice(head)?;
+        begin.clear();
+        Ok(Some((reply, std::mem::take(body))))
+    }
+
+    /// Waits a little for more to arrive.
+    pub fn wait(&self, time: Duration) {
+        let mut wanted = [PollFd::new(&self.socket, PollFlags::IN)];
+        // An interrupted wait is a shorter one.
+        poll(&mut wanted, Some(&timespec(time))).ok();
+    }
+
+    /// Breaks off the request under way and keeps the process for the next one.
+    pub fn close(mut self) {
+        if self.send(&Request::Close, None, &[]).is_ok() {
+            self.closing_since = Some(Instant::now());
+            put(self);
+        }
+    }
+
+    /// Ends the process; how it ended, or that it was alive.
+    pub fn end(mut self) -> String {
+        // One that crashed has closed its socket a moment before it can be waited for.
+        let until = Instant::now() + Duration::from_secs(1);
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => {
+                    return match (status.signal(), status.code()) {
+                        (Some(signal), _) => format!("signal {signal}"),
+                        (None, Some(code)) => format!("exit code {code}"),
+                        (None, None) => "no reason known".into(),
+                    };
+                }
+                Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
+                Ok(None) | Err(_) => return "it closed its connection".into(),
+            }
+        }
+    }
+}
+
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        // Fails if it has ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Reads until there are `wanted` bytes; `false` if they have not all arrived.
+fn fill(socket: &UnixStream, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
+    let missing = wanted.saturating_sub(bytes.len());
+    if missing == 0 {
+        return Ok(true);
+    }
+    bytes.reserve_exact(missing);
+    match Read::take(socket, missing as u64).read_to_end(bytes) {
+        Ok(_) if bytes.len() < wanted => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec {
+        tv_sec: time.as_secs() as i64,
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}

@@ -1,0 +1,269 @@
+//! The process that decodes, seen from within: reads requests from standard input and answers there.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{bounded, unbounded};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+use crate::jobs::Work;
+use crate::media::file::MediaFile;
+use crate::media::kind::ask_ffmpeg;
+use crate::media::preview::poster_here;
+use crate::media::probe::probe_here;
+use crate::media::sample::{PictureSampler, SampledPicture};
+use crate::media::sampler::FrameForm;
+use crate::media::still::load_still_here;
+use crate::media::{MediaError, Still, ffmpeg};
+use crate::project::Sampling;
+
+use super::confine;
+use super::message::{
+    Confinement, Failure, PREFIX_BYTES, Reply, Request, begin, lengths, still_reply,
+};
+
+/// How often work under way is said to be.
+const PULSE: Duration = Duration::from_secs(1);
+/// Pictures that may wait between the decoder and the JPEG encoder.
+const WAITING_PICTURES: usize = 4;
+/// Decoders of still images recurse.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Something to be done.
+struct Job {
+    request: Request,
+    file: Option<File>,
+    body: Vec<u8>,
+    work: Work,
+}
+
+/// Where answers go.
+#[derive(Clone)]
+struct Answers(Arc<Mutex<(UnixStream, Instant)>>);
+
+impl Answers {
+    fn send(&self, reply: &Reply, body: &[u8]) {
+        let mut to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = begin(reply, body).and_then(|begin| {
+            to.0.write_all(&begin)?;
+            to.0.write_all(body)
+        });
+        if sent.is_err() {
+            // Nobody is left to answer.
+            end();
+        }
+        to.1 = Instant::now();
+    }
+
+    /// Says that work is under way, if nothing was said for a while.
+    fn pulse(&self) {
+        let due = self.0.try_lock().is_ok_and(|to| to.1.elapsed() > PULSE);
+        if due {
+            self.send(&Reply::Alive, &[]);
+        }
+    }
+}
+
+/// Ends the process at once, whatever a decoder is doing: what it holds is nobody's.
+fn end() -> ! {
+    let me = rustix::process::getpid();
+    // Cannot fail for oneself.
+    rustix::process::kill_process(me, rustix::process::Signal::KILL).ok();
+    std::process::exit(1)
+}
+
+/// Decodes what is asked for until the other side is gone.
+pub(super) fn serve() -> ExitCode {
+    let confinement = confine::enter();
+    ffmpeg::init();
+    let socket = io::stdin().as_fd().try_clone_to_owned();
+    let Some((input, output)) = socket.ok().and_then(|socket| {
+        let input = UnixStream::from(socket);
+        let output = input.try_clone().ok()?;
+        Some((input, output))
+    }) else {
+        return ExitCode::FAILURE;
+    };
+    let answers = Answers(Arc::new(Mutex::new((output, Instant::now()))));
+    let current: Arc<Mutex<Option<Work>>> = Arc::default();
+    let (jobs, queue) = unbounded::<Job>();
+    let (of_worker, to) = (Arc::clone(&current), answers.clone());
+    let worker = std::thread::Builder::new()
+        .name("decoder".into())
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            for job in queue {
+                let (reply, body) = done(job, &confinement, &to);
+                *of_worker.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                to.send(&reply, &body);
+            }
+        });
+    if worker.is_err() {
+        return ExitCode::FAILURE;
+    }
+    // This thread always reads: that the other side is gone is noticed in the midst of any work.
+    while let Ok((request, file, body)) = receive(&input) {
+        let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(request, Request::Close) {
+            if let Some(work) = &*current {
+                work.cancel();
+            }
+            continue;
+        }
+        let pulse = answers.clone();
+        let work = Work::with_pulse(move || pulse.pulse());
+        *current = Some(work.clone());
+        let job = Job {
+            request,
+            file,
+            body,
+            work,
+        };
+        if jobs.send(job).is_err() {
+            break;
+        }
+    }
+    end()
+}
+
+fn receive(mut input: &UnixStream) -> io::Result<(Request, Option<File>, Vec<u8>)> {
+    let mut prefix = [0; PREFIX_BYTES];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let read = {
+        let mut into = [IoSliceMut::new(&mut prefix)];
+        recvmsg(input, &mut into, &mut beside, RecvFlags::empty())?.bytes
+    };
+    if read == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut file = None;
+    for message in beside.drain() {
+        if let RecvAncillaryMessage::ScmRights(open) = message {
+            file = open.map(File::from).last();
+        }
+    }
+    input.read_exact(prefix.get_mut(read..).unwrap_or_default())?;
+    let (head, body) = lengths(&prefix)?;
+    let mut head = vec![0; head];
+    input.read_exact(&mut head)?;
+    let mut bytes = Vec::with_capacity(body);
+    input.take(body as u64).read_to_end(&mut bytes)?;
+    Ok((serde_json::from_slice(&head)?, file, bytes))
+}
+
+/// The last answer to a request. A decoder that panics has refused its file.
+fn done(job: Job, confinement: &Confinement, answers: &Answers) -> (Reply, Vec<u8>) {
+    let answer = catch_unwind(AssertUnwindSafe(|| answer(job, confinement, answers)));
+    match answer {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(error)) => (Reply::Failed(error.into()), Vec::new()),
+        Err(_) => {
+            let reason = "is damaged in a way that its decoder does not foresee; convert it with another program and \
+                          use the copy";
+            (Reply::Failed(Failure::Unusable(reason.into())), Vec::new())
+        }
+    }
+}
+
+fn answer(
+    job: Job,
+    confinement: &Confinement,
+    answers: &Answers,
+) -> Result<(Reply, Vec<u8>), MediaError> {
+    let Job {
+        request,
+        file,
+        body,
+        work,
+    } = job;
+    let media = |name: &str| match file {
+        Some(file) => MediaFile::of_open(file, Path::new(name)),
+        None => Err(MediaError::Ffmpeg(
+            "find the file that was handed over".into(),
+        )),
+    };
+    let plain = |reply| Ok((reply, Vec::new()));
+    match request {
+        Request::Probe { name } => plain(Reply::Facts(Box::new(probe_here(&media(&name)?)?))),
+        Request::Poster { name, width_px } => Ok(still_reply(Still {
+            image: poster_here(&media(&name)?, width_px)?,
+            remarks: Vec::new(),
+        })),
+        Request::Sample {
+            name,
+            sampling,
+            threads,
+            form,
+        } => {
+            let film = media(&name)?;
+            plain(sample(&film, &sampling, threads, form, &work, answers)?)
+        }
+        Request::Kind { name } => plain(Reply::Kind(ask_ffmpeg(&media(&name)?)?.into())),
+        Request::Still { name } => load_still_here(&body, Path::new(&name)).map(still_reply),
+        Request::Confinement => plain(Reply::Confinement(confinement.clone())),
+        Request::Close => plain(Reply::Failed(Failure::Cancelled)),
+    }
+}
+
+/// Sends the frames of a video. Decoding continues while this thread encodes and sends; whoever reads slowly slows it down.
+fn sample(
+    film: &MediaFile,
+    sampling: &Sampling,
+    threads: usize,
+    form: FrameForm,
+    work: &Work,
+    answers: &Answers,
+) -> Result<Reply, MediaError> {
+    let mut sampler = PictureSampler::open(film, sampling, threads)?;
+    let expected = sampler.expected_frames();
+    answers.send(&Reply::Opened { expected }, &[]);
+    let (sender, receiver) = bounded::<SampledPicture>(WAITING_PICTURES);
+    std::thread::scope(|scope| {
+        let decoder = std::thread::Builder::new()
+            .name("decode".into())
+            .spawn_scoped(scope, move || -> Result<PictureSampler, MediaError> {
+                while let Some(picture) = sampler.next_frame(work)? {
+                    // Nobody listens any more when a picture could not be encoded.
+                    if sender.send(picture).is_err() {
+                        break;
+                    }
+                }
+                Ok(sampler)
+            })
+            .map_err(|error| MediaError::Ffmpeg(format!("start a thread: {error}")))?;
+        let mut outcome = Ok(());
+        for picture in receiver {
+            let sent = work.check().map_err(MediaError::from).and_then(|()| {
+                let frame = picture.into_raw(form)?;
+                let reply = Reply::Frame {
+                    time_secs: frame.time_secs,
+                    width_px: frame.width_px,
+                    height_px: frame.height_px,
+                };
+                answers.send(&reply, &frame.bytes);
+                Ok(())
+            });
+            if sent.is_err() {
+                outcome = sent;
+                break;
+            }
+        }
+        let sampler = match decoder.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        outcome?;
+        Ok(Reply::End {
+            warnings: sampler?.warnings(),
+        })
+    })
+}

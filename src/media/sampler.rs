@@ -1,0 +1,126 @@
+//! The frames that a sampling takes from a video, as pixels or as JPEG files, decoded in a process of its own.
+
+use std::path::Path;
+
+use image::RgbImage;
+
+use crate::jobs::Work;
+use crate::project::Sampling;
+
+use super::MediaError;
+use super::file::MediaFile;
+use super::helper::Frames;
+use super::sample::decoder_threads;
+
+/// A sampled frame as pixels.
+pub struct SampledFrame {
+    /// Seconds from the start of the video.
+    pub time_secs: f64,
+    /// The picture, upright.
+    pub image: RgbImage,
+}
+
+/// A sampled frame as a JPEG file, at the quality of the sampling.
+pub struct JpegFrame {
+    /// Seconds from the start of the video.
+    pub time_secs: f64,
+    /// Width in pixels.
+    pub width_px: u32,
+    /// Height in pixels.
+    pub height_px: u32,
+    /// The file's content.
+    pub jpeg: Vec<u8>,
+}
+
+/// Decodes a video and yields the frames that [`Sampling`] asks for, as pixels.
+pub struct Sampler(Frames);
+
+/// Decodes a video and yields the frames that [`Sampling`] asks for, as JPEG files.
+pub struct JpegSampler(Frames);
+
+/// How a frame is handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) enum FrameForm {
+    /// 8-bit red, green and blue, row by row.
+    Rgb,
+    /// A JPEG file.
+    Jpeg,
+}
+
+/// A frame as it is handed over.
+pub(super) struct RawFrame {
+    /// Seconds from the start of the video.
+    pub time_secs: f64,
+    pub width_px: u32,
+    pub height_px: u32,
+    /// What [`FrameForm`] says.
+    pub bytes: Vec<u8>,
+}
+
+impl Sampler {
+    /// Opens the video. Damage later in the file does not fail; see [`Sampler::warnings`].
+    pub fn open(path: &Path, sampling: &Sampling) -> Result<Self, MediaError> {
+        let film = MediaFile::open(path)?;
+        Frames::open(film, sampling, decoder_threads(), FrameForm::Rgb).map(Self)
+    }
+
+    /// The next frame, `None` at the end. Checks `work` while it waits. A video too short for one frame at this
+    /// rate yields its first. Fails at the end if not one frame could be decoded.
+    pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledFrame>, MediaError> {
+        let Some(frame) = self.0.next(work)? else {
+            return Ok(None);
+        };
+        let image = RgbImage::from_raw(frame.width_px, frame.height_px, frame.bytes)
+            .ok_or_else(|| MediaError::Ffmpeg("convert a frame: too few pixels".into()))?;
+        Ok(Some(SampledFrame {
+            time_secs: frame.time_secs,
+            image,
+        }))
+    }
+
+    /// How many frames will come, about.
+    #[must_use]
+    pub fn expected_frames(&self) -> Option<u64> {
+        self.0.expected()
+    }
+
+    /// After the end: one sentence each on damage (saying where), on stretches without an image or without a change, on
+    /// brightness, and on further tracks.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.0.warnings()
+    }
+}
+
+impl JpegSampler {
+    /// As [`Sampler::open`].
+    pub fn open(path: &Path, sampling: &Sampling) -> Result<Self, MediaError> {
+        Self::open_with_threads(path, sampling, decoder_threads())
+    }
+
+    /// [`JpegSampler::open`] with a given number of decoder threads.
+    pub(super) fn open_with_threads(
+        path: &Path,
+        sampling: &Sampling,
+        threads: usize,
+    ) -> Result<Self, MediaError> {
+        let film = MediaFile::open(path)?;
+        Frames::open(film, sampling, threads, FrameForm::Jpeg).map(Self)
+    }
+
+    /// As [`Sampler::next_frame`].
+    pub fn next_frame(&mut self, work: &Work) -> Result<Option<JpegFrame>, MediaError> {
+        Ok(self.0.next(work)?.map(|frame| JpegFrame {
+            time_secs: frame.time_secs,
+            width_px: frame.width_px,
+            height_px: frame.height_px,
+            jpeg: frame.bytes,
+        }))
+    }
+
+    /// As [`Sampler::warnings`].
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.0.warnings()
+    }
+}
