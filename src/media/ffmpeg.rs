@@ -79,13 +79,17 @@ pub(super) fn open(film: &MediaFile) -> Result<OpenVideo, MediaError> {
     if film.bytes() == 0 {
         return Err(MediaError::unusable(path, "is empty"));
     }
-    let (mut input, interrupter) = open_input(film)?;
+    let (mut input, mut interrupter) = open_input(film)?;
     let name = input.format().name().to_owned();
     // Demuxers that take anything with the right file name for a slide show or a text screen.
     let stills = name == "tty" || name == "image2" || name.ends_with("_pipe");
-    // One JPEG image after the other is a film all the same.
-    if stills && !(name == "jpeg_pipe" && Kind::of_file(film)?.is_film()) {
-        return Err(MediaError::unusable(path, what_else(film)));
+    if stills {
+        // One JPEG image after the other is a film all the same.
+        if name != "jpeg_pipe" || !Kind::of_file(film)?.is_film() {
+            return Err(MediaError::unusable(path, what_else(film)));
+        }
+        // That has moved the file's position.
+        (input, interrupter) = open_input(film)?;
     }
     let Some(stream) = choose_stream(&input) else {
         let sound = input

@@ -1,6 +1,6 @@
 //! Sampling: FFmpeg's `fps=F,scale=W:-1` in-process, by timestamp, upright.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ffmpeg_next::util::frame::Video;
 use ffmpeg_next::{Error, Rational, Rescale, ffi, rescale};
@@ -102,26 +102,8 @@ impl PictureSampler {
     pub fn open(film: &MediaFile, sampling: &Sampling, threads: usize) -> Result<Self, MediaError> {
         let path = film.path();
         let fps = sampling.fps.0;
-        if !(fps > 0.0 && fps <= 240.0) {
-            return Err(MediaError::unusable(
-                path,
-                format!(
-                    "cannot be sampled at {fps} frames per second; choose over 0 and up to 240"
-                ),
-            ));
-        }
         let from_secs = sampling.from_secs.filter(|from| *from > 0.0);
         let start = from_secs.unwrap_or(0.0);
-        if let Some(to) = sampling.to_secs
-            && to <= start
-        {
-            return Err(MediaError::unusable(
-                path,
-                format!(
-                    "cannot be sampled from {start} s to {to} s: the end lies before the start"
-                ),
-            ));
-        }
         let mut video = ffmpeg::open(film)?;
         let index = video.stream;
         let aspect = ffmpeg::pixel_aspect(&mut video.input, index);
@@ -514,6 +496,30 @@ impl PictureSampler {
         // Headers round, and sound may go on a little longer than the picture.
         (missing > 1.0 && missing > promised * 0.1).then_some(reached)
     }
+}
+
+/// Refuses a rate or a range that makes no sense.
+pub(super) fn check(path: &Path, sampling: &Sampling) -> Result<(), MediaError> {
+    let fps = sampling.fps.0;
+    if !(fps > 0.0 && fps <= 240.0) {
+        return Err(MediaError::unusable(
+            path,
+            format!("cannot be sampled at {fps} frames per second; choose over 0 and up to 240"),
+        ));
+    }
+    let start = sampling.from_secs.filter(|from| *from > 0.0).unwrap_or(0.0);
+    if !start.is_finite()
+        || sampling
+            .to_secs
+            .is_some_and(|to| to <= start || !to.is_finite())
+    {
+        let to = sampling.to_secs.unwrap_or(f64::INFINITY);
+        return Err(MediaError::unusable(
+            path,
+            format!("cannot be sampled from {start} s to {to} s: the end lies before the start"),
+        ));
+    }
+    Ok(())
 }
 
 fn failed(error: Error) -> MediaError {

@@ -3,7 +3,7 @@
 use crate::jobs::Work;
 use crate::media::MediaError;
 use crate::media::file::MediaFile;
-use crate::media::sample::PictureSampler;
+use crate::media::sample::{PictureSampler, check};
 use crate::media::sampler::{FrameForm, RawFrame};
 use crate::project::Sampling;
 
@@ -43,6 +43,7 @@ impl Frames {
         threads: usize,
         form: FrameForm,
     ) -> Result<Self, MediaError> {
+        check(film.path(), sampling)?;
         #[cfg(unix)]
         if program().is_some() {
             let request = Request::Sample {

@@ -442,7 +442,7 @@ fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
 
 /// What to do about a video that cannot be read.
 fn aside_ui(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) {
-    let again = button(ui, Some(icons::UNDO), "Try again")
+    let again = button(ui, Some(icons::REFRESH), "Try again")
         .accessible_name(format!("Try {} again", source.name))
         .on_hover_text("Open the video once more");
     if again.clicked() {
