@@ -7,7 +7,8 @@ use super::train::{RunEntry, TrainAction, TrainState};
 use super::{Action, App, Lane};
 use crate::jobs::JobError;
 use crate::train::{
-    Curves, Metrics, Part, Run, RunId, RunNote, RunState, TrainError, remove_run, restore_run, runs,
+    Curves, FoundRuns, Metrics, Part, Run, RunId, RunNote, RunState, TrainError, find_runs,
+    remove_run, restore_run,
 };
 
 impl RunEntry {
@@ -65,17 +66,20 @@ impl App {
             "Reading the runs",
             true,
             move |_| {
-                let entries = runs(&project)?.into_iter().map(RunEntry::of);
-                Ok::<Vec<_>, TrainError>(entries.collect())
+                let FoundRuns { runs, unreadable } = find_runs(&project)?;
+                let unreadable = unreadable.iter().map(|run| run.error.to_string());
+                let entries = runs.into_iter().map(RunEntry::of);
+                Ok::<(Vec<_>, Vec<_>), TrainError>((entries.collect(), unreadable.collect()))
             },
             |app, task, result| match result {
-                Ok(entries) => {
+                Ok((entries, unreadable)) => {
                     // What was begun later knows better, though it may be there first.
                     if let Some(session) = &mut app.session
                         && session.train.reading == Some(task)
                     {
                         let before = session.evaluate.result(&session.train);
                         session.train.take_runs(entries);
+                        session.train.unreadable = unreadable;
                         session.evaluate.follow(&session.train, before.as_ref());
                     }
                 }

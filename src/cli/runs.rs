@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use crate::backbone::Depth;
 use crate::project::Project;
-use crate::train::{Run, RunClasses, RunId, RunState, TrainError, remove_run, restore_run, runs};
+use crate::train::{
+    Run, RunClasses, RunId, RunState, TrainError, find_runs, remove_run, restore_run,
+};
 
 use super::ProjectArg;
 use super::console::Console;
@@ -110,10 +112,14 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         run.set_note(&note)?;
     }
     let curves = args.curves.write(console, &project)?;
-    let result = console.run("runs", move |_| {
+    let result = console.run("runs", move |work| {
         let removed = remove.map(|run| remove_run(&project, &run)).transpose()?;
         let restored = restore.map(|run| restore_run(&project, &run)).transpose()?;
-        let lines = runs(&project)?.into_iter();
+        let found = find_runs(&project)?;
+        for unreadable in &found.unreadable {
+            work.warn(unreadable.error.to_string());
+        }
+        let lines = found.runs.into_iter();
         Ok::<_, TrainError>(Result {
             runs: lines.map(|run| Line::of(&project, run)).collect(),
             removed: removed.map(|run| run.0),

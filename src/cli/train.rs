@@ -168,9 +168,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let resumed = match &args.resume {
         // The latest run to resume is one that is unfinished, unless it is to be extended.
         Some(name) if name == "latest" && !args.asks_for_steps() => Some(
-            runs(&project)?
-                .into_iter()
-                .find(|run| run.state == RunState::Unfinished)
+            which::latest(&project, |run| run.state == RunState::Unfinished)?
                 .ok_or_else(|| anyhow::anyhow!("no run of this project is unfinished"))?,
         ),
         Some(name) => Some(which::find(&project, name, false)?),

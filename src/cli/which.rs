@@ -1,9 +1,10 @@
-//! Which run a command means: `latest`, a run's name (or enough of it), or its folder.
+//! Which run a command means: `latest`, a run's name (or enough of it), or its folder. A run that cannot be read is never passed
+//! over in silence: it may be the one that is meant.
 
 use anyhow::{Context, bail};
 
 use crate::project::Project;
-use crate::train::{Run, RunState, runs};
+use crate::train::{FoundRuns, Run, RunState, find_runs};
 
 /// The choice of a finished run.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,23 +31,22 @@ impl RunArg {
 
 /// The run called `name`; for `latest` the newest, of the finished ones if `finished`.
 pub fn find(project: &Project, name: &str, finished: bool) -> anyhow::Result<Run> {
-    let all = runs(project)?;
-    if all.is_empty() {
-        bail!(
-            "“{}” has no runs yet; make one with `salamander train`",
-            project.name()
-        );
-    }
     if name == "latest" {
-        return all
-            .into_iter()
-            .find(|run| !finished || run.state == RunState::Finished)
-            .with_context(|| {
+        return latest(project, |run| !finished || run.state == RunState::Finished)?.with_context(
+            || {
                 format!(
                     "“{}” has no finished run; continue the unfinished one with `salamander train … --resume latest`",
                     project.name()
                 )
-            });
+            },
+        );
+    }
+    let FoundRuns {
+        runs: all,
+        unreadable,
+    } = find_runs(project)?;
+    if all.is_empty() && unreadable.is_empty() {
+        bail!("{}", no_runs(project));
     }
     let folder = std::path::Path::new(name);
     let wanted = folder
@@ -54,6 +54,12 @@ pub fn find(project: &Project, name: &str, finished: bool) -> anyhow::Result<Run
         .map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into());
     if let Some(run) = all.iter().find(|run| run.id.0 == wanted) {
         return Ok(run.clone());
+    }
+    if let Some(run) = unreadable
+        .into_iter()
+        .find(|run| run.id.0.ends_with(&wanted))
+    {
+        return Err(run.error.into());
     }
     let matching: Vec<&Run> = all
         .iter()
@@ -68,6 +74,31 @@ pub fn find(project: &Project, name: &str, finished: bool) -> anyhow::Result<Run
         ),
         several => bail!("“{name}” could be {}", names(several.iter().copied())),
     }
+}
+
+/// The run that was begun last, of those for which `is_meant`; `None` without any, but for a project without runs an error.
+///
+/// # Errors
+/// When a run cannot be read, since that may be the one.
+pub fn latest(project: &Project, is_meant: impl Fn(&Run) -> bool) -> anyhow::Result<Option<Run>> {
+    let FoundRuns { runs, unreadable } = find_runs(project)?;
+    if let Some(run) = unreadable.into_iter().next() {
+        bail!(
+            "which run is the latest is not known; name the one that is meant, because {}",
+            run.error
+        );
+    }
+    if runs.is_empty() {
+        bail!("{}", no_runs(project));
+    }
+    Ok(runs.into_iter().find(is_meant))
+}
+
+fn no_runs(project: &Project) -> String {
+    format!(
+        "“{}” has no runs yet; make one with `salamander train`",
+        project.name()
+    )
 }
 
 fn names<'a>(runs: impl Iterator<Item = &'a Run>) -> String {

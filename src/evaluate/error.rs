@@ -36,6 +36,19 @@ pub enum EvaluateError {
         /// The run.
         run: String,
     },
+    /// A cached bottleneck that holds NaN or infinity.
+    #[error(
+        "the backbone gave values that are not finite for “{image}”; delete the project's folder “cache” and try again, or train again with another architecture"
+    )]
+    NotFinite {
+        /// The image.
+        image: String,
+    },
+    /// A run that gives no probabilities.
+    #[error(
+        "the run gives probabilities that are not finite; put back an earlier copy of its folder, or train again"
+    )]
+    NoProbabilities,
     /// A folder or file that should be an export and is none.
     #[error("“{}” is no export that can predict: {reason}", path.display())]
     NoExport {

@@ -132,7 +132,12 @@ impl Predictor {
     ) -> Result<Vec<f32>, EvaluateError> {
         match &mut self.model {
             Model::Run(extractor, classifier, classes) => {
-                Ok(classes.fold(classifier.probabilities(&extractor.extract(picture)?)))
+                let found = classes.fold(classifier.probabilities(&extractor.extract(picture)?));
+                if found.iter().all(|probability| probability.is_finite()) {
+                    Ok(found)
+                } else {
+                    Err(EvaluateError::NoProbabilities)
+                }
             }
             Model::Written(model, path) => {
                 let input = model.recipe().tensor(picture);

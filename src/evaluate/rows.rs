@@ -103,6 +103,12 @@ impl Rows {
             let mut kept = usable.iter();
             frames.retain(|_| kept.next() == Some(&true));
         }
+        let mut rows = frames.iter().zip(values.chunks_exact(dim.max(1)));
+        if let Some((frame, _)) = rows.find(|(_, row)| !row.iter().all(|value| value.is_finite())) {
+            return Err(EvaluateError::NotFinite {
+                image: frame.path.clone(),
+            });
+        }
         let truth = frames
             .iter()
             .filter_map(|frame| classes.label_of.get(frame.class).copied())

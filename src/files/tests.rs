@@ -48,7 +48,7 @@ fn child() {
             ] {
                 write(Path::new(name), b"new", durability).unwrap();
             }
-            append(Path::new("appended"), b"new").unwrap();
+            append(Path::new("appended"), b"new", Durability::Renamed).unwrap();
             make_dirs(Path::new("."), Path::new("./folder")).unwrap();
             let folder = NewFolder::beside(Path::new("new folder")).unwrap();
             write(
@@ -419,9 +419,11 @@ fn below_a_confined_folder_no_link_is_followed() {
             write(&new, b"x", Durability::Renamed).map_err(|e| e.error)
         }),
         ("append below", &|| {
-            append(&linked.join("file"), b"x").map_err(|e| e.error)
+            append(&linked.join("file"), b"x", Durability::Renamed).map_err(|e| e.error)
         }),
-        ("append", &|| append(&file, b"x").map_err(|e| e.error)),
+        ("append", &|| {
+            append(&file, b"x", Durability::Renamed).map_err(|e| e.error)
+        }),
         ("write in place below", &|| {
             open_or_create(linked.join("file")).map(drop)
         }),
@@ -529,7 +531,7 @@ fn a_link_that_is_agreed_to_is_only_read_and_only_where_it_leads_now() {
     fs::remove_file(elsewhere.join("further")).unwrap();
     for refused in [
         write(&linked.join("new"), b"x", Durability::Renamed).map_err(|failed| failed.error),
-        append(&linked.join("file"), b"x").map_err(|failed| failed.error),
+        append(&linked.join("file"), b"x", Durability::Renamed).map_err(|failed| failed.error),
         rename(linked.join("file"), root.join("x")),
         remove_file(linked.join("file")),
         remove_dir_all(linked.join("folder")),
@@ -549,5 +551,9 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     let pipe = root.join("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
-    assert!(read(&pipe).is_err() && append(&pipe, b"x").is_err() && open_or_create(&pipe).is_err());
+    assert!(
+        read(&pipe).is_err()
+            && append(&pipe, b"x", Durability::Renamed).is_err()
+            && open_or_create(&pipe).is_err()
+    );
 }

@@ -17,7 +17,7 @@ pub enum Durability {
     /// the project, runs, exports.
     Synced,
     /// The death of the process. After a power cut the file may be empty or as before. For what can be made again
-    /// and comes in great numbers: frames of a video, thumbnails, hashes.
+    /// and comes in great numbers (thumbnails, hashes), and for frames until [`sync_files`](super::sync_files).
     Renamed,
 }
 
@@ -43,11 +43,18 @@ pub fn copy(from: &Path, to: &Path, durability: Durability) -> Result<(), FileEr
     file.commit(durability)
 }
 
-/// Adds to the end of a file, which is made if need be. A process killed meanwhile may leave a part of `bytes`.
-pub fn append(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    Folder::open_file(path, Open::Append)
-        .and_then(|mut file| file.write_all(bytes))
-        .map_err(FileError::new("write", path))
+/// Adds to the end of a file, which is made if need be. A process killed meanwhile may leave a part of `bytes`. The name of
+/// a file that is made is not synced; writing another one beside it does that.
+pub fn append(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), FileError> {
+    let add = || {
+        let mut file = Folder::open_file(path, Open::Append)?;
+        file.write_all(bytes)?;
+        match durability {
+            Durability::Synced => file.sync_data(),
+            Durability::Renamed => Ok(()),
+        }
+    };
+    add().map_err(FileError::new("write", path))
 }
 
 /// A file that is being written and not in its place yet. Dropping it removes it.

@@ -1,16 +1,16 @@
 //! Where a training stands: what a checkpoint holds, and its files, which are kept now and then and gone on from.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::files::append;
 use crate::onnx::{ElementType, Tensor};
 
 use super::curves::BestPoint;
 use super::early_stopping::Unimproved;
 use super::files::{self, Values};
+use super::growing::{Beginning, GrowingFile};
 use super::metrics::{self, History};
 use super::optimizer::{Optimization, Slot, Weight};
 use super::tensorboard::Events;
@@ -78,8 +78,21 @@ impl Checkpoint {
     }
 }
 
-/// What a file holds: the place, and tensors by name.
-type Contents = (Place, HashMap<String, Tensor>);
+/// What a file holds.
+struct Contents {
+    place: Place,
+    /// By name.
+    tensors: HashMap<String, Tensor>,
+    /// What belongs to it of the files that grow; not there in one of an earlier version.
+    grown: Option<Grown>,
+}
+
+/// What belongs to a checkpoint of the files that grow.
+#[derive(Serialize, Deserialize)]
+struct Grown {
+    curves: Beginning,
+    metrics: Beginning,
+}
 
 /// What a [`Checkpoint`] is made of, where it is.
 pub(super) struct Snapshot<'a> {
@@ -90,11 +103,15 @@ pub(super) struct Snapshot<'a> {
     pub best: Option<(&'a [Weight], &'a [Tensor])>,
 }
 
+/// The texts of a checkpoint's file.
+const PLACE: &str = "place";
+const GROWN: &str = "grown";
+
 /// The files of a training: its checkpoint, its curves and the event files of these.
 pub(super) struct Store {
     checkpoint: PathBuf,
-    curves: PathBuf,
-    metrics: PathBuf,
+    curves: GrowingFile,
+    metrics: GrowingFile,
     events: Events,
 }
 
@@ -103,22 +120,23 @@ impl Store {
     pub(super) fn of(stage: Stage<'_>) -> Self {
         Self {
             checkpoint: stage.checkpoint_path(),
-            curves: stage.curves_path(),
-            metrics: stage.metrics_path(),
+            curves: GrowingFile::at(stage.curves_path()),
+            metrics: GrowingFile::at(stage.metrics_path()),
             events: stage.events(),
         }
     }
 
     /// Keeps a checkpoint, and what was measured since the one before. That comes first: what is beyond the last
     /// checkpoint is dropped when the run is resumed.
-    pub(super) fn save(&self, snapshot: &Snapshot<'_>, new: &History) -> Result<(), TrainError> {
-        append(&self.curves, &files::to_lines(&self.curves, &new.points)?)?;
-        if !new.measured.is_empty() {
-            append(
-                &self.metrics,
-                &metrics::to_lines(&self.metrics, &new.measured)?,
-            )?;
-        }
+    pub(super) fn save(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        new: &History,
+    ) -> Result<(), TrainError> {
+        let points = files::to_lines(self.curves.path(), &new.points)?;
+        self.curves.add(&points)?;
+        let measured = metrics::to_lines(self.metrics.path(), &new.measured)?;
+        self.metrics.add(&measured)?;
         let path = &self.checkpoint;
         let mut best = Vec::new();
         if let Some((weights, tensors)) = snapshot.best {
@@ -129,20 +147,30 @@ impl Store {
         let tensors = snapshot.state.iter().chain(&best);
         let tensors = tensors.map(|(name, values)| (name.as_str(), *values));
         let place = serde_json::to_string(&snapshot.place).map_err(files::damaged(path))?;
-        let texts = HashMap::from([("place".into(), place)]);
+        let grown = Grown {
+            curves: self.curves.written(),
+            metrics: self.metrics.written(),
+        };
+        let grown = serde_json::to_string(&grown).map_err(files::damaged(path))?;
+        let texts = HashMap::from([(PLACE.into(), place), (GROWN.into(), grown)]);
         files::write_tensors(path, tensors.collect(), texts)?;
         self.events.append(new)
     }
 
     /// The last checkpoint and what was measured up to it; no checkpoint when the run was interrupted before the first.
     pub(super) fn load(
-        &self,
+        &mut self,
         weights: &[Weight],
         optimization: &Optimization,
     ) -> Result<(Option<Checkpoint>, History), TrainError> {
-        let checkpoint = self.read()?;
-        let checkpoint = match checkpoint {
-            Some((place, mut tensors)) => {
+        let mut grown = None;
+        let checkpoint = match self.read()? {
+            Some(Contents {
+                place,
+                mut tensors,
+                grown: known,
+            }) => {
+                grown = known;
                 let mut take = |name: &str, shape: &[usize]| {
                     let found = tensors.remove(name);
                     match found.or_else(|| tensors.remove(&earlier_name(name))) {
@@ -173,17 +201,33 @@ impl Store {
             None => None,
         };
         let step = checkpoint.as_ref().map_or(0, |found| found.place.step);
-        let kept = History {
-            points: curves_up_to(&self.curves, step)?,
-            measured: metrics::measured_up_to(&self.metrics, step)?,
+        let kept = match grown {
+            Some(grown) => History {
+                points: files::whole_lines(&self.curves.cut_to(&grown.curves)?),
+                measured: metrics::read(&self.metrics.cut_to(&grown.metrics)?),
+            },
+            None => self.history_up_to(step)?,
         };
         self.events.settle(&kept)?;
         Ok((checkpoint, kept))
     }
 
+    /// What was measured up to a step, by a version whose checkpoints do not say what belongs to them, or before the first
+    /// checkpoint. What is beyond is dropped from the files.
+    fn history_up_to(&mut self, step: u32) -> Result<History, TrainError> {
+        let (curves, lines) = (&mut self.curves, &mut self.metrics);
+        let mut points: Curves = files::whole_lines(&files::read_if_there(curves.path())?);
+        points.retain(|point| point.step <= step);
+        curves.replace(&files::to_lines(curves.path(), &points)?)?;
+        let mut measured = metrics::read(&files::read_if_there(lines.path())?);
+        measured.retain(|measured| measured.step <= step);
+        lines.replace(&metrics::to_lines(lines.path(), &measured)?)?;
+        Ok(History { points, measured })
+    }
+
     /// Where the last checkpoint stands.
     pub(super) fn standing(&self) -> Result<Standing, TrainError> {
-        let Some((place, tensors)) = self.read()? else {
+        let Some(Contents { place, tensors, .. }) = self.read()? else {
             return Ok(Standing::default());
         };
         let mut astray = false;
@@ -202,9 +246,17 @@ impl Store {
             return Ok(None);
         }
         let (tensors, texts) = files::read_tensors(&self.checkpoint)?;
-        let place = texts.get("place").map_or("", String::as_str);
+        let place = texts.get(PLACE).map_or("", String::as_str);
         let place = serde_json::from_str(place).map_err(files::damaged(&self.checkpoint))?;
-        Ok(Some((place, tensors)))
+        let grown = texts.get(GROWN).map(|grown| serde_json::from_str(grown));
+        let grown = grown
+            .transpose()
+            .map_err(files::damaged(&self.checkpoint))?;
+        Ok(Some(Contents {
+            place,
+            tensors,
+            grown,
+        }))
     }
 }
 
@@ -241,18 +293,11 @@ pub(super) struct Standing {
     pub astray: bool,
 }
 
-/// The points of a file of curves up to a step. The file goes back to it as well, so that going on appends at the
-/// right place.
-fn curves_up_to(path: &Path, step: u32) -> Result<Curves, TrainError> {
-    let mut points: Curves = files::read_whole_lines(path)?;
-    points.retain(|point| point.step <= step);
-    files::write(path, &files::to_lines(path, &points)?)?;
-    Ok(points)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+
+    use std::path::Path;
 
     use super::super::optimizer::{Optimizer, Rate};
     use super::*;
@@ -260,8 +305,8 @@ mod tests {
     fn store(dir: &Path) -> Store {
         Store {
             checkpoint: dir.join("checkpoint.safetensors"),
-            curves: dir.join("curves.jsonl"),
-            metrics: dir.join("metrics.jsonl"),
+            curves: GrowingFile::at(dir.join("curves.jsonl")),
+            metrics: GrowingFile::at(dir.join("metrics.jsonl")),
             events: Events::new(dir.to_owned(), "2026-11-24T10:00:00.000Z"),
         }
     }
@@ -301,7 +346,7 @@ mod tests {
     #[test]
     fn a_heads_checkpoint_of_earlier_versions_is_read() {
         let dir = tempfile::tempdir().unwrap();
-        let store = store(dir.path());
+        let mut store = store(dir.path());
         let written = tensors(&["w", "b", "m_w", "v_w", "m_b", "v_b", "best_w", "best_b"]);
         let values = written.iter();
         let values = values.map(|(name, tensor)| (*name, Values::of(tensor).unwrap()));
@@ -325,7 +370,7 @@ mod tests {
     #[test]
     fn what_is_saved_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
-        let store = store(dir.path());
+        let mut store = store(dir.path());
         let (weights, optimization) = adam();
         let initial = tensors(&["w", "b"]).into_iter().map(|(_, tensor)| tensor);
         let mut kept = Checkpoint::beginning(&optimization, &initial.collect::<Vec<_>>());

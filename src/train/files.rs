@@ -1,7 +1,8 @@
-//! The files of a run: written whole or not at all, read back with errors that name them.
+//! The files of a run: written whole or not at all, with a checksum where they can hold one, read back with errors that
+//! name them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, View};
@@ -18,17 +19,50 @@ pub(super) fn write(path: &Path, contents: &[u8]) -> Result<(), TrainError> {
     Ok(files::write(path, contents, Durability::Synced)?)
 }
 
-/// Writes a value as JSON.
+/// What stands around the checksum of an object in JSON, which is its last field.
+const CHECKSUM: [&str; 2] = [",\n  \"checksum\": \"", "\"\n}\n"];
+
+/// Why a file with a wrong checksum is refused.
+pub(super) const ALTERED: &str = "it is not what was written, its checksum is another";
+
+/// The BLAKE3 hash of bytes, 64 lower-case hexadecimal digits.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// Writes an object as JSON. Its last field, `checksum`, is the [`hash`] of all bytes before that field.
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
     let mut text = serde_json::to_vec_pretty(value).map_err(damaged(path))?;
-    text.push(b'\n');
+    if text.ends_with(b"\n}") {
+        text.truncate(text.len() - 2);
+        let [before, after] = CHECKSUM;
+        let checksum = hash(&text);
+        text.extend([before, &checksum, after].concat().into_bytes());
+    }
     write(path, &text)
 }
 
-/// Reads a value from JSON.
+/// Reads an object from JSON.
+///
+/// # Errors
+/// [`TrainError::Damaged`] for one with a wrong checksum. One without, of an earlier version, is not checked.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
     let text = files::read(path).map_err(TrainError::io("read", path))?;
+    if let Some((object, checksum)) = split_checksum(&text)
+        && hash(object).as_bytes() != checksum
+    {
+        return Err(damaged(path)(ALTERED));
+    }
     serde_json::from_slice(&text).map_err(damaged(path))
+}
+
+/// What a checksum in JSON is of, and its digits.
+fn split_checksum(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [before, after] = CHECKSUM;
+    let text = text.strip_suffix(after.as_bytes())?;
+    let digits = text.len().checked_sub(2 * blake3::OUT_LEN)?;
+    let (object, checksum) = text.split_at_checked(digits)?;
+    Some((object.strip_suffix(before.as_bytes())?, checksum))
 }
 
 /// Values as one line of JSON each.
@@ -41,35 +75,82 @@ pub(super) fn to_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<Vec<u8
     Ok(text)
 }
 
-/// Reads one value a line.
-pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TrainError> {
-    let text = files::read_to_string(path).map_err(TrainError::io("read", path))?;
-    text.lines()
-        .map(|line| serde_json::from_str(line).map_err(damaged(path)))
+/// The values of a text of one a line.
+///
+/// # Errors
+/// [`TrainError::Damaged`] for a text that is empty, ends within a line, or holds a line that cannot be read.
+pub(super) fn lines<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<Vec<T>, TrainError> {
+    let Some(text) = text.strip_suffix(b"\n") else {
+        let reason = if text.is_empty() {
+            "it is empty"
+        } else {
+            "it ends in the middle of a line"
+        };
+        return Err(damaged(path)(reason));
+    };
+    text.split(|byte| *byte == b'\n')
+        .map(|line| serde_json::from_slice(line).map_err(damaged(path)))
         .collect()
 }
 
-/// Reads one value a line up to the first line that cannot be read: the last line of a file that was being
+/// The values of a text of one a line, up to the first line that cannot be read: the last line of a file that was being
 /// added to when the program was killed may be cut.
-pub(super) fn read_whole_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TrainError> {
-    let text = match files::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(TrainError::io("read", path))?,
-    };
-    Ok(text
-        .split(|byte| *byte == b'\n')
+pub(super) fn whole_lines<T: DeserializeOwned>(text: &[u8]) -> Vec<T> {
+    text.split(|byte| *byte == b'\n')
         .map_while(|line| serde_json::from_slice(line).ok())
-        .collect())
+        .collect()
 }
 
-/// Writes named `f32` tensors and texts as safetensors.
+/// Reads a file; nothing where there is none.
+pub(super) fn read_if_there(path: &Path) -> Result<Vec<u8>, TrainError> {
+    match files::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other.map_err(TrainError::io("read", path)),
+    }
+}
+
+/// The text of a file of tensors that holds its [checksum](contents_hash).
+const TENSORS_CHECKSUM: &str = "blake3";
+
+/// Writes named `f32` tensors and texts as safetensors, with a checksum among the texts. Returns what it wrote.
 pub(super) fn write_tensors(
     path: &Path,
     tensors: Vec<(&str, Values<'_>)>,
-    texts: HashMap<String, String>,
-) -> Result<(), TrainError> {
+    mut texts: HashMap<String, String>,
+) -> Result<Vec<u8>, TrainError> {
+    let checksum = contents_hash(tensors.iter().copied(), &texts);
+    texts.insert(TENSORS_CHECKSUM.to_owned(), checksum);
     let bytes = safetensors::serialize(tensors, Some(texts)).map_err(damaged(path))?;
-    write(path, &bytes)
+    write(path, &bytes)?;
+    Ok(bytes)
+}
+
+/// The BLAKE3 hash, hexadecimal, of tensors by name and of texts. Lengths stand before what they count, so that no two lists
+/// of them are the same bytes.
+fn contents_hash<'a>(
+    tensors: impl Iterator<Item = (&'a str, Values<'a>)>,
+    texts: &HashMap<String, String>,
+) -> String {
+    let tensors: BTreeMap<&str, Values<'_>> = tensors.collect();
+    let texts: BTreeMap<&String, &String> = texts.iter().collect();
+    let mut hasher = blake3::Hasher::new();
+    let count = |hasher: &mut blake3::Hasher, number: usize| {
+        hasher.update(&(number as u64).to_le_bytes());
+    };
+    for (name, tensor) in tensors {
+        count(&mut hasher, name.len());
+        hasher.update(name.as_bytes());
+        count(&mut hasher, tensor.shape.len());
+        for length in tensor.shape {
+            count(&mut hasher, *length);
+        }
+        hasher.update(&tensor.data());
+    }
+    for text in texts.into_iter().flat_map(|(name, text)| [name, text]) {
+        count(&mut hasher, text.len());
+        hasher.update(text.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 /// A tensor that is somewhere else.
@@ -117,9 +198,17 @@ pub(super) type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
 /// Reads what [`write_tensors`] wrote.
 pub(super) fn read_tensors(path: &Path) -> Result<Contents, TrainError> {
     let contents = files::read(path).map_err(TrainError::io("read", path))?;
-    let (_, metadata) = SafeTensors::read_metadata(&contents).map_err(damaged(path))?;
-    let texts = metadata.metadata().clone().unwrap_or_default();
-    let file = SafeTensors::deserialize(&contents).map_err(damaged(path))?;
+    tensors(path, &contents)
+}
+
+/// The tensors and texts in what was read from a file.
+///
+/// # Errors
+/// [`TrainError::Damaged`] for a file with a wrong checksum. One without, of an earlier version, is not checked.
+pub(super) fn tensors(path: &Path, contents: &[u8]) -> Result<Contents, TrainError> {
+    let (_, metadata) = SafeTensors::read_metadata(contents).map_err(damaged(path))?;
+    let mut texts = metadata.metadata().clone().unwrap_or_default();
+    let file = SafeTensors::deserialize(contents).map_err(damaged(path))?;
     let mut tensors = HashMap::new();
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {
@@ -131,6 +220,15 @@ pub(super) fn read_tensors(path: &Path) -> Result<Contents, TrainError> {
             .map(|bytes| f32::from_le_bytes(*bytes))
             .collect();
         tensors.insert(name.to_owned(), Tensor::new(view.shape(), values));
+    }
+    if let Some(checksum) = texts.remove(TENSORS_CHECKSUM) {
+        let mut named = Vec::new();
+        for (name, tensor) in &tensors {
+            named.push((name.as_str(), Values::of(tensor)?));
+        }
+        if contents_hash(named.into_iter(), &texts) != checksum {
+            return Err(damaged(path)(ALTERED));
+        }
     }
     Ok((tensors, texts))
 }

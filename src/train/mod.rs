@@ -12,6 +12,7 @@ mod evaluation;
 mod files;
 mod finetune;
 mod gauges;
+mod growing;
 mod head;
 mod head_table;
 mod layers;
@@ -55,7 +56,10 @@ pub use optimizer::Optimizer;
 pub use present::{Present, present};
 pub(crate) use removal::to_trash;
 pub use removal::{remove_architecture, remove_run, restore_run};
-pub use run::{Parent, Run, RunFrame, RunId, RunState, Stage, StageResult, runs};
+pub use run::{
+    FoundRuns, Parent, Run, RunFrame, RunId, RunState, Stage, StageResult, UnreadableRun,
+    find_runs, runs,
+};
 pub use run_classes::RunClasses;
 pub use settings::{ClassWeights, EvalSpacing, KeepBy, RankBy, Sampling, Schedule, TrainSettings};
 pub use trainer::{resume, train, train_child};

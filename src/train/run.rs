@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `run.json` | settings, preprocessing, classes, state, the results of its stages, and what it was made with |
+//! | `run.json` | settings, preprocessing, classes, state, the results of its stages, what it was made with, and hashes of the files that do not change any more |
 //! | `frames.jsonl` | the frames with class, group, split and content, one a line |
 //! | `curves.jsonl` | one evaluation a line |
 //! | `metrics.jsonl` | what else was measured at these steps; not there in a run of an earlier version |
@@ -20,6 +20,7 @@
 //! | `head/train/`, `head/validation/` | those of the head alone, in a run that goes deeper |
 
 mod earlier;
+mod hashes;
 mod result;
 mod stage;
 mod weights;
@@ -35,6 +36,7 @@ use super::files;
 use super::tensorboard::Tested;
 use super::{EvalSpacing, Head, TrainError, TrainSettings};
 
+use hashes::Hashes;
 pub use result::StageResult;
 pub use stage::Stage;
 use weights::write_head;
@@ -47,6 +49,12 @@ const TUNED_FILE: &str = "backbone.safetensors";
 
 /// The weights of the head alone, in a run that goes deeper.
 const HEAD_ALONE: &str = "head_only.safetensors";
+
+/// The weights of the head.
+const HEAD_FILE: &str = "weights.safetensors";
+
+/// The frames.
+const FRAMES_FILE: &str = "frames.jsonl";
 
 /// The name of a run's folder, `2026-11-24_efficientnet-lite0@224_1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -128,10 +136,16 @@ pub struct Run {
     pub notes: Vec<String>,
     /// What it is a part of; `None` for a training of its own. The parent may be gone.
     pub parent: Option<Parent>,
+    /// Its place in the order in which the project's runs were begun, from 1; 0 for one of an earlier version, and such are older.
+    pub number: u64,
+    /// Whether it was continued on other frames or labels than it was begun with.
+    pub other_frames: bool,
     /// Seconds that bottlenecks and the time before a pause took, part of the result.
     pub(super) preparation_secs: f64,
     /// The hash of its tuned weights, if the backbone was trained too.
     pub(super) tuned_hash: Option<String>,
+    /// Of its other files.
+    hashes: Hashes,
 }
 
 /// `run.json`.
@@ -162,6 +176,12 @@ struct RunFile {
     tuned_hash: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parent: Option<Parent>,
+    #[serde(default)]
+    number: u64,
+    #[serde(default)]
+    other_frames: bool,
+    #[serde(default, skip_serializing_if = "Hashes::is_empty")]
+    blake3: Hashes,
 }
 
 /// What is known of a run before its first step.
@@ -187,6 +207,8 @@ impl Run {
         } = new;
         let runs = project.runs_dir();
         project.make_dir(&runs)?;
+        let known = find_runs(project)?.runs;
+        let last = known.iter().map(|run| run.number).max();
         let now = jiff::ZonedDateTime::now();
         let stem = format!("{}_{}", now.strftime("%Y-%m-%d"), settings.architecture);
         let mut number = 1;
@@ -199,7 +221,7 @@ impl Run {
                 Err(error) => return Err(TrainError::io("create", &dir)(error)),
             }
         };
-        let run = Self {
+        let mut run = Self {
             id,
             dir,
             settings: settings.clone(),
@@ -211,11 +233,16 @@ impl Run {
             results: Vec::new(),
             notes,
             parent,
+            number: last.unwrap_or(0) + 1,
+            other_frames: false,
             preparation_secs: 0.0,
             tuned_hash: None,
+            hashes: Hashes::default(),
         };
-        let path = run.dir.join("frames.jsonl");
-        files::write(&path, &files::to_lines(&path, frames)?)?;
+        let path = run.dir.join(FRAMES_FILE);
+        let lines = files::to_lines(&path, frames)?;
+        files::write(&path, &lines)?;
+        run.hashes.keep(&path, &lines);
         // Last, because a folder is a run as soon as this file is there.
         run.save()?;
         Ok(run)
@@ -273,8 +300,11 @@ impl Run {
             results,
             notes: file.notes,
             parent: file.parent,
+            number: file.number,
+            other_frames: file.other_frames,
             preparation_secs: file.preparation_secs,
             tuned_hash: file.tuned_hash,
+            hashes: file.blake3,
         })
     }
 
@@ -313,13 +343,17 @@ impl Run {
             result: None,
             tuned_hash: self.tuned_hash.clone(),
             parent: self.parent.clone(),
+            number: self.number,
+            other_frames: self.other_frames,
+            blake3: self.hashes.clone(),
         };
         files::write_json(&self.dir.join("run.json"), &file)
     }
 
     /// The frames it was trained and tested on.
     pub fn frames(&self) -> Result<Vec<RunFrame>, TrainError> {
-        files::read_lines(&self.dir.join("frames.jsonl"))
+        let path = self.dir.join(FRAMES_FILE);
+        files::lines(&path, &self.read(&path)?)
     }
 
     /// Deletes the run's folder with everything in it.
@@ -339,40 +373,88 @@ impl Run {
         tested: Option<&Tested>,
     ) -> Result<(), TrainError> {
         let last = self.last_stage();
-        if result.part != last.part() {
-            write_head(&self.dir.join(HEAD_ALONE), head)?;
-            self.results.push(result);
+        let is_last = result.part == last.part();
+        let (stage, file) = if is_last {
+            (last, HEAD_FILE)
+        } else {
+            (self.head_stage(), HEAD_ALONE)
+        };
+        let mut hashes = self.hashes.clone();
+        let path = self.dir.join(file);
+        hashes.keep(&path, &write_head(&path, head)?);
+        for path in [stage.curves_path(), stage.metrics_path()] {
+            hashes.keep(&path, &files::read_if_there(&path)?);
+        }
+        let events = last.events();
+        if is_last {
+            events.settle(&last.history()?)?;
+        }
+        self.hashes = hashes;
+        self.results.push(result);
+        if !is_last {
             return self.save();
         }
-        write_head(&self.dir.join("weights.safetensors"), head)?;
-        last.events().settle(&last.history()?)?;
-        let events = last.events();
-        self.results.push(result);
         events.write_outcome(self, tested)?;
         self.state = RunState::Finished;
         self.save()
     }
 }
 
-/// The runs of a project, newest first; a folder that is no run is left out.
-pub fn runs(project: &Project) -> Result<Vec<Run>, TrainError> {
+/// What there is in a project's folder of runs.
+#[derive(Debug, Default)]
+pub struct FoundRuns {
+    /// The runs, the one that was begun last first.
+    pub runs: Vec<Run>,
+    /// Those that cannot be read.
+    pub unreadable: Vec<UnreadableRun>,
+}
+
+/// A run that cannot be read.
+#[derive(Debug)]
+pub struct UnreadableRun {
+    /// Its name.
+    pub id: RunId,
+    /// Why, with the file and the remedy.
+    pub error: TrainError,
+}
+
+/// Looks for the runs of a project. A folder without `run.json` is none.
+pub fn find_runs(project: &Project) -> Result<FoundRuns, TrainError> {
     project.check_there()?;
     let dir = project.runs_dir();
+    let mut found = FoundRuns::default();
     let entries = match crate::files::read_dir(&dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
         other => other.map_err(TrainError::io("read", &dir))?,
     };
-    let mut runs = Vec::new();
     for entry in entries {
-        let path = entry.map_err(TrainError::io("read", &dir))?.path();
+        let entry = entry.map_err(TrainError::io("read", &dir))?;
+        let path = entry.path();
         if !crate::files::is_file(path.join("run.json")) {
             continue;
         }
         match Run::open(&path) {
-            Ok(run) => runs.push(run),
-            Err(error) => log::warn!("a run is left out of the list: {error}"),
+            Ok(run) => found.runs.push(run),
+            Err(error) => found.unreadable.push(UnreadableRun {
+                id: RunId(entry.file_name().to_string_lossy().into_owned()),
+                error,
+            }),
         }
     }
-    runs.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.id.cmp(&a.id)));
+    // A clock that was set back does not change the order of numbers.
+    let age = |run: &Run| (run.number, run.created.clone(), run.id.clone());
+    found
+        .runs
+        .sort_by_cached_key(|run| std::cmp::Reverse(age(run)));
+    found.unreadable.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(found)
+}
+
+/// The runs of a project, the one that was begun last first; those that cannot be read are left out with a line in the log.
+pub fn runs(project: &Project) -> Result<Vec<Run>, TrainError> {
+    let FoundRuns { runs, unreadable } = find_runs(project)?;
+    for UnreadableRun { error, .. } in unreadable {
+        log::warn!("a run is left out of the list: {error}");
+    }
     Ok(runs)
 }

@@ -132,6 +132,8 @@ pub fn resume(
             run.id
         )));
     }
+    // Before it counts as unfinished: what cannot be continued stays what it is.
+    run.check_files()?;
     run.settings.extend(done, steps);
     if stopped_early {
         let part = run.settings.last_part();
@@ -161,6 +163,7 @@ pub fn resume(
         });
     }
     let gone = all - prepared.frames.len();
+    run.other_frames |= gone > 0 || found.relabelled > 0 || found.changed > 0;
     let mut notes = found.classes.notes;
     if gone > 0 {
         notes.push(format!(

@@ -81,7 +81,7 @@ impl Training<'_> {
         show: impl FnOnce(&[CurvePoint]),
         work: &Work,
     ) -> Result<Trained, TrainError> {
-        let (problem, recipe, store) = (self.problem, self.recipe, self.store);
+        let (problem, recipe, mut store) = (self.problem, self.recipe, self.store);
         let (checkpoint, kept) = store.load(problem.weights(), &recipe.optimization)?;
         work.stage(self.title, Some(u64::from(self.steps)));
         show(&kept.points);

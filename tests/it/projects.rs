@@ -1,5 +1,6 @@
 //! Projects that several tests begin with, and settings that train quickly on any machine.
 
+use std::fs;
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
@@ -69,4 +70,37 @@ pub fn quick(architecture: &str, steps: u32) -> TrainSettings {
         },
         ..TrainSettings::default()
     }
+}
+
+/// Makes the run in this folder one from before runs kept hashes of their files, so that a test can change these.
+pub fn without_hashes(run: &Path) {
+    let path = run.join("run.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let fields = json.as_object_mut().unwrap();
+    fields.remove("blake3");
+    fields.remove("checksum");
+    fs::write(&path, serde_json::to_vec(&json).unwrap()).unwrap();
+}
+
+/// Writes a file of tensors again, with other numbers and without its checksum.
+pub fn change_tensors(path: &Path, change: impl Fn(&str, &mut Vec<f32>)) {
+    let bytes = fs::read(path).unwrap();
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let mut texts = metadata.metadata().clone().unwrap_or_default();
+    assert!(texts.remove("blake3").is_some());
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut changed = Vec::new();
+    for (name, tensor) in tensors.tensors() {
+        let values = tensor.data().as_chunks::<4>().0.iter();
+        let mut values: Vec<f32> = values.map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        change(&name, &mut values);
+        let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+        changed.push((name, tensor.shape().to_vec(), bytes));
+    }
+    let views = changed.iter().map(|(name, shape, bytes)| {
+        let dtype = safetensors::Dtype::F32;
+        let view = safetensors::tensor::TensorView::new(dtype, shape.clone(), bytes).unwrap();
+        (name.clone(), view)
+    });
+    fs::write(path, safetensors::serialize(views, Some(texts)).unwrap()).unwrap();
 }

@@ -11,7 +11,7 @@ use salamander::project::{Change, ClassName, History, Label, Project, Sampling, 
 use salamander::train::{LiveCurves, Run, RunClasses, TrainSettings, resume, runs, train};
 
 use super::cli_program::{Place, events};
-use super::projects::{of_pictures, quick};
+use super::projects::{of_pictures, quick, without_hashes};
 
 fn name(text: &str) -> ClassName {
     ClassName::new(text).unwrap()
@@ -337,7 +337,8 @@ fn an_old_run_follows_by_names_what_can_be_followed() {
             frame.to_string()
         })
         .collect();
-    fs::write(&path, lines.join("\n")).unwrap();
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
+    without_hashes(&run.dir);
     let run = runs(&project).unwrap().remove(0);
     assert_eq!(figures(&tested(&project, &run)), figures(&before));
     rename(&project, "cat", "Katze");

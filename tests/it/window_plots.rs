@@ -9,6 +9,7 @@ use salamander::app::{Action, Axis, Metric, TrainAction};
 use salamander::train::RunId;
 
 use crate::cli_program::Place;
+use crate::projects::without_hashes;
 use crate::window::Desk;
 use crate::window_project::{go, press, scroll_and_click, session, train_until};
 
@@ -42,6 +43,7 @@ pub fn copy_run(run: &Path, name: &str, points: u32) {
         .unwrap();
     }
     std::fs::write(copy.join("curves.jsonl"), lines).unwrap();
+    without_hashes(&copy);
 }
 
 fn open(place: &Place, runs: usize) -> Desk {
@@ -267,6 +269,7 @@ fn measure_more(run: &Path, points: u32) {
         lines.push('\n');
     }
     std::fs::write(run.join("metrics.jsonl"), lines).unwrap();
+    without_hashes(run);
 }
 
 #[test]

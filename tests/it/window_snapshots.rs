@@ -10,6 +10,7 @@ use salamander::backbone::Depth;
 use salamander::train::{DepthEstimate, Estimate};
 
 use crate::cli_program::Place;
+use crate::projects::without_hashes;
 use crate::window::Desk;
 
 /// Decoders and rasterizers differ by a little from machine to machine; a moved button does not pass.
@@ -108,6 +109,7 @@ fn date_run(project: &Path) {
     let made = std::fs::read_dir(&runs).unwrap().next().unwrap().unwrap();
     let dir = runs.join(RUN);
     std::fs::rename(made.path(), &dir).unwrap();
+    without_hashes(&dir);
     let path = dir.join("run.json");
     let mut run: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();

@@ -51,9 +51,9 @@ pub(in crate::train) fn to_lines(
     files::to_lines(path, &lines)
 }
 
-/// The measurements in a file, up to the first line that cannot be read; none where there is no file.
-pub(in crate::train) fn read(path: &Path) -> Result<Vec<Arc<Measured>>, TrainError> {
-    let lines: Vec<Line> = files::read_whole_lines(path)?;
+/// The measurements in a text, up to the first line that cannot be read.
+pub(in crate::train) fn read(text: &[u8]) -> Vec<Arc<Measured>> {
+    let lines: Vec<Line> = files::whole_lines(text);
     let mut columns: Arc<[Series]> = Arc::new([]);
     let of_line = |line: Line| {
         if let Some(named) = line.columns
@@ -70,39 +70,19 @@ pub(in crate::train) fn read(path: &Path) -> Result<Vec<Arc<Measured>>, TrainErr
             histograms: line.histograms,
         })
     };
-    Ok(lines.into_iter().map(of_line).collect())
-}
-
-/// The measurements in a file up to a step. Those beyond it are dropped from the file too, so that a training that is
-/// resumed appends at the right place; a run of an earlier version gets no file.
-pub(in crate::train) fn measured_up_to(
-    path: &Path,
-    step: u32,
-) -> Result<Vec<Arc<Measured>>, TrainError> {
-    if !crate::files::exists(path) {
-        return Ok(Vec::new());
-    }
-    let mut measured = read(path)?;
-    measured.retain(|measured| measured.step <= step);
-    files::write(path, &to_lines(path, &measured)?)?;
-    Ok(measured)
+    lines.into_iter().map(of_line).collect()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
-    use std::fs;
-
     use super::super::{MetricSide, Metrics};
     use super::*;
-    use crate::files::append;
 
     #[test]
-    fn what_was_measured_is_read_again_up_to_a_step() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("metrics.jsonl");
-        assert!(measured_up_to(&path, 9).unwrap().is_empty() && !path.exists());
+    fn what_was_measured_is_read_again() {
+        let path = Path::new("metrics.jsonl");
         let columns = |tags: &[&str]| -> Arc<[Series]> {
             let series = tags.iter().map(|tag| Series::new(*tag, MetricSide::Run));
             series.collect()
@@ -131,12 +111,12 @@ mod tests {
             vec![measured(3, &two, &[0.1])],
             vec![measured(4, &three, &[1.0, 2.0, 3.0])],
         ];
+        let mut text = Vec::new();
         for batch in &batches {
-            append(&path, &to_lines(&path, batch).unwrap()).unwrap();
+            text.extend(to_lines(path, batch).unwrap());
         }
-        let whole = fs::read(&path).unwrap();
         // Killed in the midst of a line.
-        append(&path, b"{\"step\":5,\"se").unwrap();
+        text.extend(b"{\"step\":5,\"se");
         let all = |measured: &[Arc<Measured>]| -> Vec<(u32, String, f32)> {
             let each = measured.iter().flat_map(|measured| {
                 let scalars = measured.scalars();
@@ -153,13 +133,11 @@ mod tests {
             (4, "c", 3.0),
         ];
         let expected = expected.map(|(step, tag, value)| (step, tag.to_owned(), value));
-        let found = measured_up_to(&path, 4).unwrap();
+        let found = read(&text);
         assert_eq!(all(&found), expected);
-        assert_eq!(all(&read(&path).unwrap()), expected);
         let series = Series::new("weights/w", MetricSide::Run);
         let metrics = Metrics::of(&[], found.iter().map(AsRef::as_ref));
         assert_eq!(metrics.histograms(&series)[0].value.counts.len(), 30);
-        assert_eq!(measured_up_to(&path, 2).unwrap().len(), 2);
-        assert!(whole.starts_with(&fs::read(&path).unwrap()));
+        assert!(read(b"").is_empty());
     }
 }

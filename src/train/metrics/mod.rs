@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::CurvePoint;
 
 pub use histogram::{Bucket, Histogram};
-pub(super) use log::{measured_up_to, read, to_lines};
+pub(super) use log::{read, to_lines};
 
 /// Tag of accuracies, 0..=1, as in `retrain.py`.
 pub const ACCURACY: &str = "accuracy";

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::train::{BestPoint, Part, Verdict};
 
-use super::{Run, RunState};
+use super::{HEAD_FILE, Run, RunState};
 
 /// The result of a stage of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,7 +87,11 @@ impl Run {
 
     /// It is trained further: until it has ended again, its last stage has no result.
     pub fn begin_again(&mut self) {
-        let last = self.last_stage().part();
+        let stage = self.last_stage();
+        let (last, curves, metrics) = (stage.part(), stage.curves_path(), stage.metrics_path());
+        for path in [curves, metrics, self.dir.join(HEAD_FILE)] {
+            self.hashes.forget(&path);
+        }
         self.results.retain(|result| result.part != last);
         self.state = RunState::Unfinished;
     }

@@ -84,12 +84,12 @@ impl<'a> Stage<'a> {
 
     /// Its curves; of an unfinished run, up to its last checkpoint or a little beyond.
     pub fn curves(self) -> Result<Curves, TrainError> {
-        files::read_whole_lines(&self.curves_path())
+        Ok(files::whole_lines(&self.run.read(&self.curves_path())?))
     }
 
     /// What was measured beside its curves.
     pub fn measured(self) -> Result<Metrics, TrainError> {
-        let measured = metrics::read(&self.metrics_path())?;
+        let measured = metrics::read(&self.run.read(&self.metrics_path())?);
         Ok(Metrics::of(&[], measured.iter().map(AsRef::as_ref)))
     }
 
@@ -103,7 +103,7 @@ impl<'a> Stage<'a> {
     pub(super) fn history(self) -> Result<History, TrainError> {
         Ok(History {
             points: self.curves()?,
-            measured: metrics::read(&self.metrics_path())?,
+            measured: metrics::read(&self.run.read(&self.metrics_path())?),
         })
     }
 

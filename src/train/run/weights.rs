@@ -7,7 +7,7 @@ use crate::backbone::TunedWeights;
 use crate::train::files::{self, Values};
 use crate::train::{Head, TrainError};
 
-use super::{HEAD_ALONE, Run, RunState, TUNED_FILE};
+use super::{HEAD_ALONE, HEAD_FILE, Run, RunState, TUNED_FILE};
 
 impl Run {
     /// The kept weights of the head.
@@ -15,7 +15,7 @@ impl Run {
         if self.state != RunState::Finished {
             return Err(TrainError::Unfinished(self.id.0.clone()));
         }
-        self.read_head(&self.dir.join("weights.safetensors"))
+        self.read_head(&self.dir.join(HEAD_FILE))
     }
 
     /// The head that a deeper training began with.
@@ -24,8 +24,15 @@ impl Run {
     }
 
     fn read_head(&self, path: &Path) -> Result<Head, TrainError> {
-        let (tensors, _) = files::read_tensors(path)?;
-        Head::of_named(tensors, self.classes.len()).map_err(files::damaged(path))
+        if !crate::files::exists(path) {
+            return Err(files::damaged(path)("the file is missing"));
+        }
+        let (tensors, _) = files::tensors(path, &self.read(path)?)?;
+        let head = Head::of_named(tensors, self.classes.len()).map_err(files::damaged(path))?;
+        if head.values().flatten().any(|value| !value.is_finite()) {
+            return Err(files::damaged(path)("it holds values that are not finite"));
+        }
+        Ok(head)
     }
 
     /// The weights of its backbone that were trained too; `None` when the head alone was. `run.json` says which, so a
@@ -80,8 +87,8 @@ impl Run {
     }
 }
 
-/// Writes the weights of a head.
-pub(super) fn write_head(path: &Path, head: &Head) -> Result<(), TrainError> {
+/// Writes the weights of a head, and returns what it wrote.
+pub(super) fn write_head(path: &Path, head: &Head) -> Result<Vec<u8>, TrainError> {
     let named = head.named();
     let tensors = named.iter().map(|(name, shape, values)| {
         let values = Values { shape, values };

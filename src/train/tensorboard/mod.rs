@@ -8,7 +8,7 @@ mod text;
 
 use std::path::PathBuf;
 
-use crate::files::{append, make_dirs};
+use crate::files::{Durability, append, make_dirs};
 
 use super::metrics::{
     ACCURACY, CROSS_ENTROPY, Histogram, History, LOGITS, Measured, MetricSide, PROBABILITIES,
@@ -46,7 +46,7 @@ impl Events {
             if !crate::files::exists(&path) {
                 bytes = [self.version(), bytes].concat();
             }
-            append(&path, &bytes)?;
+            append(&path, &bytes, Durability::Renamed)?;
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! The runs of the project: which is drawn, which are compared, and what can be done with each.
 
 use egui::{
-    Align, CornerRadius, Layout, Popup, Rect, ScrollArea, Sense, Stroke, Ui, UiBuilder, pos2, vec2,
+    Align, CornerRadius, Layout, Popup, Rect, RichText, ScrollArea, Sense, Stroke, Ui, UiBuilder,
+    pos2, vec2,
 };
 
 use super::filter::filter_ui;
@@ -43,6 +44,9 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut b
                 ));
             }
         });
+        for problem in &session.train.unreadable {
+            ui.add(egui::Label::new(RichText::new(problem).color(t.danger)).wrap());
+        }
         if session.train.runs.is_empty() && session.train.live.is_none() {
             ui.add(
                 egui::Label::new(widgets::faint(
