@@ -248,12 +248,27 @@ mod unix {
 
         /// Makes renames in it last through a power cut.
         pub(in super::super) fn sync(&self) -> io::Result<()> {
+            File::from(self.opened()?).sync_all()
+        }
+
+        /// Makes everything last that was written to the disk that it is on.
+        #[cfg(target_os = "linux")]
+        pub(in super::super) fn sync_disk(&self) -> io::Result<()> {
+            Ok(rustix::fs::syncfs(self.opened()?)?)
+        }
+
+        /// The folder itself, open for reading.
+        fn opened(&self) -> io::Result<OwnedFd> {
             let (fd, path) = match &self.handle {
                 Some(handle) => (handle.as_fd(), Path::new(".")),
                 None => (CWD, self.path.as_path()),
             };
-            let folder = openat(fd, path, folder_flags(OFlags::RDONLY), Mode::empty())?;
-            File::from(folder).sync_all()
+            Ok(openat(
+                fd,
+                path,
+                folder_flags(OFlags::RDONLY),
+                Mode::empty(),
+            )?)
         }
     }
 

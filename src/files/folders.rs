@@ -69,6 +69,38 @@ pub fn is_refusal(error: &io::Error) -> bool {
     )
 }
 
+/// Makes files that were written below `base` last through a power cut: on Linux everything on its disk at once, elsewhere
+/// these files one by one.
+pub fn sync_files<'a>(base: &Path, files: impl Iterator<Item = &'a Path>) {
+    let synced = {
+        #[cfg(target_os = "linux")]
+        {
+            drop(files);
+            Folder::open(base, Purpose::Change).and_then(|folder| folder.sync_disk())
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            sync_each(files)
+        }
+    };
+    if let Err(error) = synced {
+        log::debug!("cannot sync what is in {}: {error}", base.display());
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_each<'a>(files: impl Iterator<Item = &'a Path>) -> io::Result<()> {
+    let mut folders = std::collections::BTreeSet::new();
+    for file in files {
+        super::access::open_or_create(file)?.sync_all()?;
+        folders.extend(file.parent());
+    }
+    for folder in folders {
+        Folder::open(folder, Purpose::Change)?.sync()?;
+    }
+    Ok(())
+}
+
 /// Makes renames in a folder last through a power cut, where the system allows it.
 pub fn sync_dir(dir: &Path) {
     if let Err(error) = Folder::open(dir, Purpose::Change).and_then(|dir| dir.sync()) {

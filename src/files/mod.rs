@@ -4,7 +4,7 @@
 //! Every file that counts is written under a temporary name in the folder where it is to be, and renamed. Four
 //! things are stated here, once for the whole program:
 //!
-//! * **Durability.** See [`Durability`]. A process killed at any moment leaves the file as it was, or the new one, and
+//! * **Durability.** See [`Durability`], and [`sync_files`] for many files at once. A process killed at any moment leaves the file as it was, or the new one, and
 //!   at most a temporary file.
 //! * **Permissions.** A new file has what the system gives any new file: `0666` less the umask (or what the folder's
 //!   default access list says), and the folder's group where the folder passes its group on (setgid). A file that is
@@ -32,6 +32,6 @@ pub use access::{
 };
 pub use confined::{FollowedLink, confine, follow, is_followed, is_link_in_the_way};
 pub use error::FileError;
-pub use folders::{is_refusal, is_writable, make_dirs, sync_dir};
+pub use folders::{is_refusal, is_writable, make_dirs, sync_dir, sync_files};
 pub use temporary::{is_temporary, remove_left_over};
 pub use write::{Durability, NewFile, NewFolder, append, copy, write};

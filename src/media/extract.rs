@@ -144,6 +144,11 @@ pub(super) fn extract_source(
     for warning in &warnings {
         work.warn(warning.clone());
     }
+    // Before the project says that they are there.
+    if !done.written.is_empty() {
+        let written: Vec<_> = done.written.iter().map(|path| project.abs(path)).collect();
+        files::sync_files(project.root(), written.iter().map(AsRef::as_ref));
+    }
     // A source that was taken off the list meanwhile stays off it.
     project.change_source(&source.id, |source| {
         source.extracted = Some(taken);

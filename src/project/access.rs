@@ -45,6 +45,11 @@ pub(super) fn take(root: &Path) -> Result<Taken, ProjectError> {
             log::info!("“{}” is opened for reading: {source}", root.display());
             return Ok(Taken::ReadOnly);
         }
+        // A copy without the file of the lock, on a disk where none can be made.
+        Err(error) if error.is_full() => {
+            log::warn!("“{}” is opened for reading: {error}", root.display());
+            return Ok(Taken::ReadOnly);
+        }
         other => other?,
     };
     if let Err(error) = files::is_writable(root) {
@@ -118,6 +123,10 @@ impl Project {
         let mut next = before.clone();
         let result = change(&mut next);
         let mut unsaved = None;
+        if self.waits_for_room() {
+            // What had begun is finished with the list of classes that it began with.
+            return Ok((result, None));
+        }
         if self.access == Access::Full && next != before {
             self.check_there()?;
             unsaved = document::save(self.root(), &next).err();

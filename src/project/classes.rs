@@ -422,11 +422,50 @@ impl Project {
         }
     }
 
-    /// After opening: finishes what had begun, removes temporary files, follows the folders.
+    /// After opening: removes temporary files, finishes what had begun, follows the folders. On a full disk what had begun waits:
+    /// the project opens all the same, so that room can be made.
     pub(super) fn recover(&self) -> Result<(), ProjectError> {
-        let _change = self.begin_change()?;
+        let _change = self.begin_deletion()?;
+        left_over::remove(self.root());
+        match self.finish_pending() {
+            Err(error) if error.is_full() => {
+                self.notice(format!(
+                    "A change that had begun is not finished yet, because the disk is full: {error}. Make room, for example by emptying the trash; the next change finishes it."
+                ));
+                return Ok(());
+            }
+            other => other?,
+        }
+        let work = Work::new();
+        self.follow_folders(&work)?;
+        for warning in work.take_warnings() {
+            self.notice(warning);
+        }
+        Ok(())
+    }
+
+    /// Finishes what had begun before the project was opened. To be called with the change begun.
+    ///
+    /// # Errors
+    /// A full disk, for which it then [waits](Project::waits_for_room), and a project that cannot be written.
+    pub(super) fn finish_pending(&self) -> Result<(), ProjectError> {
+        self.set_waits_for_room(false);
+        let finished = self.try_to_finish();
+        self.set_waits_for_room(finished.as_ref().is_err_and(ProjectError::is_full));
+        finished
+    }
+
+    fn try_to_finish(&self) -> Result<(), ProjectError> {
         let work = Work::new();
         let pending = self.document().pending.clone();
+        // What cannot be done is given up, but for want of room.
+        let given_up = |what: String, error: ProjectError| {
+            if error.is_full() {
+                return Err(error);
+            }
+            self.notice(format!("{what}: {error}."));
+            self.set_pending(None)
+        };
         match pending {
             Some(Pending::RenameClass { from, to }) => {
                 let classes = self.root().join("classes");
@@ -445,8 +484,7 @@ impl Project {
             Some(Pending::RemoveClass(name)) => {
                 let ended = self.unmake_class(&name, false, &work);
                 if let Err(error) = ended.and_then(|moved| moved.end) {
-                    self.notice(format!("The class “{name}” could not be removed: {error}."));
-                    self.set_pending(None)?;
+                    given_up(format!("The class “{name}” could not be removed"), error)?;
                 }
             }
             Some(Pending::MergeClass { from, into }) if !self.label_dir_exists(&from) => {
@@ -455,22 +493,17 @@ impl Project {
             Some(Pending::MergeClass { from, into }) => {
                 let ended = self.unite_classes(&from, &into, &work);
                 if let Err(error) = ended.and_then(|(moved, _)| moved.end) {
-                    self.notice(format!(
-                        "The class “{from}” could not be merged into “{into}”: {error}."
-                    ));
-                    self.set_pending(None)?;
+                    let what = format!("The class “{from}” could not be merged into “{into}”");
+                    given_up(what, error)?;
                 }
             }
             Some(Pending::TakeBackImport(record)) => {
                 if let Err(error) = self.finish_take_back(&record, &work) {
-                    self.notice(format!("An import could not be taken back: {error}."));
-                    self.set_pending(None)?;
+                    given_up("An import could not be taken back".to_owned(), error)?;
                 }
             }
             None => {}
         }
-        left_over::remove(self.root());
-        self.follow_folders(&work)?;
         for warning in work.take_warnings() {
             self.notice(warning);
         }

@@ -211,6 +211,12 @@ impl From<FileError> for ProjectError {
 }
 
 impl ProjectError {
+    /// Whether the disk is full, or the user's part of it.
+    pub(super) fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
     /// For `map_err`: an [`ProjectError::Io`] about `path`.
     pub(super) fn io(
         action: &'static str,

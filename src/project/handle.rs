@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -40,6 +41,8 @@ pub struct Project {
     pub(super) access: Access,
     /// Held for [`Access::Full`].
     lock: Option<ProjectLock>,
+    /// Whether a change that had begun before the project was opened waits for room on the disk.
+    waits_for_room: AtomicBool,
 }
 
 impl Project {
@@ -109,7 +112,11 @@ impl Project {
         let Loaded { document, notice } = document::load(&root)?;
         if notice.is_some() {
             document::set_damaged_aside(&root)?;
-            document::save(&root, &document)?;
+            match document::save(&root, &document) {
+                // The version before stays what is read.
+                Err(error) if error.is_full() => log::warn!("{error}"),
+                other => other?,
+            }
         }
         Self::ready(root, document, lock, notice)
     }
@@ -142,6 +149,7 @@ impl Project {
             counters: Counters::default(),
             access,
             lock,
+            waits_for_room: AtomicBool::new(false),
         }
     }
 
@@ -338,10 +346,29 @@ impl Project {
         locked(&self.document)
     }
 
-    /// Keeps others from moving frames and class folders; an error if the project may not be changed or is gone.
+    /// Keeps others from moving frames and class folders; an error if the project may not be changed or is gone. What waits
+    /// for room on the disk since the project was opened is done first.
     pub(super) fn begin_change(&self) -> Result<MutexGuard<'_, ()>, ProjectError> {
+        let change = self.begin_deletion()?;
+        if self.waits_for_room() {
+            self.finish_pending()?;
+        }
+        Ok(change)
+    }
+
+    /// The same for what makes room: that waits for nothing.
+    pub(super) fn begin_deletion(&self) -> Result<MutexGuard<'_, ()>, ProjectError> {
         self.check_writable()?;
         Ok(self.hold_still())
+    }
+
+    /// Whether a change that had begun before the project was opened waits for room on the disk.
+    pub(super) fn waits_for_room(&self) -> bool {
+        self.waits_for_room.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_waits_for_room(&self, waits: bool) {
+        self.waits_for_room.store(waits, Ordering::Relaxed);
     }
 
     /// Keeps others from moving frames and class folders while one looks at them.

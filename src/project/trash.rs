@@ -42,7 +42,7 @@ impl Project {
 
     /// Deletes everything in `trash/` for good. Returns how many files there were. Cancelling keeps what is left.
     pub fn empty_trash(&self, work: &Work) -> Result<u64, ProjectError> {
-        let _change = self.begin_change()?;
+        let _change = self.begin_deletion()?;
         let trash = self.trash_dir();
         let mut deleted = 0;
         if crate::files::is_dir(&trash) {
@@ -55,7 +55,7 @@ impl Project {
     /// Cancelling keeps what is left. A path that does not lead into the trash is refused before anything is
     /// deleted.
     pub fn delete_trashed(&self, frames: &[String], work: &Work) -> Result<u64, ProjectError> {
-        let _change = self.begin_change()?;
+        let _change = self.begin_deletion()?;
         for path in frames {
             check_frame_path(path)?;
             if !path.starts_with("trash/") {

@@ -24,6 +24,8 @@ mod export_bundles;
 mod export_formats;
 mod files;
 mod frozen_graph;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod gone;
 mod gradients_of_networks;
 mod heat;

@@ -1,7 +1,7 @@
 //! Images: copied into the project byte for byte. The images of a group become one source; frames that another
 //! project had extracted keep the source and time in their names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::files::{self, Durability};
 use crate::kind::{ImageKind, Kind};
@@ -22,6 +22,8 @@ struct Batch<'a> {
     label: Label,
     /// Their source, once there is one image that can be used, and how many were written for it.
     source: Option<(Source, u64)>,
+    /// The files that were written.
+    written: Vec<PathBuf>,
 }
 
 /// An image that was read and can be decoded.
@@ -50,6 +52,7 @@ impl Importing<'_> {
                 group,
                 label: group.class.clone().map_or(Label::Unsorted, Label::Class),
                 source: None,
+                written: Vec::new(),
             };
             let end = images(group).try_for_each(|file| {
                 self.work.check()?;
@@ -147,7 +150,7 @@ impl Importing<'_> {
     /// Writes an image under its new name and reports it.
     fn write(
         &mut self,
-        batch: &Batch,
+        batch: &mut Batch,
         file: &PlannedFile,
         name: &FrameName,
         photo: &Photo,
@@ -157,6 +160,7 @@ impl Importing<'_> {
         self.project.make_dir(&folder)?;
         let to = self.project.abs(&path);
         files::write(&to, &photo.bytes, Durability::Renamed)?;
+        batch.written.push(to);
         for remark in &photo.remarks {
             self.work.warn(remark.clone());
         }
@@ -272,6 +276,10 @@ impl Importing<'_> {
 
     /// Ends a batch; unless all of its images were gone through, it stays unfinished.
     fn close(&mut self, batch: Batch, complete: bool) -> Result<(), MediaError> {
+        if !batch.written.is_empty() {
+            let written = batch.written.iter().map(AsRef::as_ref);
+            files::sync_files(self.project.root(), written);
+        }
         if let Some((source, count)) = batch.source
             && complete
         {

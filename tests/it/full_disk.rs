@@ -1,0 +1,179 @@
+//! Disks without room. Mounting a small one needs root; without it these tests say that they were skipped.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::cli_faults::assert_sentence;
+use crate::cli_program::Place;
+
+/// A file system of one megabyte, unmounted at the end. `None` where mounting is not allowed.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(at: std::path::PathBuf) -> Option<Self> {
+        fs::create_dir(&at).unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "salamander-test"])
+            .arg(&at)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        mounted.then_some(Self(at))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = std::process::Command::new("umount").arg(&self.0).status();
+        assert!(unmounted.unwrap().success());
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_while_extracting() {
+    let place = Place::new();
+    let Some(_disk) = SmallDisk::mount(place.path("disk")) else {
+        eprintln!("SKIPPED: a full disk is not tested, because mounting a small one needs root");
+        return;
+    };
+    place.video("small.mp4", "smptebars=size=64x48:rate=10,trim=duration=1");
+    // A mandelbrot does not compress: about 20 kB a frame.
+    place.video("big.mp4", "mandelbrot=size=320x240:rate=30,trim=duration=8");
+    assert_eq!(place.line("new disk/p").code, Some(0));
+    place.result("import disk/p small.mp4 --class small --fps 5");
+    let line = "import disk/p big.mp4 --class big --fps 30 --width original";
+    assert_sentence(&place.failure(line), &["full", "big-"]);
+
+    // The project is whole: what was confirmed is there, no frame is half written.
+    let counted = place.result("classes disk/p");
+    assert_eq!(counted["classes"][0]["name"], "small");
+    assert_eq!(counted["classes"][0]["frames"], 5);
+    for entry in fs::read_dir(place.path("disk/p/classes/big")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(image::open(&path).is_ok(), "{}", path.display());
+    }
+}
+
+/// Fills the disk to its last byte.
+fn fill(disk: &Path) {
+    let mut file = fs::File::create(disk.join("filling")).unwrap();
+    let block = [0; 4096];
+    while file.write_all(&block).is_ok() {}
+    assert!(fs::write(disk.join("one more"), block).is_err());
+}
+
+/// Gives `project.json` a change that had begun.
+fn begin(project: &Path, pending: Value) {
+    let path = project.join("project.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    json["pending"] = pending;
+    fs::write(&path, json.to_string()).unwrap();
+}
+
+/// The names of all files and folders of a project but its trash.
+fn names(project: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![project.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("trash") {
+                folders.push(path.clone());
+            }
+            found.push(path.display().to_string());
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_full_disk_does_not_lock_the_project() {
+    let begun = [
+        Value::Null,
+        json!({"rename_class": {"from": "cat", "to": "lynx"}}),
+        json!({"remove_class": "cat"}),
+        json!({"merge_class": {"from": "cat", "into": "dog"}}),
+    ];
+    for (number, pending) in begun.into_iter().enumerate() {
+        let place = Place::new();
+        let Some(_disk) = SmallDisk::mount(place.path("disk")) else {
+            eprintln!(
+                "SKIPPED: a full disk is not tested, because mounting a small one needs root"
+            );
+            return;
+        };
+        assert_eq!(place.line("new disk/p").code, Some(0));
+        assert_eq!(place.line("classes disk/p add cat dog").code, Some(0));
+        let project = place.path("disk/p");
+        let image = image::RgbImage::from_pixel(64, 64, image::Rgb([9, 200, 30]));
+        image.save(project.join("classes/cat/one.png")).unwrap();
+        fs::create_dir_all(project.join("trash/unsorted")).unwrap();
+        fs::write(project.join("trash/unsorted/old.jpg"), vec![7; 100_000]).unwrap();
+        if !pending.is_null() {
+            begin(&project, pending.clone());
+        }
+        fill(&place.path("disk"));
+
+        let listed = place.line("classes disk/p");
+        assert_eq!(listed.code, Some(0), "{pending}: {}", listed.stderr);
+        assert!(
+            listed.stdout.contains("dog"),
+            "{pending}: {}",
+            listed.stdout
+        );
+        let waits = listed.stderr.contains("disk is full") && listed.stderr.contains("trash");
+        assert_eq!(waits, !pending.is_null(), "{pending}: {}", listed.stderr);
+        let before = names(&project);
+        let said = place.failure("classes disk/p add fox");
+        assert_sentence(&said, &["project.json"]);
+        assert_eq!(names(&project), before, "{pending}");
+
+        let emptied = place.line("trash disk/p --empty");
+        assert_eq!(emptied.code, Some(0), "{pending}: {}", emptied.stderr);
+        place.result("classes disk/p add fox");
+        let classes = place.result("classes disk/p");
+        let classes: Vec<&str> = classes["classes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|class| class["name"].as_str().unwrap())
+            .collect();
+        let expected: &[&[&str]] = &[
+            &["cat", "dog", "fox"],
+            &["lynx", "dog", "fox"],
+            &["dog", "fox"],
+            &["dog", "fox"],
+        ];
+        assert_eq!(classes, expected[number], "{pending}");
+        let text = fs::read_to_string(project.join("project.json")).unwrap();
+        assert!(!text.contains("pending"), "{text}");
+        assert_eq!(
+            fs::read_dir(project.join("classes")).unwrap().count(),
+            classes.len()
+        );
+    }
+}
+
+#[test]
+fn a_damaged_project_opens_on_a_full_disk() {
+    let place = Place::new();
+    let Some(_disk) = SmallDisk::mount(place.path("disk")) else {
+        eprintln!("SKIPPED: a full disk is not tested, because mounting a small one needs root");
+        return;
+    };
+    assert_eq!(place.line("new disk/p").code, Some(0));
+    assert_eq!(place.line("classes disk/p add cat dog").code, Some(0));
+    let project = place.path("disk/p");
+    fs::create_dir_all(project.join("trash/unsorted")).unwrap();
+    fs::write(project.join("trash/unsorted/old.jpg"), vec![7; 100_000]).unwrap();
+    fs::write(project.join("project.json"), "{").unwrap();
+    fill(&place.path("disk"));
+    let emptied = place.line("trash disk/p --empty");
+    assert_eq!(emptied.code, Some(0), "{}", emptied.stderr);
+    assert!(emptied.stderr.contains("damaged"), "{}", emptied.stderr);
+    place.result("classes disk/p add fox");
+    assert!(project.join("project.json.damaged").exists());
+}
