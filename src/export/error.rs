@@ -95,6 +95,20 @@ pub enum ExportError {
         /// The run.
         run: String,
     },
+    /// The weights are not those that were trained.
+    #[error(
+        "run “{run}” was not exported, because its weights classify {right} of {frames} test images correctly where {recorded} were recorded after its training; put back an earlier copy of its folder, or train again"
+    )]
+    OtherAccuracy {
+        /// The run.
+        run: String,
+        /// Images that are classified correctly now.
+        right: usize,
+        /// Images that were then.
+        recorded: usize,
+        /// All test images.
+        frames: usize,
+    },
     /// No training frames to measure the network on.
     #[error(
         "run “{run}” cannot be exported in int8, because none of its training frames is in the project any more; bring them back, train again, or leave int8 out"

@@ -178,6 +178,33 @@ pub(super) fn check(export: &mut Contents) -> Result<(Vec<String>, Vec<String>),
     Ok((manifest.blake3.into_keys().collect(), problems))
 }
 
+/// Checks a file that is read from an export against the manifest of that, which lies in a folder above. A file that no manifest
+/// lists is not checked.
+///
+/// # Errors
+/// The name of a file that is not the one that was exported.
+pub(super) fn check_file(file: &Path, bytes: &[u8]) -> Result<(), String> {
+    let Some((folder, text)) = file.ancestors().skip(1).take(FOLDERS).find_map(|folder| {
+        let text = files::read(folder.join(FILE)).ok()?;
+        Some((folder, text))
+    }) else {
+        return Ok(());
+    };
+    let manifest = serde_json::from_slice::<Manifest>(&text).ok();
+    let parts = file.strip_prefix(folder).into_iter().flatten();
+    let parts: Vec<_> = parts.map(|part| part.to_string_lossy()).collect();
+    let name = parts.join("/");
+    match manifest.filter(|found| found.program.starts_with(PROGRAM)) {
+        Some(manifest) if manifest.names(&name) && !manifest.lists(&name, &hash(bytes)) => {
+            Err(name)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// So many folders above a file of an export may be the export's: a model may be a folder of folders.
+const FOLDERS: usize = 5;
+
 /// The licence in the exports of versions that wrote no manifest: all backbones had the same one then.
 const EARLIER_LICENCE: &str = include_str!("../../models/LICENSE");
 

@@ -208,6 +208,7 @@ fn write_and_verify(
     let mut pending = Pending::new(project, out, order.bundle, names(&models), order.force)?;
     let reference = verify::reference(project, run, work)?;
     work.check()?;
+    verify::as_recorded(run, &reference)?;
     // After the evaluation, which follows class folders that were renamed by hand.
     let classes = RunClasses::of(project, run);
     if let Some(class) = classes

@@ -8,8 +8,8 @@ use crate::files;
 use crate::project::Project;
 use crate::train::{Run, RunClasses, RunState};
 
-use super::Format;
 use super::format::ModelFile;
+use super::{Format, manifest};
 
 /// In the folder of a run.
 const RUN_FILE: &str = "run.json";
@@ -64,6 +64,13 @@ fn read_file(path: &Path, file: &Path) -> Result<ModelFile, EvaluateError> {
     let bytes = files::read(file).map_err(|error| EvaluateError::NoExport {
         path: path.to_owned(),
         reason: format!("cannot read “{}”: {error}", file.display()),
+    })?;
+    manifest::check_file(file, &bytes).map_err(|name| EvaluateError::NoExport {
+        path: path.to_owned(),
+        reason: format!(
+            "“{name}” is not the file that was exported ({} has another hash of it); export again, or move a file that was changed on purpose to another folder",
+            manifest::FILE
+        ),
     })?;
     Ok(ModelFile {
         name: file.display().to_string(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::backbone::in_parallel;
-use crate::evaluate::{Evaluation, arg_max, evaluate};
+use crate::evaluate::{Evaluation, FramePrediction, arg_max, evaluate};
 use crate::jobs::Work;
 use crate::media::load_image;
 use crate::project::{Project, Split};
@@ -42,6 +42,45 @@ pub(super) fn reference(
     }
     Err(ExportError::NothingToVerifyOn {
         run: run.id.0.clone(),
+    })
+}
+
+/// Probabilities that differ by less in a prediction are taken for equal: on another processor the other class may come first.
+const NEAR: f32 = 0.01;
+
+/// Compares the accuracy of the run's weights as they are now with the one that was recorded after the training, where
+/// it was measured on the same frames with the same labels.
+///
+/// # Errors
+/// [`ExportError::OtherAccuracy`] when they differ by more images than rounding explains.
+pub(super) fn as_recorded(run: &Run, reference: &Evaluation) -> Result<(), ExportError> {
+    let recorded = run.result().and_then(|result| result.test_accuracy);
+    let same_frames = reference.split == Split::Test
+        && !run.other_frames
+        && reference.relabelled + reference.changed + reference.missing == 0
+        && reference.notes.is_empty();
+    let (Some(recorded), true) = (recorded, same_frames) else {
+        return Ok(());
+    };
+    let frames = reference.predictions.len();
+    let right = reference.predictions.iter();
+    let right = right.filter(|frame| frame.predicted == frame.truth).count();
+    let near = |frame: &&FramePrediction| {
+        let others = frame.probabilities.iter().enumerate();
+        let others = others.filter(|(class, _)| *class != frame.predicted);
+        others.fold(0.0_f32, |most, (_, other)| most.max(*other)) > frame.confidence() - NEAR
+    };
+    let near = reference.predictions.iter().filter(near).count();
+    let allowed = near.min((frames / 100).max(1));
+    let recorded = (f64::from(recorded) * frames as f64).round() as usize;
+    if right.abs_diff(recorded) <= allowed {
+        return Ok(());
+    }
+    Err(ExportError::OtherAccuracy {
+        run: run.id.0.clone(),
+        right,
+        recorded,
+        frames,
     })
 }
 

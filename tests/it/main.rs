@@ -13,6 +13,7 @@ mod cli_faults;
 mod cli_program;
 mod coreml;
 mod costs;
+mod damaged;
 #[cfg(target_os = "linux")]
 mod decoders;
 #[cfg(target_os = "linux")]

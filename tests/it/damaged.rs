@@ -1,0 +1,388 @@
+//! Bits that flipped in the files of runs and exports: each is noticed, or changes nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use salamander::app::Action;
+use salamander::backbone::Depth;
+use salamander::evaluate::Predictor;
+use salamander::export::{Format, Order, export, verify_bundle};
+use salamander::jobs::Work;
+use salamander::project::Project;
+use salamander::train::{
+    Calibration, LiveCurves, Part, Run, RunState, TrainError, TrainSettings, resume, runs, train,
+};
+
+use crate::cli_program::Place;
+use crate::projects::{change_tensors, of_pictures, quick, without_hashes};
+use crate::window::Desk;
+use crate::window_project::{go, session, train_until};
+
+/// Bits that are flipped in each file.
+const FLIPS: usize = 40;
+
+/// A training in two stages, a few seconds long.
+fn settings() -> TrainSettings {
+    let mut settings = quick("efficientnet-lite0@96", 60);
+    settings.fine_tune.depth = Depth::Last1;
+    settings.fine_tune.steps = Some(6);
+    settings.fine_tune.learn.batch_size = 8;
+    settings
+}
+
+fn project(root: &Path) -> Project {
+    of_pictures(root, &[("cat", 12), ("dog", 12), ("fox", 12)])
+}
+
+/// Calls `look` with each of so many flipped bits in a file, the first and the last among them.
+fn with_flips(path: &Path, flips: usize, mut look: impl FnMut(&str)) {
+    let whole = fs::read(path).unwrap();
+    let bits = whole.len() * 8;
+    assert!(bits > flips, "{}", path.display());
+    for flip in 0..flips {
+        // Another bit of its byte each time.
+        let bit = (flip * (bits - 1) / (flips - 1) / 8 * 8 + flip % 8).min(bits - 1);
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(path, bytes).unwrap();
+        look(&format!("bit {bit} of {}", path.display()));
+    }
+    fs::write(path, whole).unwrap();
+}
+
+/// Everything that is read of a finished run.
+fn all_of(dir: &Path) -> Result<String, TrainError> {
+    let run = Run::open(dir)?;
+    let head = run.head()?;
+    let mut texts = vec![
+        format!("{run:?}"),
+        format!("{head:?}"),
+        format!("{:?}", run.tuned()?.map(|tuned| tuned.hash().to_owned())),
+        format!("{:?}", run.frames()?),
+        format!("{:?}", run.calibration()?),
+        format!("{:?}", run.note()?),
+    ];
+    for stage in run.stages() {
+        texts.push(format!("{:?} {:?}", stage.curves()?, stage.metrics()?));
+    }
+    Ok(texts.join("\n"))
+}
+
+#[test]
+fn a_flipped_bit_in_any_file_of_a_run_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir.path().join("p"));
+    let work = Work::new();
+    let run = train(&project, &settings(), &LiveCurves::default(), &work).unwrap();
+    run.set_calibration(&Calibration {
+        temperature: 1.25,
+        frames: 9,
+        sources: 9,
+        nll: [0.5, 0.4],
+        expected_error: [0.2, 0.1],
+        unknown: None,
+        weights: String::new(),
+    })
+    .unwrap();
+    run.set_note(&salamander::train::RunNote {
+        name: "the best".into(),
+        note: "of all".into(),
+    })
+    .unwrap();
+    let right = all_of(&run.dir).unwrap();
+    let files = [
+        "run.json",
+        "frames.jsonl",
+        "curves.jsonl",
+        "metrics.jsonl",
+        "head_curves.jsonl",
+        "head_metrics.jsonl",
+        "weights.safetensors",
+        "backbone.safetensors",
+        "calibration.json",
+        "note.json",
+    ];
+    for file in files {
+        with_flips(&run.dir.join(file), FLIPS, |what| match all_of(&run.dir) {
+            Ok(found) => assert!(found == right, "{what} changed something"),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(
+                    error.contains(file) && !error.contains('\n'),
+                    "{what}: {error}"
+                );
+            }
+        });
+    }
+
+    // What a longer training begins with.
+    for file in ["fine_tune.safetensors", "head_only.safetensors"] {
+        with_flips(&run.dir.join(file), FLIPS / 2, |what| {
+            let longer = resume(&project, &run.id, Some(8), &LiveCurves::default(), &work);
+            let error = longer.unwrap_err().to_string();
+            assert!(error.contains(file), "{what}: {error}");
+        });
+    }
+    // A file of another run, whole in itself.
+    let other = TrainSettings {
+        how_many_training_steps: 61,
+        ..settings()
+    };
+    let other = train(&project, &other, &LiveCurves::default(), &work).unwrap();
+    let head = run.dir.join("weights.safetensors");
+    fs::copy(other.dir.join("weights.safetensors"), &head).unwrap();
+    let error = all_of(&run.dir).unwrap_err().to_string();
+    assert!(error.contains("weights.safetensors"), "{error}");
+}
+
+/// An interrupted run whose files are as `train` and `resume` left them is gone on with; one with a flipped bit is not, or
+/// comes to the same.
+#[test]
+fn a_run_is_not_resumed_from_flipped_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir.path().join("p"));
+    let work = Work::new();
+    let settings = quick("efficientnet-lite0@96", 40);
+    let run = train(&project, &settings, &LiveCurves::default(), &work).unwrap();
+    let whole = run.curves().unwrap();
+    let kept = dir.path().join("kept");
+    copy(&run.dir, &kept);
+    let steps = |run: &Run| -> Vec<(u32, Option<f32>)> {
+        let points = run.curves().unwrap();
+        let of =
+            |point: &salamander::train::CurvePoint| (point.step, point.validation_cross_entropy);
+        points.iter().map(of).collect()
+    };
+    let extended = resume(&project, &run.id, Some(60), &LiveCurves::default(), &work).unwrap();
+    let (right, head) = (steps(&extended), extended.head().unwrap());
+    assert!(right.len() > whole.len());
+    for file in [
+        "checkpoint.safetensors",
+        "curves.jsonl",
+        "metrics.jsonl",
+        "frames.jsonl",
+    ] {
+        fs::remove_dir_all(&run.dir).unwrap();
+        copy(&kept, &run.dir);
+        with_flips(&run.dir.join(file), 24, |what| {
+            match resume(&project, &run.id, Some(60), &LiveCurves::default(), &work) {
+                Ok(found) => {
+                    assert!(
+                        found.head().unwrap() == head && steps(&found) == right,
+                        "{what}"
+                    );
+                    fs::remove_dir_all(&run.dir).unwrap();
+                    copy(&kept, &run.dir);
+                }
+                Err(error) => assert!(error.to_string().contains(file), "{what}: {error}"),
+            }
+        });
+    }
+    assert_eq!(Run::open(&run.dir).unwrap().state, RunState::Finished);
+    assert_eq!(run.last_stage().part(), Part::Head);
+}
+
+/// All files below a folder.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_flipped_bit_in_any_file_of_an_export_is_noticed() {
+    let place = Place::new();
+    let project = project(&place.path("p"));
+    let work = Work::new();
+    let settings = quick("efficientnet-lite0@96", 20);
+    let run = train(&project, &settings, &LiveCurves::default(), &work).unwrap();
+    let order = Order {
+        formats: vec![Format::ONNX, Format::COREML],
+        ..Format::ONNX.into()
+    };
+    let out = place.path("out");
+    export(&project, &run, &order, &out, &work).unwrap();
+    let verified = verify_bundle(&out, &work).unwrap();
+    assert!(verified.problems.is_empty(), "{verified:?}");
+    let models = [Format::ONNX.file(), Format::COREML.file()];
+    let image = image::open(place.path("p/classes/cat/0.png"))
+        .unwrap()
+        .to_rgb8();
+    let says = |model: &str| -> Result<Vec<f32>, String> {
+        let predictor = Predictor::from_export(&out.join(model));
+        let found = predictor.and_then(|mut predictor| predictor.probabilities(&image));
+        found.map_err(|error| error.to_string())
+    };
+    let right: Vec<Vec<f32>> = models.iter().map(|model| says(model).unwrap()).collect();
+    for file in files_below(&out) {
+        let name = file.strip_prefix(&out).unwrap().to_str().unwrap();
+        let is_model = models.iter().any(|model| name.starts_with(model));
+        with_flips(&file, 2, |what| match verify_bundle(&out, &work) {
+            // In the manifest itself there are the program's version and spaces.
+            Ok(found) => assert!(
+                !found.problems.is_empty() || (name == "export.json" && found == verified),
+                "{what}"
+            ),
+            Err(error) => assert!(!error.to_string().contains('\n'), "{what}: {error}"),
+        });
+        if !is_model && name != "export.json" {
+            continue;
+        }
+        with_flips(&file, FLIPS / 2, |what| {
+            for (model, right) in models.iter().zip(&right) {
+                match says(model) {
+                    Ok(found) => assert!(
+                        found == *right && !name.starts_with(model),
+                        "{what} changed {model}"
+                    ),
+                    Err(error) => assert!(error.contains(model), "{what}: {error}"),
+                }
+            }
+        });
+    }
+    // On the command line, and as one file.
+    let model = out.join("model.onnx");
+    let mut bytes = fs::read(&model).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&model, bytes).unwrap();
+    for line in [
+        "predict out p/classes/cat/0.png",
+        "predict out/model.onnx p/classes/cat/0.png",
+    ] {
+        let said = place.failure(line);
+        assert!(
+            said.contains("model.onnx") && said.contains("not the file that was exported"),
+            "{said}"
+        );
+    }
+    assert_ne!(place.line("verify out").code, Some(0));
+}
+
+/// A run from before files had hashes: what it says of itself is all there is.
+#[test]
+fn an_altered_head_does_not_certify_itself() {
+    let place = Place::new();
+    let project = project(&place.path("p"));
+    let work = Work::new();
+    let settings = quick("efficientnet-lite0@96", 60);
+    let run = train(&project, &settings, &LiveCurves::default(), &work).unwrap();
+    drop(project);
+    let head = run.dir.join("weights.safetensors");
+    without_hashes(&run.dir);
+    change_tensors(&head, |_, values| {
+        for value in values {
+            *value = -*value;
+        }
+    });
+    let said = place.failure("export p --out out");
+    assert!(
+        said.contains("was not exported") && said.contains("recorded") && said.contains(&run.id.0),
+        "{said}"
+    );
+    assert!(!place.path("out").exists());
+    let mut bytes = fs::read(&head).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&head, bytes).unwrap();
+    for line in [
+        "export p --out out",
+        "evaluate p",
+        &format!("predict p/runs/{} p/classes/cat/0.png", run.id),
+    ] {
+        let said = place.failure(line);
+        assert!(
+            said.contains("weights.safetensors") && said.contains("not finite"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
+    let place = Place::new();
+    let project = project(&place.path("p"));
+    let work = Work::new();
+    let settings = quick("efficientnet-lite0@96", 20);
+    let train = || train(&project, &settings, &LiveCurves::default(), &work).unwrap();
+    let (first, second) = (train(), train());
+    // A clock that was set back between the two.
+    without_hashes(&first.dir);
+    let path = first.dir.join("run.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(
+        &path,
+        text.replace(&first.created, "2999-01-01T00:00:00.000Z"),
+    )
+    .unwrap();
+    let found = runs(&project).unwrap();
+    assert_eq!(
+        found[0].id, second.id,
+        "the latest is the one that was begun last"
+    );
+    // Its frames have no hash: the file was emptied or cut.
+    let frames = first.dir.join("frames.jsonl");
+    let whole = fs::read(&frames).unwrap();
+    for length in [0, whole.len() / 2, whole.len() - 1] {
+        fs::write(&frames, &whole[..length]).unwrap();
+        let error = found[1].frames().unwrap_err().to_string();
+        assert!(
+            error.contains("frames.jsonl") && error.contains("damaged"),
+            "{error}"
+        );
+    }
+    fs::write(&frames, &whole).unwrap();
+    drop(project);
+
+    let path = second.dir.join("run.json");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 2;
+    fs::write(&path, bytes).unwrap();
+    for line in [
+        "evaluate p",
+        "export p --out out",
+        "train p --resume latest",
+    ] {
+        let said = place.failure(line);
+        assert!(
+            said.contains(&second.id.0) && said.contains("run.json"),
+            "{line}: {said}"
+        );
+    }
+    let said = place.failure(&format!("evaluate p --run {}", second.id));
+    assert!(said.contains("run.json"), "{said}");
+    let listed = place.line("runs p");
+    assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+    assert!(listed.stdout.contains(&first.id.0) && !listed.stdout.contains(&second.id.0));
+    assert!(listed.stderr.contains(&second.id.0), "{}", listed.stderr);
+    place.result(&format!("evaluate p --run {}", first.id));
+
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
+    desk.act(Action::OpenProject(place.path("p")));
+    train_until(&mut desk, "the runs are read", |train| train.runs_known);
+    go(&mut desk, "Train");
+    desk.see_part("is damaged");
+    assert_eq!(session(&desk).train.runs.len(), 1);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
