@@ -4,6 +4,8 @@
 //! order in which they may import each other (a layer imports only from those above it); see
 //! `ARCHITECTURE.md`.
 
+pub mod text;
+
 pub mod jobs;
 
 pub mod files;

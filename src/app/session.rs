@@ -26,6 +26,7 @@ use crate::project::{
     Access, Class, ClassName, Noun, Project, ProjectError, Source, SourceId, SourceKind,
     follow_link, linked_classes,
 };
+use crate::text::visible;
 
 /// The open project.
 pub struct Session {
@@ -94,9 +95,9 @@ impl Session {
         let project = Arc::new(project);
         let mut session = Self {
             root: project.root().to_owned(),
-            name: project.name(),
+            name: visible(&project.name()).into_owned(),
             classes: project.classes(),
-            sources: project.sources(),
+            sources: sources_of(&project),
             snapshot,
             trash,
             pictures: Pictures::new(ctx, &project),
@@ -187,6 +188,15 @@ impl Session {
 /// Whether two paths lead to the same folder.
 fn is_same(a: &Path, b: &Path) -> bool {
     a == b || std::fs::canonicalize(a).is_ok_and(|a| std::fs::canonicalize(b).is_ok_and(|b| a == b))
+}
+
+/// The sources, whose names come from files, to be shown in one line each.
+fn sources_of(project: &Project) -> Vec<Source> {
+    let mut sources = project.sources();
+    for source in &mut sources {
+        source.name = visible(&source.name).into_owned();
+    }
+    sources
 }
 
 fn read(project: Project, work: &crate::jobs::Work) -> Result<Opened, ProjectError> {
@@ -401,7 +411,7 @@ impl App {
             true,
             move |work| {
                 let frames = project.scan(work)?;
-                let sources = project.sources();
+                let sources = sources_of(&project);
                 let snapshot = Snapshot::of(frames, &sources);
                 let found = if known.looks_like(&snapshot) {
                     Err(known)

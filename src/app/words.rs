@@ -1,5 +1,6 @@
 //! Numbers, lengths and names as people read them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use unicode_segmentation::UnicodeSegmentation;
@@ -7,6 +8,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::backbone::{Architecture, Depth};
 use crate::project::Sampling;
 pub use crate::project::{Noun, number};
+use crate::text::visible;
 use crate::train::Run;
 
 /// The text with its first letter in upper case, as a sentence begins.
@@ -297,12 +299,19 @@ pub fn about(secs: f64) -> String {
     format!("about {}", stretch(rounded))
 }
 
-/// At most `most` characters, the middle left out; never cuts within a character.
+/// A path or a part of one in one line.
+#[must_use]
+pub fn path(path: impl AsRef<Path>) -> String {
+    visible(&path.as_ref().to_string_lossy()).into_owned()
+}
+
+/// One line of at most `most` characters, the middle left out; never cuts within a character.
 #[must_use]
 pub fn shorten(text: &str, most: usize) -> String {
+    let text = visible(text);
     let characters: Vec<&str> = text.graphemes(true).collect();
     if characters.len() <= most || most < 3 {
-        return text.to_owned();
+        return text.into_owned();
     }
     let tail = (most - 1) / 2;
     let head = most - 1 - tail;

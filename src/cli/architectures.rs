@@ -10,6 +10,7 @@ use crate::backbone::{
     Answer, Architecture, Asked, Backbone, BackboneError, Candidate, Inspected, Layout,
     Normalisation, Whence, inspect, own_of,
 };
+use crate::text::visible;
 use crate::train::remove_architecture;
 
 use super::console::Console;
@@ -358,7 +359,10 @@ fn report(
 fn said(report: &Report, candidate: &Candidate) -> String {
     let begin = match &report.architecture {
         Some(architecture) => format!("added {architecture}"),
-        None => format!("{} can be added; nothing was changed", candidate.title),
+        None => format!(
+            "{} can be added; nothing was changed",
+            visible(&candidate.title)
+        ),
     };
     let mut lines = vec![format!(
         "{begin}: {}, {} parameters, {} multiply-accumulates an image, {} values in a bottleneck, {:.1} ms an image on one thread",
@@ -377,7 +381,10 @@ fn said(report: &Report, candidate: &Candidate) -> String {
     for fact in &report.found {
         lines.push(format!(
             "  {}: {} ({}: {})",
-            fact.what, fact.value, fact.whence, fact.note
+            fact.what,
+            visible(&fact.value),
+            fact.whence,
+            visible(&fact.note)
         ));
     }
     let resolutions: Vec<String> = report
@@ -391,7 +398,10 @@ fn said(report: &Report, candidate: &Candidate) -> String {
     lines.push(format!(
         "  can be trained: {}{}",
         depths.join(", "),
-        hindrance.map_or_else(String::new, |reason| format!("; not all of it: {reason}"))
+        hindrance.map_or_else(String::new, |reason| format!(
+            "; not all of it: {}",
+            visible(reason)
+        ))
     ));
     lines.push(format!(
         "  bottlenecks differ from the file's by {:.0e} of their largest number",
@@ -416,6 +426,10 @@ fn removed(console: &Console, project: &ProjectArg, name: &str) -> anyhow::Resul
         place: shown(&place),
     };
     console.result(&result, || {
-        format!("moved {} to {}", result.removed, result.place)
+        format!(
+            "moved {} to {}",
+            visible(&result.removed),
+            visible(&result.place)
+        )
     })
 }

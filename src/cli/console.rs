@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::jobs::{JobError, Progress, Work, spawn};
+use crate::text;
 
 use super::interrupt;
 
@@ -86,10 +87,15 @@ impl Console {
         if !self.json {
             return Ok(());
         }
-        self.out(&serde_json::to_string(&Tagged { event, fields })?)
+        self.json_line(&Tagged { event, fields })
     }
 
-    /// The last line of a command: JSON for programs, `text` for people.
+    /// Writes one JSON object in a line; no name in it acts on a terminal.
+    fn json_line(&self, object: &impl Serialize) -> anyhow::Result<()> {
+        self.write(&text::json(&serde_json::to_string(object)?))
+    }
+
+    /// The last line of a command: JSON for programs, `text` for people, which may be several lines.
     pub fn result(
         &self,
         fields: &impl Serialize,
@@ -98,13 +104,23 @@ impl Console {
         if self.json {
             self.event("result", fields)
         } else {
-            self.out(text().trim_end())
+            self.lines(text().trim_end())
         }
     }
 
-    /// Writes one line to standard output.
-    #[allow(clippy::unused_self, reason = "output goes through the console")]
+    /// Writes one line for people to standard output.
     pub fn out(&self, line: &str) -> anyhow::Result<()> {
+        self.write(&text::visible(line))
+    }
+
+    /// Writes some lines for people to standard output. Whoever makes them sees to it that no name breaks a line.
+    pub fn lines(&self, lines: &str) -> anyhow::Result<()> {
+        self.write(&text::visible_lines(lines))
+    }
+
+    /// Writes to standard output, which may have lost its reader.
+    #[allow(clippy::unused_self, reason = "output goes through the console")]
+    fn write(&self, line: &str) -> anyhow::Result<()> {
         let mut stdout = io::stdout().lock();
         match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
             Ok(()) => Ok(()),
@@ -116,7 +132,7 @@ impl Console {
     /// Writes one line for people to standard error, which nobody may be reading.
     #[allow(clippy::unused_self, reason = "output goes through the console")]
     pub fn say(&self, line: &str) {
-        if let Err(error) = writeln!(io::stderr().lock(), "{line}") {
+        if let Err(error) = writeln!(io::stderr().lock(), "{}", text::visible(line)) {
             log::debug!("cannot write to standard error: {error}");
         }
     }
@@ -124,8 +140,7 @@ impl Console {
     /// The sentence that a failed command ends with.
     pub fn error(&self, message: &str) {
         if self.json
-            && let Ok(line) = serde_json::to_string(&Event::Error { message })
-            && let Err(error) = self.out(&line)
+            && let Err(error) = self.json_line(&Event::Error { message })
         {
             log::debug!("cannot report an error: {error}");
         }
@@ -135,7 +150,7 @@ impl Console {
     /// Something that did not stop the command.
     pub fn warning(&self, message: &str) -> anyhow::Result<()> {
         if self.json {
-            self.out(&serde_json::to_string(&Event::Warning { message })?)
+            self.json_line(&Event::Warning { message })
         } else {
             self.say(&format!("warning: {message}"));
             Ok(())
@@ -257,7 +272,7 @@ impl Watch<'_> {
     /// Says something at the end of the progress bar.
     pub fn note(&self, text: &str) {
         if let Some(bar) = &self.bar {
-            bar.set_message(text.to_owned());
+            bar.set_message(text::visible(text).into_owned());
         }
     }
 
@@ -289,13 +304,13 @@ impl Watch<'_> {
         self.reported = Some(Instant::now());
         if self.console.json {
             self.stage.clone_from(&progress.stage);
-            return self.console.out(&serde_json::to_string(&Event::Progress {
+            return self.console.json_line(&Event::Progress {
                 stage: &progress.stage,
                 detail: &progress.detail,
                 done: progress.done,
                 total: progress.total,
                 seconds_left: progress.time_left().map(|left| left.as_secs_f64()),
-            })?);
+            });
         }
         if self.console.interactive() {
             self.draw(&progress, new_stage);
@@ -313,7 +328,7 @@ impl Watch<'_> {
             self.clear();
             let bar = ProgressBar::with_draw_target(progress.total, ProgressDrawTarget::stderr());
             bar.set_style(style(progress.total.is_some()));
-            bar.set_prefix(progress.stage.clone());
+            bar.set_prefix(text::visible(&progress.stage).into_owned());
             self.bar = Some(bar);
         }
         if let Some(bar) = &self.bar {
@@ -321,7 +336,7 @@ impl Watch<'_> {
             if interrupt::asked() {
                 bar.set_message("stopping… (Ctrl-C again quits at once)");
             } else if !progress.detail.is_empty() {
-                bar.set_message(progress.detail.clone());
+                bar.set_message(text::visible(&progress.detail).into_owned());
             }
             bar.tick();
         }

@@ -11,6 +11,7 @@ use crate::export::web_runtime_dir;
 use crate::jobs::sentence;
 use crate::media::{self, Confinement};
 use crate::onnx::{RuntimeInfo, runtime_info};
+use crate::text::visible;
 
 use super::console::Console;
 use super::shown;
@@ -219,7 +220,7 @@ fn text(result: &Result) -> String {
     let mut text = format!("Salamander    {}\n", result.version);
     let mut line = |name: &str, value: &str| {
         // Writing to a string does not fail.
-        let written = writeln!(text, "{name:<13} {value}");
+        let written = writeln!(text, "{name:<13} {}", visible(value));
         debug_assert!(written.is_ok());
     };
     for (index, library) in result.ffmpeg.iter().enumerate() {
@@ -259,7 +260,7 @@ fn text(result: &Result) -> String {
         text.push_str("\nWrong:\n");
         for problem in &result.problems {
             text.push_str("  - ");
-            text.push_str(problem);
+            text.push_str(&visible(problem));
             text.push('\n');
         }
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::evaluate::write_embedding;
+use crate::text::visible;
 
 use super::ProjectArg;
 use super::console::Console;
@@ -43,6 +44,6 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         of: written.of,
     };
     console.result(&result, || {
-        format!("wrote {} ({} images)\n", result.path, result.images)
+        format!("wrote {} ({} images)", visible(&result.path), result.images)
     })
 }

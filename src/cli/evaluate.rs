@@ -8,6 +8,7 @@ use crate::evaluate::{
     ClassFigures, Comparison, EvaluateError, Evaluation, Figures, Measure, evaluate,
 };
 use crate::project::Split;
+use crate::text::visible;
 
 use super::ProjectArg;
 use super::console::Console;
@@ -329,9 +330,9 @@ fn text(result: &Result, classes: &[String]) -> String {
         text.push_str(
             &[
                 "\n",
-                &compared.with,
+                &visible(&compared.with),
                 " and this run: ",
-                &compared.sentence,
+                &visible(&compared.sentence),
                 "\n",
             ]
             .concat(),

@@ -12,6 +12,7 @@ use crate::evaluate::{
 };
 use crate::jobs::Work;
 use crate::project::{Noun, Project, Split};
+use crate::text::visible;
 use crate::train::{Calibration, Run, UnknownThreshold};
 
 use super::table::{count, percent};
@@ -300,7 +301,7 @@ impl More {
             text += "\n";
         }
         for finding in &self.findings {
-            text += finding;
+            text += &visible(finding);
             text.push('\n');
         }
         text

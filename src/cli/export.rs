@@ -14,6 +14,7 @@ use crate::export::{
 use crate::files::is_writable;
 use crate::graph::passes::OPSETS;
 use crate::project::Project;
+use crate::text::visible;
 use crate::train::Run;
 
 use super::console::Console;
@@ -226,7 +227,7 @@ fn several(console: &Console, done: Vec<RunExport>) -> anyhow::Result<()> {
     if console.json() {
         console.event("exported", &results)?;
     } else if !results.runs.is_empty() {
-        console.out(runs_text(&results).trim_end())?;
+        console.lines(runs_text(&results).trim_end())?;
     }
     bail!(
         "{} of {all} runs could not be exported; the others are in their places",
@@ -260,7 +261,7 @@ fn text(result: &Result) -> String {
     let rows = models.map(|model| (None, model)).collect::<Vec<_>>();
     format!(
         "exported {}\n{}\non the {} {} images, beside the run\n{}{}",
-        result.run,
+        visible(&result.run),
         table(&[Align::Left, Align::Right], &files),
         certificate.frames,
         certificate.split,
@@ -290,7 +291,11 @@ fn runs_text(results: &Results) -> String {
 fn accepted(certificate: &Certificate) -> String {
     let accepted = certificate.models.iter().filter_map(|model| {
         let loss = model.accepted_loss.as_ref()?;
-        Some(format!("\naccepted for {}: {loss}", model.file))
+        Some(format!(
+            "\naccepted for {}: {}",
+            visible(&model.file),
+            visible(loss)
+        ))
     });
     accepted.collect()
 }

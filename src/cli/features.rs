@@ -12,6 +12,7 @@ use crate::backbone::{
 use crate::jobs::Work;
 use crate::media::{Kind, gather};
 use crate::project::{Project, make_dir};
+use crate::text::visible;
 use crate::train::Run;
 
 use super::console::Console;
@@ -143,7 +144,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             "wrote {} of {} values each to {} ({} from the cache, {:.1} s)",
             count(result.frames, "bottleneck"),
             result.dim,
-            result.path,
+            visible(&result.path),
             result.from_cache,
             result.seconds
         )

@@ -9,6 +9,7 @@ use crate::media::{
     ClassFrom, Fate, FileReport, ImportOptions, ImportOutcome, OnConflict, Totals, Videos, import,
 };
 use crate::project::{ClassName, Fps, Label, Sampling, SourceId};
+use crate::text::visible;
 
 use super::console::Console;
 use super::table::{Align, count, names, table};
@@ -402,7 +403,7 @@ fn text(outcome: &ImportOutcome, totals: &Totals, project: &str) -> String {
         text.push('\n');
     }
     for note in &outcome.notes {
-        text.push_str(note);
+        text.push_str(&visible(note));
         text.push('\n');
     }
     text

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::jobs::Work;
 use crate::project::{ClassName, Frames, Label, Project};
+use crate::text::visible;
 
 use super::console::Console;
 use super::table::count;
@@ -56,7 +57,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         format!(
             "moved {} to “{}”",
             count(result.frames, "frame"),
-            args.class
+            visible(&args.class)
         )
     })
 }

@@ -9,6 +9,7 @@ use crate::backbone::Architecture;
 use crate::export::{Bundle, Card, CardAccuracy, Format};
 use crate::make::{LiveMake, Made, MakeOrder, Step, default_formats, make};
 use crate::media::ClassFrom;
+use crate::text::visible;
 
 use super::console::{Console, Interrupted, Watch};
 use super::depth::{DepthArg, depth};
@@ -208,13 +209,16 @@ fn text(result: &Result, made: &Made) -> String {
         _ = writeln!(
             text,
             "most often “{}” is taken for “{}” ({} of {})",
-            worst.class, worst.called, worst.images, worst.of
+            visible(&worst.class),
+            visible(&worst.called),
+            worst.images,
+            worst.of
         );
     }
     for sentence in result.advice {
-        _ = writeln!(text, "{sentence}");
+        _ = writeln!(text, "{}", visible(&sentence));
     }
-    _ = writeln!(text, "\n{}", result.place);
+    _ = writeln!(text, "\n{}", visible(&result.place));
     let models = made
         .export
         .files
@@ -229,11 +233,11 @@ fn text(result: &Result, made: &Made) -> String {
     text += &table(&[Align::Left, Align::Right, Align::Left], &rows);
     text + &format!(
         "\nnext: MODEL_CARD.md in it says more; try it with\n  salamander predict {place} IMAGE…\nlook at the mistakes, mend labels and train further with\n  salamander {project}\n",
-        place = quoted(&if made.export.place.is_dir() {
+        place = visible(&quoted(&if made.export.place.is_dir() {
             result.place.clone()
         } else {
             result.project.clone() + "/runs/" + result.run
-        }),
-        project = quoted(&result.project),
+        })),
+        project = visible(&quoted(&result.project)),
     )
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::evaluate::{EvaluateError, Evaluation, NearImage, TrainingImages, near_finding};
 use crate::jobs::Work;
 use crate::project::Project;
+use crate::text::visible;
 use crate::train::Run;
 
 use super::table::percent;
@@ -97,13 +98,15 @@ pub fn text(mistakes: &[Mistake]) -> String {
             ..
         } = mistake;
         let sure = percent(Some(mistake.probability));
+        let [path, class, predicted] = [path, class, predicted].map(|name| visible(name));
         _ = writeln!(text, "{path}: “{class}” taken for “{predicted}” at {sure}");
         if let Some(finding) = &mistake.finding {
-            _ = writeln!(text, "  {finding}");
+            _ = writeln!(text, "  {}", visible(finding));
         }
         for near in &mistake.nearest {
-            let (similarity, class) = (near.similarity, &near.class);
-            _ = writeln!(text, "  {similarity:.3}  “{class}”  {}", near.path);
+            let (similarity, class) = (near.similarity, visible(&near.class));
+            let path = visible(&near.path);
+            _ = writeln!(text, "  {similarity:.3}  “{class}”  {path}");
         }
     }
     text

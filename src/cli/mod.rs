@@ -107,6 +107,7 @@ use crate::backbone::open_own;
 use crate::jobs::wait_for_abandoned;
 use crate::media;
 use crate::project::{Project, ProjectError, follow_link, linked_classes};
+use crate::text::{is_visible, visible, visible_lines};
 
 /// Videos in, mobile-ready image classifier out.
 ///
@@ -200,7 +201,7 @@ pub fn main() -> ExitCode {
                 jiff::Timestamp::now(),
                 record.level(),
                 record.target(),
-                record.args()
+                visible(&record.args().to_string())
             )
         })
         .init();
@@ -254,7 +255,14 @@ pub fn main() -> ExitCode {
 
 /// Prints help, version or a usage error where each belongs.
 fn usage_exit(error: &clap::Error) -> ExitCode {
-    if let Err(unprinted) = error.print() {
+    // An argument may be a file name from anywhere. Such a message is printed without colours.
+    let plain = error.render().to_string();
+    let printed = if is_visible(&plain) {
+        error.print()
+    } else {
+        std::io::stderr().write_all(visible_lines(&plain).as_bytes())
+    };
+    if let Err(unprinted) = printed {
         log::debug!("cannot print a usage message: {unprinted}");
     }
     match error.kind() {
@@ -279,7 +287,7 @@ fn failure_exit(console: &Console, error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// A path for people and for JSON; what is not Unicode is replaced.
+/// A path for JSON, and for people through [`Console`]; what is not Unicode is replaced.
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }

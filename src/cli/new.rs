@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::project::Project;
+use crate::text::visible;
 
 use super::console::Console;
 use super::shown;
@@ -34,7 +35,11 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         name: project.name(),
     };
     console.result(&result, || {
-        format!("made the project “{}” in {}", result.name, result.project)
+        format!(
+            "made the project “{}” in {}",
+            visible(&result.name),
+            visible(&result.project)
+        )
     })
 }
 

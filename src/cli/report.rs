@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::evaluate::write_report;
 use crate::files;
+use crate::text::visible;
 
 use super::ProjectArg;
 use super::console::Console;
@@ -47,5 +48,5 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         bytes: files::metadata(&args.out)?.len(),
         path: shown(&args.out),
     };
-    console.result(&result, || format!("wrote {}\n", result.path))
+    console.result(&result, || format!("wrote {}", visible(&result.path)))
 }

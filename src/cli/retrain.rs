@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::backbone::Depth;
 use crate::retrain::{FINAL_TENSOR, Named, RetrainOrder, Retrained, named, retrain};
+use crate::text::visible;
 use crate::train::schema::Setting;
 use crate::train::{CurvePoint, LiveCurves};
 
@@ -272,12 +273,19 @@ fn text(result: &Result<'_>, done: &Retrained, misclassified: bool) -> String {
     if misclassified {
         lines.push("=== MISCLASSIFIED TEST IMAGES ===".to_owned());
         let wrong = result.misclassified.iter();
-        lines.extend(wrong.map(|wrong| format!("{}  {}", wrong.path, wrong.predicted)));
+        lines.extend(
+            wrong.map(|wrong| format!("{}  {}", visible(&wrong.path), visible(&wrong.predicted))),
+        );
     }
     for note in done.run.all_notes() {
-        lines.push(format!("note: {note}"));
+        lines.push(format!("note: {}", visible(&note)));
     }
-    lines.extend(result.files.iter().map(|file| format!("written: {file}")));
+    lines.extend(
+        result
+            .files
+            .iter()
+            .map(|file| format!("written: {}", visible(file))),
+    );
     lines.join("\n")
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::backbone::Depth;
 use crate::project::Project;
+use crate::text::visible;
 use crate::train::{
     Run, RunClasses, RunId, RunState, TrainError, find_runs, remove_run, restore_run,
 };
@@ -132,11 +133,11 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
 
 fn text(result: &Result) -> String {
     if let Some(written) = &result.curves {
-        return format!("wrote {}", written.path);
+        return format!("wrote {}", visible(&written.path));
     }
     let mut text = match (&result.removed, &result.restored) {
-        (Some(run), _) => format!("moved to the trash: {run}\n"),
-        (None, Some(run)) => format!("back from the trash: {run}\n"),
+        (Some(run), _) => format!("moved to the trash: {}\n", visible(run)),
+        (None, Some(run)) => format!("back from the trash: {}\n", visible(run)),
         (None, None) => String::new(),
     };
     if result.runs.is_empty() {

@@ -70,7 +70,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     console.event("serving", &serving)?;
     if !console.json() {
         if io::stdout().is_terminal() {
-            console.out(server.qr()?.to_text().trim_end())?;
+            console.lines(server.qr()?.to_text().trim_end())?;
         }
         console.out(&serving.url)?;
         console.say(&format!(

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::app::words;
 use crate::sweep::{Cost, RankBy, Row, Score, State, Sweep, Table};
+use crate::text::visible;
 
 use super::table::{Align, count, percent, size, table as lines};
 
@@ -151,20 +152,20 @@ pub fn text(sweep: &Sweep, table: &Table) -> String {
     for row in table.rows.iter().filter(failed) {
         if let State::Failed(reason) = &row.state {
             text.push_str("failed: ");
-            text.push_str(&table.words(row));
+            text.push_str(&visible(&table.words(row)));
             text.push_str(": ");
-            text.push_str(reason);
+            text.push_str(&visible(reason));
             text.push('\n');
         }
     }
     if !sweep.computer.is_empty() {
         text.push_str("latency: one image on ");
-        text.push_str(&sweep.computer);
+        text.push_str(&visible(&sweep.computer));
         text.push('\n');
     }
     for note in &table.notes {
         text.push_str("note: ");
-        text.push_str(note);
+        text.push_str(&visible(note));
         text.push('\n');
     }
     text

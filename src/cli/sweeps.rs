@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::sweep::{SweepId, Table, remove, restore, sweeps};
+use crate::text::visible;
 
 use super::ProjectArg;
 use super::console::Console;
@@ -97,8 +98,8 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
 
 fn list(result: &Result) -> String {
     let mut text = match (&result.removed, &result.restored) {
-        (Some(sweep), _) => format!("moved to the trash: {sweep}\n"),
-        (None, Some(sweep)) => format!("back from the trash: {sweep}\n"),
+        (Some(sweep), _) => format!("moved to the trash: {}\n", visible(sweep)),
+        (None, Some(sweep)) => format!("back from the trash: {}\n", visible(sweep)),
         (None, None) => String::new(),
     };
     if result.sweeps.is_empty() {

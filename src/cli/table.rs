@@ -1,5 +1,7 @@
 //! Tables and figures for people.
 
+use crate::text::visible;
+
 /// A column.
 pub enum Align {
     /// Text.
@@ -8,8 +10,12 @@ pub enum Align {
     Right,
 }
 
-/// Rows below a heading, columns two spaces apart; the first row of `rows` is the heading.
+/// Rows below a heading, columns two spaces apart; the first row of `rows` is the heading. A cell is one line.
 pub fn table(aligns: &[Align], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<_>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| visible(cell)).collect())
+        .collect();
     let width = |column: usize| {
         rows.iter()
             .filter_map(|row| row.get(column))
@@ -19,7 +25,7 @@ pub fn table(aligns: &[Align], rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..aligns.len()).map(width).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let cells: Vec<String> = row
             .iter()
             .zip(aligns)
@@ -65,13 +71,13 @@ pub fn count(number: u64, thing: &str) -> String {
     format!("{number} {plural}")
 }
 
-/// Names with commas between them; one that holds a comma itself, in quotation marks.
+/// Names in one line with commas between them; one that holds a comma itself, in quotation marks.
 pub fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names = names.map(|name| {
         if name.contains(',') {
-            format!("“{name}”")
+            format!("“{}”", visible(name))
         } else {
-            name.to_owned()
+            visible(name).into_owned()
         }
     });
     names.collect::<Vec<_>>().join(", ")

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::backbone::{Architecture, Depth};
 use crate::evaluate::{Evaluation, calibrate_or_warn};
 use crate::project::Project;
+use crate::text::visible;
 use crate::train::{
     CurvePoint, Estimate, LiveCurves, Part, Run, RunClasses, RunState, TrainError, TrainSettings,
     Verdict, estimate, resume, runs, train,
@@ -346,7 +347,7 @@ fn text(figures: &RunFigures) -> String {
         count(figures.classes.len() as u64, "class"),
         count(u64::from(figures.steps), "step"),
         figures.seconds,
-        figures.run,
+        visible(&figures.run),
         percent(figures.validation_accuracy),
         figures.best_step,
         percent(figures.test_accuracy),
@@ -357,7 +358,7 @@ fn text(figures: &RunFigures) -> String {
     }
     for note in &figures.notes {
         text.push_str("\nnote: ");
-        text.push_str(note);
+        text.push_str(&visible(note));
     }
     text
 }

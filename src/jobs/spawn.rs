@@ -6,6 +6,8 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
+use crate::text::visible;
+
 use super::Work;
 
 /// Why a job brought no result.
@@ -119,7 +121,7 @@ where
     }
 }
 
-/// An error with its causes as one line.
+/// An error with its causes as one line, for people: names in it [are visible](crate::text::visible).
 #[must_use]
 pub fn sentence(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -132,7 +134,7 @@ pub fn sentence(error: &dyn Error) -> String {
         }
         source = cause.source();
     }
-    text
+    visible(&text).into_owned()
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

@@ -5,9 +5,10 @@
 
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ort::environment::Environment;
+use ort::logging::LogLevel;
 
 use crate::files;
 
@@ -169,9 +170,10 @@ fn load(path: PathBuf, version: String) -> Result<Loaded, OnnxError> {
         .map_err(|error| OnnxError::Runtime(error.to_string()))?
         .with_name("salamander")
         .with_telemetry(false)
+        .with_logger(Arc::new(logged))
         .build()
         .map_err(|error| OnnxError::Runtime(error.message().to_owned()))?;
-    environment.set_log_level(ort::logging::LogLevel::Error);
+    environment.set_log_level(LogLevel::Error);
     log::info!("ONNX Runtime {version} from {}", path.display());
     let info = RuntimeInfo {
         path,
@@ -179,6 +181,17 @@ fn load(path: PathBuf, version: String) -> Result<Loaded, OnnxError> {
         providers: providers(),
     };
     Ok(Loaded { info, environment })
+}
+
+/// What ONNX Runtime says goes to the log; errors come back as return values too.
+fn logged(level: LogLevel, _category: &str, _id: &str, place: &str, message: &str) {
+    let level = match level {
+        LogLevel::Verbose => log::Level::Trace,
+        LogLevel::Info => log::Level::Debug,
+        LogLevel::Warning => log::Level::Info,
+        LogLevel::Error | LogLevel::Fatal => log::Level::Warn,
+    };
+    log::log!(target: "onnxruntime", level, "{place}: {message}");
 }
 
 /// Execution providers that this build of the library brings along. `ort` itself only answers for those that

@@ -19,7 +19,7 @@ pub fn banner_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
         "“{name}” is not there any more. Was its drive unplugged, or its folder moved? It goes on by itself when the folder is back."
     );
     let noun = session.noun();
-    let place = session.root.display().to_string();
+    let place = words::path(&session.root);
     Panel::top("gone")
         .frame(
             Frame::new()

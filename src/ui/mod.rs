@@ -25,6 +25,7 @@ pub mod theme;
 mod top_bar;
 mod train;
 mod viewer;
+mod visible;
 pub mod widgets;
 mod window_place;
 
@@ -97,6 +98,7 @@ impl Window {
     #[must_use]
     pub fn new(ctx: &egui::Context, options: Options) -> Self {
         theme::install(ctx);
+        visible::install(ctx);
         Self {
             app: App::new(ctx, options),
             views: Views {

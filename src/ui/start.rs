@@ -195,10 +195,7 @@ fn recent_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
 
 fn recent_line_ui(ui: &mut Ui, root: &Path, present: bool) -> bool {
     let t = tokens(ui);
-    let name = root
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let name = root.file_name().map(words::path).unwrap_or_default();
     let sense = if present {
         Sense::click()
     } else {
@@ -248,5 +245,5 @@ fn recent_line_ui(ui: &mut Ui, root: &Path, present: bool) -> bool {
     response.widget_info(|| {
         egui::WidgetInfo::labeled(egui::Role::Button, present, format!("Open {name}"))
     });
-    response.on_hover_text(root.to_string_lossy()).clicked()
+    response.on_hover_text(words::path(root)).clicked()
 }

@@ -166,12 +166,9 @@ fn project_menu(ui: &mut Ui, cx: &mut Cx<'_>, name: &str, room: f32) {
         if !others.is_empty() {
             widgets::separator(ui);
             for root in others {
-                let name = root
-                    .file_name()
-                    .map(|name| name.to_string_lossy().into_owned())
-                    .unwrap_or_default();
+                let name = root.file_name().map(words::path).unwrap_or_default();
                 let item = menu_item(ui, Some(icons::RECENT), &words::shorten(&name, 30), ());
-                if item.on_hover_text(root.to_string_lossy()).clicked() {
+                if item.on_hover_text(words::path(&root)).clicked() {
                     cx.act(Action::OpenProject(root));
                     ui.close();
                 }

@@ -62,6 +62,7 @@ mod tflite_int8;
 mod train;
 mod trash;
 mod tuned;
+mod visible;
 mod web;
 mod window;
 mod window_again;

@@ -108,7 +108,7 @@ impl App {
         let Some(session) = &self.session else {
             return;
         };
-        let Some(mut source) = session.source(id).cloned() else {
+        let Some(mut source) = session.project.source(id) else {
             return;
         };
         session.previews.forget(&source.path);

@@ -183,7 +183,7 @@ fn class_rows(plan: &ImportPlan) -> Vec<ClassRow<'_>> {
             Some(class) => Cow::Borrowed(class.as_str()),
             None if group.refused.is_some() => {
                 let folder = group.folder.file_name().unwrap_or_default();
-                folder.to_string_lossy()
+                Cow::Owned(words::path(folder))
             }
             None => continue,
         };
@@ -235,7 +235,7 @@ fn groups_ui(ui: &mut Ui, session: &Session, plan: &ImportPlan, keep_split: bool
                     let color = class.and_then(|name| session.class(name));
                     class_dot(ui, color.map(|class| class.color));
                     let label = ui.label(words::shorten(&row.name, 30));
-                    label.on_hover_text(row.group.folder.to_string_lossy());
+                    label.on_hover_text(words::path(&row.group.folder));
                     if let Some(refused) = &row.group.refused {
                         let text = RichText::new(refused).color(t.danger);
                         ui.add(Label::new(text.size(theme::TYPE_SMALL)).truncate());

@@ -118,7 +118,7 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, file: &FileReport, name: &str) {
             .layout(Layout::left_to_right(Align::Center)),
     );
     left.add(Label::new(words::shorten(name, 34)).truncate())
-        .on_hover_text(file.path.to_string_lossy());
+        .on_hover_text(words::path(&file.path));
     row.add_space(names.width() + 8.0);
     row.with_layout(Layout::right_to_left(Align::Center), |ui| {
         let label = format!("Show {name}");
@@ -199,7 +199,7 @@ fn end_ui(
 fn as_text(outcome: &ImportOutcome, rows: &[usize]) -> String {
     let mut text = String::new();
     for file in rows.iter().filter_map(|index| outcome.files.get(*index)) {
-        let (fate, path) = (&file.fate, file.path.display());
+        let (fate, path) = (&file.fate, words::path(&file.path));
         // Writing to a string does not fail.
         let written = writeln!(text, "{}\t{path}\t{}", fate.code(), fate.text());
         debug_assert!(written.is_ok());

@@ -184,12 +184,11 @@ fn folder_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let Some(dir) = session.export_dir() else {
         return;
     };
-    let shown = dir.strip_prefix(&session.root).map_or_else(
-        |_| dir.to_string_lossy().into_owned(),
-        |inside| inside.to_string_lossy().into_owned(),
-    );
+    let shown = dir
+        .strip_prefix(&session.root)
+        .map_or_else(|_| words::path(&dir), words::path);
     ui.add(egui::Label::new(widgets::small(t, shown)).wrap())
-        .on_hover_text(dir.to_string_lossy());
+        .on_hover_text(words::path(&dir));
     let mut zip = session.export.zip;
     if ui
         .checkbox(&mut zip, "As one ZIP file")

@@ -81,7 +81,7 @@ fn proved(session: &Session, export: &FoundExport) -> String {
 
 fn reveal_ui(ui: &mut Ui, cx: &mut Cx<'_>, export: &FoundExport) {
     if button(ui, Some(icons::REVEAL), "Show in folder")
-        .on_hover_text(export.dir.to_string_lossy())
+        .on_hover_text(words::path(&export.dir))
         .clicked()
     {
         cx.act(Action::Export(ExportAction::Reveal(export.dir.clone())));
@@ -179,7 +179,7 @@ fn open_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, export: &FoundExport
         }
         let beside = widgets::faint(t, format!("Beside: {}", export.others.join(", ")));
         ui.add(egui::Label::new(beside).wrap())
-            .on_hover_text(export.dir.to_string_lossy());
+            .on_hover_text(words::path(&export.dir));
     });
 }
 

@@ -204,7 +204,7 @@ fn top_ui(
         words::shorten(&source.name, (letters * part).max(8.0) as usize)
     };
     left.label(widgets::title(name))
-        .on_hover_text(source.path.to_string_lossy());
+        .on_hover_text(words::path(&source.path));
     class_ui(&mut left, cx, session, source);
     let strip_warning = match source.kind {
         SourceKind::Video => {
