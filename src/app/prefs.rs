@@ -132,7 +132,7 @@ impl Prefs {
     /// Reads the settings in `dir`.
     #[must_use]
     pub fn load(dir: &Path) -> Self {
-        files::read(dir.join(FILE))
+        files::read_document(dir.join(FILE))
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default()

@@ -50,7 +50,24 @@ pub(super) struct Rect {
     pub height: u32,
 }
 
+/// The longest side of an input, pixels: several times that of any backbone, and no more memory than any machine has.
+const MOST_PX: u32 = 4096;
+
 impl Preprocessing {
+    /// What makes it one that no network has, as the end of a sentence: runs and model files may come from anywhere.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        let side = self.resolution_px;
+        if !(1..=MOST_PX).contains(&side) {
+            return Some(format!(
+                "its input is {side} pixels wide, where 1 to {MOST_PX} are possible"
+            ));
+        }
+        let is_usable = self.mean.iter().all(|mean| mean.is_finite())
+            && self.std.iter().all(|std| std.is_normal());
+        (!is_usable).then(|| "its mean or standard deviation is no number to normalise by".into())
+    }
+
     /// Cuts and resizes with antialiasing: `resolution × resolution` RGB, 8 bits.
     #[must_use]
     pub fn resize(&self, picture: &RgbImage) -> RgbImage {

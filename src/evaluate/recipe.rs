@@ -8,8 +8,6 @@ use crate::onnx::Tensor;
 
 /// Version of the layout below.
 const SCHEMA: u32 = 1;
-/// The longest side of an input, pixels: several times that of any backbone, and no more memory than any machine has.
-const MOST_PX: u32 = 4096;
 
 /// The input of an exported model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,21 +149,14 @@ impl Recipe {
     /// What makes it one that no export has, as the end of a sentence: a model file may come from anywhere.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
-        let side = &self.preprocessing.resolution_px;
-        let numbers = [
-            (self.preprocessing.mean, self.preprocessing.std),
-            self.normalisation(),
-        ];
-        if !(1..=MOST_PX).contains(side) {
-            return Some(format!(
-                "its input is {side} pixels wide, where 1 to {MOST_PX} are possible"
-            ));
-        }
-        let is_usable = |(mean, std): &([f32; 3], [f32; 3])| {
-            mean.iter().all(|mean| mean.is_finite()) && std.iter().all(|std| std.is_normal())
+        let (mean, std) = self.normalisation();
+        let by_caller = Preprocessing {
+            mean,
+            std,
+            ..self.preprocessing.clone()
         };
-        if !numbers.iter().all(is_usable) {
-            return Some("its mean or standard deviation is no number to normalise by".into());
+        if let Some(fault) = self.preprocessing.fault().or_else(|| by_caller.fault()) {
+            return Some(fault);
         }
         if self.labels.is_empty() {
             return Some("it has no labels".into());

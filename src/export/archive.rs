@@ -1,7 +1,7 @@
 //! Exports as one ZIP file, and reading an export wherever it lies: in a folder or in such a file.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 
 use zip::result::ZipError;
@@ -100,6 +100,17 @@ fn failed(action: &'static str, path: &Path, error: ZipError) -> ExportError {
     })
 }
 
+/// Whether the end record of a ZIP archive is where it must be: in the last 22 bytes, or before a comment of at most 65,535
+/// (APPNOTE.TXT 4.3.16). The library would look for it in the whole of a file, however large.
+fn ends_as_archive(file: &mut File) -> io::Result<bool> {
+    const MOST: u64 = 22 + 65_535;
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(MOST)))?;
+    let mut end = Vec::new();
+    file.take(MOST).read_to_end(&mut end)?;
+    Ok(end.windows(4).any(|four| four == b"PK\x05\x06"))
+}
+
 /// An export that is read: its folder, or the ZIP file that holds that folder.
 pub(super) struct Contents {
     /// The folder or file, for messages.
@@ -132,7 +143,7 @@ impl Contents {
                 from: From::Folder,
             });
         }
-        let file = match crate::files::open(place) {
+        let mut file = match crate::files::open(place) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(no_bundle(
@@ -141,13 +152,19 @@ impl Contents {
             }
             Err(error) => return Err(ExportError::io("read", place)(error)),
         };
+        let no_archive = || {
+            no_bundle(
+                "it is a file and no whole ZIP archive; give the folder of the export that it belongs to, or the ZIP file of one",
+            )
+        };
+        if !ends_as_archive(&mut file).map_err(ExportError::io("read", place))? {
+            return Err(no_archive());
+        }
         let archive = ZipArchive::new(file).map_err(|error| match error {
             ZipError::Io(error) if error.kind() != ErrorKind::UnexpectedEof => {
                 ExportError::io("read", place)(error)
             }
-            _ => no_bundle(
-                "it is a file and no whole ZIP archive; give the folder of the export that it belongs to, or the ZIP file of one",
-            ),
+            _ => no_archive(),
         })?;
         let below = {
             let names = archive.file_names();

@@ -8,7 +8,13 @@ use std::path::Path;
 use super::confined::{Purpose, confined};
 use super::folder::{Folder, Open};
 
-/// Opens a file for reading.
+/// The most of a file that [`read`] reads: more than any model or checkpoint has, bytes.
+const MOST_BYTES: u64 = 8 << 30;
+/// The most of a text file or a JSON document that is read: some million lines, bytes.
+const MOST_TEXT_BYTES: u64 = 1 << 30;
+
+/// Opens a file for reading. A pipe, a device or a socket, which could keep the program waiting or never end, is refused
+/// before it is opened.
 pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
     let path = path.as_ref();
     Folder::open_file(path, Open::Read)
@@ -26,19 +32,42 @@ pub fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
     Folder::open_file(path, Open::New)
 }
 
-/// All that is in a file.
+/// All that is in a file of at most 8 GiB.
 pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-    let path = path.as_ref();
-    let mut file = open(path)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
+    read_at_most(path.as_ref(), MOST_BYTES)
 }
 
-/// All that is in a file, as text.
+/// All that is in a JSON document or another text of at most 1 GiB.
+pub fn read_document(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    read_at_most(path.as_ref(), MOST_TEXT_BYTES)
+}
+
+/// The same, as text.
 pub fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
-    let path = path.as_ref();
-    io::read_to_string(open(path)?)
+    let bytes = read_document(path)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// All that is in a file, unless that is more than `most` bytes.
+pub(super) fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    let too_large = || {
+        let text = format!("it has more than {} MB", most >> 20);
+        io::Error::new(io::ErrorKind::FileTooLarge, text)
+    };
+    let length = file.metadata()?.len();
+    if length > most {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    let room = usize::try_from(length).unwrap_or(usize::MAX);
+    bytes.try_reserve_exact(room)?;
+    // It may grow meanwhile.
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(too_large());
+    }
+    Ok(bytes)
 }
 
 /// What is known of a file or folder. Below a confined folder a link is a link, elsewhere it is what it leads to.

@@ -96,11 +96,38 @@ impl Folder {
     /// Opens a file in a folder reached by [`Folder::of`].
     pub(super) fn open_file(path: &Path, how: Open) -> io::Result<File> {
         if confined(path, how.purpose())?.is_none() {
-            return how.options().open(path);
+            return match how {
+                Open::Read => open_free(path),
+                _ => how.options().open(path),
+            };
         }
         let (folder, name) = Self::of(path, how.purpose())?;
         folder.file(&name, how)
     }
+}
+
+/// Opens a file outside of confined folders for reading; links are followed.
+fn open_free(path: &Path) -> io::Result<File> {
+    let mut options = Open::Read.options();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // Should a pipe be put there after the check, it keeps nobody waiting.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    check_kind(&std::fs::metadata(path)?)?;
+    let file = options.open(path)?;
+    check_kind(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Whether it is a file or a folder; whoever reads a folder as a file gets the system's error.
+fn check_kind(found: &std::fs::Metadata) -> io::Result<()> {
+    if found.is_file() || found.is_dir() {
+        return Ok(());
+    }
+    let text = "it is a pipe, a device or a socket; only files can be read";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 #[cfg(unix)]
@@ -113,7 +140,9 @@ mod unix {
     };
     use rustix::io::Errno;
 
-    use super::{Confined, File, Folder, Open, OsStr, Path, PathBuf, io, link_in_the_way};
+    use super::{
+        Confined, File, Folder, Open, OsStr, Path, PathBuf, check_kind, io, link_in_the_way,
+    };
 
     /// Folders on the way need no right to list them.
     #[cfg(target_os = "linux")]
@@ -183,14 +212,8 @@ mod unix {
             };
             let opened = openat(handle, name, how.flags(), Mode::from_raw_mode(0o666));
             let file = File::from(opened.map_err(|error| explained(error, handle, name, &path))?);
-            let kind = file.metadata()?.file_type();
-            if kind.is_file() || kind.is_dir() {
-                return Ok(file);
-            }
-            Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "it is neither a file nor a folder",
-            ))
+            check_kind(&file.metadata()?)?;
+            Ok(file)
         }
 
         /// Makes a folder in it.

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 #[error("cancelled")]
 pub struct Cancelled;
 
+/// Longer than any program runs.
+const FOREVER: Duration = Duration::from_secs(1 << 31);
+
 /// How far a job is: the latest value, overwritten by each report.
 #[derive(Debug, Clone)]
 pub struct Progress {
@@ -147,6 +150,16 @@ impl Work {
 
     /// Runs `inner`; if the work is cancelled before its end, `stop` is called at once, on another thread.
     pub fn stopped_by<T>(&self, stop: impl FnOnce() + Send, inner: impl FnOnce() -> T) -> T {
+        self.stopped_by_or_after(FOREVER, stop, inner)
+    }
+
+    /// The same; `stop` is also called once `inner` has run for longer than `limit`.
+    pub fn stopped_by_or_after<T>(
+        &self,
+        limit: Duration,
+        stop: impl FnOnce() + Send,
+        inner: impl FnOnce() -> T,
+    ) -> T {
         /// Tells the watching thread to end, however the work ends.
         struct Ends<'a>(&'a Work, &'a AtomicBool);
         impl Drop for Ends<'_> {
@@ -159,7 +172,7 @@ impl Work {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let end = || ended.load(Ordering::Relaxed).then_some(());
-                if self.wait_for(end).is_err() {
+                if !matches!(self.wait_until(end, limit), Ok(Some(()))) {
                     stop();
                 }
             });
@@ -170,18 +183,36 @@ impl Work {
 
     /// Waits until there is something, or the work is cancelled. What brings it about must [`Work::nudge`].
     pub(super) fn wait_for<T>(&self, mut ready: impl FnMut() -> Option<T>) -> Result<T, Cancelled> {
+        loop {
+            if let Some(found) = self.wait_until(&mut ready, FOREVER)? {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The same, for at most `limit`; `None` after that.
+    fn wait_until<T>(
+        &self,
+        mut ready: impl FnMut() -> Option<T>,
+        limit: Duration,
+    ) -> Result<Option<T>, Cancelled> {
+        let begun = Instant::now();
         let mut state = self.state();
         loop {
             if state.cancelled {
                 return Err(Cancelled);
             }
             if let Some(value) = ready() {
-                return Ok(value);
+                return Ok(Some(value));
             }
-            state = self
+            let left = limit.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            (state, _) = self
                 .0
                 .resumed
-                .wait(state)
+                .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }

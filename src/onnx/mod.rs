@@ -16,6 +16,8 @@ pub use binding::{Bindings, Constant, Loop, Stopper};
 pub use error::OnnxError;
 pub use file::ModelFile;
 pub use runtime::{RuntimeInfo, runtime_info};
+#[cfg(test)]
+pub(crate) use session::tests::endless;
 pub use session::{Session, TensorInfo};
 pub use tensor::{Element, ElementType, Tensor};
 pub use wire::{cast_target, element_of, tensor_from_proto, tensor_to_proto};

@@ -326,7 +326,7 @@ pub(super) fn read_value(value: &DynValue) -> Result<Tensor, OnnxError> {
     clippy::float_cmp,
     reason = "a failed set-up is a failed test; the numbers are exact"
 )]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::onnx::proto::{
         AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
@@ -450,7 +450,7 @@ mod tests {
     }
 
     /// `y` is `x`, found again and again for as long as an i64 counts.
-    fn endless() -> Vec<u8> {
+    pub(crate) fn endless() -> Vec<u8> {
         let state = |name: &str| value(name, true);
         let truth = |name: &str| ValueInfoProto {
             name: Some(name.into()),

@@ -75,7 +75,7 @@ pub(super) struct ClassFrames(BTreeMap<ClassId, Sample>);
 impl ClassFrames {
     /// What was remembered; nothing when it cannot be read.
     pub(super) fn load(project: &Project) -> Self {
-        let bytes = files::read(project.cache_dir().join(FILE)).unwrap_or_default();
+        let bytes = files::read_document(project.cache_dir().join(FILE)).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 

@@ -237,7 +237,7 @@ enum Trouble {
 
 /// The outer error ends the search for a readable version, the inner one does not.
 fn read(path: &Path, root: &Path) -> Result<Result<Document, Trouble>, ProjectError> {
-    let bytes = match files::read(path) {
+    let bytes = match files::read_document(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(Trouble::Missing)),
         Err(error) => return Err(ProjectError::io("read", path)(error)),

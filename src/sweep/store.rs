@@ -116,7 +116,7 @@ impl Sweep {
 
     fn read(dir: &Path) -> Result<Self, SweepError> {
         let path = dir.join(FILE);
-        let text = files::read(&path).map_err(SweepError::io("read", &path))?;
+        let text = files::read_document(&path).map_err(SweepError::io("read", &path))?;
         let value: serde_json::Value =
             serde_json::from_slice(&text).map_err(SweepError::damaged(&path))?;
         let format = value.get("format").and_then(serde_json::Value::as_u64);
@@ -124,6 +124,12 @@ impl Sweep {
             return Err(SweepError::Newer { path });
         }
         let mut sweep: Self = serde_json::from_value(value).map_err(SweepError::damaged(&path))?;
+        for training in &sweep.trainings {
+            training
+                .settings
+                .check()
+                .map_err(SweepError::damaged(&path))?;
+        }
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         sweep.id = SweepId(name.into_owned());
         dir.clone_into(&mut sweep.dir);

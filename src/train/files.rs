@@ -47,7 +47,7 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Trai
 /// # Errors
 /// [`TrainError::Damaged`] for one with a wrong checksum. One without, of an earlier version, is not checked.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
-    let text = files::read(path).map_err(TrainError::io("read", path))?;
+    let text = files::read_document(path).map_err(TrainError::io("read", path))?;
     if let Some((object, checksum)) = split_checksum(&text)
         && hash(object).as_bytes() != checksum
     {

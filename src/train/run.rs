@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Preprocessing, open_own};
-use crate::project::{ClassId, ContentId, Project, Split};
+use crate::project::{ClassId, ClassName, ContentId, Project, Split};
 
 use super::files;
 use super::tensorboard::Tested;
@@ -184,6 +184,23 @@ struct RunFile {
     blake3: Hashes,
 }
 
+impl RunFile {
+    /// What makes it one that no training wrote, as a sentence: it may have been edited, or come from anywhere.
+    fn fault(&self) -> Option<String> {
+        if let Some(fault) = self.preprocessing.fault() {
+            return Some(fault);
+        }
+        if self.classes.is_empty() {
+            return Some("it has no classes".into());
+        }
+        let wrong = |name: &String| ClassName::new(name).err();
+        if let Some(error) = self.classes.iter().find_map(wrong) {
+            return Some(error.to_string());
+        }
+        self.settings.check().err().map(|error| error.to_string())
+    }
+}
+
 /// What is known of a run before its first step.
 pub(super) struct NewRun<'a> {
     pub settings: &'a TrainSettings,
@@ -274,6 +291,9 @@ impl Run {
                 log::warn!("{}", problem.reason);
             }
         }
+        if let Some(fault) = file.fault() {
+            return Err(files::damaged(&path)(fault));
+        }
         let results = if file.format < FORMAT {
             let last = file.settings.last_part();
             let (notes, secs) = (&file.notes, file.preparation_secs);
@@ -353,7 +373,16 @@ impl Run {
     /// The frames it was trained and tested on.
     pub fn frames(&self) -> Result<Vec<RunFrame>, TrainError> {
         let path = self.dir.join(FRAMES_FILE);
-        files::lines(&path, &self.read(&path)?)
+        let frames: Vec<RunFrame> = files::lines(&path, &self.read(&path)?)?;
+        let known = self.classes.len();
+        match frames.iter().find(|frame| frame.class >= known) {
+            Some(frame) => {
+                let class = frame.class;
+                let reason = format!("a frame is of class {class}, where there are {known}");
+                Err(files::damaged(&path)(reason))
+            }
+            None => Ok(frames),
+        }
     }
 
     /// Deletes the run's folder with everything in it.

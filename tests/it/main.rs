@@ -6,6 +6,7 @@
 )]
 
 mod architectures;
+mod bounds;
 mod cancel;
 mod chromium;
 mod cli;
@@ -38,6 +39,7 @@ mod late_ends;
 mod make;
 mod media;
 mod mobilenet;
+mod mutate;
 mod networks;
 mod projects;
 mod random_networks;

@@ -238,7 +238,9 @@ fn the_window_writes_them_out() {
     for workspace in ["Import", "Label", "Train"] {
         go(&mut desk, workspace);
         desk.rest();
-        desk.see_part("tac\\u{202e}cat");
+        if workspace != "Train" {
+            desk.see_part("tac\\u{202e}cat");
+        }
         let mut stack = vec![desk.harness.root()];
         while let Some(node) = stack.pop() {
             let access = node.accesskit_node();

@@ -168,8 +168,8 @@ fn described(dir: &Path) -> Result<Description, String> {
     if facts.len() > MOST_BYTES {
         return Err(format!("{DESCRIPTION} is too large to be one"));
     }
-    let bytes =
-        files::read(&path).map_err(|error| format!("{DESCRIPTION} cannot be read ({error})"))?;
+    let bytes = files::read_document(&path)
+        .map_err(|error| format!("{DESCRIPTION} cannot be read ({error})"))?;
     let description: Description = serde_json::from_slice(&bytes)
         .map_err(|error| format!("{DESCRIPTION} is damaged ({error})"))?;
     if let Some(fault) = description.fault() {

@@ -51,7 +51,7 @@ pub(super) fn cached<T: Serialize + DeserializeOwned>(
     make: impl FnOnce() -> Result<T, EvaluateError>,
 ) -> Result<T, EvaluateError> {
     let path = path(what, content);
-    if let Ok(text) = files::read(project.cache_dir().join(&path))
+    if let Ok(text) = files::read_document(project.cache_dir().join(&path))
         && let Ok(known) = serde_json::from_slice(&text)
     {
         return Ok(known);

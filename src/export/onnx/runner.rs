@@ -1,6 +1,7 @@
 //! An ONNX model read back: session and recipe.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::evaluate::{EvaluateError, Recipe, Runner};
 use crate::jobs::Work;
@@ -8,11 +9,15 @@ use crate::onnx::{Element, OnnxError, Session, Stopper, Tensor};
 
 use super::RECIPE_KEY;
 
+/// So long may one image take: some hundred times what a large network needs. A model file may hold a loop without an end.
+const MOST_TIME: Duration = Duration::from_mins(3);
+
 /// An exported ONNX model ready to run in ONNX Runtime.
 pub struct OnnxRunner {
     session: Session,
     recipe: Recipe,
     path: PathBuf,
+    most_time: Duration,
 }
 
 impl OnnxRunner {
@@ -59,6 +64,7 @@ impl OnnxRunner {
             session,
             recipe,
             path: path.to_owned(),
+            most_time: MOST_TIME,
         })
     }
 }
@@ -81,7 +87,9 @@ impl Runner for OnnxRunner {
     ) -> Result<Vec<f32>, EvaluateError> {
         let names = [self.recipe.input.name.as_str(), &self.recipe.output.name];
         let stopper = Stopper::new()?;
-        let found = work.stopped_by(
+        let begun = Instant::now();
+        let found = work.stopped_by_or_after(
+            self.most_time,
             || stopper.stop(),
             || {
                 let inputs = [(names[0], input)];
@@ -92,6 +100,13 @@ impl Runner for OnnxRunner {
         if found.is_err() {
             // Stopped, and an error for that reason.
             work.check()?;
+            if begun.elapsed() >= self.most_time {
+                let secs = self.most_time.as_secs();
+                return Err(EvaluateError::NoExport {
+                    path: self.path.clone(),
+                    reason: format!("one image takes it longer than {secs} s"),
+                });
+            }
         }
         self.probabilities_of(found?)
     }
@@ -106,5 +121,53 @@ impl OnnxRunner {
                 reason: "its output is not one probability per label".into(),
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use prost::Message as _;
+
+    use crate::backbone::{Architecture, Fit};
+    use crate::evaluate::InputKind;
+    use crate::onnx::endless;
+    use crate::onnx::proto::{ModelProto, StringStringEntryProto};
+
+    use super::*;
+
+    #[test]
+    fn a_loop_without_an_end_is_refused() {
+        let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
+        let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
+        let labels = ["a", "b"].map(str::to_owned);
+        let kind = InputKind::Float32Nchw;
+        let mut recipe = Recipe::new(kind, &preprocessing, &architecture, &labels);
+        recipe.input.name = "x".into();
+        recipe.output.name = "y".into();
+        let mut model = ModelProto::decode(endless().as_slice()).unwrap();
+        model.metadata_props.push(StringStringEntryProto {
+            key: Some(RECIPE_KEY.into()),
+            value: Some(serde_json::to_string(&recipe).unwrap()),
+        });
+        let path = Path::new("there/endless.onnx");
+        let mut runner = OnnxRunner::from_bytes(&model.encode_to_vec(), path, 1).unwrap();
+        runner.most_time = Duration::from_millis(50);
+        let x = Tensor::new([1, 2], vec![0.5_f32, 0.5]);
+        let said = runner.run_until_cancelled(&x, &Work::new()).unwrap_err();
+        let said = said.to_string();
+        assert!(
+            said.contains("there/endless.onnx") && said.contains("longer than"),
+            "{said}"
+        );
+        let work = Work::new();
+        work.cancel();
+        runner.most_time = MOST_TIME;
+        let ended = runner.run_until_cancelled(&x, &work);
+        assert!(
+            matches!(ended, Err(EvaluateError::Cancelled(_))),
+            "{ended:?}"
+        );
     }
 }
