@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::SweepDraft;
 use super::import::{Again, FateFilter, PlanAnswer};
 use super::plots::{FigureFormat, Metric};
-use crate::media::ImportPlan;
+use crate::media::{Amount, ImportPlan};
 use crate::project::{ClassName, SourceId, Trash};
 use crate::train::RunId;
 
@@ -109,6 +109,15 @@ pub enum Dialog {
         ids: Vec<SourceId>,
         /// How.
         how: Again,
+    },
+    /// Whether very many frames are written.
+    ExtractMuch {
+        /// The videos.
+        ids: Vec<SourceId>,
+        /// What becomes of frames that are there.
+        again: Option<Again>,
+        /// What they give.
+        amount: Amount,
     },
     /// How many more steps a run is trained for.
     Extend {

@@ -54,6 +54,9 @@ pub struct Args {
     /// Do not keep the split of `train`, `val` and `test` folders: their files are split like all others
     #[arg(long)]
     ignore_split: bool,
+    /// Write any number of frames, also very many (over 20,000) or more than the disk seems to have room for
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// Width of the frames in pixels, or `original`; never wider than the video [default: 500]
@@ -255,6 +258,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         replace: args.replace,
         like_neighbours: args.like_neighbours,
         ignore_split: args.ignore_split,
+        force: args.force,
     };
     let folder = shown(&args.project.project);
     let project = args.project.open(console)?;

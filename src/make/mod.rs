@@ -263,6 +263,7 @@ fn real(path: &Path) -> PathBuf {
 fn options(order: &MakeOrder) -> ImportOptions {
     ImportOptions {
         class_from: order.class_from.clone(),
+        force: true,
         ..ImportOptions::default()
     }
 }

@@ -48,6 +48,8 @@ pub fn adopt(
         sampling: *sampling,
         videos: Videos::Extract,
         on_conflict: OnConflict::Move,
+        // They were looked at one by one.
+        force: true,
         ..ImportOptions::default()
     };
     import_planned(project, plan(wanted)?, &options, work, &mut adopted.outcome)?;

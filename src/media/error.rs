@@ -7,6 +7,8 @@ use crate::files::FileError;
 use crate::jobs::Cancelled;
 use crate::project::ProjectError;
 
+use super::Amount;
+
 /// An error of the media layer.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
@@ -42,6 +44,11 @@ pub enum MediaError {
         /// The rest of the sentence: what happened, and the remedy.
         reason: String,
     },
+    /// So many frames are not written unasked.
+    #[error(
+        "these videos give {0}; take fewer (a lower rate, a part of each), or agree to it with --force"
+    )]
+    Much(Amount),
     /// FFmpeg refused something that has nothing to do with the file.
     #[error("FFmpeg cannot {0}")]
     Ffmpeg(String),

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod again;
+mod amount;
 mod cut;
 mod decode;
 mod depth;
@@ -34,6 +35,7 @@ mod whole;
 
 pub use adopt::{Adopted, Wanted, adopt};
 pub use again::{Again, extract_again};
+pub use amount::Amount;
 pub use error::MediaError;
 pub use extract::extract;
 pub use ffmpeg::versions;

@@ -440,3 +440,20 @@ fn what_is_mended_and_what_is_not_there_is_told() {
     assert_sentence(&told, &["`salamander classes p merge 猫 Cat`"]);
     place.result("classes p merge 猫 Cat");
 }
+
+#[test]
+fn very_many_frames_are_written_only_when_that_is_agreed_to() {
+    let place = Place::new();
+    place.video("long.mp4", "smptebars=size=160x120:rate=10,trim=duration=100");
+    assert_eq!(place.line("new p").code, Some(0));
+    let refused = place.failure("import p long.mp4 --fps 240 --class red");
+    assert!(refused.contains("about 24,000 frames"), "{refused}");
+    assert!(refused.contains("--force"), "{refused}");
+    let json = std::fs::read_to_string(place.path("p/project.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["sources"], serde_json::json!([]));
+    assert!(!place.path("p/classes/red").exists());
+    // Every image of it is the same, so that few are taken in the end.
+    let done = place.result("import p long.mp4 --fps 240 --class red --force");
+    assert_eq!(done["frames"], 240);
+}

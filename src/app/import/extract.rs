@@ -8,7 +8,7 @@ use crate::app::notes::Tone;
 use crate::app::tasks::TaskId;
 use crate::app::{Action, App, Command, Dialog, Lane, Session, expected_frames, words};
 use crate::jobs::{JobError, Work};
-use crate::media::{self, MediaError};
+use crate::media::{self, Amount, MediaError};
 use crate::project::{Change, Project, Sampling, Source, SourceId, SourceKind, like_neighbours};
 
 /// Extractions that were asked for while others were under way; counted as one.
@@ -122,10 +122,8 @@ impl App {
             source.is_some_and(|source| source.extracted.is_some())
                 && session.snapshot.counts.source(id) > 0
         });
-        for id in new {
-            self.extract(id, None);
-        }
-        if !again.is_empty() {
+        self.extract_or_ask(new, None);
+        if !again.is_empty() && self.dialog.is_none() {
             self.dialog = Some(Dialog::ExtractAgain {
                 ids: again,
                 how: Again {
@@ -133,6 +131,26 @@ impl App {
                     replace: true,
                 },
             });
+        }
+    }
+
+    /// Extracts, or asks first if that gives very many frames.
+    pub(super) fn extract_or_ask(&mut self, ids: Vec<SourceId>, again: Option<Again>) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let sampling = &session.import.sampling;
+        let frames = ids.iter().filter_map(|id| {
+            let source = session.source(id)?;
+            expected_frames(source.duration_secs, sampling)
+        });
+        let amount = Amount::of(frames.sum(), sampling, &session.root);
+        if amount.is_much() {
+            self.dialog = Some(Dialog::ExtractMuch { ids, again, amount });
+            return;
+        }
+        for id in ids {
+            self.extract(id, again);
         }
     }
 

@@ -147,8 +147,10 @@ pub enum ImportAction {
     TryAgain(SourceId),
     /// Writes the frames of these sources; asks first about those that have some.
     Extract(Vec<SourceId>),
-    /// Writes the frames of sources that have some.
+    /// Writes the frames of sources that have some; asks first if that gives very many.
     ExtractAgain(Vec<SourceId>, Again),
+    /// Writes the frames of sources, however many.
+    ExtractMuch(Vec<SourceId>, Option<Again>),
     /// Gives new frames the class of their neighbours.
     LikeNeighbours(Change),
     /// Ends the writing of a source's frames.
@@ -209,9 +211,10 @@ impl App {
             },
             ImportAction::TryAgain(id) => self.try_again(&id),
             ImportAction::Extract(ids) => self.extract_asking(ids),
-            ImportAction::ExtractAgain(ids, how) => {
+            ImportAction::ExtractAgain(ids, how) => self.extract_or_ask(ids, Some(how)),
+            ImportAction::ExtractMuch(ids, again) => {
                 for id in ids {
-                    self.extract(id, Some(how));
+                    self.extract(id, again);
                 }
             }
             ImportAction::LikeNeighbours(change) => self.edit(change),

@@ -133,7 +133,7 @@ impl From<MediaError> for Failure {
             }
             MediaError::Ffmpeg(what) => Self::Ffmpeg(what),
             MediaError::Cancelled(Cancelled) => Self::Cancelled,
-            error @ (MediaError::Write { .. } | MediaError::Project(_)) => {
+            error @ (MediaError::Write { .. } | MediaError::Project(_) | MediaError::Much(_)) => {
                 Self::Ffmpeg(error.to_string())
             }
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::media::extract::{Extracted, expected_frames, frames_beside};
-use crate::media::{MediaError, VideoInfo, probe};
+use crate::media::{Amount, MediaError, VideoInfo, probe};
 use crate::project::{
     ContentId, Frame, Label, Neighbour, ProjectError, Sampling, Source, SourceId, SourceKind,
 };
@@ -333,6 +333,13 @@ impl Importing<'_> {
             .iter()
             .filter_map(|queued| expected_frames(&queued.source))
             .sum();
+        let amount = Amount::of(total, &self.options.sampling, self.project.root());
+        if amount.is_much() && !self.options.force {
+            for queued in &queue {
+                self.take_off(queued)?;
+            }
+            return Err(MediaError::Much(amount));
+        }
         self.work.stage("Extracting frames", Some(total));
         let mut frames: HashMap<SourceId, Vec<Frame>> = queue
             .iter()
@@ -435,6 +442,11 @@ impl Importing<'_> {
     /// was.
     fn not_extracted(&mut self, queued: &Queued, error: MediaError) -> Result<(), MediaError> {
         self.fail_with(&queued.file, error)?;
+        self.take_off(queued)
+    }
+
+    /// Leaves a video as it was before: off the list if it is new and gave nothing.
+    fn take_off(&mut self, queued: &Queued) -> Result<(), MediaError> {
         let id = &queued.source.id;
         if queued.known.is_none() && self.frames_left(id)? == 0 {
             self.project.remove_source(id)?;

@@ -98,6 +98,9 @@ pub struct ImportOptions {
     /// Whether a split that the files are given with (`train`, `val`, `test` folders) is not kept: they are split
     /// like all others then. Sides that sources have already stay.
     pub ignore_split: bool,
+    /// Whether any number of frames is written; otherwise an import that would write very many, or more than the disk has
+    /// room for, ends before it writes any ([`crate::media::Amount::is_much`]).
+    pub force: bool,
 }
 
 /// `cat-3` and `cat (12)` become `cat`; what is a number throughout stays.

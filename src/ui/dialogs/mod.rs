@@ -122,6 +122,9 @@ fn dialog_ui(
         }
         Dialog::UndoImport { frames } => undo::undo_import_ui(ui, cx, *frames),
         Dialog::ExtractAgain { ids, how } => source::extract_again_ui(ui, cx, ids, how),
+        Dialog::ExtractMuch { ids, again, amount } => {
+            source::extract_much_ui(ui, cx, ids, *again, amount)
+        }
         Dialog::LabelAs {
             text,
             chosen,

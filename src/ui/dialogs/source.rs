@@ -4,6 +4,7 @@ use egui::Ui;
 
 use super::{End, buttons_ui, confirmed, title_ui, words_ui};
 use crate::app::{Action, Again, ImportAction, Session, words};
+use crate::media::Amount;
 use crate::project::{SourceId, SourceKind};
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -113,6 +114,36 @@ pub(super) fn extract_again_ui(
                 ..*how
             };
             let action = ImportAction::ExtractAgain(ids.to_vec(), how);
+            cx.act(Action::Import(action));
+            end = End::Close;
+        }
+        if button(ui, None, "Cancel").clicked() {
+            end = End::Close;
+        }
+    });
+    end
+}
+
+/// Videos that give very many frames, or more than the disk has room for.
+pub(super) fn extract_much_ui(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    ids: &[SourceId],
+    again: Option<Again>,
+    amount: &Amount,
+) -> End {
+    title_ui(ui, "Extract so many frames?");
+    words_ui(
+        ui,
+        &format!(
+            "This gives {amount}. A lower rate or a part of each video gives fewer; neighbouring frames teach little more."
+        ),
+    );
+    let mut end = End::Open;
+    let go = confirmed(ui);
+    buttons_ui(ui, |ui| {
+        if accent_button(ui, None, "Extract all").clicked() || go {
+            let action = ImportAction::ExtractMuch(ids.to_vec(), again);
             cx.act(Action::Import(action));
             end = End::Close;
         }
