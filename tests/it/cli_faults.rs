@@ -444,7 +444,10 @@ fn what_is_mended_and_what_is_not_there_is_told() {
 #[test]
 fn very_many_frames_are_written_only_when_that_is_agreed_to() {
     let place = Place::new();
-    place.video("long.mp4", "smptebars=size=160x120:rate=10,trim=duration=100");
+    place.video(
+        "long.mp4",
+        "smptebars=size=160x120:rate=10,trim=duration=100",
+    );
     assert_eq!(place.line("new p").code, Some(0));
     let refused = place.failure("import p long.mp4 --fps 240 --class red");
     assert!(refused.contains("about 24,000 frames"), "{refused}");
