@@ -172,6 +172,9 @@ enum Command {
 #[error("{0}")]
 struct Usage(String);
 
+/// What keeps ONNX Runtime from reaching a network (`telemetry_1ds.cc`).
+const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
+
 /// This very program, as it can be started again.
 fn this_program() -> Option<PathBuf> {
     // Where it lies may hold a newer one by now.
@@ -185,6 +188,9 @@ fn this_program() -> Option<PathBuf> {
 /// Reads the arguments and runs; without a command opens the window.
 #[must_use]
 pub fn main() -> ExitCode {
+    // From version 1.32 on, ONNX Runtime's Linux library reports each session to Microsoft, whatever is asked of it later.
+    // SAFETY: this is the only thread so far.
+    unsafe { std::env::set_var(NO_TELEMETRY, "1") };
     // What this program starts to decode in: no command for people, and nothing is read or said before it is confined.
     if std::env::args_os()
         .nth(1)

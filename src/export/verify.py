@@ -11,6 +11,7 @@ and those of other formats, are named and left out; `salamander verify` checks t
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def opened(file, outputs, inputs):
     """A function from the input to the output of a model; None where there is no runtime for it."""
     try:
         if file.endswith(".onnx"):
+            # It reports sessions to its maker otherwise.
+            os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
             import onnxruntime
 
             session = onnxruntime.InferenceSession(str(here / file), providers=["CPUExecutionProvider"])

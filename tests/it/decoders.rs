@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cli_program::{Place, Ran};
+use crate::surroundings::preloaded;
 
 /// Stands for a defect in libavcodec: does what `FAULT` says with the packet of the number `FAULT_AT`, from then on always.
 const FAULTS: &str = r#"
@@ -67,16 +68,7 @@ fn place() -> (Place, PathBuf) {
         .save(photo)
         .unwrap();
     assert_eq!(place.line("new p").code, Some(0));
-    let source = place.path("faults.c");
-    let library = place.path("faults.so");
-    std::fs::write(&source, FAULTS).unwrap();
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-w", "-o"])
-        .args([&library, &source])
-        .arg("-ldl")
-        .status()
-        .unwrap();
-    assert!(built.success());
+    let library = preloaded(&place.path(""), FAULTS);
     (place, library)
 }
 

@@ -41,6 +41,8 @@ mod media;
 mod mobilenet;
 mod mutate;
 mod networks;
+#[cfg(target_os = "linux")]
+mod no_network;
 mod projects;
 mod random_networks;
 mod read_only;
