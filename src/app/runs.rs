@@ -12,19 +12,14 @@ use crate::train::{
 };
 
 impl RunEntry {
-    fn of(run: Run) -> Self {
-        let read = |curves: Result<Curves, TrainError>| {
-            Arc::new(curves.unwrap_or_else(|error| {
-                log::warn!("the curves of {} cannot be read: {error}", run.id.0);
-                Curves::new()
-            }))
-        };
-        let read_metrics = |metrics: Result<Metrics, TrainError>| {
-            Arc::new(metrics.unwrap_or_else(|error| {
-                log::warn!("what {} measured cannot be read: {error}", run.id.0);
-                Metrics::default()
-            }))
-        };
+    /// Reads what is drawn of a run. What cannot be read of it is left out, with a sentence in `problems`.
+    fn of(run: Run, problems: &mut Vec<String>) -> Self {
+        fn read<T: Default>(found: Result<T, TrainError>, problems: &mut Vec<String>) -> T {
+            found.unwrap_or_else(|error| {
+                problems.push(error.to_string());
+                T::default()
+            })
+        }
         // A run that was interrupted in its first part has the head's curves only.
         let in_the_head = run.state == RunState::Unfinished && run.head_only().is_none();
         let stage = if in_the_head {
@@ -32,17 +27,20 @@ impl RunEntry {
         } else {
             run.last_stage()
         };
-        let (curves, metrics) = (read(stage.curves()), read_metrics(stage.measured()));
+        let curves: Curves = read(stage.curves(), problems);
+        let metrics: Metrics = read(stage.measured(), problems);
         let (head, head_metrics) = if stage.part() == Part::Head {
-            (Arc::default(), Arc::default())
+            (Curves::new(), Metrics::default())
         } else {
             let head = run.head_stage();
-            (read(head.curves()), read_metrics(head.measured()))
+            (
+                read(head.curves(), problems),
+                read(head.measured(), problems),
+            )
         };
-        let note = run.note().unwrap_or_else(|error| {
-            log::warn!("the note of {} cannot be read: {error}", run.id.0);
-            RunNote::default()
-        });
+        let (curves, metrics) = (Arc::new(curves), Arc::new(metrics));
+        let (head, head_metrics) = (Arc::new(head), Arc::new(head_metrics));
+        let note = read(run.note(), problems);
         Self {
             run,
             curves,
@@ -67,19 +65,20 @@ impl App {
             true,
             move |_| {
                 let FoundRuns { runs, unreadable } = find_runs(&project)?;
-                let unreadable = unreadable.iter().map(|run| run.error.to_string());
-                let entries = runs.into_iter().map(RunEntry::of);
-                Ok::<(Vec<_>, Vec<_>), TrainError>((entries.collect(), unreadable.collect()))
+                let problems = unreadable.iter().map(|run| run.error.to_string());
+                let mut problems: Vec<String> = problems.collect();
+                let entries = runs.into_iter().map(|run| RunEntry::of(run, &mut problems));
+                Ok::<(Vec<_>, Vec<_>), TrainError>((entries.collect(), problems))
             },
             |app, task, result| match result {
-                Ok((entries, unreadable)) => {
+                Ok((entries, problems)) => {
                     // What was begun later knows better, though it may be there first.
                     if let Some(session) = &mut app.session
                         && session.train.reading == Some(task)
                     {
                         let before = session.evaluate.result(&session.train);
                         session.train.take_runs(entries);
-                        session.train.unreadable = unreadable;
+                        session.train.problems = problems;
                         session.evaluate.follow(&session.train, before.as_ref());
                     }
                 }

@@ -120,8 +120,8 @@ pub struct TrainState {
     pub live: Option<Live>,
     /// The runs, newest first.
     pub runs: Vec<RunEntry>,
-    /// A sentence for each run that cannot be read.
-    pub unreadable: Vec<String>,
+    /// A sentence for each run, and each file of one, that cannot be read.
+    pub problems: Vec<String>,
     /// Whether the runs have been read.
     pub runs_known: bool,
     /// Counts the changes of the list of runs, so that what is made of it is made anew only then.

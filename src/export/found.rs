@@ -12,7 +12,7 @@ use crate::media::{load_image, load_image_from_bytes};
 
 use super::archive::Contents;
 use super::golden::{self, Golden};
-use super::{Certificate, ExportError, certificate};
+use super::{Certificate, ExportError, certificate, manifest};
 
 /// An export as it lies on the disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,20 +80,20 @@ pub fn example_image(path: &Path) -> Result<RgbImage, ExportError> {
 /// The export at `place`, a folder or an archive; `None` when there is no certificate in it.
 ///
 /// # Errors
-/// [`ExportError::NoBundle`] when its certificate or its list of golden images cannot be read.
+/// [`ExportError::NoBundle`] when its certificate or its list of golden images cannot be read, or is not the one that was
+/// exported.
 pub fn found_in(place: &Path) -> Result<Option<FoundExport>, ExportError> {
     let mut contents = Contents::open(place)?;
     let unreadable = |name: &str, error: serde_json::Error| ExportError::NoBundle {
         folder: place.to_owned(),
         reason: format!("{name} cannot be read ({error})"),
     };
-    let Some(text) = contents.read(certificate::FILE)? else {
+    let Some(text) = manifest::read_checked(&mut contents, certificate::FILE)? else {
         return Ok(None);
     };
     let certificate: Certificate =
         serde_json::from_slice(&text).map_err(|error| unreadable(certificate::FILE, error))?;
-    let golden = contents
-        .read(golden::FILE)?
+    let golden = manifest::read_checked(&mut contents, golden::FILE)?
         .map(|text| serde_json::from_slice::<Golden>(&text))
         .transpose()
         .map_err(|error| unreadable(golden::FILE, error))?;

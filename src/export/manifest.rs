@@ -44,6 +44,17 @@ impl Manifest {
         Ok(text)
     }
 
+    /// That of an export, in a text; `None` for any other.
+    fn of_text(text: &[u8]) -> Option<Self> {
+        let found: Self = serde_json::from_slice(text).ok()?;
+        found.program.starts_with(PROGRAM).then_some(found)
+    }
+
+    /// Whether a file is listed that held something else.
+    fn differs(&self, name: &str, bytes: &[u8]) -> bool {
+        self.names(name) && !self.lists(name, &hash(bytes))
+    }
+
     fn lists(&self, name: &str, hash: &str) -> bool {
         let is = |map: &BTreeMap<String, String>| map.get(name).is_some_and(|known| known == hash);
         is(&self.blake3) || is(&self.replaces)
@@ -103,10 +114,7 @@ pub(super) fn replaceable<'a>(
     }
     let file = out.join(FILE);
     let text = read(&file)?;
-    let manifest = text
-        .as_deref()
-        .and_then(|text| serde_json::from_slice::<Manifest>(text).ok())
-        .filter(|manifest| manifest.program.starts_with(PROGRAM));
+    let manifest = text.as_deref().and_then(Manifest::of_text);
     let ours = |name: &str, hash: &str| match &manifest {
         Some(manifest) => manifest.lists(name, hash) || (force && manifest.names(name)),
         None => false,
@@ -154,10 +162,8 @@ pub(super) fn replaceable<'a>(
 
 /// The names of the files that the manifest of an export lists, and a sentence for each that is missing or changed.
 pub(super) fn check(export: &mut Contents) -> Result<(Vec<String>, Vec<String>), ExportError> {
-    let manifest = export
-        .read(FILE)?
-        .and_then(|text| serde_json::from_slice::<Manifest>(&text).ok());
-    let Some(manifest) = manifest.filter(|found| found.program.starts_with(PROGRAM)) else {
+    let text = export.read(FILE)?;
+    let Some(manifest) = text.as_deref().and_then(Manifest::of_text) else {
         return Err(ExportError::NoBundle {
             folder: export.place().to_owned(),
             reason: format!(
@@ -190,16 +196,35 @@ pub(super) fn check_file(file: &Path, bytes: &[u8]) -> Result<(), String> {
     }) else {
         return Ok(());
     };
-    let manifest = serde_json::from_slice::<Manifest>(&text).ok();
     let parts = file.strip_prefix(folder).into_iter().flatten();
     let parts: Vec<_> = parts.map(|part| part.to_string_lossy()).collect();
     let name = parts.join("/");
-    match manifest.filter(|found| found.program.starts_with(PROGRAM)) {
-        Some(manifest) if manifest.names(&name) && !manifest.lists(&name, &hash(bytes)) => {
-            Err(name)
-        }
+    match Manifest::of_text(&text) {
+        Some(manifest) if manifest.differs(&name, bytes) => Err(name),
         _ => Ok(()),
     }
+}
+
+/// Reads a file of an export; `None` when there is none.
+///
+/// # Errors
+/// [`ExportError::NoBundle`] for one that is not the file that was exported.
+pub(super) fn read_checked(
+    export: &mut Contents,
+    name: &str,
+) -> Result<Option<Vec<u8>>, ExportError> {
+    let text = export.read(FILE)?;
+    let manifest = text.as_deref().and_then(Manifest::of_text);
+    let found = export.read(name)?;
+    if let (Some(manifest), Some(bytes)) = (manifest, &found)
+        && manifest.differs(name, bytes)
+    {
+        return Err(ExportError::NoBundle {
+            folder: export.place().to_owned(),
+            reason: format!("“{name}” is not the file that was exported; export again"),
+        });
+    }
+    Ok(found)
 }
 
 /// So many folders above a file of an export may be the export's: a model may be a folder of folders.

@@ -7,7 +7,7 @@ use super::files;
 use super::{Head, Run, TrainError};
 
 /// The file's name.
-const FILE: &str = "calibration.json";
+pub(super) const FILE: &str = "calibration.json";
 
 /// How a run's probabilities were calibrated (C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

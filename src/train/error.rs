@@ -9,6 +9,8 @@ use crate::jobs::Cancelled;
 use crate::onnx::OnnxError;
 use crate::project::ProjectError;
 
+use super::{calibration, note};
+
 /// An error of the train layer.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
@@ -56,7 +58,7 @@ pub enum TrainError {
         error: std::io::Error,
     },
     /// A file of a run that cannot be understood.
-    #[error("“{}” is damaged ({reason}); delete this run, or put back an earlier copy of its folder", path.display())]
+    #[error("“{}” is damaged ({reason}); {}", path.display(), remedy(path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -103,6 +105,15 @@ pub enum TrainError {
         /// The class, as it was called then.
         class: String,
     },
+}
+
+/// What to do about a damaged file of a run.
+fn remedy(file: &std::path::Path) -> &'static str {
+    match file.file_name().and_then(|name| name.to_str()) {
+        Some(calibration::FILE) => "delete this file, and the run is calibrated anew",
+        Some(note::FILE) => "delete this file, and write name and note anew",
+        _ => "delete this run, or put back an earlier copy of its folder",
+    }
 }
 
 impl From<FileError> for TrainError {

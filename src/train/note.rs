@@ -7,7 +7,7 @@ use super::files;
 use super::{Run, TrainError};
 
 /// The file's name.
-const FILE: &str = "note.json";
+pub(super) const FILE: &str = "note.json";
 
 /// A name and a note of a run; both are empty until somebody writes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

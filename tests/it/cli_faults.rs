@@ -392,6 +392,32 @@ fn onnx_runtime_that_is_too_old() {
     assert_sentence(&sentence, &["is version 1.10.0", "or newer is needed"]);
 }
 
+#[test]
+fn a_film_that_ends_early_or_gives_nothing_says_so() {
+    let place = Place::new();
+    assert_eq!(place.line("new p").code, Some(0));
+    place.video("whole.avi", "testsrc2=size=160x120:rate=10,trim=duration=8");
+    let whole = fs::read(place.path("whole.avi")).unwrap();
+    fs::write(place.path("cut.avi"), &whole[..whole.len() / 2]).unwrap();
+    let cut = place.line("import p cut.avi");
+    assert_eq!(cut.code, Some(0), "{}", cut.stderr);
+    assert!(
+        cut.stderr.contains("“cut.avi” is damaged after 0:0"),
+        "{}",
+        cut.stderr
+    );
+    // A header, and less than a frame.
+    let nothing = b"YUV4MPEG2 W64 H48 F10:1 Ip A1:1 C420\nFRAME\nshort";
+    fs::write(place.path("none.y4m"), nothing).unwrap();
+    let none = place.line("import p none.y4m");
+    assert_eq!(none.code, Some(1), "{}", none.stdout);
+    let said = none.stderr.lines().last().unwrap();
+    assert!(
+        said.contains("nothing was imported") && said.contains("none.y4m"),
+        "{said}"
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn a_folder_without_permission() {

@@ -225,6 +225,11 @@ fn a_flipped_bit_in_any_file_of_an_export_is_noticed() {
     for file in files_below(&out) {
         let name = file.strip_prefix(&out).unwrap().to_str().unwrap();
         let is_model = models.iter().any(|model| name.starts_with(model));
+        if name == "certificate.json" || name == "golden/golden.json" {
+            with_flips(&file, FLIPS / 2, |what| {
+                assert!(salamander::export::found_in(&out).is_err(), "{what}");
+            });
+        }
         with_flips(&file, 2, |what| match verify_bundle(&out, &work) {
             // In the manifest itself there are the program's version and spaces.
             Ok(found) => assert!(
@@ -343,7 +348,8 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
     drop(project);
 
     let path = second.dir.join("run.json");
-    let mut bytes = fs::read(&path).unwrap();
+    let right = fs::read(&path).unwrap();
+    let mut bytes = right.clone();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 2;
     fs::write(&path, bytes).unwrap();
@@ -372,6 +378,21 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
     go(&mut desk, "Train");
     desk.see_part("is damaged");
     assert_eq!(session(&desk).train.runs.len(), 1);
+    drop(desk);
+
+    // A run whose curves are damaged is listed, and that is said.
+    fs::write(&path, right).unwrap();
+    let curves = second.dir.join("curves.jsonl");
+    let mut bytes = fs::read(&curves).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&curves, bytes).unwrap();
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
+    desk.act(Action::OpenProject(place.path("p")));
+    train_until(&mut desk, "the runs are read", |train| {
+        train.runs.len() == 2
+    });
+    go(&mut desk, "Train");
+    desk.see_part("curves.jsonl");
 }
 
 fn copy(from: &Path, to: &Path) {
