@@ -345,11 +345,14 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
         );
     }
     fs::write(&frames, &whole).unwrap();
+    let curves = train().dir.join("curves.jsonl");
+    let mut bytes = fs::read(&curves).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&curves, bytes).unwrap();
     drop(project);
 
     let path = second.dir.join("run.json");
-    let right = fs::read(&path).unwrap();
-    let mut bytes = right.clone();
+    let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 2;
     fs::write(&path, bytes).unwrap();
@@ -377,21 +380,8 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
     train_until(&mut desk, "the runs are read", |train| train.runs_known);
     go(&mut desk, "Train");
     desk.see_part("is damaged");
-    assert_eq!(session(&desk).train.runs.len(), 1);
-    drop(desk);
-
+    assert_eq!(session(&desk).train.runs.len(), 2);
     // A run whose curves are damaged is listed, and that is said.
-    fs::write(&path, right).unwrap();
-    let curves = second.dir.join("curves.jsonl");
-    let mut bytes = fs::read(&curves).unwrap();
-    bytes[20] ^= 1;
-    fs::write(&curves, bytes).unwrap();
-    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
-    desk.act(Action::OpenProject(place.path("p")));
-    train_until(&mut desk, "the runs are read", |train| {
-        train.runs.len() == 2
-    });
-    go(&mut desk, "Train");
     desk.see_part("curves.jsonl");
 }
 

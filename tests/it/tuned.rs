@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use salamander::backbone::{Blocks, Depth, TunedWeights};
 use salamander::evaluate::{EvaluateError, Evaluation, Predictor, arg_max, evaluate};
-use salamander::export::{Format, export};
+use salamander::export::{ExportError, Format, export};
 use salamander::graph::Graph;
 use salamander::jobs::Work;
 use salamander::media::load_image;
@@ -165,6 +165,15 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
         assert!(largest_difference([&found.unwrap()], [expected]) < 1e-5);
     }
 
+    // These weights come from no training: the accuracy that was recorded is not theirs.
+    let mut run = run;
+    let out = place.path("refused");
+    let refused = export(&project, &run, &Format::ONNX.into(), &out, &Work::new());
+    assert!(
+        matches!(refused, Err(ExportError::OtherAccuracy { .. })),
+        "{refused:?}"
+    );
+    run.results.last_mut().unwrap().test_accuracy = after.confusion.accuracy();
     for format in [Format::ONNX, Format::ONNX_FLOAT] {
         let out = place.path(format.name());
         let exported = export(&project, &run, &format.into(), &out, &Work::new())
@@ -195,7 +204,6 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
             .collect()
     };
     let old = rows(&run);
-    let mut run = run;
     let fewer = changed(&run, Depth::Last1);
     run.save_tuned(&TunedWeights::new(fewer.clone()).unwrap())
         .unwrap();
@@ -349,7 +357,7 @@ fn weights_that_cannot_be_used_are_one_sentence() {
     let at = whole.len() - 3;
     altered[at] ^= 1;
     std::fs::write(&file, altered).unwrap();
-    refused(&run, &["is damaged", "not the one"]);
+    refused(&run, &["is damaged", "checksum"]);
     std::fs::remove_file(&file).unwrap();
     refused(&run, &["is damaged", "missing"]);
     // Nothing was lost by any of this.
