@@ -11,8 +11,8 @@ const MUCH_FRAMES: u64 = 20_000;
 const BYTES_PER_PIXEL: f64 = 0.3;
 /// Pixels of a frame that keeps the size of its film, where that is not known: 1080p.
 const OWN_SIZE_PIXELS: f64 = 1920.0 * 1080.0;
-/// Room that is left to others on the disk.
-const SPARE_BYTES: u64 = 200_000_000;
+/// Fewer frames than these are not asked about: if they find no room, what is written stays, and the rest can follow.
+const FEW_FRAMES: u64 = 1_000;
 
 /// What an extraction will write, about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +44,18 @@ impl Amount {
     /// Whether it is to be asked for first: so many frames, or more than the disk has room for.
     #[must_use]
     pub fn is_much(&self) -> bool {
-        let fits = |room: u64| self.bytes.saturating_add(SPARE_BYTES) <= room;
-        self.frames > MUCH_FRAMES || !self.room.is_none_or(fits)
+        let fits = self.room.is_none_or(|room| self.bytes <= room);
+        self.frames > MUCH_FRAMES || self.frames > FEW_FRAMES && !fits
     }
 }
 
 impl fmt::Display for Amount {
     /// As the part of a sentence: "about 40,000 frames, some 1.9 GB, with 40.1 GB free on the disk".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+        let size = |bytes: u64| match bytes {
+            ..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
+            _ => format!("{:.1} GB", bytes as f64 / 1e9),
+        };
         let digits = self.frames.to_string();
         let mut frames = String::new();
         for (at, digit) in digits.chars().enumerate() {
@@ -61,9 +64,9 @@ impl fmt::Display for Amount {
             }
             frames.push(digit);
         }
-        write!(f, "about {frames} frames, some {}", gigabytes(self.bytes))?;
+        write!(f, "about {frames} frames, some {}", size(self.bytes))?;
         if let Some(room) = self.room {
-            write!(f, ", with {} free on the disk", gigabytes(room))?;
+            write!(f, ", with {} free on the disk", size(room))?;
         }
         Ok(())
     }
@@ -81,6 +84,11 @@ mod tests {
             ..Amount::of(frames, &Sampling::default(), root)
         };
         assert!(!amount(2_000).is_much());
+        let full = |frames| Amount {
+            room: Some(0),
+            ..amount(frames)
+        };
+        assert!(!full(1_000).is_much() && full(1_001).is_much());
         assert!(amount(20_001).is_much());
         let large = Sampling {
             width_px: None,

@@ -183,3 +183,63 @@ fn hostile_times_make_few_frames_and_broken_films_an_error() {
         assert!(error.contains("damaged"), "{error}");
     }
 }
+
+/// All files below a folder.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files.extend(below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Damaged, odd and hostile files: each comes in with at least one frame, or is refused in one sentence that names it.
+#[test]
+fn every_collected_file_comes_in_or_is_named() {
+    for folder in [
+        "hostile/timestamps",
+        "hostile/silent-zero-frames",
+        "awkward-videos",
+        "awkward-images",
+    ] {
+        let Some(folder) = collected(folder) else {
+            return;
+        };
+        for file in below(&folder) {
+            let place = Place::new();
+            assert_eq!(place.line("new p").code, Some(0));
+            let ran = place.run(&["import", "p", file.to_str().unwrap()]);
+            if ran.code == Some(0) {
+                let frames = below(&place.path("p/unsorted"));
+                assert!(!frames.is_empty(), "{}", file.display());
+            } else {
+                let sentence = ran.failure(&file.display().to_string());
+                let name = file.file_name().unwrap().to_str().unwrap();
+                assert!(sentence.contains(name), "{sentence}");
+            }
+        }
+    }
+}
+
+/// Models that are no classifiers, loop for ever or ask for too much.
+#[test]
+fn every_collected_model_is_refused_in_one_sentence() {
+    let Some(folder) = collected("hostile/models") else {
+        return;
+    };
+    let place = Place::new();
+    drawing(3).save(place.path("a.png")).unwrap();
+    let endless = |model: &PathBuf| model.ends_with("loop2.onnx");
+    for model in below(&folder).iter().filter(|model| !endless(model)) {
+        let ran = place.run(&["predict", model.to_str().unwrap(), "a.png"]);
+        let sentence = ran.failure(&model.display().to_string());
+        let name = model.file_name().unwrap().to_str().unwrap();
+        assert!(sentence.contains(name), "{sentence}");
+    }
+}
