@@ -90,9 +90,7 @@ pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source,
     facts_ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Truncate);
     let aside = session.previews.set_aside(&source.path);
     if let Some(cause) = &aside {
-        let words = format!(
-            "Set aside, since it {cause}. Convert it with another program and use the copy."
-        );
+        let words = format!("Set aside: it {cause}. Convert it and use the copy.");
         let text = RichText::new(&words).color(t.danger);
         facts_ui.add(egui::Label::new(text).truncate());
     }
