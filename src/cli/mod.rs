@@ -73,6 +73,7 @@ mod import;
 mod interrupt;
 mod label;
 mod make;
+mod memory;
 mod mistakes;
 mod new;
 mod open;

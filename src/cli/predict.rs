@@ -14,6 +14,7 @@ use crate::jobs::Cancelled;
 
 use super::console::Console;
 use super::import::SamplingArgs;
+use super::memory;
 use super::shown;
 use super::table::count;
 
@@ -102,6 +103,7 @@ struct Result {
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let sampling = args.sampling.sampling()?;
+    memory::bound();
     let (sender, predictions) = bounded(64);
     let top = if args.top == 0 { usize::MAX } else { args.top };
     let (model, files) = (args.model, args.files);
