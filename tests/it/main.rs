@@ -40,6 +40,7 @@ mod make;
 mod media;
 mod mobilenet;
 mod mutate;
+mod mutated_media;
 mod networks;
 #[cfg(target_os = "linux")]
 mod no_network;
