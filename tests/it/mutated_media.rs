@@ -2,7 +2,7 @@
 //! could not use.
 //!
 //! The changes come from seeds, so that a failure can be repeated. `SALAMANDER_MUTATIONS` says how many there are of each
-//! kind of file (3 by default), `SALAMANDER_MUTATION_SEED` which comes first (0).
+//! kind of file (60 by default), `SALAMANDER_MUTATION_SEED` which comes first (0).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -89,7 +89,7 @@ fn changed_films_and_images_end_no_import() {
     std::fs::create_dir(&dir).unwrap();
     let first = from_env("SALAMANDER_MUTATION_SEED", 0);
     let mut made = 0;
-    for seed in first..first + from_env("SALAMANDER_MUTATIONS", 3) {
+    for seed in first..first + from_env("SALAMANDER_MUTATIONS", 60) {
         for (kind, file) in seeds.iter().enumerate() {
             let mut random = ChaCha8Rng::seed_from_u64(seed * 1000 + kind as u64);
             let bytes = mutated(&std::fs::read(file).unwrap(), &mut random);
