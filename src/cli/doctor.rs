@@ -211,7 +211,9 @@ fn decoders(found: Option<&Confinement>) -> String {
         }
     }
     if let Some(bytes) = confinement.memory_bytes {
-        text.push_str(&format!(", at most {} of memory", size(bytes)));
+        text.push_str(", at most ");
+        text.push_str(&size(bytes));
+        text.push_str(" of memory");
     }
     text
 }

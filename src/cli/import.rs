@@ -25,6 +25,7 @@ use super::{ProjectArg, Usage, shown};
 /// folders) are a split that is kept, also without `--class-from folder`; images beside class folders,
 /// in a folder called `unsorted`, and files given by themselves, stay unsorted. Frames of another project keep their source and time.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option")]
 pub struct Args {
     #[command(flatten)]
     project: ProjectArg,

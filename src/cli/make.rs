@@ -216,7 +216,7 @@ fn text(result: &Result, made: &Made) -> String {
         );
     }
     for sentence in result.advice {
-        _ = writeln!(text, "{}", visible(&sentence));
+        _ = writeln!(text, "{}", visible(sentence));
     }
     _ = writeln!(text, "\n{}", visible(&result.place));
     let models = made

@@ -274,7 +274,7 @@ fn text(result: &Result<'_>, done: &Retrained, misclassified: bool) -> String {
         lines.push("=== MISCLASSIFIED TEST IMAGES ===".to_owned());
         let wrong = result.misclassified.iter();
         lines.extend(
-            wrong.map(|wrong| format!("{}  {}", visible(&wrong.path), visible(&wrong.predicted))),
+            wrong.map(|wrong| format!("{}  {}", visible(&wrong.path), visible(wrong.predicted))),
         );
     }
     for note in done.run.all_notes() {

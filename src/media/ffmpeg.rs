@@ -128,7 +128,7 @@ pub(super) fn open_input(film: &MediaFile) -> Result<(Input, Interrupter), Media
     // reads "a:b" as a protocol).
     let broken = |_| MediaError::Ffmpeg("read files: out of memory".into());
     let stream =
-        StreamIo::from_read_seek_with_capacity(film.from_start()?, READ_BYTES).map_err(broken)?;
+        StreamIo::from_read_seek_with_capacity(film.at_start()?, READ_BYTES).map_err(broken)?;
     let name = film.path().file_name().unwrap_or_default();
     open_stream(stream, &name.to_string_lossy())
         .map_err(|_| MediaError::unusable(film.path(), what_else(film)))

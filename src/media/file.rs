@@ -58,7 +58,7 @@ impl MediaFile {
     }
 
     /// A handle at its beginning. All handles share one position: only the last one may be read.
-    pub fn from_start(&self) -> Result<File, MediaError> {
+    pub fn at_start(&self) -> Result<File, MediaError> {
         let io = |error| MediaError::read(&self.path, error);
         let mut file = self.file.try_clone().map_err(io)?;
         file.rewind().map_err(io)?;
@@ -68,7 +68,7 @@ impl MediaFile {
     /// Its first `length` bytes, or all if there are fewer.
     pub fn head(&self, length: u64) -> Result<Vec<u8>, MediaError> {
         let mut head = Vec::new();
-        self.from_start()?
+        self.at_start()?
             .take(length)
             .read_to_end(&mut head)
             .map_err(|error| MediaError::read(&self.path, error))?;

@@ -35,7 +35,7 @@ impl Kind {
         let more = head.len() == HEAD_BYTES;
         Ok(match (Self::of_head(&head).settled_by(named), named) {
             (Self::Image(ImageKind::Gif), _) if more => {
-                if gif::images(&mut BufReader::new(file.from_start()?), 2) > 1 {
+                if gif::images(&mut BufReader::new(file.at_start()?), 2) > 1 {
                     Self::Film(ANIMATED_GIF)
                 } else {
                     Self::Image(ImageKind::Gif)

@@ -61,7 +61,7 @@ impl Sampler {
     /// Opens the video. Damage later in the file does not fail; see [`Sampler::warnings`].
     pub fn open(path: &Path, sampling: &Sampling) -> Result<Self, MediaError> {
         let film = MediaFile::open(path)?;
-        Frames::open(film, sampling, decoder_threads(), FrameForm::Rgb).map(Self)
+        Frames::open(&film, sampling, decoder_threads(), FrameForm::Rgb).map(Self)
     }
 
     /// The next frame, `None` at the end. Checks `work` while it waits. A video too short for one frame at this
@@ -105,7 +105,7 @@ impl JpegSampler {
         threads: usize,
     ) -> Result<Self, MediaError> {
         let film = MediaFile::open(path)?;
-        Frames::open(film, sampling, threads, FrameForm::Jpeg).map(Self)
+        Frames::open(&film, sampling, threads, FrameForm::Jpeg).map(Self)
     }
 
     /// As [`Sampler::next_frame`].

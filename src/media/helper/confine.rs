@@ -37,6 +37,10 @@ pub(super) fn enter() -> Confinement {
 
 /// Half of what the machine has, within bounds.
 #[cfg(target_os = "linux")]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "other systems do not keep to such a limit"
+)]
 fn memory() -> Option<u64> {
     let info = rustix::system::sysinfo();
     let all = info.totalram as u64 * u64::from(info.mem_unit);

@@ -38,7 +38,7 @@ enum Origin {
 impl Frames {
     /// Opens a video to be decoded by so many threads.
     pub fn open(
-        film: MediaFile,
+        film: &MediaFile,
         sampling: &Sampling,
         threads: usize,
         form: FrameForm,
@@ -53,7 +53,7 @@ impl Frames {
                 form,
             };
             return guarded(film.path(), || {
-                let mut session = Session::of_file(&request, &film)?;
+                let mut session = Session::of_file(&request, film)?;
                 let (Reply::Opened { expected }, _) = session.answer()? else {
                     return Err(session.nonsense());
                 };
@@ -65,7 +65,7 @@ impl Frames {
                 }))
             });
         }
-        let sampler = Box::new(PictureSampler::open(&film, sampling, threads)?);
+        let sampler = Box::new(PictureSampler::open(film, sampling, threads)?);
         Ok(Self(Origin::Here { sampler, form }))
     }
 

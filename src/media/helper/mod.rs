@@ -63,6 +63,7 @@ fn program() -> Option<&'static Path> {
 }
 
 /// Decodes what is asked for over standard input until that is closed.
+#[must_use]
 pub fn serve() -> ExitCode {
     #[cfg(unix)]
     return serve::serve();

@@ -80,6 +80,7 @@ pub enum OnConflict {
 
 /// How to import.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option")]
 pub struct ImportOptions {
     /// Where classes come from.
     pub class_from: ClassFrom,
