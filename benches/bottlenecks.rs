@@ -57,6 +57,7 @@ fn options() -> Outcome<Options> {
 }
 
 fn main() -> Outcome<()> {
+    salamander::media::decode_with(env!("CARGO_BIN_EXE_salamander").into());
     let options = options()?;
     let architecture = Architecture::default();
     let preprocessing = architecture.preprocessing(Fit::CenterCrop)?;

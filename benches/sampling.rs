@@ -131,6 +131,7 @@ fn frames_in_memory(video: &Path, fps: f64) -> Outcome<()> {
 }
 
 fn main() -> Outcome<()> {
+    salamander::media::decode_with(env!("CARGO_BIN_EXE_salamander").into());
     let options = options()?;
     let folder = TempDir::new()?;
     let video = match options.video {

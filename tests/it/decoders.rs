@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cli_program::{Place, Ran};
-use crate::surroundings::preloaded;
+use crate::preload::preloaded;
 
 /// Stands for a defect in libavcodec: does what `FAULT` says with the packet of the number `FAULT_AT`, from then on always.
 const FAULTS: &str = r#"

@@ -44,6 +44,8 @@ mod mutated_media;
 mod networks;
 #[cfg(target_os = "linux")]
 mod no_network;
+#[cfg(target_os = "linux")]
+mod preload;
 mod projects;
 mod random_networks;
 mod read_only;

@@ -16,7 +16,7 @@ use salamander::media::{
 };
 use salamander::project::{ClassName, Fps, Project, Sampling};
 
-use crate::surroundings::decode_apart;
+use crate::window::decode_apart;
 
 /// Runs the `ffmpeg` program; its words come with the failure.
 fn ffmpeg(arguments: &[&str]) {

@@ -2,7 +2,7 @@
 //! decoder, asks for a socket of the internet or for the address of a name.
 
 use crate::cli_program::{Place, Ran};
-use crate::surroundings::preloaded;
+use crate::preload::preloaded;
 
 const WATCH: &str = r#"
 #define _GNU_SOURCE

@@ -33,26 +33,6 @@ pub fn salamander(home: &Path) -> Command {
     isolated(env!("CARGO_BIN_EXE_salamander"), home)
 }
 
-/// A library made of C, to be loaded before the program's own ones (`LD_PRELOAD`).
-#[cfg(target_os = "linux")]
-pub fn preloaded(dir: &Path, source: &str) -> std::path::PathBuf {
-    let (text, library) = (dir.join("preloaded.c"), dir.join("preloaded.so"));
-    std::fs::write(&text, source).unwrap();
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-w", "-o"])
-        .args([&library, &text])
-        .arg("-ldl")
-        .status()
-        .unwrap();
-    assert!(built.success());
-    library
-}
-
-/// From now on the tests in this process decode as the program does: in a process of its own.
-pub fn decode_apart() {
-    salamander::media::decode_with(env!("CARGO_BIN_EXE_salamander").into());
-}
-
 /// A program that finds nothing of the machine's desktop. It starts no other program, since `PATH` leads nowhere.
 pub fn isolated(program: impl AsRef<OsStr>, home: &Path) -> Command {
     let mut command = Command::new(program);

@@ -10,7 +10,10 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use salamander::app::{Action, Options};
 use salamander::ui::Window;
 
-use crate::surroundings::decode_apart;
+/// From now on the tests in this process decode as the program does: in a process of its own.
+pub fn decode_apart() {
+    salamander::media::decode_with(env!("CARGO_BIN_EXE_salamander").into());
+}
 
 /// A window under test.
 pub struct Desk {
