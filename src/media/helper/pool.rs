@@ -88,17 +88,13 @@ impl Decoder {
     fn start(program: &Path) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
-        let log = if log::max_level() == log::LevelFilter::Off {
-            Stdio::null()
-        } else {
-            Stdio::inherit()
-        };
         let child = Command::new(program)
             .arg(DECODER)
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
-            .stderr(log)
+            // Where that leads may be a file, and it may make none larger.
+            .stderr(Stdio::null())
             // Ctrl-C is for this program: it ends its work in order, and that process with it.
             .process_group(0)
             .spawn()?;
