@@ -447,7 +447,7 @@ pub struct UnreadableRun {
     pub error: TrainError,
 }
 
-/// Looks for the runs of a project. A folder without `run.json` is none.
+/// Lists the runs of a project. A folder without `run.json` is none.
 pub fn find_runs(project: &Project) -> Result<FoundRuns, TrainError> {
     project.check_there()?;
     let dir = project.runs_dir();
