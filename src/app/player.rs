@@ -202,7 +202,7 @@ impl Player {
 
 impl Drop for Player {
     fn drop(&mut self) {
-        self.job.work().cancel();
+        self.job.abandon();
         self.control.changed.notify_all();
     }
 }

@@ -7,10 +7,11 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::jobs::Work;
+use crate::jobs::{Work, abandon};
 
 /// Answers wait here until the window takes them; a full channel lets the workers wait.
 const ANSWERS: usize = 64;
@@ -44,6 +45,7 @@ impl<K> Shared<K> {
 pub struct Pool<K, R> {
     shared: Arc<Shared<K>>,
     answers: Receiver<(K, Option<R>)>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// Where a worker puts its answers; a request may have several.
@@ -89,17 +91,23 @@ where
         let (sender, answers) = bounded(ANSWERS);
         let answer = Arc::new(answer);
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
+        let mut running = Vec::new();
         for index in 0..threads.max(1) {
             let (shared, sender) = (Arc::clone(&shared), sender.clone());
             let (answer, wake) = (Arc::clone(&answer), Arc::clone(&wake));
             let spawned = std::thread::Builder::new()
                 .name(format!("{name} {index}"))
                 .spawn(move || serve(&shared, &sender, &*wake, &*answer));
-            if let Err(error) = spawned {
-                log::error!("cannot start a thread for “{name}”: {error}");
+            match spawned {
+                Ok(thread) => running.push(thread),
+                Err(error) => log::error!("cannot start a thread for “{name}”: {error}"),
             }
         }
-        Self { shared, answers }
+        Self {
+            shared,
+            answers,
+            threads: running,
+        }
     }
 
     /// Begins a new frame of requests.
@@ -167,6 +175,7 @@ impl<K, R> Drop for Pool<K, R> {
         }
         drop(queue);
         self.shared.added.notify_all();
+        self.threads.drain(..).for_each(abandon);
     }
 }
 

@@ -5,35 +5,25 @@
 //! comes to is thrown away.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use crossbeam_channel::bounded;
 
 use super::{Cancelled, Work};
 
-/// Threads of this module that have not ended.
-static RUNNING: Mutex<usize> = Mutex::new(0);
-static ENDED: Condvar = Condvar::new();
+/// Threads that nobody waits for but the end of the program.
+static ABANDONED: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 
-fn running() -> MutexGuard<'static, usize> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+fn abandoned() -> MutexGuard<'static, Vec<JoinHandle<()>>> {
+    ABANDONED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Counts a thread for as long as it lives.
-struct Counted;
-
-impl Counted {
-    fn new() -> Self {
-        *running() += 1;
-        Self
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        *running() -= 1;
-        ENDED.notify_all();
-    }
+/// Lets a thread that was told to end come to its end. [`wait_for_abandoned`] waits for it.
+pub fn abandon(thread: JoinHandle<()>) {
+    let mut threads = abandoned();
+    threads.retain(|thread| !thread.is_finished());
+    threads.push(thread);
 }
 
 /// Runs `f` on a thread of its own and waits for it, but not beyond the moment at which `work` is cancelled.
@@ -46,15 +36,13 @@ pub fn abandonable<T: Send + 'static>(
 ) -> Result<T, Cancelled> {
     let (sender, result) = bounded(1);
     let waiting = work.clone();
-    let counted = Counted::new();
-    std::thread::spawn(move || {
-        let _counted = counted;
+    abandon(std::thread::spawn(move || {
         let outcome = catch_unwind(AssertUnwindSafe(f));
         if sender.send(outcome).is_err() {
             log::debug!("what was being prepared was not waited for");
         }
         waiting.nudge();
-    });
+    }));
     match work.wait_for(|| result.try_recv().ok())? {
         Ok(value) => Ok(value),
         Err(panic) => resume_unwind(panic),
@@ -63,18 +51,20 @@ pub fn abandonable<T: Send + 'static>(
 
 /// Drops `value` on a thread of its own: giving gigabytes back to the system takes a while.
 pub fn drop_elsewhere(value: impl Send + 'static) {
-    let counted = Counted::new();
-    std::thread::spawn(move || {
-        let _counted = counted;
-        drop(value);
-    });
+    abandon(std::thread::spawn(move || drop(value)));
 }
 
-/// Waits for everything that was abandoned: a program must not end while a library is at work in it.
+/// Waits for everything that was abandoned. A program must not end before: ONNX Runtime takes itself apart as the process
+/// exits, and what another thread is doing in it then is a crash.
 pub fn wait_for_abandoned() {
-    let mut count = running();
-    while *count > 0 {
-        count = ENDED.wait(count).unwrap_or_else(PoisonError::into_inner);
+    loop {
+        // The list is free while its last thread is waited for.
+        let Some(thread) = abandoned().pop() else {
+            return;
+        };
+        if thread.join().is_err() {
+            log::error!("a thread panicked after it was abandoned");
+        }
     }
 }
 

@@ -8,6 +8,6 @@ mod abandon;
 mod spawn;
 mod work;
 
-pub use abandon::{abandonable, drop_elsewhere, wait_for_abandoned};
+pub use abandon::{abandon, abandonable, drop_elsewhere, wait_for_abandoned};
 pub use spawn::{Job, JobError, sentence, spawn};
 pub use work::{Cancelled, Progress, Work};

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
 use crate::text::visible;
 
-use super::Work;
+use super::{Work, abandon};
 
 /// Why a job brought no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +67,14 @@ impl<T> Job<T> {
                 "its thread ended without a result".into(),
             ))
         })
+    }
+
+    /// Cancels the job and lets it come to its end; [`wait_for_abandoned`](super::wait_for_abandoned) waits for it.
+    pub fn abandon(&mut self) {
+        self.work.cancel();
+        if let Some(thread) = self.thread.take() {
+            abandon(thread);
+        }
     }
 
     fn join(&mut self) {

@@ -8,6 +8,7 @@ use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use salamander::app::{Action, Options};
+use salamander::jobs::wait_for_abandoned;
 use salamander::ui::Window;
 
 /// From now on the tests in this process decode as the program does: in a process of its own.
@@ -19,6 +20,29 @@ pub fn decode_apart() {
 pub struct Desk {
     /// The window.
     pub harness: Harness<'static, Window>,
+    /// Dropped after the window.
+    _end: End,
+}
+
+/// Waits for what a window has abandoned, as the program does at its end.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        wait_for_abandoned();
+    }
+}
+
+impl Drop for Desk {
+    /// Quits as a person does.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.harness.state_mut().apply(Action::QuitNow);
+            self.until("the end of the work", |harness| {
+                harness.state().app().may_close()
+            });
+        }
+    }
 }
 
 impl Desk {
@@ -47,7 +71,7 @@ impl Desk {
             .with_max_steps(64)
             .allow_missing_glyphs()
             .build_eframe(move |cc| Window::new(&cc.egui_ctx, options));
-        let mut desk = Self { harness };
+        let mut desk = Self { harness, _end: End };
         desk.harness.run_steps(4);
         desk
     }
