@@ -1,4 +1,4 @@
-//! A list worked through by one thread per core, each with its own tools.
+//! A list worked through by as many threads as keep the cores full, each with its own tools.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,8 +14,8 @@ pub fn worker_count() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Calls `run` for each number below `count` on one thread per core; `make` gives each thread its tools (a
-/// session, buffers). `take` gets the results on the calling thread, in the order in which they are done.
+/// Calls `run` for each number below `count` on one thread more than there are cores: while one waits for a picture, which
+/// another process decodes, the others keep the cores full. `make` gives each thread its tools (a session, buffers). `take` gets the results on the calling thread, in the order in which they are done.
 /// The first error of any of the three ends it. `work` is checked before each item.
 pub fn in_parallel<W, T, E>(
     count: usize,
@@ -28,7 +28,7 @@ where
     T: Send,
     E: From<Cancelled> + Send,
 {
-    let workers = worker_count().min(count);
+    let workers = (worker_count() + 1).min(count);
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let (sender, results) = bounded::<Result<(usize, T), E>>(2 * workers);

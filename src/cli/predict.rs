@@ -11,6 +11,7 @@ use crate::evaluate::{
     EvaluateError, FilePicture, FolderAccuracy, Predictor, Right, Timeline, Timelines, check_csv,
 };
 use crate::jobs::Cancelled;
+use crate::media::start_decoder;
 
 use super::console::Console;
 use super::import::SamplingArgs;
@@ -104,6 +105,7 @@ struct Result {
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let sampling = args.sampling.sampling()?;
     memory::bound();
+    start_decoder();
     let (sender, predictions) = bounded(64);
     let top = if args.top == 0 { usize::MAX } else { args.top };
     let (model, files) = (args.model, args.files);

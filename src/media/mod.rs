@@ -40,7 +40,8 @@ pub use error::MediaError;
 pub use extract::extract;
 pub use ffmpeg::versions;
 pub use helper::{
-    Confinement, DECODER, SetAside, confinement, decode_with, serve, set_aside, try_again,
+    Confinement, DECODER, SetAside, confinement, decode_with, serve, set_aside, start_decoder,
+    try_again,
 };
 pub use import::{
     ClassFrom, Fate, FileReport, ImportOptions, ImportOutcome, ImportPlan, Known, OnConflict,

@@ -62,6 +62,15 @@ fn program() -> Option<&'static Path> {
     PROGRAM.get().map(PathBuf::as_path)
 }
 
+/// Starts a process that decodes, unless one is idle: it is ready when the first file comes. Does nothing where files are decoded
+/// in this process.
+pub fn start_decoder() {
+    #[cfg(unix)]
+    if let Some(program) = program() {
+        pool::start(program);
+    }
+}
+
 /// Decodes what is asked for over standard input until that is closed.
 #[must_use]
 pub fn serve() -> ExitCode {

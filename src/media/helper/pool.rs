@@ -1,7 +1,7 @@
 //! Processes that decode: started, spoken to, kept while they are idle.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -12,6 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use super::DECODER;
@@ -27,8 +29,8 @@ const CLOSING_TIME: Duration = Duration::from_millis(100);
 const MOST_CLOSING_TIME: Duration = Duration::from_secs(2);
 /// Idle processes that are kept.
 const MOST_IDLE: usize = 6;
-/// So much room is made at once for the body of a message.
-const BODY_STEP_BYTES: usize = 64 << 20;
+/// How much may lie in a socket, bytes, as far as the system allows it: the more of a picture, the fewer turns its two ends take.
+const SOCKET_BYTES: usize = 1 << 20;
 
 /// A process that decodes one file at a time.
 pub(super) struct Decoder {
@@ -43,8 +45,40 @@ pub(super) struct Decoder {
 #[derive(Default)]
 struct Incoming {
     /// Prefix and head.
-    begin: Vec<u8>,
-    body: Vec<u8>,
+    begin: Part,
+    body: Part,
+}
+
+/// A part of a message.
+#[derive(Default)]
+struct Part {
+    bytes: Vec<u8>,
+    /// How many of them have arrived.
+    there: usize,
+}
+
+impl Part {
+    /// Reads until there are `wanted` bytes; `false` if they have not all arrived. Room that a false length asks for is
+    /// taken by nothing before bytes arrive in it.
+    fn fill(&mut self, mut socket: &UnixStream, wanted: usize) -> io::Result<bool> {
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; wanted];
+        } else {
+            self.bytes.resize(wanted, 0);
+        }
+        while let Some(missing) = self.bytes.get_mut(self.there..)
+            && !missing.is_empty()
+        {
+            match socket.read(missing) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => self.there += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
 }
 
 static IDLE: Mutex<Vec<Decoder>> = Mutex::new(Vec::new());
@@ -76,6 +110,15 @@ pub(super) fn take(program: &Path) -> io::Result<Decoder> {
     Decoder::start(program)
 }
 
+/// Starts a process unless one is idle. If it cannot be started, the first file that needs one says so.
+pub(super) fn start(program: &Path) {
+    if idle().is_empty()
+        && let Ok(decoder) = Decoder::start(program)
+    {
+        put(decoder);
+    }
+}
+
 /// Keeps a process for the next file.
 pub(super) fn put(decoder: Decoder) {
     let mut idle = idle();
@@ -88,6 +131,10 @@ impl Decoder {
     fn start(program: &Path) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
+        for end in [&socket, &theirs] {
+            // Without it pictures take more turns.
+            set_socket_send_buffer_size(end, SOCKET_BYTES).ok();
+        }
         let child = Command::new(program)
             .arg(DECODER)
             .current_dir("/")
@@ -125,32 +172,27 @@ impl Decoder {
         let begin = begin(request, body)?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut file = file;
-        for part in [begin.as_slice(), body] {
-            let mut rest = part;
-            while !rest.is_empty() {
-                let sent = match file.take() {
-                    Some(open) => {
-                        let mut beside = SendAncillaryBuffer::new(&mut space);
-                        let open = [open.as_fd()];
-                        beside.push(SendAncillaryMessage::ScmRights(&open));
-                        let flags = SendFlags::empty();
-                        sendmsg(&self.socket, &[IoSlice::new(rest)], &mut beside, flags)
-                            .map_err(io::Error::from)
-                    }
-                    None => (&self.socket).write(rest),
-                };
-                match sent {
-                    Ok(count) => rest = rest.get(count..).unwrap_or_default(),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error)
-                        if error.kind() == io::ErrorKind::WouldBlock
-                            && begun.elapsed() < SEND_TIME =>
-                    {
-                        let mut wanted = [PollFd::new(&self.socket, PollFlags::OUT)];
-                        poll(&mut wanted, Some(&timespec(WAIT))).ok();
-                    }
-                    Err(error) => return Err(error),
+        // In one piece: the other side wakes up once.
+        let mut parts = [IoSlice::new(&begin), IoSlice::new(body)];
+        let mut rest: &mut [IoSlice<'_>] = &mut parts;
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            let mut beside = SendAncillaryBuffer::new(&mut space);
+            let open = file.map(|file| [file.as_fd()]);
+            if let Some(open) = &open {
+                beside.push(SendAncillaryMessage::ScmRights(open));
+            }
+            match sendmsg(&self.socket, rest, &mut beside, SendFlags::empty()) {
+                Ok(count) => {
+                    file = None;
+                    IoSlice::advance_slices(&mut rest, count);
                 }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if begun.elapsed() < SEND_TIME => {
+                    let mut wanted = [PollFd::new(&self.socket, PollFlags::OUT)];
+                    poll(&mut wanted, Some(&timespec(WAIT))).ok();
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
@@ -162,24 +204,21 @@ impl Decoder {
     /// `UnexpectedEof` if the process has ended, `InvalidData` for what is no message.
     pub fn receive(&mut self) -> io::Result<Option<(Reply, Vec<u8>)>> {
         let Incoming { begin, body } = &mut self.incoming;
-        if !fill(&self.socket, begin, PREFIX_BYTES)? {
+        if begin.there < PREFIX_BYTES && !begin.fill(&self.socket, PREFIX_BYTES)? {
             return Ok(None);
         }
-        let prefix = begin.get(..PREFIX_BYTES).unwrap_or_default();
+        let (prefix, _) = begin.bytes.split_at(PREFIX_BYTES);
         let (head_length, body_length) = lengths(prefix)?;
-        if !fill(&self.socket, begin, PREFIX_BYTES + head_length)? {
+        if !begin.fill(&self.socket, PREFIX_BYTES + head_length)?
+            || !body.fill(&self.socket, body_length)?
+        {
             return Ok(None);
         }
-        while body.len() < body_length {
-            let step = body_length.min(body.len().saturating_add(BODY_STEP_BYTES));
-            if !fill(&self.socket, body, step)? {
-                return Ok(None);
-            }
-        }
-        let head = begin.get(PREFIX_BYTES..).unwrap_or_default();
+        let head = begin.bytes.get(PREFIX_BYTES..).unwrap_or_default();
         let reply = serde_json::from_slice(head)?;
-        begin.clear();
-        Ok(Some((reply, std::mem::take(body))))
+        let body = std::mem::take(body).bytes;
+        self.incoming = Incoming::default();
+        Ok(Some((reply, body)))
     }
 
     /// Waits a little for more to arrive.
@@ -222,21 +261,6 @@ impl Drop for Decoder {
         // Fails if it has ended already.
         self.child.kill().ok();
         self.child.wait().ok();
-    }
-}
-
-/// Reads until there are `wanted` bytes; `false` if they have not all arrived.
-fn fill(socket: &UnixStream, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
-    let missing = wanted.saturating_sub(bytes.len());
-    if missing == 0 {
-        return Ok(true);
-    }
-    bytes.reserve_exact(missing);
-    match Read::take(socket, missing as u64).read_to_end(bytes) {
-        Ok(_) if bytes.len() < wanted => Err(io::ErrorKind::UnexpectedEof.into()),
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

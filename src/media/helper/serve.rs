@@ -1,7 +1,7 @@
 //! The process that decodes, seen from within: reads requests from standard input and answers there.
 
 use std::fs::File;
-use std::io::{self, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -53,8 +53,19 @@ impl Answers {
     fn send(&self, reply: &Reply, body: &[u8]) {
         let mut to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = begin(reply, body).and_then(|begin| {
-            to.0.write_all(&begin)?;
-            to.0.write_all(body)
+            // In one piece: the other side wakes up once.
+            let mut parts = [IoSlice::new(&begin), IoSlice::new(body)];
+            let mut rest: &mut [IoSlice<'_>] = &mut parts;
+            IoSlice::advance_slices(&mut rest, 0);
+            while !rest.is_empty() {
+                match to.0.write_vectored(rest) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(count) => IoSlice::advance_slices(&mut rest, count),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
         });
         if sent.is_err() {
             // Nobody is left to answer.
@@ -155,8 +166,8 @@ fn receive(mut input: &UnixStream) -> io::Result<(Request, Option<File>, Vec<u8>
     let (head, body) = lengths(&prefix)?;
     let mut head = vec![0; head];
     input.read_exact(&mut head)?;
-    let mut bytes = Vec::with_capacity(body);
-    input.take(body as u64).read_to_end(&mut bytes)?;
+    let mut bytes = vec![0; body];
+    input.read_exact(&mut bytes)?;
     Ok((serde_json::from_slice(&head)?, file, bytes))
 }
 
