@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use salamander::backbone::{Architecture, Fit, bottlenecks};
 use salamander::jobs::Work;
 use salamander::media::{
-    ImportOptions, decode_with, import, load_image, poster, preview, probe, start_decoder,
+    ImportOptions, decode_with, import, load_image, poster, preview, probe, start_decoders,
 };
 use salamander::project::{Fps, Project, Sampling};
 
@@ -145,7 +145,7 @@ fn files_of(folder: &Path) -> Outcome<Vec<PathBuf>> {
 fn one(thing: &str, apart: bool, folder: &Path) -> Outcome<()> {
     if apart {
         decode_with(env!("CARGO_BIN_EXE_salamander").into());
-        start_decoder();
+        start_decoders(1);
     }
     let (film, photos) = (folder.join("film.mp4"), folder.join("photos"));
     let work = Work::new();

@@ -5,11 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::files;
 use crate::jobs::Work;
-use crate::media::{MediaError, load_image_from_bytes};
+use crate::media::{MediaError, load_image_from_bytes, start_decoders};
 use crate::project::ContentId;
 
 use super::cache::Key;
-use super::parallel::in_parallel;
+use super::parallel::{in_parallel, workers};
 use super::store::{Store, cache_name};
 use super::tools::{Also, Model, Tools};
 use super::{ActivationSource, Architecture, BackboneError, Preprocessing, TunedWeights};
@@ -177,6 +177,7 @@ fn compute(
         missing.extend(0..frames.len());
     }
 
+    start_decoders(workers(missing.len()));
     in_parallel(
         missing.len(),
         work,
@@ -282,6 +283,8 @@ fn frame_bottleneck(
             from_cache: true,
         }));
     }
+    // Before the first picture: meanwhile the process starts that decodes it.
+    tools.load(activation_too, known.is_some())?;
     let picture = match load_image_from_bytes(&bytes, frame) {
         Ok(picture) => picture,
         Err(error) => return Ok(Err(error.to_string())),

@@ -14,9 +14,15 @@ pub fn worker_count() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Calls `run` for each number below `count` on one thread more than there are cores: while one waits for a picture, which
-/// another process decodes, the others keep the cores full. `make` gives each thread its tools (a session, buffers). `take` gets the results on the calling thread, in the order in which they are done.
-/// The first error of any of the three ends it. `work` is checked before each item.
+/// Threads of [`in_parallel`] for so many items: one more than there are cores, since while one waits for a picture, which
+/// another process decodes, the others keep the cores full.
+pub(super) fn workers(count: usize) -> usize {
+    (worker_count() + 1).min(count)
+}
+
+/// Calls `run` for each number below `count` on some threads (`workers`); `make` gives each thread its tools (a session,
+/// buffers). `take` gets the results on the calling thread, in the order in which they are done. The first error of any
+/// of the three ends it. `work` is checked before each item.
 pub fn in_parallel<W, T, E>(
     count: usize,
     work: &Work,
@@ -28,7 +34,7 @@ where
     T: Send,
     E: From<Cancelled> + Send,
 {
-    let workers = (worker_count() + 1).min(count);
+    let workers = workers(count);
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let (sender, results) = bounded::<Result<(usize, T), E>>(2 * workers);

@@ -104,6 +104,26 @@ impl<'a> Tools<'a> {
         }
     }
 
+    /// Loads what a picture will need: the extractor of bottlenecks, or what makes an activation too.
+    pub fn load(
+        &mut self,
+        also: Option<&Also>,
+        bottleneck_known: bool,
+    ) -> Result<(), BackboneError> {
+        match also {
+            Some(also) => self.front(also, bottleneck_known).map(drop),
+            None => made(&mut self.extractor, || self.model.extractor()).map(drop),
+        }
+    }
+
+    fn front(&mut self, also: &Also, bottleneck_known: bool) -> Result<&mut Front, BackboneError> {
+        if bottleneck_known {
+            made(&mut self.front, || Front::new(&also.front))
+        } else {
+            made(&mut self.both, || Front::new(&also.both))
+        }
+    }
+
     /// The bottleneck of a picture.
     pub fn bottleneck(&mut self, picture: &RgbImage) -> Result<Vec<f32>, BackboneError> {
         made(&mut self.extractor, || self.model.extractor())?.extract(picture)
@@ -118,11 +138,7 @@ impl<'a> Tools<'a> {
         picture: &RgbImage,
         bottleneck_known: bool,
     ) -> Result<Option<Vec<f32>>, BackboneError> {
-        let front = if bottleneck_known {
-            made(&mut self.front, || Front::new(&also.front))?
-        } else {
-            made(&mut self.both, || Front::new(&also.both))?
-        };
+        let front = self.front(also, bottleneck_known)?;
         let activation = front.run(picture, &View::PLAIN)?;
         also.keep(key, &activation.row);
         Ok(activation.bottleneck)

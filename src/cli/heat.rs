@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::evaluate::{EvaluateError, HeatFile, HeatMapper, write_heat_maps};
 use crate::jobs::Cancelled;
-use crate::media::start_decoder;
+use crate::media::start_decoders;
 
 use super::console::Console;
 use super::import::SamplingArgs;
@@ -69,7 +69,7 @@ struct Result {
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let sampling = args.sampling.sampling()?;
-    start_decoder();
+    start_decoders(1);
     let project = args.project.open_for_reading(console)?;
     let run = args.run.find(&project)?;
     let (sender, maps) = bounded(64);

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::media::{
     ClassFrom, Fate, FileReport, ImportOptions, ImportOutcome, OnConflict, Totals, Videos, import,
-    start_decoder,
+    start_decoders,
 };
 use crate::project::{ClassName, Fps, Label, Sampling, SourceId};
 use crate::text::visible;
@@ -235,7 +235,7 @@ impl<'a> File<'a> {
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let mut sampling = args.sampling.sampling()?;
-    start_decoder();
+    start_decoders(1);
     match args.width {
         Some(Width::Pixels(px)) => sampling.width_px = Some(px),
         Some(Width::Original) => sampling.width_px = None,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::backbone::Architecture;
 use crate::export::{Bundle, Card, CardAccuracy, Format};
 use crate::make::{LiveMake, Made, MakeOrder, Step, default_formats, make};
-use crate::media::{ClassFrom, start_decoder};
+use crate::media::{ClassFrom, start_decoders};
 use crate::text::visible;
 
 use super::console::{Console, Interrupted, Watch};
@@ -86,7 +86,7 @@ struct File {
 }
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
-    start_decoder();
+    start_decoders(1);
     let line = again(&args);
     let mut order = MakeOrder::new(args.paths, args.out);
     order.class_from = match args.class_from {

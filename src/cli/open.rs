@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, bail};
 
 use crate::app::{Options, config_dir};
-use crate::media::start_decoder;
+use crate::media::start_decoders;
 use crate::ui::run_window;
 
 use super::{Usage, shown};
@@ -32,7 +32,7 @@ pub fn window(paths: &[PathBuf]) -> anyhow::Result<()> {
             .collect::<Result<_, _>>()?,
         system_dialogs: true,
     };
-    start_decoder();
+    start_decoders(1);
     run_window(options).map_err(|error| {
         anyhow!("the window cannot be opened: {error}; is there a display, and OpenGL on it?")
     })

@@ -11,7 +11,7 @@ use crate::evaluate::{
     EvaluateError, FilePicture, FolderAccuracy, Predictor, Right, Timeline, Timelines, check_csv,
 };
 use crate::jobs::Cancelled;
-use crate::media::start_decoder;
+use crate::media::start_decoders;
 
 use super::console::Console;
 use super::import::SamplingArgs;
@@ -105,7 +105,7 @@ struct Result {
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let sampling = args.sampling.sampling()?;
     memory::bound();
-    start_decoder();
+    start_decoders(1);
     let (sender, predictions) = bounded(64);
     let top = if args.top == 0 { usize::MAX } else { args.top };
     let (model, files) = (args.model, args.files);

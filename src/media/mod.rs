@@ -40,7 +40,7 @@ pub use error::MediaError;
 pub use extract::extract;
 pub use ffmpeg::versions;
 pub use helper::{
-    Confinement, DECODER, SetAside, confinement, decode_with, serve, set_aside, start_decoder,
+    Confinement, DECODER, SetAside, confinement, decode_with, serve, set_aside, start_decoders,
     try_again,
 };
 pub use import::{

@@ -62,12 +62,12 @@ fn program() -> Option<&'static Path> {
     PROGRAM.get().map(PathBuf::as_path)
 }
 
-/// Starts a process that decodes, unless one is idle: it is ready when the first file comes. Does nothing where files are decoded
-/// in this process.
-pub fn start_decoder() {
+/// Starts processes that decode until `count` are idle: they are ready when the first files come. Does nothing where files are
+/// decoded in this process.
+pub fn start_decoders(count: usize) {
     #[cfg(unix)]
     if let Some(program) = program() {
-        pool::start(program);
+        pool::start(program, count);
     }
 }
 

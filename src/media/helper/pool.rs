@@ -110,11 +110,10 @@ pub(super) fn take(program: &Path) -> io::Result<Decoder> {
     Decoder::start(program)
 }
 
-/// Starts a process unless one is idle. If it cannot be started, the first file that needs one says so.
-pub(super) fn start(program: &Path) {
-    if idle().is_empty()
-        && let Ok(decoder) = Decoder::start(program)
-    {
+/// Starts processes until `count` are idle. If none can be started, the first file that needs one says so.
+pub(super) fn start(program: &Path, count: usize) {
+    let missing = count.min(MOST_IDLE).saturating_sub(idle().len());
+    for decoder in (0..missing).map_while(|_| Decoder::start(program).ok()) {
         put(decoder);
     }
 }
