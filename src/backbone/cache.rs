@@ -219,7 +219,7 @@ pub(super) fn open_or_make(path: &Path) -> std::io::Result<(File, bool)> {
 /// The right to write the files `name` in `dir`: two writers would overwrite each other's rows. A file of its
 /// own, because a lock on Windows keeps others from reading too. It dies with the process.
 pub(super) fn writer_lock(dir: &Path, name: &str) -> Option<File> {
-    let file = files::open_or_create(dir.join(format!("{name}.lock")));
+    let file = files::open_lock(dir.join(format!("{name}.lock")));
     match file.map(|file| (file.try_lock(), file)) {
         Ok((Ok(()), file)) => Some(file),
         Ok((Err(TryLockError::WouldBlock), _)) => None,

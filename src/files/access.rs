@@ -20,10 +20,17 @@ pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
     Folder::open_file(path, Open::Read)
 }
 
-/// Opens a file for reading and writing in place, and makes it if it is missing.
+/// Opens a file for reading and writing in place, and makes it if it is missing. In a project on Unix a file with
+/// several names (hard links) is replaced by a copy first.
 pub fn open_or_create(path: impl AsRef<Path>) -> io::Result<File> {
     let path = path.as_ref();
     Folder::open_file(path, Open::ReadWrite)
+}
+
+/// Opens a file that is only locked, and makes it if it is missing.
+pub fn open_lock(path: impl AsRef<Path>) -> io::Result<File> {
+    let path = path.as_ref();
+    Folder::open_file(path, Open::Lock)
 }
 
 /// Makes a file that must not be there yet, for reading and writing.

@@ -18,6 +18,8 @@ pub(super) enum Open {
     Read,
     /// For reading and writing in place, made if it is missing.
     ReadWrite,
+    /// For locking, made if it is missing; nothing is written into it.
+    Lock,
     /// For adding at its end, made if it is missing.
     Append,
     /// A new one, for reading and writing; an error if there is one.
@@ -36,7 +38,9 @@ impl Open {
         let mut options = File::options();
         match self {
             Self::Read => options.read(true),
-            Self::ReadWrite => options.read(true).write(true).create(true).truncate(false),
+            Self::ReadWrite | Self::Lock => {
+                options.read(true).write(true).create(true).truncate(false)
+            }
             Self::Append => options.append(true).create(true),
             Self::New => options.read(true).write(true).create_new(true),
         };
@@ -133,6 +137,7 @@ fn check_kind(found: &std::fs::Metadata) -> io::Result<()> {
 #[cfg(unix)]
 mod unix {
     use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+    use std::os::unix::fs::MetadataExt as _;
 
     use rustix::fs::{
         AtFlags, CWD, Dir, FileType, Mode, OFlags, linkat, mkdirat, openat, renameat, statat,
@@ -140,6 +145,7 @@ mod unix {
     };
     use rustix::io::Errno;
 
+    use super::super::write::{Durability, copy};
     use super::{
         Confined, File, Folder, Open, OsStr, Path, PathBuf, check_kind, io, link_in_the_way,
     };
@@ -161,7 +167,7 @@ mod unix {
             common
                 | match self {
                     Self::Read => OFlags::RDONLY,
-                    Self::ReadWrite => OFlags::RDWR | OFlags::CREATE,
+                    Self::ReadWrite | Self::Lock => OFlags::RDWR | OFlags::CREATE,
                     Self::Append => OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
                     Self::New => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
                 }
@@ -204,16 +210,34 @@ mod unix {
             is_link(fd, name.as_os_str())
         }
 
-        /// Opens a file in it.
+        /// Opens a file in it. One that is to be written in place and has several names (hard links) is replaced by a copy
+        /// first.
         pub(in super::super) fn file(&self, name: &OsStr, how: Open) -> io::Result<File> {
             let path = self.join(name);
             let Some(handle) = &self.handle else {
                 return how.options().open(path);
             };
-            let opened = openat(handle, name, how.flags(), Mode::from_raw_mode(0o666));
-            let file = File::from(opened.map_err(|error| explained(error, handle, name, &path))?);
-            check_kind(&file.metadata()?)?;
-            Ok(file)
+            let open = || {
+                let opened = openat(handle, name, how.flags(), Mode::from_raw_mode(0o666));
+                let file = opened.map_err(|error| explained(error, handle, name, &path))?;
+                let file = File::from(file);
+                let found = file.metadata()?;
+                check_kind(&found)?;
+                Ok::<_, io::Error>((file, found.nlink()))
+            };
+            let (file, names) = open()?;
+            if names < 2 || !matches!(how, Open::ReadWrite | Open::Append) {
+                return Ok(file);
+            }
+            // Another name of the file may lie outside of the project: what is written is a copy.
+            drop(file);
+            copy(&path, &path, Durability::Renamed).map_err(|error| error.error)?;
+            match open()? {
+                (file, 0 | 1) => Ok(file),
+                _ => Err(io::Error::other(
+                    "it has several names (hard links), which would all be written; replace it by a copy",
+                )),
+            }
         }
 
         /// Makes a folder in it.

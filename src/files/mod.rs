@@ -27,8 +27,8 @@ mod tests;
 
 pub use access::{
     create_dir, create_dir_all, create_new, exists, hard_link, is_dir, is_file, metadata, open,
-    open_or_create, read, read_dir, read_document, read_to_string, remove_dir, remove_dir_all,
-    remove_file, rename,
+    open_lock, open_or_create, read, read_dir, read_document, read_to_string, remove_dir,
+    remove_dir_all, remove_file, rename,
 };
 pub use confined::{FollowedLink, confine, follow, is_followed, is_link_in_the_way};
 pub use error::FileError;

@@ -557,3 +557,35 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
             && open_or_create(&pipe).is_err()
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn what_is_written_in_place_has_no_other_name() {
+    use std::os::unix::fs::MetadataExt as _;
+    let (_dir, root, elsewhere) = confined_with_links();
+    let theirs = elsewhere.join("theirs");
+    for (at, write) in [
+        &(|path: &Path| append(path, b" more", Durability::Renamed).map_err(|e| e.error))
+            as &dyn Fn(&Path) -> std::io::Result<()>,
+        &|path: &Path| open_or_create(path)?.write_all(b"more"),
+        &|path: &Path| open_or_create(path)?.set_len(0),
+    ]
+    .iter()
+    .enumerate()
+    {
+        fs::write(&theirs, "theirs").unwrap();
+        let own = root.join(format!("own-{at}"));
+        fs::hard_link(&theirs, &own).unwrap();
+        write(&own).unwrap();
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
+        let expected = ["theirs more", "morers", ""][at];
+        assert_eq!(fs::read_to_string(&own).unwrap(), expected);
+        // A lock writes nothing, and must be one and the same file for everybody.
+        fs::remove_file(&own).unwrap();
+        fs::hard_link(&theirs, &own).unwrap();
+        open_lock(&own).unwrap();
+        assert_eq!(fs::metadata(&own).unwrap().nlink(), 2);
+        fs::remove_file(&own).unwrap();
+        fs::remove_file(&theirs).unwrap();
+    }
+}

@@ -29,7 +29,7 @@ impl ProjectLock {
     /// Takes the lock on the folder `root`, or says who has it.
     pub(super) fn take(root: &Path) -> Result<Self, ProjectError> {
         let path = root.join(FILE);
-        let file = files::open_or_create(&path)
+        let file = files::open_lock(&path)
             // In a shared folder it may be somebody else's; reading it is enough.
             .or_else(|error| {
                 if files::is_refusal(&error) {
