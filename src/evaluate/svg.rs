@@ -2,14 +2,17 @@
 
 use std::fmt::Write as _;
 
+use crate::text::visible;
+
 /// Width and height of a plot, and the room for its axes at the left and below, in SVG units.
 const SIZE: [f64; 2] = [340.0, 230.0];
 const AXES: [f64; 2] = [44.0, 34.0];
 /// Room at the right and above: for half the last mark.
 const EDGE: [f64; 2] = [20.0, 8.0];
 
-/// Text as it is, whatever HTML would make of it.
+/// Text as it is, whatever HTML would make of it; characters that act or that nobody sees are written out.
 pub(crate) fn escaped(text: &str) -> String {
+    let text = visible(text);
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

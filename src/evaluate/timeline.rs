@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::files::{self, Durability};
+use crate::text::csv_cell;
 
 use super::classifier::arg_max;
 use super::{EvaluateError, FilePicture};
@@ -217,13 +218,13 @@ impl Timelines {
             &self
                 .classes
                 .iter()
-                .map(|class| quoted(class))
+                .map(|class| csv_cell(class))
                 .collect::<Vec<_>>()
                 .join(","),
         );
         text.push('\n');
         for file in &self.files {
-            let source = quoted(&file.path.display().to_string());
+            let source = csv_cell(&file.path.display().to_string());
             for (frame, probabilities) in file.frames.iter().zip(file.smoothed(smooth_secs)) {
                 let time = frame.time_secs.map(|time| format!("{time:.3}"));
                 let mut cells = vec![source.clone(), time.unwrap_or_default()];
@@ -269,14 +270,6 @@ pub fn check_csv(path: &Path) -> Result<(), EvaluateError> {
         });
     }
     Ok(())
-}
-
-fn quoted(field: &str) -> String {
-    if field.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::backbone::Fit;
 use crate::evaluate::{InputKind, Recipe};
+use crate::text::visible;
 
 use super::{Certificate, Model, WrittenModel, snippets};
 
@@ -68,11 +69,11 @@ pub(super) fn text(model: &Model, models: &[WrittenModel], certificate: &Certifi
          The weights of the backbone ({backbone}) were published under {licence}\n\
          (LICENSE.txt, https://spdx.org/licenses/{licence}).{changed}{LAST_WORDS}",
         version = env!("CARGO_PKG_VERSION"),
-        run = model.run,
-        architecture = recipe.architecture,
+        run = visible(&model.run),
+        architecture = visible(&recipe.architecture.to_string()),
         classes = recipe.labels.len(),
-        backbone = model.backbone.name,
-        licence = model.backbone.licence,
+        backbone = visible(&model.backbone.name),
+        licence = visible(&model.backbone.licence),
     )
 }
 

@@ -1,5 +1,7 @@
 //! A table as CSV (RFC 4180): parts of one, plain numbers, nothing where there is none.
 
+use crate::text::csv_cell;
+
 use super::{State, Table};
 
 /// The table in lines that end with CR LF, a heading first; rows by rank.
@@ -76,13 +78,7 @@ fn line(text: &mut String, cells: &[String]) {
         if index > 0 {
             text.push(',');
         }
-        if cell.contains(['"', ',', '\n', '\r']) {
-            text.push('"');
-            text.push_str(&cell.replace('"', "\"\""));
-            text.push('"');
-        } else {
-            text.push_str(cell);
-        }
+        text.push_str(&csv_cell(cell));
     }
     text.push_str("\r\n");
 }

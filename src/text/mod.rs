@@ -9,7 +9,11 @@
 //! This is applied where text leaves the program for people: the command line's console, its log, the sentence of an
 //! error, and the end of each frame of the window. Files keep names exactly.
 
+mod csv;
+
 use std::borrow::Cow;
+
+pub use csv::csv_cell;
 
 /// The text in one line: line breaks are written as `\n`, tabs as `\t`.
 #[must_use]

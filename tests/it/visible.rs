@@ -162,7 +162,18 @@ fn every_listing_command() {
         &["export", "p", "--format", "onnx", "--out", "out\u{9b}\nput"],
         0,
     );
-    let labels = std::fs::read_to_string(place.path("out\u{9b}\nput/labels.txt")).unwrap();
+    both(&place, &["report", "p", "--out", "report.html"], 0);
+    let out = place.path("out\u{9b}\nput");
+    for file in [
+        place.path("report.html"),
+        out.join("MODEL_CARD.md"),
+        out.join("README.txt"),
+    ] {
+        let text = checked(&std::fs::read(&file).unwrap(), "what is written for people");
+        let is_readme = file.ends_with("README.txt");
+        assert!(is_readme || text.contains("tac\\"), "{text}");
+    }
+    let labels = std::fs::read_to_string(out.join("labels.txt")).unwrap();
     let labels: Vec<&str> = labels.lines().collect();
     assert!(labels.len() == 2 && labels.contains(&CLASS), "{labels:?}");
     let run = run.to_str().unwrap();

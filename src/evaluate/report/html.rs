@@ -490,6 +490,7 @@ mod tests {
             escaped("<script>alert('x') & \"y\"</script>"),
             "&lt;script&gt;alert(&#39;x&#39;) &amp; &quot;y&quot;&lt;/script&gt;"
         );
+        assert_eq!(escaped("tac\u{202e}\n<b>"), "tac\\u{202e}\\n&lt;b&gt;");
         let found = Measure {
             value: Some(0.8412),
             interval_95: Some([0.701, 0.929]),

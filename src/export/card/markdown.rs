@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Card, Counted, Measured, count};
 use crate::project::Noun;
+use crate::text::visible;
 
 impl Card {
     /// As it stands in [`super::FILE`].
@@ -11,18 +12,18 @@ impl Card {
     pub fn to_markdown(&self) -> String {
         let mut text = format!("# Model card: {}\n\n", plain(&self.project));
         if !self.name.is_empty() {
-            _ = write!(text, "{}\n\n", plain(&self.name));
+            _ = write!(text, "The run is called “{}”.\n\n", plain(&self.name));
         }
         _ = write!(
             text,
-            "An image classifier made by {}: run `{}`, begun on {}, architecture `{}`, trained: {} ({} weights).\n\n",
+            "An image classifier made by {}: run {}, begun on {}, architecture {}, trained: {} ({} weights).\n\n",
             self.program,
-            self.run,
-            self.date,
-            self.architecture,
+            code(&self.run),
+            plain(&self.date),
+            code(&self.architecture),
             match self.depth.as_str() {
                 "head" => "the last layer".to_owned(),
-                depth => format!("the last layer and the network (`{depth}`)"),
+                depth => format!("the last layer and the network ({})", code(depth)),
             },
             self.trained_weights
         );
@@ -75,7 +76,8 @@ impl Card {
             text += &section("To be known of these figures", &notes);
         }
         text += &self.model_table();
-        text += &section("Licences", &self.licences);
+        let licences: Vec<String> = self.licences.iter().map(|licence| plain(licence)).collect();
+        text += &section("Licences", &licences);
         // One line break at the end of the file.
         text.truncate(text.trim_end().len());
         text.push('\n');
@@ -134,8 +136,8 @@ impl Card {
             let ms = model.latency_ms;
             _ = writeln!(
                 text,
-                "| `{}` | {:.2} MB | {:.0} % | {:.1} % | {:+.1} ({low:+.1} to {high:+.1}) | {} | {} | {} |",
-                model.file,
+                "| {} | {:.2} MB | {:.0} % | {:.1} % | {:+.1} ({low:+.1} to {high:+.1}) | {} | {} | {} |",
+                code(&model.file),
                 model.bytes as f64 / 1e6,
                 model.size_ratio * 100.0,
                 model.top1 * 100.0,
@@ -150,8 +152,9 @@ impl Card {
             if let Some(loss) = &model.accepted_loss {
                 _ = write!(
                     text,
-                    "**Accepted although it loses more than its format allows:** `{}`: {loss}.\n\n",
-                    model.file
+                    "**Accepted although it loses more than its format allows:** {}: {}.\n\n",
+                    code(&model.file),
+                    plain(loss)
                 );
             }
         }
@@ -192,16 +195,51 @@ fn percent(part: f32) -> String {
     format!("{:.1} %", part * 100.0)
 }
 
-/// Text of the user's as it is, whatever Markdown would make of it.
+/// Text of the user's as it is, whatever Markdown would make of it: no markup, no link, also none that viewers make of
+/// bare addresses. Characters that act or that nobody sees are written out.
 fn plain(text: &str) -> String {
     // What means something at the beginning of a line only never stands there.
-    let special = |c: char| "\\`*_[]<>|~&#".contains(c);
+    let special = |c: char| "\\`*_[]<>|~&#:@!".contains(c);
     let mut escaped = String::new();
-    for c in text.chars() {
-        if special(c) {
+    for c in visible(text).chars() {
+        // `www.` begins an address too.
+        let is_address = c == '.' && escaped.to_ascii_lowercase().ends_with("www");
+        if special(c) || is_address {
             escaped.push('\\');
         }
-        escaped.push(if c.is_control() { ' ' } else { c });
+        escaped.push(c);
     }
     escaped
+}
+
+/// A name as code, where that can hold it.
+fn code(name: &str) -> String {
+    if name.is_empty() || name.contains(['`', '|']) {
+        return plain(name);
+    }
+    format!("`{}`", visible(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_markup_or_a_link() {
+        for (name, written) in [
+            ("red, dark", "red, dark"),
+            ("a|b`c", "a\\|b\\`c"),
+            ("[x](http://e.org)", "\\[x\\](http\\://e.org)"),
+            ("<http://e.org>", "\\<http\\://e.org\\>"),
+            ("WWW.e.org", "WWW\\.e.org"),
+            ("me@e.org", "me\\@e.org"),
+            ("![x](y)", "\\!\\[x\\](y)"),
+            ("a\n# b", "a\\\\n\\# b"),
+            ("tac\u{202e}", "tac\\\\u{202e}"),
+        ] {
+            assert_eq!(plain(name), written, "{name:?}");
+        }
+        assert_eq!(code("lite0@96"), "`lite0@96`");
+        assert_eq!(code("a`b|\n"), "a\\`b\\|\\\\n");
+    }
 }

@@ -13,6 +13,7 @@ use super::line::{Line, Mean};
 use super::{Axis, Budget, CurveView, Metric, Points, Side};
 use crate::files::{self, Durability, FileError};
 use crate::jobs::{Cancelled, Work};
+use crate::text::csv_cell;
 use crate::train::{At, Curves, MetricKind, Metrics, Run, RunNote};
 
 /// What a plot is written as.
@@ -359,25 +360,16 @@ impl Figure {
     }
 }
 
-/// A name as a field of CSV.
-fn field(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
-}
-
 fn csv(out: &Out<'_>) -> String {
     let mut text = String::from("run,name,part,side,tag,step,seconds,wall_time,value,smoothed\n");
     for curve in &out.curves {
         let begin = format!(
             "{},{},{},{},{}",
-            field(curve.run),
-            field(&curve.name),
+            csv_cell(curve.run),
+            csv_cell(&curve.name),
             curve.part,
             curve.side,
-            field(out.tag)
+            csv_cell(out.tag)
         );
         for point in &curve.points {
             _ = writeln!(

@@ -1,0 +1,46 @@
+//! A cell of comma-separated values (RFC 4180).
+
+/// Text as one cell, in quotation marks where it needs them.
+///
+/// A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, which may fetch an address or start a
+/// program; names may come from anybody. Such a text, unless it is a number, begins with an apostrophe then: spreadsheets read
+/// the rest as text.
+#[must_use]
+pub fn csv_cell(text: &str) -> String {
+    let begins = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control());
+    let is_formula = begins.starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err();
+    let text = if is_formula {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_a_formula_and_numbers_stay() {
+        for (text, cell) in [
+            ("cat", "cat"),
+            ("cat, or \"puss\"", "\"cat, or \"\"puss\"\"\""),
+            ("a\nb", "\"a\nb\""),
+            ("=1+1", "'=1+1"),
+            ("=HYPERLINK(\"x\",A1)", "\"'=HYPERLINK(\"\"x\"\",A1)\""),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("+49", "+49"),
+            ("-0.5", "-0.5"),
+            ("-a", "'-a"),
+            ("\t=1", "'\t=1"),
+            ("", ""),
+        ] {
+            assert_eq!(csv_cell(text), cell, "{text:?}");
+        }
+    }
+}
