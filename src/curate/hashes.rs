@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 use image::{RgbImage, imageops};
 use image_hasher::{HashAlg, Hasher, HasherConfig};
 
-use crate::files::{self, Durability};
+use crate::files;
 use crate::jobs::Work;
 use crate::media::load_image_from_bytes;
 use crate::project::{Project, ProjectError};
@@ -94,10 +94,7 @@ pub(super) fn photo_hashes(
             }
         }
     });
-    if let Err(error) = cache.save(project, paths, &hashes, &stamps) {
-        // Nothing is lost but time.
-        log::warn!("{error}");
-    }
+    cache.save(project, paths, &hashes, &stamps);
     end?;
     Ok(hashes)
 }
@@ -173,7 +170,7 @@ struct Cache {
 impl Cache {
     fn load(project: &Project) -> Self {
         let mut cache = Self::default();
-        let Ok(text) = files::read_to_string(project.cache_dir().join(CACHE_FILE)) else {
+        let Some(Ok(text)) = project.kept_in_cache(CACHE_FILE).map(String::from_utf8) else {
             return cache;
         };
         let mut lines = text.lines();
@@ -194,7 +191,7 @@ impl Cache {
         paths: &[&str],
         hashes: &[Option<PhotoHash>],
         stamps: &[Option<Stamp>],
-    ) -> Result<(), ProjectError> {
+    ) {
         let mut lines: HashMap<&str, (&Stamp, &PhotoHash)> = self
             .by_path
             .iter()
@@ -211,16 +208,13 @@ impl Cache {
             }
         }
         if !changed {
-            return Ok(());
+            return;
         }
         let mut text = format!("{CACHE_HEADER}\n");
         for (path, (stamp, hash)) in lines {
             write_line(&mut text, path, *stamp, hash);
         }
-        let dir = project.cache_dir();
-        project.make_dir(&dir)?;
-        let file = dir.join(CACHE_FILE);
-        Ok(files::write(&file, text.as_bytes(), Durability::Renamed)?)
+        project.keep_in_cache(&[(CACHE_FILE, text.as_bytes())]);
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) struct Latencies<'a> {
 impl<'a> Latencies<'a> {
     /// Those that the project's cache holds.
     pub fn of(project: &'a Project) -> Result<Self, ExportError> {
-        let bytes = files::read_document(project.cache_dir().join(CACHE)).unwrap_or_default();
+        let bytes = project.kept_in_cache(CACHE).unwrap_or_default();
         Ok(Self {
             project,
             computer: computer()?,

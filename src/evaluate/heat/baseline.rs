@@ -8,7 +8,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::backbone::{FeatureMap, FeatureMaps};
-use crate::files;
 use crate::jobs::Work;
 use crate::media::load_image;
 use crate::project::{Project, Split};
@@ -32,7 +31,10 @@ pub(super) fn mean_map(
     let frames = present(project, run, Some(Split::Train), work)?.frames;
     let chosen = chosen(&frames, run.classes.len());
     let path = cache_path(run, &chosen)?;
-    if let Some(kept) = read(&project.cache_dir().join(&path), maps) {
+    if let Some(kept) = project
+        .kept_in_cache(&path)
+        .and_then(|bytes| read(&bytes, maps))
+    {
         return Ok(Some(kept));
     }
     work.stage("Looking at training images", Some(chosen.len() as u64));
@@ -101,8 +103,7 @@ fn cache_path(run: &Run, chosen: &[&RunFrame]) -> Result<PathBuf, EvaluateError>
     Ok(Path::new("evaluate").join(format!("mean-map-{name}.f32")))
 }
 
-fn read(path: &Path, maps: &FeatureMaps) -> Option<FeatureMap> {
-    let bytes = files::read(path).ok()?;
+fn read(bytes: &[u8], maps: &FeatureMaps) -> Option<FeatureMap> {
     let (numbers, rest) = bytes.as_chunks::<4>();
     let numbers: Vec<f32> = numbers
         .iter()

@@ -6,7 +6,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::evaluate::EvaluateError;
-use crate::files;
 use crate::project::{Project, Split};
 use crate::train::TrainSettings;
 
@@ -51,7 +50,7 @@ pub(super) fn cached<T: Serialize + DeserializeOwned>(
     make: impl FnOnce() -> Result<T, EvaluateError>,
 ) -> Result<T, EvaluateError> {
     let path = path(what, content);
-    if let Ok(text) = files::read_document(project.cache_dir().join(&path))
+    if let Some(text) = project.kept_in_cache(&path)
         && let Ok(known) = serde_json::from_slice(&text)
     {
         return Ok(known);

@@ -103,8 +103,8 @@ pub(super) fn quantized(
         .as_bytes(),
     );
     frames.hash(&mut key);
-    let kept = Kept::new(project, &key.finalize().to_hex());
-    if let Some(known) = kept.read() {
+    let kept = Kept::new(&key.finalize().to_hex());
+    if let Some(known) = kept.read(project) {
         return known.open();
     }
     let found = search::search(prepared, model, &frames, work)?;
@@ -134,14 +134,12 @@ impl Found {
 
 /// Where a quantized model is kept: files in the project's cache, and a list of the frames that it was fitted on.
 struct Kept {
-    cache: PathBuf,
     key: String,
 }
 
 impl Kept {
-    fn new(project: &Project, key: &str) -> Self {
+    fn new(key: &str) -> Self {
         Self {
-            cache: project.cache_dir(),
             key: key.to_owned(),
         }
     }
@@ -151,15 +149,20 @@ impl Kept {
         Path::new("int8").join(format!("{}{what}", self.key))
     }
 
-    fn read(&self) -> Option<Found> {
-        let read = |what| files::read(self.cache.join(self.path(what)));
+    fn read(&self, project: &Project) -> Option<Found> {
+        let read = |what| project.kept_in_cache(self.path(what));
         // Written last: with it all are there.
-        let search = read(".json").ok()?;
+        let search = read(".json")?;
+        let other = files::exists(project.cache_dir().join(self.path("-other.onnx")));
         Some(Found {
             search: serde_json::from_slice(&search).ok()?,
-            onnx: read(".onnx").ok()?,
-            tflite: read("-all.onnx").ok()?,
-            other: read("-other.onnx").ok(),
+            onnx: read(".onnx")?,
+            tflite: read("-all.onnx")?,
+            other: if other {
+                Some(read("-other.onnx")?)
+            } else {
+                None
+            },
         })
     }
 
