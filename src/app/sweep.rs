@@ -9,8 +9,8 @@ use super::train::TrainAction;
 use super::{Action, App, EvaluateAction, ExportAction, Lane, words};
 use crate::jobs::{JobError, Work};
 use crate::sweep::{
-    LiveSweep, Paces, Sweep, SweepError, SweepId, Table, begin, csv, foresee, remove, restore, run,
-    sweeps, try_again,
+    FoundSweeps, LiveSweep, Paces, Sweep, SweepError, SweepId, Table, begin, csv, find_sweeps,
+    foresee, remove, restore, run, try_again,
 };
 use crate::train::{RunId, RunState};
 
@@ -42,6 +42,8 @@ pub struct SweepLive {
 pub struct SweepState {
     /// The sweeps of the project, newest first.
     pub list: Vec<SweepEntry>,
+    /// A sentence for each sweep that cannot be read.
+    pub problems: Vec<String>,
     /// Counts the changes of the list and of the training that is under way.
     pub revision: u64,
     /// The sweep that is shown in the place of curves.
@@ -348,14 +350,16 @@ impl App {
             "Reading the sweeps",
             true,
             move |_| {
-                let entries = sweeps(&project)?.into_iter().map(|sweep| SweepEntry {
+                let FoundSweeps { sweeps, unreadable } = find_sweeps(&project)?;
+                let entries = sweeps.into_iter().map(|sweep| SweepEntry {
                     table: Arc::new(Table::of(&sweep)),
                     sweep: Arc::new(sweep),
                 });
-                Ok::<Vec<_>, SweepError>(entries.collect())
+                let problems = unreadable.iter().map(ToString::to_string);
+                Ok::<(Vec<_>, Vec<_>), SweepError>((entries.collect(), problems.collect()))
             },
             |app, task, result| match result {
-                Ok(entries) => {
+                Ok((entries, problems)) => {
                     let Some(session) = &mut app.session else {
                         return;
                     };
@@ -367,6 +371,7 @@ impl App {
                     let live = state.live.as_ref().and_then(|live| live.id.clone());
                     let live = live.and_then(|id| state.entry(&id).cloned());
                     state.list = entries;
+                    state.problems = problems;
                     state.revision += 1;
                     if let Some(live) = live {
                         state.put(live);

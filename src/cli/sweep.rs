@@ -11,8 +11,8 @@ use crate::backbone::Depth;
 use crate::files::{self, Durability};
 use crate::project::Project;
 use crate::sweep::{
-    Axis, Came, LiveSweep, Paces, RankBy, State, Sweep, SweepError, SweepId, SweepPlan, Table,
-    Training, Trainings, begin, csv, foresee, sweeps, try_again,
+    Axis, Came, FoundSweeps, LiveSweep, Paces, RankBy, State, Sweep, SweepError, SweepId,
+    SweepPlan, Table, Training, Trainings, begin, csv, find_sweeps, foresee, try_again,
 };
 use crate::train::schema::SETTINGS;
 
@@ -176,13 +176,17 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
 
 /// The sweep of that name.
 pub fn found(project: &Project, name: &str) -> anyhow::Result<Sweep> {
-    let all = sweeps(project)?;
-    let found = if name == "latest" {
-        all.into_iter().next()
-    } else {
-        all.into_iter().find(|sweep| sweep.id.0 == name)
-    };
-    Ok(found.ok_or_else(|| SweepError::NoSuchSweep(name.to_owned()))?)
+    if name != "latest" {
+        return Ok(Sweep::open(project, &SweepId(name.to_owned()))?);
+    }
+    let FoundSweeps { sweeps, unreadable } = find_sweeps(project)?;
+    if let Some(error) = unreadable.into_iter().next() {
+        anyhow::bail!(
+            "which sweep is the latest is not known; name the one that is meant, because {error}"
+        );
+    }
+    let latest = sweeps.into_iter().next();
+    Ok(latest.ok_or_else(|| SweepError::NoSuchSweep(name.to_owned()))?)
 }
 
 /// Writes a table as CSV.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::sweep::{SweepId, Table, remove, restore, sweeps};
+use crate::sweep::{SweepId, Table, find_sweeps, remove, restore};
 use crate::text::visible;
 
 use super::ProjectArg;
@@ -68,15 +68,21 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         let figures = SweepFigures::of(&sweep, &table);
         return console.result(&figures, || text(&sweep, &table));
     }
-    let removed = match &args.remove {
-        Some(name) => Some(remove(&project, &found(&project, name)?.id)?),
+    let removed = match args.remove.as_deref() {
+        Some("latest") => Some(remove(&project, &found(&project, "latest")?.id)?),
+        // Also one that cannot be read.
+        Some(name) => Some(remove(&project, &SweepId(name.to_owned()))?),
         None => None,
     };
     let restored = match &args.restore {
         Some(name) => Some(restore(&project, &SweepId(name.clone()))?),
         None => None,
     };
-    let lines = sweeps(&project)?.into_iter().map(|sweep| {
+    let all = find_sweeps(&project)?;
+    for error in &all.unreadable {
+        console.warning(&error.to_string())?;
+    }
+    let lines = all.sweeps.into_iter().map(|sweep| {
         let table = Table::of(&sweep);
         let first = table.ranked().into_iter().find(|row| row.rank == Some(1));
         Line {

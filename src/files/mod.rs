@@ -15,6 +15,7 @@
 //!   the place of a file is followed: the file that it leads to is replaced, the link stays.
 
 mod access;
+mod checksum;
 mod confined;
 mod error;
 mod folder;
@@ -30,6 +31,7 @@ pub use access::{
     open_lock, open_or_create, read, read_dir, read_document, read_to_string, remove_dir,
     remove_dir_all, remove_file, rename,
 };
+pub use checksum::{ALTERED, is_as_written, json_with_checksum};
 pub use confined::{FollowedLink, confine, follow, is_followed, is_link_in_the_way};
 pub use error::FileError;
 pub use folders::{is_refusal, is_writable, make_dirs, sync_dir, sync_files};

@@ -29,7 +29,7 @@ use crate::files::{self, Durability};
 use crate::jobs::Work;
 use crate::media::{ClassFrom, ImportOptions, ImportOutcome, ImportPlan, import_planned, plan};
 use crate::project::{Label, Project, Split};
-use crate::train::{Run, RunId, RunState, TrainSettings, estimate, resume, runs, train};
+use crate::train::{Run, RunId, RunState, TrainSettings, estimate, find_runs, resume, train};
 
 pub use error::MakeError;
 pub use progress::{LiveMake, Step};
@@ -370,7 +370,7 @@ fn trained(
             && is.how_many_training_steps == asked.how_many_training_steps
             && (order.measure_depth || is.fine_tune.depth == asked.fine_tune.depth)
     };
-    if !is_new && let Some(run) = runs(project)?.into_iter().find(same) {
+    if !is_new && let Some(run) = find_runs(project)?.or_warn(work).into_iter().find(same) {
         return match run.state {
             RunState::Finished => Ok(run),
             RunState::Unfinished => Ok(resume(project, &run.id, None, live.curves(), work)?),

@@ -4,6 +4,7 @@ use image::RgbImage;
 
 use crate::backbone::Depth;
 use crate::export::verify_bundle;
+use crate::train::runs;
 
 use super::*;
 

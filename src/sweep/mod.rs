@@ -32,6 +32,7 @@ pub use foresee::{Paces, foresee};
 pub use plan::{Axis, SweepPlan, Trainings};
 pub use run::{LiveSweep, SweepNow, run};
 pub use store::{
-    Came, Figures, Sweep, SweepId, Training, begin, remove, restore, sweeps, try_again,
+    Came, Figures, FoundSweeps, Sweep, SweepId, Training, begin, find_sweeps, remove, restore,
+    try_again,
 };
 pub use table::{Cost, Row, Score, State, Table};

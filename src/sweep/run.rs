@@ -8,7 +8,7 @@ use crate::evaluate::{Figures as Evaluated, calibrate_or_warn, evaluate};
 use crate::export::computer;
 use crate::jobs::{Cancelled, Work};
 use crate::project::{Project, Split};
-use crate::train::{LiveCurves, Parent, Run, RunState, TrainError, resume, runs, train_child};
+use crate::train::{LiveCurves, Parent, Run, RunState, TrainError, find_runs, resume, train_child};
 
 use super::latency::latencies;
 use super::{Came, Figures, Sweep, SweepError, SweepId, Table};
@@ -75,7 +75,7 @@ pub fn run(
     let nothing = LiveCurves::default();
     live.set(&sweep, None, &nothing);
     time(&mut sweep, work)?;
-    let mut children = children(project, &sweep)?;
+    let mut children = children(project, &sweep, work)?;
     let count = sweep.trainings.len();
     for index in 0..count {
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
@@ -147,9 +147,13 @@ fn time(sweep: &mut Sweep, work: &Work) -> Result<(), SweepError> {
 }
 
 /// The runs of a sweep that there are, by the number of their training.
-fn children(project: &Project, sweep: &Sweep) -> Result<BTreeMap<u32, Run>, TrainError> {
+fn children(
+    project: &Project,
+    sweep: &Sweep,
+    work: &Work,
+) -> Result<BTreeMap<u32, Run>, TrainError> {
     let mut found = BTreeMap::new();
-    for run in runs(project)? {
+    for run in find_runs(project)?.or_warn(work) {
         if let Some(parent) = &run.parent
             && parent.begun == sweep.created
         {

@@ -117,6 +117,9 @@ impl Sweep {
     fn read(dir: &Path) -> Result<Self, SweepError> {
         let path = dir.join(FILE);
         let text = files::read_document(&path).map_err(SweepError::io("read", &path))?;
+        if !files::is_as_written(&text) {
+            return Err(SweepError::damaged(&path)(files::ALTERED));
+        }
         let value: serde_json::Value =
             serde_json::from_slice(&text).map_err(SweepError::damaged(&path))?;
         let format = value.get("format").and_then(serde_json::Value::as_u64);
@@ -138,8 +141,7 @@ impl Sweep {
 
     pub(super) fn save(&self) -> Result<(), SweepError> {
         let path = self.dir.join(FILE);
-        let mut text = serde_json::to_vec_pretty(self).map_err(SweepError::damaged(&path))?;
-        text.push(b'\n');
+        let text = files::json_with_checksum(self).map_err(SweepError::damaged(&path))?;
         Ok(files::write(&path, &text, Durability::Synced)?)
     }
 
@@ -234,29 +236,39 @@ pub fn try_again(project: &Project, id: &SweepId) -> Result<usize, SweepError> {
     Ok(failed)
 }
 
-/// The sweeps of a project, newest first; one that cannot be read is left out, with a line in the log.
+/// What there is in a project's folder of sweeps.
+#[derive(Debug, Default)]
+pub struct FoundSweeps {
+    /// The sweeps, newest first.
+    pub sweeps: Vec<Sweep>,
+    /// Why others cannot be read, with the file and the remedy.
+    pub unreadable: Vec<SweepError>,
+}
+
+/// Lists the sweeps of a project.
 ///
 /// # Errors
 /// When the project is gone or the folder cannot be read.
-pub fn sweeps(project: &Project) -> Result<Vec<Sweep>, SweepError> {
+pub fn find_sweeps(project: &Project) -> Result<FoundSweeps, SweepError> {
     project.check_there()?;
     let dir = sweeps_dir(project);
+    let mut found = FoundSweeps::default();
     let entries = match files::read_dir(&dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
         other => other.map_err(SweepError::io("read", &dir))?,
     };
-    let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(SweepError::io("read", &dir))?.path();
         if !files::is_file(path.join(FILE)) {
             continue;
         }
         match Sweep::read(&path) {
-            Ok(sweep) => found.push(sweep),
-            Err(error) => log::warn!("a sweep is left out of the list: {error}"),
+            Ok(sweep) => found.sweeps.push(sweep),
+            Err(error) => found.unreadable.push(error),
         }
     }
-    found.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.id.cmp(&a.id)));
+    let sweeps = &mut found.sweeps;
+    sweeps.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.id.cmp(&a.id)));
     Ok(found)
 }
 

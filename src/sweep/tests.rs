@@ -209,7 +209,7 @@ fn a_removed_sweep_leaves_its_runs_and_its_name() {
     let first = begun(&project, &[("learning_rate", "0.01")]);
     run_all(&project, &first);
     let trashed = remove(&project, &first.id).unwrap();
-    assert!(sweeps(&project).unwrap().is_empty());
+    assert!(find_sweeps(&project).unwrap().sweeps.is_empty());
     assert_eq!(runs(&project).unwrap().len(), 1);
     // Another one of the same name does not take the run for its own.
     let second = begun(&project, &[("learning_rate", "0.03")]);
@@ -279,5 +279,5 @@ fn the_time_is_foreseen_with_shared_bottlenecks_once() {
         remove_run(&project, &run.id).unwrap();
     }
     // Nothing else was written.
-    assert!(runs(&project).unwrap().is_empty() && sweeps(&project).unwrap().is_empty());
+    assert!(runs(&project).unwrap().is_empty() && find_sweeps(&project).unwrap().sweeps.is_empty());
 }

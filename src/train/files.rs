@@ -14,32 +14,24 @@ use crate::onnx::{OnnxError, Tensor};
 
 use super::TrainError;
 
+pub(super) use crate::files::ALTERED;
+
 /// Writes a file so that it survives a power cut.
 pub(super) fn write(path: &Path, contents: &[u8]) -> Result<(), TrainError> {
     Ok(files::write(path, contents, Durability::Synced)?)
 }
-
-/// What stands around the checksum of an object in JSON, which is its last field.
-const CHECKSUM: [&str; 2] = [",\n  \"checksum\": \"", "\"\n}\n"];
-
-/// Why a file with a wrong checksum is refused.
-pub(super) const ALTERED: &str = "it is not what was written, its checksum is another";
 
 /// The BLAKE3 hash of bytes, 64 lower-case hexadecimal digits.
 pub(super) fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-/// Writes an object as JSON. Its last field, `checksum`, is the [`hash`] of all bytes before that field.
+/// Writes an object as [JSON with a checksum](files::json_with_checksum).
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(damaged(path))?;
-    if text.ends_with(b"\n}") {
-        text.truncate(text.len() - 2);
-        let [before, after] = CHECKSUM;
-        let checksum = hash(&text);
-        text.extend([before, &checksum, after].concat().into_bytes());
-    }
-    write(path, &text)
+    write(
+        path,
+        &files::json_with_checksum(value).map_err(damaged(path))?,
+    )
 }
 
 /// Reads an object from JSON.
@@ -48,21 +40,10 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Trai
 /// [`TrainError::Damaged`] for one with a wrong checksum. One without, of an earlier version, is not checked.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
     let text = files::read_document(path).map_err(TrainError::io("read", path))?;
-    if let Some((object, checksum)) = split_checksum(&text)
-        && hash(object).as_bytes() != checksum
-    {
+    if !files::is_as_written(&text) {
         return Err(damaged(path)(ALTERED));
     }
     serde_json::from_slice(&text).map_err(damaged(path))
-}
-
-/// What a checksum in JSON is of, and its digits.
-fn split_checksum(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let [before, after] = CHECKSUM;
-    let text = text.strip_suffix(after.as_bytes())?;
-    let digits = text.len().checked_sub(2 * blake3::OUT_LEN)?;
-    let (object, checksum) = text.split_at_checked(digits)?;
-    Some((object.strip_suffix(before.as_bytes())?, checksum))
 }
 
 /// Values as one line of JSON each.

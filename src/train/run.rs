@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Preprocessing, open_own};
+use crate::jobs::Work;
 use crate::project::{ClassId, ClassName, ContentId, Project, Split};
 
 use super::files;
@@ -445,6 +446,17 @@ pub struct UnreadableRun {
     pub id: RunId,
     /// Why, with the file and the remedy.
     pub error: TrainError,
+}
+
+impl FoundRuns {
+    /// The runs; a sentence for each that cannot be read becomes a warning of the work.
+    #[must_use]
+    pub fn or_warn(self, work: &Work) -> Vec<Run> {
+        for run in self.unreadable {
+            work.warn(format!("A run is passed over: {}", run.error));
+        }
+        self.runs
+    }
 }
 
 /// Lists the runs of a project. A folder without `run.json` is none.

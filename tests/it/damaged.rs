@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use salamander::app::Action;
 use salamander::backbone::Depth;
-use salamander::evaluate::Predictor;
+use salamander::evaluate::{Predictor, evaluate};
 use salamander::export::{Format, Order, export, verify_bundle};
 use salamander::jobs::Work;
-use salamander::project::Project;
+use salamander::project::{Project, Split};
+use salamander::sweep::{Sweep, find_sweeps};
 use salamander::train::{
     Calibration, LiveCurves, Part, Run, RunState, TrainError, TrainSettings, resume, runs, train,
 };
@@ -383,6 +384,116 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
     assert_eq!(session(&desk).train.runs.len(), 2);
     // A run whose curves are damaged is listed, and that is said.
     desk.see_part("curves.jsonl");
+}
+
+#[test]
+fn a_flipped_bit_in_the_cache_changes_no_figure() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir.path().join("p"));
+    let work = Work::new();
+    let settings = quick("efficientnet-lite0@96", 20);
+    let run = train(&project, &settings, &LiveCurves::default(), &work).unwrap();
+    let figures = || {
+        [Split::Train, Split::Validation, Split::Test]
+            .map(|split| evaluate(&project, &run, split, &work).unwrap())
+    };
+    let right = figures();
+    let cache = dir.path().join("p/cache");
+    let kept = files_below(&cache);
+    let rows = |path: &PathBuf| path.extension().is_some_and(|end| end == "rows");
+    assert!(kept.iter().any(rows), "{kept:?}");
+    for file in kept {
+        let length = fs::metadata(&file).unwrap().len();
+        if length > 8 {
+            with_flips(&file, 12, |what| assert!(figures() == right, "{what}"));
+        }
+    }
+}
+
+#[test]
+fn a_sweep_that_was_changed_is_named_and_not_passed_over() {
+    let place = Place::new();
+    drop(project(&place.path("p")));
+    let line = "sweep p --depths head --set how-many-training-steps=2,3 --resolutions 96 --architectures efficientnet-lite0";
+    let swept = place.line(line);
+    assert_eq!(swept.code, Some(0), "{}", swept.stderr);
+    let project = Project::open(&place.path("p")).unwrap();
+    let sweep = find_sweeps(&project).unwrap().sweeps.remove(0);
+    let path = sweep.dir.join("sweep.json");
+    with_flips(&path, FLIPS, |what| {
+        match Sweep::open(&project, &sweep.id) {
+            Ok(found) => assert!(found == sweep, "{what} changed something"),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(
+                    error.contains("sweep.json") && !error.contains('\n'),
+                    "{what}: {error}"
+                );
+            }
+        }
+        let found = find_sweeps(&project).unwrap();
+        assert_eq!(found.sweeps.len() + found.unreadable.len(), 1, "{what}");
+    });
+    drop(project);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"repeats\": 1", "\"repeats\": 2", 1)).unwrap();
+    for line in ["sweeps p --show latest", "sweep p --resume latest"] {
+        let said = place.failure(line);
+        assert!(said.contains("sweep.json"), "{line}: {said}");
+    }
+    let listed = place.line("sweeps p");
+    assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+    assert!(listed.stderr.contains("sweep.json"), "{}", listed.stderr);
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
+    desk.act(Action::OpenProject(place.path("p")));
+    train_until(&mut desk, "the runs are read", |train| train.runs_known);
+    go(&mut desk, "Train");
+    desk.see_part("sweep.json");
+    drop(desk);
+    // It can be moved away although it cannot be read.
+    let removed = place.line(&format!("sweeps p --remove {}", sweep.id));
+    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    assert!(!path.exists());
+}
+
+/// What serves the page of a run and what continues a model that was being made read the run's files, and say what is wrong.
+#[test]
+fn damage_is_said_by_what_serves_and_makes() {
+    let place = Place::new();
+    let photos = place.path("photos");
+    drop(project(&place.path("p")));
+    fs::rename(place.path("p/classes"), &photos).unwrap();
+    let line =
+        "make photos --out made --depth head --format onnx --architecture efficientnet-lite0@96";
+    let made = place.line(line);
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let run = files_below(&place.path("made/project/runs"));
+    let file = |name: &str| {
+        run.iter()
+            .find(|path| path.ends_with(name))
+            .unwrap()
+            .clone()
+    };
+    let flip = |path: &Path| {
+        let mut bytes = fs::read(path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).unwrap();
+    };
+    let weights = file("weights.safetensors");
+    flip(&weights);
+    let said = place.failure("serve made/project --interface 127.0.0.1");
+    assert!(said.contains("weights.safetensors"), "{said}");
+    flip(&weights);
+    let document = file("run.json");
+    flip(&document);
+    let again = place.line(line);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("run.json") && again.stderr.contains("passed over"),
+        "{}",
+        again.stderr
+    );
 }
 
 fn copy(from: &Path, to: &Path) {

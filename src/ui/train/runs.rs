@@ -44,7 +44,7 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut b
                 ));
             }
         });
-        for problem in &session.train.problems {
+        for problem in session.train.problems.iter().chain(&session.sweep.problems) {
             ui.add(egui::Label::new(RichText::new(problem).color(t.danger)).wrap());
         }
         if session.train.runs.is_empty() && session.train.live.is_none() {

@@ -1,0 +1,41 @@
+//! JSON documents that carry a checksum: their last field, `checksum`, is the BLAKE3 hash of all bytes before that field, 64
+//! lower-case hexadecimal digits.
+
+use serde::Serialize;
+
+/// What stands around the checksum.
+const CHECKSUM: [&str; 2] = [",\n  \"checksum\": \"", "\"\n}\n"];
+
+/// Why a file with a wrong checksum is refused.
+pub const ALTERED: &str = "it is not what was written, its checksum is another";
+
+/// An object as JSON with its checksum.
+///
+/// # Errors
+/// When it cannot be JSON.
+pub fn json_with_checksum(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = serde_json::to_vec_pretty(value)?;
+    if text.ends_with(b"\n}") {
+        text.truncate(text.len() - 2);
+        let [before, after] = CHECKSUM;
+        let checksum = blake3::hash(&text).to_hex();
+        text.extend([before, &checksum, after].concat().into_bytes());
+    }
+    Ok(text)
+}
+
+/// Whether a document is what [`json_with_checksum`] made. One without a checksum, of an earlier version, is taken for that.
+#[must_use]
+pub fn is_as_written(text: &[u8]) -> bool {
+    split(text)
+        .is_none_or(|(object, checksum)| blake3::hash(object).to_hex().as_bytes() == checksum)
+}
+
+/// What a checksum is of, and its digits.
+fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [before, after] = CHECKSUM;
+    let text = text.strip_suffix(after.as_bytes())?;
+    let digits = text.len().checked_sub(2 * blake3::OUT_LEN)?;
+    let (object, checksum) = text.split_at_checked(digits)?;
+    Some((object.strip_suffix(before.as_bytes())?, checksum))
+}
