@@ -9,7 +9,7 @@ use crate::cli_program::{Place, Ran};
 use crate::preload::preloaded;
 
 /// Stands for a defect in libavcodec: does what `FAULT` says with the packet of the number `FAULT_AT`, from then on always.
-const FAULTS: &str = r#"
+pub const FAULTS: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

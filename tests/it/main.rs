@@ -74,6 +74,8 @@ mod web;
 mod window;
 mod window_again;
 mod window_architectures;
+#[cfg(target_os = "linux")]
+mod window_decoder;
 mod window_deeper;
 mod window_dialogs;
 mod window_drag;
