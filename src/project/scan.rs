@@ -103,7 +103,7 @@ impl Project {
             reconcile(document, folders, same, held)
         })?;
         for warning in warnings {
-            work.warn(warning);
+            self.tell_once(work, warning);
         }
         if let Some(error) = unsaved {
             work.warn(format!(

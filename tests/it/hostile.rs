@@ -3,8 +3,10 @@
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use salamander::app::{Action, Session};
 use serde_json::{Value, json};
@@ -25,6 +27,18 @@ const LINES: [&str; 11] = [
     "export p --format onnx",
     "trash p --empty",
     "classes p --follow-links",
+];
+
+/// What is done with fewer of them, because it takes longer.
+const MORE_LINES: [&str; 8] = [
+    "sweep p --depths head --set how-many-training-steps=2,3 --testing-percentage 25",
+    "sweeps p --remove latest",
+    "heat p more --fps 1 --out new/heat",
+    "features p --out new/features.npy",
+    "architectures add p network.onnx --name network",
+    "architectures remove p network",
+    "retrain --image_dir p/classes --bottleneck_dir new/work --how_many_training_steps 3 --output_graph new/graph.pb --output_labels new/labels.txt --summaries_dir new/logs",
+    "train p --resume latest --how-many-training-steps 22",
 ];
 
 #[test]
@@ -161,6 +175,71 @@ impl<'a> Hostile<'a> {
         }
     }
 
+    /// The commands that take longer; `codes` are those that each may end with.
+    fn more_commands(&self, codes: &[i32]) {
+        let new = self.place.path("new");
+        for line in MORE_LINES {
+            if new.exists() {
+                std::fs::remove_dir_all(&new).unwrap();
+            }
+            std::fs::create_dir(&new).unwrap();
+            let ran = self.place.line(line);
+            assert!(
+                ran.code.is_some_and(|code| codes.contains(&code)),
+                "{}, {line}: {:?} {}",
+                self.name,
+                ran.code,
+                ran.stderr
+            );
+            self.nothing_changed(line);
+        }
+        self.serve(codes);
+        self.made(codes);
+    }
+
+    /// Serves its last run until there is an address, or a failure.
+    fn serve(&self, codes: &[i32]) {
+        let line = ["serve", "p", "--interface", "127.0.0.1"];
+        let mut command = self.place.command(&line);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut said).unwrap();
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        let is_served = said.starts_with("http://127.0.0.1:");
+        assert!(
+            is_served || status.code().is_some_and(|code| codes.contains(&code)),
+            "{}: {status}: {said}",
+            self.name
+        );
+        self.nothing_changed("serve");
+    }
+
+    /// Continues with it as with a model that was being made.
+    fn made(&self, codes: &[i32]) {
+        let made = self.place.path("made");
+        std::fs::create_dir_all(&made).unwrap();
+        std::fs::write(made.join("make.json"), "{}").unwrap();
+        std::fs::rename(self.place.path("p"), made.join("project")).unwrap();
+        let line = "make videos --out made --depth head --format onnx";
+        let ran = self.place.line(line);
+        assert!(
+            ran.code.is_some_and(|code| codes.contains(&code)),
+            "{}, {line}: {:?} {}",
+            self.name,
+            ran.code,
+            ran.stderr
+        );
+        self.nothing_changed(line);
+        std::fs::rename(made.join("project"), self.place.path("p")).unwrap();
+        std::fs::remove_dir_all(made).unwrap();
+    }
+
     /// Opens it in a window, and lets it do what it does by itself.
     fn in_the_window(&self) {
         let mut desk = Desk::new(&self.place.path("config"), [1000.0, 700.0]);
@@ -237,6 +316,160 @@ fn with_a_link_in_the_place_of_any_folder_or_of_all_files_in_it() {
         });
         hostile.every_command();
         hostile.in_the_window();
+    }
+}
+
+/// The only run of a project, relative to it.
+fn run_of(root: &Path) -> PathBuf {
+    let mut runs = std::fs::read_dir(root.join("runs")).unwrap();
+    let run = runs.next().unwrap().unwrap().file_name();
+    Path::new("runs").join(run)
+}
+
+#[test]
+fn with_links_and_commands_that_take_longer() {
+    let place = Place::new();
+    whole_project(&place);
+    let exported = place.line("export p --format onnx --out e");
+    assert_eq!(exported.code, Some(0), "{}", exported.stderr);
+    std::fs::rename(place.path("e/model.onnx"), place.path("network.onnx")).unwrap();
+    for folder in ["sweeps", "architectures"] {
+        std::fs::create_dir_all(place.path("p").join(folder)).unwrap();
+    }
+    std::fs::rename(place.path("p"), place.path("good")).unwrap();
+    let run = run_of(&place.path("good"));
+    let folders = [
+        Path::new("sweeps"),
+        Path::new("architectures"),
+        Path::new("classes/bars"),
+        Path::new("cache/bottlenecks"),
+        &run,
+    ];
+    for folder in folders {
+        let name = format!("“{}” is a link", folder.display());
+        let hostile = Hostile::make(&place, &name, |root, outside| {
+            move_out(root, outside, folder);
+        });
+        hostile.more_commands(&[0, 1]);
+    }
+    let hostile = Hostile::make(
+        &place,
+        "files of the cache and the run are links",
+        |root, outside| {
+            for folder in [Path::new("cache/bottlenecks"), &run] {
+                for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+                    let entry = entry.unwrap();
+                    if entry.file_type().unwrap().is_file() {
+                        move_out(root, outside, &folder.join(entry.file_name()));
+                    }
+                }
+            }
+        },
+    );
+    hostile.more_commands(&[0, 1]);
+}
+
+/// Gives each file of a project a second name outside.
+fn link_all(own: &Path, theirs: &Path) {
+    std::fs::create_dir_all(theirs).unwrap();
+    for entry in std::fs::read_dir(own).unwrap() {
+        let entry = entry.unwrap();
+        let theirs = theirs.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            link_all(&entry.path(), &theirs);
+        } else {
+            std::fs::hard_link(entry.path(), theirs).unwrap();
+        }
+    }
+}
+
+/// As a copy by `cp -al` has it, or an archive that was unpacked among other files.
+#[test]
+fn with_files_that_have_a_second_name_outside() {
+    let place = Place::new();
+    whole_project(&place);
+    let exported = place.line("export p --format onnx --out e");
+    assert_eq!(exported.code, Some(0), "{}", exported.stderr);
+    std::fs::rename(place.path("e/model.onnx"), place.path("network.onnx")).unwrap();
+    std::fs::rename(place.path("p"), place.path("good")).unwrap();
+    let hostile = Hostile::make(&place, "hard links", |root, outside| {
+        // What is written in place is longer than what is known: the next to write cuts it.
+        for kind in ["keys", "rows"] {
+            for entry in std::fs::read_dir(root.join("cache/bottlenecks")).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_some_and(|extension| extension == kind) {
+                    let mut bytes = std::fs::read(&path).unwrap();
+                    bytes.extend([7; 30]);
+                    std::fs::write(path, bytes).unwrap();
+                }
+            }
+        }
+        link_all(root, &outside.join("theirs"));
+    });
+    for line in LINES {
+        let ran = place.line(line);
+        assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
+        hostile.nothing_changed(line);
+    }
+    hostile.in_the_window();
+    let hostile = Hostile::make(&place, "hard links", |root, outside| {
+        link_all(root, &outside.join("theirs"));
+    });
+    hostile.more_commands(&[0]);
+}
+
+#[test]
+fn with_names_that_some_systems_take_for_the_same() {
+    let place = Place::new();
+    whole_project(&place);
+    let root = place.path("p");
+    // In another case: on a disk that knows cases, folders that are none of the project's own.
+    let strangers = ["Classes", "CACHE", "Runs", "Unsorted", "TRASH"];
+    if root.join("Classes").exists() {
+        eprintln!("SKIPPED: this disk knows no cases");
+        return;
+    }
+    for name in strangers {
+        copy_dir(&root.join("classes/bars"), &root.join(name).join("theirs"));
+    }
+    // Two spellings of é, and another case of a class.
+    let left_out = ["classes/Bars", "classes/cafe\u{301}"];
+    for name in ["classes/caf\u{e9}", left_out[0], left_out[1]] {
+        copy_dir(&root.join("classes/moving"), &root.join(name));
+    }
+    let others: Vec<PathBuf> = strangers
+        .iter()
+        .chain(&left_out)
+        .map(|name| root.join(name))
+        .collect();
+    let before: Vec<_> = others.iter().map(|path| state(path)).collect();
+    let ran = place.line("classes p");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let said: Vec<&str> = ran
+        .stderr
+        .lines()
+        .filter(|line| line.contains("was left out"))
+        .collect();
+    assert_eq!(said.len(), 2, "{}", ran.stderr);
+    for name in ["classes/Bars", "classes/bars", "Rename it"] {
+        assert!(said.iter().any(|line| line.contains(name)), "{said:?}");
+    }
+    let listed = place.result("classes p");
+    let classes = listed["classes"].as_array().unwrap();
+    let names: Vec<&str> = classes
+        .iter()
+        .map(|class| class["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert!(
+        names.contains(&"bars") && !names.contains(&"Bars"),
+        "{names:?}"
+    );
+    for line in LINES {
+        let ran = place.line(line);
+        assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
+        let now: Vec<_> = others.iter().map(|path| state(path)).collect();
+        assert!(now == before, "{line}");
     }
 }
 
