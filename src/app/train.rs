@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::depth::{Basis, DepthState};
+use super::depth::DepthState;
 use super::plots::{CurveView, FigureFormat, Metric, RunFilter, unix};
 use super::tasks::TaskId;
 use super::{Session, words};
@@ -74,7 +74,7 @@ pub struct Live {
     pub task: Option<TaskId>,
     /// The architecture that is trained.
     pub architecture: Architecture,
-    /// How much of it; `None` while that is being found out.
+    /// How much of it; `None` while that is not decided.
     pub depth: Option<Depth>,
     /// Seconds that the part after the head will take; `None` where that is not known.
     pub deeper_secs: Option<f64>,
@@ -103,9 +103,6 @@ pub struct Live {
     /// The pace over the last evaluations.
     pub steps_per_second: Option<f64>,
     pub(super) curves: LiveCurves,
-    pub(super) basis: Basis,
-    /// What was measured because nothing was known when it began.
-    pub(super) measured: Arc<OnceLock<Estimate>>,
 }
 
 /// The state of the train workspace.

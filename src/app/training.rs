@@ -1,6 +1,6 @@
 //! What is done in the train workspace: trainings begun and ended, curves taken in, settings saved.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::depth;
@@ -9,9 +9,10 @@ use super::plots::RunFilter;
 use super::tasks::TaskId;
 use super::train::SETTINGS;
 use super::{Action, App, EvaluateAction, Lane, Live, RunEntry, Session, TrainAction, words};
+use crate::backbone::Depth;
 use crate::jobs::{JobError, Work};
 use crate::train::{
-    Curves, EvalSpacing, LiveCurves, Metrics, Part, Run, RunId, estimate, resume, train,
+    Curves, Decision, EvalSpacing, LiveCurves, Metrics, Part, Run, RunId, resume, train,
 };
 
 /// Settings are written when they have been left alone for so long.
@@ -58,7 +59,9 @@ impl App {
                     if matches!(settings.eval_spacing, EvalSpacing::Steps(_)) {
                         settings.eval_spacing = EvalSpacing::ByFrames;
                     }
-                    self.apply_train(TrainAction::SetDepth(Some(settings.fine_tune.depth)));
+                    let automatic = std::mem::take(&mut settings.fine_tune.automatic);
+                    let depth = (!automatic).then_some(settings.fine_tune.depth);
+                    self.apply_train(TrainAction::SetDepth(depth));
                     self.apply_train(TrainAction::Set(settings));
                 }
             }
@@ -124,16 +127,17 @@ impl App {
             Some(Some(entry)) => {
                 let settings = entry.run.settings.clone();
                 let depth = settings.fine_tune.depth;
-                (settings, Some(depth))
+                (settings, (!entry.run.is_undecided()).then_some(depth))
             }
             Some(None) => return,
         };
         settings.fine_tune.depth = depth.unwrap_or_default();
+        let chosen = session.train.depth.chosen.is_some() || depth == Some(Depth::Head);
+        settings.fine_tune.automatic = !chosen;
         if let Some((id, _)) = &resumed {
             session.train.begin_again(id);
         }
         let curves = LiveCurves::default();
-        let measured = Arc::new(OnceLock::new());
         let mut live = Live {
             task: None,
             architecture: settings.architecture.clone(),
@@ -159,8 +163,6 @@ impl App {
             baseline: None,
             steps_per_second: None,
             curves: curves.clone(),
-            basis: session.basis(),
-            measured: Arc::clone(&measured),
         };
         let project = Arc::clone(&session.project);
         let title = format!("Training {}", words::architecture(&settings.architecture));
@@ -171,12 +173,6 @@ impl App {
             move |work| {
                 if let Some((id, steps)) = resumed {
                     return resume(&project, &id, steps, &curves, work);
-                }
-                if depth.is_none() {
-                    let found = estimate(&project, &settings, work)?;
-                    settings.fine_tune.depth = found.recommended;
-                    // Nobody else sets it.
-                    measured.get_or_init(|| found);
                 }
                 train(&project, &settings, &curves, work)
             },
@@ -206,6 +202,9 @@ impl App {
                     Some(part) => format!("Trained: {} right", words::percent(f64::from(part))),
                     None => "Trained".to_owned(),
                 };
+                if let Some(Decision::HeadSuffices { .. }) = run.decision {
+                    text.push_str(" by the head alone, so a fine-tuning was not needed");
+                }
                 if let Some(result) = run.result().filter(|of| of.stopped_early) {
                     let step = words::number(u64::from(result.steps));
                     text = format!("{text}; stopped early at step {step}");
@@ -240,19 +239,13 @@ impl App {
                 Part::Head => [known, 0],
                 Part::Deeper => [0, known],
             });
-            if live.depth.is_none()
-                && let Some(found) = live.measured.get()
-            {
-                live.depth = Some(found.recommended);
-                live.deeper_secs = depth::deeper_secs(found, found.recommended);
-                session.train.depth.take(live.basis.clone(), found.clone());
-            }
             let steps = live.curves.steps();
             if steps > 0 {
                 live.steps = steps;
             }
             if part != live.part {
                 live.part = part;
+                live.depth = Some(live.curves.depth());
                 live.points.clear();
                 live.metrics = Metrics::default();
                 live.measured_at = 0;

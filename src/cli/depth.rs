@@ -10,7 +10,7 @@ use super::console::Console;
 /// What `--depth` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DepthArg {
-    /// Whatever is recommended.
+    /// Decided once the head is trained.
     Auto,
     /// This.
     Chosen(Depth),
@@ -75,6 +75,9 @@ pub fn print(console: &Console, found: &Estimate) -> anyhow::Result<()> {
                 line.seconds
             );
             text.push_str(&row);
+        }
+        if lines.recommended != Depth::Head {
+            text.push_str("\nwithout --depth, the recommended one is trained where the head alone is not right already");
         }
         text
     })

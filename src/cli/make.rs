@@ -105,7 +105,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     }
     if let DepthArg::Chosen(depth) = args.depth {
         order.settings.fine_tune.depth = depth;
-        order.measure_depth = false;
+        order.settings.fine_tune.automatic = false;
     }
     let live = LiveMake::default();
     let watched = live.clone();

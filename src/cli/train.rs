@@ -10,8 +10,8 @@ use crate::evaluate::{Evaluation, calibrate_or_warn};
 use crate::project::Project;
 use crate::text::visible;
 use crate::train::{
-    CurvePoint, Estimate, LiveCurves, Part, Run, RunClasses, RunState, TrainError, TrainSettings,
-    Verdict, estimate, resume, runs, train,
+    CurvePoint, Decision, Estimate, LiveCurves, Part, Run, RunClasses, RunState, TrainError,
+    TrainSettings, Verdict, estimate, resume, runs, train,
 };
 
 use super::console::{Console, Interrupted, Watch};
@@ -37,8 +37,9 @@ pub struct Args {
     /// a learning rate that rises and falls anew over the steps that are added
     #[arg(long, value_name = "RUN")]
     resume: Option<String>,
-    /// How much is trained: `head`, `last-1` (the last block too), `last-3`, `stage`, `two-stages`, `all`, or `auto`, which
-    /// chooses by the number of frames and the time it would take on this machine [default: auto]
+    /// How much is trained: `head`, `last-1` (the last block too), `last-3`, `stage`, `two-stages`, `all`, or `auto`: the head,
+    /// and where that is not right already, what the number of frames and the time it would take on this machine allow
+    /// [default: auto]
     #[arg(long, value_name = "D", value_parser = depth::depth, conflicts_with = "resume")]
     depth: Option<DepthArg>,
     /// Measure what each depth would take on this machine, print it, and train nothing
@@ -86,6 +87,8 @@ pub struct RunFigures {
     pub validation_accuracy: Option<f32>,
     pub test_accuracy: Option<f32>,
     depth: Depth,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    depth_decision: Option<Decision>,
     trained_weights: u64,
     head_only_test_accuracy: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +112,7 @@ impl RunFigures {
             validation_accuracy: result.validation_accuracy,
             test_accuracy: result.test_accuracy,
             depth: run.settings.fine_tune.depth,
+            depth_decision: run.decision,
             trained_weights: result.trained_weights,
             head_only_test_accuracy: match run.head_only() {
                 Some(found) => found.test_accuracy,
@@ -175,9 +179,6 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         Some(name) => Some(which::find(&project, name, false)?),
         None => None,
     };
-    if resumed.is_none() && args.chooses_depth() {
-        settings.fine_tune.depth = measured(console, &project, &settings)?.recommended;
-    }
     let curves = LiveCurves::default();
     // What an earlier part of the run measured has been told already.
     let known = match &resumed {
@@ -187,10 +188,6 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let mut reporter = StepReporter {
         curves: curves.clone(),
         known,
-        depth: match &resumed {
-            Some(run) => run.settings.fine_tune.depth,
-            None => settings.fine_tune.depth,
-        },
         printed: Instant::now(),
         interactive: console.interactive(),
     };
@@ -229,8 +226,8 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
 }
 
 impl Args {
-    /// Whether the depth is the one that is recommended.
-    fn chooses_depth(&self) -> bool {
+    /// Whether the depth is left to the program.
+    fn leaves_depth(&self) -> bool {
         match self.depth {
             None => self.preset == Preset::Recommended,
             Some(depth) => depth == DepthArg::Auto,
@@ -271,8 +268,9 @@ fn measured(
 
 fn settings(args: &Args) -> Result<TrainSettings, Usage> {
     let mut settings = args.preset.settings();
-    if let Some(DepthArg::Chosen(depth)) = args.depth {
-        settings.fine_tune.depth = depth;
+    match args.depth {
+        Some(DepthArg::Chosen(depth)) => settings.fine_tune.depth = depth,
+        _ => settings.fine_tune.automatic = args.leaves_depth(),
     }
     args.settings.apply(&mut settings)?;
     Ok(settings)
@@ -293,7 +291,6 @@ struct StepReporter {
     curves: LiveCurves,
     /// Points that were told, of the head and of what comes after it.
     known: [usize; 2],
-    depth: Depth,
     printed: Instant,
     interactive: bool,
 }
@@ -309,7 +306,7 @@ impl StepReporter {
             }
             Part::Deeper => {
                 *deeper += points.len();
-                self.depth
+                self.curves.depth()
             }
         };
         for point in &points {
@@ -403,7 +400,13 @@ mod tests {
     #[test]
     fn without_options_the_defaults_are_the_librarys() {
         let args = Only::parse_from(["train", "p"]).args;
-        assert_eq!(settings(&args).unwrap(), TrainSettings::default());
+        let mut expected = TrainSettings::default();
+        expected.fine_tune.automatic = true;
+        assert_eq!(settings(&args).unwrap(), expected);
+        for line in ["--depth last-1", "--preset classic"] {
+            let args = Only::parse_from(format!("train p {line}").split(' ')).args;
+            assert!(!settings(&args).unwrap().fine_tune.automatic, "{line}");
+        }
     }
 
     #[test]

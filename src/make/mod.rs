@@ -29,7 +29,7 @@ use crate::files::{self, Durability};
 use crate::jobs::Work;
 use crate::media::{ClassFrom, ImportOptions, ImportOutcome, ImportPlan, import_planned, plan};
 use crate::project::{Label, Project, Split};
-use crate::train::{Run, RunId, RunState, TrainSettings, estimate, find_runs, resume, train};
+use crate::train::{Decision, Run, RunId, RunState, TrainSettings, find_runs, resume, train};
 
 pub use error::MakeError;
 pub use progress::{LiveMake, Step};
@@ -63,15 +63,15 @@ pub struct MakeOrder {
     pub accept_loss: bool,
     /// How it is trained.
     pub settings: TrainSettings,
-    /// Whether the depth of the training is the one that is recommended for this machine, instead of that of `settings`.
-    pub measure_depth: bool,
 }
 
 impl MakeOrder {
-    /// Everything by its default: classes from folders, the recommended depth, ONNX for computers and TensorFlow Lite
+    /// Everything by its default: classes from folders, a depth that the program decides, ONNX for computers and TensorFlow Lite
     /// for phones.
     #[must_use]
     pub fn new(paths: Vec<PathBuf>, out: PathBuf) -> Self {
+        let mut settings = TrainSettings::default();
+        settings.fine_tune.automatic = true;
         Self {
             paths,
             out,
@@ -79,8 +79,7 @@ impl MakeOrder {
             formats: default_formats(),
             bundle: Bundle::Folder,
             accept_loss: false,
-            settings: TrainSettings::default(),
-            measure_depth: true,
+            settings,
         }
     }
 }
@@ -122,6 +121,7 @@ pub fn make(order: &MakeOrder, live: &LiveMake, work: &Work) -> Result<Made, Mak
 
     live.enter(Step::Train);
     let run = trained(&project, &outcome, order, live, work)?;
+    advice.extend(run.decision.and_then(Decision::sentence));
 
     live.enter(Step::Evaluate);
     let evaluation = measured(&project, &run, work)?;
@@ -366,9 +366,10 @@ fn trained(
     let is_new = outcome.totals().frames > 0;
     let same = |run: &Run| {
         let (is, asked) = (&run.settings, &order.settings);
+        let deep = (is.fine_tune.depth, run.is_undecided());
         is.architecture == asked.architecture
             && is.how_many_training_steps == asked.how_many_training_steps
-            && (order.measure_depth || is.fine_tune.depth == asked.fine_tune.depth)
+            && (asked.fine_tune.automatic || deep == (asked.fine_tune.depth, false))
     };
     if !is_new && let Some(run) = find_runs(project)?.or_warn(work).into_iter().find(same) {
         return match run.state {
@@ -376,11 +377,7 @@ fn trained(
             RunState::Unfinished => Ok(resume(project, &run.id, None, live.curves(), work)?),
         };
     }
-    let mut settings = order.settings.clone();
-    if order.measure_depth {
-        settings.fine_tune.depth = estimate(project, &settings, work)?.recommended;
-    }
-    Ok(train(project, &settings, live.curves(), work)?)
+    Ok(train(project, &order.settings, live.curves(), work)?)
 }
 
 fn measured(project: &Project, run: &Run, work: &Work) -> Result<Evaluation, MakeError> {

@@ -32,7 +32,7 @@ fn order(paths: &[PathBuf], out: &Path) -> MakeOrder {
     order.settings.architecture = "efficientnet-lite0@96".parse().unwrap();
     order.settings.how_many_training_steps = 60;
     order.settings.fine_tune.depth = Depth::Head;
-    order.measure_depth = false;
+    order.settings.fine_tune.automatic = false;
     order.formats = vec![Format::ONNX];
     order
 }

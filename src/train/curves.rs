@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::KeepBy;
 use super::metrics::{Measured, MetricSide};
+use crate::backbone::Depth;
 
 /// One evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -85,6 +86,8 @@ pub enum Part {
 #[derive(Debug, Default)]
 struct Live {
     part: Part,
+    /// That of the part.
+    depth: Depth,
     steps: u32,
     points: Curves,
     /// What else was measured at them.
@@ -167,6 +170,12 @@ impl LiveCurves {
         self.live().steps
     }
 
+    /// How deep the part under way is trained: [`Depth::Head`] while that is the head.
+    #[must_use]
+    pub fn depth(&self) -> Depth {
+        self.live().depth
+    }
+
     /// What the head alone reached on the validation frames, while a training goes deeper.
     #[must_use]
     pub fn baseline(&self) -> Option<BestPoint> {
@@ -183,6 +192,7 @@ impl LiveCurves {
     /// Starts the deeper part from the points of an earlier time; `baseline` is what the head reached.
     pub(super) fn go_deeper(
         &self,
+        depth: Depth,
         steps: u32,
         points: &[CurvePoint],
         best: Option<BestPoint>,
@@ -196,6 +206,7 @@ impl LiveCurves {
         };
         *live = Live {
             part: Part::Deeper,
+            depth,
             steps,
             points: points.to_vec(),
             measured: Vec::new(),
@@ -269,13 +280,14 @@ mod tests {
         curves.push(point(20), None, None);
         assert!(curves.head().is_empty());
         // Told before its data are prepared and again when its steps begin.
-        curves.go_deeper(0, &[], None, None);
-        curves.go_deeper(70, &[point(10)], None, None);
+        curves.go_deeper(Depth::Last1, 0, &[], None, None);
+        curves.go_deeper(Depth::Last1, 70, &[point(10)], None, None);
         curves.push(point(20), None, None);
         let steps = |points: Curves| points.iter().map(|p| p.step).collect::<Vec<_>>();
+        assert_eq!(curves.depth(), Depth::Last1);
         assert_eq!(steps(curves.head()), [10, 20]);
         assert_eq!(steps(curves.snapshot()), [10, 20]);
         curves.replace(20, &[], None);
-        assert!(curves.head().is_empty());
+        assert!(curves.head().is_empty() && curves.depth() == Depth::Head);
     }
 }

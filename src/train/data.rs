@@ -112,7 +112,9 @@ pub(super) fn prepare(
         .iter()
         .map(|frame| project.abs(&frame.path))
         .collect();
-    let mut table = if settings.fine_tune.is_on() {
+    // Where the depth is left to the program, the head may be all that is trained.
+    let fine_tuned = settings.fine_tune.is_on() && !settings.fine_tune.automatic;
+    let mut table = if fine_tuned {
         let plan = Blocks::of_for(&settings.architecture, work)?
             .plan_to_train(settings.fine_tune.depth)?;
         bottlenecks_and_activations(
@@ -210,7 +212,7 @@ pub(super) fn prepare(
     let [mut train_x, validation_x, test_x] = in_sides(values, sizes.dim, &kept_rows, sizes_of);
     let mut views = 1;
     let augmented = settings.fine_tune.views.unwrap_or(0);
-    if !settings.fine_tune.is_on() && augmented > 0 {
+    if !settings.fine_tune.is_on() && !settings.fine_tune.automatic && augmented > 0 {
         let paths: Vec<PathBuf> = taken
             .iter()
             .take(train.len())

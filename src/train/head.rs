@@ -5,10 +5,13 @@ use std::sync::Arc;
 use crate::graph::{Dim, Graph, GraphError, ValueId};
 use crate::jobs::Work;
 use crate::onnx::{Constant, ElementType, Loop, OnnxError, Session, Stopper, Tensor};
+use crate::project::Project;
 
 use super::batches::{Batches, Draw, Feed, Part, Purpose, Row, Side};
 use super::checkpoint::Store;
 use super::curves::{BestPoint, LiveCurves};
+use super::data::Prepared;
+use super::decision::decide;
 use super::evaluation::{Evaluation, Figures, Watch};
 use super::layers::append_layers;
 use super::optimizer::Weight;
@@ -277,14 +280,16 @@ impl Problem for HeadLayer {
     }
 }
 
-/// Trains the head from its last checkpoint to the number of steps in the run's settings, and keeps it.
+/// Trains the head from its last checkpoint to the number of steps in the run's settings, [decides](decide) what follows, and
+/// keeps it.
 pub(super) fn train_head(
+    project: &Project,
     run: &mut Run,
-    data: &Data,
+    prepared: &Prepared,
     curves: &LiveCurves,
     work: &Work,
 ) -> Result<Head, TrainError> {
-    let (settings, stage) = (&run.settings, run.head_stage());
+    let (settings, stage, data) = (&run.settings, run.head_stage(), &prepared.data);
     let steps = settings.how_many_training_steps;
     let mut table = Table {
         train: &data.train,
@@ -296,7 +301,7 @@ pub(super) fn train_head(
     let mut recipe = stage.recipe(data.validation.len());
     recipe.views = data.train.views();
     let training = Training {
-        title: if stage.is_last() {
+        title: if stage.is_alone() {
             "Training"
         } else {
             "Training the head"
@@ -313,6 +318,7 @@ pub(super) fn train_head(
     let trained = training.run(curves, |points| curves.replace(steps, points, None), work)?;
     let head = Head::of_tensors(&trained.weights)?;
     let mut result = trained.result(stage.part());
+    decide(project, run, prepared, result.validation_accuracy, work)?;
     result.test_accuracy = accuracy(data.sizes, &data.test, &head)?;
     let sets = [("test", &data.test), ("validation", &data.validation)];
     let tested = tested(data.sizes, sets, &head)?;

@@ -5,12 +5,14 @@ mod calibration;
 mod checkpoint;
 mod curves;
 mod data;
+mod decision;
 mod draws;
 mod early_stopping;
 mod error;
 mod evaluation;
 mod files;
 mod finetune;
+mod folds;
 mod gauges;
 mod growing;
 mod head;
@@ -41,11 +43,13 @@ mod views;
 
 pub use calibration::{Calibration, UnknownThreshold};
 pub use curves::{BestPoint, CurvePoint, Curves, LiveCurves, Part};
+pub use decision::Decision;
 pub use error::TrainError;
 pub use finetune::{
     DepthEstimate, Estimate, FineTuneSettings, Outcome, Pace, Verdict, estimate,
     measure_fine_tuning_step,
 };
+pub(crate) use folds::{folds, other_folds, shuffle};
 pub use head_table::HeadTable;
 pub use layers::{Head, Hidden};
 pub use learn_settings::{HeadSettings, LearnSettings};

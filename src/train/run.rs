@@ -8,7 +8,7 @@
 //! | `metrics.jsonl` | what else was measured at these steps; not there in a run of an earlier version |
 //! | `checkpoint.safetensors` | where the training stands: weights, the optimiser's state, the best so far |
 //! | `weights.safetensors` | the kept head: `w` `f32[D, C]`, `b` `f32[C]`; with a hidden layer `hidden.w` `f32[D, H]`, `hidden.b` `f32[H]`, and `w` `f32[H, C]` |
-//! | `head_curves.jsonl`, `head_metrics.jsonl`, `head_only.safetensors` | in a run that goes deeper: what was measured of the head alone, and its kept weights |
+//! | `head_curves.jsonl`, `head_metrics.jsonl`, `head_only.safetensors` | in a run that goes deeper: what was measured of the head alone, and its kept weights. The first two also in a run whose depth was decided after its head |
 //! | `fine_tune.safetensors` | where the deeper training stands |
 //! | `backbone.safetensors` | weights of the backbone that were trained too, by name; not there when the head alone was |
 //! | `note.json` | name and note that a person gave it |
@@ -17,7 +17,7 @@
 //! | `cache/` | bottlenecks of such a backbone; can be deleted |
 //! | `train/`, `validation/` | TensorBoard event files, which grow with the checkpoints |
 //! | `events.out.tfevents.…` | that of the finished run: settings, results, confusion matrix |
-//! | `head/train/`, `head/validation/` | those of the head alone, in a run that goes deeper |
+//! | `head/train/`, `head/validation/` | those of the head alone, where its curves are `head_curves.jsonl` |
 
 mod earlier;
 mod hashes;
@@ -34,8 +34,8 @@ use crate::jobs::Work;
 use crate::project::{ClassId, ClassName, ContentId, Project, Split};
 
 use super::files;
-use super::tensorboard::Tested;
-use super::{EvalSpacing, Head, TrainError, TrainSettings};
+use super::tensorboard::{Events, Tested};
+use super::{Decision, EvalSpacing, Head, TrainError, TrainSettings};
 
 use hashes::Hashes;
 pub use result::StageResult;
@@ -141,6 +141,8 @@ pub struct Run {
     pub number: u64,
     /// Whether it was continued on other frames or labels than it was begun with.
     pub other_frames: bool,
+    /// How its depth was decided; `None` where somebody chose it, and before that is decided.
+    pub decision: Option<Decision>,
     /// Seconds that bottlenecks and the time before a pause took, part of the result.
     pub(super) preparation_secs: f64,
     /// The hash of its tuned weights, if the backbone was trained too.
@@ -181,6 +183,8 @@ struct RunFile {
     number: u64,
     #[serde(default)]
     other_frames: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    depth_decision: Option<Decision>,
     #[serde(default, skip_serializing_if = "Hashes::is_empty")]
     blake3: Hashes,
 }
@@ -253,6 +257,7 @@ impl Run {
             parent,
             number: last.unwrap_or(0) + 1,
             other_frames: false,
+            decision: None,
             preparation_secs: 0.0,
             tuned_hash: None,
             hashes: Hashes::default(),
@@ -323,6 +328,7 @@ impl Run {
             parent: file.parent,
             number: file.number,
             other_frames: file.other_frames,
+            decision: file.depth_decision,
             preparation_secs: file.preparation_secs,
             tuned_hash: file.tuned_hash,
             hashes: file.blake3,
@@ -366,9 +372,16 @@ impl Run {
             parent: self.parent.clone(),
             number: self.number,
             other_frames: self.other_frames,
+            depth_decision: self.decision,
             blake3: self.hashes.clone(),
         };
         files::write_json(&self.dir.join("run.json"), &file)
+    }
+
+    /// Whether its depth is [left to the program](super::FineTuneSettings::automatic), and not decided yet.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        self.settings.fine_tune.automatic && self.decision.is_none()
     }
 
     /// The frames it was trained and tested on.
@@ -415,16 +428,15 @@ impl Run {
         for path in [stage.curves_path(), stage.metrics_path()] {
             hashes.keep(&path, &files::read_if_there(&path)?);
         }
-        let events = last.events();
         if is_last {
-            events.settle(&last.history()?)?;
+            last.events().settle(&last.history()?)?;
         }
         self.hashes = hashes;
         self.results.push(result);
         if !is_last {
             return self.save();
         }
-        events.write_outcome(self, tested)?;
+        Events::new(self.dir.clone(), &self.created).write_outcome(self, tested)?;
         self.state = RunState::Finished;
         self.save()
     }

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::backbone::Depth;
 use crate::files;
 use crate::jobs::Work;
-use crate::project::Project;
+use crate::project::{Project, Split};
 
 use super::checkpoint::Standing;
 use super::data::{Prepared, Selection, Splitting, prepare, select};
+use super::finetune::MIN_FRAMES;
 use super::head::{head_again, train_head};
 use super::present::present;
 use super::run::{NewRun, RunClass};
@@ -19,7 +21,8 @@ use super::{
 
 /// Trains on the project's labelled frames and keeps the result as a new run.
 ///
-/// Bottlenecks first (cached), then the head, then, if the settings say so, the last blocks of the backbone.
+/// Bottlenecks first (cached), then the head, then, if the settings say so, the last blocks of the backbone. Where they leave
+/// the depth [to the program](super::FineTuneSettings::automatic), it is decided after the head.
 /// `curves` receives each evaluation. Cancelling leaves an unfinished run that [`resume`] continues; [`Work::stop`]
 /// ends it early with what was learned.
 pub fn train(
@@ -50,12 +53,18 @@ pub fn train_child(
         frames,
         mut notes,
     } = select(project, settings, Splitting::Remembered, work)?;
-    let preprocessing = settings.architecture.preprocessing(settings.fit)?;
-    let prepared = prepare(project, settings, &preprocessing, &classes, frames, work);
-    let prepared = project.blame(prepared)?;
-    notes.extend(prepared.notes.iter().cloned());
     let mut settings = settings.clone();
     settings.begin_anew();
+    let of_training = frames.iter().filter(|frame| frame.split == Split::Train);
+    if settings.fine_tune.automatic && of_training.count() < MIN_FRAMES {
+        // There is nothing to decide.
+        settings.fine_tune.automatic = false;
+        settings.fine_tune.depth = Depth::Head;
+    }
+    let preprocessing = settings.architecture.preprocessing(settings.fit)?;
+    let prepared = prepare(project, &settings, &preprocessing, &classes, frames, work);
+    let prepared = project.blame(prepared)?;
+    notes.extend(prepared.notes.iter().cloned());
     if prepared.data.validation.len() == 0 {
         notes.extend(settings.without_validation());
     }
@@ -65,12 +74,8 @@ pub fn train_child(
         let steps = settings.steps_between_evaluations(prepared.data.validation.len());
         settings.eval_spacing = EvalSpacing::Steps(steps);
     }
-    if settings.fine_tune.is_on() {
-        // Written down, so that whoever resumes it follows the same schedule.
-        let steps = settings.fine_tune.steps_for(prepared.data.train.len());
-        settings.fine_tune.steps = Some(steps);
-        let views = settings.fine_tune.views_for(prepared.data.train.len());
-        settings.fine_tune.views = Some(views);
+    if !settings.fine_tune.automatic {
+        settings.fine_tune.settle(prepared.data.train.len());
     }
     let mut run = Run::create(
         project,
@@ -216,7 +221,10 @@ fn show_earlier(run: &Run, standing: &Standing, curves: &LiveCurves) -> Result<(
     let mut points = run.curves()?;
     points.retain(|point| point.step <= standing.steps);
     match head {
-        Some(head) => curves.go_deeper(0, &points, standing.best, head.best()),
+        Some(head) => {
+            let depth = run.settings.fine_tune.depth;
+            curves.go_deeper(depth, 0, &points, standing.best, head.best());
+        }
         None => curves.replace(0, &points, standing.best),
     }
     Ok(())
@@ -242,7 +250,7 @@ fn train_to_the_end(
 ) -> Result<Run, TrainError> {
     let head = match run.head_only() {
         Some(_) => head_again(&mut run, &prepared.data)?,
-        None => train_head(&mut run, &prepared.data, curves, work)?,
+        None => train_head(project, &mut run, &prepared, curves, work)?,
     };
     if run.settings.fine_tune.is_on() {
         finetune::train_deeper(project, &mut run, prepared, &head, curves, work)?;

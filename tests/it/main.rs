@@ -16,6 +16,7 @@ mod coreml;
 mod costs;
 mod damaged;
 #[cfg(target_os = "linux")]
+mod decision;
 mod decoders;
 #[cfg(target_os = "linux")]
 mod desktop;

@@ -9,7 +9,9 @@ use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, TrainAction, TrainState, words};
 use salamander::backbone::Depth;
 use salamander::project::SplitSettings;
-use salamander::train::{FineTuneSettings, LearnSettings, Part, RunState, TrainSettings, runs};
+use salamander::train::{
+    Decision, FineTuneSettings, LearnSettings, Part, RunState, TrainSettings, runs,
+};
 
 use crate::cli_program::Place;
 use crate::window::Desk;
@@ -92,7 +94,8 @@ fn from_an_estimate_to_a_verdict() {
     assert!(live.baseline.is_some());
     train_until(&mut desk, "it ends", |train| train.live.is_none());
     train_until(&mut desk, "the run is listed", |train| {
-        train.runs.len() == 1
+        // While it was trained it was listed as unfinished.
+        train.runs.len() == 1 && train.runs[0].run.state == RunState::Finished
     });
 
     let run = session(&desk).train.runs[0].run.clone();
@@ -195,7 +198,7 @@ fn the_deeper_part_is_paused_cancelled_and_resumed() {
 }
 
 #[test]
-fn a_training_that_begins_before_the_estimate_measures_first() {
+fn a_training_that_begins_before_the_estimate_decides_after_the_head() {
     let place = Place::new();
     let mut desk = desk(&place);
     act(&mut desk, TrainAction::Set(small(2)));
@@ -206,10 +209,16 @@ fn a_training_that_begins_before_the_estimate_measures_first() {
     train_until(&mut desk, "the run is listed", |train| {
         train.runs.len() == 1
     });
-    let recommended = session(&desk).estimate().unwrap().recommended;
-    let run = &session(&desk).train.runs[0].run;
-    assert_eq!(run.settings.fine_tune.depth, recommended);
+    let run = session(&desk).train.runs[0].run.clone();
+    // 90 images outside the test are too few for the head to be right on.
+    assert_eq!(run.decision, Some(Decision::Recommended));
+    assert!(run.settings.fine_tune.automatic && run.head_only().is_some());
     assert_eq!(session(&desk).train.depth.chosen, None);
+    // Its settings leave the depth to the program again.
+    act(&mut desk, TrainAction::SetDepth(Some(Depth::Last1)));
+    act(&mut desk, TrainAction::UseSettings(run.id));
+    assert_eq!(session(&desk).train.depth.chosen, None);
+    assert!(!session(&desk).train.settings.fine_tune.automatic);
 }
 
 /// What stands in a field for a number.

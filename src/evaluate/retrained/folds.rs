@@ -1,15 +1,13 @@
 //! Cross-validation by source: every source is tested once, by a head that has not seen it.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{EvaluateError, Figures, Measure};
 use crate::jobs::Work;
 use crate::project::Project;
-use crate::train::Run;
+use crate::train::{self, Run, other_folds};
 
-use super::{Backbone, Bench, accuracy, cache, shuffle};
+use super::{Backbone, Bench, accuracy, cache};
 
 /// Folds, where every class has as many groups.
 const FOLDS: usize = 5;
@@ -59,9 +57,7 @@ fn measure(
     let mut predictions = Vec::new();
     let mut accuracies = Vec::new();
     for (at, fold) in folds.iter().enumerate() {
-        let others = folds.iter().enumerate().filter(|(other, _)| *other != at);
-        let train: Vec<usize> = others.flat_map(|(_, fold)| fold).copied().collect();
-        let head = bench.learn(&train, &[], work)?;
+        let head = bench.learn(&other_folds(folds, at), &[], work)?;
         let of_fold = bench.predictions(&head, fold);
         accuracies.push(accuracy(&of_fold));
         predictions.extend(of_fold);
@@ -78,43 +74,11 @@ fn measure(
 
 /// The frames of each fold; `None` where a class has only one group.
 fn folds(bench: &Bench) -> Option<Vec<Vec<usize>>> {
-    let all: Vec<usize> = (0..bench.frames.len()).collect();
-    let by_class = bench.groups_by_class(&all);
-    let fewest = by_class
-        .iter()
-        .map(BTreeMap::len)
-        .filter(|groups| *groups > 0)
-        .min()?;
-    let count = fewest.min(FOLDS);
-    if count < 2 {
-        return None;
-    }
-    // A group with frames of several classes goes where the first of them puts it.
-    let mut fold_of: BTreeMap<&str, usize> = BTreeMap::new();
-    for (class, groups) in by_class.iter().enumerate() {
-        let mut filled = vec![0_usize; count];
-        let mut groups: Vec<(&str, usize)> =
-            groups.iter().map(|(name, of)| (*name, of.len())).collect();
-        shuffle(&mut groups, bench.settings.seed, &format!("folds {class}"));
-        groups.sort_by_key(|(_, frames)| std::cmp::Reverse(*frames));
-        for (name, frames) in groups {
-            let emptiest = (0..count).min_by_key(|fold| filled.get(*fold).copied());
-            let fold = *fold_of.entry(name).or_insert(emptiest.unwrap_or(0));
-            if let Some(filled) = filled.get_mut(fold) {
-                *filled += frames;
-            }
-        }
-    }
-    let mut folds = vec![Vec::new(); count];
-    for (at, frame) in bench.frames.iter().enumerate() {
-        if let Some(fold) = fold_of.get(frame.group.as_str())
-            && let Some(fold) = folds.get_mut(*fold)
-        {
-            fold.push(at);
-        }
-    }
-    folds.retain(|fold| !fold.is_empty());
-    (folds.len() > 1).then_some(folds)
+    let frames = bench.frames.iter();
+    let frames: Vec<(usize, &str)> = frames
+        .map(|frame| (frame.truth, frame.group.as_str()))
+        .collect();
+    train::folds(&frames, bench.labels.len(), FOLDS, bench.settings.seed)
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::evaluate::{EvaluateError, Figures, Measure};
 use crate::jobs::Work;
 use crate::project::{Noun, Project, Split};
-use crate::train::Run;
+use crate::train::{Run, shuffle};
 
-use super::{Backbone, Bench, accuracy, cache, shuffle};
+use super::{Backbone, Bench, accuracy, cache};
 
 /// Accuracy of the head with the run's split by source, and with as many frames drawn one by one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

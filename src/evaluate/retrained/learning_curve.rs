@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::evaluate::{EvaluateError, FramePrediction};
 use crate::jobs::Work;
 use crate::project::{Noun, Project, Split};
-use crate::train::Run;
+use crate::train::{Run, shuffle};
 
 use super::power_law::PowerLaw;
-use super::{Backbone, Bench, accuracy, cache, shuffle};
+use super::{Backbone, Bench, accuracy, cache};
 
 /// Parts of the training sources that are learned from.
 const PARTS: [f64; 4] = [0.125, 0.25, 0.5, 1.0];

@@ -167,17 +167,6 @@ fn accuracy(predictions: &[FramePrediction]) -> f64 {
     right as f64 / predictions.len().max(1) as f64
 }
 
-/// A shuffle that depends on the seed and on what is shuffled for alone.
-fn shuffle<T>(values: &mut [T], seed: u64, what: &str) {
-    use rand_chacha::rand_core::{Rng, SeedableRng};
-    let key = blake3::hash(format!("{what} {seed}").as_bytes());
-    let mut generator = rand_chacha::ChaCha8Rng::from_seed(*key.as_bytes());
-    for at in (1..values.len()).rev() {
-        let other = (u128::from(generator.next_u64()) * (at as u128 + 1)) >> 64;
-        values.swap(at, other as usize);
-    }
-}
-
 /// Frames in clusters, made up, for the tests of this folder.
 #[cfg(test)]
 mod made_up {

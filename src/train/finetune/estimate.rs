@@ -25,7 +25,7 @@ use super::rows::{RowBatches, Rows};
 const PATIENCE_SECS: f64 = 300.0;
 
 /// Fewer training frames than this leave deeper training nothing to go by.
-const MIN_FRAMES: usize = 40;
+pub(in crate::train) const MIN_FRAMES: usize = 40;
 
 /// Looking at a validation frame takes this part of learning from a training frame.
 const LOOK_SHARE: f64 = 0.35;

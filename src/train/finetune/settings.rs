@@ -11,6 +11,11 @@ use crate::train::LearnSettings;
 pub struct FineTuneSettings {
     /// How much of the network is trained; [`Depth::Head`] trains the head only.
     pub depth: Depth,
+    /// Whether the depth is left to the program, which decides it once the head is trained (see
+    /// [`Decision`](crate::train::Decision)). In the settings of a new run `depth` is then [`Depth::Head`], or the depth
+    /// that is recommended if that is known already; in those of a run it is what was decided.
+    #[serde(skip_serializing_if = "is_not")]
+    pub automatic: bool,
     /// Steps; `None` chooses by the number of frames (see [`FineTuneSettings::steps_for`]).
     pub steps: Option<u32>,
     /// How it is learned.
@@ -33,6 +38,11 @@ pub struct FineTuneSettings {
     pub cache_budget_bytes: u64,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_not(automatic: &bool) -> bool {
+    !automatic
+}
+
 fn same_rate() -> f32 {
     1.0
 }
@@ -51,6 +61,7 @@ impl Default for FineTuneSettings {
     fn default() -> Self {
         Self {
             depth: Depth::Head,
+            automatic: false,
             steps: None,
             learn: LearnSettings::of_fine_tuning(),
             layer_decay: 0.8,
@@ -89,6 +100,15 @@ impl FineTuneSettings {
             let pictures = u32::try_from(MOST_PICTURES / frames.max(1)).unwrap_or(u32::MAX);
             pictures.saturating_sub(1).min(MOST_VIEWS)
         })
+    }
+
+    /// Chooses the numbers that are not given for so many training frames, where anything but the head is trained: written
+    /// down, so that whoever resumes a run follows the same schedule.
+    pub(in crate::train) fn settle(&mut self, frames: usize) {
+        if self.is_on() {
+            self.steps = Some(self.steps_for(frames));
+            self.views = Some(self.views_for(frames));
+        }
     }
 
     /// Whether there are augmented views, as far as the settings alone tell.

@@ -86,7 +86,8 @@ pub(in crate::train) fn train_deeper(
         store: Store::of(run.last_stage()),
     };
     // Its best weights have their figures once they are measured on the frames of today.
-    let show = |points: &[CurvePoint]| curves.go_deeper(steps, points, None, head_best);
+    let depth = fine_tune.depth;
+    let show = |points: &[CurvePoint]| curves.go_deeper(depth, steps, points, None, head_best);
     let mut trained = training.run(curves, show, work)?;
     if fine_tune.learn.keep_by == KeepBy::Last
         && let (Some(head), Some(last)) = (head_best, trained.best)

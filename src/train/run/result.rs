@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::train::{BestPoint, Part, Verdict};
+use crate::train::{BestPoint, Decision, Part, Verdict};
 
 use super::{HEAD_FILE, Run, RunState};
 
@@ -81,6 +81,7 @@ impl Run {
             let of_head = head.notes.iter();
             notes.extend(of_head.map(|note| format!("The head alone: {note}")));
         }
+        notes.extend(self.decision.and_then(Decision::sentence));
         notes.extend(self.result().iter().flat_map(|last| last.notes.clone()));
         notes
     }
@@ -93,6 +94,8 @@ impl Run {
             self.hashes.forget(&path);
         }
         self.results.retain(|result| result.part != last);
+        // How it ended decides anew.
+        self.decision = self.decision.filter(|made| *made != Decision::Stopped);
         self.state = RunState::Unfinished;
     }
 }

@@ -70,6 +70,13 @@ impl<'a> Stage<'a> {
         self.part == self.run.last_stage().part
     }
 
+    /// Whether it is the head's and no other one can follow it. The files of a head that another stage follows, or could have
+    /// followed while it was trained, have names of their own.
+    pub(in crate::train) fn is_alone(self) -> bool {
+        let fine_tune = &self.run.settings.fine_tune;
+        self.part == Part::Head && !fine_tune.is_on() && !fine_tune.automatic
+    }
+
     /// How it is learned, with so many validation frames.
     pub(in crate::train) fn recipe(self, validation_frames: usize) -> Recipe {
         self.run.settings.recipe(self.part, validation_frames)
@@ -125,18 +132,20 @@ impl<'a> Stage<'a> {
         self.lines("metrics.jsonl")
     }
 
-    /// A file of a stage; those of the last one are called as if there were no other.
+    /// A file of a stage; those of a fine-tuning are called as those of a head that [is alone](Stage::is_alone).
     fn lines(self, name: &str) -> PathBuf {
-        self.run.dir.join(if self.is_last() {
-            name.to_owned()
-        } else {
-            format!("head_{name}")
-        })
+        self.run
+            .dir
+            .join(if self.part == Part::Deeper || self.is_alone() {
+                name.to_owned()
+            } else {
+                format!("head_{name}")
+            })
     }
 
     /// Its event files.
     pub(in crate::train) fn events(self) -> Events {
-        let dir = if self.is_last() {
+        let dir = if self.part == Part::Deeper || self.is_alone() {
             self.run.dir.clone()
         } else {
             self.run.dir.join("head")

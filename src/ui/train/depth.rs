@@ -37,7 +37,7 @@ pub(super) fn depth_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             on: chosen.is_none(),
         };
         if row_ui(ui, &automatic)
-            .on_hover_text("Follows what is recommended, also when images are added")
+            .on_hover_text("Follows what is recommended, also when images are added. Where the head alone turns out to be right on all images outside the test, nothing more is trained")
             .clicked()
         {
             cx.act(Action::Train(TrainAction::SetDepth(None)));

@@ -173,7 +173,10 @@ fn interrupted(entry: &RunEntry) -> String {
         (_, false) => (settings.how_many_training_steps, String::new()),
         (None, true) => (
             settings.how_many_training_steps,
-            format!(", while training the head; {deeper} would have followed"),
+            format!(
+                ", while training the head; {deeper} {} have followed",
+                if run.is_undecided() { "might" } else { "would" }
+            ),
         ),
         (Some(_), true) => (settings.steps(), format!(", while training {deeper}")),
     };

@@ -29,13 +29,14 @@ pub(super) const DEPTH: Setting = Setting {
     title: "Depth",
     unit: "",
     brief: "How much of the network is trained: `head`, `last-1` (the last block too), `last-3`, `stage`, `two-stages` or `all`",
-    more: "On the command line `auto`, which is the default, chooses by the number of images and the time it would take on this machine; so does the window until somebody chooses.",
+    more: "On the command line `auto`, which is the default, trains the head first. Where that is right on each of at least 100 images, by cross-validation of everything but the test images, it ends there; otherwise it chooses by the number of images and the time it would take on this machine. So does the window until somebody chooses.",
     retrain: None,
     kind: Kind::Name {
         get: |s| s.fine_tune.depth.to_string(),
         title: |s| s.fine_tune.depth.title().to_owned(),
         set: |s, text| {
             s.fine_tune.depth = text.parse().map_err(|error| format!("{error}"))?;
+            s.fine_tune.automatic = false;
             Ok(())
         },
     },
