@@ -112,6 +112,14 @@ pub fn marks([low, high]: [f64; 2], count: f64) -> Vec<AxisMark> {
         .collect()
 }
 
+/// Marks of an axis of training steps: [`marks`], at whole numbers only.
+#[must_use]
+pub fn step_marks([low, high]: [f64; 2], count: f64) -> Vec<AxisMark> {
+    let mut marks = marks([low, high], count);
+    marks.retain(|mark| (mark.value - mark.value.round()).abs() < 1e-6);
+    marks
+}
+
 /// Marks of a logarithmic axis: at powers of ten and, where few of them are seen, at twice and five times each.
 #[must_use]
 pub fn decades([low, high]: [f64; 2]) -> Vec<AxisMark> {
@@ -221,6 +229,15 @@ mod tests {
         for (at, right) in found.iter().zip(expected) {
             assert!((at - right).abs() < 1e-9, "{found:?}, not {expected:?}");
         }
+    }
+
+    #[test]
+    fn there_are_no_halves_of_steps() {
+        let at = |ends| -> Vec<f64> { step_marks(ends, 8.0).iter().map(|m| m.value).collect() };
+        assert_eq!(at([0.0, 1.0]), [0.0, 1.0]);
+        assert!(at([0.3, 0.9]).is_empty());
+        assert_eq!(at([0.0, 3.0]), [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(at([0.0, 200.0]).len(), 11);
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Figure {
                 labels.collect()
             }
             Axis::Step => {
-                let labels = marks(x, 8.0).into_iter().map(|mark| {
+                let labels = axes::step_marks(x, 8.0).into_iter().map(|mark| {
                     (
                         mark.value,
                         words::number(mark.value.max(0.0).round() as u64),

@@ -9,7 +9,7 @@ use super::lines::{Of, Shown, length, origin};
 use super::pointer::{Pointed, values_at, values_ui};
 use crate::app::axes::{
     AxisMark, clock, clock_marks, clock_offset, decades, marks, plain, power, seconds, span_x,
-    span_y, without_outliers,
+    span_y, step_marks, without_outliers,
 };
 use crate::app::{Axis, Metric, Session, words};
 use crate::ui::theme::{Tokens, tokens};
@@ -234,7 +234,8 @@ impl Shell<'_> {
             .custom_y_axes(vec![y_axis])
             .x_grid_spacer(move |input| match axis {
                 Axis::Wall => grid(clock_marks(bounds(&input), across, offset)),
-                Axis::Step | Axis::Time => grid(marks(bounds(&input), across)),
+                Axis::Step => grid(step_marks(bounds(&input), across)),
+                Axis::Time => grid(marks(bounds(&input), across)),
             })
             .y_grid_spacer(move |input| {
                 grid(if log {
