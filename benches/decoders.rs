@@ -87,25 +87,19 @@ fn ffmpeg(arguments: &[&str]) -> Outcome<()> {
 /// The film `film.mp4`, twenty short ones in `films` and photos in `photos`.
 fn make_files(folder: &Path, options: &Options) -> Outcome<()> {
     let film = folder.join("film.mp4");
-    match &options.video {
-        Some(video) => std::fs::copy(video, &film).map(|_| ())?,
-        None => {
-            let seconds = options.seconds;
-            let source = format!("testsrc2=s=1920x1080:r=30:d={seconds},noise=alls=8:allf=t");
-            ffmpeg(&[
-                "-f",
-                "lavfi",
-                "-i",
-                &source,
-                "-c:v",
-                "libx264",
-                "-preset",
-                "veryfast",
-                "-pix_fmt",
-                "yuv420p",
-                &film.to_string_lossy(),
-            ])?;
-        }
+    if let Some(video) = &options.video {
+        std::fs::copy(video, &film)?;
+    } else {
+        let source = format!(
+            "testsrc2=s=1920x1080:r=30:d={},noise=alls=8:allf=t",
+            options.seconds
+        );
+        let to = film.to_string_lossy();
+        let coding = ["-c:v", "libx264", "-preset", "veryfast"];
+        let mut arguments = vec!["-f", "lavfi", "-i", &source];
+        arguments.extend(coding);
+        arguments.extend(["-pix_fmt", "yuv420p", &to]);
+        ffmpeg(&arguments)?;
     }
     let short = folder.join("films");
     std::fs::create_dir(&short)?;
