@@ -77,7 +77,8 @@ pub fn field_frame<R>(
                 } else {
                     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                         ui.add_space(10.0);
-                        ui.label(text::faint(t, note));
+                        // A long value leaves no room for all of it.
+                        ui.add(egui::Label::new(text::faint(t, note)).truncate());
                     });
                 }
                 inner
