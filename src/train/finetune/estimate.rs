@@ -18,6 +18,7 @@ use crate::train::{
     Head, Hidden, LiveCurves, Part, TrainError, TrainSettings, measure_steps_per_second,
 };
 
+use super::FineTuneSettings;
 use super::network::{cut_of, network};
 use super::rows::{RowBatches, Rows};
 
@@ -248,7 +249,11 @@ impl Pace {
         PlanPace { plan, per_picture }: &PlanPace,
         settings: &TrainSettings,
     ) -> DepthEstimate {
-        let fine_tune = &settings.fine_tune;
+        // Views are counted for the depth of the plan, whichever is chosen.
+        let fine_tune = FineTuneSettings {
+            depth: plan.depth,
+            ..settings.fine_tune.clone()
+        };
         let pictures_of_head =
             f64::from(settings.how_many_training_steps) * settings.head.learn.batch_size as f64;
         let views = self.train as u64 * u64::from(fine_tune.views_for(self.train));
@@ -440,6 +445,43 @@ pub fn measure_fine_tuning_step(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn views_count_at_each_depth_whichever_is_chosen() {
+        let mut settings = TrainSettings::default();
+        let blocks = Blocks::of(&settings.architecture);
+        let plans = blocks.map(|blocks| blocks.plans()).unwrap_or_default();
+        let paces = plans.iter().map(|plan| PlanPace {
+            plan: plan.clone(),
+            per_picture: 0.01,
+        });
+        let pace = Pace {
+            head_secs: 1e-6,
+            through_whole: 0.01,
+            whole_macs: 1e6,
+            plans: paces.collect(),
+            train: 100,
+            validation: 20,
+            all: 140,
+            sizes: Sizes { dim: 4, classes: 2 },
+            head_weights: 10,
+        };
+        assert_eq!(pace.plans.len(), Depth::ALL.len());
+        let bytes = |settings: &TrainSettings| -> Vec<u64> {
+            let of = pace.plans.iter().map(|plan| pace.of_plan(plan, settings));
+            of.map(|found| found.cache_bytes).collect()
+        };
+        let of_head = bytes(&settings);
+        settings.fine_tune.depth = Depth::All;
+        assert_eq!(bytes(&settings), of_head);
+        let views = u64::from(settings.fine_tune.views_for(100));
+        assert!(views > 0);
+        let rows = 140 + 100 * views;
+        for (found, plan) in of_head.iter().zip(&plans).skip(1) {
+            let all = rows * plan.bytes_per_view;
+            assert_eq!(*found, all.min(settings.fine_tune.cache_budget_bytes));
+        }
+    }
 
     #[test]
     fn the_deepest_is_recommended_that_takes_five_minutes() {
