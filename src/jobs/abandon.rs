@@ -19,7 +19,7 @@ fn abandoned() -> MutexGuard<'static, Vec<JoinHandle<()>>> {
     ABANDONED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets a thread that was told to end come to its end. [`wait_for_abandoned`] waits for it.
+/// Detaches a thread that has been asked to stop; [`wait_for_abandoned`] joins it.
 pub fn abandon(thread: JoinHandle<()>) {
     let mut threads = abandoned();
     threads.retain(|thread| !thread.is_finished());

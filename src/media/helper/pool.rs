@@ -27,8 +27,8 @@ const SEND_TIME: Duration = Duration::from_secs(20);
 const CLOSING_TIME: Duration = Duration::from_millis(100);
 /// One that was to break off is ended after this.
 const MOST_CLOSING_TIME: Duration = Duration::from_secs(2);
-/// Idle processes that are kept.
-const MOST_IDLE: usize = 6;
+/// Idle processes that are kept at least. Each has some 60 MB, most of it libraries that all share.
+const LEAST_IDLE: usize = 6;
 /// How much may lie in a socket, bytes, as far as the system allows it: the more of a picture, the fewer turns its two ends take.
 const SOCKET_BYTES: usize = 1 << 20;
 
@@ -87,6 +87,13 @@ fn idle() -> MutexGuard<'static, Vec<Decoder>> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Idle processes that are kept: on many cores as many as work on photos at once (`backbone::in_parallel`). Most of them are
+/// idle at any moment, and one that was ended would have to start again, which takes longer than a photo.
+fn most_idle() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    LEAST_IDLE.max(cores + 2)
+}
+
 /// An idle process, or a new one.
 pub(super) fn take(program: &Path) -> io::Result<Decoder> {
     let kept = {
@@ -112,7 +119,7 @@ pub(super) fn take(program: &Path) -> io::Result<Decoder> {
 
 /// Starts processes until `count` are idle. If none can be started, the first file that needs one says so.
 pub(super) fn start(program: &Path, count: usize) {
-    let missing = count.min(MOST_IDLE).saturating_sub(idle().len());
+    let missing = count.min(most_idle()).saturating_sub(idle().len());
     for decoder in (0..missing).map_while(|_| Decoder::start(program).ok()) {
         put(decoder);
     }
@@ -121,7 +128,7 @@ pub(super) fn start(program: &Path, count: usize) {
 /// Keeps a process for the next file.
 pub(super) fn put(decoder: Decoder) {
     let mut idle = idle();
-    if idle.len() < MOST_IDLE {
+    if idle.len() < most_idle() {
         idle.push(decoder);
     }
 }
