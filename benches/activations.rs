@@ -21,9 +21,9 @@ use rand_chacha::ChaCha8Rng;
 
 use salamander::backbone::{
     ActivationSource, Activations, Architecture, Augmentation, Blocks, Depth, Fit, Views,
-    bottlenecks, bottlenecks_and_activations, worker_count,
+    bottlenecks, bottlenecks_and_activations,
 };
-use salamander::jobs::Work;
+use salamander::jobs::{Work, cores};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -54,7 +54,7 @@ fn main() -> Outcome<()> {
         cut.tensor,
         cut.shape,
         plan.bytes_per_view,
-        worker_count()
+        cores()
     );
     let work = Work::new();
     let source = ActivationSource {

@@ -19,10 +19,8 @@ use image::{Rgb, RgbImage};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use salamander::backbone::{
-    Architecture, Extractor, Fit, Preprocessing, bottlenecks, worker_count,
-};
-use salamander::jobs::Work;
+use salamander::backbone::{Architecture, Extractor, Fit, Preprocessing, bottlenecks};
+use salamander::jobs::{Work, cores};
 use salamander::media::{load_image, load_image_from_bytes};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -75,7 +73,7 @@ fn main() -> Outcome<()> {
         "{architecture}, {} frames of {} kB on average, {} workers, {} rounds",
         frames.len(),
         bytes / 1000 / frames.len().max(1) as u64,
-        worker_count(),
+        cores(),
         options.rounds
     );
 
@@ -232,7 +230,7 @@ impl Bench {
 
     /// As many one-threaded sessions as workers, fed with what is in memory; their loading is not counted.
     fn model_only(&self) -> Outcome<Pace> {
-        let mut extractors = (0..worker_count())
+        let mut extractors = (0..cores())
             .map(|_| Extractor::new(&self.architecture, &self.preprocessing, None))
             .collect::<Result<Vec<_>, _>>()?;
         for extractor in &mut extractors {
@@ -295,12 +293,8 @@ impl Bench {
     }
 
     fn one_session(&self) -> Outcome<Pace> {
-        let mut extractor = Extractor::with_threads(
-            &self.architecture,
-            &self.preprocessing,
-            None,
-            worker_count(),
-        )?;
+        let mut extractor =
+            Extractor::with_threads(&self.architecture, &self.preprocessing, None, cores())?;
         let watch = Watch::start();
         for frame in &self.frames {
             extractor.extract(&load_image(frame)?)?;
@@ -310,7 +304,7 @@ impl Bench {
 
     fn pipeline(&self) -> Outcome<Pace> {
         let (paths, next_path) = bounded::<&Path>(self.frames.len());
-        let (pictures, next_picture) = bounded::<RgbImage>(2 * worker_count());
+        let (pictures, next_picture) = bounded::<RgbImage>(2 * cores());
         for frame in &self.frames {
             paths.send(frame).map_err(|_| "nobody takes the paths")?;
         }
@@ -318,7 +312,7 @@ impl Bench {
         let watch = Watch::start();
         std::thread::scope(|scope| -> Outcome<()> {
             let mut threads = Vec::new();
-            for _ in 0..worker_count() {
+            for _ in 0..cores() {
                 let (next_path, pictures) = (next_path.clone(), pictures.clone());
                 threads.push(scope.spawn(move || -> Outcome<()> {
                     for path in next_path {

@@ -48,7 +48,7 @@ pub use own::{
     Answer, Asked, Candidate, DepthOffer, Inspected, Layout, Normalisation, OwnProblem, Pooled,
     PooledChoice, Whence, inspect, open_own, own_of, remove_own,
 };
-pub use parallel::{in_parallel, worker_count};
+pub use parallel::in_parallel;
 pub use preprocess::{Fit, Preprocessing};
 pub use tuned::TunedWeights;
 pub use view::Augmentation;

@@ -6,18 +6,12 @@ use std::thread;
 
 use crossbeam_channel::bounded;
 
-use crate::jobs::{Cancelled, Work};
-
-/// Workers that keep this machine's cores full.
-#[must_use]
-pub fn worker_count() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
+use crate::jobs::{Cancelled, Work, cores};
 
 /// Threads of [`in_parallel`] for so many items: one more than there are cores, since while one waits for a picture, which
 /// another process decodes, the others keep the cores full.
 pub(super) fn workers(count: usize) -> usize {
-    (worker_count() + 1).min(count)
+    (cores() + 1).min(count)
 }
 
 /// Calls `run` for each number below `count` on some threads (`workers`); `make` gives each thread its tools (a session,

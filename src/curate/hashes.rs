@@ -11,7 +11,7 @@ use image::{RgbImage, imageops};
 use image_hasher::{HashAlg, Hasher, HasherConfig};
 
 use crate::files;
-use crate::jobs::Work;
+use crate::jobs::{Work, cores};
 use crate::media::load_image_from_bytes;
 use crate::project::{Project, ProjectError};
 
@@ -73,7 +73,7 @@ pub(super) fn photo_hashes(
             }
         }
     };
-    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(paths.len().max(1)));
+    let threads = cores().min(paths.len().max(1));
     let mut hashes = vec![None; paths.len()];
     let mut stamps = vec![None; paths.len()];
     let mut end = Ok(());

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
-use crate::backbone::{Extractor, worker_count};
-use crate::jobs::Work;
+use crate::backbone::Extractor;
+use crate::jobs::{Work, cores};
 use crate::media::{Kind, Sampler, load_image};
 use crate::project::Sampling;
 use crate::train::{Run, RunClasses};
@@ -93,7 +93,7 @@ impl Predictor {
             &run.settings.architecture,
             &run.preprocessing,
             run.tuned()?.as_ref(),
-            worker_count(),
+            cores(),
         )?;
         let classifier = Classifier::of_run(run, extractor.dim())?;
         Ok(Self {

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::backbone::worker_count;
 use crate::evaluate::{EvaluateError, Predictor, Runner};
 use crate::files;
+use crate::jobs::cores;
 use crate::project::Project;
 use crate::train::{Run, RunClasses, RunState};
 
@@ -103,7 +103,7 @@ impl Predictor {
     /// # Errors
     /// As [`open`].
     pub fn from_export(path: &Path) -> Result<Self, EvaluateError> {
-        Ok(Self::from_runner(open(path, worker_count())?, path))
+        Ok(Self::from_runner(open(path, cores())?, path))
     }
 }
 

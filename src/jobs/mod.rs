@@ -5,9 +5,11 @@
 //! a named thread and yields exactly one result, whatever happens in it.
 
 mod abandon;
+mod cores;
 mod spawn;
 mod work;
 
 pub use abandon::{abandon, abandonable, drop_elsewhere, wait_for_abandoned};
+pub use cores::{cores, limit_cores};
 pub use spawn::{Job, JobError, sentence, spawn};
 pub use work::{Cancelled, Progress, Work};

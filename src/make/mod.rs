@@ -27,7 +27,9 @@ use crate::evaluate::{Evaluation, evaluate};
 use crate::export::{Bundle, ExportOutcome, Format, Options, Order, export};
 use crate::files::{self, Durability};
 use crate::jobs::Work;
-use crate::media::{ClassFrom, ImportOptions, ImportOutcome, ImportPlan, import_planned, plan};
+use crate::media::{
+    ClassFrom, Decoded, ImportOptions, ImportOutcome, ImportPlan, import_planned, plan,
+};
 use crate::project::{Label, Project, Split};
 use crate::train::{Decision, Run, RunId, RunState, TrainSettings, find_runs, resume, train};
 
@@ -307,7 +309,7 @@ fn bring_in(project: &Project, order: &MakeOrder, work: &Work) -> Result<ImportO
     let options = options(order);
     let found = plan(project, &order.paths, &options, work)?;
     let mut outcome = ImportOutcome::default();
-    import_planned(project, found, &options, work, &mut outcome)?;
+    import_planned(project, found, &options, &Decoded, work, &mut outcome)?;
     Ok(outcome)
 }
 

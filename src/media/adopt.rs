@@ -7,8 +7,8 @@ use crate::jobs::Work;
 use crate::project::{ClassName, Project, Sampling, SourceId};
 
 use super::import::{
-    Fate, ImportOptions, ImportOutcome, ImportPlan, OnConflict, PlanGroup, PlannedFile, Videos,
-    import_planned,
+    Decoded, Fate, ImportOptions, ImportOutcome, ImportPlan, OnConflict, PlanGroup, PlannedFile,
+    Videos, import_planned,
 };
 use super::{Kind, MediaError};
 
@@ -52,7 +52,14 @@ pub fn adopt(
         force: true,
         ..ImportOptions::default()
     };
-    import_planned(project, plan(wanted)?, &options, work, &mut adopted.outcome)?;
+    import_planned(
+        project,
+        plan(wanted)?,
+        &options,
+        &Decoded,
+        work,
+        &mut adopted.outcome,
+    )?;
     let sources: HashMap<&PathBuf, &SourceId> = adopted
         .outcome
         .files

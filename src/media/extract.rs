@@ -9,9 +9,10 @@ use crate::files::{self, Durability};
 use crate::jobs::{Cancelled, Work};
 use crate::project::{FrameName, Label, Neighbours, Project, Source, SourceId};
 
+use super::import::{Decoded, FrameReader, MediaOrigin};
 use super::known::{Known, Place};
 use super::sample::decoder_threads;
-use super::{JpegFrame, JpegSampler, MediaError, still};
+use super::{JpegFrame, MediaError, still};
 
 /// Frames that may wait to be written.
 const WAITING_FRAMES: usize = 4;
@@ -29,8 +30,9 @@ pub fn extract(project: &Project, source: &SourceId, work: &Work) -> Result<u64,
     project.check_writable()?;
     work.stage("Extracting frames", expected_frames(&source));
     let known = Known::of(project, work)?;
-    let threads = decoder_threads();
-    let done = extract_source(project, &source, None, &known, work, threads);
+    let done = Decoded
+        .frames(&source, decoder_threads())
+        .and_then(|frames| extract_source(project, &source, frames, None, &known, work));
     let done = project.blame(done)?;
     if source.replacing {
         let left = frames_beside(project, &source.id, &done.ids, work)?.len();
@@ -89,13 +91,12 @@ pub(super) struct Extracted {
 pub(super) fn extract_source(
     project: &Project,
     source: &Source,
+    mut frames: Box<dyn FrameReader>,
     neighbours: Option<&Neighbours>,
     known: &Known<'_>,
     work: &Work,
-    threads: usize,
 ) -> Result<Extracted, MediaError> {
     work.detail(source.name.clone());
-    let mut sampler = JpegSampler::open_with_threads(&source.path, &source.sampling, threads)?;
     let label = source.class.clone().map_or(Label::Unsorted, Label::Class);
     let folder = project.label_dir(&label);
     project.make_dir(&folder)?;
@@ -105,15 +106,18 @@ pub(super) fn extract_source(
     let (taken, done, warnings) = std::thread::scope(|scope| {
         let decoder = std::thread::Builder::new()
             .name("decode".into())
-            .spawn_scoped(scope, move || -> Result<JpegSampler, MediaError> {
-                while let Some(frame) = sampler.next_frame(work)? {
-                    // Nobody listens any more when writing has failed.
-                    if sender.send(frame).is_err() {
-                        break;
+            .spawn_scoped(
+                scope,
+                move || -> Result<Box<dyn FrameReader>, MediaError> {
+                    while let Some(frame) = frames.next_frame(work)? {
+                        // Nobody listens any more when writing has failed.
+                        if sender.send(frame).is_err() {
+                            break;
+                        }
                     }
-                }
-                Ok(sampler)
-            })
+                    Ok(frames)
+                },
+            )
             .map_err(|error| MediaError::Ffmpeg(format!("start a thread: {error}")))?;
         let mut taken = 0;
         let mut done = Extracted {
@@ -133,12 +137,12 @@ pub(super) fn extract_source(
             }
             work.advance(1);
         }
-        let sampler = match decoder.join() {
+        let frames = match decoder.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         };
         outcome?;
-        Ok::<_, MediaError>((taken, done, sampler?.warnings()))
+        Ok::<_, MediaError>((taken, done, frames?.warnings()))
     })?;
 
     for warning in &warnings {

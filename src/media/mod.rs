@@ -44,8 +44,9 @@ pub use helper::{
     try_again,
 };
 pub use import::{
-    ClassFrom, Fate, FileReport, ImportOptions, ImportOutcome, ImportPlan, Known, OnConflict,
-    PlanGroup, PlannedFile, Reason, Totals, Videos, gather, import, import_planned, plan,
+    ClassFrom, Decoded, Fate, FileReport, FilmFacts, FrameReader, ImportOptions, ImportOutcome,
+    ImportPlan, Known, MediaOrigin, OnConflict, Photo, PlanGroup, PlannedFile, Reason, Totals,
+    Videos, gather, import, import_planned, plan,
 };
 pub use preview::{poster, preview};
 pub use probe::{VideoInfo, probe};

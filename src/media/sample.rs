@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ffmpeg_next::util::frame::Video;
 use ffmpeg_next::{Error, Rational, Rescale, ffi, rescale};
 
-use crate::jobs::Work;
+use crate::jobs::{Work, cores};
 use crate::project::Sampling;
 
 use super::MediaError;
@@ -557,6 +557,5 @@ fn clock(secs: f64) -> String {
 /// Decoder threads for one video at a time. More than there are cores: with frame threading the decoder
 /// then goes on while the filters and the JPEG encoder are at work on another thread.
 pub(super) fn decoder_threads() -> usize {
-    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    (cores * 2).clamp(4, 16)
+    (cores() * 2).clamp(4, 16)
 }

@@ -271,7 +271,7 @@ fn add(
     work: &Work,
 ) -> Result<Added, MediaError> {
     let mut outcome = ImportOutcome::default();
-    let end = media::import_planned(project, plan, options, work, &mut outcome);
+    let end = media::import_planned(project, plan, options, &media::Decoded, work, &mut outcome);
     // The outcome holds what the warnings say.
     drop(work.take_warnings());
     let (undo_text, redo_text) = remember(project, &outcome, 0, history, work)?;

@@ -11,8 +11,8 @@ pub use paint::{NEGATIVE, POSITIVE, heat_color};
 
 use image::RgbImage;
 
-use crate::backbone::{Cells, FeatureMap, FeatureMaps, Preprocessing, worker_count};
-use crate::jobs::Work;
+use crate::backbone::{Cells, FeatureMap, FeatureMaps, Preprocessing};
+use crate::jobs::{Work, cores};
 use crate::project::Project;
 use crate::train::{Head, Run, RunClasses};
 
@@ -102,7 +102,7 @@ impl HeatMapper {
             &run.settings.architecture,
             &run.preprocessing,
             run.tuned()?.as_ref(),
-            worker_count(),
+            cores(),
         )?;
         Ok(Self {
             classifier: Classifier::of_run(run, maps.dim())?,

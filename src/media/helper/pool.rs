@@ -16,6 +16,8 @@ use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
+use crate::jobs::cores;
+
 use super::DECODER;
 use super::message::{PREFIX_BYTES, Reply, Request, begin, lengths};
 
@@ -90,8 +92,7 @@ fn idle() -> MutexGuard<'static, Vec<Decoder>> {
 /// Idle processes that are kept: on many cores as many as work on photos at once (`backbone::in_parallel`). Most of them are
 /// idle at any moment, and one that was ended would have to start again, which takes longer than a photo.
 fn most_idle() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    LEAST_IDLE.max(cores + 2)
+    LEAST_IDLE.max(cores() + 2)
 }
 
 /// An idle process, or a new one.

@@ -10,6 +10,7 @@ use crate::media::{MediaError, known};
 use crate::project::{Frame, Neighbours, Project, SourceId};
 
 use super::films::Queued;
+use super::origin::MediaOrigin;
 
 /// Videos that are decoded at the same time, with half the threads each. For short clips that is a good tenth
 /// faster than one after the other with all threads, since opening one overlaps with decoding another; for
@@ -22,6 +23,7 @@ pub(super) fn extract_parallel(
     queue: &[Queued],
     frames: &HashMap<SourceId, Vec<Frame>>,
     known: &known::Known<'_>,
+    origin: &dyn MediaOrigin,
     work: &Work,
 ) -> Vec<Option<Result<Extracted, MediaError>>> {
     let workers = VIDEOS_AT_ONCE.min(queue.len());
@@ -42,7 +44,9 @@ pub(super) fn extract_parallel(
                 .map(|(deciding, frames)| Neighbours::of(frames, deciding));
             let source = &queued.source;
             let near = neighbours.as_ref();
-            let result = extract_source(project, source, near, known, work, threads);
+            let result = origin
+                .frames(source, threads)
+                .and_then(|frames| extract_source(project, source, frames, near, known, work));
             if matches!(&result, Err(error) if is_fatal(error)) {
                 failed.store(true, Ordering::Relaxed);
             }

@@ -1,21 +1,16 @@
 //! Videos: added as sources, and their frames written.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use crate::media::extract::{Extracted, expected_frames, frames_beside};
-use crate::media::{Amount, MediaError, VideoInfo, probe};
-use crate::project::{
-    ContentId, Frame, Label, Neighbour, ProjectError, Sampling, Source, SourceId, SourceKind,
-};
+use crate::media::{Amount, MediaError, VideoInfo};
+use crate::project::{ContentId, Frame, Label, Neighbour, Sampling, Source, SourceId, SourceKind};
 
 use super::at_once::extract_parallel;
+use super::origin::FilmFacts;
 use super::outcome::{Fate, FileReport, Known};
 use super::plan::{PlanGroup, PlannedFile};
 use super::{COPY_CAME_FIRST, Importing, OnConflict, Videos, name_of};
-
-/// A file of at least this many bytes says how far its reading is.
-const LARGE_BYTES: u64 = 64 << 20;
 
 /// A video whose frames are to be written.
 pub(super) struct Queued {
@@ -70,8 +65,10 @@ impl Importing<'_> {
         file: &PlannedFile,
         queue: &mut Vec<Queued>,
     ) -> Result<(), MediaError> {
-        let facts = probe(&file.path)?;
-        let content = self.content(&file.path, facts.bytes)?;
+        let FilmFacts {
+            info: facts,
+            content,
+        } = self.origin.film(&file.path, self.work)?;
         let found = self
             .project
             .source_of_file(&file.path, &content, self.work)?;
@@ -131,20 +128,6 @@ impl Importing<'_> {
             }),
         }
         Ok(())
-    }
-
-    /// The identity of a video; a long one says how much of it has been read.
-    fn content(&self, path: &Path, bytes: u64) -> Result<ContentId, ProjectError> {
-        let name = name_of(path);
-        let (mut read, mut told) = (0, 0);
-        ContentId::of_file_reporting(path, self.work, |more| {
-            read += more;
-            if read - told >= LARGE_BYTES && bytes > LARGE_BYTES {
-                told = read;
-                let percent = read * 100 / bytes.max(1);
-                self.work.detail(format!("{name}, {percent} % read"));
-            }
-        })
     }
 
     /// Another file of this import is the same film, and its frames are to be written already.
@@ -353,7 +336,14 @@ impl Importing<'_> {
                 }
             }
         }
-        let results = extract_parallel(self.project, &queue, &frames, &self.known, self.work);
+        let results = extract_parallel(
+            self.project,
+            &queue,
+            &frames,
+            &self.known,
+            self.origin,
+            self.work,
+        );
         let mut end = Ok(());
         for (queued, result) in queue.into_iter().zip(results) {
             let done = match result {

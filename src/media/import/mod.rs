@@ -8,6 +8,7 @@ mod at_once;
 mod films;
 mod gather;
 mod layout;
+mod origin;
 mod outcome;
 mod photos;
 mod plan;
@@ -30,6 +31,7 @@ use super::known::{self, Place};
 use super::{MediaError, try_again};
 
 pub use gather::gather;
+pub use origin::{Decoded, FilmFacts, FrameReader, MediaOrigin, Photo};
 pub use outcome::{Fate, FileReport, ImportOutcome, Known, Reason, Totals};
 pub use plan::{ImportPlan, PlanGroup, PlannedFile, plan};
 
@@ -125,17 +127,18 @@ pub fn import(
 ) -> Result<ImportOutcome, MediaError> {
     let plan = plan(project, paths, options, work)?;
     let mut outcome = ImportOutcome::default();
-    import_planned(project, plan, options, work, &mut outcome)?;
+    import_planned(project, plan, options, &Decoded, work, &mut outcome)?;
     Ok(outcome)
 }
 
-/// Carries out a plan and adds to `outcome` one report for each of its files. A file that cannot be used is
+/// Carries out a plan with what `origin` gives of its files, and adds to `outcome` one report for each of its files. A file that cannot be used is
 /// reported and does not stop the others; a full disk, a project that refuses or a cancellation ends the import
 /// with an error. What was written stays then and stands in `outcome`, so that it can be taken back.
 pub fn import_planned(
     project: &Project,
     plan: ImportPlan,
     options: &ImportOptions,
+    origin: &dyn MediaOrigin,
     work: &Work,
     outcome: &mut ImportOutcome,
 ) -> Result<(), MediaError> {
@@ -161,6 +164,7 @@ pub fn import_planned(
     let mut import = Importing {
         project,
         options,
+        origin,
         work,
         known,
         sides: Sides::of(project.sources().into_iter()),
@@ -186,6 +190,8 @@ pub fn import_planned(
 struct Importing<'a> {
     project: &'a Project,
     options: &'a ImportOptions,
+    /// Where films and photos come from.
+    origin: &'a dyn MediaOrigin,
     work: &'a Work,
     known: known::Known<'a>,
     /// The sides of a split that files and sources were given with.

@@ -12,6 +12,7 @@ use crate::project::{
     other_project_source,
 };
 
+use super::origin::Photo;
 use super::outcome::{Fate, FileReport};
 use super::plan::{PlanGroup, PlannedFile};
 use super::{COPY_CAME_FIRST, ImportOptions, Importing, OnConflict, known_at, name_of};
@@ -24,15 +25,6 @@ struct Batch<'a> {
     source: Option<(Source, u64)>,
     /// The files that were written.
     written: Vec<PathBuf>,
-}
-
-/// An image that was read and can be decoded.
-struct Photo {
-    bytes: Vec<u8>,
-    content: ContentId,
-    extension: String,
-    /// What is to be said about it, a sentence each.
-    remarks: Vec<String>,
 }
 
 impl Importing<'_> {
@@ -70,7 +62,7 @@ impl Importing<'_> {
     }
 
     fn photo(&mut self, batch: &mut Batch, file: &PlannedFile) -> Result<(), MediaError> {
-        let photo = read_photo(&file.path)?;
+        let photo = self.origin.photo(&file.path)?;
         let named = file.path.file_name().and_then(|name| name.to_str());
         let named = named.and_then(FrameName::parse);
         match named {
@@ -350,7 +342,7 @@ fn stand_in(
 }
 
 /// The bytes of an image that can be decoded, and what is to be said about it.
-fn read_photo(path: &Path) -> Result<Photo, MediaError> {
+pub(super) fn read_photo(path: &Path) -> Result<Photo, MediaError> {
     let bytes = still::read_file(path)?;
     let remarks = still::load_still(&bytes, path)?.remarks;
     Ok(Photo {

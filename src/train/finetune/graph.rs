@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::backbone::worker_count;
 use crate::graph::ops::block_size;
 use crate::graph::passes::layout::append_in_rows;
 use crate::graph::{Dim, Graph, GraphError, ValueId};
+use crate::jobs::cores;
 use crate::onnx::ElementType;
 use crate::train::batches::Part;
 use crate::train::layers::append_layers;
@@ -100,6 +100,6 @@ impl Problem for Network {
     }
 
     fn threads(&self) -> usize {
-        worker_count()
+        cores()
     }
 }
