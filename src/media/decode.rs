@@ -15,7 +15,9 @@ use crate::jobs::Work;
 
 use super::MediaError;
 use super::ffmpeg::{self, Interrupter, OpenVideo};
+use super::lead_in::{Doubt, LeadIn};
 use super::skip::{self, LOOK_AHEAD, Skipper};
+use super::stretch::Span;
 
 /// FFmpeg's clock: microseconds.
 const US: i64 = 1_000_000;
@@ -23,6 +25,8 @@ const US: i64 = 1_000_000;
 const JUMP_US: i64 = 10 * US;
 /// A larger jump in any other container is a broken timestamp.
 const BROKEN_US: i64 = 30 * 3600 * US;
+/// Where a container seeks by decoding time, a picture may be shown so much later than it is decoded.
+const DELAY_US: i64 = 3 * US / 23;
 /// So many failed reads one after the other are the end of the file.
 const MAX_FAILED_READS: u32 = 1000;
 
@@ -39,10 +43,14 @@ pub(super) enum Decoded {
 pub(super) struct Damage {
     /// Pictures decoded without complaint.
     pub good_frames: u64,
+    /// Packets read, where not all of them are decoded.
+    pub packets: Option<u64>,
     /// Packets and pictures with errors.
     pub errors: u64,
     /// End of the last good picture before the first error, microseconds from the start of the range.
     pub first_at_us: Option<i64>,
+    /// The last picture states a time, but another was guessed for it.
+    pub guessing: bool,
 }
 
 /// How far the file is.
@@ -85,12 +93,18 @@ pub(super) struct Decoding {
     may_jump: bool,
     /// Added to each timestamp of the file.
     offset_us: i64,
-    /// The beginning of the range in the file's own time.
+    /// The beginning of the file and of the range in the file's own time.
+    start_us: i64,
     begin_us: i64,
+    /// The container seeks by decoding time.
+    by_dts: bool,
     seek: Option<Seek>,
     /// Packets read ahead, in order; at most one without a skipper.
     queue: VecDeque<Packet>,
     skipper: Option<Skipper>,
+    lead_in: Option<LeadIn>,
+    /// Damage counts within this.
+    span: Span,
     packets: u64,
     clock: Clock,
     stage: Stage,
@@ -163,7 +177,7 @@ impl Decoding {
         // may lie a little before.
         let by_dts = flags & ffi::AVFMT_SEEK_TO_PTS == 0 && has_delay(&stream);
         let seek = from_us.map(|_| Seek {
-            target_us: begin_us - if by_dts { 3 * US / 23 } else { 0 },
+            target_us: begin_us - if by_dts { DELAY_US } else { 0 },
             floor_us: start_us - JUMP_US,
             step_us: JUMP_US,
             due: true,
@@ -180,10 +194,14 @@ impl Decoding {
             time_base,
             may_jump,
             offset_us: -begin_us,
+            start_us,
             begin_us,
+            by_dts,
             seek,
             queue: VecDeque::new(),
             skipper,
+            lead_in: None,
+            span: Span::default(),
             packets: 0,
             clock: Clock::default(),
             stage: Stage::Reading,
@@ -193,6 +211,26 @@ impl Decoding {
         })
     }
 
+    /// Counts the damage within `span` only.
+    pub fn counted_in(mut self, span: Span) -> Self {
+        self.span = span;
+        self
+    }
+
+    /// Begins with the key frame before `at_secs` of the film; times are the same as from the start of the range.
+    pub fn led_in(mut self, at_secs: f64) -> Self {
+        let at_us = self.start_us + (at_secs * US as f64).round() as i64;
+        self.seek = Some(Seek {
+            target_us: at_us - if self.by_dts { DELAY_US } else { 0 },
+            floor_us: at_us,
+            step_us: 0,
+            due: true,
+            fresh: false,
+        });
+        self.lead_in = Some(LeadIn::new(self.to_stream(at_us - self.begin_us)));
+        self
+    }
+
     /// The stream's time base, in which pictures are timed.
     pub fn time_base(&self) -> Rational {
         self.time_base
@@ -200,13 +238,21 @@ impl Decoding {
 
     /// What went wrong so far.
     pub fn damage(&self) -> Damage {
-        let mut damage = self.damage;
-        if self.skipper.is_some() {
+        Damage {
             // Those left out could have been read as well.
-            let sound = self.packets.saturating_sub(damage.errors);
-            damage.good_frames = damage.good_frames.max(sound);
+            packets: self.skipper.is_some().then_some(self.packets),
+            ..self.damage
         }
-        damage
+    }
+
+    /// From here on, what is odd is so in the film itself. Whether it may come from having begun within the film.
+    pub fn settle(&mut self) -> Doubt {
+        self.lead_in.as_mut().map_or(Doubt::Nothing, LeadIn::settle)
+    }
+
+    /// Whether something odd may come from having begun within the film.
+    pub fn doubt(&self) -> Doubt {
+        self.lead_in.as_ref().map_or(Doubt::Nothing, LeadIn::doubt)
     }
 
     /// The next picture, or the end (again and again). `work` is checked for every packet and picture.
@@ -225,6 +271,11 @@ impl Decoding {
             work.check()?;
             match self.decoder.receive_frame(&mut frame) {
                 Ok(()) => {
+                    let delay = reorder_delay(&self.decoder);
+                    let lead_in = self.lead_in.as_mut();
+                    if lead_in.is_some_and(|lead_in| !lead_in.is_usable(&frame, delay)) {
+                        continue;
+                    }
                     self.time(&mut frame);
                     if self.must_seek_further_back(frame.pts()) {
                         continue;
@@ -299,7 +350,10 @@ impl Decoding {
             };
             return Ok(());
         };
-        self.packets += 1;
+        let at = packet.pts().unwrap_or_else(|| self.position());
+        if self.counts(at) {
+            self.packets += 1;
+        }
         if let Some(skipper) = &self.skipper {
             let needed = packet.pts().is_none_or(|pts| skipper.is_needed(pts));
             self.decoder.skip_frame(if needed {
@@ -327,6 +381,9 @@ impl Decoding {
                         self.count_error();
                     }
                     self.stamp(&mut packet);
+                    if let Some(lead_in) = &mut self.lead_in {
+                        lead_in.packet(&packet);
+                    }
                     if let (Some(skipper), Some(pts)) = (&mut self.skipper, packet.pts()) {
                         skipper.note(pts);
                     }
@@ -430,6 +487,7 @@ impl Decoding {
         let pts = frame
             .timestamp()
             .unwrap_or_else(|| self.to_stream(self.clock.next_pts));
+        self.damage.guessing = frame.pts().is_some_and(|stated| stated != pts);
         frame.set_pts(Some(pts));
         let pts_us = pts.rescale(self.time_base, rescale::TIME_BASE);
         let duration = frame.packet().duration;
@@ -440,7 +498,7 @@ impl Decoding {
         };
         if frame.is_corrupt() || frame.has_decode_errors() {
             self.count_error();
-        } else {
+        } else if self.counts(pts) {
             self.damage.good_frames += 1;
         }
         self.clock.pts = pts_us;
@@ -448,8 +506,19 @@ impl Decoding {
     }
 
     fn count_error(&mut self) {
-        self.damage.errors += 1;
-        self.damage.first_at_us.get_or_insert(self.clock.next_pts);
+        if let Some(lead_in) = &mut self.lead_in {
+            lead_in.error();
+        }
+        if self.counts(self.position()) {
+            self.damage.errors += 1;
+            self.damage.first_at_us.get_or_insert(self.clock.next_pts);
+        }
+    }
+
+    /// Whether what is at this time, in the stream's time base, counts.
+    fn counts(&self, at: i64) -> bool {
+        let us = at.rescale(self.time_base, rescale::TIME_BASE);
+        self.span.contains_in_range(us as f64 / US as f64)
     }
 
     /// Whether the file was read to its end.

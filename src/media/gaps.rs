@@ -10,6 +10,9 @@ use std::collections::VecDeque;
 use ffmpeg_next::Rational;
 use ffmpeg_next::util::frame::Video;
 
+use super::findings::Part;
+use super::stretch::Span;
+
 /// Shorter gaps are filled in any case, seconds.
 const LEAST_SECS: f64 = 2.0;
 /// So are gaps of up to so many sampling periods,
@@ -38,13 +41,6 @@ pub(super) struct Close {
     pub until_secs: Option<f64>,
 }
 
-/// A stretch without images, seconds from the start of the range.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Gap {
-    pub from_secs: f64,
-    pub to_secs: f64,
-}
-
 /// Looks at the times of decoded images, in the order in which they come; holds one image back at most.
 pub(super) struct Gaps {
     tick_secs: f64,
@@ -57,7 +53,12 @@ pub(super) struct Gaps {
     /// An image that comes late by more than the limit, until the next one tells whether its time is right.
     held: Option<(Video, i64)>,
     steps: VecDeque<Step>,
-    longest: Option<Gap>,
+    /// The distance of two images was looked at.
+    measured: bool,
+    /// A gap came before that.
+    early: bool,
+    span: Span,
+    longest: Option<Part>,
     count: u64,
     wrong_times: u64,
 }
@@ -70,8 +71,8 @@ struct Shown {
 }
 
 impl Gaps {
-    /// For a stream in `time_base` with `rate` images a second, sampled at `fps`.
-    pub fn new(time_base: Rational, rate: Option<f64>, fps: f64) -> Self {
+    /// For a stream in `time_base` with `rate` images a second, sampled at `fps`. Gaps that begin within `span` count.
+    pub fn new(time_base: Rational, rate: Option<f64>, fps: f64, span: Span) -> Self {
         let slow = rate.map_or(0.0, |rate| (DISTANCES / rate).min(MOST_SECS));
         Self {
             tick_secs: f64::from(time_base),
@@ -81,6 +82,9 @@ impl Gaps {
             distance: None,
             held: None,
             steps: VecDeque::new(),
+            measured: false,
+            early: false,
+            span,
             longest: None,
             count: 0,
             wrong_times: 0,
@@ -99,7 +103,9 @@ impl Gaps {
             let late = held.pts().unwrap_or(held_end);
             if at < late {
                 // The film goes on where it was: the time of the held image is wrong.
-                self.wrong_times += 1;
+                if self.span.contains_in_range(self.secs(at)) {
+                    self.wrong_times += 1;
+                }
                 let expected = self.last.map(|last| last.to);
                 if let Some(expected) = expected.filter(|expected| *expected < at) {
                     held.set_pts(Some(expected));
@@ -130,6 +136,7 @@ impl Gaps {
             && self.secs(end.saturating_sub(last.from)) > self.limit_secs
         {
             close = self.close_after(last);
+            self.early |= !self.measured;
             self.note(self.end_secs(close), self.secs(end));
         }
         self.steps.push_back(Step::End(close));
@@ -140,22 +147,32 @@ impl Gaps {
         self.steps.pop_front()
     }
 
-    /// Notes a gap, seconds.
+    /// Notes a gap, seconds from the start of the range.
     pub fn note(&mut self, from_secs: f64, to_secs: f64) {
+        if !self.span.contains_in_range(from_secs) {
+            return;
+        }
         self.count += 1;
-        let gap = Gap { from_secs, to_secs };
-        let length = |gap: &Gap| gap.to_secs - gap.from_secs;
+        let gap = Part {
+            from_secs: self.span.in_film(from_secs),
+            to_secs: self.span.in_film(to_secs),
+        };
         if self
             .longest
-            .is_none_or(|longest| length(&gap) > length(&longest))
+            .is_none_or(|longest| gap.length_secs() > longest.length_secs())
         {
             self.longest = Some(gap);
         }
     }
 
     /// How many gaps there were, and the longest.
-    pub fn found(&self) -> Option<(u64, Gap)> {
-        self.longest.map(|longest| (self.count, longest))
+    pub fn found(&self) -> (u64, Option<Part>) {
+        (self.count, self.longest)
+    }
+
+    /// Whether what is done from now on does not depend on images before the first one that was seen.
+    pub fn is_settled(&self) -> bool {
+        self.measured && !self.early
     }
 
     /// How many images had a time that cannot be.
@@ -166,6 +183,7 @@ impl Gaps {
     fn cut_before(&mut self, frame: Video, end: i64) {
         if let Some(last) = self.last {
             let close = self.close_after(last);
+            self.early |= !self.measured;
             let at = frame.pts().unwrap_or(end);
             self.note(self.end_secs(close), self.secs(at));
             self.steps.push_back(Step::Cut(close));
@@ -178,6 +196,7 @@ impl Gaps {
     fn push(&mut self, frame: Video, end: i64) {
         let from = frame.pts().unwrap_or(end);
         if let Some(last) = self.last {
+            self.measured = true;
             self.distance = Some(from.saturating_sub(last.from)).filter(|distance| *distance > 0);
         }
         self.last = Some(Shown { from, to: end });
@@ -220,7 +239,7 @@ mod tests {
 
     /// What is done with images at these milliseconds, each shown for as long as given, up to the end of the last.
     fn steps(images: &[(i64, i64)], end: i64) -> (Vec<String>, Gaps) {
-        let mut gaps = Gaps::new(Rational(1, 1000), Some(25.0), 2.0);
+        let mut gaps = Gaps::new(Rational(1, 1000), Some(25.0), 2.0, Span::default());
         for (pts, duration) in images {
             let mut frame = Video::empty();
             frame.set_pts(Some(*pts));
@@ -242,7 +261,7 @@ mod tests {
     fn ordinary_distances_are_left_alone() {
         let (done, gaps) = steps(&[(0, 40), (40, 40), (1500, 40), (3400, 40)], 3440);
         assert_eq!(done, ["0", "40", "1500", "3400", "end 3440"]);
-        assert_eq!(gaps.found(), None);
+        assert_eq!(gaps.found(), (0, None));
     }
 
     #[test]
@@ -252,11 +271,11 @@ mod tests {
             done,
             ["0", "40", "cut 80", "600000", "600040", "end 600080"]
         );
-        let gap = Gap {
+        let gap = Part {
             from_secs: 0.08,
             to_secs: 600.0,
         };
-        assert_eq!(gaps.found(), Some((1, gap)));
+        assert_eq!(gaps.found(), (1, Some(gap)));
     }
 
     #[test]
@@ -266,7 +285,7 @@ mod tests {
         // One still image.
         let (done, gaps) = steps(&[(0, 3_600_000)], 3_600_000);
         assert_eq!(done, ["0", "end 2000"]);
-        assert_eq!(gaps.found().map(|found| found.0), Some(1));
+        assert_eq!(gaps.found().0, 1);
     }
 
     #[test]
@@ -274,6 +293,6 @@ mod tests {
         let late = 29 * 3_600_000;
         let (done, gaps) = steps(&[(0, 40), (40, 40), (late, 40), (120, 40), (160, 40)], 200);
         assert_eq!(done, ["0", "40", "80", "120", "160", "end 200"]);
-        assert_eq!((gaps.found(), gaps.wrong_times()), (None, 1));
+        assert_eq!((gaps.found(), gaps.wrong_times()), ((0, None), 1));
     }
 }

@@ -22,8 +22,10 @@ pub(super) enum Pixels {
 pub(super) struct Plan {
     /// Drop what comes before zero (after a seek to a key frame).
     pub from_zero: bool,
-    /// Stop after so many microseconds.
+    /// Stop after so many microseconds, counted from the first picture that comes.
     pub duration_us: Option<i64>,
+    /// Stop at this time in the time base, where that is known already.
+    pub end: Option<i64>,
     /// Frames per second; `None` keeps every picture.
     pub fps: Option<Rational>,
     /// How to turn the picture upright.
@@ -197,12 +199,14 @@ fn rescale(value: u32, num: i32, den: i32) -> u32 {
 
 fn chain(plan: &Plan, frame: &Video, aspect: Rational) -> String {
     let mut filters = Vec::new();
-    if plan.from_zero || plan.duration_us.is_some() {
+    if plan.from_zero || plan.duration_us.is_some() || plan.end.is_some() {
         let mut trim = Vec::new();
         if plan.from_zero {
             trim.push("start=0".to_owned());
         }
-        if let Some(duration) = plan.duration_us {
+        if let Some(end) = plan.end {
+            trim.push(format!("end_pts={end}"));
+        } else if let Some(duration) = plan.duration_us {
             trim.push(format!("duration={duration}us"));
         }
         filters.push(format!("trim={}", trim.join(":")));

@@ -8,12 +8,14 @@ mod adopt;
 mod again;
 mod amount;
 mod cut;
+mod cuts;
 mod decode;
 mod depth;
 mod error;
 mod extract;
 mod ffmpeg;
 mod file;
+mod findings;
 mod gaps;
 mod graph;
 mod helper;
@@ -22,6 +24,7 @@ mod jpeg;
 mod jpeg_blocks;
 mod kind;
 mod known;
+mod lead_in;
 mod odd_still;
 mod preview;
 mod probe;
@@ -31,14 +34,17 @@ mod sample;
 mod sampler;
 mod skip;
 mod still;
+mod stretch;
 mod whole;
 
 pub use adopt::{Adopted, Wanted, adopt};
 pub use again::{Again, extract_again};
 pub use amount::Amount;
+pub use cuts::cut_points;
 pub use error::MediaError;
 pub use extract::extract;
 pub use ffmpeg::versions;
+pub use findings::Findings;
 pub use helper::{
     Confinement, DECODER, SetAside, confinement, decode_with, serve, set_aside, start_decoders,
     try_again,
@@ -53,5 +59,6 @@ pub use probe::{VideoInfo, probe};
 pub use recorded::photo_time;
 pub use sampler::{JpegFrame, JpegSampler, SampledFrame, Sampler};
 pub use still::{Still, load_image, load_image_from_bytes, load_still};
+pub use stretch::Stretch;
 
 pub use crate::kind::{ImageKind, Kind};

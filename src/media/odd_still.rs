@@ -62,6 +62,7 @@ fn first_picture(
     let plan = Plan {
         from_zero: false,
         duration_us: None,
+        end: None,
         fps: None,
         turn: Turn::default(),
         aspect: None,

@@ -58,6 +58,7 @@ fn poster_at(
     let plan = Plan {
         from_zero: false,
         duration_us: None,
+        end: None,
         fps: None,
         turn,
         aspect,

@@ -1,4 +1,4 @@
-//! Sampling: FFmpeg's `fps=F,scale=W:-1` in-process, by timestamp, upright.
+//! Sampling: FFmpeg's `fps=F,scale=W:-1` in-process, by timestamp, upright, in one pass over a film or a part of it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,15 +9,19 @@ use crate::jobs::{Work, cores};
 use crate::project::Sampling;
 
 use super::MediaError;
+use super::cuts;
 use super::decode::{Decoded, Decoding};
 use super::ffmpeg::{self, Turn};
 use super::file::MediaFile;
+use super::findings::Findings;
 use super::gaps::{Gaps, Step};
 use super::graph::{FilterGraph, Pixels, Plan, can_tone_map, is_again};
 use super::jpeg::{JpegEncoder, to_rgb};
-use super::repeats::{KEPT, Repeats};
+use super::lead_in::{Doubt, Look};
+use super::repeats::{Keep, Repeats};
 use super::sampler::{FrameForm, RawFrame};
 use super::skip;
+use super::stretch::{Span, Stretch};
 
 /// One sampled frame, as FFmpeg holds it.
 pub(super) struct SampledPicture {
@@ -49,8 +53,32 @@ impl SampledPicture {
     }
 }
 
-/// Decodes a video in this process and yields the frames that [`Sampling`] asks for.
-pub(super) struct PictureSampler {
+/// Why a pass ends before its end.
+pub(super) enum Halt {
+    Failed(MediaError),
+    /// What comes next depends on what lies before the place where the pass began.
+    Unsettled {
+        /// The next pass must begin with the film; else further back than this one.
+        from_start: bool,
+    },
+}
+
+impl From<MediaError> for Halt {
+    fn from(error: MediaError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// How a range begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begin {
+    /// Time of the first picture from the start of the range on, in the stream's time base.
+    first: i64,
+    look: Look,
+}
+
+/// Decodes a video, or a part of it, and yields the frames that [`Sampling`] takes there.
+pub(super) struct Pass {
     path: PathBuf,
     decoding: Decoding,
     plan: Plan,
@@ -62,6 +90,13 @@ pub(super) struct PictureSampler {
     length_secs: Option<f64>,
     /// Length of the range that the headers promise, seconds.
     promised_secs: Option<f64>,
+    span: Span,
+    /// The pictures of the film look so; of a pass that began within it, until it is settled.
+    lead_in: Option<Look>,
+    began_within: bool,
+    can_begin_within: bool,
+    /// Of the first picture that came.
+    look: Option<Look>,
     taken: u64,
     gaps: Gaps,
     repeats: Repeats,
@@ -76,7 +111,10 @@ pub(super) struct PictureSampler {
     /// The first picture, as long as nothing was taken.
     first: Option<Video>,
     late: Option<Late>,
+    /// The filters have given everything.
     ended: bool,
+    /// Nothing more comes.
+    finished: bool,
     hdr: Hdr,
 }
 
@@ -96,14 +134,21 @@ enum Hdr {
     LeftAsIs,
 }
 
-impl PictureSampler {
-    /// Opens the video, to be decoded by so many threads. Damage later in the file does not fail; see
-    /// [`PictureSampler::warnings`].
-    pub fn open(film: &MediaFile, sampling: &Sampling, threads: usize) -> Result<Self, MediaError> {
+impl Pass {
+    /// Opens the video, to be decoded by so many threads, for the frames of a stretch of it. With `lead_in`, decoding begins
+    /// with the key frame before that time of the film, in seconds, else with the film.
+    pub fn open(
+        film: &MediaFile,
+        sampling: &Sampling,
+        stretch: Option<Stretch>,
+        lead_in: Option<(Begin, f64)>,
+        threads: usize,
+    ) -> Result<Self, MediaError> {
         let path = film.path();
         let fps = sampling.fps.0;
-        let from_secs = sampling.from_secs.filter(|from| *from > 0.0);
-        let start = from_secs.unwrap_or(0.0);
+        let start = range_start(sampling);
+        let from_secs = (start > 0.0).then_some(start);
+        let span = Span::of(stretch, start);
         let mut video = ffmpeg::open(film)?;
         let index = video.stream;
         let aspect = ffmpeg::pixel_aspect(&mut video.input, index);
@@ -123,17 +168,23 @@ impl PictureSampler {
         let promised_secs = super::probe::promised_secs(&video, index).map(within);
         let length_secs = super::probe::length_secs(&video, index);
         let expected = length_secs
-            .map(within)
-            .or(sampling.to_secs.map(|to| to - start))
-            .map(|secs| ((secs * fps).round() as u64).max(1));
+            .map(|length| sampling.to_secs.unwrap_or(length).min(length))
+            .or(sampling.to_secs)
+            .map(|to| ((span.overlap_secs(start, to) * fps).round() as u64).max(1));
         let own_rate = ffmpeg::positive(stream.avg_frame_rate()).map(f64::from);
         let other_tracks = ffmpeg::other_tracks(&video.input, index);
-        let decoding = Decoding::new(video, path, from_secs, threads, Some(skip::rate(fps)))?;
+        let can_begin_within = cuts::has_index(&video.input);
+        let mut decoding =
+            Decoding::new(video, path, from_secs, threads, Some(skip::rate(fps)))?.counted_in(span);
+        if let Some((_, at_secs)) = lead_in {
+            decoding = decoding.led_in(at_secs);
+        }
         let plan = Plan {
             from_zero: from_secs.is_some(),
             duration_us: sampling
                 .to_secs
                 .map(|to| ((to - start) * 1e6).round() as i64),
+            end: None,
             fps: Some(skip::rate(fps)),
             turn,
             aspect,
@@ -145,11 +196,11 @@ impl PictureSampler {
         };
         Ok(Self {
             path: path.to_owned(),
-            gaps: Gaps::new(decoding.time_base(), own_rate, fps),
-            repeats: Repeats::default(),
+            gaps: Gaps::new(decoding.time_base(), own_rate, fps, span),
+            repeats: Repeats::new(span, lead_in.is_some()),
             cutting: false,
             until_secs: None,
-            begun: None,
+            begun: lead_in.map(|(begin, _)| begin.first),
             other_tracks,
             decoding,
             plan,
@@ -159,52 +210,138 @@ impl PictureSampler {
             expected,
             length_secs,
             promised_secs,
-            taken: 0,
+            span,
+            lead_in: lead_in.map(|(begin, _)| begin.look),
+            began_within: lead_in.is_some(),
+            can_begin_within,
+            look: None,
+            // Those before the lead-in.
+            taken: u64::from(lead_in.is_some()),
             first: None,
             late: None,
             ended: false,
+            finished: false,
             hdr,
         })
     }
 
-    /// The next frame, `None` at the end. Checks `work` for every decoded frame. A video too short for one
-    /// frame at this rate yields its first. Fails at the end if not one frame could be decoded.
-    pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledPicture>, MediaError> {
+    /// Whether a pass may begin within this film.
+    pub fn can_begin_within(&self) -> bool {
+        self.can_begin_within
+    }
+
+    /// How the range begins, `None` if nothing comes of it. Leaves the frames to come as they are.
+    pub fn begin(&mut self, work: &Work) -> Result<Option<Begin>, MediaError> {
         loop {
-            match self.pull() {
-                Ok(Some(frame)) => {
-                    if !self.repeats.keep(&frame.picture, frame.time_secs) {
-                        work.check()?;
-                        continue;
-                    }
-                    self.taken += 1;
-                    self.first = None;
-                    return Ok(Some(frame));
-                }
-                Ok(None) => {}
-                Err(error) => self.fall_back(error)?,
+            if let (Some(first), Some(look)) = (self.begun, self.look) {
+                return Ok(Some(Begin { first, look }));
             }
             if self.ended {
-                if self.begin_again_for_the_first()? {
-                    continue;
-                }
-                return self.end().map(|()| None);
+                return Ok(None);
             }
-            if let Some(step) = self.gaps.next_step() {
-                self.take(step)?;
-                continue;
-            }
-            match self.decoding.next(work)? {
-                Decoded::Frame(frame) => {
-                    let end = self.decoding.position();
-                    self.gaps.image(frame, end);
-                }
-                Decoded::End(pts) => self.gaps.end(pts),
+            match self.advance(work) {
+                Ok(()) => {}
+                Err(Halt::Failed(error)) => return Err(error),
+                Err(Halt::Unsettled { .. }) => return Ok(None),
             }
         }
     }
 
-    fn take(&mut self, step: Step) -> Result<(), MediaError> {
+    /// The next frame, `None` at the end. Checks `work` for every decoded frame. A video too short for one
+    /// frame at this rate yields its first.
+    pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledPicture>, Halt> {
+        loop {
+            if self.finished {
+                return Ok(None);
+            }
+            match self.pull() {
+                Ok(Some(frame)) => {
+                    let keep = self.repeats.keep(&frame.picture, frame.time_secs);
+                    if keep != Keep::LeaveOut {
+                        self.taken += 1;
+                        self.first = None;
+                    }
+                    if self.span.is_before(frame.time_secs) {
+                        work.check().map_err(MediaError::from)?;
+                        continue;
+                    }
+                    self.settle()?;
+                    if self.span.is_behind(frame.time_secs) {
+                        self.finished = true;
+                        continue;
+                    }
+                    match keep {
+                        Keep::Take => return Ok(Some(frame)),
+                        Keep::LeaveOut => work.check().map_err(MediaError::from)?,
+                        Keep::Unknown => return Err(Halt::Unsettled { from_start: false }),
+                    }
+                }
+                Ok(None) => {
+                    if self.ended {
+                        if self.begin_again_for_the_first()? {
+                            continue;
+                        }
+                        self.settle()?;
+                        self.finished = true;
+                    } else {
+                        self.advance(work)?;
+                    }
+                }
+                Err(error) => self.fall_back(error)?,
+            }
+        }
+    }
+
+    /// Does what is to be done next for the filters to give something.
+    fn advance(&mut self, work: &Work) -> Result<(), Halt> {
+        if let Some(step) = self.gaps.next_step() {
+            return self.take(step);
+        }
+        match self.decoding.next(work)? {
+            Decoded::Frame(frame) => {
+                let limit = match self.lead_in {
+                    Some(_) => Doubt::Further,
+                    None => Doubt::Start,
+                };
+                self.check_doubt(self.decoding.doubt(), limit)?;
+                let look = Look::of(&frame);
+                if self.lead_in.is_some_and(|expected| expected != look) {
+                    return Err(Halt::Unsettled { from_start: true });
+                }
+                self.look.get_or_insert(look);
+                let end = self.decoding.position();
+                self.gaps.image(frame, end);
+            }
+            Decoded::End(pts) => self.gaps.end(pts),
+        }
+        Ok(())
+    }
+
+    /// Makes sure that what comes from here on does not depend on what lies before the place where this pass began.
+    fn settle(&mut self) -> Result<(), Halt> {
+        if self.lead_in.take().is_none() {
+            return Ok(());
+        }
+        let doubt = self.decoding.settle();
+        self.check_doubt(doubt, Doubt::Further)?;
+        if self.gaps.is_settled() {
+            Ok(())
+        } else {
+            Err(Halt::Unsettled { from_start: false })
+        }
+    }
+
+    /// Halts if there is as much in doubt as `limit`, or more.
+    fn check_doubt(&self, doubt: Doubt, limit: Doubt) -> Result<(), Halt> {
+        if doubt >= limit {
+            return Err(Halt::Unsettled {
+                from_start: doubt == Doubt::Start,
+            });
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), Halt> {
         match step {
             Step::Push(frame) => {
                 if self.taken == 0 && self.first.is_none() {
@@ -222,17 +359,20 @@ impl PictureSampler {
                     self.until_secs = close.until_secs;
                     Ok(())
                 }
-                Some(Err(error)) => Err(failed(error)),
+                Some(Err(error)) => Err(failed(error).into()),
             },
             Step::End(close) => {
                 self.until_secs = close.until_secs;
-                self.close(close.at).map_err(failed)
+                Ok(self.close(close.at).map_err(failed)?)
             }
         }
     }
 
     /// Where the HDR filters cannot take the pictures after all, goes on without them.
-    fn fall_back(&mut self, error: Error) -> Result<(), MediaError> {
+    fn fall_back(&mut self, error: Error) -> Result<(), Halt> {
+        if self.began_within {
+            return Err(Halt::Unsettled { from_start: true });
+        }
         let first = self.first.as_ref().and_then(|first| reference(first).ok());
         match first {
             Some(first) if self.plan.tone_map => {
@@ -240,9 +380,9 @@ impl PictureSampler {
                 self.plan.tone_map = false;
                 self.hdr = Hdr::LeftAsIs;
                 self.graph = None;
-                self.push(&first).map_err(failed)
+                Ok(self.push(&first).map_err(failed)?)
             }
-            _ => Err(failed(error)),
+            _ => Err(failed(error).into()),
         }
     }
 
@@ -274,13 +414,13 @@ impl PictureSampler {
             empty => {
                 let mut plan = self.plan.clone();
                 if let (Some(length), Some(begun)) = (plan.duration_us, self.begun) {
-                    // The filters count the length from the first picture that they get.
-                    let passed = (pts - begun).rescale(plan.time_base, rescale::TIME_BASE);
-                    if passed >= length {
+                    // The filters count the length from the first picture of the range.
+                    let end = begun + length.rescale(rescale::TIME_BASE, plan.time_base);
+                    if pts >= end {
                         self.ended = true;
                         return Ok(());
                     }
-                    plan.duration_us = Some(length - passed);
+                    plan.end = Some(end);
                 }
                 empty.insert(FilterGraph::new(&plan, frame)?)
             }
@@ -386,103 +526,30 @@ impl PictureSampler {
         }
     }
 
-    /// A file of which nothing could be decoded is an error, and so is a range with nothing in it.
-    fn end(&self) -> Result<(), MediaError> {
-        let damage = self.decoding.damage();
-        let whole = self.from_secs == 0.0 && self.plan.duration_us.is_none();
-        if self.taken == 0 && damage.good_frames == 0 && (damage.errors > 0 || whole) {
-            return Err(MediaError::unusable(
-                &self.path,
-                "is damaged or encrypted: none of its frames can be decoded",
-            ));
-        }
-        if self.taken == 0 && whole {
-            return Err(MediaError::unusable(
-                &self.path,
-                "is damaged: the times of its frames make no sense, so none could be taken",
-            ));
-        }
-        if self.taken == 0 {
-            return Err(MediaError::unusable(&self.path, self.nothing_in_range()));
-        }
-        Ok(())
-    }
-
-    /// Why no frame lies in the range.
-    fn nothing_in_range(&self) -> String {
-        let from = self.from_secs;
-        let to = self.plan.duration_us.map(|us| from + us as f64 / 1e6);
-        let reached = self.decoding.position_us() as f64 / 1e6;
-        let read = (self.decoding.damage().good_frames > 0).then_some(from + reached);
-        // What was read counts more than what the headers say.
-        let length = read.or(self.length_secs).filter(|length| *length <= from);
-        match (length.map(clock), to.map(clock)) {
-            (Some(length), Some(to)) => format!(
-                "is {length} long; nothing lies between {} and {to}",
-                clock(from)
-            ),
-            (Some(length), None) => {
-                format!("is {length} long; nothing lies after {}", clock(from))
-            }
-            (None, Some(to)) => format!("has no image between {} and {to}", clock(from)),
-            (None, None) => format!("has no image after {}", clock(from)),
-        }
-    }
-
     /// How many frames will come, about.
     pub fn expected_frames(&self) -> Option<u64> {
         self.expected
     }
 
-    /// After the end: one sentence each on damage (saying where), on stretches without an image or without a change, on
-    /// brightness, and on further tracks.
-    pub fn warnings(&self) -> Vec<String> {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let mut warnings = Vec::new();
-        let mut warn = |text: String| warnings.push(format!("“{name}” {text}"));
-        let damage = self.decoding.damage();
-        let frames = damage.good_frames;
-        let cut_off = self.cut_off_at_us();
-        if let Some(at) = damage.first_at_us.or(cut_off) {
-            let at = self.from_secs + at as f64 / 1e6;
-            let place = if at >= 0.5 {
-                format!("after {}", clock(at))
-            } else {
-                "from the start".into()
-            };
-            warn(format!("is damaged {place}: {frames} frames could be read"));
+    /// What was found on the way, after the end.
+    pub fn findings(&self) -> Findings {
+        let in_film = |us: i64| self.from_secs + us as f64 / 1e6;
+        let (gaps, longest_gap) = self.gaps.found();
+        let (left_out, longest_still) = self.repeats.found();
+        Findings {
+            cut_off_secs: self.cut_off_at_us().map(in_film),
+            gaps,
+            longest_gap,
+            left_out,
+            longest_still,
+            wrong_times: self.gaps.wrong_times(),
+            pale: self.hdr == Hdr::LeftAsIs,
+            other_tracks: self.other_tracks.clone(),
+            reached_secs: in_film(self.decoding.position_us()),
+            length_secs: self.length_secs,
+            ..Findings::default()
         }
-        if let Some((count, gap)) = self.gaps.found() {
-            let from = clock(self.from_secs + gap.from_secs);
-            let to = clock(self.from_secs + gap.to_secs);
-            warn(if count == 1 {
-                format!("has no image between {from} and {to}, so no frames were taken there")
-            } else {
-                format!(
-                    "has {count} gaps without an image, the longest between {from} and {to}; no frames were taken there"
-                )
-            });
-        }
-        if let Some((left_out, still)) = self.repeats.found() {
-            let (from, to) = (clock(still.from_secs), clock(still.to_secs));
-            warn(format!(
-                "shows the same image for long, at most from {from} to {to}; the first {KEPT} frames of it were taken and {left_out} left out"
-            ));
-        }
-        match self.gaps.wrong_times() {
-            0 => {}
-            1 => warn("holds one image with a wrong time, which was put right".into()),
-            many => warn(format!(
-                "holds {many} images with a wrong time, which were put right"
-            )),
-        }
-        if self.hdr == Hdr::LeftAsIs {
-            warn("is HDR and this FFmpeg cannot bring it down to an ordinary screen, so its frames look pale".into());
-        }
-        if let Some(text) = &self.other_tracks {
-            warn(text.clone());
-        }
-        warnings
+        .with_damage(self.decoding.damage(), self.from_secs)
     }
 
     /// The file ended well before its headers said: it was cut off. Where, in microseconds of the range.
@@ -507,7 +574,7 @@ pub(super) fn check(path: &Path, sampling: &Sampling) -> Result<(), MediaError> 
             format!("cannot be sampled at {fps} frames per second; choose over 0 and up to 240"),
         ));
     }
-    let start = sampling.from_secs.filter(|from| *from > 0.0).unwrap_or(0.0);
+    let start = range_start(sampling);
     if !start.is_finite()
         || sampling
             .to_secs
@@ -543,15 +610,9 @@ fn secs(pts: i64, time_base: Rational) -> f64 {
     pts as f64 * f64::from(time_base.numerator()) / f64::from(time_base.denominator())
 }
 
-/// A time for people: 0:58, 1:02:03.
-fn clock(secs: f64) -> String {
-    let secs = secs.max(0.0) as u64;
-    let (hours, minutes, secs) = (secs / 3600, secs / 60 % 60, secs % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{secs:02}")
-    } else {
-        format!("{minutes}:{secs:02}")
-    }
+/// Where the range of a sampling begins, seconds from the start of the film.
+pub(super) fn range_start(sampling: &Sampling) -> f64 {
+    sampling.from_secs.filter(|from| *from > 0.0).unwrap_or(0.0)
 }
 
 /// Decoder threads for one video at a time. More than there are cores: with frame threading the decoder

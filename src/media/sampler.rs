@@ -7,10 +7,10 @@ use image::RgbImage;
 use crate::jobs::Work;
 use crate::project::Sampling;
 
-use super::MediaError;
 use super::file::MediaFile;
 use super::helper::Frames;
 use super::sample::decoder_threads;
+use super::{Findings, MediaError, Stretch};
 
 /// A sampled frame as pixels.
 pub struct SampledFrame {
@@ -33,10 +33,16 @@ pub struct JpegFrame {
 }
 
 /// Decodes a video and yields the frames that [`Sampling`] asks for, as pixels.
-pub struct Sampler(Frames);
+pub struct Sampler {
+    frames: Frames,
+    name: String,
+}
 
 /// Decodes a video and yields the frames that [`Sampling`] asks for, as JPEG files.
-pub struct JpegSampler(Frames);
+pub struct JpegSampler {
+    frames: Frames,
+    name: String,
+}
 
 /// How a frame is handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -61,13 +67,15 @@ impl Sampler {
     /// Opens the video. Damage later in the file does not fail; see [`Sampler::warnings`].
     pub fn open(path: &Path, sampling: &Sampling) -> Result<Self, MediaError> {
         let film = MediaFile::open(path)?;
-        Frames::open(&film, sampling, decoder_threads(), FrameForm::Rgb).map(Self)
+        let frames = Frames::open(&film, sampling, None, decoder_threads(), FrameForm::Rgb)?;
+        let name = name_of(path);
+        Ok(Self { frames, name })
     }
 
     /// The next frame, `None` at the end. Checks `work` while it waits. A video too short for one frame at this
     /// rate yields its first. Fails at the end if not one frame could be decoded.
     pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledFrame>, MediaError> {
-        let Some(frame) = self.0.next(work)? else {
+        let Some(frame) = self.frames.next(work)? else {
             return Ok(None);
         };
         let image = RgbImage::from_raw(frame.width_px, frame.height_px, frame.bytes)
@@ -81,14 +89,14 @@ impl Sampler {
     /// How many frames will come, about.
     #[must_use]
     pub fn expected_frames(&self) -> Option<u64> {
-        self.0.expected()
+        self.frames.expected()
     }
 
     /// After the end: one sentence each on damage (saying where), on stretches without an image or without a change, on
     /// brightness, and on further tracks.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        self.0.warnings()
+        self.frames.findings().warnings(&self.name)
     }
 }
 
@@ -104,13 +112,36 @@ impl JpegSampler {
         sampling: &Sampling,
         threads: usize,
     ) -> Result<Self, MediaError> {
+        Self::open_part(path, sampling, None, threads)
+    }
+
+    /// As [`JpegSampler::open`], for the frames of a stretch of the film: the files and times, bit by bit, that a sampling
+    /// of the whole film gives there. It may be that decoding has to begin long before the stretch. `threads` is the number
+    /// of decoder threads. A stretch without a frame is no error; that a film is one without any, [`Findings::check`] says.
+    pub fn open_stretch(
+        path: &Path,
+        sampling: &Sampling,
+        stretch: Stretch,
+        threads: usize,
+    ) -> Result<Self, MediaError> {
+        Self::open_part(path, sampling, Some(stretch), threads)
+    }
+
+    fn open_part(
+        path: &Path,
+        sampling: &Sampling,
+        stretch: Option<Stretch>,
+        threads: usize,
+    ) -> Result<Self, MediaError> {
         let film = MediaFile::open(path)?;
-        Frames::open(&film, sampling, threads, FrameForm::Jpeg).map(Self)
+        let frames = Frames::open(&film, sampling, stretch, threads, FrameForm::Jpeg)?;
+        let name = name_of(path);
+        Ok(Self { frames, name })
     }
 
     /// As [`Sampler::next_frame`].
     pub fn next_frame(&mut self, work: &Work) -> Result<Option<JpegFrame>, MediaError> {
-        Ok(self.0.next(work)?.map(|frame| JpegFrame {
+        Ok(self.frames.next(work)?.map(|frame| JpegFrame {
             time_secs: frame.time_secs,
             width_px: frame.width_px,
             height_px: frame.height_px,
@@ -118,9 +149,21 @@ impl JpegSampler {
         }))
     }
 
+    /// After the end: what was found in the film, or in the stretch of it, beside the frames.
+    #[must_use]
+    pub fn findings(&self) -> Findings {
+        self.frames.findings()
+    }
+
     /// As [`Sampler::warnings`].
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        self.0.warnings()
+        self.frames.findings().warnings(&self.name)
     }
+}
+
+/// The name of a film in messages.
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }

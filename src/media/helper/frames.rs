@@ -1,10 +1,10 @@
 //! The frames that a sampling takes from a video, one after the other, from wherever they are decoded.
 
 use crate::jobs::Work;
-use crate::media::MediaError;
 use crate::media::file::MediaFile;
-use crate::media::sample::{PictureSampler, check};
 use crate::media::sampler::{FrameForm, RawFrame};
+use crate::media::stretch::PictureSampler;
+use crate::media::{Findings, MediaError, Stretch, sample, stretch};
 use crate::project::Sampling;
 
 #[cfg(unix)]
@@ -26,7 +26,7 @@ enum Origin {
         form: FrameForm,
         expected: Option<u64>,
         /// Of one that has ended.
-        warnings: Option<Vec<String>>,
+        findings: Option<Box<Findings>>,
     },
     /// Decoded in this process.
     Here {
@@ -36,19 +36,22 @@ enum Origin {
 }
 
 impl Frames {
-    /// Opens a video to be decoded by so many threads.
+    /// Opens a video, for all of its frames or those of a stretch, to be decoded by so many threads.
     pub fn open(
         film: &MediaFile,
         sampling: &Sampling,
+        stretch: Option<Stretch>,
         threads: usize,
         form: FrameForm,
     ) -> Result<Self, MediaError> {
-        check(film.path(), sampling)?;
+        sample::check(film.path(), sampling)?;
+        stretch::check(film.path(), stretch)?;
         #[cfg(unix)]
         if program().is_some() {
             let request = Request::Sample {
                 name: name_of(film.path()),
                 sampling: *sampling,
+                stretch,
                 threads,
                 form,
             };
@@ -61,11 +64,11 @@ impl Frames {
                     session,
                     form,
                     expected,
-                    warnings: None,
+                    findings: None,
                 }))
             });
         }
-        let sampler = Box::new(PictureSampler::open(film, sampling, threads)?);
+        let sampler = Box::new(PictureSampler::open(film, sampling, stretch, threads)?);
         Ok(Self(Origin::Here { sampler, form }))
     }
 
@@ -76,15 +79,15 @@ impl Frames {
             Origin::There {
                 session,
                 form,
-                warnings,
+                findings,
                 ..
             } => {
-                if warnings.is_some() {
+                if findings.is_some() {
                     return Ok(None);
                 }
                 let trouble = match session.next(Some(work)) {
-                    Ok((Reply::End { warnings: found }, _)) => {
-                        *warnings = Some(found);
+                    Ok((Reply::End(found), _)) => {
+                        *findings = Some(found);
                         return Ok(None);
                     }
                     Ok((
@@ -126,12 +129,12 @@ impl Frames {
         }
     }
 
-    /// What was odd on the way, after the end.
-    pub fn warnings(&self) -> Vec<String> {
+    /// What was found on the way, after the end.
+    pub fn findings(&self) -> Findings {
         match &self.0 {
             #[cfg(unix)]
-            Origin::There { warnings, .. } => warnings.clone().unwrap_or_default(),
-            Origin::Here { sampler, .. } => sampler.warnings(),
+            Origin::There { findings, .. } => findings.as_deref().cloned().unwrap_or_default(),
+            Origin::Here { sampler, .. } => sampler.findings(),
         }
     }
 }

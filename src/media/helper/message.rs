@@ -12,7 +12,7 @@ use crate::jobs::Cancelled;
 use crate::kind::{ImageKind, Kind};
 use crate::media::probe::VideoInfo;
 use crate::media::sampler::FrameForm;
-use crate::media::{MediaError, Still};
+use crate::media::{Findings, MediaError, Still, Stretch};
 use crate::project::Sampling;
 
 /// Bytes before a head.
@@ -27,12 +27,15 @@ const MOST_BODY_BYTES: u64 = 1 << 30;
 pub(super) enum Request {
     /// The facts of a video.
     Probe { name: String },
+    /// The times at which a video can be cut into stretches of at least so many seconds.
+    CutPoints { name: String, least_secs: f64 },
     /// A picture that stands for a video, at most so wide.
     Poster { name: String, width_px: u32 },
-    /// The frames that a sampling takes, one after the other.
+    /// The frames that a sampling takes, of the whole video or of a stretch, one after the other.
     Sample {
         name: String,
         sampling: Sampling,
+        stretch: Option<Stretch>,
         threads: usize,
         form: FrameForm,
     },
@@ -60,7 +63,9 @@ pub(super) enum Reply {
         height_px: u32,
     },
     /// No more frames come.
-    End { warnings: Vec<String> },
+    End(Box<Findings>),
+    /// Where a video can be cut, in seconds.
+    CutPoints(Vec<f64>),
     /// The facts of a video.
     Facts(Box<VideoInfo>),
     /// A picture; the body is its pixels, as [`FrameForm::Rgb`].

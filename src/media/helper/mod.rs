@@ -29,6 +29,7 @@ use std::sync::OnceLock;
 
 use image::RgbImage;
 
+use crate::jobs::Work;
 use crate::kind::Kind;
 
 use super::file::MediaFile;
@@ -123,6 +124,33 @@ pub(super) fn probe(film: &MediaFile) -> Result<VideoInfo, MediaError> {
         });
     }
     super::probe::probe_here(film)
+}
+
+/// Where a video can be cut into stretches.
+pub(super) fn cut_points(
+    film: &MediaFile,
+    least_secs: f64,
+    work: &Work,
+) -> Result<Vec<f64>, MediaError> {
+    #[cfg(unix)]
+    if program().is_some() {
+        let name = name_of(film.path());
+        let request = Request::CutPoints { name, least_secs };
+        return guarded(film.path(), || {
+            let mut session = Session::of_file(&request, film)?;
+            match session.next(Some(work))? {
+                (Reply::CutPoints(cuts), _) if are_cuts(&cuts) => Ok(cuts),
+                _ => Err(session.nonsense()),
+            }
+        });
+    }
+    super::cuts::cut_points_here(film, least_secs, work)
+}
+
+/// Whether these can be times at which a video is cut.
+#[cfg(unix)]
+fn are_cuts(cuts: &[f64]) -> bool {
+    cuts.iter().all(|at| at.is_finite() && *at > 0.0) && cuts.is_sorted()
 }
 
 /// A picture that stands for a video.

@@ -15,15 +15,16 @@ use crossbeam_channel::{bounded, unbounded};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use crate::jobs::Work;
+use crate::media::cuts::cut_points_here;
 use crate::media::file::MediaFile;
 use crate::media::kind::ask_ffmpeg;
 use crate::media::preview::poster_here;
 use crate::media::probe::probe_here;
-use crate::media::sample::{PictureSampler, SampledPicture};
+use crate::media::sample::SampledPicture;
 use crate::media::sampler::FrameForm;
 use crate::media::still::load_still_here;
+use crate::media::stretch::PictureSampler;
 use crate::media::{MediaError, Still, ffmpeg};
-use crate::project::Sampling;
 
 use super::confine;
 use super::message::{
@@ -205,6 +206,11 @@ fn answer(
     let plain = |reply| Ok((reply, Vec::new()));
     match request {
         Request::Probe { name } => plain(Reply::Facts(Box::new(probe_here(&media(&name)?)?))),
+        Request::CutPoints { name, least_secs } => plain(Reply::CutPoints(cut_points_here(
+            &media(&name)?,
+            least_secs,
+            &work,
+        )?)),
         Request::Poster { name, width_px } => Ok(still_reply(Still {
             image: poster_here(&media(&name)?, width_px)?,
             remarks: Vec::new(),
@@ -212,11 +218,12 @@ fn answer(
         Request::Sample {
             name,
             sampling,
+            stretch,
             threads,
             form,
         } => {
-            let film = media(&name)?;
-            plain(sample(&film, &sampling, threads, form, &work, answers)?)
+            let sampler = PictureSampler::open(&media(&name)?, &sampling, stretch, threads)?;
+            plain(sample(sampler, form, &work, answers)?)
         }
         Request::Kind { name } => plain(Reply::Kind(ask_ffmpeg(&media(&name)?)?.into())),
         Request::Still { name } => load_still_here(&body, Path::new(&name)).map(still_reply),
@@ -227,14 +234,11 @@ fn answer(
 
 /// Sends the frames of a video. Decoding continues while this thread encodes and sends; whoever reads slowly slows it down.
 fn sample(
-    film: &MediaFile,
-    sampling: &Sampling,
-    threads: usize,
+    mut sampler: PictureSampler,
     form: FrameForm,
     work: &Work,
     answers: &Answers,
 ) -> Result<Reply, MediaError> {
-    let mut sampler = PictureSampler::open(film, sampling, threads)?;
     let expected = sampler.expected_frames();
     answers.send(&Reply::Opened { expected }, &[]);
     let (sender, receiver) = bounded::<SampledPicture>(WAITING_PICTURES);
@@ -273,8 +277,6 @@ fn sample(
             Err(panic) => std::panic::resume_unwind(panic),
         };
         outcome?;
-        Ok(Reply::End {
-            warnings: sampler?.warnings(),
-        })
+        Ok(Reply::End(Box::new(sampler?.findings())))
     })
 }

@@ -1,0 +1,169 @@
+//! Where a film can be cut into stretches that are sampled on their own: at key frames, by the container's own index.
+
+use std::path::Path;
+
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::{Packet, Rescale, ffi, rescale};
+
+use crate::jobs::Work;
+
+use super::ffmpeg::{self, OpenVideo};
+use super::file::MediaFile;
+use super::{MediaError, helper, probe};
+
+/// So much longer than the index a film may be, seconds, beside twice the longest distance of its key frames.
+const BEYOND_INDEX_SECS: f64 = 10.0;
+/// By so much a picture may be shown later than it is decoded, microseconds.
+const DELAY_US: i64 = 250_000;
+/// So many packets from a key frame on must be sound.
+const PACKETS: usize = 32;
+/// So many places that are none, one after the other, and the index is not believed.
+const MOST_WRONG: usize = 8;
+
+/// The times at which the film `path` can be cut into stretches of at least `least_secs` seconds: seconds from its start,
+/// ascending, each that of a key frame. Nothing is decoded, and little is read. Empty where the film is too short, or has
+/// no index of key frames that can be relied on: of the containers, MP4 (MOV) and Matroska (WebM) have one, where they are
+/// whole. Sampling a stretch of any other film reads that from its start.
+///
+/// # Errors
+/// As [`probe`](super::probe), or if cancelled.
+pub fn cut_points(path: &Path, least_secs: f64, work: &Work) -> Result<Vec<f64>, MediaError> {
+    helper::cut_points(&MediaFile::open(path)?, least_secs, work)
+}
+
+/// [`cut_points`], in this process.
+pub(super) fn cut_points_here(
+    film: &MediaFile,
+    least_secs: f64,
+    work: &Work,
+) -> Result<Vec<f64>, MediaError> {
+    let mut video = ffmpeg::open(film)?;
+    video.interrupter.watch(work);
+    let Some(length) = probe::length_secs(&video, video.stream) else {
+        return Ok(Vec::new());
+    };
+    // Also keeps NaN out.
+    let long_enough = least_secs > 0.0 && length >= 2.0 * least_secs;
+    if !long_enough || !has_index(&video.input) {
+        return Ok(Vec::new());
+    }
+    let start_us = ffmpeg::start_time_us(&video.input).unwrap_or(0);
+    // Matroska's index is read when it is needed first.
+    let middle = start_us + (length / 2.0 * 1e6) as i64;
+    if video.input.seek(middle, ..middle).is_err() {
+        return Ok(Vec::new());
+    }
+    let keys = key_frames(&video, film.bytes());
+    if !covers(&keys, start_us, length) {
+        return Ok(Vec::new());
+    }
+    let mut cuts = Vec::new();
+    let mut last = 0.0;
+    let mut wrong = 0;
+    for key in keys {
+        work.check()?;
+        let fits = |at: f64| at - last >= least_secs && length - at >= least_secs;
+        if !fits((key - start_us + DELAY_US) as f64 / 1e6) {
+            continue;
+        }
+        match confirmed(&mut video, key).map(|us| (us - start_us) as f64 / 1e6) {
+            Some(at) => {
+                wrong = 0;
+                if fits(at) {
+                    cuts.push(at);
+                    last = at;
+                }
+            }
+            None if wrong == MOST_WRONG => return Ok(Vec::new()),
+            None => wrong += 1,
+        }
+    }
+    Ok(cuts)
+}
+
+/// Whether the container has an index of key frames, by which a place within the film is found for certain.
+pub(super) fn has_index(input: &Input) -> bool {
+    let format = input.format();
+    let indexed = ["mov", "matroska"];
+    ffmpeg::format_flags(input) & ffi::AVFMT_TS_DISCONT == 0
+        && format.name().split(',').any(|name| indexed.contains(&name))
+}
+
+/// Decoding times of the key frames in the index, microseconds of the file's own time. None if any lies behind the end of
+/// the file, or if they do not ascend.
+fn key_frames(video: &OpenVideo, bytes: u64) -> Vec<i64> {
+    let Some(stream) = video.input.stream(video.stream) else {
+        return Vec::new();
+    };
+    let time_base = stream.time_base();
+    let mut keys = Vec::new();
+    let mut last = i64::MIN;
+    // SAFETY: the stream lives as long as its context, which is borrowed; each entry is read at once,
+    // before any other call that could move the index.
+    unsafe {
+        let pointer = stream.as_ptr();
+        for number in 0..ffi::avformat_index_get_entries_count(pointer) {
+            let entry = ffi::avformat_index_get_entry(pointer.cast_mut(), number);
+            if entry.is_null() {
+                break;
+            }
+            let end = u64::try_from((*entry).pos + i64::from((*entry).size())).unwrap_or(u64::MAX);
+            let at = (*entry).timestamp;
+            if end > bytes || at < last {
+                return Vec::new();
+            }
+            last = at;
+            let flags = (*entry).flags();
+            if flags & ffi::AVINDEX_KEYFRAME as i32 != 0
+                && flags & ffi::AVINDEX_DISCARD_FRAME as i32 == 0
+            {
+                keys.push(at.rescale(time_base, rescale::TIME_BASE));
+            }
+        }
+    }
+    keys
+}
+
+/// Whether an index with these key frames is one of the whole film. That of a fragmented one may be of its first fragments.
+fn covers(keys: &[i64], start_us: i64, length_secs: f64) -> bool {
+    let Some(last) = keys.last() else {
+        return false;
+    };
+    let longest = keys
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [a, b] => Some(b - a),
+            _ => None,
+        })
+        .max()
+        .unwrap_or(0);
+    let secs = |us: i64| us as f64 / 1e6;
+    length_secs - secs(last - start_us) <= 2.0 * secs(longest) + BEYOND_INDEX_SECS
+}
+
+/// When the key frame that the index has at the decoding time `key` is shown, if it can be found and what follows it is
+/// sound; both in microseconds of the file's own time.
+fn confirmed(video: &mut OpenVideo, key: i64) -> Option<i64> {
+    let time_base = video.input.stream(video.stream)?.time_base();
+    let target = key + DELAY_US;
+    video.input.seek(target, ..target).ok()?;
+    let mut shown = None;
+    let mut packet = Packet::empty();
+    let mut seen = 0;
+    while seen < PACKETS {
+        match packet.read(&mut video.input) {
+            Ok(()) if packet.stream() != video.stream => {}
+            Ok(()) => {
+                let pts = packet.pts()?;
+                if packet.is_corrupt() || (seen == 0 && !packet.is_key()) {
+                    return None;
+                }
+                shown.get_or_insert(pts.rescale(time_base, rescale::TIME_BASE));
+                seen += 1;
+            }
+            Err(ffmpeg_next::Error::Eof) => break,
+            Err(_) => return None,
+        }
+    }
+    shown
+}

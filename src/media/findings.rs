@@ -1,0 +1,306 @@
+//! What is said about a film once its frames are taken. The findings of stretches can be joined to those of the film.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::project::Sampling;
+
+use super::MediaError;
+use super::decode::Damage;
+use super::repeats::KEPT;
+
+/// A part of a film, in seconds from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Part {
+    pub from_secs: f64,
+    pub to_secs: f64,
+}
+
+impl Part {
+    pub fn length_secs(self) -> f64 {
+        self.to_secs - self.from_secs
+    }
+}
+
+/// What a sampling found in a film, or in a stretch of it, beside the frames.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Findings {
+    /// Images decoded without complaint.
+    pub(super) good_frames: u64,
+    /// Packets read, where images that are not needed are left out undecoded.
+    pub(super) packets: Option<u64>,
+    /// Packets and images with errors.
+    pub(super) errors: u64,
+    /// End of the last good image before the first error, seconds from the film's start.
+    pub(super) first_error_secs: Option<f64>,
+    /// The file ends here, well before its headers say, seconds from the film's start.
+    pub(super) cut_off_secs: Option<f64>,
+    /// Stretches without an image.
+    pub(super) gaps: u64,
+    /// The longest of them.
+    pub(super) longest_gap: Option<Part>,
+    /// Frames left out since nothing changed.
+    pub(super) left_out: u64,
+    /// The longest time in which nothing changed, of those with frames left out.
+    pub(super) longest_still: Option<Part>,
+    /// Images with a wrong time that was put right.
+    pub(super) wrong_times: u64,
+    /// HDR that could not be tone-mapped.
+    pub(super) pale: bool,
+    /// Video tracks beside the one that was read, as the rest of a sentence.
+    pub(super) other_tracks: Option<String>,
+    /// Where reading ended, seconds from the film's start.
+    pub(super) reached_secs: f64,
+    /// Length of the film by its headers, seconds.
+    pub(super) length_secs: Option<f64>,
+    /// The time of the last image was guessed although it states one: FFmpeg no longer trusts the times.
+    pub(super) guessing: bool,
+    /// A stretch was sampled behind one that ended so.
+    pub(super) doubtful: bool,
+}
+
+impl Findings {
+    /// Puts damage in: its times count from `zero_secs` of the film.
+    pub(super) fn with_damage(mut self, damage: Damage, zero_secs: f64) -> Self {
+        self.good_frames = damage.good_frames;
+        self.packets = damage.packets;
+        self.errors = damage.errors;
+        self.first_error_secs = damage.first_at_us.map(|us| zero_secs + us as f64 / 1e6);
+        self.guessing = damage.guessing;
+        self
+    }
+
+    /// The findings of this stretch and of the one behind it as one. Joined in order of time, those of all stretches
+    /// are the findings of the film.
+    #[must_use]
+    pub fn join(self, next: Self) -> Self {
+        // The first of equally long gaps and the last of equally long still images, as within a stretch.
+        let longest_gap = match (self.longest_gap, next.longest_gap) {
+            (Some(a), Some(b)) if b.length_secs() > a.length_secs() => Some(b),
+            (a, b) => a.or(b),
+        };
+        let longest_still = match (self.longest_still, next.longest_still) {
+            (Some(a), Some(b)) if a.length_secs() > b.length_secs() => Some(a),
+            (a, b) => b.or(a),
+        };
+        let packets = match (self.packets, next.packets) {
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
+            (a, b) => a.or(b),
+        };
+        Self {
+            good_frames: self.good_frames.saturating_add(next.good_frames),
+            packets,
+            errors: self.errors.saturating_add(next.errors),
+            first_error_secs: self.first_error_secs.or(next.first_error_secs),
+            cut_off_secs: self.cut_off_secs.or(next.cut_off_secs),
+            gaps: self.gaps.saturating_add(next.gaps),
+            longest_gap,
+            left_out: self.left_out.saturating_add(next.left_out),
+            longest_still,
+            wrong_times: self.wrong_times.saturating_add(next.wrong_times),
+            pale: self.pale || next.pale,
+            other_tracks: self.other_tracks.or(next.other_tracks),
+            reached_secs: self.reached_secs.max(next.reached_secs),
+            length_secs: self.length_secs.or(next.length_secs),
+            doubtful: self.doubtful || next.doubtful || self.guessing,
+            guessing: next.guessing,
+        }
+    }
+
+    /// One sentence each on damage (saying where), on stretches without an image or without a change, on brightness,
+    /// and on further tracks, beginning with the film's `name`.
+    #[must_use]
+    pub fn warnings(&self, name: &str) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let mut warn = |text: String| warnings.push(format!("“{name}” {text}"));
+        if let Some(at) = self.first_error_secs.or(self.cut_off_secs) {
+            let place = if at >= 0.5 {
+                format!("after {}", clock(at))
+            } else {
+                "from the start".into()
+            };
+            let frames = self.readable_frames();
+            warn(format!("is damaged {place}: {frames} frames could be read"));
+        }
+        if let Some(gap) = self.longest_gap {
+            let (from, to) = (clock(gap.from_secs), clock(gap.to_secs));
+            let count = self.gaps;
+            warn(if count == 1 {
+                format!("has no image between {from} and {to}, so no frames were taken there")
+            } else {
+                format!(
+                    "has {count} gaps without an image, the longest between {from} and {to}; no frames were taken there"
+                )
+            });
+        }
+        if let Some(still) = self.longest_still {
+            let (from, to) = (clock(still.from_secs), clock(still.to_secs));
+            let left_out = self.left_out;
+            warn(format!(
+                "shows the same image for long, at most from {from} to {to}; the first {KEPT} frames of it were taken and {left_out} left out"
+            ));
+        }
+        match self.wrong_times {
+            0 => {}
+            1 => warn("holds one image with a wrong time, which was put right".into()),
+            many => warn(format!(
+                "holds {many} images with a wrong time, which were put right"
+            )),
+        }
+        if self.doubtful {
+            warn("states wrong times for its images and was sampled in stretches, so that some frames may differ from \
+                  those of the whole film; import it on one machine to be sure".into());
+        }
+        if self.pale {
+            warn("is HDR and this FFmpeg cannot bring it down to an ordinary screen, so its frames look pale".into());
+        }
+        if let Some(text) = &self.other_tracks {
+            warn(text.clone());
+        }
+        warnings
+    }
+
+    /// Whether a sampling of the whole film that gave so many `frames` counts as done.
+    ///
+    /// # Errors
+    /// If there is no frame: why, naming the film `path`.
+    pub fn check(&self, path: &Path, sampling: &Sampling, frames: u64) -> Result<(), MediaError> {
+        if frames > 0 {
+            return Ok(());
+        }
+        let from = sampling.from_secs.filter(|from| *from > 0.0);
+        let whole = from.is_none() && sampling.to_secs.is_none();
+        let reason = if self.readable_frames() == 0 && (self.errors > 0 || whole) {
+            "is damaged or encrypted: none of its frames can be decoded".into()
+        } else if whole {
+            "is damaged: the times of its frames make no sense, so none could be taken".into()
+        } else {
+            self.nothing_between(from.unwrap_or(0.0), sampling.to_secs)
+        };
+        Err(MediaError::unusable(path, reason))
+    }
+
+    /// Images that could be decoded, those included that were left out since no frame needs them.
+    fn readable_frames(&self) -> u64 {
+        let sound = self
+            .packets
+            .map_or(0, |packets| packets.saturating_sub(self.errors));
+        self.good_frames.max(sound)
+    }
+
+    /// Why no frame lies in the range of a sampling.
+    fn nothing_between(&self, from: f64, to: Option<f64>) -> String {
+        let read = (self.readable_frames() > 0).then_some(self.reached_secs);
+        // What was read counts more than what the headers say.
+        let length = read.or(self.length_secs).filter(|length| *length <= from);
+        match (length.map(clock), to.map(clock)) {
+            (Some(length), Some(to)) => format!(
+                "is {length} long; nothing lies between {} and {to}",
+                clock(from)
+            ),
+            (Some(length), None) => {
+                format!("is {length} long; nothing lies after {}", clock(from))
+            }
+            (None, Some(to)) => format!("has no image between {} and {to}", clock(from)),
+            (None, None) => format!("has no image after {}", clock(from)),
+        }
+    }
+}
+
+/// A time for people: 0:58, 1:02:03.
+fn clock(secs: f64) -> String {
+    let secs = secs.max(0.0) as u64;
+    let (hours, minutes, secs) = (secs / 3600, secs / 60 % 60, secs % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{secs:02}")
+    } else {
+        format!("{minutes}:{secs:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(from_secs: f64, to_secs: f64) -> Option<Part> {
+        Some(Part { from_secs, to_secs })
+    }
+
+    #[test]
+    fn joined_stretches_say_what_the_film_says() {
+        let first = Findings {
+            good_frames: 100,
+            errors: 2,
+            first_error_secs: Some(61.0),
+            gaps: 1,
+            longest_gap: part(10.0, 20.0),
+            left_out: 3,
+            longest_still: part(0.0, 50.0),
+            ..Findings::default()
+        };
+        let second = Findings {
+            good_frames: 50,
+            errors: 1,
+            first_error_secs: Some(200.0),
+            gaps: 2,
+            longest_gap: part(150.0, 160.0),
+            left_out: 4,
+            longest_still: part(100.0, 150.0),
+            wrong_times: 1,
+            ..Findings::default()
+        };
+        assert_eq!(
+            first.join(second).warnings("a.mp4"),
+            [
+                "“a.mp4” is damaged after 1:01: 150 frames could be read",
+                "“a.mp4” has 3 gaps without an image, the longest between 0:10 and 0:20; no frames were taken there",
+                "“a.mp4” shows the same image for long, at most from 1:40 to 2:30; the first 240 frames of it were \
+                 taken and 7 left out",
+                "“a.mp4” holds one image with a wrong time, which was put right",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_film_without_a_frame_says_why_at_its_end() {
+        let path = Path::new("a.mp4");
+        let nothing = Findings::default().join(Findings::default());
+        let whole = Sampling::default();
+        let part = Sampling {
+            from_secs: Some(70.0),
+            to_secs: Some(80.0),
+            ..whole
+        };
+        let read = Findings {
+            good_frames: 9,
+            reached_secs: 65.0,
+            ..Findings::default()
+        };
+        let sentence =
+            |found: &Findings, sampling| found.check(path, sampling, 0).unwrap_err().to_string();
+        assert_eq!(
+            sentence(&nothing, &whole),
+            "“a.mp4” is damaged or encrypted: none of its frames can be decoded"
+        );
+        assert_eq!(
+            sentence(&nothing.clone().join(read), &part),
+            "“a.mp4” is 1:05 long; nothing lies between 1:10 and 1:20"
+        );
+        assert!(nothing.check(path, &whole, 1).is_ok());
+    }
+
+    #[test]
+    fn a_stretch_behind_guessed_times_is_in_doubt() {
+        let guessing = Findings {
+            guessing: true,
+            ..Findings::default()
+        };
+        assert!(guessing.warnings("a").is_empty());
+        let joined = Findings::default().join(guessing.clone());
+        assert!(joined.warnings("a").is_empty());
+        let joined = guessing.join(Findings::default());
+        assert_eq!(joined.warnings("a").len(), 1);
+    }
+}
