@@ -62,6 +62,7 @@ mod retrain;
 mod serve;
 mod snippets;
 mod sources;
+mod stretches;
 mod surroundings;
 mod tensorboard;
 mod test_frames;
