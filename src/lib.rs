@@ -38,6 +38,8 @@ pub mod make;
 
 pub mod retrain;
 
+pub mod shards;
+
 pub mod app;
 
 pub mod ui;

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top: a layer may import from those before it.
-const LAYERS: [&str; 20] = [
+const LAYERS: [&str; 21] = [
     "text", "jobs", "files", "kind", "project", "media", "curate", "onnx", "graph", "backbone",
-    "train", "evaluate", "export", "sweep", "serve", "make", "retrain", "app", "ui", "cli",
+    "train", "evaluate", "export", "sweep", "serve", "make", "retrain", "shards", "app", "ui",
+    "cli",
 ];
 
 /// Outside crates and the only layers that may name them.

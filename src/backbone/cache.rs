@@ -94,6 +94,41 @@ impl Cache {
         Ok(cache)
     }
 
+    /// Opens a cache that stands in the files of another place, to read it: neither the files nor a lock are made, and nothing is
+    /// cut off.
+    pub(super) fn open_elsewhere(
+        dir: &Path,
+        name: &str,
+        elements: usize,
+        element_bytes: usize,
+    ) -> Result<Self, BackboneError> {
+        let open = |extension: &str| {
+            let path = dir.join(format!("{name}.{extension}"));
+            files::open(&path).map_err(BackboneError::io("open", path))
+        };
+        let mut cache = Self {
+            elements,
+            index: HashMap::new(),
+            rows: open("rows")?,
+            keys: open("keys")?,
+            _lock: None,
+            writable: false,
+            len: 0,
+            buffer: vec![0; elements * element_bytes],
+        };
+        cache
+            .load()
+            .map_err(BackboneError::io("read", dir.join(format!("{name}.keys"))))?;
+        Ok(cache)
+    }
+
+    /// What there are rows of, in the order of the hashes.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        let mut keys: Vec<Key> = self.index.keys().copied().collect();
+        keys.sort_unstable_by_key(|key| (key.content, key.view));
+        keys
+    }
+
     fn load(&mut self) -> std::io::Result<()> {
         let mut bytes = Vec::new();
         self.keys.read_to_end(&mut bytes)?;

@@ -6,7 +6,7 @@ use anyhow::bail;
 use serde::Serialize;
 
 use crate::media::{
-    ClassFrom, Fate, FileReport, ImportOptions, ImportOutcome, OnConflict, Totals, Videos, import,
+    ClassFrom, Fate, FileReport, ImportOptions, ImportOutcome, OnConflict, Totals, import,
     start_decoders,
 };
 use crate::project::{ClassName, Fps, Label, Sampling, SourceId};
@@ -33,13 +33,8 @@ pub struct Args {
     /// Videos, photos, and folders of them
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// Put all frames into this class
-    #[arg(long, value_name = "NAME", conflicts_with = "class_from")]
-    class: Option<String>,
-    /// Take the classes from the folders, or from the files' names (`cat-3.mp4` is `cat`); without
-    /// this frames stay unsorted
-    #[arg(long, value_name = "WHAT")]
-    class_from: Option<From>,
+    #[command(flatten)]
+    taking: TakingArgs,
     /// What to do with files that the project has under another class than they would get now; of
     /// copies within one import only the first is moved
     #[arg(long, value_name = "WHAT", default_value = "leave")]
@@ -53,12 +48,24 @@ pub struct Args {
     /// all others go where those of the video go
     #[arg(long, conflicts_with = "replace")]
     like_neighbours: bool,
-    /// Do not keep the split of `train`, `val` and `test` folders: their files are split like all others
-    #[arg(long)]
-    ignore_split: bool,
     /// Write any number of frames, also very many (over 20,000) or more than the disk seems to have room for
     #[arg(long)]
     force: bool,
+}
+
+/// What is taken from the files, and which classes it gets.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TakingArgs {
+    /// Put all frames into this class
+    #[arg(long, value_name = "NAME", conflicts_with = "class_from")]
+    class: Option<String>,
+    /// Take the classes from the folders, or from the files' names (`cat-3.mp4` is `cat`); without
+    /// this frames stay unsorted
+    #[arg(long, value_name = "WHAT")]
+    class_from: Option<From>,
+    /// Do not keep the split of `train`, `val` and `test` folders: their files are split like all others
+    #[arg(long)]
+    ignore_split: bool,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// Width of the frames in pixels, or `original`; never wider than the video [default: 500]
@@ -67,6 +74,32 @@ pub struct Args {
     /// Quality of the JPEG files as FFmpeg's -q:v, 2 (best) to 31 [default: 2]
     #[arg(long, value_name = "Q", value_parser = clap::value_parser!(u8).range(2..=31))]
     jpeg_quality: Option<u8>,
+}
+
+impl TakingArgs {
+    /// As options of an import, the others at their defaults.
+    pub fn options(&self) -> anyhow::Result<ImportOptions> {
+        let mut sampling = self.sampling.sampling()?;
+        match self.width {
+            Some(Width::Pixels(px)) => sampling.width_px = Some(px),
+            Some(Width::Original) => sampling.width_px = None,
+            None => {}
+        }
+        if let Some(quality) = self.jpeg_quality {
+            sampling.jpeg_quality = quality;
+        }
+        Ok(ImportOptions {
+            class_from: match (&self.class, self.class_from) {
+                (Some(name), _) => ClassFrom::Chosen(ClassName::new(name)?),
+                (None, Some(From::Folder)) => ClassFrom::Folder,
+                (None, Some(From::File)) => ClassFrom::File,
+                (None, None) => ClassFrom::Nothing,
+            },
+            sampling,
+            ignore_split: self.ignore_split,
+            ..ImportOptions::default()
+        })
+    }
 }
 
 /// Which frames of a video are taken.
@@ -124,7 +157,7 @@ enum Width {
 }
 
 #[derive(Serialize)]
-struct Result {
+pub struct Result {
     files: u64,
     imported: u64,
     known: u64,
@@ -142,6 +175,52 @@ struct Result {
     classes: Vec<String>,
     passed_over_for: Vec<PassedOver>,
     notes: Vec<String>,
+}
+
+impl Result {
+    /// What became of all files, in numbers.
+    pub fn of(outcome: &ImportOutcome, totals: &Totals) -> Self {
+        let sources = outcome.files.iter().filter_map(|file| match &file.fate {
+            Fate::Imported { source, .. } => Some(source),
+            _ => None,
+        });
+        let sources: std::collections::HashSet<_> = sources.collect();
+        Self {
+            files: totals.files,
+            imported: totals.imported,
+            known: totals.known,
+            conflicts: totals.conflicts,
+            moved: totals.moved,
+            trashed: totals.trashed,
+            passed_over: totals.passed_over,
+            failed: totals.failed,
+            videos: totals.videos,
+            images: totals.images,
+            frames: totals.frames,
+            replaced: totals.replaced,
+            sources: sources.len() as u64,
+            skipped: totals.failed,
+            classes: outcome.classes.iter().map(ToString::to_string).collect(),
+            passed_over_for: outcome
+                .passed_over()
+                .into_iter()
+                .map(|(reason, files)| PassedOver {
+                    reason: reason.code(),
+                    text: reason.text(),
+                    files,
+                })
+                .collect(),
+            notes: outcome.notes.clone(),
+        }
+    }
+}
+
+/// One event for each file.
+pub fn report_files(console: &Console, outcome: &ImportOutcome) -> anyhow::Result<()> {
+    for report in &outcome.files {
+        console.event("file", &File::of(report))?;
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -234,35 +313,17 @@ impl<'a> File<'a> {
 }
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
-    let mut sampling = args.sampling.sampling()?;
-    start_decoders(1);
-    match args.width {
-        Some(Width::Pixels(px)) => sampling.width_px = Some(px),
-        Some(Width::Original) => sampling.width_px = None,
-        None => {}
-    }
-    if let Some(quality) = args.jpeg_quality {
-        sampling.jpeg_quality = quality;
-    }
-    let class_from = match (&args.class, args.class_from) {
-        (Some(name), _) => ClassFrom::Chosen(ClassName::new(name)?),
-        (None, Some(From::Folder)) => ClassFrom::Folder,
-        (None, Some(From::File)) => ClassFrom::File,
-        (None, None) => ClassFrom::Nothing,
-    };
     let options = ImportOptions {
-        class_from,
-        sampling,
-        videos: Videos::Extract,
         on_conflict: match args.on_conflict {
             Conflict::Leave => OnConflict::Leave,
             Conflict::Move => OnConflict::Move,
         },
         replace: args.replace,
         like_neighbours: args.like_neighbours,
-        ignore_split: args.ignore_split,
         force: args.force,
+        ..args.taking.options()?
     };
+    start_decoders(1);
     let folder = shown(&args.project.project);
     let project = args.project.open(console)?;
     // Before the files are looked through.
@@ -271,9 +332,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let outcome = console.run("import", move |work| {
         import(&project, &paths, &options, work)
     })?;
-    for report in &outcome.files {
-        console.event("file", &File::of(report))?;
-    }
+    report_files(console, &outcome)?;
     let totals = outcome.totals();
     if outcome.is_empty_handed() {
         if !console.json() {
@@ -281,38 +340,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         }
         bail!("nothing was imported: {}", why_nothing(&outcome, &totals));
     }
-    let sources = outcome.files.iter().filter_map(|file| match &file.fate {
-        Fate::Imported { source, .. } => Some(source),
-        _ => None,
-    });
-    let sources: std::collections::HashSet<_> = sources.collect();
-    let result = Result {
-        files: totals.files,
-        imported: totals.imported,
-        known: totals.known,
-        conflicts: totals.conflicts,
-        moved: totals.moved,
-        trashed: totals.trashed,
-        passed_over: totals.passed_over,
-        failed: totals.failed,
-        videos: totals.videos,
-        images: totals.images,
-        frames: totals.frames,
-        replaced: totals.replaced,
-        sources: sources.len() as u64,
-        skipped: totals.failed,
-        classes: outcome.classes.iter().map(ToString::to_string).collect(),
-        passed_over_for: outcome
-            .passed_over()
-            .into_iter()
-            .map(|(reason, files)| PassedOver {
-                reason: reason.code(),
-                text: reason.text(),
-                files,
-            })
-            .collect(),
-        notes: outcome.notes.clone(),
-    };
+    let result = Result::of(&outcome, &totals);
     console.result(&result, || text(&outcome, &totals, &folder))
 }
 
@@ -354,7 +382,7 @@ fn were(files: u64) -> String {
 }
 
 /// The table of what became of the files, and what was recognised in their folders.
-fn text(outcome: &ImportOutcome, totals: &Totals, project: &str) -> String {
+pub fn text(outcome: &ImportOutcome, totals: &Totals, project: &str) -> String {
     let mut rows = Vec::new();
     let mut row = |what: &str, files: u64, words: String| {
         if files > 0 {

@@ -50,6 +50,9 @@
 //! | `verify` | `files` n (as they were exported), `images` n, `models` [{`file` s, `format` s, `same_top1` n, `max_probability_difference` f, `tolerance` f, `ok` b}], `problems` [s] (none; with any it fails, after a `warning` for each) |
 //! | `serve` | after Ctrl-C: `devices` [s] (addresses that opened the page), `files` n (given out), `refused` n (requests for anything else) |
 //! | `features` | `path` s, `architecture` s, `frames` n, `dim` n, `skipped` n, `from_cache` n, `seconds` f |
+//! | `shards` | `path` s, `id` s (BLAKE3 hash of the list), `shards` n, `films` n, `stretches` n (of films that are cut), `photos` n, `minutes` f (of film), `bytes` n, `architectures` [s], `left_out` n (files that are neither), `failed` [s] (a `warning` for each), `notes` [s] |
+//! | `work` | `shard` n, `part` s, `frames` n (and photos), `bottlenecks` n (computed now), `already` b (it was there), `seconds` f, `failed` [{`path` s, `error` s}] (a `warning` for each) |
+//! | `merge` | as `import`, with `parts` n (that are whole), `of` n (shards), `missing` [n] (numbers of shards), `damaged` [s], `rows` n (new in the caches); with anything missing it fails |
 //! | `architectures` | `architectures` [{`architecture` s, `bytes` n, `parameters` n, `multiply_accumulates` n, `imagenet_top1` f or null (not published for this resolution), `licence` s, `default` b, `own` b (added to the project)}] |
 //! | `architectures` (`add`) | `architecture` s or null (of a dry run), `bytes` n, `parameters` n, `bottleneck_dim` n, `resolutions` [{`resolution` n, `multiply_accumulates` n}], `image_seconds` f (one thread), `difference` f (from the file's bottlenecks, of the largest number), `depths` [{`depth` s, `weights` n}], `hindrance` s or null, `found` [{`what` s, `value` s, `whence` s (`found`, `given`, `assumed`, `missing`), `note` s}] |
 //! | `architectures` (`remove`) | `removed` s, `place` s |
@@ -74,6 +77,7 @@ mod interrupt;
 mod label;
 mod make;
 mod memory;
+mod merge;
 mod mistakes;
 mod new;
 mod open;
@@ -84,6 +88,7 @@ mod run_curves;
 mod runs;
 mod serve;
 mod settings;
+mod shards;
 mod sources;
 mod sweep;
 mod sweep_table;
@@ -93,6 +98,7 @@ mod train;
 mod trash;
 mod verify;
 mod which;
+mod work;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -163,6 +169,9 @@ enum Command {
     Export(export::Args),
     Verify(verify::Args),
     Serve(serve::Args),
+    Shards(Box<shards::Args>),
+    Work(work::Args),
+    Merge(merge::Args),
     Features(features::Args),
     Architectures(architectures::Args),
     Doctor(doctor::Args),
@@ -248,6 +257,9 @@ pub fn main() -> ExitCode {
         Some(Command::Export(args)) => export::run(&console, args),
         Some(Command::Verify(args)) => verify::run(&console, args),
         Some(Command::Serve(args)) => serve::run(&console, &args),
+        Some(Command::Shards(args)) => shards::run(&console, *args),
+        Some(Command::Work(args)) => work::run(&console, args),
+        Some(Command::Merge(args)) => merge::run(&console, args),
         Some(Command::Features(args)) => features::run(&console, &args),
         Some(Command::Architectures(args)) => architectures::run(&console, &args),
         Some(Command::Doctor(_)) => doctor::run(&console),

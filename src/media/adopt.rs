@@ -124,6 +124,7 @@ fn plan(wanted: &[Wanted]) -> Result<ImportPlan, MediaError> {
                 by_themselves: false,
                 side: None,
                 files: Vec::new(),
+                more_to_come: false,
             });
         }
         let group = groups.get_mut(index);

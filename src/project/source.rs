@@ -54,6 +54,16 @@ impl SourceId {
     }
 }
 
+/// A hash of a file's length and of samples of its content (the first, middle and last MiB), 32 lower-case hexadecimal
+/// digits: quick of any file, and another if it was replaced, cut off or copied in part.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn sample_of_file(path: &Path) -> Result<String, ProjectError> {
+    let hash = sampled_hash(path).map_err(ProjectError::io("read", path))?;
+    Ok(digits_of(&hash, 32))
+}
+
 /// Length, then the first, middle and last MiB; a file of up to 3 MiB is hashed whole.
 fn sampled_hash(path: &Path) -> std::io::Result<blake3::Hash> {
     let mut file = files::open(path)?;
@@ -123,7 +133,7 @@ pub struct Source {
     pub name: String,
     /// Where it was when it was imported; it may have moved since. Any path is kept, also one that is not
     /// valid Unicode.
-    #[serde(with = "path_text")]
+    #[serde(with = "super::path_text")]
     pub path: PathBuf,
     /// The class its frames were given on extraction; `None` is unsorted.
     pub class: Option<ClassName>,
@@ -286,63 +296,6 @@ pub fn other_project_source(path: &Path, id: &SourceId) -> Option<Source> {
     let loaded = super::document::load(root).ok()?;
     let mut sources = loaded.document.sources.into_iter();
     sources.find(|s| s.item.id == *id).map(|s| s.item)
-}
-
-/// A path as text in `project.json`; one that is not valid Unicode as a NUL, which no path holds, and its bytes
-/// in hexadecimal digits.
-mod path_text {
-    use std::ffi::OsString;
-    use std::path::{Path, PathBuf};
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
-        match path.to_str() {
-            Some(text) => to.serialize_str(text),
-            None => to.serialize_str(&encoded(path)),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
-        let text = String::deserialize(from)?;
-        Ok(text
-            .strip_prefix('\0')
-            .and_then(decoded)
-            .unwrap_or_else(|| text.into()))
-    }
-
-    #[cfg(unix)]
-    fn encoded(path: &Path) -> String {
-        use std::fmt::Write;
-        use std::os::unix::ffi::OsStrExt;
-        let mut text = String::from('\0');
-        for byte in path.as_os_str().as_bytes() {
-            if write!(text, "{byte:02x}").is_err() {
-                log::error!("text could not be written to memory");
-            }
-        }
-        text
-    }
-
-    #[cfg(not(unix))]
-    fn encoded(path: &Path) -> String {
-        path.to_string_lossy().into_owned()
-    }
-
-    #[cfg(unix)]
-    fn decoded(digits: &str) -> Option<PathBuf> {
-        use std::os::unix::ffi::OsStringExt;
-        let pairs = digits.as_bytes().chunks(2);
-        let bytes: Option<Vec<u8>> = pairs
-            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-            .collect();
-        Some(OsString::from_vec(bytes?).into())
-    }
-
-    #[cfg(not(unix))]
-    fn decoded(_digits: &str) -> Option<PathBuf> {
-        None
-    }
 }
 
 #[cfg(test)]

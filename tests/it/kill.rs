@@ -54,8 +54,23 @@ fn kill_after(place: &Place, line: &str, moment: Duration) -> bool {
     running
 }
 
+/// Kills `line`, which takes `length`, at moments spread over it, and calls `then` after each. Returns how often it was running.
+pub fn kill_moments(
+    place: &Place,
+    line: &str,
+    length: Duration,
+    mut then: impl FnMut(Duration),
+) -> u32 {
+    let mut hits = 0;
+    for moment in moments(length) {
+        hits += u32::from(kill_after(place, line, moment));
+        then(moment);
+    }
+    hits
+}
+
 /// All files below `dir` with their contents, by path relative to it.
-fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     fn walk(dir: &Path, root: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
         for entry in std::fs::read_dir(dir).into_iter().flatten() {
             let path = entry.unwrap().path();

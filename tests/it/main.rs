@@ -60,6 +60,7 @@ mod reported;
 mod reported_media;
 mod retrain;
 mod serve;
+mod shards;
 mod snippets;
 mod sources;
 mod stretches;

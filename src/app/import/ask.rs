@@ -111,6 +111,7 @@ impl App {
                     by_themselves: false,
                     side: None,
                     files: vec![planned],
+                    more_to_come: false,
                 }),
             }
         }

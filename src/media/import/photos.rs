@@ -55,7 +55,7 @@ impl Importing<'_> {
                 self.work.advance(1);
                 Ok::<_, MediaError>(())
             });
-            self.close(batch, end.is_ok())?;
+            self.close(batch, end.is_ok() && !group.more_to_come)?;
             end?;
         }
         Ok(())

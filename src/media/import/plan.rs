@@ -44,6 +44,8 @@ pub struct PlanGroup {
     pub side: Option<Split>,
     /// The files.
     pub files: Vec<PlannedFile>,
+    /// Whether another import will bring more photos of this group: their source stays unfinished until then, and takes them in.
+    pub more_to_come: bool,
 }
 
 /// A file to be imported.
@@ -408,6 +410,7 @@ fn sort_in(
                 by_themselves,
                 side,
                 files: Vec::new(),
+                more_to_come: false,
             });
             plan.groups.len() - 1
         });

@@ -1,0 +1,73 @@
+//! `salamander merge`: parts that other machines made, into a project.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use serde::Serialize;
+
+use crate::shards::merge;
+
+use super::console::Console;
+use super::import::{self, report_files};
+use super::table::count;
+use super::{ProjectArg, shown};
+
+/// Join parts that `salamander work` made into a project
+///
+/// As if the films and photos had been imported here: the same frames, classes and splits, and the
+/// bottlenecks besides. Again and again, in any order: what came since is added. What is missing is named, and
+/// ends with code 1; what is there is merged all the same.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    project: ProjectArg,
+    /// Folders of parts, as `salamander work --out` wrote them
+    #[arg(value_name = "DIR", required = true)]
+    parts: Vec<PathBuf>,
+    /// Merge although the disk seems to have too little room
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct Result {
+    parts: usize,
+    of: usize,
+    missing: Vec<usize>,
+    damaged: Vec<String>,
+    rows: u64,
+    #[serde(flatten)]
+    import: import::Result,
+}
+
+pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
+    let folder = shown(&args.project.project);
+    let project = args.project.open(console)?;
+    let (parts, force) = (args.parts, args.force);
+    let merged = console.run("merge", move |work| merge(&project, &parts, force, work))?;
+    report_files(console, &merged.outcome)?;
+    let sentence = merged.sentence();
+    let totals = merged.outcome.totals();
+    let result = Result {
+        parts: merged.parts,
+        of: merged.of,
+        import: import::Result::of(&merged.outcome, &totals),
+        missing: merged.missing,
+        damaged: merged.damaged,
+        rows: merged.rows,
+    };
+    console.result(&result, || {
+        let mut text = format!(
+            "merged {} of {}, {} for the caches\n",
+            count(result.parts as u64, "part"),
+            result.of,
+            count(result.rows, "row")
+        );
+        text.push_str(&import::text(&merged.outcome, &totals, &folder));
+        text
+    })?;
+    match sentence {
+        Some(sentence) => bail!(sentence),
+        None => Ok(()),
+    }
+}

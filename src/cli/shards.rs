@@ -1,0 +1,151 @@
+//! `salamander shards`: what many machines are to sample, as a list.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::backbone::{Architecture, Fit};
+use crate::shards::{DivideOrder, divide};
+use crate::text::visible;
+
+use super::console::Console;
+use super::import::TakingArgs;
+use super::table::{count, size};
+use super::train::resolved;
+use super::{ProjectArg, shown};
+
+/// List what many machines are to sample: films, stretches of long films, photos
+///
+/// The list has one JSON object a line: a header, then the shards. Each is made by `salamander work` on
+/// any machine that has the films; `salamander merge` joins the parts into the project, with the
+/// same frames as `salamander import` here.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    project: ProjectArg,
+    /// Videos, photos, and folders of them
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// The file for the list
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Minutes of film in a shard, about; longer films are cut at key frames, shorter ones share a shard
+    #[arg(long, value_name = "MINUTES", default_value = "20", value_parser = minutes)]
+    size: f64,
+    /// Have the bottlenecks of this architecture computed too, as `salamander architectures` lists them; may be given
+    /// several times [default: efficientnet-lite0@224]
+    #[arg(long = "architecture", value_name = "A", value_parser = super::train::architecture)]
+    architectures: Vec<Architecture>,
+    /// Sample only: bottlenecks are computed when they are needed
+    #[arg(long, conflicts_with = "architectures")]
+    no_bottlenecks: bool,
+    #[command(flatten)]
+    taking: TakingArgs,
+}
+
+#[derive(Serialize)]
+struct Result {
+    path: String,
+    id: String,
+    shards: usize,
+    films: usize,
+    stretches: usize,
+    photos: usize,
+    minutes: f64,
+    bytes: u64,
+    architectures: Vec<String>,
+    left_out: usize,
+    failed: Vec<String>,
+    notes: Vec<String>,
+}
+
+pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
+    let options = args.taking.options()?;
+    let project = args.project.open_for_reading(console)?;
+    let wanted = match (args.architectures.is_empty(), args.no_bottlenecks) {
+        (_, true) => Vec::new(),
+        (true, false) => vec![Architecture::named("efficientnet-lite0@224")?],
+        (false, false) => args.architectures.clone(),
+    };
+    let architectures = wanted
+        .iter()
+        .map(resolved)
+        .collect::<std::result::Result<_, _>>()?;
+    let order = DivideOrder {
+        paths: args.paths,
+        options,
+        minutes: args.size,
+        architectures,
+        fit: Fit::CenterCrop,
+    };
+    let divided = console.run("shards", move |work| divide(&project, &order, work))?;
+    for sentence in &divided.failed {
+        console.warning(sentence)?;
+    }
+    let id = divided.list.write(&args.out)?;
+    let shards = &divided.list.shards;
+    let films = shards.iter().flat_map(|shard| &shard.films);
+    let result = Result {
+        path: shown(&args.out),
+        id: id.to_string(),
+        shards: shards.len(),
+        films: films.clone().filter(|film| film.piece == 0).count(),
+        stretches: films.filter(|film| film.pieces > 1).count(),
+        photos: shards.iter().map(|shard| shard.photos.len()).sum(),
+        minutes: shards
+            .iter()
+            .filter(|shard| !shard.films.is_empty())
+            .map(|shard| shard.minutes)
+            .sum(),
+        bytes: shards.iter().map(|shard| shard.bytes).sum(),
+        architectures: wanted.iter().map(ToString::to_string).collect(),
+        left_out: divided.left_out.len(),
+        failed: divided.failed,
+        notes: divided.notes,
+    };
+    console.result(&result, || text(&result))
+}
+
+fn text(result: &Result) -> String {
+    let mut of = Vec::new();
+    if result.films > 0 {
+        let cut = match result.stretches {
+            0 => String::new(),
+            stretches => format!(" ({stretches} stretches of long ones)"),
+        };
+        let films = count(result.films as u64, "film");
+        of.push(format!("{films} of {:.0} minutes{cut}", result.minutes));
+    }
+    if result.photos > 0 {
+        of.push(count(result.photos as u64, "photo"));
+    }
+    let mut text = format!(
+        "wrote {} to {}: {}, {}\n",
+        count(result.shards as u64, "shard"),
+        visible(&result.path),
+        of.join(", "),
+        size(result.bytes)
+    );
+    if result.left_out > 0 {
+        text.push_str(&format!(
+            "{} that hold no video and no photo were passed over\n",
+            count(result.left_out as u64, "file")
+        ));
+    }
+    for note in &result.notes {
+        text.push_str(&visible(note));
+        text.push('\n');
+    }
+    text.push_str(&format!(
+        "next: salamander work --shard {}:N --out DIR for each N, then salamander merge PROJECT DIR",
+        visible(&result.path)
+    ));
+    text
+}
+
+fn minutes(text: &str) -> std::result::Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|minutes: &f64| *minutes > 0.0 && *minutes <= 100_000.0)
+        .ok_or_else(|| "the size is in minutes, over 0".to_owned())
+}

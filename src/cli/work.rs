@@ -1,0 +1,126 @@
+//! `salamander work`: the part of one shard.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::jobs::limit_cores;
+use crate::shards::{WorkOrder, make_part};
+use crate::text::visible;
+
+use super::console::Console;
+use super::shown;
+use super::table::count;
+
+/// Make the part of one shard: its frames and bottlenecks, without a project
+///
+/// Can be run on any machine, again and again: a part that is there is left, one that was broken off is
+/// resumed. A film that is damaged stands in the part with the reason. What another attempt may mend (a file
+/// that cannot be read, a full disk) ends with code 1 and leaves no part.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The list that `salamander shards` made, and the number of the shard, from 1
+    #[arg(long, value_name = "FILE:N", value_parser = shard)]
+    shard: (PathBuf, usize),
+    /// The folder for the parts
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The files that are listed below the folder OLD lie below NEW here; may be given several times
+    #[arg(long, value_name = "OLD=NEW", value_parser = moved)]
+    moved: Vec<(PathBuf, PathBuf)>,
+    /// Use no more cores than these
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct Result {
+    shard: usize,
+    part: String,
+    frames: u64,
+    bottlenecks: u64,
+    already: bool,
+    seconds: f64,
+    failed: Vec<Failed>,
+}
+
+#[derive(Serialize)]
+struct Failed {
+    path: String,
+    error: String,
+}
+
+pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
+    let started = Instant::now();
+    if let Some(threads) = args.threads {
+        limit_cores(usize::from(threads));
+    }
+    let (list, shard) = args.shard;
+    let order = WorkOrder {
+        list,
+        shard,
+        out: args.out,
+        moved: args.moved,
+    };
+    let made = console.run("work", move |work| make_part(&order, work))?;
+    for (_, sentence) in &made.failed {
+        console.warning(sentence)?;
+    }
+    let result = Result {
+        shard,
+        part: shown(&made.part),
+        frames: made.frames,
+        bottlenecks: made.computed,
+        already: made.already,
+        seconds: started.elapsed().as_secs_f64(),
+        failed: made
+            .failed
+            .iter()
+            .map(|(path, error)| Failed {
+                path: shown(path),
+                error: error.clone(),
+            })
+            .collect(),
+    };
+    console.result(&result, || {
+        let frames = count(result.frames, "frame");
+        let part = visible(&result.part);
+        match result.already {
+            true => format!("{part} is there already: {frames}"),
+            false => format!("{part}: {frames}, {:.1} s", result.seconds),
+        }
+    })
+}
+
+fn shard(text: &str) -> std::result::Result<(PathBuf, usize), String> {
+    let parts = text.rsplit_once(':');
+    parts
+        .and_then(|(path, number)| Some((PathBuf::from(path), number.parse().ok()?)))
+        .filter(|(path, number)| !path.as_os_str().is_empty() && *number > 0)
+        .ok_or_else(|| "a shard is the list and a number from 1, like shards.jsonl:12".to_owned())
+}
+
+fn moved(text: &str) -> std::result::Result<(PathBuf, PathBuf), String> {
+    text.split_once('=')
+        .filter(|(old, new)| !old.is_empty() && !new.is_empty())
+        .map(|(old, new)| (old.into(), new.into()))
+        .ok_or_else(|| "folders that lie elsewhere are given as OLD=NEW".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_shard_is_a_list_and_a_number() {
+        assert_eq!(shard("a:b.jsonl:3"), Ok(("a:b.jsonl".into(), 3)));
+        for bad in ["", "a", "a:", ":1", "a:0", "a:x", "a:-1"] {
+            assert!(shard(bad).is_err(), "{bad}");
+        }
+        assert_eq!(moved("/a=/b=c"), Ok(("/a".into(), "/b=c".into())));
+        assert!(moved("/a").is_err() && moved("=/b").is_err());
+    }
+}

@@ -1,0 +1,385 @@
+//! From films and photos to a list of shards: the import's own plan, divided into pieces of about the same work.
+
+use std::path::{Path, PathBuf};
+
+use crate::backbone::{Architecture, Fit, in_parallel};
+use crate::files;
+use crate::jobs::Work;
+use crate::media::{
+    FileReport, ImportOptions, MediaError, PlanGroup, cut_points, plan, probe, start_decoders,
+};
+use crate::project::{Project, ProjectError, Sampling, sample_of_file};
+
+use super::ShardError;
+use super::list::{FilmPiece, Group, ListedPhoto, ModelPin, Shard, ShardList, new_header};
+use crate::media::Stretch;
+
+/// Photos that take about as long as a minute of film at two frames a second.
+const PHOTOS_A_MINUTE: f64 = 100.0;
+/// A film of unknown length is taken to have so many bytes a minute (2 Mbit/s).
+const BYTES_A_MINUTE: f64 = 15e6;
+/// A film is cut if it is longer than so many shards: the last stretch may be that long.
+const LONGER: f64 = 1.5;
+
+/// What is to be divided.
+#[derive(Debug, Clone)]
+pub struct DivideOrder {
+    /// Films, photos, and folders of them.
+    pub paths: Vec<PathBuf>,
+    /// How they are imported in the end.
+    pub options: ImportOptions,
+    /// Minutes of film in a shard, about; over 0.
+    pub minutes: f64,
+    /// Architectures whose bottlenecks are computed.
+    pub architectures: Vec<Architecture>,
+    /// How images are made square for them.
+    pub fit: Fit,
+}
+
+/// A list, and what is not in it.
+#[derive(Debug, Clone)]
+pub struct Divided {
+    /// The list.
+    pub list: ShardList,
+    /// What was recognised in the folders, a sentence each.
+    pub notes: Vec<String>,
+    /// Files that were left out, and why.
+    pub left_out: Vec<FileReport>,
+    /// Films and photos that cannot be used, a sentence each.
+    pub failed: Vec<String>,
+}
+
+/// A film before it is divided.
+struct Film {
+    piece: FilmPiece,
+    minutes: f64,
+    cuts: Vec<f64>,
+}
+
+/// Divides everything in the paths into shards, as an import into `project` would take it. Nothing is written. Paths are
+/// listed as absolute ones.
+///
+/// # Errors
+/// Nothing in the paths can be used; an architecture or ONNX Runtime is not there; cancelled.
+pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Divided, ShardError> {
+    let mut paths = Vec::with_capacity(order.paths.len());
+    for path in &order.paths {
+        let absolute = std::path::absolute(path).map_err(ShardError::io("find", path))?;
+        paths.push(absolute);
+    }
+    let found = plan(project, &paths, &order.options, work)?;
+    let mut failed = Vec::new();
+    let mut groups = Vec::new();
+    let (mut films, mut photos) = (Vec::new(), Vec::new());
+    for group in &found.groups {
+        if let Some(refused) = &group.refused {
+            failed.push(refused.clone());
+            continue;
+        }
+        let number = groups.len();
+        groups.push(Group {
+            folder: group.folder.clone(),
+            class: group.class.clone(),
+            side: group.side.filter(|_| !order.options.ignore_split),
+        });
+        add(group, number, &mut films, &mut photos, &mut failed);
+    }
+    let films = looked_at(films, order, &mut failed, work)?;
+    if films.is_empty() && photos.is_empty() {
+        for sentence in failed {
+            work.warn(sentence);
+        }
+        return Err(ShardError::Nothing);
+    }
+    let pins = order.architectures.iter();
+    let pins = pins.map(|architecture| ModelPin::of(architecture, order.fit));
+    let mut header = new_header(
+        order.options.sampling,
+        pins.collect::<Result<_, _>>()?,
+        groups,
+        found.empty_classes,
+    )?;
+    let shards = fill(films, photos, order.minutes);
+    header.shards = shards.len();
+    Ok(Divided {
+        list: ShardList { header, shards },
+        notes: found.notes,
+        left_out: found.reports,
+        failed,
+    })
+}
+
+/// Adds the files of a group.
+fn add(
+    group: &PlanGroup,
+    number: usize,
+    films: &mut Vec<FilmPiece>,
+    photos: &mut Vec<ListedPhoto>,
+    failed: &mut Vec<String>,
+) {
+    for file in &group.files {
+        let bytes = match files::metadata(&file.path) {
+            Ok(facts) => facts.len(),
+            Err(error) => {
+                let path = file.path.clone();
+                failed.push(MediaError::Io { path, error }.to_string());
+                continue;
+            }
+        };
+        if file.is_video() {
+            films.push(FilmPiece {
+                path: file.path.clone(),
+                group: number,
+                bytes,
+                sample: String::new(),
+                piece: 0,
+                pieces: 1,
+                stretch: None,
+            });
+        } else {
+            photos.push(ListedPhoto {
+                path: file.path.clone(),
+                group: number,
+                bytes,
+            });
+        }
+    }
+}
+
+/// Finds out how long films are and where they can be cut. A film that cannot be used is named in `failed`.
+fn looked_at(
+    mut films: Vec<FilmPiece>,
+    order: &DivideOrder,
+    failed: &mut Vec<String>,
+    work: &Work,
+) -> Result<Vec<Film>, ShardError> {
+    work.stage("Reading videos", Some(films.len() as u64));
+    start_decoders(films.len().min(2));
+    let mut found: Vec<Option<Film>> = films.iter().map(|_| None).collect();
+    let listed = &films;
+    let sampling = &order.options.sampling;
+    in_parallel(
+        films.len(),
+        work,
+        || Ok::<_, ShardError>(()),
+        |(), index| match listed.get(index) {
+            Some(piece) => look_at(piece, sampling, order.minutes, work),
+            None => Ok(Err(String::new())),
+        },
+        |index, result| {
+            match (result, found.get_mut(index)) {
+                (Ok(film), Some(slot)) => *slot = Some(film),
+                (Err(sentence), _) => failed.push(sentence),
+                (Ok(_), None) => {}
+            }
+            work.advance(1);
+            Ok(())
+        },
+    )?;
+    films.clear();
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// The inner error is a film that cannot be used.
+fn look_at(
+    piece: &FilmPiece,
+    sampling: &Sampling,
+    minutes: f64,
+    work: &Work,
+) -> Result<Result<Film, String>, ShardError> {
+    let path = &piece.path;
+    let looked = || -> Result<Film, MediaError> {
+        let info = probe(path)?;
+        let sample = sample_of_file(path)?;
+        let length = info.duration_secs.map(|secs| {
+            let from = sampling.from_secs.unwrap_or(0.0);
+            let to = sampling.to_secs.unwrap_or(secs).min(secs);
+            (to - from).max(0.0) / 60.0
+        });
+        let long = length.is_some_and(|length| length > minutes * LONGER);
+        let cuts = match long {
+            true => cut_points(path, minutes * 60.0, work)?,
+            false => Vec::new(),
+        };
+        Ok(Film {
+            piece: FilmPiece {
+                sample,
+                ..piece.clone()
+            },
+            minutes: length.unwrap_or(piece.bytes as f64 / BYTES_A_MINUTE),
+            cuts: within(cuts, sampling),
+        })
+    };
+    match looked() {
+        Ok(film) => Ok(Ok(film)),
+        Err(MediaError::Cancelled(cancelled)) => Err(cancelled.into()),
+        Err(MediaError::Project(ProjectError::Io { path, source, .. })) => {
+            let error = MediaError::Io {
+                path,
+                error: source,
+            };
+            Ok(Err(error.to_string()))
+        }
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+/// Cuts within the range of a sampling.
+fn within(mut cuts: Vec<f64>, sampling: &Sampling) -> Vec<f64> {
+    let from = sampling.from_secs.unwrap_or(0.0);
+    let to = sampling.to_secs.unwrap_or(f64::INFINITY);
+    cuts.retain(|cut| from < *cut && *cut < to);
+    cuts
+}
+
+/// Puts films and photos into shards of about so many minutes.
+fn fill(films: Vec<Film>, photos: Vec<ListedPhoto>, minutes: f64) -> Vec<Shard> {
+    let mut shards = Vec::new();
+    let mut open = Shard::default();
+    let mut close = |shard: &mut Shard| {
+        if !shard.films.is_empty() || !shard.photos.is_empty() {
+            shards.push(std::mem::take(shard));
+        }
+    };
+    for film in films {
+        if film.cuts.is_empty() {
+            if open.minutes + film.minutes > minutes * LONGER {
+                close(&mut open);
+            }
+            open.minutes += film.minutes;
+            open.bytes += film.piece.bytes;
+            open.films.push(film.piece);
+            if open.minutes >= minutes {
+                close(&mut open);
+            }
+            continue;
+        }
+        close(&mut open);
+        let pieces = film.cuts.len() + 1;
+        for piece in 0..pieces {
+            let from = piece.checked_sub(1).and_then(|at| film.cuts.get(at));
+            let share = film.minutes / pieces as f64;
+            let mut stretch = Shard {
+                minutes: share,
+                bytes: film.piece.bytes / pieces as u64,
+                films: vec![FilmPiece {
+                    piece,
+                    pieces,
+                    stretch: Some(Stretch {
+                        from_secs: from.copied().unwrap_or(0.0),
+                        to_secs: film.cuts.get(piece).copied(),
+                    }),
+                    ..film.piece.clone()
+                }],
+                ..Shard::default()
+            };
+            close(&mut stretch);
+        }
+    }
+    close(&mut open);
+    let at_once = (minutes * PHOTOS_A_MINUTE).max(1.0) as usize;
+    for photos in photos.chunks(at_once) {
+        let mut bundle = Shard {
+            minutes: photos.len() as f64 / PHOTOS_A_MINUTE,
+            bytes: photos.iter().map(|photo| photo.bytes).sum(),
+            photos: photos.to_vec(),
+            ..Shard::default()
+        };
+        close(&mut bundle);
+    }
+    for (index, shard) in shards.iter_mut().enumerate() {
+        shard.shard = index + 1;
+    }
+    shards
+}
+
+/// The path at which a file that is listed as `listed` lies on this machine: that of the longest folder in `moved` that it
+/// lies in, as pairs of the folder's path in the list and here.
+pub(super) fn path_here(listed: &Path, moved: &[(PathBuf, PathBuf)]) -> PathBuf {
+    let of = |(old, new): &(PathBuf, PathBuf)| {
+        let inside = listed.strip_prefix(old).ok()?;
+        Some((old.components().count(), new.join(inside)))
+    };
+    let longest = moved
+        .iter()
+        .filter_map(of)
+        .max_by_key(|(length, _)| *length);
+    longest.map_or_else(|| listed.to_owned(), |(_, path)| path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn film(name: &str, minutes: f64, cuts: &[f64]) -> Film {
+        Film {
+            piece: FilmPiece {
+                path: name.into(),
+                group: 0,
+                bytes: 1000,
+                sample: String::new(),
+                piece: 0,
+                pieces: 1,
+                stretch: None,
+            },
+            minutes,
+            cuts: cuts.to_vec(),
+        }
+    }
+
+    #[test]
+    fn short_films_share_a_shard_and_long_ones_are_cut() {
+        let films = vec![
+            film("a", 4.0, &[]),
+            film("b", 5.0, &[]),
+            film("c", 3.0, &[]),
+            film("long", 30.0, &[600.0, 1210.5]),
+            film("d", 1.0, &[]),
+        ];
+        let photo = |number: u64| ListedPhoto {
+            path: format!("{number}.jpg").into(),
+            group: 1,
+            bytes: number,
+        };
+        let shards = fill(films, (0..1500).map(photo).collect(), 10.0);
+        let names = |shard: &Shard| -> Vec<String> {
+            let films = shard.films.iter();
+            let name = |film: &FilmPiece| {
+                format!("{} {}/{}", film.path.display(), film.piece, film.pieces)
+            };
+            films.map(name).collect()
+        };
+        let all: Vec<Vec<String>> = shards.iter().map(names).collect();
+        assert_eq!(all[0], ["a 0/1", "b 0/1", "c 0/1"]);
+        assert_eq!(all[1..4], [["long 0/3"], ["long 1/3"], ["long 2/3"]]);
+        assert_eq!(all[4], ["d 0/1"]);
+        let stretches: Vec<_> = shards[1..4]
+            .iter()
+            .flat_map(|shard| shard.films[0].stretch)
+            .collect();
+        let ends: Vec<_> = stretches
+            .iter()
+            .map(|stretch| (stretch.from_secs, stretch.to_secs))
+            .collect();
+        assert_eq!(
+            ends,
+            [(0.0, Some(600.0)), (600.0, Some(1210.5)), (1210.5, None)]
+        );
+        let photos: Vec<usize> = shards.iter().map(|shard| shard.photos.len()).collect();
+        assert_eq!(photos, [0, 0, 0, 0, 0, 1000, 500]);
+        let numbers: Vec<usize> = shards.iter().map(|shard| shard.shard).collect();
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn files_are_looked_for_where_their_folder_was_moved_to() {
+        let moved = [
+            (PathBuf::from("/films"), PathBuf::from("/scratch/a")),
+            (PathBuf::from("/films/2024"), PathBuf::from("/scratch/b")),
+        ];
+        let here = |path: &str| path_here(Path::new(path), &moved);
+        assert_eq!(here("/films/x.mp4"), Path::new("/scratch/a/x.mp4"));
+        assert_eq!(here("/films/2024/猫.mp4"), Path::new("/scratch/b/猫.mp4"));
+        assert_eq!(here("/films2/x.mp4"), Path::new("/films2/x.mp4"));
+    }
+}

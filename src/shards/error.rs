@@ -1,0 +1,132 @@
+//! What can go wrong between a list of shards and a merged project.
+
+use std::path::{Path, PathBuf};
+
+use crate::backbone::BackboneError;
+use crate::files::FileError;
+use crate::jobs::Cancelled;
+use crate::media::MediaError;
+use crate::onnx::OnnxError;
+use crate::project::ProjectError;
+
+/// An error of the shards layer.
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    /// Nothing in the paths can be sampled.
+    #[error(
+        "there are no videos and no photos in the given paths that could be used; see the warnings"
+    )]
+    Nothing,
+    /// A file is not what it should be.
+    #[error("“{}” {reason}", path.display())]
+    Bad {
+        /// Which file or folder.
+        path: PathBuf,
+        /// The rest of the sentence, with the remedy.
+        reason: String,
+    },
+    /// A shard number that the list does not have.
+    #[error("“{}” has the shards 1 to {shards}, and none of the number {shard}", path.display())]
+    NoShard {
+        /// The list.
+        path: PathBuf,
+        /// How many it has.
+        shards: usize,
+        /// The number asked for.
+        shard: usize,
+    },
+    /// This machine would make other frames or bottlenecks than the list asks for.
+    #[error(
+        "“{}” was made for {what} {wanted}, and here is {found}; use the same on all machines, or make the list of shards anew",
+        path.display()
+    )]
+    OtherVersion {
+        /// The list or part.
+        path: PathBuf,
+        /// What differs: "Salamander", "FFmpeg", "ONNX Runtime", the architecture.
+        what: String,
+        /// What the list was made with.
+        wanted: String,
+        /// What is here.
+        found: String,
+    },
+    /// Another process makes the same part.
+    #[error("shard {shard} is being made in “{}” by another process; wait for it, or end that one", path.display())]
+    Busy {
+        /// The number of the shard.
+        shard: usize,
+        /// The folder of the part.
+        path: PathBuf,
+    },
+    /// A file of this layer's own.
+    #[error("cannot {action} “{}”: {error}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said; part of the message, so not offered as a source again.
+        error: std::io::Error,
+    },
+    /// The disk has not enough room for what is merged.
+    #[error(
+        "the parts hold {bytes} bytes of frames and cached rows, and {room} are free on the disk of “{}”; free some space, or merge with --force",
+        project.display()
+    )]
+    Room {
+        /// The project's folder.
+        project: PathBuf,
+        /// What is to be written, bytes.
+        bytes: u64,
+        /// What is free, bytes.
+        room: u64,
+    },
+    /// The project.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// Films and photos.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// Bottlenecks.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+    /// ONNX Runtime.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// Cancelled by the user.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl From<FileError> for ShardError {
+    fn from(error: FileError) -> Self {
+        Self::Io {
+            action: error.action,
+            path: error.path,
+            error: error.error,
+        }
+    }
+}
+
+impl ShardError {
+    /// For `map_err`: an input or output error with the file it happened to.
+    pub(super) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |error| Self::Io {
+            action,
+            path,
+            error,
+        }
+    }
+
+    /// A file is not what it should be; `reason` follows its name.
+    pub(super) fn bad(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Bad {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}

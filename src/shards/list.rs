@@ -1,0 +1,388 @@
+//! A list of shards: what is to be sampled on which terms, one JSON object a line.
+//!
+//! The first line is the [`Header`], line 1 + N the [`Shard`] N, counted from 1. The list is identified by the BLAKE3 hash
+//! of its bytes ([`ListId`]), which every part made of it carries.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::{Architecture, Fit};
+use crate::files::{self, Durability};
+use crate::media::{Stretch, versions};
+use crate::onnx::runtime_info;
+use crate::project::{ClassName, Sampling, Split, path_text};
+
+use super::ShardError;
+
+/// The only format of the list so far.
+const FORMAT: u32 = 1;
+
+/// A list of shards.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShardList {
+    /// What is the same for all shards.
+    pub header: Header,
+    /// The shards, by number.
+    pub shards: Vec<Shard>,
+}
+
+/// Which list: the BLAKE3 hash of its bytes, 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ListId(String);
+
+/// What is the same for all shards of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// The version of the format.
+    pub salamander_shards: u32,
+    /// What it was made with; the parts must be made with the same.
+    #[serde(flatten)]
+    pub versions: Versions,
+    /// Which frames of films are taken.
+    pub sampling: Sampling,
+    /// Architectures whose bottlenecks are computed.
+    pub architectures: Vec<ModelPin>,
+    /// Classes and sides that files get.
+    pub groups: Vec<Group>,
+    /// Classes of empty folders, which are made too.
+    pub empty_classes: Vec<ClassName>,
+    /// How many shards follow.
+    pub shards: usize,
+}
+
+/// Programs and libraries that decide on the bits of frames and bottlenecks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// This program.
+    pub version: String,
+    /// FFmpeg's libraries.
+    pub ffmpeg: String,
+    /// ONNX Runtime, where bottlenecks are computed.
+    pub onnxruntime: Option<String>,
+}
+
+/// An architecture, and the very file of its weights.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelPin {
+    /// Name and resolution: `efficientnet-lite0@224`.
+    pub architecture: String,
+    /// How images are made square.
+    pub fit: Fit,
+    /// BLAKE3 hash of the model's file, hexadecimal digits.
+    pub blake3: String,
+}
+
+/// What the files of a folder have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The folder that named the class, or that the files lie in.
+    #[serde(with = "path_text")]
+    pub folder: PathBuf,
+    /// The class; none is unsorted.
+    pub class: Option<ClassName>,
+    /// The side of the split that they were given with.
+    pub side: Option<Split>,
+}
+
+/// What one process makes: films, a stretch of a film, or photos.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Shard {
+    /// Its number, from 1.
+    pub shard: usize,
+    /// Minutes of film; of photos, what takes about as long.
+    pub minutes: f64,
+    /// Bytes of the files (of a stretch, its part of the file).
+    pub bytes: u64,
+    /// Films and stretches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub films: Vec<FilmPiece>,
+    /// Photos.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub photos: Vec<ListedPhoto>,
+}
+
+/// A film, or a stretch of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FilmPiece {
+    /// The film.
+    #[serde(with = "path_text")]
+    pub path: PathBuf,
+    /// Its group, by index.
+    pub group: usize,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// [`crate::project::sample_of_file`] of it.
+    pub sample: String,
+    /// Which of its pieces, from 0.
+    pub piece: usize,
+    /// In how many pieces it is cut; at least 1.
+    pub pieces: usize,
+    /// What of it; none is all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stretch: Option<Stretch>,
+}
+
+/// A photo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedPhoto {
+    /// The file.
+    #[serde(with = "path_text")]
+    pub path: PathBuf,
+    /// Its group, by index.
+    pub group: usize,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+}
+
+impl ListId {
+    fn of(bytes: &[u8]) -> Self {
+        Self(blake3::hash(bytes).to_hex().to_string())
+    }
+}
+
+impl fmt::Display for ListId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Versions {
+    /// Those of this process; ONNX Runtime only where it is `used`.
+    ///
+    /// # Errors
+    /// ONNX Runtime cannot be loaded.
+    pub fn here(used: bool) -> Result<Self, ShardError> {
+        let ffmpeg: Vec<String> = versions()
+            .into_iter()
+            .filter(|(name, _)| name != "licence")
+            .map(|(name, version)| match name.as_str() {
+                "FFmpeg" => version,
+                _ => format!("{name} {version}"),
+            })
+            .collect();
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ffmpeg: ffmpeg.join(", "),
+            onnxruntime: match used {
+                true => Some(runtime_info()?.version.clone()),
+                false => None,
+            },
+        })
+    }
+
+    /// Refuses what would make other bits than these versions, which `path` was made with.
+    ///
+    /// # Errors
+    /// [`ShardError::OtherVersion`].
+    pub fn check(&self, here: &Self, path: &Path) -> Result<(), ShardError> {
+        let none = || "none".to_owned();
+        let onnxruntime = |versions: &Self| versions.onnxruntime.clone().unwrap_or_else(none);
+        let pairs = [
+            ("Salamander", self.version.clone(), here.version.clone()),
+            ("FFmpeg", self.ffmpeg.clone(), here.ffmpeg.clone()),
+            ("ONNX Runtime", onnxruntime(self), onnxruntime(here)),
+        ];
+        for (what, wanted, found) in pairs {
+            if wanted != found {
+                return Err(ShardError::OtherVersion {
+                    path: path.to_owned(),
+                    what: what.to_owned(),
+                    wanted,
+                    found,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ModelPin {
+    /// Of an architecture of this program or a project that is open.
+    ///
+    /// # Errors
+    /// There is no such architecture.
+    pub fn of(architecture: &Architecture, fit: Fit) -> Result<Self, ShardError> {
+        Ok(Self {
+            architecture: architecture.to_string(),
+            fit,
+            blake3: architecture.entry()?.blake3.clone(),
+        })
+    }
+
+    /// The architecture, if this program has the same weights.
+    ///
+    /// # Errors
+    /// There is no such architecture here, or its weights are others.
+    pub fn architecture(&self, list: &Path) -> Result<Architecture, ShardError> {
+        let architecture = Architecture::named(&self.architecture)?;
+        let found = &architecture.entry()?.blake3;
+        if *found != self.blake3 {
+            let short = |hash: &str| format!("weights {}", hash.get(..12).unwrap_or(hash));
+            return Err(ShardError::OtherVersion {
+                path: list.to_owned(),
+                what: self.architecture.clone(),
+                wanted: short(&self.blake3),
+                found: short(found),
+            });
+        }
+        Ok(architecture)
+    }
+}
+
+impl ShardList {
+    /// Writes the list to the file `path`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<ListId, ShardError> {
+        let mut text = Vec::new();
+        let mut line = |value: serde_json::Result<Vec<u8>>| match value {
+            Ok(bytes) => {
+                text.extend(bytes);
+                text.push(b'\n');
+                Ok(())
+            }
+            Err(error) => Err(ShardError::io("write", path)(error.into())),
+        };
+        line(serde_json::to_vec(&self.header))?;
+        for shard in &self.shards {
+            line(serde_json::to_vec(shard))?;
+        }
+        files::write(path, &text, Durability::Synced)?;
+        Ok(ListId::of(&text))
+    }
+
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no list of shards.
+    pub fn read(path: &Path) -> Result<(Self, ListId), ShardError> {
+        let text = read_text(path)?;
+        let header = header_of(&text, path)?;
+        let mut shards = Vec::new();
+        for number in 1..=header.shards {
+            shards.push(shard_of(&text, &header, number, path)?);
+        }
+        Ok((Self { header, shards }, ListId::of(text.bytes())))
+    }
+
+    /// Reads the header and one shard of a list.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no list of shards, or has no such shard.
+    pub fn read_one(path: &Path, shard: usize) -> Result<(Header, Shard, ListId), ShardError> {
+        let text = read_text(path)?;
+        let header = header_of(&text, path)?;
+        if shard == 0 || shard > header.shards {
+            return Err(ShardError::NoShard {
+                path: path.to_owned(),
+                shards: header.shards,
+                shard,
+            });
+        }
+        let found = shard_of(&text, &header, shard, path)?;
+        Ok((header, found, ListId::of(text.bytes())))
+    }
+}
+
+/// The lines of a list.
+struct Lines {
+    bytes: Vec<u8>,
+    /// Where each line begins, and the end.
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn line(&self, number: usize) -> Option<&[u8]> {
+        let (from, to) = (self.starts.get(number)?, self.starts.get(number + 1)?);
+        self.bytes.get(*from..*to)
+    }
+}
+
+fn read_text(path: &Path) -> Result<Lines, ShardError> {
+    let bytes = files::read_document(path).map_err(ShardError::io("read", path))?;
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1));
+    Ok(Lines {
+        starts: starts.collect(),
+        bytes,
+    })
+}
+
+fn header_of(text: &Lines, path: &Path) -> Result<Header, ShardError> {
+    let no_list = || ShardError::bad(path, "is no list of shards; `salamander shards` makes one");
+    let line = text.line(0).ok_or_else(no_list)?;
+    let header: Header = serde_json::from_slice(line).map_err(|error| {
+        log::debug!("{}: {error}", path.display());
+        no_list()
+    })?;
+    if header.salamander_shards != FORMAT {
+        return Err(ShardError::bad(
+            path,
+            "is a list of shards of another version of Salamander; make it anew with this one",
+        ));
+    }
+    if text.starts.len() != header.shards + 2 {
+        return Err(ShardError::bad(
+            path,
+            format!(
+                "is damaged: it should hold {} shards and holds {}; copy it again",
+                header.shards,
+                text.starts.len().saturating_sub(2)
+            ),
+        ));
+    }
+    Ok(header)
+}
+
+fn shard_of(
+    text: &Lines,
+    header: &Header,
+    number: usize,
+    path: &Path,
+) -> Result<Shard, ShardError> {
+    let damaged = |what: &str| {
+        ShardError::bad(
+            path,
+            format!("is damaged: shard {number} {what}; copy it again"),
+        )
+    };
+    let line = text.line(number).unwrap_or_default();
+    let shard: Shard = serde_json::from_slice(line).map_err(|error| damaged(&error.to_string()))?;
+    let groups = header.groups.len();
+    let films = shard.films.iter().map(|film| film.group);
+    let photos = shard.photos.iter().map(|photo| photo.group);
+    let sound = shard.shard == number
+        && films.chain(photos).all(|group| group < groups)
+        && shard.films.iter().all(|film| film.piece < film.pieces);
+    if sound {
+        Ok(shard)
+    } else {
+        Err(damaged("makes no sense"))
+    }
+}
+
+/// The header of a list that is being made.
+pub(super) fn new_header(
+    sampling: Sampling,
+    architectures: Vec<ModelPin>,
+    groups: Vec<Group>,
+    empty_classes: Vec<ClassName>,
+) -> Result<Header, ShardError> {
+    Ok(Header {
+        salamander_shards: FORMAT,
+        versions: Versions::here(!architectures.is_empty())?,
+        sampling,
+        architectures,
+        groups,
+        empty_classes,
+        shards: 0,
+    })
+}

@@ -1,0 +1,527 @@
+//! Joining parts into a project: an ordinary import whose films and photos come from the parts, and rows for its caches.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::backbone::join_bottlenecks;
+use crate::files;
+use crate::jobs::Work;
+use crate::kind::{ImageKind, Kind};
+use crate::media::{
+    FilmFacts, Findings, FrameReader, ImportOptions, ImportOutcome, ImportPlan, JpegFrame,
+    MediaError, MediaOrigin, Photo, PlanGroup, PlannedFile, import_planned,
+};
+use crate::project::{ContentId, Project, Source, SourceId};
+
+use super::ShardError;
+use super::list::{Header, ListId, Shard, ShardList};
+use super::part::{CACHE, PackReader, Part, is_part};
+use super::work::LIST;
+
+/// What was merged.
+#[derive(Debug, Default)]
+pub struct Merged {
+    /// Parts that are whole.
+    pub parts: usize,
+    /// Shards in the list.
+    pub of: usize,
+    /// Numbers of the shards whose part is not there or damaged.
+    pub missing: Vec<usize>,
+    /// What is wrong with parts that are there, a sentence each.
+    pub damaged: Vec<String>,
+    /// Rows that were put into the caches.
+    pub rows: u64,
+    /// What became of the films and photos.
+    pub outcome: ImportOutcome,
+}
+
+impl Merged {
+    /// What is missing, in one sentence; none if nothing is.
+    #[must_use]
+    pub fn sentence(&self) -> Option<String> {
+        let (first, rest) = self.missing.split_first()?;
+        let mut shown = vec![first.to_string()];
+        shown.extend(rest.iter().take(11).map(ToString::to_string));
+        let more = self.missing.len() - shown.len();
+        let numbers = match more {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
+        };
+        let shards = if rest.is_empty() { "shard" } else { "shards" };
+        let damaged = match self.damaged.first() {
+            Some(sentence) => format!("; {sentence}"),
+            None => String::new(),
+        };
+        Some(format!(
+            "{} of {} parts are missing ({shards} {numbers}){damaged}; make them with `salamander work` and merge again, what is \
+             there is merged",
+            self.missing.len(),
+            self.of
+        ))
+    }
+}
+
+/// Joins all parts in the folders `dirs` (each holds parts, or is one) into the project. What is whole is merged: films all of whose stretches
+/// are there, photos, rows for the caches. Merging again takes what came since.
+///
+/// # Errors
+/// No parts there, or parts of several lists; no room on the disk, unless `force`; a project that refuses; cancelled.
+pub fn merge(
+    project: &Project,
+    dirs: &[PathBuf],
+    force: bool,
+    work: &Work,
+) -> Result<Merged, ShardError> {
+    project.check_writable()?;
+    let found = find(dirs)?;
+    let (list, id) = ShardList::read(&found.list)?;
+    let mut merged = Merged {
+        of: list.shards.len(),
+        ..Merged::default()
+    };
+    let parts = open_parts(&found, &list, &id, &mut merged, work)?;
+    check_room(project, parts.values(), force)?;
+    let supply = Supply::of(&list, &parts)?;
+    let plan = plan_of(&list, &supply);
+    let options = ImportOptions {
+        sampling: list.header.sampling,
+        force: true,
+        ..ImportOptions::default()
+    };
+    let imported = import_planned(project, plan, &options, &supply, work, &mut merged.outcome);
+    imported?;
+    merged.rows = join_caches(project, &list.header, &found.list, &parts, work)?;
+    Ok(merged)
+}
+
+/// Folders of parts, and the list.
+struct Found {
+    list: PathBuf,
+    parts: Vec<PathBuf>,
+}
+
+fn find(dirs: &[PathBuf]) -> Result<Found, ShardError> {
+    let mut list: Option<(PathBuf, ListId)> = None;
+    let mut parts = Vec::new();
+    let mut see = |folder: &Path| -> Result<(), ShardError> {
+        let path = folder.join(LIST);
+        if !files::exists(&path) {
+            return Ok(());
+        }
+        let (_, id) = ShardList::read(&path)?;
+        match &list {
+            Some((_, first)) if *first != id => Err(ShardError::bad(
+                folder,
+                "holds parts of another list of shards than the first folder; merge them one after the other",
+            )),
+            Some(_) => Ok(()),
+            None => {
+                list = Some((path, id));
+                Ok(())
+            }
+        }
+    };
+    for dir in dirs {
+        files::confine(dir).map_err(ShardError::io("open", dir))?;
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        if is_part(&name) {
+            see(dir.parent().unwrap_or(dir))?;
+            parts.push(dir.clone());
+            continue;
+        }
+        see(dir)?;
+        for entry in files::read_dir(dir).map_err(ShardError::io("read", dir))? {
+            let entry = entry.map_err(ShardError::io("read", dir))?;
+            if is_part(&entry.file_name().to_string_lossy()) {
+                parts.push(entry.path());
+            }
+        }
+    }
+    match list {
+        Some((list, _)) => Ok(Found { list, parts }),
+        None => Err(ShardError::bad(
+            dirs.first().map_or(Path::new(""), PathBuf::as_path),
+            "holds no parts; give the folder that `salamander work --out` writes to, with its shards.jsonl",
+        )),
+    }
+}
+
+/// The parts that are whole, by shard; of copies the first.
+fn open_parts(
+    found: &Found,
+    list: &ShardList,
+    id: &ListId,
+    merged: &mut Merged,
+    work: &Work,
+) -> Result<BTreeMap<usize, Part>, ShardError> {
+    work.stage("Checking parts", Some(found.parts.len() as u64));
+    let mut parts: BTreeMap<usize, Part> = BTreeMap::new();
+    let mut damaged = Vec::new();
+    for dir in &found.parts {
+        work.check()?;
+        match open_part(dir, list, id, &list.header) {
+            Ok(part) => {
+                parts.entry(part.manifest.shard).or_insert(part);
+            }
+            Err(error) => damaged.push(error.to_string()),
+        }
+        work.advance(1);
+    }
+    for sentence in &damaged {
+        work.warn(sentence.clone());
+    }
+    merged.parts = parts.len();
+    merged.damaged = damaged;
+    merged.missing = (1..=list.shards.len())
+        .filter(|shard| !parts.contains_key(shard))
+        .collect();
+    Ok(parts)
+}
+
+fn open_part(
+    dir: &Path,
+    list: &ShardList,
+    id: &ListId,
+    header: &Header,
+) -> Result<Part, ShardError> {
+    let part = Part::open(dir)?;
+    let manifest = &part.manifest;
+    if manifest.list != *id {
+        return Err(ShardError::bad(
+            dir,
+            "is the part of another list of shards, with other files or settings; make it anew",
+        ));
+    }
+    header.versions.check(&manifest.versions, dir)?;
+    let shard = manifest
+        .shard
+        .checked_sub(1)
+        .and_then(|at| list.shards.get(at));
+    let fits = |shard: &Shard| {
+        shard.films.len() == manifest.films.len() && shard.photos.len() == manifest.photos.len()
+    };
+    match shard {
+        Some(shard) if fits(shard) => Ok(part),
+        _ => Err(ShardError::bad(
+            dir,
+            "is damaged: it does not hold what its shard asks for; make the part anew",
+        )),
+    }
+}
+
+fn check_room<'a>(
+    project: &Project,
+    parts: impl Iterator<Item = &'a Part>,
+    force: bool,
+) -> Result<(), ShardError> {
+    let bytes: u64 = parts.map(|part| part.manifest.pack_bytes).sum();
+    match fs4::available_space(project.root()) {
+        Ok(room) if bytes > room && !force => Err(ShardError::Room {
+            project: project.root().to_owned(),
+            bytes,
+            room,
+        }),
+        Ok(_) => Ok(()),
+        Err(error) => {
+            log::warn!("cannot tell the free space: {error}");
+            Ok(())
+        }
+    }
+}
+
+/// Puts the rows of all parts into the project's caches.
+fn join_caches(
+    project: &Project,
+    header: &Header,
+    list: &Path,
+    parts: &BTreeMap<usize, Part>,
+    work: &Work,
+) -> Result<u64, ShardError> {
+    let caches: Vec<PathBuf> = parts
+        .values()
+        .filter(|part| part.manifest.frames > 0)
+        .map(|part| part.dir.join(CACHE))
+        .collect();
+    let mut rows = 0;
+    for pin in &header.architectures {
+        work.stage("Joining caches", Some(caches.len() as u64));
+        let architecture = pin.architecture(list)?;
+        let preprocessing = architecture.preprocessing(pin.fit)?;
+        let into = project.cache_dir();
+        let joined = join_bottlenecks(&caches, &architecture, &preprocessing, &into, work)?;
+        rows += joined.added;
+        if joined.damaged > 0 {
+            work.warn(format!(
+                "{} rows of bottlenecks in the parts are damaged; they are computed anew when they are needed",
+                joined.damaged
+            ));
+        }
+    }
+    Ok(rows)
+}
+
+/// The import's plan: what is there of each group, in the order of the list.
+fn plan_of(list: &ShardList, supply: &Supply<'_>) -> ImportPlan {
+    let mut groups: Vec<PlanGroup> = list
+        .header
+        .groups
+        .iter()
+        .map(|group| PlanGroup {
+            folder: group.folder.clone(),
+            class: group.class.clone(),
+            refused: None,
+            by_themselves: false,
+            side: group.side,
+            files: Vec::new(),
+            more_to_come: false,
+        })
+        .collect();
+    let mut seen = HashSet::new();
+    for shard in &list.shards {
+        for film in &shard.films {
+            let is_there = supply.films.contains_key(&film.path) && seen.insert(&film.path);
+            if let Some(group) = groups.get_mut(film.group).filter(|_| is_there) {
+                group.files.push(PlannedFile {
+                    path: film.path.clone(),
+                    kind: Kind::of_name(&film.path)
+                        .filter(|kind| kind.is_film())
+                        .unwrap_or(Kind::Film("video")),
+                });
+            }
+        }
+        for photo in &shard.photos {
+            let Some(group) = groups.get_mut(photo.group) else {
+                continue;
+            };
+            if supply.photos.contains_key(&photo.path) {
+                group.files.push(PlannedFile {
+                    path: photo.path.clone(),
+                    kind: Kind::of_name(&photo.path)
+                        .filter(|kind| kind.is_image())
+                        .unwrap_or(Kind::Image(ImageKind::Jpeg)),
+                });
+            } else {
+                group.more_to_come = true;
+            }
+        }
+    }
+    groups.retain(|group| !group.files.is_empty());
+    ImportPlan {
+        groups,
+        empty_classes: list.header.empty_classes.clone(),
+        ..ImportPlan::default()
+    }
+}
+
+/// Gives an import the films and photos of parts.
+struct Supply<'a> {
+    header: &'a Header,
+    /// Films all of whose pieces are there.
+    films: HashMap<PathBuf, SuppliedFilm<'a>>,
+    /// Photos: their part, and which of it.
+    photos: HashMap<PathBuf, (&'a Part, usize)>,
+    /// Which film a source of this import is of.
+    of_source: Mutex<HashMap<SourceId, PathBuf>>,
+}
+
+struct SuppliedFilm<'a> {
+    /// For each piece its part, and which film of it.
+    pieces: Vec<(&'a Part, usize)>,
+}
+
+impl<'a> Supply<'a> {
+    fn of(list: &'a ShardList, parts: &'a BTreeMap<usize, Part>) -> Result<Self, ShardError> {
+        let mut films: HashMap<PathBuf, Vec<Option<(&Part, usize)>>> = HashMap::new();
+        let mut photos = HashMap::new();
+        for shard in &list.shards {
+            let part = parts.get(&shard.shard);
+            for (index, film) in shard.films.iter().enumerate() {
+                let pieces = films.entry(film.path.clone()).or_default();
+                if pieces.len() < film.pieces {
+                    pieces.resize(film.pieces.min(list.shards.len()), None);
+                }
+                if let Some(slot) = pieces.get_mut(film.piece) {
+                    *slot = part.map(|part| (part, index));
+                }
+            }
+            for (index, photo) in shard.photos.iter().enumerate() {
+                if let Some(part) = part {
+                    photos.insert(photo.path.clone(), (part, index));
+                }
+            }
+        }
+        let films = films.into_iter().filter_map(|(path, pieces)| {
+            let pieces = pieces.into_iter().collect::<Option<Vec<_>>>()?;
+            Some((path, SuppliedFilm { pieces }))
+        });
+        Ok(Self {
+            header: &list.header,
+            films: films.collect(),
+            photos,
+            of_source: Mutex::default(),
+        })
+    }
+
+    fn film(&self, path: &Path) -> Result<&SuppliedFilm<'a>, MediaError> {
+        self.films.get(path).ok_or_else(|| {
+            let error = std::io::Error::other("no part holds it");
+            MediaError::Io {
+                path: path.to_owned(),
+                error,
+            }
+        })
+    }
+}
+
+impl SuppliedFilm<'_> {
+    /// What was found in all of its stretches.
+    fn findings(&self) -> Findings {
+        let of = |(part, film): &(&Part, usize)| {
+            part.manifest
+                .films
+                .get(*film)
+                .map(|film| film.findings.clone())
+        };
+        let mut findings = self.pieces.iter().filter_map(of);
+        let first = findings.next().unwrap_or_default();
+        findings.fold(first, Findings::join)
+    }
+}
+
+impl MediaOrigin for Supply<'_> {
+    fn film(&self, path: &Path, _: &Work) -> Result<FilmFacts, MediaError> {
+        let unusable = |reason: &str| MediaError::Unusable {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let film = Supply::film(self, path)?;
+        let mut frames = 0;
+        for (part, index) in &film.pieces {
+            let Some(made) = part.manifest.films.get(*index) else {
+                continue;
+            };
+            if let Some(reason) = &made.failed {
+                return Err(unusable(reason));
+            }
+            frames += made.frames;
+        }
+        film.findings().check(path, &self.header.sampling, frames)?;
+        let first = film
+            .pieces
+            .first()
+            .and_then(|(part, index)| part.manifest.films.get(*index));
+        let facts = first.and_then(|made| Some((made.info.clone()?, made.content?)));
+        let (info, content) = facts.ok_or_else(|| {
+            unusable("is in a part that does not say what it is; make the part anew")
+        })?;
+        let mut of_source = self
+            .of_source
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        of_source.insert(content.into(), path.to_owned());
+        Ok(FilmFacts { info, content })
+    }
+
+    fn frames(&self, source: &Source, _: usize) -> Result<Box<dyn FrameReader>, MediaError> {
+        let id = source
+            .content
+            .map_or_else(|| source.id.clone(), SourceId::from);
+        let of_source = self
+            .of_source
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let path = of_source.get(&id).cloned().unwrap_or_default();
+        drop(of_source);
+        let film = Supply::film(self, &path)?;
+        if source.sampling != self.header.sampling {
+            return Err(MediaError::Unusable {
+                path,
+                reason: "was sampled in the project with another quality or size before, and its frames are not mixed; remove it there, or make the parts anew".to_owned(),
+            });
+        }
+        let readers = film.pieces.iter().map(|(part, film)| part.frames(*film));
+        let readers: Vec<PackReader> = readers.collect::<Result<_, _>>().map_err(media_error)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Box::new(PartFrames {
+            readers: readers.into_iter(),
+            current: None,
+            warnings: film.findings().warnings(&name),
+        }))
+    }
+
+    fn photo(&self, path: &Path) -> Result<Photo, MediaError> {
+        let Some((part, index)) = self.photos.get(path) else {
+            let error = std::io::Error::other("no part holds it");
+            return Err(MediaError::Io {
+                path: path.to_owned(),
+                error,
+            });
+        };
+        let made = part.manifest.photos.get(*index).cloned();
+        let reason = made.as_ref().and_then(|made| made.failed.clone());
+        if let Some(reason) = reason {
+            return Err(MediaError::Unusable {
+                path: path.to_owned(),
+                reason,
+            });
+        }
+        let read = part.photo(*index).and_then(|mut reader| reader.next());
+        let (_, bytes) = read
+            .map_err(media_error)?
+            .ok_or_else(|| MediaError::Unusable {
+                path: part.dir.clone(),
+                reason: "is damaged: it lacks a photo; make the part anew".to_owned(),
+            })?;
+        let made = made.map(|made| (made.extension, made.remarks));
+        let (extension, remarks) = made.unwrap_or_default();
+        Ok(Photo {
+            content: ContentId::of_bytes(&bytes),
+            bytes,
+            extension,
+            remarks,
+        })
+    }
+}
+
+/// The frames of a film in several parts, one after the other.
+struct PartFrames {
+    readers: std::vec::IntoIter<PackReader>,
+    current: Option<PackReader>,
+    warnings: Vec<String>,
+}
+
+impl FrameReader for PartFrames {
+    fn next_frame(&mut self, work: &Work) -> Result<Option<JpegFrame>, MediaError> {
+        work.check()?;
+        loop {
+            if let Some(reader) = &mut self.current
+                && let Some((line, jpeg)) = reader.next().map_err(media_error)?
+            {
+                return Ok(Some(JpegFrame {
+                    time_secs: line.time_secs,
+                    width_px: line.width_px,
+                    height_px: line.height_px,
+                    jpeg,
+                }));
+            }
+            self.current = self.readers.next();
+            if self.current.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
+    }
+}
+
+/// A part that proves damaged while its frames are read is the fault of that film alone.
+fn media_error(error: ShardError) -> MediaError {
+    match error {
+        ShardError::Bad { path, reason } => MediaError::Unusable { path, reason },
+        ShardError::Io { path, error, .. } => MediaError::Io { path, error },
+        other => MediaError::Ffmpeg(other.to_string()),
+    }
+}

@@ -1,0 +1,28 @@
+//! Sampling and bottlenecks on many machines: a list of shards, a part for each of them, and parts merged into a project.
+//!
+//! ```text
+//! divide      paths ▶ shards.jsonl                 an import's plan, cut into pieces of about the same work
+//! make_part   shards.jsonl, N ▶ part-00000N/       on any machine, without a project, any number of times
+//! merge       part-…/ ▶ project                    an ordinary import whose frames come from the parts, and rows for the caches
+//! ```
+//!
+//! Everything is keyed by content: parts can be made and merged in any order, again, and by nobody's leave. Which machine makes
+//! which part is decided elsewhere ([docs/cluster.md](../../docs/cluster.md)).
+
+mod divide;
+mod error;
+mod list;
+mod merge;
+mod part;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use divide::{DivideOrder, Divided, divide};
+pub use error::ShardError;
+pub use list::{
+    FilmPiece, Group, Header, ListId, ListedPhoto, ModelPin, Shard, ShardList, Versions,
+};
+pub use merge::{Merged, merge};
+pub use work::{MadePart, WorkOrder, make_part};

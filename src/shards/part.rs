@@ -1,0 +1,359 @@
+//! A part: what came of one shard, as a folder that is complete or not there.
+//!
+//! ```text
+//! part-000012/manifest.json   what it is of, facts of the files, hashes of the rest; with its own checksum
+//!             frames.jsonl    one line for each frame: of which file, when, its size and BLAKE3 hash
+//!             frames.pack     the files of the frames, one after the other, in that order
+//!             cache/          rows of the caches, in the files of a project's cache
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::files;
+use crate::media::{Findings, VideoInfo};
+use crate::project::ContentId;
+
+use super::ShardError;
+use super::list::{ListId, Versions};
+
+/// The only format of parts so far.
+pub(super) const FORMAT: u32 = 1;
+/// Names within a part.
+pub(super) const MANIFEST: &str = "manifest.json";
+pub(super) const FRAMES: &str = "frames.jsonl";
+pub(super) const PACK: &str = "frames.pack";
+pub(super) const CACHE: &str = "cache";
+
+/// No frame or photo has more bytes.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// What a part is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    /// The version of the format.
+    pub salamander_part: u32,
+    /// The list of shards.
+    pub list: ListId,
+    /// The number of the shard in it.
+    pub shard: usize,
+    /// What it was made with.
+    #[serde(flatten)]
+    pub versions: Versions,
+    /// The films of the shard, in its order.
+    pub films: Vec<FilmMade>,
+    /// The photos of the shard, in its order.
+    pub photos: Vec<PhotoMade>,
+    /// Lines of `frames.jsonl`.
+    pub frames: u64,
+    /// Bytes of `frames.pack`; the hash of each frame is in `frames.jsonl`.
+    pub pack_bytes: u64,
+    /// BLAKE3 hashes of the other files, but for the rows of caches, which carry checksums.
+    pub blake3: BTreeMap<String, String>,
+}
+
+/// What came of a film or a stretch of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct FilmMade {
+    /// What its headers say; none if it cannot be opened.
+    pub info: Option<VideoInfo>,
+    /// The identity of the whole file, in the part that holds its first stretch.
+    pub content: Option<ContentId>,
+    /// How many frames were taken.
+    pub frames: u64,
+    /// What was odd.
+    pub findings: Findings,
+    /// Why it cannot be used, to follow its name in a sentence.
+    pub failed: Option<String>,
+}
+
+/// What came of a photo.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct PhotoMade {
+    /// Extension of its format.
+    pub extension: String,
+    /// What is to be said about it, a sentence each.
+    pub remarks: Vec<String>,
+    /// Why it cannot be used, to follow its name in a sentence.
+    pub failed: Option<String>,
+}
+
+/// A line of `frames.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct FrameLine {
+    /// The film in the manifest, by index; none is a photo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub film: Option<usize>,
+    /// The photo in the manifest, by index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub photo: Option<usize>,
+    /// Seconds from the start of the film; 0 of a photo.
+    #[serde(default)]
+    pub time_secs: f64,
+    /// Width in pixels; 0 of a photo.
+    #[serde(default)]
+    pub width_px: u32,
+    /// Height in pixels; 0 of a photo.
+    #[serde(default)]
+    pub height_px: u32,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// BLAKE3 hash of the file, hexadecimal digits.
+    pub blake3: String,
+}
+
+/// The folder of a part.
+pub(super) fn part_dir(out: &Path, shard: usize) -> PathBuf {
+    out.join(format!("part-{shard:06}"))
+}
+
+/// Whether a folder is called like a part.
+pub(super) fn is_part(name: &str) -> bool {
+    name.strip_prefix("part-")
+        .is_some_and(|digits| digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// A part that is whole as far as its manifest and its list of frames tell.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub dir: PathBuf,
+    pub manifest: Manifest,
+    /// Of each film: where its frames begin.
+    pub films: Vec<Start>,
+    /// Of each photo: where it lies.
+    pub photos: Vec<Start>,
+}
+
+/// Where frames begin in `frames.jsonl` and `frames.pack`, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Start {
+    line: u64,
+    pack: u64,
+}
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    pub fn read(dir: &Path) -> Result<Self, ShardError> {
+        let path = dir.join(MANIFEST);
+        let text = files::read_document(&path).map_err(ShardError::io("read", &path))?;
+        if !files::is_as_written(&text) || !text.ends_with(b"\"\n}\n") {
+            return Err(altered(&path));
+        }
+        let manifest: Self = serde_json::from_slice(&text).map_err(|error| {
+            log::debug!("{}: {error}", path.display());
+            altered(&path)
+        })?;
+        if manifest.salamander_part != FORMAT {
+            return Err(ShardError::bad(
+                &path,
+                "is of another version of Salamander; make the part anew with this one",
+            ));
+        }
+        Ok(manifest)
+    }
+}
+
+fn altered(path: &Path) -> ShardError {
+    ShardError::bad(
+        path,
+        format!("is damaged: {}; make the part anew", files::ALTERED),
+    )
+}
+
+impl Part {
+    /// Opens a part and checks its manifest, the hashes of its small files and the size of the large one. Frames are
+    /// checked when they are read.
+    pub fn open(dir: &Path) -> Result<Self, ShardError> {
+        let manifest = Manifest::read(dir)?;
+        for (name, hash) in &manifest.blake3 {
+            let path = dir.join(name);
+            let is_below = Path::new(name)
+                .components()
+                .all(|part| matches!(part, std::path::Component::Normal(_)));
+            let bytes = match is_below {
+                true => files::read(&path).map_err(ShardError::io("read", &path))?,
+                false => return Err(altered(&dir.join(MANIFEST))),
+            };
+            if blake3::hash(&bytes).to_hex().as_str() != hash {
+                return Err(altered(&path));
+            }
+        }
+        let pack = dir.join(PACK);
+        let facts = files::metadata(&pack).map_err(ShardError::io("read", &pack))?;
+        if facts.len() != manifest.pack_bytes || !manifest.blake3.contains_key(FRAMES) {
+            return Err(altered(&pack));
+        }
+        let mut part = Self {
+            dir: dir.to_owned(),
+            films: vec![Start::default(); manifest.films.len()],
+            photos: vec![Start::default(); manifest.photos.len()],
+            manifest,
+        };
+        part.find_starts()?;
+        Ok(part)
+    }
+
+    /// Goes through the list of frames.
+    fn find_starts(&mut self) -> Result<(), ShardError> {
+        let path = self.dir.join(FRAMES);
+        let mut frames = FrameLines::open(&path, 0)?;
+        let mut at = Start::default();
+        let mut count = 0;
+        let mut seen = vec![0; self.films.len()];
+        let (mut last_film, mut seen_photos) = (None, 0);
+        while let Some(line) = frames.next()? {
+            let start = at;
+            at.line = frames.read;
+            at.pack += line.bytes;
+            count += 1;
+            match (line.film, line.photo) {
+                (Some(film), None) => {
+                    let (Some(slot), Some(frames)) = (self.films.get_mut(film), seen.get_mut(film))
+                    else {
+                        return Err(altered(&path));
+                    };
+                    if last_film != Some(film) {
+                        // The frames of a film lie together.
+                        if *frames > 0 {
+                            return Err(altered(&path));
+                        }
+                        *slot = start;
+                        last_film = Some(film);
+                    }
+                    *frames += 1;
+                }
+                (None, Some(photo)) => {
+                    match self.photos.get_mut(photo) {
+                        Some(slot) => *slot = start,
+                        None => return Err(altered(&path)),
+                    }
+                    seen_photos += 1;
+                }
+                _ => return Err(altered(&path)),
+            }
+        }
+        let manifest = &self.manifest;
+        let films = manifest
+            .films
+            .iter()
+            .zip(&seen)
+            .all(|(film, seen)| film.frames == *seen);
+        let photos = manifest
+            .photos
+            .iter()
+            .filter(|photo| photo.failed.is_none())
+            .count();
+        if !films
+            || photos != seen_photos
+            || count != manifest.frames
+            || at.pack != manifest.pack_bytes
+        {
+            return Err(altered(&path));
+        }
+        Ok(())
+    }
+
+    /// The frames of a film, from its first.
+    pub fn frames(&self, film: usize) -> Result<PackReader, ShardError> {
+        let start = self.films.get(film).copied().unwrap_or_default();
+        let frames = self.manifest.films.get(film).map_or(0, |film| film.frames);
+        self.reader(start, frames)
+    }
+
+    /// A photo.
+    pub fn photo(&self, photo: usize) -> Result<PackReader, ShardError> {
+        let start = self.photos.get(photo).copied().unwrap_or_default();
+        self.reader(start, 1)
+    }
+
+    fn reader(&self, start: Start, frames: u64) -> Result<PackReader, ShardError> {
+        let path = self.dir.join(PACK);
+        let open = || {
+            let mut pack = files::open(&path)?;
+            pack.seek(SeekFrom::Start(start.pack))?;
+            Ok(BufReader::with_capacity(1 << 18, pack))
+        };
+        Ok(PackReader {
+            lines: FrameLines::open(&self.dir.join(FRAMES), start.line)?,
+            pack: open().map_err(ShardError::io("read", &path))?,
+            path: path.clone(),
+            left: frames,
+        })
+    }
+}
+
+/// Reads frames of a part one after the other.
+pub(super) struct PackReader {
+    lines: FrameLines,
+    pack: BufReader<File>,
+    path: PathBuf,
+    left: u64,
+}
+
+impl PackReader {
+    /// The next frame and its bytes, whose hash is right.
+    pub fn next(&mut self) -> Result<Option<(FrameLine, Vec<u8>)>, ShardError> {
+        let Some(left) = self.left.checked_sub(1) else {
+            return Ok(None);
+        };
+        self.left = left;
+        let line = self.lines.next()?.ok_or_else(|| altered(&self.path))?;
+        let mut bytes = vec![0; line.bytes as usize];
+        self.pack
+            .read_exact(&mut bytes)
+            .map_err(ShardError::io("read", &self.path))?;
+        if blake3::hash(&bytes).to_hex().as_str() != line.blake3 {
+            return Err(altered(&self.path));
+        }
+        Ok(Some((line, bytes)))
+    }
+}
+
+/// Reads `frames.jsonl`.
+struct FrameLines {
+    file: BufReader<File>,
+    path: PathBuf,
+    line: Vec<u8>,
+    /// Bytes from the start of the file.
+    read: u64,
+}
+
+impl FrameLines {
+    fn open(path: &Path, from: u64) -> Result<Self, ShardError> {
+        let open = || {
+            let mut file = files::open(path)?;
+            file.seek(SeekFrom::Start(from))?;
+            Ok(BufReader::new(file))
+        };
+        Ok(Self {
+            file: open().map_err(ShardError::io("read", path))?,
+            path: path.to_owned(),
+            line: Vec::new(),
+            read: from,
+        })
+    }
+
+    fn next(&mut self) -> Result<Option<FrameLine>, ShardError> {
+        self.line.clear();
+        let read = (&mut self.file)
+            .take(1 << 16)
+            .read_until(b'\n', &mut self.line);
+        let read = read.map_err(ShardError::io("read", &self.path))?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.read += read as u64;
+        let line: FrameLine =
+            serde_json::from_slice(&self.line).map_err(|_| altered(&self.path))?;
+        let sound = line.time_secs.is_finite() && line.bytes > 0 && line.bytes <= MOST_BYTES;
+        if sound {
+            Ok(Some(line))
+        } else {
+            Err(altered(&self.path))
+        }
+    }
+}

@@ -1,0 +1,563 @@
+//! Making the part of one shard: its frames and what is cached of them. Needs the list, the media and this program, no project.
+//!
+//! Under way a part is `part-000012.partial`, which whoever makes the same shard next resumes: frames are sampled anew unless all
+//! were there, rows of caches are kept. The whole part appears by a rename.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::backbone::{bottlenecks, join_bottlenecks};
+use crate::files::{self, Durability};
+use crate::jobs::{Work, cores};
+use crate::media::{
+    Decoded, Findings, JpegSampler, MediaError, MediaOrigin, Stretch, probe, start_decoders,
+    try_again,
+};
+use crate::project::{ContentId, sample_of_file};
+
+use super::ShardError;
+use super::divide::path_here;
+use super::list::{FilmPiece, Header, ListId, ListedPhoto, Shard, ShardList, Versions};
+use super::part::{
+    CACHE, FORMAT, FRAMES, FilmMade, FrameLine, MANIFEST, Manifest, PACK, PhotoMade, part_dir,
+};
+
+/// The copy of the list beside the parts.
+pub(super) const LIST: &str = "shards.jsonl";
+/// Held while a part is made.
+const LOCK: &str = "lock";
+/// Rows under way, below the part, in the order in which they are computed.
+const COMPUTED: &str = "computed";
+/// Frames under way, below the part.
+const LOOSE: &str = "frames";
+/// What was sampled, once all frames are there.
+const SAMPLED: &str = "sampled.json";
+
+/// Which part is to be made.
+#[derive(Debug, Clone)]
+pub struct WorkOrder {
+    /// The list of shards.
+    pub list: PathBuf,
+    /// The number of the shard in it, from 1.
+    pub shard: usize,
+    /// The folder for the parts.
+    pub out: PathBuf,
+    /// Folders that lie elsewhere on this machine: their paths in the list and here.
+    pub moved: Vec<(PathBuf, PathBuf)>,
+}
+
+/// A part that is there.
+#[derive(Debug, Clone)]
+pub struct MadePart {
+    /// Its folder.
+    pub part: PathBuf,
+    /// Whether it was there before.
+    pub already: bool,
+    /// Frames and photos in it.
+    pub frames: u64,
+    /// Bottlenecks that were computed for it by this call.
+    pub computed: u64,
+    /// Files that cannot be used: their paths in the list, and a sentence.
+    pub failed: Vec<(PathBuf, String)>,
+}
+
+/// What was sampled, before it is packed.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Sampled {
+    films: Vec<FilmMade>,
+    photos: Vec<PhotoMade>,
+    lines: Vec<FrameLine>,
+    /// Names of the loose files, one for each line.
+    names: Vec<String>,
+}
+
+/// Makes the part of a shard, unless it is there.
+///
+/// # Errors
+/// What another attempt may mend: a file that cannot be read or is not the one that was listed, a full disk, another version of a
+/// program or library, another process at the same shard; cancelled. A film or photo that is damaged is no error: it stands in the part.
+pub fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError> {
+    let (header, shard, id) = ShardList::read_one(&order.list, order.shard)?;
+    let dir = part_dir(&order.out, order.shard);
+    if let Some(manifest) = made_before(&dir, &id, order.shard)? {
+        return Ok(made(&dir, &manifest, &shard, true, 0));
+    }
+    let here = Versions::here(!header.architectures.is_empty())?;
+    header.versions.check(&here, &order.list)?;
+    files::create_dir_all(&order.out).map_err(ShardError::io("make the folder", &order.out))?;
+    files::confine(&order.out).map_err(ShardError::io("open", &order.out))?;
+
+    let partial = order.out.join(format!("part-{:06}.partial", order.shard));
+    files::create_dir_all(&partial).map_err(ShardError::io("make the folder", &partial))?;
+    let lock = lock(&partial, order.shard)?;
+    // Another process may have ended it before the lock was free.
+    if let Some(manifest) = made_before(&dir, &id, order.shard)? {
+        return Ok(made(&dir, &manifest, &shard, true, 0));
+    }
+    begin(&partial, &id)?;
+    keep_list(order, &partial, &id)?;
+    let making = Making {
+        header: &header,
+        shard: &shard,
+        order,
+        dir: &partial,
+        work,
+    };
+    let sampled = making.sample()?;
+    let computed = making.compute(&sampled)?;
+    let manifest = making.pack(sampled, &id, here)?;
+    drop(lock);
+    files::remove_file(partial.join(LOCK)).map_err(ShardError::io("remove", partial.join(LOCK)))?;
+    files::sync_files(&partial, std::iter::once(partial.join(MANIFEST).as_path()));
+    match files::rename(&partial, &dir) {
+        Ok(()) => files::sync_dir(&order.out),
+        Err(error) => match made_before(&dir, &id, order.shard)? {
+            // Another machine was faster.
+            Some(_) => {
+                files::remove_dir_all(&partial).map_err(ShardError::io("remove", &partial))?
+            }
+            None => return Err(ShardError::io("write", &dir)(error)),
+        },
+    }
+    Ok(made(&dir, &manifest, &shard, false, computed))
+}
+
+/// The manifest of a part that is there. One that is of another list or damaged is in the way.
+fn made_before(dir: &Path, id: &ListId, shard: usize) -> Result<Option<Manifest>, ShardError> {
+    if !files::exists(dir) {
+        return Ok(None);
+    }
+    let manifest = Manifest::read(dir)?;
+    if manifest.list != *id || manifest.shard != shard {
+        return Err(ShardError::bad(
+            dir,
+            "is the part of another list of shards; choose another folder for the parts, or remove it",
+        ));
+    }
+    Ok(Some(manifest))
+}
+
+fn made(dir: &Path, manifest: &Manifest, shard: &Shard, already: bool, computed: u64) -> MadePart {
+    let films = manifest.films.iter().map(|film| &film.failed);
+    let films = films.zip(shard.films.iter().map(|film| &film.path));
+    let photos = manifest.photos.iter().map(|photo| &photo.failed);
+    let photos = photos.zip(shard.photos.iter().map(|photo| &photo.path));
+    let failed = films.chain(photos).filter_map(|(failed, path)| {
+        let reason = failed.clone()?;
+        let path = path.clone();
+        let sentence = MediaError::Unusable {
+            path: path.clone(),
+            reason,
+        };
+        Some((path, sentence.to_string()))
+    });
+    MadePart {
+        part: dir.to_owned(),
+        already,
+        frames: manifest.frames,
+        computed,
+        failed: failed.collect(),
+    }
+}
+
+/// Puts a copy of the list beside the parts.
+fn keep_list(order: &WorkOrder, partial: &Path, id: &ListId) -> Result<(), ShardError> {
+    let copy = order.out.join(LIST);
+    if files::exists(&copy) {
+        let (_, there) = ShardList::read(&copy)?;
+        if there != *id {
+            return Err(ShardError::bad(
+                &order.out,
+                "holds parts of another list of shards; choose another folder",
+            ));
+        }
+        return Ok(());
+    }
+    let text = files::read_document(&order.list).map_err(ShardError::io("read", &order.list))?;
+    // A process that is killed meanwhile leaves nothing outside its part.
+    let begun = partial.join(LIST);
+    files::write(&begun, &text, Durability::Synced)?;
+    files::rename(&begun, &copy).map_err(ShardError::io("write", &copy))
+}
+
+fn lock(partial: &Path, shard: usize) -> Result<File, ShardError> {
+    let path = partial.join(LOCK);
+    let file = files::open_lock(&path).map_err(ShardError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ShardError::Busy {
+            shard,
+            path: partial.to_owned(),
+        }),
+        // A network drive without locks: the rename decides.
+        Err(TryLockError::Error(error)) => {
+            log::warn!("“{}” cannot be locked: {error}", path.display());
+            Ok(file)
+        }
+    }
+}
+
+/// Empties a partial part of another list, and removes temporary files of a process that was killed.
+fn begin(partial: &Path, id: &ListId) -> Result<(), ShardError> {
+    files::remove_left_over(partial, 3, &files::is_temporary);
+    let mark = partial.join("list");
+    if files::read_to_string(&mark).is_ok_and(|text| text == id.to_string()) {
+        return Ok(());
+    }
+    for name in [LOOSE, COMPUTED] {
+        remove_folder(&partial.join(name))?;
+    }
+    let sampled = partial.join(SAMPLED);
+    if files::exists(&sampled) {
+        files::remove_file(&sampled).map_err(ShardError::io("remove", &sampled))?;
+    }
+    Ok(files::write(
+        &mark,
+        id.to_string().as_bytes(),
+        Durability::Renamed,
+    )?)
+}
+
+fn remove_folder(path: &Path) -> Result<(), ShardError> {
+    match files::exists(path) {
+        true => files::remove_dir_all(path).map_err(ShardError::io("remove", path)),
+        false => Ok(()),
+    }
+}
+
+/// A part under way.
+struct Making<'a> {
+    header: &'a Header,
+    shard: &'a Shard,
+    order: &'a WorkOrder,
+    /// The partial part.
+    dir: &'a Path,
+    work: &'a Work,
+}
+
+impl Making<'_> {
+    /// Writes the frames as loose files, unless that was done before.
+    fn sample(&self) -> Result<Sampled, ShardError> {
+        let record = self.dir.join(SAMPLED);
+        let loose = self.dir.join(LOOSE);
+        if let Ok(text) = files::read_document(&record)
+            && let Ok(sampled) = serde_json::from_slice::<Sampled>(&text)
+            && sampled
+                .names
+                .iter()
+                .zip(&sampled.lines)
+                .all(|(name, line)| {
+                    files::metadata(loose.join(name)).is_ok_and(|facts| facts.len() == line.bytes)
+                })
+        {
+            return Ok(sampled);
+        }
+        files::create_dir_all(&loose).map_err(ShardError::io("make the folder", &loose))?;
+        let mut sampled = Sampled {
+            films: Vec::new(),
+            photos: Vec::new(),
+            lines: Vec::new(),
+            names: Vec::new(),
+        };
+        start_decoders(1);
+        if !self.shard.films.is_empty() {
+            self.work.stage("Extracting frames", None);
+        }
+        for (index, piece) in self.shard.films.iter().enumerate() {
+            let made = self.film(index, piece, &mut sampled)?;
+            sampled.films.push(made);
+        }
+        if !self.shard.photos.is_empty() {
+            let photos = self.shard.photos.len() as u64;
+            self.work.stage("Reading images", Some(photos));
+        }
+        for (index, photo) in self.shard.photos.iter().enumerate() {
+            self.work.check()?;
+            let made = self.photo(index, photo, &mut sampled)?;
+            sampled.photos.push(made);
+            self.work.advance(1);
+        }
+        let text = serde_json::to_vec(&sampled)
+            .map_err(|error| ShardError::io("write", &record)(error.into()))?;
+        files::write(&record, &text, Durability::Renamed)?;
+        Ok(sampled)
+    }
+
+    fn film(
+        &self,
+        index: usize,
+        piece: &FilmPiece,
+        sampled: &mut Sampled,
+    ) -> Result<FilmMade, ShardError> {
+        let path = path_here(&piece.path, &self.order.moved);
+        self.is_listed(&path, piece.bytes, Some(&piece.sample))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.work.detail(name);
+        try_again(Some(&path));
+        let first = sampled.lines.len();
+        let mut made = FilmMade {
+            info: None,
+            content: None,
+            frames: 0,
+            findings: Findings::default(),
+            failed: None,
+        };
+        match self.frames_of(&path, piece, index, sampled, &mut made) {
+            Ok(()) => made.frames = (sampled.lines.len() - first) as u64,
+            Err(error) => {
+                made.failed = Some(reason_of(error)?);
+                sampled.lines.truncate(first);
+                sampled.names.truncate(first);
+            }
+        }
+        Ok(made)
+    }
+
+    fn frames_of(
+        &self,
+        path: &Path,
+        piece: &FilmPiece,
+        film: usize,
+        sampled: &mut Sampled,
+        made: &mut FilmMade,
+    ) -> Result<(), ShardError> {
+        made.info = Some(probe(path)?);
+        if piece.piece == 0 {
+            made.content = Some(ContentId::of_file(path, self.work)?);
+        }
+        let stretch = piece.stretch.unwrap_or(Stretch {
+            from_secs: 0.0,
+            to_secs: None,
+        });
+        let sampling = &self.header.sampling;
+        let mut sampler = match piece.stretch {
+            Some(_) => JpegSampler::open_stretch(path, sampling, stretch, 2 * cores())?,
+            None => JpegSampler::open(path, sampling)?,
+        };
+        while let Some(frame) = sampler.next_frame(self.work)? {
+            let line = FrameLine {
+                film: Some(film),
+                photo: None,
+                time_secs: frame.time_secs,
+                width_px: frame.width_px,
+                height_px: frame.height_px,
+                bytes: 0,
+                blake3: String::new(),
+            };
+            self.keep(line, "jpg", &frame.jpeg, sampled)?;
+            self.work.advance(1);
+        }
+        made.findings = sampler.findings();
+        Ok(())
+    }
+
+    fn photo(
+        &self,
+        index: usize,
+        photo: &ListedPhoto,
+        sampled: &mut Sampled,
+    ) -> Result<PhotoMade, ShardError> {
+        let path = path_here(&photo.path, &self.order.moved);
+        self.is_listed(&path, photo.bytes, None)?;
+        try_again(Some(&path));
+        match Decoded.photo(&path) {
+            Ok(read) => {
+                let line = FrameLine {
+                    film: None,
+                    photo: Some(index),
+                    time_secs: 0.0,
+                    width_px: 0,
+                    height_px: 0,
+                    bytes: 0,
+                    blake3: String::new(),
+                };
+                self.keep(line, &read.extension, &read.bytes, sampled)?;
+                Ok(PhotoMade {
+                    extension: read.extension,
+                    remarks: read.remarks,
+                    failed: None,
+                })
+            }
+            Err(error) => Ok(PhotoMade {
+                extension: String::new(),
+                remarks: Vec::new(),
+                failed: Some(reason_of(error.into())?),
+            }),
+        }
+    }
+
+    /// Writes a frame as a loose file.
+    fn keep(
+        &self,
+        mut line: FrameLine,
+        extension: &str,
+        bytes: &[u8],
+        sampled: &mut Sampled,
+    ) -> Result<(), ShardError> {
+        let name = format!("{:08}.{extension}", sampled.lines.len());
+        line.bytes = bytes.len() as u64;
+        line.blake3 = blake3::hash(bytes).to_hex().to_string();
+        files::write(
+            &self.dir.join(LOOSE).join(&name),
+            bytes,
+            Durability::Renamed,
+        )?;
+        sampled.lines.push(line);
+        sampled.names.push(name);
+        Ok(())
+    }
+
+    /// Refuses a file that is not the one in the list.
+    fn is_listed(&self, path: &Path, bytes: u64, sample: Option<&str>) -> Result<(), ShardError> {
+        let facts = files::metadata(path).map_err(ShardError::io("read", path))?;
+        let same = facts.len() == bytes
+            && match sample {
+                Some(sample) => sample_of_file(path)? == sample,
+                None => true,
+            };
+        if same {
+            return Ok(());
+        }
+        Err(ShardError::bad(
+            path,
+            format!(
+                "is another file than the one that “{}” was made of; make the list of shards anew",
+                self.order.list.display()
+            ),
+        ))
+    }
+
+    /// Computes the bottlenecks of all frames. Returns how many were not there yet.
+    fn compute(&self, sampled: &Sampled) -> Result<u64, ShardError> {
+        let loose = self.dir.join(LOOSE);
+        let frames: Vec<PathBuf> = sampled.names.iter().map(|name| loose.join(name)).collect();
+        let mut computed = 0;
+        for pin in &self.header.architectures {
+            let architecture = pin.architecture(&self.order.list)?;
+            let preprocessing = architecture.preprocessing(pin.fit)?;
+            let cache = self.dir.join(COMPUTED);
+            let table = bottlenecks(
+                &frames,
+                &architecture,
+                &preprocessing,
+                None,
+                Some(&cache),
+                self.work,
+            )?;
+            computed += frames.len() - table.from_cache - table.failed.len();
+        }
+        Ok(computed as u64)
+    }
+
+    /// Joins the loose files and writes the manifest.
+    fn pack(&self, sampled: Sampled, id: &ListId, here: Versions) -> Result<Manifest, ShardError> {
+        self.work
+            .stage("Packing frames", Some(sampled.lines.len() as u64));
+        let pack = self.dir.join(PACK);
+        let loose = self.dir.join(LOOSE);
+        let mut out = files::NewFile::beside(&pack)?;
+        let mut pack_bytes = 0;
+        {
+            let mut out = BufWriter::with_capacity(1 << 20, &mut out);
+            for (name, line) in sampled.names.iter().zip(&sampled.lines) {
+                self.work.check()?;
+                let path = loose.join(name);
+                let bytes = files::read(&path).map_err(ShardError::io("read", &path))?;
+                if blake3::hash(&bytes).to_hex().as_str() != line.blake3 {
+                    return Err(ShardError::bad(
+                        &path,
+                        "was changed while the part was made; remove the folder of the part and make it anew",
+                    ));
+                }
+                out.write_all(&bytes)
+                    .map_err(ShardError::io("write", &pack))?;
+                pack_bytes += line.bytes;
+                self.work.advance(1);
+            }
+            out.flush().map_err(ShardError::io("write", &pack))?;
+        }
+        out.commit(Durability::Renamed)?;
+        let mut text = Vec::new();
+        for line in &sampled.lines {
+            serde_json::to_writer(&mut text, line)
+                .map_err(|error| ShardError::io("write", self.dir.join(FRAMES))(error.into()))?;
+            text.push(b'\n');
+        }
+        let mut blake3 = BTreeMap::new();
+        blake3.insert(FRAMES.to_owned(), blake3::hash(&text).to_hex().to_string());
+        files::write(&self.dir.join(FRAMES), &text, Durability::Renamed)?;
+        if !sampled.lines.is_empty() {
+            self.pack_rows(&mut blake3)?;
+        }
+        let manifest = Manifest {
+            salamander_part: FORMAT,
+            list: id.clone(),
+            shard: self.order.shard,
+            versions: here,
+            films: sampled.films,
+            photos: sampled.photos,
+            frames: sampled.lines.len() as u64,
+            pack_bytes,
+            blake3,
+        };
+        let path = self.dir.join(MANIFEST);
+        let text = files::json_with_checksum(&manifest)
+            .map_err(|error| ShardError::io("write", &path)(error.into()))?;
+        files::write(&path, &text, Durability::Renamed)?;
+        for name in [SAMPLED, "list"] {
+            let path = self.dir.join(name);
+            files::remove_file(&path).map_err(ShardError::io("remove", &path))?;
+        }
+        for name in [LOOSE, COMPUTED] {
+            remove_folder(&self.dir.join(name))?;
+        }
+        Ok(manifest)
+    }
+
+    /// Writes the rows in an order that does not depend on which was computed first, and hashes their keys.
+    fn pack_rows(&self, blake3: &mut BTreeMap<String, String>) -> Result<(), ShardError> {
+        let cache = self.dir.join(CACHE);
+        remove_folder(&cache)?;
+        for pin in &self.header.architectures {
+            let architecture = pin.architecture(&self.order.list)?;
+            let preprocessing = architecture.preprocessing(pin.fit)?;
+            let from = [self.dir.join(COMPUTED)];
+            join_bottlenecks(&from, &architecture, &preprocessing, &cache, self.work)?;
+        }
+        let dir = cache.join("bottlenecks");
+        if !files::exists(&dir) {
+            return Ok(());
+        }
+        for entry in files::read_dir(&dir).map_err(ShardError::io("read", &dir))? {
+            let entry = entry.map_err(ShardError::io("read", &dir))?;
+            let path = entry.path();
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("keys") => {
+                    let bytes = files::read(&path).map_err(ShardError::io("read", &path))?;
+                    let hash = blake3::hash(&bytes).to_hex().to_string();
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    blake3.insert(format!("{CACHE}/bottlenecks/{name}"), hash);
+                }
+                Some("rows") => {}
+                // Locks.
+                _ => files::remove_file(&path).map_err(ShardError::io("remove", &path))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a file cannot be used, to follow its name; what another attempt may mend stays an error.
+fn reason_of(error: ShardError) -> Result<String, ShardError> {
+    match error {
+        ShardError::Media(
+            MediaError::Unusable { reason, .. } | MediaError::SetAside { reason, .. },
+        ) => Ok(reason),
+        ShardError::Media(MediaError::Ffmpeg(what)) => {
+            Ok(format!("cannot be read: FFmpeg cannot {what}"))
+        }
+        other => Err(other),
+    }
+}
