@@ -114,7 +114,8 @@ fn text(result: &Result) -> String {
             stretches => format!(" ({stretches} stretches of long ones)"),
         };
         let films = count(result.films as u64, "film");
-        of.push(format!("{films} of {:.0} minutes{cut}", result.minutes));
+        let minutes = count(result.minutes.ceil() as u64, "minute");
+        of.push(format!("{films} of {minutes}{cut}"));
     }
     if result.photos > 0 {
         of.push(count(result.photos as u64, "photo"));
