@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import shutil
 import signal
 import sys
@@ -118,7 +119,7 @@ class Schedule:
     damaged: list[dict[str, str]] = field(default_factory=list)
     done: int = 0
     done_before: int = 0
-    weight_done: float = 0.0
+    minutes_done: float = 0.0
     frames: int = 0
     failures: int = 0
     began: float = field(default_factory=time.monotonic)
@@ -173,7 +174,7 @@ class Schedule:
         result = outcome.result
         self.node_failures[outcome.node] = 0
         self.done += 1
-        self.weight_done += self.shards.weights[shard]
+        self.minutes_done += self.shards.minutes(shard)
         self.frames += result.get("frames", 0)
         self.note_damaged(result.get("failed", []))
         self.console.line(
@@ -184,7 +185,7 @@ class Schedule:
     def note_damaged(self, failed: list[dict[str, str]]) -> None:
         for file in failed:
             self.damaged.append(file)
-            self.console.line(f"damaged: {file['path']}: {file['error']}", event="damaged", **file)
+            self.console.line(f"damaged: {file['error']}", event="damaged", **file)
 
     def fail(self, outcome: Outcome) -> None:
         shard, sentence = outcome.shard, outcome.error or ""
@@ -211,12 +212,12 @@ class Schedule:
 
     def progress(self) -> str:
         seconds = max(time.monotonic() - self.began, 1e-9)
-        text = f"shards {self.done_before + self.done} of {len(self.shards.weights)}"
+        text = f"shards {self.done_before + self.done} of {len(self.shards.shards)}"
         if self.done:
-            left = sum(self.shards.weights[shard] for shard in [*self.waiting, *self.resting, *self.running.values()])
+            left = sum(map(self.shards.minutes, [*self.waiting, *self.resting, *self.running.values()]))
             text += f", {self.frames / seconds:.0f} frames/s"
-            if self.weight_done:
-                text += f", about {duration(left * seconds / self.weight_done)} left"
+            if self.minutes_done:
+                text += f", about {duration(left * seconds / self.minutes_done)} left"
         if self.failures:
             text += f", {self.failures} attempts failed"
         if self.given_up:
@@ -333,6 +334,8 @@ def connect(address: str | None) -> None:
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
+    # Ray would send figures of the cluster to its makers.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Nodes need no copy of the module.
     ray.cloudpickle.register_pickle_by_value(shard_tasks)
     try:
@@ -348,8 +351,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     place = options.out if "://" in options.out else str(Path(options.out).absolute())
     store = Store(place)
     store.claim(shards)
-    there = {shard: manifest for shard, manifest in store.part_manifests().items() if shard in shards.weights}
-    waiting = sorted(shards.weights.keys() - there.keys(), key=lambda shard: -shards.weights[shard])
+    there = {shard: manifest for shard, manifest in store.part_manifests().items() if shard in shards.shards}
+    waiting = sorted(shards.shards.keys() - there.keys(), key=shards.minutes, reverse=True)
 
     connect(options.address)
     cpus = cpus_of_a_shard(options.cpus)
@@ -358,12 +361,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
         job, shards, ray.put(shards.bytes), cpus, options.retries, console, deque(waiting), done_before=len(there)
     )
     console.line(
-        f"{len(waiting)} of {len(shards.weights)} shards to make, {cpus} cores each, "
+        f"{len(waiting)} of {len(shards.shards)} shards to make, {cpus} cores each, "
         f"{ray.cluster_resources().get('CPU', 0):.0f} cores in the cluster",
-        event="start", shards=len(shards.weights), waiting=len(waiting), cpus=cpus,
+        event="start", shards=len(shards.shards), waiting=len(waiting), cpus=cpus,
     )
     for manifest in there.values():
-        schedule.note_damaged(manifest.get("failed", []))
+        schedule.note_damaged(shards.damaged(manifest))
     schedule.run()
     seconds = time.monotonic() - schedule.began
     rate = f", {schedule.frames / seconds:.0f} frames/s" if schedule.done else ""
@@ -385,7 +388,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if schedule.given_up:
         numbers = ", ".join(map(str, sorted(schedule.given_up)))
         raise Failure(f"these shards could not be made: {numbers}; mend what is said above and give the same command again")
-    text = "all parts are there" if options.no_merge else f"merged {result.get('frames', 0)} frames into {options.project}"
+    text = "all parts are there" if options.no_merge else f"merged {result['parts']} of {result['of']} parts into {options.project}, {result['frames']} frames that were not there"
     console.line(text, **{**result, "event": "result"})
     return 0
 

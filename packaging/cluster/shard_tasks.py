@@ -22,9 +22,6 @@ from typing import Any
 
 import ray
 
-# A photo is about as much work as a frame, and films give two frames a second unless they are asked for more.
-PHOTOS_PER_MINUTE = 120
-
 
 class Failure(Exception):
     """A sentence for the user."""
@@ -39,8 +36,21 @@ class Shards:
 
     path: Path
     bytes: bytes
-    weights: dict[int, float]
-    """For each shard about how much work it is, as minutes of film."""
+    shards: dict[int, dict[str, Any]]
+    """By number, as they are listed."""
+
+    def minutes(self, shard: int) -> float:
+        """How much work a shard is: minutes of film, and of photos what takes about as long."""
+        return float(self.shards[shard]["minutes"])
+
+    def damaged(self, manifest: dict[str, Any]) -> list[dict[str, str]]:
+        """The files of a part that cannot be used, each with a sentence."""
+        made = [*manifest.get("films", []), *manifest.get("photos", [])]
+        return [
+            {"path": file["path"], "error": f"“{file['path']}” {of['failed']}"}
+            for file, of in zip(files_of(self.shards[manifest["shard"]]), made, strict=False)
+            if of.get("failed")
+        ]
 
     @property
     def name(self) -> str:
@@ -57,15 +67,17 @@ class Shards:
             header, *lines = [json.loads(line) for line in content.splitlines()]
             if header["salamander_shards"] != 1:
                 raise Failure(f"{path} is of another version; use the salamander_ray.py that came with the program")
-            weights = {
-                shard["shard"]: float(shard["minutes"]) + len(shard.get("photos", [])) / PHOTOS_PER_MINUTE
-                for shard in lines
-            }
+            shards = {shard["shard"]: shard for shard in lines if float(shard["minutes"]) >= 0}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Failure(f"{path} is no list of shards; make one with `salamander shards`") from error
-        if len(lines) != header["shards"] or set(weights) != set(range(1, len(lines) + 1)):
+        if len(lines) != header["shards"] or set(shards) != set(range(1, len(lines) + 1)):
             raise Failure(f"{path} is cut off or was changed; make it again with `salamander shards`")
-        return cls(path, content, weights)
+        return cls(path, content, shards)
+
+
+def files_of(shard: dict[str, Any]) -> list[dict[str, Any]]:
+    """Films, then photos, as the part has them."""
+    return [*shard.get("films", []), *shard.get("photos", [])]
 
 
 def part_name(shard: int) -> str:
@@ -281,8 +293,7 @@ def stage_media(media: tuple[tuple[str, str], ...], content: bytes, shard: int, 
     """Copies the films and photos of a shard that lie below a folder of `media` to `staged`. Yields OLD=NEW of each folder."""
     if not media:
         return
-    line = json.loads(content.splitlines()[shard])
-    paths = {entry["path"] for entry in [*line.get("films", []), *line.get("photos", [])]}
+    paths = {file["path"] for file in files_of(json.loads(content.splitlines()[shard]))}
     for index, (old, url) in enumerate(media):
         fs, root = open_url(url)
         below = old.rstrip("/") + "/"
