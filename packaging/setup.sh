@@ -260,6 +260,22 @@ install_python() {
     cp "$list" "$place/installed.txt"
 }
 
+# --- Ray, for the tests of packaging/cluster ---------------------------------------------------
+
+install_ray() {
+    local place=target/ray list=packaging/cluster/requirements.txt
+    cmp -s "$list" "$place/installed.txt" && [ -x "$place/bin/python" ] && return
+    say "making a Python environment with Ray in $place (90 MB to fetch; up to a minute)"
+    rm -rf "$place"
+    python3 -m venv "$place"
+    # There are no wheels for every system and Python; the program needs none.
+    if "$place/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: -r "$list"; then
+        cp "$list" "$place/installed.txt"
+    else
+        say "Ray cannot be installed here; its tests are left out"
+    fi
+}
+
 # --- Rust -------------------------------------------------------------------------------------
 
 check_rust() {
@@ -272,4 +288,7 @@ check_rust # first, since it is the one thing that has to be done by hand
 install_packages
 install_onnxruntime
 install_onnxruntime_web
-if [ "$tests" = yes ]; then install_python; fi
+if [ "$tests" = yes ]; then
+    install_python
+    install_ray
+fi

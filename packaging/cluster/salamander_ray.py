@@ -24,7 +24,7 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import ray
 import shard_tasks
@@ -48,15 +48,16 @@ class Console:
     """Lines for people or, with `json`, for programs; on a terminal a line of progress below them."""
 
     json: bool
+    out: TextIO
     progress: str = ""
     shown_at: float = 0.0
 
     def line(self, text: str, **event: Any) -> None:
         if self.json:
-            print(json.dumps(event), flush=True)
+            print(json.dumps(event), file=self.out, flush=True)
             return
         self.erase()
-        print(visible(text), flush=True)
+        print(visible(text), file=self.out, flush=True)
         self.paint()
 
     def show(self, progress: str) -> None:
@@ -95,6 +96,10 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 # --- The cluster ------------------------------------------------------------------------------------
 
 
@@ -105,13 +110,15 @@ class Schedule:
     job: Job
     shards: Shards
     content: Any
-    cpus: float
+    cpus: int
     retries: int
     console: Console
     waiting: deque[int]
     resting: dict[int, float] = field(default_factory=dict)
     """Shards to be repeated, with the moment from which on."""
-    running: dict[Any, int] = field(default_factory=dict)
+    running: dict[Any, tuple[int, str | None]] = field(default_factory=dict)
+    """Shards given to the cluster, with the node if it was chosen here."""
+    slots: dict[str, int] = field(default_factory=dict)
     failed_on: dict[int, set[str]] = field(default_factory=dict)
     attempts: Counter[int] = field(default_factory=Counter)
     node_failures: Counter[str] = field(default_factory=Counter)
@@ -134,12 +141,10 @@ class Schedule:
                 for shard in [shard for shard, rested_at in self.resting.items() if rested_at <= time.monotonic()]:
                     del self.resting[shard]
                     self.waiting.appendleft(shard)
+                self.slots = self.slots_of_nodes()
                 # Twice as many as run at once: enough for an autoscaler to see, few enough to choose nodes late.
-                slots = int(ray.cluster_resources().get("CPU", 0) // self.cpus)
-                while self.waiting and len(self.running) < max(2 * slots, 8):
-                    shard = self.waiting.popleft()
-                    options = self.away_from(self.failed_on.get(shard, set()))
-                    self.running[task.options(**options).remote(self.job, self.content, shard)] = shard
+                while self.waiting and len(self.running) < max(2 * sum(self.slots.values()), 8):
+                    self.submit(task, self.waiting.popleft())
                 if not self.running:
                     time.sleep(0.2)
                     continue
@@ -152,18 +157,27 @@ class Schedule:
             for reference in self.running:
                 ray.cancel(reference, force=True)
 
-    def away_from(self, failed: set[str]) -> dict[str, Any]:
-        """Options that keep a task from nodes where it failed, and from those where everything fails, while there are others."""
-        bad = failed | {node for node, count in self.node_failures.items() if count >= NODE_FAILURES}
-        if not bad:
-            return {}
-        return {
-            "label_selector": {"ray.io/node-id": f"!in({','.join(sorted(bad))})"},
-            "fallback_strategy": [{"label_selector": {}}],
-        }
+    def slots_of_nodes(self) -> dict[str, int]:
+        """How many shards each node takes at once, without nodes that take none."""
+        alive = [node for node in ray.nodes() if node["Alive"]]
+        slots = {node["NodeID"]: int(node["Resources"].get("CPU", 0) // self.cpus) for node in alive}
+        return {node: count for node, count in slots.items() if count > 0}
+
+    def submit(self, task: Any, shard: int) -> None:
+        """Gives a shard to the cluster; away from nodes where it failed or where everything fails, while there are others."""
+        bad = {node for node, count in self.node_failures.items() if count >= NODE_FAILURES}
+        bad |= self.failed_on.get(shard, set())
+        good = [node for node in self.slots if node not in bad]
+        node = None
+        if good and len(good) < len(self.slots):
+            given = Counter(node for _, node in self.running.values())
+            node = min(good, key=lambda node: given[node] / self.slots[node])
+            # Soft: if the node is gone by then, anywhere.
+            task = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id=node, soft=True))
+        self.running[task.remote(self.job, self.content, shard)] = (shard, node)
 
     def settle(self, reference: Any) -> None:
-        shard = self.running.pop(reference)
+        shard, _ = self.running.pop(reference)
         try:
             outcome = ray.get(reference)
         except RayError as error:
@@ -214,10 +228,12 @@ class Schedule:
         seconds = max(time.monotonic() - self.began, 1e-9)
         text = f"shards {self.done_before + self.done} of {len(self.shards.shards)}"
         if self.done:
-            left = sum(map(self.shards.minutes, [*self.waiting, *self.resting, *self.running.values()]))
+            left = sum(map(self.shards.minutes, [*self.waiting, *self.resting, *(shard for shard, _ in self.running.values())]))
             text += f", {self.frames / seconds:.0f} frames/s"
             if self.minutes_done:
                 text += f", about {duration(left * seconds / self.minutes_done)} left"
+        if not self.slots:
+            text += f", waiting for a node with {counted(self.cpus, 'core')}"
         if self.failures:
             text += f", {self.failures} attempts failed"
         if self.given_up:
@@ -234,14 +250,6 @@ def lost(error: RayError) -> str:
     if isinstance(error, WorkerCrashedError):
         return "the worker was killed, or its node is gone"
     return f"{type(error).__name__}: {error}"
-
-
-def cpus_of_a_shard(asked: int | None) -> int:
-    """At most four cores a shard and at most those of the smallest node, so that no core stays without a shard."""
-    if asked:
-        return asked
-    cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    return min([4, *(count for count in cores if count > 0)])
 
 
 def clean_nodes(job: Job) -> None:
@@ -312,8 +320,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--program", default="salamander", metavar="PATH", help="the program on each node (default: salamander in PATH)"
     )
     parser.add_argument(
-        "--cpus", type=at_least(1), metavar="N",
-        help="cores for each shard (default: 4, or those of the smallest node if that has fewer)",
+        "--cpus", type=at_least(1), default=1, metavar="N", help="cores for each shard (default: 1)"
     )
     parser.add_argument("--retries", type=at_least(0), default=3, metavar="N", help="how often a shard is repeated (default: 3)")
     parser.add_argument(
@@ -338,8 +345,10 @@ def connect(address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Nodes need no copy of the module.
     ray.cloudpickle.register_pickle_by_value(shard_tasks)
+    # Of what Ray keeps in memory only the list of shards is large.
+    here: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 256 * 2**20} if address == "local" else {}
     try:
-        ray.init(address=address, include_dashboard=False if address == "local" else None, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise Failure(f"there is no Ray cluster at {address or 'the address of RAY_ADDRESS'}: {error}") from error
     # `ray job stop` ends it so. Ray has set a handler of its own by now.
@@ -354,16 +363,16 @@ def run(options: argparse.Namespace, console: Console) -> int:
     there = {shard: manifest for shard, manifest in store.part_manifests().items() if shard in shards.shards}
     waiting = sorted(shards.shards.keys() - there.keys(), key=shards.minutes, reverse=True)
 
+    scratch = str(Path(options.scratch).absolute()) if options.scratch else None
     connect(options.address)
-    cpus = cpus_of_a_shard(options.cpus)
-    job = Job(options.program, cpus, store, shards.name, options.scratch, tuple(options.moved), tuple(options.media))
+    job = Job(options.program, options.cpus, store, shards.name, scratch, tuple(options.moved), tuple(options.media))
     schedule = Schedule(
-        job, shards, ray.put(shards.bytes), cpus, options.retries, console, deque(waiting), done_before=len(there)
+        job, shards, ray.put(shards.bytes), options.cpus, options.retries, console, deque(waiting), done_before=len(there)
     )
     console.line(
-        f"{len(waiting)} of {len(shards.shards)} shards to make, {cpus} cores each, "
-        f"{ray.cluster_resources().get('CPU', 0):.0f} cores in the cluster",
-        event="start", shards=len(shards.shards), waiting=len(waiting), cpus=cpus,
+        f"{len(waiting)} of {len(shards.shards)} shards to make, {counted(options.cpus, 'core')} each, "
+        f"{counted(int(ray.cluster_resources().get('CPU', 0)), 'core')} in the cluster",
+        event="start", shards=len(shards.shards), waiting=len(waiting), cpus=options.cpus,
     )
     for manifest in there.values():
         schedule.note_damaged(shards.damaged(manifest))
@@ -395,7 +404,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
-    console = Console(options.json)
+    console = Console(options.json, sys.stdout)
+    # Ray's own messages do not belong among the lines.
+    sys.stdout = sys.stderr
 
     try:
         return run(options, console)

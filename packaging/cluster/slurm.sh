@@ -6,8 +6,8 @@
 # Given again it makes what is missing; whole parts end at once. Then: salamander merge PROJECT /nfs/parts
 #SBATCH --job-name=salamander
 #SBATCH --array=1-1
-#SBATCH --cpus-per-task=4
-#SBATCH --mem=8G
+#SBATCH --cpus-per-task=1
+#SBATCH --mem=4G
 #SBATCH --requeue
 set -euo pipefail
 shards=${1:?usage: sbatch --array=1-N slurm.sh SHARDS OUT}

@@ -12,6 +12,8 @@ mod chromium;
 mod cli;
 mod cli_faults;
 mod cli_program;
+#[cfg(target_os = "linux")]
+mod cluster;
 mod coreml;
 mod costs;
 mod damaged;

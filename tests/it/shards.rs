@@ -10,10 +10,10 @@ use crate::cli_program::{Place, Ran};
 use crate::kill::{contents, kill_moments};
 
 /// The options that both ways get.
-const TAKING: &str = "--class-from folder --fps 5 --width 160";
+pub const TAKING: &str = "--class-from folder --fps 5 --width 160";
 
 /// A list of the videos in shards of two films each, with cheap bottlenecks. Returns how many shards it has.
-fn list(place: &Place, more: &str) -> usize {
+pub fn list(place: &Place, more: &str) -> usize {
     place.result("new q");
     let line = format!("shards q videos --out l.jsonl --size 0.06 {TAKING}{more}");
     let result = place.result(&line);
@@ -28,12 +28,12 @@ fn make_all(place: &Place, shards: usize) {
     }
 }
 
-fn classes(place: &Place, project: &str) -> BTreeMap<String, Vec<u8>> {
+pub fn classes(place: &Place, project: &str) -> BTreeMap<String, Vec<u8>> {
     contents(&place.path(project).join("classes"))
 }
 
 /// The values of the bottlenecks of all frames, by path.
-fn features(place: &Place, project: &str, all_cached: bool) -> Vec<u8> {
+pub fn features(place: &Place, project: &str, all_cached: bool) -> Vec<u8> {
     let line =
         format!("features {project} --out {project}.st --architecture efficientnet-lite0@96");
     let result = place.result(&line);
@@ -47,7 +47,7 @@ fn features(place: &Place, project: &str, all_cached: bool) -> Vec<u8> {
     bytes[8 + header..].to_vec()
 }
 
-const ARCHITECTURE: &str = " --architecture efficientnet-lite0@96";
+pub const ARCHITECTURE: &str = " --architecture efficientnet-lite0@96";
 
 #[test]
 fn a_merged_project_is_the_one_that_an_import_makes() {
