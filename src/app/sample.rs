@@ -41,15 +41,15 @@ impl App {
                 let from = sample_dir().ok_or_else(|| ProjectError::Io {
                     action: "find",
                     path: PathBuf::from("assets/sample"),
-                    source: io::Error::new(
+                    error: io::Error::new(
                         io::ErrorKind::NotFound,
                         "the sample videos are not installed",
                     ),
                 })?;
-                copy_tree(&from, &made_videos).map_err(|source| ProjectError::Io {
+                copy_tree(&from, &made_videos).map_err(|error| ProjectError::Io {
                     action: "copy the sample videos to",
                     path: made_videos.clone(),
-                    source,
+                    error,
                 })?;
                 Ok(true)
             },

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Depth;
-use crate::files::FileError;
+use crate::files::{FileError, why};
 use crate::graph::GraphError;
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
@@ -128,7 +128,7 @@ pub enum BackboneError {
         reason: String,
     },
     /// The cache or an output file.
-    #[error("cannot {action} “{}”: {error}", path.display())]
+    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
     Io {
         /// What was tried: "read", "write".
         action: &'static str,

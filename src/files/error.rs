@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A file or folder that could not be written. The layers above turn it into their own error, which names the file
 /// and the remedy.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} “{}”: {error}", path.display())]
+#[error("cannot {action} “{}”: {}", path.display(), why(error))]
 pub struct FileError {
     /// What was tried: "write", "make".
     pub action: &'static str,
@@ -25,5 +25,26 @@ impl FileError {
             path,
             error,
         }
+    }
+}
+
+/// What the system said, in words that say what to do where there is something to do; to follow a colon.
+#[must_use]
+pub fn why(error: &io::Error) -> String {
+    if error.get_ref().is_some() {
+        // Not the system's own words.
+        return error.to_string();
+    }
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".into(),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; change the rights of the file or its folder".into()
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "the disk is full; free some space and try again, what is written stays".into()
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".into(),
+        io::ErrorKind::IsADirectory => "it is a folder".into(),
+        _ => error.to_string(),
     }
 }

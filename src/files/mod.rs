@@ -33,7 +33,7 @@ pub use access::{
 };
 pub use checksum::{ALTERED, is_as_written, json_with_checksum};
 pub use confined::{FollowedLink, confine, follow, is_followed, is_link_in_the_way};
-pub use error::FileError;
+pub use error::{FileError, why};
 pub use folders::{is_refusal, is_writable, make_dirs, sync_dir, sync_files};
 pub use temporary::{is_temporary, remove_left_over};
 pub use write::{Durability, NewFile, NewFolder, append, copy, write};

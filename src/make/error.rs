@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::evaluate::EvaluateError;
 use crate::export::ExportError;
-use crate::files::FileError;
+use crate::files::{FileError, why};
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
 use crate::project::ProjectError;
@@ -76,7 +76,7 @@ pub enum MakeError {
         path: PathBuf,
     },
     /// A file of this layer's own.
-    #[error("cannot {action} “{}”: {error}", path.display())]
+    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
     Io {
         /// What was tried.
         action: &'static str,

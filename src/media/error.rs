@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::files::FileError;
+use crate::files::{FileError, why};
 use crate::jobs::Cancelled;
 use crate::project::ProjectError;
 
@@ -84,21 +84,5 @@ impl MediaError {
             path: path.to_owned(),
             error,
         }
-    }
-}
-
-/// What the system said, in words that say what to do where there is something to do.
-fn why(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".into(),
-        io::ErrorKind::PermissionDenied => {
-            "permission denied; change the rights of the file or its folder".into()
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the disk is full; free some space and go on, what is written stays".into()
-        }
-        io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".into(),
-        io::ErrorKind::IsADirectory => "it is a folder".into(),
-        _ => error.to_string(),
     }
 }

@@ -41,8 +41,8 @@ pub(super) enum Taken {
 /// Takes the lock on the folder `root`, unless nothing can be written there.
 pub(super) fn take(root: &Path) -> Result<Taken, ProjectError> {
     let lock = match ProjectLock::take(root) {
-        Err(ProjectError::Io { source, .. }) if files::is_refusal(&source) => {
-            log::info!("“{}” is opened for reading: {source}", root.display());
+        Err(ProjectError::Io { error, .. }) if files::is_refusal(&error) => {
+            log::info!("“{}” is opened for reading: {error}", root.display());
             return Ok(Taken::ReadOnly);
         }
         // A copy without the file of the lock, on a disk where none can be made.

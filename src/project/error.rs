@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::files::{FileError, FollowedLink};
+use crate::files::{FileError, FollowedLink, why};
 use crate::jobs::Cancelled;
 
 use super::access::refusal;
@@ -13,14 +13,14 @@ use super::{Access, ClassName};
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
     /// A file or folder could not be read or written.
-    #[error("cannot {action} “{path}”: {source}")]
+    #[error("cannot {action} “{path}”: {}", why(error))]
     Io {
         /// What was tried: "read", "write", "move".
         action: &'static str,
         /// Which file or folder.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What the system said; part of the message, so not offered as a source again.
+        error: std::io::Error,
     },
     /// Cancelled by the user.
     #[error(transparent)]
@@ -205,7 +205,7 @@ impl From<FileError> for ProjectError {
         Self::Io {
             action: error.action,
             path: error.path,
-            source: error.error,
+            error: error.error,
         }
     }
 }
@@ -214,7 +214,7 @@ impl ProjectError {
     /// Whether the disk is full, or the user's part of it.
     pub(super) fn is_full(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+        matches!(self, Self::Io { error, .. } if matches!(error.kind(), StorageFull | QuotaExceeded))
     }
 
     /// For `map_err`: an [`ProjectError::Io`] about `path`.
@@ -223,10 +223,10 @@ impl ProjectError {
         path: &std::path::Path,
     ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io {
+        move |error| Self::Io {
             action,
             path,
-            source,
+            error,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::evaluate::EvaluateError;
 use crate::export::ExportError;
 use crate::export::frozen_graph::FrozenGraphError;
-use crate::files::FileError;
+use crate::files::{FileError, why};
 use crate::project::ProjectError;
 use crate::train::TrainError;
 
@@ -57,7 +57,7 @@ pub enum RetrainError {
         reason: String,
     },
     /// A folder or file.
-    #[error("cannot {action} “{}”: {error}", path.display())]
+    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
     Io {
         /// What was tried: "make", "read", "replace".
         action: &'static str,

@@ -8,7 +8,7 @@ use crate::jobs::Work;
 use crate::media::{
     FileReport, ImportOptions, MediaError, PlanGroup, cut_points, plan, probe, start_decoders,
 };
-use crate::project::{Project, ProjectError, Sampling, sample_of_file};
+use crate::project::{Project, Sampling, sample_of_file};
 
 use super::ShardError;
 use super::list::{FilmPiece, Group, ListedPhoto, ModelPin, Shard, ShardList, new_header};
@@ -213,13 +213,6 @@ fn look_at(
     match looked() {
         Ok(film) => Ok(Ok(film)),
         Err(MediaError::Cancelled(cancelled)) => Err(cancelled.into()),
-        Err(MediaError::Project(ProjectError::Io { path, source, .. })) => {
-            let error = MediaError::Io {
-                path,
-                error: source,
-            };
-            Ok(Err(error.to_string()))
-        }
         Err(error) => Ok(Err(error.to_string())),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::backbone::BackboneError;
-use crate::files::FileError;
+use crate::files::{FileError, why};
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
 use crate::onnx::OnnxError;
@@ -59,7 +59,7 @@ pub enum ShardError {
         path: PathBuf,
     },
     /// A file of this layer's own.
-    #[error("cannot {action} “{}”: {error}", path.display())]
+    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
     Io {
         /// What was tried.
         action: &'static str,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::backbone::BackboneError;
-use crate::files::FileError;
+use crate::files::{FileError, why};
 use crate::jobs::Cancelled;
 use crate::project::ProjectError;
 use crate::train::TrainError;
@@ -35,7 +35,7 @@ pub enum SweepError {
     #[error("there is a sweep “{0}” already; remove that one first")]
     InTheWay(String),
     /// A file of a sweep.
-    #[error("cannot {action} “{}”: {error}", path.display())]
+    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
     Io {
         /// What was tried.
         action: &'static str,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::backbone::BackboneError;
-use crate::files::FileError;
+use crate::files::{FileError, why};
 use crate::graph::GraphError;
 use crate::jobs::Cancelled;
 use crate::onnx::OnnxError;
@@ -48,7 +48,7 @@ pub enum TrainError {
     )]
     Diverged(u32),
     /// A file of a run.
-    #[error("cannot {action} “{}”: {error}", path.display())]
+    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
     Io {
         /// What was tried: "read", "write".
         action: &'static str,

@@ -177,3 +177,43 @@ fn a_damaged_project_opens_on_a_full_disk() {
     place.result("classes disk/p add fox");
     assert!(project.join("project.json.damaged").exists());
 }
+
+#[test]
+fn a_part_that_finds_no_room_is_made_once_there_is_some() {
+    let place = Place::new();
+    let Some(_disk) = SmallDisk::mount(place.path("disk")) else {
+        eprintln!("SKIPPED: a full disk is not tested, because mounting a small one needs root");
+        return;
+    };
+    place.video("big.mp4", "mandelbrot=size=320x240:rate=30,trim=duration=1");
+    place.result("new p");
+    place.result("shards p big.mp4 --out l.jsonl --fps 15 --no-bottlenecks");
+    place.result("work --shard l.jsonl:1 --out elsewhere");
+    let line = "work --shard l.jsonl:1 --out disk/parts";
+    let disk = place.path("disk");
+    for room in [0, 30_000, 150_000] {
+        fill(&disk);
+        let filling = disk.join("filling");
+        let length = fs::metadata(&filling).unwrap().len();
+        fs::File::options()
+            .write(true)
+            .open(&filling)
+            .unwrap()
+            .set_len(length - room.min(length))
+            .unwrap();
+        let sentence = place.failure(line);
+        assert!(
+            sentence.contains("space") || sentence.contains("full"),
+            "{room}: {sentence}"
+        );
+        assert!(!disk.join("parts/part-000001").exists(), "{room}");
+        fs::remove_file(filling).unwrap();
+        fs::remove_file(disk.join("one more")).ok();
+    }
+    place.result(line);
+    for name in ["manifest.json", "frames.jsonl", "frames.pack"] {
+        let file = |out: &str| fs::read(place.path(out).join("part-000001").join(name)).unwrap();
+        assert!(file("disk/parts") == file("elsewhere"), "{name}");
+    }
+    assert_eq!(place.result("merge p disk/parts")["frames"], 15);
+}

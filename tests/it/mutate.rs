@@ -421,3 +421,41 @@ fn a_changed_export_is_refused_or_read() {
         mutate(&place, &case);
     }
 }
+
+#[test]
+fn changed_shards_and_parts_are_refused_or_merged() {
+    let place = Place::new();
+    place.videos();
+    std::fs::create_dir(place.path("w")).unwrap();
+    let taking = "--class-from folder --fps 5 --width 160 --architecture efficientnet-lite0@96";
+    for line in [
+        "new w/q",
+        &format!("shards w/q videos/bars --out w/l.jsonl --size 0.06 {taking}"),
+        "work --shard w/l.jsonl:1 --out w/parts",
+        "work --shard w/l.jsonl:2 --out w/parts",
+    ] {
+        let done = place.line(line);
+        assert_eq!(done.code, Some(0), "{line}: {}", done.stderr);
+    }
+    let manifest = place.path("w/parts/part-000002/manifest.json");
+    for (files, line) in [
+        (all_files(&place, "w/parts", ""), "merge w/q w/parts"),
+        (
+            vec![place.path("w/l.jsonl")],
+            "work --shard w/l.jsonl:1 --out w/fresh",
+        ),
+        (
+            vec![place.path("w/parts/shards.jsonl")],
+            "merge w/q w/parts",
+        ),
+        (vec![manifest], "work --shard w/l.jsonl:2 --out w/parts"),
+    ] {
+        let case = Case {
+            folder: "w",
+            files,
+            lines: &[line],
+            hashed: false,
+        };
+        mutate(&place, &case);
+    }
+}

@@ -313,8 +313,8 @@ impl Importing<'_> {
     /// Reports a file that cannot be used, or hands the error on when it is not the file's fault.
     fn fail_with(&mut self, file: &PlannedFile, error: MediaError) -> Result<(), MediaError> {
         let error = match error {
-            MediaError::Project(ProjectError::Io { path, source, .. }) if path == file.path => {
-                MediaError::read(&path, source)
+            MediaError::Project(ProjectError::Io { path, error, .. }) if path == file.path => {
+                MediaError::read(&path, error)
             }
             other => other,
         };
