@@ -273,6 +273,11 @@ def make_part(job: Job, content: bytes, shard: int) -> dict[str, Any]:
         for pair in moved:
             command += ["--moved", pair]
         result = run_program(command)
+    except Failure:
+        if not job.store.is_path:
+            # It is made again elsewhere, and this disk may be full of it.
+            shutil.rmtree(out / f"{part_name(shard)}.partial", ignore_errors=True)
+        raise
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     if not job.store.is_path:
