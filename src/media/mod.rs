@@ -1,7 +1,7 @@
 //! Probing, decoding, sampling, orientation, still images, and bringing them into a project.
 //!
 //! The only layer that knows FFmpeg. A sampled frame goes through `ffmpeg` (open the file), `decode`
-//! (pictures and their times), `graph` (FFmpeg's filters), `sample` (which frames), `jpeg`; all of that, and the
+//! (pictures and their times), `graph` (FFmpeg's filters), `sample` (which frames), `stretch` (of a part), `jpeg`; all of that, and the
 //! decoders of still images, in a process of its own (`helper`), whose answers arrive in `sampler`.
 
 mod adopt;

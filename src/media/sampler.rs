@@ -116,8 +116,9 @@ impl JpegSampler {
     }
 
     /// As [`JpegSampler::open`], for the frames of a stretch of the film: the files and times, bit by bit, that a sampling
-    /// of the whole film gives there. It may be that decoding has to begin long before the stretch. `threads` is the number
-    /// of decoder threads. A stretch without a frame is no error; that a film is one without any, [`Findings::check`] says.
+    /// of the whole film gives there. (Damage is an exception: FFmpeg itself decodes it differently from time to time.) It may
+    /// be that decoding has to begin long before the stretch. `threads` is the number of decoder threads. A stretch without
+    /// a frame is no error; that a film is one without any, [`Findings::check`] says.
     pub fn open_stretch(
         path: &Path,
         sampling: &Sampling,

@@ -4,6 +4,11 @@
 //! begins at a key frame some way before the stretch, and what it gives is used once it cannot depend any more on where
 //! decoding began ([`Halt::Unsettled`] otherwise). If that is not so where the stretch begins, decoding begins again from
 //! further back, at last from the start of the film: always right, but slower. Likewise it ends only behind the stretch.
+//!
+//! Slow are stretches within a still image that lasts for hours: which of its frames are left out depends on the first of them.
+//! Where a film is damaged, FFmpeg with several threads decodes differently from time to time, the whole film too.
+
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -224,7 +229,7 @@ fn lead_secs(sampling: &Sampling) -> f64 {
 }
 
 /// Refuses a stretch that makes no sense.
-pub(super) fn check(path: &std::path::Path, stretch: Option<Stretch>) -> Result<(), MediaError> {
+pub(super) fn check(path: &Path, stretch: Option<Stretch>) -> Result<(), MediaError> {
     let Some(Stretch { from_secs, to_secs }) = stretch else {
         return Ok(());
     };
