@@ -128,19 +128,16 @@ fn text(result: &Result) -> String {
         size(result.bytes)
     );
     if result.left_out > 0 {
-        text.push_str(&format!(
-            "{} that hold no video and no photo were passed over\n",
-            count(result.left_out as u64, "file")
-        ));
+        text.push_str(&count(result.left_out as u64, "file"));
+        text.push_str(" that hold no video and no photo were passed over\n");
     }
     for note in &result.notes {
         text.push_str(&visible(note));
         text.push('\n');
     }
-    text.push_str(&format!(
-        "next: salamander work --shard {}:N --out DIR for each N, then salamander merge PROJECT DIR",
-        visible(&result.path)
-    ));
+    text.push_str("next: salamander work --shard ");
+    text.push_str(&visible(&result.path));
+    text.push_str(":N --out DIR for each N, then salamander merge PROJECT DIR");
     text
 }
 

@@ -86,9 +86,10 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     console.result(&result, || {
         let frames = count(result.frames, "frame");
         let part = visible(&result.part);
-        match result.already {
-            true => format!("{part} is there already: {frames}"),
-            false => format!("{part}: {frames}, {:.1} s", result.seconds),
+        if result.already {
+            format!("{part} is there already: {frames}")
+        } else {
+            format!("{part}: {frames}, {:.1} s", result.seconds)
         }
     })
 }

@@ -22,7 +22,7 @@ const MOST_WRONG: usize = 8;
 
 /// The times at which the film `path` can be cut into stretches of at least `least_secs` seconds: seconds from its start,
 /// ascending, each that of a key frame. Nothing is decoded, and little is read. Empty where the film is too short, or has
-/// no index of key frames that can be relied on: of the containers, MP4 (MOV) and Matroska (WebM) have one, where they are
+/// no index of key frames that can be relied on: of the containers, MP4 (MOV) and Matroska (`WebM`) have one, where they are
 /// whole. Sampling a stretch of any other film reads that from its start.
 ///
 /// # Errors
@@ -114,9 +114,7 @@ fn key_frames(video: &OpenVideo, bytes: u64) -> Vec<i64> {
             }
             last = at;
             let flags = (*entry).flags();
-            if flags & ffi::AVINDEX_KEYFRAME as i32 != 0
-                && flags & ffi::AVINDEX_DISCARD_FRAME as i32 == 0
-            {
+            if flags & ffi::AVINDEX_KEYFRAME != 0 && flags & ffi::AVINDEX_DISCARD_FRAME == 0 {
                 keys.push(at.rescale(time_base, rescale::TIME_BASE));
             }
         }

@@ -222,10 +222,12 @@ fn clock(secs: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing test should panic")]
+
     use super::*;
 
-    fn part(from_secs: f64, to_secs: f64) -> Option<Part> {
-        Some(Part { from_secs, to_secs })
+    fn part(from_secs: f64, to_secs: f64) -> Part {
+        Part { from_secs, to_secs }
     }
 
     #[test]
@@ -235,9 +237,9 @@ mod tests {
             errors: 2,
             first_error_secs: Some(61.0),
             gaps: 1,
-            longest_gap: part(10.0, 20.0),
+            longest_gap: Some(part(10.0, 20.0)),
             left_out: 3,
-            longest_still: part(0.0, 50.0),
+            longest_still: Some(part(0.0, 50.0)),
             ..Findings::default()
         };
         let second = Findings {
@@ -245,9 +247,9 @@ mod tests {
             errors: 1,
             first_error_secs: Some(200.0),
             gaps: 2,
-            longest_gap: part(150.0, 160.0),
+            longest_gap: Some(part(150.0, 160.0)),
             left_out: 4,
-            longest_still: part(100.0, 150.0),
+            longest_still: Some(part(100.0, 150.0)),
             wrong_times: 1,
             ..Findings::default()
         };

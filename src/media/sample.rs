@@ -78,6 +78,7 @@ pub(super) struct Begin {
 }
 
 /// Decodes a video, or a part of it, and yields the frames that [`Sampling`] takes there.
+#[allow(clippy::struct_excessive_bools, reason = "each is a state of its own")]
 pub(super) struct Pass {
     path: PathBuf,
     decoding: Decoding,
@@ -303,7 +304,7 @@ impl Pass {
                     Some(_) => Doubt::Further,
                     None => Doubt::Start,
                 };
-                self.check_doubt(self.decoding.doubt(), limit)?;
+                Self::check_doubt(self.decoding.doubt(), limit)?;
                 let look = Look::of(&frame);
                 if self.lead_in.is_some_and(|expected| expected != look) {
                     return Err(Halt::Unsettled { from_start: true });
@@ -323,7 +324,7 @@ impl Pass {
             return Ok(());
         }
         let doubt = self.decoding.settle();
-        self.check_doubt(doubt, Doubt::Further)?;
+        Self::check_doubt(doubt, Doubt::Further)?;
         if self.gaps.is_settled() {
             Ok(())
         } else {
@@ -332,7 +333,7 @@ impl Pass {
     }
 
     /// Halts if there is as much in doubt as `limit`, or more.
-    fn check_doubt(&self, doubt: Doubt, limit: Doubt) -> Result<(), Halt> {
+    fn check_doubt(doubt: Doubt, limit: Doubt) -> Result<(), Halt> {
         if doubt >= limit {
             return Err(Halt::Unsettled {
                 from_start: doubt == Doubt::Start,

@@ -39,6 +39,7 @@ pub struct Stretch {
 
 /// The part of a film that counts, and where in the film the range of a sampling begins.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_field_names, reason = "the unit is part of the name")]
 pub(super) struct Span {
     from_secs: f64,
     to_secs: f64,

@@ -197,9 +197,10 @@ fn look_at(
             (to - from).max(0.0) / 60.0
         });
         let long = length.is_some_and(|length| length > minutes * LONGER);
-        let cuts = match long {
-            true => cut_points(path, minutes * 60.0, work)?,
-            false => Vec::new(),
+        let cuts = if long {
+            cut_points(path, minutes * 60.0, work)?
+        } else {
+            Vec::new()
         };
         Ok(Film {
             piece: FilmPiece {
@@ -207,7 +208,7 @@ fn look_at(
                 ..piece.clone()
             },
             minutes: length.unwrap_or(piece.bytes as f64 / BYTES_A_MINUTE),
-            cuts: within(cuts, sampling),
+            cuts: within(&cuts, sampling),
         })
     };
     match looked() {
@@ -218,11 +219,11 @@ fn look_at(
 }
 
 /// Cuts within the range of a sampling.
-fn within(mut cuts: Vec<f64>, sampling: &Sampling) -> Vec<f64> {
+fn within(cuts: &[f64], sampling: &Sampling) -> Vec<f64> {
     let from = sampling.from_secs.unwrap_or(0.0);
     let to = sampling.to_secs.unwrap_or(f64::INFINITY);
-    cuts.retain(|cut| from < *cut && *cut < to);
-    cuts
+    let inside = cuts.iter().filter(|cut| from < **cut && **cut < to);
+    inside.copied().collect()
 }
 
 /// Puts films and photos into shards of about so many minutes.
@@ -348,7 +349,7 @@ mod tests {
         assert_eq!(all[4], ["d 0/1"]);
         let stretches: Vec<_> = shards[1..4]
             .iter()
-            .flat_map(|shard| shard.films[0].stretch)
+            .filter_map(|shard| shard.films[0].stretch)
             .collect();
         let ends: Vec<_> = stretches
             .iter()

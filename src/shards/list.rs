@@ -166,9 +166,10 @@ impl Versions {
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ffmpeg: ffmpeg.join(", "),
-            onnxruntime: match used {
-                true => Some(runtime_info()?.version.clone()),
-                false => None,
+            onnxruntime: if used {
+                Some(runtime_info()?.version.clone())
+            } else {
+                None
             },
         })
     }

@@ -82,15 +82,14 @@ pub fn merge(
     };
     let parts = open_parts(&found, &list, &id, &mut merged, work)?;
     check_room(project, parts.values(), force)?;
-    let supply = Supply::of(&list, &parts)?;
+    let supply = Supply::of(&list, &parts);
     let plan = plan_of(&list, &supply);
     let options = ImportOptions {
         sampling: list.header.sampling,
         force: true,
         ..ImportOptions::default()
     };
-    let imported = import_planned(project, plan, &options, &supply, work, &mut merged.outcome);
-    imported?;
+    import_planned(project, plan, &options, &supply, work, &mut merged.outcome)?;
     merged.rows = join_caches(project, &list.header, &found.list, &parts, work)?;
     Ok(merged)
 }
@@ -331,7 +330,7 @@ struct SuppliedFilm<'a> {
 }
 
 impl<'a> Supply<'a> {
-    fn of(list: &'a ShardList, parts: &'a BTreeMap<usize, Part>) -> Result<Self, ShardError> {
+    fn of(list: &'a ShardList, parts: &'a BTreeMap<usize, Part>) -> Self {
         let mut films: HashMap<PathBuf, Vec<Option<(&Part, usize)>>> = HashMap::new();
         let mut photos = HashMap::new();
         for shard in &list.shards {
@@ -355,12 +354,12 @@ impl<'a> Supply<'a> {
             let pieces = pieces.into_iter().collect::<Option<Vec<_>>>()?;
             Some((path, SuppliedFilm { pieces }))
         });
-        Ok(Self {
+        Self {
             header: &list.header,
             films: films.collect(),
             photos,
             of_source: Mutex::default(),
-        })
+        }
     }
 
     fn film(&self, path: &Path) -> Result<&SuppliedFilm<'a>, MediaError> {

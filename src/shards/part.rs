@@ -174,10 +174,10 @@ impl Part {
             let is_below = Path::new(name)
                 .components()
                 .all(|part| matches!(part, std::path::Component::Normal(_)));
-            let bytes = match is_below {
-                true => files::read(&path).map_err(ShardError::io("read", &path))?,
-                false => return Err(altered(&dir.join(MANIFEST))),
-            };
+            if !is_below {
+                return Err(altered(&dir.join(MANIFEST)));
+            }
+            let bytes = files::read(&path).map_err(ShardError::io("read", &path))?;
             if blake3::hash(&bytes).to_hex().as_str() != hash {
                 return Err(altered(&path));
             }

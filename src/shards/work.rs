@@ -116,7 +116,7 @@ pub fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError>
         Err(error) => match made_before(&dir, &id, order.shard)? {
             // Another machine was faster.
             Some(_) => {
-                files::remove_dir_all(&partial).map_err(ShardError::io("remove", &partial))?
+                files::remove_dir_all(&partial).map_err(ShardError::io("remove", &partial))?;
             }
             None => return Err(ShardError::io("write", &dir)(error)),
         },
@@ -221,10 +221,10 @@ fn begin(partial: &Path, id: &ListId) -> Result<(), ShardError> {
 }
 
 fn remove_folder(path: &Path) -> Result<(), ShardError> {
-    match files::exists(path) {
-        true => files::remove_dir_all(path).map_err(ShardError::io("remove", path)),
-        false => Ok(()),
+    if files::exists(path) {
+        files::remove_dir_all(path).map_err(ShardError::io("remove", path))?;
     }
+    Ok(())
 }
 
 /// A part under way.
