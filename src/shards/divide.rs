@@ -99,7 +99,7 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
         groups,
         found.empty_classes,
     )?;
-    let shards = fill(films, photos, order.minutes);
+    let shards = fill(films, &photos, order.minutes);
     header.shards = shards.len();
     Ok(Divided {
         list: ShardList { header, shards },
@@ -227,7 +227,7 @@ fn within(cuts: &[f64], sampling: &Sampling) -> Vec<f64> {
 }
 
 /// Puts films and photos into shards of about so many minutes.
-fn fill(films: Vec<Film>, photos: Vec<ListedPhoto>, minutes: f64) -> Vec<Shard> {
+fn fill(films: Vec<Film>, photos: &[ListedPhoto], minutes: f64) -> Vec<Shard> {
     let mut shards = Vec::new();
     let mut open = Shard::default();
     let mut close = |shard: &mut Shard| {
@@ -335,7 +335,8 @@ mod tests {
             group: 1,
             bytes: number,
         };
-        let shards = fill(films, (0..1500).map(photo).collect(), 10.0);
+        let photos: Vec<ListedPhoto> = (0..1500).map(photo).collect();
+        let shards = fill(films, &photos, 10.0);
         let names = |shard: &Shard| -> Vec<String> {
             let films = shard.films.iter();
             let name = |film: &FilmPiece| {
