@@ -414,6 +414,8 @@ def main(arguments: list[str]) -> int:
         message, code = "stopped; the same command continues", 130
     except (Failure, OSError) as failure:
         message, code = str(failure), 1
+    except Exception as error:  # noqa: BLE001  stores raise errors of their own kinds
+        message, code = f"{type(error).__name__}: {error}", 1
     finally:
         ray.shutdown()
     if options.json:

@@ -125,11 +125,9 @@ class Store:
             if fs.cat_file(beside) != shards.bytes:
                 raise Failure(f"{self.place} has parts of another list of shards than {shards.path}; choose an empty folder")
             return
-        if self.is_path:
-            # `work` puts it there; a folder that cannot be made is better said before anything runs.
-            fs.makedirs(root, exist_ok=True)
-        else:
-            fs.makedirs(root, exist_ok=True)
+        # A folder that cannot be made is better said before anything runs.
+        fs.makedirs(root, exist_ok=True)
+        if not self.is_path:
             fs.pipe_file(beside, shards.bytes)
 
     def fetch_parts(self, into: Path, shards: Shards) -> None:
