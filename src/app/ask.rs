@@ -29,6 +29,8 @@ pub enum Ask {
     Files,
     /// A folder to bring in.
     Folder,
+    /// Folders of parts to merge.
+    Parts,
     /// The folder of a project to open.
     Project,
     /// The folder in which a new project is made.
@@ -71,6 +73,10 @@ impl App {
             }
             Ask::Folder => {
                 let dialog = dialog.set_title("Add a folder of videos and photos");
+                self.wait_for(what, dialog.pick_folders(), many);
+            }
+            Ask::Parts => {
+                let dialog = dialog.set_title("Merge parts of other computers");
                 self.wait_for(what, dialog.pick_folders(), many);
             }
             Ask::Project => {
@@ -157,6 +163,7 @@ impl App {
         };
         match what {
             Ask::Files | Ask::Folder => self.add_paths(paths),
+            Ask::Parts => self.apply_import(ImportAction::Merge(paths, false)),
             Ask::Project => self.open_project(first, Vec::new()),
             Ask::ProjectsFolder => {
                 if let Some(Dialog::NewProject { folder, .. }) = &mut self.dialog {
@@ -182,6 +189,7 @@ impl App {
     pub(super) fn ask_for_path(&mut self, what: &Ask, why: Option<&'static str>) {
         let purpose = match what {
             Ask::Files | Ask::Folder => PathPurpose::AddFiles,
+            Ask::Parts => PathPurpose::MergeParts,
             Ask::Project => PathPurpose::OpenProject,
             Ask::Locate(id) => PathPurpose::Locate(id.clone()),
             Ask::Predict => PathPurpose::Predict,

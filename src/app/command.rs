@@ -30,6 +30,7 @@ pub enum Command {
     AddFiles,
     AddFolder,
     AddByPath,
+    MergeParts,
     ExtractAll,
     ExtractAgain,
     LastImport,
@@ -69,10 +70,11 @@ const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
     /// All commands, in the order of the palette.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 47] = [
         Self::AddFiles,
         Self::AddFolder,
         Self::AddByPath,
+        Self::MergeParts,
         Self::ExtractAll,
         Self::ExtractAgain,
         Self::LastImport,
@@ -148,6 +150,7 @@ impl Command {
             Self::AddFiles => "Add files…",
             Self::AddFolder => "Add folder…",
             Self::AddByPath => "Add files by path…",
+            Self::MergeParts => "Merge parts…",
             Self::ExtractAll => "Extract all frames",
             Self::ExtractAgain => "Extract all again…",
             Self::LastImport => "Last import…",
@@ -202,6 +205,9 @@ impl Command {
             Self::AddFiles => "Choose videos and photos to bring in",
             Self::AddFolder => "Choose a folder; every video and photo in it is brought in",
             Self::AddByPath => "Bring files and folders in by typing their paths",
+            Self::MergeParts => {
+                "Choose folders of frames that other computers extracted, and join them into the project"
+            }
             Self::ExtractAll => "Write the frames of every video that has none yet",
             Self::ExtractAgain => {
                 "Take frames as the settings say now from every video whose frames were taken in another way; asks what becomes of those"
@@ -294,6 +300,7 @@ impl Command {
             | Self::TrySample
             | Self::RevealProject
             | Self::AddByPath
+            | Self::MergeParts
             | Self::ExtractAgain
             | Self::LastImport
             | Self::RestoreSelected
@@ -358,6 +365,7 @@ impl Command {
             Self::AddFiles
             | Self::AddFolder
             | Self::AddByPath
+            | Self::MergeParts
             | Self::AddArchitecture
             | Self::EmptyTrash
             | Self::NewClass => changeable.is_some(),

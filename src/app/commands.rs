@@ -27,6 +27,7 @@ impl App {
             Command::GoExport => self.workspace = Workspace::Export,
             Command::AddFiles => self.ask(Ask::Files),
             Command::AddFolder => self.ask(Ask::Folder),
+            Command::MergeParts => self.ask(Ask::Parts),
             Command::AddArchitecture => self.ask(Ask::Architecture),
             Command::Sweep => {
                 self.apply(Action::Go(Workspace::Train));

@@ -156,6 +156,8 @@ pub enum PathPurpose {
     MakeModel,
     /// Brings files and folders in; one path a line.
     AddFiles,
+    /// Merges folders of parts; one path a line.
+    MergeParts,
     /// Finds a source's file again.
     Locate(SourceId),
     /// Predicts on files; one path a line.

@@ -364,6 +364,7 @@ impl App {
             }
             Action::Dropped(paths) => {
                 let paths = self.take_networks(paths);
+                let paths = self.take_parts(paths);
                 if paths.is_empty() {
                     return;
                 }

@@ -16,7 +16,7 @@ use crate::project::{ContentId, Project, Source, SourceId};
 
 use super::ShardError;
 use super::list::{Header, ListId, Shard, ShardList};
-use super::part::{CACHE, PackReader, Part, is_part};
+use super::part::{CACHE, MANIFEST, PackReader, Part, is_part};
 use super::work::LIST;
 
 /// What was merged.
@@ -73,14 +73,27 @@ pub fn merge(
     force: bool,
     work: &Work,
 ) -> Result<Merged, ShardError> {
+    let mut merged = Merged::default();
+    merge_into(project, dirs, force, work, &mut merged)?;
+    Ok(merged)
+}
+
+/// As [`merge`], for callers that need to know what came in before an error or a cancellation: it is in `merged`.
+///
+/// # Errors
+/// As [`merge`].
+pub fn merge_into(
+    project: &Project,
+    dirs: &[PathBuf],
+    force: bool,
+    work: &Work,
+    merged: &mut Merged,
+) -> Result<(), ShardError> {
     project.check_writable()?;
     let found = find(dirs)?;
     let (list, id) = ShardList::read(&found.list)?;
-    let mut merged = Merged {
-        of: list.shards.len(),
-        ..Merged::default()
-    };
-    let parts = open_parts(&found, &list, &id, &mut merged, work)?;
+    merged.of = list.shards.len();
+    let parts = open_parts(&found, &list, &id, merged, work)?;
     check_room(project, parts.values(), force)?;
     let supply = Supply::of(&list, &parts);
     let plan = plan_of(&list, &supply);
@@ -91,7 +104,22 @@ pub fn merge(
     };
     import_planned(project, plan, &options, &supply, work, &mut merged.outcome)?;
     merged.rows = join_caches(project, &list.header, &found.list, &parts, work)?;
-    Ok(merged)
+    Ok(())
+}
+
+/// The folder to merge for a path that a person gave: a folder that holds a list of shards, a part in such a folder, or the list
+/// itself, which stands for its folder. `None` for anything else.
+#[must_use]
+pub fn parts_at(path: &Path) -> Option<&Path> {
+    let holds_list = |dir: &Path| files::exists(&dir.join(LIST));
+    let name = path.file_name().unwrap_or_default();
+    if name == LIST {
+        return path.parent().filter(|dir| holds_list(dir));
+    }
+    let in_list = || path.parent().is_some_and(holds_list);
+    let is_part =
+        || is_part(&name.to_string_lossy()) && (files::exists(&path.join(MANIFEST)) || in_list());
+    (holds_list(path) || is_part()).then_some(path)
 }
 
 /// Folders of parts, and the list.

@@ -24,5 +24,5 @@ pub use error::ShardError;
 pub use list::{
     FilmPiece, Group, Header, ListId, ListedPhoto, ModelPin, Shard, ShardList, Versions,
 };
-pub use merge::{Merged, merge};
+pub use merge::{Merged, merge, merge_into, parts_at};
 pub use work::{MadePart, WorkOrder, make_part};

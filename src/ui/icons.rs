@@ -12,6 +12,8 @@ pub fn icon(icon: char, size: f32) -> RichText {
 
 /// The first step: bring videos in.
 pub const IMPORT: char = '\u{E20C}';
+/// Joins parts.
+pub const MERGE: char = '\u{E466}';
 /// The second step: sort frames into classes.
 pub const LABEL: char = '\u{E478}';
 /// The third step: train.

@@ -177,6 +177,7 @@ fn project_menu(ui: &mut Ui, cx: &mut Cx<'_>, name: &str, room: f32) {
         widgets::separator(ui);
         for (command, glyph) in [
             (Command::RevealProject, icons::REVEAL),
+            (Command::MergeParts, icons::MERGE),
             (Command::LastImport, icons::IMPORT),
             (Command::Rescan, icons::REFRESH),
             (Command::EmptyTrash, icons::TRASH),

@@ -90,6 +90,7 @@ mod window_import_report;
 mod window_lists;
 mod window_make;
 mod window_mend;
+mod window_merge;
 mod window_names;
 mod window_phone;
 mod window_plots;

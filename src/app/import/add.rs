@@ -17,8 +17,8 @@ use crate::project::{
 };
 
 /// What adding files brought, and what can be undone now.
-struct Added {
-    outcome: ImportOutcome,
+pub(super) struct Added {
+    pub outcome: ImportOutcome,
     /// A name for each file.
     names: Vec<String>,
     /// Why it ended early.
@@ -51,18 +51,22 @@ impl App {
             return;
         };
         let class_from = session.import.class_rule.class_from();
-        self.add_with(paths, class_from);
+        let paths = self.take_parts(paths);
+        if !paths.is_empty() {
+            self.add_with(paths, class_from);
+        }
     }
 
     /// Brings files and folders in that all get this label.
     pub(in crate::app) fn add_paths_to(&mut self, paths: Vec<PathBuf>, label: Label) {
-        self.add_with(
-            paths,
-            match label {
-                Label::Class(class) => ClassFrom::Chosen(class),
-                Label::Unsorted => ClassFrom::Nothing,
-            },
-        );
+        let paths = self.take_parts(paths);
+        let class_from = match label {
+            Label::Class(class) => ClassFrom::Chosen(class),
+            Label::Unsorted => ClassFrom::Nothing,
+        };
+        if !paths.is_empty() {
+            self.add_with(paths, class_from);
+        }
     }
 
     fn add_with(&mut self, paths: Vec<PathBuf>, class_from: ClassFrom) {
@@ -144,6 +148,18 @@ impl App {
 
     /// Takes in what an import did and says it.
     fn added(&mut self, added: Added) {
+        let (tone, text) = said(&added.outcome.totals());
+        self.added_and_said(added, tone, text, Vec::new());
+    }
+
+    /// Takes in what an import did and says it in these words, with these lines before the details.
+    pub(super) fn added_and_said(
+        &mut self,
+        added: Added,
+        tone: Tone,
+        text: String,
+        mut lines: Vec<String>,
+    ) {
         let totals = added.outcome.totals();
         let first = first_new(&added.outcome);
         let outcome = Arc::new(added.outcome);
@@ -161,10 +177,9 @@ impl App {
                 self.fail(error.to_string());
             }
         }
-        let (tone, text) = said(&totals);
-        let told = details(&outcome);
+        lines.extend(details(&outcome));
         let note = self.notes.add(tone, text);
-        note.details = told;
+        note.details = lines;
         if totals.files > 0 {
             note.remedy = Some(("Details…".to_owned(), Action::Open(report(&totals))));
         }
@@ -198,8 +213,8 @@ fn first_new(outcome: &ImportOutcome) -> Option<SourceId> {
     })
 }
 
-/// One sentence about an import.
-fn said(totals: &Totals) -> (Tone, String) {
+/// The files that came in: `12 videos`, `3 photos`.
+pub(super) fn new_files(totals: &Totals) -> Vec<String> {
     let mut new = Vec::new();
     if totals.videos > 0 {
         new.push(words::count(totals.videos, "video", "videos"));
@@ -207,6 +222,12 @@ fn said(totals: &Totals) -> (Tone, String) {
     if totals.images > 0 {
         new.push(words::count(totals.images, "photo", "photos"));
     }
+    new
+}
+
+/// One sentence about an import.
+fn said(totals: &Totals) -> (Tone, String) {
+    let new = new_files(totals);
     let mut rest = Vec::new();
     if totals.known > 0 {
         rest.push(format!("{} already there", totals.known));
@@ -274,12 +295,24 @@ fn add(
     let end = media::import_planned(project, plan, options, &media::Decoded, work, &mut outcome);
     // The outcome holds what the warnings say.
     drop(work.take_warnings());
+    let mut added = remembered(project, outcome, history, work)?;
+    added.error = end.err();
+    Ok(added)
+}
+
+/// Makes an import undoable.
+pub(super) fn remembered(
+    project: &Project,
+    outcome: ImportOutcome,
+    history: &Mutex<History>,
+    work: &Work,
+) -> Result<Added, ProjectError> {
     let (undo_text, redo_text) = remember(project, &outcome, 0, history, work)?;
     let names = distinct_names(outcome.files.iter().map(|file| file.path.as_path()));
     Ok(Added {
         outcome,
         names,
-        error: end.err(),
+        error: None,
         undo_text,
         redo_text,
     })

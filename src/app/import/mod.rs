@@ -4,6 +4,7 @@ mod add;
 mod adopt;
 mod ask;
 mod extract;
+mod merge;
 mod names;
 mod select;
 mod source;
@@ -122,6 +123,8 @@ fn sampling(project: &Project) -> Sampling {
 pub enum ImportAction {
     /// Brings files and folders in.
     Add(Vec<PathBuf>),
+    /// Merges folders of parts that other machines made; with `true` although the disk seems to have too little room.
+    Merge(Vec<PathBuf>, bool),
     /// Imports as planned, with what was answered in it.
     Planned {
         /// The plan.
@@ -169,6 +172,7 @@ impl App {
     pub(super) fn apply_import(&mut self, action: ImportAction) {
         match action {
             ImportAction::Add(paths) => self.add_paths(paths),
+            ImportAction::Merge(dirs, force) => self.merge_parts(dirs, force),
             ImportAction::Planned { plan, keep_split } => {
                 let planned = self.session.as_mut().and_then(|s| s.import.planned.take());
                 if let Some(mut options) = planned {

@@ -37,6 +37,13 @@ pub(super) fn path_ui(
             "Add",
             true,
         ),
+        PathPurpose::MergeParts => (
+            "Merge parts of other computers",
+            "Folders of parts, one a line",
+            "/home/me/parts",
+            "Merge",
+            true,
+        ),
         PathPurpose::Predict => (
             "Predict on videos and photos",
             "Files or folders, one a line",
@@ -133,6 +140,9 @@ pub(super) fn path_ui(
             cx.act(match purpose {
                 PathPurpose::OpenProject => Action::OpenProject(first),
                 PathPurpose::AddFiles => Action::Import(ImportAction::Add(paths.clone())),
+                PathPurpose::MergeParts => {
+                    Action::Import(ImportAction::Merge(paths.clone(), false))
+                }
                 PathPurpose::Predict => Action::Evaluate(EvaluateAction::Predict(paths.clone())),
                 PathPurpose::SaveTimelines => {
                     Action::Evaluate(EvaluateAction::SaveTimelines(first))

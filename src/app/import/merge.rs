@@ -1,0 +1,155 @@
+//! Merging parts that other machines made: a thin shell over [`crate::shards::merge_into`].
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::ImportAction;
+use super::add::{Added, new_files, remembered};
+use crate::app::notes::Tone;
+use crate::app::{Action, App, Lane, Workspace, words};
+use crate::jobs::JobError;
+use crate::media::Totals;
+use crate::project::ProjectError;
+use crate::shards::{self, Merged, ShardError};
+
+/// What merging brought, and how it ended; what came in before an error stays and can be undone.
+struct Done {
+    added: Added,
+    merged: Merged,
+    end: Result<(), ShardError>,
+    cancelled: bool,
+}
+
+impl App {
+    /// Merges those of the paths that are parts into the open project; returns the others.
+    pub(in crate::app) fn take_parts(&mut self, paths: Vec<PathBuf>) -> Vec<PathBuf> {
+        if self.session.is_none() {
+            return paths;
+        }
+        let mut dirs: Vec<PathBuf> = Vec::new();
+        let mut others = Vec::new();
+        for path in paths {
+            match shards::parts_at(&path).map(Path::to_owned) {
+                Some(dir) if dirs.contains(&dir) => {}
+                Some(dir) => dirs.push(dir),
+                None => others.push(path),
+            }
+        }
+        if !dirs.is_empty() {
+            self.merge_parts(dirs, false);
+        }
+        others
+    }
+
+    /// Merges folders of parts into the open project.
+    pub(super) fn merge_parts(&mut self, dirs: Vec<PathBuf>, force: bool) {
+        if !self.may_change() {
+            return;
+        }
+        let Some(session) = &self.session else {
+            return;
+        };
+        let project = Arc::clone(&session.project);
+        let history = session.edits.history();
+        let again = dirs.clone();
+        self.workspace = Workspace::Import;
+        self.tasks.start(
+            Lane::Extract,
+            "Merging parts",
+            false,
+            move |work| {
+                let mut merged = Merged::default();
+                let end = shards::merge_into(&project, &dirs, force, work, &mut merged);
+                // What was merged holds what the warnings about parts and files say.
+                drop(work.take_warnings());
+                let outcome = std::mem::take(&mut merged.outcome);
+                let added = remembered(&project, outcome, &history, work)?;
+                Ok::<_, ProjectError>(Done {
+                    added,
+                    merged,
+                    end,
+                    cancelled: work.is_cancelled(),
+                })
+            },
+            move |app, result| {
+                match result {
+                    Ok(done) => app.merged(done, again),
+                    Err(JobError::Cancelled) => {}
+                    Err(error) => {
+                        app.fail(error.to_string());
+                    }
+                }
+                app.refresh();
+            },
+        );
+    }
+
+    fn merged(&mut self, done: Done, dirs: Vec<PathBuf>) {
+        let Done {
+            added,
+            merged,
+            end,
+            cancelled,
+        } = done;
+        if cancelled {
+            if !added.outcome.files.is_empty() {
+                let text = format!(
+                    "Merging was cancelled. What came in stays: {}; merge again for the rest",
+                    came(&added.outcome.totals())
+                );
+                self.added_and_said(added, Tone::Info, text, merged.damaged);
+            }
+            return;
+        }
+        if let Err(error) = end {
+            let lacks_room = matches!(error, ShardError::Room { .. });
+            let note = self.fail(error.to_string());
+            if lacks_room {
+                let again = Action::Import(ImportAction::Merge(dirs, true));
+                note.remedy = Some(("Merge all the same".to_owned(), again));
+            }
+            if added.outcome.files.is_empty() {
+                return;
+            }
+        }
+        let (tone, text) = said(&merged, &added.outcome.totals());
+        self.added_and_said(added, tone, text, merged.damaged);
+    }
+}
+
+/// What came in: `12 videos, 219 frames`.
+fn came(totals: &Totals) -> String {
+    let mut new = new_files(totals);
+    let frames = totals.frames - totals.images.min(totals.frames);
+    if frames > 0 {
+        new.push(words::frames(frames as usize));
+    }
+    match new.is_empty() {
+        true => "nothing new".to_owned(),
+        false => new.join(", "),
+    }
+}
+
+/// What was merged, and which parts are missing.
+fn said(merged: &Merged, totals: &Totals) -> (Tone, String) {
+    let parts = words::count(merged.of as u64, "part", "parts");
+    let mut text = format!(
+        "Merged {} of {parts}: {}",
+        words::number(merged.parts as u64),
+        came(totals)
+    );
+    if totals.failed > 0 {
+        let files = words::count(totals.failed, "file", "files");
+        text = format!("{text}; {files} could not be used");
+    }
+    let missing = merged.sentence();
+    let tone = match (&missing, totals.failed) {
+        (_, 1..) => Tone::Error,
+        (Some(_), 0) => Tone::Warning,
+        (None, 0) => Tone::Done,
+    };
+    if let Some(sentence) = missing {
+        text = format!("{text}. {sentence}");
+    }
+    (tone, text)
+}

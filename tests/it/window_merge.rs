@@ -1,0 +1,136 @@
+//! Parts that other machines made, dropped on the window or chosen by a command.
+
+use std::fs;
+use std::path::PathBuf;
+
+use egui_kittest::kittest::Queryable as _;
+use salamander::app::{Action, Command};
+
+use crate::cli_program::Place;
+use crate::kill::contents;
+use crate::window::Desk;
+
+const TAKING: &str = "--class-from folder --fps 5 --width 160";
+
+/// Makes six parts of the twelve videos in “parts”, and the empty project “q”.
+fn make_parts(place: &Place) {
+    place.videos();
+    place.result("new q");
+    let list = format!("shards q videos --out l.jsonl --size 0.06 {TAKING} --no-bottlenecks");
+    assert_eq!(place.result(&list)["shards"], 6);
+    for shard in 1..=6 {
+        place.result(&format!("work --shard l.jsonl:{shard} --out parts"));
+    }
+}
+
+/// A window with the project “q”.
+fn desk(place: &Place) -> Desk {
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
+    desk.act(Action::OpenProject(place.path("q")));
+    desk.see("Drop videos here");
+    desk.rest();
+    desk
+}
+
+fn frames(place: &Place) -> usize {
+    contents(&place.path("q/classes")).len()
+}
+
+#[test]
+fn a_dropped_folder_of_parts_is_merged_and_undone_as_an_import() {
+    let place = Place::new();
+    make_parts(&place);
+    let mut desk = desk(&place);
+    desk.act(Action::Dropped(vec![place.path("parts")]));
+    desk.see("Merged 6 of 6 parts: 12 videos, 120 frames");
+    desk.rest();
+    assert_eq!(frames(&place), 120);
+    place_is_as_imported(&place);
+    desk.act(Action::UndoNow);
+    desk.see("Drop videos here");
+    desk.rest();
+    assert_eq!(frames(&place), 0);
+}
+
+/// The frames are those of an import on one machine.
+fn place_is_as_imported(place: &Place) {
+    place.result("new p");
+    place.result(&format!("import p videos {TAKING}"));
+    let classes = |project: &str| contents(&place.path(project).join("classes"));
+    assert!(classes("p") == classes("q"));
+}
+
+#[test]
+fn missing_and_damaged_parts_are_named_and_the_rest_is_merged() {
+    let place = Place::new();
+    make_parts(&place);
+    fs::remove_dir_all(place.path("parts/part-000002")).unwrap();
+    let manifest = place.path("parts/part-000005/manifest.json");
+    let mut bytes = fs::read(&manifest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&manifest, bytes).unwrap();
+    let mut desk = desk(&place);
+    // By the command, where folders are typed.
+    desk.act(Action::Command(Command::MergeParts));
+    let parts = place.path("parts");
+    desk.type_into("Folders of parts, one a line", parts.to_str().unwrap());
+    desk.click("Merge");
+    desk.see_part("Merged 4 of 6 parts: 8 videos, 80 frames");
+    desk.see_part("2 of 6 parts are missing (shards 2, 5)");
+    desk.rest();
+    assert_eq!(frames(&place), 80);
+}
+
+#[test]
+fn parts_among_other_files_are_merged_and_the_others_imported() {
+    let place = Place::new();
+    make_parts(&place);
+    place.video("more/cat/new.mp4", "testsrc=size=160x120:rate=10:d=1");
+    let mut desk = desk(&place);
+    // As one selects everything in a folder: two parts, and the list.
+    let dropped = ["parts/part-000001", "parts/part-000002", "more"].map(|name| place.path(name));
+    desk.act(Action::Dropped(dropped.to_vec()));
+    desk.see_part("Merged 2 of 6 parts: 4 videos, 40 frames");
+    desk.see("new.mp4");
+    desk.rest();
+    assert_eq!(frames(&place), 40);
+    // The list stands for its folder.
+    desk.act(Action::Dropped(vec![place.path("parts/shards.jsonl")]));
+    desk.see_part("Merged 6 of 6 parts: 8 videos, 80 frames");
+    desk.rest();
+    assert_eq!(frames(&place), 120);
+}
+
+#[test]
+fn what_came_in_before_a_cancellation_can_be_undone() {
+    let place = Place::new();
+    make_parts(&place);
+    let mut desk = desk(&place);
+    desk.act(Action::Dropped(vec![place.path("parts")]));
+    let classes: PathBuf = place.path("q/classes");
+    desk.until("the first frames", |harness| {
+        let app = harness.state().app();
+        !contents(&classes).is_empty() || app.tasks.is_idle()
+    });
+    let running = desk.harness.state().app().tasks.running();
+    if let Some(id) = running.first().map(|task| task.id) {
+        desk.act(Action::CancelTask(id));
+    }
+    desk.rest();
+    let came = frames(&place);
+    assert!(came > 0);
+    if came < 120 {
+        let harness = &desk.harness;
+        let words = "Merged 6 of 6 parts";
+        assert!(harness.query_by_label_contains(words).is_none());
+    }
+    desk.act(Action::UndoNow);
+    desk.rest();
+    assert_eq!(frames(&place), 0);
+    // Again, to its end.
+    desk.act(Action::Dropped(vec![place.path("parts")]));
+    desk.see_part("Merged 6 of 6 parts");
+    desk.rest();
+    assert_eq!(frames(&place), 120);
+}
