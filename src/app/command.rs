@@ -205,9 +205,7 @@ impl Command {
             Self::AddFiles => "Choose videos and photos to bring in",
             Self::AddFolder => "Choose a folder; every video and photo in it is brought in",
             Self::AddByPath => "Bring files and folders in by typing their paths",
-            Self::MergeParts => {
-                "Choose folders of frames that other computers extracted, and join them into the project"
-            }
+            Self::MergeParts => "Join what other computers extracted into the project",
             Self::ExtractAll => "Write the frames of every video that has none yet",
             Self::ExtractAgain => {
                 "Take frames as the settings say now from every video whose frames were taken in another way; asks what becomes of those"

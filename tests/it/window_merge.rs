@@ -128,9 +128,4 @@ fn what_came_in_before_a_cancellation_can_be_undone() {
     desk.act(Action::UndoNow);
     desk.rest();
     assert_eq!(frames(&place), 0);
-    // Again, to its end.
-    desk.act(Action::Dropped(vec![place.path("parts")]));
-    desk.see_part("Merged 6 of 6 parts");
-    desk.rest();
-    assert_eq!(frames(&place), 120);
 }

@@ -9,7 +9,7 @@ use crate::app::notes::Tone;
 use crate::app::{Action, App, Lane, Workspace, words};
 use crate::jobs::JobError;
 use crate::media::Totals;
-use crate::project::ProjectError;
+use crate::project::{ImportRecord, ProjectError};
 use crate::shards::{self, Merged, ShardError};
 
 /// What merging brought, and how it ended; what came in before an error stays and can be undone.
@@ -91,13 +91,12 @@ impl App {
             end,
             cancelled,
         } = done;
+        // Frames of a film that was being merged are there, though nothing was reported of it.
+        let came_in = added.outcome.record != ImportRecord::default();
         if cancelled {
-            if !added.outcome.files.is_empty() {
-                let text = format!(
-                    "Merging was cancelled. What came in stays: {}; merge again for the rest",
-                    came(&added.outcome.totals())
-                );
-                self.added_and_said(added, Tone::Info, text, merged.damaged);
+            if came_in {
+                let text = "Merging was cancelled. What came in stays; merge again for the rest";
+                self.added_and_said(added, Tone::Info, text.to_owned(), merged.damaged);
             }
             return;
         }
@@ -108,7 +107,7 @@ impl App {
                 let again = Action::Import(ImportAction::Merge(dirs, true));
                 note.remedy = Some(("Merge all the same".to_owned(), again));
             }
-            if added.outcome.files.is_empty() {
+            if !came_in {
                 return;
             }
         }
