@@ -68,7 +68,7 @@ pub use extend::Extension;
 pub use find::contains as contains_word;
 pub use heat::{Heat, HeatClass, HeatLayer, HeatMaps};
 pub use import::{
-    Again, Batch, Bulk, ClassRule, FateFilter, ImportAction, ImportState, PlanAnswer,
+    Again, Batch, Bulk, ClassRule, FateFilter, Hours, ImportAction, ImportState, PlanAnswer,
 };
 pub use label::{Group, LabelAction, LabelState, Pick, Show, Step, class_key};
 pub use make::{MakeAction, MakeEnd, Making};

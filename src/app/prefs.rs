@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Durability, FollowedLink};
 use crate::jobs::JobError;
+use crate::media::Pace;
 
 use super::{App, Lane};
 
@@ -43,6 +44,8 @@ pub struct Prefs {
     pub known: Option<Vec<PathBuf>>,
     /// Links in projects that are followed for reading. Kept here, where no project from elsewhere can put any.
     pub followed: Vec<Followed>,
+    /// How fast this machine has sampled films.
+    pub pace: Pace,
 }
 
 /// The links of one project that the user agreed to have followed for reading.
@@ -124,6 +127,7 @@ impl Default for Prefs {
             window: None,
             known: None,
             followed: Vec::new(),
+            pace: Pace::default(),
         }
     }
 }

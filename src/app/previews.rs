@@ -254,6 +254,13 @@ impl Previews {
         self.store.borrow().facts.get(path)?.clone().ok()
     }
 
+    /// [`VideoInfo::megapixels_per_sec`] of a video whose facts are known already.
+    pub fn known_megapixels_per_sec(&self, path: &Path) -> Option<f64> {
+        let store = self.store.borrow();
+        let facts = store.facts.get(path)?.as_ref().ok()?;
+        facts.megapixels_per_sec()
+    }
+
     /// The poster of a video: `None` while it is being made, `Some(None)` when there is none.
     #[allow(
         clippy::option_option,

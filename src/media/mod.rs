@@ -26,6 +26,7 @@ mod kind;
 mod known;
 mod lead_in;
 mod odd_still;
+mod pace;
 mod preview;
 mod probe;
 mod recorded;
@@ -54,6 +55,7 @@ pub use import::{
     ImportPlan, Known, MediaOrigin, OnConflict, Photo, PlanGroup, PlannedFile, Reason, Totals,
     Videos, gather, import, import_planned, plan,
 };
+pub use pace::{Pace, film_megapixels};
 pub use preview::{poster, preview};
 pub use probe::{VideoInfo, probe};
 pub use recorded::photo_time;

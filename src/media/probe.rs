@@ -55,6 +55,15 @@ pub struct VideoInfo {
     pub recorded: Option<Recorded>,
 }
 
+impl VideoInfo {
+    /// Pixels in a second of it, in millions; `None` if its frame rate is not known.
+    #[must_use]
+    pub fn megapixels_per_sec(&self) -> Option<f64> {
+        let pixels = f64::from(self.width_px) * f64::from(self.height_px);
+        self.average_fps.map(|fps| fps * pixels / 1e6)
+    }
+}
+
 /// Reads the facts of the video `path`. Takes some milliseconds for most files.
 pub fn probe(path: &Path) -> Result<VideoInfo, MediaError> {
     helper::probe(&MediaFile::open(path)?)

@@ -109,10 +109,10 @@ fn batch_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, batch: &Batch) {
     let Some(first) = running.first() else {
         return;
     };
-    let frames: u64 = running.iter().map(|task| task.work.progress().done).sum();
-    let done = (batch.frames_done + frames).min(batch.frames.max(frames));
+    let frames = cx.app.frames_running(session);
+    let done = batch.done(frames);
     let elapsed = batch.since.elapsed();
-    let fraction = (batch.frames > 0).then(|| done as f32 / batch.frames.max(1) as f32);
+    let fraction = batch.fraction(frames);
     let left = fraction
         .filter(|fraction| *fraction > 0.02 && elapsed.as_secs() >= 1)
         .map(|fraction| elapsed.mul_f32((1.0 - fraction).max(0.0) / fraction));

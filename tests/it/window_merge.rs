@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, Command};
+use salamander::project::{ContentId, Project, Source, SourceKind};
 
 use crate::cli_program::Place;
 use crate::kill::contents;
@@ -128,4 +129,43 @@ fn what_came_in_before_a_cancellation_can_be_undone() {
     desk.act(Action::UndoNow);
     desk.rest();
     assert_eq!(frames(&place), 0);
+}
+
+/// A window with a project of films that are said to be so long, and are not there.
+fn desk_with_films(place: &Place, name: &str, duration_secs: f64) -> Desk {
+    let project = Project::create(&place.path(name), name).unwrap();
+    for number in 0..6 {
+        let file = format!("{number}.mp4");
+        let path = place.path("films/cat").join(&file);
+        let id = ContentId::of_bytes(file.as_bytes()).into();
+        let source = Source {
+            duration_secs: Some(duration_secs),
+            ..Source::new(id, SourceKind::Video, file, path)
+        };
+        project.put_source(source).unwrap();
+    }
+    drop(project);
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
+    desk.act(Action::OpenProject(place.path(name)));
+    desk.see("5.mp4");
+    desk.rest();
+    desk
+}
+
+#[test]
+fn hours_of_film_are_announced_with_the_command_that_divides_them() {
+    let place = Place::new();
+    let desk = desk_with_films(&place, "short", 10.0);
+    let words = "on this computer";
+    assert!(desk.harness.query_by_label_contains(words).is_none());
+    drop(desk);
+    let mut desk = desk_with_films(&place, "long", 500.0 * 3600.0);
+    desk.see_part("hours on this computer. Several can share it:");
+    let line = format!(
+        "salamander shards '{}' '{}' --out shards.jsonl --class-from folder --fps 2 --width 500",
+        place.path("long").display(),
+        place.path("films/cat").display()
+    );
+    desk.see(&line);
+    desk.see("Copy the command");
 }

@@ -57,6 +57,8 @@ struct Extracted {
     between: usize,
     /// Whether something is odd about the video.
     odd: bool,
+    /// How long it took, seconds.
+    secs: f64,
 }
 
 impl ImportState {
@@ -170,7 +172,7 @@ impl App {
         }
         let project = Arc::clone(&session.project);
         let sampling = session.import.sampling;
-        let of = id.clone();
+        let of = source.clone();
         let expected = expected_frames(source.duration_secs, &sampling).unwrap_or(0);
         let other_width = source.sampling.width_px != sampling.width_px;
         let batch = session.import.batch.get_or_insert_with(|| Batch {
@@ -206,11 +208,12 @@ impl App {
 
     fn extracted(
         &mut self,
-        id: &SourceId,
+        source: &Source,
         task: TaskId,
         (expected, other_width): (u64, bool),
         result: Result<Extracted, JobError>,
     ) {
+        let id = &source.id;
         let current = |session: &&mut Session| session.import.extracting.get(id) == Some(&task);
         let Some(session) = self.session.as_mut().filter(current) else {
             return;
@@ -226,6 +229,7 @@ impl App {
             source.extracted = Some(before + done.written);
             source.sampling = sampling;
         }
+        let took = result.as_ref().ok().map(|done| done.secs);
         let failed = match result {
             Ok(done) => {
                 if let Some(batch) = &mut session.import.batch {
@@ -246,6 +250,9 @@ impl App {
             batch.frames_done += expected;
         }
         let batch = session.import.batch.take_if(|_| left == 0);
+        if let Some(secs) = took {
+            self.saw_pace(source, secs);
+        }
         match failed {
             Some(JobError::Cancelled) | None => {}
             Some(error) => {
@@ -312,6 +319,8 @@ fn extract(
         })?;
     }
     let again = media::extract_again(project, &source.id, work)?;
+    // Without pauses.
+    let secs = work.progress().started.elapsed().as_secs_f64();
     let written = again.new.len() as u64;
     // Warnings that the source keeps are shown on its card; only the others are reported.
     let standing = project
@@ -329,6 +338,7 @@ fn extract(
             again: media::Again::default(),
             between: 0,
             odd,
+            secs,
         });
     }
     let frames = project.scan(work)?;
@@ -338,5 +348,6 @@ fn extract(
         again,
         between,
         odd,
+        secs,
     })
 }

@@ -4,6 +4,7 @@ mod add;
 mod adopt;
 mod ask;
 mod extract;
+mod hours;
 mod merge;
 mod names;
 mod select;
@@ -24,6 +25,7 @@ use crate::project::{Change, ClassName, Project, Sampling, SourceId, SourceKind}
 
 pub use ask::{FateFilter, PlanAnswer};
 pub use extract::{Again, Batch};
+pub use hours::Hours;
 pub use select::Bulk;
 
 /// Where the class of a new video comes from.

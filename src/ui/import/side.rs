@@ -10,7 +10,8 @@ use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    self, choice, class_dot, field_frame, field_label, hint, menu_item, section, separator, slider,
+    self, button, choice, class_dot, field_frame, field_label, hint, hint_with, menu_item, section,
+    separator, slider,
 };
 
 /// Nothing yet; fields edit the state's copy directly.
@@ -41,6 +42,7 @@ pub fn side_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, _view: &mut View
                 cx.act(Action::Import(ImportAction::SetSampling(sampling)));
             }
             rule_ui(ui, cx, session);
+            hours_ui(ui, cx, session);
             separator(ui);
             section(ui, "Per class", |_| {});
             per_class_ui(ui, cx, session);
@@ -171,6 +173,33 @@ fn width_ui(ui: &mut Ui, sampling: &mut Sampling) {
         .on_hover_text("Frames as large as the video; they take more room and time");
     });
     sampling.width_px = if keep { None } else { Some(width) };
+}
+
+/// What takes hours, and the command that divides it among several machines.
+fn hours_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+    let Some(hours) = cx.app.extraction_hours(session) else {
+        return;
+    };
+    let left = if hours.under_way { " left" } else { "" };
+    let count = words::number(hours.hours);
+    let text = format!("About {count} hours{left} on this computer. Several can share it:");
+    ui.add_space(6.0);
+    hint_with(ui, &text, |ui| {
+        let t = tokens(ui);
+        let command = RichText::new(&hours.command)
+            .monospace()
+            .size(theme::TYPE_SMALL)
+            .color(t.text);
+        ui.add(egui::Label::new(command).wrap().selectable(true));
+        ui.horizontal_wrapped(|ui| {
+            let tip = "Copies the command, which lists what each computer extracts";
+            let copy = button(ui, Some(icons::COPY), "Copy the command");
+            if copy.on_hover_text(tip).clicked() {
+                ui.ctx().copy_text(hours.command.clone());
+            }
+            ui.label(widgets::small(t, "See docs/cluster.md"));
+        });
+    });
 }
 
 fn rule_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
