@@ -111,14 +111,14 @@ pub fn merge_into(
 /// itself, which stands for its folder. `None` for anything else.
 #[must_use]
 pub fn parts_at(path: &Path) -> Option<&Path> {
-    let holds_list = |dir: &Path| files::exists(&dir.join(LIST));
+    let holds_list = |dir: &Path| files::exists(dir.join(LIST));
     let name = path.file_name().unwrap_or_default();
     if name == LIST {
         return path.parent().filter(|dir| holds_list(dir));
     }
     let in_list = || path.parent().is_some_and(holds_list);
     let is_part =
-        || is_part(&name.to_string_lossy()) && (files::exists(&path.join(MANIFEST)) || in_list());
+        || is_part(&name.to_string_lossy()) && (files::exists(path.join(MANIFEST)) || in_list());
     (holds_list(path) || is_part()).then_some(path)
 }
 

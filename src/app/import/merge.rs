@@ -123,9 +123,10 @@ fn came(totals: &Totals) -> String {
     if frames > 0 {
         new.push(words::frames(frames as usize));
     }
-    match new.is_empty() {
-        true => "nothing new".to_owned(),
-        false => new.join(", "),
+    if new.is_empty() {
+        "nothing new".to_owned()
+    } else {
+        new.join(", ")
     }
 }
 

@@ -191,14 +191,12 @@ fn hours_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             .size(theme::TYPE_SMALL)
             .color(t.text);
         ui.add(egui::Label::new(command).wrap().selectable(true));
-        ui.horizontal_wrapped(|ui| {
-            let tip = "Copies the command, which lists what each computer extracts";
-            let copy = button(ui, Some(icons::COPY), "Copy the command");
-            if copy.on_hover_text(tip).clicked() {
-                ui.ctx().copy_text(hours.command.clone());
-            }
-            ui.label(widgets::small(t, "See docs/cluster.md"));
-        });
+        let tip = "Copies the command, which lists what each computer extracts";
+        let copy = button(ui, Some(icons::COPY), "Copy the command");
+        if copy.on_hover_text(tip).clicked() {
+            ui.ctx().copy_text(hours.command.clone());
+        }
+        ui.label(widgets::small(t, "See docs/cluster.md"));
     });
 }
 
