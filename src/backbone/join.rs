@@ -10,7 +10,7 @@ use super::store::cache_name;
 use super::tools::Model;
 use super::{Architecture, BackboneError, Preprocessing};
 
-/// What joining caches came to.
+/// The result of joining caches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Joined {
     /// Rows that were new.

@@ -92,7 +92,7 @@ impl LeadIn {
         }
     }
 
-    /// From now on damage and odd times are the film's own. Whether they could be told apart up to here.
+    /// From now on damage and odd times are the film's own. Whether they could be distinguished up to here.
     pub fn settle(&mut self) -> Doubt {
         if self.last.is_none() {
             self.raise(Doubt::Further);

@@ -70,7 +70,7 @@ pub enum ShardError {
     },
     /// The disk has not enough room for what is merged.
     #[error(
-        "the parts hold {bytes} bytes of frames and cached rows, and {room} are free on the disk of “{}”; free some space, or merge with --force",
+        "the parts hold {bytes} bytes of frames that are to be written, and {room} are free on the disk of “{}”; free some space, or merge with --force",
         project.display()
     )]
     Room {

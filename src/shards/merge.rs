@@ -16,7 +16,7 @@ use crate::project::{ContentId, Project, Source, SourceId};
 
 use super::ShardError;
 use super::list::{Header, ListId, Shard, ShardList};
-use super::part::{CACHE, MANIFEST, PackReader, Part, is_part};
+use super::part::{CACHE, FilmMade, MANIFEST, PackReader, Part, is_part};
 use super::work::LIST;
 
 /// What was merged.
@@ -94,8 +94,10 @@ pub fn merge_into(
     let (list, id) = ShardList::read(&found.list)?;
     merged.of = list.shards.len();
     let parts = open_parts(&found, &list, &id, merged, work)?;
-    check_room(project, parts.values(), force)?;
     let supply = Supply::of(&list, &parts);
+    if !force {
+        check_room(project, &supply)?;
+    }
     let plan = plan_of(&list, &supply);
     let options = ImportOptions {
         sampling: list.header.sampling,
@@ -237,14 +239,23 @@ fn open_part(
     }
 }
 
-fn check_room<'a>(
-    project: &Project,
-    parts: impl Iterator<Item = &'a Part>,
-    force: bool,
-) -> Result<(), ShardError> {
-    let bytes: u64 = parts.map(|part| part.manifest.pack_bytes).sum();
+/// Refuses to begin where the parts of films that the project does not have, and of photos, hold more than the disk has room for.
+fn check_room(project: &Project, supply: &Supply<'_>) -> Result<(), ShardError> {
+    let is_there = |film: &SuppliedFilm<'_>| {
+        let content = film.first().and_then(|made| made.content);
+        let source = content.and_then(|content| project.source(&content.into()));
+        source.is_some_and(|source| source.extracted.is_some())
+    };
+    let films = supply.films.values().filter(|film| !is_there(film));
+    let parts = films
+        .flat_map(|film| &film.pieces)
+        .chain(supply.photos.values());
+    let sizes: BTreeMap<usize, u64> = parts
+        .map(|(part, _)| (part.manifest.shard, part.manifest.pack_bytes))
+        .collect();
+    let bytes: u64 = sizes.values().sum();
     match fs4::available_space(project.root()) {
-        Ok(room) if bytes > room && !force => Err(ShardError::Room {
+        Ok(room) if bytes > room => Err(ShardError::Room {
             project: project.root().to_owned(),
             bytes,
             room,
@@ -402,6 +413,12 @@ impl<'a> Supply<'a> {
 }
 
 impl SuppliedFilm<'_> {
+    /// What came of its first piece, which says what the film is.
+    fn first(&self) -> Option<&FilmMade> {
+        let (part, film) = self.pieces.first()?;
+        part.manifest.films.get(*film)
+    }
+
     /// What was found in all of its stretches.
     fn findings(&self) -> Findings {
         let of = |(part, film): &(&Part, usize)| {
@@ -434,11 +451,9 @@ impl MediaOrigin for Supply<'_> {
             frames += made.frames;
         }
         film.findings().check(path, &self.header.sampling, frames)?;
-        let first = film
-            .pieces
+        let facts = film
             .first()
-            .and_then(|(part, index)| part.manifest.films.get(*index));
-        let facts = first.and_then(|made| Some((made.info.clone()?, made.content?)));
+            .and_then(|made| Some((made.info.clone()?, made.content?)));
         let (info, content) = facts.ok_or_else(|| {
             unusable("is in a part that does not say what it is; make the part anew")
         })?;

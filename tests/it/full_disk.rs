@@ -216,4 +216,17 @@ fn a_part_that_finds_no_room_is_made_once_there_is_some() {
         assert!(file("disk/parts") == file("elsewhere"), "{name}");
     }
     assert_eq!(place.result("merge p disk/parts")["frames"], 15);
+
+    // What the project has needs no room.
+    place.result("new disk/p");
+    assert_eq!(place.result("merge disk/p disk/parts")["frames"], 15);
+    fill(&disk);
+    let filling = fs::File::options().write(true).open(disk.join("filling"));
+    let filling = filling.unwrap();
+    let length = filling.metadata().unwrap().len();
+    filling.set_len(length - 40_000).unwrap();
+    assert_eq!(place.result("merge disk/p disk/parts")["known"], 1);
+    place.result("new disk/q");
+    let sentence = place.failure("merge disk/q disk/parts");
+    assert!(sentence.contains("--force"), "{sentence}");
 }
