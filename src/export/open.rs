@@ -101,7 +101,7 @@ impl Predictor {
     /// From an export's folder, or a model in one. One image uses all cores.
     ///
     /// # Errors
-    /// As [`open`].
+    /// As [`open()`].
     pub fn from_export(path: &Path) -> Result<Self, EvaluateError> {
         Ok(Self::from_runner(open(path, cores())?, path))
     }

@@ -97,7 +97,7 @@ pub fn train_child(
 /// [`TrainSettings::steps`] counts. On the same frames an interrupted run ends with the same weights, bit for bit, as if
 /// it had never been interrupted, and the head alone as if it had been trained for so many steps from the beginning. The
 /// learning rate of a deeper training begins anew with steps that are added
-/// ([`FineTuneSettings::restarts`](super::FineTuneSettings::restarts)), from the last weights; what did best before
+/// ([`LearnSettings::restarts`](super::LearnSettings::restarts)), from the last weights; what did best before
 /// stays kept until something does better, by the validation frames and labels of today.
 ///
 /// # Errors
