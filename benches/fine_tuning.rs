@@ -140,7 +140,7 @@ fn measure(depth: Depth, optimizer: Optimizer, batch: usize, depthwise: bool) {
     settings.fine_tune.depth = depth;
     settings.fine_tune.learn.batch_size = batch;
     settings.fine_tune.learn.optimizer = optimizer;
-    // All weights behind the cut, as the peer does.
+    // All weights of the back, as the peer does.
     settings.fine_tune.train_depthwise = depthwise;
     if optimizer == Optimizer::Momentum {
         // Nor has the peer weight decay, an average of the weights or a limit of the gradient.

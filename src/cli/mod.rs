@@ -2,6 +2,9 @@
 //!
 //! `docs/json.md` documents what they write with `--json`.
 
+// Help texts name defaults as clap does, which rustdoc takes for links: [default: efficientnet-lite0@224].
+#![allow(rustdoc::broken_intra_doc_links)]
+
 mod architectures;
 mod classes;
 mod console;

@@ -1,7 +1,7 @@
 //! Background work: threads, progress, pausing, cancelling, panics.
 //!
 //! Every function that can take long takes a [`Work`]: it reports progress there and calls
-//! [`Work::check`] between units of work (a frame, a batch, a file). [`spawn`] runs such a function on
+//! [`Work::check`] between units of work (a frame, a batch, a file). [`spawn()`] runs such a function on
 //! a named thread and yields exactly one result, whatever happens in it.
 
 mod abandon;

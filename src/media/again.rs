@@ -16,7 +16,7 @@ pub struct Again {
     pub before: Vec<String>,
 }
 
-/// [`extract`], telling which frames it wrote. Frames are known by their file names, so that those that are
+/// [`extract()`], telling which frames it wrote. Frames are known by their file names, so that those that are
 /// labelled meanwhile are not taken for new ones.
 pub fn extract_again(
     project: &Project,

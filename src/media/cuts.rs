@@ -26,7 +26,7 @@ const MOST_WRONG: usize = 8;
 /// whole. Sampling a stretch of any other film reads that from its start.
 ///
 /// # Errors
-/// As [`probe`](super::probe), or if cancelled.
+/// As [`probe()`](super::probe()), or if cancelled.
 pub fn cut_points(path: &Path, least_secs: f64, work: &Work) -> Result<Vec<f64>, MediaError> {
     helper::cut_points(&MediaFile::open(path)?, least_secs, work)
 }

@@ -353,7 +353,7 @@ fn another_seed_is_another_split_of_the_same_size() {
     assert_ne!(split(3), split(4));
 }
 
-/// Two classes before one goes into the other: frames keep their sides, and the way back is exact.
+/// Two classes before one goes into the other: frames keep their sides, and undoing restores them exactly.
 #[test]
 fn a_merger_moves_no_frame_to_another_side() {
     let many: &[(&str, usize)] = &[("g1", 20), ("g2", 20), ("g3", 20), ("g4", 20)];

@@ -16,9 +16,6 @@ mod merge;
 mod part;
 mod work;
 
-#[cfg(test)]
-mod tests;
-
 pub use divide::{DivideOrder, Divided, divide};
 pub use error::ShardError;
 pub use list::{

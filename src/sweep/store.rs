@@ -217,7 +217,7 @@ pub fn begin(
     Ok(sweep)
 }
 
-/// Forgets why trainings of a sweep could not be done, so that [`run`](super::run) tries them again. Returns how many there are.
+/// Forgets why trainings of a sweep could not be done, so that [`run()`](super::run()) tries them again. Returns how many there are.
 ///
 /// # Errors
 /// When there is no sweep of that name, or the project cannot be written.

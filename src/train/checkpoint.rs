@@ -289,7 +289,7 @@ pub(super) struct Standing {
     pub steps: u32,
     /// The best evaluation so far.
     pub best: Option<BestPoint>,
-    /// Whether its numbers are no numbers any more.
+    /// Whether any of its numbers is NaN or infinite.
     pub astray: bool,
 }
 

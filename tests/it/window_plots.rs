@@ -77,7 +77,7 @@ fn a_frame_looks_at_as_many_points_as_there_are_pixels() {
     let mut costs = Vec::new();
     for name in ["a-short", "b-long"] {
         desk.act(Action::Train(TrainAction::Focus(RunId(name.to_owned()))));
-        // Long curves are taken in by and by.
+        // Long curves are read over several frames.
         let mut most = 0;
         for _ in 0..60 {
             most = most.max(visited(&mut desk, None));

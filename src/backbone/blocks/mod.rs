@@ -64,11 +64,11 @@ pub struct Plan {
     pub depth: Depth,
     /// Where the network is cut; `None` for [`Depth::Head`], which trains on bottlenecks.
     pub cut: Option<CutAt>,
-    /// The weights behind the cut, in the order of their use.
+    /// The weights of the back (all layers after the cut), in the order of their use.
     pub weights: Vec<Weight>,
     /// Multiply-accumulates of one image in front of the cut: once per view.
     pub macs_front: u64,
-    /// Multiply-accumulates of one image behind the cut, forwards only: in every step.
+    /// Multiply-accumulates of one image through the back, forward pass only, in every step.
     pub macs_back: u64,
     /// Bytes of one view in the cache: fp16, for the head the f32 bottleneck.
     pub bytes_per_view: u64,

@@ -1,7 +1,7 @@
 //! Networks as TensorFlow has them: channels last, one image at a time, every shape known.
 //!
 //! A [`Graph`](crate::graph::Graph) means what ONNX means: channels first, padding written out, activations of their
-//! own. [`lower`] says the same in TensorFlow's terms, once for all formats that come from there. These terms are
+//! own. [`lower()`] says the same in TensorFlow's terms, once for all formats that come from there. These terms are
 //! types of their own rather than operators of the graph: an operator of the graph answers for its gradient, its cost
 //! and its ONNX spelling, and none of that exists for a convolution with a fused activation.
 

@@ -10,7 +10,7 @@ use super::{Kind, Program, TensorId, Unwritable};
 
 /// Which dimension of `[N, C, H, W]` comes where in `[N, H, W, C]`.
 pub(super) const TO_LAST: [usize; 4] = [0, 2, 3, 1];
-/// The way back.
+/// The inverse of the above.
 pub(super) const TO_FIRST: [usize; 4] = [0, 3, 1, 2];
 
 /// The tensors of one value.

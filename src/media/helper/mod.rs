@@ -2,7 +2,7 @@
 //!
 //! Videos and images are decoded by large libraries, FFmpeg's in C, and files come from anywhere: a defect there must
 //! end neither the window nor a long import, and must reach neither files nor a network. So the program starts
-//! itself a second time ([`serve`]), opens each file and hands it over *open*, and gets back facts, pixels and JPEG
+//! itself a second time ([`serve()`]), opens each file and hands it over *open*, and gets back facts, pixels and JPEG
 //! files over a socket (`message`). That process has no right to open, write or rename anything, to reach a network or to start
 //! a program, and a bounded memory (`confine`). Those that are idle are kept for the next file (`pool`). One that
 //! crashes, hangs or answers nonsense is ended; its file is set aside with the reason (`aside`) and not decoded again before
@@ -51,7 +51,7 @@ pub const DECODER: &str = "--decoder";
 /// The program that decodes, when it is a process of its own.
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// From now on files are decoded by processes that are started as `PROGRAM --decoder`, which must call [`serve`].
+/// From now on files are decoded by processes that are started as `PROGRAM --decoder`, which must call [`serve()`].
 /// Only the first call counts.
 pub fn decode_with(program: PathBuf) {
     PROGRAM.get_or_init(|| program);

@@ -66,7 +66,7 @@ pub enum Videos {
     /// Write them at once.
     #[default]
     Extract,
-    /// Add the videos as sources only; [`super::extract`] writes their frames later.
+    /// Add the videos as sources only; [`super::extract()`] writes their frames later.
     AddOnly,
 }
 
@@ -118,7 +118,7 @@ fn without_number(stem: &str) -> String {
     if bare.is_empty() { stem } else { bare }.to_owned()
 }
 
-/// Brings in everything in `paths`: [`plan`], then [`import_planned`].
+/// Brings in everything in `paths`: [`plan()`], then [`import_planned`].
 pub fn import(
     project: &Project,
     paths: &[PathBuf],

@@ -1,4 +1,4 @@
-//! From a plan of what is trained to the network behind the cut, with its initial weights.
+//! From a plan of what is trained to the back of the network, with its initial weights.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::train::{Head, TrainError};
 use super::graph::{HEAD_WEIGHTS, Network};
 use super::settings::FineTuneSettings;
 
-/// The network behind the cut with a head on it, and the initial contents of the weights that are trained.
+/// The back of the network with a head on it, and the initial contents of the weights that are trained.
 pub(super) fn network(
     blocks: &Arc<Blocks>,
     plan: &Plan,

@@ -5,7 +5,7 @@
 //! values between layers are uint8 with a scale and a zero point; biases are int32 at the scale of the products. An
 //! activation that cuts values off (`Relu`, `Clip`) is not computed at all: the range of what is kept does the same.
 //!
-//! [`prepare`] makes a network simple, in real numbers. Whoever measures the values of the prepared graph
+//! [`prepare()`] makes a network simple, in real numbers. Whoever measures the values of the prepared graph
 //! ([`Prepared::measured`]) knows their ranges, and [`quantize`] writes the graph.
 
 mod prepare;

@@ -204,7 +204,7 @@ impl Card<'_> {
         memory.is_some_and(|memory| memory.auto_bounds != Vec2b::TRUE)
     }
 
-    /// The way back from a section that was zoomed into.
+    /// Undoes a zoom into a section.
     fn fit_ui(&self, ui: &mut Ui) {
         let reset = chip(ui, true, "Reset zoom");
         if reset

@@ -100,7 +100,7 @@ pub fn plots_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
             .is_none_or(|id| session.train.run(id).is_some())
     });
     if view.hover != hover || budget.is_used_up() {
-        // The other plots show the same place; long curves are taken in by and by.
+        // The other plots show the same place; long curves are read over several frames.
         ui.ctx().request_repaint();
     }
 }
