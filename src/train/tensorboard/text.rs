@@ -25,21 +25,26 @@ impl Mask {
         let outline = outline(text, px).unwrap_or_default();
         let width = outline.advance.ceil() as usize + 1;
         let height = (px * 1.25).ceil() as usize;
-        let mut cover = vec![0.0; width * height];
-        for (at, cover) in cover.iter_mut().enumerate() {
-            let (x, y) = (at % width.max(1), at / width.max(1));
-            let mut inside = 0;
-            for sample in 0..SAMPLES * SAMPLES {
-                let offset = |at: usize| (at as f32 + 0.5) / SAMPLES as f32;
-                let point = [
-                    x as f32 + offset(sample % SAMPLES),
-                    // Upwards, from the line that letters stand on.
-                    px - (y as f32 + offset(sample / SAMPLES)),
-                ];
-                inside += usize::from(outline.contains(point));
+        let centre = |sample: usize| (sample as f32 + 0.5) / SAMPLES as f32;
+        let mut inside = vec![0_u8; width * height];
+        for row in 0..height * SAMPLES {
+            // Upwards, from the line that letters stand on.
+            let crossings = outline.crossings(px - centre(row));
+            let mut winding: i32 = crossings.iter().map(|(_, turn)| turn).sum();
+            let mut passed = crossings.iter().peekable();
+            for column in 0..width * SAMPLES {
+                let x = centre(column);
+                while let Some((_, turn)) = passed.next_if(|(crossing, _)| *crossing <= x) {
+                    winding -= turn;
+                }
+                let pixel = row / SAMPLES * width + column / SAMPLES;
+                inside[pixel] += u8::from(winding != 0);
             }
-            *cover = inside as f32 / (SAMPLES * SAMPLES) as f32;
         }
+        let cover = inside
+            .iter()
+            .map(|samples| f32::from(*samples) / (SAMPLES * SAMPLES) as f32)
+            .collect();
         Self {
             width,
             height,
@@ -75,20 +80,20 @@ struct Outline {
 }
 
 impl Outline {
-    /// Whether a point is inside, by the rule of non-zero winding.
-    fn contains(&self, [x, y]: [f32; 2]) -> bool {
-        let mut winding = 0;
+    /// Where the horizontal line at `y` crosses the outline, from left to right, each with 1 where the outline goes upwards and
+    /// −1 where it goes downwards. By the rule of non-zero winding a point is inside where those to the right of it do not sum to 0.
+    fn crossings(&self, y: f32) -> Vec<(f32, i32)> {
+        let mut found = Vec::new();
         for [from, to] in &self.lines {
             let upwards = from[1] <= y && y < to[1];
             let downwards = to[1] <= y && y < from[1];
             if upwards || downwards {
-                let crossing = from[0] + (y - from[1]) / (to[1] - from[1]) * (to[0] - from[0]);
-                if crossing > x {
-                    winding += if upwards { 1 } else { -1 };
-                }
+                let x = from[0] + (y - from[1]) / (to[1] - from[1]) * (to[0] - from[0]);
+                found.push((x, if upwards { 1 } else { -1 }));
             }
         }
-        winding != 0
+        found.sort_by(|one, other| one.0.total_cmp(&other.0));
+        found
     }
 
     fn line(&mut self, to: [f32; 2]) {
