@@ -13,7 +13,7 @@ use super::pictures::color_image;
 use crate::evaluate::{EvaluateError, HeatMapper, Prediction, Seen, arg_max};
 use crate::jobs::{Job, Work, spawn};
 use crate::media::{SampledFrame, Sampler, probe};
-use crate::project::{Fps, Project, Sampling};
+use crate::project::{Fps, LONGEST_SECS, Project, Sampling};
 use crate::train::Run;
 
 /// Width of a frame that plays, pixels.
@@ -345,7 +345,8 @@ impl Film {
             }
             let now = Instant::now();
             let (begun, begun_secs) = *clock.begun.get_or_insert((now, last_secs));
-            let due = begun + Duration::from_secs_f64((time_secs - begun_secs).max(0.0));
+            let played_secs = (time_secs - begun_secs).clamp(0.0, LONGEST_SECS);
+            let due = begun + Duration::from_secs_f64(played_secs);
             if now + Duration::from_millis(1) < due {
                 let wait = (due - now).min(LOOK_UP);
                 drop(self.control.changed.wait_timeout(wish, wait));

@@ -204,10 +204,22 @@ pub enum Readiness {
     Ready,
 }
 
+/// The settings that were chosen; the usual ones where a project came with some that no training can have.
+fn settings(project: &Project) -> TrainSettings {
+    let chosen: TrainSettings = project.setting(SETTINGS);
+    match chosen.check() {
+        Ok(()) => chosen,
+        Err(error) => {
+            log::warn!("settings of “{}”: {error}", project.root().display());
+            TrainSettings::default()
+        }
+    }
+}
+
 impl TrainState {
     pub(super) fn load(project: &Project) -> Self {
         Self {
-            settings: project.setting(SETTINGS),
+            settings: settings(project),
             depth: DepthState::load(project),
             ..Self::default()
         }

@@ -10,7 +10,7 @@ use super::file::MediaFile;
 use super::graph::shown_size;
 use super::recorded::film_time;
 use super::{MediaError, helper};
-use crate::project::Recorded;
+use crate::project::{LONGEST_SECS, Recorded};
 
 /// So many packets of the picture are looked at for their times when the container has no index.
 const PACKETS: usize = 150;
@@ -139,6 +139,7 @@ pub(super) fn length_secs(video: &OpenVideo, index: usize) -> Option<f64> {
     stream_length_secs(video, index)
         .or_else(|| container_length_secs(video))
         .filter(|secs| *secs < 60.0 || bytes / secs > MIN_BYTES_PER_SEC)
+        .filter(|secs| *secs <= LONGEST_SECS)
 }
 
 /// The length if it is one that a whole file must have: stated for the picture itself, not guessed from the

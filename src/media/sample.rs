@@ -147,7 +147,7 @@ impl Pass {
     ) -> Result<Self, MediaError> {
         let path = film.path();
         let fps = sampling.fps.0;
-        let start = range_start(sampling);
+        let start = sampling.start_secs();
         let from_secs = (start > 0.0).then_some(start);
         let span = Span::of(stretch, start);
         let mut video = ffmpeg::open(film)?;
@@ -568,26 +568,10 @@ impl Pass {
 
 /// Refuses a rate or a range that makes no sense.
 pub(super) fn check(path: &Path, sampling: &Sampling) -> Result<(), MediaError> {
-    let fps = sampling.fps.0;
-    if !(fps > 0.0 && fps <= 240.0) {
-        return Err(MediaError::unusable(
-            path,
-            format!("cannot be sampled at {fps} frames per second; choose over 0 and up to 240"),
-        ));
+    match sampling.fault() {
+        Some(fault) => Err(MediaError::unusable(path, fault)),
+        None => Ok(()),
     }
-    let start = range_start(sampling);
-    if !start.is_finite()
-        || sampling
-            .to_secs
-            .is_some_and(|to| to <= start || !to.is_finite())
-    {
-        let to = sampling.to_secs.unwrap_or(f64::INFINITY);
-        return Err(MediaError::unusable(
-            path,
-            format!("cannot be sampled from {start} s to {to} s: the end lies before the start"),
-        ));
-    }
-    Ok(())
 }
 
 fn failed(error: Error) -> MediaError {
@@ -609,11 +593,6 @@ pub(super) fn reference(frame: &Video) -> Result<Video, Error> {
 /// Seconds of a timestamp.
 fn secs(pts: i64, time_base: Rational) -> f64 {
     pts as f64 * f64::from(time_base.numerator()) / f64::from(time_base.denominator())
-}
-
-/// Where the range of a sampling begins, seconds from the start of the film.
-pub(super) fn range_start(sampling: &Sampling) -> f64 {
-    sampling.from_secs.filter(|from| *from > 0.0).unwrap_or(0.0)
 }
 
 /// Decoder threads for one video at a time. More than there are cores: with frame threading the decoder

@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::jobs::Work;
 use crate::project::Sampling;
 
+use super::MediaError;
 use super::file::MediaFile;
 use super::findings::Findings;
 use super::sample::{Begin, Halt, Pass, SampledPicture};
-use super::{MediaError, sample};
 
 /// So long before a stretch decoding begins at first, seconds,
 const LEAD_IN_SECS: f64 = 2.0;
@@ -132,7 +132,7 @@ impl PictureSampler {
         let file = film.file().try_clone().map_err(io)?;
         let film = MediaFile::of_open(file, film.path())?;
         let pass = Pass::open(&film, sampling, stretch, None, threads)?;
-        let start = sample::range_start(sampling);
+        let start = sampling.start_secs();
         Ok(Self {
             due: stretch.is_some_and(|stretch| stretch.from_secs - lead_secs(sampling) > start)
                 && pass.can_begin_within(),
@@ -186,7 +186,7 @@ impl PictureSampler {
 
     /// Begins so many seconds before the stretch, or with the film.
     fn begin_before(&mut self, begin: Begin, lead_secs: f64) -> Result<(), MediaError> {
-        let start = sample::range_start(&self.sampling);
+        let start = self.sampling.start_secs();
         let from = self.stretch.map_or(0.0, |stretch| stretch.from_secs);
         let at_secs = from - lead_secs;
         if at_secs <= start {

@@ -1,6 +1,6 @@
 //! `project.json`: what it holds, how it is read, and how it is written so that no crash can harm it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,9 @@ pub(super) const SCHEMA: u64 = 1;
 const FILE: &str = "project.json";
 const BACKUP: &str = "project.json.bak";
 const DAMAGED: &str = "project.json.damaged";
+
+/// More classes than a project can have: a folder each, and a row and a column each in every confusion matrix.
+const MOST_CLASSES: usize = 65_536;
 
 /// The names of `project.json` and its companions.
 pub(super) const FILES: [&str; 3] = [FILE, BACKUP, DAMAGED];
@@ -116,6 +119,28 @@ impl Document {
         }
     }
 
+    /// What makes it one that this program did not write, as a part of a sentence: it may have been edited, or come from
+    /// anywhere.
+    fn fault(&self) -> Option<String> {
+        for (count, what) in [
+            (self.classes.len(), "classes"),
+            (self.retired.len(), "classes that are gone"),
+        ] {
+            if count > MOST_CLASSES {
+                return Some(format!(
+                    "it has {count} {what}; there can be {MOST_CLASSES}"
+                ));
+            }
+        }
+        if !self.splits.settings.is_possible() {
+            return Some("its split leaves nothing to learn from".to_owned());
+        }
+        self.sources.iter().find_map(|source| {
+            let source = &source.item;
+            Some(format!("the source “{}” {}", source.name, source.fault()?))
+        })
+    }
+
     /// Where the class stands in the user's order.
     pub(super) fn position(&self, name: &ClassName) -> Option<usize> {
         self.classes.iter().position(|c| c.item.name == *name)
@@ -174,8 +199,9 @@ impl Document {
 
     /// The smallest colour that no class has.
     pub(super) fn free_color(&self) -> usize {
-        (0..=self.classes.len())
-            .find(|color| self.classes.iter().all(|c| c.item.color != *color))
+        let taken: HashSet<usize> = self.classes.iter().map(|c| c.item.color).collect();
+        (0..=taken.len())
+            .find(|color| !taken.contains(color))
             .unwrap_or_default()
     }
 }
@@ -261,7 +287,14 @@ fn read(path: &Path, root: &Path) -> Result<Result<Document, Trouble>, ProjectEr
         Some(_) => {}
         None => return Ok(Err(Trouble::Damaged("it has no schema version".into()))),
     }
-    Ok(serde_json::from_value(value).map_err(|error| Trouble::Damaged(error.to_string())))
+    let document: Document = match serde_json::from_value(value) {
+        Ok(document) => document,
+        Err(error) => return Ok(Err(Trouble::Damaged(error.to_string()))),
+    };
+    Ok(match document.fault() {
+        Some(fault) => Err(Trouble::Damaged(fault)),
+        None => Ok(document),
+    })
 }
 
 /// Keeps a damaged `project.json` under another name before it is replaced.

@@ -62,6 +62,8 @@ pub use noun::{Noun, number};
 pub use recorded::Recorded;
 pub use scan::natural_cmp;
 pub use settings::{Fps, Sampling};
-pub use source::{Source, SourceId, SourceKind, other_project_source, sample_of_file};
+pub use source::{
+    LONGEST_SECS, Source, SourceId, SourceKind, other_project_source, sample_of_file,
+};
 pub use split::{Assignment, Cut, Split, SplitSettings};
 pub use trash::Trash;

@@ -22,6 +22,40 @@ pub struct Sampling {
     pub jpeg_quality: u8,
 }
 
+/// The widest frame that can be asked for, pixels.
+const MOST_WIDTH_PX: u32 = 16_384;
+
+impl Sampling {
+    /// Where the range begins, seconds.
+    #[must_use]
+    pub fn start_secs(&self) -> f64 {
+        self.from_secs.filter(|from| *from > 0.0).unwrap_or(0.0)
+    }
+
+    /// Why nothing can be sampled so, as the rest of a sentence that begins with the video's name.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        let fps = self.fps.0;
+        if !(fps > 0.0 && fps <= 240.0) {
+            return Some(format!(
+                "cannot be sampled at {fps} frames per second; choose over 0 and up to 240"
+            ));
+        }
+        if let Some(width) = self.width_px
+            && !(1..=MOST_WIDTH_PX).contains(&width)
+        {
+            return Some(format!(
+                "cannot be sampled {width} pixels wide; choose up to {MOST_WIDTH_PX}"
+            ));
+        }
+        let start = self.start_secs();
+        let to = self.to_secs.unwrap_or(f64::MAX);
+        (!start.is_finite() || !to.is_finite() || to <= start).then(|| {
+            format!("cannot be sampled from {start} s to {to} s: the end lies before the start")
+        })
+    }
+}
+
 impl Default for Sampling {
     fn default() -> Self {
         Self {

@@ -15,6 +15,15 @@ use super::{ClassName, ContentId, Project, ProjectError, Recorded, Sampling, Spl
 /// How much of the start, the middle and the end of a file made its identity in earlier versions.
 const SAMPLE_BYTES: u64 = 1 << 20;
 
+/// The longest that a film can be, seconds: 31 years. A longer time is damage.
+pub const LONGEST_SECS: f64 = 1e9;
+
+/// The most frames that a source can have.
+const MOST_FRAMES: u64 = u32::MAX as u64;
+
+/// The latest [edition](Source::edition), microseconds since 1970: the year 9999.
+const LATEST_EDITION: u64 = 253_402_300_800_000_000;
+
 /// Identifies a source by its content: lower-case hexadecimal digits, the same on every machine. There are 32
 /// of them (see [`ContentId`]), or 8 in sources that an earlier version of the program made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -192,6 +201,27 @@ impl Source {
             replacing: false,
             edition: 0,
         }
+    }
+}
+
+impl Source {
+    /// What makes it one that this program did not write, as the rest of a sentence that begins with its name.
+    pub(super) fn fault(&self) -> Option<String> {
+        if let Some(fault) = self.sampling.fault() {
+            return Some(fault);
+        }
+        if let Some(secs) = self.duration_secs
+            && !(0.0..=LONGEST_SECS).contains(&secs)
+        {
+            return Some(format!("cannot be {secs} s long"));
+        }
+        if let Some(frames) = self.extracted
+            && frames > MOST_FRAMES
+        {
+            return Some(format!("cannot have {frames} frames"));
+        }
+        (self.edition > LATEST_EDITION)
+            .then(|| format!("cannot have been replaced at {} µs", self.edition))
     }
 }
 

@@ -141,9 +141,16 @@ impl Project {
     }
 }
 
+impl SplitSettings {
+    /// Whether there is something left to learn from.
+    pub(super) fn is_possible(self) -> bool {
+        u32::from(self.validation_percentage) + u32::from(self.testing_percentage) <= MAX_HELD_OUT
+    }
+}
+
 fn check_percentages(settings: &SplitSettings) -> Result<(), ProjectError> {
     let (validation, testing) = (settings.validation_percentage, settings.testing_percentage);
-    if u32::from(validation) + u32::from(testing) > MAX_HELD_OUT {
+    if !settings.is_possible() {
         return Err(ProjectError::Percentages {
             validation,
             testing,

@@ -107,7 +107,8 @@ impl ImportState {
 /// line goes on as it was begun.
 fn sampling(project: &Project) -> Sampling {
     let chosen: Option<Sampling> = project.setting(SAMPLING);
-    chosen.unwrap_or_else(|| {
+    let possible = chosen.filter(|sampling| sampling.fault().is_none());
+    possible.unwrap_or_else(|| {
         let sources = project.sources();
         let newest = sources
             .iter()

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
+
 use super::*;
 
 #[test]
@@ -119,6 +121,66 @@ fn a_damaged_project_json_is_recovered_from_the_version_before() {
         fs::rename(root.join("project.json"), root.join("../away.json")).unwrap();
         let project = Project::create(&root, "again").unwrap();
         assert_eq!(paths(&project), ["classes/cat/1.jpg"]);
+    }
+}
+
+/// Puts a value at a place of a JSON document, such as `sources/0/extracted`.
+fn set(document: &mut Value, place: &str, value: &Value) {
+    let mut at = document;
+    for part in place.split('/') {
+        at = match part.parse::<usize>() {
+            Ok(index) => &mut at[index],
+            Err(_) => &mut at[part],
+        };
+    }
+    *at = value.clone();
+}
+
+#[test]
+fn numbers_that_no_project_can_have_are_damage() {
+    let (_dir, project) = new_project();
+    project.put_source(source("00000001")).unwrap();
+    project.add_class(&class("cat")).unwrap();
+    let root = project.root().to_owned();
+    drop(project);
+    let path = root.join("project.json");
+    let whole = fs::read(&path).unwrap();
+    let most = json!(u64::MAX);
+    let many = (0..70_000)
+        .map(|at| json!({"id": format!("{at:032x}"), "name": format!("c{at}"), "color": 0}));
+    let of_one = "hall.mp4";
+    for (place, value, said) in [
+        ("sources/0/sampling/fps", json!(0), of_one),
+        ("sources/0/sampling/fps", json!(-2), of_one),
+        ("sources/0/sampling/fps", json!(1e308), of_one),
+        ("sources/0/sampling/width_px", json!(0), of_one),
+        ("sources/0/sampling/width_px", json!(u32::MAX), of_one),
+        ("sources/0/sampling/to_secs", json!(-1), of_one),
+        ("sources/0/duration_secs", json!(-1), of_one),
+        ("sources/0/duration_secs", json!(1e300), of_one),
+        ("sources/0/extracted", most.clone(), of_one),
+        ("sources/0/edition", most, of_one),
+        ("splits/settings/testing_percentage", json!(255), "split"),
+        ("classes", many.collect(), "70000 classes"),
+    ] {
+        let mut document = serde_json::from_slice(&whole).unwrap();
+        set(&mut document, place, &value);
+        let changed = document.to_string();
+        for file in ["project.json", "project.json.bak"] {
+            fs::write(root.join(file), &changed).unwrap();
+        }
+        let message = Project::open(&root).unwrap_err().to_string();
+        let all = ["project.json", said, "move it away"];
+        assert!(
+            all.iter().all(|part| message.contains(part)),
+            "{place}: {message}"
+        );
+        // The version before is taken instead.
+        fs::write(root.join("project.json.bak"), &whole).unwrap();
+        let project = Project::open(&root).unwrap();
+        assert_eq!(project.take_notices().len(), 1, "{place}");
+        assert_eq!(names(&project), ["cat"]);
+        assert_eq!(project.sources().len(), 1);
     }
 }
 
