@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::{App, Dialog, Lane, TaskId};
 use crate::jobs::{JobError, Work};
-use crate::make::{LiveMake, Made, MakeOrder, Step, make};
+use crate::make::{LiveMake, Made, MakeError, MakeOrder, Step, make};
+use crate::media::{Amount, MediaError};
 
 /// A model that is being made, or was made a moment ago.
 pub struct Making {
@@ -12,6 +13,8 @@ pub struct Making {
     pub paths: Vec<PathBuf>,
     /// The folder for everything.
     pub out: PathBuf,
+    /// Whether it was agreed to any number of frames.
+    pub all: bool,
     /// Which step is under way.
     pub live: LiveMake,
     /// The task, while it runs.
@@ -24,6 +27,8 @@ pub struct Making {
 pub enum MakeEnd {
     /// It is there.
     Made(Box<Made>),
+    /// It waits for the consent to so many frames.
+    Much(Amount),
     /// It was cancelled; what is finished is kept.
     Cancelled,
     /// It failed, for the reason that the sentence says.
@@ -41,6 +46,8 @@ pub enum MakeAction {
     Cancel,
     /// Resumes after a failure or a cancellation.
     Again,
+    /// Makes it of all frames, however many they are.
+    All,
     /// Goes back to the start screen.
     Close,
     /// Opens the project that it made.
@@ -73,15 +80,16 @@ impl App {
                     out: out.to_string_lossy().into_owned(),
                 });
             }
-            MakeAction::Start(paths, out) => self.start_making(paths, out),
+            MakeAction::Start(paths, out) => self.start_making(paths, out, false),
             MakeAction::Cancel => {
                 if let Some(task) = self.making.as_ref().and_then(|making| making.task) {
                     self.tasks.cancel(task);
                 }
             }
-            MakeAction::Again => {
+            MakeAction::Again | MakeAction::All => {
                 if let Some(making) = self.making.take_if(|making| making.task.is_none()) {
-                    self.start_making(making.paths, making.out);
+                    let all = making.all || action == MakeAction::All;
+                    self.start_making(making.paths, making.out, all);
                 }
             }
             MakeAction::Close => {
@@ -125,7 +133,7 @@ impl App {
         running.find(|task| task.id == id).map(|task| &task.work)
     }
 
-    fn start_making(&mut self, paths: Vec<PathBuf>, out: PathBuf) {
+    fn start_making(&mut self, paths: Vec<PathBuf>, out: PathBuf, all: bool) {
         if self
             .making
             .as_ref()
@@ -138,13 +146,17 @@ impl App {
             self.save_prefs();
         }
         let live = LiveMake::default();
-        let order = MakeOrder::new(paths.clone(), out.clone());
+        let mut order = MakeOrder::new(paths.clone(), out.clone());
+        order.force = all;
         let on_thread = live.clone();
         let task = self.tasks.start_as(
             Lane::Learn,
             "Making a model",
             false,
-            move |work| make(&order, &on_thread, work),
+            move |work| match make(&order, &on_thread, work) {
+                Err(MakeError::Media(MediaError::Much(amount))) => Ok(MakeEnd::Much(amount)),
+                made => made.map(|made| MakeEnd::Made(Box::new(made))),
+            },
             |app, task, result| {
                 let current = |making: &&mut Making| making.task == Some(task);
                 let Some(making) = app.making.as_mut().filter(current) else {
@@ -152,7 +164,7 @@ impl App {
                 };
                 making.task = None;
                 making.end = Some(match result {
-                    Ok(made) => MakeEnd::Made(Box::new(made)),
+                    Ok(end) => end,
                     Err(JobError::Cancelled) => MakeEnd::Cancelled,
                     Err(error) => MakeEnd::Failed(error.to_string()),
                 });
@@ -161,6 +173,7 @@ impl App {
         self.making = Some(Making {
             paths,
             out,
+            all,
             live,
             task: Some(task),
             end: None,

@@ -43,6 +43,9 @@ pub struct Args {
     /// Export a model although it loses more than its format allows; certificate and model card record it
     #[arg(long)]
     accept_loss: bool,
+    /// Write any number of frames; otherwise over 20,000, or more than the disk has room for, are an error
+    #[arg(long)]
+    force: bool,
     /// The backbone and its input size in pixels, as `salamander architectures` lists them [default: efficientnet-lite0@224]
     #[arg(long, value_name = "A", value_parser = architecture)]
     architecture: Option<Architecture>,
@@ -100,6 +103,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     };
     order.bundle = args.bundle;
     order.accept_loss = args.accept_loss;
+    order.force = args.force;
     if let Some(architecture) = args.architecture {
         order.settings.architecture = super::train::resolved(&architecture)?;
     }

@@ -63,6 +63,9 @@ pub struct MakeOrder {
     pub bundle: Bundle,
     /// Whether a model is exported although it loses more than its format allows.
     pub accept_loss: bool,
+    /// Whether any number of frames is taken out of the videos; otherwise very many, or more than the disk has room for, are an
+    /// error before any is written.
+    pub force: bool,
     /// How it is trained.
     pub settings: TrainSettings,
 }
@@ -81,6 +84,7 @@ impl MakeOrder {
             formats: default_formats(),
             bundle: Bundle::Folder,
             accept_loss: false,
+            force: false,
             settings,
         }
     }
@@ -112,7 +116,8 @@ pub struct Made {
 /// Makes a model of everything in the paths.
 ///
 /// # Errors
-/// Before anything is written: paths without images or videos, fewer than two classes, a folder that is somebody else's. After
+/// Before anything is written: paths without images or videos, fewer than two classes, a folder that is somebody else's. Before
+/// any frame is written: very many, without [`MakeOrder::force`] ([`MediaError::Much`](crate::media::MediaError::Much)). After
 /// the import, before the training: classes with too few images.
 pub fn make(order: &MakeOrder, live: &LiveMake, work: &Work) -> Result<Made, MakeError> {
     live.enter(Step::Import);
@@ -265,7 +270,7 @@ fn real(path: &Path) -> PathBuf {
 fn options(order: &MakeOrder) -> ImportOptions {
     ImportOptions {
         class_from: order.class_from.clone(),
-        force: true,
+        force: order.force,
         ..ImportOptions::default()
     }
 }

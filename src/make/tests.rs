@@ -4,7 +4,6 @@ use image::RgbImage;
 
 use crate::backbone::Depth;
 use crate::export::verify_bundle;
-use crate::train::runs;
 
 use super::*;
 
@@ -78,7 +77,7 @@ fn a_folder_of_photos_becomes_a_proved_model_and_again_the_same() {
             .is_empty()
     );
     let project = Project::open_for_reading(&out.join("project")).unwrap();
-    assert_eq!(runs(&project).unwrap().len(), 1);
+    assert_eq!(find_runs(&project).unwrap().runs.len(), 1);
     drop(project);
 
     // With more photos there is more to learn.

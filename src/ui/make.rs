@@ -88,6 +88,21 @@ fn steps_ui(ui: &mut Ui, cx: &mut Cx<'_>, making: &Making) {
             ui.add(Label::new(why).wrap());
             ends_ui(ui, cx, "Try again");
         }
+        Some(MakeEnd::Much(amount)) => {
+            let why = format!(
+                "These videos give {amount}. Fewer or shorter videos give fewer; neighbouring frames teach little more."
+            );
+            ui.add(Label::new(why).wrap());
+            ui.add_space(8.0);
+            ui.horizontal(|ui| {
+                let tip = "Write all these frames and make the model of them";
+                let all = accent_button(ui, None, "Make it of all").on_hover_text(tip);
+                if all.clicked() {
+                    cx.act(Action::Make(MakeAction::All));
+                }
+                back_ui(ui, cx);
+            });
+        }
         Some(MakeEnd::Cancelled) => {
             ui.label(widgets::muted(t, "Cancelled. What is finished is kept."));
             ends_ui(ui, cx, "Continue");

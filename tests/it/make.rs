@@ -3,8 +3,11 @@
 use std::fs;
 use std::process::Command;
 
+use salamander::app::{Action, MakeAction};
+
 use super::cli_program::{Place, events};
 use super::export::{interpreter, python};
+use super::window::Desk;
 
 #[test]
 fn one_line_makes_a_verified_bundle_with_one_page_of_result() {
@@ -49,6 +52,59 @@ fn one_line_makes_a_verified_bundle_with_one_page_of_result() {
     assert!(!place.path("other").exists());
 
     programs_of(&place);
+}
+
+/// Two films, each of which gives as many frames as are written unasked, and more than a few.
+fn long_films(place: &Place) {
+    for (class, hue) in [("black", 0), ("white", 90)] {
+        place.video(
+            &format!("long/{class}/{class}.mp4"),
+            &format!("testsrc2=size=64x64:rate=1,hue=h={hue},trim=duration=5050"),
+        );
+    }
+}
+
+#[test]
+fn so_many_frames_are_written_once_it_was_agreed_to() {
+    let place = Place::new();
+    long_films(&place);
+    let line = "make long --out made --format onnx --architecture efficientnet-lite0@96";
+    let said = place.failure(line);
+    assert!(
+        said.contains("20,200 frames") && said.contains("--force"),
+        "{said}"
+    );
+    let frames = |class: &str| {
+        let dir = place.path("made/project/classes").join(class);
+        fs::read_dir(dir).map_or(0, Iterator::count)
+    };
+    assert_eq!((frames("black"), frames("white")), (0, 0));
+    // Agreed to, they are written; killed then, since the rest of the work is not what is looked at.
+    let forced = format!("{line} --force");
+    let mut child = place
+        .command(&forced.split(' ').collect::<Vec<_>>())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while frames("black") + frames("white") < 10 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // In the window.
+    let mut desk = Desk::new(&place.path("config"), [1100.0, 760.0]);
+    let making = MakeAction::Start(vec![place.path("long")], place.path("other"));
+    desk.act(Action::Make(making));
+    desk.see_part("about 20,200 frames");
+    let frames =
+        || fs::read_dir(place.path("other/project/classes/black")).map_or(0, Iterator::count);
+    assert_eq!(frames(), 0);
+    desk.click("Make it of all");
+    desk.until("the first frames", |_| frames() > 0);
+    desk.click("Cancel");
+    desk.see_part("Cancelled");
 }
 
 /// The programs that lie in an export.
