@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use serde::Deserialize;
 
 use super::{Architecture, BackboneError};
+use crate::jobs::bound_memory;
 
 const CATALOGUE: &str = include_str!("../../models/catalogue.json");
 
@@ -401,6 +402,9 @@ impl Backbone {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bytes) = loaded.get(&self.blake3) {
             return Ok(Arc::clone(bytes));
+        }
+        if self.own.is_some() {
+            bound_memory();
         }
         let bytes = self.read_checked(&self.path()?)?;
         loaded.insert(self.blake3.clone(), Arc::clone(&bytes));

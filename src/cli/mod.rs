@@ -20,7 +20,6 @@ mod import;
 mod interrupt;
 mod label;
 mod make;
-mod memory;
 mod merge;
 mod mistakes;
 mod new;

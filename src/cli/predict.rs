@@ -15,7 +15,6 @@ use crate::media::start_decoders;
 
 use super::console::Console;
 use super::import::SamplingArgs;
-use super::memory;
 use super::shown;
 use super::table::count;
 
@@ -104,7 +103,6 @@ struct Result {
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let sampling = args.sampling.sampling()?;
-    memory::bound();
     start_decoders(1);
     let (sender, predictions) = bounded(64);
     let top = if args.top == 0 { usize::MAX } else { args.top };

@@ -7,7 +7,6 @@ use anyhow::bail;
 use crate::export::{Verification, verify_bundle};
 
 use super::console::Console;
-use super::memory;
 use super::table::{Align, count, table};
 
 /// Repeat the proof of an export from its folder or ZIP file alone
@@ -22,7 +21,6 @@ pub struct Args {
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     let dir = args.export;
-    memory::bound();
     let found = console.run("verify", move |work| verify_bundle(&dir, work))?;
     if !found.problems.is_empty() {
         for problem in &found.problems {

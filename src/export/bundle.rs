@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::evaluate::{Recipe, arg_max};
-use crate::jobs::Work;
+use crate::jobs::{Work, bound_memory};
 use crate::media::load_image_from_bytes;
 use crate::onnx::{Element, Tensor};
 
@@ -50,6 +50,7 @@ pub struct VerifiedModel {
 /// # Errors
 /// When there is no export with golden images; faults of one that is are listed in [`Verification::problems`].
 pub fn verify_bundle(place: &Path, work: &Work) -> Result<Verification, ExportError> {
+    bound_memory();
     let mut export = Contents::open(place)?;
     let (listed, mut problems) = manifest::check(&mut export)?;
     let files = listed.len() as u64 - problems.len() as u64;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::evaluate::{EvaluateError, Predictor, Runner};
 use crate::files;
-use crate::jobs::cores;
+use crate::jobs::{bound_memory, cores};
 use crate::project::Project;
 use crate::train::{Run, RunClasses, RunState};
 
@@ -24,6 +24,8 @@ pub fn open(path: &Path, threads: usize) -> Result<Box<dyn Runner>, EvaluateErro
         path: path.to_owned(),
         reason,
     };
+    // It may come from anywhere.
+    bound_memory();
     let all = Format::all();
     if files::is_dir(path) {
         if let Some(format) = all.iter().find(|format| format.recognises_folder(path)) {

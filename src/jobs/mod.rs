@@ -6,10 +6,12 @@
 
 mod abandon;
 mod cores;
+mod memory;
 mod spawn;
 mod work;
 
 pub use abandon::{abandon, abandonable, drop_elsewhere, wait_for_abandoned};
 pub use cores::{cores, limit_cores};
+pub use memory::bound_memory;
 pub use spawn::{Job, JobError, sentence, spawn};
 pub use work::{Cancelled, Progress, Work};

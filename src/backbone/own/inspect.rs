@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::backbone::BackboneError;
 use crate::graph::{Dim, Graph, GraphError, ValueId};
+use crate::jobs::bound_memory;
 use crate::onnx::{ElementType, ModelFile, OnnxError};
 
 use super::asked::{Answer, Asked, Layout, Whence};
@@ -50,6 +51,7 @@ pub fn inspect(path: &Path, asked: &Asked) -> Result<Inspected, BackboneError> {
         path: path.to_owned(),
         reason,
     };
+    bound_memory();
     let file = ModelFile::read(path)?;
     let read = Graph::from_onnx(&file.bytes()).map_err(|error| fail(said(error)))?;
     let holds_halves = read
