@@ -1,6 +1,7 @@
 //! Runs the `salamander` program in a temporary folder of its own.
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -113,6 +114,20 @@ impl Place {
     }
 }
 
+/// Copies a folder with everything in it.
+pub fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
 /// Runs FFmpeg's program, which the whole-program tests make their videos with.
 pub fn ffmpeg(args: &[&str]) {
     let output = Command::new("ffmpeg")
@@ -137,6 +152,16 @@ impl Ran {
         };
         assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
         ran
+    }
+
+    /// Checks that it ended with one of `codes`; `what` names it should the test fail.
+    pub fn ended_with(&self, codes: &[i32], what: impl Display) {
+        assert!(
+            self.code.is_some_and(|code| codes.contains(&code)),
+            "{what}: {:?} {}",
+            self.code,
+            self.stderr
+        );
     }
 
     pub fn json(&self) -> Vec<Value> {

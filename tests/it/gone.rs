@@ -7,7 +7,7 @@ use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, LabelAction, Session, TrainAction, Workspace};
 use salamander::project::Label;
 
-use crate::cli_program::{Place, Ran};
+use crate::cli_program::{Place, Ran, copy_dir};
 use crate::window::Desk;
 use crate::window_project::{desk, session};
 
@@ -24,14 +24,6 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    for path in files(from) {
-        let target = to.join(path.strip_prefix(from).unwrap());
-        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        std::fs::copy(&path, target).unwrap();
-    }
 }
 
 /// Starts a line, moves the project away once `begun`, and returns the one sentence it ends with.

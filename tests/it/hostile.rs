@@ -11,7 +11,7 @@ use std::process::Stdio;
 use salamander::app::{Action, Session};
 use serde_json::{Value, json};
 
-use crate::cli_program::Place;
+use crate::cli_program::{Place, copy_dir};
 use crate::window::Desk;
 
 /// What is done with every hostile project; each may fail, with a sentence.
@@ -20,7 +20,7 @@ const LINES: [&str; 11] = [
     "classes p remove fractal",
     "label p unsorted p/classes/bars",
     "import p more --class-from folder --fps 1 --width 64",
-    "train p --depth head --how-many-training-steps 5 --testing-percentage 25",
+    "train p --depth head --how-many-training-steps 5 --architecture efficientnet-lite0@96 --testing-percentage 25",
     "evaluate p --leak",
     "report p --out report.html",
     "embedding p",
@@ -31,23 +31,26 @@ const LINES: [&str; 11] = [
 
 /// What is done with fewer of them, because it takes longer.
 const MORE_LINES: [&str; 8] = [
-    "sweep p --depths head --set how-many-training-steps=2,3 --testing-percentage 25",
+    "sweep p --depths head --architectures efficientnet-lite0@96 --set how-many-training-steps=2,3 --testing-percentage 25",
     "sweeps p --remove latest",
     "heat p more --fps 1 --out new/heat",
-    "features p --out new/features.npy",
+    "features p --architecture efficientnet-lite0@96 --out new/features.npy",
     "architectures add p network.onnx --name network",
     "architectures remove p network",
-    "retrain --image_dir p/classes --bottleneck_dir new/work --how_many_training_steps 3 --output_graph new/graph.pb --output_labels new/labels.txt --summaries_dir new/logs",
+    "retrain --image_dir p/classes --bottleneck_dir new/work --architecture efficientnet-lite0@96 --how_many_training_steps 3 --output_graph new/graph.pb --output_labels new/labels.txt --summaries_dir new/logs",
     "train p --resume latest --how-many-training-steps 22",
 ];
+
+/// What continues a model that was being made.
+const MAKE: &str =
+    "make videos --out made --architecture efficientnet-lite0@96 --depth head --format onnx";
 
 #[test]
 fn without_links_every_command_does_its_work() {
     let place = Place::new();
     whole_project(&place);
     for line in LINES {
-        let ran = place.line(line);
-        assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
+        place.line(line).ended_with(&[0], line);
     }
 }
 
@@ -59,13 +62,12 @@ fn whole_project(place: &Place) {
         "smptebars=size=160x120:rate=10,hue=h=90,trim=duration=2",
     );
     for line in [
-        "train p --depth head --how-many-training-steps 20 --testing-percentage 25",
+        "train p --depth head --how-many-training-steps 20 --architecture efficientnet-lite0@96 --testing-percentage 25",
         "evaluate p",
         "embedding p",
         "export p --format onnx",
     ] {
-        let ran = place.line(line);
-        assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
+        place.line(line).ended_with(&[0], line);
     }
     for (name, text) in [
         ("trash/classes/bars/gone.jpg", "trashed"),
@@ -74,19 +76,6 @@ fn whole_project(place: &Place) {
         let path = place.path("p").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
-    }
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).unwrap();
-        }
     }
 }
 
@@ -161,17 +150,16 @@ impl<'a> Hostile<'a> {
         assert!(changed.is_empty(), "{}, {after}: {changed:?}", self.name);
     }
 
+    /// Runs a line, which must end with one of `codes` and change nothing outside.
+    fn does(&self, line: &str, codes: &[i32]) {
+        let what = format!("{}, {line}", self.name);
+        self.place.line(line).ended_with(codes, what);
+        self.nothing_changed(line);
+    }
+
     fn every_command(&self) {
         for line in LINES {
-            let ran = self.place.line(line);
-            assert!(
-                matches!(ran.code, Some(0 | 1)),
-                "{}, {line}: {:?} {}",
-                self.name,
-                ran.code,
-                ran.stderr
-            );
-            self.nothing_changed(line);
+            self.does(line, &[0, 1]);
         }
     }
 
@@ -183,15 +171,7 @@ impl<'a> Hostile<'a> {
                 std::fs::remove_dir_all(&new).unwrap();
             }
             std::fs::create_dir(&new).unwrap();
-            let ran = self.place.line(line);
-            assert!(
-                ran.code.is_some_and(|code| codes.contains(&code)),
-                "{}, {line}: {:?} {}",
-                self.name,
-                ran.code,
-                ran.stderr
-            );
-            self.nothing_changed(line);
+            self.does(line, codes);
         }
         self.serve(codes);
         self.made(codes);
@@ -226,16 +206,7 @@ impl<'a> Hostile<'a> {
         std::fs::create_dir_all(&made).unwrap();
         std::fs::write(made.join("make.json"), "{}").unwrap();
         std::fs::rename(self.place.path("p"), made.join("project")).unwrap();
-        let line = "make videos --out made --depth head --format onnx";
-        let ran = self.place.line(line);
-        assert!(
-            ran.code.is_some_and(|code| codes.contains(&code)),
-            "{}, {line}: {:?} {}",
-            self.name,
-            ran.code,
-            ran.stderr
-        );
-        self.nothing_changed(line);
+        self.does(MAKE, codes);
         std::fs::rename(made.join("project"), self.place.path("p")).unwrap();
         std::fs::remove_dir_all(made).unwrap();
     }
@@ -330,8 +301,9 @@ fn run_of(root: &Path) -> PathBuf {
 fn with_links_and_commands_that_take_longer() {
     let place = Place::new();
     whole_project(&place);
-    let exported = place.line("export p --format onnx --out e");
-    assert_eq!(exported.code, Some(0), "{}", exported.stderr);
+    place
+        .line("export p --format onnx --out e")
+        .ended_with(&[0], "export");
     std::fs::rename(place.path("e/model.onnx"), place.path("network.onnx")).unwrap();
     for folder in ["sweeps", "architectures"] {
         std::fs::create_dir_all(place.path("p").join(folder)).unwrap();
@@ -388,8 +360,9 @@ fn link_all(own: &Path, theirs: &Path) {
 fn with_files_that_have_a_second_name_outside() {
     let place = Place::new();
     whole_project(&place);
-    let exported = place.line("export p --format onnx --out e");
-    assert_eq!(exported.code, Some(0), "{}", exported.stderr);
+    place
+        .line("export p --format onnx --out e")
+        .ended_with(&[0], "export");
     std::fs::rename(place.path("e/model.onnx"), place.path("network.onnx")).unwrap();
     std::fs::rename(place.path("p"), place.path("good")).unwrap();
     let hostile = Hostile::make(&place, "hard links", |root, outside| {
@@ -407,9 +380,7 @@ fn with_files_that_have_a_second_name_outside() {
         link_all(root, &outside.join("theirs"));
     });
     for line in LINES {
-        let ran = place.line(line);
-        assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
-        hostile.nothing_changed(line);
+        hostile.does(line, &[0]);
     }
     hostile.in_the_window();
     let hostile = Hostile::make(&place, "hard links", |root, outside| {
@@ -466,8 +437,7 @@ fn with_names_that_some_systems_take_for_the_same() {
         "{names:?}"
     );
     for line in LINES {
-        let ran = place.line(line);
-        assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
+        place.line(line).ended_with(&[0], line);
         let now: Vec<_> = others.iter().map(|path| state(path)).collect();
         assert!(now == before, "{line}");
     }
@@ -550,9 +520,7 @@ fn with_a_change_that_has_begun() {
                 document(root, |value| value["pending"] = change.clone());
             });
             for line in ["classes p", "classes p --follow-links"] {
-                let ran = place.line(line);
-                assert!(matches!(ran.code, Some(0 | 1)), "{name}: {}", ran.stderr);
-                hostile.nothing_changed(line);
+                hostile.does(line, &[0, 1]);
             }
             if linked {
                 hostile.in_the_window();
@@ -581,7 +549,7 @@ fn a_linked_class_is_read_once_the_user_agrees_and_never_written() {
         (Some("bars"), Some(40))
     );
     let trained = place.result(
-        "train p --follow-links --depth head --how-many-training-steps 20 --testing-percentage 25",
+        "train p --follow-links --depth head --how-many-training-steps 20 --architecture efficientnet-lite0@96 --testing-percentage 25",
     );
     assert_eq!(trained["classes"].as_array().unwrap().len(), 3);
     for line in [
@@ -589,9 +557,7 @@ fn a_linked_class_is_read_once_the_user_agrees_and_never_written() {
         "label p moving p/classes/bars --follow-links",
         "import p more --class-from folder --fps 1 --follow-links",
     ] {
-        let ran = place.line(line);
-        assert!(matches!(ran.code, Some(0 | 1)), "{line}: {}", ran.stderr);
-        hostile.nothing_changed(line);
+        hostile.does(line, &[0, 1]);
     }
     // In the window the answer is remembered, outside of the project.
     let mut desk = Desk::new(&place.path("config"), [1000.0, 700.0]);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::cli_program::Place;
+use crate::cli_program::{Place, copy_dir};
 use crate::export_bundles::installed;
 
 /// How often each kind of work is killed.
@@ -94,14 +94,6 @@ pub fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 
 fn frames(place: &Place) -> BTreeMap<String, Vec<u8>> {
     contents(&place.path("p/classes"))
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    for (name, bytes) in contents(from) {
-        let path = to.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
-    }
 }
 
 /// A test that never hit the work in flight proves nothing.

@@ -8,6 +8,7 @@
 mod architectures;
 mod bounds;
 mod cancel;
+mod changes;
 mod chromium;
 mod cli;
 mod cli_faults;
@@ -43,6 +44,7 @@ mod make;
 mod media;
 mod mobilenet;
 mod mutate;
+mod mutate_many;
 mod mutated_media;
 mod networks;
 #[cfg(target_os = "linux")]
