@@ -198,9 +198,9 @@ impl App {
             Lane::Edit,
             "Moving an architecture",
             true,
-            move |_| {
+            move |work| {
                 let removed = match Backbone::named(&name) {
-                    Ok(backbone) => remove_architecture(&project, backbone),
+                    Ok(backbone) => remove_architecture(&project, backbone, work),
                     Err(error) => Err(error.into()),
                 };
                 removed.map(|_| own_of(project.root()))

@@ -68,7 +68,7 @@ impl Measurement {
             Self::Leak => Found::Leak(leak_meter(project, run, work)?),
             Self::Folds => Found::Folds(cross_validate(project, run, work)?),
             Self::Learning => Found::Learning(learning_curve(project, run, work)?),
-            Self::Looks => Found::Looks(test_looks(project, run)?),
+            Self::Looks => Found::Looks(test_looks(project, run, work)?),
             Self::Quality => {
                 let evaluation = evaluate(project, run, split, work)?;
                 Found::Quality(quality_parts(project, &evaluation, work)?)

@@ -11,7 +11,7 @@ use crate::backbone::{
     Normalisation, Whence, inspect, own_of,
 };
 use crate::text::visible;
-use crate::train::remove_architecture;
+use crate::train::{TrainError, remove_architecture};
 
 use super::console::Console;
 use super::table::{Align, percent, size, table};
@@ -418,9 +418,12 @@ struct Removed {
 
 fn removed(console: &Console, project: &ProjectArg, name: &str) -> anyhow::Result<()> {
     let project = project.open(console)?;
-    let named = name.split('@').next().unwrap_or(name);
-    let backbone = Backbone::called(named)?;
-    let place = remove_architecture(&project, backbone)?;
+    let named = name.split('@').next().unwrap_or(name).to_owned();
+    let (place, backbone) = console.run("architectures", move |work| {
+        let backbone = Backbone::called(&named)?;
+        let place = remove_architecture(&project, backbone, work)?;
+        Ok::<_, TrainError>((place, backbone))
+    })?;
     let result = Removed {
         removed: backbone.name.clone(),
         place: shown(&place),

@@ -153,7 +153,7 @@ impl MoreArgs {
                 );
             }
         }
-        let test_looks = test_looks(project, run)?;
+        let test_looks = test_looks(project, run, work)?;
         let mut more = More {
             calibration,
             reliability: reliable,

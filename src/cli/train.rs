@@ -11,7 +11,7 @@ use crate::project::Project;
 use crate::text::visible;
 use crate::train::{
     CurvePoint, Decision, Estimate, LiveCurves, Part, Run, RunClasses, RunState, TrainError,
-    TrainSettings, Verdict, estimate, resume, runs, train,
+    TrainSettings, Verdict, estimate, find_runs, resume, train,
 };
 
 use super::console::{Console, Interrupted, Watch};
@@ -278,9 +278,10 @@ fn settings(args: &Args) -> Result<TrainSettings, Usage> {
 
 /// The newest unfinished run, which is the one that was just cancelled.
 fn unfinished(project: &Project) -> Option<String> {
-    runs(project)
+    find_runs(project)
         .inspect_err(|error| log::warn!("cannot list the runs: {error}"))
         .ok()?
+        .runs
         .into_iter()
         .find(|run| run.state == RunState::Unfinished)
         .map(|run| run.id.0)

@@ -15,7 +15,7 @@ use image::RgbImage;
 use super::*;
 use crate::jobs::Work;
 use crate::project::Project;
-use crate::train::{LiveCurves, Run, TrainSettings, remove_run, runs, train};
+use crate::train::{LiveCurves, Run, TrainSettings, find_runs, remove_run, train};
 
 const IMAGES: u32 = 24;
 
@@ -117,8 +117,9 @@ fn bottlenecks_are_computed_once_for_each_network() {
         assert!(row.latency_ms.unwrap() > 0.0 && row.bytes.unwrap() > 1_000_000);
     }
     // Each is a run like any other, which says what it belongs to.
-    let mut parents: Vec<u32> = runs(&project)
+    let mut parents: Vec<u32> = find_runs(&project)
         .unwrap()
+        .runs
         .into_iter()
         .map(|run| {
             let parent = run.parent.unwrap();
@@ -172,7 +173,7 @@ fn a_training_that_fails_is_a_row_and_not_the_end() {
     let done = run_all(&project, &sweep);
     assert_eq!((done.done(), done.failed()), (2, 0));
     assert_eq!(done.trainings[1], mended.trainings[1]);
-    assert_eq!(runs(&project).unwrap().len(), 2);
+    assert_eq!(find_runs(&project).unwrap().runs.len(), 2);
     assert_eq!(try_again(&project, &sweep.id).unwrap(), 0);
 }
 
@@ -183,7 +184,7 @@ fn what_has_ended_is_not_repeated() {
     let sweep = begun(&project, &[("learning_rate", "0.01,0.03")]);
     let mut done = run_all(&project, &sweep);
     let ids = || {
-        let found = runs(&project).unwrap();
+        let found = find_runs(&project).unwrap().runs;
         found.into_iter().map(|run| run.id).collect::<Vec<_>>()
     };
     let before = ids();
@@ -210,12 +211,12 @@ fn a_removed_sweep_leaves_its_runs_and_its_name() {
     run_all(&project, &first);
     let trashed = remove(&project, &first.id).unwrap();
     assert!(find_sweeps(&project).unwrap().sweeps.is_empty());
-    assert_eq!(runs(&project).unwrap().len(), 1);
+    assert_eq!(find_runs(&project).unwrap().runs.len(), 1);
     // Another one of the same name does not take the run for its own.
     let second = begun(&project, &[("learning_rate", "0.03")]);
     assert_eq!(second.id, first.id);
     run_all(&project, &second);
-    assert_eq!(runs(&project).unwrap().len(), 2);
+    assert_eq!(find_runs(&project).unwrap().runs.len(), 2);
     let said = restore(&project, &trashed).unwrap_err().to_string();
     assert!(said.contains("already"), "{said}");
     remove(&project, &second.id).unwrap();
@@ -237,7 +238,7 @@ fn a_training_of_its_own_says_nothing_of_parents() {
     // The same training in a sweep has the same weights.
     let sweep = begun(&project, &[("how_many_training_steps", "20")]);
     run_all(&project, &sweep);
-    let child = runs(&project).unwrap().remove(0);
+    let child = find_runs(&project).unwrap().runs.remove(0);
     assert_eq!(child.parent.as_ref().map(|parent| parent.training), Some(1));
     assert_eq!(child.head().unwrap(), alone.head().unwrap());
 }
@@ -275,9 +276,12 @@ fn the_time_is_foreseen_with_shared_bottlenecks_once() {
     foresee(&project, &mut cached, &mut paces, &Work::new()).unwrap();
     let secs: Vec<Option<f64>> = cached.list.iter().map(|one| one.expected_secs).collect();
     assert_eq!(secs[0], secs[1], "both find them");
-    for run in runs(&project).unwrap() {
+    for run in find_runs(&project).unwrap().runs {
         remove_run(&project, &run.id).unwrap();
     }
     // Nothing else was written.
-    assert!(runs(&project).unwrap().is_empty() && find_sweeps(&project).unwrap().sweeps.is_empty());
+    assert!(
+        find_runs(&project).unwrap().runs.is_empty()
+            && find_sweeps(&project).unwrap().sweeps.is_empty()
+    );
 }

@@ -40,6 +40,24 @@ pub struct UnknownThreshold {
     pub false_accept: f64,
 }
 
+impl Calibration {
+    /// What no calibration can have come to, as a part of a sentence.
+    fn fault(&self) -> Option<&'static str> {
+        let is_part = |value: &f64| (0.0..=1.0).contains(value);
+        if !(self.temperature.is_finite() && self.temperature > 0.0) {
+            return Some("its temperature is not over 0");
+        }
+        let unknown = self
+            .unknown
+            .map(|of| [of.threshold, of.false_reject, of.false_accept]);
+        let mut parts = self.expected_error.iter().chain(unknown.iter().flatten());
+        if !(parts.all(is_part) && self.nll.iter().all(|nll| nll.is_finite())) {
+            return Some("a figure in it is out of range");
+        }
+        None
+    }
+}
+
 impl Run {
     /// Its calibration; `None` where it has none, or one of other weights.
     ///
@@ -51,8 +69,8 @@ impl Run {
             return Ok(None);
         }
         let found: Calibration = files::read_json(&path)?;
-        if !(found.temperature.is_finite() && found.temperature > 0.0) {
-            return Err(files::damaged(&path)("its temperature is not over 0"));
+        if let Some(fault) = found.fault() {
+            return Err(files::damaged(&path)(fault));
         }
         Ok((found.weights == self.weights_now()?).then_some(found))
     }

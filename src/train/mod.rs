@@ -61,8 +61,7 @@ pub use present::{Present, present};
 pub(crate) use removal::to_trash;
 pub use removal::{remove_architecture, remove_run, restore_run};
 pub use run::{
-    FoundRuns, Parent, Run, RunFrame, RunId, RunState, Stage, StageResult, UnreadableRun,
-    find_runs, runs,
+    FoundRuns, Parent, Run, RunFrame, RunId, RunState, Stage, StageResult, UnreadableRun, find_runs,
 };
 pub use run_classes::RunClasses;
 pub use settings::{ClassWeights, EvalSpacing, KeepBy, RankBy, Sampling, Schedule, TrainSettings};

@@ -4,9 +4,10 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::backbone::{Backbone, remove_own};
 use crate::files;
+use crate::jobs::Work;
 use crate::project::Project;
 
-use super::{RunId, TrainError, runs};
+use super::{RunId, TrainError, find_runs};
 
 /// Moves a run to `trash/runs/` and returns what it is called there: a run of the same name may lie there already.
 /// A run that is being trained must not be moved.
@@ -55,12 +56,17 @@ pub fn restore_run(project: &Project, trashed: &RunId) -> Result<RunId, TrainErr
     Ok(RunId(name.to_owned()))
 }
 
-/// Moves an architecture that was added to the project to its trash, and returns where it is there.
+/// Moves an architecture that was added to the project to its trash, and returns where it is there. Runs that cannot be read, which
+/// may use it too, are warned of.
 ///
 /// # Errors
 /// When runs use it: they could not be evaluated or exported any more.
-pub fn remove_architecture(project: &Project, backbone: &Backbone) -> Result<PathBuf, TrainError> {
-    let runs = runs(project)?;
+pub fn remove_architecture(
+    project: &Project,
+    backbone: &Backbone,
+    work: &Work,
+) -> Result<PathBuf, TrainError> {
+    let runs = find_runs(project)?.or_warn(work);
     let users: Vec<String> = runs
         .into_iter()
         .filter(|run| run.settings.architecture.backbone == backbone.name)

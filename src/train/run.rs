@@ -307,6 +307,10 @@ impl Run {
         } else {
             file.stages
         };
+        let of_time = (!result::is_time(file.preparation_secs)).then_some(result::NO_TIME);
+        if let Some(fault) = results.iter().find_map(StageResult::fault).or(of_time) {
+            return Err(files::damaged(&path)(fault));
+        }
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         let class_ids = if file.class_ids.len() == file.classes.len() {
             file.class_ids
@@ -501,13 +505,4 @@ pub fn find_runs(project: &Project) -> Result<FoundRuns, TrainError> {
         .sort_by_cached_key(|run| std::cmp::Reverse(age(run)));
     found.unreadable.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(found)
-}
-
-/// The runs of a project, the one that was begun last first; those that cannot be read are left out with a line in the log.
-pub fn runs(project: &Project) -> Result<Vec<Run>, TrainError> {
-    let FoundRuns { runs, unreadable } = find_runs(project)?;
-    for UnreadableRun { error, .. } in unreadable {
-        log::warn!("a run is left out of the list: {error}");
-    }
-    Ok(runs)
 }

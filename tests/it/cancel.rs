@@ -7,10 +7,10 @@ use salamander::backbone::Depth;
 use salamander::jobs::{Work, wait_for_abandoned};
 use salamander::train::{
     FineTuneSettings, LearnSettings, LiveCurves, RunState, TrainError, TrainSettings, estimate,
-    resume, runs, train,
+    resume, train,
 };
 
-use super::projects::{of_pictures, quick};
+use super::projects::{of_pictures, quick, runs};
 
 /// Cancels `job` when it has come to a stage whose name begins like that and has so many units of it done. Says how
 /// long it took to end then.
@@ -78,7 +78,7 @@ fn everything_ends_when_it_is_cancelled_and_can_be_resumed() {
     }
 
     // What was cancelled can be resumed, wherever that was.
-    let all = runs(&project).unwrap();
+    let all = runs(&project);
     let unfinished: Vec<_> = all
         .iter()
         .filter(|run| run.state == RunState::Unfinished)

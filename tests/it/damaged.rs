@@ -11,11 +11,13 @@ use salamander::jobs::Work;
 use salamander::project::{Project, Split};
 use salamander::sweep::{Sweep, find_sweeps};
 use salamander::train::{
-    Calibration, LiveCurves, Part, Run, RunState, TrainError, TrainSettings, resume, runs, train,
+    Calibration, LiveCurves, Part, Run, RunState, TrainError, TrainSettings, UnknownThreshold,
+    resume, train,
 };
+use serde_json::json;
 
-use crate::cli_program::Place;
-use crate::projects::{change_tensors, of_pictures, quick, without_hashes};
+use crate::cli_program::{Place, copy_dir};
+use crate::projects::{change_tensors, of_pictures, quick, runs, without_hashes};
 use crate::window::Desk;
 use crate::window_project::{go, session, train_until};
 
@@ -147,7 +149,7 @@ fn a_run_is_not_resumed_from_flipped_bits() {
     let run = train(&project, &settings, &LiveCurves::default(), &work).unwrap();
     let whole = run.curves().unwrap();
     let kept = dir.path().join("kept");
-    copy(&run.dir, &kept);
+    copy_dir(&run.dir, &kept);
     let steps = |run: &Run| -> Vec<(u32, Option<f32>)> {
         let points = run.curves().unwrap();
         let of =
@@ -164,7 +166,7 @@ fn a_run_is_not_resumed_from_flipped_bits() {
         "frames.jsonl",
     ] {
         fs::remove_dir_all(&run.dir).unwrap();
-        copy(&kept, &run.dir);
+        copy_dir(&kept, &run.dir);
         with_flips(&run.dir.join(file), 24, |what| {
             match resume(&project, &run.id, Some(60), &LiveCurves::default(), &work) {
                 Ok(found) => {
@@ -173,7 +175,7 @@ fn a_run_is_not_resumed_from_flipped_bits() {
                         "{what}"
                     );
                     fs::remove_dir_all(&run.dir).unwrap();
-                    copy(&kept, &run.dir);
+                    copy_dir(&kept, &run.dir);
                 }
                 Err(error) => assert!(error.to_string().contains(file), "{what}: {error}"),
             }
@@ -329,7 +331,7 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
         text.replace(&first.created, "2999-01-01T00:00:00.000Z"),
     )
     .unwrap();
-    let found = runs(&project).unwrap();
+    let found = runs(&project);
     assert_eq!(
         found[0].id, second.id,
         "the latest is the one that was begun last"
@@ -374,7 +376,10 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
     assert_eq!(listed.code, Some(0), "{}", listed.stderr);
     assert!(listed.stdout.contains(&first.id.0) && !listed.stdout.contains(&second.id.0));
     assert!(listed.stderr.contains(&second.id.0), "{}", listed.stderr);
-    place.result(&format!("evaluate p --run {}", first.id));
+    // It may have been tested on the same images too.
+    let counted = place.line(&format!("evaluate p --run {}", first.id));
+    counted.ended_with(&[0], "evaluate");
+    assert!(counted.stderr.contains(&second.id.0), "{}", counted.stderr);
 
     let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
     desk.act(Action::OpenProject(place.path("p")));
@@ -384,6 +389,72 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
     assert_eq!(session(&desk).train.runs.len(), 2);
     // A run whose curves are damaged is listed, and that is said.
     desk.see_part("curves.jsonl");
+}
+
+/// What an earlier version wrote carries no checksum: its numbers are looked at one by one.
+#[test]
+fn numbers_that_no_training_came_to_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir.path().join("p"));
+    let work = Work::new();
+    let run = train(&project, &settings(), &LiveCurves::default(), &work).unwrap();
+    without_hashes(&run.dir);
+    let path = run.dir.join("run.json");
+    let whole = fs::read(&path).unwrap();
+    for (place, value) in [
+        ("/preprocessing/resolution_px", json!(0)),
+        ("/preprocessing/resolution_px", json!(u32::MAX)),
+        ("/classes", json!([])),
+        ("/settings/testing_percentage", json!(255)),
+        ("/settings/how_many_training_steps", json!(0)),
+        ("/preparation_secs", json!(-1)),
+        ("/preparation_secs", json!(1e308)),
+        ("/stages/0/secs", json!(1e308)),
+        ("/stages/0/validation_accuracy", json!(1e308)),
+        ("/stages/1/test_accuracy", json!(-0.5)),
+        ("/stages/1/validation_cross_entropy", json!(1e308)),
+        ("/stages/1/verdict/deeper", json!(2)),
+    ] {
+        let mut json: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+        *json.pointer_mut(place).unwrap() = value.clone();
+        fs::write(&path, json.to_string()).unwrap();
+        let error = Run::open(&run.dir).unwrap_err().to_string();
+        assert!(
+            error.contains("run.json") && !error.contains('\n'),
+            "{place} {value}: {error}"
+        );
+    }
+    fs::write(&path, whole).unwrap();
+    let calibration = Calibration {
+        temperature: 1.25,
+        frames: 9,
+        sources: 9,
+        nll: [0.5, 0.4],
+        expected_error: [0.2, 0.1],
+        unknown: None,
+        weights: String::new(),
+    };
+    let with = |change: &dyn Fn(&mut Calibration)| {
+        let mut calibration = calibration.clone();
+        change(&mut calibration);
+        run.set_calibration(&calibration).unwrap();
+        run.calibration()
+    };
+    assert!(with(&|_| ()).unwrap().is_some());
+    let unknown = UnknownThreshold {
+        threshold: 2.0,
+        false_reject: 0.0,
+        false_accept: 0.0,
+    };
+    for error in [
+        with(&|of| of.temperature = 0.0),
+        with(&|of| of.temperature = -1.0),
+        with(&|of| of.expected_error[1] = 7.0),
+        with(&|of| of.unknown = Some(unknown)),
+    ] {
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("calibration.json"), "{error}");
+    }
 }
 
 #[test]
@@ -494,17 +565,4 @@ fn damage_is_said_by_what_serves_and_makes() {
         "{}",
         again.stderr
     );
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }

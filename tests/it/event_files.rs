@@ -13,10 +13,11 @@ use salamander::jobs::Work;
 use salamander::project::Project;
 use salamander::train::{
     CurvePoint, FineTuneSettings, LearnSettings, LiveCurves, MetricKind, MetricSide, Metrics, Part,
-    Run, TrainError, TrainSettings, resume, runs, train,
+    Run, TrainError, TrainSettings, resume, train,
 };
 
 use crate::cli_program::Place;
+use crate::projects::runs;
 
 /// `tensorflow.Event` (`tensorflow/core/util/event.proto`).
 #[derive(Clone, PartialEq, Message)]
@@ -272,7 +273,7 @@ fn follow(project: &Project, depth: Depth, steps: u32) -> Run {
         };
         while sizes.len() < 3 {
             assert!(!training.is_finished(), "it ended after {sizes:?}");
-            let run = runs(project).unwrap().into_iter().next();
+            let run = runs(project).into_iter().next();
             if let Some(run) = run
                 && curves.since([0, 0]).0 == part
             {
@@ -290,7 +291,7 @@ fn follow(project: &Project, depth: Depth, steps: u32) -> Run {
         let cut = training.join().unwrap();
         assert!(matches!(cut, Err(TrainError::Cancelled(_))), "{cut:?}");
     });
-    let cut = runs(project).unwrap().remove(0);
+    let cut = runs(project).remove(0);
     let reached = cut.curves().unwrap().last().unwrap().step;
     check(&cut.dir, &cut.curves().unwrap());
     maltreat(&cut.dir.join("train"));

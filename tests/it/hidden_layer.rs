@@ -11,7 +11,7 @@ use salamander::train::{
 };
 
 use super::cli_program::Place;
-use super::projects::{of_pictures, quick};
+use super::projects::{of_pictures, quick, runs};
 
 fn settings(steps: u32) -> TrainSettings {
     let mut settings = TrainSettings {
@@ -118,7 +118,7 @@ fn fine_tuning_begins_with_the_hidden_layer_and_goes_on_to_the_same_bits() {
         training.join().unwrap()
     });
     assert!(cut.is_err());
-    let runs = salamander::train::runs(&project).unwrap();
+    let runs = runs(&project);
     let cut = runs.iter().find(|run| run.id != whole.id).unwrap();
     let resumed = resume(
         &project,

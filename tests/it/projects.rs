@@ -7,7 +7,7 @@ use image::{Rgb, RgbImage};
 use salamander::jobs::Work;
 use salamander::media::{ClassFrom, ImportOptions, import};
 use salamander::project::{ClassName, Fps, Project, Sampling, SplitSettings};
-use salamander::train::TrainSettings;
+use salamander::train::{Run, TrainSettings, find_runs};
 
 /// A new project with six frames a second of the sample videos, in classes by their folders.
 pub fn of_sample_videos(root: &Path) -> Project {
@@ -70,6 +70,11 @@ pub fn quick(architecture: &str, steps: u32) -> TrainSettings {
         },
         ..TrainSettings::default()
     }
+}
+
+/// The runs of a project that can be read, the one that was begun last first.
+pub fn runs(project: &Project) -> Vec<Run> {
+    find_runs(project).unwrap().runs
 }
 
 /// Makes the run in this folder one from before runs kept hashes of their files, so that a test can change these.

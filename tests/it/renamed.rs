@@ -8,10 +8,10 @@ use salamander::export::{Format, export};
 use salamander::jobs::Work;
 use salamander::media::{ClassFrom, ImportOptions, import, load_image};
 use salamander::project::{Change, ClassName, History, Label, Project, Sampling, Split};
-use salamander::train::{LiveCurves, Run, RunClasses, TrainSettings, resume, runs, train};
+use salamander::train::{LiveCurves, Run, RunClasses, TrainSettings, resume, train};
 
 use super::cli_program::{Place, events};
-use super::projects::{of_pictures, quick, without_hashes};
+use super::projects::{of_pictures, quick, runs, without_hashes};
 
 fn name(text: &str) -> ClassName {
     ClassName::new(text).unwrap()
@@ -339,7 +339,7 @@ fn an_old_run_follows_by_names_what_can_be_followed() {
         .collect();
     fs::write(&path, lines.join("\n") + "\n").unwrap();
     without_hashes(&run.dir);
-    let run = runs(&project).unwrap().remove(0);
+    let run = runs(&project).remove(0);
     assert_eq!(figures(&tested(&project, &run)), figures(&before));
     rename(&project, "cat", "Katze");
     project

@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::cli_program::Place;
 use crate::export::interpreter;
 use crate::frozen_graph::python_with;
+use crate::projects::runs;
 
 /// What `tests/read_events.py` prints; `None` without TensorBoard.
 fn read(dir: &Path) -> Option<Value> {
@@ -234,7 +235,7 @@ fn the_projector_finds_every_image() {
     let ran = place.line("embedding p --json");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let project = Project::open(&place.path("p")).unwrap();
-    let run = salamander::train::runs(&project).unwrap().remove(0);
+    let run = runs(&project).remove(0);
     let read = |name: &str| std::fs::read_to_string(run.dir.join(name)).unwrap();
     let config = read("projector_config.pbtxt");
     let (tensors, metadata) = (

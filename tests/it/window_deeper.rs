@@ -9,11 +9,10 @@ use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, TrainAction, TrainState, words};
 use salamander::backbone::Depth;
 use salamander::project::SplitSettings;
-use salamander::train::{
-    Decision, FineTuneSettings, LearnSettings, Part, RunState, TrainSettings, runs,
-};
+use salamander::train::{Decision, FineTuneSettings, LearnSettings, Part, RunState, TrainSettings};
 
 use crate::cli_program::Place;
+use crate::projects::runs;
 use crate::window::Desk;
 use crate::window_project::{
     desk, go, press, press_part, scroll_and_click, session, set_number, train_until,
@@ -152,7 +151,7 @@ fn the_deeper_part_is_paused_cancelled_and_resumed() {
     // A cancelled run keeps what its last checkpoint holds.
     desk.until("the deeper part is on the disk", |harness| {
         let session = harness.state().app().session.as_ref();
-        let runs = session.and_then(|session| runs(&session.project).ok());
+        let runs = session.map(|session| runs(&session.project));
         let run = runs.and_then(|runs| runs.into_iter().next());
         run.is_some_and(|run| {
             run.head_only().is_some() && run.curves().is_ok_and(|curves| !curves.is_empty())

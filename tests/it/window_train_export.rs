@@ -8,6 +8,7 @@ use salamander::export::Format;
 use salamander::train::{RunState, TrainSettings};
 
 use crate::cli_program::Place;
+use crate::projects::runs;
 use crate::window::Desk;
 use crate::window_project::{
     desk, go, press, press_part, scroll_and_click, session, set_number, train_until,
@@ -320,7 +321,7 @@ fn quitting_asks_while_something_runs_and_loses_nothing() {
 
     // What was done is kept: the run can be resumed, and the settings are those that were set.
     let project = open_when_free(&place.path("p"));
-    let runs = salamander::train::runs(&project).unwrap();
+    let runs = runs(&project);
     assert_eq!(runs.len(), 1);
     assert_eq!(runs[0].state, RunState::Unfinished);
     assert!(!runs[0].curves().unwrap().is_empty());

@@ -139,7 +139,7 @@ fn page(
         evaluation: &evaluation,
         figures: &figures,
     };
-    let looks = test_looks(project, run)?;
+    let looks = test_looks(project, run, work)?;
     report.notes.extend(looks.sentence(&figures.accuracy));
     if trainings {
         report.leak = leak_meter(project, run, work)?;

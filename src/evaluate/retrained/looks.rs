@@ -6,8 +6,9 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use crate::evaluate::{EvaluateError, Measure};
+use crate::jobs::Work;
 use crate::project::{Project, Split};
-use crate::train::{Run, RunState, runs};
+use crate::train::{Run, RunState, find_runs};
 
 /// Runs from which on it is said.
 const MANY: u64 = 10;
@@ -40,11 +41,11 @@ impl TestLooks {
     }
 }
 
-/// Counts the runs that were tested on the same frames.
+/// Counts the runs that were tested on the same frames. Those that cannot be read are warned of: they may have been tested too.
 ///
 /// # Errors
 /// When the runs cannot be read.
-pub fn test_looks(project: &Project, run: &Run) -> Result<TestLooks, EvaluateError> {
+pub fn test_looks(project: &Project, run: &Run, work: &Work) -> Result<TestLooks, EvaluateError> {
     let test_frames = |run: &Run| -> Result<HashSet<String>, EvaluateError> {
         let frames = run.frames()?.into_iter();
         let of_test = frames.filter(|frame| frame.split == Split::Test);
@@ -54,14 +55,17 @@ pub fn test_looks(project: &Project, run: &Run) -> Result<TestLooks, EvaluateErr
     };
     let own = test_frames(run)?;
     let mut count = 0;
-    for other in runs(project)? {
+    for other in find_runs(project)?.or_warn(work) {
         let tested = other.result().and_then(|result| result.test_accuracy);
         if other.state != RunState::Finished || tested.is_none() {
             continue;
         }
-        // A run that cannot be read was not looked at today.
-        let Ok(frames) = test_frames(&other) else {
-            continue;
+        let frames = match test_frames(&other) {
+            Ok(frames) => frames,
+            Err(error) => {
+                work.warn(format!("A run is passed over: {error}"));
+                continue;
+            }
         };
         count += u64::from(2 * frames.intersection(&own).count() > own.len());
     }

@@ -35,6 +35,26 @@ pub struct StageResult {
 }
 
 impl StageResult {
+    /// What no training can have come to, as a part of a sentence.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        let is_part = |value: f64| (0.0..=1.0).contains(&value);
+        let accuracies = [self.validation_accuracy, self.test_accuracy];
+        let of_verdict = self.verdict.map(|made| [made.head_only, made.deeper]);
+        let mut parts = accuracies.into_iter().flatten().map(f64::from);
+        if !(parts.all(is_part) && of_verdict.into_iter().flatten().all(is_part)) {
+            return Some("an accuracy in it is not between 0 and 1");
+        }
+        let mut interval = self.verdict.and_then(|made| made.interval).into_iter();
+        if !interval.all(|ends| ends.iter().all(|end| (-1.0..=1.0).contains(end))) {
+            return Some("an interval in it is not between -1 and 1");
+        }
+        let entropy = self.validation_cross_entropy;
+        if !entropy.is_none_or(|entropy| entropy.is_finite() && entropy >= 0.0) {
+            return Some("a cross-entropy in it is not finite");
+        }
+        (!is_time(self.secs)).then_some(NO_TIME)
+    }
+
     /// The evaluation of the kept weights on all validation frames; `None` without any.
     #[must_use]
     pub fn best(&self) -> Option<BestPoint> {
@@ -50,6 +70,14 @@ impl StageResult {
         self.validation_accuracy = best.map(|best| best.validation_accuracy);
         self.validation_cross_entropy = best.map(|best| best.validation_cross_entropy);
     }
+}
+
+/// What is said of seconds that no training took.
+pub(super) const NO_TIME: &str = "a time in it is out of range";
+
+/// Whether a training can have taken so many seconds: up to 30,000 years.
+pub(super) fn is_time(secs: f64) -> bool {
+    (0.0..=1e12).contains(&secs)
 }
 
 impl Run {
