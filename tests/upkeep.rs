@@ -136,7 +136,12 @@ fn sources_that_developers_are_sent_to_are_there() {
     let sources = files(&["rs"]);
     let mut missing = Vec::new();
     let mut followed = 0;
-    for document in ["ARCHITECTURE.md"] {
+    for document in [
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CODE_STYLE.md",
+        "TESTING.md",
+    ] {
         let text = fs::read_to_string(root().join(document)).unwrap();
         for code in text.split('`').skip(1).step_by(2) {
             let is_source = Path::new(code).extension().is_some_and(|end| end == "rs");
