@@ -7,6 +7,8 @@
 //! medians of the rounds' ratios are printed. On a machine that is busy with other things the column by
 //! processor time (Linux only) is the one to look at: cores are full in all shapes but the Python loop. `--shapes` also measures other ways to share the work out.
 
+mod common;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,11 +21,10 @@ use image::{Rgb, RgbImage};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use common::{Outcome, median};
 use salamander::backbone::{Architecture, Extractor, Fit, Preprocessing, bottlenecks};
 use salamander::jobs::{Work, cores};
 use salamander::media::{load_image, load_image_from_bytes};
-
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 struct Options {
     shapes: bool,
@@ -197,11 +198,6 @@ fn cpu_secs() -> f64 {
         Some(user + system)
     };
     ticks().map_or(f64::NAN, |ticks| ticks / 100.0)
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 struct Bench {

@@ -7,21 +7,21 @@
 //! process each time, so that whatever else the machine does hits both. The first decoder is started as the program does it:
 //! at once, while other things are done. The medians of the rounds are printed; over 1 is slower with a process of its own.
 
-use std::error::Error;
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use tempfile::TempDir;
 
+use common::{Outcome, ffmpeg, make_film, median};
 use salamander::backbone::{Architecture, Fit, bottlenecks};
 use salamander::jobs::Work;
 use salamander::media::{
     ImportOptions, decode_with, import, load_image, poster, preview, probe, start_decoders,
 };
 use salamander::project::{Fps, Project, Sampling};
-
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const THINGS: [&str; 9] = [
     "probe of 20 films",
@@ -72,34 +72,13 @@ fn options() -> Outcome<Options> {
     Ok(options)
 }
 
-fn ffmpeg(arguments: &[&str]) -> Outcome<()> {
-    let status = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y"])
-        .args(arguments)
-        .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err("the ffmpeg program failed".into())
-    }
-}
-
 /// The film `film.mp4`, twenty short ones in `films` and photos in `photos`.
 fn make_files(folder: &Path, options: &Options) -> Outcome<()> {
     let film = folder.join("film.mp4");
     if let Some(video) = &options.video {
         std::fs::copy(video, &film)?;
     } else {
-        let source = format!(
-            "testsrc2=s=1920x1080:r=30:d={},noise=alls=8:allf=t",
-            options.seconds
-        );
-        let to = film.to_string_lossy();
-        let coding = ["-c:v", "libx264", "-preset", "veryfast"];
-        let mut arguments = vec!["-f", "lavfi", "-i", &source];
-        arguments.extend(coding);
-        arguments.extend(["-pix_fmt", "yuv420p", &to]);
-        ffmpeg(&arguments)?;
+        make_film(&film, options.seconds)?;
     }
     let short = folder.join("films");
     std::fs::create_dir(&short)?;
@@ -213,11 +192,6 @@ fn measured(thing: &str, apart: bool, folder: &Path) -> Outcome<f64> {
         return Err(format!("{thing} failed: {said}").into());
     }
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn main() -> Outcome<()> {

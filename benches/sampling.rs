@@ -6,18 +6,17 @@
 //! picture with camera noise. Each round measures both at each rate, one after the other, so that whatever
 //! else the machine does hits both; the medians of the rounds are printed. Over 1 is faster than the program.
 
-use std::error::Error;
+mod common;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use tempfile::TempDir;
 
+use common::{Outcome, ffmpeg, make_film, median};
 use salamander::jobs::Work;
 use salamander::media::{ImportOptions, Sampler, import, load_image, poster, preview, probe};
 use salamander::project::{Fps, Project, Sampling};
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const WIDTH_PX: u32 = 500;
 
@@ -47,42 +46,11 @@ fn options() -> Outcome<Options> {
     Ok(options)
 }
 
-fn ffmpeg(arguments: &[&str]) -> Outcome<()> {
-    let status = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y"])
-        .args(arguments)
-        .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err("the ffmpeg program failed".into())
-    }
-}
-
-fn film(folder: &Path, seconds: u32) -> Outcome<PathBuf> {
-    let path = folder.join("film.mp4");
-    let source = format!("testsrc2=s=1920x1080:r=30:d={seconds},noise=alls=8:allf=t");
-    let text = path.to_string_lossy().into_owned();
-    let coding = [
-        "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p",
-    ];
-    let mut arguments = vec!["-f", "lavfi", "-i", &source];
-    arguments.extend(coding);
-    arguments.push(&text);
-    ffmpeg(&arguments)?;
-    Ok(path)
-}
-
 /// Seconds that `work` takes.
 fn timed(work: impl FnOnce() -> Outcome<()>) -> Outcome<f64> {
     let start = Instant::now();
     work()?;
     Ok(start.elapsed().as_secs_f64())
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn sampling(fps: f64) -> Sampling {
@@ -134,9 +102,12 @@ fn main() -> Outcome<()> {
     salamander::media::decode_with(env!("CARGO_BIN_EXE_salamander").into());
     let options = options()?;
     let folder = TempDir::new()?;
-    let video = match options.video {
-        Some(video) => video,
-        None => film(folder.path(), options.seconds)?,
+    let video = if let Some(video) = options.video {
+        video
+    } else {
+        let film = folder.path().join("film.mp4");
+        make_film(&film, options.seconds)?;
+        film
     };
     let info = probe(&video)?;
     println!(

@@ -13,7 +13,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("jobs", &["text"]),
     ("files", &[]),
     ("kind", &[]),
-    ("project", &["jobs", "files", "kind"]),
+    ("project", &["text", "jobs", "files", "kind"]),
     ("media", &["jobs", "files", "kind", "project"]),
     ("curate", &["jobs", "files", "project", "media"]),
     ("onnx", &["files"]),
@@ -25,7 +25,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     (
         "train",
         &[
-            "jobs", "files", "project", "curate", "onnx", "graph", "backbone",
+            "text", "jobs", "files", "project", "curate", "onnx", "graph", "backbone",
         ],
     ),
     (

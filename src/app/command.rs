@@ -8,25 +8,27 @@ use egui::{Key, KeyboardShortcut, Modifiers};
 use super::words::Noun;
 use super::{App, Lane, Workspace};
 
-/// A command a person can give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(
-    missing_docs,
-    reason = "each command's text and tooltip below say what it does"
-)]
-pub enum Command {
-    NewProject,
-    OpenProject,
-    OpenByPath,
-    MakeModel,
-    TrySample,
-    CloseProject,
-    RevealProject,
-    GoImport,
-    GoLabel,
-    GoTrain,
-    GoEvaluate,
-    GoExport,
+macro_rules! commands {
+    ($($command:ident,)+) => {
+        /// A command a person can give.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[allow(
+            missing_docs,
+            reason = "each command's text and tooltip below say what it does"
+        )]
+        pub enum Command {
+            $($command,)+
+        }
+
+        impl Command {
+            /// All commands, in the order of the palette.
+            pub const ALL: [Self; [$(Self::$command),+].len()] = [$(Self::$command),+];
+        }
+    };
+}
+
+// In the order of the palette.
+commands! {
     AddFiles,
     AddFolder,
     AddByPath,
@@ -41,26 +43,38 @@ pub enum Command {
     ExportModel,
     TryOnPhone,
     AddArchitecture,
-    Rescan,
     NewClass,
     SelectAll,
     SelectNone,
+    LabelByName,
     TrashSelected,
     RestoreSelected,
-    EmptyTrash,
     Find,
-    LabelByName,
     Preview,
     HeatMap,
     LargerThumbs,
     SmallerThumbs,
     Undo,
     Redo,
+    GoImport,
+    GoLabel,
+    GoTrain,
+    GoEvaluate,
+    GoExport,
+    NewProject,
+    OpenProject,
+    OpenByPath,
+    MakeModel,
+    TrySample,
+    RevealProject,
+    Rescan,
+    EmptyTrash,
+    CloseProject,
     CancelTask,
-    Palette,
     ToggleTheme,
     SystemTheme,
     Shortcuts,
+    Palette,
     Quit,
 }
 
@@ -69,57 +83,6 @@ const CTRL: Modifiers = Modifiers::COMMAND;
 const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
-    /// All commands, in the order of the palette.
-    pub const ALL: [Self; 47] = [
-        Self::AddFiles,
-        Self::AddFolder,
-        Self::AddByPath,
-        Self::MergeParts,
-        Self::ExtractAll,
-        Self::ExtractAgain,
-        Self::LastImport,
-        Self::StartTraining,
-        Self::ExtendTraining,
-        Self::StopTraining,
-        Self::Sweep,
-        Self::ExportModel,
-        Self::TryOnPhone,
-        Self::AddArchitecture,
-        Self::NewClass,
-        Self::SelectAll,
-        Self::SelectNone,
-        Self::LabelByName,
-        Self::TrashSelected,
-        Self::RestoreSelected,
-        Self::Find,
-        Self::Preview,
-        Self::HeatMap,
-        Self::LargerThumbs,
-        Self::SmallerThumbs,
-        Self::Undo,
-        Self::Redo,
-        Self::GoImport,
-        Self::GoLabel,
-        Self::GoTrain,
-        Self::GoEvaluate,
-        Self::GoExport,
-        Self::NewProject,
-        Self::OpenProject,
-        Self::OpenByPath,
-        Self::MakeModel,
-        Self::TrySample,
-        Self::RevealProject,
-        Self::Rescan,
-        Self::EmptyTrash,
-        Self::CloseProject,
-        Self::CancelTask,
-        Self::ToggleTheme,
-        Self::SystemTheme,
-        Self::Shortcuts,
-        Self::Palette,
-        Self::Quit,
-    ];
-
     /// Its name on buttons, in menus and in the palette, where images are called so.
     #[must_use]
     pub fn text(self, noun: Noun) -> Cow<'static, str> {

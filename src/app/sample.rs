@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::App;
 use super::Lane;
-use crate::files::{self, Durability};
+use crate::files::{self, Durability, FileError};
 use crate::jobs::JobError;
 use crate::project::ProjectError;
 
@@ -38,7 +38,7 @@ impl App {
                 if made_root.join("project.json").is_file() {
                     return Ok(false);
                 }
-                let from = sample_dir().ok_or_else(|| ProjectError::Io {
+                let from = sample_dir().ok_or_else(|| FileError {
                     action: "find",
                     path: PathBuf::from("assets/sample"),
                     error: io::Error::new(
@@ -46,11 +46,8 @@ impl App {
                         "the sample videos are not installed",
                     ),
                 })?;
-                copy_tree(&from, &made_videos).map_err(|error| ProjectError::Io {
-                    action: "copy the sample videos to",
-                    path: made_videos.clone(),
-                    error,
-                })?;
+                copy_tree(&from, &made_videos)
+                    .map_err(FileError::new("copy the sample videos to", &made_videos))?;
                 Ok(true)
             },
             move |app, result| match result {

@@ -6,9 +6,10 @@ use std::time::Duration;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::backbone::{Architecture, Depth};
+pub use crate::project::Noun;
 use crate::project::Sampling;
-pub use crate::project::{Noun, number};
 use crate::text::visible;
+pub use crate::text::{number, percent};
 use crate::train::Run;
 
 /// The text with its first letter in upper case, as a sentence begins.
@@ -115,12 +116,6 @@ pub fn bytes(bytes: u64) -> String {
     } else {
         format!("{:.0} kB", (value / 1e3).max(1.0))
     }
-}
-
-/// A part of one as `93.4 %`.
-#[must_use]
-pub fn percent(part: f64) -> String {
-    format!("{:.1} %", part * 100.0)
 }
 
 /// The short name of an architecture, for titles of runs: `lite0@224`, `mnv2@224`.
@@ -349,7 +344,6 @@ mod tests {
             "2 frames per second, as wide as the video"
         );
         assert_eq!(bytes(3_400_000), "3.4 MB");
-        assert_eq!(percent(0.9344), "93.4 %");
         assert_eq!(millions(407_000_000), "407 M");
         assert_eq!(millions(4_650_000), "4.7 M");
         assert_eq!(architecture(&Architecture::default()), "lite0@224");

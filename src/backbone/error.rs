@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Depth;
-use crate::files::{FileError, why};
+use crate::files::FileError;
 use crate::graph::GraphError;
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
@@ -128,15 +128,8 @@ pub enum BackboneError {
         reason: String,
     },
     /// The cache or an output file.
-    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
-    Io {
-        /// What was tried: "read", "write".
-        action: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// What the system said; part of the message, so not offered as a source again.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// ONNX Runtime or a model file.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
@@ -159,27 +152,13 @@ fn tuned(file: Option<&Path>) -> String {
     )
 }
 
-impl From<FileError> for BackboneError {
-    fn from(error: FileError) -> Self {
-        Self::Io {
-            action: error.action,
-            path: error.path,
-            error: error.error,
-        }
-    }
-}
-
 impl BackboneError {
     /// For `map_err`: an input or output error with the file it happened to.
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        move |error| Self::Io {
-            action,
-            path,
-            error,
-        }
+        let of = FileError::new(action, path);
+        move |error| of(error).into()
     }
 }

@@ -7,6 +7,7 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use crate::files::{self, Durability};
 
+use super::tensor_file::tensor_file;
 use super::{Architecture, BackboneError, BottleneckTable};
 
 /// Writes `features` f32`[N, D]` with the metadata `paths` (a JSON list of N strings, in the order of the rows)
@@ -42,7 +43,7 @@ pub fn write_features(
         ),
         ("architecture".to_owned(), architecture.to_string()),
     ]);
-    let bytes = safetensors::serialize([("features", features)], Some(metadata))
+    let bytes = tensor_file(vec![("features", features)], metadata)
         .map_err(|error| other(error.to_string()))?;
     drop(data);
     files::write(out, &bytes, Durability::Synced)?;

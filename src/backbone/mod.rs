@@ -23,6 +23,7 @@ mod own;
 mod parallel;
 mod preprocess;
 mod store;
+mod tensor_file;
 #[cfg(test)]
 mod test_pictures;
 mod tools;
@@ -52,5 +53,6 @@ pub use own::{
 };
 pub use parallel::in_parallel;
 pub use preprocess::{Fit, Preprocessing};
+pub(crate) use tensor_file::tensor_file;
 pub use tuned::TunedWeights;
 pub use view::Augmentation;

@@ -14,7 +14,7 @@ use crate::export::{
 use crate::files::is_writable;
 use crate::graph::passes::OPSETS;
 use crate::project::Project;
-use crate::text::visible;
+use crate::text::{percent, visible};
 use crate::train::Run;
 
 use super::console::Console;
@@ -313,7 +313,7 @@ fn models_table(models: &[(Option<&str>, &ModelCertificate)]) -> String {
             run.unwrap_or_default().to_owned(),
             model.file.clone(),
             format!("{:.0} %", model.size_ratio * 100.0),
-            format!("{:.1} %", model.top1 * 100.0),
+            percent(model.top1),
             format!("{:+.1}", model.top1_difference * 100.0),
             format!("{low:+.1} to {high:+.1}"),
             model.flips.len().to_string(),

@@ -12,6 +12,7 @@ use crate::evaluate::{
 };
 use crate::jobs::Cancelled;
 use crate::media::start_decoders;
+use crate::text::percent;
 
 use super::console::Console;
 use super::import::SamplingArgs;
@@ -236,7 +237,7 @@ fn text(prediction: &Shown) -> String {
     let classes: Vec<String> = prediction
         .top
         .iter()
-        .map(|class| format!("{} {:.1} %", class.class, class.probability * 100.0))
+        .map(|class| format!("{} {}", class.class, percent(class.probability)))
         .collect();
     let time = prediction
         .time_secs

@@ -1,6 +1,6 @@
 //! Tables and figures for people.
 
-use crate::text::visible;
+use crate::text::{self, visible};
 
 /// A column.
 pub enum Align {
@@ -43,7 +43,7 @@ pub fn table(aligns: &[Align], rows: &[Vec<String>]) -> String {
 
 /// A part of one as a percentage with one decimal, a dash for none.
 pub fn percent(part: Option<f32>) -> String {
-    part.map_or_else(|| "–".to_owned(), |part| format!("{:.1} %", part * 100.0))
+    part.map_or_else(|| "–".to_owned(), text::percent)
 }
 
 /// A size in the unit that suits it.

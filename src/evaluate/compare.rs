@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::project::Noun;
+use crate::text::percent;
 
 use super::Evaluation;
 use super::paired::Paired;
@@ -96,7 +97,7 @@ impl Comparison {
     #[must_use]
     pub fn sentence(&self, noun: Noun) -> String {
         let images = noun.many();
-        let [first, second] = self.accuracies.map(|part| format!("{:.1} %", 100.0 * part));
+        let [first, second] = self.accuracies.map(percent);
         let Paired {
             first_only,
             second_only,

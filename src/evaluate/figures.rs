@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::jobs::{Cancelled, Work};
 
+use super::Evaluation;
 use super::interval::{effective_sources, interval_95, standard_errors};
 use super::ranking::Ranking;
-use super::{Confusion, Evaluation};
 
 /// A figure with its interval.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -234,24 +234,12 @@ impl Tally {
     }
 }
 
-impl Confusion {
-    /// The matrix in parts of each row, 0..=1: of the frames of a class, which part is called what.
-    #[must_use]
-    pub fn rates(&self) -> Vec<Vec<f64>> {
-        let rate = |row: &Vec<u64>| {
-            let total = row.iter().sum::<u64>().max(1) as f64;
-            row.iter().map(|count| *count as f64 / total).collect()
-        };
-        self.counts.iter().map(rate).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
     use super::*;
-    use crate::evaluate::FramePrediction;
+    use crate::evaluate::{Confusion, FramePrediction};
     use crate::project::Split;
 
     fn evaluation(classes: usize, frames: &[(usize, usize, &str)]) -> Evaluation {
@@ -345,13 +333,5 @@ mod tests {
         assert_eq!(many, of(&singles));
         let one = vec!["film".to_owned(); 200];
         assert_eq!(of(&one).accuracy.interval_95, None);
-    }
-
-    #[test]
-    fn rates_are_parts_of_rows() {
-        let confusion = Confusion {
-            counts: vec![vec![3, 1], vec![0, 0]],
-        };
-        assert_eq!(confusion.rates(), [[0.75, 0.25], [0.0, 0.0]]);
     }
 }

@@ -43,7 +43,7 @@ pub use interval::effective_sources;
 pub use nearest::{NearImage, TrainingImages, near_finding};
 pub use order::MatrixOrder;
 pub use paired::Paired;
-pub use predict::{ClassProbability, FilePrediction, Prediction, Predictor};
+pub use predict::{ClassProbability, Prediction, Predictor};
 pub use quality::{QualityPart, QualityParts, quality_parts};
 pub use ranking::Ranking;
 pub use recipe::{InputKind, Recipe, RecipeInput, RecipeOutput};

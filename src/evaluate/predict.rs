@@ -6,8 +6,6 @@ use image::RgbImage;
 
 use crate::backbone::Extractor;
 use crate::jobs::{Work, cores};
-use crate::media::{Kind, Sampler, load_image};
-use crate::project::Sampling;
 use crate::train::{Run, RunClasses};
 
 use super::classifier::Classifier;
@@ -30,15 +28,6 @@ pub struct Prediction {
     /// Whether the first is below the probability at which the model takes an image for none of its classes; `None` where
     /// it has no such threshold.
     pub unknown: Option<bool>,
-}
-
-/// A prediction with its place in the file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FilePrediction {
-    /// Seconds from the start of the video; `None` for an image.
-    pub time_secs: Option<f64>,
-    /// What the model says.
-    pub prediction: Prediction,
 }
 
 enum Model {
@@ -168,44 +157,6 @@ impl Predictor {
     ) -> Result<Prediction, EvaluateError> {
         let probabilities = self.until_cancelled(picture, work)?;
         Ok(ranked(&self.classes, &probabilities, self.unknown_below))
-    }
-
-    /// Predicts an image, or the frames of a video that `sampling` asks for, and hands over each prediction as
-    /// it is made. Damage in a video becomes a warning of `work`.
-    pub fn predict_file(
-        &mut self,
-        path: &Path,
-        sampling: &Sampling,
-        work: &Work,
-        mut each: impl FnMut(FilePrediction),
-    ) -> Result<(), EvaluateError> {
-        work.check()?;
-        // What is neither image nor film is opened as a film, which says what it is.
-        if Kind::of(path)?.is_image() {
-            each(FilePrediction {
-                time_secs: None,
-                prediction: self.predict_until_cancelled(&load_image(path)?, work)?,
-            });
-            return Ok(());
-        }
-        let mut sampler = Sampler::open(path, sampling)?;
-        let name = path
-            .file_name()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy();
-        work.stage(format!("Predicting {name}"), sampler.expected_frames());
-        while let Some(frame) = sampler.next_frame(work)? {
-            let prediction = self.predict_until_cancelled(&frame.image, work)?;
-            each(FilePrediction {
-                time_secs: Some(frame.time_secs),
-                prediction,
-            });
-            work.advance(1);
-        }
-        for warning in sampler.warnings() {
-            work.warn(warning);
-        }
-        Ok(())
     }
 }
 

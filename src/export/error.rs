@@ -25,15 +25,8 @@ pub enum ExportError {
     #[error("no format is chosen; choose at least one")]
     NoFormat,
     /// Something cannot be written.
-    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
-    Io {
-        /// What was tried: "write", "make".
-        action: &'static str,
-        /// Which file or folder.
-        path: PathBuf,
-        /// What the system said; part of the message, so not offered as a source again.
-        error: std::io::Error,
-    },
+    #[error("cannot {} “{}”: {}", .0.action, .0.path.display(), why(&.0.error))]
+    File(FileError),
     /// The folder holds files of the user's that the export would replace.
     #[error(
         "“{}” holds {} that no export wrote, or that {} changed since; nothing was replaced: choose another folder for the export, or move {} away (--force replaces files of an earlier export that were changed since, and never others)",
@@ -201,11 +194,7 @@ pub enum ExportError {
 
 impl From<FileError> for ExportError {
     fn from(error: FileError) -> Self {
-        Self::Io {
-            action: error.action,
-            path: error.path,
-            error: error.error,
-        }
+        Self::File(error)
     }
 }
 
@@ -218,7 +207,7 @@ impl ExportError {
             | Self::InProject { .. }
             | Self::NotAFolder { .. }
             | Self::NoFormat => true,
-            Self::Io { error, .. } => matches!(
+            Self::File(FileError { error, .. }) => matches!(
                 error.kind(),
                 std::io::ErrorKind::StorageFull
                     | std::io::ErrorKind::PermissionDenied
@@ -235,12 +224,8 @@ impl ExportError {
         action: &'static str,
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        move |error| Self::Io {
-            action,
-            path,
-            error,
-        }
+        let of = FileError::new(action, path);
+        move |error| of(error).into()
     }
 }
 
@@ -253,6 +238,7 @@ fn listed(names: &[String]) -> String {
     }
 }
 
+/// What the system said, with the remedies that an export has.
 fn why(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::StorageFull => {

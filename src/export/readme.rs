@@ -2,7 +2,7 @@
 
 use crate::backbone::Fit;
 use crate::evaluate::{InputKind, Recipe};
-use crate::text::visible;
+use crate::text::{percent, visible};
 
 use super::{Certificate, Model, WrittenModel, snippets};
 
@@ -105,7 +105,7 @@ fn proof(certificate: &Certificate) -> String {
             model.file.clone(),
             format!("{:.2} MB", model.bytes as f64 / 1e6),
             format!("{:.0} %", model.size_ratio * 100.0),
-            format!("{:.1} %", model.top1 * 100.0),
+            percent(model.top1),
             format!(
                 "{:+.1} ({low:+.1} to {high:+.1})",
                 model.top1_difference * 100.0

@@ -1,14 +1,14 @@
 //! What can go wrong with a file.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// A file or folder that could not be written. The layers above turn it into their own error, which names the file
-/// and the remedy.
+/// A file or folder that could not be read, written or made: a variant of the error of every layer that reaches for
+/// files.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} “{}”: {}", path.display(), why(error))]
 pub struct FileError {
-    /// What was tried: "write", "make".
+    /// What was tried: "read", "write", "make".
     pub action: &'static str,
     /// Which file or folder: the one that was to be, not its temporary name.
     pub path: PathBuf,
@@ -18,8 +18,11 @@ pub struct FileError {
 
 impl FileError {
     /// For `map_err`: an error with the file it happened to.
-    pub(super) fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
+    pub(crate) fn new(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
         move |error| Self {
             action,
             path,

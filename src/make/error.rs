@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::evaluate::EvaluateError;
 use crate::export::ExportError;
-use crate::files::{FileError, why};
+use crate::files::FileError;
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
 use crate::project::ProjectError;
@@ -76,15 +76,8 @@ pub enum MakeError {
         path: PathBuf,
     },
     /// A file of this layer's own.
-    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Which file or folder.
-        path: PathBuf,
-        /// What the system said; part of the message, so not offered as a source again.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The project.
     #[error(transparent)]
     Project(#[from] ProjectError),
@@ -117,27 +110,13 @@ fn classes(found: Option<&str>, without: usize) -> String {
     }
 }
 
-impl From<FileError> for MakeError {
-    fn from(error: FileError) -> Self {
-        Self::Io {
-            action: error.action,
-            path: error.path,
-            error: error.error,
-        }
-    }
-}
-
 impl MakeError {
     /// For `map_err`: an input or output error with the file it happened to.
     pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        move |error| Self::Io {
-            action,
-            path,
-            error,
-        }
+        let of = FileError::new(action, path);
+        move |error| of(error).into()
     }
 }

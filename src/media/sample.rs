@@ -1,9 +1,11 @@
 //! Sampling: FFmpeg's `fps=F,scale=W:-1` in-process, by timestamp, upright, in one pass over a film or a part of it.
 
+mod filters;
+
 use std::path::{Path, PathBuf};
 
+use ffmpeg_next::Rational;
 use ffmpeg_next::util::frame::Video;
-use ffmpeg_next::{Error, Rational, Rescale, ffi, rescale};
 
 use crate::jobs::{Work, cores};
 use crate::project::Sampling;
@@ -14,14 +16,16 @@ use super::decode::{Decoded, Decoding};
 use super::ffmpeg::{self, Turn};
 use super::file::MediaFile;
 use super::findings::Findings;
-use super::gaps::{Gaps, Step};
-use super::graph::{FilterGraph, Pixels, Plan, can_tone_map, is_again};
+use super::gaps::Gaps;
+use super::graph::{FilterGraph, Pixels, Plan, can_tone_map};
 use super::jpeg::{JpegEncoder, to_rgb};
 use super::lead_in::{Doubt, Look};
 use super::repeats::{Keep, Repeats};
 use super::sampler::{FrameForm, RawFrame};
 use super::skip;
 use super::stretch::{Span, Stretch};
+
+pub(super) use filters::reference;
 
 /// One sampled frame, as FFmpeg holds it.
 pub(super) struct SampledPicture {
@@ -342,191 +346,6 @@ impl Pass {
         Ok(())
     }
 
-    fn take(&mut self, step: Step) -> Result<(), Halt> {
-        match step {
-            Step::Push(frame) => {
-                if self.taken == 0 && self.first.is_none() {
-                    self.first = Some(reference(&frame).map_err(failed)?);
-                }
-                match self.push(&frame) {
-                    Ok(()) => Ok(()),
-                    Err(error) => self.fall_back(error),
-                }
-            }
-            Step::Cut(close) => match self.graph.as_mut().map(|graph| graph.close(close.at)) {
-                None => Ok(()),
-                Some(Ok(()) | Err(Error::Eof)) => {
-                    self.cutting = true;
-                    self.until_secs = close.until_secs;
-                    Ok(())
-                }
-                Some(Err(error)) => Err(failed(error).into()),
-            },
-            Step::End(close) => {
-                self.until_secs = close.until_secs;
-                Ok(self.close(close.at).map_err(failed)?)
-            }
-        }
-    }
-
-    /// Where the HDR filters cannot take the pictures after all, goes on without them.
-    fn fall_back(&mut self, error: Error) -> Result<(), Halt> {
-        if self.began_within {
-            return Err(Halt::Unsettled { from_start: true });
-        }
-        let first = self.first.as_ref().and_then(|first| reference(first).ok());
-        match first {
-            Some(first) if self.plan.tone_map => {
-                log::debug!("{}: no tone mapping: {error}", self.path.display());
-                self.plan.tone_map = false;
-                self.hdr = Hdr::LeftAsIs;
-                self.graph = None;
-                Ok(self.push(&first).map_err(failed)?)
-            }
-            _ => Err(failed(error).into()),
-        }
-    }
-
-    /// At the end of a video so short that the rate gives nothing, lets its first picture through.
-    fn begin_again_for_the_first(&mut self) -> Result<bool, MediaError> {
-        let Some(first) = self.first.take() else {
-            return Ok(false);
-        };
-        self.plan.fps = None;
-        self.graph = None;
-        let before = self.plan.from_zero && first.pts().is_some_and(|pts| pts < 0);
-        if before {
-            return Ok(false);
-        }
-        self.push(&first).map_err(failed)?;
-        Ok(true)
-    }
-
-    fn push(&mut self, frame: &Video) -> Result<(), Error> {
-        let fits = self.graph.as_ref().is_none_or(|graph| graph.fits(frame));
-        if !fits {
-            // The picture changes its size within the file: what the old filters still hold is dropped, as
-            // FFmpeg's program does.
-            self.graph = None;
-        }
-        let pts = frame.pts().unwrap_or(0);
-        let graph = match &mut self.graph {
-            Some(graph) => graph,
-            empty => {
-                let mut plan = self.plan.clone();
-                if let (Some(length), Some(begun)) = (plan.duration_us, self.begun) {
-                    // The filters count the length from the first picture of the range.
-                    let end = begun + length.rescale(rescale::TIME_BASE, plan.time_base);
-                    if pts >= end {
-                        self.ended = true;
-                        return Ok(());
-                    }
-                    plan.end = Some(end);
-                }
-                empty.insert(FilterGraph::new(&plan, frame)?)
-            }
-        };
-        if pts >= 0 || !self.plan.from_zero {
-            self.begun.get_or_insert(pts);
-        }
-        match graph.push(frame) {
-            // Past the end of the range the filters want no more.
-            Err(Error::Eof) => self.close(frame.pts().unwrap_or(i64::MAX)),
-            other => other,
-        }
-    }
-
-    /// Says that nothing comes after `pts`, or after the end of the range.
-    fn close(&mut self, pts: i64) -> Result<(), Error> {
-        self.ended = true;
-        let range_end = self
-            .plan
-            .duration_us
-            .map(|us| us.rescale(rescale::TIME_BASE, self.plan.time_base));
-        let pts = range_end.map_or(pts, |end| end.min(pts));
-        match self.graph.as_mut().map(|graph| graph.close(pts)) {
-            None | Some(Ok(()) | Err(Error::Eof)) => Ok(()),
-            Some(Err(error)) => Err(error),
-        }
-    }
-
-    fn pull(&mut self) -> Result<Option<SampledPicture>, Error> {
-        if let Some(frame) = self.repeat()? {
-            return Ok(Some(frame));
-        }
-        let Some(graph) = &mut self.graph else {
-            return Ok(None);
-        };
-        let mut picture = Video::empty();
-        match graph.pull(&mut picture) {
-            Ok(()) => {
-                let time_base = graph.time_base();
-                let pts = picture.pts().unwrap_or(0);
-                if pts < 0 {
-                    return self.pull();
-                }
-                if self
-                    .until_secs
-                    .is_some_and(|until| secs(pts, time_base) >= until)
-                {
-                    self.drained();
-                    return Ok(None);
-                }
-                // A picture that comes late stands for the time before it too, as in the `ffmpeg` program,
-                // whose output always starts at zero.
-                if self.taken == 0 && pts > 0 && self.plan.fps.is_some() {
-                    let late_secs = secs(pts, time_base);
-                    if late_secs > self.gaps.limit_secs() {
-                        self.gaps.note(0.0, late_secs);
-                        return Ok(Some(self.frame(picture, late_secs)));
-                    }
-                    self.late = Some(Late {
-                        picture,
-                        time_base,
-                        next: 0,
-                    });
-                    return self.repeat();
-                }
-                Ok(Some(self.frame(picture, secs(pts, time_base))))
-            }
-            Err(error) if is_again(error) => Ok(None),
-            Err(Error::Eof) => {
-                self.drained();
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The filters have given everything. Behind a gap new ones begin, else the film is at its end.
-    fn drained(&mut self) {
-        self.ended |= !std::mem::take(&mut self.cutting);
-        self.until_secs = None;
-        self.graph = None;
-    }
-
-    /// The late first picture at the next tick, up to its own.
-    fn repeat(&mut self) -> Result<Option<SampledPicture>, Error> {
-        let Some(late) = &mut self.late else {
-            return Ok(None);
-        };
-        let offset = secs(late.next, late.time_base);
-        let picture = reference(&late.picture)?;
-        late.next += 1;
-        if picture.pts().is_none_or(|pts| late.next > pts) {
-            self.late = None;
-        }
-        Ok(Some(self.frame(picture, offset)))
-    }
-
-    fn frame(&self, picture: Video, offset_secs: f64) -> SampledPicture {
-        SampledPicture {
-            time_secs: self.from_secs + offset_secs,
-            picture,
-            encoder: self.encoder.clone(),
-        }
-    }
-
     /// How many frames will come, about.
     pub fn expected_frames(&self) -> Option<u64> {
         self.expected
@@ -572,27 +391,6 @@ pub(super) fn check(path: &Path, sampling: &Sampling) -> Result<(), MediaError> 
         Some(fault) => Err(MediaError::unusable(path, fault)),
         None => Ok(()),
     }
-}
-
-fn failed(error: Error) -> MediaError {
-    MediaError::Ffmpeg(format!("filter a frame: {error}"))
-}
-
-/// A second handle on the same picture.
-pub(super) fn reference(frame: &Video) -> Result<Video, Error> {
-    let mut copy = Video::empty();
-    // SAFETY: both frames are valid and `copy` is empty; the pixels are reference-counted.
-    let status = unsafe { ffi::av_frame_ref(copy.as_mut_ptr(), frame.as_ptr()) };
-    if status < 0 {
-        Err(Error::from(status))
-    } else {
-        Ok(copy)
-    }
-}
-
-/// Seconds of a timestamp.
-fn secs(pts: i64, time_base: Rational) -> f64 {
-    pts as f64 * f64::from(time_base.numerator()) / f64::from(time_base.denominator())
 }
 
 /// Decoder threads for one video at a time. More than there are cores: with frame threading the decoder

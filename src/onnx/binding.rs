@@ -288,18 +288,6 @@ impl Loop {
         read_value(self.state_value(input)?)
     }
 
-    /// Overwrites a state, named by its input.
-    pub fn set_state(&mut self, input: &str, tensor: &Tensor) -> Result<(), OnnxError> {
-        let present = self.present;
-        let [even, odd] = self
-            .state
-            .iter_mut()
-            .find(|state| state.input == input)
-            .map(|state| &mut state.copies)
-            .ok_or_else(|| OnnxError::Model(format!("no state “{input}” is bound")))?;
-        write_tensor(if present == 0 { even } else { odd }, tensor)
-    }
-
     fn state_value(&self, input: &str) -> Result<&DynValue, OnnxError> {
         self.copy(input, self.present)
     }

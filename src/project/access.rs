@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::files;
+use crate::files::{self, FileError};
 
 use super::document::{self, Document, Loaded};
 use super::lock::ProjectLock;
@@ -41,7 +41,7 @@ pub(super) enum Taken {
 /// Takes the lock on the folder `root`, unless nothing can be written there.
 pub(super) fn take(root: &Path) -> Result<Taken, ProjectError> {
     let lock = match ProjectLock::take(root) {
-        Err(ProjectError::Io { error, .. }) if files::is_refusal(&error) => {
+        Err(ProjectError::File(FileError { error, .. })) if files::is_refusal(&error) => {
             log::info!("“{}” is opened for reading: {error}", root.display());
             return Ok(Taken::ReadOnly);
         }

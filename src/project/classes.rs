@@ -105,18 +105,6 @@ impl Project {
         })
     }
 
-    /// Gives a class another colour of the palette.
-    pub fn set_class_color(&self, name: &ClassName, color: usize) -> Result<(), ProjectError> {
-        let _change = self.begin_change()?;
-        self.update(|document| {
-            match document.classes.iter_mut().find(|c| c.item.name == *name) {
-                Some(class) => class.item.color = color,
-                None => return Err(ProjectError::NoSuchClass { name: name.clone() }),
-            }
-            Ok(())
-        })
-    }
-
     /// [`Project::add_class`] with the change begun.
     pub(super) fn make_class(&self, name: &ClassName) -> Result<(), ProjectError> {
         self.make_classes(std::slice::from_ref(name))

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::files::{FileError, FollowedLink, why};
+use crate::files::{FileError, FollowedLink};
 use crate::jobs::Cancelled;
 
 use super::access::refusal;
@@ -13,15 +13,8 @@ use super::{Access, ClassName};
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
     /// A file or folder could not be read or written.
-    #[error("cannot {action} “{path}”: {}", why(error))]
-    Io {
-        /// What was tried: "read", "write", "move".
-        action: &'static str,
-        /// Which file or folder.
-        path: PathBuf,
-        /// What the system said; part of the message, so not offered as a source again.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -200,33 +193,19 @@ pub enum ProjectError {
     },
 }
 
-impl From<FileError> for ProjectError {
-    fn from(error: FileError) -> Self {
-        Self::Io {
-            action: error.action,
-            path: error.path,
-            error: error.error,
-        }
-    }
-}
-
 impl ProjectError {
     /// Whether the disk is full, or the user's part of it.
     pub(super) fn is_full(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self, Self::Io { error, .. } if matches!(error.kind(), StorageFull | QuotaExceeded))
+        matches!(self, Self::File(FileError { error, .. }) if matches!(error.kind(), StorageFull | QuotaExceeded))
     }
 
-    /// For `map_err`: an [`ProjectError::Io`] about `path`.
+    /// For `map_err`: a [`ProjectError::File`] about `path`.
     pub(super) fn io(
         action: &'static str,
         path: &std::path::Path,
     ) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |error| Self::Io {
-            action,
-            path,
-            error,
-        }
+        let of = FileError::new(action, path);
+        move |error| of(error).into()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::{Class, ClassName, Project, SourceId};
+use super::{ClassName, Project, SourceId};
 
 /// Where a frame lies: in a class folder or in `unsorted/`, which is no class.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,19 +72,6 @@ impl Frames {
             rest = rest.get(same..).unwrap_or_default();
         }
         counts
-    }
-
-    /// How many frames each of `classes` has, in that order.
-    #[must_use]
-    pub fn class_counts(&self, classes: &[Class]) -> Vec<usize> {
-        let counts = self.counts();
-        classes
-            .iter()
-            .map(|class| {
-                let label = Label::Class(class.name.clone());
-                counts.get(&label).copied().unwrap_or(0)
-            })
-            .collect()
     }
 
     /// How many frames have this label.

@@ -58,7 +58,7 @@ pub(crate) use id128::Id128;
 pub use import_record::{ImportRecord, Undone, WrittenSource};
 pub use links::{follow_link, linked_classes};
 pub use neighbours::{Neighbour, Neighbours, like_neighbours};
-pub use noun::{Noun, number};
+pub use noun::Noun;
 pub use recorded::Recorded;
 pub use scan::natural_cmp;
 pub use settings::{Fps, Sampling};

@@ -2,19 +2,7 @@
 
 use std::borrow::Cow;
 
-/// `1,260`
-#[must_use]
-pub fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+use crate::text::number;
 
 /// What the images of a project are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

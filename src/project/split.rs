@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::split_assign::assign;
 use super::split_given::Given;
-use super::split_memory::SplitMemory;
 use super::{ClassName, Frames, Project, ProjectError};
 
 /// Percent that may be kept from training in all.
@@ -82,8 +81,7 @@ impl Project {
     ///
     /// Decided per group by hash, remembered in `project.json`, so that adding, renaming and moving never
     /// changes the side of a frame. Frames of a source that was given with a side ([`super::Source::given_split`])
-    /// are on that side. Other percentages or another seed decide everything anew, as does
-    /// [`Project::forget_splits`].
+    /// are on that side. Other percentages or another seed decide everything again.
     pub fn assign_splits(
         &self,
         frames: &Frames,
@@ -123,15 +121,6 @@ impl Project {
             .filter_map(|source| Some((source.id, source.given_split?)))
             .collect();
         Given::of(&frames.list, groups, &sides, *settings)
-    }
-
-    /// Forgets which group is on which side, so that the next split decides anew. Frames may change sides:
-    /// runs from before and after cannot be compared frame by frame.
-    pub fn forget_splits(&self) -> Result<(), ProjectError> {
-        self.update(|document| {
-            document.splits = SplitMemory::default();
-            Ok(())
-        })
     }
 
     /// The groups whose side is remembered.

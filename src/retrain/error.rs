@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::evaluate::EvaluateError;
 use crate::export::ExportError;
 use crate::export::frozen_graph::FrozenGraphError;
-use crate::files::{FileError, why};
+use crate::files::FileError;
 use crate::project::ProjectError;
 use crate::train::TrainError;
 
@@ -57,16 +57,6 @@ pub enum RetrainError {
         reason: String,
     },
     /// A folder or file.
-    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
-    Io {
-        /// What was tried: "make", "read", "replace".
-        action: &'static str,
-        /// Which one.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// Writing a file.
     #[error(transparent)]
     File(#[from] FileError),
     /// The project in the folder for bottlenecks.
@@ -95,11 +85,7 @@ fn folders(found: usize) -> &'static str {
 
 impl RetrainError {
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |error| Self::Io {
-            action,
-            path,
-            error,
-        }
+        let of = FileError::new(action, path);
+        move |error| of(error).into()
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::backbone::BackboneError;
-use crate::files::{FileError, why};
+use crate::files::FileError;
 use crate::jobs::Cancelled;
 use crate::media::MediaError;
 use crate::onnx::OnnxError;
@@ -59,15 +59,8 @@ pub enum ShardError {
         path: PathBuf,
     },
     /// A file of this layer's own.
-    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Which file or folder.
-        path: PathBuf,
-        /// What the system said; part of the message, so not offered as a source again.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The disk has not enough room for what is merged.
     #[error(
         "the parts hold {bytes} bytes of frames that are to be written, and {room} are free on the disk of “{}”; free some space, or merge with --force",
@@ -98,28 +91,14 @@ pub enum ShardError {
     Cancelled(#[from] Cancelled),
 }
 
-impl From<FileError> for ShardError {
-    fn from(error: FileError) -> Self {
-        Self::Io {
-            action: error.action,
-            path: error.path,
-            error: error.error,
-        }
-    }
-}
-
 impl ShardError {
     /// For `map_err`: an input or output error with the file it happened to.
     pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        move |error| Self::Io {
-            action,
-            path,
-            error,
-        }
+        let of = FileError::new(action, path);
+        move |error| of(error).into()
     }
 
     /// A file is not what it should be; `reason` follows its name.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::backbone::join_bottlenecks;
-use crate::files;
+use crate::files::{self, FileError};
 use crate::jobs::Work;
 use crate::kind::{ImageKind, Kind};
 use crate::media::{
@@ -563,7 +563,7 @@ impl FrameReader for PartFrames {
 fn media_error(error: ShardError) -> MediaError {
     match error {
         ShardError::Bad { path, reason } => MediaError::Unusable { path, reason },
-        ShardError::Io { path, error, .. } => MediaError::Io { path, error },
+        ShardError::File(FileError { path, error, .. }) => MediaError::Io { path, error },
         other => MediaError::Ffmpeg(other.to_string()),
     }
 }

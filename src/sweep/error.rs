@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::backbone::BackboneError;
-use crate::files::{FileError, why};
+use crate::files::FileError;
 use crate::jobs::Cancelled;
 use crate::project::ProjectError;
 use crate::train::TrainError;
@@ -35,15 +35,8 @@ pub enum SweepError {
     #[error("there is a sweep “{0}” already; remove that one first")]
     InTheWay(String),
     /// A file of a sweep.
-    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Which file or folder.
-        path: PathBuf,
-        /// What the system said; part of the message, so not offered as a source again.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The project.
     #[error(transparent)]
     Project(#[from] ProjectError),
@@ -58,25 +51,11 @@ pub enum SweepError {
     Cancelled(#[from] Cancelled),
 }
 
-impl From<FileError> for SweepError {
-    fn from(error: FileError) -> Self {
-        Self::Io {
-            action: error.action,
-            path: error.path,
-            error: error.error,
-        }
-    }
-}
-
 impl SweepError {
     /// For `map_err`: an input or output error with the file it happened to.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |error| Self::Io {
-            action,
-            path,
-            error,
-        }
+        let of = FileError::new(action, path);
+        move |error| of(error).into()
     }
 
     /// For `map_err`: a file that cannot be understood, and why.

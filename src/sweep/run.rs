@@ -168,11 +168,11 @@ fn children(
 fn ends_all(error: &TrainError) -> bool {
     matches!(
         error,
-        TrainError::Io { .. }
+        TrainError::File(_)
             | TrainError::Project(_)
             | TrainError::NoFrames
             | TrainError::Cancelled(_)
-            | TrainError::Backbone(BackboneError::Io { .. })
+            | TrainError::Backbone(BackboneError::File(_))
     )
 }
 

@@ -10,10 +10,12 @@
 //! error, and the end of each frame of the window. Files keep names exactly.
 
 mod csv;
+mod numbers;
 
 use std::borrow::Cow;
 
 pub use csv::csv_cell;
+pub use numbers::{number, percent};
 
 /// The text in one line: line breaks are written as `\n`, tabs as `\t`.
 #[must_use]

@@ -87,7 +87,7 @@ impl Run {
     /// Keeps a calibration of the present weights.
     ///
     /// # Errors
-    /// [`TrainError::Io`] when the file cannot be written.
+    /// [`TrainError::File`] when the file cannot be written.
     pub fn set_calibration(&self, calibration: &Calibration) -> Result<(), TrainError> {
         let calibration = Calibration {
             weights: self.weights_now()?,

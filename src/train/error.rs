@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::backbone::BackboneError;
-use crate::files::{FileError, why};
+use crate::files::FileError;
 use crate::graph::GraphError;
 use crate::jobs::Cancelled;
 use crate::onnx::OnnxError;
@@ -48,15 +48,8 @@ pub enum TrainError {
     )]
     Diverged(u32),
     /// A file of a run.
-    #[error("cannot {action} “{}”: {}", path.display(), why(error))]
-    Io {
-        /// What was tried: "read", "write".
-        action: &'static str,
-        /// Which file or folder.
-        path: PathBuf,
-        /// What the system said; part of the message, so not offered as a source again.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file of a run that cannot be understood.
     #[error("“{}” is damaged ({reason}); {}", path.display(), remedy(path))]
     Damaged {
@@ -116,27 +109,13 @@ fn remedy(file: &std::path::Path) -> &'static str {
     }
 }
 
-impl From<FileError> for TrainError {
-    fn from(error: FileError) -> Self {
-        Self::Io {
-            action: error.action,
-            path: error.path,
-            error: error.error,
-        }
-    }
-}
-
 impl TrainError {
     /// For `map_err`: an error with the file it happened to.
     pub(super) fn io(
         action: &'static str,
         path: &std::path::Path,
     ) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |error| Self::Io {
-            action,
-            path,
-            error,
-        }
+        let of = FileError::new(action, path);
+        move |error| of(error).into()
     }
 }

@@ -9,6 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::backbone::tensor_file;
 use crate::files::{self, Durability};
 use crate::onnx::{OnnxError, Tensor};
 
@@ -101,7 +102,7 @@ pub(super) fn write_tensors(
 ) -> Result<Vec<u8>, TrainError> {
     let checksum = contents_hash(tensors.iter().copied(), &texts);
     texts.insert(TENSORS_CHECKSUM.to_owned(), checksum);
-    let bytes = safetensors::serialize(tensors, Some(texts)).map_err(damaged(path))?;
+    let bytes = tensor_file(tensors, texts).map_err(damaged(path))?;
     write(path, &bytes)?;
     Ok(bytes)
 }

@@ -31,7 +31,7 @@ impl Run {
     /// What was written of the run; empty where nothing was.
     ///
     /// # Errors
-    /// [`TrainError::Io`] and [`TrainError::Damaged`] for a file that cannot be read.
+    /// [`TrainError::File`] and [`TrainError::Damaged`] for a file that cannot be read.
     pub fn note(&self) -> Result<RunNote, TrainError> {
         let path = self.dir.join(FILE);
         if !crate::files::exists(&path) {
@@ -43,7 +43,7 @@ impl Run {
     /// Writes a name and a note down, without the spaces around them.
     ///
     /// # Errors
-    /// [`TrainError::Io`] when the file cannot be written.
+    /// [`TrainError::File`] when the file cannot be written.
     pub fn set_note(&self, note: &RunNote) -> Result<(), TrainError> {
         let note = RunNote {
             name: note.name.trim().to_owned(),

@@ -8,7 +8,9 @@
 
 mod early_stopping;
 mod layers;
+mod measured;
 mod mixup;
+mod rows;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +20,6 @@ use super::checkpoint::{Checkpoint, Snapshot};
 use super::head::{Data, Examples, HeadLayer, Sizes, Table, accuracy, correct};
 use super::layers::transpose;
 use super::learner::{End, Learner, Report};
-use super::metrics::{GRADIENT_NORM, LEARNING_RATE};
 use super::recipe::Recipe;
 use super::{
     CurvePoint, EvalSpacing, Head, Histogram, LearnSettings, LiveCurves, Measured, MetricSide,
@@ -208,13 +209,6 @@ fn everything(measured: &[Arc<Measured>]) -> Everything {
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect();
     let of_each = |of: &Arc<Measured>| (of.step, bits(&of.values), of.histograms.clone());
     measured.iter().map(of_each).collect()
-}
-
-/// The values of a series.
-fn values(outcome: &Outcome, tag: &str, side: MetricSide) -> Vec<(u32, f32)> {
-    let metrics = Metrics::of(&outcome.points, outcome.measured.iter().map(AsRef::as_ref));
-    let values = metrics.scalars(&Series::new(tag, side)).iter();
-    values.map(|at| (at.step, at.value)).collect()
 }
 
 /// The same training in double precision without any graph: `dZ = (softmax(XW + b) - Y)/B`, `dW = Xᵀ dZ`, …
@@ -418,117 +412,6 @@ fn cancelled_from_another_thread_and_continued_the_bits_are_the_same() {
     assert_eq!(everything(&measured), everything(&whole.measured));
 }
 
-/// The weights are the same to the last bit whether anything of this is measured or not.
-#[test]
-fn rate_and_gradient_are_measured_and_change_no_bit() {
-    let data = data();
-    for optimizer in EVERY_OPTIMIZER {
-        let mut norms_by_clip = Vec::new();
-        // Nothing is ever as long as the last one, which has the norm computed in the step all the same.
-        for clip_norm in [0.05, 0.0, 1e30] {
-            let mut settings = settings(optimizer);
-            settings.eval_step_interval = 1;
-            settings.eval_spacing = EvalSpacing::Exact;
-            settings.head.learn.clip_norm = clip_norm;
-            settings.head.learn.schedule = Schedule::Cosine;
-            settings.head.learn.weight_decay = 0.1;
-            let mut recipe = settings.recipe(Part::Head, data.validation.len());
-            assert!(recipe.measures.gradient_norm);
-            let with = go_on(&data, &settings, None, 40, &Work::new());
-            recipe.measures.gradient_norm = false;
-            let without = go_on_by(&recipe, &data, &settings, None, 40, &Work::new());
-            assert_eq!(with.checkpoint.state, without.checkpoint.state);
-            assert_eq!(
-                timeless_points(&with.points),
-                timeless_points(&without.points)
-            );
-            assert!(values(&without, GRADIENT_NORM, MetricSide::Run).is_empty());
-            let rates = values(&with, LEARNING_RATE, MetricSide::Run);
-            let of_recipe = |step| recipe.optimization.rate.at(step, 40) as f32;
-            assert_eq!(rates.len(), 40);
-            assert!(rates.iter().all(|(step, rate)| *rate == of_recipe(*step)));
-            norms_by_clip.push(values(&with, GRADIENT_NORM, MetricSide::Run));
-        }
-        let [clipped, found, computed] = &norms_by_clip[..] else {
-            unreachable!()
-        };
-        // The last step of the half cosine changes nothing.
-        assert!(found.len() >= 39 && computed.len() == 40);
-        for ((step, found), (_, computed)) in found.iter().zip(computed) {
-            let close = (found / computed - 1.0).abs() < 2e-3;
-            assert!(close, "{optimizer:?} {step}: {found} {computed}");
-        }
-        // Before it is clipped.
-        assert!((clipped[0].1 / computed[0].1 - 1.0).abs() < 1e-6 && clipped[0].1 > 0.05);
-    }
-}
-
-#[test]
-fn classes_are_measured_on_all_validation_images() {
-    let data = data();
-    let settings = settings(Optimizer::Adam);
-    let outcome = go_on(&data, &settings, None, 100, &Work::new());
-    let (step, head) = &outcome.kept;
-    let right = correct(SIZES, &data.validation, head).unwrap();
-    for (class, name) in ["a", "b", "c"].into_iter().enumerate() {
-        let of_class = data.validation.y.iter().zip(&right);
-        let of_class: Vec<bool> = of_class
-            .filter(|(y, _)| **y == class as i64)
-            .map(|(_, right)| *right)
-            .collect();
-        let right = of_class.iter().filter(|right| **right).count();
-        let expected = (right as f64 / of_class.len() as f64) as f32;
-        let found = values(
-            &outcome,
-            &format!("accuracy/{name}"),
-            MetricSide::Validation,
-        );
-        assert_eq!(found.len(), 10);
-        assert!(found.contains(&(*step, expected)), "{name}: {found:?}");
-    }
-}
-
-/// Fifty of each at most, and no other bit of a weight.
-#[test]
-fn histograms_are_of_the_evaluated_weights_and_change_no_bit() {
-    let data = data();
-    let mut settings = settings(Optimizer::Adam);
-    settings.head.learn.average_decay = 0.9;
-    let with = go_on(&data, &settings, None, 1_000, &Work::new());
-    settings.histograms = false;
-    let without = go_on(&data, &settings, None, 1_000, &Work::new());
-    assert_eq!(
-        timeless(with.checkpoint.clone()),
-        timeless(without.checkpoint)
-    );
-    assert_eq!(
-        timeless_points(&with.points),
-        timeless_points(&without.points)
-    );
-    assert!(without.measured.iter().all(|at| at.histograms.is_empty()));
-    let metrics = Metrics::of(&[], with.measured.iter().map(AsRef::as_ref));
-    let of = |tag: &str, side| metrics.histograms(&Series::new(tag, side));
-    let weights = of("weights/logits.weight", MetricSide::Run);
-    assert_eq!(weights.len(), 50);
-    // The moving average, which stands behind the weight and the two moments.
-    let average = with.checkpoint.state[3].f32().unwrap();
-    let expected = Histogram::of(average).unwrap();
-    assert_eq!(weights.last().unwrap().value, expected);
-    assert_eq!(weights[0].value.count(), 72);
-    assert_eq!(
-        of("weights/logits.bias", MetricSide::Run)[0].value.count(),
-        3
-    );
-    let x = Histogram::of(data.validation.x().unwrap()).unwrap();
-    let features = of("activations/features", MetricSide::Validation);
-    assert!(features.len() == 50 && features.iter().all(|at| at.value == x));
-    let last = |tag: &str| &of(tag, MetricSide::Validation).last().unwrap().value;
-    let probabilities = last("activations/probabilities");
-    assert_eq!(probabilities.count(), 180);
-    assert!((probabilities.sum - 60.0).abs() < 1e-3);
-    assert_eq!(last("activations/logits").count(), 180);
-}
-
 #[test]
 fn a_stopped_training_ends_well_with_the_best_weights() {
     let data = data();
@@ -581,24 +464,6 @@ fn a_training_that_diverges_says_where() {
     );
 }
 
-/// Sessions read the table where it is: from the bottlenecks to ONNX Runtime there is one of it.
-#[test]
-fn the_table_is_held_once() {
-    let x = vec![0.5; 50 * SIZES.dim];
-    let place = x.as_ptr();
-    let y = (0..50).map(|row| row % 3).collect();
-    let train = Examples::new(SIZES, x, y).unwrap();
-    assert_eq!(train.x().unwrap().as_ptr(), place);
-    let data = Data {
-        train: train.clone(),
-        ..data()
-    };
-    let settings = settings(Optimizer::Sgd);
-    let outcome = go_on(&data, &settings, None, 10, &Work::new());
-    assert!(matches!(outcome.end, Ok(End::Complete)));
-    assert_eq!(data.train.x().unwrap().as_ptr(), place);
-}
-
 /// With more validation frames than a few batches, evaluations are further apart, also across interruptions.
 #[test]
 fn large_validation_sets_are_evaluated_less_often_to_the_same_bits() {
@@ -626,56 +491,4 @@ fn large_validation_sets_are_evaluated_less_often_to_the_same_bits() {
             timeless(rest.checkpoint)
         );
     }
-}
-
-/// Three views of each frame; the first is the plain one.
-fn with_views(data: &Data, change: impl Fn(usize, f32) -> f32) -> Data {
-    let x = data.train.x().unwrap();
-    let of_frame = |row: &[f32]| -> Vec<f32> {
-        (0..3)
-            .flat_map(|view| row.iter().map(move |x| (view, *x)))
-            .map(|(view, x)| change(view, x))
-            .collect()
-    };
-    let x: Vec<f32> = x.chunks(SIZES.dim).flat_map(of_frame).collect();
-    Data {
-        train: Examples::with_views(SIZES, x, data.train.y.clone(), 3).unwrap(),
-        ..data.clone()
-    }
-}
-
-#[test]
-fn views_are_rows_of_their_frames() {
-    let (data, settings) = (data(), settings(Optimizer::Sgd));
-    let kept = |data: &Data| go_on(data, &settings, None, 50, &Work::new()).kept;
-    let plain = kept(&data);
-    // The frames of a batch do not depend on views, and each view has the class of its frame.
-    assert_eq!(kept(&with_views(&data, |_, x| x)), plain);
-    // They are learned from.
-    let other = |view| move |number, x: f32| if number == view { -x } else { x };
-    let first = kept(&with_views(&data, other(1)));
-    let last = kept(&with_views(&data, other(2)));
-    assert!(first != plain && last != plain && first != last);
-}
-
-#[test]
-fn images_are_drawn_as_often_as_they_are_there_where_that_is_asked_for() {
-    let labels: Vec<i64> = (0..1000).map(|row| i64::from(row < 10)).collect();
-    let share = |sampling| {
-        // Nothing to see, so that the bias alone learns.
-        let x = vec![0.0; labels.len() * SIZES.dim];
-        let train = Examples::new(SIZES, x, labels.clone()).unwrap();
-        let data = Data {
-            train,
-            validation: Examples::default(),
-            ..data()
-        };
-        let mut settings = settings(Optimizer::Sgd);
-        settings.sampling = sampling;
-        go_on(&data, &settings, None, 100, &Work::new()).kept.1.b
-    };
-    let [balanced, natural] = [Sampling::Balanced, Sampling::Natural].map(share);
-    // The bias learns how frequent a class is.
-    assert!((balanced[0] - balanced[1]).abs() < 0.5, "{balanced:?}");
-    assert!(natural[0] - natural[1] > 1.0, "{natural:?}");
 }

@@ -98,8 +98,6 @@ pub const ARROW_LEFT: char = '\u{E058}';
 pub const ARROW_UP: char = '\u{E08E}';
 /// Down.
 pub const ARROW_DOWN: char = '\u{E03E}';
-/// The keyboard.
-pub const KEYBOARD: char = '\u{E2D8}';
 /// A filter.
 pub const FILTER: char = '\u{E266}';
 /// Not there any more.

@@ -236,10 +236,10 @@ fn classes_ui(ui: &mut Ui, made: &Made) {
                 let images = class.train.images + class.validation.images + class.test.images;
                 ui.label(words::shorten(&class.class, 32));
                 ui.label(words::number(images));
-                let found = class.recall.part.map_or_else(
-                    || "not tested".to_owned(),
-                    |part| format!("{:.1} %", part * 100.0),
-                );
+                let found = class
+                    .recall
+                    .part
+                    .map_or_else(|| "not tested".to_owned(), words::percent);
                 ui.label(found);
                 ui.label(widgets::small(
                     t,

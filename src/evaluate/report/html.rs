@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::evaluate::{Evaluation, Figures, Measure, Ranking, Reliability, UnknownCurve};
-use crate::project::{Split, number};
+use crate::project::Split;
+use crate::text::number;
 
 use super::Report;
 use super::svg::{Axes, Mark, escaped};
@@ -16,8 +17,9 @@ const MOST_CELLS: usize = 40;
 /// Sources in the table, the worst first.
 const MOST_SOURCES: usize = 12;
 
+/// As elsewhere, with a space that no line is broken at.
 fn percent(part: f64) -> String {
-    format!("{:.1}\u{202f}%", 100.0 * part)
+    crate::text::percent(part).replace(' ', "\u{202f}")
 }
 
 /// `84.1 % (70 to 93)`.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::evaluate::{EvaluateError, Figures, Measure};
 use crate::jobs::Work;
 use crate::project::{Noun, Project, Split};
+use crate::text::percent;
 use crate::train::{Run, shuffle};
 
 use super::{Backbone, Bench, accuracy, cache};
@@ -33,7 +34,6 @@ impl LeakMeter {
     #[must_use]
     pub fn sentence(&self, noun: Noun) -> String {
         let images = noun.many();
-        let percent = |part: f64| format!("{:.1} %", 100.0 * part);
         let both = format!(
             "On sources it has never seen the head is right for {}, with a split {} by {} it would seem to be for {}",
             percent(self.by_source.value.unwrap_or(0.0)),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Card, Counted, Measured, count};
 use crate::project::Noun;
-use crate::text::visible;
+use crate::text::{percent, visible};
 
 impl Card {
     /// As it stands in [`super::FILE`].
@@ -189,10 +189,6 @@ fn part(measured: &Measured) -> String {
         (Some(part), None) => percent(part),
         _ => "not measured".to_owned(),
     }
-}
-
-fn percent(part: f32) -> String {
-    format!("{:.1} %", part * 100.0)
 }
 
 /// Text of the user's as it is, whatever Markdown would make of it: no markup, no link, also none that viewers make of

@@ -21,6 +21,7 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use crate::files::FileError;
 use crate::jobs::Work;
 use crate::project::{
     ClassName, ImportRecord, Label, Project, ProjectError, Sampling, Source, SourceId,
@@ -313,7 +314,9 @@ impl Importing<'_> {
     /// Reports a file that cannot be used, or hands the error on when it is not the file's fault.
     fn fail_with(&mut self, file: &PlannedFile, error: MediaError) -> Result<(), MediaError> {
         let error = match error {
-            MediaError::Project(ProjectError::Io { path, error, .. }) if path == file.path => {
+            MediaError::Project(ProjectError::File(FileError { path, error, .. }))
+                if path == file.path =>
+            {
                 MediaError::read(&path, error)
             }
             other => other,

@@ -317,7 +317,6 @@ fn a_project_that_is_gone_is_said_to_be_gone_and_not_made_again() {
                 .rename_class(&class("cat"), &class("dog"))
                 .unwrap_err(),
             project.remove_class(&class("cat")).map(drop).unwrap_err(),
-            project.set_class_color(&class("cat"), 3).unwrap_err(),
             project.put_source(source("00000001")).unwrap_err(),
             project.set_setting("key", &1).unwrap_err(),
             project.set_name("other").unwrap_err(),
@@ -379,7 +378,7 @@ fn a_class_that_could_not_be_added_does_not_break_the_listing() {
     }
     // As soon as it can be saved, it is.
     fs::remove_dir(&backup).unwrap();
-    project.set_class_color(&class("cow"), 7).unwrap();
+    project.set_setting("key", &1).unwrap();
     let project = reopen(project);
     assert_eq!(names(&project), ["cat", "cow", "fox"]);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::percent;
 use crate::train::BestPoint;
 
 /// Two-sided 95 % quantile of the normal distribution.
@@ -109,7 +110,6 @@ impl Verdict {
     /// One sentence for a person.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         let change = if percent(self.head_only) == percent(self.deeper) {
             format!(
                 "The head alone and the deeper training reach the same test accuracy, {}",
