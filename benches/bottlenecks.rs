@@ -398,7 +398,7 @@ fn link_frames(from: &Path, to: &Path, count: usize) -> Outcome<Vec<PathBuf>> {
 }
 
 fn make_frames(folder: &Path, count: usize) -> Outcome<Vec<PathBuf>> {
-    // A hundred different ones are enough; each file is decoded anew.
+    // A hundred different ones are enough; each file is decoded again.
     let mut encoded = Vec::new();
     for seed in 0..count.min(100) {
         let mut jpeg = Vec::new();

@@ -113,7 +113,7 @@ fn files_of(folder: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Does one thing with the files in `folder`, as often as it needs for a time that can be told, and prints how many seconds it
+/// Does one thing with the files in `folder`, as often as it needs for a time that can be measured, and prints how many seconds it
 /// took.
 fn one(thing: &str, apart: bool, folder: &Path) -> Outcome<()> {
     if apart {

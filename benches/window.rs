@@ -420,7 +420,7 @@ mod linux {
             }
         }
 
-        /// Goes on until nothing happens in the background, and at least for so long.
+        /// Continues until nothing happens in the background, and at least for so long.
         fn settle(&mut self, least: Duration) -> Outcome {
             let began = Instant::now();
             loop {

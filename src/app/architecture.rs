@@ -56,7 +56,7 @@ pub enum ArchitectureAction {
     Remove(String),
 }
 
-/// Whether a file is taken for a network to be added, by its name: what is in it is looked at then.
+/// Whether a file is taken for a network to be added, by its name: what is in it is read then.
 #[must_use]
 pub fn is_network(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_string_lossy();

@@ -58,7 +58,7 @@ enum Answer {
 }
 
 impl App {
-    /// Shows one of the system's file dialogs and goes on when it is answered.
+    /// Shows one of the system's file dialogs and continues when it is answered.
     pub(super) fn ask(&mut self, what: Ask) {
         if !self.options.system_dialogs {
             self.ask_for_path(&what, None);

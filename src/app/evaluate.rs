@@ -1,4 +1,4 @@
-//! The evaluate workspace's state: the run that is looked at, its predictions, and its mistakes.
+//! The evaluate workspace's state: the run that is shown, its predictions, and its mistakes.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::train::{RunId, StageResult};
 
 /// The state of the evaluate workspace.
 pub struct EvaluateState {
-    /// The run that is looked at.
+    /// The run that is shown.
     pub run: Option<RunId>,
     /// Which side of its split.
     pub split: Split,
@@ -59,9 +59,9 @@ pub struct EvaluateState {
     pub files_selected: HashSet<usize>,
     /// Those that were added to the project, by their places in the list.
     pub files_added: HashSet<usize>,
-    /// The prediction on a file that is looked at, by its place in the list.
+    /// The prediction on a file that is shown, by its place in the list.
     pub file: usize,
-    /// The film that is looked at.
+    /// The film that is shown.
     pub player: Option<Player>,
     /// The prediction in progress.
     pub predicting: Option<TaskId>,
@@ -104,11 +104,11 @@ impl Default for EvaluateState {
 /// What a person does in the evaluate workspace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EvaluateAction {
-    /// Goes to the workspace and looks at a run.
+    /// Goes to the workspace and shows a run.
     Open(RunId),
-    /// Looks at a run.
+    /// Shows a run.
     Choose(RunId),
-    /// Looks at another side of its split.
+    /// Shows another side of its split.
     Split(Split),
     /// Measures again.
     Again,
@@ -148,7 +148,7 @@ pub enum EvaluateAction {
     PickFiles(bool),
     /// Shows the file of a prediction; a film from the time of that frame.
     LookAt(usize),
-    /// Plays the film that is looked at, or lets it stand still.
+    /// Plays the film that is shown, or lets it stand still.
     Play(bool),
     /// Goes to a moment of it, seconds from its start.
     Seek(f64),
@@ -187,7 +187,7 @@ impl EvaluateState {
         self.evaluation.is_none() && self.error.is_none() && self.task.is_none()
     }
 
-    /// Lets go of what was measured, so that it is measured again when it is looked at.
+    /// Lets go of what was measured, so that it is measured again when it is shown.
     pub(super) fn reset(&mut self) {
         self.evaluation = None;
         self.figures = None;
@@ -200,7 +200,7 @@ impl EvaluateState {
         self.rebuild_shown();
     }
 
-    /// The result of the run that is looked at.
+    /// The result of the run that is shown.
     pub(super) fn result(&self, train: &TrainState) -> Option<StageResult> {
         train.run(self.run.as_ref()?)?.run.result().cloned()
     }

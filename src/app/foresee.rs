@@ -144,7 +144,7 @@ impl Session {
         }
     }
 
-    /// Frames have other paths now: their pictures and their places in the selection move along.
+    /// Frames have other paths now: their images and their places in the selection move along.
     pub(super) fn moved(&mut self, renames: &Renames) {
         self.rename_places(renames);
         rename_in(&mut self.label.selection, renames);

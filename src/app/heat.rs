@@ -1,4 +1,4 @@
-//! Heat maps over the images that are looked at: made in the background, kept as textures.
+//! Heat maps over the images that are shown: made in the background, kept as textures.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -109,7 +109,7 @@ fn rgba_image(image: &RgbaImage) -> ColorImage {
     ColorImage::from_rgba_unmultiplied(size, image.as_raw())
 }
 
-/// The run whose maps were asked for last, and the image that was looked at last.
+/// The run whose maps were asked for last, and the image that was shown last.
 struct Loaded {
     of: (RunId, u64),
     mapper: HeatMapper,
@@ -176,7 +176,7 @@ impl HeatMaps {
         }
     }
 
-    /// The map of an image for the run that is looked at, if it is there; else it is wanted from now on. `class` is the
+    /// The map of an image for the run that is shown, if it is there; else it is wanted from now on. `class` is the
     /// index of its class; the predicted one without.
     pub fn get(&self, state: &EvaluateState, path: &Path, class: Option<usize>) -> Heat {
         let Some(run) = state.run.clone() else {

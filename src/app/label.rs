@@ -56,7 +56,7 @@ pub struct LabelState {
     pub preview: bool,
     /// Counts the moves of the cursor after which it must be scrolled into view.
     pub reveal: u64,
-    /// How many frames were looked at one by one so far, by whatever the label workspace does; for tests of its cost.
+    /// How many frames were visited one by one so far, by whatever the label workspace does; for tests of its cost.
     pub visited: Cell<u64>,
 }
 
@@ -108,7 +108,7 @@ pub enum LabelAction {
     Assign(Label),
     /// Gives these frames a label.
     AssignTo(Vec<String>, Label),
-    /// Opens or closes the large picture.
+    /// Opens or closes the large image.
     Preview(bool),
     /// Adds a class; with `true` the selected frames go there.
     AddClass(String, bool),
@@ -266,7 +266,7 @@ impl Session {
         }
     }
 
-    /// Counts frames that were looked at one by one, for tests: an action on one frame must not look at all.
+    /// Counts frames that were visited one by one, for tests: an action on one frame must not visit all.
     fn visit(&self, frames: usize) {
         let visited = &self.label.visited;
         visited.set(visited.get() + frames as u64);
@@ -372,7 +372,7 @@ impl Session {
             .map(str::to_owned)
     }
 
-    /// Goes on with the frame that follows those which went away.
+    /// Continues with the frame that follows those which went away.
     pub(super) fn pick_heir(&mut self, heir: String) {
         self.pick(heir, Pick::Only);
         self.label.reveal += 1;

@@ -111,7 +111,7 @@ pub enum Found {
     Compared(Option<Box<Compared>>),
 }
 
-/// Another run, whose figures come first, and the one that is looked at.
+/// Another run, whose figures come first, and the one that is shown.
 #[derive(Debug, Clone)]
 pub struct Compared {
     /// What the other run is called.
@@ -122,7 +122,7 @@ pub struct Compared {
     pub first: Evaluation,
 }
 
-/// The measurements of the run that is looked at.
+/// The measurements of the run that is shown.
 #[derive(Default)]
 pub struct Measurements {
     found: BTreeMap<Measurement, Result<Arc<Found>, String>>,
@@ -173,7 +173,7 @@ impl Measurements {
 }
 
 impl App {
-    /// Measures something of the run that is looked at.
+    /// Measures something of the run that is shown.
     pub(super) fn measure(&mut self, what: Measurement) {
         let Some(session) = &mut self.session else {
             return;
@@ -225,7 +225,7 @@ impl App {
         }
     }
 
-    /// Compares the run that is looked at with another one.
+    /// Compares the run that is shown with another one.
     pub(super) fn compare(&mut self, other: RunId) {
         if let Some(session) = &mut self.session {
             session.evaluate.other = Some(other);
@@ -242,7 +242,7 @@ impl App {
         }
     }
 
-    /// Writes the report of the run that is looked at into its folder, and opens it with the system's browser.
+    /// Writes the report of the run that is shown into its folder, and opens it with the system's browser.
     pub(super) fn write_report(&mut self) {
         let Some(session) = &self.session else { return };
         let state = &session.evaluate;

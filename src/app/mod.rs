@@ -268,7 +268,7 @@ impl App {
         let mut app = Self {
             ctx: ctx.clone(),
             prefs,
-            // Until they have been looked at, they count as present: nothing flashes.
+            // Until they have been checked, they count as present: nothing flashes.
             recent_present: present,
             recent_check: None,
             workspace: Workspace::Import,

@@ -1,4 +1,4 @@
-//! The training images nearest to an evaluated one: found in the background, kept while the run is looked at.
+//! The training images nearest to an evaluated one: found in the background, kept while the run is shown.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -102,7 +102,7 @@ impl NearestImages {
         }
     }
 
-    /// Those of an evaluated image (its path then and now) for the run that is looked at, if they are there; else they are
+    /// Those of an evaluated image (its path then and now) for the run that is shown, if they are there; else they are
     /// wanted from now on.
     pub fn get(&self, state: &EvaluateState, path: &str, now: &str) -> Nearest {
         let Some(run) = state.run.clone() else {

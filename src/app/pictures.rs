@@ -1,4 +1,4 @@
-//! Pictures of frames as textures: decoded in the background, kept while they are looked at.
+//! Images of frames as textures: decoded in the background, kept while they are shown.
 //!
 //! Thumbnails are also kept as small JPEG files in the project's cache, keyed by the content of the
 //! frame, so that opening a large project again does not decode it again.
@@ -18,18 +18,18 @@ use crate::project::{self, Project, ProjectError};
 
 /// Longest side of a thumbnail, pixels.
 pub const THUMB_PX: u32 = 288;
-/// Longest side of a large picture, pixels.
+/// Longest side of a large image, pixels.
 const LARGE_PX: u32 = 1920;
-/// Longest side of a picture that is looked at pixel by pixel, pixels: more fits few graphics cards.
+/// Longest side of an image that is shown pixel by pixel, pixels: more fits few graphics cards.
 const FULL_PX: u32 = 6144;
 /// Texture memory that may be held, bytes.
 const BUDGET: usize = 192 << 20;
 /// Textures handed to the graphics card per frame at most.
 const UPLOADS: usize = 12;
-/// What nobody has looked at for so many frames is not handed to it any more.
+/// What has not been shown for so many frames is not handed to it any more.
 const STALE: u64 = 3;
 
-/// Which picture of a frame.
+/// Which image of a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PictureKey {
     /// Small, for the grid.
@@ -50,7 +50,7 @@ impl PictureKey {
     }
 }
 
-/// What there is of a picture.
+/// What there is of an image.
 pub enum Picture {
     /// Not there yet.
     Loading,
@@ -73,15 +73,15 @@ struct Store {
     entries: HashMap<PictureKey, Entry>,
     bytes: usize,
     frame: u64,
-    /// How many missing pictures were asked for in this frame.
+    /// How many missing images were asked for in this frame.
     asked: usize,
-    /// When each missing picture was asked for last: the frame, and the place within it.
+    /// When each missing image was asked for last: the frame, and the place within it.
     wanted: HashMap<PictureKey, (u64, usize)>,
     /// Loaded, and not yet handed to the graphics card.
     loaded: HashMap<PictureKey, Loaded>,
 }
 
-/// The pictures of a project.
+/// The images of a project.
 pub struct Pictures {
     ctx: Context,
     pool: Pool<PictureKey, Loaded>,
@@ -89,7 +89,7 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Pictures whose thumbnails are cached in `thumbs` of the project's cache.
+    /// Images whose thumbnails are cached in `thumbs` of the project's cache.
     pub(super) fn new(ctx: &Context, project: &Project) -> Self {
         let cache = Cache::of(project, "thumbs");
         let wake = ctx.clone();
@@ -107,7 +107,7 @@ impl Pictures {
         }
     }
 
-    /// Begins a frame: takes finished pictures in, those first that are looked at now. What was scrolled past is
+    /// Begins a frame: takes finished images in, those first that are shown now. What was scrolled past is
     /// dropped; its thumbnail is in the cache on disk by then.
     pub(super) fn begin_frame(&self) {
         self.pool.begin_frame();
@@ -143,7 +143,7 @@ impl Pictures {
         }
     }
 
-    /// The picture if it is there already; never asks for it.
+    /// The image if it is there already; never asks for it.
     #[must_use]
     pub fn known(&self, key: &PictureKey) -> Option<TextureHandle> {
         let mut store = self.store.borrow_mut();
@@ -153,7 +153,7 @@ impl Pictures {
         entry.picture.as_ref().ok().cloned()
     }
 
-    /// The picture, if it is there; else it is wanted from now on.
+    /// The image, if it is there; else it is wanted from now on.
     pub fn get(&self, key: &PictureKey) -> Picture {
         let mut store = self.store.borrow_mut();
         let frame = store.frame;
@@ -175,7 +175,7 @@ impl Pictures {
         Picture::Loading
     }
 
-    /// A picture as large as the screen needs, or with `all_pixels` as soon as they are there. Also tells whether it has
+    /// An image as large as the screen needs, or with `all_pixels` as soon as they are there. Also tells whether it has
     /// them all.
     pub fn large(&self, path: &Path, all_pixels: bool) -> (Picture, bool) {
         let large = self.get(&PictureKey::Large(path.to_owned()));
@@ -192,7 +192,7 @@ impl Pictures {
         }
     }
 
-    /// Frames of the project in `root` were moved (old and new relative path): their pictures move along.
+    /// Frames of the project in `root` were moved (old and new relative path): their images move along.
     pub(super) fn renamed(&self, root: &Path, paths: &HashMap<String, String>) {
         if paths.is_empty() {
             return;
@@ -221,7 +221,7 @@ impl Pictures {
         }
     }
 
-    /// Forgets the pictures of files whose contents have changed.
+    /// Forgets the images of files whose contents have changed.
     pub(super) fn forget(&self, paths: &BTreeSet<PathBuf>) {
         let mut store = self.store.borrow_mut();
         let Store { entries, bytes, .. } = &mut *store;
@@ -240,7 +240,7 @@ impl Pictures {
         store.entries.retain(|_, entry| entry.picture.is_ok());
     }
 
-    /// Whether every wanted picture is there.
+    /// Whether every wanted image is there.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.pool.is_idle() && self.store.borrow().loaded.is_empty()
@@ -248,7 +248,7 @@ impl Pictures {
 }
 
 impl Store {
-    /// What is handed to the graphics card in this frame: of what is still looked at, the latest wanted first.
+    /// What is handed to the graphics card in this frame: of what is still shown, the latest wanted first.
     fn next_uploads(&mut self) -> Vec<(PictureKey, Loaded)> {
         let frame = self.frame;
         self.wanted
@@ -384,7 +384,7 @@ impl Cache {
     }
 }
 
-/// The picture with its longest side at most `longest_px`, antialiased.
+/// The image with its longest side at most `longest_px`, antialiased.
 pub(super) fn fit(image: RgbImage, longest_px: u32) -> RgbImage {
     let (width, height) = image.dimensions();
     let longest = width.max(height);

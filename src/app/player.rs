@@ -72,7 +72,7 @@ struct Screen {
     image: Option<ColorImage>,
     heat: Option<Made>,
     prediction: Option<Prediction>,
-    /// Whether training images are looked at, which the first heat map waits for.
+    /// Whether training images are being measured, which the first heat map waits for.
     preparing: bool,
     error: Option<String>,
 }

@@ -2,7 +2,7 @@
 //!
 //! A request has a key. The window repeats its requests every frame while it wants the answer; among
 //! the waiting ones the latest wanted is served first, and what has not been wanted for a while is
-//! dropped. So scrolling through 20,000 pictures loads those that are looked at.
+//! dropped. So scrolling through 20,000 images loads those that are shown.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;

@@ -126,7 +126,7 @@ enum Answer {
 /// The frames that would be taken, as far as they are known.
 #[derive(Clone, Default)]
 pub struct Strip {
-    /// Timestamp in seconds and picture of each.
+    /// Timestamp in seconds and image of each.
     pub frames: Vec<(f64, TextureHandle)>,
     /// Whether no more will come.
     pub complete: bool,

@@ -187,7 +187,7 @@ impl App {
 }
 
 impl TrainState {
-    /// A run goes on: until it has ended again, it has no result.
+    /// A run continues: until it has ended again, it has no result.
     pub(super) fn begin_again(&mut self, id: &RunId) {
         if let Some(entry) = self.runs.iter_mut().find(|entry| entry.run.id == *id) {
             entry.run.begin_again();

@@ -44,7 +44,7 @@ pub struct Session {
     pub snapshot: Snapshot,
     /// The frames in its trash.
     pub trash: Snapshot,
-    /// Pictures of its frames.
+    /// Images of its frames.
     pub pictures: Pictures,
     /// Previews of its videos.
     pub previews: Previews,
@@ -152,7 +152,7 @@ impl Session {
         }
     }
 
-    /// Takes in the classes. An evaluation that speaks of one which is gone (renamed, merged, deleted) is made anew.
+    /// Takes in the classes. An evaluation that speaks of one which is gone (renamed, merged, deleted) is made again.
     fn take_classes(&mut self, classes: Vec<Class>) {
         let has = |list: &[Class], name: &str| list.iter().any(|c| c.name.as_str() == name);
         let gone = self.evaluate.evaluation.as_ref().is_some_and(|evaluation| {
@@ -232,7 +232,7 @@ fn open_when_free(root: &Path, work: &crate::jobs::Work) -> Result<Project, Proj
 impl App {
     /// Opens a project, then adds `files` to it.
     pub(super) fn open_project(&mut self, root: PathBuf, files: Vec<PathBuf>) {
-        // One that is gone, or only looked at, may be opened once more.
+        // One that is gone, or only read, may be opened once more.
         let shown = self
             .session
             .as_ref()

@@ -286,7 +286,7 @@ impl Snapshot {
     }
 }
 
-/// A snapshot that is looked at from a thread. It does not hold the frames, so that they can still be changed in place.
+/// A snapshot that is read from a thread. It does not hold the frames, so that they can still be changed in place.
 pub(super) struct Known {
     frames: Weak<Frames>,
     order: Arc<Vec<u32>>,
@@ -353,7 +353,7 @@ mod tests {
         }
     }
 
-    /// The frame with a path that another frame had, and the counts, are those of a snapshot made anew.
+    /// The frame with a path that another frame had, and the counts, are those of a snapshot made again.
     #[test]
     fn relabelled_frames_are_found_and_counted() {
         let list = (0..9).map(|i| frame(&format!("unsorted/{i}.jpg"), f64::from(i)));

@@ -121,7 +121,7 @@ pub struct TrainState {
     pub problems: Vec<String>,
     /// Whether the runs have been read.
     pub runs_known: bool,
-    /// Counts the changes of the list of runs, so that what is made of it is made anew only then.
+    /// Counts the changes of the list of runs, so that what is made of it is made again only then.
     pub revision: u64,
     /// The run whose curves are drawn in full when nothing is being trained.
     pub focus: Option<RunId>,
@@ -133,7 +133,7 @@ pub struct TrainState {
     pub filter: RunFilter,
     /// The colour of each run, as its place among those of compared runs.
     colors: HashMap<RunId, usize>,
-    /// Counts the points of curves that have been looked at for the plots; see [`TrainState::visited`].
+    /// Counts the points of curves that have been visited for the plots; see [`TrainState::visited`].
     looked_at: Cell<u64>,
     /// When the sweep that is being trained was begun, as its runs name it.
     pub(super) sweeping: Option<String>,
@@ -159,7 +159,7 @@ pub enum TrainAction {
     Start,
     /// Ends the training early and keeps the best weights.
     StopAndKeep,
-    /// Pauses or goes on.
+    /// Pauses or continues.
     Pause(bool),
     /// Cancels the training; its run can be resumed.
     Cancel,
@@ -283,7 +283,7 @@ impl TrainState {
         Some(&entry.head_metrics)
     }
 
-    /// What the head alone came to, of the run that is drawn in full; `None` where nothing deeper was trained.
+    /// The result of the head alone, of the run that is drawn in full; `None` where nothing deeper was trained.
     #[must_use]
     pub fn baseline(&self) -> Option<BestPoint> {
         if let Some(live) = &self.live {
@@ -300,13 +300,13 @@ impl TrainState {
         self.colors.get(id).copied().unwrap_or_default()
     }
 
-    /// How many points of curves the plots have looked at since the project was opened.
+    /// How many points of curves the plots have visited since the project was opened.
     #[must_use]
     pub fn visited(&self) -> u64 {
         self.looked_at.get()
     }
 
-    /// Counts points that were looked at.
+    /// Counts points that were visited.
     pub fn visit(&self, points: usize) {
         self.looked_at.set(self.looked_at.get() + points as u64);
     }

@@ -105,7 +105,7 @@ impl App {
             .map(|running| &running.work)
     }
 
-    /// Starts a training: a new one, or of a run that goes on, to so many steps in all where it is extended.
+    /// Starts a training: a new one, or of a run that continues, to so many steps in all where it is extended.
     fn start_training(&mut self, resumed: Option<(RunId, Option<u32>)>) {
         if !self.may_change() {
             return;
@@ -146,7 +146,7 @@ impl App {
                 (true, Some(found), Some(depth)) => depth::deeper_secs(found, depth),
                 _ => None,
             },
-            // Of a run that goes on it is not known yet which part is under way.
+            // Of a run that continues it is not known yet which part is under way.
             steps: match &resumed {
                 Some(_) => 0,
                 None => settings.how_many_training_steps,
@@ -266,7 +266,7 @@ impl App {
                 Part::Head => [known, 0],
                 Part::Deeper => [0, known],
             });
-            // Where the next part has begun meanwhile, it is looked at in the next frame.
+            // Where the next part has begun meanwhile, it is read in the next frame.
             for measured in measured.iter().filter(|_| part == live.part) {
                 live.metrics.push(measured);
                 live.measured_at += 1;

@@ -19,7 +19,7 @@ const MOST_PREDICTIONS: usize = 300;
 /// Longest side of a prediction's thumbnail, pixels.
 const THUMB_PX: u32 = 240;
 
-/// A picture that is not of the project, and what the model says of it.
+/// An image that is not of the project, and what the model says of it.
 pub struct FilePrediction {
     /// The file.
     pub path: PathBuf,
@@ -29,7 +29,7 @@ pub struct FilePrediction {
     pub time_secs: Option<f64>,
     /// The classes, most probable first.
     pub prediction: Prediction,
-    /// The picture.
+    /// The image.
     pub texture: TextureHandle,
 }
 

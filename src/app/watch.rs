@@ -22,9 +22,9 @@ use crate::project;
 const QUIET: Duration = Duration::from_millis(150);
 /// Changes are reported after this long at the latest, even while more follow.
 const LATEST: Duration = Duration::from_millis(500);
-/// How often is looked whether the project is there.
+/// How often the project's presence is checked.
 const LOOK: Duration = Duration::from_secs(1);
-/// Changed files that are told by name; of more than these, none is.
+/// Changed files that are reported by name; of more than these, none is.
 const MOST_NAMES: usize = 4_096;
 
 /// What has happened since the last time.
@@ -227,7 +227,7 @@ fn is_passed_over(path: &Path) -> bool {
     name.starts_with('.') || files::is_temporary(&name)
 }
 
-/// What has happened and has not been told yet.
+/// What has happened and has not been reported yet.
 #[derive(Default)]
 struct Gathered {
     frames: bool,
@@ -253,7 +253,7 @@ impl Gathered {
                 self.runs |= counts;
                 matters |= counts;
             } else if news.contents {
-                // Its name tells the rest; only pictures that are shown are concerned.
+                // Its name tells the rest; only images that are shown are concerned.
                 matters |= self.contents.len() < MOST_NAMES && self.contents.insert(path);
             } else {
                 self.frames = true;
@@ -267,7 +267,7 @@ impl Gathered {
         }
     }
 
-    /// When it is to be told.
+    /// When it is to be reported.
     fn due(&self) -> Option<Instant> {
         let (first, last) = self.times?;
         Some((last + QUIET).min(first + LATEST))
@@ -326,7 +326,7 @@ mod tests {
             self.watch.take()
         }
 
-        /// Nothing is told of what was done.
+        /// What was done is not reported.
         fn silent(&self) {
             let told = self.woken.recv_timeout(Duration::from_millis(900));
             assert!(told.is_err(), "{:?}", self.watch.take());

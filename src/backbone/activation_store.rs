@@ -1,4 +1,4 @@
-//! Activations on disk: the tensor at a cut for each view of each picture, fp16.
+//! Activations on disk: the tensor at a cut for each view of each image, fp16.
 //!
 //! `<cache>/activations/` holds the files of [`super::cache`], one pair for the plain views and one for the
 //! others, whose parameters and seed are part of its name. All files of the folder together keep within a budget:

@@ -76,7 +76,7 @@ impl Architecture {
         Ok(self.entry()?.multiply_accumulates_at(self.resolution_px))
     }
 
-    /// How pictures become the input of this architecture, made square by `fit`.
+    /// How images become the input of this architecture, made square by `fit`.
     pub fn preprocessing(&self, fit: Fit) -> Result<Preprocessing, BackboneError> {
         let entry = self.entry()?;
         Ok(Preprocessing {

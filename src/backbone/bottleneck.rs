@@ -283,7 +283,7 @@ fn frame_bottleneck(
             from_cache: true,
         }));
     }
-    // Before the first picture: meanwhile the process starts that decodes it.
+    // Before the first image: meanwhile the process starts that decodes it.
     tools.load(activation_too, known.is_some())?;
     let picture = match load_image_from_bytes(&bytes, frame) {
         Ok(picture) => picture,

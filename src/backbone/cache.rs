@@ -12,7 +12,7 @@
 //!
 //! The row is written before its entry, so that a killed process leaves whole entries with whole rows and
 //! at most a tail, which the next writer cuts off. A power cut may leave anything: the check sum of each
-//! row is looked at when it is first read, and what does not fit is computed again. Fifty thousand
+//! row is checked when it is first read, and what does not fit is computed again. Fifty thousand
 //! frames are two files, and reading the index is one read of 2.4 MB. Rows are never held in memory: what is
 //! read often is in the system's own cache of files.
 
@@ -233,7 +233,7 @@ impl Cache {
 }
 
 /// Makes a folder of the cache, `<cache>/<kind>`, but not what holds the cache: a project on a drive that was unplugged
-/// is not made anew in its place.
+/// is not created again in its place.
 pub(super) fn make_dir(dir: &Path) -> Result<(), BackboneError> {
     let owner = dir.ancestors().nth(2).unwrap_or(dir);
     Ok(files::make_dirs(owner, dir)?)

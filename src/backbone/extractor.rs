@@ -7,7 +7,7 @@ use crate::onnx::Session;
 
 use super::{Architecture, BackboneError, Preprocessing, TunedWeights};
 
-/// Turns pictures into bottlenecks, one at a time on the calling thread.
+/// Computes bottlenecks from images, one at a time on the calling thread.
 pub struct Extractor {
     session: Session,
     preprocessing: Preprocessing,
@@ -28,7 +28,7 @@ impl Extractor {
         Self::with_threads(architecture, preprocessing, tuned, 1)
     }
 
-    /// Loads the backbone to run on `threads` threads: a single picture takes less time, but many are
+    /// Loads the backbone to run on `threads` threads: a single image takes less time, but many are
     /// faster with one extractor per core.
     pub fn with_threads(
         architecture: &Architecture,
@@ -66,7 +66,7 @@ impl Extractor {
         self.dim
     }
 
-    /// The bottleneck of the plain view of a picture, `f32[D]`.
+    /// The bottleneck of the plain view of an image, `f32[D]`.
     pub fn extract(&mut self, picture: &RgbImage) -> Result<Vec<f32>, BackboneError> {
         let square = self.preprocessing.resize_with(&mut self.resizer, picture);
         self.preprocessing.normalize_into(&square, &mut self.planes);

@@ -66,7 +66,7 @@ impl FrontModel {
     }
 }
 
-/// What the front makes of one view of a picture.
+/// The outputs of the front for one view of an image.
 pub(super) struct Activation {
     /// The tensor at the cut, `[C, H, W]`, rounded to fp16.
     pub row: Vec<f16>,
@@ -74,7 +74,7 @@ pub(super) struct Activation {
     pub bottleneck: Option<Vec<f32>>,
 }
 
-/// Turns pictures into activations, one at a time on the calling thread.
+/// Computes activations from images, one at a time on the calling thread.
 pub(super) struct Front {
     model: Arc<FrontModel>,
     session: Option<Session>,
@@ -98,7 +98,7 @@ impl Front {
         })
     }
 
-    /// The activation of a view of a picture.
+    /// The activation of a view of an image.
     pub fn run(&mut self, picture: &RgbImage, view: &View) -> Result<Activation, BackboneError> {
         let model = &self.model;
         let square = view.resize(&model.preprocessing, &mut self.resizer, picture);

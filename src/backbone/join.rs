@@ -17,7 +17,7 @@ pub struct Joined {
     pub added: u64,
     /// Rows that were there.
     pub known: u64,
-    /// Rows whose checksum was wrong; they will be computed anew.
+    /// Rows whose checksum was wrong; they will be computed again.
     pub damaged: u64,
 }
 

@@ -70,7 +70,7 @@ fn each_channel_is_normalised_by_its_own_mean_and_deviation() {
     assert_eq!(preprocessing.bar_colour(), [124, 116, 104]);
 }
 
-/// The padding is of the normalised picture: what a network with wider borders of zeros around it computes, and not what it
+/// The padding is of the normalised image: what a network with wider borders of zeros around it computes, and not what it
 /// computes when black pixels are normalised too.
 #[test]
 fn the_border_is_padded_behind_the_normalisation() {
@@ -112,7 +112,7 @@ fn the_border_is_padded_behind_the_normalisation() {
                 (0..3).flat_map(|plane| (0..9).map(move |at| (plane, (at / 3, at % 3))))
             {
                 let (y, x) = (2 * row + dy, 2 * column + dx);
-                // One pixel of padding: places 1..=96 are the picture's.
+                // One pixel of padding: places 1..=96 are the image's.
                 if (1..=96).contains(&y) && (1..=96).contains(&x) {
                     let value = planes[plane * 96 * 96 + (y - 1) * 96 + (x - 1)];
                     let kernel = weight[((channel * 3 + plane) * 3 + dy) * 3 + dx];

@@ -8,7 +8,7 @@ use crossbeam_channel::bounded;
 
 use crate::jobs::{Cancelled, Work, cores};
 
-/// Threads of [`in_parallel`] for so many items: one more than there are cores, since while one waits for a picture, which
+/// Threads of [`in_parallel`] for so many items: one more than there are cores, since while one waits for an image, which
 /// another process decodes, the others keep the cores full.
 pub(super) fn workers(count: usize) -> usize {
     (cores() + 1).min(count)

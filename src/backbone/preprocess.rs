@@ -1,4 +1,4 @@
-//! From a picture to the backbone's input; one definition, stored with the run and shipped with the export.
+//! From an image to the backbone's input; one definition, stored with the run and shipped with the export.
 //!
 //! The resize is a triangle filter widened by the scale factor when shrinking: what Pillow calls
 //! `Image.resize(size, BILINEAR)`, torchvision `antialias=True` and TensorFlow
@@ -10,7 +10,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-/// How a picture is made square.
+/// How an image is made square.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
@@ -18,14 +18,14 @@ pub enum Fit {
     CenterCrop,
     /// Width and height are scaled separately.
     Stretch,
-    /// The whole picture with grey bars.
+    /// The whole image with grey bars.
     Pad,
 }
 
 /// Cut, size, order and normalisation of the input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
-    /// How the picture is made square.
+    /// How the image is made square.
     pub fit: Fit,
     /// Width and height in pixels.
     pub resolution_px: u32,
@@ -35,7 +35,7 @@ pub struct Preprocessing {
     pub std: [f32; 3],
 }
 
-/// The part of the picture that is taken, and the part of the square it fills; pixels.
+/// The part of the image that is taken, and the part of the square it fills; pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Placement {
     pub source: Rect,
@@ -80,7 +80,7 @@ impl Preprocessing {
         self.resize_placed(resizer, picture, placement)
     }
 
-    /// Resizes a part of the picture onto a part of the square, whose rest is bars.
+    /// Resizes a part of the image onto a part of the square, whose rest is bars.
     pub(super) fn resize_placed(
         &self,
         resizer: &mut Resizer,
@@ -94,7 +94,7 @@ impl Preprocessing {
             RgbImage::new(side, side)
         };
         if let Err(error) = resize_rect(resizer, picture, &mut square, placement) {
-            // Only an empty picture has no place, and no decoder yields one; it comes out plain.
+            // Only an empty image has no place, and no decoder yields one; it comes out plain.
             log::error!("a picture could not be resized: {error}");
         }
         square
@@ -106,7 +106,7 @@ impl Preprocessing {
         self.mean.map(|mean| mean.round().clamp(0.0, 255.0) as u8)
     }
 
-    /// Where the plain view of a picture of this size comes from and goes to.
+    /// Where the plain view of an image of this size comes from and goes to.
     pub(super) fn place(&self, width: u32, height: u32) -> Placement {
         let side = self.resolution_px;
         let whole = |width, height| Rect {

@@ -1,18 +1,18 @@
-//! Picture files for the tests of this layer.
+//! Image files for the tests of this layer.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
 
-/// A picture of 90 × 120 pixels, another for each number.
+/// An image of 90 × 120 pixels, another for each number.
 pub(super) fn picture(number: u8) -> RgbImage {
     RgbImage::from_fn(90, 120, |x, y| {
         Rgb([(x * 2) as u8, (y * 2) as u8, number.wrapping_mul(29)])
     })
 }
 
-/// The first `count` pictures as files in a folder.
+/// The first `count` images as files in a folder.
 pub(super) fn pictures(dir: &Path, count: u8) -> Vec<PathBuf> {
     let write = |number| {
         let path = dir.join(format!("ü {number}.png"));

@@ -104,7 +104,7 @@ impl<'a> Tools<'a> {
         }
     }
 
-    /// Loads what a picture will need: the extractor of bottlenecks, or what makes an activation too.
+    /// Loads what an image will need: the extractor of bottlenecks, or what makes an activation too.
     pub fn load(
         &mut self,
         also: Option<&Also>,
@@ -124,12 +124,12 @@ impl<'a> Tools<'a> {
         }
     }
 
-    /// The bottleneck of a picture.
+    /// The bottleneck of an image.
     pub fn bottleneck(&mut self, picture: &RgbImage) -> Result<Vec<f32>, BackboneError> {
         made(&mut self.extractor, || self.model.extractor())?.extract(picture)
     }
 
-    /// Puts the activation of a picture where it is kept; returns the bottleneck that came with it, unless that
+    /// Puts the activation of an image where it is kept; returns the bottleneck that came with it, unless that
     /// is known already.
     pub fn activation(
         &mut self,

@@ -30,7 +30,7 @@ pub struct Augmentation {
     pub flip_left_right: bool,
     /// Percent of a margin that is cut off at a random place, 0..=100.
     pub random_crop: u8,
-    /// Percent by which the picture is enlarged at most, 0..=100.
+    /// Percent by which the image is enlarged at most, 0..=100.
     pub random_scale: u8,
     /// Percent by which pixels are made brighter or darker at most, 0..=100.
     pub random_brightness: u8,
@@ -100,7 +100,7 @@ impl Augmentation {
     }
 }
 
-/// One reading of a picture.
+/// One reading of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct View {
     /// Side of the square that is taken, as a part of the plain view's, in 0..=1.
@@ -135,7 +135,7 @@ impl View {
         cutout: [0.0; 3],
     };
 
-    /// View `number` of the picture whose file has the BLAKE3 hash `content`; 0 is the plain one.
+    /// View `number` of the image whose file has the BLAKE3 hash `content`; 0 is the plain one.
     pub fn of(content: &[u8; 32], number: u32, augmentation: Augmentation, seed: u64) -> Self {
         if number == 0 {
             return Self::PLAIN;
@@ -214,7 +214,7 @@ impl View {
             self.top,
             side,
         );
-        // A thin picture between bars may lie outside of what is taken; then it is shown as it is.
+        // A thin image between bars may lie outside of what is taken; then it is shown as it is.
         let (Some((from_x, to_x)), Some((from_y, to_y))) = (across, down) else {
             return plain;
         };
@@ -230,7 +230,7 @@ impl View {
         }
     }
 
-    /// In one direction: begin and length in the picture and in the square, pixels.
+    /// In one direction: begin and length in the image and in the square, pixels.
     fn along(
         &self,
         source: (u32, u32),
@@ -530,7 +530,7 @@ mod tests {
 
     #[test]
     fn bars_keep_their_place_around_the_picture() {
-        // 97 / 150 of the square are picture; a window in the middle of half the side sees nothing else.
+        // 97 / 150 of the square are image; a window in the middle of half the side sees nothing else.
         let preprocessing = preprocessing(Fit::Pad);
         let picture = RgbImage::from_pixel(150, 97, Rgb([250, 0, 0]));
         let middle = View {

@@ -1,4 +1,4 @@
-//! `salamander features`: bottlenecks of a project or a folder of pictures as a safetensors file.
+//! `salamander features`: bottlenecks of a project or a folder of images as a safetensors file.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -21,13 +21,13 @@ use super::table::count;
 use super::train::resolved;
 use super::which::RunArg;
 
-/// Write the bottlenecks of a project's frames, or of a folder of pictures, to a safetensors file
+/// Write the bottlenecks of a project's frames, or of a folder of images, to a safetensors file
 ///
-/// The file holds `features`, f32 [N, D], one row a picture. Its metadata holds `paths`, a JSON list
+/// The file holds `features`, f32 [N, D], one row an image. Its metadata holds `paths`, a JSON list
 /// in the order of the rows (relative to the project or folder), and `architecture`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A project, or any folder of pictures
+    /// A project, or any folder of images
     #[arg(value_name = "PROJECT|DIR")]
     input: PathBuf,
     /// The backbone and its input size in pixels, as `salamander architectures` lists them
@@ -36,11 +36,11 @@ pub struct Args {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// How pictures are made square
+    /// How images are made square
     #[arg(long, value_name = "F", default_value = "center-crop")]
     fit: FitArg,
     /// Use the architecture, fit and backbone (with the weights that were trained too, if any) of a run of the
-    /// project; for a folder of pictures, the run's folder
+    /// project; for a folder of images, the run's folder
     #[arg(long, value_name = "RUN", conflicts_with_all = ["architecture", "fit"])]
     run: Option<String>,
 }
@@ -64,7 +64,7 @@ struct Result {
     seconds: f64,
 }
 
-/// The pictures to read, and what each is called in the file.
+/// The images to read, and what each is called in the file.
 struct Pictures {
     files: Vec<PathBuf>,
     paths: Vec<String>,
@@ -79,7 +79,7 @@ enum FitArg {
     CenterCrop,
     /// Width and height are scaled separately
     Stretch,
-    /// The whole picture with grey bars
+    /// The whole image with grey bars
     Pad,
 }
 

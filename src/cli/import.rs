@@ -21,7 +21,7 @@ use super::{ProjectArg, Usage, shown};
 /// Folders are searched through, and the result accounts for each file: imported, already there,
 /// passed over (with the reason) or failed. Importing the same again writes only what is missing.
 ///
-/// With `--class-from folder` the whole tree is looked at: in `cat/day1`, `cat/day2`, `dog/day1` the
+/// With `--class-from folder` the whole tree is read: in `cat/day1`, `cat/day2`, `dog/day1` the
 /// classes are cat and dog; `train`, `val` and `test` folders with class folders in them (or in class
 /// folders) are a split that is kept, also without `--class-from folder`; images beside class folders,
 /// in a folder called `unsorted`, and files given by themselves, stay unsorted. Frames of another project keep their source and time.

@@ -21,7 +21,7 @@ use super::train::{architecture, quoted};
 /// Make a model of a folder of videos or photos in one go: import, train, evaluate, export
 ///
 /// The folder has one folder for each class in it (`cat/…`, `dog/…`). DIR then holds the model with its proof (`model`,
-/// or one ZIP file) and the project it came from (`project`), to look at and go on with. After an
+/// or one ZIP file) and the project it came from (`project`), to look at and continue with. After an
 /// interruption the same command resumes; files added to the folder since are imported too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -149,7 +149,7 @@ fn again(args: &Args) -> String {
     format!("`salamander make … --out {}`", shown(&args.out))
 }
 
-/// Says which steps have begun; one may be through before it was looked at.
+/// Says which steps have begun; one may be through before it was noticed.
 fn report(live: &LiveMake, told: &mut Option<Step>, watch: &mut Watch) -> anyhow::Result<()> {
     let now = live.step();
     let of = Step::ALL.len();

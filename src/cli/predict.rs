@@ -216,7 +216,7 @@ fn accuracy_text(accuracy: Option<FolderAccuracy>) -> Vec<String> {
 }
 
 impl Shown {
-    /// The `top` most probable classes of a picture.
+    /// The `top` most probable classes of an image.
     fn of(found: FilePicture<'_>, top: usize) -> Self {
         let classes = found.prediction.top.into_iter().take(top);
         Self {

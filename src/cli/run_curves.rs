@@ -1,4 +1,4 @@
-//! The curves of runs as a file: a table, JSON, or the plot as a picture.
+//! The curves of runs as a file: a table, JSON, or the plot as an image.
 
 use std::path::PathBuf;
 
@@ -35,13 +35,13 @@ pub struct CurvesArgs {
     /// Weight of the past in the smoothed curve, 0 to 0.99
     #[arg(long, value_name = "W", default_value_t = 0.6, requires = "curves")]
     smoothing: f64,
-    /// What the horizontal axis of a picture counts
+    /// What the horizontal axis of an image counts
     #[arg(long, value_enum, default_value = "step", requires = "curves")]
     axis: AxisArg,
-    /// Draw a picture on a logarithmic scale
+    /// Draw an image on a logarithmic scale
     #[arg(long, requires = "curves")]
     log: bool,
-    /// Let the vertical axis of a picture span the values from the 5th to the 95th percentile only
+    /// Let the vertical axis of an image span the values from the 5th to the 95th percentile only
     #[arg(long, requires = "curves")]
     ignore_outliers: bool,
 }

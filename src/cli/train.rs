@@ -34,7 +34,7 @@ pub struct Args {
     project: ProjectArg,
     /// Continue this unfinished run (`latest`, its name or its folder), or extend a finished one to
     /// --how-many-training-steps in all; one that went deeper than the head, to --fine-tune-steps, with
-    /// a learning rate that rises and falls anew over the steps that are added
+    /// a learning rate that rises and falls again over the steps that are added
     #[arg(long, value_name = "RUN")]
     resume: Option<String>,
     /// How much is trained: `head`, `last-1` (the last block too), `last-3`, `stage`, `two-stages`, `all`, or `auto`: the head,
@@ -180,7 +180,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         None => None,
     };
     let curves = LiveCurves::default();
-    // What an earlier part of the run measured has been told already.
+    // What an earlier part of the run measured has been reported already.
     let known = match &resumed {
         Some(run) => [run.head_stage().curves()?.len(), run.curves()?.len()],
         None => [0, 0],
@@ -290,7 +290,7 @@ fn unfinished(project: &Project) -> Option<String> {
 /// Writes each evaluation as it comes.
 struct StepReporter {
     curves: LiveCurves,
-    /// Points that were told, of the head and of what comes after it.
+    /// Points that were reported, of the head and of what comes after it.
     known: [usize; 2],
     printed: Instant,
     interactive: bool,

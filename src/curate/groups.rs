@@ -49,7 +49,7 @@ fn name_clusters(
     project: &Project,
     work: &Work,
 ) -> Result<Vec<Option<String>>, ProjectError> {
-    // Of equal files one is enough; files that could not be decoded have no picture to compare.
+    // Of equal files one is enough; files that could not be decoded have no image to compare.
     let mut numbers: HashMap<&str, usize> = HashMap::new();
     let mut pictures = Vec::new();
     for hash in hashes.iter().flatten() {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use crate::project::{ClassName, SplitSettings};
 
-    /// A picture of soft blobs, different for each seed.
+    /// An image of soft blobs, different for each seed.
     fn picture(seed: u32, size: u32) -> RgbImage {
         let hash = blake3::hash(&seed.to_le_bytes());
         let bytes = hash.as_bytes();

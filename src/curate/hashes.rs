@@ -15,13 +15,13 @@ use crate::jobs::{Work, cores};
 use crate::media::load_image_from_bytes;
 use crate::project::{Project, ProjectError};
 
-/// Below `cache/`. One line a photo: picture, content, size, time of the last change, path.
+/// Below `cache/`. One line a photo: image, content, size, time of the last change, path.
 const CACHE_FILE: &str = "photo-hashes.tsv";
 
 /// Says how the hashes of the file were made; another first line and the file is not used.
 const CACHE_HEADER: &str = "salamander photo hashes 1: dct median 16x16";
 
-/// Pictures are reduced to this before hashing: the hash sees 32 pixels across.
+/// Images are reduced to this before hashing: the hash sees 32 pixels across.
 const REDUCED_PX: u32 = 128;
 
 /// A perceptual hash of 16×16 bits.
@@ -44,7 +44,7 @@ struct Stamp {
 }
 
 /// The hashes of photos (paths relative to the root), in the same order, from the cache or computed on all
-/// cores; `None` for a file that cannot be read. After cancelling, the next call goes on where this one
+/// cores; `None` for a file that cannot be read. After cancelling, the next call continues where this one
 /// stopped.
 pub(super) fn photo_hashes(
     project: &Project,

@@ -1,4 +1,4 @@
-//! Clusters of pictures that look nearly the same, without comparing each with each.
+//! Clusters of images that look nearly the same, without comparing each with each.
 //!
 //! Multi-index hashing (Norouzi, Punjani, Fleet: "Fast search in Hamming space with multi-index hashing",
 //! 2012): hashes of 256 bits that differ in at most 36 bits differ in at most 2 bits in one of 16 bands of
@@ -8,7 +8,7 @@ use crate::jobs::{Cancelled, Work};
 
 use super::hashes::PictureHash;
 
-/// Pictures whose hashes differ in at most this many of 256 bits are near-duplicates. On 2,062 photos of
+/// Images whose hashes differ in at most this many of 256 bits are near-duplicates. On 2,062 photos of
 /// hand signs before plain backgrounds the nearest two differ in 40; a crop or shift of 2–3 %, other
 /// brightness, contrast, size or compression stay below 36 nearly always.
 const MAX_DISTANCE: u32 = 36;
@@ -18,7 +18,7 @@ const BANDS: usize = 16;
 /// Bits that may differ in the best band: `MAX_DISTANCE / BANDS`.
 const BAND_RADIUS: u32 = MAX_DISTANCE / BANDS as u32;
 
-/// The cluster of each picture, as the smallest index in it. Near-duplicates of near-duplicates belong
+/// The cluster of each image, as the smallest index in it. Near-duplicates of near-duplicates belong
 /// together.
 pub(super) fn clusters(pictures: &[PictureHash], work: &Work) -> Result<Vec<usize>, Cancelled> {
     let masks: Vec<u16> = (0..=u16::MAX)
@@ -60,9 +60,9 @@ fn band_of(picture: &PictureHash, band: usize) -> u16 {
     (word >> (16 * (band % 4))) as u16
 }
 
-/// The pictures by the value of one band: a counting sort.
+/// The images by the value of one band: a counting sort.
 struct BandTable {
-    /// Where the pictures of each value begin in `pictures`; one more than values.
+    /// Where the images of each value begin in `pictures`; one more than values.
     starts: Vec<u32>,
     /// Indices, ascending within a value.
     pictures: Vec<u32>,

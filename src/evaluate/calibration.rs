@@ -14,7 +14,7 @@ use super::{EvaluateError, FramePrediction};
 /// Bins of a reliability diagram, as in Guo et al. 2017.
 const BINS: usize = 15;
 
-/// The temperatures that are looked through.
+/// The temperatures that are tried.
 const TEMPERATURES: [f64; 2] = [0.1, 20.0];
 
 /// Deviation of the logarithm of temperatures before any frame is seen: nineteen of twenty lie between 0.37 and 2.7, as

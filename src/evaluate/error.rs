@@ -25,7 +25,7 @@ pub enum EvaluateError {
     /// ONNX Runtime or a model.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    /// A picture or a video.
+    /// An image or a video.
     #[error(transparent)]
     Media(#[from] MediaError),
     /// The head does not fit the backbone or the classes.
@@ -71,7 +71,7 @@ pub enum EvaluateError {
         /// The file.
         path: PathBuf,
     },
-    /// The picture of all thumbnails.
+    /// The image of all thumbnails.
     #[error(
         "the thumbnails cannot be made into one picture: {0}; make room in memory and try again"
     )]

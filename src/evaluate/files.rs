@@ -12,13 +12,13 @@ use crate::project::Sampling;
 use super::predict::ranked;
 use super::{EvaluateError, Prediction, Predictor};
 
-/// A picture of a file, and what the model says of it.
+/// An image of a file, and its prediction.
 pub struct FilePicture<'a> {
     /// The file.
     pub path: &'a Path,
     /// Seconds from the start of the video; `None` for a photo.
     pub time_secs: Option<f64>,
-    /// The picture.
+    /// The image.
     pub picture: RgbImage,
     /// One for each class, in the order of [`Predictor::classes`].
     pub probabilities: Vec<f32>,
@@ -26,10 +26,10 @@ pub struct FilePicture<'a> {
     pub prediction: Prediction,
 }
 
-/// How many pictures were predicted and how many files were not.
+/// How many images were predicted and how many files were not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FilesOutcome {
-    /// Pictures: photos, and the frames of videos that were taken.
+    /// Images: photos, and the frames of videos that were taken.
     pub predictions: u64,
     /// Files that could not be read; each also gave a warning.
     pub skipped: u64,

@@ -107,7 +107,7 @@ impl TrainingImages {
     }
 }
 
-/// What the nearest training images say of the present label of an image, in a sentence; `None` when they say nothing. `classes` are
+/// What the nearest training images say of the present label of an image, in a sentence; `None` when they give no hint. `classes` are
 /// those that [`NearImage::class`] is an index into.
 #[must_use]
 pub fn near_finding(

@@ -20,7 +20,7 @@ pub struct ClassProbability {
     pub probability: f32,
 }
 
-/// The classes of one picture, most probable first.
+/// The classes of one image, most probable first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// All classes, most probable first; equals stay in the order of the classes.
@@ -47,7 +47,7 @@ pub struct Predictor {
 /// How far a sum of probabilities may be from 1, and one from 0..=1: half precision is off by less.
 const SLACK: f32 = 0.02;
 
-/// A model file may come from anywhere, so its output is looked at.
+/// A model file may come from anywhere, so its output is checked.
 fn are_probabilities(values: &[f32]) -> bool {
     let sum: f32 = values.iter().sum();
     // False for what is not a number, too.
@@ -76,7 +76,7 @@ pub(super) fn ranked(
 }
 
 impl Predictor {
-    /// From a run, whose classes are called what they are now. One picture uses all cores.
+    /// From a run, whose classes are called what they are now. One image uses all cores.
     pub fn from_run(run: &Run, classes: RunClasses) -> Result<Self, EvaluateError> {
         let extractor = Extractor::with_threads(
             &run.settings.architecture,
@@ -108,12 +108,12 @@ impl Predictor {
         &self.classes
     }
 
-    /// Probabilities of one picture, in the order of [`Predictor::classes`].
+    /// Probabilities of one image, in the order of [`Predictor::classes`].
     pub fn probabilities(&mut self, picture: &RgbImage) -> Result<Vec<f32>, EvaluateError> {
         self.until_cancelled(picture, &Work::new())
     }
 
-    /// The same, ended in its midst when `work` is cancelled.
+    /// The same, stopped at once when `work` is cancelled.
     pub(super) fn until_cancelled(
         &mut self,
         picture: &RgbImage,
@@ -144,12 +144,12 @@ impl Predictor {
         }
     }
 
-    /// Predicts one picture.
+    /// Predicts one image.
     pub fn predict(&mut self, picture: &RgbImage) -> Result<Prediction, EvaluateError> {
         self.predict_until_cancelled(picture, &Work::new())
     }
 
-    /// The same, ended in its midst when `work` is cancelled.
+    /// The same, stopped at once when `work` is cancelled.
     pub fn predict_until_cancelled(
         &mut self,
         picture: &RgbImage,

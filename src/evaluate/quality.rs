@@ -14,7 +14,7 @@ use crate::project::Project;
 use super::time_of_day::{TimePart, time_parts};
 use super::{Confusion, EvaluateError, Evaluation, Figures, FramePrediction, Measure};
 
-/// Longest side at which images are looked at, pixels: blur that a network of 224 pixels would not see does not count.
+/// Longest side at which images are measured, pixels: blur that a network of 224 pixels would not see does not count.
 const LONGEST_PX: u32 = 256;
 /// Parts of equally many frames.
 const PARTS: usize = 4;

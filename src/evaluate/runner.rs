@@ -18,7 +18,7 @@ pub trait Runner: Send {
     /// Whatever the runtime says, and an output that is not one probability per label.
     fn run(&mut self, input: &Tensor) -> Result<Vec<f32>, EvaluateError>;
 
-    /// The same, ended in its midst when `work` is cancelled: a model file that came from anywhere may never end.
+    /// The same, stopped at once when `work` is cancelled: a model file from anywhere may loop forever.
     ///
     /// # Errors
     /// As [`Runner::run`], and when the work is cancelled.

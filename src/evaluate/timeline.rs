@@ -23,11 +23,11 @@ pub struct TimedProbabilities {
 pub struct Timeline {
     /// The file.
     pub path: PathBuf,
-    /// What the model says of its images.
+    /// The predictions of its images.
     pub frames: Vec<TimedProbabilities>,
 }
 
-/// What a model says of a whole file.
+/// The predictions of a whole file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {
     /// The index of the class with the highest mean probability.

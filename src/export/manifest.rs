@@ -75,7 +75,7 @@ pub(super) fn hash(bytes: &[u8]) -> String {
 /// Files in a folder that an export may replace or remove, by name, with the hash of each.
 #[derive(Debug, Default)]
 pub(super) struct Replaceable {
-    /// Those that the export would write anew.
+    /// Those that the export would replace.
     pub replaced: BTreeMap<String, String>,
     /// Those of an earlier export that this one does not write.
     pub stale: BTreeMap<String, String>,

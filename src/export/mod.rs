@@ -150,7 +150,7 @@ pub fn example(run: &Run, format: Format) -> Option<Example> {
     format.example(&recipe, file)
 }
 
-/// What an export came to.
+/// The result of an export.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportOutcome {
     /// The folder, or the archive.

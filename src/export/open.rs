@@ -45,7 +45,7 @@ pub fn open(path: &Path, threads: usize) -> Result<Box<dyn Runner>, EvaluateErro
     let known = all
         .iter()
         .find(|format| format.recognises(&name, &file.bytes));
-    // What cannot be told is opened as ONNX, which says what is wrong.
+    // What is not recognised is opened as ONNX, which says what is wrong.
     known.unwrap_or(&Format::ONNX).open(&[file], threads)
 }
 

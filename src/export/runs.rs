@@ -15,7 +15,7 @@ pub struct RunExport {
     pub run: RunId,
     /// Where its export is, or would be: a folder, or an archive.
     pub place: PathBuf,
-    /// What it came to. A run that fails leaves what was at its place as it was.
+    /// Its result. A run that fails leaves what was at its place as it was.
     pub outcome: Result<ExportOutcome, ExportError>,
 }
 

@@ -10,7 +10,7 @@ use super::write::try_file;
 use super::{FileError, is_link_in_the_way};
 
 /// Makes `dir` and what is missing between it and `base`, which must be there: a folder on a drive that was unplugged
-/// is not made anew in its place. Without a way from `base` to `dir` only `dir` itself is made, in a folder that
+/// is not created again in its place. Without a way from `base` to `dir` only `dir` itself is made, in a folder that
 /// is there.
 pub fn make_dirs(base: &Path, dir: &Path) -> Result<(), FileError> {
     let fail = |path: &Path, error| Err(FileError::new("make the folder", path)(error));

@@ -67,7 +67,7 @@ impl<'a> Spelling<'a> {
         self.written
     }
 
-    /// Says that the node is none of the family's, in spite of its name.
+    /// Reports that the node does not belong to the family, in spite of its name.
     pub fn refuse(&mut self) {
         self.refused = true;
     }

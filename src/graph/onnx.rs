@@ -138,7 +138,7 @@ impl Graph {
             .unwrap_or_else(|| self.add_value(name, Fact::default()))
     }
 
-    /// Takes over what a file says of a value.
+    /// Takes over what a file declares about a value.
     fn describe(&mut self, id: ValueId, info: &ValueInfoProto) {
         let Some(found) = &info.r#type else { return };
         match &found.value {
@@ -302,7 +302,7 @@ fn tensor_type(element: ElementType, shape: Option<&[Dim]>) -> TypeProto {
     }
 }
 
-/// A shape as a file has it; a dimension that is not told is free and has no name.
+/// A shape as a file has it; a dimension that is not given is free and has no name.
 fn dims(shape: &TensorShapeProto) -> Vec<Dim> {
     use tensor_shape_proto::dimension::Value;
     let dims = shape.dim.iter().map(|dim| match &dim.value {

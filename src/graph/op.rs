@@ -143,12 +143,12 @@ pub(super) trait Family {
     }
 
     /// From the gradients that arrive at its outputs to those of its inputs (`None` for inputs that have none, or
-    /// whose gradient nobody wants).
+    /// whose gradient is not needed).
     fn gradient(&self, _: &mut Backward<'_>, _: &Arriving<'_>) -> Parts {
         Err(no_rule(self.op_type()))
     }
 
-    /// Whether its result is made of the values of that input, not just shaped or placed by them.
+    /// Whether the values of that input flow into the result; `false` for inputs that only give shapes or places.
     fn passes_on(&self, _input: usize) -> bool {
         true
     }

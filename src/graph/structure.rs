@@ -80,9 +80,9 @@ pub struct Graph {
     pub other_opsets: Vec<(String, i64)>,
     /// Custom metadata of the model, in the order of their addition.
     pub metadata: Vec<(String, String)>,
-    /// Those that nothing needs any more among them.
+    /// Including those that no node or output uses any more.
     pub(super) values: Vec<Value>,
-    /// In an order in which each comes after those that it reads from.
+    /// In topological order.
     pub(super) nodes: Vec<Node>,
     pub(super) inputs: Vec<ValueId>,
     pub(super) outputs: Vec<ValueId>,
@@ -108,7 +108,7 @@ impl Graph {
         }
     }
 
-    /// The nodes, each after those that it reads from.
+    /// The nodes in topological order: each after those that it reads from.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
@@ -327,7 +327,7 @@ impl Graph {
         }
     }
 
-    /// Works out anew what is known of all computed values, and forgets what was said of them otherwise.
+    /// Works out again what is known of all computed values, and forgets what was said of them otherwise.
     pub fn infer_anew(&mut self) {
         for index in 0..self.nodes.len() {
             let outputs: Vec<_> = self

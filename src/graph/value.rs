@@ -127,7 +127,7 @@ pub struct Value {
     pub fact: Fact,
     /// The index of the node that computes it.
     pub(super) producer: Option<usize>,
-    /// What the file says of it and nothing here can express.
+    /// What the file says about it that a [`Fact`] cannot express.
     pub(super) foreign: Option<Arc<Foreign>>,
 }
 

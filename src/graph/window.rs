@@ -17,7 +17,7 @@ pub enum AutoPad {
     Valid,
 }
 
-/// What a node says of its window. Empty lists stand for what holds without them: strides and dilations of 1, no
+/// The window attributes of a node. Empty lists stand for the defaults: strides and dilations of 1, no
 /// padding, the taps that the kernel has.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Sliding {
@@ -111,7 +111,7 @@ impl Sliding {
         lengths(&self.kernel).filter(|taps| !taps.is_empty())
     }
 
-    /// What a convolution or pool makes of `[N, C, …]`: `[N, channels, …]`.
+    /// The output shape of a convolution or pool over `[N, C, …]`: `[N, channels, …]`.
     pub(super) fn slid(
         &self,
         x: &[Dim],

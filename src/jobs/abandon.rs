@@ -1,6 +1,6 @@
 //! Work that cannot be interrupted: waited for no longer than its user wants.
 //!
-//! Building a graph or loading a model has no place where it could look whether it was cancelled. Such a piece
+//! Building a graph or loading a model has no place where it could check for a cancellation. Such a piece
 //! runs on a thread of its own; when the work that it is for is cancelled, it runs to its end there, and what it
 //! comes to is thrown away.
 
@@ -29,7 +29,7 @@ pub fn abandon(thread: JoinHandle<()>) {
 /// Runs `f` on a thread of its own and waits for it, but not beyond the moment at which `work` is cancelled.
 ///
 /// # Errors
-/// [`Cancelled`], at once, when the work was cancelled before `f` came to its end. A panic in `f` goes on here.
+/// [`Cancelled`], at once, when the work was cancelled before `f` came to its end. A panic in `f` continues here.
 pub fn abandonable<T: Send + 'static>(
     work: &Work,
     f: impl FnOnce() -> T + Send + 'static,
@@ -90,7 +90,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(50));
             other.cancel();
         });
-        // What goes on only after it was given up: waiting for it would have no end.
+        // What continues only after it was given up: waiting for it would have no end.
         let outcome = abandonable(&work, move || {
             gone.recv().unwrap_or_default();
             seen.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The side of a job that its code sees: where to report, and whether to go on.
+//! What the code of a job works with: where it reports, and whether it may continue.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -128,7 +128,7 @@ impl Work {
 
     // --- for those who do the work
 
-    /// Goes on, waits while paused, or ends with [`Cancelled`]. Call it between units of work.
+    /// Continues, waits while paused, or ends with [`Cancelled`]. Call it between units of work.
     pub fn check(&self) -> Result<(), Cancelled> {
         if let Some(pulse) = &self.0.pulse {
             pulse();

@@ -155,7 +155,7 @@ impl Kind {
         self.is_image() || self.is_film()
     }
 
-    /// Why a file of this kind is not taken and what to do, to go on after its name; `None` for images and films.
+    /// Why a file of this kind is not taken and what to do, to follow its name; `None` for images and films.
     #[must_use]
     pub fn refusal(self) -> Option<String> {
         Some(match self {

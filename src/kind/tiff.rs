@@ -18,7 +18,7 @@ const SUB_IFDS: u16 = 330;
 const DNG_VERSION: u16 = 50706;
 /// Colour filter array, `LinearRaw`: what a sensor saw.
 const RAW_PHOTOMETRIC: [u64; 2] = [32803, 34892];
-/// More directories than this are not looked at.
+/// More directories than this are not read.
 const MOST: usize = 10_000;
 /// So many values of a tag are read, where its beginning is enough.
 const FEW: u64 = 16;

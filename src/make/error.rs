@@ -10,7 +10,7 @@ use crate::media::MediaError;
 use crate::project::ProjectError;
 use crate::train::TrainError;
 
-/// How a folder must look, for every message that says so.
+/// The layout that a folder must have, for every message that asks for it.
 const LAYOUT: &str = "give a folder with one folder for each class in it (cat/…, dog/…), or say --class-from file where the files are called cat-1.mp4, dog-1.mp4";
 
 /// An error of the make layer.

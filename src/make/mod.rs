@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! OUT/make.json    says that the rest is of this
-//! OUT/project/     an ordinary project, to go on with
+//! OUT/project/     an ordinary project, to continue with
 //! OUT/model/       the export; as one file OUT/<project>_<run>.zip
 //! ```
 //!

@@ -286,7 +286,7 @@ impl Decoding {
                     self.feed(work)?;
                 }
                 Err(Error::Eof) => self.stage = Stage::Ended,
-                // The decoder has left the broken picture behind; the next call goes on.
+                // The decoder has left the broken picture behind; the next call continues.
                 Err(_) => self.count_error(),
             }
         }
@@ -451,7 +451,7 @@ impl Decoding {
         };
     }
 
-    /// Joins the parts of a transport stream whose times start anew, and drops times that cannot be.
+    /// Joins the parts of a transport stream whose times start again, and drops times that cannot be.
     fn close_jump(&mut self, packet: &mut Packet) {
         let (Some(dts), Some(expected)) = (packet.dts(), self.clock.next_dts) else {
             return;

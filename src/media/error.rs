@@ -70,7 +70,7 @@ impl From<FileError> for MediaError {
 }
 
 impl MediaError {
-    /// The file cannot be used; `reason` goes on after its name.
+    /// The file cannot be used; `reason` follows its name.
     pub(super) fn unusable(path: &Path, reason: impl Into<String>) -> Self {
         Self::Unusable {
             path: path.to_owned(),

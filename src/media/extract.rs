@@ -20,7 +20,7 @@ const WAITING_FRAMES: usize = 4;
 /// Writes the frames of a source that are not in the project yet. Returns how many were written.
 ///
 /// Frames that lie under another label by now, or in the trash, count as there. What was written before an
-/// error or a cancellation stays, and the next extraction goes on from it. A source that is taken off the list
+/// error or a cancellation stays, and the next extraction continues from it. A source that is taken off the list
 /// meanwhile ends its extraction like a cancellation.
 pub fn extract(project: &Project, source: &SourceId, work: &Work) -> Result<u64, MediaError> {
     // Taken off the list while this waited for its turn.

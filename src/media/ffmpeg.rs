@@ -22,7 +22,7 @@ const MAX_PIXELS: u64 = 80_000_000;
 /// How long a stream may be looked at for its facts, in microseconds.
 const ANALYSE_US: &str = "10000000";
 
-/// Makes FFmpeg ready, once. Its log goes nowhere: errors come back as return values and are told by us.
+/// Makes FFmpeg ready, once. Its log goes nowhere: errors are returned, and reported by Salamander.
 pub(super) fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -212,7 +212,7 @@ pub(super) fn choose_stream(input: &Input) -> Option<usize> {
         .map(|(_, index)| index)
 }
 
-/// What to say of video tracks beside the one that is read, to go on after the file's name. Tracks without data, cover art
+/// What to say of video tracks beside the one that is read, to follow the file's name. Tracks without data, cover art
 /// and the small preview tracks of cameras (timed thumbnails) are not worth it.
 pub(super) fn other_tracks(input: &Input, chosen: usize) -> Option<String> {
     let is_film = |stream: &Stream| {

@@ -3,7 +3,7 @@
 //! FFmpeg's `fps` filter fills a gap with the image before it. Up to [`Gaps::limit_secs`] that is what is wanted; over
 //! longer gaps (a camera that slept, a clock that was set, sound that begins long before the picture, a broken
 //! timestamp) it would write one image thousands of times. There the filters are closed behind the image before the
-//! gap, and begin anew with the image behind it.
+//! gap, and begin again with the image behind it.
 
 use std::collections::VecDeque;
 
@@ -26,7 +26,7 @@ const MOST_SECS: f64 = 30.0;
 pub(super) enum Step {
     /// Hand this image in.
     Push(Video),
-    /// Close the filters at this time; the next image begins anew.
+    /// Close the filters at this time; the next image begins again.
     Cut(Close),
     /// The film ends at this time.
     End(Close),
@@ -53,7 +53,7 @@ pub(super) struct Gaps {
     /// An image that comes late by more than the limit, until the next one tells whether its time is right.
     held: Option<(Video, i64)>,
     steps: VecDeque<Step>,
-    /// The distance of two images was looked at.
+    /// The distance of two images was computed.
     measured: bool,
     /// A gap came before that.
     early: bool,
@@ -102,7 +102,7 @@ impl Gaps {
         if let Some((mut held, held_end)) = self.held.take() {
             let late = held.pts().unwrap_or(held_end);
             if at < late {
-                // The film goes on where it was: the time of the held image is wrong.
+                // The film continues where it was: the time of the held image is wrong.
                 if self.span.contains_in_range(self.secs(at)) {
                     self.wrong_times += 1;
                 }

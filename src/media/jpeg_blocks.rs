@@ -368,7 +368,7 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// Goes on behind the next restart marker; `false` if there is none.
+    /// Continues behind the next restart marker; `false` if there is none.
     fn restart(&mut self) -> bool {
         self.left = 0;
         let rest = self.data.get(self.at..).unwrap_or_default();

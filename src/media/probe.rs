@@ -12,7 +12,7 @@ use super::recorded::film_time;
 use super::{MediaError, helper};
 use crate::project::{LONGEST_SECS, Recorded};
 
-/// So many packets of the picture are looked at for their times when the container has no index.
+/// So many packets of the picture are read for their times when the container has no index.
 const PACKETS: usize = 150;
 /// So much is read for them at most.
 const READ_BYTES: usize = 8 << 20;
@@ -143,7 +143,7 @@ pub(super) fn length_secs(video: &OpenVideo, index: usize) -> Option<f64> {
 }
 
 /// The length if it is one that a whole file must have: stated for the picture itself, not guessed from the
-/// bit rate, nor of a container whose sound or subtitles may go on for longer.
+/// bit rate, nor of a container whose sound or subtitles may continue for longer.
 pub(super) fn promised_secs(video: &OpenVideo, index: usize) -> Option<f64> {
     if ffmpeg::length_is_guessed(&video.input) {
         return None;

@@ -19,7 +19,7 @@ use super::stretch::Span;
 pub(super) const KEPT: u64 = 240;
 /// Squares of so many pixels are compared by their mean difference,
 const SQUARE: usize = 8;
-/// which coding the same image anew does not bring above this, of 255. Something that moves and is two pixels wide does.
+/// which coding the same image again does not bring above this, of 255. Something that moves and is two pixels wide does.
 const MOST_DIFFERENCE: u32 = 3;
 /// So many runs are followed at once; each holds an image.
 const MOST_RUNS: usize = 16;

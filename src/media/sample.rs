@@ -380,7 +380,7 @@ impl Pass {
         let promised = self.promised_secs?;
         let reached = self.decoding.position_us();
         let missing = promised - reached as f64 / 1e6;
-        // Headers round, and sound may go on a little longer than the picture.
+        // Headers round, and sound may continue a little longer than the picture.
         (missing > 1.0 && missing > promised * 0.1).then_some(reached)
     }
 }
@@ -394,7 +394,7 @@ pub(super) fn check(path: &Path, sampling: &Sampling) -> Result<(), MediaError> 
 }
 
 /// Decoder threads for one video at a time. More than there are cores: with frame threading the decoder
-/// then goes on while the filters and the JPEG encoder are at work on another thread.
+/// then continues while the filters and the JPEG encoder are at work on another thread.
 pub(super) fn decoder_threads() -> usize {
     (cores() * 2).clamp(4, 16)
 }

@@ -3,13 +3,13 @@
 //! The `fps` filter shows, at each of its ticks, the last picture whose rounded time is not after the tick. A
 //! picture whose successor is rounded to the same tick is therefore never shown, and if no other picture
 //! refers to it either (the decoder knows), it can be left out. Times are known before decoding, from the
-//! packets; the packets are looked at some way ahead, since they are not in order of time.
+//! packets; the packets are read some way ahead, since they are not in order of time.
 
 use std::collections::BTreeSet;
 
 use ffmpeg_next::{Rational, Rescale, Rounding, codec, ffi};
 
-/// Packets looked at ahead of the decoder. H.264 reorders by 16 pictures at most; a successor that is not
+/// Packets read ahead of the decoder. H.264 reorders by 16 pictures at most; a successor that is not
 /// seen yet only means that a picture is decoded for nothing.
 pub(super) const LOOK_AHEAD: usize = 20;
 /// Times remembered.

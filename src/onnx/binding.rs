@@ -94,7 +94,7 @@ impl Stopper {
         super::runtime::environment()?;
         let mut options = StepOptions::new()?;
         for options in [&mut options.first, &mut options.later] {
-            // What a step that was ended says of itself on its way out is nobody's concern; errors are returned as well.
+            // The log messages of a step that was stopped are of no use; errors are returned as well.
             options
                 .set_log_level(ort::logging::LogLevel::Fatal)
                 .map_err(model_error)?;

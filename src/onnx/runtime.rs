@@ -1,6 +1,6 @@
 //! Finding and loading ONNX Runtime's shared library.
 //!
-//! The library is looked at before it is handed to `ort`, because `ort` panics when it is used without one:
+//! The library is checked before it is handed to `ort`, because `ort` panics when it is used without one:
 //! every way into ONNX Runtime in this layer goes through [`environment`].
 
 use std::ffi::CStr;

@@ -113,7 +113,7 @@ impl Session {
         named(&results, outputs)
     }
 
-    /// The same, until another thread stops it: an error then. Computes outputs that nobody asked for, too.
+    /// The same, until another thread stops it, which is an error. Also computes outputs that were not asked for.
     pub fn run_until_stopped(
         &mut self,
         inputs: &[(&str, &Tensor)],
@@ -158,7 +158,7 @@ impl Session {
         self.check_output(output)?;
         let value = TensorRef::from_array_view((shape, data)).map_err(model_error)?;
         let inputs = vec![(name, SessionInputValue::from(value))];
-        // Outputs that nobody asked for are not computed.
+        // Outputs that were not asked for are not computed.
         let options = RunOptions::new()
             .map_err(model_error)?
             .with_outputs(OutputSelector::no_default().with(output));

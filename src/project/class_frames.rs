@@ -95,7 +95,7 @@ impl ClassFrames {
                 now.0.insert(*id, Sample::of(paths, size_in(project)));
             }
         }
-        // Who only looks may not know the classes as whoever has the project knows them.
+        // Who only looks may not know the classes as the caller has the project knows them.
         if project.access() == Access::Full
             && now != Self::load(project)
             && let Err(error) = now.save(project)

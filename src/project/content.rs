@@ -37,7 +37,7 @@ impl ContentId {
         Self::of_file_reporting(path, work, |_| ())
     }
 
-    /// Of a file; `read` is told the number of bytes after each chunk of them. Of a file that the system has in memory,
+    /// Of a file; `read` is given the number of bytes after each chunk of them. Of a file that the system has in memory,
     /// reading takes about as long as hashing on one core: the one is done while the other is, on all cores. The file is
     /// read and not mapped into memory, since a drive that is unplugged would end the process then.
     pub fn of_file_reporting(

@@ -35,7 +35,7 @@ pub struct Project {
     /// Held while class folders or frames are moved: one change at a time.
     changing: Mutex<()>,
     notices: Mutex<Vec<String>>,
-    /// What scans have said already: a folder is scanned again and again, its oddities are told once.
+    /// What scans have said already: a folder is scanned again and again, its oddities are reported once.
     told: Mutex<HashSet<String>>,
     counters: Counters,
     pub(super) access: Access,
@@ -186,7 +186,7 @@ impl Project {
         self.document().created.clone()
     }
 
-    /// What the user should know about opening, a sentence each; each is told once.
+    /// What the user should know about opening, a sentence each; each is reported once.
     #[must_use]
     pub fn take_notices(&self) -> Vec<String> {
         std::mem::take(&mut *locked(&self.notices))

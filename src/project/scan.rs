@@ -95,7 +95,7 @@ impl Project {
         let seen = OnceCell::new();
         let held = |class: ClassId, folder: &str| {
             let seen = seen.get_or_init(|| ClassFrames::load(self));
-            // What cannot be read is told by the scan that follows.
+            // What cannot be read is reported by the scan that follows.
             seen.held(self, class, &self.files_in(folder, &Work::new()).ok()?)
         };
         let ((classes, warnings), unsaved) = self.follow(|document| {

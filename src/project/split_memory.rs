@@ -33,7 +33,7 @@ impl SplitMemory {
     }
 
     /// A class goes into another one. Frames keep their sides: groups that were cut into blocks of time stay cut, and
-    /// the class goes on by source if either of the two did. Only where one group was decided on in two ways, one
+    /// the class is still split by source if either of the two did. Only where one group was decided on in two ways, one
     /// way holds for both: as a whole before in blocks, and the blocks of `into` before those of `from`.
     pub(super) fn merge_class(&mut self, from: &ClassName, into: &ClassName) -> MergedSplits {
         let mut before = MergedSplits {

@@ -112,7 +112,7 @@ pub fn retrain(
     })
 }
 
-/// Trains; where graphs in between are wanted, from one to the next. A head goes on from a checkpoint to the same bits.
+/// Trains; where graphs in between are wanted, from one to the next. A head continues from a checkpoint to the same bits.
 fn train_with_graphs(
     order: &RetrainOrder,
     project: &Project,

@@ -1,6 +1,6 @@
 //! Making the part of one shard: its frames and what is cached of them. Needs the list, the media and this program, no project.
 //!
-//! Under way a part is `part-000012.partial`, which whoever makes the same shard next resumes: frames are sampled anew unless all
+//! Under way a part is `part-000012.partial`, which whoever makes the same shard next resumes: frames are sampled again unless all
 //! were there, rows of caches are kept. The whole part appears by a rename.
 
 use std::collections::BTreeMap;

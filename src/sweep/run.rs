@@ -59,7 +59,7 @@ impl LiveSweep {
     }
 }
 
-/// Trains what is left of a sweep: an unfinished run goes on where it was interrupted, to the same bits; what has ended is not
+/// Trains what is left of a sweep: an unfinished run continues where it was interrupted, to the same bits; what has ended is not
 /// repeated. A training that cannot be done is a row with its reason. Can be cancelled and called again at any moment.
 ///
 /// # Errors

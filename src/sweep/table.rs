@@ -38,7 +38,7 @@ impl Cost {
 pub struct Score {
     /// The figure.
     pub value: f64,
-    /// Its 95 % interval: of one training over sources, of several over splits; `None` where neither can be told.
+    /// Its 95 % interval: of one training over sources, of several over splits; `None` where neither can be computed.
     pub interval_95: Option<[f64; 2]>,
 }
 

@@ -100,7 +100,7 @@ fn replaced(
 
 const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
-/// Begins the flags of England, Scotland and Wales, which go on in tag characters.
+/// Begins the flags of England, Scotland and Wales, which continue in tag characters.
 const BLACK_FLAG: char = '\u{1f3f4}';
 
 fn is_tag(c: char) -> bool {

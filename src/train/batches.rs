@@ -2,8 +2,8 @@
 //! does, so that a small class is seen as often as a large one.
 //!
 //! Each step has its own stream of a `ChaCha8` generator, so that the draw depends on the seed and the number of
-//! the step only: a resumed run draws what an uninterrupted one would have drawn. The way from random bits to
-//! numbers is written out here, because a library may change its own from version to version.
+//! the step only: a resumed run draws what an uninterrupted one would have drawn. Random bits are converted to
+//! numbers here, because a library may change its conversion from version to version.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -65,7 +65,7 @@ impl Feed {
 pub(super) trait Batches {
     /// What a session that reads a part binds.
     fn feed(&self, part: Part) -> Result<Feed, OnnxError>;
-    /// Computes what of `rows` is not at hand yet, on all cores.
+    /// Computes those of `rows` that are not in memory yet, on all cores.
     fn ensure(&mut self, _rows: &[Row], _work: &Work) -> Result<(), TrainError> {
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! The temperature of a run: what its logits are divided by so that its probabilities are as high as it is often right. It
-//! lies in a file of its own in the run's folder: what the training wrote is never changed for it.
+//! Temperature scaling of a run: its logits are divided by one number, so that of the images with a probability of 80 %
+//! about 80 % are right. It is kept in a file of its own, so that no file of the training is changed afterwards.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +22,10 @@ pub struct Calibration {
     pub nll: [f64; 2],
     /// Their expected calibration error without and with it, 0..=1.
     pub expected_error: [f64; 2],
-    /// Below which highest probability an image counts as unknown, where somebody chose one, 0..=1.
+    /// The highest probability below which an image counts as unknown, 0..=1; `None` where none was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<UnknownThreshold>,
-    /// Of which weights: a run that is trained further has others.
+    /// Key of the weights that it was fitted for: those of a run that is trained further differ.
     pub weights: String,
 }
 
@@ -41,7 +41,7 @@ pub struct UnknownThreshold {
 }
 
 impl Calibration {
-    /// What no calibration can have come to, as a part of a sentence.
+    /// Why these numbers cannot be a calibration, as part of a sentence; `None` when they can.
     fn fault(&self) -> Option<&'static str> {
         let is_part = |value: &f64| (0.0..=1.0).contains(value);
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
@@ -96,7 +96,7 @@ impl Run {
         files::write_json(&self.dir.join(FILE), &calibration)
     }
 
-    /// What tells its weights apart from those of other trainings.
+    /// A key of its weights, which differs from that of all others.
     fn weights_now(&self) -> Result<String, TrainError> {
         let head = self.head()?;
         let mut hasher = blake3::Hasher::new();

@@ -1,4 +1,4 @@
-//! Where a training stands: what a checkpoint holds, and its files, which are kept now and then and gone on from.
+//! The state of a training: what a checkpoint holds, and its files, which are written from time to time and resumed from.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ fn nan_or_numbers<'de, D: Deserializer<'de>>(from: D) -> Result<[f64; 3], D::Err
     Ok(found.map(|number| number.unwrap_or(f64::NAN)))
 }
 
-/// Where a training stands: enough to go on as if it had never stopped.
+/// The state of a training: enough to continue as if it had never stopped.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Checkpoint {
     /// The place within the training.
@@ -83,11 +83,11 @@ struct Contents {
     place: Place,
     /// By name.
     tensors: HashMap<String, Tensor>,
-    /// What belongs to it of the files that grow; not there in one of an earlier version.
+    /// How much of each growing file belongs to it; missing in one of an earlier version.
     grown: Option<Grown>,
 }
 
-/// What belongs to a checkpoint of the files that grow.
+/// How much of each growing file belongs to a checkpoint.
 #[derive(Serialize, Deserialize)]
 struct Grown {
     curves: Beginning,
@@ -230,14 +230,14 @@ impl Store {
         let Some(Contents { place, tensors, .. }) = self.read()? else {
             return Ok(Standing::default());
         };
-        let mut astray = false;
+        let mut diverged = false;
         for tensor in tensors.values() {
-            astray |= tensor.f32()?.iter().any(|value| !value.is_finite());
+            diverged |= tensor.f32()?.iter().any(|value| !value.is_finite());
         }
         Ok(Standing {
             steps: place.step,
             best: place.best,
-            astray,
+            diverged,
         })
     }
 
@@ -290,7 +290,7 @@ pub(super) struct Standing {
     /// The best evaluation so far.
     pub best: Option<BestPoint>,
     /// Whether any of its numbers is NaN or infinite.
-    pub astray: bool,
+    pub diverged: bool,
 }
 
 #[cfg(test)]

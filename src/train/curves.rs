@@ -99,7 +99,7 @@ struct Live {
     baseline: Option<BestPoint>,
 }
 
-/// The curves of a run in progress: written by the trainer, read by whoever draws, never waited for.
+/// The curves of a run in progress: written by the trainer, read by the window; neither waits for the other.
 #[derive(Debug, Clone, Default)]
 pub struct LiveCurves(Arc<Mutex<Live>>);
 
@@ -110,7 +110,7 @@ impl LiveCurves {
     }
 
     /// The part that is under way, and its points after those that are known: so many of the head's, so many of
-    /// the deeper training's.
+    /// the fine-tuning's.
     #[must_use]
     pub fn since(&self, [of_head, deeper]: [usize; 2]) -> (Part, Curves) {
         let live = self.live();

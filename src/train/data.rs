@@ -16,7 +16,7 @@ use super::run::RunClass;
 use super::views::ViewSource;
 use super::{RunFrame, TrainError, TrainSettings};
 
-/// The frames that take part, before anybody looked into them.
+/// The frames that take part, before their files are read.
 pub(super) struct Selection {
     pub classes: Vec<RunClass>,
     pub frames: Vec<RunFrame>,
@@ -28,7 +28,7 @@ pub(super) struct Selection {
 pub(super) enum Splitting {
     /// For a training.
     Remembered,
-    /// For a look ahead, which must leave no trace.
+    /// For an estimate, which must leave no trace.
     Tried,
 }
 

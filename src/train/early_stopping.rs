@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub(super) struct EarlyStopping {
     /// Evaluations in a row without a lower cross-entropy after which it ends, at least 1.
     pub evaluations: u32,
-    /// Where an earlier part of the run stopped early and was trained further: evaluations are counted anew from this step.
+    /// Where an earlier part of the run stopped early and was trained further: evaluations are counted again from this step.
     pub from: u32,
 }
 

@@ -34,7 +34,7 @@ pub enum TrainError {
         "there are no labelled images to train on; import videos or photos and give them classes first"
     )]
     NoFrames,
-    /// Nothing to tell apart.
+    /// Fewer than two classes.
     #[error(
         "training needs at least two classes with images; only “{0}” has images in the training set"
     )]
@@ -42,7 +42,7 @@ pub enum TrainError {
     /// A setting that makes no sense.
     #[error("{0}")]
     Setting(String),
-    /// The numbers ran away before any weights were worth keeping.
+    /// The training diverged before any weights were worth keeping.
     #[error(
         "the training diverged at step {0} (its cross-entropy is no number any more); lower the learning rate"
     )]
@@ -83,11 +83,11 @@ pub enum TrainError {
         "there is a run “{0}” already; remove that one first to bring back the one from the trash"
     )]
     RunInTheWay(String),
-    /// A run whose numbers ran away cannot be trained further.
+    /// A run whose last weights are NaN or infinite cannot be trained further.
     #[error(
         "the run “{0}” diverged, so that further steps would learn nothing; train anew with a lower learning rate"
     )]
-    Astray(String),
+    DivergedRun(String),
     /// All frames of a class that a run was trained on are gone.
     #[error(
         "the run “{run}” cannot go on: “{class}” has lost all images it was trained on; bring them back, or train anew"

@@ -1,4 +1,4 @@
-//! What weights make of a set of images: accuracy and cross-entropy.
+//! Evaluates weights on a set of images: accuracy and cross-entropy.
 
 use crate::jobs::Work;
 use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Session, Stopper, Tensor};
@@ -8,17 +8,17 @@ use super::batches::{Batches, Feed, Part, Row};
 use super::curves::BestPoint;
 use super::problem::{FEATURES, LOGITS, Problem};
 
-/// The outputs of a step or an evaluation that say how well each image is classified.
+/// The outputs of a step or an evaluation with the correctness and cross-entropy of each image.
 pub(super) const FIGURES: [&str; 2] = ["cross_entropy", "correct"];
 
 /// The outputs of an evaluation that histograms are made of.
 pub(super) const ACTIVATIONS: [&str; 2] = [FEATURES, LOGITS];
 
-/// How what is being computed is ended.
+/// How a running computation is stopped.
 #[derive(Clone, Copy)]
 pub(super) struct Watch<'a> {
     pub work: &'a Work,
-    /// Ends a session in its midst.
+    /// Stops a session during its run.
     pub stopper: &'a Stopper,
 }
 
@@ -37,7 +37,7 @@ impl Figures {
         (mean(&self.correct), mean(&self.cross_entropy))
     }
 
-    /// What they say of the weights of a step, as figures of all validation frames.
+    /// The evaluation of a step's weights, where these are the figures of all validation frames.
     pub(super) fn at(&self, step: u32) -> BestPoint {
         let (validation_accuracy, validation_cross_entropy) = self.mean();
         BestPoint {

@@ -30,7 +30,7 @@ pub(super) struct Gauges {
     by_class_every: Option<u32>,
     /// Steps between histograms; `None` where there are none.
     histograms_every: Option<u32>,
-    /// Of what the head reads, where that is the same at all steps.
+    /// Histogram of the head's input, where that is the same at all steps.
     features: Option<Histogram>,
 }
 
@@ -86,7 +86,7 @@ impl Gauges {
         Ok(made)
     }
 
-    /// Histograms of what the head reads, of what it makes of it, and of the probabilities, where the activations were
+    /// Histograms of the head's input, of its logits, and of the probabilities, where the activations were
     /// collected.
     pub(super) fn of_activations(
         &mut self,
@@ -120,7 +120,7 @@ impl Gauges {
         Ok(made.collect())
     }
 
-    /// What there is to say of the place in the training; `validation` is what the present weights make of all
+    /// All measurements at this point of the training; `validation` are the outputs of the present weights on all
     /// validation images, where they were evaluated.
     pub(super) fn read(
         &self,

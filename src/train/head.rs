@@ -32,8 +32,8 @@ pub(super) struct Sizes {
     pub classes: usize,
 }
 
-/// Bottlenecks with their classes. The bottlenecks are in ONNX Runtime's hands from the beginning: sessions read them
-/// where they are, and copies of this share them.
+/// Bottlenecks with their classes. The bottlenecks are an ONNX Runtime value from the beginning: sessions read them in
+/// place, and clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Examples {
     /// `f32[N·V, D]` and `i64[N·V]`, the V views of a frame one after the other; nothing without frames.
@@ -78,7 +78,7 @@ impl Examples {
         Ok(vec![("x", x), ("y", y)])
     }
 
-    /// Lets go of the bottlenecks.
+    /// Drops the bottlenecks.
     pub(super) fn forget_x(&mut self) {
         self.tensors = None;
     }
@@ -326,7 +326,7 @@ pub(super) fn train_head(
     Ok(head)
 }
 
-/// The head of a run whose first stage is done, which is measured again on the frames and labels of today: what goes deeper is
+/// The head of a run whose first stage is done, evaluated again on the present frames and labels: the fine-tuning is
 /// compared with it.
 pub(super) fn head_again(run: &mut Run, data: &Data) -> Result<Head, TrainError> {
     let head = run.head_alone()?;
@@ -345,7 +345,7 @@ pub(super) fn head_again(run: &mut Run, data: &Data) -> Result<Head, TrainError>
     Ok(head)
 }
 
-/// What a head makes of a set that is not empty.
+/// The outputs of a head on each frame of a set that is not empty.
 fn figures(sizes: Sizes, examples: &Examples, head: &Head) -> Result<Figures, TrainError> {
     let mut table = Table {
         train: &Examples::default(),
@@ -368,7 +368,7 @@ fn figures(sizes: Sizes, examples: &Examples, head: &Head) -> Result<Figures, Tr
     evaluation.figures(&weights, (&rows, &examples.y), &mut table, watch)
 }
 
-/// What a head makes of the first of these sets that is not empty.
+/// The outputs of a head on the first of these sets that is not empty.
 pub(super) fn tested<const N: usize>(
     sizes: Sizes,
     sets: [(&'static str, &Examples); N],
@@ -406,7 +406,7 @@ pub(super) fn accuracy(
     Ok((!right.is_empty()).then(|| (count as f64 / right.len() as f64) as f32))
 }
 
-/// What a head of a step makes of the validation frames; `None` without any.
+/// Accuracy and cross-entropy of a step's head on the validation frames; `None` without any.
 fn point(data: &Data, head: &Head, step: u32) -> Result<Option<BestPoint>, TrainError> {
     if data.validation.len() == 0 {
         return Ok(None);

@@ -17,14 +17,14 @@ pub struct LearnSettings {
     #[serde(skip)]
     pub schedule: Schedule,
     /// Steps after which the run was extended, ascending: from each of them on the learning rate rises and falls
-    /// anew (warm restarts, Loshchilov and Hutter 2017). Empty in a new run.
+    /// again (warm restarts, Loshchilov and Hutter 2017). Empty in a new run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<u32>,
     /// Images per batch.
     pub batch_size: usize,
     /// Evaluations without a lower validation cross-entropy after which it ends early; 0 is never.
     pub early_stopping: u32,
-    /// The step at which it stopped early and was trained further, from which evaluations are counted anew. 0 in a new run.
+    /// The step at which it stopped early and was trained further, from which evaluations are counted again. 0 in a new run.
     #[serde(skip_serializing_if = "is_zero")]
     pub early_stopping_from: u32,
     /// Which evaluation gives the weights that are kept; a fine-tuning that does not say kept the most accurate.

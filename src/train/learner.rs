@@ -46,7 +46,7 @@ pub(super) enum End {
     Stopped,
     /// Cross-entropy on the validation images has not improved for as many evaluations as the recipe waits for.
     Early,
-    /// The numbers ran away at this step.
+    /// The training diverged at this step: a number became NaN or infinite.
     Diverged(u32),
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Learner<'a> {
     /// All but the best, which is below with its weights.
     place: Place,
     best: Option<(BestPoint, Vec<Tensor>)>,
-    /// The batches of the next steps, at hand.
+    /// The batches of the next steps, drawn ahead.
     drawn: VecDeque<Drawn>,
     step_loop: Loop,
     /// What dropout leaves out in a step.
@@ -232,7 +232,7 @@ impl<'a> Learner<'a> {
         let mut told: Option<Instant> = None;
         if let Some((best, weights)) = self.best.take() {
             // Labels may be other ones since, and only equal frames can be compared by.
-            let now = self.looked_at(&weights, watch)?;
+            let now = self.evaluated(&weights, watch)?;
             let now = now.map(|figures| figures.at(best.step));
             if now != Some(best) {
                 // What was counted is of other images.
@@ -455,7 +455,7 @@ impl<'a> Learner<'a> {
         weights: Vec<Tensor>,
         watch: Watch<'_>,
     ) -> Result<Option<Figures>, TrainError> {
-        let Some(figures) = self.looked_at(&weights, watch)? else {
+        let Some(figures) = self.evaluated(&weights, watch)? else {
             return Ok(None);
         };
         self.place.validated = self.place.step;
@@ -477,8 +477,8 @@ impl<'a> Learner<'a> {
         Ok(Some(figures))
     }
 
-    /// What weights make of the validation frames; nothing without any.
-    fn looked_at(
+    /// Evaluates weights on the validation frames; nothing without any.
+    fn evaluated(
         &mut self,
         weights: &[Tensor],
         watch: Watch<'_>,

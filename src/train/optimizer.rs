@@ -76,7 +76,7 @@ pub(super) enum Rate {
     WarmUpAndCosine {
         /// The highest rate.
         peak: f32,
-        /// Steps from which on it does so anew, ascending.
+        /// Steps from which on it does so again, ascending.
         restarts: Vec<u32>,
     },
 }

@@ -102,7 +102,7 @@ pub(super) fn by_parts(
         let (logits, found) = of_part(graph, of_batch)?;
         all_found.push(found);
         all_logits.push(logits);
-        // Only now, or the walk backwards would go through them.
+        // Only now, or the backward pass would go through them.
         for (at, late) in late.into_iter().flatten().enumerate() {
             for value in of_batch {
                 graph.set_input_of(value, at + 1, late);

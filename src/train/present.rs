@@ -218,7 +218,7 @@ impl<'a> Search<'a> {
             all.filter(|at| free.get(*at) == Some(&true)).collect()
         };
 
-        // Equal frames (a film that stands still) are told apart by their names: no frame is given the copy that is
+        // Equal frames (a film that stands still) are distinguished by their names: no frame is given the copy that is
         // another's.
         let mut uncertain = vec![false; self.of_run.len()];
         for told_by in [by_file_name as fn(&str) -> ToldBy, by_moment, by_content] {

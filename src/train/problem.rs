@@ -44,11 +44,11 @@ pub(super) trait Problem: Send + Sync {
     fn threads(&self) -> usize;
 }
 
-/// What a forward pass makes of images.
+/// The values that a forward pass computes from images.
 pub(super) struct Forward {
     /// What the head reads, `[B, D]`; `None` where that is what the [batches](super::batches::Batches) hold.
     pub features: Option<ValueId>,
-    /// What the head makes of it, `[B, K]`.
+    /// The head's output, `[B, K]`.
     pub logits: ValueId,
 }
 

@@ -1,4 +1,4 @@
-//! How a problem is learned: optimiser, loss, what is drawn, and how often is looked.
+//! How a problem is learned: optimiser, loss, what is drawn, and how often it is evaluated.
 
 use super::batches::Purpose;
 use super::early_stopping::EarlyStopping;
@@ -49,7 +49,7 @@ pub(super) struct Recipe {
     pub point_every: u32,
     /// Steps between evaluations on the validation frames, a multiple of `point_every`.
     pub validate_every: u32,
-    /// Validation frames, drawn anew each time, that the curves show; `None` shows all. All of them choose the weights.
+    /// Validation frames, drawn again each time, that the curves show; `None` shows all. All of them choose the weights.
     pub shown: Option<usize>,
     /// Which evaluation is the best, whose weights are kept.
     pub keep_by: KeepBy,

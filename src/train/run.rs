@@ -9,7 +9,7 @@
 //! | `checkpoint.safetensors` | where the training stands: weights, the optimiser's state, the best so far |
 //! | `weights.safetensors` | the kept head: `w` `f32[D, C]`, `b` `f32[C]`; with a hidden layer `hidden.w` `f32[D, H]`, `hidden.b` `f32[H]`, and `w` `f32[H, C]` |
 //! | `head_curves.jsonl`, `head_metrics.jsonl`, `head_only.safetensors` | in a run that goes deeper: what was measured of the head alone, and its kept weights. The first two also in a run whose depth was decided after its head |
-//! | `fine_tune.safetensors` | where the deeper training stands |
+//! | `fine_tune.safetensors` | the state of the fine-tuning |
 //! | `backbone.safetensors` | weights of the backbone that were trained too, by name; not there when the head alone was |
 //! | `note.json` | name and note that a person gave it |
 //! | `calibration.json` | the temperature of its probabilities |
@@ -412,7 +412,7 @@ impl Run {
     }
 
     /// Writes the head that a stage kept, and its result. After the last stage sees to the event files too, and the run
-    /// is finished, once `run.json` says so. `tested` is what the kept weights of that one make of images.
+    /// is finished, once `run.json` says so. `tested` are the outputs of its kept weights on the test images.
     pub(super) fn keep(
         &mut self,
         head: &Head,

@@ -49,7 +49,7 @@ impl RunClasses {
         let ids = &run.class_ids;
         let known = |id: &ClassId| ids.contains(id);
         let now = ids.iter().zip(&run.classes).map(|(id, name)| {
-            // A run that came from elsewhere, or a project that was made anew around its runs: its name tells.
+            // A run that came from elsewhere, or a project that was made again around its runs: its name tells.
             let named = || {
                 let found = list.present().iter().find(|c| c.name.as_str() == *name);
                 found.filter(|class| !known(&class.id))

@@ -21,7 +21,7 @@ pub enum EvalSpacing {
     /// A multiple of `eval_step_interval`, such that no more frames are evaluated than learned from. Evaluating a frame
     /// costs a third of learning from it, so evaluations take at most a quarter of the time.
     ByFrames,
-    /// What [`EvalSpacing::ByFrames`] came to for a run: steps between its evaluations.
+    /// The result of [`EvalSpacing::ByFrames`] for a run: steps between its evaluations.
     Steps(u32),
 }
 
@@ -215,7 +215,7 @@ impl TrainSettings {
         }
     }
 
-    /// Steps of the part of the training that takes longest: of the deeper training where there is one, else of
+    /// Steps of the part of the training that takes longest: of the fine-tuning where there is one, else of
     /// the head's.
     #[must_use]
     pub fn steps(&self) -> u32 {
@@ -301,7 +301,7 @@ impl TrainSettings {
     }
 
     /// Makes it `steps` in all, of those that [`TrainSettings::steps`] counts, after `done` of them. Where the learning rate
-    /// changes over the steps, a training that gets another number than it was to have begins it anew with the steps that
+    /// changes over the steps, a training that gets another number than it was to have begins it again with the steps that
     /// are added: along the old half cosine it would jump up, or stand at zero.
     pub(super) fn extend(&mut self, done: u32, steps: u32) {
         let part = self.last_part();

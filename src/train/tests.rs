@@ -42,7 +42,7 @@ pub(super) fn random(draw: &mut Draw, shape: &[usize], scale: f64) -> Tensor {
     Tensor::new(shape, values)
 }
 
-/// Clouds of points around one centre per class, so that they can be told apart but not perfectly.
+/// Clouds of points around one centre per class, so that they can be classified, but not perfectly.
 fn examples(rows: usize, seed: u64) -> Examples {
     let mut centres = Draw::new(99, Purpose::Weights, 0);
     let centres: Vec<f64> = (0..SIZES.dim * SIZES.classes)

@@ -96,12 +96,12 @@ pub fn train_child(
 /// Continues a run that was interrupted or stopped, or extends any to `steps` in all, of those that
 /// [`TrainSettings::steps`] counts. On the same frames an interrupted run ends with the same weights, bit for bit, as if
 /// it had never been interrupted, and the head alone as if it had been trained for so many steps from the beginning. The
-/// learning rate of a deeper training begins anew with steps that are added
+/// learning rate of a fine-tuning begins again with steps that are added
 /// ([`LearnSettings::restarts`](super::LearnSettings::restarts)), from the last weights; what did best before
-/// stays kept until something does better, by the validation frames and labels of today.
+/// stays kept until something does better, by the present validation frames and labels.
 ///
 /// # Errors
-/// [`TrainError::Setting`] for fewer steps than are done, [`TrainError::Astray`] for a run that diverged.
+/// [`TrainError::Setting`] for fewer steps than are done, [`TrainError::DivergedRun`] for a run that diverged.
 pub fn resume(
     project: &Project,
     run: &RunId,
@@ -128,8 +128,8 @@ pub fn resume(
     if run.state == RunState::Finished && steps == done {
         return Ok(run);
     }
-    if run.state == RunState::Finished && standing.astray {
-        return Err(TrainError::Astray(run.id.0));
+    if run.state == RunState::Finished && standing.diverged {
+        return Err(TrainError::DivergedRun(run.id.0));
     }
     if steps < done {
         return Err(TrainError::Setting(format!(
@@ -200,7 +200,7 @@ pub fn resume(
     go_on(project, run, prepared, curves, work)
 }
 
-/// The classes of a run by the names that they have now, for whoever is told of them.
+/// The classes of a run by the names that they have now, for whoever they are reported to.
 fn classes_now(run: &Run, now: &RunClasses) -> Vec<RunClass> {
     let mut classes = run.run_classes();
     for (class, label) in classes.iter_mut().zip(&now.label_of) {
@@ -211,7 +211,7 @@ fn classes_now(run: &Run, now: &RunClasses) -> Vec<RunClass> {
     classes
 }
 
-/// Shows what a run came to before it goes on, while its frames are being read; it is not known to be under way yet.
+/// Shows the result of a run before it continues, while its frames are being read; it is not known to be under way yet.
 fn show_earlier(run: &Run, standing: &Standing, curves: &LiveCurves) -> Result<(), TrainError> {
     let deeper = run.settings.fine_tune.is_on();
     let head = run.head_only();

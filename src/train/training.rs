@@ -15,7 +15,7 @@ use super::{Part, StageResult, TrainError};
 
 /// A training from its files to its end.
 pub(super) struct Training<'a> {
-    /// What the user is told.
+    /// What is reported to the user.
     pub title: &'a str,
     /// Steps in all.
     pub steps: u32,
@@ -31,7 +31,7 @@ pub(super) struct Training<'a> {
     pub store: Store,
 }
 
-/// What a training came to.
+/// The result of a training.
 pub(super) struct Trained {
     /// The weights to keep.
     pub weights: Vec<Tensor>,
@@ -49,7 +49,7 @@ pub(super) struct Trained {
 }
 
 impl Trained {
-    /// What a stage came to by it, without figures on test frames.
+    /// The result of a stage by it, without figures on test frames.
     pub(super) fn result(&self, part: Part) -> StageResult {
         let best = self.best;
         let weights = self.weights.iter();

@@ -70,7 +70,7 @@ pub const ERROR: char = '\u{E4E2}';
 pub const INFO: char = '\u{E2CE}';
 /// Pause.
 pub const PAUSE: char = '\u{E39E}';
-/// Go on, play.
+/// Continue, play.
 pub const PLAY: char = '\u{E3D0}';
 /// Stop and keep.
 pub const STOP: char = '\u{E46C}';
@@ -86,7 +86,7 @@ pub const GRID: char = '\u{E464}';
 pub const UNSORTED: char = '\u{E602}';
 /// It worked.
 pub const OK: char = '\u{E184}';
-/// Look at it.
+/// Show it.
 pub const VIEW: char = '\u{E220}';
 /// A hint.
 pub const HINT: char = '\u{E2DC}';

@@ -48,7 +48,7 @@ pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     }
 }
 
-/// 1–9 and letters give a class, 0 makes unsorted: what is selected in Label, or looked at in Evaluate. The selected
+/// 1–9 and letters give a class, 0 makes unsorted: what is selected in Label, or shown in Evaluate. The selected
 /// predictions on files are added to the project with the class.
 fn class_keys(ctx: &egui::Context, cx: &mut Cx<'_>) {
     let labels = matches!(cx.app.workspace, Workspace::Label | Workspace::Evaluate);

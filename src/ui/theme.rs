@@ -12,7 +12,7 @@ pub const UNIT: f32 = 4.0;
 pub const RADIUS: u8 = 8;
 /// Corner radius of panels and cards.
 pub const RADIUS_LARGE: u8 = 12;
-/// Corner radius of pictures and small marks.
+/// Corner radius of images and small marks.
 pub const RADIUS_SMALL: u8 = 6;
 /// Height of a control: button, field, menu.
 pub const CONTROL_HEIGHT: f32 = 32.0;
@@ -95,9 +95,9 @@ pub struct Tokens {
     pub danger_soft: Color32,
     /// Behind a dialog.
     pub backdrop: Color32,
-    /// Behind text that lies on a picture.
+    /// Behind text that lies on an image.
     pub scrim: Color32,
-    /// Text on a picture.
+    /// Text on an image.
     pub on_scrim: Color32,
     /// Shadow of what floats.
     pub shadow: Color32,

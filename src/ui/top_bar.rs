@@ -72,7 +72,7 @@ pub fn top_bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, view: &mut View) {
         });
 }
 
-/// Says that the project can only be looked at.
+/// Says that the project can only be read.
 fn access_chip(ui: &mut Ui, session: &Session) {
     let (label, why) = match session.project.access() {
         Access::Full => return,

@@ -423,7 +423,7 @@ fn ctrl_c_leaves_a_run_that_resumes() {
         "{last}"
     );
 
-    // The steps that were done are not done again: the run goes on from there.
+    // The steps that were done are not done again: the run continues from there.
     let unfinished = place.failure("evaluate p");
     assert!(unfinished.contains("--resume"), "{unfinished}");
     let ran = place.command(&["train", "p", "--resume", "latest", "--json"]);
@@ -507,7 +507,7 @@ fn deeper_training_from_estimate_to_export() {
         "same seed, other weights"
     );
 
-    // Extended, it goes on from where it stands.
+    // Extended, it continues from where it stands.
     let refused = place.line("train p --resume latest --how-many-training-steps 500");
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("--fine-tune-steps"));

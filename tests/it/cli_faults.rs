@@ -328,7 +328,7 @@ fn onnx_runtime_that_is_missing() {
         command.env("ORT_DYLIB_PATH", place.path("no-such-library.so"));
         crate::cli_program::Ran::of(&command.output().unwrap())
     };
-    // What does not need it goes on working.
+    // What does not need it continues working.
     let imported = run("import p a.mp4 --class a --fps 5");
     assert_eq!(imported.code, Some(0), "{}", imported.stderr);
     for line in ["features p --out f.safetensors", "doctor"] {

@@ -212,7 +212,7 @@ fn an_exported_run_predicts_the_same_as_core_ml() {
         by_coremltools(&project, &run, of_half, 2e-2, None);
         by_coremltools(&project, &run, of_full, 2e-5, None);
 
-        // The same bytes again, though coremltools writes the manifest anew when it opens a package, and the same proof from the folder alone.
+        // The same bytes again, though coremltools writes the manifest again when it opens a package, and the same proof from the folder alone.
         let again = dir.path().join("again");
         export(&project, &run, &order, &again, &Work::new()).unwrap();
         for package in ["Model.mlpackage", "Model-fp32.mlpackage"] {

@@ -391,7 +391,7 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
     desk.see_part("curves.jsonl");
 }
 
-/// What an earlier version wrote carries no checksum: its numbers are looked at one by one.
+/// What an earlier version wrote carries no checksum: its numbers are checked one by one.
 #[test]
 fn numbers_that_no_training_came_to_are_named() {
     let dir = tempfile::tempdir().unwrap();

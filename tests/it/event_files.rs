@@ -1,4 +1,4 @@
-//! TensorBoard's event files: read back as its reader does, while a training goes on and after it was interrupted.
+//! TensorBoard's event files: read back as its reader does, while a training continues and after it was interrupted.
 //!
 //! A record is the length of a message (u64), its checksum, the message, its checksum; checksums are CRC-32C, turned
 //! and shifted (`tensorflow/core/lib/io/record_writer.h`).
@@ -260,7 +260,7 @@ fn maltreat(folder: &Path) {
     fs::write(file.path(), bytes).unwrap();
 }
 
-/// Trains until its files have grown several times, looks at them meanwhile, cancels, goes on to the end.
+/// Trains until its files have grown several times, looks at them meanwhile, cancels, continues to the end.
 fn follow(project: &Project, depth: Depth, steps: u32) -> Run {
     let (curves, work) = (LiveCurves::default(), Work::new());
     std::thread::scope(|scope| {

@@ -91,7 +91,7 @@ fn a_zip_is_the_folder_in_one_file() {
     assert!(found.problems.is_empty(), "{:?}", found.problems);
     assert_eq!((found.images, found.models.len()), (10, 1));
 
-    // The golden images are to be looked at, wherever they lie.
+    // The golden images are to be shown, wherever they lie.
     let golden = |place: &Path| -> Vec<(String, image::RgbImage)> {
         let examples = found_in(place).unwrap().unwrap().examples;
         let images = examples.into_iter();

@@ -76,7 +76,7 @@ fn jobs_end_with_the_one_sentence_and_make_nothing_again() {
         "{line}: {message}"
     );
 
-    // Back, everything is there and the run goes on.
+    // Back, everything is there and the run continues.
     let runs = place.path("p/runs");
     let run = std::fs::read_dir(runs).unwrap().next().unwrap().unwrap();
     assert!(run.path().join("run.json").exists());
@@ -135,7 +135,7 @@ fn the_window_says_that_the_project_is_gone_and_goes_on_when_it_is_back() {
     )));
     desk.until("it is moved", |_| !root.join(&frame).exists());
 
-    // A copy in its place (the same drive, plugged in again) is another folder: it is opened anew, lock and all.
+    // A copy in its place (the same drive, plugged in again) is another folder: it is opened again, lock and all.
     desk.rest();
     copy_dir(&root, &place.path("copy"));
     std::fs::rename(&root, &away).unwrap();

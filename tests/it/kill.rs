@@ -259,7 +259,7 @@ fn during_activations() {
     train_through_kills(FINE_TUNE, true);
 }
 
-/// Everything that a deeper training of the one run has come to, by name: the last weights, the optimiser's state, and the
+/// Everything that the fine-tuning of the one run has arrived at, by name: the last weights, the optimiser's state, and the
 /// best weights. What is kept may be what did best long ago; these change with every step.
 fn state(place: &Place) -> BTreeMap<String, Vec<u8>> {
     let bytes = std::fs::read(weights(place).0.join("fine_tune.safetensors")).unwrap();
@@ -288,7 +288,7 @@ fn during_an_extension() {
         std::fs::remove_dir_all(place.path("p/runs")).unwrap();
         copy_dir(&place.path("before"), &place.path("p/runs"));
         hits += u32::from(kill_after(&place, line, moment));
-        // Killed before it began, it is the finished run; afterwards the same line goes on where it was.
+        // Killed before it began, it is the finished run; afterwards the same line continues where it was.
         let resumed = place.line("train p --resume latest --json");
         let none = resumed.stderr.contains("unfinished");
         assert!(resumed.code == Some(0) || none, "{}", resumed.stderr);
@@ -301,7 +301,7 @@ fn during_an_extension() {
     enough(hits);
 }
 
-/// Heads and deeper trainings of two networks.
+/// Heads and fine-tunings of two networks.
 const SWEEP: &str = "--architectures efficientnet-lite0@96,mobilenet-v2@96 --depths head,last-1 --how-many-training-steps 200 \
                      --fine-tune-steps 10 --fine-tune-batch-size 8 --validation-percentage 25 --testing-percentage 25";
 

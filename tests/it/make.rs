@@ -30,7 +30,7 @@ fn one_line_makes_a_verified_bundle_with_one_page_of_result() {
     place.result("verify made/model");
     place.result("classes made/project");
 
-    // Again, for people; nothing is trained anew.
+    // Again, for people; nothing is trained again.
     let ran = place.line(line);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for part in [

@@ -1,4 +1,4 @@
-//! A project that the version before made: it opens, goes on, and nothing is lost or computed anew.
+//! A project that the version before made: it opens, continues, and nothing is lost or computed again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// The bytes of all rows and keys in the cache of bottlenecks: what is computed anew is added to them.
+/// The bytes of all rows and keys in the cache of bottlenecks: what is computed again is added to them.
 fn rows(project: &Project) -> Vec<(PathBuf, u64)> {
     let folder = project.cache_dir().join("bottlenecks");
     let mut files: Vec<_> = fs::read_dir(folder)
@@ -102,7 +102,7 @@ fn a_project_of_the_version_before_goes_on() {
     assert_eq!(finished.state, RunState::Finished);
     assert_eq!(interrupted.state, RunState::Unfinished);
     for run in &all {
-        // A run goes on as it began.
+        // A run continues as it began.
         assert_eq!(run.settings.eval_spacing, EvalSpacing::Exact);
         assert!(
             run.frames()
@@ -124,7 +124,7 @@ fn a_project_of_the_version_before_goes_on() {
         "cat\ncoffee\nrocket\n"
     );
 
-    // The finished run is extended; the interrupted one goes on from its checkpoint.
+    // The finished run is extended; the interrupted one continues from its checkpoint.
     let done = finished.result().unwrap().steps;
     let goes_on = |run: &Run, steps: u32| {
         let run = resume(

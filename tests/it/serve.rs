@@ -269,7 +269,7 @@ fn a_phone_takes_a_photo_and_gets_the_answer_of_the_app() {
         assert!(own, "{address}");
     }
     assert_eq!(server.seen().devices.len(), 1);
-    // Once it is closed, the page that is open goes on working, and nothing more is given out.
+    // Once it is closed, the page that is open continues working, and nothing more is given out.
     let url = server.url();
     drop(server);
     browser.choose("#file", &photo);

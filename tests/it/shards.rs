@@ -283,7 +283,7 @@ fn damaged_copied_and_foreign_parts_are_named_or_make_no_difference() {
             );
         }
     }
-    // A damaged row is computed anew.
+    // A damaged row is computed again.
     let rows = keys[0].with_extension("rows");
     flip(&rows, 4000);
     let (ran, found) = merged(&place, "parts");

@@ -73,13 +73,16 @@ fn a_run_keeps_everything_and_can_be_extended() {
     let listed: Vec<_> = runs(&project).into_iter().map(|run| run.id).collect();
     assert_eq!(listed, [whole.id.clone(), run.id.clone()], "newest first");
 
-    // Numbers that ran away do not come back: such a run is told from others, and stays as it was.
+    // NaN stays NaN: a diverged run is recognised, and stays as it was.
     let checkpoint = run.dir.join("checkpoint.safetensors");
     change_tensors(&checkpoint, |_, values| {
         *values.last_mut().unwrap() = f32::NAN;
     });
     let refused = resume(&project, &run.id, Some(200), &curves, &work);
-    assert!(matches!(refused, Err(TrainError::Astray(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(TrainError::DivergedRun(_))),
+        "{refused:?}"
+    );
     assert_eq!(Run::open(&run.dir).unwrap(), extended);
 
     whole.delete().unwrap();
@@ -233,7 +236,7 @@ fn a_head_with_all_that_can_be_set_goes_on_where_it_stopped() {
     assert!(run.result().unwrap().test_accuracy.unwrap() > 0.8);
     let curves = LiveCurves::default();
     let extended = resume(&project, &run.id, Some(60), &curves, &Work::new()).unwrap();
-    // The rate rises and falls anew over the steps that were added.
+    // The rate rises and falls again over the steps that were added.
     assert_eq!(extended.settings.head.learn.restarts, [40]);
     let stored = Run::open(&extended.dir).unwrap();
     assert_eq!(stored.settings, extended.settings);
@@ -259,7 +262,7 @@ fn a_training_that_stopped_early_says_so_and_can_be_trained_further() {
     );
     assert_eq!(run.curves().unwrap().last().unwrap().step, step);
 
-    // It is done; what is added waits anew for two evaluations.
+    // It is done; what is added waits again for two evaluations.
     let (curves, work) = (LiveCurves::default(), Work::new());
     let same = resume(&project, &run.id, None, &curves, &work).unwrap();
     assert_eq!(same, run);

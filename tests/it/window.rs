@@ -82,7 +82,7 @@ impl Desk {
         self.harness.run_steps(2);
     }
 
-    /// Lets the window and its background work go on until `done` holds.
+    /// Lets the window and its background work continue until `done` holds.
     pub fn until(&mut self, what: &str, mut done: impl FnMut(&Harness<'static, Window>) -> bool) {
         let start = Instant::now();
         loop {

@@ -42,7 +42,7 @@ fn new_frames_between_labelled_ones_get_their_class() {
     idle(&mut desk);
 
     go(&mut desk, "Import");
-    // A project that was filled on the command line goes on as it was begun.
+    // A project that was filled on the command line continues as it was begun.
     assert!(session(&desk).outdated().is_empty());
     set(&mut desk, 10.0, 160);
     assert_eq!(session(&desk).outdated().len(), 12);

@@ -260,7 +260,7 @@ fn a_finished_run_is_trained_further() {
     desk.see_part("50 steps in all, about ");
     press(&mut desk, "Train further");
     assert!(session(&desk).train.is_live(&before.run.id));
-    // The curves go on from where they were.
+    // The curves continue from where they were.
     let known = before.curves.len();
     let ahead = before.clone();
     train_until(&mut desk, "it goes on", move |train| {

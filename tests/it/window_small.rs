@@ -58,7 +58,7 @@ fn faults(desk: &mut Desk, what: &str) -> Vec<String> {
             picture.save(Path::new(&dir).join(name)).unwrap();
         }
         let at = format!("{what} at {size:?}");
-        // What has been scrolled out of sight goes on below the bars.
+        // What has been scrolled out of sight continues below the bars.
         let inside = Rect::from_min_max(pos2(0.0, 46.0), pos2(size[0], size[1] - 36.0));
         let parts = parts(desk);
         for (index, (name, rect)) in parts.iter().enumerate() {
@@ -182,7 +182,7 @@ fn nothing_overlaps_with_many_classes_long_names_and_a_run_to_be_resumed() {
         session.undo_text().is_some() && app.tasks.is_idle()
     });
     let mut found = faults(&mut desk, "many classes");
-    // Rows of the list that are scrolled out of sight go on below what follows the list.
+    // Rows of the list that are scrolled out of sight continue below what follows the list.
     found.retain(|fault| !fault.contains("too-long, 0 frames”"));
     for size in [[800.0, 600.0], [1280.0, 720.0]] {
         desk.harness.set_size(Vec2::from(size));

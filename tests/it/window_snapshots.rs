@@ -1,5 +1,5 @@
 //! Pictures of the workspaces, dark and light, compared with those in `tests/snapshots`. They are made from
-//! the sample videos, so that every machine sees the same. `UPDATE_SNAPSHOTS=1` makes them anew.
+//! the sample videos, so that every machine sees the same. `UPDATE_SNAPSHOTS=1` makes them again.
 
 use std::path::Path;
 

@@ -234,7 +234,7 @@ fn a_training_is_paused_stopped_cancelled_and_resumed() {
         |train| matches!(train.runs.as_slice(), [entry] if entry.run.state == RunState::Finished),
     );
 
-    // Cancelled, it leaves a run that goes on where it was.
+    // Cancelled, it leaves a run that continues where it was.
     press(&mut desk, "Train");
     train_until(&mut desk, "the curves move again", |train| {
         points(train) > 3

@@ -29,7 +29,7 @@ pub(super) struct Added {
 
 /// How far an import came without asking.
 enum Planned {
-    /// A person must tell how to go on.
+    /// A person must tell how to continue.
     Asks(ImportPlan, ImportOptions),
     /// It is done.
     Added(Box<Added>),

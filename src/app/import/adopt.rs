@@ -22,7 +22,7 @@ struct Done {
 }
 
 impl App {
-    /// Adds pictures of files that were predicted on, by their places in the list; `None` takes the predicted class of
+    /// Adds images of files that were predicted on, by their places in the list; `None` takes the predicted class of
     /// each.
     pub(in crate::app) fn adopt(&mut self, places: &[usize], class: Option<&ClassName>) {
         if !self.may_change() {

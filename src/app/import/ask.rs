@@ -56,7 +56,7 @@ impl FateFilter {
     }
 }
 
-/// Whether only a person can tell how to go on: the class of loose files, or a split that was given.
+/// Whether only a person can tell how to continue: the class of loose files, or a split that was given.
 pub(super) fn asks(plan: &ImportPlan) -> bool {
     plan.asks_for_class() || plan.gives_split()
 }

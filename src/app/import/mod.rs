@@ -104,7 +104,7 @@ impl ImportState {
 }
 
 /// The sampling that was chosen; until one is, that of the newest video, so that a project which was filled on the command
-/// line goes on as it was begun.
+/// line continues as it was begun.
 fn sampling(project: &Project) -> Sampling {
     let chosen: Option<Sampling> = project.setting(SAMPLING);
     let possible = chosen.filter(|sampling| sampling.fault().is_none());

@@ -24,13 +24,13 @@ impl Budget {
         }
     }
 
-    /// How many points were looked at.
+    /// How many points were visited.
     #[must_use]
     pub const fn spent(&self) -> usize {
         self.spent
     }
 
-    /// Whether more would have been looked at.
+    /// Whether more would have been visited.
     #[must_use]
     pub const fn is_used_up(&self) -> bool {
         self.left == 0
@@ -140,7 +140,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// Takes in what is new among the points, and smooths the line anew where `smoothing` is another: as far as the budget
+    /// Takes in what is new among the points, and smooths the line again where `smoothing` is another: as far as the budget
     /// goes, the rest with the next call. Until it is made, the line with the smoothing before stays.
     pub fn follow(&mut self, points: Points<'_>, smoothing: f64, budget: &mut Budget) {
         let smoothing = smoothing.clamp(0.0, 0.999);
@@ -290,7 +290,7 @@ impl Line {
     }
 
     /// Calls `found` with the places that show a stretch in about so many blocks, and returns how many values and blocks were
-    /// looked at; see [`Stretch`]. The last place is among them: the newest point is the one that is looked at.
+    /// visited; see [`Stretch`]. The last place is among them: the newest point is the one that people read.
     pub fn thinned(
         &self,
         stretch: Stretch,
@@ -491,10 +491,10 @@ mod tests {
         assert_eq!(grown.len(), whole.len());
         for place in 0..whole.len() {
             let [a, b] = [&grown, &whole].map(|line| line.look(place).unwrap());
-            // Values are kept in single precision, from which a line is smoothed anew.
+            // Values are kept in single precision, from which a line is smoothed again.
             assert!((a.smooth - b.smooth).abs() < 1e-4 && (a.value - b.value).abs() < 1e-9);
         }
-        // At rest nothing is looked at; a point more costs a point.
+        // At rest nothing is visited; a point more costs a point.
         let mut budget = Budget::new(150);
         grown.follow(of, 0.9, &mut budget);
         assert_eq!(budget.spent(), 0);
@@ -503,7 +503,7 @@ mod tests {
         let of = Points::Evaluations(&more, &Metric::ACCURACY, Side::Train);
         grown.follow(of, 0.9, &mut budget);
         assert_eq!((budget.spent(), grown.len()), (1, 1001));
-        // Another training begins anew.
+        // Another training begins again.
         let other = [point(0, 0.1, None), point(1, 0.2, None)];
         let of = Points::Evaluations(&other, &Metric::ACCURACY, Side::Train);
         grown.follow(of, 0.9, &mut budget);

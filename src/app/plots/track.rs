@@ -103,7 +103,7 @@ impl Track {
         }
         let mut visited = 0;
         let mut at = match level {
-            // Whole blocks, so that the picture does not change when it is moved.
+            // Whole blocks, so that the image does not change when it is moved.
             Some(level) => stretch.from - stretch.from % (SMALLEST << level),
             None => stretch.from,
         };

@@ -65,7 +65,7 @@ pub struct ActivationSource<'a> {
     pub frames: &'a [PathBuf],
     /// The backbone and its resolution.
     pub architecture: &'a Architecture,
-    /// How a picture becomes its input.
+    /// How an image becomes its input.
     pub preprocessing: &'a Preprocessing,
     /// Where the network is cut.
     pub cut: &'a CutAt,
@@ -93,7 +93,7 @@ struct Frame {
 impl Activations {
     /// Prepares to give rows. `cache_dir` holds the cache (keyed by the hash of the file's bytes, backbone,
     /// preprocessing, cut and view) and may be deleted at any time; its activations take no more than
-    /// `budget_bytes`. `None` keeps nothing on disk. Reads each picture whose content is not known yet, and
+    /// `budget_bytes`. `None` keeps nothing on disk. Reads each image whose content is not known yet, and
     /// fails, naming it, when that cannot be read.
     pub fn open(
         source: &ActivationSource,
@@ -150,13 +150,13 @@ impl Activations {
         self.computed
     }
 
-    /// How many of the rows are not at hand and would have to be computed.
+    /// How many of the rows are neither in memory nor on disk and would have to be computed.
     pub fn missing(&self, wanted: &[(usize, u32)]) -> Result<usize, BackboneError> {
         Ok(self.jobs(wanted, |key| self.kept.contains(key))?.len())
     }
 
     /// Fills `out`, `f16[len(wanted), C·H·W]`, with the rows of the wanted frames (by index) and views in that
-    /// order; those that are not at hand are computed on all cores. A picture that can no longer be read, or is
+    /// order; those that are not at hand are computed on all cores. An image that can no longer be read, or is
     /// another than when this was opened, is an error that names it.
     pub fn fill(
         &mut self,
@@ -192,7 +192,7 @@ impl Activations {
         })
     }
 
-    /// Computes those of the wanted rows that are not at hand, on all cores, so that filling them in later is
+    /// Computes those of the wanted rows that are neither in memory nor on disk, on all cores, so that filling them in later is
     /// reading. What neither the disk nor half of [`OVERFLOW_BYTES`] takes is left for then.
     pub fn ensure(&mut self, wanted: &[(usize, u32)], work: &Work) -> Result<(), BackboneError> {
         work.check()?;

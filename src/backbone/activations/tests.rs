@@ -328,7 +328,7 @@ fn cancelling_takes_effect_soon_and_keeps_what_is_computed() {
     let place = Place::new(40, Depth::Last1);
     let work = Work::new();
     let mut activations = place.open(Some(PLENTY), &work);
-    // The sessions are there, so that the time measured is that of pictures.
+    // The sessions are there, so that the time measured is that of images.
     filled(&mut activations, &[(0, 0), (1, 0)], &work);
     let wanted = all(40, 4);
     let canceller = work.clone();

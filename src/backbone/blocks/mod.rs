@@ -5,7 +5,7 @@
 //! as little of the network as has a spatial convolution (a kernel larger than 1); between two of them the cut
 //! lies where the tensor is smallest, because it is stored for each frame, and of equal ones at the latest. In a transformer
 //! a product of two computed matrices, which mixes what is seen in different places, counts as one.
-//! The first convolution only turns the picture into features: such a stem belongs to the block after it.
+//! The first convolution only extracts features from pixels: such a stem belongs to the block after it.
 
 mod points;
 mod weights;
@@ -169,7 +169,7 @@ impl Blocks {
         })
     }
 
-    /// The blocks from the picture to the pooled output.
+    /// The blocks from the image to the pooled output.
     #[must_use]
     pub fn blocks(&self) -> &[Block] {
         &self.row

@@ -146,7 +146,7 @@ fn a_weight_knows_its_block() {
     }
 }
 
-/// Values that look like a normalised picture, the same each time.
+/// Values that look like a normalised image, the same each time.
 fn planes(side: usize) -> Tensor {
     let value = |at: usize| ((at * 7919 + at / side * 31) % 256) as f32 / 128.0 - 1.0;
     Tensor::new(

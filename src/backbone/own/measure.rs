@@ -46,7 +46,7 @@ pub struct Candidate {
     pub image_time: Duration,
     /// How deep it can be trained, from the head alone.
     pub depths: Vec<DepthOffer>,
-    /// What is in the way of deeper training, in a sentence; `None` where everything can be trained.
+    /// What keeps deeper layers from being trained, in a sentence; `None` where everything can be trained.
     pub hindrance: Option<String>,
     /// The largest difference of a bottleneck from the file's, of the largest number in it.
     pub difference: f32,
@@ -419,7 +419,7 @@ fn takes(graph: &Graph, input: ValueId, output: ValueId, px: u32, dim: usize) ->
         && sized.nodes().iter().all(|node| node.makes().all(known))
 }
 
-/// How deep a network can be trained, and what is in the way of more.
+/// How deep a network can be trained, and what keeps it from being trained deeper.
 fn depths(
     graph: &Graph,
     [input, output]: [&str; 2],

@@ -15,7 +15,7 @@ use crate::train::{Run, RunFrame, present};
 
 use crate::evaluate::EvaluateError;
 
-/// Training images that are looked at, as many of each class.
+/// Training images that are measured, as many of each class.
 const IMAGES: usize = 200;
 /// To be raised when other images are taken, or the file changes.
 const VERSION: u32 = 1;

@@ -22,7 +22,7 @@ pub struct HeatFile<'a> {
     pub time_secs: Option<f64>,
     /// The PNG image.
     pub out: PathBuf,
-    /// What the model says of the image.
+    /// The prediction of the image.
     pub prediction: Prediction,
     /// The probability of the class that the map is of.
     pub probability: f32,

@@ -53,7 +53,7 @@ pub struct HeatMap {
     preprocessing: Preprocessing,
 }
 
-/// A run ready to say where it looks.
+/// A run prepared for heat maps.
 pub struct HeatMapper {
     maps: FeatureMaps,
     classifier: Classifier,

@@ -1,7 +1,7 @@
 //! Heat maps as colours over the image's own pixels.
 //!
 //! What speaks for a class is painted in *inferno* (S. van der Walt and N. Smith, matplotlib, CC0), what speaks against it in
-//! *mako* (M. Waskom, seaborn, BSD-3-Clause): both are perceptually uniform, rise in lightness, and are told apart by
+//! *mako* (M. Waskom, seaborn, BSD-3-Clause): both are perceptually uniform, rise in lightness, and are distinguished by
 //! colour-blind eyes, one being warm and the other cold.
 
 use image::{Rgb, RgbImage, Rgba, RgbaImage};

@@ -187,7 +187,7 @@ fn classes(evaluation: &Evaluation, figures: &Figures) -> String {
 }
 
 fn curves(evaluation: &Evaluation, figures: &Figures) -> String {
-    // Of many classes those that are told worst.
+    // Of many classes those that are recognised worst.
     let mut order: Vec<usize> = (0..figures.per_class.len()).collect();
     let auc = |class: &usize| {
         let of_class = figures.per_class.get(*class);

@@ -1,4 +1,4 @@
-//! Images of none of the classes: by how high the highest probability is, they can be told from those of the classes. How
+//! Images of none of the classes: by how high the highest probability is, they can be distinguished from those of the classes. How
 //! well, is measured with classes that are held out one at a time.
 
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ pub fn hold_out_classes(
     let Some(known) = known.filter(|_| bench.labels.len() > 2) else {
         return Ok(None);
     };
-    // What the run itself says of the known ones depends on its weights and temperature.
+    // The run's own predictions of the known ones depend on its weights and temperature.
     let (places, dim) = (
         bench.side(known),
         bench.table.row(0).map_or(0, <[f32]>::len),

@@ -129,7 +129,7 @@ fn trainings(bench: &Bench) -> Vec<(usize, Vec<usize>)> {
                 let mut groups: Vec<&Vec<usize>> = groups.values().collect();
                 let what = format!("learning {class} {repeat}");
                 shuffle(&mut groups, bench.settings.seed, &what);
-                // One at least, else the class could not be told at all.
+                // One at least, else the class could not be learned at all.
                 let count = ((groups.len() as f64 * part).round() as usize).max(1);
                 frames.extend(groups.into_iter().take(count).flatten());
             }
@@ -142,7 +142,7 @@ fn trainings(bench: &Bench) -> Vec<(usize, Vec<usize>)> {
     trainings
 }
 
-/// What a training came to on the test frames.
+/// The result of a training on the test frames.
 struct Tested {
     part: usize,
     sources_per_class: f64,

@@ -1,4 +1,4 @@
-//! How often the test frames were looked at: whoever takes the best of many runs by their test accuracy has chosen by the
+//! How often the test frames were evaluated: whoever takes the best of many runs by their test accuracy has chosen by the
 //! test frames, and their figure is no longer that of frames that nobody has seen.
 
 use std::collections::HashSet;

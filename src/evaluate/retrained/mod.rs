@@ -109,7 +109,7 @@ impl Bench {
         Ok(head)
     }
 
-    /// What a head says of frames.
+    /// The predictions of a head on frames.
     fn predictions(&self, head: &Head, places: &[usize]) -> Vec<FramePrediction> {
         let of = |at: &usize| {
             let frame = self.frames.get(*at)?;

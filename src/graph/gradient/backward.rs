@@ -1,4 +1,4 @@
-//! The walk backwards, and what rules ask about the graph and append to it.
+//! The backward pass over a graph, and what gradient rules ask about the graph and append to it.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
@@ -9,7 +9,7 @@ use crate::graph::value::{Dim, Fact, ValueId, lens};
 use crate::graph::{Graph, GraphError, Op, Sliding, Window};
 use crate::onnx::{ElementType, Tensor};
 
-/// The gradients of a node's inputs: `None` for inputs that have none, or whose gradient nobody wants.
+/// The gradients of a node's inputs: `None` for inputs that have none, or whose gradient is not needed.
 pub type Parts = Result<Vec<Option<ValueId>>, GraphError>;
 
 /// Appends to `graph` the derivatives of the scalar `loss` by each of the values `by` and returns them,
@@ -83,14 +83,14 @@ pub fn gradients(
     Ok(found.collect())
 }
 
-/// What a node says that has no rule.
+/// The error of a node without a rule.
 pub(in crate::graph) fn no_rule(op_type: &str) -> GraphError {
     GraphError::Model(format!(
         "it cannot be trained through the operator “{op_type}”, which has no gradient rule"
     ))
 }
 
-/// A node that the walk has come to, and the gradients that arrive at its outputs.
+/// A node that the backward pass has reached, and the gradients of its outputs.
 pub struct Arriving<'a> {
     /// The node.
     pub node: &'a Node,

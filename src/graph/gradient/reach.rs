@@ -10,7 +10,7 @@ pub struct Reach {
     /// The nodes that the output depends on and that have no rule, first to last.
     pub without_rule: Vec<WithoutRule>,
     /// The earliest values from which on all operators up to the output have rules: the last results of nodes
-    /// without one, and the graph's inputs where nothing is in the way. In the order in which they come about.
+    /// without one, and the graph's inputs where all operators have rules. In the order in which they are computed.
     pub from: Vec<ValueId>,
 }
 

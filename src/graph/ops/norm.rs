@@ -14,7 +14,7 @@ pub enum Norm {
         epsilon: f32,
         /// How slowly statistics follow, where they are measured.
         momentum: f32,
-        /// Whether statistics are measured anew.
+        /// Whether statistics are measured again.
         training: bool,
     },
     /// The same over the last dimensions of each example, with its own mean and variance; inputs: x, scale, bias.

@@ -111,7 +111,7 @@ impl Family for Pool {
         shape.extend(&window.output);
         let shares = b.tensor(&shape, shares(&window, padding_counts));
         let share = b.mul(dy, shares);
-        // Each map for itself, so that one kernel of ones does for all channels.
+        // Each channel separately, so that one kernel of ones serves all of them.
         let map = [&[-1, 1], &as_ints(&window.output)[..]].concat();
         let share = b.reshape(share, &map);
         let mut shape = vec![1, 1];

@@ -168,7 +168,7 @@ impl Graph {
         chains.inputs.clear();
         chains.outputs.clone_from(&wanted);
         for value in &wanted {
-            // Neither type nor shape need be told.
+            // Neither type nor shape has to be given.
             chains.value_mut(*value).fact = Fact::default();
         }
         chains.retain_nodes(|_, node| !node.makes().any(|value| self.constant_of(value).is_some()));

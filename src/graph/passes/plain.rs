@@ -37,7 +37,7 @@ impl Graph {
         if self.nodes.iter().any(is_other) {
             return Ok(self);
         }
-        // Nothing that is known here was spelled anew after the last of them.
+        // Nothing that is known here was spelled again after the last of them.
         self.opset = self.opset.min(*OPSETS.end());
         self.to_opset(OPSET)
     }

@@ -1,6 +1,6 @@
 //! What the folders of a tree mean: classes, a split that was given, sessions within a class.
 //!
-//! The whole tree is looked at before a class is given. Level 0 are the folders directly below the root, level 1
+//! The whole tree is read before a class is given. Level 0 are the folders directly below the root, level 1
 //! those in them. One level names the classes: the first whose names are no sides of a split (`train`, `val`,
 //! `test`), no sessions (`day1`, `2024-05-01`, `100ANDRO`) and no wrapper around a level with more to say.
 

@@ -71,7 +71,7 @@ impl Importing<'_> {
         }
     }
 
-    /// An image that is told by its bytes.
+    /// An image that is identified by its bytes.
     fn plain_photo(
         &mut self,
         batch: &mut Batch,

@@ -38,7 +38,7 @@ impl Pass {
         }
     }
 
-    /// Where the HDR filters cannot take the pictures after all, goes on without them.
+    /// Where the HDR filters cannot take the pictures after all, continues without them.
     pub(super) fn fall_back(&mut self, error: Error) -> Result<(), Halt> {
         if self.began_within {
             return Err(Halt::Unsettled { from_start: true });

@@ -113,7 +113,7 @@ fn a_damaged_project_json_is_recovered_from_the_version_before() {
         let aside = fs::read(root.join("project.json.damaged")).unwrap();
         assert_eq!(aside, damage.as_bytes());
         drop(project);
-        // Without any version before, the remedy is told, and it works.
+        // Without any version before, the remedy is named, and it works.
         fs::write(root.join("project.json"), damage).unwrap();
         fs::write(root.join("project.json.bak"), damage).unwrap();
         let message = Project::open(&root).unwrap_err().to_string();
@@ -344,7 +344,7 @@ fn a_project_that_is_gone_is_said_to_be_gone_and_not_made_again() {
         }
     }
     assert!(work.take_warnings().is_empty());
-    // Back, it goes on as if nothing had been.
+    // Back, it continues as if nothing had been.
     fs::rename(&away, &root).unwrap();
     assert_eq!(project.scan(&work).unwrap().list.len(), 1);
     project.set_name("back").unwrap();

@@ -22,10 +22,10 @@ use super::FineTuneSettings;
 use super::network::{cut_of, network};
 use super::rows::{RowBatches, Rows};
 
-/// Deeper training is recommended up to this many seconds.
+/// Fine-tuning is recommended up to this many seconds.
 const PATIENCE_SECS: f64 = 300.0;
 
-/// Fewer training frames than this leave deeper training nothing to go by.
+/// With fewer training frames than this, fine-tuning is not recommended.
 pub(in crate::train) const MIN_FRAMES: usize = 40;
 
 /// Looking at a validation frame takes this part of learning from a training frame.
@@ -44,7 +44,7 @@ pub struct DepthEstimate {
     pub cache_bytes: u64,
     /// Whether they are more than the budget, so that some are computed again in each step.
     pub over_budget: bool,
-    /// Seconds for everything, from pictures to the trained model, when nothing is cached.
+    /// Seconds for everything, from images to the trained model, when nothing is cached.
     pub secs: f64,
 }
 
@@ -124,7 +124,7 @@ pub struct Pace {
 #[derive(Debug)]
 struct PlanPace {
     plan: Plan,
-    /// Seconds of a step for each picture of its batch; nothing for the head.
+    /// Seconds of a step for each image of its batch; nothing for the head.
     per_picture: f64,
 }
 
@@ -169,7 +169,7 @@ impl Pace {
             .first()
             .map_or(1, |plan| plan.macs_front + plan.macs_back)
             .max(1) as f64;
-        // One measurement of pictures through the front serves all: it is shared out by multiply-accumulates.
+        // One measurement of images through the front serves all: it is shared out by multiply-accumulates.
         let through_whole = match plans.get(1) {
             Some(plan) => {
                 let secs = view_secs(settings, plan, &sample, work)?;
@@ -273,7 +273,7 @@ impl Pace {
         }
         let steps = fine_tune.steps_for(self.train);
         let pictures = f64::from(steps) * fine_tune.learn.batch_size as f64;
-        // As many validation frames are looked at as half the training frames seen.
+        // As many validation frames are evaluated as half the training frames seen.
         let looks = if self.validation == 0 {
             0.0
         } else {
@@ -305,7 +305,7 @@ fn head_weights(Sizes { dim, classes }: Sizes, settings: &TrainSettings) -> u64 
     Head::count(dim, settings.head.hidden_units as usize, classes)
 }
 
-/// Seconds of a step at the depth of a plan for each picture of its batch.
+/// Seconds of a step at the depth of a plan for each image of its batch.
 fn picture_secs(
     blocks: &Arc<Blocks>,
     plan: &Plan,
@@ -325,7 +325,7 @@ fn picture_secs(
 /// Frames that are run through the network for a measurement.
 const SAMPLE_FRAMES: usize = 12;
 
-/// Seconds that one picture takes from its file through the front of a plan, with all cores at work.
+/// Seconds that one image takes from its file through the front of a plan, with all cores at work.
 fn view_secs(
     settings: &TrainSettings,
     plan: &Plan,

@@ -72,7 +72,7 @@ impl Problem for Network {
         let lens = std::iter::once(images).chain(self.cut.iter().copied());
         let lens: Vec<i64> = lens.map(|len| len as i64).collect();
         let x = graph.reshape(x, &lens);
-        // The head's weights are none of the back's.
+        // The head's weights do not belong to the back.
         let trained: BTreeMap<ValueId, ValueId> = self
             .weights
             .iter()

@@ -12,7 +12,7 @@ use crate::train::batches::{Batches, Feed, Part, Row};
 pub(super) trait Rows {
     /// Writes the activations of `wanted` into `out`, one after the other.
     fn fill(&mut self, wanted: &[Row], out: &mut [f16], work: &Work) -> Result<(), TrainError>;
-    /// Computes what of `wanted` is not at hand yet.
+    /// Computes those of `wanted` that are not in memory yet.
     fn ensure(&mut self, wanted: &[Row], work: &Work) -> Result<(), TrainError>;
 }
 

@@ -54,7 +54,7 @@ fn no_views() -> Option<u32> {
 
 /// Most views of each frame that are chosen without a number.
 const MOST_VIEWS: u32 = 6;
-/// No more views are chosen than make as many pictures with the plain ones: each has to go through the network once.
+/// No more views are chosen than make as many images with the plain ones: each has to go through the network once.
 const MOST_PICTURES: usize = 30_000;
 
 impl Default for FineTuneSettings {

@@ -85,7 +85,7 @@ pub(in crate::train) fn train_deeper(
         batches: &mut RowBatches::new(&mut rows, network.row_len(), batch),
         store: Store::of(run.last_stage()),
     };
-    // Its best weights have their figures once they are measured on the frames of today.
+    // The figures of its best weights are those on the present frames.
     let depth = fine_tune.depth;
     let show = |points: &[CurvePoint]| curves.go_deeper(depth, steps, points, None, head_best);
     let mut trained = training.run(curves, show, work)?;

@@ -24,7 +24,7 @@ pub enum Outcome {
     Unknown,
 }
 
-/// Accuracy on the test frames with the head alone and with deeper training, on the same frames.
+/// Accuracy on the test frames with the head alone and with fine-tuning, on the same frames.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Test accuracy of the head alone, 0..=1.

@@ -54,7 +54,7 @@ pub enum MetricKind {
     Scalar,
     /// Distributions of numbers.
     Histogram,
-    /// Pictures; only event files have any.
+    /// Images; only event files have any.
     Image,
 }
 

@@ -122,7 +122,7 @@ impl Run {
             self.hashes.forget(&path);
         }
         self.results.retain(|result| result.part != last);
-        // How it ended decides anew.
+        // How the longer training ended decides.
         self.decision = self.decision.filter(|made| *made != Decision::Stopped);
         self.state = RunState::Unfinished;
     }

@@ -18,7 +18,7 @@ impl Run {
         self.read_head(&self.dir.join(HEAD_FILE))
     }
 
-    /// The head that a deeper training began with.
+    /// The head that the fine-tuning began with.
     pub(in crate::train) fn head_alone(&self) -> Result<Head, TrainError> {
         self.read_head(&self.dir.join(HEAD_ALONE))
     }

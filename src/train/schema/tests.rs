@@ -105,7 +105,7 @@ fn a_change_of_views_asks_for_some() {
     );
 }
 
-/// With `UPDATE_DOCS=1` writes the page anew.
+/// With `UPDATE_DOCS=1` writes the page again.
 #[test]
 fn the_page_in_the_docs_is_the_schema() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");

@@ -11,7 +11,7 @@ use super::proto::{
 };
 use super::{Events, confusion, pr_curve};
 
-/// What the kept weights make of images.
+/// The outputs of the kept weights on a set of images.
 #[derive(Debug)]
 pub(in crate::train) struct Tested {
     /// What images these are: "test", "validation".
@@ -35,8 +35,8 @@ impl Tested {
 }
 
 impl Events {
-    /// Writes the event file of the run itself, which stands above those of its two sides: what it came to, and what the kept
-    /// weights make of images, where there are any to test them on. It is replaced when the run is extended.
+    /// Writes the event file of the run itself, which stands above those of its two sides: its result, and what the kept
+    /// weights answer on images, where there are any to test them on. It is replaced when the run is extended.
     pub(in crate::train) fn write_outcome(
         &self,
         run: &Run,

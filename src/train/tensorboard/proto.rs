@@ -59,7 +59,7 @@ impl SummaryValue {
         }
     }
 
-    /// A picture.
+    /// An image.
     pub(super) fn image(tag: &str, png: Vec<u8>, [width, height]: [u32; 2]) -> Self {
         Self {
             tag: tag.into(),

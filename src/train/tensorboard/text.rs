@@ -1,4 +1,4 @@
-//! Text in pictures: outlines of Inter, filled.
+//! Text in images: outlines of Inter, filled.
 
 use skrifa::instance::{LocationRef, Size};
 use skrifa::outline::{DrawSettings, OutlinePen};

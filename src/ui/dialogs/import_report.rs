@@ -15,7 +15,7 @@ use crate::ui::widgets::{self, button, chip, icon_button, text_field};
 
 const ROW: f32 = 24.0;
 
-/// The rows that are shown, found anew when the filter changes.
+/// The rows that are shown, found again when the filter changes.
 #[derive(Default)]
 pub struct View {
     of: Option<(Arc<ImportOutcome>, Option<FateFilter>, String)>,

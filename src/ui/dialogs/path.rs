@@ -99,7 +99,7 @@ pub(super) fn path_ui(
         words_ui(ui, why);
     }
     field_label(ui, label);
-    // Return makes a new line where there are several; Ctrl+Return goes on.
+    // Return makes a new line where there are several; Ctrl+Return continues.
     let go_on = many && ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter));
     let field = if many {
         ui.add(

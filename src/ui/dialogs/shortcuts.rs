@@ -81,7 +81,7 @@ pub(super) fn shortcuts_ui(ui: &mut Ui, noun: Noun) -> End {
     end
 }
 
-/// The keys, and what they do; a text that is too long for its column goes on in the next line.
+/// The keys, and what they do; a text that is too long for its column continues in the next line.
 fn row_ui(ui: &mut Ui, keys: &str, what: &str) {
     ui.horizontal(|ui| {
         ui.set_min_height(ROW);

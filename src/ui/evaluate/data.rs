@@ -1,5 +1,5 @@
 //! What the figures owe to the data: leak meter, cross-validation by source, learning curve, and how often the test
-//! frames were looked at.
+//! frames were evaluated.
 
 use egui::Ui;
 use egui_plot::{Line, LineStyle, MarkerShape, PlotPoints, Points};

@@ -155,7 +155,7 @@ pub fn fate_words(fate: &FrameNow) -> String {
     }
 }
 
-/// Marks a picture with what has become of its frame.
+/// Marks an image with what has become of its frame.
 pub fn fate_ui(ui: &Ui, session: &Session, fate: &FrameNow, image: Rect) {
     let t = tokens(ui);
     let painter = ui.painter();

@@ -1,4 +1,4 @@
-//! The file that is looked at in *Try it*: a photo, or a film that plays, with what the model says of it moment by moment.
+//! The file that is shown in *Try it*: a photo, or a film that plays, with what the model says of it moment by moment.
 
 use std::path::PathBuf;
 

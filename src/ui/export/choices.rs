@@ -157,7 +157,7 @@ fn families() -> Vec<&'static Family> {
     families
 }
 
-/// What the format came to in the newest export of the run that has it.
+/// The result of the format in the newest export of the run that has it.
 fn last_figures(session: &Session, format: Format) -> Option<String> {
     let run = session.export_run()?;
     let of_run = session

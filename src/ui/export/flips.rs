@@ -1,4 +1,4 @@
-//! The images to which a file gives another answer than the run, to be looked at.
+//! The images to which a file gives another answer than the run, to be shown.
 
 use std::path::PathBuf;
 

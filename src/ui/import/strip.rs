@@ -110,7 +110,7 @@ fn photos_ui(
     (shown, total as u64, false)
 }
 
-/// A timestamp in the lower left corner of a picture.
+/// A timestamp in the lower left corner of an image.
 fn stamp(ui: &Ui, place: Rect, words: &str) {
     let t = tokens(ui);
     let galley = ui.painter().layout_no_wrap(

@@ -433,7 +433,7 @@ fn drag_ui(
         let pointer = &input.pointer;
         (pointer.any_down(), pointer.any_released())
     });
-    // Once begun it goes on until it is let go, also where the thumbnail below which it began is scrolled out of sight.
+    // Once begun it continues until it is let go, also where the thumbnail below which it began is scrolled out of sight.
     if !down && !released || view.drag.is_none() && !dragged {
         view.drag = None;
         return;

@@ -104,7 +104,7 @@ fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, live: &Live, work: Option<&Work>) {
     });
 }
 
-/// The last point of the part under way, as long as its steps go on: before and after them other things are done.
+/// The last point of the part under way, while its steps are being trained: before and after them other things are done.
 fn stepping(live: &Live) -> Option<&CurvePoint> {
     live.points.last().filter(|point| point.step < live.steps)
 }

@@ -140,7 +140,7 @@ fn stopped_early_ui(ui: &mut Ui, entry: &RunEntry, result: &StageResult) {
         .on_hover_text("Cross-entropy on the validation images no longer improved, so the rest of the steps was left out");
 }
 
-/// A run that was interrupted, and how it goes on.
+/// A run that was interrupted, and how it continues.
 fn unfinished_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
     let t = tokens(ui);
     panel(ui).show(ui, |ui| {

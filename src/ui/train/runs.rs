@@ -167,7 +167,7 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, ind
     if !live && response.clicked() {
         cx.act(Action::Train(TrainAction::Focus(run.id.clone())));
     }
-    // Double-click goes on to what a finished run is for.
+    // Double-click continues to what a finished run is for.
     response = response.on_hover_cursor(egui::CursorIcon::PointingHand);
     if response.double_clicked() && run.state == RunState::Finished {
         cx.act(Action::Evaluate(EvaluateAction::Open(run.id.clone())));
@@ -222,7 +222,7 @@ pub(super) fn compare_ui(
     }
 }
 
-/// `test 93.4 %`, or `test 94.1 %, head 92.9 %` of one that went deeper; of an unfinished run that it can go on.
+/// `test 93.4 %`, or `test 94.1 %, head 92.9 %` of one that went deeper; of an unfinished run that it can continue.
 fn figures(entry: &RunEntry) -> String {
     let run = &entry.run;
     let (Some(result), RunState::Finished) = (run.result(), run.state) else {

@@ -1,4 +1,4 @@
-//! A plot that is looked at as it is: nothing to drag, scroll or zoom.
+//! A plot that is shown as it is: nothing to drag, scroll or zoom.
 
 use egui::{Vec2, Vec2b, vec2};
 use egui_plot::Plot;

@@ -1,4 +1,4 @@
-//! Pictures with round corners that fill their place, or lie within it, without being distorted.
+//! Images with round corners that fill their place, or lie within it, without being distorted.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use super::zoom::MOST_TO_FIT;
 use crate::app::{PictureKey, Session, THUMB_PX};
 use crate::ui::theme::{self, tokens};
 
-/// The middle part of a picture of `size` that fills a place of `place`, as texture coordinates.
+/// The middle part of an image of `size` that fills a place of `place`, as texture coordinates.
 fn cover_uv(size: Vec2, place: Vec2) -> Rect {
     if size.x <= 0.0 || size.y <= 0.0 || place.x <= 0.0 || place.y <= 0.0 {
         return Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
@@ -22,7 +22,7 @@ fn cover_uv(size: Vec2, place: Vec2) -> Rect {
     Rect::from_center_size(pos2(0.5, 0.5), part)
 }
 
-/// Paints a picture over `rect`.
+/// Paints an image over `rect`.
 pub fn picture(ui: &Ui, rect: Rect, texture: &TextureHandle, radius: u8) {
     let uv = cover_uv(texture.size_vec2(), rect.size());
     let shape = RectShape::filled(rect, CornerRadius::same(radius), Color32::WHITE)
@@ -30,7 +30,7 @@ pub fn picture(ui: &Ui, rect: Rect, texture: &TextureHandle, radius: u8) {
     ui.painter().add(Shape::Rect(shape));
 }
 
-/// Paints the whole of a picture within `rect`; what it leaves free is filled as an empty place is.
+/// Paints the whole of an image within `rect`; what it leaves free is filled as an empty place is.
 pub fn picture_within(ui: &Ui, rect: Rect, texture: &TextureHandle, radius: u8) {
     let place = within(texture.size_vec2(), rect);
     if place.width() + 0.5 < rect.width() || place.height() + 0.5 < rect.height() {
@@ -41,7 +41,7 @@ pub fn picture_within(ui: &Ui, rect: Rect, texture: &TextureHandle, radius: u8) 
     }
 }
 
-/// Where a picture of `size` lies within `rect`: as large as it can be, in the middle.
+/// Where an image of `size` lies within `rect`: as large as it can be, in the middle.
 fn within(size: Vec2, rect: Rect) -> Rect {
     if size.x <= 0.0 || size.y <= 0.0 {
         return rect;
@@ -81,7 +81,7 @@ fn stand_in(size: Vec2, room: Rect) -> Rect {
     fitted
 }
 
-/// Paints an empty place for a picture, with an icon in it.
+/// Paints an empty place for an image, with an icon in it.
 pub fn placeholder(ui: &Ui, rect: Rect, radius: u8, glyph: Option<char>) {
     let t = tokens(ui);
     ui.painter()

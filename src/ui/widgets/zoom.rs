@@ -1,4 +1,4 @@
-//! A picture that can be enlarged: wheel, pinch, + and −; dragged about when it is larger than its place.
+//! An image that can be enlarged: wheel, pinch, + and −; dragged about when it is larger than its place.
 
 use egui::{
     Color32, Key, Modifiers, Rect, Response, Sense, TextureHandle, TextureId, Ui, Vec2, pos2, vec2,
@@ -7,23 +7,23 @@ use egui::{
 use super::{picture, quiet_button, text};
 use crate::ui::theme::{self, tokens};
 
-/// A small picture is enlarged so many times at most to fill its place.
+/// A small image is enlarged so many times at most to fill its place.
 pub(super) const MOST_TO_FIT: f32 = 3.0;
-/// Largest size of one pixel of the picture, points.
+/// Largest size of one pixel of the image, points.
 const LARGEST_PIXEL: f32 = 16.0;
 /// What one press of + or − does.
 const STEP: f32 = 1.25;
 
-/// How large a picture is shown, and which part of it.
+/// How large an image is shown, and which part of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Zoom {
-    /// The picture that this is about; another one begins anew.
+    /// The image that this is about; another one begins again.
     of: String,
-    /// Width of the whole picture, points; `None` fits it into its place.
+    /// Width of the whole image, points; `None` fits it into its place.
     width: Option<f32>,
-    /// The point of the picture in the middle of its place, as parts of its width and height.
+    /// The point of the image in the middle of its place, as parts of its width and height.
     center: Vec2,
-    /// What was asked for and is done when the picture is painted next, or when all its pixels are there.
+    /// What was asked for and is done when the image is painted next, or when all its pixels are there.
     wish: Option<Wish>,
     /// Its size as it was painted last, as a part of its actual size.
     shown: Option<f32>,
@@ -53,7 +53,7 @@ enum Wish {
 }
 
 impl Zoom {
-    /// Begins anew when another picture is shown.
+    /// Begins again when another image is shown.
     pub fn follow(&mut self, of: &str) {
         if self.of != of {
             *self = Self {
@@ -64,18 +64,18 @@ impl Zoom {
         }
     }
 
-    /// Lays a texture over the picture when it is painted next: one that covers the whole of it.
+    /// Lays a texture over the image when it is painted next: one that covers the whole of it.
     pub fn lay_over(&mut self, over: Option<TextureId>) {
         self.over = over;
     }
 
-    /// Whether more pixels are wanted than fit on the screen: the picture in its own size should be loaded.
+    /// Whether more pixels are wanted than fit on the screen: the image in its own size should be loaded.
     #[must_use]
     pub fn wants_all_pixels(&self) -> bool {
         self.width.is_some() || self.wish == Some(Wish::Native)
     }
 
-    /// Paints the part of the picture that is seen in `rect`; `size_px` is the picture's own size where the texture has
+    /// Paints the part of the image that is seen in `rect`; `size_px` is the image's own size where the texture has
     /// all of its pixels. `keys` are read unless something else has the keyboard.
     pub fn picture_ui(
         &mut self,
@@ -207,7 +207,7 @@ impl Zoom {
     }
 }
 
-/// The width at which a picture fits its place.
+/// The width at which an image fits its place.
 fn fit_width(size_px: Vec2, place: Vec2) -> f32 {
     let scale = (place.x / size_px.x).min(place.y / size_px.y);
     size_px.x * scale.min(MOST_TO_FIT)

@@ -82,7 +82,7 @@ fn a_picture_that_comes_long_after_the_sound_does_not_stand_for_the_time_before(
 #[test]
 fn a_still_image_is_not_written_a_thousand_times() {
     let folder = TempDir::new().unwrap();
-    // As a film of equal images, coded anew every few seconds.
+    // As a film of equal images, coded again every few seconds.
     let coding: Vec<&str> = H264.into_iter().chain(["-g", "50", "-crf", "30"]).collect();
     let still = "testsrc2=s=96x64:r=5:d=0.2,loop=loop=-1:size=1:start=0,trim=duration=600";
     let path = film(folder.path(), "still.mp4", still, &coding);
@@ -109,7 +109,7 @@ fn a_still_image_is_not_written_a_thousand_times() {
     let freeze = "testsrc2=s=96x64:r=5:d=20,loop=loop=1500:size=1:start=50";
     let path = film(folder.path(), "freeze.mp4", freeze, &H264);
     let (times, warnings) = sample(&path, &at(2.0)).unwrap();
-    // Coded anew, the frozen image changes once or twice at first.
+    // Coded again, the frozen image changes once or twice at first.
     assert!((278..=480).contains(&times.len()), "{}", times.len());
     assert_eq!(warnings.len(), 1, "{warnings:?}");
 }

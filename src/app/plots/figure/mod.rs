@@ -1,4 +1,4 @@
-//! A plot as a file: every value as CSV or JSON, the picture as SVG or PNG. The window and the command line call the same.
+//! A plot as a file: every value as CSV or JSON, the image as SVG or PNG. The window and the command line call the same.
 
 mod picture;
 mod raster;
@@ -23,9 +23,9 @@ pub enum FigureFormat {
     Csv,
     /// A list of curves with their values.
     Json,
-    /// The picture, which can be made larger.
+    /// The image, which can be made larger.
     Svg,
-    /// The picture.
+    /// The image.
     Png,
 }
 
@@ -74,7 +74,7 @@ pub enum FigureError {
     /// Another file would be lost.
     #[error("“{0}” is there already; choose another name")]
     Exists(String),
-    /// The picture could not be made.
+    /// The image could not be made.
     #[error("the picture could not be made: {0}")]
     Picture(String),
     /// It was cancelled.

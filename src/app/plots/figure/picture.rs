@@ -1,4 +1,4 @@
-//! The picture of a plot: where its axes have marks, and what is drawn between them.
+//! The image of a plot: where its axes have marks, and what is drawn between them.
 
 use super::super::axes::{self, clock_marks, marks, span_x, span_y, without_outliers};
 use super::{Axis, Figure, FigureCurve, FigureError, Line};

@@ -1,4 +1,4 @@
-//! The picture of a plot as PNG: drawn by egui's painter without a screen, its triangles filled here.
+//! The image of a plot as PNG: drawn by egui's painter without a screen, its triangles filled here.
 
 use egui::epaint::{ClippedPrimitive, ImageData, ImageDelta, Mesh, Primitive};
 use egui::{

@@ -70,7 +70,7 @@ struct Numbers {
 }
 
 /// As the rule of the plain operator. Depthwise: `dx` is a convolution of `dy` with the taps in the opposite order, `dw`
-/// correlates `x` with `dy`, each of the N·C maps for itself. Pointwise: `dx = wᵀ dy` and `dw = dy xᵀ`, each as a
+/// correlates `x` with `dy`, each of the N·C maps separately. Pointwise: `dx = wᵀ dy` and `dw = dy xᵀ`, each as a
 /// pointwise convolution again. `dbias` sums `dy` over the pixels. An activation that the node applies comes first.
 fn of_conv(sliding: &Sliding, fused: Fused, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     let (dy, x, w) = (at.dy()?, at.input(0)?, at.input(1)?);

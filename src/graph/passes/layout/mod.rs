@@ -446,7 +446,7 @@ fn size_of_inner(shape: &[usize]) -> [usize; 3] {
     }
 }
 
-/// What to say of a node that is not whole.
+/// The error of a node that lacks a required input or output.
 fn lacks(node: &Node, what: &str) -> GraphError {
     GraphError::Model(format!("a node “{}” has no {what}", node.op.op_type()))
 }

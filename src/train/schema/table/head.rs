@@ -63,7 +63,7 @@ pub(super) const VALIDATION_BATCH_SIZE: Setting = Setting {
     title: "Validation batch",
     unit: "{images}",
     brief: "Validation {images} per evaluation; few make the curve jump",
-    more: "They are drawn anew each time. All of them choose the weights, whatever the curve shows.",
+    more: "They are drawn again each time. All of them choose the weights, whatever the curve shows.",
     retrain: Some("validation_batch_size"),
     kind: Kind::WholeOr {
         range: [1, 1_000_000_000],

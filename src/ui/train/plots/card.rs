@@ -198,7 +198,7 @@ impl Card<'_> {
         });
     }
 
-    /// Whether a section of the plot is looked at.
+    /// Whether a section of the plot is shown.
     fn is_zoomed(&self, ui: &Ui) -> bool {
         let memory = PlotMemory::load(ui.ctx(), plot_id(self.session, &self.plot.metric));
         memory.is_some_and(|memory| memory.auto_bounds != Vec2b::TRUE)

@@ -22,7 +22,7 @@ pub(super) struct Canvas<'a> {
 }
 
 impl Canvas<'_> {
-    /// Draws the lines, and returns how many points and blocks of points were looked at for that.
+    /// Draws the lines, and returns how many points and blocks of points were visited for that.
     pub fn lines(&self, lines: &[Shown<'_>]) -> usize {
         let mut visited = 0;
         for line in lines {

@@ -43,7 +43,7 @@ fn chosen(all: &[At<Histogram>], most: usize) -> Vec<&At<Histogram>> {
     chosen
 }
 
-/// Paints the histograms of a tensor as large as there is room; returns how many histograms were looked at.
+/// Paints the histograms of a tensor as large as there is room; returns how many histograms were visited.
 pub(super) fn histograms_ui(
     ui: &mut Ui,
     name: &str,

@@ -1,5 +1,5 @@
 //! The plots of the train workspace: a card for each quantity, with raw lines thin and faint, smoothed lines strong, compared
-//! runs, the head's own curves before those of a deeper training, and the values under the pointer.
+//! runs, the head's own curves before those of the fine-tuning, and the values under the pointer.
 
 mod baseline;
 mod card;

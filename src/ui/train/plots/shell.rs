@@ -1,4 +1,4 @@
-//! A plot: axes and grid, sections that are looked at, its lines, and the values under the pointer.
+//! A plot: axes and grid, sections that are shown, its lines, and the values under the pointer.
 
 use egui::{FontFamily, FontId, Id, PointerButton, Rangef, Stroke, Ui, Vec2, Vec2b, pos2, vec2};
 use egui_plot::{AxisHints, GridInput, GridMark, Plot, PlotTransform};
