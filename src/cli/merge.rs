@@ -14,7 +14,7 @@ use super::{ProjectArg, shown};
 
 /// Join parts that `salamander work` made into a project
 ///
-/// As if the films and photos had been imported here: the same frames, classes and splits, and the
+/// Parts of a sweep's trainings: their runs, as if they had been trained here. Parts of shards: as if the films and photos had been imported here: the same frames, classes and splits, and the
 /// bottlenecks besides. Again and again, in any order: what came since is added. What is missing is named, and
 /// ends with code 1; what is there is merged all the same.
 #[derive(Debug, clap::Args)]
@@ -38,6 +38,10 @@ struct Result {
     rows: u64,
     #[serde(flatten)]
     import: import::Result,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sweep: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    runs: Vec<String>,
 }
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
@@ -55,8 +59,18 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         missing: merged.missing,
         damaged: merged.damaged,
         rows: merged.rows,
+        sweep: merged.sweep.map(|sweep| sweep.0),
+        runs: merged.runs.into_iter().map(|run| run.0).collect(),
     };
     console.result(&result, || {
+        if let Some(sweep) = &result.sweep {
+            return format!(
+                "merged {} of {} into the sweep {sweep}: {}",
+                count(result.parts as u64, "training"),
+                result.of,
+                count(result.runs.len() as u64, "new run")
+            );
+        }
         let mut text = format!(
             "merged {} of {}, {} for the caches\n",
             count(result.parts as u64, "part"),

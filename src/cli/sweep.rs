@@ -10,10 +10,12 @@ use crate::app::words;
 use crate::backbone::Depth;
 use crate::files::{self, Durability};
 use crate::project::Project;
+use crate::shards::list_trainings;
 use crate::sweep::{
     Axis, Came, FoundSweeps, LiveSweep, Paces, RankBy, State, Sweep, SweepError, SweepId,
     SweepPlan, Table, Training, Trainings, begin, csv, find_sweeps, foresee, try_again,
 };
+use crate::text::visible;
 use crate::train::schema::SETTINGS;
 
 use super::console::{Console, Interrupted, Watch};
@@ -75,6 +77,9 @@ pub struct Args {
     /// With --resume: try again what could not be done
     #[arg(long, requires = "resume")]
     try_again: bool,
+    /// Train nothing here: write what is to be trained to this file, for `salamander work` on any machine
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["estimate", "csv"])]
+    out: Option<PathBuf>,
     /// Write the table to this file too, as CSV; what is there is replaced
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -156,6 +161,9 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             None => return Ok(()),
         },
     };
+    if let Some(path) = &args.out {
+        return listed(console, &project, &sweep, path);
+    }
     let sweep = trained(console, &project, &sweep, args)?;
     let table = Table::of(&sweep);
     if let Some(path) = &args.csv {
@@ -172,6 +180,43 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     }
     let figures = SweepFigures::of(&sweep, &table);
     console.result(&figures, || text(&sweep, &table))
+}
+
+/// Trainings that were listed for other machines.
+#[derive(Serialize)]
+struct Listed {
+    path: String,
+    id: String,
+    sweep: String,
+    trainings: usize,
+}
+
+/// Lists what is left of a sweep for other machines.
+fn listed(
+    console: &Console,
+    project: &Arc<Project>,
+    sweep: &Sweep,
+    path: &Path,
+) -> anyhow::Result<()> {
+    let (on_thread, id, file) = (Arc::clone(project), sweep.id.clone(), path.to_owned());
+    let listed = console.run("list", move |work| {
+        list_trainings(&on_thread, &id, &file, work)
+    })?;
+    let result = Listed {
+        path: shown(path),
+        id: listed.id.to_string(),
+        sweep: listed.sweep.id.0,
+        trainings: listed.trainings,
+    };
+    console.result(&result, || {
+        let trainings = count(result.trainings as u64, "training");
+        let Listed { path, sweep, .. } = &result;
+        format!(
+            "wrote {trainings} of the sweep {sweep} to {path}\n\
+             next: salamander work --shard {path}:N --out DIR for each N, then salamander merge PROJECT DIR",
+            path = visible(path)
+        )
+    })
 }
 
 /// The sweep of that name.

@@ -1,4 +1,4 @@
-//! `salamander work`: the part of one shard.
+//! `salamander work`: the part of one shard, or of one training of a sweep.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -7,26 +7,28 @@ use serde::Serialize;
 
 use crate::jobs::limit_cores;
 use crate::shards::{WorkOrder, make_part};
+use crate::sweep::Came;
 use crate::text::visible;
 
 use super::console::Console;
 use super::shown;
-use super::table::count;
+use super::table::{count, percent};
 
-/// Make the part of one shard: its frames and bottlenecks, without a project
+/// Make the part of one shard: its frames and bottlenecks, without a project; or one training of a sweep
 ///
+/// The list is one of shards, or one of trainings, which are done on the project that stands in it, without changing that.
 /// Can be run on any machine, again and again: a part that is there is left, one that was broken off is
 /// resumed. A film that is damaged stands in the part with the reason. What another attempt may mend (a file
 /// that cannot be read, a full disk) ends with code 1 and leaves no part.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The list that `salamander shards` made, and the number of the shard, from 1
+    /// The list that `salamander shards` or `salamander sweep --out` made, and a number in it, from 1
     #[arg(long, value_name = "FILE:N", value_parser = shard)]
     shard: (PathBuf, usize),
     /// The folder for the parts
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// The files that are listed below the folder OLD lie below NEW here; may be given several times
+    /// What is listed below the folder OLD lies below NEW here; may be given several times
     #[arg(long, value_name = "OLD=NEW", value_parser = moved)]
     moved: Vec<(PathBuf, PathBuf)>,
     /// Use no more cores than these
@@ -43,6 +45,47 @@ struct Result {
     already: bool,
     seconds: f64,
     failed: Vec<Failed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training: Option<Training>,
+}
+
+/// What came of a training.
+#[derive(Serialize)]
+struct Training {
+    run: Option<String>,
+    validation_accuracy: Option<f64>,
+    test_accuracy: Option<f64>,
+    error: Option<String>,
+}
+
+impl Training {
+    fn of(came: &Came) -> Self {
+        let (run, figures) = match came {
+            Came::Finished { run, figures } => (Some(run.0.clone()), Some(figures)),
+            Came::Failed(_) => (None, None),
+        };
+        Self {
+            run,
+            validation_accuracy: figures.and_then(|figures| figures.validation_accuracy),
+            test_accuracy: figures.and_then(|figures| figures.test_accuracy),
+            error: match came {
+                Came::Finished { .. } => None,
+                Came::Failed(reason) => Some(reason.clone()),
+            },
+        }
+    }
+
+    fn text(&self) -> String {
+        let part = |part: Option<f64>| percent(part.map(|part| part as f32));
+        match &self.error {
+            Some(error) => error.clone(),
+            None => format!(
+                "validation {}, test {}",
+                part(self.validation_accuracy),
+                part(self.test_accuracy)
+            ),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -82,14 +125,18 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
                 error: error.clone(),
             })
             .collect(),
+        training: made.training.as_ref().map(Training::of),
     };
     console.result(&result, || {
-        let frames = count(result.frames, "frame");
+        let made = match &result.training {
+            Some(training) => training.text(),
+            None => count(result.frames, "frame"),
+        };
         let part = visible(&result.part);
         if result.already {
-            format!("{part} is there already: {frames}")
+            format!("{part} is there already: {made}")
         } else {
-            format!("{part}: {frames}, {:.1} s", result.seconds)
+            format!("{part}: {made}, {:.1} s", result.seconds)
         }
     })
 }

@@ -239,7 +239,7 @@ pub fn calibrate(
     if let Some(known) = run.calibration()? {
         return Ok(Some(known));
     }
-    project.check_writable()?;
+    project.check_runs_writable()?;
     let rows = Rows::of(project, run, Some(Split::Validation), Backbone::OfRun, work)?;
     if rows.frames.len() < FEWEST_FRAMES {
         return Ok(None);

@@ -184,7 +184,7 @@ pub fn evaluate(
     split: Split,
     work: &Work,
 ) -> Result<Evaluation, EvaluateError> {
-    if project.check_writable().is_ok() {
+    if project.check_runs_writable().is_ok() {
         calibrate(project, run, work)?;
     }
     let rows = Rows::of(project, run, Some(split), Backbone::OfRun, work)?;

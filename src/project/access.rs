@@ -67,6 +67,14 @@ impl Project {
         Self::read(super::links::confined(root)?, Access::Shared)
     }
 
+    /// The same, to train on it: runs are made in the folder `runs`, which is there and lies outside of the project. Other processes may train on the
+    /// project meanwhile.
+    pub fn open_to_train(root: &Path, runs: &Path) -> Result<Self, ProjectError> {
+        let mut project = Self::open_for_reading(root)?;
+        project.runs = Some(runs.to_owned());
+        Ok(project)
+    }
+
     /// Opens the project in the folder `root`; for looking if another process has it.
     pub fn open_or_read(root: &Path) -> Result<Self, ProjectError> {
         match Self::open(root) {
@@ -97,6 +105,22 @@ impl Project {
                 path: self.root().to_owned(),
                 access,
             }),
+        }
+    }
+
+    /// Says if no run can be made or changed. To be asked before anything is written in [`Project::runs_dir`].
+    pub fn check_runs_writable(&self) -> Result<(), ProjectError> {
+        match &self.runs {
+            Some(_) => self.check_there(),
+            None => self.check_writable(),
+        }
+    }
+
+    /// Makes [`Project::runs_dir`], unless it is there.
+    pub fn make_runs_dir(&self) -> Result<(), ProjectError> {
+        match &self.runs {
+            Some(_) => self.check_there(),
+            None => self.make_dir(&self.runs_dir()),
         }
     }
 

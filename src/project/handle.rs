@@ -39,6 +39,8 @@ pub struct Project {
     told: Mutex<HashSet<String>>,
     counters: Counters,
     pub(super) access: Access,
+    /// Where runs are made, if not in the project.
+    pub(super) runs: Option<PathBuf>,
     /// Held for [`Access::Full`].
     lock: Option<ProjectLock>,
     /// Whether a change that had begun before the project was opened waits for room on the disk.
@@ -148,6 +150,7 @@ impl Project {
             told: Mutex::default(),
             counters: Counters::default(),
             access,
+            runs: None,
             lock,
             waits_for_room: AtomicBool::new(false),
         }
@@ -304,10 +307,10 @@ impl Project {
         self.root.join("cache")
     }
 
-    /// `runs/`.
+    /// `runs/`, or the folder that it was [opened to train](Self::open_to_train) into.
     #[must_use]
     pub fn runs_dir(&self) -> PathBuf {
-        self.root.join("runs")
+        self.runs.clone().unwrap_or_else(|| self.root.join("runs"))
     }
 
     /// `exports/`.

@@ -8,6 +8,8 @@ use crate::jobs::Cancelled;
 use crate::media::MediaError;
 use crate::onnx::OnnxError;
 use crate::project::ProjectError;
+use crate::sweep::SweepError;
+use crate::train::TrainError;
 
 /// An error of the shards layer.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +19,14 @@ pub enum ShardError {
         "there are no videos and no photos in the given paths that could be used; see the warnings"
     )]
     Nothing,
+    /// All trainings of a sweep have ended.
+    #[error(
+        "nothing is left to train of the sweep “{sweep}”; begin another one, or try again what failed with --try-again"
+    )]
+    NothingLeft {
+        /// The sweep.
+        sweep: String,
+    },
     /// A file is not what it should be.
     #[error("“{}” {reason}", path.display())]
     Bad {
@@ -86,6 +96,12 @@ pub enum ShardError {
     /// ONNX Runtime.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
+    /// A sweep.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    /// A run.
+    #[error(transparent)]
+    Train(#[from] TrainError),
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),

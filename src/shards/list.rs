@@ -138,6 +138,15 @@ pub struct ListedPhoto {
 }
 
 impl ListId {
+    /// That of the list in a file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn of_file(path: &Path) -> Result<Self, ShardError> {
+        let bytes = files::read_document(path).map_err(ShardError::io("read", path))?;
+        Ok(Self::of(&bytes))
+    }
+
     fn of(bytes: &[u8]) -> Self {
         Self(blake3::hash(bytes).to_hex().to_string())
     }
@@ -239,21 +248,7 @@ impl ShardList {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, path: &Path) -> Result<ListId, ShardError> {
-        let mut text = Vec::new();
-        let mut line = |value: serde_json::Result<Vec<u8>>| match value {
-            Ok(bytes) => {
-                text.extend(bytes);
-                text.push(b'\n');
-                Ok(())
-            }
-            Err(error) => Err(ShardError::io("write", path)(error.into())),
-        };
-        line(serde_json::to_vec(&self.header))?;
-        for shard in &self.shards {
-            line(serde_json::to_vec(shard))?;
-        }
-        files::write(path, &text, Durability::Synced)?;
-        Ok(ListId::of(&text))
+        write_lines(path, &self.header, &self.shards)
     }
 
     /// Reads a list.
@@ -261,13 +256,13 @@ impl ShardList {
     /// # Errors
     /// The file cannot be read, or is no list of shards.
     pub fn read(path: &Path) -> Result<(Self, ListId), ShardError> {
-        let text = read_text(path)?;
+        let text = Lines::read(path)?;
         let header = header_of(&text, path)?;
         let mut shards = Vec::new();
         for number in 1..=header.shards {
             shards.push(shard_of(&text, &header, number, path)?);
         }
-        Ok((Self { header, shards }, ListId::of(text.bytes())))
+        Ok((Self { header, shards }, text.id()))
     }
 
     /// Reads the header and one shard of a list.
@@ -275,7 +270,7 @@ impl ShardList {
     /// # Errors
     /// The file cannot be read, is no list of shards, or has no such shard.
     pub fn read_one(path: &Path, shard: usize) -> Result<(Header, Shard, ListId), ShardError> {
-        let text = read_text(path)?;
+        let text = Lines::read(path)?;
         let header = header_of(&text, path)?;
         if shard == 0 || shard > header.shards {
             return Err(ShardError::NoShard {
@@ -285,36 +280,59 @@ impl ShardList {
             });
         }
         let found = shard_of(&text, &header, shard, path)?;
-        Ok((header, found, ListId::of(text.bytes())))
+        Ok((header, found, text.id()))
     }
 }
 
 /// The lines of a list.
-struct Lines {
+pub(super) struct Lines {
     bytes: Vec<u8>,
     /// Where each line begins, and the end.
     starts: Vec<usize>,
 }
 
 impl Lines {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub fn read(path: &Path) -> Result<Self, ShardError> {
+        let bytes = files::read_document(path).map_err(ShardError::io("read", path))?;
+        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        let starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1));
+        Ok(Self {
+            starts: starts.collect(),
+            bytes,
+        })
     }
 
-    fn line(&self, number: usize) -> Option<&[u8]> {
+    /// Which list these are of.
+    pub fn id(&self) -> ListId {
+        ListId::of(&self.bytes)
+    }
+
+    /// How many there are; what comes after the last line break is none.
+    pub fn lines(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    pub fn line(&self, number: usize) -> Option<&[u8]> {
         let (from, to) = (self.starts.get(number)?, self.starts.get(number + 1)?);
         self.bytes.get(*from..*to)
     }
 }
 
-fn read_text(path: &Path) -> Result<Lines, ShardError> {
-    let bytes = files::read_document(path).map_err(ShardError::io("read", path))?;
-    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-    let starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1));
-    Ok(Lines {
-        starts: starts.collect(),
-        bytes,
-    })
+/// Writes a list: the header, then a line for each of the others.
+pub(super) fn write_lines(
+    path: &Path,
+    header: &impl Serialize,
+    lines: &[impl Serialize],
+) -> Result<ListId, ShardError> {
+    let failed = |error: serde_json::Error| ShardError::io("write", path)(error.into());
+    let mut text = serde_json::to_vec(header).map_err(failed)?;
+    text.push(b'\n');
+    for line in lines {
+        serde_json::to_writer(&mut text, line).map_err(failed)?;
+        text.push(b'\n');
+    }
+    files::write(path, &text, Durability::Synced)?;
+    Ok(ListId::of(&text))
 }
 
 fn header_of(text: &Lines, path: &Path) -> Result<Header, ShardError> {
@@ -330,13 +348,13 @@ fn header_of(text: &Lines, path: &Path) -> Result<Header, ShardError> {
             "is a list of shards of another version of Salamander; make it anew with this one",
         ));
     }
-    if text.starts.len() != header.shards + 2 {
+    if text.lines() != header.shards + 1 {
         return Err(ShardError::bad(
             path,
             format!(
                 "is damaged: it should hold {} shards and holds {}; copy it again",
                 header.shards,
-                text.starts.len().saturating_sub(2)
+                text.lines().saturating_sub(1)
             ),
         ));
     }

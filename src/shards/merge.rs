@@ -13,10 +13,13 @@ use crate::media::{
     MediaError, MediaOrigin, Photo, PlanGroup, PlannedFile, import_planned,
 };
 use crate::project::{ContentId, Project, Source, SourceId};
+use crate::sweep::SweepId;
+use crate::train::RunId;
 
 use super::ShardError;
 use super::list::{Header, ListId, Shard, ShardList};
 use super::part::{CACHE, FilmMade, MANIFEST, PackReader, Part, is_part};
+use super::trainings;
 use super::work::LIST;
 
 /// What was merged.
@@ -34,6 +37,10 @@ pub struct Merged {
     pub rows: u64,
     /// What became of the films and photos.
     pub outcome: ImportOutcome,
+    /// The sweep that trainings were merged into, where the list is one of trainings.
+    pub sweep: Option<SweepId>,
+    /// Runs that were taken into the project.
+    pub runs: Vec<RunId>,
 }
 
 impl Merged {
@@ -91,6 +98,9 @@ pub fn merge_into(
 ) -> Result<(), ShardError> {
     project.check_writable()?;
     let found = find(dirs)?;
+    if trainings::is_list(&found.list)? {
+        return trainings::merge_into(project, &found, work, merged);
+    }
     let (list, id) = ShardList::read(&found.list)?;
     merged.of = list.shards.len();
     let parts = open_parts(&found, &list, &id, merged, work)?;
@@ -125,9 +135,9 @@ pub fn parts_at(path: &Path) -> Option<&Path> {
 }
 
 /// Folders of parts, and the list.
-struct Found {
-    list: PathBuf,
-    parts: Vec<PathBuf>,
+pub(super) struct Found {
+    pub list: PathBuf,
+    pub parts: Vec<PathBuf>,
 }
 
 fn find(dirs: &[PathBuf]) -> Result<Found, ShardError> {
@@ -138,7 +148,7 @@ fn find(dirs: &[PathBuf]) -> Result<Found, ShardError> {
         if !files::exists(&path) {
             return Ok(());
         }
-        let (_, id) = ShardList::read(&path)?;
+        let id = ListId::of_file(&path)?;
         match &list {
             Some((_, first)) if *first != id => Err(ShardError::bad(
                 folder,

@@ -6,6 +6,8 @@
 //! merge       part-…/ ▶ project                    an ordinary import whose frames come from the parts, and rows for the caches
 //! ```
 //!
+//! A list can also be one of the [trainings](trainings) of a sweep: then a part holds a run, and merging puts the runs into the project.
+//!
 //! Everything is keyed by content: parts can be made and merged in any order, again, and by nobody's leave. Which machine makes
 //! which part is decided elsewhere ([docs/cluster.md](../../docs/cluster.md)).
 
@@ -14,6 +16,7 @@ mod error;
 mod list;
 mod merge;
 mod part;
+mod trainings;
 mod work;
 
 pub use divide::{DivideOrder, Divided, divide};
@@ -22,4 +25,5 @@ pub use list::{
     FilmPiece, Group, Header, ListId, ListedPhoto, ModelPin, Shard, ShardList, Versions,
 };
 pub use merge::{Merged, merge, merge_into, parts_at};
+pub use trainings::{ListedTrainings, list_trainings};
 pub use work::{MadePart, WorkOrder, make_part};

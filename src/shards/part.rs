@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -139,14 +140,7 @@ impl Manifest {
     /// Reads and checks a manifest.
     pub fn read(dir: &Path) -> Result<Self, ShardError> {
         let path = dir.join(MANIFEST);
-        let text = files::read_document(&path).map_err(ShardError::io("read", &path))?;
-        if !files::is_as_written(&text) || !text.ends_with(b"\"\n}\n") {
-            return Err(altered(&path));
-        }
-        let manifest: Self = serde_json::from_slice(&text).map_err(|error| {
-            log::debug!("{}: {error}", path.display());
-            altered(&path)
-        })?;
+        let manifest: Self = read_manifest(&path)?;
         if manifest.salamander_part != FORMAT {
             return Err(ShardError::bad(
                 &path,
@@ -157,7 +151,19 @@ impl Manifest {
     }
 }
 
-fn altered(path: &Path) -> ShardError {
+/// Reads what was written with a checksum, which must be there and right.
+pub(super) fn read_manifest<T: DeserializeOwned>(path: &Path) -> Result<T, ShardError> {
+    let text = files::read_document(path).map_err(ShardError::io("read", path))?;
+    if !files::is_as_written(&text) || !text.ends_with(b"\"\n}\n") {
+        return Err(altered(path));
+    }
+    serde_json::from_slice(&text).map_err(|error| {
+        log::debug!("{}: {error}", path.display());
+        altered(path)
+    })
+}
+
+pub(super) fn altered(path: &Path) -> ShardError {
     ShardError::bad(
         path,
         format!("is damaged: {}; make the part anew", files::ALTERED),

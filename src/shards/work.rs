@@ -16,6 +16,7 @@ use crate::media::{
     try_again,
 };
 use crate::project::{ContentId, sample_of_file};
+use crate::sweep::Came;
 
 use super::ShardError;
 use super::divide::path_here;
@@ -23,6 +24,7 @@ use super::list::{FilmPiece, Header, ListId, ListedPhoto, Shard, ShardList, Vers
 use super::part::{
     CACHE, FORMAT, FRAMES, FilmMade, FrameLine, MANIFEST, Manifest, PACK, PhotoMade, part_dir,
 };
+use super::trainings;
 
 /// The copy of the list beside the parts.
 pub(super) const LIST: &str = "shards.jsonl";
@@ -61,6 +63,8 @@ pub struct MadePart {
     pub computed: u64,
     /// Files that cannot be used: their paths in the list, and a sentence.
     pub failed: Vec<(PathBuf, String)>,
+    /// What came of the training, where the list is one of trainings.
+    pub training: Option<Came>,
 }
 
 /// What was sampled, before it is packed.
@@ -79,6 +83,9 @@ struct Sampled {
 /// What another attempt may mend: a file that cannot be read or is not the one that was listed, a full disk, another version of a
 /// program or library, another process at the same shard; cancelled. A film or photo that is damaged is no error: it stands in the part.
 pub fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError> {
+    if trainings::is_list(&order.list)? {
+        return trainings::make_part(order, work);
+    }
     let (header, shard, id) = ShardList::read_one(&order.list, order.shard)?;
     let dir = part_dir(&order.out, order.shard);
     if let Some(manifest) = made_before(&dir, &id, order.shard)? {
@@ -86,38 +93,29 @@ pub fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError>
     }
     let here = Versions::here(!header.architectures.is_empty())?;
     header.versions.check(&here, &order.list)?;
-    files::create_dir_all(&order.out).map_err(ShardError::io("make the folder", &order.out))?;
-    files::confine(&order.out).map_err(ShardError::io("open", &order.out))?;
-
-    let partial = order.out.join(format!("part-{:06}.partial", order.shard));
-    files::create_dir_all(&partial).map_err(ShardError::io("make the folder", &partial))?;
-    let lock = lock(&partial, order.shard)?;
+    let begun = begin_partial(order, &id, &[LOOSE, COMPUTED, SAMPLED])?;
     // Another process may have ended it before the lock was free.
     if let Some(manifest) = made_before(&dir, &id, order.shard)? {
         return Ok(made(&dir, &manifest, &shard, true, 0));
     }
-    begin(&partial, &id)?;
-    keep_list(order, &partial, &id)?;
+    let partial = &begun.partial;
     let making = Making {
         header: &header,
         shard: &shard,
         order,
-        dir: &partial,
+        dir: partial,
         work,
     };
     let sampled = making.sample()?;
     let computed = making.compute(&sampled)?;
     let manifest = making.pack(sampled, &id, here)?;
-    drop(lock);
-    files::remove_file(partial.join(LOCK)).map_err(ShardError::io("remove", partial.join(LOCK)))?;
+    let partial = begun.unlock()?;
     files::sync_files(&partial, std::iter::once(partial.join(MANIFEST).as_path()));
     match files::rename(&partial, &dir) {
         Ok(()) => files::sync_dir(&order.out),
         Err(error) => match made_before(&dir, &id, order.shard)? {
             // Another machine was faster.
-            Some(_) => {
-                files::remove_dir_all(&partial).map_err(ShardError::io("remove", &partial))?;
-            }
+            Some(_) => remove(&partial)?,
             None => return Err(ShardError::io("write", &dir)(error)),
         },
     }
@@ -159,6 +157,7 @@ fn made(dir: &Path, manifest: &Manifest, shard: &Shard, already: bool, computed:
         frames: manifest.frames,
         computed,
         failed: failed.collect(),
+        training: None,
     }
 }
 
@@ -166,8 +165,7 @@ fn made(dir: &Path, manifest: &Manifest, shard: &Shard, already: bool, computed:
 fn keep_list(order: &WorkOrder, partial: &Path, id: &ListId) -> Result<(), ShardError> {
     let copy = order.out.join(LIST);
     if files::exists(&copy) {
-        let (_, there) = ShardList::read(&copy)?;
-        if there != *id {
+        if ListId::of_file(&copy)? != *id {
             return Err(ShardError::bad(
                 &order.out,
                 "holds parts of another list of shards; choose another folder",
@@ -199,32 +197,59 @@ fn lock(partial: &Path, shard: usize) -> Result<File, ShardError> {
     }
 }
 
-/// Empties a partial part of another list, and removes temporary files of a process that was killed.
-fn begin(partial: &Path, id: &ListId) -> Result<(), ShardError> {
-    files::remove_left_over(partial, 3, &files::is_temporary);
-    let mark = partial.join("list");
-    if files::read_to_string(&mark).is_ok_and(|text| text == id.to_string()) {
-        return Ok(());
-    }
-    for name in [LOOSE, COMPUTED] {
-        remove_folder(&partial.join(name))?;
-    }
-    let sampled = partial.join(SAMPLED);
-    if files::exists(&sampled) {
-        files::remove_file(&sampled).map_err(ShardError::io("remove", &sampled))?;
-    }
-    Ok(files::write(
-        &mark,
-        id.to_string().as_bytes(),
-        Durability::Renamed,
-    )?)
+/// A part under way, in its folder.
+pub(super) struct Begun {
+    pub partial: PathBuf,
+    lock: File,
 }
 
-fn remove_folder(path: &Path) -> Result<(), ShardError> {
-    if files::exists(path) {
-        files::remove_dir_all(path).map_err(ShardError::io("remove", path))?;
+impl Begun {
+    /// Gives the lock back, to put the folder in its place.
+    fn unlock(self) -> Result<PathBuf, ShardError> {
+        drop(self.lock);
+        remove(&self.partial.join(LOCK))?;
+        Ok(self.partial)
     }
-    Ok(())
+
+    /// Removes the folder.
+    pub fn remove(self) -> Result<(), ShardError> {
+        remove(&self.unlock()?)
+    }
+}
+
+/// Makes or resumes the folder of a part under way, with a copy of the list beside it. What is called `names` in it is removed where it is of another list, as are
+/// temporary files of a process that was killed.
+pub(super) fn begin_partial(
+    order: &WorkOrder,
+    id: &ListId,
+    names: &[&str],
+) -> Result<Begun, ShardError> {
+    let out = &order.out;
+    files::create_dir_all(out).map_err(ShardError::io("make the folder", out))?;
+    files::confine(out).map_err(ShardError::io("open", out))?;
+    let partial = out.join(format!("part-{:06}.partial", order.shard));
+    files::create_dir_all(&partial).map_err(ShardError::io("make the folder", &partial))?;
+    let lock = lock(&partial, order.shard)?;
+    files::remove_left_over(&partial, 3, &files::is_temporary);
+    let mark = partial.join("list");
+    if !files::read_to_string(&mark).is_ok_and(|text| text == id.to_string()) {
+        for name in names {
+            remove(&partial.join(name))?;
+        }
+        files::write(&mark, id.to_string().as_bytes(), Durability::Renamed)?;
+    }
+    keep_list(order, &partial, id)?;
+    Ok(Begun { partial, lock })
+}
+
+/// Removes a file or a folder, where there is one.
+fn remove(path: &Path) -> Result<(), ShardError> {
+    let removed = match files::metadata(path) {
+        Err(_) => Ok(()),
+        Ok(found) if found.is_dir() => files::remove_dir_all(path),
+        Ok(_) => files::remove_file(path),
+    };
+    removed.map_err(ShardError::io("remove", path))
 }
 
 /// A part under way.
@@ -511,7 +536,7 @@ impl Making<'_> {
             files::remove_file(&path).map_err(ShardError::io("remove", &path))?;
         }
         for name in [LOOSE, COMPUTED] {
-            remove_folder(&self.dir.join(name))?;
+            remove(&self.dir.join(name))?;
         }
         Ok(manifest)
     }
@@ -519,7 +544,7 @@ impl Making<'_> {
     /// Writes the rows in an order that does not depend on which was computed first, and hashes their keys.
     fn pack_rows(&self, blake3: &mut BTreeMap<String, String>) -> Result<(), ShardError> {
         let cache = self.dir.join(CACHE);
-        remove_folder(&cache)?;
+        remove(&cache)?;
         for pin in &self.header.architectures {
             let architecture = pin.architecture(&self.order.list)?;
             let preprocessing = architecture.preprocessing(pin.fit)?;

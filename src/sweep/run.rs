@@ -7,8 +7,11 @@ use crate::backbone::{Architecture, BackboneError};
 use crate::evaluate::{Figures as Evaluated, calibrate_or_warn, evaluate};
 use crate::export::computer;
 use crate::jobs::{Cancelled, Work};
-use crate::project::{Project, Split};
-use crate::train::{LiveCurves, Parent, Run, RunState, TrainError, find_runs, resume, train_child};
+use crate::project::{Project, Split, SplitSettings};
+use crate::train::{
+    LiveCurves, Parent, Run, RunState, TrainError, TrainSettings, find_runs, remember_split,
+    resume, train_child,
+};
 
 use super::latency::latencies;
 use super::{Came, Figures, Sweep, SweepError, SweepId, Table};
@@ -86,36 +89,12 @@ pub fn run(
         work.check()?;
         let curves = LiveCurves::default();
         live.set(&sweep, Some(number), &curves);
-        let trained = match children.remove(&number) {
-            // Killed between its end and writing that down.
-            Some(run) if run.state == RunState::Finished => Ok(run),
-            Some(run) => resume(project, &run.id, None, &curves, work),
-            None => {
-                let parent = Parent {
-                    sweep: sweep.id.0.clone(),
-                    begun: sweep.created.clone(),
-                    training: number,
-                };
-                train_child(project, &settings, Some(parent), &curves, work)
-            }
-        };
-        let came = match trained {
-            Ok(run) => {
-                let figures = figures(project, &run, work)?;
-                Came::Finished {
-                    run: run.id,
-                    figures,
-                }
-            }
-            Err(_) if work.is_cancelled() => return Err(Cancelled.into()),
-            Err(error) if ends_all(&error) => return Err(error.into()),
-            Err(error) => {
-                project.check_there()?;
-                let reason = error.to_string();
-                work.warn(format!("Training {number} of {count}: {reason}"));
-                Came::Failed(reason)
-            }
-        };
+        let parent = sweep.parent(number);
+        let begun = children.remove(&number);
+        let came = train_one(project, &settings, parent, begun, &curves, work)?;
+        if let Came::Failed(reason) = &came {
+            work.warn(format!("Training {number} of {count}: {reason}"));
+        }
         if let Some(training) = sweep.trainings.get_mut(index) {
             training.came = Some(came);
         }
@@ -126,6 +105,96 @@ pub fn run(
             break;
         }
     }
+    Ok(sweep)
+}
+
+/// Trains one training of a sweep; `begun` is the run of it that there is already. A training that cannot be done is [`Came::Failed`].
+///
+/// # Errors
+/// What would end every training: the project cannot be written or is gone, a disk is full, nothing is labelled; cancelled.
+pub fn train_one(
+    project: &Project,
+    settings: &TrainSettings,
+    parent: Parent,
+    begun: Option<Run>,
+    curves: &LiveCurves,
+    work: &Work,
+) -> Result<Came, SweepError> {
+    let trained = match begun {
+        // Killed between its end and writing that down.
+        Some(run) if run.state == RunState::Finished => Ok(run),
+        Some(run) => resume(project, &run.id, None, curves, work),
+        None => train_child(project, settings, Some(parent), curves, work),
+    };
+    match trained {
+        Ok(run) => {
+            let figures = figures(project, &run, work)?;
+            Ok(Came::Finished {
+                run: run.id,
+                figures,
+            })
+        }
+        Err(_) if work.is_cancelled() => Err(Cancelled.into()),
+        Err(error) if ends_all(&error) => Err(error.into()),
+        Err(error) => {
+            project.check_there()?;
+            Ok(Came::Failed(error.to_string()))
+        }
+    }
+}
+
+/// Prepares a sweep for trainings on other machines: the project remembers all sides, and the networks are timed here.
+///
+/// # Errors
+/// The project cannot be read or written, or nothing in it is labelled; cancelled.
+pub fn prepare(project: &Project, id: &SweepId, work: &Work) -> Result<Sweep, SweepError> {
+    project.check_writable()?;
+    let mut sweep = Sweep::open(project, id)?;
+    let mut known: Vec<&SplitSettings> = Vec::new();
+    for training in &sweep.trainings {
+        let split = &training.settings.split;
+        if !known.contains(&split) {
+            remember_split(project, &training.settings, work)?;
+            known.push(split);
+        }
+    }
+    time(&mut sweep, work)?;
+    Ok(sweep)
+}
+
+/// The run of a training that is in the folder of runs.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn run_of(project: &Project, parent: &Parent, work: &Work) -> Result<Option<Run>, SweepError> {
+    let runs = find_runs(project)?.or_warn(work).into_iter();
+    // The newest comes first.
+    Ok(runs
+        .into_iter()
+        .find(|run| run.parent.as_ref() == Some(parent)))
+}
+
+/// Writes down what came of trainings elsewhere, by their numbers; one that had ended well stays as it is.
+///
+/// # Errors
+/// The project cannot be written.
+pub fn settle(
+    project: &Project,
+    id: &SweepId,
+    came: impl IntoIterator<Item = (u32, Came)>,
+) -> Result<Sweep, SweepError> {
+    project.check_writable()?;
+    let mut sweep = Sweep::open(project, id)?;
+    for (number, came) in came {
+        let index = number.checked_sub(1).map(|index| index as usize);
+        let training = index.and_then(|index| sweep.trainings.get_mut(index));
+        if let Some(training) = training
+            && !matches!(training.came, Some(Came::Finished { .. }))
+        {
+            training.came = Some(came);
+        }
+    }
+    sweep.save()?;
     Ok(sweep)
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Durability};
 use crate::project::Project;
-use crate::train::{RunId, TrainSettings, to_trash};
+use crate::train::{Parent, RunId, TrainSettings, to_trash};
 
 use super::{Axis, RankBy, SweepError, SweepPlan, Trainings};
 
@@ -143,6 +143,16 @@ impl Sweep {
         let path = self.dir.join(FILE);
         let text = files::json_with_checksum(self).map_err(SweepError::damaged(&path))?;
         Ok(files::write(&path, &text, Durability::Synced)?)
+    }
+
+    /// What the run of its training with this number, from 1, is a part of.
+    #[must_use]
+    pub fn parent(&self, training: u32) -> Parent {
+        Parent {
+            sweep: self.id.0.clone(),
+            begun: self.created.clone(),
+            training,
+        }
     }
 
     /// Trainings that have come to an end, well or not.

@@ -34,6 +34,7 @@ mod run;
 mod run_classes;
 pub mod schema;
 mod settings;
+mod taking;
 mod tensorboard;
 #[cfg(test)]
 mod tests;
@@ -65,4 +66,5 @@ pub use run::{
 };
 pub use run_classes::RunClasses;
 pub use settings::{ClassWeights, EvalSpacing, KeepBy, RankBy, Sampling, Schedule, TrainSettings};
-pub use trainer::{resume, train, train_child};
+pub use taking::take_run;
+pub use trainer::{remember_split, resume, train, train_child};

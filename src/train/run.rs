@@ -228,7 +228,7 @@ impl Run {
             parent,
         } = new;
         let runs = project.runs_dir();
-        project.make_dir(&runs)?;
+        project.make_runs_dir()?;
         let known = find_runs(project)?.runs;
         let last = known.iter().map(|run| run.number).max();
         let now = jiff::ZonedDateTime::now();

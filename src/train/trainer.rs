@@ -42,7 +42,7 @@ pub fn train_child(
     curves: &LiveCurves,
     work: &Work,
 ) -> Result<Run, TrainError> {
-    project.check_writable()?;
+    project.check_runs_writable()?;
     let began = Instant::now();
     settings.check()?;
     // Before minutes of work: can the graph be run at all?
@@ -52,7 +52,7 @@ pub fn train_child(
         classes,
         frames,
         mut notes,
-    } = select(project, settings, Splitting::Remembered, work)?;
+    } = select(project, settings, splitting(project), work)?;
     let mut settings = settings.clone();
     settings.begin_anew();
     let of_training = frames.iter().filter(|frame| frame.split == Split::Train);
@@ -93,6 +93,29 @@ pub fn train_child(
     go_on(project, run, prepared, curves, work)
 }
 
+/// Puts the groups of the project on their sides as a training with these settings does, and has the project remember that: whoever
+/// trains on it elsewhere finds the same sides.
+///
+/// # Errors
+/// The project cannot be read or written, or nothing in it is labelled; cancelled.
+pub fn remember_split(
+    project: &Project,
+    settings: &TrainSettings,
+    work: &Work,
+) -> Result<(), TrainError> {
+    project.check_writable()?;
+    select(project, settings, Splitting::Remembered, work).map(drop)
+}
+
+/// Where the project cannot be written, the sides that it would remember are found again from the same images.
+fn splitting(project: &Project) -> Splitting {
+    if project.check_writable().is_ok() {
+        Splitting::Remembered
+    } else {
+        Splitting::Tried
+    }
+}
+
 /// Continues a run that was interrupted or stopped, or extends any to `steps` in all, of those that
 /// [`TrainSettings::steps`] counts. On the same frames an interrupted run ends with the same weights, bit for bit, as if
 /// it had never been interrupted, and the head alone as if it had been trained for so many steps from the beginning. The
@@ -109,7 +132,7 @@ pub fn resume(
     curves: &LiveCurves,
     work: &Work,
 ) -> Result<Run, TrainError> {
-    project.check_writable()?;
+    project.check_runs_writable()?;
     let began = Instant::now();
     let dir = project.runs_dir().join(&run.0);
     // The name comes from outside; it must not lead out of the folder of runs.

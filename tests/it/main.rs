@@ -65,6 +65,7 @@ mod reported_media;
 mod retrain;
 mod serve;
 mod shards;
+mod shards_trainings;
 mod snippets;
 mod sources;
 mod stretches;

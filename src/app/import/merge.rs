@@ -132,12 +132,15 @@ fn came(totals: &Totals) -> String {
 
 /// What was merged, and which parts are missing.
 fn said(merged: &Merged, totals: &Totals) -> (Tone, String) {
-    let parts = words::count(merged.of as u64, "part", "parts");
-    let mut text = format!(
-        "Merged {} of {parts}: {}",
-        words::number(merged.parts as u64),
-        came(totals)
-    );
+    let number = words::number(merged.parts as u64);
+    let mut text = if let Some(sweep) = &merged.sweep {
+        let trainings = words::count(merged.of as u64, "training", "trainings");
+        let runs = words::count(merged.runs.len() as u64, "new run", "new runs");
+        format!("Merged {number} of {trainings} into the sweep {sweep}: {runs}")
+    } else {
+        let parts = words::count(merged.of as u64, "part", "parts");
+        format!("Merged {number} of {parts}: {}", came(totals))
+    };
     if totals.failed > 0 {
         let files = words::count(totals.failed, "file", "files");
         text = format!("{text}; {files} could not be used");

@@ -1,0 +1,14 @@
+//! Trainings of a sweep as shards: a list of them, a part with the run of each, and the runs merged into the project.
+//!
+//! Whoever trains reads the project and does not change it: it makes no lock, and adds nothing but rows to the project's caches.
+
+mod list;
+mod merge;
+mod part;
+mod work;
+
+pub use list::{ListedTrainings, list_trainings};
+
+pub(super) use list::is_list;
+pub(super) use merge::merge_into;
+pub(super) use work::make_part;

@@ -1,0 +1,113 @@
+//! The part of a training.
+//!
+//! ```text
+//! part-000003/manifest.json   of which training, what came of it, hashes of the run's files; with its own checksum
+//!             run/            the run; not there where the training could not be done
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::files;
+use crate::shards::ShardError;
+use crate::shards::list::{ListId, Versions};
+use crate::shards::part::{MANIFEST, altered, read_manifest};
+use crate::sweep::{Came, Figures};
+
+/// The only format of these parts so far.
+pub(super) const FORMAT: u32 = 1;
+/// The run in a part.
+pub(super) const RUN: &str = "run";
+
+/// What a part is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    /// The version of the format.
+    pub salamander_training: u32,
+    /// The list of trainings.
+    pub list: ListId,
+    /// The number of the training in it.
+    pub shard: usize,
+    /// What it was made with.
+    #[serde(flatten)]
+    pub versions: Versions,
+    /// What came of the training.
+    pub came: Came,
+    /// BLAKE3 hashes of the run's files, hexadecimal digits, by path below the run's folder.
+    pub blake3: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// Reads and checks a manifest; the run's files are checked when they are copied.
+    pub fn read(dir: &Path) -> Result<Self, ShardError> {
+        let path = dir.join(MANIFEST);
+        let manifest: Self = read_manifest(&path)?;
+        if manifest.salamander_training != FORMAT {
+            return Err(ShardError::bad(
+                &path,
+                "is of another version of Salamander; make the part anew with this one",
+            ));
+        }
+        let sound = match &manifest.came {
+            Came::Finished { figures, .. } => is_sound(figures),
+            Came::Failed(_) => true,
+        };
+        if sound {
+            Ok(manifest)
+        } else {
+            Err(altered(&path))
+        }
+    }
+
+    /// The manifest of a part that is there. One that is of another list or damaged is in the way.
+    pub fn there(dir: &Path, id: &ListId, shard: usize) -> Result<Option<Self>, ShardError> {
+        if !files::exists(dir) {
+            return Ok(None);
+        }
+        let manifest = Self::read(dir)?;
+        if manifest.list != *id || manifest.shard != shard {
+            return Err(ShardError::bad(
+                dir,
+                "is the part of another list; choose another folder for the parts, or remove it",
+            ));
+        }
+        Ok(Some(manifest))
+    }
+}
+
+/// Whether a training can have given these figures.
+fn is_sound(figures: &Figures) -> bool {
+    let accuracies = [figures.validation_accuracy, figures.test_accuracy];
+    let interval = figures.test_95.unwrap_or_default();
+    accuracies
+        .iter()
+        .flatten()
+        .chain(&interval)
+        .all(|accuracy| (0.0..=1.0).contains(accuracy))
+        && figures.seconds >= 0.0
+}
+
+/// The hashes of all files below a folder, by path with `/`.
+pub(super) fn hashes(dir: &Path) -> Result<BTreeMap<String, String>, ShardError> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        let at = dir.join(&folder);
+        for entry in files::read_dir(&at).map_err(ShardError::io("read", &at))? {
+            let entry = entry.map_err(ShardError::io("read", &at))?;
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let kind = entry.file_type().map_err(ShardError::io("read", &path))?;
+            if kind.is_dir() {
+                folders.push(format!("{folder}{name}/"));
+            } else if !files::is_temporary(&name) {
+                let bytes = files::read(&path).map_err(ShardError::io("read", &path))?;
+                let hash = blake3::hash(&bytes).to_hex().to_string();
+                found.insert(format!("{folder}{name}"), hash);
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,132 @@
+//! Making the part of one training: training it on the project, which stays as it is.
+//!
+//! Under way a part is `part-000003.partial`, with the run in `runs/`. Whoever makes the same part next resumes that run, to the same bits as if it had never been interrupted.
+
+use std::path::{Path, PathBuf};
+
+use crate::backbone::open_own;
+use crate::files::{self, Durability};
+use crate::jobs::Work;
+use crate::project::Project;
+use crate::shards::ShardError;
+use crate::shards::divide::path_here;
+use crate::shards::list::{ListId, ModelPin, Versions};
+use crate::shards::part::{MANIFEST, part_dir};
+use crate::shards::work::{MadePart, WorkOrder, begin_partial};
+use crate::sweep::{Came, run_of, train_one};
+use crate::train::LiveCurves;
+
+use super::list::{Header, ListedTraining, read_one};
+use super::part::{FORMAT, Manifest, RUN, hashes};
+
+/// Runs under way, below the part.
+const RUNS: &str = "runs";
+/// The part, below the one under way, until it is put in its place.
+const WHOLE: &str = "whole";
+
+/// Makes the part of a training, unless it is there.
+///
+/// # Errors
+/// What another attempt may mend, as [`crate::shards::make_part`]. A training that cannot be done is no error: the reason stands in the part.
+pub(in crate::shards) fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError> {
+    let (header, training, id) = read_one(&order.list, order.shard)?;
+    let dir = part_dir(&order.out, order.shard);
+    if let Some(manifest) = Manifest::there(&dir, &id, order.shard)? {
+        return Ok(made(&dir, manifest, true));
+    }
+    let here = Versions::here(true)?;
+    header.versions.check(&here, &order.list)?;
+    let begun = begin_partial(order, &id, &[RUNS, WHOLE])?;
+    // Another process may have ended it before the lock was free.
+    if let Some(manifest) = Manifest::there(&dir, &id, order.shard)? {
+        return Ok(made(&dir, manifest, true));
+    }
+    let whole = begun.partial.join(WHOLE);
+    let manifest = match whole_before(&whole, &id, order.shard) {
+        Some(manifest) => manifest,
+        None => train(&header, &training, order, &id, here, &begun.partial, work)?,
+    };
+    match files::rename(&whole, &dir) {
+        Ok(()) => files::sync_dir(&order.out),
+        // Another machine was faster.
+        Err(_) if Manifest::there(&dir, &id, order.shard)?.is_some() => {}
+        Err(error) => return Err(ShardError::io("write", &dir)(error)),
+    }
+    begun.remove()?;
+    Ok(made(&dir, manifest, false))
+}
+
+fn made(dir: &Path, manifest: Manifest, already: bool) -> MadePart {
+    MadePart {
+        part: dir.to_owned(),
+        already,
+        frames: 0,
+        computed: 0,
+        failed: Vec::new(),
+        training: Some(manifest.came),
+    }
+}
+
+/// A part that was whole when its maker was killed.
+fn whole_before(whole: &Path, id: &ListId, shard: usize) -> Option<Manifest> {
+    let manifest = Manifest::there(whole, id, shard).ok()??;
+    let run_is_there = files::exists(whole.join(RUN).join("run.json"));
+    let is_whole = matches!(manifest.came, Came::Failed(_)) || run_is_there;
+    is_whole.then_some(manifest)
+}
+
+fn train(
+    header: &Header,
+    training: &ListedTraining,
+    order: &WorkOrder,
+    id: &ListId,
+    versions: Versions,
+    partial: &Path,
+    work: &Work,
+) -> Result<Manifest, ShardError> {
+    let runs = make_folder(partial.join(RUNS))?;
+    let root = path_here(&header.project, &order.moved);
+    let project = Project::open_to_train(&root, &runs)?;
+    for problem in open_own(project.root()) {
+        work.warn(problem.reason);
+    }
+    let wanted = training.settings.architecture.to_string();
+    let pins = header.architectures.iter();
+    for pin in pins.filter(|pin| pin.architecture == wanted) {
+        ModelPin::architecture(pin, &order.list)?;
+    }
+    let parent = header.parent(training.training);
+    let begun = run_of(&project, &parent, work)?;
+    let curves = LiveCurves::default();
+    let came = train_one(&project, &training.settings, parent, begun, &curves, work)?;
+    let run = match &came {
+        Came::Finished { run, .. } => Some(runs.join(&run.0)),
+        Came::Failed(_) => None,
+    };
+    let manifest = Manifest {
+        salamander_training: FORMAT,
+        list: id.clone(),
+        shard: training.shard,
+        versions,
+        blake3: run.as_deref().map(hashes).transpose()?.unwrap_or_default(),
+        came,
+    };
+    let whole = make_folder(partial.join(WHOLE))?;
+    let path = whole.join(MANIFEST);
+    let text = files::json_with_checksum(&manifest)
+        .map_err(|error| ShardError::io("write", &path)(error.into()))?;
+    files::write(&path, &text, Durability::Synced)?;
+    if let Some(run) = run {
+        let to = whole.join(RUN);
+        files::rename(&run, &to).map_err(ShardError::io("move", &run))?;
+        let names = manifest.blake3.keys().map(|name| to.join(name));
+        let paths: Vec<PathBuf> = names.collect();
+        files::sync_files(&to, paths.iter().map(PathBuf::as_path));
+    }
+    Ok(manifest)
+}
+
+fn make_folder(path: PathBuf) -> Result<PathBuf, ShardError> {
+    files::create_dir_all(&path).map_err(ShardError::io("make the folder", &path))?;
+    Ok(path)
+}
