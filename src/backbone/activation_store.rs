@@ -27,6 +27,38 @@ pub(super) struct ActivationStore {
     full: bool,
 }
 
+/// The folder below the cache.
+pub(super) const FOLDER: &str = "activations";
+
+/// The names of the files with the rows of one backbone, preprocessing and cut.
+pub(super) struct Names {
+    pub plain: String,
+    /// Of the views other than the plain one, where there are any.
+    pub augmented: Option<String>,
+}
+
+impl Names {
+    pub fn of(source: &ActivationSource, model_hash: &str) -> Self {
+        let hash = |text: String| -> String {
+            let hash = blake3::hash(text.as_bytes()).to_hex();
+            hash.chars().take(16).collect()
+        };
+        let kind = hash(format!(
+            "1 {model_hash} {} {} {:?}",
+            source.preprocessing.fingerprint(),
+            source.cut.tensor,
+            source.cut.shape
+        ));
+        let plain = format!("{}-{kind}", source.architecture);
+        let views = &source.views;
+        let augmented = (views.distinct() > 1).then(|| {
+            let views = hash(views.augmentation.fingerprint(views.seed));
+            format!("{plain}-{views}")
+        });
+        Self { plain, augmented }
+    }
+}
+
 /// Why a row is not kept.
 #[derive(Debug)]
 pub(super) enum NotKept {
@@ -39,31 +71,21 @@ pub(super) enum NotKept {
 }
 
 impl ActivationStore {
-    /// Opens or makes the files in the folder `cache_dir`.
+    /// Opens or makes the files in the folder `cache_dir`; room is made for the rows of so many `frames`.
     pub fn open(
         source: &ActivationSource,
         model_hash: &str,
+        frames: u64,
         cache_dir: &Path,
         budget_bytes: u64,
     ) -> Result<Self, BackboneError> {
-        let dir = cache_dir.join("activations");
+        let dir = cache_dir.join(FOLDER);
         let elements = source.cut.elements();
-        let hash = |text: String| -> String {
-            let hash = blake3::hash(text.as_bytes()).to_hex();
-            hash.chars().take(16).collect()
-        };
-        let kind = hash(format!(
-            "1 {model_hash} {} {} {:?}",
-            source.preprocessing.fingerprint(),
-            source.cut.tensor,
-            source.cut.shape
-        ));
-        let plain_name = format!("{}-{kind}", source.architecture);
+        let Names {
+            plain: plain_name,
+            augmented: augmented_name,
+        } = Names::of(source, model_hash);
         let views = &source.views;
-        let augmented_name = (views.distinct() > 1).then(|| {
-            let views = hash(views.augmentation.fingerprint(views.seed));
-            format!("{plain_name}-{views}")
-        });
         let open = |name: &str| Cache::open(&dir, name, elements, size_of::<f16>());
         let mut store = Self {
             plain: open(&plain_name)?,
@@ -75,7 +97,7 @@ impl ActivationStore {
         };
         store.row_bytes = Cache::row_bytes(elements, size_of::<f16>());
         let own = store.plain.bytes() + store.augmented.as_ref().map_or(0, Cache::bytes);
-        let rows = source.frames.len() as u64 * u64::from(views.distinct());
+        let rows = frames * u64::from(views.distinct());
         let wanted = rows.saturating_mul(store.row_bytes).min(budget_bytes);
         let mine = |name: &str| name == plain_name || Some(name) == augmented_name.as_deref();
         let others = make_room(&dir, budget_bytes.saturating_sub(wanted.max(own)), mine);
@@ -127,6 +149,12 @@ impl ActivationStore {
 
     /// Adds a row. After the first one that cannot be kept none is.
     pub fn keep(&mut self, key: &Key, row: &[f16]) -> Result<(), NotKept> {
+        let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.keep_bytes(key, &bytes)
+    }
+
+    /// Adds a row of little-endian bytes.
+    pub fn keep_bytes(&mut self, key: &Key, bytes: &[u8]) -> Result<(), NotKept> {
         if self.contains(key) {
             return Ok(());
         }
@@ -137,11 +165,10 @@ impl ActivationStore {
             self.full = true;
             return Err(NotKept::Budget);
         }
-        let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
         let Some(cache) = self.cache(key) else {
             return Ok(());
         };
-        let kept = cache.put(key, &bytes).map_err(NotKept::Io);
+        let kept = cache.put(key, bytes).map_err(NotKept::Io);
         match kept {
             Ok(()) => self.used_bytes += self.row_bytes,
             Err(_) => self.full = true,

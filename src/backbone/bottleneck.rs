@@ -76,12 +76,7 @@ pub fn cached_bottlenecks(
     work: &Work,
 ) -> Result<usize, BackboneError> {
     let entry = architecture.entry()?;
-    let model = Model {
-        architecture,
-        preprocessing,
-        tuned: None,
-        bytes: Mutex::new(None),
-    };
+    let model = Model::plain(architecture, preprocessing);
     let name = cache_name(&model, &entry.blake3);
     // Opening it would make it.
     if !Store::is_at(cache_dir, &name) {
@@ -114,12 +109,7 @@ pub fn bottlenecks_and_activations(
         // Whoever opens the activations next will say so to the user.
         log::warn!("activations are not kept: {error}");
     }
-    let model = Model {
-        architecture: source.architecture,
-        preprocessing: source.preprocessing,
-        tuned: None,
-        bytes: Mutex::new(None),
-    };
+    let model = Model::plain(source.architecture, source.preprocessing);
     compute(
         source.frames,
         &model,

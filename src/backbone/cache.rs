@@ -77,21 +77,9 @@ impl Cache {
         let (keys, keys_writable) = open("keys")?;
         let (rows, rows_writable) = open("rows")?;
         let lock = writer_lock(dir, name).filter(|_| keys_writable && rows_writable);
-        let writable = lock.is_some();
-        let mut cache = Self {
-            elements,
-            index: HashMap::new(),
-            rows,
-            keys,
-            _lock: lock,
-            writable,
-            len: 0,
-            buffer: vec![0; elements * element_bytes],
-        };
-        cache
-            .load()
-            .map_err(BackboneError::io("read", dir.join(format!("{name}.keys"))))?;
-        Ok(cache)
+        let path = dir.join(format!("{name}.keys"));
+        Self::loaded([keys, rows], lock, elements * element_bytes, elements)
+            .map_err(BackboneError::io("read", path))
     }
 
     /// Opens a cache that stands in the files of another place, to read it: neither the files nor a lock are made, and nothing is
@@ -106,19 +94,29 @@ impl Cache {
             let path = dir.join(format!("{name}.{extension}"));
             files::open(&path).map_err(BackboneError::io("open", path))
         };
+        let path = dir.join(format!("{name}.keys"));
+        let files = [open("keys")?, open("rows")?];
+        Self::loaded(files, None, elements * element_bytes, elements)
+            .map_err(BackboneError::io("read", path))
+    }
+
+    fn loaded(
+        [keys, rows]: [File; 2],
+        lock: Option<File>,
+        row_bytes: usize,
+        elements: usize,
+    ) -> std::io::Result<Self> {
         let mut cache = Self {
             elements,
             index: HashMap::new(),
-            rows: open("rows")?,
-            keys: open("keys")?,
-            _lock: None,
-            writable: false,
+            rows,
+            keys,
+            writable: lock.is_some(),
+            _lock: lock,
             len: 0,
-            buffer: vec![0; elements * element_bytes],
+            buffer: vec![0; row_bytes],
         };
-        cache
-            .load()
-            .map_err(BackboneError::io("read", dir.join(format!("{name}.keys"))))?;
+        cache.load()?;
         Ok(cache)
     }
 

@@ -46,7 +46,7 @@ pub use extractor::Extractor;
 pub use feature_map::{FeatureMap, FeatureMaps};
 pub use feature_place::Cells;
 pub use features::write_features;
-pub use join::{Joined, join_bottlenecks};
+pub use join::{Joined, join_activations, join_bottlenecks};
 pub use own::{
     Answer, Asked, Candidate, DepthOffer, Inspected, Layout, Normalisation, OwnProblem, Pooled,
     PooledChoice, Whence, inspect, open_own, own_of, remove_own,

@@ -24,7 +24,17 @@ pub(super) struct Model<'a> {
     pub bytes: Mutex<Option<Arc<[u8]>>>,
 }
 
-impl Model<'_> {
+impl<'a> Model<'a> {
+    /// With the weights that the architecture comes with.
+    pub fn plain(architecture: &'a Architecture, preprocessing: &'a Preprocessing) -> Self {
+        Self {
+            architecture,
+            preprocessing,
+            tuned: None,
+            bytes: Mutex::new(None),
+        }
+    }
+
     fn extractor(&self) -> Result<Extractor, BackboneError> {
         let bytes = {
             let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,7 +65,13 @@ impl Also {
         let entry = source.architecture.entry()?;
         let [front, both] =
             FrontModel::of_source(source, work, |model| Ok([model(false)?, model(true)?]))?;
-        let store = ActivationStore::open(source, &entry.blake3, cache_dir, budget_bytes)?;
+        let store = ActivationStore::open(
+            source,
+            &entry.blake3,
+            source.frames.len() as u64,
+            cache_dir,
+            budget_bytes,
+        )?;
         Ok(Self {
             store: Mutex::new(store),
             front,

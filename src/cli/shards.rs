@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::backbone::{Architecture, Fit};
-use crate::shards::{DivideOrder, divide};
+use crate::shards::{DivideOrder, WantedActivations, divide};
 use crate::text::visible;
+use crate::train::TrainSettings;
+use crate::train::schema::{Group, Setting};
 
 use super::console::Console;
 use super::import::TakingArgs;
 use super::table::{count, size};
 use super::train::resolved;
-use super::{ProjectArg, shown};
+use super::{ProjectArg, Usage, shown};
 
 /// List what many machines are to sample: films, stretches of long films, photos
 ///
@@ -36,6 +38,10 @@ pub struct Args {
     /// several times [default: efficientnet-lite0@224]
     #[arg(long = "architecture", value_name = "A", value_parser = super::train::architecture)]
     architectures: Vec<Architecture>,
+    /// Have the activations computed too that a training with this setting reads: `depth=last-3`, `views=4`, `seed=1` or one
+    /// that changes views; may be given several times. Of all images, with all views: far more than the images take
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting, conflicts_with = "no_bottlenecks")]
+    set: Vec<(&'static str, String)>,
     /// Sample only: bottlenecks are computed when they are needed
     #[arg(long, conflicts_with = "architectures")]
     no_bottlenecks: bool,
@@ -54,6 +60,7 @@ struct Result {
     minutes: f64,
     bytes: u64,
     architectures: Vec<String>,
+    known: usize,
     left_out: usize,
     failed: Vec<String>,
     notes: Vec<String>,
@@ -77,6 +84,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         minutes: args.size,
         architectures,
         fit: Fit::CenterCrop,
+        activations: activations(&args.set)?,
     };
     let divided = console.run("shards", move |work| divide(&project, &order, work))?;
     for sentence in &divided.failed {
@@ -99,6 +107,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
             .sum(),
         bytes: shards.iter().map(|shard| shard.bytes).sum(),
         architectures: wanted.iter().map(ToString::to_string).collect(),
+        known: divided.known,
         left_out: divided.left_out.len(),
         failed: divided.failed,
         notes: divided.notes,
@@ -127,6 +136,10 @@ fn text(result: &Result) -> String {
         of.join(", "),
         size(result.bytes)
     );
+    if result.known > 0 {
+        text.push_str(&count(result.known as u64, "film"));
+        text.push_str(" that the project has already were passed over\n");
+    }
     if result.left_out > 0 {
         text.push_str(&count(result.left_out as u64, "file"));
         text.push_str(" that hold no video and no photo were passed over\n");
@@ -139,6 +152,32 @@ fn text(result: &Result) -> String {
     text.push_str(&visible(&result.path));
     text.push_str(":N --out DIR for each N, then salamander merge PROJECT DIR");
     text
+}
+
+/// The activations that a training with these settings reads.
+fn activations(given: &[(&'static str, String)]) -> anyhow::Result<Option<WantedActivations>> {
+    if given.is_empty() {
+        return Ok(None);
+    }
+    let mut settings = TrainSettings::default();
+    settings
+        .apply(&given.iter().cloned().collect())
+        .map_err(|error| Usage(error.to_string()))?;
+    let wanted = WantedActivations::of(&settings).ok_or_else(|| {
+        Usage("a training with these settings reads bottlenecks alone; say --set depth=last-3, or how many views".into())
+    })?;
+    Ok(Some(wanted))
+}
+
+fn setting(text: &str) -> std::result::Result<(&'static str, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or("it is a setting and its value, as in depth=last-3")?;
+    let name = key.trim().replace('-', "_");
+    Setting::find(&name)
+        .filter(|setting| setting.group == Group::Views || ["depth", "seed"].contains(&setting.key))
+        .map(|setting| (setting.key, value.trim().to_owned()))
+        .ok_or_else(|| format!("“{key}” is no setting that decides on activations; depth, seed, views and what changes them do"))
 }
 
 fn minutes(text: &str) -> std::result::Result<f64, String> {

@@ -1,5 +1,6 @@
 //! From films and photos to a list of shards: the import's own plan, divided into pieces of about the same work.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::backbone::{Architecture, Fit, in_parallel};
@@ -8,9 +9,10 @@ use crate::jobs::Work;
 use crate::media::{
     FileReport, ImportOptions, MediaError, PlanGroup, cut_points, plan, probe, start_decoders,
 };
-use crate::project::{Project, Sampling, sample_of_file};
+use crate::project::{ContentId, Project, ProjectError, Sampling, SourceId, sample_of_file};
 
 use super::ShardError;
+use super::activations::WantedActivations;
 use super::list::{FilmPiece, Group, ListedPhoto, ModelPin, Shard, ShardList, new_header};
 use crate::media::Stretch;
 
@@ -34,6 +36,8 @@ pub struct DivideOrder {
     pub architectures: Vec<Architecture>,
     /// How images are made square for them.
     pub fit: Fit,
+    /// Activations that are computed too, of each of them.
+    pub activations: Option<WantedActivations>,
 }
 
 /// A list, and what is not in it.
@@ -43,6 +47,8 @@ pub struct Divided {
     pub list: ShardList,
     /// What was recognised in the folders, a sentence each.
     pub notes: Vec<String>,
+    /// Films that the project has, sampled in the same way.
+    pub known: usize,
     /// Files that were left out, and why.
     pub left_out: Vec<FileReport>,
     /// Films and photos that cannot be used, a sentence each.
@@ -84,7 +90,19 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
         });
         add(group, number, &mut films, &mut photos, &mut failed);
     }
+    if let Some(wanted) = &order.activations {
+        // Before it is found on a hundred machines that a network cannot be trained so deep.
+        for architecture in &order.architectures {
+            wanted.cut(architecture, work)?;
+        }
+    }
+    let listed = films.len();
+    let films = new_films(project, films, &order.options.sampling, work)?;
+    let known = listed - films.len();
     let films = looked_at(films, order, &mut failed, work)?;
+    if films.is_empty() && photos.is_empty() && known > 0 && failed.is_empty() {
+        return Err(ShardError::AllKnown { films: known });
+    }
     if films.is_empty() && photos.is_empty() {
         for sentence in failed {
             work.warn(sentence);
@@ -96,6 +114,7 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
     let mut header = new_header(
         order.options.sampling,
         pins.collect::<Result<_, _>>()?,
+        order.activations,
         groups,
         found.empty_classes,
     )?;
@@ -104,9 +123,48 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
     Ok(Divided {
         list: ShardList { header, shards },
         notes: found.notes,
+        known,
         left_out: found.reports,
         failed,
     })
+}
+
+/// The films that the project does not have yet. One that it has at the same path is read, to see whether it is still the same: far less than sampling it
+/// again.
+fn new_films(
+    project: &Project,
+    mut films: Vec<FilmPiece>,
+    sampling: &Sampling,
+    work: &Work,
+) -> Result<Vec<FilmPiece>, ShardError> {
+    let sources = project.sources().into_iter();
+    let complete = sources.filter(|source| {
+        source.extracted.is_some() && !source.replacing && source.sampling == *sampling
+    });
+    let complete: HashMap<PathBuf, SourceId> =
+        complete.map(|source| (source.path, source.id)).collect();
+    let at_known_paths = films
+        .iter()
+        .filter(|film| complete.contains_key(&film.path));
+    let mut known = HashSet::new();
+    work.stage(
+        "Reading known videos",
+        Some(at_known_paths.clone().count() as u64),
+    );
+    for film in at_known_paths {
+        let content = match ContentId::of_file(&film.path, work) {
+            Ok(content) => Some(SourceId::from(content)),
+            Err(ProjectError::Cancelled(cancelled)) => return Err(cancelled.into()),
+            // Whoever opens it next says why it cannot be read.
+            Err(_) => None,
+        };
+        if content.as_ref() == complete.get(&film.path) {
+            known.insert(film.path.clone());
+        }
+        work.advance(1);
+    }
+    films.retain(|film| !known.contains(&film.path));
+    Ok(films)
 }
 
 /// Adds the files of a group.

@@ -19,6 +19,14 @@ pub enum ShardError {
         "there are no videos and no photos in the given paths that could be used; see the warnings"
     )]
     Nothing,
+    /// The project has all films.
+    #[error(
+        "all {films} videos in the given paths are in the project already, sampled in the same way"
+    )]
+    AllKnown {
+        /// How many.
+        films: usize,
+    },
     /// All trainings of a sweep have ended.
     #[error(
         "nothing is left to train of the sweep “{sweep}”; begin another one, or try again what failed with --try-again"

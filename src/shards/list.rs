@@ -15,6 +15,7 @@ use crate::onnx::runtime_info;
 use crate::project::{ClassName, Sampling, Split, path_text};
 
 use super::ShardError;
+use super::activations::WantedActivations;
 
 /// The only format of the list so far.
 const FORMAT: u32 = 1;
@@ -45,6 +46,9 @@ pub struct Header {
     pub sampling: Sampling,
     /// Architectures whose bottlenecks are computed.
     pub architectures: Vec<ModelPin>,
+    /// Activations that are computed too, of each of these architectures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activations: Option<WantedActivations>,
     /// Classes and sides that files get.
     pub groups: Vec<Group>,
     /// Classes of empty folders, which are made too.
@@ -392,6 +396,7 @@ fn shard_of(
 pub(super) fn new_header(
     sampling: Sampling,
     architectures: Vec<ModelPin>,
+    activations: Option<WantedActivations>,
     groups: Vec<Group>,
     empty_classes: Vec<ClassName>,
 ) -> Result<Header, ShardError> {
@@ -400,6 +405,7 @@ pub(super) fn new_header(
         versions: Versions::here(!architectures.is_empty())?,
         sampling,
         architectures,
+        activations,
         groups,
         empty_classes,
         shards: 0,

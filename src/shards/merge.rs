@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backbone::join_bottlenecks;
+use crate::backbone::{join_activations, join_bottlenecks};
 use crate::files::{self, FileError};
 use crate::jobs::Work;
 use crate::kind::{ImageKind, Kind};
@@ -14,7 +14,7 @@ use crate::media::{
 };
 use crate::project::{ContentId, Project, Source, SourceId};
 use crate::sweep::SweepId;
-use crate::train::RunId;
+use crate::train::{RunId, TrainSettings};
 
 use super::ShardError;
 use super::list::{Header, ListId, Shard, ShardList};
@@ -297,12 +297,26 @@ fn join_caches(
         let architecture = pin.architecture(list)?;
         let preprocessing = architecture.preprocessing(pin.fit)?;
         let into = project.cache_dir();
-        let joined = join_bottlenecks(&caches, &architecture, &preprocessing, &into, work)?;
+        let mut joined = join_bottlenecks(&caches, &architecture, &preprocessing, &into, work)?;
+        if let Some(wanted) = &header.activations {
+            work.stage("Joining activations", None);
+            let cut = wanted.cut(&architecture, work)?;
+            let source = wanted.source(&[], &architecture, &preprocessing, &cut);
+            let budget = TrainSettings::default().fine_tune.cache_budget_bytes;
+            joined += join_activations(&caches, &source, &into, budget, work)?;
+        }
         rows += joined.added;
         if joined.damaged > 0 {
             work.warn(format!(
-                "{} rows of bottlenecks in the parts are damaged; they are computed anew when they are needed",
+                "{} rows of the parts' caches are damaged; they are computed anew when they are needed",
                 joined.damaged
+            ));
+        }
+        if joined.left_out > 0 {
+            work.warn(format!(
+                "{} activations are left out: together they would take more than {} GB; they are computed when they are needed",
+                joined.left_out,
+                TrainSettings::default().fine_tune.cache_budget_bytes / 1_000_000_000
             ));
         }
     }

@@ -11,6 +11,7 @@
 //! Everything is keyed by content: parts can be made and merged in any order, again, and by nobody's leave. Which machine makes
 //! which part is decided elsewhere ([docs/cluster.md](../../docs/cluster.md)).
 
+mod activations;
 mod divide;
 mod error;
 mod list;
@@ -19,6 +20,7 @@ mod part;
 mod trainings;
 mod work;
 
+pub use activations::WantedActivations;
 pub use divide::{DivideOrder, Divided, divide};
 pub use error::ShardError;
 pub use list::{

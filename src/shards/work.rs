@@ -3,12 +3,15 @@
 //! Under way a part is `part-000012.partial`, which whoever makes the same shard next resumes: frames are sampled again unless all
 //! were there, rows of caches are kept. The whole part appears by a rename.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::backbone::{bottlenecks, join_bottlenecks};
+use crate::backbone::{
+    ActivationSource, Activations, Views, bottlenecks, bottlenecks_and_activations,
+    join_activations, join_bottlenecks,
+};
 use crate::files::{self, Durability};
 use crate::jobs::{Work, cores};
 use crate::media::{
@@ -463,6 +466,11 @@ impl Making<'_> {
             let architecture = pin.architecture(&self.order.list)?;
             let preprocessing = architecture.preprocessing(pin.fit)?;
             let cache = self.dir.join(COMPUTED);
+            if let Some(wanted) = &self.header.activations {
+                let cut = wanted.cut(&architecture, self.work)?;
+                let source = wanted.source(&frames, &architecture, &preprocessing, &cut);
+                compute_activations(&source, &cache, self.work)?;
+            }
             let table = bottlenecks(
                 &frames,
                 &architecture,
@@ -550,8 +558,25 @@ impl Making<'_> {
             let preprocessing = architecture.preprocessing(pin.fit)?;
             let from = [self.dir.join(COMPUTED)];
             join_bottlenecks(&from, &architecture, &preprocessing, &cache, self.work)?;
+            if let Some(wanted) = &self.header.activations {
+                let cut = wanted.cut(&architecture, self.work)?;
+                let source = wanted.source(&[], &architecture, &preprocessing, &cut);
+                join_activations(&from, &source, &cache, u64::MAX, self.work)?;
+            }
         }
-        let dir = cache.join("bottlenecks");
+        for folder in ["bottlenecks", "activations"] {
+            self.hash_keys(folder, blake3)?;
+        }
+        Ok(())
+    }
+
+    /// Hashes the keys of the rows in a folder of the part's cache, and removes what is not of the rows.
+    fn hash_keys(
+        &self,
+        folder: &str,
+        blake3: &mut BTreeMap<String, String>,
+    ) -> Result<(), ShardError> {
+        let dir = self.dir.join(CACHE).join(folder);
         if !files::exists(&dir) {
             return Ok(());
         }
@@ -563,7 +588,7 @@ impl Making<'_> {
                     let bytes = files::read(&path).map_err(ShardError::io("read", &path))?;
                     let hash = blake3::hash(&bytes).to_hex().to_string();
                     let name = entry.file_name().to_string_lossy().into_owned();
-                    blake3.insert(format!("{CACHE}/bottlenecks/{name}"), hash);
+                    blake3.insert(format!("{CACHE}/{folder}/{name}"), hash);
                 }
                 Some("rows") => {}
                 // Locks.
@@ -572,6 +597,33 @@ impl Making<'_> {
         }
         Ok(())
     }
+}
+
+/// Computes all views of all frames, the plain ones together with the bottlenecks.
+fn compute_activations(
+    source: &ActivationSource,
+    cache: &Path,
+    work: &Work,
+) -> Result<(), ShardError> {
+    let plain = ActivationSource {
+        views: Views::PLAIN,
+        ..*source
+    };
+    let table = bottlenecks_and_activations(&plain, cache, u64::MAX, work)?;
+    // A picture that cannot be read has a place in the part's list of frames, and no rows.
+    let unreadable: HashSet<usize> = table.failed.iter().map(|(index, _)| *index).collect();
+    let readable = source.frames.iter().enumerate();
+    let frames: Vec<PathBuf> = readable
+        .filter(|(index, _)| !unreadable.contains(index))
+        .map(|(_, frame)| frame.clone())
+        .collect();
+    let source = ActivationSource {
+        frames: &frames,
+        ..*source
+    };
+    let views = frames.len() as u64 * u64::from(source.views.distinct());
+    work.stage("Computing activations", Some(views));
+    Ok(Activations::open(&source, Some(cache), u64::MAX, work)?.ensure_all(work)?)
 }
 
 /// Why a file cannot be used, to follow its name; what another attempt may mend stays an error.

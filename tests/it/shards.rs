@@ -104,6 +104,83 @@ fn a_merged_project_is_the_one_that_an_import_makes() {
 }
 
 #[test]
+fn films_that_the_project_has_are_not_listed_again() {
+    let place = Place::new();
+    place.videos();
+    place.result("new p");
+    let line = format!("shards p videos --out l.jsonl {TAKING}");
+    let films = place.result(&line)["films"].as_u64().unwrap();
+    place.result(&format!("import p videos {TAKING}"));
+    let all = place.failure(&line);
+    assert!(all.contains("in the project already"), "{all}");
+    // One that was changed under its name, and one more.
+    fs::copy(
+        place.path("videos/moving/moving-0.mp4"),
+        place.path("videos/bars/bars-0.mp4"),
+    )
+    .unwrap();
+    place.video(
+        "videos/bars/new.mp4",
+        "testsrc2=size=320x240:rate=10:duration=1",
+    );
+    let listed = place.result(&line);
+    assert_eq!(
+        (&listed["films"], &listed["known"]),
+        (&Value::from(2), &Value::from(films - 1))
+    );
+    // Sampled in another way they are others.
+    let other = line.replace("--fps 5", "--fps 2");
+    assert_eq!(place.result(&other)["known"], 0);
+}
+
+#[test]
+fn activations_in_parts_are_those_that_a_training_reads() {
+    let place = Place::new();
+    place.videos();
+    place.result("new p");
+    place.result(&format!("import p videos {TAKING}"));
+    let refused = place.line(&format!(
+        "shards p videos --out l.jsonl --set learning_rate=1 {TAKING}"
+    ));
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("decides on activations"),
+        "{}",
+        refused.stderr
+    );
+    let settings = " --set depth=last-1 --set views=2 --set seed=3";
+    let shards = list(&place, &format!("{ARCHITECTURE}{settings}"));
+    make_all(&place, shards);
+    let part = contents(&place.path("parts/part-000003"));
+    // Killed after some of its rows, and made again: the same bytes.
+    fs::remove_dir_all(place.path("parts/part-000003")).unwrap();
+    place.result("work --shard l.jsonl:3 --out parts --threads 1");
+    assert!(contents(&place.path("parts/part-000003")) == part);
+    place.result("merge q parts");
+    let activations = |project: &str| contents(&place.path(project).join("cache/activations"));
+    let rows = |project: &str| -> usize {
+        let files = activations(project).into_iter();
+        let rows = files.filter(|(name, _)| name.ends_with(".rows"));
+        rows.map(|(_, bytes)| bytes.len()).sum()
+    };
+    let merged = activations("q");
+    // One training reads no other activations, and none is computed again.
+    let weights = |project: &str| {
+        let line = format!(
+            "train {project} --depth last-1 --views 2 --seed 3{ARCHITECTURE} --how-many-training-steps 20 --fine-tune-steps 5"
+        );
+        let run = place.result(&line)["run"].as_str().unwrap().to_owned();
+        let run = place.path(project).join("runs").join(run);
+        ["weights.safetensors", "backbone.safetensors"]
+            .map(|name| fs::read(run.join(name)).unwrap())
+    };
+    let trained = weights("q");
+    assert!(activations("q") == merged, "activations were computed");
+    assert!(trained == weights("p"), "the weights differ");
+    assert!(rows("p") <= rows("q") && rows("p") > 0);
+}
+
+#[test]
 fn parts_need_no_project_and_their_films_may_lie_elsewhere() {
     let place = Place::new();
     place.videos();
@@ -289,7 +366,7 @@ fn damaged_copied_and_foreign_parts_are_named_or_make_no_difference() {
     let (ran, found) = merged(&place, "parts");
     assert!(ran.code == Some(0) && found == whole, "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("1 rows of bottlenecks"),
+        ran.stderr.contains("1 rows of the parts' caches"),
         "{}",
         ran.stderr
     );

@@ -49,7 +49,8 @@ impl Views {
     };
 
     /// How many of a frame's views differ.
-    pub(super) fn distinct(&self) -> u32 {
+    #[must_use]
+    pub fn distinct(&self) -> u32 {
         if self.augmentation.is_off() {
             1
         } else {
@@ -105,7 +106,7 @@ impl Activations {
         let model = FrontModel::of_source(source, work, |model| model(false))?;
         let contents = content_hashes(source.frames, cache_dir, work)?;
         let store = cache_dir.and_then(|dir| {
-            let opened = ActivationStore::open(source, &entry.blake3, dir, budget_bytes);
+            let opened = ActivationStore::open(source, &entry.blake3, source.frames.len() as u64, dir, budget_bytes);
             opened
                 .inspect_err(|error| {
                     work.warn(format!(
@@ -199,6 +200,15 @@ impl Activations {
         let mut jobs = self.jobs(wanted, |key| self.kept.contains(key))?;
         jobs.truncate(self.kept.rows_left(size_of::<f16>() * self.elements));
         self.compute(&jobs, work, |_, _| {})
+    }
+
+    /// [`Activations::ensure`] for all views of all frames.
+    pub fn ensure_all(&mut self, work: &Work) -> Result<(), BackboneError> {
+        let views = self.views.distinct();
+        let wanted: Vec<(usize, u32)> = (0..self.frames.len())
+            .flat_map(|frame| (0..views).map(move |view| (frame, view)))
+            .collect();
+        self.ensure(&wanted, work)
     }
 
     /// What a row is filed under.
