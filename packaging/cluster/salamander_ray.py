@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Runs the shards of `salamander shards` on a Ray cluster and merges their parts.
+"""Runs the shards of `salamander shards`, or the trainings of `salamander sweep --out`, on a Ray cluster and merges their parts.
 
     python salamander_ray.py shards.jsonl --out /nfs/parts --project Pets
+    python salamander_ray.py trainings.jsonl --out /nfs/runs --project /nfs/Pets
     python salamander_ray.py shards.jsonl --out s3://bucket/parts --media /films=s3://bucket/films --no-merge
 
 A shard is one Ray task, which runs `salamander work` on its node. A task that fails or is lost is repeated, on
@@ -191,8 +192,10 @@ class Schedule:
         self.minutes_done += self.shards.minutes(shard)
         self.frames += result.get("frames", 0)
         self.note_damaged(result.get("failed", []))
+        training = result.get("training")
+        made = trained(training) if training else f"{result.get('frames', 0)} frames"
         self.console.line(
-            f"shard {shard}: {result.get('frames', 0)} frames on {outcome.host}",
+            f"shard {shard}: {made} on {outcome.host}",
             **{**result, "event": "shard", "shard": shard, "host": outcome.host},
         )
 
@@ -229,7 +232,8 @@ class Schedule:
         text = f"shards {self.done_before + self.done} of {len(self.shards.shards)}"
         if self.done:
             left = sum(map(self.shards.minutes, [*self.waiting, *self.resting, *(shard for shard, _ in self.running.values())]))
-            text += f", {self.frames / seconds:.0f} frames/s"
+            if self.frames:
+                text += f", {self.frames / seconds:.0f} frames/s"
             if self.minutes_done:
                 text += f", about {duration(left * seconds / self.minutes_done)} left"
         if not self.slots:
@@ -239,6 +243,22 @@ class Schedule:
         if self.given_up:
             text += f", {len(self.given_up)} given up"
         return text
+
+
+def trained(training: dict[str, Any]) -> str:
+    """What came of a training."""
+    if training.get("error"):
+        return f"not trained ({training['error']})"
+    accuracy = training.get("validation_accuracy")
+    return "trained" if accuracy is None else f"trained, validation accuracy {100 * accuracy:.1f} %"
+
+
+def merged(result: dict[str, Any], project: str) -> str:
+    """What was merged."""
+    if "sweep" in result:
+        runs = counted(len(result.get("runs", [])), "new run")
+        return f"merged {result['parts']} of {result['of']} trainings into {project}, {runs}"
+    return f"merged {result['parts']} of {result['of']} parts into {project}, {result['frames']} frames that were not there"
 
 
 def lost(error: RayError) -> str:
@@ -303,7 +323,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         description="Make the parts of a list of shards on a Ray cluster, and merge them.",
         epilog="The same command continues where an earlier one was stopped.",
     )
-    parser.add_argument("shards", type=Path, metavar="SHARDS", help="the file that `salamander shards` wrote")
+    parser.add_argument("shards", type=Path, metavar="LIST", help="the file that `salamander shards` or `salamander sweep --out` wrote")
     parser.add_argument(
         "--out", required=True, metavar="PLACE",
         help="where the parts are put: a folder that all nodes share, or a URL that fsspec knows (s3://bucket/parts)",
@@ -324,7 +344,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--retries", type=at_least(0), default=3, metavar="N", help="how often a shard is repeated (default: 3)")
     parser.add_argument(
-        "--moved", action="append", default=[], metavar="OLD=NEW", help="films below the folder OLD are below NEW on the nodes"
+        "--moved", action="append", default=[], metavar="OLD=NEW", help="films, or the project of trainings, below the folder OLD are below NEW on the nodes"
     )
     parser.add_argument(
         "--media", action="append", default=[], type=pair, metavar="OLD=URL",
@@ -378,7 +398,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         schedule.note_damaged(shards.damaged(manifest))
     schedule.run()
     seconds = time.monotonic() - schedule.began
-    rate = f", {schedule.frames / seconds:.0f} frames/s" if schedule.done else ""
+    rate = f", {schedule.frames / seconds:.0f} frames/s" if schedule.frames else ""
     console.line(
         f"{schedule.done} parts made in {duration(seconds)}{rate}, {len(there)} were there; "
         f"{len(schedule.given_up)} shards given up, {len(schedule.damaged)} files damaged",
@@ -397,7 +417,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if schedule.given_up:
         numbers = ", ".join(map(str, sorted(schedule.given_up)))
         raise Failure(f"these shards could not be made: {numbers}; mend what is said above and give the same command again")
-    text = "all parts are there" if options.no_merge else f"merged {result['parts']} of {result['of']} parts into {options.project}, {result['frames']} frames that were not there"
+    text = "all parts are there" if options.no_merge else merged(result, options.project)
     console.line(text, **{**result, "event": "result"})
     return 0
 

@@ -32,7 +32,7 @@ class Failure(Exception):
 
 @dataclass(frozen=True)
 class Shards:
-    """The file that `salamander shards` wrote."""
+    """The file that `salamander shards` or `salamander sweep --out` wrote."""
 
     path: Path
     bytes: bytes
@@ -65,13 +65,14 @@ class Shards:
             raise Failure(f"{path} cannot be read: {error.strerror}") from error
         try:
             header, *lines = [json.loads(line) for line in content.splitlines()]
-            if header["salamander_shards"] != 1:
+            version = header["salamander_trainings"] if "salamander_trainings" in header else header["salamander_shards"]
+            if version != 1:
                 raise Failure(f"{path} is of another version; use the salamander_ray.py that came with the program")
             shards = {shard["shard"]: shard for shard in lines if float(shard["minutes"]) >= 0}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Failure(f"{path} is no list of shards; make one with `salamander shards`") from error
+            raise Failure(f"{path} is no list of shards or trainings; make one with `salamander shards` or `salamander sweep --out`") from error
         if len(lines) != header["shards"] or set(shards) != set(range(1, len(lines) + 1)):
-            raise Failure(f"{path} is cut off or was changed; make it again with `salamander shards`")
+            raise Failure(f"{path} is cut off or was changed; make it again")
         return cls(path, content, shards)
 
 

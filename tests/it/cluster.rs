@@ -12,6 +12,8 @@ use crate::cli_program::{Place, Ran};
 use crate::export::interpreter;
 use crate::shards::{ARCHITECTURE, TAKING, classes, features, list};
 
+const ARCHITECTURES: &str = " --architectures efficientnet-lite0@96";
+
 /// The Python that has Ray. Where it could not be installed the test is left out, loudly.
 fn python() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -26,13 +28,13 @@ fn python() -> Option<PathBuf> {
     found.then_some(python)
 }
 
-/// The script on a cluster of this machine with a core for each shard, at the list of `shards::list`.
-fn script(python: &Path, place: &Place, out: &str) -> Command {
+/// The script on a cluster of this machine with a core for each shard of a list.
+fn script(python: &Path, place: &Place, list: &str, out: &str) -> Command {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/cluster/salamander_ray.py");
     let mut command = interpreter(python);
     command
         .arg(script)
-        .args(["l.jsonl", "--out", out, "--project", "q", "--json"])
+        .args([list, "--out", out, "--project", "q", "--json"])
         .args(["--address", "local", "--cpus", "1"])
         .arg("--scratch")
         .arg(place.path("scratch"))
@@ -98,7 +100,7 @@ fn parts_made_by_ray_are_merged_to_what_an_import_makes() {
     assert!(shards > 2);
 
     // Parts in a folder. A worker is killed: its child dies with it, and the shard is made again.
-    let mut child = script(&python, &place, "parts")
+    let mut child = script(&python, &place, "l.jsonl", "parts")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -131,10 +133,24 @@ fn parts_made_by_ray_are_merged_to_what_an_import_makes() {
     // Again there is nothing to make; what is missing is made.
     fs::remove_dir_all(place.path("parts/part-000002")).unwrap();
     let again = events(&Ran::of(
-        &script(&python, &place, "parts").output().unwrap(),
+        &script(&python, &place, "l.jsonl", "parts")
+            .output()
+            .unwrap(),
     ));
     assert_eq!(count(&again, "shard"), 1);
     assert_eq!(again.last().unwrap()["frames"], 0);
+
+    // A sweep's trainings are tasks in the same way.
+    place.result(&format!(
+        "sweep q{ARCHITECTURES} --set seed=0,1 --depths head --how-many-training-steps 10 --out t.jsonl"
+    ));
+    let trained = events(&Ran::of(
+        &script(&python, &place, "t.jsonl", "runs").output().unwrap(),
+    ));
+    assert_eq!(count(&trained, "shard"), 2);
+    assert_eq!(trained.last().unwrap()["runs"].as_array().unwrap().len(), 2);
+    let runs = fs::read_dir(place.path("q/runs")).unwrap();
+    assert_eq!(runs.count(), 2);
 }
 
 #[test]
@@ -156,7 +172,7 @@ fn films_and_parts_may_lie_in_a_store() {
         place.path("bucket").display()
     );
     let store = format!("file://{}", place.path("store").display());
-    let mut command = script(&python, &place, &store);
+    let mut command = script(&python, &place, "l.jsonl", &store);
     let lines = events(&Ran::of(
         &command.args(["--media", &media]).output().unwrap(),
     ));
@@ -168,7 +184,7 @@ fn films_and_parts_may_lie_in_a_store() {
     // A file that is not in the store: one sentence with its name.
     fs::remove_dir_all(place.path("store")).unwrap();
     fs::remove_file(place.path("bucket/bars/bars-1.mp4")).unwrap();
-    let mut command = script(&python, &place, &store);
+    let mut command = script(&python, &place, "l.jsonl", &store);
     let ran = Ran::of(
         &command
             .args(["--media", &media, "--retries", "0"])

@@ -59,10 +59,21 @@ pub fn kill_moments(
     place: &Place,
     line: &str,
     length: Duration,
+    then: impl FnMut(Duration),
+) -> u32 {
+    kill_so_many(kills(), place, line, length, then)
+}
+
+/// [`kill_moments`], so many times: for work that takes long.
+pub fn kill_so_many(
+    count: u32,
+    place: &Place,
+    line: &str,
+    length: Duration,
     mut then: impl FnMut(Duration),
 ) -> u32 {
     let mut hits = 0;
-    for moment in moments(length) {
+    for moment in so_many(count, length) {
         hits += u32::from(kill_after(place, line, moment));
         then(moment);
     }

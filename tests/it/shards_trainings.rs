@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::cli_program::Place;
-use crate::kill::{contents, kill_moments};
+use crate::kill::{contents, kill_so_many};
 
 const SWEEP: &str = "--architectures efficientnet-lite0@96 --depths head,last-1 --set split_seed=0,1 \
                      --how-many-training-steps 20 --fine-tune-steps 6";
@@ -167,7 +167,7 @@ fn a_killed_training_is_resumed_to_the_same_bits() {
     let whole = kept(&part);
     fs::remove_dir_all(&part).unwrap();
     let mut kills = 0;
-    let hits = kill_moments(&place, &line, length, |_| {
+    let hits = kill_so_many(10, &place, &line, length, |_| {
         place.result(&line);
         assert!(kept(&part) == whole, "other weights");
         let left: Vec<_> = fs::read_dir(place.path("parts")).unwrap().collect();
