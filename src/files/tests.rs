@@ -168,6 +168,31 @@ fn a_link_stays_and_what_it_leads_to_is_written() {
     assert_eq!(fs::read(elsewhere.join("file")).unwrap(), b"new");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_or_device_is_not_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let refused = write(&pipe, b"new", Durability::Renamed).unwrap_err();
+    assert!(
+        refused.to_string().contains("give the name of a file"),
+        "{refused}"
+    );
+    let folder = NewFolder::beside(&pipe).unwrap();
+    fs::write(folder.temporary_path().join("inside"), b"new").unwrap();
+    assert!(folder.commit_file("inside").is_err());
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    assert_eq!(names(dir.path()), ["pipe"]);
+    // A link to one leads to the same.
+    std::os::unix::fs::symlink("pipe", dir.path().join("link")).unwrap();
+    assert!(write(&dir.path().join("link"), b"new", Durability::Synced).is_err());
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+}
+
 #[test]
 fn what_is_not_committed_leaves_nothing_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -83,6 +83,7 @@ impl NewFile {
             (folder, name) = Folder::of(&target, Purpose::Change)?;
             place = target;
         }
+        check_ordinary(&place)?;
         Ok(Self {
             temporary: Temporary::new(folder)?,
             place,
@@ -125,6 +126,16 @@ impl NewFile {
             file.sync_all().map_err(fail())?;
         }
         Ok(())
+    }
+}
+
+/// Refuses to put a file in the place of a device or a pipe: a rename would replace it for everybody.
+fn check_ordinary(place: &Path) -> io::Result<()> {
+    match access::metadata(place) {
+        Ok(found) if !(found.is_file() || found.is_dir() || found.is_symlink()) => Err(
+            io::Error::other("it is a device or a pipe; give the name of a file"),
+        ),
+        _ => Ok(()),
     }
 }
 
@@ -181,6 +192,7 @@ impl NewFolder {
     /// Puts one of the files in it to where the folder was to be, over any file that is there; the rest goes.
     pub fn commit_file(self, name: &str) -> Result<(), FileError> {
         let fail = || FileError::new("write", &self.place);
+        check_ordinary(&self.place).map_err(fail())?;
         let from = self.temporary_path().join(name);
         let file = access::open(&from).map_err(fail())?;
         if let Ok(replaced) = access::metadata(&self.place)

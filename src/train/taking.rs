@@ -72,8 +72,8 @@ pub fn take_run(
 /// A file that is not there is damage of the run, not of the disk.
 fn missing(error: TrainError) -> TrainError {
     match error {
-        TrainError::Io { path, error, .. } if error.kind() == ErrorKind::NotFound => {
-            files::damaged(&path)("the file is missing")
+        TrainError::File(file) if file.error.kind() == ErrorKind::NotFound => {
+            files::damaged(&file.path)("the file is missing")
         }
         other => other,
     }
