@@ -216,12 +216,12 @@ fn reduced(image: RgbImage) -> RgbImage {
 /// (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>).
 fn to_npy(tensor: &Tensor) -> Vec<u8> {
     let shape: Vec<String> = tensor.shape.iter().map(usize::to_string).collect();
-    let (descr, data): (&str, Vec<u8>) = match &tensor.data {
-        Element::U8(values) => ("|u1", values.clone()),
-        Element::F32(values) => ("<f4", values.iter().flat_map(|v| v.to_le_bytes()).collect()),
-        // No model takes anything else.
-        _ => ("|u1", Vec::new()),
+    let descr = match &tensor.data {
+        Element::F32(_) => "<f4",
+        // No model takes anything but this and 32-bit floats.
+        _ => "|u1",
     };
+    let data = tensor.data.to_le_bytes();
     let mut header = format!(
         "{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}",
         shape.join(", ")

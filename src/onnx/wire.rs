@@ -45,22 +45,29 @@ pub fn element_of(data_type: i64) -> Option<ElementType> {
 /// A tensor as it stands in a model file, little-endian raw data.
 #[must_use]
 pub fn tensor_to_proto(name: &str, tensor: &Tensor) -> TensorProto {
-    let raw = match &tensor.data {
-        Element::F32(values) => bytes(values, f32::to_le_bytes),
-        Element::F64(values) => bytes(values, f64::to_le_bytes),
-        Element::F16(values) => bytes(values, f16::to_le_bytes),
-        Element::I64(values) => bytes(values, i64::to_le_bytes),
-        Element::I32(values) => bytes(values, i32::to_le_bytes),
-        Element::U8(values) => values.clone(),
-        Element::I8(values) => bytes(values, i8::to_le_bytes),
-        Element::Bool(values) => values.iter().map(|value| u8::from(*value)).collect(),
-    };
     TensorProto {
         name: Some(name.to_owned()),
         dims: tensor.shape.iter().map(|dim| *dim as i64).collect(),
         data_type: Some(data_type(tensor.data.element_type()) as i32),
-        raw_data: Some(raw),
+        raw_data: Some(tensor.data.to_le_bytes()),
         ..TensorProto::default()
+    }
+}
+
+impl Element {
+    /// The elements one after the other, little-endian; truth values as 0 and 1.
+    #[must_use]
+    pub fn to_le_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::F32(values) => bytes(values, f32::to_le_bytes),
+            Self::F64(values) => bytes(values, f64::to_le_bytes),
+            Self::F16(values) => bytes(values, f16::to_le_bytes),
+            Self::I64(values) => bytes(values, i64::to_le_bytes),
+            Self::I32(values) => bytes(values, i32::to_le_bytes),
+            Self::U8(values) => values.clone(),
+            Self::I8(values) => bytes(values, i8::to_le_bytes),
+            Self::Bool(values) => values.iter().map(|value| u8::from(*value)).collect(),
+        }
     }
 }
 

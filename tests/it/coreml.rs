@@ -24,7 +24,7 @@ use super::frozen_graph::{
     agreement, known_graphs, python_with, random_graphs, random_pixels, run_cases,
 };
 use super::networks::Random;
-use super::projects::{of_pictures, quick};
+use super::projects::{of_photos, of_pictures, quick};
 use super::test_frames::TestFrames;
 use super::tflite::{in_onnx_runtime, largest_difference, outputs};
 
@@ -266,12 +266,7 @@ fn photos_predict_the_same_as_core_ml() {
         return;
     };
     let place = Place::new();
-    place.result("new p");
-    place.result(&format!(
-        "import p {} --class-from folder",
-        photos.to_string_lossy()
-    ));
-    let project = Project::open(&place.path("p")).unwrap();
+    let project = of_photos(&place, &photos);
     for architecture in ["efficientnet-lite0@224", "mobilenet-v2@224"] {
         let mut settings = quick(architecture, 500);
         settings.split.validation_percentage = 10;

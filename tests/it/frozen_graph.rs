@@ -19,7 +19,7 @@ use salamander::train::{LiveCurves, Run, train};
 
 use super::cli_program::Place;
 use super::networks::{self, Random};
-use super::projects::{of_pictures, quick};
+use super::projects::{of_photos, of_pictures, quick};
 use super::random_networks;
 use super::test_frames::TestFrames;
 use super::tflite::{in_onnx_runtime, largest_difference, outputs};
@@ -38,8 +38,9 @@ pub fn python_with(folder: &str, module: &str) -> Option<PathBuf> {
     })
 }
 
-/// What a program of `tests/` says of cases, a line for each.
-pub fn run_cases(python: &Path, program: &str, cases: &[Value]) -> Vec<Value> {
+/// The answers of a program of `tests/` to cases, a line for each. `command` is its name, with arguments after it.
+pub fn run_cases(python: &Path, command: &str, cases: &[Value]) -> Vec<Value> {
+    let (program, arguments) = command.split_once(' ').unwrap_or((command, ""));
     let mut child = Command::new(python)
         .args(["-E", "-X", "utf8"])
         .arg(
@@ -47,6 +48,7 @@ pub fn run_cases(python: &Path, program: &str, cases: &[Value]) -> Vec<Value> {
                 .join("tests")
                 .join(program),
         )
+        .args(arguments.split_whitespace())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -59,7 +61,7 @@ pub fn run_cases(python: &Path, program: &str, cases: &[Value]) -> Vec<Value> {
     let output = child.wait_with_output().unwrap();
     let sent = writer.join().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program}: {said}");
+    assert!(output.status.success(), "{command}: {said}");
     sent.unwrap();
     let lines = String::from_utf8(output.stdout).unwrap();
     let lines = lines
@@ -273,12 +275,7 @@ fn photos_predict_the_same_as_a_frozen_graph() {
         return;
     };
     let place = Place::new();
-    place.result("new p");
-    place.result(&format!(
-        "import p {} --class-from folder",
-        photos.to_string_lossy()
-    ));
-    let project = Project::open(&place.path("p")).unwrap();
+    let project = of_photos(&place, &photos);
     for architecture in ["efficientnet-lite0@224", "mobilenet-v2@224"] {
         let mut settings = quick(architecture, 500);
         settings.split.validation_percentage = 10;

@@ -1,5 +1,6 @@
 //! Projects that several tests begin with, and settings that train quickly on any machine.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
@@ -8,6 +9,8 @@ use salamander::jobs::Work;
 use salamander::media::{ClassFrom, ImportOptions, import};
 use salamander::project::{ClassName, Fps, Project, Sampling, SplitSettings};
 use salamander::train::{Run, TrainSettings, find_runs};
+
+use crate::cli_program::Place;
 
 /// A new project with six frames a second of the sample videos, in classes by their folders.
 pub fn of_sample_videos(root: &Path) -> Project {
@@ -39,6 +42,16 @@ fn picture(class: usize, seed: u32) -> RgbImage {
         pixel[class] = value.saturating_add(100);
         Rgb(pixel)
     })
+}
+
+/// A new project with the photos of a folder, in classes by their folders.
+pub fn of_photos(place: &Place, photos: &OsStr) -> Project {
+    place.result("new p");
+    place.result(&format!(
+        "import p {} --class-from folder",
+        photos.to_string_lossy()
+    ));
+    Project::open(&place.path("p")).unwrap()
 }
 
 /// A new project with so many pictures of each of up to three classes, as PNG: read to the same bits by everybody.

@@ -1,8 +1,7 @@
 //! TensorFlow Lite files, run by `LiteRT` and, read back, by ONNX Runtime, against the networks that they were written of.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -18,6 +17,7 @@ use salamander::project::{Project, Split};
 use salamander::train::{LiveCurves, Run, train};
 
 use super::export::{follow_readme, interpreter, python};
+use super::frozen_graph::run_cases;
 use super::networks::{self, Random};
 use super::projects::{of_pictures, quick};
 use super::random_networks;
@@ -87,34 +87,12 @@ pub fn runtimes(names: &[&'static str]) -> Vec<Runtime> {
 
 /// What a runtime says of models, each with an input.
 pub fn run_in(runtime: &Runtime, cases: &[(PathBuf, PathBuf)]) -> Vec<Value> {
-    let mut child = Command::new(&runtime.python)
-        .args(["-E", "-X", "utf8"])
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run_tflite.py"))
-        .arg(runtime.name)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut list = String::new();
-    for (model, input) in cases {
-        list += &json!({"model": model, "input": input}).to_string();
-        list.push('\n');
-    }
-    let mut stdin = child.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || stdin.write_all(list.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    let sent = writer.join().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", runtime.name);
-    sent.unwrap();
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let lines = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap());
-    let lines: Vec<Value> = lines.collect();
-    assert_eq!(lines.len(), cases.len());
-    lines
+    let cases = cases
+        .iter()
+        .map(|(model, input)| json!({"model": model, "input": input}));
+    let cases: Vec<Value> = cases.collect();
+    let command = format!("run_tflite.py {}", runtime.name);
+    run_cases(&runtime.python, &command, &cases)
 }
 
 pub fn outputs(line: &Value) -> Vec<f32> {

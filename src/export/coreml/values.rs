@@ -104,11 +104,8 @@ pub(super) fn floats(data: &Element, lens: &[usize]) -> Option<Value> {
             });
             Some(immediate(DataType::Float32, lens, numbers))
         }
-        Element::F16(values) => {
-            let values = values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect();
+        Element::F16(_) => {
+            let values = data.to_le_bytes();
             let numbers = Numbers::Bytes(RepeatedBytes { values });
             Some(immediate(DataType::Float16, lens, numbers))
         }

@@ -7,7 +7,7 @@ use prost::Message;
 use crate::evaluate::Recipe;
 use crate::export::nhwc::{Operator, Program, TensorId, Unwritable, lower};
 use crate::graph::Graph;
-use crate::onnx::{Element, ElementType, Tensor};
+use crate::onnx::{ElementType, Tensor};
 
 use super::schema::attr_value::Value;
 use super::schema::tensor_shape_proto::Dim;
@@ -189,19 +189,7 @@ impl Writer<'_> {
     /// Adds a constant of a name like that, and returns its name.
     pub fn constant(&mut self, name: &str, tensor: &Tensor) -> String {
         let element = tensor.data.element_type();
-        let tensor_content = match &tensor.data {
-            Element::F32(values) => values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect(),
-            Element::I32(values) => values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect(),
-            Element::U8(values) => values.clone(),
-            // Nothing else is lowered.
-            _ => Vec::new(),
-        };
+        let tensor_content = tensor.data.to_le_bytes();
         let proto = TensorProto {
             dtype: data_type(element) as i32,
             tensor_shape: Some(shape(&tensor.shape)),

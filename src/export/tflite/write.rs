@@ -260,7 +260,7 @@ impl<'a> Writer<'a> {
             Some(contents) => match &contents.data {
                 Element::F32(values) if self.are_halves(values) => self.widened(id, values),
                 data => {
-                    let buffer = self.buffer(&bytes_of(data));
+                    let buffer = self.buffer(&data.to_le_bytes());
                     self.add_quantized(&info.name, &info.shape, kind, buffer, known)
                 }
             },
@@ -368,36 +368,5 @@ pub(super) fn type_of(element: ElementType) -> fb::TensorType {
         ElementType::U8 => fb::TensorType::UINT8,
         ElementType::I8 => fb::TensorType::INT8,
         ElementType::Bool => fb::TensorType::BOOL,
-    }
-}
-
-fn bytes_of(data: &Element) -> Vec<u8> {
-    match data {
-        Element::F32(values) => values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
-        Element::F64(values) => values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
-        Element::F16(values) => values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
-        Element::I64(values) => values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
-        Element::I32(values) => values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
-        Element::U8(values) => values.clone(),
-        Element::I8(values) => values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
-        Element::Bool(values) => values.iter().map(|value| u8::from(*value)).collect(),
     }
 }
