@@ -1,6 +1,8 @@
 //! The command line end to end: videos in, trained model out, each command's JSON lines and exit codes.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -518,4 +520,33 @@ fn deeper_training_from_estimate_to_export() {
     // Said again, it is done already.
     let again = place.result("train p --resume latest --fine-tune-steps 50");
     assert_eq!(again, extended);
+}
+
+/// `README.md` names every command, and `docs/json.md` says what each writes.
+#[test]
+fn documents_know_every_command() {
+    let help = Place::new().line("--help").stdout;
+    let (_, commands) = help.split_once("\nCommands:\n").unwrap();
+    let (commands, _) = commands.split_once("\n\n").unwrap();
+    let names: Vec<&str> = commands
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("  ")
+                .filter(|rest| !rest.starts_with(' '))
+        })
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let [readme, json] =
+        ["README.md", "docs/json.md"].map(|file| fs::read_to_string(root.join(file)).unwrap());
+    for name in names {
+        let code = format!("`{name}`");
+        assert!(readme.contains(&code), "README.md does not name {name}");
+        // A window writes nothing.
+        let is_there =
+            name == "open" || json.contains(&code) || json.contains(&format!("`{name} "));
+        assert!(is_there, "docs/json.md does not describe {name}");
+    }
 }
