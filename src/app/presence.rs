@@ -1,4 +1,4 @@
-//! Whether the open project can be changed: it may be open for looking only, or be gone; and what is done when its
+//! Whether the open project can be changed (it may be open for reading only, or be gone), and what happens when its
 //! folders change from outside.
 
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl App {
         self.scans
     }
 
-    /// Takes in what was seen of the project's folders.
+    /// Handles changes that the watcher of the project's folders reports.
     pub(super) fn follow_watch(&mut self) {
         let Some(session) = &mut self.session else {
             return;

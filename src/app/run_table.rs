@@ -1,11 +1,11 @@
-//! The runs as a table: what each was called and measured, and the settings in which they differ.
+//! The runs as a table: names, figures, and the settings in which they differ.
 
 use super::train::RunEntry;
 use super::words;
 use crate::train::schema::{Group, Kind, SETTINGS, Setting, Value};
 use crate::train::{RunId, RunState, TrainSettings};
 
-/// What a cell is sorted by.
+/// The sort key of a cell.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SortKey {
     /// A number; what has none comes last.
@@ -66,7 +66,7 @@ pub struct RunColumn {
 /// A row: what it is of, with a cell for each column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRow<Id> {
-    /// What it is of.
+    /// The item that the row describes.
     pub id: Id,
     /// Its cells.
     pub cells: Vec<RunCell>,
@@ -86,7 +86,7 @@ pub type RunTable = CellTable<RunId>;
 
 /// A setting of a run.
 pub(super) fn cell(setting: &Setting, settings: &TrainSettings) -> RunCell {
-    // What a run does not have differs from nothing.
+    // A setting that a run does not have is no difference.
     if setting.group == Group::FineTuning && !settings.fine_tune.is_on() {
         return RunCell::number("–".to_owned(), None);
     }

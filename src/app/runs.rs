@@ -72,7 +72,7 @@ impl App {
             },
             |app, task, result| match result {
                 Ok((entries, problems)) => {
-                    // What was begun later knows better, though it may be there first.
+                    // Of two reads the one that was begun later is kept, even if it finishes first.
                     if let Some(session) = &mut app.session
                         && session.train.reading == Some(task)
                     {
@@ -94,7 +94,7 @@ impl App {
         self.load_sweeps();
     }
 
-    /// Gives a run a name and a note; what was there is written over.
+    /// Gives a run a name and a note, replacing those it had.
     pub(super) fn set_note(&mut self, id: &RunId, note: RunNote) {
         let Some(session) = &mut self.session else {
             return;

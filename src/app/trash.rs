@@ -9,7 +9,7 @@ use crate::jobs::{JobError, Work};
 use crate::project::{History, Project, ProjectError, Trash};
 
 impl App {
-    /// Looks how much there is, and asks.
+    /// Counts what is in the trash, and asks whether to delete it.
     pub(super) fn ask_empty_trash(&mut self) {
         let Some(session) = &self.session else {
             return;
@@ -26,7 +26,7 @@ impl App {
                     Ok(found) if found.files == 0 => {
                         app.notes.add(Tone::Info, "The trash is empty");
                     }
-                    // Whatever is being asked meanwhile comes first.
+                    // Another dialog that was opened meanwhile is not replaced.
                     Ok(found) if app.dialog.is_none() => {
                         app.dialog = Some(Dialog::EmptyTrash(found));
                     }
@@ -78,7 +78,7 @@ impl App {
     }
 
     /// Runs `delete`, which returns how many files it deleted, on `files` of them in the background. Says what `done`
-    /// makes of that, or `cancelled`.
+    /// returns for that number, or `cancelled`.
     fn delete_in_trash(
         &mut self,
         title: &'static str,

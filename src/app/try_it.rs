@@ -19,7 +19,7 @@ const MOST_PREDICTIONS: usize = 300;
 /// Longest side of a prediction's thumbnail, pixels.
 const THUMB_PX: u32 = 240;
 
-/// An image that is not of the project, and what the model says of it.
+/// An image that is not of the project, and its prediction.
 pub struct FilePrediction {
     /// The file.
     pub path: PathBuf,
@@ -50,7 +50,7 @@ impl FilePredictions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that are there, the first of very many.
+    /// The predictions so far; of very many, the first.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<FilePrediction>> {
         self.came().list.clone()
@@ -62,7 +62,7 @@ impl FilePredictions {
         Arc::clone(&self.came().timelines)
     }
 
-    /// Another one whenever there are other predictions.
+    /// Changes whenever the predictions do.
     #[must_use]
     pub fn version(&self) -> (usize, u64) {
         (Arc::as_ptr(&self.0).addr(), self.came().images)
@@ -120,7 +120,7 @@ impl App {
         session.evaluate.player = Some(player);
     }
 
-    /// Lets the film follow what is wanted; closes it when its page is left.
+    /// Plays the film as the user asked; closes it when its page is left.
     pub(super) fn follow_player(&mut self) {
         let Some(session) = &mut self.session else {
             return;

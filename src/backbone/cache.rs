@@ -11,10 +11,10 @@
 //! | 40..48 | first bytes of the BLAKE3 hash of bytes 0..40 and the row |
 //!
 //! The row is written before its entry, so that a killed process leaves whole entries with whole rows and
-//! at most a tail, which the next writer cuts off. A power cut may leave anything: the check sum of each
-//! row is checked when it is first read, and what does not fit is computed again. Fifty thousand
-//! frames are two files, and reading the index is one read of 2.4 MB. Rows are never held in memory: what is
-//! read often is in the system's own cache of files.
+//! at most a tail, which the next writer cuts off. A power cut may leave anything: the checksum of each
+//! row is checked when it is first read, and a damaged row is computed again. Fifty thousand
+//! frames are two files, and reading the index is one read of 2.4 MB. Rows are never held in memory: the
+//! system's file cache holds what is read often.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -27,7 +27,7 @@ use super::BackboneError;
 
 const ENTRY_BYTES: usize = 48;
 
-/// What a row is filed under: the image file's content and the view of it.
+/// The key of a row: the image file's content and the view of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     /// BLAKE3 hash of the file's bytes.
@@ -120,7 +120,7 @@ impl Cache {
         Ok(cache)
     }
 
-    /// What there are rows of, in the order of the hashes.
+    /// The keys of all rows, in the order of their hashes.
     pub(super) fn keys(&self) -> Vec<Key> {
         let mut keys: Vec<Key> = self.index.keys().copied().collect();
         keys.sort_unstable_by_key(|key| (key.content, key.view));
@@ -219,7 +219,7 @@ impl Cache {
         self.writable
     }
 
-    /// What a row takes on disk, with its entry.
+    /// Bytes of a row on disk, with its entry.
     pub(super) fn row_bytes(elements: usize, element_bytes: usize) -> u64 {
         (elements * element_bytes + ENTRY_BYTES) as u64
     }

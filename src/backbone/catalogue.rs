@@ -60,7 +60,7 @@ pub struct Backbone {
     pub multiply_accumulates: u64,
     /// The accuracy that was published, of those that ship with Salamander.
     pub imagenet_top1: Option<PublishedTop1>,
-    /// SPDX licence; of a project's own what was said of it.
+    /// SPDX licence; of a project's own, what the user stated.
     pub licence: String,
     /// Name of the file with the licence's text.
     licence_file: String,
@@ -82,7 +82,7 @@ pub struct Backbone {
     pub std: [f32; 3],
 }
 
-/// What is to be known of a backbone that was added to a project.
+/// Additional facts of a backbone that was added to a project.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Own {
     /// Its name without the hash, for people.
@@ -218,7 +218,7 @@ pub struct ModelStatus {
     pub file: Result<PathBuf, BackboneError>,
 }
 
-/// Looks at every shipped model file and checks its hash.
+/// Reads every shipped model file and checks its hash.
 pub fn model_status() -> Result<Vec<ModelStatus>, BackboneError> {
     Ok(catalogue()?
         .iter()
@@ -236,7 +236,7 @@ pub fn model_status() -> Result<Vec<ModelStatus>, BackboneError> {
 /// `../share/salamander/models`, the source folder.
 #[must_use]
 pub fn model_dirs() -> Vec<PathBuf> {
-    // Whoever names a folder means that one: another model from elsewhere would be a surprise.
+    // Only the folder that the user named: a model from elsewhere would be a surprise.
     if let Some(dir) = std::env::var_os("SALAMANDER_MODELS").filter(|dir| !dir.is_empty()) {
         return vec![PathBuf::from(dir)];
     }

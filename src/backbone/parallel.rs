@@ -36,7 +36,7 @@ where
         let mut tools = match make() {
             Ok(tools) => tools,
             Err(error) => {
-                // Nobody listens once another worker has failed, which is as well.
+                // The receiver is gone once another worker has failed; then the result is not needed.
                 drop(sender.send(Err(error)));
                 return;
             }

@@ -10,7 +10,7 @@ use super::cache::{Cache, Key};
 use super::content::{Contents, Stamp};
 use super::tools::Model;
 
-/// Files of the cache: readable backbone, and a hash of what else decides the numbers.
+/// Name of the cache's files: the backbone, and a hash of everything else that determines the numbers.
 pub(super) fn cache_name(model: &Model, model_hash: &str) -> String {
     let mut all = format!("{model_hash} {}", model.preprocessing.fingerprint());
     if let Some(tuned) = model.tuned {
@@ -38,7 +38,7 @@ impl Store {
             .is_file()
     }
 
-    /// `None`, with a warning, when the cache cannot be used: then it is slower, not wrong.
+    /// `None`, with a warning, when the cache cannot be used: everything is computed then.
     pub fn open(
         dir: &Path,
         name: &str,

@@ -1,4 +1,4 @@
-//! What the workers that compute bottlenecks load, each thing when it is first needed.
+//! The sessions and files that the workers computing bottlenecks need, each loaded on first use.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,7 +48,7 @@ impl<'a> Model<'a> {
     }
 }
 
-/// The activations that are made on the way.
+/// The activations that are computed along with the bottlenecks.
 pub(super) struct Also {
     store: Mutex<ActivationStore>,
     front: Arc<FrontModel>,
@@ -145,7 +145,7 @@ impl<'a> Tools<'a> {
         made(&mut self.extractor, || self.model.extractor())?.extract(picture)
     }
 
-    /// Puts the activation of an image where it is kept; returns the bottleneck that came with it, unless that
+    /// Stores the activation of an image; returns the bottleneck that was computed with it, unless that
     /// is known already.
     pub fn activation(
         &mut self,

@@ -6,7 +6,7 @@ use crate::text::{percent, visible};
 
 use super::{Certificate, Model, WrittenModel, snippets};
 
-/// What every `README.txt` of an export begins and ends with.
+/// The first and the last words of every `README.txt` of an export, by which it is recognised.
 pub(super) const FIRST_WORDS: &str = "An image classifier made by Salamander ";
 pub(super) const LAST_WORDS: &str = " What was trained on top is yours.\n";
 

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-/// What stands around the checksum.
+/// The text before and after the checksum.
 const CHECKSUM: [&str; 2] = [",\n  \"checksum\": \"", "\"\n}\n"];
 
 /// Why a file with a wrong checksum is refused.
@@ -12,7 +12,7 @@ pub const ALTERED: &str = "it is not what was written, its checksum is another";
 /// An object as JSON with its checksum.
 ///
 /// # Errors
-/// When it cannot be JSON.
+/// When it cannot be serialised.
 pub fn json_with_checksum(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     let mut text = serde_json::to_vec_pretty(value)?;
     if text.ends_with(b"\n}") {
@@ -24,14 +24,14 @@ pub fn json_with_checksum(value: &impl Serialize) -> Result<Vec<u8>, serde_json:
     Ok(text)
 }
 
-/// Whether a document is what [`json_with_checksum`] made. One without a checksum, of an earlier version, is taken for that.
+/// Whether a document is what [`json_with_checksum`] made. One without a checksum, of an earlier version, passes.
 #[must_use]
 pub fn is_as_written(text: &[u8]) -> bool {
     split(text)
         .is_none_or(|(object, checksum)| blake3::hash(object).to_hex().as_bytes() == checksum)
 }
 
-/// What a checksum is of, and its digits.
+/// The bytes that a checksum covers, and its digits.
 fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let [before, after] = CHECKSUM;
     let text = text.strip_suffix(after.as_bytes())?;

@@ -1,7 +1,7 @@
 //! Networks as graphs of typed operators: building, reading, changing, differentiating and writing them.
 //!
-//! What an operator *is* stands in one file for its family, under `ops/`. The format of model files is known to
-//! `onnx.rs` alone, and what runs them to the layer [`crate::onnx`].
+//! Everything about an operator is in the file of its family under `ops/`. Only `onnx.rs` knows the format of model files,
+//! and only the layer [`crate::onnx`] runs them.
 
 mod attributes;
 mod build;

@@ -9,7 +9,7 @@ pub enum AutoPad {
     /// As written out.
     #[default]
     Explicit,
-    /// As many windows as pixels divided by the stride, the odd padding behind.
+    /// As many windows as pixels divided by the stride; an odd pixel of padding goes to the end.
     SameUpper,
     /// The same, the odd padding in front.
     SameLower,
@@ -105,7 +105,7 @@ impl Sliding {
         Some(window)
     }
 
-    /// The taps that are written down.
+    /// The taps that the attributes state.
     #[must_use]
     pub fn taps(&self) -> Option<Vec<usize>> {
         lengths(&self.kernel).filter(|taps| !taps.is_empty())
@@ -166,8 +166,8 @@ impl Window {
         (self.output[at] - 1) * self.strides[at] + self.extent(at)
     }
 
-    /// How many taps there would be if the kernel went on for as long as all windows still had a pixel under each
-    /// tap: the kernel's own number, or more where the last window does not reach the end.
+    /// The largest number of taps with which all windows would still fit the padded input: the kernel's own number, or more
+    /// where the last window does not reach the end.
     #[must_use]
     pub fn taps_reached(&self, at: usize) -> usize {
         let padded = self.before[at] + self.input[at] + self.after[at];
@@ -175,8 +175,8 @@ impl Window {
         room / self.dilations[at] + 1
     }
 
-    /// The padding, before and after, with which the convolution backwards gives a map of the length of the input: of
-    /// the output with `stride - 1` zeros behind each pixel and with the taps in the opposite order. `None` where it
+    /// The padding, before and after, with which the convolution of the backward pass gives a map of the length of the input: it reads
+    /// the output's gradient with `stride - 1` zeros after each pixel, with the taps in the opposite order. `None` where it
     /// would have to be negative.
     #[must_use]
     pub fn pads_backwards(&self) -> Option<[Vec<usize>; 2]> {

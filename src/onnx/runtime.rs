@@ -183,7 +183,7 @@ fn load(path: PathBuf, version: String) -> Result<Loaded, OnnxError> {
     Ok(Loaded { info, environment })
 }
 
-/// What ONNX Runtime says goes to the log; errors come back as return values too.
+/// ONNX Runtime's messages go to the log; errors are returned as well.
 fn logged(level: LogLevel, _category: &str, _id: &str, place: &str, message: &str) {
     let level = match level {
         LogLevel::Verbose => log::Level::Trace,

@@ -1,4 +1,4 @@
-//! From a project to what a training learns from: frames, their split, their bottlenecks.
+//! The training data of a project: frames, their split, their bottlenecks.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -88,7 +88,7 @@ pub(super) fn select(
     })
 }
 
-/// What the loop needs, and what took part in the end.
+/// The input of the training loop, and the frames that take part in the end.
 pub(super) struct Prepared {
     pub classes: Vec<RunClass>,
     /// Training, validation and test frames, in this order.
@@ -97,7 +97,7 @@ pub(super) struct Prepared {
     pub notes: Vec<String>,
 }
 
-/// Computes bottlenecks, leaves out what cannot be used, and says so.
+/// Computes bottlenecks, and leaves out frames that cannot be used, with a warning.
 pub(super) fn prepare(
     project: &Project,
     settings: &TrainSettings,
@@ -106,7 +106,7 @@ pub(super) fn prepare(
     mut frames: Vec<RunFrame>,
     work: &Work,
 ) -> Result<Prepared, TrainError> {
-    // Frames of one side follow each other, so that the table falls into the three sides without a copy of it.
+    // Frames of one side are contiguous, so that the table is divided into the three sides without copying it.
     frames.sort_by_key(|frame| side_of(frame.split));
     let paths: Vec<PathBuf> = frames
         .iter()
@@ -259,7 +259,7 @@ pub(super) fn prepare(
     })
 }
 
-/// The place of a side among the frames of a training.
+/// The position of a side in the order of a training's frames.
 fn side_of(split: Split) -> usize {
     match split {
         Split::Train => 0,

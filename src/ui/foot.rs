@@ -14,7 +14,7 @@ use crate::project::SourceKind;
 
 /// Height of the bar, points.
 const HEIGHT: f32 = 34.0;
-/// What is through sooner is not shown: nothing flashes.
+/// Tasks that end sooner are not shown, so that nothing flashes.
 const BATCH_SHOWN_AFTER: Duration = Duration::from_millis(350);
 
 /// Paints the bar.
@@ -60,7 +60,7 @@ pub fn foot_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
         });
 }
 
-/// Whether the workspace that is shown tells how far a task is, and has its buttons: they stand once.
+/// Whether the workspace that is shown has the progress and buttons of a task itself, so that the bar leaves them out.
 fn stands_above(app: &App, id: TaskId) -> bool {
     let Some(session) = &app.session else {
         let making = app.making.as_ref();

@@ -12,7 +12,7 @@ use super::asked::{Answer, Asked, Layout, Whence};
 use super::head::{self, Pooled, PooledChoice};
 use super::input;
 
-/// A value of a network may have so many numbers for one image: 1 GB.
+/// The largest value of a network for one image, in elements: 1 GB as fp32.
 const MOST_ELEMENTS: usize = 1 << 28;
 
 /// A network that is to be added, and what is known of it.
@@ -28,7 +28,7 @@ pub struct Inspected {
     pub(super) input_element: Option<ElementType>,
     /// Whether weights are fp16 in the file.
     pub(super) holds_halves: bool,
-    /// What was said.
+    /// What the user stated.
     pub asked: Asked,
     /// The order of the input's dimensions.
     pub layout: Answer<Layout>,
@@ -38,14 +38,14 @@ pub struct Inspected {
     pub normalisation: Answer<[[f32; 3]; 2]>,
     /// The layer that becomes the bottleneck.
     pub pooled: Answer<Pooled>,
-    /// What else could be taken for it.
+    /// Other layers that could become the bottleneck.
     pub choices: Vec<PooledChoice>,
 }
 
-/// Reads the network in `path` and finds what can be found; `asked` has what the person says.
+/// Reads the network in `path` and infers what it can; `asked` has what the user states.
 ///
 /// # Errors
-/// When the file is no usable network, or says something else than the person.
+/// When the file is no usable network, or contradicts the user.
 pub fn inspect(path: &Path, asked: &Asked) -> Result<Inspected, BackboneError> {
     let fail = |reason: String| BackboneError::Add {
         path: path.to_owned(),
@@ -67,7 +67,7 @@ pub fn inspect(path: &Path, asked: &Asked) -> Result<Inspected, BackboneError> {
     let input_element = elements.get(graph.name_of(input)).copied();
     let layout = input::layout(&graph, input, asked).map_err(fail)?;
     let size_px = input::size(&graph, input, layout.value, asked).map_err(fail)?;
-    // For one image of that size all that can be known is known.
+    // For one image of that size all shapes are known that can be.
     let known = match (layout.value, size_px.value) {
         (Some(layout), Some(side)) => of_one_image(&graph, input, layout, side).map_err(fail)?,
         _ => graph.clone(),
@@ -130,7 +130,7 @@ fn of_one_image(graph: &Graph, input: ValueId, layout: Layout, side: u32) -> Res
     Ok(known)
 }
 
-/// That no value is larger than any classifier has.
+/// Checks that no value is larger than those of any classifier.
 fn within_bounds(graph: &Graph) -> Result<(), String> {
     for node in graph.nodes() {
         for value in node.makes() {
@@ -147,7 +147,7 @@ fn within_bounds(graph: &Graph) -> Result<(), String> {
     Ok(())
 }
 
-/// What a graph's error says, without the words that go before it.
+/// The message of a graph's error, without its prefix.
 pub(super) fn said(error: GraphError) -> String {
     match error {
         GraphError::Model(reason) | GraphError::Onnx(OnnxError::Model(reason)) => reason,
@@ -156,7 +156,7 @@ pub(super) fn said(error: GraphError) -> String {
 }
 
 impl Inspected {
-    /// What it is called: as the person said, or as the file; letters, digits and hyphens.
+    /// Its name: the user's, or the file's; letters, digits and hyphens.
     #[must_use]
     pub fn title(&self) -> String {
         let stem = self.file.path().file_stem().unwrap_or_default();
@@ -164,13 +164,13 @@ impl Inspected {
         title(self.asked.name.as_deref().unwrap_or(&stem))
     }
 
-    /// What wrote the file, as it says.
+    /// The program that wrote the file, as stated in it.
     #[must_use]
     pub fn producer(&self) -> &str {
         self.file.producer()
     }
 
-    /// What must still be said before it can be added: the option of the command line, and a sentence.
+    /// What the user must still state before it can be added: the option of the command line, and a sentence.
     #[must_use]
     pub fn missing(&self) -> Option<(&'static str, String)> {
         if self.layout.whence == Whence::Missing {

@@ -54,9 +54,9 @@ pub const NEGATIVE: [[u8; 3]; 17] = [
 
 /// Opacity of the strongest colour, 0..=255.
 const STRONGEST: f64 = 165.0;
-/// The tables begin black, which would darken the image where nothing is.
+/// The tables begin black, which would darken the image where the map is zero.
 const FIRST: f64 = 0.3;
-/// What the network does not see.
+/// The colour of what the network does not see.
 const CUT_AWAY: [u8; 4] = [0, 0, 0, 120];
 
 /// The colour, with its opacity, of a value as a part of the limit, -1..=1.

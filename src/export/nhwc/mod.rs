@@ -1,7 +1,7 @@
-//! Networks as TensorFlow has them: channels last, one image at a time, every shape known.
+//! Networks in TensorFlow's terms: channels last, one image at a time, every shape known.
 //!
-//! A [`Graph`](crate::graph::Graph) means what ONNX means: channels first, padding written out, activations of their
-//! own. [`lower()`] says the same in TensorFlow's terms, once for all formats that come from there. These terms are
+//! A [`Graph`](crate::graph::Graph) has the semantics of ONNX: channels first, explicit padding, activations as operators of
+//! their own. [`lower()`] translates it into TensorFlow's terms, once for all formats that come from there. These terms are
 //! types of their own rather than operators of the graph: an operator of the graph answers for its gradient, its cost
 //! and its ONNX spelling, and none of that exists for a convolution with a fused activation.
 
@@ -26,7 +26,7 @@ pub(crate) use layers::counted;
 pub(crate) use lower::{lower, prepared};
 pub(crate) use place::transposed;
 
-/// Why a network cannot be said in TensorFlow's terms.
+/// Why a network cannot be expressed in TensorFlow's terms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("“{node}” ({operator}) {reason}")]
 pub struct Unwritable {
@@ -34,7 +34,7 @@ pub struct Unwritable {
     pub node: String,
     /// The node's operator.
     pub operator: String,
-    /// What is in the way, as the rest of a sentence.
+    /// The reason, as the rest of a sentence.
     pub reason: String,
 }
 
@@ -53,11 +53,11 @@ pub(crate) struct TensorInfo {
     pub element: ElementType,
     /// Its contents, of a constant.
     pub contents: Option<Arc<Tensor>>,
-    /// What its integers stand for; `None` of real numbers, and of integers that are just that.
+    /// Its quantization; `None` for real numbers and for plain integers.
     pub quantization: Option<Arc<Quantization>>,
 }
 
-/// What the integers of a tensor stand for: `scale · (integer - zero)`.
+/// The quantization of a tensor: the real value is `scale · (integer - zero)`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Quantization {
     /// One for the tensor, or one for each index of `axis`.
@@ -104,7 +104,7 @@ pub(crate) enum Activation {
 /// Where a window's padding goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Padding {
-    /// As many windows as pixels divided by the stride, the odd padding behind.
+    /// As many windows as pixels divided by the stride; an odd pixel of padding goes to the end.
     Same,
     /// None.
     Valid,
@@ -193,7 +193,7 @@ pub(crate) enum Kind {
     Prelu,
     /// Along the last dimension.
     Softmax,
-    /// Tensors in a row.
+    /// Concatenates tensors.
     Concat { axis: usize },
     /// Along axes.
     Reduce {
@@ -212,9 +212,9 @@ pub(crate) enum Kind {
     Reshape,
     /// Dimensions in another order.
     Transpose { perm: Vec<usize> },
-    /// What the output's integers stand for: of real numbers, or of integers that stand for them otherwise.
+    /// Quantizes real numbers, or requantizes integers, to the output's scale and zero point.
     Quantize,
-    /// The real numbers that integers stand for.
+    /// Dequantizes integers to real numbers.
     Dequantize,
 }
 
@@ -229,9 +229,9 @@ pub(crate) struct Operator {
 /// A network in TensorFlow's terms.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Program {
-    /// Those that nothing reads any more among them.
+    /// Including those that nothing reads any more.
     pub tensors: Vec<TensorInfo>,
-    /// Each after those that it reads from.
+    /// In topological order.
     pub operators: Vec<Operator>,
     pub inputs: Vec<TensorId>,
     pub outputs: Vec<TensorId>,

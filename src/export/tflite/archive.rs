@@ -1,4 +1,4 @@
-//! The ZIP archive behind a model: one file, stored as it is, found by readers from the end of the whole file.
+//! The ZIP archive appended to a model: one uncompressed file; readers find the archive from the end of the whole file.
 
 /// The date of every file: 1 January 1980, the first one that ZIP has, so that the same labels give the same bytes.
 const DATE: u16 = (1 << 5) | 1;
@@ -14,12 +14,12 @@ const END_LEN: usize = 22;
 const CENTRAL_LEN: usize = 46;
 const LOCAL_LEN: usize = 30;
 
-/// An archive of one file, to stand behind `before` bytes.
+/// An archive of one file, to be appended to `before` bytes.
 pub(super) fn archive(before: usize, name: &str, contents: &[u8]) -> Vec<u8> {
     let number = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
     let name_len = u16::try_from(name.len()).unwrap_or(u16::MAX);
     let mut bytes = Vec::new();
-    // What both headers of the file have in common, from the flags to the length of the name and of nothing more.
+    // The fields that both headers of the file share, from the flags to the length of the name and of an empty extra field.
     let mut common = Vec::new();
     for half in [FLAGS, 0, 0, DATE] {
         common.extend(half.to_le_bytes());

@@ -1,4 +1,4 @@
-//! What each operator of the format does, in ONNX's operators.
+//! Translates each operator of the format into ONNX's operators.
 
 use crate::graph::ops::{
     Activation, Conv, Elementwise, Linear, Moves, Pool, PoolKind, Reduce, ReduceKind, Softmax,
@@ -13,9 +13,9 @@ use super::schema::tflite as fb;
 
 use fb::BuiltinOperator as Code;
 
-/// Pixels as the format has them, for an operator that wants channels first.
+/// From the format's order of dimensions to channels first.
 const TO_FIRST: [i64; 4] = [0, 3, 1, 2];
-/// And what it gives, for the format.
+/// The inverse.
 const TO_LAST: [i64; 4] = [0, 2, 3, 1];
 
 impl Reader<'_> {
@@ -182,7 +182,7 @@ impl Reader<'_> {
                 let to = self.tensor(output)?;
                 self.graph.cast(x, element(to)?)
             }
-            // What integers stand for is read everywhere, and what is read becomes integers where it is stored.
+            // Integers are dequantized wherever they are read, and quantized where they are stored.
             Code::QUANTIZE => x,
             Code::DEQUANTIZE => match element(self.tensor(inputs[0])?)? {
                 ElementType::F16 => self.graph.cast(x, element(self.tensor(output)?)?),
@@ -310,8 +310,8 @@ impl Reader<'_> {
         }
     }
 
-    /// ONNX Runtime has no SAME for windows with holes or, in pools, apart from each other: there the padding that gives
-    /// the size that the file says, the odd one behind.
+    /// ONNX Runtime has no SAME for dilated windows nor, in pools, for strides: there explicit padding that gives
+    /// the size that the file states, an odd pixel at the end.
     fn without_same(
         &self,
         mut sliding: Sliding,

@@ -54,7 +54,7 @@ fn find_in(places: Vec<PathBuf>) -> Result<WebRuntime, ExportError> {
 }
 
 fn places() -> Vec<PathBuf> {
-    // Whoever names a folder means that one.
+    // Only the folder that the user named.
     if let Some(dir) = std::env::var_os(VARIABLE).filter(|dir| !dir.is_empty()) {
         return vec![PathBuf::from(dir)];
     }

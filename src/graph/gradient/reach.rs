@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::graph::{Graph, ValueId};
 
-/// From where on a graph can be trained.
+/// The part of a graph that can be trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
     /// The nodes that the output depends on and that have no rule, first to last.
@@ -23,10 +23,10 @@ pub struct WithoutRule {
     pub node: String,
 }
 
-/// Finds from where on the way to `output` all operators have gradient rules. Constants are on no way.
+/// Finds the earliest values from which all operators up to `output` have gradient rules. Constants are left out.
 #[must_use]
 pub fn reach(graph: &Graph, output: ValueId) -> Reach {
-    // Values that the output depends on, and those of them that a gradient of the output gets to.
+    // Values that the output depends on, and those of them that a gradient of the output reaches.
     let mut needed: HashSet<ValueId> = HashSet::from([output]);
     let mut reached: HashSet<ValueId> = HashSet::from([output]);
     let mut found = Reach {

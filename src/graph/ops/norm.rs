@@ -12,9 +12,9 @@ pub enum Norm {
     Batch {
         /// ε.
         epsilon: f32,
-        /// How slowly statistics follow, where they are measured.
+        /// Momentum of the running statistics, where they are measured.
         momentum: f32,
-        /// Whether statistics are measured again.
+        /// Whether statistics are measured on each batch (training mode).
         training: bool,
     },
     /// The same over the last dimensions of each example, with its own mean and variance; inputs: x, scale, bias.
@@ -23,7 +23,7 @@ pub enum Norm {
         axis: i64,
         /// ε.
         epsilon: f32,
-        /// The number of the type that is computed in.
+        /// The file's number of the element type that is computed in.
         stash: i64,
     },
 }

@@ -17,7 +17,7 @@ struct Affine {
 impl Graph {
     /// Folds each batch normalisation with constant statistics into the convolution or `Gemm` that alone feeds it; where
     /// there is none, writes it as a product and a sum. Computed in double precision. A normalisation that measures
-    /// its statistics again stays.
+    /// its statistics on each batch stays.
     pub fn fold_batch_norm(&mut self) -> Result<(), GraphError> {
         let mut gone = HashSet::new();
         for index in 0..self.nodes.len() {

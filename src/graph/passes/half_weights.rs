@@ -1,4 +1,4 @@
-//! Rounding the weights of convolutions to fp16, so that what is lost cancels.
+//! Rounding the kernels of convolutions to fp16, so that the rounding errors of one kernel cancel.
 
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ impl Graph {
     }
 }
 
-/// Rounds the taps of a kernel to fp16 so that their sum stays: the largest first, each with what those before it lost. The
-/// smallest, whose steps are the finest, settle the rest. What fp16 cannot hold stays as it is.
+/// Rounds the taps of a kernel to fp16 so that their sum is kept: the largest first, each with the rounding errors of those before it added. The
+/// smallest, whose steps are the finest, absorb the rest. A value beyond the range of fp16 stays as it is.
 fn round_kernel(taps: &mut [f32]) {
     let mut order: Vec<&mut f32> = taps.iter_mut().collect();
     order.sort_by(|a, b| b.abs().total_cmp(&a.abs()));

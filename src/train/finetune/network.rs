@@ -1,4 +1,4 @@
-//! From a plan of what is trained to the back of the network, with its initial weights.
+//! Builds the back of the network from a plan of what is trained, with its initial weights.
 
 use std::sync::Arc;
 

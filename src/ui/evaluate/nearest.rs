@@ -15,10 +15,10 @@ use crate::ui::widgets::{self, class_mark, color_of, picture_within, placeholder
 /// Width and height of an image, points.
 const IMAGE: egui::Vec2 = vec2(72.0, 52.0);
 const GAP: f32 = 8.0;
-/// Room that the probabilities need beside them, points.
+/// Width that the probabilities need beside the images, points.
 const PROBABILITIES: f32 = 250.0;
 
-/// The width of the list in so much room; 0 where there is none for three.
+/// The width of the list in the available width; 0 where fewer than three images would fit.
 pub fn width(room: f32) -> f32 {
     let columns = ((room - PROBABILITIES) / (IMAGE.x + GAP)).floor();
     let columns = columns.min(crate::app::NEAREST as f32);

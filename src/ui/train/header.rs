@@ -109,7 +109,7 @@ fn stepping(live: &Live) -> Option<&CurvePoint> {
     live.points.last().filter(|point| point.step < live.steps)
 }
 
-/// The part that is done, of the stage that is under way.
+/// The part of the running stage that is done, 0..=1.
 fn fraction(live: &Live, work: Option<&Work>) -> Option<f32> {
     match stepping(live) {
         Some(point) => Some(point.step as f32 / live.steps.max(1) as f32),

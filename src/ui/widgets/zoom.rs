@@ -11,23 +11,23 @@ use crate::ui::theme::{self, tokens};
 pub(super) const MOST_TO_FIT: f32 = 3.0;
 /// Largest size of one pixel of the image, points.
 const LARGEST_PIXEL: f32 = 16.0;
-/// What one press of + or − does.
+/// The factor of one press of + or −.
 const STEP: f32 = 1.25;
 
 /// How large an image is shown, and which part of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Zoom {
-    /// The image that this is about; another one begins again.
+    /// The image that is zoomed; another one starts unzoomed.
     of: String,
     /// Width of the whole image, points; `None` fits it into its place.
     width: Option<f32>,
     /// The point of the image in the middle of its place, as parts of its width and height.
     center: Vec2,
-    /// What was asked for and is done when the image is painted next, or when all its pixels are there.
+    /// The zoom to apply when the image is painted next, or once it is loaded in full size.
     wish: Option<Wish>,
     /// Its size as it was painted last, as a part of its actual size.
     shown: Option<f32>,
-    /// What lies over it when it is painted next.
+    /// The texture to lay over it when it is painted next.
     over: Option<TextureId>,
 }
 
@@ -53,7 +53,7 @@ enum Wish {
 }
 
 impl Zoom {
-    /// Begins again when another image is shown.
+    /// Resets zoom and position when another image is shown.
     pub fn follow(&mut self, of: &str) {
         if self.of != of {
             *self = Self {

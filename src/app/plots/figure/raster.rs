@@ -141,7 +141,7 @@ impl Picture {
     }
 }
 
-/// Takes a change of the texture with the letters in.
+/// Applies a change to the texture with the letters.
 fn take(atlas: &mut ColorImage, delta: &ImageDelta) {
     let ImageData::Color(image) = &delta.image;
     let Some([left, top]) = delta.pos else {
@@ -157,7 +157,7 @@ fn take(atlas: &mut ColorImage, delta: &ImageDelta) {
     }
 }
 
-/// Fills the triangles of a mesh, over what is there: colours are premultiplied, as egui has them.
+/// Fills the triangles of a mesh over the present pixels; colours are premultiplied, as in egui.
 fn fill(pixels: &mut [[f32; 3]], [columns, rows]: [usize; 2], mesh: &Mesh, atlas: &ColorImage) {
     for corners in mesh.indices.as_chunks::<3>().0 {
         let [Some(a), Some(b), Some(c)] = corners.map(|corner| mesh.vertices.get(corner as usize))

@@ -25,7 +25,7 @@ pub(super) struct Card<'a> {
     pub height: f32,
     /// Where the pointer is, in this or another plot.
     pub hover: Option<&'a (f64, Metric)>,
-    /// The groups of other plots that there are.
+    /// The other groups of plots that this run has.
     pub more: &'a [Group],
 }
 
@@ -37,7 +37,7 @@ impl Card<'_> {
         panel(ui).show(ui, |ui| {
             ui.set_width(ui.available_width());
             ui.set_height(self.height - 30.0);
-            // Nothing of it lies over what stands beside it.
+            // Clipped, so that it does not cover its neighbours.
             let room = ui.max_rect().expand(14.0);
             ui.shrink_clip_rect(room);
             self.bar_ui(ui, cx, view);
@@ -96,7 +96,7 @@ impl Card<'_> {
                 {
                     next = now.with_log(&self.plot.metric, !now.is_log(&self.plot.metric));
                 }
-                // The last of those that are always seen leads to the others.
+                // The last plot that is always shown has the button for the others.
                 let zoomed = self.is_zoomed(ui);
                 let least = if zoomed { 270.0 } else { 170.0 };
                 if self.plot.metric == Metric::CROSS_ENTROPY && room > least {
@@ -131,7 +131,7 @@ impl Card<'_> {
         }
     }
 
-    /// The plots that are not seen yet.
+    /// The button for the plots that are folded away.
     fn more_ui(&self, ui: &mut Ui, view: &mut View) {
         if self.more.is_empty() {
             return;
