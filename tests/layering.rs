@@ -63,7 +63,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     (
         "shards",
         &[
-            "jobs", "files", "kind", "project", "media", "onnx", "backbone",
+            "jobs", "files", "kind", "project", "media", "onnx", "backbone", "train", "sweep",
         ],
     ),
     (

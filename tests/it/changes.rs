@@ -213,7 +213,7 @@ fn model_changed(bytes: &[u8], random: &mut Random) -> Vec<u8> {
             }
             2 if !node.input.is_empty() => {
                 let at = random.below(node.input.len());
-                node.input[at] = random.one(&names).clone();
+                node.input[at].clone_from(random.one(&names));
             }
             3 => {
                 let kinds = [

@@ -6,7 +6,7 @@
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -337,7 +337,8 @@ fn all_seeds(here: &Path, kind: &Kind) -> String {
         if !status.is_some_and(|status| status.success()) {
             let said = std::fs::read(here.join("said")).unwrap();
             let said = String::from_utf8_lossy(&said).into_owned();
-            wrong += &format!("{}, seed {seed}: {end_of_it}: {said}\n", kind.name);
+            let name = kind.name;
+            writeln!(wrong, "{name}, seed {seed}: {end_of_it}: {said}").unwrap();
         }
         if seed >= end {
             break;
