@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::tasks::TaskId;
-use super::{App, Lane, Readiness, Session, TrainState, Workspace};
+use super::{App, Lane, Quitting, Readiness, Session, TrainState, Workspace};
 use crate::backbone::Depth;
 use crate::jobs::JobError;
 use crate::project::{Project, ProjectError};
@@ -139,6 +139,8 @@ impl App {
     pub(super) fn measure_depths(&mut self) {
         let busy = self.tasks.is_busy(Lane::Learn) || self.tasks.is_busy(Lane::Extract);
         let shown = self.workspace == Workspace::Train;
+        // The end of the program does not wait for a new measurement.
+        let ends = self.quitting != Quitting::No;
         let Some(session) = &mut self.session else {
             return;
         };
@@ -152,7 +154,13 @@ impl App {
             return;
         }
         let known = session.measured().is_some();
-        if !shown || busy || known || session.gone || session.readiness() != Readiness::Ready {
+        if ends
+            || !shown
+            || busy
+            || known
+            || session.gone
+            || session.readiness() != Readiness::Ready
+        {
             return;
         }
         let basis = session.basis();

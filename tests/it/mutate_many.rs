@@ -12,7 +12,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use salamander::app::expected_frames;
+use egui::accesskit::Role;
+use egui_kittest::kittest::Queryable as _;
+use salamander::app::{Action, expected_frames};
 use salamander::backbone::{Asked, inspect, open_own};
 use salamander::curate::groups;
 use salamander::evaluate::{Predictor, evaluate, test_looks};
@@ -27,6 +29,7 @@ use crate::cli_program::{Place, copy_dir};
 use crate::kill::contents;
 use crate::mutate::{all_files, from_env};
 use crate::projects::{change_tensors, of_pictures, quick, without_hashes};
+use crate::window::Desk;
 
 /// The folder that a child process works in.
 const HERE: &str = "SALAMANDER_MUTATE_IN";
@@ -56,7 +59,7 @@ impl Kind {
     }
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 14] = [
     kind("project", "p", "p/project.json", read_project),
     kind("run", "p", "run/run.json", read_run),
     kind("frames", "p", "run/frames.jsonl", read_run),
@@ -77,6 +80,8 @@ const KINDS: [Kind; 12] = [
     kind("graph", "graph", "output_graph.pb", |here, work| {
         predict_with(&here.join("graph/frozen-graph"), work)
     }),
+    kind("window", "p", "p/project.json", read_window),
+    kind("window-run", "p/runs", "", read_window),
     Kind {
         hashed: true,
         ..kind("export", "e", "", read_export)
@@ -169,6 +174,26 @@ fn read_resumed(here: &Path, work: &Work) -> Result<(), String> {
     Ok(())
 }
 
+/// All pages of the window.
+fn read_window(here: &Path, _: &Work) -> Result<(), String> {
+    let mut desk = Desk::new(&here.join("config"), [1000.0, 700.0]);
+    desk.act(Action::OpenProject(here.join("p")));
+    desk.rest();
+    for step in ["Import", "Label", "Evaluate", "Export", "Train"] {
+        let tab = desk
+            .harness
+            .query_all_by_role_and_label(Role::Tab, step)
+            .next();
+        tab.ok_or("it was not opened")?.click();
+        desk.harness.run_steps(10);
+        // A measurement of how deep a training can go takes its time.
+        if step != "Train" {
+            desk.rest();
+        }
+    }
+    Ok(())
+}
+
 /// A model alone, which nothing vouches for, as one that predicts and as one that is added to a project.
 fn read_onnx(here: &Path, work: &Work) -> Result<(), String> {
     let path = here.join("onnx/model.onnx");
@@ -190,8 +215,8 @@ fn read_export(here: &Path, work: &Work) -> Result<(), String> {
     found.problems.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// A project with a run that carries no checksum, so that changes get past it, and exports of the run.
-fn set_up(here: &Path) {
+/// A project with a run that carries no checksum, so that changes get past it, and the exports of the run that the kinds ask for.
+fn set_up(here: &Path, kinds: &[&Kind]) {
     let work = Work::new();
     let project = of_pictures(&here.join("p"), &[("cat", 8), ("dog", 8), ("fox", 8)]);
     let settings = quick("efficientnet-lite0@96", 20);
@@ -210,6 +235,9 @@ fn set_up(here: &Path) {
         ("tflite", Format::TFLITE),
         ("graph", Format::FROZEN_GRAPH),
     ] {
+        if kinds.iter().all(|kind| kind.folder != folder) {
+            continue;
+        }
         let order = Order::from(format);
         export(&project, &run, &order, &here.join(folder), &work).unwrap();
         if folder != "e" {
@@ -366,12 +394,12 @@ fn what_was_changed_is_refused_or_read() {
     }
     let place = Place::new();
     let here = place.path("");
-    set_up(&here);
-    for folder in ["p", "e", "onnx", "tflite", "graph"] {
-        copy_dir(&here.join(folder), &here.join("kept").join(folder));
-    }
+    let kinds: Vec<&Kind> = KINDS.iter().filter(wanted).collect();
+    set_up(&here, &kinds);
     let mut wrong = String::new();
-    for kind in KINDS.iter().filter(wanted) {
+    for kind in kinds {
+        let kept = here.join("kept").join(kind.top());
+        copy_dir(&here.join(kind.top()), &kept);
         let begun = Instant::now();
         wrong += &all_seeds(&here, kind);
         let counts = std::fs::read_to_string(here.join("counts")).unwrap_or_default();

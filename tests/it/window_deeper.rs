@@ -52,6 +52,21 @@ fn deeper_points(train: &TrainState) -> usize {
 }
 
 #[test]
+fn quitting_ends_a_measurement_and_begins_no_other() {
+    let place = Place::new();
+    let mut desk = desk(&place);
+    act(&mut desk, TrainAction::Set(small(40)));
+    go(&mut desk, "Train");
+    desk.until("the measurement", |harness| {
+        let mut tasks = harness.state().app().tasks.running().iter();
+        tasks.any(|task| task.title == "Measuring this computer")
+    });
+    desk.act(Action::QuitNow);
+    desk.until("the end", |harness| harness.state().app().may_close());
+    assert!(session(&desk).estimate().is_none());
+}
+
+#[test]
 fn from_an_estimate_to_a_verdict() {
     let place = Place::new();
     let mut desk = desk(&place);
