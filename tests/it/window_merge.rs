@@ -53,6 +53,32 @@ fn a_dropped_folder_of_parts_is_merged_and_undone_as_an_import() {
     assert_eq!(frames(&place), 0);
 }
 
+#[test]
+fn trainings_of_other_machines_come_in_as_runs_of_the_sweep() {
+    let place = Place::new();
+    place.project();
+    place.result(
+        "sweep p --architectures efficientnet-lite0@96 --depths head --set seed=0,1 --how-many-training-steps 10 --out t.jsonl",
+    );
+    place.result("work --shard t.jsonl:2 --out runs");
+    let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
+    desk.act(Action::OpenProject(place.path("p")));
+    desk.see_part("120 frames");
+    desk.rest();
+    desk.act(Action::Dropped(vec![place.path("runs")]));
+    desk.see_part("Merged 1 of 2 trainings into the sweep");
+    desk.see_part("1 of 2 parts are missing (shard 1)");
+    desk.rest();
+    // Where runs are shown.
+    desk.see("Runs");
+    assert_eq!(fs::read_dir(place.path("p/runs")).unwrap().count(), 1);
+    place.result("work --shard t.jsonl:1 --out runs");
+    desk.act(Action::Dropped(vec![place.path("runs")]));
+    desk.see_part("Merged 2 of 2 trainings into the sweep");
+    desk.rest();
+    assert_eq!(fs::read_dir(place.path("p/runs")).unwrap().count(), 2);
+}
+
 /// The frames are those of an import on one machine.
 fn place_is_as_imported(place: &Place) {
     place.result("new p");

@@ -112,7 +112,12 @@ impl App {
             }
         }
         let (tone, text) = said(&merged, &added.outcome.totals());
-        self.added_and_said(added, tone, text, merged.damaged);
+        if merged.sweep.is_some() {
+            self.workspace = Workspace::Train;
+            self.notes.add(tone, text).details = merged.damaged;
+        } else {
+            self.added_and_said(added, tone, text, merged.damaged);
+        }
     }
 }
 
