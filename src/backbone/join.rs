@@ -107,13 +107,12 @@ pub fn join_activations(
             elements: source.cut.elements(),
             element_bytes: size_of::<half::f16>(),
         };
-        let store = match &mut store {
-            Some(store) => store,
-            None => {
-                let frames = rows.count(&from)?;
-                let opened = ActivationStore::open(source, hash, frames, into, budget_bytes)?;
-                store.insert(opened)
-            }
+        let store = if let Some(store) = &mut store {
+            store
+        } else {
+            let frames = rows.count(&from)?;
+            let opened = ActivationStore::open(source, hash, frames, into, budget_bytes)?;
+            store.insert(opened)
         };
         joined += rows.each(&from, work, |key, other, joined| {
             if store.contains(key) {

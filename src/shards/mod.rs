@@ -6,7 +6,7 @@
 //! merge       part-…/ ▶ project                    an ordinary import whose frames come from the parts, and rows for the caches
 //! ```
 //!
-//! A list can also be one of the [trainings](trainings) of a sweep: then a part holds a run, and merging puts the runs into the project.
+//! A list can also be one of the [trainings] of a sweep: then a part holds a run, and merging puts the runs into the project.
 //!
 //! Everything is keyed by content: parts can be made and merged in any order, again, and by nobody's leave. Which machine makes
 //! which part is decided elsewhere ([docs/cluster.md](../../docs/cluster.md)).

@@ -1,7 +1,7 @@
 //! Runs of parts, put into the project and its sweep.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::jobs::Work;
 use crate::project::Project;
@@ -94,7 +94,7 @@ fn sweep_of(project: &Project, header: &Header, list: &Path) -> Result<Sweep, Sh
     })
 }
 
-fn checked(dir: &PathBuf, header: &Header, id: &ListId) -> Result<Manifest, ShardError> {
+fn checked(dir: &Path, header: &Header, id: &ListId) -> Result<Manifest, ShardError> {
     let manifest = Manifest::read(dir)?;
     if manifest.list != *id {
         return Err(ShardError::bad(
