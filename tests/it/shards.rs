@@ -160,7 +160,8 @@ fn activations_in_parts_are_those_that_a_training_reads() {
     let activations = |project: &str| contents(&place.path(project).join("cache/activations"));
     let rows = |project: &str| -> usize {
         let files = activations(project).into_iter();
-        let rows = files.filter(|(name, _)| name.ends_with(".rows"));
+        let rows =
+            files.filter(|(name, _)| Path::new(name).extension().is_some_and(|end| end == "rows"));
         rows.map(|(_, bytes)| bytes.len()).sum()
     };
     let merged = activations("q");
