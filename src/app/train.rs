@@ -78,6 +78,8 @@ pub struct Live {
     pub depth: Option<Depth>,
     /// Seconds that the part after the head will take; `None` where that is not known.
     pub deeper_secs: Option<f64>,
+    /// Whether it may end after the head, because its depth was left to the program.
+    pub may_end: bool,
     /// Steps that the part under way has in all.
     pub steps: u32,
     /// The run that is continued; `None` for a new one.

@@ -146,6 +146,7 @@ impl App {
                 (true, Some(found), Some(depth)) => depth::deeper_secs(found, depth),
                 _ => None,
             },
+            may_end: !chosen,
             // Of a run that continues it is not known yet which part is under way.
             steps: match &resumed {
                 Some(_) => 0,

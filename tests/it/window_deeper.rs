@@ -81,6 +81,10 @@ fn from_an_estimate_to_a_verdict() {
     // Nobody has chosen, so the recommended one is taken.
     assert_eq!(session(&desk).depth(), Some(found.recommended));
     assert_eq!(session(&desk).train.depth.chosen, None);
+    // Which a run ends before where its head is right already.
+    if found.recommended != Depth::Head {
+        desk.see_part("up to about ");
+    }
     // A look ahead leaves no trace.
     assert!(session(&desk).project.known_groups().is_empty());
 

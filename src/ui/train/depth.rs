@@ -49,7 +49,7 @@ pub(super) fn depth_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             depths.map(|of| (of.depth, Some(of))).collect()
         });
         for (depth, of) in rows {
-            let figures = of.map(figures).unwrap_or_default();
+            let figures = of.map(|of| figures(of, "")).unwrap_or_default();
             let row = Row {
                 title: depth.title(),
                 figures: &figures,
@@ -73,8 +73,16 @@ pub(super) fn depth_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 fn summary_ui(ui: &mut Ui, session: &Session) {
     let t = tokens(ui);
     let words = if let (Some(found), Some(depth)) = (session.estimate(), session.depth()) {
-        let figures = found.of(depth).map(figures).unwrap_or_default();
-        if session.train.depth.chosen.is_none() {
+        let automatic = session.train.depth.chosen.is_none();
+        // Where the head alone is right, nothing more is trained.
+        let bound = if automatic && depth != Depth::Head {
+            "up to "
+        } else {
+            ""
+        };
+        let figures = found.of(depth).map(|of| figures(of, bound));
+        let figures = figures.unwrap_or_default();
+        if automatic {
             format!("Recommended · {figures}")
         } else {
             figures
@@ -97,13 +105,13 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
         ui.set_min_size(size);
         ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(LINE))).wrap())
             .on_hover_text(
-                "Weights that are trained, disk for what is kept of the images, and the time from images to the trained model when nothing is kept yet",
+                "Weights that are trained, disk for what is kept of the images, and the time from images to the trained model when nothing is kept yet; less where the depth is recommended and the head alone turns out to be right",
             );
     });
 }
 
-/// `1.97 M weights · 38 MB · about 40 s on this computer`
-fn figures(of: &DepthEstimate) -> String {
+/// `1.97 M weights · 38 MB · about 40 s on this computer`, with `bound` before the time.
+fn figures(of: &DepthEstimate, bound: &str) -> String {
     // A number stays with its unit where the line is broken.
     let whole = |text: &str| text.replace(' ', "\u{a0}");
     let weights = words::weights(of.trained_weights);
@@ -111,7 +119,8 @@ fn figures(of: &DepthEstimate) -> String {
     if of.cache_bytes > 0 {
         parts.push(whole(&words::bytes(of.cache_bytes)));
     }
-    parts.push(format!("{} on this computer", words::about(of.secs)));
+    let time = words::about(of.secs);
+    parts.push(format!("{bound}{time} on this computer"));
     parts.join(" · ")
 }
 

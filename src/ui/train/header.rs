@@ -153,7 +153,12 @@ fn progress_words(live: &Live, work: Option<&Work>) -> String {
                 && left > 0.0
             {
                 let left = Duration::from_secs_f64(left.min(1e9));
-                parts.push(words::time_left(left));
+                let left = words::time_left(left);
+                parts.push(if live.part == Part::Head && live.may_end {
+                    format!("up to {left}")
+                } else {
+                    left
+                });
             }
         }
     } else {
