@@ -8,14 +8,15 @@ use serde_json::json;
 
 use salamander::evaluate::{InputKind, Predictor};
 use salamander::export::tflite::{Weights, integers, read_graph, write};
+use salamander::graph::ops::ReduceKind;
 use salamander::graph::passes::quantize::{Prepared, Quantizing, Range, prepare, quantize};
-use salamander::graph::{Graph, ValueId};
+use salamander::graph::{Graph, Node, Op, Sliding, ValueId};
 use salamander::media::load_image;
 use salamander::onnx::{Element, ElementType, Session, Tensor};
 use salamander::project::Project;
 use salamander::train::Run;
 
-use super::networks::{self, Random};
+use super::networks::{self, Net, Random};
 use super::random_networks;
 use super::test_frames::TestFrames;
 use super::tflite::{about, largest_difference, outputs, run_in, runtimes};
@@ -145,6 +146,13 @@ fn differences(a: &[f32], b: &[f32]) -> [f32; 2] {
     ]
 }
 
+/// Whether a network sums along axes.
+fn has_sum(graph: &Graph) -> bool {
+    let is_sum =
+        |node: &Node| matches!(&node.op, Op::Reduce(reduce) if reduce.kind == ReduceKind::Sum);
+    graph.nodes().iter().any(is_sum)
+}
+
 /// Writes each network in integers, and compares what runtimes make of the file with what the app reads in it, and that with
 /// the network itself.
 fn prove(cases: &[Case], names: &[&'static str]) {
@@ -179,23 +187,26 @@ fn prove(cases: &[Case], names: &[&'static str]) {
                     "{name}, file and {what}: {mean} {largest}"
                 );
             }
-            expected.push((name, found));
+            expected.push((case, found));
         }
     }
     for runtime in runtimes(names) {
-        let (mut same, mut worst) = (0, [0.0_f32; 2]);
-        for ((name, expected), line) in expected.iter().zip(run_in(&runtime, &files)) {
+        let (mut compared, mut same, mut worst) = (0, 0, [0.0_f32; 2]);
+        for ((case, expected), line) in expected.iter().zip(run_in(&runtime, &files)) {
+            let name = &case.name;
+            // See `reference_kernels_cannot_sum_integers`.
+            if runtime.name == "reference" && has_sum(&case.quantized) {
+                continue;
+            }
+            compared += 1;
             let [mean, largest] = differences(expected, &outputs(&line));
             same += usize::from(largest == 0.0);
             worst = [worst[0].max(mean), worst[1].max(largest)];
-            // Layers, sums and means are read as XNNPACK computes them, to the bit; what else there is rounds otherwise. The
-            // reference kernels differ more on some random networks, for a reason that is not known, and not on the
-            // structures of known ones.
+            // Layers, additions and means are read as XNNPACK computes them, to the bit; other operators round otherwise.
             let is_exact = ["MobileNet v1", "ResNet-18"]
                 .iter()
                 .any(|known| name.starts_with(known));
             let limits = match runtime.name {
-                "reference" => [0.2, 0.4],
                 "litert" if is_exact => [1e-6, 1e-6],
                 _ => [0.01, 0.03],
             };
@@ -206,10 +217,8 @@ fn prove(cases: &[Case], names: &[&'static str]) {
             );
         }
         println!(
-            "{} networks in {}, {} images: {same} the same to the bit, mean and largest difference at most {worst:.4?}",
-            cases.len(),
+            "{compared} images in {}: {same} the same to the bit, mean and largest difference at most {worst:.4?}",
             runtime.name,
-            files.len()
         );
     }
 }
@@ -300,6 +309,36 @@ fn random_networks_compute_the_same_in_integers() {
     }
     assert!(refused.is_empty(), "{} refused", refused.len());
     prove(&cases, &["litert", "reference", "tflite"]);
+}
+
+/// `LiteRT`'s reference kernel of `SUM` gives wrong numbers for int8 where input and output have different scales; its other kernels
+/// are right to the bit. Networks are compared in the reference kernels only where they have no `SUM`.
+#[test]
+fn reference_kernels_cannot_sum_integers() {
+    let (mut net, x) = Net::of_images(7, 8);
+    let read = net.conv(x, 4, [1, 1], Sliding::default(), 1);
+    let sum = net.graph.reduce_sum(read, &[2, 3], true);
+    let made = net.conv(sum, 3, [1, 1], Sliding::default(), 1);
+    net.graph.output(made);
+    let case = case("sum", net.graph).unwrap();
+    assert!(has_sum(&case.quantized));
+    let bytes = write(&case.quantized, Weights::Int8, &about(3)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (model, input) = (dir.path().join("sum.tflite"), dir.path().join("image"));
+    std::fs::write(&model, &bytes).unwrap();
+    std::fs::write(&input, &case.images[0]).unwrap();
+    let expected = of_pixels(&read_graph(&bytes).unwrap(), &case.images[0]);
+    for runtime in runtimes(&["litert", "reference", "tflite"]) {
+        let found = outputs(&run_in(&runtime, &[(model.clone(), input.clone())])[0]);
+        let [_, largest] = differences(&expected, &found);
+        println!("{}: {largest}", runtime.name);
+        if runtime.name == "reference" {
+            // Where this fails, the kernel has been mended: the exception in `prove` can go.
+            assert!(largest > 0.1, "{expected:?} {found:?}");
+        } else {
+            assert!(largest < 0.01, "{expected:?} {found:?}");
+        }
+    }
 }
 
 #[test]
