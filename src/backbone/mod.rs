@@ -51,7 +51,7 @@ pub use own::{
     Answer, Asked, Candidate, DepthOffer, Inspected, Layout, Normalisation, OwnProblem, Pooled,
     PooledChoice, Whence, inspect, open_own, own_of, remove_own,
 };
-pub use parallel::in_parallel;
+pub use parallel::{in_parallel, on_cores};
 pub use preprocess::{Fit, Preprocessing};
 pub(crate) use tensor_file::tensor_file;
 pub use tuned::TunedWeights;

@@ -14,10 +14,40 @@ pub(super) fn workers(count: usize) -> usize {
     (cores() + 1).min(count)
 }
 
-/// Calls `run` for each number below `count` on some threads (`workers`); `make` gives each thread its tools (a session,
+/// [`in_parallel`] for work that never waits for another process: on as many threads as there are cores.
+pub fn on_cores<W, T, E>(
+    count: usize,
+    work: &Work,
+    make: impl Fn() -> Result<W, E> + Sync,
+    run: impl Fn(&mut W, usize) -> Result<T, E> + Sync,
+    take: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<(), E>
+where
+    T: Send,
+    E: From<Cancelled> + Send,
+{
+    on_threads(cores().min(count), count, work, make, run, take)
+}
+
+/// Calls `run` for each number below `count` on some threads, one more than there are cores; `make` gives each thread its tools (a session,
 /// buffers). `take` gets the results on the calling thread, in the order in which they are done. The first error of any
 /// of the three ends it. `work` is checked before each item.
 pub fn in_parallel<W, T, E>(
+    count: usize,
+    work: &Work,
+    make: impl Fn() -> Result<W, E> + Sync,
+    run: impl Fn(&mut W, usize) -> Result<T, E> + Sync,
+    take: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<(), E>
+where
+    T: Send,
+    E: From<Cancelled> + Send,
+{
+    on_threads(workers(count), count, work, make, run, take)
+}
+
+fn on_threads<W, T, E>(
+    workers: usize,
     count: usize,
     work: &Work,
     make: impl Fn() -> Result<W, E> + Sync,
@@ -28,7 +58,6 @@ where
     T: Send,
     E: From<Cancelled> + Send,
 {
-    let workers = workers(count);
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let (sender, results) = bounded::<Result<(usize, T), E>>(2 * workers);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::backbone::in_parallel;
+use crate::backbone::on_cores;
 use crate::graph::{Graph, ValueId};
 use crate::jobs::Work;
 use crate::onnx::{Session, Tensor};
@@ -36,7 +36,7 @@ pub(super) fn run<T: Send>(
     let batches: Vec<&[Frame]> = frames.chunks(AT_ONCE).collect();
     let mut waiting = BTreeMap::new();
     let mut next = 0;
-    in_parallel(
+    on_cores(
         batches.len(),
         work,
         || Ok(Session::from_bytes(&bytes, 1)?),

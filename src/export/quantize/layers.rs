@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::backbone::in_parallel;
-use crate::graph::WeightKind;
+use crate::backbone::on_cores;
+use crate::graph::ops::Linear;
 use crate::graph::passes::quantize::{Integers, Layer, Prepared, Quantizing, by_channel, rounded};
+use crate::graph::{Graph, WeightKind};
 use crate::jobs::Work;
-use crate::onnx::Tensor;
+use crate::onnx::{ElementType, Session, Tensor};
 
 use super::super::ExportError;
-use super::measure::Measured;
-use super::rounding::descend;
+use super::measure::{Measured, missing};
+use super::rounding::{descend, differences};
 
 /// A network with what is decided of it so far.
 #[derive(Clone)]
@@ -116,11 +117,12 @@ pub(super) fn descended(
     work: &Work,
 ) -> Result<Vec<Option<Integers>>, ExportError> {
     let mut all: Vec<Option<Integers>> = layers.iter().map(|_| None).collect();
-    in_parallel(
+    let product = product();
+    on_cores(
         layers.len(),
         work,
-        || Ok(()),
-        |(), at| {
+        || Ok(Session::from_bytes(&product, 1)?),
+        |session, at| {
             let Some(layer) = layers.get(at) else {
                 return Ok(None);
             };
@@ -137,7 +139,14 @@ pub(super) fn descended(
                 return Ok(None);
             }
             let mut integers = rounded(weight, layer.axis, false)?;
-            descend(weight.f32()?, &mut integers, covariance);
+            let differences = differences(weight.f32()?, &integers);
+            let (channels, inputs) = (integers.scales.len(), covariance.len().isqrt());
+            let a = Tensor::new([channels, inputs], differences);
+            let b = Tensor::new([inputs, inputs], covariance.clone());
+            let found = session.run(&[("a", &a), ("b", &b)], &["slopes"])?;
+            let slopes = found.into_iter().next().ok_or_else(missing)?;
+            let slopes = slopes.f32()?.to_vec();
+            descend(weight.f32()?, &mut integers, covariance, slopes);
             Ok::<_, ExportError>(Some(integers))
         },
         |at, found| {
@@ -148,4 +157,14 @@ pub(super) fn descended(
         },
     )?;
     Ok(all)
+}
+
+/// A graph that multiplies `a` `[M, K]` and `b` `[K, K]` to `slopes` `[M, K]`.
+fn product() -> Vec<u8> {
+    let mut graph = Graph::new("slopes");
+    let [a, b] = [("a", "M"), ("b", "K")]
+        .map(|(name, rows)| graph.input(name, ElementType::F32, &[rows.into(), "K".into()]));
+    let product = graph.op_named(Linear::MatMul, &[a, b], "slopes");
+    graph.output(product);
+    graph.to_onnx()
 }

@@ -19,10 +19,12 @@ use super::samples::{Moments, Reads};
 /// Every so many values are counted in histograms, and as many frames: over a million values of a large map.
 const STEP: usize = 5;
 const COUNTED_ON: usize = 16;
+
 /// What was measured.
 #[derive(Clone)]
 pub(super) struct Measured {
-    /// For each value of [`Prepared::measured`] between which numbers it lies.
+    /// For each value of [`Prepared::measured`] between which numbers it lies: of all pixels, for without
+    /// the rare largest ones of large maps a model comes several times as far from the run.
     pub ranges: HashMap<ValueId, Range>,
     /// The same for each channel of those that have channels.
     pub channels: HashMap<ValueId, Extremes>,
@@ -73,40 +75,32 @@ pub(super) fn measure(
     work: &Work,
 ) -> Result<Measured, ExportError> {
     let (mut graph, joined) = prepared.from_pixels(IMAGE)?;
-    let values = prepared.measured();
     // Of feature maps the number of channels.
-    let channels: Vec<Option<usize>> = values
-        .iter()
-        .map(|value| match prepared.graph.shape(*value) {
-            Some([_, channels, _, _]) => channels.fixed(),
-            _ => None,
-        })
-        .collect();
+    let channels_of = |value: &ValueId| match prepared.graph.shape(*value) {
+        Some([_, channels, _, _]) => channels.fixed(),
+        _ => None,
+    };
+    let mut values = prepared.measured();
+    // In the order of `extremes`.
+    values.sort_by_key(|value| channels_of(value).is_none());
+    let channels: Vec<Option<usize>> = values.iter().map(channels_of).collect();
     let nonnegative: Vec<bool> = values
         .iter()
         .map(|value| is_nonnegative(&prepared.graph, *value))
         .collect();
+    let seen: Vec<ValueId> = values.iter().map(|value| joined.get(*value)).collect();
+    let of_maps = channels.iter().flatten().count();
+    let signed = |at: std::ops::Range<usize>| -> Vec<ValueId> {
+        let at = at.filter(|at| nonnegative.get(*at) == Some(&false));
+        at.filter_map(|at| seen.get(at).copied()).collect()
+    };
+    let least_of = [signed(0..of_maps), signed(of_maps..seen.len())];
+    let (maps, others) = seen.split_at(of_maps);
+    let most = extremes_of(&mut graph, ReduceKind::Max, maps, others);
+    let least = extremes_of(&mut graph, ReduceKind::Min, &least_of[0], &least_of[1]);
     let mut outputs = vec![joined.get(features)];
-    let mut least = Vec::new();
-    let mut most = Vec::new();
-    for ((value, channels), nonnegative) in values.iter().zip(&channels).zip(&nonnegative) {
-        let value = joined.get(*value);
-        let mut extreme = |kind: ReduceKind| {
-            let extreme = match channels {
-                Some(_) => by_channel(&mut graph, kind, value),
-                None => graph.reduce_all(kind, value),
-            };
-            graph.reshape(extreme, &[-1])
-        };
-        most.push(extreme(ReduceKind::Max));
-        if !nonnegative {
-            least.push(extreme(ReduceKind::Min));
-        }
-    }
-    outputs.push(graph.concat(&most, 0));
-    if !least.is_empty() {
-        outputs.push(graph.concat(&least, 0));
-    }
+    outputs.extend(most);
+    outputs.extend(least);
     let (mut reads, seen) = Reads::of(prepared, &mut graph, frames.len(), |value| {
         joined.get(value)
     });
@@ -170,21 +164,47 @@ fn is_nonnegative(graph: &Graph, value: ValueId) -> bool {
     made.is_some_and(|node| least_kept(graph, node).is_some_and(|least| least >= 0.0))
 }
 
-/// An extreme of each channel of feature maps.
-fn by_channel(graph: &mut Graph, kind: ReduceKind, value: ValueId) -> ValueId {
-    // Pooled first, which ONNX Runtime does in the layout that it keeps feature maps in.
-    let value = if kind == ReduceKind::Max {
-        graph.op(GlobalPool::Max, &[value])
-    } else {
-        value
-    };
-    let axes = [0, 2, 3];
+/// An extreme of each channel of feature maps, and of each other value, in a list; `None` of nothing.
+fn extremes_of(
+    graph: &mut Graph,
+    kind: ReduceKind,
+    maps: &[ValueId],
+    others: &[ValueId],
+) -> Option<ValueId> {
+    let mut all = Vec::new();
+    let mut of_maps = Vec::new();
+    for map in maps {
+        of_maps.push(if kind == ReduceKind::Max {
+            // A pool is what ONNX Runtime does in the layout that it keeps feature maps in.
+            graph.op(GlobalPool::Max, &[*map])
+        } else {
+            reduced(graph, kind, *map, &[2, 3], true)
+        });
+    }
+    if !of_maps.is_empty() {
+        let of_maps = graph.concat(&of_maps, 1);
+        all.push(reduced(graph, kind, of_maps, &[0, 2, 3], false));
+    }
+    for other in others {
+        let extreme = graph.reduce_all(kind, *other);
+        all.push(graph.reshape(extreme, &[-1]));
+    }
+    (!all.is_empty()).then(|| graph.concat(&all, 0))
+}
+
+fn reduced(
+    graph: &mut Graph,
+    kind: ReduceKind,
+    value: ValueId,
+    axes: &[i64],
+    keep: bool,
+) -> ValueId {
     // An input since version 18.
     if graph.opset < 18 {
-        return graph.op(Reduce::along(kind, &axes, false), &[value]);
+        return graph.op(Reduce::along(kind, axes, keep), &[value]);
     }
-    let axes = graph.ints(&axes);
-    graph.op(Reduce::new(kind, false), &[value, axes])
+    let axes = graph.ints(axes);
+    graph.op(Reduce::new(kind, keep), &[value, axes])
 }
 
 /// How often the values of a network fall where, between the numbers that are known.

@@ -38,7 +38,7 @@ pub use search::{Candidate, Search};
 pub(super) const IMAGE: &str = "image";
 
 /// Changes whenever the same frames and network would give another model.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 /// A trained classifier in 8-bit integers, in the QDQ form that formats are written from.
 #[derive(Debug, Clone)]

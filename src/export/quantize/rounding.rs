@@ -5,35 +5,45 @@ use crate::graph::passes::quantize::Integers;
 /// How strongly inputs that never vary hold a weight near its number: a part of the mean variance.
 const DAMPING: f32 = 0.01;
 
+/// What weights lose as integers with a scale for each of `M` channels, `[M, K]`.
+pub(super) fn differences(weights: &[f32], integers: &Integers) -> Vec<f32> {
+    let Integers { values, scales } = integers;
+    let each = weights.len() / scales.len().max(1);
+    let channels = weights.chunks_exact(each.max(1));
+    let channels = channels.zip(values.chunks_exact(each.max(1))).zip(scales);
+    let differences = channels.flat_map(|((weights, values), scale)| {
+        let pairs = weights.iter().zip(values);
+        pairs.map(move |(weight, value)| weight - f32::from(*value) * *scale)
+    });
+    differences.collect()
+}
+
 /// Moves the integers of weights `[M, K]` so that the layer's result varies least from the real one: the least
 /// `dᵀ·V·d` for each channel, where `d` is the difference of its weights and `V` `[K, K]` the covariance of its inputs. Each
 /// integer in turn is moved to the minimum given all others (coordinate descent: Behdin et al. 2023,
-/// arXiv:2309.01885). A constant difference is the bias's to correct.
-pub(super) fn descend(weights: &[f32], integers: &mut Integers, covariance: &[f32]) {
+/// arXiv:2309.01885). A constant difference is the bias's to correct. `slopes` is the product of [`differences`] and `V`.
+pub(super) fn descend(
+    weights: &[f32],
+    integers: &mut Integers,
+    covariance: &[f32],
+    mut slopes: Vec<f32>,
+) {
     let count = (covariance.len() as f64).sqrt() as usize;
     let diagonal: Vec<f32> = covariance.iter().step_by(count + 1).copied().collect();
     let mean = diagonal.iter().sum::<f32>() / count.max(1) as f32;
     let damping = (mean * DAMPING).max(f32::MIN_POSITIVE);
     let Integers { values, scales } = integers;
-    let rows = weights.chunks_exact(count.max(1));
-    let mut gradient = vec![0.0_f32; count];
-    for ((row, integers), scale) in rows.zip(values.chunks_exact_mut(count.max(1))).zip(scales) {
+    let rows = weights
+        .chunks_exact(count.max(1))
+        .zip(values.chunks_exact_mut(count.max(1)))
+        .zip(slopes.chunks_exact_mut(count.max(1)));
+    for (((row, integers), gradient), scale) in rows.zip(scales) {
         if *scale <= 0.0 {
             continue;
         }
         // V·d, kept true as d changes.
-        gradient.fill(0.0);
-        for (((weight, integer), line), own) in row
-            .iter()
-            .zip(&*integers)
-            .zip(covariance.chunks_exact(count))
-            .zip(0..)
-        {
-            let difference = weight - f32::from(*integer) * *scale;
-            add(&mut gradient, line, difference);
-            if let Some(gradient) = gradient.get_mut(own) {
-                *gradient += damping * difference;
-            }
+        for ((weight, integer), gradient) in row.iter().zip(&*integers).zip(&mut *gradient) {
+            *gradient += damping * (weight - f32::from(*integer) * *scale);
         }
         for ((integer, line), at) in integers
             .iter_mut()
@@ -50,7 +60,7 @@ pub(super) fn descend(weights: &[f32], integers: &mut Integers, covariance: &[f3
                 continue;
             }
             *integer = moved as i8;
-            add(&mut gradient, line, -change * *scale);
+            add(gradient, line, -change * *scale);
             if let Some(gradient) = gradient.get_mut(at) {
                 *gradient -= damping * change * *scale;
             }
@@ -69,6 +79,14 @@ fn add(a: &mut [f32], b: &[f32], factor: f32) {
 mod tests {
     use super::*;
 
+    fn descend(weights: &[f32], integers: &mut Integers, covariance: &[f32; 4]) {
+        let slopes = differences(weights, integers);
+        let slopes = slopes
+            .chunks(2)
+            .flat_map(|d| [0, 1].map(|at| d[0] * covariance[at] + d[1] * covariance[2 + at]));
+        super::descend(weights, integers, covariance, slopes.collect());
+    }
+
     #[test]
     fn errors_that_inputs_share_cancel() {
         // Two inputs that vary together: both weights at 0.4 steps round to 0, one of them must become 1.
@@ -86,6 +104,13 @@ mod tests {
         };
         descend(&[0.4, 0.4], &mut apart, &[1.0, 0.0, 0.0, 1.0]);
         assert_eq!(apart.values, [0, 0]);
+        // Channels by themselves.
+        let mut channels = Integers {
+            values: vec![0; 4],
+            scales: vec![1.0, 0.5],
+        };
+        descend(&[0.4, 0.4, 0.2, 0.2], &mut channels, &covariance);
+        assert_eq!(channels.values, [1, 0, 1, 0]);
         // Never out of range.
         let mut edge = Integers {
             values: vec![127, 0],

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use crate::backbone::in_parallel;
+use crate::backbone::on_cores;
 use crate::graph::ops::{GlobalPool, Linear, Pool, PoolKind};
 use crate::graph::passes::quantize::{Layer, Prepared};
 use crate::graph::{Dim, Graph, Op, Sliding, ValueId};
@@ -148,7 +148,7 @@ impl Reads {
             .into_iter()
             .map(|read| Mutex::new(Some(read)))
             .collect();
-        in_parallel(
+        on_cores(
             layers.len(),
             work,
             || Ok(Session::from_bytes(&product, 1)?),
