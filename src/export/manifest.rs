@@ -37,15 +37,16 @@ impl Manifest {
         }
     }
 
-    /// As it stands in the file.
+    /// As it stands in the file, with a checksum.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut text = serde_json::to_vec_pretty(self)?;
-        text.push(b'\n');
-        Ok(text)
+        files::json_with_checksum(self)
     }
 
-    /// That of an export, in a text; `None` for any other.
+    /// That of an export, in a text; `None` for any other, and for one that was changed.
     fn of_text(text: &[u8]) -> Option<Self> {
+        if !files::is_as_written(text) {
+            return None;
+        }
         let found: Self = serde_json::from_slice(text).ok()?;
         found.program.starts_with(PROGRAM).then_some(found)
     }
@@ -163,6 +164,7 @@ pub(super) fn replaceable<'a>(
 /// The names of the files that the manifest of an export lists, and a sentence for each that is missing or changed.
 pub(super) fn check(export: &mut Contents) -> Result<(Vec<String>, Vec<String>), ExportError> {
     let text = export.read(FILE)?;
+    check_written(export, text.as_deref())?;
     let Some(manifest) = text.as_deref().and_then(Manifest::of_text) else {
         return Err(ExportError::NoBundle {
             folder: export.place().to_owned(),
@@ -184,6 +186,17 @@ pub(super) fn check(export: &mut Contents) -> Result<(Vec<String>, Vec<String>),
     Ok((manifest.blake3.into_keys().collect(), problems))
 }
 
+/// Whether the manifest of an export is as it was written: a name that is missing in it is a file that nobody checks.
+fn check_written(export: &Contents, text: Option<&[u8]>) -> Result<(), ExportError> {
+    if text.is_none_or(files::is_as_written) {
+        return Ok(());
+    }
+    Err(ExportError::NoBundle {
+        folder: export.place().to_owned(),
+        reason: format!("its {FILE} is damaged ({}); export again", files::ALTERED),
+    })
+}
+
 /// Checks a file that is read from an export against the manifest of that, which lies in a folder above. A file that no manifest
 /// lists is not checked.
 ///
@@ -199,6 +212,9 @@ pub(super) fn check_file(file: &Path, bytes: &[u8]) -> Result<(), String> {
     let parts = file.strip_prefix(folder).into_iter().flatten();
     let parts: Vec<_> = parts.map(|part| part.to_string_lossy()).collect();
     let name = parts.join("/");
+    if !files::is_as_written(&text) {
+        return Err(FILE.to_owned());
+    }
     match Manifest::of_text(&text) {
         Some(manifest) if manifest.differs(&name, bytes) => Err(name),
         _ => Ok(()),
@@ -214,6 +230,7 @@ pub(super) fn read_checked(
     name: &str,
 ) -> Result<Option<Vec<u8>>, ExportError> {
     let text = export.read(FILE)?;
+    check_written(export, text.as_deref())?;
     let manifest = text.as_deref().and_then(Manifest::of_text);
     let found = export.read(name)?;
     if let (Some(manifest), Some(bytes)) = (manifest, &found)

@@ -225,6 +225,21 @@ fn a_flipped_bit_in_any_file_of_an_export_is_noticed() {
         found.map_err(|error| error.to_string())
     };
     let right: Vec<Vec<f32>> = models.iter().map(|model| says(model).unwrap()).collect();
+    // A file that the manifest does not name any more is one that nobody checks.
+    let manifest = out.join("export.json");
+    let whole = fs::read_to_string(&manifest).unwrap();
+    let mut fields: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    let names = fields["blake3"].as_object_mut().unwrap();
+    assert!(names.remove("labels.txt").is_some());
+    let lines = whole.lines().filter(|line| !line.contains("labels.txt"));
+    let cut = lines.collect::<Vec<_>>().join("\n") + "\n";
+    for text in [cut, fields.to_string()] {
+        fs::write(&manifest, text).unwrap();
+        let error = verify_bundle(&out, &work).unwrap_err().to_string();
+        assert!(error.contains("export.json is damaged"), "{error}");
+        assert!(models.iter().all(|model| says(model).is_err()));
+    }
+    fs::write(&manifest, whole).unwrap();
     for file in files_below(&out) {
         let name = file.strip_prefix(&out).unwrap().to_str().unwrap();
         let is_model = models.iter().any(|model| name.starts_with(model));
