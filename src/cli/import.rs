@@ -119,8 +119,8 @@ pub struct SamplingArgs {
 impl SamplingArgs {
     /// The sampling; `Usage` if it ends before it starts.
     pub fn sampling(&self) -> anyhow::Result<Sampling> {
-        if let (Some(from), Some(to)) = (self.from, self.to)
-            && from >= to
+        if let Some(to) = self.to
+            && self.from.unwrap_or(0.0) >= to
         {
             return Err(Usage("--from must be before --to".into()).into());
         }

@@ -42,6 +42,8 @@ struct Result {
     sweep: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     runs: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_trained: Vec<String>,
 }
 
 pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
@@ -61,13 +63,18 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         rows: merged.rows,
         sweep: merged.sweep.map(|sweep| sweep.0),
         runs: merged.runs.into_iter().map(|run| run.0).collect(),
+        not_trained: merged.failed,
     };
     console.result(&result, || {
         if let Some(sweep) = &result.sweep {
+            let failed = match result.not_trained.len() {
+                0 => String::new(),
+                failed => format!(", {} could not be done", count(failed as u64, "training")),
+            };
             return format!(
-                "merged {} of {} into the sweep {sweep}: {}",
-                count(result.parts as u64, "training"),
-                result.of,
+                "merged {} of {} into the sweep {sweep}: {}{failed}",
+                result.parts,
+                count(result.of as u64, "training"),
                 count(result.runs.len() as u64, "new run")
             );
         }

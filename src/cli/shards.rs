@@ -85,6 +85,8 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         architectures,
         fit: Fit::CenterCrop,
         activations: activations(&args.set)?,
+        // What was asked for is computed of them as well.
+        known_too: !args.architectures.is_empty() || !args.set.is_empty(),
     };
     let divided = console.run("shards", move |work| divide(&project, &order, work))?;
     for sentence in &divided.failed {

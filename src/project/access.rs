@@ -116,6 +116,12 @@ impl Project {
         }
     }
 
+    /// Whether runs are made outside of the project, by [`Project::open_to_train`].
+    #[must_use]
+    pub fn trains_elsewhere(&self) -> bool {
+        self.runs.is_some()
+    }
+
     /// Makes [`Project::runs_dir`], unless it is there.
     pub fn make_runs_dir(&self) -> Result<(), ProjectError> {
         match &self.runs {

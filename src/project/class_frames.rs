@@ -95,7 +95,7 @@ impl ClassFrames {
                 now.0.insert(*id, Sample::of(paths, size_in(project)));
             }
         }
-        // Who only looks may not know the classes as the caller has the project knows them.
+        // A process that only reads may not know the classes as the one that has the project does.
         if project.access() == Access::Full
             && now != Self::load(project)
             && let Err(error) = now.save(project)

@@ -121,7 +121,7 @@ impl Document {
 
     /// What makes it one that this program did not write, as a part of a sentence: it may have been edited, or come from
     /// anywhere.
-    fn fault(&self) -> Option<String> {
+    pub(super) fn fault(&self) -> Option<String> {
         for (count, what) in [
             (self.classes.len(), "classes"),
             (self.retired.len(), "classes that are gone"),

@@ -18,6 +18,9 @@ pub enum ProjectError {
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+    /// A value that no project can have, which would make it unreadable.
+    #[error("this cannot be kept in the project: {0}")]
+    Impossible(String),
     /// No folder on every system could have this name.
     #[error("“{name}” cannot be the name of a class: {reason}")]
     BadClassName {

@@ -408,6 +408,10 @@ impl Project {
         let mut next = before.clone();
         let result = change(&mut next)?;
         if next != before {
+            // Opening refuses such a project.
+            if let Some(fault) = next.fault() {
+                return Err(ProjectError::Impossible(fault));
+            }
             self.check_writable()?;
             document::save(&self.root, &next)?;
             self.counters.document_written();

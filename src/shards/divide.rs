@@ -9,7 +9,7 @@ use crate::jobs::Work;
 use crate::media::{
     FileReport, ImportOptions, MediaError, PlanGroup, cut_points, plan, probe, start_decoders,
 };
-use crate::project::{ContentId, Project, ProjectError, Sampling, SourceId, sample_of_file};
+use crate::project::{ContentId, Project, ProjectError, Sampling, Source, sample_of_file};
 
 use super::ShardError;
 use super::activations::WantedActivations;
@@ -38,6 +38,8 @@ pub struct DivideOrder {
     pub fit: Fit,
     /// Activations that are computed too, of each of them.
     pub activations: Option<WantedActivations>,
+    /// Whether films are listed, too, that the project has sampled in the same way.
+    pub known_too: bool,
 }
 
 /// A list, and what is not in it.
@@ -97,7 +99,11 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
         }
     }
     let listed = films.len();
-    let films = new_films(project, films, &order.options.sampling, work)?;
+    let films = if order.known_too {
+        films
+    } else {
+        new_films(project, films, &order.options.sampling, work)?
+    };
     let known = listed - films.len();
     let films = looked_at(films, order, &mut failed, work)?;
     if films.is_empty() && photos.is_empty() && known > 0 && failed.is_empty() {
@@ -141,25 +147,25 @@ fn new_films(
     let complete = sources.filter(|source| {
         source.extracted.is_some() && !source.replacing && source.sampling == *sampling
     });
-    let complete: HashMap<PathBuf, SourceId> =
-        complete.map(|source| (source.path, source.id)).collect();
-    let at_known_paths = films
+    let complete: HashMap<PathBuf, Source> = complete
+        .map(|source| (source.path.clone(), source))
+        .collect();
+    let at_known_paths: Vec<(PathBuf, &Source)> = films
         .iter()
-        .filter(|film| complete.contains_key(&film.path));
+        .filter_map(|film| Some((film.path.clone(), complete.get(&film.path)?)))
+        .collect();
+    work.stage("Reading known videos", Some(at_known_paths.len() as u64));
     let mut known = HashSet::new();
-    work.stage(
-        "Reading known videos",
-        Some(at_known_paths.clone().count() as u64),
-    );
-    for film in at_known_paths {
-        let content = match ContentId::of_file(&film.path, work) {
-            Ok(content) => Some(SourceId::from(content)),
+    for (path, source) in at_known_paths {
+        let is_of =
+            ContentId::of_file(&path, work).and_then(|content| source.is_of(&path, &content, work));
+        match is_of {
+            Ok(true) => {
+                known.insert(path);
+            }
             Err(ProjectError::Cancelled(cancelled)) => return Err(cancelled.into()),
-            // Whoever opens it next says why it cannot be read.
-            Err(_) => None,
-        };
-        if content.as_ref() == complete.get(&film.path) {
-            known.insert(film.path.clone());
+            // One that cannot be read: whoever opens it next says why.
+            Ok(false) | Err(_) => {}
         }
         work.advance(1);
     }

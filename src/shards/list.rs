@@ -352,6 +352,12 @@ fn header_of(text: &Lines, path: &Path) -> Result<Header, ShardError> {
             "is a list of shards of another version of Salamander; make it anew with this one",
         ));
     }
+    if let Some(fault) = header.sampling.fault() {
+        return Err(ShardError::bad(
+            path,
+            format!("is damaged: a film {fault}; make it anew"),
+        ));
+    }
     if text.lines() != header.shards + 1 {
         return Err(ShardError::bad(
             path,

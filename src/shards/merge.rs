@@ -41,6 +41,8 @@ pub struct Merged {
     pub sweep: Option<SweepId>,
     /// Runs that were taken into the project.
     pub runs: Vec<RunId>,
+    /// Why trainings could not be done, a sentence each.
+    pub failed: Vec<String>,
 }
 
 impl Merged {

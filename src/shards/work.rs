@@ -233,6 +233,8 @@ pub(super) fn begin_partial(
     let partial = out.join(format!("part-{:06}.partial", order.shard));
     files::create_dir_all(&partial).map_err(ShardError::io("make the folder", &partial))?;
     let lock = lock(&partial, order.shard)?;
+    // Before anything of what may be another list's is removed.
+    keep_list(order, &partial, id)?;
     files::remove_left_over(&partial, 3, &files::is_temporary);
     let mark = partial.join("list");
     if !files::read_to_string(&mark).is_ok_and(|text| text == id.to_string()) {
@@ -241,7 +243,6 @@ pub(super) fn begin_partial(
         }
         files::write(&mark, id.to_string().as_bytes(), Durability::Renamed)?;
     }
-    keep_list(order, &partial, id)?;
     Ok(Begun { partial, lock })
 }
 
@@ -557,11 +558,18 @@ impl Making<'_> {
             let architecture = pin.architecture(&self.order.list)?;
             let preprocessing = architecture.preprocessing(pin.fit)?;
             let from = [self.dir.join(COMPUTED)];
-            join_bottlenecks(&from, &architecture, &preprocessing, &cache, self.work)?;
+            let rows = join_bottlenecks(&from, &architecture, &preprocessing, &cache, self.work)?;
             if let Some(wanted) = &self.header.activations {
                 let cut = wanted.cut(&architecture, self.work)?;
                 let source = wanted.source(&[], &architecture, &preprocessing, &cut);
-                join_activations(&from, &source, &cache, u64::MAX, self.work)?;
+                let activations = join_activations(&from, &source, &cache, u64::MAX, self.work)?;
+                // What could not be kept was a warning only.
+                if activations.added < rows.added * u64::from(source.views.distinct()) {
+                    return Err(ShardError::bad(
+                        &self.dir.join(COMPUTED),
+                        "could not take all activations; free some space and make the part again",
+                    ));
+                }
             }
         }
         for folder in ["bottlenecks", "activations"] {

@@ -30,7 +30,7 @@ pub use csv::csv;
 pub use error::SweepError;
 pub use foresee::{Paces, foresee};
 pub use plan::{Axis, SweepPlan, Trainings};
-pub use run::{LiveSweep, SweepNow, prepare, run, run_of, settle, train_one};
+pub use run::{LiveSweep, SweepNow, prepare, run, runs_of, settle, train_one};
 pub use store::{
     Came, Figures, FoundSweeps, Sweep, SweepId, Training, begin, find_sweeps, remove, restore,
     try_again,

@@ -7,7 +7,8 @@ use crate::backbone::{Architecture, BackboneError};
 use crate::evaluate::{Figures as Evaluated, calibrate_or_warn, evaluate};
 use crate::export::computer;
 use crate::jobs::{Cancelled, Work};
-use crate::project::{Project, Split, SplitSettings};
+use crate::media::MediaError;
+use crate::project::{Project, Split};
 use crate::train::{
     LiveCurves, Parent, Run, RunState, TrainError, TrainSettings, find_runs, remember_split,
     resume, train_child,
@@ -78,7 +79,7 @@ pub fn run(
     let nothing = LiveCurves::default();
     live.set(&sweep, None, &nothing);
     time(&mut sweep, work)?;
-    let mut children = children(project, &sweep, work)?;
+    let mut children = runs_of(project, &sweep.created, work)?;
     let count = sweep.trainings.len();
     for index in 0..count {
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
@@ -143,35 +144,19 @@ pub fn train_one(
     }
 }
 
-/// Prepares a sweep for trainings on other machines: the project remembers all sides, and the networks are timed here.
+/// Prepares a sweep for trainings on other machines: the project remembers the sides of the first training (it remembers those of one
+/// split; of another one they are found anew from the images), and the networks are timed here.
 ///
 /// # Errors
 /// The project cannot be read or written, or nothing in it is labelled; cancelled.
 pub fn prepare(project: &Project, id: &SweepId, work: &Work) -> Result<Sweep, SweepError> {
     project.check_writable()?;
     let mut sweep = Sweep::open(project, id)?;
-    let mut known: Vec<&SplitSettings> = Vec::new();
-    for training in &sweep.trainings {
-        let split = &training.settings.split;
-        if !known.contains(&split) {
-            remember_split(project, &training.settings, work)?;
-            known.push(split);
-        }
+    if let Some(first) = sweep.trainings.first() {
+        remember_split(project, &first.settings, work)?;
     }
     time(&mut sweep, work)?;
     Ok(sweep)
-}
-
-/// The run of a training that is in the folder of runs.
-///
-/// # Errors
-/// The folder cannot be read.
-pub fn run_of(project: &Project, parent: &Parent, work: &Work) -> Result<Option<Run>, SweepError> {
-    let runs = find_runs(project)?.or_warn(work).into_iter();
-    // The newest comes first.
-    Ok(runs
-        .into_iter()
-        .find(|run| run.parent.as_ref() == Some(parent)))
 }
 
 /// Writes down what came of trainings elsewhere, by their numbers; one that had ended well stays as it is.
@@ -215,16 +200,19 @@ fn time(sweep: &mut Sweep, work: &Work) -> Result<(), SweepError> {
     sweep.save()
 }
 
-/// The runs of a sweep that there are, by the number of their training.
-fn children(
+/// The runs in the folder of runs that belong to the sweep which was begun at that time, by the number of their training.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn runs_of(
     project: &Project,
-    sweep: &Sweep,
+    begun: &str,
     work: &Work,
 ) -> Result<BTreeMap<u32, Run>, TrainError> {
     let mut found = BTreeMap::new();
     for run in find_runs(project)?.or_warn(work) {
         if let Some(parent) = &run.parent
-            && parent.begun == sweep.created
+            && parent.begun == begun
         {
             // The newest comes first.
             found.entry(parent.training).or_insert(run);
@@ -241,7 +229,9 @@ fn ends_all(error: &TrainError) -> bool {
             | TrainError::Project(_)
             | TrainError::NoFrames
             | TrainError::Cancelled(_)
-            | TrainError::Backbone(BackboneError::File(_))
+            | TrainError::Backbone(
+                BackboneError::File(_) | BackboneError::Media(MediaError::Io { .. })
+            )
     )
 }
 

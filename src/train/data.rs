@@ -139,6 +139,13 @@ pub(super) fn prepare(
             work,
         )?
     };
+    if project.trains_elsewhere() {
+        // Another attempt may read them, and nobody is there who would see that the run has fewer.
+        let failed = table.failed.iter().filter_map(|(at, _)| paths.get(*at));
+        for path in failed {
+            crate::files::read(path).map_err(TrainError::io("read", path))?;
+        }
+    }
     let mut notes = Vec::new();
     if !table.failed.is_empty() {
         notes.push(format!(

@@ -131,6 +131,8 @@ fn films_that_the_project_has_are_not_listed_again() {
     // Sampled in another way they are others.
     let other = line.replace("--fps 5", "--fps 2");
     assert_eq!(place.result(&other)["known"], 0);
+    // For their bottlenecks they are listed.
+    assert_eq!(place.result(&format!("{line}{ARCHITECTURE}"))["known"], 0);
 }
 
 #[test]

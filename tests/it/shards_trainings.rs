@@ -223,6 +223,11 @@ fn a_changed_part_of_a_training_is_named_and_nothing_of_it_is_taken() {
     place.result(&format!("sweep q {SWEEP} --out another.jsonl"));
     let other = place.failure("work --shard another.jsonl:1 --out parts");
     assert!(other.contains("another list"), "{other}");
+    // What is under way there of another list stays.
+    let begun = place.path("parts/part-000002.partial/runs/kept");
+    fs::create_dir_all(&begun).unwrap();
+    let other = place.failure("work --shard another.jsonl:2 --out parts");
+    assert!(other.contains("another list") && begun.exists(), "{other}");
     // A training that cannot be done is a row with its reason.
     let classes = place.path("q/classes");
     let mut folders: Vec<_> = fs::read_dir(&classes).unwrap().collect();
@@ -237,4 +242,15 @@ fn a_changed_part_of_a_training_is_named_and_nothing_of_it_is_taken() {
     assert!(sentence.contains("3 of 4 parts are missing"), "{sentence}");
     let shown = place.result("sweeps q --show latest");
     assert!(shown["rows"].to_string().contains(&error[..20]), "{shown}");
+    let warned = place.line("merge q failed");
+    assert!(warned.stderr.contains(error), "{}", warned.stderr);
+    // Of two copies the one that is whole is taken.
+    for (name, bytes) in contents(&place.path("parts")) {
+        let copy = place.path("copies").join(name);
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::write(copy, bytes).unwrap();
+    }
+    fs::remove_file(part.join("run/weights.safetensors")).unwrap();
+    place.line("merge q parts copies --json").failure("merge");
+    assert_eq!(weights(&place, "q").len(), 1);
 }

@@ -92,7 +92,10 @@ impl App {
             cancelled,
         } = done;
         // Frames of a film that was being merged are there, though nothing was reported of it.
-        let came_in = added.outcome.record != ImportRecord::default();
+        let came_in = added.outcome.record != ImportRecord::default() || !merged.runs.is_empty();
+        if !merged.runs.is_empty() {
+            self.load_runs();
+        }
         if cancelled {
             if came_in {
                 let text = "Merging was cancelled. What came in stays; merge again for the rest";
@@ -114,7 +117,7 @@ impl App {
         let (tone, text) = said(&merged, &added.outcome.totals());
         if merged.sweep.is_some() {
             self.workspace = Workspace::Train;
-            self.notes.add(tone, text).details = merged.damaged;
+            self.notes.add(tone, text).details = [merged.failed, merged.damaged].concat();
         } else {
             self.added_and_said(added, tone, text, merged.damaged);
         }
@@ -141,7 +144,14 @@ fn said(merged: &Merged, totals: &Totals) -> (Tone, String) {
     let mut text = if let Some(sweep) = &merged.sweep {
         let trainings = words::count(merged.of as u64, "training", "trainings");
         let runs = words::count(merged.runs.len() as u64, "new run", "new runs");
-        format!("Merged {number} of {trainings} into the sweep {sweep}: {runs}")
+        let failed = match merged.failed.len() as u64 {
+            0 => String::new(),
+            failed => {
+                let failed = words::count(failed, "training", "trainings");
+                format!(", {failed} could not be done")
+            }
+        };
+        format!("Merged {number} of {trainings} into the sweep {sweep}: {runs}{failed}")
     } else {
         let parts = words::count(merged.of as u64, "part", "parts");
         format!("Merged {number} of {parts}: {}", came(totals))

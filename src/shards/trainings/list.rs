@@ -79,7 +79,8 @@ impl Header {
 }
 
 /// Prepares what has not ended of a sweep for other machines, and writes its trainings to the list `path`, for
-/// [`make_part`](crate::shards::make_part). The project remembers the sides of all images, and the networks are timed on this machine.
+/// [`make_part`](crate::shards::make_part). The project remembers the sides of the first
+/// training, and the networks are timed on this machine.
 ///
 /// # Errors
 /// All trainings have ended; the project or the list cannot be written; cancelled.

@@ -8,14 +8,14 @@ use crate::project::Project;
 use crate::shards::ShardError;
 use crate::shards::list::ListId;
 use crate::shards::merge::{Found, Merged};
-use crate::sweep::{Came, Sweep, find_sweeps, run_of, settle};
-use crate::train::{RunState, TrainError, take_run};
+use crate::sweep::{Came, Sweep, find_sweeps, runs_of, settle};
+use crate::train::{Run, RunState, TrainError, take_run};
 
 use super::list::{Header, read};
 use super::part::{Manifest, RUN};
 
 /// Takes the runs of all parts that are whole into the project and writes down in its sweep what came of them. A training that had ended in the sweep stays as
-/// it is.
+/// it is. Of copies of a part the first that is whole is taken.
 ///
 /// # Errors
 /// The project does not have the sweep, or cannot be written; cancelled.
@@ -29,52 +29,37 @@ pub(in crate::shards) fn merge_into(
     merged.of = trainings.len();
     let sweep = sweep_of(project, &header, &found.list)?;
     merged.sweep = Some(sweep.id.clone());
-    work.stage("Merging runs", Some(found.parts.len() as u64));
-    let mut parts: BTreeMap<usize, (&Path, Manifest)> = BTreeMap::new();
-    let mut damaged = Vec::new();
+    work.stage("Merging runs", Some(trainings.len() as u64));
+    let mut parts: BTreeMap<usize, Vec<(&Path, Manifest)>> = BTreeMap::new();
     for dir in &found.parts {
         match checked(dir, &header, &id) {
             Ok(manifest) => {
-                parts
-                    .entry(manifest.shard)
-                    .or_insert((dir.as_path(), manifest));
+                let copies = parts.entry(manifest.shard).or_default();
+                copies.push((dir.as_path(), manifest));
             }
-            Err(error) => damaged.push(error.to_string()),
+            Err(error) => merged.damaged.push(error.to_string()),
         }
     }
+    let taking = Taking {
+        project,
+        runs: runs_of(project, &sweep.created, work)?,
+        sweep,
+        work,
+    };
     for training in &trainings {
-        let Some((dir, manifest)) = parts.get(&training.shard) else {
-            merged.missing.push(training.shard);
-            continue;
-        };
         work.check()?;
-        match take(
-            project,
-            &sweep,
-            training.training,
-            dir,
-            manifest,
-            merged,
-            work,
-        ) {
-            Ok(()) => merged.parts += 1,
-            Err(
-                error @ (ShardError::Bad { .. }
-                | ShardError::Train(
-                    TrainError::Damaged { .. } | TrainError::NewerRun { .. },
-                )),
-            ) => {
-                damaged.push(error.to_string());
-                merged.missing.push(training.shard);
-            }
-            Err(error) => return Err(error),
+        let mut copies = parts.remove(&training.shard).unwrap_or_default();
+        copies.sort_by_key(|(_, manifest)| matches!(manifest.came, Came::Failed(_)));
+        if taking.first_whole(training.training, &copies, merged)? {
+            merged.parts += 1;
+        } else {
+            merged.missing.push(training.shard);
         }
         work.advance(1);
     }
-    for sentence in &damaged {
+    for sentence in &merged.damaged {
         work.warn(sentence.clone());
     }
-    merged.damaged = damaged;
     Ok(())
 }
 
@@ -106,43 +91,80 @@ fn checked(dir: &Path, header: &Header, id: &ListId) -> Result<Manifest, ShardEr
     Ok(manifest)
 }
 
-fn take(
-    project: &Project,
-    sweep: &Sweep,
-    number: u32,
-    dir: &Path,
-    manifest: &Manifest,
-    merged: &mut Merged,
-    work: &Work,
-) -> Result<(), ShardError> {
-    let index = (number as usize).saturating_sub(1);
-    let known = sweep.trainings.get(index).map(|training| &training.came);
-    let came = match (known, &manifest.came) {
-        (None, _) => {
+/// What runs are taken into.
+struct Taking<'a> {
+    project: &'a Project,
+    sweep: Sweep,
+    /// Runs of the sweep that the project has, by training.
+    runs: BTreeMap<u32, Run>,
+    work: &'a Work,
+}
+
+impl Taking<'_> {
+    /// Takes the first of the copies of a part that is whole. Whether there was one.
+    fn first_whole(
+        &self,
+        training: u32,
+        copies: &[(&Path, Manifest)],
+        merged: &mut Merged,
+    ) -> Result<bool, ShardError> {
+        for (dir, manifest) in copies {
+            match self.take(training, dir, manifest, merged) {
+                Ok(()) => return Ok(true),
+                Err(
+                    error @ (ShardError::Bad { .. }
+                    | ShardError::Train(
+                        TrainError::Damaged { .. } | TrainError::NewerRun { .. },
+                    )),
+                ) => merged.damaged.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    fn take(
+        &self,
+        number: u32,
+        dir: &Path,
+        manifest: &Manifest,
+        merged: &mut Merged,
+    ) -> Result<(), ShardError> {
+        let index = (number as usize).saturating_sub(1);
+        let Some(known) = self.sweep.trainings.get(index) else {
+            let sweep = &self.sweep.id;
             return Err(ShardError::bad(
                 dir,
                 format!(
-                    "is of training {number}, which the sweep “{}” does not have; make it anew",
-                    sweep.id
+                    "is of training {number}, which the sweep “{sweep}” does not have; make it anew"
                 ),
             ));
+        };
+        if matches!(known.came, Some(Came::Finished { .. })) {
+            return Ok(());
         }
-        (Some(Some(Came::Finished { .. })), _) => return Ok(()),
-        (_, failed @ Came::Failed(_)) => failed.clone(),
-        (_, Came::Finished { figures, .. }) => {
-            let before = run_of(project, &sweep.parent(number), work)?;
-            let run = match before.filter(|run| run.state == RunState::Finished) {
-                // Killed between taking it and writing that down.
-                Some(run) => run.id,
-                None => take_run(project, &dir.join(RUN), &manifest.blake3, work)?,
-            };
-            merged.runs.push(run.clone());
-            Came::Finished {
-                run,
-                figures: figures.clone(),
+        let came = match &manifest.came {
+            Came::Failed(reason) => {
+                let sentence = format!("Training {number}: {reason}");
+                self.work.warn(sentence.clone());
+                merged.failed.push(sentence);
+                manifest.came.clone()
             }
-        }
-    };
-    settle(project, &sweep.id, [(number, came)])?;
-    Ok(())
+            Came::Finished { figures, .. } => {
+                let before = self.runs.get(&number);
+                let run = match before.filter(|run| run.state == RunState::Finished) {
+                    // Killed between taking it and writing that down.
+                    Some(run) => run.id.clone(),
+                    None => take_run(self.project, &dir.join(RUN), &manifest.blake3, self.work)?,
+                };
+                merged.runs.push(run.clone());
+                Came::Finished {
+                    run,
+                    figures: figures.clone(),
+                }
+            }
+        };
+        settle(self.project, &self.sweep.id, [(number, came)])?;
+        Ok(())
+    }
 }

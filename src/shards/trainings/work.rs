@@ -13,7 +13,7 @@ use crate::shards::divide::path_here;
 use crate::shards::list::{ListId, ModelPin, Versions};
 use crate::shards::part::{MANIFEST, part_dir};
 use crate::shards::work::{MadePart, WorkOrder, begin_partial};
-use crate::sweep::{Came, run_of, train_one};
+use crate::sweep::{Came, runs_of, train_one};
 use crate::train::LiveCurves;
 
 use super::list::{Header, ListedTraining, read_one};
@@ -96,7 +96,7 @@ fn train(
         ModelPin::architecture(pin, &order.list)?;
     }
     let parent = header.parent(training.training);
-    let begun = run_of(&project, &parent, work)?;
+    let begun = runs_of(&project, &header.begun, work)?.remove(&training.training);
     let curves = LiveCurves::default();
     let came = train_one(&project, &training.settings, parent, begun, &curves, work)?;
     let run = match &came {
