@@ -1,5 +1,6 @@
 //! A film sampled in stretches: the frames, bit by bit, their times and what is said about the film are those of the whole.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -51,6 +52,16 @@ fn in_stretches(path: &Path, sampling: &Sampling, cuts: &[f64]) -> Result<Sample
 
 /// Compares stretches with the whole; how many frames there are, or the error that both give.
 fn compare(path: &Path, sampling: &Sampling, cuts: &[f64]) -> Result<usize, String> {
+    compare_but(path, sampling, cuts, 0.0..0.0)
+}
+
+/// [`compare`] without the pictures of some seconds, of which only the times are compared.
+fn compare_but(
+    path: &Path,
+    sampling: &Sampling,
+    cuts: &[f64],
+    but_secs: Range<f64>,
+) -> Result<usize, String> {
     let whole = JpegSampler::open(path, sampling).and_then(sampled);
     let parts = in_stretches(path, sampling, cuts);
     let place = format!("{} {sampling:?} {cuts:?}", path.display());
@@ -62,7 +73,8 @@ fn compare(path: &Path, sampling: &Sampling, cuts: &[f64]) -> Result<usize, Stri
             assert_eq!(secs(&frames), secs(&parts), "times of {place}");
             for (a, b) in frames.iter().zip(&parts) {
                 let at = f64::from_bits(a.0);
-                assert!(a == b, "the frame at {at} s differs: {place}");
+                let same = a == b || but_secs.contains(&at);
+                assert!(same, "the frame at {at} s differs: {place}");
             }
             assert_eq!(found.warnings("x"), joined.warnings("x"), "{place}");
             Ok(frames.len())
@@ -300,8 +312,10 @@ fn films_without_an_index_are_not_cut_but_can_be_sampled_in_stretches() {
         *byte = (index * 37 % 251) as u8;
     }
     std::fs::write(&path, bytes).unwrap();
+    // FFmpeg fills in what is missing of a damaged picture from another one, which one of its threads may still be decoding: from the garbage to the next key frame
+    // even the whole film gives other pictures from time to time.
     for cuts in [vec![3.0, 6.0, 9.0], every(1.0, 12.0)] {
-        compare(&path, &at(2.0), &cuts).unwrap();
+        compare_but(&path, &at(2.0), &cuts, 6.0..7.0).unwrap();
     }
 }
 

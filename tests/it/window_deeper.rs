@@ -83,7 +83,7 @@ fn from_an_estimate_to_a_verdict() {
     assert_eq!(session(&desk).train.depth.chosen, None);
     // Which a run ends before where its head is right already.
     if found.recommended != Depth::Head {
-        desk.see_part("up to about ");
+        desk.see_part("up to ");
     }
     // A look ahead leaves no trace.
     assert!(session(&desk).project.known_groups().is_empty());

@@ -49,7 +49,7 @@ pub(super) fn depth_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             depths.map(|of| (of.depth, Some(of))).collect()
         });
         for (depth, of) in rows {
-            let figures = of.map(|of| figures(of, "")).unwrap_or_default();
+            let figures = of.map(|of| figures(of, "about")).unwrap_or_default();
             let row = Row {
                 title: depth.title(),
                 figures: &figures,
@@ -76,9 +76,9 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
         let automatic = session.train.depth.chosen.is_none();
         // Where the head alone is right, nothing more is trained.
         let bound = if automatic && depth != Depth::Head {
-            "up to "
+            "up to"
         } else {
-            ""
+            "about"
         };
         let figures = found.of(depth).map(|of| figures(of, bound));
         let figures = figures.unwrap_or_default();
@@ -110,7 +110,7 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
     });
 }
 
-/// `1.97 M weights · 38 MB · about 40 s on this computer`, with `bound` before the time.
+/// `1.97 M weights · 38 MB · about 40 s on this computer`, with `bound` for “about”.
 fn figures(of: &DepthEstimate, bound: &str) -> String {
     // A number stays with its unit where the line is broken.
     let whole = |text: &str| text.replace(' ', "\u{a0}");
@@ -119,8 +119,8 @@ fn figures(of: &DepthEstimate, bound: &str) -> String {
     if of.cache_bytes > 0 {
         parts.push(whole(&words::bytes(of.cache_bytes)));
     }
-    let time = words::about(of.secs);
-    parts.push(format!("{bound}{time} on this computer"));
+    let time = words::about(of.secs).replacen("about", bound, 1);
+    parts.push(format!("{time} on this computer"));
     parts.join(" · ")
 }
 
