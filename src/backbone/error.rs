@@ -161,4 +161,10 @@ impl BackboneError {
         let of = FileError::new(action, path);
         move |error| of(error).into()
     }
+
+    /// Whether a file could not be read or written, which is no fault of its contents: another attempt may succeed.
+    #[must_use]
+    pub fn is_of_a_file(&self) -> bool {
+        matches!(self, Self::File(_) | Self::Media(MediaError::Io { .. }))
+    }
 }

@@ -30,7 +30,7 @@ pub fn is_as_written(text: &[u8]) -> bool {
     if let Some((object, checksum)) = split(text) {
         return blake3::hash(object).to_hex().as_bytes() == checksum;
     }
-    // Written anew by something else, it still says that it had one.
+    // Written again by something else, it still says that it had one.
     let value = serde_json::from_slice::<serde_json::Value>(text);
     !value.is_ok_and(|value| value.get("checksum").is_some())
 }

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::backbone::{Architecture, BackboneError};
+use crate::backbone::Architecture;
 use crate::evaluate::{Figures as Evaluated, calibrate_or_warn, evaluate};
 use crate::export::computer;
 use crate::jobs::{Cancelled, Work};
-use crate::media::MediaError;
 use crate::project::{Project, Split};
 use crate::train::{
     LiveCurves, Parent, Run, RunState, TrainError, TrainSettings, find_runs, remember_split,
@@ -145,7 +144,7 @@ pub fn train_one(
 }
 
 /// Prepares a sweep for trainings on other machines: the project remembers the sides of the first training (it remembers those of one
-/// split; of another one they are found anew from the images), and the networks are timed here.
+/// split; of another one they are derived from the images), and the networks are timed here.
 ///
 /// # Errors
 /// The project cannot be read or written, or nothing in it is labelled; cancelled.
@@ -223,16 +222,14 @@ pub fn runs_of(
 
 /// Whether the next training would fail for the same reason, so that it is none of this one's.
 fn ends_all(error: &TrainError) -> bool {
-    matches!(
-        error,
+    match error {
+        TrainError::Backbone(error) => error.is_of_a_file(),
         TrainError::File(_)
-            | TrainError::Project(_)
-            | TrainError::NoFrames
-            | TrainError::Cancelled(_)
-            | TrainError::Backbone(
-                BackboneError::File(_) | BackboneError::Media(MediaError::Io { .. })
-            )
-    )
+        | TrainError::Project(_)
+        | TrainError::NoFrames
+        | TrainError::Cancelled(_) => true,
+        _ => false,
+    }
 }
 
 fn figures(project: &Project, run: &Run, work: &Work) -> Result<Figures, SweepError> {
