@@ -29,7 +29,7 @@ pub fn abandon(thread: JoinHandle<()>) {
 /// Runs `f` on a thread of its own and waits for it, but not beyond the moment at which `work` is cancelled.
 ///
 /// # Errors
-/// [`Cancelled`], at once, when the work was cancelled before `f` came to its end. A panic in `f` continues here.
+/// [`Cancelled`], at once, when the work was cancelled before `f` returned. A panic in `f` continues here.
 pub fn abandonable<T: Send + 'static>(
     work: &Work,
     f: impl FnOnce() -> T + Send + 'static,
