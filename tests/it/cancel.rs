@@ -1,6 +1,7 @@
 //! Cancelling ends every part of a training that goes deeper, also those in which nothing can look whether it was
 //! cancelled: graphs being built, models being loaded. How soon is printed.
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use salamander::backbone::Depth;
@@ -12,33 +13,46 @@ use salamander::train::{
 
 use super::projects::{of_pictures, quick, runs};
 
+/// Work that is cancelled by the first report after which `when` holds, on the thread that reports: however busy the machine is, it
+/// is never cancelled later than that.
+pub fn cancelled_when(when: impl Fn(&Work) -> bool + Send + Sync + 'static) -> Work {
+    let itself = Arc::new(OnceLock::<Work>::new());
+    let work = Work::with_wake({
+        let itself = itself.clone();
+        move || {
+            if let Some(work) = itself.get()
+                && !work.is_cancelled()
+                && when(work)
+            {
+                work.cancel();
+            }
+        }
+    });
+    assert!(itself.set(work.clone()).is_ok());
+    work
+}
+
 /// Cancels `job` when it has come to a stage whose name begins like that and has so many units of it done. Says how
 /// long it took to end then.
 fn cancelled_at<T>(
-    (stage, done): (&str, u64),
-    job: impl FnOnce(&Work) -> Result<T, TrainError> + Send,
+    (stage, done): (&'static str, u64),
+    job: impl FnOnce(&Work) -> Result<T, TrainError>,
 ) -> Duration {
-    let work = Work::new();
-    let outcome = std::thread::scope(|scope| {
-        let job = scope.spawn(|| (job(&work).map(|_| ()), Instant::now()));
-        let there = || {
+    let cancelled = Arc::new(OnceLock::new());
+    let work = cancelled_when({
+        let cancelled = cancelled.clone();
+        move |work| {
             let progress = work.progress();
-            progress.stage.starts_with(stage) && progress.done >= done
-        };
-        while !there() && !job.is_finished() {
-            std::thread::sleep(Duration::from_millis(1));
+            let there = progress.stage.starts_with(stage) && progress.done >= done;
+            there && cancelled.set(Instant::now()).is_ok()
         }
-        let cancelled = Instant::now();
-        work.cancel();
-        let (outcome, ended) = job.join().unwrap();
-        outcome.map_err(|error| (error, ended.saturating_duration_since(cancelled)))
     });
-    let Err((error, took)) = outcome else {
+    let Err(error) = job(&work) else {
         panic!("it ended before “{stage}” had {done} done");
     };
     // Each layer has an error of its own for it.
     assert_eq!(error.to_string(), "cancelled", "{stage} {done}");
-    took
+    cancelled.get().unwrap().elapsed()
 }
 
 #[test]

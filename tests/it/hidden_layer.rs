@@ -10,6 +10,7 @@ use salamander::train::{
     Sampling, TrainSettings, resume, train,
 };
 
+use super::cancel::cancelled_when;
 use super::cli_program::Place;
 use super::projects::{of_pictures, quick, runs};
 
@@ -108,15 +109,9 @@ fn fine_tuning_begins_with_the_hidden_layer_and_goes_on_to_the_same_bits() {
 
     // Cancelled in the midst of the fine-tuning and resumed.
     let curves = LiveCurves::default();
-    let work = Work::new();
-    let cut = std::thread::scope(|scope| {
-        let training = scope.spawn(|| train(&project, &settings, &curves, &work));
-        while curves.baseline().is_none() && !training.is_finished() {
-            std::thread::yield_now();
-        }
-        work.cancel();
-        training.join().unwrap()
-    });
+    let watched = curves.clone();
+    let work = cancelled_when(move |_| watched.baseline().is_some());
+    let cut = train(&project, &settings, &curves, &work);
     assert!(cut.is_err());
     let runs = runs(&project);
     let cut = runs.iter().find(|run| run.id != whole.id).unwrap();

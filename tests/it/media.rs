@@ -16,6 +16,7 @@ use salamander::media::{
 };
 use salamander::project::{ClassName, Fps, Project, Sampling};
 
+use crate::cancel::cancelled_when;
 use crate::window::decode_apart;
 
 /// Runs the `ffmpeg` program; its words come with the failure.
@@ -724,20 +725,15 @@ fn a_cancelled_extraction_goes_on_where_it_stopped() {
         sampling: sampling(30.0, 320),
         ..ImportOptions::default()
     };
-    let work = Work::new();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while work.progress().stage != "Extracting frames" || work.progress().done < 20 {
-                std::thread::yield_now();
-            }
-            work.cancel();
-        });
-        let result = import(&project, std::slice::from_ref(&path), &options, &work);
-        assert!(
-            matches!(result, Err(MediaError::Cancelled(_))),
-            "{result:?}"
-        );
+    let work = cancelled_when(|work| {
+        let progress = work.progress();
+        progress.stage == "Extracting frames" && progress.done >= 20
     });
+    let result = import(&project, std::slice::from_ref(&path), &options, &work);
+    assert!(
+        matches!(result, Err(MediaError::Cancelled(_))),
+        "{result:?}"
+    );
     let before = names(&project).len();
     assert!((20..300).contains(&before), "{before}");
     let source = project.sources().remove(0);

@@ -1,12 +1,12 @@
 //! Frames of videos that take the place of others or are added between them: broken off, finished, labelled.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use salamander::jobs::Work;
 use salamander::media::{self, ClassFrom, Fate, ImportOptions, ImportOutcome, import};
 use salamander::project::{ClassName, Fps, Frame, Label, Project, Sampling};
 
+use super::cancel::cancelled_when;
 use super::cli_program::Place;
 
 const FILM: &str = "testsrc2=size=320x240:rate=20,trim=duration=10";
@@ -64,20 +64,12 @@ fn is_late(frame: &Frame) -> bool {
 /// The same with a replacement by 20 frames a second that was broken off.
 fn broken_off(place: &Place) -> (Project, PathBuf) {
     let (project, film) = labelled(place);
-    let (work, finer) = (Work::new(), options(20.0, 320, true));
-    let end = std::thread::scope(|scope| {
-        let paths = std::slice::from_ref(&film);
-        let job = scope.spawn(|| import(&project, paths, &finer, &work));
-        let there = || {
-            let progress = work.progress();
-            progress.stage == "Extracting frames" && progress.done >= 3
-        };
-        while !there() && !job.is_finished() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        work.cancel();
-        job.join().unwrap()
+    let finer = options(20.0, 320, true);
+    let work = cancelled_when(|work| {
+        let progress = work.progress();
+        progress.stage == "Extracting frames" && progress.done >= 3
     });
+    let end = import(&project, std::slice::from_ref(&film), &finer, &work);
     assert!(end.is_err(), "it ended before it was cancelled");
     let widths = widths(&project);
     let wide = widths.iter().filter(|width| **width == 320).count();

@@ -9,6 +9,7 @@ use salamander::train::{
     LiveCurves, Optimizer, Run, RunState, Schedule, TrainError, TrainSettings, resume, train,
 };
 
+use super::cancel::cancelled_when;
 use super::projects::{change_tensors, of_pictures, runs};
 
 fn settings(steps: u32) -> TrainSettings {
@@ -97,20 +98,11 @@ fn an_interrupted_run_goes_on_to_the_same_weights() {
     let whole = trained(&project, &settings);
 
     // Cancelled in the middle of the steps.
-    let work = Work::new();
     let curves = LiveCurves::default();
     let watched = curves.clone();
-    let remote = work.clone();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            while watched.len() < 20 {
-                std::thread::yield_now();
-            }
-            remote.cancel();
-        });
-        let cut = train(&project, &settings, &curves, &work);
-        assert!(matches!(cut, Err(TrainError::Cancelled(_))), "{cut:?}");
-    });
+    let work = cancelled_when(move |_| watched.len() >= 20);
+    let cut = train(&project, &settings, &curves, &work);
+    assert!(matches!(cut, Err(TrainError::Cancelled(_))), "{cut:?}");
     let cut = runs(&project).remove(0);
     assert_eq!(cut.state, RunState::Unfinished);
     assert!(matches!(cut.head(), Err(TrainError::Unfinished(_))));
