@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::files;
-use crate::jobs::Work;
+use crate::jobs::{Work, cores_and_one, in_parallel};
 use crate::media::{MediaError, load_image_from_bytes, start_decoders};
 use crate::project::ContentId;
 
 use super::cache::Key;
-use super::parallel::{in_parallel, workers};
 use super::store::{Store, cache_name};
 use super::tools::{Also, Model, Tools};
 use super::{ActivationSource, Architecture, BackboneError, Preprocessing, TunedWeights};
@@ -155,7 +154,7 @@ fn compute(
                     table.from_cache += 1;
                     *of_file = Some(ContentId::of_hash(&content));
                 }
-                _ => missing.push(index),
+                _ => missing.push((index, frame)),
             }
             // Thousands of these take a second: the watcher need not be woken for each.
             if index % 256 == 0 {
@@ -164,22 +163,18 @@ fn compute(
         }
         work.set_done(table.from_cache as u64);
     } else {
-        missing.extend(0..frames.len());
+        missing.extend(frames.iter().enumerate());
     }
 
-    start_decoders(workers(missing.len()));
+    start_decoders(cores_and_one().min(missing.len()));
     in_parallel(
-        missing.len(),
+        cores_and_one(),
+        &missing,
         work,
         || Ok(Tools::new(model)),
-        |tools, number| {
-            let Some(frame) = missing.get(number).and_then(|index| frames.get(*index)) else {
-                return Err(BackboneError::Cancelled(crate::jobs::Cancelled));
-            };
-            frame_bottleneck(tools, frame, store.as_ref(), also, work)
-        },
+        |tools, (_, frame)| frame_bottleneck(tools, frame, store.as_ref(), also, work),
         |number, outcome| {
-            let Some(&index) = missing.get(number) else {
+            let Some(&(index, frame)) = missing.get(number) else {
                 return Ok(());
             };
             match outcome {
@@ -196,7 +191,7 @@ fn compute(
                 }
                 Err(reason) => table.failed.push((index, reason)),
             }
-            if let Some(name) = frames.get(index).and_then(|frame| frame.file_name()) {
+            if let Some(name) = frame.file_name() {
                 work.detail(name.to_string_lossy());
             }
             work.advance(1);

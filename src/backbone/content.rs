@@ -11,13 +11,12 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::jobs::Work;
+use crate::jobs::{Work, cores_and_one, in_parallel};
 use crate::media::MediaError;
 use crate::project::ContentId;
 
 use super::BackboneError;
 use super::cache::{make_dir, open_or_make, writer_lock};
-use super::parallel::in_parallel;
 
 const ENTRY_BYTES: usize = 64;
 
@@ -162,28 +161,30 @@ fn hashes(
     let stamps: Vec<Option<Stamp>> = files.iter().map(|file| stamp(file)).collect();
     let mut hashes: Vec<Result<[u8; 32], MediaError>> = Vec::with_capacity(files.len());
     let mut unknown = Vec::new();
-    for (index, stamp) in stamps.iter().enumerate() {
+    for (index, (file, stamp)) in files.iter().zip(&stamps).enumerate() {
         let known = contents.as_ref().zip(stamp.as_ref());
         let known = known.and_then(|(contents, stamp)| contents.get(stamp));
         if known.is_none() {
-            unknown.push(index);
+            unknown.push((index, file));
         }
         hashes.push(Ok(known.unwrap_or_default()));
     }
     in_parallel(
-        unknown.len(),
+        cores_and_one(),
+        &unknown,
         work,
         || Ok(()),
-        |(), number| {
-            let file = unknown.get(number).and_then(|index| files.get(*index));
-            let path = file.cloned().unwrap_or_default();
-            Ok::<_, BackboneError>(match crate::files::read(&path) {
+        |(), (_, path)| {
+            Ok::<_, BackboneError>(match crate::files::read(path) {
                 Ok(bytes) => Ok(*blake3::hash(&bytes).as_bytes()),
-                Err(error) => Err(MediaError::Io { path, error }),
+                Err(error) => Err(MediaError::Io {
+                    path: PathBuf::clone(path),
+                    error,
+                }),
             })
         },
         |number, found| {
-            let Some(&index) = unknown.get(number) else {
+            let Some(&(index, _)) = unknown.get(number) else {
                 return Ok(());
             };
             if let (Some(contents), Some(Some(stamp)), Ok(hash)) =

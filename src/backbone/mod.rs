@@ -20,7 +20,6 @@ mod join;
 #[cfg(test)]
 mod mobilenet_tests;
 mod own;
-mod parallel;
 mod preprocess;
 mod store;
 mod tensor_file;
@@ -51,7 +50,6 @@ pub use own::{
     Answer, Asked, Candidate, DepthOffer, Inspected, Layout, Normalisation, OwnProblem, Pooled,
     PooledChoice, Whence, inspect, open_own, own_of, remove_own,
 };
-pub use parallel::{in_parallel, on_cores};
 pub use preprocess::{Fit, Preprocessing};
 pub(crate) use tensor_file::tensor_file;
 pub use tuned::TunedWeights;

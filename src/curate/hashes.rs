@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::UNIX_EPOCH;
 
 use image::{RgbImage, imageops};
 use image_hasher::{HashAlg, Hasher, HasherConfig};
 
 use crate::files;
-use crate::jobs::{Work, cores};
+use crate::jobs::{Cancelled, Work, cores, in_parallel};
 use crate::media::load_image_from_bytes;
 use crate::project::{Project, ProjectError};
 
@@ -54,46 +52,30 @@ pub(super) fn photo_hashes(
     let cache = Cache::load(project);
     work.stage("Looking for near-duplicates", Some(paths.len() as u64));
     let hasher = hasher();
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        let mut found = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(path) = paths.get(index) else {
-                return (found, Ok(()));
-            };
-            if let Err(cancelled) = work.check() {
-                return (found, Err(cancelled));
-            }
-            if let Some((hash, stamp)) = hash_file(&project.abs(path), path, &cache, &hasher) {
-                found.push((index, hash, stamp));
-            }
-            if index % 32 == 31 {
-                work.set_done(index as u64 + 1);
-            }
-        }
-    };
-    let threads = cores().min(paths.len().max(1));
     let mut hashes = vec![None; paths.len()];
     let mut stamps = vec![None; paths.len()];
-    let mut end = Ok(());
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
-        for worker in workers {
-            match worker.join() {
-                Ok((found, ended)) => {
-                    for (index, hash, stamp) in found {
-                        if let (Some(h), Some(s)) = (hashes.get_mut(index), stamps.get_mut(index)) {
-                            *h = Some(hash);
-                            *s = stamp;
-                        }
-                    }
-                    end = end.and(ended);
-                }
-                Err(panic) => std::panic::resume_unwind(panic),
+    let mut done = 0;
+    let end = in_parallel(
+        cores(),
+        paths,
+        work,
+        || Ok::<_, Cancelled>(()),
+        |(), path| Ok(hash_file(&project.abs(path), path, &cache, &hasher)),
+        |index, found| {
+            if let Some((found, found_stamp)) = found
+                && let (Some(hash), Some(stamp)) = (hashes.get_mut(index), stamps.get_mut(index))
+            {
+                *hash = Some(found);
+                *stamp = found_stamp;
             }
-        }
-    });
+            done += 1;
+            // Thousands of cached ones take a second: the watcher need not be woken for each.
+            if done % 32 == 0 {
+                work.set_done(done);
+            }
+            Ok(())
+        },
+    );
     cache.save(project, paths, &hashes, &stamps);
     end?;
     Ok(hashes)

@@ -15,9 +15,8 @@ use std::path::PathBuf;
 use image::imageops::{overlay, thumbnail};
 use image::{ImageFormat, Rgb, RgbImage};
 
-use crate::backbone::in_parallel;
 use crate::files::{Durability, make_dirs, write};
-use crate::jobs::Work;
+use crate::jobs::{Work, cores_and_one, in_parallel};
 use crate::media::load_image;
 use crate::project::{Project, Split};
 use crate::train::Run;
@@ -127,20 +126,14 @@ fn sprite(paths: &[PathBuf], side: u32, work: &Work) -> Result<Vec<u8>, Evaluate
     work.stage("Making thumbnails", Some(paths.len() as u64));
     let mut done = 0;
     in_parallel(
-        paths.len(),
+        cores_and_one(),
+        paths,
         work,
         || Ok::<_, EvaluateError>(()),
-        |(), at| {
-            let Some(path) = paths.get(at) else {
-                return Ok(None);
-            };
-            Ok(match load_image(path) {
-                Ok(image) => Some(square(&image, side)),
-                Err(error) => {
-                    work.warn(format!("Without a thumbnail: {error}"));
-                    None
-                }
-            })
+        |(), path| {
+            let image = load_image(path)
+                .inspect_err(|error| work.warn(format!("Without a thumbnail: {error}")));
+            Ok(image.ok().map(|image| square(&image, side)))
         },
         |at, small: Option<RgbImage>| {
             done += 1;

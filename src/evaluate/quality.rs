@@ -6,8 +6,7 @@ use image::RgbImage;
 use image::imageops::thumbnail;
 use jiff::tz::TimeZone;
 
-use crate::backbone::in_parallel;
-use crate::jobs::Work;
+use crate::jobs::{Work, cores_and_one, in_parallel};
 use crate::media::load_image;
 use crate::project::Project;
 
@@ -54,14 +53,13 @@ pub fn quality_parts(
     work.stage("Looking at the images", Some(frames.len() as u64));
     let mut found: Vec<(usize, [f64; 2])> = Vec::with_capacity(frames.len());
     in_parallel(
-        frames.len(),
+        cores_and_one(),
+        frames,
         work,
         || Ok::<_, EvaluateError>(()),
-        |(), at| {
-            let image = frames
-                .get(at)
-                .map(|frame| load_image(&project.abs(&frame.path)));
-            Ok(image.and_then(Result::ok).map(|image| qualities(&image)))
+        |(), frame| {
+            let image = load_image(&project.abs(&frame.path));
+            Ok(image.ok().map(|image| qualities(&image)))
         },
         |at, qualities| {
             found.extend(qualities.map(|of| (at, of)));

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use crate::backbone::in_parallel;
 use crate::evaluate::{Evaluation, FramePrediction, arg_max, evaluate};
-use crate::jobs::Work;
+use crate::jobs::{Work, cores_and_one, in_parallel};
 use crate::media::load_image;
 use crate::project::{Project, Split};
 use crate::train::Run;
@@ -117,13 +116,11 @@ pub(super) fn verify(
         }
     };
     in_parallel(
-        frames.len(),
+        cores_and_one(),
+        frames,
         work,
         open,
-        |runner, index| {
-            let Some(frame) = frames.get(index) else {
-                return Ok(Vec::new());
-            };
+        |runner, frame| {
             let found = runner.probabilities(&load_image(&root.join(&frame.path))?)?;
             let disagrees = |difference: String| ExportError::Disagrees {
                 run: run.to_owned(),

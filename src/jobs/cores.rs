@@ -16,6 +16,13 @@ pub fn cores() -> usize {
     }
 }
 
+/// Threads for work on images: one more than there are [`cores`], so that all are busy while one thread waits for the
+/// process that decodes its image.
+#[must_use]
+pub fn cores_and_one() -> usize {
+    cores() + 1
+}
+
 /// From now on no more than so many cores are used by work that begins, where several processes share a machine.
 pub fn limit_cores(most: usize) {
     LIMIT.store(most, Ordering::Relaxed);

@@ -7,11 +7,13 @@
 mod abandon;
 mod cores;
 mod memory;
+mod parallel;
 mod spawn;
 mod work;
 
 pub use abandon::{abandon, abandonable, drop_elsewhere, wait_for_abandoned};
-pub use cores::{cores, limit_cores};
+pub use cores::{cores, cores_and_one, limit_cores};
 pub use memory::bound_memory;
+pub use parallel::in_parallel;
 pub use spawn::{Job, JobError, sentence, spawn};
 pub use work::{Cancelled, Progress, Work};

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::backbone::{Architecture, Fit, in_parallel};
+use crate::backbone::{Architecture, Fit};
 use crate::files;
-use crate::jobs::Work;
+use crate::jobs::{Work, cores_and_one, in_parallel};
 use crate::media::{
     FileReport, ImportOptions, MediaError, PlanGroup, cut_points, plan, probe, start_decoders,
 };
@@ -220,16 +220,13 @@ fn looked_at(
     work.stage("Reading videos", Some(films.len() as u64));
     start_decoders(films.len().min(2));
     let mut found: Vec<Option<Film>> = films.iter().map(|_| None).collect();
-    let listed = &films;
     let sampling = &order.options.sampling;
     in_parallel(
-        films.len(),
+        cores_and_one(),
+        &films,
         work,
         || Ok::<_, ShardError>(()),
-        |(), index| match listed.get(index) {
-            Some(piece) => look_at(piece, sampling, order.minutes, work),
-            None => Ok(Err(String::new())),
-        },
+        |(), piece| look_at(piece, sampling, order.minutes, work),
         |index, result| {
             match (result, found.get_mut(index)) {
                 (Ok(film), Some(slot)) => *slot = Some(film),

@@ -14,14 +14,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use half::f16;
 
 use crate::files;
-use crate::jobs::Work;
+use crate::jobs::{Work, cores_and_one, in_parallel};
 use crate::media::{MediaError, load_image_from_bytes};
 
 use super::activation_store::ActivationStore;
 use super::cache::Key;
 use super::content::content_hashes;
 use super::front::{Front, FrontModel};
-use super::parallel::in_parallel;
 use super::view::View;
 use super::{Architecture, Augmentation, BackboneError, CutAt, Preprocessing};
 use kept::{Kept, Overflow};
@@ -267,16 +266,13 @@ impl Activations {
             computed,
             ..
         } = self;
-        let job_of = |number: usize| {
-            let job = jobs.get(number)?;
-            Some((job, frames.get(job.frame)?))
-        };
         in_parallel(
-            jobs.len(),
+            cores_and_one(),
+            jobs,
             work,
             || Ok(Lent::new(idle, model)),
-            |tools, number| match job_of(number) {
-                Some((job, frame)) => {
+            |tools, job| match frames.get(job.frame) {
+                Some(frame) => {
                     let view =
                         View::of(&frame.content, job.key.view, views.augmentation, views.seed);
                     tools.activation(frame, &view, work).map(Some)
@@ -284,7 +280,7 @@ impl Activations {
                 None => Ok(None),
             },
             |number, row| {
-                if let (Some((job, _)), Some(row)) = (job_of(number), row) {
+                if let (Some(job), Some(row)) = (jobs.get(number), row) {
                     *computed += 1;
                     kept.keep(&job.key, &row, work);
                     done(job, &row);

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::backbone::on_cores;
 use crate::graph::{Graph, ValueId};
-use crate::jobs::Work;
+use crate::jobs::{Work, cores, in_parallel};
 use crate::onnx::{Session, Tensor};
 
 use super::super::ExportError;
@@ -36,12 +35,12 @@ pub(super) fn run<T: Send>(
     let batches: Vec<&[Frame]> = frames.chunks(AT_ONCE).collect();
     let mut waiting = BTreeMap::new();
     let mut next = 0;
-    on_cores(
-        batches.len(),
+    in_parallel(
+        cores(),
+        &batches,
         work,
         || Ok(Session::from_bytes(&bytes, 1)?),
-        |session, at| {
-            let batch = batches.get(at).copied().unwrap_or_default();
+        |session, batch| {
             let pixels: Vec<u8> = batch
                 .iter()
                 .flat_map(|frame| &frame.pixels)

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::backbone::in_parallel;
 use crate::evaluate::{Evaluation, FramePrediction, InputKind, evaluate};
-use crate::jobs::Work;
+use crate::jobs::{Work, cores_and_one, in_parallel};
 use crate::media::load_image;
 use crate::onnx::Element;
 use crate::project::{Project, Split};
@@ -72,13 +71,11 @@ pub(super) fn load(
     let recipe = model.recipe(InputKind::Uint8Nhwc);
     let mut loaded: Vec<Option<Frame>> = all.iter().map(|_| None).collect();
     in_parallel(
-        all.len(),
+        cores_and_one(),
+        &all,
         work,
         || Ok(()),
-        |(), at| {
-            let Some(frame) = all.get(at) else {
-                return Ok(None);
-            };
+        |(), frame| {
             let image = load_image(&project.root().join(&frame.path))?;
             let Element::U8(pixels) = recipe.tensor(&image).data else {
                 return Ok(None);

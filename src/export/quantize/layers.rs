@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::backbone::on_cores;
 use crate::graph::ops::Linear;
 use crate::graph::passes::quantize::{Integers, Layer, Prepared, Quantizing, by_channel, rounded};
 use crate::graph::{Graph, WeightKind};
-use crate::jobs::Work;
+use crate::jobs::{Work, cores, in_parallel};
 use crate::onnx::{ElementType, Session, Tensor};
 
 use super::super::ExportError;
@@ -118,14 +117,12 @@ pub(super) fn descended(
 ) -> Result<Vec<Option<Integers>>, ExportError> {
     let mut all: Vec<Option<Integers>> = layers.iter().map(|_| None).collect();
     let product = product();
-    on_cores(
-        layers.len(),
+    in_parallel(
+        cores(),
+        layers,
         work,
         || Ok(Session::from_bytes(&product, 1)?),
-        |session, at| {
-            let Some(layer) = layers.get(at) else {
-                return Ok(None);
-            };
+        |session, layer| {
             let covariance = measured
                 .inputs
                 .get(&layer.weight)

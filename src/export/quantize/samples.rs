@@ -8,11 +8,10 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use crate::backbone::on_cores;
 use crate::graph::ops::{GlobalPool, Linear, Pool, PoolKind};
 use crate::graph::passes::quantize::{Layer, Prepared};
 use crate::graph::{Dim, Graph, Op, Sliding, ValueId};
-use crate::jobs::Work;
+use crate::jobs::{Work, cores, in_parallel};
 use crate::onnx::{ElementType, Session, Tensor};
 
 use super::super::ExportError;
@@ -148,12 +147,13 @@ impl Reads {
             .into_iter()
             .map(|read| Mutex::new(Some(read)))
             .collect();
-        on_cores(
-            layers.len(),
+        in_parallel(
+            cores(),
+            &layers,
             work,
             || Ok(Session::from_bytes(&product, 1)?),
-            |session, at| {
-                let read = layers.get(at).and_then(|read| read.lock().ok()?.take());
+            |session, read| {
+                let read = read.lock().ok().and_then(|mut read| read.take());
                 read.map(|read| read.moments(self.frames, session))
                     .transpose()
             },

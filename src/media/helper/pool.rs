@@ -89,7 +89,7 @@ fn idle() -> MutexGuard<'static, Vec<Decoder>> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Idle processes that are kept: on many cores as many as work on photos at once (`backbone::in_parallel`). Most of them are
+/// Idle processes that are kept: on many cores as many as work on photos at once (`jobs::cores_and_one`). Most of them are
 /// idle at any moment, and one that was ended would have to start again, which takes longer than a photo.
 fn most_idle() -> usize {
     LEAST_IDLE.max(cores() + 2)

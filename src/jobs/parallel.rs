@@ -1,4 +1,4 @@
-//! A list worked through by as many threads as keep the cores full, each with its own tools.
+//! A list worked through by several threads, each with its own tools.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,61 +6,30 @@ use std::thread;
 
 use crossbeam_channel::bounded;
 
-use crate::jobs::{Cancelled, Work, cores};
+use super::{Cancelled, Work};
 
-/// Threads of [`in_parallel`] for so many items: one more than there are cores, since while one waits for an image, which
-/// another process decodes, the others keep the cores full.
-pub(super) fn workers(count: usize) -> usize {
-    (cores() + 1).min(count)
-}
-
-/// [`in_parallel`] for work that never waits for another process: on as many threads as there are cores.
-pub fn on_cores<W, T, E>(
-    count: usize,
+/// Calls `run` for each of `items` on up to `threads` threads; `make` gives each thread its tools (a session, buffers).
+/// `take` gets the index of each item and its result on the calling thread, in the order in which they are done. The first
+/// error of any of the three ends it. `work` is checked before each item.
+///
+/// Work on images takes [`cores_and_one`](super::cores_and_one) threads, work that never waits for another process [`cores`](super::cores).
+pub fn in_parallel<I, W, T, E>(
+    threads: usize,
+    items: &[I],
     work: &Work,
     make: impl Fn() -> Result<W, E> + Sync,
-    run: impl Fn(&mut W, usize) -> Result<T, E> + Sync,
-    take: impl FnMut(usize, T) -> Result<(), E>,
-) -> Result<(), E>
-where
-    T: Send,
-    E: From<Cancelled> + Send,
-{
-    on_threads(cores().min(count), count, work, make, run, take)
-}
-
-/// Calls `run` for each number below `count` on some threads, one more than there are cores; `make` gives each thread its tools (a session,
-/// buffers). `take` gets the results on the calling thread, in the order in which they are done. The first error of any
-/// of the three ends it. `work` is checked before each item.
-pub fn in_parallel<W, T, E>(
-    count: usize,
-    work: &Work,
-    make: impl Fn() -> Result<W, E> + Sync,
-    run: impl Fn(&mut W, usize) -> Result<T, E> + Sync,
-    take: impl FnMut(usize, T) -> Result<(), E>,
-) -> Result<(), E>
-where
-    T: Send,
-    E: From<Cancelled> + Send,
-{
-    on_threads(workers(count), count, work, make, run, take)
-}
-
-fn on_threads<W, T, E>(
-    workers: usize,
-    count: usize,
-    work: &Work,
-    make: impl Fn() -> Result<W, E> + Sync,
-    run: impl Fn(&mut W, usize) -> Result<T, E> + Sync,
+    run: impl Fn(&mut W, &I) -> Result<T, E> + Sync,
     mut take: impl FnMut(usize, T) -> Result<(), E>,
 ) -> Result<(), E>
 where
+    I: Sync,
     T: Send,
     E: From<Cancelled> + Send,
 {
+    let threads = threads.min(items.len());
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
-    let (sender, results) = bounded::<Result<(usize, T), E>>(2 * workers);
+    let (sender, results) = bounded::<Result<(usize, T), E>>(2 * threads);
     let worker = |sender: crossbeam_channel::Sender<Result<(usize, T), E>>| {
         let mut tools = match make() {
             Ok(tools) => tools,
@@ -72,13 +41,13 @@ where
         };
         while !stop.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= count {
+            let Some(item) = items.get(index) else {
                 break;
-            }
+            };
             let result = work
                 .check()
                 .map_err(E::from)
-                .and_then(|()| run(&mut tools, index));
+                .and_then(|()| run(&mut tools, item));
             let failed = result.is_err();
             if sender.send(result.map(|value| (index, value))).is_err() || failed {
                 break;
@@ -87,7 +56,7 @@ where
     };
     thread::scope(|scope| {
         let worker = &worker;
-        let threads: Vec<_> = (0..workers)
+        let threads: Vec<_> = (0..threads)
             .map(|_| {
                 let sender = sender.clone();
                 scope.spawn(move || worker(sender))
@@ -119,14 +88,16 @@ mod tests {
 
     #[test]
     fn does_each_item_once() {
-        let mut seen = vec![0; 500];
+        let numbers: Vec<usize> = (1000..1500).collect();
+        let mut seen = vec![0; numbers.len()];
         let result = in_parallel(
-            seen.len(),
+            4,
+            &numbers,
             &Work::new(),
             || Ok::<_, Cancelled>(7),
-            |tools, index| Ok(*tools * index),
+            |tools, number| Ok(*tools * number),
             |index, value| {
-                assert_eq!(value, 7 * index);
+                assert_eq!(value, 7 * (1000 + index));
                 seen[index] += 1;
                 Ok(())
             },
@@ -140,7 +111,8 @@ mod tests {
         let work = Work::new();
         let mut taken = 0;
         let result = in_parallel(
-            100_000,
+            4,
+            &[0; 100_000],
             &work,
             || Ok::<_, Cancelled>(()),
             |(), _| Ok(()),
@@ -160,11 +132,12 @@ mod tests {
     fn a_panic_is_handed_on() {
         let outcome = std::panic::catch_unwind(|| {
             in_parallel(
-                50,
+                4,
+                &(0..50).collect::<Vec<_>>(),
                 &Work::new(),
                 || Ok::<_, Cancelled>(()),
-                |(), index| {
-                    assert!(index != 20, "on purpose");
+                |(), number| {
+                    assert!(*number != 20, "on purpose");
                     Ok(())
                 },
                 |_, ()| Ok(()),
