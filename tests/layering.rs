@@ -14,7 +14,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("files", &[]),
     ("kind", &[]),
     ("project", &["text", "jobs", "files", "kind"]),
-    ("media", &["jobs", "files", "kind", "project"]),
+    ("media", &["text", "jobs", "files", "kind", "project"]),
     ("curate", &["jobs", "files", "project", "media"]),
     ("onnx", &["files"]),
     ("graph", &["onnx"]),

@@ -240,7 +240,7 @@ impl App {
         }
         let more = networks.count();
         if more > 0 {
-            let words = words::count(more as u64, "more network", "more networks");
+            let words = words::count(more as u64, "more network");
             let text = format!("Networks are added one at a time: drop the {words} again");
             self.notes.add(Tone::Info, text);
         }

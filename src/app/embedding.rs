@@ -28,7 +28,7 @@ impl App {
             },
             |app, result| match result {
                 Ok((written, dir)) => {
-                    let count = words::count(written.images as u64, "image", "images");
+                    let count = words::count(written.images as u64, "image");
                     let text = format!(
                         "The embedding of {count} is saved. To see it: tensorboard --logdir “{}”, then Projector",
                         dir.display()

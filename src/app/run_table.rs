@@ -36,7 +36,7 @@ impl RunCell {
 
     pub(super) fn percent(part: Option<f32>) -> Self {
         let part = part.map(f64::from);
-        let text = part.map_or_else(|| "–".to_owned(), words::percent);
+        let text = words::percent_or_dash(part);
         Self::number(text, part)
     }
 
@@ -175,7 +175,7 @@ impl RunTable {
             cells.push(match result {
                 Some(_) => {
                     let secs = run.secs();
-                    RunCell::number(words::stretch(secs.max(1.0)), Some(secs))
+                    RunCell::number(words::duration(secs.max(1.0)), Some(secs))
                 }
                 None => RunCell::number("–".to_owned(), None),
             });

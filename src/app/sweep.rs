@@ -287,7 +287,7 @@ impl App {
         let gone = session.gone;
         match result {
             Ok(sweep) => {
-                let count = words::count(sweep.trainings.len() as u64, "training", "trainings");
+                let count = words::count(sweep.trainings.len() as u64, "training");
                 let text = format!("The sweep is done: {count}");
                 self.notes.add(Tone::Done, text).remedy = Some((
                     "Show".to_owned(),

@@ -103,7 +103,7 @@ impl SweepCells {
                 row.bytes.map(words::bytes).unwrap_or_default()
             }));
             cells.push(number(row.latency_ms, |ms| format!("{ms:.1} ms")));
-            cells.push(number(row.seconds, |secs| words::stretch(secs.max(1.0))));
+            cells.push(number(row.seconds, |secs| words::duration(secs.max(1.0))));
             cells.push(RunCell::text(row.pareto_words()));
             RunRow { id: index, cells }
         });

@@ -200,7 +200,7 @@ impl App {
                     .result()
                     .and_then(|result| result.test_accuracy.or(result.validation_accuracy));
                 let mut text = match figure {
-                    Some(part) => format!("Trained: {} right", words::percent(f64::from(part))),
+                    Some(part) => format!("Trained: {} right", words::percent(part)),
                     None => "Trained".to_owned(),
                 };
                 if let Some(Decision::HeadSuffices { .. }) = run.decision {

@@ -70,7 +70,7 @@ impl App {
                 Ok(deleted)
             },
             |_, deleted| {
-                let files = words::count(deleted, "file", "files");
+                let files = words::count(deleted, "file");
                 format!("The trash is empty; {files} deleted")
             },
             Some("The rest of the trash is still there"),

@@ -9,7 +9,9 @@ use crate::backbone::{Architecture, Depth};
 pub use crate::project::Noun;
 use crate::project::Sampling;
 use crate::text::visible;
-pub use crate::text::{number, percent};
+pub use crate::text::{
+    bytes, clock, count, counted, number, percent, percent_or_dash, percent_range,
+};
 use crate::train::Run;
 
 /// The text with its first letter in upper case, as a sentence begins.
@@ -22,33 +24,15 @@ pub fn sentence(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// `1 frame`, `1,260 frames`
-#[must_use]
-pub fn count(value: u64, one: &str, many: &str) -> String {
-    format!("{} {}", number(value), if value == 1 { one } else { many })
-}
-
 /// `1 frame`, `1,260 frames`: of a video. Those of a project are counted by its [`Noun`].
 #[must_use]
 pub fn frames(value: usize) -> String {
     Noun::Frame.count(value)
 }
 
-/// Length of a video: `0:42`, `1:02:07`.
+/// A length of time in words: `8 s`, `4 min 12 s`, `2 h 5 min`.
 #[must_use]
-pub fn clock(secs: f64) -> String {
-    let total = secs.max(0.0).round() as u64;
-    let (hours, minutes, secs) = (total / 3600, total / 60 % 60, total % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{secs:02}")
-    } else {
-        format!("{minutes}:{secs:02}")
-    }
-}
-
-/// A stretch of time in words: `8 s`, `4 min 12 s`, `2 h 5 min`.
-#[must_use]
-pub fn stretch(secs: f64) -> String {
+pub fn duration(secs: f64) -> String {
     let total = secs.max(0.0).round() as u64;
     let (hours, minutes, secs) = (total / 3600, total / 60 % 60, total % 60);
     match (hours, minutes) {
@@ -69,7 +53,7 @@ pub fn time_left(left: Duration) -> String {
     } else if secs < 60.0 {
         format!("{} s left", (secs / 5.0).ceil() as u64 * 5)
     } else {
-        format!("{} left", stretch((secs / 60.0).ceil() * 60.0))
+        format!("{} left", duration((secs / 60.0).ceil() * 60.0))
     }
 }
 
@@ -102,19 +86,6 @@ pub fn sampling(sampling: &Sampling) -> String {
     match sampling.width_px {
         Some(width) => format!("{frames}, {width} px wide"),
         None => format!("{frames}, as wide as the video"),
-    }
-}
-
-/// File size: `3.4 MB`.
-#[must_use]
-pub fn bytes(bytes: u64) -> String {
-    let value = bytes as f64;
-    if value >= 1e9 {
-        format!("{:.1} GB", value / 1e9)
-    } else if value >= 1e6 {
-        format!("{:.1} MB", value / 1e6)
-    } else {
-        format!("{:.0} kB", (value / 1e3).max(1.0))
     }
 }
 
@@ -291,7 +262,7 @@ pub fn about(secs: f64) -> String {
         _ if secs < 3570.0 => (secs / 60.0).round() * 60.0,
         _ => (secs / 600.0).round() * 600.0,
     };
-    format!("about {}", stretch(rounded))
+    format!("about {}", duration(rounded))
 }
 
 /// A path or a part of one in one line.
@@ -322,15 +293,9 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!(number(0), "0");
-        assert_eq!(number(999), "999");
-        assert_eq!(number(1260), "1,260");
-        assert_eq!(number(1_000_000), "1,000,000");
         assert_eq!(frames(1), "1 frame");
-        assert_eq!(clock(42.4), "0:42");
-        assert_eq!(clock(3727.0), "1:02:07");
-        assert_eq!(stretch(252.0), "4 min 12 s");
-        assert_eq!(stretch(7500.0), "2 h 5 min");
+        assert_eq!(duration(252.0), "4 min 12 s");
+        assert_eq!(duration(7500.0), "2 h 5 min");
         assert_eq!(timestamp(0.5), "0.5 s");
         assert_eq!(timestamp(62.5), "1:02.5");
         assert_eq!(rate(29.97), "29.97");
@@ -343,7 +308,6 @@ mod tests {
             sampling(&taken),
             "2 frames per second, as wide as the video"
         );
-        assert_eq!(bytes(3_400_000), "3.4 MB");
         assert_eq!(millions(407_000_000), "407 M");
         assert_eq!(millions(4_650_000), "4.7 M");
         assert_eq!(architecture(&Architecture::default()), "lite0@224");

@@ -10,11 +10,11 @@ use crate::backbone::{
     Answer, Architecture, Asked, Backbone, BackboneError, Candidate, Inspected, Layout,
     Normalisation, Whence, inspect, own_of,
 };
-use crate::text::visible;
+use crate::text::{bytes, percent, visible};
 use crate::train::{TrainError, remove_architecture};
 
 use super::console::Console;
-use super::table::{Align, percent, size, table};
+use super::table::{Align, table};
 use super::{ProjectArg, shown};
 
 /// List the architectures that `train` and `features` take, with size, cost and published accuracy; add any classifier
@@ -218,13 +218,11 @@ impl Line {
         };
         vec![
             format!("{}{mark}", self.architecture),
-            size(self.bytes),
+            bytes(self.bytes),
             millions(self.parameters),
             millions(self.multiply_accumulates),
-            self.imagenet_top1.map_or_else(
-                || "not published".to_owned(),
-                |part| percent(Some(part as f32)),
-            ),
+            self.imagenet_top1
+                .map_or_else(|| "not published".to_owned(), percent),
             self.licence.clone(),
         ]
     }
@@ -366,7 +364,7 @@ fn said(report: &Report, candidate: &Candidate) -> String {
     };
     let mut lines = vec![format!(
         "{begin}: {}, {} parameters, {} multiply-accumulates an image, {} values in a bottleneck, {:.1} ms an image on one thread",
-        size(report.bytes),
+        bytes(report.bytes),
         millions(report.parameters),
         millions(
             candidate

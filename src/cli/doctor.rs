@@ -11,11 +11,10 @@ use crate::export::web_runtime_dir;
 use crate::jobs::sentence;
 use crate::media::{self, Confinement};
 use crate::onnx::{RuntimeInfo, runtime_info};
-use crate::text::visible;
+use crate::text::{bytes, count, visible};
 
 use super::console::Console;
 use super::shown;
-use super::table::{count, size};
 
 /// Less room than this is worth a word: a few videos' frames need more.
 const LITTLE_ROOM_BYTES: u64 = 1_000_000_000;
@@ -109,7 +108,7 @@ pub fn run(console: &Console) -> anyhow::Result<()> {
     if let Some(free) = free_bytes.filter(|free| *free < LITTLE_ROOM_BYTES) {
         findings.problems.push(format!(
             "only {} are free on the disk of this folder; extracting frames may fill it",
-            size(free)
+            bytes(free)
         ));
     }
     let result = Result {
@@ -210,9 +209,9 @@ fn decoders(found: Option<&Confinement>) -> String {
             text.push_str(what);
         }
     }
-    if let Some(bytes) = confinement.memory_bytes {
+    if let Some(most) = confinement.memory_bytes {
         text.push_str(", at most ");
-        text.push_str(&size(bytes));
+        text.push_str(&bytes(most));
         text.push_str(" of memory");
     }
     text
@@ -254,7 +253,7 @@ fn text(result: &Result) -> String {
         result.config_dir.as_deref().unwrap_or("no place for them"),
     );
     if let Some(free) = result.free_bytes {
-        line("Free space", &size(free));
+        line("Free space", &bytes(free));
     }
     if result.problems.is_empty() {
         text.push_str("\nEverything is in order.");

@@ -8,13 +8,13 @@ use crate::evaluate::{
     ClassFigures, Comparison, EvaluateError, Evaluation, Figures, Measure, evaluate,
 };
 use crate::project::Split;
-use crate::text::visible;
+use crate::text::{count, percent, percent_or_dash, percent_range, visible};
 
 use super::ProjectArg;
 use super::console::Console;
 use super::evaluate_more::{More, MoreArgs};
 use super::mistakes::{self, Mistake, mistakes};
-use super::table::{Align, count, percent, table};
+use super::table::{Align, table};
 use super::train::RunFigures;
 use super::which::RunArg;
 
@@ -273,12 +273,12 @@ fn text(result: &Result, classes: &[String]) -> String {
     };
     let mut text = format!(
         "{side} accuracy {} on {} of {}\nmacro F1 {}, macro recall {}, macro precision {} (95 % intervals over sources)\n\n",
-        interval(&result.accuracy),
+        result.accuracy,
         count(result.frames, "frame"),
         count(result.sources, "source"),
-        interval(&result.macro_f1),
-        interval(&result.macro_recall),
-        interval(&result.macro_precision),
+        result.macro_f1,
+        result.macro_recall,
+        result.macro_precision,
     );
     let headings = [
         "class",
@@ -292,16 +292,15 @@ fn text(result: &Result, classes: &[String]) -> String {
         "AUC",
     ];
     let mut rows = vec![headings.map(str::to_owned).to_vec()];
-    let part = |value: Option<f64>| percent(value.map(|value| value as f32));
     let three = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
     rows.extend(result.per_class.iter().map(|class| {
         vec![
             class.class.clone(),
             class.frames.to_string(),
             class.sources.to_string(),
-            part(class.precision),
-            part(class.recall),
-            part(class.f1),
+            percent_or_dash(class.precision),
+            percent_or_dash(class.recall),
+            percent_or_dash(class.f1),
             range(class.f1_95),
             three(class.average_precision),
             three(class.auc),
@@ -317,7 +316,7 @@ fn text(result: &Result, classes: &[String]) -> String {
         vec![
             source.source.clone(),
             source.frames.to_string(),
-            percent(Some(source.accuracy)),
+            percent(source.accuracy),
         ]
     }));
     text.push('\n');
@@ -341,26 +340,11 @@ fn text(result: &Result, classes: &[String]) -> String {
     text
 }
 
-/// `84.1 % (70 to 93)`.
-fn interval(measure: &Measure) -> String {
-    let value = percent(measure.value.map(|value| value as f32));
-    match measure.interval_95 {
-        Some(_) => format!("{value} ({})", range(measure.interval_95)),
-        None => value,
-    }
-}
-
 /// `70 to 93`, in per cent, rounded outwards.
 fn range(interval: Option<[f64; 2]>) -> String {
-    interval.map_or_else(
+    interval.map(percent_range).map_or_else(
         || "–".to_owned(),
-        |[low, high]| {
-            format!(
-                "{:.0} to {:.0}",
-                (100.0 * low).floor(),
-                (100.0 * high).ceil()
-            )
-        },
+        |[low, high]| format!("{low:.0} to {high:.0}"),
     )
 }
 

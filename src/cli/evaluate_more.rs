@@ -12,10 +12,8 @@ use crate::evaluate::{
 };
 use crate::jobs::Work;
 use crate::project::{Noun, Project, Split};
-use crate::text::visible;
+use crate::text::{count, percent, percent_or_dash, visible};
 use crate::train::{Calibration, Run, UnknownThreshold};
-
-use super::table::{count, percent};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -186,16 +184,15 @@ impl MoreArgs {
 impl More {
     /// What was found, a sentence each.
     fn said(&self, noun: Noun) -> Vec<String> {
-        let part = |value: Option<f64>| percent(value.map(|value| value as f32));
         let mut said = Vec::new();
         if let Some([before, after]) = &self.reliability {
             let temperature = self.calibration.as_ref().map_or(1.0, |of| of.temperature);
             said.push(format!(
                 "Calibration error {} ({} with bins of equally many), without the temperature of {temperature:.2} it is {} ({}).",
-                part(Some(after.expected_error)),
-                part(Some(after.adaptive_error)),
-                part(Some(before.expected_error)),
-                part(Some(before.adaptive_error)),
+                percent(after.expected_error),
+                percent(after.adaptive_error),
+                percent(before.expected_error),
+                percent(before.adaptive_error),
             ));
         }
         if let Some(leak) = &self.leak {
@@ -208,7 +205,7 @@ impl More {
             });
             said.push(format!(
                 "Cross-validation by source: {}{interval} of {} from {} in {} folds, head alone.",
-                part(found.accuracy.value),
+                percent_or_dash(found.accuracy.value),
                 noun.count(found.frames as usize),
                 count(found.sources, "source"),
                 found.folds.len()
@@ -228,9 +225,9 @@ impl More {
             } = unknown.chosen;
             said.push(format!(
                 "Unknown below a probability of {threshold:.3}: {} of {} of its classes are called unknown, and {} of those of a class it does not know are not.",
-                part(Some(false_reject)),
+                percent(false_reject),
                 noun.many(),
-                part(Some(false_accept)),
+                percent(false_accept),
             ));
         }
         said.extend(self.test_looks.sentence(&self.accuracy));

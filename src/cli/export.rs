@@ -14,11 +14,11 @@ use crate::export::{
 use crate::files::is_writable;
 use crate::graph::passes::OPSETS;
 use crate::project::Project;
-use crate::text::{percent, visible};
+use crate::text::{bytes, percent, visible};
 use crate::train::Run;
 
 use super::console::Console;
-use super::table::{Align, size, table};
+use super::table::{Align, table};
 use super::which::RunArg;
 use super::{ProjectArg, Usage, shown};
 
@@ -255,7 +255,7 @@ fn place_in(project: &Project) -> anyhow::Result<PathBuf> {
 fn text(result: &Result) -> String {
     let mut files = vec![["file", "size"].map(str::to_owned).to_vec()];
     let rows = result.files.iter();
-    files.extend(rows.map(|file| vec![file.path.clone(), size(file.bytes)]));
+    files.extend(rows.map(|file| vec![file.path.clone(), bytes(file.bytes)]));
     let certificate = &result.certificate;
     let models = certificate.models.iter();
     let rows = models.map(|model| (None, model)).collect::<Vec<_>>();

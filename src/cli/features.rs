@@ -12,12 +12,11 @@ use crate::backbone::{
 use crate::jobs::Work;
 use crate::media::{Kind, gather};
 use crate::project::{Project, make_dir};
-use crate::text::visible;
+use crate::text::{count, visible};
 use crate::train::Run;
 
 use super::console::Console;
 use super::shown;
-use super::table::count;
 use super::train::resolved;
 use super::which::RunArg;
 

@@ -10,10 +10,10 @@ use serde::Serialize;
 use crate::evaluate::{EvaluateError, HeatFile, HeatMapper, write_heat_maps};
 use crate::jobs::Cancelled;
 use crate::media::start_decoders;
+use crate::text::count;
 
 use super::console::Console;
 use super::import::SamplingArgs;
-use super::table::count;
 use super::which::RunArg;
 use super::{ProjectArg, shown};
 

@@ -10,10 +10,10 @@ use crate::media::{
     start_decoders,
 };
 use crate::project::{ClassName, Fps, Label, Sampling, SourceId};
-use crate::text::visible;
+use crate::text::{count, visible};
 
 use super::console::Console;
-use super::table::{Align, count, names, table};
+use super::table::{Align, names, table};
 use super::{ProjectArg, Usage, shown};
 
 /// Take frames out of videos, and photos as they are, into a project

@@ -7,10 +7,9 @@ use serde::Serialize;
 
 use crate::jobs::Work;
 use crate::project::{ClassName, Frames, Label, Project};
-use crate::text::visible;
+use crate::text::{count, visible};
 
 use super::console::Console;
-use super::table::count;
 use super::{ProjectArg, shown};
 
 /// Give frames another class

@@ -9,13 +9,13 @@ use crate::backbone::Architecture;
 use crate::export::{Bundle, Card, CardAccuracy, Format};
 use crate::make::{LiveMake, Made, MakeOrder, Step, default_formats, make};
 use crate::media::{ClassFrom, start_decoders};
-use crate::text::visible;
+use crate::text::{bytes, count, percent_or_dash, visible};
 
 use super::console::{Console, Interrupted, Watch};
 use super::depth::{DepthArg, depth};
 use super::export::{bundles, formats};
 use super::shown;
-use super::table::{Align, count, percent, size, table};
+use super::table::{Align, table};
 use super::train::{architecture, quoted};
 
 /// Make a model of a folder of videos or photos in one go: import, train, evaluate, export
@@ -186,7 +186,7 @@ fn text(result: &Result, made: &Made) -> String {
         });
     let mut text = format!(
         "\n{} of {} are recognised{interval}\n\n",
-        percent(accuracy.part),
+        percent_or_dash(accuracy.part),
         count(accuracy.images, &format!("{side} image")),
     );
     let headings = ["class", "images", "recognised", "of"].map(str::to_owned);
@@ -202,7 +202,7 @@ fn text(result: &Result, made: &Made) -> String {
         vec![
             class.class.clone(),
             images.to_string(),
-            percent(class.recall.part),
+            percent_or_dash(class.recall.part),
             count(class.recall.images, &format!("{side} image")),
         ]
     }));
@@ -232,7 +232,7 @@ fn text(result: &Result, made: &Made) -> String {
     let rows: Vec<Vec<String>> = models
         .map(|file| {
             let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-            vec![format!("  {name}"), size(file.bytes), "proved".to_owned()]
+            vec![format!("  {name}"), bytes(file.bytes), "proved".to_owned()]
         })
         .collect();
     text += &table(&[Align::Left, Align::Right, Align::Left], &rows);

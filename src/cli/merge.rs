@@ -6,10 +6,10 @@ use anyhow::bail;
 use serde::Serialize;
 
 use crate::shards::merge;
+use crate::text::count;
 
 use super::console::Console;
 use super::import::{self, report_files};
-use super::table::count;
 use super::{ProjectArg, shown};
 
 /// Join parts that `salamander work` made into a project

@@ -8,10 +8,8 @@ use serde::Serialize;
 use crate::evaluate::{EvaluateError, Evaluation, NearImage, TrainingImages, near_finding};
 use crate::jobs::Work;
 use crate::project::Project;
-use crate::text::visible;
+use crate::text::{percent, visible};
 use crate::train::Run;
-
-use super::table::percent;
 
 /// Training images that are named of each.
 const NEAREST: usize = 6;
@@ -97,7 +95,7 @@ pub fn text(mistakes: &[Mistake]) -> String {
             predicted,
             ..
         } = mistake;
-        let sure = percent(Some(mistake.probability));
+        let sure = percent(mistake.probability);
         let [path, class, predicted] = [path, class, predicted].map(|name| visible(name));
         _ = writeln!(text, "{path}: “{class}” taken for “{predicted}” at {sure}");
         if let Some(finding) = &mistake.finding {

@@ -12,12 +12,11 @@ use crate::evaluate::{
 };
 use crate::jobs::Cancelled;
 use crate::media::start_decoders;
-use crate::text::percent;
+use crate::text::{count, percent};
 
 use super::console::Console;
 use super::import::SamplingArgs;
 use super::shown;
-use super::table::count;
 
 /// Say what new photos and videos show, with a run or an exported model
 #[derive(Debug, clap::Args)]

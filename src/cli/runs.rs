@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::backbone::Depth;
 use crate::project::Project;
-use crate::text::visible;
+use crate::text::{percent_or_dash, visible};
 use crate::train::{
     Run, RunClasses, RunId, RunState, TrainError, find_runs, remove_run, restore_run,
 };
@@ -12,7 +12,7 @@ use crate::train::{
 use super::ProjectArg;
 use super::console::Console;
 use super::run_curves::{CurvesArgs, Written};
-use super::table::{Align, names, percent, table};
+use super::table::{Align, names, table};
 use super::which;
 
 /// List the runs of a project, newest first, give one a name and a note, move one to the trash, or write curves to a file
@@ -171,8 +171,8 @@ fn text(result: &Result) -> String {
             run.name.clone(),
             run.depth.to_string(),
             steps,
-            percent(run.validation_accuracy),
-            percent(run.test_accuracy),
+            percent_or_dash(run.validation_accuracy),
+            percent_or_dash(run.test_accuracy),
             names(run.classes.iter().map(String::as_str)),
             run.note.replace('\n', " "),
         ]

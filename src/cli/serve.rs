@@ -10,10 +10,10 @@ use serde::Serialize;
 use crate::export::web_files;
 use crate::jobs::Cancelled;
 use crate::serve::{Seen, ServeError, Server, Site, check_address, interfaces};
+use crate::text::count;
 
 use super::ProjectArg;
 use super::console::Console;
-use super::table::count;
 use super::which::RunArg;
 
 /// Try a run on a phone: serve its page to the local network until Ctrl-C

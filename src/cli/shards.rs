@@ -6,13 +6,12 @@ use serde::Serialize;
 
 use crate::backbone::{Architecture, Fit};
 use crate::shards::{DivideOrder, WantedActivations, divide};
-use crate::text::visible;
+use crate::text::{bytes, count, visible};
 use crate::train::TrainSettings;
 use crate::train::schema::{Group, Setting};
 
 use super::console::Console;
 use super::import::TakingArgs;
-use super::table::{count, size};
 use super::train::resolved;
 use super::{ProjectArg, Usage, shown};
 
@@ -136,7 +135,7 @@ fn text(result: &Result) -> String {
         count(result.shards as u64, "shard"),
         visible(&result.path),
         of.join(", "),
-        size(result.bytes)
+        bytes(result.bytes)
     );
     if result.known > 0 {
         text.push_str(&count(result.known as u64, "film"));

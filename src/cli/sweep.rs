@@ -15,13 +15,12 @@ use crate::sweep::{
     Axis, Came, FoundSweeps, LiveSweep, Paces, RankBy, State, Sweep, SweepError, SweepId,
     SweepPlan, Table, Training, Trainings, begin, csv, find_sweeps, foresee, try_again,
 };
-use crate::text::visible;
+use crate::text::{count, percent_or_dash, visible};
 use crate::train::schema::SETTINGS;
 
 use super::console::{Console, Interrupted, Watch};
 use super::settings::{EXTENDING, SettingArgs};
 use super::sweep_table::{SweepFigures, text};
-use super::table::{count, percent};
 use super::train::{Preset, quoted};
 use super::{ProjectArg, Usage, shown};
 
@@ -423,13 +422,12 @@ fn ended(number: usize, of: usize, training: &Training) -> Ended {
 
 fn ended_text(ended: &Ended, name: &str) -> String {
     let Ended { number, of, .. } = ended;
-    let part = |part: Option<f64>| percent(part.map(|part| part as f32));
     match &ended.error {
         Some(error) => format!("{number} of {of}: {name}: {error}"),
         None => format!(
             "{number} of {of}: {name}: validation {}, test {}, {:.1} s",
-            part(ended.validation_accuracy),
-            part(ended.test_accuracy),
+            percent_or_dash(ended.validation_accuracy),
+            percent_or_dash(ended.test_accuracy),
             ended.seconds.unwrap_or_default()
         ),
     }

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::app::words;
 use crate::sweep::{Cost, RankBy, Row, Score, State, Sweep, Table};
-use crate::text::visible;
+use crate::text::{bytes, count, percent, visible};
 
-use super::table::{Align, count, percent, size, table as lines};
+use super::table::{Align, table as lines};
 
 /// A sweep with its table.
 #[derive(Serialize)]
@@ -136,7 +136,7 @@ pub fn text(sweep: &Sweep, table: &Table) -> String {
         cells.push(or_dash(row.cross_entropy.map(|nats| format!("{nats:.3}"))));
         cells.push(score(row.test));
         cells.push(or_dash(row.macs.map(words::millions)));
-        cells.push(or_dash(row.bytes.map(size)));
+        cells.push(or_dash(row.bytes.map(bytes)));
         cells.push(or_dash(row.latency_ms.map(|ms| format!("{ms:.1} ms"))));
         cells.push(or_dash(row.seconds.map(|secs| format!("{secs:.1} s"))));
         cells.push(row.pareto_words());
@@ -175,7 +175,7 @@ fn score(score: Option<Score>) -> String {
     let Some(score) = score else {
         return "–".to_owned();
     };
-    let value = percent(Some(score.value as f32));
+    let value = percent(score.value);
     match score.interval_95 {
         Some([low, high]) => format!("{value} [{:.1}, {:.1}]", low * 100.0, high * 100.0),
         None => value,

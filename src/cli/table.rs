@@ -1,6 +1,6 @@
-//! Tables and figures for people.
+//! Tables and lists for people.
 
-use crate::text::{self, visible};
+use crate::text::visible;
 
 /// A column.
 pub enum Align {
@@ -41,36 +41,6 @@ pub fn table(aligns: &[Align], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// A part of one as a percentage with one decimal, a dash for none.
-pub fn percent(part: Option<f32>) -> String {
-    part.map_or_else(|| "–".to_owned(), text::percent)
-}
-
-/// A size in the unit that suits it.
-pub fn size(bytes: u64) -> String {
-    const KB: f64 = 1000.0;
-    let bytes_f = bytes as f64;
-    if bytes_f < KB {
-        format!("{bytes} B")
-    } else if bytes_f < KB * KB {
-        format!("{:.1} kB", bytes_f / KB)
-    } else if bytes_f < KB * KB * KB {
-        format!("{:.1} MB", bytes_f / (KB * KB))
-    } else {
-        format!("{:.1} GB", bytes_f / (KB * KB * KB))
-    }
-}
-
-/// "1 frame", "2 frames".
-pub fn count(number: u64, thing: &str) -> String {
-    let plural = match (number, thing.strip_suffix('s')) {
-        (1, _) => thing.to_owned(),
-        (_, Some(_)) => format!("{thing}es"),
-        _ => format!("{thing}s"),
-    };
-    format!("{number} {plural}")
-}
-
 /// Names in one line with commas between them; one that holds a comma itself, in quotation marks.
 pub fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names = names.map(|name| {
@@ -100,14 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_units_and_plurals() {
-        assert_eq!(percent(Some(0.9344)), "93.4 %");
-        assert_eq!(percent(None), "–");
-        assert_eq!(size(999), "999 B");
-        assert_eq!(size(18_600_000), "18.6 MB");
-        assert_eq!(count(1, "class"), "1 class");
-        assert_eq!(count(2, "class"), "2 classes");
-        assert_eq!(count(0, "frame"), "0 frames");
+    fn a_name_with_a_comma_is_quoted() {
         assert_eq!(
             names(["salt, pepper", "oil"].into_iter()),
             "“salt, pepper”, oil"

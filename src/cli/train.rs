@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::backbone::{Architecture, Depth};
 use crate::evaluate::{Evaluation, calibrate_or_warn};
 use crate::project::Project;
-use crate::text::visible;
+use crate::text::{count, percent, percent_or_dash, visible};
 use crate::train::{
     CurvePoint, Decision, Estimate, LiveCurves, Part, Run, RunClasses, RunState, TrainError,
     TrainSettings, Verdict, estimate, find_runs, resume, train,
@@ -17,7 +17,6 @@ use crate::train::{
 use super::console::{Console, Interrupted, Watch};
 use super::depth::{self, DepthArg};
 use super::settings::{EXTENDING, SettingArgs};
-use super::table::{count, percent};
 use super::{ProjectArg, Usage, shown, which};
 
 /// Without a terminal a line of figures comes this often.
@@ -327,13 +326,13 @@ impl StepReporter {
 fn step_text(point: &CurvePoint) -> String {
     let train = format!(
         "train {}, cross-entropy {:.3}",
-        percent(Some(point.train_accuracy)),
+        percent(point.train_accuracy),
         point.train_cross_entropy
     );
     match (point.validation_accuracy, point.validation_cross_entropy) {
         (Some(accuracy), Some(cross_entropy)) => format!(
             "{train} · validation {}, cross-entropy {cross_entropy:.3}",
-            percent(Some(accuracy))
+            percent(accuracy)
         ),
         _ => train,
     }
@@ -346,9 +345,9 @@ fn text(figures: &RunFigures) -> String {
         count(u64::from(figures.steps), "step"),
         figures.seconds,
         visible(&figures.run),
-        percent(figures.validation_accuracy),
+        percent_or_dash(figures.validation_accuracy),
         figures.best_step,
-        percent(figures.test_accuracy),
+        percent_or_dash(figures.test_accuracy),
     );
     if let Some(verdict) = &figures.verdict {
         text.push('\n');

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::jobs::Work;
+use crate::text::{bytes, count};
 
 use super::ProjectArg;
 use super::console::Console;
 use super::label::chosen;
-use super::table::count;
 
 /// Tell how much lies in a project's trash, bring frames back, or delete it for good
 #[derive(Debug, clap::Args)]
@@ -70,10 +70,10 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     })?;
     console.result(&result, || {
         let contents = format!(
-            "{} and {}, {:.1} MB",
+            "{} and {}, {}",
             count(result.frames, "frame"),
             count(result.runs, "run"),
-            result.bytes as f64 / 1e6
+            bytes(result.bytes)
         );
         if args.restore.is_some() {
             format!("restored {}", count(result.restored, "frame"))

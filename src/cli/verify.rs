@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use crate::export::{Verification, verify_bundle};
+use crate::text::count;
 
 use super::console::Console;
-use super::table::{Align, count, table};
+use super::table::{Align, table};
 
 /// Repeat the proof of an export from its folder or ZIP file alone
 ///

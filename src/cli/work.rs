@@ -8,11 +8,10 @@ use serde::Serialize;
 use crate::jobs::limit_cores;
 use crate::shards::{WorkOrder, make_part};
 use crate::sweep::Came;
-use crate::text::visible;
+use crate::text::{count, percent_or_dash, visible};
 
 use super::console::Console;
 use super::shown;
-use super::table::{count, percent};
 
 /// Make the part of one shard: its frames and bottlenecks, without a project; or one training of a sweep
 ///
@@ -76,13 +75,12 @@ impl Training {
     }
 
     fn text(&self) -> String {
-        let part = |part: Option<f64>| percent(part.map(|part| part as f32));
         match &self.error {
             Some(error) => error.clone(),
             None => format!(
                 "validation {}, test {}",
-                part(self.validation_accuracy),
-                part(self.test_accuracy)
+                percent_or_dash(self.validation_accuracy),
+                percent_or_dash(self.test_accuracy)
             ),
         }
     }

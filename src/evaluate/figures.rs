@@ -2,10 +2,12 @@
 //! and the curves of each class's probability.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::jobs::{Cancelled, Work};
+use crate::text::{percent_or_dash, percent_range};
 
 use super::Evaluation;
 use super::interval::{effective_sources, interval_95, standard_errors};
@@ -18,6 +20,17 @@ pub struct Measure {
     pub value: Option<f64>,
     /// Its 95 % interval by bootstrap over sources; `None` with fewer than two sources.
     pub interval_95: Option<[f64; 2]>,
+}
+
+impl fmt::Display for Measure {
+    /// `84.1 % (70 to 93)`, the interval rounded outwards; a dash for no value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&percent_or_dash(self.value))?;
+        match self.interval_95.map(percent_range) {
+            Some([low, high]) => write!(f, " ({low:.0} to {high:.0})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The figures of one class.

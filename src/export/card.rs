@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Evaluation, Figures, LeakMeter, Measure};
 use crate::project::{FrameName, Project, Split};
+use crate::text::count;
 use crate::train::{Calibration, Run, RunClasses, RunFrame};
 
 use super::{Certificate, ExportError, Model};
@@ -420,12 +421,4 @@ fn licences(model: &Model) -> Vec<String> {
         ),
         "What was trained on top belongs to whoever trained it; the rights to the images are theirs to clear.".to_owned(),
     ]
-}
-
-/// "1 image", "2 images".
-fn count(number: u64, what: &str) -> String {
-    match number {
-        1 => format!("1 {what}"),
-        number => format!("{number} {what}s"),
-    }
 }

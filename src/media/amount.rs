@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::project::Sampling;
+use crate::text::{bytes, count};
 
 /// More frames than these are written only after a question: at two a second, nearly three hours of film.
 const MUCH_FRAMES: u64 = 20_000;
@@ -52,21 +53,10 @@ impl Amount {
 impl fmt::Display for Amount {
     /// As the part of a sentence: "about 40,000 frames, some 1.9 GB, with 40.1 GB free on the disk".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let size = |bytes: u64| match bytes {
-            ..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
-            _ => format!("{:.1} GB", bytes as f64 / 1e9),
-        };
-        let digits = self.frames.to_string();
-        let mut frames = String::new();
-        for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && (digits.len() - at).is_multiple_of(3) {
-                frames.push(',');
-            }
-            frames.push(digit);
-        }
-        write!(f, "about {frames} frames, some {}", size(self.bytes))?;
+        let frames = count(self.frames, "frame");
+        write!(f, "about {frames}, some {}", bytes(self.bytes))?;
         if let Some(room) = self.room {
-            write!(f, ", with {} free on the disk", size(room))?;
+            write!(f, ", with {} free on the disk", bytes(room))?;
         }
         Ok(())
     }

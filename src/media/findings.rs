@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::project::Sampling;
+use crate::text::clock;
 
 use super::MediaError;
 use super::decode::Damage;
@@ -206,17 +207,6 @@ impl Findings {
             (None, Some(to)) => format!("has no image between {} and {to}", clock(from)),
             (None, None) => format!("has no image after {}", clock(from)),
         }
-    }
-}
-
-/// A time for people: 0:58, 1:02:03.
-fn clock(secs: f64) -> String {
-    let secs = secs.max(0.0) as u64;
-    let (hours, minutes, secs) = (secs / 3600, secs / 60 % 60, secs % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{secs:02}")
-    } else {
-        format!("{minutes}:{secs:02}")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::text::number;
+use crate::text::counted;
 
 /// What the images of a project are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,8 +40,7 @@ impl Noun {
     /// `1 photo`, `1,260 frames`
     #[must_use]
     pub fn count(self, value: usize) -> String {
-        let noun = if value == 1 { self.one() } else { self.many() };
-        format!("{} {noun}", number(value as u64))
+        counted(value as u64, self.one(), self.many())
     }
 
     /// The text with `{images}` and `{image}` replaced by these words, `{Images}` and `{Image}` by the same at the

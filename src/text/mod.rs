@@ -15,7 +15,7 @@ mod numbers;
 use std::borrow::Cow;
 
 pub use csv::csv_cell;
-pub use numbers::{number, percent};
+pub use numbers::{bytes, clock, count, counted, number, percent, percent_or_dash, percent_range};
 
 /// The text in one line: line breaks are written as `\n`, tabs as `\t`.
 #[must_use]

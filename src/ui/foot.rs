@@ -83,10 +83,7 @@ fn summary(session: &Session) -> String {
         let videos = videos.count() as u64;
         return match videos {
             0 => "Nothing imported yet".to_owned(),
-            _ => format!(
-                "{} · no frames yet",
-                words::count(videos, "video", "videos")
-            ),
+            _ => format!("{} · no frames yet", words::count(videos, "video")),
         };
     }
     format!(

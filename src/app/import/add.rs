@@ -217,10 +217,10 @@ fn first_new(outcome: &ImportOutcome) -> Option<SourceId> {
 pub(super) fn new_files(totals: &Totals) -> Vec<String> {
     let mut new = Vec::new();
     if totals.videos > 0 {
-        new.push(words::count(totals.videos, "video", "videos"));
+        new.push(words::count(totals.videos, "video"));
     }
     if totals.images > 0 {
-        new.push(words::count(totals.images, "photo", "photos"));
+        new.push(words::count(totals.images, "photo"));
     }
     new
 }

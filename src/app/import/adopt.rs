@@ -117,10 +117,10 @@ impl App {
         }
         let mut parts = Vec::new();
         if done.images > 0 {
-            parts.push(words::count(done.images, "image", "images"));
+            parts.push(words::count(done.images, "image"));
         }
         if done.videos > 0 {
-            parts.push(words::count(done.videos, "video", "videos"));
+            parts.push(words::count(done.videos, "video"));
         }
         let mut text = if parts.is_empty() {
             "Nothing new was added".to_owned()

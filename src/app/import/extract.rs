@@ -267,10 +267,10 @@ impl App {
 
     /// Everything that was asked for is through: labels for frames between others, and what there is to say.
     fn all_extracted(&mut self, batch: Batch) {
-        let videos = words::count(batch.extracted as u64, "video", "videos");
+        let videos = words::count(batch.extracted as u64, "video");
         let mut text = format!("Frames extracted from {videos}");
         if batch.odd > 0 {
-            let odd = words::count(batch.odd as u64, "warning stands", "warnings stand");
+            let odd = words::counted(batch.odd as u64, "warning stands", "warnings stand");
             let cards = if batch.odd == 1 { "card" } else { "cards" };
             text = format!("{text}; {odd} on the {cards}");
         }

@@ -142,22 +142,22 @@ fn came(totals: &Totals) -> String {
 fn said(merged: &Merged, totals: &Totals) -> (Tone, String) {
     let number = words::number(merged.parts as u64);
     let mut text = if let Some(sweep) = &merged.sweep {
-        let trainings = words::count(merged.of as u64, "training", "trainings");
-        let runs = words::count(merged.runs.len() as u64, "new run", "new runs");
+        let trainings = words::count(merged.of as u64, "training");
+        let runs = words::count(merged.runs.len() as u64, "new run");
         let failed = match merged.failed.len() as u64 {
             0 => String::new(),
             failed => {
-                let failed = words::count(failed, "training", "trainings");
+                let failed = words::count(failed, "training");
                 format!(", {failed} could not be done")
             }
         };
         format!("Merged {number} of {trainings} into the sweep {sweep}: {runs}{failed}")
     } else {
-        let parts = words::count(merged.of as u64, "part", "parts");
+        let parts = words::count(merged.of as u64, "part");
         format!("Merged {number} of {parts}: {}", came(totals))
     };
     if totals.failed > 0 {
-        let files = words::count(totals.failed, "file", "files");
+        let files = words::count(totals.failed, "file");
         text = format!("{text}; {files} could not be used");
     }
     let missing = merged.sentence();

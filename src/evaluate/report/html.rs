@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::evaluate::{Evaluation, Figures, Measure, Ranking, Reliability, UnknownCurve};
 use crate::project::Split;
-use crate::text::number;
+use crate::text::{self, number};
 
 use super::Report;
 use super::svg::{Axes, Mark, escaped};
@@ -18,19 +18,15 @@ const MOST_CELLS: usize = 40;
 const MOST_SOURCES: usize = 12;
 
 /// As elsewhere, with a space that no line is broken at.
-fn percent(part: f64) -> String {
-    crate::text::percent(part).replace(' ', "\u{202f}")
+fn percent(part: impl Into<f64>) -> String {
+    text::percent(part).replace(' ', "\u{202f}")
 }
 
 /// `84.1 % (70 to 93)`.
 fn measure(of: &Measure) -> String {
     let value = of.value.map_or_else(|| "–".to_owned(), percent);
-    match of.interval_95 {
-        Some([low, high]) => format!(
-            "{value} <small>({:.0} to {:.0})</small>",
-            (100.0 * low).floor(),
-            (100.0 * high).ceil()
-        ),
+    match of.interval_95.map(text::percent_range) {
+        Some([low, high]) => format!("{value} <small>({low:.0} to {high:.0})</small>"),
         None => value,
     }
 }
@@ -403,7 +399,7 @@ fn sources(report: &Report<'_>) -> String {
             escaped(name.unwrap_or(&group.group)),
             number(group.correct),
             number(group.total),
-            percent(f64::from(group.accuracy()))
+            percent(group.accuracy())
         );
     }
     text += "</table>";
@@ -428,7 +424,7 @@ fn mistakes(report: &Report<'_>) -> String {
             mistake.jpeg_base64,
             escaped(&mistake.truth),
             escaped(&mistake.called),
-            percent(f64::from(mistake.probability))
+            percent(mistake.probability)
         );
     }
     text += "</div>";

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Card, Counted, Measured, count};
+use super::{Card, Counted, Measured};
 use crate::project::Noun;
-use crate::text::{percent, visible};
+use crate::text::{count, percent, visible};
 
 impl Card {
     /// As it stands in [`super::FILE`].

@@ -57,7 +57,7 @@ fn what_happens(entry: &RunEntry, extension: &Extension, more: u32) -> String {
     let run = &entry.run;
     let title = entry.title();
     let depth = run.settings.fine_tune.depth;
-    let steps = words::count(u64::from(extension.done), "step", "steps");
+    let steps = words::count(u64::from(extension.done), "step");
     let planned = run.settings.steps();
     let how = if run.result().is_some_and(|of| of.stopped_early) {
         "It stopped early; evaluations without improvement are counted anew."
@@ -76,7 +76,7 @@ fn what_happens(entry: &RunEntry, extension: &Extension, more: u32) -> String {
 
 /// `8,000 steps in all, about 6 s more`
 fn in_all(extension: &Extension, more: u32) -> String {
-    let all = words::count(u64::from(extension.done) + u64::from(more), "step", "steps");
+    let all = words::count(u64::from(extension.done) + u64::from(more), "step");
     match extension.secs_per_step {
         Some(secs) => format!(
             "{all} in all, {} more",

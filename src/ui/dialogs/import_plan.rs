@@ -28,7 +28,7 @@ pub(super) fn import_plan_ui(
     let Some(session) = &cx.app.session else {
         return End::Close;
     };
-    let count = words::count(plan.files() as u64, "file", "files");
+    let count = words::count(plan.files() as u64, "file");
     title_ui(ui, &format!("Import {count}"));
     for note in &plan.notes {
         ui.add(Label::new(widgets::muted(t, note)).wrap());
@@ -40,7 +40,7 @@ pub(super) fn import_plan_ui(
             ui,
             &format!(
                 "Class of {} given without a class folder",
-                words::count(alone as u64, "file", "files")
+                words::count(alone as u64, "file")
             ),
         );
         class_ui(ui, session, plan, answer);
@@ -160,7 +160,7 @@ fn sides(plan: &ImportPlan) -> Vec<String> {
     .filter_map(|(side, name)| {
         let of_side = plan.groups.iter().filter(|group| group.side == Some(side));
         let files: usize = of_side.map(|group| group.files.len()).sum();
-        (files > 0).then(|| format!("{name} {}", words::count(files as u64, "file", "files")))
+        (files > 0).then(|| format!("{name} {}", words::count(files as u64, "file")))
     })
     .collect()
 }
@@ -251,7 +251,7 @@ fn groups_ui(ui: &mut Ui, session: &Session, plan: &ImportPlan, keep_split: bool
 
 /// `3 files · train 1 · validation 1 · test 1`
 fn row_words(row: &ClassRow<'_>, keep_split: bool) -> String {
-    let mut parts = vec![words::count(row.files as u64, "file", "files")];
+    let mut parts = vec![words::count(row.files as u64, "file")];
     for (name, count) in ["train", "validation", "test"].into_iter().zip(row.sides) {
         if keep_split && count > 0 {
             parts.push(format!("{name} {}", words::number(count as u64)));

@@ -128,7 +128,7 @@ fn open_ui(ui: &mut Ui, cx: &mut Cx<'_>, trial: &PhoneTrial, served: &Served, ti
         0 => "No device has opened it yet. The phone must be in the same network.".to_owned(),
         count => {
             let names: Vec<String> = seen.devices.iter().map(ToString::to_string).collect();
-            let devices = words::count(count as u64, "device", "devices");
+            let devices = words::count(count as u64, "device");
             format!("{devices} opened it: {}", names.join(", "))
         }
     };

@@ -84,7 +84,7 @@ pub(super) fn new_project_ui(
             t,
             format!(
                 "What you dropped is added to it ({}).",
-                words::count(files.len() as u64, "item", "items")
+                words::count(files.len() as u64, "item")
             ),
         ));
     }

@@ -86,7 +86,7 @@ pub(super) fn extract_again_ui(
     );
     let (count, frames) = other_width(session, ids);
     if count > 0 {
-        let whose = words::count(count as u64, "video", "videos");
+        let whose = words::count(count as u64, "video");
         ui.label(widgets::small(
             t,
             format!("{} of {whose} have another width:", words::frames(frames)),

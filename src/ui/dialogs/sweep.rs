@@ -256,7 +256,7 @@ fn counted(draft: &SweepDraft, base: &TrainSettings) -> Result<(usize, usize), S
 
 /// `16 trainings, about 10 min at most; 2 combinations left out that would be the same`
 fn said((count, alike): (usize, usize), foreseen: Option<&ForeseenSweep>) -> String {
-    let trainings = words::count(count as u64, "training", "trainings");
+    let trainings = words::count(count as u64, "training");
     let time = match foreseen {
         None => ", measuring how long they take…".to_owned(),
         Some(ForeseenSweep { secs: None, .. }) => {
@@ -270,7 +270,7 @@ fn said((count, alike): (usize, usize), foreseen: Option<&ForeseenSweep>) -> Str
         0 => String::new(),
         alike => format!(
             "; {} left out that would be the same as another",
-            words::count(alike as u64, "combination is", "combinations are")
+            words::counted(alike as u64, "combination is", "combinations are")
         ),
     };
     format!("{trainings}{time}{alike}")

@@ -65,9 +65,9 @@ fn no_way_back(noun: Noun) -> &'static str {
 /// `1,260 frames and 2 runs`, or of anything else `3 files`.
 fn contents(found: &Trash, noun: Noun) -> String {
     let frames = noun.count(found.frames as usize);
-    let runs = words::count(found.runs, "run", "runs");
+    let runs = words::count(found.runs, "run");
     match (found.frames, found.runs) {
-        (0, 0) => words::count(found.files, "file", "files"),
+        (0, 0) => words::count(found.files, "file"),
         (_, 0) => frames,
         (0, _) => runs,
         _ => format!("{frames} and {runs}"),

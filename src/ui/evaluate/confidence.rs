@@ -82,7 +82,7 @@ fn reliability_ui(
             "Temperature {:.2}, fitted on {} from {}. Expected calibration error {} (without it {}); with bins of equally many {} {} (without it {}).",
             found.temperature,
             noun.count(found.frames as usize),
-            words::count(found.sources, "source", "sources"),
+            words::count(found.sources, "source"),
             words::percent(after.expected_error),
             words::percent(before.expected_error),
             noun.many(),

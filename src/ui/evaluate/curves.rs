@@ -3,7 +3,6 @@
 use egui::{Align, Color32, Layout, RichText, Sense, Ui, vec2};
 use egui_plot::{Line, LineStyle, PlotPoints};
 
-use super::figures::measure_words;
 use super::plot::{bevelled, percent_plot};
 use crate::app::{Session, words};
 use crate::evaluate::{Evaluation, Figures, Measure, Ranking};
@@ -233,7 +232,7 @@ fn table_ui(
                     ("Macro precision", &figures.macro_precision),
                     ("Macro F1", &figures.macro_f1),
                 ] {
-                    ui.label(widgets::muted(t, format!("{name} {}", measure_words(measure))));
+                    ui.label(widgets::muted(t, format!("{name} {measure}")));
                     ui.add_space(10.0);
                 }
             });
@@ -261,10 +260,8 @@ fn measure_ui(ui: &mut Ui, measure: &Measure) {
     let t = tokens(ui);
     cell_ui(ui, MEASURE, |ui| {
         ui.spacing_mut().item_spacing.x = 5.0;
-        let interval = match measure.interval_95 {
-            Some([low, high]) => {
-                format!("{:.0}–{:.0}", (100.0 * low).floor(), (100.0 * high).ceil())
-            }
+        let interval = match measure.interval_95.map(words::percent_range) {
+            Some([low, high]) => format!("{low:.0}–{high:.0}"),
             None => String::new(),
         };
         let interval = egui::Label::new(widgets::faint(t, interval)).selectable(false);
@@ -277,7 +274,7 @@ fn measure_ui(ui: &mut Ui, measure: &Measure) {
                 ui.add(interval);
             },
         );
-        let value = measure.value.map_or_else(|| "–".to_owned(), words::percent);
+        let value = words::percent_or_dash(measure.value);
         let value = RichText::new(value).color(t.text);
         ui.add(egui::Label::new(value).selectable(false));
     });

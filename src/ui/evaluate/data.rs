@@ -4,7 +4,6 @@
 use egui::Ui;
 use egui_plot::{Line, LineStyle, MarkerShape, PlotPoints, Points};
 
-use super::figures::measure_words;
 use super::measure::{Card, measurement_ui, sentence_ui};
 use super::plot::{Axes, plot_ui};
 use crate::app::{Action, EvaluateAction, Found, Measurement, Session, words};
@@ -93,7 +92,7 @@ fn quality_ui(ui: &mut Ui, noun: Noun, found: &QualityParts) {
                     ui.label(widgets::muted(t, name));
                     ui.label(widgets::muted(t, format!("{low:.0} to {high:.0}")));
                     ui.label(widgets::muted(t, noun.count(part.frames as usize)));
-                    ui.label(measure_words(&part.accuracy));
+                    ui.label(part.accuracy.to_string());
                     ui.end_row();
                 }
             });
@@ -120,7 +119,7 @@ fn times_ui(ui: &mut Ui, noun: Noun, found: &QualityParts) {
                 let hours = part.hours.map(|[from, to]| format!("{from} to {to} h"));
                 ui.label(widgets::muted(t, hours.unwrap_or_default()));
                 ui.label(widgets::muted(t, noun.count(part.frames as usize)));
-                ui.label(measure_words(&part.accuracy));
+                ui.label(part.accuracy.to_string());
                 ui.end_row();
             }
         });
@@ -157,7 +156,7 @@ fn leak_ui(ui: &mut Ui, noun: Noun, found: Option<&LeakMeter>) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 26.0;
         for (what, value) in [
-            ("split by source", measure_words(&leak.by_source)),
+            ("split by source", leak.by_source.to_string()),
             ("split at random", words::percent(leak.by_frame)),
         ] {
             ui.vertical(|ui| {
@@ -178,7 +177,7 @@ fn folds_ui(ui: &mut Ui, noun: Noun, found: Option<&CrossValidation>) {
         );
         return;
     };
-    ui.label(widgets::figure(measure_words(&found.accuracy)));
+    ui.label(widgets::figure(found.accuracy.to_string()));
     let folds: Vec<String> = found
         .folds
         .iter()
@@ -187,8 +186,8 @@ fn folds_ui(ui: &mut Ui, noun: Noun, found: Option<&CrossValidation>) {
     let words = format!(
         "of {} from {}, macro F1 {}. The folds: {}.",
         noun.count(found.frames as usize),
-        words::count(found.sources, "source", "sources"),
-        measure_words(&found.macro_f1),
+        words::count(found.sources, "source"),
+        found.macro_f1.to_string(),
         folds.join(", ")
     );
     ui.add(egui::Label::new(widgets::muted(t, words)).wrap());

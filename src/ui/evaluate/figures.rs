@@ -3,7 +3,7 @@
 use egui::{Align, Layout, RichText, Ui};
 
 use crate::app::{Action, EvaluateAction, Session, words};
-use crate::evaluate::{Evaluation, Figures, Measure};
+use crate::evaluate::{Evaluation, Figures};
 use crate::project::Split;
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -50,7 +50,7 @@ fn pending_ui(ui: &mut Ui, session: &Session) {
         section(ui, "Test accuracy", |_| {});
         let text = result
             .and_then(|result| result.test_accuracy)
-            .map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part)));
+            .map_or_else(|| "–".to_owned(), |part| words::percent(part));
         ui.label(figure(text));
         ui.label(widgets::small(t, "as measured when it was trained"));
     });
@@ -82,7 +82,7 @@ fn accuracy_ui(
         };
         section(ui, title, |_| {});
         let accuracy = evaluation.confusion.accuracy();
-        let text = accuracy.map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part)));
+        let text = words::percent_or_dash(accuracy);
         ui.label(figure(text));
         ui.label(widgets::small(t, meaning));
         let words = format!(
@@ -96,7 +96,7 @@ fn accuracy_ui(
                 noun.fill("The 95 % interval by bootstrap over sources (videos, and groups of photos that look alike): whole sources are drawn again, because {images} of one source look alike. More sources make it smaller"),
             );
         ui.horizontal(|ui| {
-            ui.label(widgets::muted(t, format!("Macro F1 {}", measure_words(&figures.macro_f1))))
+            ui.label(widgets::muted(t, format!("Macro F1 {}", figures.macro_f1)))
                 .on_hover_text("Mean over the classes of F1, the harmonic mean of precision and recall: every class counts the same, however few there are of it");
         });
         if figures.sources > 0 && figures.sources < 6 {
@@ -104,7 +104,7 @@ fn accuracy_ui(
                 ui,
                 &format!(
                     "These {many} come from only {}. Others could change the figure a lot.",
-                    words::count(figures.sources, "source", "sources")
+                    words::count(figures.sources, "source")
                 ),
             );
         }
@@ -112,7 +112,7 @@ fn accuracy_ui(
         if changed > 0 {
             let words = format!(
                 "{} changed since; the figures are from before.",
-                words::count(changed as u64, "label", "labels")
+                words::count(changed as u64, "label")
             );
             hint_with(ui, &words, |ui| {
                 let again = quiet_button(ui, Some(icons::REFRESH), "Measure again");
@@ -212,9 +212,9 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation, figures: 
                     ] {
                         let measure = measure.unwrap_or_default();
                         right(ui, FIGURE, |ui| {
-                            let text = measure.value.map_or_else(|| "–".to_owned(), words::percent);
+                            let text = words::percent_or_dash(measure.value);
                             ui.label(RichText::new(text).color(t.text))
-                                .on_hover_text(measure_words(&measure));
+                                .on_hover_text(measure.to_string());
                         });
                     }
                     ui.end_row();
@@ -231,31 +231,18 @@ fn interval_words(figures: &Figures, many: &str) -> String {
     } else {
         "sources"
     };
-    match figures.accuracy.interval_95 {
+    match figures.accuracy.interval_95.map(words::percent_range) {
         Some([low, high]) => format!(
             "With {} other {} like these the figure lies between {:.0} and {:.0} %, 19 times out of 20.",
             words::number(figures.sources),
             others,
-            (low * 100.0).floor(),
-            (high * 100.0).ceil(),
+            low,
+            high,
         ),
         None if figures.sources == 1 => {
             "All from one source: how it does on others cannot be told.".to_owned()
         }
         None => String::new(),
-    }
-}
-
-/// A figure with its interval: `84.1 % (70 to 93)`.
-pub fn measure_words(measure: &Measure) -> String {
-    let value = measure.value.map_or_else(|| "–".to_owned(), words::percent);
-    match measure.interval_95 {
-        Some([low, high]) => format!(
-            "{value} ({:.0} to {:.0})",
-            (low * 100.0).floor(),
-            (high * 100.0).ceil()
-        ),
-        None => value,
     }
 }
 
@@ -274,7 +261,7 @@ fn sources_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
             ui.horizontal(|ui| {
                 ui.label(words::shorten(&name, 24)).on_hover_text(&name);
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    let part = words::percent(f64::from(group.accuracy()));
+                    let part = words::percent(group.accuracy());
                     right(ui, FIGURE, |ui| {
                         ui.label(RichText::new(part).color(t.text));
                     });

@@ -92,10 +92,7 @@ fn list_ui(
         ui.set_min_height(height - 30.0);
         section(ui, "Predictions", |ui| {
             let t = tokens(ui);
-            ui.label(widgets::faint(
-                t,
-                words::count(list.len() as u64, "image", "images"),
-            ));
+            ui.label(widgets::faint(t, words::count(list.len() as u64, "image")));
         });
         accuracy_ui(ui, cx, session, view);
         adopt_ui(ui, cx, session);
@@ -133,8 +130,7 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut try_i
             let words: Vec<String> = some
                 .map(|(right, what)| {
                     let part = right.correct as f64 / right.files.max(1) as f64;
-                    let many = format!("{what}s");
-                    let count = words::count(right.files, what, &many);
+                    let count = words::count(right.files, what);
                     format!(
                         "{} of {count} right ({})",
                         right.correct,
@@ -224,7 +220,7 @@ fn row_ui(
             "{}: {} {}",
             prediction.name,
             top.class,
-            words::percent(f64::from(top.probability))
+            words::percent(top.probability)
         )
     });
     if prediction.prediction.unknown == Some(true) {

@@ -352,7 +352,7 @@ fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluat
         session.noun().count(cell.frames as usize),
         name(cell.truth),
         name(cell.predicted),
-        words::percent(f64::from(cell.part)),
+        words::percent(cell.part),
     );
     if cell.frames > 0 {
         response

@@ -134,7 +134,7 @@ fn card_ui(
         shown_name(session, frame),
         name(frame.truth),
         name(frame.predicted),
-        words::percent(f64::from(frame.confidence())),
+        words::percent(frame.confidence()),
     );
     if let Some(fate) = &fate {
         words = format!("{words}, {}", mend::fate_words(fate));
@@ -198,7 +198,7 @@ fn card_ui(
             t.muted,
         );
     };
-    let confidence = words::percent(f64::from(frame.confidence()));
+    let confidence = words::percent(frame.confidence());
     line(
         ui,
         rect.top() + 113.0,
@@ -339,7 +339,7 @@ pub fn bar_ui(ui: &mut Ui, color: Option<usize>, class: &str, probability: f32, 
     ui.painter().text(
         pos2(rect.right() - notes, y),
         Align2::RIGHT_CENTER,
-        words::percent(f64::from(probability)),
+        words::percent(probability),
         font.clone(),
         t.text,
     );

@@ -157,7 +157,7 @@ fn verdict_ui(ui: &mut Ui, session: &Session, timelines: &Timelines, timeline: &
         ui.label(widgets::name(verdict_words(&verdict, class(verdict.class))));
         if timeline.is_film() {
             let count = timeline.frames.len() as u64;
-            let mean = format!("mean of {}", words::count(count, "frame", "frames"));
+            let mean = format!("mean of {}", words::count(count, "frame"));
             ui.add(Label::new(widgets::faint(t, mean)).truncate());
         }
         if let Some(truth) = timeline.truth(&timelines.classes) {
@@ -174,7 +174,7 @@ fn verdict_ui(ui: &mut Ui, session: &Session, timelines: &Timelines, timeline: &
 
 /// “cat 87.3 %”, or that it is unknown.
 fn verdict_words(verdict: &Verdict, class: &str) -> String {
-    let percent = words::percent(f64::from(verdict.probability));
+    let percent = words::percent(verdict.probability);
     match verdict.unknown {
         Some(true) => format!("unknown ({class} {percent})"),
         _ => format!("{class} {percent}"),
@@ -392,7 +392,7 @@ fn timeline_ui(
             for class in order {
                 let name = timelines.classes.get(*class).map_or("", String::as_str);
                 let probability = smoothed.get(nearest).and_then(|of| of.get(*class));
-                let percent = words::percent(f64::from(probability.copied().unwrap_or(0.0)));
+                let percent = words::percent(probability.copied().unwrap_or(0.0));
                 ui.label(widgets::small(t, format!("{name} {percent}")));
             }
         });

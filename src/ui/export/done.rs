@@ -218,10 +218,7 @@ pub(super) fn points_in_words(difference: f64) -> String {
 pub(super) fn flips_in_words(count: usize) -> String {
     match count {
         0 => "no answer changed".to_owned(),
-        count => format!(
-            "{} changed",
-            words::count(count as u64, "answer", "answers")
-        ),
+        count => format!("{} changed", words::count(count as u64, "answer")),
     }
 }
 

@@ -141,7 +141,7 @@ fn card_ui(ui: &mut Ui, session: &Session, flip: &Flip) -> bool {
         let painter = ui.painter();
         let left = pos2(rect.left() + 16.0, y);
         painter.text(left, Align2::LEFT_CENTER, name, font.clone(), color);
-        let percent = format!("{who} {}", words::percent(f64::from(said.probability)));
+        let percent = format!("{who} {}", words::percent(said.probability));
         let right = pos2(rect.right() - 2.0, y);
         painter.text(right, Align2::RIGHT_CENTER, percent, font.clone(), t.muted);
     }
@@ -155,7 +155,7 @@ fn answer(answer: &Answer) -> String {
     format!(
         "“{}” at {}",
         answer.class,
-        words::percent(f64::from(answer.probability))
+        words::percent(answer.probability)
     )
 }
 

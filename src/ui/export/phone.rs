@@ -45,7 +45,7 @@ pub(super) fn phone_ui(
     response.widget_info(|| {
         let said: Vec<String> = top
             .iter()
-            .map(|(label, part)| format!("{label} {}", words::percent(f64::from(*part))))
+            .map(|(label, part)| format!("{label} {}", words::percent(*part)))
             .collect();
         egui::WidgetInfo::labeled(
             egui::Role::Image,
@@ -93,7 +93,7 @@ pub(super) fn phone_ui(
         } else {
             FontFamily::Proportional
         };
-        let percent = words::percent(f64::from(*part));
+        let percent = words::percent(*part);
         let font = FontId::new(size, family);
         let percent = painter.layout_no_wrap(percent, font.clone(), color);
         let room = right - left - percent.size().x - 8.0;

@@ -121,7 +121,7 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
 
 /// What the rings are.
 fn of_search(search: &Search) -> String {
-    let images = words::count(search.compared_on, "image", "images");
+    let images = words::count(search.compared_on, "image");
     if let [only] = &search.candidates[..] {
         return format!(
             "Ring: the int8 model on {images} that nothing was fitted on; it was good enough there to try no other ({}).",

@@ -68,7 +68,7 @@ pub fn bulk_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             frames: frames.sum(),
             name: match selected.as_slice() {
                 [one] => one.name.clone(),
-                many => words::count(many.len() as u64, "source", "sources"),
+                many => words::count(many.len() as u64, "source"),
             },
             ids,
             trash: false,

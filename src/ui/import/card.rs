@@ -98,7 +98,7 @@ pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source,
         _ if aside.is_some() => {}
         (_, SourceKind::Photos) => {
             let count = session.snapshot.counts.source(&source.id);
-            let words = words::count(count as u64, "photo", "photos");
+            let words = words::count(count as u64, "photo");
             facts_ui.label(widgets::muted(t, words));
         }
         (Some(Ok(info)), _) => {

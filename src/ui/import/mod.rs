@@ -177,12 +177,12 @@ fn summary(session: &Session) -> String {
     let batches = session.sources.len() - count;
     let mut parts = Vec::new();
     if count > 0 {
-        parts.push(words::count(count as u64, "video", "videos"));
-        parts.push(words::stretch(secs));
+        parts.push(words::count(count as u64, "video"));
+        parts.push(words::duration(secs));
         parts.push(format!("about {}", words::frames(frames as usize)));
     }
     if batches > 0 {
-        parts.push(words::count(
+        parts.push(words::counted(
             batches as u64,
             "batch of photos",
             "batches of photos",

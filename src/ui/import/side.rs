@@ -337,7 +337,7 @@ fn line_ui(ui: &mut Ui, cx: &mut Cx<'_>, class: Option<&Class>, share: &Share) {
         class_dot(ui, class.map(|class| class.color));
         let mut words = share.count();
         if share.sources > 0 {
-            let sources = words::count(share.sources as u64, "source", "sources");
+            let sources = words::count(share.sources as u64, "source");
             let whole = format!("{sources} · {words}");
             // In a narrow column the number of images alone, the sources when pointed at.
             if ui.available_width() > 220.0 {

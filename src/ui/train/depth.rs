@@ -135,7 +135,7 @@ fn tip(depth: Depth, of: Option<&DepthEstimate>) -> String {
     };
     if let Some(of) = of.filter(|of| of.steps > 0) {
         text.push_str(", for ");
-        text.push_str(&words::count(u64::from(of.steps), "step", "steps"));
+        text.push_str(&words::count(u64::from(of.steps), "step"));
     }
     if of.is_some_and(|of| of.over_budget) {
         text.push_str(". What is to be kept does not fit the cache budget, so the rest is computed again in each step");

@@ -201,7 +201,7 @@ fn summary(session: &Session) -> String {
                 format!(
                     "{} · {}",
                     entry.title(),
-                    words::count(u64::from(entry.steps()), "step", "steps")
+                    words::count(u64::from(entry.steps()), "step")
                 )
             },
         )

@@ -20,7 +20,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             ui.set_width(ui.available_width());
             ui.spacing_mut().item_spacing.y = 4.0;
             section(ui, "Best so far", |_| {});
-            ui.label(figure(words::percent(f64::from(best.validation_accuracy))));
+            ui.label(figure(words::percent(best.validation_accuracy)));
             ui.label(widgets::small(
                 t,
                 format!(
@@ -48,8 +48,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         section(ui, "Result", |_| {});
         if let Some(result) = entry.run.result() {
             let honest = result.test_accuracy.or(result.validation_accuracy);
-            let text =
-                honest.map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part)));
+            let text = words::percent_or_dash(honest);
             ui.label(figure(text));
             ui.label(widgets::small(
                 t,
@@ -62,14 +61,12 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             ui.add_space(4.0);
             let head = entry.run.head_only();
             if let Some(part) = head.and_then(|head| head.test_accuracy) {
-                line_ui(ui, "head alone", &words::percent(f64::from(part)));
+                line_ui(ui, "head alone", &words::percent(part));
             }
             line_ui(
                 ui,
                 "validation",
-                &result
-                    .validation_accuracy
-                    .map_or_else(|| "–".to_owned(), |part| words::percent(f64::from(part))),
+                &words::percent_or_dash(result.validation_accuracy),
             );
             kept_ui(ui, result);
             if result.stopped_early {
@@ -81,7 +78,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                     .response
                     .on_hover_text("How many weights of the network were trained");
             }
-            line_ui(ui, "took", &words::stretch(entry.run.secs().max(1.0)));
+            line_ui(ui, "took", &words::duration(entry.run.secs().max(1.0)));
             for note in entry.run.all_notes() {
                 ui.add(egui::Label::new(widgets::faint(t, note).line_height(Some(16.0))).wrap());
             }

@@ -233,7 +233,7 @@ fn figures(entry: &RunEntry) -> String {
         if part >= 1.0 {
             "100 %".to_owned()
         } else {
-            words::percent(f64::from(part))
+            words::percent(part)
         }
     };
     let head = run.head_only();
@@ -251,7 +251,7 @@ fn figures(entry: &RunEntry) -> String {
 /// What there is no room for in the list: steps, and what was measured on the validation frames.
 fn details(entry: &RunEntry) -> String {
     let run = &entry.run;
-    let steps = |steps: u32| words::count(u64::from(steps), "step", "steps");
+    let steps = |steps: u32| words::count(u64::from(steps), "step");
     let done = entry.steps();
     let mut text = match run.head_only() {
         Some(head) => format!(
@@ -264,7 +264,7 @@ fn details(entry: &RunEntry) -> String {
     };
     if let Some(part) = run.result().and_then(|r| r.validation_accuracy) {
         text.push_str(", validation ");
-        text.push_str(&words::percent(f64::from(part)));
+        text.push_str(&words::percent(part));
     }
     text
 }

@@ -161,21 +161,17 @@ fn readiness_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         .count();
     let mut words = format!(
         "{} in {}",
-        words::count(
-            counts.labelled as u64,
-            &format!("labelled {}", noun.one()),
-            &format!("labelled {}", noun.many()),
-        ),
-        words::count(classes.len() as u64, "class", "classes"),
+        words::count(counts.labelled as u64, &format!("labelled {}", noun.one())),
+        words::count(classes.len() as u64, "class"),
     );
     if sources > 0 {
         words.push_str(" from ");
-        words.push_str(&words::count(sources as u64, "source", "sources"));
+        words.push_str(&words::count(sources as u64, "source"));
     }
     words.push('.');
     if counts.unsorted > 0 {
         words.push(' ');
-        words.push_str(&words::count(
+        words.push_str(&words::counted(
             counts.unsorted as u64,
             &format!("unsorted {} is", noun.one()),
             &format!("unsorted {} are", noun.many()),

@@ -138,7 +138,7 @@ fn rest_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, narrow: bool) {
     let failed = entry.sweep.failed();
     if failed > 0 {
         let enabled = session.train.live.is_none();
-        let count = words::count(failed as u64, "training", "trainings");
+        let count = words::count(failed as u64, "training");
         let again = ui
             .add_enabled_ui(enabled, |ui| short(ui, narrow, icons::REFRESH, "Try again"))
             .inner
