@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::SweepDraft;
 use super::import::{Again, FateFilter, PlanAnswer};
-use super::plots::{FigureFormat, Metric};
+use super::train::{FigureFormat, Metric};
 use crate::media::{Amount, ImportPlan};
 use crate::project::{ClassName, SourceId, Trash};
 use crate::train::RunId;

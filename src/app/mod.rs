@@ -3,49 +3,29 @@
 //! `ui/` reads [`App`] and emits [`Action`]s; here they are applied, background work is started, and its
 //! results are taken in. Whatever can take over 4 ms is a task ([`Tasks`]) or a request to a pool.
 
-mod architecture;
 mod ask;
 mod command;
 mod commands;
-mod depth;
 mod dialog;
 mod edit;
-mod embedding;
 mod evaluate;
 mod export;
-mod extend;
-mod find;
 mod foresee;
-mod heat;
 mod import;
 mod label;
 mod make;
-mod measure;
-mod mend;
-mod nearest;
 mod notes;
-mod phone;
 mod pictures;
 mod place;
-mod player;
-mod plots;
 mod pool;
 mod prefs;
 mod presence;
-mod previews;
-mod run_table;
-mod runs;
 mod sample;
 mod session;
 mod snapshot;
-mod sweep;
-mod sweep_draft;
-mod sweep_table;
 mod tasks;
 mod train;
-mod training;
 mod trash;
-mod try_it;
 mod watch;
 pub mod words;
 
@@ -57,44 +37,37 @@ use egui::Context;
 
 use crate::project::{Label, Noun, Trash};
 
-pub use architecture::{Adding, ArchitectureAction, FoundNetwork};
 pub use ask::Ask;
 pub use command::Command;
-pub use depth::{Basis, DepthState};
 pub use dialog::{Dialog, NewClassThen, PathPurpose};
-pub use evaluate::{EvaluateAction, EvaluateState};
-pub use export::{ExportAction, ExportFailure, ExportState};
-pub use extend::Extension;
-pub use find::contains as contains_word;
-pub use heat::{Heat, HeatClass, HeatLayer, HeatMaps};
+pub use evaluate::{
+    Compared, EvaluateAction, EvaluateState, FilePrediction, FilePredictions, Found, FrameNow,
+    Heat, HeatClass, HeatLayer, HeatMaps, Measurement, Measurements, NEAREST, Near, Nearest,
+    NearestImages, Player, Playing,
+};
+pub use export::{
+    ExportAction, ExportFailure, ExportState, PhoneAction, PhoneState, PhoneTrial, Served,
+};
 pub use import::{
     Again, Batch, Bulk, ClassRule, FateFilter, Hours, ImportAction, ImportState, PlanAnswer,
+    Previews, STRIP_FRAMES, Strip, expected_frames,
 };
-pub use label::{Group, LabelAction, LabelState, Pick, Show, Step, class_key};
+pub use label::{Group, LabelAction, LabelState, Pick, Show, Step, class_key, contains_word};
 pub use make::{MakeAction, MakeEnd, Making};
-pub use measure::{Compared, Found, Measurement, Measurements};
-pub use mend::FrameNow;
-pub use nearest::{NEAREST, Near, Nearest, NearestImages};
 pub use notes::{Note, Notes, Tone};
-pub use phone::{PhoneAction, PhoneState, PhoneTrial, Served};
 pub use pictures::{Picture, PictureKey, Pictures, THUMB_PX};
 pub use place::{Place, Site};
-pub use player::{Player, Playing};
-pub use plots::{
-    Axis, Budget, CurveView, Figure, FigureCurve, FigureError, FigureFormat, Line, Look, Metric,
-    Points, RunFilter, Side, Stretch, axes,
-};
 pub use prefs::{Prefs, ThemeChoice, WindowPlace, config_dir, default_projects_dir};
-pub use previews::{Previews, STRIP_FRAMES, Strip, expected_frames};
-pub use run_table::{CellTable, RunCell, RunColumn, RunRow, RunTable};
 pub use session::Session;
 pub use snapshot::{Counts, Snapshot, file_name, image_name};
-pub use sweep::{SweepAction, SweepEntry, SweepLive, SweepState};
-pub use sweep_draft::{ForeseenSweep, SweepDraft};
-pub use sweep_table::SweepCells;
 pub use tasks::{Lane, Task, TaskId, Tasks};
-pub use train::{Live, Readiness, RunEntry, TrainAction, TrainState};
-pub use try_it::{FilePrediction, FilePredictions};
+pub use train::{
+    Adding, ArchitectureAction, Axis, Basis, Budget, CellTable, CurveView, DepthState, Extension,
+    Figure, FigureCurve, FigureError, FigureFormat, ForeseenSweep, FoundNetwork, Line, Live, Look,
+    Metric, Points, Readiness, RunCell, RunColumn, RunEntry, RunFilter, RunRow, RunTable, Side,
+    Stretch, SweepAction, SweepCells, SweepDraft, SweepEntry, SweepLive, SweepState, TrainAction,
+    TrainState, axes,
+};
 
 /// The five steps of the journey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -7,12 +7,12 @@ use std::time::Instant;
 use super::edit::Edits;
 use super::evaluate::EvaluateState;
 use super::export::ExportState;
+use super::export::PhoneTrial;
 use super::import::ImportState;
 use super::label::LabelState;
 use super::notes::Tone;
-use super::phone::PhoneTrial;
 use super::snapshot::Known;
-use super::sweep::SweepState;
+use super::train::SweepState;
 use super::train::TrainState;
 use super::watch::Watch;
 use super::{

@@ -7,6 +7,7 @@ mod extract;
 mod hours;
 mod merge;
 mod names;
+mod previews;
 mod select;
 mod source;
 
@@ -26,6 +27,7 @@ use crate::project::{Change, ClassName, Project, Sampling, SourceId, SourceKind}
 pub use ask::{FateFilter, PlanAnswer};
 pub use extract::{Again, Batch};
 pub use hours::Hours;
+pub use previews::{Previews, STRIP_FRAMES, Strip, expected_frames};
 pub use select::Bulk;
 
 /// Where the class of a new video comes from.

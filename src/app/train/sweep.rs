@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::notes::Tone;
+use super::TrainAction;
 use super::sweep_draft::{ForeseenSweep, SweepDraft};
-use super::tasks::TaskId;
-use super::train::TrainAction;
-use super::{Action, App, EvaluateAction, ExportAction, Lane, words};
+use crate::app::notes::Tone;
+use crate::app::tasks::TaskId;
+use crate::app::{Action, App, EvaluateAction, ExportAction, Lane, words};
 use crate::jobs::{JobError, Work};
 use crate::sweep::{
     FoundSweeps, LiveSweep, Paces, Sweep, SweepError, SweepId, Table, begin, csv, find_sweeps,
@@ -54,8 +54,8 @@ pub struct SweepState {
     pub live: Option<SweepLive>,
     /// What the draft was foreseen to take that was measured last.
     pub foreseen: Option<ForeseenSweep>,
-    pub(super) foreseeing: Option<(SweepDraft, TaskId)>,
-    pub(super) paces: Arc<Mutex<Paces>>,
+    pub(in crate::app) foreseeing: Option<(SweepDraft, TaskId)>,
+    pub(in crate::app) paces: Arc<Mutex<Paces>>,
     reading: Option<TaskId>,
 }
 
@@ -137,7 +137,7 @@ impl SweepState {
 }
 
 impl App {
-    pub(super) fn apply_sweep(&mut self, action: SweepAction) {
+    pub(in crate::app) fn apply_sweep(&mut self, action: SweepAction) {
         match action {
             SweepAction::Ask => self.ask_sweep(),
             SweepAction::Foresee(draft) => self.foresee_sweep(draft),
@@ -310,7 +310,7 @@ impl App {
     }
 
     /// Takes in what the sweep in progress has come to since the last frame.
-    pub(super) fn follow_sweep(&mut self) {
+    pub(in crate::app) fn follow_sweep(&mut self) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -340,7 +340,7 @@ impl App {
     }
 
     /// Reads the sweeps again, in the background.
-    pub(super) fn load_sweeps(&mut self) {
+    pub(in crate::app) fn load_sweeps(&mut self) {
         let Some(session) = self.session.as_ref().filter(|session| !session.gone) else {
             return;
         };

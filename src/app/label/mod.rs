@@ -1,12 +1,16 @@
 //! The label workspace's state: what is shown, what is selected, and labelling itself.
 
+mod find;
+
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::find::Finder;
-use super::{Action, App, Dialog, Session, Snapshot, Workspace};
+use crate::app::{Action, App, Dialog, Session, Snapshot, Workspace};
 use crate::project::{Change, ClassName, Label, SourceId};
+use find::Finder;
+
+pub use find::contains as contains_word;
 
 /// Which frames the grid shows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -559,7 +563,7 @@ impl App {
             Err(error) => {
                 self.fail(error.to_string()).remedy = Some((
                     "Try another name".to_owned(),
-                    Action::Command(super::Command::NewClass),
+                    Action::Command(crate::app::Command::NewClass),
                 ));
             }
         }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::tasks::TaskId;
-use super::{App, Lane, RunEntry, Tone};
+use crate::app::tasks::TaskId;
+use crate::app::{App, Lane, RunEntry, Tone};
 use crate::evaluate::{
     Comparison, CrossValidation, EvaluateError, Evaluation, LeakMeter, LearningCurve, QualityParts,
     Reliability, TestLooks, UnknownCurve, cross_validate, evaluate, hold_out_classes, leak_meter,
@@ -150,7 +150,7 @@ impl Measurements {
     }
 
     /// Lets go of what belongs to another side of the split.
-    pub(super) fn forget_side(&mut self) {
+    pub(in crate::app) fn forget_side(&mut self) {
         for what in [
             Measurement::Reliability,
             Measurement::Quality,
@@ -166,7 +166,7 @@ impl Measurements {
     }
 
     /// Lets go of everything; jobs that still run are of no use to anybody.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::app) fn forget(&mut self) {
         self.found.clear();
         self.tasks.clear();
     }
@@ -174,7 +174,7 @@ impl Measurements {
 
 impl App {
     /// Measures something of the run that is shown.
-    pub(super) fn measure(&mut self, what: Measurement) {
+    pub(in crate::app) fn measure(&mut self, what: Measurement) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -226,7 +226,7 @@ impl App {
     }
 
     /// Compares the run that is shown with another one.
-    pub(super) fn compare(&mut self, other: RunId) {
+    pub(in crate::app) fn compare(&mut self, other: RunId) {
         if let Some(session) = &mut self.session {
             session.evaluate.other = Some(other);
             session.evaluate.measured.forget_one(Measurement::Compare);
@@ -235,7 +235,7 @@ impl App {
     }
 
     /// Ends a measurement.
-    pub(super) fn cancel_measurement(&mut self, what: Measurement) {
+    pub(in crate::app) fn cancel_measurement(&mut self, what: Measurement) {
         let session = self.session.as_ref();
         if let Some(task) = session.and_then(|session| session.evaluate.measured.task(what)) {
             self.tasks.cancel(task);
@@ -243,7 +243,7 @@ impl App {
     }
 
     /// Writes the report of the run that is shown into its folder, and opens it with the system's browser.
-    pub(super) fn write_report(&mut self) {
+    pub(in crate::app) fn write_report(&mut self) {
         let Some(session) = &self.session else { return };
         let state = &session.evaluate;
         let Some(entry) = state.run.as_ref().and_then(|id| session.train.run(id)) else {
@@ -306,7 +306,7 @@ impl App {
 
     /// Keeps with the run the probability below which an image is unknown, that at which this part of the images of its
     /// classes is called so; with `None` takes it away.
-    pub(super) fn keep_unknown(&mut self, rate: Option<f64>) {
+    pub(in crate::app) fn keep_unknown(&mut self, rate: Option<f64>) {
         let Some(session) = &self.session else { return };
         let state = &session.evaluate;
         let Some(entry) = state.run.as_ref().and_then(|id| session.train.run(id)) else {

@@ -1,21 +1,43 @@
 //! The train workspace's state: settings, the training in progress, the runs and what is shown of them.
 
+mod architecture;
+mod depth;
+mod extend;
+mod plots;
+mod run_table;
+mod runs;
+mod sweep;
+mod sweep_draft;
+mod sweep_table;
+mod training;
+
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::depth::DepthState;
-use super::plots::{CurveView, FigureFormat, Metric, RunFilter, unix};
-use super::tasks::TaskId;
-use super::{Session, words};
+use crate::app::tasks::TaskId;
+use crate::app::{Session, words};
 use crate::backbone::{Architecture, Depth};
 use crate::project::{Label, Project};
 use crate::train::{
     BestPoint, CurvePoint, Curves, Estimate, LiveCurves, Metrics, Part, Run, RunId, RunNote,
     RunState, TrainSettings,
 };
+use plots::unix;
+
+pub use architecture::{Adding, ArchitectureAction, FoundNetwork};
+pub use depth::{Basis, DepthState};
+pub use extend::Extension;
+pub use plots::{
+    Axis, Budget, CurveView, Figure, FigureCurve, FigureError, FigureFormat, Line, Look, Metric,
+    Points, RunFilter, Side, Stretch, axes,
+};
+pub use run_table::{CellTable, RunCell, RunColumn, RunRow, RunTable};
+pub use sweep::{SweepAction, SweepEntry, SweepLive, SweepState};
+pub use sweep_draft::{ForeseenSweep, SweepDraft};
+pub use sweep_table::SweepCells;
 
 /// The name of the settings in the project.
 pub(super) const SETTINGS: &str = "train";

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use egui::Context;
 
-use super::EvaluateState;
-use super::pool::Pool;
+use crate::app::EvaluateState;
+use crate::app::pool::Pool;
 use crate::evaluate::{EvaluateError, NearImage, TrainingImages, near_finding};
 use crate::jobs::Work;
 use crate::project::{Noun, Project};
@@ -70,7 +70,7 @@ pub struct NearestImages {
 }
 
 impl NearestImages {
-    pub(super) fn new(ctx: &Context, project: &Arc<Project>) -> Self {
+    pub(in crate::app) fn new(ctx: &Context, project: &Arc<Project>) -> Self {
         let project = Arc::clone(project);
         let wake = ctx.clone();
         let loaded: Mutex<Option<Loaded>> = Mutex::default();
@@ -92,7 +92,7 @@ impl NearestImages {
     }
 
     /// Begins a frame: takes in what has come.
-    pub(super) fn begin_frame(&self) {
+    pub(in crate::app) fn begin_frame(&self) {
         self.pool.begin_frame();
         let mut found = self.found.borrow_mut();
         while let Some(((key, _), near)) = self.pool.next_answer() {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
-use super::notes::Tone;
-use super::tasks::TaskId;
-use super::{Action, App, Dialog, Lane, TrainAction, words};
+use crate::app::notes::Tone;
+use crate::app::tasks::TaskId;
+use crate::app::{Action, App, Dialog, Lane, TrainAction, words};
 use crate::backbone::{
     Architecture, Asked, Backbone, BackboneError, Candidate, Fit, Inspected, Preprocessing,
     inspect, own_of,
@@ -64,7 +64,7 @@ pub fn is_network(path: &Path) -> bool {
 }
 
 impl App {
-    pub(super) fn apply_architecture(&mut self, action: ArchitectureAction) {
+    pub(in crate::app) fn apply_architecture(&mut self, action: ArchitectureAction) {
         match action {
             ArchitectureAction::Offer(path) => {
                 if self.may_change() {
@@ -90,7 +90,7 @@ impl App {
     }
 
     /// Ends what is being found out when its dialog was closed.
-    pub(super) fn close_adding(&mut self) {
+    pub(in crate::app) fn close_adding(&mut self) {
         if matches!(self.dialog, Some(Dialog::AddArchitecture)) {
             return;
         }
@@ -228,7 +228,7 @@ impl App {
     }
 
     /// Takes networks out of dropped files, to be added to the project that is open; returns the others.
-    pub(super) fn take_networks(&mut self, paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    pub(in crate::app) fn take_networks(&mut self, paths: Vec<PathBuf>) -> Vec<PathBuf> {
         if self.session.is_none() {
             return paths;
         }

@@ -1,11 +1,14 @@
 //! The export workspace's state: the run, the format, the folder, and what was written.
 
+mod embedding;
+mod phone;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::notes::Tone;
-use super::tasks::TaskId;
-use super::{App, Lane, Session};
+use crate::app::notes::Tone;
+use crate::app::tasks::TaskId;
+use crate::app::{App, Lane, Session};
 use crate::export::{
     Bundle, ExportError, Format, FoundExport, Options, Order, export, export_runs, exports_in,
     found_in,
@@ -13,6 +16,8 @@ use crate::export::{
 use crate::jobs::{JobError, Work};
 use crate::project::Project;
 use crate::train::{Run, RunId};
+
+pub use phone::{PhoneAction, PhoneState, PhoneTrial, Served};
 
 /// Why an export failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Training a run further: what can be, how far it is, and the question for how many steps.
 
-use super::dialog::Dialog;
-use super::train::{RunEntry, TrainAction, TrainState};
-use super::{App, Session};
+use super::{RunEntry, TrainAction, TrainState};
+use crate::app::dialog::Dialog;
+use crate::app::{App, Session};
 use crate::train::{RunId, RunState};
 
 /// A run that can be trained further.
@@ -54,7 +54,7 @@ impl Session {
 
 impl App {
     /// Asks how many more steps a run is to be trained for.
-    pub(super) fn ask_extend(&mut self, id: &RunId) {
+    pub(in crate::app) fn ask_extend(&mut self, id: &RunId) {
         let Some(session) = &mut self.session else {
             return;
         };

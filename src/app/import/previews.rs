@@ -8,8 +8,8 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 
-use super::pictures::{Cache, color_image, fit};
-use super::pool::{Answers, Pool};
+use crate::app::pictures::{Cache, color_image, fit};
+use crate::app::pool::{Answers, Pool};
 use crate::jobs::Work;
 use crate::media::{self, Sampler, SetAside, VideoInfo};
 use crate::project::{Fps, Project, Sampling, Source};
@@ -155,7 +155,7 @@ pub struct Previews {
 
 impl Previews {
     /// Previews whose posters are cached in `posters` of the project's cache.
-    pub(super) fn new(ctx: &Context, project: &Project) -> Self {
+    pub(in crate::app) fn new(ctx: &Context, project: &Project) -> Self {
         let cache = Cache::of(project, "posters");
         let aside = Aside::of(project);
         let wake = ctx.clone();
@@ -177,7 +177,7 @@ impl Previews {
     }
 
     /// From now on the videos are opened to be shown.
-    pub(super) fn allow(&self) {
+    pub(in crate::app) fn allow(&self) {
         self.may_open.set(true);
     }
 
@@ -188,7 +188,7 @@ impl Previews {
     }
 
     /// Begins a frame: takes in what has come.
-    pub(super) fn begin_frame(&self) {
+    pub(in crate::app) fn begin_frame(&self) {
         self.pool.begin_frame();
         let mut store = self.store.borrow_mut();
         for number in 0..16 {
@@ -308,7 +308,7 @@ impl Previews {
     }
 
     /// Opens a video again that was set aside.
-    pub(super) fn try_again(&self, path: &Path) {
+    pub(in crate::app) fn try_again(&self, path: &Path) {
         media::try_again(Some(path));
         self.store
             .borrow_mut()
@@ -318,7 +318,7 @@ impl Previews {
     }
 
     /// Forgets what is known of a video, for instance because it was found in another place.
-    pub(super) fn forget(&self, path: &Path) {
+    pub(in crate::app) fn forget(&self, path: &Path) {
         let mut store = self.store.borrow_mut();
         store.facts.remove(path);
         store.posters.remove(path);

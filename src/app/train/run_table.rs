@@ -1,7 +1,7 @@
 //! The runs as a table: names, figures, and the settings in which they differ.
 
-use super::train::RunEntry;
-use super::words;
+use super::RunEntry;
+use crate::app::words;
 use crate::train::schema::{Group, Kind, SETTINGS, Setting, Value};
 use crate::train::{RunId, RunState, TrainSettings};
 
@@ -23,18 +23,18 @@ pub struct RunCell {
 }
 
 impl RunCell {
-    pub(super) fn text(text: impl Into<String>) -> Self {
+    pub(in crate::app) fn text(text: impl Into<String>) -> Self {
         let text = text.into();
         let key = SortKey::Text(text.to_lowercase());
         Self { text, key }
     }
 
-    pub(super) fn number(text: String, value: Option<f64>) -> Self {
+    pub(in crate::app) fn number(text: String, value: Option<f64>) -> Self {
         let key = SortKey::Number(value);
         Self { text, key }
     }
 
-    pub(super) fn percent(part: Option<f32>) -> Self {
+    pub(in crate::app) fn percent(part: Option<f32>) -> Self {
         let part = part.map(f64::from);
         let text = words::percent_or_dash(part);
         Self::number(text, part)
@@ -85,7 +85,7 @@ pub struct CellTable<Id> {
 pub type RunTable = CellTable<RunId>;
 
 /// A setting of a run.
-pub(super) fn cell(setting: &Setting, settings: &TrainSettings) -> RunCell {
+pub(in crate::app) fn cell(setting: &Setting, settings: &TrainSettings) -> RunCell {
     // A setting that a run does not have is no difference.
     if setting.group == Group::FineTuning && !settings.fine_tune.is_on() {
         return RunCell::number("–".to_owned(), None);

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::tasks::TaskId;
-use super::{App, Lane, Quitting, Readiness, Session, TrainState, Workspace};
+use crate::app::tasks::TaskId;
+use crate::app::{App, Lane, Quitting, Readiness, Session, TrainState, Workspace};
 use crate::backbone::Depth;
 use crate::jobs::JobError;
 use crate::project::{Project, ProjectError};
@@ -50,26 +50,26 @@ pub struct DepthState {
 }
 
 impl DepthState {
-    pub(super) fn load(project: &Project) -> Self {
+    pub(in crate::app) fn load(project: &Project) -> Self {
         Self {
             chosen: project.setting(SETTING),
             ..Self::default()
         }
     }
 
-    pub(super) fn take(&mut self, basis: Basis, found: Estimate) {
+    pub(in crate::app) fn take(&mut self, basis: Basis, found: Estimate) {
         self.measured = Some((basis, Ok(found)));
     }
 }
 
 /// Seconds that the part after the head takes at a depth.
-pub(super) fn deeper_secs(found: &Estimate, depth: Depth) -> Option<f64> {
+pub(in crate::app) fn deeper_secs(found: &Estimate, depth: Depth) -> Option<f64> {
     let (head, all) = (found.of(Depth::Head)?, found.of(depth)?);
     Some((all.secs - head.secs).max(0.0))
 }
 
 /// Writes the choice down.
-pub(super) fn save(project: &Project, chosen: Option<Depth>) -> Result<(), ProjectError> {
+pub(in crate::app) fn save(project: &Project, chosen: Option<Depth>) -> Result<(), ProjectError> {
     project.set_setting(SETTING, &chosen)
 }
 
@@ -136,7 +136,7 @@ impl Session {
 
 impl App {
     /// Measures this computer where that is called for.
-    pub(super) fn measure_depths(&mut self) {
+    pub(in crate::app) fn measure_depths(&mut self) {
         let busy = self.tasks.is_busy(Lane::Learn) || self.tasks.is_busy(Lane::Extract);
         let shown = self.workspace == Workspace::Train;
         // The end of the program does not wait for a new measurement.

@@ -1,7 +1,7 @@
 //! A sweep as a table of cells: rank, the settings in which its configurations differ, their results and costs.
 
 use super::run_table::{CellTable, RunCell, RunColumn, RunRow, cell};
-use super::words;
+use crate::app::words;
 use crate::sweep::{Score, State, Table};
 use crate::train::schema::Kind;
 

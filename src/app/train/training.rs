@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::SETTINGS;
 use super::depth;
-use super::notes::Tone;
 use super::plots::RunFilter;
-use super::tasks::TaskId;
-use super::train::SETTINGS;
-use super::{Action, App, EvaluateAction, Lane, Live, RunEntry, Session, TrainAction, words};
+use crate::app::notes::Tone;
+use crate::app::tasks::TaskId;
+use crate::app::{Action, App, EvaluateAction, Lane, Live, RunEntry, Session, TrainAction, words};
 use crate::backbone::Depth;
 use crate::jobs::{JobError, Work};
 use crate::train::{
@@ -19,7 +19,7 @@ use crate::train::{
 const SETTLE: Duration = Duration::from_millis(600);
 
 impl App {
-    pub(super) fn apply_train(&mut self, action: TrainAction) {
+    pub(in crate::app) fn apply_train(&mut self, action: TrainAction) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -231,7 +231,7 @@ impl App {
     }
 
     /// Takes in what the trainer has measured since the last frame.
-    pub(super) fn take_curves(&mut self) {
+    pub(in crate::app) fn take_curves(&mut self) {
         if let Some(session) = &mut self.session
             && let Some(live) = &mut session.train.live
         {
@@ -281,7 +281,7 @@ impl App {
     }
 
     /// Writes the settings once they have been left alone for a moment, or at once.
-    pub(super) fn save_train_settings(&mut self, at_once: bool) {
+    pub(in crate::app) fn save_train_settings(&mut self, at_once: bool) {
         let Some(session) = &mut self.session else {
             return;
         };

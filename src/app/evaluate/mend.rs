@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::foresee::Renames;
-use super::label::label_prefix;
-use super::{App, EvaluateAction, EvaluateState, LabelAction, Pick, Session};
+use crate::app::foresee::Renames;
+use crate::app::label::label_prefix;
+use crate::app::{App, EvaluateAction, EvaluateState, LabelAction, Pick, Session};
 use crate::evaluate::Evaluation;
 use crate::project::{Change, ClassName, Label};
 
@@ -93,7 +93,7 @@ impl EvaluateState {
     }
 
     /// Finds out again which frames are shown: the mistakes, or those of the chosen cell, the surest first.
-    pub(super) fn rebuild_shown(&mut self) {
+    pub(in crate::app) fn rebuild_shown(&mut self) {
         self.selection.clear();
         self.anchor = None;
         self.shown = match &self.evaluation {
@@ -150,7 +150,7 @@ fn shown(evaluation: &Evaluation, cell: Option<(usize, usize)>) -> Vec<usize> {
 
 impl Session {
     /// The evaluation's frames follow when frames are moved.
-    pub(super) fn mend(&mut self, renames: &Renames) {
+    pub(in crate::app) fn mend(&mut self, renames: &Renames) {
         if let Some(evaluation) = &self.evaluate.evaluation
             && !renames.is_empty()
         {
@@ -171,7 +171,7 @@ impl Session {
 
 impl App {
     /// What a person does with frames of the evaluation; `false` for an action of another kind.
-    pub(super) fn apply_mend(&mut self, action: &EvaluateAction) -> bool {
+    pub(in crate::app) fn apply_mend(&mut self, action: &EvaluateAction) -> bool {
         let Some(session) = &mut self.session else {
             return false;
         };

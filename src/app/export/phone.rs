@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::tasks::TaskId;
-use super::{App, Dialog, Lane, Session};
+use crate::app::tasks::TaskId;
+use crate::app::{App, Dialog, Lane, Session};
 use crate::export::web_files;
 use crate::jobs::{JobError, drop_elsewhere, sentence};
 use crate::serve::{Interface, Qr, Seen, ServeError, Server, Site, interfaces};
@@ -87,7 +87,7 @@ struct Made {
 }
 
 impl App {
-    pub(super) fn apply_phone(&mut self, action: PhoneAction) {
+    pub(in crate::app) fn apply_phone(&mut self, action: PhoneAction) {
         match action {
             PhoneAction::Try(run) => self.try_on_phone(run),
             PhoneAction::Interface(address) => self.serve_at(address),
@@ -95,7 +95,7 @@ impl App {
     }
 
     /// Ends what is served when its dialog was closed. To be called once per frame.
-    pub(super) fn close_phone(&mut self) {
+    pub(in crate::app) fn close_phone(&mut self) {
         if matches!(self.dialog, Some(Dialog::Phone)) {
             return;
         }

@@ -1,19 +1,32 @@
 //! The evaluate workspace's state: the run that is shown, its predictions, and its mistakes.
 
+mod heat;
+mod measure;
+mod mend;
+mod nearest;
+mod player;
+mod try_it;
+
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::label::Pick;
-use super::measure::{Measurement, Measurements};
-use super::mend::Mended;
-use super::tasks::TaskId;
-use super::train::TrainState;
-use super::{App, FilePredictions, HeatClass, Lane, Player, Workspace};
+use crate::app::label::Pick;
+use crate::app::tasks::TaskId;
+use crate::app::train::TrainState;
+use crate::app::{App, Lane, Workspace};
 use crate::evaluate::{EvaluateError, Evaluation, Figures, FramePrediction, evaluate};
 use crate::jobs::JobError;
 use crate::project::{ClassName, Label, Split};
 use crate::train::{RunId, StageResult};
+use mend::Mended;
+
+pub use heat::{Heat, HeatClass, HeatLayer, HeatMaps};
+pub use measure::{Compared, Found, Measurement, Measurements};
+pub use mend::FrameNow;
+pub use nearest::{NEAREST, Near, Nearest, NearestImages};
+pub use player::{Player, Playing};
+pub use try_it::{FilePrediction, FilePredictions};
 
 /// The state of the evaluate workspace.
 pub struct EvaluateState {

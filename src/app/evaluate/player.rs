@@ -9,7 +9,7 @@ use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 use image::RgbImage;
 
 use super::heat::{HeatLayer, Made};
-use super::pictures::color_image;
+use crate::app::pictures::color_image;
 use crate::evaluate::{EvaluateError, HeatMapper, Prediction, Seen, arg_max};
 use crate::jobs::{Job, Work, spawn};
 use crate::media::{SampledFrame, Sampler, probe};
@@ -29,7 +29,7 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 
 /// Whether a heat map is wanted, and of which class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum WantedHeat {
+pub(in crate::app) enum WantedHeat {
     #[default]
     No,
     /// Of the class that the model takes for the most probable.
@@ -121,7 +121,7 @@ struct Film {
 
 impl Player {
     /// Of a film that stands still at a moment.
-    pub(super) fn new(
+    pub(in crate::app) fn new(
         ctx: &Context,
         (project, run): (&Arc<Project>, &Run),
         path: &Path,
@@ -148,7 +148,7 @@ impl Player {
     }
 
     /// Takes in that it has failed.
-    pub(super) fn follow(&mut self) {
+    pub(in crate::app) fn follow(&mut self) {
         if let Some(Err(error)) = self.job.try_finish() {
             locked(&self.screen).error = Some(error.to_string());
         }
@@ -160,16 +160,16 @@ impl Player {
         self.control.wish().playing
     }
 
-    pub(super) fn play(&self, playing: bool) {
+    pub(in crate::app) fn play(&self, playing: bool) {
         self.control.change(|wish| wish.playing = playing);
     }
 
-    pub(super) fn seek(&self, secs: f64) {
+    pub(in crate::app) fn seek(&self, secs: f64) {
         self.control.change(|wish| wish.seek = Some(secs.max(0.0)));
     }
 
     /// Says whether the heat map is wanted, and of which class.
-    pub(super) fn want_heat(&self, heat: WantedHeat) {
+    pub(in crate::app) fn want_heat(&self, heat: WantedHeat) {
         if self.control.wish().heat != heat {
             self.control.change(|wish| wish.heat = heat);
         }

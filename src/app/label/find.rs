@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::snapshot::file_name;
+use crate::app::snapshot::file_name;
 use crate::project::{Frame, Label, Source, SourceId};
 
 /// What has been typed, matched against frame after frame. Frames of one source mostly follow each other, so that
 /// each source and label is looked up once.
-pub(super) struct Finder<'a> {
+pub(in crate::app) struct Finder<'a> {
     words: Vec<Word<'a>>,
     source: Option<&'a SourceId>,
 }
@@ -25,7 +25,7 @@ struct Word<'a> {
 
 impl<'a> Finder<'a> {
     /// A finder for what has been typed; `None` for blanks, which everything matches.
-    pub(super) fn new(query: &str, sources: &'a [Source]) -> Option<Self> {
+    pub(in crate::app) fn new(query: &str, sources: &'a [Source]) -> Option<Self> {
         let words: Vec<Word<'a>> = query
             .split_whitespace()
             .map(|word| {
@@ -49,7 +49,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Whether the frame's source, file and class have all words among their names.
-    pub(super) fn finds(&mut self, frame: &'a Frame) -> bool {
+    pub(in crate::app) fn finds(&mut self, frame: &'a Frame) -> bool {
         let source = frame.source.as_ref();
         if source != self.source {
             self.source = source;

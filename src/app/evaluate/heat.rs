@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 use image::{RgbImage, RgbaImage};
 
-use super::EvaluateState;
-use super::pool::Pool;
+use crate::app::EvaluateState;
+use crate::app::pool::Pool;
 use crate::evaluate::{EvaluateError, HeatMap, HeatMapper, Seen, arg_max};
 use crate::jobs::Work;
 use crate::media;
@@ -70,7 +70,7 @@ pub enum Heat {
 }
 
 /// A map as it comes from its thread.
-pub(super) struct Made {
+pub(in crate::app) struct Made {
     pub layer: ColorImage,
     pub class: usize,
     pub range: (f32, f32),
@@ -130,7 +130,7 @@ pub struct HeatMaps {
 }
 
 impl HeatMaps {
-    pub(super) fn new(ctx: &Context, project: &Arc<Project>) -> Self {
+    pub(in crate::app) fn new(ctx: &Context, project: &Arc<Project>) -> Self {
         let project = Arc::clone(project);
         let wake = ctx.clone();
         let loaded: Mutex<Option<Loaded>> = Mutex::default();
@@ -155,7 +155,7 @@ impl HeatMaps {
     }
 
     /// Begins a frame: takes in what has come.
-    pub(super) fn begin_frame(&self) {
+    pub(in crate::app) fn begin_frame(&self) {
         self.pool.begin_frame();
         let mut store = self.store.borrow_mut();
         store.frame += 1;

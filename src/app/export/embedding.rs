@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::export::ExportAction;
-use super::notes::Tone;
-use super::{Action, App, Lane, words};
+use super::ExportAction;
+use crate::app::notes::Tone;
+use crate::app::{Action, App, Lane, words};
 use crate::evaluate::{EvaluateError, write_embedding};
 use crate::jobs::JobError;
 use crate::train::RunId;
 
 impl App {
     /// Writes the embedding of a run into its folder; one that is there is replaced.
-    pub(super) fn save_embedding(&mut self, id: &RunId) {
+    pub(in crate::app) fn save_embedding(&mut self, id: &RunId) {
         let Some(session) = &self.session else { return };
         let Some(entry) = session.train.run(id) else {
             return;

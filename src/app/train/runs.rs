@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::notes::Tone;
-use super::train::{RunEntry, TrainAction, TrainState};
-use super::{Action, App, Lane};
+use super::{RunEntry, TrainAction, TrainState};
+use crate::app::notes::Tone;
+use crate::app::{Action, App, Lane};
 use crate::jobs::JobError;
 use crate::train::{
     Curves, FoundRuns, Metrics, Part, Run, RunId, RunNote, RunState, TrainError, find_runs,
@@ -54,7 +54,7 @@ impl RunEntry {
 
 impl App {
     /// Reads the runs again, in the background.
-    pub(super) fn load_runs(&mut self) {
+    pub(in crate::app) fn load_runs(&mut self) {
         let Some(session) = self.session.as_ref().filter(|session| !session.gone) else {
             return;
         };
@@ -95,7 +95,7 @@ impl App {
     }
 
     /// Gives a run a name and a note, replacing those it had.
-    pub(super) fn set_note(&mut self, id: &RunId, note: RunNote) {
+    pub(in crate::app) fn set_note(&mut self, id: &RunId, note: RunNote) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -121,7 +121,7 @@ impl App {
     }
 
     /// Moves a run to the project's trash.
-    pub(super) fn remove_run(&mut self, id: RunId) {
+    pub(in crate::app) fn remove_run(&mut self, id: RunId) {
         if !self.may_change() {
             return;
         }
@@ -160,7 +160,7 @@ impl App {
     }
 
     /// Moves a run back from the trash.
-    pub(super) fn restore_run(&mut self, trashed: RunId) {
+    pub(in crate::app) fn restore_run(&mut self, trashed: RunId) {
         if !self.may_change() {
             return;
         }
@@ -188,7 +188,7 @@ impl App {
 
 impl TrainState {
     /// A run continues: until it has ended again, it has no result.
-    pub(super) fn begin_again(&mut self, id: &RunId) {
+    pub(in crate::app) fn begin_again(&mut self, id: &RunId) {
         if let Some(entry) = self.runs.iter_mut().find(|entry| entry.run.id == *id) {
             entry.run.begin_again();
         }

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use egui::{TextureHandle, TextureOptions};
 
-use super::pictures::{color_image, fit};
 use super::player::WantedHeat;
-use super::{App, HeatClass, Lane, Player, Tone, Workspace};
+use crate::app::pictures::{color_image, fit};
+use crate::app::{App, HeatClass, Lane, Player, Tone, Workspace};
 use crate::evaluate::{EvaluateError, FilePicture, Prediction, Predictor, Timelines};
 use crate::jobs::{JobError, Work};
 use crate::project::Sampling;
@@ -95,7 +95,7 @@ impl FilePredictions {
 
 impl App {
     /// Shows the file of a prediction.
-    pub(super) fn look_at_file(&mut self, place: usize) {
+    pub(in crate::app) fn look_at_file(&mut self, place: usize) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -121,7 +121,7 @@ impl App {
     }
 
     /// Plays the film as the user asked; closes it when its page is left.
-    pub(super) fn follow_player(&mut self) {
+    pub(in crate::app) fn follow_player(&mut self) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -139,7 +139,7 @@ impl App {
         }
     }
 
-    pub(super) fn save_timelines(&mut self, path: PathBuf) {
+    pub(in crate::app) fn save_timelines(&mut self, path: PathBuf) {
         let Some(session) = &self.session else { return };
         let timelines = session.evaluate.files.timelines();
         self.tasks.start(
@@ -159,7 +159,7 @@ impl App {
         );
     }
 
-    pub(super) fn predict_files(&mut self, paths: Vec<PathBuf>) {
+    pub(in crate::app) fn predict_files(&mut self, paths: Vec<PathBuf>) {
         let Some(session) = &mut self.session else {
             return;
         };

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{App, Dialog, Lane};
+use crate::app::{App, Dialog, Lane};
 use crate::backbone::{Architecture, Depth};
 use crate::jobs::JobError;
 use crate::sweep::{Axis, RankBy, SweepError, SweepPlan, foresee};
@@ -65,7 +65,7 @@ pub struct ForeseenSweep {
 }
 
 impl App {
-    pub(super) fn ask_sweep(&mut self) {
+    pub(in crate::app) fn ask_sweep(&mut self) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -82,7 +82,7 @@ impl App {
         self.dialog = Some(Dialog::Sweep(Box::new(draft)));
     }
 
-    pub(super) fn foresee_sweep(&mut self, draft: SweepDraft) {
+    pub(in crate::app) fn foresee_sweep(&mut self, draft: SweepDraft) {
         let Some(session) = &mut self.session else {
             return;
         };
