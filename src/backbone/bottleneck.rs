@@ -11,7 +11,7 @@ use crate::project::ContentId;
 use super::cache::Key;
 use super::store::{Store, cache_name};
 use super::tools::{Also, Model, Tools};
-use super::{ActivationSource, Architecture, BackboneError, Preprocessing, TunedWeights};
+use super::{ActivationSource, Architecture, BackboneError, FineTunedWeights, Preprocessing};
 
 /// Bad images that get a warning each; the rest are counted in one more.
 const MAX_WARNINGS: usize = 20;
@@ -49,14 +49,14 @@ pub fn bottlenecks(
     frames: &[PathBuf],
     architecture: &Architecture,
     preprocessing: &Preprocessing,
-    tuned: Option<&TunedWeights>,
+    fine_tuned: Option<&FineTunedWeights>,
     cache_dir: Option<&Path>,
     work: &Work,
 ) -> Result<BottleneckTable, BackboneError> {
     let model = Model {
         architecture,
         preprocessing,
-        tuned,
+        fine_tuned,
         bytes: Mutex::new(None),
     };
     compute(frames, &model, cache_dir, None, work)
@@ -317,7 +317,7 @@ mod tests {
         frames: Vec<PathBuf>,
         architecture: Architecture,
         preprocessing: Preprocessing,
-        tuned: Option<TunedWeights>,
+        fine_tuned: Option<FineTunedWeights>,
     }
 
     impl Place {
@@ -331,7 +331,7 @@ mod tests {
                 frames,
                 architecture,
                 preprocessing,
-                tuned: None,
+                fine_tuned: None,
             }
         }
 
@@ -341,7 +341,7 @@ mod tests {
                 &self.frames,
                 &self.architecture,
                 &self.preprocessing,
-                self.tuned.as_ref(),
+                self.fine_tuned.as_ref(),
                 cached.then_some(cache.as_path()),
                 work,
             )
@@ -387,12 +387,12 @@ mod tests {
             [place.architecture.entry().unwrap().bottleneck_dim],
             vec![1.0_f32; 1280],
         );
-        place.tuned = Some(TunedWeights::new([("head.bias".to_owned(), bias)]).unwrap());
-        let tuned = place.run(true, &Work::new()).unwrap();
-        assert_eq!(tuned.from_cache, 0);
-        assert_ne!(tuned.values, stretched.values);
+        place.fine_tuned = Some(FineTunedWeights::new([("head.bias".to_owned(), bias)]).unwrap());
+        let fine_tuned = place.run(true, &Work::new()).unwrap();
+        assert_eq!(fine_tuned.from_cache, 0);
+        assert_ne!(fine_tuned.values, stretched.values);
         let again = place.run(true, &Work::new()).unwrap();
-        assert_eq!((again.from_cache, again.values), (8, tuned.values));
+        assert_eq!((again.from_cache, again.values), (8, fine_tuned.values));
     }
 
     #[test]

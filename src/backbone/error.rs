@@ -97,8 +97,8 @@ pub enum BackboneError {
         shipped: bool,
     },
     /// Weights of a fine-tuned backbone that cannot be used.
-    #[error("{}{reason}; delete this run, or put back an earlier copy of its folder", tuned(file.as_deref()))]
-    Tuned {
+    #[error("{}{reason}; delete this run, or put back an earlier copy of its folder", fine_tuned(file.as_deref()))]
+    FineTuned {
         /// The file they come from, if any.
         file: Option<PathBuf>,
         /// What is wrong with them.
@@ -144,10 +144,10 @@ pub enum BackboneError {
     Cancelled(#[from] Cancelled),
 }
 
-fn tuned(file: Option<&Path>) -> String {
+fn fine_tuned(file: Option<&Path>) -> String {
     let of = file.map(|file| format!(" in “{}”", file.display()));
     format!(
-        "the tuned weights{} cannot be used: ",
+        "the fine-tuned weights{} cannot be used: ",
         of.unwrap_or_default()
     )
 }

@@ -5,7 +5,7 @@ use image::RgbImage;
 
 use crate::onnx::Session;
 
-use super::{Architecture, BackboneError, Preprocessing, TunedWeights};
+use super::{Architecture, BackboneError, FineTunedWeights, Preprocessing};
 
 /// Computes bottlenecks from images, one at a time on the calling thread.
 pub struct Extractor {
@@ -23,9 +23,9 @@ impl Extractor {
     pub fn new(
         architecture: &Architecture,
         preprocessing: &Preprocessing,
-        tuned: Option<&TunedWeights>,
+        fine_tuned: Option<&FineTunedWeights>,
     ) -> Result<Self, BackboneError> {
-        Self::with_threads(architecture, preprocessing, tuned, 1)
+        Self::with_threads(architecture, preprocessing, fine_tuned, 1)
     }
 
     /// Loads the backbone to run on `threads` threads: a single image takes less time, but many are
@@ -33,10 +33,10 @@ impl Extractor {
     pub fn with_threads(
         architecture: &Architecture,
         preprocessing: &Preprocessing,
-        tuned: Option<&TunedWeights>,
+        fine_tuned: Option<&FineTunedWeights>,
         threads: usize,
     ) -> Result<Self, BackboneError> {
-        let model = architecture.model_with(tuned)?;
+        let model = architecture.model_with(fine_tuned)?;
         Self::from_model(architecture, preprocessing, &model, threads)
     }
 

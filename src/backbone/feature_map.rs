@@ -15,7 +15,7 @@ use crate::onnx::{Element, ElementType, OnnxError, Session, Tensor};
 
 use super::blocks::CutAt;
 use super::feature_place::{Cells, cells};
-use super::{Architecture, BackboneError, Blocks, Preprocessing, TunedWeights};
+use super::{Architecture, BackboneError, Blocks, FineTunedWeights, Preprocessing};
 
 /// Input and output of the graph that differentiates.
 const COLUMN: &str = "column_of_the_head";
@@ -137,11 +137,11 @@ impl FeatureMaps {
     pub fn new(
         architecture: &Architecture,
         preprocessing: &Preprocessing,
-        tuned: Option<&TunedWeights>,
+        fine_tuned: Option<&FineTunedWeights>,
         threads: usize,
     ) -> Result<Self, BackboneError> {
         let dim = architecture.entry()?.bottleneck_dim;
-        let blocks = Blocks::with_weights(architecture, tuned)?;
+        let blocks = Blocks::with_weights(architecture, fine_tuned)?;
         Self::of_blocks(&blocks, dim, preprocessing, threads)
     }
 

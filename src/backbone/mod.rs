@@ -15,6 +15,7 @@ mod extractor;
 mod feature_map;
 mod feature_place;
 mod features;
+mod fine_tuned;
 mod front;
 mod join;
 #[cfg(test)]
@@ -26,7 +27,6 @@ mod tensor_file;
 #[cfg(test)]
 mod test_pictures;
 mod tools;
-mod tuned;
 mod view;
 
 pub use activations::{ActivationSource, Activations, OVERFLOW_BYTES, Views};
@@ -45,6 +45,7 @@ pub use extractor::Extractor;
 pub use feature_map::{FeatureMap, FeatureMaps};
 pub use feature_place::Cells;
 pub use features::write_features;
+pub use fine_tuned::FineTunedWeights;
 pub use join::{Joined, join_activations, join_bottlenecks};
 pub use own::{
     Answer, Asked, Candidate, DepthOffer, Inspected, Layout, Normalisation, OwnProblem, Pooled,
@@ -52,5 +53,4 @@ pub use own::{
 };
 pub use preprocess::{Fit, Preprocessing};
 pub(crate) use tensor_file::tensor_file;
-pub use tuned::TunedWeights;
 pub use view::Augmentation;

@@ -13,8 +13,8 @@ use super::tools::Model;
 /// Name of the cache's files: the backbone, and a hash of everything else that determines the numbers.
 pub(super) fn cache_name(model: &Model, model_hash: &str) -> String {
     let mut all = format!("{model_hash} {}", model.preprocessing.fingerprint());
-    if let Some(tuned) = model.tuned {
-        all = format!("{all} {}", tuned.hash());
+    if let Some(fine_tuned) = model.fine_tuned {
+        all = format!("{all} {}", fine_tuned.hash());
     }
     let hash = blake3::hash(all.as_bytes()).to_hex();
     let hash = hash.get(..16).unwrap_or_default();

@@ -12,14 +12,14 @@ use super::cache::Key;
 use super::front::{Front, FrontModel};
 use super::view::View;
 use super::{
-    ActivationSource, Architecture, BackboneError, Extractor, Preprocessing, TunedWeights,
+    ActivationSource, Architecture, BackboneError, Extractor, FineTunedWeights, Preprocessing,
 };
 
 /// What each worker loads.
 pub(super) struct Model<'a> {
     pub architecture: &'a Architecture,
     pub preprocessing: &'a Preprocessing,
-    pub tuned: Option<&'a TunedWeights>,
+    pub fine_tuned: Option<&'a FineTunedWeights>,
     /// Made once, by the first worker with an image that is not in the cache.
     pub bytes: Mutex<Option<Arc<[u8]>>>,
 }
@@ -30,7 +30,7 @@ impl<'a> Model<'a> {
         Self {
             architecture,
             preprocessing,
-            tuned: None,
+            fine_tuned: None,
             bytes: Mutex::new(None),
         }
     }
@@ -40,7 +40,7 @@ impl<'a> Model<'a> {
             let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
             let made = match bytes.take() {
                 Some(made) => made,
-                None => self.architecture.model_with(self.tuned)?,
+                None => self.architecture.model_with(self.fine_tuned)?,
             };
             Arc::clone(bytes.insert(made))
         };

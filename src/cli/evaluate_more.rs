@@ -65,7 +65,7 @@ pub struct More {
     quality: Option<QualityParts>,
     test_looks: TestLooks,
     #[serde(skip)]
-    is_tuned: bool,
+    is_fine_tuned: bool,
     #[serde(skip)]
     accuracy: Measure,
     /// A sentence each.
@@ -162,7 +162,7 @@ impl MoreArgs {
             quality,
             test_looks,
             accuracy,
-            is_tuned: run.settings.fine_tune.is_on(),
+            is_fine_tuned: run.settings.fine_tune.is_on(),
             findings,
         };
         let said = more.said(noun);
@@ -214,7 +214,7 @@ impl More {
         if let Some(curve) = &self.learning_curve {
             said.push(curve.sentence(noun));
         }
-        if self.unknown.is_some() && self.is_tuned {
+        if self.unknown.is_some() && self.is_fine_tuned {
             said.push("The backbone of this run was trained further and has seen the classes that are held out: images of something really new may be taken for a class more often than said here.".to_owned());
         }
         if let Some(unknown) = &self.unknown {

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use crate::backbone::{
-    Architecture, Fit, Preprocessing, TunedWeights, bottlenecks, open_own, write_features,
+    Architecture, FineTunedWeights, Fit, Preprocessing, bottlenecks, open_own, write_features,
 };
 use crate::jobs::Work;
 use crate::media::{Kind, gather};
@@ -48,7 +48,7 @@ pub struct Args {
 struct Model {
     architecture: Architecture,
     preprocessing: Preprocessing,
-    tuned: Option<TunedWeights>,
+    fine_tuned: Option<FineTunedWeights>,
     cache_dir: Option<PathBuf>,
 }
 
@@ -105,7 +105,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             &files,
             &model.architecture,
             &model.preprocessing,
-            model.tuned.as_ref(),
+            model.fine_tuned.as_ref(),
             model.cache_dir.as_deref(),
             work,
         )
@@ -157,7 +157,7 @@ fn model(args: &Args, project: Option<&Project>) -> anyhow::Result<Model> {
         return Ok(Model {
             preprocessing: architecture.preprocessing(args.fit.into())?,
             architecture,
-            tuned: None,
+            fine_tuned: None,
             cache_dir,
         });
     };
@@ -165,16 +165,16 @@ fn model(args: &Args, project: Option<&Project>) -> anyhow::Result<Model> {
         Some(project) => RunArg { run: name.clone() }.find(project)?,
         None => Run::open(Path::new(name))?,
     };
-    let tuned = run.tuned()?;
+    let fine_tuned = run.fine_tuned()?;
     Ok(Model {
         // The bottlenecks of a tuned backbone belong to the run; those of a plain folder are not kept.
-        cache_dir: cache_dir.map(|dir| match tuned {
+        cache_dir: cache_dir.map(|dir| match fine_tuned {
             Some(_) => run.cache_dir(),
             None => dir,
         }),
         architecture: run.settings.architecture,
         preprocessing: run.preprocessing,
-        tuned,
+        fine_tuned,
     })
 }
 

@@ -240,15 +240,15 @@ impl Args {
 
 /// To how many steps a run is to be extended, by the option that counts them.
 fn steps_in_all(run: &Run, args: &Args) -> Result<Option<u32>, Usage> {
-    let [head, deeper] = EXTENDING.map(|key| args.settings.get(key)?.parse::<u32>().ok());
+    let [head, fine_tuning] = EXTENDING.map(|key| args.settings.get(key)?.parse::<u32>().ok());
     let depth = run.settings.fine_tune.depth;
-    match (depth == Depth::Head, head, deeper) {
+    match (depth == Depth::Head, head, fine_tuning) {
         (true, _, Some(_)) => Err(Usage(format!(
             "the run “{}” trained the head alone; give --how-many-training-steps to extend it",
             run.id
         ))),
         (false, Some(_), _) => Err(Usage(format!(
-            "the run “{}” went deeper than the head ({depth}); give --fine-tune-steps to extend it",
+            "the run “{}” was fine-tuned ({depth}); give --fine-tune-steps to extend it",
             run.id
         ))),
         (true, steps, None) | (false, None, steps) => Ok(steps),
@@ -298,14 +298,14 @@ struct StepReporter {
 impl StepReporter {
     fn report(&mut self, watch: &mut Watch) -> anyhow::Result<()> {
         let (part, points) = self.curves.since(self.known);
-        let [of_head, deeper] = &mut self.known;
+        let [of_head, of_fine_tuning] = &mut self.known;
         let depth = match part {
             Part::Head => {
                 *of_head += points.len();
                 Depth::Head
             }
-            Part::Deeper => {
-                *deeper += points.len();
+            Part::FineTuning => {
+                *of_fine_tuning += points.len();
                 self.curves.depth()
             }
         };

@@ -81,7 +81,7 @@ impl Predictor {
         let extractor = Extractor::with_threads(
             &run.settings.architecture,
             &run.preprocessing,
-            run.tuned()?.as_ref(),
+            run.fine_tuned()?.as_ref(),
             cores(),
         )?;
         let classifier = Classifier::of_run(run, extractor.dim())?;

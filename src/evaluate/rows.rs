@@ -61,11 +61,11 @@ impl Rows {
             .iter()
             .map(|frame| project.abs(&frame.path))
             .collect();
-        let tuned = match whose {
-            Backbone::OfRun => run.tuned()?,
+        let fine_tuned = match whose {
+            Backbone::OfRun => run.fine_tuned()?,
             Backbone::Shipped => None,
         };
-        let cache_dir = match tuned {
+        let cache_dir = match fine_tuned {
             Some(_) => run.cache_dir(),
             None => project.cache_dir(),
         };
@@ -73,7 +73,7 @@ impl Rows {
             &paths,
             &run.settings.architecture,
             &run.preprocessing,
-            tuned.as_ref(),
+            fine_tuned.as_ref(),
             Some(&cache_dir),
             work,
         );

@@ -405,7 +405,7 @@ fn split_in_words(project: &Project, run: &Run) -> Vec<String> {
 }
 
 fn licences(model: &Model) -> Vec<String> {
-    let changed = if model.is_tuned {
+    let changed = if model.is_fine_tuned {
         " Some of them were changed by further training."
     } else {
         ""

@@ -196,7 +196,7 @@ fn write_and_verify(
     }
     // Before minutes of work: can the weights be read, and may the files be put there at all?
     run.head()?;
-    run.tuned()?;
+    run.fine_tuned()?;
     for (format, _) in &models {
         format.check_installed()?;
     }

@@ -58,7 +58,7 @@ pub struct Model {
     /// The licence of the backbone's weights and whether they were changed, one line.
     pub licence: String,
     /// Whether weights of the backbone were trained further.
-    pub is_tuned: bool,
+    pub is_fine_tuned: bool,
     /// The highest probability below which an image is of none of the classes, where the run has such a threshold.
     pub unknown_below: Option<f32>,
     /// Top-1 on the run's test frames, as the run measured it.
@@ -76,13 +76,13 @@ impl Model {
     /// When the run's weights or its backbone cannot be read or do not go together.
     pub fn of_run(run: &Run, classes: &RunClasses) -> Result<Self, ExportError> {
         let head = run.calibrated_head()?;
-        let tuned = run.tuned()?;
+        let fine_tuned = run.fine_tuned()?;
         let architecture = &run.settings.architecture;
         let entry = architecture.entry()?;
-        let backbone = Graph::from_onnx(&architecture.model_with(tuned.as_ref())?)?;
+        let backbone = Graph::from_onnx(&architecture.model_with(fine_tuned.as_ref())?)?;
         let mut licence = format!("backbone {}: {}", architecture.backbone, entry.licence);
         // The licence asks that changes be told.
-        if tuned.is_some() {
+        if fine_tuned.is_some() {
             licence += ", changed by further training";
         }
         let label_of = classes.is_folded().then_some(&classes.label_of);
@@ -112,7 +112,7 @@ impl Model {
             run: run.id.0.clone(),
             backbone: entry,
             licence,
-            is_tuned: tuned.is_some(),
+            is_fine_tuned: fine_tuned.is_some(),
             unknown_below: run.unknown_below()?,
             test_accuracy: run.result().and_then(|result| result.test_accuracy),
             notes: classes.notes.clone(),
@@ -328,7 +328,7 @@ pub(super) mod tests {
             run: "the run".into(),
             backbone: entry,
             licence: "Apache-2.0".into(),
-            is_tuned: false,
+            is_fine_tuned: false,
             unknown_below: None,
             test_accuracy: None,
             notes: Vec::new(),

@@ -45,7 +45,7 @@ pub(super) fn text(model: &Model, models: &[WrittenModel], certificate: &Certifi
     let files = listed(models);
     let proof = proof(certificate);
     let notes: String = model.notes.iter().flat_map(|note| [note, "\n"]).collect();
-    let changed = if model.is_tuned {
+    let changed = if model.is_fine_tuned {
         "\nThe last of them were changed by further training."
     } else {
         ""

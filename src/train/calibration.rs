@@ -103,7 +103,12 @@ impl Run {
         for values in head.values() {
             hasher.update(bytemuck::cast_slice(values));
         }
-        hasher.update(self.tuned_hash.as_deref().unwrap_or_default().as_bytes());
+        hasher.update(
+            self.fine_tuned_hash
+                .as_deref()
+                .unwrap_or_default()
+                .as_bytes(),
+        );
         Ok(hasher.finalize().to_hex().chars().take(32).collect())
     }
 

@@ -80,7 +80,7 @@ pub enum Part {
     Head,
     /// What comes after it.
     #[serde(rename = "fine-tuning")]
-    Deeper,
+    FineTuning,
 }
 
 #[derive(Debug, Default)]
@@ -112,11 +112,11 @@ impl LiveCurves {
     /// The part that is under way, and its points after those that are known: so many of the head's, so many of
     /// the fine-tuning's.
     #[must_use]
-    pub fn since(&self, [of_head, deeper]: [usize; 2]) -> (Part, Curves) {
+    pub fn since(&self, [of_head, of_fine_tuning]: [usize; 2]) -> (Part, Curves) {
         let live = self.live();
         let known = match live.part {
             Part::Head => of_head,
-            Part::Deeper => deeper,
+            Part::FineTuning => of_fine_tuning,
         };
         let new = live.points.get(known..).map(<[_]>::to_vec);
         (live.part, new.unwrap_or_default())
@@ -124,11 +124,14 @@ impl LiveCurves {
 
     /// The same of what else was measured than the points. Nothing of it is copied.
     #[must_use]
-    pub fn measured_since(&self, [of_head, deeper]: [usize; 2]) -> (Part, Vec<Arc<Measured>>) {
+    pub fn measured_since(
+        &self,
+        [of_head, of_fine_tuning]: [usize; 2],
+    ) -> (Part, Vec<Arc<Measured>>) {
         let live = self.live();
         let known = match live.part {
             Part::Head => of_head,
-            Part::Deeper => deeper,
+            Part::FineTuning => of_fine_tuning,
         };
         let new = live.measured.get(known..).map(<[_]>::to_vec);
         (live.part, new.unwrap_or_default())
@@ -190,7 +193,7 @@ impl LiveCurves {
     }
 
     /// Starts the deeper part from the points of an earlier time; `baseline` is what the head reached.
-    pub(super) fn go_deeper(
+    pub(super) fn begin_fine_tuning(
         &self,
         depth: Depth,
         steps: u32,
@@ -202,10 +205,10 @@ impl LiveCurves {
         let live_now = std::mem::take(&mut *live);
         let (head, head_measured) = match live_now.part {
             Part::Head => (live_now.points, live_now.measured),
-            Part::Deeper => (live_now.head, live_now.head_measured),
+            Part::FineTuning => (live_now.head, live_now.head_measured),
         };
         *live = Live {
-            part: Part::Deeper,
+            part: Part::FineTuning,
             depth,
             steps,
             points: points.to_vec(),
@@ -280,8 +283,8 @@ mod tests {
         curves.push(point(20), None, None);
         assert!(curves.head().is_empty());
         // Told before its data are prepared and again when its steps begin.
-        curves.go_deeper(Depth::Last1, 0, &[], None, None);
-        curves.go_deeper(Depth::Last1, 70, &[point(10)], None, None);
+        curves.begin_fine_tuning(Depth::Last1, 0, &[], None, None);
+        curves.begin_fine_tuning(Depth::Last1, 70, &[point(10)], None, None);
         curves.push(point(20), None, None);
         let steps = |points: Curves| points.iter().map(|p| p.step).collect::<Vec<_>>();
         assert_eq!(curves.depth(), Depth::Last1);

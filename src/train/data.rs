@@ -10,7 +10,7 @@ use crate::curate;
 use crate::jobs::Work;
 use crate::project::{Label, Project, Split};
 
-use super::finetune::cut_of;
+use super::fine_tune::cut_of;
 use super::head::{Data, Examples, Sizes};
 use super::run::RunClass;
 use super::views::ViewSource;

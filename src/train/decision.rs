@@ -13,7 +13,7 @@ use crate::jobs::Work;
 use crate::project::{Project, Split};
 
 use super::data::Prepared;
-use super::finetune::{MIN_GROUPS, estimate};
+use super::fine_tune::{MIN_GROUPS, estimate};
 use super::folds::{folds, other_folds};
 use super::head::Sizes;
 use super::{Head, HeadTable, Run, TrainError, TrainSettings};
@@ -78,7 +78,7 @@ impl Decision {
             "images outside the test, each judged by a head that did not learn from it".to_owned()
         };
         Some(format!(
-            "A fine-tuning was not needed: the head alone is right on all {images} {whose}. With 95 % confidence it is wrong on at most {most:.1} % of such images. Choose a depth to train deeper anyway."
+            "A fine-tuning was not needed: the head alone is right on all {images} {whose}. With 95 % confidence it is wrong on at most {most:.1} % of such images. Choose a depth to fine-tune anyway."
         ))
     }
 }

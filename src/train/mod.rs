@@ -11,7 +11,7 @@ mod early_stopping;
 mod error;
 mod evaluation;
 mod files;
-mod finetune;
+mod fine_tune;
 mod folds;
 mod gauges;
 mod growing;
@@ -46,7 +46,7 @@ pub use calibration::{Calibration, UnknownThreshold};
 pub use curves::{BestPoint, CurvePoint, Curves, LiveCurves, Part};
 pub use decision::Decision;
 pub use error::TrainError;
-pub use finetune::{
+pub use fine_tune::{
     DepthEstimate, Estimate, FineTuneSettings, Outcome, Pace, Verdict, estimate,
     measure_fine_tuning_step,
 };

@@ -46,7 +46,7 @@ use weights::write_head;
 const FORMAT: u32 = 4;
 
 /// The weights of the backbone that were trained too.
-const TUNED_FILE: &str = "backbone.safetensors";
+const FINE_TUNED_FILE: &str = "backbone.safetensors";
 
 /// The weights of the head alone, in a run that goes deeper.
 const HEAD_ALONE: &str = "head_only.safetensors";
@@ -146,7 +146,7 @@ pub struct Run {
     /// Seconds that bottlenecks and the time before a pause took, part of the result.
     pub(super) preparation_secs: f64,
     /// The hash of its tuned weights, if the backbone was trained too.
-    pub(super) tuned_hash: Option<String>,
+    pub(super) fine_tuned_hash: Option<String>,
     /// Of its other files.
     hashes: Hashes,
 }
@@ -175,8 +175,12 @@ struct RunFile {
     head_only: Option<earlier::HeadOnly>,
     #[serde(default, skip_serializing)]
     result: Option<earlier::RunResult>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tuned_hash: Option<String>,
+    #[serde(
+        default,
+        rename = "tuned_hash",
+        skip_serializing_if = "Option::is_none"
+    )]
+    fine_tuned_hash: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parent: Option<Parent>,
     #[serde(default)]
@@ -259,7 +263,7 @@ impl Run {
             other_frames: false,
             decision: None,
             preparation_secs: 0.0,
-            tuned_hash: None,
+            fine_tuned_hash: None,
             hashes: Hashes::default(),
         };
         let path = run.dir.join(FRAMES_FILE);
@@ -334,7 +338,7 @@ impl Run {
             other_frames: file.other_frames,
             decision: file.depth_decision,
             preparation_secs: file.preparation_secs,
-            tuned_hash: file.tuned_hash,
+            fine_tuned_hash: file.fine_tuned_hash,
             hashes: file.blake3,
         })
     }
@@ -372,7 +376,7 @@ impl Run {
             stages: self.results.clone(),
             head_only: None,
             result: None,
-            tuned_hash: self.tuned_hash.clone(),
+            fine_tuned_hash: self.fine_tuned_hash.clone(),
             parent: self.parent.clone(),
             number: self.number,
             other_frames: self.other_frames,

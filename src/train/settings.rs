@@ -184,7 +184,7 @@ impl TrainSettings {
     pub fn learn(&self, part: Part) -> &LearnSettings {
         match part {
             Part::Head => &self.head.learn,
-            Part::Deeper => &self.fine_tune.learn,
+            Part::FineTuning => &self.fine_tune.learn,
         }
     }
 
@@ -192,7 +192,7 @@ impl TrainSettings {
     pub fn learn_mut(&mut self, part: Part) -> &mut LearnSettings {
         match part {
             Part::Head => &mut self.head.learn,
-            Part::Deeper => &mut self.fine_tune.learn,
+            Part::FineTuning => &mut self.fine_tune.learn,
         }
     }
 
@@ -200,7 +200,7 @@ impl TrainSettings {
     #[must_use]
     pub fn last_part(&self) -> Part {
         if self.fine_tune.is_on() {
-            Part::Deeper
+            Part::FineTuning
         } else {
             Part::Head
         }
@@ -208,7 +208,7 @@ impl TrainSettings {
 
     /// Forgets that the run they are from was extended: for a new run.
     pub fn begin_anew(&mut self) {
-        for part in [Part::Head, Part::Deeper] {
+        for part in [Part::Head, Part::FineTuning] {
             let learn = self.learn_mut(part);
             learn.restarts.clear();
             learn.early_stopping_from = 0;
@@ -307,7 +307,7 @@ impl TrainSettings {
         let part = self.last_part();
         let before = match part {
             Part::Head => self.how_many_training_steps.into(),
-            Part::Deeper => self.fine_tune.steps,
+            Part::FineTuning => self.fine_tune.steps,
         };
         let learn = self.learn_mut(part);
         if learn.schedule == Schedule::Cosine
@@ -319,7 +319,7 @@ impl TrainSettings {
         }
         match part {
             Part::Head => self.how_many_training_steps = steps,
-            Part::Deeper => self.fine_tune.steps = Some(steps),
+            Part::FineTuning => self.fine_tune.steps = Some(steps),
         }
     }
 

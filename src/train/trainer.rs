@@ -10,13 +10,13 @@ use crate::project::{Project, Split};
 
 use super::checkpoint::Standing;
 use super::data::{Prepared, Selection, Splitting, prepare, select};
-use super::finetune::MIN_FRAMES;
+use super::fine_tune::MIN_FRAMES;
 use super::head::{head_again, train_head};
 use super::present::present;
 use super::run::{NewRun, RunClass};
 use super::{
     EvalSpacing, LiveCurves, Parent, Run, RunClasses, RunId, RunState, TrainError, TrainSettings,
-    finetune,
+    fine_tune,
 };
 
 /// Trains on the project's labelled frames and keeps the result as a new run.
@@ -236,9 +236,9 @@ fn classes_now(run: &Run, now: &RunClasses) -> Vec<RunClass> {
 
 /// Shows the result of a run before it continues, while its frames are being read; it is not known to be under way yet.
 fn show_earlier(run: &Run, standing: &Standing, curves: &LiveCurves) -> Result<(), TrainError> {
-    let deeper = run.settings.fine_tune.is_on();
+    let is_fine_tuned = run.settings.fine_tune.is_on();
     let head = run.head_only();
-    if deeper && head.is_none() {
+    if is_fine_tuned && head.is_none() {
         return Ok(());
     }
     let mut points = run.curves()?;
@@ -246,7 +246,7 @@ fn show_earlier(run: &Run, standing: &Standing, curves: &LiveCurves) -> Result<(
     match head {
         Some(head) => {
             let depth = run.settings.fine_tune.depth;
-            curves.go_deeper(depth, 0, &points, standing.best, head.best());
+            curves.begin_fine_tuning(depth, 0, &points, standing.best, head.best());
         }
         None => curves.replace(0, &points, standing.best),
     }
@@ -276,7 +276,7 @@ fn train_to_the_end(
         None => train_head(project, &mut run, &prepared, curves, work)?,
     };
     if run.settings.fine_tune.is_on() {
-        finetune::train_deeper(project, &mut run, prepared, &head, curves, work)?;
+        fine_tune::fine_tune(project, &mut run, prepared, &head, curves, work)?;
     }
     Ok(run)
 }

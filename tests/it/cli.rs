@@ -449,7 +449,7 @@ fn first_step_of(mut command: Command) -> u64 {
 
 /// A training that goes deeper: its figures, the verdict, and that evaluation and export follow its weights.
 #[test]
-fn deeper_training_from_estimate_to_export() {
+fn fine_tuning_from_estimate_to_export() {
     let place = Place::new();
     place.project();
     let common =

@@ -60,7 +60,11 @@ fn all_of(dir: &Path) -> Result<String, TrainError> {
     let mut texts = vec![
         format!("{run:?}"),
         format!("{head:?}"),
-        format!("{:?}", run.tuned()?.map(|tuned| tuned.hash().to_owned())),
+        format!(
+            "{:?}",
+            run.fine_tuned()?
+                .map(|fine_tuned| fine_tuned.hash().to_owned())
+        ),
         format!("{:?}", run.frames()?),
         format!("{:?}", run.calibration()?),
         format!("{:?}", run.note()?),

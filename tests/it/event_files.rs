@@ -269,7 +269,7 @@ fn follow(project: &Project, depth: Depth, steps: u32) -> Run {
         let part = if depth == Depth::Head {
             Part::Head
         } else {
-            Part::Deeper
+            Part::FineTuning
         };
         while sizes.len() < 3 {
             assert!(!training.is_finished(), "it ended after {sizes:?}");

@@ -105,7 +105,7 @@ fn fine_tuning_begins_with_the_hidden_layer_and_goes_on_to_the_same_bits() {
     assert_eq!(head.hidden.as_ref().unwrap().b.len(), 24);
     let result = whole.result().unwrap();
     assert!(result.trained_weights > 1281 * 24 + 25 * 3);
-    assert!(whole.tuned().unwrap().is_some());
+    assert!(whole.fine_tuned().unwrap().is_some());
 
     // Cancelled in the midst of the fine-tuning and resumed.
     let curves = LiveCurves::default();
@@ -124,7 +124,7 @@ fn fine_tuning_begins_with_the_hidden_layer_and_goes_on_to_the_same_bits() {
     )
     .unwrap();
     assert_eq!(resumed.head().unwrap(), head);
-    let hash = |run: &Run| run.tuned().unwrap().unwrap().hash().to_owned();
+    let hash = |run: &Run| run.fine_tuned().unwrap().unwrap().hash().to_owned();
     assert_eq!(hash(&resumed), hash(&whole));
     let out = place.path("onnx");
     export(&project, &resumed, &Format::ONNX.into(), &out, &Work::new()).unwrap();

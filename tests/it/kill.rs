@@ -261,7 +261,7 @@ fn during_training() {
 }
 
 #[test]
-fn during_training_deeper() {
+fn during_fine_tuning() {
     train_through_kills(FINE_TUNE, false);
 }
 

@@ -29,6 +29,7 @@ mod export;
 mod export_bundles;
 mod export_formats;
 mod files;
+mod fine_tuned;
 mod frozen_graph;
 #[cfg(target_os = "linux")]
 mod full_disk;
@@ -76,7 +77,6 @@ mod tflite;
 mod tflite_int8;
 mod train;
 mod trash;
-mod tuned;
 mod visible;
 mod web;
 mod window;
@@ -84,7 +84,7 @@ mod window_again;
 mod window_architectures;
 #[cfg(target_os = "linux")]
 mod window_decoder;
-mod window_deeper;
+mod window_depth;
 mod window_dialogs;
 mod window_drag;
 mod window_evaluate;

@@ -146,7 +146,7 @@ fn read_run(here: &Path, work: &Work) -> Result<(), String> {
         drop(RunClasses::of(&project, run));
         run.frames().map_err(text)?;
         run.calibrated_head().map_err(text)?;
-        run.tuned().map_err(text)?;
+        run.fine_tuned().map_err(text)?;
         run.note().map_err(text)?;
         for stage in run.stages() {
             stage.curves().map_err(text)?;

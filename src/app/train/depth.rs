@@ -63,7 +63,7 @@ impl DepthState {
 }
 
 /// Seconds that the part after the head takes at a depth.
-pub(in crate::app) fn deeper_secs(found: &Estimate, depth: Depth) -> Option<f64> {
+pub(in crate::app) fn fine_tuning_secs(found: &Estimate, depth: Depth) -> Option<f64> {
     let (head, all) = (found.of(Depth::Head)?, found.of(depth)?);
     Some((all.secs - head.secs).max(0.0))
 }
@@ -78,7 +78,7 @@ impl Session {
     #[must_use]
     pub fn basis(&self) -> Basis {
         let TrainState { settings, .. } = &self.train;
-        let (plain, plain_deeper) = (TrainSettings::default(), FineTuneSettings::default());
+        let (plain, fine_tuning) = (TrainSettings::default(), FineTuneSettings::default());
         let mut head = settings.head.clone();
         head.learn.learning_rate = plain.head.learn.learning_rate;
         Basis {
@@ -88,18 +88,18 @@ impl Session {
                 eval_step_interval: plain.eval_step_interval,
                 seed: plain.seed,
                 fine_tune: FineTuneSettings {
-                    depth: plain_deeper.depth,
+                    depth: fine_tuning.depth,
                     learn: LearnSettings {
-                        learning_rate: plain_deeper.learn.learning_rate,
-                        weight_decay: plain_deeper.learn.weight_decay,
-                        clip_norm: plain_deeper.learn.clip_norm,
-                        label_smoothing: plain_deeper.learn.label_smoothing,
-                        mixup: plain_deeper.learn.mixup,
-                        average_decay: plain_deeper.learn.average_decay,
+                        learning_rate: fine_tuning.learn.learning_rate,
+                        weight_decay: fine_tuning.learn.weight_decay,
+                        clip_norm: fine_tuning.learn.clip_norm,
+                        label_smoothing: fine_tuning.learn.label_smoothing,
+                        mixup: fine_tuning.learn.mixup,
+                        average_decay: fine_tuning.learn.average_decay,
                         ..settings.fine_tune.learn.clone()
                     },
-                    layer_decay: plain_deeper.layer_decay,
-                    augmentation: plain_deeper.augmentation,
+                    layer_decay: fine_tuning.layer_decay,
+                    augmentation: fine_tuning.augmentation,
                     ..settings.fine_tune.clone()
                 },
                 ..settings.clone()

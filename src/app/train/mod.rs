@@ -99,7 +99,7 @@ pub struct Live {
     /// How much of it; `None` while that is not decided.
     pub depth: Option<Depth>,
     /// Seconds that the part after the head will take; `None` where that is not known.
-    pub deeper_secs: Option<f64>,
+    pub fine_tuning_secs: Option<f64>,
     /// Whether it may end after the head, because its depth was left to the program.
     pub may_end: bool,
     /// Steps that the part under way has in all.

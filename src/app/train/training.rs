@@ -142,8 +142,8 @@ impl App {
             task: None,
             architecture: settings.architecture.clone(),
             depth,
-            deeper_secs: match (resumed.is_none(), session.estimate(), depth) {
-                (true, Some(found), Some(depth)) => depth::deeper_secs(found, depth),
+            fine_tuning_secs: match (resumed.is_none(), session.estimate(), depth) {
+                (true, Some(found), Some(depth)) => depth::fine_tuning_secs(found, depth),
                 _ => None,
             },
             may_end: !chosen,
@@ -238,7 +238,7 @@ impl App {
             let known = live.points.len();
             let (part, new) = live.curves.since(match live.part {
                 Part::Head => [known, 0],
-                Part::Deeper => [0, known],
+                Part::FineTuning => [0, known],
             });
             let steps = live.curves.steps();
             if steps > 0 {
@@ -265,7 +265,7 @@ impl App {
             let known = live.measured_at;
             let (part, measured) = live.curves.measured_since(match live.part {
                 Part::Head => [known, 0],
-                Part::Deeper => [0, known],
+                Part::FineTuning => [0, known],
             });
             // Where the next part has begun meanwhile, it is read in the next frame.
             for measured in measured.iter().filter(|_| part == live.part) {

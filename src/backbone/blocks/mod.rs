@@ -18,7 +18,7 @@ use crate::graph::{Dim, Graph, GraphError, Node, OPSET, Op, ValueId, reach};
 use crate::jobs::{Work, abandonable};
 use crate::onnx::ElementType;
 
-use super::{Architecture, BackboneError, Depth, TunedWeights};
+use super::{Architecture, BackboneError, Depth, FineTunedWeights};
 pub use crate::graph::WeightKind;
 use points::DataPath;
 pub use weights::Weight;
@@ -105,10 +105,10 @@ impl Blocks {
     /// The same, with tuned weights in place of the shipped ones of the same names.
     pub fn with_weights(
         architecture: &Architecture,
-        tuned: Option<&TunedWeights>,
+        fine_tuned: Option<&FineTunedWeights>,
     ) -> Result<Self, BackboneError> {
         let entry = architecture.entry()?;
-        let graph = Graph::from_onnx(&architecture.model_with(tuned)?)?;
+        let graph = Graph::from_onnx(&architecture.model_with(fine_tuned)?)?;
         Self::analyse(
             &graph,
             &entry.input,

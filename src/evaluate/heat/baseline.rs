@@ -87,11 +87,13 @@ fn chosen(frames: &[RunFrame], classes: usize) -> Vec<&RunFrame> {
 /// Where the mean is kept, below the project's cache.
 fn cache_path(run: &Run, chosen: &[&RunFrame]) -> Result<PathBuf, EvaluateError> {
     let mut hasher = blake3::Hasher::new();
-    let tuned = run.tuned()?;
-    let tuned = tuned.as_ref().map_or("", |tuned| tuned.hash());
+    let fine_tuned = run.fine_tuned()?;
+    let fine_tuned = fine_tuned
+        .as_ref()
+        .map_or("", |fine_tuned| fine_tuned.hash());
     let preprocessing = run.preprocessing.fingerprint();
     let of_run = format!(
-        "{VERSION} {} {tuned} {preprocessing}",
+        "{VERSION} {} {fine_tuned} {preprocessing}",
         run.settings.architecture
     );
     hasher.update(of_run.as_bytes());

@@ -101,7 +101,7 @@ impl HeatMapper {
         let maps = FeatureMaps::new(
             &run.settings.architecture,
             &run.preprocessing,
-            run.tuned()?.as_ref(),
+            run.fine_tuned()?.as_ref(),
             cores(),
         )?;
         Ok(Self {

@@ -323,7 +323,7 @@ fn unknown(report: &Report<'_>, curve: &UnknownCurve) -> String {
         percent(chosen.false_reject),
         percent(chosen.false_accept)
     );
-    if report.is_tuned {
+    if report.is_fine_tuned {
         text += " The backbone was trained further and has seen the held-out classes, so really new things may be taken for a class more often.";
     }
     paragraph(&text)

@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(before["format"], 2);
         is_result(&run, &before);
         let parts: Vec<Part> = run.results.iter().map(|result| result.part).collect();
-        assert_eq!(parts, [Part::Head, Part::Deeper]);
+        assert_eq!(parts, [Part::Head, Part::FineTuning]);
         let head = run.head_only().unwrap();
         let best = serde_json::to_value(head.best()).unwrap();
         for (figure, value) in best.as_object().unwrap() {

@@ -39,7 +39,7 @@ impl StageResult {
     pub(super) fn fault(&self) -> Option<&'static str> {
         let is_part = |value: f64| (0.0..=1.0).contains(&value);
         let accuracies = [self.validation_accuracy, self.test_accuracy];
-        let of_verdict = self.verdict.map(|made| [made.head_only, made.deeper]);
+        let of_verdict = self.verdict.map(|made| [made.head_only, made.fine_tuned]);
         let mut parts = accuracies.into_iter().flatten().map(f64::from);
         if !(parts.all(is_part) && of_verdict.into_iter().flatten().all(is_part)) {
             return Some("an accuracy in it is not between 0 and 1");

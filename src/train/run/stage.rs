@@ -118,7 +118,7 @@ impl<'a> Stage<'a> {
     pub(in crate::train) fn checkpoint_path(self) -> PathBuf {
         self.run.dir.join(match self.part {
             Part::Head => "checkpoint.safetensors",
-            Part::Deeper => "fine_tune.safetensors",
+            Part::FineTuning => "fine_tune.safetensors",
         })
     }
 
@@ -136,7 +136,7 @@ impl<'a> Stage<'a> {
     fn lines(self, name: &str) -> PathBuf {
         self.run
             .dir
-            .join(if self.part == Part::Deeper || self.is_alone() {
+            .join(if self.part == Part::FineTuning || self.is_alone() {
                 name.to_owned()
             } else {
                 format!("head_{name}")
@@ -145,7 +145,7 @@ impl<'a> Stage<'a> {
 
     /// Its event files.
     pub(in crate::train) fn events(self) -> Events {
-        let dir = if self.part == Part::Deeper || self.is_alone() {
+        let dir = if self.part == Part::FineTuning || self.is_alone() {
             self.run.dir.clone()
         } else {
             self.run.dir.join("head")

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::backbone::TunedWeights;
+use crate::backbone::FineTunedWeights;
 use crate::train::files::{self, Values};
 use crate::train::{Head, TrainError};
 
-use super::{HEAD_ALONE, HEAD_FILE, Run, RunState, TUNED_FILE};
+use super::{FINE_TUNED_FILE, HEAD_ALONE, HEAD_FILE, Run, RunState};
 
 impl Run {
     /// The kept weights of the head.
@@ -37,12 +37,12 @@ impl Run {
 
     /// The weights of its backbone that were trained too; `None` when the head alone was. `run.json` says which, so a
     /// file that is lost, was changed or was put there by somebody is an error.
-    pub fn tuned(&self) -> Result<Option<TunedWeights>, TrainError> {
+    pub fn fine_tuned(&self) -> Result<Option<FineTunedWeights>, TrainError> {
         if self.state != RunState::Finished {
             return Err(TrainError::Unfinished(self.id.0.clone()));
         }
-        let path = self.dir.join(TUNED_FILE);
-        let Some(hash) = &self.tuned_hash else {
+        let path = self.dir.join(FINE_TUNED_FILE);
+        let Some(hash) = &self.fine_tuned_hash else {
             return if crate::files::exists(&path) {
                 Err(files::damaged(&path)("“run.json” knows nothing of it"))
             } else {
@@ -53,22 +53,22 @@ impl Run {
             return Err(files::damaged(&path)("the file is missing"));
         }
         let (tensors, _) = files::read_tensors(&path)?;
-        let tuned = TunedWeights::of_file(&path, tensors)?;
-        if tuned.hash() != hash {
+        let fine_tuned = FineTunedWeights::of_file(&path, tensors)?;
+        if fine_tuned.hash() != hash {
             return Err(files::damaged(&path)("it is not the one this run made"));
         }
-        Ok(Some(tuned))
+        Ok(Some(fine_tuned))
     }
 
     /// Keeps the trained weights of the backbone. To be called before the run is marked finished: then a finished
     /// run always has its file.
-    pub fn save_tuned(&mut self, tuned: &TunedWeights) -> Result<(), TrainError> {
+    pub fn save_fine_tuned(&mut self, fine_tuned: &FineTunedWeights) -> Result<(), TrainError> {
         let mut tensors = Vec::new();
-        for (name, tensor) in tuned.iter() {
+        for (name, tensor) in fine_tuned.iter() {
             tensors.push((name, Values::of(tensor)?));
         }
-        files::write_tensors(&self.dir.join(TUNED_FILE), tensors, HashMap::new())?;
-        self.tuned_hash = Some(tuned.hash().to_owned());
+        files::write_tensors(&self.dir.join(FINE_TUNED_FILE), tensors, HashMap::new())?;
+        self.fine_tuned_hash = Some(fine_tuned.hash().to_owned());
         self.save()?;
         // Nobody asks for bottlenecks of earlier weights again; if they stay, they cost room only.
         let cache = self.cache_dir();

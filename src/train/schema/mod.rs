@@ -38,7 +38,7 @@ impl Group {
         match self {
             Self::Data => "Images and network",
             Self::Head => "Training the head",
-            Self::FineTuning => "Training deeper than the head",
+            Self::FineTuning => "Fine-tuning",
             Self::Views => "Augmentation",
         }
     }

@@ -180,7 +180,7 @@ mod head;
 mod learning;
 mod views;
 
-use learning::{HEAD, TUNED};
+use learning::{FINE_TUNED, HEAD};
 
 /// All settings of a training.
 pub const SETTINGS: &[Setting] = &[
@@ -211,18 +211,18 @@ pub const SETTINGS: &[Setting] = &[
     learning::early_stopping::<HEAD>(),
     learning::keep_by::<HEAD>(),
     fine_tuning::FINE_TUNE_STEPS,
-    learning::early_stopping::<TUNED>(),
-    learning::keep_by::<TUNED>(),
-    learning::batch_size::<TUNED>(),
-    learning::optimizer::<TUNED>(),
-    learning::learning_rate::<TUNED>(),
+    learning::early_stopping::<FINE_TUNED>(),
+    learning::keep_by::<FINE_TUNED>(),
+    learning::batch_size::<FINE_TUNED>(),
+    learning::optimizer::<FINE_TUNED>(),
+    learning::learning_rate::<FINE_TUNED>(),
     fine_tuning::LAYER_DECAY,
-    learning::label_smoothing::<TUNED>(),
-    learning::mixup::<TUNED>(),
-    learning::dropout::<TUNED>(),
-    learning::weight_decay::<TUNED>(),
-    learning::average_decay::<TUNED>(),
-    learning::clip_norm::<TUNED>(),
+    learning::label_smoothing::<FINE_TUNED>(),
+    learning::mixup::<FINE_TUNED>(),
+    learning::dropout::<FINE_TUNED>(),
+    learning::weight_decay::<FINE_TUNED>(),
+    learning::average_decay::<FINE_TUNED>(),
+    learning::clip_norm::<FINE_TUNED>(),
     fine_tuning::TRAIN_DEPTHWISE,
     fine_tuning::CACHE_BUDGET,
     views::VIEWS,

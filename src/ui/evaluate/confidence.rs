@@ -200,13 +200,13 @@ fn held_out_ui(
             noun.many(),
         ),
     );
-    let tuned = session
+    let fine_tuned = session
         .evaluate
         .run
         .as_ref()
         .and_then(|id| session.train.run(id))
         .is_some_and(|entry| entry.run.settings.fine_tune.depth != Depth::Head);
-    if tuned {
+    if fine_tuned {
         hint(
             ui,
             "The backbone of this run was trained further and has seen the classes that are held out here: images of something really new may be taken for a class more often.",

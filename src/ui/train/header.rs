@@ -127,7 +127,7 @@ fn progress_words(live: &Live, work: Option<&Work>) -> String {
     if let Some(point) = stepping(live) {
         let part = match live.part {
             Part::Head => Depth::Head,
-            Part::Deeper => live.depth.unwrap_or_default(),
+            Part::FineTuning => live.depth.unwrap_or_default(),
         };
         parts.push(format!("training {}", words::depth_part(part)));
         parts.push(format!(
@@ -145,8 +145,8 @@ fn progress_words(live: &Live, work: Option<&Work>) -> String {
             let left = f64::from(live.steps.saturating_sub(point.step)) / rate.max(1e-9);
             // The whole of it counts, as far as it is known.
             let after = match (live.part, live.depth) {
-                (Part::Deeper, _) | (Part::Head, Some(Depth::Head)) => Some(0.0),
-                (Part::Head, _) => live.deeper_secs,
+                (Part::FineTuning, _) | (Part::Head, Some(Depth::Head)) => Some(0.0),
+                (Part::Head, _) => live.fine_tuning_secs,
             };
             if let Some(left) = after.map(|after| left + after)
                 && left.is_finite()

@@ -165,17 +165,17 @@ fn unfinished_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
 fn interrupted(entry: &RunEntry) -> String {
     let run = &entry.run;
     let settings = &run.settings;
-    let deeper = words::depth_part(settings.fine_tune.depth);
+    let part = words::depth_part(settings.fine_tune.depth);
     let (of, part) = match (run.head_only(), settings.fine_tune.is_on()) {
         (_, false) => (settings.how_many_training_steps, String::new()),
         (None, true) => (
             settings.how_many_training_steps,
             format!(
-                ", while training the head; {deeper} {} have followed",
+                ", while training the head; {part} {} have followed",
                 if run.is_undecided() { "might" } else { "would" }
             ),
         ),
-        (Some(_), true) => (settings.steps(), format!(", while training {deeper}")),
+        (Some(_), true) => (settings.steps(), format!(", while training {part}")),
     };
     let step = entry.curves.last().map_or(0, |point| point.step);
     format!(

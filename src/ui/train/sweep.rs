@@ -149,7 +149,7 @@ fn cost_words(cost: Cost) -> &'static str {
         Cost::Macs => "multiply-accumulates of one image",
         Cost::Size => "size of the model in fp32",
         Cost::Latency => {
-            "time of one image through the whole network on one thread of this computer; training deeper changes its weights, not its graph"
+            "time of one image through the whole network on one thread of this computer; fine-tuning changes its weights, not its graph"
         }
     }
 }

@@ -12,9 +12,9 @@ use super::{
 /// The place of the head in what follows.
 pub(super) const HEAD: usize = 0;
 /// The place of the fine-tuning.
-pub(super) const TUNED: usize = 1;
+pub(super) const FINE_TUNED: usize = 1;
 
-const PARTS: [Part; 2] = [Part::Head, Part::Deeper];
+const PARTS: [Part; 2] = [Part::Head, Part::FineTuning];
 
 const GROUPS: [Group; 2] = [Group::Head, Group::FineTuning];
 

@@ -51,7 +51,8 @@ impl Baseline {
     /// Its place in the legend.
     pub fn legend_ui(&self, ui: &mut Ui, t: &Tokens) {
         sample_ui(ui, t.muted, true);
-        ui.label(widgets::small(t, &self.label))
-            .on_hover_text("What the head alone reached on the validation images, before anything deeper was trained");
+        ui.label(widgets::small(t, &self.label)).on_hover_text(
+            "What the head alone reached on the validation images, before the fine-tuning",
+        );
     }
 }

@@ -207,12 +207,12 @@ impl View {
     /// Leaves the section that was zoomed into when something else is drawn.
     fn follow(&mut self, ui: &Ui, session: &Session) {
         let state = &session.train;
-        let deeper = !state.head_points().is_empty();
+        let is_fine_tuned = !state.head_points().is_empty();
         let focus = match &state.live {
             Some(_) => None,
             None => state.focus.clone(),
         };
-        let shown = Some((focus, deeper, state.view.axis));
+        let shown = Some((focus, is_fine_tuned, state.view.axis));
         if self.shown == shown {
             return;
         }

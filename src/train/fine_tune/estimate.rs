@@ -394,7 +394,7 @@ pub(super) fn step_secs(
         y: (0..sizes.classes as i64).collect(),
     };
     let nobody = Side::default();
-    let recipe = settings.recipe(Part::Deeper, 0);
+    let recipe = settings.recipe(Part::FineTuning, 0);
     let begin = Checkpoint::beginning(&recipe.optimization, &initial);
     let batch = settings.fine_tune.learn.batch_size.max(1);
     let mut rows = Nothing;

@@ -12,13 +12,13 @@ use super::{Architecture, BackboneError};
 /// Trained weights of a backbone by their names in its graph (`blocks.6.0.expand.weight`); all others are the
 /// shipped ones.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TunedWeights {
+pub struct FineTunedWeights {
     weights: BTreeMap<String, Tensor>,
     hash: String,
     file: Option<PathBuf>,
 }
 
-impl TunedWeights {
+impl FineTunedWeights {
     /// From `f32` tensors by name. Fails when there is none, a name comes twice, or a tensor holds anything
     /// but as many numbers as its shape says; whether names and shapes fit a backbone, [`Architecture::model_with`] says.
     pub fn new(weights: impl IntoIterator<Item = (String, Tensor)>) -> Result<Self, BackboneError> {
@@ -37,7 +37,7 @@ impl TunedWeights {
         weights: impl IntoIterator<Item = (String, Tensor)>,
         file: Option<PathBuf>,
     ) -> Result<Self, BackboneError> {
-        let wrong = |reason: String| BackboneError::Tuned {
+        let wrong = |reason: String| BackboneError::FineTuned {
             file: file.clone(),
             reason,
         };
@@ -97,7 +97,7 @@ impl TunedWeights {
                     GraphError::Model(reason) => reason,
                     other @ GraphError::Onnx(_) => other.to_string(),
                 };
-                BackboneError::Tuned {
+                BackboneError::FineTuned {
                     file: self.file.clone(),
                     reason: format!("they do not fit {backbone}: {reason}"),
                 }
@@ -129,13 +129,16 @@ fn hash(weights: &BTreeMap<String, Tensor>) -> Result<String, BackboneError> {
 impl Architecture {
     /// The model file's bytes: as shipped, or with tuned weights in place of the shipped ones of the same names
     /// (some 20 ms). Fails when a tuned weight has no counterpart of its shape in the backbone.
-    pub fn model_with(&self, tuned: Option<&TunedWeights>) -> Result<Arc<[u8]>, BackboneError> {
+    pub fn model_with(
+        &self,
+        fine_tuned: Option<&FineTunedWeights>,
+    ) -> Result<Arc<[u8]>, BackboneError> {
         let shipped = self.entry()?.model()?;
-        let Some(tuned) = tuned else {
+        let Some(fine_tuned) = fine_tuned else {
             return Ok(shipped);
         };
         let mut graph = Graph::from_onnx(&shipped)?;
-        tuned.put_into(&mut graph, &self.backbone)?;
+        fine_tuned.put_into(&mut graph, &self.backbone)?;
         Ok(graph.to_onnx().into())
     }
 }
@@ -179,13 +182,13 @@ mod tests {
         Graph::from_onnx(&architecture.model_with(None).unwrap()).unwrap()
     }
 
-    fn bottleneck(architecture: &Architecture, tuned: Option<&TunedWeights>) -> Vec<f32> {
+    fn bottleneck(architecture: &Architecture, fine_tuned: Option<&FineTunedWeights>) -> Vec<f32> {
         let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
         let picture = RgbImage::from_fn(130, 120, |x, y| {
             let at = |speed: u32| (x * speed + y * 5) as u8;
             image::Rgb([at(1), at(3), at(7)])
         });
-        Extractor::new(architecture, &preprocessing, tuned)
+        Extractor::new(architecture, &preprocessing, fine_tuned)
             .unwrap()
             .extract(&picture)
             .unwrap()
@@ -210,13 +213,13 @@ mod tests {
                 .sum();
             assert_eq!(parameters as u64, backbone.parameters, "all weights");
 
-            let tuned = TunedWeights::new(all).unwrap();
-            let model = architecture.model_with(Some(&tuned)).unwrap();
+            let fine_tuned = FineTunedWeights::new(all).unwrap();
+            let model = architecture.model_with(Some(&fine_tuned)).unwrap();
             let replaced = Graph::from_onnx(&model).unwrap();
             assert_eq!(replaced.nodes().len(), graph.nodes().len() - casts);
             assert_eq!(
                 bottleneck(&architecture, None),
-                bottleneck(&architecture, Some(&tuned))
+                bottleneck(&architecture, Some(&fine_tuned))
             );
         }
     }
@@ -235,9 +238,12 @@ mod tests {
             .map(|at| 1.0 + at as f32 / 16_384.0)
             .collect();
         let bias = Tensor::new(bias.shape, values.clone());
-        let tuned = TunedWeights::new([(name, zeros), (bias_name, bias)]).unwrap();
+        let fine_tuned = FineTunedWeights::new([(name, zeros), (bias_name, bias)]).unwrap();
         // The mean of nine equal values, whose sum is rounded.
-        for (found, expected) in bottleneck(&architecture, Some(&tuned)).iter().zip(&values) {
+        for (found, expected) in bottleneck(&architecture, Some(&fine_tuned))
+            .iter()
+            .zip(&values)
+        {
             assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         }
     }
@@ -249,7 +255,7 @@ mod tests {
             let weights = weights
                 .iter()
                 .map(|(name, tensor)| ((*name).to_owned(), tensor.clone()));
-            TunedWeights::new(weights).unwrap().hash().to_owned()
+            FineTunedWeights::new(weights).unwrap().hash().to_owned()
         };
         let (a, b) = (("a", tensor(&[1.0, 2.0])), ("b", tensor(&[3.0])));
         let both = hash(&[a.clone(), b.clone()]);
@@ -268,18 +274,18 @@ mod tests {
     fn what_does_not_fit_is_one_sentence() {
         let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
         let refused = |name: &str, tensor: Tensor| {
-            TunedWeights::of_file(
+            FineTunedWeights::of_file(
                 Path::new("a run/backbone.safetensors"),
                 [(name.into(), tensor)],
             )
-            .and_then(|tuned| architecture.model_with(Some(&tuned)))
+            .and_then(|fine_tuned| architecture.model_with(Some(&fine_tuned)))
             .unwrap_err()
             .to_string()
         };
         let told = refused("blocks.99.weight", Tensor::new([1], vec![0.0_f32]));
         assert_eq!(
             told,
-            "the tuned weights in “a run/backbone.safetensors” cannot be used: they do not fit efficientnet-lite0: \
+            "the fine-tuned weights in “a run/backbone.safetensors” cannot be used: they do not fit efficientnet-lite0: \
              there is no weight “blocks.99.weight”; delete this run, or put back an earlier copy of its folder"
         );
         for name in ["head.weight", "head.bias"] {
@@ -301,7 +307,7 @@ mod tests {
         );
         let told = refused("head.bias", Tensor::new([3], vec![0.0_f32]));
         assert!(told.contains("a run/") && told.contains("size"), "{told}");
-        let none = TunedWeights::new([]).unwrap_err().to_string();
+        let none = FineTunedWeights::new([]).unwrap_err().to_string();
         assert!(none.contains("there is none"), "{none}");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use salamander::backbone::{Blocks, Depth, TunedWeights};
+use salamander::backbone::{Blocks, Depth, FineTunedWeights};
 use salamander::evaluate::{EvaluateError, Evaluation, Predictor, arg_max, evaluate};
 use salamander::export::{ExportError, Format, export};
 use salamander::graph::Graph;
@@ -123,7 +123,7 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
     let (project, mut run) = trained(&place.path("p"));
     let before = test_set(&project, &run).unwrap();
     assert!(before.predictions.len() >= 6);
-    assert_eq!(run.tuned().unwrap(), None);
+    assert_eq!(run.fine_tuned().unwrap(), None);
     assert!(
         !run.cache_dir().exists(),
         "shipped weights share the project's cache"
@@ -131,12 +131,12 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
 
     let weights = changed(&run, Depth::Last3);
     assert!(weights.len() > 12 && weights.iter().any(|(name, _)| name == "head.weight"));
-    let tuned = TunedWeights::new(weights.clone()).unwrap();
-    run.save_tuned(&tuned).unwrap();
+    let fine_tuned = FineTunedWeights::new(weights.clone()).unwrap();
+    run.save_fine_tuned(&fine_tuned).unwrap();
     let run = Run::open(&run.dir).unwrap();
-    let read = run.tuned().unwrap().unwrap();
-    assert!(read.iter().eq(tuned.iter()), "the same bits");
-    assert_eq!(read.hash(), tuned.hash());
+    let read = run.fine_tuned().unwrap().unwrap();
+    assert!(read.iter().eq(fine_tuned.iter()), "the same bits");
+    assert_eq!(read.hash(), fine_tuned.hash());
 
     // Evaluated twice: once computed, once from the run's own cache.
     let after = test_set(&project, &run).unwrap();
@@ -205,7 +205,7 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
     };
     let old = rows(&run);
     let fewer = changed(&run, Depth::Last1);
-    run.save_tuned(&TunedWeights::new(fewer.clone()).unwrap())
+    run.save_fine_tuned(&FineTunedWeights::new(fewer.clone()).unwrap())
         .unwrap();
     let other = test_set(&project, &run).unwrap();
     let direct = directly(&run, &fewer, &pictures);
@@ -239,7 +239,7 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
 /// A training of the last three blocks, exported, run by somebody else: on pictures that need no resizing and that
 /// everybody decodes to the same bits, so that nothing but the model can make a difference.
 #[test]
-fn others_get_the_same_from_an_export_that_was_trained_deeper() {
+fn others_get_the_same_from_a_fine_tuned_export() {
     let Some(python) = python() else { return };
     let place = Place::new();
     let counts = [("red", 16), ("green", 16), ("blue", 16)];
@@ -259,7 +259,7 @@ fn others_get_the_same_from_an_export_that_was_trained_deeper() {
     };
     let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
     assert!(run.result().unwrap().best_step > 0, "the head won");
-    let trained = run.tuned().unwrap().unwrap();
+    let trained = run.fine_tuned().unwrap().unwrap();
     let shipped = folded(&run);
     for (name, tensor) in trained.iter() {
         let before = shipped.constant_of(shipped.find(name).unwrap()).unwrap();
@@ -325,7 +325,7 @@ fn weights_that_cannot_be_used_are_one_sentence() {
     let mut with = |name: &str, tensor: Tensor| {
         let mut weights = weights.clone();
         weights.push((name.to_owned(), tensor));
-        run.save_tuned(&TunedWeights::new(weights).unwrap())
+        run.save_fine_tuned(&FineTunedWeights::new(weights).unwrap())
             .unwrap();
         Run::open(&run.dir).unwrap()
     };
@@ -344,7 +344,7 @@ fn weights_that_cannot_be_used_are_one_sentence() {
     let shape = with("stem.weight", Tensor::new([2, 2], vec![0.5_f32; 4]));
     refused(&shape, &["efficientnet-lite0", "stem.weight", "[2, 2]"]);
 
-    run.save_tuned(&TunedWeights::new(weights).unwrap())
+    run.save_fine_tuned(&FineTunedWeights::new(weights).unwrap())
         .unwrap();
     let run = Run::open(&run.dir).unwrap();
     let right = test_set(&project, &run).unwrap();

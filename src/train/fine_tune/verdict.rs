@@ -1,4 +1,4 @@
-//! Whether training deeper was worth it: the difference in test accuracy, with its interval.
+//! Whether fine-tuning was worth it: the difference in test accuracy, with its interval.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +29,9 @@ pub enum Outcome {
 pub struct Verdict {
     /// Test accuracy of the head alone, 0..=1.
     pub head_only: f64,
-    /// Test accuracy after training deeper, 0..=1.
-    pub deeper: f64,
+    /// Test accuracy after fine-tuning, 0..=1.
+    #[serde(rename = "deeper")]
+    pub fine_tuned: f64,
     /// 95 % interval of the difference, -1..=1; `None` with fewer than [`MIN_GROUPS`] groups of test frames.
     pub interval: Option<[f64; 2]>,
     /// Test frames.
@@ -44,12 +45,12 @@ pub struct Verdict {
 /// Groups of test frames below which no interval is given.
 pub const MIN_GROUPS: usize = 5;
 
-/// Whether deeper weights are worse on so many validation frames than the head alone, beyond chance: by more than two
+/// Whether fine-tuned weights are worse on so many validation frames than the head alone, beyond chance: by more than two
 /// standard errors of the difference of two counts of wrong answers. The frames are the same, so the true error is smaller; but
 /// the head is the best of hundreds of evaluations on them, so its accuracy there is biased upwards.
-pub(super) fn is_worse(head_only: BestPoint, deeper: BestPoint, frames: usize) -> bool {
+pub(super) fn is_worse(head_only: BestPoint, fine_tuned: BestPoint, frames: usize) -> bool {
     let [before, after] =
-        [head_only, deeper].map(|of| (1.0 - f64::from(of.validation_accuracy)) * frames as f64);
+        [head_only, fine_tuned].map(|of| (1.0 - f64::from(of.validation_accuracy)) * frames as f64);
     after - before > 2.0 * (after + before).sqrt()
 }
 
@@ -61,20 +62,20 @@ pub(super) fn is_worse(head_only: BestPoint, deeper: BestPoint, frames: usize) -
 /// usual paired comparison. Two frames are added to each side before (Agresti and Min 2005), so that a handful
 /// of frames that agree do not look certain.
 #[must_use]
-pub fn verdict(head_only: &[bool], deeper: &[bool], groups: &[&str]) -> Option<Verdict> {
+pub fn verdict(head_only: &[bool], fine_tuned: &[bool], groups: &[&str]) -> Option<Verdict> {
     let frames = head_only.len();
-    if frames == 0 || deeper.len() != frames || groups.len() != frames {
+    if frames == 0 || fine_tuned.len() != frames || groups.len() != frames {
         return None;
     }
     let share = |right: &[bool]| right.iter().filter(|r| **r).count() as f64 / frames as f64;
     let mut by_group: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for ((before, after), group) in head_only.iter().zip(deeper).zip(groups) {
+    for ((before, after), group) in head_only.iter().zip(fine_tuned).zip(groups) {
         let (sum, count) = by_group.entry(group).or_default();
         *sum += f64::from(i8::from(*after) - i8::from(*before));
         *count += 1.0;
     }
     let g = by_group.len();
-    let difference = share(deeper) - share(head_only);
+    let difference = share(fine_tuned) - share(head_only);
     let interval = (g >= MIN_GROUPS).then(|| {
         // One gain and one loss more, each a group of its own.
         let clusters = by_group.values().copied().chain([(1.0, 1.0), (-1.0, 1.0)]);
@@ -98,7 +99,7 @@ pub fn verdict(head_only: &[bool], deeper: &[bool], groups: &[&str]) -> Option<V
     };
     Some(Verdict {
         head_only: share(head_only),
-        deeper: share(deeper),
+        fine_tuned: share(fine_tuned),
         interval,
         frames,
         groups: g,
@@ -110,16 +111,16 @@ impl Verdict {
     /// One sentence for a person.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let change = if percent(self.head_only) == percent(self.deeper) {
+        let change = if percent(self.head_only) == percent(self.fine_tuned) {
             format!(
-                "The head alone and the deeper training reach the same test accuracy, {}",
-                percent(self.deeper)
+                "The head alone and fine-tuning reach the same test accuracy, {}",
+                percent(self.fine_tuned)
             )
         } else {
             format!(
-                "Training deeper took the test accuracy from {} to {}",
+                "Fine-tuning took the test accuracy from {} to {}",
                 percent(self.head_only),
-                percent(self.deeper)
+                percent(self.fine_tuned)
             )
         };
         let interval = self.interval.map(|[low, high]| {
@@ -160,10 +161,10 @@ mod tests {
         (0..count).map(|at| format!("g{}", at % groups)).collect()
     }
 
-    fn judged(head_only: &[bool], deeper: &[bool], groups: usize) -> Verdict {
+    fn judged(head_only: &[bool], fine_tuned: &[bool], groups: usize) -> Verdict {
         let names = names(head_only.len(), groups);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        verdict(head_only, deeper, &names).unwrap()
+        verdict(head_only, fine_tuned, &names).unwrap()
     }
 
     /// 20 frames won and 4 lost of 200, each its own group: the paired interval by hand.

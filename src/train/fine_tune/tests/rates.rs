@@ -27,7 +27,7 @@ fn the_rate_warms_up_and_falls_to_nothing() {
             fine_tune: fine_tune.clone(),
             ..TrainSettings::default()
         };
-        let recipe = settings.recipe(Part::Deeper, 0);
+        let recipe = settings.recipe(Part::FineTuning, 0);
         recipe.optimization.rate.at(step, steps)
     };
     assert!((at(&settings, 1, 100) - 0.2).abs() < 1e-9);
@@ -82,7 +82,7 @@ fn after_a_step(factor: f32, slower: &[&str]) -> Vec<(String, Tensor)> {
     let mut rows = table(&network.cut, 180);
     let begin = beginning(&settings, &initial);
     let (network, work) = (Arc::new(network), Work::new());
-    let recipe = settings.recipe(Part::Deeper, 0);
+    let recipe = settings.recipe(Part::FineTuning, 0);
     let mut batches = RowBatches::new(
         &mut rows,
         network.row_len(),

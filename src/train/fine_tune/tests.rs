@@ -219,7 +219,7 @@ fn train_on(
     cancel_at: Option<usize>,
     settings: &TrainSettings,
 ) -> (Result<End, TrainError>, Checkpoint, Vec<CurvePoint>) {
-    let recipe = settings.recipe(Part::Deeper, validation.y.len());
+    let recipe = settings.recipe(Part::FineTuning, validation.y.len());
     train_by(
         &recipe,
         [train, validation],
@@ -265,7 +265,7 @@ fn train_by(
 
 /// The checkpoint before the first step.
 fn beginning(settings: &TrainSettings, initial: &[Tensor]) -> Checkpoint {
-    Checkpoint::beginning(&settings.recipe(Part::Deeper, 0).optimization, initial)
+    Checkpoint::beginning(&settings.recipe(Part::FineTuning, 0).optimization, initial)
 }
 
 /// Everything but the time.
@@ -302,7 +302,7 @@ fn what_is_measured_changes_no_bit() {
         let (_, initial, mut settings, [train, validation]) = case();
         settings.fine_tune.learn.clip_norm = clip_norm;
         let [with, without] = [true, false].map(|measured| {
-            let mut recipe = settings.recipe(Part::Deeper, validation.y.len());
+            let mut recipe = settings.recipe(Part::FineTuning, validation.y.len());
             assert!(recipe.measures.gradient_norm);
             recipe.measures.gradient_norm = measured;
             recipe.measures.histograms = measured;

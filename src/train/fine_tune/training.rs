@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::backbone::{ActivationSource, Activations, Blocks, TunedWeights, bottlenecks};
+use crate::backbone::{ActivationSource, Activations, Blocks, FineTunedWeights, bottlenecks};
 use crate::jobs::Work;
 use crate::onnx::Tensor;
 use crate::project::{Project, Split};
@@ -21,7 +21,7 @@ use super::rows::RowBatches;
 use super::verdict;
 
 /// Trains the blocks that the run's settings name, behind the trained head, from where the run stands, and keeps them.
-pub(in crate::train) fn train_deeper(
+pub(in crate::train) fn fine_tune(
     project: &Project,
     run: &mut Run,
     mut prepared: Prepared,
@@ -87,7 +87,8 @@ pub(in crate::train) fn train_deeper(
     };
     // The figures of its best weights are those on the present frames.
     let depth = fine_tune.depth;
-    let show = |points: &[CurvePoint]| curves.go_deeper(depth, steps, points, None, head_best);
+    let show =
+        |points: &[CurvePoint]| curves.begin_fine_tuning(depth, steps, points, None, head_best);
     let mut trained = training.run(curves, show, work)?;
     if fine_tune.learn.keep_by == KeepBy::Last
         && let (Some(head), Some(last)) = (head_best, trained.best)
@@ -99,22 +100,25 @@ pub(in crate::train) fn train_deeper(
     }
 
     let mut result = trained.result(run.last_stage().part());
-    let (deeper, tuned) = split_weights(&network, trained.weights)?;
-    run.save_tuned(&tuned)?;
-    let (verdict, tested) = test(project, run, prepared, [head, &deeper], &tuned, work)?;
+    let (new_head, weights) = split_weights(&network, trained.weights)?;
+    run.save_fine_tuned(&weights)?;
+    let (verdict, tested) = test(project, run, prepared, [head, &new_head], &weights, work)?;
     if result.best_step == 0 && result.steps > 0 {
         result.notes.push(
-            "No deeper weights did better on the validation images than the head alone, so that is kept.".into(),
+            "No fine-tuned weights did better on the validation images than the head alone, so that is kept.".into(),
         );
     }
-    result.test_accuracy = verdict.as_ref().map(|verdict| verdict.deeper as f32);
+    result.test_accuracy = verdict.as_ref().map(|verdict| verdict.fine_tuned as f32);
     result.verdict = verdict;
-    run.keep(&deeper, result, tested.as_ref())
+    run.keep(&new_head, result, tested.as_ref())
 }
 
 /// The head, and the rest.
-fn split_weights(network: &Network, kept: Vec<Tensor>) -> Result<(Head, TunedWeights), TrainError> {
-    let (mut head, mut tuned) = (Vec::new(), Vec::new());
+fn split_weights(
+    network: &Network,
+    kept: Vec<Tensor>,
+) -> Result<(Head, FineTunedWeights), TrainError> {
+    let (mut head, mut fine_tuned) = (Vec::new(), Vec::new());
     for (weight, tensor) in network.weights.iter().zip(kept) {
         if HEAD_WEIGHTS.contains(&&*weight.name) {
             head.push(tensor);
@@ -124,9 +128,9 @@ fn split_weights(network: &Network, kept: Vec<Tensor>) -> Result<(Head, TunedWei
         let original = network.back.find(&weight.name);
         let original = original.and_then(|weight| network.back.lens(weight));
         let shape = original.unwrap_or_else(|| tensor.shape.clone());
-        tuned.push((weight.name.clone(), Tensor::new(shape, tensor.data)));
+        fine_tuned.push((weight.name.clone(), Tensor::new(shape, tensor.data)));
     }
-    Ok((Head::of_tensors(&head)?, TunedWeights::new(tuned)?))
+    Ok((Head::of_tensors(&head)?, FineTunedWeights::new(fine_tuned)?))
 }
 
 /// Both classifiers on the test frames, with the whole network as the app and an export run it.
@@ -134,8 +138,8 @@ fn test(
     project: &Project,
     run: &Run,
     prepared: &Prepared,
-    [head_only, deeper]: [&Head; 2],
-    tuned: &TunedWeights,
+    [head_only, new_head]: [&Head; 2],
+    fine_tuned: &FineTunedWeights,
     work: &Work,
 ) -> Result<(Option<verdict::Verdict>, Option<Tested>), TrainError> {
     let data = &prepared.data;
@@ -155,7 +159,7 @@ fn test(
         &paths,
         &run.settings.architecture,
         &run.preprocessing,
-        Some(tuned),
+        Some(fine_tuned),
         Some(&run.cache_dir()),
         work,
     )?;
@@ -187,9 +191,9 @@ fn test(
     let after = Examples::new(data.sizes, after, labels)?;
     let verdict = verdict::verdict(
         &correct(data.sizes, &before, head_only)?,
-        &correct(data.sizes, &after, deeper)?,
+        &correct(data.sizes, &after, new_head)?,
         &groups,
     );
-    let tested = tested(data.sizes, [("test", &after)], deeper)?;
+    let tested = tested(data.sizes, [("test", &after)], new_head)?;
     Ok((verdict, tested))
 }

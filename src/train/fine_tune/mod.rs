@@ -14,6 +14,6 @@ pub(super) use estimate::MIN_FRAMES;
 pub use estimate::{DepthEstimate, Estimate, Pace, estimate, measure_fine_tuning_step};
 pub(super) use network::cut_of;
 pub use settings::FineTuneSettings;
-pub(super) use training::train_deeper;
+pub(super) use training::fine_tune;
 pub(super) use verdict::MIN_GROUPS;
 pub use verdict::{Outcome, Verdict};

@@ -1,4 +1,4 @@
-//! Training deeper than the head in the window: what it would take, the choice, both parts, the verdict. With the
+//! Fine-tuning in the window: what it would take, the choice, both parts, the verdict. With the
 //! real engine, by accessible names.
 
 use std::time::Duration;
@@ -44,10 +44,10 @@ fn act(desk: &mut Desk, action: TrainAction) {
     desk.harness.state_mut().apply(Action::Train(action));
 }
 
-/// Points of the deeper part.
-fn deeper_points(train: &TrainState) -> usize {
+/// Points of the fine-tuning.
+fn fine_tuning_points(train: &TrainState) -> usize {
     let live = train.live.as_ref();
-    live.filter(|live| live.part == Part::Deeper)
+    live.filter(|live| live.part == Part::FineTuning)
         .map_or(0, |live| live.points.len())
 }
 
@@ -104,8 +104,8 @@ fn from_an_estimate_to_a_verdict() {
     assert_eq!(session(&desk).estimate(), Some(&found));
 
     press(&mut desk, "Train");
-    train_until(&mut desk, "the deeper part is under way", |train| {
-        deeper_points(train) > 0
+    train_until(&mut desk, "the fine-tuning is under way", |train| {
+        fine_tuning_points(train) > 0
     });
     let live = session(&desk).train.live.as_ref().unwrap();
     assert_eq!((live.depth, live.steps), (Some(Depth::Last1), 40));
@@ -141,15 +141,15 @@ fn from_an_estimate_to_a_verdict() {
 }
 
 #[test]
-fn the_deeper_part_is_paused_cancelled_and_resumed() {
+fn fine_tuning_is_paused_cancelled_and_resumed() {
     let place = Place::new();
     let mut desk = desk(&place);
     act(&mut desk, TrainAction::Set(small(100_000)));
     act(&mut desk, TrainAction::SetDepth(Some(Depth::Last1)));
     go(&mut desk, "Train");
     press(&mut desk, "Train");
-    train_until(&mut desk, "the deeper part is under way", |train| {
-        deeper_points(train) > 0
+    train_until(&mut desk, "the fine-tuning is under way", |train| {
+        fine_tuning_points(train) > 0
     });
     desk.see_part("training the last block · step ");
     desk.see_part("head alone ");
@@ -158,17 +158,17 @@ fn the_deeper_part_is_paused_cancelled_and_resumed() {
     desk.see_part("· paused");
     std::thread::sleep(Duration::from_millis(300));
     desk.harness.run_steps(3);
-    let before = deeper_points(&session(&desk).train);
+    let before = fine_tuning_points(&session(&desk).train);
     std::thread::sleep(Duration::from_millis(500));
     desk.harness.run_steps(3);
-    assert_eq!(deeper_points(&session(&desk).train), before);
+    assert_eq!(fine_tuning_points(&session(&desk).train), before);
     act(&mut desk, TrainAction::Pause(false));
     train_until(&mut desk, "it goes on", |train| {
-        deeper_points(train) > before
+        fine_tuning_points(train) > before
     });
 
     // A cancelled run keeps what its last checkpoint holds.
-    desk.until("the deeper part is on the disk", |harness| {
+    desk.until("the fine-tuning is on the disk", |harness| {
         let session = harness.state().app().session.as_ref();
         let runs = session.map(|session| runs(&session.project));
         let run = runs.and_then(|runs| runs.into_iter().next());
@@ -193,7 +193,7 @@ fn the_deeper_part_is_paused_cancelled_and_resumed() {
     press(&mut desk, "Resume training");
     let known = left.curves.len();
     train_until(&mut desk, "it is resumed", |train| {
-        deeper_points(train) > known
+        fine_tuning_points(train) > known
     });
     let live = session(&desk).train.live.as_ref().unwrap();
     assert_eq!(live.points[..known], left.curves[..]);
@@ -314,7 +314,7 @@ fn a_finished_run_is_trained_further() {
     set_number(&mut desk, "More steps", "100000");
     press(&mut desk, "Train further");
     train_until(&mut desk, "it goes on", |train| {
-        deeper_points(train) > after.curves.len()
+        fine_tuning_points(train) > after.curves.len()
     });
     act(&mut desk, TrainAction::Pause(true));
     desk.see_part("· paused");
