@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{App, Dialog, Lane, TaskId};
 use crate::jobs::{JobError, Work};
-use crate::make::{LiveMake, Made, MakeError, MakeOrder, Step, make};
+use crate::make::{LiveMake, Made, MakeError, MakeOrder, MakePhase, make};
 use crate::media::{Amount, MediaError};
 
 /// A model that is being made, or was made a moment ago.
@@ -15,7 +15,7 @@ pub struct Making {
     pub out: PathBuf,
     /// Whether it was agreed to any number of frames.
     pub all: bool,
-    /// Which step is under way.
+    /// Which phase is under way.
     pub live: LiveMake,
     /// The task, while it runs.
     pub task: Option<TaskId>,
@@ -57,12 +57,12 @@ pub enum MakeAction {
 }
 
 impl Making {
-    /// The step that is under way, or broke off; `None` before the first, and once all are done.
+    /// The phase that is under way, or broke off; `None` before the first, and once all are done.
     #[must_use]
-    pub fn step(&self) -> Option<Step> {
+    pub fn phase(&self) -> Option<MakePhase> {
         match self.end {
             Some(MakeEnd::Made(_)) => None,
-            _ => self.live.step(),
+            _ => self.live.phase(),
         }
     }
 }

@@ -52,7 +52,9 @@ pub use import::{
     Again, Batch, Bulk, ClassRule, FateFilter, Hours, ImportAction, ImportState, PlanAnswer,
     Previews, STRIP_FRAMES, Strip, expected_frames,
 };
-pub use label::{Group, LabelAction, LabelState, Pick, Show, Step, class_key, contains_word};
+pub use label::{
+    CursorMove, GridSection, LabelAction, LabelState, Pick, Show, class_key, contains_word,
+};
 pub use make::{MakeAction, MakeEnd, Making};
 pub use notes::{Note, Notes, Tone};
 pub use pictures::{Picture, PictureKey, Pictures, THUMB_PX};
@@ -62,11 +64,11 @@ pub use session::Session;
 pub use snapshot::{Counts, Snapshot, file_name, image_name};
 pub use tasks::{Lane, Task, TaskId, Tasks};
 pub use train::{
-    Adding, ArchitectureAction, Axis, Basis, Budget, CellTable, CurveView, DepthState, Extension,
-    Figure, FigureCurve, FigureError, FigureFormat, ForeseenSweep, FoundNetwork, Line, Live, Look,
-    Metric, Points, Readiness, RunCell, RunColumn, RunEntry, RunFilter, RunRow, RunTable, Side,
-    Stretch, SweepAction, SweepCells, SweepDraft, SweepEntry, SweepLive, SweepState, TrainAction,
-    TrainState, axes,
+    Adding, ArchitectureAction, Axis, Basis, Budget, CellTable, CurveSide, CurveView, DepthState,
+    Extension, Figure, FigureCurve, FigureError, FigureFormat, ForeseenSweep, FoundNetwork, Line,
+    Live, Look, Metric, Points, Readiness, RunCell, RunColumn, RunEntry, RunFilter, RunRow,
+    RunTable, Stretch, SweepAction, SweepCells, SweepDraft, SweepEntry, SweepLive, SweepState,
+    TrainAction, TrainState, axes,
 };
 
 /// The five steps of the journey.

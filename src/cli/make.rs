@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::backbone::Architecture;
 use crate::export::{Bundle, Card, CardAccuracy, Format};
-use crate::make::{LiveMake, Made, MakeOrder, Step, default_formats, make};
+use crate::make::{LiveMake, Made, MakeOrder, MakePhase, default_formats, make};
 use crate::media::{ClassFrom, start_decoders};
 use crate::text::{bytes, count, percent_or_dash, visible};
 
@@ -150,23 +150,23 @@ fn again(args: &Args) -> String {
 }
 
 /// Says which steps have begun; one may be through before it was noticed.
-fn report(live: &LiveMake, told: &mut Option<Step>, watch: &mut Watch) -> anyhow::Result<()> {
-    let now = live.step();
-    let of = Step::ALL.len();
-    for step in Step::ALL {
-        if now.is_none_or(|now| step > now) || told.is_some_and(|told| step <= told) {
+fn report(live: &LiveMake, told: &mut Option<MakePhase>, watch: &mut Watch) -> anyhow::Result<()> {
+    let now = live.phase();
+    let of = MakePhase::ALL.len();
+    for phase in MakePhase::ALL {
+        if now.is_none_or(|now| phase > now) || told.is_some_and(|told| phase <= told) {
             continue;
         }
-        *told = Some(step);
+        *told = Some(phase);
         watch.event(
             "stage",
             &StepEvent {
-                step: step.title(),
-                number: step.number(),
+                step: phase.title(),
+                number: phase.number(),
                 of,
             },
         )?;
-        watch.out(&format!("{} of {of}: {}", step.number(), step.title()))?;
+        watch.out(&format!("{} of {of}: {}", phase.number(), phase.title()))?;
     }
     Ok(())
 }

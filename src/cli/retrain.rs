@@ -17,7 +17,7 @@ use crate::train::schema::Setting;
 use crate::train::{CurvePoint, LiveCurves};
 
 use super::console::{Console, Watch};
-use super::train::Step;
+use super::train::PointLine;
 use super::{Usage, shown};
 
 /// Train as TensorFlow's retrain.py did, with its flags and their defaults
@@ -237,7 +237,7 @@ fn order(args: Args, console: &Console) -> anyhow::Result<RetrainOrder> {
 
 /// An evaluation in the words of `retrain.py`.
 fn report(point: &CurvePoint, verbosity: Verbosity, watch: &mut Watch) -> anyhow::Result<()> {
-    watch.event("step", &Step::of(Depth::Head, point))?;
+    watch.event("step", &PointLine::of(Depth::Head, point))?;
     if verbosity > Verbosity::Info {
         return Ok(());
     }

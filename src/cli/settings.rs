@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use crate::project::Noun;
 use crate::train::TrainSettings;
-use crate::train::schema::{Group, Kind, SETTINGS, Setting};
+use crate::train::schema::{Kind, SETTINGS, Setting, SettingGroup};
 
 use super::Usage;
 
@@ -76,7 +76,7 @@ fn option(setting: &'static Setting) -> Arg {
         arg = arg.conflicts_with("resume");
     }
     // The first group stands with the options that are no settings.
-    if setting.group != Group::Data {
+    if setting.group != SettingGroup::Data {
         arg = arg.help_heading(setting.group.title());
     }
     let name = match &setting.kind {

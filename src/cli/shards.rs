@@ -8,7 +8,7 @@ use crate::backbone::{Architecture, Fit};
 use crate::shards::{DivideOrder, WantedActivations, divide};
 use crate::text::{bytes, count, visible};
 use crate::train::TrainSettings;
-use crate::train::schema::{Group, Setting};
+use crate::train::schema::{Setting, SettingGroup};
 
 use super::console::Console;
 use super::import::TakingArgs;
@@ -176,7 +176,7 @@ fn setting(text: &str) -> std::result::Result<(&'static str, String), String> {
         .ok_or("it is a setting and its value, as in depth=last-3")?;
     let name = key.trim().replace('-', "_");
     Setting::find(&name)
-        .filter(|setting| setting.group == Group::Views || ["depth", "seed"].contains(&setting.key))
+        .filter(|setting| setting.group == SettingGroup::Views || ["depth", "seed"].contains(&setting.key))
         .map(|setting| (setting.key, value.trim().to_owned()))
         .ok_or_else(|| format!("“{key}” is no setting that decides on activations; depth, seed, views and what changes them do"))
 }

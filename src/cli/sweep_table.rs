@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::app::words;
-use crate::sweep::{Cost, RankBy, Row, Score, State, Sweep, Table};
+use crate::sweep::{Cost, RankBy, Score, State, Sweep, SweepRow, Table};
 use crate::text::{bytes, count, percent, visible};
 
 use super::table::{Align, table as lines};
@@ -59,7 +59,7 @@ impl SweepFigures {
 }
 
 impl Line {
-    fn of(table: &Table, row: &Row) -> Self {
+    fn of(table: &Table, row: &SweepRow) -> Self {
         let value = |of: Option<Score>| of.map(|score| score.value);
         let interval = |of: Option<Score>| of.and_then(|score| score.interval_95);
         let settings = table.settings.iter();
@@ -104,7 +104,7 @@ impl Line {
 
 /// The table for people.
 pub fn text(sweep: &Sweep, table: &Table) -> String {
-    let failed = |row: &&Row| matches!(row.state, State::Failed(_));
+    let failed = |row: &&SweepRow| matches!(row.state, State::Failed(_));
     let mut heading = vec!["rank".to_owned()];
     heading.extend(table.settings.iter().map(|setting| setting.option()));
     let figures = [

@@ -133,7 +133,7 @@ impl RunFigures {
 /// An evaluation, as a JSON line.
 #[derive(Serialize)]
 #[allow(clippy::struct_field_names, reason = "they are names in the JSON")]
-pub struct Step {
+pub struct PointLine {
     depth: Depth,
     step: u32,
     seconds: f64,
@@ -143,7 +143,7 @@ pub struct Step {
     validation_cross_entropy: Option<f32>,
 }
 
-impl Step {
+impl PointLine {
     /// An evaluation of a training at this depth.
     pub fn of(depth: Depth, point: &CurvePoint) -> Self {
         Self {
@@ -184,7 +184,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         Some(run) => [run.head_stage().curves()?.len(), run.curves()?.len()],
         None => [0, 0],
     };
-    let mut reporter = StepReporter {
+    let mut reporter = PointReporter {
         curves: curves.clone(),
         known,
         printed: Instant::now(),
@@ -287,7 +287,7 @@ fn unfinished(project: &Project) -> Option<String> {
 }
 
 /// Writes each evaluation as it comes.
-struct StepReporter {
+struct PointReporter {
     curves: LiveCurves,
     /// Points that were reported, of the head and of what comes after it.
     known: [usize; 2],
@@ -295,7 +295,7 @@ struct StepReporter {
     interactive: bool,
 }
 
-impl StepReporter {
+impl PointReporter {
     fn report(&mut self, watch: &mut Watch) -> anyhow::Result<()> {
         let (part, points) = self.curves.since(self.known);
         let [of_head, of_fine_tuning] = &mut self.known;
@@ -310,7 +310,7 @@ impl StepReporter {
             }
         };
         for point in &points {
-            watch.event("step", &Step::of(depth, point))?;
+            watch.event("step", &PointLine::of(depth, point))?;
         }
         if let Some(last) = points.last() {
             watch.note(&step_text(last));

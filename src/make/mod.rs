@@ -34,7 +34,7 @@ use crate::project::{Label, Project, Split};
 use crate::train::{Decision, Run, RunId, RunState, TrainSettings, find_runs, resume, train};
 
 pub use error::MakeError;
-pub use progress::{LiveMake, Step};
+pub use progress::{LiveMake, MakePhase};
 
 /// In the folder: that project and model in it were made here.
 const MARKER: &str = "make.json";
@@ -120,21 +120,21 @@ pub struct Made {
 /// any frame is written: very many, without [`MakeOrder::force`] ([`MediaError::Much`](crate::media::MediaError::Much)). After
 /// the import, before the training: classes with too few images.
 pub fn make(order: &MakeOrder, live: &LiveMake, work: &Work) -> Result<Made, MakeError> {
-    live.enter(Step::Import);
+    live.enter(MakePhase::Import);
     let project = begin(order, work)?;
     let outcome = bring_in(&project, order, work)?;
     let mut advice = outcome.notes.clone();
     advice.extend(check_images(&project, work)?);
 
-    live.enter(Step::Train);
+    live.enter(MakePhase::Train);
     let run = trained(&project, &outcome, order, live, work)?;
     advice.extend(run.decision.and_then(Decision::sentence));
 
-    live.enter(Step::Evaluate);
+    live.enter(MakePhase::Evaluate);
     let evaluation = measured(&project, &run, work)?;
     advice.extend(judge(&evaluation));
 
-    live.enter(Step::Export);
+    live.enter(MakePhase::Export);
     let exported = export(
         &project,
         &run,

@@ -6,7 +6,7 @@ use crate::train::LiveCurves;
 
 /// A part of the way from files to a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
+pub enum MakePhase {
     /// Images are taken out of the files.
     Import,
     /// The model learns.
@@ -17,7 +17,7 @@ pub enum Step {
     Export,
 }
 
-impl Step {
+impl MakePhase {
     /// All of them, in their order.
     pub const ALL: [Self; 4] = [Self::Import, Self::Train, Self::Evaluate, Self::Export];
 
@@ -39,18 +39,18 @@ impl Step {
     }
 }
 
-/// The step that is under way, for those who watch. How far it is stands in the [`crate::jobs::Work`].
+/// The phase that is under way, for those who watch. How far it is stands in the [`crate::jobs::Work`].
 #[derive(Clone, Default)]
 pub struct LiveMake {
-    step: Arc<Mutex<Option<Step>>>,
+    phase: Arc<Mutex<Option<MakePhase>>>,
     curves: LiveCurves,
 }
 
 impl LiveMake {
-    /// The step that is under way; `None` before the first.
+    /// The phase that is under way; `None` before the first.
     #[must_use]
-    pub fn step(&self) -> Option<Step> {
-        *self.step.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn phase(&self) -> Option<MakePhase> {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The curves of the training.
@@ -59,7 +59,7 @@ impl LiveMake {
         &self.curves
     }
 
-    pub(super) fn enter(&self, step: Step) {
-        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
+    pub(super) fn enter(&self, phase: MakePhase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some(phase);
     }
 }

@@ -54,7 +54,7 @@ fn a_folder_of_photos_becomes_a_proved_model_and_again_the_same() {
     let mut order = order(std::slice::from_ref(&films), &out);
     let live = LiveMake::default();
     let made = make(&order, &live, &Work::new()).unwrap();
-    assert_eq!(live.step(), Some(Step::Export));
+    assert_eq!(live.phase(), Some(MakePhase::Export));
     assert_eq!(names(&out), ["make.json", "model", "project"]);
     assert_eq!(made.import.totals().images, 80);
     assert_eq!(made.evaluation.split, Split::Test);

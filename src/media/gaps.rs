@@ -23,7 +23,7 @@ const DISTANCES: f64 = 3.0;
 const MOST_SECS: f64 = 30.0;
 
 /// What is to be done with the filters next.
-pub(super) enum Step {
+pub(super) enum FilterAction {
     /// Hand this image in.
     Push(Video),
     /// Close the filters at this time; the next image begins again.
@@ -52,7 +52,7 @@ pub(super) struct Gaps {
     distance: Option<i64>,
     /// An image that comes late by more than the limit, until the next one tells whether its time is right.
     held: Option<(Video, i64)>,
-    steps: VecDeque<Step>,
+    steps: VecDeque<FilterAction>,
     /// The distance of two images was computed.
     measured: bool,
     /// A gap came before that.
@@ -139,11 +139,11 @@ impl Gaps {
             self.early |= !self.measured;
             self.note(self.end_secs(close), self.secs(end));
         }
-        self.steps.push_back(Step::End(close));
+        self.steps.push_back(FilterAction::End(close));
     }
 
     /// What is to be done next, if anything.
-    pub fn next_step(&mut self) -> Option<Step> {
+    pub fn next_step(&mut self) -> Option<FilterAction> {
         self.steps.pop_front()
     }
 
@@ -186,7 +186,7 @@ impl Gaps {
             self.early |= !self.measured;
             let at = frame.pts().unwrap_or(end);
             self.note(self.end_secs(close), self.secs(at));
-            self.steps.push_back(Step::Cut(close));
+            self.steps.push_back(FilterAction::Cut(close));
             // The gap says nothing about the distance of images.
             self.last = None;
         }
@@ -200,7 +200,7 @@ impl Gaps {
             self.distance = Some(from.saturating_sub(last.from)).filter(|distance| *distance > 0);
         }
         self.last = Some(Shown { from, to: end });
-        self.steps.push_back(Step::Push(frame));
+        self.steps.push_back(FilterAction::Push(frame));
     }
 
     /// Until when the image before a gap is shown: as long as it says itself, unless that is the gap; then as long as the
@@ -249,9 +249,9 @@ mod tests {
         let mut done = Vec::new();
         while let Some(step) = gaps.next_step() {
             done.push(match step {
-                Step::Push(frame) => frame.pts().unwrap_or(-1).to_string(),
-                Step::Cut(close) => format!("cut {}", close.at),
-                Step::End(close) => format!("end {}", close.at),
+                FilterAction::Push(frame) => frame.pts().unwrap_or(-1).to_string(),
+                FilterAction::Cut(close) => format!("cut {}", close.at),
+                FilterAction::End(close) => format!("end {}", close.at),
             });
         }
         (done, gaps)

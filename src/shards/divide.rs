@@ -13,7 +13,7 @@ use crate::project::{ContentId, Project, ProjectError, Sampling, Source, sample_
 
 use super::ShardError;
 use super::activations::WantedActivations;
-use super::list::{FilmPiece, Group, ListedPhoto, ModelPin, Shard, ShardList, new_header};
+use super::list::{FilmPiece, FolderLabels, ListedPhoto, ModelPin, Shard, ShardList, new_header};
 use crate::media::Stretch;
 
 /// Photos that take about as long as a minute of film at two frames a second.
@@ -85,7 +85,7 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
             continue;
         }
         let number = groups.len();
-        groups.push(Group {
+        groups.push(FolderLabels {
             folder: group.folder.clone(),
             class: group.class.clone(),
             side: group.side.filter(|_| !order.options.ignore_split),

@@ -50,7 +50,7 @@ pub struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activations: Option<WantedActivations>,
     /// Classes and sides that files get.
-    pub groups: Vec<Group>,
+    pub groups: Vec<FolderLabels>,
     /// Classes of empty folders, which are made too.
     pub empty_classes: Vec<ClassName>,
     /// How many shards follow.
@@ -81,7 +81,7 @@ pub struct ModelPin {
 
 /// What the files of a folder have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Group {
+pub struct FolderLabels {
     /// The folder that named the class, or that the files lie in.
     #[serde(with = "path_text")]
     pub folder: PathBuf,
@@ -403,7 +403,7 @@ pub(super) fn new_header(
     sampling: Sampling,
     architectures: Vec<ModelPin>,
     activations: Option<WantedActivations>,
-    groups: Vec<Group>,
+    groups: Vec<FolderLabels>,
     empty_classes: Vec<ClassName>,
 ) -> Result<Header, ShardError> {
     Ok(Header {

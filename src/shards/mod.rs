@@ -24,7 +24,7 @@ pub use activations::WantedActivations;
 pub use divide::{DivideOrder, Divided, divide};
 pub use error::ShardError;
 pub use list::{
-    FilmPiece, Group, Header, ListId, ListedPhoto, ModelPin, Shard, ShardList, Versions,
+    FilmPiece, FolderLabels, Header, ListId, ListedPhoto, ModelPin, Shard, ShardList, Versions,
 };
 pub use merge::{Merged, merge, merge_into, parts_at};
 pub use trainings::{ListedTrainings, list_trainings};

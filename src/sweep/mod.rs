@@ -32,7 +32,7 @@ pub use foresee::{Paces, foresee};
 pub use plan::{Axis, SweepPlan, Trainings};
 pub use run::{LiveSweep, SweepNow, prepare, run, runs_of, settle, train_one};
 pub use store::{
-    Came, Figures, FoundSweeps, Sweep, SweepId, Training, begin, find_sweeps, remove, restore,
-    try_again,
+    Came, FoundSweeps, Sweep, SweepId, TrainedFigures, Training, begin, find_sweeps, remove,
+    restore, try_again,
 };
-pub use table::{Cost, Row, Score, State, Table};
+pub use table::{Cost, Score, State, SweepRow, Table};

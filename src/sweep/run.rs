@@ -14,7 +14,7 @@ use crate::train::{
 };
 
 use super::latency::latencies;
-use super::{Came, Figures, Sweep, SweepError, SweepId, Table};
+use super::{Came, Sweep, SweepError, SweepId, Table, TrainedFigures};
 
 /// A sweep that is being trained, for those who watch: the latest state, never waited for.
 #[derive(Clone, Default)]
@@ -232,7 +232,7 @@ fn ends_all(error: &TrainError) -> bool {
     }
 }
 
-fn figures(project: &Project, run: &Run, work: &Work) -> Result<Figures, SweepError> {
+fn figures(project: &Project, run: &Run, work: &Work) -> Result<TrainedFigures, SweepError> {
     calibrate_or_warn(project, run, work);
     let result = run.result();
     let frames = run.frames()?;
@@ -257,7 +257,7 @@ fn figures(project: &Project, run: &Run, work: &Work) -> Result<Figures, SweepEr
     work.check()?;
     let entry = run.settings.architecture.entry()?;
     let head = (entry.bottleneck_dim as u64 + 1) * run.classes.len() as u64;
-    Ok(Figures {
+    Ok(TrainedFigures {
         validation_accuracy: result
             .and_then(|result| result.validation_accuracy)
             .map(f64::from),

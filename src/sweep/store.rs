@@ -77,7 +77,7 @@ pub enum Came {
         /// Its run, which may have been removed since.
         run: RunId,
         /// What was measured then.
-        figures: Figures,
+        figures: TrainedFigures,
     },
     /// It could not be trained.
     Failed(String),
@@ -85,7 +85,7 @@ pub enum Came {
 
 /// What was measured of a finished training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Figures {
+pub struct TrainedFigures {
     /// Part of the validation images that was right; `None` without any.
     pub validation_accuracy: Option<f64>,
     /// Mean cross-entropy of the validation images, nats.

@@ -4,7 +4,7 @@ use crate::evaluate::t_975;
 use crate::train::schema::{SETTINGS, Setting};
 use crate::train::{RunId, TrainSettings};
 
-use super::{Came, Figures, RankBy, Sweep, Training};
+use super::{Came, RankBy, Sweep, TrainedFigures, Training};
 
 /// What a more accurate configuration can cost more of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,7 +57,7 @@ pub enum State {
 
 /// A configuration.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct SweepRow {
     /// The numbers of its trainings, from 1.
     pub trainings: Vec<u32>,
     /// Its settings, those of its first training.
@@ -86,7 +86,7 @@ pub struct Row {
     pub pareto: [bool; 3],
 }
 
-impl Row {
+impl SweepRow {
     /// What it costs.
     #[must_use]
     pub fn cost(&self, cost: Cost) -> Option<f64> {
@@ -122,7 +122,7 @@ pub struct Table {
     /// The settings in which its configurations differ.
     pub settings: Vec<&'static Setting>,
     /// The configurations, in the order in which they are trained.
-    pub rows: Vec<Row>,
+    pub rows: Vec<SweepRow>,
     /// What should be known of it, a sentence each.
     pub notes: Vec<String>,
 }
@@ -137,7 +137,7 @@ impl Table {
     /// The table of a sweep.
     #[must_use]
     pub fn of(sweep: &Sweep) -> Self {
-        let mut rows: Vec<Row> = Vec::new();
+        let mut rows: Vec<SweepRow> = Vec::new();
         let trainings = &sweep.trainings;
         for group in trainings.chunk_by(|a, b| a.configuration == b.configuration) {
             let before: usize = rows.iter().map(|row| row.trainings.len()).sum();
@@ -158,15 +158,15 @@ impl Table {
 
     /// The rows by rank; those without one last, in their order.
     #[must_use]
-    pub fn ranked(&self) -> Vec<&Row> {
-        let mut rows: Vec<&Row> = self.rows.iter().collect();
+    pub fn ranked(&self) -> Vec<&SweepRow> {
+        let mut rows: Vec<&SweepRow> = self.rows.iter().collect();
         rows.sort_by_key(|row| row.rank.unwrap_or(u32::MAX));
         rows
     }
 
     /// A configuration in words: the settings in which it differs from others.
     #[must_use]
-    pub fn words(&self, row: &Row) -> String {
+    pub fn words(&self, row: &SweepRow) -> String {
         let words: Vec<String> = self
             .settings
             .iter()
@@ -183,10 +183,10 @@ impl Table {
     }
 }
 
-fn row(sweep: &Sweep, group: &[Training], before: usize) -> Option<Row> {
+fn row(sweep: &Sweep, group: &[Training], before: usize) -> Option<SweepRow> {
     let first = group.first()?;
     let numbers = (1..).skip(before).take(group.len());
-    let mut finished: Vec<(&RunId, &Figures)> = Vec::new();
+    let mut finished: Vec<(&RunId, &TrainedFigures)> = Vec::new();
     let mut failed = None;
     for training in group {
         match &training.came {
@@ -202,7 +202,7 @@ fn row(sweep: &Sweep, group: &[Training], before: usize) -> Option<Row> {
         Some(reason) if finished.is_empty() => State::Failed(reason.clone()),
         _ => State::Finished,
     };
-    let of = |value: fn(&Figures) -> Option<f64>| -> Vec<(f64, &Figures)> {
+    let of = |value: fn(&TrainedFigures) -> Option<f64>| -> Vec<(f64, &TrainedFigures)> {
         let values = finished.iter();
         values
             .filter_map(|(_, figures)| Some((value(figures)?, *figures)))
@@ -219,7 +219,7 @@ fn row(sweep: &Sweep, group: &[Training], before: usize) -> Option<Row> {
     let seconds = finished.iter().map(|(_, figures)| figures.seconds);
     let settings = &first.settings;
     let architecture = &settings.architecture;
-    Some(Row {
+    Some(SweepRow {
         trainings: numbers.collect(),
         state,
         validation: mean(&of(|figures| figures.validation_accuracy), |figures| {
@@ -244,7 +244,10 @@ fn row(sweep: &Sweep, group: &[Training], before: usize) -> Option<Row> {
 /// The mean over splits with its interval. Splits of the same images overlap, so that the plain interval of n values would be far too
 /// narrow: the variance is taken n₂/n₁ larger, with n₁ images to learn from and n₂ to be measured on (C. Nadeau and Y. Bengio,
 /// "Inference for the generalization error", Machine Learning 52, 2003).
-fn mean(values: &[(f64, &Figures)], measured_on: fn(&Figures) -> u64) -> Option<Score> {
+fn mean(
+    values: &[(f64, &TrainedFigures)],
+    measured_on: fn(&TrainedFigures) -> u64,
+) -> Option<Score> {
     let n = values.len() as f64;
     let (_, figures) = values.first()?;
     let mean = values.iter().map(|(value, _)| value).sum::<f64>() / n;
@@ -262,9 +265,9 @@ fn mean(values: &[(f64, &Figures)], measured_on: fn(&Figures) -> u64) -> Option<
 }
 
 /// Equal figures share a rank.
-fn rank(rows: &mut [Row], by: RankBy) {
+fn rank(rows: &mut [SweepRow], by: RankBy) {
     // Smaller is better in both.
-    let key = |row: &Row| -> Option<[f64; 2]> {
+    let key = |row: &SweepRow| -> Option<[f64; 2]> {
         let accuracy = -row.validation?.value;
         let cross_entropy = row.cross_entropy.unwrap_or(f64::MAX);
         Some(match by {
@@ -285,7 +288,7 @@ fn rank(rows: &mut [Row], by: RankBy) {
     }
 }
 
-fn mark_pareto(rows: &mut [Row], cost: Cost, at: usize) {
+fn mark_pareto(rows: &mut [SweepRow], cost: Cost, at: usize) {
     let points: Vec<Option<(f64, f64)>> = rows
         .iter()
         .map(|row| Some((row.cost(cost)?, row.validation?.value)))
@@ -302,7 +305,7 @@ fn mark_pareto(rows: &mut [Row], cost: Cost, at: usize) {
     }
 }
 
-fn differing(rows: &[Row]) -> Vec<&'static Setting> {
+fn differing(rows: &[SweepRow]) -> Vec<&'static Setting> {
     let differs = |setting: &&Setting| {
         let playing = rows.iter().filter(|row| setting.plays(&row.settings));
         let mut values = playing.map(|row| setting.get(&row.settings));
@@ -312,7 +315,7 @@ fn differing(rows: &[Row]) -> Vec<&'static Setting> {
     SETTINGS.iter().filter(differs).collect()
 }
 
-fn notes(sweep: &Sweep, rows: &[Row]) -> Vec<String> {
+fn notes(sweep: &Sweep, rows: &[SweepRow]) -> Vec<String> {
     let mut notes = Vec::new();
     let finished = rows.iter().filter(|row| !row.runs.is_empty());
     let count = finished.clone().count();
@@ -356,8 +359,8 @@ mod tests {
     use super::*;
     use crate::sweep::{Axis, SweepPlan};
 
-    fn figures(validation: f64, test: f64) -> Figures {
-        Figures {
+    fn figures(validation: f64, test: f64) -> TrainedFigures {
+        TrainedFigures {
             validation_accuracy: Some(validation),
             validation_cross_entropy: Some(1.0 - validation),
             test_accuracy: Some(test),
@@ -384,7 +387,7 @@ mod tests {
         crate::sweep::begin(&project, &plan, plan.trainings().unwrap()).unwrap()
     }
 
-    fn finish(sweep: &mut Sweep, at: usize, figures: Figures) {
+    fn finish(sweep: &mut Sweep, at: usize, figures: TrainedFigures) {
         let run = RunId(format!("run_{at}"));
         sweep.trainings[at].came = Some(Came::Finished { run, figures });
     }
@@ -425,7 +428,7 @@ mod tests {
         let mut sweep = sweep(&[("learning_rate", "0.01,0.1")], 1);
         sweep.rank = RankBy::CrossEntropy;
         for (at, accuracy, cross_entropy) in [(0, 0.9, 0.5), (1, 0.8, 0.4)] {
-            let figures = Figures {
+            let figures = TrainedFigures {
                 validation_cross_entropy: Some(cross_entropy),
                 ..figures(accuracy, 0.8)
             };
@@ -457,7 +460,7 @@ mod tests {
     fn rows_of_other_images_are_said_to_be() {
         let mut sweep = sweep(&[("learning_rate", "0.01,0.1")], 1);
         finish(&mut sweep, 0, figures(0.5, 0.5));
-        let other = Figures {
+        let other = TrainedFigures {
             data: "other".into(),
             ..figures(0.5, 0.5)
         };

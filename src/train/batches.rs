@@ -14,20 +14,20 @@ use crate::onnx::{Constant, ElementType, Loop, OnnxError};
 use super::TrainError;
 
 /// One image: a frame, by its number in the source of batches, and a view of it (0 is the plain one).
-pub(super) type Row = (usize, u32);
+pub(super) type ViewOfFrame = (usize, u32);
 
 /// Frames with their classes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Side {
+pub(super) struct LabelledFrames {
     /// Their numbers in the source of batches.
     pub frames: Vec<usize>,
     /// Class of each.
     pub y: Vec<i64>,
 }
 
-impl Side {
+impl LabelledFrames {
     /// The plain view of each.
-    pub(super) fn rows(&self) -> impl Iterator<Item = Row> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = ViewOfFrame> {
         self.frames.iter().map(|frame| (*frame, 0))
     }
 }
@@ -66,7 +66,7 @@ pub(super) trait Batches {
     /// What a session that reads a part binds.
     fn feed(&self, part: Part) -> Result<Feed, OnnxError>;
     /// Computes those of `rows` that are not in memory yet, on all cores.
-    fn ensure(&mut self, _rows: &[Row], _work: &Work) -> Result<(), TrainError> {
+    fn ensure(&mut self, _rows: &[ViewOfFrame], _work: &Work) -> Result<(), TrainError> {
         Ok(())
     }
     /// What the head reads of the validation images, `f32[N, D]`, where that is what these batches hold.
@@ -77,7 +77,7 @@ pub(super) trait Batches {
     fn write(
         &mut self,
         part: Part,
-        rows: &[Row],
+        rows: &[ViewOfFrame],
         y: &[i64],
         to: &mut Loop,
         work: &Work,

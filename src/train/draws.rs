@@ -5,7 +5,7 @@ use crate::graph::{Dim, Mask};
 use crate::onnx::{ElementType, Loop, OnnxError};
 
 use super::Sampling;
-use super::batches::{ByClass, Draw, Row, Side};
+use super::batches::{ByClass, Draw, LabelledFrames, ViewOfFrame};
 use super::recipe::Recipe;
 
 /// What dropout leaves out in a step: what it is multiplied with.
@@ -44,7 +44,7 @@ impl StepMask {
 
 /// A batch.
 pub(super) struct Drawn {
-    pub rows: Vec<Row>,
+    pub rows: Vec<ViewOfFrame>,
     /// The class of each.
     pub y: Vec<i64>,
     /// The share that each keeps where images are [mixed](super::mixup).
@@ -54,7 +54,7 @@ pub(super) struct Drawn {
 /// What the batches of a training are drawn from.
 pub(super) struct Draws<'a> {
     pub recipe: &'a Recipe,
-    pub side: &'a Side,
+    pub side: &'a LabelledFrames,
     pub by_class: ByClass,
     /// Images of a step.
     pub batch: usize,
@@ -71,7 +71,7 @@ impl Draws<'_> {
                 places.fill_with(|| draw.below(self.side.frames.len()) as i64);
             }
         }
-        let (rows, y): (Vec<Row>, Vec<i64>) = places
+        let (rows, y): (Vec<ViewOfFrame>, Vec<i64>) = places
             .iter()
             .filter_map(|place| {
                 let place = usize::try_from(*place).ok()?;

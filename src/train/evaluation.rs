@@ -4,7 +4,7 @@ use crate::jobs::Work;
 use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Session, Stopper, Tensor};
 
 use super::TrainError;
-use super::batches::{Batches, Feed, Part, Row};
+use super::batches::{Batches, Feed, Part, ViewOfFrame};
 use super::curves::BestPoint;
 use super::problem::{FEATURES, LOGITS, Problem};
 
@@ -24,14 +24,14 @@ pub(super) struct Watch<'a> {
 
 /// For each image whether it was right (1) or wrong (0), and its cross-entropy, nats.
 #[derive(Debug, Default)]
-pub(super) struct Figures {
+pub(super) struct ImageFigures {
     pub correct: Vec<f32>,
     pub cross_entropy: Vec<f32>,
     /// What the [`ACTIVATIONS`] of all images are, one image after the other; empty where they were not asked for.
     pub activations: [Vec<f32>; 2],
 }
 
-impl Figures {
+impl ImageFigures {
     /// Accuracy and mean cross-entropy.
     pub(super) fn mean(&self) -> (f32, f32) {
         (mean(&self.correct), mean(&self.cross_entropy))
@@ -67,7 +67,7 @@ fn mean(values: &[f32]) -> f32 {
 }
 
 /// The evaluation of images of a part.
-pub(super) struct Evaluation {
+pub(super) struct Evaluator {
     inner: Loop,
     names: Vec<String>,
     part: Part,
@@ -78,7 +78,7 @@ pub(super) struct Evaluation {
     pub collects_activations: bool,
 }
 
-impl Evaluation {
+impl Evaluator {
     /// With a session of [`evaluation_graph`](super::problem::evaluation_graph).
     pub(super) fn new(
         problem: &dyn Problem,
@@ -129,15 +129,15 @@ impl Evaluation {
     pub(super) fn figures(
         &mut self,
         weights: &[Tensor],
-        (rows, y): (&[Row], &[i64]),
+        (rows, y): (&[ViewOfFrame], &[i64]),
         batches: &mut dyn Batches,
         watch: Watch<'_>,
-    ) -> Result<Figures, TrainError> {
+    ) -> Result<ImageFigures, TrainError> {
         for (name, weight) in self.names.iter().zip(weights) {
             self.inner.set_f32(name, weight.f32()?)?;
         }
         batches.ensure(rows, watch.work)?;
-        let mut figures = Figures::default();
+        let mut figures = ImageFigures::default();
         for (rows, y) in rows.chunks(self.images).zip(y.chunks(self.images)) {
             watch.work.check()?;
             batches.write(self.part, rows, y, &mut self.inner, watch.work)?;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::onnx::{OnnxError, Tensor};
 
-use super::batches::{Batches, Side};
+use super::batches::{Batches, LabelledFrames};
 use super::checkpoint::Place;
-use super::evaluation::Figures;
+use super::evaluation::ImageFigures;
 use super::metrics::{
     ACCURACY, FEATURES, GRADIENT_NORM, Histogram, LEARNING_RATE, LOGITS, Measured, MetricSide,
     PROBABILITIES, Series, WEIGHTS,
@@ -90,7 +90,7 @@ impl Gauges {
     /// collected.
     pub(super) fn of_activations(
         &mut self,
-        figures: &Figures,
+        figures: &ImageFigures,
         batches: &dyn Batches,
     ) -> Result<Vec<(Series, Histogram)>, OnnxError> {
         let [features, logits] = &figures.activations;
@@ -125,8 +125,8 @@ impl Gauges {
     pub(super) fn read(
         &self,
         place: &Place,
-        side: &Side,
-        validation: Option<&Figures>,
+        side: &LabelledFrames,
+        validation: Option<&ImageFigures>,
     ) -> Measured {
         let rate = self.recipe.optimization.rate.at(place.step, self.steps);
         let mut values = vec![rate as f32, place.gradient_norm.unwrap_or(f32::NAN)];

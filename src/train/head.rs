@@ -7,12 +7,12 @@ use crate::jobs::Work;
 use crate::onnx::{Constant, ElementType, Loop, OnnxError, Session, Stopper, Tensor};
 use crate::project::Project;
 
-use super::batches::{Batches, Draw, Feed, Part, Purpose, Row, Side};
+use super::batches::{Batches, Draw, Feed, LabelledFrames, Part, Purpose, ViewOfFrame};
 use super::checkpoint::Store;
 use super::curves::{BestPoint, LiveCurves};
 use super::data::Prepared;
 use super::decision::decide;
-use super::evaluation::{Evaluation, Figures, Watch};
+use super::evaluation::{Evaluator, ImageFigures, Watch};
 use super::layers::append_layers;
 use super::optimizer::Weight;
 use super::problem::{Forward, Problem, evaluation_graph};
@@ -107,8 +107,8 @@ impl Examples {
     }
 
     /// All frames, as those of a [`Table`].
-    pub(super) fn side(&self) -> Side {
-        Side {
+    pub(super) fn side(&self) -> LabelledFrames {
+        LabelledFrames {
             frames: (0..self.len()).collect(),
             y: self.y.clone(),
         }
@@ -156,7 +156,7 @@ impl Batches for Table<'_> {
     fn write(
         &mut self,
         part: Part,
-        rows: &[Row],
+        rows: &[ViewOfFrame],
         _: &[i64],
         to: &mut Loop,
         _: &Work,
@@ -346,7 +346,7 @@ pub(super) fn head_again(run: &mut Run, data: &Data) -> Result<Head, TrainError>
 }
 
 /// The outputs of a head on each frame of a set that is not empty.
-fn figures(sizes: Sizes, examples: &Examples, head: &Head) -> Result<Figures, TrainError> {
+fn figures(sizes: Sizes, examples: &Examples, head: &Head) -> Result<ImageFigures, TrainError> {
     let mut table = Table {
         train: &Examples::default(),
         validation: examples,
@@ -357,10 +357,10 @@ fn figures(sizes: Sizes, examples: &Examples, head: &Head) -> Result<Figures, Tr
     let feed = table.feed(Part::Validation)?;
     let graph = evaluation_graph(&layer, Part::Validation, feed.images, true)?;
     let session = Session::from_bytes(&graph.to_onnx(), layer.threads())?;
-    let mut evaluation = Evaluation::new(&layer, Part::Validation, session, &feed)?;
+    let mut evaluation = Evaluator::new(&layer, Part::Validation, session, &feed)?;
     evaluation.collects_activations = true;
     let weights = head.tensors();
-    let rows: Vec<Row> = examples.side().rows().collect();
+    let rows: Vec<ViewOfFrame> = examples.side().rows().collect();
     let watch = Watch {
         work: &Work::new(),
         stopper: &Stopper::new()?,

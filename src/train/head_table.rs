@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::jobs::Work;
 
-use super::batches::Side;
+use super::batches::LabelledFrames;
 use super::checkpoint::Checkpoint;
 use super::curves::LiveCurves;
 use super::head::{Examples, HeadLayer, Sizes, Table};
@@ -62,7 +62,7 @@ impl HeadTable {
             let known = rows.iter().filter(|row| **row < self.rows());
             let frames: Vec<usize> = known.copied().collect();
             let y = frames.iter().filter_map(|row| self.all.y.get(*row));
-            Side {
+            LabelledFrames {
                 y: y.copied().collect(),
                 frames,
             }

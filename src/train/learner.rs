@@ -11,12 +11,12 @@ use crate::jobs::{Cancelled, Work, drop_elsewhere};
 use crate::onnx::{Bindings, ElementType, Loop, OnnxError, Stopper, Tensor};
 
 use super::TrainError;
-use super::batches::{Batches, ByClass, Draw, Part, Purpose, Row, Side};
+use super::batches::{Batches, ByClass, Draw, LabelledFrames, Part, Purpose, ViewOfFrame};
 use super::checkpoint::{Checkpoint, Place, Snapshot};
 use super::curves::{BestPoint, CurvePoint, LiveCurves};
 use super::draws::{Drawn, Draws, StepMask};
 use super::early_stopping::Unimproved;
-use super::evaluation::{Evaluation, FIGURES, Figures, Watch};
+use super::evaluation::{Evaluator, FIGURES, ImageFigures, Watch};
 use super::gauges::Gauges;
 use super::metrics::{GRADIENT_NORM, History, Measured};
 use super::mixup;
@@ -68,7 +68,7 @@ pub(super) struct Learner<'a> {
     problem: Arc<dyn Problem>,
     recipe: &'a Recipe,
     train: Draws<'a>,
-    validation: &'a Side,
+    validation: &'a LabelledFrames,
     validation_by_class: ByClass,
     batches: &'a mut dyn Batches,
     /// Steps in all.
@@ -82,9 +82,9 @@ pub(super) struct Learner<'a> {
     /// What dropout leaves out in a step.
     masks: Vec<StepMask>,
     /// Of the training part, where the curves need it.
-    of_batch: Option<Evaluation>,
+    of_batch: Option<Evaluator>,
     /// Nothing without validation frames.
-    of_validation: Option<Evaluation>,
+    of_validation: Option<Evaluator>,
 }
 
 impl<'a> Learner<'a> {
@@ -92,7 +92,7 @@ impl<'a> Learner<'a> {
     pub(super) fn new(
         problem: Arc<dyn Problem>,
         recipe: &'a Recipe,
-        [train, validation]: [&'a Side; 2],
+        [train, validation]: [&'a LabelledFrames; 2],
         batches: &'a mut dyn Batches,
         from: Checkpoint,
         work: &Work,
@@ -117,7 +117,7 @@ impl<'a> Learner<'a> {
         let masks = masks.collect::<Result<Vec<_>, _>>()?;
         let [mut of_batch, mut of_validation] = [None, None];
         for ((part, feed), session) in feeds.into_iter().zip(evaluations) {
-            let evaluation = Evaluation::new(problem.as_ref(), part, session, &feed)?;
+            let evaluation = Evaluator::new(problem.as_ref(), part, session, &feed)?;
             match part {
                 Part::Training => of_batch = Some(evaluation),
                 Part::Validation => of_validation = Some(evaluation),
@@ -397,7 +397,7 @@ impl<'a> Learner<'a> {
     }
 
     /// The validation figures that the curves show.
-    fn shown(&self, figures: Figures) -> Figures {
+    fn shown(&self, figures: ImageFigures) -> ImageFigures {
         let Some(count) = self.recipe.shown else {
             return figures;
         };
@@ -414,7 +414,7 @@ impl<'a> Learner<'a> {
             let ahead = (step + BATCHES_AHEAD).min(steps + 1);
             let drawn: VecDeque<Drawn> =
                 (step..ahead).map(|step| self.train.of_step(step)).collect();
-            let wanted: Vec<Row> = drawn
+            let wanted: Vec<ViewOfFrame> = drawn
                 .iter()
                 .flat_map(|drawn| &drawn.rows)
                 .copied()
@@ -454,7 +454,7 @@ impl<'a> Learner<'a> {
         &mut self,
         weights: Vec<Tensor>,
         watch: Watch<'_>,
-    ) -> Result<Option<Figures>, TrainError> {
+    ) -> Result<Option<ImageFigures>, TrainError> {
         let Some(figures) = self.evaluated(&weights, watch)? else {
             return Ok(None);
         };
@@ -482,11 +482,11 @@ impl<'a> Learner<'a> {
         &mut self,
         weights: &[Tensor],
         watch: Watch<'_>,
-    ) -> Result<Option<Figures>, TrainError> {
+    ) -> Result<Option<ImageFigures>, TrainError> {
         let Some(evaluation) = &mut self.of_validation else {
             return Ok(None);
         };
-        let rows: Vec<Row> = self.validation.rows().collect();
+        let rows: Vec<ViewOfFrame> = self.validation.rows().collect();
         let y = &self.validation.y;
         evaluation
             .figures(weights, (&rows, y), self.batches, watch)

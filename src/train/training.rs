@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::jobs::{Cancelled, Work};
 use crate::onnx::Tensor;
 
-use super::batches::{Batches, Side};
+use super::batches::{Batches, LabelledFrames};
 use super::checkpoint::{Checkpoint, Place, Store};
 use super::curves::{BestPoint, CurvePoint, LiveCurves};
 use super::learner::{End, Learner, Report};
@@ -26,7 +26,7 @@ pub(super) struct Training<'a> {
     /// Names of the classes, for the tags of what is measured of each.
     pub classes: &'a [String],
     /// Training and validation frames.
-    pub sides: [&'a Side; 2],
+    pub sides: [&'a LabelledFrames; 2],
     pub batches: &'a mut dyn Batches,
     pub store: Store,
 }

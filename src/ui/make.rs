@@ -8,7 +8,7 @@ use super::theme::{self, tokens};
 use super::widgets::{self, accent_button, button, progress_bar};
 use crate::app::{Action, MakeAction, MakeEnd, Making, words};
 use crate::export::{Bundle, CardAccuracy};
-use crate::make::{Made, Step};
+use crate::make::{Made, MakePhase};
 
 const WIDTH: f32 = 640.0;
 /// How many sentences of advice are shown; the model card has all that is to be said of the figures.
@@ -39,10 +39,10 @@ fn steps_ui(ui: &mut Ui, cx: &mut Cx<'_>, making: &Making) {
     let out = making.out.to_string_lossy();
     ui.label(widgets::small(t, words::shorten(&out, 90)));
     ui.add_space(16.0);
-    let now = making.step();
-    for step in Step::ALL {
-        let is_now = now == Some(step);
-        let done = now.is_some_and(|now| step < now);
+    let now = making.phase();
+    for phase in MakePhase::ALL {
+        let is_now = now == Some(phase);
+        let done = now.is_some_and(|now| phase < now);
         ui.horizontal(|ui| {
             let (glyph, color) = if done {
                 (icons::OK, t.accent_text)
@@ -56,7 +56,7 @@ fn steps_ui(ui: &mut Ui, cx: &mut Cx<'_>, making: &Making) {
                     .font(egui::FontId::new(18.0, theme::icon_family()))
                     .color(color),
             );
-            let text = format!("{}. {}", step.number(), step.title());
+            let text = format!("{}. {}", phase.number(), phase.title());
             ui.label(match (done, is_now) {
                 (_, true) => widgets::title(text),
                 (true, _) => widgets::muted(t, text),

@@ -26,7 +26,7 @@ pub enum Show {
 
 /// Frames of one source that stand together in the grid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub struct GridSection {
     /// The source; `None` for files that were put in by hand.
     pub source: Option<SourceId>,
     /// Index of the first of them in [`LabelState::shown`].
@@ -49,7 +49,7 @@ pub struct LabelState {
     /// The shown frames: indices into the snapshot's frames, in the order of the screen.
     pub shown: Vec<u32>,
     /// The shown frames by source.
-    pub groups: Vec<Group>,
+    pub sections: Vec<GridSection>,
     /// The paths of the selected frames.
     pub selection: Arc<HashSet<String>>,
     /// The frame that the keyboard is at.
@@ -80,7 +80,7 @@ pub enum Pick {
 
 /// Which way the cursor goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum CursorMove {
     /// By so many frames; negative is back.
     By(isize),
     /// To the first frame.
@@ -107,7 +107,7 @@ pub enum LabelAction {
     /// Selects exactly these (paths), or these in addition.
     Select(Vec<String>, bool),
     /// Moves the cursor; with `true` the selection grows along.
-    Move(Step, bool),
+    Move(CursorMove, bool),
     /// Gives the selected frames a label.
     Assign(Label),
     /// Gives these frames a label.
@@ -162,7 +162,7 @@ impl Session {
         let query = state.find.as_deref().unwrap_or_default();
         let mut finder = Finder::new(query, &self.sources);
         state.shown.clear();
-        state.groups.clear();
+        state.sections.clear();
         for index in listed.order.iter().copied() {
             let Some(frame) = list.get(index as usize) else {
                 continue;
@@ -180,9 +180,9 @@ impl Session {
             {
                 continue;
             }
-            match state.groups.last_mut() {
-                Some(group) if group.source == frame.source => group.len += 1,
-                _ => state.groups.push(Group {
+            match state.sections.last_mut() {
+                Some(section) if section.source == frame.source => section.len += 1,
+                _ => state.sections.push(GridSection {
                     source: frame.source.clone(),
                     start: state.shown.len(),
                     len: 1,
@@ -227,16 +227,18 @@ impl Session {
     fn hide(&mut self, place: usize) {
         let state = &mut self.label;
         state.shown.remove(place);
-        let after = state.groups.partition_point(|group| group.start <= place);
-        for group in state.groups.iter_mut().skip(after) {
-            group.start -= 1;
+        let after = state
+            .sections
+            .partition_point(|section| section.start <= place);
+        for section in state.sections.iter_mut().skip(after) {
+            section.start -= 1;
         }
         if let Some(at) = after.checked_sub(1)
-            && let Some(group) = state.groups.get_mut(at)
+            && let Some(section) = state.sections.get_mut(at)
         {
-            group.len -= 1;
-            if group.len == 0 {
-                state.groups.remove(at);
+            section.len -= 1;
+            if section.len == 0 {
+                state.sections.remove(at);
             }
         }
     }
@@ -345,7 +347,7 @@ impl Session {
         self.label.cursor = Some(path);
     }
 
-    fn step(&mut self, step: Step, extend: bool) {
+    fn step(&mut self, step: CursorMove, extend: bool) {
         let Some(last) = self.label.shown.len().checked_sub(1) else {
             return;
         };
@@ -355,9 +357,9 @@ impl Session {
             .as_ref()
             .and_then(|path| self.place_of(path));
         let place = match (step, at) {
-            (Step::First, _) | (Step::By(_), None) => 0,
-            (Step::Last, _) => last,
-            (Step::By(by), Some(at)) => at.saturating_add_signed(by).min(last),
+            (CursorMove::First, _) | (CursorMove::By(_), None) => 0,
+            (CursorMove::Last, _) => last,
+            (CursorMove::By(by), Some(at)) => at.saturating_add_signed(by).min(last),
         };
         if let Some(path) = self.shown_path(place).map(str::to_owned) {
             self.pick(path, if extend { Pick::Range } else { Pick::Only });

@@ -2,7 +2,7 @@
 
 use super::RunEntry;
 use crate::app::words;
-use crate::train::schema::{Group, Kind, SETTINGS, Setting, Value};
+use crate::train::schema::{Kind, SETTINGS, Setting, SettingGroup, Value};
 use crate::train::{RunId, RunState, TrainSettings};
 
 /// The sort key of a cell.
@@ -87,7 +87,7 @@ pub type RunTable = CellTable<RunId>;
 /// A setting of a run.
 pub(in crate::app) fn cell(setting: &Setting, settings: &TrainSettings) -> RunCell {
     // A setting that a run does not have is no difference.
-    if setting.group == Group::FineTuning && !settings.fine_tune.is_on() {
+    if setting.group == SettingGroup::FineTuning && !settings.fine_tune.is_on() {
         return RunCell::number("–".to_owned(), None);
     }
     match setting.get(settings) {

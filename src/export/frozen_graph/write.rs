@@ -61,14 +61,14 @@ pub fn write(graph: &Graph, recipe: &Recipe) -> Result<Vec<u8>, FrozenGraphError
 }
 
 /// One operation that takes what was computed before it as its first input.
-pub(super) struct Step {
+pub(super) struct NodeDraft {
     pub op: &'static str,
     /// The inputs after the first.
     pub others: Vec<String>,
     pub attributes: Vec<(&'static str, Value)>,
 }
 
-impl Step {
+impl NodeDraft {
     pub fn new(op: &'static str, others: &[&str], attributes: Vec<(&'static str, Value)>) -> Self {
         Self {
             op,
@@ -157,7 +157,7 @@ impl Writer<'_> {
     }
 
     /// Adds nodes one after the other, of which the last has that name.
-    pub fn chain(&mut self, mut from: String, steps: Vec<Step>, name: &str) {
+    pub fn chain(&mut self, mut from: String, steps: Vec<NodeDraft>, name: &str) {
         let count = steps.len();
         for (at, step) in steps.into_iter().enumerate() {
             let to = if at + 1 == count {

@@ -8,7 +8,7 @@ use crate::onnx::{ElementType, Tensor};
 
 use super::FrozenGraphError;
 use super::schema::attr_value::{ListValue, Value};
-use super::write::{Step, Writer, type_of};
+use super::write::{NodeDraft, Writer, type_of};
 
 type Attributes = Vec<(&'static str, Value)>;
 
@@ -55,7 +55,7 @@ impl Writer<'_> {
                     ("transpose_a", Value::B(false)),
                     ("transpose_b", Value::B(true)),
                 ];
-                let mut steps = vec![Step::new("MatMul", &[weights], attributes)];
+                let mut steps = vec![NodeDraft::new("MatMul", &[weights], attributes)];
                 steps.extend(self.bias(operator));
                 self.with(steps, *activation, &name)
             }
@@ -79,7 +79,7 @@ impl Writer<'_> {
                     Binary::Minimum => "Minimum",
                 };
                 let other = inputs.get(1).map_or("", String::as_str);
-                let steps = vec![Step::new(op, &[other], vec![floats()])];
+                let steps = vec![NodeDraft::new(op, &[other], vec![floats()])];
                 self.with(steps, *activation, &name)
             }
             Kind::Unary(unary) => {
@@ -94,7 +94,11 @@ impl Writer<'_> {
             Kind::Softmax => self.softmax(operator, &name),
             // TensorFlow wants two at least.
             Kind::Concat { .. } if inputs.len() == 1 => {
-                vec![Step::new("Identity", &[], vec![self.of(operator.output)])]
+                vec![NodeDraft::new(
+                    "Identity",
+                    &[],
+                    vec![self.of(operator.output)],
+                )]
             }
             Kind::Concat { axis } => {
                 let axis = self.ints(&format!("{name}/axis"), &[], &[*axis]);
@@ -106,7 +110,7 @@ impl Writer<'_> {
                     ("N", Value::I(count)),
                     indexed_by("Tidx"),
                 ];
-                vec![Step::new("ConcatV2", &others, attributes)]
+                vec![NodeDraft::new("ConcatV2", &others, attributes)]
             }
             Kind::Reduce {
                 reduction,
@@ -121,17 +125,17 @@ impl Writer<'_> {
                 };
                 let axes = self.ints(&format!("{name}/reduction_indices"), &[axes.len()], axes);
                 let attributes = vec![floats(), indexed_by("Tidx"), ("keep_dims", Value::B(*keep))];
-                vec![Step::new(op, &[&axes], attributes)]
+                vec![NodeDraft::new(op, &[&axes], attributes)]
             }
             Kind::Pad { pads, value } => {
                 let widths: Vec<usize> = pads.iter().flatten().copied().collect();
                 let widths = self.ints(&format!("{name}/paddings"), &[pads.len(), 2], &widths);
                 let attributes = vec![self.of(operator.output), indexed_by("Tpaddings")];
                 match value {
-                    None => vec![Step::new("Pad", &[&widths], attributes)],
+                    None => vec![NodeDraft::new("Pad", &[&widths], attributes)],
                     Some(value) => {
                         let value = self.scalar(&format!("{name}/value"), *value);
-                        vec![Step::new("PadV2", &[&widths, &value], attributes)]
+                        vec![NodeDraft::new("PadV2", &[&widths, &value], attributes)]
                     }
                 }
             }
@@ -140,13 +144,13 @@ impl Writer<'_> {
                 let begin = self.ints(&format!("{name}/begin"), &[begin.len()], begin);
                 let size = self.ints(&format!("{name}/size"), &[size.len()], &size);
                 let attributes = vec![self.of(operator.output), indexed_by("Index")];
-                vec![Step::new("Slice", &[&begin, &size], attributes)]
+                vec![NodeDraft::new("Slice", &[&begin, &size], attributes)]
             }
             Kind::Reshape => vec![self.reshape(operator.output, &name)],
             Kind::Transpose { perm } => {
                 let perm = self.ints(&format!("{name}/perm"), &[perm.len()], perm);
                 let attributes = vec![self.of(operator.output), indexed_by("Tperm")];
-                vec![Step::new("Transpose", &[&perm], attributes)]
+                vec![NodeDraft::new("Transpose", &[&perm], attributes)]
             }
         };
         self.chain(first, steps, &name);
@@ -162,25 +166,30 @@ impl Writer<'_> {
         self.constant(name, &Tensor::scalar(value))
     }
 
-    fn reshape(&mut self, to: TensorId, name: &str) -> Step {
+    fn reshape(&mut self, to: TensorId, name: &str) -> NodeDraft {
         let shape = self.program.shape(to).to_vec();
         self.reshape_to(&shape, self.of(to), name)
     }
 
-    fn reshape_to(&mut self, shape: &[usize], element: (&'static str, Value), name: &str) -> Step {
+    fn reshape_to(
+        &mut self,
+        shape: &[usize],
+        element: (&'static str, Value),
+        name: &str,
+    ) -> NodeDraft {
         let shape = self.ints(&format!("{name}/shape"), &[shape.len()], shape);
-        Step::new("Reshape", &[&shape], vec![element, indexed_by("Tshape")])
+        NodeDraft::new("Reshape", &[&shape], vec![element, indexed_by("Tshape")])
     }
 
     /// The third input, added to each channel; nothing where it is zeros.
-    fn bias(&mut self, operator: &Operator) -> Option<Step> {
+    fn bias(&mut self, operator: &Operator) -> Option<NodeDraft> {
         let id = *operator.inputs.get(2)?;
         let values = self.program.floats(id);
         if values.is_some_and(|values| values.iter().all(|value| *value == 0.0)) {
             return None;
         }
         let bias = self.tensor(id);
-        Some(Step::new("BiasAdd", &[&bias], vec![floats()]))
+        Some(NodeDraft::new("BiasAdd", &[&bias], vec![floats()]))
     }
 
     fn convolution(
@@ -188,7 +197,7 @@ impl Writer<'_> {
         operator: &Operator,
         slide: &Slide,
         name: &str,
-    ) -> Result<Vec<Step>, FrozenGraphError> {
+    ) -> Result<Vec<NodeDraft>, FrozenGraphError> {
         let (Some(x), Some(kernels)) = (operator.inputs.first(), operator.inputs.get(1)) else {
             return self.refuse(operator, "has no kernels");
         };
@@ -226,7 +235,7 @@ impl Writer<'_> {
                 ("padding", text(padding)),
                 ("data_format", Value::S(b"NHWC".to_vec())),
             ];
-            Step::new(op, &[&kernel], attributes)
+            NodeDraft::new(op, &[&kernel], attributes)
         };
         let unlike = op != "Conv2D" && slide.strides[0] != slide.strides[1];
         let mut steps = if slide.dilations != [1, 1] {
@@ -248,7 +257,12 @@ impl Writer<'_> {
 
     /// A convolution that steps differently up and across, which TensorFlow's within each channel does not: at every place, of
     /// which those are taken that are meant.
-    fn step_by_step(&mut self, slide: &Slide, place: &Place, convolution: Step) -> Vec<Step> {
+    fn step_by_step(
+        &mut self,
+        slide: &Slide,
+        place: &Place,
+        convolution: NodeDraft,
+    ) -> Vec<NodeDraft> {
         let Place { output, name, .. } = place;
         let (mut paddings, mut ends) = (vec![0, 0], vec![0; output.len()]);
         for at in 0..2 {
@@ -273,7 +287,7 @@ impl Writer<'_> {
         if paddings.iter().any(|padding| *padding > 0) {
             let paddings = self.ints(&format!("{name}/paddings"), &[4, 2], &paddings);
             let attributes = vec![floats(), indexed_by("Tpaddings")];
-            steps.push(Step::new("Pad", &[&paddings], attributes));
+            steps.push(NodeDraft::new("Pad", &[&paddings], attributes));
         }
         steps.push(convolution);
         let begin = self.ints(&format!("{name}/begin"), &[4], &[0; 4]);
@@ -285,7 +299,7 @@ impl Writer<'_> {
         );
         let mut attributes = vec![floats(), indexed_by("Index")];
         attributes.extend(MASKS.map(|mask| (mask, Value::I(0))));
-        steps.push(Step::new(
+        steps.push(NodeDraft::new(
             "StridedSlice",
             &[&begin, &end, &strides],
             attributes,
@@ -295,7 +309,12 @@ impl Writer<'_> {
 
     /// A convolution with holes, as TensorFlow 1 computes it: the pixels between which there are as many as holes become
     /// images of their own.
-    fn with_holes(&mut self, slide: &Slide, place: &Place, convolution: Step) -> Vec<Step> {
+    fn with_holes(
+        &mut self,
+        slide: &Slide,
+        place: &Place,
+        convolution: NodeDraft,
+    ) -> Vec<NodeDraft> {
         let name = place.name;
         let mut paddings = Vec::new();
         let mut crops = Vec::new();
@@ -316,19 +335,19 @@ impl Writer<'_> {
         let crops = self.ints(&format!("{name}/crops"), &[2, 2], &crops);
         let attributes = |margin| vec![floats(), indexed_by("Tblock_shape"), indexed_by(margin)];
         vec![
-            Step::new(
+            NodeDraft::new(
                 "SpaceToBatchND",
                 &[&block, &paddings],
                 attributes("Tpaddings"),
             ),
             convolution,
-            Step::new("BatchToSpaceND", &[&block, &crops], attributes("Tcrops")),
+            NodeDraft::new("BatchToSpaceND", &[&block, &crops], attributes("Tcrops")),
         ]
     }
 
     /// Old versions take a matrix only.
-    fn softmax(&mut self, operator: &Operator, name: &str) -> Vec<Step> {
-        let softmax = Step::new("Softmax", &[], vec![floats()]);
+    fn softmax(&mut self, operator: &Operator, name: &str) -> Vec<NodeDraft> {
+        let softmax = NodeDraft::new("Softmax", &[], vec![floats()]);
         let shape = self.program.shape(operator.output).to_vec();
         if shape.len() == 2 {
             return vec![softmax];
@@ -340,7 +359,7 @@ impl Writer<'_> {
     }
 
     fn unary(&mut self, operator: &Operator, unary: Unary, x: &str, name: &str) {
-        let simple = |op| vec![Step::new(op, &[], vec![floats()])];
+        let simple = |op| vec![NodeDraft::new(op, &[], vec![floats()])];
         let steps = match unary {
             Unary::Clamp(activation) => match self.with(Vec::new(), activation, name) {
                 steps if steps.is_empty() => simple("Identity"),
@@ -359,7 +378,7 @@ impl Writer<'_> {
                 let gate = self.between(&format!("{name}/relu6"), "Relu6", &[&sum], vec![floats()]);
                 let inputs = [&gate, sixth.as_str()];
                 let gate = self.between(&format!("{name}/gate"), "Mul", &inputs, vec![floats()]);
-                vec![Step::new("Mul", &[&gate], vec![floats()])]
+                vec![NodeDraft::new("Mul", &[&gate], vec![floats()])]
             }
             Unary::Logistic => simple("Sigmoid"),
             Unary::Tanh => simple("Tanh"),
@@ -372,22 +391,31 @@ impl Writer<'_> {
                 let input = operator.inputs.first().copied().unwrap_or(operator.output);
                 let (_, from) = self.of(input);
                 let (_, to) = self.of(operator.output);
-                vec![Step::new("Cast", &[], vec![("SrcT", from), ("DstT", to)])]
+                vec![NodeDraft::new(
+                    "Cast",
+                    &[],
+                    vec![("SrcT", from), ("DstT", to)],
+                )]
             }
         };
         self.chain(x.to_owned(), steps, name);
     }
 
     /// The steps, and the activation after them.
-    fn with(&mut self, mut steps: Vec<Step>, activation: Activation, name: &str) -> Vec<Step> {
+    fn with(
+        &mut self,
+        mut steps: Vec<NodeDraft>,
+        activation: Activation,
+        name: &str,
+    ) -> Vec<NodeDraft> {
         match activation {
             Activation::None => {}
-            Activation::Relu => steps.push(Step::new("Relu", &[], vec![floats()])),
-            Activation::Relu6 => steps.push(Step::new("Relu6", &[], vec![floats()])),
+            Activation::Relu => steps.push(NodeDraft::new("Relu", &[], vec![floats()])),
+            Activation::Relu6 => steps.push(NodeDraft::new("Relu6", &[], vec![floats()])),
             Activation::ReluN1To1 => {
                 for (op, bound) in [("Maximum", -1.0), ("Minimum", 1.0)] {
                     let bound = self.scalar(&format!("{name}/bound"), bound);
-                    steps.push(Step::new(op, &[&bound], vec![floats()]));
+                    steps.push(NodeDraft::new(op, &[&bound], vec![floats()]));
                 }
             }
         }
@@ -401,8 +429,8 @@ impl Writer<'_> {
         let below = format!("{name}/below");
         let below = self.between(&below, "Minimum", &[x, &zero], vec![floats()]);
         let steps = vec![
-            Step::new("Mul", &[slope], vec![floats()]),
-            Step::new("Add", &[&above], vec![floats()]),
+            NodeDraft::new("Mul", &[slope], vec![floats()]),
+            NodeDraft::new("Add", &[&above], vec![floats()]),
         ];
         self.chain(below, steps, name);
     }
@@ -429,7 +457,7 @@ const MASKS: [&str; 5] = [
     "shrink_axis_mask",
 ];
 
-fn pool(op: &'static str, slide: &Slide, window: [usize; 2]) -> Step {
+fn pool(op: &'static str, slide: &Slide, window: [usize; 2]) -> NodeDraft {
     let attributes: Attributes = vec![
         floats(),
         ("ksize", list(&[1, window[0], window[1], 1])),
@@ -437,7 +465,7 @@ fn pool(op: &'static str, slide: &Slide, window: [usize; 2]) -> Step {
         ("padding", text(slide.padding)),
         ("data_format", Value::S(b"NHWC".to_vec())),
     ];
-    Step::new(op, &[], attributes)
+    NodeDraft::new(op, &[], attributes)
 }
 
 fn text(padding: Padding) -> Value {

@@ -5,15 +5,15 @@ use ffmpeg_next::util::frame::Video;
 use ffmpeg_next::{Error, Rational, Rescale, ffi, rescale};
 
 use crate::media::MediaError;
-use crate::media::gaps::Step;
+use crate::media::gaps::FilterAction;
 use crate::media::graph::{FilterGraph, is_again};
 
 use super::{Halt, Hdr, Late, Pass, SampledPicture};
 
 impl Pass {
-    pub(super) fn take(&mut self, step: Step) -> Result<(), Halt> {
+    pub(super) fn take(&mut self, step: FilterAction) -> Result<(), Halt> {
         match step {
-            Step::Push(frame) => {
+            FilterAction::Push(frame) => {
                 if self.taken == 0 && self.first.is_none() {
                     self.first = Some(reference(&frame).map_err(failed)?);
                 }
@@ -22,16 +22,18 @@ impl Pass {
                     Err(error) => self.fall_back(error),
                 }
             }
-            Step::Cut(close) => match self.graph.as_mut().map(|graph| graph.close(close.at)) {
-                None => Ok(()),
-                Some(Ok(()) | Err(Error::Eof)) => {
-                    self.cutting = true;
-                    self.until_secs = close.until_secs;
-                    Ok(())
+            FilterAction::Cut(close) => {
+                match self.graph.as_mut().map(|graph| graph.close(close.at)) {
+                    None => Ok(()),
+                    Some(Ok(()) | Err(Error::Eof)) => {
+                        self.cutting = true;
+                        self.until_secs = close.until_secs;
+                        Ok(())
+                    }
+                    Some(Err(error)) => Err(failed(error).into()),
                 }
-                Some(Err(error)) => Err(failed(error).into()),
-            },
-            Step::End(close) => {
+            }
+            FilterAction::End(close) => {
                 self.until_secs = close.until_secs;
                 Ok(self.close(close.at).map_err(failed)?)
             }

@@ -14,7 +14,7 @@ use crate::files;
 use crate::shards::ShardError;
 use crate::shards::list::{ListId, Versions};
 use crate::shards::part::{MANIFEST, altered, read_manifest};
-use crate::sweep::{Came, Figures};
+use crate::sweep::{Came, TrainedFigures};
 
 /// The only format of these parts so far.
 pub(super) const FORMAT: u32 = 1;
@@ -78,7 +78,7 @@ impl Manifest {
 }
 
 /// Whether a training can have given these figures.
-fn is_sound(figures: &Figures) -> bool {
+fn is_sound(figures: &TrainedFigures) -> bool {
     let accuracies = [figures.validation_accuracy, figures.test_accuracy];
     let interval = figures.test_95.unwrap_or_default();
     accuracies

@@ -9,7 +9,7 @@ use half::f16;
 use crate::backbone::{ActivationSource, Activations, Architecture, Blocks, Depth, Plan, Views};
 use crate::jobs::Work;
 use crate::project::{Project, Split};
-use crate::train::batches::{Row, Side};
+use crate::train::batches::{LabelledFrames, ViewOfFrame};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::data::{Splitting, select};
 use crate::train::head::Sizes;
@@ -348,7 +348,8 @@ fn view_secs(
         0,
         work,
     )?;
-    let wanted = |view: u32| -> Vec<Row> { (0..sample.len()).map(|frame| (frame, view)).collect() };
+    let wanted =
+        |view: u32| -> Vec<ViewOfFrame> { (0..sample.len()).map(|frame| (frame, view)).collect() };
     // The first round also loads the sessions.
     rows.ensure(&wanted(0), work)?;
     let began = Instant::now();
@@ -360,12 +361,12 @@ fn view_secs(
 struct Nothing;
 
 impl Rows for Nothing {
-    fn fill(&mut self, _: &[Row], out: &mut [f16], _: &Work) -> Result<(), TrainError> {
+    fn fill(&mut self, _: &[ViewOfFrame], out: &mut [f16], _: &Work) -> Result<(), TrainError> {
         out.fill(f16::ONE);
         Ok(())
     }
 
-    fn ensure(&mut self, _: &[Row], _: &Work) -> Result<(), TrainError> {
+    fn ensure(&mut self, _: &[ViewOfFrame], _: &Work) -> Result<(), TrainError> {
         Ok(())
     }
 }
@@ -389,11 +390,11 @@ pub(super) fn step_secs(
     let hidden = hidden.map(|(w, b)| Hidden { w, b });
     let head = Head { hidden, w, b };
     let (network, initial) = network(blocks, plan, &settings.fine_tune, &head, work)?;
-    let train = Side {
+    let train = LabelledFrames {
         frames: (0..sizes.classes).collect(),
         y: (0..sizes.classes as i64).collect(),
     };
-    let nobody = Side::default();
+    let nobody = LabelledFrames::default();
     let recipe = settings.recipe(Part::FineTuning, 0);
     let begin = Checkpoint::beginning(&recipe.optimization, &initial);
     let batch = settings.fine_tune.learn.batch_size.max(1);

@@ -6,22 +6,32 @@ use crate::backbone::Activations;
 use crate::jobs::Work;
 use crate::onnx::{ElementType, Loop, OnnxError};
 use crate::train::TrainError;
-use crate::train::batches::{Batches, Feed, Part, Row};
+use crate::train::batches::{Batches, Feed, Part, ViewOfFrame};
 
 /// Where activations come from.
 pub(super) trait Rows {
     /// Writes the activations of `wanted` into `out`, one after the other.
-    fn fill(&mut self, wanted: &[Row], out: &mut [f16], work: &Work) -> Result<(), TrainError>;
+    fn fill(
+        &mut self,
+        wanted: &[ViewOfFrame],
+        out: &mut [f16],
+        work: &Work,
+    ) -> Result<(), TrainError>;
     /// Computes those of `wanted` that are not in memory yet.
-    fn ensure(&mut self, wanted: &[Row], work: &Work) -> Result<(), TrainError>;
+    fn ensure(&mut self, wanted: &[ViewOfFrame], work: &Work) -> Result<(), TrainError>;
 }
 
 impl Rows for Activations {
-    fn fill(&mut self, wanted: &[Row], out: &mut [f16], work: &Work) -> Result<(), TrainError> {
+    fn fill(
+        &mut self,
+        wanted: &[ViewOfFrame],
+        out: &mut [f16],
+        work: &Work,
+    ) -> Result<(), TrainError> {
         Ok(Self::fill(self, wanted, out, work)?)
     }
 
-    fn ensure(&mut self, wanted: &[Row], work: &Work) -> Result<(), TrainError> {
+    fn ensure(&mut self, wanted: &[ViewOfFrame], work: &Work) -> Result<(), TrainError> {
         Ok(Self::ensure(self, wanted, work)?)
     }
 }
@@ -61,14 +71,14 @@ impl Batches for RowBatches<'_> {
         })
     }
 
-    fn ensure(&mut self, rows: &[Row], work: &Work) -> Result<(), TrainError> {
+    fn ensure(&mut self, rows: &[ViewOfFrame], work: &Work) -> Result<(), TrainError> {
         self.rows.ensure(rows, work)
     }
 
     fn write(
         &mut self,
         _: Part,
-        rows: &[Row],
+        rows: &[ViewOfFrame],
         y: &[i64],
         to: &mut Loop,
         work: &Work,

@@ -24,7 +24,7 @@ use crate::graph::{Graph, Sliding, ValueId};
 use crate::jobs::Work;
 use crate::onnx::{ElementType, Tensor};
 use crate::train::Optimizer;
-use crate::train::batches::{Draw, Purpose, Row, Side};
+use crate::train::batches::{Draw, LabelledFrames, Purpose, ViewOfFrame};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::learner::{End, Learner, Report};
 use crate::train::optimizer::{Weight, matrix};
@@ -102,7 +102,12 @@ struct Table {
 }
 
 impl Rows for Table {
-    fn fill(&mut self, wanted: &[Row], out: &mut [f16], work: &Work) -> Result<(), TrainError> {
+    fn fill(
+        &mut self,
+        wanted: &[ViewOfFrame],
+        out: &mut [f16],
+        work: &Work,
+    ) -> Result<(), TrainError> {
         self.filled += 1;
         if self.cancel_at == Some(self.filled) {
             work.cancel();
@@ -114,7 +119,7 @@ impl Rows for Table {
         Ok(())
     }
 
-    fn ensure(&mut self, _: &[Row], work: &Work) -> Result<(), TrainError> {
+    fn ensure(&mut self, _: &[ViewOfFrame], work: &Work) -> Result<(), TrainError> {
         Ok(work.check()?)
     }
 }
@@ -138,7 +143,12 @@ fn table(cut: &[usize], frames: usize) -> Table {
     }
 }
 
-fn case() -> (Arc<Network>, Vec<Tensor>, TrainSettings, [Side; 2]) {
+fn case() -> (
+    Arc<Network>,
+    Vec<Tensor>,
+    TrainSettings,
+    [LabelledFrames; 2],
+) {
     let small = small(1);
     let mut weights: Vec<Weight> = small
         .weights
@@ -181,7 +191,7 @@ fn case() -> (Arc<Network>, Vec<Tensor>, TrainSettings, [Side; 2]) {
         },
         ..TrainSettings::default()
     };
-    let side = |range: std::ops::Range<usize>| Side {
+    let side = |range: std::ops::Range<usize>| LabelledFrames {
         y: range.clone().map(|frame| (frame % 3) as i64).collect(),
         frames: range.collect(),
     };
@@ -213,7 +223,7 @@ fn train(
 
 /// [`train`] on other sides than those of the [`case`].
 fn train_on(
-    [train, validation]: &[Side; 2],
+    [train, validation]: &[LabelledFrames; 2],
     from: Checkpoint,
     steps: u32,
     cancel_at: Option<usize>,
@@ -233,7 +243,7 @@ fn train_on(
 /// [`train_on`] with a recipe of its own.
 fn train_by(
     recipe: &Recipe,
-    sides: [&Side; 2],
+    sides: [&LabelledFrames; 2],
     from: Checkpoint,
     steps: u32,
     cancel_at: Option<usize>,
@@ -337,7 +347,7 @@ fn the_best_weights_have_the_figures_of_the_labels_of_today() {
         "{best:?}"
     );
     let mut none = sides;
-    none[1] = Side::default();
+    none[1] = LabelledFrames::default();
     let (_, after, _) = train_on(&none, last, 200, None, &settings);
     assert_eq!((after.place.best, after.best), (None, None));
 }

@@ -7,7 +7,7 @@ use crate::backbone::{ActivationSource, Activations, Blocks, FineTunedWeights, b
 use crate::jobs::Work;
 use crate::onnx::Tensor;
 use crate::project::{Project, Split};
-use crate::train::batches::Side;
+use crate::train::batches::LabelledFrames;
 use crate::train::checkpoint::Store;
 use crate::train::data::Prepared;
 use crate::train::head::{Examples, correct, tested};
@@ -58,7 +58,7 @@ pub(in crate::train) fn fine_tune(
         fine_tune.cache_budget_bytes,
         work,
     )?;
-    let side = |split: Split, examples: &Examples| Side {
+    let side = |split: Split, examples: &Examples| LabelledFrames {
         frames: prepared
             .frames
             .iter()

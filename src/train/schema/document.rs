@@ -5,7 +5,7 @@ use std::fmt;
 use crate::project::Noun;
 use crate::train::TrainSettings;
 
-use super::{Group, Kind, SETTINGS, Setting};
+use super::{Kind, SETTINGS, Setting, SettingGroup};
 
 /// `docs/settings.md`, in Markdown.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ impl fmt::Display for Document {
             "# Settings of a training\n\nEach is an option of `salamander train` and a field of the window. Without it, its \
              default is taken. This page is made from the schema in `src/train/schema/`.\n",
         )?;
-        for group in Group::ALL {
+        for group in SettingGroup::ALL {
             write!(f, "\n## {}\n", group.title())?;
             for setting in SETTINGS.iter().filter(|setting| setting.group == group) {
                 section(f, setting)?;

@@ -17,7 +17,7 @@ pub use table::SETTINGS;
 
 /// What a setting belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
+pub enum SettingGroup {
     /// Images, network and split.
     Data,
     /// The training of the head.
@@ -28,7 +28,7 @@ pub enum Group {
     Views,
 }
 
-impl Group {
+impl SettingGroup {
     /// All groups, in the order in which they are shown.
     pub const ALL: [Self; 4] = [Self::Data, Self::Head, Self::FineTuning, Self::Views];
 
@@ -50,7 +50,7 @@ pub struct Setting {
     /// Its name in files; with hyphens, its option on the command line.
     pub key: &'static str,
     /// What it belongs to.
-    pub group: Group,
+    pub group: SettingGroup,
     /// Its name on the screen.
     pub title: &'static str,
     /// What its numbers count: a word that stands behind them, or nothing. `{images}` stands for the
@@ -346,10 +346,10 @@ impl Setting {
     #[must_use]
     pub fn plays(&self, of: &TrainSettings) -> bool {
         match self.group {
-            Group::Data | Group::Head => true,
-            Group::FineTuning => of.fine_tune.is_on(),
+            SettingGroup::Data | SettingGroup::Head => true,
+            SettingGroup::FineTuning => of.fine_tune.is_on(),
             // Their number says whether there are any.
-            Group::Views => of.fine_tune.has_views() || self.key == "views",
+            SettingGroup::Views => of.fine_tune.has_views() || self.key == "views",
         }
     }
 
@@ -390,7 +390,8 @@ impl TrainSettings {
                 TrainError::Setting(format!("--{option} cannot be “{text}”: {wrong}"))
             })?;
         }
-        let changes = |setting: &&Setting| setting.group == Group::Views && setting.key != "views";
+        let changes =
+            |setting: &&Setting| setting.group == SettingGroup::Views && setting.key != "views";
         let mut changes = SETTINGS.iter().filter(changes);
         if !given.contains_key("views") && changes.any(|change| given.contains_key(change.key)) {
             self.fine_tune.views = Some(VIEWS_UNLESS_SAID);

@@ -3,7 +3,7 @@
 
 use prost::Message;
 
-use crate::train::schema::{Group, SETTINGS, Value};
+use crate::train::schema::{SETTINGS, SettingGroup, Value};
 use crate::train::{Run, TrainError, TrainSettings, files};
 
 use super::proto::{
@@ -86,10 +86,10 @@ impl Events {
 
 /// The settings of a run, of the parts that it has.
 fn session_start(settings: &TrainSettings, start: f64) -> SummaryValue {
-    let plays = |group: Group| match group {
-        Group::Data | Group::Head => true,
-        Group::FineTuning => settings.fine_tune.is_on(),
-        Group::Views => settings.fine_tune.has_views(),
+    let plays = |group: SettingGroup| match group {
+        SettingGroup::Data | SettingGroup::Head => true,
+        SettingGroup::FineTuning => settings.fine_tune.is_on(),
+        SettingGroup::Views => settings.fine_tune.has_views(),
     };
     let hparams = SETTINGS
         .iter()

@@ -7,7 +7,7 @@ use crate::app::{Action, ForeseenSweep, SweepAction, SweepDraft, words};
 use crate::backbone::{Architecture, Depth};
 use crate::sweep::RankBy;
 use crate::train::TrainSettings;
-use crate::train::schema::{Group, Kind, SETTINGS, Setting};
+use crate::train::schema::{Kind, SETTINGS, Setting, SettingGroup};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::tokens;
@@ -194,7 +194,8 @@ fn axes_ui(ui: &mut Ui, draft: &mut SweepDraft, base: &TrainSettings) {
                 let elsewhere = ["architecture", "depth", "cache_budget"].contains(&setting.key);
                 if there
                     || elsewhere
-                    || matches!(setting.kind, Kind::Switch { .. }) && setting.group == Group::Data
+                    || matches!(setting.kind, Kind::Switch { .. })
+                        && setting.group == SettingGroup::Data
                 {
                     continue;
                 }

@@ -7,7 +7,7 @@ use egui::{
 
 use super::layout::{Band, HEADER, Layout};
 use crate::app::{
-    Action, Command, LabelAction, Pick, Picture, PictureKey, Session, Show, Step, class_key,
+    Action, Command, CursorMove, LabelAction, Pick, Picture, PictureKey, Session, Show, class_key,
     file_name, image_name, words,
 };
 use crate::project::{Frame, Label, Noun, SourceKind};
@@ -49,7 +49,7 @@ const HOLD: f64 = 0.3;
 fn layout(ui: &Ui, cx: &Cx<'_>, session: &Session) -> Layout {
     // Room for the scroll bar, so that it covers no thumbnail.
     let width = ui.available_width() - 10.0;
-    Layout::new(&session.label.groups, width, cx.app.prefs.thumb_width)
+    Layout::new(&session.label.sections, width, cx.app.prefs.thumb_width)
 }
 
 /// The keys of the grid, while a frame is shown large in its place.
@@ -122,7 +122,7 @@ fn arrows(ui: &Ui, cx: &mut Cx<'_>, session: &Session, layout: &Layout) {
         .cursor
         .as_ref()
         .and_then(|path| session.place_of(path));
-    let by = |to: usize| Step::By(to as isize - at.unwrap_or(0) as isize);
+    let by = |to: usize| CursorMove::By(to as isize - at.unwrap_or(0) as isize);
     let page = (ui.available_height() / layout.cell.y).max(1.0) as usize;
     // With Shift first: a shortcut without it would match as well.
     for extend in [true, false] {
@@ -134,10 +134,10 @@ fn arrows(ui: &Ui, cx: &mut Cx<'_>, session: &Session, layout: &Layout) {
         let pressed = |key| ctx.input_mut(|input| input.consume_key(modifiers, key));
         let mut step = None;
         if pressed(Key::ArrowLeft) {
-            step = Some(Step::By(-1));
+            step = Some(CursorMove::By(-1));
         }
         if pressed(Key::ArrowRight) {
-            step = Some(Step::By(1));
+            step = Some(CursorMove::By(1));
         }
         if pressed(Key::ArrowUp) {
             step = Some(by(layout.row_step(at.unwrap_or(0), false)));
@@ -148,13 +148,13 @@ fn arrows(ui: &Ui, cx: &mut Cx<'_>, session: &Session, layout: &Layout) {
         if pressed(Key::PageDown) || pressed(Key::PageUp) {
             let rows = (page * layout.columns) as isize;
             let down = ctx.input(|input| input.key_down(Key::PageDown));
-            step = Some(Step::By(if down { rows } else { -rows }));
+            step = Some(CursorMove::By(if down { rows } else { -rows }));
         }
         if pressed(Key::Home) {
-            step = Some(Step::First);
+            step = Some(CursorMove::First);
         }
         if pressed(Key::End) {
-            step = Some(Step::Last);
+            step = Some(CursorMove::Last);
         }
         if let Some(step) = step {
             cx.act(Action::Label(LabelAction::Move(step, extend)));
@@ -171,9 +171,9 @@ fn arrows(ui: &Ui, cx: &mut Cx<'_>, session: &Session, layout: &Layout) {
 
 fn header_ui(ui: &Ui, session: &Session, band: &Band, origin: Pos2) {
     let t = tokens(ui);
-    let group = session.label.groups.get(band.group);
-    let source = group
-        .and_then(|group| group.source.as_ref())
+    let section = session.label.sections.get(band.section);
+    let source = section
+        .and_then(|section| section.source.as_ref())
         .and_then(|id| session.source(id));
     let noun = match source.map(|source| source.kind) {
         Some(SourceKind::Video) => Noun::Frame,
@@ -188,7 +188,7 @@ fn header_ui(ui: &Ui, session: &Session, band: &Band, origin: Pos2) {
             };
             (source.name.clone(), length)
         }
-        None if group.is_some_and(|group| group.source.is_some()) => (
+        None if section.is_some_and(|section| section.source.is_some()) => (
             session
                 .noun()
                 .fill("{Images} of a source that is not listed")

@@ -1,21 +1,21 @@
-//! Where each thumbnail of the grid is: groups under headers, rows of equal cells.
+//! Where each thumbnail of the grid is: sections under headers, rows of equal cells.
 
 use egui::{Pos2, Rect, Vec2, pos2, vec2};
 
-use crate::app::Group;
+use crate::app::GridSection;
 
-/// Height of a group's header, points.
+/// Height of a section's header, points.
 pub const HEADER: f32 = 30.0;
 /// Space between thumbnails, points.
 pub const GAP: f32 = 6.0;
 /// Height of a thumbnail in parts of its width.
 const ASPECT: f32 = 0.76;
 
-/// A group and its place from top to bottom.
+/// A section and its place from top to bottom.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Band {
-    /// Index of the group.
-    pub group: usize,
+    /// Index of the section.
+    pub section: usize,
     /// Top of its header.
     pub top: f32,
     /// Below its last row.
@@ -33,32 +33,32 @@ pub struct Layout {
     pub cell: Vec2,
     /// Thumbnails in a row.
     pub columns: usize,
-    /// The groups.
+    /// The sections.
     pub bands: Vec<Band>,
     /// Height of everything.
     pub height: f32,
 }
 
 impl Layout {
-    /// Lays `groups` out in `width` points with thumbnails of about `thumb` points.
+    /// Lays `sections` out in `width` points with thumbnails of about `thumb` points.
     #[must_use]
-    pub fn new(groups: &[Group], width: f32, thumb: f32) -> Self {
+    pub fn new(sections: &[GridSection], width: f32, thumb: f32) -> Self {
         let columns = (((width + GAP) / (thumb + GAP)).floor() as usize).max(1);
         let cell_width = ((width - GAP * (columns - 1) as f32) / columns as f32).max(8.0);
         let cell = vec2(cell_width, (cell_width * ASPECT).round());
         let mut top = 0.0;
-        let bands = groups
+        let bands = sections
             .iter()
             .enumerate()
-            .map(|(index, group)| {
-                let rows = group.len.div_ceil(columns);
+            .map(|(index, section)| {
+                let rows = section.len.div_ceil(columns);
                 let bottom = top + HEADER + rows as f32 * (cell.y + GAP);
                 let band = Band {
-                    group: index,
+                    section: index,
                     top,
                     bottom,
-                    start: group.start,
-                    len: group.len,
+                    start: section.start,
+                    len: section.len,
                 };
                 top = bottom + 4.0;
                 band
@@ -84,7 +84,7 @@ impl Layout {
         Some(self.rect_in(band, place - band.start))
     }
 
-    /// Where the `index`th thumbnail of a group is.
+    /// Where the `index`th thumbnail of a section is.
     #[must_use]
     pub fn rect_in(&self, band: &Band, index: usize) -> Rect {
         let (row, column) = (index / self.columns, index % self.columns);
@@ -97,7 +97,7 @@ impl Layout {
         )
     }
 
-    /// The groups that reach into `from..to` from top to bottom.
+    /// The sections that reach into `from..to` from top to bottom.
     #[must_use]
     pub fn visible(&self, from: f32, to: f32) -> &[Band] {
         let first = self.bands.partition_point(|band| band.bottom < from);
@@ -105,7 +105,7 @@ impl Layout {
         self.bands.get(first..last.max(first)).unwrap_or_default()
     }
 
-    /// The thumbnails of a group that reach into `from..to`, as indices within the group.
+    /// The thumbnails of a section that reach into `from..to`, as indices within the section.
     #[must_use]
     pub fn visible_in(&self, band: &Band, from: f32, to: f32) -> std::ops::Range<usize> {
         let step = self.cell.y + GAP;
@@ -180,20 +180,20 @@ mod tests {
     use super::*;
 
     fn layout() -> Layout {
-        let groups = [
-            Group {
+        let sections = [
+            GridSection {
                 source: None,
                 start: 0,
                 len: 7,
             },
-            Group {
+            GridSection {
                 source: None,
                 start: 7,
                 len: 2,
             },
         ];
         // Three columns of exactly 100 points.
-        Layout::new(&groups, 312.0, 100.0)
+        Layout::new(&sections, 312.0, 100.0)
     }
 
     #[test]
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_walked_across_groups() {
+    fn rows_are_walked_across_sections() {
         let layout = layout();
         assert_eq!(layout.row_step(1, true), 4);
         assert_eq!(layout.row_step(5, true), 6);

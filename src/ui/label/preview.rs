@@ -2,7 +2,7 @@
 
 use egui::{Align, CornerRadius, Layout, Rect, Sense, Sides, Ui, UiBuilder, pos2, vec2};
 
-use crate::app::{Action, LabelAction, Picture, Session, Step, image_name, words};
+use crate::app::{Action, CursorMove, LabelAction, Picture, Session, image_name, words};
 use crate::project::Label;
 use crate::ui::Cx;
 use crate::ui::icons;
@@ -77,7 +77,7 @@ pub fn preview_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, rect: Rect, z
         let place = Rect::from_center_size(pos2(x, room.center().y), vec2(32.0, 32.0));
         let mut side = ui.new_child(UiBuilder::new().max_rect(place));
         if icon_button(&mut side, glyph, &session.noun().fill(label), "").clicked() {
-            cx.act(Action::Label(LabelAction::Move(Step::By(by), false)));
+            cx.act(Action::Label(LabelAction::Move(CursorMove::By(by), false)));
         }
     }
     if back.double_clicked() {

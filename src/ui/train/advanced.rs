@@ -7,7 +7,7 @@ use super::settings::preset_ui;
 use crate::app::Session;
 use crate::backbone::Depth;
 use crate::train::TrainSettings;
-use crate::train::schema::{Group, SETTINGS};
+use crate::train::schema::{SETTINGS, SettingGroup};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::tokens;
@@ -58,15 +58,15 @@ pub(super) fn advanced_ui(
             "The head alone, by 4,000 steps of plain descent, without views",
         ],
     );
-    for group in Group::ALL {
+    for group in SettingGroup::ALL {
         group_ui(ui, session, settings, group);
     }
 }
 
-fn group_ui(ui: &mut Ui, session: &Session, settings: &mut TrainSettings, group: Group) {
+fn group_ui(ui: &mut Ui, session: &Session, settings: &mut TrainSettings, group: SettingGroup) {
     separator(ui);
     section(ui, group.title(), |_| {});
-    if group == Group::FineTuning && session.depth() == Some(Depth::Head) {
+    if group == SettingGroup::FineTuning && session.depth() == Some(Depth::Head) {
         let t = tokens(ui);
         let words = "They count when the depth is more than the head.";
         ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
@@ -76,7 +76,7 @@ fn group_ui(ui: &mut Ui, session: &Session, settings: &mut TrainSettings, group:
             continue;
         }
         // What views may change counts where there are some.
-        let of_views = group == Group::Views && setting.key != "views";
+        let of_views = group == SettingGroup::Views && setting.key != "views";
         if of_views && settings.fine_tune.views == Some(0) {
             continue;
         }

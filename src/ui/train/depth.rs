@@ -30,7 +30,7 @@ pub(super) fn depth_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             Some(depth) => format!("Recommended: {}", depth.title()),
             None => "Recommended".to_owned(),
         };
-        let automatic = Row {
+        let automatic = DepthRow {
             title: &title,
             figures: "by the number of images and the time it takes",
             mark: "",
@@ -50,7 +50,7 @@ pub(super) fn depth_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         });
         for (depth, of) in rows {
             let figures = of.map(|of| figures(of, "about")).unwrap_or_default();
-            let row = Row {
+            let row = DepthRow {
                 title: depth.title(),
                 figures: &figures,
                 mark: if recommended == Some(depth) {
@@ -143,7 +143,7 @@ fn tip(depth: Depth, of: Option<&DepthEstimate>) -> String {
     text
 }
 
-struct Row<'a> {
+struct DepthRow<'a> {
     title: &'a str,
     figures: &'a str,
     mark: &'a str,
@@ -151,7 +151,7 @@ struct Row<'a> {
 }
 
 /// A line of the list, with its figures below the title.
-fn row_ui(ui: &mut Ui, row: &Row<'_>) -> Response {
+fn row_ui(ui: &mut Ui, row: &DepthRow<'_>) -> Response {
     let t = tokens(ui);
     // As high without figures, so that nothing jumps when they come.
     let size = vec2(ui.available_width(), ROW);

@@ -7,7 +7,7 @@ use super::cells::{self, ROW, Sorted, cells_ui, head_ui, paint_row};
 use crate::app::{
     Action, EvaluateAction, Session, SweepAction, SweepCells, SweepEntry, TrainAction, words,
 };
-use crate::sweep::{Cost, Row, State, SweepId};
+use crate::sweep::{Cost, State, SweepId, SweepRow};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
@@ -114,7 +114,7 @@ fn chosen_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &SweepEntry
 }
 
 /// A configuration by the settings in which it differs: `lite0@96 · last-1 · 2000`; one alone by its architecture.
-fn title(entry: &SweepEntry, row: &Row) -> String {
+fn title(entry: &SweepEntry, row: &SweepRow) -> String {
     let settings = &row.settings;
     let playing = entry.table.settings.iter();
     let words: Vec<String> = playing
@@ -133,7 +133,7 @@ fn title(entry: &SweepEntry, row: &Row) -> String {
 }
 
 /// `lite0@96 · last-1 · 2000: 91.2 % on validation, 90.1 % on test images`
-fn details(entry: &SweepEntry, row: &Row) -> String {
+fn details(entry: &SweepEntry, row: &SweepRow) -> String {
     let mut words = title(entry, row);
     if let Some(score) = row.validation {
         words = format!("{words}: {} on validation", words::percent(score.value));
@@ -209,9 +209,9 @@ fn plot_ui(
         Cost::Latency => ("ms", 1.0),
     };
     let rows = &entry.table.rows;
-    let score = |row: &Row| if view.test { row.test } else { row.validation };
-    let place = |row: &Row| Some([row.cost(view.cost)? * scale, score(row)?.value * 100.0]);
-    let placed: Vec<(usize, &Row, [f64; 2])> = rows
+    let score = |row: &SweepRow| if view.test { row.test } else { row.validation };
+    let place = |row: &SweepRow| Some([row.cost(view.cost)? * scale, score(row)?.value * 100.0]);
+    let placed: Vec<(usize, &SweepRow, [f64; 2])> = rows
         .iter()
         .enumerate()
         .filter_map(|(index, row)| Some((index, row, place(row)?)))

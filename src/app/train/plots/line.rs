@@ -1,7 +1,7 @@
 //! One curve, kept as it is drawn: it takes in new points as they arrive, never more in a frame than it may.
 
 use super::track::{Stretch, Track};
-use super::{Axis, Metric, Side};
+use super::{Axis, CurveSide, Metric};
 use crate::train::{At, CurvePoint};
 
 /// Places of which an interval of percentiles is taken, per curve.
@@ -60,7 +60,7 @@ pub struct Sample {
 #[derive(Debug, Clone, Copy)]
 pub enum Points<'a> {
     /// Among the evaluations of a run.
-    Evaluations(&'a [CurvePoint], &'a Metric, Side),
+    Evaluations(&'a [CurvePoint], &'a Metric, CurveSide),
     /// A series of their own.
     Scalars(&'a [At<f32>], &'a Metric),
 }
@@ -98,12 +98,12 @@ impl Points<'_> {
     }
 }
 
-fn value(point: &CurvePoint, metric: &Metric, side: Side) -> Option<f32> {
+fn value(point: &CurvePoint, metric: &Metric, side: CurveSide) -> Option<f32> {
     match (metric.tag(), side) {
-        ("accuracy", Side::Train) => Some(point.train_accuracy),
-        ("accuracy", Side::Validation) => point.validation_accuracy,
-        ("cross_entropy", Side::Train) => Some(point.train_cross_entropy),
-        ("cross_entropy", Side::Validation) => point.validation_cross_entropy,
+        ("accuracy", CurveSide::Train) => Some(point.train_accuracy),
+        ("accuracy", CurveSide::Validation) => point.validation_accuracy,
+        ("cross_entropy", CurveSide::Train) => Some(point.train_cross_entropy),
+        ("cross_entropy", CurveSide::Validation) => point.validation_cross_entropy,
         _ => None,
     }
 }
@@ -389,7 +389,7 @@ mod tests {
         }
     }
 
-    fn line(points: &[CurvePoint], metric: &Metric, side: Side, smoothing: f64) -> Line {
+    fn line(points: &[CurvePoint], metric: &Metric, side: CurveSide, smoothing: f64) -> Line {
         let mut line = Line::default();
         let points = Points::Evaluations(points, metric, side);
         line.follow(points, smoothing, &mut Budget::new(usize::MAX));
@@ -431,8 +431,8 @@ mod tests {
             .map(|at| point(at * 10, 0.5, at.is_multiple_of(10).then_some(0.75)))
             .collect();
         let of = |side| line(&points, &Metric::ACCURACY, side, 0.6);
-        assert!(of(Side::Validation).is_sparse() && !of(Side::Train).is_sparse());
-        assert_eq!(of(Side::Validation).len(), 3);
+        assert!(of(CurveSide::Validation).is_sparse() && !of(CurveSide::Train).is_sparse());
+        assert_eq!(of(CurveSide::Validation).len(), 3);
     }
 
     #[test]
@@ -442,7 +442,7 @@ mod tests {
             point(10, 0.75, Some(0.25)),
             point(20, f32::NAN, Some(0.5)),
         ];
-        let train = line(&points, &Metric::ACCURACY, Side::Train, 0.0);
+        let train = line(&points, &Metric::ACCURACY, CurveSide::Train, 0.0);
         assert_eq!(train.len(), 2);
         let look = train.look(1).unwrap();
         assert_eq!((look.step, look.secs), (10, 0.1));
@@ -451,11 +451,11 @@ mod tests {
         assert_eq!(train.at(0.02, Axis::Time), Some(0));
         assert_eq!(train.at(50.0, Axis::Step), None);
         assert_eq!(train.range(true), Some([50.0, 75.0]));
-        let validation = line(&points, &Metric::ACCURACY, Side::Validation, 0.0);
+        let validation = line(&points, &Metric::ACCURACY, CurveSide::Validation, 0.0);
         assert_eq!(validation.look(0).map(|look| look.step), Some(10));
         assert_eq!(validation.end(Axis::Step), Some(20.0));
         let other = Metric::new("learning_rate");
-        assert!(line(&points, &other, Side::Train, 0.0).is_empty());
+        assert!(line(&points, &other, CurveSide::Train, 0.0).is_empty());
     }
 
     #[test]
@@ -469,12 +469,12 @@ mod tests {
                 )
             })
             .collect();
-        let whole = line(&points, &Metric::ACCURACY, Side::Train, 0.9);
+        let whole = line(&points, &Metric::ACCURACY, CurveSide::Train, 0.9);
         let mut grown = Line::default();
         let mut frames = 0;
         // They arrive while they are taken in, and the smoothing changes twice.
         for known in [100, 100, 400, 1000] {
-            let of = Points::Evaluations(&points[..known], &Metric::ACCURACY, Side::Train);
+            let of = Points::Evaluations(&points[..known], &Metric::ACCURACY, CurveSide::Train);
             for smoothing in [0.6, 0.3, 0.9] {
                 let mut budget = Budget::new(150);
                 grown.follow(of, smoothing, &mut budget);
@@ -482,7 +482,7 @@ mod tests {
                 frames += 1;
             }
         }
-        let of = Points::Evaluations(&points, &Metric::ACCURACY, Side::Train);
+        let of = Points::Evaluations(&points, &Metric::ACCURACY, CurveSide::Train);
         while !grown.is_settled(of, 0.9) {
             grown.follow(of, 0.9, &mut Budget::new(150));
             frames += 1;
@@ -500,12 +500,12 @@ mod tests {
         assert_eq!(budget.spent(), 0);
         let mut more = points.clone();
         more.push(point(1000, 0.5, None));
-        let of = Points::Evaluations(&more, &Metric::ACCURACY, Side::Train);
+        let of = Points::Evaluations(&more, &Metric::ACCURACY, CurveSide::Train);
         grown.follow(of, 0.9, &mut budget);
         assert_eq!((budget.spent(), grown.len()), (1, 1001));
         // Another training begins again.
         let other = [point(0, 0.1, None), point(1, 0.2, None)];
-        let of = Points::Evaluations(&other, &Metric::ACCURACY, Side::Train);
+        let of = Points::Evaluations(&other, &Metric::ACCURACY, CurveSide::Train);
         grown.follow(of, 0.9, &mut budget);
         assert_eq!(grown.len(), 2);
     }
@@ -513,7 +513,7 @@ mod tests {
     #[test]
     fn a_section_is_found_without_looking_at_the_others() {
         let points: Vec<CurvePoint> = (0..10_000).map(|at| point(at * 10, 0.5, None)).collect();
-        let line = line(&points, &Metric::ACCURACY, Side::Train, 0.0);
+        let line = line(&points, &Metric::ACCURACY, CurveSide::Train, 0.0);
         let stretch = line.stretch([50_000.0, 50_100.0], Axis::Step);
         assert_eq!(
             stretch,

@@ -16,7 +16,7 @@ pub use filter::RunFilter;
 pub use line::{Budget, Line, Look, Points};
 pub use track::Stretch;
 
-pub use crate::train::MetricSide as Side;
+pub use crate::train::MetricSide as CurveSide;
 
 /// What the horizontal axis counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -16,7 +16,7 @@ use crate::graph::{CrossEntropy, Dim, Graph, Sliding, ValueId, gradients};
 use crate::jobs::Work;
 use crate::onnx::{ElementType, Session, Tensor};
 use crate::train::Head;
-use crate::train::batches::{Draw, Part, Purpose, Row};
+use crate::train::batches::{Draw, Part, Purpose, ViewOfFrame};
 use crate::train::mixup;
 use crate::train::parts::{self, Objective};
 use crate::train::problem::{Inputs, Problem};
@@ -252,7 +252,7 @@ fn by_parts(images: usize, mixes: bool) -> Vec<Tensor> {
     }
     graph.prune();
     let mut rows = table(&network.cut, BATCH);
-    let wanted: Vec<Row> = (0..BATCH).map(|frame| (frame, 0)).collect();
+    let wanted: Vec<ViewOfFrame> = (0..BATCH).map(|frame| (frame, 0)).collect();
     let mut x = vec![f16::ZERO; BATCH * network.row_len()];
     rows.fill(&wanted, &mut x, &Work::new()).unwrap();
     let x = Tensor::new([BATCH, network.row_len()], x);

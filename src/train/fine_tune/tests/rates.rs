@@ -78,7 +78,7 @@ fn after_a_step(factor: f32, slower: &[&str]) -> Vec<(String, Tensor)> {
         },
         ..settings.fine_tune
     };
-    let nobody = super::Side::default();
+    let nobody = super::LabelledFrames::default();
     let mut rows = table(&network.cut, 180);
     let begin = beginning(&settings, &initial);
     let (network, work) = (Arc::new(network), Work::new());

@@ -1,13 +1,13 @@
 //! Settings of the images, the network and the split.
 
 use crate::backbone::Architecture;
-use crate::train::schema::{ChoiceOption, Group, Kind, Setting};
+use crate::train::schema::{ChoiceOption, Kind, Setting, SettingGroup};
 
 use super::{FITS, SAMPLINGS, WEIGHTINGS, large, place_of, small};
 
 pub(super) const ARCHITECTURE: Setting = Setting {
     key: "architecture",
-    group: Group::Data,
+    group: SettingGroup::Data,
     title: "Architecture",
     unit: "",
     brief: "The backbone and its input size in pixels, as `salamander architectures` lists them",
@@ -25,7 +25,7 @@ pub(super) const ARCHITECTURE: Setting = Setting {
 
 pub(super) const DEPTH: Setting = Setting {
     key: "depth",
-    group: Group::Data,
+    group: SettingGroup::Data,
     title: "Depth",
     unit: "",
     brief: "How much of the network is trained: `head`, `last-1` (the last block too), `last-3`, `stage`, `two-stages` or `all`",
@@ -44,7 +44,7 @@ pub(super) const DEPTH: Setting = Setting {
 
 pub(super) const FIT: Setting = Setting {
     key: "fit",
-    group: Group::Data,
+    group: SettingGroup::Data,
     title: "Made square by",
     unit: "",
     brief: "How {images} are made square",
@@ -79,7 +79,7 @@ pub(super) const FIT: Setting = Setting {
 
 pub(super) const VALIDATION_PERCENTAGE: Setting = Setting {
     key: "validation_percentage",
-    group: Group::Data,
+    group: SettingGroup::Data,
     title: "Validation",
     unit: "%",
     brief: "Part of the {images} that a training is measured on while it runs",
@@ -90,7 +90,7 @@ pub(super) const VALIDATION_PERCENTAGE: Setting = Setting {
 
 pub(super) const TESTING_PERCENTAGE: Setting = Setting {
     key: "testing_percentage",
-    group: Group::Data,
+    group: SettingGroup::Data,
     title: "Test",
     unit: "%",
     brief: "Part of the {images} that is evaluated once, at the end: the honest figure",
@@ -101,7 +101,7 @@ pub(super) const TESTING_PERCENTAGE: Setting = Setting {
 
 pub(super) const SAMPLING: Setting = Setting {
     key: "sampling",
-    group: Group::Data,
+    group: SettingGroup::Data,
     title: "Sampling",
     unit: "",
     brief: "How the {images} of a batch are drawn",
@@ -131,7 +131,7 @@ pub(super) const SAMPLING: Setting = Setting {
 
 pub(super) const CLASS_WEIGHTS: Setting = Setting {
     key: "class_weights",
-    group: Group::Data,
+    group: SettingGroup::Data,
     title: "Class weights",
     unit: "",
     brief: "How much an {image} of each class counts in the loss",
@@ -161,7 +161,7 @@ pub(super) const CLASS_WEIGHTS: Setting = Setting {
 
 pub(super) const SPLIT_SEED: Setting = Setting {
     key: "split_seed",
-    group: Group::Data,
+    group: SettingGroup::Data,
     title: "Split seed",
     unit: "",
     brief: "Another number makes another split by the same rules, to measure how much depends on the draw",
@@ -172,7 +172,7 @@ pub(super) const SPLIT_SEED: Setting = Setting {
 
 pub(super) const SEED: Setting = Setting {
     key: "seed",
-    group: Group::Data,
+    group: SettingGroup::Data,
     title: "Seed",
     unit: "",
     brief: "Everything random follows from it: the same seed gives the same weights",
@@ -183,7 +183,7 @@ pub(super) const SEED: Setting = Setting {
 
 pub(super) const HISTOGRAMS: Setting = Setting {
     key: "histograms",
-    group: Group::Data,
+    group: SettingGroup::Data,
     title: "Histograms",
     unit: "",
     brief: "Whether the distributions of weights and activations are kept over the steps",

@@ -1,12 +1,12 @@
 //! Settings of the fine-tuning.
 
-use crate::train::schema::{Group, Kind, Nothing, Reals, Setting};
+use crate::train::schema::{Kind, Nothing, Reals, Setting, SettingGroup};
 
 use super::{MOST_STEPS, NOT_NEGATIVE, UP_TO_ONE, small};
 
 pub(super) const FINE_TUNE_STEPS: Setting = Setting {
     key: "fine_tune_steps",
-    group: Group::FineTuning,
+    group: SettingGroup::FineTuning,
     title: "Fine-tuning steps",
     unit: "",
     brief: "How many times the part that is trained after the head is changed, each time by one batch",
@@ -27,7 +27,7 @@ pub(super) const FINE_TUNE_STEPS: Setting = Setting {
 
 pub(super) const LAYER_DECAY: Setting = Setting {
     key: "layer_decay",
-    group: Group::FineTuning,
+    group: SettingGroup::FineTuning,
     title: "Layer decay",
     unit: "",
     brief: "How much slower each block learns than the one behind it: at 0.8 the last block learns at 0.8 of the rate, the one before at 0.64; at 1 all learn alike",
@@ -38,7 +38,7 @@ pub(super) const LAYER_DECAY: Setting = Setting {
 
 pub(super) const TRAIN_DEPTHWISE: Setting = Setting {
     key: "train_depthwise",
-    group: Group::FineTuning,
+    group: SettingGroup::FineTuning,
     title: "Train depthwise kernels",
     unit: "",
     brief: "Train the kernels of one channel each as well, which takes a tenth longer, up to half as long again at greater depths",
@@ -49,7 +49,7 @@ pub(super) const TRAIN_DEPTHWISE: Setting = Setting {
 
 pub(super) const CACHE_BUDGET: Setting = Setting {
     key: "cache_budget",
-    group: Group::FineTuning,
+    group: SettingGroup::FineTuning,
     title: "Cache budget",
     unit: "GB",
     brief: "How much disk may be taken by what is kept of the {images}; what does not fit is computed again in each step",

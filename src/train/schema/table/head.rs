@@ -1,13 +1,13 @@
 //! Settings of the training of the head.
 
-use crate::train::schema::{ChoiceOption, Group, Kind, Nothing, Setting};
+use crate::train::schema::{ChoiceOption, Kind, Nothing, Setting, SettingGroup};
 use crate::train::{EvalSpacing, TrainSettings};
 
 use super::{MOST_STEPS, SCHEDULES, large, place_of, small};
 
 pub(super) const HOW_MANY_TRAINING_STEPS: Setting = Setting {
     key: "how_many_training_steps",
-    group: Group::Head,
+    group: SettingGroup::Head,
     title: "Training steps",
     unit: "",
     brief: "How many times the weights of the head are changed, each time by one batch",
@@ -18,7 +18,7 @@ pub(super) const HOW_MANY_TRAINING_STEPS: Setting = Setting {
 
 pub(super) const HEAD_SCHEDULE: Setting = Setting {
     key: "head_schedule",
-    group: Group::Head,
+    group: SettingGroup::Head,
     title: "Schedule",
     unit: "",
     brief: "How the learning rate of the head changes over the steps",
@@ -48,7 +48,7 @@ pub(super) const HEAD_SCHEDULE: Setting = Setting {
 
 pub(super) const HEAD_HIDDEN_UNITS: Setting = Setting {
     key: "head_hidden_units",
-    group: Group::Head,
+    group: SettingGroup::Head,
     title: "Hidden units",
     unit: "",
     brief: "Units of a layer between the bottleneck and the last layer, with a ReLU; 0 has none",
@@ -59,7 +59,7 @@ pub(super) const HEAD_HIDDEN_UNITS: Setting = Setting {
 
 pub(super) const VALIDATION_BATCH_SIZE: Setting = Setting {
     key: "validation_batch_size",
-    group: Group::Head,
+    group: SettingGroup::Head,
     title: "Validation batch",
     unit: "{images}",
     brief: "Validation {images} per evaluation; few make the curve jump",
@@ -82,7 +82,7 @@ pub(super) const VALIDATION_BATCH_SIZE: Setting = Setting {
 
 pub(super) const EVAL_STEP_INTERVAL: Setting = Setting {
     key: "eval_step_interval",
-    group: Group::Head,
+    group: SettingGroup::Head,
     title: "Evaluate every",
     unit: "steps",
     brief: "Steps between two points of the curves",

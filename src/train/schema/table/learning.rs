@@ -2,7 +2,7 @@
 //! head's.
 
 use crate::train::Part;
-use crate::train::schema::{Group, Kind, Setting};
+use crate::train::schema::{Kind, Setting, SettingGroup};
 
 use super::{
     BELOW_ONE, KEEP_OPTIONS, KEEPS, NOT_NEGATIVE, OPTIMIZER_OPTIONS, OPTIMIZERS, RATE, UP_TO_TEN,
@@ -16,7 +16,7 @@ pub(super) const FINE_TUNED: usize = 1;
 
 const PARTS: [Part; 2] = [Part::Head, Part::FineTuning];
 
-const GROUPS: [Group; 2] = [Group::Head, Group::FineTuning];
+const GROUPS: [SettingGroup; 2] = [SettingGroup::Head, SettingGroup::FineTuning];
 
 pub(super) const fn optimizer<const P: usize>() -> Setting {
     Setting {

@@ -1,12 +1,12 @@
 //! Settings of augmented views.
 
-use crate::train::schema::{Group, Kind, Nothing, Setting};
+use crate::train::schema::{Kind, Nothing, Setting, SettingGroup};
 
 use super::{UP_TO_TEN, large, small};
 
 pub(super) const VIEWS: Setting = Setting {
     key: "views",
-    group: Group::Views,
+    group: SettingGroup::Views,
     title: "Augmented views",
     unit: "per image",
     brief: "Changed copies of each {image} that are learned from too; each takes as much disk as the {image} itself",
@@ -27,7 +27,7 @@ pub(super) const VIEWS: Setting = Setting {
 
 pub(super) const FLIP_LEFT_RIGHT: Setting = Setting {
     key: "flip_left_right",
-    group: Group::Views,
+    group: SettingGroup::Views,
     title: "Mirror half of the views",
     unit: "",
     brief: "Swap left and right in half of the views; not for things where that matters, as letters and hands",
@@ -38,7 +38,7 @@ pub(super) const FLIP_LEFT_RIGHT: Setting = Setting {
 
 pub(super) const RANDOM_CROP: Setting = Setting {
     key: "random_crop",
-    group: Group::Views,
+    group: SettingGroup::Views,
     title: "Crop",
     unit: "%",
     brief: "How much of the margin a view may cut off",
@@ -49,7 +49,7 @@ pub(super) const RANDOM_CROP: Setting = Setting {
 
 pub(super) const RANDOM_SCALE: Setting = Setting {
     key: "random_scale",
-    group: Group::Views,
+    group: SettingGroup::Views,
     title: "Scale",
     unit: "%",
     brief: "How much a view may be enlarged",
@@ -60,7 +60,7 @@ pub(super) const RANDOM_SCALE: Setting = Setting {
 
 pub(super) const RANDOM_BRIGHTNESS: Setting = Setting {
     key: "random_brightness",
-    group: Group::Views,
+    group: SettingGroup::Views,
     title: "Brightness",
     unit: "%",
     brief: "How much brighter or darker a view may be",
@@ -71,7 +71,7 @@ pub(super) const RANDOM_BRIGHTNESS: Setting = Setting {
 
 pub(super) const RANDOM_ROTATION: Setting = Setting {
     key: "random_rotation",
-    group: Group::Views,
+    group: SettingGroup::Views,
     title: "Rotation",
     unit: "degrees",
     brief: "How far a view may be rotated to either side; the corners are filled with the image mirrored at its edges",
@@ -82,7 +82,7 @@ pub(super) const RANDOM_ROTATION: Setting = Setting {
 
 pub(super) const RANDOM_HUE: Setting = Setting {
     key: "random_hue",
-    group: Group::Views,
+    group: SettingGroup::Views,
     title: "Hue",
     unit: "degrees",
     brief: "How far the colours of a view may be rotated around the colour wheel, to either side",
@@ -93,7 +93,7 @@ pub(super) const RANDOM_HUE: Setting = Setting {
 
 pub(super) const RANDOM_BLUR: Setting = Setting {
     key: "random_blur",
-    group: Group::Views,
+    group: SettingGroup::Views,
     title: "Blur",
     unit: "px",
     brief: "The strongest Gaussian blur of a view, as its standard deviation in pixels of the input of the network",
@@ -104,7 +104,7 @@ pub(super) const RANDOM_BLUR: Setting = Setting {
 
 pub(super) const RANDOM_CUTOUT: Setting = Setting {
     key: "random_cutout",
-    group: Group::Views,
+    group: SettingGroup::Views,
     title: "Cutout",
     unit: "%",
     brief: "The largest side of a square, in parts of the side of the image, that is covered with grey at a random place in a view",

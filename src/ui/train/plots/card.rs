@@ -5,7 +5,7 @@ use egui_plot::PlotMemory;
 
 use super::View;
 use super::baseline::baseline;
-use super::groups::{Group, PlotOf, Plotted};
+use super::groups::{PlotGroup, PlotOf, Plotted};
 use super::legend::{classes_ui, compared_ui, legend_ui};
 use super::lines::lines;
 use super::shell::{Shell, plot_id};
@@ -26,7 +26,7 @@ pub(super) struct Card<'a> {
     /// Where the pointer is, in this or another plot.
     pub hover: Option<&'a (f64, Metric)>,
     /// The other groups of plots that this run has.
-    pub more: &'a [Group],
+    pub more: &'a [PlotGroup],
 }
 
 impl Card<'_> {

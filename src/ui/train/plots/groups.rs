@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::{Metric, Session, Side};
+use crate::app::{CurveSide, Metric, Session};
 use crate::train::{MetricKind, Series};
 
 /// A plot of curves.
@@ -39,15 +39,15 @@ impl Plotted {
     }
 
     /// The side that runs are compared by: validation where there is one.
-    pub fn compared_side(&self) -> Side {
+    pub fn compared_side(&self) -> CurveSide {
         match &self.of {
-            PlotOf::Evaluations | PlotOf::Classes(_) => Side::Validation,
+            PlotOf::Evaluations | PlotOf::Classes(_) => CurveSide::Validation,
             PlotOf::Series(series) => {
                 let mut sides = series.iter().map(|series| series.side);
-                let first = sides.next().unwrap_or(Side::Run);
+                let first = sides.next().unwrap_or(CurveSide::Run);
                 sides.fold(first, |found, side| match side {
-                    Side::Validation => side,
-                    Side::Train | Side::Run => found,
+                    CurveSide::Validation => side,
+                    CurveSide::Train | CurveSide::Run => found,
                 })
             }
         }
@@ -56,7 +56,7 @@ impl Plotted {
 
 /// Plots that belong together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Group {
+pub(super) enum PlotGroup {
     /// One quantity.
     Scalar(String),
     /// The accuracy of each class, in one plot.
@@ -65,7 +65,7 @@ pub(super) enum Group {
     Histograms(String),
 }
 
-impl Group {
+impl PlotGroup {
     fn of(series: &Series, kind: MetricKind) -> Option<Self> {
         let first = |tag: &str| tag.split('/').next().unwrap_or(tag).to_owned();
         match kind {
@@ -112,13 +112,13 @@ impl Group {
 }
 
 /// The groups of the run that is drawn in full, each with its series.
-pub(super) fn groups(session: &Session) -> BTreeMap<Group, Vec<Series>> {
-    let mut groups: BTreeMap<Group, Vec<Series>> = BTreeMap::new();
+pub(super) fn groups(session: &Session) -> BTreeMap<PlotGroup, Vec<Series>> {
+    let mut groups: BTreeMap<PlotGroup, Vec<Series>> = BTreeMap::new();
     let state = &session.train;
     let parts = [state.main_metrics(), state.head_metrics()];
     for metrics in parts.into_iter().flatten() {
         for (series, kind) in metrics.series() {
-            if let Some(group) = Group::of(series, kind) {
+            if let Some(group) = PlotGroup::of(series, kind) {
                 let of = groups.entry(group).or_default();
                 if !of.contains(series) {
                     of.push(series.clone());
@@ -135,10 +135,10 @@ mod tests {
 
     #[test]
     fn series_are_grouped_by_what_they_are_of() {
-        let of = |tag: &str, kind| Group::of(&Series::new(tag, Side::Run), kind);
+        let of = |tag: &str, kind| PlotGroup::of(&Series::new(tag, CurveSide::Run), kind);
         let scalar = |tag| of(tag, MetricKind::Scalar);
-        assert_eq!(scalar("accuracy/cat"), Some(Group::Classes));
-        assert_eq!(scalar("accuracy/a/b"), Some(Group::Classes));
+        assert_eq!(scalar("accuracy/cat"), Some(PlotGroup::Classes));
+        assert_eq!(scalar("accuracy/a/b"), Some(PlotGroup::Classes));
         assert_eq!(
             scalar("learning_rate").map(|group| group.title()),
             Some("Learning rate".to_owned())
@@ -152,16 +152,16 @@ mod tests {
 
     #[test]
     fn runs_are_compared_on_validation_images_where_there_are_some() {
-        let plot = |sides: &[Side]| {
+        let plot = |sides: &[CurveSide]| {
             let series = sides.iter().map(|side| Series::new("x", *side)).collect();
-            let plot = Group::Scalar("x".to_owned()).plot(series);
+            let plot = PlotGroup::Scalar("x".to_owned()).plot(series);
             plot.map(|plot| plot.compared_side())
         };
         assert_eq!(
-            plot(&[Side::Train, Side::Validation]),
-            Some(Side::Validation)
+            plot(&[CurveSide::Train, CurveSide::Validation]),
+            Some(CurveSide::Validation)
         );
-        assert_eq!(plot(&[Side::Run]), Some(Side::Run));
-        assert_eq!(plot(&[Side::Train]), Some(Side::Train));
+        assert_eq!(plot(&[CurveSide::Run]), Some(CurveSide::Run));
+        assert_eq!(plot(&[CurveSide::Train]), Some(CurveSide::Train));
     }
 }

@@ -4,7 +4,7 @@ use egui::Color32;
 
 use super::groups::{PlotOf, Plotted};
 use super::{HEAD_PART, View, overlay_color};
-use crate::app::{Axis, Budget, Line, Metric, Points, RunEntry, Session, Side, Stretch};
+use crate::app::{Axis, Budget, CurveSide, Line, Metric, Points, RunEntry, Session, Stretch};
 use crate::train::{RunId, Series};
 use crate::ui::theme::{self, Tokens};
 use crate::ui::widgets::color_of;
@@ -15,7 +15,7 @@ pub(super) struct LineKey {
     pub run: Option<RunId>,
     head: bool,
     metric: Metric,
-    side: Side,
+    side: CurveSide,
 }
 
 /// What a line is of.
@@ -178,10 +178,10 @@ pub(super) fn lines<'v>(
 }
 
 /// What the lines of a run in full are of: its side, what it is called, its colour.
-fn sides(t: &Tokens) -> [(Side, &'static str, Color32); 2] {
+fn sides(t: &Tokens) -> [(CurveSide, &'static str, Color32); 2] {
     [
-        (Side::Train, "train", t.accent),
-        (Side::Validation, "validation", theme::class_color(0)),
+        (CurveSide::Train, "train", t.accent),
+        (CurveSide::Validation, "validation", theme::class_color(0)),
     ]
 }
 
@@ -194,7 +194,7 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn compared(&mut self, entry: &'a RunEntry, side: Side, points: Points<'a>) {
+    fn compared(&mut self, entry: &'a RunEntry, side: CurveSide, points: Points<'a>) {
         let state = &self.session.train;
         let id = &entry.run.id;
         let (color, dashed) = overlay_color(self.t, state.color_of(id));
@@ -220,7 +220,7 @@ impl<'a> Lines<'a> {
     fn main(
         &mut self,
         metric: &Metric,
-        side: Side,
+        side: CurveSide,
         head: bool,
         points: Points<'a>,
         (name, color): (&str, Color32),

@@ -22,7 +22,7 @@ use crate::ui::theme::{self, Tokens, tokens};
 use crate::ui::widgets::{self, panel, quiet_button, scroll_ui, segments};
 use crate::ui::{Cx, icons};
 
-use groups::{Group, Plotted, groups};
+use groups::{PlotGroup, Plotted, groups};
 use histograms::{Style, histograms_ui};
 use lines::LineKey;
 
@@ -45,9 +45,9 @@ pub struct View {
     /// What has been drawn since.
     seen: HashSet<Metric>,
     /// The groups that are open.
-    open: BTreeSet<Group>,
+    open: BTreeSet<PlotGroup>,
     /// A group that is to be seen.
-    scroll_to: Option<Group>,
+    scroll_to: Option<PlotGroup>,
     /// How histograms are drawn.
     style: Style,
 }
@@ -112,7 +112,7 @@ struct Column<'a> {
     height: f32,
     hover: Option<&'a (f64, Metric)>,
     /// The groups below the two plots.
-    more: Vec<Group>,
+    more: Vec<PlotGroup>,
     view: &'a mut View,
     budget: &'a mut Budget,
 }
@@ -131,7 +131,7 @@ impl Column<'_> {
     }
 
     /// A line that opens and closes a group, and its plots below it.
-    fn group_ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, group: &Group, series: Vec<Series>) {
+    fn group_ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, group: &PlotGroup, series: Vec<Series>) {
         let open = self.view.open.contains(group);
         let glyph = if open {
             icons::CARET_DOWN
@@ -153,7 +153,7 @@ impl Column<'_> {
         if !open {
             return;
         }
-        if matches!(group, Group::Histograms(_)) {
+        if matches!(group, PlotGroup::Histograms(_)) {
             self.histograms_ui(ui, &series);
         } else if let Some(plot) = group.plot(series) {
             self.card_ui(ui, cx, &plot);
@@ -197,7 +197,7 @@ impl Column<'_> {
 
 impl View {
     /// Opens a group, or closes it.
-    fn turn(&mut self, group: &Group) {
+    fn turn(&mut self, group: &PlotGroup) {
         if !self.open.remove(group) {
             self.open.insert(group.clone());
             self.scroll_to = Some(group.clone());

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::line::{Line, Mean};
-use super::{Axis, Budget, CurveView, Metric, Points, Side};
+use super::{Axis, Budget, CurveSide, CurveView, Metric, Points};
 use crate::files::{self, Durability, FileError};
 use crate::jobs::{Cancelled, Work};
 use crate::text::csv_cell;
@@ -93,7 +93,7 @@ pub struct FigureCurve {
     /// What the run is called.
     pub name: String,
     /// On which frames it was measured.
-    pub side: Side,
+    pub side: CurveSide,
     /// Whether it is that of the head alone, of a run that went deeper.
     pub head: bool,
     /// When the run was begun, seconds since 1970.
@@ -129,7 +129,7 @@ impl FigureCurve {
 }
 
 /// The series that a tag names: one of each side, or of [`Metric::BY_CLASS`] those of all classes; with what of it each is.
-fn series_of(metrics: &Metrics, metric: &Metric) -> Vec<(Side, FigurePoints)> {
+fn series_of(metrics: &Metrics, metric: &Metric) -> Vec<(CurveSide, FigurePoints)> {
     let found = metrics.series().filter_map(|(series, kind)| {
         if kind != MetricKind::Scalar {
             return None;
@@ -166,7 +166,7 @@ impl FigureCurve {
             let begin = Self {
                 run: run.id.0.clone(),
                 name: name.clone(),
-                side: Side::Run,
+                side: CurveSide::Run,
                 head,
                 begun: super::unix(&run.created),
                 points: FigurePoints::Evaluations(Arc::new(points)),
@@ -180,7 +180,7 @@ impl FigureCurve {
     pub(super) fn sides(self, metrics: &Metrics, metric: &Metric) -> Vec<Self> {
         let mut curves = Vec::new();
         if [Metric::ACCURACY, Metric::CROSS_ENTROPY].contains(metric) {
-            for side in [Side::Train, Side::Validation] {
+            for side in [CurveSide::Train, CurveSide::Validation] {
                 curves.push(Self {
                     side,
                     ..self.clone()
@@ -201,19 +201,19 @@ impl FigureCurve {
     fn legend(&self) -> String {
         let part = if self.head { ", head alone" } else { "" };
         let side = match self.side {
-            Side::Run => "",
-            Side::Train => ": train",
-            Side::Validation => ": validation",
+            CurveSide::Run => "",
+            CurveSide::Train => ": train",
+            CurveSide::Validation => ": validation",
         };
         format!("{}{part}{side}", self.full_name())
     }
 }
 
-fn side(side: Side) -> &'static str {
+fn side(side: CurveSide) -> &'static str {
     match side {
-        Side::Train => "train",
-        Side::Validation => "validation",
-        Side::Run => "run",
+        CurveSide::Train => "train",
+        CurveSide::Validation => "validation",
+        CurveSide::Run => "run",
     }
 }
 
@@ -229,7 +229,7 @@ pub struct Figure {
 }
 
 #[derive(Serialize)]
-struct Row {
+struct PointOut {
     step: u32,
     seconds: f64,
     wall_time: f64,
@@ -243,7 +243,7 @@ struct CurveOut<'a> {
     name: String,
     part: &'static str,
     side: &'static str,
-    points: Vec<Row>,
+    points: Vec<PointOut>,
 }
 
 #[derive(Serialize)]
@@ -308,7 +308,7 @@ impl Figure {
             work.check()?;
             let mut mean = Mean::new(self.view.smoothing.clamp(0.0, 0.999));
             let source = curve.points(&self.metric);
-            let points: Vec<Row> = (0..source.len())
+            let points: Vec<PointOut> = (0..source.len())
                 .filter_map(|place| {
                     let (step, secs, value) = source.measured(place)?;
                     let value = value?;
@@ -318,7 +318,7 @@ impl Figure {
                     } else {
                         value
                     };
-                    Some(Row {
+                    Some(PointOut {
                         step,
                         seconds: secs,
                         wall_time: curve.begun + secs,
@@ -401,7 +401,7 @@ mod tests {
             })
             .collect();
         let points = Arc::new(points);
-        let curves = [Side::Train, Side::Validation].map(|side| FigureCurve {
+        let curves = [CurveSide::Train, CurveSide::Validation].map(|side| FigureCurve {
             run: "2026-11-24_lite0_1".to_owned(),
             name: "first, \"best\"".to_owned(),
             side,
