@@ -348,10 +348,10 @@ impl App {
     }
 
     fn opened(&mut self, opened: Opened, files: Vec<PathBuf>) {
-        for notice in opened.project.take_notices() {
+        let session = Session::new(&self.ctx, opened);
+        for notice in session.project.take_notices() {
             self.notes.add(Tone::Warning, notice);
         }
-        let session = Session::new(&self.ctx, opened);
         let step = session.next_step();
         self.workspace = self.return_to.take().unwrap_or(step);
         // Before it is among the recent ones. What comes into a project without sources is the user's own.

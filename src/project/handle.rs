@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::files;
 use crate::jobs::Work;
@@ -262,14 +263,17 @@ impl Project {
     /// A setting stored in `project.json` under `key`; the default when absent or unreadable.
     #[must_use]
     pub fn setting<T: DeserializeOwned + Default>(&self, key: &str) -> T {
-        let value = self.document().settings.get(key).cloned();
-        let Some(value) = value else {
+        let Some(value) = self.stored_setting(key) else {
             return T::default();
         };
         serde_json::from_value(value).unwrap_or_else(|error| {
             log::warn!("setting {key} of {}: {error}", self.root.display());
             T::default()
         })
+    }
+
+    pub(super) fn stored_setting(&self, key: &str) -> Option<Value> {
+        self.document().settings.get(key).cloned()
     }
 
     /// Stores a setting in `project.json`.
@@ -393,7 +397,7 @@ impl Project {
         &self.counters
     }
 
-    /// Says something about opening.
+    /// Says something about opening, see [`Project::take_notices`].
     pub(super) fn notice(&self, notice: String) {
         locked(&self.notices).push(notice);
     }

@@ -30,6 +30,7 @@ mod noun;
 pub(crate) mod path_text;
 mod reconcile;
 mod recorded;
+mod remembered;
 mod scan;
 mod settings;
 mod source;

@@ -108,9 +108,9 @@ impl ImportState {
 /// The sampling that was chosen; until one is, that of the newest video, so that a project which was filled on the command
 /// line continues as it was begun.
 fn sampling(project: &Project) -> Sampling {
-    let chosen: Option<Sampling> = project.setting(SAMPLING);
-    let possible = chosen.filter(|sampling| sampling.fault().is_none());
-    possible.unwrap_or_else(|| {
+    let is_possible = |chosen: &Option<Sampling>| chosen.is_none_or(|of| of.fault().is_none());
+    let chosen = project.settings(SAMPLING, is_possible);
+    chosen.unwrap_or_else(|| {
         let sources = project.sources();
         let newest = sources
             .iter()

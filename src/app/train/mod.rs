@@ -228,22 +228,10 @@ pub enum Readiness {
     Ready,
 }
 
-/// The settings that were chosen; the usual ones where a project came with some that no training can have.
-fn settings(project: &Project) -> TrainSettings {
-    let chosen: TrainSettings = project.setting(SETTINGS);
-    match chosen.check() {
-        Ok(()) => chosen,
-        Err(error) => {
-            log::warn!("settings of “{}”: {error}", project.root().display());
-            TrainSettings::default()
-        }
-    }
-}
-
 impl TrainState {
     pub(super) fn load(project: &Project) -> Self {
         Self {
-            settings: settings(project),
+            settings: project.settings(SETTINGS, TrainSettings::is_possible),
             depth: DepthState::load(project),
             ..Self::default()
         }

@@ -399,6 +399,12 @@ impl TrainSettings {
         self.check()
     }
 
+    /// Whether a training can have these settings, also those of a part that it does not have.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        SETTINGS.iter().all(|setting| setting.holds(self)) && self.check().is_ok()
+    }
+
     /// Whether a training can have these settings. Those of a part that it does not have are not looked at.
     ///
     /// # Errors

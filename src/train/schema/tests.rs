@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
-use crate::backbone::Depth;
+use crate::backbone::{Depth, Fit};
+use crate::project::Project;
 
 #[test]
 fn keys_are_names_of_fields_in_files_and_each_is_there_once() {
@@ -118,4 +119,30 @@ fn the_page_in_the_docs_is_the_schema() {
         Document.to_string(),
         "run this test with UPDATE_DOCS=1"
     );
+}
+
+#[test]
+fn a_remembered_setting_that_cannot_be_costs_only_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = Project::create(&dir.path().join("p"), "p").unwrap();
+    let mut chosen = TrainSettings {
+        fit: Fit::Pad,
+        seed: 7,
+        ..TrainSettings::default()
+    };
+    chosen.fine_tune.learn.weight_decay = 0.02;
+    let mut stored = serde_json::to_value(&chosen).unwrap();
+    stored["how_many_training_steps"] = (-3).into();
+    stored["fine_tune"]["batch_size"] = 0.into();
+    project.set_setting("train", &stored).unwrap();
+    let found = project.settings("train", TrainSettings::is_possible);
+    assert_eq!(
+        found, chosen,
+        "the two have their defaults, as they had before"
+    );
+    let notices = project.take_notices();
+    assert_eq!(notices.len(), 1);
+    for name in ["how_many_training_steps", "fine_tune.batch_size"] {
+        assert!(notices[0].contains(name), "{notices:?}");
+    }
 }
