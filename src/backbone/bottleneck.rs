@@ -270,8 +270,8 @@ fn frame_bottleneck(
     }
     // Before the first image: meanwhile the process starts that decodes it.
     tools.load(activation_too, known.is_some())?;
-    let picture = match load_image_from_bytes(&bytes, frame) {
-        Ok(picture) => picture,
+    let image = match load_image_from_bytes(&bytes, frame) {
+        Ok(image) => image,
         Err(error) => return Ok(Err(error.to_string())),
     };
     drop(bytes);
@@ -280,12 +280,12 @@ fn frame_bottleneck(
     let mut bottleneck = known;
     if let Some(also) = activation_too {
         bottleneck = tools
-            .activation(also, &key, &picture, from_cache)?
+            .activation(also, &key, &image, from_cache)?
             .or(bottleneck);
     }
     let bottleneck = match bottleneck {
         Some(bottleneck) => bottleneck,
-        None => tools.bottleneck(&picture)?,
+        None => tools.bottleneck(&image)?,
     };
     if let Some(store) = store.filter(|_| !from_cache) {
         lock(store).keep(&key, stamp, &bottleneck, work);
@@ -307,7 +307,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
     use crate::backbone::Fit;
-    use crate::backbone::test_pictures::{picture, pictures};
+    use crate::backbone::test_images::{image, images};
     use crate::onnx::Tensor;
 
     use super::*;
@@ -323,7 +323,7 @@ mod tests {
     impl Place {
         fn new(count: u8) -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let frames = pictures(dir.path(), count);
+            let frames = images(dir.path(), count);
             let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
             let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
             Self {
@@ -372,7 +372,7 @@ mod tests {
         let renamed = place.dir.path().join("another name.png");
         std::fs::rename(&place.frames[2], &renamed).unwrap();
         place.frames[2] = renamed;
-        picture(200).save(&place.frames[5]).unwrap();
+        image(200).save(&place.frames[5]).unwrap();
         let changed = place.run(true, &Work::new()).unwrap();
         assert_eq!(changed.from_cache, 7);
         assert_eq!(changed.row(2), first.row(2));

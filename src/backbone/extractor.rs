@@ -67,8 +67,8 @@ impl Extractor {
     }
 
     /// The bottleneck of the plain view of an image, `f32[D]`.
-    pub fn extract(&mut self, picture: &RgbImage) -> Result<Vec<f32>, BackboneError> {
-        let square = self.preprocessing.resize_with(&mut self.resizer, picture);
+    pub fn extract(&mut self, image: &RgbImage) -> Result<Vec<f32>, BackboneError> {
+        let square = self.preprocessing.resize_with(&mut self.resizer, image);
         self.preprocessing.normalize_into(&square, &mut self.planes);
         self.run()
     }

@@ -343,7 +343,7 @@ mod tests {
 
     use super::*;
 
-    fn picture() -> RgbImage {
+    fn image() -> RgbImage {
         RgbImage::from_fn(130, 120, |x, y| {
             let at = |speed: u32| (x * speed + y * 5) as u8;
             image::Rgb([at(1), at(3), at(7)])
@@ -352,7 +352,7 @@ mod tests {
 
     /// The mean of the map of a class, and its product with the bottleneck.
     fn mean_and_product(maps: &mut FeatureMaps) -> (f64, f64) {
-        let found = maps.extract(&picture()).unwrap();
+        let found = maps.extract(&image()).unwrap();
         let column: Vec<f32> = (0..maps.dim()).map(|at| (at as f32 * 0.7).sin()).collect();
         let map = maps.weigh(&found, &column, None).unwrap();
         let mean = map.iter().map(|v| f64::from(*v)).sum::<f64>() / map.len() as f64;
@@ -388,8 +388,8 @@ mod tests {
             let (mean, product) = mean_and_product(&mut maps);
             assert!((mean - product).abs() < 1e-4, "{name}: {mean} {product}");
             let mut plain = Extractor::new(&architecture, &preprocessing, None).unwrap();
-            let bottleneck = maps.extract(&picture()).unwrap().bottleneck;
-            let whole = plain.extract(&picture()).unwrap();
+            let bottleneck = maps.extract(&image()).unwrap().bottleneck;
+            let whole = plain.extract(&image()).unwrap();
             let far = bottleneck.iter().zip(&whole).map(|(a, b)| (a - b).abs());
             assert!(far.fold(0.0, f32::max) < 1e-5, "{name}");
         }
@@ -442,9 +442,9 @@ mod tests {
         }));
         assert!(plain.is_exact() && !scaled.is_exact());
         let column = [0.5, -1.0, 2.0, 0.0, 0.25, -0.125];
-        let map = plain.extract(&picture()).unwrap();
+        let map = plain.extract(&image()).unwrap();
         let expected = plain.weigh(&map, &column, None).unwrap();
-        let map = scaled.extract(&picture()).unwrap();
+        let map = scaled.extract(&image()).unwrap();
         let found = scaled.weigh(&map, &column, None).unwrap();
         assert_eq!(found.len(), 16);
         for (found, expected) in found.iter().zip(&expected) {

@@ -184,13 +184,13 @@ mod tests {
 
     fn bottleneck(architecture: &Architecture, fine_tuned: Option<&FineTunedWeights>) -> Vec<f32> {
         let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
-        let picture = RgbImage::from_fn(130, 120, |x, y| {
+        let image = RgbImage::from_fn(130, 120, |x, y| {
             let at = |speed: u32| (x * speed + y * 5) as u8;
             image::Rgb([at(1), at(3), at(7)])
         });
         Extractor::new(architecture, &preprocessing, fine_tuned)
             .unwrap()
-            .extract(&picture)
+            .extract(&image)
             .unwrap()
     }
 

@@ -99,9 +99,9 @@ impl Front {
     }
 
     /// The activation of a view of an image.
-    pub fn run(&mut self, picture: &RgbImage, view: &View) -> Result<Activation, BackboneError> {
+    pub fn run(&mut self, image: &RgbImage, view: &View) -> Result<Activation, BackboneError> {
         let model = &self.model;
-        let square = view.resize(&model.preprocessing, &mut self.resizer, picture);
+        let square = view.resize(&model.preprocessing, &mut self.resizer, image);
         let side = model.preprocessing.resolution_px as usize;
         self.planes.resize(3 * side * side, 0.0);
         model

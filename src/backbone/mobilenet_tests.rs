@@ -51,8 +51,8 @@ fn its_blocks_are_those_of_the_publication() {
 fn each_channel_is_normalised_by_its_own_mean_and_deviation() {
     let preprocessing = mobilenet(96).preprocessing(Fit::Pad).unwrap();
     let mut planes = vec![0.0; 3 * 96 * 96];
-    let picture = RgbImage::from_pixel(96, 96, Rgb([255, 128, 0]));
-    preprocessing.normalize_into(&picture, &mut planes);
+    let image = RgbImage::from_pixel(96, 96, Rgb([255, 128, 0]));
+    preprocessing.normalize_into(&image, &mut planes);
     // As torchvision has it: (value / 255 - mean) / std.
     for (channel, (value, mean, std)) in [
         (1.0, 0.485, 0.229),
@@ -77,11 +77,11 @@ fn the_border_is_padded_behind_the_normalisation() {
     let architecture = mobilenet(96);
     let entry = architecture.entry().unwrap();
     let preprocessing = architecture.preprocessing(Fit::Stretch).unwrap();
-    let picture = RgbImage::from_fn(96, 96, |x, y| {
+    let image = RgbImage::from_fn(96, 96, |x, y| {
         Rgb([(x * 2) as u8, (y * 2) as u8, (x + y) as u8])
     });
     let mut planes = vec![0.0; 3 * 96 * 96];
-    preprocessing.normalize_into(&picture, &mut planes);
+    preprocessing.normalize_into(&image, &mut planes);
 
     let whole = Graph::from_onnx(&entry.model().unwrap()).unwrap();
     let stem = whole.nodes().iter().find(|node| node.name == "stem");
@@ -133,15 +133,15 @@ fn the_border_is_padded_behind_the_normalisation() {
 fn front_and_back_together_are_the_whole() {
     let architecture = mobilenet(96);
     let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
-    let picture = RgbImage::from_fn(130, 120, |x, y| {
+    let image = RgbImage::from_fn(130, 120, |x, y| {
         Rgb([(x * 2) as u8, (y * 2) as u8, (x * y) as u8])
     });
     let whole = Extractor::new(&architecture, &preprocessing, None)
         .unwrap()
-        .extract(&picture)
+        .extract(&image)
         .unwrap();
     let mut planes = vec![0.0; 3 * 96 * 96];
-    preprocessing.normalize_into(&preprocessing.resize(&picture), &mut planes);
+    preprocessing.normalize_into(&preprocessing.resize(&image), &mut planes);
     let input = Tensor::new([1, 3, 96, 96], planes);
     let blocks = Blocks::of(&architecture).unwrap();
     let session = |graph: &Graph| Session::from_bytes(&graph.to_onnx(), 1).unwrap();

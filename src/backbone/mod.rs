@@ -25,7 +25,7 @@ mod preprocess;
 mod store;
 mod tensor_file;
 #[cfg(test)]
-mod test_pictures;
+mod test_images;
 mod tools;
 mod view;
 

@@ -70,21 +70,21 @@ impl Preprocessing {
 
     /// Cuts and resizes with antialiasing: `resolution × resolution` RGB, 8 bits.
     #[must_use]
-    pub fn resize(&self, picture: &RgbImage) -> RgbImage {
-        self.resize_with(&mut Resizer::new(), picture)
+    pub fn resize(&self, image: &RgbImage) -> RgbImage {
+        self.resize_with(&mut Resizer::new(), image)
     }
 
     /// [`Preprocessing::resize`] with the buffers of `resizer` used again, for loops.
-    pub(crate) fn resize_with(&self, resizer: &mut Resizer, picture: &RgbImage) -> RgbImage {
-        let placement = self.place(picture.width(), picture.height());
-        self.resize_placed(resizer, picture, placement)
+    pub(crate) fn resize_with(&self, resizer: &mut Resizer, image: &RgbImage) -> RgbImage {
+        let placement = self.place(image.width(), image.height());
+        self.resize_placed(resizer, image, placement)
     }
 
     /// Resizes a part of the image onto a part of the square, whose rest is bars.
     pub(super) fn resize_placed(
         &self,
         resizer: &mut Resizer,
-        picture: &RgbImage,
+        image: &RgbImage,
         placement: Placement,
     ) -> RgbImage {
         let side = self.resolution_px;
@@ -93,7 +93,7 @@ impl Preprocessing {
         } else {
             RgbImage::new(side, side)
         };
-        if let Err(error) = resize_rect(resizer, picture, &mut square, placement) {
+        if let Err(error) = resize_rect(resizer, image, &mut square, placement) {
             // Only an empty image has no place, and no decoder yields one; it comes out plain.
             log::error!("a picture could not be resized: {error}");
         }
@@ -210,15 +210,15 @@ impl Preprocessing {
 
 fn resize_rect(
     resizer: &mut Resizer,
-    picture: &RgbImage,
+    image: &RgbImage,
     square: &mut RgbImage,
     Placement { source, target }: Placement,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     let from = ImageRef::new(
-        picture.width(),
-        picture.height(),
-        picture.as_raw(),
+        image.width(),
+        image.height(),
+        image.as_raw(),
         PixelType::U8x3,
     )?;
     let (width, height) = square.dimensions();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     /// Antialiased bilinear as Pillow defines it, in 64-bit floating point, both passes rounded to 8 bits.
-    fn reference(picture: &RgbImage, width: u32, height: u32) -> RgbImage {
+    fn reference(image: &RgbImage, width: u32, height: u32) -> RgbImage {
         let pass = |length_in: u32, length_out: u32, get: &dyn Fn(u32) -> [u8; 3], at: u32| {
             let scale = f64::from(length_in) / f64::from(length_out);
             let support = scale.max(1.0);
@@ -269,18 +269,18 @@ mod tests {
             }
             image::Rgb(sum.map(|total| (total / weights).round() as u8))
         };
-        let mut across = RgbImage::new(width, picture.height());
-        for y in 0..picture.height() {
+        let mut across = RgbImage::new(width, image.height());
+        for y in 0..image.height() {
             for x in 0..width {
-                let get = |from| picture.get_pixel(from, y).0;
-                across.put_pixel(x, y, pass(picture.width(), width, &get, x));
+                let get = |from| image.get_pixel(from, y).0;
+                across.put_pixel(x, y, pass(image.width(), width, &get, x));
             }
         }
         let mut down = RgbImage::new(width, height);
         for y in 0..height {
             for x in 0..width {
                 let get = |from| across.get_pixel(x, from).0;
-                down.put_pixel(x, y, pass(picture.height(), height, &get, y));
+                down.put_pixel(x, y, pass(image.height(), height, &get, y));
             }
         }
         down
@@ -306,13 +306,13 @@ mod tests {
     #[test]
     fn center_crop_is_cutting_first_and_resizing_then() {
         for (width, height) in [(150, 97), (61, 180), (32, 32), (20, 31)] {
-            let picture = speckled(width, height);
+            let image = speckled(width, height);
             let cut = width.min(height);
             let left = (width - cut) / 2;
             let top = (height - cut) / 2;
-            let square = image::imageops::crop_imm(&picture, left, top, cut, cut).to_image();
+            let square = image::imageops::crop_imm(&image, left, top, cut, cut).to_image();
             let expected = reference(&square, 32, 32);
-            let found = preprocessing(Fit::CenterCrop, 32).resize(&picture);
+            let found = preprocessing(Fit::CenterCrop, 32).resize(&image);
             assert!(
                 largest_difference(&found, &expected) <= 1,
                 "{width}×{height}"
@@ -321,15 +321,15 @@ mod tests {
     }
 
     #[test]
-    fn stretch_and_pad_use_the_whole_picture() {
-        let picture = speckled(150, 97);
-        let stretched = preprocessing(Fit::Stretch, 64).resize(&picture);
-        assert!(largest_difference(&stretched, &reference(&picture, 64, 64)) <= 1);
+    fn stretch_and_pad_use_the_whole_image() {
+        let image = speckled(150, 97);
+        let stretched = preprocessing(Fit::Stretch, 64).resize(&image);
+        assert!(largest_difference(&stretched, &reference(&image, 64, 64)) <= 1);
 
         // 97 · 64 / 150 = 41.4, so 41 rows, 11 of grey above and 12 below.
-        let padded = preprocessing(Fit::Pad, 64).resize(&picture);
+        let padded = preprocessing(Fit::Pad, 64).resize(&image);
         let inner = image::imageops::crop_imm(&padded, 0, 11, 64, 41).to_image();
-        assert!(largest_difference(&inner, &reference(&picture, 64, 41)) <= 1);
+        assert!(largest_difference(&inner, &reference(&image, 64, 41)) <= 1);
         assert!(padded.rows().take(11).flatten().all(|p| p.0 == [127; 3]));
         assert!(padded.rows().skip(52).flatten().all(|p| p.0 == [127; 3]));
     }
@@ -338,8 +338,8 @@ mod tests {
     fn extreme_shapes_have_a_place() {
         for (width, height) in [(1, 1), (1, 5000), (5000, 1), (3, 2)] {
             for fit in [Fit::CenterCrop, Fit::Stretch, Fit::Pad] {
-                let picture = RgbImage::from_pixel(width, height, image::Rgb([200, 10, 90]));
-                let square = preprocessing(fit, 32).resize(&picture);
+                let image = RgbImage::from_pixel(width, height, image::Rgb([200, 10, 90]));
+                let square = preprocessing(fit, 32).resize(&image);
                 assert_eq!(square.dimensions(), (32, 32));
                 assert!(square.pixels().any(|pixel| pixel.0 == [200, 10, 90]));
             }

@@ -141,8 +141,8 @@ impl<'a> Tools<'a> {
     }
 
     /// The bottleneck of an image.
-    pub fn bottleneck(&mut self, picture: &RgbImage) -> Result<Vec<f32>, BackboneError> {
-        made(&mut self.extractor, || self.model.extractor())?.extract(picture)
+    pub fn bottleneck(&mut self, image: &RgbImage) -> Result<Vec<f32>, BackboneError> {
+        made(&mut self.extractor, || self.model.extractor())?.extract(image)
     }
 
     /// Stores the activation of an image; returns the bottleneck that was computed with it, unless that
@@ -151,11 +151,11 @@ impl<'a> Tools<'a> {
         &mut self,
         also: &Also,
         key: &Key,
-        picture: &RgbImage,
+        image: &RgbImage,
         bottleneck_known: bool,
     ) -> Result<Option<Vec<f32>>, BackboneError> {
         let front = self.front(also, bottleneck_known)?;
-        let activation = front.run(picture, &View::PLAIN)?;
+        let activation = front.run(image, &View::PLAIN)?;
         also.keep(key, &activation.row);
         Ok(activation.bottleneck)
     }

@@ -171,11 +171,11 @@ impl View {
         &self,
         preprocessing: &Preprocessing,
         resizer: &mut Resizer,
-        picture: &RgbImage,
+        image: &RgbImage,
     ) -> RgbImage {
-        let plain = preprocessing.place(picture.width(), picture.height());
+        let plain = preprocessing.place(image.width(), image.height());
         let placement = self.place(plain, preprocessing.resolution_px);
-        let mut square = preprocessing.resize_placed(resizer, picture, placement);
+        let mut square = preprocessing.resize_placed(resizer, image, placement);
         if self.mirrored {
             image::imageops::flip_horizontal_in_place(&mut square);
         }
@@ -315,10 +315,10 @@ mod tests {
             let preprocessing = preprocessing(fit);
             assert!(Augmentation::OFF.is_off() && !STRONG.is_off());
             for (width, height) in [(150, 97), (20, 31), (1, 400)] {
-                let picture = ramp(width, height);
-                let expected = preprocessing.resize(&picture);
+                let image = ramp(width, height);
+                let expected = preprocessing.resize(&image);
                 for view in [view(0, STRONG), view(5, Augmentation::OFF)] {
-                    let found = view.resize(&preprocessing, &mut Resizer::new(), &picture);
+                    let found = view.resize(&preprocessing, &mut Resizer::new(), &image);
                     assert_eq!(found, expected);
                 }
             }
@@ -477,13 +477,13 @@ mod tests {
                 resolution_px: side,
                 ..preprocessing(Fit::CenterCrop)
             };
-            let picture = ramp(50, 40);
+            let image = ramp(50, 40);
             let mut seen = std::collections::HashSet::new();
             for number in 1..40 {
                 let view = view(number, strongest);
-                let square = view.resize(&preprocessing, &mut Resizer::new(), &picture);
+                let square = view.resize(&preprocessing, &mut Resizer::new(), &image);
                 assert_eq!(square.dimensions(), (side, side));
-                let again = view.resize(&preprocessing, &mut Resizer::new(), &picture);
+                let again = view.resize(&preprocessing, &mut Resizer::new(), &image);
                 assert_eq!(square, again);
                 seen.insert(square.into_raw());
             }
@@ -495,13 +495,13 @@ mod tests {
     fn a_view_shows_the_part_it_says() {
         for fit in [Fit::CenterCrop, Fit::Stretch] {
             let preprocessing = preprocessing(fit);
-            let picture = ramp(640, 640);
+            let image = ramp(640, 640);
             for number in 1..50 {
                 let view = View {
                     brightness: View::PLAIN.brightness,
                     ..view(number, STRONG)
                 };
-                let square = view.resize(&preprocessing, &mut Resizer::new(), &picture);
+                let square = view.resize(&preprocessing, &mut Resizer::new(), &image);
                 let at = |x: f64| (x * 255.0).clamp(0.0, 255.0);
                 let centre = square.get_pixel(32, 32);
                 let middle = 32.5 / 64.0 * view.side;
@@ -519,43 +519,43 @@ mod tests {
     #[test]
     fn brightness_multiplies_and_stops_at_white() {
         let preprocessing = preprocessing(Fit::Stretch);
-        let picture = RgbImage::from_pixel(80, 80, Rgb([100, 200, 0]));
+        let image = RgbImage::from_pixel(80, 80, Rgb([100, 200, 0]));
         let view = View {
             brightness: 3 << 15,
             ..View::PLAIN
         };
-        let square = view.resize(&preprocessing, &mut Resizer::new(), &picture);
+        let square = view.resize(&preprocessing, &mut Resizer::new(), &image);
         assert!(square.pixels().all(|pixel| pixel.0 == [150, 255, 0]));
     }
 
     #[test]
-    fn bars_keep_their_place_around_the_picture() {
+    fn bars_keep_their_place_around_the_image() {
         // 97 / 150 of the square are image; a window in the middle of half the side sees nothing else.
         let preprocessing = preprocessing(Fit::Pad);
-        let picture = RgbImage::from_pixel(150, 97, Rgb([250, 0, 0]));
+        let image = RgbImage::from_pixel(150, 97, Rgb([250, 0, 0]));
         let middle = View {
             side: 0.5,
             left: 0.25,
             top: 0.25,
             ..View::PLAIN
         };
-        let square = middle.resize(&preprocessing, &mut Resizer::new(), &picture);
+        let square = middle.resize(&preprocessing, &mut Resizer::new(), &image);
         assert!(square.pixels().all(|pixel| pixel.0 == [250, 0, 0]));
         // The upper half shows the bar (11 of 64 rows) in twice the size.
         let upper = View { top: 0.0, ..middle };
-        let square = upper.resize(&preprocessing, &mut Resizer::new(), &picture);
+        let square = upper.resize(&preprocessing, &mut Resizer::new(), &image);
         let bars = square.rows().take_while(|row| {
             let mut row = row.clone();
             row.all(|pixel| pixel.0 == [127; 3])
         });
         assert_eq!(bars.count(), 22);
         for (width, height) in [(1, 1), (1, 5000), (5000, 1), (3, 2)] {
-            let picture = ramp(width, height);
+            let image = ramp(width, height);
             for number in 1..100 {
                 let view = view(number, STRONG);
                 for fit in [Fit::CenterCrop, Fit::Stretch, Fit::Pad] {
                     let preprocessing = self::preprocessing(fit);
-                    let square = view.resize(&preprocessing, &mut Resizer::new(), &picture);
+                    let square = view.resize(&preprocessing, &mut Resizer::new(), &image);
                     assert_eq!(square.dimensions(), (64, 64));
                 }
             }

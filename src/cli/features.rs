@@ -64,7 +64,7 @@ struct Result {
 }
 
 /// The images to read, and what each is called in the file.
-struct Pictures {
+struct Images {
     files: Vec<PathBuf>,
     paths: Vec<String>,
     /// The project they belong to.
@@ -94,12 +94,12 @@ impl From<FitArg> for Fit {
 
 pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    let pictures = pictures(&args.input)?;
-    if pictures.files.is_empty() {
+    let images = images(&args.input)?;
+    if images.files.is_empty() {
         bail!("there are no pictures in “{}”", shown(&args.input));
     }
-    let model = model(args, pictures.project.as_ref())?;
-    let (files, architecture) = (pictures.files.clone(), model.architecture.clone());
+    let model = model(args, images.project.as_ref())?;
+    let (files, architecture) = (images.files.clone(), model.architecture.clone());
     let table = console.run("features", move |work| {
         bottlenecks(
             &files,
@@ -110,17 +110,17 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             work,
         )
     });
-    if let Some(project) = &pictures.project {
+    if let Some(project) = &images.project {
         // That is why it failed then.
         project.check_there()?;
     }
     let table = table?;
     let skipped = table.failed.len() as u64;
-    if table.failed.len() == pictures.paths.len() {
+    if table.failed.len() == images.paths.len() {
         bail!("no picture in “{}” could be read", shown(&args.input));
     }
     if let Some(folder) = args.out.parent() {
-        match &pictures.project {
+        match &images.project {
             Some(project) if folder.starts_with(project.root()) => {
                 make_dir(project.root(), folder)?;
             }
@@ -128,7 +128,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
                 .with_context(|| format!("cannot make the folder “{}”", shown(folder)))?,
         }
     }
-    let written = write_features(&args.out, &table, &pictures.paths, &architecture)?;
+    let written = write_features(&args.out, &table, &images.paths, &architecture)?;
     let result = Result {
         path: shown(&args.out),
         architecture: architecture.to_string(),
@@ -178,7 +178,7 @@ fn model(args: &Args, project: Option<&Project>) -> anyhow::Result<Model> {
     })
 }
 
-fn pictures(input: &Path) -> anyhow::Result<Pictures> {
+fn images(input: &Path) -> anyhow::Result<Images> {
     let work = Work::new();
     if input.join("project.json").is_file() {
         let project = Project::open_for_reading(input)?;
@@ -186,7 +186,7 @@ fn pictures(input: &Path) -> anyhow::Result<Pictures> {
             log::warn!("{}", problem.reason);
         }
         let frames = project.scan(&work)?;
-        return Ok(Pictures {
+        return Ok(Images {
             files: frames
                 .list
                 .iter()
@@ -208,7 +208,7 @@ fn pictures(input: &Path) -> anyhow::Result<Pictures> {
             shown(inside).replace(std::path::MAIN_SEPARATOR, "/")
         })
         .collect();
-    Ok(Pictures {
+    Ok(Images {
         files,
         paths,
         project: None,

@@ -8,7 +8,7 @@ use crossbeam_channel::bounded;
 use serde::Serialize;
 
 use crate::evaluate::{
-    EvaluateError, FilePicture, FolderAccuracy, Predictor, Right, Timeline, Timelines, check_csv,
+    EvaluateError, FileImage, FolderAccuracy, Predictor, Right, Timeline, Timelines, check_csv,
 };
 use crate::jobs::Cancelled;
 use crate::media::start_decoders;
@@ -216,7 +216,7 @@ fn accuracy_text(accuracy: Option<FolderAccuracy>) -> Vec<String> {
 
 impl Shown {
     /// The `top` most probable classes of an image.
-    fn of(found: FilePicture<'_>, top: usize) -> Self {
+    fn of(found: FileImage<'_>, top: usize) -> Self {
         let classes = found.prediction.top.into_iter().take(top);
         Self {
             path: shown(found.path),

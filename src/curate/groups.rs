@@ -51,16 +51,16 @@ fn name_clusters(
 ) -> Result<Vec<Option<String>>, ProjectError> {
     // Of equal files one is enough; files that could not be decoded have no image to compare.
     let mut numbers: HashMap<&str, usize> = HashMap::new();
-    let mut pictures = Vec::new();
+    let mut images = Vec::new();
     for hash in hashes.iter().flatten() {
-        if let Some(picture) = &hash.picture {
+        if let Some(image) = &hash.image {
             numbers.entry(&hash.content).or_insert_with(|| {
-                pictures.push(*picture);
-                pictures.len() - 1
+                images.push(*image);
+                images.len() - 1
             });
         }
     }
-    let cluster_of = clusters(&pictures, work)?;
+    let cluster_of = clusters(&images, work)?;
 
     // A name under which the split remembers the cluster stays; otherwise the smallest content hash is it.
     let known = project.known_groups();
@@ -107,7 +107,7 @@ mod tests {
     use crate::project::{ClassName, SplitSettings};
 
     /// An image of soft blobs, different for each seed.
-    fn picture(seed: u32, size: u32) -> RgbImage {
+    fn image(seed: u32, size: u32) -> RgbImage {
         let hash = blake3::hash(&seed.to_le_bytes());
         let bytes = hash.as_bytes();
         let wave = |i: usize, x: f32, y: f32| {
@@ -154,13 +154,13 @@ mod tests {
     #[test]
     fn copies_and_variants_share_a_group_and_others_do_not() {
         let (_dir, project) = project();
-        let put = |name: &str, picture: &RgbImage| {
-            picture.save(project.abs("classes/a").join(name)).unwrap();
+        let put = |name: &str, image: &RgbImage| {
+            image.save(project.abs("classes/a").join(name)).unwrap();
         };
         for seed in 0..20 {
-            put(&format!("{seed}.png"), &picture(seed, 160));
+            put(&format!("{seed}.png"), &image(seed, 160));
         }
-        let original = picture(3, 160);
+        let original = image(3, 160);
         put("3 again.jpg", &original);
         put("3 small.png", &imageops::thumbnail(&original, 90, 90));
         put("3 bright.png", &imageops::brighten(&original, 15));
@@ -191,7 +191,7 @@ mod tests {
         let (_dir, project) = project();
         for seed in 0..6 {
             let path = project.abs(&format!("classes/a/{seed}.png"));
-            picture(seed, 120).save(path).unwrap();
+            image(seed, 120).save(path).unwrap();
         }
         let work = Work::new();
         let before = by_path(&project);
@@ -203,7 +203,7 @@ mod tests {
         // Whatever their hashes, variants that join do not rename the group.
         for seed in 0..6 {
             for (n, light) in [5, 10, 15].into_iter().enumerate() {
-                let variant = imageops::brighten(&picture(seed, 120), light);
+                let variant = imageops::brighten(&image(seed, 120), light);
                 let path = project.abs(&format!("classes/a/{seed} variant {n}.png"));
                 variant.save(path).unwrap();
             }
@@ -230,18 +230,16 @@ mod tests {
     fn a_changed_photo_is_looked_at_again() {
         let (_dir, project) = project();
         let path = project.abs("classes/a/x.png");
-        picture(1, 100).save(&path).unwrap();
+        image(1, 100).save(&path).unwrap();
         let before = by_path(&project);
-        picture(2, 101).save(&path).unwrap();
+        image(2, 101).save(&path).unwrap();
         assert_ne!(by_path(&project), before);
     }
 
     #[test]
     fn cancelling_ends_it_and_keeps_what_was_hashed() {
         let (_dir, project) = project();
-        picture(1, 100)
-            .save(project.abs("classes/a/x.png"))
-            .unwrap();
+        image(1, 100).save(project.abs("classes/a/x.png")).unwrap();
         let work = Work::new();
         let frames = project.scan(&work).unwrap();
         work.cancel();

@@ -23,7 +23,7 @@ const CACHE_HEADER: &str = "salamander photo hashes 1: dct median 16x16";
 const REDUCED_PX: u32 = 128;
 
 /// A perceptual hash of 16×16 bits.
-pub(super) type PictureHash = [u64; 4];
+pub(super) type ImageHash = [u64; 4];
 
 /// What is known about one photo.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) struct PhotoHash {
     /// 16 hexadecimal digits from the file's bytes.
     pub(super) content: String,
     /// What it looks like; `None` when it cannot be decoded.
-    pub(super) picture: Option<PictureHash>,
+    pub(super) image: Option<ImageHash>,
 }
 
 /// What tells cheaply whether a file is still the one that was hashed.
@@ -105,23 +105,23 @@ fn hash_file(
     }
     let bytes = files::read(abs).ok()?;
     let content: String = blake3::hash(&bytes).to_hex().chars().take(16).collect();
-    let picture = match cache.by_content.get(&content) {
-        Some(picture) => *picture,
+    let image = match cache.by_content.get(&content) {
+        Some(image) => *image,
         None => load_image_from_bytes(&bytes, abs)
             .ok()
-            .map(|picture| picture_hash(hasher, &picture)),
+            .map(|image| image_hash(hasher, &image)),
     };
-    Some((PhotoHash { content, picture }, stamp))
+    Some((PhotoHash { content, image }, stamp))
 }
 
-fn picture_hash(hasher: &Hasher, picture: &RgbImage) -> PictureHash {
-    let (width, height) = picture.dimensions();
+fn image_hash(hasher: &Hasher, image: &RgbImage) -> ImageHash {
+    let (width, height) = image.dimensions();
     let hash = if width > REDUCED_PX || height > REDUCED_PX {
         // The proportions do not matter: the hash is of a square.
-        let reduced = imageops::thumbnail(picture, REDUCED_PX, REDUCED_PX);
+        let reduced = imageops::thumbnail(image, REDUCED_PX, REDUCED_PX);
         hasher.hash_image(&reduced)
     } else {
-        hasher.hash_image(picture)
+        hasher.hash_image(image)
     };
     let mut words = [0; 4];
     for (word, bytes) in words.iter_mut().zip(hash.as_bytes().chunks(8)) {
@@ -146,7 +146,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
 #[derive(Default)]
 struct Cache {
     by_path: HashMap<String, (Stamp, PhotoHash)>,
-    by_content: HashMap<String, Option<PictureHash>>,
+    by_content: HashMap<String, Option<ImageHash>>,
 }
 
 impl Cache {
@@ -160,7 +160,7 @@ impl Cache {
             return cache;
         }
         for (path, stamp, hash) in lines.filter_map(parse_line) {
-            cache.by_content.insert(hash.content.clone(), hash.picture);
+            cache.by_content.insert(hash.content.clone(), hash.image);
             cache.by_path.insert(path.to_owned(), (stamp, hash));
         }
         cache
@@ -201,7 +201,7 @@ impl Cache {
 }
 
 fn write_line(text: &mut String, path: &str, stamp: Stamp, hash: &PhotoHash) {
-    let picture = match hash.picture {
+    let image = match hash.image {
         Some(words) => words.iter().fold(String::new(), |mut hex, word| {
             // Writing to a string cannot fail.
             write!(hex, "{word:016x}").unwrap_or_default();
@@ -215,7 +215,7 @@ fn write_line(text: &mut String, path: &str, stamp: Stamp, hash: &PhotoHash) {
     } = stamp;
     writeln!(
         text,
-        "{picture}\t{}\t{bytes}\t{modified_nanos}\t{path}",
+        "{image}\t{}\t{bytes}\t{modified_nanos}\t{path}",
         hash.content
     )
     .unwrap_or_default();
@@ -223,7 +223,7 @@ fn write_line(text: &mut String, path: &str, stamp: Stamp, hash: &PhotoHash) {
 
 fn parse_line(line: &str) -> Option<(&str, Stamp, PhotoHash)> {
     let mut fields = line.splitn(5, '\t');
-    let picture = match fields.next()? {
+    let image = match fields.next()? {
         "-" => None,
         hex => {
             let mut words = [0; 4];
@@ -238,7 +238,7 @@ fn parse_line(line: &str) -> Option<(&str, Stamp, PhotoHash)> {
         bytes: fields.next()?.parse().ok()?,
         modified_nanos: fields.next()?.parse().ok()?,
     };
-    Some((fields.next()?, stamp, PhotoHash { content, picture }))
+    Some((fields.next()?, stamp, PhotoHash { content, image }))
 }
 
 #[cfg(test)]
@@ -248,10 +248,10 @@ mod tests {
 
     #[test]
     fn a_line_of_the_cache_survives_the_round_trip() {
-        for picture in [None, Some([0, u64::MAX, 0x0123_4567_89ab_cdef, 1])] {
+        for image in [None, Some([0, u64::MAX, 0x0123_4567_89ab_cdef, 1])] {
             let hash = PhotoHash {
                 content: "0011223344556677".into(),
-                picture,
+                image,
             };
             let stamp = Stamp {
                 bytes: 12,

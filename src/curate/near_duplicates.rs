@@ -6,7 +6,7 @@
 
 use crate::jobs::{Cancelled, Work};
 
-use super::hashes::PictureHash;
+use super::hashes::ImageHash;
 
 /// Images whose hashes differ in at most this many of 256 bits are near-duplicates. On 2,062 photos of
 /// hand signs before plain backgrounds the nearest two differ in 40; a crop or shift of 2–3 %, other
@@ -20,18 +20,18 @@ const BAND_RADIUS: u32 = MAX_DISTANCE / BANDS as u32;
 
 /// The cluster of each image, as the smallest index in it. Near-duplicates of near-duplicates belong
 /// together.
-pub(super) fn clusters(pictures: &[PictureHash], work: &Work) -> Result<Vec<usize>, Cancelled> {
+pub(super) fn clusters(images: &[ImageHash], work: &Work) -> Result<Vec<usize>, Cancelled> {
     let masks: Vec<u16> = (0..=u16::MAX)
         .filter(|mask| mask.count_ones() <= BAND_RADIUS)
         .collect();
-    let mut sets = DisjointSets::new(pictures.len());
+    let mut sets = DisjointSets::new(images.len());
     for band in 0..BANDS {
-        let table = BandTable::new(pictures, band);
-        for (i, picture) in pictures.iter().enumerate() {
+        let table = BandTable::new(images, band);
+        for (i, image) in images.iter().enumerate() {
             if i % 256 == 0 {
                 work.check()?;
             }
-            let value = band_of(picture, band);
+            let value = band_of(image, band);
             for mask in &masks {
                 for j in table.with_value(value ^ mask) {
                     let j = *j as usize;
@@ -39,8 +39,8 @@ pub(super) fn clusters(pictures: &[PictureHash], work: &Work) -> Result<Vec<usiz
                     if j >= i {
                         break;
                     }
-                    if let Some(other) = pictures.get(j)
-                        && distance(picture, other) <= MAX_DISTANCE
+                    if let Some(other) = images.get(j)
+                        && distance(image, other) <= MAX_DISTANCE
                     {
                         sets.join(i, j);
                     }
@@ -48,28 +48,28 @@ pub(super) fn clusters(pictures: &[PictureHash], work: &Work) -> Result<Vec<usiz
             }
         }
     }
-    Ok((0..pictures.len()).map(|i| sets.root(i)).collect())
+    Ok((0..images.len()).map(|i| sets.root(i)).collect())
 }
 
-fn distance(a: &PictureHash, b: &PictureHash) -> u32 {
+fn distance(a: &ImageHash, b: &ImageHash) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
 
-fn band_of(picture: &PictureHash, band: usize) -> u16 {
-    let word = picture.get(band / 4).copied().unwrap_or_default();
+fn band_of(image: &ImageHash, band: usize) -> u16 {
+    let word = image.get(band / 4).copied().unwrap_or_default();
     (word >> (16 * (band % 4))) as u16
 }
 
 /// The images by the value of one band: a counting sort.
 struct BandTable {
-    /// Where the images of each value begin in `pictures`; one more than values.
+    /// Where the images of each value begin in `images`; one more than values.
     starts: Vec<u32>,
     /// Indices, ascending within a value.
-    pictures: Vec<u32>,
+    images: Vec<u32>,
 }
 
 impl BandTable {
-    fn new(hashes: &[PictureHash], band: usize) -> Self {
+    fn new(hashes: &[ImageHash], band: usize) -> Self {
         let mut keyed: Vec<(u16, u32)> = hashes
             .iter()
             .enumerate()
@@ -87,7 +87,7 @@ impl BandTable {
         starts.push(at as u32);
         Self {
             starts,
-            pictures: keyed.into_iter().map(|(_, i)| i).collect(),
+            images: keyed.into_iter().map(|(_, i)| i).collect(),
         }
     }
 
@@ -95,7 +95,7 @@ impl BandTable {
         let at = usize::from(value);
         match (self.starts.get(at), self.starts.get(at + 1)) {
             (Some(start), Some(end)) => self
-                .pictures
+                .images
                 .get(*start as usize..*end as usize)
                 .unwrap_or_default(),
             _ => &[],
@@ -148,29 +148,29 @@ mod tests {
     #[test]
     fn finds_exactly_what_comparing_each_with_each_finds() {
         let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
-        let mut pictures: Vec<PictureHash> = Vec::new();
+        let mut images: Vec<ImageHash> = Vec::new();
         for _ in 0..600 {
-            let mut picture: PictureHash = match pictures.len() {
+            let mut image: ImageHash = match images.len() {
                 // Variants of an earlier one, on both sides of the limit.
-                n if n > 0 && random.random_bool(0.6) => pictures[random.random_range(0..n)],
+                n if n > 0 && random.random_bool(0.6) => images[random.random_range(0..n)],
                 _ => random.random(),
             };
             for _ in 0..random.random_range(0..60) {
                 let bit: usize = random.random_range(0..256);
-                picture[bit / 64] ^= 1 << (bit % 64);
+                image[bit / 64] ^= 1 << (bit % 64);
             }
-            pictures.push(picture);
+            images.push(image);
         }
-        let mut sets = DisjointSets::new(pictures.len());
-        for i in 0..pictures.len() {
+        let mut sets = DisjointSets::new(images.len());
+        for i in 0..images.len() {
             for j in 0..i {
-                if distance(&pictures[i], &pictures[j]) <= MAX_DISTANCE {
+                if distance(&images[i], &images[j]) <= MAX_DISTANCE {
                     sets.join(i, j);
                 }
             }
         }
-        let expected: Vec<usize> = (0..pictures.len()).map(|i| sets.root(i)).collect();
-        let found = clusters(&pictures, &Work::new()).unwrap();
+        let expected: Vec<usize> = (0..images.len()).map(|i| sets.root(i)).collect();
+        let found = clusters(&images, &Work::new()).unwrap();
         assert_eq!(found, expected);
         let mut distinct = found;
         distinct.sort_unstable();

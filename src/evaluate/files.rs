@@ -13,13 +13,13 @@ use super::predict::ranked;
 use super::{EvaluateError, Prediction, Predictor};
 
 /// An image of a file, and its prediction.
-pub struct FilePicture<'a> {
+pub struct FileImage<'a> {
     /// The file.
     pub path: &'a Path,
     /// Seconds from the start of the video; `None` for a photo.
     pub time_secs: Option<f64>,
     /// The image.
-    pub picture: RgbImage,
+    pub image: RgbImage,
     /// One for each class, in the order of [`Predictor::classes`].
     pub probabilities: Vec<f32>,
     /// The classes, most probable first.
@@ -45,15 +45,15 @@ impl Predictor {
         paths: &[PathBuf],
         sampling: &Sampling,
         work: &Work,
-        mut each: impl FnMut(FilePicture<'_>) -> ControlFlow<()>,
+        mut each: impl FnMut(FileImage<'_>) -> ControlFlow<()>,
     ) -> Result<FilesOutcome, EvaluateError> {
-        for_each_picture(paths, sampling, work, |path, picture, time_secs| {
-            let probabilities = self.until_cancelled(&picture, work)?;
+        for_each_image(paths, sampling, work, |path, image, time_secs| {
+            let probabilities = self.until_cancelled(&image, work)?;
             let prediction = ranked(self.classes(), &probabilities, self.unknown_below);
-            Ok(each(FilePicture {
+            Ok(each(FileImage {
                 path,
                 time_secs,
-                picture,
+                image,
                 probabilities,
                 prediction,
             }))
@@ -63,7 +63,7 @@ impl Predictor {
 
 /// Reads the photos and the frames that `sampling` takes of the videos in `paths`, which may be folders, and hands each
 /// over with its file and its time, until `each` breaks. A file that cannot be used is skipped with a warning.
-pub(super) fn for_each_picture(
+pub(super) fn for_each_image(
     paths: &[PathBuf],
     sampling: &Sampling,
     work: &Work,
@@ -75,8 +75,8 @@ pub(super) fn for_each_picture(
     for path in &files {
         work.check()?;
         work.detail(path.file_name().unwrap_or_default().to_string_lossy());
-        let predicted = pictures(path, sampling, work, |picture, time_secs| {
-            let flow = each(path, picture, time_secs)?;
+        let predicted = images(path, sampling, work, |image, time_secs| {
+            let flow = each(path, image, time_secs)?;
             outcome.predictions += 1;
             Ok(flow)
         });
@@ -101,7 +101,7 @@ pub(super) fn for_each_picture(
 }
 
 /// Hands over a photo, or the frames of a video with their times, until `each` breaks.
-fn pictures(
+fn images(
     path: &Path,
     sampling: &Sampling,
     work: &Work,

@@ -35,7 +35,7 @@ pub use embedding::{Embedding, write_embedding};
 pub use error::EvaluateError;
 pub use evaluation::{Evaluation, FramePrediction, GroupAccuracy, evaluate};
 pub use figures::{ClassFigures, Figures, Measure};
-pub use files::{FilePicture, FilesOutcome};
+pub use files::{FileImage, FilesOutcome};
 pub use heat::{
     HeatFile, HeatMap, HeatMapper, NEGATIVE, POSITIVE, Seen, heat_color, write_heat_maps,
 };

@@ -109,19 +109,19 @@ impl Predictor {
     }
 
     /// Probabilities of one image, in the order of [`Predictor::classes`].
-    pub fn probabilities(&mut self, picture: &RgbImage) -> Result<Vec<f32>, EvaluateError> {
-        self.until_cancelled(picture, &Work::new())
+    pub fn probabilities(&mut self, image: &RgbImage) -> Result<Vec<f32>, EvaluateError> {
+        self.until_cancelled(image, &Work::new())
     }
 
     /// The same, stopped at once when `work` is cancelled.
     pub(super) fn until_cancelled(
         &mut self,
-        picture: &RgbImage,
+        image: &RgbImage,
         work: &Work,
     ) -> Result<Vec<f32>, EvaluateError> {
         match &mut self.model {
             Model::Run(extractor, classifier, classes) => {
-                let found = classes.fold(classifier.probabilities(&extractor.extract(picture)?));
+                let found = classes.fold(classifier.probabilities(&extractor.extract(image)?));
                 if found.iter().all(|probability| probability.is_finite()) {
                     Ok(found)
                 } else {
@@ -129,7 +129,7 @@ impl Predictor {
                 }
             }
             Model::Written(model, path) => {
-                let input = model.recipe().tensor(picture);
+                let input = model.recipe().tensor(image);
                 let found = model.run_until_cancelled(&input, work)?;
                 if are_probabilities(&found) {
                     Ok(found)
@@ -145,17 +145,17 @@ impl Predictor {
     }
 
     /// Predicts one image.
-    pub fn predict(&mut self, picture: &RgbImage) -> Result<Prediction, EvaluateError> {
-        self.predict_until_cancelled(picture, &Work::new())
+    pub fn predict(&mut self, image: &RgbImage) -> Result<Prediction, EvaluateError> {
+        self.predict_until_cancelled(image, &Work::new())
     }
 
     /// The same, stopped at once when `work` is cancelled.
     pub fn predict_until_cancelled(
         &mut self,
-        picture: &RgbImage,
+        image: &RgbImage,
         work: &Work,
     ) -> Result<Prediction, EvaluateError> {
-        let probabilities = self.until_cancelled(picture, work)?;
+        let probabilities = self.until_cancelled(image, work)?;
         Ok(ranked(&self.classes, &probabilities, self.unknown_below))
     }
 }
@@ -188,10 +188,10 @@ mod tests {
         let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
         let labels = ["a", "b"].map(str::to_owned);
         let recipe = Recipe::new(InputKind::Uint8Nhwc, &preprocessing, &architecture, &labels);
-        let picture = RgbImage::new(8, 8);
+        let image = RgbImage::new(8, 8);
         let predict = |numbers: Vec<f32>| {
             let model = Box::new(Fixed(recipe.clone(), numbers));
-            Predictor::from_runner(model, Path::new("there/logits.onnx")).probabilities(&picture)
+            Predictor::from_runner(model, Path::new("there/logits.onnx")).probabilities(&image)
         };
         assert_eq!(predict(vec![0.25, 0.75]).unwrap(), [0.25, 0.75]);
         let said = predict(vec![3.0, -1.0]).unwrap_err().to_string();

@@ -7,7 +7,7 @@ use crate::files::{self, Durability};
 use crate::text::csv_cell;
 
 use super::classifier::arg_max;
-use super::{EvaluateError, FilePicture};
+use super::{EvaluateError, FileImage};
 
 /// The probabilities of one image.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,7 +172,7 @@ impl Timelines {
     }
 
     /// Takes in an image of a file, whose images come one after the other.
-    pub fn push(&mut self, image: &FilePicture<'_>) {
+    pub fn push(&mut self, image: &FileImage<'_>) {
         let frame = TimedProbabilities {
             time_secs: image.time_secs,
             probabilities: image.probabilities.clone(),

@@ -199,13 +199,13 @@ mod tests {
         };
         let predictions = (0..5_u8)
             .map(|number| {
-                let picture = RgbImage::from_fn(120, 110, |x, y| {
+                let image = RgbImage::from_fn(120, 110, |x, y| {
                     let at = |speed: u32| ((x * speed + y * u32::from(number)) % 256) as u8;
                     image::Rgb([at(1), at(3), at(7)])
                 });
                 let path = format!("{number}.png");
-                picture.save(dir.path().join(&path)).unwrap();
-                let probabilities = exported.probabilities(&picture).unwrap();
+                image.save(dir.path().join(&path)).unwrap();
+                let probabilities = exported.probabilities(&image).unwrap();
                 FramePrediction {
                     path,
                     group: String::new(),

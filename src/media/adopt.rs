@@ -108,17 +108,17 @@ pub fn adopt(
 /// Each file once: images by their class, videos without one.
 fn plan(wanted: &[Wanted]) -> Result<ImportPlan, MediaError> {
     let mut groups: Vec<PlanGroup> = Vec::new();
-    for picture in wanted {
-        let class = picture.time_secs.is_none().then(|| picture.class.clone());
+    for image in wanted {
+        let class = image.time_secs.is_none().then(|| image.class.clone());
         let file = PlannedFile {
-            path: picture.path.clone(),
-            kind: Kind::of(&picture.path)?,
+            path: image.path.clone(),
+            kind: Kind::of(&image.path)?,
         };
         let known = groups.iter().position(|group| group.class == class);
         let index = known.unwrap_or(groups.len());
         if known.is_none() {
             groups.push(PlanGroup {
-                folder: picture.path.parent().map(PathBuf::from).unwrap_or_default(),
+                folder: image.path.parent().map(PathBuf::from).unwrap_or_default(),
                 class,
                 refused: None,
                 by_themselves: false,

@@ -15,19 +15,19 @@ const DEPTHS: [u32; 4] = [8, 10, 12, 14];
 /// The depth is the one the file states (PNG: `sBIT`; TIFF: `MaxSampleValue`) if the values keep to it, else the smallest
 /// of the usual ones that holds the largest value.
 pub(super) fn to_full_range(
-    picture: &mut DynamicImage,
+    image: &mut DynamicImage,
     bytes: &[u8],
-    image: ImageKind,
+    kind: ImageKind,
 ) -> Option<(u32, u16)> {
     // The decoder has scaled to the largest value that the header names.
-    if image == ImageKind::Pnm && !full_header(bytes) {
+    if kind == ImageKind::Pnm && !full_header(bytes) {
         return None;
     }
-    let (values, channels, alpha) = match picture {
-        DynamicImage::ImageLuma16(picture) => (picture.as_flat_samples_mut().samples, 1, false),
-        DynamicImage::ImageLumaA16(picture) => (picture.as_flat_samples_mut().samples, 2, true),
-        DynamicImage::ImageRgb16(picture) => (picture.as_flat_samples_mut().samples, 3, false),
-        DynamicImage::ImageRgba16(picture) => (picture.as_flat_samples_mut().samples, 4, true),
+    let (values, channels, alpha) = match image {
+        DynamicImage::ImageLuma16(image) => (image.as_flat_samples_mut().samples, 1, false),
+        DynamicImage::ImageLumaA16(image) => (image.as_flat_samples_mut().samples, 2, true),
+        DynamicImage::ImageRgb16(image) => (image.as_flat_samples_mut().samples, 3, false),
+        DynamicImage::ImageRgba16(image) => (image.as_flat_samples_mut().samples, 4, true),
         _ => return None,
     };
     let colours = channels - usize::from(alpha);
@@ -36,7 +36,7 @@ pub(super) fn to_full_range(
         .filter_map(|pixel| pixel.get(..colours)?.iter().max())
         .max()
         .copied()?;
-    let depth = depth_of(largest, stated(bytes, image))?;
+    let depth = depth_of(largest, stated(bytes, kind))?;
     let top = (1_u32 << depth) - 1;
     for pixel in values.chunks_exact_mut(channels) {
         for value in pixel.iter_mut().take(colours) {

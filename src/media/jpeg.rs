@@ -130,11 +130,11 @@ pub(super) fn to_rgb(frame: &Video) -> Result<RgbImage, Error> {
 }
 
 /// The pixels of a packed picture without the padding at the end of its rows.
-pub(super) fn rows(picture: &Video, bytes_per_pixel: usize) -> Result<Vec<u8>, Error> {
-    let row = picture.width() as usize * bytes_per_pixel;
-    let height = picture.height() as usize;
+pub(super) fn rows(image: &Video, bytes_per_pixel: usize) -> Result<Vec<u8>, Error> {
+    let row = image.width() as usize * bytes_per_pixel;
+    let height = image.height() as usize;
     let mut pixels = Vec::with_capacity(row * height);
-    for line in picture.data(0).chunks(picture.stride(0)).take(height) {
+    for line in image.data(0).chunks(image.stride(0)).take(height) {
         pixels.extend_from_slice(line.get(..row).ok_or(Error::BufferTooSmall)?);
     }
     Ok(pixels)

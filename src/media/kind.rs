@@ -112,7 +112,7 @@ pub(super) fn guess(head: &[u8]) -> Option<Guess> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contents {
     /// Moving pictures of a known size.
-    Picture,
+    Video,
     /// Sound alone.
     Sound,
     /// Nothing of use.
@@ -124,12 +124,12 @@ fn contents(file: &MediaFile) -> Contents {
     let Ok((input, _)) = ffmpeg::open_input(file) else {
         return Contents::Nothing;
     };
-    let picture = ffmpeg::choose_stream(&input)
+    let video = ffmpeg::choose_stream(&input)
         .and_then(|index| input.stream(index))
         .is_some_and(|stream| ffmpeg::coded_size(&stream) != (0, 0));
     let sound = |stream: Stream| stream.parameters().medium() == media::Type::Audio;
-    match (picture, input.streams().any(sound)) {
-        (true, _) => Contents::Picture,
+    match (video, input.streams().any(sound)) {
+        (true, _) => Contents::Video,
         (false, true) => Contents::Sound,
         (false, false) => Contents::Nothing,
     }
@@ -142,7 +142,7 @@ pub(super) fn ask_ffmpeg(file: &MediaFile) -> Result<Kind, MediaError> {
         Some(Guess::Still(name)) => Kind::Image(ImageKind::Rare(name)),
         // Some demuxers take much for theirs; the file must also open, with a picture in it.
         Some(Guess::Container(name)) => match contents(file) {
-            Contents::Picture => Kind::Film(name),
+            Contents::Video => Kind::Film(name),
             Contents::Sound => Kind::Sound,
             Contents::Nothing => Kind::Unknown,
         },

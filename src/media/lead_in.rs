@@ -62,8 +62,8 @@ impl LeadIn {
 
     /// Notes a picture as it comes from a decoder that reorders by `delay` pictures. Not to be used are those shown before
     /// the key frame: they refer to others before it.
-    pub fn is_usable(&mut self, picture: &Video, delay: i32) -> bool {
-        let (stated, pts) = (picture.pts(), picture.timestamp());
+    pub fn is_usable(&mut self, image: &Video, delay: i32) -> bool {
+        let (stated, pts) = (image.pts(), image.timestamp());
         if stated.is_none() || stated != pts {
             self.raise(Doubt::Start);
         }
@@ -124,16 +124,16 @@ pub(super) struct Look {
 }
 
 impl Look {
-    pub fn of(picture: &Video) -> Self {
-        let aspect = picture.aspect_ratio();
+    pub fn of(image: &Video) -> Self {
+        let aspect = image.aspect_ratio();
         Self {
-            size: (picture.width(), picture.height()),
-            format: picture.format(),
+            size: (image.width(), image.height()),
+            format: image.format(),
             aspect: (aspect.numerator(), aspect.denominator()),
-            space: picture.color_space(),
-            primaries: picture.color_primaries(),
-            transfer: picture.color_transfer_characteristic(),
-            range: picture.color_range(),
+            space: image.color_space(),
+            primaries: image.color_primaries(),
+            transfer: image.color_transfer_characteristic(),
+            range: image.color_range(),
         }
     }
 }

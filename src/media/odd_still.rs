@@ -23,17 +23,17 @@ const HEADER_BYTES: usize = 8 << 10;
 
 /// The picture as FFmpeg decodes it, or `None` when it cannot either, or when it has over `max_pixels`.
 pub(super) fn decode(bytes: &[u8], path: &Path, max_pixels: u64) -> Option<DynamicImage> {
-    let picture = first_picture(bytes, path, max_pixels)
+    let image = first_image(bytes, path, max_pixels)
         .inspect_err(|error| log::debug!("{}: FFmpeg: {error}", path.display()))
         .ok()?;
-    let mut picture = DynamicImage::ImageRgba8(picture);
+    let mut image = DynamicImage::ImageRgba8(image);
     for orientation in turns(bytes) {
-        picture.apply_orientation(orientation);
+        image.apply_orientation(orientation);
     }
-    Some(picture)
+    Some(image)
 }
 
-fn first_picture(
+fn first_image(
     bytes: &[u8],
     path: &Path,
     max_pixels: u64,
@@ -75,13 +75,13 @@ fn first_picture(
     let mut graph = FilterGraph::new(&plan, &frame)?;
     graph.push(&frame)?;
     graph.close(frame.pts().unwrap_or(0).saturating_add(1))?;
-    let mut picture = Video::empty();
-    graph.pull(&mut picture)?;
-    if picture.format() != Pixel::RGBA {
+    let mut image = Video::empty();
+    graph.pull(&mut image)?;
+    if image.format() != Pixel::RGBA {
         return Err(Error::InvalidData.into());
     }
-    let pixels = rows(&picture, 4)?;
-    RgbaImage::from_raw(picture.width(), picture.height(), pixels)
+    let pixels = rows(&image, 4)?;
+    RgbaImage::from_raw(image.width(), image.height(), pixels)
         .ok_or_else(|| Error::InvalidData.into())
 }
 

@@ -26,12 +26,12 @@ pub(super) fn poster_here(film: &MediaFile, width_px: u32) -> Result<RgbImage, M
     let path = film.path();
     let video = ffmpeg::open(film)?;
     let tenth = super::probe::length_secs(&video, video.stream).map(|secs| secs / 10.0);
-    let picture = match poster_at(video, path, tenth.filter(|secs| *secs >= 1.0), width_px)? {
-        Some(picture) => Some(picture),
+    let image = match poster_at(video, path, tenth.filter(|secs| *secs >= 1.0), width_px)? {
+        Some(image) => Some(image),
         // Nothing behind that point can be decoded: the beginning will do.
         None => poster_at(ffmpeg::open(film)?, path, None, width_px)?,
     };
-    picture.ok_or_else(|| {
+    image.ok_or_else(|| {
         MediaError::unusable(
             path,
             "is damaged or encrypted: none of its frames can be decoded",
@@ -80,9 +80,9 @@ fn poster_at(
             other => other.insert(FilterGraph::new(&plan, &frame).map_err(failed)?),
         };
         graph.push(&frame).map_err(failed)?;
-        let mut picture = Video::empty();
-        match graph.pull(&mut picture) {
-            Ok(()) => return to_rgb(&picture).map(Some).map_err(failed),
+        let mut image = Video::empty();
+        match graph.pull(&mut image) {
+            Ok(()) => return to_rgb(&image).map(Some).map_err(failed),
             Err(error) if is_again(error) => {}
             Err(error) => return Err(failed(error)),
         }

@@ -73,19 +73,19 @@ impl Repeats {
     }
 
     /// Whether the frame is to be taken.
-    pub fn keep(&mut self, picture: &Video, time_secs: f64) -> Keep {
+    pub fn keep(&mut self, image: &Video, time_secs: f64) -> Keep {
         let mut begins = self.runs.is_empty() || self.unknown.is_some();
         if std::mem::take(&mut self.within) {
-            self.unknown = Unknown::of(picture);
+            self.unknown = Unknown::of(image);
         } else if self
             .unknown
             .as_mut()
-            .is_some_and(|unknown| unknown.ends_before(picture))
+            .is_some_and(|unknown| unknown.ends_before(image))
         {
             self.unknown = None;
         }
         self.runs.retain_mut(|run| {
-            let same = differ_by_at_most(MOST_DIFFERENCE, &run.first, picture);
+            let same = differ_by_at_most(MOST_DIFFERENCE, &run.first, image);
             if same {
                 run.frames += 1;
                 run.part.to_secs = time_secs;
@@ -93,7 +93,7 @@ impl Repeats {
             begins |= !same;
             same
         });
-        if begins && let Ok(first) = reference(picture) {
+        if begins && let Ok(first) = reference(image) {
             self.runs.push(Run {
                 first,
                 frames: 1,
@@ -105,7 +105,7 @@ impl Repeats {
         }
         if self.runs.len() > MOST_RUNS {
             self.runs.clear();
-            self.unknown = Unknown::of(picture);
+            self.unknown = Unknown::of(image);
         }
         self.decide(time_secs)
     }
@@ -137,17 +137,17 @@ impl Repeats {
 }
 
 impl Unknown {
-    fn of(picture: &Video) -> Option<Self> {
-        let some = reference(picture).ok()?;
-        let last = reference(picture).ok()?;
+    fn of(image: &Video) -> Option<Self> {
+        let some = reference(image).ok()?;
+        let last = reference(image).ok()?;
         Some(Self { some, last })
     }
 
     /// Whether the run has surely ended before this frame; else takes it into the run.
-    fn ends_before(&mut self, picture: &Video) -> bool {
-        let near = |other| differ_by_at_most(2 * MOST_DIFFERENCE, other, picture);
+    fn ends_before(&mut self, image: &Video) -> bool {
+        let near = |other| differ_by_at_most(2 * MOST_DIFFERENCE, other, image);
         let ends = !near(&self.some) || !near(&self.last);
-        if let Ok(last) = reference(picture) {
+        if let Ok(last) = reference(image) {
             self.last = last;
         }
         ends

@@ -28,24 +28,24 @@ use super::stretch::{Span, Stretch};
 pub(super) use filters::reference;
 
 /// One sampled frame, as FFmpeg holds it.
-pub(super) struct SampledPicture {
+pub(super) struct SampledFrame {
     /// Seconds from the start of the video.
     pub time_secs: f64,
-    picture: Video,
+    image: Video,
     encoder: JpegEncoder,
 }
 
-impl SampledPicture {
+impl SampledFrame {
     /// The picture as it is handed over.
     pub fn into_raw(self, form: FrameForm) -> Result<RawFrame, MediaError> {
-        let (width_px, height_px) = (self.picture.width(), self.picture.height());
+        let (width_px, height_px) = (self.image.width(), self.image.height());
         let bytes = match form {
-            FrameForm::Rgb => to_rgb(&self.picture)
+            FrameForm::Rgb => to_rgb(&self.image)
                 .map_err(|error| MediaError::Ffmpeg(format!("convert a frame: {error}")))?
                 .into_raw(),
             FrameForm::Jpeg => self
                 .encoder
-                .encode(&self.picture)
+                .encode(&self.image)
                 .map_err(|error| MediaError::Ffmpeg(format!("write a JPEG: {error}")))?,
         };
         Ok(RawFrame {
@@ -125,7 +125,7 @@ pub(super) struct Pass {
 
 /// A first picture that comes after the start of the range.
 struct Late {
-    picture: Video,
+    image: Video,
     time_base: Rational,
     /// The next tick to repeat it at.
     next: i64,
@@ -254,14 +254,14 @@ impl Pass {
 
     /// The next frame, `None` at the end. Checks `work` for every decoded frame. A video too short for one
     /// frame at this rate yields its first.
-    pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledPicture>, Halt> {
+    pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledFrame>, Halt> {
         loop {
             if self.finished {
                 return Ok(None);
             }
             match self.pull() {
                 Ok(Some(frame)) => {
-                    let keep = self.repeats.keep(&frame.picture, frame.time_secs);
+                    let keep = self.repeats.keep(&frame.image, frame.time_secs);
                     if keep != Keep::LeaveOut {
                         self.taken += 1;
                         self.first = None;

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_last_picture_of_a_tick_is_needed() {
+    fn only_the_last_image_of_a_tick_is_needed() {
         // 10 pictures a second, 2 ticks a second; read in decoding order.
         let mut skipper = Skipper::new(Rational(2, 1), Rational(1, 10));
         for pts in [0, 3, 1, 2, 6, 4, 5, 9, 7, 8] {

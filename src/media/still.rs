@@ -67,27 +67,27 @@ pub fn load_still(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
 
 /// [`load_still`], in this process.
 pub(super) fn load_still_here(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
-    let image = image_kind(bytes, path)?;
+    let kind = image_kind(bytes, path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut remarks = Vec::new();
     let mut remark = |text: String| remarks.push(format!("“{name}” {text}"));
-    match whole::missing(bytes, image) {
+    match whole::missing(bytes, kind) {
         Missing::Nothing => {}
         Missing::Detail => remark(
             "is cut off: its last passes are missing, so the image is coarser than it was".into(),
         ),
-        missing => return Err(MediaError::unusable(path, cut_off(missing, image))),
+        missing => return Err(MediaError::unusable(path, cut_off(missing, kind))),
     }
-    if let Some(text) = left_out(bytes, image) {
+    if let Some(text) = left_out(bytes, kind) {
         remark(text);
     }
-    let error = match format_of(image) {
-        Some(format) => match decode(bytes, format, image, path) {
+    let error = match format_of(kind) {
+        Some(format) => match decode(bytes, format, kind, path) {
             Ok(decoded) => {
                 if decoded.filled
                     && let missing @ Missing::Lower(_) = whole::missing_within(bytes)
                 {
-                    return Err(MediaError::unusable(path, cut_off(missing, image)));
+                    return Err(MediaError::unusable(path, cut_off(missing, kind)));
                 }
                 if let Some((depth, largest)) = decoded.deepened {
                     remark(format!(
@@ -102,14 +102,14 @@ pub(super) fn load_still_here(bytes: &[u8], path: &Path) -> Result<Still, MediaE
             }
             Err(error) => error,
         },
-        None => MediaError::unusable(path, unreadable(image)),
+        None => MediaError::unusable(path, unreadable(kind)),
     };
     // Refused by the `image` crate, FFmpeg may know it.
-    if may_be_odd(image)
-        && let Some(picture) = odd_still::decode(bytes, path, MAX_PIXELS)
+    if may_be_odd(kind)
+        && let Some(image) = odd_still::decode(bytes, path, MAX_PIXELS)
     {
         return Ok(Still {
-            image: flatten(picture),
+            image: flatten(image),
             remarks,
         });
     }
@@ -228,10 +228,10 @@ struct Decoded {
 fn decode(
     bytes: &[u8],
     format: ImageFormat,
-    image: ImageKind,
+    kind: ImageKind,
     path: &Path,
 ) -> Result<Decoded, MediaError> {
-    let fail = |error: &ImageError| MediaError::unusable(path, describe(error, image, bytes));
+    let fail = |error: &ImageError| MediaError::unusable(path, describe(error, kind, bytes));
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_ALLOC_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -242,12 +242,12 @@ fn decode(
         return Err(MediaError::unusable(path, too_large(width, height)));
     }
     let orientation = orientation_of(&mut decoder, format);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| fail(&error))?;
-    let deepened = depth::to_full_range(&mut picture, bytes, image);
-    let filled = image == ImageKind::Jpeg && whole::looks_filled(&picture);
-    picture.apply_orientation(orientation);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| fail(&error))?;
+    let deepened = depth::to_full_range(&mut image, bytes, kind);
+    let filled = kind == ImageKind::Jpeg && whole::looks_filled(&image);
+    image.apply_orientation(orientation);
     Ok(Decoded {
-        image: flatten(picture),
+        image: flatten(image),
         deepened,
         filled,
     })
@@ -270,11 +270,11 @@ fn orientation_of(decoder: &mut impl ImageDecoder, format: ImageFormat) -> Orien
 }
 
 /// 8-bit RGB; transparency is laid on white.
-fn flatten(picture: DynamicImage) -> RgbImage {
-    if !picture.color().has_alpha() {
-        return picture.into_rgb8();
+fn flatten(image: DynamicImage) -> RgbImage {
+    if !image.color().has_alpha() {
+        return image.into_rgb8();
     }
-    let rgba = picture.into_rgba8();
+    let rgba = image.into_rgba8();
     let (width, height) = rgba.dimensions();
     let mut rgb = RgbImage::new(width, height);
     for (from, to) in rgba.pixels().zip(rgb.pixels_mut()) {
@@ -359,9 +359,9 @@ mod tests {
     use super::*;
     use image::{Rgb, Rgba, RgbaImage};
 
-    fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, format).unwrap();
+        image.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
     }
 
@@ -386,13 +386,13 @@ mod tests {
 
     #[test]
     fn the_exif_orientation_is_applied() {
-        let mut picture = RgbImage::from_pixel(16, 8, Rgb([0, 0, 0]));
+        let mut image = RgbImage::from_pixel(16, 8, Rgb([0, 0, 0]));
         for y in 0..8 {
             for x in 0..8 {
-                picture.put_pixel(x, y, Rgb([255, 255, 255]));
+                image.put_pixel(x, y, Rgb([255, 255, 255]));
             }
         }
-        let plain = encoded(&picture.into(), ImageFormat::Jpeg);
+        let plain = encoded(&image.into(), ImageFormat::Jpeg);
         // An APP1 segment with one entry: orientation 6, "turn clockwise by 90 degrees".
         let mut tiff = b"MM\0*\0\0\0\x08\0\x01".to_vec();
         tiff.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0]);

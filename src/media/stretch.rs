@@ -18,7 +18,7 @@ use crate::project::Sampling;
 use super::MediaError;
 use super::file::MediaFile;
 use super::findings::Findings;
-use super::sample::{Begin, Halt, Pass, SampledPicture};
+use super::sample::{Begin, Halt, Pass, SampledFrame};
 
 /// So long before a stretch decoding begins at first, seconds,
 const LEAD_IN_SECS: f64 = 2.0;
@@ -103,7 +103,7 @@ impl Span {
 }
 
 /// Decodes a video in this process and yields the frames that [`Sampling`] asks for, of all of it or of a stretch.
-pub(super) struct PictureSampler {
+pub(super) struct FrameSampler {
     film: MediaFile,
     sampling: Sampling,
     stretch: Option<Stretch>,
@@ -119,9 +119,9 @@ pub(super) struct PictureSampler {
     again: u64,
 }
 
-impl PictureSampler {
+impl FrameSampler {
     /// Opens the video, to be decoded by so many threads. Damage later in the file does not fail; see
-    /// [`PictureSampler::findings`].
+    /// [`FrameSampler::findings`].
     pub fn open(
         film: &MediaFile,
         sampling: &Sampling,
@@ -149,7 +149,7 @@ impl PictureSampler {
 
     /// The next frame, `None` at the end. Checks `work` for every decoded frame. A video too short for one
     /// frame at this rate yields its first. Without a stretch, fails at the end if not one frame could be decoded.
-    pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledPicture>, MediaError> {
+    pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledFrame>, MediaError> {
         if std::mem::take(&mut self.due)
             && let Some(begin) = self.pass.begin(work)?
         {

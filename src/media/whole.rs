@@ -95,13 +95,13 @@ pub(super) fn missing_within(bytes: &[u8]) -> Missing {
 
 /// Whether the end of a decoded image looks like what the decoder puts where there is no data: it repeats itself every 32
 /// pixels to the right (or is of one colour, like much that is whole).
-pub(super) fn looks_filled(picture: &DynamicImage) -> bool {
-    let (samples, channels) = match picture {
-        DynamicImage::ImageLuma8(picture) => (picture.as_raw(), 1),
-        DynamicImage::ImageRgb8(picture) => (picture.as_raw(), 3),
+pub(super) fn looks_filled(image: &DynamicImage) -> bool {
+    let (samples, channels) = match image {
+        DynamicImage::ImageLuma8(image) => (image.as_raw(), 1),
+        DynamicImage::ImageRgb8(image) => (image.as_raw(), 3),
         _ => return false,
     };
-    let row = picture.width() as usize * channels;
+    let row = image.width() as usize * channels;
     let last = samples
         .get(samples.len().saturating_sub(row)..)
         .unwrap_or_default();

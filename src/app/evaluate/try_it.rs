@@ -9,7 +9,7 @@ use egui::{TextureHandle, TextureOptions};
 use super::player::WantedHeat;
 use crate::app::pictures::{color_image, fit};
 use crate::app::{App, HeatClass, Lane, Player, Tone, Workspace};
-use crate::evaluate::{EvaluateError, FilePicture, Prediction, Predictor, Timelines};
+use crate::evaluate::{EvaluateError, FileImage, Prediction, Predictor, Timelines};
 use crate::jobs::{JobError, Work};
 use crate::project::Sampling;
 use crate::train::{Run, RunClasses};
@@ -81,7 +81,7 @@ impl FilePredictions {
     }
 
     /// Takes in a prediction; whether its thumbnail is wanted too.
-    fn push(&self, found: &FilePicture<'_>) -> bool {
+    fn push(&self, found: &FileImage<'_>) -> bool {
         let mut came = self.came();
         Arc::make_mut(&mut came.timelines).push(found);
         came.images += 1;
@@ -228,7 +228,7 @@ fn predict(
         if files.push(&found) {
             let name = found.path.file_name().unwrap_or_default();
             let name = name.to_string_lossy().into_owned();
-            let thumb = color_image(&fit(found.picture, THUMB_PX));
+            let thumb = color_image(&fit(found.image, THUMB_PX));
             let texture = ctx.load_texture(&name, thumb, TextureOptions::LINEAR);
             files.show(FilePrediction {
                 path: found.path.to_owned(),

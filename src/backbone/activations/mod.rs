@@ -325,14 +325,14 @@ impl<'a> Lent<'a> {
         if *blake3::hash(&bytes).as_bytes() != frame.content {
             return Err(BackboneError::ChangedFrame { path: path.clone() });
         }
-        let picture = load_image_from_bytes(&bytes, path)?;
+        let image = load_image_from_bytes(&bytes, path)?;
         drop(bytes);
         work.check()?;
         let front = match self.front.take() {
             Some(front) => front,
             None => Front::new(self.model)?,
         };
-        Ok(self.front.insert(front).run(&picture, view)?.row)
+        Ok(self.front.insert(front).run(&image, view)?.row)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::backbone::test_pictures::{picture, pictures};
+use crate::backbone::test_images::{image, images};
 use crate::backbone::{Blocks, Depth, Fit, bottlenecks, bottlenecks_and_activations};
 use crate::onnx::{Session, Tensor};
 
@@ -26,7 +26,7 @@ struct Place {
 impl Place {
     fn new(count: u8, depth: Depth) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let frames = pictures(dir.path(), count);
+        let frames = images(dir.path(), count);
         let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
         let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
         let blocks = Blocks::of(&architecture).unwrap();
@@ -96,7 +96,7 @@ fn all(frames: usize, views: u32) -> Vec<(usize, u32)> {
 }
 
 #[test]
-fn rows_are_what_the_front_makes_of_the_picture() {
+fn rows_are_what_the_front_makes_of_the_image() {
     for depth in [Depth::Last3, Depth::All] {
         let place = Place::new(3, depth);
         let mut activations = place.open(Some(PLENTY), &Work::new());
@@ -105,7 +105,7 @@ fn rows_are_what_the_front_makes_of_the_picture() {
         assert_eq!(activations.computed(), 2);
         let blocks = Blocks::of(&place.architecture).unwrap();
         for ((frame, _), row) in wanted.iter().zip(rows.chunks_exact(activations.elements())) {
-            let square = place.preprocessing.resize(&picture(*frame as u8));
+            let square = place.preprocessing.resize(&image(*frame as u8));
             let mut planes = vec![0.0; 3 * 96 * 96];
             place.preprocessing.normalize_into(&square, &mut planes);
             let expected = if depth == Depth::All {
@@ -284,12 +284,12 @@ fn two_at_once_do_not_disturb_each_other() {
 }
 
 #[test]
-fn a_picture_that_went_or_changed_is_an_error_that_names_it() {
+fn an_image_that_went_or_changed_is_an_error_that_names_it() {
     let place = Place::new(3, Depth::Last1);
     let work = Work::new();
     let mut activations = place.open(Some(PLENTY), &work);
     let before = filled(&mut activations, &[(1, 0)], &work);
-    picture(99).save(&place.frames[0]).unwrap();
+    image(99).save(&place.frames[0]).unwrap();
     std::fs::remove_file(&place.frames[1]).unwrap();
     std::fs::write(&place.frames[2], b"no picture").unwrap();
     let mut out = before.clone();
@@ -317,7 +317,7 @@ fn a_picture_that_went_or_changed_is_an_error_that_names_it() {
         .err()
         .unwrap();
     assert!(missing.to_string().contains("ü 1.png"), "{missing}");
-    picture(1).save(&place.frames[1]).unwrap();
+    image(1).save(&place.frames[1]).unwrap();
     let mut activations = place.open(Some(PLENTY), &work);
     let damaged = error(&mut activations, (2, 0));
     assert!(damaged.contains("ü 2.png"), "{damaged}");

@@ -178,11 +178,11 @@ fn front_and_back_together_are_the_whole() {
             .unwrap()
             .entry()
             .unwrap();
-        let picture = planes(side);
+        let image = planes(side);
         let session = |graph: &Graph| Session::from_bytes(&graph.to_onnx(), 1).unwrap();
         let whole = Session::from_bytes(&entry.model().unwrap(), 1)
             .unwrap()
-            .run(&[("input", &picture)], &["bottleneck"])
+            .run(&[("input", &image)], &["bottleneck"])
             .unwrap()
             .remove(0);
         for plan in blocks.plans() {
@@ -202,21 +202,21 @@ fn front_and_back_together_are_the_whole() {
             if plan.depth == Depth::All {
                 assert!(blocks.front(cut).is_err());
                 let bottleneck = session(&back)
-                    .run(&[(&cut.tensor, &picture)], &["bottleneck"])
+                    .run(&[(&cut.tensor, &image)], &["bottleneck"])
                     .unwrap()
                     .remove(0);
                 assert_eq!(bottleneck, whole);
                 continue;
             }
             let at_cut = session(&blocks.front(cut).unwrap())
-                .run(&[("input", &picture)], &[&cut.tensor])
+                .run(&[("input", &image)], &[&cut.tensor])
                 .unwrap()
                 .remove(0);
             let mut shape = vec![1];
             shape.extend(&cut.shape);
             assert_eq!(at_cut.shape, shape);
             let both = session(&blocks.front_and_pooled(cut).unwrap())
-                .run(&[("input", &picture)], &[&cut.tensor, "bottleneck"])
+                .run(&[("input", &image)], &[&cut.tensor, "bottleneck"])
                 .unwrap();
             // The cache of bottlenecks does not ask which pass a row came from.
             assert_eq!(both[0], at_cut, "{architecture} {}", plan.depth);

@@ -11,7 +11,7 @@ use crate::jobs::Work;
 use crate::project::Sampling;
 
 use super::{HeatMap, HeatMapper};
-use crate::evaluate::files::for_each_picture;
+use crate::evaluate::files::for_each_image;
 use crate::evaluate::{EvaluateError, FilesOutcome, Prediction, arg_max};
 
 /// A heat map that was written.
@@ -47,7 +47,7 @@ pub fn write_heat_maps(
 ) -> Result<FilesOutcome, EvaluateError> {
     let label = class.map(|class| mapper.label(class)).transpose()?;
     files::make_dirs(out.parent().unwrap_or(out), out)?;
-    for_each_picture(paths, sampling, work, |path, image, time_secs| {
+    for_each_image(paths, sampling, work, |path, image, time_secs| {
         let seen = mapper.look(&image)?;
         let likeliest = arg_max(&seen.probabilities);
         let map = mapper.map(&seen, label.unwrap_or(likeliest))?;

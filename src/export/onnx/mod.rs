@@ -383,7 +383,7 @@ mod tests {
 
     #[test]
     fn classes_that_were_merged_are_one_output() {
-        let picture = RgbImage::from_fn(110, 100, |x, y| {
+        let image = RgbImage::from_fn(110, 100, |x, y| {
             image::Rgb([
                 (x * 2 % 256) as u8,
                 (y * 3 % 256) as u8,
@@ -392,7 +392,7 @@ mod tests {
         });
         let run = |model: &Model| {
             let mut model = open(&Onnx::UINT8, model, &Options::default());
-            model.probabilities(&picture).unwrap()
+            model.probabilities(&image).unwrap()
         };
         let three = run(&small_model());
         let two = run(&model_of(&["a", "b"], Some(&vec![0, 1, 0])));
@@ -405,7 +405,7 @@ mod tests {
     fn the_joined_graph_computes_what_its_parts_compute() {
         let model = small_model();
         let head = head(&model.architecture);
-        let picture = RgbImage::from_fn(140, 120, |x, y| {
+        let image = RgbImage::from_fn(140, 120, |x, y| {
             image::Rgb([
                 (x * 3 % 256) as u8,
                 (y * 5 % 256) as u8,
@@ -414,7 +414,7 @@ mod tests {
         });
         let bottleneck = Extractor::new(&model.architecture, &model.preprocessing, None)
             .unwrap()
-            .extract(&picture)
+            .extract(&image)
             .unwrap();
         let logits: Vec<f64> = (0..3)
             .map(|class| {
@@ -439,7 +439,7 @@ mod tests {
             };
             let mut exported = open(&Onnx::UINT8, &model, &options);
             assert_eq!(exported.recipe(), &model.recipe(kind));
-            let found = exported.probabilities(&picture).unwrap();
+            let found = exported.probabilities(&image).unwrap();
             for (found, logit) in found.iter().zip(&logits) {
                 let expected = logit.exp() / sum;
                 assert!(
@@ -450,7 +450,7 @@ mod tests {
         }
     }
 
-    fn picture() -> RgbImage {
+    fn image() -> RgbImage {
         RgbImage::from_fn(140, 120, |x, y| {
             image::Rgb([
                 (x * 3 % 256) as u8,
@@ -495,8 +495,8 @@ mod tests {
             let mut half = open(&Onnx::HALF, &model, &options);
             let mut full = open(&Onnx::UINT8, &model, &options);
             let (a, b) = (
-                half.probabilities(&picture()).unwrap(),
-                full.probabilities(&picture()).unwrap(),
+                half.probabilities(&image()).unwrap(),
+                full.probabilities(&image()).unwrap(),
             );
             assert!((a.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{a:?}");
             for (a, b) in a.iter().zip(&b) {
@@ -515,14 +515,14 @@ mod tests {
         model.graph.replace_constant(HEAD_BIAS, &bias).unwrap();
         let files = Onnx::HALF.write(&model, &Options::default()).unwrap();
         let proved = Onnx::HALF.open_for_proof(&files, 1);
-        let found = proved.unwrap().probabilities(&picture()).unwrap();
+        let found = proved.unwrap().probabilities(&image()).unwrap();
         assert!(found[0].is_nan(), "{found:?}");
 
         let files = Onnx::HALF
             .write(&small_model(), &Options::default())
             .unwrap();
         let run = |runner: Result<Box<dyn Runner>, EvaluateError>| {
-            runner.unwrap().probabilities(&picture()).unwrap()
+            runner.unwrap().probabilities(&image()).unwrap()
         };
         let proved = run(Onnx::HALF.open_for_proof(&files, 1));
         let opened = run(Onnx::HALF.open(&files, 1));
@@ -537,7 +537,7 @@ mod tests {
         let model = small_model();
         for exporter in [&Onnx::UINT8, &Onnx::HALF] {
             let reference = open(exporter, &model, &Options::default())
-                .probabilities(&picture())
+                .probabilities(&image())
                 .unwrap();
             for opset in OPSETS {
                 let options = Options {
@@ -546,7 +546,7 @@ mod tests {
                 };
                 let graph = Graph::from_onnx(&bytes(exporter, &model, &options)).unwrap();
                 assert_eq!(graph.opset, opset);
-                let found = open(exporter, &model, &options).probabilities(&picture());
+                let found = open(exporter, &model, &options).probabilities(&image());
                 for (a, b) in found.unwrap().iter().zip(&reference) {
                     assert!((a - b).abs() < 1e-6, "{opset}: {a} {b}");
                 }
@@ -584,11 +584,11 @@ mod tests {
             .map(|output| output.shape)
             .collect();
         assert_eq!(shapes, [vec![Some(1), Some(3)], vec![Some(1), Some(1280)]]);
-        let input = model.recipe(InputKind::Uint8Nhwc).tensor(&picture());
+        let input = model.recipe(InputKind::Uint8Nhwc).tensor(&image());
         let found = one.run(&[("image", &input)], &["bottleneck"]).unwrap();
         let expected = Extractor::new(&model.architecture, &model.preprocessing, None)
             .unwrap()
-            .extract(&picture())
+            .extract(&image())
             .unwrap();
         for (a, b) in found[0].f32().unwrap().iter().zip(&expected) {
             assert!((a - b).abs() < 1e-4 * b.abs().max(1.0), "{a} {b}");

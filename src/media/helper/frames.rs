@@ -3,7 +3,7 @@
 use crate::jobs::Work;
 use crate::media::file::MediaFile;
 use crate::media::sampler::{FrameForm, RawFrame};
-use crate::media::stretch::PictureSampler;
+use crate::media::stretch::FrameSampler;
 use crate::media::{Findings, MediaError, Stretch, sample, stretch};
 use crate::project::Sampling;
 
@@ -30,7 +30,7 @@ enum Origin {
     },
     /// Decoded in this process.
     Here {
-        sampler: Box<PictureSampler>,
+        sampler: Box<FrameSampler>,
         form: FrameForm,
     },
 }
@@ -68,7 +68,7 @@ impl Frames {
                 }))
             });
         }
-        let sampler = Box::new(PictureSampler::open(film, sampling, stretch, threads)?);
+        let sampler = Box::new(FrameSampler::open(film, sampling, stretch, threads)?);
         Ok(Self(Origin::Here { sampler, form }))
     }
 
@@ -114,8 +114,8 @@ impl Frames {
                 })
             }
             Origin::Here { sampler, form } => {
-                let picture = sampler.next_frame(work)?;
-                picture.map(|picture| picture.into_raw(*form)).transpose()
+                let image = sampler.next_frame(work)?;
+                image.map(|image| image.into_raw(*form)).transpose()
             }
         }
     }

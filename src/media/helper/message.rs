@@ -69,7 +69,7 @@ pub(super) enum Reply {
     /// The facts of a video.
     Facts(Box<VideoInfo>),
     /// A picture; the body is its pixels, as [`FrameForm::Rgb`].
-    Picture {
+    Image {
         width_px: u32,
         height_px: u32,
         remarks: Vec<String>,
@@ -186,7 +186,7 @@ pub(super) fn lengths(prefix: &[u8]) -> io::Result<(usize, usize)> {
 }
 
 /// A picture from its pixels, if there are as many as its size says.
-pub(super) fn picture(width_px: u32, height_px: u32, body: Vec<u8>) -> Option<RgbImage> {
+pub(super) fn rgb_image(width_px: u32, height_px: u32, body: Vec<u8>) -> Option<RgbImage> {
     let expected = u64::from(width_px) * u64::from(height_px) * 3;
     (expected > 0 && expected == body.len() as u64)
         .then(|| RgbImage::from_raw(width_px, height_px, body))
@@ -196,7 +196,7 @@ pub(super) fn picture(width_px: u32, height_px: u32, body: Vec<u8>) -> Option<Rg
 /// An image as a reply and its body.
 pub(super) fn still_reply(still: Still) -> (Reply, Vec<u8>) {
     let (width_px, height_px) = still.image.dimensions();
-    let reply = Reply::Picture {
+    let reply = Reply::Image {
         width_px,
         height_px,
         remarks: still.remarks,

@@ -41,7 +41,7 @@ pub(super) use frames::Frames;
 pub use message::Confinement;
 
 #[cfg(unix)]
-use message::{Found, Reply, Request, picture};
+use message::{Found, Reply, Request, rgb_image};
 #[cfg(unix)]
 use session::{Session, Trouble, guarded};
 
@@ -161,7 +161,7 @@ pub(super) fn poster(film: &MediaFile, width_px: u32) -> Result<RgbImage, MediaE
         let request = Request::Poster { name, width_px };
         return guarded(film.path(), || {
             let mut session = Session::of_file(&request, film)?;
-            session.picture().map(|(image, _)| image)
+            session.image().map(|(image, _)| image)
         });
     }
     super::preview::poster_here(film, width_px)
@@ -201,7 +201,7 @@ pub(super) fn still(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
         return guarded(path, || {
             let mut session = Session::start(&request, None, bytes, path)?;
             session
-                .picture()
+                .image()
                 .map(|(image, remarks)| Still { image, remarks })
         });
     }
@@ -211,16 +211,16 @@ pub(super) fn still(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
 #[cfg(unix)]
 impl Session {
     /// The picture that is the whole answer, and what is to be said about it.
-    fn picture(&mut self) -> Result<(RgbImage, Vec<String>), Trouble> {
+    fn image(&mut self) -> Result<(RgbImage, Vec<String>), Trouble> {
         if let (
-            Reply::Picture {
+            Reply::Image {
                 width_px,
                 height_px,
                 remarks,
             },
             body,
         ) = self.answer()?
-            && let Some(image) = picture(width_px, height_px, body)
+            && let Some(image) = rgb_image(width_px, height_px, body)
         {
             return Ok((image, remarks));
         }

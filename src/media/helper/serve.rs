@@ -20,10 +20,10 @@ use crate::media::file::MediaFile;
 use crate::media::kind::ask_ffmpeg;
 use crate::media::preview::poster_here;
 use crate::media::probe::probe_here;
-use crate::media::sample::SampledPicture;
+use crate::media::sample::SampledFrame;
 use crate::media::sampler::FrameForm;
 use crate::media::still::load_still_here;
-use crate::media::stretch::PictureSampler;
+use crate::media::stretch::FrameSampler;
 use crate::media::{MediaError, Still, ffmpeg};
 
 use super::confine;
@@ -34,7 +34,7 @@ use super::message::{
 /// How often work under way is said to be.
 const PULSE: Duration = Duration::from_secs(1);
 /// Pictures that may wait between the decoder and the JPEG encoder.
-const WAITING_PICTURES: usize = 4;
+const WAITING_IMAGES: usize = 4;
 /// Decoders of still images recurse.
 const STACK_BYTES: usize = 8 << 20;
 
@@ -222,7 +222,7 @@ fn answer(
             threads,
             form,
         } => {
-            let sampler = PictureSampler::open(&media(&name)?, &sampling, stretch, threads)?;
+            let sampler = FrameSampler::open(&media(&name)?, &sampling, stretch, threads)?;
             plain(sample(sampler, form, &work, answers)?)
         }
         Request::Kind { name } => plain(Reply::Kind(ask_ffmpeg(&media(&name)?)?.into())),
@@ -234,21 +234,21 @@ fn answer(
 
 /// Sends the frames of a video. Decoding continues while this thread encodes and sends; whoever reads slowly slows it down.
 fn sample(
-    mut sampler: PictureSampler,
+    mut sampler: FrameSampler,
     form: FrameForm,
     work: &Work,
     answers: &Answers,
 ) -> Result<Reply, MediaError> {
     let expected = sampler.expected_frames();
     answers.send(&Reply::Opened { expected }, &[]);
-    let (sender, receiver) = bounded::<SampledPicture>(WAITING_PICTURES);
+    let (sender, receiver) = bounded::<SampledFrame>(WAITING_IMAGES);
     std::thread::scope(|scope| {
         let decoder = std::thread::Builder::new()
             .name("decode".into())
-            .spawn_scoped(scope, move || -> Result<PictureSampler, MediaError> {
-                while let Some(picture) = sampler.next_frame(work)? {
+            .spawn_scoped(scope, move || -> Result<FrameSampler, MediaError> {
+                while let Some(image) = sampler.next_frame(work)? {
                     // Nobody listens any more when a picture could not be encoded.
-                    if sender.send(picture).is_err() {
+                    if sender.send(image).is_err() {
                         break;
                     }
                 }
@@ -256,9 +256,9 @@ fn sample(
             })
             .map_err(|error| MediaError::Ffmpeg(format!("start a thread: {error}")))?;
         let mut outcome = Ok(());
-        for picture in receiver {
+        for image in receiver {
             let sent = work.check().map_err(MediaError::from).and_then(|()| {
-                let frame = picture.into_raw(form)?;
+                let frame = image.into_raw(form)?;
                 let reply = Reply::Frame {
                     time_secs: frame.time_secs,
                     width_px: frame.width_px,

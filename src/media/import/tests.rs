@@ -34,9 +34,9 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn encoded(color: u8, format: ImageFormat) -> Vec<u8> {
-    let picture = RgbImage::from_pixel(2, 2, Rgb([color, 128, 255 - color]));
+    let image = RgbImage::from_pixel(2, 2, Rgb([color, 128, 255 - color]));
     let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, format).unwrap();
+    image.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 

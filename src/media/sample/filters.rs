@@ -8,7 +8,7 @@ use crate::media::MediaError;
 use crate::media::gaps::FilterAction;
 use crate::media::graph::{FilterGraph, is_again};
 
-use super::{Halt, Hdr, Late, Pass, SampledPicture};
+use super::{Halt, Hdr, Late, Pass, SampledFrame};
 
 impl Pass {
     pub(super) fn take(&mut self, step: FilterAction) -> Result<(), Halt> {
@@ -121,18 +121,18 @@ impl Pass {
         }
     }
 
-    pub(super) fn pull(&mut self) -> Result<Option<SampledPicture>, Error> {
+    pub(super) fn pull(&mut self) -> Result<Option<SampledFrame>, Error> {
         if let Some(frame) = self.repeat()? {
             return Ok(Some(frame));
         }
         let Some(graph) = &mut self.graph else {
             return Ok(None);
         };
-        let mut picture = Video::empty();
-        match graph.pull(&mut picture) {
+        let mut image = Video::empty();
+        match graph.pull(&mut image) {
             Ok(()) => {
                 let time_base = graph.time_base();
-                let pts = picture.pts().unwrap_or(0);
+                let pts = image.pts().unwrap_or(0);
                 if pts < 0 {
                     return self.pull();
                 }
@@ -149,16 +149,16 @@ impl Pass {
                     let late_secs = secs(pts, time_base);
                     if late_secs > self.gaps.limit_secs() {
                         self.gaps.note(0.0, late_secs);
-                        return Ok(Some(self.frame(picture, late_secs)));
+                        return Ok(Some(self.frame(image, late_secs)));
                     }
                     self.late = Some(Late {
-                        picture,
+                        image,
                         time_base,
                         next: 0,
                     });
                     return self.repeat();
                 }
-                Ok(Some(self.frame(picture, secs(pts, time_base))))
+                Ok(Some(self.frame(image, secs(pts, time_base))))
             }
             Err(error) if is_again(error) => Ok(None),
             Err(Error::Eof) => {
@@ -177,23 +177,23 @@ impl Pass {
     }
 
     /// The late first picture at the next tick, up to its own.
-    fn repeat(&mut self) -> Result<Option<SampledPicture>, Error> {
+    fn repeat(&mut self) -> Result<Option<SampledFrame>, Error> {
         let Some(late) = &mut self.late else {
             return Ok(None);
         };
         let offset = secs(late.next, late.time_base);
-        let picture = reference(&late.picture)?;
+        let image = reference(&late.image)?;
         late.next += 1;
-        if picture.pts().is_none_or(|pts| late.next > pts) {
+        if image.pts().is_none_or(|pts| late.next > pts) {
             self.late = None;
         }
-        Ok(Some(self.frame(picture, offset)))
+        Ok(Some(self.frame(image, offset)))
     }
 
-    fn frame(&self, picture: Video, offset_secs: f64) -> SampledPicture {
-        SampledPicture {
+    fn frame(&self, image: Video, offset_secs: f64) -> SampledFrame {
+        SampledFrame {
             time_secs: self.from_secs + offset_secs,
-            picture,
+            image,
             encoder: self.encoder.clone(),
         }
     }

@@ -125,7 +125,7 @@ pub struct Pace {
 struct PlanPace {
     plan: Plan,
     /// Seconds of a step for each image of its batch; nothing for the head.
-    per_picture: f64,
+    per_image: f64,
 }
 
 impl Pace {
@@ -186,13 +186,13 @@ impl Pace {
         for (index, plan) in plans.iter().enumerate() {
             work.check()?;
             if asked(plan, plans.get(index + 1)) {
-                let per_picture = match plan.cut {
-                    Some(_) => picture_secs(&blocks, plan, settings, sizes, work)?,
+                let per_image = match plan.cut {
+                    Some(_) => image_secs(&blocks, plan, settings, sizes, work)?,
                     None => 0.0,
                 };
                 paces.push(PlanPace {
                     plan: plan.clone(),
-                    per_picture,
+                    per_image,
                 });
             }
             work.advance(1);
@@ -246,7 +246,7 @@ impl Pace {
 
     fn of_plan(
         &self,
-        PlanPace { plan, per_picture }: &PlanPace,
+        PlanPace { plan, per_image }: &PlanPace,
         settings: &TrainSettings,
     ) -> DepthEstimate {
         // Views are counted for the depth of the plan, whichever is chosen.
@@ -254,7 +254,7 @@ impl Pace {
             depth: plan.depth,
             ..settings.fine_tune.clone()
         };
-        let pictures_of_head =
+        let images_of_head =
             f64::from(settings.how_many_training_steps) * settings.head.learn.batch_size as f64;
         let views = self.train as u64 * u64::from(fine_tune.views_for(self.train));
         // The time of a step goes into products with its weights.
@@ -265,26 +265,26 @@ impl Pace {
             steps: 0,
             cache_bytes: 0,
             over_budget: false,
-            secs: self.first_pass_secs() + pictures_of_head * self.head_secs * larger,
+            secs: self.first_pass_secs() + images_of_head * self.head_secs * larger,
         };
         if plan.cut.is_none() {
             found.secs += views as f64 * self.through_whole;
             return found;
         }
         let steps = fine_tune.steps_for(self.train);
-        let pictures = f64::from(steps) * fine_tune.learn.batch_size as f64;
+        let images = f64::from(steps) * fine_tune.learn.batch_size as f64;
         // As many validation frames are evaluated as half the training frames seen.
         let looks = if self.validation == 0 {
             0.0
         } else {
-            pictures / 2.0
+            images / 2.0
         } + self.validation as f64;
         let rows = self.all as u64 + views;
         let bytes = rows * plan.bytes_per_view;
         let kept = bytes.min(fine_tune.cache_budget_bytes);
         let front = self.front(plan);
         let again = if bytes > kept {
-            (pictures + looks) * front * (1.0 - kept as f64 / bytes as f64)
+            (images + looks) * front * (1.0 - kept as f64 / bytes as f64)
         } else {
             0.0
         };
@@ -292,10 +292,8 @@ impl Pace {
         found.steps = steps;
         found.cache_bytes = kept;
         found.over_budget = bytes > kept;
-        found.secs += pictures * per_picture
-            + looks * per_picture * LOOK_SHARE
-            + views as f64 * front
-            + again;
+        found.secs +=
+            images * per_image + looks * per_image * LOOK_SHARE + views as f64 * front + again;
         found
     }
 }
@@ -306,7 +304,7 @@ fn head_weights(Sizes { dim, classes }: Sizes, settings: &TrainSettings) -> u64 
 }
 
 /// Seconds of a step at the depth of a plan for each image of its batch.
-fn picture_secs(
+fn image_secs(
     blocks: &Arc<Blocks>,
     plan: &Plan,
     settings: &TrainSettings,
@@ -454,7 +452,7 @@ mod tests {
         let plans = blocks.map(|blocks| blocks.plans()).unwrap_or_default();
         let paces = plans.iter().map(|plan| PlanPace {
             plan: plan.clone(),
-            per_picture: 0.01,
+            per_image: 0.01,
         });
         let pace = Pace {
             head_secs: 1e-6,

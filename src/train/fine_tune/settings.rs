@@ -55,7 +55,7 @@ fn no_views() -> Option<u32> {
 /// Most views of each frame that are chosen without a number.
 const MOST_VIEWS: u32 = 6;
 /// No more views are chosen than make as many images with the plain ones: each has to go through the network once.
-const MOST_PICTURES: usize = 30_000;
+const MOST_IMAGES: usize = 30_000;
 
 impl Default for FineTuneSettings {
     fn default() -> Self {
@@ -97,8 +97,8 @@ impl FineTuneSettings {
             if !self.is_on() {
                 return 0;
             }
-            let pictures = u32::try_from(MOST_PICTURES / frames.max(1)).unwrap_or(u32::MAX);
-            pictures.saturating_sub(1).min(MOST_VIEWS)
+            let images = u32::try_from(MOST_IMAGES / frames.max(1)).unwrap_or(u32::MAX);
+            images.saturating_sub(1).min(MOST_VIEWS)
         })
     }
 

@@ -22,10 +22,10 @@ const EMPTY: [u8; 3] = [240, 243, 248];
 /// A PNG with its width and height: a row for each true class, a column for each predicted one, each cell as dark as its
 /// share of the row. Nothing without classes.
 pub(super) fn png(tested: &Tested, classes: &[String]) -> Option<(Vec<u8>, [u32; 2])> {
-    let picture = draw(&counts(tested, classes.len()), classes, tested.images)?;
-    let size = [picture.width(), picture.height()];
+    let image = draw(&counts(tested, classes.len()), classes, tested.images)?;
+    let size = [image.width(), image.height()];
     let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png).ok()?;
+    image.write_to(&mut bytes, ImageFormat::Png).ok()?;
     Some((bytes.into_inner(), size))
 }
 
@@ -67,8 +67,8 @@ fn draw(counts: &[u32], classes: &[String], images: &str) -> Option<RgbImage> {
     let top = widest + 3 * space + title.height as u32;
     let side = cell * number;
     let width = (left + side + space).max(title.width as u32 + 2 * space);
-    let mut picture = RgbImage::from_pixel(width, top + side + space, Rgb(PAPER));
-    write(&mut picture, &title, [space, space], INK);
+    let mut image = RgbImage::from_pixel(width, top + side + space, Rgb(PAPER));
+    write(&mut image, &title, [space, space], INK);
     for (row, counts) in (0..).zip(counts.chunks(classes.len())) {
         let all: u32 = counts.iter().sum();
         for (column, count) in (0..).zip(counts) {
@@ -78,31 +78,31 @@ fn draw(counts: &[u32], classes: &[String], images: &str) -> Option<RgbImage> {
             let inner = if cell > 3 { cell - 1 } else { cell };
             for y in corner[1]..corner[1] + inner {
                 for x in corner[0]..corner[0] + inner {
-                    picture.put_pixel(x, y, Rgb(colour));
+                    image.put_pixel(x, y, Rgb(colour));
                 }
             }
             if named && *count > 0 {
                 let text = Mask::of_text(&count.to_string(), font);
                 let ink = if share > 0.5 { PAPER } else { INK };
-                write(&mut picture, &text, centred(corner, [cell; 2], &text), ink);
+                write(&mut image, &text, centred(corner, [cell; 2], &text), ink);
             }
         }
         if let Some(label) = labels.get(row as usize) {
             let at = [space, top + row * cell];
             let [_, y] = centred(at, [0, cell], label);
             let x = left - space - label.width as u32;
-            write(&mut picture, label, [x, y], INK);
+            write(&mut image, label, [x, y], INK);
             let label = label.upwards();
             let [x, _] = centred([left + row * cell, 0], [cell, 0], &label);
             write(
-                &mut picture,
+                &mut image,
                 &label,
                 [x, top - space - label.height as u32],
                 INK,
             );
         }
     }
-    Some(picture)
+    Some(image)
 }
 
 /// A name, cut off where it is long.
@@ -122,10 +122,10 @@ fn centred([x, y]: [u32; 2], [width, height]: [u32; 2], text: &Mask) -> [u32; 2]
     ]
 }
 
-fn write(picture: &mut RgbImage, text: &Mask, [left, top]: [u32; 2], ink: [u8; 3]) {
+fn write(image: &mut RgbImage, text: &Mask, [left, top]: [u32; 2], ink: [u8; 3]) {
     for (at, cover) in text.cover.iter().enumerate() {
         let (x, y) = (at % text.width.max(1), at / text.width.max(1));
-        if let Some(pixel) = picture.get_pixel_mut_checked(left + x as u32, top + y as u32) {
+        if let Some(pixel) = image.get_pixel_mut_checked(left + x as u32, top + y as u32) {
             pixel.0 = between(pixel.0, ink, *cover);
         }
     }
@@ -160,12 +160,12 @@ mod tests {
         ];
         assert_eq!(counts(&tested, 2), [1, 1, 0, 3]);
         let (png, [width, height]) = png(&tested, &classes).unwrap();
-        let picture = image::load_from_memory(&png).unwrap().to_rgb8();
-        assert_eq!((picture.width(), picture.height()), (width, height));
+        let image = image::load_from_memory(&png).unwrap().to_rgb8();
+        assert_eq!((image.width(), image.height()), (width, height));
         // The matrix is at the lower right, its cells are 96 pixels wide; their corners are free of text.
         let corner = |row: u32, column: u32| {
             let from_end = |size: u32, at: u32| size - 8 - (2 - at) * 96 + 4;
-            picture
+            image
                 .get_pixel(from_end(width, column), from_end(height, row))
                 .0
         };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use prost::Message;
 
-use crate::backbone::test_pictures::pictures;
+use crate::backbone::test_images::images;
 use crate::backbone::{Architecture, Backbone, BackboneError, Fit, bottlenecks};
 use crate::jobs::Work;
 use crate::onnx::proto::tensor_proto::DataLocation;
@@ -264,7 +264,7 @@ fn what_was_added_is_used_like_what_ships() {
         55_296 + 73_728 + 221_184
     );
 
-    let frames = pictures(place.dir.path(), 3);
+    let frames = images(place.dir.path(), 3);
     let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
     let table = |architecture: &Architecture| {
         let cache = place.project.cache_dir();
