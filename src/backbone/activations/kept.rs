@@ -7,9 +7,9 @@ use half::f16;
 
 use crate::jobs::Work;
 
-use super::super::activation_store::{ActivationStore, NotKept};
-use super::super::cache::Key;
 use super::OVERFLOW_BYTES;
+use super::store::{ActivationStore, NotKept};
+use crate::backbone::cache::Key;
 
 /// Where computed rows are kept.
 pub(super) struct Kept {

@@ -3,7 +3,9 @@
 //! Rows are rounded to fp16 whether they come from the disk or not, so that a training does not depend on
 //! what was kept. What the disk does not take is held in memory up to [`OVERFLOW_BYTES`].
 
+pub(super) mod front;
 mod kept;
+pub(super) mod store;
 #[cfg(test)]
 mod tests;
 
@@ -17,13 +19,13 @@ use crate::files;
 use crate::jobs::{Work, cores_and_one, in_parallel};
 use crate::media::{MediaError, load_image_from_bytes};
 
-use super::activation_store::ActivationStore;
 use super::cache::Key;
-use super::content::content_hashes;
-use super::front::{Front, FrontModel};
-use super::view::View;
+use super::cache::content::content_hashes;
+use super::input::view::View;
 use super::{Architecture, Augmentation, BackboneError, CutAt, Preprocessing};
+use front::{Front, FrontModel};
 use kept::{Kept, Overflow};
+use store::ActivationStore;
 
 /// What is held in memory at most of rows that cannot be kept on disk.
 pub const OVERFLOW_BYTES: usize = 64 << 20;

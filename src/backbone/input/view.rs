@@ -5,7 +5,7 @@
 //! `1 / ((1 + random_crop) · s)` of it, with s between 1 and `1 + random_scale`, at a random place;
 //! brightness is multiplied by a factor between `1 − random_brightness` and `1 + random_brightness`.
 //! The crop is made on the image itself, in whole pixels, so that a view is resized once like the plain one. What
-//! retrain.py does not have is done to the resized square ([`super::distort`]), in this order: mirror, rotation,
+//! retrain.py does not have is done to the resized square ([`crate::backbone::input::distort`]), in this order: mirror, rotation,
 //! brightness, hue, blur, cutout. Which view comes out follows from the file's content, the seed and the number of
 //! the view alone, on every machine.
 
@@ -15,9 +15,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use super::Preprocessing;
 use super::distort::{blur, cover, rotate, rotate_hue};
 use super::preprocess::{Placement, Rect};
+use crate::backbone::Preprocessing;
 
 /// The largest deviation of a blur, pixels.
 const MOST_BLUR_PX: f32 = 10.0;
@@ -76,7 +76,7 @@ impl Augmentation {
     }
 
     /// Identifies everything that decides on the views of a content, for the keys of caches.
-    pub(super) fn fingerprint(self, seed: u64) -> String {
+    pub(in crate::backbone) fn fingerprint(self, seed: u64) -> String {
         // The number in front changes when the code below starts to give other views.
         let of_retrain = format!(
             "1 {} {} {} {} {seed}",
@@ -102,7 +102,7 @@ impl Augmentation {
 
 /// One reading of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct View {
+pub(in crate::backbone) struct View {
     /// Side of the square that is taken, as a part of the plain view's, in 0..=1.
     side: f64,
     /// Where it begins, as a part of the plain view's side.

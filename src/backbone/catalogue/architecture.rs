@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::known_backbones;
-use super::{Backbone, BackboneError, Fit, Preprocessing, catalogue};
+use crate::backbone::catalogue::known_backbones;
+use crate::backbone::{Backbone, BackboneError, Fit, Preprocessing, catalogue};
 
 /// A backbone at an input resolution; reads and prints as `efficientnet-lite0@224`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use crate::files::{self, Durability};
 
-use super::tensor_file::tensor_file;
-use super::{Architecture, BackboneError, BottleneckTable};
+use crate::backbone::tensor_file::tensor_file;
+use crate::backbone::{Architecture, BackboneError, BottleneckTable};
 
 /// Writes `features` f32`[N, D]` with the metadata `paths` (a JSON list of N strings, in the order of the rows)
 /// and `architecture`. Rows of failed frames are left out, so N is what is returned. `names` are the

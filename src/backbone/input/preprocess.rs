@@ -37,13 +37,13 @@ pub struct Preprocessing {
 
 /// The part of the image that is taken, and the part of the square it fills; pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Placement {
+pub(in crate::backbone) struct Placement {
     pub source: Rect,
     pub target: Rect,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rect {
+pub(in crate::backbone) struct Rect {
     pub left: u32,
     pub top: u32,
     pub width: u32,
@@ -81,7 +81,7 @@ impl Preprocessing {
     }
 
     /// Resizes a part of the image onto a part of the square, whose rest is bars.
-    pub(super) fn resize_placed(
+    pub(in crate::backbone) fn resize_placed(
         &self,
         resizer: &mut Resizer,
         image: &RgbImage,
@@ -107,7 +107,7 @@ impl Preprocessing {
     }
 
     /// Where the plain view of an image of this size comes from and goes to.
-    pub(super) fn place(&self, width: u32, height: u32) -> Placement {
+    pub(in crate::backbone) fn place(&self, width: u32, height: u32) -> Placement {
         let side = self.resolution_px;
         let whole = |width, height| Rect {
             left: 0,

@@ -7,16 +7,16 @@ use crate::jobs::Work;
 use half::f16;
 use image::RgbImage;
 
-use super::activation_store::ActivationStore;
-use super::cache::Key;
-use super::front::{Front, FrontModel};
-use super::view::View;
-use super::{
+use crate::backbone::activations::front::{Front, FrontModel};
+use crate::backbone::activations::store::ActivationStore;
+use crate::backbone::cache::Key;
+use crate::backbone::input::view::View;
+use crate::backbone::{
     ActivationSource, Architecture, BackboneError, Extractor, FineTunedWeights, Preprocessing,
 };
 
 /// What each worker loads.
-pub(super) struct Model<'a> {
+pub(in crate::backbone) struct Model<'a> {
     pub architecture: &'a Architecture,
     pub preprocessing: &'a Preprocessing,
     pub fine_tuned: Option<&'a FineTunedWeights>,
@@ -49,7 +49,7 @@ impl<'a> Model<'a> {
 }
 
 /// The activations that are computed along with the bottlenecks.
-pub(super) struct Also {
+pub(in crate::backbone) struct Also {
     store: Mutex<ActivationStore>,
     front: Arc<FrontModel>,
     both: Arc<FrontModel>,
@@ -103,7 +103,7 @@ impl Also {
 }
 
 /// One worker's sessions.
-pub(super) struct Tools<'a> {
+pub(in crate::backbone) struct Tools<'a> {
     extractor: Option<Extractor>,
     front: Option<Front>,
     both: Option<Front>,

@@ -5,13 +5,13 @@ use std::path::Path;
 use crate::files;
 use crate::jobs::Work;
 
-use super::BackboneError;
-use super::cache::{Cache, Key};
-use super::content::{Contents, Stamp};
-use super::tools::Model;
+use super::workers::Model;
+use crate::backbone::BackboneError;
+use crate::backbone::cache::content::{Contents, Stamp};
+use crate::backbone::cache::{Cache, Key};
 
 /// Name of the cache's files: the backbone, and a hash of everything else that determines the numbers.
-pub(super) fn cache_name(model: &Model, model_hash: &str) -> String {
+pub(in crate::backbone) fn cache_name(model: &Model, model_hash: &str) -> String {
     let mut all = format!("{model_hash} {}", model.preprocessing.fingerprint());
     if let Some(fine_tuned) = model.fine_tuned {
         all = format!("{all} {}", fine_tuned.hash());
@@ -22,7 +22,7 @@ pub(super) fn cache_name(model: &Model, model_hash: &str) -> String {
 }
 
 /// The rows of one backbone and preprocessing, and the hashes of the files.
-pub(super) struct Store {
+pub(in crate::backbone) struct Store {
     cache: Cache,
     pub contents: Contents,
     pub dim: usize,

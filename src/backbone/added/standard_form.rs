@@ -13,21 +13,21 @@ const TO_LAST: [i64; 4] = [0, 2, 3, 1];
 const TO_FIRST: [i64; 4] = [0, 3, 1, 2];
 
 /// A network in that form.
-pub(super) struct House {
+pub(super) struct StandardForm {
     pub graph: Graph,
     pub input: ValueId,
     pub output: ValueId,
 }
 
 /// The part of `graph` from `input` to `pooled`, for images of `side` pixels.
-pub(super) fn house(
+pub(super) fn standard_form(
     graph: &Graph,
     input: ValueId,
     layout: Layout,
     pooled: &Pooled,
     side: usize,
     rank: usize,
-) -> Result<House, GraphError> {
+) -> Result<StandardForm, GraphError> {
     let pooled = graph.named(&pooled.name)?;
     // A network that begins with a change of layout begins behind it.
     let transposed = match layout {
@@ -76,7 +76,7 @@ pub(super) fn house(
     house.join_linear();
     house.infer_anew();
     house.prune();
-    Ok(House {
+    Ok(StandardForm {
         graph: house,
         input: x,
         output,

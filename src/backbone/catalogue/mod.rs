@@ -5,26 +5,30 @@
 //! Their names contain a hash of their content, so that a name means one network whatever projects are open. All files are
 //! checked against their hashes once per process.
 
+mod architecture;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use serde::Deserialize;
 
-use super::{Architecture, BackboneError};
+use crate::backbone::BackboneError;
 use crate::jobs::bound_memory;
 
-const CATALOGUE: &str = include_str!("../../models/catalogue.json");
+pub use architecture::Architecture;
+
+const CATALOGUE: &str = include_str!("../../../models/catalogue.json");
 
 /// The schema of the catalogue that this code reads.
 const SCHEMA: u32 = 2;
 
 /// The licence files that the catalogue names, in full: they have to go along with the weights.
 const LICENCES: [(&str, &str); 2] = [
-    ("LICENSE", include_str!("../../models/LICENSE")),
+    ("LICENSE", include_str!("../../../models/LICENSE")),
     (
         "LICENSE-mobilenet-v2",
-        include_str!("../../models/LICENSE-mobilenet-v2"),
+        include_str!("../../../models/LICENSE-mobilenet-v2"),
     ),
 ];
 
@@ -182,7 +186,7 @@ fn added() -> &'static RwLock<BTreeMap<String, &'static Backbone>> {
 }
 
 /// Makes a project's own backbone known by its name. Kept until the process ends, some hundred bytes each.
-pub(super) fn register(backbone: Backbone) -> &'static Backbone {
+pub(in crate::backbone) fn register(backbone: Backbone) -> &'static Backbone {
     let mut all = added().write().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = all.get(&backbone.name)
         && **known == backbone
@@ -195,7 +199,7 @@ pub(super) fn register(backbone: Backbone) -> &'static Backbone {
 }
 
 /// Forgets a backbone that was in this folder of a project.
-pub(super) fn unregister(name: &str, dir: &Path) {
+pub(in crate::backbone) fn unregister(name: &str, dir: &Path) {
     let mut all = added().write().unwrap_or_else(PoisonError::into_inner);
     let is_there = |known: &&Backbone| known.own.as_ref().is_some_and(|own| own.dir == dir);
     if all.get(name).is_some_and(is_there) {
@@ -204,7 +208,7 @@ pub(super) fn unregister(name: &str, dir: &Path) {
 }
 
 /// All backbones that are known, the shipped ones first.
-pub(super) fn known_backbones() -> Result<Vec<&'static Backbone>, BackboneError> {
+pub(in crate::backbone) fn known_backbones() -> Result<Vec<&'static Backbone>, BackboneError> {
     let added = added().read().unwrap_or_else(PoisonError::into_inner);
     Ok(catalogue()?.iter().chain(added.values().copied()).collect())
 }
@@ -257,7 +261,7 @@ pub fn model_dirs() -> Vec<PathBuf> {
 }
 
 /// The facts of a backbone that was added to a project, as [`Backbone`] has them.
-pub(super) struct OwnFacts {
+pub(in crate::backbone) struct OwnFacts {
     pub default_resolution: u32,
     pub bottleneck_dim: usize,
     pub parameters: u64,
@@ -274,7 +278,7 @@ pub(super) struct OwnFacts {
 
 impl Backbone {
     /// One that was added to a project.
-    pub(super) fn own(name: String, own: Own, facts: OwnFacts) -> Self {
+    pub(in crate::backbone) fn own(name: String, own: Own, facts: OwnFacts) -> Self {
         Self {
             name,
             default_resolution: facts.default_resolution,

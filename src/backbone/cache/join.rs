@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::files;
 use crate::jobs::Work;
 
-use super::activation_store::{ActivationStore, FOLDER, Names, NotKept};
-use super::cache::{Cache, Key};
-use super::store::cache_name;
-use super::tools::Model;
-use super::{ActivationSource, Architecture, BackboneError, Preprocessing};
+use crate::backbone::activations::store::{ActivationStore, FOLDER, Names, NotKept};
+use crate::backbone::bottlenecks::store::cache_name;
+use crate::backbone::bottlenecks::workers::Model;
+use crate::backbone::cache::{Cache, Key};
+use crate::backbone::{ActivationSource, Architecture, BackboneError, Preprocessing};
 
 /// The result of joining caches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

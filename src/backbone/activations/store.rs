@@ -1,6 +1,6 @@
 //! Activations on disk: the tensor at a cut for each view of each image, fp16.
 //!
-//! `<cache>/activations/` holds the files of [`super::cache`], one pair for the plain views and one for the
+//! `<cache>/activations/` holds the files of [`crate::backbone::cache`], one pair for the plain views and one for the
 //! others, whose parameters and seed are part of its name. All files of the folder together keep within a budget:
 //! room for new rows is made by deleting those that have not been added to for the longest time.
 
@@ -11,11 +11,11 @@ use half::f16;
 
 use crate::files;
 
-use super::cache::{Cache, Key, writer_lock};
-use super::{ActivationSource, BackboneError};
+use crate::backbone::cache::{Cache, Key, writer_lock};
+use crate::backbone::{ActivationSource, BackboneError};
 
 /// The rows of one backbone, preprocessing and cut.
-pub(super) struct ActivationStore {
+pub(in crate::backbone) struct ActivationStore {
     plain: Cache,
     /// Views other than the plain one.
     augmented: Option<Cache>,
@@ -28,10 +28,10 @@ pub(super) struct ActivationStore {
 }
 
 /// The folder below the cache.
-pub(super) const FOLDER: &str = "activations";
+pub(in crate::backbone) const FOLDER: &str = "activations";
 
 /// The names of the files with the rows of one backbone, preprocessing and cut.
-pub(super) struct Names {
+pub(in crate::backbone) struct Names {
     pub plain: String,
     /// Of the views other than the plain one, where there are any.
     pub augmented: Option<String>,
@@ -61,7 +61,7 @@ impl Names {
 
 /// Why a row is not kept.
 #[derive(Debug)]
-pub(super) enum NotKept {
+pub(in crate::backbone) enum NotKept {
     /// The budget is used up.
     Budget,
     /// Another job or process is writing.

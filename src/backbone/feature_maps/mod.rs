@@ -6,6 +6,8 @@
 //! bottleneck, a class token) it is the derivative of the class's logit by the channel, summed over the map
 //! (R. Selvaraju et al., "Grad-CAM", ICCV 2017), which for a mean comes to the same.
 
+mod place;
+
 use fast_image_resize::Resizer;
 use image::RgbImage;
 
@@ -13,9 +15,10 @@ use crate::graph::ops::{Reduce, ReduceKind};
 use crate::graph::{Graph, gradients};
 use crate::onnx::{Element, ElementType, OnnxError, Session, Tensor};
 
-use super::blocks::CutAt;
-use super::feature_place::{Cells, cells};
-use super::{Architecture, BackboneError, Blocks, FineTunedWeights, Preprocessing};
+use crate::backbone::blocks::CutAt;
+use crate::backbone::{Architecture, BackboneError, Blocks, FineTunedWeights, Preprocessing};
+pub use place::Cells;
+use place::cells;
 
 /// Input and output of the graph that differentiates.
 const COLUMN: &str = "column_of_the_head";
@@ -146,7 +149,7 @@ impl FeatureMaps {
     }
 
     /// The same of the blocks of any network whose bottleneck has the length `dim`.
-    pub(super) fn of_blocks(
+    pub(in crate::backbone) fn of_blocks(
         blocks: &Blocks,
         dim: usize,
         preprocessing: &Preprocessing,

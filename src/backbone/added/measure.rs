@@ -9,8 +9,8 @@ use crate::jobs::{Work, abandonable};
 use crate::onnx::{Element, ElementType, Session, Tensor};
 
 use super::asked::Layout;
-use super::house::{House, house};
 use super::inspect::{Inspected, said};
+use super::standard_form::{StandardForm, standard_form};
 
 /// Other resolutions that are offered where the network takes them, pixels.
 const USUAL_PX: [u32; 10] = [96, 128, 160, 192, 224, 256, 288, 320, 384, 448];
@@ -119,7 +119,7 @@ impl Inspected {
                 pooled.name, first.shape
             )));
         }
-        let built = house(&self.graph, self.input, layout, pooled, side_len, rank)
+        let built = standard_form(&self.graph, self.input, layout, pooled, side_len, rank)
             .map_err(|error| fail(said(error)))?;
         let difference = compare(&built, &probes, &expected).map_err(fail)?;
         work.check()?;
@@ -135,13 +135,13 @@ impl Inspected {
 
     fn measured(
         &self,
-        built: House,
+        built: StandardForm,
         dim: usize,
         side: u32,
         [mean, std]: [[f32; 3]; 2],
         difference: f32,
     ) -> Result<Candidate, BackboneError> {
-        let House {
+        let StandardForm {
             mut graph,
             input,
             output,
@@ -345,8 +345,12 @@ impl Planes {
 }
 
 /// How far the bottlenecks of both images, computed together, are from those of the file.
-fn compare(built: &House, probes: &[Planes; 2], expected: &[Tensor; 2]) -> Result<f32, String> {
-    let House {
+fn compare(
+    built: &StandardForm,
+    probes: &[Planes; 2],
+    expected: &[Tensor; 2],
+) -> Result<f32, String> {
+    let StandardForm {
         graph,
         input,
         output,

@@ -5,7 +5,7 @@
 
 use crate::graph::{Graph, Node, Op, ValueId};
 
-use super::CutAt;
+use crate::backbone::CutAt;
 
 /// The middles of a row of cells, in parts of the image's side.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,7 +30,7 @@ impl Cells {
 
 /// The middles of rows and columns of the map at `cut`, by the convolutions and pools on the way from the image of `side`
 /// pixels to it; evenly spread where the way leads through something else that moves pixels.
-pub(super) fn cells(front: &Graph, cut: &CutAt, side: usize) -> [Cells; 2] {
+pub(in crate::backbone) fn cells(front: &Graph, cut: &CutAt, side: usize) -> [Cells; 2] {
     let [_, rows, columns] = *cut.shape.as_slice() else {
         let count = cut.shape.first().copied().unwrap_or(1).isqrt();
         return [Cells::even(count); 2];

@@ -7,7 +7,7 @@ const LEAST_BLUR_PX: f32 = 0.1;
 
 /// Rotates a square clockwise about its centre by so many degrees, with bilinear interpolation. What comes from outside
 /// of it is the image mirrored at its edges.
-pub(super) fn rotate(square: &RgbImage, degrees: f64) -> RgbImage {
+pub(in crate::backbone) fn rotate(square: &RgbImage, degrees: f64) -> RgbImage {
     let side = i64::from(square.width());
     // Whole numbers from here on, so that every machine gets the same pixels.
     let [sin, cos] = {
@@ -58,7 +58,7 @@ pub(super) fn rotate(square: &RgbImage, degrees: f64) -> RgbImage {
 
 /// Rotates hues by so many degrees at the same luminance: the matrix of `feColorMatrix type="hueRotate"` in SVG. (That of
 /// the `image` crate rounds down, which makes greys darker.)
-pub(super) fn rotate_hue(square: &mut RgbImage, degrees: f64) {
+pub(in crate::backbone) fn rotate_hue(square: &mut RgbImage, degrees: f64) {
     const LUMINANCE: [f64; 3] = [0.213, 0.715, 0.072];
     const OF_SINE: [[f64; 3]; 3] = [
         [-0.213, -0.715, 0.928],
@@ -88,7 +88,7 @@ pub(super) fn rotate_hue(square: &mut RgbImage, degrees: f64) {
 }
 
 /// Blurs with a Gaussian of this deviation, pixels. What lies outside is as the edge.
-pub(super) fn blur(square: RgbImage, deviation: f32) -> RgbImage {
+pub(in crate::backbone) fn blur(square: RgbImage, deviation: f32) -> RgbImage {
     // No number is not larger either.
     if deviation >= LEAST_BLUR_PX {
         return DynamicImage::ImageRgb8(square).blur(deviation).into_rgb8();
@@ -97,7 +97,7 @@ pub(super) fn blur(square: RgbImage, deviation: f32) -> RgbImage {
 }
 
 /// Covers a square with a colour. Its side and its centre (x, y) are parts of the side; what of it lies outside is cut off.
-pub(super) fn cover(square: &mut RgbImage, [side, x, y]: [f64; 3], colour: [u8; 3]) {
+pub(in crate::backbone) fn cover(square: &mut RgbImage, [side, x, y]: [f64; 3], colour: [u8; 3]) {
     let length = f64::from(square.width());
     let bounds = |centre: f64| {
         let [from, to] = [centre - side / 2.0, centre + side / 2.0];

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file ──read──▶ Inspected: what was found, was given, is missing ──Inspected::candidate──▶ Candidate ──add──▶ architectures/<name>/
-//!                input.rs, head.rs                                  house.rs, measure.rs              store.rs
+//!                input.rs, head.rs                                  standard_form.rs, measure.rs      store.rs
 //! ```
 //!
 //! What is kept is the network in the form that shipped ones have: planes `f32[N, 3, H, W]` in, bottlenecks `f32[N, D]` out,
@@ -11,10 +11,10 @@
 
 mod asked;
 mod head;
-mod house;
 mod input;
 mod inspect;
 mod measure;
+mod standard_form;
 mod store;
 
 #[cfg(test)]

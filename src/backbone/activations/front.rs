@@ -10,11 +10,11 @@ use image::RgbImage;
 use crate::jobs::{Work, abandonable};
 use crate::onnx::{Element, OnnxError, Session, Tensor};
 
-use super::view::View;
-use super::{ActivationSource, BackboneError, Blocks, CutAt, Preprocessing};
+use crate::backbone::input::view::View;
+use crate::backbone::{ActivationSource, BackboneError, Blocks, CutAt, Preprocessing};
 
 /// The front of a network up to a cut, to be run by many workers.
-pub(super) struct FrontModel {
+pub(in crate::backbone) struct FrontModel {
     /// The serialised graph; `None` when the cut is the input and nothing else is wanted.
     graph: Option<Vec<u8>>,
     preprocessing: Preprocessing,
@@ -67,7 +67,7 @@ impl FrontModel {
 }
 
 /// The outputs of the front for one view of an image.
-pub(super) struct Activation {
+pub(in crate::backbone) struct Activation {
     /// The tensor at the cut, `[C, H, W]`, rounded to fp16.
     pub row: Vec<f16>,
     /// The bottleneck `f32[D]`, where it was wanted.
@@ -75,7 +75,7 @@ pub(super) struct Activation {
 }
 
 /// Computes activations from images, one at a time on the calling thread.
-pub(super) struct Front {
+pub(in crate::backbone) struct Front {
     model: Arc<FrontModel>,
     session: Option<Session>,
     resizer: Resizer,

@@ -16,6 +16,9 @@
 //! frames are two files, and reading the index is one read of 2.4 MB. Rows are never held in memory: the
 //! system's file cache holds what is read often.
 
+pub(super) mod content;
+pub(super) mod join;
+
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -23,13 +26,13 @@ use std::path::Path;
 
 use crate::files;
 
-use super::BackboneError;
+use crate::backbone::BackboneError;
 
 const ENTRY_BYTES: usize = 48;
 
 /// The key of a row: the image file's content and the view of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+pub(in crate::backbone) struct Key {
     /// BLAKE3 hash of the file's bytes.
     pub content: [u8; 32],
     /// 0 is the plain view.
@@ -46,7 +49,7 @@ struct Entry {
 }
 
 /// Rows of one length, for example the bottlenecks of one backbone and preprocessing.
-pub(super) struct Cache {
+pub(in crate::backbone) struct Cache {
     /// Numbers in a row.
     elements: usize,
     index: HashMap<Key, Entry>,
@@ -63,7 +66,7 @@ pub(super) struct Cache {
 impl Cache {
     /// Opens or makes the cache `name` in the folder `dir`, of rows of `elements` numbers with `element_bytes`
     /// bytes each. Never fails because of what is in the files.
-    pub(super) fn open(
+    pub(in crate::backbone) fn open(
         dir: &Path,
         name: &str,
         elements: usize,
@@ -84,7 +87,7 @@ impl Cache {
 
     /// Opens a cache that stands in the files of another place, to read it: neither the files nor a lock are made, and nothing is
     /// cut off.
-    pub(super) fn open_elsewhere(
+    pub(in crate::backbone) fn open_elsewhere(
         dir: &Path,
         name: &str,
         elements: usize,
@@ -121,7 +124,7 @@ impl Cache {
     }
 
     /// The keys of all rows, in the order of their hashes.
-    pub(super) fn keys(&self) -> Vec<Key> {
+    pub(in crate::backbone) fn keys(&self) -> Vec<Key> {
         let mut keys: Vec<Key> = self.index.keys().copied().collect();
         keys.sort_unstable_by_key(|key| (key.content, key.view));
         keys
@@ -167,7 +170,7 @@ impl Cache {
     }
 
     /// The bytes of a row, little-endian. `None` when it is not there or not whole.
-    pub(super) fn get(&mut self, key: &Key) -> Option<&[u8]> {
+    pub(in crate::backbone) fn get(&mut self, key: &Key) -> Option<&[u8]> {
         let entry = self.index.get_mut(key)?;
         let offset = entry.row * self.buffer.len() as u64;
         let read = self
@@ -184,12 +187,12 @@ impl Cache {
     }
 
     /// Whether there is a row, whole or not.
-    pub(super) fn contains(&self, key: &Key) -> bool {
+    pub(in crate::backbone) fn contains(&self, key: &Key) -> bool {
         self.index.contains_key(key)
     }
 
     /// Adds a row of little-endian bytes. It is with the operating system when this returns.
-    pub(super) fn put(&mut self, key: &Key, row: &[u8]) -> std::io::Result<()> {
+    pub(in crate::backbone) fn put(&mut self, key: &Key, row: &[u8]) -> std::io::Result<()> {
         if !self.writable || row.len() != self.buffer.len() || self.index.contains_key(key) {
             return Ok(());
         }
@@ -215,31 +218,31 @@ impl Cache {
     }
 
     /// Whether rows can be added: nobody else is writing.
-    pub(super) fn is_writable(&self) -> bool {
+    pub(in crate::backbone) fn is_writable(&self) -> bool {
         self.writable
     }
 
     /// Bytes of a row on disk, with its entry.
-    pub(super) fn row_bytes(elements: usize, element_bytes: usize) -> u64 {
+    pub(in crate::backbone) fn row_bytes(elements: usize, element_bytes: usize) -> u64 {
         (elements * element_bytes + ENTRY_BYTES) as u64
     }
 
     /// The size of its files in bytes.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::backbone) fn bytes(&self) -> u64 {
         self.len * (self.buffer.len() + ENTRY_BYTES) as u64
     }
 }
 
 /// Makes a folder of the cache, `<cache>/<kind>`, but not what holds the cache: a project on a drive that was unplugged
 /// is not created again in its place.
-pub(super) fn make_dir(dir: &Path) -> Result<(), BackboneError> {
+pub(in crate::backbone) fn make_dir(dir: &Path) -> Result<(), BackboneError> {
     let owner = dir.ancestors().nth(2).unwrap_or(dir);
     Ok(files::make_dirs(owner, dir)?)
 }
 
 /// Opens a file of the cache, and makes it if need be; tells whether it can be written. In a project on a read-only
 /// disk what is there can still be read.
-pub(super) fn open_or_make(path: &Path) -> std::io::Result<(File, bool)> {
+pub(in crate::backbone) fn open_or_make(path: &Path) -> std::io::Result<(File, bool)> {
     match files::open_or_create(path) {
         Ok(file) => Ok((file, true)),
         Err(error) if files::is_refusal(&error) => files::open(path)
@@ -251,7 +254,7 @@ pub(super) fn open_or_make(path: &Path) -> std::io::Result<(File, bool)> {
 
 /// The right to write the files `name` in `dir`: two writers would overwrite each other's rows. A file of its
 /// own, because a lock on Windows keeps others from reading too. It dies with the process.
-pub(super) fn writer_lock(dir: &Path, name: &str) -> Option<File> {
+pub(in crate::backbone) fn writer_lock(dir: &Path, name: &str) -> Option<File> {
     let file = files::open_lock(dir.join(format!("{name}.lock")));
     match file.map(|file| (file.try_lock(), file)) {
         Ok((Ok(()), file)) => Some(file),

@@ -1,5 +1,10 @@
 //! Bottlenecks: the pooled output of the backbone for each frame, computed in parallel and cached by content.
 
+pub(super) mod extractor;
+pub(super) mod features;
+pub(super) mod store;
+pub(super) mod workers;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,10 +13,12 @@ use crate::jobs::{Work, cores_and_one, in_parallel};
 use crate::media::{MediaError, load_image_from_bytes, start_decoders};
 use crate::project::ContentId;
 
-use super::cache::Key;
-use super::store::{Store, cache_name};
-use super::tools::{Also, Model, Tools};
-use super::{ActivationSource, Architecture, BackboneError, FineTunedWeights, Preprocessing};
+use crate::backbone::cache::Key;
+use crate::backbone::{
+    ActivationSource, Architecture, BackboneError, FineTunedWeights, Preprocessing,
+};
+use store::{Store, cache_name};
+use workers::{Also, Model, Tools};
 
 /// Bad images that get a warning each; the rest are counted in one more.
 const MAX_WARNINGS: usize = 20;
@@ -94,7 +101,7 @@ pub fn cached_bottlenecks(
 }
 
 /// [`bottlenecks`], which also puts the activations of the plain views at a cut into the cache, as far as
-/// `budget_bytes` allow (see [`super::Activations`]): one pass of the network gives both. A frame of which only
+/// `budget_bytes` allow (see [`crate::backbone::Activations`]): one pass of the network gives both. A frame of which only
 /// one is there already is run for the other alone.
 pub fn bottlenecks_and_activations(
     source: &ActivationSource,

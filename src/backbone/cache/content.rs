@@ -15,8 +15,8 @@ use crate::jobs::{Work, cores_and_one, in_parallel};
 use crate::media::MediaError;
 use crate::project::ContentId;
 
-use super::BackboneError;
-use super::cache::{make_dir, open_or_make, writer_lock};
+use crate::backbone::BackboneError;
+use crate::backbone::cache::{make_dir, open_or_make, writer_lock};
 
 const ENTRY_BYTES: usize = 64;
 
@@ -37,10 +37,10 @@ pub fn content_ids(
 }
 
 /// Identifies a file as it was at one moment.
-pub(super) type Stamp = [u8; 24];
+pub(in crate::backbone) type Stamp = [u8; 24];
 
 /// Known content hashes.
-pub(super) struct Contents {
+pub(in crate::backbone) struct Contents {
     /// Paths are taken relative to this folder where they lie in it, so that a moved project is known.
     base: PathBuf,
     known: HashMap<Stamp, [u8; 32]>,
@@ -51,7 +51,7 @@ pub(super) struct Contents {
 
 impl Contents {
     /// Opens or makes the table in the folder `dir`; `base` is the folder that moves with it.
-    pub(super) fn open(dir: &Path, base: &Path) -> Result<Self, BackboneError> {
+    pub(in crate::backbone) fn open(dir: &Path, base: &Path) -> Result<Self, BackboneError> {
         let path = dir.join("files");
         let io = |error| BackboneError::io("read", &path)(error);
         let (mut file, writable) = open_or_make(&path).map_err(io)?;
@@ -82,7 +82,7 @@ impl Contents {
     }
 
     /// The stamp of a file, `None` while it is too young to be trusted.
-    pub(super) fn stamp(&self, path: &Path, metadata: &Metadata) -> Option<Stamp> {
+    pub(in crate::backbone) fn stamp(&self, path: &Path, metadata: &Metadata) -> Option<Stamp> {
         let modified = metadata.modified().ok()?;
         let (changed, identity) = changed(metadata).unwrap_or((modified, 0));
         let age = SystemTime::now()
@@ -107,12 +107,16 @@ impl Contents {
     }
 
     /// The content hash of the file with this stamp, if it was read before.
-    pub(super) fn get(&self, stamp: &Stamp) -> Option<[u8; 32]> {
+    pub(in crate::backbone) fn get(&self, stamp: &Stamp) -> Option<[u8; 32]> {
         self.known.get(stamp).copied()
     }
 
     /// Remembers what a file holds.
-    pub(super) fn put(&mut self, stamp: Stamp, content: [u8; 32]) -> std::io::Result<()> {
+    pub(in crate::backbone) fn put(
+        &mut self,
+        stamp: Stamp,
+        content: [u8; 32],
+    ) -> std::io::Result<()> {
         if self.lock.is_none() || self.known.get(&stamp) == Some(&content) {
             return Ok(());
         }
@@ -131,7 +135,7 @@ impl Contents {
 
 /// The content hashes of files. Those that are not known in the folder `cache_dir` are read, on all cores;
 /// one that cannot be read is an error that names it.
-pub(super) fn content_hashes(
+pub(in crate::backbone) fn content_hashes(
     files: &[PathBuf],
     cache_dir: Option<&Path>,
     work: &Work,

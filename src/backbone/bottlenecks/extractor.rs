@@ -5,7 +5,7 @@ use image::RgbImage;
 
 use crate::onnx::Session;
 
-use super::{Architecture, BackboneError, FineTunedWeights, Preprocessing};
+use crate::backbone::{Architecture, BackboneError, FineTunedWeights, Preprocessing};
 
 /// Computes bottlenecks from images, one at a time on the calling thread.
 pub struct Extractor {
@@ -41,7 +41,7 @@ impl Extractor {
     }
 
     /// From the bytes of [`Architecture::model_with`].
-    pub(super) fn from_model(
+    pub(in crate::backbone) fn from_model(
         architecture: &Architecture,
         preprocessing: &Preprocessing,
         model: &[u8],
