@@ -1,4 +1,4 @@
-//! The attributes of an operator, between the file and the fields of its type.
+//! The attributes of an operator: converted between `AttributeProto`s of a file and the fields of its type.
 
 use crate::onnx::proto::AttributeProto;
 use crate::onnx::proto::attribute_proto::AttributeType;
@@ -11,31 +11,31 @@ use crate::onnx::{
 pub enum Attribute {
     /// An integer.
     Int(i64),
-    /// A number.
+    /// A float.
     Float(f32),
-    /// A text.
+    /// A string.
     Text(String),
     /// Integers.
     Ints(Vec<i64>),
-    /// Numbers.
+    /// Floats.
     Floats(Vec<f32>),
     /// A tensor.
     Tensor(Tensor),
 }
 
-/// The attributes of one operator as its family spells them: each field is named once, and is read from a node or
-/// written to one.
+/// Reads or writes the attributes of one operator. A family names each field once, in its `spell`, for both
+/// directions.
 pub(super) struct Spelling<'a> {
-    /// Version of the standard operators.
+    /// Version of the standard operators (opset).
     pub opset: i64,
-    /// The attributes of the node that is read, and whether each was asked for; `None` when one is written.
+    /// When reading: the node's attributes, and whether each was asked for. `None` when writing.
     node: Option<(&'a [AttributeProto], Vec<bool>)>,
     written: Vec<AttributeProto>,
     refused: bool,
 }
 
 impl<'a> Spelling<'a> {
-    /// Reads a node.
+    /// A spelling that reads a node's attributes.
     pub fn of_node(attributes: &'a [AttributeProto], opset: i64) -> Self {
         Self {
             opset,
@@ -45,7 +45,7 @@ impl<'a> Spelling<'a> {
         }
     }
 
-    /// Writes a node.
+    /// A spelling that collects attributes to be written.
     pub fn for_node(opset: i64) -> Self {
         Self {
             opset,
@@ -55,24 +55,24 @@ impl<'a> Spelling<'a> {
         }
     }
 
-    /// Whether all attributes of the node that was read had a place.
+    /// Whether every attribute of the node was asked for and had a valid value.
     pub fn fits(&self) -> bool {
         let read = |(_, read): &(_, Vec<bool>)| read.iter().all(|read| *read);
         !self.refused && self.node.as_ref().is_none_or(read)
     }
 
-    /// What was written, sorted by name.
+    /// The attributes written, sorted by name.
     pub fn into_written(mut self) -> Vec<AttributeProto> {
         self.written.sort_by(|a, b| a.name().cmp(b.name()));
         self.written
     }
 
-    /// Reports that the node does not belong to the family, in spite of its name.
+    /// Reports that this node is not an operator of the family after all.
     pub fn refuse(&mut self) {
         self.refused = true;
     }
 
-    /// What the node that is read has under a name.
+    /// Reads the node's attribute of that name with `of`; a value that `of` rejects makes the node unfit.
     fn found<T>(&mut self, name: &str, of: impl Fn(&'a AttributeProto) -> Option<T>) -> Option<T> {
         let (all, read) = self.node.as_mut()?;
         let at = all.iter().position(|known| known.name() == name)?;
@@ -83,7 +83,7 @@ impl<'a> Spelling<'a> {
         Some(value)
     }
 
-    /// Reads a value, or writes what is `said` of it.
+    /// Reads a value, or writes the attribute in `said` if there is one.
     fn value<T: Clone>(
         &mut self,
         name: &str,
@@ -99,52 +99,52 @@ impl<'a> Spelling<'a> {
         }
     }
 
-    /// An integer that is written always.
+    /// An integer that is always written, even if it has its default value.
     pub fn always(&mut self, name: &str, value: &mut i64, default: i64) {
         let said = Some(Attribute::Int(*value));
         self.value(name, value, default, |attribute| attribute.i, said);
     }
 
-    /// An integer.
+    /// An integer with a default.
     pub fn int(&mut self, name: &str, value: &mut i64, default: i64) {
         let said = (*value != default).then_some(Attribute::Int(*value));
         self.value(name, value, default, |attribute| attribute.i, said);
     }
 
-    /// An integer, if there is one.
+    /// An optional integer.
     pub fn given_int(&mut self, name: &str, value: &mut Option<i64>) {
         let said = value.map(Attribute::Int);
         self.value(name, value, None, |attribute| attribute.i.map(Some), said);
     }
 
-    /// An integer that says yes or no.
+    /// A Boolean, stored as the integer 0 or 1.
     pub fn flag(&mut self, name: &str, value: &mut bool, default: bool) {
         let mut number = i64::from(*value);
         self.int(name, &mut number, i64::from(default));
         *value = number != 0;
     }
 
-    /// A number.
+    /// A float with a default.
     pub fn float(&mut self, name: &str, value: &mut f32, default: f32) {
         let same = value.to_bits() == default.to_bits();
         let said = (!same).then_some(Attribute::Float(*value));
         self.value(name, value, default, |attribute| attribute.f, said);
     }
 
-    /// A number, if there is one.
+    /// An optional float.
     pub fn given_float(&mut self, name: &str, value: &mut Option<f32>) {
         let said = value.map(Attribute::Float);
         self.value(name, value, None, |attribute| attribute.f.map(Some), said);
     }
 
-    /// Integers; none where the list is empty.
+    /// Integers; an empty list is not written.
     pub fn ints(&mut self, name: &str, values: &mut Vec<i64>) {
         let mut given = Some(std::mem::take(values)).filter(|values| !values.is_empty());
         self.given_ints(name, &mut given);
         *values = given.unwrap_or_default();
     }
 
-    /// Integers, if they are given.
+    /// Optional integers.
     pub fn given_ints(&mut self, name: &str, values: &mut Option<Vec<i64>>) {
         let of = |attribute: &AttributeProto| {
             let is = attribute.r#type() == AttributeType::Ints || !attribute.ints.is_empty();
@@ -154,7 +154,7 @@ impl<'a> Spelling<'a> {
         self.value(name, values, None, of, said);
     }
 
-    /// Numbers; none where the list is empty.
+    /// Floats; an empty list is not written.
     pub fn floats(&mut self, name: &str, values: &mut Vec<f32>) {
         let of = |attribute: &AttributeProto| {
             let is = attribute.r#type() == AttributeType::Floats || !attribute.floats.is_empty();
@@ -164,7 +164,7 @@ impl<'a> Spelling<'a> {
         self.value(name, values, Vec::new(), of, said);
     }
 
-    /// A tensor, if there is one.
+    /// An optional tensor.
     pub fn tensor(&mut self, name: &str, value: &mut Option<Tensor>) {
         let of = |attribute: &AttributeProto| {
             let tensor = tensor_from_proto(attribute.t.as_ref()?).ok()?;
@@ -174,7 +174,7 @@ impl<'a> Spelling<'a> {
         self.value(name, value, None, of, said);
     }
 
-    /// One of several things that have names; the first one holds without the attribute.
+    /// A choice by name. The first one is the default, for which no attribute is written.
     pub fn choice<T: Copy + PartialEq>(&mut self, name: &str, value: &mut T, names: &[(T, &str)]) {
         let mut text = names
             .iter()
@@ -191,7 +191,7 @@ impl<'a> Spelling<'a> {
         }
     }
 
-    /// A text, if there is one.
+    /// An optional string.
     pub fn text(&mut self, name: &str, value: &mut Option<String>) {
         let of =
             |attribute: &AttributeProto| Some(Some(String::from_utf8(attribute.s.clone()?).ok()?));
@@ -199,7 +199,7 @@ impl<'a> Spelling<'a> {
         self.value(name, value, None, of, said);
     }
 
-    /// The type of elements, which must be one that tensors can have.
+    /// The type of a tensor's elements; types that tensors cannot have make the node unfit.
     pub fn element(&mut self, name: &str, value: &mut ElementType) {
         let mut number = cast_target(*value);
         self.always(name, &mut number, 0);
@@ -209,7 +209,7 @@ impl<'a> Spelling<'a> {
         }
     }
 
-    /// Passes over an attribute of other versions that has the value it always had.
+    /// Accepts an attribute without a field of its own if its value is `usual`, its only meaningful value here.
     pub fn ignore(&mut self, name: &str, usual: i64) {
         self.found(name, |attribute| {
             attribute.i.filter(|value| *value == usual)
@@ -217,7 +217,7 @@ impl<'a> Spelling<'a> {
     }
 }
 
-/// An attribute as it stands in a file.
+/// An attribute in the form of the file.
 pub(super) fn to_proto(name: &str, value: &Attribute) -> AttributeProto {
     let mut proto = AttributeProto {
         name: Some(name.to_owned()),

@@ -1,6 +1,6 @@
 //! Building a graph: inputs, constants, operators, outputs.
 //!
-//! Each function adds what it says and returns the new value, so that graphs read like formulas.
+//! Each function adds one item and returns its new value, so that code that builds a graph reads like a formula.
 
 use std::sync::Arc;
 
@@ -12,58 +12,58 @@ use super::value::{Dim, Fact, ValueId, as_ints};
 use super::{Graph, Op};
 
 impl Graph {
-    /// An input.
+    /// Adds an input.
     pub fn input(&mut self, name: &str, element: ElementType, shape: &[Dim]) -> ValueId {
         let input = self.add_value(name, Fact::new(element, shape));
         self.inputs.push(input);
         input
     }
 
-    /// Makes an output of a value, under its own name.
+    /// Makes a value an output under its own name.
     pub fn output(&mut self, value: ValueId) {
         self.outputs.push(value);
     }
 
-    /// Gives a value a second, chosen name and makes an output of that.
+    /// Makes a copy of a value, called `name`, an output.
     pub fn output_as(&mut self, value: ValueId, name: &str) -> ValueId {
         let output = self.op_named(Reshaping::Identity, &[value], name);
         self.output(output);
         output
     }
 
-    /// Says what an output, or any other value, is for those who read the file.
+    /// Sets the type and shape of an output or any other value, as a file declares them.
     pub fn declare(&mut self, value: ValueId, element: ElementType, shape: &[Dim]) {
         self.value_mut(value).fact.element = Some(element);
         self.set_shape(value, shape);
     }
 
-    /// A constant under a chosen name.
+    /// Adds a constant called `name`.
     pub fn constant_named(&mut self, name: &str, tensor: impl Into<Arc<Tensor>>) -> ValueId {
         self.add_value(name, Fact::of_constant(tensor.into()))
     }
 
-    /// A constant.
+    /// Adds a constant.
     pub fn constant(&mut self, tensor: impl Into<Arc<Tensor>>) -> ValueId {
         let name = self.unique("constant");
         self.constant_named(&name, tensor)
     }
 
-    /// A single-precision number.
+    /// A single-precision scalar.
     pub fn number(&mut self, value: f64) -> ValueId {
         self.constant(Tensor::scalar(value as f32))
     }
 
-    /// A one-dimensional constant of integers: axes, shapes.
+    /// A one-dimensional constant of 64-bit integers, such as axes or a shape.
     pub fn ints(&mut self, values: &[i64]) -> ValueId {
         self.constant(Tensor::new([values.len()], values.to_vec()))
     }
 
-    /// An integer without dimensions.
+    /// A 64-bit integer scalar.
     pub fn int(&mut self, value: i64) -> ValueId {
         self.constant(Tensor::scalar(value))
     }
 
-    /// A node with one output.
+    /// Adds a node with one output.
     pub fn op<I>(&mut self, op: impl Into<Op>, inputs: &[I]) -> ValueId
     where
         I: Copy + Into<Option<ValueId>>,
@@ -73,7 +73,7 @@ impl Graph {
         self.op_named(op, inputs, &name)
     }
 
-    /// A node with one output, under a chosen name.
+    /// Adds a node with one output, called `name`.
     pub fn op_named<I>(&mut self, op: impl Into<Op>, inputs: &[I], name: &str) -> ValueId
     where
         I: Copy + Into<Option<ValueId>>,
@@ -88,7 +88,7 @@ impl Graph {
         output
     }
 
-    /// A node with `outputs` outputs.
+    /// Adds a node with `outputs` outputs.
     pub fn op_many<I>(&mut self, op: impl Into<Op>, inputs: &[I], outputs: usize) -> Vec<ValueId>
     where
         I: Copy + Into<Option<ValueId>>,
@@ -109,7 +109,7 @@ impl Graph {
         made
     }
 
-    /// `a + b`.
+    /// `a + b`, with broadcasting as for the other operators on elements.
     pub fn add(&mut self, a: ValueId, b: ValueId) -> ValueId {
         self.op(Elementwise::Add, &[a, b])
     }
@@ -144,50 +144,50 @@ impl Graph {
         self.op(Elementwise::Greater, &[a, b])
     }
 
-    /// The same values of another type.
+    /// The same values converted to another type.
     pub fn cast(&mut self, value: ValueId, to: ElementType) -> ValueId {
         self.op(Elementwise::Cast(to), &[value])
     }
 
-    /// Gives `value` the shape `target`, in which one length may be -1.
+    /// `value` in the shape `target`, in which one length may be -1: inferred from the others.
     pub fn reshape(&mut self, value: ValueId, target: &[i64]) -> ValueId {
         let shape = self.ints(target);
         self.reshape_to(value, shape)
     }
 
-    /// Gives `value` the shape that `shape` holds.
+    /// `value` in the shape that the value `shape` holds.
     pub fn reshape_to(&mut self, value: ValueId, shape: ValueId) -> ValueId {
         self.op(Reshaping::Reshape { allow_zero: false }, &[value, shape])
     }
 
-    /// Puts the dimensions of `value` into another order.
+    /// `value` with its dimensions in the order `perm`.
     pub fn transpose(&mut self, value: ValueId, perm: &[i64]) -> ValueId {
         let perm = Some(perm.to_vec());
         self.op(Reshaping::Transpose { perm }, &[value])
     }
 
-    /// Adds dimensions of length 1 at `axes`.
+    /// `value` with dimensions of length 1 inserted at `axes`.
     pub fn unsqueeze(&mut self, value: ValueId, axes: &[i64]) -> ValueId {
         let axes = self.ints(axes);
         self.op(Reshaping::Unsqueeze { axes: None }, &[value, axes])
     }
 
-    /// The shape of a value, known when the graph runs.
+    /// The shape of a value as a value, computed when the graph runs.
     pub fn shape_of(&mut self, value: ValueId) -> ValueId {
         self.op(Reshaping::SHAPE, &[value])
     }
 
-    /// The number of a value's elements, known when the graph runs.
+    /// The number of a value's elements, computed when the graph runs.
     pub fn size_of(&mut self, value: ValueId) -> ValueId {
         self.op(Reshaping::Size, &[value])
     }
 
-    /// `start, start + step, …` up to before `end`.
+    /// `start, start + step, …`, without `end`.
     pub fn range(&mut self, start: ValueId, end: ValueId, step: ValueId) -> ValueId {
         self.op(Moves::Range, &[start, end, step])
     }
 
-    /// Cuts `starts..ends` with `steps` out of the dimensions `axes`.
+    /// `starts..ends` with `steps` of the dimensions `axes`.
     pub fn slice(
         &mut self,
         value: ValueId,
@@ -200,45 +200,45 @@ impl Graph {
         self.op(Moves::SLICE, &[value, starts, ends, axes, steps])
     }
 
-    /// Values in a row along `axis`.
+    /// `values` concatenated along `axis`.
     pub fn concat(&mut self, values: &[ValueId], axis: i64) -> ValueId {
         self.op(Moves::Concat { axis }, values)
     }
 
-    /// Values picked along `axis`.
+    /// The slices of `value` at `indices` along `axis`.
     pub fn gather(&mut self, value: ValueId, indices: ValueId, axis: i64) -> ValueId {
         self.op(Moves::Gather { axis }, &[value, indices])
     }
 
-    /// Zeros before and after: for each dimension how many before, then for each how many after.
+    /// `value` padded with zeros. `pads` has the widths before each dimension, then those after each.
     pub fn pad(&mut self, value: ValueId, pads: &[i64]) -> ValueId {
         let pads = self.ints(pads);
         self.op(Moves::PAD, &[value, pads])
     }
 
-    /// Sums over `axes` (indices from the front).
+    /// The sum over `axes`, which must not be negative.
     pub fn reduce_sum(&mut self, value: ValueId, axes: &[i64], keep: bool) -> ValueId {
         let axes = self.ints(axes);
         self.op(Reduce::new(ReduceKind::Sum, keep), &[value, axes])
     }
 
-    /// The sum, mean or other of all elements, without dimensions.
+    /// The sum, mean or other reduction of all elements, as a scalar.
     pub fn reduce_all(&mut self, kind: ReduceKind, value: ValueId) -> ValueId {
         self.op(Reduce::new(kind, false), &[value])
     }
 
-    /// Gives `value` the shape of `like`, which has as many elements.
+    /// `value` in the shape of `like`, which has as many elements.
     pub fn reshape_like(&mut self, value: ValueId, like: ValueId) -> ValueId {
         self.shaped_like(Reshaping::Reshape { allow_zero: false }, value, like)
     }
 
-    /// Repeats `value` along dimensions of length 1 until it has the shape of `like`.
+    /// `value` broadcast to the shape of `like`.
     pub fn expand_like(&mut self, value: ValueId, like: ValueId) -> ValueId {
         self.shaped_like(Reshaping::Expand, value, like)
     }
 
-    /// Applies an operator that takes a value and the shape it is to have; nothing to do where the shapes are known
-    /// to agree, and a constant where they are known.
+    /// Applies an operator whose second input is the shape of `like`. Returns `value` itself if the shapes are known
+    /// to be equal; the shape is a constant if it is known.
     fn shaped_like(&mut self, op: Reshaping, value: ValueId, like: ValueId) -> ValueId {
         if let (Some(have), Some(want)) = (self.shape(value), self.shape(like))
             && have == want
@@ -254,7 +254,7 @@ impl Graph {
         output
     }
 
-    /// Notes that two values have the same shape.
+    /// Records that `to` has the same shape as `from`.
     pub fn copy_shape(&mut self, from: ValueId, to: ValueId) {
         if let Some(shape) = self.shape(from).map(<[Dim]>::to_vec) {
             self.set_shape(to, &shape);

@@ -7,23 +7,23 @@ use super::{Graph, ValueId};
 
 /// Softmax cross-entropy, with smoothed labels and weighted classes.
 ///
-/// With `q = (1 - s) · onehot(y) + s / C` and the weights `w` of the classes, the loss of a batch is
-/// `Σ over rows and classes of -w · q · log softmax(logits)`, divided by the sum over rows of `w[y]` (which is
-/// the number of rows when all weigh 1): the same as `PyTorch`'s `CrossEntropyLoss`. With [`by_row`](Self::by_row) it is divided by
-/// the number of rows.
+/// With `q = (1 - s) · onehot(y) + s / C` and class weights `w`, the loss of a batch is the sum over rows and classes
+/// of `-w · q · log softmax(logits)`, divided by the sum over rows of `w[y]` (the number of rows, if all weights are
+/// 1): the same as `PyTorch`'s `CrossEntropyLoss`. With [`by_row`](Self::by_row) it is divided by the number of rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CrossEntropy {
-    /// The share `s` of each label that is spread over all classes, in 0..1.
+    /// The label smoothing `s`: the part of each label that is spread over all classes, in 0..1.
     pub smoothing: f64,
-    /// How much an example of each class counts, at least 0; `None` for equal weights.
+    /// The weight of each class, at least 0; `None` for equal weights.
     pub class_weights: Option<Vec<f64>>,
-    /// Whether weighted examples are divided by their number instead of their weights, as Keras does: then an example counts
-    /// the same whatever else is in its batch, and a batch in parts gives the same sum as the whole.
+    /// Whether the loss is divided by the number of examples instead of the sum of their weights, as in Keras. The
+    /// weight of an example then does not depend on the rest of its batch, and a batch computed in parts gives the
+    /// same sum as a whole.
     pub by_row: bool,
 }
 
 impl CrossEntropy {
-    /// The targets of certain labels: `[B, C]`, 1 for the class of `labels` (`i64[B]`, each below C) and 0 for the others.
+    /// One-hot targets `[B, C]` of `labels` (`i64[B]`, each below C).
     pub fn one_hot(
         graph: &mut Graph,
         labels: ValueId,
@@ -38,8 +38,8 @@ impl CrossEntropy {
         graph.cast(equal, element)
     }
 
-    /// Appends the loss of `logits` (`[B, C]`, of the type `element`) with the classes `labels` (`i64[B]`,
-    /// each below C) and returns the scalar.
+    /// Appends the loss of `logits` (`[B, C]`, of the type `element`) for `labels` (`i64[B]`, each below C) and
+    /// returns the scalar.
     pub fn append(
         &self,
         graph: &mut Graph,
@@ -52,8 +52,8 @@ impl CrossEntropy {
         self.append_to(graph, logits, one_hot, classes, element)
     }
 
-    /// [`CrossEntropy::append`] with targets `[B, C]` that share each row among classes: they take the place of
-    /// `onehot(y)`, and the weight of a row is that of its classes in these shares.
+    /// Like [`CrossEntropy::append`] but with soft targets `[B, C]`, whose rows sum to 1, in place of `onehot(y)`. The
+    /// weight of a row is the mean of the class weights by its targets.
     pub fn append_to(
         &self,
         graph: &mut Graph,

@@ -1,7 +1,7 @@
 //! Networks as graphs of typed operators: building, reading, changing, differentiating and writing them.
 //!
-//! Everything about an operator is in the file of its family under `ops/`. Only `onnx.rs` knows the format of model files,
-//! and only the layer [`crate::onnx`] runs them.
+//! Everything about an operator is in the file of its family in `ops/`. Only `onnx.rs` knows the format of model
+//! files, and only the layer [`crate::onnx`] runs models.
 
 mod attributes;
 mod build;

@@ -1,4 +1,4 @@
-//! Graphs as model files: the one place that knows how ONNX spells nodes and values.
+//! Graphs as model files: the only place that knows how ONNX stores nodes and values.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use super::structure::Node;
 use super::value::{Dim, Fact, Foreign, ValueId};
 use super::{Graph, GraphError, Op};
 
-/// The file format's version that came with a version of the operators; runtimes refuse newer ones than they know.
+/// The version of the file format that belongs to a version of the operators. Runtimes refuse versions newer than they
+/// know.
 fn ir_version(opset: i64) -> i64 {
     match opset {
         ..15 => 7,
@@ -29,7 +30,7 @@ fn ir_version(opset: i64) -> i64 {
 }
 
 impl Graph {
-    /// Reads a model file's bytes. `Constant` nodes become constants.
+    /// Reads a graph from the bytes of a model file. `Constant` nodes become constants.
     pub fn from_onnx(model: &[u8]) -> Result<Self, GraphError> {
         let model = ModelProto::decode(model)
             .map_err(|error| GraphError::Model(format!("it is no ONNX file ({error})")))?;
@@ -138,7 +139,7 @@ impl Graph {
             .unwrap_or_else(|| self.add_value(name, Fact::default()))
     }
 
-    /// Takes over what a file declares about a value.
+    /// Records the type and shape that a file declares for a value.
     fn describe(&mut self, id: ValueId, info: &ValueInfoProto) {
         let Some(found) = &info.r#type else { return };
         match &found.value {
@@ -154,7 +155,7 @@ impl Graph {
         }
     }
 
-    /// The values that graphs in attributes read.
+    /// The values of this graph that subgraphs in attributes read, by name.
     fn captures(&self, attributes: &[AttributeProto]) -> Vec<(String, ValueId)> {
         let mut names = Vec::new();
         for attribute in attributes {
@@ -166,7 +167,7 @@ impl Graph {
         names.into_iter().filter_map(known).collect()
     }
 
-    /// The bytes of a model file.
+    /// The graph as the bytes of a model file.
     #[must_use]
     pub fn to_onnx(&self) -> Vec<u8> {
         let opset_import = std::iter::once((String::new(), self.opset))
@@ -255,7 +256,7 @@ impl Graph {
         }
     }
 
-    /// What is known of values that an operator without a type computes: it would not be found out again.
+    /// Declarations of the results of a node whose operator is unknown: they could not be inferred again.
     fn said(&self, node: &Node) -> Vec<ValueInfoProto> {
         let is_said = |value: &ValueId| {
             let fact = self.fact(*value);
@@ -266,7 +267,7 @@ impl Graph {
         said.map(|value| self.info(value)).collect()
     }
 
-    /// A value as a file describes it.
+    /// A value in the form in which a file declares it.
     fn info(&self, id: ValueId) -> ValueInfoProto {
         let fact = self.fact(id);
         let r#type = match self.foreign(id) {
@@ -302,7 +303,7 @@ fn tensor_type(element: ElementType, shape: Option<&[Dim]>) -> TypeProto {
     }
 }
 
-/// A shape as a file has it; a dimension that is not given is free and has no name.
+/// A shape read from a file; a dimension without a length or name is free and has an empty name.
 fn dims(shape: &TensorShapeProto) -> Vec<Dim> {
     use tensor_shape_proto::dimension::Value;
     let dims = shape.dim.iter().map(|dim| match &dim.value {
@@ -315,7 +316,7 @@ fn dims(shape: &TensorShapeProto) -> Vec<Dim> {
     dims.collect()
 }
 
-/// The contents of a `Constant` node, `None` for other nodes and for kinds of constants that are no numbers.
+/// The tensor of a `Constant` node; `None` for other nodes and for constants that are no tensors of numbers.
 fn constant(node: &NodeProto) -> Option<Tensor> {
     if node.op_type() != "Constant" || !matches!(node.domain(), "" | "ai.onnx") {
         return None;
@@ -336,7 +337,7 @@ fn constant(node: &NodeProto) -> Option<Tensor> {
         .or((!floats.is_empty()).then(|| Tensor::new([floats.len()], floats)))
 }
 
-/// Adds the names that a graph reads and does not define.
+/// Adds the names that a subgraph reads from the graph around it.
 fn outer_names(graph: &GraphProto, names: &mut Vec<String>) {
     let defined = defined_names(graph);
     let mut read = Vec::new();
@@ -366,7 +367,7 @@ fn defined_names(graph: &GraphProto) -> HashSet<&str> {
         .collect()
 }
 
-/// Renames what a graph reads and does not define.
+/// Renames the values that a subgraph reads from the graph around it.
 fn rename_outer(graph: &mut GraphProto, renamed: &HashMap<&str, &str>) {
     let defined: HashSet<String> = defined_names(graph)
         .into_iter()

@@ -1,8 +1,8 @@
-//! Operators: what a node does.
+//! Operators: what a node computes.
 //!
-//! An operator belongs to a *family*, one file each in `ops/`, which answers everything about it: how the file
-//! spells it, what follows for the values it computes, its gradient, its cost, its weights. [`Op::family`] is the one
-//! place where they come together.
+//! An operator belongs to a *family*, one file each in `ops/`, which knows everything about it: its attributes in a
+//! file, the types and shapes of its results, its gradient, its cost, its weights. [`Op::family`] is the only place
+//! that lists all families.
 
 use crate::onnx::proto::AttributeProto;
 
@@ -17,11 +17,11 @@ use crate::onnx::ElementType;
 
 macro_rules! operators {
     ($($(#[$doc:meta])* $family:ident,)+) => {
-        /// What a node does.
+        /// The operator of a node.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Op {
             $($(#[$doc])* $family($family),)+
-            /// Any other operator, passed on as it is.
+            /// An operator of no family, read and written unchanged.
             Other(Other),
         }
 
@@ -33,7 +33,7 @@ macro_rules! operators {
                 }
             }
 
-            /// The operator of that name and domain; `None` where no family knows it with all its attributes.
+            /// The operator with that domain, name and attributes; `None` if no family has it with all its attributes.
             fn known(domain: &str, op_type: &str, spelling: &mut Spelling<'_>) -> Option<Self> {
                 let domain = if domain == "ai.onnx" { "" } else { domain };
                 $(
@@ -47,7 +47,7 @@ macro_rules! operators {
                 None
             }
 
-            /// Its attributes in the file.
+            /// Its attributes in the form of the file.
             pub(super) fn attributes(&self, opset: i64) -> Vec<AttributeProto> {
                 let mut spelling = Spelling::for_node(opset);
                 match self {
@@ -69,7 +69,7 @@ macro_rules! operators {
 }
 
 operators! {
-    /// Arithmetic, comparison and logic on each element.
+    /// Arithmetic, comparison and logic on elements.
     Elementwise,
     /// Activation functions.
     Activation,
@@ -89,11 +89,11 @@ operators! {
     Reduce,
     /// Normalisation.
     Norm,
-    /// The same values in another shape, or the shape itself.
+    /// Reshaping and transposing, and shapes as values.
     Reshaping,
-    /// Cutting, joining and picking.
+    /// Slicing, joining and indexing.
     Moves,
-    /// Between real numbers and 8-bit integers.
+    /// Conversion between floats and 8-bit integers.
     Quantization,
     /// Operators of ONNX Runtime's blocked layout.
     Blocked,
@@ -102,26 +102,26 @@ operators! {
 /// An operator without a type of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Other {
-    /// Its domain, empty for the standard operators.
+    /// Its domain; empty for the standard operators.
     pub domain: String,
     /// Its name.
     pub op_type: String,
-    /// Its attributes as the file has them, graphs among them.
+    /// Its attributes in the form of the file, including subgraphs.
     pub(super) attributes: Vec<AttributeProto>,
-    /// Values of the graph that graphs in its attributes read, by the names by which they do.
+    /// Values of the graph that its subgraphs read, with the names by which they do.
     pub(super) captures: Vec<(String, ValueId)>,
 }
 
-/// How the operators of a family are found by name.
+/// Finds the operators of a family by name.
 pub(super) trait Named: Sized {
     /// The domain of the family.
     const DOMAIN: &'static str = "";
 
-    /// The operator called `op_type`, if it is of this family, with any attributes.
+    /// The operator called `op_type` with default attributes, if it is of this family.
     fn of_name(op_type: &str) -> Option<Self>;
 }
 
-/// What a family knows about its operators.
+/// Everything that a family knows about its operators.
 pub(super) trait Family {
     /// Its name in the file.
     fn op_type(&self) -> &str;
@@ -131,60 +131,60 @@ pub(super) trait Family {
         ""
     }
 
-    /// Names its attributes in the file.
+    /// Reads or writes its attributes.
     fn spell(&mut self, _: &mut Spelling<'_>) {}
 
-    /// What is known of the first `outputs` values that it computes, as far as it follows from its inputs.
+    /// The types and shapes of its first `outputs` results, as far as they follow from its inputs.
     fn facts(&self, inputs: &Inputs<'_>, outputs: usize) -> Vec<Fact>;
 
-    /// Whether a gradient can go through it.
+    /// Whether it has a gradient rule.
     fn has_gradient(&self) -> bool {
         false
     }
 
-    /// From the gradients that arrive at its outputs to those of its inputs (`None` for inputs that have none, or
-    /// whose gradient is not needed).
+    /// Computes the gradients of its inputs from those of its outputs. `None` for inputs that have no gradient or
+    /// whose gradient is not needed.
     fn gradient(&self, _: &mut Backward<'_>, _: &Arriving<'_>) -> Parts {
         Err(no_rule(self.op_type()))
     }
 
-    /// Whether the values of that input flow into the result; `false` for inputs that only give shapes or places.
+    /// Whether the result is differentiable by that input; `false` for inputs that only give shapes or indices.
     fn passes_on(&self, _input: usize) -> bool {
         true
     }
 
-    /// Multiply-accumulates for each number of its first output.
+    /// Multiply-accumulates for each element of its first output.
     fn macs_per_output(&self, _: &Inputs<'_>) -> Option<usize> {
         None
     }
 
-    /// Inputs that are weights when they are constants.
+    /// Indices of the inputs that are weights if they are constants.
     fn weights(&self, _: &Inputs<'_>) -> Vec<(usize, WeightKind)> {
         Vec::new()
     }
 
-    /// Whether it works on each element by itself, numbers that are the same for all elements apart.
+    /// Whether it works on each element independently; scalar inputs are allowed.
     fn per_element(&self) -> bool {
         false
     }
 
-    /// Whether it is finite at zero, with its derivatives.
+    /// Whether its result and its derivatives are finite where the input is zero.
     fn finite_at_zero(&self) -> bool {
         true
     }
 
-    /// Whether the same inputs give the same result each time.
+    /// Whether equal inputs always give equal results.
     fn is_pure(&self) -> bool {
         true
     }
 }
 
-/// What a weight is to the layer that it belongs to.
+/// The role of a weight in its layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WeightKind {
     /// Kernel of a 1×1 convolution.
     PointwiseKernel,
-    /// Kernel of a convolution within each channel.
+    /// Kernel of a depthwise convolution.
     DepthwiseKernel,
     /// Kernel of any other convolution.
     DenseKernel,
@@ -192,15 +192,15 @@ pub enum WeightKind {
     Bias,
     /// Matrix of a fully connected layer.
     DenseLayer,
-    /// Multiplies each channel of what was normalised.
+    /// Factor of each channel in a normalisation.
     Scale,
 }
 
-/// What is known of a node's inputs.
+/// The facts about a node's inputs.
 pub struct Inputs<'a>(pub(super) Vec<Option<&'a Fact>>);
 
 impl Inputs<'_> {
-    /// How many there are, left out ones among them.
+    /// The number of inputs, including omitted ones.
     pub fn count(&self) -> usize {
         self.0.len()
     }
@@ -209,7 +209,7 @@ impl Inputs<'_> {
         self.0.get(at).copied().flatten()
     }
 
-    /// Whether the input is given.
+    /// Whether the input is present.
     pub fn has(&self, at: usize) -> bool {
         self.fact(at).is_some()
     }
@@ -219,39 +219,39 @@ impl Inputs<'_> {
         self.fact(at).is_some_and(|fact| fact.constant.is_some())
     }
 
-    /// The input's shape.
+    /// The input's shape, if it is known.
     pub fn shape(&self, at: usize) -> Option<&[Dim]> {
         self.fact(at)?.known_shape()
     }
 
-    /// The type of its elements.
+    /// The type of its elements, if it is known.
     pub fn element(&self, at: usize) -> Option<ElementType> {
         self.fact(at)?.element
     }
 
-    /// The lengths of its dimensions.
+    /// The lengths of its dimensions, if all are known.
     pub fn lens(&self, at: usize) -> Option<Vec<usize>> {
         self.fact(at)?.lens()
     }
 
-    /// Its contents, where it is a constant of integers.
+    /// Its contents, if it is a constant of integers.
     pub fn ints(&self, at: usize) -> Option<&[i64]> {
         self.fact(at)?.ints()
     }
 
-    /// Of the input's type, in the given shape.
+    /// A fact with the input's element type and the given shape.
     pub fn like(&self, at: usize, shape: Option<Vec<Dim>>) -> Fact {
         Fact::of(self.element(at), shape)
     }
 
-    /// Of the input's type and shape.
+    /// A fact with the input's element type and shape.
     pub fn same(&self, at: usize) -> Fact {
         self.like(at, self.shape(at).map(<[Dim]>::to_vec))
     }
 }
 
 impl Op {
-    /// The operator that a file spells so.
+    /// The operator for a name and attributes of a file.
     pub(super) fn of_file(
         domain: &str,
         op_type: &str,
@@ -275,7 +275,7 @@ impl Op {
         self.family().op_type()
     }
 
-    /// Its domain in the file, empty for the standard operators.
+    /// Its domain in the file; empty for the standard operators.
     #[must_use]
     pub fn domain(&self) -> &str {
         self.family().domain()
@@ -285,7 +285,7 @@ impl Op {
         self.family().facts(inputs, outputs)
     }
 
-    /// Whether a graph can be trained through it.
+    /// Whether it has a gradient rule.
     #[must_use]
     pub fn has_gradient(&self) -> bool {
         self.family().has_gradient()
@@ -307,19 +307,19 @@ impl Op {
         self.family().weights(inputs)
     }
 
-    /// Whether it works on each element by itself, numbers that are the same for all elements apart.
+    /// Whether it works on each element independently; scalar inputs are allowed.
     #[must_use]
     pub fn per_element(&self) -> bool {
         self.family().per_element()
     }
 
-    /// Whether it is finite at zero, with its derivatives.
+    /// Whether its result and its derivatives are finite where the input is zero.
     #[must_use]
     pub fn finite_at_zero(&self) -> bool {
         self.family().finite_at_zero()
     }
 
-    /// Whether the same inputs give the same result each time, and nothing but its inputs plays a part.
+    /// Whether equal inputs always give equal results, independent of anything else.
     #[must_use]
     pub fn is_pure(&self) -> bool {
         self.family().is_pure()

@@ -1,4 +1,4 @@
-//! The graph itself: values, nodes, and how one leads to the other.
+//! The graph itself: values and nodes, and how they are connected.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,36 +10,36 @@ use super::ops::Moves;
 use super::value::{Dim, Fact, Foreign, Value, ValueId};
 use super::{GraphError, Op, WeightKind};
 
-/// The version of the standard operators that new graphs use. Old enough for every runtime of the last years.
+/// The version of the standard operators in new graphs, old enough for every runtime of recent years.
 pub const OPSET: i64 = 17;
 
-/// An operator at work: what it reads, and what it computes.
+/// A node: an operator with its inputs and outputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// Its name, which may be empty and says nothing.
+    /// Its name, which may be empty and has no meaning.
     pub name: String,
-    /// What it does.
+    /// Its operator.
     pub op: Op,
-    /// What it reads; `None` for an input that is left out.
+    /// Its inputs; `None` for an omitted one.
     pub inputs: Vec<Option<ValueId>>,
-    /// What it computes; `None` for an output that is left out.
+    /// Its outputs; `None` for an omitted one.
     pub outputs: Vec<Option<ValueId>>,
 }
 
 impl Node {
-    /// The input at a place, if it is given.
+    /// The input at an index, if it is present.
     #[must_use]
     pub fn input(&self, at: usize) -> Option<ValueId> {
         self.inputs.get(at).copied().flatten()
     }
 
-    /// The first output.
+    /// The first output, if it is present.
     #[must_use]
     pub fn output(&self) -> Option<ValueId> {
         self.outputs.first().copied().flatten()
     }
 
-    /// All values that it reads, those that graphs in its attributes read among them.
+    /// All values that it reads, including those that subgraphs in its attributes read.
     pub fn reads(&self) -> impl Iterator<Item = ValueId> {
         let captures: &[_] = match &self.op {
             Op::Other(Other { captures, .. }) => captures,
@@ -54,7 +54,7 @@ impl Node {
         self.outputs.iter().copied().flatten()
     }
 
-    /// Replaces what it reads.
+    /// Replaces the values that it reads.
     pub(super) fn map_reads(&mut self, new: impl Fn(ValueId) -> ValueId) {
         for input in self.inputs.iter_mut().flatten() {
             *input = new(*input);
@@ -67,20 +67,20 @@ impl Node {
     }
 }
 
-/// Operators and the values between them, and what belongs to them in a model file.
+/// A network: operators, the values between them, and the metadata of a model file.
 ///
-/// Tensors are shared: a clone costs as much as there are nodes, however large the weights.
+/// Tensors are shared, so that cloning a graph does not copy its weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
     /// Its name.
     pub name: String,
-    /// Version of the standard operators.
+    /// Version of the standard operators (opset).
     pub opset: i64,
     /// Other operator domains in use, with their versions.
     pub other_opsets: Vec<(String, i64)>,
-    /// Custom metadata of the model, in the order of their addition.
+    /// Custom metadata of the model, in the order in which it was added.
     pub metadata: Vec<(String, String)>,
-    /// Including those that no node or output uses any more.
+    /// All values, including those that no node or output uses any more.
     pub(super) values: Vec<Value>,
     /// In topological order.
     pub(super) nodes: Vec<Node>,
@@ -126,17 +126,17 @@ impl Graph {
         &self.outputs
     }
 
-    /// The constants, in the order of their addition.
+    /// The constants, in the order in which they were added.
     pub fn constants(&self) -> impl Iterator<Item = ValueId> {
         let all = self.values.iter().enumerate();
         all.filter(|(_, value)| value.fact.constant.is_some())
             .map(|(index, _)| ValueId::at(index))
     }
 
-    /// What the graph knows about one of its values.
+    /// A value with its name and facts.
     ///
     /// # Panics
-    /// When it is a value of another graph.
+    /// If it is a value of another graph.
     #[must_use]
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.index()]
@@ -146,13 +146,13 @@ impl Graph {
         &mut self.values[id.index()]
     }
 
-    /// The value of that name.
+    /// The value of that name, if there is one.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<ValueId> {
         self.names.get(name).copied()
     }
 
-    /// The value of that name, or a message that there is none.
+    /// The value of that name; an error if there is none.
     pub fn named(&self, name: &str) -> Result<ValueId, GraphError> {
         self.find(name)
             .ok_or_else(|| GraphError::Model(format!("it has no value “{name}”")))
@@ -164,43 +164,43 @@ impl Graph {
         &self.value(id).name
     }
 
-    /// What is known of a value.
+    /// The facts about a value.
     #[must_use]
     pub fn fact(&self, id: ValueId) -> &Fact {
         &self.value(id).fact
     }
 
-    /// The type of a value's elements, when it is known.
+    /// The type of a value's elements, if it is known.
     #[must_use]
     pub fn element(&self, id: ValueId) -> Option<ElementType> {
         self.fact(id).element
     }
 
-    /// A value's shape, when each dimension has a length or a name.
+    /// A value's shape, if each dimension has a length or a name.
     #[must_use]
     pub fn shape(&self, id: ValueId) -> Option<&[Dim]> {
         self.fact(id).known_shape()
     }
 
-    /// The lengths of a value's dimensions, when all are known.
+    /// The lengths of a value's dimensions, if all are known.
     #[must_use]
     pub fn lens(&self, id: ValueId) -> Option<Vec<usize>> {
         self.fact(id).lens()
     }
 
-    /// The contents of a constant.
+    /// The contents of a constant; `None` for other values.
     #[must_use]
     pub fn constant_of(&self, id: ValueId) -> Option<&Arc<Tensor>> {
         self.fact(id).constant.as_ref()
     }
 
-    /// The contents of a constant of 64-bit integers.
+    /// The contents of a constant of 64-bit integers; `None` for other values.
     #[must_use]
     pub fn ints_of(&self, id: ValueId) -> Option<&[i64]> {
         self.fact(id).ints()
     }
 
-    /// The node that computes a value.
+    /// The node that computes a value; `None` for inputs and constants.
     #[must_use]
     pub fn producer(&self, id: ValueId) -> Option<&Node> {
         self.nodes.get(self.value(id).producer?)
@@ -213,7 +213,7 @@ impl Graph {
             .filter(move |node| node.reads().any(|read| read == id))
     }
 
-    /// What a node is called, by its first output where it has no name.
+    /// A node's name, or that of its first output if it has none.
     #[must_use]
     pub fn name_of_node<'a>(&'a self, node: &'a Node) -> &'a str {
         match node.output() {
@@ -222,7 +222,7 @@ impl Graph {
         }
     }
 
-    /// What is known of a node's inputs.
+    /// The facts about a node's inputs.
     pub(super) fn inputs_of(&self, node: &Node) -> Inputs<'_> {
         let fact = |input: &Option<ValueId>| input.map(|id| self.fact(id));
         Inputs(node.inputs.iter().map(fact).collect())
@@ -239,7 +239,7 @@ impl Graph {
         macs().unwrap_or(0) as u64
     }
 
-    /// The inputs of a node that are weights when they are constants, and what they are.
+    /// The inputs of a node that are weights if they are constants, and their kinds.
     #[must_use]
     pub fn weights_of(&self, node: &Node) -> Vec<(ValueId, WeightKind)> {
         let weights = node.op.weights(&self.inputs_of(node)).into_iter();
@@ -248,7 +248,7 @@ impl Graph {
             .collect()
     }
 
-    /// The dimensions that a reduction goes over, where they are known.
+    /// The dimensions that a reduction reduces, if they are known.
     #[must_use]
     pub fn reduced_axes(&self, node: &Node) -> Option<Vec<usize>> {
         match &node.op {
@@ -257,8 +257,8 @@ impl Graph {
         }
     }
 
-    /// What a slice takes, where it is known: for each dimension that it cuts which one, the first index, the number of
-    /// indices, and the step between them.
+    /// The bounds of a slice, if they are known: for each dimension that it slices, its index, the first index in it,
+    /// the number of indices, and the step between them.
     #[must_use]
     pub fn cuts(&self, node: &Node) -> Option<Vec<(usize, i64, usize, i64)>> {
         match &node.op {
@@ -267,7 +267,7 @@ impl Graph {
         }
     }
 
-    /// A name that no value has yet, beginning with `hint`.
+    /// An unused name that begins with `hint`.
     pub(super) fn unique(&mut self, hint: &str) -> Arc<str> {
         loop {
             let name = format!("{hint}_{}", self.next_name);
@@ -278,7 +278,7 @@ impl Graph {
         }
     }
 
-    /// A new value of a chosen name; of one like it when that is taken.
+    /// A new value called `name`, or similarly if that is taken.
     pub(super) fn add_value(&mut self, name: &str, fact: Fact) -> ValueId {
         let name = if name.is_empty() || self.names.contains_key(name) {
             self.unique(name)
@@ -296,7 +296,7 @@ impl Graph {
         id
     }
 
-    /// Adds a node whose outputs are values of this graph already.
+    /// Adds a node whose outputs are already values of this graph.
     pub(super) fn push_node(&mut self, node: Node) {
         let index = self.nodes.len();
         for output in node.makes() {
@@ -310,7 +310,7 @@ impl Graph {
         self.infer(index);
     }
 
-    /// Notes what follows for the outputs of a node and was not known.
+    /// Infers types and shapes of the outputs of a node that are not known yet.
     pub(super) fn infer(&mut self, index: usize) {
         let Some(node) = self.nodes.get(index) else {
             return;
@@ -327,7 +327,7 @@ impl Graph {
         }
     }
 
-    /// Works out again what is known of all computed values, and forgets what was said of them otherwise.
+    /// Infers types and shapes of all computed values again, and forgets what was declared for them.
     pub fn infer_anew(&mut self) {
         for index in 0..self.nodes.len() {
             let outputs: Vec<_> = self
@@ -343,18 +343,18 @@ impl Graph {
         }
     }
 
-    /// Says which shape a value has, whatever was known of it.
+    /// Sets the shape of a value, whatever it was before.
     pub fn set_shape(&mut self, id: ValueId, shape: &[Dim]) {
         self.value_mut(id).fact.shape = Some(shape.to_vec());
     }
 
-    /// Gives an input another shape, and all values the shapes that follow from it.
+    /// Changes the shape of an input, and infers the shapes of all computed values again.
     pub fn set_input_shape(&mut self, input: ValueId, shape: &[Dim]) {
         self.set_shape(input, shape);
         self.infer_anew();
     }
 
-    /// Lets the node that computes `value` read another value at the place `at`, which comes about earlier.
+    /// Changes the input at index `at` of the node that computes `value` to a value that is computed earlier.
     pub fn set_input_of(&mut self, value: ValueId, at: usize, input: ValueId) {
         let node = self.value(value).producer;
         let node = node.and_then(|index| self.nodes.get_mut(index));
@@ -363,7 +363,7 @@ impl Graph {
         }
     }
 
-    /// Keeps the nodes that `keep` says, by their index.
+    /// Keeps the nodes for which `keep`, called with their index, is true.
     pub(super) fn retain_nodes(&mut self, mut keep: impl FnMut(usize, &Node) -> bool) {
         let mut index = 0;
         self.nodes.retain(|node| {
@@ -380,8 +380,8 @@ impl Graph {
         }
     }
 
-    /// Makes a constant of a value, whatever computed it. Its node stays until [`Graph::prune`] unless the caller
-    /// drops it.
+    /// Turns a value into a constant, whatever computed it. Its node stays until [`Graph::prune`] unless the caller
+    /// removes it.
     pub(super) fn make_constant(&mut self, id: ValueId, tensor: Arc<Tensor>) {
         let value = self.value_mut(id);
         value.fact = Fact::of_constant(tensor);

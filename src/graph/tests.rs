@@ -1,4 +1,4 @@
-//! Graphs as a whole: reading and writing, folding, joining, cutting.
+//! Graphs as a whole: reading and writing, folding, joining, extracting parts.
 
 #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
@@ -47,7 +47,7 @@ fn a_model_survives_reading_and_writing() {
     assert!(Graph::from_onnx(b"\xff\xff\xff").is_err());
 }
 
-/// Reading and writing changes nothing that counts, in any model file of the repository.
+/// Reading and writing loses nothing that matters, for every model file of the repository.
 #[test]
 fn model_files_keep_nodes_attributes_names_and_facts() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -98,7 +98,7 @@ fn model_files_keep_nodes_attributes_names_and_facts() {
     assert_eq!(files, 8);
 }
 
-/// What is known of each value.
+/// The fact about each value.
 fn facts(graph: &Graph) -> Vec<(&str, &Fact)> {
     let mut facts: Vec<_> = graph
         .names
@@ -113,7 +113,7 @@ fn file_of(bytes: &[u8]) -> GraphProto {
     ModelProto::decode(bytes).unwrap().graph.unwrap()
 }
 
-/// A node as it was, without attributes that say what holds without them.
+/// Compares two nodes, ignoring attributes that have their default value.
 fn same_node(before: &NodeProto, after: &NodeProto) {
     let names = |node: &NodeProto| {
         (
@@ -137,7 +137,7 @@ fn same_node(before: &NodeProto, after: &NodeProto) {
     }
 }
 
-/// An `If` whose branches read values of the graph around them.
+/// An `If` whose branches read values of the surrounding graph.
 fn branching() -> GraphProto {
     let node = |op_type: &str, inputs: &[&str], output: &str| NodeProto {
         op_type: Some(op_type.into()),
@@ -205,7 +205,7 @@ fn graphs_inside_nodes_survive_pruning_renaming_and_joining() {
         let positive = Tensor::scalar(positive);
         let inputs = [("x", &x), ("positive", &positive)];
         assert_eq!(run(&read, &inputs, "y").f32().unwrap(), expected);
-        // What only the branches read is still needed.
+        // A value that only the branches read is still needed.
         let mut pruned = read.clone();
         pruned.prune();
         assert_eq!(op_types(&pruned), ["Add", "If"]);
@@ -229,7 +229,7 @@ fn graphs_inside_nodes_survive_pruning_renaming_and_joining() {
     }
 }
 
-/// Operators, attributes, types and constants that nothing here knows are passed on as they are.
+/// Unknown operators, attributes, types and constants survive reading and writing.
 #[test]
 fn what_is_not_known_is_passed_on() {
     let texts = TensorProto {
@@ -261,7 +261,7 @@ fn what_is_not_known_is_passed_on() {
         name: Some("odd".into()),
         node: vec![
             node(Some("com.example"), "Relu", &["x"], "described"),
-            // A convolution with an attribute that has no field.
+            // A convolution with an unknown attribute.
             node(None, "Conv", &["described", "w"], "convolved"),
             node(None, "StringNormalizer", &["texts"], "normal"),
             node(
@@ -295,7 +295,7 @@ fn what_is_not_known_is_passed_on() {
 
 #[test]
 fn older_spellings_are_read() {
-    // Softmax went over the second dimension and all after it, without an attribute.
+    // Before version 13 the default of `Softmax` was the second dimension combined with all after it.
     let softmax = NodeProto {
         op_type: Some("Softmax".into()),
         input: vec!["x".into()],
@@ -338,7 +338,7 @@ fn facts_follow_as_a_graph_is_built() {
         graph.weights_of(graph.producer(y).unwrap()),
         [(w, WeightKind::DenseKernel)]
     );
-    // Another size of the input, and all follows it.
+    // Changing the size of the input changes all shapes.
     graph.set_input_shape(x, &[2.into(), 3.into(), 6.into(), 6.into()]);
     assert_eq!(graph.shape(flat), Some(&[2.into(), 36.into()][..]));
 }
@@ -385,7 +385,7 @@ fn a_part_says_what_it_lacks() {
     assert!(told.contains("computes “constant_0”"), "{told}");
 }
 
-/// `1 + 2 + …` with constants of every kind, each replaced and the graph run.
+/// `1 + 2 + …` with constants of every kind, each replaced before the graph is run.
 #[test]
 fn constants_of_every_kind_are_replaced() {
     let of = |value: f32| Tensor::new([1], vec![value]);
@@ -403,7 +403,7 @@ fn constants_of_every_kind_are_replaced() {
     let value = |graph: &Graph| run(graph, &[], "sum").f32().unwrap()[0];
     assert!((value(&graph) - 6.0).abs() < 1e-6);
     for (name, with, expected) in [
-        // What else reads the same constant keeps it.
+        // Other readers of the same constant keep it.
         ("cast", 20.0, 24.0),
         ("other", 40.0, 62.0),
         ("same", 5.0, 66.0),
@@ -430,7 +430,7 @@ fn chains_of_integers_become_constants_and_make_shapes_known() {
     let mut graph = Graph::new("chains");
     let x = graph.input("x", ElementType::F32, &[2.into(), 6.into(), 4.into()]);
     let weight = graph.constant_named("weight", Tensor::new([1], vec![3.0_f32]));
-    // Pads as an exporter of PyTorch writes them.
+    // Pads in the form of PyTorch's exporter.
     let four = graph.ints(&[4]);
     let zeros = Reshaping::ConstantOfShape {
         value: Some(Tensor::new([1], vec![0_i64])),
@@ -439,7 +439,7 @@ fn chains_of_integers_become_constants_and_make_shapes_known() {
     let ends = graph.ints(&[1, 2]);
     let pads = graph.concat(&[zeros, ends], 0);
     let y = graph.op(Moves::PAD, &[x, pads]);
-    // The target of a reshape from a shape that is known only once the pads are.
+    // The target of a reshape, computed from a shape that is known only once the pads are.
     let shape = graph.shape_of(y);
     let last = graph.ints(&[-1]);
     let last = graph.gather(shape, last, 0);

@@ -1,17 +1,17 @@
-//! Values: what flows between nodes, and what is known of it before the graph runs.
+//! Values: the data between nodes, and the facts known about them before the graph runs.
 
 use std::sync::Arc;
 
 use crate::onnx::proto::{TensorProto, TypeProto};
 use crate::onnx::{ElementType, Tensor};
 
-/// A value of one graph. Stays valid in clones and parts of that graph, and in what passes leave of it.
+/// A value of one graph. It stays valid in clones and parts of that graph, and after passes that keep the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueId(pub(super) u32);
 
 impl ValueId {
     pub(super) fn at(index: usize) -> Self {
-        // 4 thousand million values would not fit into memory.
+        // Four billion values would not fit into memory.
         Self(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
@@ -25,8 +25,8 @@ impl ValueId {
 pub enum Dim {
     /// A known length.
     Fixed(usize),
-    /// A length that is known when the graph runs; the same name means the same length. A dimension without a name
-    /// may be any length.
+    /// A length that is known only when the graph runs. Equal names mean equal lengths; a dimension with an empty name
+    /// can have any length.
     Free(String),
 }
 
@@ -43,7 +43,7 @@ impl From<&str> for Dim {
 }
 
 impl Dim {
-    /// The length, when it is known.
+    /// The length, if it is known.
     #[must_use]
     pub fn fixed(&self) -> Option<usize> {
         match self {
@@ -59,25 +59,25 @@ impl Dim {
     }
 }
 
-/// What is known of a value before the graph runs.
+/// What is known about a value before the graph runs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Fact {
-    /// The type of its elements.
+    /// The type of its elements, if known.
     pub element: Option<ElementType>,
-    /// Its shape. A [`Dim::Free`] without a name says that there is a dimension and nothing more.
+    /// Its shape, if known. A [`Dim::Free`] with an empty name says only that the dimension exists.
     pub shape: Option<Vec<Dim>>,
-    /// Its contents: a value that has them is a constant.
+    /// Its contents, if it is a constant.
     pub constant: Option<Arc<Tensor>>,
 }
 
 impl Fact {
-    /// Of that type and shape.
+    /// A fact with that type and shape.
     #[must_use]
     pub fn new(element: ElementType, shape: &[Dim]) -> Self {
         Self::of(Some(element), Some(shape.to_vec()))
     }
 
-    /// Of that type and shape, as far as they are known.
+    /// A fact with that type and shape, as far as they are known.
     #[must_use]
     pub fn of(element: Option<ElementType>, shape: Option<Vec<Dim>>) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Fact {
         }
     }
 
-    /// A constant.
+    /// The fact about a constant.
     #[must_use]
     pub fn of_constant(tensor: Arc<Tensor>) -> Self {
         Self {
@@ -97,7 +97,7 @@ impl Fact {
         }
     }
 
-    /// Its shape, when each dimension has a length or a name.
+    /// Its shape, if each dimension has a length or a name.
     #[must_use]
     pub fn known_shape(&self) -> Option<&[Dim]> {
         let shape = self.shape.as_deref()?;
@@ -105,56 +105,56 @@ impl Fact {
         shape.iter().all(known).then_some(shape)
     }
 
-    /// The lengths of its dimensions, when all are known.
+    /// The lengths of its dimensions, if all are known.
     #[must_use]
     pub fn lens(&self) -> Option<Vec<usize>> {
         lens(self.shape.as_deref()?)
     }
 
-    /// The contents of a constant of 64-bit integers.
+    /// The contents of a constant of 64-bit integers; `None` for other values.
     #[must_use]
     pub fn ints(&self) -> Option<&[i64]> {
         self.constant.as_ref()?.i64().ok()
     }
 }
 
-/// What flows between nodes.
+/// A value: an input, a constant, or the result of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Value {
-    /// Its name, which no other value of the graph has.
+    /// Its name, unique in the graph.
     pub name: Arc<str>,
-    /// What is known of it.
+    /// What is known about it.
     pub fact: Fact,
     /// The index of the node that computes it.
     pub(super) producer: Option<usize>,
-    /// What the file says about it that a [`Fact`] cannot express.
+    /// Details of the file that a [`Fact`] cannot express.
     pub(super) foreign: Option<Arc<Foreign>>,
 }
 
 impl Value {
-    /// The index of the node that computes it; none for inputs and constants.
+    /// The index of the node that computes it; `None` for inputs and constants.
     #[must_use]
     pub fn producer(&self) -> Option<usize> {
         self.producer
     }
 }
 
-/// What is only passed on from file to file.
+/// Details that are only copied from file to file.
 #[derive(Debug, PartialEq)]
 pub(super) enum Foreign {
-    /// A constant of a type without counterpart: texts, bfloat16.
+    /// A constant of an element type that tensors do not have here, such as strings or bfloat16.
     Constant(Box<TensorProto>),
-    /// A type that is no tensor, or a tensor of such elements.
+    /// A type that is not a tensor, or a tensor of such elements.
     Type(TypeProto),
 }
 
-/// The lengths, when all are known.
+/// The lengths of a shape, if all are known.
 #[must_use]
 pub fn lens(shape: &[Dim]) -> Option<Vec<usize>> {
     shape.iter().map(Dim::fixed).collect()
 }
 
-/// An axis that may count from the end, as an index.
+/// An axis, which may be negative to count from the end, as an index.
 #[must_use]
 pub fn wrap(axis: i64, rank: usize) -> Option<usize> {
     let axis = if axis < 0 { axis + rank as i64 } else { axis };
@@ -163,20 +163,20 @@ pub fn wrap(axis: i64, rank: usize) -> Option<usize> {
         .filter(|axis| *axis < rank.max(1))
 }
 
-/// Axes that may count from the end, as indices.
+/// Axes, which may be negative to count from the end, as indices.
 #[must_use]
 pub fn wrap_all(axes: &[i64], rank: usize) -> Option<Vec<usize>> {
     axes.iter().map(|axis| wrap(*axis, rank)).collect()
 }
 
-/// Lengths as ONNX has them.
+/// Lengths as 64-bit integers, the type of ONNX.
 #[must_use]
 pub fn as_ints(lens: &[usize]) -> Vec<i64> {
     lens.iter().map(|len| *len as i64).collect()
 }
 
-/// The shape of an elementwise operation on two shapes (ONNX's multidirectional broadcasting); `None` when
-/// they do not fit.
+/// The shape of an operation on elements of two shapes (ONNX's multidirectional broadcasting); `None` if they do not
+/// fit.
 #[must_use]
 pub fn broadcast(a: &[Dim], b: &[Dim]) -> Option<Vec<Dim>> {
     let rank = a.len().max(b.len());
@@ -191,11 +191,11 @@ pub fn broadcast(a: &[Dim], b: &[Dim]) -> Option<Vec<Dim>> {
             (x, y) if x == y => Some(x),
             (Dim::Fixed(1), y) => Some(y),
             (x, Dim::Fixed(1)) => Some(x),
-            // A known length over 1 wins: the free one must be the same or 1.
+            // With a known length over 1, the free length must be equal or 1.
             (Dim::Fixed(len), Dim::Free(_)) | (Dim::Free(_), Dim::Fixed(len)) => {
                 Some(Dim::Fixed(len))
             }
-            // One of them, or both are equal: a length of its own, by the name of the pair.
+            // Either is 1, or both are equal: the result is a free length named after both.
             (Dim::Free(x), Dim::Free(y)) => {
                 let (first, second) = if x < y { (x, y) } else { (y, x) };
                 Some(Dim::Free(format!("{first}|{second}")))
@@ -205,7 +205,7 @@ pub fn broadcast(a: &[Dim], b: &[Dim]) -> Option<Vec<Dim>> {
         .collect()
 }
 
-/// The product of dimensions: known when all are, or when one free dimension has only ones beside it.
+/// The product of lengths, if all are known, or if all but one free length are 1.
 #[must_use]
 pub fn product(dims: &[Dim]) -> Option<Dim> {
     let free: Vec<&Dim> = dims.iter().filter(|dim| dim.fixed().is_none()).collect();

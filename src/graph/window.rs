@@ -3,38 +3,38 @@
 use super::attributes::Spelling;
 use super::value::{Dim, as_ints, lens};
 
-/// How a node says where padding goes.
+/// How a node specifies its padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AutoPad {
-    /// As written out.
+    /// By explicit widths.
     #[default]
     Explicit,
-    /// As many windows as pixels divided by the stride; an odd pixel of padding goes to the end.
+    /// As many windows as pixels divided by the stride, rounded up; an odd pixel of padding goes to the end.
     SameUpper,
-    /// The same, the odd padding in front.
+    /// The same, with the odd pixel at the start.
     SameLower,
-    /// None.
+    /// No padding.
     Valid,
 }
 
-/// The window attributes of a node. Empty lists stand for the defaults: strides and dilations of 1, no
-/// padding, the taps that the kernel has.
+/// The window attributes of a node. Empty lists stand for the defaults: strides and dilations of 1, no padding, the
+/// taps of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Sliding {
-    /// How padding is found.
+    /// How padding is specified.
     pub auto_pad: AutoPad,
-    /// Number of taps, for each spatial dimension.
+    /// The number of taps in each spatial dimension.
     pub kernel: Vec<i64>,
-    /// Steps between windows.
+    /// The distance between windows.
     pub strides: Vec<i64>,
-    /// Steps between taps.
+    /// The distance between taps.
     pub dilations: Vec<i64>,
     /// Padding before each dimension, then after each.
     pub pads: Vec<i64>,
 }
 
 impl Sliding {
-    /// With steps and padding as a window has them.
+    /// With explicit strides, dilations and pads.
     #[must_use]
     pub fn new(strides: &[usize], dilations: &[usize], pads: &[usize]) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Sliding {
         }
     }
 
-    /// Names its attributes in the file.
+    /// Reads or writes its attributes.
     pub(super) fn spell(&mut self, spelling: &mut Spelling<'_>) {
         const NAMES: [(AutoPad, &str); 4] = [
             (AutoPad::Explicit, "NOTSET"),
@@ -60,8 +60,8 @@ impl Sliding {
         spelling.ints("pads", &mut self.pads);
     }
 
-    /// The window over a map of the lengths `input` with `kernel` taps; `None` when the numbers do not fit it.
-    /// `ceil` also counts a last window that is covered in part.
+    /// The window over a map with the lengths `input` and a kernel of `kernel` taps; `None` if they are inconsistent.
+    /// `ceil` also counts a last window that extends beyond the map.
     #[must_use]
     pub fn window(&self, input: &[usize], kernel: &[usize], ceil: bool) -> Option<Window> {
         let rank = input.len();
@@ -105,7 +105,7 @@ impl Sliding {
         Some(window)
     }
 
-    /// The taps that the attributes state.
+    /// The taps in the attributes, if they are given.
     #[must_use]
     pub fn taps(&self) -> Option<Vec<usize>> {
         lengths(&self.kernel).filter(|taps| !taps.is_empty())
@@ -133,28 +133,28 @@ fn lengths(values: &[i64]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// How a window slides, one entry for each spatial dimension. Padding is written out, whichever way the node
-/// describes it.
+/// The geometry of a window, with one entry for each spatial dimension. Padding is explicit, however the node
+/// specifies it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
     /// Number of taps.
     pub kernel: Vec<usize>,
-    /// Steps between windows.
+    /// The distance between windows.
     pub strides: Vec<usize>,
-    /// Steps between taps.
+    /// The distance between taps.
     pub dilations: Vec<usize>,
     /// Padding before the first pixel.
     pub before: Vec<usize>,
     /// Padding after the last pixel.
     pub after: Vec<usize>,
-    /// Lengths of what the window slides over.
+    /// Lengths of the input.
     pub input: Vec<usize>,
-    /// Numbers of windows.
+    /// The number of windows.
     pub output: Vec<usize>,
 }
 
 impl Window {
-    /// The length that a window covers, holes between taps included.
+    /// The length that a window covers, including gaps between taps.
     #[must_use]
     pub fn extent(&self, at: usize) -> usize {
         (self.kernel[at] - 1) * self.dilations[at] + 1
@@ -166,8 +166,8 @@ impl Window {
         (self.output[at] - 1) * self.strides[at] + self.extent(at)
     }
 
-    /// The largest number of taps with which all windows would still fit the padded input: the kernel's own number, or more
-    /// where the last window does not reach the end.
+    /// The largest number of taps with which all windows still fit into the padded input: the kernel's own, or more if
+    /// the last window does not reach the end.
     #[must_use]
     pub fn taps_reached(&self, at: usize) -> usize {
         let padded = self.before[at] + self.input[at] + self.after[at];
@@ -175,9 +175,9 @@ impl Window {
         room / self.dilations[at] + 1
     }
 
-    /// The padding, before and after, with which the convolution of the backward pass gives a map of the length of the input: it reads
-    /// the output's gradient with `stride - 1` zeros after each pixel, with the taps in the opposite order. `None` where it
-    /// would have to be negative.
+    /// The padding, before and after, with which the convolution of the backward pass gives a map of the input's
+    /// length. That convolution reads the output's gradient with `stride - 1` zeros after each pixel, with the kernel
+    /// reversed. `None` if the padding would be negative.
     #[must_use]
     pub fn pads_backwards(&self) -> Option<[Vec<usize>; 2]> {
         let rank = self.kernel.len();

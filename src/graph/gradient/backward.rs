@@ -1,4 +1,4 @@
-//! The backward pass over a graph, and what gradient rules ask about the graph and append to it.
+//! The backward pass over a graph, and the functions that gradient rules use to inspect and extend the graph.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
@@ -12,12 +12,12 @@ use crate::onnx::{ElementType, Tensor};
 /// The gradients of a node's inputs: `None` for inputs that have none, or whose gradient is not needed.
 pub type Parts = Result<Vec<Option<ValueId>>, GraphError>;
 
-/// Appends to `graph` the derivatives of the scalar `loss` by each of the values `by` and returns them,
-/// in that order. The values may be inputs, constants or computed ones. A value that the loss does not depend
-/// on gets zeros.
+/// Appends the derivatives of the scalar `loss` with respect to each of `by` to `graph` and returns them in that
+/// order. The values may be inputs, constants or computed ones. The derivative is zero for a value that the loss does
+/// not depend on.
 ///
 /// # Errors
-/// An operator between `by` and `loss` that has no rule is named.
+/// [`GraphError::Model`] names an operator between `by` and `loss` that has no gradient rule.
 pub fn gradients(
     graph: &mut Graph,
     loss: ValueId,
@@ -83,30 +83,30 @@ pub fn gradients(
     Ok(found.collect())
 }
 
-/// The error of a node without a rule.
+/// The error for a node without a rule.
 pub(in crate::graph) fn no_rule(op_type: &str) -> GraphError {
     GraphError::Model(format!(
         "it cannot be trained through the operator “{op_type}”, which has no gradient rule"
     ))
 }
 
-/// A node that the backward pass has reached, and the gradients of its outputs.
+/// A node that the backward pass has reached, with the gradients of its outputs.
 pub struct Arriving<'a> {
     /// The node.
     pub node: &'a Node,
-    /// For each output the gradient, `None` where none arrives.
+    /// The gradient of each output, `None` for outputs that do not contribute to the loss.
     pub upstream: &'a [Option<ValueId>],
 }
 
 impl Arriving<'_> {
-    /// The gradient that arrives at the node's only output.
+    /// The gradient of the node's first output.
     pub fn dy(&self) -> Result<ValueId, GraphError> {
         self.upstream.first().copied().flatten().ok_or_else(|| {
             GraphError::Model("no gradient arrives at a node that is visited".into())
         })
     }
 
-    /// An input that must be given.
+    /// The input at index `at`, which must be present.
     pub fn input(&self, at: usize) -> Result<ValueId, GraphError> {
         self.node.input(at).ok_or_else(|| {
             GraphError::Model(format!(
@@ -123,7 +123,7 @@ impl Arriving<'_> {
         })
     }
 
-    /// The gradient of each input, all of which must be given.
+    /// Calls `of` for each input, all of which must be present, for its gradient.
     pub fn each_input(&self, mut of: impl FnMut(usize, ValueId) -> Option<ValueId>) -> Parts {
         (0..self.node.inputs.len())
             .map(|at| Ok(of(at, self.input(at)?)))
@@ -131,11 +131,11 @@ impl Arriving<'_> {
     }
 }
 
-/// What a rule works with: the graph, to which it appends, and what is differentiated.
+/// The context of a gradient rule: the graph, to which it appends, and the values that are differentiated by.
 pub struct Backward<'a> {
     graph: &'a mut Graph,
     element: ElementType,
-    /// Whether each value depends on one of those that are differentiated by.
+    /// For each value, whether it depends on a value that is differentiated by.
     active: Vec<bool>,
 }
 
@@ -154,7 +154,7 @@ impl DerefMut for Backward<'_> {
 }
 
 impl<'a> Backward<'a> {
-    /// At the end of `graph`, of which derivatives by the values `by` are wanted.
+    /// Prepares the backward pass over `graph` for derivatives with respect to `by`.
     pub fn new(graph: &'a mut Graph, by: &[ValueId]) -> Self {
         let mut active = vec![false; graph.values.len()];
         for value in by {
@@ -188,7 +188,7 @@ impl Backward<'_> {
         self.active.get(value.index()).is_some_and(|active| *active)
     }
 
-    /// Whether the gradient of an input is wanted; rules skip the work for those that are not.
+    /// Whether the gradient of an input is needed; rules do no work for the others.
     #[must_use]
     pub fn wants(&self, at: &Arriving<'_>, input: usize) -> bool {
         at.node
@@ -196,7 +196,7 @@ impl Backward<'_> {
             .is_some_and(|value| self.is_active(value))
     }
 
-    /// The node of that operator which a value comes from, whatever shape it was given since.
+    /// The node that computed `value`, seen through reshapes, if its operator satisfies `is_it`.
     #[must_use]
     pub fn maker(&self, mut value: ValueId, is_it: impl Fn(&Op) -> bool) -> Option<&Node> {
         loop {
@@ -209,7 +209,7 @@ impl Backward<'_> {
         }
     }
 
-    /// The number of dimensions of a value that a rule cannot do without.
+    /// The number of dimensions of a value; an error if it is unknown.
     pub fn rank(&self, value: ValueId) -> Result<usize, GraphError> {
         self.shape(value).map(<[Dim]>::len).ok_or_else(|| {
             GraphError::Model(format!(
@@ -219,7 +219,7 @@ impl Backward<'_> {
         })
     }
 
-    /// The lengths of a value's dimensions from `skip` on, which a rule cannot do without.
+    /// The lengths of a value's dimensions from `skip` on; an error if they are unknown.
     pub fn lens_from(&self, value: ValueId, skip: usize) -> Result<Vec<usize>, GraphError> {
         let known = self.shape(value).and_then(|shape| lens(shape.get(skip..)?));
         known.ok_or_else(|| {
@@ -230,7 +230,7 @@ impl Backward<'_> {
         })
     }
 
-    /// How the window of a convolution or pool with `kernel` taps slides over `x`.
+    /// The geometry of a convolution or pool with `kernel` taps over `x`.
     pub fn window(
         &self,
         at: &Arriving<'_>,
@@ -248,24 +248,24 @@ impl Backward<'_> {
         })
     }
 
-    /// A number of the type that is differentiated in.
+    /// A scalar of the element type of the differentiation.
     pub fn number(&mut self, value: f64) -> ValueId {
         self.tensor(&[], vec![value])
     }
 
-    /// A constant of the type that is differentiated in.
+    /// A constant of the element type of the differentiation.
     pub fn tensor(&mut self, shape: &[usize], values: Vec<f64>) -> ValueId {
         let tensor = Tensor::floats(self.element, shape, values);
         self.constant(tensor)
     }
 
-    /// A value in the type that is differentiated in.
+    /// A value cast to the element type of the differentiation.
     pub fn as_float(&mut self, value: ValueId) -> ValueId {
         let element = self.element;
         self.cast(value, element)
     }
 
-    /// The second output of a node of the graph, which gets one where it has none.
+    /// The second output of the node, which is added if it is missing.
     pub fn second_output(&mut self, at: &Arriving<'_>) -> Result<ValueId, GraphError> {
         if let Some(second) = at.node.outputs.get(1).copied().flatten() {
             return Ok(second);
@@ -282,16 +282,15 @@ impl Backward<'_> {
         Ok(second)
     }
 
-    /// The number of elements of `all` for each element of `left`, found when the graph runs.
+    /// The number of elements of `all` divided by that of `left`, computed when the graph runs.
     pub fn ratio_of_sizes(&mut self, all: ValueId, left: ValueId) -> ValueId {
         let [all, left] = [all, left].map(|value| self.size_of(value));
         let count = self.div(all, left);
         self.as_float(count)
     }
 
-    /// Sums a gradient in the shape of an operation's result over the dimensions that were broadcast, so that
-    /// it gets the shape of the operand `like`. With shapes that are known only when the graph runs, the axes
-    /// are found there.
+    /// Sums a gradient over the dimensions along which the operand `like` was broadcast, so that it gets the shape of
+    /// `like`. If the shapes are unknown, the axes are determined when the graph runs.
     pub fn unbroadcast(&mut self, gradient: ValueId, like: ValueId) -> ValueId {
         let (Some(have), Some(want)) = (self.shape(gradient), self.shape(like)) else {
             return self.unbroadcast_at_run_time(gradient, like);
@@ -338,7 +337,7 @@ impl Backward<'_> {
         output
     }
 
-    /// The sum of the gradients that arrive at one value.
+    /// The sum of several gradients of one value.
     fn sum(&mut self, parts: &[ValueId]) -> ValueId {
         match parts {
             [first, rest @ ..] => rest.iter().fold(*first, |sum, part| self.add(sum, *part)),

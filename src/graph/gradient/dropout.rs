@@ -1,5 +1,5 @@
-//! Dropout whose masks are values of the graph, so that forward and backward pass drop the same values, and a
-//! training that was interrupted draws the same masks again.
+//! Dropout with masks that are values of the graph, so that the forward and the backward pass drop the same values,
+//! and a resumed training draws the same masks as an uninterrupted one.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -12,17 +12,17 @@ use crate::onnx::{Element, ElementType};
 /// The mask of one `Dropout`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mask {
-    /// The name of the input of the graph that it is to be passed to, `f32`.
+    /// The name of the graph's `f32` input for the mask.
     pub input: String,
     /// Its shape.
     pub shape: Vec<Dim>,
-    /// The share of values that are dropped, in 0..1.
+    /// The fraction of values that are dropped, in 0..1.
     pub ratio: f32,
 }
 
 impl Mask {
-    /// Fills `values` with the mask of one step: 0 for what is dropped, `1 / (1 - ratio)` for the rest, so that
-    /// the mean stays. Depends on nothing but `seed`, `step` and the mask's name.
+    /// Fills `values` with the mask of one step: 0 for dropped values, `1 / (1 - ratio)` for the others, so that the
+    /// expected value stays the same. Depends only on `seed`, `step` and the mask's name.
     pub fn fill(&self, seed: u64, step: u64, values: &mut [f32]) {
         let mut key = [0; 32];
         let name = blake3::hash(self.input.as_bytes());
@@ -34,19 +34,19 @@ impl Mask {
         let mut random = ChaCha8Rng::from_seed(key);
         let kept = 1.0 / (1.0 - self.ratio);
         for value in values {
-            // 24 bits: as many as a single-precision number in 0..1 holds.
+            // 24 bits are the precision of a float in 0..1.
             let unit = (random.next_u32() >> 8) as f32 / (1_u32 << 24) as f32;
             *value = if unit < self.ratio { 0.0 } else { kept };
         }
     }
 }
 
-/// Turns each `Dropout` node into a product with a mask, a new input of the graph, and returns the masks in the
-/// order of the nodes. A ratio of 0 needs no mask.
+/// Replaces each `Dropout` node by a product with a mask, a new input of the graph, and returns the masks in the order
+/// of the nodes. A ratio of 0 needs no mask.
 ///
 /// # Errors
-/// The ratio must be a constant in 0..1, the shape of the value must be known as far as it is fixed, and nothing
-/// may read the mask that the node itself would draw.
+/// [`GraphError::Model`] if a ratio is not a constant in 0..1, if a shape is unknown apart from free dimensions, or if
+/// a node's own mask is read.
 pub fn explicit_masks(graph: &mut Graph) -> Result<Vec<Mask>, GraphError> {
     let mut masks = Vec::new();
     for index in 0..graph.nodes.len() {
@@ -78,7 +78,7 @@ pub fn explicit_masks(graph: &mut Graph) -> Result<Vec<Mask>, GraphError> {
     Ok(masks)
 }
 
-/// What a `Dropout` drops, which share of it, and its shape.
+/// The input of a `Dropout`, its ratio, and the shape of its mask.
 fn masked(
     graph: &Graph,
     node: &Node,
@@ -98,7 +98,7 @@ fn masked(
     {
         return Err(refuse("draws a mask that is used elsewhere"));
     }
-    // Its second input (version 12) or its attribute (version 7).
+    // The ratio is the second input since version 12 of the operators, before that an attribute.
     let ratio = match node.input(1) {
         Some(ratio) => graph
             .constant_of(ratio)

@@ -1,10 +1,10 @@
 //! Reverse-mode differentiation as a transformation of graphs.
 //!
-//! [`gradients`] walks a graph backwards from a loss and appends nodes that compute the loss's derivatives.
-//! What an operator contributes is its *rule*, which stands with its family in `ops/`; all emit
-//! standard ONNX operators only, but for those of ONNX Runtime's blocked layout. Values that do not depend on what is
-//! differentiated by are left alone, so operators without a rule do no harm there. A value that is used several times
-//! gets the sum.
+//! [`gradients`] visits the nodes of a graph in reverse order from a loss and appends nodes that compute its
+//! derivatives. Each operator contributes a *rule*, which stands with its family in `ops/`. Rules emit standard ONNX
+//! operators only, except those of ONNX Runtime's blocked layout. Values that do not depend on what is differentiated
+//! by are skipped, so operators without a rule are allowed there. The gradients of a value that is used several times
+//! are summed.
 
 mod backward;
 mod dropout;

@@ -1,4 +1,4 @@
-//! How far back through a graph a gradient can go.
+//! How far back from the output a network can be trained.
 
 use std::collections::HashSet;
 
@@ -7,14 +7,14 @@ use crate::graph::{Graph, ValueId};
 /// The part of a graph that can be trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
-    /// The nodes that the output depends on and that have no rule, first to last.
+    /// The nodes that the output depends on and that have no gradient rule, first to last.
     pub without_rule: Vec<WithoutRule>,
-    /// The earliest values from which on all operators up to the output have rules: the last results of nodes
-    /// without one, and the graph's inputs where all operators have rules. In the order in which they are computed.
+    /// The earliest values from which gradients reach the output: the results of the last nodes without a rule, or the
+    /// graph's inputs if all operators have rules. In the order in which they are computed.
     pub from: Vec<ValueId>,
 }
 
-/// A node that no gradient can pass.
+/// A node without a gradient rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WithoutRule {
     /// Its operator.
@@ -51,7 +51,7 @@ pub fn reach(graph: &Graph, output: ValueId) -> Reach {
             last.reverse();
             found.from.extend(last);
         }
-        // The inputs whose values the result is made of, not just shaped or placed by.
+        // Inputs that only give shapes or indices do not count.
         for (at, input) in node.inputs.iter().enumerate() {
             if let Some(input) = input
                 && node.op.passes_on(at)

@@ -1,4 +1,4 @@
-//! Every rule against central differences, in double precision, over generated shapes.
+//! Checks every rule against central differences, in double precision, over generated shapes.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,7 +28,7 @@ impl Random {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// In 0..1.
+    /// A pseudorandom number in 0..1.
     fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -48,7 +48,7 @@ impl Random {
     }
 }
 
-/// What is checked: a graph of some inputs, its derivatives by all of them.
+/// A graph of some inputs, whose derivatives by all of them are checked.
 struct Case<'a> {
     name: &'a str,
     inputs: Vec<Tensor>,
@@ -58,8 +58,8 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Compares with central differences of `loss = Σ r·y`, where `r` is random, so that each value of the
-    /// result has a gradient of its own.
+    /// Compares the derivatives with central differences of `loss = Σ r·y`, where `r` is random, so that each element
+    /// of the result has a gradient of its own.
     fn check(&self, random: &mut Random) {
         let mut graph = Graph::new("case");
         let names: Vec<String> = (0..self.inputs.len()).map(|at| format!("x{at}")).collect();
@@ -82,7 +82,7 @@ impl Case<'_> {
             .collect();
         let y = (self.build)(&mut graph, &x);
         let inferred = graph.shape(y).map(<[Dim]>::to_vec);
-        // The file does not tell the result's shape, so that it is inferred or found at run time, as in real use.
+        // Without a declared shape, so that the result's shape is inferred or found at run time, as in real use.
         output_shapeless(&mut graph, y, "y");
         let r = graph.input("r", ElementType::F64, &[]);
         graph.value_mut(r).fact.shape = None;
@@ -150,14 +150,14 @@ impl Case<'_> {
     }
 }
 
-/// An output of which the file does not tell the shape.
+/// Declares an output without a shape.
 fn output_shapeless(graph: &mut Graph, value: ValueId, name: &str) {
     let output = graph.output_as(value, name);
     graph.value_mut(output).fact.shape = None;
 }
 
 impl Graph {
-    /// A node as a file spells it.
+    /// Adds a node by the name and attributes that it has in a file.
     fn spelled<I>(
         &mut self,
         op_type: &str,
@@ -171,7 +171,7 @@ impl Graph {
     }
 }
 
-/// An operator as a file spells it, which must be known.
+/// The operator with this name and these attributes in a file.
 fn spelled(op_type: &str, attributes: &[(&str, Attribute)]) -> Op {
     let attributes: Vec<_> = attributes
         .iter()
@@ -271,7 +271,7 @@ fn softmax_along_the_first_axis() {
 #[test]
 fn clip_between_below_and_above_its_bounds() {
     let mut random = Random::new(4);
-    // Away from the bounds 0 and 6, where the function has a corner.
+    // Away from 0 and 6, where the function is not differentiable.
     for (low, high) in [(-3.0, -0.5), (0.5, 5.5), (6.5, 9.0)] {
         let inputs = vec![random.tensor(&[3, 2], low, high)];
         check("Clip", &mut random, &inputs, &|graph, x| {
@@ -476,7 +476,7 @@ fn what_the_loss_does_not_depend_on_gets_zeros_and_needs_no_rule() {
     let x = graph.input("x", ElementType::F64, &[Dim::Fixed(2)]);
     let other = graph.input("other", ElementType::F64, &[Dim::Fixed(3)]);
     let loss = graph.reduce_all(ReduceKind::Sum, x);
-    // An operator without a rule beside the way from `x` to the loss.
+    // An operator without a rule, not on the path from `x` to the loss.
     let _floor = graph.op(Elementwise::Floor, &[x]);
     let found = gradients(&mut graph, loss, &[other, x]).unwrap();
     graph.output_as(found[0], "d_other");

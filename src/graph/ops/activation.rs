@@ -1,6 +1,6 @@
 //! Activation functions.
 //!
-//! Masks are numbers that are multiplied: `Where` takes ONNX Runtime several times as long.
+//! Gradients multiply by masks of zeros and ones, because ONNX Runtime takes several times as long for `Where`.
 
 use super::elementwise::bell;
 use super::{
@@ -17,9 +17,10 @@ pub enum Activation {
         /// The slope below zero.
         alpha: f32,
     },
-    /// `x` where `x ≥ 0`, `slope · x` elsewhere; the slope is the second input.
+    /// `x` where `x ≥ 0`, `slope · x` elsewhere; `slope` is the second input.
     PRelu,
-    /// `min(max(x, min), max)`. The bounds are the second and third input; here in older versions of the operator.
+    /// `min(max(x, min), max)`. The bounds are the second and third input; in older versions of the operators they are
+    /// these attributes.
     Clip {
         /// The lower bound.
         min: Option<f32>,
@@ -39,9 +40,10 @@ pub enum Activation {
     Sigmoid,
     /// The hyperbolic tangent.
     Tanh,
-    /// `x · Φ(x)` with the normal distribution `Φ`.
+    /// `x · Φ(x)`, where `Φ` is the standard normal distribution function.
     Gelu {
-        /// With `Φ(x) ≈ (1 + tanh(u)) / 2`, `u = √(2/π) · (x + 0.044715 · x³)` (Hendrycks and Gimpel 2016).
+        /// Uses the approximation `Φ(x) ≈ (1 + tanh(u)) / 2`, `u = √(2/π) · (x + 0.044715 · x³)` (Hendrycks and Gimpel
+        /// 2016).
         tanh: bool,
     },
 }
@@ -132,8 +134,8 @@ impl Family for Activation {
                 let mask = b.greater(y, zero);
                 masked(b, mask, dy)
             }
-            // `dy` where `min ≤ x ≤ max`, found as `x = y`, which is half the work of two comparisons. (At the bounds
-            // themselves there is no derivative, and either side will do.) The bounds get no gradient.
+            // `dy` where `min ≤ x ≤ max`, tested as `x = y`, which is half the work of two comparisons. (At the bounds
+            // themselves the derivative does not exist; either value is correct.) The bounds get no gradient.
             Self::Clip { .. } => {
                 let mask = b.equal(x, y);
                 masked(b, mask, dy)
@@ -206,7 +208,7 @@ fn prelu(b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     Ok(vec![first, second])
 }
 
-/// The slope is 0 below -3, 1 above 3 and `x / 3 + 1/2` between.
+/// The derivative is 0 below -3, 1 above 3 and `x / 3 + 1/2` between.
 fn hard_swish(b: &mut Backward<'_>, x: ValueId, dy: ValueId) -> ValueId {
     let [third, half, low, high] = [1.0 / 3.0, 0.5, -3.0, 3.0].map(|value| b.number(value));
     let scaled = b.mul(x, third);
@@ -221,12 +223,12 @@ fn hard_swish(b: &mut Backward<'_>, x: ValueId, dy: ValueId) -> ValueId {
     b.mul(dy, slope)
 }
 
-/// The slope is `Φ(x) + x · φ(x)`.
+/// The derivative is `Φ(x) + x · φ(x)`, where `φ` is the normal density.
 fn gelu(b: &mut Backward<'_>, x: ValueId, dy: ValueId, tanh: bool) -> ValueId {
     use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, FRAC_2_SQRT_PI};
     const CUBE: f64 = 0.044_715;
     let (half, one) = (b.number(0.5), b.number(1.0));
-    // `slope = Φ + x · dΦ/dx`; `bent` is erf or tanh, of which Φ is made.
+    // `slope = Φ + x · dΦ/dx`; `bent` is the erf or tanh in `Φ`.
     let (bent, density) = if tanh {
         let square = b.mul(x, x);
         let cube = b.number(CUBE);

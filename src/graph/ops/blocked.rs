@@ -1,11 +1,11 @@
-//! ONNX Runtime's blocked layout, in which its convolutions of single channels are many times as fast.
+//! ONNX Runtime's blocked layout, in which its depthwise convolutions are many times as fast.
 //!
 //! A value `[N, C, H, W]` is *blocked* when its memory holds `[N, C/b, H, W, b]`: b channels side by side, so that one
-//! instruction works on all of them (b is 8 on a processor with AVX2, 16 with AVX-512). ONNX Runtime brings
-//! convolutions with constant kernels into this layout by itself when it loads a model; a graph that trains its
-//! kernels has to say so. Its convolutions apply an activation function in the same pass. The operators belong to ONNX
-//! Runtime and are not part of ONNX: they appear in graphs that are run and thrown away, never in a file that anybody
-//! gets, and only where [`block_size`] has seen this layout work. Their gradients are made of them again.
+//! vector instruction works on all of them (b is 8 on a processor with AVX2, 16 with AVX-512). When ONNX Runtime loads
+//! a model, it converts convolutions with constant kernels to this layout itself; a graph that trains its kernels must
+//! do so explicitly. Blocked convolutions can apply an activation function in the same pass. The operators belong to
+//! ONNX Runtime and are not part of ONNX: they appear only in temporary graphs, never in an exported file, and only if
+//! [`block_size`] has found that the layout works. Their gradients consist of the same operators.
 
 mod gradient;
 mod size;
@@ -15,40 +15,40 @@ use super::{Arriving, Backward, Dim, Fact, Family, Inputs, Named, Parts, Sliding
 pub(in crate::graph) use gradient::mask;
 pub use size::block_size;
 
-/// The domain of the operators on blocked values. A kernel of a depthwise `Conv`, `[C, 1, h, w]`, holds
-/// `[C/b, h, w, b]`, that of a dense one, `[C', C, h, w]`, `[C'/b, C/b, h, w, b, b']`.
+/// The domain of the operators on blocked values. In memory, a kernel of a depthwise `Conv`, `[C, 1, h, w]`, is `[C/b,
+/// h, w, b]`; that of a dense one, `[C', C, h, w]`, is `[C'/b, C/b, h, w, b, b']`.
 pub const BLOCKED: &str = "com.microsoft.nchwc";
 
 /// An operator on blocked values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Blocked {
-    /// A convolution: x, kernels, bias, and a value that is added.
+    /// A convolution. Inputs: x, kernels, bias, and a value added to the result.
     Conv {
-        /// How its window slides.
+        /// The geometry of its window.
         sliding: Sliding,
-        /// Into how many groups the channels fall.
+        /// The number of groups of channels.
         group: i64,
-        /// What is applied to the result.
+        /// The activation applied to the result.
         fused: Fused,
     },
-    /// Into the blocked layout.
+    /// Converts to the blocked layout.
     ReorderInput {
-        /// Whether channels come last in what is read.
+        /// Whether the channels of the input are its last dimension.
         channels_last: bool,
     },
-    /// Out of the blocked layout.
+    /// Converts from the blocked layout.
     ReorderOutput {
-        /// How many channels there are.
+        /// The number of channels.
         channels: i64,
-        /// Whether channels come last in what is made.
+        /// Whether the channels of the output are its last dimension.
         channels_last: bool,
     },
 }
 
-/// An activation function that a blocked convolution applies itself.
+/// An activation function fused into a blocked convolution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fused {
-    /// None.
+    /// No activation.
     Nothing,
     /// `max(x, 0)`.
     Relu,
@@ -69,7 +69,7 @@ pub enum Fused {
 }
 
 impl Blocked {
-    /// A convolution with a window, so many groups and an activation.
+    /// A convolution with that window, number of groups and activation.
     #[must_use]
     pub fn conv(sliding: Sliding, group: usize, fused: Fused) -> Self {
         Self::Conv {
@@ -85,16 +85,16 @@ impl Blocked {
         Self::conv(Sliding::default(), 1, fused)
     }
 
-    /// From channels first.
+    /// From a value with channels first.
     pub const INPUT: Self = Self::ReorderInput {
         channels_last: false,
     };
-    /// From channels last.
+    /// From a value with channels last.
     pub const INPUT_LAST: Self = Self::ReorderInput {
         channels_last: true,
     };
 
-    /// To channels first or last.
+    /// To a value with channels first or last.
     #[must_use]
     pub fn output(channels: usize, channels_last: bool) -> Self {
         Self::ReorderOutput {
@@ -105,7 +105,7 @@ impl Blocked {
 }
 
 impl Fused {
-    /// Its name and numbers in a file.
+    /// The name and parameters of the activation in a file.
     fn spelled(self) -> (Option<String>, Vec<f32>) {
         let (name, numbers) = match self {
             Self::Nothing => return (None, Vec::new()),

@@ -1,37 +1,37 @@
-//! Convolutions of any number of spatial dimensions: dense, grouped, depthwise, pointwise; with strides,
-//! dilations and padding that differs from side to side.
+//! Convolutions of any number of spatial dimensions: dense, grouped, depthwise, pointwise; with strides, dilations and
+//! asymmetric padding.
 //!
-//! The forms of the kernel's gradient differ in speed only. Which one is taken where was measured on the layers
-//! of mobile networks, one thread: a depthwise kernel takes 1 to 3 times its forward pass, a pointwise or dense
-//! one about as long as its forward pass.
+//! The kernel's gradient has several forms that differ only in speed. The choice between them was measured on layers
+//! of mobile networks, on one thread: the gradient of a depthwise kernel takes 1 to 3 times its forward pass, that of
+//! a pointwise or dense one about as long as its forward pass.
 
 use super::{
     Arriving, Backward, Dim, Fact, Family, GraphError, Inputs, Linear, Named, Parts, Sliding,
     Spelling, ValueId, WeightKind, Window, as_ints, fixed_lens,
 };
 
-/// Up to this many taps a dense kernel's gradient is one product of matrices for each tap.
+/// Up to this many taps, the gradient of a dense kernel is computed as one matrix product for each tap.
 const MOST_PRODUCTS: usize = 25;
-/// With fewer input channels those products are too thin to be fast.
+/// With fewer input channels, those products have too few rows to be fast.
 const FEWEST_CHANNELS: usize = 16;
 
-/// A convolution: `[N, C, …]` with kernels `[M, C / group, …]` and a bias `[M]`, which may be left out.
+/// A convolution of `[N, C, …]` with kernels `[M, C / group, …]` and an optional bias `[M]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Conv {
-    /// How its window slides.
+    /// The geometry of its window.
     pub sliding: Sliding,
-    /// Into how many groups the channels fall.
+    /// The number of groups of channels.
     pub group: i64,
 }
 
 impl Conv {
-    /// With steps of 1, without padding, over all channels.
+    /// With strides of 1, no padding and one group.
     #[must_use]
     pub fn plain() -> Self {
         Self::new(Sliding::default(), 1)
     }
 
-    /// With a window and so many groups.
+    /// With that window and number of groups.
     #[must_use]
     pub fn new(sliding: Sliding, group: usize) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl Conv {
         }
     }
 
-    /// Whether it mixes channels only, with kernels of that shape.
+    /// Whether it is a 1×1 convolution, with kernels of shape `kernel`, strides of 1 and one group.
     #[must_use]
     pub fn is_pointwise(&self, kernel: &[usize]) -> bool {
         let Sliding { strides, pads, .. } = &self.sliding;
@@ -90,8 +90,8 @@ impl Family for Conv {
         vec![(1, kind), (2, WeightKind::Bias)]
     }
 
-    /// `y = x ∗ w + bias`: `dx` is the transposed convolution of `dy` with `w`, `dw` correlates `x` with `dy`, and
-    /// `dbias` sums `dy` over everything but the channels.
+    /// For `y = x ∗ w + bias`: `dx` is the transposed convolution of `dy` with `w`, `dw` correlates `x` with `dy`, and
+    /// `dbias` sums `dy` over all dimensions but the channels.
     fn gradient(&self, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
         let (dy, x, w) = (at.dy()?, at.input(0)?, at.input(1)?);
         let kernel = b.lens_from(w, 2)?;
@@ -126,15 +126,15 @@ pub(super) fn shape(sliding: &Sliding, inputs: &Inputs<'_>) -> Option<Vec<Dim>> 
     sliding.slid(x, w.first()?, &fixed_lens(w.get(2..)?)?, false)
 }
 
-/// The transpose of a convolution: adds each pixel times a kernel `[C, M / group, …]` to where a convolution of that
-/// window would have taken it from.
+/// A transposed convolution: adds each pixel times a kernel `[C, M / group, …]` to the pixels that a convolution with
+/// that window would have computed it from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ConvTranspose {
-    /// How the window slides.
+    /// The geometry of the window.
     pub sliding: Sliding,
-    /// Into how many groups the channels fall.
+    /// The number of groups of channels.
     pub group: i64,
-    /// Pixels after the last one that a window reaches.
+    /// Rows and columns appended to the output, beyond those that a window reaches.
     pub output_padding: Vec<i64>,
 }
 
@@ -164,7 +164,7 @@ impl Family for ConvTranspose {
     }
 }
 
-/// Adds each pixel of `dy` times `w` (`[C, M/groups, …]`) to where a window of that geometry took it from.
+/// Transposed convolution of `dy` with `w` (`[C, M/groups, …]`) and the geometry of `window`.
 pub(super) fn transposed(
     b: &mut Backward<'_>,
     dy: ValueId,
@@ -176,7 +176,7 @@ pub(super) fn transposed(
     let mut pads = window.before.clone();
     let mut beyond = Vec::with_capacity(rank);
     for at in 0..rank {
-        // Where the last window ends, as against the end of the input: padding, or pixels no window reached.
+        // The end of the last window relative to that of the input: padding, or pixels that no window reached.
         let end = window.covered(at) - window.before[at].min(window.covered(at));
         pads.push(end.saturating_sub(window.input[at]));
         beyond.push(window.input[at].saturating_sub(end));
@@ -189,7 +189,7 @@ pub(super) fn transposed(
     b.op(op, &[dy, w])
 }
 
-/// A convolution's values and numbers.
+/// The values and sizes of a convolution.
 struct Numbers {
     dy: ValueId,
     x: ValueId,
@@ -201,7 +201,7 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// Whether each output pixel is made of the input pixel at its place alone.
+    /// Whether each output pixel depends on one input pixel, at the same place.
     fn is_pointwise(&self) -> bool {
         let window = &self.window;
         let ones = |values: &[usize]| values.iter().all(|value| *value == 1);
@@ -211,7 +211,7 @@ impl Numbers {
             && window.input == window.output
     }
 
-    /// The order of dimensions in which the first two change places.
+    /// A permutation that swaps the first two dimensions.
     fn by_channel(&self) -> Vec<i64> {
         let mut perm: Vec<i64> = (0..self.window.kernel.len() as i64 + 2).collect();
         perm.swap(0, 1);
@@ -245,7 +245,7 @@ impl Numbers {
         dw
     }
 
-    /// For each tap the product of `dy` with the pixels that lay under that tap.
+    /// Computes the gradient as one product for each tap, of `dy` with the pixels under that tap.
     fn by_products(&self, b: &mut Backward<'_>, taps: usize) -> ValueId {
         let window = &self.window;
         let rank = window.kernel.len();
@@ -292,8 +292,7 @@ impl Numbers {
         self.in_the_shape_of_the_kernel(b, all)
     }
 
-    /// One kernel for each channel: each channel of each image is a group of its own, and the sum over the
-    /// images comes last.
+    /// For depthwise kernels: each channel of each image becomes a group, and the result is summed over the images.
     fn of_depthwise(&self, b: &mut Backward<'_>, images: usize) -> ValueId {
         let window = &self.window;
         let maps = images * self.channels;
@@ -308,7 +307,7 @@ impl Numbers {
         self.in_the_shape_of_the_kernel(b, sum)
     }
 
-    /// The general form: a convolution in which images and channels change places.
+    /// The general form: a convolution with the dimensions of images and channels swapped.
     fn by_convolution(&self, b: &mut Backward<'_>) -> ValueId {
         let window = &self.window;
         let rank = window.kernel.len();
@@ -330,14 +329,14 @@ impl Numbers {
         self.in_the_shape_of_the_kernel(b, by_kernel)
     }
 
-    /// `x` convolved with `dy` as the kernel: strides and dilations change places.
+    /// `x` convolved with `dy` as the kernel, with strides and dilations swapped.
     fn correlated(&self, b: &mut Backward<'_>, x: ValueId, dy: ValueId, groups: usize) -> ValueId {
         let window = &self.window;
         let rank = window.kernel.len();
         let pads = [&window.before[..], &window.after[..]].concat();
         let sliding = Sliding::new(&window.dilations, &window.strides, &pads);
         let found = b.op(Conv::new(sliding, groups), &[x, dy]);
-        // Pixels that the last window did not reach make taps that the kernel does not have.
+        // Pixels that the last window did not reach give extra taps, which are cut off.
         let exact = (0..rank).all(|at| window.taps_reached(at) == window.kernel[at]);
         if exact {
             return found;

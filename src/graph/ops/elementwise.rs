@@ -1,4 +1,4 @@
-//! Arithmetic, comparison and logic on each element, with broadcasting; casts.
+//! Arithmetic, comparison and logic on elements, with broadcasting; casts.
 
 use crate::onnx::ElementType;
 
@@ -7,7 +7,7 @@ use super::{
     broadcast, no_rule,
 };
 
-/// An operator on each element.
+/// An operator on elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are the operators' own")]
 pub enum Elementwise {
@@ -29,7 +29,7 @@ pub enum Elementwise {
     Mul,
     Div,
     Pow,
-    /// The remainder, of the divisor's sign.
+    /// The remainder, with the sign of the divisor.
     Mod,
     Sum,
     Mean,
@@ -50,7 +50,7 @@ pub enum Elementwise {
     CastLike,
 }
 
-/// The names of those without attributes.
+/// The names of the operators without attributes.
 const NAMES: [(Elementwise, &str); 33] = {
     use Elementwise as E;
     [
@@ -99,7 +99,7 @@ impl Named for Elementwise {
 }
 
 impl Elementwise {
-    /// Whether the result is truth values.
+    /// Whether the results are Booleans.
     fn is_truth(self) -> bool {
         use Elementwise as E;
         matches!(
@@ -170,7 +170,7 @@ impl Family for Elementwise {
     }
 
     fn weights(&self, inputs: &Inputs<'_>) -> Vec<(usize, WeightKind)> {
-        // What a fully connected layer of several tokens has as a sum of its own.
+        // The addition of a bias vector to the product of a fully connected layer on several tokens.
         let is_bias = |at: &usize| {
             let rank = |at: usize| inputs.shape(at).map(<[Dim]>::len);
             inputs.is_constant(*at) && rank(*at) == Some(1) && rank(1 - at) > Some(1)
@@ -203,7 +203,7 @@ impl Family for Elementwise {
     }
 
     fn gradient(&self, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
-        // Truth values do not change with what they are made of, wherever they change at all.
+        // Booleans have no gradient.
         if self.is_truth() {
             return Ok(Vec::new());
         }
@@ -303,7 +303,7 @@ fn pow(b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     let (dy, y) = (at.dy()?, at.output()?);
     let (x, power) = (at.input(0)?, at.input(1)?);
     let first = b.wants(at, 0).then(|| {
-        // The power may be an integer of another type.
+        // The power may be an integer, while the base is a float.
         let power = b.as_float(power);
         let one = b.number(1.0);
         let less = b.sub(power, one);
@@ -321,7 +321,7 @@ fn pow(b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     Ok(vec![first, second])
 }
 
-/// The largest or smallest of several values: `dy` goes to that one, in equal shares where several are equal.
+/// The largest or smallest of several values: it gets `dy`, in equal parts if several are equal.
 fn extreme(b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     let (dy, y) = (at.dy()?, at.output()?);
     let mut chosen = Vec::with_capacity(at.node.inputs.len());
@@ -364,7 +364,7 @@ pub(super) fn bell(b: &mut Backward<'_>, x: ValueId, scale: f64) -> ValueId {
     b.op(Elementwise::Exp, &[exponent])
 }
 
-/// A value in another type: the gradient goes back to the old one. What is made to integers has none.
+/// A cast: the gradient is cast back. Integers have none.
 fn uncast(
     op: Elementwise,
     b: &mut Backward<'_>,
@@ -373,7 +373,7 @@ fn uncast(
     let (dy, x) = (at.dy()?, at.input(0)?);
     let to = match op {
         Elementwise::Cast(to) => Some(to),
-        // In the type of its second input.
+        // `CastLike`: the type of its second input.
         _ => b.element(at.input(1)?),
     };
     Ok(match b.element(x) {

@@ -5,7 +5,7 @@ use super::{
     WeightKind, broadcast,
 };
 
-/// ONNX Runtime's product goes over so many columns at a time.
+/// ONNX Runtime's matrix product processes this many columns at a time.
 const COLUMNS_AT_ONCE: usize = 128;
 
 /// A product of matrices.
@@ -26,7 +26,7 @@ pub struct Gemm {
     pub trans_b: bool,
     /// Factor of the product.
     pub alpha: f32,
-    /// Factor of what is added.
+    /// Factor of the added matrix.
     pub beta: f32,
 }
 
@@ -146,8 +146,8 @@ fn product(
     b.op(Linear::Gemm(gemm), &[left, right.0])
 }
 
-/// The transpose of a matrix that is to be multiplied by a wide one: the product would transpose it again for each
-/// [`COLUMNS_AT_ONCE`].
+/// The transpose of a matrix that is multiplied with a wide one. Transposed by the product, it would be transposed
+/// again for every [`COLUMNS_AT_ONCE`] columns.
 fn transposed_once(b: &mut Backward<'_>, left: ValueId, right: (ValueId, bool)) -> Option<ValueId> {
     let columns = *b.lens(right.0)?.get(usize::from(!right.1))?;
     let [height, width] = *b.lens(left)? else {
@@ -156,7 +156,7 @@ fn transposed_once(b: &mut Backward<'_>, left: ValueId, right: (ValueId, bool)) 
     if columns < 2 * COLUMNS_AT_ONCE {
         return None;
     }
-    // In three dimensions: of two, ONNX Runtime would make one operator with the product again.
+    // In three dimensions: ONNX Runtime would fuse a two-dimensional transpose into the product again.
     let (height, width) = (height as i64, width as i64);
     let flat = b.reshape(left, &[1, height, width]);
     let transposed = b.transpose(flat, &[0, 2, 1]);
@@ -170,8 +170,8 @@ fn transposed(b: &mut Backward<'_>, value: ValueId) -> Result<ValueId, GraphErro
     Ok(b.transpose(value, &perm))
 }
 
-/// `y = a · b`: `da = dy · bᵀ`, `db = aᵀ · dy`, summed over batch dimensions that were broadcast. Operands of
-/// one dimension have no rule.
+/// `y = a · b`: `da = dy · bᵀ`, `db = aᵀ · dy`, summed over broadcast batch dimensions. One-dimensional operands have
+/// no rule.
 fn of_matmul(b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     let (dy, left, right) = (at.dy()?, at.input(0)?, at.input(1)?);
     let ranks = (b.rank(left)?, b.rank(right)?);
@@ -204,8 +204,8 @@ fn of_matmul(b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     Ok(vec![first, second])
 }
 
-/// The four cases of transposition each give one product per operand, and `dc = beta · dy`, summed over what was
-/// broadcast.
+/// Each of the four combinations of transposed operands has one product per operand; `dc = beta · dy`, summed over
+/// broadcast dimensions.
 fn of_gemm(gemm: Gemm, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     let (dy, left, right) = (at.dy()?, at.input(0)?, at.input(1)?);
     let Gemm {
@@ -230,7 +230,7 @@ fn of_gemm(gemm: Gemm, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     });
     let third = if b.wants(at, 2) {
         let summed = b.unbroadcast(dy, at.input(2)?);
-        // 1 is written exactly in the file.
+        // A factor of 1 is stored exactly.
         #[allow(clippy::float_cmp, reason = "an exact default, not a computed value")]
         let plain = beta == 1.0;
         Some(if plain {

@@ -1,7 +1,7 @@
 //! The families of operators, one file each.
 //!
-//! A new operator is a variant in one of them and a line in each of its functions; the tests of gradients check
-//! its rule against finite differences.
+//! A new operator needs a variant in one of them and a line in each of its functions. The tests of gradients compare
+//! its rule with finite differences.
 
 mod activation;
 mod blocked;

@@ -1,4 +1,4 @@
-//! Operators that cut, join and pick.
+//! Operators that slice, join and index.
 
 mod gradient;
 
@@ -11,55 +11,55 @@ pub(super) use gradient::scatter;
 /// An operator that moves values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Moves {
-    /// The part between starts and ends.
+    /// A slice.
     Slice(Cut),
-    /// A margin around the value.
+    /// Padding, on all sides.
     Pad {
-        /// What the margin is filled with.
+        /// How the padding is filled.
         mode: PadMode,
-        /// Its width before each dimension, then after each, in older versions; else the second input.
+        /// In older versions: its width before each dimension, then after each. Otherwise the second input.
         pads: Option<Vec<i64>>,
-        /// What a constant margin holds, in older versions; else the third input.
+        /// In older versions: the value of a constant padding. Otherwise the third input.
         value: Option<f32>,
     },
-    /// Values in a row along an axis.
+    /// Concatenation along an axis.
     Concat {
         /// The axis.
         axis: i64,
     },
-    /// Parts along an axis.
+    /// A split along an axis.
     Split {
         /// The axis.
         axis: i64,
-        /// Their lengths, in older versions; else the second input, or equal parts.
+        /// In older versions: the lengths of the parts. Otherwise the second input, or equal parts.
         lens: Option<Vec<i64>>,
-        /// How many equal parts, in newer versions; else as many as there are outputs.
+        /// In newer versions: the number of equal parts. Otherwise the number of outputs.
         count: Option<i64>,
     },
-    /// Values at the places that the second input holds.
+    /// Slices at the indices in the second input.
     Gather {
         /// The axis.
         axis: i64,
     },
-    /// The first input with the third one's values at the places that the second one holds.
+    /// The first input, with the values of the third one at the indices in the second one.
     ScatterElements {
         /// The axis.
         axis: i64,
-        /// Whether they are added to what is there.
+        /// Whether these values are added instead of replacing.
         add: bool,
     },
-    /// A dimension in which all is off but the place that the input holds.
+    /// One-hot encoding of indices in a new dimension.
     OneHot {
         /// The axis.
         axis: i64,
     },
-    /// The places of what is not zero.
+    /// The indices of all elements that are not zero.
     NonZero,
-    /// Numbers from the first input to before the second, in steps of the third.
+    /// Numbers from the first input to the second, exclusive, in steps of the third.
     Range,
 }
 
-/// What a `Slice` cuts, in older versions; else the inputs after the first.
+/// The bounds of a `Slice` in older versions; otherwise they are inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Cut {
     starts: Option<Vec<i64>>,
@@ -67,7 +67,7 @@ pub struct Cut {
     axes: Option<Vec<i64>>,
 }
 
-/// What a margin is filled with.
+/// How padding is filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are ONNX's own")]
 pub enum PadMode {
@@ -85,13 +85,13 @@ const MODES: [(PadMode, &str); 4] = [
 ];
 
 impl Moves {
-    /// The part between the second and third input.
+    /// A slice whose bounds are inputs.
     pub const SLICE: Self = Self::Slice(Cut {
         starts: None,
         ends: None,
         axes: None,
     });
-    /// A constant margin as wide as the second input says.
+    /// Constant padding, with the widths in the second input.
     pub const PAD: Self = Self::Pad {
         mode: PadMode::Constant,
         pads: None,
@@ -284,7 +284,7 @@ fn split(
         let lens = lens.iter().map(|len| usize::try_from(*len).ok());
         lens.collect::<Option<_>>()?
     } else {
-        // Equal parts, of which the last one may be shorter.
+        // Equal parts; the last one may be smaller.
         let total = whole.get(axis)?.fixed()?;
         let part = total.div_ceil(outputs.max(1));
         (0..outputs)
@@ -300,20 +300,20 @@ fn split(
 }
 
 impl Cut {
-    /// Takes what it cuts out of the operator, as its second, third and fourth input in newer versions.
+    /// Removes the bounds from the operator, to become its second, third and fourth input in newer versions.
     pub(in crate::graph) fn take_inputs(&mut self) -> Vec<Vec<i64>> {
         let inputs = [self.starts.take(), self.ends.take(), self.axes.take()];
         inputs.into_iter().map_while(|input| input).collect()
     }
 
-    /// For each dimension that is cut: which one, its first index, the number of indices, and the step between them.
-    /// `None` unless all of it is known.
+    /// For each sliced dimension: its index, the first index in it, the number of indices, and the step between them.
+    /// `None` unless all are known.
     pub(in crate::graph) fn cuts(
         &self,
         inputs: &Inputs<'_>,
     ) -> Option<Vec<(usize, i64, usize, i64)>> {
         let shape = inputs.shape(0)?;
-        // An input that is given must be known.
+        // An input that is present must be a constant.
         let input = |at| {
             if inputs.has(at) {
                 inputs.ints(at).map(Some)

@@ -8,22 +8,23 @@ use super::{
 /// A normalisation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Norm {
-    /// `(x - mean) / √(var + ε) · scale + bias` for each channel; inputs: x, scale, bias, mean, var.
+    /// `(x - mean) / √(var + ε) · scale + bias` for each channel. Inputs: x, scale, bias, mean, var.
     Batch {
         /// ε.
         epsilon: f32,
-        /// Momentum of the running statistics, where they are measured.
+        /// Momentum of the running statistics in training mode.
         momentum: f32,
-        /// Whether statistics are measured on each batch (training mode).
+        /// Whether the statistics are those of each batch (training mode).
         training: bool,
     },
-    /// The same over the last dimensions of each example, with its own mean and variance; inputs: x, scale, bias.
+    /// The same over the last dimensions of each example, with the mean and variance of that example. Inputs: x,
+    /// scale, bias.
     Layer {
-        /// The first dimension that is measured over.
+        /// The first dimension that is normalised over.
         axis: i64,
         /// ε.
         epsilon: f32,
-        /// The file's number of the element type that is computed in.
+        /// The ONNX number of the element type used for the statistics.
         stash: i64,
     },
 }
@@ -93,7 +94,7 @@ impl Family for Norm {
 
     fn weights(&self, _: &Inputs<'_>) -> Vec<(usize, WeightKind)> {
         match self {
-            // Those of a batch normalisation are folded into the layer before it, or stay as they are.
+            // The parameters of a batch normalisation are folded into the layer before it, or are not trained.
             Self::Batch { .. } => Vec::new(),
             Self::Layer { .. } => vec![(1, WeightKind::Scale), (2, WeightKind::Bias)],
         }
@@ -111,8 +112,8 @@ impl Family for Norm {
     }
 }
 
-/// Statistics stay as they are: they get no gradient. `dx = dy · scale / √(var + ε)`,
-/// `dscale = Σ dy · (x - mean) / √(var + ε)`, `dbias = Σ dy`, summed over everything but the channels.
+/// The statistics are fixed and get no gradient. `dx = dy · scale / √(var + ε)`, `dscale = Σ dy · (x - mean) / √(var +
+/// ε)`, `dbias = Σ dy`, summed over all dimensions but the channels.
 fn batch(epsilon: f32, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     let (dy, x) = (at.dy()?, at.input(0)?);
     let [scale, mean, var] = [at.input(1)?, at.input(3)?, at.input(4)?];

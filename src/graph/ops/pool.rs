@@ -1,4 +1,4 @@
-//! Pools.
+//! Pooling.
 
 use super::conv::transposed;
 use super::moves::scatter;
@@ -9,29 +9,29 @@ use super::{
 };
 use crate::onnx::ElementType;
 
-/// What a pool takes of the pixels under a window.
+/// How the pixels under a window are pooled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PoolKind {
     /// Their mean.
     Average {
-        /// Whether padding counts as zeros.
+        /// Whether padding is included as zeros.
         padding_counts: bool,
     },
-    /// The largest. A second output says where it was.
+    /// Their maximum. A second output gives its index.
     Max {
-        /// Whether the second output counts in columns.
+        /// Whether the indices are in column-major order.
         in_columns: bool,
     },
 }
 
-/// A pool with a window.
+/// Pooling with a window.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pool {
-    /// What it takes of the pixels.
+    /// How pixels are pooled.
     pub kind: PoolKind,
-    /// How its window slides.
+    /// The geometry of its window.
     pub sliding: Sliding,
-    /// Whether a last window that is covered in part counts.
+    /// Whether a last window that extends beyond the map is included (`ceil_mode`).
     pub ceil: bool,
 }
 
@@ -97,21 +97,21 @@ impl Family for Pool {
                     "it cannot be trained through a “MaxPool” that counts in columns".into(),
                 ));
             }
-            // `dy` goes to where the largest pixel was, the first where several are equal. The node is made to tell
-            // where they were.
+            // `dy` is added to the maximum under each window, the first one if several are equal. The node gets a
+            // second output for their indices.
             PoolKind::Max { .. } => {
                 let places = b.second_output(at)?;
                 return Ok(vec![Some(scatter(b, x, places, dy))]);
             }
         };
-        // Each pixel of `dy / n` goes to all pixels under its window.
+        // Each pixel of `dy / n` is added to all pixels under its window.
         let kernel = self.sliding.taps().unwrap_or_default();
         let window = b.window(at, &self.sliding, x, &kernel, self.ceil)?;
         let mut shape = vec![1, 1];
         shape.extend(&window.output);
         let shares = b.tensor(&shape, shares(&window, padding_counts));
         let share = b.mul(dy, shares);
-        // Each channel separately, so that one kernel of ones serves all of them.
+        // Channels become images, so that one kernel of ones serves all of them.
         let map = [&[-1, 1], &as_ints(&window.output)[..]].concat();
         let share = b.reshape(share, &map);
         let mut shape = vec![1, 1];
@@ -122,8 +122,7 @@ impl Family for Pool {
     }
 }
 
-/// For each window 1 / the number of pixels that its mean is taken of: with or without padding, but never what
-/// lies beyond the padding.
+/// For each window, 1 / the number of pixels that it averages, with or without padding, but never beyond the padding.
 fn shares(window: &Window, padding_counts: bool) -> Vec<f64> {
     let mut shares = vec![1.0];
     for at in 0..window.kernel.len() {
@@ -153,12 +152,12 @@ fn shares(window: &Window, padding_counts: bool) -> Vec<f64> {
     shares
 }
 
-/// A pool over all pixels.
+/// Pooling over all pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GlobalPool {
     /// Their mean.
     Average,
-    /// The largest.
+    /// Their maximum.
     Max,
 }
 
@@ -196,7 +195,7 @@ impl Family for GlobalPool {
     fn gradient(&self, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
         let (dy, x, y) = (at.dy()?, at.input(0)?, at.output()?);
         let dx = match self {
-            // `dy / n`, spread over all pixels again.
+            // `dy / n`, expanded to all pixels.
             Self::Average => {
                 let count = match b.lens_from(x, 2) {
                     Ok(lens) => b.number(lens.iter().product::<usize>() as f64),

@@ -1,31 +1,31 @@
-//! Between real numbers and 8-bit integers: `real = scale · (integer - zero)`.
+//! Conversion between floats and 8-bit integers: `real = scale · (integer - zero)`.
 
 use super::{Fact, Family, Inputs, Named, Spelling};
 use crate::onnx::ElementType;
 
-/// A change between real numbers and integers; inputs: the value, the scale, the zero point (0 without). Scale and
-/// zero point are one number each, or one for each index along `axis`.
+/// A conversion. Inputs: the value, the scale, and optionally the zero point (0 without it). Scale and zero point are
+/// scalars, or vectors with one element for each index along `axis`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Quantization {
-    /// `saturate(round(x / scale) + zero)`, halves to even, in the type of the zero point.
+    /// `saturate(round(x / scale) + zero)`, rounding halves to even, in the type of the zero point.
     Quantize {
-        /// The dimension that scales belong to, where there are several.
+        /// The dimension that vectors of scales belong to.
         axis: i64,
     },
     /// `(x - zero) · scale`.
     Dequantize {
-        /// The dimension that scales belong to, where there are several.
+        /// The dimension that vectors of scales belong to.
         axis: i64,
     },
 }
 
 impl Quantization {
-    /// To integers, with one scale for the tensor.
+    /// To integers, with a scalar scale.
     pub const QUANTIZE: Self = Self::Quantize { axis: 1 };
-    /// From integers, with one scale for the tensor.
+    /// From integers, with a scalar scale.
     pub const DEQUANTIZE: Self = Self::Dequantize { axis: 1 };
 
-    /// The dimension that scales belong to, where there are several.
+    /// The dimension that vectors of scales belong to.
     #[must_use]
     pub fn axis(self) -> i64 {
         let (Self::Quantize { axis } | Self::Dequantize { axis }) = self;
@@ -54,7 +54,7 @@ impl Family for Quantization {
     fn spell(&mut self, spelling: &mut Spelling<'_>) {
         let (Self::Quantize { axis } | Self::Dequantize { axis }) = self;
         spelling.int("axis", axis, 1);
-        // Versions 19 and 21: 8-bit floats, several scales along one axis, types without a zero point.
+        // Attributes of versions 19 and 21 for 8-bit floats, blocks of scales and types without a zero point.
         spelling.ignore("saturate", 1);
         spelling.ignore("block_size", 0);
         spelling.ignore("output_dtype", 0);

@@ -1,4 +1,4 @@
-//! Sums, means and extremes along axes.
+//! Sums, means, minima and maxima along axes.
 
 use super::{
     Arriving, Backward, Dim, Fact, Family, GraphError, Inputs, Named, Parts, Spelling, ValueId,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::onnx::ElementType;
 
-/// What is taken of the values along the axes.
+/// The kind of a reduction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum ReduceKind {
@@ -15,25 +15,25 @@ pub enum ReduceKind {
     Max,
     Min,
     SumSquare,
-    /// The index of the largest, along one axis.
+    /// The index of the maximum, along one axis.
     ArgMax,
-    /// The index of the smallest, along one axis.
+    /// The index of the minimum, along one axis.
     ArgMin,
 }
 
-/// A reduction along axes: an attribute in older versions of the operators and for indices, else the second input; all
-/// axes without either.
+/// A reduction. Its axes are the second input, or an attribute in older versions of the operators and for indices.
+/// Without either it reduces all axes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reduce {
-    /// What is taken of the values.
+    /// Its kind.
     pub kind: ReduceKind,
-    /// The axes, where they are an attribute.
+    /// The axes, if they are an attribute.
     pub axes: Option<Vec<i64>>,
-    /// Whether dimensions stay, with length 1.
+    /// Whether reduced dimensions are kept, with length 1.
     pub keep: bool,
-    /// Whether no axes mean none instead of all.
+    /// Whether it reduces nothing, instead of all axes, if no axes are given.
     pub none_without_axes: bool,
-    /// Of equal ones, whether the index of the last counts.
+    /// Whether the index of the last of equal values is taken.
     pub last: bool,
 }
 
@@ -54,7 +54,7 @@ impl ReduceKind {
 }
 
 impl Reduce {
-    /// Along the axes of the second input, or along all where there is none.
+    /// Along the axes in the second input, or along all if it is missing.
     #[must_use]
     pub fn new(kind: ReduceKind, keep: bool) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Reduce {
         }
     }
 
-    /// Along the axes of an attribute.
+    /// Along axes in an attribute.
     #[must_use]
     pub fn along(kind: ReduceKind, axes: &[i64], keep: bool) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Reduce {
         }
     }
 
-    /// The axes of a value of `rank` dimensions, where `given` are those of the second input, if there is one.
+    /// The axes for a value of `rank` dimensions; `given` are those in the second input, if there is one.
     fn reduced(&self, given: Option<&[i64]>, rank: usize) -> Option<Vec<usize>> {
         let axes = self.axes.as_deref().or(given).unwrap_or_default();
         if !axes.is_empty() {
@@ -89,7 +89,7 @@ impl Reduce {
         }
     }
 
-    /// The axes that it goes over, as indices, where they are known.
+    /// The axes as nonnegative indices, if they are known.
     pub(in crate::graph) fn axes(&self, inputs: &Inputs<'_>) -> Option<Vec<usize>> {
         let given = match (&self.axes, inputs.has(1)) {
             (None, true) => Some(inputs.ints(1)?),
@@ -162,14 +162,14 @@ impl Family for Reduce {
 
     fn gradient(&self, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
         if self.kind.is_index() {
-            // Indices do not change with what they are made of, wherever they change at all.
+            // Indices have no gradient.
             return Ok(Vec::new());
         }
         let (dy, x, y) = (at.dy()?, at.input(0)?, at.output()?);
         let dx = match self.kind {
-            // `y = Σ x`: `dx = dy`, spread over the axes again.
+            // `y = Σ x`: `dx = dy`, expanded along the axes.
             ReduceKind::Sum => self.spread(b, at, dy)?,
-            // `y = mean(x)`: `dx = dy / n`, spread over them again.
+            // `y = mean(x)`: `dx = dy / n`, expanded along the axes.
             ReduceKind::Mean => {
                 let count = match self.count(b, at) {
                     Some(count) => b.number(count as f64),
@@ -178,7 +178,7 @@ impl Family for Reduce {
                 let share = b.div(dy, count);
                 self.spread(b, at, share)?
             }
-            // `dy` goes to the largest or smallest, in equal shares where several are equal.
+            // The maximum or minimum gets `dy`, in equal parts if several are equal.
             ReduceKind::Max | ReduceKind::Min => {
                 let axes = self.known_axes(b, at)?;
                 let y = self.spread(b, at, y)?;
@@ -192,7 +192,7 @@ impl Family for Reduce {
 }
 
 impl Reduce {
-    /// How many values become one.
+    /// How many elements are reduced to one.
     fn count(&self, b: &Backward<'_>, at: &Arriving<'_>) -> Option<usize> {
         let inputs = b.inputs_of(at.node);
         let shape = inputs.shape(0)?;
@@ -217,7 +217,7 @@ impl Reduce {
         at: &Arriving<'_>,
         value: ValueId,
     ) -> Result<ValueId, GraphError> {
-        // Without axes the sum goes over everything: one value, which spreads by itself.
+        // A reduction over everything gives one value, which broadcasts.
         let everything = at.node.input(1).is_none() && self.axes.as_ref().is_none_or(Vec::is_empty);
         let mut kept = value;
         if !self.keep && !everything {
@@ -231,7 +231,7 @@ impl Reduce {
     }
 }
 
-/// `dy` where `x = y`, divided by how often that is along `axes`.
+/// `dy` where `x = y`, divided by the number of such elements along `axes`.
 pub(super) fn shared(
     b: &mut Backward<'_>,
     x: ValueId,

@@ -6,55 +6,56 @@ use super::{
 };
 use crate::onnx::{Element, ElementType, Tensor};
 
-/// An operator that changes no value.
+/// An operator that moves or reinterprets values without changing them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reshaping {
-    /// Nothing changes.
+    /// The same value.
     Identity,
-    /// To the shape of the second input, in which 0 stands for the length that was there and -1 for the rest.
+    /// To the shape in the second input, in which 0 stands for the length of the input's dimension and -1 for the
+    /// rest.
     Reshape {
-        /// Whether 0 is a length.
+        /// Whether 0 stands for a length of 0 instead.
         allow_zero: bool,
     },
-    /// To a matrix: the dimensions before an axis, and those from there on.
+    /// To a matrix: the dimensions before `axis` are combined, and those from there on.
     Flatten {
         /// The axis.
         axis: i64,
     },
-    /// Without dimensions of length 1: those of the attribute (older versions) or second input, or all.
+    /// Removes dimensions of length 1: those in the attribute (older versions) or the second input, otherwise all.
     Squeeze {
         /// The axes.
         axes: Option<Vec<i64>>,
     },
-    /// With dimensions of length 1 at the axes of the attribute (older versions) or second input.
+    /// Inserts dimensions of length 1 at the axes in the attribute (older versions) or the second input.
     Unsqueeze {
         /// The axes.
         axes: Option<Vec<i64>>,
     },
-    /// Dimensions in another order, reversed without one.
+    /// Permutes the dimensions; reverses them without `perm`.
     Transpose {
-        /// Which dimension comes where.
+        /// The input dimension at each place.
         perm: Option<Vec<i64>>,
     },
-    /// Repeated to the shape of the second input.
+    /// Broadcasts to the shape in the second input.
     Expand,
-    /// Values dropped in training, nothing otherwise.
+    /// Drops values in training; does nothing otherwise.
     Dropout {
-        /// The share that is dropped, in older versions; else the second input.
+        /// In older versions: the fraction that is dropped. Otherwise the second input.
         ratio: Option<f32>,
-        /// What the mask is drawn from.
+        /// The seed of its random numbers.
         seed: Option<i64>,
     },
-    /// The shape, or the part of it from `start` to before `end`.
+    /// The shape as a value, or its dimensions from `start` to `end`, exclusive.
     Shape {
         /// The first dimension.
         start: Option<i64>,
-        /// The dimension after the last one.
+        /// The dimension after the last.
         end: Option<i64>,
     },
     /// The number of elements.
     Size,
-    /// One number in the shape of the input; 0 without a value.
+    /// A tensor of the shape in the input, filled with one number: 0 without `value`.
     ConstantOfShape {
         /// The number.
         value: Option<Tensor>,
@@ -62,7 +63,7 @@ pub enum Reshaping {
 }
 
 impl Reshaping {
-    /// The whole shape.
+    /// All of the shape.
     pub const SHAPE: Self = Self::Shape {
         start: None,
         end: None,
@@ -166,10 +167,10 @@ impl Family for Reshaping {
 
     fn gradient(&self, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
         let dx = match self {
-            // Shapes do not change with the values.
+            // Shapes do not depend on the values.
             Self::Shape { .. } | Self::Size | Self::ConstantOfShape { .. } => return Ok(Vec::new()),
             Self::Identity => at.dy()?,
-            // The gradient goes back to the old shape.
+            // The gradient is reshaped back.
             Self::Reshape { .. }
             | Self::Flatten { .. }
             | Self::Squeeze { .. }
@@ -177,20 +178,20 @@ impl Family for Reshaping {
                 let (dy, x) = (at.dy()?, at.input(0)?);
                 b.reshape_like(dy, x)
             }
-            // The gradient goes through the inverse order.
+            // The gradient is permuted back.
             Self::Transpose { perm } => {
                 let perm = perm.as_deref().map(inverse).transpose()?;
                 let dy = at.dy()?;
                 b.op(Self::Transpose { perm }, &[dy])
             }
-            // The gradients of what was repeated are summed.
+            // The gradients of repeated elements are summed.
             Self::Expand => {
                 let (dy, x) = (at.dy()?, at.input(0)?);
                 b.unbroadcast(dy, x)
             }
-            // Nothing happens outside training; inside it the mask must be a value of the graph
-            // ([`explicit_masks`](crate::graph::explicit_masks)), or forward and backward pass would drop different
-            // values.
+            // Dropout does nothing outside training. In training its mask must be a value of the graph
+            // ([`explicit_masks`](crate::graph::explicit_masks)): otherwise the forward and the backward pass would
+            // drop different values.
             Self::Dropout { .. } => {
                 let off = |training| {
                     let value = b.constant_of(training);
@@ -275,8 +276,8 @@ impl Reshaping {
     }
 }
 
-/// The shape that `target` asks for: 0 is the length that was there, -1 what is left. A free dimension, such as the batch,
-/// is followed where it stays alone.
+/// The shape for `target`, in which 0 stands for the length of the input's dimension and -1 for the rest. A free
+/// dimension, such as the batch, is kept where it is not combined with others.
 fn reshaped(input: Option<&[Dim]>, target: &[i64]) -> Option<Vec<Dim>> {
     let dim = |(at, len): (usize, &i64)| match *len {
         0 => Some(input?.get(at)?.clone()),
@@ -290,7 +291,7 @@ fn reshaped(input: Option<&[Dim]>, target: &[i64]) -> Option<Vec<Dim>> {
     Some(shape)
 }
 
-/// What `whole` has more elements than `part`.
+/// The number of elements of `whole` divided by that of `part`.
 fn quotient(whole: &[Dim], part: &[Dim]) -> Option<Dim> {
     let fixed = |dims: &[Dim]| {
         let mut lens = dims.iter().filter_map(Dim::fixed);

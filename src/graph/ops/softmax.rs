@@ -1,13 +1,13 @@
-//! Softmax and its logarithm, of which the cross-entropy is made.
+//! Softmax and its logarithm, the parts of a cross-entropy.
 
 use super::{Arriving, Backward, Elementwise, Fact, Family, Inputs, Named, Parts, Spelling};
 
 /// `exp(x) / Σ exp(x)` along an axis, or its logarithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Softmax {
-    /// Along which dimension; negative ones count from the end.
+    /// The dimension; negative numbers count from the end.
     pub axis: i64,
-    /// Whether the logarithm is meant.
+    /// Whether it is the logarithm.
     pub log: bool,
 }
 
@@ -40,7 +40,7 @@ impl Family for Softmax {
     }
 
     fn spell(&mut self, spelling: &mut Spelling<'_>) {
-        // Without the attribute it was the second dimension and all after it before version 13.
+        // Before version 13 the default was the second dimension combined with all after it.
         let default = if spelling.opset < 13 { 1 } else { -1 };
         spelling.always("axis", &mut self.axis, default);
     }

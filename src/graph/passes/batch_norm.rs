@@ -1,4 +1,4 @@
-//! Folding batch normalisation, as inference has it, into the layer before it.
+//! Folding the batch normalisation of inference into the layer before it.
 
 use std::collections::HashSet;
 
@@ -15,9 +15,9 @@ struct Affine {
 }
 
 impl Graph {
-    /// Folds each batch normalisation with constant statistics into the convolution or `Gemm` that alone feeds it; where
-    /// there is none, writes it as a product and a sum. Computed in double precision. A normalisation that measures
-    /// its statistics on each batch stays.
+    /// Folds each batch normalisation with constant statistics into the convolution or `Gemm` whose only reader it is;
+    /// without such a layer it is rewritten as a product and a sum. Computed in double precision. Normalisations with
+    /// statistics of the batch stay.
     pub fn fold_batch_norm(&mut self) -> Result<(), GraphError> {
         let mut gone = HashSet::new();
         for index in 0..self.nodes.len() {
@@ -64,7 +64,7 @@ impl Graph {
         Some(affine)
     }
 
-    /// The convolution or `Gemm` whose result nobody but the node at `index` reads.
+    /// The convolution or `Gemm` whose result only the node at `index` reads.
     fn layer_before(&self, index: usize) -> Option<usize> {
         let value = self.nodes.get(index)?.input(0)?;
         let layer = self.value(value).producer()?;
@@ -76,7 +76,8 @@ impl Graph {
         (is_layer && is_alone).then_some(layer)
     }
 
-    /// Whether the layer took the normalisation at `norm` up: only with constant weights.
+    /// Folds the normalisation at `norm` into the layer; returns whether that was possible. Its weights must be
+    /// constant.
     fn fold_into(
         &mut self,
         layer: usize,
@@ -97,7 +98,7 @@ impl Graph {
         else {
             return Ok(false);
         };
-        // Of a Gemm with its second matrix as it is, channels are columns; else they are what comes first.
+        // Output channels are the second dimension of a `Gemm`'s matrix that is not transposed, otherwise the first.
         let (by_columns, beta) = match &node.op {
             Op::Linear(Linear::Gemm(gemm)) => (!gemm.trans_b, gemm.beta),
             _ => (false, 1.0),
@@ -129,7 +130,7 @@ impl Graph {
                 }
             }
         }
-        // `Gemm` multiplies what it adds.
+        // `Gemm` scales its added matrix by `beta`.
         let bias: Vec<f32> = bias
             .iter()
             .zip(affine.scale.iter().zip(&affine.shift))
@@ -153,7 +154,7 @@ impl Graph {
         Ok(true)
     }
 
-    /// Writes the normalisations that are left as a product and a sum.
+    /// Rewrites the remaining normalisations as a product and a sum.
     fn write_out_batch_norm(&mut self) {
         let nodes = std::mem::take(&mut self.nodes);
         for node in nodes {
@@ -181,7 +182,7 @@ impl Graph {
             self.nodes
                 .push(made(Elementwise::Add, [scaled, shift], output));
         }
-        // The places of the nodes have changed.
+        // The indices of the nodes have changed.
         self.retain_nodes(|_, _| true);
     }
 }
@@ -239,7 +240,7 @@ mod tests {
             let lens: &[usize] = if case < 3 { &[1, 2, 4, 4] } else { &[2, 4] };
             let x = graph.input("x", ElementType::F32, &Dim::all_fixed(lens));
             let y = match case {
-                // A convolution; one that something else reads too; none.
+                // After a convolution; after one with another reader; without one.
                 0 | 1 => {
                     let w = graph.constant(Tensor::new([3, 2, 2, 2], numbers(24, -0.6)));
                     let conv = graph.op(Conv::plain(), &[x, w]);

@@ -1,7 +1,7 @@
-//! Making constants of what is computed from constants.
+//! Constant folding.
 //!
-//! Exporters write pads, axes and targets of reshapes as chains of nodes, and store weights as fp16 behind a cast. Whoever
-//! must know the shapes in a network before it runs, or trains its weights, must know those numbers.
+//! Exporters write pads, axes and shapes as chains of nodes, and store fp16 weights followed by a cast. These must be
+//! folded before the shapes of a network can be known without running it, and before its weights can be trained.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use crate::graph::{Graph, GraphError, Op};
 use crate::onnx::{Element, ElementType, Session, Tensor};
 
 impl Graph {
-    /// Makes plain constants of what is only a reading of constants: `Cast` between fp16 and fp32, and `Identity`.
-    /// Names stay, so that a weight that is stored as fp16 becomes an f32 constant under the name by which its users
-    /// know it. Also chains of integers ([`Graph::fold_integers`]).
+    /// Folds nodes that only read a constant: `Cast` between fp16 and fp32, and `Identity`. Names are kept, so that a
+    /// weight stored as fp16 becomes an f32 constant under the name by which its readers know it. Chains of integers
+    /// are folded, too ([`Graph::fold_integers`]).
     pub fn fold_constants(&mut self) -> Result<(), GraphError> {
         let mut gone = HashSet::new();
         for index in 0..self.nodes.len() {
@@ -31,12 +31,12 @@ impl Graph {
         }
         self.retain_nodes(|at, _| !gone.contains(&at));
         self.fold_integers()?;
-        // What only the folded nodes read.
+        // Removes constants that only the folded nodes read.
         self.prune();
         Ok(())
     }
 
-    /// What a node yields that only reads a constant; `None` when it computes something.
+    /// The result of a node that only reads a constant; `None` for a node that computes something.
     fn reading(&self, node: &Node) -> Option<Arc<Tensor>> {
         let constant = self.constant_of(node.input(0)?)?;
         match &node.op {
@@ -46,9 +46,9 @@ impl Graph {
         }
     }
 
-    /// Gives the `f32` constant `value` other contents of the same shape. It may be a constant or what
-    /// [`Graph::fold_constants`] makes one of, such as the `Cast` of a weight that is stored as fp16: that node is then
-    /// dropped and an f32 constant takes its place, so that nothing is rounded.
+    /// Replaces the contents of the `f32` constant called `name`; the shape stays. The value may also be one that
+    /// [`Graph::fold_constants`] would fold, such as the `Cast` of a weight stored as fp16: the node is then replaced
+    /// by an f32 constant, so that nothing is rounded.
     pub fn replace_constant(&mut self, name: &str, tensor: &Tensor) -> Result<(), GraphError> {
         tensor.checked()?;
         tensor.f32()?;
@@ -78,29 +78,29 @@ impl Graph {
         Ok(())
     }
 
-    /// Replaces nodes by their results where these depend on integers and known shapes alone. ONNX Runtime
-    /// computes them. Weights, and what is made of them, stay as they are.
+    /// Replaces nodes that depend only on constant integers and known shapes by their results, which ONNX Runtime
+    /// computes. Weights, and values computed from them, stay as they are.
     pub fn fold_integers(&mut self) -> Result<(), GraphError> {
-        // A shape that has become known makes further ones known.
+        // Folding can make further shapes known.
         while self.fold_once(is_integer)? {}
         Ok(())
     }
 
-    /// Replaces nodes by their results where these depend on constants alone, weights among them: a matrix that is transposed
-    /// first becomes a weight of its own.
+    /// Replaces all nodes that depend only on constants, including weights, by their results: a transposed matrix, for
+    /// example, becomes a weight itself.
     pub fn fold_everything(&mut self) -> Result<(), GraphError> {
         while self.fold_once(|_| true)? {}
         self.prune();
         Ok(())
     }
 
-    /// One round, with the constants of the elements that `counts` says.
+    /// Folds once, from constants of the element types for which `counts` is true.
     fn fold_once(&mut self, counts: impl Fn(ElementType) -> bool) -> Result<bool, GraphError> {
         let mut known: HashSet<ValueId> = self
             .constants()
             .filter(|value| self.element(*value).is_some_and(&counts))
             .collect();
-        // Shapes that are known, results that ONNX Runtime computes, and the nodes of both.
+        // Known shapes, results that ONNX Runtime computes, and the nodes of both.
         let mut shapes = Vec::new();
         let mut computed = Vec::new();
         let mut gone = HashSet::new();
@@ -138,7 +138,7 @@ impl Graph {
         Ok(true)
     }
 
-    /// The result of a `Shape`, where it is known.
+    /// The output and the result of a `Shape` node, if it is known.
     fn known_lens(&self, node: &Node) -> Option<(ValueId, Vec<i64>)> {
         if node.op != Op::from(Reshaping::SHAPE) {
             return None;
@@ -168,7 +168,7 @@ impl Graph {
         chains.inputs.clear();
         chains.outputs.clone_from(&wanted);
         for value in &wanted {
-            // Neither type nor shape has to be given.
+            // Outputs need no type or shape.
             chains.value_mut(*value).fact = Fact::default();
         }
         chains.retain_nodes(|_, node| !node.makes().any(|value| self.constant_of(value).is_some()));
@@ -179,7 +179,7 @@ impl Graph {
         Ok(wanted.into_iter().zip(tensors).collect())
     }
 
-    /// Works out what follows from constants that have become known.
+    /// Infers types and shapes that newly known constants determine.
     fn infer_unknown(&mut self) {
         for index in 0..self.nodes.len() {
             self.infer(index);
@@ -194,7 +194,7 @@ fn is_integer(element: ElementType) -> bool {
     )
 }
 
-/// A constant as floats of the type `to`; `None` for other casts.
+/// A constant of floats cast to the float type `to`; `None` for other casts.
 fn cast(tensor: &Arc<Tensor>, to: ElementType) -> Option<Arc<Tensor>> {
     match (&tensor.data, to) {
         (Element::F16(values), ElementType::F32) => {

@@ -1,8 +1,8 @@
-//! A network whose graph says how many images a batch has, or computes with that number, for any number of them.
+//! Makes the batch of a network free if its graph has a fixed number of images, or computes with that number.
 //!
-//! Exporters write the batch into the targets of reshapes, as a number or as a chain of nodes from the shape of the input.
-//! The chains are computed for two batches: what comes out the same is a constant, and a target that grows with the batch
-//! in one place has a -1 there.
+//! Exporters write the batch into the shapes of reshapes, as a number or as a chain of nodes from the shape of the
+//! input. The chains are evaluated for two sizes of the batch: an equal result becomes a constant, and a shape with
+//! one length proportional to the batch gets a -1 there.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,8 +17,9 @@ use crate::onnx::Tensor;
 const BATCH: &str = "N";
 
 impl Graph {
-    /// Frees the first dimension of the input `input`, whose others are `inner`, and makes constants of all shapes that do
-    /// not depend on it. Whether the result is the same network for every batch must be tried by running it.
+    /// Frees the first dimension of `input`, whose other dimensions are `inner`, and makes constants of all shapes
+    /// that do not depend on it. Callers must run the result to find out whether it is the same network for every
+    /// batch.
     ///
     /// # Errors
     /// When ONNX Runtime cannot compute the shapes.
@@ -66,7 +67,7 @@ impl Graph {
         Ok(())
     }
 
-    /// The graph for a batch of known size, with all shapes that follow.
+    /// The graph for a fixed batch, with all shapes inferred.
     fn of_batch(&self, input: ValueId, batch: usize, inner: &[usize]) -> Result<Self, GraphError> {
         let mut graph = self.clone();
         let lens: Vec<usize> = std::iter::once(batch)
@@ -88,7 +89,7 @@ impl Graph {
         found
     }
 
-    /// In a file for one image, lets constant targets of reshapes that keep a first length of 1 keep any.
+    /// In a graph for one image, frees the length 1 at the start of constant shapes of reshapes.
     fn free_targets(&mut self, input: ValueId, inner: &[usize]) {
         let mut one = self.clone();
         let lens: Vec<usize> = std::iter::once(1).chain(inner.iter().copied()).collect();
@@ -118,8 +119,8 @@ impl Graph {
         }
     }
 
-    /// Writes a constant that is repeated for each image and joined to its values, such as the class token of a transformer,
-    /// as a sum: the values with a margin of zeros, and the constant with zeros where the values are.
+    /// Rewrites the concatenation of a value with a constant that is repeated for each image, such as the class token
+    /// of a transformer, as a sum: the value padded with zeros, plus the constant padded with zeros.
     fn spread_by_sums(&mut self, two: &Self) {
         for node in std::mem::take(&mut self.nodes) {
             if let Some((data, pads, constant)) = self.spread(&node, two) {
@@ -137,7 +138,7 @@ impl Graph {
         }
     }
 
-    /// For a `Concat` of one value with constants: that value, its margins, and what is to be added then.
+    /// For a `Concat` of one value with constants: that value, its padding, and the constant to add.
     fn spread(&self, node: &Node, two: &Self) -> Option<(ValueId, Vec<i64>, Tensor)> {
         let Op::Moves(Moves::Concat { axis }) = node.op else {
             return None;
@@ -190,7 +191,7 @@ impl Graph {
         Some((data, pads, Tensor::new(shape, numbers)))
     }
 
-    /// The constant that a value is, or of which it is a repetition.
+    /// The constant that a value is, or from which it is expanded.
     fn repeated(&self, value: ValueId) -> Option<&Arc<Tensor>> {
         let known = self.constant_of(value);
         known.or_else(|| {
@@ -201,8 +202,8 @@ impl Graph {
     }
 }
 
-/// A target that is as those for two and for three images say: where they differ as the batch does, -1, or 0 where there is
-/// a -1 already and the batch stays in its place.
+/// Merges the shapes for two and for three images: the length that is proportional to the batch becomes -1, or 0 if
+/// there is a -1 already and the input's dimension is the batch, too. `None` if they differ otherwise.
 fn free_target(two: &Tensor, three: &Tensor, graphs: [&Graph; 2], node: &Node) -> Option<Vec<i64>> {
     let (two, three) = (two.i64().ok()?, three.i64().ok()?);
     let mut target = two.to_vec();

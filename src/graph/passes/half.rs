@@ -12,15 +12,14 @@ use crate::graph::{Graph, GraphError, Op};
 use crate::onnx::{Element, ElementType, Tensor};
 
 impl Graph {
-    /// The graph with weights and operators in fp16. Inputs and outputs keep their types; the last softmax, and what is
-    /// computed of its result, stay in fp32, because probabilities near 1 are what fp16 tells apart worst. Others, those of
-    /// attention, are computed in fp32 too, and their results rounded.
+    /// Converts weights and operators to fp16. Inputs and outputs keep their types. The last softmax, and everything
+    /// computed from its result, stay in fp32, because in 0..=1 the steps of fp16 are widest near 1. Other softmaxes, those of attention, are computed in fp32, and their results are rounded.
     ///
     /// # Errors
-    /// [`GraphError::Model`] names an operator that has no type here, or a weight that fp16 cannot express.
+    /// [`GraphError::Model`] names an operator that is not supported, or a weight that is out of the range of fp16.
     pub fn to_half(&self) -> Result<Self, GraphError> {
         let mut from = self.clone();
-        // Weights that are stored in fp16 already have a `Cast` behind them.
+        // Weights already stored as fp16 are followed by a `Cast`.
         from.fold_constants()?;
         from.round_kernels_to_half(0);
         let mut half = Self::new(&from.name);
@@ -67,16 +66,16 @@ impl Graph {
 struct Half<'a> {
     from: &'a Graph,
     made: Graph,
-    /// What inputs and computed values have become.
+    /// The new values of inputs and results.
     computed: HashMap<ValueId, ValueId>,
-    /// Constants and cast values in the type in which they are read.
+    /// Constants and casts, by the type in which they are read.
     read: HashMap<(ValueId, ElementType), ValueId>,
     /// Values of `from` that are computed in fp32.
     single: HashSet<ValueId>,
 }
 
 impl Half<'_> {
-    /// `is_rounded`: whether its results are rounded, whatever it computes in.
+    /// `is_rounded`: whether its results are rounded to fp16, whatever type they are computed in.
     fn node(&mut self, node: &Node, is_rounded: bool) -> Result<(), GraphError> {
         if let Op::Other(other) = &node.op {
             return Err(unusable(&format!(
@@ -128,7 +127,7 @@ impl Half<'_> {
                 fact.element = Some(element);
             }
             let mut name = self.from.name_of(*output).to_owned();
-            // The name stays with the value that the outside sees.
+            // An output keeps its name.
             if self.from.outputs.contains(output) && fact.element == Some(ElementType::F16) {
                 name += ".half";
             }
@@ -145,7 +144,7 @@ impl Half<'_> {
         Ok(())
     }
 
-    /// A value to be read by an operator that computes in `element`; what holds no floats stays as it is.
+    /// A value as read by an operator that computes in `element`; values that are no floats are left alone.
     fn input(
         &mut self,
         id: ValueId,
@@ -171,7 +170,7 @@ impl Half<'_> {
                 Some(ElementType::F16 | ElementType::F32)
                     if self.made.element(computed) != Some(element) =>
                 {
-                    // Not numbered: the graph is joined with others.
+                    // Without a number in its name, because the graph will be joined with others.
                     let of = if element == ElementType::F16 {
                         "half"
                     } else {
@@ -189,7 +188,7 @@ impl Half<'_> {
     }
 }
 
-/// Floats in half precision; a bound that is out of its range becomes infinite, which bounds as well.
+/// Floats converted to fp16; a clip bound that is out of range becomes infinite, which has the same effect.
 fn halved(name: &str, tensor: &Arc<Tensor>, is_weight: bool) -> Result<Arc<Tensor>, GraphError> {
     let Element::F32(values) = &tensor.data else {
         return Ok(Arc::clone(tensor));
@@ -221,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    /// `clip(x · w)`, its softmax as output, with a bound that fp16 cannot express.
+    /// `clip(x · w)` followed by a softmax as output, with a bound that is out of the range of fp16.
     fn graph(weight: f32) -> Graph {
         let mut graph = Graph::new("test");
         let x = graph.input("x", ElementType::F32, &[Dim::from("N"), 2.into()]);
@@ -251,7 +250,7 @@ mod tests {
         }
         let w = half.find("w").unwrap();
         assert_eq!(half.element(w), Some(ElementType::F16));
-        // The softmax reads what was cast, and computes in fp32.
+        // The softmax reads a cast value and computes in fp32.
         let softmax = half.find("softmax").unwrap();
         assert_eq!(half.element(softmax), Some(ElementType::F32));
     }

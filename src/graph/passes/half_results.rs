@@ -1,4 +1,4 @@
-//! fp16 as hardware has it that computes in it, on a computer that does not.
+//! Reproduces the results of hardware that computes in fp16 on a computer without fp16.
 
 use std::sync::Arc;
 
@@ -11,9 +11,10 @@ use crate::graph::{Graph, Op};
 use crate::onnx::{Element, ElementType, Tensor};
 
 impl Graph {
-    /// A graph with fp16 values as one that computes in fp32 and rounds each of them to fp16, in which what is over 65504 is
-    /// infinite. ONNX Runtime by itself does neither: where a processor has no fp16 it keeps results in fp32 from
-    /// operator to operator (as of version 1.32), so that a network that overflows in fp16 gives finite results.
+    /// Converts a graph with fp16 values to one that computes in fp32 and rounds each of these values to fp16; values
+    /// over 65504 become infinite. ONNX Runtime does neither itself: on a processor without fp16 it keeps results in
+    /// fp32 from operator to operator (as of version 1.32), so that a network that overflows in fp16 gives finite
+    /// results.
     #[must_use]
     pub fn rounding_to_half(&self) -> Self {
         let mut graph = self.clone();
@@ -54,12 +55,12 @@ impl Graph {
             graph.nodes.push(node);
             graph.nodes.extend(rounded);
         }
-        // The places of the nodes have changed.
+        // The indices of the nodes have changed.
         graph.retain_nodes(|_, _| true);
         graph
     }
 
-    /// Makes a value one of fp32; whether it was one of fp16.
+    /// Changes the type of an fp16 value to fp32; returns whether it was fp16.
     fn widen(&mut self, value: ValueId) -> bool {
         let fact = &mut self.value_mut(value).fact;
         let is_half = fact.element == Some(ElementType::F16);
@@ -69,7 +70,7 @@ impl Graph {
         is_half
     }
 
-    /// A new value of the shape of another one.
+    /// A new value with the shape of another.
     fn like(&mut self, value: ValueId, what: &str, element: ElementType) -> ValueId {
         let fact = Fact::of(Some(element), self.fact(value).shape.clone());
         let name = format!("{}.{what}", self.name_of(value));
@@ -86,7 +87,7 @@ fn cast(from: ValueId, to: ValueId, element: ElementType) -> Node {
     }
 }
 
-/// Whether its results are numbers that it read, so that nothing is to be rounded.
+/// Whether its results are copies of its inputs, which need no rounding.
 fn is_exact(op: &Op) -> bool {
     matches!(
         op,
@@ -128,18 +129,18 @@ mod tests {
     #[test]
     fn results_are_rounded_and_overflow() {
         let half = product(1.001, 1.0).to_half().unwrap();
-        // Read back as from a file.
+        // Written and read again, as through a file.
         let half = Graph::from_onnx(&half.to_onnx()).unwrap();
-        // 1025 · (1 + 2^-10) = 1026.00098; halves are whole numbers there.
+        // 1025 · (1 + 2^-10) = 1026.00098; fp16 has steps of 1 there.
         assert_eq!(
             run(&half.rounding_to_half(), 1025.0).to_bits(),
             1026.0_f32.to_bits()
         );
-        // What one operator gives is too large, and small again after the next.
+        // The first product overflows; the second would make it small again.
         let large = product(300.0, 0.001).to_half().unwrap();
         assert!(run(&large.rounding_to_half(), 300.0).is_infinite());
         assert!(run(&large.rounding_to_half(), 200.0).is_finite());
-        // What has no halves stays as it is.
+        // A graph without fp16 stays the same.
         let whole = product(1.001, 1.0);
         assert_eq!(whole.rounding_to_half(), whole);
     }

@@ -1,4 +1,4 @@
-//! Rounding the kernels of convolutions to fp16, so that the rounding errors of one kernel cancel.
+//! Rounding the kernels of convolutions to fp16 so that the rounding errors within each kernel cancel.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use crate::graph::{Graph, Op};
 use crate::onnx::Tensor;
 
 impl Graph {
-    /// Rounds the kernels of convolutions that have more than one tap to numbers that fp16 can hold, if they have `fewest`
-    /// numbers in all; they stay fp32 constants. The taps of one kernel read neighbouring pixels, which are nearly alike, so
-    /// what rounding changes in their sum shifts every result, while the rest averages out: see [`round_kernel`].
+    /// Rounds the kernels of convolutions with more than one tap to values that fp16 can hold, if they have at least
+    /// `fewest` elements; they stay fp32 constants. The taps of a kernel read neighbouring pixels, which are similar,
+    /// so an error in the sum of the taps shifts every result, while other errors average out: see [`round_kernel`].
     pub fn round_kernels_to_half(&mut self, fewest: usize) {
         let kernels = self.nodes.iter().filter_map(|node| {
             matches!(node.op, Op::Conv(_) | Op::ConvTranspose(_))
@@ -34,8 +34,9 @@ impl Graph {
     }
 }
 
-/// Rounds the taps of a kernel to fp16 so that their sum is kept: the largest first, each with the rounding errors of those before it added. The
-/// smallest, whose steps are the finest, absorb the rest. A value beyond the range of fp16 stays as it is.
+/// Rounds the taps of a kernel to fp16 and keeps their sum: from the largest to the smallest, each with the rounding
+/// errors of the previous ones added. The smallest, which have the finest steps, absorb the rest. A value beyond the
+/// range of fp16 stays as it is.
 fn round_kernel(taps: &mut [f32]) {
     let mut order: Vec<&mut f32> = taps.iter_mut().collect();
     order.sort_by(|a, b| b.abs().total_cmp(&a.abs()));
@@ -62,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_kernel_keeps_its_sum() {
-        // Each rounds down by nearly half a step of 2^-11 when it is rounded by itself.
+        // Rounded to the nearest, each loses almost half a step of 2^-11.
         let mut taps = [0.600_24, 0.600_24, 0.600_24, 0.600_24, -0.01];
         let before: f64 = taps.iter().map(|tap| f64::from(*tap)).sum();
         let nearest: f64 = taps.iter().map(|tap| f64::from(f16::from_f32(*tap))).sum();
@@ -73,7 +74,7 @@ mod tests {
         for tap in taps {
             assert_eq!(f16::from_f32(tap).to_f32().to_bits(), tap.to_bits());
         }
-        // Of none and of what is out of range nothing is made.
+        // An empty kernel, and one out of range.
         let mut out = [70_000.0, 0.1];
         round_kernel(&mut out);
         assert_eq!(out[0].to_bits(), 70_000.0_f32.to_bits());

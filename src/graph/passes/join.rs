@@ -3,15 +3,15 @@
 use crate::graph::value::ValueId;
 use crate::graph::{Graph, GraphError};
 
-/// Where the values of a graph are that was appended to another one.
+/// The values of a graph after it was appended to another one.
 #[derive(Debug)]
 pub struct Joined(Vec<ValueId>);
 
 impl Joined {
-    /// The value of the whole that a value of the appended graph has become.
+    /// The value that a value of the appended graph became.
     ///
     /// # Panics
-    /// When it is a value of another graph.
+    /// If `value` belongs to another graph.
     #[must_use]
     pub fn get(&self, value: ValueId) -> ValueId {
         self.0[value.index()]
@@ -19,7 +19,7 @@ impl Joined {
 }
 
 impl Graph {
-    /// Puts `prefix` before the name of every value and node, so that two graphs can be joined.
+    /// Prepends `prefix` to the name of every value and node, so that two graphs can be joined.
     pub fn prefix(&mut self, prefix: &str) {
         self.names.clear();
         for (index, value) in self.values.iter_mut().enumerate() {
@@ -33,9 +33,9 @@ impl Graph {
         }
     }
 
-    /// Appends another graph. `connect` says which of its inputs are which values of this graph; its other
-    /// inputs become inputs, and its outputs become outputs, of the whole. No two values may have one name
-    /// (see [`Graph::prefix`]); outputs of this graph stay outputs.
+    /// Appends another graph. `connect` pairs inputs of it with values of this graph; its other inputs become inputs
+    /// of the whole, its outputs become outputs. Names must be unique (see [`Graph::prefix`]). Outputs of this graph
+    /// stay outputs.
     pub fn append(
         &mut self,
         other: Self,
@@ -54,7 +54,7 @@ impl Graph {
                 joined.push(*known);
                 continue;
             }
-            // A value that nothing needs has no name any more.
+            // A removed value has given up its name.
             if other.names.get(&value.name) == Some(&id) {
                 if self.names.contains_key(&value.name) {
                     return Err(GraphError::Model(format!(

@@ -1,4 +1,4 @@
-//! Other versions of ONNX's operators: the same graph as an older or newer runtime reads it.
+//! Converts graphs to other versions of ONNX's operators, for older and newer runtimes.
 
 use std::ops::RangeInclusive;
 
@@ -8,13 +8,13 @@ use crate::graph::ops::{
 use crate::graph::structure::Node;
 use crate::graph::{Graph, GraphError, Op};
 
-/// Versions that graphs are converted between. In 13 the last of the operators used here took its present meaning
-/// (`Softmax` along one axis); 21 is the newest that ONNX Runtime of two years ago reads. Older and newer files are
-/// brought into it by [`Graph::plain`].
+/// The versions that graphs are converted between. In version 13 the last of the operators used here got its present
+/// meaning (`Softmax` along one axis); 21 is the newest that two-year-old releases of ONNX Runtime read. Files of
+/// older and newer versions are brought into this range by [`Graph::plain`].
 pub const OPSETS: RangeInclusive<i64> = 13..=21;
 
 impl Graph {
-    /// The graph in another version of the standard operators.
+    /// Converts the graph to another version of the standard operators.
     ///
     /// # Errors
     /// [`GraphError::Model`] names the first operator that this version does not have.
@@ -61,10 +61,11 @@ impl Graph {
         Ok(graph)
     }
 
-    /// A node as the version spells it: what was an attribute is an input, or the other way round.
+    /// A node in the form of a version: attributes become inputs, or inputs attributes.
     fn respelled(&mut self, mut node: Node, version: i64) -> Result<Node, GraphError> {
         match &mut node.op {
-            // Of sums the axes are an input in all versions from 13 on, of indices an attribute.
+            // The axes are an attribute of `ArgMax` and `ArgMin` in all versions, and an input of `ReduceSum` in all
+            // from 13 on.
             Op::Reduce(reduce) if !is_index(reduce.kind) && reduce.kind != ReduceKind::Sum => {
                 if version >= 18 {
                     if let Some(axes) = reduce.axes.take() {
@@ -86,7 +87,7 @@ impl Graph {
             Op::Moves(Moves::Split { count, .. })
                 if node.inputs.get(1).copied().flatten().is_none() =>
             {
-                // Equal parts: how many is said from 18 on, and seen by the outputs before.
+                // For equal parts, their number is an attribute since 18; before, it is the number of outputs.
                 *count = (version >= 18).then_some(node.outputs.len() as i64);
             }
             _ => {}
@@ -99,7 +100,7 @@ fn is_index(kind: ReduceKind) -> bool {
     matches!(kind, ReduceKind::ArgMax | ReduceKind::ArgMin)
 }
 
-/// The version since which an operator can be spelled as this one is, 13 at least; `None` where that is not known.
+/// The first version, at least 13, that has this operator with these attributes and types; `None` if it is unknown.
 fn since(node: &Node) -> Option<i64> {
     let given = |at: usize| node.inputs.get(at).copied().flatten().is_some();
     Some(match &node.op {
@@ -159,7 +160,7 @@ mod tests {
         (graph, x)
     }
 
-    /// Reductions whose axes are an attribute in some versions and an input in others, and a split into equal parts.
+    /// Reductions, whose axes are an attribute or an input depending on the version, and a split into equal parts.
     #[test]
     fn what_is_an_attribute_in_one_version_is_an_input_in_another() {
         let (mut graph, x) = with_input();
@@ -180,7 +181,7 @@ mod tests {
         for version in OPSETS {
             let converted = graph.to_opset(version).unwrap();
             assert_eq!(run(&converted), expected, "{version}");
-            // And back.
+            // Converted back.
             assert_eq!(run(&converted.to_opset(17).unwrap()), expected, "{version}");
         }
     }

@@ -7,7 +7,8 @@ use crate::graph::value::ValueId;
 use crate::graph::{AutoPad, Graph, Op};
 
 impl Graph {
-    /// Moves margins of zeros into the convolutions that alone read them, so that padding is seen as a whole.
+    /// Merges zero padding into the convolutions that are its only reader, so that all padding of a convolution is in
+    /// one place.
     pub fn merge_pads(&mut self) {
         let mut gone = HashSet::new();
         for index in 0..self.nodes.len() {
@@ -27,8 +28,8 @@ impl Graph {
         self.prune();
     }
 
-    /// Where the node at `index` is a margin of zeros around pixels: the convolution that alone reads it, what is
-    /// padded, and the padding of both.
+    /// If the node at `index` is zero padding of pixels: the convolution that is its only reader, the value that is
+    /// padded, and the total padding.
     fn pad_of_conv(&self, index: usize) -> Option<(usize, ValueId, Vec<i64>)> {
         let node = self.nodes.get(index)?;
         let Op::Moves(Moves::Pad {

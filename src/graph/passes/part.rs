@@ -1,4 +1,4 @@
-//! Cutting a part out of a graph, and dropping what nothing needs.
+//! Extracting a part of a graph, and removing what is not needed.
 
 use std::collections::HashSet;
 
@@ -6,17 +6,17 @@ use crate::graph::value::{Fact, ValueId};
 use crate::graph::{Graph, GraphError};
 
 impl Graph {
-    /// Makes no output of any value.
+    /// Removes all outputs; their values stay.
     pub fn clear_outputs(&mut self) {
         self.outputs.clear();
     }
 
-    /// Drops the output `value` from the list of outputs (the value stays until [`Graph::prune`]).
+    /// Removes `value` from the outputs; the value itself stays until [`Graph::prune`].
     pub fn remove_output(&mut self, value: ValueId) {
         self.outputs.retain(|output| *output != value);
     }
 
-    /// Makes an input of a constant or computed value.
+    /// Turns a constant or computed value into an input.
     pub fn make_input(&mut self, value: ValueId) {
         if let Some(index) = self.value(value).producer {
             self.retain_nodes(|at, _| at != index);
@@ -28,7 +28,8 @@ impl Graph {
         }
     }
 
-    /// Drops nodes and constants that no output needs. Inputs stay, used or not. Other values keep their identity.
+    /// Removes nodes and constants that no output needs. Inputs stay, used or not. Identities of other values stay
+    /// valid.
     pub fn prune(&mut self) {
         let mut needed = vec![false; self.values.len()];
         for output in &self.outputs {
@@ -59,7 +60,7 @@ impl Graph {
         }
     }
 
-    /// Gives up a value that nothing needs: its name is free again, and its contents are freed.
+    /// Removes a value that is not needed: frees its name and its contents.
     fn drop_value(&mut self, id: ValueId) {
         let value = self.value_mut(id);
         value.fact = Fact::default();
@@ -70,9 +71,9 @@ impl Graph {
         }
     }
 
-    /// The part of the graph that computes `outputs` from `inputs`; what computes the inputs is left out. Its values are
-    /// known by the same identities. Fails when an output depends on another input of the graph, or is no
-    /// computed value.
+    /// The part of the graph that computes `outputs` from `inputs`, without the nodes that compute `inputs`.
+    /// Identities of values stay valid. Fails if an output depends on another input of the graph, or is not a computed
+    /// value.
     pub fn part(&self, inputs: &[ValueId], outputs: &[ValueId]) -> Result<Self, GraphError> {
         let mut part = self.clone();
         let given: HashSet<ValueId> = inputs.iter().copied().collect();

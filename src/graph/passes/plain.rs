@@ -1,5 +1,5 @@
-//! A network from any exporter in the form that the rest of the program works on: operators of one version, in single
-//! precision, without what only training needs.
+//! Converts a network from any exporter to the form that the rest of the program expects: operators of one version, in
+//! single precision, without nodes that only training needs.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use super::OPSETS;
 pub const READABLE: std::ops::RangeInclusive<i64> = 9..=24;
 
 impl Graph {
-    /// The graph in single precision, with the operators of version [`OPSET`]. One with operators that are passed on as they
-    /// are keeps its own version.
+    /// The graph in single precision, with the operators of version [`OPSET`]. A graph with operators of no family
+    /// keeps its version.
     ///
     /// # Errors
-    /// [`GraphError::Model`] names a version that is too old or too new, or a node that cannot be written otherwise.
+    /// [`GraphError::Model`] names a version that is too old or too new, or a node that cannot be converted.
     pub fn plain(mut self) -> Result<Self, GraphError> {
         if !READABLE.contains(&self.opset) {
             return Err(GraphError::Model(format!(
@@ -37,12 +37,12 @@ impl Graph {
         if self.nodes.iter().any(is_other) {
             return Ok(self);
         }
-        // Nothing that is known here was spelled again after the last of them.
+        // No operator of a family has changed its form since the last of these versions.
         self.opset = self.opset.min(*OPSETS.end());
         self.to_opset(OPSET)
     }
 
-    /// Computes in fp32 what is computed in fp16.
+    /// Converts fp16 to fp32.
     fn widen_half(&mut self) -> Result<(), GraphError> {
         let constants: Vec<ValueId> = self.constants().collect();
         for value in constants {
@@ -79,7 +79,7 @@ impl Graph {
         Ok(())
     }
 
-    /// Writes what was an attribute before version 13 as the input that it is since.
+    /// Converts what were attributes before version 13 to inputs.
     fn raise(&mut self) -> Result<(), GraphError> {
         for index in 0..self.nodes.len() {
             let Some(mut node) = self.nodes.get(index).cloned() else {
@@ -128,7 +128,7 @@ impl Graph {
                     .to_vec()
             }
             Op::Softmax(softmax) => {
-                // Before version 13 all dimensions from the axis on were taken together.
+                // Before version 13, all dimensions from the axis on were combined.
                 let rank = node.inputs.first().copied().flatten();
                 let rank = rank.and_then(|x| self.shape(x)).map(<[_]>::len);
                 let is_last = rank.is_some_and(|rank| wrap(softmax.axis, rank) == Some(rank - 1));
@@ -148,7 +148,7 @@ impl Graph {
         Ok(())
     }
 
-    /// Writes each `Gelu`, which version [`OPSET`] does not have, as the operators that it is made of.
+    /// Rewrites each `Gelu`, which version [`OPSET`] does not have, with simpler operators.
     fn write_out_gelu(&mut self) {
         use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI};
         for node in std::mem::take(&mut self.nodes) {
@@ -183,8 +183,8 @@ impl Graph {
         }
     }
 
-    /// Writes each product with a constant matrix and a sum with a constant vector after it as one `Gemm`, where a matrix
-    /// is multiplied: the form that layouts, derivatives and formats know best.
+    /// Rewrites each product with a constant matrix, and the addition of a constant vector that follows, as one
+    /// `Gemm`, if the other factor is a matrix: layouts, gradient rules and formats support that form best.
     pub fn join_linear(&mut self) {
         for index in 0..self.nodes.len() {
             let Some((left, right, bias)) = self.linear_at(index) else {
@@ -198,7 +198,7 @@ impl Graph {
         self.prune();
     }
 
-    /// What the sum at `index` is made of.
+    /// The factors and the vector of the addition at `index`.
     fn linear_at(&self, index: usize) -> Option<(ValueId, ValueId, ValueId)> {
         let node = self.nodes.get(index)?;
         if node.op != Op::from(Elementwise::Add) {
@@ -231,7 +231,7 @@ fn older(name: &str, opset: i64, node: &Node) -> GraphError {
     ))
 }
 
-/// A tensor of fp16 in fp32.
+/// An fp16 tensor in fp32.
 fn widened(tensor: &Tensor) -> Option<Tensor> {
     let Element::F16(values) = &tensor.data else {
         return None;

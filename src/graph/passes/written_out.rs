@@ -1,4 +1,4 @@
-//! Operators that some formats have not, written as arithmetic.
+//! Rewrites operators that some formats lack as arithmetic.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,8 @@ use crate::graph::structure::Node;
 use crate::graph::value::{ValueId, wrap};
 use crate::graph::{Graph, Op};
 
-/// The error function of numbers that are not negative: `1 - (a₁t + a₂t² + … + a₅t⁵) · exp(-x²)` with `t = 1 / (1 + px)`, off by
-/// 1.5·10⁻⁷ at most (Abramowitz and Stegun 1964, 7.1.26). First p, then a₁ to a₅.
+/// Coefficients of the error function for x ≥ 0: `1 - (a₁t + a₂t² + … + a₅t⁵) · exp(-x²)` with `t = 1 / (1 + px)`,
+/// with an error of at most 1.5·10⁻⁷ (Abramowitz and Stegun 1964, 7.1.26). First p, then a₁ to a₅.
 const ERF: [f64; 6] = [
     0.327_591_1,
     0.254_829_592,
@@ -19,7 +19,7 @@ const ERF: [f64; 6] = [
 ];
 
 impl Graph {
-    /// Writes each `LayerNormalization` and each `Erf` as sums, products, means, roots and exponentials.
+    /// Rewrites each `LayerNormalization` and each `Erf` as sums, products, means, roots and exponentials.
     pub fn write_out_norms_and_erf(&mut self) {
         let reads = self.nodes.iter().flat_map(Node::reads);
         let read: HashSet<ValueId> = reads.chain(self.outputs.iter().copied()).collect();
@@ -33,7 +33,7 @@ impl Graph {
                 Op::Elementwise(Elementwise::Erf) => self.written_out_erf(&node),
                 _ => None,
             };
-            // The last step has the node's own name and result.
+            // The last node takes over the original node's name and result.
             if written.is_none() {
                 self.push_node(node);
             }
@@ -87,7 +87,7 @@ impl Graph {
         let falling = self.op(Elementwise::Exp, &[falling]);
         let rest = self.mul(sum?, falling);
         let positive = self.sub(one, rest);
-        // Never a division by zero; what it changes is below all other numbers.
+        // Avoids a division by zero; smaller than any other term.
         let least = self.number(1e-30);
         let divisor = self.add(size, least);
         let sign = self.div(x, divisor);
@@ -95,7 +95,7 @@ impl Graph {
     }
 
     fn mean_along(&mut self, value: ValueId, axes: &[i64]) -> ValueId {
-        // An input since version 18.
+        // The axes are an attribute before version 18, an input since.
         if self.opset < 18 {
             return self.op(Reduce::along(ReduceKind::Mean, axes, true), &[value]);
         }
@@ -103,7 +103,7 @@ impl Graph {
         self.op(Reduce::new(ReduceKind::Mean, true), &[value, axes])
     }
 
-    /// A node that makes the first result of another one.
+    /// Adds a node that computes the first result of `of`.
     fn stand_in(&mut self, of: &Node, op: Elementwise, operands: &[ValueId]) -> Option<()> {
         let output = of.output()?;
         self.push_node(Node {
@@ -180,7 +180,7 @@ mod tests {
             let y = graph.op_named(norm, operands, "y");
             graph.output(y);
             let mut values = numbers(2 * 48, 3.0);
-            // Far from zero, and all the same.
+            // Far from zero, and all equal.
             values.iter_mut().take(48).for_each(|value| *value += 100.0);
             values
                 .iter_mut()

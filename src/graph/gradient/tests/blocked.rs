@@ -1,4 +1,4 @@
-//! Convolutions in ONNX Runtime's blocked layout, with the activations that they apply themselves.
+//! Convolutions in ONNX Runtime's blocked layout, with fused activations.
 
 use super::reference::{Array, Slide, check_single, conv};
 use super::windows::{attributes, padding, slide};
@@ -9,7 +9,7 @@ use crate::graph::value::as_ints;
 use crate::graph::{Dim, Graph, Op, ValueId};
 use crate::onnx::{ElementType, Session, Tensor};
 
-/// What follows a convolution in the same node.
+/// A fused activation, a different one for each turn.
 fn fused(turn: usize) -> Fused {
     let clip = Fused::Clip {
         low: 0.0,
@@ -34,7 +34,7 @@ fn shaped(graph: &mut Graph, value: ValueId, shape: &[usize]) -> ValueId {
     graph.reshape(value, &as_ints(shape))
 }
 
-/// Into and out of blocks of channels, and a depthwise convolution between.
+/// Conversions to and from the blocked layout, with a depthwise convolution between.
 #[test]
 fn depthwise_convolutions() {
     let Some(block) = block_size() else {
@@ -87,7 +87,7 @@ fn depthwise_convolutions() {
     assert!(checked > 20, "{checked} of 60 geometries");
 }
 
-/// Both ways of the kernel's gradient: fewer channels before than behind, and the other way round.
+/// Both forms of the kernel's gradient: with fewer input than output channels, and with more.
 #[test]
 fn pointwise_convolutions() {
     let Some(block) = block_size() else {
@@ -105,7 +105,7 @@ fn pointwise_convolutions() {
             pads: [0; 4],
             output: size,
         };
-        // Below, between and above the bounds of the activations, and not near them.
+        // Values below, between and above the bounds of the activations, but not near them.
         let most = 0.3 / from as f64;
         let inputs = [
             Array::random(&mut random, &[1, from, size[0], size[1]], -1.0, 1.0),
@@ -115,7 +115,7 @@ fn pointwise_convolutions() {
                 data: (0..to).map(|at| [-1.0, 0.65, 3.0][at % 3]).collect(),
             },
         ];
-        // Made of a plain kernel by one node, or in another way: the rule knows the first.
+        // The kernel is reordered by one node, which the rule recognises, or in another way.
         let by_one_node = turn % 2 == 0;
         check_single(
             &format!("blocked Conv {turn}, {from} to {to} channels, {fused:?}"),

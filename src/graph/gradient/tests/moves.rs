@@ -1,4 +1,4 @@
-//! Operators that cut, join, pick and choose; normalisation; the loss.
+//! Operators that slice, join, index and select; normalisation; the loss.
 
 use super::reference::{Array, check_single};
 use super::spelled;
@@ -7,7 +7,7 @@ use crate::graph::attributes::Attribute;
 use crate::graph::{CrossEntropy, Graph, ValueId};
 use crate::onnx::{ElementType, Tensor, cast_target};
 
-/// Checks a graph that must know its lengths.
+/// Checks a graph whose lengths must be known.
 fn check_fixed(
     name: &str,
     random: &mut Random,
@@ -122,7 +122,7 @@ fn margins_of_each_mode() {
             });
         }
     }
-    // A negative margin cuts.
+    // Negative padding crops.
     let inputs = [random.tensor(&[3, 4], -1.0, 1.0)];
     check("Pad", &mut random, &inputs, &|graph, x| {
         let pads = graph.ints(&[-1, 2, 0, -2]);
@@ -236,7 +236,7 @@ fn powers_and_other_functions() {
 fn values_in_other_types() {
     let mut random = Random::new(209);
     let inputs = [random.tensor(&[2, 3], -1.0, 1.0)];
-    // A mask that is cast to numbers changes nothing; what goes around it does.
+    // Casting a mask to floats has no gradient; the path around it has one.
     check("Cast", &mut random, &inputs, &|graph, x| {
         let zero = graph.constant(Tensor::scalar(0.0_f64));
         let positive = graph.spelled("Greater", &[x[0], zero], &[]);
@@ -292,7 +292,7 @@ fn layer_normalization() {
     }
 }
 
-/// The error function by its series.
+/// The error function, by its Taylor series.
 fn erf(x: f64) -> f64 {
     let mut term = x;
     let mut sum = x;

@@ -1,12 +1,12 @@
-//! For operators that ONNX Runtime computes in single precision only: the forward pass in plain loops and double
-//! precision, whose central differences the rules are compared with.
+//! Operators that ONNX Runtime computes in single precision only are checked against plain loops in double precision:
+//! their central differences are compared with the gradients of the rules.
 
 use super::{Random, gradients, output_shapeless};
 use crate::graph::ops::ReduceKind;
 use crate::graph::{Dim, Graph, ValueId};
 use crate::onnx::{Element, ElementType, Session, Tensor};
 
-/// Numbers in row-major order.
+/// Values in row-major order.
 #[derive(Debug, Clone)]
 pub struct Array {
     pub shape: Vec<usize>,
@@ -14,7 +14,7 @@ pub struct Array {
 }
 
 impl Array {
-    /// Values that single precision holds exactly.
+    /// Random values that are exact in single precision.
     pub fn random(random: &mut Random, shape: &[usize], low: f64, high: f64) -> Self {
         let Element::F64(values) = random.tensor(shape, low, high).data else {
             unreachable!()
@@ -34,11 +34,11 @@ impl Array {
     }
 }
 
-/// At most this many elements of an input are compared.
+/// The most elements of an input that are compared.
 const MOST_ELEMENTS: usize = 48;
 
-/// Compares ONNX Runtime's forward pass of `build` with `reference`, and the rules' gradients in single
-/// precision by all `inputs` with central differences of `Σ r · reference`.
+/// Compares ONNX Runtime's forward pass of `build` with `reference`, and the rules' single-precision gradients with
+/// respect to all `inputs` with central differences of `Σ r · reference`.
 pub fn check_single(
     name: &str,
     random: &mut Random,
@@ -120,7 +120,7 @@ pub fn check_single(
     }
 }
 
-/// How a two-dimensional window slides: `[rows, columns]`, and the pads at the top, left, bottom and right.
+/// The geometry of a two-dimensional window, each as `[rows, columns]`, with pads at the top, left, bottom and right.
 #[derive(Debug, Clone)]
 pub struct Slide {
     pub kernel: [usize; 2],
@@ -131,13 +131,13 @@ pub struct Slide {
 }
 
 impl Slide {
-    /// The pixel under tap `tap` of window `window`, `None` in the padding and beyond.
+    /// The pixel under tap `tap` of window `window`; `None` in the padding.
     fn pixel(&self, axis: usize, window: usize, tap: usize, len: usize) -> Option<usize> {
         let at = window * self.strides[axis] + tap * self.dilations[axis];
         at.checked_sub(self.pads[axis]).filter(|at| *at < len)
     }
 
-    /// For each output pixel the input pixels under the window with their taps.
+    /// Calls `visit` for each output pixel with the pairs of input pixel and tap under its window.
     fn each(&self, size: [usize; 2], mut visit: impl FnMut(usize, &[(usize, usize)])) {
         for row in 0..self.output[0] {
             for column in 0..self.output[1] {
@@ -191,7 +191,7 @@ pub fn conv(x: &Array, w: &Array, bias: Option<&Array>, slide: &Slide, groups: u
     }
 }
 
-/// The mean under each window, padding counted as zeros or not at all.
+/// Average pooling; padding counts as zeros or not at all.
 pub fn average(x: &Array, slide: &Slide, padding_counts: bool) -> Array {
     let size = [x.shape[2], x.shape[3]];
     let within = |axis: usize, window: usize, tap: usize| {
@@ -215,7 +215,7 @@ pub fn average(x: &Array, slide: &Slide, padding_counts: bool) -> Array {
     })
 }
 
-/// The largest under each window.
+/// Maximum pooling.
 pub fn largest(x: &Array, slide: &Slide) -> Array {
     pool(x, slide, &|_, values| {
         values.iter().copied().fold(f64::MIN, f64::max)

@@ -1,4 +1,4 @@
-//! What concerns a graph and not a single rule: from where on it can be trained, dropout, the loss's value.
+//! Tests of whole graphs instead of single rules: how far back they can be trained, dropout, the value of the loss.
 
 use super::Random;
 use crate::graph::gradient::{Mask, WithoutRule};
@@ -23,7 +23,7 @@ fn training_begins_after_the_last_operators_without_a_rule() {
     let late = graph.op_named(Elementwise::Floor, &[between], "late");
     graph.nodes.last_mut().unwrap().name = "the late one".into();
     let scaled = graph.mul(late, w);
-    // A branch around the late one, and the shape of a value without a rule, which is in nobody's way.
+    // A branch that bypasses `late`, and the shape of a value without a rule, which blocks no gradient.
     let branch = graph.op(Elementwise::Abs, &[early]);
     let shape = graph.shape_of(early);
     let branch = graph.reshape_to(branch, shape);
@@ -40,7 +40,7 @@ fn training_begins_after_the_last_operators_without_a_rule() {
     );
     assert_eq!(found.from, [early, late]);
 
-    // From there on it can indeed be differentiated, although computed by operators that have no rule.
+    // From there on the graph can be differentiated, although operators without a rule compute it.
     let loss = graph.reduce_all(ReduceKind::Sum, output);
     gradients(&mut graph.clone(), loss, &[late, w]).unwrap();
     let error = gradients(&mut graph.clone(), loss, &[x]).unwrap_err();
@@ -127,7 +127,7 @@ fn dropout_drops_the_same_in_both_directions_and_in_each_repetition_of_a_step() 
         (masks[1].input.as_str(), &step[1]),
     ];
     let results = session.run(&inputs, &["y", "dx"]).unwrap();
-    // The input is 1 everywhere, so that what is kept and its gradient are equal.
+    // The input is 1 everywhere, so the result and its gradient are both the mask.
     assert_eq!(results[0], results[1]);
     let kept = results[0]
         .f32()
@@ -157,7 +157,7 @@ fn cross_entropy_is_that_of_pytorch() {
         0.5, -1.0, 2.0, 1.5, 0.25, -0.75, -2.0, 0.0, 1.0, 0.1, 0.2, 0.3,
     ];
     let weights = Some(vec![0.5, 2.0, 1.0]);
-    // torch.nn.CrossEntropyLoss(weight, label_smoothing) of these logits with the classes 2, 0, 1, 1.
+    // The values of torch.nn.CrossEntropyLoss(weight, label_smoothing) for these logits and the classes 2, 0, 1, 1.
     for (smoothing, class_weights, expected) in [
         (0.0, None, 0.755_734_742_765),
         (0.0, weights.clone(), 0.965_192_314_792),

@@ -5,7 +5,7 @@ use super::{Random, check};
 use crate::graph::attributes::Attribute;
 use crate::graph::{Graph, ValueId};
 
-/// A function of each value for itself, in single precision.
+/// Checks a function of each element, in single precision.
 fn check_each(random: &mut Random, operator: &str, range: (f64, f64), f: &dyn Fn(f64) -> f64) {
     let shape = [random.len(), random.len() + 1];
     let x = Array::random(random, &shape, range.0, range.1);
@@ -24,7 +24,7 @@ fn check_each(random: &mut Random, operator: &str, range: (f64, f64), f: &dyn Fn
 #[test]
 fn hard_activations() {
     let mut random = Random::new(100);
-    // Ranges without the corners.
+    // Ranges without the points where the function is not differentiable.
     for range in [(-2.4, 2.4), (2.6, 4.0), (-4.0, -2.6)] {
         check_each(&mut random, "HardSigmoid", range, &|x| {
             (0.2 * x + 0.5).clamp(0.0, 1.0)
@@ -46,7 +46,7 @@ fn ints(values: &[usize]) -> Attribute {
     Attribute::Ints(values.iter().map(|value| *value as i64).collect())
 }
 
-/// How a case says where padding goes.
+/// How a case specifies its padding.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Padding {
     Pads,
@@ -54,7 +54,7 @@ pub(super) enum Padding {
     Valid,
 }
 
-/// A window of random geometry that fits a map of `size`, with at least one window.
+/// A window of random geometry that fits at least once on a map of `size`.
 pub(super) fn slide(random: &mut Random, size: [usize; 2], padding: Padding, pool: bool) -> Slide {
     let mut slide = Slide {
         kernel: [1; 2],
@@ -66,7 +66,7 @@ pub(super) fn slide(random: &mut Random, size: [usize; 2], padding: Padding, poo
     for (at, len) in size.into_iter().enumerate() {
         slide.kernel[at] = 1 + random.below(4);
         slide.strides[at] = 1 + random.below(3);
-        // ONNX Runtime takes no dilation with SAME.
+        // ONNX Runtime supports no dilation with SAME padding.
         let most = if matches!(padding, Padding::Same { .. }) {
             1
         } else {
@@ -77,14 +77,15 @@ pub(super) fn slide(random: &mut Random, size: [usize; 2], padding: Padding, poo
             slide.kernel[at] -= 1;
         }
         if pool && matches!(padding, Padding::Same { .. }) {
-            // ONNX Runtime's pools compute a negative SAME padding where windows lie apart, or refuse it.
+            // With strides larger than the kernel, SAME padding would be negative, which ONNX Runtime's pools reject
+            // or miscompute.
             slide.strides[at] = slide.strides[at].min(slide.kernel[at]);
         }
         let extent = (slide.kernel[at] - 1) * slide.dilations[at] + 1;
         let (before, after) = match padding {
             Padding::Valid => (0, 0),
             Padding::Pads => {
-                // A pool must have a pixel under each window.
+                // A pool needs a pixel under each window.
                 let most = if pool { slide.kernel[at] } else { 4 };
                 (random.below(most), random.below(most))
             }
@@ -173,7 +174,7 @@ fn dense_convolutions() {
         let channels = [1, 1 + random.below(4), 1 + random.below(4)];
         check_conv(&mut random, turn, channels);
     }
-    // Enough channels for the form with one product for each tap.
+    // Enough channels for the form of the gradient with one product for each tap.
     for turn in 0..12 {
         check_conv(&mut random, turn, [1, 16, 2]);
     }
@@ -355,11 +356,11 @@ fn prelu_with_a_slope_for_each_channel_or_one_for_all() {
     }
 }
 
-/// Before this version of the operators what ONNX Runtime infers about the number of windows with `ceil_mode` is
-/// not always what it then computes.
+/// In older versions of the operators, the number of windows that ONNX Runtime infers with `ceil_mode` is not always
+/// the one that it computes.
 const WITH_CEILINGS: i64 = 22;
 
-/// Values that are at least 0.05 apart, in random order.
+/// Values at least 0.05 apart, in random order.
 fn apart(random: &mut Random, shape: &[usize]) -> Array {
     let len: usize = shape.iter().product();
     let mut data: Vec<f64> = (0..len)
@@ -374,7 +375,7 @@ fn apart(random: &mut Random, shape: &[usize]) -> Array {
     }
 }
 
-/// Windows beyond the floor of the division, as long as they begin before the padding at the end.
+/// With `ceil_mode` a window may extend beyond the padded map, as long as it begins before the padding at the end.
 fn with_ceiling(slide: &mut Slide, size: [usize; 2]) {
     for (at, len) in size.into_iter().enumerate() {
         let extent = (slide.kernel[at] - 1) * slide.dilations[at] + 1;

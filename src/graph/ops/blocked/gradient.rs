@@ -1,4 +1,4 @@
-//! The gradients of operators on blocked values, which are made of such operators again.
+//! The gradients of operators on blocked values, which consist of the same operators.
 
 use super::super::{
     Activation, Arriving, Backward, GraphError, Op, Parts, Reshaping, Sliding, ValueId, Window,
@@ -16,7 +16,7 @@ pub(super) fn of(op: &Blocked, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts
             channels_last: true,
             ..
         } => return Err(unfit("is not trained to channels that come last")),
-        // Into the blocked layout: the gradient goes out of it.
+        // To the blocked layout: the gradient is converted back.
         Blocked::ReorderInput { .. } => {
             let (dy, x) = (at.dy()?, at.input(0)?);
             match came_from(b, dy) {
@@ -29,7 +29,7 @@ pub(super) fn of(op: &Blocked, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts
                 }
             }
         }
-        // Out of the blocked layout: the gradient goes into it.
+        // From the blocked layout: the gradient is converted to it.
         Blocked::ReorderOutput { .. } => {
             let dy = at.dy()?;
             b.op(Blocked::INPUT, &[dy])
@@ -42,12 +42,12 @@ fn unfit(text: &str) -> GraphError {
     GraphError::Model(format!("a blocked convolution {text}"))
 }
 
-/// A blocked value `[N, C, H, W]` as a plain one, or as `[N, H, W, C]`.
+/// Converts a blocked value to `[N, C, H, W]`, or to `[N, H, W, C]` if `last` is set.
 fn plain(b: &mut Backward<'_>, value: ValueId, channels: usize, last: bool) -> ValueId {
     b.op(Blocked::output(channels, last), &[value])
 }
 
-/// The plain value `[N, C, H, W]` of which a blocked one was made, if it was.
+/// The plain value `[N, C, H, W]` that a blocked one was converted from, if it was.
 fn came_from(b: &Backward<'_>, value: ValueId) -> Option<ValueId> {
     let is_reorder = |op: &Op| matches!(op, Op::Blocked(Blocked::ReorderInput { .. }));
     let node = b.maker(value, is_reorder)?;
@@ -55,10 +55,10 @@ fn came_from(b: &Backward<'_>, value: ValueId) -> Option<ValueId> {
         .filter(|_| node.op == Op::Blocked(Blocked::INPUT))
 }
 
-/// A convolution of blocked values, `x` and `y` `[N, C, H, W]`, both by `[…, b]` in memory. It is depthwise, with kernels `w`
-/// `[C, 1, h, w]`, or pointwise on one image, with `[C', C, 1, 1]`.
+/// A convolution whose input and output are blocked. It is depthwise, with kernels `w` `[C, 1, h, w]`, or pointwise on
+/// a single image, with kernels `[C', C, 1, 1]`.
 struct Numbers {
-    /// Of what comes before the activation.
+    /// The gradient before the fused activation.
     dy: ValueId,
     x: ValueId,
     w: ValueId,
@@ -69,9 +69,10 @@ struct Numbers {
     block: usize,
 }
 
-/// As the rule of the plain operator. Depthwise: `dx` is a convolution of `dy` with the taps in the opposite order, `dw`
-/// correlates `x` with `dy`, each of the N·C maps separately. Pointwise: `dx = wᵀ dy` and `dw = dy xᵀ`, each as a
-/// pointwise convolution again. `dbias` sums `dy` over the pixels. An activation that the node applies comes first.
+/// As for the plain operator. Depthwise: `dx` is a convolution of `dy` with the kernel reversed, and `dw` correlates
+/// `x` with `dy`, for each of the N·C maps separately. Pointwise: `dx = wᵀ dy` and `dw = dy xᵀ`, each computed as a
+/// pointwise convolution. `dbias` sums `dy` over the pixels. The gradient of a fused activation is applied to `dy`
+/// first.
 fn of_conv(sliding: &Sliding, fused: Fused, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     let (dy, x, w) = (at.dy()?, at.input(0)?, at.input(1)?);
     let kernel = b.lens_from(w, 2)?;
@@ -123,11 +124,11 @@ fn of_conv(sliding: &Sliding, fused: Fused, b: &mut Backward<'_>, at: &Arriving<
     Ok(vec![first.transpose()?, second, third])
 }
 
-/// Steep enough to make 1 of any number that is not tiny.
+/// Large enough to make 1 of any number that is not tiny, by multiplying and clipping.
 const STEEP: f32 = 1e30;
 
-/// The gradient before the activation that a convolution with the output `y` applies itself: `dy` where `y` is neither
-/// at the lower bound, 0, nor at the upper one.
+/// The gradient before the fused activation of a convolution with output `y`: `dy` where `y` is neither at the lower
+/// bound, 0, nor at the upper one, else 0.
 fn before_activation(
     fused: Fused,
     b: &mut Backward<'_>,
@@ -146,7 +147,7 @@ fn before_activation(
         }
     };
     let mask = mask(b, y, highest)?;
-    // What is the same for many pixels need not be repeated for them before it is multiplied.
+    // A gradient that is the same for many pixels is multiplied before it is repeated for them.
     let repeated = b.maker(dy, |op| matches!(op, Op::Reshaping(Reshaping::Expand)));
     let repeated = repeated.and_then(|node| Some((node.input(0)?, node.output()?)));
     if let Some((few, many)) = repeated {
@@ -157,8 +158,8 @@ fn before_activation(
     Ok(b.mul(dy, mask))
 }
 
-/// 1 where `0 < y < highest`, 0 elsewhere; of a blocked value that is between those bounds. As numbers, and by operators that
-/// run on all cores: ONNX Runtime makes numbers of truth values on one.
+/// 1 where `0 < y < highest`, else 0, for a blocked value between those bounds. It is computed as floats by operators
+/// that run on all cores: ONNX Runtime converts Booleans to floats on one core.
 pub(in crate::graph) fn mask(
     b: &mut Backward<'_>,
     y: ValueId,
@@ -173,8 +174,8 @@ pub(in crate::graph) fn mask(
     let Some(highest) = highest else {
         return Ok(above);
     };
-    // (1 where y > 0) - y / s + (highest / s - 1), over 0 between the bounds; s is the next power of two, so that nothing is
-    // rounded near them.
+    // (1 where y > 0) - y / s + (highest / s - 1) is greater than 0 between the bounds. s is the next power of two, so
+    // that no rounding occurs near them.
     let s = f64::from(highest).log2().ceil().exp2();
     let all: usize = b.lens_from(y, 0)?.iter().product();
     let pixels = all / block;
@@ -196,19 +197,19 @@ pub(in crate::graph) fn mask(
 }
 
 impl Numbers {
-    /// Number of blocks of all images of the input.
+    /// Number of blocks of channels in all images of the input.
     fn blocks(&self) -> usize {
         self.images * self.channels / self.block
     }
 
-    /// Whether it is a product of `w` `[C', each]` with the one image.
+    /// Whether it is a product of `w` `[C', each]` with a single image.
     fn is_pointwise(&self, each: usize) -> bool {
         let window = &self.window;
         let taps: usize = window.kernel.iter().product();
         each == self.channels && self.images == 1 && taps == 1 && window.input == window.output
     }
 
-    /// `wᵀ dy`.
+    /// The gradient `wᵀ dy` of the input of a pointwise convolution.
     fn by_input_of_product(&self, b: &mut Backward<'_>) -> ValueId {
         let w = came_from(b, self.w).unwrap_or_else(|| {
             let w = b.reshape(self.w, &as_ints(&[1, self.kernels, self.channels, 1]));
@@ -222,8 +223,9 @@ impl Numbers {
         dx
     }
 
-    /// `dy xᵀ`: the smaller of both becomes the image, whose channels are the pixels; the larger one is a kernel as it lies. Both
-    /// are padded with pixels of zeros where they do not make whole blocks.
+    /// The gradient `dy xᵀ` of the kernel of a pointwise convolution. The smaller factor becomes the image, with
+    /// pixels as channels; the larger one becomes the kernel, without being moved in memory. Both are padded with zero
+    /// pixels to whole blocks.
     fn by_kernel_of_product(&self, b: &mut Backward<'_>) -> ValueId {
         let (x, dy) = ((self.x, self.channels), (self.dy, self.kernels));
         let found = if self.channels <= self.kernels {
@@ -237,7 +239,7 @@ impl Numbers {
         b.reshape_like(found, self.w)
     }
 
-    /// The product over all pixels of two values with so many channels each.
+    /// The product of two values, each with its number of channels, summed over all pixels.
     fn product(
         &self,
         b: &mut Backward<'_>,
@@ -270,7 +272,7 @@ impl Numbers {
         let [before, after] = window
             .pads_backwards()
             .ok_or_else(|| unfit("leaves out pixels at the edge"))?;
-        // The kernel's taps in the opposite order.
+        // The kernel reversed.
         let taps: usize = window.kernel.iter().product();
         let blocks = self.channels / self.block;
         let kernel = b.reshape(self.w, &as_ints(&[blocks, taps, self.block]));
@@ -289,7 +291,7 @@ impl Numbers {
         Ok(dx)
     }
 
-    /// `dy` with zeros between its pixels, as many as the windows' steps leave out.
+    /// `dy` with `stride - 1` zeros after each pixel.
     fn spread(&self, b: &mut Backward<'_>) -> ValueId {
         let window = &self.window;
         let ([down, right], [height, width]) = (&window.strides[..], &window.output[..]) else {
@@ -298,7 +300,7 @@ impl Numbers {
         if (*down, *right) == (1, 1) {
             return self.dy;
         }
-        // Zeros to the right of each pixel, and below each line.
+        // Pad with zeros to the right of each pixel, and below each row.
         let lines = b.reshape(
             self.dy,
             &as_ints(&[self.blocks() * height, 1, *width, self.block]),
@@ -322,7 +324,7 @@ impl Numbers {
         let pads = [&window.before[..], &window.after[..]].concat();
         let sliding = Sliding::new(&window.dilations, &window.strides, &pads);
         let mut found = b.op(Blocked::conv(sliding, maps, Fused::Nothing), &[x, dy]);
-        // Pixels that the last window did not reach make taps that the kernel does not have.
+        // Pixels that the last window did not reach give extra taps, which are cut off.
         let taps: Vec<usize> = (0..2).map(|at| window.taps_reached(at)).collect();
         if taps != window.kernel {
             let blocks = self.blocks();

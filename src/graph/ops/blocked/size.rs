@@ -1,4 +1,4 @@
-//! Whether this machine's ONNX Runtime has the blocked layout, found by trying it.
+//! Finds out by a trial whether this machine's ONNX Runtime supports the blocked layout.
 
 use std::sync::OnceLock;
 
@@ -6,8 +6,8 @@ use super::{Blocked, Fused};
 use crate::graph::{Dim, Graph, Sliding};
 use crate::onnx::{ElementType, Session, Tensor};
 
-/// How many channels lie side by side in a blocked value on this machine; `None` where ONNX Runtime has no blocked
-/// layout, or not the one that is described here. Found once, by trying a small convolution.
+/// The number of channels in a block on this machine; `None` if ONNX Runtime has no blocked layout, or not the one
+/// described here. Determined once, with a small convolution.
 #[must_use]
 pub fn block_size() -> Option<usize> {
     static SIZE: OnceLock<Option<usize>> = OnceLock::new();
@@ -24,11 +24,11 @@ const TAPS: usize = 9;
 /// The upper bound of the activation.
 const HIGHEST: f32 = 40.0;
 
-/// Whether a depthwise convolution of values that are blocked by `size`, with an activation, and then a pointwise one give
-/// the right numbers.
+/// Whether a depthwise convolution with an activation, followed by a pointwise one, gives correct results in blocks of
+/// `size`.
 fn works(size: usize) -> Option<bool> {
     let pixels = SIDE * SIDE;
-    // Small whole numbers, so that the comparison can be exact.
+    // Small integers, so that results can be compared exactly.
     let small = |at: usize| ((at * 7 + at / 11) % 13) as f32 - 6.0;
     let x: Vec<f32> = (0..CHANNELS * pixels).map(small).collect();
     let depthwise: Vec<f32> = (0..CHANNELS * TAPS).map(|at| small(at + 5)).collect();
@@ -36,7 +36,7 @@ fn works(size: usize) -> Option<bool> {
     let x = Tensor::new([1, CHANNELS, SIDE, SIDE], x);
     let kernel = Tensor::new([CHANNELS, 1, 3, 3], blocked_by(size, &depthwise, TAPS));
     let matrix = Tensor::new([1, CHANNELS, CHANNELS, 1], pointwise.clone());
-    // The matrix again, transposed, for the form of it in which its rows come last.
+    // The transposed matrix, for the kernel layout in which its rows come last.
     let transposed: Vec<f32> = (0..CHANNELS * CHANNELS)
         .filter_map(|at| {
             pointwise
@@ -95,7 +95,7 @@ fn works(size: usize) -> Option<bool> {
     Some(found.first()?.f32().ok()? == expected)
 }
 
-/// The sum of a map `[SIDE, SIDE]` times a 3 × 3 kernel around the pixel `at`, zeros beyond the edge.
+/// The sum of a map `[SIDE, SIDE]` times a 3 × 3 kernel centred on pixel `at`, with zero padding.
 fn sum_under(map: &[f32], kernel: &[f32], at: usize) -> f32 {
     let mut sum = 0.0;
     for (tap, weight) in kernel.iter().enumerate() {
@@ -107,7 +107,7 @@ fn sum_under(map: &[f32], kernel: &[f32], at: usize) -> f32 {
     sum
 }
 
-/// `[C, len]` as `[C/size, len, size]`.
+/// Rearranges `[C, len]` to `[C/size, len, size]`.
 fn blocked_by(size: usize, values: &[f32], len: usize) -> Vec<f32> {
     values
         .chunks_exact(size * len)
@@ -131,7 +131,7 @@ mod tests {
             .collect();
         assert!(sizes.len() <= 1, "{sizes:?}");
         assert_eq!(block_size(), sizes.first().copied());
-        // Every processor of this kind has 128 bits at least, for which ONNX Runtime takes blocks of 8.
+        // Every x86-64 processor has 128-bit vectors, for which ONNX Runtime uses blocks of 8.
         if cfg!(target_arch = "x86_64") {
             assert!(block_size().is_some());
         }

@@ -1,12 +1,12 @@
-//! The gradients of operators that cut, join and pick.
+//! The gradients of operators that slice, join and index.
 
 use super::super::{
     Arriving, Backward, Elementwise, GraphError, Linear, Op, Parts, Reshaping, ValueId, wrap,
 };
 use super::{Moves, PadMode};
 
-/// Adds each value of `dy` to the place in the shape of `x` that `places` (indices into the flat `x`, as many
-/// as `dy` has values) says.
+/// Zeros in the shape of `x`, to which each value of `dy` is added at its index in `places` (indices into the
+/// flattened `x`, as many as `dy` has values).
 pub(in super::super) fn scatter(
     b: &mut Backward<'_>,
     x: ValueId,
@@ -28,8 +28,8 @@ pub(in super::super) fn scatter(
     b.reshape_like(sums, x)
 }
 
-/// The gradient of a node that only moves values of its first input: it is applied to their places, too, which says
-/// where each gradient belongs.
+/// The gradient of a node that only moves values of its first input. The node is also applied to the indices of the
+/// input's elements; the result says where to add each gradient.
 fn back_to_places(b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     let (dy, x) = (at.dy()?, at.input(0)?);
     let size = b.size_of(x);
@@ -41,15 +41,15 @@ fn back_to_places(b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
         *first = Some(places);
     }
     if let (Op::Moves(Moves::Pad { .. }), Some(value)) = (&at.node.op, inputs.get_mut(2)) {
-        // What would fill the margin has another type than places.
+        // The fill value does not have the type of indices.
         *value = None;
     }
     let places = b.op(at.node.op.clone(), &inputs);
     Ok(vec![Some(scatter(b, x, places, dy))])
 }
 
-/// Values picked along an axis: each gradient is added to where its value came from. For rows of a matrix as a
-/// product with a one-hot matrix, which is faster.
+/// Indexing along an axis: each gradient is added at its index. For rows of a matrix it is a product with a one-hot
+/// matrix, which is faster.
 pub(super) fn ungather(axis: i64, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     let (dy, data, indices) = (at.dy()?, at.input(0)?, at.input(1)?);
     let rank = |value| b.shape(value).map(<[_]>::len);
@@ -61,7 +61,7 @@ pub(super) fn ungather(axis: i64, b: &mut Backward<'_>, at: &Arriving<'_>) -> Pa
     let rows = b.gather(shape, first, 0);
     let step = b.int(1);
     let all = b.range(first, rows, step);
-    // Indices may count from the end.
+    // Indices may be negative.
     let indices = b.op(Elementwise::Mod, &[indices, rows]);
     let column = b.unsqueeze(indices, &[1]);
     let equal = b.equal(column, all);
@@ -70,7 +70,7 @@ pub(super) fn ungather(axis: i64, b: &mut Backward<'_>, at: &Arriving<'_>) -> Pa
     Ok(vec![Some(gradient), None])
 }
 
-/// Values in a row: each gets its part of `dy`.
+/// Concatenation: each value gets its part of `dy`.
 pub(super) fn apart(axis: i64, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     let dy = at.dy()?;
     let axes = b.ints(&[axis]);
@@ -90,7 +90,7 @@ pub(super) fn apart(axis: i64, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts
                 b.add(start, len)
             }
             (None, None) => {
-                // The length is known only when the graph runs.
+                // A length that is known only when the graph runs.
                 let shape = b.shape_of(part);
                 let len = b.gather(shape, axes, 0);
                 b.add(start, len)
@@ -105,7 +105,7 @@ pub(super) fn apart(axis: i64, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts
     Ok(parts)
 }
 
-/// Parts of a value: their gradients in a row. A part that the loss does not depend on has zeros.
+/// A split: the gradients of the parts are concatenated, with zeros for parts that do not contribute to the loss.
 pub(super) fn together(axis: i64, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     let mut parts = Vec::with_capacity(at.node.outputs.len());
     for (part, output) in at.upstream.iter().zip(&at.node.outputs) {
@@ -122,7 +122,7 @@ pub(super) fn together(axis: i64, b: &mut Backward<'_>, at: &Arriving<'_>) -> Pa
     Ok(vec![Some(b.concat(&parts, axis))])
 }
 
-/// A part of a value: zeros around its gradient.
+/// A slice: its gradient is padded with zeros.
 pub(super) fn uncut(b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     let Some(pads) = pads_around(b, at) else {
         return back_to_places(b, at);
@@ -131,7 +131,7 @@ pub(super) fn uncut(b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     Ok(vec![Some(b.pad(dy, &pads))])
 }
 
-/// How many values lie before and after a part that was cut out with steps of 1.
+/// How many elements lie before and after a slice with steps of 1, in each dimension.
 fn pads_around(b: &Backward<'_>, at: &Arriving<'_>) -> Option<Vec<i64>> {
     let Op::Moves(Moves::Slice(cut)) = &at.node.op else {
         return None;
@@ -150,8 +150,8 @@ fn pads_around(b: &Backward<'_>, at: &Arriving<'_>) -> Option<Vec<i64>> {
     Some(pads)
 }
 
-/// A value with a margin: the gradient without it. Where the margin repeats or mirrors the value, its gradients
-/// are added to what it was made of.
+/// Padding: the gradient is cropped. If the padding repeats or mirrors the value, its gradients are added to the
+/// elements that it repeats.
 pub(super) fn unpad(mode: PadMode, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
     if mode != PadMode::Constant {
         return back_to_places(b, at);

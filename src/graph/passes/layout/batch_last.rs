@@ -1,7 +1,8 @@
-//! The operators of mobile networks on values in rows with the batch last, where ONNX Runtime has no blocked layout: `[C, H·W·B]`.
+//! The operators of mobile networks on rows with the batch last, `[C, H·W·B]`, used if ONNX Runtime has no blocked
+//! layout.
 //!
-//! Each channel of a depthwise convolution on a small image is a product, `Y[c] = T[c] · X[c]`, where the Toeplitz
-//! matrix `T[c]` holds the kernel's values at the places where the window meets the image.
+//! A depthwise convolution of a small image is a matrix product for each channel, `Y[c] = T[c] · X[c]`, where the
+//! Toeplitz matrix `T[c]` has the kernel's values at the places where the window covers the image.
 
 use crate::graph::ops::Linear;
 use crate::graph::{GraphError, Node, ValueId, Window};
@@ -27,7 +28,7 @@ impl Layout<'_> {
         Ok(())
     }
 
-    /// `W · X`, `[C', C]` times `[C, columns]`, and the convolution's bias, if it has one.
+    /// `W · X`, `[C', C]` times `[C, columns]`, plus the convolution's bias, if it has one.
     fn product(
         &mut self,
         node: &Node,
@@ -41,8 +42,8 @@ impl Layout<'_> {
         if to <= from {
             return Ok(self.graph.op(Linear::GEMM, &[w, x, bias]));
         }
-        // A bias is the weight of a channel of ones. Adding such a channel to the smaller side of the product costs
-        // less than adding the bias to the larger one, and its gradient comes with that of the weights.
+        // A bias is the weight of an additional channel of ones. Appending it to the smaller factor costs less than
+        // adding the bias to the larger result, and its gradient is computed with that of the weights.
         let ones = Tensor::new([1, columns], vec![1.0_f32; columns]);
         let ones = self.graph.constant(ones);
         let x = self.graph.concat(&[x, ones], 0);

@@ -1,9 +1,9 @@
-//! The operators of mobile networks on values in rows in ONNX Runtime's blocked layout.
+//! The operators of mobile networks on rows in ONNX Runtime's blocked layout.
 //!
-//! A value in rows is `[1, C', B·H, W]` there, in memory `[C'/b, B, H, W, b]`: blocks of b channels, C' being C padded with
-//! zero channels to a multiple of b. All images together are one image for a pointwise convolution; for a depthwise one each
-//! block of each image is a block of channels of its own, `[1, C'·B, H, W]`, and the kernels are repeated. So
-//! nothing has to be moved from one operator to the next.
+//! A value in rows has the shape `[1, C', B·H, W]`, in memory `[C'/b, B, H, W, b]`: blocks of b channels, where C' is
+//! C padded with zero channels to a multiple of b. A pointwise convolution treats all images as one; a depthwise one
+//! treats each block of each image as a block of channels, `[1, C'·B, H, W]`, with repeated kernels. So no value has
+//! to be moved between operators.
 
 use crate::graph::ops::{Activation, Blocked, Conv, Fused, Moves, Reshaping};
 use crate::graph::value::as_ints;
@@ -12,16 +12,16 @@ use crate::onnx::Tensor;
 
 use super::{Layout, Placed, lacks};
 
-/// With more numbers under its window an unfolded value is too large to be worth it.
+/// With more values under its window, an unfolded value is too large to be faster.
 const MOST_UNDER_WINDOW: usize = 80;
 
 impl Layout<'_> {
-    /// Channels padded to whole blocks, C'.
+    /// The number of channels padded to whole blocks, C'.
     pub(super) fn padded(&self, channels: usize) -> usize {
         channels.next_multiple_of(self.block.unwrap_or(1))
     }
 
-    /// Appends zeros to the lengths of a value until they are `to`.
+    /// Pads a value with zeros at the end of each dimension, from the lengths `from` to `to`.
     fn pad(&mut self, value: ValueId, from: &[usize], to: &[usize]) -> ValueId {
         if from == to {
             return value;
@@ -31,7 +31,7 @@ impl Layout<'_> {
         self.graph.pad(value, &pads)
     }
 
-    /// `[B, C, H, W]` as rows.
+    /// Converts `[B, C, H, W]` to rows.
     pub(super) fn rows_of_planes(&mut self, planes: ValueId, value: &Placed) -> ValueId {
         let transposed = self.graph.transpose(planes, &[1, 0, 2, 3]);
         let from = [1, value.channels, self.batch * value.height, value.width];
@@ -42,7 +42,7 @@ impl Layout<'_> {
         self.graph.op(Blocked::INPUT, &[transposed])
     }
 
-    /// Rows as `[B, C, H, W]`.
+    /// Converts rows to `[B, C, H, W]`.
     pub(super) fn planes_of_rows(&mut self, rows: ValueId, value: &Placed) -> ValueId {
         let padded = self.padded(value.channels);
         let plain = self.graph.op(Blocked::output(padded, false), &[rows]);
@@ -51,7 +51,7 @@ impl Layout<'_> {
         self.first_channels(planes, value.channels)
     }
 
-    /// The first `channels` along the second dimension.
+    /// The first `channels` of the second dimension.
     pub(super) fn first_channels(&mut self, value: ValueId, channels: usize) -> ValueId {
         if channels == self.padded(channels) {
             return value;
@@ -60,8 +60,8 @@ impl Layout<'_> {
         self.graph.op(Moves::SLICE, &[value, begin, end, axis])
     }
 
-    /// A weight, seen as `from`, padded with zeros to the matrix `to` and blocked along its first dimension:
-    /// `[1, to[0], to[1], 1]`. Done once for a constant, in each step for a weight that is trained.
+    /// A weight, reshaped to `from`, padded with zeros to the matrix `to` and blocked along its first dimension: `[1,
+    /// to[0], to[1], 1]`. Computed once for a constant, in each step for a trained weight.
     fn blocked_weight(
         &mut self,
         id: ValueId,
@@ -98,7 +98,7 @@ impl Layout<'_> {
         Ok(Some(self.pad(bias, &[channels], &[self.padded(channels)])))
     }
 
-    /// The activation that follows a convolution and nothing else does, with its node.
+    /// The activation that is the only reader of a convolution, if it can be fused, and its node.
     fn activation_after(&self, node: &Node) -> Option<(Fused, &Node)> {
         let output = node.output()?;
         let mut users = self.back.consumers(output);
@@ -123,7 +123,8 @@ impl Layout<'_> {
         Some((fused, user))
     }
 
-    /// A convolution of blocked values, with what follows it; its output of `channels` is noted in rows.
+    /// A convolution of blocked values with the fused activation; its result, with `channels` channels, is stored in
+    /// rows.
     fn blocked_conv(
         &mut self,
         node: &Node,
@@ -175,7 +176,7 @@ impl Layout<'_> {
         Ok(())
     }
 
-    /// Each channel of each image is a channel of a blocked value, with the kernel of its channel.
+    /// Each channel of each image becomes a channel of a blocked value, with the kernel of that channel.
     pub(super) fn blocked_depthwise(
         &mut self,
         node: &Node,
@@ -210,15 +211,15 @@ impl Layout<'_> {
         Ok(())
     }
 
-    /// What belongs to each block, `[blocks, len]`, for each image: `[blocks, B, len]`.
+    /// Repeats the parameters of each block, `[blocks, len]`, for each image: `[blocks, B, len]`.
     fn repeated(&mut self, value: ValueId, [blocks, len]: [usize; 2]) -> ValueId {
         let value = self.reshape(value, &[blocks, 1, len]);
         let shape = self.graph.ints(&as_ints(&[blocks, self.batch, len]));
         self.graph.op(Reshaping::Expand, &[value, shape])
     }
 
-    /// Whether this is a dense convolution of so few channels and taps that they are better unfolded, as the first one of a
-    /// network usually is.
+    /// Whether this is a dense convolution of so few channels and taps that it is faster unfolded, usually the first
+    /// one of a network.
     pub(super) fn is_thin(&self, node: &Node) -> bool {
         let dense = matches!(node.op, Op::Conv(Conv { group: 1, .. }));
         let kernel = self.kernel_shape(node);
@@ -226,8 +227,8 @@ impl Layout<'_> {
             if dense && channels * down * right <= MOST_UNDER_WINDOW)
     }
 
-    /// Such a convolution as two: the first makes a channel of each channel under each tap (im2col), the second is a
-    /// pointwise one.
+    /// Rewrites such a convolution as two: the first makes a channel of each channel at each tap (im2col), the second
+    /// is pointwise.
     pub(super) fn unfolded(&mut self, node: &Node, input: &Placed) -> Result<(), GraphError> {
         let (Some(x), Some(kernel)) = (node.input(0), node.input(1)) else {
             return Err(lacks(node, "kernel"));
@@ -242,7 +243,7 @@ impl Layout<'_> {
         let padded = self.padded(under);
         let mut ones = vec![0.0_f32; padded * under];
         for at in 0..under {
-            // The kernel that has a 1 at this channel and tap alone.
+            // A kernel that is 1 at this channel and tap only.
             if let Some(place) = ones.get_mut(at * under + at) {
                 *place = 1.0;
             }

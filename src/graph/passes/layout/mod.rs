@@ -1,15 +1,16 @@
-//! The back of a network, rewritten for training: pixels and images are laid out together.
+//! The back of a network, rewritten for training in a layout that combines the pixels of all images.
 //!
-//! Inside, a value is *in rows*: the pixels of all images side by side, channel by channel. In that layout a pointwise
-//! convolution is one product over the whole batch, forward and in both its gradients. There are two kinds of rows:
+//! Within it, a value is *in rows*: the pixels of all images side by side, channel by channel. In this layout a
+//! pointwise convolution is a single product over the whole batch, and so are both its gradients. There are two kinds
+//! of rows:
 //!
-//! * *Blocked* (`blocked.rs`), where ONNX Runtime has a blocked layout of b channels: a row holds b channels, pixel by pixel, as
-//!   its fast convolutions have it.
-//! * *Batch last* (`batch_last.rs`), elsewhere: a row is a channel, and its columns go by pixel, image. Pointwise convolutions
-//!   are products of matrices, depthwise ones on small images too.
+//! * *Blocked* (`blocked.rs`), if ONNX Runtime has a blocked layout of b channels: a row holds b channels of all
+//!   pixels, in the layout of its fast convolutions.
+//! * *Batch last* (`batch_last.rs`), otherwise: a row is a channel, and its columns are ordered by pixel, then image.
+//!   Pointwise convolutions are matrix products, and so are depthwise ones on small images.
 //!
-//! Every other operator works on *planes*, the usual `[B, C, H, W]`; a value that is needed in the other layout is
-//! transposed once.
+//! Every other operator works on *planes*, the usual `[B, C, H, W]`. A value that is needed in the other layout is
+//! converted once.
 
 mod batch_last;
 mod blocked;
@@ -23,23 +24,23 @@ use crate::graph::value::as_ints;
 use crate::graph::{Dim, Graph, GraphError, Node, Op, ValueId, Window};
 use crate::onnx::Tensor;
 
-/// With the batch last, images with more pixels keep their pointwise convolutions in planes.
+/// With the batch last, pointwise convolutions of larger images, in pixels, stay in planes.
 const MAX_PIXELS: usize = 256;
 
-/// Where a value of the back is in the new graph, in one layout or both.
+/// A value of the back in the new graph, in one or both layouts.
 #[derive(Debug, Clone)]
 struct Placed {
     channels: usize,
     height: usize,
     width: usize,
-    /// Blocked: `[1, C', B·H, W]` with C padded to whole blocks; batch last: `[C, H·W·B]`.
+    /// Blocked: `[1, C', B·H, W]`, with C padded to whole blocks. Batch last: `[C, H·W·B]`.
     rows: Option<ValueId>,
-    /// `[B, C, H, W]`, or `[B, C]` where the network has it so.
+    /// `[B, C, H, W]`, or `[B, C]` if the network has it in that shape.
     planes: Option<ValueId>,
 }
 
 impl Placed {
-    /// Channels, height, width; in rows.
+    /// A value in rows, with its channels, height and width.
     fn in_rows([channels, height, width]: [usize; 3], rows: ValueId) -> Self {
         Self {
             channels,
@@ -50,7 +51,7 @@ impl Placed {
         }
     }
 
-    /// Channels, height, width; in planes.
+    /// A value in planes, with its channels, height and width.
     fn in_planes([channels, height, width]: [usize; 3], planes: ValueId) -> Self {
         Self {
             channels,
@@ -72,13 +73,14 @@ impl Placed {
 
 /// Appends the back of a network to `graph` for a batch of fixed size and returns its output as `[B, D]`.
 ///
-/// `back` has one input, the cut, `f32[N, C, H, W]` or tokens `f32[N, T, C]`, and one output `f32[N, D]`. Its constants are copied except
-/// for those of `trained`, which names the values of `graph` that take their places, in any shape with as many elements.
-/// `cut` is the value that takes the input's place for B images; its shape is given without the batch.
-/// `block` is how many channels make a block of the [blocked layout](crate::graph::ops::block_size), if there is one.
+/// `back` has one input, the cut, `f32[N, C, H, W]` or tokens `f32[N, T, C]`, and one output `f32[N, D]`. Its
+/// constants are copied, except those in `trained`, which maps them to values of `graph` that take their places, in
+/// any shape with as many elements. `cut` replaces the input for B images; its shape is given without the batch.
+/// `block` is the number of channels in a block of the [blocked layout](crate::graph::ops::block_size), if there is
+/// one.
 ///
 /// # Errors
-/// [`GraphError::Model`] names a value whose shape cannot be known.
+/// [`GraphError::Model`] names a value whose shape is unknown.
 pub fn append_in_rows(
     graph: &mut Graph,
     back: &Graph,
@@ -95,7 +97,7 @@ pub fn append_in_rows(
     let [output] = *back.outputs() else {
         return Err(wrong("it has more than one output"));
     };
-    // Shapes for this batch, so that everything is known beforehand.
+    // A fixed batch, so that all shapes are known.
     let mut fixed = back.clone();
     let lens = std::iter::once(batch).chain(shape.iter().copied());
     fixed.set_input_shape(input, &lens.map(Dim::Fixed).collect::<Vec<_>>());
@@ -111,7 +113,7 @@ pub fn append_in_rows(
     layout
         .values
         .insert(input, Placed::in_planes(size_of_inner(shape), cut));
-    // Worth it for depthwise convolutions only: the others are as fast in planes.
+    // Only depthwise convolutions are faster in the blocked layout.
     layout.block = block.filter(|_| {
         let mut nodes = fixed.nodes().iter();
         nodes.any(|node| layout.depthwise(node).is_some())
@@ -131,12 +133,12 @@ struct Layout<'a> {
     graph: &'a mut Graph,
     back: &'a Graph,
     batch: usize,
-    /// Channels in a block, when values in rows are blocked.
+    /// Channels in a block, if rows are blocked.
     block: Option<usize>,
     trained: &'a BTreeMap<ValueId, ValueId>,
-    /// Values of the back that do not depend on the cut, in the new graph.
+    /// Values that do not depend on the cut, in the new graph.
     copies: HashMap<ValueId, ValueId>,
-    /// Those that do.
+    /// Values that depend on it.
     values: HashMap<ValueId, Placed>,
 }
 
@@ -181,7 +183,7 @@ impl Layout<'_> {
                 _ if self.block.is_some() && self.is_thin(node) => self.unfolded(node, &input),
                 _ => self.in_planes(node),
             },
-            // Of zeros that pad a block others, or their derivatives, would make what is not finite.
+            // The zero channels that pad a block must not become infinite or NaN, nor their derivatives.
             op if op.per_element()
                 && (op.finite_at_zero() || self.padded(input.channels) == input.channels)
                 && self.all_in_rows(node, &input) =>
@@ -288,8 +290,8 @@ impl Layout<'_> {
         self.graph.reshape(value, &as_ints(shape))
     }
 
-    /// A value that does not depend on the cut in the new graph, where it is put if it is not there; a trained weight in
-    /// the shape that the network has it in.
+    /// A value that does not depend on the cut, copied to the new graph when it is first needed; a trained weight in
+    /// its original shape.
     fn constant(&mut self, id: ValueId) -> Result<ValueId, GraphError> {
         if let Some(weight) = self.trained.get(&id) {
             let shape = self.shape(id)?;
@@ -300,7 +302,7 @@ impl Layout<'_> {
         }
         let tensor = self.constant_value(id)?;
         let name = self.back.name_of(id);
-        // A graph can hold the network several times.
+        // A graph can contain the network several times.
         let known = self.graph.find(name).filter(|known| {
             let known = self.graph.constant_of(*known);
             known.is_some_and(|known| Arc::ptr_eq(known, &tensor))
@@ -317,7 +319,7 @@ impl Layout<'_> {
         })
     }
 
-    /// A weight in another shape: folded into a constant, or a node when it is trained.
+    /// A weight in another shape: a new constant, or a node for a trained weight.
     fn shaped(&mut self, id: ValueId, shape: &[usize]) -> Result<ValueId, GraphError> {
         if let Some(weight) = self.trained.get(&id) {
             return Ok(self.reshape(*weight, shape));
@@ -333,7 +335,7 @@ impl Layout<'_> {
             .unwrap_or_default()
     }
 
-    /// The window of a depthwise convolution that can be done in rows.
+    /// The window of a depthwise convolution that can be computed in rows.
     fn depthwise(&self, node: &Node) -> Option<Window> {
         let Op::Conv(Conv { sliding, group }) = &node.op else {
             return None;
@@ -352,8 +354,7 @@ impl Layout<'_> {
         window.filter(|window| window.pads_backwards().is_some())
     }
 
-    /// Whether all inputs of an operator on elements are in rows of one size, numbers that are the same for all elements
-    /// apart.
+    /// Whether all inputs of an operator on elements are in rows of one size, or scalars.
     fn all_in_rows(&self, node: &Node, input: &Placed) -> bool {
         let mut inputs = node.inputs.iter().flatten();
         inputs.all(|id| match self.values.get(id) {
@@ -362,7 +363,7 @@ impl Layout<'_> {
         })
     }
 
-    /// An operator that works on each element by itself, in rows.
+    /// Computes an operator on elements in rows.
     fn elementwise(&mut self, node: &Node, input: &Placed) -> Result<(), GraphError> {
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for id in &node.inputs {
@@ -384,11 +385,11 @@ impl Layout<'_> {
             && output.is_some_and(|shape| shape.get(1) == Some(&input.channels))
     }
 
-    /// The mean over the pixels of a value in rows, in planes.
+    /// The mean over the pixels of a value in rows; the result is in planes.
     fn pool(&mut self, node: &Node, input: &Placed) -> Result<(), GraphError> {
         let x = node.input(0).ok_or_else(|| lacks(node, "input"))?;
         let (batch, channels) = (self.batch, self.padded(input.channels));
-        // Channels by block of them, image, channel in the block; or by channel, image.
+        // Ordered by block, image, channel in the block; or by channel, image.
         let (groups, [first, second, last]) = match self.block {
             Some(block) => (channels / block * batch, [channels / block, batch, block]),
             None => (channels, [channels, batch, 1]),
@@ -407,7 +408,7 @@ impl Layout<'_> {
         Ok(())
     }
 
-    /// Any other operator: as it is, on planes. One that does not depend on the cut is copied.
+    /// Computes any other operator on planes, unchanged. A node that does not depend on the cut is copied.
     fn in_planes(&mut self, node: &Node) -> Result<(), GraphError> {
         let mut inputs = Vec::with_capacity(node.inputs.len());
         let mut from_cut = false;
@@ -438,7 +439,7 @@ impl Layout<'_> {
     }
 }
 
-/// Channels, height and width of a shape without the batch; all that is no map of features counts as channels.
+/// Channels, height and width of a shape without the batch. A shape that is no feature map counts as channels.
 fn size_of_inner(shape: &[usize]) -> [usize; 3] {
     match shape {
         [channels, height, width] => [*channels, *height, *width],
@@ -446,7 +447,7 @@ fn size_of_inner(shape: &[usize]) -> [usize; 3] {
     }
 }
 
-/// The error of a node that lacks a required input or output.
+/// The error for a node without a required input or output.
 fn lacks(node: &Node, what: &str) -> GraphError {
     GraphError::Model(format!("a node “{}” has no {what}", node.op.op_type()))
 }

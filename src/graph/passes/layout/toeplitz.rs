@@ -3,21 +3,21 @@
 use crate::graph::Window;
 use crate::onnx::Tensor;
 
-/// Largest Toeplitz matrix of one channel, in elements. A larger one does too many products with zero.
+/// Largest Toeplitz matrix of one channel, in elements. A larger one has too many zeros to be faster.
 const MAX_ELEMENTS: usize = 49 * 196;
 
-/// Numbers of a kernel, pixels of the output and of the input.
+/// The number of kernel taps, of output pixels and of input pixels.
 pub(super) fn sizes(window: &Window) -> [usize; 3] {
     [&window.kernel, &window.output, &window.input].map(|lens| lens.iter().product())
 }
 
-/// Whether the Toeplitz matrices of a window are worth their size.
+/// Whether the Toeplitz matrices of a window are small enough to be faster.
 pub(super) fn is_small(window: &Window) -> bool {
     let [_, to, from] = sizes(window);
     to * from <= MAX_ELEMENTS
 }
 
-/// All triples of kernel value, output pixel and input pixel that belong together.
+/// All triples of kernel tap, output pixel and input pixel that are multiplied.
 fn places(window: &Window) -> Vec<[usize; 3]> {
     let taps = along(window, 0);
     let across = along(window, 1);
@@ -50,7 +50,8 @@ fn along(window: &Window, at: usize) -> Vec<[usize; 3]> {
     places
 }
 
-/// `f32[K, P'·P]`, 1 where a kernel's number belongs: a kernel `[C, K]` times this is its Toeplitz matrices.
+/// `f32[K, P'·P]`, with a 1 where a tap appears in the Toeplitz matrix: a kernel `[C, K]` times this gives the
+/// matrices.
 pub(super) fn spread(window: &Window) -> Tensor {
     let [taps, to, from] = sizes(window);
     let mut spread = vec![0.0_f32; taps * to * from];

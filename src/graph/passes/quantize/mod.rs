@@ -1,12 +1,13 @@
 //! Quantization: networks that compute in 8-bit integers.
 //!
-//! The quantized graph is in ONNX's QDQ form: every layer reads from a `DequantizeLinear` and feeds a `QuantizeLinear`, and
-//! runtimes make one integer operator of the three. Weights are int8, symmetric, with a scale for each output channel;
-//! values between layers are uint8 with a scale and a zero point; biases are int32 at the scale of the products. An
-//! activation that cuts values off (`Relu`, `Clip`) is not computed at all: the range of what is kept does the same.
+//! The quantized graph is in ONNX's QDQ form: every layer reads from a `DequantizeLinear` and feeds a
+//! `QuantizeLinear`, and runtimes fuse the three into one integer operator. Weights are int8, symmetric, with a scale
+//! for each output channel; values between layers are uint8 with a scale and a zero point; biases are int32 with the
+//! scale of the products. An activation that clips (`Relu`, `Clip`) needs no operator: quantizing to its range has the
+//! same effect.
 //!
-//! [`prepare()`] makes a network simple, in real numbers. Whoever measures the values of the prepared graph
-//! ([`Prepared::measured`]) knows their ranges, and [`quantize`] writes the graph.
+//! [`prepare()`] simplifies a network in fp32. The caller measures the ranges of the prepared graph's values
+//! ([`Prepared::measured`]), and [`quantize`] writes the quantized graph.
 
 mod prepare;
 mod units;
@@ -26,17 +27,17 @@ pub use units::{Layer, cuts_off, least_kept};
 pub use weights::{Integers, by_channel, rounded};
 pub use write::quantize;
 
-/// Between which numbers a value lies. What lies outside is cut off.
+/// The range of a value. Values outside are clipped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
-    /// The smallest.
+    /// The smallest value.
     pub min: f32,
-    /// The largest.
+    /// The largest value.
     pub max: f32,
 }
 
 impl Range {
-    /// The range that holds both.
+    /// The smallest range that contains both.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self {
@@ -45,27 +46,28 @@ impl Range {
         }
     }
 
-    /// Scale and zero point of the range, widened to hold zero, which padding must express exactly.
+    /// Scale and zero point of the range, which is extended to include zero: padding needs an exact zero.
     #[must_use]
     pub fn affine(self) -> Affine {
         let (min, mut max) = (self.min.min(0.0), self.max.max(0.0));
         if max <= min {
-            // What was 0 for all images may be something else for others, and kernels take no scale next to nothing.
+            // A value that was 0 for all measured images may differ for others, and kernels do not accept a scale of
+            // almost zero.
             max = 1.0;
         }
-        // As small as an f32 may be when it is multiplied with a weight's scale.
+        // The smallest scale whose product with a weight's scale is still a normal f32.
         let scale = ((max - min) / 255.0).max(1e-12);
         let zero = (-min / scale).round().clamp(0.0, 255.0) as u8;
         Affine { scale, zero }
     }
 }
 
-/// What an 8-bit integer stands for: `scale · (integer - zero)`.
+/// The meaning of an 8-bit integer: `scale · (integer - zero)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Affine {
-    /// A step.
+    /// The width of a step.
     pub scale: f32,
-    /// The integer that stands for zero.
+    /// The integer for zero.
     pub zero: u8,
 }
 
@@ -74,11 +76,11 @@ pub struct Affine {
 pub struct Quantizing {
     /// The ranges of [`Prepared::measured`].
     pub ranges: HashMap<ValueId, Range>,
-    /// Weights that are not to be rounded to the nearest, by the constants of the prepared graph.
+    /// Weights that are not rounded to the nearest integers, by the constants of the prepared graph.
     pub weights: HashMap<ValueId, Arc<Integers>>,
-    /// Nodes that compute in real numbers, by their first output.
+    /// Nodes that compute in floats, by their first output.
     pub float: HashSet<ValueId>,
-    /// Whether nothing before the softmax computes in real numbers and matrices have one scale, as TensorFlow Lite
-    /// wants them. Else the last layer gives real numbers.
+    /// Whether everything before the softmax computes in integers and matrices have one scale, as TensorFlow Lite
+    /// requires. Otherwise the last layer has float outputs.
     pub every_layer: bool,
 }

@@ -1,4 +1,4 @@
-//! What happens to a network before it is quantized: it is made as simple as it gets, in real numbers.
+//! The first stage of quantization: simplifies a network, still in fp32.
 
 use crate::graph::ops::{Conv, Elementwise, Gemm, GlobalPool, Linear, ReduceKind, Reshaping};
 use crate::graph::passes::Joined;
@@ -7,38 +7,38 @@ use crate::graph::value::{Dim, Fact, ValueId};
 use crate::graph::{Graph, GraphError, Op};
 use crate::onnx::{ElementType, Tensor};
 
-/// A network that is ready to be measured and quantized. It computes what the network did, in real numbers.
+/// A network ready to be measured and quantized. It computes the same function as the original, in fp32.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     /// The network: constants, padding and batch normalisation folded, a bias in every layer.
     pub graph: Graph,
-    /// Its input, f32 `[N, 3, H, W]`: see [`Pixels`]; normalised planes without.
+    /// Its input, f32 `[N, 3, H, W]`: pixels as in [`Pixels`], or normalised by mean and std if `pixels` is `None`.
     pub input: ValueId,
-    /// How its input is made of pixels, where that takes nothing but a scale and a zero point.
+    /// The scale and zero point of its input, if normalisation is that simple.
     pub pixels: Option<Pixels>,
-    /// What normalised planes are: `(pixel - mean) / std` for each channel.
+    /// The mean of each channel: normalisation is `(pixel - mean) / std`.
     pub mean: [f32; 3],
-    /// See `mean`.
+    /// The standard deviation of each channel.
     pub std: [f32; 3],
 }
 
 /// The input of a prepared network: `scale · (pixel - zero)`, the same for all channels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pixels {
-    /// What a step of a pixel is.
+    /// The width of a step of one pixel value.
     pub scale: f32,
-    /// The pixel that is zero, and that stands in the padding.
+    /// The pixel value for zero, also used as padding.
     pub zero: u8,
 }
 
-/// Prepares a network that takes planes normalised by `(pixel - mean) / std`.
+/// Prepares a network whose input is normalised by `(pixel - mean) / std`.
 ///
-/// One integral mean and one `std` for all channels are a scale and a zero point. Other numbers are folded into the first
-/// convolution, which then reads `pixel - zero`; only its padding differs: it holds the pixel `zero`, the rounded mean of the
-/// means, where each channel would have its own mean.
+/// If all channels have the same integral mean and the same `std`, these become scale and zero point. Otherwise
+/// normalisation is folded into the first convolution, which then reads `pixel - zero`. Only its padding differs: it
+/// has the pixel value `zero`, the rounded mean of the channels' means, instead of each channel's own mean.
 ///
 /// # Errors
-/// When a pass fails, or the network has not one input.
+/// [`GraphError`] if a pass fails, or if the network does not have exactly one input.
 pub fn prepare(graph: &Graph, mean: [f32; 3], std: [f32; 3]) -> Result<Prepared, GraphError> {
     let &[input] = graph.inputs() else {
         return Err(GraphError::Model("it has not one input".into()));
@@ -69,7 +69,7 @@ pub fn prepare(graph: &Graph, mean: [f32; 3], std: [f32; 3]) -> Result<Prepared,
     })
 }
 
-/// The pixel that normalisation makes zero of in all channels, all with the same scale.
+/// The pixel value that normalisation maps to zero, if it is the same in all channels and all have the same scale.
 fn uniform(mean: [f32; 3], std: [f32; 3]) -> Option<u8> {
     let same = |values: [f32; 3]| values.iter().all(|value| (value - values[0]).abs() < 1e-6);
     let rounded = mean[0].round();
@@ -77,8 +77,8 @@ fn uniform(mean: [f32; 3], std: [f32; 3]) -> Option<u8> {
     (same(mean) && same(std) && integral).then_some(rounded as u8)
 }
 
-/// Gives every layer a bias, and writes products of matrices and means over all pixels as the operators that
-/// quantization knows.
+/// Gives every layer a bias, and rewrites matrix products and means over all pixels as operators that quantization
+/// supports.
 fn rewrite(graph: &mut Graph) {
     let nodes = std::mem::take(&mut graph.nodes);
     for mut node in nodes {
@@ -119,12 +119,12 @@ fn rewrite(graph: &mut Graph) {
         }
         graph.nodes.push(node);
     }
-    // The places of the nodes have changed.
+    // The indices of the nodes have changed.
     graph.retain_nodes(|_, _| true);
     graph.infer_anew();
 }
 
-/// The number of a layer's channels, when it has constant weights and no bias.
+/// The number of channels of a layer with constant weights and no bias; `None` for others.
 fn lacks_bias(graph: &Graph, node: &Node) -> Option<usize> {
     if node.input(2).is_some() {
         return None;
@@ -135,7 +135,7 @@ fn lacks_bias(graph: &Graph, node: &Node) -> Option<usize> {
     weight.shape.get(axis).copied()
 }
 
-/// The dimension of a layer's weight that is its output channels.
+/// The dimension of the output channels in a layer's weight.
 pub(super) fn channel_axis(op: &Op) -> Option<usize> {
     match op {
         Op::Conv(_)
@@ -149,7 +149,7 @@ pub(super) fn channel_axis(op: &Op) -> Option<usize> {
     }
 }
 
-/// Whether a node is the mean of all pixels of each map, and if so whether dimensions stay.
+/// Whether a node is the mean over all pixels of each map; if so, whether it keeps the dimensions.
 fn mean_of_pixels(graph: &Graph, node: &Node) -> Option<bool> {
     let Op::Reduce(reduce) = &node.op else {
         return None;
@@ -159,7 +159,7 @@ fn mean_of_pixels(graph: &Graph, node: &Node) -> Option<bool> {
     (reduce.kind == ReduceKind::Mean && rank == 4 && axes == [2, 3]).then_some(reduce.keep)
 }
 
-/// Lets the first convolution read `pixel - zero`; `None` where something else reads the input too.
+/// Makes the first convolution read `pixel - zero`; `None` if other nodes read the input, too.
 fn fold_normalisation(
     graph: &mut Graph,
     input: ValueId,
@@ -207,10 +207,11 @@ fn fold_normalisation(
 }
 
 impl Prepared {
-    /// The network in real numbers, with an input `image` of pixels uint8 `[N, H, W, 3]`, and where its values are.
+    /// The fp32 network with an input called `image` for pixels, uint8 `[N, H, W, 3]`, and the map of its values to
+    /// that graph.
     ///
     /// # Errors
-    /// When its input is no image.
+    /// [`GraphError`] if its input is not an image.
     pub fn from_pixels(&self, image: &str) -> Result<(Graph, Joined), GraphError> {
         let mut made = Graph::new(&self.graph.name);
         made.opset = self.graph.opset;
@@ -220,19 +221,20 @@ impl Prepared {
         Ok((made, joined))
     }
 
-    /// Adds an input of pixels uint8 `[N, H, W, 3]`, and gives them as `[N, 3, H, W]`.
+    /// Adds an input for pixels, uint8 `[N, H, W, 3]`, and returns them as `[N, 3, H, W]`.
     pub(super) fn planes_of(&self, made: &mut Graph, image: &str) -> Result<ValueId, GraphError> {
         let Some([batch, channels, height, width]) = self.graph.shape(self.input) else {
             return Err(GraphError::Model("its input is no image".into()));
         };
         let interleaved = [batch, height, width, channels].map(Dim::clone);
         let pixels = made.input(image, ElementType::U8, &interleaved);
-        // Bytes are transposed before they become four times as large. Named, because the network numbers its values.
+        // Transposed as bytes, before they become floats of four times the size. Named, because the network's unnamed
+        // values are numbered.
         let perm = Some(vec![0, 3, 1, 2]);
         Ok(made.op_named(Reshaping::Transpose { perm }, &[pixels], "pixels.planar"))
     }
 
-    /// The network's input, computed of pixels uint8 `[N, 3, H, W]`.
+    /// The network's input, computed from pixels uint8 `[N, 3, H, W]`.
     pub(super) fn normalised(&self, made: &mut Graph, planes: ValueId) -> ValueId {
         let cast = Elementwise::Cast(ElementType::F32);
         let values = made.op_named(cast, &[planes], "pixels.values");
@@ -248,10 +250,10 @@ impl Prepared {
         made.op_named(Elementwise::Div, &[centred, std], "pixels.normalised")
     }
 
-    /// Gives a bias, or another constant of the network, other contents of the same shape.
+    /// Replaces the contents of a constant, such as a bias; the shape stays.
     ///
     /// # Errors
-    /// When it is no constant of that shape.
+    /// [`GraphError`] if it is not a constant of that shape.
     pub fn set_constant(&mut self, value: ValueId, contents: Vec<f32>) -> Result<(), GraphError> {
         let known = self.graph.constant_of(value);
         let shape = known.map(|known| known.shape.clone()).unwrap_or_default();

@@ -10,7 +10,7 @@ use super::*;
 
 const SIDE: usize = 6;
 
-/// Numbers that look drawn, from -1 to 1.
+/// Deterministic numbers between -1 and 1.
 fn drawn(count: usize, seed: usize) -> Vec<f32> {
     (0..count)
         .map(|at| {
@@ -20,7 +20,7 @@ fn drawn(count: usize, seed: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Stem with `ReLU6`, depthwise layer, pointwise layer with a shortcut around both, mean, matrix, softmax.
+/// Stem with `ReLU6`, depthwise layer, pointwise layer, a shortcut around both, mean, matrix, softmax.
 fn network() -> Graph {
     let mut graph = Graph::new("test");
     let side = Dim::Fixed(SIDE);
@@ -45,7 +45,7 @@ fn network() -> Graph {
     let sum = graph.add(stem, point);
     let pool = graph.op(GlobalPool::Average, &[sum]);
     let flat = graph.op_named(Reshaping::FLATTEN, &[pool], "bottleneck");
-    // Names like those that passes give.
+    // Names that could clash with those that passes assign.
     let w = graph.constant_named("constant_2", Tensor::new([4, 3], drawn(12, 4)));
     let b = graph.constant_named("head.b", Tensor::new([3], drawn(3, 5)));
     let logits = graph.op_named(Linear::GEMM, &[flat, w, b], "logits");
@@ -67,7 +67,7 @@ fn run(graph: &Graph, input: &Tensor, outputs: &[&str]) -> Vec<Tensor> {
     session.run(&[(&name, input)], outputs).unwrap()
 }
 
-/// Values of the network in real numbers.
+/// Values of the network in fp32.
 fn reals(prepared: &Prepared, values: &[ValueId]) -> Vec<Tensor> {
     let (mut graph, joined) = prepared.from_pixels("image").unwrap();
     graph.clear_outputs();
@@ -79,7 +79,7 @@ fn reals(prepared: &Prepared, values: &[ValueId]) -> Vec<Tensor> {
     run(&graph, &pixels(), &names)
 }
 
-/// The ranges of all values, as they are for [`pixels`].
+/// The ranges of all values for [`pixels`].
 fn measured(prepared: &Prepared) -> HashMap<ValueId, Range> {
     let values = prepared.measured();
     let found = reals(prepared, &values);
@@ -107,10 +107,10 @@ fn scales_hold_zero_exactly() {
     let both = range(-1.0, 2.0);
     assert_eq!(both.zero, 85);
     assert!((both.scale - 3.0 / 255.0).abs() < 1e-9);
-    // Widened to zero on either side.
+    // Extended to zero on either side.
     assert_eq!(range(1.0, 2.0).zero, 0);
     assert_eq!(range(-2.0, -1.0).zero, 255);
-    // What never was anything else.
+    // A value that is always zero.
     let always = Affine {
         scale: 1.0 / 255.0,
         zero: 0,
@@ -131,7 +131,7 @@ fn weights_are_rounded_by_channel() {
     assert_eq!(by_row.reals(&[2, 2], 0)[0].to_bits(), 127.0_f32.to_bits());
 }
 
-/// 1e9 steps of a bias fit into 32 bits, the ten thousand million that the weight alone would ask for do not.
+/// A bias of 1e9 steps fits into 32 bits; one of 1e10 steps, as the weight's scale alone would require, does not.
 #[test]
 fn a_bias_never_leaves_32_bits() {
     let weight = Tensor::new([2, 1], vec![1e-9_f32, 1.0]);
@@ -141,7 +141,7 @@ fn a_bias_never_leaves_32_bits() {
         .unwrap();
     assert!(1.0 / (floored.scales[0] * 0.01) <= 1.001 * f32::from(1_u8) * (1 << 30) as f32);
     assert_eq!(floored.values, [0, 127]);
-    // Channels whose scale is kept keep their integers, which somebody else has rounded.
+    // Channels whose scale stays keep their given integers.
     let given = Integers {
         values: vec![127, 126],
         ..rounded(&weight, 0, false).unwrap()
@@ -173,11 +173,11 @@ fn what_is_quantized_computes_nearly_the_same_in_any_normalisation() {
             for (found, real) in found.f32().unwrap().iter().zip(real.f32().unwrap()) {
                 assert!((found - real).abs() < 0.02, "{found} {real}");
             }
-            // No activation is left, and each value has one way to integers.
+            // No activation is left, and each value is quantized once.
             assert_eq!(count(&graph, |op| matches!(op, Op::Activation(_))), 0);
             let is = |op: &Op| matches!(op, Op::Quantization(Quantization::Quantize { .. }));
             assert_eq!(count(&graph, is), 6 + usize::from(every_layer));
-            // The same bytes each time, and what is read again is what was written.
+            // The output is deterministic, and survives writing and reading.
             let again = quantize(&prepared, &how, "image").unwrap();
             assert_eq!(graph.to_onnx(), again.to_onnx());
             let read = Graph::from_onnx(&graph.to_onnx()).unwrap();
@@ -190,7 +190,7 @@ fn what_is_quantized_computes_nearly_the_same_in_any_normalisation() {
     }
 }
 
-/// Of a matrix within a network too, which is rounded together with what it reads.
+/// Also for a matrix within the network, whose weights were rounded together.
 #[test]
 fn a_matrix_of_a_network_in_integers_has_one_scale_however_it_is_rounded() {
     let prepared = prepare(&network(), [127.0; 3], [128.0; 3]).unwrap();
@@ -221,7 +221,7 @@ fn a_matrix_of_a_network_in_integers_has_one_scale_however_it_is_rounded() {
 fn a_layer_may_stay_in_real_numbers_and_a_range_must_be_known() {
     let prepared = prepare(&network(), [127.0; 3], [128.0; 3]).unwrap();
     let deep = prepared.graph.find("deep").unwrap();
-    // Measured with everything in integers; the sum behind it is in them again.
+    // With the ranges of the integer network; the addition after it is in integers again.
     let mut how = Quantizing {
         ranges: measured(&prepared),
         float: HashSet::from([deep]),
@@ -239,7 +239,7 @@ fn a_layer_may_stay_in_real_numbers_and_a_range_must_be_known() {
     assert!(error.to_string().contains("“stem.kept”"), "{error}");
 }
 
-/// Integers `[..]` and what one of them stands for, for each channel of the second dimension where there are several.
+/// Integers `[..]` and their scales: one, or one for each channel of the second dimension.
 #[derive(Clone)]
 struct Whole {
     shape: Vec<usize>,
@@ -247,7 +247,8 @@ struct Whole {
     scales: Vec<f64>,
 }
 
-/// An independent reading of a quantized graph: whole numbers, added up in 64 bits, and one rounding for each value.
+/// An independent implementation of a quantized graph in integers, with sums in 64 bits and one rounding for each
+/// value.
 #[allow(clippy::too_many_lines, reason = "one arm for each operator")]
 fn simulated(graph: &Graph) -> HashMap<String, Vec<i64>> {
     let mut whole: HashMap<ValueId, Whole> = HashMap::new();
@@ -420,7 +421,7 @@ fn simulated(graph: &Graph) -> HashMap<String, Vec<i64>> {
     seen
 }
 
-/// ONNX Runtime computes the graph as the integers say, to within a step where a float rounds the other way.
+/// ONNX Runtime agrees with the integer implementation, except by one step where a float rounds the other way.
 #[test]
 fn the_graph_computes_what_its_integers_say() {
     for std in [[128.0; 3], [58.395, 57.12, 57.375]] {
@@ -456,7 +457,7 @@ fn the_graph_computes_what_its_integers_say() {
     }
 }
 
-/// Two layers beside each other, of which only one is cut off, joined; or one that is cut off twice.
+/// Two layers, of which only one is clipped, concatenated; or one layer clipped twice.
 fn joined_or_cut_twice(joined: bool) -> Graph {
     let mut graph = Graph::new("test");
     let side = Dim::Fixed(SIDE);
@@ -499,7 +500,7 @@ fn no_activation_is_lost_where_values_share_a_scale_or_are_cut_off_twice() {
             ..Quantizing::default()
         };
         let quantized = quantize(&prepared, &how, "image").unwrap();
-        // The one that no range can stand for is computed.
+        // The activation that no range can replace stays an operator.
         assert_eq!(count(&quantized, |op| matches!(op, Op::Activation(_))), 1);
         let expected = reals(&prepared, prepared.graph.outputs());
         let found = run(&quantized, &pixels(), &["probabilities"]);

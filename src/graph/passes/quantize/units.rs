@@ -1,4 +1,4 @@
-//! Which nodes compute in integers, and which values share a scale.
+//! Decides which nodes compute in integers, and which values share a scale.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,43 +13,43 @@ use crate::onnx::ElementType;
 use super::prepare::{channel_axis, is_sum};
 use super::{Prepared, Quantizing, Range};
 
-/// How a node computes when a network is quantized.
+/// How a node computes in the quantized network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     /// A layer with weights.
     Layer,
-    /// From integers to integers of another scale.
+    /// Reads integers and gives integers of another scale.
     Rescaled,
-    /// From integers to integers of the same scale: nothing is computed, or the largest taken.
+    /// Reads and gives integers of the same scale: it only moves values, or takes the maximum.
     Same,
-    /// In real numbers.
+    /// Computes in floats.
     Real,
 }
 
 /// A layer of a prepared network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layer {
-    /// What it reads.
+    /// Its input.
     pub input: ValueId,
     /// Its weight, a constant.
     pub weight: ValueId,
     /// Its bias, a constant `[channels]`.
     pub bias: ValueId,
-    /// Its result, before any activation.
+    /// Its result, before the activation.
     pub output: ValueId,
-    /// The dimension of the weight that is its channels.
+    /// The dimension of the weight's output channels.
     pub axis: usize,
-    /// What its weight is.
+    /// The kind of its weight.
     pub kind: WeightKind,
 }
 
-/// What is decided of a network before any of it is written.
+/// The decisions for a network, made before it is written.
 pub(super) struct Plan {
-    /// For each node.
+    /// One for each node.
     pub units: Vec<Unit>,
-    /// Results that only an activation reads which a range can stand for, and the results of those.
+    /// Activations replaced by a range: maps their inputs, which have no other reader, to their results.
     pub absorbed: HashMap<ValueId, ValueId>,
-    /// Values that have the scale of another one.
+    /// Values that share the scale of another (union-find).
     same: HashMap<ValueId, ValueId>,
 }
 
@@ -60,7 +60,7 @@ impl Plan {
             absorbed: HashMap::new(),
             same: HashMap::new(),
         };
-        // From the softmax on real numbers are what is wanted.
+        // From the softmax on, values stay floats.
         let mut after = HashSet::new();
         let mut float = float.clone();
         for node in graph.nodes() {
@@ -68,7 +68,7 @@ impl Plan {
             if is_after || matches!(node.op, Op::Softmax(_)) {
                 after.extend(node.makes());
             }
-            // An output's second name.
+            // An `Identity` that renames an output.
             let is_output = |output: ValueId| {
                 matches!(node.op, Op::Reshaping(Reshaping::Identity))
                     && graph.outputs().contains(&output)
@@ -86,14 +86,14 @@ impl Plan {
             let Some(output) = node.output() else {
                 continue;
             };
-            // With a layer goes its activation.
+            // The activation after a layer in floats computes in floats, too.
             if float.contains(&output)
                 && let Some(act) = sole_reader(graph, output)
                 && matches!(act.op, Op::Activation(_))
             {
                 float.extend(act.makes());
             }
-            // Of two activations in a row only the first is fused.
+            // Of two successive activations only the first is absorbed.
             if matches!(unit, Unit::Layer | Unit::Rescaled)
                 && !plan.is_absorbed(node)
                 && let Some(act) = sole_reader(graph, output)
@@ -123,7 +123,7 @@ impl Plan {
             .values()
             .map(|kept| (*kept, bounds_of(*kept)))
             .collect();
-        // The values that enter each group of one scale from outside, with their bounds.
+        // For each group of values with one scale, the bounds of the values that are computed outside the group.
         let mut sources: HashMap<ValueId, Vec<Option<Range>>> = HashMap::new();
         let nodes = graph.nodes().iter().zip(&self.units);
         let same = nodes.filter(|(_, unit)| **unit == Unit::Same);
@@ -146,7 +146,7 @@ impl Plan {
             .collect();
     }
 
-    /// The value whose scale a value has.
+    /// The value that represents the scale of `value`.
     pub fn root(&self, mut value: ValueId) -> ValueId {
         while let Some(next) = self.same.get(&value) {
             value = *next;
@@ -157,19 +157,19 @@ impl Plan {
     fn unite(&mut self, a: ValueId, b: ValueId) {
         let (a, b) = (self.root(a), self.root(b));
         if a != b {
-            // The earlier one stands for both.
+            // The earlier value represents both.
             self.same.insert(a.max(b), a.min(b));
         }
     }
 
-    /// Whether an activation is done by the range of the node before it.
+    /// Whether an activation is replaced by the range of the node before it.
     pub fn is_absorbed(&self, node: &Node) -> bool {
         let read = node.input(0).and_then(|read| self.absorbed.get(&read));
         read.is_some() && read.copied() == node.output()
     }
 }
 
-/// The real values that a node reads and that have a scale.
+/// The inputs of a node that have a scale: not its constants or parameters.
 fn reals(graph: &Graph, node: &Node) -> impl Iterator<Item = ValueId> {
     let many = matches!(node.op, Op::Moves(Moves::Concat { .. }));
     let reads = node.inputs.iter().take(if many { usize::MAX } else { 1 });
@@ -218,7 +218,7 @@ fn unit(graph: &Graph, node: &Node) -> Unit {
     }
 }
 
-/// Whether a number that may be left out is zero.
+/// Whether an optional constant is zero.
 fn is_zero(graph: &Graph, value: Option<ValueId>) -> bool {
     value.is_none_or(|value| {
         let known = graph.constant_of(value).and_then(|known| known.f32().ok());
@@ -226,14 +226,14 @@ fn is_zero(graph: &Graph, value: Option<ValueId>) -> bool {
     })
 }
 
-/// The only node that reads a value which is no output.
+/// The only node that reads a value, if that is not an output.
 fn sole_reader(graph: &Graph, value: ValueId) -> Option<&Node> {
     let mut readers = graph.consumers(value);
     let first = readers.next()?;
     (readers.next().is_none() && !graph.outputs().contains(&value)).then_some(first)
 }
 
-/// Between which numbers an activation keeps its input; `None` where it does something else, or zero is not among them.
+/// The range that an activation clips to; `None` for other activations, or if zero is outside the range.
 pub(super) fn clip(graph: &Graph, node: &Node) -> Option<Range> {
     let Op::Activation(activation) = node.op else {
         return None;
@@ -258,7 +258,7 @@ pub(super) fn clip(graph: &Graph, node: &Node) -> Option<Range> {
     (range.min <= 0.0 && range.max >= 0.0).then_some(range)
 }
 
-/// The weights of a node, where it is a layer.
+/// The layer that a node is, if it is one.
 pub(super) fn layer(graph: &Graph, node: &Node) -> Option<Layer> {
     let axis = channel_axis(&node.op)?;
     let (weight, bias) = (node.input(1)?, node.input(2)?);
@@ -284,28 +284,28 @@ pub(super) fn layer(graph: &Graph, node: &Node) -> Option<Layer> {
     })
 }
 
-/// Whether a node only cuts off values, at bounds around zero.
+/// Whether a node only clips, to a range that includes zero.
 #[must_use]
 pub fn cuts_off(graph: &Graph, node: &Node) -> bool {
     clip(graph, node).is_some()
 }
 
-/// The least number that an activation lets through, where it is one that cuts values off.
+/// The lower bound of an activation that clips.
 #[must_use]
 pub fn least_kept(graph: &Graph, node: &Node) -> Option<f32> {
     clip(graph, node).map(|range| range.min)
 }
 
 impl Prepared {
-    /// The layers, each after those that it reads from.
+    /// The layers in topological order.
     #[must_use]
     pub fn layers(&self) -> Vec<Layer> {
         let nodes = self.graph.nodes().iter();
         nodes.filter_map(|node| layer(&self.graph, node)).collect()
     }
 
-    /// The values whose ranges [`super::quantize`] asks for with everything in integers, in order; the input is not
-    /// among them where [`Prepared::pixels`] is known.
+    /// The values whose ranges [`super::quantize`] needs with everything in integers, in order; without the input if
+    /// [`Prepared::pixels`] is known.
     #[must_use]
     pub fn measured(&self) -> Vec<ValueId> {
         let how = Quantizing {

@@ -2,19 +2,19 @@
 
 use crate::onnx::Tensor;
 
-/// A weight as integers of -127 to 127: `scale · integer`, with a scale for each channel or one for all.
+/// A weight as integers from -127 to 127, each meaning `scale · integer`, with one scale for each channel or for all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Integers {
-    /// As many as the weight has numbers, in its order.
+    /// One for each element of the weight, in its order.
     pub values: Vec<i8>,
-    /// The scales.
+    /// One for each channel, or a single one.
     pub scales: Vec<f32>,
 }
 
-/// The largest bias in steps of its scale. Above that, sums of products and bias could leave 32 bits.
+/// The largest bias in steps of its scale: with larger ones the sum of products and bias could overflow 32 bits.
 const LARGEST_BIAS: f32 = (1 << 30) as f32;
 
-/// Calls `f` with the channel and the index of each number of a weight, `axis` being the dimension of its channels.
+/// Calls `f` with the channel and the index of each element of a weight; `axis` is the dimension of its channels.
 pub fn by_channel(shape: &[usize], axis: usize, mut f: impl FnMut(usize, usize)) {
     let channels = shape.get(axis).copied().unwrap_or(1).max(1);
     let inner: usize = shape.get(axis + 1..).unwrap_or_default().iter().product();
@@ -24,10 +24,11 @@ pub fn by_channel(shape: &[usize], axis: usize, mut f: impl FnMut(usize, usize))
     }
 }
 
-/// Rounds a weight to the nearest integers, the largest of each channel (of all, where `per_tensor`) being 127.
+/// Rounds a weight to the nearest integers. The largest of each channel, or of all if `per_tensor` is set, becomes
+/// 127.
 ///
 /// # Errors
-/// When it holds no 32-bit floats.
+/// If it is not of 32-bit floats.
 pub fn rounded(
     weight: &Tensor,
     axis: usize,
@@ -74,7 +75,7 @@ impl Integers {
                 values.get(index),
                 integers.get_mut(index),
             ) {
-                // A channel of zeros has the scale 0 until it is floored.
+                // A channel of zeros has the scale 0 until it is raised.
                 let steps = if *scale > 0.0 { value / scale } else { 0.0 };
                 *place = steps.round_ties_even().clamp(-127.0, 127.0) as i8;
             }
@@ -99,7 +100,7 @@ impl Integers {
         values
     }
 
-    /// Raises scales at which a bias would leave 32 bits, and rounds again where that happened.
+    /// Raises scales for which a bias would overflow 32 bits, and rounds those channels again.
     pub(super) fn floored(
         mut self,
         weight: &Tensor,
@@ -120,7 +121,7 @@ impl Integers {
             }
         }
         if raised.contains(&true) {
-            // The other channels keep their integers, which need not be the nearest ones.
+            // Other channels keep their integers, which may differ from the nearest ones.
             let mut nearest = self.clone();
             nearest.fill(weight, axis)?;
             by_channel(&weight.shape, axis, |channel, index| {

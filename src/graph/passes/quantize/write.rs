@@ -12,10 +12,11 @@ use crate::onnx::{Element, ElementType, Tensor};
 use super::units::{Layer, Plan, Unit, clip, layer};
 use super::{Affine, Pixels, Prepared, Quantizing, Range, rounded};
 
-/// The quantized graph of a prepared network, in QDQ form. Its input, called `image`, is pixels uint8 `[N, H, W, 3]`.
+/// The quantized graph of a prepared network, in QDQ form. Its input, called `image`, takes pixels, uint8 `[N, H, W,
+/// 3]`.
 ///
 /// # Errors
-/// [`GraphError::Model`] names a value whose range is not given, or a weight that does not fit its integers.
+/// [`GraphError::Model`] names a value without a range, or a weight whose integers do not match it.
 pub fn quantize(prepared: &Prepared, how: &Quantizing, image: &str) -> Result<Graph, GraphError> {
     let from = &prepared.graph;
     let plan = Plan::new(from, &how.float);
@@ -47,7 +48,7 @@ pub fn quantize(prepared: &Prepared, how: &Quantizing, image: &str) -> Result<Gr
     Ok(writer.made)
 }
 
-/// Scales and zero points of all groups of values that share one.
+/// Scale and zero point of each group of values that share them.
 fn affines(prepared: &Prepared, how: &Quantizing, plan: &Plan) -> HashMap<ValueId, Affine> {
     let mut ranges: HashMap<ValueId, Range> = HashMap::new();
     let mut measured: Vec<_> = how.ranges.iter().collect();
@@ -67,7 +68,7 @@ fn affines(prepared: &Prepared, how: &Quantizing, plan: &Plan) -> HashMap<ValueI
     affines
 }
 
-/// A value of the network in the quantized graph.
+/// A value of the network in the quantized graph, as floats, as integers or both.
 #[derive(Default, Clone, Copy)]
 struct Held {
     real: Option<ValueId>,
@@ -82,14 +83,14 @@ struct Writer<'a> {
     affines: HashMap<ValueId, Affine>,
     made: Graph,
     held: HashMap<ValueId, Held>,
-    /// Constants of the network that are read as they are.
+    /// Constants of the network that are copied unchanged.
     copied: HashMap<ValueId, ValueId>,
-    /// Scales and zero points, which many share: by type, length of a list and bits.
+    /// Scales and zero points, shared by many nodes: by type, length of a vector and bits.
     shared: HashMap<(ElementType, Option<usize>, u32), ValueId>,
 }
 
 impl Writer<'_> {
-    /// The input, and what makes the network's own input of it.
+    /// Adds the input, and computes the network's own input from it.
     fn front(&mut self, prepared: &Prepared, image: &str) -> Result<(), GraphError> {
         let planes = prepared.planes_of(&mut self.made, image)?;
         let held = match prepared.pixels {
@@ -120,7 +121,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A node that reads and makes what it did, or what integers stand for.
+    /// Copies a node; its inputs are floats, or integers if `integers` is set.
     fn copy(&mut self, node: &Node, integers: bool) -> Result<(), GraphError> {
         let operands = match &node.op {
             Op::Elementwise(_) | Op::Moves(_) => usize::MAX,
@@ -185,7 +186,7 @@ impl Writer<'_> {
         let is_matrix = matches!(node.op, Op::Linear(_));
         let has_one_scale = is_matrix && self.how.every_layer;
         let integers = match self.how.weights.get(&layer.weight) {
-            // Rounded for a scale of each channel.
+            // Rounded with a scale for each channel.
             Some(given) if has_one_scale && given.scales.len() > 1 => {
                 rounded(&weight, layer.axis, true)?
             }
@@ -231,14 +232,14 @@ impl Writer<'_> {
         self.kept(layer.output, real)
     }
 
-    /// Whether nothing that computes in integers reads a value.
+    /// Whether only nodes that compute in floats read a value.
     fn is_last(&self, value: ValueId) -> bool {
         let nodes = self.from.nodes().iter().zip(&self.plan.units);
         let mut readers = nodes.filter(|(node, _)| node.reads().any(|read| read == value));
         readers.all(|(_, unit)| *unit == Unit::Real)
     }
 
-    /// Notes the result of a node that computes in integers, cut off as the activation behind it does.
+    /// Quantizes the result of a node, clipped by the range of the activation after it.
     fn kept(&mut self, output: ValueId, real: ValueId) -> Result<(), GraphError> {
         let kept = self.plan.absorbed.get(&output).copied().unwrap_or(output);
         let mut affine = self.affine(kept)?;
@@ -246,7 +247,7 @@ impl Writer<'_> {
             && let Some(node) = self.from.producer(kept)
             && let Some(bounds) = clip(self.from, node)
         {
-            // A range that reaches further than the activation would undo it.
+            // A range wider than the activation's would undo the clipping.
             let max = affine.scale * (255.0 - f32::from(affine.zero));
             let min = -affine.scale * f32::from(affine.zero);
             let range = Range {
@@ -285,7 +286,7 @@ impl Writer<'_> {
             .op_named(Quantization::QUANTIZE, &[real, scale, zero], name)
     }
 
-    /// A value in real numbers, or what its integers stand for.
+    /// A value as floats, dequantized if necessary.
     fn real(&mut self, value: ValueId) -> Result<ValueId, GraphError> {
         if let Some(constant) = self.from.constant_of(value) {
             if let Some(known) = self.copied.get(&value) {
@@ -303,7 +304,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A value as its integers stand for it.
+    /// A value dequantized from its integers.
     fn dequantized(&mut self, value: ValueId) -> Result<(ValueId, Affine), GraphError> {
         let mut held = self.held.get(&value).copied().unwrap_or_default();
         let name = self.from.name_of(value).to_owned();
@@ -323,7 +324,7 @@ impl Writer<'_> {
         let dequantized = held.dequantized.unwrap_or_else(|| {
             let scale = self.scale(affine.scale);
             let zero = self.zero(ElementType::U8, None, affine.zero);
-            // The outside knows an output by its name.
+            // An output keeps its name.
             let own = if self.from.outputs().contains(&value) {
                 name.clone()
             } else {
@@ -337,7 +338,7 @@ impl Writer<'_> {
         Ok((dequantized, affine))
     }
 
-    /// A constant that is no weight as integers.
+    /// A constant that is no weight, quantized.
     fn constant_integers(
         &mut self,
         name: &str,
@@ -360,7 +361,7 @@ impl Writer<'_> {
         Ok((self.made.constant_named(name, integers), affine))
     }
 
-    /// A constant of integers, as what they stand for.
+    /// A constant of integers followed by its dequantization.
     fn dequantized_constant(
         &mut self,
         name: &str,
@@ -390,7 +391,7 @@ impl Writer<'_> {
         )
     }
 
-    /// The scale of a tensor.
+    /// A scalar scale.
     fn scale(&mut self, scale: f32) -> ValueId {
         let key = (ElementType::F32, None, scale.to_bits());
         if let Some(known) = self.shared.get(&key) {
@@ -402,7 +403,7 @@ impl Writer<'_> {
         new
     }
 
-    /// The zero point of a tensor, or `len` equal ones.
+    /// A zero point: a scalar, or `len` equal ones.
     fn zero(&mut self, element: ElementType, len: Option<usize>, zero: u8) -> ValueId {
         let key = (element, len, u32::from(zero));
         if let Some(known) = self.shared.get(&key) {
