@@ -1,4 +1,4 @@
-//! Exports as one ZIP file, and reading an export wherever it lies: in a folder or in such a file.
+//! Exports as ZIP files, and reading an export from its folder or from such a file.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -13,10 +13,10 @@ use crate::train::Run;
 
 use super::{ExportError, manifest};
 
-/// More than any export has in one file; an archive that somebody else made must not fill the memory.
+/// Larger than any file of an export: a limit against archives that would exhaust the memory.
 const MOST_BYTES: u64 = 4 << 30;
 
-/// What an export is put into.
+/// The form of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Bundle {
     /// A folder.
@@ -27,7 +27,7 @@ pub enum Bundle {
 }
 
 impl Bundle {
-    /// All of them.
+    /// Both forms.
     pub const ALL: [Self; 2] = [Self::Folder, Self::Zip];
 
     /// Its name on the command line.
@@ -59,8 +59,8 @@ pub fn zip_name(project: &Project, run: &Run) -> String {
     }
 }
 
-/// Packs the files `names` below `folder` into an archive, in which they lie below the folder `stem`: the same bytes for
-/// the same files, at all times and places.
+/// Packs the files `names` of `folder` into an archive, in which they are in the folder `stem`. Equal files always
+/// give equal bytes.
 pub(super) fn pack<W: Write + Seek>(
     folder: &Path,
     names: &[String],
@@ -72,7 +72,7 @@ pub(super) fn pack<W: Write + Seek>(
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(6))
-        // The first date that ZIP has.
+        // The earliest date that ZIP can hold.
         .last_modified_time(DateTime::default())
         .system(System::Unix)
         .unix_permissions(0o644);
@@ -100,8 +100,9 @@ fn failed(action: &'static str, path: &Path, error: ZipError) -> ExportError {
     })
 }
 
-/// Whether the end record of a ZIP archive is where it must be: in the last 22 bytes, or before a comment of at most 65,535
-/// (APPNOTE.TXT 4.3.16). The library would look for it in the whole of a file, however large.
+/// Whether a file ends with the end record of a ZIP archive: in its last 22 bytes, or followed by a comment of at most
+/// 65,535 bytes (APPNOTE.TXT 4.3.16). Without this check the library would search the whole file for it, however
+/// large.
 fn ends_as_archive(file: &mut File) -> io::Result<bool> {
     const MOST: u64 = 22 + 65_535;
     let length = file.seek(SeekFrom::End(0))?;
@@ -111,7 +112,7 @@ fn ends_as_archive(file: &mut File) -> io::Result<bool> {
     Ok(end.windows(4).any(|four| four == b"PK\x05\x06"))
 }
 
-/// An export that is read: its folder, or the ZIP file that holds that folder.
+/// An export opened for reading: a folder, or a ZIP file that contains the folder.
 pub(super) struct Contents {
     /// The folder or file, for messages.
     place: PathBuf,
@@ -122,7 +123,7 @@ enum From {
     Folder,
     Zip {
         archive: ZipArchive<File>,
-        /// The folder in the archive, with a `/` at its end; empty where there is none.
+        /// The folder in the archive, ending with `/`; empty if there is none.
         below: String,
     },
 }
@@ -131,7 +132,7 @@ impl Contents {
     /// Opens the export at `place`.
     ///
     /// # Errors
-    /// [`ExportError::NoBundle`] says what is there instead.
+    /// [`ExportError::NoBundle`] if there is no export.
     pub fn open(place: &Path) -> Result<Self, ExportError> {
         let no_bundle = |reason: &str| ExportError::NoBundle {
             folder: place.to_owned(),
@@ -196,7 +197,7 @@ impl Contents {
         &self.place
     }
 
-    /// The bytes of one file; `None` when there is none of that name. A name that leads out of the export is none.
+    /// The contents of a file; `None` if there is no file of that name in the export.
     pub fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExportError> {
         let is_below = Path::new(name)
             .components()
@@ -217,7 +218,7 @@ impl Contents {
                 let read = file.take(MOST_BYTES).read_to_end(&mut bytes);
                 match read {
                     Ok(_) => Ok(Some(bytes)),
-                    // What is damaged is not what was written, whatever it is; the hashes say so.
+                    // A damaged file is reported by its hash, whatever the error is.
                     Err(error) => {
                         log::debug!("“{}”: {error}", path.display());
                         Ok(Some(Vec::new()))
@@ -228,8 +229,8 @@ impl Contents {
     }
 }
 
-/// Whether the file at `place` is the archive of an export and nothing in it was changed; with `force`, whether it is that of
-/// an export at all.
+/// Whether the file at `place` is the archive of an export and unchanged; with `force`, whether it is the archive of
+/// an export, changed or not.
 pub(super) fn is_ours(place: &Path, force: bool) -> bool {
     let Ok(mut contents) = Contents::open(place) else {
         return false;
@@ -269,7 +270,7 @@ mod tests {
         };
         let first = packed(&["b.txt", "golden/ä.txt"]);
         assert!(first == packed(&["golden/ä.txt", "b.txt"]));
-        // Dates, modes and owners of the files on the disk play no part.
+        // Dates, modes and owners of the files do not matter.
         std::fs::write(dir.path().join("b.txt"), "b".repeat(1000)).unwrap();
         assert!(first == packed(&["b.txt", "golden/ä.txt"]));
         assert!(first.len() < 700, "{}", first.len());

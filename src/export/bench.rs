@@ -1,4 +1,4 @@
-//! Timing the models of an export, and the candidates of a search, beside the model in fp32.
+//! Measures the latency of exported models and of the candidates of a search, relative to the fp32 model.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::latency::{ENOUGH, Latencies, Measured, ROUGHLY};
 use super::onnx::metadata;
 use super::{Certificate, ExportError, Format, Latency, Model, ModelFile, Options, manifest};
 
-/// Where models are timed.
+/// The environment for measurements.
 pub(super) struct Bench<'a> {
     latencies: Latencies<'a>,
-    /// The model in fp32, and what it is measured on; without test images nothing is measured.
+    /// The fp32 model, and an image to measure with; without test images nothing is measured.
     reference: Vec<ModelFile>,
     hash: String,
     golden: &'a Chosen,
@@ -36,12 +36,12 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// The computer and what runs models on it, in words.
+    /// A description of the computer and its runtime.
     pub fn computer(&self) -> &str {
         self.latencies.computer()
     }
 
-    /// The latency of a model of this format, whose files were read back; `name` is shown as progress.
+    /// The latency of a model of this format, read back from its files; `name` is shown as progress.
     pub fn latency(
         &mut self,
         format: Format,
@@ -87,8 +87,8 @@ impl<'a> Bench<'a> {
         )?))
     }
 
-    /// Says of the candidates of a search for an int8 model how long an image takes them. Only two of them have to be timed, and
-    /// the one that was taken was: the others have the operators of one of these.
+    /// Fills in the latencies of the candidates of an int8 search. Only the one that was not taken has to be timed:
+    /// every candidate has the operators of either that one or the model.
     pub fn candidates(
         &mut self,
         model: &Model,
@@ -138,7 +138,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Of all files of a model together.
+/// The hash of all files of a model together.
 fn hash_of(files: &[ModelFile]) -> String {
     let hashes: String = files
         .iter()

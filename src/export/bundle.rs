@@ -1,5 +1,5 @@
-//! The proof of an export repeated from its own folder or archive, without the project: the files are those that were written, the
-//! golden images become the golden inputs, and the models say of them what they said.
+//! Verifies an export from its own folder or archive, without the project: its files are unchanged, its golden images
+//! give the golden inputs, and its models give the expected results for them.
 
 use std::path::Path;
 
@@ -15,40 +15,41 @@ use super::golden::{self, Golden, GoldenModel};
 use super::verify::largest_difference;
 use super::{ExportError, Format, ModelFile, manifest};
 
-/// What came of repeating the proof.
+/// The result of a verification.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verification {
-    /// How many files are what was written.
+    /// How many files are unchanged.
     pub files: u64,
     /// How many golden images there are.
     pub images: u64,
     /// One for each model.
     pub models: Vec<VerifiedModel>,
-    /// What is wrong, a sentence each; without any the export is proved.
+    /// A sentence for each problem; none if the export is verified.
     pub problems: Vec<String>,
 }
 
-/// What came of one model.
+/// The result of verifying one model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VerifiedModel {
-    /// The file or folder.
+    /// Its file or folder.
     pub file: String,
     /// The name of its format.
     pub format: String,
-    /// Golden images with the expected top-1.
+    /// Golden images with the expected top-1 class.
     pub same_top1: u64,
-    /// Largest difference of a probability from the expected one.
+    /// Largest difference of any probability from the expected one, 0..=1.
     pub max_probability_difference: f64,
-    /// What it may be.
+    /// The largest difference allowed.
     pub tolerance: f64,
-    /// Whether it does what is expected.
+    /// Whether it passed.
     pub ok: bool,
 }
 
-/// Repeats the proof of the export at `place`: its folder, or the ZIP file that holds it.
+/// Verifies the export at `place`: its folder, or the ZIP file that contains it.
 ///
 /// # Errors
-/// When there is no export with golden images; faults of one that is are listed in [`Verification::problems`].
+/// [`ExportError::NoBundle`] if there is no export with golden images. Faults of an export are listed in
+/// [`Verification::problems`] instead.
 pub fn verify_bundle(place: &Path, work: &Work) -> Result<Verification, ExportError> {
     bound_memory();
     let mut export = Contents::open(place)?;
@@ -137,7 +138,7 @@ fn verify_model(
         let path = export.place().join(&image.image);
         let made = recipe.tensor(&load_image_from_bytes(&bytes, &path)?);
         let levels = levels_apart(&made, &tensor, &recipe);
-        // The sums of the resize may be rounded to the other side on another processor.
+        // On another processor the sums of the resize may be rounded differently.
         if levels > 1.01 {
             problems.push(format!(
                 "{}: “{}” becomes another input than “{}”, by {levels:.1} levels of 255",
@@ -175,7 +176,7 @@ fn verify_model(
     Ok((verified, problems))
 }
 
-/// The largest difference of two inputs, in levels of 255.
+/// The largest difference of two inputs, in levels of 0..=255.
 fn levels_apart(made: &Tensor, golden: &Tensor, recipe: &Recipe) -> f64 {
     match (&made.data, &golden.data) {
         (Element::U8(a), Element::U8(b)) if a.len() == b.len() => {

@@ -1,5 +1,5 @@
-//! The model card: what the model is for, what it was trained on, how well it does and how far that can be trusted. One
-//! structure, written as `MODEL_CARD.md` for people and `model_card.json` for programs.
+//! The model card: the purpose of a model, what it was trained on, its accuracy and how far that can be trusted. It is
+//! written as `MODEL_CARD.md` for people and `model_card.json` for programs.
 
 mod markdown;
 
@@ -14,101 +14,101 @@ use crate::train::{Calibration, Run, RunClasses, RunFrame};
 
 use super::{Certificate, ExportError, Model};
 
-/// For people.
+/// The card for people.
 pub(super) const FILE: &str = "MODEL_CARD.md";
-/// For programs.
+/// The card for programs.
 pub(super) const JSON_FILE: &str = "model_card.json";
 
-/// Version of the layout below.
+/// Version of the JSON layout.
 const SCHEMA: u32 = 1;
-/// How many confusions are named.
+/// How many confusions are listed.
 const CONFUSED: usize = 5;
-/// Test images of a class below which its figure says little.
+/// With fewer test images of a class, its figures mean little.
 const FEW_IMAGES: u64 = 30;
-/// Sources of test images below which the accuracy says little of other sources.
+/// With test images from fewer sources, the accuracy says little about other sources.
 const FEW_SOURCES: u64 = 5;
 
-/// What is to be known of an exported model.
+/// The contents of a model card.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Card {
     /// Version of this layout.
     pub schema: u32,
-    /// "Salamander 0.1.0".
+    /// The program and its version: "Salamander 0.1.0".
     pub program: String,
     /// The name of the project.
     pub project: String,
-    /// The run.
+    /// The run's identifier.
     pub run: String,
-    /// The name that a person gave the run; empty where none was given.
+    /// The name that the user gave the run; empty if none.
     pub name: String,
-    /// When its training began, `2026-11-24`.
+    /// The day on which its training began, `2026-11-24`.
     pub date: String,
     /// `efficientnet-lite0@224`.
     pub architecture: String,
-    /// What was trained: `head`, `last-3`.
+    /// The depth: `head`, `last-3`.
     pub depth: String,
     /// How many weights were trained.
     pub trained_weights: u64,
-    /// What it is for, a sentence each.
+    /// Intended uses, a sentence each.
     pub intended_use: Vec<String>,
-    /// What it cannot do, a sentence each.
+    /// Limitations, a sentence each.
     pub limits: Vec<String>,
     /// What it was trained and tested on.
     pub data: CardData,
-    /// How often it is right.
+    /// Its overall accuracy.
     pub accuracy: Measured,
     /// One for each class, in the order of the outputs.
     pub classes: Vec<CardClass>,
-    /// What it confuses most, the most frequent first.
+    /// The most frequent confusions, most frequent first.
     pub confused: Vec<Confused>,
-    /// What the run and the export say of these figures, a sentence each.
+    /// Remarks on these figures, a sentence each.
     pub notes: Vec<String>,
-    /// The models, as `certificate.json` has them with all their figures.
+    /// The models, as summarised from `certificate.json`.
     pub models: Vec<CardModel>,
-    /// What a split image by image would have hidden; `None` without test images.
+    /// The accuracy that a random split of images would have shown; `None` without test images.
     #[serde(default)]
     pub leak: Option<LeakMeter>,
-    /// The run's calibration; `None` of one without enough validation images.
+    /// The run's calibration; `None` without enough validation images.
     #[serde(default)]
     pub calibration: Option<Calibration>,
     /// Licences, a sentence each.
     pub licences: Vec<String>,
 }
 
-/// Images and where they come from.
+/// Numbers of images and of their sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counted {
     /// Images.
     pub images: u64,
-    /// Videos, and groups of photos that look alike.
+    /// Videos, and groups of similar photos.
     pub sources: u64,
 }
 
-/// What a model was trained and tested on.
+/// The images that a model was trained and tested on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CardData {
-    /// Images that were learned from.
+    /// Training images.
     pub train: Counted,
-    /// Images that chose the best weights.
+    /// Validation images, which selected the best weights.
     pub validation: Counted,
-    /// Images that were kept for the test.
+    /// Test images.
     pub test: Counted,
-    /// How that was decided, a sentence each.
+    /// How images were assigned, a sentence each.
     pub split: Vec<String>,
 }
 
-/// A part of images for which the model is right.
+/// The fraction of images that a model classifies correctly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// The side of the split: `test`, without test images `validation`, else `train`.
+    /// The side: `test`; without test images `validation`; without those `train`.
     pub split: String,
-    /// Right answers.
+    /// Images classified correctly.
     pub correct: u64,
-    /// Images.
+    /// All images.
     pub images: u64,
-    /// The part, 0..=1; `None` without images.
+    /// The fraction, 0..=1; `None` without images.
     pub part: Option<f32>,
-    /// Its 95 % interval by bootstrap over sources; `None` with fewer than two sources.
+    /// Its 95 % interval from a bootstrap over sources; `None` with fewer than two sources.
     pub interval_95: Option<(f32, f32)>,
 }
 
@@ -117,60 +117,61 @@ pub struct Measured {
 pub struct CardClass {
     /// Its name.
     pub class: String,
-    /// Images that were learned from.
+    /// Training images.
     pub train: Counted,
-    /// Images that chose the best weights.
+    /// Validation images.
     pub validation: Counted,
-    /// Images that were kept for the test.
+    /// Test images.
     pub test: Counted,
-    /// Of its images, how many are called so.
+    /// Its recall: the fraction of its images that are classified as this class.
     pub recall: Measured,
-    /// Of the images that are called so, the part that is of it, 0..=1; `None` when none is called so.
+    /// Its precision: the fraction, 0..=1, of the images classified as this class that belong to it; `None` if there
+    /// are none.
     pub precision: Option<f32>,
 }
 
-/// Images of one class that are taken for another.
+/// Images of one class that are classified as another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confused {
     /// Their class.
     pub class: String,
-    /// What they are called.
+    /// The class that they are classified as.
     pub called: String,
     /// How many.
     pub images: u64,
-    /// Of how many images of the class.
+    /// The number of images of the class.
     pub of: u64,
 }
 
-/// A model in short.
+/// A summary of one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CardModel {
-    /// The file or folder.
+    /// Its file or folder.
     pub file: String,
     /// The name of its format.
     pub format: String,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// That by the size in fp32.
+    /// Its size divided by that of the fp32 model.
     pub size_ratio: f64,
     /// Top-1 accuracy on the images that the certificate names, 0..=1.
     pub top1: f64,
-    /// That less the run's.
+    /// Its accuracy minus that of the run.
     pub top1_difference: f64,
     /// The 95 % interval of that difference.
     pub top1_difference_95: [f64; 2],
-    /// Images that get another answer than from the run.
+    /// Images that it classifies differently from the run.
     pub flips: u64,
-    /// Milliseconds for one image on one thread here.
+    /// Latency in milliseconds for one image, on one thread of this computer.
     pub latency_ms: Option<f64>,
-    /// Where its proof comes from.
+    /// What the model was verified with.
     pub proof: String,
-    /// What was lost more than is allowed, if it was accepted all the same.
+    /// The loss of accuracy beyond the limit of its format, if the user accepted it.
     pub accepted_loss: Option<String>,
 }
 
 impl Card {
-    /// The card of a run, measured on the images of `reference`, whose figures are `figures`, with its leak meter.
+    /// The card of a run, for the images of `reference`, their `figures` and the leak meter.
     pub(super) fn new(
         project: &Project,
         run: &Run,
@@ -258,7 +259,7 @@ impl Card {
         Ok(card)
     }
 
-    /// The classes of which the smallest part is found, the weakest first; those without images of that side are left out.
+    /// The classes with the lowest recall, lowest first; without classes that have no image on that side.
     #[must_use]
     pub fn weakest(&self) -> Vec<&CardClass> {
         let mut classes: Vec<&CardClass> = self
@@ -273,7 +274,7 @@ impl Card {
         classes
     }
 
-    /// As it stands in [`JSON_FILE`].
+    /// The contents of [`JSON_FILE`].
     pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
@@ -355,7 +356,7 @@ impl CardModel {
     }
 }
 
-/// The images of one side, of one class or of all.
+/// Counts the images of one side, of one class or of all.
 fn counted(
     frames: &[RunFrame],
     classes: &RunClasses,
@@ -377,7 +378,7 @@ fn counted(
     }
 }
 
-/// The video of a frame; of a photo the group of those that look alike.
+/// The source of a frame: its video; for a photo, its group of similar photos.
 fn source(frame: &RunFrame) -> String {
     let name = frame.path.rsplit('/').next().unwrap_or(&frame.path);
     match FrameName::parse(name) {

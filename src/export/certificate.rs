@@ -1,4 +1,4 @@
-//! `certificate.json`: what each model of an export did on the whole test set, beside what the run does.
+//! `certificate.json`: the results of each model of an export on the whole test set, compared with the run.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,80 +13,80 @@ use super::{ExportError, Search, WrittenModel};
 /// Its name.
 pub(super) const FILE: &str = "certificate.json";
 
-/// Version of the layout below.
+/// Version of the JSON layout.
 const SCHEMA: u32 = 1;
 
-/// What all models of an export did.
+/// The results of all models of an export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
     /// Version of this layout.
     pub schema: u32,
-    /// "Salamander 0.1.0".
+    /// The program and its version: "Salamander 0.1.0".
     pub program: String,
     /// The run.
     pub run: String,
-    /// The side of the split whose frames were used: `test`, without test frames `validation`, else `train`.
+    /// The side whose frames were used: `test`; without test frames `validation`; without those `train`.
     pub split: String,
     /// How many frames.
     pub frames: u64,
-    /// Where the 95 % intervals come from.
+    /// How the 95 % intervals were computed.
     pub interval: String,
-    /// What ran the models, and where latencies were measured.
+    /// The runtime, and the computer on which latencies were measured.
     pub runtime: String,
-    /// The size of the same model with all weights in fp32, that sizes are compared with.
+    /// The size in bytes of the model with all weights in fp32, with which sizes are compared.
     pub fp32_bytes: u64,
     /// One for each model.
     pub models: Vec<ModelCertificate>,
 }
 
-/// What one model did.
+/// The results of one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelCertificate {
-    /// The file or folder.
+    /// Its file or folder.
     pub file: String,
     /// The name of its format.
     pub format: String,
-    /// Where the proof comes from.
+    /// What the model was verified with.
     pub proof: String,
-    /// What was asked of it.
+    /// The requirements that it had to meet.
     pub acceptance: String,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// That by `fp32_bytes`.
+    /// Its size divided by `fp32_bytes`.
     pub size_ratio: f64,
     /// Top-1 accuracy of the run on the frames, 0..=1.
     pub run_top1: f64,
-    /// Top-1 accuracy of the model on the same frames.
+    /// Top-1 accuracy of the model on the same frames, 0..=1.
     pub top1: f64,
-    /// The second less the first; negative is a loss.
+    /// `top1` minus `run_top1`; negative is a loss.
     pub top1_difference: f64,
-    /// The 95 % interval of that difference, paired.
+    /// The 95 % interval of that difference, for paired answers.
     pub top1_difference_95: [f64; 2],
-    /// Part of the frames with the same top-1 as the run.
+    /// Fraction of the frames with the same top-1 class as the run, 0..=1.
     pub top1_agreement: f64,
-    /// Largest difference of any probability from the run's.
+    /// Largest difference of any probability from the run's, 0..=1.
     pub max_probability_difference: f64,
-    /// Frames whose answer is not the run's.
+    /// Frames that it classifies differently from the run.
     pub flips: Vec<Flip>,
-    /// How long one image takes here.
+    /// The latency for one image on this computer.
     pub latency: Option<Latency>,
-    /// What was lost more than is allowed, if it was accepted all the same.
+    /// The loss of accuracy beyond the limit of its format, if the user accepted it.
     pub accepted_loss: Option<String>,
     /// How an int8 model was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<Search>,
 }
 
-/// A frame to which the model gives another answer than the run.
+/// A frame that the model classifies differently from the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Flip {
-    /// Its path in the project.
+    /// Its path, relative to the project's root.
     pub path: String,
     /// Its class.
     pub truth: String,
-    /// What the run says.
+    /// The run's answer.
     pub run: Answer,
-    /// What the model says.
+    /// The model's answer.
     pub model: Answer,
 }
 
@@ -100,7 +100,7 @@ pub struct Answer {
 }
 
 impl Certificate {
-    /// Without models yet.
+    /// A certificate without models.
     pub(super) fn new(run: &str, reference: &Evaluation, runtime: String, fp32_bytes: u64) -> Self {
         Self {
             schema: SCHEMA,
@@ -120,14 +120,14 @@ impl Certificate {
         }
     }
 
-    /// As it stands in the file.
+    /// The contents of the file.
     pub(super) fn to_text(&self) -> Result<String, serde_json::Error> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 }
 
 impl ModelCertificate {
-    /// Of a model of `bytes` bytes that gave these probabilities for the frames of `reference`.
+    /// For a model of `bytes` bytes with these probabilities for the frames of `reference`.
     pub(super) fn new(
         model: &WrittenModel,
         bytes: u64,
@@ -180,10 +180,11 @@ impl ModelCertificate {
         }
     }
 
-    /// Holds it to what its format asks for. What it loses beyond that is recorded where `accept` says so.
+    /// Checks the requirements of the model's format. A loss of accuracy beyond them is only recorded if `accept` is
+    /// set.
     ///
     /// # Errors
-    /// [`ExportError::Loses`] with the figures.
+    /// [`ExportError::Loses`] with the figures, if they are not met.
     pub(super) fn judge(
         &mut self,
         acceptance: Acceptance,
@@ -194,7 +195,7 @@ impl ModelCertificate {
             return Ok(());
         };
         let mut reasons = Vec::new();
-        // Of few frames one may always flip.
+        // Among few frames, one may always differ.
         let allowed = ((1.0 - same_top1) * frames as f64 - 1e-6).ceil();
         if self.flips.len() as f64 > allowed {
             reasons.push(format!(
@@ -263,8 +264,8 @@ mod tests {
         loss: 0.01,
     };
 
-    /// A model whose answers differ from the run's on the first `lost` of `frames` frames, all of which the run gets right,
-    /// and on `gained` more, all of which it gets wrong.
+    /// The certificate of a model that differs from the run on the first `lost` of `frames` frames, which the run
+    /// classifies correctly, and on `gained` more, which the run classifies wrongly.
     fn certificate(frames: usize, lost: usize, gained: usize) -> ModelCertificate {
         let predictions: Vec<FramePrediction> = (0..frames)
             .map(|index| FramePrediction {

@@ -1,4 +1,4 @@
-//! What can go wrong with an export, in sentences for people.
+//! Errors of exports, as sentences for users.
 
 use std::path::PathBuf;
 
@@ -21,13 +21,13 @@ pub enum ExportError {
         /// The run.
         run: String,
     },
-    /// Nothing was asked for.
+    /// No format was requested.
     #[error("no format is chosen; choose at least one")]
     NoFormat,
-    /// Something cannot be written.
+    /// A file cannot be written.
     #[error("cannot {} “{}”: {}", .0.action, .0.path.display(), why(&.0.error))]
     File(FileError),
-    /// The folder holds files of the user's that the export would replace.
+    /// The folder contains files of the user that the export would replace.
     #[error(
         "“{}” holds {} that no export wrote, or that {} changed since; nothing was replaced: choose another folder for the export, or move {} away (--force replaces files of an earlier export that were changed since, and never others)",
         folder.display(), listed(names), if names.len() == 1 { "was" } else { "were" }, if names.len() == 1 { "it" } else { "them" }
@@ -38,7 +38,7 @@ pub enum ExportError {
         /// The files.
         names: Vec<String>,
     },
-    /// The folder is among the project's own files.
+    /// The folder is one of the project's own.
     #[error(
         "“{}” is a folder of the project's own, where an export would be taken for images, runs or rubbish; choose one below “{}” or outside of the project",
         folder.display(), exports.display()
@@ -46,10 +46,10 @@ pub enum ExportError {
     InProject {
         /// The folder.
         folder: PathBuf,
-        /// Where exports may be in the project.
+        /// Where in the project exports may be.
         exports: PathBuf,
     },
-    /// What was named is there and no folder.
+    /// The path exists and is not a folder.
     #[error("“{}” is a file, not a folder; choose a folder for the export", path.display())]
     NotAFolder {
         /// The file.
@@ -58,7 +58,7 @@ pub enum ExportError {
     /// The project.
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// None of the run's images is left to prove the export on.
+    /// None of the run's images is left to verify the export with.
     #[error(
         "the export cannot be verified, because none of the images of run “{run}” is in the project any more; bring them back, or train again"
     )]
@@ -66,19 +66,19 @@ pub enum ExportError {
         /// The run.
         run: String,
     },
-    /// The exported model is not the trained one.
+    /// The exported model differs from the trained one.
     #[error(
         "the exported model does not agree with run “{run}” and was not kept: on image “{frame}” {difference}. Please report this"
     )]
     Disagrees {
         /// The run.
         run: String,
-        /// The first image that shows it.
+        /// The first image for which it differs.
         frame: String,
-        /// How.
+        /// The difference.
         difference: String,
     },
-    /// What the exported model calls its outputs is not what the run does.
+    /// The labels in the exported model are not those of the run.
     #[error(
         "the labels in “{file}” are not the classes of run “{run}” in their order, and it was not kept. Please report this"
     )]
@@ -88,7 +88,7 @@ pub enum ExportError {
         /// The run.
         run: String,
     },
-    /// The weights are not those that were trained.
+    /// The weights are not those of the run.
     #[error(
         "run “{run}” was not exported, because its weights classify {right} of {frames} test images correctly where {recorded} were recorded after its training; put back an earlier copy of its folder, or train again"
     )]
@@ -97,12 +97,12 @@ pub enum ExportError {
         run: String,
         /// Images that are classified correctly now.
         right: usize,
-        /// Images that were then.
+        /// Images that were classified correctly when the run was tested.
         recorded: usize,
         /// All test images.
         frames: usize,
     },
-    /// No training frames to measure the network on.
+    /// There are no training frames to calibrate the network on.
     #[error(
         "run “{run}” cannot be exported in int8, because none of its training frames is in the project any more; bring them back, train again, or leave int8 out"
     )]
@@ -110,23 +110,23 @@ pub enum ExportError {
         /// The run.
         run: String,
     },
-    /// No format is called so.
+    /// There is no format of that name.
     #[error("there is no format “{name}”; there are {}", listed(&known.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()))]
     NoSuchFormat {
-        /// What was asked for.
+        /// The name given.
         name: String,
-        /// Those there are.
+        /// The names of all formats.
         known: Vec<&'static str>,
     },
-    /// A format cannot hold this model.
+    /// The format cannot represent this model.
     #[error("the model cannot be written as {format}: {reason}; choose another format")]
     Unwritable {
         /// The format.
         format: &'static str,
-        /// The node and what is the matter with it.
+        /// The node, and the reason.
         reason: String,
     },
-    /// The exported model is clearly worse than the run.
+    /// The exported model is significantly worse than the run.
     #[error(
         "“{model}” was not exported: {reason}. Leave this format out, or take it with --accept-loss (in the window: Accept the loss), which the certificate records"
     )]
@@ -136,7 +136,7 @@ pub enum ExportError {
         /// The figures.
         reason: String,
     },
-    /// A folder that should be an export and cannot be checked.
+    /// The folder or file is no export, or cannot be checked.
     #[error("“{}” cannot be verified: {reason}", folder.display())]
     NoBundle {
         /// The folder.
@@ -150,15 +150,15 @@ pub enum ExportError {
         listed(&looked_in.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>())
     )]
     NoWebRuntime {
-        /// The folders.
+        /// The folders that were searched.
         looked_in: Vec<PathBuf>,
     },
-    /// What was packed is not what was written.
+    /// The archive differs from the files that were packed.
     #[error("“{}” is not what was packed into it and was not kept: {problem}. Please report this", path.display())]
     BadArchive {
         /// The archive.
         path: PathBuf,
-        /// The first thing that is wrong with it.
+        /// The first difference.
         problem: String,
     },
     /// A class name that a labels file cannot hold.
@@ -169,22 +169,22 @@ pub enum ExportError {
         /// The class.
         class: String,
     },
-    /// The run or something below it.
+    /// An error of the run.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// The backbone.
+    /// An error of the backbone.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
-    /// ONNX Runtime.
+    /// An error of ONNX Runtime.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    /// A network's graph.
+    /// An error of a network's graph.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// A frame.
+    /// An error of an image file.
     #[error(transparent)]
     Media(#[from] MediaError),
-    /// Predicting for the proof.
+    /// An error of the predictions for the verification.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
     /// Cancelled by the user.
@@ -199,7 +199,7 @@ impl From<FileError> for ExportError {
 }
 
 impl ExportError {
-    /// Whether another run's export into the same place would fail of the same.
+    /// Whether the export of another run to the same place would fail in the same way.
     #[must_use]
     pub fn is_of_the_place(&self) -> bool {
         match self {
@@ -219,7 +219,7 @@ impl ExportError {
         }
     }
 
-    /// For `map_err`: an input or output error with the file it happened to.
+    /// For `map_err`: an I/O error with its file.
     pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
@@ -229,7 +229,7 @@ impl ExportError {
     }
 }
 
-/// “a”, “a” and “b”, “a”, “b” and “c”: names may hold commas themselves.
+/// Joins names: “a”, “a” and “b”, “a”, “b” and “c”. Names may contain commas.
 fn listed(names: &[String]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("“{name}”")).collect();
     match quoted.split_last() {
@@ -238,7 +238,7 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// What the system said, with the remedies that an export has.
+/// The system's message, with the remedies that exports offer.
 fn why(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::StorageFull => {

@@ -1,6 +1,6 @@
-//! Files of an export: written under temporary names, put in place together. A folder that is new appears whole,
-//! by one rename; in a folder that was there the old model goes first and the new one comes last, so that a model
-//! never stands beside the labels of another. Only files of an earlier export are replaced ([`super::manifest`]).
+//! The files of an export: written under temporary names, then moved into place together. A new folder appears whole,
+//! by a single rename. In an existing folder the old model is removed first and the new one comes last, so that a
+//! model is never beside the labels of another. Only files of an earlier export are replaced ([`super::manifest`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
@@ -12,7 +12,7 @@ use crate::project::{self, Project};
 use super::manifest::{self, Manifest};
 use super::{Bundle, ExportError, Format, archive};
 
-/// What exports consisted of before there was a manifest.
+/// The files of exports by versions without a manifest.
 const EARLIER: [&str; 5] = [
     "model.onnx",
     "labels.txt",
@@ -21,12 +21,12 @@ const EARLIER: [&str; 5] = [
     "LICENSE.txt",
 ];
 
-/// What an export may write: names below its folder, parts separated by `/`.
+/// The names that an export may write, relative to its folder, separated by `/`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
-    /// Files of models, and folders that are models.
+    /// Model files, and folders that are models.
     pub models: Vec<&'static str>,
-    /// The files that belong to them.
+    /// All other files.
     pub others: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Names {
     }
 }
 
-/// Files that are written but not in place. Dropping it removes them.
+/// Files that are written but not yet in place. Dropping it removes them.
 pub(super) struct Pending {
     out: PathBuf,
     names: Names,
@@ -51,13 +51,13 @@ pub(super) struct Pending {
 enum Target {
     /// A folder that is to become `out`.
     New(NewFolder),
-    /// Files that are to be put into `out`, by name.
+    /// Files to be moved into the folder `out`, by name.
     There(Vec<(String, NewFile)>),
-    /// A folder that is to be packed into the file `out`.
+    /// A folder to be packed into the file `out`.
     Zip(NewFolder),
 }
 
-/// Folders made for an export, that go with it where they are empty.
+/// Folders made for an export, removed when dropped if they are empty.
 struct MadeDirs(Vec<PathBuf>);
 
 impl Drop for MadeDirs {
@@ -68,27 +68,27 @@ impl Drop for MadeDirs {
     }
 }
 
-/// The archive while it is being written, in the folder of what is packed into it.
+/// The archive while it is being written, in the folder that is packed into it.
 const PACKED: &str = "packed.zip";
 
 /// The result of moving an export into place.
 #[derive(Debug)]
 pub(super) struct Committed {
-    /// The size of the manifest.
+    /// The size of the manifest in bytes.
     pub manifest_bytes: u64,
-    /// The size of the archive, if it is one.
+    /// The size of the archive in bytes, if the export is one.
     pub zip_bytes: Option<u64>,
-    /// Models of an earlier export that this one has not.
+    /// Models of an earlier export that were removed because this one does not have them.
     pub removed: Vec<String>,
 }
 
 impl Pending {
-    /// Begins an export into the folder `out`, which need not be there, or into the ZIP file `out`. `force` takes files of
-    /// an earlier export for replaceable although they were changed since.
+    /// Begins an export to the folder `out`, which need not exist, or to the ZIP file `out`. With `force`, files of an
+    /// earlier export are replaced even if they were changed.
     ///
     /// # Errors
-    /// [`ExportError::NotOurs`] when it would replace what is not from an export, [`ExportError::InProject`] among the
-    /// project's own files, [`ExportError::NotAFolder`].
+    /// [`ExportError::NotOurs`] if it would replace files that are not from an export, [`ExportError::InProject`]
+    /// within the project's own folders, [`ExportError::NotAFolder`].
     pub(super) fn new(
         project: &Project,
         out: &Path,
@@ -137,12 +137,12 @@ impl Pending {
         })
     }
 
-    /// Where a file will be.
+    /// The final path of a file.
     pub(super) fn place(&self, name: &str) -> PathBuf {
         self.out.join(name)
     }
 
-    /// Writes one file under a temporary name, which it returns.
+    /// Writes a file under a temporary name, and returns that path.
     pub(super) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<PathBuf, ExportError> {
         self.hashes.insert(name.to_owned(), manifest::hash(bytes));
         let place = self.place(name);
@@ -169,8 +169,8 @@ impl Pending {
         }
     }
 
-    /// Puts the files in place, over those of an earlier export; what that had besides goes. An archive is first proved by
-    /// `prove`, which gets it under a temporary name.
+    /// Moves the files into place over those of an earlier export, and removes its other files. An archive is first
+    /// verified by `prove`, which gets its temporary path.
     pub(super) fn commit(
         mut self,
         prove: impl FnOnce(&Path) -> Result<(), ExportError>,
@@ -207,7 +207,7 @@ impl Pending {
                 let zip_bytes = file.metadata().map_err(write("read"))?.len();
                 drop(file);
                 prove(&packed)?;
-                // Again: it took a while since the first look.
+                // Checked again, because time has passed since the first check.
                 check_zip(&self.out, self.force)?;
                 folder.commit_file(PACKED)?;
                 return Ok(Committed {
@@ -218,7 +218,8 @@ impl Pending {
             }
             Target::There(files) => files,
         };
-        // Again: it took a while since the first look. Killed half-way, old and new files are known as ours.
+        // Checked again, because time has passed. The manifest lists both old and new files, in case the program is
+        // killed during the moves.
         let written: Vec<String> = manifest.blake3.keys().cloned().collect();
         let mut names: Vec<&str> = self.names.all().collect();
         names.extend(written.iter().map(String::as_str));
@@ -229,7 +230,7 @@ impl Pending {
         } = &mut manifest;
         replaces.retain(|name, hash| blake3.get(name) != Some(hash));
         files::write(&place, &bytes(&manifest)?, Durability::Synced)?;
-        // A model never stands beside what belongs to another one.
+        // A model is never left beside the files of another.
         for name in found.all().into_keys().filter(|name| is_model(name)) {
             remove(&self.out.join(name))?;
         }
@@ -267,7 +268,7 @@ impl Pending {
     }
 }
 
-/// Whether a file is, or is in, a model of some format.
+/// Whether a file is a model of some format, or part of one.
 fn is_model(name: &str) -> bool {
     Format::all().iter().any(|format| {
         let below = name.strip_prefix(format.file());
@@ -285,13 +286,13 @@ fn remove(path: &Path) -> Result<(), ExportError> {
 }
 
 fn remove_if_empty(dir: &Path) {
-    // What holds files of the user's stays, and so does what is gone already.
+    // Folders with files of the user stay; folders may already be gone.
     if let Err(error) = files::remove_dir(dir) {
         log::debug!("“{}” stays: {error}", dir.display());
     }
 }
 
-/// Makes the folders between `out` and the file `name` below it.
+/// Creates the folders between `out` and its file `name`.
 fn make_parents(out: &Path, name: &str, made: &mut MadeDirs) -> Result<(), ExportError> {
     match out.join(name).parent() {
         Some(parent) => make_dirs(parent, made),
@@ -299,7 +300,7 @@ fn make_parents(out: &Path, name: &str, made: &mut MadeDirs) -> Result<(), Expor
     }
 }
 
-/// Makes a folder and those above it that are missing, and notes which it made.
+/// Creates a folder and its missing parents, and records which ones it created.
 fn make_dirs(dir: &Path, made: &mut MadeDirs) -> Result<(), ExportError> {
     let missing: Vec<&Path> = dir
         .ancestors()
@@ -315,7 +316,7 @@ fn make_dirs(dir: &Path, made: &mut MadeDirs) -> Result<(), ExportError> {
     Ok(())
 }
 
-/// Whether a ZIP file may be put there: where there is nothing, or an earlier one.
+/// Whether a ZIP file may be written there: nothing is there, or an earlier archive.
 fn check_zip(out: &Path, force: bool) -> Result<(), ExportError> {
     if out.symlink_metadata().is_err() || archive::is_ours(out, force) {
         return Ok(());
@@ -327,7 +328,7 @@ fn check_zip(out: &Path, force: bool) -> Result<(), ExportError> {
     })
 }
 
-/// Whether an export may be put there: outside of the project, or below its `exports/`.
+/// Whether an export may be written there: outside the project, or in its `exports/`.
 fn check_place(project: &Project, out: &Path) -> Result<(), ExportError> {
     if files::exists(out) && !files::is_dir(out) {
         return Err(ExportError::NotAFolder {
@@ -349,7 +350,7 @@ fn check_place(project: &Project, out: &Path) -> Result<(), ExportError> {
     })
 }
 
-/// Where a path leads that need not be there: absolute, without links and `..`.
+/// The absolute path without links and `..`, for a path that need not exist.
 fn followed(path: &Path) -> Result<PathBuf, ExportError> {
     let absolute = std::path::absolute(path).map_err(ExportError::io("find", path))?;
     let mut found = PathBuf::new();
@@ -367,11 +368,11 @@ fn followed(path: &Path) -> Result<PathBuf, ExportError> {
     Ok(found)
 }
 
-/// Removes what an export that was killed left in the folder.
+/// Removes temporary files of a killed export from the folder.
 fn clear_left_over(out: &Path, names: &Names) {
     files::remove_left_over(out, 0, &|name| {
         files::is_temporary(name)
-            // As earlier versions called them.
+            // The temporary names of earlier versions.
             || EARLIER.iter().any(|file| name.starts_with(&format!(".{file}.")) && name.ends_with(".partial"))
     });
     let below = names.all().filter_map(|name| name.rsplit_once('/'));
@@ -384,7 +385,7 @@ fn clear_left_over(out: &Path, names: &Names) {
     }
 }
 
-/// Removes what an export that was killed left beside where it was to be.
+/// Removes temporary files of a killed export beside the folder.
 fn clear_left_over_beside(out: &Path, parent: &Path) {
     let name = out.file_name().unwrap_or_default().to_string_lossy();
     let earlier = format!(".{name}.");

@@ -32,7 +32,7 @@ fn pending(project: &Project, out: &Path) -> Result<Pending, ExportError> {
     Pending::new(project, out, Bundle::Folder, names, false)
 }
 
-/// Exports into `out`: a model and labels.
+/// Exports a model and labels to `out`.
 fn export(project: &Project, out: &Path, text: &str) -> Result<(), ExportError> {
     let mut begun = pending(project, out)?;
     begun.write(MODEL, text.as_bytes())?;
@@ -118,7 +118,7 @@ fn an_earlier_export_stays_until_the_new_one_is_whole() {
     begun.commit(|_| Ok(())).unwrap();
     assert_eq!(fs::read(out.join(MODEL)).unwrap(), b"new");
     assert_eq!(names(&out), ["export.json", "labels.txt", MODEL]);
-    // And again, over what has replaced something.
+    // Again, after files were replaced.
     export(&project, &out, "newest").unwrap();
     let text = fs::read_to_string(out.join("export.json")).unwrap();
     assert!(!text.contains("replaces"), "{text}");
@@ -151,7 +151,7 @@ fn a_file_of_an_export_that_was_changed_is_the_users() {
     );
     assert!(text.contains("another folder"), "{text}");
     assert_eq!(fs::read(out.join(MODEL)).unwrap(), b"old");
-    // Moved away, the way is free.
+    // Once they are moved away, the export succeeds.
     fs::remove_file(out.join("labels.txt")).unwrap();
     fs::remove_file(out.join("LICENSE.txt")).unwrap();
     export(&project, &out, "new").unwrap();
@@ -172,7 +172,8 @@ fn a_file_that_comes_while_the_export_is_proved_is_not_replaced() {
 fn killed_half_way_old_and_new_files_are_known() {
     let (_dir, project, out) = desk();
     export(&project, &out, "old").unwrap();
-    // As after a kill between two renames: the manifest knows both, labels are new, the model is gone.
+    // The state after a kill between two renames: the manifest lists both exports, the labels are new, the model is
+    // missing.
     let mut manifest = Manifest::new(BTreeMap::from([
         (MODEL.to_owned(), manifest::hash(b"new")),
         ("labels.txt".to_owned(), manifest::hash(b"new")),
@@ -280,7 +281,7 @@ fn nothing_is_put_among_the_files_of_the_project() {
     assert!(message.contains("is a file, not a folder"), "{message}");
 }
 
-/// Exports into `out` these models with labels.
+/// Exports these models with labels to `out`.
 fn export_models(
     project: &Project,
     out: &Path,
@@ -309,7 +310,7 @@ fn models_of_an_earlier_export_go_when_they_are_not_exported_again() {
     assert_eq!(committed.removed, ["model-float.onnx"]);
     assert_eq!(names(&out), ["export.json", "golden", "labels.txt", MODEL]);
     assert_eq!(names(&out.join("golden")), ["a.png", "mine.txt"]);
-    // One that was changed since is the user's, and stays.
+    // A file changed since belongs to the user, and stays.
     export_models(&project, &out, &both, "newer", false).unwrap();
     fs::write(out.join("model-float.onnx"), "mine").unwrap();
     let committed = export_models(&project, &out, &[MODEL], "newest", false).unwrap();

@@ -1,5 +1,5 @@
-//! What a format is: what it is called, how a model is written in it, how what was written is run again, and what
-//! counts as its proof. One folder or file for each format; [`Format`](super::Format) lists them all.
+//! The interface of a format: its names, how it writes a model, how a written model is run, and what it must satisfy.
+//! Each format has a folder or file; [`Format`](super::Format) lists them all.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::{ExportError, Language, Model};
 
 /// A format in which a trained model can be written.
 pub trait Exporter: Sync {
-    /// What it is called and where it is written.
+    /// Its names and where its model is written.
     fn info(&self) -> &FormatInfo;
 
     /// Its name on the command line and in results: `onnx-fp16`.
@@ -17,12 +17,12 @@ pub trait Exporter: Sync {
         self.info().name
     }
 
-    /// The formats that it belongs to.
+    /// Its family of formats.
     fn family(&self) -> &'static Family {
         self.info().family
     }
 
-    /// What tells it from the others of its family, in a word or two: "fp16".
+    /// What distinguishes it within its family, in a word or two: "fp16".
     fn variant(&self) -> &'static str {
         self.info().variant
     }
@@ -32,61 +32,61 @@ pub trait Exporter: Sync {
         self.info().title
     }
 
-    /// What it is for, one or two sentences for people.
+    /// Its purpose, in one or two sentences for users.
     fn sentence(&self) -> &'static str {
         self.info().sentence
     }
 
-    /// The file or folder that a model is written to, inside the export's folder: `model.onnx`.
+    /// The name of its model file or folder in the export's folder: `model.onnx`.
     fn file(&self) -> &'static str {
         self.info().file
     }
 
-    /// What the model takes, with these options.
+    /// The kind of input of its model, with these options.
     fn input(&self, options: &Options) -> InputKind;
 
-    /// Whether it follows the [`Options`], which are choices of the ONNX formats.
+    /// Whether it follows the [`Options`], which apply to the ONNX formats.
     fn follows_options(&self) -> bool {
         true
     }
 
-    /// Whether it is written from [`Model::quantized`], which is measured on training frames first.
+    /// Whether it is written from [`Model::quantized`], which requires calibration on training frames.
     fn is_calibrated(&self) -> bool {
         false
     }
 
-    /// When a written model counts as exported.
+    /// The requirements that a written model must meet.
     fn acceptance(&self) -> Acceptance;
 
-    /// Where the proof of a written model comes from, in words: "run in ONNX Runtime".
+    /// What a written model is verified with: "run in ONNX Runtime".
     fn proof(&self) -> &'static str;
 
-    /// Whether what its exports carry beside the model is installed; asked before minutes of work.
+    /// Checks that everything its exports contain beside the model is installed, before minutes of work.
     ///
     /// # Errors
-    /// Names what is missing.
+    /// [`ExportError`] names what is missing.
     fn check_installed(&self) -> Result<(), ExportError> {
         Ok(())
     }
 
-    /// Writes the model: [`Exporter::file`], or files below it where that is a folder, the same bytes each time. The file without
-    /// which a folder is no model comes last: files are put in place one after the other.
+    /// Writes the model: [`Exporter::file`], or the files in it if that is a folder. Equal models give equal bytes. A
+    /// folder's essential file comes last, because files are moved into place in this order.
     ///
     /// # Errors
-    /// [`ExportError::Unwritable`] names the operator that the format cannot hold.
+    /// [`ExportError::Unwritable`] names the operator that the format cannot represent.
     fn write(&self, model: &Model, options: &Options) -> Result<Vec<ModelFile>, ExportError>;
 
-    /// Opens what [`Exporter::write`] gave, as it was read back from disk, to run on `threads` threads.
+    /// Opens a model from the bytes of its files, to run on `threads` threads.
     ///
     /// # Errors
-    /// [`EvaluateError::NoExport`] when it is no such model.
+    /// [`EvaluateError::NoExport`] if it is no such model.
     fn open(&self, files: &[ModelFile], threads: usize) -> Result<Box<dyn Runner>, EvaluateError>;
 
-    /// Opens it for its proof: as [`Exporter::open`], or computing as that will compute which the model is for, where what runs
-    /// it here computes better.
+    /// Opens a model for its verification. It computes as on the device that the format is meant for, even where the
+    /// local runtime would be more precise; by default it is [`Exporter::open`].
     ///
     /// # Errors
-    /// As [`Exporter::open`].
+    /// As for [`Exporter::open`].
     fn open_for_proof(
         &self,
         files: &[ModelFile],
@@ -95,43 +95,43 @@ pub trait Exporter: Sync {
         self.open(files, threads)
     }
 
-    /// A Python program that runs the model in `file` on one image, for `README.txt` and the window; `None` where
-    /// there is no runtime for Python.
+    /// A Python program that runs the model in `file` on one image, for `README.txt` and the window; `None` if there
+    /// is no runtime for Python.
     fn example(&self, _recipe: &Recipe, _file: &str) -> Option<Example> {
         None
     }
 
-    /// Files to be added to the model's folder once it is proved, of the golden images and what is expected of them.
+    /// Files added to the model's folder after it is verified, made from the golden images and their expected results.
     fn beside(&self, _golden: &[(String, Vec<u8>)]) -> Vec<ModelFile> {
         Vec::new()
     }
 
-    /// Whether its runner is what people run it with, so that the time that it takes here says something.
+    /// Whether the local runner is the one that users run the model with, so that its latency is meaningful.
     fn runs_as_delivered(&self) -> bool {
         true
     }
 
-    /// Whether a file that begins with `head` is of this format.
+    /// Whether a file that begins with `head` is a model of this format.
     fn recognises(&self, file_name: &str, head: &[u8]) -> bool;
 
-    /// Where the model is a folder, the files below it that [`Exporter::open`] needs, parts separated by `/`; there is no model
-    /// without the first.
+    /// If the model is a folder, the files in it that [`Exporter::open`] needs, separated by `/`, the essential one
+    /// first.
     fn folder_files(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Whether a folder is a model of this format, whatever it is called.
+    /// Whether a folder is a model of this format, by its contents.
     fn recognises_folder(&self, _folder: &Path) -> bool {
         false
     }
 }
 
-/// Formats that the same software runs.
+/// A family of formats that the same software runs.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Family {
-    /// What it is called.
+    /// Its name on the screen.
     pub title: &'static str,
-    /// What it is for, one sentence for people.
+    /// Its purpose, in one sentence for users.
     pub sentence: &'static str,
 }
 
@@ -163,7 +163,7 @@ impl Family {
     };
 }
 
-/// What a format is called, and where a model is written to; see the methods of [`Exporter`] of these names.
+/// The names of a format; see the methods of [`Exporter`] of these names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormatInfo {
     /// [`Exporter::family`].
@@ -183,51 +183,52 @@ pub struct FormatInfo {
 /// A file of a written model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelFile {
-    /// Where it is below the export's folder, parts separated by `/`; in messages, where it was read from.
+    /// Its path relative to the export's folder, separated by `/`; in messages, the path that it was read from.
     pub name: String,
     /// Its contents.
     pub bytes: Vec<u8>,
 }
 
-/// A program that runs a model.
+/// An example program that runs a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
-    /// The language.
+    /// Its programming language.
     pub language: Language,
-    /// What runs it: "ONNX Runtime for Python".
+    /// The runtime: "ONNX Runtime for Python".
     pub runtime: &'static str,
-    /// What has to be installed for it, as the language's installer takes it (`pip install`, `npm install`, Gradle, Swift packages).
+    /// The packages to install, in the form for the language's installer (`pip install`, `npm install`, Gradle, Swift
+    /// packages).
     pub packages: &'static str,
     /// The program, to be run in the export's folder.
     pub program: String,
 }
 
-/// How models are written, where a format leaves a choice.
+/// Choices that some formats offer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
-    /// What ONNX models take; `None` is what each format takes by itself.
+    /// The input of ONNX models; `None` for each format's default.
     pub input: Option<InputKind>,
     /// Whether the batch is always one image, instead of any number.
     pub batch_of_one: bool,
-    /// Version of ONNX's operators; `None` is that of the backbone.
+    /// Version of ONNX's operators; `None` for that of the backbone.
     pub opset: Option<i64>,
     /// Whether ONNX models have a second output, `bottleneck` `f32[N, D]`.
     pub bottleneck: bool,
 }
 
-/// When a written model counts as exported.
+/// The requirements that a written model must meet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Acceptance {
-    /// The same top-1 as the run on every frame, probabilities within the tolerance.
+    /// The same top-1 class as the run on every frame, and probabilities within the tolerance.
     SameTop1 {
-        /// Largest difference of any probability.
+        /// The largest difference of any probability, 0..=1.
         tolerance: f64,
     },
-    /// The same top-1 as the run on most frames, and hardly fewer right answers.
+    /// The same top-1 class as the run on most frames, and almost the same accuracy.
     Agreement {
-        /// At least this part of the frames has the same top-1, 0..=1.
+        /// The smallest fraction of frames with the same top-1 class, 0..=1.
         same_top1: f64,
-        /// Top-1 accuracy may be lower by this much at most, 0..=1, and not significantly lower.
+        /// The largest loss of top-1 accuracy, 0..=1, which must also not be significant.
         loss: f64,
     },
 }

@@ -1,4 +1,4 @@
-//! The formats there are: one line for each.
+//! All formats, one line for each.
 
 use std::fmt;
 use std::ops::Deref;
@@ -11,7 +11,7 @@ use super::onnx::Onnx;
 use super::tflite::Tflite;
 use super::web::Web;
 
-/// One of the formats there are.
+/// A format of exports.
 #[derive(Clone, Copy)]
 pub struct Format(&'static dyn Exporter);
 
@@ -37,13 +37,13 @@ impl Format {
     pub const ONNX_FP16: Self = Self(&Onnx::HALF);
     /// `model-int8.onnx`: the same in 8-bit integers.
     pub const ONNX_INT8: Self = Self(&Onnx::INT8);
-    /// The same with `image` f32 `[N, 3, H, W]`, normalised by the caller.
+    /// The same as `model.onnx` with `image` f32 `[N, 3, H, W]`, normalised by the caller.
     pub const ONNX_FLOAT: Self = Self(&Onnx::FLOAT);
     /// `model.tflite`: `image` uint8 `[1, H, W, 3]` RGB to probabilities, labels inside.
     pub const TFLITE: Self = Self(&Tflite::FLOAT);
     /// `model-fp16.tflite`: the same with weights in half precision.
     pub const TFLITE_FP16: Self = Self(&Tflite::HALF);
-    /// `model-int8.tflite`: the same in 8-bit integers all through.
+    /// `model-int8.tflite`: the same in 8-bit integers throughout.
     pub const TFLITE_INT8: Self = Self(&Tflite::INT8);
     /// `Model.mlpackage`: an RGB image to a class and its probabilities, in half precision.
     pub const COREML: Self = Self(&CoreMl::HALF);
@@ -56,7 +56,7 @@ impl Format {
     /// `web/`: a page that runs the model of [`Format::ONNX`] in the browser.
     pub const WEB: Self = Self(&Web::PAGE);
 
-    /// All of them.
+    /// All formats.
     #[must_use]
     pub fn all() -> &'static [Self] {
         ALL
@@ -65,7 +65,7 @@ impl Format {
     /// The format of that name.
     ///
     /// # Errors
-    /// [`ExportError::NoSuchFormat`] lists those there are.
+    /// [`ExportError::NoSuchFormat`] with the names of all formats.
     pub fn named(name: &str) -> Result<Self, ExportError> {
         let found = ALL.iter().find(|format| format.name() == name);
         found.copied().ok_or_else(|| ExportError::NoSuchFormat {

@@ -1,4 +1,4 @@
-//! Exports that were made before: what their certificates say, and their golden images to look at.
+//! Finds earlier exports, with their certificates and golden images.
 
 use std::collections::BTreeMap;
 use std::fs::DirEntry;
@@ -14,31 +14,31 @@ use super::archive::Contents;
 use super::golden::{self, Golden};
 use super::{Certificate, ExportError, certificate, manifest};
 
-/// An export as it lies on the disk.
+/// An export on disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundExport {
     /// Its folder, or the archive.
     pub dir: PathBuf,
     /// When it was made.
     pub made: SystemTime,
-    /// What its models did on the test set.
+    /// The results of its models on the test set.
     pub certificate: Certificate,
     /// Class names in the order of the models' outputs.
     pub labels: Vec<String>,
     /// The golden images.
     pub examples: Vec<ExampleImage>,
-    /// What lies beside the models, by name; a folder counts once.
+    /// Other entries beside the models, by name; a folder counts once.
     pub others: Vec<String>,
 }
 
-/// A golden image with what the models say of it.
+/// A golden image with the models' results.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExampleImage {
-    /// Where it is; of one in an archive, the archive's path and its own in that. [`example_image`] reads both.
+    /// Its path; for an image in an archive, the archive's path followed by its own. [`example_image`] reads both.
     pub path: PathBuf,
     /// Its class.
     pub class: String,
-    /// Probabilities in the order of the labels, by the model's file.
+    /// Probabilities in the order of the labels, by the name of the model's file.
     pub probabilities: BTreeMap<String, Vec<f32>>,
 }
 
@@ -58,16 +58,16 @@ impl ExampleImage {
     }
 }
 
-/// Reads the golden image at `path`, which lies in an export's folder or in its archive.
+/// Reads the golden image at `path`, in an export's folder or in its archive.
 ///
 /// # Errors
-/// When it is not there or is no image.
+/// [`ExportError`] if it does not exist or is no image.
 pub fn example_image(path: &Path) -> Result<RgbImage, ExportError> {
     let Some(archive) = path.ancestors().skip(1).find(|above| files::is_file(above)) else {
         return Ok(load_image(path)?);
     };
     let inside = path.strip_prefix(archive).unwrap_or(path);
-    // In an archive names have this separator on every system.
+    // Names in an archive always have this separator.
     let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
     let bytes = Contents::open(archive)?.read(&parts.join("/"))?;
     let bytes = bytes.ok_or_else(|| ExportError::NoBundle {
@@ -77,11 +77,10 @@ pub fn example_image(path: &Path) -> Result<RgbImage, ExportError> {
     Ok(load_image_from_bytes(&bytes, path)?)
 }
 
-/// The export at `place`, a folder or an archive; `None` when there is no certificate in it.
+/// The export at `place`, a folder or an archive; `None` if there is no certificate in it.
 ///
 /// # Errors
-/// [`ExportError::NoBundle`] when its certificate or its list of golden images cannot be read, or is not the one that was
-/// exported.
+/// [`ExportError::NoBundle`] if its certificate or its list of golden images cannot be read, or was changed.
 pub fn found_in(place: &Path) -> Result<Option<FoundExport>, ExportError> {
     let mut contents = Contents::open(place)?;
     let unreadable = |name: &str, error: serde_json::Error| ExportError::NoBundle {
@@ -128,8 +127,8 @@ pub fn found_in(place: &Path) -> Result<Option<FoundExport>, ExportError> {
     }))
 }
 
-/// The exports in the folder `exports`, newest first, and what is wrong with those that cannot be read. Archives, and
-/// exports of several runs at once, lie in a folder of their own.
+/// The exports in the folder `exports`, newest first, and the errors of those that cannot be read. Archives, and
+/// exports of several runs at once, are in folders of their own.
 #[must_use]
 pub fn exports_in(exports: &Path) -> (Vec<FoundExport>, Vec<ExportError>) {
     let mut found = Vec::new();
@@ -153,7 +152,7 @@ pub fn exports_in(exports: &Path) -> (Vec<FoundExport>, Vec<ExportError>) {
     (found, unreadable)
 }
 
-/// Folders and archives that are no links: what a link leads to is no export of this project.
+/// Folders and archives that are no links: the target of a link is no export of this project.
 fn places_in(dir: &Path) -> Vec<PathBuf> {
     let entries = files::read_dir(dir).into_iter().flatten().flatten();
     let is_place = |entry: &DirEntry| {

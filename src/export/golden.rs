@@ -1,5 +1,5 @@
-//! `golden/`: test images with the exact input and the expected output of each model, so that whoever ports the model can see
-//! whether images become the same input and inputs the same probabilities.
+//! `golden/`: test images with the exact input and the expected output of each model. Whoever ports the model can
+//! check both that images give the same input, and that inputs give the same probabilities.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -17,14 +17,14 @@ use super::{ExportError, WrittenModel};
 
 /// The folder.
 const FOLDER: &str = "golden";
-/// What lies in it, inputs and outputs, by name.
+/// The list of its images, inputs and outputs, by name.
 pub(super) const FILE: &str = "golden/golden.json";
 
-/// How many images.
+/// The number of images.
 const COUNT: usize = 10;
-/// The longest side of an image, pixels: enough for any input, small enough to be passed on.
+/// The longest side of an image, in pixels: enough for any input, and small enough to be shared.
 const LONGEST_PX: u32 = 512;
-/// Version of the layout below.
+/// Version of the JSON layout.
 const SCHEMA: u32 = 1;
 
 const KINDS: [InputKind; 3] = [
@@ -33,7 +33,7 @@ const KINDS: [InputKind; 3] = [
     InputKind::Float32Nhwc,
 ];
 
-/// `golden.json`.
+/// The contents of `golden.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Golden {
     pub schema: u32,
@@ -43,36 +43,36 @@ pub(super) struct Golden {
     pub images: Vec<GoldenImage>,
 }
 
-/// A model and what it may be off by on another computer.
+/// A model, and its tolerance on other computers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct GoldenModel {
     pub file: String,
     pub format: String,
     pub input: RecipeInput,
     pub output: RecipeOutput,
-    /// Largest difference of a probability that is no fault.
+    /// The largest difference of a probability that is no fault.
     pub tolerance: f64,
 }
 
-/// An image, what it becomes, and what is expected of it.
+/// An image with its inputs and the expected probabilities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct GoldenImage {
-    /// Where the image is, below the export's folder.
+    /// The path of the image, relative to the export's folder.
     pub image: String,
     /// Its class.
     pub class: String,
-    /// Where the input is, as a `NumPy` file, by its kind.
+    /// The paths of the inputs, as `NumPy` files, by kind.
     pub inputs: BTreeMap<String, String>,
-    /// The probabilities, by the model's file.
+    /// The expected probabilities, by the name of the model's file.
     pub expected: BTreeMap<String, Vec<f32>>,
 }
 
-/// The images of an export, loaded.
+/// The golden images of an export, loaded.
 pub(super) struct Chosen {
     images: Vec<(String, RgbImage)>,
 }
 
-/// All names that files of it may have.
+/// The names of all files that may belong to it.
 pub(super) fn names() -> Vec<String> {
     let mut names = vec![FILE.to_owned()];
     for number in 1..=COUNT {
@@ -90,7 +90,8 @@ fn input_name(number: usize, kind: InputKind) -> String {
     format!("{FOLDER}/{number:02}.{}.npy", kind.name())
 }
 
-/// The indices of up to ten frames, from all classes in turn; the same each time, whatever their order.
+/// The indices of up to ten frames, alternating between classes; deterministic, independent of the order of the
+/// frames.
 fn choose(reference: &Evaluation) -> Vec<usize> {
     let mut of_class: BTreeMap<usize, Vec<(blake3::Hash, usize)>> = BTreeMap::new();
     for (index, frame) in reference.predictions.iter().enumerate() {
@@ -110,7 +111,7 @@ fn choose(reference: &Evaluation) -> Vec<usize> {
 }
 
 impl Chosen {
-    /// Chosen among the frames below `root`.
+    /// Selects and loads frames of the project at `root`.
     pub fn load(root: &Path, reference: &Evaluation) -> Result<Self, ExportError> {
         let mut images = Vec::new();
         for index in choose(reference) {
@@ -124,15 +125,15 @@ impl Chosen {
         Ok(Self { images })
     }
 
-    /// The first image, for measurements.
+    /// The first image, for latency measurements.
     pub fn first(&self) -> Option<&RgbImage> {
         self.images.first().map(|(_, image)| image)
     }
 
-    /// The files: images, inputs, and last `golden.json` with what the models say of the inputs.
+    /// The files: images, inputs, and last `golden.json` with the models' results for the inputs.
     ///
     /// # Errors
-    /// What running a model says.
+    /// Errors of running a model.
     pub fn files(
         &self,
         labels: &[String],
@@ -191,14 +192,14 @@ impl GoldenModel {
             output: model.recipe.output.clone(),
             tolerance: match model.format.acceptance() {
                 Acceptance::SameTop1 { tolerance } => tolerance,
-                // Half precision and integers are computed in another way on every kind of processor.
+                // Results of fp16 and int8 differ between kinds of processors.
                 Acceptance::Agreement { .. } => 0.05,
             },
         }
     }
 }
 
-/// An image with no side longer than is needed.
+/// An image scaled down to [`LONGEST_PX`] if it is larger.
 fn reduced(image: RgbImage) -> RgbImage {
     let longest = image.width().max(image.height());
     if longest <= LONGEST_PX {
@@ -218,7 +219,7 @@ fn to_npy(tensor: &Tensor) -> Vec<u8> {
     let shape: Vec<String> = tensor.shape.iter().map(usize::to_string).collect();
     let descr = match &tensor.data {
         Element::F32(_) => "<f4",
-        // No model takes anything but this and 32-bit floats.
+        // All inputs are bytes or 32-bit floats.
         _ => "|u1",
     };
     let data = tensor.data.to_le_bytes();
@@ -226,7 +227,7 @@ fn to_npy(tensor: &Tensor) -> Vec<u8> {
         "{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}",
         shape.join(", ")
     );
-    // With the ten bytes before it and the line break the header ends on a multiple of 64.
+    // With the ten bytes before it and the line break, the header's length is a multiple of 64.
     while (10 + header.len() + 1) % 64 != 0 {
         header.push(' ');
     }
@@ -238,7 +239,7 @@ fn to_npy(tensor: &Tensor) -> Vec<u8> {
     file
 }
 
-/// Reads what [`to_npy`] wrote; `shape` is known from the recipe.
+/// Reads a file written by [`to_npy`]; its shape is known from the recipe.
 pub(super) fn from_npy(bytes: &[u8], kind: InputKind, side: usize) -> Option<Tensor> {
     let len = bytes.get(8..10)?;
     let len = usize::from(u16::from_le_bytes([*len.first()?, *len.get(1)?]));
@@ -304,7 +305,7 @@ mod tests {
                 .count()
         };
         assert_eq!([of(0), of(1), of(2)], [4, 2, 4]);
-        // Whatever order the frames come in.
+        // The order of the frames does not matter.
         let mut turned = evaluation.clone();
         turned.predictions.reverse();
         let paths = |evaluation: &Evaluation| {

@@ -1,9 +1,9 @@
-//! How long one image takes on this computer, beside the model in fp32.
+//! Measures how long a model takes for one image on this computer, relative to the fp32 model.
 //!
-//! Both run on one thread, in turn, so that whatever else the computer does meets both alike: the ratio is what is measured.
-//! Milliseconds are that ratio times what the model in fp32 took when it was first measured, so that models that were
-//! timed while the computer had more or less else to do can be compared. What was measured once is kept in the
-//! project's cache for the same model on the same computer: exporting again gives the same bytes.
+//! Both models run alternately on one thread, so that other load affects both alike: only their ratio is measured.
+//! Milliseconds are that ratio times the duration of the fp32 model when it was first measured, so that models timed
+//! under different load can be compared. Results are kept in the project's cache for each model and computer, so that
+//! exporting again gives the same bytes.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,23 +18,23 @@ use crate::project::Project;
 
 use super::ExportError;
 
-/// Where measurements are kept, in the project's cache.
+/// The file of results in the project's cache.
 const CACHE: &str = "export-latency.json";
 
-/// Turns before those that count.
+/// Rounds before the measurement.
 const WARM_UP: usize = 3;
-/// Turns that count, at least and at most; in between it ends when enough time has passed.
+/// The smallest and largest number of rounds; in between it ends after a given time.
 const ROUNDS: [usize; 2] = [15, 200];
 pub(super) const ENOUGH: Duration = Duration::from_secs(2);
-/// For a model of which only a rough time is asked.
+/// Time for a rough measurement.
 pub(super) const ROUGHLY: Duration = Duration::from_millis(300);
 
-/// How long one image takes, on one thread.
+/// The latency for one image, on one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// Milliseconds: the ratio, times the median of the fp32 model when it was first measured.
     pub median_ms: f64,
-    /// The median of the ratios to the fp32 model that ran in turn with it.
+    /// The median of the ratios to the fp32 model, which ran alternately.
     pub ratio_to_fp32: f64,
 }
 
@@ -42,13 +42,13 @@ pub struct Latency {
 pub(super) struct Measured {
     /// The hash of its files.
     pub hash: String,
-    /// Opened to run on one thread.
+    /// The model, opened to run on one thread.
     pub runner: Box<dyn Runner>,
-    /// An example.
+    /// An example input.
     pub input: Tensor,
 }
 
-/// Latencies known for this computer.
+/// The latencies known for this computer.
 pub(super) struct Latencies<'a> {
     project: &'a Project,
     computer: String,
@@ -56,7 +56,7 @@ pub(super) struct Latencies<'a> {
 }
 
 impl<'a> Latencies<'a> {
-    /// Those that the project's cache holds.
+    /// Reads the latencies in the project's cache.
     pub fn of(project: &'a Project) -> Result<Self, ExportError> {
         let bytes = project.kept_in_cache(CACHE).unwrap_or_default();
         Ok(Self {
@@ -66,23 +66,23 @@ impl<'a> Latencies<'a> {
         })
     }
 
-    /// The computer and what runs models on it, in words.
+    /// A description of the computer and its runtime.
     pub fn computer(&self) -> &str {
         &self.computer
     }
 
     fn key(&self, model: &str, reference: &str) -> String {
-        // Milliseconds that were kept under keys without it were those of the moment.
+        // Keys of earlier versions lack the suffix: their milliseconds depended on the load.
         let text = format!("{model}\n{reference}\n{}\nby ratio", self.computer);
         blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 
-    /// What is known of a model beside the reference, by their hashes.
+    /// The known latency of a model relative to the reference, by their hashes.
     pub fn known(&self, model: &str, reference: &str) -> Option<Latency> {
         self.known.get(&self.key(model, reference)).copied()
     }
 
-    /// Measures a model beside the reference for about the time `enough`, and remembers it.
+    /// Measures a model relative to the reference for about the time `enough`, and stores the result.
     pub fn measure(
         &mut self,
         model: &mut Measured,
@@ -100,7 +100,7 @@ impl<'a> Latencies<'a> {
                 break;
             }
             let mut took = [0.0_f64; 2];
-            // Neither always comes first.
+            // The order alternates.
             let turns = if round % 2 == 0 { [0, 1] } else { [1, 0] };
             for turn in turns {
                 let measured = if turn == 0 {
@@ -126,7 +126,7 @@ impl<'a> Latencies<'a> {
         Ok(latency)
     }
 
-    /// Remembers a ratio, and what the reference took meanwhile if that is not known yet.
+    /// Stores a ratio, and the duration of the reference if it is not known yet.
     fn remember(&mut self, model: &str, reference: &str, ratio: f64, reference_ms: f64) -> Latency {
         let fp32 = Latency {
             median_ms: rounded(reference_ms),
@@ -145,7 +145,7 @@ impl<'a> Latencies<'a> {
         latency
     }
 
-    /// Keeps what is known.
+    /// Writes the known latencies to the cache.
     fn keep(&self) {
         if let Ok(text) = serde_json::to_vec(&self.known) {
             self.project.keep_in_cache(&[(CACHE, &text)]);
@@ -153,7 +153,7 @@ impl<'a> Latencies<'a> {
     }
 }
 
-/// To three decimals: no more is known.
+/// Rounded to three decimals, the precision of the measurement.
 fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
@@ -163,10 +163,10 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// What tells computers apart as far as latency goes, in words.
+/// A description of this computer, of everything that affects latency.
 ///
 /// # Errors
-/// When ONNX Runtime cannot be loaded.
+/// [`ExportError::Onnx`] if ONNX Runtime cannot be loaded.
 pub fn computer() -> Result<String, ExportError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let processor = files::read_to_string("/proc/cpuinfo")
@@ -199,7 +199,7 @@ mod tests {
         assert!(median(&mut []).abs() < 1e-12);
     }
 
-    /// Two models of which one was timed while the computer had twice as much to do.
+    /// Two models, one of them timed under twice the load.
     #[test]
     fn milliseconds_are_those_of_one_reference() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! `export.json`: the hashes of the files that an export wrote, so that the next export into the same folder knows its
-//! own files from the user's. What differs from what was written belongs to the user and is never replaced.
+//! `export.json`: hashes of the files of an export. They tell the next export into the same folder which files it may
+//! replace: a file that was changed belongs to the user and is never replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -13,17 +13,17 @@ use crate::files;
 use super::archive::Contents;
 use super::{ExportError, Format, readme};
 
-/// Its name.
+/// The name of the manifest.
 pub(super) const FILE: &str = "export.json";
 
-/// What it holds.
+/// The contents of a manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Manifest {
-    /// Who wrote the files: "Salamander 0.1.0".
+    /// The program that wrote the files: "Salamander 0.1.0".
     program: String,
     /// BLAKE3 of each file's bytes, 64 hexadecimal digits.
     pub blake3: BTreeMap<String, String>,
-    /// The same of files that are being replaced and may still be there; empty once the export is complete.
+    /// Hashes of files that are being replaced and may still exist; empty once the export is complete.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub replaces: BTreeMap<String, String>,
 }
@@ -37,12 +37,12 @@ impl Manifest {
         }
     }
 
-    /// As it stands in the file, with a checksum.
+    /// The contents of the file, with a checksum.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         files::json_with_checksum(self)
     }
 
-    /// That of an export, in a text; `None` for any other, and for one that was changed.
+    /// Reads the manifest of an export; `None` for any other file, and for one that was changed.
     fn of_text(text: &[u8]) -> Option<Self> {
         if !files::is_as_written(text) {
             return None;
@@ -51,7 +51,7 @@ impl Manifest {
         found.program.starts_with(PROGRAM).then_some(found)
     }
 
-    /// Whether a file is listed that held something else.
+    /// Whether a file is listed with another hash.
     fn differs(&self, name: &str, bytes: &[u8]) -> bool {
         self.names(name) && !self.lists(name, &hash(bytes))
     }
@@ -68,22 +68,22 @@ impl Manifest {
 
 const PROGRAM: &str = "Salamander";
 
-/// As [`Manifest::blake3`] has it.
+/// The hash in the form of [`Manifest::blake3`].
 pub(super) fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-/// Files in a folder that an export may replace or remove, by name, with the hash of each.
+/// Files in a folder that an export may replace or remove, by name, with their hashes.
 #[derive(Debug, Default)]
 pub(super) struct Replaceable {
-    /// Those that the export would replace.
+    /// Files that the export replaces.
     pub replaced: BTreeMap<String, String>,
-    /// Those of an earlier export that this one does not write.
+    /// Files of an earlier export that this one does not have.
     pub stale: BTreeMap<String, String>,
 }
 
 impl Replaceable {
-    /// Both kinds.
+    /// All of them.
     pub fn all(&self) -> BTreeMap<String, String> {
         let both = self.replaced.iter().chain(&self.stale);
         both.map(|(name, hash)| (name.clone(), hash.clone()))
@@ -91,11 +91,11 @@ impl Replaceable {
     }
 }
 
-/// Finds the files in the folder `out` that an export of `names` (files or folders) would replace. With `force` a file
-/// of an earlier export counts as such although it was changed since.
+/// Finds the files in the folder `out` that an export of `names` (files or folders) would replace. With `force`,
+/// changed files of an earlier export are included.
 ///
 /// # Errors
-/// [`ExportError::NotOurs`] when some of them were not written by an export, or were changed since.
+/// [`ExportError::NotOurs`] if some of them were not written by an export, or were changed since.
 pub(super) fn replaceable<'a>(
     out: &Path,
     names: impl Iterator<Item = &'a str>,
@@ -136,7 +136,7 @@ pub(super) fn replaceable<'a>(
             .iter()
             .flat_map(|manifest| [&manifest.blake3, &manifest.replaces]);
         for name in known.flat_map(BTreeMap::keys) {
-            // A manifest that somebody wrote by hand must not lead out of the folder.
+            // A forged manifest must not lead out of the folder.
             let is_below = Path::new(name)
                 .components()
                 .all(|part| matches!(part, Component::Normal(_)));
@@ -161,7 +161,7 @@ pub(super) fn replaceable<'a>(
     })
 }
 
-/// The names of the files that the manifest of an export lists, and a sentence for each that is missing or changed.
+/// The names of the files in the manifest of an export, and a sentence for each that is missing or changed.
 pub(super) fn check(export: &mut Contents) -> Result<(Vec<String>, Vec<String>), ExportError> {
     let text = export.read(FILE)?;
     check_written(export, text.as_deref())?;
@@ -186,7 +186,7 @@ pub(super) fn check(export: &mut Contents) -> Result<(Vec<String>, Vec<String>),
     Ok((manifest.blake3.into_keys().collect(), problems))
 }
 
-/// Whether the manifest of an export is as it was written: a name that is missing in it is a file that nobody checks.
+/// Checks that the manifest is unchanged: otherwise a file could be missing from it and remain unchecked.
 fn check_written(export: &Contents, text: Option<&[u8]>) -> Result<(), ExportError> {
     if text.is_none_or(files::is_as_written) {
         return Ok(());
@@ -197,11 +197,11 @@ fn check_written(export: &Contents, text: Option<&[u8]>) -> Result<(), ExportErr
     })
 }
 
-/// Checks a file that is read from an export against the manifest of that, which lies in a folder above. A file that no manifest
-/// lists is not checked.
+/// Checks a file of an export against its manifest, which is in a parent folder. A file that no manifest lists is not
+/// checked.
 ///
 /// # Errors
-/// The name of a file that is not the one that was exported.
+/// The name of a file that was changed.
 pub(super) fn check_file(file: &Path, bytes: &[u8]) -> Result<(), String> {
     let Some((folder, text)) = file.ancestors().skip(1).take(FOLDERS).find_map(|folder| {
         let text = files::read(folder.join(FILE)).ok()?;
@@ -221,10 +221,10 @@ pub(super) fn check_file(file: &Path, bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Reads a file of an export; `None` when there is none.
+/// Reads a file of an export; `None` if it does not exist.
 ///
 /// # Errors
-/// [`ExportError::NoBundle`] for one that is not the file that was exported.
+/// [`ExportError::NoBundle`] if the file was changed.
 pub(super) fn read_checked(
     export: &mut Contents,
     name: &str,
@@ -244,13 +244,13 @@ pub(super) fn read_checked(
     Ok(found)
 }
 
-/// So many folders above a file of an export may be the export's: a model may be a folder of folders.
+/// How many parent folders of a file are searched for the manifest: a model may be a folder of folders.
 const FOLDERS: usize = 5;
 
-/// The licence in the exports of versions that wrote no manifest: all backbones had the same one then.
+/// The licence in exports of versions without a manifest, the same for all backbones of that time.
 const EARLIER_LICENCE: &str = include_str!("../../models/LICENSE");
 
-/// Whether the folder is an export by a version that wrote no manifest: all five files are there and belong together.
+/// Whether the folder is an export of a version without a manifest: all five files exist and belong together.
 fn is_earlier_export(out: &Path) -> Result<bool, ExportError> {
     let text = |name: &str| -> Result<String, ExportError> {
         let bytes = read(&out.join(name))?.unwrap_or_default();
@@ -272,7 +272,7 @@ fn is_earlier_export(out: &Path) -> Result<bool, ExportError> {
         return Ok(false);
     };
     let model = read(&out.join(Format::ONNX.file()))?;
-    // The model carries the recipe too. It goes first when an export is replaced, so it may be missing.
+    // The model contains the recipe, too. It is removed first when an export is replaced, so it may be missing.
     let belongs = model.is_none_or(|model| contains(&model, recipe.as_bytes()));
     Ok(belongs && text("labels.txt")? == labels)
 }
@@ -292,14 +292,14 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     false
 }
 
-/// The folder between `out` and the file `name` below it that is a link: what lies there is not of an export.
+/// A folder between `out` and its file `name` that is a link: its contents are not part of an export.
 fn linked_folder(out: &Path, name: &str) -> Option<String> {
     let mut dirs = Path::new(name).ancestors().skip(1);
     let linked = dirs.find(|dir| !dir.as_os_str().is_empty() && out.join(dir).is_symlink())?;
     Some(linked.display().to_string())
 }
 
-/// Adds the file `name`, or all files of the folder of that name, with their hashes.
+/// Adds the file `name`, or all files of that folder, with their hashes.
 fn collect(
     out: &Path,
     name: &str,
@@ -310,7 +310,7 @@ fn collect(
         if let Some(bytes) = read(&path)? {
             found.insert(name.to_owned(), hash(&bytes));
         } else if path.is_symlink() {
-            // It leads nowhere just now, say to a disk that is not there, and is somebody's all the same.
+            // A link whose target is unavailable, such as a disconnected disk: it still belongs to the user.
             found.insert(name.to_owned(), String::new());
         }
         return Ok(());
@@ -326,7 +326,7 @@ fn collect(
     Ok(())
 }
 
-/// `None` when there is no such file.
+/// The contents of a file; `None` if it does not exist.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, ExportError> {
     match files::read(path) {
         Ok(bytes) => Ok(Some(bytes)),

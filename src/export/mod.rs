@@ -1,4 +1,4 @@
-//! Files made from a run, each proved to behave as the run did before it counts as exported.
+//! Exports: files made from a run, each model verified to behave as the run did.
 
 mod archive;
 mod bench;
@@ -58,18 +58,19 @@ use bench::Bench;
 use files::{Names, Pending};
 use golden::Chosen;
 
-/// What is to be exported.
+/// The settings of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// In which formats; the first is the one that `README.txt` shows how to use.
+    /// The formats; `README.txt` shows how to use the first one.
     pub formats: Vec<Format>,
-    /// Where formats leave a choice.
+    /// Choices that some formats offer.
     pub options: Options,
-    /// Whether it is a folder or one file.
+    /// Whether it is a folder or an archive.
     pub bundle: Bundle,
-    /// Whether files of an earlier export are replaced although they were changed since.
+    /// Whether files of an earlier export are replaced even if they were changed.
     pub force: bool,
-    /// Whether a model is exported although it loses more than its format allows; the certificate then says so.
+    /// Whether a model is exported although its accuracy loss exceeds the limit of its format; the certificate records
+    /// it.
     pub accept_loss: bool,
 }
 
@@ -86,10 +87,10 @@ impl From<Format> for Order {
 }
 
 impl Order {
-    /// Each format once, with the file or folder of its model.
+    /// Each format once, with the name of its model's file or folder.
     fn models(&self) -> Vec<(Format, &'static str)> {
         let mut models: Vec<(Format, &'static str)> = Vec::new();
-        // Alone it is called as it always was.
+        // Exported alone, it has its historical name.
         let only_float = !self.formats.contains(&Format::ONNX);
         for format in &self.formats {
             if models.iter().any(|(known, _)| known == format) {
@@ -106,37 +107,37 @@ impl Order {
     }
 }
 
-/// One exported file and its proof.
+/// An exported file and the results of its verification.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportedFile {
-    /// Where it is; of a file in an archive, the archive's path and its own in that.
+    /// Its path; for a file in an archive, the archive's path followed by its own.
     pub path: PathBuf,
-    /// The name of a model's format, or `zip` (the archive, first in the list), `labels`, `preprocess`, `readme`, `licence`,
-    /// `certificate`, `card`, `golden` (the list of what lies in that folder), `snippet`, `verify`, `manifest`.
+    /// The format of a model, or `zip` (the archive, first in the list), `labels`, `preprocess`, `readme`, `licence`,
+    /// `certificate`, `card`, `golden` (the list of the files in that folder), `snippet`, `verify`, `manifest`.
     pub format: String,
-    /// Its size, of a model that is a folder that of all files in it.
+    /// Its size in bytes; for a model that is a folder, that of all its files.
     pub bytes: u64,
-    /// For a model: part of the test frames with the same top-1 as the run, 1.0 when verified.
+    /// For a model: fraction of the test frames with the same top-1 class as the run, 0..=1.
     pub top1_agreement: Option<f64>,
-    /// For a model: largest difference of any probability from the run's.
+    /// For a model: largest difference of any probability from the run's, 0..=1.
     pub max_probability_difference: Option<f64>,
 }
 
-/// A model of an export: its format, where it is, and how it is run.
+/// A written model: its format, its place, and how it is run.
 struct WrittenModel {
     format: Format,
     file: &'static str,
     recipe: Recipe,
 }
 
-/// What beside the models every export has.
+/// Files in every export beside the models.
 const LABELS: &str = "labels.txt";
 const PREPROCESS: &str = "preprocess.json";
 const README: &str = "README.txt";
 const LICENCE_FILE: &str = "LICENSE.txt";
 const VERIFY: &str = "verify.py";
 
-/// A Python program that runs an export of `run` in this format on one image. It reads the labels from a file.
+/// An example program in Python that runs an export of `run` in this format on one image, with labels from a file.
 #[must_use]
 pub fn example(run: &Run, format: Format) -> Option<Example> {
     let recipe = Recipe::new(
@@ -153,21 +154,21 @@ pub fn example(run: &Run, format: Format) -> Option<Example> {
 /// The result of an export.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportOutcome {
-    /// The folder, or the archive.
+    /// The folder or archive.
     pub place: PathBuf,
     /// The files, models first.
     pub files: Vec<ExportedFile>,
     /// The model card.
     pub card: Card,
-    /// What the models did on the test set.
+    /// The results of the models on the test set.
     pub certificate: Certificate,
 }
 
-/// Writes models, labels, preprocessing and a short description of a run into the folder `out`, or into an archive in it
-/// ([`Bundle::Zip`], called [`zip_name`]), re-runs each model on the image files of the whole test set, and renames
-/// everything into place only if all of them pass what their formats ask for. Files of an earlier export stay until then,
-/// and nothing is left behind when it fails or is cancelled. A folder with files of these names that are not from an export
-/// is refused. An archive is read back and proved before it gets its name.
+/// Exports a run: writes models, labels, preprocessing and a short description to the folder `out`, or to an archive
+/// in it ([`Bundle::Zip`], called [`zip_name`]). Each model is run on the images of the whole test set, and all files
+/// are moved into place only if all models meet the requirements of their formats. Files of an earlier export stay
+/// until then, and nothing is left behind if it fails or is cancelled. A folder with files of these names that are not
+/// from an export is refused. An archive is read back and verified before it gets its name.
 pub fn export(
     project: &Project,
     run: &Run,
@@ -194,7 +195,7 @@ fn write_and_verify(
     if models.is_empty() {
         return Err(ExportError::NoFormat);
     }
-    // Before minutes of work: can the weights be read, and may the files be put there at all?
+    // Checked before minutes of work: the weights can be read, and the files may be written.
     run.head()?;
     run.fine_tuned()?;
     for (format, _) in &models {
@@ -209,7 +210,7 @@ fn write_and_verify(
     let reference = verify::reference(project, run, work)?;
     work.check()?;
     verify::as_recorded(run, &reference)?;
-    // After the evaluation, which follows class folders that were renamed by hand.
+    // After the evaluation, which detects class folders that were renamed by hand.
     let classes = RunClasses::of(project, run);
     if let Some(class) = classes
         .labels
@@ -393,10 +394,10 @@ fn names(models: &[(Format, &'static str)]) -> Names {
     }
 }
 
-/// Opens a model that was written for one worker.
+/// Opens a written model for one worker.
 type Open<'a> = dyn Fn() -> Result<Box<dyn Runner>, ExportError> + Sync + 'a;
 
-/// Writes one model, and reads back what then is on the disk: that counts, not what was meant to be written.
+/// Writes a model and reads it back, because the files on disk are what is verified.
 fn write_model(
     model: &Model,
     written: &WrittenModel,
@@ -419,7 +420,7 @@ fn write_model(
     Ok(files)
 }
 
-/// `preprocess.json`: the recipe of the first model, and what each of them takes and gives.
+/// `preprocess.json`: the recipe of the first model, and the inputs and outputs of each.
 #[derive(Serialize)]
 struct PreprocessFile<'a> {
     #[serde(flatten)]
@@ -435,7 +436,7 @@ struct ModelEntry<'a> {
     output: &'a RecipeOutput,
 }
 
-/// Names, kinds and texts of the files that describe the models.
+/// Names, kinds and contents of the files that describe the models.
 fn describing(
     model: &Model,
     models: &[WrittenModel],

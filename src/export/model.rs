@@ -1,4 +1,4 @@
-//! What every format is written from: one graph, and all that is to be said of it.
+//! The model that every format is written from: one graph and its metadata.
 
 use std::sync::Arc;
 
@@ -16,64 +16,64 @@ use super::{ExportError, Quantized};
 const PLANES: &str = "planes";
 /// The name of the graph's output.
 const PROBABILITIES: &str = "probabilities";
-/// The name of the matrix of the head's hidden layer f32 `[D, H]`, where it has one.
+/// The name of the matrix of the head's hidden layer, f32 `[D, H]`, if it has one.
 const HIDDEN_WEIGHT: &str = "head.hidden.weight";
-/// The name of its bias f32 `[H]`.
+/// The name of the bias of that layer, f32 `[H]`.
 const HIDDEN_BIAS: &str = "head.hidden.bias";
-/// The name of the matrix of the head's last layer f32 `[D, C]`, `[H, C]` behind a hidden one.
+/// The name of the matrix of the head's last layer, f32 `[D, C]`, or `[H, C]` after a hidden layer.
 pub(super) const HEAD_WEIGHT: &str = "head.weight";
-/// The name of its bias f32 `[C]`.
+/// The name of the bias of the last layer, f32 `[C]`.
 pub(super) const HEAD_BIAS: &str = "head.bias";
 
-/// A trained classifier as all formats take it.
+/// A trained classifier in the form that all formats are written from.
 ///
-/// The graph goes from normalised planes to probabilities. Its backbone is as the run uses it: as it is shipped (fp16
-/// weights with a `Cast` that runtimes fold away, so that an export computes what the app computes), weights that the
-/// run has trained further as they are, in fp32 (rounded to fp16 they moved probabilities by 5e-4, more than a
-/// proof allows). [`Graph::fold_constants`] makes fp32 constants of all.
+/// The graph goes from normalised planes to probabilities. An untrained backbone is as shipped, with fp16 weights and
+/// a `Cast` that runtimes fold, so that an export computes the same as the app. Fine-tuned weights are fp32: rounded
+/// to fp16 they would change probabilities by 5e-4, more than the verification allows. [`Graph::fold_constants`]
+/// converts all to fp32 constants.
 #[derive(Debug, Clone)]
 pub struct Model {
     /// From `planes` f32 `[N, 3, H, W]`, RGB, normalised, to `probabilities` f32 `[N, labels]`.
     pub graph: Graph,
-    /// The graph's one input.
+    /// The graph's only input.
     pub planes: ValueId,
     /// The backbone's output f32 `[N, D]`.
     pub bottleneck: ValueId,
-    /// What the head's last layer reads: the bottleneck, or the activations of its hidden layer f32 `[N, H]`.
+    /// The input of the head's last layer: the bottleneck, or the activations of the hidden layer, f32 `[N, H]`.
     pub features: ValueId,
-    /// The graph's one output. Probabilities of classes that are one label now are added up.
+    /// The graph's only output. The probabilities of merged classes are added.
     pub probabilities: ValueId,
-    /// How images become planes.
+    /// How images are converted to planes.
     pub preprocessing: Preprocessing,
     /// `efficientnet-lite0@224`.
     pub architecture: Architecture,
     /// The labels in the order of the output.
     pub labels: Vec<String>,
-    /// For each label the identities of the classes that it stands for.
+    /// The identities of the classes that each label stands for.
     pub class_ids: Vec<Vec<ClassId>>,
     /// The run's name.
     pub run: String,
-    /// The backbone that it was made of.
+    /// Its backbone.
     pub backbone: &'static Backbone,
-    /// The licence of the backbone's weights and whether they were changed, one line.
+    /// The licence of the backbone's weights and whether they were changed, in one line.
     pub licence: String,
-    /// Whether weights of the backbone were trained further.
+    /// Whether the backbone was fine-tuned.
     pub is_fine_tuned: bool,
-    /// The highest probability below which an image is of none of the classes, where the run has such a threshold.
+    /// If the run has a threshold: images whose highest probability is below it belong to none of the classes, 0..=1.
     pub unknown_below: Option<f32>,
-    /// Top-1 on the run's test frames, as the run measured it.
+    /// Top-1 accuracy on the run's test frames as the run measured it, 0..=1.
     pub test_accuracy: Option<f32>,
-    /// What is to be said of classes that were merged or deleted since.
+    /// Remarks on classes that were merged or deleted since.
     pub notes: Vec<String>,
-    /// The same in 8-bit integers, where a format asks for it.
+    /// The int8 model, if a format needs it.
     pub quantized: Option<Arc<Quantized>>,
 }
 
 impl Model {
-    /// The model of a finished run, its classes called what they are now.
+    /// The model of a finished run, with the current names of its classes.
     ///
     /// # Errors
-    /// When the run's weights or its backbone cannot be read or do not go together.
+    /// [`ExportError`] if the run's weights or its backbone cannot be read or do not match.
     pub fn of_run(run: &Run, classes: &RunClasses) -> Result<Self, ExportError> {
         let head = run.calibrated_head()?;
         let fine_tuned = run.fine_tuned()?;
@@ -81,7 +81,7 @@ impl Model {
         let entry = architecture.entry()?;
         let backbone = Graph::from_onnx(&architecture.model_with(fine_tuned.as_ref())?)?;
         let mut licence = format!("backbone {}: {}", architecture.backbone, entry.licence);
-        // The licence asks that changes be told.
+        // The licence requires that changes are stated.
         if fine_tuned.is_some() {
             licence += ", changed by further training";
         }
@@ -129,18 +129,18 @@ impl Model {
         lens.and_then(|lens| lens.first().copied()).unwrap_or(0)
     }
 
-    /// The graph for planes as the caller of a model with this recipe normalises them, where he does: what is left of the
-    /// run's own normalisation comes first.
+    /// The graph with the input of this recipe: the part of the run's normalisation that the caller of the model does
+    /// not do is prepended.
     ///
     /// # Errors
-    /// When the graph cannot be joined.
+    /// [`ExportError::Graph`] if the graph cannot be joined.
     pub fn graph_for(&self, recipe: &Recipe) -> Result<Graph, ExportError> {
         let (mean, std) = recipe.normalisation();
         let own = &self.preprocessing;
         if (mean, std) == (own.mean, own.std) {
             return Ok(self.graph.clone());
         }
-        // (v - m) / s of x = (v - mean) / std.
+        // Composes (v - m) / s with x = (v - mean) / std.
         let per_channel = |of: &dyn Fn(usize) -> f64| {
             let values: Vec<f32> = (0..3).map(|at| of(at) as f32).collect();
             Tensor::new([1, 3, 1, 1], values)
@@ -168,10 +168,10 @@ impl Model {
         Ok(graph)
     }
 
-    /// The same in 8-bit integers.
+    /// The int8 model.
     ///
     /// # Errors
-    /// When the export did not ask for it.
+    /// [`ExportError`] if no format of the export needed it.
     pub fn quantized(&self) -> Result<&Quantized, ExportError> {
         self.quantized
             .as_deref()
@@ -180,7 +180,8 @@ impl Model {
             })
     }
 
-    /// The head's last layer: weights `[D, C]`, `[H, C]` behind a hidden layer, and biases `[C]`, for the C classes of the run.
+    /// The head's last layer: weights `[D, C]`, or `[H, C]` after a hidden layer, and biases `[C]`, for the run's C
+    /// classes.
     #[must_use]
     pub fn last_layer(&self) -> Option<(Vec<f32>, Vec<f32>)> {
         let of = |name| {
@@ -190,7 +191,7 @@ impl Model {
         Some((of(HEAD_WEIGHT)?, of(HEAD_BIAS)?))
     }
 
-    /// How a model of it that takes such an input is run.
+    /// How a model with this kind of input is run.
     #[must_use]
     pub fn recipe(&self, input: InputKind) -> Recipe {
         let recipe = Recipe::new(input, &self.preprocessing, &self.architecture, &self.labels);
@@ -210,8 +211,8 @@ struct Joined {
     probabilities: ValueId,
 }
 
-/// Backbone, head and softmax as one graph for images of `side` × `side` pixels. `label_of`, where the run tells more
-/// classes apart than there are labels, has the label of each class.
+/// Joins backbone, head and softmax into one graph for images of `side` × `side` pixels. If the run has more classes
+/// than there are labels, `label_of` is the label of each class.
 fn join(
     mut backbone: Graph,
     [input, bottleneck]: [&str; 2],
@@ -223,11 +224,11 @@ fn join(
     let (classes, width) = (head.classes(), head.width());
     let batch = || Dim::from("N");
 
-    // Outputs of the backbone become values in between.
+    // The backbone's outputs become intermediate values.
     backbone.clear_outputs();
     backbone.metadata.clear();
     let (input, bottleneck) = (backbone.named(input)?, backbone.named(bottleneck)?);
-    // Names that stand for themselves outside must not meet those inside.
+    // Public names must not clash with internal ones.
     backbone.prefix("backbone.");
 
     let mut graph = Graph::new("salamander");
@@ -286,14 +287,14 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A made-up head of three classes on a real backbone at 96 pixels.
+    /// A head of three classes with invented weights, on a real backbone at 96 pixels.
     pub(in crate::export) fn head(architecture: &Architecture) -> Head {
         let dim = architecture.entry().unwrap().bottleneck_dim;
         let w = (0..dim * 3).map(|at| ((at * 7919 % 101) as f32 - 50.0) / 500.0);
         Head::linear(w.collect(), vec![0.1, -0.2, 0.3])
     }
 
-    /// The model of that head, with these labels; `label_of` as [`join`] has it.
+    /// A model with that head and these labels; `label_of` as for [`join`].
     pub(in crate::export) fn model_of(labels: &[&str], label_of: Option<&Vec<usize>>) -> Model {
         let architecture = "efficientnet-lite0@96".parse().unwrap();
         model_with(&head(&architecture), labels, label_of)
@@ -355,8 +356,8 @@ pub(super) mod tests {
         model_with(&head, &["a", "b", "c"], None)
     }
 
-    /// What `ConvNeXt` does between two convolutions to planes `[N, C, H, W]`: a norm over channels that lie last, products of
-    /// rows with matrices, and a GELU in between; all of it is added to the planes.
+    /// The operators of `ConvNeXt` between two convolutions, on planes `[N, C, H, W]`: layer normalisation with
+    /// channels last, matrix products with a GELU between, and a shortcut.
     pub(in crate::export) fn rows_and_norms(
         graph: &mut Graph,
         planes: ValueId,
@@ -396,7 +397,7 @@ pub(super) mod tests {
         graph.add(planes, back)
     }
 
-    /// A small model with labels that need care.
+    /// A small model with unusual labels.
     pub(in crate::export) fn small_model() -> Model {
         model_of(&["Ä\"1", "日本", "c"], None)
     }

@@ -1,4 +1,4 @@
-//! Opening a model that was written: the format is found by what the file is.
+//! Opens an exported model; the format is detected from the file.
 
 use std::path::{Path, PathBuf};
 
@@ -11,20 +11,20 @@ use crate::train::{Run, RunClasses, RunState};
 use super::format::ModelFile;
 use super::{Format, manifest};
 
-/// In the folder of a run.
+/// A file in every run's folder.
 const RUN_FILE: &str = "run.json";
 
-/// Opens an export's folder, or a model in one, to run on `threads` threads. Of a folder it is the first model in the
-/// order of [`Format::all`].
+/// Opens an export's folder, or a model in one, to run on `threads` threads. In a folder it takes the first model in
+/// the order of [`Format::all`].
 ///
 /// # Errors
-/// [`EvaluateError::NoExport`] says what is missing.
+/// [`EvaluateError::NoExport`] states what is missing.
 pub fn open(path: &Path, threads: usize) -> Result<Box<dyn Runner>, EvaluateError> {
     let no_export = |reason: String| EvaluateError::NoExport {
         path: path.to_owned(),
         reason,
     };
-    // It may come from anywhere.
+    // The file may come from anywhere.
     bound_memory();
     let all = Format::all();
     if files::is_dir(path) {
@@ -45,11 +45,11 @@ pub fn open(path: &Path, threads: usize) -> Result<Box<dyn Runner>, EvaluateErro
     let known = all
         .iter()
         .find(|format| format.recognises(&name, &file.bytes));
-    // What is not recognised is opened as ONNX, which says what is wrong.
+    // An unknown file is opened as ONNX, whose error says what is wrong.
     known.unwrap_or(&Format::ONNX).open(&[file], threads)
 }
 
-/// The file, or of a folder those files that the format needs, as far as they are there.
+/// The file, or those files of a folder that the format needs and that exist.
 fn read(format: Format, path: &Path) -> Result<Vec<ModelFile>, EvaluateError> {
     if !files::is_dir(path) {
         return Ok(vec![read_file(path, path)?]);
@@ -81,10 +81,10 @@ fn read_file(path: &Path, file: &Path) -> Result<ModelFile, EvaluateError> {
 }
 
 impl Predictor {
-    /// From the folder of a run, an export's folder or a model in one.
+    /// Opens the folder of a run, an export's folder or a model in one.
     ///
     /// # Errors
-    /// If it is none of these; for a project the error names the newest export or finished run in it.
+    /// [`EvaluateError`] if it is none of these; for a project it names the newest export or finished run in it.
     pub fn open(path: &Path) -> Result<Self, EvaluateError> {
         if files::is_file(path.join(RUN_FILE)) {
             let run = Run::open(path)?;
@@ -100,10 +100,10 @@ impl Predictor {
         Self::from_export(path)
     }
 
-    /// From an export's folder, or a model in one. One image uses all cores.
+    /// Opens an export's folder, or a model in one. A single image uses all cores.
     ///
     /// # Errors
-    /// As [`open()`].
+    /// As for [`open()`].
     pub fn from_export(path: &Path) -> Result<Self, EvaluateError> {
         Ok(Self::from_runner(open(path, cores())?, path))
     }
@@ -122,7 +122,7 @@ fn model_in(folder: &Path) -> Option<(Format, PathBuf)> {
     })
 }
 
-/// The export or finished run in a project's folder that was written last.
+/// The newest export or finished run in a project's folder.
 fn newest_model(project: &Path) -> Option<PathBuf> {
     let written = |folder: &Path, file: &str| {
         let facts = files::metadata(folder.join(file)).ok()?;

@@ -1,4 +1,4 @@
-//! The short description that lies beside an exported model.
+//! The short description beside an exported model.
 
 use crate::backbone::Fit;
 use crate::evaluate::{InputKind, Recipe};
@@ -6,17 +6,17 @@ use crate::text::{percent, visible};
 
 use super::{Certificate, Model, WrittenModel, snippets};
 
-/// The first and the last words of every `README.txt` of an export, by which it is recognised.
+/// The first words and the last ones of every `README.txt`, by which exports are recognised.
 pub(super) const FIRST_WORDS: &str = "An image classifier made by Salamander ";
 pub(super) const LAST_WORDS: &str = " What was trained on top is yours.\n";
 
-/// What the programs do not take.
+/// Limitations of the example programs.
 const LIMITS: &str = "\
 It gives what Salamander gives for every image that Pillow reads whole, but for two kinds: those with 16 bits a value of
 which the upper ones are unused (10, 12 or 14 bits of a sensor), which Salamander brings to the full range; and JPEG files
 whose stream is damaged or whose EXIF data is, of which each decoder makes what it can.";
 
-/// `README.txt`: what the files are, the steps in words, and a program that runs the first model.
+/// `README.txt`: a list of the files, the steps in words, and a program that runs the first model.
 pub(super) fn text(model: &Model, models: &[WrittenModel], certificate: &Certificate) -> String {
     let Some(first) = models.first() else {
         return String::new();
@@ -77,7 +77,7 @@ pub(super) fn text(model: &Model, models: &[WrittenModel], certificate: &Certifi
     )
 }
 
-/// What the certificate says, in short.
+/// A summary of the certificate.
 fn proof(certificate: &Certificate) -> String {
     let mut rows = vec![
         [
@@ -155,7 +155,7 @@ fn proof(certificate: &Certificate) -> String {
     )
 }
 
-/// The files and what each is, one a line.
+/// The files with a description of each, one a line.
 fn listed(models: &[WrittenModel]) -> String {
     let mut rows: Vec<(&str, String)> = match models {
         [only] => vec![(only.file, "the model".to_owned())],
@@ -207,7 +207,7 @@ fn listed(models: &[WrittenModel]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// The lines of a Python program that make the input `x` of a model from `image.jpg`.
+/// The lines of a Python program that compute a model's input `x` from `image.jpg`.
 pub(super) fn input_in_python(recipe: &Recipe) -> String {
     let side = recipe.preprocessing.resolution_px;
     let square = match recipe.preprocessing.fit {

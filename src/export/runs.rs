@@ -1,4 +1,4 @@
-//! Several runs exported one after the other, each whole or not at all.
+//! Exports several runs one after the other, each as a whole or not at all.
 
 use std::path::{Path, PathBuf};
 
@@ -8,24 +8,24 @@ use crate::train::{Run, RunId};
 
 use super::{Bundle, ExportError, ExportOutcome, Order, export, zip_name};
 
-/// What became of one run.
+/// The result for one run.
 #[derive(Debug)]
 pub struct RunExport {
     /// The run.
     pub run: RunId,
-    /// Where its export is, or would be: a folder, or an archive.
+    /// The path of its export: a folder, or an archive.
     pub place: PathBuf,
-    /// Its result. A run that fails leaves what was at its place as it was.
+    /// Its result. A run that fails leaves whatever was at its place unchanged.
     pub outcome: Result<ExportOutcome, ExportError>,
 }
 
-/// Exports each of `runs` once, into a folder of the run's name below `out`, or as an archive in `out`. A run that fails (a
-/// model that loses too much, files of somebody else's at its place) does not stop the others; its error stands in
-/// its [`RunExport`].
+/// Exports each of `runs` to a folder of the run's name in `out`, or to an archive in `out`. If a run fails (its model
+/// loses too much, or files of the user are at its place), the others are still exported; the error is in its
+/// [`RunExport`].
 ///
 /// # Errors
-/// What would stop every run: a cancellation, a project that is gone, a disk that is full. Runs that were exported before
-/// stay exported.
+/// Errors that would affect every run: a cancellation, a missing project, a full disk. Runs exported before stay
+/// exported.
 pub fn export_runs(
     project: &Project,
     runs: &[Run],

@@ -1,15 +1,15 @@
-//! Programs for phone and web developers that lie in an export's folder `snippets/`: each makes the input of a model from an
-//! image, runs the model, and without arguments checks both on the golden images.
+//! The folder `snippets/` of an export: programs for developers of phone and web apps. Each computes the input of a
+//! model from an image and runs the model; without arguments it checks both with the golden images.
 //!
-//! They are the same in every export and read what differs (`preprocess.json`, `labels.txt`, `golden/golden.json`) when
-//! they run. Python's is `verify.py`, in every export.
+//! They are the same in every export and read what differs (`preprocess.json`, `labels.txt`, `golden/golden.json`)
+//! when they run. The one in Python is `verify.py`, in every export.
 
 use crate::train::Run;
 
 use super::format::{Example, Family};
 use super::{Format, example};
 
-/// A language that programs are shown in.
+/// A programming language of example programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// For computers and servers.
@@ -23,7 +23,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// What it is called.
+    /// Its name on the screen.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -37,16 +37,16 @@ impl Language {
 
 /// A program, and the models that it runs.
 pub(super) struct Program {
-    /// Where it is below the export's folder.
+    /// Its path in the export's folder.
     pub file: &'static str,
-    /// Its text.
+    /// Its source code.
     pub text: &'static str,
     language: Language,
-    /// For each family of formats what runs the model in it, and what is to be installed for that.
+    /// For each family of formats: the runtime, and the packages to install.
     runs: &'static [(&'static Family, &'static str, &'static str)],
 }
 
-/// All of them, in the order in which they are offered.
+/// All programs, in the order in which they are offered.
 static PROGRAMS: &[Program] = &[
     Program {
         file: "snippets/classify.mjs",
@@ -125,13 +125,13 @@ pub(super) fn of(formats: impl Iterator<Item = Format>) -> impl Iterator<Item = 
     })
 }
 
-/// The names of all files that any of them has.
+/// The names of all their files.
 pub(super) fn names() -> impl Iterator<Item = String> {
     PROGRAMS.iter().map(|program| program.file.to_owned())
 }
 
-/// Programs that run an export of `run` in this format, one for each language. The one in Python classifies `image.jpg` and
-/// reads the labels from a file; the others are those of the export's folder `snippets/`.
+/// Programs that run an export of `run` in this format, one for each language. The one in Python classifies
+/// `image.jpg` and reads the labels from a file; the others are those in the export's folder `snippets/`.
 #[must_use]
 pub fn examples(run: &Run, format: Format) -> Vec<Example> {
     let mut all: Vec<Example> = example(run, format).into_iter().collect();

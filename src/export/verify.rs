@@ -1,4 +1,4 @@
-//! The proof of an export: the file as it will be delivered, run on image files, against the run.
+//! The verification of an export: the file to be delivered is run on image files and compared with the run.
 
 use std::path::Path;
 
@@ -11,12 +11,12 @@ use crate::train::Run;
 use super::format::Acceptance;
 use super::{ExportError, Open, WrittenModel};
 
-/// Two classes whose probabilities in the run differ by less are equal to within the last bits of `f32`; which of
-/// them comes first says nothing.
+/// If the run's probabilities of two classes differ by less, they are equal except for the last bits of `f32`, and
+/// their order means nothing.
 const TIE: f32 = 1e-6;
 
-/// The run's own predictions to verify against: on the test frames, or without such on the validation frames, or on
-/// the training frames; which is said in a warning.
+/// The run's predictions to verify against, on the test frames. Without test frames it takes the validation frames,
+/// otherwise the training frames, and adds a warning.
 pub(super) fn reference(
     project: &Project,
     run: &Run,
@@ -44,14 +44,14 @@ pub(super) fn reference(
     })
 }
 
-/// Probabilities that differ by less in a prediction are taken for equal: on another processor the other class may come first.
+/// If a frame's two highest probabilities differ by less, another processor may rank the other class first.
 const NEAR: f32 = 0.01;
 
-/// Compares the accuracy of the run's weights as they are now with the one that was recorded after the training, where
-/// it was measured on the same frames with the same labels.
+/// Compares the accuracy of the run's weights with the one recorded after the training, if it was measured on the same
+/// frames with the same labels.
 ///
 /// # Errors
-/// [`ExportError::OtherAccuracy`] when they differ by more images than rounding explains.
+/// [`ExportError::OtherAccuracy`] if they differ by more images than rounding explains.
 pub(super) fn as_recorded(run: &Run, reference: &Evaluation) -> Result<(), ExportError> {
     let recorded = run.result().and_then(|result| result.test_accuracy);
     let same_frames = reference.split == Split::Test
@@ -83,11 +83,12 @@ pub(super) fn as_recorded(run: &Run, reference: &Evaluation) -> Result<(), Expor
     })
 }
 
-/// Runs a model that was written on the image files (below `root`) of all frames of `reference`, which are what `run`
-/// predicts, and returns its probabilities for each.
+/// Runs a written model on the image files (in `root`) of all frames of `reference`, the predictions of `run`, and
+/// returns its probabilities for each.
 ///
 /// # Errors
-/// [`ExportError::Disagrees`] when the model is none, or when its format asks for the run's own answers and it gives others.
+/// [`ExportError::Disagrees`] if it is no working model, or if its format requires the run's answers and it gives
+/// others.
 pub(super) fn verify(
     root: &Path,
     run: &str,
@@ -105,7 +106,7 @@ pub(super) fn verify(
     let mut all = vec![Vec::new(); frames.len()];
     let open = || {
         let runner = open()?;
-        // Probabilities are compared by their place: right ones under wrong names would pass.
+        // Probabilities are compared by index: correct ones with wrong labels would pass.
         if runner.recipe().labels == model.recipe.labels {
             Ok(runner)
         } else {
@@ -128,7 +129,7 @@ pub(super) fn verify(
                 difference,
             };
             let difference = largest_difference(&found, &frame.probabilities);
-            // Not a number is no agreement in any format.
+            // NaN is never accepted.
             if !difference.is_finite() {
                 return Err(disagrees("its probabilities are no numbers".into()));
             }
@@ -157,7 +158,7 @@ pub(super) fn verify(
     Ok(all)
 }
 
-/// The largest difference of two lists; not a number when one holds such, infinite when their lengths differ.
+/// The largest difference of two lists; NaN if one contains NaN, infinite if their lengths differ.
 pub(super) fn largest_difference(a: &[f32], b: &[f32]) -> f64 {
     if a.len() != b.len() {
         return f64::INFINITY;
@@ -254,7 +255,7 @@ mod tests {
         other.predictions[2].predicted = (right.predictions[2].predicted + 1) % 3;
         let predicted = other.predictions[2].predicted;
         let best = arg_max(&right.predictions[2].probabilities);
-        // The run had put another class just in front.
+        // The run had ranked another class slightly higher.
         let top = right.predictions[2].probabilities[best];
         other.predictions[2].probabilities[predicted] = top + 5e-5;
         let error = verdict(&other).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! The model card as `MODEL_CARD.md`. Writing into a text cannot fail.
+//! Writes the model card as `MODEL_CARD.md`. Writing to a string cannot fail.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use crate::project::Noun;
 use crate::text::{count, percent, visible};
 
 impl Card {
-    /// As it stands in [`super::FILE`].
+    /// The contents of [`super::FILE`].
     #[must_use]
     pub fn to_markdown(&self) -> String {
         let mut text = format!("# Model card: {}\n\n", plain(&self.project));
@@ -78,7 +78,7 @@ impl Card {
         text += &self.model_table();
         let licences: Vec<String> = self.licences.iter().map(|licence| plain(licence)).collect();
         text += &section("Licences", &licences);
-        // One line break at the end of the file.
+        // The file ends with a single line break.
         text.truncate(text.trim_end().len());
         text.push('\n');
         text
@@ -191,14 +191,14 @@ fn part(measured: &Measured) -> String {
     }
 }
 
-/// Text of the user's as it is, whatever Markdown would make of it: no markup, no link, also none that viewers make of
-/// bare addresses. Characters that act or that nobody sees are written out.
+/// Escapes text from the user so that Markdown shows it literally: no markup, and no links, including those that
+/// viewers make of bare addresses. Control and invisible characters are written out.
 fn plain(text: &str) -> String {
-    // What means something at the beginning of a line only never stands there.
+    // Characters that are special only at the beginning of a line never appear there.
     let special = |c: char| "\\`*_[]<>|~&#:@!".contains(c);
     let mut escaped = String::new();
     for c in visible(text).chars() {
-        // `www.` begins an address too.
+        // Addresses can also begin with `www.`.
         let is_address = c == '.' && escaped.to_ascii_lowercase().ends_with("www");
         if special(c) || is_address {
             escaped.push('\\');
@@ -208,7 +208,7 @@ fn plain(text: &str) -> String {
     escaped
 }
 
-/// A name as code, where that can hold it.
+/// A name as inline code, if that can hold it.
 fn code(name: &str) -> String {
     if name.is_empty() || name.contains(['`', '|']) {
         return plain(name);

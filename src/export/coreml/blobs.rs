@@ -1,4 +1,5 @@
-//! `weight.bin`: a header, and for each blob a record followed by its data, all at multiples of 64 bytes, little-endian.
+//! The file `weight.bin`: a header, and for each tensor a record followed by its data, all aligned to 64 bytes,
+//! little-endian.
 //!
 //! | at | in the header | in a record |
 //! | --- | --- | --- |
@@ -31,7 +32,7 @@ impl Blobs {
         }
     }
 
-    /// Adds floats, and returns where their record is; `None` for other elements.
+    /// Adds floats, and returns the offset of their record; `None` for other element types.
     pub fn add(&mut self, data: &Element) -> Option<u64> {
         let (kind, data): (u32, Vec<u8>) = match data {
             Element::F16(values) => (
@@ -69,7 +70,7 @@ impl Blobs {
     }
 }
 
-/// The floats whose record is at that place of a file; the end of a sentence where there are none.
+/// The floats whose record is at that offset of a file. The error is the end of a sentence.
 pub(super) fn find(file: &[u8], offset: u64) -> Result<Element, String> {
     if number(file, 4) != Some(VERSION) {
         return Err("its file of weights is of another version".into());

@@ -1,4 +1,4 @@
-//! Core ML among the formats.
+//! Core ML as a format of exports.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -52,7 +52,7 @@ impl Exporter for CoreMl {
     }
 
     fn input(&self, _: &Options) -> InputKind {
-        // An image: the pixels as they are.
+        // An image of 8-bit pixels.
         InputKind::Uint8Nhwc
     }
 
@@ -94,7 +94,7 @@ impl Exporter for CoreMl {
         let graph = with_image(classifier, &recipe)?;
         let mut more: BTreeMap<String, String> = metadata(model, &recipe)?.into_iter().collect();
         let licence = more.remove("licence").unwrap_or_default();
-        // Xcode then shows a place to drop images on.
+        // With this entry Xcode offers to try the model on images.
         more.insert(
             "com.apple.coreml.model.preview.type".into(),
             "imageClassifier".into(),
@@ -130,12 +130,12 @@ impl Exporter for CoreMl {
     }
 
     fn runs_as_delivered(&self) -> bool {
-        // Here ONNX Runtime runs it, on a processor.
+        // Here ONNX Runtime runs it, on the CPU.
         false
     }
 
     fn recognises(&self, file_name: &str, _head: &[u8]) -> bool {
-        // A file of a package; it is the folder that can be run.
+        // A file of a package: the model is the folder.
         Path::new(file_name)
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("mlmodel"))
@@ -157,8 +157,8 @@ fn package_of(files: &[ModelFile]) -> Option<PathBuf> {
     manifests.next()?.parent().map(Path::to_owned)
 }
 
-/// The graph of a classifier with what makes planes of an image in front: `value · scale + shift` for each channel, in fp32,
-/// as Apple's own converter writes it.
+/// Prepends the normalisation of an image to the graph of a classifier: `value · scale + shift` for each channel, in
+/// fp32, as Apple's converter does.
 fn with_image(classifier: Graph, recipe: &Recipe) -> Result<Graph, ExportError> {
     let side = recipe.preprocessing.resolution_px as usize;
     let mut graph = Graph::new("salamander");

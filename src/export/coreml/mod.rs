@@ -1,9 +1,11 @@
-//! Core ML: a trained network as iPhones, iPads and Macs run it, from an image to a class and its probabilities.
+//! Core ML: a trained network in the form that iPhones, iPads and Macs run, from an image to a class and its
+//! probabilities.
 //!
-//! A `.mlpackage` is a folder: `Manifest.json` ([`package`]), the model as protobuf messages ([`write()`]), and a file of weights
-//! ([`blobs`]). The network is an *ML Program* in Core ML's intermediate language MIL, which has its channels first as a
-//! [`Graph`](crate::graph::Graph) has, so that it is written from one directly. [`read()`] makes a graph of the files' bytes again; it
-//! shares the schema with the writer and nothing else, so that what runs in ONNX Runtime for the proof is what the files say.
+//! A `.mlpackage` is a folder: `Manifest.json` ([`package`]), the model as protobuf messages ([`write()`]), and a file
+//! of weights ([`blobs`]). The network is an *ML Program* in Core ML's intermediate language MIL. Like a
+//! [`Graph`](crate::graph::Graph), MIL has channels first, so a graph is written directly. [`read()`] converts the
+//! files back to a graph. It shares only the schema with the writer, so that the verification in ONNX Runtime tests
+//! the contents of the files.
 
 mod blobs;
 mod exporter;
@@ -30,42 +32,42 @@ pub use write::{halved, write};
 
 /// Version 6 of the format: iOS 15, macOS 12 and later.
 const SPECIFICATION_VERSION: i32 = 6;
-/// The operators of that version.
+/// The operator set of that version.
 const OPERATORS: &str = "CoreML5";
-/// Where a program says its weights are.
+/// The path of the file of weights in a program.
 const WEIGHTS: &str = "@model_path/weights/weight.bin";
 
-/// What the outputs are called: the most probable class, and the probability of each.
+/// The names of the outputs: the most probable class, and the probabilities of all.
 const CLASS: &str = "classLabel";
 const PROBABILITIES: &str = "classLabel_probs";
 
-/// What a model says of itself.
+/// The metadata of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct About {
-    /// What it does, in a sentence.
+    /// Its purpose, in one sentence.
     pub description: String,
-    /// The version of what made it.
+    /// The version of the program that wrote it.
     pub version: String,
-    /// Who made it.
+    /// Its author.
     pub author: String,
     /// Its licence.
     pub licence: String,
-    /// What else there is to be said, by name.
+    /// Further entries, by name.
     pub more: BTreeMap<String, String>,
-    /// Labels in the order of the output, and how an image becomes the input.
+    /// Labels in the order of the output, and how an image is converted to the input.
     pub recipe: Recipe,
 }
 
-/// Why a network cannot be written for Core ML, or files cannot be read.
+/// Errors of writing a network for Core ML, and of reading it.
 #[derive(Debug, thiserror::Error)]
 pub enum CoreMlError {
-    /// The network has something that the format has not, or that is not written.
+    /// The network has something that the format lacks or that is not supported.
     #[error("the network cannot be written for Core ML: {0}; export it as ONNX instead")]
     Unwritable(#[from] Unwritable),
-    /// The files are none, are damaged, or hold what is not read.
+    /// The files are no Core ML model, are damaged, or have unsupported contents.
     #[error("it cannot be read as a Core ML model: {0}")]
     Unreadable(String),
-    /// The graph made of files, or to be written.
+    /// An error of the graph to be written or read.
     #[error(transparent)]
     Graph(#[from] GraphError),
 }

@@ -1,4 +1,4 @@
-//! `Manifest.json` and where things are in a package.
+//! `Manifest.json` and the layout of a package.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 
 use crate::export::ModelFile;
 
-/// Everything but the manifest.
+/// The folder of everything but the manifest.
 const DATA: &str = "Data";
 const MANIFEST: &str = "Manifest.json";
 const MODEL: &str = "com.apple.CoreML/model.mlmodel";
 const WEIGHTS: &str = "com.apple.CoreML/weights";
 const WEIGHT_FILE: &str = "weight.bin";
-/// The files, below the package's folder.
+/// The files, relative to the package's folder.
 pub(super) const FILES: [&str; 3] = [
     MANIFEST,
     "Data/com.apple.CoreML/model.mlmodel",
@@ -46,8 +46,8 @@ pub(super) struct Package<'a> {
     pub weights: &'a [u8],
 }
 
-/// The files of a package, below the folder `name`. What the format wants as random identifiers is made of the contents, so
-/// that the same model gives the same bytes.
+/// The files of a package in the folder `name`. The identifiers, which the format expects to be random, are derived
+/// from the contents, so that equal models give equal bytes.
 pub(super) fn files(name: &str, model: Vec<u8>, weights: Vec<u8>) -> Vec<ModelFile> {
     let item = |description: &str, name: &str, path: &str| Item {
         author: "com.apple.CoreML".into(),
@@ -71,11 +71,11 @@ pub(super) fn files(name: &str, model: Vec<u8>, weights: Vec<u8>) -> Vec<ModelFi
         item_info_entries: entries.into_iter().collect(),
         root_model_identifier: root,
     };
-    // As Apple's own library writes it each time that it opens a package, so that this changes nothing.
+    // Formatted exactly as Apple's library does whenever it opens a package, so that opening does not change it.
     let mut json = Vec::new();
     let indented = PrettyFormatter::with_indent(b"    ");
     let written = manifest.serialize(&mut Serializer::with_formatter(&mut json, indented));
-    // Texts written to memory.
+    // Writing strings to memory cannot fail.
     debug_assert!(written.is_ok());
     json.push(b'\n');
     let file = |below: &str, bytes| ModelFile {
@@ -85,12 +85,12 @@ pub(super) fn files(name: &str, model: Vec<u8>, weights: Vec<u8>) -> Vec<ModelFi
     vec![
         file(&format!("{DATA}/{MODEL}"), model),
         file(&format!("{DATA}/{WEIGHTS}/{WEIGHT_FILE}"), weights),
-        // Last: a package without it is none.
+        // Written last: without it the folder is no package.
         file(MANIFEST, json),
     ]
 }
 
-/// Finds model and weights among the files of a package, as its manifest says; the end of a sentence where they are not.
+/// Finds model and weights among the files of a package by its manifest. The error is the end of a sentence.
 pub(super) fn open(files: &[ModelFile]) -> Result<Package<'_>, String> {
     let find = |below: &str| {
         let below: Vec<&str> = below.split('/').collect();
@@ -124,7 +124,7 @@ pub(super) fn open(files: &[ModelFile]) -> Result<Package<'_>, String> {
     })
 }
 
-/// A UUID of version 8, which is for whatever somebody makes it of.
+/// A UUID of version 8, whose bits applications can choose.
 fn identifier(contents: &[u8]) -> String {
     let mut bytes = [0_u8; 16];
     let hash = blake3::hash(contents);

@@ -1,7 +1,7 @@
-//! Reading a package: from the files' own bytes to a graph that ONNX Runtime runs.
+//! Reads a package: from the bytes of its files to a graph that ONNX Runtime runs.
 //!
-//! Every operation becomes what MIL says it does, in ONNX's operators, and what it computes must have the type and shape that
-//! the program says. The image is bytes of interleaved pixels again, of which Core ML makes planes by itself.
+//! Every MIL operation is converted to ONNX operators, and its result must have the type and shape that the program
+//! declares. The input of the graph is an image as interleaved bytes, which Core ML itself converts to planes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -28,17 +28,17 @@ use super::schema::{
 };
 use super::{CoreMlError, blobs, package};
 
-/// Tensors of a file that is not damaged have fewer elements by far.
+/// The most elements of a tensor in an undamaged file, and many more than any has.
 const MOST_ELEMENTS: usize = 1 << 31;
-/// The versions of the format whose operators mean what is read here.
+/// The versions of the format whose operators are supported.
 const VERSIONS: std::ops::RangeInclusive<i32> = 6..=8;
 
-/// The network of a package, from the image to the probabilities, with its recipe as metadata; labels and size are those
-/// that the program has.
+/// The network of a package, from the image to the probabilities, with its recipe as metadata; labels and size are
+/// taken from the program.
 ///
 /// # Errors
-/// [`CoreMlError::Unreadable`] for files that are damaged, that hold an operation that is not written here, or that do not
-/// carry what [`write()`](super::write()) puts into every model.
+/// [`CoreMlError::Unreadable`] for files that are damaged, use an unsupported operation, or lack the metadata that
+/// [`write()`](super::write()) adds to every model.
 pub fn read(files: &[ModelFile]) -> Result<(Graph, Recipe), CoreMlError> {
     let package = package::open(files).map_err(CoreMlError::Unreadable)?;
     let model = match Model::decode(package.model) {
@@ -89,7 +89,7 @@ pub fn read(files: &[ModelFile]) -> Result<(Graph, Recipe), CoreMlError> {
     Ok((graph, recipe))
 }
 
-/// The name of the input, which must be an RGB image of that side.
+/// The name of the input, which must be an RGB image of `side` × `side` pixels.
 fn image(description: &ModelDescription, side: u32) -> Result<String, CoreMlError> {
     let [input] = description.input.as_slice() else {
         return unreadable("it has no input, or several");
@@ -113,18 +113,18 @@ pub(super) fn unreadable<T>(reason: impl Into<String>) -> Result<T, CoreMlError>
     Err(CoreMlError::Unreadable(reason.into()))
 }
 
-/// A program on its way into a graph.
+/// The state of converting a program to a graph.
 pub(super) struct Reader<'a> {
     pub graph: Graph,
     weights: &'a [u8],
-    /// What the program's names stand for, as far as they are known by now.
+    /// The values for the program's names, as far as they are converted.
     values: HashMap<String, ValueId>,
-    /// Constants: integers, flags and texts, which no operation computes with, and floats.
+    /// Constants: integers, flags and strings, which only parameterise operations, and floats.
     constants: HashMap<String, Constant>,
     labels: Vec<String>,
 }
 
-/// What a constant holds.
+/// The contents of a constant.
 #[derive(Debug, Clone)]
 pub(super) enum Constant {
     Tensor(Arc<Tensor>),
@@ -151,7 +151,7 @@ impl Reader<'_> {
         if input.name != image {
             return unreadable("its program has another input than its description");
         }
-        // What Core ML makes of an image.
+        // Core ML converts the image to planes.
         let lens = Dim::all_fixed(&[1, height, width, 3]);
         let bytes = self.graph.input(image, ElementType::U8, &lens);
         let planes = self.graph.transpose(bytes, &[0, 3, 1, 2]);
@@ -165,7 +165,7 @@ impl Reader<'_> {
         Ok((self.graph, self.labels))
     }
 
-    /// Reads all operations, and returns the probabilities.
+    /// Converts all operations, and returns the probabilities.
     fn block(
         &mut self,
         block: &Block,
@@ -315,7 +315,7 @@ impl Reader<'_> {
         Ok(probabilities)
     }
 
-    /// What an operation reads in one place: computed, or a constant of floats.
+    /// An argument of an operation: a computed value, or a constant of floats.
     pub fn value(&mut self, operation: &Operation, key: &str) -> Result<ValueId, CoreMlError> {
         match name_of(operation, key)? {
             Some(name) => self.named(name),
@@ -335,7 +335,7 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    /// All that an operation reads in one place.
+    /// All values of an argument of an operation.
     pub fn values(
         &mut self,
         operation: &Operation,
@@ -354,7 +354,7 @@ impl Reader<'_> {
         Ok(values)
     }
 
-    /// The constant that an operation has in one place, if it has one.
+    /// The constant that is an argument of an operation, if it is given.
     pub fn given(&self, operation: &Operation, key: &str) -> Result<Option<Constant>, CoreMlError> {
         let Some(name) = name_of(operation, key)? else {
             return Ok(None);
@@ -366,7 +366,7 @@ impl Reader<'_> {
     }
 }
 
-/// The name that an operation reads in one place, if it does.
+/// The name that is an argument of an operation, if it is given.
 fn name_of<'b>(operation: &'b Operation, key: &str) -> Result<Option<&'b str>, CoreMlError> {
     let Some(argument) = operation.inputs.get(key) else {
         return Ok(None);
@@ -385,7 +385,7 @@ fn bindings(argument: &Argument) -> Result<Vec<&Bound>, CoreMlError> {
     }
 }
 
-/// Type and shape as the program says them.
+/// The type and shape that the program declares.
 fn type_of(said: Option<&ValueType>) -> Result<(ElementType, Vec<usize>), CoreMlError> {
     let Some(Type::TensorType(tensor)) = said.and_then(|said| said.r#type.as_ref()) else {
         return unreadable("a value is no tensor");
@@ -423,7 +423,7 @@ fn lens(tensor: &TensorType) -> Result<Vec<usize>, CoreMlError> {
     Ok(lens)
 }
 
-/// By the names of parameters: those that an operation has.
+/// The parameters that are given to an operation.
 pub(super) fn keys(operation: &Operation) -> impl Iterator<Item = &str> {
     let inputs: &BTreeMap<_, _> = &operation.inputs;
     inputs.keys().map(String::as_str)

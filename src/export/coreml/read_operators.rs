@@ -1,4 +1,4 @@
-//! What each operation of MIL does, in ONNX's operators (iOS 15's, as coremltools documents them).
+//! The meaning of each MIL operation in ONNX operators (those of iOS 15, as documented by coremltools).
 
 use crate::graph::ops::{
     Activation, Conv, Elementwise, Linear, Moves, Norm, Pool, PoolKind, Reduce, ReduceKind, Softmax,
@@ -11,7 +11,7 @@ use super::read::{Constant, Reader, keys, unreadable};
 use super::schema::Operation;
 
 impl Reader<'_> {
-    /// What an operation computes.
+    /// Converts one operation.
     pub fn operation(&mut self, operation: &Operation) -> Result<ValueId, CoreMlError> {
         let name = operation.r#type.as_str();
         if let Some(op) = pair(name) {
@@ -75,7 +75,7 @@ impl Reader<'_> {
                     self.number(operation, "alpha")?,
                     self.number(operation, "beta")?,
                 );
-                // Step by step: ONNX Runtime has no HardSigmoid in fp16.
+                // In single steps: ONNX Runtime has no HardSigmoid in fp16.
                 let (scale, shift) = (self.number_like(x, alpha), self.number_like(x, beta));
                 let scaled = self.graph.mul(x, scale);
                 let shifted = self.graph.add(scaled, shift);
@@ -216,7 +216,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A number that must be given: defaults differ from version to version.
+    /// A number that must be given, because its default differs between versions.
     fn number(&self, operation: &Operation, key: &str) -> Result<f32, CoreMlError> {
         if let Some(Constant::Tensor(tensor)) = self.given(operation, key)? {
             match &tensor.data {
@@ -228,7 +228,7 @@ impl Reader<'_> {
         unreadable(format!("{key} of “{}” is no number", operation.r#type))
     }
 
-    /// A number of the type of a value.
+    /// A scalar of the element type of a value.
     fn number_like(&mut self, like: ValueId, value: f32) -> ValueId {
         if self.graph.element(like) == Some(ElementType::F16) {
             return self
@@ -243,7 +243,7 @@ impl Reader<'_> {
         self.graph.op(Activation::CLIP, &[x, min, max])
     }
 
-    /// `x · Φ(x)`, written out: the operator is newer than the version that is read into.
+    /// `x · Φ(x)` in simpler operators: ONNX's `Gelu` is newer than the operator version of the graph.
     fn gelu(&mut self, x: ValueId, tanh: bool) -> ValueId {
         let half = self.number_like(x, 0.5);
         let one = self.number_like(x, 1.0);
@@ -268,7 +268,7 @@ impl Reader<'_> {
         self.graph.mul(x, gate)
     }
 
-    /// Computed in fp32 and rounded once, as ONNX Runtime has it of values in fp16.
+    /// Computed in fp32 and rounded once, as ONNX Runtime does for fp16 values.
     fn layer_norm(&mut self, operation: &Operation) -> Result<ValueId, CoreMlError> {
         let operands = ["x", "gamma", "beta"].map(|key| self.value(operation, key));
         let [x, gamma, beta] = operands;
@@ -335,7 +335,7 @@ impl Reader<'_> {
             Some("valid") | None => sliding.auto_pad = AutoPad::Valid,
             Some("same") => sliding.auto_pad = AutoPad::SameUpper,
             Some("custom") => {
-                // Before and behind each dimension in turn.
+                // The widths before and after each dimension alternate.
                 let pads = self.wanted(operation, "pad")?;
                 let before = pads.iter().step_by(2);
                 let behind = pads.iter().skip(1).step_by(2);
@@ -372,7 +372,7 @@ impl Reader<'_> {
         let value = self.number(operation, "constant_val")?;
         let given = self.wanted(operation, "pad")?;
         let rank = self.lens(x)?.len();
-        // Of the last dimensions, as many as are given.
+        // Only the last dimensions are given.
         let Some(first) = rank.checked_sub(given.len() / 2) else {
             return unreadable("it pads more dimensions than there are");
         };

@@ -27,7 +27,7 @@ fn picture() -> image::RgbImage {
 #[test]
 fn an_exported_model_says_what_its_onnx_says() {
     let mut other = model_of(&["a", "b"], Some(&vec![0, 1, 0]));
-    // Normalised for each channel.
+    // A different normalisation for each channel.
     other.preprocessing.mean = [123.675, 116.28, 103.53];
     other.preprocessing.std = [58.395, 57.12, 57.375];
     for model in [small_model(), other] {
@@ -76,7 +76,7 @@ fn a_package_holds_what_apples_own_converter_writes() {
     let said = model.description.unwrap().metadata.unwrap();
     assert!(said.license.contains("Apache-2.0") && said.author == "Salamander");
     assert!(said.user_defined.contains_key("labels"));
-    // Each name once, and of letters that the format allows.
+    // Names are unique and consist of the letters that the format allows.
     let Some(schema::model::Type::MlProgram(program)) = model.r#type else {
         panic!("no program");
     };
@@ -100,7 +100,7 @@ fn tiny() -> Graph {
     tiny_with(|_, planes| planes)
 }
 
-/// The same with something done to the planes `[N, 4, 94, 94]` that it makes.
+/// The same with `further` applied to its output of planes `[N, 4, 94, 94]`.
 fn tiny_with(further: impl Fn(&mut Graph, ValueId) -> ValueId) -> Graph {
     let mut graph = Graph::new("tiny");
     let shape = [Dim::from("N"), 96.into(), 96.into(), 3.into()];
@@ -172,12 +172,12 @@ fn labels_are_those_of_the_program() {
     said.recipe.labels.pop();
     let error = write("m", &tiny(), &said).unwrap_err().to_string();
     assert!(error.contains("for 2 labels"), "{error}");
-    // What nobody here wrote.
+    // Contents that the writer never produces.
     said = about();
     said.more.clear();
     let error = read(&write("m", &tiny(), &said).unwrap()).unwrap_err();
     assert!(error.to_string().contains("did not export it"), "{error}");
-    // An image of another size than the recipe makes.
+    // The size of the image differs from that of the recipe.
     let mut recipe = about().recipe;
     recipe.preprocessing.resolution_px = 80;
     said.more = [(
@@ -211,7 +211,7 @@ fn a_damaged_package_is_an_error_and_nothing_worse() {
         for place in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[place] ^= 0x55;
-            // Whether or not it is noticed: no panic, no endless loop.
+            // Errors may go undetected, but there must be no panic and no endless loop.
             drop(read(&damaged(changed)));
         }
     }

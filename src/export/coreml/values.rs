@@ -1,4 +1,4 @@
-//! Types and constants of a program as messages.
+//! Types and constants of a program as protobuf messages.
 
 use crate::onnx::{Element, ElementType};
 
@@ -13,7 +13,7 @@ use super::schema::{
     DataType, Dimension, ListType, ListValue, TensorType, TensorValue, Value, ValueType,
 };
 
-/// A type of tensors, of single values where there is no dimension.
+/// The type of a tensor, or of a scalar if there are no dimensions.
 pub(super) fn tensor_type(data_type: DataType, lens: &[usize]) -> ValueType {
     ValueType {
         r#type: Some(Type::TensorType(TensorType {
@@ -31,7 +31,7 @@ fn dimension(len: usize) -> Dimension {
     }
 }
 
-/// The type of elements in the file; `None` for those that no value of a program has.
+/// The type of elements in the file; `None` for types that programs do not have.
 pub(super) fn data_type(element: ElementType) -> Option<DataType> {
     match element {
         ElementType::F32 => Some(DataType::Float32),
@@ -42,7 +42,7 @@ pub(super) fn data_type(element: ElementType) -> Option<DataType> {
     }
 }
 
-/// A constant that stands where it is used.
+/// A constant stored in the program itself.
 pub(super) fn immediate(data_type: DataType, lens: &[usize], numbers: Numbers) -> Value {
     let tensor = TensorValue {
         value: Some(numbers),
@@ -55,7 +55,7 @@ pub(super) fn immediate(data_type: DataType, lens: &[usize], numbers: Numbers) -
     }
 }
 
-/// A text.
+/// A string.
 pub(super) fn text(text: &str) -> Value {
     let values = vec![text.to_owned()];
     immediate(
@@ -65,7 +65,7 @@ pub(super) fn text(text: &str) -> Value {
     )
 }
 
-/// Yes or no.
+/// A Boolean.
 pub(super) fn flag(flag: bool) -> Value {
     let values = vec![flag];
     immediate(
@@ -95,7 +95,7 @@ fn whole(values: &[i64]) -> Numbers {
     })
 }
 
-/// Floats; `None` for other elements.
+/// A tensor of floats; `None` for other element types.
 pub(super) fn floats(data: &Element, lens: &[usize]) -> Option<Value> {
     match data {
         Element::F32(values) => {
@@ -124,7 +124,7 @@ pub(super) fn in_file(data_type: DataType, lens: &[usize], file_name: &str, offs
     }
 }
 
-/// A list of texts.
+/// A list of strings.
 pub(super) fn texts(texts: &[String]) -> Value {
     let element = Box::new(tensor_type(DataType::String, &[]));
     let list = ListType {

@@ -27,17 +27,17 @@ use super::{
     values,
 };
 
-/// Floats of fewer numbers stand in the program itself.
+/// Smaller tensors of floats are stored in the program itself.
 const FEWEST_IN_FILE: usize = 10;
-/// Tensors have no more dimensions.
+/// The most dimensions of a tensor.
 const MOST_DIMENSIONS: usize = 5;
 
-/// The files of a model below the folder `name`: the network of `graph` for one image at a time, which takes an RGB image
-/// (bytes `[N, S, S, 3]`, or planes f32 `[N, 3, S, S]` of values 0..=255) and gives one probability for each label. The same graph gives
-/// the same bytes. Operators compute in the type that the graph says.
+/// The files of a model in the folder `name`: the network of `graph` for one image at a time. Its input is an RGB
+/// image (bytes `[N, S, S, 3]`, or planes f32 `[N, 3, S, S]` with values 0..=255), its output one probability for each
+/// label. Equal graphs give equal bytes. Operators compute in the types of the graph.
 ///
 /// # Errors
-/// [`CoreMlError::Unwritable`] with the first node that cannot be written, before anything is.
+/// [`CoreMlError::Unwritable`] with the first node that cannot be written, before anything is written.
 pub fn write(name: &str, graph: &Graph, about: &About) -> Result<Vec<ModelFile>, CoreMlError> {
     let graph = prepared(graph)?;
     let mut writer = Writer {
@@ -81,11 +81,11 @@ pub fn write(name: &str, graph: &Graph, about: &About) -> Result<Vec<ModelFile>,
     ))
 }
 
-/// The network with weights and operators in fp16, as [`write()`] takes it; batch normalisation is folded before anything is
-/// rounded.
+/// The network with weights and operators in fp16, as [`write()`] takes it. Batch normalisation is folded before
+/// rounding.
 ///
 /// # Errors
-/// When a weight is beyond fp16, or an operator is not known to work in it.
+/// [`GraphError`] if a weight is out of the range of fp16, or an operator is not known to work in fp16.
 pub fn halved(graph: &Graph) -> Result<Graph, GraphError> {
     prepared(graph)?.to_half()
 }
@@ -147,17 +147,17 @@ fn description(about: &About, [height, width]: [i64; 2]) -> ModelDescription {
     }
 }
 
-/// What an operation reads in one place.
+/// An argument of an operation.
 pub(super) enum Arg {
     /// A value of the program.
     Name(String),
-    /// Several.
+    /// Several values.
     Names(Vec<String>),
-    /// A constant, which gets an operation of its own.
+    /// A constant, which gets its own operation.
     Const(Value),
 }
 
-/// What an operation computes.
+/// A result of an operation.
 #[derive(Clone)]
 pub(super) struct Output {
     pub name: String,
@@ -171,22 +171,22 @@ pub(super) struct Writer<'a> {
     operations: Vec<Operation>,
     blobs: Blobs,
     taken: HashSet<String>,
-    /// The graph's values in the program, as far as they are there by now.
+    /// The names in the program of the graph's values that are written so far.
     names: HashMap<ValueId, String>,
-    /// The image as interleaved bytes, which a program never sees.
+    /// The image as interleaved bytes, which do not exist in the program.
     bytes: Option<ValueId>,
-    /// What the image is called.
+    /// The name of the image.
     image: String,
 }
 
 impl Writer<'_> {
-    /// Says that `node` is in the way, and why.
+    /// The error that `node` cannot be written, and why.
     pub fn refuse<T>(&self, node: &Node, reason: impl Into<String>) -> Result<T, CoreMlError> {
         let operator = node.op.op_type();
         unwritable(self.graph.name_of_node(node), operator, reason)
     }
 
-    /// A name that nothing in the program has yet and that the format allows.
+    /// An unused name that the format allows, similar to `wanted`.
     fn free(&mut self, wanted: &str) -> String {
         let mut name: String = wanted
             .chars()
@@ -204,7 +204,7 @@ impl Writer<'_> {
         free
     }
 
-    /// The input: planes of values 0..=255, whatever order the graph takes them in.
+    /// Adds the input: planes with values 0..=255, whatever order the graph has.
     fn image(&mut self, name: &str) -> Result<NamedValueType, CoreMlError> {
         let refuse = |reason: &str| unwritable(name, "input", reason);
         let [image] = *self.graph.inputs() else {
@@ -235,12 +235,12 @@ impl Writer<'_> {
         self.bytes == Some(value)
     }
 
-    /// Says that a value is the image as planes: of bytes in the graph, of floats here.
+    /// Records that a value is the image as planes, of bytes in the graph and of floats in the program.
     pub fn set_planes(&mut self, value: ValueId) {
         self.names.insert(value, self.image.clone());
     }
 
-    /// The input of a node that must be there.
+    /// An input of a node that must be present.
     pub fn input(&self, node: &Node, at: usize) -> Result<ValueId, CoreMlError> {
         match node.input(at) {
             Some(value) => Ok(value),
@@ -262,7 +262,7 @@ impl Writer<'_> {
         }
     }
 
-    /// The floats of an input that must be a constant, widened where they are 16-bit.
+    /// The floats of an input that must be a constant, converted to fp32 if they are fp16.
     pub fn floats(&self, node: &Node, at: usize) -> Result<(Vec<usize>, Vec<f32>), CoreMlError> {
         let value = self.input(node, at)?;
         let tensor = self.graph.constant_of(value);
@@ -286,7 +286,7 @@ impl Writer<'_> {
         ))
     }
 
-    /// The only output of a node, and its name, under which others find it.
+    /// The only output of a node, named so that other nodes find it.
     pub fn output(&mut self, node: &Node) -> Result<Output, CoreMlError> {
         let others = node.outputs.iter().skip(1).flatten();
         for other in others {
@@ -301,7 +301,7 @@ impl Writer<'_> {
         }
     }
 
-    /// The same for one output of several.
+    /// One of several outputs of a node.
     pub fn output_of(&mut self, node: &Node, value: ValueId) -> Result<Output, CoreMlError> {
         let lens = self.lens(node, value)?;
         if lens.len() > MOST_DIMENSIONS {
@@ -326,7 +326,7 @@ impl Writer<'_> {
         })
     }
 
-    /// A value in between, like the output of a node.
+    /// An intermediate value with the type and shape of `like`.
     pub fn between(&mut self, like: &Output, what: &str) -> Output {
         let name = self.free(&format!("{}_{what}", like.name));
         Output {
@@ -335,14 +335,14 @@ impl Writer<'_> {
         }
     }
 
-    /// Lets one value be another one.
+    /// Makes one value an alias of another.
     pub fn alias(&mut self, node: &Node, from: ValueId, to: ValueId) -> Result<(), CoreMlError> {
         let name = self.name(node, from)?;
         self.names.insert(to, name);
         Ok(())
     }
 
-    /// What a value is called in the program; a constant is added to it.
+    /// The name of a value in the program; a constant is added first.
     pub fn name(&mut self, node: &Node, value: ValueId) -> Result<String, CoreMlError> {
         if let Some(known) = self.names.get(&value) {
             return Ok(known.clone());
@@ -362,13 +362,13 @@ impl Writer<'_> {
         Ok(name)
     }
 
-    /// An input of a node.
+    /// An input of a node as an argument.
     pub fn arg(&mut self, node: &Node, at: usize) -> Result<Arg, CoreMlError> {
         let value = self.input(node, at)?;
         Ok(Arg::Name(self.name(node, value)?))
     }
 
-    /// Adds a constant of floats; `None` for other elements.
+    /// Adds a constant of floats; `None` for other element types.
     pub fn constant(&mut self, wanted: &str, lens: &[usize], data: &Element) -> Option<String> {
         let data_type = values::data_type(data.element_type())?;
         let value = if data.len() < FEWEST_IN_FILE {
@@ -399,7 +399,7 @@ impl Writer<'_> {
         name
     }
 
-    /// Adds an operation, and returns what it computes, to be read.
+    /// Adds an operation, and returns its result as an argument for others.
     pub fn emit(&mut self, op: &str, args: Vec<(&str, Arg)>, to: &Output) -> Arg {
         let mut inputs = Vec::with_capacity(args.len());
         for (key, arg) in args {
@@ -428,7 +428,7 @@ impl Writer<'_> {
         Arg::Name(to.name.clone())
     }
 
-    /// Makes of the probabilities a class, and a dictionary with a probability for each.
+    /// Adds the outputs: the most probable class, and a dictionary of all probabilities.
     fn classify(&mut self, labels: &[String]) -> Result<(), CoreMlError> {
         let refuse = |reason: String| unwritable("output", "graph", reason);
         let [output] = *self.graph.outputs() else {
@@ -485,7 +485,7 @@ impl Writer<'_> {
     }
 }
 
-/// A number of the type that an operation computes in.
+/// A scalar of the type that an operation computes in.
 pub(super) fn number(like: &Output, value: f32) -> Arg {
     let data: Element = match like.element {
         ElementType::F16 => vec![f16::from_f32(value)].into(),

@@ -1,4 +1,4 @@
-//! Convolutions, pools and fully connected layers in MIL.
+//! Convolutions, pooling and fully connected layers in MIL.
 
 use crate::export::nhwc::counted;
 use crate::graph::ops::{Conv, Gemm, Linear, Pool, PoolKind};
@@ -56,7 +56,7 @@ impl Writer<'_> {
         if window.dilations != [1, 1] {
             return self.refuse(node, "has holes in its window");
         }
-        // As far as windows reach: with that padding nothing has to be rounded up.
+        // Only the padding that windows reach: then no rounding up is needed.
         let reached: Vec<usize> = (0..2)
             .map(|at| {
                 let covered = window.covered(at);
@@ -79,7 +79,7 @@ impl Writer<'_> {
             Arg::Const(flag(!padding_counts)),
         );
         args.push(exclude);
-        // What a window reaches beyond all padding counts nowhere, but does here.
+        // ONNX excludes the part of a window beyond all padding from the mean; MIL includes it.
         let all = (window.kernel[0] * window.kernel[1]) as f32;
         let counts: [Vec<usize>; 2] = [0, 1].map(|at| counted(&window, at, true));
         let [down, across] = &counts;
@@ -117,7 +117,7 @@ impl Writer<'_> {
             _ => values.to_vec().into(),
         };
         let name = format!("{}_{what}", like.name);
-        // Floats are always taken.
+        // Floats are always accepted.
         Arg::Name(self.constant(&name, lens, &data).unwrap_or_default())
     }
 
@@ -163,7 +163,7 @@ impl Writer<'_> {
                 format!("multiplies {lens:?} by a matrix of {inputs} rows"),
             );
         }
-        // From output, input.
+        // `linear` has its matrix as [outputs, inputs].
         let at = |unit: usize, input: usize| {
             if gemm.trans_b {
                 unit * inputs + input
@@ -191,7 +191,7 @@ impl Writer<'_> {
         let x = self.arg(node, 0)?;
         let to = self.output(node)?;
         if lens.len() > 3 {
-            // `linear` takes three dimensions at most.
+            // `linear` takes at most three dimensions.
             let columns = (0..inputs).flat_map(|input| (0..units).map(move |unit| (unit, input)));
             let columns = columns.map(|(unit, input)| rows.get(unit * inputs + input));
             let columns: Vec<f32> = columns
@@ -227,7 +227,7 @@ impl Writer<'_> {
 }
 
 impl Writer<'_> {
-    /// Over the last dimensions, with a scale and a bias of their shape.
+    /// Normalisation over the last dimensions, with a scale and a bias of their shape.
     pub fn layer_norm(&mut self, node: &Node, axis: i64, epsilon: f32) -> Result<(), CoreMlError> {
         let lens = self.lens(node, self.input(node, 0)?)?;
         let Some(first) = wrap(axis, lens.len()) else {
@@ -259,7 +259,7 @@ impl Writer<'_> {
     }
 }
 
-/// How a window slides, with that padding behind.
+/// The arguments of a window, with that padding at the end.
 fn slid(window: &Window, after: &[usize]) -> [(&'static str, Arg); 3] {
     let pads: Vec<i64> = (window.before.iter().zip(after))
         .flat_map(|(before, after)| [*before as i64, *after as i64])

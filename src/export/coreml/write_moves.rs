@@ -1,4 +1,4 @@
-//! Operators that shape, cut, join and pad, in MIL.
+//! Operators that reshape, slice, join and pad, in MIL.
 
 use crate::graph::ops::{Moves, PadMode, Reshaping};
 use crate::graph::{Node, ValueId, wrap};
@@ -8,7 +8,7 @@ use super::values::{flag, int, ints, text};
 use super::write::{Arg, Output, Writer, number};
 use super::write_operators::counts;
 
-/// The image as it comes, to planes.
+/// The permutation from the image to planes.
 const TO_PLANES: [i64; 4] = [0, 3, 1, 2];
 
 impl Writer<'_> {
@@ -18,7 +18,7 @@ impl Writer<'_> {
             return self.refuse(node, "has no output");
         };
         match op {
-            // Nothing is dropped once a network is trained.
+            // Dropout does nothing after training.
             Reshaping::Identity | Reshaping::Dropout { .. } => self.alias(node, x, value),
             Reshaping::Transpose { perm } => self.transpose(node, x, value, perm.as_deref()),
             Reshaping::Reshape { .. }
@@ -159,7 +159,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// One index of a dimension, which goes with it.
+    /// A single index along a dimension, which is removed.
     fn gather(&mut self, node: &Node, axis: i64) -> Result<(), CoreMlError> {
         let (x, index) = (self.input(node, 0)?, self.input(node, 1)?);
         let lens = self.lens(node, x)?;
@@ -211,7 +211,7 @@ impl Writer<'_> {
             Some(_) => self.floats(node, 2)?.1.first().copied(),
             None => filled,
         };
-        // Before and behind each dimension in turn, from the first that is padded.
+        // The widths before and after each dimension alternate, from the first padded dimension on.
         let (before, after) = given.split_at(rank);
         let pairs = before
             .iter()
@@ -234,7 +234,7 @@ impl Writer<'_> {
     }
 }
 
-/// What a `slice_by_index` takes of each dimension.
+/// The bounds of a `slice_by_index` in each dimension.
 struct Cut {
     begin: Vec<i64>,
     end: Vec<i64>,

@@ -1,5 +1,5 @@
-//! How each operator of a graph is spelled in MIL, with the operators of iOS 15; layers and what moves values in the two files
-//! beside this one.
+//! Writes each operator of a graph in MIL, with the operators of iOS 15. Layers and operators that move values are in
+//! the two files beside this one.
 
 use crate::export::nhwc::broadcast;
 use crate::graph::ops::{Activation, Elementwise, GlobalPool, Norm, Reduce, ReduceKind, Softmax};
@@ -11,7 +11,7 @@ use super::values::{flag, int, ints, text};
 use super::write::{Arg, Writer, number};
 
 impl Writer<'_> {
-    /// Adds what a node does.
+    /// Adds the operations of a node.
     pub fn node(&mut self, node: &Node) -> Result<(), CoreMlError> {
         match &node.op {
             Op::Conv(conv) => self.conv(node, conv),
@@ -60,7 +60,7 @@ impl Writer<'_> {
         }
         let mut names = names.into_iter();
         let (Some(first), Some(last)) = (names.next(), names.next_back()) else {
-            // Of one alone.
+            // Operators with a single input.
             let (x, value) = (self.input(node, 0)?, node.output());
             return value.map_or(Ok(()), |value| self.alias(node, x, value));
         };
@@ -114,7 +114,7 @@ impl Writer<'_> {
 
     fn cast(&mut self, node: &Node, to: ElementType) -> Result<(), CoreMlError> {
         let (x, value) = (self.input(node, 0)?, node.output());
-        // The image has floats here where the graph has bytes.
+        // The image is of floats here, but of bytes in the graph.
         let from = match self.graph.element(x) {
             Some(ElementType::U8) => Some(ElementType::F32),
             other => other,
@@ -221,7 +221,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The bounds of a `Clip`, but those that nothing is beyond.
+    /// The bounds of a `Clip`; `None` for a bound that no float exceeds.
     fn bounds(
         &self,
         node: &Node,
@@ -252,7 +252,7 @@ impl Writer<'_> {
         if values.len() == 1 && lens.len() > 2 {
             return Ok(vec![values.first().copied().unwrap_or(0.0); channels]);
         }
-        // Aligned from behind: [C, 1, …].
+        // Broadcasting aligns the last dimensions: [C, 1, …].
         let behind = shape.len().checked_sub(lens.len().saturating_sub(1));
         let is_per_channel = behind.and_then(|at| shape.get(at)) == Some(&channels);
         if lens.len() < 3 || values.len() != channels || !is_per_channel {
@@ -269,7 +269,7 @@ impl Writer<'_> {
         let Some(axis) = wrap(softmax.axis, lens.len()) else {
             return self.refuse(node, "goes along a dimension that is not there");
         };
-        // In versions before 13 along that dimension and all after it.
+        // Before version 13, all dimensions from the axis on were combined.
         let behind: usize = lens.iter().skip(axis + 1).product();
         if self.graph.opset < 13 && behind > 1 {
             return self.refuse(node, "goes along several dimensions at once");

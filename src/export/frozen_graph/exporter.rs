@@ -1,4 +1,4 @@
-//! The frozen graph among the formats.
+//! The frozen graph as a format of exports.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::export::{ExportError, Language, Model, OnnxRunner};
 
 use super::{FrozenGraphError, read, write};
 
-/// The files, as `retrain.py` calls them.
+/// The file names of `retrain.py`.
 const GRAPH: &str = "output_graph.pb";
 const LABELS: &str = "output_labels.txt";
 
@@ -35,7 +35,7 @@ impl FrozenGraph {
 }
 
 impl FrozenGraph {
-    /// The graph, its input and output under the names that the recipe has, and the labels, one a line.
+    /// The bytes of the graph, whose input and output have the names in the recipe, and of the labels, one a line.
     pub(super) fn graph_and_labels(
         &self,
         model: &Model,
@@ -61,7 +61,7 @@ impl Exporter for FrozenGraph {
     }
 
     fn input(&self, _: &Options) -> InputKind {
-        // What the samples feed.
+        // The input that TensorFlow's sample apps provide.
         InputKind::Float32Nhwc
     }
 
@@ -138,7 +138,7 @@ impl Exporter for FrozenGraph {
     }
 
     fn recognises(&self, file_name: &str, _head: &[u8]) -> bool {
-        // Protobuf has no magic number.
+        // Protobuf files have no magic number.
         Path::new(file_name)
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("pb"))

@@ -1,8 +1,8 @@
-//! A frozen graph of TensorFlow 1: what `retrain.py` left, a `GraphDef` from `input` to `final_result` and the labels as
-//! a text beside it, for apps that were built on the old Android and iOS samples.
+//! A frozen graph of TensorFlow 1, as `retrain.py` wrote it: a `GraphDef` from `input` to `final_result`, and the
+//! labels in a text file beside it, for apps based on the old Android and iOS samples.
 //!
-//! [`write()`] makes the bytes, [`read()`] makes a graph of them again. It shares the schema with the writer and nothing else, so
-//! that what runs in ONNX Runtime for the proof is what the file says.
+//! [`write()`] writes the bytes, [`read()`] converts them back to a graph. It shares only the schema with the writer,
+//! so that the verification in ONNX Runtime tests the contents of the file.
 
 mod exporter;
 mod read;
@@ -23,28 +23,28 @@ pub use read::{read, read_graph};
 pub use saved_model::read_saved_model;
 pub use write::write;
 
-/// The attribute of the input's node under which a file carries its recipe as JSON. TensorFlow passes over attributes
-/// that begin so.
+/// The attribute of the input node in which a file has its recipe as JSON. TensorFlow ignores attributes that begin
+/// with an underscore.
 const RECIPE: &str = "_salamander_recipe";
 
-/// Why a network cannot be written as a frozen graph, or a file cannot be read.
+/// Errors of writing a network as a frozen graph, and of reading it.
 #[derive(Debug, thiserror::Error)]
 pub enum FrozenGraphError {
-    /// The network has something that TensorFlow has not, or that is not written.
+    /// The network has something that TensorFlow lacks or that is not supported.
     #[error("the network cannot be written as a frozen graph: {0}; export it as ONNX instead")]
     Unwritable(#[from] Unwritable),
-    /// The file is none, is damaged, or holds what is not read.
+    /// The file is no frozen graph, is damaged, or has unsupported contents.
     #[error("it cannot be read as a frozen graph: {0}")]
     Unreadable(String),
-    /// The graph made of a file.
+    /// An error of the graph that was read.
     #[error(transparent)]
     Graph(#[from] GraphError),
 }
 
-/// The graph file of a run, and its labels, one a line. The result is called `output`.
+/// The graph file of a run, and its labels, one a line. The output node is called `output`.
 ///
 /// # Errors
-/// [`ExportError::Unwritable`] for a network that cannot be written so; a damaged run.
+/// [`ExportError::Unwritable`] for a network that the format cannot represent; errors of a damaged run.
 pub fn of_run(run: &Run, classes: &RunClasses, output: &str) -> Result<[Vec<u8>; 2], ExportError> {
     let model = Model::of_run(run, classes)?;
     let mut recipe = model.recipe(FrozenGraph::FLOAT.input(&Options::default()));
@@ -52,10 +52,10 @@ pub fn of_run(run: &Run, classes: &RunClasses, output: &str) -> Result<[Vec<u8>;
     FrozenGraph::FLOAT.graph_and_labels(&model, &recipe)
 }
 
-/// What `saved_model.pb` of a `SavedModel` holds around a graph and labels of [`of_run`].
+/// The contents of `saved_model.pb`, a `SavedModel` with the graph and labels of [`of_run`].
 ///
 /// # Errors
-/// [`FrozenGraphError::Unreadable`] for bytes that are no such graph.
+/// [`FrozenGraphError::Unreadable`] if the bytes are no such graph.
 pub fn saved_model(
     [graph, labels]: &[Vec<u8>; 2],
     output: &str,
@@ -64,10 +64,10 @@ pub fn saved_model(
     saved_model::around(graph, output, classes)
 }
 
-/// Whether TensorFlow takes this as the name of a node.
+/// Checks whether TensorFlow allows this as the name of a node.
 ///
 /// # Errors
-/// What is wrong with it, in words that follow “the name”.
+/// The fault, in words that follow “the name”.
 pub fn check_node_name(name: &str) -> Result<(), String> {
     let first = |c: char| c.is_ascii_alphanumeric() || c == '.';
     let later = |c: char| c.is_ascii_alphanumeric() || "_.\\/>-".contains(c);

@@ -1,7 +1,7 @@
-//! Reading a graph file: from its own bytes to a graph that ONNX Runtime runs.
+//! Reads a graph file: from its bytes to a graph that ONNX Runtime runs.
 //!
-//! Every operation becomes what TensorFlow says it does, in ONNX's operators, with the transpositions that takes; SAME is
-//! left to ONNX Runtime's own.
+//! Every TensorFlow operation is converted to ONNX operators with the necessary transpositions. SAME padding is left
+//! to ONNX Runtime.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use super::schema::attr_value::Value;
 use super::schema::{AttrValue, DataType, GraphDef, NodeDef, TensorProto, TensorShapeProto};
 use super::{FrozenGraphError, RECIPE};
 
-/// Tensors of a file that is not damaged have fewer elements by far.
+/// The most elements of a tensor in an undamaged file, and many more than any has.
 const MOST_ELEMENTS: usize = 1 << 31;
 
-/// The network of a file with its recipe as metadata. `labels`, where they are given, are those of the file beside it,
-/// one a line; the app that loads it has no others.
+/// The network of a file with its recipe as metadata. `labels`, if given, are the contents of the label file beside
+/// it, one a line, which is the only place where apps find them.
 ///
 /// # Errors
-/// [`FrozenGraphError::Unreadable`] for a file that is damaged, that holds an operation that is not written here, or that
-/// does not carry what [`write()`](super::write()) puts into every file.
+/// [`FrozenGraphError::Unreadable`] for a file that is damaged, uses an unsupported operation, or lacks the metadata
+/// that [`write()`](super::write()) adds to every file.
 pub fn read(bytes: &[u8], labels: Option<&[u8]>) -> Result<(Graph, Recipe), FrozenGraphError> {
     let file = decode(bytes)?;
     let mut inputs = file.node.iter().filter(|node| node.op == "Placeholder");
@@ -75,10 +75,10 @@ pub fn read(bytes: &[u8], labels: Option<&[u8]>) -> Result<(Graph, Recipe), Froz
     Ok((graph, recipe))
 }
 
-/// The network of a file, whatever it says of itself. Its output is what nothing reads.
+/// The network of a file without a recipe. Its output is the node that no other reads.
 ///
 /// # Errors
-/// As [`read()`].
+/// As for [`read()`].
 pub fn read_graph(bytes: &[u8]) -> Result<Graph, FrozenGraphError> {
     Reader::default().graph(&decode(bytes)?)
 }
@@ -99,11 +99,11 @@ pub(super) fn attribute<'a>(node: &'a NodeDef, name: &str) -> Option<&'a Value> 
     node.attr.get(name)?.value.as_ref()
 }
 
-/// A file on its way into a graph.
+/// The state of converting a file to a graph.
 #[derive(Default)]
 pub(super) struct Reader {
     graph: Option<Graph>,
-    /// By the names of nodes.
+    /// By the names of their nodes.
     values: HashMap<String, ValueId>,
 }
 
@@ -130,7 +130,7 @@ impl Reader {
         };
         let value = self.value(name)?;
         let mut graph = self.graph.take().unwrap_or_else(|| Graph::new(""));
-        // Nodes of the graph are called by numbers, so that the name is free.
+        // Values of the graph have numbers as names, so this name is free.
         graph.output_as(value, name);
         Ok(graph)
     }
@@ -139,7 +139,7 @@ impl Reader {
         self.graph.get_or_insert_with(|| Graph::new(""))
     }
 
-    /// What a node computes or holds.
+    /// Converts a node: its result or constant.
     fn node(&mut self, node: &NodeDef) -> Result<ValueId, FrozenGraphError> {
         match node.op.as_str() {
             "Placeholder" => {
@@ -176,7 +176,7 @@ impl Reader {
     }
 }
 
-/// The type that an attribute of a node says.
+/// The element type in an attribute of a node.
 pub(super) fn element(node: &NodeDef, name: &str) -> Result<ElementType, FrozenGraphError> {
     let Some(Value::Type(number)) = attribute(node, name) else {
         return unreadable(format!("“{}” does not say its type", node.name));
@@ -228,10 +228,10 @@ fn contents(tensor: &TensorProto, name: &str) -> Result<Tensor, FrozenGraphError
     }
 }
 
-/// The last of the numbers stands for all that follow.
+/// Repeats the last of the values until there are `count`.
 fn repeated<T: Copy>(values: &[T], count: usize) -> Vec<T> {
     let mut all = values.to_vec();
-    // Never more than a file can hold, whatever it says.
+    // Limited to what a file can hold, whatever `count` is.
     if let Some(last) = values.last()
         && count <= 1 << 24
     {
@@ -245,7 +245,7 @@ fn numbers<T, const N: usize>(bytes: &[u8], of: impl Fn([u8; N]) -> T) -> Vec<T>
     chunks.iter().map(|chunk| of(*chunk)).collect()
 }
 
-/// The text of an attribute.
+/// The string in an attribute.
 pub(super) fn text<'a>(
     attributes: &'a BTreeMap<String, AttrValue>,
     name: &str,

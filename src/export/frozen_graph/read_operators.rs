@@ -1,4 +1,4 @@
-//! What each operation of TensorFlow does, in ONNX's operators.
+//! The meaning of each TensorFlow operation in ONNX operators.
 
 use crate::graph::ops::{
     Activation, Conv, Elementwise, Gemm, Linear, Moves, Pool, PoolKind, Reduce, ReduceKind, Softmax,
@@ -11,13 +11,13 @@ use super::read::{Reader, attribute, element, text, unreadable};
 use super::schema::NodeDef;
 use super::schema::attr_value::Value;
 
-/// Pixels as TensorFlow has them, for an operator that wants channels first.
+/// The permutation from TensorFlow's layout to channels first.
 const TO_FIRST: [i64; 4] = [0, 3, 1, 2];
-/// And what it gives, for TensorFlow.
+/// The permutation back.
 const TO_LAST: [i64; 4] = [0, 2, 3, 1];
 
 impl Reader {
-    /// The result of one operation.
+    /// Converts one operation.
     pub fn operation(
         &mut self,
         node: &NodeDef,
@@ -181,7 +181,7 @@ impl Reader {
         kernels: ValueId,
     ) -> Result<ValueId, FrozenGraphError> {
         let [height, width, channels, last] = self.lens(node, kernels)?;
-        // From height, width, input, output.
+        // TensorFlow's kernels are [height, width, input, output].
         let (kernels, group) = if node.op == "Conv2D" {
             (self.to().transpose(kernels, &[3, 2, 0, 1]), 1)
         } else {
@@ -204,7 +204,7 @@ impl Reader {
         let kind = if node.op == "MaxPool" {
             PoolKind::Max { in_columns: false }
         } else {
-            // The mean of what is there.
+            // Padding is excluded from the mean.
             PoolKind::Average {
                 padding_counts: false,
             }
@@ -219,8 +219,8 @@ impl Reader {
         Ok(self.to().transpose(pooled, &TO_LAST))
     }
 
-    /// How a window slides. ONNX Runtime has no SAME for windows that lie apart from each other: there TensorFlow's padding in
-    /// numbers, the odd one behind.
+    /// The geometry of a window. ONNX Runtime has no SAME padding for windows that lie apart; then TensorFlow's
+    /// padding is computed here, with an odd pixel at the end.
     fn sliding(
         &mut self,
         node: &NodeDef,
@@ -263,7 +263,7 @@ impl Reader {
         Ok(sliding)
     }
 
-    /// Pixels that lie `block` apart as images of their own (TensorFlow's `SpaceToBatchND` on images).
+    /// Splits an image into images of every `block`-th pixel (TensorFlow's `SpaceToBatchND`).
     fn space_to_batch(
         &mut self,
         node: &NodeDef,
@@ -326,14 +326,14 @@ impl Reader {
     }
 }
 
-/// For each dimension the margin before it, then for each that after it, from pairs.
+/// Converts pairs of widths to all widths before the dimensions, followed by all after them.
 fn before_and_after(widths: &[i64]) -> Vec<i64> {
     let before = widths.iter().step_by(2);
     let after = widths.iter().skip(1).step_by(2);
     before.chain(after).copied().collect()
 }
 
-/// The two numbers in the middle of an attribute of four.
+/// The two middle numbers of an attribute of four.
 fn pair(node: &NodeDef, name: &str) -> Result<[i64; 2], FrozenGraphError> {
     match attribute(node, name) {
         Some(Value::List(list)) => match list.i.as_slice() {

@@ -1,5 +1,5 @@
-//! A `SavedModel` of TensorFlow around a frozen graph, with the signature that `retrain.py` gave it. The weights are constants of the
-//! graph, so that there are no variables.
+//! A TensorFlow `SavedModel` with a frozen graph and the signature that `retrain.py` wrote. The weights are constants
+//! of the graph, so there are no variables.
 
 use prost::Message;
 
@@ -14,18 +14,19 @@ use super::schema::{
 
 /// The version of the format, `SAVED_MODEL_SCHEMA_VERSION`.
 const SCHEMA_VERSION: i64 = 1;
-/// The tag and the signature that servers ask for, and the signature's kind.
+/// The tag and the signature that servers request, and the signature's method.
 const SERVE: &str = "serve";
 const SIGNATURE: &str = "serving_default";
 const PREDICT: &str = "tensorflow/serving/predict";
-/// The argument and the result, as in `retrain.py`.
+/// The names of the argument and the result, as in `retrain.py`.
 const IMAGE: &str = "image";
 const PREDICTION: &str = "prediction";
 
-/// The contents of `saved_model.pb` around the bytes of a frozen graph whose result, one of `classes`, is called `output`.
+/// The contents of `saved_model.pb` for the bytes of a frozen graph whose output node, one of `classes`, is called
+/// `output`.
 ///
 /// # Errors
-/// [`FrozenGraphError::Unreadable`] for a graph without an input of a known shape.
+/// [`FrozenGraphError::Unreadable`] for a graph whose input has no known shape.
 pub(super) fn around(
     graph: &[u8],
     output: &str,
@@ -82,7 +83,7 @@ fn tensor(node: &str, dtype: i32, shape: TensorShapeProto) -> TensorInfo {
     }
 }
 
-/// The graph in the contents of `saved_model.pb`, with the nodes that its signature reads and gives.
+/// The graph in a `saved_model.pb`, with the names of the nodes that its signature reads and returns.
 ///
 /// # Errors
 /// [`FrozenGraphError::Unreadable`] for anything that [`around`] does not write.

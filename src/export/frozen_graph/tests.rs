@@ -27,7 +27,7 @@ fn recipe(labels: &[&str]) -> Recipe {
     )
 }
 
-/// The outputs of a graph for one input of made-up numbers.
+/// The output of a graph for one deterministic input.
 fn run(graph: &Graph) -> Vec<f32> {
     let input = graph.inputs()[0];
     let lens = graph.shape(input).unwrap().iter();
@@ -88,7 +88,7 @@ fn shipped_backbones_read_back_compute_what_they_do() {
     }
 }
 
-/// The caller subtracts 128 and divides by it, whatever the backbone wants.
+/// The caller normalises by `(value - 128) / 128`, whatever the backbone needs.
 #[test]
 fn an_exported_model_says_what_its_onnx_says() {
     let picture = image::RgbImage::from_fn(140, 120, |x, y| {
@@ -99,7 +99,7 @@ fn an_exported_model_says_what_its_onnx_says() {
         ])
     });
     let mut other = model_of(&["a", "b"], Some(&vec![0, 1, 0]));
-    // Normalised for each channel.
+    // A different normalisation for each channel.
     other.preprocessing.mean = [123.675, 116.28, 103.53];
     other.preprocessing.std = [58.395, 57.12, 57.375];
     for model in [small_model(), other] {
@@ -136,7 +136,7 @@ fn an_exported_model_says_what_its_onnx_says() {
         let file = GraphDef::decode(files[1].bytes.as_slice()).unwrap();
         assert_eq!(file.node.first().unwrap().name, "input");
         assert_eq!(file.node.last().unwrap().name, "final_result");
-        // Nothing that libraries of TensorFlow 1.4 would not know.
+        // Only operations that libraries of TensorFlow 1.4 know.
         for node in &file.node {
             assert!(
                 !["dilations", "explicit_paddings"]
@@ -169,13 +169,13 @@ fn labels_are_those_of_the_text_beside_it() {
     let error = labels(b"x\ny\n").unwrap_err().to_string();
     assert!(error.contains("2 labels for 3 outputs"), "{error}");
     labels(b"\xff\n2\n3\n").unwrap_err();
-    // Alone the graph knows its own.
+    // Without its label file the graph has its own labels.
     let alone = FrozenGraph::FLOAT.open(&files[1..], 1).unwrap();
     assert_eq!(alone.recipe().labels, ["Ä\"1", "日本", "c"]);
     FrozenGraph::FLOAT.open(&files[..1], 1).err().unwrap();
 }
 
-/// A network of one convolution with holes.
+/// A network of one dilated convolution.
 fn tiny(channels: usize, stride: i64, group: i64) -> Graph {
     let mut graph = Graph::new("tiny");
     let planes = graph.input(
@@ -238,7 +238,7 @@ fn what_cannot_be_written_is_said_before_anything_is() {
 fn a_damaged_file_is_an_error_and_nothing_worse() {
     let bytes = write(&tiny(4, 1, 1), &recipe(&["a"])).unwrap();
     for len in (0..bytes.len()).step_by(5) {
-        // Cut between two nodes it is a shorter file of the format.
+        // Cut off between two nodes, it is a shorter valid file.
         drop(read(&bytes[..len], None));
     }
     for wrong in [&b"<html>no model"[..], b""] {
@@ -249,12 +249,12 @@ fn a_damaged_file_is_an_error_and_nothing_worse() {
         let before = whole[place];
         for flip in [0x55, 0xff] {
             whole[place] = before ^ flip;
-            // Whether or not it is noticed: no panic, no endless loop.
+            // Errors may go undetected, but there must be no panic and no endless loop.
             drop(read_graph(&whole));
         }
         whole[place] = before;
     }
-    // What others made carries no recipe.
+    // Files of other programs have no recipe.
     let mut file = GraphDef::decode(bytes.as_slice()).unwrap();
     file.node[0].attr.remove(RECIPE);
     let error = read(&file.encode_to_vec(), None).unwrap_err().to_string();

@@ -16,14 +16,14 @@ use super::schema::{
 };
 use super::{FrozenGraphError, RECIPE};
 
-/// The version of graphs that TensorFlow 1.4 made: no operator here is newer, and every reader since takes it.
+/// The graph version of TensorFlow 1.4: no operation here is newer, and all later readers accept it.
 const PRODUCER: i32 = 24;
 
-/// The bytes of a graph file: the network of `graph` for one image at a time, its input and output under the names that
-/// the recipe has. The same graph gives the same bytes.
+/// The bytes of a graph file: the network of `graph` for one image at a time. Its input and output have the names in
+/// the recipe. Equal graphs give equal bytes.
 ///
 /// # Errors
-/// [`FrozenGraphError::Unwritable`] with the first node that cannot be written, before anything is.
+/// [`FrozenGraphError::Unwritable`] with the first node that cannot be written, before anything is written.
 pub fn write(graph: &Graph, recipe: &Recipe) -> Result<Vec<u8>, FrozenGraphError> {
     let program = lower(graph)?;
     let mut writer = Writer {
@@ -60,7 +60,7 @@ pub fn write(graph: &Graph, recipe: &Recipe) -> Result<Vec<u8>, FrozenGraphError
     Ok(file.encode_to_vec())
 }
 
-/// One operation that takes what was computed before it as its first input.
+/// An operation whose first input is the result of the previous one.
 pub(super) struct NodeDraft {
     pub op: &'static str,
     /// The inputs after the first.
@@ -82,12 +82,12 @@ pub(super) struct Writer<'a> {
     pub program: &'a Program,
     nodes: Vec<NodeDef>,
     taken: HashSet<String>,
-    /// What the nodes are called that compute the program's tensors.
+    /// The names of the nodes that compute the program's tensors.
     names: HashMap<TensorId, String>,
 }
 
 impl Writer<'_> {
-    /// A name that no node has yet and that the format allows.
+    /// An unused name that the format allows, similar to `wanted`.
     fn free(&mut self, wanted: &str) -> String {
         let mut name: String = wanted
             .chars()
@@ -122,7 +122,7 @@ impl Writer<'_> {
         self.node(name, "Placeholder", Vec::new(), attributes);
     }
 
-    /// Adds a node of that name.
+    /// Adds a node called `name`.
     pub fn node(
         &mut self,
         name: String,
@@ -142,7 +142,7 @@ impl Writer<'_> {
         });
     }
 
-    /// Adds a node of a name like that, and returns its name.
+    /// Adds a node with a similar name, and returns that.
     pub fn between(
         &mut self,
         name: &str,
@@ -156,7 +156,7 @@ impl Writer<'_> {
         name
     }
 
-    /// Adds nodes one after the other, of which the last has that name.
+    /// Adds a chain of nodes, of which the last is called `name`.
     pub fn chain(&mut self, mut from: String, steps: Vec<NodeDraft>, name: &str) {
         let count = steps.len();
         for (at, step) in steps.into_iter().enumerate() {
@@ -172,7 +172,7 @@ impl Writer<'_> {
         }
     }
 
-    /// The name of the node that computes a tensor, or holds it where it is a constant.
+    /// The name of the node of a tensor; a constant is added first.
     pub fn tensor(&mut self, id: TensorId) -> String {
         if let Some(known) = self.names.get(&id) {
             return known.clone();
@@ -186,7 +186,7 @@ impl Writer<'_> {
         name
     }
 
-    /// Adds a constant of a name like that, and returns its name.
+    /// Adds a constant with a similar name, and returns that.
     pub fn constant(&mut self, name: &str, tensor: &Tensor) -> String {
         let element = tensor.data.element_type();
         let tensor_content = tensor.data.to_le_bytes();
@@ -200,14 +200,14 @@ impl Writer<'_> {
         self.between(name, "Const", &[], attributes)
     }
 
-    /// Adds a constant of 32-bit integers: axes, margins, shapes.
+    /// Adds a constant of 32-bit integers, such as axes, widths or shapes.
     pub fn ints(&mut self, name: &str, shape: &[usize], values: &[usize]) -> String {
         let index = |value: &usize| i32::try_from(*value).unwrap_or(i32::MAX);
         let values: Vec<i32> = values.iter().map(index).collect();
         self.constant(name, &Tensor::new(shape, values))
     }
 
-    /// Says that a convolution is in the way, and why.
+    /// The error that a convolution cannot be written, and why.
     pub fn refuse<T>(&self, operator: &Operator, reason: &str) -> Result<T, FrozenGraphError> {
         Err(FrozenGraphError::Unwritable(Unwritable {
             node: self.program.info(operator.output).name.clone(),

@@ -1,5 +1,5 @@
-//! How each operator is written: in operations that TensorFlow had from its first versions on, so that the libraries of old apps
-//! know them. Windows with holes and activations that came later are made of older operations.
+//! Writes each operator with operations that exist since the first versions of TensorFlow, so that the libraries of
+//! old apps know them. Dilated convolutions and newer activations are composed of older operations.
 
 use crate::export::nhwc::{
     Activation, Binary, Kind, Operator, Padding, Reduction, Slide, TensorId, Unary, transposed,
@@ -12,12 +12,12 @@ use super::write::{NodeDraft, Writer, type_of};
 
 type Attributes = Vec<(&'static str, Value)>;
 
-/// Of 32-bit floats.
+/// The attribute for 32-bit floats.
 fn floats() -> (&'static str, Value) {
     ("T", type_of(ElementType::F32))
 }
 
-/// Places and lengths are 32-bit integers, by an attribute of that name.
+/// The attribute `name` for indices and lengths of 32-bit integers.
 fn indexed_by(name: &'static str) -> (&'static str, Value) {
     (name, type_of(ElementType::I32))
 }
@@ -25,7 +25,7 @@ fn indexed_by(name: &'static str) -> (&'static str, Value) {
 impl Writer<'_> {
     /// Adds the nodes of an operator.
     pub fn operator(&mut self, operator: &Operator) -> Result<(), FrozenGraphError> {
-        // Kernels and biases are written in TensorFlow's order, or not at all.
+        // Kernels and biases are not among them: `convolution` and `bias` write those in TensorFlow's order.
         let wanted = match operator.kind {
             Kind::Conv { .. } | Kind::DepthwiseConv { .. } => 1,
             Kind::FullyConnected { .. } => 2,
@@ -92,7 +92,7 @@ impl Writer<'_> {
                 return Ok(());
             }
             Kind::Softmax => self.softmax(operator, &name),
-            // TensorFlow wants two at least.
+            // TensorFlow requires at least two inputs.
             Kind::Concat { .. } if inputs.len() == 1 => {
                 vec![NodeDraft::new(
                     "Identity",
@@ -157,7 +157,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The type of a tensor, as the attribute that most operations have.
+    /// The type of a tensor, as the attribute of most operations.
     fn of(&self, id: TensorId) -> (&'static str, Value) {
         ("T", type_of(self.program.info(id).element))
     }
@@ -181,7 +181,7 @@ impl Writer<'_> {
         NodeDraft::new("Reshape", &[&shape], vec![element, indexed_by("Tshape")])
     }
 
-    /// The third input, added to each channel; nothing where it is zeros.
+    /// The addition of the third input to each channel; `None` if it is all zeros.
     fn bias(&mut self, operator: &Operator) -> Option<NodeDraft> {
         let id = *operator.inputs.get(2)?;
         let values = self.program.floats(id);
@@ -212,7 +212,7 @@ impl Writer<'_> {
             let kernel = Tensor::new([height, width, channels, multiplier], values.to_vec());
             ("DepthwiseConv2dNative", kernel)
         } else {
-            // From output, height, width, input.
+            // From [output, height, width, input].
             let kernel = transposed(&[first, height, width, last], values, &[1, 2, 3, 0]);
             ("Conv2D", kernel)
         };
@@ -255,8 +255,8 @@ impl Writer<'_> {
         Ok(steps)
     }
 
-    /// A convolution that steps differently up and across, which TensorFlow's within each channel does not: at every place, of
-    /// which those are taken that are meant.
+    /// A depthwise convolution with different strides in the two directions, which TensorFlow lacks: computed with
+    /// stride 1, then subsampled.
     fn step_by_step(
         &mut self,
         slide: &Slide,
@@ -307,8 +307,8 @@ impl Writer<'_> {
         steps
     }
 
-    /// A convolution with holes, as TensorFlow 1 computes it: the pixels between which there are as many as holes become
-    /// images of their own.
+    /// A dilated convolution as in TensorFlow 1: pixels at the distance of the dilation are gathered into images of
+    /// their own.
     fn with_holes(
         &mut self,
         slide: &Slide,
@@ -345,7 +345,7 @@ impl Writer<'_> {
         ]
     }
 
-    /// Old versions take a matrix only.
+    /// Old versions accept only matrices.
     fn softmax(&mut self, operator: &Operator, name: &str) -> Vec<NodeDraft> {
         let softmax = NodeDraft::new("Softmax", &[], vec![floats()]);
         let shape = self.program.shape(operator.output).to_vec();
@@ -401,7 +401,7 @@ impl Writer<'_> {
         self.chain(x.to_owned(), steps, name);
     }
 
-    /// The steps, and the activation after them.
+    /// The steps followed by the activation.
     fn with(
         &mut self,
         mut steps: Vec<NodeDraft>,
@@ -436,19 +436,19 @@ impl Writer<'_> {
     }
 }
 
-/// What a convolution works on.
+/// Sizes and names around a convolution.
 struct Place<'a> {
     /// Height and width of its input.
     lens: [usize; 2],
-    /// Of its kernels.
+    /// Height and width of its kernels.
     taps: [usize; 2],
     /// The shape of its result.
     output: Vec<usize>,
-    /// What that is called.
+    /// The name of its result.
     name: &'a str,
 }
 
-/// What of a `StridedSlice` could be left out, and is not.
+/// Attributes of a `StridedSlice` that are optional but always written.
 const MASKS: [&str; 5] = [
     "begin_mask",
     "end_mask",

@@ -8,7 +8,7 @@ use super::place::{Lowering, TO_LAST};
 use super::quantized::Constant;
 use super::{Activation, Binary, Kind, TensorId, Unary, Unwritable};
 
-/// How the dimensions of operands lie.
+/// The order of the dimensions of operands.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Order {
     Plain,
@@ -36,7 +36,7 @@ impl Lowering<'_> {
         self.chain(node, binary)
     }
 
-    /// The operands of a node, one after the other into one result.
+    /// Applies a binary operator to all inputs of a node, one after the other.
     fn chain(&mut self, node: &Node, binary: Binary) -> Result<(), Unwritable> {
         let value = self.output(node)?;
         let operands: Vec<ValueId> = node.inputs.iter().flatten().copied().collect();
@@ -67,7 +67,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Channels last if an operand lies so and the result has four dimensions.
+    /// Channels last, if an operand has that order and the result has four dimensions.
     fn order(
         &self,
         node: &Node,
@@ -98,7 +98,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// An operand, in that order; constants as short as broadcasting allows.
+    /// An operand in that order; constants have as few dimensions as broadcasting allows.
     fn operand(
         &mut self,
         node: &Node,
@@ -133,7 +133,7 @@ impl Lowering<'_> {
         if lens.len() == 4 {
             return self.last(node, value);
         }
-        // Of fewer dimensions: channels last as they would be with four.
+        // With fewer dimensions: in the order that they would have with four.
         let plain = self.plain(node, value)?;
         let element = self.program.info(plain).element;
         let name = format!("{}/operand", self.name(value));
@@ -155,7 +155,7 @@ impl Lowering<'_> {
             .push(Kind::Transpose { perm }, &[shaped], turned))
     }
 
-    /// A function of each element, in whichever order its input lies.
+    /// A function of each element, in the order of its input.
     fn unary(&mut self, node: &Node, unary: Unary) -> Result<(), Unwritable> {
         let (x, value) = (self.input(node, 0)?, self.output(node)?);
         let (input, order) = self.as_it_lies(node, x)?;
@@ -231,7 +231,7 @@ impl Lowering<'_> {
                 *bound = *value;
             }
         }
-        // Bounds that no 32-bit float is beyond.
+        // A bound that no float exceeds is no bound.
         let [min, max] = [
             Some(bounds[0]).filter(|min| *min > f32::MIN),
             Some(bounds[1]).filter(|max| *max < f32::MAX),
@@ -278,14 +278,14 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// A tensor in between, of the type and shape of another one.
+    /// An intermediate tensor with the type and shape of another.
     fn between(&mut self, node: &Node, what: &str, like: TensorId) -> TensorId {
         let name = format!("{}/{what}", self.graph.name_of_node(node));
         let info = self.program.info(like).clone();
         self.program.add(&name, &info.shape, info.element)
     }
 
-    /// `min(max(alpha · x + beta, 0), 1)`, the usual one as `min(max(x + 3, 0), 6) / 6`.
+    /// `min(max(alpha · x + beta, 0), 1)`; with the usual parameters as `min(max(x + 3, 0), 6) / 6`.
     fn hard_sigmoid(&mut self, node: &Node, alpha: f32, beta: f32) -> Result<(), Unwritable> {
         let (x, value) = (self.input(node, 0)?, self.output(node)?);
         let (input, order) = self.as_it_lies(node, x)?;
@@ -338,8 +338,8 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// A slope of as many dimensions as `x` without its batch, and of one number for each channel at least: `TFLite` 2.14
-    /// reads as many whatever there is.
+    /// A slope with as many dimensions as `x` without its batch, and at least one element for each channel: `TFLite`
+    /// 2.14 reads that many regardless of the shape.
     fn slope(&mut self, slope: TensorId, x: TensorId) -> TensorId {
         let info = self.program.info(slope).clone();
         let (lens, mut values) = match self.program.floats(slope) {
@@ -373,7 +373,7 @@ impl Lowering<'_> {
         let Some(axis) = crate::graph::wrap(softmax.axis, rank) else {
             return self.refuse(node, "goes along a dimension that is not there");
         };
-        // In versions before 13 along that dimension and all after it.
+        // Before version 13, all dimensions from the axis on were combined.
         let behind: usize = lens.iter().skip(axis + 1).product();
         if self.graph.opset < 13 && behind > 1 {
             return self.refuse(node, "goes along several dimensions at once");
@@ -394,7 +394,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Lets one value lie where another one does.
+    /// Makes one value an alias of another.
     pub fn alias(&mut self, node: &Node, from: ValueId, to: ValueId) -> Result<(), Unwritable> {
         if self.place(from).last.is_none() {
             self.plain(node, from)?;
@@ -405,7 +405,7 @@ impl Lowering<'_> {
     }
 }
 
-/// The shape of arithmetic on two shapes that fit.
+/// The broadcast shape of two shapes that fit.
 pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Vec<usize> {
     let rank = a.len().max(b.len());
     let at = |shape: &[usize], index: usize| {

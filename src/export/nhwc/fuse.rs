@@ -1,4 +1,4 @@
-//! Making one operator of two.
+//! Fuses pairs of operators.
 
 use std::collections::HashSet;
 
@@ -6,9 +6,9 @@ use crate::onnx::Tensor;
 
 use super::{Activation, Binary, Kind, Operator, Program, Unary};
 
-/// Fuses, where nothing else reads what is in between: a sum with one constant for each channel into the bias of the
-/// layer before it, an activation into the operator before it, and a mean with the reshape that drops the
-/// dimensions it kept.
+/// Fuses operators whose intermediate value has no other reader: the addition of a constant for each channel into the
+/// bias of the layer before it, an activation into the operator before it, and a mean with the reshape that drops the
+/// reduced dimensions.
 pub(super) fn fuse(program: &mut Program) {
     merge(program, bias);
     merge(program, activation);
@@ -16,13 +16,13 @@ pub(super) fn fuse(program: &mut Program) {
     drop_unread(program);
 }
 
-/// The last of these, for operators on integers, whose others would mix up scales.
+/// Only the last kind of fusion, for integer operators: the others would combine different scales.
 pub(super) fn fuse_integers(program: &mut Program) {
     merge(program, kept_dimensions);
     drop_unread(program);
 }
 
-/// What becomes of two operators, the second one reading the first one's result; `None` where both stay.
+/// Fuses two operators, of which the second reads the first one's result; `None` if they stay.
 type Merge = fn(&mut Program, &Operator, &Operator) -> Option<Operator>;
 
 fn merge(program: &mut Program, of: Merge) {
@@ -43,9 +43,9 @@ fn merge(program: &mut Program, of: Merge) {
                 continue;
             }
             if let Some(merged) = of(program, &maker, &reader) {
-                // Where the second one was: its other inputs are there by then.
+                // In place of the second, where its other inputs are available.
                 program.operators[second] = merged;
-                // Reads nothing that anybody else would count.
+                // The first no longer counts as a reader of its inputs.
                 program.operators[first].inputs.clear();
                 gone.insert(first);
                 break;
@@ -146,7 +146,7 @@ fn kept_dimensions(program: &mut Program, first: &Operator, second: &Operator) -
     Some(merged)
 }
 
-/// Drops operators whose result nobody reads: the other order of a value that only one order was needed of.
+/// Drops operators whose result has no reader: a value is written in both orders when only one may be needed.
 fn drop_unread(program: &mut Program) {
     let mut needed: HashSet<_> = program.outputs.iter().copied().collect();
     let mut kept = Vec::with_capacity(program.operators.len());

@@ -1,5 +1,5 @@
-//! Computing in integers: a program with operators on real numbers between `Dequantize` and `Quantize` becomes one with
-//! operators on int8, as TensorFlow's kernels have them. What a kernel demands of scales is met here.
+//! Converts a program with float operators between `Dequantize` and `Quantize` to one with int8 operators, as
+//! TensorFlow's kernels implement them, and meets the constraints that those have on scales.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::{
     Binary, Kind, Operator, Program, Quantization, Reduction, TensorId, Unary, Unwritable,
 };
 
-/// The program with nothing on real numbers but what makes them of integers for outputs.
+/// The program with float operators only where outputs are dequantized.
 ///
 /// # Errors
-/// Names the operator that would compute with real numbers, by its result.
+/// [`Unwritable`] names an operator that would compute in floats, by its result.
 pub(super) fn integers(mut program: Program) -> Result<Program, Unwritable> {
     let operators = std::mem::take(&mut program.operators);
     let mut making = Making {
@@ -37,21 +37,21 @@ pub(super) fn integers(mut program: Program) -> Result<Program, Unwritable> {
     Ok(making.program)
 }
 
-/// What an operator demands of the scales of what it reads and makes.
+/// The constraint of an operator on the scales of its inputs and its result.
 enum Demand {
-    /// Nothing.
+    /// None.
     Any,
-    /// That all are the same.
+    /// All are equal.
     Same,
-    /// That the result has this one.
+    /// The result has this scale.
     Fixed(Quantization),
 }
 
 pub(super) struct Making {
     pub program: Program,
-    /// The first tensor of integers that is made of real numbers.
+    /// The first quantized tensor of each float tensor.
     wanted: HashMap<TensorId, TensorId>,
-    /// The int8 tensor of what stands for real numbers, or of other integers.
+    /// The int8 tensor for each float tensor, or for other integers.
     twins: HashMap<TensorId, TensorId>,
     /// Pixels as int8.
     bytes: HashMap<TensorId, TensorId>,
@@ -71,7 +71,7 @@ impl Making {
         })
     }
 
-    /// The int8 tensor that stands for what an operator reads.
+    /// The int8 tensor for an input of an operator.
     fn twin(&self, real: TensorId, operator: &str) -> Result<TensorId, Unwritable> {
         match self.twins.get(&real) {
             Some(twin) => Ok(*twin),
@@ -87,7 +87,7 @@ impl Making {
         self.program.info(id).quantization.clone()
     }
 
-    /// Scale and zero point of a tensor.
+    /// Scale and zero point of a tensor; an error naming `operator` if it has several scales or none.
     pub fn scale(&self, id: TensorId, operator: &str) -> Result<(f32, i32), Unwritable> {
         let known = self.quantization(id);
         match known.and_then(|known| Some((known.scale()?, known.zero))) {
@@ -127,7 +127,7 @@ impl Making {
         }
     }
 
-    /// A division by a constant as a product: there is no kernel that divides int8.
+    /// Rewrites a division by a constant as a product, because there is no int8 kernel for division.
     fn by_reciprocal(&mut self, operator: &Operator) -> Option<Operator> {
         let Kind::Binary {
             binary: Binary::Div,
@@ -158,7 +158,7 @@ impl Making {
         })
     }
 
-    /// The int8 tensor of integers: pixels are uint8.
+    /// The int8 tensor for integers, which may be uint8 pixels.
     fn signed(&mut self, integers: TensorId) -> Result<TensorId, Unwritable> {
         let info = self.program.info(integers).clone();
         if info.element == ElementType::I8 {
@@ -183,7 +183,7 @@ impl Making {
         Ok(signed)
     }
 
-    /// A new tensor of int8.
+    /// A new int8 tensor.
     pub fn integers(
         &mut self,
         name: &str,
@@ -195,7 +195,7 @@ impl Making {
         id
     }
 
-    /// An operator on real numbers as one on integers.
+    /// Converts a float operator to an integer one.
     fn computed(&mut self, operator: &Operator) -> Result<(), Unwritable> {
         let name = spelled(&operator.kind);
         let real = operator.output;
@@ -205,7 +205,7 @@ impl Making {
         let mut inputs = Vec::with_capacity(operator.inputs.len());
         for read in &operator.inputs {
             let is_constant = self.program.info(*read).contents.is_some();
-            // Constants follow when it is known what they meet.
+            // Constants are converted once the scale of the other operand is known.
             inputs.push(if is_constant {
                 *read
             } else {
@@ -239,7 +239,7 @@ impl Making {
         for at in 0..inputs.len() {
             inputs[at] = self.operand(operator, &inputs, at, same.then_some(&made))?;
         }
-        // What is wanted already, or is made of it.
+        // A tensor that already has the required scale, or is converted to it.
         let shape = self.program.shape(real).to_vec();
         let is_wanted = of_wanted.as_deref() == Some(&made);
         let output = match wanted {
@@ -254,7 +254,7 @@ impl Making {
         Ok(())
     }
 
-    /// What an operator's kernel demands; `None` where there is none for integers.
+    /// The constraint of an operator's kernel; `None` if there is no integer kernel.
     fn demand(
         &self,
         operator: &Operator,
@@ -309,7 +309,7 @@ impl Making {
         }))
     }
 
-    /// Whether weights are zeros and ones in real numbers: those of classes that are one label.
+    /// Whether the weights are zeros and ones that add the probabilities of merged classes.
     pub fn is_sum(&self, inputs: &[TensorId]) -> bool {
         let weights = inputs
             .get(1)
@@ -318,7 +318,7 @@ impl Making {
     }
 }
 
-/// What an operator is called in messages.
+/// The name of an operator in messages.
 pub(super) fn spelled(kind: &Kind) -> &'static str {
     match kind {
         Kind::Conv { .. } => "Conv",

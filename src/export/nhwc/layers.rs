@@ -1,4 +1,4 @@
-//! Convolutions, pools and fully connected layers.
+//! Convolutions, pooling and fully connected layers.
 
 use crate::graph::ops::{Conv, Gemm, GlobalPool, Linear, Pool, PoolKind};
 use crate::graph::{Node, ValueId, Window};
@@ -8,11 +8,11 @@ use super::place::{Lowering, TO_LAST};
 use super::quantized::Constant;
 use super::{Activation, Binary, Kind, Padding, Reduction, Slide, TensorId, Unary, Unwritable};
 
-/// What a margin around pixels holds.
+/// The value of padding.
 #[derive(Clone, Copy, PartialEq)]
 enum Margin {
     Zeros,
-    /// Less than any pixel.
+    /// Lower than any pixel.
     Lowest,
 }
 
@@ -72,7 +72,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// The bias of a layer, zeros where it has none.
+    /// The bias of a layer; zeros if it has none.
     fn bias(&mut self, node: &Node, at: usize, count: usize) -> Result<TensorId, Unwritable> {
         let values = if node.input(at).is_some() {
             self.weight(node, at)?.shaped(&[count], 0)
@@ -90,8 +90,8 @@ impl Lowering<'_> {
         Ok(self.constant(&name, values))
     }
 
-    /// Pixels with the padding that a window cannot be given, and how it then slides: SAME where TensorFlow's padding for
-    /// this size puts each window where it is, VALID otherwise.
+    /// The input of a window and its geometry: SAME if TensorFlow's padding for this size gives the same windows;
+    /// otherwise the input is padded explicitly and the window is VALID.
     fn padded(
         &mut self,
         node: &Node,
@@ -115,7 +115,7 @@ impl Lowering<'_> {
         Ok((padded, slide(Padding::Valid)))
     }
 
-    /// Pixels with all the padding that windows reach.
+    /// The input with all the padding that windows reach.
     fn with_margin(
         &mut self,
         node: &Node,
@@ -147,7 +147,7 @@ impl Lowering<'_> {
             .push(Kind::Pad { pads, value }, &[pixels], padded)
     }
 
-    /// Whether a tensor holds nothing below zero.
+    /// Whether a tensor has no negative values.
     fn is_above_zero(&self, tensor: TensorId) -> bool {
         let operators = &self.program.operators;
         let Some(made) = operators.iter().find(|operator| operator.output == tensor) else {
@@ -196,13 +196,13 @@ impl Lowering<'_> {
             activation: Activation::None,
         };
         if is_padded(&window) && !padding_counts && is_same(&window) {
-            // The mean of what is there, as TensorFlow's SAME takes it.
+            // The mean excludes padding, as in TensorFlow's SAME.
             let (pixels, slide) = self.padded(node, x, &window, Margin::Zeros)?;
             let output = self.new_last(node, value)?;
             self.program.push(average(slide), &[pixels], output);
             return Ok(());
         }
-        // With zeros around it, and then by what the mean should be taken of instead of all taps.
+        // Pad with zeros explicitly, then rescale each mean to the number of pixels that count.
         let mut pixels = self.last(node, x)?;
         if is_padded(&window) {
             pixels = self.with_margin(node, pixels, &window, Margin::Zeros);
@@ -336,7 +336,7 @@ impl Lowering<'_> {
             self.program.push(kind, &[rows, weight, bias], output);
             return Ok(());
         }
-        // As many rows as there are, and back.
+        // Combine all other dimensions to rows, and split them again.
         let element = self.program.info(rows).element;
         let flat = self
             .program
@@ -353,7 +353,7 @@ impl Lowering<'_> {
 }
 
 impl Lowering<'_> {
-    /// What a product adds to each of its outputs: its third input times `beta`.
+    /// The vector that a product adds to its outputs: its third input times `beta`.
     fn addend(&self, node: &Node, units: usize, beta: f32) -> Result<Constant, Unwritable> {
         if node.input(2).is_none() {
             return Ok(Constant::real(Tensor::new([units], vec![0.0_f32; units])));
@@ -374,9 +374,9 @@ impl Lowering<'_> {
     }
 }
 
-/// Whether TensorFlow's SAME puts the windows where they are: as many of them, the first one at the same place.
+/// Whether TensorFlow's SAME gives the same windows: as many, with the first one at the same place.
 ///
-/// Not where windows lie apart so that they end before the map does: `TFLite` 2.14 takes padding to be a large number there
+/// Not if the windows are so far apart that they end before the map does: `TFLite` 2.14 then computes a huge padding
 /// instead of none.
 fn is_same(window: &Window) -> bool {
     (0..2).all(|at| {
@@ -388,20 +388,19 @@ fn is_same(window: &Window) -> bool {
     })
 }
 
-/// Whether a window lies on padding anywhere.
+/// Whether any window covers padding.
 fn is_padded(window: &Window) -> bool {
     (0..2).any(|at| window.before[at] > 0 || reached_behind(window, at) > 0)
 }
 
-/// How far windows reach behind the last pixel, however much padding is there.
+/// How far windows extend beyond the last pixel, regardless of the padding there.
 fn reached_behind(window: &Window, at: usize) -> usize {
     window
         .covered(at)
         .saturating_sub(window.before[at] + window.input[at])
 }
 
-/// Of how many pixels each window of a pool takes the mean along a dimension: of those that are there, or of those
-/// and the padding, but never of what lies beyond.
+/// How many pixels each window of a pool averages along a dimension: with or without padding, but never beyond it.
 pub(crate) fn counted(window: &Window, at: usize, padding_counts: bool) -> Vec<usize> {
     let (from, to) = if padding_counts {
         (0, window.before[at] + window.input[at] + window.after[at])

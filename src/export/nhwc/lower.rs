@@ -1,4 +1,4 @@
-//! From a graph to a program, node by node.
+//! Converts a graph to a program, node by node.
 
 use crate::graph::ops::{Elementwise, Norm, Reshaping};
 use crate::graph::{Dim, Graph, GraphError, Node, Op};
@@ -6,12 +6,13 @@ use crate::graph::{Dim, Graph, GraphError, Node, Op};
 use super::place::Lowering;
 use super::{Kind, Program, TensorId, Unwritable, fuse, integers};
 
-/// Says a network in TensorFlow's terms, for one image at a time: batch normalisation folded, channels last, padding
-/// as SAME where it is exactly that, activations fused. Inputs and outputs keep their order, names and dimensions.
-/// A quantized network (one with a `QuantizeLinear`) computes in integers all through, pixels and probabilities apart.
+/// Converts a network to TensorFlow's terms, for one image at a time: batch normalisation is folded, channels are
+/// last, padding is SAME where that is equal, activations are fused. Inputs and outputs keep their order, names and
+/// dimensions. A quantized network (with a `QuantizeLinear`) computes in integers throughout, except pixels and
+/// probabilities.
 ///
 /// # Errors
-/// Names the first node that cannot be said so, and why.
+/// [`Unwritable`] names the first node that cannot be converted, and why.
 pub(crate) fn lower(graph: &Graph) -> Result<Program, Unwritable> {
     let mut graph = prepared(graph).map_err(|error| Unwritable {
         node: graph.name.clone(),
@@ -50,7 +51,7 @@ pub(crate) fn lower(graph: &Graph) -> Result<Program, Unwritable> {
     Ok(program)
 }
 
-/// The node that a fault of an input or output is blamed on.
+/// A node for errors about an input or output.
 fn stand_in(name: &str) -> Node {
     Node {
         name: name.to_owned(),
@@ -60,7 +61,7 @@ fn stand_in(name: &str) -> Node {
     }
 }
 
-/// The graph for one image, as simple as the passes make it.
+/// The graph for one image, simplified by passes.
 pub(crate) fn prepared(graph: &Graph) -> Result<Graph, GraphError> {
     let mut graph = graph.clone();
     for input in graph.inputs().to_vec() {
@@ -96,7 +97,7 @@ impl Lowering<'_> {
             Op::Reshaping(op) => self.reshaping(node, op),
             Op::Moves(op) => self.moves(node, op),
             Op::Quantization(op) => self.quantization(node, *op),
-            // What is left of them: others are written as arithmetic.
+            // Layer normalisations that no format has are written as arithmetic.
             Op::Norm(Norm::Layer { .. }) => {
                 self.refuse(node, "is an operator that cannot be computed with integers")
             }
@@ -106,7 +107,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// The tensor itself, or a copy where it is an input, a constant or an output already.
+    /// The tensor itself, or a copy if it is already an input, a constant or an output.
     fn own(&mut self, tensor: TensorId, name: &str) -> TensorId {
         let computed = self
             .program

@@ -1,9 +1,9 @@
 //! Networks in TensorFlow's terms: channels last, one image at a time, every shape known.
 //!
-//! A [`Graph`](crate::graph::Graph) has the semantics of ONNX: channels first, explicit padding, activations as operators of
-//! their own. [`lower()`] translates it into TensorFlow's terms, once for all formats that come from there. These terms are
-//! types of their own rather than operators of the graph: an operator of the graph answers for its gradient, its cost
-//! and its ONNX spelling, and none of that exists for a convolution with a fused activation.
+//! A [`Graph`](crate::graph::Graph) has the semantics of ONNX: channels first, explicit padding, activations as
+//! separate operators. [`lower()`] converts it once for all of TensorFlow's formats. Programs have types of their own,
+//! because an operator of a graph must also provide its gradient, cost and ONNX attributes, none of which exist for a
+//! convolution with a fused activation.
 
 mod arithmetic;
 mod fuse;
@@ -26,45 +26,45 @@ pub(crate) use layers::counted;
 pub(crate) use lower::{lower, prepared};
 pub(crate) use place::transposed;
 
-/// Why a network cannot be expressed in TensorFlow's terms.
+/// The reason why a network cannot be expressed in TensorFlow's terms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("“{node}” ({operator}) {reason}")]
 pub struct Unwritable {
-    /// The node's name.
+    /// The name of the node.
     pub node: String,
-    /// The node's operator.
+    /// The operator of the node.
     pub operator: String,
-    /// The reason, as the rest of a sentence.
+    /// The reason, as the end of a sentence.
     pub reason: String,
 }
 
-/// A tensor of one [`Program`].
+/// Identifies a tensor of a [`Program`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct TensorId(usize);
 
-/// What is known of a tensor.
+/// A tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TensorInfo {
-    /// Its name, which no other tensor has.
+    /// Its name, unique in the program.
     pub name: String,
     /// The lengths of its dimensions.
     pub shape: Vec<usize>,
     /// The type of its elements.
     pub element: ElementType,
-    /// Its contents, of a constant.
+    /// Its contents, if it is a constant.
     pub contents: Option<Arc<Tensor>>,
-    /// Its quantization; `None` for real numbers and for plain integers.
+    /// Its quantization; `None` for floats and for plain integers.
     pub quantization: Option<Arc<Quantization>>,
 }
 
-/// The quantization of a tensor: the real value is `scale · (integer - zero)`.
+/// The meaning of a tensor's integers: `scale · (integer - zero)`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Quantization {
-    /// One for the tensor, or one for each index of `axis`.
+    /// One for the whole tensor, or one for each index of `axis`.
     pub scales: Vec<f32>,
-    /// The integer that stands for 0; 0 where there are several scales.
+    /// The integer for 0; always 0 if there are several scales.
     pub zero: i32,
-    /// The dimension that scales belong to.
+    /// The dimension that several scales belong to.
     pub axis: usize,
 }
 
@@ -78,7 +78,7 @@ impl Quantization {
         }
     }
 
-    /// The scale of a tensor that has one.
+    /// The scale of the tensor, if it has a single one.
     pub fn scale(&self) -> Option<f32> {
         match *self.scales.as_slice() {
             [scale] => Some(scale),
@@ -87,10 +87,10 @@ impl Quantization {
     }
 }
 
-/// An activation that an operator applies to its result.
+/// An activation fused into an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Activation {
-    /// None.
+    /// No activation.
     #[default]
     None,
     /// `max(x, 0)`.
@@ -101,16 +101,16 @@ pub(crate) enum Activation {
     Relu6,
 }
 
-/// Where a window's padding goes.
+/// The padding of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Padding {
-    /// As many windows as pixels divided by the stride; an odd pixel of padding goes to the end.
+    /// As many windows as pixels divided by the stride, rounded up; an odd pixel of padding goes to the end.
     Same,
-    /// None.
+    /// No padding.
     Valid,
 }
 
-/// How a window slides; vertical, then horizontal.
+/// The geometry of a window: vertical, then horizontal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Slide {
     pub padding: Padding,
@@ -145,7 +145,7 @@ pub(crate) enum Unary {
     Cast,
 }
 
-/// What is taken of the values along axes.
+/// The kind of a reduction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reduction {
     Mean,
@@ -154,7 +154,7 @@ pub(crate) enum Reduction {
     Min,
 }
 
-/// What an operator does.
+/// The kind of an operator.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
     /// Inputs: pixels `[1, H, W, C]`, kernels `[M, h, w, C]`, bias `[M]`.
@@ -170,55 +170,55 @@ pub(crate) enum Kind {
     },
     /// Inputs: rows `[N, K]`, weights `[M, K]`, bias `[M]`.
     FullyConnected { activation: Activation },
-    /// The mean of the pixels under a window, padding left out.
+    /// The mean of the pixels under a window, without padding.
     AveragePool {
         slide: Slide,
         window: [usize; 2],
         activation: Activation,
     },
-    /// The largest of the pixels under a window, padding left out.
+    /// The maximum of the pixels under a window, without padding.
     MaxPool {
         slide: Slide,
         window: [usize; 2],
         activation: Activation,
     },
-    /// Of two tensors; maximum and minimum have no activation.
+    /// An operation on two tensors; maximum and minimum have no activation.
     Binary {
         binary: Binary,
         activation: Activation,
     },
-    /// Of each element.
+    /// A function of each element.
     Unary(Unary),
     /// `x` where `x ≥ 0`, `slope · x` elsewhere; inputs: x, slope.
     Prelu,
-    /// Along the last dimension.
+    /// Softmax along the last dimension.
     Softmax,
     /// Concatenates tensors.
     Concat { axis: usize },
-    /// Along axes.
+    /// A reduction along axes.
     Reduce {
         reduction: Reduction,
         axes: Vec<usize>,
         keep: bool,
     },
-    /// A margin, before and after each dimension; of zeros where there is no other value.
+    /// Padding before and after each dimension, with zeros unless there is another value.
     Pad {
         pads: Vec<[usize; 2]>,
         value: Option<f32>,
     },
-    /// From these indices as much as the output holds.
+    /// A slice from these indices, with the shape of the output.
     Slice { begin: Vec<usize> },
-    /// The same values in the shape of the output.
+    /// The same values in the output's shape.
     Reshape,
-    /// Dimensions in another order.
+    /// A permutation of the dimensions.
     Transpose { perm: Vec<usize> },
-    /// Quantizes real numbers, or requantizes integers, to the output's scale and zero point.
+    /// Quantizes floats, or requantizes integers, to the output's scale and zero point.
     Quantize,
-    /// Dequantizes integers to real numbers.
+    /// Dequantizes integers to floats.
     Dequantize,
 }
 
-/// An operator at work. All have one output.
+/// An operator with its inputs and its single output.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Operator {
     pub kind: Kind,
@@ -229,7 +229,7 @@ pub(crate) struct Operator {
 /// A network in TensorFlow's terms.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Program {
-    /// Including those that nothing reads any more.
+    /// All tensors, including those without a reader.
     pub tensors: Vec<TensorInfo>,
     /// In topological order.
     pub operators: Vec<Operator>,
@@ -238,7 +238,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// What is known of a tensor.
+    /// The properties of a tensor.
     pub fn info(&self, tensor: TensorId) -> &TensorInfo {
         &self.tensors[tensor.0]
     }
@@ -256,7 +256,7 @@ impl Program {
         }
     }
 
-    /// A new tensor; another name where that one is taken.
+    /// Adds a tensor; its name is changed if it is taken.
     fn add(&mut self, name: &str, shape: &[usize], element: ElementType) -> TensorId {
         let mut free = name.to_owned();
         let mut count = 1;
@@ -291,7 +291,7 @@ impl Program {
         output
     }
 
-    /// How many operators read a tensor, an output counting as one more.
+    /// How many operators read a tensor; being an output counts as one reader.
     fn readers(&self, tensor: TensorId) -> usize {
         let reads = self.operators.iter().flat_map(|operator| &operator.inputs);
         reads

@@ -1,4 +1,4 @@
-//! Reductions, and operators that change no value.
+//! Reductions, and operators that only move values.
 
 use crate::graph::ops::{Moves, PadMode, Reduce, ReduceKind, Reshaping};
 use crate::graph::{Node, wrap};
@@ -25,7 +25,7 @@ impl Lowering<'_> {
         axes.sort_unstable();
         let rank = self.lens(node, x)?.len();
         let is_last = self.place(x).last.is_some();
-        // Where dimensions go, the others must be left in the graph's order.
+        // When dimensions are removed, the others must keep the graph's order.
         let left: Vec<usize> = TO_LAST
             .into_iter()
             .filter(|dim| !axes.contains(dim))
@@ -60,7 +60,7 @@ impl Lowering<'_> {
     pub fn reshaping(&mut self, node: &Node, op: &Reshaping) -> Result<(), Unwritable> {
         let (x, value) = (self.input(node, 0)?, self.output(node)?);
         match op {
-            // Nothing is dropped once a network is trained.
+            // Dropout does nothing after training.
             Reshaping::Identity | Reshaping::Dropout { .. } => self.alias(node, x, value),
             Reshaping::Reshape { .. }
             | Reshaping::Flatten { .. }
@@ -85,7 +85,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// A value to give another shape: as it lies where its values are in the graph's order all the same.
+    /// A value to be reshaped: channels last if that has the same order of values as the graph's order.
     fn shaped_from(
         &mut self,
         node: &Node,
@@ -99,7 +99,7 @@ impl Lowering<'_> {
         self.plain(node, x)
     }
 
-    /// A transposition, of which nothing is left where its result lies there already.
+    /// A transposition, omitted if its result already exists in that order.
     fn transpose(&mut self, node: &Node, perm: Option<&[i64]>) -> Result<(), Unwritable> {
         let (x, value) = (self.input(node, 0)?, self.output(node)?);
         let rank = self.lens(node, x)?.len();

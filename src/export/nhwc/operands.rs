@@ -1,4 +1,4 @@
-//! What operators on integers read beside results: weights, biases, other constants, integers of another scale.
+//! The other operands of integer operators: weights, biases, constants, and integers of another scale.
 
 use crate::onnx::{Element, Tensor};
 
@@ -7,7 +7,7 @@ use super::scales::{GREATEST, LEAST, symmetric};
 use super::{Kind, Operator, Quantization, TensorId, Unwritable};
 
 impl Making {
-    /// An operand: integers of another scale where those are demanded, constants of real numbers as integers.
+    /// Converts an operand: requantizes integers if another scale is required, quantizes constants.
     pub fn operand(
         &mut self,
         operator: &Operator,
@@ -31,7 +31,7 @@ impl Making {
             };
             let quantization = match demanded {
                 Some(demanded) => demanded.clone(),
-                // Zeros and ones stay what they are.
+                // Weights of zeros and ones are exact.
                 None if is_layer && self.is_sum(inputs) => Quantization::of_tensor(1.0, 0),
                 None if is_layer => {
                     return self.refuse(
@@ -45,7 +45,7 @@ impl Making {
             return Ok(self.constant(&info.name, contents, values, quantization));
         }
         if at == 1 && matches!(operator.kind, Kind::FullyConnected { .. }) {
-            // Several scales need version 12 of the operator, which old phones do not have.
+            // Several scales need version 12 of the operator, which old phones lack.
             self.scale(id, name)?;
         }
         let Some(demanded) = demanded.filter(|wanted| info.quantization.as_deref() != Some(wanted))
@@ -78,7 +78,7 @@ impl Making {
         id
     }
 
-    /// The bias of a layer as int32 at the scale of its products.
+    /// The bias of a layer as int32 with the scale of the products.
     fn bias(&mut self, operator: &Operator, inputs: &[TensorId]) -> Result<TensorId, Unwritable> {
         let name = spelled(&operator.kind);
         let [x, weights, bias] = *inputs else {
@@ -102,7 +102,7 @@ impl Making {
             );
         }
         if let (Element::I32(_), Some(known)) = (&contents.data, &info.quantization) {
-            // TensorFlow Lite's kernels compute with the products' scales whatever the bias says of its own.
+            // TensorFlow Lite's kernels use the products' scales, whatever the bias declares.
             let is_product = |(at, product): (usize, &f32)| {
                 let one = if known.scales.len() == 1 { 0 } else { at };
                 let own = known.scales.get(one).copied().unwrap_or(0.0);

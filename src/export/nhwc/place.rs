@@ -1,4 +1,4 @@
-//! Where the values of a graph lie in a program: as the graph has them, channels last, or both.
+//! The order of dimensions of a graph's values in a program: as in the graph, channels last, or both.
 
 use std::collections::HashMap;
 
@@ -8,26 +8,26 @@ use crate::onnx::{Element, ElementType, Tensor};
 use super::quantized::Constant;
 use super::{Kind, Program, TensorId, Unwritable};
 
-/// Which dimension of `[N, C, H, W]` comes where in `[N, H, W, C]`.
+/// The permutation from `[N, C, H, W]` to `[N, H, W, C]`.
 pub(super) const TO_LAST: [usize; 4] = [0, 2, 3, 1];
 /// The inverse of the above.
 pub(super) const TO_FIRST: [usize; 4] = [0, 3, 1, 2];
 
-/// The tensors of one value.
+/// The tensors for one value.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Placed {
-    /// With dimensions in the graph's order.
+    /// In the graph's order.
     pub plain: Option<TensorId>,
-    /// Of a value of four dimensions, channels last.
+    /// With channels last, for a value of four dimensions.
     pub last: Option<TensorId>,
 }
 
-/// A graph on its way into a program.
+/// The state of converting a graph to a program.
 pub(super) struct Lowering<'a> {
     pub graph: &'a Graph,
     pub program: Program,
     pub placed: HashMap<ValueId, Placed>,
-    /// Kernels and other constants that were made already, by what they were made for and of.
+    /// Converted kernels and other constants, by purpose and original.
     pub made: HashMap<(&'static str, ValueId), TensorId>,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Says that `node` is in the way, and why.
+    /// The error that `node` cannot be written, and why.
     pub fn refuse<T>(&self, node: &Node, reason: impl Into<String>) -> Result<T, Unwritable> {
         Err(Unwritable {
             node: self.graph.name_of_node(node).to_owned(),
@@ -50,7 +50,7 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    /// The input of a node that must be there.
+    /// An input of a node that must be present.
     pub fn input(&self, node: &Node, at: usize) -> Result<ValueId, Unwritable> {
         match node.input(at) {
             Some(value) => Ok(value),
@@ -101,12 +101,12 @@ impl<'a> Lowering<'a> {
         )
     }
 
-    /// What a value's tensor is called.
+    /// The name of a value's tensor.
     pub fn name(&self, value: ValueId) -> &'a str {
         self.graph.name_of(value)
     }
 
-    /// A new tensor for a value that a node computes, channels last.
+    /// A new tensor for a node's result, with channels last.
     pub fn new_last(&mut self, node: &Node, value: ValueId) -> Result<TensorId, Unwritable> {
         let lens = self.lens(node, value)?;
         let [n, c, h, w] = *lens.as_slice() else {
@@ -120,7 +120,7 @@ impl<'a> Lowering<'a> {
         Ok(id)
     }
 
-    /// A new tensor for a value that a node computes, in the graph's order.
+    /// A new tensor for a node's result, in the graph's order.
     pub fn new_plain(&mut self, node: &Node, value: ValueId) -> Result<TensorId, Unwritable> {
         let lens = self.lens(node, value)?;
         let id = self.new_tensor(node, value, &lens)?;
@@ -146,12 +146,12 @@ impl<'a> Lowering<'a> {
         Ok(self.program.add(self.name(value), shape, element))
     }
 
-    /// Where a value lies by now.
+    /// The tensors of a value so far.
     pub fn place(&self, value: ValueId) -> Placed {
         self.placed.get(&value).copied().unwrap_or_default()
     }
 
-    /// A value channels last, transposed where it is not.
+    /// A value with channels last, transposed if necessary.
     pub fn last(&mut self, node: &Node, value: ValueId) -> Result<TensorId, Unwritable> {
         if let Some(id) = self.place(value).last {
             return Ok(id);
@@ -169,7 +169,7 @@ impl<'a> Lowering<'a> {
         Ok(id)
     }
 
-    /// A value with its dimensions in the graph's order, transposed where it is not.
+    /// A value in the graph's order, transposed if necessary.
     pub fn plain(&mut self, node: &Node, value: ValueId) -> Result<TensorId, Unwritable> {
         if let Some(id) = self.place(value).plain {
             return Ok(id);
@@ -207,7 +207,7 @@ impl<'a> Lowering<'a> {
         Ok(id)
     }
 
-    /// A tensor with its dimensions in another order: reshaped where no value moves.
+    /// A tensor with permuted dimensions: only reshaped if no value moves.
     fn turned(
         &mut self,
         from: TensorId,
@@ -235,7 +235,7 @@ impl<'a> Lowering<'a> {
         self.program.push(kind, &[from], to)
     }
 
-    /// A constant that is made once for each value and purpose.
+    /// A constant that is converted only once for each value and purpose.
     pub fn made_once(
         &mut self,
         purpose: &'static str,
@@ -256,7 +256,7 @@ fn info_shape(program: &Program, tensor: TensorId) -> Vec<usize> {
     program.shape(tensor).to_vec()
 }
 
-/// Whether a transposition leaves all values where they are: dimensions longer than 1 stay in their order.
+/// Whether a permutation moves no values: dimensions longer than 1 keep their order.
 pub(super) fn keeps_order(shape: &[usize], perm: &[usize]) -> bool {
     let long: Vec<usize> = perm
         .iter()
@@ -266,7 +266,7 @@ pub(super) fn keeps_order(shape: &[usize], perm: &[usize]) -> bool {
     long.is_sorted()
 }
 
-/// Values with their dimensions in another order.
+/// Values with their dimensions permuted.
 pub(crate) fn transposed<T: Copy + Default>(shape: &[usize], values: &[T], perm: &[usize]) -> Tensor
 where
     Vec<T>: Into<Element>,

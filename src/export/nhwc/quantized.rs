@@ -1,6 +1,6 @@
-//! Integers that stand for real numbers, as a quantized graph has them: where they begin and end, and constants of them.
+//! Reads the quantization of a graph: its quantized constants, and which tensors are integers.
 //!
-//! TensorFlow's integers are int8 where ONNX's are uint8: the zero point goes down by 128 with them.
+//! TensorFlow's integers are int8, ONNX's uint8; values and zero points are lowered by 128.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::onnx::{Element, ElementType, Tensor};
 use super::place::{Lowering, transposed};
 use super::{Kind, Quantization, TensorId, Unwritable};
 
-/// What int8 lies below uint8.
+/// The difference of uint8 and int8.
 const SHIFT: i32 = 128;
 
-/// A constant: real numbers, or integers and what they stand for.
+/// A constant: floats, or integers with their quantization.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Constant {
     pub tensor: Tensor,
@@ -42,7 +42,7 @@ impl Constant {
         }
     }
 
-    /// With its dimensions in another order.
+    /// The constant with its dimensions permuted.
     pub fn reordered(&self, perm: &[usize]) -> Self {
         let shape = &self.tensor.shape;
         let tensor = match &self.tensor.data {
@@ -50,7 +50,7 @@ impl Constant {
             Element::I8(values) => transposed(shape, values, perm),
             Element::U8(values) => transposed(shape, values, perm),
             Element::I32(values) => transposed(shape, values, perm),
-            // Nothing else is lowered.
+            // Other types are not converted.
             _ => self.tensor.clone(),
         };
         let quantization = self.quantization.clone().map(|known| {
@@ -75,7 +75,7 @@ impl Lowering<'_> {
         id
     }
 
-    /// An input that must be a constant of 32-bit floats, or of integers behind a `DequantizeLinear`.
+    /// An input that must be a constant of 32-bit floats, or of integers followed by a `DequantizeLinear`.
     pub fn weight(&self, node: &Node, at: usize) -> Result<Constant, Unwritable> {
         let value = self.input(node, at)?;
         if let Some(constant) = self.quantized_constant(node, value)? {
@@ -85,7 +85,7 @@ impl Lowering<'_> {
         Ok(Constant::real(Tensor::new(shape, values.to_vec())))
     }
 
-    /// The contents of a value that a `DequantizeLinear` makes of a constant.
+    /// The constant that a `DequantizeLinear` reads, if `value` is its result.
     pub fn quantized_constant(
         &self,
         node: &Node,
@@ -106,7 +106,7 @@ impl Lowering<'_> {
             Element::I8(_) | Element::I32(_) => integers.as_ref().clone(),
             Element::U8(values) => {
                 quantization.zero -= SHIFT;
-                // The upper bit is what there is between them.
+                // Flipping the upper bit subtracts 128.
                 let values: Vec<i8> = values.iter().map(|v| (v ^ 0x80).cast_signed()).collect();
                 Tensor::new(integers.shape.clone(), values)
             }
@@ -124,7 +124,7 @@ impl Lowering<'_> {
         }))
     }
 
-    /// The scales and the zero point that a `QuantizeLinear` or `DequantizeLinear` reads.
+    /// The scales and the zero point of a `QuantizeLinear` or `DequantizeLinear`.
     fn said(&self, node: &Node, rank: usize) -> Result<Quantization, Unwritable> {
         let Op::Quantization(change) = &node.op else {
             return self.refuse(node, "does not say what integers stand for");
@@ -158,7 +158,7 @@ impl Lowering<'_> {
         })
     }
 
-    /// What the integers of a tensor stand for, of a node that reads or makes that tensor as `value`.
+    /// The quantization of a tensor that a node reads or computes as `value`.
     fn said_of(
         &self,
         node: &Node,
@@ -199,7 +199,7 @@ impl Lowering<'_> {
             Change::Dequantize { .. } => {
                 let is_constant = self.graph.constant_of(x).is_some();
                 if is_constant {
-                    // Made where it is read, in the order in which it is.
+                    // Added where it is read, in the order that is needed there.
                     return Ok(());
                 }
                 let (input, order) = self.as_it_lies(node, x)?;

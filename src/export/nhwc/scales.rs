@@ -1,16 +1,16 @@
-//! Scales for operators on integers: those that what they read has in common, and those that hold every result.
+//! Scales for integer operators: common to all inputs, or wide enough for every result.
 
 use super::integers::{Making, spelled};
 use super::{
     Activation, Binary, Kind, Operator, Quantization, Reduction, TensorId, Unary, Unwritable,
 };
 
-/// The least and the greatest 8-bit integer.
+/// The smallest and the largest int8.
 pub(super) const LEAST: f32 = -128.0;
 pub(super) const GREATEST: f32 = 127.0;
 
 impl Making {
-    /// The quantization that all inputs have, where constants and margins of real numbers lie in its range.
+    /// The common quantization of all inputs, if there is one and the constants and padding are in its range.
     pub fn shared(&self, operator: &Operator, inputs: &[TensorId]) -> Option<Quantization> {
         let mut all = inputs
             .iter()
@@ -23,7 +23,7 @@ impl Making {
             .iter()
             .filter_map(|input| self.program.floats(*input));
         let margin = match operator.kind {
-            // Less than anything is the least integer.
+            // Padding lower than any value becomes the smallest integer.
             Kind::Pad { value, .. } => value.filter(|value| *value > f32::MIN),
             _ => None,
         };
@@ -33,7 +33,7 @@ impl Making {
         is_shared.then(|| (*first).clone())
     }
 
-    /// A quantization that holds every result that an operator can have.
+    /// A quantization whose range includes every result that an operator can have.
     pub fn implied(
         &self,
         operator: &Operator,
@@ -107,13 +107,13 @@ impl Making {
     }
 }
 
-/// The real numbers that an 8-bit integer can stand for.
+/// The range of values that an int8 can have with this scale and zero point.
 fn range(scale: f32, zero: i32) -> (f32, f32) {
     let zero = zero as f32;
     (scale * (LEAST - zero), scale * (GREATEST - zero))
 }
 
-/// Between which numbers an activation keeps a result.
+/// The range of an activation's results.
 fn bounds(activation: Activation) -> (f32, f32) {
     match activation {
         Activation::None => (f32::NEG_INFINITY, f32::INFINITY),
@@ -123,7 +123,7 @@ fn bounds(activation: Activation) -> (f32, f32) {
     }
 }
 
-/// A quantization whose range is from one number to another, and holds 0.
+/// A quantization whose range is from `least` to `greatest`, extended to 0.
 fn over(least: f32, greatest: f32) -> Quantization {
     let (least, greatest) = (least.min(0.0), greatest.max(0.0));
     let scale = ((greatest - least) / (GREATEST - LEAST)).max(f32::MIN_POSITIVE);
@@ -131,7 +131,7 @@ fn over(least: f32, greatest: f32) -> Quantization {
     Quantization::of_tensor(scale, zero as i32)
 }
 
-/// A quantization of constants whose 0 is 0: one number is exact.
+/// A quantization of constants with the zero point 0; the largest absolute value is exact.
 pub(super) fn symmetric(values: &[f32]) -> Quantization {
     let largest = values.iter().map(|value| value.abs()).fold(0.0, f32::max);
     let scale = if largest > 0.0 {

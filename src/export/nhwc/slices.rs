@@ -1,4 +1,4 @@
-//! Cutting parts out.
+//! Slices.
 
 use crate::graph::{Node, ValueId, wrap};
 
@@ -43,7 +43,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// One index of a dimension, which goes with it.
+    /// A single index along a dimension, which is removed.
     pub fn gather(&mut self, node: &Node, axis: i64) -> Result<(), Unwritable> {
         let (x, value) = (self.input(node, 0)?, self.output(node)?);
         let lens = self.lens(node, x)?;
@@ -63,7 +63,7 @@ impl Lowering<'_> {
         let mut begin = vec![0; lens.len()];
         let mut size = lens;
         (begin[axis], size[axis]) = (one, 1);
-        // Without its channels an image lies as the graph has it.
+        // An image without its channels has the graph's order.
         let is_last = size.len() == 4 && axis == 1 && self.place(x).last.is_some();
         let (input, begin, size) = if is_last {
             let turned = |all: &[usize]| TO_LAST.map(|dim| all[dim]).to_vec();
@@ -80,7 +80,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// The part of `x` that begins at these indices, in the graph's order, and is as large as `part`.
+    /// The slice of `x` that begins at these indices, in the graph's order, with the shape of `part`.
     fn part(
         &mut self,
         node: &Node,

@@ -11,7 +11,7 @@ use super::*;
 
 use crate::graph::Graph;
 
-/// A graph of planes `[N, channels, side, side]`.
+/// A graph whose input is planes `[N, channels, side, side]`.
 fn planes(channels: usize, side: usize) -> (Graph, ValueId) {
     let mut graph = Graph::new("g");
     let shape = [Dim::from("N"), channels.into(), side.into(), side.into()];
@@ -43,7 +43,7 @@ fn refused(graph: &Graph) -> String {
     lower(graph).unwrap_err().to_string()
 }
 
-/// Of a convolution alone: its padding, and the margin before it.
+/// The padding of a single convolution, and the explicit padding before it.
 fn padding(
     side: usize,
     taps: usize,
@@ -70,10 +70,10 @@ fn padding(
 
 #[test]
 fn padding_is_same_only_where_tensorflow_puts_the_windows_there() {
-    // Stride 1, odd kernels: symmetric padding is SAME.
+    // Stride 1 and odd kernels: symmetric padding is SAME.
     assert_eq!(padding(14, 3, 1, [1; 4]), (Padding::Same, None));
     assert_eq!(padding(14, 5, 1, [2; 4]), (Padding::Same, None));
-    // An even map and stride 2: TensorFlow pads behind only, PyTorch in front too.
+    // An even map and stride 2: TensorFlow pads only at the end, PyTorch also at the start.
     assert_eq!(padding(224, 3, 2, [0, 0, 1, 1]), (Padding::Same, None));
     assert_eq!(
         padding(224, 3, 2, [1; 4]),
@@ -83,12 +83,12 @@ fn padding_is_same_only_where_tensorflow_puts_the_windows_there() {
         padding(224, 7, 2, [3; 4]),
         (Padding::Valid, Some([3, 3, 2, 2]))
     );
-    // An odd map: both are the same.
+    // An odd map: both agree.
     assert_eq!(padding(15, 3, 2, [1; 4]), (Padding::Same, None));
     // Padding that no window reaches.
     assert_eq!(padding(15, 3, 2, [0, 0, 1, 1]), (Padding::Valid, None));
     assert_eq!(padding(8, 1, 2, [0; 4]), (Padding::Valid, None));
-    // As many windows, elsewhere.
+    // As many windows, at other places.
     assert_eq!(
         padding(14, 2, 1, [1, 1, 0, 0]),
         (Padding::Valid, Some([1, 1, 0, 0]))
@@ -109,7 +109,7 @@ fn kernels_have_their_channels_last() {
         .unwrap();
     let kernel = operator.inputs[1];
     assert_eq!(program.shape(kernel), [3, 2, 2, 2]);
-    // Output 0; row 0; columns 0 and 1, of each both channels.
+    // Output 0, row 0, columns 0 and 1, both channels of each.
     assert_eq!(program.floats(kernel).unwrap()[..4], [0.0, 4.0, 1.0, 5.0]);
 
     let (mut graph, x) = planes(2, 4);
@@ -144,7 +144,7 @@ fn windows_that_lie_apart_are_not_left_to_same() {
     }));
 }
 
-/// A network as exporters write it: bytes, batch normalisation, activations of their own, a residual.
+/// A network as exporters write it: bytes, batch normalisation, separate activations, a shortcut.
 #[test]
 fn only_what_tensorflow_has_is_left() {
     let mut graph = Graph::new("g");
@@ -218,7 +218,7 @@ fn only_what_tensorflow_has_is_left() {
         ),
         "{kinds:#?}"
     );
-    // The sum after the product is its bias.
+    // The addition after the product becomes its bias.
     let product = &program.operators[6];
     assert_eq!(program.floats(product.inputs[2]), Some(&[0.0, 1.0][..]));
     assert_eq!(program.shape(program.inputs[0]), [1, 8, 8, 3]);
@@ -278,13 +278,13 @@ fn a_padded_mean_leaves_padding_out_where_the_network_does() {
     };
     let is_pad = |kind: &Kind| matches!(kind, Kind::Pad { .. });
     let is_mul = |kind: &Kind| matches!(kind, Kind::Binary { .. });
-    // As SAME does.
+    // As with SAME.
     let program = pooled(false, 1, [1; 4]);
     assert!(!has(&program, is_pad) && !has(&program, is_mul));
-    // Zeros are counted.
+    // Zeros are included in the mean.
     let program = pooled(true, 1, [1; 4]);
     assert!(has(&program, is_pad) && !has(&program, is_mul));
-    // Not where SAME would put the windows: the mean is corrected at the border.
+    // SAME would give other windows; means at the border are rescaled.
     let program = pooled(false, 2, [1; 4]);
     assert!(has(&program, is_pad));
     let factors = program
@@ -319,7 +319,7 @@ fn a_largest_is_padded_with_less_than_any_pixel() {
             Kind::Pad { value, .. } => Some(value),
             _ => None,
         });
-        // Zeros do after ReLU.
+        // After ReLU zeros are low enough.
         assert_eq!(value, Some((!above_zero).then_some(f32::MIN)));
     }
 }
@@ -406,7 +406,7 @@ fn padding_before_a_convolution_becomes_part_of_it() {
     let is_same =
         |kind: &Kind| matches!(kind, Kind::Conv { slide, .. } if slide.padding == Padding::Same);
     assert!(kinds.iter().any(is_same));
-    // SAME_LOWER puts the odd padding in front.
+    // SAME_LOWER puts the odd pixel at the start.
     let (mut graph, x) = planes(2, 14);
     let lower_pad = Sliding {
         auto_pad: AutoPad::SameLower,

@@ -1,4 +1,4 @@
-//! ONNX: from pixels to probabilities in one graph, which says in its metadata how it is to be fed.
+//! ONNX: one graph from pixels to probabilities, with metadata that describes its input.
 
 mod runner;
 
@@ -16,17 +16,17 @@ use super::{ExportError, Language, Model};
 
 pub use runner::OnnxRunner;
 
-/// Metadata key under which a model carries its [`Recipe`] as JSON.
+/// The metadata key of a model's [`Recipe`], as JSON.
 pub const RECIPE_KEY: &str = "preprocessing";
 
-/// The name of the second output, where it is asked for.
+/// The name of the optional second output.
 const BOTTLENECK: &str = "bottleneck";
 
-/// Probabilities of a model in fp32 may differ by this much from the run's.
+/// The largest difference of an fp32 model's probabilities from the run's.
 pub(super) const TOLERANCE: f64 = 1e-4;
 
-/// When an int8 model counts as exported. Quantizers that are in use change 4 to 5 answers in a hundred where classes are
-/// alike; the search here brings that to 1 to 4.
+/// The requirements for an int8 model. Other quantizers change 4 to 5 of 100 answers where classes are similar; the
+/// search here changes 1 to 4.
 pub(super) const INT8_ACCEPTANCE: Acceptance = Acceptance::Agreement {
     same_top1: 0.95,
     loss: 0.01,
@@ -35,17 +35,17 @@ pub(super) const INT8_ACCEPTANCE: Acceptance = Acceptance::Agreement {
 /// A kind of ONNX model.
 pub(super) struct Onnx {
     info: FormatInfo,
-    /// What it takes unless an option says otherwise.
+    /// Its input unless an option sets another.
     input: InputKind,
     precision: Precision,
 }
 
-/// What weights are stored, and operators computed in.
+/// The type of stored weights and of computations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Precision {
     Single,
     Half,
-    /// 8-bit integers, as [`Model::quantized`] has them.
+    /// 8-bit integers, from [`Model::quantized`].
     Int8,
 }
 
@@ -216,14 +216,14 @@ impl Exporter for Onnx {
     }
 
     fn recognises(&self, file_name: &str, _head: &[u8]) -> bool {
-        // Protobuf has no magic number.
+        // Protobuf files have no magic number.
         Path::new(file_name)
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
     }
 }
 
-/// The graph of a classifier with what makes planes of the pixels in front of it.
+/// Prepends the conversion from pixels to planes to the graph of a classifier.
 pub(super) fn from_pixels(classifier: Graph, recipe: &Recipe) -> Result<Graph, ExportError> {
     let side = recipe.preprocessing.resolution_px as usize;
     let batch = || Dim::from("N");
@@ -240,7 +240,7 @@ pub(super) fn from_pixels(classifier: Graph, recipe: &Recipe) -> Result<Graph, E
         }
         InputKind::Uint8Nhwc => {
             let image = graph.input(image, ElementType::U8, &interleaved);
-            // Bytes are transposed before they become four times as large.
+            // Transposed as bytes, before they become floats of four times the size.
             let planar = graph.transpose(image, &[0, 3, 1, 2]);
             let values = graph.cast(planar, ElementType::F32);
             let per_channel = |values: [f32; 3]| Tensor::new([1, 3, 1, 1], values.to_vec());
@@ -266,7 +266,7 @@ pub(super) fn from_pixels(classifier: Graph, recipe: &Recipe) -> Result<Graph, E
     Ok(graph)
 }
 
-/// The graph of a classifier that takes bytes, with what makes bytes of normalised floats in front of it.
+/// Prepends the conversion from normalised floats to bytes to the graph of a classifier that reads bytes.
 fn from_bytes(classifier: Graph, recipe: &Recipe) -> Result<Graph, ExportError> {
     let side = recipe.preprocessing.resolution_px as usize;
     let [batch, side, three] = [Dim::from("N"), side.into(), 3.into()];
@@ -274,7 +274,7 @@ fn from_bytes(classifier: Graph, recipe: &Recipe) -> Result<Graph, ExportError> 
     graph.opset = classifier.opset;
     let image = &recipe.input.name;
     let interleaved = [batch.clone(), side.clone(), side.clone(), three.clone()];
-    // Named, because the classifier numbers its own.
+    // Named, because the classifier's unnamed values are numbered.
     let pixels = match recipe.input.kind {
         InputKind::Uint8Nhwc => return Ok(classifier),
         InputKind::Float32Nhwc => graph.input(image, ElementType::F32, &interleaved),
@@ -307,7 +307,7 @@ fn from_bytes(classifier: Graph, recipe: &Recipe) -> Result<Graph, ExportError> 
     Ok(graph)
 }
 
-/// Fixes the batch at one image, and all shapes that follow from it.
+/// Fixes the batch at one image, and infers all shapes.
 fn batch_of_one(graph: &mut Graph) {
     for input in graph.inputs().to_vec() {
         let Some([_, rest @ ..]) = graph.shape(input) else {
@@ -320,10 +320,10 @@ fn batch_of_one(graph: &mut Graph) {
     }
 }
 
-/// The size of the model in ONNX with all weights in fp32, bytes.
+/// The size in bytes of the ONNX model with all weights in fp32.
 ///
 /// # Errors
-/// When it cannot be made.
+/// [`ExportError`] if the model cannot be built.
 pub(super) fn fp32_bytes(model: &Model) -> Result<u64, ExportError> {
     let recipe = model.recipe(InputKind::Uint8Nhwc);
     let mut classifier = model.graph.clone();
@@ -333,7 +333,7 @@ pub(super) fn fp32_bytes(model: &Model) -> Result<u64, ExportError> {
     Ok(graph.to_onnx().len() as u64)
 }
 
-/// What the model says of itself.
+/// The metadata of the model.
 pub(super) fn metadata(
     model: &Model,
     recipe: &Recipe,
@@ -400,7 +400,7 @@ mod tests {
         assert!((two[0] - three[0] - three[2]).abs() < 1e-6 && (two[1] - three[1]).abs() < 1e-6);
     }
 
-    /// Backbone, head and softmax apart, against the exported graph, for each input.
+    /// Backbone, head and softmax computed separately, compared with the exported graph, for each input.
     #[test]
     fn the_joined_graph_computes_what_its_parts_compute() {
         let model = small_model();
@@ -478,7 +478,7 @@ mod tests {
                 let tensor = graph.constant_of(constant).unwrap();
                 match tensor.data {
                     Element::F16(_) => weights += tensor.data.len(),
-                    // Normalisation in front, and what adds up probabilities behind.
+                    // With normalisation before, and the sum of merged classes after.
                     Element::F32(_) => {
                         assert!(tensor.data.len() <= 6, "{}", graph.name_of(constant));
                     }
@@ -486,7 +486,7 @@ mod tests {
                 }
             }
             assert!(weights > 3_000_000, "{weights}");
-            // Nothing but what is cast at both ends computes in fp32.
+            // Only the casts at both ends, and what they cast, are in fp32.
             let single = graph.nodes().iter().filter(|node| {
                 node.output().and_then(|output| graph.element(output)) == Some(ElementType::F32)
             });
@@ -505,7 +505,7 @@ mod tests {
         }
     }
 
-    /// fp16 ends at 65504, and what computes fp16 here does not.
+    /// fp16 overflows above 65504, but ONNX Runtime computes in fp32 here.
     #[test]
     fn the_proof_of_half_precision_overflows_as_phones_do() {
         let mut model = small_model();

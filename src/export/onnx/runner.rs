@@ -1,4 +1,4 @@
-//! An ONNX model read back: session and recipe.
+//! Opens and runs an exported ONNX model.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,10 +9,11 @@ use crate::onnx::{Element, OnnxError, Session, Stopper, Tensor};
 
 use super::RECIPE_KEY;
 
-/// So long may one image take: some hundred times what a large network needs. A model file may hold a loop without an end.
+/// The time limit for one image, some hundred times what a large network needs: a model file may contain an endless
+/// loop.
 const MOST_TIME: Duration = Duration::from_mins(3);
 
-/// An exported ONNX model ready to run in ONNX Runtime.
+/// An exported ONNX model, opened in ONNX Runtime, with its recipe.
 pub struct OnnxRunner {
     session: Session,
     recipe: Recipe,
@@ -21,19 +22,19 @@ pub struct OnnxRunner {
 }
 
 impl OnnxRunner {
-    /// From the bytes of a model file, to run on `threads` threads; `path` names it in messages.
+    /// Opens the bytes of a model file to run on `threads` threads; `path` is used in messages.
     ///
     /// # Errors
-    /// [`EvaluateError::NoExport`] when it is no model or carries no recipe that an export has.
+    /// [`EvaluateError::NoExport`] if it is no model, or has no valid recipe.
     pub fn from_bytes(bytes: &[u8], path: &Path, threads: usize) -> Result<Self, EvaluateError> {
         Self::opened(path, || Session::from_bytes(bytes, threads))
     }
 
-    /// From a graph that was read from a file of another format; what is quantized is computed in single precision, to
-    /// be the same on every processor.
+    /// Opens a graph that was read from a file of another format. Quantized operators are computed in single
+    /// precision, so that results are the same on every processor.
     ///
     /// # Errors
-    /// As [`OnnxRunner::from_bytes`].
+    /// As for [`OnnxRunner::from_bytes`].
     pub fn of_read_back(bytes: &[u8], path: &Path, threads: usize) -> Result<Self, EvaluateError> {
         Self::opened(path, || Session::simulating_integers(bytes, threads))
     }
@@ -98,7 +99,7 @@ impl Runner for OnnxRunner {
             },
         );
         if found.is_err() {
-            // Stopped, and an error for that reason.
+            // A run that was stopped by the user returns an error, too.
             work.check()?;
             if begun.elapsed() >= self.most_time {
                 let secs = self.most_time.as_secs();

@@ -1,4 +1,4 @@
-//! Running frames through a graph, several at once, with results in the order of the frames.
+//! Runs batches of frames through a graph in parallel; results arrive in the order of the frames.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,12 @@ use super::super::ExportError;
 use super::IMAGE;
 use super::frames::Frame;
 
-/// Frames at once: enough that small layers fill the processor, few enough that values fit its caches.
+/// Frames per batch: enough to keep all cores busy in small layers, few enough that activations fit the caches.
 pub(super) const AT_ONCE: usize = 4;
 
-/// Runs batches of frames, and what `of` makes of the outputs of each comes to `take` in the order of the frames,
-/// with the first frame's index: sums are the same bits on any number of threads.
+/// Runs `frames` through a graph in batches. `of` converts the outputs of a batch, on any thread; `take` receives the
+/// results in the order of the frames, each with the index of its first frame, so that sums have the same bits on any
+/// number of threads.
 pub(super) fn run<T: Send>(
     graph: &Graph,
     outputs: &[ValueId],

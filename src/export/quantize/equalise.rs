@@ -1,9 +1,9 @@
-//! Channels of a value that lie in small ranges use few of the 256 steps that all channels share. Scaled up in the layer
-//! that makes them, and down in the weights of the layers that read them, they use as many as the largest one; what is
-//! computed stays the same. (Cross-layer equalisation, Nagel et al. 2019, arXiv:1906.04721, for the sake of the values: the
-//! weights that it makes harder to round are rounded together.)
+//! Cross-layer equalisation (Nagel et al. 2019, arXiv:1906.04721). All channels of a tensor share its 256 quantization
+//! steps, so a channel with a small range uses few of them. Such a channel is scaled up in the layer that produces it
+//! and down in the weights of the layers that read it; the network's result stays the same. Weights that become harder
+//! to round by this are rounded together.
 //!
-//! An activation that cuts off at 6 then cuts a scaled channel off earlier, but above all that was measured of it.
+//! A ReLU6 then clips a scaled channel at a lower value of the original, but still above everything measured.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +14,7 @@ use crate::graph::{Graph, Node, Op, ValueId, WeightKind};
 use super::super::ExportError;
 use super::measure::Measured;
 
-/// Values whose channels are scaled alike, by one of them.
+/// Sets of values whose channels must share their scale factors (union-find: each value points to another of its set).
 struct Groups {
     same: HashMap<ValueId, ValueId>,
     fixed: HashSet<ValueId>,
@@ -43,7 +43,7 @@ impl Groups {
         self.fixed.insert(root);
     }
 
-    /// Which values of a network must be scaled alike, and which ones stay as they are.
+    /// Finds which values of a network must be scaled alike, and which must not be scaled.
     fn of(prepared: &Prepared, bottleneck: ValueId) -> Self {
         let graph = &prepared.graph;
         let mut groups = Self {
@@ -60,7 +60,7 @@ impl Groups {
             if let Some(layer) = layers.get(&output)
                 && is_scalable(graph, node, layer)
             {
-                // Input and output are scaled by themselves.
+                // A scalable layer: its input and output get scale factors of their own.
             } else if keeps_channels(graph, node) {
                 let reads = node.inputs.iter().flatten();
                 for read in reads.filter(|read| graph.constant_of(**read).is_none()) {
@@ -87,7 +87,8 @@ impl Groups {
     }
 }
 
-/// Whether a layer's input and output channels can be scaled apart, or are one and the same (depthwise).
+/// Whether a layer's output channels can be scaled independently of its input channels, or are the same channels
+/// (depthwise).
 fn is_scalable(graph: &Graph, node: &Node, layer: &Layer) -> bool {
     match &node.op {
         Op::Conv(conv) => {
@@ -102,7 +103,7 @@ fn is_scalable(graph: &Graph, node: &Node, layer: &Layer) -> bool {
     }
 }
 
-/// Whether a node treats channels alike and in their order, so that their scales pass through it.
+/// Whether a node computes each channel independently and keeps their order, so that scale factors pass through it.
 fn keeps_channels(graph: &Graph, node: &Node) -> bool {
     let constant = |at: usize| {
         node.input(at)
@@ -118,8 +119,8 @@ fn keeps_channels(graph: &Graph, node: &Node) -> bool {
     }
 }
 
-/// The network with channels scaled so that each uses the steps of its value, by at most the factor `most`, and what was
-/// measured of it, scaled too.
+/// The network with its channels scaled so that each uses as many quantization steps as possible, by a factor of at
+/// most `most`, and the measurements scaled with them.
 pub(super) fn equalised(
     prepared: &Prepared,
     measured: &Measured,
@@ -178,7 +179,7 @@ pub(super) fn equalised(
     Ok((prepared, measured))
 }
 
-/// For each group what its channels are multiplied by.
+/// For each group, the factor of each channel.
 fn factors(groups: &Groups, measured: &Measured, most: f32) -> HashMap<ValueId, Vec<f32>> {
     let mut sizes: HashMap<ValueId, Vec<f32>> = HashMap::new();
     for (value, extremes) in &measured.channels {
@@ -226,8 +227,8 @@ mod tests {
         found[0].f32().unwrap().to_vec()
     }
 
-    /// What a scaled network computes stays the same on what it was measured on, and what was measured of it is what
-    /// would be measured.
+    /// Scaling changes neither the network's result on the measured frames nor makes the scaled measurements differ
+    /// from new ones.
     #[test]
     fn scaling_channels_changes_no_answer() {
         let model = small_model();
@@ -259,7 +260,7 @@ mod tests {
                 assert!((found - expected).abs() < 1e-3 * expected.abs().max(1.0));
             }
         }
-        // Channels of a value came nearer to each other.
+        // The ranges of the channels are more alike.
         let spread = |measured: &Measured| -> f32 {
             let all = measured.channels.values().map(|extremes| {
                 let sizes = extremes.sizes();

@@ -1,4 +1,4 @@
-//! Which frames a model is measured on, and which ones choose.
+//! Which frames an int8 model is calibrated on, and on which other frames candidates are compared.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,32 +11,32 @@ use crate::train::Run;
 
 use super::super::{ExportError, Model};
 
-/// Training frames that everything is fitted on.
+/// Training frames used for calibration and fitting.
 const FITTED_ON: usize = 200;
-/// Other frames that candidates are compared on. Each costs every candidate a few milliseconds.
+/// Other frames, used to compare candidates. Each costs a few milliseconds per candidate.
 const COMPARED_ON: usize = 128;
 
-/// A frame as a model takes it.
+/// A frame in the form that a model takes.
 pub(super) struct Frame {
-    /// Below the project's root.
+    /// Path relative to the project's root.
     pub path: String,
-    /// `[H, W, 3]`.
+    /// RGB pixels, `[H, W, 3]`.
     pub pixels: Vec<u8>,
-    /// Its label.
+    /// Index of its label.
     pub truth: usize,
-    /// What the run says of it, one probability for each label.
+    /// Probabilities that the run predicts, one for each label.
     pub probabilities: Vec<f32>,
 }
 
 pub(super) struct Frames {
-    /// Side of the images, pixels.
+    /// Width and height of the images, in pixels.
     pub side: usize,
     pub fit: Vec<Frame>,
     pub compare: Vec<Frame>,
 }
 
 impl Frames {
-    /// All that a result depends on.
+    /// Hashes everything that the result depends on.
     pub fn hash(&self, key: &mut blake3::Hasher) {
         for (name, frames) in [("fit", &self.fit), ("compare", &self.compare)] {
             key.update(name.as_bytes());
@@ -103,14 +103,14 @@ pub(super) fn load(
     })
 }
 
-/// Frames to fit on, and frames to compare on: validation frames, then training frames of groups that are not fitted
-/// on, then other training frames. A project of very few frames is compared on what it is fitted on.
+/// Frames to fit on, and frames to compare on: validation frames, then training frames of groups without a fitted
+/// frame, then other training frames. A project with very few frames is compared on the frames that it is fitted on.
 fn choose<'a>(
     train: &'a Evaluation,
     validation: &'a Evaluation,
 ) -> (Vec<&'a FramePrediction>, Vec<&'a FramePrediction>) {
     let mut order = balanced(&train.predictions);
-    // Something must be left to compare on.
+    // Keep some frames for the comparison.
     let most = if validation.predictions.is_empty() {
         order.len().div_ceil(2)
     } else {
@@ -131,8 +131,8 @@ fn choose<'a>(
     (order, compare)
 }
 
-/// All frames, in an order in which the first ones are balanced: a frame of each class in turn, within a class a frame of
-/// each source in turn, within a source by a hash. The order on disk plays no part.
+/// All frames, ordered so that any prefix is balanced: classes alternate, within a class sources alternate, within a
+/// source the order is by a hash. The order on disk does not matter.
 fn balanced(frames: &[FramePrediction]) -> Vec<&FramePrediction> {
     let mut classes: BTreeMap<usize, BTreeMap<&str, Vec<&FramePrediction>>> = BTreeMap::new();
     for frame in frames {
@@ -151,7 +151,7 @@ fn balanced(frames: &[FramePrediction]) -> Vec<&FramePrediction> {
     in_turn(by_class)
 }
 
-/// The first of each list, the second of each, and so on.
+/// Interleaves lists: the first of each list, the second of each, and so on.
 fn in_turn<T>(lists: impl Iterator<Item = Vec<T>>) -> Vec<T> {
     let mut lists: Vec<_> = lists.map(Vec::into_iter).collect();
     let mut all = Vec::new();
@@ -223,7 +223,7 @@ mod tests {
         let fitted: HashSet<_> = fit.iter().map(|frame| &frame.path).collect();
         assert!(compare.iter().all(|frame| !fitted.contains(&frame.path)));
         assert!(compare[..20].iter().all(|frame| frame.group == "v"));
-        // Without validation frames half of few training frames is kept back.
+        // Without validation frames, half of a small training set is reserved for the comparison.
         let few = evaluation((0..5).map(|at| frame(0, "s", at)).collect());
         let none = evaluation(Vec::new());
         let (fit, compare) = choose(&few, &none);

@@ -1,6 +1,6 @@
-//! The head, fitted to the bottlenecks that the integers give.
+//! Fits the head to the bottlenecks of the quantized network.
 
-/// A head with its numbers in double precision: `[D, C]` and `[C]`.
+/// The head's weight `[D, C]` and bias `[C]`, in double precision.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Weights {
     pub w: Vec<f32>,
@@ -8,7 +8,7 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// Probabilities for bottlenecks `[N, D]`.
+    /// Softmax probabilities `[N, C]` of bottlenecks `[N, D]`.
     pub fn probabilities(&self, bottlenecks: &[f32]) -> Vec<f64> {
         let classes = self.b.len();
         let dim = (self.w.len() / classes.max(1)).max(1);
@@ -57,15 +57,15 @@ fn softmax(logits: &mut [f64]) {
     }
 }
 
-/// Steps that are taken. They converge linearly; what is left after these moves no probability by 1e-4.
+/// Number of steps. They converge linearly; further steps would change no probability by 1e-4.
 const STEPS: usize = 30;
 
-/// The head near `old` whose probabilities for `bottlenecks` `[N, D]` are nearest to `wanted` `[N, C]`: the least mean
-/// cross-entropy plus `pull / 2 · |change|²`.
+/// The head near `old` whose probabilities for `bottlenecks` `[N, D]` are nearest to `wanted` `[N, C]`: it minimises
+/// the mean cross-entropy plus `pull / 2 · |change|²`.
 ///
-/// The change is a sum of bottlenecks (with a one for the bias), so what is sought are N·C factors; each step is the
-/// minimum of Böhning's quadratic bound of the loss (Böhning 1992, Annals of the Institute of Statistical
-/// Mathematics 44, 197-200), one solution with a matrix that is factored once.
+/// The change is a linear combination of the bottlenecks (each with a one appended for the bias), so N·C coefficients
+/// are sought. Each step minimises Böhning's quadratic bound of the loss (Böhning 1992, Annals of the Institute of
+/// Statistical Mathematics 44, 197-200), which takes one solution with a matrix that is factored only once.
 pub(super) fn fitted(old: &Weights, bottlenecks: &[f32], wanted: &[f64], pull: f64) -> Weights {
     let classes = old.b.len();
     let dim = (old.w.len() / classes.max(1)).max(1);
@@ -192,7 +192,7 @@ fn solve(lower: &[f64], size: usize, sides: &mut [f64], columns: usize) {
 mod tests {
     use super::*;
 
-    /// Bottlenecks that the integers have shifted and scaled: the fitted head undoes most of it.
+    /// Bottlenecks shifted and scaled, as quantization does: the fitted head undoes most of it.
     #[test]
     fn a_fitted_head_undoes_what_was_done_to_the_bottlenecks() {
         let (count, dim, classes) = (40, 6, 3);
@@ -218,7 +218,7 @@ mod tests {
         let near = fitted(&old, &shifted, &wanted, 1e-5);
         assert!(far(&old) > 0.1, "{}", far(&old));
         assert!(far(&near) < far(&old) / 8.0, "{}", far(&near));
-        // Held tightly it stays where it was.
+        // With a strong pull it stays near the old head.
         let held = fitted(&old, &shifted, &wanted, 1e6);
         for (a, b) in held.w.iter().zip(&old.w) {
             assert!((a - b).abs() < 1e-4, "{a} {b}");

@@ -1,4 +1,4 @@
-//! What is decided of a network, and what is decided of all its layers at once: integers and biases.
+//! The parts of a quantized network that are chosen layer by layer: integer weights and corrected biases.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use super::super::ExportError;
 use super::measure::{Measured, missing};
 use super::rounding::{descend, differences};
 
-/// A network with what is decided of it so far.
+/// A network with the choices made for it so far.
 #[derive(Clone)]
 pub(super) struct State {
     pub prepared: Prepared,
     pub how: Quantizing,
 }
 
-/// A layer's weight as integers, as it is decided.
+/// A layer's integer weights: those chosen, or else rounded to the nearest.
 fn integers(state: &State, layer: &Layer, weight: &Tensor) -> Result<Arc<Integers>, ExportError> {
     match state.how.weights.get(&layer.weight) {
         Some(known) => Ok(Arc::clone(known)),
@@ -27,7 +27,7 @@ fn integers(state: &State, layer: &Layer, weight: &Tensor) -> Result<Arc<Integer
     }
 }
 
-/// Adds to a layer's bias what its rounded weights lose of the mean.
+/// Corrects a layer's bias by the mean error of its rounded weights: `b += (W - Wq) · E[x]`.
 pub(super) fn correct_bias(
     state: &mut State,
     layer: &Layer,
@@ -64,11 +64,11 @@ pub(super) fn correct_bias(
     Ok(state.prepared.set_constant(layer.bias, corrected)?)
 }
 
-/// Which mean belongs to a number of a weight.
+/// Finds the mean input that a weight is multiplied by.
 struct MeanOf {
     axis: usize,
     channels: usize,
-    /// Numbers for each channel, those under one tap, and channels of each group.
+    /// Weights for each output channel, then taps of the kernel, and input channels of each group.
     each: usize,
     kernel: usize,
     per_group: usize,
@@ -95,20 +95,21 @@ impl MeanOf {
 
     fn at(&self, channel: usize, index: usize) -> usize {
         if self.axis == 1 {
-            // A matrix with its channels in columns.
+            // A matrix `[inputs, channels]`.
             return index / self.channels;
         }
         let within = index % self.each;
         if self.means == self.each {
             return within;
         }
-        // One mean for each channel that is read.
+        // There is one mean for each input channel, shared by all taps.
         let group = channel * self.groups / self.channels;
         group * self.per_group + within / self.kernel
     }
 }
 
-/// Weights of convolutions over all channels, rounded for what was measured.
+/// Rounds the weights of ordinary convolutions jointly, by the measured covariance of their inputs; `None` for other
+/// layers.
 pub(super) fn descended(
     prepared: &Prepared,
     layers: &[Layer],

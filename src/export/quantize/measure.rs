@@ -1,5 +1,5 @@
-//! What a network does on frames, measured in ONNX Runtime: sums are taken in its graph, so that no value as large as a
-//! feature map leaves it, and each batch adds to what is kept.
+//! Measures activations of the fp32 network on frames. Ranges and sums are computed inside its graph, so that no
+//! feature map leaves ONNX Runtime; each batch is added to the statistics.
 
 use std::collections::HashMap;
 
@@ -16,25 +16,26 @@ use super::frames::Frame;
 use super::ranges::Histogram;
 use super::samples::{Moments, Reads};
 
-/// Every so many values are counted in histograms, and as many frames: over a million values of a large map.
+/// Histograms count only every `STEP`-th value of large maps, on `COUNTED_ON` frames: still over a million values of a
+/// map.
 const STEP: usize = 5;
 const COUNTED_ON: usize = 16;
 
-/// What was measured.
+/// Measurements of a network.
 #[derive(Clone)]
 pub(super) struct Measured {
-    /// For each value of [`Prepared::measured`] between which numbers it lies: of all pixels, for without
-    /// the rare largest ones of large maps a model comes several times as far from the run.
+    /// The range of each value of [`Prepared::measured`], over all pixels: without the rare extremes of large maps the
+    /// model would deviate from the run several times as much.
     pub ranges: HashMap<ValueId, Range>,
-    /// The same for each channel of those that have channels.
+    /// The ranges of each channel, for feature maps.
     pub channels: HashMap<ValueId, Extremes>,
-    /// For the weights of layers what they read.
+    /// Statistics of the inputs of each layer, by the layer's weight.
     pub inputs: HashMap<ValueId, Moments>,
-    /// What the head's last layer reads of the frames, `[N, D]`.
+    /// Inputs of the head's last layer on the frames, `[N, D]`.
     pub features: Vec<f32>,
 }
 
-/// Between which numbers each channel of a value lies.
+/// The smallest and largest value of each channel.
 #[derive(Clone)]
 pub(super) struct Extremes {
     min: Vec<f32>,
@@ -42,7 +43,7 @@ pub(super) struct Extremes {
 }
 
 impl Extremes {
-    /// The range of all channels.
+    /// The range over all channels, always including zero.
     pub fn range(&self) -> Range {
         Range {
             min: self.min.iter().copied().fold(0.0, f32::min),
@@ -50,13 +51,13 @@ impl Extremes {
         }
     }
 
-    /// How far each channel goes from zero.
+    /// The largest absolute value of each channel.
     pub fn sizes(&self) -> Vec<f32> {
         let pairs = self.min.iter().zip(&self.max);
         pairs.map(|(min, max)| min.abs().max(max.abs())).collect()
     }
 
-    /// Multiplies each channel.
+    /// Multiplies the extremes of each channel by its factor, which must be positive.
     pub fn scale(&mut self, factors: &[f32]) {
         for extremes in [&mut self.min, &mut self.max] {
             for (extreme, factor) in extremes.iter_mut().zip(factors) {
@@ -66,7 +67,7 @@ impl Extremes {
     }
 }
 
-/// Runs the network in real numbers.
+/// Measures the network in fp32.
 pub(super) fn measure(
     prepared: &Prepared,
     features: ValueId,
@@ -75,13 +76,13 @@ pub(super) fn measure(
     work: &Work,
 ) -> Result<Measured, ExportError> {
     let (mut graph, joined) = prepared.from_pixels(IMAGE)?;
-    // Of feature maps the number of channels.
+    // The number of channels of a feature map, `None` for other values.
     let channels_of = |value: &ValueId| match prepared.graph.shape(*value) {
         Some([_, channels, _, _]) => channels.fixed(),
         _ => None,
     };
     let mut values = prepared.measured();
-    // In the order of `extremes`.
+    // Feature maps first, the order in which `extremes_of` returns them.
     values.sort_by_key(|value| channels_of(value).is_none());
     let channels: Vec<Option<usize>> = values.iter().map(channels_of).collect();
     let nonnegative: Vec<bool> = values
@@ -158,13 +159,14 @@ pub(super) fn measure(
     })
 }
 
-/// Whether an activation lets nothing below zero through.
+/// Whether a value is the result of an activation that is never negative.
 fn is_nonnegative(graph: &Graph, value: ValueId) -> bool {
     let made = graph.producer(value);
     made.is_some_and(|node| least_kept(graph, node).is_some_and(|least| least >= 0.0))
 }
 
-/// An extreme of each channel of feature maps, and of each other value, in a list; `None` of nothing.
+/// The minimum or maximum of each channel of `maps` and of each of `others`, concatenated; `None` if there are no
+/// values.
 fn extremes_of(
     graph: &mut Graph,
     kind: ReduceKind,
@@ -175,7 +177,7 @@ fn extremes_of(
     let mut of_maps = Vec::new();
     for map in maps {
         of_maps.push(if kind == ReduceKind::Max {
-            // A pool is what ONNX Runtime does in the layout that it keeps feature maps in.
+            // ONNX Runtime pools feature maps in their own memory layout, without a conversion.
             graph.op(GlobalPool::Max, &[*map])
         } else {
             reduced(graph, kind, *map, &[2, 3], true)
@@ -199,7 +201,7 @@ fn reduced(
     axes: &[i64],
     keep: bool,
 ) -> ValueId {
-    // An input since version 18.
+    // The axes are an attribute before operator set 18, an input since.
     if graph.opset < 18 {
         return graph.op(Reduce::along(kind, axes, keep), &[value]);
     }
@@ -207,7 +209,7 @@ fn reduced(
     graph.op(Reduce::new(kind, keep), &[value, axes])
 }
 
-/// How often the values of a network fall where, between the numbers that are known.
+/// Histograms of the network's values, each over its known range.
 pub(super) fn histograms(
     prepared: &Prepared,
     ranges: &HashMap<ValueId, Range>,
@@ -232,7 +234,7 @@ pub(super) fn histograms(
         let mut counted = empty.clone();
         for (histogram, tensor) in counted.iter_mut().zip(&found) {
             let values = tensor.f32()?;
-            // Small ones whole.
+            // Count every value of small ones.
             let step = if values.len() > 1 << 16 { STEP } else { 1 };
             histogram.count(values, step);
         }

@@ -1,10 +1,10 @@
-//! Models in 8-bit integers: measured on training frames, and searched for.
+//! Int8 models: calibrated on training frames, and found by a search.
 //!
-//! Everything is fitted on one sample of training frames ([`frames`]) and chosen by another one, of validation frames and
-//! training frames that nothing was fitted on. Test frames play no part: they prove what was made. What the network does
-//! on the frames that it is fitted on is measured in ONNX Runtime ([`measure`]): between which numbers each value lies,
-//! and how the inputs of each layer vary together, so that its weights are rounded for what it really reads
-//! ([`rounding`]). The head is then fitted to the integers' bottlenecks ([`head`]). [`search`] takes what wins.
+//! Everything is fitted on one sample of training frames ([`frames`]) and chosen on another, of validation frames and
+//! training frames that nothing was fitted on. Test frames are only used to prove the result. Calibration runs in ONNX
+//! Runtime ([`measure`]): it finds the range of each value, and the covariance of each layer's inputs, so that weights
+//! can be rounded for the inputs they meet ([`rounding`]). The head is then fitted to the bottlenecks of the quantized
+//! network ([`head`]). [`search`] selects the best candidate.
 
 mod batches;
 mod equalise;
@@ -37,25 +37,27 @@ pub use search::{Candidate, Search};
 /// The name of a quantized graph's input.
 pub(super) const IMAGE: &str = "image";
 
-/// Changes whenever the same frames and network would give another model.
+/// Increased whenever the same frames and network would give another model.
 const VERSION: u32 = 7;
 
-/// A trained classifier in 8-bit integers, in the QDQ form that formats are written from.
+/// A trained classifier in 8-bit integers, as a graph in QDQ form (`QuantizeLinear` and `DequantizeLinear` pairs) that
+/// the formats are written from.
 #[derive(Debug, Clone)]
 pub struct Quantized {
-    /// From `image` uint8 `[N, H, W, 3]` to probabilities, as ONNX Runtime computes best: the last layer gives real
-    /// numbers, and layers may stay in them.
+    /// From `image` uint8 `[N, H, W, 3]` to probabilities, in the form that ONNX Runtime computes best: the last layer
+    /// has float outputs, and other layers may stay in floats.
     pub onnx: Graph,
-    /// The same with everything before the softmax in integers and matrices with one scale, as TensorFlow Lite wants it.
+    /// The same with everything before the softmax in integers, and matrices with one scale, as TensorFlow Lite
+    /// requires it.
     pub tflite: Graph,
-    /// The candidate with other operators than [`Quantized::onnx`], where there is one, to be timed beside it.
+    /// The alternative to [`Quantized::onnx`] with other layers in floats, if there is one, so that both can be timed.
     pub other: Option<Graph>,
-    /// How it was found.
+    /// How the model was found.
     pub search: Search,
 }
 
 impl Quantized {
-    /// How many values of [`Quantized::onnx`] are real numbers, as [`Candidate::real_values`] counts them.
+    /// How many values of [`Quantized::onnx`] are floats, counted as for [`Candidate::real_values`].
     #[must_use]
     pub fn real_values(&self) -> u64 {
         let taken = self.search.candidates.iter().rfind(|known| known.taken);
@@ -63,7 +65,7 @@ impl Quantized {
     }
 }
 
-/// The node whose weights are the largest that stayed in 32-bit floats: its name, and its operator in parentheses.
+/// The largest weight that stayed in 32-bit floats: the name of its node, and its operator in parentheses.
 pub(super) fn largest_in_floats(graph: &Graph) -> Option<String> {
     let floats_of = |node: &Node| -> usize {
         let tensors = node.reads().filter_map(|read| graph.constant_of(read));
@@ -75,10 +77,10 @@ pub(super) fn largest_in_floats(graph: &Graph) -> Option<String> {
     (floats_of(largest) > 0).then(|| format!("“{name}” ({operator})"))
 }
 
-/// Quantizes a model, or takes what was made of the same model and frames before from the project's cache.
+/// Quantizes a model, or takes the result for the same model and frames from the project's cache.
 ///
 /// # Errors
-/// [`ExportError::Uncalibrated`] when the run has no training frames any more.
+/// [`ExportError::Uncalibrated`] when the run's training frames are gone.
 pub(super) fn quantized(
     project: &Project,
     run: &Run,
@@ -112,7 +114,7 @@ pub(super) fn quantized(
     found.open()
 }
 
-/// A quantized model as it is kept, in bytes: what is read again is what was written.
+/// A quantized model as bytes, as the cache keeps it.
 struct Found {
     onnx: Vec<u8>,
     tflite: Vec<u8>,
@@ -132,7 +134,7 @@ impl Found {
     }
 }
 
-/// Where a quantized model is kept: files in the project's cache, and a list of the frames that it was fitted on.
+/// Where a quantized model is cached: its files, and the list of the frames that it was fitted on.
 struct Kept {
     key: String,
 }
@@ -144,14 +146,14 @@ impl Kept {
         }
     }
 
-    /// Below the cache's folder.
+    /// Path of a file, relative to the cache's folder.
     fn path(&self, what: &str) -> PathBuf {
         Path::new("int8").join(format!("{}{what}", self.key))
     }
 
     fn read(&self, project: &Project) -> Option<Found> {
         let read = |what| project.kept_in_cache(self.path(what));
-        // Written last: with it all are there.
+        // Written last: where it exists, the other files do too.
         let search = read(".json")?;
         let other = files::exists(project.cache_dir().join(self.path("-other.onnx")));
         Some(Found {

@@ -1,24 +1,24 @@
-//! Ranges of values, from what was seen of them.
+//! Quantization ranges of values, computed from their histograms.
 
 use crate::graph::passes::quantize::Range;
 
 /// Bins of a histogram.
 pub(super) const BINS: usize = 2048;
 
-/// How a range is taken from what was seen.
+/// How a range is computed from a histogram.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Rule {
-    /// Without the outermost values: this part of all is kept on each side.
+    /// Without the outermost values: each end is cut off so that this part of all values is kept, 0..=1.
     Part(f64),
-    /// That with the least squared error, of rounding and of cutting off.
+    /// The range with the least squared error of rounding and clipping.
     SquaredError,
 }
 
-/// How often values fell where, between the smallest and the largest.
+/// A histogram of values between their minimum and maximum.
 #[derive(Debug, Clone)]
 pub(super) struct Histogram {
     pub range: Range,
-    /// [`BINS`] of equal width.
+    /// [`BINS`] counts for bins of equal width.
     pub counts: Vec<u64>,
 }
 
@@ -34,11 +34,11 @@ impl Histogram {
         f64::from(self.range.max - self.range.min) / BINS as f64
     }
 
-    /// Counts values, every `step`-th one.
+    /// Counts every `step`-th value.
     pub fn count(&mut self, values: &[f32], step: usize) {
         let scale = BINS as f32 / (self.range.max - self.range.min).max(f32::MIN_POSITIVE);
         for value in values.iter().step_by(step) {
-            // Negative numbers become 0.
+            // A conversion from float to `usize` saturates: below the range is bin 0.
             let bin = ((value - self.range.min) * scale) as usize;
             if let Some(count) = self.counts.get_mut(bin.min(BINS - 1)) {
                 *count += 1;
@@ -103,7 +103,7 @@ impl Histogram {
         best.1
     }
 
-    /// The sum of squared errors with that range.
+    /// The sum of squared errors when values are quantized to that range.
     fn error(&self, range: Range) -> f64 {
         let affine = range.affine();
         let scale = f64::from(affine.scale);
@@ -115,7 +115,7 @@ impl Histogram {
             let each = if value < min || value > max {
                 (value - value.clamp(min, max)).powi(2)
             } else if value.abs() < self.width() {
-                // Zero is exact, and an activation leaves many.
+                // Zero has no rounding error, and activations give many zeros.
                 0.0
             } else {
                 scale * scale / 12.0
@@ -154,7 +154,7 @@ mod tests {
         let histogram = histogram();
         let max = |rule| histogram.by(rule).max;
         assert!((max(Rule::Part(1.0)) - 10.0).abs() < 0.01);
-        // One in ten thousand may go: fewer than there are at 10.
+        // One value in ten thousand may be cut off, fewer than there are at 10.
         assert!((max(Rule::Part(0.9999)) - 10.0).abs() < 0.01);
         assert!((max(Rule::Part(0.998)) - 1.0).abs() < 0.02);
         let min = histogram.by(Rule::Part(0.99)).min;
@@ -164,7 +164,8 @@ mod tests {
     #[test]
     fn the_least_squared_error_weighs_rounding_against_cutting_off() {
         let max = histogram().by(Rule::SquaredError).max;
-        // By hand: cutting c off costs 1e-3 · c², rounding (10 - c)² / 255² / 12; together least near c = 0.013.
+        // By hand: clipping c off costs 1e-3 · c², rounding (10 - c)² / 255² / 12; their sum is smallest near c =
+        // 0.013.
         assert!(max > 9.6, "{max}");
         let mut rare = Histogram::new(Range {
             min: 0.0,

@@ -1,11 +1,12 @@
-//! Rounding a layer's weights for what it reads, instead of each number for itself.
+//! Rounds a layer's weights jointly, for the inputs that they meet, instead of each to the nearest integer.
 
 use crate::graph::passes::quantize::Integers;
 
-/// How strongly inputs that never vary hold a weight near its number: a part of the mean variance.
+/// Added to the diagonal of the covariance, as a part of the mean variance: keeps a weight near its value where its
+/// input never varies.
 const DAMPING: f32 = 0.01;
 
-/// What weights lose as integers with a scale for each of `M` channels, `[M, K]`.
+/// The rounding errors of weights `[M, K]` with one scale for each of the `M` channels.
 pub(super) fn differences(weights: &[f32], integers: &Integers) -> Vec<f32> {
     let Integers { values, scales } = integers;
     let each = weights.len() / scales.len().max(1);
@@ -18,10 +19,11 @@ pub(super) fn differences(weights: &[f32], integers: &Integers) -> Vec<f32> {
     differences.collect()
 }
 
-/// Moves the integers of weights `[M, K]` so that the layer's result varies least from the real one: the least
-/// `dᵀ·V·d` for each channel, where `d` is the difference of its weights and `V` `[K, K]` the covariance of its inputs. Each
-/// integer in turn is moved to the minimum given all others (coordinate descent: Behdin et al. 2023,
-/// arXiv:2309.01885). A constant difference is the bias's to correct. `slopes` is the product of [`differences`] and `V`.
+/// Changes the rounded weights `[M, K]` so that the layer's output has the least variance of error: it minimises
+/// `dᵀ·V·d` for each channel, where `d` are the rounding errors of its weights and `V` `[K, K]` is the covariance of
+/// its inputs. Each integer in turn is set to the best value given the others (coordinate descent: Behdin et al. 2023,
+/// arXiv:2309.01885). A constant error is left to the bias correction. `slopes` is the product of [`differences`] and
+/// `V`.
 pub(super) fn descend(
     weights: &[f32],
     integers: &mut Integers,
@@ -41,7 +43,7 @@ pub(super) fn descend(
         if *scale <= 0.0 {
             continue;
         }
-        // V·d, kept true as d changes.
+        // V·d, updated as d changes.
         for ((weight, integer), gradient) in row.iter().zip(&*integers).zip(&mut *gradient) {
             *gradient += damping * (weight - f32::from(*integer) * *scale);
         }
@@ -89,7 +91,7 @@ mod tests {
 
     #[test]
     fn errors_that_inputs_share_cancel() {
-        // Two inputs that vary together: both weights at 0.4 steps round to 0, one of them must become 1.
+        // Two inputs that vary together: two weights of 0.4 steps both round to 0, but one of them must become 1.
         let covariance = [1.0, 0.99, 0.99, 1.0];
         let mut integers = Integers {
             values: vec![0, 0],
@@ -97,21 +99,21 @@ mod tests {
         };
         descend(&[0.4, 0.4], &mut integers, &covariance);
         assert_eq!(integers.values, [1, 0]);
-        // Inputs that have nothing to do with each other: the nearest is best.
+        // Uncorrelated inputs: rounding to the nearest is best.
         let mut apart = Integers {
             values: vec![0, 0],
             scales: vec![1.0],
         };
         descend(&[0.4, 0.4], &mut apart, &[1.0, 0.0, 0.0, 1.0]);
         assert_eq!(apart.values, [0, 0]);
-        // Channels by themselves.
+        // Channels are independent.
         let mut channels = Integers {
             values: vec![0; 4],
             scales: vec![1.0, 0.5],
         };
         descend(&[0.4, 0.4, 0.2, 0.2], &mut channels, &covariance);
         assert_eq!(channels.values, [1, 0, 1, 0]);
-        // Never out of range.
+        // Integers stay within the range of int8.
         let mut edge = Integers {
             values: vec![127, 0],
             scales: vec![1.0],

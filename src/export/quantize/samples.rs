@@ -1,9 +1,9 @@
-//! What layers read: its mean, and how the numbers that meet in a sum vary together.
+//! Statistics of the inputs of layers: their mean, and the covariance of the values under a kernel.
 //!
-//! The mean is that of feature maps, pooled in the graph, of large ones on a lattice of their pixels: weights that are rounded
-//! together leave to the bias what is lost of it. For the covariances a few places of each frame are enough, for neighbours say much the same; they are spread over
-//! the whole map, so that its border, where padding counts, has the share that it has. What is read there leaves the graph, and is
-//! multiplied when all frames are there.
+//! The mean is taken over feature maps by pooling them in the graph; large maps are subsampled. It corrects the bias
+//! of layers whose weights are rounded together. For the covariances a few places of each frame are enough, because
+//! neighbouring places are similar. They are spread over the whole map, so that its border, where inputs are padding,
+//! has its natural share. The values at these places leave the graph and are multiplied once all frames have been run.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -18,25 +18,26 @@ use super::super::ExportError;
 use super::batches::AT_ONCE;
 use super::measure::missing;
 
-/// Layers that read more numbers at a time are rounded to the nearest: the covariance would take too long.
+/// Layers with more inputs per output are rounded to the nearest: their covariance would take too long.
 const MOST_INPUTS: usize = 1536;
-/// Places of each frame that count in a covariance, and how many numbers are kept of all of them.
+/// Places sampled from each frame for a covariance, and the most values kept for all layers and frames.
 const PLACES: usize = 9;
 const MOST_NUMBERS: usize = 100_000_000;
-/// Of longer maps the rows and columns are thinned, to at least this many.
+/// Rows and columns of larger maps are subsampled, to at least this many.
 const LATTICE: usize = 18;
 
-/// Mean and covariance of what a layer reads.
+/// Mean and covariance of a layer's inputs.
 #[derive(Clone)]
 pub(super) struct Moments {
-    /// For each number under a kernel; of grouped convolutions, and of kernels that are too large, for each channel.
+    /// The mean of each value under the kernel; for grouped convolutions and kernels that are too large, of each
+    /// channel.
     pub mean: Vec<f32>,
-    /// Of all pairs of numbers under a kernel, where it was measured.
+    /// The covariance of all pairs of values under the kernel, row by row, if it was measured.
     pub covariance: Option<Vec<f32>>,
 }
 
 impl Moments {
-    /// Multiplies what is read by a factor for each place of the mean.
+    /// Scales the statistics as if each input, by its index in the mean, were multiplied by `factor`.
     pub fn scale(&mut self, factor: impl Fn(usize) -> f32) {
         let factors: Vec<f32> = (0..self.mean.len()).map(factor).collect();
         for (mean, factor) in self.mean.iter_mut().zip(&factors) {
@@ -54,25 +55,25 @@ impl Moments {
     }
 }
 
-/// What is seen of the layers of a network, frame by frame.
+/// Statistics collected from the inputs of a network's layers, batch by batch.
 pub(super) struct Reads {
     layers: Vec<Read>,
     frames: usize,
 }
 
-/// What is seen of a layer.
+/// Statistics collected from one layer's inputs.
 struct Read {
     weight: ValueId,
-    /// Sums over frames of the mean of each channel.
+    /// For each channel, the sum over frames of its mean.
     sums: Option<Vec<f64>>,
-    /// What was read at the places, `[rows, inputs]`.
+    /// Inputs at the sampled places, `[rows, inputs]`.
     rows: Option<Vec<f32>>,
     inputs: usize,
 }
 
 impl Reads {
-    /// Makes values of a graph that holds the network at `joined` for what is to be seen, in the order in which
-    /// [`Reads::add`] takes them.
+    /// Adds outputs that collect the statistics to a graph that contains the network; `joined` maps a value of the
+    /// network to that graph. The outputs are in the order in which [`Reads::add`] takes them.
     pub fn of(
         prepared: &Prepared,
         graph: &mut Graph,
@@ -96,7 +97,7 @@ impl Reads {
                 let x = if kernel == 1 { thinned } else { x };
                 rows(graph, prepared, layer, x, places)
             });
-            // Under a larger kernel not all numbers are alike: at the border of the image some are padding.
+            // Under a larger kernel the taps have different means, because some read padding at the border.
             let mean = (kernel == 1 || rows.is_none()).then(|| mean(graph, thinned));
             outputs.extend(mean);
             outputs.extend(rows);
@@ -114,7 +115,7 @@ impl Reads {
         (all, outputs)
     }
 
-    /// Adds what was seen of some frames.
+    /// Adds the outputs of a batch.
     pub fn add(&mut self, seen: &mut impl Iterator<Item = Tensor>) -> Result<(), ExportError> {
         for read in &mut self.layers {
             if let Some(sums) = &mut read.sums {
@@ -129,7 +130,7 @@ impl Reads {
                 let more = seen.next().ok_or_else(missing)?;
                 let more = more.f32()?;
                 if rows.is_empty() {
-                    // The first batch is no smaller than the others.
+                    // No later batch is larger than the first.
                     rows.reserve_exact(more.len() * self.frames.div_ceil(AT_ONCE));
                 }
                 rows.extend_from_slice(more);
@@ -138,7 +139,7 @@ impl Reads {
         Ok(())
     }
 
-    /// Means and covariances, by the weights of the layers.
+    /// Means and covariances, by the weight of the layer.
     pub fn moments(self, work: &Work) -> Result<HashMap<ValueId, Moments>, ExportError> {
         let product = product();
         let mut all = HashMap::new();
@@ -195,7 +196,7 @@ impl Read {
             }
         }
         let mean: Vec<f32> = sums.iter().map(|sum| (sum / count as f64) as f32).collect();
-        // The product becomes the covariance.
+        // Dividing both factors by √count makes the product the covariance.
         let part = (count as f32).sqrt();
         for row in rows.chunks_exact_mut(inputs) {
             for (value, mean) in row.iter_mut().zip(&mean) {
@@ -215,7 +216,7 @@ impl Read {
     }
 }
 
-/// A graph that multiplies rows `x` `[N, K]` to `covariance` `[K, K]`.
+/// A graph that computes `covariance` = xᵀ·x `[K, K]` from rows `x` `[N, K]`.
 fn product() -> Vec<u8> {
     let mut graph = Graph::new("covariance");
     let shape = ["N", "K"].map(Dim::from);
@@ -225,7 +226,7 @@ fn product() -> Vec<u8> {
     graph.to_onnx()
 }
 
-/// How many numbers meet in a sum of a layer whose weights can be rounded together.
+/// How many values are summed for one output of a layer whose weights can be rounded together.
 fn inputs(prepared: &Prepared, layer: &Layer) -> Option<usize> {
     let weight = prepared.graph.lens(layer.weight)?;
     let node = prepared.graph.producer(layer.output)?;
@@ -234,13 +235,13 @@ fn inputs(prepared: &Prepared, layer: &Layer) -> Option<usize> {
     (layer.axis == 0 && !grouped && inputs <= MOST_INPUTS).then_some(inputs)
 }
 
-/// The taps of a layer's kernel.
+/// The number of taps of a layer's kernel.
 fn kernel(prepared: &Prepared, layer: &Layer) -> Option<usize> {
     let weight = prepared.graph.lens(layer.weight)?;
     Some(weight.get(2..)?.iter().product())
 }
 
-/// Channels, height and width of feature maps.
+/// Channels, height and width of a feature map.
 fn lens(graph: &Graph, x: ValueId) -> Option<[usize; 3]> {
     let [_, lens @ ..] = graph.shape(x)? else {
         return None;
@@ -249,9 +250,9 @@ fn lens(graph: &Graph, x: ValueId) -> Option<[usize; 3]> {
     lens.try_into().ok()
 }
 
-/// A lattice of the pixels of a large map: every so many rows and columns, an odd number, because what networks make of
-/// steps of two looks different in every second row. A pool of single pixels is what ONNX Runtime does in the layout that it
-/// keeps maps in; taken from another layout, all of a map would be moved for it.
+/// Subsamples a large map: every n-th row and column, with n odd, because the rows of maps made with stride 2
+/// alternate systematically. It is done with a 1×1 pool, which ONNX Runtime computes in the layout that it keeps maps
+/// in; a slice would convert the whole map.
 fn thinned(graph: &mut Graph, x: ValueId) -> ValueId {
     let Some([_, height, width]) = lens(graph, x) else {
         return x;
@@ -281,7 +282,7 @@ fn mean(graph: &mut Graph, x: ValueId) -> ValueId {
     graph.reduce_sum(pooled, &[0, 2, 3], false)
 }
 
-/// What a layer reads at so many places of each frame, `[N · places, inputs]`.
+/// The values under a layer's kernel at `places` places of each frame, `[N · places, inputs]`.
 fn rows(
     graph: &mut Graph,
     prepared: &Prepared,
@@ -335,7 +336,7 @@ fn rows(
     Some(graph.reshape(by_place, &[-1, int(maps * rows * columns)]))
 }
 
-/// Places spread evenly over an area, in the order of Roberts's additive sequence; all of a small one.
+/// `count` places spread evenly over an area, by Roberts's additive recurrence; all places of a smaller area.
 fn spread(count: usize, rows: usize, columns: usize) -> Vec<[usize; 2]> {
     let count = count.min(rows * columns);
     let mut places = Vec::new();
@@ -371,7 +372,7 @@ mod tests {
             let count = quarter.count();
             assert!((3..=5).contains(&count), "{count}");
         }
-        // All of a small area, each once.
+        // A small area: each place once.
         let mut all = spread(9, 2, 3);
         all.sort_unstable();
         assert_eq!(all, [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]);
@@ -394,7 +395,7 @@ mod tests {
         }
     }
 
-    /// What is read at a place, times a channel's weights, is what the layer gives there.
+    /// The sampled inputs, multiplied by a channel's weights, give the layer's output at that place.
     #[test]
     fn rows_are_what_layers_multiply() {
         let prepared = prepare(&small_model().graph, [127.0; 3], [128.0; 3]).unwrap();

@@ -1,5 +1,5 @@
-//! The search: the cheapest recipe that is usually good enough first; where it is not, one step after the other, each taken
-//! only if it wins on frames that it was not fitted on.
+//! The search for an int8 model: the cheapest recipe, which is usually good enough, is tried first. Where it is not,
+//! further steps are tried one by one, and each is kept only if it is better on frames that it was not fitted on.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,68 +23,70 @@ use super::ranges::Rule;
 use super::tally::Tally;
 use super::{Found, IMAGE};
 
-/// How an int8 model was found: what was tried, and what it did on frames that nothing was fitted on. Test frames were
-/// not among them.
+/// How an int8 model was found: which candidates were tried, and how they did on frames that nothing was fitted on. No
+/// test frames were used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Search {
-    /// Training frames that ranges, weights, biases and the head were fitted on.
+    /// How many training frames ranges, weights, biases and the head were fitted on.
     pub fitted_on: u64,
-    /// Validation frames, and training frames that nothing was fitted on, that candidates were compared on.
+    /// How many frames candidates were compared on: validation frames, and training frames that nothing was fitted on.
     pub compared_on: u64,
-    /// Top-1 accuracy of the run on those, 0..=1.
+    /// Top-1 accuracy of the run on the latter, 0..=1.
     pub run_top1: f64,
-    /// In the order in which they were tried. The first is the only one where it [is good enough](Candidate::is_good_enough).
+    /// In the order in which they were tried. There is only one if the first [is good
+    /// enough](Candidate::is_good_enough).
     pub candidates: Vec<Candidate>,
 }
 
 /// A model that was tried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// What it has beside what was taken before.
+    /// What distinguishes it from the candidate taken before.
     pub name: String,
-    /// The size of its ONNX file, without labels and other texts.
+    /// The size of its ONNX file in bytes, without labels and other metadata.
     pub bytes: u64,
     /// Its top-1 accuracy, 0..=1.
     pub top1: f64,
     /// Part of the frames with the same top-1 as the run, 0..=1.
     pub agreement: f64,
-    /// The mean Kullback-Leibler divergence of its probabilities from the run's, nats. The least one wins: flips of a few
-    /// hundred frames are too few to choose by.
+    /// The mean Kullback-Leibler divergence of its probabilities from the run's, in nats. The candidate with the
+    /// smallest one wins: in a few hundred frames too few answers change to choose by them.
     pub divergence: f64,
-    /// How many values in it stay real numbers. Models with as many have the same operators, so that an image takes them the
-    /// same time.
+    /// How many of its values stay floats. Candidates with the same number have the same operators, hence the same
+    /// latency.
     #[serde(default)]
     pub real_values: u64,
-    /// How long an image takes it beside the model in fp32, on one thread, where that was measured.
+    /// Its latency divided by that of the fp32 model, on one thread, if it was measured.
     pub latency_ratio: Option<f64>,
-    /// Whether it was taken; later ones build on it, and the last one that was taken is the model.
+    /// Whether it was taken. Later candidates build on it; the last one taken is the model.
     pub taken: bool,
 }
 
-/// Up to this divergence (nats) a model is good enough: its probabilities are then off by less than 4 percentage points
-/// (the mean total variation distance is at most √(d/2), by Pinsker's inequality), which changes answers only where two classes
-/// are nearly as likely. Rounding to the nearest leaves 0.01 to 0.05.
+/// Up to this divergence, in nats, a model is good enough: its probabilities then differ by less than 4 percentage
+/// points (the mean total variation distance is at most √(d/2), by Pinsker's inequality), which changes answers only
+/// where two classes are almost equally likely. Rounding to the nearest gives 0.01 to 0.05.
 pub(super) const GOOD_DIVERGENCE: f64 = 0.003;
-/// As many answers must stay for it: no more than a guard against a few frames that come out wholly different. Of 64 frames
-/// two change by chance where 1.5 % of all do.
+/// The agreement that a good enough model must also have, 0..=1: a safeguard against a few frames with wholly
+/// different answers. It is low because of chance: where 1.5 % of all answers change, two of 64 frames do.
 pub(super) const GOOD_AGREEMENT: f64 = 0.95;
 
 impl Candidate {
-    /// Whether nothing else needs to be tried: it is very near to the run on the frames that nothing was fitted on.
+    /// Whether no further candidates are needed, because this one is close enough to the run on the frames that
+    /// nothing was fitted on.
     #[must_use]
     pub fn is_good_enough(&self) -> bool {
         self.divergence <= GOOD_DIVERGENCE && self.agreement >= GOOD_AGREEMENT
     }
 }
 
-/// A step must make the divergence smaller by this part to be taken.
+/// A candidate is taken if it reduces the divergence by at least this part.
 const GAIN: f64 = 0.01;
-/// One that costs size and time, by this part.
+/// The same for a candidate that costs size and time.
 const COSTLY_GAIN: f64 = 0.1;
-/// By how much channels are scaled at most: at first, and where that is not enough.
+/// The largest factor by which channels are scaled: at first, and where that is not enough.
 const SCALED: f32 = 4.0;
 const SCALED_MORE: f32 = 16.0;
-/// How strongly a fitted head is held where it was.
+/// How strongly a fitted head is pulled towards the original one.
 const PULLS: [f64; 2] = [1.0, 0.1];
 
 struct Searcher<'a> {
@@ -94,7 +96,7 @@ struct Searcher<'a> {
     search: Search,
     best: f64,
     state: State,
-    /// What has other operators than the model that is found.
+    /// The model with other layers in floats than the one found.
     other: Option<State>,
 }
 
@@ -131,7 +133,7 @@ pub(super) fn search(
     searcher.weights(&state, &measured, SCALED)?;
     let first = searcher.search.candidates.first();
     if !first.is_some_and(Candidate::is_good_enough) {
-        // What others do, as the measure of the rest.
+        // The usual method, as a baseline.
         searcher.offer("nearest, min-max", state.clone(), GAIN)?;
         searcher.biases(state.clone(), &measured)?;
         searcher.weights(&state, &measured, SCALED_MORE)?;
@@ -143,7 +145,7 @@ pub(super) fn search(
 }
 
 impl Searcher<'_> {
-    /// Tries a candidate, and takes it if it makes the divergence smaller by the part `gain`.
+    /// Tries a candidate, and takes it if it reduces the divergence by at least the part `gain`, 0..=1.
     fn offer(&mut self, name: &str, state: State, gain: f64) -> Result<bool, ExportError> {
         let (candidate, divergence) = self.compared(name, &state)?;
         let taken = divergence < self.best * (1.0 - gain) || self.search.candidates.is_empty();
@@ -157,7 +159,7 @@ impl Searcher<'_> {
         Ok(taken)
     }
 
-    /// Tries candidates and takes the best of them, if it makes the divergence smaller by the part `gain`.
+    /// Tries candidates, and takes the best of them if it reduces the divergence by at least the part `gain`, 0..=1.
     fn offer_best(
         &mut self,
         candidates: Vec<(String, State)>,
@@ -183,7 +185,7 @@ impl Searcher<'_> {
         Ok(())
     }
 
-    /// Compares a candidate with the run. The first one is compared on half of the frames only where that leaves no doubt.
+    /// Compares a candidate with the run. For the first one, half of the frames are enough if they leave no doubt.
     fn compared(&mut self, name: &str, state: &State) -> Result<(Candidate, f64), ExportError> {
         let graph = quantize(&state.prepared, &state.how, IMAGE)?;
         let frames = &self.frames.compare;
@@ -213,7 +215,7 @@ impl Searcher<'_> {
             latency_ratio: None,
             taken: false,
         };
-        // What is no number loses against everything.
+        // NaN and infinity lose against every number.
         let divergence = if divergence.is_finite() {
             divergence
         } else {
@@ -246,7 +248,7 @@ impl Searcher<'_> {
         )
     }
 
-    /// `b += (W - Wq) · E[x]`, with weights rounded to the nearest.
+    /// Corrects biases, `b += (W - Wq) · E[x]`, with weights rounded to the nearest.
     fn biases(&mut self, mut state: State, measured: &Measured) -> Result<(), ExportError> {
         for layer in state.prepared.layers() {
             correct_bias(&mut state, &layer, measured)?;
@@ -254,8 +256,8 @@ impl Searcher<'_> {
         self.offer("bias corrected", state, GAIN).map(drop)
     }
 
-    /// Weights rounded for what their layers read, with the bias that belongs to them, in the network with its channels
-    /// scaled alike, by up to the factor `most`.
+    /// Scales channels by a factor of at most `most`, rounds the weights of each layer together and corrects the
+    /// biases.
     fn weights(
         &mut self,
         start: &State,
@@ -282,7 +284,7 @@ impl Searcher<'_> {
         self.offer(&name, state, GAIN).map(drop)
     }
 
-    /// Ranges without the outermost values.
+    /// Ranges without outliers.
     fn ranges(&mut self) -> Result<(), ExportError> {
         let State { prepared, how } = &self.state;
         let frames = self.frames;
@@ -294,7 +296,7 @@ impl Searcher<'_> {
         .map(|(name, rule)| {
             let mut state = self.state.clone();
             for (value, histogram) in &seen {
-                // Logits are few, and their extremes are the answers.
+                // Logits are few, and their extremes decide the answers.
                 if !self.is_after(*value, self.model.features) {
                     state.how.ranges.insert(*value, histogram.by(rule));
                 }
@@ -310,7 +312,7 @@ impl Searcher<'_> {
         place(value) > place(earlier)
     }
 
-    /// The head's last layer, fitted to what the integers give it to read.
+    /// Fits the head's last layer to its inputs in the quantized network.
     fn head(&mut self, measured: &Measured) -> Result<(), ExportError> {
         let graph = &self.state.prepared.graph;
         let (Some(weight), Some(bias)) = (graph.find(HEAD_WEIGHT), graph.find(HEAD_BIAS)) else {
@@ -336,12 +338,12 @@ impl Searcher<'_> {
                     *range = range.union(Range { min, max });
                 }
             }
-            candidates.push((format!("head fitted anew, pull {pull}"), state));
+            candidates.push((format!("head fitted again, pull {pull}"), state));
         }
         self.offer_best(candidates, GAIN)
     }
 
-    /// What the integers give the head's last layer to read, for the frames that are fitted on.
+    /// Inputs of the head's last layer in the quantized network, on the frames that are fitted on.
     fn features(&self) -> Result<Vec<f32>, ExportError> {
         let State { prepared, how } = &self.state;
         let graph = quantize(prepared, how, IMAGE)?;
@@ -366,12 +368,12 @@ impl Searcher<'_> {
         Ok(all)
     }
 
-    /// Layers that stay in real numbers, where that pays.
+    /// Keeps the pool and the head in floats, if that pays.
     fn real_layers(&mut self) -> Result<(), ExportError> {
         let graph = &self.state.prepared.graph;
         let mut end = self.state.clone();
         let bottleneck = self.model.bottleneck;
-        // The mean over all pixels, and all behind it.
+        // The mean over all pixels and everything after it.
         for node in graph.nodes() {
             let is_pool = matches!(node.op, crate::graph::Op::GlobalPool(_));
             if let Some(output) = node.output()
@@ -408,7 +410,7 @@ impl Searcher<'_> {
     }
 }
 
-/// The value of a quantized graph that is the one called `name` in the network, in real numbers.
+/// The fp32 value in a quantized graph that corresponds to the value called `name` in the network.
 pub(in crate::export) fn read_value(graph: &Graph, name: &str) -> Result<ValueId, ExportError> {
     let read = graph.find(&format!("{name}/read"));
     match read {
@@ -429,7 +431,7 @@ mod tests {
 
     const SIDE: usize = 96;
 
-    /// Frames of noise, with what the small model says of them, where `run` is so; else with another answer.
+    /// Frames of noise, labelled with the answer of the small model if `run` is set, otherwise with another answer.
     fn frames(model: &Model, run: bool) -> Vec<Frame> {
         let prepared = prepare(&model.graph, [127.0; 3], [128.0; 3]).unwrap();
         let (graph, _) = prepared.from_pixels(IMAGE).unwrap();
@@ -474,13 +476,13 @@ mod tests {
         assert_eq!(found.search.compared_on, 6);
     }
 
-    /// A run that says something else than its own network: nothing comes near it.
+    /// A run that disagrees with its own network: no candidate comes near it.
     #[test]
     fn what_is_not_good_enough_is_searched_on() {
         searched_on(&small_model());
     }
 
-    /// The last layer is fitted to what the hidden one gives it.
+    /// The last layer is fitted to the outputs of the hidden one.
     #[test]
     fn a_hidden_layer_is_searched_with() {
         let model = hidden_model();
@@ -492,7 +494,7 @@ mod tests {
         let least = candidates().map(|known| known.divergence);
         let least = least.fold(f64::INFINITY, f64::min);
         let mut fitted = candidates().filter(|known| known.name.starts_with("head fitted"));
-        // One that was fitted to anything else would be far off.
+        // Fitted to other inputs it would be far off.
         let near = |known: &Candidate| known.divergence < 1.05 * least;
         assert!(fitted.any(near), "{:?}", found.search.candidates);
     }
@@ -504,7 +506,7 @@ mod tests {
         assert!(candidates[0].taken && !candidates[0].is_good_enough());
         assert_eq!(found.search.compared_on, 12);
         assert!(found.other.is_some());
-        // What was taken later is better.
+        // Each one taken is better than the one before.
         let taken = candidates.iter().filter(|known| known.taken);
         let divergences: Vec<f64> = taken.map(|known| known.divergence).collect();
         assert!(divergences.windows(2).all(|pair| pair[1] < pair[0]));

@@ -1,15 +1,15 @@
-//! What candidates are compared by: their divergence from the run, and their answers.
+//! What candidates are compared by: divergence from the run, and agreement of answers.
 
 use crate::evaluate::arg_max;
 
 use super::frames::Frame;
 use super::search::{GOOD_AGREEMENT, GOOD_DIVERGENCE};
 
-/// What a candidate did on frames, beside the run.
+/// The results of a candidate on frames, beside those of the run.
 #[derive(Default)]
 pub(super) struct Tally {
     pub frames: u64,
-    /// Divergences of all frames, and their squares.
+    /// Sum of the divergences of all frames, and of their squares.
     sum: f64,
     squares: f64,
     pub same: u64,
@@ -33,18 +33,18 @@ impl Tally {
         self.sum / self.frames.max(1) as f64
     }
 
-    /// Whether more frames would hardly say that [it is not good enough](super::Candidate::is_good_enough): its divergence is by two standard
-    /// errors of the mean less than it may be.
+    /// Whether more frames would hardly change that [it is good enough](super::Candidate::is_good_enough): its
+    /// divergence is below the limit by two standard errors of the mean.
     pub fn is_surely_good(&self) -> bool {
         let count = self.frames as f64;
         let variance = (self.squares - count * self.mean().powi(2)) / (count - 1.0);
-        // Of equal ones rounding may leave less than nothing.
+        // With equal divergences, rounding errors can make the variance negative.
         let at_most = self.mean() + 2.0 * (variance.max(0.0) / count).sqrt();
         self.frames > 1 && at_most <= GOOD_DIVERGENCE && self.same as f64 >= GOOD_AGREEMENT * count
     }
 }
 
-/// How far probabilities are from the wanted ones: Kullback-Leibler, nats.
+/// Kullback-Leibler divergence of `found` from `wanted`, in nats.
 fn divergence(wanted: &[f32], found: &[f32]) -> f64 {
     let pairs = wanted.iter().zip(found).map(|(p, q)| {
         let (p, q) = (f64::from(*p), f64::from(*q));

@@ -1,10 +1,10 @@
-//! The ZIP archive appended to a model: one uncompressed file; readers find the archive from the end of the whole file.
+//! The ZIP archive of one uncompressed file that is appended to a model. Readers find it from the end of the file.
 
-/// The date of every file: 1 January 1980, the first one that ZIP has, so that the same labels give the same bytes.
+/// The date of the file: 1 January 1980, the earliest in ZIP, so that equal labels give equal bytes.
 const DATE: u16 = (1 << 5) | 1;
-/// Version 2.0, the first with all that is used here.
+/// Version 2.0 of ZIP, the first with all features used here.
 const VERSION: u16 = 20;
-/// Names are UTF-8.
+/// The flag for names in UTF-8.
 const FLAGS: u16 = 1 << 11;
 const LOCAL: u32 = 0x0403_4b50;
 const CENTRAL: u32 = 0x0201_4b50;
@@ -14,12 +14,13 @@ const END_LEN: usize = 22;
 const CENTRAL_LEN: usize = 46;
 const LOCAL_LEN: usize = 30;
 
-/// An archive of one file, to be appended to `before` bytes.
+/// An archive of one file, to be appended after `before` bytes.
 pub(super) fn archive(before: usize, name: &str, contents: &[u8]) -> Vec<u8> {
     let number = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
     let name_len = u16::try_from(name.len()).unwrap_or(u16::MAX);
     let mut bytes = Vec::new();
-    // The fields that both headers of the file share, from the flags to the length of the name and of an empty extra field.
+    // The fields common to both headers of the file, from the flags to the lengths of the name and of an empty extra
+    // field.
     let mut common = Vec::new();
     for half in [FLAGS, 0, 0, DATE] {
         common.extend(half.to_le_bytes());
@@ -41,7 +42,7 @@ pub(super) fn archive(before: usize, name: &str, contents: &[u8]) -> Vec<u8> {
     bytes.extend(VERSION.to_le_bytes());
     bytes.extend(VERSION.to_le_bytes());
     bytes.extend(&common);
-    // No comment, the first disk, no attributes.
+    // No comment, disk 0, no attributes.
     bytes.extend([0; 10]);
     bytes.extend(number(before).to_le_bytes());
     bytes.extend(name.as_bytes());
@@ -56,14 +57,14 @@ pub(super) fn archive(before: usize, name: &str, contents: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The contents of the stored file `name` in the archive at the end of `bytes`. `None` when there is no such file, or it
-/// is compressed or damaged.
+/// The contents of the file `name` in the archive at the end of `bytes`. `None` if it is missing, compressed or
+/// damaged.
 pub(super) fn find<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let signature = END.to_le_bytes();
     let first = bytes.len().saturating_sub(END_LEN + usize::from(u16::MAX));
     let tail = bytes.get(first..)?;
     let end = first + tail.windows(4).rposition(|window| window == signature)?;
-    // The whole record, and the comment that it says it has.
+    // The record must be complete, including a comment of the declared length.
     if half(bytes, end + END_LEN - 2)? != bytes.len() - end - END_LEN {
         return None;
     }

@@ -1,7 +1,7 @@
-//! Whether a model file computes in integers: what its tables say of each operator, whoever wrote them.
+//! Checks that a model file computes in integers, by the types of each operator in its tables, whoever wrote it.
 //!
-//! A model that is called int8 and holds layers of real numbers is as slow and as large as it was, and chips for
-//! integers do not run it. Nothing in its name or its input tells.
+//! A model that is called int8 but has float layers is slow and large, and accelerators for integers cannot run it.
+//! Neither its name nor its input shows that.
 
 use super::TfliteError;
 use super::read::{lens, open, places, unreadable};
@@ -9,10 +9,10 @@ use super::schema::tflite as fb;
 
 use fb::{BuiltinOperator as Code, TensorType as Type};
 
-/// How many operators there are in a file that computes in integers.
+/// The number of operators in a file that computes in integers.
 ///
 /// # Errors
-/// [`TfliteError::NotIntegers`] names the first operator that does not, or whose scales kernels would not take.
+/// [`TfliteError::NotIntegers`] names the first float operator, or one with scales that kernels reject.
 pub fn integers(bytes: &[u8]) -> Result<usize, TfliteError> {
     let model = open(bytes)?;
     let Some(graph) = model.subgraphs().filter(|all| all.len() == 1) else {
@@ -53,7 +53,7 @@ pub fn integers(bytes: &[u8]) -> Result<usize, TfliteError> {
         let kind_of = |place: i32| tensor(place).map(|tensor| tensor.type_());
         let first = kind_of(reads.first().copied().unwrap_or(-1))?;
         match code {
-            // Pixels become int8 and int8 bytes; only what leaves the model becomes real numbers.
+            // Pixels are converted to int8 and back to bytes; only outputs of the model are dequantized.
             Code::QUANTIZE => {
                 let is_pixels = first == Type::UINT8 && inputs.contains(&reads[0]);
                 let is_output = result.type_() == Type::UINT8 && outputs.contains(&made);
@@ -119,7 +119,7 @@ fn is_layer(code: Code) -> bool {
     )
 }
 
-/// Whether an operator's input is of axes, margins, shapes.
+/// Whether an input of an operator has axes, widths or shapes.
 fn takes_indices(code: Code, at: usize) -> bool {
     match code {
         Code::PAD
@@ -140,7 +140,7 @@ fn scales(tensor: fb::Tensor<'_>) -> Vec<f32> {
     scales.map(|all| all.iter().collect()).unwrap_or_default()
 }
 
-/// What is wrong with the scales of a layer's input, weights, bias and result.
+/// The fault in the scales of a layer's input, weights, bias and result, if there is one.
 fn layer(
     code: Code,
     [x, weights, bias, result]: [fb::Tensor<'_>; 4],
@@ -153,7 +153,7 @@ fn layer(
     let [of_result] = scales(result)[..] else {
         return Ok(Some("gives integers of several scales"));
     };
-    // XNNPACK's limit; a runtime that uses it does not load the file.
+    // A limit of XNNPACK: runtimes that use it would not load the file.
     if of_weights
         .iter()
         .any(|scale| scale * of_x / of_result >= 256.0)

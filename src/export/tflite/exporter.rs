@@ -1,4 +1,4 @@
-//! TensorFlow Lite among the formats.
+//! TensorFlow Lite as a format of exports.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::export::{ExportError, Language, Model, OnnxRunner};
 
 use super::{About, TfliteError, Weights, integers, read, write};
 
-/// The identifier of the format, and where it stands in a file.
+/// The identifier of the format, and its offset in a file.
 const MAGIC: (usize, &[u8]) = (4, b"TFL3");
 
 /// A kind of TensorFlow Lite model.
@@ -63,7 +63,7 @@ impl Exporter for Tflite {
     }
 
     fn input(&self, _: &Options) -> InputKind {
-        // Numbers by which somebody would have to normalise are numbers that somebody guesses.
+        // The model normalises itself, so that callers cannot get the parameters wrong.
         InputKind::Uint8Nhwc
     }
 
@@ -133,7 +133,7 @@ impl Exporter for Tflite {
             return Err(no_export(self.info.file, "there is no file of it".into()));
         };
         if self.weights == Weights::Int8 {
-            // What is on the disk counts: one layer of real numbers, and it is no model of integers.
+            // The file on disk is what is verified: with a single float layer it is no integer model.
             integers(&file.bytes).map_err(|error| no_export(&file.name, error.to_string()))?;
         }
         let read = read(&file.bytes).map_err(|error| no_export(&file.name, error.to_string()))?;
@@ -169,7 +169,7 @@ impl Exporter for Tflite {
 
     fn recognises(&self, file_name: &str, head: &[u8]) -> bool {
         let (at, magic) = MAGIC;
-        // By its name also what is none: reading it says so.
+        // By its name, even if the contents are wrong: reading it reports that.
         let is_called_so = Path::new(file_name)
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("tflite"));

@@ -1,14 +1,14 @@
-//! What a file says of its input, its output and itself, as `MediaPipe` and the Task Library read it.
+//! The metadata of a file for its input, output and model, as `MediaPipe` and the Task Library read it.
 
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 
 use super::schema::metadata as fb;
 use super::{About, LABELS};
 
-/// The oldest reader of metadata that understands all that is written here.
+/// The oldest version of the metadata parser that understands these metadata.
 const OLDEST_READER: &str = "1.0.0";
 
-/// The flatbuffer with the metadata of a model for images of the shape `[1, H, W, 3]`.
+/// The flatbuffer with the metadata of a model whose input has the shape `image`, `[1, H, W, 3]`.
 pub(super) fn metadata(about: &About, image: &[usize]) -> Vec<u8> {
     let mut fbb = FlatBufferBuilder::new();
     let input = input(&mut fbb, about, image);
@@ -63,8 +63,8 @@ fn input<'a>(
         content_properties: Some(properties.as_union_value()),
     };
     let content = fb::Content::create(fbb, &args);
-    // Bytes go in as they are: the model normalises, each channel by its own numbers, before anything is padded. Readers
-    // want to be told all the same.
+    // Inputs are plain bytes: the model normalises each channel itself, before any padding. Readers require these
+    // parameters anyway.
     let args = fb::NormalizationOptionsArgs {
         mean: Some(fbb.create_vector(&[0.0_f32])),
         std_: Some(fbb.create_vector(&[1.0_f32])),

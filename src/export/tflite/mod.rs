@@ -1,8 +1,8 @@
-//! TensorFlow Lite: a trained network as phones run it, with its labels and what to do with pixels inside the file.
+//! TensorFlow Lite: a trained network in the form that phones run, with labels and preprocessing in the file.
 //!
-//! The file is a flatbuffer ([`write()`]) whose metadata names the labels, which lie in a ZIP archive behind it, as
-//! `MediaPipe` and the Task Library look for them. [`read()`] makes a graph of a file's bytes again. It shares the schema
-//! with the writer and nothing else, so that what runs in ONNX Runtime for the proof is what the file says.
+//! The file is a flatbuffer ([`write()`]). Its metadata refers to the labels, which are in a ZIP archive appended to
+//! it, where `MediaPipe` and the Task Library expect them. [`read()`] converts a file back to a graph. It shares only
+//! the schema with the writer, so that the verification in ONNX Runtime tests the contents of the file.
 
 mod archive;
 mod check;
@@ -26,57 +26,58 @@ pub(super) use exporter::Tflite;
 pub use read::{read, read_graph};
 pub use write::write;
 
-/// The name under which a file carries its [`Recipe`] as JSON.
+/// The metadata entry with a file's [`Recipe`], as JSON.
 const RECIPE: &str = "salamander.recipe";
-/// The name of the labels' file in the archive.
+/// The name of the label file in the archive.
 const LABELS: &str = "labels.txt";
 
-/// How weights are stored.
+/// The type of the stored weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weights {
     /// 32-bit floats.
     Float32,
-    /// 16-bit floats, which the phone widens when it loads the model: half the size. Small constants stay 32-bit floats.
+    /// 16-bit floats, which phones convert to 32 bits when they load the model: half the size. Small constants stay
+    /// 32-bit floats.
     Float16,
-    /// 8-bit integers, and everything between pixels and probabilities computed with them: of a quantized graph.
+    /// 8-bit integers, also for all computations between pixels and probabilities; requires a quantized graph.
     Int8,
 }
 
-/// What a file says of itself.
+/// The metadata of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct About {
-    /// What the model is called.
+    /// The name of the model.
     pub name: String,
-    /// What it does, in a sentence.
+    /// Its purpose, in one sentence.
     pub description: String,
     /// Its licence.
     pub licence: String,
-    /// Labels in the order of the output, and how an image becomes the input.
+    /// Labels in the order of the output, and how an image is converted to the input.
     pub recipe: Recipe,
 }
 
-/// A file read back.
+/// A model read from a file.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// From the input to the probabilities, as ONNX Runtime runs it.
+    /// The network from the input to the probabilities, for ONNX Runtime.
     pub graph: Graph,
-    /// The recipe of the file, with the labels and the normalisation that its metadata and its archive hold.
+    /// The recipe of the file, with the labels and the normalisation in its metadata and archive.
     pub recipe: Recipe,
 }
 
-/// Why a network cannot be written as TensorFlow Lite, or a file cannot be read.
+/// Errors of writing a network as TensorFlow Lite, and of reading it.
 #[derive(Debug, thiserror::Error)]
 pub enum TfliteError {
-    /// The network has something that the format has not, or that is not written.
+    /// The network has something that the format lacks or that is not supported.
     #[error("the network cannot be written as TensorFlow Lite: {0}; export it as ONNX instead")]
     Unwritable(#[from] Unwritable),
-    /// The file is none, is damaged, or holds what is not read.
+    /// The file is no TensorFlow Lite model, is damaged, or has unsupported contents.
     #[error("it cannot be read as a TensorFlow Lite model: {0}")]
     Unreadable(String),
     /// A model that should compute in integers does not.
     #[error("the model does not compute in integers: {0}")]
     NotIntegers(String),
-    /// The graph made of a file.
+    /// An error of the graph that was read.
     #[error(transparent)]
     Graph(#[from] GraphError),
 }

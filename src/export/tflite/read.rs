@@ -1,7 +1,7 @@
-//! Reading a model file: from its own bytes to a graph that ONNX Runtime runs.
+//! Reads a model file: from its bytes to a graph that ONNX Runtime runs.
 //!
-//! Every operator becomes what the format says it does, in ONNX's operators, with the transpositions that takes:
-//! padding is left to ONNX Runtime's own SAME, and each result must have the shape that the file says.
+//! Every operator is converted to ONNX operators with the necessary transpositions. SAME padding is left to ONNX
+//! Runtime, and each result must have the shape that the file declares.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ use crate::onnx::{Element, ElementType, Tensor};
 use super::schema::{metadata, tflite as fb};
 use super::{Model, RECIPE, TfliteError, archive};
 
-/// Tensors of a file that is not damaged have fewer elements by far.
+/// The most elements of a tensor in an undamaged file, and many more than any has.
 const MOST_ELEMENTS: usize = 1 << 31;
 
 /// The network, the labels and the normalisation of a file.
 ///
 /// # Errors
-/// [`TfliteError::Unreadable`] for a file that is damaged, that holds an operator that is not written here, or that
-/// does not carry what [`write()`](super::write()) puts into every file.
+/// [`TfliteError::Unreadable`] for a file that is damaged, uses an unsupported operator, or lacks the metadata that
+/// [`write()`](super::write()) adds to every file.
 pub fn read(bytes: &[u8]) -> Result<Model, TfliteError> {
     let model = open(bytes)?;
     let mut graph = Reader::new(model)?.graph()?;
@@ -33,10 +33,10 @@ pub fn read(bytes: &[u8]) -> Result<Model, TfliteError> {
     Ok(Model { graph, recipe })
 }
 
-/// The network of a file, whatever it says of itself.
+/// The network of a file, without its metadata.
 ///
 /// # Errors
-/// As [`read()`].
+/// As for [`read()`].
 pub fn read_graph(bytes: &[u8]) -> Result<Graph, TfliteError> {
     Reader::new(open(bytes)?)?.graph()
 }
@@ -46,7 +46,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<fb::Model<'_>, TfliteError> {
         return unreadable("it is no TensorFlow Lite file");
     }
     fb::root_as_model(bytes).map_err(|error| {
-        // The lines after the first say by which fields it was reached.
+        // The lines after the first describe the path to the field.
         let error = error.to_string();
         let first = error.lines().next().unwrap_or_default();
         TfliteError::Unreadable(format!("it is damaged ({})", first.trim_end_matches('.')))
@@ -57,7 +57,7 @@ pub(super) fn unreadable<T>(reason: impl Into<String>) -> Result<T, TfliteError>
     Err(TfliteError::Unreadable(reason.into()))
 }
 
-/// The bytes of the file's metadata called `name`.
+/// The contents of the file's metadata entry called `name`.
 fn said<'a>(model: fb::Model<'a>, name: &str) -> Option<&'a [u8]> {
     let entry = model
         .metadata()?
@@ -70,7 +70,7 @@ fn said<'a>(model: fb::Model<'a>, name: &str) -> Option<&'a [u8]> {
         .map(|data| data.bytes())
 }
 
-/// The file's own recipe, with what its metadata and archive say of labels and normalisation.
+/// The file's recipe, with the labels and the normalisation in its metadata and archive.
 fn recipe(bytes: &[u8], model: fb::Model<'_>, graph: &Graph) -> Result<Recipe, TfliteError> {
     let Some(json) = said(model, RECIPE) else {
         return unreadable(
@@ -95,7 +95,7 @@ fn recipe(bytes: &[u8], model: fb::Model<'_>, graph: &Graph) -> Result<Recipe, T
         return unreadable("its metadata says nothing of input and output");
     };
 
-    // Whoever follows the metadata normalises so; a model of bytes must not want it.
+    // Callers that follow the metadata normalise accordingly; a model that reads bytes must not require it.
     let units = input.process_units();
     let units = units.iter().flatten();
     for options in units.filter_map(|unit| unit.options_as_normalization_options()) {
@@ -146,12 +146,12 @@ fn recipe(bytes: &[u8], model: fb::Model<'_>, graph: &Graph) -> Result<Recipe, T
     Ok(recipe)
 }
 
-/// A file on its way into a graph.
+/// The state of converting a file to a graph.
 pub(super) struct Reader<'a> {
     model: fb::Model<'a>,
     main: fb::SubGraph<'a>,
     pub graph: Graph,
-    /// The values of the file's tensors, as far as they are known by now.
+    /// The values of the file's tensors, as far as they are converted.
     values: Vec<Option<ValueId>>,
 }
 
@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
             let Some(code) = code else {
                 return unreadable("it has an operator without a number");
             };
-            // Files of old writers have the number in the first place only, others in the second.
+            // Old writers store the number only in the deprecated field, others in the new one.
             let number = i32::from(code.deprecated_builtin_code()).max(code.builtin_code().0);
             let outputs = places(operator.outputs());
             let [output] = *outputs.as_slice() else {
@@ -213,7 +213,7 @@ impl<'a> Reader<'a> {
             self.set(output, made)?;
         }
         for place in places(self.main.outputs()) {
-            // Real numbers also where the model gives integers.
+            // Floats, even if the model's output is integers.
             let value = self.value(place)?;
             let name = self.tensor(place)?.name().unwrap_or("output").to_owned();
             self.graph.output_as(value, &name);
@@ -221,7 +221,7 @@ impl<'a> Reader<'a> {
         Ok(self.graph)
     }
 
-    /// The tensor at a place.
+    /// The tensor at an index.
     pub fn tensor(&self, place: i32) -> Result<fb::Tensor<'a>, TfliteError> {
         let tensors = self.main.tensors();
         let place = usize::try_from(place).ok();
@@ -243,13 +243,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The value of a tensor: computed before, or a constant of the file. Of integers that stand for real numbers, these.
+    /// The value of a tensor: computed before, or a constant; integers are dequantized.
     pub fn value(&mut self, place: i32) -> Result<ValueId, TfliteError> {
         let stored = self.stored(place)?;
         self.dequantized(stored, place)
     }
 
-    /// The value of a tensor as it is stored.
+    /// The value of a tensor as stored, without dequantization.
     pub fn stored(&mut self, place: i32) -> Result<ValueId, TfliteError> {
         let slot = usize::try_from(place).ok();
         if let Some(Some(known)) = slot.and_then(|place| self.values.get(place)) {
@@ -268,7 +268,7 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// The contents of a constant, `None` for a tensor that is computed.
+    /// The contents of a constant; `None` for a computed tensor.
     fn contents(&self, tensor: fb::Tensor<'a>) -> Result<Option<Tensor>, TfliteError> {
         let place = tensor.buffer() as usize;
         let buffers = self.model.buffers().filter(|buffers| place < buffers.len());
@@ -305,7 +305,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The number of a constant.
+    /// The single number in a constant.
     pub fn number(&mut self, place: i32) -> Result<f32, TfliteError> {
         let tensor = self.tensor(place)?;
         match self.contents(tensor)?.map(|contents| contents.data) {
@@ -327,7 +327,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The places of tensors.
+/// The indices of tensors.
 pub(super) fn places(list: Option<flatbuffers::Vector<'_, i32>>) -> Vec<i32> {
     list.map(|list| list.iter().collect()).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
-//! Operators on int8, as XNNPACK's kernels compute them, to the bit: a sum of integers, times what one of them is in steps
-//! of the result, rounded to the nearest.
+//! Operators on int8 with the same bits as XNNPACK's kernels: a sum of integers is multiplied by the ratio of its
+//! scale to that of the result, and rounded to the nearest.
 //!
-//! The sums are exact: single precision holds every integer up to 2^24, which layers stay below in practice.
+//! The sums are exact: single precision represents every integer up to 2^24, and layers stay below that in practice.
 
 use crate::graph::ValueId;
 use crate::graph::ops::Elementwise;
@@ -14,18 +14,18 @@ use super::schema::tflite as fb;
 
 use fb::BuiltinOperator as Code;
 
-/// How a kernel makes int8 of a sum of integers.
+/// How a kernel converts a sum of integers to int8.
 pub(super) struct Steps {
-    /// What one of the sum is in steps of the result, for all channels or for each; of an addition what one of each
-    /// operand is.
+    /// The scale of the sum divided by that of the result, for all channels or for each; for an addition, the ratio
+    /// for each operand.
     multipliers: Vec<f32>,
     /// The scale and the zero point of the result.
     made: Known,
 }
 
 impl Reader<'_> {
-    /// How the kernel of an operator makes its result; `None` for one on real numbers, or one whose integers are taken for
-    /// what they stand for.
+    /// How the kernel of an operator computes its result; `None` for operators on floats, and for those whose integers
+    /// are dequantized.
     pub fn steps(
         &self,
         code: Code,
@@ -66,7 +66,7 @@ impl Reader<'_> {
         Ok(Some(Steps { multipliers, made }))
     }
 
-    /// What the integers of an int8 tensor stand for.
+    /// The quantization of an int8 tensor.
     fn int8(&self, place: i32) -> Result<Option<Known>, TfliteError> {
         if element(self.tensor(place)?)? != ElementType::I8 {
             return Ok(None);
@@ -74,7 +74,7 @@ impl Reader<'_> {
         self.known(place)
     }
 
-    /// An operand: real numbers or, where a kernel sums up integers, these, counted from their zero point.
+    /// An operand: floats; for a kernel that sums integers, the integers minus their zero point.
     pub fn operand(
         &mut self,
         inputs: &[i32],
@@ -98,7 +98,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The int8 result of a kernel that sums up integers.
+    /// The int8 result of a kernel that sums integers.
     pub fn of_sum(
         &mut self,
         sum: ValueId,
@@ -115,8 +115,8 @@ impl Reader<'_> {
         self.rounded(scaled, steps.made, activation)
     }
 
-    /// The int8 result of an addition or, by a negative multiplier, of a subtraction: multipliers are fixed-point numbers of
-    /// 21 bits, and halves are rounded up.
+    /// The int8 result of an addition, or of a subtraction with a negative multiplier. Multipliers are fixed-point
+    /// numbers of 21 bits, and halves are rounded up.
     pub fn of_addition(
         &mut self,
         operands: [ValueId; 2],
@@ -127,13 +127,13 @@ impl Reader<'_> {
             .multipliers
             .iter()
             .fold(f32::MIN_POSITIVE, |largest, one| largest.max(one.abs()));
-        // The exponent as it is stored.
+        // Computed from the biased exponent of the float.
         let one = 2_f32.powi(20 + 127 - (largest.to_bits() >> 23) as i32);
         let mut sum = self.graph.constant(Tensor::scalar(0.5_f64));
         for (operand, multiplier) in operands.into_iter().zip(steps.multipliers) {
             let multiplier = f64::from((multiplier * one).round_ties_even() / one);
             let multiplier = self.graph.constant(Tensor::scalar(multiplier));
-            // Exact in double precision only.
+            // Exact only in double precision.
             let operand = self.graph.cast(operand, ElementType::F64);
             let product = self.graph.mul(operand, multiplier);
             sum = self.graph.add(sum, product);
@@ -143,7 +143,7 @@ impl Reader<'_> {
         self.rounded(rounded, steps.made, activation)
     }
 
-    /// The nearest int8 of a result in steps from its zero point, as far as an activation lets it go.
+    /// Rounds a result, in steps from its zero point, to the nearest int8 within the bounds of the activation.
     fn rounded(
         &mut self,
         made: ValueId,

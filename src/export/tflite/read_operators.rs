@@ -1,4 +1,4 @@
-//! Translates each operator of the format into ONNX's operators.
+//! The meaning of each operator of the format in ONNX operators.
 
 use crate::graph::ops::{
     Activation, Conv, Elementwise, Linear, Moves, Pool, PoolKind, Reduce, ReduceKind, Softmax,
@@ -13,13 +13,13 @@ use super::schema::tflite as fb;
 
 use fb::BuiltinOperator as Code;
 
-/// From the format's order of dimensions to channels first.
+/// The permutation from the format's layout to channels first.
 const TO_FIRST: [i64; 4] = [0, 3, 1, 2];
-/// The inverse.
+/// The permutation back.
 const TO_LAST: [i64; 4] = [0, 2, 3, 1];
 
 impl Reader<'_> {
-    /// The result of one operator.
+    /// Converts one operator.
     pub fn operator(
         &mut self,
         code: Code,
@@ -40,7 +40,7 @@ impl Reader<'_> {
                     [options.dilation_h_factor(), options.dilation_w_factor()],
                 )?;
                 let kernels = self.operand(inputs, 1, steps.as_ref())?;
-                // From output, height, width, input.
+                // From [output, height, width, input].
                 let kernels = self.graph.transpose(kernels, &[0, 3, 1, 2]);
                 let taps = [self.len(inputs, 1, 1)?, self.len(inputs, 1, 2)?];
                 let sliding = self.without_same(sliding, inputs, taps, output)?;
@@ -59,7 +59,7 @@ impl Reader<'_> {
                 )?;
                 let channels = self.len(inputs, 0, 3)?;
                 let kernels = self.operand(inputs, 1, steps.as_ref())?;
-                // From 1, height, width, output.
+                // From [1, height, width, output].
                 let kernels = self.graph.transpose(kernels, &[3, 0, 1, 2]);
                 let taps = [self.len(inputs, 1, 1)?, self.len(inputs, 1, 2)?];
                 let sliding = self.without_same(sliding, inputs, taps, output)?;
@@ -182,7 +182,7 @@ impl Reader<'_> {
                 let to = self.tensor(output)?;
                 self.graph.cast(x, element(to)?)
             }
-            // Integers are dequantized wherever they are read, and quantized where they are stored.
+            // Integers are dequantized wherever they are read, and quantized when they are stored.
             Code::QUANTIZE => x,
             Code::DEQUANTIZE => match element(self.tensor(inputs[0])?)? {
                 ElementType::F16 => self.graph.cast(x, element(self.tensor(output)?)?),
@@ -233,7 +233,7 @@ impl Reader<'_> {
             }
             Code::RESHAPE => {
                 let wanted = lens(self.tensor(output)?)?;
-                // Where both say it, the second input counts.
+                // If both are given, the second input takes precedence.
                 if let Some(place) = inputs.get(1) {
                     let said = self.ints(*place)?;
                     let is_same = said.len() == wanted.len()
@@ -261,7 +261,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The length of a dimension of an input, as the file says it.
+    /// The length of a dimension of an input, as the file declares it.
     fn len(&self, inputs: &[i32], at: usize, dim: usize) -> Result<i64, TfliteError> {
         let tensor = self.tensor(inputs.get(at).copied().unwrap_or(-1))?;
         let lens = lens(tensor)?;
@@ -297,7 +297,7 @@ impl Reader<'_> {
         Ok(self.graph.transpose(made, &TO_LAST))
     }
 
-    /// The result of a layer or product: of integers as its kernel makes it.
+    /// The result of a layer or product; for integers, computed as by its kernel.
     fn made(
         &mut self,
         sum: ValueId,
@@ -310,8 +310,8 @@ impl Reader<'_> {
         }
     }
 
-    /// ONNX Runtime has no SAME for dilated windows nor, in pools, for strides: there explicit padding that gives
-    /// the size that the file states, an odd pixel at the end.
+    /// ONNX Runtime has no SAME padding for dilated windows, nor for pools with strides. Then explicit padding is
+    /// computed that gives the declared size, with an odd pixel at the end.
     fn without_same(
         &self,
         mut sliding: Sliding,
@@ -338,7 +338,7 @@ impl Reader<'_> {
         Ok(sliding)
     }
 
-    /// A result with the activation that its operator applies to it.
+    /// A result with the operator's fused activation applied.
     fn then(
         &mut self,
         value: ValueId,
@@ -347,7 +347,7 @@ impl Reader<'_> {
         self.then_by(value, activation, 1.0)
     }
 
-    /// The same where the result counts in steps of `scale`.
+    /// The same for a result in steps of `scale`.
     pub fn then_by(
         &mut self,
         value: ValueId,

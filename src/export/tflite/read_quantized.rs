@@ -1,4 +1,4 @@
-//! Integers that stand for real numbers, in ONNX's operators.
+//! Quantized tensors in ONNX operators.
 
 use crate::graph::ValueId;
 use crate::graph::ops::Quantization;
@@ -7,16 +7,16 @@ use crate::onnx::{Element, ElementType, Tensor};
 use super::TfliteError;
 use super::read::{Reader, element, lens, unreadable};
 
-/// What a file says of the integers of a tensor.
+/// The quantization of a tensor in a file.
 pub(super) struct Known {
     pub scales: Vec<f32>,
     pub zeros: Vec<i64>,
-    /// The dimension that scales belong to.
+    /// The dimension that several scales belong to.
     pub axis: i64,
 }
 
 impl Reader<'_> {
-    /// What the integers of a tensor stand for; `None` where they are just integers.
+    /// The quantization of a tensor; `None` for plain integers.
     pub fn known(&self, place: i32) -> Result<Option<Known>, TfliteError> {
         let tensor = self.tensor(place)?;
         let Some(said) = tensor.quantization() else {
@@ -47,7 +47,7 @@ impl Reader<'_> {
         }))
     }
 
-    /// The scales, the zero points and the operator's axis.
+    /// The scales, the zero points and the axis as values of the graph.
     fn parameters(
         &mut self,
         known: Known,
@@ -85,7 +85,7 @@ impl Reader<'_> {
         Ok([scales, zeros])
     }
 
-    /// What the integers of a tensor stand for, or the value itself where it is of real numbers.
+    /// A dequantized value, or the value itself if it is of floats.
     pub fn dequantized(&mut self, value: ValueId, place: i32) -> Result<ValueId, TfliteError> {
         let element = element(self.tensor(place)?)?;
         let is_integer = matches!(
@@ -98,7 +98,7 @@ impl Reader<'_> {
         self.dequantized_by(value, known, element)
     }
 
-    /// Integers of a type as what they stand for.
+    /// Dequantizes integers of an element type.
     pub fn dequantized_by(
         &mut self,
         value: ValueId,
@@ -111,7 +111,7 @@ impl Reader<'_> {
         Ok(self.graph.op(op, &[value, scales, zeros]))
     }
 
-    /// A result as the integers of the tensor that it is stored in, where it is not made as these.
+    /// Quantizes a result for the tensor that it is stored in, unless it is computed as integers.
     pub fn quantized(&mut self, made: ValueId, place: i32) -> Result<ValueId, TfliteError> {
         let tensor = self.tensor(place)?;
         let element = element(tensor)?;
@@ -131,7 +131,7 @@ impl Reader<'_> {
         self.quantized_by(made, known, element)
     }
 
-    /// Real numbers as integers of a type.
+    /// Quantizes floats to an element type.
     pub fn quantized_by(
         &mut self,
         made: ValueId,

@@ -44,7 +44,7 @@ fn tiny() -> Graph {
     graph
 }
 
-/// The outputs of a graph for one image of made-up numbers.
+/// The output of a graph for one deterministic image.
 fn run(graph: &Graph) -> Vec<f32> {
     let input = graph.inputs()[0];
     let lens: Vec<usize> = graph
@@ -113,13 +113,13 @@ fn shipped_backbones_read_back_compute_what_they_do() {
 fn labels_are_those_of_the_file() {
     let graph = tiny();
     let bytes = write(&graph, Weights::Float16, &about()).unwrap();
-    // As a ZIP: at the end, under its name, stored.
+    // As a ZIP reader finds it: at the end, under its name, uncompressed.
     assert_eq!(
         archive::find(&bytes, LABELS),
         Some("Ä\"1\n日本\nc\n".as_bytes())
     );
     assert_eq!(archive::find(&bytes, "other.txt"), None);
-    // Whoever changes the labels changes what is predicted, whatever the recipe says.
+    // Changed labels in the archive take precedence over the recipe.
     let at = bytes.len() - archive::archive(0, LABELS, "Ä\"1\n日本\nc\n".as_bytes()).len();
     let mut other = bytes[..at].to_vec();
     other.extend(archive::archive(at, LABELS, b"x\ny\nz\n"));
@@ -146,13 +146,13 @@ fn a_damaged_file_is_an_error_and_nothing_worse() {
             .to_string()
             .contains("no TensorFlow Lite")
     );
-    // Bytes of the tables, which lie in front, and of the archive, behind.
+    // Bytes of the tables at the start, and of the archive at the end.
     let mut whole = bytes.clone();
     let places = (8..bytes.len()).step_by(3);
     for place in places {
         let before = whole[place];
         whole[place] ^= 0x55;
-        // Whether or not it is noticed: no panic, no endless loop.
+        // Errors may go undetected, but there must be no panic and no endless loop.
         drop(read(&whole));
         whole[place] = before;
     }
@@ -176,7 +176,7 @@ fn contents_are_aligned_as_the_format_asks() {
             count += 1;
         }
         assert!(count > 6);
-        // The oldest versions that there are.
+        // The oldest existing versions.
         for code in model.operator_codes().unwrap() {
             let newest = if code.builtin_code().0 == 6 { 3 } else { 2 };
             assert!(code.version() <= newest, "{code:?}");
@@ -204,7 +204,7 @@ fn what_cannot_be_written_is_said_before_anything_is() {
     );
 }
 
-/// Planes of integers that stand for real numbers, of an image of bytes.
+/// Quantized planes computed from an image of bytes.
 fn pixels(graph: &mut Graph, side: usize) -> ValueId {
     let shape = [Dim::from("N"), side.into(), side.into(), 3.into()];
     let image = graph.input("image", ElementType::U8, &shape);
@@ -218,7 +218,7 @@ fn dequantized(graph: &mut Graph, x: ValueId, scale: f32, zero: u8) -> ValueId {
     graph.op(Quantization::DEQUANTIZE, &[x, scale, zero])
 }
 
-/// Real numbers as integers, and read again.
+/// A value quantized and dequantized.
 fn stored(graph: &mut Graph, x: ValueId, scale: f32, zero: u8) -> ValueId {
     let scales = graph.constant(Tensor::scalar(scale));
     let zeros = graph.constant(Tensor::scalar(zero));
@@ -246,7 +246,7 @@ fn weight(graph: &mut Graph, shape: &[usize], scales: &[f32], axis: i64) -> Valu
     )
 }
 
-/// A layer, a mean and a matrix in QDQ form; `by_row` gives each row of the matrix a scale.
+/// A layer, a mean and a matrix in QDQ form; with `by_row` each row of the matrix has its own scale.
 fn quantized(by_row: bool) -> Graph {
     let mut graph = Graph::new("tiny");
     let x = pixels(&mut graph, 8);
@@ -271,7 +271,7 @@ fn a_quantized_graph_is_written_in_integers_and_read_back() {
 
     let graph = quantized(false);
     let bytes = write(&graph, Weights::Int8, &about()).unwrap();
-    // Quantize, layer, mean, matrix, softmax, dequantize: the flattening is part of the mean.
+    // Quantize, layer, mean, matrix, softmax, dequantize: the flattening is merged into the mean.
     assert_eq!(integers(&bytes).unwrap(), 6);
     let pixels: Vec<u8> = (0..8 * 8 * 3).map(|at| (at * 7919 % 256) as u8).collect();
     let pixels = Tensor::new([1, 8, 8, 3], pixels);
@@ -284,7 +284,7 @@ fn a_quantized_graph_is_written_in_integers_and_read_back() {
     };
     let (expected, found) = (run(&graph), run(&read_graph(&bytes).unwrap()));
     for (expected, found) in expected.iter().zip(&found) {
-        // What softmax gives is a multiple of 1/256, 255/256 at most.
+        // Softmax gives multiples of 1/256, at most 255/256.
         assert!(
             (expected - found).abs() <= 0.5 / 256.0 + 1e-6,
             "{expected} {found}"
@@ -292,7 +292,7 @@ fn a_quantized_graph_is_written_in_integers_and_read_back() {
         assert!((found * 256.0).fract() == 0.0);
     }
 
-    // 8-bit tensors with a scale, and 32-bit biases and indices, and the real numbers of the output.
+    // 8-bit tensors with a scale, 32-bit biases and indices, and the float output.
     let model = schema::tflite::root_as_model(&bytes).unwrap();
     let tensors = model.subgraphs().unwrap().get(0).tensors().unwrap();
     let floats: Vec<_> = tensors
@@ -308,7 +308,7 @@ fn a_quantized_graph_is_written_in_integers_and_read_back() {
             .unwrap()
             .version()
     };
-    // Those that TensorFlow Lite 2.14 loads.
+    // Versions that TensorFlow Lite 2.14 loads.
     let wanted = [
         (Code::QUANTIZE, 1),
         (Code::CONV_2D, 3),
@@ -322,8 +322,8 @@ fn a_quantized_graph_is_written_in_integers_and_read_back() {
     }
 }
 
-/// A layer's integers are those of sums of integers, and an addition's those of its fixed-point numbers, wherever rounding is
-/// a near thing: real numbers differ in a few of a thousand.
+/// Layers and additions give the same integers as exact sums and fixed-point additions, also near rounding boundaries,
+/// where floats differ in a few of a thousand cases.
 #[test]
 fn layers_and_additions_read_back_are_those_of_integers() {
     const SIDE: usize = 100;
@@ -366,7 +366,7 @@ fn layers_and_additions_read_back_are_those_of_integers() {
         for first in &first {
             let products = (0..4).map(|from| first[from] * weights[channel * 4 + from]);
             let second = in_steps(products.sum(), of_first * of_weights[channel], of_second);
-            // 0.031 / 0.034 is the larger one, below 1: 21 bits behind the point.
+            // The larger ratio, 0.031 / 0.034, is below 1: 21 fractional bits.
             let fixed = |scale: f32| (scale / of_sum * 2_f32.powi(21)).round() as i32;
             let sum = first[channel] * fixed(of_first) + second * fixed(of_second);
             expected.push(((sum + (1 << 20)) >> 21).clamp(-128, 127) as i8);
@@ -392,7 +392,7 @@ fn layers_and_additions_read_back_are_those_of_integers() {
 
 #[test]
 fn a_model_that_is_not_in_integers_is_refused() {
-    // A float model by its name only.
+    // A float model that is only called int8.
     let said = write(&tiny(), Weights::Int8, &about())
         .unwrap_err()
         .to_string();
@@ -409,7 +409,7 @@ fn a_model_that_is_not_in_integers_is_refused() {
         "{said}"
     );
 
-    // One layer in real numbers between integers.
+    // One float layer between integer layers.
     let mut graph = quantized(false);
     let output = graph.outputs()[0];
     let exp = graph.op_named(Elementwise::Exp, &[output], "growth");

@@ -12,20 +12,20 @@ use crate::onnx::{Element, ElementType};
 use super::schema::tflite as fb;
 use super::{About, LABELS, RECIPE, TfliteError, Weights, archive, check, metadata};
 
-/// The schema's version 3.
+/// Version 3 of the schema.
 const SCHEMA_VERSION: u32 = 3;
-/// Contents of tensors begin at multiples of this many bytes.
+/// The contents of tensors are aligned to this many bytes.
 const ALIGNMENT: usize = 16;
-/// Constants of fewer numbers stay 32-bit floats: biases, whose rounding would cost more than it saves.
+/// Smaller constants stay 32-bit floats: biases, whose rounding would cost more than it saves.
 const FEWEST_HALVES: usize = 1024;
 /// The largest finite 16-bit float.
 const LARGEST_HALF: f32 = 65504.0;
 
-/// The bytes of a model file: the network of `graph` for one image at a time, its metadata and, behind it, the archive
-/// with the labels. The same graph gives the same bytes.
+/// The bytes of a model file: the network of `graph` for one image at a time, its metadata, and the appended archive
+/// with the labels. Equal graphs give equal bytes.
 ///
 /// # Errors
-/// [`TfliteError::Unwritable`] with the first node that cannot be written, before anything is;
+/// [`TfliteError::Unwritable`] with the first node that cannot be written, before anything is written;
 /// [`TfliteError::NotIntegers`] for [`Weights::Int8`] and a graph that is not quantized.
 pub fn write(graph: &Graph, weights: Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
     let rounded = match weights {
@@ -56,7 +56,7 @@ pub fn write(graph: &Graph, weights: Weights, about: &About) -> Result<Vec<u8>, 
         codes: Vec::new(),
         operators: Vec::new(),
     };
-    // The first buffer is empty: that of all tensors that are computed.
+    // The first buffer is empty: it belongs to all computed tensors.
     writer.buffer(&[]);
     let mut bytes = writer.model(about);
     let mut labels = about.recipe.labels.join("\n");
@@ -75,11 +75,11 @@ pub(super) struct Writer<'a> {
     weights: Weights,
     buffers: Vec<WIPOffset<fb::Buffer<'a>>>,
     tensors: Vec<WIPOffset<fb::Tensor<'a>>>,
-    /// The places in the file of the program's tensors.
+    /// The indices in the file of the program's tensors.
     indices: HashMap<TensorId, i32>,
-    /// Those of constants that are widened when the model is loaded.
+    /// The indices of constants that are converted from fp16 when the model is loaded.
     halves: HashMap<TensorId, i32>,
-    /// Lists of zero points by how many there are and which: channels by the hundred have the same one.
+    /// Vectors of zero points, shared by length and value: hundreds of channels have the same one.
     zeros: HashMap<(usize, i32), WIPOffset<flatbuffers::Vector<'a, i64>>>,
     codes: Vec<(fb::BuiltinOperator, i32)>,
     operators: Vec<WIPOffset<fb::Operator<'a>>>,
@@ -99,7 +99,7 @@ impl<'a> Writer<'a> {
             .into_iter()
             .map(|(code, version)| {
                 let args = fb::OperatorCodeArgs {
-                    // All that is written is below 127, where old readers look.
+                    // All numbers used are below 127, which is where old readers find them.
                     deprecated_builtin_code: i8::try_from(code.0).unwrap_or(i8::MAX),
                     builtin_code: code,
                     version,
@@ -129,8 +129,8 @@ impl<'a> Writer<'a> {
             metadata_buffer: None,
         };
         let model = fb::Model::create(fbb, &args);
-        // With the 8 bytes of the root's place and the identifier, a multiple of the alignment: so that what is aligned
-        // from the end is from the start.
+        // With the 8 bytes of the root offset and the identifier, the length becomes a multiple of the alignment, so
+        // that contents aligned from the end are also aligned from the start.
         while !(fbb.unfinished_data().len() + 8).is_multiple_of(ALIGNMENT) {
             fbb.push(0_u8);
         }
@@ -150,7 +150,7 @@ impl<'a> Writer<'a> {
         fb::SubGraph::create(fbb, &args)
     }
 
-    /// The names by which a program finds input and output.
+    /// Adds the signature: the names by which programs find input and output.
     fn signature(
         &mut self,
         inputs: &[i32],
@@ -189,10 +189,10 @@ impl<'a> Writer<'a> {
         fb::SignatureDef::create(&mut self.fbb, &args)
     }
 
-    /// The place of a new buffer with these contents.
+    /// Adds a buffer with these contents, and returns its index.
     pub fn buffer(&mut self, contents: &[u8]) -> u32 {
         let data = (!contents.is_empty()).then(|| {
-            // The format wants more than a vector of bytes is aligned to.
+            // The format requires a larger alignment than that of a byte vector.
             while !(self.fbb.unfinished_data().len() + contents.len()).is_multiple_of(ALIGNMENT) {
                 self.fbb.push(0_u8);
             }
@@ -203,12 +203,12 @@ impl<'a> Writer<'a> {
         u32::try_from(self.buffers.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// The place of a new tensor.
+    /// Adds a tensor, and returns its index.
     fn add(&mut self, name: &str, shape: &[usize], kind: fb::TensorType, buffer: u32) -> i32 {
         self.add_quantized(name, shape, kind, buffer, None)
     }
 
-    /// The place of a new tensor whose integers stand for real numbers.
+    /// Adds a quantized tensor, and returns its index.
     fn add_quantized(
         &mut self,
         name: &str,
@@ -248,7 +248,7 @@ impl<'a> Writer<'a> {
         fb::QuantizationParameters::create(&mut self.fbb, &args)
     }
 
-    /// The place of one of the program's tensors.
+    /// The index of a tensor of the program.
     pub fn tensor(&mut self, id: TensorId) -> i32 {
         if let Some(known) = self.indices.get(&id) {
             return *known;
@@ -275,7 +275,7 @@ impl<'a> Writer<'a> {
             && values.iter().all(|value| value.abs() <= LARGEST_HALF)
     }
 
-    /// 16-bit floats, and the operator that widens them.
+    /// Adds a constant of 16-bit floats and the operator that converts it.
     fn widened(&mut self, id: TensorId, values: &[f32]) -> i32 {
         let info = self.program.info(id);
         let halves: Vec<u8> = values
@@ -287,13 +287,13 @@ impl<'a> Writer<'a> {
         let narrow = self.add(&name, &info.shape, fb::TensorType::FLOAT16, buffer);
         self.halves.insert(id, narrow);
         let wide = self.add(&info.name, &info.shape, fb::TensorType::FLOAT32, 0);
-        // Before the operator that reads it, whose inputs are looked up first.
+        // Before the operator that reads it, whose inputs are resolved first.
         let code = (fb::BuiltinOperator::DEQUANTIZE, 3);
         self.push(code, &[narrow], wide, (fb::BuiltinOptions::NONE, None));
         wide
     }
 
-    /// The place of a new constant of integers: axes, margins, shapes.
+    /// Adds a constant of integers, such as axes, widths or shapes.
     pub fn ints(&mut self, name: &str, shape: &[usize], values: &[i32]) -> i32 {
         let bytes: Vec<u8> = values
             .iter()
@@ -303,7 +303,7 @@ impl<'a> Writer<'a> {
         self.add(name, shape, fb::TensorType::INT32, buffer)
     }
 
-    /// The place of a new constant of one number, as an integer where those of `like` are.
+    /// Adds a constant of one number, quantized like `like` if that is quantized.
     pub fn number(&mut self, name: &str, value: f32, like: TensorId) -> i32 {
         if let Some(known) = self.program.info(like).quantization.as_deref() {
             let steps = value / known.scale().unwrap_or(1.0) + known.zero as f32;
@@ -346,21 +346,21 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The options of an operator: which table, and where it is.
+/// The options of an operator: the type of the table, and its offset.
 pub(super) type Options = (
     fb::BuiltinOptions,
     Option<WIPOffset<flatbuffers::UnionWIPOffset>>,
 );
 
-/// A place or length as the format has it.
+/// An index or length in the type of the format.
 pub(super) fn index(value: usize) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-/// An element's type in the file.
+/// An element type in the file.
 pub(super) fn type_of(element: ElementType) -> fb::TensorType {
     match element {
-        // Nothing of 64-bit floats is lowered.
+        // 64-bit floats do not occur in programs.
         ElementType::F32 | ElementType::F64 => fb::TensorType::FLOAT32,
         ElementType::F16 => fb::TensorType::FLOAT16,
         ElementType::I64 => fb::TensorType::INT64,

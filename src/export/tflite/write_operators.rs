@@ -1,7 +1,7 @@
-//! How each operator is written: its number and version, options, and what the format takes as inputs of constants.
+//! Writes each operator: its number, version and options, and parameters that the format has as constant inputs.
 //!
-//! Versions are the oldest that have what is written, so that old phones load the file: with int8 where the operator reads
-//! int8.
+//! The version is the oldest with the features used, so that old phones load the file; operators on int8 need a newer
+//! one.
 
 use crate::export::nhwc::{Activation, Binary, Kind, Operator, Padding, Reduction, Unary};
 
@@ -13,7 +13,8 @@ use super::write::{Options, Writer, index, type_of};
 use fb::{ActivationFunctionType as Function, BuiltinOperator as Code, BuiltinOptions as Kinds};
 
 impl Writer<'_> {
-    /// The number, version and options of an operator. Appends to `inputs` what the program says otherwise.
+    /// The number, version and options of an operator. Parameters that the format has as inputs are appended to
+    /// `inputs`.
     pub fn options(
         &mut self,
         operator: &Operator,
@@ -28,7 +29,7 @@ impl Writer<'_> {
         ((code, version), options)
     }
 
-    /// The same, whose version is that for real numbers.
+    /// The same with the version for floats.
     fn of_numbers(&mut self, operator: &Operator, inputs: &mut Vec<i32>) -> ((Code, i32), Options) {
         let program = self.program;
         let name = &program.info(operator.output).name;
@@ -61,7 +62,7 @@ impl Writer<'_> {
                     dilation_w_factor: index(slide.dilations[1]),
                 };
                 let options = fb::DepthwiseConv2DOptions::create(&mut self.fbb, &args);
-                // Version 2 knows of holes in the window.
+                // Dilations need version 2.
                 let version = if slide.dilations == [1, 1] { 1 } else { 2 };
                 (
                     (Code::DEPTHWISE_CONV_2D, version),
@@ -257,7 +258,7 @@ impl Writer<'_> {
     }
 }
 
-/// The first version of an operator that takes int8. That of `FULLY_CONNECTED` has one scale for all its weights.
+/// The first version of an operator for int8. For `FULLY_CONNECTED` it has one scale for all its weights.
 fn of_int8(code: Code) -> i32 {
     match code {
         Code::CONV_2D | Code::DEPTHWISE_CONV_2D => 3,

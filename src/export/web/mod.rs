@@ -1,5 +1,6 @@
-//! For the web: a folder with a page, the model and ONNX Runtime Web, which any plain web server can serve, also without
-//! a connection to the internet. The page makes the input exactly as [`Preprocessing`](crate::backbone::Preprocessing) does.
+//! The web format: a folder with a page, the model and ONNX Runtime Web. Any web server can serve it, and it works
+//! without a connection to the internet. The page computes the input exactly as
+//! [`Preprocessing`](crate::backbone::Preprocessing) does.
 
 mod runtime;
 mod trial;
@@ -15,11 +16,11 @@ use super::format::{Acceptance, Exporter, Family, FormatInfo, ModelFile, Options
 use super::onnx::{Onnx, TOLERANCE};
 use super::{ExportError, Model, OnnxRunner};
 
-/// The folder, and the model in it.
+/// The folder, and the name of the model in it.
 const FOLDER: &str = "web";
 const MODEL: &str = "model.onnx";
 
-/// What is the same in every export.
+/// Files that are the same in every export.
 const PAGE: [(&str, &str); 4] = [
     ("index.html", include_str!("page/index.html")),
     ("app.js", include_str!("page/app.js")),
@@ -27,7 +28,7 @@ const PAGE: [(&str, &str); 4] = [
     ("ort/LICENSE.txt", include_str!("onnxruntime-LICENSE.txt")),
 ];
 
-/// The page with a model in fp32, its weights stored as the backbone's are.
+/// The page with an fp32 model; its weights are stored as in the backbone's file.
 pub(super) struct Web {
     info: FormatInfo,
 }
@@ -118,7 +119,7 @@ impl Exporter for Web {
     }
 
     fn beside(&self, golden: &[(String, Vec<u8>)]) -> Vec<ModelFile> {
-        // The folder is copied to a server by itself, and there it can be checked too.
+        // The folder may be copied to a server without the rest, and contains the files to check it there.
         let kind = InputKind::Uint8Nhwc.name();
         let is_input = |name: &str| Path::new(name).extension().is_some_and(|end| end == "npy");
         let wanted = golden

@@ -1,17 +1,17 @@
-//! Finding the files of ONNX Runtime Web, which every web export carries. `packaging/setup.sh` fetches them.
+//! Finds the files of ONNX Runtime Web, which every web export contains. `packaging/setup.sh` downloads them.
 
 use std::path::{Path, PathBuf};
 
 use crate::export::ExportError;
 use crate::files;
 
-/// The variable that names their folder.
+/// The environment variable for their folder.
 const VARIABLE: &str = "SALAMANDER_ORT_WEB";
-/// What their folder is called where packages put it.
+/// The name of their folder in installed packages.
 const WEB_RUNTIME_FOLDER: &str = "onnxruntime-web";
 
-/// The files as the package `onnxruntime-web` calls them, and what they are called in an export: every server knows
-/// that `.js` is a script.
+/// The files by their names in the package `onnxruntime-web` and in an export, where they have the ending `.js`, which
+/// every server knows as a script.
 const FILES: [(&str, &str); 3] = [
     ("ort.wasm.min.mjs", "ort/ort.wasm.min.js"),
     (
@@ -23,20 +23,21 @@ const FILES: [(&str, &str); 3] = [
         "ort/ort-wasm-simd-threaded.wasm",
     ),
 ];
-/// Passed on where it is there; the package itself has none.
+/// Included if it exists; the package itself has none.
 const NOTICES: (&str, &str) = ("ThirdPartyNotices.txt", "ort/ThirdPartyNotices.txt");
 
-/// A folder that holds the files.
+/// A folder with the files.
 #[derive(Debug)]
 pub(super) struct WebRuntime {
     dir: PathBuf,
 }
 
-/// The folder with ONNX Runtime Web: that in `SALAMANDER_ORT_WEB` alone if it is set, else `onnxruntime-web` beside the
-/// program, in `../share/salamander`, in `Resources` of a macOS bundle, or in the build folder.
+/// The folder of ONNX Runtime Web: the one in `SALAMANDER_ORT_WEB` if that is set; otherwise the first of
+/// `onnxruntime-web` beside the program, in `../share/salamander`, in `Resources` of a macOS bundle, or in the build
+/// folder.
 ///
 /// # Errors
-/// [`ExportError::NoWebRuntime`] says where it was looked for.
+/// [`ExportError::NoWebRuntime`] with the folders that were searched.
 pub fn web_runtime_dir() -> Result<PathBuf, ExportError> {
     find().map(|runtime| runtime.dir)
 }
@@ -54,7 +55,7 @@ fn find_in(places: Vec<PathBuf>) -> Result<WebRuntime, ExportError> {
 }
 
 fn places() -> Vec<PathBuf> {
-    // Only the folder that the user named.
+    // Only the folder that the user set.
     if let Some(dir) = std::env::var_os(VARIABLE).filter(|dir| !dir.is_empty()) {
         return vec![PathBuf::from(dir)];
     }

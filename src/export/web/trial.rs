@@ -1,4 +1,4 @@
-//! The page of a run without an export: for trying the model on a phone.
+//! The web page of a run without an export, for trying the model on a phone.
 
 use crate::export::golden::Chosen;
 use crate::export::{ExportError, Format, Model, ModelFile, Options, WrittenModel, verify};
@@ -8,11 +8,11 @@ use crate::train::{Run, RunClasses, RunState};
 
 use super::FOLDER;
 
-/// The files of a web export of a run, by their names below its folder, golden images among them. Nothing is written to the
-/// disk, and the model is not run on the whole test set as that of an export is.
+/// The files of a run's web export, by their names relative to its folder, including golden images. Nothing is written
+/// to disk, and the model is not verified on the test set.
 ///
 /// # Errors
-/// As [`export`](crate::export::export).
+/// As for [`export`](crate::export::export).
 pub fn web_files(
     project: &Project,
     run: &Run,

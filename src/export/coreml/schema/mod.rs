@@ -1,4 +1,4 @@
-//! The code made of the schema beside it by `packaging/schemas.sh`.
+//! Code generated from the schema beside it by `packaging/schemas.sh`.
 
 #[rustfmt::skip]
 mod coreml;

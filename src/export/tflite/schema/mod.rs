@@ -1,4 +1,4 @@
-//! The code made of the schemas beside it by `packaging/schemas.sh`.
+//! Code generated from the schemas beside it by `packaging/schemas.sh`.
 
 #[rustfmt::skip]
 mod metadata_generated;
