@@ -1,4 +1,4 @@
-//! Calibration: whether a probability of 80 % is right 80 % of the time, and the temperature that makes it so.
+//! Calibration: whether probabilities of 80 % are right in 80 % of cases, and the temperature for that.
 
 use serde::Serialize;
 
@@ -14,39 +14,39 @@ use super::{EvaluateError, FramePrediction};
 /// Bins of a reliability diagram, as in Guo et al. 2017.
 const BINS: usize = 15;
 
-/// The temperatures that are tried.
+/// The range of temperatures that are tried.
 const TEMPERATURES: [f64; 2] = [0.1, 20.0];
 
-/// Deviation of the logarithm of temperatures before any frame is seen: nineteen of twenty lie between 0.37 and 2.7, as
-/// those that are published do.
+/// Prior standard deviation of the logarithm of temperatures: 95 % of them are between 0.37 and 2.7, like published
+/// ones.
 const DEVIATION: f64 = 0.5;
 
-/// Validation frames below which no temperature is fitted.
+/// With fewer validation frames no temperature is fitted.
 const FEWEST_FRAMES: usize = 10;
 
-/// Frames whose highest probabilities are alike.
+/// A bin of frames with similar highest probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ReliabilityBin {
-    /// The lowest and highest probability of the bin, 0..=1.
+    /// The range of probabilities of the bin, 0..=1.
     pub range: [f64; 2],
-    /// Frames in it.
+    /// The number of frames in it.
     pub frames: u64,
     /// Mean of their highest probabilities.
     pub confidence: f64,
-    /// Part of them that is right.
+    /// Their accuracy, 0..=1.
     pub accuracy: f64,
 }
 
-/// How far probabilities are from being right that often.
+/// Measures of how well probabilities match accuracies.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reliability {
-    /// The bins of equal width that hold frames, lowest first.
+    /// The bins of equal width that are not empty, lowest first.
     pub bins: Vec<ReliabilityBin>,
     /// Expected calibration error with [15](BINS) bins of equal width, 0..=1: the mean over
     /// frames of `|accuracy − confidence|` of their bins.
     pub expected_error: f64,
-    /// The same with as many bins of equally many frames: where nearly all probabilities are high, bins of equal width are
-    /// nearly empty.
+    /// The same with as many bins of equally many frames: if almost all probabilities are high, most bins of equal
+    /// width are nearly empty.
     pub adaptive_error: f64,
     /// Mean negative log-likelihood of the true class, nats.
     pub nll: f64,
@@ -58,7 +58,7 @@ pub struct Reliability {
 pub(super) type Judged = (usize, Vec<f32>);
 
 impl Reliability {
-    /// Of predictions; `None` without any.
+    /// The reliability of predictions; `None` without any.
     #[must_use]
     pub fn of(predictions: &[FramePrediction]) -> Option<Self> {
         let judged = predictions.iter();
@@ -131,9 +131,9 @@ fn expected_error(bins: &[ReliabilityBin]) -> f64 {
 
 /// Logits of frames with their labels.
 pub(super) struct Logits {
-    /// For each frame its true label and the logits of the run's classes.
+    /// The true label of each frame, and the logits of the run's classes.
     pub frames: Vec<(usize, Vec<f64>)>,
-    /// For each class of the logits the index of its label, and how many labels there are.
+    /// The index of the label of each class of the logits, and the number of labels.
     pub label_of: Vec<usize>,
     pub labels: usize,
 }
@@ -152,7 +152,7 @@ impl Logits {
         folded
     }
 
-    /// How reliable the probabilities are at a temperature; `None` without frames.
+    /// The reliability of the probabilities at a temperature; `None` without frames.
     pub(super) fn reliability(&self, temperature: f64) -> Option<Reliability> {
         let judged: Vec<Judged> = self
             .frames
@@ -162,14 +162,16 @@ impl Logits {
         Reliability::of_judged(judged.iter().map(|(truth, p)| (*truth, p.as_slice())))
     }
 
-    /// The temperature that makes the frames' true classes likeliest, found by golden section over its logarithm.
+    /// The temperature with the highest likelihood of the frames' true classes, found by golden section search on its
+    /// logarithm.
     ///
-    /// The frames count as so many independent ones as there are effective sources, and a prior holds the temperature near
-    /// 1 where these are few: log-normal with [this deviation](DEVIATION). When a handful of validation frames are all
-    /// right, the likeliest temperature alone would be zero, and every later mistake be made with certainty.
+    /// The frames count as that many independent ones as there are effective sources, and a prior keeps the
+    /// temperature near 1 if these are few: log-normal with [this standard deviation](DEVIATION). If a handful of
+    /// validation frames are all right, the most likely temperature alone would be zero, and every later mistake would
+    /// be made with certainty.
     ///
     /// # Errors
-    /// When `work` is cancelled.
+    /// [`Cancelled`] if `work` is cancelled.
     pub(super) fn temperature(&self, sources: f64, work: &Work) -> Result<f64, Cancelled> {
         let weight = sources / self.frames.len().max(1) as f64;
         let loss = |log_t: f64| -> Result<f64, Cancelled> {
@@ -199,7 +201,7 @@ impl Logits {
         Ok(f64::midpoint(low, high).exp())
     }
 
-    /// The probability of a label at a temperature, in 64 bits: a certain mistake must not become one of probability 0.
+    /// The probability of a label at a temperature, in 64 bits: a confident mistake must not have probability 0.
     fn likelihood(&self, truth: usize, logits: &[f64], temperature: f64) -> f64 {
         let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let (mut own, mut all) = (0.0, 0.0);
@@ -212,7 +214,7 @@ impl Logits {
     }
 }
 
-/// The logits of a run on frames, without any temperature.
+/// The logits of a run on frames, without a temperature.
 pub(super) fn logits(run: &Run, rows: &Rows) -> Result<Logits, EvaluateError> {
     let classifier = Classifier::uncalibrated(run, rows.dim)?;
     let frames = rows.bottlenecks().zip(&rows.truth);
@@ -225,12 +227,12 @@ pub(super) fn logits(run: &Run, rows: &Rows) -> Result<Logits, EvaluateError> {
     })
 }
 
-/// Fits the temperature of a finished run on its validation frames and keeps it with the run, where it has none for its
-/// present weights; whoever predicts with the run, or exports it, uses it from then on. `None` with fewer than
-/// [10](FEWEST_FRAMES) validation frames: then probabilities stay as they are.
+/// Fits the temperature of a finished run on its validation frames and stores it with the run, if it has none for its
+/// current weights; predictions and exports of the run use it from then on. `None` with fewer than [10](FEWEST_FRAMES)
+/// validation frames: then probabilities are not changed.
 ///
 /// # Errors
-/// When the project cannot be written, the run cannot be read, or the work is cancelled.
+/// The project cannot be written, the run cannot be read, or the work is cancelled.
 pub fn calibrate(
     project: &Project,
     run: &Run,
@@ -265,7 +267,7 @@ pub fn calibrate(
     Ok(Some(calibration))
 }
 
-/// [`calibrate`] after a training, which is finished whatever comes of it: what goes wrong is a warning of `work`.
+/// [`calibrate`] after a training. An error is only a warning of `work`: the training has succeeded.
 pub fn calibrate_or_warn(project: &Project, run: &Run, work: &Work) {
     if let Err(error) = calibrate(project, run, work)
         && !work.is_cancelled()
@@ -274,10 +276,10 @@ pub fn calibrate_or_warn(project: &Project, run: &Run, work: &Work) {
     }
 }
 
-/// How reliable a run's probabilities are on one side of its split, without its temperature and with it.
+/// The reliability of a run's probabilities on one side of its split, without and with its temperature.
 ///
 /// # Errors
-/// When the run cannot be read, or the work is cancelled.
+/// The run cannot be read, or the work is cancelled.
 pub fn reliability(
     project: &Project,
     run: &Run,
@@ -327,7 +329,7 @@ mod tests {
 
     #[test]
     fn bins_of_equally_many_frames_see_what_equal_widths_hide() {
-        // All in one bin of equal width: too sure below, too unsure above.
+        // All are in one bin of equal width: overconfident in its lower part, underconfident in its upper part.
         let frames: Vec<(f32, bool)> = (0..150)
             .map(|at| (0.94 + 0.0003 * at as f32, at % 75 > 5 || at >= 75))
             .collect();
@@ -336,7 +338,7 @@ mod tests {
         assert!(found.adaptive_error > found.expected_error);
     }
 
-    /// Logits of frames whose true class is drawn by softmax(z / 2.5): the temperature is found again.
+    /// Logits of frames whose true class is drawn by softmax(z / 2.5): that temperature is found.
     #[test]
     fn the_temperature_that_made_the_labels_is_found() {
         let mut state = 1_u64;
@@ -369,7 +371,7 @@ mod tests {
         assert!(after.nll < before.nll && after.expected_error < 0.3 * before.expected_error);
     }
 
-    /// A few frames that are all right are no proof of certainty.
+    /// A few frames that are all right do not justify certainty.
     #[test]
     fn few_frames_that_are_all_right_make_nothing_certain() {
         let of = |sources: f64| {
@@ -381,12 +383,12 @@ mod tests {
             let temperature = logits.temperature(sources, &Work::new()).unwrap();
             logits.at(&[2.0, 0.0], temperature)[0]
         };
-        // Where the sum of both terms is least, worked out apart from this code.
+        // The minimum of the sum of both terms, computed independently.
         assert!((of(3.0) - 0.911).abs() < 0.01, "{}", of(3.0));
         assert!(of(3.0) < of(12.0) && of(12.0) < 0.97, "{}", of(12.0));
     }
 
-    /// Classes that are one label now: their probabilities are added up after the temperature.
+    /// Merged classes: their probabilities are added after applying the temperature.
     #[test]
     fn merged_classes_are_added_up() {
         let logits = Logits {

@@ -4,7 +4,7 @@ use crate::train::{Head, Run};
 
 use super::EvaluateError;
 
-/// A head ready to be applied: the softmax of its logits.
+/// A head that computes probabilities: the softmax of its logits.
 #[derive(Debug, Clone)]
 pub struct Classifier {
     head: Head,
@@ -17,7 +17,7 @@ impl Classifier {
         Self::of_head(run.calibrated_head()?, run, dim)
     }
 
-    /// The kept head as it was trained.
+    /// The kept head without calibration.
     pub(super) fn uncalibrated(run: &Run, dim: usize) -> Result<Self, EvaluateError> {
         Self::of_head(run.head()?, run, dim)
     }
@@ -59,7 +59,8 @@ pub(super) fn softmax(logits: &[f64]) -> Vec<f32> {
     exponentials.iter().map(|e| (e / sum) as f32).collect()
 }
 
-/// The index of the largest value, the first of several; 0 for an empty list. What `ArgMax` of ONNX and numpy do.
+/// The index of the largest value, the first of equal ones; 0 for an empty list. The same as `ArgMax` of ONNX and
+/// numpy.
 #[must_use]
 pub fn arg_max(values: &[f32]) -> usize {
     let mut best = (0, f32::NEG_INFINITY);

@@ -1,4 +1,4 @@
-//! Two runs compared on the same frames, and figures of parts of them.
+//! Compares two runs on the same frames.
 
 use std::collections::HashMap;
 
@@ -10,41 +10,41 @@ use crate::text::percent;
 use super::Evaluation;
 use super::paired::Paired;
 
-/// Two evaluations on the frames that both have.
+/// The comparison of two evaluations on their common frames.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// How often each was right.
     pub counts: Paired,
     /// Accuracy of the first and the second, 0..=1.
     pub accuracies: [f64; 2],
-    /// The two-sided p-value of the exact test of `McNemar`: how likely so unequal a number of frames on which only one of them is
-    /// right would be, if neither were better and frames were independent.
+    /// The two-sided p-value of `McNemar`'s exact test: the probability of such an unequal number of frames on which only
+    /// one run is right, if neither were better and frames were independent.
     pub p_value: f64,
-    /// The same test on sources: on how many one of them was right more often. Sources are independent, frames of one are
-    /// not.
+    /// The same test on sources: on how many each run was right more often. Sources are independent, frames of one
+    /// source are not.
     pub sources: SignTest,
-    /// Frames that only one of them has right, by their places in the first and the second evaluation.
+    /// Frames on which only one run is right, as indices in the first and the second evaluation.
     #[serde(skip)]
     pub differing: Vec<[usize; 2]>,
-    /// Frames that only one of the evaluations has.
+    /// The number of frames that only one evaluation has.
     pub left_out: u64,
 }
 
-/// On how many sources one of two runs is better.
+/// A sign test on sources.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SignTest {
-    /// The first is.
+    /// On how many the first run is better.
     pub first: u64,
-    /// The second is.
+    /// On how many the second run is better.
     pub second: u64,
-    /// Both are the same.
+    /// On how many both are equal.
     pub equal: u64,
     /// Two-sided p-value of the sign test.
     pub p_value: f64,
 }
 
 impl Comparison {
-    /// Compares two evaluations, whose classes are matched by name. `None` when they have no frame in common.
+    /// Compares two evaluations, whose classes are matched by name. `None` if they have no common frames.
     #[must_use]
     pub fn of(first: &Evaluation, second: &Evaluation) -> Option<Self> {
         let places: HashMap<&str, usize> = second
@@ -93,7 +93,7 @@ impl Comparison {
         })
     }
 
-    /// What follows, in one sentence.
+    /// The conclusion, in one sentence.
     #[must_use]
     pub fn sentence(&self, noun: Noun) -> String {
         let images = noun.many();
@@ -108,7 +108,7 @@ impl Comparison {
             self.counts.total()
         );
         let p = p_words(self.p_value);
-        // Frames of one source err together, so both tests must agree.
+        // Frames of one source have correlated errors, so both tests must agree.
         let shown = self.p_value < 0.05 && self.sources.p_value < 0.05;
         let better = if second_only > first_only {
             "second"
@@ -137,12 +137,12 @@ fn p_words(p: f64) -> String {
     }
 }
 
-/// Two-sided exact test of two counts that would be equally likely if there were no difference (Q. `McNemar` 1947, with the
-/// binomial distribution itself): twice the smaller tail, at most 1.
+/// Two-sided exact test of two counts that are equally likely without a difference (Q. `McNemar` 1947, with the exact
+/// binomial distribution): twice the smaller tail, at most 1.
 #[must_use]
 pub fn exact_p(first: u64, second: u64) -> f64 {
     let (few, all) = (first.min(second), first + second);
-    // Binomial coefficients over 2^n, by their logarithms: n may be large.
+    // Binomial coefficients over 2^n, by their logarithms, because n may be large.
     let mut log_term = -(all as f64) * std::f64::consts::LN_2;
     let mut tail = 0.0;
     for k in 0..=few {
@@ -160,7 +160,7 @@ mod tests {
     use crate::evaluate::{Confusion, FramePrediction};
     use crate::project::Split;
 
-    /// Right values from `scipy.stats.binomtest(few, n, 0.5).pvalue`.
+    /// Expected values from `scipy.stats.binomtest(few, n, 0.5).pvalue`.
     #[test]
     fn p_values_are_those_of_scipy() {
         for (first, second, p) in [
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(Comparison::of(&first, &evaluation(&[])), None);
     }
 
-    /// Twenty frames of one film are one source: the frames' test alone would be sure.
+    /// Twenty frames of one film are one source: the test on frames alone would find significance.
     #[test]
     fn one_film_does_not_decide() {
         let names: Vec<String> = (0..20).map(|at| at.to_string()).collect();

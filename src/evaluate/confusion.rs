@@ -1,11 +1,11 @@
-//! The confusion matrix and what follows from it.
+//! The confusion matrix and figures derived from it.
 
 use serde::{Deserialize, Serialize};
 
-/// `counts[truth][predicted]`.
+/// A confusion matrix: `counts[truth][predicted]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Confusion {
-    /// Row: true class; column: predicted class.
+    /// The rows are true classes, the columns predicted ones.
     pub counts: Vec<Vec<u64>>,
 }
 
@@ -18,7 +18,7 @@ impl Confusion {
         }
     }
 
-    /// Counts one frame. An index that is no class is not counted.
+    /// Counts one frame. Invalid indices are ignored.
     pub fn add(&mut self, truth: usize, predicted: usize) {
         if let Some(count) = self
             .counts
@@ -35,33 +35,34 @@ impl Confusion {
         self.counts.iter().flatten().sum()
     }
 
-    /// Frames that were right.
+    /// Frames classified correctly.
     #[must_use]
     pub fn correct(&self) -> u64 {
         (0..self.counts.len()).map(|class| self.hits(class)).sum()
     }
 
-    /// Part that was right, 0..=1; `None` without frames.
+    /// The accuracy, 0..=1; `None` without frames.
     #[must_use]
     pub fn accuracy(&self) -> Option<f32> {
         ratio(self.correct(), self.total())
     }
 
-    /// Part of the frames of class `index` that were found, 0..=1; `None` without such frames.
+    /// The recall of class `index`: the fraction of its frames classified as it, 0..=1; `None` without such frames.
     #[must_use]
     pub fn recall(&self, index: usize) -> Option<f32> {
         ratio(self.hits(index), self.support(index))
     }
 
-    /// Part of the frames called `index` that were right, 0..=1; `None` when none was called so.
+    /// The precision of class `index`: the fraction of the frames classified as it that belong to it, 0..=1; `None` if
+    /// there are none.
     #[must_use]
     pub fn precision(&self, index: usize) -> Option<f32> {
         let called = self.counts.iter().filter_map(|row| row.get(index)).sum();
         ratio(self.hits(index), called)
     }
 
-    /// Harmonic mean of precision and recall, `2·hits / (frames of the class + frames called so)`, 0..=1; `None`
-    /// when there are neither.
+    /// Harmonic mean of precision and recall, `2·hits / (frames of the class + frames classified as it)`, 0..=1;
+    /// `None` if both counts are 0.
     #[must_use]
     pub fn f1(&self, index: usize) -> Option<f32> {
         let called: u64 = self.counts.iter().filter_map(|row| row.get(index)).sum();
@@ -89,8 +90,8 @@ fn ratio(part: u64, whole: u64) -> Option<f32> {
     (whole > 0).then(|| (part as f64 / whole as f64) as f32)
 }
 
-/// The score interval of a proportion `part` of a sample of `size` independent ones, at `z` standard deviations (Wilson
-/// 1927); `None` without any.
+/// The score interval of a proportion `part` in a sample of `size` independent ones, at `z` standard deviations
+/// (Wilson 1927); `None` if `size` is 0.
 pub(super) fn wilson(part: f64, size: f64, z: f64) -> Option<[f64; 2]> {
     if size <= 0.0 {
         return None;

@@ -1,13 +1,13 @@
-//! The images of a run where its network puts them, for the projector of TensorBoard: bottlenecks, labels, thumbnails.
+//! Writes the bottlenecks, labels and thumbnails of a run's images for TensorBoard's embedding projector.
 //!
 //! | file in the run's folder | holds |
 //! | --- | --- |
-//! | `projector_config.pbtxt` | where the others are; TensorBoard looks for it |
+//! | `projector_config.pbtxt` | the paths of the others, where TensorBoard expects it |
 //! | `embedding/tensors.tsv` | one bottleneck a line |
-//! | `embedding/metadata.tsv` | class, what the run says, set, source and file of each, below their names |
+//! | `embedding/metadata.tsv` | class, prediction, side, source and file of each, with a header line |
 //! | `embedding/sprite.png` | a thumbnail of each, row by row |
 //!
-//! The two tables are also what <https://projector.tensorflow.org> loads.
+//! <https://projector.tensorflow.org> loads the two tables, too.
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -26,30 +26,30 @@ use super::classifier::{Classifier, arg_max};
 use super::evaluation::source;
 use super::rows::{Backbone, Rows};
 
-/// As many as the projector's own samples have at most; more are slow in a browser.
+/// The most images, like in the projector's own samples; more are slow in a browser.
 const MOST: usize = 5_000;
 
-/// Side of a thumbnail, pixels, of this many images or fewer.
+/// Side of a thumbnail in pixels, for at most this many images.
 const LARGE: (u32, usize) = (48, 1_000);
-/// Of more.
+/// The same for more images.
 const SMALL: u32 = 32;
 
-/// An embedding that was written.
+/// A written embedding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Embedding {
-    /// Images in it.
+    /// The number of images in it.
     pub images: usize,
-    /// Of so many.
+    /// The number of all images.
     pub of: usize,
-    /// The file that names the others.
+    /// The configuration file.
     pub config: PathBuf,
 }
 
-/// Writes the embedding of a run's images as they are now, at most 5,000 of them, evenly out of all; one that is there is
-/// replaced. Bottlenecks are from the cache.
+/// Writes the embedding of a run's images in their current state, at most 5,000 of them, evenly selected; an existing
+/// one is replaced. Bottlenecks are read from the cache.
 ///
 /// # Errors
-/// Those of an evaluation, a file that cannot be written, cancelled.
+/// Errors of an evaluation; a file cannot be written; cancelled.
 pub fn write_embedding(
     project: &Project,
     run: &Run,
@@ -79,7 +79,7 @@ pub fn write_embedding(
         for (place, value) in row.iter().enumerate() {
             let tab = if place == 0 { "" } else { "\t" };
             tensors.push_str(tab);
-            // Half the digits say as much about where a point lies.
+            // Half of the digits are sufficient for the positions.
             tensors.push_str(&((f64::from(*value) * 1e4).round() / 1e4).to_string());
         }
         tensors.push('\n');
@@ -117,8 +117,8 @@ pub fn write_embedding(
     Ok(Embedding { images, of, config })
 }
 
-/// A PNG of square thumbnails, row by row in as many columns as rows, which the projector takes for granted; grey where an
-/// image cannot be read and where there is none left.
+/// A PNG of square thumbnails in a grid with as many columns as rows, which the projector assumes; grey for unreadable
+/// images and unused cells.
 fn sprite(paths: &[PathBuf], side: u32, work: &Work) -> Result<Vec<u8>, EvaluateError> {
     let columns = u32::try_from((paths.len().max(1) as f64).sqrt().ceil() as u64).unwrap_or(1);
     let grey = Rgb([128, 128, 128]);
@@ -152,7 +152,7 @@ fn sprite(paths: &[PathBuf], side: u32, work: &Work) -> Result<Vec<u8>, Evaluate
     Ok(bytes.into_inner())
 }
 
-/// An image as large as fits into a square, in its middle.
+/// An image scaled to fit into a square, centred.
 fn square(image: &RgbImage, side: u32) -> RgbImage {
     let (width, height) = image.dimensions();
     let scale = f64::from(side) / f64::from(width.max(height).max(1));
@@ -193,7 +193,7 @@ mod tests {
             [middle(0, 0), middle(1, 0), middle(0, 1), middle(1, 1)],
             [colours[0], [128; 3], colours[1], colours[2]]
         );
-        // Fewer are as many rows as columns too.
+        // For fewer images there are as many rows as columns, too.
         let png = super::sprite(&paths[..2], 8, &work).unwrap();
         let two = image::load_from_memory(&png).unwrap();
         assert_eq!((two.width(), two.height()), (16, 16));

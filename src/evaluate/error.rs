@@ -1,4 +1,4 @@
-//! What can go wrong with an evaluation or a prediction.
+//! Errors of evaluations and predictions.
 
 use std::path::{Path, PathBuf};
 
@@ -13,22 +13,22 @@ use crate::train::TrainError;
 /// An error of the evaluate layer.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
-    /// The run or something below it.
+    /// An error of the run.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// The project.
+    /// An error of the project.
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// The backbone.
+    /// An error of the backbone.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
-    /// ONNX Runtime or a model.
+    /// An error of ONNX Runtime or a model.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    /// An image or a video.
+    /// An error of an image or a video.
     #[error(transparent)]
     Media(#[from] MediaError),
-    /// The head does not fit the backbone or the classes.
+    /// The head does not match the backbone or the classes.
     #[error(
         "the weights of run “{run}” do not fit its backbone and classes; train again or restore the run's folder"
     )]
@@ -36,7 +36,7 @@ pub enum EvaluateError {
         /// The run.
         run: String,
     },
-    /// A cached bottleneck that holds NaN or infinity.
+    /// A cached bottleneck contains NaN or infinity.
     #[error(
         "the backbone gave values that are not finite for “{image}”; delete the project's folder “cache” and try again, or train again with another architecture"
     )]
@@ -44,51 +44,51 @@ pub enum EvaluateError {
         /// The image.
         image: String,
     },
-    /// A run that gives no probabilities.
+    /// A run's probabilities are not finite.
     #[error(
         "the run gives probabilities that are not finite; put back an earlier copy of its folder, or train again"
     )]
     NoProbabilities,
-    /// A folder or file that should be an export and is none.
+    /// A folder or file is not an export.
     #[error("“{}” is no export that can predict: {reason}", path.display())]
     NoExport {
-        /// What was named.
+        /// The path.
         path: PathBuf,
-        /// What is missing or wrong.
+        /// The reason.
         reason: String,
     },
-    /// A class that a run does not have.
+    /// The run does not have this class.
     #[error("the run has no class “{class}”; its classes are {known}")]
     NoClass {
-        /// What was asked for.
+        /// The name.
         class: String,
-        /// Those that it has.
+        /// The names of its classes.
         known: String,
     },
-    /// A file that a report would replace and that is no report.
+    /// A file in place of a report is not a report.
     #[error("“{}” is there already and is no report of Salamander, so it is not replaced; give another name", path.display())]
     NoReport {
         /// The file.
         path: PathBuf,
     },
-    /// The image of all thumbnails.
+    /// The thumbnails cannot be combined into one image.
     #[error(
         "the thumbnails cannot be made into one picture: {0}; make room in memory and try again"
     )]
     Sprite(String),
-    /// A file that a timeline would replace and that is none.
+    /// A file in place of a timeline is not a timeline.
     #[error("“{}” is there already and holds no probabilities over time, so it is not replaced; give another name", path.display())]
     NoTimeline {
         /// The file.
         path: PathBuf,
     },
-    /// A file that cannot be written.
+    /// An error of a file that is written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A project where an export or a run is expected.
+    /// A project instead of an export or a run.
     #[error("“{}” is a project; give the folder of an export or of a run, {}", path.display(), newest_in_words(newest.as_deref()))]
     IsProject {
-        /// What was named.
+        /// The path.
         path: PathBuf,
         /// The newest export or finished run in it.
         newest: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! A run's predictions on the frames of one side of its split.
+//! The evaluation of a run: its predictions on the frames of one side of its split.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use super::classifier::{Classifier, arg_max};
 use super::rows::{Backbone, Rows};
 use super::{Confusion, EvaluateError};
 
-/// What the model said of one frame.
+/// The model's prediction for one frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FramePrediction {
-    /// Present path relative to the project's root.
+    /// Current path relative to the project's root.
     pub path: String,
-    /// Group (source) of the frame.
+    /// Group of the frame.
     pub group: String,
-    /// True class: that of the folder the frame lies in now.
+    /// True class: that of the frame's current folder.
     pub truth: usize,
     /// Predicted class.
     pub predicted: usize,
-    /// Softmax output, one value per class.
+    /// Softmax output, one value for each class.
     pub probabilities: Vec<f32>,
 }
 
@@ -36,21 +36,21 @@ impl FramePrediction {
             .unwrap_or(0.0)
     }
 
-    /// The source, from the frame's name; the group where the name tells none.
+    /// The source, from the frame's name; otherwise the group.
     #[must_use]
     pub fn source(&self) -> &str {
         source(&self.path).map_or(self.group.as_str(), |(source, _)| source)
     }
 
-    /// What it was drawn from as one of a sample, frames of which tell less than as many independent ones: the video, of a
-    /// photo the group of those that look alike.
+    /// The unit for sampling errors, because frames of one unit are correlated: the video; for a photo, its group of
+    /// similar photos.
     #[must_use]
     pub fn sampled_as(&self) -> &str {
         sampled_as(&self.path, &self.group)
     }
 }
 
-/// What a frame of a run was drawn from, see [`FramePrediction::sampled_as`].
+/// The sampling unit of a run's frame, see [`FramePrediction::sampled_as`].
 pub(super) fn frame_sampled_as(frame: &RunFrame) -> &str {
     sampled_as(&frame.path, &frame.group)
 }
@@ -62,7 +62,7 @@ fn sampled_as<'a>(path: &'a str, group: &'a str) -> &'a str {
     }
 }
 
-/// The source that a frame's name tells, as a part of the path, and its time in seconds, which photos have none of.
+/// The source in a frame's name, as a part of the path, and the time in seconds, which photos do not have.
 pub(super) fn source(path: &str) -> Option<(&str, Option<f64>)> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let frame = FrameName::parse(name)?;
@@ -74,37 +74,37 @@ pub(super) fn source(path: &str) -> Option<(&str, Option<f64>)> {
 /// Predictions on one side of the split, and their confusion matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// Class names in the order of the indices, as they are now; classes of the run that were merged since are one.
+    /// Current class names in the order of the indices; classes of the run that were merged since are one.
     pub classes: Vec<String>,
-    /// Which frames.
+    /// The side of the frames.
     pub split: Split,
-    /// One per frame; frames that are gone from disk are left out and counted in `missing`.
+    /// One for each frame, without missing frames, which are counted in `missing`.
     pub predictions: Vec<FramePrediction>,
-    /// The matrix.
+    /// The confusion matrix.
     pub confusion: Confusion,
-    /// Frames that have been given another class of the run since; they are judged by that.
+    /// The number of frames that were moved to another class of the run since; they are judged by that class.
     pub relabelled: u64,
-    /// Frames whose image was changed since; the image of now is judged.
+    /// The number of frames whose image was changed since; the current image is used.
     pub changed: u64,
-    /// Frames that are gone, can no longer be read, or are in no class of the run any more.
+    /// The number of frames that are missing, unreadable, or in no class of the run any more.
     pub missing: u64,
     /// A sentence for each class that was merged or deleted since.
     pub notes: Vec<String>,
 }
 
-/// How one group did.
+/// The accuracy on one group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupAccuracy {
-    /// The group (source).
+    /// The group or source.
     pub group: String,
-    /// Frames that were right.
+    /// Frames classified correctly.
     pub correct: u64,
-    /// Frames.
+    /// All frames.
     pub total: u64,
 }
 
 impl GroupAccuracy {
-    /// Part that was right, 0..=1.
+    /// The accuracy, 0..=1.
     #[must_use]
     pub fn accuracy(&self) -> f32 {
         self.correct as f32 / self.total.max(1) as f32
@@ -112,7 +112,7 @@ impl GroupAccuracy {
 }
 
 impl Evaluation {
-    /// The misclassified frames, the most confident mistake first.
+    /// The misclassified frames, the most confident first.
     #[must_use]
     pub fn mistakes(&self) -> Vec<&FramePrediction> {
         let mut mistakes: Vec<_> = self
@@ -128,7 +128,7 @@ impl Evaluation {
         mistakes
     }
 
-    /// What its images are called.
+    /// The noun for its images.
     #[must_use]
     pub fn noun(&self) -> Noun {
         let mut of_videos = self
@@ -142,14 +142,14 @@ impl Evaluation {
         }
     }
 
-    /// Accuracy by group (source), the worst first.
+    /// Accuracy by group, the lowest first.
     #[must_use]
     pub fn by_group(&self) -> Vec<GroupAccuracy> {
         self.by(|prediction| &prediction.group)
     }
 
-    /// Accuracy by source, the worst first: blocks of time of one video and photos imported together
-    /// count as one.
+    /// Accuracy by source, the lowest first: blocks of time of one video count as one, and so do photos imported
+    /// together.
     #[must_use]
     pub fn by_source(&self) -> Vec<GroupAccuracy> {
         self.by(FramePrediction::source)
@@ -175,9 +175,9 @@ impl Evaluation {
     }
 }
 
-/// Runs the model on the frames of one side of the run's split (bottlenecks from the cache: the project's, or the
-/// run's own when its backbone was trained too). A run without a calibration is calibrated first, where the project can be
-/// written: its probabilities are the same from then on wherever they are shown, predicted with or exported.
+/// Runs the model on the frames of one side of the run's split, with bottlenecks from the cache: the project's, or the
+/// run's own if its backbone was fine-tuned. A run without a calibration is calibrated first, if the project can be
+/// written, so that its probabilities are the same from then on wherever they are shown, predicted or exported.
 pub fn evaluate(
     project: &Project,
     run: &Run,

@@ -1,5 +1,5 @@
-//! The figures of an evaluation with their intervals: accuracy, precision, recall and F1, per class and as macro averages,
-//! and the curves of each class's probability.
+//! The figures of an evaluation with their intervals: accuracy, precision, recall and F1, by class and as macro
+//! averages, and the ranking curves of each class.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,9 +16,9 @@ use super::ranking::Ranking;
 /// A figure with its interval.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Measure {
-    /// The figure, 0..=1; `None` where there is nothing to measure it on.
+    /// The figure, 0..=1; `None` if it is undefined.
     pub value: Option<f64>,
-    /// Its 95 % interval by bootstrap over sources; `None` with fewer than two sources.
+    /// Its 95 % interval from a bootstrap over sources; `None` with fewer than two sources.
     pub interval_95: Option<[f64; 2]>,
 }
 
@@ -38,31 +38,32 @@ impl fmt::Display for Measure {
 pub struct ClassFigures {
     /// Frames of the class.
     pub frames: u64,
-    /// Sources of these.
+    /// The number of their sources.
     pub sources: u64,
-    /// Part of its frames that are called so.
+    /// The fraction of its frames that are classified as it.
     pub recall: Measure,
-    /// Part of the frames called so that are of it.
+    /// The fraction of the frames classified as it that belong to it.
     pub precision: Measure,
     /// Harmonic mean of both.
     pub f1: Measure,
-    /// Curves of its probability; `None` without frames of it or of others.
+    /// The curves of its probability; `None` without frames of it or of others.
     pub ranking: Option<Ranking>,
 }
 
 /// The figures of an evaluation.
 ///
-/// Macro averages are means over the classes that have frames or were predicted, where precision of a class that was never
-/// predicted, and recall of one without frames, count as 0: scikit-learn's `average="macro", zero_division=0`.
+/// Macro averages are means over the classes that have frames or were predicted. The precision of a class that was
+/// never predicted, and the recall of one without frames, count as 0: scikit-learn's `average="macro",
+/// zero_division=0`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figures {
-    /// Frames.
+    /// The number of frames.
     pub frames: u64,
-    /// Sources that they come from: videos, and groups of photos that look alike.
+    /// The number of their sources: videos, and groups of similar photos.
     pub sources: u64,
-    /// How many equally large sources tell as much as these.
+    /// The effective number of sources: that of equally large ones with the same information.
     pub effective_sources: f64,
-    /// Part of all frames that is right.
+    /// The accuracy.
     pub accuracy: Measure,
     /// Mean recall of the classes (balanced accuracy).
     pub macro_recall: Measure,
@@ -78,14 +79,14 @@ pub struct Figures {
     pub per_class: Vec<ClassFigures>,
 }
 
-/// Figures before those of the classes, in what is resampled.
+/// The number of figures before those of the classes, in the resampled vector.
 const OVERALL: usize = 4;
 
 impl Figures {
-    /// Those of an evaluation.
+    /// The figures of an evaluation.
     ///
     /// # Errors
-    /// When `work` is cancelled.
+    /// [`Cancelled`] if `work` is cancelled.
     pub fn of(evaluation: &Evaluation, work: &Work) -> Result<Self, Cancelled> {
         work.stage("Computing intervals", None);
         let classes = evaluation.classes.len();
@@ -147,16 +148,16 @@ impl Figures {
     }
 }
 
-/// Places in the counts of a class: right ones, frames of it, frames called so.
+/// Indices of the counts of a class: correct frames, frames of it, frames classified as it.
 const HITS: usize = 0;
 const SUPPORT: usize = 1;
 const CALLED: usize = 2;
 
-/// What one source adds to the counts.
+/// The counts of one source.
 #[derive(Default)]
 struct Source {
     frames: u64,
-    /// By class.
+    /// The counts by class.
     counts: BTreeMap<usize, [u64; 3]>,
 }
 
@@ -189,7 +190,7 @@ impl Sources {
         Self(sources.into_values().collect())
     }
 
-    /// The counts when each source is there so many times.
+    /// The counts if each source occurs as often as its weight.
     fn tally(&self, weights: &[u32], classes: usize) -> Tally {
         let mut tally = Tally {
             frames: 0,
@@ -213,7 +214,7 @@ impl Sources {
     }
 }
 
-/// Counts of frames, and by class the right ones, those of it, those called so.
+/// Counts of frames, and by class of correct frames, frames of it, and frames classified as it.
 struct Tally {
     frames: u64,
     counts: Vec<[u64; 3]>,
@@ -289,7 +290,8 @@ mod tests {
         assert!((found.unwrap() - expected).abs() < 1e-12, "{found:?}");
     }
 
-    /// Right values from scikit-learn: `precision_recall_fscore_support(…, zero_division=0)`, also with `average="macro"`.
+    /// Expected values from scikit-learn: `precision_recall_fscore_support(…, zero_division=0)`, also with
+    /// `average="macro"`.
     #[test]
     fn averages_are_those_of_scikit_learn() {
         let truth = [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3];
@@ -298,7 +300,7 @@ mod tests {
         let frames: Vec<(usize, usize, &str)> = (0..11)
             .map(|at| (truth[at], called[at], groups[at]))
             .collect();
-        // A fifth class that neither is nor is called plays no part.
+        // A fifth class that neither occurs nor is predicted is ignored.
         let figures = Figures::of(&evaluation(5, &frames), &Work::new()).unwrap();
         close(figures.macro_precision.value, 0.433_333_333_333_333_35);
         close(figures.macro_recall.value, 0.458_333_333_333_333_26);
@@ -316,7 +318,7 @@ mod tests {
         assert_eq!((figures.sources, figures.frames), (3, 11));
     }
 
-    /// The same frames from few sources say less; the same evaluation always says the same.
+    /// The same frames from fewer sources have wider intervals; equal evaluations have equal ones.
     #[test]
     fn intervals_are_of_sources_and_always_the_same() {
         let names: Vec<String> = (0..200).map(|at| format!("film {}", at % 4)).collect();

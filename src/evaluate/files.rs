@@ -1,4 +1,4 @@
-//! Predicting on many files: photos, videos and folders of them.
+//! Predicts many files: photos, videos and folders of them.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::project::Sampling;
 use super::predict::ranked;
 use super::{EvaluateError, Prediction, Predictor};
 
-/// An image of a file, and its prediction.
+/// An image of a file, with its prediction.
 pub struct FileImage<'a> {
     /// The file.
     pub path: &'a Path,
@@ -26,20 +26,20 @@ pub struct FileImage<'a> {
     pub prediction: Prediction,
 }
 
-/// How many images were predicted and how many files were not.
+/// The numbers of images that were predicted and of files that were not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FilesOutcome {
-    /// Images: photos, and the frames of videos that were taken.
+    /// Images: photos, and sampled frames of videos.
     pub predictions: u64,
-    /// Files that could not be read; each also gave a warning.
+    /// Unreadable files; each also gave a warning.
     pub skipped: u64,
-    /// Whether the receiver wanted no more before all were through.
+    /// Whether the receiver stopped before the end.
     pub ended: bool,
 }
 
 impl Predictor {
-    /// Predicts the photos and the frames that `sampling` takes of the videos in `paths`, which may be folders, and
-    /// hands each over as it is made, until `each` breaks. A file that cannot be used is skipped with a warning.
+    /// Predicts the photos in `paths`, which may contain folders, and the frames that `sampling` takes from videos,
+    /// and calls `each` with every one until it breaks. Unusable files are skipped with a warning.
     pub fn predict_files(
         &mut self,
         paths: &[PathBuf],
@@ -61,8 +61,8 @@ impl Predictor {
     }
 }
 
-/// Reads the photos and the frames that `sampling` takes of the videos in `paths`, which may be folders, and hands each
-/// over with its file and its time, until `each` breaks. A file that cannot be used is skipped with a warning.
+/// Reads the photos in `paths`, which may contain folders, and the frames that `sampling` takes from videos, and calls
+/// the function with each, its file and its time until it breaks. Unusable files are skipped with a warning.
 pub(super) fn for_each_image(
     paths: &[PathBuf],
     sampling: &Sampling,
@@ -100,14 +100,14 @@ pub(super) fn for_each_image(
     Ok(outcome)
 }
 
-/// Hands over a photo, or the frames of a video with their times, until `each` breaks.
+/// Reads a photo, or the frames of a video with their times, until `each` breaks.
 fn images(
     path: &Path,
     sampling: &Sampling,
     work: &Work,
     mut each: impl FnMut(RgbImage, Option<f64>) -> Result<ControlFlow<()>, EvaluateError>,
 ) -> Result<ControlFlow<()>, EvaluateError> {
-    // What is neither image nor film is opened as a film, which says what it is.
+    // A file that is neither image nor film is opened as a film, whose error describes it.
     if Kind::of(path)?.is_image() {
         return each(load_image(path)?, None);
     }

@@ -1,27 +1,29 @@
-//! 95 % intervals of figures by bootstrap over sources: frames of one video are alike, so whole sources are drawn again
-//! with replacement, not frames.
+//! 95 % intervals of figures by a bootstrap over sources: frames of one video are correlated, so whole sources are
+//! resampled with replacement, not frames.
 //!
-//! **Which interval.** The spread of the figure over the resamplings gives its standard error; with that the interval is
-//! taken on the logit scale, with Student's t of as many degrees of freedom as there are effective sources, less one:
+//! **Which interval.** The standard deviation of the figure over the resamplings gives its standard error. With that
+//! the interval is computed on the logit scale, with Student's t for as many degrees of freedom as there are effective
+//! sources, minus one:
 //!
 //! ```text
 //! G_eff = (Σ n_g)² / Σ n_g²                    (Kish 1965; n_g frames of source g)
-//! se    = deviation of the figure over the resamplings · √(G / (G - 1))
+//! se    = standard deviation of the figure over the resamplings · √(G / (G - 1))
 //! logit(p) ± t_{0.975, G_eff - 1} · se / (p (1 - p))
 //! ```
 //!
-//! That is the interval for proportions of clustered samples in E. L. Korn and B. I. Graubard, "Confidence intervals for
-//! proportions with small expected number of positive counts estimated from survey data", Survey Methodology 24 (1998),
-//! with the standard error from a bootstrap, so that figures which are no proportions (macro F1) have one too, and with the
-//! effective number of clusters, as A. V. Carter, K. T. Schnepel and D. G. Steigerwald ask for when clusters differ in size
-//! (Review of Economics and Statistics 99, 2017). In a simulation with 4 to 40 sources of differing size and accuracy it
-//! covered the truth in 91 to 99 % of cases at mean accuracies of 70 and 90 % (95 % on average); the percentile bootstrap and
-//! the bias-corrected accelerated one in 68 to 93 %, the studentised one in 68 to 96 %: with few sources none of these can
-//! see how much others may differ. Where rare sources fail altogether (97 % right on average, sources very unlike each other)
-//! no method sees what the sample does not hold, and this one covers 88 to 99 %.
+//! This is the interval for proportions of clustered samples in E. L. Korn and B. I. Graubard, "Confidence intervals
+//! for proportions with small expected number of positive counts estimated from survey data", Survey Methodology 24
+//! (1998), with the standard error from a bootstrap, so that it also applies to figures that are no proportions (macro
+//! F1), and with the effective number of clusters, as recommended by A. V. Carter, K. T. Schnepel and D. G.
+//! Steigerwald for clusters of different sizes (Review of Economics and Statistics 99, 2017). In a simulation with 4
+//! to 40 sources of different sizes and accuracies it covered the true value in 91 to 99 % of cases at mean accuracies
+//! of 70 and 90 % (95 % on average). The percentile bootstrap and the bias-corrected accelerated one covered it in 68
+//! to 93 %, the studentised one in 68 to 96 %: with few sources none of these can estimate how much other sources may
+//! differ. If rare sources fail completely (97 % right on average, very different sources), no method can infer what
+//! is not in the sample, and this one covers 88 to 99 %.
 //!
-//! A figure of exactly 0 or 1 has no spread: then the score interval of Wilson is taken with the effective number of
-//! sources as the sample. The standard error is never taken for smaller than that of independent frames.
+//! A figure of exactly 0 or 1 has no variance: then Wilson's score interval is used with the effective number of
+//! sources as the sample size. The standard error is at least that of independent frames.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -31,13 +33,13 @@ use crate::jobs::{Cancelled, Work};
 use super::confusion::wilson;
 use super::student::{Z_975, t_975};
 
-/// Resamplings: their spread is then known to about 2 %.
+/// The number of resamplings: the standard deviation then has an error of about 2 %.
 const RESAMPLINGS: u32 = 1_000;
 
-/// The seed of the resamplings, so that the same evaluation has the same intervals everywhere.
+/// The seed of the resamplings, so that equal evaluations always have equal intervals.
 const SEED: u64 = 0x5a1a_3a2d;
 
-/// The effective number of sources: how many equally large ones tell as much as these with so many frames each.
+/// The effective number of sources with these numbers of frames: that of equally large ones with the same information.
 #[must_use]
 pub fn effective_sources(frames: impl IntoIterator<Item = f64>) -> f64 {
     let (sum, squares) = frames
@@ -50,11 +52,11 @@ pub fn effective_sources(frames: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
-/// Standard errors of figures: `figures` computes them for sources that count as often as given (as they are: each
-/// once); a figure may have no value in a resampling.
+/// Standard errors of figures: `figures` computes them for sources with the given multiplicities (originally 1 each);
+/// a figure may be undefined in a resampling.
 ///
 /// # Errors
-/// When `work` is cancelled.
+/// [`Cancelled`] if `work` is cancelled.
 pub(super) fn standard_errors<F>(
     sources: usize,
     mut figures: F,
@@ -87,7 +89,7 @@ where
     }
     let of_few = sources as f64 / (sources as f64 - 1.0);
     let errors = sums.into_iter().map(|[count, sum, squares]| {
-        // A figure that most resamplings lack has no spread that means anything.
+        // If a figure is undefined in most resamplings, its standard deviation is meaningless.
         let known = sources > 1 && count > f64::from(RESAMPLINGS) / 2.0;
         let mean = sum / count;
         known.then(|| (of_few * (squares / count - mean * mean).max(0.0)).sqrt())
@@ -95,8 +97,8 @@ where
     Ok(errors.collect())
 }
 
-/// The 95 % interval of a figure between 0 and 1, see the [module](self). `sources` has how many frames of each source the
-/// figure is made of; with fewer than two there is none.
+/// The 95 % interval of a figure in 0..=1, see the [module](self). `sources` has the number of frames of each source
+/// of the figure; with fewer than two there is none.
 #[must_use]
 pub(super) fn interval_95(
     value: f64,
@@ -110,7 +112,7 @@ pub(super) fn interval_95(
     let frames: f64 = sources.clone().sum();
     let effective = effective_sources(sources);
     let variance = value * (1.0 - value);
-    // What is 1 but for rounding has no logit.
+    // A figure of 1 except for rounding has no logit.
     if variance < 1e-9 {
         return wilson(value.round(), effective, Z_975);
     }
@@ -157,7 +159,7 @@ mod tests {
             (-2.0 * (1.0 - self.unit()).ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
         }
 
-        /// Gamma with a shape of at least 1/3 (Marsaglia and Tsang 2000).
+        /// A Gamma-distributed number with a shape of at least 1/3 (Marsaglia and Tsang 2000).
         fn gamma(&mut self, shape: f64) -> f64 {
             if shape < 1.0 {
                 return self.gamma(shape + 1.0) * self.unit().powf(1.0 / shape);
@@ -172,7 +174,8 @@ mod tests {
             }
         }
 
-        /// Sources whose accuracies differ: beta-binomial, of that mean and correlation within a source; sizes log-normal.
+        /// Sources with different accuracies: beta-binomial, with that mean and intra-source correlation; sizes are
+        /// log-normal.
         fn sample(&mut self, sources: usize, mean: f64, correlation: f64) -> Sample {
             let scale = (1.0 - correlation) / correlation;
             let mut sample = Sample {
@@ -192,7 +195,7 @@ mod tests {
         }
     }
 
-    /// Prints in how many of 300 samples the truth lies in the interval: `cargo test covers -- --nocapture`.
+    /// Prints in how many of 300 samples the interval covers the true value: `cargo test covers -- --nocapture`.
     #[test]
     fn the_interval_covers_the_truth() {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(1));
@@ -236,7 +239,7 @@ mod tests {
         let few = width(&[9.0, 8.0, 10.0, 9.0], &[10.0; 4]);
         let unequal = width(&[90.0, 8.0, 10.0, 9.0], &[100.0, 10.0, 10.0, 10.0]);
         assert!(many < few && few < unequal, "{many} {few} {unequal}");
-        // All right: what four sources show, not forty frames.
+        // All right: the interval is that of four sources, not of forty frames.
         let [low, high] = accuracy(&Sample {
             right: vec![10.0; 4],
             frames: vec![10.0; 4],
@@ -247,7 +250,7 @@ mod tests {
         assert!((effective_sources([98.0, 1.0, 1.0]) - 1.04).abs() < 0.01);
     }
 
-    /// Sources that are all alike say no more than their frames do.
+    /// If all sources are alike, the interval is that of independent frames.
     #[test]
     fn it_is_never_narrower_than_that_of_independent_frames() {
         let [low, high] = accuracy(&Sample {

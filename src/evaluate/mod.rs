@@ -1,4 +1,4 @@
-//! Predictions, the confusion matrix and per-class figures of a run.
+//! Evaluations: predictions, the confusion matrix and figures of a run.
 
 mod calibration;
 mod classifier;

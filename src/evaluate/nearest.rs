@@ -1,5 +1,5 @@
-//! The training images that the network holds for most like an image: where a misclassification comes from, and hints at
-//! wrong labels and near duplicates.
+//! Finds the training images that are most similar to an image according to the network: the origin of a
+//! misclassification, and hints at wrong labels and near-duplicates.
 
 use std::collections::HashMap;
 
@@ -11,40 +11,40 @@ use super::EvaluateError;
 use super::evaluation::source;
 use super::rows::{Backbone, Rows};
 
-/// Cosine of two bottlenecks from which on two images show nearly the same.
+/// The smallest cosine of the bottlenecks of two images that show nearly the same.
 const NEARLY_THE_SAME: f32 = 0.97;
 
-/// A training image near another image.
+/// A training image that is similar to another image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NearImage {
-    /// Present path relative to the project's root.
+    /// Current path relative to the project's root.
     pub path: String,
-    /// Its present label, an index into the classes of the evaluation.
+    /// Its current label, an index into the classes of the evaluation.
     pub class: usize,
     /// The cosine of the angle between both bottlenecks, -1..=1; 1 for the same image.
     pub similarity: f32,
-    /// The source, from the file's name; the group where the name tells none.
+    /// The source, from the file's name; otherwise the group.
     pub source: String,
 }
 
-/// The images of a run with their bottlenecks, for looking up the training images nearest to any of them.
+/// The images of a run with their bottlenecks, to find the training images most similar to any of them.
 ///
-/// Bottlenecks are those of the backbone as it is shipped, also for a run that trained its backbone: they are in the
-/// project's cache, and they have learned nothing from the labels that they are to cast doubt on.
+/// Bottlenecks are those of the original backbone, also for a run with fine-tuning: they are in the project's cache,
+/// and independent of the labels in question.
 pub struct TrainingImages {
     labels: Vec<String>,
     frames: Vec<RunFrame>,
-    /// Present label of each.
+    /// Current label of each.
     truth: Vec<usize>,
     dim: usize,
     /// Row-major `f32[N, dim]`, each row of length 1.
     units: Vec<f32>,
-    /// Where the image at a path is.
+    /// The index of the image with each path.
     places: HashMap<String, usize>,
 }
 
 impl TrainingImages {
-    /// Reads them.
+    /// Loads them.
     ///
     /// # Errors
     /// As for an evaluation; cancelled.
@@ -69,14 +69,14 @@ impl TrainingImages {
         })
     }
 
-    /// The classes that [`NearImage::class`] is an index into: the present ones of the run.
+    /// The classes that [`NearImage::class`] is an index into: the current ones of the run.
     #[must_use]
     pub fn classes(&self) -> &[String] {
         &self.labels
     }
 
-    /// The `count` training images nearest to the image at this present path, the nearest first and without the image itself;
-    /// `None` when the run has no such image now.
+    /// The `count` training images most similar to the image at this current path, the most similar first, without the
+    /// image itself; `None` if the run does not have such an image now.
     #[must_use]
     pub fn nearest(&self, path: &str, count: usize) -> Option<Vec<NearImage>> {
         let of = *self.places.get(path)?;
@@ -86,7 +86,7 @@ impl TrainingImages {
         let mut found: Vec<(f32, usize)> = training
             .filter_map(|(at, _)| Some((dot(wanted, self.row(at)?), at)))
             .collect();
-        // Of equally near ones the first of the run, so that the answer is the same each time.
+        // Of equally similar ones the first of the run, so that the result is deterministic.
         found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         found.truncate(count);
         let near = found.into_iter().filter_map(|(similarity, at)| {
@@ -107,8 +107,8 @@ impl TrainingImages {
     }
 }
 
-/// What the nearest training images say of the present label of an image, in a sentence; `None` when they give no hint. `classes` are
-/// those that [`NearImage::class`] is an index into.
+/// A sentence on what the most similar training images suggest about the current label of an image; `None` without a
+/// hint. `classes` are those that [`NearImage::class`] is an index into.
 #[must_use]
 pub fn near_finding(
     label: &str,
@@ -137,7 +137,7 @@ pub fn near_finding(
     ))
 }
 
-/// Summed in eight lanes, which the compiler turns into vector instructions.
+/// A dot product summed in eight lanes, which the compiler converts to vector instructions.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
     let tail = a.remainder().iter().zip(b.remainder());
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn images() -> TrainingImages {
-        // Two dimensions: the angle is all there is.
+        // In two dimensions only the angle matters.
         let rows = [
             ("classes/a/asked.jpg", 0, Split::Test, 0.0_f32),
             ("classes/b/near.jpg", 1, Split::Train, 10.0),
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(paths, ["classes/b/near.jpg", "classes/b/next.jpg"]);
         assert!((near[0].similarity - 10.0_f32.to_radians().cos()).abs() < 1e-6);
         assert_eq!((near[0].class, near.len()), (1, 2));
-        // A training image is not near itself.
+        // A training image is not among its own results.
         let near = images.nearest("classes/b/near.jpg", 9).unwrap();
         assert_eq!(near.len(), 2);
         assert!(near.iter().all(|near| near.path != "classes/b/near.jpg"));

@@ -2,24 +2,24 @@
 
 use super::Confusion;
 
-/// By what the classes of a matrix are sorted.
+/// The criterion for ordering the classes of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MatrixOrder {
-    /// As the project lists them.
+    /// The order in the project.
     #[default]
     Project,
     /// By name.
     Name,
     /// The class with most frames first.
     Size,
-    /// The class of which the smallest part is found first.
+    /// The class with the lowest recall first.
     Accuracy,
-    /// Classes that are taken for each other side by side.
+    /// Classes that are often confused are next to each other.
     Similar,
 }
 
 impl MatrixOrder {
-    /// All, in the order that they are offered.
+    /// All orders, as they are offered.
     pub const ALL: [Self; 5] = [
         Self::Project,
         Self::Name,
@@ -52,12 +52,12 @@ impl MatrixOrder {
     }
 }
 
-/// Average linkage (UPGMA) of the classes by how often they are taken for each other, its leaves turned so that at
-/// each joint the more similar ends meet.
+/// Average linkage clustering (UPGMA) of the classes by how often they are confused, with its leaves ordered so that
+/// the more similar ends meet at each join.
 ///
-/// Two classes are 1 − (part of a called b + part of b called a) / 2 apart. Clusters are joined along chains of nearest
-/// neighbours (J.-P. Benzécri 1982), which for average linkage gives the same tree as joining the nearest pair each time, in
-/// O(classes²).
+/// The distance of two classes is 1 − (fraction of a classified as b + fraction of b classified as a) / 2. Clusters
+/// are joined along nearest-neighbour chains (J.-P. Benzécri 1982), which for average linkage gives the same tree as
+/// always joining the nearest pair, in O(classes²).
 fn similar(confusion: &Confusion) -> Vec<usize> {
     let count = confusion.counts.len();
     let part = |truth: usize, called: usize| {
@@ -86,7 +86,7 @@ fn similar(confusion: &Confusion) -> Vec<usize> {
         let before = chain.len().checked_sub(2).and_then(|at| chain.get(at));
         let others = there.iter().copied().filter(|other| *other != top);
         let Some(nearest) = others.min_by(|a, b| {
-            // Of equally near ones the one before it in the chain, else the chain would never end.
+            // Of equally near ones the previous one in the chain, otherwise the chain would never end.
             let is_other = |of: usize| before != Some(&of);
             at(&between, top, *a)
                 .total_cmp(&at(&between, top, *b))
@@ -127,7 +127,7 @@ fn at(table: &[Vec<f64>], row: usize, column: usize) -> f64 {
     row.and_then(|row| row.get(column)).copied().unwrap_or(1.0)
 }
 
-/// Two rows of classes in one, each turned so that the ends that meet are the most similar ones.
+/// Joins two rows of classes, each possibly reversed, so that the most similar ends meet.
 fn joined(left: Vec<usize>, right: Vec<usize>, apart: impl Fn(usize, usize) -> f64) -> Vec<usize> {
     let meet = |a: Option<&usize>, b: Option<&usize>| match (a, b) {
         (Some(a), Some(b)) => apart(*a, *b),
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(order(MatrixOrder::Accuracy), [0, 2, 1, 3]);
     }
 
-    /// Classes 0 and 3 are taken for each other, 1 and 4, and 4 and 2 a little.
+    /// Classes 0 and 3 are confused, and so are 1 and 4, and slightly 4 and 2.
     #[test]
     fn classes_that_are_taken_for_each_other_are_neighbours() {
         let confusion = Confusion {

@@ -1,4 +1,4 @@
-//! Two classifiers on the same images: by how much their accuracies differ.
+//! Compares two classifiers on the same images: the difference of their accuracies.
 
 use serde::Serialize;
 
@@ -10,9 +10,9 @@ use super::student::Z_975;
 pub struct Paired {
     /// Both right.
     pub both: u64,
-    /// The first one only.
+    /// Only the first.
     pub first_only: u64,
-    /// The second one only.
+    /// Only the second.
     pub second_only: u64,
     /// Neither.
     pub neither: u64,
@@ -36,7 +36,7 @@ impl Paired {
         self.both + self.first_only + self.second_only + self.neither
     }
 
-    /// Accuracy of the first and of the second; `None` without images.
+    /// Accuracy of the first and of the second, 0..=1; `None` without images.
     #[must_use]
     pub fn accuracies(&self) -> Option<[f64; 2]> {
         let total = self.total();
@@ -44,11 +44,11 @@ impl Paired {
         (total > 0).then(|| [of(self.first_only), of(self.second_only)])
     }
 
-    /// The 95 % interval of the second accuracy less the first, from the images on which one of them is wrong:
+    /// The 95 % interval of the second accuracy minus the first, from the images on which only one is right:
     /// Newcombe's method 10 (R. G. Newcombe, "Improved confidence intervals for the difference between binomial
-    /// proportions based on paired data", Statistics in Medicine 17, 1998, 2635–2650), which joins the two score
-    /// intervals by their correlation. `None` without images. It treats images as independent, which frames of one
-    /// video are not: take it as the least uncertainty.
+    /// proportions based on paired data", Statistics in Medicine 17, 1998, 2635–2650), which combines the two score
+    /// intervals by their correlation. `None` without images. It assumes independent images, which frames of one video
+    /// are not: the true uncertainty is at least this large.
     #[must_use]
     pub fn difference_95(&self) -> Option<[f64; 2]> {
         let [first, second] = self.accuracies()?;
@@ -57,7 +57,7 @@ impl Paired {
         let [second_low, second_high] = wilson(second, total as f64, Z_975)?;
         let [a, b, c, d] =
             [self.both, self.first_only, self.second_only, self.neither].map(|count| count as f64);
-        // φ of the table, corrected for continuity where it is positive.
+        // φ of the table, with a continuity correction if it is positive.
         let product = (a + b) * (c + d) * (a + c) * (b + d);
         let mut numerator = a * d - b * c;
         if numerator > 0.0 {
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// Values of the literature: Newcombe's own example, 36, 12, 2, 0 (0.0569 to 0.3404 for first less second), and that of
+    /// Published values: Newcombe's example, 36, 12, 2, 0 (0.0569 to 0.3404 for first minus second), and that of
     /// Fagerland, Lydersen and Laake, "Recommended tests and confidence intervals for paired binomial proportions",
     /// Statistics in Medicine 33, 2014: 1, 1, 7, 12 (-0.507 to -0.026).
     #[test]

@@ -1,4 +1,4 @@
-//! Prediction on new images and videos, with a run or an export.
+//! Predicts new images and videos with a run or an export.
 
 use std::path::{Path, PathBuf};
 
@@ -23,39 +23,39 @@ pub struct ClassProbability {
 /// The classes of one image, most probable first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// All classes, most probable first; equals stay in the order of the classes.
+    /// All classes, most probable first; equal ones in the order of the classes.
     pub top: Vec<ClassProbability>,
-    /// Whether the first is below the probability at which the model takes an image for none of its classes; `None` where
-    /// it has no such threshold.
+    /// Whether the highest probability is below the model's threshold for unknown images; `None` if it has no
+    /// threshold.
     pub unknown: Option<bool>,
 }
 
 enum Model {
     Run(Box<Extractor>, Classifier, RunClasses),
-    /// What runs it, and the file for messages.
+    /// The runner of an exported model, and its path for messages.
     Written(Box<dyn Runner>, PathBuf),
 }
 
-/// A model ready to predict: backbone and head, or an exported model.
+/// A model for predictions: backbone and head, or an exported model.
 pub struct Predictor {
     model: Model,
     classes: Vec<String>,
-    /// The highest probability below which an image is of none of the classes; `None` where that is never said.
+    /// The threshold for unknown images: those whose highest probability is below it; `None` if there is none.
     pub unknown_below: Option<f32>,
 }
 
-/// How far a sum of probabilities may be from 1, and one from 0..=1: half precision is off by less.
+/// The tolerance of a sum of 1 and of the range 0..=1: errors of half precision are smaller.
 const SLACK: f32 = 0.02;
 
-/// A model file may come from anywhere, so its output is checked.
+/// Checks the output of a model file, which may come from anywhere.
 fn are_probabilities(values: &[f32]) -> bool {
     let sum: f32 = values.iter().sum();
-    // False for what is not a number, too.
+    // Also false for NaN.
     let are_between = |value: &f32| (-SLACK..=1.0 + SLACK).contains(value);
     values.iter().all(are_between) && (sum - 1.0).abs() <= SLACK
 }
 
-/// The classes by their probability, and whether the first is below the threshold.
+/// The classes sorted by probability, and whether the first is below the threshold.
 pub(super) fn ranked(
     classes: &[String],
     probabilities: &[f32],
@@ -76,7 +76,7 @@ pub(super) fn ranked(
 }
 
 impl Predictor {
-    /// From a run, whose classes are called what they are now. One image uses all cores.
+    /// Predicts with a run, with the current names of its classes. A single image uses all cores.
     pub fn from_run(run: &Run, classes: RunClasses) -> Result<Self, EvaluateError> {
         let extractor = Extractor::with_threads(
             &run.settings.architecture,
@@ -92,7 +92,7 @@ impl Predictor {
         })
     }
 
-    /// From a model that was written to `path`, of any format.
+    /// Predicts with a model of any format, exported to `path`.
     #[must_use]
     pub fn from_runner(model: Box<dyn Runner>, path: &Path) -> Self {
         Self {
@@ -113,7 +113,7 @@ impl Predictor {
         self.until_cancelled(image, &Work::new())
     }
 
-    /// The same, stopped at once when `work` is cancelled.
+    /// The same, stopped immediately if `work` is cancelled.
     pub(super) fn until_cancelled(
         &mut self,
         image: &RgbImage,
@@ -149,7 +149,7 @@ impl Predictor {
         self.predict_until_cancelled(image, &Work::new())
     }
 
-    /// The same, stopped at once when `work` is cancelled.
+    /// The same, stopped immediately if `work` is cancelled.
     pub fn predict_until_cancelled(
         &mut self,
         image: &RgbImage,
@@ -169,7 +169,7 @@ mod tests {
     use crate::evaluate::{InputKind, Recipe};
     use crate::onnx::Tensor;
 
-    /// A model that gives the same numbers for everything.
+    /// A model that always gives the same numbers.
     struct Fixed(Recipe, Vec<f32>);
 
     impl Runner for Fixed {
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn probabilities_are_told_from_other_numbers() {
         assert!(are_probabilities(&[0.25, 0.75, 0.0]));
-        // As half precision rounds them.
+        // Rounded as in half precision.
         assert!(are_probabilities(&[0.333, 0.333, 0.333]));
         assert!(!are_probabilities(&[]));
         assert!(!are_probabilities(&[f32::NAN, 1.0]));

@@ -1,4 +1,4 @@
-//! Figures of parts of the frames: dark and bright ones, blurred and sharp ones, by time of day.
+//! Accuracy on parts of the frames: dark and bright ones, blurred and sharp ones, by time of day.
 
 use serde::Serialize;
 
@@ -13,19 +13,20 @@ use crate::project::Project;
 use super::time_of_day::{TimePart, time_parts};
 use super::{Confusion, EvaluateError, Evaluation, Figures, FramePrediction, Measure};
 
-/// Longest side at which images are measured, pixels: blur that a network of 224 pixels would not see does not count.
+/// Images are reduced to this longest side in pixels for measurements: blur that a network of 224 pixels would not see
+/// does not count.
 const LONGEST_PX: u32 = 256;
-/// Parts of equally many frames.
+/// The number of parts, with equally many frames.
 const PARTS: usize = 4;
 
-/// Frames that are alike in something, and how many of them are right.
+/// Frames with a similar property, and the accuracy on them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QualityPart {
-    /// The lowest and highest value in the part.
+    /// The lowest and highest value of the property in the part.
     pub range: [f64; 2],
-    /// Frames.
+    /// The number of frames.
     pub frames: u64,
-    /// Part of them that is right.
+    /// The accuracy.
     pub accuracy: Measure,
 }
 
@@ -34,16 +35,17 @@ pub struct QualityPart {
 pub struct QualityParts {
     /// By mean brightness (luma, 0..=1), the darkest first.
     pub brightness: Vec<QualityPart>,
-    /// By sharpness (the deviation of the Laplacian of the luma at 256 pixels, in levels of 0 to 255), the most blurred first.
+    /// By sharpness (the standard deviation of the Laplacian of the luma at 256 pixels, in levels of 0 to 255), the
+    /// most blurred first.
     pub sharpness: Vec<QualityPart>,
-    /// By the time of day at which they were recorded; empty when no image tells.
+    /// By the time of day when they were recorded; empty if no image states it.
     pub time_of_day: Vec<TimePart>,
 }
 
-/// Looks at the frames of an evaluation and gives the accuracy in quarters of them. A frame that cannot be read is left out.
+/// Measures the frames of an evaluation and returns the accuracy in quarters of them. Unreadable frames are left out.
 ///
 /// # Errors
-/// When `work` is cancelled.
+/// [`EvaluateError::Cancelled`] if `work` is cancelled.
 pub fn quality_parts(
     project: &Project,
     evaluation: &Evaluation,
@@ -79,7 +81,7 @@ pub fn quality_parts(
     })
 }
 
-/// The accuracy in quarters of frames by a value of each.
+/// The accuracy in quarters of frames sorted by a value.
 fn parts(
     evaluation: &Evaluation,
     mut values: Vec<(usize, f64)>,
@@ -171,7 +173,7 @@ mod tests {
         let grey = RgbImage::from_pixel(64, 48, Rgb([51, 51, 51]));
         let [brightness, sharpness] = qualities(&grey);
         assert!((brightness - 0.2).abs() < 1e-9 && sharpness < 1e-9);
-        // A board of single pixels: up + down + left + right - 4·middle is ±1020 by turns.
+        // A chessboard of single pixels: up + down + left + right - 4·middle alternates between ±1020.
         let board = RgbImage::from_fn(64, 48, |x, y| {
             Rgb([if (x + y) % 2 == 0 { 255 } else { 0 }; 3])
         });

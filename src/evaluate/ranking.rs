@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-/// How far apart points of a curve are at least: less than a screen shows.
+/// The smallest distance of points of a curve: less than a screen shows.
 const LEAST_APART: f64 = 1.0 / 256.0;
 
-/// The curves of one class against all others. A frame is called by the class when its probability is at least a threshold;
-/// frames with equal probabilities are called together.
+/// The curves of one class against all others. A frame is classified as the class if its probability is at least a
+/// threshold; frames with equal probabilities always together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ranking {
     /// Average precision, 0..=1: Σ (Rₙ − Rₙ₋₁)·Pₙ over the thresholds, highest first
@@ -14,16 +14,17 @@ pub struct Ranking {
     pub average_precision: f64,
     /// Area under the ROC curve by the trapezoidal rule, 0..=1 (`sklearn.metrics.roc_auc_score`).
     pub auc: f64,
-    /// Recall and precision at the thresholds, highest first; begins at recall 0 with precision 1. Without points that no
-    /// screen would show.
+    /// Recall and precision at the thresholds, highest first; begins at recall 0 with precision 1. Points too close
+    /// for a screen are left out.
     pub precision_recall: Vec<[f64; 2]>,
-    /// False and true positive rate at the thresholds, highest first, from (0, 0) to (1, 1). Likewise.
+    /// False and true positive rate at the thresholds, highest first, from (0, 0) to (1, 1). Points too close for a
+    /// screen are left out.
     pub roc: Vec<[f64; 2]>,
 }
 
 impl Ranking {
-    /// From each frame's probability of the class, and whether it is of the class. `None` when all frames are of the class,
-    /// or none: then there is nothing to rank.
+    /// From each frame's probability of the class, and whether it belongs to the class. `None` if all frames do or
+    /// none does: then there is nothing to rank.
     #[must_use]
     pub fn of(mut frames: Vec<(f32, bool)>) -> Option<Self> {
         let positives = frames.iter().filter(|(_, positive)| *positive).count() as f64;
@@ -55,8 +56,8 @@ impl Ranking {
     }
 }
 
-/// The points without those on the straight way between their neighbours, and of what is left only as many as a screen
-/// shows; the first and last stay.
+/// The points without those on a straight line between their neighbours, and of the others only as many as a screen
+/// shows; the first and the last stay.
 fn thinned(points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
     let mut corners: Vec<[f64; 2]> = Vec::new();
     for point in points {
@@ -93,8 +94,8 @@ mod tests {
         }
     }
 
-    /// Three classes and ties; the right values are those of scikit-learn 1.x: `average_precision_score`, `roc_auc_score`,
-    /// `precision_recall_curve` and `roc_curve` with `drop_intermediate=False`.
+    /// Three classes and ties; the expected values are those of scikit-learn 1.x: `average_precision_score`,
+    /// `roc_auc_score`, `precision_recall_curve` and `roc_curve` with `drop_intermediate=False`.
     #[test]
     fn figures_are_those_of_scikit_learn() {
         let truth = [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2];
@@ -115,13 +116,13 @@ mod tests {
             assert!((found.auc - auc).abs() < 1e-12, "{}", found.auc);
         }
         let found = of(0);
-        // Without the points within a straight line.
+        // Without the points within straight lines.
         close(
             &found.roc,
             &[0.0, 0.0, 0.125, 0.25, 0.5, 1.0],
             &[0.0, 0.25, 0.75, 0.75, 1.0, 1.0],
         );
-        // scikit-learn gives them from the lowest threshold on.
+        // scikit-learn returns them in ascending order of thresholds.
         close(
             &found.precision_recall,
             &[0.0, 0.25, 0.75, 0.75, 1.0, 1.0],

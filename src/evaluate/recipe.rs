@@ -1,4 +1,4 @@
-//! How to run an exported model: what `preprocess.json` and the model's metadata say, in words and numbers.
+//! How to run an exported model: the contents of `preprocess.json` and of the model's metadata.
 
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::backbone::{Architecture, Fit, Preprocessing};
 use crate::onnx::Tensor;
 
-/// Version of the layout below.
+/// Version of the format.
 const SCHEMA: u32 = 1;
 
 /// The input of an exported model.
@@ -17,13 +17,13 @@ pub enum InputKind {
     Uint8Nhwc,
     /// `float32 [N, 3, H, W]`, normalised by the caller.
     Float32Nchw,
-    /// `float32 [N, H, W, 3]`, `(value - 128) / 128` whatever the architecture: what the programs that came with
-    /// TensorFlow 1 feed to a `MobileNet` of `retrain.py`. The model does what is left of the normalisation. Input and output
-    /// have the names by which those programs look for them, `input` and `final_result`, in whatever format the model is.
+    /// `float32 [N, H, W, 3]`, normalised as `(value - 128) / 128` for any architecture: the input that the programs
+    /// of TensorFlow 1 give to a `MobileNet` of `retrain.py`. The model does the rest of the normalisation. Input and
+    /// output have the names expected by those programs, `input` and `final_result`, in any format.
     Float32Nhwc,
 }
 
-/// Mean and standard deviation of those programs, for all channels.
+/// Mean and standard deviation in those programs, for all channels.
 const TENSORFLOW_MEAN_STD: f32 = 128.0;
 
 impl InputKind {
@@ -37,7 +37,7 @@ impl InputKind {
         }
     }
 
-    /// What models with that input call it, and their output.
+    /// The names of input and output of models with that input.
     fn tensor_names(self) -> [&'static str; 2] {
         match self {
             Self::Uint8Nhwc | Self::Float32Nchw => ["image", "probabilities"],
@@ -46,27 +46,28 @@ impl InputKind {
     }
 }
 
-/// Everything that turns an image into the input of an exported model and its output into a class.
+/// Everything needed to convert an image to the input of an exported model, and its output to a class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
-    /// Version of this layout.
+    /// Version of this format.
     pub schema: u32,
-    /// The steps in words, in order.
+    /// The steps as sentences, in order.
     pub steps: Vec<String>,
     /// The input.
     pub input: RecipeInput,
     /// The output.
     pub output: RecipeOutput,
-    /// How images are made square and what is subtracted and divided.
+    /// How images are made square, and the mean and divisor of the normalisation.
     #[serde(flatten)]
     pub preprocessing: Preprocessing,
     /// The filter of the resize.
     pub resize: Resize,
-    /// Colour of the bars, R, G, B, when `fit` is `pad`.
+    /// Colour of the bars if `fit` is `pad`; R, G, B.
     pub bar_rgb: [u8; 3],
     /// Class names in the order of the output.
     pub labels: Vec<String>,
-    /// An image whose highest probability is below this is of none of the classes; not there where nobody chose one.
+    /// An image whose highest probability is below this belongs to none of the classes; missing if no threshold was
+    /// chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_below: Option<f32>,
     /// `efficientnet-lite0@224`.
@@ -82,12 +83,12 @@ pub struct RecipeInput {
     pub kind: InputKind,
     /// Order of the channels.
     pub channels: String,
-    /// Whether mean and std are applied inside the model (then the caller must not).
+    /// Whether mean and std are applied in the model (then the caller must not).
     pub normalised_inside: bool,
-    /// What the caller subtracts from each channel, where that is not the architecture's `mean`.
+    /// The mean that the caller subtracts from each channel, if it differs from the architecture's `mean`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<[f32; 3]>,
-    /// By what the caller divides, where that is not the architecture's `std`.
+    /// The divisor that the caller uses, if it differs from the architecture's `std`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub std: Option<[f32; 3]>,
 }
@@ -104,7 +105,7 @@ pub struct RecipeOutput {
 pub struct Resize {
     /// `bilinear`.
     pub filter: String,
-    /// The filter is widened by the scale factor when the image shrinks.
+    /// Whether the filter is widened by the scale factor when the image is reduced.
     pub antialias: bool,
 }
 
@@ -146,7 +147,7 @@ impl Recipe {
         }
     }
 
-    /// What makes it one that no export has, as the end of a sentence: a model file may come from anywhere.
+    /// Why no export can have this recipe, as the end of a sentence: a model file may come from anywhere.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         let (mean, std) = self.normalisation();
@@ -172,8 +173,7 @@ impl Recipe {
         ))
     }
 
-    /// Mean and standard deviation for each channel, by which the caller normalises values 0..=255 where the model does
-    /// not.
+    /// Mean and divisor of each channel, by which the caller normalises values 0..=255 if the model does not.
     #[must_use]
     pub fn normalisation(&self) -> ([f32; 3], [f32; 3]) {
         self.input.normalisation(&self.preprocessing)
@@ -305,7 +305,7 @@ mod tests {
             (recipe.input.name.as_str(), recipe.output.name.as_str()),
             ("input", "final_result")
         );
-        // Bars of the mean 127, above and below an image of 0 and 255.
+        // Bars of the mean 127, above and below an image with the values 0 and 255.
         let image = RgbImage::from_fn(4, 2, |x, _| image::Rgb([if x < 2 { 0 } else { 255 }; 3]));
         let tensor = recipe.tensor(&image);
         let values = tensor.f32().unwrap();
@@ -332,7 +332,7 @@ mod tests {
         is(fault(96, 0.0, &["a"]), "standard deviation");
         is(fault(96, f32::NAN, &["a"]), "standard deviation");
         is(fault(96, 128.0, &[]), "no labels");
-        // What the terminal would do with it is not done in the message either.
+        // Control characters are escaped in the message, too.
         is(fault(96, 128.0, &["a", "\u{1b}[2J"]), "“\\u{1b}[2J”");
         is(fault(96, 128.0, &["a\nb"]), "line break");
     }

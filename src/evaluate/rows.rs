@@ -1,4 +1,4 @@
-//! The frames of a run as they are now, with their bottlenecks.
+//! The frames of a run in their current state, with their bottlenecks.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,38 +11,38 @@ use crate::train::{Present, Run, RunClasses, RunFrame, present};
 use super::EvaluateError;
 use super::evaluation::frame_sampled_as;
 
-/// Which backbone's bottlenecks.
+/// Which backbone's bottlenecks to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Backbone {
-    /// The run's own, with the weights that it trained further.
+    /// The run's own, with fine-tuned weights.
     OfRun,
-    /// As it is shipped, which has seen none of the frames.
+    /// The original one, which was not trained on any of the frames.
     Shipped,
 }
 
-/// Frames of a run that are there and can be read, each with its bottleneck.
+/// Frames of a run that exist and can be read, each with its bottleneck.
 pub(super) struct Rows {
-    /// What the run's classes are now.
+    /// The current state of the run's classes.
     pub classes: RunClasses,
-    /// The frames with their present paths and classes, in the order of the run.
+    /// The frames with their current paths and classes, in the order of the run.
     pub frames: Vec<RunFrame>,
-    /// Present label of each.
+    /// Current label of each.
     pub truth: Vec<usize>,
     /// Length of a bottleneck.
     pub dim: usize,
     /// Row-major `f32[N, dim]`.
     pub values: Vec<f32>,
-    /// How many got another class since the run.
+    /// How many were moved to another class since the run.
     pub relabelled: u64,
-    /// How many hold another image.
+    /// How many have another image.
     pub changed: u64,
-    /// How many are gone or cannot be read.
+    /// How many are missing or unreadable.
     pub missing: u64,
 }
 
 impl Rows {
-    /// Those of one side of the split, or of all. Bottlenecks are from the cache: the project's, or the run's own when its
-    /// backbone was trained too.
+    /// The frames of one side of the split, or of all, with bottlenecks from the cache: the project's, or the run's
+    /// own if its backbone was fine-tuned.
     pub(super) fn of(
         project: &Project,
         run: &Run,
@@ -125,7 +125,7 @@ impl Rows {
         })
     }
 
-    /// How many frames each source has, see [`FramePrediction::sampled_as`](super::FramePrediction::sampled_as).
+    /// The number of frames of each source, see [`FramePrediction::sampled_as`](super::FramePrediction::sampled_as).
     pub(super) fn source_sizes(&self) -> Vec<f64> {
         let mut sizes: BTreeMap<&str, f64> = BTreeMap::new();
         for frame in &self.frames {

@@ -1,4 +1,4 @@
-//! What runs a model file that was written: of whatever format, from an image to probabilities.
+//! Runs an exported model of any format, from an image to probabilities.
 
 use image::RgbImage;
 
@@ -7,21 +7,21 @@ use crate::onnx::Tensor;
 
 use super::{EvaluateError, Recipe};
 
-/// A written model, opened to be run. Each format has its own; `export::open` finds it by what the file is.
+/// An opened exported model. Each format has its own runner; `export::open` detects the format from the file.
 pub trait Runner: Send {
-    /// How its input is made, and what its outputs are called.
+    /// How its input is made, and the labels of its outputs.
     fn recipe(&self) -> &Recipe;
 
-    /// The probabilities, in the order of the labels, of one example as [`Recipe::tensor`] makes it.
+    /// The probabilities, in the order of the labels, for one example made by [`Recipe::tensor`].
     ///
     /// # Errors
-    /// Whatever the runtime says, and an output that is not one probability per label.
+    /// Errors of the runtime, and an output that is not one probability for each label.
     fn run(&mut self, input: &Tensor) -> Result<Vec<f32>, EvaluateError>;
 
-    /// The same, stopped at once when `work` is cancelled: a model file from anywhere may loop forever.
+    /// The same, stopped immediately if `work` is cancelled: a model file from anywhere may contain an endless loop.
     ///
     /// # Errors
-    /// As [`Runner::run`], and when the work is cancelled.
+    /// As for [`Runner::run`]; cancelled.
     fn run_until_cancelled(
         &mut self,
         input: &Tensor,
@@ -34,7 +34,7 @@ pub trait Runner: Send {
     /// The probabilities of one image, in the order of the labels.
     ///
     /// # Errors
-    /// As [`Runner::run`].
+    /// As for [`Runner::run`].
     fn probabilities(&mut self, image: &RgbImage) -> Result<Vec<f32>, EvaluateError> {
         let input = self.recipe().tensor(image);
         self.run(&input)

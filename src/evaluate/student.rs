@@ -1,9 +1,9 @@
-//! Student's t distribution: how far from the middle 95 % of it reach.
+//! Student's t distribution: its 97.5th percentile.
 
-/// Steps of the numerical integral over a quarter turn.
+/// Steps of the numerical integral over a quarter circle.
 const STEPS: u32 = 4_000;
 
-/// Beyond so many degrees of freedom the first terms of the expansion in 1/ν are exact to seven digits.
+/// With more degrees of freedom, the first terms of the expansion in 1/ν are exact to seven digits.
 const MANY: f64 = 2_000.0;
 
 /// The 97.5th percentile of the normal distribution.
@@ -42,7 +42,7 @@ pub fn t_975(dof: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Right values from `scipy.stats.t.ppf(0.975, v)`.
+    /// Expected values from `scipy.stats.t.ppf(0.975, v)`.
     #[test]
     fn percentiles_are_those_of_scipy() {
         for (dof, value) in [

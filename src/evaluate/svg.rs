@@ -1,16 +1,16 @@
-//! Plots as SVG: lines, bars and points over axes, within a page or as a file of their own.
+//! Plots as SVG: lines, bars and points with axes, in a page or as a separate file.
 
 use std::fmt::Write as _;
 
 use crate::text::visible;
 
-/// Width and height of a plot, and the room for its axes at the left and below, in SVG units.
+/// Width and height of a plot, and the space for its axes at the left and below, in SVG units.
 const SIZE: [f64; 2] = [340.0, 230.0];
 const AXES: [f64; 2] = [44.0, 34.0];
-/// Room at the right and above: for half the last mark.
+/// Space at the right and above, for half of the last tick label.
 const EDGE: [f64; 2] = [20.0, 8.0];
 
-/// Text as it is, whatever HTML would make of it; characters that act or that nobody sees are written out.
+/// Escapes text for HTML; control and invisible characters are written out.
 pub(crate) fn escaped(text: &str) -> String {
     let text = visible(text);
     let mut escaped = String::with_capacity(text.len());
@@ -27,7 +27,7 @@ pub(crate) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Something that is plotted. Colours are classes of the page's style: `c0` to `c7`, `muted`, `danger`.
+/// A plotted item. Colours are classes of the page's style: `c0` to `c7`, `muted`, `danger`.
 pub(crate) enum Mark<'a> {
     /// A line through points.
     Line {
@@ -45,15 +45,15 @@ pub(crate) enum Mark<'a> {
     },
 }
 
-/// What a plot in a page spans, at least one axis in per cent.
+/// The axes of a plot in a page, at least one in per cent.
 pub(super) struct Axes<'a> {
-    /// What it shows, for those who cannot see it.
+    /// A description for people who cannot see it.
     pub title: &'a str,
     /// Names of the axes.
     pub names: [&'a str; 2],
     pub x: [f64; 2],
     pub y: [f64; 2],
-    /// Whether the horizontal axis is in per cent too.
+    /// Whether the horizontal axis is in per cent, too.
     pub x_percent: bool,
 }
 
@@ -98,25 +98,25 @@ impl<'a> Axes<'a> {
     }
 }
 
-/// The axes of a plot, with their marks.
+/// The axes of a plot with their ticks.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Frame {
-    /// What it shows, for those who cannot see it.
+    /// A description for people who cannot see it.
     pub title: String,
     /// Names of the axes.
     pub names: [String; 2],
-    /// What they span.
+    /// The range of the horizontal axis.
     pub x: [f64; 2],
-    /// See `x`.
+    /// The range of the vertical axis.
     pub y: [f64; 2],
-    /// Width and height, names of the axes included, in SVG units.
+    /// Width and height, including the names of the axes, in SVG units.
     pub size: [f64; 2],
-    /// Where each axis has marks, and their labels.
+    /// The ticks of each axis with their labels.
     pub ticks: [Vec<(f64, String)>; 2],
 }
 
 impl Frame {
-    /// Where a point is, in SVG units.
+    /// The position of a point in SVG units.
     pub(crate) fn place(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let part = |value: f64, [from, to]: [f64; 2]| (value - from) / (to - from).max(1e-12);
         let [width, height] = self.size;
@@ -126,7 +126,7 @@ impl Frame {
         ]
     }
 
-    /// The ends of the room for lines: left, right, top and bottom, in SVG units.
+    /// The edges of the plotting area: left, right, top and bottom, in SVG units.
     pub(crate) fn room(&self) -> [f64; 4] {
         let [width, height] = self.size;
         [AXES[0], width - EDGE[0], EDGE[1], height - AXES[1]]
@@ -230,8 +230,8 @@ impl Frame {
     }
 }
 
-/// Colours that print well on white and that colour-blind eyes can tell apart: Okabe and Ito's set, darker where it is
-/// pale. A file of its own has them; a page has a style of its own.
+/// Colours that print well on white and that colour-blind people can distinguish: Okabe and Ito's set, darkened where
+/// it is pale. Separate files contain them; pages have their own style.
 pub(crate) const PALETTE: [[u8; 3]; 8] = [
     [0x00, 0x72, 0xB2],
     [0xD5, 0x5E, 0x00],
@@ -243,20 +243,20 @@ pub(crate) const PALETTE: [[u8; 3]; 8] = [
     [0x44, 0x44, 0x44],
 ];
 
-/// A line of a file's legend.
+/// An entry in a file's legend.
 pub(crate) struct Entry {
     pub name: String,
-    /// Its place in [`PALETTE`].
+    /// Its index in [`PALETTE`].
     pub color: usize,
     pub dashed: bool,
 }
 
-/// Height of a title and of a line of the legend, SVG units.
+/// Height of a title and of a line of the legend, in SVG units.
 const TITLE: f64 = 26.0;
 const LEGEND: f64 = 17.0;
 
-/// A plot as an SVG file of its own, with a title above and a legend below it. The classes of its marks are `c0`, `c1`, …,
-/// places in [`PALETTE`], and `raw` for thin faint lines.
+/// A plot as a separate SVG file, with a title above and a legend below it. The classes of its marks are `c0`, `c1`,
+/// …, indices in [`PALETTE`], and `raw` for thin faint lines.
 pub(crate) fn document(frame: &Frame, marks: &[Mark<'_>], legend: &[Entry]) -> String {
     let [width, height] = frame.size;
     let all = TITLE + height + LEGEND * legend.len() as f64 + 10.0;

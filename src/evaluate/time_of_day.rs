@@ -1,4 +1,4 @@
-//! The accuracy by the time of day at which images were recorded.
+//! Accuracy by the time of day when images were recorded.
 
 use std::collections::HashMap;
 
@@ -22,21 +22,22 @@ const DAY: [(&str, [u8; 2]); 4] = [
     ("evening", [18, 24]),
 ];
 
-/// Images that were recorded at one time of day, and how many of them are right.
+/// Images recorded in one part of the day, and the accuracy on them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TimePart {
     /// `night`, `morning`, `afternoon`, `evening` or `unknown`.
     pub part: &'static str,
-    /// From which full hour to which; `None` of the images whose time is unknown.
+    /// The first and the last full hour; `None` for images with an unknown time.
     pub hours: Option<[u8; 2]>,
-    /// Images.
+    /// The number of images.
     pub frames: u64,
-    /// Part of them that is right.
+    /// The accuracy.
     pub accuracy: Measure,
 }
 
-/// The accuracy by time of day, parts of the day without an image left out; empty when no image has a time. Photos tell it by EXIF,
-/// frames by the beginning of their film and their place in it. Where a film says its time without the place, it is shown in `zone`.
+/// The accuracy by time of day, without parts of the day that have no images; empty if no image has a time. The time
+/// is that in a photo's EXIF data, or the beginning of the film plus the frame's time. If a film states its time in
+/// UTC, it is converted to `zone`.
 pub(super) fn time_parts(
     project: &Project,
     evaluation: &Evaluation,
@@ -61,7 +62,7 @@ pub(super) fn time_parts(
     by_hours(evaluation, &hours, work)
 }
 
-/// When the recording of each film began, as it was kept when it was imported.
+/// When the recording of each film began, as recorded at import.
 fn films(project: &Project) -> HashMap<String, Recorded> {
     let sources = project.sources().into_iter();
     let films = sources.filter(|source| source.kind == SourceKind::Video);

@@ -1,5 +1,5 @@
-//! Files frame by frame: probabilities over the time of a film, what they come to for the whole film, how often that is
-//! right where folders are named as classes.
+//! Predictions over the time of files: the probabilities of a film's frames, the prediction for the whole film, and
+//! the accuracy if folders are named after classes.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub struct TimedProbabilities {
     pub probabilities: Vec<f32>,
 }
 
-/// A photo, or a film with those of its frames that were taken, in the order of time.
+/// A photo, or a film with its sampled frames, in the order of time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timeline {
     /// The file.
@@ -27,32 +27,32 @@ pub struct Timeline {
     pub frames: Vec<TimedProbabilities>,
 }
 
-/// The predictions of a whole file.
+/// The prediction for a whole file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {
     /// The index of the class with the highest mean probability.
     pub class: usize,
-    /// That mean, 0..=1.
+    /// That mean probability, 0..=1.
     pub probability: f32,
-    /// Whether it is below the threshold of the model; `None` where that has none.
+    /// Whether it is below the model's threshold; `None` if it has none.
     pub unknown: Option<bool>,
 }
 
-/// How many of some files are right.
+/// Counts of files with correct predictions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Right {
-    /// Files whose verdict is the class of their folder, and not unknown.
+    /// Files whose predicted class is that of their folder, and which are not unknown.
     pub correct: u64,
-    /// Files in folders that are named as classes.
+    /// All files in folders named after classes.
     pub files: u64,
 }
 
-/// How many files in folders that are named as classes are right.
+/// The accuracy on files in folders named after classes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct FolderAccuracy {
     /// Photos.
     pub photos: Right,
-    /// Films, by their verdict.
+    /// Films, by their prediction as a whole.
     pub films: Right,
 }
 
@@ -84,8 +84,8 @@ impl Timeline {
         })
     }
 
-    /// For each frame the mean of the probabilities of those at most half of `window_secs` before or after it: at both
-    /// ends of the film of fewer. Without a window, and for a photo, the probabilities themselves.
+    /// For each frame, the mean probabilities of the frames at most half of `window_secs` before or after it; there
+    /// are fewer at the ends of the film. Without a window, and for a photo, the probabilities themselves.
     #[must_use]
     pub fn smoothed(&self, window_secs: f64) -> Vec<Vec<f32>> {
         let half = window_secs / 2.0;
@@ -98,7 +98,7 @@ impl Timeline {
                 means.push(frame.probabilities.clone());
                 continue;
             };
-            // Times are in order, so both ends only go forwards.
+            // Times are ascending, so both ends only move forwards.
             while let Some(next) = self.frames.get(to)
                 && (to <= at || time(to).is_some_and(|time| time <= now + half + 1e-9))
             {
@@ -117,7 +117,7 @@ impl Timeline {
         means
     }
 
-    /// The index of the class that the nearest folder named as one gives it.
+    /// The index of the class of the nearest folder that is named after one.
     #[must_use]
     pub fn truth(&self, classes: &[String]) -> Option<usize> {
         let folders = self.path.ancestors().skip(1);
@@ -126,7 +126,7 @@ impl Timeline {
     }
 }
 
-/// A sum of probabilities that can be taken back from.
+/// A sum of probabilities from which earlier ones can be subtracted.
 #[derive(Default)]
 struct Running {
     sums: Vec<f64>,
@@ -149,7 +149,7 @@ impl Running {
     }
 }
 
-/// The files that were predicted on, in the order in which they came.
+/// The files that were predicted, in that order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Timelines {
     /// The classes, in the order of the probabilities.
@@ -158,11 +158,11 @@ pub struct Timelines {
     pub files: Vec<Timeline>,
 }
 
-/// What a file of them begins with: by that it is known again.
+/// The beginning of a timeline file, by which it is recognised.
 const HEADER: &str = "source,time_secs,";
 
 impl Timelines {
-    /// None yet, of these classes.
+    /// No files yet, with these classes.
     #[must_use]
     pub fn new(classes: &[String]) -> Self {
         Self {
@@ -171,7 +171,7 @@ impl Timelines {
         }
     }
 
-    /// Takes in an image of a file, whose images come one after the other.
+    /// Adds an image of a file; the images of a file come one after the other.
     pub fn push(&mut self, image: &FileImage<'_>) {
         let frame = TimedProbabilities {
             time_secs: image.time_secs,
@@ -188,7 +188,7 @@ impl Timelines {
         }
     }
 
-    /// How many of the files in folders that are named as classes are right; `None` where no folder is.
+    /// The accuracy on files in folders named after classes; `None` if there are no such folders.
     #[must_use]
     pub fn accuracy(&self, unknown_below: Option<f32>) -> Option<FolderAccuracy> {
         let mut found = FolderAccuracy::default();
@@ -209,8 +209,8 @@ impl Timelines {
         (found != FolderAccuracy::default()).then_some(found)
     }
 
-    /// As comma-separated values (RFC 4180): a line for each image with its file, its time and the probability of each
-    /// class, smoothed over so many seconds.
+    /// Comma-separated values (RFC 4180): a line for each image with its file, its time and the probability of each
+    /// class, smoothed over this many seconds.
     #[must_use]
     pub fn to_csv(&self, smooth_secs: f64) -> String {
         let mut text = HEADER.to_owned();
@@ -240,10 +240,10 @@ impl Timelines {
         text
     }
 
-    /// Writes that file. One that is there is replaced if it is of this kind.
+    /// Writes that file. An existing timeline is replaced.
     ///
     /// # Errors
-    /// [`EvaluateError::NoTimeline`] for another file in its place, and when it cannot be written.
+    /// [`EvaluateError::NoTimeline`] for another file in its place; the file cannot be written.
     pub fn write_csv(&self, path: &Path, smooth_secs: f64) -> Result<(), EvaluateError> {
         check_csv(path)?;
         files::write(
@@ -255,10 +255,10 @@ impl Timelines {
     }
 }
 
-/// Whether timelines may be written to a file: there is none, or one of timelines.
+/// Checks that timelines may be written to a file: it does not exist, or contains timelines.
 ///
 /// # Errors
-/// [`EvaluateError::NoTimeline`] for another one.
+/// [`EvaluateError::NoTimeline`] for another file.
 pub fn check_csv(path: &Path) -> Result<(), EvaluateError> {
     let is_other = match files::read(path) {
         Ok(bytes) => !bytes.is_empty() && !bytes.starts_with(HEADER.as_bytes()),
@@ -363,7 +363,7 @@ mod tests {
             },
             "the nearest folder"
         );
-        // What is unknown is not right.
+        // Unknown files count as wrong.
         let accuracy = found.accuracy(Some(0.6)).unwrap();
         assert_eq!(
             accuracy.photos,

@@ -1,9 +1,9 @@
-//! What a heat map is measured against: the mean feature map of training images.
+//! The baseline of heat maps: the mean feature map of training images.
 //!
-//! How much of a logit a place contributes by itself is a matter of what counts as nothing. Against a feature map of zeros, a
-//! class that is known by the absence of the others is spread over all that images have in common. Against the mean
-//! of training images, place by place, a map shows what is special about *this* image; it stays exact, because what is
-//! subtracted everywhere is added to the bias.
+//! The contribution of a place to a logit depends on the baseline. Relative to a feature map of zeros, a class that is
+//! recognised by the absence of others is spread over everything that images have in common. Relative to the mean of
+//! training images at each place, a map shows what is special about *this* image. It stays exact, because the
+//! subtracted amount is added to the bias.
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +15,13 @@ use crate::train::{Run, RunFrame, present};
 
 use crate::evaluate::EvaluateError;
 
-/// Training images that are measured, as many of each class.
+/// The number of training images for the mean, equally many of each class.
 const IMAGES: usize = 200;
-/// To be raised when other images are taken, or the file changes.
+/// Increased when other images are selected, or the file's format changes.
 const VERSION: u32 = 1;
 
-/// The mean feature map of training images of a run, each class counting as much, from the project's cache where it is
-/// there. `None` when not one of them can be read.
+/// The mean feature map of training images of a run, with equal weights of the classes, from the project's cache if it
+/// is there. `None` if none of them can be read.
 pub(super) fn mean_map(
     project: &Project,
     run: &Run,
@@ -43,7 +43,7 @@ pub(super) fn mean_map(
     for frame in chosen {
         work.check()?;
         let Ok(image) = load_image(&project.abs(&frame.path)) else {
-            // Moved or damaged since: there are others.
+            // Moved or damaged since: others are sufficient.
             continue;
         };
         let map = maps.extract(&image)?;
@@ -72,7 +72,7 @@ pub(super) fn mean_map(
     Ok(Some(mean))
 }
 
-/// As many frames of each class, from all over.
+/// Equally many frames of each class, evenly distributed.
 fn chosen(frames: &[RunFrame], classes: usize) -> Vec<&RunFrame> {
     let each = (IMAGES / classes.max(1)).max(1);
     let of_class = |class: usize| {
@@ -84,7 +84,7 @@ fn chosen(frames: &[RunFrame], classes: usize) -> Vec<&RunFrame> {
     (0..classes).flat_map(of_class).collect()
 }
 
-/// Where the mean is kept, below the project's cache.
+/// The path of the mean, relative to the project's cache.
 fn cache_path(run: &Run, chosen: &[&RunFrame]) -> Result<PathBuf, EvaluateError> {
     let mut hasher = blake3::Hasher::new();
     let fine_tuned = run.fine_tuned()?;

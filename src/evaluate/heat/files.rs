@@ -1,4 +1,4 @@
-//! Heat maps of many files, written as PNG images.
+//! Writes heat maps of many files as PNG images.
 
 use std::io::Cursor;
 use std::ops::ControlFlow;
@@ -14,28 +14,28 @@ use super::{HeatMap, HeatMapper};
 use crate::evaluate::files::for_each_image;
 use crate::evaluate::{EvaluateError, FilesOutcome, Prediction, arg_max};
 
-/// A heat map that was written.
+/// A written heat map.
 pub struct HeatFile<'a> {
-    /// The file it is of.
+    /// The file of the image.
     pub path: &'a Path,
     /// Seconds from the start of the video; `None` for a photo.
     pub time_secs: Option<f64>,
-    /// The PNG image.
+    /// The path of the PNG image.
     pub out: PathBuf,
-    /// The prediction of the image.
+    /// The prediction for the image.
     pub prediction: Prediction,
-    /// The probability of the class that the map is of.
+    /// The probability of the map's class.
     pub probability: f32,
     /// The map.
     pub map: HeatMap,
 }
 
-/// Writes the heat maps of the photos and the frames that `sampling` takes of the videos in `paths` (files and folders)
-/// over their images into the folder `out`: those of the class `class`, or of the predicted ones. No file that is there
-/// is replaced: a number tells names apart. A file that cannot be used is skipped with a warning.
+/// Writes heat maps of the photos in `paths` (files and folders), and of the frames that `sampling` takes from videos,
+/// over their images to the folder `out`: for the class `class`, or for the predicted ones. Existing files are not
+/// replaced: a number is added to the name. Unusable files are skipped with a warning.
 ///
 /// # Errors
-/// For an unknown class, a folder that cannot be written to, cancelled.
+/// The class is unknown, the folder cannot be written to, or the work is cancelled.
 pub fn write_heat_maps(
     mapper: &mut HeatMapper,
     paths: &[PathBuf],
@@ -72,7 +72,7 @@ pub fn write_heat_maps(
     })
 }
 
-/// `NAME.heat.png`, of a frame `NAME_SECONDS.heat.png`, with a number where that is taken.
+/// `NAME.heat.png`, for a frame `NAME_SECONDS.heat.png`, with a number if that exists.
 fn free_name(out: &Path, path: &Path, time_secs: Option<f64>) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let stem = match time_secs {

@@ -1,4 +1,4 @@
-//! Heat maps: which places of an image speak for a class, and which against it.
+//! Heat maps: the places of an image that speak for a class, and those against it.
 
 mod baseline;
 mod files;
@@ -20,7 +20,7 @@ use super::EvaluateError;
 use super::classifier::{Classifier, softmax};
 use super::predict::{Prediction, ranked};
 
-/// An image as the network sees it: its last feature map, and what follows from it.
+/// The last feature map of an image, and the resulting logits and probabilities.
 #[derive(Debug, Clone)]
 pub struct Seen {
     map: FeatureMap,
@@ -28,27 +28,27 @@ pub struct Seen {
     logits: Vec<f64>,
     /// One for each label, summing to 1.
     pub probabilities: Vec<f32>,
-    /// The labels by their probability.
+    /// The labels sorted by probability.
     pub prediction: Prediction,
 }
 
-/// What each place of an image contributes to one class.
+/// The contribution of each place of an image to one class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeatMap {
     /// The index of its label.
     pub label: usize,
-    /// Rows of cells.
+    /// The number of rows.
     pub rows: usize,
-    /// Cells of a row.
+    /// The number of columns.
     pub columns: usize,
-    /// For each cell, row by row, its part of the class's logit times the number of cells: over 0 what speaks for the
-    /// class, below 0 what speaks against it. Where maps are exact, their mean and the bias are the logit.
+    /// For each cell, row by row, its contribution to the class's logit times the number of cells: positive for the
+    /// class, negative against it. If maps are exact, their mean plus the bias is the logit.
     pub values: Vec<f32>,
-    /// What belongs to no place: the logit of what the map is measured against, without that the class's bias.
+    /// The part of the logit without a place: the logit of the baseline, or the class's bias without a baseline.
     pub bias: f32,
-    /// The class's logit. Of classes that were merged since the run, bias and logit are the means by their probability.
+    /// The class's logit. For merged classes, bias and logit are means weighted by their probabilities.
     pub logit: f32,
-    /// Where rows and columns lie in the square that the network sees.
+    /// The positions of rows and columns in the network's square input.
     cells: [Cells; 2],
     preprocessing: Preprocessing,
 }
@@ -62,26 +62,27 @@ pub struct HeatMapper {
     classes: RunClasses,
     preprocessing: Preprocessing,
     unknown_below: Option<f32>,
-    /// What maps are measured against; `None` for a feature map of zeros.
+    /// The baseline of maps; `None` for a feature map of zeros.
     baseline: Option<FeatureMap>,
 }
 
 impl HeatMapper {
-    /// Of a run, whose classes are called what they are now, to map what distinguishes an image from the mean of the
-    /// training images. That mean is kept in the project's cache; the first time it takes some 2 s. One image uses all cores.
+    /// Prepares a run, with the current names of its classes, for maps of what distinguishes an image from the mean of
+    /// the training images. The mean is stored in the project's cache; the first time it takes some 2 s. A single
+    /// image uses all cores.
     ///
     /// # Errors
-    /// When the run cannot be read, for an architecture of which no heat map can be made, cancelled.
+    /// The run cannot be read, its architecture does not support heat maps, or the work is cancelled.
     pub fn of_run(project: &Project, run: &Run, work: &Work) -> Result<Self, EvaluateError> {
         let mut mapper = Self::plain(project, run)?;
         mapper.compare(project, run, work)?;
         Ok(mapper)
     }
 
-    /// From now on measures maps against the mean of the training images.
+    /// From now on, uses the mean of the training images as the baseline.
     ///
     /// # Errors
-    /// As [`HeatMapper::of_run`].
+    /// As for [`HeatMapper::of_run`].
     pub fn compare(
         &mut self,
         project: &Project,
@@ -92,10 +93,10 @@ impl HeatMapper {
         Ok(())
     }
 
-    /// The same for plain class activation maps, measured against a feature map of zeros.
+    /// Prepares plain class activation maps, with a feature map of zeros as the baseline.
     ///
     /// # Errors
-    /// As [`HeatMapper::of_run`].
+    /// As for [`HeatMapper::of_run`].
     pub fn plain(project: &Project, run: &Run) -> Result<Self, EvaluateError> {
         let classes = RunClasses::of(project, run);
         let maps = FeatureMaps::new(
@@ -124,7 +125,7 @@ impl HeatMapper {
     /// The index of the label called `class`.
     ///
     /// # Errors
-    /// [`EvaluateError::NoClass`] when there is none.
+    /// [`EvaluateError::NoClass`] if there is none.
     pub fn label(&self, class: &str) -> Result<usize, EvaluateError> {
         let at = self.classes.labels.iter().position(|label| label == class);
         at.ok_or_else(|| EvaluateError::NoClass {
@@ -133,15 +134,15 @@ impl HeatMapper {
         })
     }
 
-    /// Whether maps are exact rather than weighted by a gradient, see [`FeatureMaps::is_exact`]; those of a head with a hidden layer
-    /// are weighted by its gradient.
+    /// Whether maps are exact instead of weighted by a gradient, see [`FeatureMaps::is_exact`]; those of a head with a
+    /// hidden layer are weighted by its gradient.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         self.maps.is_exact() && self.head.hidden.is_none()
     }
 
-    /// Runs the network on an image: the probabilities are those of [`Predictor`](super::Predictor), and maps of all
-    /// classes follow from the rest without running it again.
+    /// Runs the network on an image. The probabilities are those of [`Predictor`](super::Predictor); maps of all
+    /// classes are then computed without running it again.
     pub fn look(&mut self, image: &RgbImage) -> Result<Seen, EvaluateError> {
         let map = self.maps.extract(image)?;
         let logits = self.classifier.logits(&map.bottleneck);
@@ -154,7 +155,7 @@ impl HeatMapper {
         })
     }
 
-    /// The heat map of a label. Classes that were merged into it since the run count by their probability, as in the
+    /// The heat map of a label. Classes that were merged into it are weighted by their probabilities, as in the
     /// derivative of the logarithm of their sum.
     pub fn map(&mut self, seen: &Seen, label: usize) -> Result<HeatMap, EvaluateError> {
         let of_label = self.classes.label_of.iter().enumerate();
@@ -178,7 +179,7 @@ impl HeatMapper {
         };
         let mut bias = f64::from(bias);
         if self.head.hidden.is_some() {
-            // The head is linear around this image only; what is left of the logit belongs to no place.
+            // The head is linear only around this image; the rest of the logit has no place.
             bias = mean_logit - product(&seen.map.bottleneck);
         }
         let (rows, columns) = self.maps.size();
@@ -216,7 +217,7 @@ impl HeatMap {
         )
     }
 
-    /// The largest of its values without sign: what the strongest colour stands for.
+    /// The largest absolute value, which gets the strongest colour.
     #[must_use]
     pub fn limit(&self) -> f32 {
         self.values

@@ -1,8 +1,8 @@
-//! Heat maps as colours over the image's own pixels.
+//! Draws heat maps as colours over the image.
 //!
-//! What speaks for a class is painted in *inferno* (S. van der Walt and N. Smith, matplotlib, CC0), what speaks against it in
-//! *mako* (M. Waskom, seaborn, BSD-3-Clause): both are perceptually uniform, rise in lightness, and are distinguished by
-//! colour-blind eyes, one being warm and the other cold.
+//! Places that speak for a class are painted in *inferno* (S. van der Walt and N. Smith, matplotlib, CC0), those
+//! against it in *mako* (M. Waskom, seaborn, BSD-3-Clause): both are perceptually uniform, increase in lightness, and
+//! can be distinguished by colour-blind people, because one is warm and the other cold.
 
 use image::{Rgb, RgbImage, Rgba, RgbaImage};
 
@@ -10,7 +10,7 @@ use crate::backbone::Cells;
 
 use super::HeatMap;
 
-/// Colours of values over 0, from none to the strongest, in equal steps.
+/// Colours of positive values, from zero to the strongest, in equal steps.
 pub const POSITIVE: [[u8; 3]; 17] = [
     [0, 0, 4],
     [11, 7, 36],
@@ -31,7 +31,7 @@ pub const POSITIVE: [[u8; 3]; 17] = [
     [252, 255, 164],
 ];
 
-/// Colours of values below 0.
+/// Colours of negative values.
 pub const NEGATIVE: [[u8; 3]; 17] = [
     [11, 4, 5],
     [28, 16, 28],
@@ -54,12 +54,12 @@ pub const NEGATIVE: [[u8; 3]; 17] = [
 
 /// Opacity of the strongest colour, 0..=255.
 const STRONGEST: f64 = 165.0;
-/// The tables begin black, which would darken the image where the map is zero.
+/// Where to start in the tables, whose first colours are black and would darken the image where the map is zero.
 const FIRST: f64 = 0.3;
-/// The colour of what the network does not see.
+/// The colour of places that are cropped from the network's input.
 const CUT_AWAY: [u8; 4] = [0, 0, 0, 120];
 
-/// The colour, with its opacity, of a value as a part of the limit, -1..=1.
+/// The colour, with its opacity, of a value relative to the limit, -1..=1.
 #[must_use]
 pub fn heat_color(part: f64) -> [u8; 4] {
     let table = if part < 0.0 { &NEGATIVE } else { &POSITIVE };
@@ -78,7 +78,7 @@ pub fn heat_color(part: f64) -> [u8; 4] {
     mixed
 }
 
-/// The two cells whose middles a place lies between, and how far it is on the way to the second.
+/// The two cells between whose centres a place is, and its position between them, 0..=1.
 fn between(place: f64, cells: Cells, count: usize) -> (usize, usize, f64) {
     let last = count.saturating_sub(1);
     let at = ((place - cells.first) / cells.step).clamp(0.0, last as f64);
@@ -87,9 +87,8 @@ fn between(place: f64, cells: Cells, count: usize) -> (usize, usize, f64) {
 }
 
 impl HeatMap {
-    /// The value at each pixel of an image of this size, row by row, where the network saw it: between the middles of
-    /// cells, which are those of their receptive fields, values are interpolated. `None` for what was cut away before the
-    /// network saw the image.
+    /// The value at each pixel of an image of this size, row by row. Between the centres of cells (those of their
+    /// receptive fields), values are interpolated. `None` for pixels that are cropped from the network's input.
     pub fn at_pixels(&self, width: u32, height: u32) -> impl Iterator<Item = Option<f32>> + '_ {
         let [columns, rows] = self.preprocessing.places_in_square(width, height);
         let [of_rows, of_columns] = self.cells;
@@ -119,7 +118,7 @@ impl HeatMap {
         })
     }
 
-    /// The map as colours for an image of this size; what was cut away is darkened.
+    /// The map as colours for an image of this size; cropped parts are darkened.
     #[must_use]
     pub fn layer(&self, width: u32, height: u32) -> RgbaImage {
         let limit = f64::from(self.limit()).max(f64::MIN_POSITIVE);
@@ -131,7 +130,7 @@ impl HeatMap {
         layer
     }
 
-    /// The image under the map.
+    /// The image with the map over it.
     #[must_use]
     pub fn over(&self, image: &RgbImage) -> RgbImage {
         let layer = self.layer(image.width(), image.height());

@@ -1,4 +1,4 @@
-//! Heat maps of images of which it is known what decides their class.
+//! Heat maps of images for which it is known what determines their class.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -10,7 +10,7 @@ use crate::evaluate::arg_max;
 use crate::jobs::Work;
 use crate::train::{HeadTable, TrainSettings};
 
-/// Numbers without a pattern.
+/// Pseudorandom numbers.
 struct Noise(u64);
 
 impl Noise {
@@ -23,7 +23,7 @@ impl Noise {
     }
 }
 
-/// The same noise everywhere, and in the middle of one quadrant a figure that is the class: a disc, stripes or a cross.
+/// Noise everywhere, and in the middle of one quadrant a figure that determines the class: a disc, stripes or a cross.
 fn made(side: u32, class: usize, quadrant: u32, seed: u64) -> RgbImage {
     let mut noise = Noise(1);
     let cells: Vec<u8> = (0..80 * 80)
@@ -58,7 +58,7 @@ fn made(side: u32, class: usize, quadrant: u32, seed: u64) -> RgbImage {
     })
 }
 
-/// A run that was trained on such images, without a project.
+/// A run trained on such images, without a project.
 fn trained(name: &str, quadrant: u32, classes: usize, hidden_units: u32) -> HeatMapper {
     let architecture: Architecture = name.parse().unwrap();
     let preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
@@ -99,7 +99,7 @@ fn trained(name: &str, quadrant: u32, classes: usize, hidden_units: u32) -> Heat
     }
 }
 
-/// The part of the positive values that lies in the quadrant, pixel by pixel.
+/// The fraction of the positive values that is in the quadrant, pixel by pixel.
 fn mass_in(map: &HeatMap, quadrant: u32) -> f64 {
     let side = map.preprocessing.resolution_px;
     let (mut inside, mut all) = (0.0, 0.0);
@@ -114,7 +114,8 @@ fn mass_in(map: &HeatMap, quadrant: u32) -> f64 {
     inside / all
 }
 
-/// The mean and the least mass in the quadrant, and how far mean and bias of a map are from the logit, of new images.
+/// For new images, the mean and the smallest fraction in the quadrant, and the difference of a map's mean plus bias
+/// from the logit.
 fn measured(mapper: &mut HeatMapper, quadrant: u32, classes: usize) -> (f64, f64, f64) {
     let (mut masses, mut off) = (Vec::new(), 0.0_f64);
     let side = mapper.preprocessing.resolution_px;
@@ -134,7 +135,8 @@ fn measured(mapper: &mut HeatMapper, quadrant: u32, classes: usize) -> (f64, f64
 #[test]
 fn the_quadrant_that_decides_has_the_mass() {
     let classes = 3;
-    // A cell sees some way beyond itself, and of the 7 × 7 cells of 224 pixels the middle ones lie across the quadrants.
+    // Receptive fields extend beyond the cells, and the middle ones of the 7 × 7 cells of 224 pixels are in several
+    // quadrants.
     for (name, quadrant, hidden_units, wanted) in [
         ("efficientnet-lite0@320", 1, 0, 0.8),
         ("efficientnet-lite0@320", 1, 32, 0.8),
@@ -159,7 +161,7 @@ fn the_quadrant_that_decides_has_the_mass() {
     }
 }
 
-/// Colours and places, on a map of which they are known.
+/// Colours and places of a known map.
 #[test]
 fn a_map_is_painted_where_the_network_saw_it() {
     let architecture: Architecture = "efficientnet-lite0@224".parse().unwrap();
@@ -177,7 +179,7 @@ fn a_map_is_painted_where_the_network_saw_it() {
         (map.mean(), map.range(), map.limit()),
         (0.5, (-2.0, 4.0), 4.0)
     );
-    // 20 of 60 columns are cut away on each side.
+    // 20 of 60 columns are cropped on each side.
     let values: Vec<_> = map.at_pixels(60, 20).collect();
     let at = |x: usize, y: usize| values[y * 60 + x];
     assert_eq!((at(19, 0), at(40, 0)), (None, None));
@@ -185,7 +187,7 @@ fn a_map_is_painted_where_the_network_saw_it() {
         (at(20, 0), at(39, 19), at(39, 0)),
         (Some(4.0), Some(-2.0), Some(0.0))
     );
-    // Half-way between the middles of the cells, which are at 5 and 15 of 20 pixels.
+    // Half-way between the centres of the cells, which are at 5 and 15 of 20 pixels.
     let middle = f32::midpoint(at(29, 0).unwrap(), at(30, 0).unwrap());
     assert!((middle - 2.0).abs() < 1e-6, "{middle}");
 

@@ -1,4 +1,4 @@
-//! The page: sections of text, tables, plots and images, with a style that prints well.
+//! The HTML page of a report: text, tables, plots and images, with a style for printing.
 
 use std::fmt::Write as _;
 
@@ -9,20 +9,20 @@ use crate::text::{self, number};
 use super::Report;
 use super::svg::{Axes, Mark, escaped};
 
-/// Colours of lines.
+/// The number of line colours.
 const COLORS: usize = 8;
-/// Classes whose curves are drawn, and whose matrix is.
+/// The most classes for which curves and the matrix are drawn.
 const MOST_LINES: usize = 8;
 const MOST_CELLS: usize = 40;
-/// Sources in the table, the worst first.
+/// The most sources in the table, the worst first.
 const MOST_SOURCES: usize = 12;
 
-/// As elsewhere, with a space that no line is broken at.
+/// As elsewhere, but with a non-breaking space.
 fn percent(part: impl Into<f64>) -> String {
     text::percent(part).replace(' ', "\u{202f}")
 }
 
-/// `84.1 % (70 to 93)`.
+/// A figure with its interval: `84.1 % (70 to 93)`.
 fn measure(of: &Measure) -> String {
     let value = of.value.map_or_else(|| "–".to_owned(), percent);
     match of.interval_95.map(text::percent_range) {
@@ -35,7 +35,7 @@ fn paragraph(text: &str) -> String {
     format!("<p>{}</p>", escaped(text))
 }
 
-/// A section that stays together on paper.
+/// A section that is not divided between pages.
 fn section(title: &str, body: &str) -> String {
     format!("<section><h2>{}</h2>{body}</section>", escaped(title))
 }
@@ -183,7 +183,7 @@ fn classes(evaluation: &Evaluation, figures: &Figures) -> String {
 }
 
 fn curves(evaluation: &Evaluation, figures: &Figures) -> String {
-    // Of many classes those that are recognised worst.
+    // Of many classes, those with the lowest recall.
     let mut order: Vec<usize> = (0..figures.per_class.len()).collect();
     let auc = |class: &usize| {
         let of_class = figures.per_class.get(*class);
@@ -445,7 +445,7 @@ fn settings(report: &Report<'_>) -> String {
     section("How it was trained", &text)
 }
 
-/// One column on a screen, A4 on paper; sections and rows are not cut apart.
+/// One column on a screen, A4 on paper; sections and rows are not divided between pages.
 const STYLE: &str = "
 :root{--text:#1b1e24;--muted:#5a616d;--line:#d9dde3;--accent:#b36b00;--danger:#b3261e}
 *{box-sizing:border-box}

@@ -1,4 +1,4 @@
-//! The report of a run: one page of HTML with everything in it, to be sent, kept and printed.
+//! The report of a run: one HTML page that can be sent, kept and printed.
 
 mod html;
 
@@ -23,19 +23,19 @@ use super::{
     reliability, test_looks,
 };
 
-/// Tells a page that this program wrote, which may be written again, from any other.
+/// Marks pages that this program wrote and may replace.
 const MARK: &str = "<meta name=\"generator\" content=\"Salamander report\">";
-/// Mistakes that are shown, and the longest side of their images, pixels.
+/// The most mistakes that are shown, and the longest side of their images in pixels.
 const MOST_MISTAKES: usize = 12;
 const IMAGE_PX: u32 = 240;
 const JPEG_QUALITY: u8 = 80;
 
-/// What is on the page.
+/// The contents of the page.
 struct Report<'a> {
     project: String,
     /// The name of the run.
     title: String,
-    /// When it was made, of which architecture, from how much.
+    /// When it was made, with which architecture, from how many images.
     about: String,
     notes: Vec<String>,
     evaluation: &'a Evaluation,
@@ -47,7 +47,7 @@ struct Report<'a> {
     leak: Option<LeakMeter>,
     folds: Option<CrossValidation>,
     learning: Option<LearningCurve>,
-    /// By identity.
+    /// Names of sources, by identity.
     source_names: BTreeMap<String, String>,
     mistakes: Vec<Mistake>,
     settings: Vec<(String, String)>,
@@ -61,13 +61,13 @@ struct Mistake {
     jpeg_base64: String,
 }
 
-/// Writes the report of a finished run on its test frames (without any, its validation frames) as one HTML file that needs no
-/// other. With `trainings` it has what takes some, too: leak meter, cross-validation, learning curve and held-out classes.
-/// A report that is there is replaced, any other file is not.
+/// Writes the report of a finished run on its test frames (without any, its validation frames) as one self-contained
+/// HTML file. With `trainings` it also has the results that require trainings: leak meter, cross-validation, learning
+/// curve and held-out classes. An existing report is replaced, any other file is not.
 ///
 /// # Errors
-/// [`EvaluateError::NoReport`] for a file that is none, and when the run or its frames cannot be read, the file cannot be
-/// written, or the work is cancelled.
+/// [`EvaluateError::NoReport`] for a file that is not a report; the run or its frames cannot be read, the file cannot
+/// be written, or the work is cancelled.
 pub fn write_report(
     project: &Project,
     run: &Run,
@@ -84,7 +84,7 @@ pub fn write_report(
     Ok(())
 }
 
-/// Whether a report may be written there.
+/// Checks that a report may be written there.
 fn check_place(out: &Path) -> Result<(), EvaluateError> {
     let other = || {
         Err(EvaluateError::NoReport {
@@ -100,7 +100,7 @@ fn check_place(out: &Path) -> Result<(), EvaluateError> {
             Ok(())
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        // Another file, a folder, or what may not be read.
+        // Another file, a folder, or unreadable.
         _ => other(),
     }
 }
@@ -202,7 +202,7 @@ fn notes(run: &Run, evaluation: &Evaluation) -> Vec<String> {
     notes
 }
 
-/// The surest mistakes with their images; one whose image cannot be read is left out.
+/// The most confident mistakes with their images, except unreadable ones.
 fn mistakes(
     project: &Project,
     evaluation: &Evaluation,
@@ -243,7 +243,7 @@ fn mistakes(
     Ok(shown)
 }
 
-/// The settings by their names, those of groups with the group's name before them.
+/// The settings by name, with the names of their groups.
 fn settings(run: &Run) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let value = serde_json::to_value(&run.settings).unwrap_or_default();

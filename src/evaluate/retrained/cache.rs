@@ -1,4 +1,4 @@
-//! Results that took trainings, kept in the project's cache by what they depend on.
+//! Results that require trainings, stored in the project's cache by their inputs.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use crate::train::TrainSettings;
 
 use super::BenchFrame;
 
-/// To be raised when a measurement changes.
+/// Increased when a measurement changes.
 const VERSION: u32 = 2;
 
-/// What results depend on: bottlenecks, labels, groups and sides of all frames, and how a head is trained.
+/// A hash of the inputs of results: bottlenecks, labels, groups and sides of all frames, and the settings of the head.
 pub(super) fn content(
     bottlenecks: &[f32],
     frames: &[BenchFrame],
@@ -39,10 +39,10 @@ pub(super) fn content(
     hasher.finalize()
 }
 
-/// The result `what` of frames with this content: from the cache, else made and kept there.
+/// The result `what` for frames with this hash: from the cache, otherwise computed and stored.
 ///
 /// # Errors
-/// Those of making it. A cache that cannot be written is no error: the result is made again next time.
+/// Errors of computing it. If the cache cannot be written, the result is computed again next time.
 pub(super) fn cached<T: Serialize + DeserializeOwned>(
     project: &Project,
     what: &str,
@@ -62,7 +62,7 @@ pub(super) fn cached<T: Serialize + DeserializeOwned>(
     Ok(made)
 }
 
-/// Where a result is kept, below the project's cache.
+/// The path of a result, relative to the project's cache.
 fn path(what: &str, content: &blake3::Hash) -> PathBuf {
     let key = blake3::hash(format!("{VERSION} {what} {content}").as_bytes());
     let name: String = key.to_hex().chars().take(32).collect();

@@ -1,4 +1,4 @@
-//! Cross-validation by source: every source is tested once, by a head that has not seen it.
+//! Cross-validation by source: every source is tested once, by a head that was not trained on it.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,30 +9,31 @@ use crate::train::{self, Run, other_folds};
 
 use super::{Backbone, Bench, accuracy, cache};
 
-/// Folds, where every class has as many groups.
+/// The number of folds, if every class has as many groups.
 const FOLDS: usize = 5;
 
-/// What cross-validation by source measured, of the head alone.
+/// The results of cross-validation by source, for the head alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CrossValidation {
-    /// Part of all frames that is right, each judged by a head that did not learn from its source.
+    /// The accuracy on all frames, each classified by a head that was not trained on its source.
     pub accuracy: Measure,
     /// Mean F1 of the classes.
     pub macro_f1: Measure,
     /// Accuracy of each fold, 0..=1.
     pub folds: Vec<f64>,
-    /// Frames.
+    /// The number of frames.
     pub frames: u64,
-    /// Sources that they come from.
+    /// The number of their sources.
     pub sources: u64,
 }
 
-/// Puts the groups of a run (sources, and blocks of time of a class that has too few) into up to [5](FOLDS) folds, of each
-/// class about as many frames, and tests each fold with a head that learned from the others. No frames choose among the
-/// steps: the last weights count. `None` where a class has only one group. The result is kept in the project's cache.
+/// Divides the groups of a run (sources, and blocks of time of a class with too few) into up to [5](FOLDS) folds with
+/// about the same number of frames of each class, and tests each fold with a head trained on the others. No step is
+/// selected by validation: the last weights are used. `None` if a class has only one group. The result is stored in
+/// the project's cache.
 ///
 /// # Errors
-/// When the run or its frames cannot be read, a training fails, or the work is cancelled.
+/// The run or its frames cannot be read, a training fails, or the work is cancelled.
 pub fn cross_validate(
     project: &Project,
     run: &Run,
@@ -72,7 +73,7 @@ fn measure(
     })
 }
 
-/// The frames of each fold; `None` where a class has only one group.
+/// The frames of each fold; `None` if a class has only one group.
 fn folds(bench: &Bench) -> Option<Vec<Vec<usize>>> {
     let frames = bench.frames.iter();
     let frames: Vec<(usize, &str)> = frames

@@ -1,5 +1,5 @@
-//! Images of none of the classes: by how high the highest probability is, they can be distinguished from those of the classes. How
-//! well, is measured with classes that are held out one at a time.
+//! Images of unknown classes can be recognised by a low highest probability. How well that works is measured with
+//! classes that are held out one at a time.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,46 +13,46 @@ use crate::train::{Run, UnknownThreshold};
 
 use super::{Backbone, Bench, cache};
 
-/// Classes that are held out at most: each costs a training.
+/// The most classes that are held out: each requires a training.
 const MOST_CLASSES: usize = 24;
-/// Points of the curves: thresholds of 0 to 1.
+/// The number of points of the curves: thresholds from 0 to 1.
 const STEPS: usize = 200;
 
-/// A class that was held out.
+/// The result for a held-out class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeldOut {
     /// The class.
     pub class: String,
     /// Its frames.
     pub frames: u64,
-    /// For each of [thresholds](UnknownCurve::threshold) the part of its frames whose highest probability is not below:
-    /// taken for one of the other classes.
+    /// For each of the [thresholds](UnknownCurve::threshold), the fraction of its frames whose highest probability is
+    /// not below it: they are accepted as one of the other classes.
     pub false_accept: Vec<f64>,
 }
 
-/// False accepts and false rejects over the threshold.
+/// False accepts and false rejects as functions of the threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnknownCurve {
-    /// The classes that were held out.
+    /// The held-out classes.
     pub held_out: Vec<HeldOut>,
-    /// Mean of these, at each threshold.
+    /// Their mean at each threshold.
     pub false_accept: Vec<f64>,
-    /// Part of the frames of the run's classes whose highest calibrated probability is below the threshold.
+    /// The fraction of the frames of the run's classes whose highest calibrated probability is below the threshold.
     pub false_reject: Vec<f64>,
-    /// Frames that the false rejects are measured on, and the side of the split they are of.
+    /// The number of frames for the false rejects.
     pub known_frames: u64,
-    /// That side.
+    /// The side of these frames.
     pub known: Split,
 }
 
 impl UnknownCurve {
-    /// The threshold at a place of the curves.
+    /// The threshold at an index of the curves.
     #[must_use]
     pub fn threshold(at: usize) -> f64 {
         at as f64 / STEPS as f64
     }
 
-    /// The highest threshold at which at most this part of the images of the classes is called unknown.
+    /// The highest threshold that rejects at most this fraction of images of the classes.
     #[must_use]
     pub fn at_reject_rate(&self, rate: f64) -> UnknownThreshold {
         let within = |part: &f64| *part <= rate + 1e-12;
@@ -66,16 +66,16 @@ impl UnknownCurve {
     }
 }
 
-/// Holds out each class in turn (of many, [24](MOST_CLASSES) spread evenly): a head and its temperature are learned without
-/// it, and all its frames are images of none of that head's classes. False rejects are those of the run itself on its test
-/// frames, without any on its validation frames. `None` with fewer than three classes or without such frames. The result is
-/// kept in the project's cache.
+/// Holds out each class in turn (of many, [24](MOST_CLASSES) evenly selected): a head and its temperature are trained
+/// without it, and all its frames are unknown to that head. False rejects are those of the run itself on its test
+/// frames, or, without any, on its validation frames. `None` with fewer than three classes or without such frames. The
+/// result is stored in the project's cache.
 ///
-/// The bottlenecks are those of the run's own backbone, which is what will be used. One that was trained further has seen
-/// the held-out class: then the false accepts are too few, and whoever shows them should say so.
+/// The bottlenecks are those of the run's own backbone, which is the one that will be used. A fine-tuned one was
+/// trained on the held-out class: then there are too few false accepts, which should be stated where they are shown.
 ///
 /// # Errors
-/// When the run or its frames cannot be read, a training fails, or the work is cancelled.
+/// The run or its frames cannot be read, a training fails, or the work is cancelled.
 pub fn hold_out_classes(
     project: &Project,
     run: &Run,
@@ -89,7 +89,7 @@ pub fn hold_out_classes(
     let Some(known) = known.filter(|_| bench.labels.len() > 2) else {
         return Ok(None);
     };
-    // The run's own predictions of the known ones depend on its weights and temperature.
+    // The run's own predictions of known frames depend on its weights and temperature.
     let (places, dim) = (
         bench.side(known),
         bench.table.row(0).map_or(0, <[f32]>::len),
@@ -110,7 +110,7 @@ pub fn hold_out_classes(
     Ok(curve(held_out, &highest, known))
 }
 
-/// Up to [24](MOST_CLASSES) of so many classes.
+/// Up to [24](MOST_CLASSES) of this many classes.
 fn spread(classes: usize) -> Vec<usize> {
     let count = classes.min(MOST_CLASSES);
     (0..count).map(|at| at * classes / count.max(1)).collect()
@@ -133,7 +133,7 @@ fn curve(held_out: Vec<HeldOut>, highest: &[f64], known: Split) -> Option<Unknow
     })
 }
 
-/// For each threshold the part of values below it.
+/// For each threshold, the fraction of values below it.
 fn below(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -148,7 +148,7 @@ fn highest(probabilities: &[f32]) -> f64 {
     f64::from(probabilities.iter().copied().fold(0.0, f32::max))
 }
 
-/// One class held out; nothing where it has no frames or the others are too few.
+/// The result for one held-out class; `None` if it has no frames or there are too few others.
 fn hold_out(bench: &Bench, class: usize, work: &Work) -> Result<Option<HeldOut>, EvaluateError> {
     let of_side = |side: Split| bench.places(|frame| frame.split == side && frame.truth != class);
     let (train, validation) = (of_side(Split::Train), of_side(Split::Validation));
@@ -158,7 +158,7 @@ fn hold_out(bench: &Bench, class: usize, work: &Work) -> Result<Option<HeldOut>,
         return Ok(None);
     }
     let head = bench.learn(&train, &validation, work)?;
-    // Its output for the class it does not know means nothing.
+    // Its output for the unknown class is meaningless.
     let others: Vec<usize> = (0..bench.labels.len()).filter(|of| *of != class).collect();
     let logits_of = |at: &usize| -> Option<(usize, Vec<f64>)> {
         let all = head.logits(bench.table.row(*at)?);
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(held.false_accept.len(), STEPS + 1);
         assert!((held.false_accept[0] - 1.0).abs() < 1e-12, "all at 0");
         assert!(held.false_accept[STEPS] < 1e-12, "none at 1");
-        // Known frames of this head are nearly all over 0.8, of the held-out class few are.
+        // This head gives almost all known frames more than 0.8, but few of the held-out class.
         assert!(held.false_accept[160] < 0.3, "{}", held.false_accept[160]);
     }
 

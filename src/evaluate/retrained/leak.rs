@@ -1,4 +1,4 @@
-//! The leak meter: how much better a model looks when frames of one film are on both sides of the split.
+//! The leak meter: how much the accuracy is overestimated if frames of one film are on both sides of the split.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,27 +10,27 @@ use crate::train::{Run, shuffle};
 
 use super::{Backbone, Bench, accuracy, cache};
 
-/// Accuracy of the head with the run's split by source, and with as many frames drawn one by one.
+/// Accuracy of the head with the run's split by source, and with a random split of as many frames.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LeakMeter {
-    /// Test accuracy when sources are not cut apart.
+    /// Test accuracy with undivided sources.
     pub by_source: Measure,
-    /// Test accuracy when each frame is drawn by itself, 0..=1.
+    /// Test accuracy with a random split of frames, 0..=1.
     pub by_frame: f64,
-    /// Test frames of either.
+    /// The number of test frames in either split.
     pub frames: u64,
-    /// Sources of the test frames of the split by source.
+    /// The number of sources of the test frames in the split by source.
     pub sources: u64,
 }
 
 impl LeakMeter {
-    /// What the frame-by-frame split adds to the accuracy, -1..=1.
+    /// The difference of the random split's accuracy, -1..=1.
     #[must_use]
     pub fn leak(&self) -> f64 {
         self.by_frame - self.by_source.value.unwrap_or(self.by_frame)
     }
 
-    /// Both figures and what they mean, in one sentence, with what images are called.
+    /// Both figures and their meaning, in one sentence with the noun of the images.
     #[must_use]
     pub fn sentence(&self, noun: Noun) -> String {
         let images = noun.many();
@@ -60,12 +60,12 @@ impl LeakMeter {
     }
 }
 
-/// Trains a head on the run's split and another on a plain random split of the same frames, with as many of each class on
-/// each side. `None` without test frames. The result is kept in the project's cache if the project is
-/// open for writing.
+/// Trains a head on the run's split and another on a random split of the same frames, with the same numbers for each
+/// class and side. `None` without test frames. The result is stored in the project's cache if the project is open for
+/// writing.
 ///
 /// # Errors
-/// When the run or its frames cannot be read, a training fails, or the work is cancelled.
+/// The run or its frames cannot be read, a training fails, or the work is cancelled.
 pub fn leak_meter(
     project: &Project,
     run: &Run,
@@ -94,7 +94,7 @@ fn measure(bench: &Bench, work: &Work) -> Result<LeakMeter, EvaluateError> {
     })
 }
 
-/// Training, validation and test frames drawn one by one, as many of each class as the run has.
+/// Randomly drawn training, validation and test frames, as many of each class as in the run.
 fn frame_by_frame(bench: &Bench) -> [Vec<usize>; 3] {
     let mut sides: [Vec<usize>; 3] = Default::default();
     for class in 0..bench.labels.len() {
@@ -120,8 +120,8 @@ mod tests {
     use super::super::made_up::{Made, bench};
     use super::*;
 
-    /// Films of nearly identical frames that have little in common with each other: the frame-by-frame split seems
-    /// perfect, the one by source is not.
+    /// Films of nearly identical frames that differ from other films: with the random split the accuracy is perfect,
+    /// with the split by source it is not.
     #[test]
     fn nearly_identical_frames_of_films_show_up() {
         let made = Made {
@@ -139,7 +139,7 @@ mod tests {
         assert!(said.contains("nearly equal frames"), "{said}");
     }
 
-    /// Frames as different from those of their own film as from others of the class.
+    /// Frames that differ as much from those of their own film as from others of the class.
     #[test]
     fn independent_frames_leak_nothing() {
         let made = Made {

@@ -1,4 +1,4 @@
-//! The learning curve: how the accuracy grows with the sources that are learned from, and what more of them would bring.
+//! The learning curve: how the accuracy increases with the number of training sources, and a forecast for more.
 
 use std::collections::BTreeSet;
 
@@ -14,22 +14,23 @@ use crate::train::{Run, shuffle};
 use super::power_law::PowerLaw;
 use super::{Backbone, Bench, accuracy, cache};
 
-/// Parts of the training sources that are learned from.
+/// Fractions of the training sources that are used.
 const PARTS: [f64; 4] = [0.125, 0.25, 0.5, 1.0];
-/// Trainings at each part but the whole, on other sources each.
+/// Trainings for each fraction less than 1, each on other sources.
 const REPEATS: usize = 3;
-/// Resamplings of test sources and repeats for the range of a forecast.
+/// The number of resamplings of test sources and trainings for the range of a forecast.
 const RESAMPLINGS: usize = 300;
-/// Sources a class that a forecast is made for, and below which of them none is: the law is fitted to too short a stretch.
+/// The number of additional sources per class of the forecast, which requires at least as many: otherwise the law is
+/// fitted to too short a range.
 const MORE: f64 = 10.0;
 const FEWEST: usize = 4;
 
 /// A point of the curve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LearningPoint {
-    /// Mean number of sources per class that were learned from.
+    /// Mean number of training sources per class.
     pub sources_per_class: f64,
-    /// Mean number of frames that were learned from.
+    /// Mean number of training frames.
     pub frames: f64,
     /// Test accuracy of each training, 0..=1.
     pub accuracies: Vec<f64>,
@@ -43,27 +44,27 @@ impl LearningPoint {
     }
 }
 
-/// What more sources would bring, by the curve.
+/// The forecast for more sources.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
-    /// Sources more of each class.
+    /// Additional sources of each class.
     pub more_sources_per_class: f64,
-    /// Gain in test accuracy by the law that fits best, 0..=1.
+    /// Gain in test accuracy by the best-fitting law, 0..=1.
     pub gain: f64,
-    /// Between what it lies in nine of ten resamplings of the test sources and of the trainings.
+    /// Its range in nine of ten resamplings of the test sources and of the trainings.
     pub range_90: [f64; 2],
 }
 
 /// A learning curve of the head alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LearningCurve {
-    /// Fewest sources first.
+    /// The points, fewest sources first.
     pub points: Vec<LearningPoint>,
-    /// What the law says at the points, and beyond: sources per class, accuracy.
+    /// Points of the fitted law, also beyond the measured ones: sources per class, accuracy.
     pub law: Vec<[f64; 2]>,
-    /// Nothing with too few sources for a law.
+    /// `None` with too few sources for a law.
     pub forecast: Option<Forecast>,
-    /// Sources of the test frames.
+    /// The number of sources of the test frames.
     pub test_sources: u64,
 }
 
@@ -94,11 +95,12 @@ impl LearningCurve {
     }
 }
 
-/// Trains heads on parts of the training sources, tests each on the test frames, and fits a power law to their errors. `None`
-/// without test frames, or where every class has a single source to learn from. The result is kept in the project's cache.
+/// Trains heads on fractions of the training sources, tests each on the test frames, and fits a power law to their
+/// errors. `None` without test frames, or if every class has a single training source. The result is stored in the
+/// project's cache.
 ///
 /// # Errors
-/// When the run or its frames cannot be read, a training fails, or the work is cancelled.
+/// The run or its frames cannot be read, a training fails, or the work is cancelled.
 pub fn learning_curve(
     project: &Project,
     run: &Run,
@@ -117,7 +119,7 @@ pub fn learning_curve(
     .map(Some)
 }
 
-/// Frames to learn from: the number of the part, and the frames of so many sources of each class.
+/// Training frames: the index of the fraction, and the frames of that many sources of each class.
 fn trainings(bench: &Bench) -> Vec<(usize, Vec<usize>)> {
     let by_class = bench.groups_by_class(&bench.side(Split::Train));
     let mut trainings: Vec<(usize, Vec<usize>)> = Vec::new();
@@ -129,7 +131,7 @@ fn trainings(bench: &Bench) -> Vec<(usize, Vec<usize>)> {
                 let mut groups: Vec<&Vec<usize>> = groups.values().collect();
                 let what = format!("learning {class} {repeat}");
                 shuffle(&mut groups, bench.settings.seed, &what);
-                // One at least, else the class could not be learned at all.
+                // At least one, otherwise the class could not be trained at all.
                 let count = ((groups.len() as f64 * part).round() as usize).max(1);
                 frames.extend(groups.into_iter().take(count).flatten());
             }
@@ -147,7 +149,7 @@ struct Tested {
     part: usize,
     sources_per_class: f64,
     frames: f64,
-    /// Right and all frames of each test source.
+    /// Correct frames and all frames of each test source.
     by_source: Vec<[f64; 2]>,
 }
 
@@ -192,7 +194,7 @@ fn measure(
     let points: Vec<LearningPoint> = points.into_iter().map(|(_, point)| point).collect();
     let most = points.last().map_or(0.0, |point| point.sources_per_class);
     let test_sources = tested.first().map_or(0, |tested| tested.by_source.len());
-    // None wrong in so many frames is not none at all.
+    // No errors in this many frames does not mean an error rate of zero.
     let floor = 0.5 / test.len().max(1) as f64;
     let fitted = fit(&tested, &vec![1.0; test_sources], None, floor);
     let enough = bench
@@ -242,7 +244,7 @@ fn by_source(predictions: &[FramePrediction]) -> Vec<[f64; 2]> {
     sources.into_values().collect()
 }
 
-/// The law through the trainings (each as often as `times` says), on test sources with these weights.
+/// The law fitted to the trainings (with multiplicities `times`), on test sources with these weights.
 fn fit(
     tested: &[Tested],
     weights: &[f64],
@@ -263,7 +265,7 @@ fn fit(
     PowerLaw::fit(&points, floor)
 }
 
-/// What a gain is in resamplings of the test sources and of the trainings at each size, sorted.
+/// The sorted gains in resamplings of the test sources and of the trainings at each size.
 fn resampled(
     tested: &[Tested],
     test_sources: usize,
@@ -337,7 +339,7 @@ mod tests {
                 .sentence(Noun::Frame)
                 .starts_with("10 more films a class")
         );
-        // The law is near what was measured.
+        // The law is close to the measurements.
         let [n, accuracy] = found.law[found.law.len() - 1];
         assert!((n - 46.0).abs() < 1e-9 && accuracy > accuracies[2]);
     }
@@ -347,7 +349,7 @@ mod tests {
         let (bench, found) = curve(5);
         assert_eq!(found.forecast, None);
         assert!(found.sentence(Noun::Frame).contains("at least 4"));
-        // One film at least of each class, whatever the part.
+        // At least one film of each class, whatever the fraction.
         let (_, frames) = &trainings(&bench)[0];
         assert_eq!(frames.len(), 4 * 6);
     }

@@ -1,5 +1,5 @@
-//! How often the test frames were evaluated: whoever takes the best of many runs by their test accuracy has chosen by the
-//! test frames, and their figure is no longer that of frames that nobody has seen.
+//! How often the test frames were evaluated: choosing the best of many runs by their test accuracy is a selection on
+//! the test frames, whose figures are then no longer those of unseen frames.
 
 use std::collections::HashSet;
 
@@ -10,20 +10,20 @@ use crate::jobs::Work;
 use crate::project::{Project, Split};
 use crate::train::{Run, RunState, find_runs};
 
-/// Runs from which on it is said.
+/// The number of runs from which there is a remark.
 const MANY: u64 = 10;
 
 /// How many runs were tested on the same frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct TestLooks {
-    /// Finished runs, this one among them, whose test frames are for the larger part those of this run.
+    /// Finished runs, including this one, most of whose test frames are those of this run.
     pub runs: u64,
 }
 
 impl TestLooks {
-    /// What is to be said of it, and of how much the best of them may look better than it is: with k runs whose figures
-    /// vary by chance with the standard error `se`, the best is √(2 ln k)·se too high at most on average. The standard
-    /// error is about a quarter of the interval of this run's accuracy. Nothing below [10](MANY) runs.
+    /// A remark with an estimate of how much the best of them is overestimated: of k runs whose figures vary by chance
+    /// with the standard error `se`, the best is too high by at most √(2 ln k)·se on average. The standard error is
+    /// about a quarter of the interval of this run's accuracy. `None` for fewer than [10](MANY) runs.
     #[must_use]
     pub fn sentence(self, accuracy: &Measure) -> Option<String> {
         let standard_error = accuracy.interval_95.map(|[low, high]| (high - low) / 4.0);
@@ -41,15 +41,15 @@ impl TestLooks {
     }
 }
 
-/// Counts the runs that were tested on the same frames. Those that cannot be read are warned of: they may have been tested too.
+/// Counts the runs that were tested on the same frames. Warns of unreadable runs, which may have been tested, too.
 ///
 /// # Errors
-/// When the runs cannot be read.
+/// The runs cannot be listed.
 pub fn test_looks(project: &Project, run: &Run, work: &Work) -> Result<TestLooks, EvaluateError> {
     let test_frames = |run: &Run| -> Result<HashSet<String>, EvaluateError> {
         let frames = run.frames()?.into_iter();
         let of_test = frames.filter(|frame| frame.split == Split::Test);
-        // By name: a frame's folder changes with its label.
+        // By name, because a frame's folder changes with its label.
         let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
         Ok(of_test.map(|frame| name(&frame.path)).collect())
     };

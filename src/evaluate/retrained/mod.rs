@@ -1,5 +1,5 @@
-//! What is measured by training again on other frames: the head alone, on bottlenecks that are cached, of the backbone as it
-//! is shipped. (One that was trained further has seen the training frames: a split of its bottlenecks would prove nothing.)
+//! Measurements that train again on other frames: the head alone, on cached bottlenecks of the original backbone. (A
+//! fine-tuned one was trained on the training frames, so a split of its bottlenecks would prove nothing.)
 
 mod cache;
 mod folds;
@@ -26,15 +26,15 @@ use super::evaluation::frame_sampled_as;
 use super::rows::{Backbone, Rows};
 use super::{Confusion, EvaluateError, Evaluation, FramePrediction};
 
-/// The frames of a run with their bottlenecks, ready to train on.
+/// The frames of a run with their bottlenecks, ready for training.
 struct Bench {
     table: HeadTable,
     settings: TrainSettings,
-    /// Labels by name.
+    /// The names of the labels.
     labels: Vec<String>,
     /// One for each frame.
     frames: Vec<BenchFrame>,
-    /// What all results depend on.
+    /// A hash of the inputs of all results.
     content: blake3::Hash,
 }
 
@@ -42,15 +42,15 @@ struct Bench {
 struct BenchFrame {
     path: String,
     truth: usize,
-    /// What the split did not cut apart.
+    /// The group, which the split did not divide.
     group: String,
-    /// What it was drawn from, see [`FramePrediction::sampled_as`].
+    /// The sampling unit, see [`FramePrediction::sampled_as`].
     source: String,
     split: Split,
 }
 
 impl Bench {
-    /// The frames of a run as they are labelled now.
+    /// The frames of a run with their current labels.
     fn of(
         project: &Project,
         run: &Run,
@@ -84,7 +84,7 @@ impl Bench {
         })
     }
 
-    /// The places of the frames for which something holds.
+    /// The indices of the frames for which `holds` is true.
     fn places(&self, holds: impl Fn(&BenchFrame) -> bool) -> Vec<usize> {
         let frames = self.frames.iter().enumerate();
         frames
@@ -125,7 +125,7 @@ impl Bench {
         places.iter().filter_map(of).collect()
     }
 
-    /// Predictions as an evaluation, of which there are figures.
+    /// An evaluation with these predictions, to compute figures from.
     fn evaluation(&self, predictions: Vec<FramePrediction>) -> Evaluation {
         let mut confusion = Confusion::new(self.labels.len());
         for frame in &predictions {
@@ -143,7 +143,7 @@ impl Bench {
         }
     }
 
-    /// The groups of each class among some frames, with their frames.
+    /// For each class, its groups among some frames, with their frames.
     fn groups_by_class(&self, places: &[usize]) -> Vec<BTreeMap<&str, Vec<usize>>> {
         let mut classes = vec![BTreeMap::new(); self.labels.len()];
         for at in places {
@@ -158,7 +158,7 @@ impl Bench {
     }
 }
 
-/// Part of predictions that is right, 0..=1.
+/// The accuracy of predictions, 0..=1.
 fn accuracy(predictions: &[FramePrediction]) -> f64 {
     let right = predictions
         .iter()
@@ -167,25 +167,25 @@ fn accuracy(predictions: &[FramePrediction]) -> f64 {
     right as f64 / predictions.len().max(1) as f64
 }
 
-/// Frames in clusters, made up, for the tests of this folder.
+/// Generated clusters of frames, for the tests of this folder.
 #[cfg(test)]
 mod made_up {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
     use super::*;
 
-    /// What is made up.
+    /// The parameters of generated frames.
     pub(super) struct Made {
         pub classes: usize,
         pub films: usize,
         pub frames: usize,
-        /// How far the films of a class, and the frames of a film, are apart. Classes are 1 apart.
+        /// The distances between the films of a class, and between the frames of a film. Classes have a distance of 1.
         pub of_films: f64,
         pub of_frames: f64,
     }
 
-    /// Bottlenecks of films: the middle of a class, and of a film around it, and its frames around that. Of each class one
-    /// film in five is for the test and one for validation.
+    /// Bottlenecks around the centre of a film, which is around the centre of a class. Of each class one film in five
+    /// is for the test and one for validation.
     pub(super) fn bench(made: &Made) -> Bench {
         const DIM: usize = 24;
         let mut state = 7_u64;

@@ -1,5 +1,5 @@
-//! How an error falls with more to learn from: a power law (J. Hestness et al., "Deep Learning Scaling is Predictable,
-//! Empirically", 2017), `error = a · n^-b`.
+//! A power law for how an error decreases with the amount of training data, `error = a · n^-b` (J. Hestness et al.,
+//! "Deep Learning Scaling is Predictable, Empirically", 2017).
 
 /// A power law.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -9,8 +9,9 @@ pub(super) struct PowerLaw {
 }
 
 impl PowerLaw {
-    /// The law through points (n, error), by least squares of the logarithms; never one by which more makes worse. An
-    /// error below `floor` counts as that: none in so many frames is not none at all. `None` with fewer than two n.
+    /// The law fitted to points (n, error), by least squares of the logarithms, with b at least 0. An error below
+    /// `floor` counts as `floor`: no errors in a sample do not mean an error rate of zero. `None` with fewer than two
+    /// values of n.
     pub(super) fn fit(points: &[(f64, f64)], floor: f64) -> Option<Self> {
         let logs: Vec<(f64, f64)> = points
             .iter()
@@ -36,7 +37,7 @@ impl PowerLaw {
         })
     }
 
-    /// The error with so much to learn from.
+    /// The error for `n`.
     pub(super) fn error(self, n: f64) -> f64 {
         (self.a * n.powf(-self.b)).min(1.0)
     }
